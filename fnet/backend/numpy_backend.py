@@ -1,0 +1,91 @@
+"""NumPy: what layers need beyond the names that NumPy and jax.numpy share."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+xp = np
+
+__all__ = ["asarray", "cast", "erf", "is_array", "jit", "quiet", "round_bfloat16", "scan", "take", "to_numpy"]
+
+
+def asarray(x: Any, dtype: Any = None) -> Any:
+    """`x` as an array of this backend; strings stay NumPy arrays on both."""
+    return np.asarray(x, dtype)
+
+
+def to_numpy(x: Any) -> np.ndarray[Any, Any]:
+    """`x` as a NumPy array."""
+    return np.asarray(x)
+
+
+def is_array(x: Any) -> bool:
+    """Whether `x` is an array that this backend computes with."""
+    return isinstance(x, np.ndarray | np.generic)
+
+
+def jit(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` itself: NumPy has nothing to compile."""
+    return f
+
+
+def quiet() -> contextlib.AbstractContextManager[Any]:
+    """Floating-point arithmetic as IEEE says (inf, NaN), without Python warnings."""
+    return np.errstate(all="ignore")
+
+
+def round_bfloat16(x: Any) -> Any:
+    """float32 rounded to the nearest bfloat16 (ties to even), still float32: NumPy has no bfloat16."""
+    bits = np.asarray(x, np.float32).view(np.uint32)
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1)).astype(np.uint32)) & np.uint32(0xFFFF0000)
+    return np.where(np.isfinite(x), rounded.view(np.float32), np.asarray(x, np.float32))
+
+
+def cast(x: Any, dtype: str) -> Any:
+    """`x` as `dtype`; "bfloat16" gives float32 that holds bfloat16 values."""
+    return round_bfloat16(x) if dtype == "bfloat16" else np.asarray(x).astype(dtype, copy=False)
+
+
+def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:
+    """`carry, y = f(carry, x)` over the leading axis of the trees in `xs`; ys stacked, as jax.lax.scan."""
+    from fnet import tree
+
+    carry, ys = init, []
+    for i in range(length):
+        carry, y = f(carry, tree.map(lambda a: a[i], xs))  # noqa: B023 - called at once
+        ys.append(y)
+    return carry, tree.map(lambda *steps: np.stack(steps), *ys)
+
+_ERF_P = (1.128379143519084, 0.18520832239976145, 0.050955695062380861, 0.0034082910107109506, 0.00022905065861350646)
+_ERF_Q = (
+    *(1.0, 0.49746925110067538, 0.11098505178285362, 0.014070470171167667, 0.0010179625278914885),
+    *(0.000023547966471313185, -1.1791602954361697e-7),
+)
+
+
+def erf(x: Any) -> Any:
+    """The error function, to 1e-7 in float32: x P(x^2) / Q(x^2), with the coefficients that XLA uses."""
+    x = np.asarray(x)
+    if x.dtype == np.float64:
+        return np.vectorize(math.erf, otypes=[np.float64])(x)
+    clipped = np.clip(x, -3.832506856900711, 3.832506856900711)
+    square = clipped * clipped
+    return clipped * _horner(_ERF_P, square) / _horner(_ERF_Q, square)
+
+
+def _horner(coefficients: tuple[float, ...], x: Any) -> Any:
+    y = np.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        y *= x
+        y += c
+    return y
+
+
+def take(table: Any, ids: Any) -> Any:
+    """Rows of `table`; a negative id counts from the end, one that is too large is an IndexError."""
+    return table[ids]

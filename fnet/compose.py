@@ -1,0 +1,496 @@
+"""Composition: what a layer is, `bind`, `sequential` and `graph`.
+
+A layer is a function `(params, x, *, options) -> y` decorated with `layer`, which records its mask rule and
+its shape rule and lets masks ride along (`fnet.masking`). `bind`, `sequential` and `graph` make frozen
+records with the same call, equal and hashable by value, so that everything nests.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, Protocol, TypeAlias
+
+from fnet import tree
+from fnet.backend import ops
+from fnet.errors import InvalidInput
+from fnet.masking import Masked, first_mask, strip
+from fnet.tree import FrozenDict, freeze
+from fnet.types import Params
+
+P = ParamSpec("P")
+Tap: TypeAlias = Callable[[str, Any], None]
+"""Called with (path, value) for every step that a model runs."""
+
+EMPTY: Params = {}
+
+
+class Step(Protocol):
+    """Anything that composes: a layer function, a bound layer, a model."""
+
+    def __call__(self, params: Params, x: Any, /) -> Any: ...
+
+
+# --- layers ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a layer declares beside its function.
+
+    shape: (x: Spec or tree of Spec, *, options it needs) -> (output Spec tree, {param name: Param}).
+    mask: "keep" hands the mask on, "drop" loses it; "own": the function gets `Masked` values and returns them.
+    children: options -> {params key: step}, for wrappers around other layers.
+    rng: options -> whether an `rng` entry in the params would change the result (dropout).
+    host: takes strings, so it runs in NumPy in front of the jitted part.
+    """
+
+    shape: Callable[..., tuple[Any, Mapping[str, Any]]]
+    mask: str = "keep"
+    children: Callable[..., dict[str, Any]] | None = None
+    rng: Callable[..., bool] | None = None
+    host: bool = False
+
+
+def layer(
+    *,
+    shape: Callable[..., tuple[Any, Mapping[str, Any]]],
+    mask: str = "keep",
+    children: Callable[..., dict[str, Any]] | None = None,
+    rng: Callable[..., bool] | None = None,
+    host: bool = False,
+) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
+    if mask not in ("keep", "drop", "own"):
+        raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
+    rules = Rules(shape, mask, children, rng, host)
+
+    def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
+        @functools.wraps(function)
+        def call(*args: P.args, **options: P.kwargs) -> Any:
+            params, x, *rest = args
+            with ops.quiet():
+                if mask == "own":
+                    return function(*args, **options)
+                y = function(params, strip(x), *rest, **options)  # type: ignore[arg-type]
+            carried = first_mask(x) if mask == "keep" else None
+            return y if carried is None else Masked(y, carried)
+
+        vars(call)["rules"] = rules
+        return call
+
+    return decorate
+
+
+def rules(step: Any) -> Rules:
+    """The rules that the layer function (or bound layer) `step` declares."""
+    function = step.function if isinstance(step, Bound) else step
+    found = getattr(function, "rules", None)
+    if not isinstance(found, Rules):
+        raise TypeError(f"{function!r} is not a layer: decorate it with @fnet.layer(shape=...)")
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def option_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """{option: default} of a layer function; `inspect.Parameter.empty` marks a required one."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+@dataclass(frozen=True, repr=False)
+class Bound:
+    """A layer with its options fixed: `(params, x) -> y` as a value. Made by `bind`."""
+
+    function: Callable[..., Any]
+    options: FrozenDict = field(default_factory=FrozenDict)
+    dtype: str | None = None
+
+    @functools.cached_property
+    def _thawed(self) -> dict[str, Any]:
+        return {key: tree.thaw(value) for key, value in self.options.items()}
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        if self.dtype is None:
+            return self.function(params, x, **self._thawed)
+        params, x = _to_compute(params, self.dtype), _to_compute(x, self.dtype)
+        return _from_compute(self.function(params, x, **self._thawed), self.dtype)
+
+    def __repr__(self) -> str:
+        options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}
+        parts = [_name(self.function), *(f"{key}={_name(value)}" for key, value in options.items())]
+        return f"bind({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bound, (self.function, self.options, self.dtype)
+
+
+def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
+    """Fix options of a layer: `bind(dense, activation="relu")` is again `(params, x) -> y`.
+
+    Equal and hashable by value, picklable; its repr is the call that makes it. `dtype=` is understood for
+    every layer: a Keras dtype policy ("float16", "mixed_bfloat16", "float64", ...) to compute under.
+
+    Raises TypeError for an option that the layer does not have, naming the legal ones.
+    """
+    if isinstance(function, Bound):
+        merged = {**function.options, **({"dtype": function.dtype} if function.dtype else {}), **options}
+        return bind(function.function, **merged)
+    legal = option_names(function)
+    wrong = [key for key in options if key not in legal and key != "dtype"]
+    if wrong:
+        raise TypeError(
+            f"{_name(function)} has no option {', '.join(map(repr, wrong))}; "
+            f"it takes {', '.join([*legal, 'dtype'])}"
+        )
+    dtype = None if "dtype" in legal else options.pop("dtype", None)
+    return Bound(function, freeze(options), dtype)
+
+
+def _name(value: Any) -> str:
+    """How `value` is written in the repr of a record."""
+    if inspect.isfunction(value):
+        return f"operations.{value.__name__}" if ".operations" in value.__module__ else value.__name__
+    return repr(value)
+
+
+def compute_dtype(policy: str) -> str:
+    """The dtype that a Keras policy computes in: "mixed_float16" -> "float16"."""
+    return policy.removeprefix("mixed_")
+
+
+def _is_float(a: Any) -> bool:
+    return ops.is_array(a) and (a.dtype.kind == "f" or a.dtype.name == "bfloat16")
+
+
+def _to_compute(values: Any, policy: str) -> Any:
+    """Floats rounded to the policy's compute dtype; 16-bit ones are then computed with as float32."""
+    dtype = compute_dtype(policy)
+
+    def to(a: Any) -> Any:
+        if isinstance(a, Masked):
+            return Masked(to(a.values), a.mask)
+        if not _is_float(a):
+            return a
+        return ops.cast(ops.cast(a, dtype), "float32") if dtype == "float16" else ops.cast(a, dtype)
+
+    return tree.map(to, values)
+
+
+def _from_compute(values: Any, policy: str) -> Any:
+    dtype = compute_dtype(policy)
+
+    def to(a: Any) -> Any:
+        if isinstance(a, Masked):
+            return Masked(to(a.values), a.mask)
+        return ops.cast(a, dtype) if _is_float(a) else a
+
+    return tree.map(to, values)
+
+
+# --- running one step -----------------------------------------------------------------------------
+
+
+def run(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
+    """`step(params, x)` with masks kept on the result, as combinators and wrapper layers need it."""
+    if isinstance(step, Sequential | Graph):
+        return step.flow(params, x, tap, path)
+    return step(params, x)
+
+
+def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, path: str) -> Any:
+    try:
+        y = run(step, params, x, tap, f"{path}{name}/")
+    except Exception as error:
+        label = _name(step.function) if isinstance(step, Bound) else type(step).__name__
+        label = step.__name__ if inspect.isfunction(step) else label
+        error.add_note(f"in {path + name!r}: {label}() got {describe(x)}, params {describe(params)}")
+        raise
+    if tap is not None:
+        tap(path + name, strip(y))
+    return y
+
+
+def describe(value: Any) -> str:
+    """Shapes and dtypes of a tree, for messages: `{kernel: float32[6, 3]}`."""
+    if isinstance(value, Masked):
+        return f"Masked({describe(value.values)}, {describe(value.mask)})"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {describe(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "(" + ", ".join(map(describe, value)) + ")"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+    return repr(value)[:40]
+
+
+# --- sequential -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class Sequential:
+    """Steps one after the other; its params are a dict with the step names as keys. Made by `sequential`."""
+
+    steps: tuple[tuple[str, Any], ...]
+
+    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
+        """The result with its mask."""
+        for name, step in self.steps:
+            x = _run_named(name, step, params.get(name, EMPTY), x, tap, path)
+        return x
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        return strip(self.flow(params, x))
+
+    def __getitem__(self, key: str | int | slice) -> Any:
+        """A step by name or position, or, for a slice of names or positions (stop excluded), a model."""
+        if not isinstance(key, slice):
+            return self.steps[self._position(key)][1]
+        start, stop = (None if k is None else self._position(k) for k in (key.start, key.stop))
+        return Sequential(self.steps[start : stop : key.step])
+
+    def _position(self, key: str | int) -> int:
+        names = self.names
+        if isinstance(key, str) and key not in names:
+            raise KeyError(f"no step {key!r}; the steps are {', '.join(names)}")
+        return names.index(key) if isinstance(key, str) else key
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the steps."""
+        return tuple(name for name, _ in self.steps)
+
+    def __repr__(self) -> str:
+        if all(name.isidentifier() for name in self.names):
+            return f"sequential({', '.join(f'{name}={_name(step)}' for name, step in self.steps)})"
+        return "sequential({" + ", ".join(f"{name!r}: {_name(step)}" for name, step in self.steps) + "})"
+
+
+def sequential(*steps: Any, **named: Any) -> Sequential:
+    """Compose steps: `sequential(conv=bind(conv2d, padding="same"), pool=max_pooling2d)`.
+
+    Takes steps by keyword; or positional ones, which get Keras-like names (`conv2d`, `conv2d_1`); or one
+    mapping {name: step}, or one iterable of (name, step), for names that are no identifiers.
+    Raises TypeError for a step that cannot be called and ValueError for a name used twice.
+    """
+    if len(steps) == 1 and isinstance(steps[0], Mapping):
+        pairs = list(steps[0].items())
+    elif len(steps) == 1 and not callable(steps[0]):
+        pairs = [(name, step) for name, step in steps[0]]
+    else:
+        pairs = list(_numbered(steps))
+    return Sequential(tuple(_checked([*pairs, *named.items()])))
+
+
+def _numbered(steps: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    seen: dict[str, int] = {}
+    for step in steps:
+        function = step.function if isinstance(step, Bound) else step
+        base = function.__name__ if inspect.isfunction(function) else type(step).__name__.lower()
+        count = seen[base] = seen.get(base, -1) + 1
+        yield (f"{base}_{count}" if count else base), step
+
+
+def _checked(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    seen = set()
+    for name, step in pairs:
+        if not isinstance(name, str) or not callable(step):
+            raise TypeError(f"a step is (name, callable); got ({name!r}, {step!r})")
+        if name in seen:
+            raise ValueError(f"two steps are named {name!r}; names are keys of the params, so each is used once")
+        seen.add(name)
+        yield name, step
+
+
+# --- graph ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class Ref:
+    """One element of what a node gives: `at("lstm", 1)`."""
+
+    node: str
+    path: tuple[int | str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"at({', '.join(map(repr, (self.node, *self.path)))})"
+
+
+@dataclass(frozen=True)
+class masked_by:  # noqa: N801 - written like a call in sources
+    """Source of a node: `values` with an explicit mask, which wins over the one that it carries."""
+
+    values: Any
+    mask: Any
+
+
+def at(node: str, *path: int | str) -> Ref:
+    """Source of a node: one element (by index or key) of what another node gives."""
+    return Ref(node, path)
+
+
+@dataclass(frozen=True, repr=False)
+class Node:
+    """A step in a graph: what it runs, its sources, and the params entry (None: its own name)."""
+
+    step: Any
+    sources: Any = None
+    params: str | None = None
+
+    def __repr__(self) -> str:
+        parts = [_name(self.step), *([repr(self.sources)] if self.sources is not None or self.params else [])]
+        parts += [repr(self.params)] if self.params else []
+        return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Graph:
+    """Named nodes with named sources. Made by `graph`."""
+
+    nodes: tuple[tuple[str, Node], ...]
+    inputs: Any
+    outputs: Any
+
+    @functools.cached_property
+    def _last_use(self) -> dict[str, tuple[str, ...]]:
+        """{node: values that nobody reads after it}, so that memory is given back early."""
+        last = {name: reader for reader, node in self.nodes for name in references(node.sources)}
+        kept = set(references(self.outputs))
+        dead: dict[str, tuple[str, ...]] = {}
+        for name, reader in last.items():
+            if name not in kept:
+                dead[reader] = (*dead.get(reader, ()), name)
+        return dead
+
+    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
+        """The result with its masks."""
+        values = feed(self.inputs, x)
+        for name, node in self.nodes:
+            entry = params.get(node.params or name, EMPTY)
+            got = values[name] if node.sources is None else resolve(node.sources, values)
+            values[name] = _run_named(name, node.step, entry, got, tap, path)
+            for dead in self._last_use.get(name, ()):
+                del values[dead]
+        return resolve(self.outputs, values)
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        return strip(self.flow(params, x))
+
+    def __getitem__(self, key: str) -> Any:
+        """The step of a node."""
+        return dict(self.nodes)[key].step
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the nodes."""
+        return tuple(name for name, _ in self.nodes)
+
+    def __repr__(self) -> str:
+        nodes = ", ".join(f"{name!r}: {node!r}" for name, node in self.nodes)
+        return f"graph({{{nodes}}}, inputs={self.inputs!r}, outputs={self.outputs!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Graph, (self.nodes, self.inputs, self.outputs)
+
+
+def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **named: Any) -> Graph:
+    """Compose a DAG: `graph(inputs="x", h=(bind(dense, units=3), "x"), y=(add, ("h", "x")), outputs="y")`.
+
+    A node is `(step, sources)` or `(step, sources, params name)`; nodes with one params name share weights.
+    Sources, `inputs` and `outputs` are trees (tuples, lists, dicts) of node names; a source may also be
+    `at(name, index)`, `masked_by(values, mask)`, or a number. A node given as a bare step under the name of
+    an input processes what is fed there (as `input_layer` does).
+    Raises ValueError for a source that no earlier node or input gives.
+    """
+    pairs = []
+    for name, step in _checked_nodes({**nodes, **named}):
+        pairs.append((name, step))
+    built = Graph(tuple(pairs), freeze(inputs), freeze(outputs))
+    known = set(references(built.inputs))
+    for name, node in built.nodes:
+        wanted = references(node.sources) if node.sources is not None else [name]
+        _need(name, wanted, known)
+        known.add(name)
+    _need("outputs", references(built.outputs), known)
+    return built
+
+
+def _checked_nodes(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
+    for name, value in nodes.items():
+        node = value if isinstance(value, Node) else Node(*value) if isinstance(value, tuple) else Node(value)
+        if not callable(node.step):
+            raise TypeError(f"node {name!r} is not (step, sources): {value!r}")
+        yield name, Node(node.step, freeze(node.sources), node.params)
+
+
+def _need(name: str, wanted: Iterable[str], known: set[str]) -> None:
+    for source in wanted:
+        if source not in known:
+            raise ValueError(
+                f"{name!r} reads {source!r}, which is neither an input nor an earlier node; "
+                f"known here: {', '.join(sorted(known))}"
+            )
+
+
+def references(sources: Any) -> list[str]:
+    """The node names that a tree of sources reads."""
+    if isinstance(sources, str):
+        return [sources]
+    if isinstance(sources, Ref):
+        return [sources.node]
+    if isinstance(sources, masked_by):
+        return [*references(sources.values), *references(sources.mask)]
+    if isinstance(sources, Mapping):
+        sources = tuple(sources.values())
+    return [name for s in sources for name in references(s)] if isinstance(sources, tuple | list) else []
+
+
+def resolve(sources: Any, values: Mapping[str, Any]) -> Any:
+    """The tree of sources with every reference replaced by what flows there."""
+    if isinstance(sources, str):
+        return values[sources]
+    if isinstance(sources, Ref):
+        return tree.get(values[sources.node], sources.path)
+    if isinstance(sources, masked_by):
+        return Masked(strip(resolve(sources.values, values)), strip(resolve(sources.mask, values)))
+    if isinstance(sources, Mapping):
+        return {key: resolve(item, values) for key, item in sources.items()}
+    if isinstance(sources, tree.FrozenList):
+        return [resolve(item, values) for item in sources]
+    if isinstance(sources, tuple):
+        return tuple(resolve(item, values) for item in sources)
+    return tree.thaw(sources)
+
+
+def feed(inputs: Any, x: Any) -> dict[str, Any]:
+    """{input name: value}: `x` matched with the input structure as leniently as Keras does.
+
+    A dict may also be keyed by input names, a single input may come in a list of one, and a dict of inputs
+    may be given as a list in the order of its sorted keys.
+    """
+    names = references(inputs)
+    if isinstance(inputs, str):
+        if isinstance(x, Mapping) and inputs in x:
+            x = x[inputs]
+        elif isinstance(x, list | tuple) and len(x) == 1:
+            x = x[0]
+        return {inputs: x}
+    if isinstance(x, Mapping) and not isinstance(inputs, Mapping) and set(names) <= set(x):
+        return {name: x[name] for name in names}
+    flat_names, flat_values = _sorted_leaves(inputs), _sorted_leaves(x)
+    if len(flat_names) != len(flat_values):
+        raise InvalidInput(
+            f"the model takes {len(names)} inputs, {', '.join(names)}; got {len(flat_values)}: {describe(x)}"
+        )
+    return dict(zip(flat_names, flat_values, strict=True))
+
+
+def _sorted_leaves(values: Any) -> list[Any]:
+    """Leaves in Keras's order: dict entries by sorted key. None (an optional input left out) counts."""
+    if isinstance(values, Mapping):
+        return [leaf for key in sorted(values) for leaf in _sorted_leaves(values[key])]
+    if isinstance(values, list | tuple):
+        return [leaf for item in values for leaf in _sorted_leaves(item)]
+    return [values]

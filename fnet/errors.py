@@ -1,0 +1,13 @@
+"""The errors that fnet raises on purpose. `params` adds its own family for model files."""
+
+
+class InvalidInput(ValueError):
+    """A value handed to a model is not what the model takes: structure, shape, dtype, range, NaN."""
+
+
+class InvalidParams(ValueError):
+    """A parameter tree does not have the shape of the model: leaves missing, extra or mis-shaped."""
+
+
+class MissingBackend(ImportError):
+    """The backend asked for is unknown, or the package behind it is not installed."""

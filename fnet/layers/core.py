@@ -1,0 +1,91 @@
+"""Layers at the base of every model: input, dense, embedding, identity, masking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fnet import modelling
+from fnet.activations import Activation, activate, activation_child
+from fnet.backend import ops, xp
+from fnet.compose import layer
+from fnet.masking import Masked
+from fnet.types import Array, Param, Params, ParamTree, Spec
+
+
+@layer(shape=modelling.identity, mask="keep")
+def identity(params: Params, x: Any) -> Any:
+    """`x` itself, any shape. Mask: kept. Source: keras.layers.Identity."""
+    return x
+
+
+def _input_rule(x: Spec, *, shape: Sequence[int | None], dtype: str) -> tuple[Spec, ParamTree]:
+    sizes = x.shape if len(x.shape) == len(shape) else shape
+    return Spec(tuple(b if a is None else a for a, b in zip(sizes, shape, strict=True)), dtype), {}
+
+
+@layer(shape=_input_rule, mask="keep")
+def input_layer(
+    params: Params, x: Any, *, shape: Sequence[int | None], dtype: str = "float32", optional: bool = False
+) -> Array:
+    """What a model takes: `x` as an array of `dtype`, any shape that fits `shape` (batch axis included).
+
+    As in Keras, a trailing axis of size 1 is added or dropped where only that keeps `x` from the rank wanted.
+    An `optional` input may be None. Mask: kept. Source: keras.layers.InputLayer.
+    """
+    if x is None and optional:
+        return None
+    x = ops.asarray(x) if dtype == "string" else ops.asarray(x, dtype)
+    if x.ndim == len(shape) + 1 and x.shape[-1] == 1:
+        return x[..., 0]
+    if x.ndim == len(shape) - 1 and shape[-1] == 1:
+        return x[..., None]
+    return x
+
+
+def _dense_rule(x: Spec, *, units: int, use_bias: bool, activation: Activation) -> tuple[Spec, ParamTree]:
+    bias = {"bias": Param((units,), "zeros")} if use_bias else {}
+    y = Spec((*x.shape[:-1], units), x.dtype)
+    return y, {"kernel": Param((x.shape[-1], units)), **bias, **activation_child(activation, y)}
+
+
+@layer(shape=_dense_rule)
+def dense(
+    params: Params, x: Array, *, units: int | None = None, activation: Activation = "linear", use_bias: bool = True
+) -> Array:
+    """(..., in) -> (..., units): y = activation(x @ kernel + bias).
+
+    params: kernel (in, units), bias (units,) unless `use_bias=False`. Mask: kept.
+    Source: keras.layers.Dense.
+
+    >>> dense({"kernel": np.ones((3, 2)), "bias": np.zeros(2)}, np.ones((1, 3)))
+    array([[3., 3.]])
+    """
+    y = x @ params["kernel"]
+    if use_bias:
+        y = y + params["bias"]
+    return activate(activation, params, y)
+
+
+def _embedding_rule(x: Spec, *, input_dim: int, output_dim: int) -> tuple[Spec, ParamTree]:
+    return Spec((*x.shape, output_dim)), {"embeddings": Param((input_dim, output_dim), "uniform")}
+
+
+@layer(shape=_embedding_rule, mask="own")
+def embedding(
+    params: Params,
+    x: Array,
+    *,
+    input_dim: int | None = None,
+    output_dim: int | None = None,
+    mask_zero: bool = False,
+) -> Any:
+    """(...) of ids -> (..., output_dim): row `id` of the table for each id; float ids are truncated.
+
+    params: embeddings (input_dim, output_dim). Mask: `x != 0` when `mask_zero`, else none.
+    Errors: on NumPy an id >= input_dim is an IndexError; on JAX, which cannot raise, its row is NaN.
+    Source: keras.layers.Embedding.
+    """
+    ids = ops.asarray(x.values if isinstance(x, Masked) else x)
+    rows = ops.take(params["embeddings"], ids.astype("int32"))
+    return Masked(rows, xp.not_equal(ids, 0)) if mask_zero else rows

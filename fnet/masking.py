@@ -1,0 +1,46 @@
+"""Masks travel with the value they belong to, as `Masked`; a whole model gives plain arrays back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fnet import tree
+
+
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """`values` (batch, time, ...) with `mask` (batch, time) of bool: False marks steps to be ignored."""
+
+    values: Any
+    mask: Any
+
+
+def values_of(x: Any) -> Any:
+    """`x` without its mask."""
+    return x.values if isinstance(x, Masked) else x
+
+
+def mask_of(x: Any) -> Any:
+    """The mask that `x` carries, or None."""
+    return x.mask if isinstance(x, Masked) else None
+
+
+def masked(values: Any, mask: Any) -> Any:
+    """`values` carrying `mask`; plain when there is none."""
+    return values if mask is None else Masked(values, mask)
+
+
+def strip(x: Any) -> Any:
+    """`x`, any tree, with every mask taken off."""
+    if isinstance(x, Masked):
+        return x.values
+    return tree.map(values_of, x) if isinstance(x, tuple | list | dict) else x
+
+
+def first_mask(x: Any) -> Any:
+    """The mask of the first leaf of `x`: what Keras hands on behind a layer with several inputs."""
+    if isinstance(x, tuple | list | dict):
+        leaves = tree.leaves(x)
+        return mask_of(leaves[0]) if leaves else None
+    return mask_of(x)

@@ -1,0 +1,330 @@
+"""What can be known and made of a model without running it: shapes, `init`, `check`, `summary`, `partition`.
+
+Everything here derives from the shape rules that layers declare (`fnet.compose.Rules`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fnet import random, tree
+from fnet.backend import ops
+from fnet.compose import (
+    EMPTY,
+    Bound,
+    Graph,
+    Ref,
+    Sequential,
+    bind,
+    compute_dtype,
+    feed,
+    masked_by,
+    option_names,
+    references,
+    resolve,
+    rules,
+)
+from fnet.errors import InvalidParams
+from fnet.initializers import INITIALIZERS
+from fnet.tree import Path
+from fnet.types import Array, Param, Params, ParamTree, Spec
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step of a model as `trace` sees it: path, what runs, Spec trees in and out, its parameters."""
+
+    path: Path
+    step: Any
+    inputs: Any
+    outputs: Any
+    params: ParamTree
+    entry: Path
+    """Where the parameters are in the tree (another layer's path when weights are shared)."""
+
+
+def spec(shape: Any) -> Any:
+    """A Spec tree from what users write: Specs, shapes such as (None, 32, 32, 3), trees of these, arrays."""
+    if isinstance(shape, Spec) or shape is None:
+        return shape
+    if hasattr(shape, "shape") and hasattr(shape, "dtype"):
+        return Spec(tuple(shape.shape), str(shape.dtype))
+    if isinstance(shape, Mapping):
+        return {key: spec(item) for key, item in shape.items()}
+    if isinstance(shape, list | tuple) and all(d is None or isinstance(d, int) for d in shape):
+        return Spec(tuple(shape))
+    return type(shape)(spec(item) for item in shape)
+
+
+def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
+    """(output Spec tree, nested dicts of Param) of a step fed with the Spec tree `x`."""
+    rows = trace(step, x)
+    if isinstance(step, Sequential | Graph):
+        return rows[-1].outputs, _collect(rows)
+    return rows[0].outputs, dict(rows[0].params)
+
+
+def trace(model: Any, x: Any) -> list[Row]:
+    """The steps of a model, nested ones after their parts, fed with the Spec tree `x`."""
+    return list(_trace(model, x, (), ()))
+
+
+def _trace(step: Any, x: Any, path: Path, entry: Path) -> Iterator[Row]:
+    try:
+        if isinstance(step, Sequential):
+            yield from _trace_sequential(step, x, path, entry)
+        elif isinstance(step, Graph):
+            yield from _trace_graph(step, x, path, entry)
+        else:
+            outputs, params = _apply_rule(step, x)
+            yield Row(path, step, x, outputs, params, entry)
+    except Exception as error:
+        if path and not getattr(error, "__notes__", None):
+            error.add_note(f"in {'/'.join(map(str, path))!r}: {step!r:.120} got {x}")
+        raise
+
+
+def _trace_sequential(model: Sequential, x: Any, path: Path, entry: Path) -> Iterator[Row]:
+    got = x
+    for name, step in model.steps:
+        for row in _trace(step, x, (*path, name), (*entry, name)):
+            yield row
+        x = row.outputs
+    yield Row(path, model, got, x, EMPTY, entry)
+
+
+def _trace_graph(model: Graph, x: Any, path: Path, entry: Path) -> Iterator[Row]:
+    values = feed(model.inputs, x)
+    for name, node in model.nodes:
+        got = values[name] if node.sources is None else resolve(_unmasked(node.sources), values)
+        for row in _trace(node.step, got, (*path, name), (*entry, node.params or name)):
+            yield row
+        values[name] = row.outputs
+    yield Row(path, model, x, resolve(_unmasked(model.outputs), values), EMPTY, entry)
+
+
+def _unmasked(sources: Any) -> Any:
+    """Sources without explicit masks: they do not change shapes."""
+    if isinstance(sources, masked_by):
+        return _unmasked(sources.values)
+    if isinstance(sources, Ref):
+        return sources
+    if isinstance(sources, Mapping):
+        return tree.FrozenDict({key: _unmasked(item) for key, item in sources.items()})
+    if isinstance(sources, tuple):
+        return type(sources)(_unmasked(item) for item in sources)
+    return sources
+
+
+def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
+    """The shape rule of a layer, given the options that it asks for."""
+    bound = bind(step)
+    if rules(bound).shape is identity:
+        return x, EMPTY
+    options = resolved_options(bound)
+    shape = rules(bound).shape
+    outputs, params = shape(x, **{key: options[key] for key in option_names(shape)})
+    return outputs, params if bound.dtype is None else _stored_as(params, bound.dtype)
+
+
+def resolved_options(step: Any) -> dict[str, Any]:
+    """All options of a layer, bound ones over defaults."""
+    bound = bind(step)
+    return {**option_names(bound.function), **{k: tree.thaw(v) for k, v in bound.options.items()}}
+
+
+def _stored_as(params: ParamTree, policy: str) -> ParamTree:
+    """Parameters under a dtype policy: "mixed_float16" stores float32, "float16" stores float16."""
+    stored = "float32" if policy.startswith("mixed_") else compute_dtype(policy)
+    return tree.map(lambda p: replace(p, dtype=stored) if p.dtype == "float32" else p, params)
+
+
+def identity(x: Any) -> tuple[Any, ParamTree]:
+    """The shape rule of a layer that changes no shape and has no parameters."""
+    return x, EMPTY
+
+
+def _collect(rows: list[Row]) -> dict[str, Any]:
+    """The params tree of a traced model; shared weights once."""
+    root = rows[-1].entry
+    found = {row.entry[len(root) :]: row.params for row in rows[:-1] if row.params}
+    return tree.nest(found)
+
+
+def input_spec(model: Any) -> Any:
+    """The Spec tree that a model itself says it takes (its `input_layer` steps), or None."""
+    if isinstance(model, Sequential):
+        return input_spec(model.steps[0][1]) if model.steps else None
+    if isinstance(model, Graph):
+        steps = {name: node.step for name, node in model.nodes if node.sources is None}
+        specs = {name: input_spec(steps[name]) if name in steps else None for name in references(model.inputs)}
+        return None if None in specs.values() else resolve(model.inputs, specs)
+    options = resolved_options(model)
+    return Spec(tuple(options["shape"]), options["dtype"]) if _is_input(model) else None
+
+
+def _is_input(step: Any) -> bool:
+    function = step.function if isinstance(step, Bound) else step
+    return getattr(function, "__name__", "") == "input_layer"
+
+
+def _inputs(model: Any, shapes: tuple[Any, ...]) -> Any:
+    if shapes:
+        return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
+    found = input_spec(model)
+    if found is None:
+        raise ValueError("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
+    return found
+
+
+def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
+    """Fresh parameters with Keras's default initializers.
+
+    key: an int or uint32[2]; the same key gives the same numbers on both backends. input_shapes: one for
+    each input, batch axis included; not needed when the model begins with `input_layer`.
+    """
+    rng = random.key(key) if isinstance(key, int) else key
+    _, params = infer(model, _inputs(model, input_shapes))
+    made = {}
+    for number, (path, param) in enumerate(tree.items(params)):
+        sizes = tuple(0 if d is None else d for d in param.shape)
+        made[path] = INITIALIZERS[param.initializer](random.fold_in(rng, number), sizes).astype(param.dtype)
+    return tree.nest(made)
+
+
+def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
+    """What keeps `params` from being the parameters of `model`: one line for each leaf."""
+    _, wanted = infer(model, _inputs(model, input_shapes))
+    want, have = dict(tree.items(wanted)), dict(tree.items(params))
+    lines = [f"missing {_join(path)}: {_text(param)}" for path, param in want.items() if path not in have]
+    for path, leaf in have.items():
+        if path not in want and path[-1] == "rng":
+            continue
+        if path not in want:
+            lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
+        elif not _fits(leaf.shape, want[path].shape):
+            lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
+    return lines
+
+
+def check(model: Any, params: Params, *input_shapes: Any) -> None:
+    """Raise InvalidParams, listing all leaves that are missing, extra or mis-shaped."""
+    lines = differences(model, params, *input_shapes)
+    if lines:
+        raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))
+
+
+def _fits(shape: Any, wanted: Any) -> bool:
+    return len(shape) == len(wanted) and all(w in (None, d) for d, w in zip(shape, wanted, strict=True))
+
+
+def _join(path: Path) -> str:
+    return "/".join(map(str, path))
+
+
+def _text(param: Param) -> str:
+    return f"{param.dtype}{['any' if d is None else d for d in param.shape]}".replace("'", "")
+
+
+def summary(model: Any, *input_shapes: Any) -> str:
+    """A table of the steps: path, layer, output shape, number of parameters."""
+    lines, seen, total = [], set(), 0
+    for row in trace(model, _inputs(model, input_shapes))[:-1]:
+        if isinstance(row.step, Sequential | Graph):
+            continue
+        count = 0 if row.entry in seen else sum(math.prod(p.shape) for p in _sized(row.params))
+        seen.add(row.entry)
+        total += count
+        lines.append((_join(row.path), bind(row.step).function.__name__, _shapes(row.outputs), f"{count:,}"))
+    header = ("step", "layer", "output", "params")
+    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(4)]
+    body = ["  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)) for line in [header, *lines]]
+    rule = "-" * len(body[0])
+    return "\n".join([body[0].rstrip(), rule, *(b.rstrip() for b in body[1:]), rule, f"total params: {total:,}"])
+
+
+def _sized(params: ParamTree) -> list[Param]:
+    return [p for p in tree.leaves(params) if None not in p.shape]
+
+
+def _shapes(specs: Any) -> str:
+    return ", ".join(str(s.shape) if isinstance(s, Spec) else str(s) for s in tree.leaves(specs))
+
+
+def children(step: Any) -> dict[str, Any]:
+    """{params key: step} of the steps inside a step."""
+    if isinstance(step, Sequential):
+        return dict(step.steps)
+    if isinstance(step, Graph):
+        return {node.params or name: node.step for name, node in step.nodes}
+    rule = rules(step).children
+    if rule is None:
+        return {}
+    options = resolved_options(step)
+    return rule(**{key: options[key] for key in option_names(rule)})
+
+
+def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
+    """`params` with a key of its own at every step that drops or adds noise: the model then does so.
+
+    The layers' own rates apply, as under Keras's `training=True`; without `rng` they are the identity.
+    """
+    rng = random.key(key) if isinstance(key, int) else key
+    return _with_rng(model, params, rng)
+
+
+def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
+    made = dict(params)
+    for number, (name, child) in enumerate(children(step).items()):
+        entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
+        if entry:
+            made[name] = entry
+    if not isinstance(step, Sequential | Graph) and _random(step):
+        made["rng"] = random.fold_in(rng, 0)
+    return made
+
+
+def _random(step: Any) -> bool:
+    rule: Callable[..., bool] | None = rules(step).rng
+    if rule is None:
+        return False
+    options = resolved_options(step)
+    return rule(**{key: options[key] for key in option_names(rule)})
+
+
+def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(trainable, rest): floats that gradients may move, and moving statistics, tables, integers, rng.
+
+    `jax.grad` and optax take the first; `merge` joins the two again.
+    """
+    _, wanted = infer(model, _inputs(model, input_shapes))
+    want = dict(tree.items(wanted))
+    moves = {
+        path: path in want and want[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
+        for path, leaf in tree.items(params)
+    }
+    pairs = dict(tree.items(params))
+    return (
+        tree.nest({path: leaf for path, leaf in pairs.items() if moves[path]}),
+        tree.nest({path: leaf for path, leaf in pairs.items() if not moves[path]}),
+    )
+
+
+def merge(trainable: Params, rest: Params) -> dict[str, Any]:
+    """The params tree from the two parts that `partition` gave."""
+    return tree.nest({**dict(tree.items(rest)), **dict(tree.items(trainable))})
+
+
+def activations(model: Any, params: Params, x: Any, names: list[str] | None = None) -> dict[str, Any]:
+    """{path: value} of what flows out of the named steps (None: all), as `block/conv` for nested ones."""
+    found: dict[str, Any] = {}
+    model.flow(params, x, lambda path, value: found.__setitem__(path, value))
+    if names is None:
+        return found
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise KeyError(f"no step {', '.join(missing)}; the steps are {', '.join(found)}")
+    return {name: found[name] for name in names}

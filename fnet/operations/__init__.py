@@ -1,0 +1,1 @@
+"""Keras operations on tensors (`keras.ops`) as layers: nodes of functional graphs."""

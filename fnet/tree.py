@@ -1,0 +1,141 @@
+"""Trees of dicts, lists and tuples: walking them, and freezing them into hashable values.
+
+`None` is an empty subtree, as in `jax.tree`. Everything that is not a dict, list or tuple is a leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Path = tuple[str | int, ...]
+
+
+class FrozenList(tuple[Any, ...]):
+    """A list as a value: hashable, unequal to the tuple of the same items, `thaw` makes it a list."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FrozenList) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((FrozenList, tuple(self)))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+class FrozenDict(Mapping[str, Any]):
+    """A dict as a value: hashable; keeps its order, compares without it."""
+
+    __slots__ = ("_dict", "_hash")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._dict: dict[str, Any] = dict(*args, **kwargs)
+        self._hash = hash(frozenset(self._dict.items()))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._dict[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dict)
+
+    def __len__(self) -> int:
+        return len(self._dict)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return repr(self._dict)
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
+        return FrozenDict, (self._dict,)
+
+
+@dataclass(frozen=True)
+class FrozenSlice:
+    """A slice as a value (slices are unhashable before Python 3.12); `thaw` makes it a slice."""
+
+    start: Any
+    stop: Any
+    step: Any
+
+    def __repr__(self) -> str:
+        return repr(slice(self.start, self.stop, self.step))
+
+
+def freeze(value: Any) -> Any:
+    """The hashable form of `value`: lists, dicts and slices become their frozen twins, deeply."""
+    if isinstance(value, slice):
+        return FrozenSlice(value.start, value.stop, value.step)
+    if isinstance(value, Mapping):
+        return FrozenDict({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, list | FrozenList):
+        return FrozenList(freeze(item) for item in value)
+    if isinstance(value, tuple):
+        return tuple(freeze(item) for item in value)
+    return value
+
+
+def thaw(value: Any) -> Any:
+    """The inverse of `freeze`."""
+    if isinstance(value, FrozenSlice):
+        return slice(value.start, value.stop, value.step)
+    if isinstance(value, Mapping):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, list | FrozenList):
+        return [thaw(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(thaw(item) for item in value)
+    return value
+
+
+def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:  # noqa: A001 - read as tree.map
+    """`f` on every leaf of `tree` (and the leaves at the same places of `rest`); the structure stays."""
+    if isinstance(tree, Mapping):
+        return {key: map(f, item, *(r[key] for r in rest)) for key, item in tree.items()}
+    if isinstance(tree, list | tuple):
+        items = [map(f, item, *(r[i] for r in rest)) for i, item in enumerate(tree)]
+        return tuple(items) if isinstance(tree, tuple) and not isinstance(tree, FrozenList) else items
+    return None if tree is None else f(tree, *rest)
+
+
+def items(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """(path, leaf) of every leaf, in the order of the containers."""
+    if isinstance(tree, Mapping):
+        for key, item in tree.items():
+            yield from items(item, (*path, key))
+    elif isinstance(tree, list | tuple):
+        for i, item in enumerate(tree):
+            yield from items(item, (*path, i))
+    elif tree is not None:
+        yield path, tree
+
+
+def leaves(tree: Any) -> list[Any]:
+    """All leaves, in the order of the containers."""
+    return [leaf for _, leaf in items(tree)]
+
+
+def nest(pairs: Mapping[Path, Any]) -> dict[str, Any]:
+    """Nested dicts from {path: leaf}; the inverse of `items` for trees of dicts."""
+    root: dict[Any, Any] = {}
+    for path, leaf in pairs.items():
+        node = root
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = leaf
+    return root
+
+
+def get(tree: Any, path: Path) -> Any:
+    """The subtree at `path`."""
+    for key in path:
+        tree = tree[key]
+    return tree

@@ -1,0 +1,42 @@
+"""Names for what flows: arrays of either backend, parameter trees, and descriptions of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Array: TypeAlias = Any
+"""A NumPy array, a `jax.Array`, or a tracer."""
+
+Params: TypeAlias = Mapping[str, Any]
+"""The parameters of one layer or model: nested dicts of arrays."""
+
+Shape: TypeAlias = tuple[int | None, ...]
+"""Sizes of the axes, batch axis first; None where any size will do."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and dtype of an array that flows: `Spec((None, 32, 32, 3))`."""
+
+    shape: Shape
+    dtype: str = "float32"
+
+    def __repr__(self) -> str:
+        return f"{self.dtype}[{', '.join('None' if d is None else str(d) for d in self.shape)}]"
+
+
+@dataclass(frozen=True)
+class Param:
+    """What one parameter must be: shape (None: any size), dtype, Keras's default initializer, and
+    whether training moves it (moving statistics, tables and quantized kernels do not move)."""
+
+    shape: Shape
+    initializer: str = "glorot_uniform"
+    dtype: str = "float32"
+    trainable: bool = True
+
+
+ParamTree: TypeAlias = Mapping[str, Any]
+"""Nested dicts of `Param`, in the order in which Keras stores the arrays."""

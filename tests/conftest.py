@@ -1,0 +1,26 @@
+"""Real Keras on TensorFlow is the reference; fnet switches backends inside the process, for tests only."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from fnet import backend
+
+settings.register_profile(
+    "fnet", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=True
+)
+settings.load_profile("fnet")
+
+
+@pytest.fixture(params=backend.BACKENDS)
+def each_backend(request):
+    """Run the test on NumPy and on JAX."""
+    with backend.using(request.param):
+        yield request.param

@@ -1,0 +1,122 @@
+"""A row of the table beside its Keras twin: weights, calls and the assertion at the yardstick."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import fnet
+from compare import yardstick
+from fnet import backend, tree
+from fnet.masking import Masked, mask_of, strip
+from tests.cases import Case
+
+MODES = ("numpy", "numpy-readonly", "jax", "jax-jit")
+
+
+def random_weights(layer: Any, seed: int = 1) -> list[np.ndarray]:
+    """Non-trivial weights for a built Keras layer, in its own order; variances stay positive."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for variable in layer.weights:
+        if "seed" in variable.path or not np.issubdtype(variable.numpy().dtype, np.floating):
+            made.append(variable.numpy())
+            continue
+        value = rng.standard_normal(variable.shape) * 0.5
+        made.append(np.abs(value) + 0.5 if "variance" in variable.path else value)
+    return [np.asarray(value, np.float32) if value.dtype.kind == "f" else value for value in made]
+
+
+def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None) -> tuple[Any, Any, Any]:
+    """(layer, output, output mask) of the Keras twin under a dtype policy."""
+    import keras
+    import tensorflow as tf
+
+    layer = case.keras_layer(keras, dtype)
+    wide = tree.map(lambda a: tf.convert_to_tensor(a.astype(dtype) if a.dtype.kind == "f" else a), x)
+    mask = case.first_mask()
+    if mask is not None:
+        first = wide if not isinstance(wide, tuple | dict) else tree.leaves(wide)[0]
+        keras.src.backend.set_keras_mask(first, tf.convert_to_tensor(mask))
+    feed = list(wide) if isinstance(wide, tuple) else wide
+    args, kwargs = ((), feed) if isinstance(feed, dict) else ((feed,), {})
+    layer(*args, **kwargs, **case.call)
+    layer.set_weights(weights if weights is not None else random_weights(layer))
+    y = layer(*args, **kwargs, **case.call)
+    masks = [getattr(leaf, "_keras_mask", None) for leaf in tree.leaves(y)]
+    return layer, tree.map(np.asarray, y), [None if m is None else np.asarray(m) for m in masks]
+
+
+def fnet_params(case: Case, x: Any, weights: list[np.ndarray]) -> dict[str, Any]:
+    """The Keras weights as the params tree that the layer's shape rule describes."""
+    _, wanted = fnet.infer(case.step, fnet.modelling.spec(x))
+    paths = [path for path, _ in tree.items(wanted)]
+    assert len(paths) == len(weights), f"{len(weights)} Keras weights, but the shape rule names {paths}"
+    params = tree.nest(dict(zip(paths, weights, strict=True)))
+    fnet.check(case.step, params, fnet.modelling.spec(x))
+    return params
+
+
+@contextlib.contextmanager
+def mode(name: str) -> Iterator[Any]:
+    """The backend of a mode, and a function that runs a step in that mode."""
+
+    def plain(step: Any, params: Any, x: Any) -> Any:
+        return step(params, x)
+
+    def readonly(step: Any, params: Any, x: Any) -> Any:
+        return step(tree.map(_frozen, params), _map_masked(_frozen, x))
+
+    def jitted(step: Any, params: Any, x: Any) -> Any:
+        import jax
+
+        return jax.jit(step)(params, x)
+
+    run = {"numpy": plain, "numpy-readonly": readonly, "jax": plain, "jax-jit": jitted}[name]
+    with backend.using(name.split("-")[0]):
+        yield run
+
+
+def _frozen(a: np.ndarray) -> np.ndarray:
+    a = a.view()
+    a.flags.writeable = False
+    return a
+
+
+def _map_masked(f: Any, x: Any) -> Any:
+    return tree.map(lambda a: Masked(f(a.values), f(a.mask)) if isinstance(a, Masked) else f(a), x)
+
+
+def with_mask(case: Case, x: Any) -> Any:
+    """The inputs with the mask of the case on the first one."""
+    mask = case.first_mask()
+    if mask is None:
+        return x
+    if isinstance(x, dict):
+        first = next(iter(x))
+        return {**x, first: Masked(x[first], mask)}
+    return (Masked(x[0], mask), *x[1:]) if isinstance(x, tuple) else Masked(x, mask)
+
+
+def assert_parity(y: Any, keras32: Any, reference: Any, policy: str = "float32") -> None:
+    """Every leaf of `y` within the yardstick of the float64 reference, with Keras's dtype."""
+    ours, theirs, exact = (tree.leaves(strip(t)) for t in (y, keras32, reference))
+    assert len(ours) == len(theirs), f"{len(ours)} outputs, Keras gives {len(theirs)}"
+    for a, b, ref in zip(ours, theirs, exact, strict=True):
+        a = np.asarray(a)
+        assert a.shape == b.shape, f"shape {a.shape}, Keras gives {b.shape}"
+        assert a.dtype == b.dtype, f"dtype {a.dtype}, Keras gives {b.dtype}"
+        err, limit = yardstick.error(a, ref), yardstick.allowed(yardstick.error(b, ref), policy)
+        assert err <= limit, f"error {err:.3g} > {limit:.3g} allowed\nfnet  {a.ravel()[:8]}\nexact {ref.ravel()[:8]}"
+
+
+def assert_masks(y: Any, masks: list[Any]) -> None:
+    """The masks on the leaves of `y` are those that Keras puts on its outputs."""
+    ours = [mask_of(leaf) for leaf in tree.leaves(y)]
+    for mine, theirs in zip(ours, masks, strict=True):
+        assert (mine is None) == (theirs is None), f"mask {mine}, Keras gives {theirs}"
+        if theirs is not None:
+            np.testing.assert_array_equal(np.asarray(mine), theirs)

@@ -1,0 +1,41 @@
+"""Every row of the table, in every mode, against Keras."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import operations, tree
+from fnet.masking import strip
+from tests import parity
+from tests.cases import all_cases
+
+CASES = all_cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_row_equals_its_keras_twin_in_every_mode(case):
+    x = case.inputs()
+    layer, keras32, masks = parity.keras_call(case, x, "float32", None)
+    weights = [np.asarray(w) for w in layer.get_weights()]
+    _, reference, _ = parity.keras_call(case, x, "float64", weights)
+    params = parity.fnet_params(case, x, weights)
+    for name in parity.MODES:
+        with parity.mode(name) as run:
+            y = run(case.step, params, parity.with_mask(case, x))
+            parity.assert_parity(y, keras32, reference)
+            parity.assert_masks(y, masks)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_row_is_a_value_and_its_shape_rule_tells_the_truth(case):
+    step = case.step
+    assert pickle.loads(pickle.dumps(step)) == step
+    names = {**vars(fnet), "operations": operations}
+    assert eval(repr(step), names) == step
+    x = case.inputs()
+    spec, _ = fnet.infer(step, fnet.modelling.spec(x))
+    y = step(fnet.init(step, 0, fnet.modelling.spec(x)), parity.with_mask(case, x))
+    shapes = [tuple(leaf.shape) for leaf in tree.leaves(strip(y))]
+    assert shapes == [leaf.shape for leaf in tree.leaves(spec)]
