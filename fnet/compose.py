@@ -45,6 +45,8 @@ class Rules:
     children: options -> {params key: step}, for wrappers around other layers.
     rng: options -> whether an `rng` entry in the params would change the result (dropout).
     host: takes strings, so it runs in NumPy in front of the jitted part.
+    door: (values, *, options) -> None: raises InvalidInput for values that must not be fed from outside, such
+    as token ids beyond the table; `predict` asks, layers never do.
     """
 
     shape: Callable[..., tuple[Any, Mapping[str, Any]]]
@@ -52,6 +54,7 @@ class Rules:
     children: Callable[..., dict[str, Any]] | None = None
     rng: Callable[..., bool] | None = None
     host: bool = False
+    door: Callable[..., None] | None = None
 
 
 def layer(
@@ -61,11 +64,12 @@ def layer(
     children: Callable[..., dict[str, Any]] | None = None,
     rng: Callable[..., bool] | None = None,
     host: bool = False,
+    door: Callable[..., None] | None = None,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
-    rules = Rules(shape, mask, children, rng, host)
+    rules = Rules(shape, mask, children, rng, host, door)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
@@ -477,8 +481,12 @@ def feed(inputs: Any, x: Any) -> dict[str, Any]:
         elif isinstance(x, list | tuple) and len(x) == 1:
             x = x[0]
         return {inputs: x}
-    if isinstance(x, Mapping) and not isinstance(inputs, Mapping) and set(names) <= set(x):
-        return {name: x[name] for name in names}
+    if isinstance(x, Mapping):
+        if isinstance(inputs, Mapping) and set(inputs) <= set(x):
+            parts = [{item: x[k]} if isinstance(item, str) else feed(item, x[k]) for k, item in inputs.items()]
+            return {name: value for part in parts for name, value in part.items()}
+        if set(names) <= set(x):
+            return {name: x[name] for name in names}
     flat_names, flat_values = _sorted_leaves(inputs), _sorted_leaves(x)
     if len(flat_names) != len(flat_values):
         raise InvalidInput(

@@ -9,6 +9,7 @@ from fnet import modelling
 from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops, xp
 from fnet.compose import layer
+from fnet.errors import InvalidInput
 from fnet.masking import Masked
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
@@ -71,7 +72,20 @@ def _embedding_rule(x: Spec, *, input_dim: int, output_dim: int) -> tuple[Spec, 
     return Spec((*x.shape, output_dim)), {"embeddings": Param((input_dim, output_dim), "uniform")}
 
 
-@layer(shape=_embedding_rule, mask="own")
+def _ids_door(ids: Array, *, input_dim: int | None) -> None:
+    """Token ids must be whole numbers from 0 to input_dim - 1."""
+    wrong = (ids < 0) | (ids != ids.astype("int64"))
+    if input_dim is not None:
+        wrong |= ids >= input_dim
+    if wrong.any():
+        row, *position = (int(i[0]) for i in wrong.nonzero())
+        raise InvalidInput(
+            f"row {row}, position {tuple(position)}: id {ids[wrong][0]} is not one of the {input_dim} rows of the "
+            f"embedding (whole numbers from 0)"
+        )
+
+
+@layer(shape=_embedding_rule, mask="own", door=_ids_door)
 def embedding(
     params: Params,
     x: Array,

@@ -1,0 +1,235 @@
+"""Running a model: `jit`, `compile`, and `predict` for many rows, which checks what comes in at the door."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fnet import backend, modelling, tree
+from fnet.backend import ops
+from fnet.compose import Bound, Graph, Ref, Sequential, describe, feed, option_names, references, rules
+from fnet.errors import InvalidInput
+from fnet.hosting import split_host
+from fnet.types import Array, Params, Spec
+
+Run: TypeAlias = Callable[[Any], Any]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def jit(model: Any) -> Callable[[Params, Any], Any]:
+    """`model` compiled by XLA on JAX, itself on NumPy: `(params, x) -> y` with the same results.
+
+    Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
+    """
+    return model if backend.name() == "numpy" else _jit(model)
+
+
+@functools.lru_cache(maxsize=64)
+def _jit(model: Any) -> Callable[[Params, Any], Any]:
+    host, numeric = split_host(model)
+    traced = ops.jit(numeric)
+    if host is None:
+        return traced
+    return lambda params, x: traced(params, host(params, x))
+
+
+def compile(model: Any, params: Params) -> Run:  # noqa: A001 - the field's word
+    """`f(x)`: the model with these parameters fixed, prepared once to be called often."""
+    if backend.name() == "numpy":
+        return functools.partial(model, params)
+    return functools.partial(_jit(model), tree.map(_on_device, params))
+
+
+def _on_device(leaf: Any) -> Any:
+    return ops.asarray(leaf)
+
+
+_compiled: OrderedDict[tuple[str, int, int], tuple[Any, Params, Run]] = OrderedDict()
+_COMPILED_KEPT = 8
+
+
+def _remembered(model: Any, params: Params) -> Run:
+    """`compile`, remembered for these very objects as long as their arrays are read-only, so cannot change."""
+    if not all(_is_value(leaf) for leaf in tree.leaves(params)):
+        return compile(model, params)
+    key = (backend.name(), id(model), id(params))
+    if key not in _compiled:
+        _compiled[key] = (model, params, compile(model, params))
+        while len(_compiled) > _COMPILED_KEPT:
+            _compiled.popitem(last=False)
+    _compiled.move_to_end(key)
+    return _compiled[key][2]
+
+
+def _is_value(leaf: Any) -> bool:
+    return not isinstance(leaf, np.ndarray) or not leaf.flags.writeable
+
+
+def predict(
+    model: Any, params: Params, x: Any, *, batch_size: int = 32, progress: Progress | None = None
+) -> Any:
+    """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
+
+    x: an array, or a tuple, list or dict of arrays (strings too), rows first. Memory beyond the result does
+    not grow with the number of rows. progress: called with (rows done, rows in all).
+
+    Raises InvalidInput for what would give a wrong answer silently: NaN or infinity, ids beyond a table, a
+    missing batch axis, wrong shapes, inputs of different lengths; the message names the row.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is the number of rows at a time, at least 1; got {batch_size}")
+    door = Door(model)
+    x = door.admit(x)
+    rows = door.rows(x)
+    if rows == 0:
+        return _no_rows(model, params, x)
+    run, result = _remembered(model, params), None
+    for start in range(0, rows, batch_size):
+        batch = tree.map(lambda a: a[start : start + batch_size], x)  # noqa: B023 - called at once
+        door.check(batch, start)
+        size = min(batch_size, rows - start)
+        y = tree.map(ops.to_numpy, run(_padded(batch, size, batch_size)))
+        if result is None:
+            result = tree.map(lambda a: np.empty((rows, *a.shape[1:]), a.dtype), y)
+        tree.map(functools.partial(_store, start, size), result, y)
+        if progress is not None:
+            progress(start + size, rows)
+    return result
+
+
+def _store(start: int, size: int, into: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> None:
+    if y.shape[1:] != into.shape[1:]:
+        raise InvalidInput(
+            f"outputs of different batches cannot be stacked: {into.shape[1:]} and then {y.shape[1:]}; "
+            "pad the inputs to one length, or raise batch_size to the number of rows"
+        )
+    into[start : start + size] = y[:size]
+
+
+def _padded(batch: Any, size: int, batch_size: int) -> Any:
+    """On JAX, rows repeated up to a power of two, so that few shapes are ever compiled."""
+    if backend.name() == "numpy":
+        return batch
+    wanted = min(batch_size, 1 << (size - 1).bit_length())
+    return batch if wanted == size else tree.map(lambda a: a[np.arange(wanted) % size], batch)
+
+
+def _no_rows(model: Any, params: Params, x: Any) -> Any:
+    """Zero rows in, zero rows out, with the right shapes and dtypes."""
+    outputs, _ = modelling.infer(model, modelling.input_spec(model) or modelling.spec(x))
+    return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), s.dtype), outputs)
+
+
+class Door:
+    """What stands between the outside and a model: structure, shapes, finite numbers, ids within tables."""
+
+    def __init__(self, model: Any) -> None:
+        self.specs = _input_specs(model)
+        self.checks = list(_door_checks(model))
+        self.inputs = model.inputs if isinstance(model, Graph) else "x"
+
+    def admit(self, x: Any) -> Any:
+        """`x` with lists of numbers or strings as arrays; shapes checked."""
+        x = _arrays(x, single=isinstance(self.inputs, str))
+        for name, value in feed(self.inputs, x).items():
+            if value is not None and self.specs.get(name) is not None:
+                _check_shape(name, value, self.specs[name])
+        return x
+
+    @staticmethod
+    def rows(x: Any) -> int:
+        """The number of rows that all inputs share."""
+        counts = {len(leaf) for leaf in tree.leaves(x)}
+        if len(counts) != 1:
+            raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
+        return counts.pop()
+
+    def check(self, batch: Any, start: int) -> None:
+        """Raise InvalidInput, naming the row (from `start`), for values that must not come in."""
+        values = feed(self.inputs, batch)
+        for name, value in values.items():
+            if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
+                bad = np.argwhere(~np.isfinite(value))[0]
+                what = "NaN" if np.isnan(value[tuple(bad)]) else "infinity"
+                raise InvalidInput(f"input {name!r}, row {start + int(bad[0])} has {what} at {_position(bad)}")
+        for name, check in self.checks:
+            if values.get(name) is None:
+                continue
+            try:
+                check(values[name])
+            except InvalidInput as error:
+                error.add_note(f"in input {name!r}, rows counted from {start}")
+                raise
+
+
+def _position(index: Array) -> tuple[int, ...]:
+    return tuple(int(i) for i in index[1:])
+
+
+def _arrays(x: Any, single: bool) -> Any:
+    """Arrays from what users write. For one input a list of numbers, strings or rows is the array itself."""
+    if isinstance(x, Mapping):
+        return {key: _arrays(value, single) for key, value in x.items()}
+    if isinstance(x, tuple | list) and not (single and not any(hasattr(item, "shape") for item in x)):
+        return type(x)(_arrays(item, True) for item in x)
+    return x if x is None or hasattr(x, "shape") else np.asarray(x)
+
+
+def _check_shape(name: str, value: Any, wanted: Spec) -> None:
+    shape = tuple(value.shape)
+    if wanted.dtype == "string":
+        return
+    if _fits(shape, wanted.shape) or _fits(shape[:-1], wanted.shape) or _fits((*shape, 1), wanted.shape):
+        return
+    hint = "; add a batch axis: x[None]" if _fits((None, *shape), wanted.shape) else ""
+    raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {wanted.shape}{hint}")
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        w is None or d is None or d == w for d, w in zip(shape, wanted, strict=True)
+    )
+
+
+def _input_specs(model: Any) -> dict[str, Spec]:
+    found = modelling.input_spec(model)
+    if found is None:
+        return {}
+    return feed(model.inputs, found) if isinstance(model, Graph) else {"x": found}
+
+
+def _door_checks(model: Any) -> Iterator[tuple[str, Callable[[Any], None]]]:
+    """(input name, check) for every layer with a door rule that reads an input directly."""
+    if isinstance(model, Graph):
+        yield from _graph_checks(model)
+    elif isinstance(model, Sequential):
+        step = next((s for _, s in model.steps if not _passes_on(s)), None)
+        if step is not None:
+            yield from _door_checks(step)
+    elif rules(model).door is not None:
+        yield "x", _door_check(model)
+
+
+def _graph_checks(model: Graph) -> Iterator[tuple[str, Callable[[Any], None]]]:
+    for _, node in model.nodes:
+        sources = node.sources.node if isinstance(node.sources, Ref) else node.sources
+        if isinstance(sources, str) and sources in references(model.inputs):
+            for name, check in _door_checks(node.step):
+                if name == "x":
+                    yield sources, check
+
+
+def _passes_on(step: Any) -> bool:
+    function = step.function if isinstance(step, Bound) else step
+    return getattr(function, "__name__", "") in ("input_layer", "identity")
+
+
+def _door_check(step: Any) -> Callable[[Any], None]:
+    rule = rules(step).door
+    assert rule is not None
+    options = modelling.resolved_options(step)
+    return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
