@@ -7,7 +7,22 @@ from fnet import activations as activation_functions
 from fnet import random
 from fnet.compose import Bound, Graph, Sequential, at, bind, graph, layer, masked_by, run, sequential
 from fnet.errors import InvalidInput, InvalidParams, MissingBackend
+from fnet.inference import compile, jit, predict  # noqa: A004 - the field's words
 from fnet.layers.core import dense, embedding, identity, input_layer
 from fnet.masking import Masked
 from fnet.modelling import activations, check, infer, init, merge, partition, summary, trace, with_rng
 from fnet.types import Param, Spec
+
+__all__ = [
+    # composition
+    *("Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run"),
+    "sequential",
+    # models
+    *("activations", "check", "infer", "init", "merge", "partition", "summary", "trace", "with_rng"),
+    # running
+    *("compile", "jit", "predict"),
+    # errors and modules
+    *("InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random"),
+    # layers: core
+    *("dense", "embedding", "identity", "input_layer"),
+]

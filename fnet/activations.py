@@ -24,9 +24,7 @@ def linear(x: Array) -> Array:
     return x
 
 
-def relu(
-    x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
-) -> Array:
+def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
     """x above `threshold` (at most `max_value`), negative_slope * (x - threshold) below."""
     if threshold == 0:
         y = xp.maximum(x, 0) if negative_slope == 0 else xp.where(x > 0, x, x * negative_slope)

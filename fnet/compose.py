@@ -97,7 +97,7 @@ def rules(step: Any) -> Rules:
     return found
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def option_names(function: Callable[..., Any]) -> dict[str, Any]:
     """{option: default} of a layer function; `inspect.Parameter.empty` marks a required one."""
     parameters = inspect.signature(function).parameters.values()
@@ -146,8 +146,7 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     wrong = [key for key in options if key not in legal and key != "dtype"]
     if wrong:
         raise TypeError(
-            f"{_name(function)} has no option {', '.join(map(repr, wrong))}; "
-            f"it takes {', '.join([*legal, 'dtype'])}"
+            f"{_name(function)} has no option {', '.join(map(repr, wrong))}; it takes {', '.join([*legal, 'dtype'])}"
         )
     dtype = None if "dtype" in legal else options.pop("dtype", None)
     return Bound(function, freeze(options), dtype)

@@ -58,7 +58,14 @@ def _split_graph(model: Graph) -> tuple[Graph, Graph]:
     numeric_names = {name for name, _ in numeric_nodes}
     cut: dict[str, Any] = {}
     numeric_nodes = [
-        (name, Node(node.step, _crossing(node.sources, numeric_names - {name}, cut), node.params))
+        (
+            name,
+            Node(
+                node.step,
+                _crossing(name if node.sources is None else node.sources, numeric_names - {name}, cut),
+                node.params,
+            ),
+        )
         for name, node in numeric_nodes
     ]
     outputs = _crossing(model.outputs, numeric_names, cut)

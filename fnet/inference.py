@@ -69,9 +69,7 @@ def _is_value(leaf: Any) -> bool:
     return not isinstance(leaf, np.ndarray) or not leaf.flags.writeable
 
 
-def predict(
-    model: Any, params: Params, x: Any, *, batch_size: int = 32, progress: Progress | None = None
-) -> Any:
+def predict(model: Any, params: Params, x: Any, *, batch_size: int = 32, progress: Progress | None = None) -> Any:
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
     x: an array, or a tuple, list or dict of arrays (strings too), rows first. Memory beyond the result does
