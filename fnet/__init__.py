@@ -13,16 +13,15 @@ from fnet.masking import Masked
 from fnet.modelling import activations, check, infer, init, merge, partition, summary, trace, with_rng
 from fnet.types import Param, Spec
 
+# One line or more a family, so that families grow side by side.
+# fmt: off
 __all__ = [
-    # composition
-    *("Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run"),
+    "Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run",
     "sequential",
-    # models
-    *("activations", "check", "infer", "init", "merge", "partition", "summary", "trace", "with_rng"),
-    # running
-    *("compile", "jit", "predict"),
-    # errors and modules
-    *("InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random"),
+    "activations", "check", "infer", "init", "merge", "partition", "summary", "trace", "with_rng",
+    "compile", "jit", "predict",
+    "InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random",
     # layers: core
-    *("dense", "embedding", "identity", "input_layer"),
+    "dense", "embedding", "identity", "input_layer",
 ]
+# fmt: on

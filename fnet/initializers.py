@@ -52,9 +52,7 @@ def ones(key: Array, shape: Sequence[int]) -> Array:
 def unit_forget(key: Array, shape: Sequence[int]) -> Array:
     """Bias of an LSTM (..., 4 units; gates i, f, c, o): one for the forget gate, else zero."""
     units = shape[-1] // 4
-    return xp.where((xp.arange(shape[-1]) // units) == 1, 1.0, 0.0).astype("float32") * xp.ones(
-        tuple(shape), "float32"
-    )
+    return xp.where((xp.arange(shape[-1]) // units) == 1, 1.0, 0.0).astype("float32") * xp.ones(tuple(shape), "float32")
 
 
 INITIALIZERS: dict[str, Callable[[Array, Sequence[int]], Array]] = {

@@ -139,7 +139,8 @@ def resolved_options(step: Any) -> dict[str, Any]:
 def _stored_as(params: ParamTree, policy: str) -> ParamTree:
     """Parameters under a dtype policy: "mixed_float16" stores float32, "float16" stores float16."""
     stored = "float32" if policy.startswith("mixed_") else compute_dtype(policy)
-    return tree.map(lambda p: replace(p, dtype=stored) if p.dtype == "float32" else p, params)
+    adapted: ParamTree = tree.map(lambda p: replace(p, dtype=stored) if p.dtype == "float32" else p, params)
+    return adapted
 
 
 def identity(x: Any) -> tuple[Any, ParamTree]:
@@ -235,7 +236,7 @@ def summary(model: Any, *input_shapes: Any) -> str:
     for row in trace(model, _inputs(model, input_shapes))[:-1]:
         if isinstance(row.step, Sequential | Graph):
             continue
-        count = 0 if row.entry in seen else sum(math.prod(p.shape) for p in _sized(row.params))
+        count = 0 if row.entry in seen else sum(_sizes(row.params))
         seen.add(row.entry)
         total += count
         lines.append((_join(row.path), bind(row.step).function.__name__, _shapes(row.outputs), f"{count:,}"))
@@ -246,8 +247,9 @@ def summary(model: Any, *input_shapes: Any) -> str:
     return "\n".join([body[0].rstrip(), rule, *(b.rstrip() for b in body[1:]), rule, f"total params: {total:,}"])
 
 
-def _sized(params: ParamTree) -> list[Param]:
-    return [p for p in tree.leaves(params) if None not in p.shape]
+def _sizes(params: ParamTree) -> list[int]:
+    """The number of elements of each parameter; tables, whose size only a file tells, are left out."""
+    return [math.prod(d or 0 for d in p.shape) for p in tree.leaves(params)]
 
 
 def _shapes(specs: Any) -> str:
