@@ -7,7 +7,7 @@ from fnet import activations as activation_functions
 from fnet import random
 from fnet.compose import Bound, Graph, Sequential, at, bind, graph, layer, masked_by, run, sequential
 from fnet.errors import InvalidInput, InvalidParams, MissingBackend
-from fnet.inference import compile, jit, predict  # noqa: A004 - the field's words
+from fnet.inference import classes, compile, jit, predict  # noqa: A004 - the field's words
 from fnet.layers.core import dense, embedding, identity, input_layer
 from fnet.masking import Masked
 from fnet.modelling import activations, check, infer, init, merge, partition, summary, trace, with_rng
@@ -19,7 +19,7 @@ __all__ = [
     "Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run",
     "sequential",
     "activations", "check", "infer", "init", "merge", "partition", "summary", "trace", "with_rng",
-    "compile", "jit", "predict",
+    "classes", "compile", "jit", "predict",
     "InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random",
     # layers: core
     "dense", "embedding", "identity", "input_layer",

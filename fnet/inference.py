@@ -231,3 +231,33 @@ def _door_check(step: Any) -> Callable[[Any], None]:
     assert rule is not None
     options = modelling.resolved_options(step)
     return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
+
+
+def classes(model: Any, y: Array) -> np.ndarray[Any, Any]:
+    """Scores (rows, k) -> class numbers (rows,): the largest score, or, for a single unit, above the middle.
+
+    The middle of a single unit is 0.5 behind a sigmoid and 0 behind anything that gives logits. Raises
+    InvalidInput where a score is NaN: there is no class then.
+    """
+    y = ops.to_numpy(y)
+    if np.isnan(y).any():
+        raise InvalidInput(f"row {int(np.argwhere(np.isnan(y))[0][0])} has NaN scores, so no class")
+    if y.ndim == 1 or y.shape[-1] == 1:
+        return (y.reshape(len(y)) > _middle(final_activation(model))).astype(np.int64)
+    return np.asarray(y.argmax(axis=-1))
+
+
+def final_activation(model: Any) -> str:
+    """The name of the activation that the (first) output of a model went through; "linear" when none did."""
+    if isinstance(model, Sequential):
+        return final_activation(model.steps[-1][1]) if model.steps else "linear"
+    if isinstance(model, Graph):
+        return final_activation(dict(model.nodes)[references(model.outputs)[0]].step)
+    options = modelling.resolved_options(model)
+    function = model.function if isinstance(model, Bound) else model
+    named = options.get("activation", function.__name__)
+    return named if isinstance(named, str) else "linear"
+
+
+def _middle(activation: str) -> float:
+    return 0.5 if activation in ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid") else 0.0
