@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 from fnet.types import Array
@@ -28,8 +27,8 @@ class Limits:
     """All vocabulary files together."""
     depth: int = 64
     """Nesting of JSON values."""
-    objects: int = 200_000
-    """Groups, arrays and attributes of an HDF5 file; entries of a zip."""
+    steps: int = 1_000_000
+    """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; entries of a zip."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ class Variables:
     """The attribute `name`: the layer's own name (Keras 3.6 and later), a cross-check only."""
     arrays: tuple[StoredArray, ...] = ()
     """Datasets "0", "1", ... in integer order."""
-    named: Mapping[str, StoredArray] = MappingProxyType({})
+    named: Mapping[str, StoredArray] = field(default_factory=dict)
     """Datasets whose name is no integer."""
 
 
@@ -75,7 +74,7 @@ class LegacyLayer:
 class WeightTree:
     """All arrays of a file. A file has `groups` (Keras 3 layout) or `layers` (legacy `.h5`), never both."""
 
-    groups: Mapping[str, Variables] = MappingProxyType({})
+    groups: Mapping[str, Variables] = field(default_factory=dict)
     """{object path: its variables}, as {"layers/dense": ...}; the root object's path is "". Groups without
     arrays are there too. The optimizer's are left out."""
     layers: tuple[LegacyLayer, ...] = ()
@@ -94,5 +93,5 @@ class ModelFile:
     """The parsed model config; None in files that hold weights only."""
     keras_version: str | None
     arrays: WeightTree
-    assets: Mapping[str, bytes] = MappingProxyType({})
+    assets: Mapping[str, bytes] = field(default_factory=dict)
     """{path below "assets/": content} of the vocabulary files, as {"layers/string_lookup/vocabulary.txt": ...}."""
