@@ -1,0 +1,89 @@
+"""The direction of imports, and what a fresh process loads."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Who may import whom: each tier sees itself and the tiers to its left.
+TIERS = [
+    {"tree", "masking", "types", "errors"},
+    {"backend"},
+    {"compose", "random", "initializers"},
+    {"activations", "modelling"},
+    {"layers", "operations"},
+    {"hosting", "streaming", "inference"},
+]
+PACKAGES = {
+    "fnet": {"fnet"},
+    "params": {"fnet", "params"},
+    "train_keras": {"train_keras"},
+    "compare": {"fnet", "params", "train_keras", "compare"},
+}
+
+
+def imports(path: Path) -> list[str]:
+    """Every module that a file imports, anywhere in it; `from fnet import tree` counts as fnet.tree."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_in_one_direction(package):
+    others = set(PACKAGES) - PACKAGES[package]
+    for path in (ROOT / package).rglob("*.py"):
+        if path.name == "cli.py" and package == "fnet":
+            continue  # the outermost shell imports each package inside the command that needs it
+        wrong = [name for name in imports(path) if name.split(".")[0] in others]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def tier(module: str) -> int:
+    return next((i for i, names in enumerate(TIERS) if module in names), len(TIERS))
+
+
+def test_inside_fnet_imports_go_to_the_left():
+    for path in (ROOT / "fnet").rglob("*.py"):
+        module = path.relative_to(ROOT / "fnet").with_suffix("").parts[0]
+        if module in ("__init__", "cli"):
+            continue
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("fnet.")}
+        assert tier(module) < len(TIERS), f"fnet/{module} has no tier: add it to TIERS"
+        wrong = [name for name in used if tier(name) > tier(module)]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}, which stand to its right"
+
+
+def test_jax_is_named_only_in_its_backend():
+    for path in (ROOT / "fnet").rglob("*.py"):
+        if path.name.startswith("jax_"):
+            continue
+        assert not [n for n in imports(path) if n.split(".")[0] in ("jax", "jaxlib")], path
+        assert "if jax" not in path.read_text("utf-8"), path
+
+
+def test_nothing_imports_the_command_line():
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            assert "fnet.cli" not in imports(path), path
+
+
+@pytest.mark.parametrize("package", ["fnet", "params", "fnet.cli"])
+def test_importing_loads_no_framework(package):
+    code = (
+        f"import sys, {package}; "
+        "print([m for m in sys.modules if m.split('.')[0] in ('jax', 'keras', 'tensorflow', 'h5py', 'pyfive')])"
+    )
+    env = {key: value for key, value in os.environ.items() if key != "FNET_BACKEND"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,88 @@
+"""Backends: selection at import, the same names on both, the same random bits."""
+
+import os
+import subprocess
+import sys
+
+import chex
+import numpy as np
+import pytest
+
+import fnet
+from fnet import backend, random
+from fnet.backend import jax_backend, numpy_backend, ops, xp
+
+
+def start(code: str, value: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "FNET_BACKEND": value}
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+
+
+def test_backends_export_the_same_names():
+    assert sorted(numpy_backend.__all__) == sorted(jax_backend.__all__)
+
+
+def test_environment_variable_selects_the_backend():
+    done = start("import fnet; print(fnet.backend.name())", "jax")
+    assert done.stdout.strip() == "jax"
+
+
+def test_unknown_backend_names_the_legal_ones():
+    done = start("import fnet", "torch")
+    assert done.returncode != 0
+    assert "FNET_BACKEND='torch' is unknown; use one of numpy, jax" in done.stderr
+
+
+def test_missing_jax_names_the_extra():
+    done = start("import sys; sys.modules['jax'] = None; import fnet", "jax")
+    assert "pip install 'fnet-layers[jax]'" in done.stderr
+
+
+def test_namespaces_keep_their_identity():
+    before = id(xp), id(ops)
+    with backend.using("jax"):
+        assert xp.tanh is not np.tanh
+        assert (id(xp), id(ops)) == before
+    assert xp.tanh is np.tanh
+
+
+def test_random_bits_are_the_same_on_both_backends():
+    drawn = []
+    for name in backend.BACKENDS:
+        with backend.using(name):
+            key = random.fold_in(random.key(2**40 + 7), 3)
+            drawn.append([np.asarray(random.bits(key, (5, 3))), np.asarray(random.uniform(key, (1000,)))])
+    chex.assert_trees_all_equal(*drawn)
+
+
+def test_threefry_gives_the_published_vector():
+    # Random123's known-answer test for threefry2x32, 20 rounds, counter and key zero.
+    words = random._threefry(np.zeros(2, "uint32"), np.zeros(1, "uint32"), np.zeros(1, "uint32"))
+    assert [hex(int(w[0])) for w in words] == ["0x6b200159", "0x99ba4efe"]
+
+
+def test_random_numbers_have_the_right_moments(each_backend):
+    uniform, normal = (np.asarray(f(random.key(0), (40000,))) for f in (random.uniform, random.normal))
+    np.testing.assert_allclose([uniform.mean(), uniform.var()], [0.5, 1 / 12], atol=0.01)
+    np.testing.assert_allclose([normal.mean(), normal.var()], [0, 1], atol=0.02)
+    assert uniform.dtype == normal.dtype == np.float32
+
+
+@pytest.mark.parametrize("value", [1.0, 1.00390625, 3.1415927, -2.7e-30, np.inf, np.nan, 3.4e38])
+def test_bfloat16_rounding_is_the_same_on_both(value):
+    import ml_dtypes
+
+    x = np.float32([value, -value])
+    wanted = x.astype(ml_dtypes.bfloat16).astype(np.float32)
+    for name in backend.BACKENDS:
+        with backend.using(name):
+            np.testing.assert_array_equal(np.asarray(ops.round_bfloat16(x)), wanted)
+
+
+def test_same_key_makes_the_same_parameters_on_both_backends():
+    model = fnet.sequential(fnet.bind(fnet.dense, units=4), fnet.bind(fnet.dense, units=2))
+    made = []
+    for name in backend.BACKENDS:
+        with backend.using(name):
+            made.append(fnet.init(model, 11, (None, 3)))
+    chex.assert_trees_all_equal(made[0], made[1])

@@ -1,0 +1,195 @@
+"""bind, sequential and graph: records equal by value, structures as Keras takes them, errors that help."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import at, bind, dense, embedding, graph, identity, input_layer, layer, masked_by, sequential
+from fnet.masking import Masked
+from fnet.tree import FrozenDict, freeze, thaw
+
+
+def names():
+    return vars(fnet)
+
+
+@layer(shape=lambda x: (x[0], {}))
+def plus(params, x):
+    return x[0] + x[1]
+
+
+@layer(shape=lambda x: ((x, x), {}), mask="keep")
+def twice(params, x, *, by=2.0):
+    return (x, x * by)
+
+
+def test_bound_layers_are_values():
+    a, b = bind(dense, units=3, activation="relu"), bind(dense, activation="relu", units=3)
+    assert a == b
+    assert hash(a) == hash(b)
+    assert a != bind(dense, units=3)
+    assert eval(repr(a), names()) == a
+    assert pickle.loads(pickle.dumps(a)) == a
+    assert bind(a, units=4).options == {"units": 4, "activation": "relu"}
+
+
+def test_misspelt_option_names_the_legal_ones():
+    with pytest.raises(TypeError, match=r"dense has no option 'unitz'; it takes units, activation, use_bias, dtype"):
+        bind(dense, unitz=3)
+
+
+@pytest.mark.parametrize("value", [[1, [2]], (1, [2]), {"a": [1]}, slice(1, None, 2), ..., None, "x", [[]]])
+def test_freeze_makes_hashable_and_thaw_undoes_it(value):
+    frozen = freeze(value)
+    hash(frozen)
+    assert thaw(frozen) == value
+    assert type(thaw(frozen)) is type(value)
+    assert eval(repr(frozen)) == value
+
+
+def test_frozen_list_and_tuple_differ():
+    assert freeze([1]) != freeze((1,))
+    assert FrozenDict(a=1, b=2) == FrozenDict(b=2, a=1)
+
+
+def test_positional_steps_get_keras_like_names():
+    model = sequential(dense, bind(dense, units=2), identity)
+    assert model.names == ("dense", "dense_1", "identity")
+
+
+@pytest.mark.parametrize("form", [{"a-b.c d": identity}, [("a-b.c d", identity)]])
+def test_names_that_are_no_identifiers(form):
+    model = sequential(form)
+    assert model.names == ("a-b.c d",)
+    assert eval(repr(model), names()) == model
+
+
+def test_a_name_is_used_once():
+    with pytest.raises(ValueError, match="two steps are named 'a'"):
+        sequential([("a", identity), ("a", identity)])
+    with pytest.raises(TypeError, match="a step is"):
+        sequential(a=3)
+
+
+def test_order_comes_from_the_steps_not_from_the_params(each_backend):
+    model = sequential(b=bind(dense, units=3), a=bind(dense, units=2))
+    params = fnet.init(model, 0, (None, 4))
+    x = np.ones((2, 4), "float32")
+    backwards = dict(sorted(params.items()))
+    np.testing.assert_array_equal(model(params, x), model(backwards, x))
+
+
+def test_slices_are_models():
+    model = sequential(a=bind(dense, units=3), b=identity, c=bind(dense, units=2))
+    assert model["a":"c"].names == ("a", "b")
+    assert model["b":].names == ("b", "c")
+    assert model[1:].names == ("b", "c")
+    assert model["c"] == bind(dense, units=2)
+    with pytest.raises(KeyError, match="no step 'z'; the steps are a, b, c"):
+        model["z":]
+
+
+def test_errors_keep_their_type_and_name_the_step():
+    model = sequential(block=sequential(head=bind(dense, units=3)))
+    params = {"block": {"head": {"kernel": np.ones((6, 3), "float32"), "bias": np.ones(3, "float32")}}}
+    with pytest.raises(ValueError, match="matmul") as caught:
+        model(params, np.ones((2, 5), "float32"))
+    notes = caught.value.__notes__
+    assert notes[0] == ("in 'block/head': dense() got float32[2, 5], params {kernel: float32[6, 3], bias: float32[3]}")
+
+
+def test_graph_shares_weights_by_params_name(each_backend):
+    model = graph(
+        inputs=("a", "b"),
+        h=(bind(dense, units=3), "a"),
+        h_1=(bind(dense, units=3), "b", "h"),
+        y=(plus, ("h", "h_1")),
+        outputs={"sum": "y", "left": ["h"]},
+    )
+    params = fnet.init(model, 0, (None, 4), (None, 4))
+    assert list(params) == ["h"]
+    x = np.ones((2, 4), "float32")
+    y = model(params, (x, x))
+    assert list(y) == ["sum", "left"]
+    assert isinstance(y["left"], list)
+    np.testing.assert_array_equal(y["sum"], 2 * y["left"][0])
+    assert eval(repr(model), {**names(), "plus": plus}) == model
+    assert pickle.loads(pickle.dumps(model)) == model
+
+
+def test_graph_reads_elements_and_numbers(each_backend):
+    model = graph(inputs="x", t=(twice, "x"), y=(plus, (at("t", 1), 1.5)), outputs=("y", at("t", 0)))
+    y, first = model({}, np.float32([[1, 2]]))
+    np.testing.assert_array_equal(y, [[3.5, 5.5]])
+    np.testing.assert_array_equal(first, [[1, 2]])
+    assert eval(repr(model), {**names(), "plus": plus, "twice": twice}) == model
+
+
+def test_graph_refuses_unknown_sources():
+    with pytest.raises(ValueError, match="'y' reads 'z', which is neither an input nor an earlier node; known here: x"):
+        graph(inputs="x", y=(identity, "z"), outputs="y")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "x"),
+    [
+        ("a", [1]),
+        ("a", {"a": 1}),
+        (["a", "b"], (1, 2)),
+        (("a", "b"), {"b": 2, "a": 1}),
+        ({"p": "b", "q": "a"}, [2, 1]),
+        ({"p": "b", "q": "a"}, {"q": 1, "p": 2}),
+        ({"p": "b", "q": "a"}, {"a": 1, "b": 2}),
+        ((("a",), {"k": "b"}), ((1,), {"k": 2})),
+    ],
+)
+def test_inputs_are_matched_as_leniently_as_keras_does(inputs, x):
+    values = fnet.compose.feed(freeze(inputs), x)
+    assert {"a": values["a"], "b": values.get("b", 2)} == {"a": 1, "b": 2}
+
+
+def test_wrong_number_of_inputs_is_named():
+    with pytest.raises(fnet.InvalidInput, match="takes 2 inputs, a, b; got 3"):
+        fnet.compose.feed(("a", "b"), (1, 2, 3))
+
+
+def test_masks_travel_inside_and_never_come_out(each_backend):
+    inner = sequential(e=bind(embedding, input_dim=5, output_dim=2, mask_zero=True), d=bind(dense, units=3))
+    outer = sequential(inner=inner, i=identity)
+    ids = np.array([[1, 0, 2]])
+    params = fnet.init(outer, 0, (None, None))
+    assert isinstance(inner.flow(params["inner"], ids), Masked)
+    np.testing.assert_array_equal(np.asarray(outer.flow(params, ids).mask), [[True, False, True]])
+    assert not isinstance(outer(params, ids), Masked)
+
+
+def test_explicit_masks_win(each_backend):
+    model = graph(inputs=("x", "m"), y=(identity, masked_by("x", "m")), outputs="y")
+    flowing = model.flow({}, (Masked(np.ones((1, 2)), np.zeros((1, 2), bool)), np.array([[True, False]])))
+    np.testing.assert_array_equal(np.asarray(flowing.mask), [[True, False]])
+
+
+def test_input_layer_casts_and_mends_the_rank_as_keras_does(each_backend):
+    step = bind(input_layer, shape=(None, 3))
+    assert step({}, np.ones((2, 3), "float64")).dtype == np.float32
+    assert step({}, [[1, 2, 3]]).shape == (1, 3)
+    assert bind(input_layer, shape=(None, 1))({}, np.ones(4)).shape == (4, 1)
+    assert bind(input_layer, shape=(None,))({}, np.ones((4, 1))).shape == (4,)
+    assert bind(input_layer, shape=(None, 1), optional=True)({}, None) is None
+
+
+@pytest.mark.parametrize("policy", ["float16", "mixed_float16", "bfloat16", "mixed_bfloat16", "float64"])
+def test_dtype_policies_round_inputs_weights_and_outputs(policy):
+    step = bind(dense, units=2, dtype=policy)
+    assert eval(repr(step), names()) == step
+    params = {"kernel": np.full((1, 2), 1.0009765, "float32"), "bias": np.zeros(2, "float32")}
+    y = step(params, np.ones((1, 1), "float32"))
+    wanted = {"float16": 1.0009765625, "bfloat16": 1.0, "float64": np.float64(np.float32(1.0009765))}
+    assert y[0, 0] == wanted[policy.removeprefix("mixed_")]
+
+
+def test_a_function_without_rules_is_told_what_to_do():
+    with pytest.raises(TypeError, match="is not a layer: decorate it with @fnet.layer"):
+        fnet.infer(bind(lambda params, x: x), fnet.Spec((1,)))

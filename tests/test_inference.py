@@ -1,0 +1,142 @@
+"""predict, compile and jit: any number of rows, any structure, and a door that lets nothing wrong in."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import backend, bind, dense, embedding, graph, input_layer, layer, sequential
+from fnet.hosting import split_host
+
+DENSE = sequential(x=bind(input_layer, shape=(None, 5)), h=bind(dense, units=4), y=bind(dense, units=3))
+
+
+@layer(shape=lambda x: (fnet.Spec((*x.shape, 1)), {}), host=True)
+def lengths(params, x):
+    return np.array([[len(text)] for text in np.asarray(x).ravel()], "float32")
+
+
+@layer(shape=lambda x: (x[0], {}))
+def total(params, x):
+    return sum(x)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 31, 32, 33, 100])
+def test_predict_equals_the_model_for_any_number_of_rows(each_backend, rows):
+    params = fnet.init(DENSE, 0)
+    x = np.random.default_rng(0).standard_normal((rows, 5)).astype("float32")
+    y = fnet.predict(DENSE, params, x, batch_size=32)
+    assert isinstance(y, np.ndarray)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, np.asarray(DENSE(params, x)), atol=1e-6)
+
+
+def test_predict_takes_and_gives_any_structure(each_backend):
+    model = graph(
+        inputs={"a": "p", "b": ["q"]},
+        h=(bind(dense, units=2), "p"),
+        s=(total, ("h", "q")),
+        outputs={"out": ["s"], "h": "h"},
+    )
+    params = fnet.init(model, 0, {"a": fnet.Spec((None, 3)), "b": [fnet.Spec((None, 2))]})
+    x = {"a": np.ones((7, 3), "float32"), "b": [np.ones((7, 2), "float32")]}
+    y = fnet.predict(model, params, x, batch_size=3)
+    assert y["out"][0].shape == (7, 2)
+    np.testing.assert_allclose(y["out"][0], y["h"] + 1, atol=1e-6)
+
+
+def test_progress_counts_rows():
+    seen = []
+    fnet.predict(DENSE, fnet.init(DENSE, 0), np.ones((5, 5)), batch_size=2, progress=lambda *at: seen.append(at))
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.ones(5), "add a batch axis"),
+        (np.ones((2, 6)), r"has shape \(2, 6\), the model takes \(None, 5\)"),
+        (np.where(np.arange(50).reshape(10, 5) == 38, np.nan, 1), "row 7 has NaN at"),
+        (np.full((1, 5), np.inf), "row 0 has infinity"),
+    ],
+)
+def test_the_door_names_what_is_wrong(each_backend, x, message):
+    with pytest.raises(fnet.InvalidInput, match=message):
+        fnet.predict(DENSE, fnet.init(DENSE, 0), x, batch_size=4)
+
+
+@pytest.mark.parametrize(("ids", "where"), [([[1, 9]], "id 9"), ([[1, -1]], "id -1"), ([[1, 1.5]], "id 1.5")])
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_door_checks_ids(each_backend, ids, where, nested):
+    inner = sequential(e=bind(embedding, input_dim=9, output_dim=2))
+    model = graph(inputs="i", e=(inner if nested else inner["e"], "i"), outputs="e")
+    params = fnet.init(model, 0, (None, 2))
+    with pytest.raises(fnet.InvalidInput, match=where):
+        fnet.predict(model, params, np.array(ids))
+
+
+def test_inputs_of_different_lengths_are_refused():
+    model = graph(inputs=("a", "b"), y=(total, ("a", "b")), outputs="y")
+    with pytest.raises(fnet.InvalidInput, match="same number of rows"):
+        fnet.predict(model, {}, (np.ones((2, 1)), np.ones((3, 1))))
+    with pytest.raises(ValueError, match="at least 1"):
+        fnet.predict(model, {}, (np.ones((2, 1)), np.ones((2, 1))), batch_size=0)
+
+
+def test_equal_models_trace_once():
+    traces = []
+
+    @layer(shape=lambda x: (x, {}))
+    def counted(params, x):
+        traces.append(1)
+        return x
+
+    with backend.using("jax"):
+        for _ in range(3):
+            model = sequential(counted)
+            fnet.jit(model)({}, np.ones((2, 2), "float32"))
+    assert len(traces) == 1
+
+
+HOSTS = [
+    sequential(n=lengths, d=bind(dense, units=2)),
+    sequential(inner=sequential(n=lengths, d=bind(dense, units=2)), e=bind(dense, units=2)),
+    graph(inputs=("s", "f"), n=(lengths, "s"), d=(bind(dense, units=2), "n"), y=(total, ("d", "f")), outputs=["y"]),
+    graph(
+        inputs=("s", "f"),
+        f=bind(input_layer, shape=(None, 2)),
+        m=(sequential(n=lengths, d=bind(dense, units=2)), "s"),
+        y=(total, ("m", "f")),
+        outputs={"y": "y", "m": "m"},
+    ),
+]
+
+
+@pytest.mark.parametrize("model", HOSTS, ids=["sequential", "nested", "graph", "graph-nested"])
+def test_strings_run_in_front_of_the_jitted_part(each_backend, model):
+    texts, floats = np.array(["a", "bcd"]), np.ones((2, 2), "float32")
+    x = texts if isinstance(model, fnet.Sequential) else (texts, floats)
+    spec = fnet.modelling.spec(x)
+    params = fnet.init(model, 0, spec)
+    host, numeric = split_host(model)
+    wanted = fnet.tree.map(np.asarray, model(params, x))
+    for y in (numeric(params, host(params, x)), fnet.jit(model)(params, x), fnet.predict(model, params, x)):
+        fnet.tree.map(lambda a, b: np.testing.assert_allclose(np.asarray(a), b, atol=1e-6), y, wanted)
+
+
+def test_compiled_models_are_remembered_only_for_read_only_params():
+    params = fnet.init(DENSE, 0)
+    x = np.ones((1, 5), "float32")
+    before = fnet.predict(DENSE, params, x)
+    params["y"]["bias"] += 1
+    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 1, atol=1e-6)
+
+
+def test_single_units_are_cut_in_the_middle_of_their_activation():
+    scores = np.float32([[0.4], [0.6], [-0.1]])
+    probabilities = sequential(d=bind(dense, units=1, activation="sigmoid"))
+    logits = sequential(d=bind(dense, units=1))
+    assert fnet.classes(probabilities, scores).tolist() == [0, 1, 0]
+    assert fnet.classes(logits, scores).tolist() == [1, 1, 0]
+    assert fnet.classes(logits, np.float32([[1, 3, 2]])).tolist() == [1]
+    with pytest.raises(fnet.InvalidInput, match="NaN scores"):
+        fnet.classes(logits, np.float32([[1, np.nan]]))

@@ -1,0 +1,72 @@
+"""init, check, summary, partition and merge, with_rng, activations."""
+
+import chex
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind, dense, embedding, input_layer, sequential
+
+MODEL = sequential(
+    ids=bind(input_layer, shape=(None, 6), dtype="int32"),
+    table=bind(embedding, input_dim=10, output_dim=4),
+    block=sequential(hidden=bind(dense, units=3, activation="relu"), out=bind(dense, units=2)),
+)
+
+
+def test_init_has_the_shape_of_the_rules(each_backend):
+    params = fnet.init(MODEL, 3)
+    fnet.check(MODEL, params)
+    shapes = {"/".join(path): leaf.shape for path, leaf in fnet.tree.items(params)}
+    assert shapes == {
+        "table/embeddings": (10, 4),
+        "block/hidden/kernel": (4, 3),
+        "block/hidden/bias": (3,),
+        "block/out/kernel": (3, 2),
+        "block/out/bias": (2,),
+    }
+    chex.assert_trees_all_equal(params, fnet.init(MODEL, 3))
+    assert MODEL(params, np.zeros((2, 6), int)).shape == (2, 6, 2)
+
+
+def test_init_without_a_shape_asks_for_one():
+    with pytest.raises(ValueError, match=r"give the input shape, as \(None, 32, 32, 3\)"):
+        fnet.init(sequential(dense), 0)
+
+
+def test_check_lists_everything_that_is_wrong_at_once():
+    params = fnet.init(MODEL, 0)
+    del params["table"]
+    params["block"]["out"]["kernel"] = np.ones((3, 5), "float32")
+    params["block"]["hidden"]["gamma"] = np.ones(1, "float32")
+    with pytest.raises(fnet.InvalidParams) as caught:
+        fnet.check(MODEL, params)
+    assert str(caught.value).splitlines()[1:] == [
+        "  missing table/embeddings: float32[10, 4]",
+        "  extra block/hidden/gamma: float32[1]",
+        "  block/out/kernel: expected float32[3, 2], got float32[3, 5]",
+    ]
+
+
+def test_summary_counts_each_parameter_once():
+    text = fnet.summary(MODEL)
+    assert "block/hidden  dense" in text
+    assert text.splitlines()[-1] == "total params: 63"
+
+
+def test_partition_and_merge_are_inverse(each_backend):
+    params = fnet.init(MODEL, 0)
+    params["block"]["out"]["rng"] = np.zeros(2, "uint32")
+    trainable, rest = fnet.partition(MODEL, params)
+    assert [path for path, _ in fnet.tree.items(rest)] == [("block", "out", "rng")]
+    chex.assert_trees_all_equal(fnet.merge(trainable, rest), params)
+
+
+def test_activations_tells_what_flows_at_any_step(each_backend):
+    params = fnet.init(MODEL, 0)
+    ids = np.ones((2, 6), int)
+    found = fnet.activations(MODEL, params, ids, ["block/hidden", "table"])
+    assert list(found) == ["block/hidden", "table"]
+    np.testing.assert_array_equal(MODEL["block"]["out":](params["block"], found["block/hidden"]), MODEL(params, ids))
+    with pytest.raises(KeyError, match="no step nope"):
+        fnet.activations(MODEL, params, ids, ["nope"])
