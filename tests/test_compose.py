@@ -191,5 +191,5 @@ def test_dtype_policies_round_inputs_weights_and_outputs(policy):
 
 
 def test_a_function_without_rules_is_told_what_to_do():
-    with pytest.raises(TypeError, match="is not a layer: decorate it with @fnet.layer"):
+    with pytest.raises(TypeError, match=r"is not a layer: decorate it with @fnet.layer"):
         fnet.infer(bind(lambda params, x: x), fnet.Spec((1,)))
