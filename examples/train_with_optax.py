@@ -1,4 +1,4 @@
-"""A model composed by hand, made by `fnet.init`, trained with optax: FNET_BACKEND=jax python examples/train_with_optax.py"""
+"""A model composed by hand and made by `fnet.init` trains with optax on JAX."""
 
 import os
 
