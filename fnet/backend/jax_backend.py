@@ -14,7 +14,12 @@ from fnet.masking import Masked
 
 xp = jnp
 
-__all__ = ["asarray", "cast", "erf", "is_array", "jit", "quiet", "round_bfloat16", "scan", "take", "to_numpy"]
+# fmt: off
+__all__ = [
+    "asarray", "cast", "center", "einsum", "erf", "is_array", "jit", "mean_square", "quiet",
+    "round_bfloat16", "scan", "softmax", "take", "to_numpy",
+]
+# fmt: on
 
 jax.tree_util.register_dataclass(Masked, data_fields=["values", "mask"], meta_fields=[])
 
@@ -72,3 +77,26 @@ def erf(x: Any) -> Any:
 def take(table: Any, ids: Any) -> Any:
     """Rows of `table`; a negative id counts from the end, one that is too large gives NaN."""
     return jnp.take(jnp.asarray(table), ids, axis=0, mode="fill")
+
+
+def einsum(equation: str, *operands: Any) -> Any:
+    """`jax.numpy.einsum`."""
+    return jnp.einsum(equation, *operands)
+
+
+def softmax(x: Any, axis: Any) -> Any:
+    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all)."""
+    e = jnp.exp(x - jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True)))
+    return e / jnp.sum(e, axis=axis, keepdims=True)
+
+
+def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """(x - mean, variance) over `axes`, kept as axes of size 1; exact also where mean >> deviation."""
+    c = x - jnp.mean(x, axis=axes, keepdims=True)
+    c = c - jnp.mean(c, axis=axes, keepdims=True)  # what rounding left in the first mean
+    return c, mean_square(c, axes)
+
+
+def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
+    """The mean of x^2 over `axes`, kept as axes of size 1."""
+    return jnp.mean(x * x, axis=axes, keepdims=True)

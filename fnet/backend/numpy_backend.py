@@ -9,9 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from fnet.backend import contraction
+
 xp = np
 
-__all__ = ["asarray", "cast", "erf", "is_array", "jit", "quiet", "round_bfloat16", "scan", "take", "to_numpy"]
+# fmt: off
+__all__ = [
+    "asarray", "cast", "center", "einsum", "erf", "is_array", "jit", "mean_square", "quiet",
+    "round_bfloat16", "scan", "softmax", "take", "to_numpy",
+]
+# fmt: on
 
 
 def asarray(x: Any, dtype: Any = None) -> Any:
@@ -89,3 +96,51 @@ def _horner(coefficients: tuple[float, ...], x: Any) -> Any:
 def take(table: Any, ids: Any) -> Any:
     """Rows of `table`; a negative id counts from the end, one that is too large is an IndexError."""
     return table[ids]
+
+
+def einsum(equation: str, *operands: Any) -> Any:
+    """`np.einsum`; two operands go through one (batched) matrix product."""
+    return contraction.einsum(equation, *operands)
+
+
+def softmax(x: Any, axis: Any) -> Any:
+    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all), in one temporary."""
+    e = x - np.max(x, axis=axis, keepdims=True)
+    np.exp(e, out=e)
+    e /= np.sum(e, axis=axis, keepdims=True)
+    return e
+
+
+def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """(x - mean, variance) over `axes`, kept as axes of size 1; exact also where mean >> deviation."""
+    c = x - _mean(x, axes)
+    c -= _mean(c, axes)  # what rounding left in the first mean
+    return c, mean_square(c, axes)
+
+
+def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
+    """The mean of x^2 over `axes`, kept as axes of size 1."""
+    rows = _rows(x, axes)
+    if rows is None:
+        return np.mean(x * x, axis=axes, keepdims=True)
+    square = np.einsum("ij,ij->i", rows, rows)
+    square /= rows.shape[1]
+    return square.reshape(_kept(x, axes))
+
+
+def _mean(x: Any, axes: tuple[int, ...]) -> Any:
+    rows = _rows(x, axes)
+    if rows is None:
+        return np.mean(x, axis=axes, keepdims=True)
+    return (rows @ np.full(rows.shape[1], 1 / rows.shape[1], x.dtype)).reshape(_kept(x, axes))
+
+
+def _rows(x: Any, axes: tuple[int, ...]) -> Any:
+    """`x` as (rows, n) when `axes` are its last ones, so that one BLAS call does the sums; else None."""
+    size = math.prod(x.shape[a] for a in axes)
+    trailing = sorted(a % x.ndim for a in axes) == list(range(x.ndim - len(axes), x.ndim))
+    return x.reshape(-1, size) if size and trailing else None
+
+
+def _kept(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+    return (*x.shape[: x.ndim - len(axes)], *(1 for _ in axes))

@@ -1,0 +1,93 @@
+"""einsum of two operands as one (batched) matrix product: NumPy's own einsum does not call BLAS for these."""
+
+from __future__ import annotations
+
+import functools
+import math
+import string
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Axes of each operand summed alone, their orders (batch, rows or contracted, ...), and the result's order."""
+
+    sums: tuple[tuple[int, ...], tuple[int, ...]]
+    orders: tuple[tuple[int, ...], tuple[int, ...]]
+    batch: int
+    contracted: int
+    out: tuple[int, ...]
+
+
+def einsum(equation: str, *operands: Any) -> Any:
+    """`np.einsum(equation, *operands)`; two operands go through `np.matmul` wherever it can express them."""
+    if len(operands) == 2:
+        a, b = map(np.asarray, operands)
+        found = plan(equation.replace(" ", ""), a.ndim, b.ndim)
+        if found is not None and _sizes_agree(found, a, b):
+            return _product(found, a, b)
+    return np.einsum(equation, *operands, optimize=True)
+
+
+@functools.lru_cache(maxsize=1024)
+def plan(equation: str, rank_a: int, rank_b: int) -> Plan | None:
+    """How a matrix product computes `equation`; None where it cannot (diagonals, implicit output)."""
+    if "->" not in equation or equation.count(",") != 1:
+        return None
+    terms, out = equation.split("->")
+    a, b = terms.split(",")
+    unused = [c for c in string.ascii_letters if c not in equation]
+    widths = [rank - len(term) + 3 for term, rank in ((a, rank_a), (b, rank_b)) if "..." in term]
+    if widths and (max(widths) > len(unused) or "..." not in out):
+        return None
+    filler = "".join(unused[: max(widths, default=0)])
+    a, b = (_expand(term, rank, filler) for term, rank in ((a, rank_a), (b, rank_b)))
+    out = out.replace("...", filler)
+    if len(a) != rank_a or len(b) != rank_b or any(len(set(term)) != len(term) for term in (a, b, out)):
+        return None
+    return _plan(a, b, out)
+
+
+def _expand(term: str, rank: int, filler: str) -> str:
+    """`term` with a letter for each axis that "..." stands for; they align at the end, as in broadcasting."""
+    width = rank - len(term) + 3
+    return term.replace("...", filler[len(filler) - width :]) if "..." in term else term
+
+
+def _plan(a: str, b: str, out: str) -> Plan:
+    batch = [c for c in out if c in a and c in b]
+    contracted = [c for c in a if c in b and c not in out]
+    rows = [c for c in a if c in out and c not in b]
+    columns = [c for c in b if c in out and c not in a]
+    lone_a, lone_b = (tuple(i for i, c in enumerate(t) if c not in o + out) for t, o in ((a, b), (b, a)))
+    kept_a, kept_b = ([c for c in t if c in o + out] for t, o in ((a, b), (b, a)))
+    order_a = tuple(kept_a.index(c) for c in [*batch, *rows, *contracted])
+    order_b = tuple(kept_b.index(c) for c in [*batch, *contracted, *columns])
+    made = [*batch, *rows, *columns]
+    result = tuple(made.index(c) for c in out)
+    return Plan((lone_a, lone_b), (order_a, order_b), len(batch), len(contracted), result)
+
+
+def _sizes_agree(found: Plan, a: Any, b: Any) -> bool:
+    """Whether contracted axes have one size in both: einsum would broadcast a size of 1, a matmul does not."""
+    if any(found.sums):
+        return True
+    first, count = found.batch, found.contracted
+    ends = [a.shape[i] for i in found.orders[0][len(found.orders[0]) - count :]]
+    return ends == [b.shape[i] for i in found.orders[1][first : first + count]]
+
+
+def _product(found: Plan, a: Any, b: Any) -> Any:
+    a = np.sum(a, axis=found.sums[0]) if found.sums[0] else a
+    b = np.sum(b, axis=found.sums[1]) if found.sums[1] else b
+    a, b = a.transpose(found.orders[0]), b.transpose(found.orders[1])
+    batch, inner = found.batch, found.contracted
+    rows, columns = a.shape[batch : a.ndim - inner], b.shape[batch + inner :]
+    depth = math.prod(b.shape[batch : batch + inner])
+    left = a.reshape(*a.shape[:batch], math.prod(rows), depth)
+    right = b.reshape(*b.shape[:batch], depth, math.prod(columns))
+    y = left @ right
+    return y.reshape((*y.shape[:batch], *rows, *columns)).transpose(found.out)
