@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -48,21 +48,30 @@ def _on_device(leaf: Any) -> Any:
     return ops.asarray(leaf)
 
 
-_compiled: OrderedDict[tuple[str, int, int], tuple[Any, Params, Run]] = OrderedDict()
-_COMPILED_KEPT = 8
+class _Prepared(NamedTuple):
+    """What `predict` knows about a model with its params, which are kept alive so that their ids stay theirs."""
+
+    model: Any
+    params: Params
+    door: Door
+    run: Run
 
 
-def _remembered(model: Any, params: Params) -> Run:
-    """`compile`, remembered for these very objects as long as their arrays are read-only, so cannot change."""
+_prepared: OrderedDict[tuple[str, int, int], _Prepared] = OrderedDict()
+_PREPARED_KEPT = 8
+
+
+def _prepare(model: Any, params: Params) -> _Prepared:
+    """Door and compiled model, remembered for these very objects if their arrays are read-only, so cannot change."""
     if not all(_is_value(leaf) for leaf in tree.leaves(params)):
-        return compile(model, params)
+        return _Prepared(model, params, Door(model), compile(model, params))
     key = (backend.name(), id(model), id(params))
-    if key not in _compiled:
-        _compiled[key] = (model, params, compile(model, params))
-        while len(_compiled) > _COMPILED_KEPT:
-            _compiled.popitem(last=False)
-    _compiled.move_to_end(key)
-    return _compiled[key][2]
+    if key not in _prepared:
+        _prepared[key] = _Prepared(model, params, Door(model), compile(model, params))
+        while len(_prepared) > _PREPARED_KEPT:
+            _prepared.popitem(last=False)
+    _prepared.move_to_end(key)
+    return _prepared[key]
 
 
 def _is_value(leaf: Any) -> bool:
@@ -80,12 +89,12 @@ def predict(model: Any, params: Params, x: Any, *, batch_size: int = 32, progres
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is the number of rows at a time, at least 1; got {batch_size}")
-    door = Door(model)
+    _, _, door, run = _prepare(model, params)
     x = door.admit(x)
     rows = door.rows(x)
     if rows == 0:
         return _no_rows(model, params, x)
-    run, result = _remembered(model, params), None
+    result = None
     for start in range(0, rows, batch_size):
         batch = tree.map(lambda a: a[start : start + batch_size], x)  # noqa: B023 - called at once
         door.check(batch, start)
