@@ -6,6 +6,13 @@ characters; names that come from a file are shown with `quoted`.
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LONGEST = 400
+
 
 class ModelFileError(ValueError):
     """A model file cannot be loaded. The subclasses say why."""
@@ -35,3 +42,22 @@ def quoted(name: object, width: int = 80) -> str:
     """`name`, as a file gave it, made harmless for a message: repr, cut to `width`."""
     text = repr(name)
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+@contextmanager
+def reading(label: str) -> Iterator[None]:
+    """What goes wrong inside names the file, and is of the family above.
+
+    The other exceptions named here are what parsing broken bytes can raise in Python itself.
+    """
+    try:
+        yield
+    except ModelFileError as error:
+        message = str(error)
+        if message.startswith(label):
+            raise
+        raise type(error)(f"{label}: {message}"[:LONGEST]) from error
+    except (MemoryError, RecursionError) as error:
+        raise LimitExceeded(f"{label}: reading it takes more memory than there is") from error
+    except (struct.error, zlib.error, ArithmeticError, LookupError, ValueError) as error:
+        raise CorruptFile(f"{label}: {type(error).__name__} where data was expected: {error}"[:LONGEST]) from error
