@@ -1,0 +1,323 @@
+"""The data sets: CIFAR-10 and NusaX-Sentiment (Indonesian) through `datasets`, and two embedded small ones.
+
+`where` says from where: "embedded" (scikit-learn's digits and a synthetic review set, no network), "hub", or
+a folder that holds
+
+    cifar10/{train,test}-00000-of-00001.parquet     columns img {bytes, path}, label 0-9
+    nusax/{train,valid,test}.csv                    columns id, text, label (negative, neutral, positive)
+
+Pixels stay uint8 (the models divide by 255 themselves), texts stay strings, labels are int64.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train_keras import embedded
+from train_keras.errors import (
+    DataNotFound,
+    EmptySplit,
+    EmptyText,
+    LabelOutOfRange,
+    MalformedData,
+    SplitOverlap,
+    rows,
+)
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+NUSAX_CLASSES = ("negative", "neutral", "positive")
+KINDS = ("images", "texts")
+CIFAR10_TRAIN = 40_000
+SPLIT_SEED = 0
+
+CIFAR10_HUB = {s: f"hf://datasets/uoft-cs/cifar10/plain_text/{s}-*.parquet" for s in ("train", "test")}
+# The repository of NusaX-Senti is a loading script, which `datasets` no longer runs; the hub keeps its
+# conversion to Parquet under another revision.
+NUSAX_HUB = {
+    split: f"hf://datasets/indonlp/NusaX-senti@refs/convert/parquet/ind/{folder}/*.parquet"
+    for split, folder in (("train", "train"), ("valid", "validation"), ("test", "test"))
+}
+
+_PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a data set: x (n, height, width, channels) uint8 or (n,) of str, y (n,) int64."""
+
+    x: Any
+    y: np.ndarray[Any, np.dtype[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set: three splits, the names of the classes, and where it comes from."""
+
+    name: str
+    kind: str
+    classes: tuple[str, ...]
+    train: Split
+    valid: Split
+    test: Split
+    source: str
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """{split name: split}."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of every row of every split, in order: equal where training would see the same data."""
+        digest = hashlib.sha256(repr((self.kind, self.classes)).encode())
+        for name, split in self.splits.items():
+            digest.update(f"{name} {len(split)}".encode())
+            digest.update(np.ascontiguousarray(split.y).tobytes())
+            if self.kind == "images":
+                digest.update(np.ascontiguousarray(split.x).tobytes())
+            else:
+                digest.update("\0".join(split.x).encode())
+        return digest.hexdigest()
+
+
+def load(kind: str, where: str | Path | None = None, cache: str | Path | None = None) -> Data:
+    """The validated data set of a kind ("images" or "texts") from `where`.
+
+    where: "embedded", "hub" or a folder; None reads FNET_DATA, and is "embedded" where that is not set.
+    cache: a folder that keeps decoded CIFAR-10 pixels between runs. One process loads a data set once.
+
+    Raises a DataError that names the split and the rows.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r}; use one of {', '.join(KINDS)}")
+    return _load(kind, str(where or os.environ.get("FNET_DATA") or "embedded"), str(cache) if cache else None)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(kind: str, where: str, cache: str | None) -> Data:
+    if where == "embedded":
+        data = _digits() if kind == "images" else _reviews()
+    elif kind == "images":
+        data = _cifar10(where, cache)
+    else:
+        data = _nusax(where)
+    validate(data)
+    return data
+
+
+# --- validation ------------------------------------------------------------------------------------
+
+
+def validate(data: Data) -> None:
+    """Raise a DataError for what would train or score silently wrong: empty splits, labels, texts, shapes."""
+    for name, split in data.splits.items():
+        where = f"{data.name}, {name} split"
+        if len(split.x) != len(split.y):
+            raise MalformedData(f"{where}: {len(split.x)} inputs but {len(split.y)} labels")
+        if not len(split):
+            raise EmptySplit(f"{where}: no rows; every split needs at least one")
+        check_labels(split.y, len(data.classes), where)
+        if data.kind == "images":
+            _check_images(split.x, data.train.x.shape[1:], where)
+        else:
+            check_texts(split.x, where)
+    if data.kind == "texts":
+        _check_overlap(data)
+
+
+def check_labels(labels: Any, classes: int, where: str = "labels") -> None:
+    """Raise LabelOutOfRange unless `labels` are integers (n,) from 0 to `classes` - 1."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise LabelOutOfRange(
+            f"{where}: labels must be integers of shape (rows,), got {labels.dtype}{list(labels.shape)}"
+        )
+    bad = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(bad):
+        raise LabelOutOfRange(
+            f"{where}, {rows(bad)}: label {labels[bad[0]]} is none of the {classes} classes 0 to {classes - 1}"
+        )
+
+
+def check_texts(texts: Sequence[Any], where: str = "texts") -> None:
+    """Raise EmptyText for texts without a token, MalformedData for what is no string."""
+    wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
+    if wrong:
+        raise MalformedData(f"{where}, {rows(wrong)}: a text must be a string, got {texts[wrong[0]]!r:.60}")
+    empty = [i for i, text in enumerate(texts) if not _PUNCTUATION.sub("", text).split()]
+    if empty:
+        raise EmptyText(f"{where}, {rows(empty)}: no token in {texts[empty[0]]!r:.60}")
+
+
+def _check_images(x: Any, shape: tuple[int, ...], where: str) -> None:
+    if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.ndim != 4 or x.shape[1:] != shape:
+        got = f"{x.dtype}{list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise MalformedData(f"{where}: images must be uint8[n, {', '.join(map(str, shape))}], got {got}")
+
+
+def _check_overlap(data: Data) -> None:
+    first: dict[str, str] = {}
+    for name, split in data.splits.items():
+        for i, text in enumerate(split.x):
+            if first.setdefault(text, name) != name:
+                raise SplitOverlap(f"{data.name}: row {i} of {name} is in {first[text]} too: {text!r:.60}")
+
+
+# --- the sources -----------------------------------------------------------------------------------
+
+
+def _digits() -> Data:
+    pixels, labels = embedded.digits()
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+    train, valid, test = (Split(pixels[part], labels[part]) for part in np.split(order, [1197, 1497]))
+    return Data("digits", "images", tuple("0123456789"), train, valid, test, "scikit-learn digits, 8x8")
+
+
+def _reviews() -> Data:
+    parts = {name: _texts(texts, labels) for name, (texts, labels) in embedded.reviews().items()}
+    return Data("reviews", "texts", NUSAX_CLASSES, **parts, source="synthetic, train_keras/embedded.py")
+
+
+def _texts(texts: Sequence[str], labels: Sequence[int]) -> Split:
+    return Split(np.array(texts, dtype=object), np.array(labels, dtype=np.int64))
+
+
+def _cifar10(where: str, cache: str | None) -> Data:
+    files = CIFAR10_HUB if where == "hub" else _in_folder(where, "cifar10", "{}-00000-of-00001.parquet")
+    columns = {name: _rows("parquet", files[name], where) for name in ("train", "test")}
+    parts = {name: _decoded(table, f"cifar10, {name} split", cache) for name, table in columns.items()}
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(parts["train"]))
+    x, y = parts["train"].x, parts["train"].y
+    kept = min(CIFAR10_TRAIN, round(0.8 * len(y)))
+    train, valid = (Split(x[part], y[part]) for part in (order[:kept], order[kept:]))
+    return Data("cifar10", "images", CIFAR10_CLASSES, train, valid, parts["test"], _origin(where))
+
+
+def _nusax(where: str) -> Data:
+    builder = "parquet" if where == "hub" else "csv"
+    files = NUSAX_HUB if where == "hub" else _in_folder(where, "nusax", "{}.csv")
+    parts = {}
+    for name in ("train", "valid", "test"):
+        table = _rows(builder, files[name], where)
+        _need(table, ("text", "label"), f"nusax, {name} split")
+        labels = [_class_index(label) for label in table["label"]]
+        parts[name] = _texts(list(table["text"]), labels)
+    return Data("nusax", "texts", NUSAX_CLASSES, **parts, source=_origin(where))
+
+
+def _class_index(label: Any) -> int:
+    """0, 1 or 2 for a class name or index; -1, which validation reports with its row, for anything else."""
+    if isinstance(label, str):
+        return NUSAX_CLASSES.index(label) if label in NUSAX_CLASSES else -1
+    return int(label) if isinstance(label, int) else -1
+
+
+def _origin(where: str) -> str:
+    return "Hugging Face hub" if where == "hub" else "local folder"
+
+
+def _in_folder(where: str, name: str, pattern: str) -> dict[str, str]:
+    """{split: file} in `where`/`name`."""
+    folder = Path(where).expanduser() / name
+    splits = ("train", "test") if name == "cifar10" else ("train", "valid", "test")
+    files = {split: folder / pattern.format(split) for split in splits}
+    missing = [str(file) for file in files.values() if not file.is_file()]
+    if missing:
+        raise DataNotFound(f"no {', no '.join(missing)}; --data is 'embedded', 'hub' or a folder with these")
+    return {split: str(file) for split, file in files.items()}
+
+
+def _rows(builder: str, file: str, where: str) -> Any:
+    """The rows of one split as a `datasets.Dataset`; nothing is decoded."""
+    import datasets
+
+    if where != "hub":
+        datasets.disable_progress_bars()  # nothing is fetched, so there is nothing to wait for
+    # Texts such as "NA" or "null" are texts.
+    options: dict[str, Any] = {"keep_default_na": False} if builder == "csv" else {}
+    with tempfile.TemporaryDirectory(prefix="fnet-data-") as scratch:
+        try:
+            table = datasets.load_dataset(
+                builder,
+                data_files={"rows": file},
+                split="rows",
+                keep_in_memory=True,
+                # A cache of the Arrow copy helps only where the file had to be fetched.
+                cache_dir=None if where == "hub" else scratch,
+                **options,
+            )
+        except (OSError, ConnectionError) as error:
+            raise DataNotFound(f"cannot read {file}: {error}") from error
+        except (ValueError, datasets.exceptions.DatasetsError) as error:
+            raise MalformedData(f"cannot read {file}: {error}") from error
+    return table
+
+
+def _need(table: Any, columns: Sequence[str], where: str) -> None:
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise MalformedData(f"{where}: no column {', '.join(missing)}; got {', '.join(table.column_names)}")
+
+
+def _decoded(table: Any, where: str, cache: str | None) -> Split:
+    """uint8 pixels (n, 32, 32, 3) and labels of CIFAR-10 rows, from `cache` where they were kept."""
+    import datasets
+
+    _need(table, ("img", "label"), where)
+    if not len(table):
+        raise EmptySplit(f"{where}: no rows; every split needs at least one")
+    labels = np.asarray(table["label"], np.int64)
+    if isinstance(table.features["img"], datasets.Image):
+        table = table.cast_column("img", datasets.Image(decode=False))
+    files = table.data.column("img").combine_chunks().field("bytes")
+    kept = None if cache is None else Path(cache) / f"cifar10-{_digest(files)}.npy"
+    if kept is not None and kept.is_file():
+        return Split(np.load(kept), labels)
+    pixels = np.stack(list(_images(files, where)))
+    if kept is not None:
+        _keep(kept, pixels)
+    return Split(pixels, labels)
+
+
+def _digest(files: Any) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.as_buffer() or b"")
+    return digest.hexdigest()[:16]
+
+
+def _images(files: Any, where: str) -> Iterator[Any]:
+    from PIL import Image, UnidentifiedImageError
+
+    for i, file in enumerate(files):
+        try:
+            with Image.open(io.BytesIO(file.as_py() or b"")) as image:
+                pixels = np.asarray(image.convert("RGB"))
+        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            raise MalformedData(f"{where}, row {i}: no readable image: {error}") from error
+        if pixels.shape != (32, 32, 3):
+            raise MalformedData(f"{where}, row {i}: an image of {pixels.shape[:2]} pixels, expected (32, 32)")
+        yield pixels
+
+
+def _keep(path: Path, pixels: np.ndarray[Any, Any]) -> None:
+    """Write an array under its name only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.save(file, pixels)
+    part.replace(path)

@@ -1,0 +1,155 @@
+"""The three families of models as builders: a convolutional network, SimpleRNN and LSTM classifiers.
+
+Saved models are complete: the CNN begins with Rescaling(1/255), so it takes raw pixels 0..255 (uint8 or
+float32), and the text models begin with TextVectorization, so they take strings. Whoever loads such a file needs
+no other number and no vocabulary. Every layer has a fixed name, the same in every process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from train_keras.errors import TokenOutOfRange, rows
+
+POOLINGS = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
+CELLS = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM}
+
+
+def _positive(**values: int | tuple[int, ...]) -> None:
+    for name, value in values.items():
+        several = value if isinstance(value, tuple) else (value,)
+        if not several or any(v < 1 for v in several):
+            raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def _fractions(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} is a fraction from 0 up to, not including, 1; got {value}")
+
+
+def _head(dropout: float, classes: int) -> list[keras.Layer]:
+    drop = [keras.layers.Dropout(dropout, name="dropout")] if dropout else []
+    return [*drop, keras.layers.Dense(classes, activation="softmax", name="probabilities")]
+
+
+@dataclass(frozen=True)
+class Cnn:
+    """Convolution (same, relu) and pooling by 2, repeated; flatten; dense relu; dense softmax.
+
+    filters, kernels: one entry a block; a single kernel size serves all blocks. dropout: before the last layer.
+    """
+
+    kind: ClassVar[str] = "images"
+
+    filters: tuple[int, ...] = (32, 64, 128)
+    kernels: tuple[int, ...] = (3,)
+    pooling: str = "max"
+    dense: int = 128
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling {self.pooling!r}; use one of {', '.join(POOLINGS)}")
+        if len(self.kernels) not in (1, len(self.filters)):
+            raise ValueError(f"{len(self.filters)} filters need 1 or {len(self.filters)} kernels, got {self.kernels}")
+        _positive(filters=self.filters, kernels=self.kernels, dense=self.dense)
+        _fractions(dropout=self.dropout)
+
+    def build(self, x: Any, classes: int) -> keras.Model:
+        """The model for images shaped like `x` (n, height, width, channels)."""
+        layers = keras.layers
+        kernels = self.kernels * len(self.filters) if len(self.kernels) == 1 else self.kernels
+        steps = [layers.Input(x.shape[1:], name="pixels"), layers.Rescaling(1 / 255, name="rescaling")]
+        for i, (filters, kernel) in enumerate(zip(self.filters, kernels, strict=True), 1):
+            steps += [
+                layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv_{i}"),
+                POOLINGS[self.pooling](2, name=f"pool_{i}"),
+            ]
+        steps += [layers.Flatten(name="flatten"), layers.Dense(self.dense, activation="relu", name="dense")]
+        return keras.Sequential([*steps, *_head(self.dropout, classes)], name="cnn")
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """TextVectorization, Embedding, `layers` recurrent layers (all but the last give sequences), softmax.
+
+    tokens: size of the embedding table, the vocabulary learnt from the training texts is cut to it.
+    length: tokens a text is cut or padded to. dropout: before the last layer. inner_dropout: on the inputs
+    inside every recurrent layer. mask_zero: whether padding is skipped.
+    """
+
+    kind: ClassVar[str] = "texts"
+
+    cell: str = "simple_rnn"
+    layers: int = 2
+    units: int = 64
+    bidirectional: bool = True
+    tokens: int = 10_000
+    length: int = 64
+    embedding: int = 128
+    mask_zero: bool = True
+    dropout: float = 0.2
+    inner_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ValueError(f"cell {self.cell!r}; use one of {', '.join(CELLS)}")
+        sizes = {name: getattr(self, name) for name in ("layers", "units", "tokens", "length", "embedding")}
+        _positive(**sizes)
+        _fractions(dropout=self.dropout, inner_dropout=self.inner_dropout)
+
+    def build(self, x: Sequence[str], classes: int) -> keras.Model:
+        """The model, its vocabulary learnt from the texts `x`."""
+        layers = keras.layers
+        vectorize = layers.TextVectorization(
+            max_tokens=self.tokens, output_sequence_length=self.length, name="text_vectorization"
+        )
+        vectorize.adapt(np.asarray(x, dtype=object))
+        check_tokens(vectorize, x, self.tokens)
+        table = layers.Embedding(self.tokens, self.embedding, mask_zero=self.mask_zero, name="embedding")
+        steps = [layers.Input((1,), dtype="string", name="text"), vectorize, table]
+        steps += [self._recurrent(i) for i in range(1, self.layers + 1)]
+        return keras.Sequential([*steps, *_head(self.dropout, classes)], name=self.cell)
+
+    def _recurrent(self, i: int) -> keras.Layer:
+        layer = CELLS[self.cell](
+            self.units, return_sequences=i < self.layers, dropout=self.inner_dropout, name=f"{self.cell}_{i}"
+        )
+        return keras.layers.Bidirectional(layer, name=f"bidirectional_{i}") if self.bidirectional else layer
+
+
+Options = Cnn | Recurrent
+
+FAMILIES: dict[str, Options] = {
+    "cnn": Cnn(),
+    "rnn": Recurrent(cell="simple_rnn"),
+    "lstm": Recurrent(cell="lstm", length=100, embedding=100, dropout=0.5, inner_dropout=0.3),
+}
+"""{family: its options by default}."""
+
+
+def options(family: str, **changed: Any) -> Options:
+    """The options of a family, with some changed. Raises TypeError for one that the family does not have."""
+    defaults = FAMILIES[family]
+    legal = [field.name for field in dataclasses.fields(defaults) if field.name != "cell"]
+    wrong = [name for name in changed if name not in legal]
+    if wrong:
+        raise TypeError(f"{family} has no option {', '.join(wrong)}; it has {', '.join(legal)}")
+    return dataclasses.replace(defaults, **changed)
+
+
+def check_tokens(vectorize: Any, texts: Sequence[str], tokens: int) -> None:
+    """Raise TokenOutOfRange where a text gives an id that an embedding table of `tokens` rows does not hold."""
+    ids = np.asarray(vectorize(np.asarray(texts, dtype=object)))
+    bad = np.flatnonzero((ids < 0).any(axis=1) | (ids >= tokens).any(axis=1))
+    if len(bad):
+        raise TokenOutOfRange(
+            f"{rows(bad)}: token id {ids[bad[0]].max()}, but the embedding table has rows 0 to {tokens - 1}"
+        )
