@@ -32,7 +32,7 @@ class Buffer:
             raise CorruptFile(f"the {what} at byte {address} is used twice")
         self._entered.add(address)
 
-    def bytes(self, at: int, count: int) -> memoryview:
+    def take(self, at: int, count: int) -> memoryview:
         """`count` bytes from `at`."""
         if at + count > self.size:
             raise CorruptFile(f"the file ends before byte {at + count}, at {self.size}: truncated?")
@@ -40,7 +40,7 @@ class Buffer:
 
     def signature(self, at: int, signature: bytes) -> None:
         """Check that the structure at `at` begins as it should."""
-        if bytes(self.bytes(at, len(signature))) != signature:
+        if bytes(self.take(at, len(signature))) != signature:
             raise CorruptFile(f"no {signature.decode()} structure at byte {at}")
 
 

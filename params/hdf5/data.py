@@ -51,7 +51,7 @@ def storage(file: Buffer, layout: memoryview, size: int) -> Storage:
         if size == 0:
             return Storage(layout[:0])
         _same_size(stored, size)
-        return Storage(file.bytes(address, size), (address, address + size))
+        return Storage(file.take(address, size), (address, address + size))
     expect(kind, CHUNKED, "data layout class")
     return _chunked_v3(layout) if version == 3 else _chunked_v4(layout)
 
@@ -90,7 +90,9 @@ def filters(data: memoryview | None) -> tuple[int, ...]:
     for _ in range(count):
         (number,) = unpack("H", data, at)
         if number not in FILTERS_READ or number in found:
-            raise UnsafeFile(f"HDF5 filter {number}; only deflate, shuffle and fletcher32 are read, each once")
+            raise UnsafeFile(
+                f"HDF5 filter {number}; only deflate, shuffle and fletcher32 are read, each once"
+            )
         found.append(number)
         named = version == 1
         name = unpack("H", data, at + 2)[0] if named else 0
@@ -108,7 +110,11 @@ def check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -
 
 
 def read_chunks(
-    file: Buffer, place: Storage, applied: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[np.generic]
+    file: Buffer,
+    place: Storage,
+    applied: tuple[int, ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[np.generic],
 ) -> Array:
     """The array put together from its chunks; every element must come from one."""
     whole = np.empty(shape, dtype)
@@ -121,7 +127,7 @@ def read_chunks(
         if corner in seen or any(c % p or c >= s for c, p, s in zip(corner, chunk, shape, strict=True)):
             raise CorruptFile(f"a chunk at {corner} is there twice or outside the array")
         seen.add(corner)
-        data = _unfilter(file.bytes(start, stored), applied, mask, size, dtype.itemsize)
+        data = _unfilter(file.take(start, stored), applied, mask, size, dtype.itemsize)
         part = np.frombuffer(data, dtype).reshape(chunk)
         inside = tuple(slice(c, min(c + p, s)) for c, p, s in zip(corner, chunk, shape, strict=True))
         whole[inside] = part[tuple(slice(0, s.stop - s.start) for s in inside)]
@@ -142,17 +148,19 @@ def _chunks(file: Buffer, place: Storage, size: int) -> Iterator[Chunk]:
         yield from _chunk_nodes(file, place.address, len(place.chunk), set())
 
 
-def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above: int | None = None) -> Iterator[Chunk]:
+def _chunk_nodes(
+    file: Buffer, address: int, rank: int, entered: set[int], above: int | None = None
+) -> Iterator[Chunk]:
     """Chunks below a version 1 B-tree node of type 1; `above` is the level of the node that named it."""
     file.step()
     file.signature(address, b"TREE")
-    kind, level, count = unpack("BBH", file.bytes(address, 8), 4)
+    kind, level, count = unpack("BBH", file.take(address, 8), 4)
     expect(kind, 1, "type of an array's B-tree:")
     if address in entered or (above is not None and level != above - 1):
         raise CorruptFile("the B-tree of an array's chunks is not a tree")
     entered.add(address)
     key = 8 + 8 * rank
-    node = file.bytes(address + 24, count * (key + 8) + key)
+    node = file.take(address + 24, count * (key + 8) + key)
     for i in range(count):
         stored, mask, *corner, _, child = unpack(f"II{rank}QQ", node, i * (key + 8))
         if level:
@@ -162,7 +170,9 @@ def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above
             yield tuple(corner), child, stored, mask
 
 
-def _unfilter(data: memoryview, applied: tuple[int, ...], mask: int, size: int, itemsize: int) -> memoryview | bytes:
+def _unfilter(
+    data: memoryview, applied: tuple[int, ...], mask: int, size: int, itemsize: int
+) -> memoryview | bytes:
     """The bytes of a chunk before the filters."""
     for position in reversed(range(len(applied))):
         if mask >> position & 1:

@@ -39,7 +39,7 @@ class Node:
         """A list of texts, also where Keras split it over `name0`, `name1`, ...; or None."""
         if name in self._attributes:
             return self._reader.texts(self._attributes[name])[1]
-        parts = []
+        parts: list[list[str]] = []
         while f"{name}{len(parts)}" in self._attributes:
             parts.append(self._reader.texts(self._attributes[f"{name}{len(parts)}"])[1])
         return [text for part in parts for text in part] if parts else None
@@ -145,7 +145,9 @@ class _Walk:
         if kind is None or space is None or layout is None:
             raise CorruptFile(f"{quoted(path)} is neither a group nor an array")
         try:
-            return self._array(path, attributes, values.datatype(kind), values.dataspace(space), layout, found)
+            return self._array(
+                path, attributes, values.datatype(kind), values.dataspace(space), layout, found
+            )
         except ModelFileError as error:
             raise type(error)(f"array {quoted(path)}: {error}") from error
 

@@ -28,8 +28,8 @@ class GlobalHeaps:
         file = self._file
         file.enter(address, "global heap")
         file.signature(address, b"GCOL")
-        (size,) = unpack("Q", file.bytes(address, 16), 8)
-        heap, at = file.bytes(address, size), 16
+        (size,) = unpack("Q", file.take(address, 16), 8)
+        heap, at = file.take(address, size), 16
         while at + 16 <= size:
             file.step()
             index, _, _, length = unpack("HHIQ", heap, at)
@@ -63,7 +63,9 @@ class _FractalHeap:
 
     def get(self, heap_id: memoryview) -> memoryview:
         """The object with this id."""
-        expect(heap_id[0] if len(heap_id) == self.id_length else 255, 0, "kind of an object in a fractal heap:")
+        expect(
+            heap_id[0] if len(heap_id) == self.id_length else 255, 0, "kind of an object in a fractal heap:"
+        )
         offset = integer(heap_id, 1, self.offset_width)
         length = integer(heap_id, 1 + self.offset_width, self.length_width)
         for start, size, data in self.blocks:
@@ -75,7 +77,7 @@ class _FractalHeap:
 def _fractal_heap(file: Buffer, address: int) -> _FractalHeap:
     file.enter(address, "fractal heap")
     file.signature(address, b"FRHP")
-    head = file.bytes(address, 146)
+    head = file.take(address, 146)
     version, id_length, filters, _, largest = unpack("BHHBI", head, 4)
     expect(version, 0, "fractal heap version")
     expect(filters, 0, "length of the filters of a fractal heap:")
@@ -104,7 +106,7 @@ class _Shape:
 def _direct(file: Buffer, shape: _Shape, address: int, offset: int, size: int) -> tuple[int, int, memoryview]:
     file.enter(address, "fractal heap block")
     file.signature(address, b"FHDB")
-    return offset, size, file.bytes(address, size)
+    return offset, size, file.take(address, size)
 
 
 def _blocks(
@@ -113,7 +115,7 @@ def _blocks(
     """The direct blocks below an indirect block of `rows` rows."""
     file.enter(address, "fractal heap block")
     file.signature(address, b"FHIB")
-    children = file.bytes(address + 13 + shape.offset_width, rows * shape.width * 8)
+    children = file.take(address + 13 + shape.offset_width, rows * shape.width * 8)
     for number in range(rows * shape.width):
         size = shape.start << max(0, number // shape.width - 1)
         (child,) = unpack("Q", children, 8 * number)
@@ -130,7 +132,7 @@ def _records(file: Buffer, address: int, kind: int) -> Iterator[memoryview]:
     """The records of a version 2 B-tree, in order."""
     file.enter(address, "B-tree")
     file.signature(address, b"BTHD")
-    version, found, node, size, depth, _, _, root, count = unpack("BBIHHBBQH", file.bytes(address, 38), 4)
+    version, found, node, size, depth, _, _, root, count = unpack("BBIHHBBQH", file.take(address, 38), 4)
     expect(version, 0, "B-tree version")
     expect(found, kind, "B-tree type")
     if not (0 < size < node - 26 and depth <= 8):
@@ -158,10 +160,10 @@ class _Levels:
 def _node(file: Buffer, levels: _Levels, address: int, count: int, level: int) -> Iterator[memoryview]:
     file.enter(address, "B-tree node")
     file.signature(address, b"BTIN" if level else b"BTLF")
-    records = file.bytes(address + 6, count * levels.record)
+    records = file.take(address + 6, count * levels.record)
     if level:
         pointer = 8 + levels.count_width + levels.total_widths[level - 1]
-        pointers = file.bytes(address + 6 + len(records), (count + 1) * pointer)
+        pointers = file.take(address + 6 + len(records), (count + 1) * pointer)
         for i in range(count + 1):
             (child,) = unpack("Q", pointers, i * pointer)
             inner = integer(pointers, i * pointer + 8, levels.count_width)

@@ -73,19 +73,21 @@ def _refuse(name: str) -> None:
 def _local_heap(file: Buffer, address: int) -> memoryview:
     file.enter(address, "local heap")
     file.signature(address, b"HEAP")
-    size, _, segment = unpack("QQQ", file.bytes(address, 32), 8)
-    return file.bytes(segment, size)
+    size, _, segment = unpack("QQQ", file.take(address, 32), 8)
+    return file.take(segment, size)
 
 
-def _symbols(file: Buffer, address: int, names: memoryview, above: int | None = None) -> Iterator[tuple[str, int]]:
+def _symbols(
+    file: Buffer, address: int, names: memoryview, above: int | None = None
+) -> Iterator[tuple[str, int]]:
     """Links below a version 1 B-tree node of type 0; `above` is the level of the node that named it."""
     file.enter(address, "B-tree node")
     file.signature(address, b"TREE")
-    kind, level, count = unpack("BBH", file.bytes(address, 8), 4)
+    kind, level, count = unpack("BBH", file.take(address, 8), 4)
     expect(kind, 0, "type of a group's B-tree:")
     if above is not None and level != above - 1:
         raise CorruptFile("the levels of a group's B-tree do not fit")
-    node = file.bytes(address + 24, 8 + 16 * count)
+    node = file.take(address + 24, 8 + 16 * count)
     for i in range(count):
         (child,) = unpack("Q", node, 8 + 16 * i)
         yield from _symbols(file, child, names, level) if level else _symbol_node(file, child, names)
@@ -94,9 +96,9 @@ def _symbols(file: Buffer, address: int, names: memoryview, above: int | None = 
 def _symbol_node(file: Buffer, address: int, names: memoryview) -> Iterator[tuple[str, int]]:
     file.enter(address, "symbol table node")
     file.signature(address, b"SNOD")
-    (count,) = unpack("H", file.bytes(address, 8), 6)
+    (count,) = unpack("H", file.take(address, 8), 6)
     file.step(count)
-    entries = file.bytes(address + 8, 40 * count)
+    entries = file.take(address + 8, 40 * count)
     for i in range(count):
         offset, target, cache = unpack("QQI", entries, 40 * i)
         name = _text(names, offset)

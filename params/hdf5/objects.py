@@ -24,10 +24,9 @@ class Message:
 
 def root_address(file: Buffer) -> int:
     """Where the root group's object header is."""
-    file.signature(0, SIGNATURE[:4]) if file.size < 8 else None
-    if bytes(file.bytes(0, 8)) != SIGNATURE:
+    if bytes(file.take(0, 8)) != SIGNATURE:
         raise CorruptFile("not an HDF5 file: it does not begin with the HDF5 signature")
-    head = file.bytes(0, min(96, file.size))
+    head = file.take(0, min(96, file.size))
     (version,) = unpack("B", head, 8)
     expect(version, (0, 1, 2, 3), "HDF5 superblock version")
     sizes = unpack("BB", head, 13 if version < 2 else 9)
@@ -47,7 +46,7 @@ def root_address(file: Buffer) -> int:
 def messages(file: Buffer, address: int) -> list[Message]:
     """The messages of the object header at `address`, which nobody else may have read."""
     file.enter(address, "object")
-    version = file.bytes(address, 1)[0]
+    version = file.take(address, 1)[0]
     found = list(_messages_v1(file, address) if version == 1 else _messages_v2(file, address))
     if any(message.kind == EXTERNAL_FILES for message in found):
         raise UnsafeFile("an array's bytes are in another file (HDF5 external storage)")
@@ -55,8 +54,8 @@ def messages(file: Buffer, address: int) -> list[Message]:
 
 
 def _messages_v1(file: Buffer, address: int) -> Iterator[Message]:
-    _, _, count, _, size = unpack("BBHII", file.bytes(address, 12))
-    blocks = [file.bytes(address + 16, size)]
+    _, _, count, _, size = unpack("BBHII", file.take(address, 12))
+    blocks = [file.take(address + 16, size)]
     while blocks:
         block, at = blocks.pop(0), 0
         while count > 0 and at + 8 <= len(block):
@@ -67,19 +66,19 @@ def _messages_v1(file: Buffer, address: int) -> Iterator[Message]:
             if kind == CONTINUATION:
                 start, length = unpack("QQ", message.data)
                 file.enter(start, "header continuation")
-                blocks.append(file.bytes(start, length))
+                blocks.append(file.take(start, length))
             elif kind != NIL:
                 yield message
 
 
 def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
     file.signature(address, b"OHDR")
-    version, flags = unpack("BB", file.bytes(address + 4, 2))
+    version, flags = unpack("BB", file.take(address + 4, 2))
     expect(version, 2, "object header version")
     at = address + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
     width = 1 << (flags & 3)
-    size = integer(file.bytes(at, width), 0, width)
-    blocks = [file.bytes(at + width, size)]
+    size = integer(file.take(at, width), 0, width)
+    blocks = [file.take(at + width, size)]
     prefix = 6 if flags & 4 else 4
     while blocks:
         block, at = blocks.pop(0), 0
@@ -91,7 +90,7 @@ def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
                 start, length = unpack("QQ", message.data)
                 file.enter(start, "header continuation")
                 file.signature(start, b"OCHK")
-                blocks.append(file.bytes(start, length)[4:-4])
+                blocks.append(file.take(start, length)[4:-4])
             elif kind != NIL:
                 yield message
 

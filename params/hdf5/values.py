@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from params.errors import CorruptFile, quoted
+from params.errors import CorruptFile, LimitExceeded, quoted
 from params.hdf5.buffer import UNDEFINED, Buffer, expect, unpack
 from params.hdf5.heap import GlobalHeaps, dense_objects
 from params.hdf5.objects import ATTRIBUTE, ATTRIBUTE_INFO, Message
@@ -19,7 +19,7 @@ CLASSES = (
     "variable-length", "array",
 )  # fmt: skip
 
-FLOATS = {
+FLOATS: dict[tuple[int, ...], str] = {
     (2, 10, 5, 0, 10, 15): "float16",
     (4, 23, 8, 0, 23, 127): "float32",
     (8, 52, 11, 0, 52, 1023): "float64",
@@ -52,7 +52,9 @@ def datatype(data: memoryview) -> Type:
     if kind == 1:
         offset, precision, *layout, bias = unpack("HHBBBBI", data, 8)
         found = FLOATS.get((size, *layout, bias))
-        plain = offset == 0 and precision == 8 * size and bits & 0x70 == 0x20 and bits >> 8 & 255 == 8 * size - 1
+        plain = (
+            offset == 0 and precision == 8 * size and bits & 0x70 == 0x20 and bits >> 8 & 255 == 8 * size - 1
+        )
         return Type(found, size, order) if found and plain else unknown
     if kind == 3:
         return Type("string", size)
@@ -114,10 +116,10 @@ class Attributes:
 
     def texts(self, data: memoryview) -> tuple[tuple[int, ...], list[str]]:
         """(shape, texts) of an attribute; anything without elements is an empty list."""
-        name, kind, shape, values = _fields(data)
-        kind, count = datatype(kind), prod(shape)
-        if count == 0:
-            return shape, []
+        name, type_message, shape, values = _fields(data)
+        kind, count = datatype(type_message), 0 if shape is None else prod(shape)
+        if shape is None or count == 0:
+            return (0,), []
         if kind.name not in ("string", "text"):
             raise CorruptFile(f"attribute {quoted(str(name, 'utf-8'))} is {kind.name}; text was expected")
         if kind.size * count > len(values):
@@ -141,12 +143,12 @@ class Attributes:
     def _decode(self, value: memoryview) -> str:
         self._text -= len(value)
         if self._text < 0:
-            raise CorruptFile("its attributes hold more text than any model needs")
+            raise LimitExceeded("its attributes hold more text than any model needs")
         return str(value, "utf-8").rstrip("\0")
 
 
-def _fields(data: memoryview) -> tuple[bytes, memoryview, tuple[int, ...], memoryview]:
-    """(name, datatype, shape, values) of an attribute message."""
+def _fields(data: memoryview) -> tuple[bytes, memoryview, tuple[int, ...] | None, memoryview]:
+    """(name, datatype, shape, values) of an attribute message; shape None: it holds nothing."""
     version, flags, name, kind, space = unpack("BBHHH", data)
     expect(version, (1, 2, 3), "attribute version")
     if version > 1 and flags & 3:
@@ -158,4 +160,4 @@ def _fields(data: memoryview) -> tuple[bytes, memoryview, tuple[int, ...], memor
         parts.append(data[at : at + size])
         at += (size + 7) // 8 * 8 if version == 1 else size
     text = bytes(parts[0]).partition(b"\0")[0]
-    return text, parts[1], dataspace(parts[2]) or (() if parts[2][3:4] != b"\2" else (0,)), data[at:]
+    return text, parts[1], dataspace(parts[2]), data[at:]
