@@ -18,6 +18,7 @@ import numpy as np
 from train_keras.errors import TokenOutOfRange, rows
 
 POOLINGS = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
+HEADS = ("last", "pool", "attention")
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM}
 
 
@@ -44,6 +45,9 @@ class Cnn:
     """Convolution (same, relu) and pooling by 2, repeated; flatten; dense relu; dense softmax.
 
     filters, kernels: one entry a block; a single kernel size serves all blocks. dropout: before the last layer.
+    Beyond the report's models: depth: convolutions a block; batch_norm: behind each of them, before its relu;
+    global_pooling: the mean over the image instead of flatten and the dense layer; augment: training images are
+    flipped and shifted at random.
     """
 
     kind: ClassVar[str] = "images"
@@ -53,13 +57,17 @@ class Cnn:
     pooling: str = "max"
     dense: int = 128
     dropout: float = 0.0
+    depth: int = 1
+    batch_norm: bool = False
+    global_pooling: bool = False
+    augment: bool = False
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling {self.pooling!r}; use one of {', '.join(POOLINGS)}")
         if len(self.kernels) not in (1, len(self.filters)):
             raise ValueError(f"{len(self.filters)} filters need 1 or {len(self.filters)} kernels, got {self.kernels}")
-        _positive(filters=self.filters, kernels=self.kernels, dense=self.dense)
+        _positive(filters=self.filters, kernels=self.kernels, dense=self.dense, depth=self.depth)
         _fractions(dropout=self.dropout)
 
     def build(self, x: Any, classes: int) -> keras.Model:
@@ -67,13 +75,28 @@ class Cnn:
         layers = keras.layers
         kernels = self.kernels * len(self.filters) if len(self.kernels) == 1 else self.kernels
         steps = [layers.Input(x.shape[1:], name="pixels"), layers.Rescaling(1 / 255, name="rescaling")]
+        if self.augment:
+            shift = layers.RandomTranslation(0.1, 0.1, fill_mode="reflect", name="shift")
+            steps += [layers.RandomFlip("horizontal", name="flip"), shift]
         for i, (filters, kernel) in enumerate(zip(self.filters, kernels, strict=True), 1):
-            steps += [
-                layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv_{i}"),
-                POOLINGS[self.pooling](2, name=f"pool_{i}"),
-            ]
-        steps += [layers.Flatten(name="flatten"), layers.Dense(self.dense, activation="relu", name="dense")]
+            for j in range(1, self.depth + 1):
+                steps += self._convolution(filters, kernel, f"{i}" if self.depth == 1 else f"{i}_{j}")
+            steps.append(POOLINGS[self.pooling](2, name=f"pool_{i}"))
+        if self.global_pooling:
+            steps.append(layers.GlobalAveragePooling2D(name="mean"))
+        else:
+            steps += [layers.Flatten(name="flatten"), layers.Dense(self.dense, activation="relu", name="dense")]
         return keras.Sequential([*steps, *_head(self.dropout, classes)], name="cnn")
+
+    def _convolution(self, filters: int, kernel: int, number: str) -> list[keras.Layer]:
+        layers = keras.layers
+        if not self.batch_norm:
+            return [layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv_{number}")]
+        return [
+            layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"conv_{number}"),
+            layers.BatchNormalization(name=f"norm_{number}"),
+            layers.Activation("relu", name=f"relu_{number}"),
+        ]
 
 
 @dataclass(frozen=True)
@@ -82,7 +105,9 @@ class Recurrent:
 
     tokens: size of the embedding table, the vocabulary learnt from the training texts is cut to it.
     length: tokens a text is cut or padded to. dropout: before the last layer. inner_dropout: on the inputs
-    inside every recurrent layer. mask_zero: whether padding is skipped.
+    inside every recurrent layer. mask_zero: whether padding is skipped. head: what the last recurrent layer
+    hands on: its final state ("last"), or its outputs pooled over the text (mean and maximum: "pool"), or attended to
+    by themselves first ("attention"); the last two are beyond the report's models.
     """
 
     kind: ClassVar[str] = "texts"
@@ -97,8 +122,11 @@ class Recurrent:
     mask_zero: bool = True
     dropout: float = 0.2
     inner_dropout: float = 0.0
+    head: str = "last"
 
     def __post_init__(self) -> None:
+        if self.head not in HEADS:
+            raise ValueError(f"head {self.head!r}; use one of {', '.join(HEADS)}")
         if self.cell not in CELLS:
             raise ValueError(f"cell {self.cell!r}; use one of {', '.join(CELLS)}")
         sizes = {name: getattr(self, name) for name in ("layers", "units", "tokens", "length", "embedding")}
@@ -116,13 +144,34 @@ class Recurrent:
         table = layers.Embedding(self.tokens, self.embedding, mask_zero=self.mask_zero, name="embedding")
         steps = [layers.Input((1,), dtype="string", name="text"), vectorize, table]
         steps += [self._recurrent(i) for i in range(1, self.layers + 1)]
-        return keras.Sequential([*steps, *_head(self.dropout, classes)], name=self.cell)
+        if self.head == "last":
+            return keras.Sequential([*steps, *_head(self.dropout, classes)], name=self.cell)
+        return self._pooled(steps, classes)
 
     def _recurrent(self, i: int) -> keras.Layer:
         layer = CELLS[self.cell](
-            self.units, return_sequences=i < self.layers, dropout=self.inner_dropout, name=f"{self.cell}_{i}"
+            self.units,
+            return_sequences=i < self.layers or self.head != "last",
+            dropout=self.inner_dropout,
+            name=f"{self.cell}_{i}",
         )
         return keras.layers.Bidirectional(layer, name=f"bidirectional_{i}") if self.bidirectional else layer
+
+    def _pooled(self, steps: list[Any], classes: int) -> keras.Model:
+        """The model whose last outputs are pooled over the text, a graph instead of a chain."""
+        layers = keras.layers
+        text, *rest = steps
+        x = text
+        for layer in rest:
+            x = layer(x)
+        if self.head == "attention":
+            attended = layers.MultiHeadAttention(2, self.units // 2, name="attention")(x, x)
+            x = layers.LayerNormalization(name="norm")(layers.Add(name="residual")([x, attended]))
+        mean, largest = layers.GlobalAveragePooling1D(name="mean")(x), layers.GlobalMaxPooling1D(name="largest")(x)
+        x = layers.Concatenate(name="pooled")([mean, largest])
+        for layer in _head(self.dropout, classes):
+            x = layer(x)
+        return keras.Model(text, x, name=self.cell)
 
 
 Options = Cnn | Recurrent
