@@ -1,0 +1,207 @@
+"""What every recurrent layer shares: what goes in, the run over time with its mask, what comes out.
+
+A cell is told to `begin` on a sequence with time first: it projects all time steps at once and gives a step
+`(z_t, states) -> (y_t, states)`. `sweep` runs that step, `run` is the whole of a recurrent layer around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from fnet import random, tree
+from fnet.backend import ops, xp
+from fnet.errors import InvalidInput
+from fnet.masking import mask_of, masked, strip, values_of
+from fnet.types import Array, Params, Spec
+
+StepInTime: TypeAlias = Callable[[Any, Any], tuple[Array, Any]]
+"""(projected inputs of one time step, states) -> (output, states)."""
+
+
+class Cell(Protocol):
+    """The mathematics of one recurrent cell; states are tuples of arrays."""
+
+    def begin(self, params: Params, xs: Array) -> tuple[Any, StepInTime]:
+        """(time, batch, ...) -> (what each step takes, time first; the step)."""
+
+    def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
+        """The output before the first step, and the states to start from."""
+
+    def fused(self, params: Params) -> str | None:
+        """The name of the kernel in `ops.recurrences` that does the same, or None."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a recurrent layer was given, taken apart.
+
+    mask: the steps to compute, or None. handed_on: the mask that the output carries. They differ in one case,
+    which is Keras's rule: with initial states, a mask that only travels with the sequence is not applied.
+    previous: the output that masked steps at the very beginning repeat (zeros when None).
+    """
+
+    values: Array
+    states: tuple[Any, ...] | None
+    mask: Array | None
+    handed_on: Array | None
+    previous: Array | None = None
+
+
+def unpack(x: Any) -> Feed:
+    """Take apart `sequence`, `(sequence, *states)` or a dict with the names of the Keras call.
+
+    The dict's keys: "sequences", "initial_state" (an array or a list), "mask" (an explicit one, which is always
+    applied), and "previous_output", which Keras lacks: it lets a sequence continue where another one stopped.
+    """
+    states: Any = None
+    explicit = previous = None
+    if isinstance(x, Mapping):
+        values, states = x["sequences"], x.get("initial_state")
+        explicit, previous = strip(x.get("mask")), strip(x.get("previous_output"))
+    elif isinstance(x, tuple | list):
+        values, states = x[0], (x[1:] or None)
+    else:
+        values = x
+    carried = mask_of(values)
+    handed_on = carried if explicit is None else explicit
+    if states is not None:
+        states = strip(states)
+        states = as_tuples(states) if isinstance(states, tuple | list) else (states,)
+    return Feed(values_of(values), states, explicit if states is not None else handed_on, handed_on, previous)
+
+
+def sequence_spec(x: Any) -> Spec:
+    """The Spec of the sequence among what a recurrent layer is given."""
+    spec: Spec = x["sequences"] if isinstance(x, Mapping) else x[0] if isinstance(x, tuple | list) else x
+    return spec
+
+
+def as_tuples(states: Any) -> Any:
+    """`states` with lists made tuples, so that all of a loop's states have one structure."""
+    return tuple(map(as_tuples, states)) if isinstance(states, tuple | list) else states
+
+
+def as_lists(states: Any) -> Any:
+    """`states` as Keras returns them: lists inside."""
+    return list(map(as_lists, states)) if isinstance(states, tuple | list) else states
+
+
+def run(
+    cell: Cell,
+    params: Params,
+    x: Any,
+    *,
+    return_sequences: bool,
+    return_state: bool,
+    go_backwards: bool,
+    unroll: bool,
+    zero_output_for_mask: bool,
+) -> Any:
+    """The recurrent layer around a cell: (batch, time, ...) -> output, or (output, *states).
+
+    A masked step keeps the states and repeats the output before it (zeros before the first valid step).
+    """
+    feed = unpack(x)
+    if feed.values.shape[1] == 0:
+        raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(feed.values.shape)}")
+    xs, mask = xp.swapaxes(feed.values, 0, 1), _time_first(feed.mask)
+    if go_backwards:
+        xs, mask = xs[::-1], None if mask is None else mask[::-1]
+    y, ys, states = sweep(cell, params, xs, feed.states, mask, feed.previous, keep=return_sequences)
+    if mask is not None and zero_output_for_mask:
+        y = select(mask[-1], y, xp.zeros_like(y))
+        if ys is not None:
+            # Keras forgets to reverse the mask here when it unrolls; files were trained with that.
+            ys = select(_time_first(feed.mask) if unroll else mask, ys, xp.zeros_like(ys))
+    output = masked(xp.swapaxes(ys, 0, 1), feed.handed_on) if return_sequences else y
+    return (output, *as_lists(states)) if return_state else output
+
+
+def _time_first(mask: Array | None) -> Array | None:
+    """(batch, time) or (batch, time, 1) -> (time, batch), bool."""
+    if mask is None:
+        return None
+    mask = ops.asarray(mask).astype(bool)
+    return xp.swapaxes(mask[..., 0] if mask.ndim == 3 else mask, 0, 1)
+
+
+def select(mask: Array, chosen: Array, other: Array) -> Array:
+    """`chosen` where `mask` (the leading axes of the others) holds, else `other`."""
+    return xp.where(mask.reshape(mask.shape + (1,) * (chosen.ndim - mask.ndim)), chosen, other)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Cells on top of each other, params {"cells": {name: ...}}: over a sequence one sweep after the other."""
+
+    cells: tuple[tuple[str, Any], ...]
+
+
+def sweep(
+    cell: Any, params: Params, xs: Array, states: Any, mask: Array | None, previous: Array | None, *, keep: bool
+) -> tuple[Array, Array | None, Any]:
+    """Run `cell` over `xs` (time, batch, ...): (last output, outputs with time first when `keep`, states)."""
+    if isinstance(cell, Stack):
+        return _sweep_stack(cell, params, xs, states, mask, previous, keep)
+    kernel = ops.recurrences.get(cell.fused(params))
+    start, zero_states = cell.zeros(params, xs)
+    if states is None:
+        states = zero_states
+    else:
+        states = tree.map(lambda state, zero: ops.asarray(state, zero.dtype), states, zero_states)
+    if previous is not None:
+        start = ops.asarray(previous, start.dtype)
+    if kernel is not None:
+        y, ys, states = kernel(params, xs, states, mask, start, keep)
+        return y, ys, states
+    zs, step = cell.begin(params, xs)
+
+    def body(carry: Any, inputs: Any) -> Any:
+        y, old = carry
+        z, valid = inputs
+        new_y, new = step(z, old)
+        if valid is not None:
+            new_y = select(valid, new_y, y)
+            new = tree.map(lambda a, b: select(valid, a, b), new, old)
+        return (new_y, new), new_y if keep else None
+
+    (y, states), ys = ops.scan(body, (start, states), (zs, mask), xs.shape[0])
+    return y, ys, states
+
+
+def _sweep_stack(
+    stack: Stack, params: Params, xs: Array, states: Any, mask: Array | None, previous: Array | None, keep: bool
+) -> tuple[Array, Array | None, Any]:
+    ends, params = [], params.get("cells", {})
+    y, ys = xs[-1], xs
+    for number, (name, cell) in enumerate(stack.cells):
+        top = number == len(stack.cells) - 1
+        entry, start = params.get(name, {}), None if states is None else states[number]
+        y, ys, end = sweep(cell, entry, ys, start, mask, previous if top else None, keep=keep or not top)
+        ends.append(end)
+    return y, ys, tuple(ends)
+
+
+def project(x: Array, kernel: Array, dropped: Sequence[Array] | None = None) -> Array:
+    """(..., in) @ (in, out), as one matrix product; `dropped`: dropout masks, one, or one for each gate."""
+    if dropped is not None and len(dropped) > 1:
+        gates = xp.split(kernel, len(dropped), axis=-1)
+        return xp.concatenate([project(x, gate, [mask]) for gate, mask in zip(gates, dropped, strict=True)], axis=-1)
+    if dropped is not None:
+        x = x * dropped[0]
+    return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+def dropout_masks(params: Params, which: int, rate: float, like: Array, count: int) -> list[Array] | None:
+    """`count` masks (batch, ...) that hold for the whole sequence, scaled by 1 / (1 - rate); None without rng.
+
+    which: 0 for the input, 1 for the state. like: an array of the shape to be masked.
+    """
+    rng = params.get("rng")
+    if rng is None or rate <= 0:
+        return None
+    keys = random.split(random.fold_in(rng, which), count)
+    scale = 1.0 / (1.0 - rate) if rate < 1 else 0.0
+    return [random.bernoulli(key, 1.0 - rate, like.shape).astype(like.dtype) * scale for key in keys]

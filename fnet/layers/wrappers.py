@@ -1,0 +1,141 @@
+"""Layers around layers: bidirectional and time_distributed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from fnet import modelling, tree
+from fnet.backend import xp
+from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, layer, option_names, rules, run
+from fnet.errors import InvalidInput
+from fnet.layers.recurrence import sequence_spec, unpack
+from fnet.masking import mask_of, masked, strip, values_of
+from fnet.types import Array, Params, ParamTree, Spec
+
+MERGES: dict[str, Callable[[Array, Array], Array]] = {
+    "concat": lambda a, b: xp.concatenate([a, b], axis=-1),
+    "sum": lambda a, b: a + b,
+    "ave": lambda a, b: (a + b) / 2,
+    "mul": lambda a, b: a * b,
+}
+"""How the outputs of the two directions become one."""
+
+
+@functools.cache
+def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
+    """The forward and the backward layer as they run: Keras forces zero_output_for_mask = return_sequences."""
+    forward = bind(layer)
+    backward = bind(layer, go_backwards=True) if backward_layer is None else bind(backward_layer)
+    options = [modelling.resolved_options(half) for half in (forward, backward)]
+    if options[0]["go_backwards"] == options[1]["go_backwards"]:
+        raise ValueError("bidirectional needs layers of opposite go_backwards; both are " + str(forward))
+    for name in ("stateful", "return_sequences", "return_state"):
+        if options[0][name] != options[1][name]:
+            raise ValueError(f"the layers of bidirectional differ in {name}: {forward}, {backward}")
+    zero = {"zero_output_for_mask": options[0]["return_sequences"]}
+    return tuple(  # type: ignore[return-value]
+        bind(half, **zero) if "zero_output_for_mask" in option_names(half.function) else half
+        for half in (forward, backward)
+    )
+
+
+def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: str | None) -> tuple[Any, ParamTree]:
+    forward, backward = halves(layer, backward_layer)
+    sequences = sequence_spec(x)
+    (y, params), (y_back, params_back) = (modelling.infer(half, sequences) for half in (forward, backward))
+    wanted = {"forward_layer": params, "backward_layer": params_back}
+    states: tuple[Spec, ...] = ()
+    if isinstance(y, tuple):
+        states, y, y_back = (*y[1:], *y_back[1:]), y[0], y_back[0]
+    if merge_mode == "concat":
+        y = Spec((*y.shape[:-1], y.shape[-1] + y_back.shape[-1]), y.dtype)
+    ys = (y, y_back) if merge_mode is None else (y,)
+    return ((*ys, *states) if len(ys) + len(states) > 1 else y), wanted
+
+
+def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any]:
+    return {"forward_layer": layer, "backward_layer": layer if backward_layer is None else backward_layer}
+
+
+@layer(shape=_bidirectional_rule, mask="own", children=_bidirectional_children)
+def bidirectional(
+    params: Params, x: Any, *, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat"
+) -> Any:
+    """A recurrent layer from both ends: (batch, time, in) -> (batch, 2 units), or (batch, time, 2 units).
+
+    layer: a recurrent layer such as `bind(lstm, units=4)`; it reads forwards. backward_layer: the one that reads
+    backwards (None: `layer` with go_backwards). The backward half gives its final output, which saw the whole
+    sequence; with return_sequences its outputs are put back into the order of time. merge_mode: "concat", "sum",
+    "ave", "mul", or None for both outputs. With return_state: (output, *forward states, *backward states).
+    x: as for `lstm`; initial states are the forward ones, then the backward ones.
+    params: {"forward_layer": ..., "backward_layer": ...}.
+    Mask: both halves obey it, with zero outputs at masked steps; handed on with return_sequences.
+    Errors: ValueError for layers that do not fit together or an unknown merge_mode.
+    Source: keras.layers.Bidirectional; Schuster and Paliwal 1997.
+    """
+    if merge_mode not in (*MERGES, None):
+        raise ValueError(f"merge_mode {merge_mode!r}; use {', '.join(MERGES)} or None")
+    forward, backward = halves(layer, backward_layer)
+    feed = unpack(x)
+    half = 0 if feed.states is None else len(feed.states) // 2
+    ends = []
+    for name, step, states in (
+        ("forward_layer", forward, None if feed.states is None else feed.states[:half]),
+        ("backward_layer", backward, None if feed.states is None else feed.states[half:]),
+    ):
+        given = {"sequences": feed.values, "initial_state": states, "mask": feed.mask}
+        y = strip(run(step, params.get(name, EMPTY), given))
+        ends.append(y if isinstance(y, tuple) else (y,))
+    (y, *states), (y_back, *states_back) = ends
+    sequences = modelling.resolved_options(forward)["return_sequences"]
+    if sequences:
+        y_back = xp.flip(y_back, axis=1)
+    ys = (y, y_back) if merge_mode is None else (MERGES[merge_mode](y, y_back),)
+    if sequences:
+        ys = tuple(masked(item, feed.handed_on) for item in ys)
+    outputs = (*ys, *states, *states_back)
+    return outputs if len(outputs) > 1 else outputs[0]
+
+
+def _fold(spec: Spec) -> Spec:
+    if len(spec.shape) < 2:
+        raise ValueError(f"time_distributed needs (batch, time, ...); got {spec}")
+    return Spec((spec.shape[0], *spec.shape[2:]), spec.dtype)
+
+
+def _time_distributed_rule(x: Spec, *, layer: Any) -> tuple[Any, ParamTree]:
+    y, params = modelling.infer(layer, _fold(x))
+    y = tree.map(lambda s: Spec((s.shape[0], x.shape[1], *s.shape[1:]), s.dtype), y)
+    return y, {"layer": params} if params else {}
+
+
+def _time_distributed_children(*, layer: Any) -> dict[str, Any]:
+    return {"layer": layer}
+
+
+@layer(shape=_time_distributed_rule, mask="own", children=_time_distributed_children)
+def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
+    """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
+
+    layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows.
+    params: {"layer": ...}. Mask: handed on as it is; its slice at each time step reaches the layer where it has
+    more axes than (batch, time), as behind an embedding of (batch, time, words).
+    Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.
+    """
+    values, mask = values_of(x), mask_of(x)
+    batch, time = values.shape[:2]
+    if time == 0:
+        raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
+    inner = values.reshape(batch * time, *values.shape[2:])
+    if mask is not None and mask.ndim > 2 and _takes_mask(layer):
+        inner = masked(inner, mask.reshape(batch * time, *mask.shape[2:]))
+    y = strip(run(layer, params.get("layer", EMPTY), inner))
+    y = tree.map(lambda a: a.reshape(batch, time, *a.shape[1:]), y)
+    return masked(y, mask)
+
+
+def _takes_mask(step: Any) -> bool:
+    """Whether a step does something with the mask that it is given."""
+    return isinstance(step, Sequential | Graph) or rules(step).mask == "own"
