@@ -1,1 +1,31 @@
-"""Parameter pytrees: loaders from Keras files and live models, and the safetensors store."""
+"""Parameter pytrees: loaders from Keras files and live models, and the safetensors store.
+
+>>> from params import load_keras
+>>> model, params = load_keras("cnn.keras")  # doctest: +SKIP
+"""
+
+from params.errors import (
+    CorruptFile,
+    LimitExceeded,
+    ModelFileError,
+    UnsafeFile,
+    UnsupportedLayer,
+    WeightsMismatch,
+)
+from params.into import load_weights
+from params.live import from_keras
+from params.loading import load_keras
+from params.source import Limits
+
+__all__ = [
+    "CorruptFile",
+    "LimitExceeded",
+    "Limits",
+    "ModelFileError",
+    "UnsafeFile",
+    "UnsupportedLayer",
+    "WeightsMismatch",
+    "from_keras",
+    "load_keras",
+    "load_weights",
+]

@@ -69,14 +69,62 @@ IGNORED = frozenset(
 """Config keys that no layer needs at inference."""
 
 
+def _input(config: dict[str, Any]) -> dict[str, Any]:
+    """Any batch size: Keras, too, does not hold callers to the one that is written down."""
+    return {**config, "shape": (None, *config["batch_shape"][1:])}
+
+
 CORE = {
-    "InputLayer": Entry(fnet.input_layer),
+    "InputLayer": Entry(
+        fnet.input_layer,
+        _input,
+        neutral={"sparse": (False,), "ragged": (False,)},
+        limits="no sparse or ragged inputs",
+    ),
     "Dense": Entry(fnet.dense),
     "Embedding": Entry(fnet.embedding),
     "Identity": Entry(fnet.identity),
 }
 
-LAYERS: dict[str, Entry] = {**CORE}
+# Keras 2 wrote `groups` into the configs of layers that have none.
+_UNGROUPED: dict[str, tuple[Any, ...]] = {"groups": (1,)}
+_SEPARABLE = "padding='causal' (Keras cannot run it either)"
+
+CONVOLUTION = {
+    "Conv1D": Entry(fnet.conv1d),
+    "Conv2D": Entry(fnet.conv2d),
+    "Conv3D": Entry(fnet.conv3d),
+    "Conv1DTranspose": Entry(fnet.conv1d_transpose, neutral=_UNGROUPED),
+    "Conv2DTranspose": Entry(fnet.conv2d_transpose, neutral=_UNGROUPED),
+    "Conv3DTranspose": Entry(fnet.conv3d_transpose, neutral=_UNGROUPED),
+    "DepthwiseConv1D": Entry(fnet.depthwise_conv1d, neutral=_UNGROUPED),
+    "DepthwiseConv2D": Entry(fnet.depthwise_conv2d, neutral=_UNGROUPED),
+    "SeparableConv1D": Entry(fnet.separable_conv1d, neutral=_UNGROUPED, limits=_SEPARABLE),
+    "SeparableConv2D": Entry(fnet.separable_conv2d, neutral=_UNGROUPED),
+}
+
+POOLING = {
+    "AdaptiveAveragePooling1D": Entry(fnet.adaptive_average_pooling1d),
+    "AdaptiveAveragePooling2D": Entry(fnet.adaptive_average_pooling2d),
+    "AdaptiveAveragePooling3D": Entry(fnet.adaptive_average_pooling3d),
+    "AdaptiveMaxPooling1D": Entry(fnet.adaptive_max_pooling1d),
+    "AdaptiveMaxPooling2D": Entry(fnet.adaptive_max_pooling2d),
+    "AdaptiveMaxPooling3D": Entry(fnet.adaptive_max_pooling3d),
+    "AveragePooling1D": Entry(fnet.average_pooling1d),
+    "AveragePooling2D": Entry(fnet.average_pooling2d),
+    "AveragePooling3D": Entry(fnet.average_pooling3d),
+    "GlobalAveragePooling1D": Entry(fnet.global_average_pooling1d),
+    "GlobalAveragePooling2D": Entry(fnet.global_average_pooling2d),
+    "GlobalAveragePooling3D": Entry(fnet.global_average_pooling3d),
+    "GlobalMaxPooling1D": Entry(fnet.global_max_pooling1d),
+    "GlobalMaxPooling2D": Entry(fnet.global_max_pooling2d),
+    "GlobalMaxPooling3D": Entry(fnet.global_max_pooling3d),
+    "MaxPooling1D": Entry(fnet.max_pooling1d),
+    "MaxPooling2D": Entry(fnet.max_pooling2d),
+    "MaxPooling3D": Entry(fnet.max_pooling3d),
+}
+
+LAYERS: dict[str, Entry] = {**CORE, **CONVOLUTION, **POOLING}
 """{Keras class name: entry}."""
 
 OPERATIONS: dict[tuple[str, str], Entry] = {}

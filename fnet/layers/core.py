@@ -10,7 +10,7 @@ from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
-from fnet.masking import Masked
+from fnet.masking import Masked, values_of
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
 
@@ -103,3 +103,30 @@ def embedding(
     ids = ops.asarray(x.values if isinstance(x, Masked) else x)
     rows = ops.take(params["embeddings"], ids.astype("int32"))
     return Masked(rows, xp.not_equal(ids, 0)) if mask_zero else rows
+
+
+@layer(shape=modelling.identity, mask="own")
+def masking(params: Params, x: Any, *, mask_value: float = 0.0) -> Masked:
+    """(batch, time, features) with a mask: False, and all zero, where all features equal `mask_value`.
+
+    Mask: its own; one that arrives is replaced. Source: keras.layers.Masking.
+
+    >>> masking({}, np.array([[[1.0, 0.0], [0.0, 0.0]]])).mask
+    array([[ True, False]])
+    """
+    values = values_of(x)
+    mask = xp.any(xp.not_equal(values, mask_value), axis=-1)
+    return Masked(xp.where(mask[..., None], values, 0), mask)
+
+
+def _constant_rule(x: Any, *, shape: Sequence[int], dtype: str) -> tuple[Spec, ParamTree]:
+    return Spec(tuple(shape), dtype), {"value": Param(tuple(shape), "zeros", dtype, trainable=False)}
+
+
+@layer(shape=_constant_rule, mask="drop")
+def constant(params: Params, x: Any, *, shape: Sequence[int], dtype: str = "float32") -> Array:
+    """An array that a graph holds, whatever `x` is; feed it with the empty tuple of sources.
+
+    params: value, of `shape` and `dtype`. Mask: none. Source: arrays in the calls of a Keras functional model.
+    """
+    return params["value"]

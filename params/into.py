@@ -1,0 +1,86 @@
+"""`load_weights`: the arrays of a weights file into the params of a model that fnet already has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnet import modelling, tree
+from fnet.compose import Bound, Graph, Sequential, bind
+from fnet.types import Params
+from params.convert import Converted
+from params.errors import ModelFileError
+from params.legacy import by_order
+from params.objects import KerasObject
+from params.source import Limits
+from params.table import LAYERS, Entry
+from params.weights import Plan, by_groups, entry_of, plan, values
+
+
+def load_weights(
+    path: Any, model: Any, params: Params, *input_shapes: Any, limits: Limits | None = None
+) -> dict[str, Any]:
+    """`params` with the arrays of a weights file: `.weights.h5`, sharded `.weights.json`, or a legacy `.h5`.
+
+    path: path, bytes or file object; a whole model file serves, too. model: the fnet model, with the layers of the
+    Keras model that the file was saved from, in the same order; names do not matter. input_shapes: needed when the
+    model does not begin with `input_layer`. What no array holds (vocabularies, constants) stays as in `params`.
+    Raises ModelFileError; nothing is taken from a file that does not fit entirely.
+    """
+    from params.reading import read
+
+    file = read(path, limits or Limits())
+    spec = modelling.spec(input_shapes[0]) if len(input_shapes) == 1 else tuple(map(modelling.spec, input_shapes))
+    spec = spec if input_shapes else modelling.input_spec(model)
+    if spec is None:
+        raise ValueError("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
+    _, wanted = modelling.infer(model, spec)
+    made = _described(model, "model")
+    work = plan(made, wanted, _no_assets)
+    _keep(work, params)
+    try:
+        found = by_order(work, made, file) if file.format == "h5" else by_groups(work, file.arrays, names=False)
+        return values(found, wanted)
+    except ModelFileError as error:
+        raise type(error)(f"{file.label}: {error}") from error
+
+
+def _no_assets(group: str, name: str) -> Any:
+    return None
+
+
+def _keep(work: Plan, params: Params) -> None:
+    """Constants, vocabularies, rng: what is no array of the file stays as it is."""
+    slots = {slot.path for slot in work.slots}
+    work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
+
+
+def _described(step: Any, name: str) -> Converted:
+    """An fnet model as the Keras object that it would have come from."""
+    if isinstance(step, Sequential):
+        parts = {key: _described(item, key) for key, item in step.steps}
+        return Converted(_source("Sequential", name), step, parts=parts)
+    if isinstance(step, Graph):
+        parts = {}
+        for key, node in step.nodes:
+            parts.setdefault(node.params or key, _described(node.step, node.params or key))
+        return Converted(_source("Functional", name), step, parts=parts)
+    entry = entry_of(step)
+    class_name = next((known for known, row in LAYERS.items() if row is entry), "")
+    bound = step if isinstance(step, Bound) else bind(step)
+    parts = {key: _described(item, key) for key, item in modelling.children(bound).items()}
+    return Converted(
+        _source(class_name or bound.function.__name__, name),
+        bound,
+        _without_tables(entry),
+        parts,
+        operation=".operations" in bound.function.__module__ or bound.function.__name__ == "constant",
+    )
+
+
+def _without_tables(entry: Entry) -> Entry:
+    """A row for a layer whose config is gone."""
+    return Entry(entry.layer, groups=entry.groups)
+
+
+def _source(class_name: str, name: str) -> KerasObject:
+    return KerasObject(class_name, None, None, {}, name)

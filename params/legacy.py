@@ -1,0 +1,330 @@
+"""Legacy files: `.h5` of Keras 2 and 3, whose arrays are matched by order, and configs as Keras 2 wrote them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fnet.types import Array
+from params.convert import Converted
+from params.errors import CorruptFile, UnsupportedLayer, WeightsMismatch, quoted
+from params.objects import is_object, is_triple
+from params.source import LegacyLayer, ModelFile, StoredArray
+from params.weights import Found, Plan, Slot, listing, stored_layers
+
+# --- configs --------------------------------------------------------------------------------------
+
+DROPPED: dict[str, tuple[Any, ...]] = {
+    "time_major": (False,),
+    "dynamic": (False,),
+    "groups": (1,),
+    "renorm": (False,),
+    "fused": (True, False),
+    "implementation": (0, 1, 2),
+    "ragged": (False,),
+    "sparse": (False,),
+    "causal": (False,),
+    "unit_norm": (False,),
+}
+"""Keys that Keras 2 wrote, with the values that change nothing; Keras 3 layers may know the key themselves."""
+
+IRRELEVANT = (
+    *("input_length", "query_shape", "key_shape", "value_shape", "virtual_batch_size", "build_config"),
+    *("batch_input_shape", "input_dtype", "renorm_clipping", "renorm_momentum", "experimental_autocast"),
+)
+RENAMED = {
+    "Model": "Functional",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "LSTMV2": "LSTM",
+    "GRUV2": "GRU",
+    "ThresholdedReLU": "ReLU",
+    "SyncBatchNormalization": "BatchNormalization",
+    "LayerNormalizationV2": "LayerNormalization",
+}
+CUDNN = "cudnn"
+"""Mark on a layer that was a CuDNN layer, whose arrays have another layout."""
+
+
+def modern(config: Any) -> dict[str, Any]:
+    """A model config as Keras 2 wrote it, in the form of Keras 3. One of Keras 3 comes back as it is."""
+    if not is_object(config):
+        raise CorruptFile(f"the model config is no model: {quoted(config)}")
+    changed = _object(config)
+    if not isinstance(changed, dict):
+        raise CorruptFile("the model config is no model")
+    return changed
+
+
+def _object(value: Any) -> Any:
+    """Every layer inside `value` in the form of Keras 3."""
+    if isinstance(value, list):
+        return [_object(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if not is_object(value) or value["class_name"].startswith("__"):
+        return {key: _object(item) for key, item in value.items()}
+    name, config = value["class_name"], value["config"]
+    if name == "Sequential" and isinstance(config, list):
+        config = {"name": "sequential", "layers": config}
+    if not isinstance(config, dict):
+        return value
+    first = _first_input(config) if name == "Sequential" else None
+    config = {key: _object(item) for key, item in config.items()}
+    made = {**value, "class_name": RENAMED.get(name, name), "config": config}
+    if name.startswith("CuDNN"):
+        made["build_config"] = {CUDNN: True}
+    if made["class_name"] == "Functional":
+        _functional(config)
+        made["module"] = made.get("module") and "keras.src.models.functional"
+        made["registered_name"] = None
+    elif name == "Sequential":
+        config["layers"] = [*first, *config["layers"]] if first else config.get("layers")
+    elif "inbound_nodes" in value or "trainable" in config or name == "InputLayer":
+        made["config"] = _layer(name, config)
+    return made
+
+
+def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The config of one layer without the keys that only Keras 2 knew."""
+    kept = {
+        key: value
+        for key, value in config.items()
+        if key not in IRRELEVANT
+        and not (key in DROPPED and any(value is same or value == same for same in DROPPED[key]))
+    }
+    if name == "InputLayer" and "batch_input_shape" in config:
+        kept["batch_shape"] = config["batch_input_shape"]
+    if name == "LeakyReLU" and "alpha" in kept:
+        kept["negative_slope"] = kept.pop("alpha")
+    if name == "ThresholdedReLU":
+        kept["threshold"] = kept.pop("theta", 1.0)
+    if name in ("GRU", "GRUCell"):
+        kept.setdefault("reset_after", False)
+    if name == "CuDNNGRU":
+        kept["reset_after"] = True
+    if name.startswith("BatchNormalization") and isinstance(kept.get("axis"), list) and len(kept["axis"]) == 1:
+        kept["axis"] = kept["axis"][0]
+    if name in ("Conv2DTranspose", "Conv1DTranspose", "Conv3DTranspose") and "groups" in kept:
+        raise UnsupportedLayer(f"{name} {quoted(config.get('name'))} with groups={quoted(kept['groups'])}")
+    return kept
+
+
+def _first_input(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The InputLayer that the `batch_input_shape` of the first layer of a Sequential stands for."""
+    layers = config.get("layers")
+    if not isinstance(layers, list) or not layers or not is_object(layers[0]):
+        return []
+    first = layers[0]
+    inner = first["config"] if isinstance(first["config"], dict) else {}
+    shape = inner.get("batch_input_shape")
+    if first["class_name"] == "InputLayer" or "layers" in inner or not isinstance(shape, list):
+        return []
+    dtype = inner.get("dtype")
+    name = f"{inner.get('name')}_input"
+    said = {"batch_shape": shape, "dtype": dtype if isinstance(dtype, str) else "float32", "name": name}
+    return [{"class_name": "InputLayer", "config": said, "module": first.get("module")}]
+
+
+def _functional(config: dict[str, Any]) -> None:
+    """Calls as {"args", "kwargs"}; calls of nested models counted from 0; single ends bare."""
+    layers = config.get("layers")
+    if not isinstance(layers, list) or not all(is_object(layer) for layer in layers):
+        raise CorruptFile("a functional model without a list of layers")
+    calls = [layer.get("inbound_nodes") for layer in layers]
+    if not any(_is_keras2(call) for node in calls if isinstance(node, list) for call in node):
+        return
+    ends = [config.get("input_layers"), config.get("output_layers")]
+    first = _first_calls(layers, [*calls, *ends])
+    for layer in layers:
+        layer["inbound_nodes"] = [_call(call, first) for call in layer.get("inbound_nodes") or []]
+    for key, end in zip(("input_layers", "output_layers"), ends, strict=True):
+        config[key] = _end(end, layers, first)
+
+
+def _is_keras2(call: Any) -> bool:
+    """Whether a call is written in Keras 2's way: [[layer, call, output, kwargs], ...]."""
+    return isinstance(call, list) or (isinstance(call, dict) and "args" not in call)
+
+
+def _histories(value: Any) -> Iterator[list[Any]]:
+    """The [layer, call, output, ...] in a tree."""
+    if _is_history(value):
+        yield value
+        yield from _histories(value[3:])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _histories(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _histories(item)
+
+
+def _is_history(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) not in (3, 4) or (len(value) == 4 and not isinstance(value[3], dict)):
+        return False
+    return is_triple(value[:3])
+
+
+def _first_calls(layers: list[dict[str, Any]], trees: list[Any]) -> dict[str, int]:
+    """{layer: the number of its first call}: 1 for nested models that were built with inputs of their own."""
+    nested = {layer.get("name") or layer["config"].get("name") for layer in layers if "layers" in layer["config"]}
+    seen: dict[str, int] = {}
+    for layer, call, *_ in _histories(trees):
+        if layer in nested:
+            seen[layer] = min(call, seen.get(layer, call))
+    return {name: min(number, 1) for name, number in seen.items()}
+
+
+def _tensor(history: list[Any], first: dict[str, int]) -> dict[str, Any]:
+    layer, call, index = history[:3]
+    place = [layer, call - first.get(layer, 0), index]
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": place}}
+
+
+def _call(call: Any, first: dict[str, int]) -> Any:
+    """One call in the form of Keras 3."""
+    if not _is_keras2(call):
+        return call
+    kwargs: dict[str, Any] = {}
+
+    def convert(value: Any) -> Any:
+        if _is_history(value):
+            kwargs.update(value[3] if len(value) == 4 else {})
+            return _tensor(value, first)
+        if isinstance(value, list) and len(value) == 4 and value[0] == "_CONSTANT_VALUE":
+            kwargs.update(value[3] if isinstance(value[3], dict) else {})
+            return value[2]
+        if isinstance(value, list):
+            return [convert(item) for item in value]
+        return {key: convert(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    made = convert(call)
+    args = made[0] if isinstance(made, list) and len(made) == 1 else made
+    return {"args": [args], "kwargs": {key: convert(item) for key, item in list(kwargs.items())}}
+
+
+def _end(value: Any, layers: list[dict[str, Any]], first: dict[str, int]) -> Any:
+    """`input_layers` or `output_layers`, where Keras 3 counts the calls of nested Functional models from 1."""
+    if is_triple(value):
+        layer, call, index = value
+        functional = any(
+            (item.get("name") or item["config"].get("name")) == layer and item["class_name"] == "Functional"
+            for item in layers
+        )
+        return [layer, call - first.get(layer, 0) + functional, index]
+    if isinstance(value, list):
+        made = [_end(item, layers, first) for item in value]
+        return made[0] if len(made) == 1 else made
+    return {key: _end(item, layers, first) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
+    """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
+
+    Within a layer the trainable arrays stand before the others. Names are a cross-check.
+    """
+    found = dict(work.given)
+    stored = [layer for layer in file.arrays.layers if layer.arrays]
+    wanted = [(part, slots) for part in stored_layers(made) if (slots := _slots(work, part))]
+    if len(stored) != len(wanted):
+        names = {part.source.name for part, _ in wanted}, {layer.name for layer in stored}
+        lost = [part.source.label for part, _ in wanted if part.source.name not in names[1]]
+        raise WeightsMismatch(
+            listing(lost, sorted(names[1] - names[0])) + f" ({len(wanted)} layers, {len(stored)} stored)"
+        )
+    if file.arrays.top_level:
+        raise WeightsMismatch("the file holds weights of the model itself, which a Functional or Sequential has not")
+    for layer, (part, slots) in zip(stored, wanted, strict=True):
+        for slot, array in _matched(layer, part, slots):
+            for path in _paths(work, slot):
+                found[path] = array
+    return found
+
+
+def _slots(work: Plan, part: Converted) -> list[Slot]:
+    """The slots of a top-level layer, each once, trainable ones first."""
+    inside = {id(item) for item in _within(part)}
+    keys = {work.walk.identity(item) for item in _within(part)}
+    unique: dict[tuple[str, int], Slot] = {}
+    for slot in work.slots:
+        if id(slot.owner) in inside or work.walk.identity(slot.owner) in keys:
+            unique.setdefault((slot.group, slot.number), slot)
+    return sorted(unique.values(), key=lambda slot: not slot.trainable)
+
+
+def _within(made: Converted) -> Iterator[Converted]:
+    yield made
+    for part in made.parts.values():
+        yield from _within(part)
+
+
+def _paths(work: Plan, slot: Slot) -> Iterator[tuple[str, ...]]:
+    for other in work.slots:
+        if (other.group, other.number) == (slot.group, slot.number) and other.path is not None:
+            yield other.path
+
+
+def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
+    """Slots with their arrays: by name where the names say it, by order otherwise."""
+    arrays = list(layer.arrays)
+    if part.source.build_config.get(CUDNN) and len(arrays) == 3:
+        gates = 4 if part.source.class_name == "LSTM" else 3
+        arrays = [(name, _cudnn(array, number, gates)) for number, (name, array) in enumerate(arrays)]
+    if len(arrays) != len(slots):
+        raise WeightsMismatch(
+            f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
+        )
+    named = {_short(name): (name, array) for name, array in arrays}
+    if len(named) == len(arrays) and all((slot.owner.source.name, slot.name) in named for slot in slots):
+        yield from ((slot, named[slot.owner.source.name, slot.name][1]) for slot in slots)
+        return
+    for slot, (name, array) in zip(slots, arrays, strict=True):
+        if slot.path is not None and _short(name)[1] != slot.name and _known(_short(name)[1], slots):
+            raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
+        yield slot, array
+
+
+def _known(name: str, slots: list[Slot]) -> bool:
+    return any(slot.name == name for slot in slots)
+
+
+def _short(name: str) -> tuple[str, str]:
+    """("dense_1", "kernel") from "dense_1/kernel:0"."""
+    parts = name.split(":")[0].split("/")
+    return (parts[-2] if len(parts) > 1 else "", parts[-1])
+
+
+def _cudnn(array: StoredArray, number: int, gates: int) -> StoredArray:
+    """Array `number` (kernel, recurrent_kernel, bias) of a CuDNN layer as the layer of today has it.
+
+    CuDNN keeps each gate's matrices transposed, and two biases: one for the input, one for the recurrence. The
+    LSTM adds them; the GRU (reset_after) has a row for each.
+    """
+
+    def kernel() -> Array:
+        parts = np.split(array.load(), gates, axis=1)
+        return np.concatenate([part.T.reshape(part.shape, order="F") for part in parts], axis=1)
+
+    def recurrent() -> Array:
+        return np.concatenate([part.T for part in np.split(array.load(), gates, axis=1)], axis=1)
+
+    def bias() -> Array:
+        both = array.load().reshape(2, -1)
+        return both if gates == 3 else both.sum(axis=0)
+
+    shape = array.shape
+    if number == 2:
+        shape = (2, shape[0] // 2) if gates == 3 else (shape[0] // 2,)
+    return dataclasses.replace(array, shape=shape, read=(kernel, recurrent, bias)[number])
+
+
+__all__ = ["by_order", "modern"]

@@ -1,0 +1,162 @@
+"""From a file or a live Keras model to (model, params)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fnet import modelling
+from fnet.compose import rules
+from fnet.errors import InvalidParams
+from fnet.types import Array, Params, ParamTree
+from params.convert import BROKEN, Converted, convert
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
+from params.legacy import by_order, modern
+from params.source import Limits, ModelFile
+from params.weights import by_groups, plan, values
+
+
+@dataclass(frozen=True)
+class _Assets:
+    """The assets of one object of a file (see `params.table.Assets`)."""
+
+    files: Mapping[str, bytes]
+    group: str
+    given: Sequence[str] | None = None
+
+    def vocabulary(self, *path: str) -> list[str] | None:
+        place = "/".join(part for part in (self.group, *path, "vocabulary.txt") if part)
+        if self.given is not None:
+            return list(self.given)
+        if place not in self.files:
+            return None
+        try:
+            text = self.files[place].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CorruptFile(f"the vocabulary {quoted(place)} is not UTF-8") from error
+        return text.split("\n")
+
+
+def load_keras(
+    source: Any,
+    *,
+    custom: Mapping[str, Callable[..., Any]] | None = None,
+    vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    limits: Limits | None = None,
+    rng: Array | int | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """(model, params) from a `.keras` file (zip or directory) or a `.h5` of Keras 2 or 3, without Keras.
+
+    source: path, bytes or file object. custom: {"package>Name": layer} for layers of your own; each is a function
+    declared with `fnet.layer`, whose options are the keys of its Keras config. vocabulary: the tokens of the text
+    layer where the file has lost them (or {layer name: tokens}), special tokens included. limits: how much a file
+    may ask for. rng: the key for layers that were called with training=True.
+
+    The model gives what Keras's `model(x)` gives, in the same structure; the arrays of the params are read-only.
+    Raises ModelFileError: UnsafeFile, CorruptFile, UnsupportedLayer, WeightsMismatch or LimitExceeded.
+    """
+    from params.reading import read
+
+    return from_file(read(source, limits or Limits()), custom=custom, vocabulary=vocabulary, rng=rng)
+
+
+def from_file(
+    file: ModelFile,
+    *,
+    custom: Mapping[str, Callable[..., Any]] | None = None,
+    vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    rng: Array | int | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """(model, params) from a file that was read."""
+    if file.config is None:
+        raise UnsupportedLayer(
+            f"{file.label} holds weights but no model: give them to a model by load_weights(path, model, params)"
+        )
+    for name, step in (custom or {}).items():
+        if not callable(step):
+            raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
+        rules(step)
+    try:
+        return _load(file, custom, vocabulary, rng)
+    except ModelFileError as error:
+        if file.label not in str(error):
+            raise type(error)(f"{file.label}: {error}") from error
+        raise
+    except (*BROKEN, RecursionError) as error:
+        text = f"{type(error).__name__}: {error}"
+        raise CorruptFile(f"{file.label}: the model config is inconsistent ({text[:200]})") from error
+    except MemoryError as error:
+        raise LimitExceeded(f"{file.label} asks for more memory than there is") from error
+
+
+def _load(
+    file: ModelFile,
+    custom: Mapping[str, Callable[..., Any]] | None,
+    vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None,
+    rng: Array | int | None,
+) -> tuple[Any, dict[str, Any]]:
+    assert file.config is not None
+    legacy = file.format == "h5"
+    old = (file.keras_version or "2").startswith(("0.", "1.", "2."))
+    config = modern(file.config) if legacy or old else file.config
+    made = convert(config, custom=custom, keras2=old, legacy=legacy, rng=rng)
+    wanted = _wanted(made, file)
+    assets = _assets(file, vocabulary)
+    old_numbers = (file.keras_version or "").startswith(("2.14", "2.15"))
+    work = plan(made, wanted, assets, duplicates_count=not old_numbers)
+    found = by_order(work, made, file) if legacy else by_groups(work, file.arrays)
+    params = values(found, wanted)
+    _check(made.step, params)
+    return made.step, params
+
+
+def _assets(
+    file: ModelFile, vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None
+) -> Callable[[str, str], _Assets]:
+    """(group, layer name) -> the assets of the object there."""
+
+    def at(group: str, name: str) -> _Assets:
+        given = vocabulary.get(name) if isinstance(vocabulary, Mapping) else vocabulary
+        return _Assets(file.assets, group, given)
+
+    return at
+
+
+def _wanted(made: Converted, file: ModelFile) -> ParamTree:
+    """The form of the params tree, from the shapes that the model says it takes."""
+    spec = modelling.input_spec(made.step)
+    if spec is None:
+        spec = _built(made)
+    if spec is None:
+        arrays = [a.place for v in file.arrays.groups.values() for a in v.arrays]
+        raise UnsupportedLayer(
+            f"{made.source.label} was saved before it was built, so the shapes of its inputs are unknown"
+            + (f" although it holds {len(arrays)} arrays" if arrays else "")
+            + "; call it once, or begin with keras.Input, and save again"
+        )
+    _, wanted = modelling.infer(made.step, spec)
+    return wanted
+
+
+def _built(made: Converted) -> Any:
+    """The input shapes that a Sequential of several inputs was built with."""
+    shape = made.source.build_config.get("input_shape")
+    return None if shape is None else modelling.spec(_as_shapes(shape))
+
+
+def _as_shapes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_shapes(item) for key, item in value.items()}
+    if isinstance(value, list) and not all(d is None or isinstance(d, int) for d in value):
+        return tuple(_as_shapes(item) for item in value)
+    return tuple(value)
+
+
+def _check(model: Any, params: Params) -> None:
+    if modelling.input_spec(model) is None:
+        return
+    try:
+        modelling.check(model, params)
+    except InvalidParams as error:
+        raise WeightsMismatch(str(error)[:400]) from error

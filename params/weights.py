@@ -1,0 +1,291 @@
+"""Which array of a file belongs to which parameter: Keras's walk over its objects, simulated on the config.
+
+Keras names groups by place, not by layer name: `layers/conv2d_1/vars/0` is the first array of the second Conv2D.
+Every array of the file is used exactly once, and shape and dtype are compared before any bytes are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fnet import modelling, tree
+from fnet.compose import Bound
+from fnet.types import Array, Param, ParamTree
+from params.convert import Converted
+from params.errors import WeightsMismatch, quoted
+from params.source import StoredArray, Variables, WeightTree
+from params.table import LAYERS, Entry
+
+TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer))(/|$)")
+"""Groups of the root that belong to training: trackers of losses and metrics."""
+
+
+def snake_case(name: str) -> str:
+    """Keras's rule: "Conv2DTranspose" -> "conv2d_transpose", "PReLU" -> "p_re_lu"."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+# --- the walk -------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Walk:
+    """{object: group}: each object is stored once, at the first place where Keras meets it."""
+
+    duplicates_count: bool = True
+    """Whether an object met again takes a number (not in Keras 2.14 and 2.15)."""
+    groups: dict[Any, str] = field(default_factory=dict)
+    signatures: dict[str, list[Any]] = field(default_factory=dict)
+
+    def identity(self, made: Converted) -> Any:
+        """One value for all mentions of one object.
+
+        A mention with `shared_object_id` may be of an object first met inside a nested model, whose config is a
+        copy from before the mark was set: that one has the same class, name and config.
+        """
+        source = made.source
+        if source.shared is None:
+            return id(source)
+        known = self.signatures.setdefault(source.signature, [])
+        if source.shared in known or not known:
+            return source.shared
+        if len(known) > 1:
+            raise WeightsMismatch(f"{source.label} is shared with one of {len(known)} layers that look the same")
+        return known[0]
+
+    def visit(self, made: Converted, group: str) -> None:
+        """Give `made` and what it is made of their groups."""
+        key = self.identity(made)
+        if key in self.groups:
+            return
+        self.groups[key] = group
+        self.signatures.setdefault(made.source.signature, []).append(key)
+        if made.source.is_model:
+            self._visit_layers(made, _join(group, "layers"))
+        else:
+            places = made.entry.groups if made.entry is not None else {}
+            found = {_place(places, name): part for name, part in made.parts.items()}
+            for place in sorted(found, key=lambda p: f"~{p}" if p.startswith("_") else p):
+                self.visit(found[place], _join(group, place))
+
+    def _visit_layers(self, made: Converted, group: str) -> None:
+        used: dict[str, int] = {}
+        for part in stored_layers(made):
+            if not self.duplicates_count and self.identity(part) in self.groups:
+                continue
+            name = snake_case(part.source.class_name)
+            count = used[name] = used.get(name, -1) + 1
+            self.visit(part, _join(group, f"{name}_{count}" if count else name))
+
+
+def stored_layers(made: Converted) -> list[Converted]:
+    """The layers of a model as Keras lists them: no operations; the input layers of a Functional, not a Sequential."""
+    parts = [part for part in made.parts.values() if not part.operation]
+    if made.source.class_name == "Sequential" and parts and parts[0].source.class_name == "InputLayer":
+        return parts[1:]
+    return parts
+
+
+def _place(groups: Mapping[str, str], name: str) -> str:
+    """The sub-group of a params key, below the group of its layer."""
+    return groups[name] if name in groups else _join(groups.get("", ""), name)
+
+
+def _join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
+
+
+# --- which parameter stands where -----------------------------------------------------------------
+
+
+ParamPath = tuple[str, ...]
+Found = dict[ParamPath, Any]
+"""{path in the params: StoredArray or array}."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in the file and the parameter that it holds; no path for an array that inference does not need."""
+
+    group: str
+    number: int
+    name: str
+    path: ParamPath | None
+    trainable: bool
+    owner: Converted = field(repr=False)
+
+
+@dataclass(eq=False)
+class Plan:
+    """The slots of all parameters, in the order in which Keras lists its variables, and what no array holds."""
+
+    assets: Callable[[str, str], Any]
+    """(group, layer name) -> Assets of the object there."""
+    walk: Walk
+    slots: list[Slot] = field(default_factory=list)
+    given: Found = field(default_factory=dict)
+    """Parameters from the config or the assets."""
+
+    def add(self, made: Converted, wanted: ParamTree, path: ParamPath, frozen: bool = False) -> None:
+        """The parameters of `made`, which stand at `path` and have the form `wanted`."""
+        group = self.walk.groups[self.walk.identity(made)]
+        frozen = frozen or made.source.config.get("trainable") is False
+        if made.source.is_model:
+            for name, part in made.parts.items():
+                if name in wanted:
+                    self.add(part, wanted[name], (*path, name), frozen)
+        else:
+            entry = made.entry or Entry(modelling.identity)
+            tables = {} if entry.tables is None else entry.tables(_config(made), self.assets(group, made.source.name))
+            self.given |= {(*path, *name.split("/")): value for name, value in tables.items()}
+            names = None if entry.arrays is None else list(entry.arrays(_config(made)))
+            self._layer(made, made.step, wanted, path, group, entry, frozen, names)
+        for name, values in made.given.items():
+            self.given |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
+
+    def _layer(
+        self,
+        owner: Converted,
+        step: Any,
+        wanted: ParamTree,
+        path: ParamPath,
+        group: str,
+        entry: Entry,
+        frozen: bool,
+        names: list[str] | None = None,
+    ) -> None:
+        """The arrays of a layer, then those of its sub-layers; `step` is None for a mere group of arrays."""
+        own = {n: p for n, p in wanted.items() if isinstance(p, Param) and (*path, n) not in self.given}
+        home = _join(group, entry.groups.get("", ""))
+        for number, name in enumerate(own if names is None else names):
+            param = own.get(name)
+            trainable = param is not None and param.trainable and not frozen
+            self.slots.append(Slot(home, number, name, (*path, name) if param else None, trainable, owner))
+        steps = {} if step is None else modelling.children(step)
+        for name, inner in wanted.items():
+            place = _join(group, _place(entry.groups, name))
+            if isinstance(inner, Param):
+                continue
+            if step is not None and name in owner.parts and owner.step is step:
+                self.add(owner.parts[name], inner, (*path, name), frozen)
+            elif name in steps:
+                self._layer(owner, steps[name], inner, (*path, name), place, entry_of(steps[name]), frozen)
+            else:
+                deeper = {k.removeprefix(f"{name}/"): g for k, g in entry.groups.items() if k.startswith(f"{name}/")}
+                self._layer(owner, None, inner, (*path, name), place, Entry(entry.layer, groups=deeper), frozen)
+
+
+def _config(made: Converted) -> dict[str, Any]:
+    return dict(made.source.config)
+
+
+def entry_of(step: Any) -> Entry:
+    """The row of the layer that a step runs; an empty one for layers without a row."""
+    function = step.function if isinstance(step, Bound) else step
+    return next((entry for entry in LAYERS.values() if entry.layer is function), Entry(function))
+
+
+def plan(made: Converted, wanted: ParamTree, assets: Callable[[str, str], Any], duplicates_count: bool = True) -> Plan:
+    """The slots of a model whose params have the form `wanted`."""
+    walk = Walk(duplicates_count)
+    walk.visit(made, "")
+    work = Plan(assets, walk)
+    work.add(made, wanted, ())
+    return work
+
+
+def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
+    """{params path: stored array or value} for the Keras 3 layout; `names`: layer names must agree as well."""
+    found, missing, used = dict(work.given), [], set()
+    for slot in work.slots:
+        variables = file.groups.get(slot.group, Variables(None))
+        array = variables.named.get(slot.name)
+        if array is None and slot.number < len(variables.arrays):
+            array = variables.arrays[slot.number]
+        if array is not None:
+            used.add(array.place)
+        elif slot.path is not None:
+            missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
+        if array is not None and slot.path is not None:
+            found[slot.path] = array
+    if names:
+        _check_names(work, file)
+    places = {a.place for v in file.groups.values() for a in (*v.arrays, *v.named.values())}
+    extra = sorted(place for place in places - used if not TRAINER.match(place))
+    if missing or extra:
+        raise WeightsMismatch(listing(missing, extra))
+    return found
+
+
+def _check_names(work: Plan, file: WeightTree) -> None:
+    """The layer names beside the arrays, where the file has them, are those of the config."""
+    for owner in {id(slot.owner): slot.owner for slot in work.slots}.values():
+        group = work.walk.groups[work.walk.identity(owner)]
+        variables = file.groups.get(group)
+        if variables is not None and variables.name not in (None, owner.source.name):
+            raise WeightsMismatch(
+                f"the arrays at {quoted(group)} belong to a layer named {quoted(variables.name)}, "
+                f"not to {owner.source.label}"
+            )
+
+
+def listing(missing: list[str], extra: list[str]) -> str:
+    """The message for arrays that are missing or left over."""
+    lines = []
+    for word, items in (("missing", missing), ("not used by the model", extra)):
+        if items:
+            more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+            lines.append(f"{word}: {', '.join(quoted(i, 60) for i in items[:3])}{more}")
+    return "the arrays of the file are not those of its model; " + "; ".join(lines)
+
+
+# --- from stored arrays to values -----------------------------------------------------------------
+
+
+def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
+    """The params tree: every stored array compared with its `Param`, then read."""
+    want = dict(tree.items(wanted))
+    for path, param in want.items():
+        if path not in found:
+            raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
+        _compare(path, found[path], param)
+    made: dict[str, Array] = {}
+    loaded = {}
+    for path, item in found.items():
+        if isinstance(item, StoredArray):
+            if item.place not in made:
+                made[item.place] = item.load()
+            item = made[item.place]
+        loaded[path] = _checked(path, item)
+    return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
+
+
+def _compare(path: tuple[Any, ...], item: Any, param: Param) -> None:
+    name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
+    shape, dtype = tuple(item.shape), str(item.dtype)
+    if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
+        wanted = ["any" if d is None else d for d in param.shape]
+        raise WeightsMismatch(f"{quoted(name)} must have the shape {wanted}, but {quoted(place)} has {list(shape)}")
+    if isinstance(item, StoredArray) and dtype != param.dtype:
+        raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
+
+
+def _checked(path: tuple[Any, ...], value: Array) -> Array:
+    """A read-only array without NaN, infinity or negative variance."""
+    made = np.asarray(value)
+    name = "/".join(map(str, path))
+    if made.dtype.kind == "f" and not np.isfinite(made).all():
+        raise WeightsMismatch(f"{quoted(name)} holds NaN or infinity: the training diverged or the file is damaged")
+    if str(path[-1]).endswith("variance") and made.size and made.dtype.kind == "f" and made.min() < 0:
+        raise WeightsMismatch(f"{quoted(name)} holds a negative variance, {made.min():.4g}")
+    if made.flags.writeable:
+        made = made.view()
+        made.flags.writeable = False
+    return made
