@@ -1,0 +1,62 @@
+"""JAX: gathering, scattering, blocks at computed places, and functions that jax.numpy does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def take_axis(x: Any, indices: Any, axis: int) -> Any:
+    """Entries of `axis`; negative indices count from the end, one that is too large gives NaN."""
+    return jnp.take(x, indices, axis=axis, mode="fill")
+
+
+def scatter(x: Any, indices: Any, updates: Any, by: str) -> Any:
+    """`x` with `updates` at `indices` (..., depth), put there ("set") or combined by "add", "max", "min", "mul"."""
+    place = jnp.asarray(x).at[tuple(jnp.moveaxis(jnp.asarray(indices), -1, 0))]
+    name = {"mul": "multiply"}.get(by, by)
+    return getattr(place, name)(updates)
+
+
+def dynamic_slice(x: Any, starts: Any, shape: Sequence[int]) -> Any:
+    """The block of `shape` that begins at `starts`."""
+    return jax.lax.dynamic_slice(x, tuple(starts), shape)
+
+
+def dynamic_update_slice(x: Any, updates: Any, starts: Any) -> Any:
+    """`x` with the block that begins at `starts` replaced."""
+    return jax.lax.dynamic_update_slice(x, updates, tuple(starts))
+
+
+def concrete(x: Any) -> Any:
+    """`x` as a Python number; under jit JAX says that it cannot be known."""
+    return x.item() if hasattr(x, "item") else x
+
+
+def wide(x: Any) -> Any:
+    """`x` in the most exact float dtype of the backend."""
+    return jnp.asarray(x, float)
+
+
+def stop_gradient(x: Any) -> Any:
+    """`x`, a constant for gradients."""
+    return jax.lax.stop_gradient(x)
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x), exact also where erf is nearly 1."""
+    return jax.scipy.special.erfc(x)
+
+
+def erfinv(x: Any) -> Any:
+    """The inverse of erf."""
+    return jax.scipy.special.erfinv(x)
+
+
+def lu(x: Any) -> tuple[Any, Any]:
+    """(L below and U on and above the diagonal, int32 row order) of matrices, by partial pivoting."""
+    factors, _, order = jax.lax.linalg.lu(x)
+    return factors, order

@@ -1,0 +1,104 @@
+"""NumPy: gathering, scattering, blocks at computed places, and functions that NumPy does not have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_BY = {"add": np.add, "max": np.maximum, "min": np.minimum, "mul": np.multiply}
+
+
+def take_axis(x: Any, indices: Any, axis: int) -> Any:
+    """Entries of `axis`; negative indices count from the end, one that is too large is an IndexError."""
+    return np.take(x, indices, axis=axis)
+
+
+def scatter(x: Any, indices: Any, updates: Any, by: str) -> Any:
+    """`x` with `updates` at `indices` (..., depth), put there ("set") or combined by "add", "max", "min", "mul"."""
+    y = np.array(x)
+    place = tuple(np.moveaxis(indices, -1, 0))
+    if by == "set":
+        y[place] = updates
+    else:
+        _BY[by].at(y, place, updates)
+    return y
+
+
+def _block(x: Any, starts: Sequence[Any], shape: Sequence[int]) -> tuple[slice, ...]:
+    """The block of `shape` at `starts`, moved inside of `x` as jax.lax does."""
+    first = [min(max(int(s), 0), n - k) for s, n, k in zip(starts, x.shape, shape, strict=True)]
+    return tuple(slice(s, s + k) for s, k in zip(first, shape, strict=True))
+
+
+def dynamic_slice(x: Any, starts: Any, shape: Sequence[int]) -> Any:
+    """The block of `shape` that begins at `starts`."""
+    return x[_block(x, starts, shape)]
+
+
+def dynamic_update_slice(x: Any, updates: Any, starts: Any) -> Any:
+    """`x` with the block that begins at `starts` replaced."""
+    y = np.array(x)
+    y[_block(x, starts, updates.shape)] = updates
+    return y
+
+
+def concrete(x: Any) -> Any:
+    """`x` as a Python number."""
+    return x.item() if hasattr(x, "item") else x
+
+
+def wide(x: Any) -> Any:
+    """`x` in the most exact float dtype of the backend."""
+    return np.asarray(x, np.float64)
+
+
+def stop_gradient(x: Any) -> Any:
+    """`x` itself: NumPy has no gradients."""
+    return x
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x), exact also where erf is nearly 1."""
+    return np.vectorize(math.erfc, otypes=[np.float64])(x).astype(np.asarray(x).dtype)
+
+
+_ERFINV_CENTER = (
+    *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087),
+    *(-0.00125372503, -0.00417768164, 0.246640727, 1.50140941),
+)
+_ERFINV_TAIL = (
+    *(-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773),
+    *(-0.0076224613, 0.00943887047, 1.00167406, 2.83297682),
+)
+
+
+def erfinv(x: Any) -> Any:
+    """The inverse of erf: Giles' polynomials, then two Newton steps in float64. Source: Giles 2012."""
+    exact = np.asarray(x, np.float64)
+    w = -np.log1p(-exact * exact)
+    y = exact * np.where(w < 5, np.polyval(_ERFINV_CENTER, w - 2.5), np.polyval(_ERFINV_TAIL, np.sqrt(w) - 3))
+    error = np.vectorize(math.erf, otypes=[np.float64])
+    for _ in range(2):
+        y = y - (error(y) - exact) * (math.sqrt(math.pi) / 2) * np.exp(y * y)
+    y = np.where(np.abs(exact) == 1, np.copysign(np.inf, exact), y)
+    return y.astype(np.asarray(x).dtype)
+
+
+def lu(x: Any) -> tuple[Any, Any]:
+    """(L below and U on and above the diagonal, int32 row order) of matrices, by partial pivoting."""
+    y = np.array(x)
+    *batch, rows, columns = y.shape
+    order = np.broadcast_to(np.arange(rows, dtype=np.int32), (*batch, rows)).copy()
+    for k in range(min(rows, columns)):
+        pivot = np.argmax(np.abs(y[..., k:, k]), axis=-1)[..., None] + k
+        for a in (y, order[..., None]):
+            upper = a[..., k : k + 1, :].copy()
+            lower = np.take_along_axis(a, pivot[..., None], axis=-2)
+            np.put_along_axis(a, pivot[..., None], upper, axis=-2)
+            a[..., k : k + 1, :] = lower
+        y[..., k + 1 :, k] /= y[..., k : k + 1, k]
+        y[..., k + 1 :, k + 1 :] -= y[..., k + 1 :, k : k + 1] * y[..., k : k + 1, k + 1 :]
+    return y, order

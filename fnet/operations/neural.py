@@ -1,0 +1,326 @@
+"""Operations of neural networks: activations, normalizations, losses, attention.
+
+Source: keras.ops.nn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fnet.activations import ACTIVATIONS
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import floating, result_type, strong, tensor
+from fnet.operations.rules import Operation, named, operation, positive, reduced_shape, same
+from fnet.types import Array, Spec
+
+EPSILON = 1e-7
+"""keras.config.epsilon()."""
+
+Axis = int | Sequence[int] | None
+
+# --- activations ----------------------------------------------------------------------------------
+
+
+def _activation(name: str) -> Operation:
+    """The activation function `name` as an operation without options."""
+    compute = ACTIVATIONS[name]
+
+    def apply(x: Array) -> Array:
+        return compute(tensor(x))
+
+    return operation(same)(named(name, compute.__doc__ or name, apply))
+
+
+relu6 = _activation("relu6")
+sigmoid = _activation("sigmoid")
+softplus = _activation("softplus")
+softsign = _activation("softsign")
+silu = _activation("silu")
+log_sigmoid = _activation("log_sigmoid")
+mish = _activation("mish")
+hard_sigmoid = _activation("hard_sigmoid")
+hard_silu = _activation("hard_silu")
+hard_tanh = _activation("hard_tanh")
+selu = _activation("selu")
+tanh_shrink = _activation("tanh_shrink")
+sparse_plus = _activation("sparse_plus")
+sparse_sigmoid = _activation("sparse_sigmoid")
+
+
+@operation(same)
+def relu(x: Array, *, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
+    """x above `threshold` (at most `max_value`), negative_slope * (x - threshold) below."""
+    return ACTIVATIONS["relu"](tensor(x), negative_slope, max_value, threshold)
+
+
+@operation(same)
+def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
+    """x above 0, negative_slope * x below."""
+    return ACTIVATIONS["leaky_relu"](tensor(x), negative_slope)
+
+
+@operation(same)
+def elu(x: Array, *, alpha: float = 1.0) -> Array:
+    """x above 0, alpha * (exp(x) - 1) below."""
+    return ACTIVATIONS["elu"](tensor(x), alpha)
+
+
+@operation(same)
+def celu(x: Array, *, alpha: float = 1.0) -> Array:
+    """x above 0, alpha * (exp(x / alpha) - 1) below."""
+    return ACTIVATIONS["celu"](tensor(x), alpha)
+
+
+@operation(same)
+def gelu(x: Array, *, approximate: bool = True) -> Array:
+    """x * Phi(x), by tanh unless `approximate=False`."""
+    return ACTIVATIONS["gelu"](tensor(x), approximate)
+
+
+@operation(same)
+def squareplus(x: Array, *, b: float = 4) -> Array:
+    """(x + sqrt(x^2 + b)) / 2."""
+    return ACTIVATIONS["squareplus"](tensor(x), b)
+
+
+@operation(same)
+def hard_shrink(x: Array, *, threshold: float = 0.5) -> Array:
+    """x where |x| > threshold, else 0."""
+    return ACTIVATIONS["hard_shrink"](tensor(x), threshold)
+
+
+@operation(same)
+def soft_shrink(x: Array, *, threshold: float = 0.5) -> Array:
+    """x moved towards 0 by `threshold`."""
+    return ACTIVATIONS["soft_shrink"](tensor(x), threshold)
+
+
+@operation(same)
+def threshold(x: Array, *, threshold: float, default_value: float) -> Array:
+    """x above `threshold`, else `default_value`."""
+    return ACTIVATIONS["threshold"](tensor(x), threshold, default_value)
+
+
+@operation(same)
+def softmax(x: Array, *, axis: Axis = -1) -> Array:
+    """exp(x) normalised to sum 1 over `axis` (several, or None for all)."""
+    return ACTIVATIONS["softmax"](tensor(x), axis)
+
+
+@operation(same)
+def log_softmax(x: Array, *, axis: Axis = -1) -> Array:
+    """log(softmax(x)) over `axis` (several, or None for all)."""
+    x = tensor(x)
+    if isinstance(axis, int):
+        return ACTIVATIONS["log_softmax"](x, axis)
+    axes = None if axis is None else tuple(axis)
+    shifted = x - xp.max(x, axis=axes, keepdims=True)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axes, keepdims=True))
+
+
+@operation(same)
+def sparsemax(x: Array, *, axis: int = -1) -> Array:
+    """The projection onto the simplex along `axis`."""
+    return ACTIVATIONS["sparsemax"](tensor(x), axis)
+
+
+def _glu_rule(x: Spec, *, axis: int) -> Spec:
+    axis = positive(axis, len(x.shape))
+    size = x.shape[axis]
+    if size is not None and size % 2:
+        raise ValueError(f"glu halves axis {axis}, whose size must be even; got shape {x.shape}")
+    return Spec((*x.shape[:axis], None if size is None else size // 2, *x.shape[axis + 1 :]), x.dtype)
+
+
+@operation(_glu_rule)
+def glu(x: Array, *, axis: int = -1) -> Array:
+    """The first half of `axis` times the sigmoid of the second."""
+    return ACTIVATIONS["glu"](tensor(x), axis)
+
+
+# --- normalizations -------------------------------------------------------------------------------
+
+
+def _axes(axis: Axis) -> Any:
+    return tuple(axis) if isinstance(axis, Sequence) else axis
+
+
+def _moments_rule(x: Spec, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
+    made = Spec(reduced_shape(x.shape, axes, keepdims), x.dtype)
+    return made, made
+
+
+@operation(_moments_rule)
+def moments(x: Array, *, axes: Axis, keepdims: bool = False, synchronized: bool = False) -> tuple[Array, Array]:
+    """(mean, variance) over `axes`. `synchronized` is about replicas in training and changes nothing here."""
+    x = tensor(x)
+    wide = tensor(x, result_type(x.dtype.name, "float32"))
+    mean = xp.mean(wide, axis=_axes(axes), keepdims=keepdims)
+    return tensor(mean, x.dtype.name), tensor(xp.var(wide, axis=_axes(axes), keepdims=keepdims), x.dtype.name)
+
+
+@operation(same)
+def batch_norm(
+    x: Array,
+    mean: Array,
+    variance: Array,
+    offset: Array | None = None,
+    scale: Array | None = None,
+    *,
+    axis: int,
+    epsilon: float = 1e-3,
+) -> Array:
+    """(x - mean) / sqrt(variance + epsilon) * scale + offset, of vectors along `axis`."""
+    x = tensor(x)
+    sizes = [1] * x.ndim
+    sizes[axis] = -1
+    mean, variance = (tensor(v, x.dtype.name).reshape(sizes) for v in (mean, variance))
+    factor = 1 / xp.sqrt(variance + epsilon)
+    if scale is not None:
+        factor = factor * tensor(scale, x.dtype.name).reshape(sizes)
+    shift = -mean * factor
+    if offset is not None:
+        shift = shift + tensor(offset, x.dtype.name).reshape(sizes)
+    return x * factor + shift
+
+
+@operation(same)
+def layer_norm(
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    *,
+    axis: Axis = -1,
+    epsilon: float | None = None,
+    rms_scaling: bool = False,
+) -> Array:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta over `axis`; `rms_scaling`: no mean, no beta."""
+    given = tensor(x)
+    x = tensor(given, result_type(given.dtype.name, "float32"))
+    axes = tuple(sorted(positive(a, x.ndim) for a in ([axis] if isinstance(axis, int) else axis or [])))
+    sizes = [d if i in axes else 1 for i, d in enumerate(x.shape)]
+    factor = 1 / xp.sqrt(xp.var(x, axis=axes, keepdims=True) + (EPSILON if epsilon is None else epsilon))
+    y = x * factor if rms_scaling else (x - xp.mean(x, axis=axes, keepdims=True)) * factor
+    if gamma is not None:
+        y = y * tensor(gamma, x.dtype.name).reshape(sizes)
+    if beta is not None and not rms_scaling:
+        y = y + tensor(beta, x.dtype.name).reshape(sizes)
+    return tensor(y, given.dtype.name)
+
+
+@operation(same)
+def rms_norm(x: Array, scale: Array | None = None, *, axis: Axis = -1, epsilon: float | None = None) -> Array:
+    """x / sqrt(mean(x^2) + epsilon) * scale over `axis`."""
+    given = tensor(x)
+    x = tensor(given, result_type(given.dtype.name, "float32"))
+    square = xp.mean(x * x, axis=_axes(axis), keepdims=True)
+    y = x * (1 / xp.sqrt(square + (EPSILON if epsilon is None else epsilon)))
+    return tensor(y if scale is None else y * tensor(scale, x.dtype.name), given.dtype.name)
+
+
+@operation(same)
+def normalize(x: Array, *, axis: Axis = -1, order: int = 2, epsilon: float | None = None) -> Array:
+    """x / max(norm of `order` over `axis`, epsilon)."""
+    x = floating(x)[0]
+    least = EPSILON if epsilon is None else epsilon
+    if order == 2:
+        return x * xp.minimum(1 / xp.sqrt(xp.sum(x * x, axis=_axes(axis), keepdims=True)), 1 / least)
+    length = xp.linalg.norm(x, order, axis=_axes(axis), keepdims=True).astype(x.dtype)
+    return x / xp.maximum(length, least)
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+def _clipped(output: Array) -> Array:
+    return xp.clip(output, EPSILON, 1 - EPSILON)
+
+
+@operation(lambda target, output: output)
+def binary_crossentropy(target: Array, output: Array, *, from_logits: bool = False) -> Array:
+    """-(target * log(output) + (1 - target) * log(1 - output)), of probabilities or `from_logits`."""
+    output = tensor(output)
+    target = tensor(target, output.dtype.name)
+    if from_logits:
+        return xp.maximum(output, 0) - output * target + xp.log1p(xp.exp(-xp.abs(output)))
+    output = _clipped(output)
+    return -(target * xp.log(output) + (1 - target) * xp.log(1 - output))
+
+
+@operation(lambda target, output, *, axis: Spec(reduced_shape(output.shape, axis, False), output.dtype))
+def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Array:
+    """-sum(target * log(output)) over the classes in `axis`."""
+    output = tensor(output)
+    target = tensor(target, output.dtype.name)
+    if from_logits:
+        return -xp.sum(target * ACTIVATIONS["log_softmax"](output, axis), axis=axis)
+    output = _clipped(output / xp.sum(output, axis=axis, keepdims=True))
+    return -xp.sum(target * xp.log(output), axis=axis)
+
+
+@operation(lambda target, output: Spec(output.shape[:-1], output.dtype))
+def sparse_categorical_crossentropy(
+    target: Array, output: Array, *, from_logits: bool = False, axis: int = -1
+) -> Array:
+    """-log(output at the class `target`), classes in the last axis."""
+    output, target = tensor(output), ops.cast(tensor(target), "int32")
+    if axis not in (-1, output.ndim - 1):
+        raise ValueError(f"sparse_categorical_crossentropy needs the classes in the last axis, got axis={axis}")
+    if target.ndim == output.ndim and target.shape[-1] == 1:
+        target = target[..., 0]
+    logs = ACTIVATIONS["log_softmax"](output if from_logits else xp.log(_clipped(output)), -1)
+    return -xp.take_along_axis(logs, target[..., None], axis=-1)[..., 0]
+
+
+@operation(lambda x1, x2: Spec((), x1.dtype))
+def psnr(x1: Array, x2: Array, *, max_val: float) -> Array:
+    """The peak signal-to-noise ratio in dB: 20 log10(max_val) - 10 log10(mean((x1 - x2)^2))."""
+    x1, x2 = tensor(x1), tensor(x2)
+    error = xp.mean((x1 - x2) * (x1 - x2))
+    return 20 * math.log10(max_val) - 10 * xp.log10(error)
+
+
+# --- attention ------------------------------------------------------------------------------------
+
+
+def _attention_rule(query: Spec, key: Spec, value: Spec, *rest: Any) -> Spec:
+    return Spec((*query.shape[:-1], value.shape[-1]), result_type(query.dtype, key.dtype, value.dtype))
+
+
+@operation(_attention_rule)
+def dot_product_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    bias: Array | None = None,
+    mask: Array | None = None,
+    scale: float | None = None,
+    *,
+    is_causal: bool = False,
+    flash_attention: bool | None = None,
+    attn_logits_soft_cap: float | None = None,
+) -> Array:
+    """(batch, T, heads, dim), twice (batch, S, heads, dim) -> (batch, T, heads, dim): attention of each head.
+
+    Fewer key heads are repeated. `mask` True marks what may be seen. `attn_logits_soft_cap`, which TensorFlow
+    ignores, and `flash_attention`, a way to compute, change nothing.
+    """
+    query, key, value = strong(query, key, value)
+    groups = query.shape[2] // key.shape[2]
+    if groups > 1:
+        key, value = xp.repeat(key, groups, axis=2), xp.repeat(value, groups, axis=2)
+    factor = 1 / math.sqrt(key.shape[-1]) if scale is None else scale
+    logits = xp.einsum("btnh,bsnh->bnts", query, key, optimize=True) * factor
+    if bias is not None:
+        logits = logits + tensor(bias, logits.dtype.name)
+    seen = None if mask is None else tensor(mask, "bool")
+    if is_causal:
+        causal = xp.tril(xp.ones(logits.shape[-2:], bool))[None, None]
+        seen = causal if seen is None else seen & causal
+    if seen is not None:
+        hidden = -45850.0 if logits.dtype.name == "float16" else -2.372671e38
+        logits = xp.where(seen, logits, xp.full_like(logits, hidden))
+    shares = ACTIVATIONS["softmax"](tensor(logits, result_type(logits.dtype.name, "float32")))
+    return xp.einsum("bnts,bsnh->btnh", tensor(shares, key.dtype.name), value, optimize=True)

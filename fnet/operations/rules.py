@@ -1,0 +1,206 @@
+"""How an operation becomes a layer, and how its output shape is known without running it.
+
+`@operation(...)` turns `f(x1, x2, *, options)` into the layer `(params, (x1, x2), *, options)`; with one
+argument `x` is that argument itself. A shape rule takes the arguments as Specs (literals stay what they are)
+and the options it needs. It returns Specs; or a bare shape, and then the dtype is found by running the
+operation on arrays of size 1. Without a rule the operation runs on arrays of the declared sizes (None: two
+different small ones), which must be small: files are not trusted.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fnet import tree
+from fnet.backend import ops
+from fnet.compose import layer
+from fnet.types import Params, ParamTree, Shape, Spec
+
+Operation: TypeAlias = Callable[..., Any]
+
+LIMIT = 1 << 22
+"""The largest number of elements that finding a shape by evaluation may touch."""
+
+
+def operation(
+    shape: Callable[..., Any] | None = None, *, door: Callable[..., None] | None = None
+) -> Callable[[Callable[..., Any]], Operation]:
+    """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks."""
+
+    def decorate(function: Callable[..., Any]) -> Operation:
+        parameters = inspect.signature(function).parameters.values()
+        arguments = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        options = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        single = len(arguments) == 1 and arguments[0].kind is not arguments[0].VAR_POSITIONAL
+
+        def run(params: Params, x: Any, **chosen: Any) -> Any:
+            return function(x, **chosen) if single else function(*x, **chosen)
+
+        def rule(x: Any, **chosen: Any) -> tuple[Any, ParamTree]:
+            inputs = (x,) if single else tuple(x)
+            return _outputs(function, shape, inputs, chosen), {}
+
+        head = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("params", "x")]
+        for made, first in ((run, head), (rule, head[1:])):
+            vars(made)["__signature__"] = inspect.Signature([*first, *options])
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(run, name, getattr(function, name))
+        vars(run)["arguments"] = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
+        return layer(shape=rule, mask="drop", door=door)(run)
+
+    return decorate
+
+
+def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` under the public name and the docstring of an operation that is made from a table."""
+    function.__module__, function.__name__, function.__qualname__ = "fnet.operations", name, name
+    function.__doc__ = text
+    return function
+
+
+# --- shapes by rule -------------------------------------------------------------------------------
+
+
+def _outputs(function: Callable[..., Any], shape: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    if shape is None:
+        return evaluated(function, inputs, options)
+    wanted = inspect.signature(shape).parameters.values()
+    needed = {p.name: options[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
+    found = shape(*inputs, **needed)
+    if not is_shape(found):
+        return found
+    return Spec(tuple(found), dtype_by_evaluation(function, inputs, options))
+
+
+def is_shape(value: Any) -> bool:
+    """Whether `value` is a bare shape rather than a tree of Specs."""
+    return isinstance(value, tuple | list) and all(d is None or isinstance(d, int) for d in value)
+
+
+def dtype_by_evaluation(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> str:
+    """The dtype of what `function` gives, found on arrays of size 1."""
+    ones = tree.map(lambda s: _array((1,) * len(s.shape), s.dtype) if isinstance(s, Spec) else s, inputs)
+    with ops.quiet():
+        return str(function(*ones, **options).dtype)
+
+
+def _array(shape: Sequence[int], dtype: str) -> Any:
+    plain = {"string": "U1", "bfloat16": "float32"}.get(dtype, dtype)
+    array = np.ones(shape, plain)
+    return ops.asarray(array) if plain == "U1" else ops.cast(array, plain)
+
+
+def evaluated(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Specs of what `function` gives, by running it twice on ones, None dims being 2 and then 3."""
+    seen = []
+    for unknown in (2, 3):
+        sizes = [math.prod(unknown if d is None else d for d in s.shape) for s in _specs(inputs)]
+        if sum(sizes) > LIMIT:
+            raise ValueError(f"cannot infer the output shape for so large an input: {_specs(inputs)}")
+        arrays = tree.map(lambda s, n=unknown: _array(sized(s.shape, n), s.dtype) if isinstance(s, Spec) else s, inputs)
+        with ops.quiet():
+            seen.append(function(*arrays, **options))
+    return tree.map(_joined, *seen)
+
+
+def _joined(a: Any, b: Any) -> Any:
+    if not hasattr(a, "shape"):
+        return a
+    return Spec(tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)), str(a.dtype))
+
+
+def _specs(inputs: Any) -> list[Spec]:
+    return [leaf for leaf in tree.leaves(inputs) if isinstance(leaf, Spec)]
+
+
+def sized(shape: Shape, unknown: int) -> tuple[int, ...]:
+    """`shape` with None replaced."""
+    return tuple(unknown if d is None else d for d in shape)
+
+
+def shape_of(x: Any) -> Shape:
+    """The shape of a Spec, an array, a number or nested lists."""
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
+def dtype_name(x: Any) -> str:
+    """The dtype name of a Spec or array."""
+    return str(x.dtype)
+
+
+def broadcast(*inputs: Any) -> Shape:
+    """The shape rule of elementwise operations."""
+    return broadcast_shapes(*(shape_of(x) for x in inputs if x is not None))
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """Shapes stretched to each other; an unknown size beside a known one above 1 is that one."""
+    rank = max((len(s) for s in shapes), default=0)
+    padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
+    return tuple(_stretched(sizes, shapes) for sizes in zip(*padded, strict=True))
+
+
+def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int | None:
+    large = {d for d in sizes if d not in (None, 1)}
+    if len(large) > 1:
+        raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast: sizes must be equal or 1")
+    if large:
+        return large.pop()
+    return None if None in sizes else 1
+
+
+def same(x: Spec, *rest: Any) -> Spec:
+    """The shape rule of operations that change neither shape nor dtype of their first argument."""
+    return x
+
+
+def like(x: Spec, *rest: Any) -> Shape:
+    """The shape rule of operations that keep the shape of their first argument."""
+    return x.shape
+
+
+def positive(axis: int, rank: int) -> int:
+    """`axis` counted from the front."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} does not exist in {rank} dimensions")
+    return axis % rank
+
+
+def axes_of(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """The axes that a reduction over `axis` takes, counted from the front."""
+    if axis is None:
+        return tuple(range(rank))
+    return tuple(positive(a, rank) for a in ([axis] if isinstance(axis, int) else axis))
+
+
+def reduced(x: Spec, *rest: Any, axis: int | Sequence[int] | None, keepdims: bool) -> Shape:
+    """The shape rule of reductions."""
+    return reduced_shape(x.shape, axis, keepdims)
+
+
+def reduced_shape(shape: Shape, axis: int | Sequence[int] | None, keepdims: bool) -> Shape:
+    """`shape` without `axis`, or with 1 there."""
+    gone = axes_of(axis, len(shape))
+    if keepdims:
+        return tuple(1 if i in gone else d for i, d in enumerate(shape))
+    return tuple(d for i, d in enumerate(shape) if i not in gone)
+
+
+def total(shape: Shape) -> int | None:
+    """The number of elements, None when a size is unknown."""
+    return None if None in shape else math.prod(d for d in shape if d is not None)
+
+
+def viewed(view: Callable[..., Any], x: Spec, **options: Any) -> Spec:
+    """The Spec of a NumPy view (transpose, basic slicing, ...) of `x`; takes no memory, however large `x` is."""
+    shapes = []
+    for unknown in (1009, 2003):
+        nothing = np.lib.stride_tricks.as_strided(np.zeros(1, bool), sized(x.shape, unknown), (0,) * len(x.shape))
+        shapes.append(view(nothing, **options).shape)
+    return Spec(tuple(m if m == n else None for m, n in itertools.zip_longest(*shapes)), x.dtype)

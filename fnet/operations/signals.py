@@ -1,0 +1,250 @@
+"""Fourier transforms, frames of sequences, and sums over segments. Complex numbers are pairs (real, imaginary).
+
+Source: keras.ops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import bounds, floating, tensor
+from fnet.operations.rules import Operation, broadcast, named, operation
+from fnet.types import Array, Spec
+
+Pair = tuple[Array, Array]
+
+
+def _complex(x: Sequence[Array]) -> Array:
+    real, imag = (tensor(part) for part in x)
+    return real + 1j * imag if real.dtype.name != "float64" else ops.cast(real, "complex128") + 1j * imag
+
+
+def _pair(z: Array, dtype: str) -> Pair:
+    return tensor(xp.real(z), dtype), tensor(xp.imag(z), dtype)
+
+
+def _name(x: Sequence[Array]) -> str:
+    return str(tensor(x[0]).dtype.name)
+
+
+def _pair_rule(x: Sequence[Spec]) -> tuple[Spec, Spec]:
+    return x[0], x[0]
+
+
+def _transform(name: str, text: str, transform: Callable[[Array], Array]) -> Operation:
+    """An operation from a pair (real, imaginary) to one of the same shape."""
+
+    def apply(x: Sequence[Array]) -> Pair:
+        return _pair(transform(_complex(x)), _name(x))
+
+    return operation(_pair_rule)(named(name, text, apply))
+
+
+fft = _transform("fft", "The Fourier transform of the last axis.", lambda z: xp.fft.fft(z))
+fft2 = _transform("fft2", "The Fourier transform of the last two axes.", lambda z: xp.fft.fft2(z))
+ifft2 = _transform("ifft2", "The inverse of fft2.", lambda z: xp.fft.ifft2(z))
+
+
+def _rfft_rule(x: Spec, *, fft_length: int | None) -> tuple[Spec, Spec]:
+    length = x.shape[-1] if fft_length is None else fft_length
+    half = Spec((*x.shape[:-1], None if length is None else length // 2 + 1), x.dtype)
+    return half, half
+
+
+@operation(_rfft_rule)
+def rfft(x: Array, *, fft_length: int | None = None) -> Pair:
+    """The Fourier transform of real numbers in the last axis (cut or filled with 0 to `fft_length`): a pair."""
+    x = tensor(x)
+    return _pair(xp.fft.rfft(x, fft_length), x.dtype.name)
+
+
+def _irfft_rule(x: Sequence[Spec], *, fft_length: int | None) -> Spec:
+    *batch, half = x[0].shape
+    length = 2 * (half - 1) if fft_length is None and half is not None else fft_length
+    return Spec((*batch, length), x[0].dtype)
+
+
+@operation(_irfft_rule)
+def irfft(x: Sequence[Array], *, fft_length: int | None = None) -> Array:
+    """The inverse of rfft, of a pair."""
+    return tensor(xp.fft.irfft(_complex(x), fft_length), _name(x))
+
+
+@operation(lambda x: Spec(x[0].shape if isinstance(x, list | tuple) else x.shape[:-1], "complex64"))
+def view_as_complex(x: Array) -> Array:
+    """(..., 2) of real and imaginary parts -> complex (...)."""
+    x = tensor(x)
+    return _complex((x[..., 0], x[..., 1]))
+
+
+@operation(lambda x: Spec((*x.shape, 2), "float64" if x.dtype == "complex128" else "float32"))
+def view_as_real(x: Array) -> Array:
+    """Complex (...) -> (..., 2) of real and imaginary parts."""
+    x = tensor(x)
+    return xp.stack([xp.real(x), xp.imag(x)], axis=-1)
+
+
+@operation(lambda abs_, angle: Spec(broadcast(abs_, angle), "complex64" if abs_.dtype != "float64" else "complex128"))
+def polar(abs_: Array, angle: Array) -> Array:
+    """The complex numbers of magnitude `abs_` and argument `angle`."""
+    abs_, angle = floating(abs_, angle)
+    return _complex((abs_ * xp.cos(angle), abs_ * xp.sin(angle)))
+
+
+# --- frames ---------------------------------------------------------------------------------------
+
+
+def _frames(size: int | None, length: int, stride: int) -> int | None:
+    return None if size is None else max((size - length) // stride + 1, 0)
+
+
+def _frame(x: Array, length: int, stride: int) -> Array:
+    """(..., time) -> (..., frames, length)."""
+    count = _frames(x.shape[-1], length, stride) or 0
+    return x[..., xp.arange(count)[:, None] * stride + xp.arange(length)]
+
+
+def _extract_rule(x: Spec, *, sequence_length: int, sequence_stride: int) -> Spec:
+    count = _frames(x.shape[-1], sequence_length, sequence_stride)
+    return Spec((*x.shape[:-1], count, sequence_length), x.dtype)
+
+
+@operation(_extract_rule)
+def extract_sequences(x: Array, *, sequence_length: int, sequence_stride: int) -> Array:
+    """(..., time) -> (..., frames, sequence_length): windows that begin every `sequence_stride` steps."""
+    return _frame(tensor(x), sequence_length, sequence_stride)
+
+
+def _window(window: Any, length: int, size: int, dtype: str) -> Array | None:
+    """A window of `length` in the middle of `size`; periodic hann and hamming by name."""
+    if window is None:
+        return None
+    if isinstance(window, str):
+        even = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}[window]
+        made = even[0] - even[1] * xp.cos(xp.arange(length) * (2 * math.pi / length))
+    else:
+        made = xp.asarray(window)
+    before = (size - length) // 2
+    return tensor(xp.pad(made, (before, size - length - before)), dtype)
+
+
+def _stft_rule(x: Spec, *, sequence_stride: int, fft_length: int, center: bool) -> tuple[Spec, Spec]:
+    size = x.shape[-1]
+    padded = None if size is None else size + 2 * (fft_length // 2) * center
+    made = Spec((*x.shape[:-1], _frames(padded, fft_length, sequence_stride), fft_length // 2 + 1), x.dtype)
+    return made, made
+
+
+@operation(_stft_rule)
+def stft(
+    x: Array,
+    *,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    window: Any = "hann",
+    center: bool = True,
+) -> Pair:
+    """(..., time) -> a pair (..., frames, fft_length // 2 + 1): Fourier transforms of windowed frames.
+
+    window: "hann", "hamming", `sequence_length` numbers, or None. center: reflect at both ends first.
+    """
+    x = tensor(x)
+    if center:
+        x = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(fft_length // 2,) * 2], mode="reflect")
+    frames = _frame(x, fft_length, sequence_stride)
+    shape = _window(window, sequence_length, fft_length, x.dtype.name)
+    return _pair(xp.fft.rfft(frames if shape is None else frames * shape, fft_length), x.dtype.name)
+
+
+def _istft_rule(x: Sequence[Spec], *, sequence_stride: int, fft_length: int, length: int | None, center: bool) -> Spec:
+    *batch, frames, _ = x[0].shape
+    whole = None if frames is None else fft_length + sequence_stride * (frames - 1) - 2 * (fft_length // 2) * center
+    return Spec((*batch, whole if length is None else length), x[0].dtype)
+
+
+@operation(_istft_rule)
+def istft(
+    x: Sequence[Array],
+    *,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    length: int | None = None,
+    window: Any = "hann",
+    center: bool = True,
+) -> Array:
+    """The inverse of stft: a pair (..., frames, bins) -> (..., time), frames added where they overlap."""
+    dtype = _name(x)
+    frames = tensor(xp.fft.irfft(_complex(x), fft_length), dtype)
+    shape = _window(window, sequence_length, fft_length, dtype)
+    if shape is not None:
+        frames = frames * _inverse_window(shape, sequence_stride)
+    y = _overlap_add(frames, sequence_stride)
+    start = fft_length // 2 if center else 0
+    stop = start + length if length is not None else y.shape[-1] - start
+    return y[..., start:stop]
+
+
+def _inverse_window(window: Array, stride: int) -> Array:
+    """`window` over the sum of squares of the windows that overlap it. Source: tf.signal.inverse_stft_window_fn."""
+    size = window.shape[0]
+    overlaps = -(-size // stride)
+    squares = xp.pad(window * window, (0, overlaps * stride - size)).reshape(overlaps, stride)
+    weight = xp.tile(xp.sum(squares, axis=0), overlaps)[:size]
+    return window / weight
+
+
+def _overlap_add(frames: Array, stride: int) -> Array:
+    """(..., frames, size) -> (..., time)."""
+    *batch, count, size = frames.shape
+    parts = -(-size // stride)
+    cut = xp.pad(frames, [(0, 0)] * len(batch) + [(0, 0), (0, parts * stride - size)])
+    cut = cut.reshape(*batch, count, parts, stride)
+    total = xp.zeros((*batch, count + parts - 1, stride), frames.dtype)
+    for part in range(parts):
+        shift = [(0, 0)] * len(batch) + [(part, parts - 1 - part), (0, 0)]
+        total = total + xp.pad(cut[..., part, :], shift)
+    return total.reshape(*batch, -1)[..., : size + stride * (count - 1)]
+
+
+# --- segments -------------------------------------------------------------------------------------
+
+
+def _segment_rule(data: Spec, segment_ids: Any, *, num_segments: int | None) -> Spec:
+    return Spec((num_segments, *data.shape[1:]), data.dtype)
+
+
+def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> Operation:
+    """An operation that combines the rows of `data` with one id; `start` is what an id without rows gives."""
+
+    def apply(
+        data: Array,
+        segment_ids: Array,
+        *,
+        num_segments: int | None = None,
+        sorted: bool = False,  # noqa: A002
+    ) -> Array:
+        data, ids = tensor(data), tensor(segment_ids)
+        count = int(xp.max(ids)) + 1 if num_segments is None else num_segments
+        empty = xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype)
+        return _combined(empty, ids, data, by)
+
+    return operation(_segment_rule)(named(name, text, apply))
+
+
+def _combined(empty: Array, ids: Array, data: Array, by: str) -> Array:
+    """Rows combined into the segments of `empty`: ids outside go to one more, which is cut off."""
+    count = empty.shape[0]
+    place = xp.where((ids >= 0) & (ids < count), ids, count)
+    room = xp.concatenate([empty, xp.ones((1, *empty.shape[1:]), empty.dtype)])
+    return ops.scatter(room, place[:, None], data, by)[:count]
+
+
+segment_sum = _segments("segment_sum", "The sum of the rows with each id.", "add", lambda dtype: 0)
+segment_prod = _segments("segment_prod", "The product of the rows with each id.", "mul", lambda dtype: 1)
+segment_max = _segments("segment_max", "The largest of the rows with each id.", "max", lambda dtype: bounds(dtype)[0])
+segment_min = _segments("segment_min", "The smallest of the rows with each id.", "min", lambda dtype: bounds(dtype)[1])

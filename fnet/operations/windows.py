@@ -1,0 +1,412 @@
+"""Convolutions, pooling, and the rearranging of windows and blocks. Kernels are tensors here, not parameters.
+
+Each convolution and pooling is the layer of that name for 1, 2 or 3 spatial axes. Source: keras.ops.nn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fnet.backend import xp
+from fnet.compose import bind
+from fnet.layers import adaptive_pooling, convolution, convolution_transpose, depthwise, pooling
+from fnet.modelling import infer
+from fnet.operations.dtypes import tensor
+from fnet.operations.rules import Operation, named, operation
+from fnet.types import Array, Spec
+
+PerAxis = int | Sequence[int]
+
+CONV = {1: convolution.conv1d, 2: convolution.conv2d, 3: convolution.conv3d}
+CONV_TRANSPOSE = {
+    1: convolution_transpose.conv1d_transpose,
+    2: convolution_transpose.conv2d_transpose,
+    3: convolution_transpose.conv3d_transpose,
+}
+DEPTHWISE = {1: depthwise.depthwise_conv1d, 2: depthwise.depthwise_conv2d}
+SEPARABLE = {1: depthwise.separable_conv1d, 2: depthwise.separable_conv2d}
+MAX_POOL = {1: pooling.max_pooling1d, 2: pooling.max_pooling2d, 3: pooling.max_pooling3d}
+AVERAGE_POOL = {1: pooling.average_pooling1d, 2: pooling.average_pooling2d, 3: pooling.average_pooling3d}
+ADAPTIVE_MAX = {
+    1: adaptive_pooling.adaptive_max_pooling1d,
+    2: adaptive_pooling.adaptive_max_pooling2d,
+    3: adaptive_pooling.adaptive_max_pooling3d,
+}
+ADAPTIVE_AVERAGE = {
+    1: adaptive_pooling.adaptive_average_pooling1d,
+    2: adaptive_pooling.adaptive_average_pooling2d,
+    3: adaptive_pooling.adaptive_average_pooling3d,
+}
+
+
+def _of_rank(layers: dict[int, Callable[..., Any]], shape: Sequence[Any]) -> Callable[..., Any]:
+    rank = len(shape) - 2
+    if rank not in layers:
+        raise ValueError(f"expected {' or '.join(str(r + 2) for r in layers)} axes, got the shape {tuple(shape)}")
+    return layers[rank]
+
+
+def _channels(shape: Sequence[Any], data_format: str | None) -> Any:
+    return shape[1] if data_format == "channels_first" else shape[-1]
+
+
+# --- convolutions ---------------------------------------------------------------------------------
+
+
+def _conv_options(shape: Sequence[Any], kernel: Sequence[Any], data_format: str | None) -> dict[str, Any]:
+    groups = (_channels(shape, data_format) or kernel[-2]) // kernel[-2]
+    return {"filters": kernel[-1], "kernel_size": tuple(kernel[:-2]), "groups": groups, "use_bias": False}
+
+
+def _conv_rule(
+    inputs: Spec,
+    kernel: Any,
+    *,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> Any:
+    sizes = _conv_options(inputs.shape, kernel.shape, data_format)
+    step = bind(_of_rank(CONV, inputs.shape), **sizes, strides=strides, padding=padding, data_format=data_format)
+    return infer(bind(step, dilation_rate=dilation_rate), inputs)[0]
+
+
+@operation(_conv_rule)
+def conv(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out)."""
+    inputs, kernel = tensor(inputs), tensor(kernel)
+    return _of_rank(CONV, inputs.shape)(
+        {"kernel": kernel},
+        inputs,
+        **_conv_options(inputs.shape, kernel.shape, data_format),
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+    )
+
+
+def _conv_transpose_rule(
+    inputs: Spec,
+    kernel: Any,
+    *,
+    strides: PerAxis,
+    padding: str,
+    output_padding: PerAxis | None,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> Any:
+    step = bind(
+        _of_rank(CONV_TRANSPOSE, inputs.shape),
+        filters=kernel.shape[-2],
+        kernel_size=tuple(kernel.shape[:-2]),
+        strides=strides,
+        padding=padding,
+        output_padding=output_padding,
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+        use_bias=False,
+    )
+    return infer(step, inputs)[0]
+
+
+@operation(_conv_transpose_rule)
+def conv_transpose(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    output_padding: PerAxis | None = None,
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """(batch, *spatial, in), (*window, out, in) -> (batch, *larger, out): the gradient of a convolution."""
+    inputs, kernel = tensor(inputs), tensor(kernel)
+    return _of_rank(CONV_TRANSPOSE, inputs.shape)(
+        {"kernel": kernel},
+        inputs,
+        strides=strides,
+        padding=padding,
+        output_padding=output_padding,
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+        use_bias=False,
+    )
+
+
+def _depthwise_rule(
+    inputs: Spec,
+    kernel: Any,
+    *,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> Any:
+    step = bind(
+        _of_rank(DEPTHWISE, inputs.shape),
+        kernel_size=tuple(kernel.shape[:-2]),
+        depth_multiplier=kernel.shape[-1],
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+        use_bias=False,
+    )
+    return infer(step, inputs)[0]
+
+
+@operation(_depthwise_rule)
+def depthwise_conv(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier)."""
+    inputs, kernel = tensor(inputs), tensor(kernel)
+    return _of_rank(DEPTHWISE, inputs.shape)(
+        {"kernel": kernel},
+        inputs,
+        depth_multiplier=kernel.shape[-1],
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+        use_bias=False,
+    )
+
+
+def _separable_rule(
+    inputs: Spec,
+    depthwise_kernel: Any,
+    pointwise_kernel: Any,
+    *,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> Any:
+    step = bind(
+        _of_rank(SEPARABLE, inputs.shape),
+        filters=pointwise_kernel.shape[-1],
+        kernel_size=tuple(depthwise_kernel.shape[:-2]),
+        depth_multiplier=depthwise_kernel.shape[-1],
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+        use_bias=False,
+    )
+    return infer(step, inputs)[0]
+
+
+@operation(_separable_rule)
+def separable_conv(
+    inputs: Array,
+    depthwise_kernel: Array,
+    pointwise_kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """A depthwise convolution, then one with windows of size 1."""
+    inputs, depthwise_kernel = tensor(inputs), tensor(depthwise_kernel)
+    return _of_rank(SEPARABLE, inputs.shape)(
+        {"depthwise_kernel": depthwise_kernel, "pointwise_kernel": tensor(pointwise_kernel)},
+        inputs,
+        depth_multiplier=depthwise_kernel.shape[-1],
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+        use_bias=False,
+    )
+
+
+# --- pooling --------------------------------------------------------------------------------------
+
+
+def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operation:
+    """A pooling over windows of 1, 2 or 3 spatial axes."""
+
+    def rule(
+        inputs: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
+    ) -> Any:
+        step = bind(_of_rank(layers, inputs.shape), pool_size=pool_size, strides=strides, padding=padding)
+        return infer(bind(step, data_format=data_format), inputs)[0]
+
+    def apply(
+        inputs: Array,
+        *,
+        pool_size: PerAxis,
+        strides: PerAxis | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+    ) -> Array:
+        layer = _of_rank(layers, inputs.shape)
+        return layer({}, inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
+
+    return operation(rule)(named(name, text, apply))
+
+
+def _adaptive_pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operation:
+    """A pooling to a given size of 1, 2 or 3 spatial axes."""
+
+    def rule(inputs: Spec, *, output_size: PerAxis, data_format: str | None) -> Any:
+        step = bind(_of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format)
+        return infer(step, inputs)[0]
+
+    def apply(inputs: Array, *, output_size: PerAxis, data_format: str | None = None) -> Array:
+        return _of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
+
+    return operation(rule)(named(name, text, apply))
+
+
+max_pool = _pool("max_pool", "The largest in each window.", MAX_POOL)
+average_pool = _pool("average_pool", "The mean of each window, padding not counted.", AVERAGE_POOL)
+adaptive_max_pool = _adaptive_pool("adaptive_max_pool", "The largest in each of output_size parts.", ADAPTIVE_MAX)
+adaptive_average_pool = _adaptive_pool(
+    "adaptive_average_pool", "The mean of each of output_size parts.", ADAPTIVE_AVERAGE
+)
+
+# --- windows and blocks ---------------------------------------------------------------------------
+
+
+def _pair(value: PerAxis) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _grid(size: PerAxis, kernel: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis) -> tuple[int, int]:
+    """How many windows fit in each direction."""
+    options = zip(*map(_pair, (size, kernel, dilation, padding, stride)), strict=True)
+    rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in options)
+    return rows, columns
+
+
+def _unfold_rule(x: Spec, *, kernel_size: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis) -> Spec:
+    batch, channels, height, width = x.shape
+    kernel = _pair(kernel_size)
+    deep = None if channels is None else channels * kernel[0] * kernel[1]
+    if height is None or width is None:
+        return Spec((batch, deep, None), x.dtype)
+    rows, columns = _grid((height, width), kernel_size, dilation, padding, stride)
+    return Spec((batch, deep, rows * columns), x.dtype)
+
+
+@operation(_unfold_rule)
+def unfold(
+    x: Array, *, kernel_size: PerAxis, dilation: PerAxis = 1, padding: PerAxis = 0, stride: PerAxis = 1
+) -> Array:
+    """(batch, channels, height, width) -> (batch, channels * kernel area, windows): every window as a column."""
+    x = tensor(x)
+    rows, columns = _grid(x.shape[2:], kernel_size, dilation, padding, stride)
+    (above, beside), (down, right) = _pair(padding), _pair(stride)
+    x = xp.pad(x, ((0, 0), (0, 0), (above, above), (beside, beside)))
+    taps = [
+        x[:, :, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right]
+        for i, j in _taps(kernel_size, dilation)
+    ]
+    return xp.stack(taps, axis=2).reshape(x.shape[0], x.shape[1] * len(taps), rows * columns)
+
+
+def _taps(kernel_size: PerAxis, dilation: PerAxis) -> list[tuple[int, int]]:
+    (height, width), (down, right) = _pair(kernel_size), _pair(dilation)
+    return [(i * down, j * right) for i in range(height) for j in range(width)]
+
+
+def _fold_rule(x: Spec, *, output_size: PerAxis, kernel_size: PerAxis) -> Spec:
+    kernel = _pair(kernel_size)
+    channels = None if x.shape[1] is None else x.shape[1] // (kernel[0] * kernel[1])
+    return Spec((x.shape[0], channels, *_pair(output_size)), x.dtype)
+
+
+@operation(_fold_rule)
+def fold(
+    x: Array,
+    *,
+    output_size: PerAxis,
+    kernel_size: PerAxis,
+    dilation: PerAxis = 1,
+    padding: PerAxis = 0,
+    stride: PerAxis = 1,
+) -> Array:
+    """The transpose of unfold: windows added up where they overlap."""
+    x = tensor(x)
+    (height, width), (above, beside), (down, right) = _pair(output_size), _pair(padding), _pair(stride)
+    rows, columns = _grid(output_size, kernel_size, dilation, padding, stride)
+    taps = _taps(kernel_size, dilation)
+    parts = x.reshape(x.shape[0], x.shape[1] // len(taps), len(taps), rows, columns)
+    full = (height + 2 * above, width + 2 * beside)
+    y = xp.zeros((*parts.shape[:2], *full), x.dtype)
+    for number, (i, j) in enumerate(taps):
+        spread = _spread(parts[:, :, number], down, right)
+        after = (full[0] - i - spread.shape[2], full[1] - j - spread.shape[3])
+        y = y + xp.pad(spread, ((0, 0), (0, 0), (i, after[0]), (j, after[1])))
+    return y[:, :, above : above + height, beside : beside + width]
+
+
+def _spread(x: Array, down: int, right: int) -> Array:
+    """(batch, channels, rows, columns) with zeros between, steps of (down, right)."""
+    batch, channels, rows, columns = x.shape
+    wide = xp.pad(x[:, :, :, None, :, None], ((0, 0),) * 3 + ((0, down - 1), (0, 0), (0, right - 1)))
+    wide = wide.reshape(batch, channels, rows * down, columns * right)
+    return wide[:, :, : (rows - 1) * down + 1, : (columns - 1) * right + 1]
+
+
+def _times(size: int | None, factor: int) -> int | None:
+    return None if size is None else size * factor
+
+
+def _depth_rule(x: Spec, *, block_size: int, data_format: str) -> Spec:
+    first = data_format == "channels_first"
+    batch, height, width, channels = (x.shape[i] for i in ((0, 2, 3, 1) if first else (0, 1, 2, 3)))
+    depth = None if channels is None else channels // (block_size * block_size)
+    spatial = (_times(height, block_size), _times(width, block_size))
+    return Spec((batch, depth, *spatial) if first else (batch, *spatial, depth), x.dtype)
+
+
+@operation(_depth_rule)
+def depth_to_space(x: Array, *, block_size: int, data_format: str = "channels_last") -> Array:
+    """Channels become blocks of `block_size` x `block_size` pixels."""
+    x = tensor(x)
+    last = xp.moveaxis(x, 1, -1) if data_format == "channels_first" else x
+    n, h, w, c = last.shape
+    b = block_size
+    y = last.reshape(n, h, w, b, b, c // (b * b)).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * b, w * b, c // (b * b))
+    return xp.moveaxis(y, -1, 1) if data_format == "channels_first" else y
+
+
+def _space_rule(x: Spec, *, block_size: int, data_format: str) -> Spec:
+    first = data_format == "channels_first"
+    batch, height, width, channels = (x.shape[i] for i in ((0, 2, 3, 1) if first else (0, 1, 2, 3)))
+    depth = _times(channels, block_size * block_size)
+    spatial = tuple(None if d is None else d // block_size for d in (height, width))
+    return Spec((batch, depth, *spatial) if first else (batch, *spatial, depth), x.dtype)
+
+
+@operation(_space_rule)
+def space_to_depth(x: Array, *, block_size: int, data_format: str = "channels_last") -> Array:
+    """Blocks of `block_size` x `block_size` pixels become channels."""
+    x = tensor(x)
+    last = xp.moveaxis(x, 1, -1) if data_format == "channels_first" else x
+    n, h, w, c = last.shape
+    b = block_size
+    y = last.reshape(n, h // b, b, w // b, b, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // b, w // b, c * b * b)
+    return xp.moveaxis(y, -1, 1) if data_format == "channels_first" else y
