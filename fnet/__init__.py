@@ -8,6 +8,7 @@ from fnet import random
 from fnet.compose import Bound, Graph, Sequential, at, bind, graph, layer, masked_by, run, sequential
 from fnet.errors import InvalidInput, InvalidParams, MissingBackend
 from fnet.inference import classes, compile, jit, predict  # noqa: A004 - the field's words
+from fnet.layers.activation import activation, elu, leaky_relu, prelu, relu, softmax
 from fnet.layers.adaptive_pooling import (
     adaptive_average_pooling1d,
     adaptive_average_pooling2d,
@@ -16,11 +17,43 @@ from fnet.layers.adaptive_pooling import (
     adaptive_max_pooling2d,
     adaptive_max_pooling3d,
 )
+from fnet.layers.attention import additive_attention, attention
+from fnet.layers.audio import mel_spectrogram, stft_spectrogram
+from fnet.layers.augmentation import (
+    aug_mix,
+    cut_mix,
+    equalization,
+    max_num_bounding_boxes,
+    mix_up,
+    rand_augment,
+    random_brightness,
+    random_color_degeneration,
+    random_color_jitter,
+    random_contrast,
+    random_crop,
+    random_elastic_transform,
+    random_erasing,
+    random_flip,
+    random_gaussian_blur,
+    random_grayscale,
+    random_hue,
+    random_invert,
+    random_perspective,
+    random_posterization,
+    random_rotation,
+    random_saturation,
+    random_sharpness,
+    random_shear,
+    random_translation,
+    random_zoom,
+    solarization,
+)
+from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.convolution import conv1d, conv2d, conv3d
 from fnet.layers.convolution_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
-from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.core import constant, dense, embedding, identity, input_layer, masking
 from fnet.layers.depthwise import depthwise_conv1d, depthwise_conv2d, separable_conv1d, separable_conv2d
+from fnet.layers.einsum import einsum_dense, reversible_embedding
 from fnet.layers.global_pooling import (
     global_average_pooling1d,
     global_average_pooling2d,
@@ -29,6 +62,26 @@ from fnet.layers.global_pooling import (
     global_max_pooling2d,
     global_max_pooling3d,
 )
+from fnet.layers.hashing import hashed_crossing, hashing
+from fnet.layers.image import (
+    auto_contrast,
+    center_crop,
+    contrast_limited_adaptive_histogram_equalization,
+    resizing,
+)
+from fnet.layers.lookup import integer_lookup, string_lookup
+from fnet.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
+from fnet.layers.multi_head_attention import group_query_attention, multi_head_attention
+from fnet.layers.normalization import (
+    batch_normalization,
+    group_normalization,
+    layer_normalization,
+    rms_normalization,
+    spectral_normalization,
+    unit_normalization,
+)
+from fnet.layers.numeric import category_encoding, discretization, normalization, rescaling
+from fnet.layers.pipeline import pipeline
 from fnet.layers.pooling import (
     average_pooling1d,
     average_pooling2d,
@@ -38,9 +91,36 @@ from fnet.layers.pooling import (
     max_pooling3d,
 )
 from fnet.layers.recurrent import gru, lstm, rnn, simple_rnn, stacked_rnn_cells
+from fnet.layers.regularization import (
+    activity_regularization,
+    alpha_dropout,
+    dropout,
+    gaussian_dropout,
+    gaussian_noise,
+    spatial_dropout1d,
+    spatial_dropout2d,
+    spatial_dropout3d,
+)
+from fnet.layers.reshaping import (
+    cropping1d,
+    cropping2d,
+    cropping3d,
+    flatten,
+    permute,
+    repeat_vector,
+    reshape,
+    zero_padding1d,
+    zero_padding2d,
+    zero_padding3d,
+)
+from fnet.layers.scaling import custom_scale_layer, layer_scale, stochastic_depth
+from fnet.layers.text import text_vectorization
+from fnet.layers.up_sampling import up_sampling1d, up_sampling2d, up_sampling3d
+from fnet.layers.vocabulary import vocabulary_params
 from fnet.layers.wrappers import bidirectional, time_distributed
 from fnet.masking import Masked
 from fnet.modelling import activations, check, infer, init, merge, partition, summary, trace, with_rng
+from fnet.strings import pack_strings, unpack_strings
 from fnet.types import Param, Spec
 
 # One line or more a family, so that families grow side by side.
@@ -59,6 +139,11 @@ __all__ = [
     # layers: convolution
     "conv1d", "conv1d_transpose", "conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose",
     "depthwise_conv1d", "depthwise_conv2d", "separable_conv1d", "separable_conv2d",
+    # layers: preprocessing
+    "auto_contrast", "category_encoding", "center_crop", "contrast_limited_adaptive_histogram_equalization",
+    "discretization", "hashed_crossing", "hashing", "integer_lookup", "mel_spectrogram", "normalization", "pipeline",
+    "rescaling", "resizing", "stft_spectrogram", "string_lookup", "text_vectorization",
+    "pack_strings", "unpack_strings", "vocabulary_params",
     # layers: pooling
     "adaptive_average_pooling1d", "adaptive_average_pooling2d", "adaptive_average_pooling3d",
     "adaptive_max_pooling1d", "adaptive_max_pooling2d", "adaptive_max_pooling3d",
@@ -66,5 +151,34 @@ __all__ = [
     "global_average_pooling1d", "global_average_pooling2d", "global_average_pooling3d",
     "global_max_pooling1d", "global_max_pooling2d", "global_max_pooling3d",
     "max_pooling1d", "max_pooling2d", "max_pooling3d",
+    # layers: activation
+    "activation", "elu", "leaky_relu", "prelu", "relu", "softmax",
+    # layers: attention
+    "additive_attention", "attention",
+    # layers: augmentation
+    "aug_mix", "cut_mix", "equalization", "max_num_bounding_boxes", "mix_up", "rand_augment", "random_brightness",
+    "random_color_degeneration", "random_color_jitter", "random_contrast", "random_crop",
+    "random_elastic_transform", "random_erasing", "random_flip", "random_gaussian_blur", "random_grayscale",
+    "random_hue", "random_invert", "random_perspective", "random_posterization", "random_rotation",
+    "random_saturation", "random_sharpness", "random_shear", "random_translation", "random_zoom", "solarization",
+    # layers: einsum
+    "einsum_dense", "reversible_embedding",
+    # layers: merging
+    "add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
+    # layers: multi_head_attention
+    "group_query_attention", "multi_head_attention",
+    # layers: normalization
+    "batch_normalization", "group_normalization", "layer_normalization", "rms_normalization",
+    "spectral_normalization", "unit_normalization",
+    # layers: regularization
+    "activity_regularization", "alpha_dropout", "dropout", "gaussian_dropout", "gaussian_noise",
+    "spatial_dropout1d", "spatial_dropout2d", "spatial_dropout3d",
+    # layers: reshaping
+    "cropping1d", "cropping2d", "cropping3d", "flatten", "permute", "repeat_vector", "reshape", "zero_padding1d",
+    "zero_padding2d", "zero_padding3d",
+    # layers: scaling
+    "custom_scale_layer", "layer_scale", "stochastic_depth",
+    # layers: up_sampling
+    "up_sampling1d", "up_sampling2d", "up_sampling3d",
 ]
 # fmt: on

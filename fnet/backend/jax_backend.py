@@ -10,31 +10,63 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnet.backend.jax_conv import conv, conv_transpose, max_over, max_pool, sum_pool
+from fnet.backend.jax_index import (
+    concrete,
+    dynamic_slice,
+    dynamic_update_slice,
+    erfc,
+    erfinv,
+    lu,
+    scatter,
+    stop_gradient,
+    take_axis,
+    wide,
+)
 from fnet.masking import Masked
 
 xp = jnp
 
 # fmt: off
 __all__ = [
-    "asarray", "cast", "center", "einsum", "erf", "is_array", "jit", "mean_square", "quiet",
-    "round_bfloat16", "scan", "softmax", "take", "to_numpy",
+    "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
+    "dynamic_update_slice", "einsum", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
+    "max_pool", "mean_square", "quiet", "recurrences", "round_bfloat16", "scan", "scatter", "softmax", "stop_gradient",
+    "sum_pool", "take", "take_axis", "to_numpy", "wide",
 ]
 # fmt: on
+
+recurrences: dict[str, Callable[..., Any]] = {}
+"""No kernels: XLA fuses the steps of a scan by itself."""
 
 jax.tree_util.register_dataclass(Masked, data_fields=["values", "mask"], meta_fields=[])
 
 
 def asarray(x: Any, dtype: Any = None) -> Any:
-    """`x` as an array of this backend; strings stay NumPy arrays on both."""
+    """`x` as an array of this backend; strings stay NumPy arrays on both, as do integers beyond 32 bits here."""
     if not isinstance(x, jax.Array):
         x = np.asarray(x)
-        if x.dtype.kind in "SUO":
+        if x.dtype.kind in "SUO" or _needs_64_bits(x):
             return x
-    return jnp.asarray(x, dtype)
+    return jnp.asarray(x, None if dtype is None else jax.dtypes.canonicalize_dtype(dtype))
+
+
+def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:
+    """Whether JAX would cut these integers to 32 bits; lookups and hashes, which run in NumPy, need them whole."""
+    if x.dtype not in (np.int64, np.uint64) or x.size == 0 or jax.dtypes.canonicalize_dtype(x.dtype) == x.dtype:
+        return False
+    limits = np.iinfo(np.int32 if x.dtype == np.int64 else np.uint32)
+    return bool(x.min() < limits.min or x.max() > limits.max)
 
 
 def to_numpy(x: Any) -> np.ndarray[Any, Any]:
-    """`x` as a NumPy array."""
+    """`x` as a NumPy array. Raises TypeError for a tracer: what runs in NumPy cannot run inside of `jax.jit`."""
+    if isinstance(x, jax.core.Tracer):
+        raise TypeError(
+            "this layer takes strings or ids and runs in NumPy, so it cannot be traced by jax.jit: use "
+            "fnet.jit(model), which runs it in front of the jitted part, or jit only what follows: "
+            'model["embedding":]'
+        )
     return np.asarray(x)
 
 
@@ -59,8 +91,10 @@ def round_bfloat16(x: Any) -> Any:
 
 
 def cast(x: Any, dtype: str) -> Any:
-    """`x` as `dtype`; "bfloat16" gives float32 that holds bfloat16 values."""
-    return round_bfloat16(x) if dtype == "bfloat16" else jnp.asarray(x).astype(dtype)
+    """`x` as `dtype`, 64 bits only where JAX has them; "bfloat16" gives float32 that holds bfloat16 values."""
+    if dtype == "bfloat16":
+        return round_bfloat16(x)
+    return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))
 
 
 def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:
@@ -72,6 +106,11 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: i
 def erf(x: Any) -> Any:
     """The error function."""
     return jax.scipy.special.erf(x)
+
+
+def bincount(bins: Any, length: int, weights: Any = None) -> Any:
+    """How often each of `length` bins stands in `bins`, or the sum of its weights; negative bins are not counted."""
+    return jnp.bincount(jnp.where(bins < 0, length, bins), weights, length=length + 1)[:length]
 
 
 def take(table: Any, ids: Any) -> Any:

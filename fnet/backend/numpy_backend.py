@@ -10,13 +10,30 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import contraction
+from fnet.backend.numpy_conv import conv, conv_transpose
+from fnet.backend.numpy_index import (
+    concrete,
+    dynamic_slice,
+    dynamic_update_slice,
+    erfc,
+    erfinv,
+    lu,
+    scatter,
+    stop_gradient,
+    take_axis,
+    wide,
+)
+from fnet.backend.numpy_pool import max_over, max_pool, sum_pool
+from fnet.backend.numpy_recurrence import recurrences
 
 xp = np
 
 # fmt: off
 __all__ = [
-    "asarray", "cast", "center", "einsum", "erf", "is_array", "jit", "mean_square", "quiet",
-    "round_bfloat16", "scan", "softmax", "take", "to_numpy",
+    "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
+    "dynamic_update_slice", "einsum", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
+    "max_pool", "mean_square", "quiet", "recurrences", "round_bfloat16", "scan", "scatter", "softmax", "stop_gradient",
+    "sum_pool", "take", "take_axis", "to_numpy", "wide",
 ]
 # fmt: on
 
@@ -91,6 +108,14 @@ def _horner(coefficients: tuple[float, ...], x: Any) -> Any:
         y *= x
         y += c
     return y
+
+
+def bincount(bins: Any, length: int, weights: Any = None) -> Any:
+    """How often each of `length` bins stands in `bins`, or the sum of its weights; negative bins are not counted."""
+    inside = bins >= 0
+    if not inside.all():
+        bins, weights = bins[inside], None if weights is None else weights[inside]
+    return np.bincount(bins, weights, minlength=length)
 
 
 def take(table: Any, ids: Any) -> Any:

@@ -23,7 +23,9 @@ class Case:
     `twin` is given. shapes: one shape, or a tuple/dict of shapes, batch axis included. twin: the name of a
     class in keras.layers, or a function of the keras module that returns the Keras layer. dtype: of the
     inputs ("float32", or "int32" ids below `high`). mask: put a mask (batch, time) with leading, inner,
-    trailing and all-masked rows on the first input. call: keyword arguments of the Keras call.
+    trailing and all-masked rows on the first input, or on the inputs at these positions or keys. extra: more
+    entries of a dict of inputs, as they are. call: keyword arguments of the Keras call. order: positions of
+    Keras's weights in the order of the shape rule, where they differ.
     """
 
     layer: Callable[..., Any]
@@ -33,7 +35,9 @@ class Case:
     twin_options: dict[str, Any] | None = None
     dtype: str = "float32"
     high: int = 10
-    mask: bool = False
+    mask: bool | tuple[int | str, ...] = False
+    extra: dict[str, Any] = field(default_factory=dict)
+    order: tuple[int, ...] | None = None
     call: dict[str, Any] = field(default_factory=dict)
     label: str = ""
 
@@ -44,7 +48,10 @@ class Case:
     @property
     def id(self) -> str:
         options = ",".join(f"{k}={v!r:.30}" for k, v in self.options.items())
-        return self.label or f"{self.layer.__name__}({options})-{self.shapes}{'-masked' if self.mask else ''}"
+        marks = f"-masked{self.mask}" if isinstance(self.mask, tuple) else "-masked" if self.mask else ""
+        marks += f"-{self.call}" if self.call else ""
+        marks += f"-{','.join(self.extra)}" if self.extra else ""
+        return self.label or f"{self.layer.__name__}({options})-{self.shapes}{marks}"
 
     def keras_layer(self, keras: Any, dtype: str) -> Any:
         """The Keras twin under a dtype policy."""
@@ -59,18 +66,29 @@ class Case:
 
     def inputs(self, seed: int = 0) -> Any:
         """Random inputs: a tree of arrays of the shapes of this case."""
-        return _draw(self.shapes, np.random.default_rng(seed), self.dtype, self.high)
+        drawn = _draw(self.shapes, np.random.default_rng(seed), self.dtype, self.high)
+        return {**drawn, **self.extra} if self.extra else drawn
 
-    def first_mask(self) -> np.ndarray | None:
-        """(batch, time) with leading, inner and trailing False and, from batch 2 on, an all-False row."""
-        if not self.mask:
-            return None
-        shape = self.shapes
-        while not isinstance(shape[0], int):
-            shape = shape[0]
-        mask = np.random.default_rng(7).random(shape[:2]) < 0.6
-        mask[0, 0], mask[0, -1], mask[-1] = False, False, False
-        return mask
+    def masks(self) -> dict[int | str | None, np.ndarray]:
+        """{position or key of an input (None: the only one): its mask (batch, time)}, all-False rows among them."""
+        if self.mask is True:
+            several = isinstance(self.shapes, dict) or not isinstance(self.shapes[0], int)
+            first = next(iter(self.shapes)) if isinstance(self.shapes, dict) else 0
+            return {first if several else None: _mask(_first_shape(self.shapes), 7)}
+        return {at: _mask(self.shapes[at], 7 + n) for n, at in enumerate(self.mask or ())}
+
+
+def _first_shape(shapes: Any) -> Any:
+    while not isinstance(shapes, tuple) or not isinstance(shapes[0], int):
+        shapes = next(iter(shapes.values())) if isinstance(shapes, dict) else shapes[0]
+    return shapes
+
+
+def _mask(shape: Any, seed: int) -> np.ndarray:
+    """(batch, time) with leading, inner and trailing False and, from batch 2 on, an all-False row."""
+    mask = np.random.default_rng(seed).random(shape[:2]) < 0.6
+    mask[0, 0], mask[0, -1], mask[-1] = False, False, False
+    return mask
 
 
 def _draw(shapes: Any, rng: np.random.Generator, dtype: str, high: int) -> Any:
@@ -85,7 +103,29 @@ def _draw(shapes: Any, rng: np.random.Generator, dtype: str, high: int) -> Any:
 
 def all_cases() -> list[Case]:
     """Every row of every family."""
-    from tests.cases import core
+    from tests.cases import (
+        activation,
+        attention,
+        convolution,
+        core,
+        einsum,
+        merging,
+        normalization,
+        pooling,
+        regularization,
+        reshaping,
+    )
 
-    families = [core]
+    families = [
+        activation,
+        attention,
+        convolution,
+        core,
+        einsum,
+        merging,
+        normalization,
+        pooling,
+        regularization,
+        reshaping,
+    ]
     return [case for family in families for case in family.CASES]

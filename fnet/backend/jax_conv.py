@@ -1,0 +1,122 @@
+"""Convolution and pooling on JAX: the same names as the NumPy kernels. Channels last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+Sizes = tuple[int, ...]
+Pads = Sequence[tuple[int, int]]
+
+_LAYOUTS = {1: ("NWC", "WIO"), 2: ("NHWC", "HWIO"), 3: ("NDHWC", "DHWIO")}
+
+
+def conv(
+    x: Any, kernel: Any, bias: Any = None, *, strides: Sizes, padding: Pads, dilation: Sizes, groups: int = 1
+) -> Any:
+    """(n, *spatial, c), (*window, c / groups, f) -> (n, *output, f): correlation, plus bias (f,) if given."""
+    x, kernel = _same_dtype(x, kernel)
+    data, weights = _LAYOUTS[len(strides)]
+    y = lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        list(padding),
+        rhs_dilation=dilation,
+        dimension_numbers=(data, weights, data),
+        feature_group_count=groups,
+    )
+    return y if bias is None else y + bias
+
+
+def conv_transpose(
+    x: Any, kernel: Any, bias: Any = None, *, strides: Sizes, dilation: Sizes, crop: Sizes, sizes: Sizes
+) -> Any:
+    """(n, *spatial, c), (*window, f, c) -> (n, *sizes, f): the gradient of `conv` for its input, plus bias.
+
+    crop: how much of the start of each axis is cut off.
+    """
+    x, kernel = _same_dtype(x, kernel)
+    data, weights = _LAYOUTS[len(strides)]
+    padding = []
+    for n, k, s, d, cut, size in zip(x.shape[1:-1], kernel.shape, strides, dilation, crop, sizes, strict=False):
+        before = (k - 1) * d - cut
+        padding.append((before, size + (k - 1) * d - ((n - 1) * s + 1) - before))
+    y = lax.conv_general_dilated(
+        x,
+        jnp.flip(kernel, tuple(range(len(strides)))).swapaxes(-1, -2),
+        (1,) * len(strides),
+        padding,
+        lhs_dilation=strides,
+        rhs_dilation=dilation,
+        dimension_numbers=(data, weights, data),
+    )
+    return y if bias is None else y + bias
+
+
+def _same_dtype(x: Any, kernel: Any) -> tuple[Any, Any]:
+    """Both as floats of one dtype; integers take the dtype of the kernel."""
+    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
+    dtype = jnp.result_type(x, kernel) if jnp.issubdtype(x.dtype, jnp.floating) else kernel.dtype
+    return x.astype(dtype), kernel.astype(dtype)
+
+
+def max_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
+    """(n, *spatial, c) -> (n, *output, c): the maximum of each window; padding never wins, NaN always does.
+
+    By pairwise maxima: XLA's own reductions with max lose NaN on the CPU (openxla/xla issue 21461).
+    """
+    x = jnp.asarray(x)
+    least = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=least)
+    for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
+        x = _max_axis(x, axis, size, stride)
+    return x
+
+
+def _max_axis(x: Any, axis: int, window: int, stride: int) -> Any:
+    """Maxima of windows along one axis: reach doubles until two overlapping parts cover a window."""
+    count = (x.shape[axis] - window) // stride + 1
+    reach = 1
+    while 2 * reach <= window:
+        n = x.shape[axis] - reach
+        x = jnp.maximum(_slice(x, axis, 0, n), _slice(x, axis, reach, n))
+        reach *= 2
+    n = (count - 1) * stride + 1
+    first = _slice(x, axis, 0, n, stride)
+    return first if reach == window else jnp.maximum(first, _slice(x, axis, window - reach, n, stride))
+
+
+def _slice(x: Any, axis: int, start: int, length: int, stride: int = 1) -> Any:
+    return lax.slice_in_dim(x, start, start + length, stride, axis)
+
+
+def sum_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
+    """(n, *spatial, c) -> (n, *output, c): the sum of each window, padding counting as 0."""
+    x = jnp.asarray(x)
+    zero = jnp.zeros((), x.dtype)
+    return lax.reduce_window(x, zero, lax.add, (1, *window, 1), (1, *strides, 1), ((0, 0), *padding, (0, 0)))
+
+
+def max_over(x: Any, axes: Sizes, keepdims: bool = False) -> Any:
+    """The maximum over axes, pairwise; NaN wins, which XLA's own max does not grant."""
+    x = jnp.asarray(x)
+    kept = [n for axis, n in enumerate(x.shape) if axis not in axes]
+    flat = jnp.moveaxis(x, axes, tuple(range(len(axes)))).reshape(math.prod(x.shape[a] for a in axes), *kept)
+    y = _halve(jnp.maximum, flat)
+    return jnp.expand_dims(y, axes) if keepdims else y
+
+
+def _halve(combine: Callable[[Any, Any], Any], x: Any) -> Any:
+    """All rows of `x` combined into one, halves with halves."""
+    while len(x) > 1:
+        half = len(x) // 2
+        rest = x[2 * half :]
+        x = combine(x[:half], x[half : 2 * half])
+        if len(rest):
+            x = jnp.concatenate([x, rest])
+    return x[0]

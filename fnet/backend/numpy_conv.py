@@ -1,0 +1,218 @@
+"""Convolution in NumPy: windows are gathered into cache-sized blocks of rows and multiplied by BLAS.
+
+All arrays are channels last. `benchmarks/conv_kernels.py` measures these kernels beside TensorFlow's and says
+what else was tried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+BLOCK_BYTES = 4 << 20
+"""Gathered windows are made in blocks of this size: they stay in the cache, and memory stays bounded."""
+ROW_ELEMENTS = 4096
+"""Depthwise: neighbouring pixels are merged into vectors of about this length, the longest that pays."""
+FEW_CHANNELS = 256
+"""Depthwise: with at least so many channels one pixel is a vector long enough."""
+
+Sizes = tuple[int, ...]
+
+
+def conv(
+    x: Any,
+    kernel: Any,
+    bias: Any = None,
+    *,
+    strides: Sizes,
+    padding: Sequence[tuple[int, int]],
+    dilation: Sizes,
+    groups: int = 1,
+) -> Any:
+    """(n, *spatial, c), (*window, c / groups, f) -> (n, *output, f): correlation, plus bias (f,) if given."""
+    x, kernel = _same_dtype(x, kernel)
+    x = _pad(x, padding)
+    windows = _windows(x, kernel.shape[:-2], strides, dilation)
+    if groups == 1:
+        return _dense_conv(x, windows, kernel, bias)
+    if kernel.shape[-2] == 1 and kernel.shape[-1] <= 2 * groups:
+        return _depthwise_conv(x, kernel, bias, strides, dilation)
+    return _grouped_conv(windows, kernel, bias, groups)
+
+
+def _same_dtype(x: Any, kernel: Any) -> tuple[Any, Any]:
+    """Both as floats of one dtype; integers take the dtype of the kernel."""
+    x, kernel = np.asarray(x), np.asarray(kernel)
+    dtype = np.result_type(x, kernel) if x.dtype.kind == "f" else kernel.dtype
+    return x.astype(dtype, copy=False), kernel.astype(dtype, copy=False)
+
+
+def _pad(x: Any, padding: Sequence[tuple[int, int]]) -> Any:
+    """`x` with zeros around its spatial axes (cropped where negative), contiguous. np.pad is slower."""
+    if not any(before or after for before, after in padding):
+        return np.ascontiguousarray(x)
+    sizes, source, target = [], [slice(None)], [slice(None)]
+    for n, (before, after) in zip(x.shape[1:-1], padding, strict=True):
+        size = n + before + after
+        sizes.append(size)
+        source.append(slice(max(-before, 0), n + min(after, 0)))
+        target.append(slice(max(before, 0), size - max(after, 0)))
+    y = np.zeros((x.shape[0], *sizes, x.shape[-1]), x.dtype)
+    y[tuple(target)] = x[tuple(source)]
+    return y
+
+
+def _windows(x: Any, window: Sizes, strides: Sizes, dilation: Sizes) -> Any:
+    """A view (n, *output, *window, c) of the contiguous array `x` (n, *spatial, c)."""
+    axes = zip(x.shape[1:-1], window, strides, dilation, strict=True)
+    output = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
+    steps = x.strides[1:-1]
+    return as_strided(
+        x,
+        (x.shape[0], *output, *window, x.shape[-1]),
+        (
+            x.strides[0],
+            *(step * s for step, s in zip(steps, strides, strict=True)),
+            *(step * d for step, d in zip(steps, dilation, strict=True)),
+            x.strides[-1],
+        ),
+        writeable=False,
+    )
+
+
+def _blocks(count: int, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:
+    """(images, rows) of blocks of at most BLOCK_BYTES: several whole images, or some rows of one."""
+    fit = max(1, BLOCK_BYTES // max(row_bytes, 1))
+    if fit >= rows:
+        step = fit // max(rows, 1)
+        yield from ((slice(i, i + step), slice(None)) for i in range(0, count, step))
+    else:
+        for image in range(count):
+            yield from ((slice(image, image + 1), slice(r, r + fit)) for r in range(0, rows, fit))
+
+
+def _dense_conv(x: Any, windows: Any, kernel: Any, bias: Any) -> Any:
+    """One matrix product for each block of windows."""
+    rank, filters = kernel.ndim - 2, kernel.shape[-1]
+    output, taps = windows.shape[1 : rank + 1], math.prod(kernel.shape[:-1])
+    matrix = kernel.reshape(taps, filters)
+    y = np.empty((len(x), *output, filters), x.dtype)
+    for images, rows in _blocks(len(x), output[0], math.prod(output[1:]) * taps * x.itemsize):
+        block = y[images, rows].reshape(-1, filters)
+        np.matmul(windows[images, rows].reshape(-1, taps), matrix, out=block)
+        if bias is not None:
+            block += bias
+    return y
+
+
+def _grouped_conv(windows: Any, kernel: Any, bias: Any, groups: int) -> Any:
+    """As `_dense_conv`, with a stack of matrix products, one a group."""
+    rank, inner, filters = kernel.ndim - 2, kernel.shape[-2], kernel.shape[-1]
+    output, taps = windows.shape[1 : rank + 1], math.prod(kernel.shape[:-1])
+    matrices = np.moveaxis(kernel.reshape(taps, groups, filters // groups), 1, 0)
+    windows = np.moveaxis(windows.reshape(*windows.shape[:-1], groups, inner, copy=False), -2, 0)
+    y = np.empty((windows.shape[1], *output, filters), kernel.dtype)
+    row_bytes = math.prod(output[1:]) * taps * groups * kernel.itemsize
+    for images, rows in _blocks(len(y), output[0], row_bytes):
+        products = windows[:, images, rows].reshape(groups, -1, taps) @ matrices
+        block = y[images, rows].reshape(-1, groups, filters // groups)
+        block[...] = np.moveaxis(products, 0, 1)
+    if bias is not None:
+        y += bias
+    return y
+
+
+def _depthwise_conv(x: Any, kernel: Any, bias: Any, strides: Sizes, dilation: Sizes) -> Any:
+    """Each channel with windows of its own: einsum multiplies and adds along vectors of pixels x channels."""
+    filters = kernel.shape[-1]
+    if filters != x.shape[-1]:
+        x = np.repeat(x, filters // x.shape[-1], axis=-1)
+    kernel = kernel[..., 0, :]
+    windows = _windows(x, kernel.shape[:-1], strides, dilation)
+    if filters >= FEW_CHANNELS or strides[-1] != 1:
+        y = _multiply_windows(windows, kernel)
+    else:
+        y = _merged_depthwise(x, windows, kernel)
+    if bias is not None:
+        y += bias
+    return y
+
+
+def _multiply_windows(windows: Any, kernel: Any, out: Any = None) -> Any:
+    """(n, *output, *window, c) times (*window, c), summed over the window."""
+    kept, taps = windows.ndim - kernel.ndim, kernel.ndim - 1
+    axes = [*range(kept + taps), 25]
+    return np.einsum(windows, axes, kernel, [*range(kept, kept + taps), 25], [*range(kept), 25], out=out)
+
+
+def _merged_depthwise(x: Any, windows: Any, kernel: Any) -> Any:
+    """Stride 1 along the last spatial axis: as many neighbouring pixels as fit are one vector.
+
+    The pixels of one row lie one after the other in memory, for every tap of the window, so the view of
+    windows can give up its last output axis and have pixels * channels as its last one.
+    """
+    rank, channels = kernel.ndim - 1, kernel.shape[-1]
+    width = windows.shape[rank]
+    step = max(1, min(width, ROW_ELEMENTS // channels))
+    y = np.empty((*windows.shape[: rank + 1], channels), x.dtype)
+    for start in range(0, width, step):
+        pixels = min(step, width - start)
+        part = windows[(*[slice(None)] * rank, start)]
+        part = as_strided(part, (*part.shape[:-1], pixels * channels), part.strides, writeable=False)
+        tiled = np.repeat(kernel[..., None, :], pixels, axis=-2).reshape(*kernel.shape[:-1], pixels * channels)
+        merged = y.reshape(*y.shape[:rank], width * channels)
+        _multiply_windows(part, tiled, merged[..., start * channels : (start + pixels) * channels])
+    return y
+
+
+def conv_transpose(
+    x: Any, kernel: Any, bias: Any = None, *, strides: Sizes, dilation: Sizes, crop: Sizes, sizes: Sizes
+) -> Any:
+    """(n, *spatial, c), (*window, f, c) -> (n, *sizes, f): the gradient of `conv` for its input, plus bias.
+
+    crop: how much of the start of each axis is cut off.
+    """
+    x, kernel = _same_dtype(x, kernel)
+    if max(strides) == 1:
+        return _as_forward_conv(x, kernel, bias, dilation, crop, sizes)
+    window, filters = kernel.shape[:-2], kernel.shape[-2]
+    matrix = kernel.reshape(-1, x.shape[-1]).T
+    y = np.zeros((len(x), *sizes, filters), x.dtype)
+    if bias is not None:
+        y += bias
+    step = max(1, BLOCK_BYTES // max(1, math.prod(x.shape[1:-1]) * matrix.shape[1] * x.itemsize))
+    for start in range(0, len(x), step):
+        part = np.ascontiguousarray(x[start : start + step])
+        products = (part.reshape(-1, x.shape[-1]) @ matrix).reshape(*part.shape[:-1], *window, filters)
+        _scatter(products, y[start : start + step], strides, dilation, crop)
+    return y
+
+
+def _scatter(products: Any, y: Any, strides: Sizes, dilation: Sizes, crop: Sizes) -> None:
+    """Add products (n, *spatial, *window, f) to the places of `y` (n, *sizes, f) that each tap belongs to."""
+    rank = len(strides)
+    spatial, window, sizes = products.shape[1 : rank + 1], products.shape[rank + 1 : -1], y.shape[1:-1]
+    for tap in np.ndindex(window):
+        source, target = [], []
+        for i in range(rank):
+            shift = tap[i] * dilation[i] - crop[i]
+            first = max(0, -(shift // strides[i]))
+            last = min(spatial[i] - 1, (sizes[i] - 1 - shift) // strides[i])
+            source.append(slice(first, max(last + 1, first)))
+            place = first * strides[i] + shift
+            target.append(slice(place, place + max(last + 1 - first, 0) * strides[i], strides[i]))
+        y[(slice(None), *target)] += products[(slice(None), *source, *tap)]
+
+
+def _as_forward_conv(x: Any, kernel: Any, bias: Any, dilation: Sizes, crop: Sizes, sizes: Sizes) -> Any:
+    """Stride 1: the convolution with the mirrored kernel."""
+    padding = []
+    for n, k, d, cut, size in zip(x.shape[1:-1], kernel.shape, dilation, crop, sizes, strict=False):
+        before = (k - 1) * d - cut
+        padding.append((before, size + (k - 1) * d - n - before))
+    mirrored = np.flip(kernel, axis=tuple(range(kernel.ndim - 2))).swapaxes(-1, -2)
+    return conv(x, mirrored, bias, strides=(1,) * len(sizes), padding=padding, dilation=dilation)

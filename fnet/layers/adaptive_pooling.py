@@ -1,0 +1,152 @@
+"""Pooling to a wanted size: adaptive_average_pooling1d/2d/3d, adaptive_max_pooling1d/2d/3d.
+
+Along an axis of n, output i of m covers the inputs from floor(i n / m) to ceil((i + 1) n / m): windows of one size
+or of two neighbouring sizes, overlapping where m does not divide n, and repeating where m > n.
+Source: keras.layers.AdaptiveAveragePooling1D and so on.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from fnet.backend import xp
+from fnet.compose import layer
+from fnet.errors import InvalidInput
+from fnet.layers.windows import (
+    PerAxis,
+    from_channels_last,
+    join_shape,
+    per_axis,
+    split_shape,
+    to_channels_last,
+)
+from fnet.types import Array, Params, ParamTree, Spec
+
+
+def _adaptive_rule(
+    rank: int, x: Spec, *, output_size: PerAxis | None, data_format: str | None
+) -> tuple[Spec, ParamTree]:
+    output = _output(rank, output_size)
+    sizes, channels = split_shape(f"adaptive_pooling{rank}d", x.shape, rank, data_format)
+    if 0 in sizes:
+        raise InvalidInput(f"adaptive_pooling{rank}d has nothing to pool: the spatial axes are {tuple(sizes)}")
+    return Spec(join_shape(x.shape[0], output, channels, data_format), x.dtype), {}
+
+
+def _output(rank: int, output_size: PerAxis | None) -> tuple[int, ...]:
+    if output_size is None:
+        raise ValueError(f"adaptive pooling needs output_size=, one int or {rank} of them")
+    return per_axis(output_size, rank, "output_size")
+
+
+def _pool(rank: int, average: bool, x: Array, output_size: PerAxis | None, data_format: str | None) -> Array:
+    """What all six layers do: one axis after the other, since windows are products of intervals."""
+    output = _output(rank, output_size)
+    split_shape(f"adaptive_pooling{rank}d", x.shape, rank, data_format)
+    y = to_channels_last(x, data_format)
+    for axis, size in enumerate(output, start=1):
+        y = _average_axis(y, axis, size) if average else _max_axis(y, axis, size)
+    return from_channels_last(y, data_format)
+
+
+def _intervals(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(first, last) input, both included, of each of `count` windows."""
+    i = np.arange(count)
+    return i * size // count, -((-(i + 1) * size) // count) - 1
+
+
+def _max_axis(x: Array, axis: int, count: int) -> Array:
+    """Tap t of each window, or its last element again where the window has no tap t."""
+    first, last = _intervals(x.shape[axis], count)
+    y = xp.take(x, first, axis=axis)
+    for tap in range(1, int((last - first).max()) + 1):
+        y = xp.maximum(y, xp.take(x, np.minimum(first + tap, last), axis=axis))
+    return y
+
+
+def _average_axis(x: Array, axis: int, count: int) -> Array:
+    """The taps that all windows have are added; then the last one of the larger windows, by selection, so that
+    what lies outside a window (NaN, say) cannot touch it."""
+    first, last = _intervals(x.shape[axis], count)
+    sizes = last - first + 1
+    shape = (count, *(1,) * (x.ndim - axis - 1))
+    y = xp.take(x, first, axis=axis)
+    for tap in range(1, int(sizes.max())):
+        more = xp.take(x, np.minimum(first + tap, last), axis=axis)
+        if tap >= sizes.min():
+            more = xp.where((tap < sizes).reshape(shape), more, xp.zeros_like(more))
+        y = y + more
+    return y / xp.asarray(sizes.reshape(shape), dtype=y.dtype)
+
+
+@layer(shape=partial(_adaptive_rule, 1), mask="drop")
+def adaptive_average_pooling1d(
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+) -> Array:
+    """(batch, steps, channels) -> (batch, output_size, channels): means of windows that share out the steps.
+
+    `output_size` (required) may be larger than the input: steps are then repeated. No params. Mask: dropped.
+    data_format: "channels_last" (also None) or "channels_first". Source: keras.layers.AdaptiveAveragePooling1D.
+
+    >>> adaptive_average_pooling1d({}, np.array([[[1.], [2.], [3.]]]), output_size=2)[0, :, 0]
+    array([1.5, 2.5])
+    """
+    return _pool(1, True, x, output_size, data_format)
+
+
+@layer(shape=partial(_adaptive_rule, 2), mask="drop")
+def adaptive_average_pooling2d(
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+) -> Array:
+    """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
+
+    Source: keras.layers.AdaptiveAveragePooling2D.
+    """
+    return _pool(2, True, x, output_size, data_format)
+
+
+@layer(shape=partial(_adaptive_rule, 3), mask="drop")
+def adaptive_average_pooling3d(
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+) -> Array:
+    """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
+
+    Source: keras.layers.AdaptiveAveragePooling3D.
+    """
+    return _pool(3, True, x, output_size, data_format)
+
+
+@layer(shape=partial(_adaptive_rule, 1), mask="drop")
+def adaptive_max_pooling1d(
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+) -> Array:
+    """(batch, steps, channels) -> (batch, output_size, channels): maxima of windows that share out the steps.
+
+    NaN propagates. Options and mask (dropped): as adaptive_average_pooling1d.
+    Source: keras.layers.AdaptiveMaxPooling1D.
+    """
+    return _pool(1, False, x, output_size, data_format)
+
+
+@layer(shape=partial(_adaptive_rule, 2), mask="drop")
+def adaptive_max_pooling2d(
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+) -> Array:
+    """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
+
+    Source: keras.layers.AdaptiveMaxPooling2D.
+    """
+    return _pool(2, False, x, output_size, data_format)
+
+
+@layer(shape=partial(_adaptive_rule, 3), mask="drop")
+def adaptive_max_pooling3d(
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+) -> Array:
+    """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
+
+    Source: keras.layers.AdaptiveMaxPooling3D.
+    """
+    return _pool(3, False, x, output_size, data_format)

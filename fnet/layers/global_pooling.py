@@ -1,0 +1,143 @@
+"""Pooling over whole axes: global_average_pooling1d/2d/3d, global_max_pooling1d/2d/3d.
+
+Source: keras.layers.GlobalAveragePooling1D and so on. Unlike TensorFlow's, global max pooling lets NaN through.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from fnet.backend import ops, xp
+from fnet.compose import layer
+from fnet.errors import InvalidInput
+from fnet.layers.windows import is_channels_first, join_shape, split_shape
+from fnet.masking import mask_of, values_of
+from fnet.types import Array, Params, ParamTree, Spec
+
+CHUNK = 256
+"""Sums over longer axes are made of partial sums, whose rounding errors do not pile up."""
+
+
+def _global_rule(rank: int, x: Spec, *, data_format: str | None, keepdims: bool) -> tuple[Spec, ParamTree]:
+    name = f"global_pooling{rank}d"
+    sizes, channels = split_shape(name, x.shape, rank, data_format)
+    _reject_empty(name, sizes)
+    kept = (1,) * rank if keepdims else ()
+    return Spec(join_shape(x.shape[0], kept, channels, data_format), x.dtype), {}
+
+
+def _reject_empty(name: str, sizes: Any) -> None:
+    if 0 in sizes:
+        raise InvalidInput(f"{name} has nothing to pool: the spatial axes are {tuple(sizes)}")
+
+
+def _axes(rank: int, x: Array, data_format: str | None) -> tuple[int, ...]:
+    """The spatial axes of `x`, checked."""
+    name = f"global_pooling{rank}d"
+    sizes, _ = split_shape(name, x.shape, rank, data_format)
+    _reject_empty(name, sizes)
+    first = 2 if is_channels_first(data_format) else 1
+    return tuple(range(first, first + rank))
+
+
+def _sum(x: Array, axis: int) -> Array:
+    """The sum over one axis, kept with size 1; a long axis in chunks."""
+    size = x.shape[axis]
+    if size > 2 * CHUNK:
+        whole = size - size % CHUNK
+        lead = (slice(None),) * axis
+        rest = x[(*lead, slice(whole, None))]
+        parts = x[(*lead, slice(0, whole))]
+        parts = parts.reshape(*x.shape[:axis], whole // CHUNK, CHUNK, *x.shape[axis + 1 :])
+        x = xp.concatenate([xp.sum(parts, axis=axis + 1), rest], axis=axis)
+        return _sum(x, axis)
+    return xp.sum(x, axis=axis, keepdims=True)
+
+
+def _mean(rank: int, x: Array, data_format: str | None, keepdims: bool) -> Array:
+    """The mean over the spatial axes, one after the other."""
+    axes = _axes(rank, x, data_format)
+    count = 1
+    for axis in axes:
+        count *= x.shape[axis]
+        x = _sum(x, axis)
+    return (x if keepdims else xp.squeeze(x, axes)) / count
+
+
+@layer(shape=partial(_global_rule, 1), mask="own")
+def global_average_pooling1d(
+    params: Params, x: Any, *, data_format: str | None = None, keepdims: bool = False
+) -> Array:
+    """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the mean.
+
+    No params. Mask: used up; masked steps count neither in the sum nor in the number, and a row without any
+    step left is NaN, as in Keras. data_format: "channels_last" (also None) or "channels_first".
+    Errors: InvalidInput for zero steps. Source: keras.layers.GlobalAveragePooling1D.
+
+    >>> global_average_pooling1d({}, np.array([[[1.], [3.]]]))
+    array([[2.]])
+    """
+    values, mask = values_of(x), mask_of(x)
+    if mask is None:
+        return _mean(1, values, data_format, keepdims)
+    (axis,) = _axes(1, values, data_format)
+    inside = xp.expand_dims(mask, 3 - axis)
+    total = _sum(xp.where(inside, values, xp.zeros_like(values)), axis)
+    mean = total / xp.sum(inside, axis=axis, keepdims=True).astype(values.dtype)
+    return mean if keepdims else xp.squeeze(mean, axis)
+
+
+@layer(shape=partial(_global_rule, 2), mask="drop")
+def global_average_pooling2d(
+    params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False
+) -> Array:
+    """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels) with `keepdims`: the mean.
+
+    No params. Mask: dropped. data_format: "channels_last" (also None) or "channels_first".
+    Errors: InvalidInput for an empty spatial axis. Source: keras.layers.GlobalAveragePooling2D.
+    """
+    return _mean(2, x, data_format, keepdims)
+
+
+@layer(shape=partial(_global_rule, 3), mask="drop")
+def global_average_pooling3d(
+    params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False
+) -> Array:
+    """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between (`keepdims`): the mean.
+
+    As global_average_pooling2d. Source: keras.layers.GlobalAveragePooling3D.
+    """
+    return _mean(3, x, data_format, keepdims)
+
+
+@layer(shape=partial(_global_rule, 1), mask="drop")
+def global_max_pooling1d(params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False) -> Array:
+    """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the maximum.
+
+    No params. Mask: dropped, as in Keras: the values of masked steps can win. NaN propagates.
+    data_format: "channels_last" (also None) or "channels_first". Errors: InvalidInput for zero steps.
+    Source: keras.layers.GlobalMaxPooling1D.
+
+    >>> global_max_pooling1d({}, np.array([[[1.], [3.]]]))
+    array([[3.]])
+    """
+    return ops.max_over(x, _axes(1, x, data_format), keepdims)
+
+
+@layer(shape=partial(_global_rule, 2), mask="drop")
+def global_max_pooling2d(params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False) -> Array:
+    """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels): the maximum.
+
+    As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling2D.
+    """
+    return ops.max_over(x, _axes(2, x, data_format), keepdims)
+
+
+@layer(shape=partial(_global_rule, 3), mask="drop")
+def global_max_pooling3d(params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False) -> Array:
+    """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between: the maximum.
+
+    As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling3D.
+    """
+    return ops.max_over(x, _axes(3, x, data_format), keepdims)

@@ -1,0 +1,128 @@
+"""Windows that slide over spatial axes: options, padding, output sizes, layouts. The one home of this arithmetic.
+
+Convolution, pooling, patches and ConvLSTM use these functions, in shape rules (sizes may be None there) and at
+the call, so that both agree by construction. Source: TensorFlow's padding rules (tf.nn, "Notes on padding").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from fnet.backend import xp
+from fnet.errors import InvalidInput
+from fnet.types import Array, Shape
+
+Sizes: TypeAlias = tuple[int, ...]
+Pads: TypeAlias = tuple[tuple[int, int], ...]
+"""(before, after) for each spatial axis; negative values crop."""
+PerAxis: TypeAlias = int | Sequence[int]
+"""An option that is one int for all spatial axes, or one for each."""
+
+DATA_FORMATS = (None, "channels_last", "channels_first")
+
+
+def per_axis(value: PerAxis, rank: int, name: str, least: int = 1) -> Sizes:
+    """`value` for each of `rank` spatial axes: 3 -> (3, 3). Raises ValueError, naming the option."""
+    values = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(values) != rank or not all(isinstance(v, int) and v >= least for v in values):
+        raise ValueError(f"{name} must be one int >= {least}, or {rank} of them (one an axis); got {value!r}")
+    return values
+
+
+def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
+    """(before, after) so that ceil(size / stride) windows fit; the odd one goes after. TensorFlow's "same"."""
+    total = max((-(-size // stride) - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
+
+
+def window_padding(sizes: Sizes, windows: Sizes, strides: Sizes, padding: str) -> Pads:
+    """(before, after) of each axis for "valid", "same" or "causal" padding; `windows` are dilated sizes."""
+    if padding == "valid":
+        return tuple((0, 0) for _ in sizes)
+    if padding == "causal":
+        return tuple((window - 1, 0) for window in windows)
+    if padding != "same":
+        raise ValueError(f"padding must be 'valid', 'same' or (conv1d only) 'causal'; got {padding!r}")
+    return tuple(map(same_padding, sizes, windows, strides))
+
+
+def output_sizes(sizes: Shape, windows: Sizes, strides: Sizes, padding: str) -> Shape:
+    """How many windows fit along each axis; None where the size is None.
+
+    Raises InvalidInput when none fits: the window is larger than the input, or the input is empty.
+    """
+    known = tuple(1 if size is None else size for size in sizes)
+    pads = window_padding(known, windows, strides, padding)
+    counts = []
+    for size, window, stride, (before, after) in zip(sizes, windows, strides, pads, strict=True):
+        count = None if size is None else (size + before + after - window) // stride + 1
+        if count is not None and (count < 1 or size == 0):
+            raise InvalidInput(
+                f"a window of {windows} (dilation included) does not fit into spatial axes of {tuple(sizes)} "
+                f"with padding={padding!r}: the input is too small for this layer"
+            )
+        counts.append(count)
+    return tuple(counts)
+
+
+def dilated(windows: Sizes, dilation: Sizes) -> Sizes:
+    """The extent of windows whose taps are `dilation` apart."""
+    return tuple((window - 1) * rate + 1 for window, rate in zip(windows, dilation, strict=True))
+
+
+def transposed_size(size: int, window: int, stride: int, padding: str, extra: int | None) -> tuple[int, int]:
+    """(output size, how much of its start is cropped) of a transposed convolution along one axis.
+
+    window: dilated kernel size. extra: `output_padding`; None chooses the size as Keras does: size * stride
+    for "same", (size - 1) * stride + max(window, stride) for "valid". The crop is the padding that the forward
+    convolution from the output size to `size` would have.
+    """
+    if padding == "valid":
+        return (size - 1) * stride + (max(window, stride) if extra is None else window + extra), 0
+    if padding != "same":
+        raise ValueError(f"padding must be 'valid' or 'same'; got {padding!r}")
+    output = size * stride if extra is None else (size - 1) * stride + window % 2 + extra
+    return output, max((size - 1) * stride + window - output, 0) // 2
+
+
+def counts_inside(size: int, window: int, stride: int, before: int, count: int) -> list[int]:
+    """How many taps of each of `count` windows lie inside an axis of `size` that has `before` padding."""
+    starts = [i * stride - before for i in range(count)]
+    return [min(start + window, size) - max(start, 0) for start in starts]
+
+
+# --- layouts --------------------------------------------------------------------------------------
+
+
+def is_channels_first(data_format: str | None) -> bool:
+    """Whether `data_format` puts the channels behind the batch axis; None is "channels_last"."""
+    if data_format not in DATA_FORMATS:
+        raise ValueError(f"data_format must be 'channels_last' or 'channels_first'; got {data_format!r}")
+    return data_format == "channels_first"
+
+
+def split_shape(name: str, shape: Shape, rank: int, data_format: str | None) -> tuple[Shape, int | None]:
+    """(spatial sizes, channels) of an input of layer `name`. Raises InvalidInput for another rank."""
+    if len(shape) != rank + 2:
+        axes = "batch, channels, *spatial" if is_channels_first(data_format) else "batch, *spatial, channels"
+        hint = "; add the batch axis, x[None]" if len(shape) == rank + 1 else ""
+        raise InvalidInput(f"{name} takes {rank + 2} axes ({axes}); got shape {tuple(shape)}{hint}")
+    if is_channels_first(data_format):
+        return tuple(shape[2:]), shape[1]
+    return tuple(shape[1:-1]), shape[-1]
+
+
+def join_shape(batch: int | None, spatial: Shape, channels: int | None, data_format: str | None) -> Shape:
+    """The inverse of `split_shape`."""
+    return (batch, channels, *spatial) if is_channels_first(data_format) else (batch, *spatial, channels)
+
+
+def to_channels_last(x: Array, data_format: str | None) -> Array:
+    """`x` with its channels as the last axis, as the backends compute."""
+    return xp.moveaxis(x, 1, -1) if is_channels_first(data_format) else x
+
+
+def from_channels_last(y: Array, data_format: str | None) -> Array:
+    """The inverse of `to_channels_last`."""
+    return xp.moveaxis(y, -1, 1) if is_channels_first(data_format) else y

@@ -1,0 +1,290 @@
+"""Rows of convolutions: plain, transposed, depthwise, separable.
+
+What Keras cannot run on TensorFlow's CPU build has a twin that computes the same in another way: channels_first
+convolutions between two transpositions, dilated transposed ones with zeros between the taps of the kernel.
+"""
+
+from functools import partial
+
+import numpy as np
+
+import fnet
+from tests.cases import Case
+
+
+def channels_first_twin(cls, keras, **options):
+    """The channels_last Keras layer between two Permute layers."""
+    rank = 2 if "2D" in cls else 3 if "3D" in cls else 1
+    spatial = tuple(range(2, rank + 2))
+    conv = getattr(keras.layers, cls)(**{**options, "data_format": "channels_last"})
+    first, last = keras.layers.Permute((*spatial, 1)), keras.layers.Permute((rank + 1, *range(1, rank + 1)))
+    return keras.Sequential([first, conv, last])
+
+
+def dilated_transpose_twin(cls, keras, **options):
+    """A transposed Keras layer with dilation 1 and a kernel that has zeros between its taps."""
+    rate = options.pop("dilation_rate")
+    base = getattr(keras.layers, cls)
+
+    class Dilated(base):
+        def call(self, x):
+            kernel = self.kernel
+            sizes = [(k - 1) * r + 1 for k, r in zip(kernel.shape, rate, strict=False)]
+            taps = np.stack(
+                np.meshgrid(*[np.arange(k) * r for k, r in zip(kernel.shape, rate, strict=False)], indexing="ij"),
+                axis=-1,
+            )
+            wide = keras.ops.scatter(
+                taps.reshape(-1, len(rate)),
+                keras.ops.reshape(kernel, (-1, *kernel.shape[-2:])),
+                (*sizes, *kernel.shape[-2:]),
+            )
+            y = keras.ops.conv_transpose(
+                x, wide, strides=self.strides, padding=self.padding, output_padding=self.output_padding
+            )
+            return y + self.bias
+
+    return Dilated(**options)
+
+
+def rows(layer, cls, shape, *options, twin=None, **more):
+    """One row for each dict of options."""
+    return [Case(layer, shape, o, twin=cls if twin is None else partial(twin, cls, **o), **more) for o in options]
+
+
+FIRST = {"data_format": "channels_first"}
+
+PLAIN = [
+    *rows(
+        fnet.conv1d,
+        "Conv1D",
+        (2, 11, 4),
+        {"filters": 1, "kernel_size": 3},
+        {"filters": 2, "kernel_size": 1, "padding": "same"},
+        {"filters": 2, "kernel_size": 1, "padding": "same", "strides": 2},
+        {"filters": 3, "kernel_size": 4, "padding": "causal", "dilation_rate": 2},
+        {"filters": 3, "kernel_size": 3, "padding": "causal", "strides": 2},
+        {"filters": 3, "kernel_size": 4, "padding": "same", "strides": 3, "activation": "relu"},
+        {"filters": 4, "kernel_size": 2, "padding": "same", "dilation_rate": 3, "groups": 2},
+        {"filters": 8, "kernel_size": 3, "groups": 4, "use_bias": False},
+        {"filters": 3, "kernel_size": 2, "activation": "softmax"},
+    ),
+    *rows(
+        fnet.conv2d,
+        "Conv2D",
+        (2, 9, 8, 3),
+        {"filters": 4, "kernel_size": (3, 3)},
+        {"filters": 4, "kernel_size": 3, "use_bias": False},
+        {"filters": 4, "kernel_size": (2, 4), "strides": (2, 3), "padding": "same"},
+        {"filters": 4, "kernel_size": (2, 4), "padding": "same", "dilation_rate": (2, 3)},
+        {"filters": 4, "kernel_size": (2, 3), "dilation_rate": (3, 2)},
+        {"filters": 6, "kernel_size": 3, "groups": 3, "strides": 2, "padding": "same"},
+        {"filters": 9, "kernel_size": 3, "groups": 3, "padding": "same", "activation": "gelu"},
+        {"filters": 5, "kernel_size": 1, "activation": "silu"},
+        {"filters": 5, "kernel_size": 1, "strides": 2},
+        {"filters": 5, "kernel_size": 1, "strides": (1, 3), "padding": "same"},
+        {"filters": 5, "kernel_size": (9, 8), "activation": "tanh"},
+        {"filters": 3, "kernel_size": 3, "strides": 4, "padding": "same"},
+        {"filters": 3, "kernel_size": (1, 7), "padding": "same"},
+    ),
+    *rows(fnet.conv2d, "Conv2D", (2, 5, 6, 6), {"filters": 9, "kernel_size": 3, "groups": 3, "padding": "same"}),
+    *rows(fnet.conv2d, "Conv2D", (2, 9, 7, 8), {"filters": 8, "kernel_size": 7, "groups": 8, "padding": "same"}),
+    *rows(
+        fnet.conv3d,
+        "Conv3D",
+        (2, 5, 6, 7, 2),
+        {"filters": 4, "kernel_size": (2, 3, 3)},
+        {"filters": 4, "kernel_size": (1, 2, 4), "strides": (2, 2, 3), "padding": "same"},
+        {"filters": 4, "kernel_size": (1, 2, 4), "dilation_rate": (2, 2, 3), "padding": "same"},
+        {"filters": 4, "kernel_size": 2, "groups": 2, "activation": "relu"},
+        {"filters": 3, "kernel_size": 1, "use_bias": False},
+    ),
+]
+
+CHANNELS_FIRST = [
+    *rows(
+        fnet.conv1d,
+        "Conv1D",
+        (2, 4, 11),
+        {"filters": 3, "kernel_size": 4, "padding": "same", "strides": 3, **FIRST},
+        {"filters": 3, "kernel_size": 4, "padding": "causal", "dilation_rate": 2, **FIRST},
+        twin=channels_first_twin,
+    ),
+    *rows(
+        fnet.conv2d,
+        "Conv2D",
+        (2, 3, 9, 8),
+        {"filters": 4, "kernel_size": (2, 4), "strides": (2, 3), "padding": "same", **FIRST},
+        {"filters": 6, "kernel_size": 3, "groups": 3, "activation": "relu", **FIRST},
+        {"filters": 4, "kernel_size": 1, **FIRST},
+        twin=channels_first_twin,
+    ),
+    # Behind a channels_first convolution Keras's softmax normalises over the width.
+    *rows(
+        fnet.conv2d,
+        "Conv2D",
+        (2, 3, 4, 5),
+        {"filters": 2, "kernel_size": 1, "activation": "softmax", "groups": 1, **FIRST},
+        twin=lambda cls, keras, **o: keras.Sequential(
+            [channels_first_twin(cls, keras, **{**o, "activation": None}), keras.layers.Softmax(axis=-1)]
+        ),
+    ),
+    *rows(
+        fnet.conv3d,
+        "Conv3D",
+        (2, 2, 5, 6, 7),
+        {"filters": 3, "kernel_size": (2, 3, 3), "strides": 2, "padding": "same", **FIRST},
+    ),
+]
+
+TRANSPOSED = [
+    *rows(
+        fnet.conv1d_transpose,
+        "Conv1DTranspose",
+        (2, 7, 3),
+        *[
+            {"filters": 2, "kernel_size": k, "padding": p, "strides": s, "use_bias": k != 3}
+            for k in (1, 3, 5)
+            for p in ("valid", "same")
+            for s in (1, 2)
+        ],
+        {"filters": 2, "kernel_size": 2, "strides": 5},
+        {"filters": 2, "kernel_size": 4, "strides": 3, "padding": "same", "output_padding": 1},
+        {"filters": 2, "kernel_size": 3, "strides": 3, "output_padding": 2, "activation": "relu"},
+    ),
+    *rows(
+        fnet.conv2d_transpose,
+        "Conv2DTranspose",
+        (2, 4, 5, 3),
+        {"filters": 2, "kernel_size": (5, 3)},
+        {"filters": 2, "kernel_size": (5, 3), "padding": "same"},
+        {"filters": 4, "kernel_size": 5, "strides": (2, 3), "padding": "same"},
+        {"filters": 4, "kernel_size": 5, "strides": (2, 3)},
+        {"filters": 4, "kernel_size": (2, 4), "strides": 2, "padding": "same"},
+        {"filters": 4, "kernel_size": 2, "strides": 3, "padding": "same"},
+        {"filters": 4, "kernel_size": 2, "strides": 3},
+        {"filters": 4, "kernel_size": 2, "strides": 2, "activation": "relu"},
+        {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1},
+        {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 0},
+        {"filters": 4, "kernel_size": 4, "strides": 3, "padding": "same", "output_padding": 2},
+        {"filters": 4, "kernel_size": 3, "strides": 2, "output_padding": 1},
+        {"filters": 4, "kernel_size": 3, "strides": (3, 2), "output_padding": (2, 0), "use_bias": False},
+    ),
+    *rows(
+        fnet.conv3d_transpose,
+        "Conv3DTranspose",
+        (2, 3, 4, 2, 3),
+        {"filters": 2, "kernel_size": 3},
+        {"filters": 2, "kernel_size": 3, "padding": "same"},
+        {"filters": 2, "kernel_size": 2, "strides": 2},
+        {"filters": 2, "kernel_size": 2, "strides": 2, "padding": "same"},
+        {"filters": 2, "kernel_size": (1, 2, 4), "strides": (1, 3, 2), "padding": "same", "activation": "tanh"},
+    ),
+    *rows(
+        fnet.conv1d_transpose,
+        "Conv1DTranspose",
+        (2, 3, 7),
+        {"filters": 2, "kernel_size": 4, "strides": 3, "padding": "same", **FIRST},
+        twin=channels_first_twin,
+    ),
+    *rows(
+        fnet.conv2d_transpose,
+        "Conv2DTranspose",
+        (2, 3, 4, 5),
+        {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1, **FIRST},
+        twin=channels_first_twin,
+    ),
+    *rows(
+        fnet.conv3d_transpose,
+        "Conv3DTranspose",
+        (2, 3, 2, 3, 4),
+        {"filters": 2, "kernel_size": 3, "strides": 2, **FIRST},
+        twin=channels_first_twin,
+    ),
+    *rows(
+        fnet.conv1d_transpose,
+        "Conv1DTranspose",
+        (2, 5, 3),
+        {"filters": 2, "kernel_size": 3, "dilation_rate": (2,), "padding": "same"},
+        twin=dilated_transpose_twin,
+    ),
+    *rows(
+        fnet.conv2d_transpose,
+        "Conv2DTranspose",
+        (2, 4, 5, 3),
+        {"filters": 2, "kernel_size": 3, "dilation_rate": (2, 2)},
+        {"filters": 2, "kernel_size": 3, "dilation_rate": (2, 2), "padding": "same"},
+        {"filters": 2, "kernel_size": (2, 3), "dilation_rate": (3, 2), "padding": "same"},
+        {"filters": 2, "kernel_size": 2, "strides": 2, "dilation_rate": (2, 3), "padding": "same"},
+        {"filters": 2, "kernel_size": 2, "strides": (3, 2), "dilation_rate": (2, 3)},
+        twin=dilated_transpose_twin,
+    ),
+]
+
+DEPTHWISE = [
+    *rows(
+        fnet.depthwise_conv1d,
+        "DepthwiseConv1D",
+        (2, 9, 3),
+        {"kernel_size": 3, "padding": "same"},
+        {"kernel_size": 3, "strides": 2},
+        {"kernel_size": 2, "use_bias": False},
+        {"kernel_size": 4, "depth_multiplier": 3, "padding": "same", "strides": 2, "activation": "relu"},
+        {"kernel_size": 2, "dilation_rate": 3},
+        {"kernel_size": 2, "dilation_rate": 2, "strides": 2, "padding": "same"},
+        {"kernel_size": 2, "dilation_rate": 2, "strides": 3},
+    ),
+    *rows(
+        fnet.depthwise_conv2d,
+        "DepthwiseConv2D",
+        (2, 7, 8, 3),
+        {"kernel_size": (3, 3)},
+        {"kernel_size": (1, 2)},
+        {"kernel_size": 3, "padding": "same", "strides": 2},
+        {"kernel_size": (4, 2), "padding": "same", "use_bias": False, "activation": "relu6"},
+        {"kernel_size": 3, "depth_multiplier": 2, "dilation_rate": 2},
+        {"kernel_size": 3, "depth_multiplier": 4, "padding": "same"},
+        {"kernel_size": 2, "dilation_rate": (2, 3), "strides": 2, "padding": "same"},
+        {"kernel_size": 2, "dilation_rate": 2, "strides": (2, 3)},
+    ),
+    *rows(fnet.depthwise_conv2d, "DepthwiseConv2D", (1, 5, 4, 260), {"kernel_size": 3, "padding": "same"}),
+    *rows(fnet.depthwise_conv2d, "DepthwiseConv2D", (1, 3, 50, 100), {"kernel_size": 3, "padding": "same"}),
+    *rows(
+        fnet.depthwise_conv1d,
+        "DepthwiseConv1D",
+        (2, 3, 9),
+        {"kernel_size": 4, "padding": "same", "depth_multiplier": 2, **FIRST},
+    ),
+    *rows(
+        fnet.depthwise_conv2d,
+        "DepthwiseConv2D",
+        (2, 3, 7, 8),
+        {"kernel_size": (4, 2), "padding": "same", "strides": 2, **FIRST},
+    ),
+    *rows(
+        fnet.separable_conv1d,
+        "SeparableConv1D",
+        (2, 9, 3),
+        {"filters": 4, "kernel_size": 3},
+        {"filters": 4, "kernel_size": 4, "padding": "same", "strides": 2, "depth_multiplier": 2},
+        {"filters": 4, "kernel_size": 3, "dilation_rate": 2, "use_bias": False, "activation": "relu"},
+    ),
+    *rows(
+        fnet.separable_conv2d,
+        "SeparableConv2D",
+        (2, 7, 8, 3),
+        {"filters": 3, "kernel_size": (3, 3)},
+        {"filters": 4, "kernel_size": (2, 4), "padding": "same", "strides": 2, "activation": "relu"},
+        {"filters": 4, "kernel_size": 3, "depth_multiplier": 2, "dilation_rate": 2, "use_bias": False},
+        {"filters": 4, "kernel_size": 3, "strides": 2, "dilation_rate": 2, "padding": "same"},
+    ),
+    *rows(fnet.separable_conv1d, "SeparableConv1D", (2, 3, 9), {"filters": 4, "kernel_size": 3, **FIRST}),
+    *rows(
+        fnet.separable_conv2d,
+        "SeparableConv2D",
+        (2, 3, 7, 8),
+        {"filters": 4, "kernel_size": 3, "padding": "same", "depth_multiplier": 2, **FIRST},
+    ),
+]
+
+CASES = [*PLAIN, *CHANNELS_FIRST, *TRANSPOSED, *DEPTHWISE]

@@ -1,0 +1,83 @@
+"""Rows of poolings: windows, global, adaptive."""
+
+from typing import Any
+
+import fnet
+from tests.cases import Case
+
+INPUTS = {1: (2, 9, 3), 2: (2, 9, 7, 3), 3: (2, 6, 7, 5, 3)}
+
+
+def channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(batch, *spatial, channels) -> (batch, channels, *spatial)."""
+    return (shape[0], shape[-1], *shape[1:-1])
+
+
+def both_layouts(layer, cls: str, shape: tuple[int, ...], *options: dict[str, Any]) -> list[Case]:
+    """A row for each dict of options, and the last one once more with channels first."""
+    rows = [Case(layer, shape, o, twin=cls) for o in options]
+    first = {**options[-1], "data_format": "channels_first"}
+    return [*rows, Case(layer, channels_first(shape), first, twin=cls)]
+
+
+def windows(rank: int) -> list[dict[str, Any]]:
+    """Options of max and average pooling of a rank."""
+    uneven = {1: (2, 3), 2: ((1, 3), (2, 3)), 3: ((1, 3, 5), (2, 3, 4))}[rank]
+    return [
+        {"pool_size": 2},
+        {"pool_size": 2, "padding": "same"},
+        {"pool_size": 3, "strides": 1, "padding": "same"},
+        {"pool_size": 3, "strides": 2},
+        {"pool_size": 1, "strides": 2},
+        {"pool_size": 2, "strides": 3, "padding": "same"},
+        {"pool_size": uneven[0], "strides": uneven[1]},
+        {"pool_size": 4, "strides": 2, "padding": "same"},
+        {"pool_size": uneven[0], "strides": uneven[1], "padding": "same"},
+    ]
+
+
+# Size 1 is missing: TensorFlow aborts the process there (tests/test_conv_pitfalls.py has it).
+SIZES = {
+    1: (3, 2, 9, 13),
+    2: ((3, 4), (13, 14), 3, (9, 2)),
+    3: ((2, 3, 3), (7, 2, 3), 4),
+}
+
+CASES = [
+    *[
+        case
+        for rank, shape in INPUTS.items()
+        for kind in ("max", "average")
+        for case in both_layouts(
+            getattr(fnet, f"{kind}_pooling{rank}d"), f"{kind.title()}Pooling{rank}D", shape, *windows(rank)
+        )
+    ],
+    *[
+        case
+        for rank, shape in INPUTS.items()
+        for kind in ("max", "average")
+        for case in both_layouts(
+            getattr(fnet, f"global_{kind}_pooling{rank}d"),
+            f"Global{kind.title()}Pooling{rank}D",
+            shape,
+            *({"keepdims": True}, {}),
+        )
+    ],
+    *[
+        case
+        for rank, shape in INPUTS.items()
+        for kind in ("max", "average")
+        for case in both_layouts(
+            getattr(fnet, f"adaptive_{kind}_pooling{rank}d"),
+            f"Adaptive{kind.title()}Pooling{rank}D",
+            shape,
+            *({"output_size": size} for size in SIZES[rank]),
+        )
+    ],
+    Case(fnet.max_pooling2d, (2, 4, 5, 3), twin="MaxPooling2D"),
+    Case(fnet.max_pooling2d, (2, 20, 23, 3), {"pool_size": (11, 9), "strides": (2, 3)}, twin="MaxPooling2D"),
+    Case(fnet.average_pooling2d, (2, 7, 7, 3), {"pool_size": 7}, twin="AveragePooling2D"),
+    Case(fnet.global_average_pooling1d, (4, 6, 3), twin="GlobalAveragePooling1D", mask=True),
+    Case(fnet.global_average_pooling1d, (4, 6, 3), {"keepdims": True}, twin="GlobalAveragePooling1D", mask=True),
+    Case(fnet.global_average_pooling1d, (2, 3001, 2), twin="GlobalAveragePooling1D"),
+]
