@@ -16,6 +16,7 @@ from params.into import load_weights
 from params.live import from_keras
 from params.loading import load_keras
 from params.source import Limits
+from params.store import load, load_info, save
 
 __all__ = [
     "CorruptFile",
@@ -26,6 +27,9 @@ __all__ = [
     "UnsupportedLayer",
     "WeightsMismatch",
     "from_keras",
+    "load",
+    "load_info",
     "load_keras",
     "load_weights",
+    "save",
 ]

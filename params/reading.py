@@ -25,7 +25,7 @@ INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 DEFAULT = Limits()
 
 
-def read(source: Source, limits: Limits = DEFAULT) -> ModelFile:
+def read(source: Source, limits: Limits | None = None) -> ModelFile:
     """Open a model file and check all of its structure; the numbers of its arrays are read later, on `load`.
 
     source: a path to a `.keras` (zip or folder), `.h5`, `.weights.h5` or `.weights.json`, or the bytes or a
@@ -33,7 +33,7 @@ def read(source: Source, limits: Limits = DEFAULT) -> ModelFile:
     Raises a ModelFileError for anything that is wrong with the file, whatever its bytes, and OSError when there
     is no such file.
     """
-    label = _label(source)
+    label, limits = _label(source), limits or DEFAULT
     with reading(label):
         if isinstance(source, str | os.PathLike):
             path = Path(source)

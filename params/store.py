@@ -1,0 +1,305 @@
+"""`save` and `load`: a model, its parameters, labels and input scale in one `.safetensors` file.
+
+Format, version 1. Arrays: one tensor for each leaf of the params tree, under the keys of its path joined by "/"
+("~" and "/" inside a key are written "~0" and "~1"). Metadata, all JSON texts but the first: `format` "fnet";
+`format_version`; `model` (see `params.records`); `empty`, the paths of dicts without leaves; `checksums`, the CRC-32 of
+each tensor's bytes; `labels`; `scale`. Every later version of fnet reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnet import modelling
+from fnet.errors import InvalidParams
+from fnet.types import Array, Params
+from params.containers import content
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, quoted, reading
+from params.records import Layers, decode, encode, known_layers
+from params.source import Limits
+from params.strict_json import parse, parse_object
+
+VERSION = 1
+DEFAULT = Limits(depth=512)
+"""Models nest deeper in JSON than configs do."""
+BLOCK = 1 << 20
+DTYPES = {
+    "F16": "float16", "F32": "float32", "F64": "float64", "BF16": "uint16", "BOOL": "bool",
+    "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
+    "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
+}  # fmt: skip
+"""{safetensors name: NumPy dtype of the stored bytes}."""
+SAVED = frozenset(DTYPES.values()) | {"bfloat16"}
+
+
+def save(
+    path: str | os.PathLike[str],
+    model: Any,
+    params: Params,
+    labels: Sequence[str] | None = None,
+    scale: float | None = None,
+    *,
+    custom: Layers | None = None,
+) -> None:
+    """Write a model and its parameters as one `.safetensors` file, which `load` reads without Keras.
+
+    labels: the names of the classes, in order. scale: what inputs are multiplied by first, as 1 / 255 for pixels.
+    custom: {name: layer} for layers of your own in the model; `load` then needs the same.
+
+    The file appears complete or not at all: it is written beside `path`, flushed, read back and compared, then
+    moved over what was there. Raises TypeError or ValueError for what cannot be saved, fnet.InvalidParams when
+    the params do not fit the model, OSError when the disk fails (what was at `path` is then still there).
+    """
+    if modelling.input_spec(model) is not None:
+        modelling.check(model, params)
+    data = _packed(model, params, _labels(labels), _scale(scale), custom)
+    _unpacked(memoryview(data), custom, DEFAULT)  # what cannot be loaded is never written
+    write_atomically(Path(os.path.realpath(path)), data)
+
+
+def load(
+    path: str | os.PathLike[str], *, custom: Layers | None = None, limits: Limits | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """(model, params) from a file that `save` wrote. The arrays are NumPy's and read-only.
+
+    bfloat16 arrays, which NumPy lacks, come widened to float32. custom: as given to `save`.
+    Raises ModelFileError for anything wrong with the file, OSError when there is none.
+    """
+    limits = limits or DEFAULT
+    with reading(quoted(Path(path).name)):
+        model, params, _ = _unpacked(content(Path(path), limits.total), custom, limits)
+        _check(model, params)
+    return model, params
+
+
+def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> dict[str, Any]:
+    """What a saved file says beside model and params: {"format_version": 1, "labels": [...], "scale": 0.0039}.
+
+    `labels` and `scale` are None where `save` was given none.
+    """
+    limits = limits or DEFAULT
+    with reading(quoted(Path(path).name)):
+        metadata = _header(content(Path(path), limits.total), limits)[0]
+        return {
+            "format_version": VERSION,
+            "labels": _labels(_part(metadata, "labels", limits)),
+            "scale": _scale(_part(metadata, "scale", limits)),
+        }
+
+
+def _labels(labels: Any) -> list[str] | None:
+    if labels is None:
+        return None
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"labels are a list of texts, not {quoted(labels)}")
+    return list(labels)
+
+
+def _scale(scale: Any) -> float | None:
+    if scale is None:
+        return None
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not isfinite(scale):
+        raise ValueError(f"scale is a finite number, not {quoted(scale)}")
+    return float(scale)
+
+
+# --- to bytes -------------------------------------------------------------------------------------------------
+
+
+def _packed(
+    model: Any, params: Params, labels: list[str] | None, scale: float | None, custom: Layers | None
+) -> bytes:
+    from safetensors.numpy import save as pack
+
+    layers = known_layers(custom)
+    names = {function: name for name, function in reversed(layers.items())}
+    leaves, empty = {}, []
+    for path, leaf in _leaves(params, ""):
+        if leaf is None:
+            empty.append(path)
+        else:
+            leaves[path] = _plain(path, leaf)
+    texts = {
+        "model": encode(model, names),
+        "empty": empty,
+        "checksums": {
+            path: zlib.crc32(leaf.data.cast("B") if leaf.size else b"") for path, leaf in leaves.items()
+        },
+        "labels": labels,
+        "scale": scale,
+    }
+    metadata = {key: json.dumps(value, allow_nan=False) for key, value in texts.items()}
+    return pack(leaves, {"format": "fnet", "format_version": str(VERSION), **metadata})
+
+
+def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """(flat name, leaf) of every leaf, and (flat name, None) of every dict without any."""
+    if not isinstance(params, Mapping):
+        yield path, params
+        return
+    if not params and path:
+        yield path, None
+    for key, item in params.items():
+        if not isinstance(key, str) or not key:
+            raise TypeError(f"keys of params are names, not {key!r}, below {path or 'the root'!r}")
+        if item is None:
+            raise TypeError(f"params {path}/{key} is None; leave it out")
+        name = key.replace("~", "~0").replace("/", "~1")
+        yield from _leaves(item, f"{path}/{name}" if path else name)
+
+
+def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
+    """A leaf as a C-contiguous little-endian array: safetensors writes others wrongly."""
+    array = np.asarray(leaf)
+    if array.dtype.name not in SAVED:
+        raise TypeError(f"params {path!r} is {array.dtype}; saved are {', '.join(sorted(SAVED))}")
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+
+
+# --- from bytes -----------------------------------------------------------------------------------------------
+
+
+def _unpacked(
+    data: memoryview, custom: Layers | None, limits: Limits
+) -> tuple[Any, dict[str, Any], dict[str, str]]:
+    metadata, tensors = _header(data, limits)
+    model = decode(_part(metadata, "model", limits), known_layers(custom))
+    if not callable(model):
+        raise CorruptFile(f"the model is {quoted(model)}")
+    checksums = _part(metadata, "checksums", limits)
+    params: dict[str, Any] = {}
+    for path in _texts(_part(metadata, "empty", limits)):
+        _place(params, path, {})
+    for name, entry in tensors:
+        stored = entry["data"]
+        if not isinstance(checksums, dict) or checksums.get(name) != zlib.crc32(stored):
+            raise CorruptFile(f"tensor {quoted(name)} is damaged: its checksum is wrong")
+        _place(params, name, _array(entry))
+    if len(tensors) != len(checksums):
+        raise WeightsMismatch(f"{len(checksums)} tensors were written, {len(tensors)} are there")
+    return model, params, metadata
+
+
+def _header(data: memoryview, limits: Limits) -> tuple[dict[str, str], list[tuple[str, dict[str, Any]]]]:
+    """(metadata, tensors) of a safetensors file, which the library and our JSON rules both accept."""
+    from safetensors import SafetensorError, deserialize
+
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8:
+        raise CorruptFile("no complete .safetensors file")
+    header = parse_object(bytes(data[8 : 8 + size]), "the header", limits)
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or metadata.get("format") != "fnet":
+        raise CorruptFile("a .safetensors file that params.save did not write: it holds no model")
+    if metadata.get("format_version") != str(VERSION):
+        version = quoted(metadata.get("format_version"))
+        raise CorruptFile(f"format version {version}; this fnet reads {VERSION}: a newer one wrote it")
+    try:
+        return metadata, deserialize(bytes(data))  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise CorruptFile(f"no valid .safetensors file: {error}") from error
+
+
+def _part(metadata: Mapping[str, str], key: str, limits: Limits) -> Any:
+    if key not in metadata:
+        raise CorruptFile(f"no {key} in its metadata")
+    return parse(metadata[key], f"metadata {key}", limits)
+
+
+def _texts(found: Any) -> list[str]:
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise CorruptFile(f"{quoted(found)} is not a list of texts")
+    return found
+
+
+def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
+    """Put a leaf at its path, making the dicts above it."""
+    *above, last = (key.replace("~1", "/").replace("~0", "~") for key in path.split("/"))
+    here = params
+    for key in above:
+        here = here.setdefault(key, {})
+        if not isinstance(here, dict):
+            raise CorruptFile(f"{quoted(path)} lies below an array")
+    if last in here:
+        raise CorruptFile(f"{quoted(path)} is there twice")
+    here[last] = leaf
+
+
+def _array(entry: Mapping[str, Any]) -> Array:
+    """A tensor as a read-only array."""
+    if entry["dtype"] not in DTYPES:
+        raise CorruptFile(f"a tensor of {entry['dtype']}")
+    if len(entry["shape"]) > 32:
+        raise LimitExceeded(f"a tensor of rank {len(entry['shape'])}; 32 is the most")
+    array = np.frombuffer(entry["data"], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")).reshape(
+        entry["shape"]
+    )
+    if entry["dtype"] == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
+        raise CorruptFile("a bool is neither 0 nor 1")
+    if entry["dtype"] == "BF16":
+        array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    array.flags.writeable = False
+    return array
+
+
+def _check(model: Any, params: Params) -> None:
+    try:
+        if modelling.input_spec(model) is not None:
+            modelling.check(model, params)
+    except InvalidParams as error:
+        raise WeightsMismatch(str(error)) from error
+    except ModelFileError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise CorruptFile(f"the model does not fit together: {error}") from error
+
+
+# --- the disk -------------------------------------------------------------------------------------------------
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """`data` at `path`, complete or not at all, and still there after a power cut.
+
+    Written beside `path`, flushed, read back and compared; then moved over what was there.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        _write(temporary, data)
+        if temporary.read_bytes() != data:
+            raise OSError(f"{path.name}: what was written does not read back; is the disk failing?")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def _write(path: Path, data: bytes) -> None:
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(number, left[:BLOCK]) :]
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a move durable, on systems where a folder can be opened."""
+    if os.name != "posix":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
