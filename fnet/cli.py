@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
         ("train", "train_keras.cli", "train one of the report's models with Keras"),
         ("compare", "compare.cli", "Keras beside fnet on one model file and the same rows"),
+        ("study", "compare.study", "the hyperparameter studies: list, run, report"),
     ):
         _delegate(commands, name, module, words)
     return top

@@ -216,7 +216,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _identity(config: Config, data: Data) -> dict[str, Any]:
+def identity(config: Config, data: Data) -> dict[str, Any]:
     """What must be equal for a run to be taken up again, as it looks after a round trip through JSON."""
     described = {**dataclasses.asdict(config), "data": data.name, "data_sha256": data.fingerprint}
     described |= {"keras": keras.__version__, "tensorflow": tf.__version__}
@@ -226,7 +226,7 @@ def _identity(config: Config, data: Data) -> dict[str, Any]:
 
 def _state(folder: Path, config: Config, data: Data) -> dict[str, Any]:
     """The state of the run in `folder`, a fresh one where there is none."""
-    run = _identity(config, data)
+    run = identity(config, data)
     file = folder / STATE
     if not file.exists():
         return {"run": run, "history": [], "finished": False}

@@ -1,0 +1,207 @@
+"""`fnet study`: run the studies, each finished run with its parity as one row, and report on the rows."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import logging
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compare import rows as store
+
+if TYPE_CHECKING:
+    from train_keras.data import Data
+    from train_keras.studies import Run, Study
+
+log = logging.getLogger("compare.study")
+
+DESCRIPTION = """The studies of the report: hyperparameters of a CNN on CIFAR-10, of SimpleRNN and LSTM on NusaX.
+
+A run that was killed is taken up again by the same command; finished runs are rows in RESULTS/rows.jsonl and
+are not repeated. Every trained file goes through parity with Keras, on NumPy and JAX, before its row is written."""
+
+EPILOG = """examples:
+  fnet study list
+  fnet study run cnn.filters --seeds 3 --data DIR
+  fnet study run all --data DIR
+  fnet study report"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the studies to a parser."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    listed = actions.add_parser("list", help="the studies, and how many of their runs are done")
+    ran = actions.add_parser("run", help="train, compare and record what is not recorded yet")
+    ran.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
+    ran.add_argument("--seeds", type=int, metavar="N", help="seeds a configuration (cnn 3, rnn and lstm 5)")
+    ran.add_argument(
+        "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
+    )
+    ran.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
+    ran.add_argument(
+        "--runs", type=Path, default=Path("runs/studies"), metavar="DIR", help="trained files (%(default)s)"
+    )
+    ran.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
+    reported = actions.add_parser("report", help="the pages, figures and tables from the rows")
+    reported.add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
+    for action in (listed, ran, reported):
+        action.add_argument(
+            "--results", type=Path, default=Path("docs/results"), metavar="DIR", help="rows and report (%(default)s)"
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked: 0 done, 1 a run failed or parity did not hold, 2 wrong usage."""
+    if args.action == "report":
+        from compare import study_report
+
+        for path in study_report.write(args.results, args.html):
+            log.warning("wrote %s", path)
+        return 0
+    from train_keras.quiet import import_keras
+
+    import_keras(getattr(args, "threads", None))
+    return _list(args) if args.action == "list" else _run(args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from train_keras.studies import STUDIES, runs
+
+    done = {row["run"] for row in store.read(args.results)}
+    table = Table("study", "question", "configurations", "runs done")
+    for study in STUDIES.values():
+        wanted = [r.name for r in runs([study])]
+        table.add_row(study.name, study.question, ", ".join(study.variants), f"{len(done & set(wanted))}/{len(wanted)}")
+    Console().print(table)
+    return 0
+
+
+def _chosen(names: list[str]) -> list[Study]:
+    from train_keras.studies import STUDIES
+
+    unknown = [name for name in names if name != "all" and name not in STUDIES]
+    if unknown:
+        raise ValueError(f"no study {', '.join(unknown)}; there are all, {', '.join(STUDIES)}")
+    return list(STUDIES.values()) if "all" in names else [STUDIES[name] for name in names]
+
+
+def _run(args: argparse.Namespace) -> int:
+    from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
+    from train_keras.studies import runs
+    from train_keras.train import locked
+
+    try:
+        wanted = runs(_chosen(args.names), args.seeds)
+    except ValueError as error:
+        log.error("%s", error)
+        return 2
+    args.results.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(args.results):
+            return _run_all(wanted, args)
+    except OSError as error:
+        log.error("%s. What is finished is in %s; free space, or mend it, and run this again", error, args.results)
+    except (DataError, RunLocked, RunMismatch, TrainingDiverged) as error:
+        log.error("%s: %s", type(error).__name__, error)
+    return 1
+
+
+def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
+    from train_keras import data
+
+    done = {row["run"] for row in store.read(args.results)}
+    missing = [r for r in wanted if r.name not in done]
+    log.warning("%d of %d runs are done already", len(wanted) - len(missing), len(wanted))
+    failed = 0
+    with _Progress(len(wanted), len(wanted) - len(missing)) as progress:
+        for item in missing:
+            progress.start(item.name)
+            loaded = data.load(item.config.options.kind, args.data, args.cache)
+            row = finish(item, loaded, args.runs / item.name, progress.step)
+            store.keep_labels(args.results, loaded.name, list(loaded.test.y))
+            store.append(args.results, row)
+            failed += not row["parity"]["held"]
+            progress.finish(f"{item.name}: test macro-F1 {row['test']['macro_f1']:.4f}", row["parity"]["problems"])
+    return 1 if failed else 0
+
+
+def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str, Any]:
+    """Train a run (or take it up), compare the file with Keras on the whole test split, and give its row."""
+    import params
+    from compare import parity
+    from train_keras import train
+
+    started = time.monotonic()
+    result = train.train(item.config, data, folder, on_step=on_step)
+    model, weights = params.load_keras(result.model_file)
+    params.save(folder / "model.safetensors", model, weights, labels=list(data.classes))
+    x = data.test.x.astype("float32") if data.kind == "images" else data.test.x
+    rows = parity.Rows(f"{data.name} test", x, data.test.y, data.classes)
+    found = parity.compare(result.model_file, rows, batch_size=128, layer_rows=8)
+    keras = found.sides[0]
+    best = result.history[result.best_epoch - 1]
+    return {
+        "run": item.name,
+        "family": item.config.family,
+        **train.identity(item.config, data),
+        "source": data.source,
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "seconds": round(time.monotonic() - started, 1),
+        "best_epoch": result.best_epoch,
+        "history": result.history,
+        "valid": {key.removeprefix("val_"): value for key, value in best.items() if key.startswith("val_")},
+        "test": {"macro_f1": keras.f1, "predicted": store.digits(keras.predicted)},
+        "parity": _without_layers(found.summary()),
+    }
+
+
+def _without_layers(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary with the worst layer instead of all of them."""
+    layers = summary.pop("layers")
+    worst = max(layers, key=lambda name: max(layers[name].values()), default=None)
+    return summary | {"worst_layer": worst}
+
+
+class _Progress:
+    """Two bars, all runs and this run, with the time left."""
+
+    def __init__(self, total: int, done: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bars = Progress(*columns, console=Console(stderr=True))
+        self.all = self.bars.add_task("all runs", total=total, completed=done)
+        self.one = self.bars.add_task("starting", total=None)
+
+    def __enter__(self) -> _Progress:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bars.stop()
+
+    def start(self, name: str) -> None:
+        """A run begins."""
+        self.bars.reset(self.one, description=name[:60], total=None)
+
+    def step(self, step: Any) -> None:
+        """A batch is done."""
+        done = (step.epoch - 1) * step.batches + step.batch
+        self.bars.update(self.one, total=step.epochs * step.batches, completed=done)
+
+    def finish(self, line: str, problems: list[str]) -> None:
+        """A run is done: one line, and what keeps parity from holding."""
+        self.bars.advance(self.all)
+        self.bars.console.print(line, highlight=False)
+        for problem in problems:
+            self.bars.console.print(f"  parity does not hold: {problem}", highlight=False, style="bold")
