@@ -94,7 +94,8 @@ class Status:
 
 def catalogue() -> Iterator[Status]:
     """Every public layer class of Keras 3.15 and every operation that the table knows, with what fnet makes of it."""
-    from params.table import LAYERS, OPERATIONS
+    from params.op_table import OPERATIONS, REFUSED_OPERATIONS
+    from params.table import LAYERS
 
     for family, names in PUBLIC.items():
         for name in names:
@@ -108,3 +109,5 @@ def catalogue() -> Iterator[Status]:
                 yield Status(family, name, "", False, REFUSED.get(name, "not in the table yet"))
     for (module, name), entry in sorted(OPERATIONS.items()):
         yield Status(module.removeprefix("keras.src."), name, entry.layer.__name__, True, entry.limits)
+    for name, why in sorted(REFUSED_OPERATIONS.items()):
+        yield Status("ops", name, "", False, why)

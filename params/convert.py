@@ -29,7 +29,8 @@ from params.objects import (
     policy,
     shown,
 )
-from params.table import IGNORED, LAYERS, OPERATIONS, Entry
+from params.op_table import OPERATIONS, REFUSED_OPERATIONS
+from params.table import IGNORED, LAYERS, Entry
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Ends of the config keys that only training reads."""
@@ -165,7 +166,8 @@ def _entry(source: KerasObject, known: Conversion) -> Entry:
             _is_keras(source, name, known)
             return found
         if module:
-            raise UnsupportedLayer(f"the operation {shown(name)} of {quoted(module)} (node {quoted(source.name)})")
+            why = REFUSED_OPERATIONS.get(name, f"{quoted(module)} has no such operation that fnet knows")
+            raise UnsupportedLayer(f"the operation {shown(name)} (node {quoted(source.name)}) is not supported: {why}")
     if name in LAYERS:
         _is_keras(source, name, known)
         return LAYERS[name]

@@ -126,7 +126,3 @@ POOLING = {
 
 LAYERS: dict[str, Entry] = {**CORE, **CONVOLUTION, **POOLING}
 """{Keras class name: entry}."""
-
-OPERATIONS: dict[tuple[str, str], Entry] = {}
-"""{(module, class name) of an operation on tensors: entry}: `("keras.src.ops.numpy", "Add")`. The arguments of the
-operation's constructor are its config, those of its call are `arguments`; numbers stay numbers among the sources."""
