@@ -131,9 +131,7 @@ def _packed(
     texts = {
         "model": encode(model, names),
         "empty": empty,
-        "checksums": {
-            path: zlib.crc32(leaf.data.cast("B") if leaf.size else b"") for path, leaf in leaves.items()
-        },
+        "checksums": {path: zlib.crc32(leaf.reshape(-1).view(np.uint8)) for path, leaf in leaves.items()},
         "labels": labels,
         "scale": scale,
     }
@@ -159,6 +157,8 @@ def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
     """A leaf as a C-contiguous little-endian array: safetensors writes others wrongly."""
+    if not hasattr(leaf, "dtype"):
+        raise TypeError(f"params {path!r} is a {type(leaf).__name__}; leaves are arrays, and dicts hold them")
     array = np.asarray(leaf)
     if array.dtype.name not in SAVED:
         raise TypeError(f"params {path!r} is {array.dtype}; saved are {', '.join(sorted(SAVED))}")

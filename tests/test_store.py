@@ -1,0 +1,462 @@
+"""The store: what is saved comes back, a failing disk loses nothing, a broken file is a typed error."""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save as pack
+
+import fnet
+import params
+from fnet import Spec, at, bind, graph, layer, masked_by, operations, sequential, tree
+from params import records, store
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
+from tests.cases import all_cases
+
+GOLDEN = Path(__file__).parent / "golden" / "version-1.safetensors"
+
+
+def model_and_params():
+    model = sequential({"in": bind(fnet.input_layer, shape=(None, 3)), "a/b~c": bind(fnet.dense, units=2)})
+    return model, fnet.init(model, 0)
+
+
+def assert_same(left, right):
+    assert dict(tree.items(left)).keys() == dict(tree.items(right)).keys()
+    for path, leaf in tree.items(left):
+        other = tree.get(right, path)
+        assert (other.dtype, other.shape) == (leaf.dtype, leaf.shape)
+        np.testing.assert_array_equal(other, leaf)
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    model, weights = model_and_params()
+    path = tmp_path / "m.safetensors"
+    params.save(path, model, weights, labels=["cat", "dög"], scale=1 / 255)
+    again, loaded = params.load(path)
+    assert again == model
+    assert hash(again) == hash(model)
+    assert_same(weights, loaded)
+    assert all(not leaf.flags.writeable for leaf in tree.leaves(loaded))
+    assert params.load_info(path) == {"format_version": 1, "labels": ["cat", "dög"], "scale": 1 / 255}
+    assert os.listdir(tmp_path) == ["m.safetensors"]
+
+
+def test_without_labels_and_scale(tmp_path):
+    params.save(str(tmp_path / "m"), *model_and_params())
+    assert params.load_info(tmp_path / "m") == {"format_version": 1, "labels": None, "scale": None}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint64", ">f4", ">i2", "bool"])
+def test_arrays_of_every_layout_come_back(tmp_path, dtype):
+    base = np.arange(24).reshape(4, 6).astype(dtype)
+    arrays = {
+        "fortran": np.asfortranarray(base), "transposed": base.T, "sliced": base[::2, 1::3], "reversed": base[::-1],
+        "broadcast": np.broadcast_to(base[0], (3, 6)), "scalar": base[0, 0], "empty": base[:0], "cube": base[None],
+    }  # fmt: skip
+    params.save(tmp_path / "m", fnet.dense, {"all": arrays, "none": {}, "deep": {"er": {}}})
+    _, loaded = params.load(tmp_path / "m")
+    assert loaded["none"] == {}
+    assert loaded["deep"] == {"er": {}}
+    for name, array in arrays.items():
+        assert loaded["all"][name].dtype == np.asarray(array).dtype.newbyteorder("=")
+        np.testing.assert_array_equal(loaded["all"][name], array)
+
+
+def test_jax_arrays_are_saved_and_bfloat16_comes_back_as_float32(tmp_path):
+    jnp = pytest.importorskip("jax.numpy")
+    params.save(tmp_path / "m", fnet.dense, {"a": jnp.arange(4.0), "b": jnp.asarray([1.5, -2], "bfloat16")})
+    _, loaded = params.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded["a"], np.arange(4, dtype="float32"))
+    assert loaded["b"].dtype == np.float32
+    np.testing.assert_array_equal(loaded["b"], [1.5, -2])
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.id)
+def test_every_layer_of_the_table_comes_back(case):
+    names = {function: name for name, function in records.known_layers().items()}
+    text = json.dumps(records.encode(case.step, names), allow_nan=False)
+    assert records.decode(json.loads(text), records.known_layers()) == case.step
+
+
+def through_json(value, custom=None):
+    layers = records.known_layers(custom)
+    names = {function: name for name, function in layers.items()}
+    return records.decode(json.loads(json.dumps(records.encode(value, names), allow_nan=False)), layers)
+
+
+def test_graphs_come_back():
+    inner = sequential(a=bind(fnet.dense, units=2), b=fnet.identity)
+    model = graph(
+        {
+            "x": bind(fnet.input_layer, shape=(None, 4)),
+            "h": (inner, "x"),
+            "again": (inner, masked_by("h", "x"), "h"),
+            "c": (fnet.identity, [{"k": ("h", at("again", 0, "key"))}, 2.5, None, slice(1, None, 2), ...]),
+        },
+        inputs={"in": "x"},
+        outputs=["c", ("h",)],
+    )
+    assert through_json(model) == model
+    assert repr(through_json(model)) == repr(model)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("inf"), -float("inf"), np.float32(0.5), np.int64(3), (1, [2, (3,)]), {"a": {1: "b"}}, True, ""],
+)
+def test_option_values_come_back(value):
+    step = fnet.Bound(fnet.dense, tree.freeze({"activation": value}))
+    again = through_json(step)
+    assert again == step
+    assert through_json(again) == again
+
+
+def test_nan_and_activation_functions_come_back():
+    again = through_json(fnet.Bound(fnet.dense, tree.freeze({"activation": float("nan")})))
+    assert np.isnan(again.options["activation"])
+    relu = fnet.activation_functions.ACTIVATIONS["relu"]
+    assert through_json(relu) is relu
+
+
+def test_operations_are_known_by_their_own_names():
+    names = [name for name in records.known_layers() if name.startswith("operations.")]
+    assert names
+    assert all(records.known_layers()[name] is vars(operations)[name.partition(".")[2]] for name in names)
+
+
+@layer(shape=lambda x: (x, {}))
+def twice(params, x):
+    return 2 * x
+
+
+def test_layers_of_ones_own_are_saved_by_name_and_given_to_load(tmp_path):
+    model = sequential(mine=twice, too=bind(twice))
+    with pytest.raises(TypeError, match="twice is not a public layer of fnet"):
+        params.save(tmp_path / "m", model, {})
+    params.save(tmp_path / "m", model, {}, custom={"twice": twice})
+    assert params.load(tmp_path / "m", custom={"twice": twice}) == (model, {})
+    with pytest.raises(UnsupportedLayer, match="somebody's own; give it"):
+        params.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("tree_", "error", "match"),
+    [
+        ({"a": [np.zeros(2, "f4")]}, TypeError, "leaves are arrays"),
+        ({"a": None}, TypeError, "is None; leave it out"),
+        ({1: np.zeros(2, "f4")}, TypeError, "keys of params are names"),
+        ({"": np.zeros(2, "f4")}, TypeError, "keys of params are names"),
+        ({"a": np.zeros(2, complex)}, TypeError, "is complex128"),
+        ({"a": np.array(["text"])}, TypeError, "saved are"),
+    ],
+)
+def test_params_that_cannot_be_saved(tmp_path, tree_, error, match):
+    with pytest.raises(error, match=match):
+        params.save(tmp_path / "m", fnet.dense, tree_)
+    assert os.listdir(tmp_path) == []
+
+
+def test_other_arguments_that_cannot_be_saved(tmp_path):
+    model, weights = model_and_params()
+    with pytest.raises(ValueError, match="labels are a list of texts"):
+        params.save(tmp_path / "m", model, weights, labels="cat")
+    with pytest.raises(ValueError, match="labels are a list of texts"):
+        params.save(tmp_path / "m", model, weights, labels=[1])
+    for scale in (float("nan"), "1", True):
+        with pytest.raises(ValueError, match="scale is a finite number"):
+            params.save(tmp_path / "m", model, weights, scale=scale)
+    with pytest.raises(TypeError, match="cannot be saved"):
+        params.save(
+            tmp_path / "m", sequential(a=fnet.Bound(fnet.dense, tree.freeze({"units": object()}))), {}
+        )
+    with pytest.raises(fnet.InvalidParams, match="missing"):
+        params.save(tmp_path / "m", model, {})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_file_or_folder_is_an_oserror(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        params.load(tmp_path / "none")
+    with pytest.raises(FileNotFoundError):
+        params.save(tmp_path / "none" / "m", *model_and_params())
+
+
+def test_the_golden_file_of_version_1_still_loads():
+    model, weights = params.load(GOLDEN)
+    wanted = golden_model()
+    assert model == wanted[0]
+    assert_same(wanted[1], weights)
+    assert params.load_info(GOLDEN) == {"format_version": 1, "labels": ["no", "yes"], "scale": 0.5}
+
+
+def golden_model():
+    """What the golden file holds; it was written by `params.save(GOLDEN, *golden_model(), ["no", "yes"], 0.5)`."""
+    model = graph(
+        {
+            "tokens": bind(fnet.input_layer, shape=(None, 5), dtype="int32"),
+            "e": (bind(fnet.embedding, input_dim=4, output_dim=2, mask_zero=True), "tokens"),
+            "head/1": (sequential(a=bind(fnet.dense, units=2, activation="relu"), b=fnet.identity), "e"),
+        },
+        inputs="tokens",
+        outputs={"y": "head/1", "e": ("e",)},
+    )
+    table = np.arange(8, dtype="float32").reshape(4, 2)
+    head = {"a": {"kernel": np.eye(2, dtype="float32"), "bias": np.array([0.5, -1], "float32")}}
+    return model, {"e": {"embeddings": table}, "head/1": head}
+
+
+# --- a failing disk -------------------------------------------------------------------------------------------
+
+
+def failing(monkeypatch, number, action):
+    """Make the n-th call to the disk fail, of all calls that a save makes. Gives the count of calls so far."""
+    count = [0]
+
+    def wrap(owner, name):
+        real = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            count[0] += 1
+            if count[0] == number:
+                return action(real, name, *args, **kwargs)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for name in ("open", "write", "fsync", "close"):
+        wrap(os, name)
+    for name in ("replace", "read_bytes"):
+        wrap(Path, name)
+    return count
+
+
+def no_space(real, name, *args, **kwargs):
+    if name == "close":
+        real(*args, **kwargs)
+    raise OSError(28, f"no space left, in {name}")
+
+
+def killed(real, name, *args, **kwargs):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("action", [no_space, killed])
+@pytest.mark.parametrize("existing", [True, False])
+def test_whichever_call_fails_the_old_or_the_new_file_is_there_complete(
+    tmp_path, monkeypatch, action, existing
+):
+    monkeypatch.setattr(store, "BLOCK", 512)
+    model, old = model_and_params()
+    new = tree.map(lambda leaf: leaf + 1, old)
+    path = tmp_path / "m"
+    for number in range(1, 100):
+        path.unlink(missing_ok=True)
+        if existing:
+            params.save(path, model, old)
+        with monkeypatch.context() as patch:
+            count = failing(patch, number, action)
+            try:
+                params.save(path, model, new)
+                failed = False
+            except (OSError, KeyboardInterrupt):
+                failed = True
+        if path.exists():
+            found = params.load(path)[1]
+            assert_same(new if found["a/b~c"]["bias"][0] == 1 else old, found)
+        else:
+            assert failed
+            assert not existing
+        assert os.listdir(tmp_path) in ([], ["m"])
+        if not failed:
+            assert count[0] < number
+            break
+    assert number > 8
+
+
+def test_short_writes_are_continued(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda number, data: real(number, data[:100]))
+    model, weights = model_and_params()
+    params.save(tmp_path / "m", model, weights)
+    assert_same(weights, params.load(tmp_path / "m")[1])
+
+
+def test_a_disk_that_lies_is_noticed(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda number, data: real(number, bytes(len(data))))
+    with pytest.raises(OSError, match="does not read back"):
+        params.save(tmp_path / "m", *model_and_params())
+    assert os.listdir(tmp_path) == []
+
+
+def test_saving_through_a_link_keeps_the_link(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    params.save(tmp_path / "link", *model_and_params())
+    assert (tmp_path / "link").is_symlink()
+    assert params.load(tmp_path / "real")[0] == model_and_params()[0]
+
+
+def test_where_folders_cannot_be_opened_they_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(store.os, "name", "nt")
+    store._flush_folder(tmp_path / "no such folder")
+
+
+# --- broken files ---------------------------------------------------------------------------------------------
+
+
+def packed(model=None, weights=None, drop=(), **metadata):
+    """The bytes of a saved file, with metadata replaced or dropped."""
+    weights = {"w": np.arange(3, dtype="float32")} if weights is None else weights
+    sums = {name: zlib.crc32(array.tobytes()) for name, array in weights.items()}
+    whole = {
+        "format": "fnet", "format_version": "1", "model": json.dumps(model or {"layer": "dense"}), "empty": "[]",
+        "checksums": json.dumps(sums), "labels": "null", "scale": "null", **metadata,
+    }  # fmt: skip
+    return pack(weights, {key: text for key, text in whole.items() if key not in drop})
+
+
+def step(*options):
+    return {"bind": ["dense", list(options), None]}
+
+
+def graph_of(*nodes, inputs="x", outputs="x"):
+    return {"graph": [list(nodes), inputs, outputs]}
+
+
+BROKEN_FILES = {
+    "empty": (b"", CorruptFile, "no complete"),
+    "short": (packed()[:-4], CorruptFile, "no valid"),
+    "header too long": (b"\xff" * 16, CorruptFile, "no complete"),
+    "no metadata": (pack({"a": np.zeros(2)}), CorruptFile, "params.save did not write"),
+    "another's": (pack({"a": np.zeros(2)}, {"format": "pt"}), CorruptFile, "params.save did not write"),
+    "newer": (packed(format_version="2"), CorruptFile, "a newer one wrote it"),
+    "no model": (packed(drop=["model"]), CorruptFile, "no model in its metadata"),
+    "model no JSON": (packed(model=None, **{"empty": "{"}), CorruptFile, "not JSON"),
+    "empty no list": (packed(empty='{"a": 1}'), CorruptFile, "not a list of texts"),
+    "checksums no dict": (packed(checksums="[]"), CorruptFile, "checksum is wrong"),
+    "damaged": (packed()[:-1] + b"\x7f", CorruptFile, "'w' is damaged"),
+    "tensor missing": (packed(checksums='{"w": 4, "v": 5}', weights={}), WeightsMismatch, "were written"),
+    "twice": (packed(empty='["w"]'), CorruptFile, "is there twice"),
+    "below an array": (
+        packed(weights={"w": np.zeros(2, "f4"), "w/v": np.zeros(2, "f4")}), CorruptFile, "lies below an array|there twice",
+    ),
+    "complex": (packed(weights={"w": np.zeros(2, "complex64")}), CorruptFile, "a tensor of"),
+    "rank": (packed(weights={"w": np.zeros((1,) * 40, "f4")}), LimitExceeded, "rank 40"),
+    "bool": (
+        packed(weights={"w": np.array([2], "u1").view(bool)}), CorruptFile, "neither 0 nor 1",
+    ),
+    "model a number": (packed(model=3), CorruptFile, "the model is 3"),
+    "two keys": (packed(model={"a": 1, "b": 2}), CorruptFile, "exactly one"),
+    "unknown kind": (packed(model={"eval": "1"}), CorruptFile, "no kind of value"),
+    "unknown layer": (packed(model={"layer": "os.system"}), UnsupportedLayer, "no layer of this fnet"),
+    "not public": (packed(model={"layer": "predict"}), UnsupportedLayer, "no layer of this fnet"),
+    "private": (packed(model={"layer": "__import__"}), UnsupportedLayer, "no layer of this fnet"),
+    "layer no text": (packed(model={"layer": ["dense"]}), UnsupportedLayer, "no layer of this fnet"),
+    "unknown option": (packed(model=step(["evil", 1])), CorruptFile, "no option"),
+    "option twice": (packed(model=step(["units", 1], ["units", 2])), CorruptFile, "a key twice"),
+    "option no pair": (packed(model=step(["units"])), CorruptFile, "not the list"),
+    "option no list": (packed(model=step("units")), CorruptFile, "not the list"),
+    "unhashable key": (packed(model=step([{"dict": 3}, 1])), CorruptFile, "not the list"),
+    "policy": (packed(model={"bind": ["dense", [], "evil"]}), CorruptFile, "no dtype policy"),
+    "bind parts": (packed(model={"bind": ["dense"]}), CorruptFile, "cannot be made"),
+    "options no list": (packed(model={"bind": ["dense", 3, None]}), CorruptFile, "not the list"),
+    "float": (packed(model=step(["units", {"float": "1"}])), CorruptFile, "cannot be made"),
+    "activation": (packed(model=step(["activation", {"activation": "evil"}])), CorruptFile, "cannot be made"),
+    "sequential twice": (
+        packed(model={"sequential": [["a", {"layer": "dense"}]] * 2}), CorruptFile, "two steps are named",
+    ),
+    "sequential no step": (packed(model={"sequential": [["a", 3]]}), CorruptFile, "cannot be made"),
+    "graph parts": (packed(model={"graph": [[]]}), CorruptFile, "cannot be made"),
+    "graph source": (packed(model=graph_of(["a", {"layer": "dense"}, "b", None])), CorruptFile, "cannot be made"),
+    "graph name": (packed(model=graph_of([3, {"layer": "dense"}, "x", None])), CorruptFile, "name of a node"),
+    "graph twice": (packed(model=graph_of(*[["a", {"layer": "dense"}, "x", None]] * 2)), CorruptFile, "twice"),
+    "ref": (packed(model=graph_of(["a", {"layer": "dense"}, {"at": [3]}, None])), CorruptFile, "no element"),
+    "deep": (packed(model=None, empty="[" * 600 + "]" * 600), LimitExceeded, "nested deeper"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN_FILES)
+def test_broken_files_are_typed_errors(tmp_path, name):
+    data, error, match = BROKEN_FILES[name]
+    (tmp_path / "m").write_bytes(data)
+    with pytest.raises(error, match=match) as caught:
+        params.load(tmp_path / "m")
+    assert str(caught.value).startswith("'m': ")
+    assert len(str(caught.value)) <= 400
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"labels": "Infinity"}, {"labels": "[1]"}, {"scale": '"x"'}, {"scale": "1e999"}]
+)
+def test_broken_info_is_a_typed_error(tmp_path, metadata):
+    (tmp_path / "m").write_bytes(packed(**metadata))
+    with pytest.raises(CorruptFile):
+        params.load_info(tmp_path / "m")
+
+
+def test_duplicate_keys_in_the_header_are_refused(tmp_path):
+    data = packed()
+    header = data[8 : 8 + int.from_bytes(data[:8], "little")].rstrip()
+    tensor = header[header.index(b'"w"') : -1]
+    header = header[:-1] + b"," + tensor + b"}"
+    (tmp_path / "m").write_bytes(len(header).to_bytes(8, "little") + header + data[-12:])
+    with pytest.raises(CorruptFile, match="twice"):
+        params.load(tmp_path / "m")
+
+
+def test_params_of_another_shape_are_refused(tmp_path):
+    model, _ = model_and_params()
+    names = {function: name for name, function in records.known_layers().items()}
+    (tmp_path / "m").write_bytes(packed(model=records.encode(model, names)))
+    with pytest.raises(WeightsMismatch, match="missing"):
+        params.load(tmp_path / "m")
+
+
+def test_a_model_that_does_not_fit_together_is_refused(tmp_path):
+    wrong = {"sequential": [["i", {"bind": ["input_layer", [["shape", {"tuple": [None, "x"]}]], None]}],
+                            ["d", {"bind": ["dense", [["units", "many"]], None]}]]}  # fmt: skip
+    (tmp_path / "m").write_bytes(packed(model=wrong))
+    with pytest.raises(ModelFileError):
+        params.load(tmp_path / "m")
+
+
+def test_a_file_beyond_the_limits_is_refused(tmp_path):
+    params.save(tmp_path / "m", *model_and_params())
+    with pytest.raises(LimitExceeded, match=r"Limits\.total"):
+        params.load(tmp_path / "m", limits=params.Limits(total=100))
+    with pytest.raises(LimitExceeded, match=r"Limits\.config"):
+        params.load_info(tmp_path / "m", limits=params.Limits(config=100))
+
+
+def mutants(data, count, seed):
+    """Copies of `data` with a few bytes changed, cut or put in."""
+    random = np.random.default_rng(seed)
+    header = 8 + int.from_bytes(data[:8], "little")
+    for _ in range(count):
+        mutant = bytearray(data)
+        for _ in range(random.integers(1, 4)):
+            place = int(random.integers(0, header if random.random() < 0.8 else len(mutant)))
+            kind = random.integers(0, 4)
+            if kind < 2:
+                mutant[place] = random.integers(0, 256)
+            elif kind == 2:
+                del mutant[place : place + int(random.integers(1, 20))]
+            else:
+                mutant[place:place] = data[int(random.integers(0, header)) :][:15]
+        yield bytes(mutant)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.slow)])
+def test_mutants_load_or_are_typed_errors(tmp_path, count):
+    data = GOLDEN.read_bytes()
+    path = tmp_path / "m"
+    for mutant in mutants(data, count, seed=count):
+        path.write_bytes(mutant)
+        try:
+            params.load(path)
+        except ModelFileError as error:
+            assert len(str(error)) <= 400
