@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -160,7 +161,8 @@ def _entry(source: KerasObject, known: Conversion) -> Entry:
     if name in REFUSED:
         raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}")
     module = source.module or ""
-    if module.startswith("keras.src.ops.") or (known.legacy and "trainable" not in source.config):
+    untrained = "trainable" not in source.config and name != "InputLayer"
+    if module.startswith("keras.src.ops.") or (known.legacy and not module and untrained):
         found = _operation(module, name)
         if found is not None:
             _is_keras(source, name, known)
@@ -202,13 +204,12 @@ def _layer(source: KerasObject, known: Conversion, training: bool) -> Converted:
     with _Named(source):
         step = bind_step(entry.layer, **options)
         parts = modelling.children(step)
-    inner = {key: _part(child, known) for key, child in parts.items()}
-    inner |= {
-        key: known.made[id(item)]
-        for key, item in config.items()
-        if key.endswith("activation") and id(item) in known.made
-    }
-    found = {key: part for key, part in inner.items() if part is not None}
+    parts |= {key: item for key, item in config.items() if key.endswith("activation")}
+    found: dict[str, Converted] = {}
+    for key, child in parts.items():
+        part = known.made.get(id(child))
+        if part is not None and part.step is child:
+            found[key] = _again(part) if part in found.values() else part
     return Converted(source, step, entry, found, operation=entry in OPERATIONS.values())
 
 
@@ -216,12 +217,10 @@ def _skipped(key: str) -> bool:
     return key.endswith(TRAINING_ONLY)
 
 
-def _part(step: Any, known: Conversion) -> Converted | None:
-    """The conversion of a step inside a layer; steps that the layer itself made have none."""
-    found = known.made.get(id(step))
-    if found is not None and found.step is step:
-        return found
-    return None
+def _again(part: Converted) -> Converted:
+    """A second object of the same description: the backward half of a Bidirectional."""
+    source = dataclasses.replace(part.source, shared=None)
+    return dataclasses.replace(part, source=source, parts={k: _again(p) for k, p in part.parts.items()})
 
 
 def _options(entry: Entry, config: dict[str, Any], source: KerasObject) -> dict[str, Any]:

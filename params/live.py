@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,5 +30,7 @@ def from_keras(
         raise TypeError(f"from_keras takes a keras.Model; got {type(model).__name__}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        model.save(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, for how Keras makes arrays
+            model.save(path)
         return load_keras(path, custom=custom, vocabulary=vocabulary, limits=limits, rng=rng)

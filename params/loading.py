@@ -100,7 +100,7 @@ def _load(
     legacy = file.format == "h5"
     old = (file.keras_version or "2").startswith(("0.", "1.", "2."))
     config = modern(file.config) if legacy or old else file.config
-    made = convert(config, custom=custom, keras2=old, legacy=legacy, rng=rng)
+    made = convert(config, custom=custom, keras2=old, legacy=legacy or old, rng=rng)
     wanted = _wanted(made, file)
     assets = _assets(file, vocabulary)
     old_numbers = (file.keras_version or "").startswith(("2.14", "2.15"))

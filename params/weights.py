@@ -43,6 +43,8 @@ class Walk:
     """Whether an object met again takes a number (not in Keras 2.14 and 2.15)."""
     groups: dict[Any, str] = field(default_factory=dict)
     signatures: dict[str, list[Any]] = field(default_factory=dict)
+    named: list[tuple[Converted, str]] = field(default_factory=list)
+    """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
 
     def identity(self, made: Converted) -> Any:
         """One value for all mentions of one object.
@@ -82,7 +84,10 @@ class Walk:
                 continue
             name = snake_case(part.source.class_name)
             count = used[name] = used.get(name, -1) + 1
-            self.visit(part, _join(group, f"{name}_{count}" if count else name))
+            place = _join(group, f"{name}_{count}" if count else name)
+            if self.identity(part) not in self.groups:
+                self.named.append((part, place))
+            self.visit(part, place)
 
 
 def stored_layers(made: Converted) -> list[Converted]:
@@ -226,8 +231,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
 
 def _check_names(work: Plan, file: WeightTree) -> None:
     """The layer names beside the arrays, where the file has them, are those of the config."""
-    for owner in {id(slot.owner): slot.owner for slot in work.slots}.values():
-        group = work.walk.groups[work.walk.identity(owner)]
+    for owner, group in work.walk.named:
         variables = file.groups.get(group)
         if variables is not None and variables.name not in (None, owner.source.name):
             raise WeightsMismatch(
