@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         config = train.Config(
             family=args.family,
             options=models.options(args.family, **given),
-            epochs=args.epochs or EPOCHS[args.family],
+            epochs=EPOCHS[args.family] if args.epochs is None else args.epochs,
             batch_size=args.batch_size,
             learning_rate=args.learning_rate,
             seed=args.seed,

@@ -28,7 +28,7 @@ def import_keras(threads: int | None = None) -> None:
     The threads are set here because importing Keras starts TensorFlow, after which they are fixed.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # real errors are raised in Python
     with _no_stderr():
         import tensorflow as tf
 

@@ -1,0 +1,160 @@
+"""`fnet compare` and `python -m compare`: the arguments, the rows to compare on, the table and the report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compare.parity import Rows
+
+log = logging.getLogger("compare")
+
+DESCRIPTION = """Run a Keras model file in Keras, in float64, and in fnet on each backend, on the same rows.
+
+Prints macro-F1, the agreement of classes and the errors, also layer by layer. Exit status: 0 when parity
+holds, 1 when it does not (or fnet refuses the file), 2 for arguments that do not fit."""
+
+EPILOG = """examples:
+  python -m compare model.keras                                test split of the embedded data that fits
+  python -m compare model.keras --data DIR --report out.html   CIFAR-10 or NusaX from a folder
+  python -m compare model.keras --inputs x.npy --labels y.npy  rows of your own
+  python -m compare model.keras --fnet model.safetensors       what `fnet convert` made of it"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a comparison to a parser."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("model", type=Path, help=".keras or .h5 file")
+    parser.add_argument("--fnet", type=Path, metavar="FILE", help="what fnet loads instead (a .safetensors)")
+    parser.add_argument(
+        "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
+    )
+    parser.add_argument("--split", choices=("test", "valid", "train"), default="test", help="of the data (test)")
+    parser.add_argument("--inputs", type=Path, metavar="FILE", help=".npy, or .npz with x0, x1, ... for several")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help=".npy of class numbers, with --inputs")
+    parser.add_argument("--rows", type=int, metavar="N", help="compare on the first N rows only")
+    parser.add_argument(
+        "--backends", default="numpy,jax", metavar="LIST", help="comma-separated (numpy,jax), each in its own process"
+    )
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
+    parser.add_argument("--layer-rows", type=int, default=32, metavar="N", help="rows for the layers, 0: none (32)")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of tables")
+    parser.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
+
+
+class UsageError(ValueError):
+    """Arguments that do not fit together or with the model."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare as the arguments say: 0 when parity held, 1 when not, 2 for arguments that do not fit."""
+    from train_keras.quiet import import_keras
+
+    import_keras()
+    from rich.console import Console
+
+    from compare import parity, report
+    from train_keras.errors import DataError
+
+    try:
+        backends = tuple(args.backends.split(","))
+        _check(args, backends, parity.BACKENDS)
+        rows = load_rows(args)
+    except (UsageError, DataError) as error:
+        log.error("%s", error)
+        return 2
+    sizes = {"batch_size": args.batch_size, "layer_rows": args.layer_rows}
+    try:
+        found = parity.compare(args.model, rows, fnet_file=args.fnet, backends=backends, **sizes)
+    except parity.WorkerFailed as error:
+        log.error("%s", error)
+        return 1
+    if args.json:
+        print(json.dumps(found.summary()))
+    else:
+        report.print_comparison(found, Console())
+    if args.report:
+        log.warning("report: %s", report.write_report([found], args.report))
+    return 0 if found.held else 1
+
+
+def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str, ...]) -> None:
+    if not set(backends) <= set(known):
+        raise UsageError(f"--backends takes {', '.join(known)}; got {args.backends!r}")
+    if args.batch_size < 1 or args.layer_rows < 0 or (args.rows is not None and args.rows < 1):
+        raise UsageError("--batch-size and --rows must be at least 1, --layer-rows not negative")
+    if args.labels and not args.inputs:
+        raise UsageError("--labels belongs to --inputs")
+    for file in (args.model, args.fnet, args.inputs, args.labels):
+        if file is not None and not file.exists():
+            raise UsageError(f"no file {file}")
+
+
+def load_rows(args: argparse.Namespace) -> Rows:
+    """The rows to compare on: the user's own, or a split of the data set that fits the model."""
+    from compare.parity import Rows
+
+    if args.inputs is None:
+        rows = data_rows(args.model, args.data, args.split, args.cache)
+    else:
+        rows = Rows(args.inputs.name, *_own(args.inputs, args.labels))
+    if args.rows is None:
+        return rows
+    from compare.worker import head
+
+    return Rows(rows.name, head(rows.x, args.rows), None if rows.y is None else rows.y[: args.rows], rows.classes)
+
+
+def _own(inputs: Path, labels: Path | None) -> tuple[Any, Any]:
+    import numpy as np
+
+    from compare import worker
+
+    try:
+        x = worker.inputs(inputs) if inputs.suffix == ".npz" else np.load(inputs, allow_pickle=False)
+        y = None if labels is None else np.load(labels, allow_pickle=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise UsageError(f"cannot read {inputs} or its labels: {error}") from error
+    lengths = {len(a) for a in (*(x if isinstance(x, tuple) else (x,)), *(() if y is None else (y,)))}
+    if len(lengths) != 1 or 0 in lengths:
+        raise UsageError(f"inputs and labels need the same number of rows, at least 1; got {sorted(lengths)}")
+    return x, y
+
+
+def data_rows(model_file: Path, where: str | None, split: str, cache: str | None = None) -> Rows:
+    """A split of the images or texts, whichever the model takes, as float32 pixels or strings."""
+    import numpy as np
+
+    from compare import reference
+    from compare.parity import Rows
+    from train_keras import data
+
+    try:
+        wanted = reference.load(model_file).inputs[0]
+    except (ValueError, OSError, TypeError, AttributeError) as error:
+        raise UsageError(f"Keras cannot load {model_file}: {error}") from error
+    kind = "texts" if wanted.dtype == "string" else "images"
+    found = data.load(kind, where, cache)
+    part = found.splits[split]
+    if kind == "images" and tuple(wanted.shape[1:]) != part.x.shape[1:]:
+        raise UsageError(
+            f"{model_file.name} takes {tuple(wanted.shape[1:])}, {found.name} has {part.x.shape[1:]}; "
+            "use another --data, or --inputs"
+        )
+    x = part.x.astype(np.float32) if kind == "images" else part.x
+    return Rows(f"{found.name} {split}", x, part.y, found.classes)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m compare`."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    parser = argparse.ArgumentParser(prog="python -m compare")
+    add_arguments(parser)
+    return run(parser.parse_args(argv))

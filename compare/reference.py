@@ -1,0 +1,148 @@
+"""Keras's side: a model file in its own precision and in float64, its outputs and what its layers give."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+NARROW = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+"""The dtypes and dtype policies that become float64."""
+
+HDF5 = (".h5", ".hdf5")
+
+
+def load(path: Path) -> Any:
+    """The model of a file, not compiled."""
+    return keras.saving.load_model(path, compile=False)
+
+
+@contextlib.contextmanager
+def float64(path: Path) -> Iterator[Any]:
+    """The same model, same weights, evaluated in float64: every dtype and policy in its config is rewritten.
+
+    Keras's global float type is float64 inside the block, so that no input or constant is narrowed on the way.
+    """
+    kept, policy = keras.config.floatx(), keras.config.dtype_policy()
+    with tempfile.TemporaryDirectory(prefix="fnet-compare-") as folder:
+        wide = _rewritten(path, Path(folder))
+        try:
+            keras.config.set_floatx("float64")
+            keras.config.set_dtype_policy("float64")
+            yield load(wide)
+        finally:
+            keras.config.set_floatx(kept)
+            keras.config.set_dtype_policy(policy)
+
+
+def _rewritten(path: Path, folder: Path) -> Path:
+    """A copy of the model file whose config says float64."""
+    wide = folder / path.name
+    if path.is_dir():
+        shutil.copytree(path, wide)
+        _widen_file(wide / "config.json")
+    elif path.suffix in HDF5:
+        _copy_hdf5(path, wide)
+    else:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(folder / "parts")
+        _widen_file(folder / "parts" / "config.json")
+        with zipfile.ZipFile(wide, "w") as archive:
+            for part in sorted((folder / "parts").rglob("*")):
+                archive.write(part, part.relative_to(folder / "parts"))
+    return wide
+
+
+def _widen_file(config: Path) -> None:
+    config.write_text(json.dumps(widened(json.loads(config.read_text("utf-8")))), "utf-8")
+
+
+def _copy_hdf5(path: Path, wide: Path) -> None:
+    import h5py
+
+    shutil.copyfile(path, wide)
+    with h5py.File(wide, "r+") as file:
+        file.attrs["model_config"] = json.dumps(widened(json.loads(file.attrs["model_config"])))
+
+
+def widened(config: Any) -> Any:
+    """A Keras config with every narrow float dtype and dtype policy replaced by float64."""
+    if isinstance(config, list):
+        return [widened(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if str(config.get("class_name")).endswith("DTypePolicy"):
+        return "float64" if config["config"].get("name") in NARROW else config
+    narrow = {key for key, value in config.items() if key in ("dtype", "input_dtype") and value in NARROW}
+    return {key: "float64" if key in narrow else widened(value) for key, value in config.items()}
+
+
+def policy(model: Any) -> str:
+    """The narrowest compute dtype of the model's layers: "float32", or a 16-bit one."""
+    used = {layer.compute_dtype for layer in model._flatten_layers()}
+    return next((name for name in ("bfloat16", "float16") if name in used), "float32")
+
+
+def outputs(model: Any, x: Any, batch_size: int) -> list[Any]:
+    """Every output of the model for all rows, in Keras's flat order."""
+    return batched(tf.function(lambda rows: model(rows, training=False), reduce_retracing=True), x, batch_size)
+
+
+def layer_outputs(model: Any, x: Any) -> dict[str, list[Any]]:
+    """{layer name: what it gives} for the layers that run once; none for a model without a graph."""
+    if not getattr(model, "inputs", None):
+        return {}
+    graph = getattr(model, "_functional", None) or model  # what runs inside a Sequential
+    by_depth = sorted(getattr(graph, "_nodes_by_depth", {}).items(), reverse=True)
+    nodes = [node for _, nodes in by_depth for node in nodes if not node.is_input]
+    runs = Counter(node.operation.name for node in nodes)
+    # Keras itself adds operations for masks inside a Sequential: they are no layers of anybody's.
+    wanted = {layer.name for layer in model.layers} if graph is not model else set(runs)
+    found = {n.operation.name: n.outputs for n in nodes if runs[n.operation.name] == 1}
+    found = {name: outputs for name, outputs in found.items() if name in wanted}
+    if not found:
+        return {}
+    given = keras.Model(graph.inputs, found)(tensors(x, keras.config.floatx()), training=False)
+    return {name: [np.asarray(leaf) for leaf in keras.tree.flatten(value)] for name, value in given.items()}
+
+
+def kinds(model: Any) -> dict[str, str]:
+    """{name: class} of the operations at the top level."""
+    return {operation.name: type(operation).__name__ for operation in getattr(model, "operations", model.layers)}
+
+
+def batched(call: Any, x: Any, batch_size: int) -> list[Any]:
+    """`call` on the rows of x, `batch_size` at a time, its outputs joined."""
+    rows = len(x[0]) if isinstance(x, tuple) else len(x)
+    parts = []
+    for start in range(0, rows, batch_size):
+        cut = slice(start, start + batch_size)
+        taken = tuple(a[cut] for a in x) if isinstance(x, tuple) else x[cut]
+        y = call(tensors(taken, keras.config.floatx()))
+        parts.append([np.asarray(leaf) for leaf in keras.tree.flatten(y)])
+    return [np.concatenate(leaves) for leaves in zip(*parts, strict=True)]
+
+
+def tensors(x: Any, floats: str) -> Any:
+    """Rows as Keras takes them: several inputs as a list, strings as TensorFlow's, floats of one dtype."""
+    if isinstance(x, tuple):
+        return [tensors(a, floats) for a in x]
+    if x.dtype.kind in "OU":
+        return tf.constant([str(text) for text in x.ravel()], shape=x.shape)
+    return tf.constant(x.astype(floats) if x.dtype.kind == "f" else x)
+
+
+def threshold(model: Any) -> float:
+    """Above which a single output unit means class 1: 0.5 behind a sigmoid, else 0 (a logit)."""
+    activation = getattr(model.layers[-1], "activation", None)
+    return 0.5 if getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid") else 0.0

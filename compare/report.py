@@ -1,0 +1,114 @@
+"""Comparisons as a table on the terminal and as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from compare import pictures
+from compare.parity import Comparison, Side
+
+TEMPLATE = "report.html.j2"
+
+
+def number(value: float | None) -> str:
+    """A number for a table: 1.2e-07, 0 for nothing, a dash for what was not measured."""
+    if value is None:
+        return "–"
+    return "0" if value == 0 else f"{value:.2g}"
+
+
+def score(value: float | None) -> str:
+    """A score for a table, to four decimals."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def agreement(side: Side) -> str:
+    """How many rows have Keras's class: `400/400`, `399/400 (1 tie)`."""
+    rows, ties = len(side.predicted), sum(d.tie for d in side.differing)
+    note = f" ({ties} tie{'s' if ties > 1 else ''})" if ties else ""
+    return f"{rows - len(side.differing)}/{rows}{note}"
+
+
+def print_comparison(comparison: Comparison, console: Console, layers: bool = True) -> None:
+    """The tables of a comparison, and its verdict, on a terminal."""
+    rows = f"{len(comparison.rows)} rows of {comparison.rows.name}"
+    title = Text(f"{comparison.title}: {comparison.file}, {rows}", style="bold")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("")
+    for name in ("macro-F1", "same class", "error", "max abs", "mean abs", "seconds"):
+        table.add_column(name, justify="right")
+    for side in comparison.sides:
+        numbers = (number(side.error), number(side.max_abs), number(side.mean_abs), f"{side.seconds:.2f}")
+        table.add_row(side.name, score(side.f1), agreement(side), *numbers)
+    console.print(table)
+    if layers and comparison.layers:
+        console.print(_layer_table(comparison))
+    if comparison.not_compared:
+        console.print(f"layers not compared one by one: {', '.join(comparison.not_compared)}", markup=False)
+    console.print(verdict(comparison), markup=False, style="green" if comparison.held else "bold red")
+
+
+def _layer_table(comparison: Comparison) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("layer")
+    table.add_column("output")
+    for side in (*comparison.layers[0].errors, "allowed"):
+        table.add_column(side, justify="right")
+    for layer in comparison.layers:
+        errors = [number(error) for error in layer.errors.values()]
+        shape = "×".join(map(str, layer.shape))
+        table.add_row(Text(layer.name), shape, *errors, number(layer.allowed), style=None if layer.held else "bold red")
+    return table
+
+
+def verdict(comparison: Comparison) -> str:
+    """Whether parity held, in one sentence, or why not."""
+    if comparison.held:
+        return f"parity holds: every error within the yardstick ({number(comparison.allowed)} at the outputs)"
+    return "parity does NOT hold:\n" + "\n".join(f"  {problem}" for problem in comparison.problems)
+
+
+def write_report(comparisons: list[Comparison], path: str | Path, title: str = "Keras beside fnet") -> Path:
+    """One HTML page about all comparisons: no network, light and dark, phone and print; written whole or not."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "score": score, "agreement": agreement}
+    page = environment.get_template(TEMPLATE).render(
+        title=title,
+        sections=[_section(comparison) for comparison in comparisons],
+        held=all(comparison.held for comparison in comparisons),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        versions=sorted({f"{k} {v}" for c in comparisons for s in c.sides for k, v in s.versions.items()}),
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"part-{path.name}")
+    part.write_text(page, "utf-8")
+    part.replace(path)
+    return path
+
+
+def _section(comparison: Comparison) -> dict[str, Any]:
+    """What the template shows of one comparison. The pictures are made here, so they are markup; all else is not."""
+    drawn = (pictures.layer_errors, pictures.row_errors, pictures.confusion)
+    return {
+        "comparison": comparison,
+        "pictures": [Markup(picture) for draw in drawn if (picture := draw(comparison))],
+        "differing": [(side.name, d) for side in comparison.sides for d in side.differing[:10]],
+    }

@@ -1,0 +1,261 @@
+"""Training: what it gives does not depend on interruptions, and nothing is trained on bad data."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from train_keras import cli, data, models, train
+from train_keras.data import Data, Split
+from train_keras.errors import LabelOutOfRange, RunLocked, RunMismatch, TokenOutOfRange, TrainingDiverged
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def digits():
+    whole = data.load("images", "embedded")
+    parts = {name: Split(split.x[:40], split.y[:40]) for name, split in whole.splits.items()}
+    return Data("digits", "images", whole.classes, **parts, source="test")
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    whole = data.load("texts", "embedded")
+    parts = {name: Split(split.x[:24], split.y[:24]) for name, split in whole.splits.items()}
+    return Data("reviews", "texts", whole.classes, **parts, source="test")
+
+
+def config(epochs=3, patience=None, seed=0, **options):
+    chosen = models.options("cnn", **{"filters": (2,), "dense": 4, "dropout": 0.5, **options})
+    return train.Config("cnn", chosen, epochs, batch_size=16, seed=seed, patience=patience)
+
+
+def weights(folder):
+    return keras.saving.load_model(Path(folder) / "model.keras").get_weights()
+
+
+def without_time(history):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in history]
+
+
+def assert_same_run(a, b):
+    assert without_time(a.history) == without_time(b.history)
+    assert a.best_epoch == b.best_epoch
+    for x, y in zip(weights(a.folder), weights(b.folder), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in the trainer catches it."""
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(digits, tmp_path_factory):
+    return train.train(config(), digits, tmp_path_factory.mktemp("whole"))
+
+
+def test_a_run_is_the_same_twice_and_another_with_another_seed(uninterrupted, digits, tmp_path):
+    assert_same_run(uninterrupted, train.train(config(), digits, tmp_path / "same"))
+    other = train.train(config(seed=1), digits, tmp_path / "other")
+    assert without_time(other.history) != without_time(uninterrupted.history)
+
+
+def test_a_finished_run_holds_its_model_and_history_and_nothing_else(uninterrupted, digits):
+    files = sorted(p.name for p in uninterrupted.folder.iterdir())
+    assert [f for f in files if f != "lock"] == ["history.json", "model.keras", "state.json"]
+    written = json.loads((uninterrupted.folder / "history.json").read_text())
+    assert written["history"] == uninterrupted.history
+    assert written["run"]["data_sha256"] == digits.fingerprint
+    before = (uninterrupted.folder / "model.keras").stat().st_mtime_ns
+    assert_same_run(train.train(config(), digits, uninterrupted.folder), uninterrupted)
+    assert (uninterrupted.folder / "model.keras").stat().st_mtime_ns == before
+
+
+def test_interrupted_within_an_epoch_and_between_epochs(uninterrupted, digits, tmp_path):
+    def in_epoch_two(step):
+        if (step.epoch, step.batch) == (2, 2):
+            raise Killed
+
+    def behind_epoch_two(record):
+        if record["epoch"] == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train.train(config(), digits, tmp_path, on_step=in_epoch_two)
+    with pytest.raises(Killed):
+        train.train(config(), digits, tmp_path, on_epoch=behind_epoch_two)
+    epochs = []
+    resumed = train.train(config(), digits, tmp_path, on_epoch=lambda record: epochs.append(record["epoch"]))
+    assert epochs == [3]
+    assert_same_run(resumed, uninterrupted)
+
+
+@pytest.mark.slow
+def test_interrupted_before_and_behind_every_file_written(uninterrupted, digits, tmp_path, monkeypatch):
+    commit, died = train._commit, 0
+
+    def dying(when):
+        def replaced(part, path):
+            if when == "behind":
+                commit(part, path)
+            raise Killed
+
+        return replaced
+
+    for when in ("before", "behind") * 9:
+        monkeypatch.setattr(train, "_commit", dying(when))
+        try:
+            train.train(config(), digits, tmp_path)
+            break
+        except Killed:
+            died += 1
+    assert died == 2 * 9  # a checkpoint and a state in each of 3 epochs; model, history, state at the end
+    monkeypatch.setattr(train, "_commit", commit)
+    assert_same_run(train.train(config(), digits, tmp_path), uninterrupted)
+
+
+@pytest.mark.slow
+def test_killed_with_signal_9_and_run_again(tmp_path):
+    command = [sys.executable, "-m", "train_keras", "--family", "lstm", "--epochs", "4", "--units", "4"]
+    command += ["--embedding", "4", "--tokens", "50", "--length", "8", "--threads", "1", "--json", "--out"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "FNET_DATA": "embedded"}
+    whole = subprocess.run([*command, str(tmp_path / "whole")], env=env, check=True, capture_output=True)
+    with subprocess.Popen([*command, str(tmp_path / "killed")], env=env, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "killed" / "epoch-0001.keras").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "killed" / "model.keras").exists()
+    again = subprocess.run([*command, str(tmp_path / "killed")], env=env, check=True, capture_output=True)
+    histories = [without_time(json.loads(run.stdout)["history"]) for run in (whole, again)]
+    assert histories[0] == histories[1]
+    for x, y in zip(weights(tmp_path / "whole"), weights(tmp_path / "killed"), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "best", "stopped"),
+    [
+        ([3, 2, 1], None, 3, False),
+        ([3, 1, 2], None, 3, False),
+        ([3, 1, 2], 2, 2, False),
+        ([3, 1, 2, 1], 2, 2, True),
+        ([1, 2], 1, 1, True),
+        ([], 1, None, False),
+    ],
+)
+def test_early_stopping_is_a_function_of_the_history(losses, patience, best, stopped):
+    chosen, history = config(patience=patience), [{"val_loss": loss} for loss in losses]
+    assert train._stopped(chosen, history) is stopped
+    if losses:
+        assert train._best(chosen, history) == best
+
+
+def test_the_best_epochs_weights_are_kept(digits, tmp_path):
+    fast = train.Config("cnn", config().options, 12, batch_size=16, learning_rate=0.5, patience=2)
+    result = train.train(fast, digits, tmp_path)
+    losses = [record["val_loss"] for record in result.history]
+    assert result.best_epoch == losses.index(min(losses)) + 1 < len(losses)
+    again = train.evaluate(keras.saving.load_model(result.model_file), digits.valid)
+    np.testing.assert_allclose(again["loss"], min(losses), rtol=1e-6)
+
+
+def test_text_models_take_strings(reviews, tmp_path):
+    small = models.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
+    result = train.train(train.Config("rnn", small, 1), reviews, tmp_path)
+    model = keras.saving.load_model(result.model_file)
+    assert train.probabilities(model, reviews.test.x).shape == (24, 3)
+
+
+def test_bad_labels_train_nothing(digits, tmp_path):
+    bad = Split(digits.train.x, np.full(len(digits.train), 99))
+    wrong = Data("digits", "images", digits.classes, bad, digits.valid, digits.test, source="test")
+    with pytest.raises(LabelOutOfRange, match=r"train split.*label 99"):
+        train.train(config(), wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_another_run_is_refused(uninterrupted, digits):
+    with pytest.raises(RunMismatch, match="seed was 0, now 5"):
+        train.train(config(seed=5), digits, uninterrupted.folder)
+
+
+def test_two_at_once_in_one_folder_are_refused(digits, tmp_path):
+    with train.locked(tmp_path), pytest.raises(RunLocked, match="another process trains"):
+        train.train(config(), digits, tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_batch(digits, tmp_path):
+    wild = train.Config("cnn", config().options, 3, batch_size=16, learning_rate=1e30)
+    with pytest.raises(TrainingDiverged, match=r"at epoch \d, batch \d of 3"):
+        train.train(wild, digits, tmp_path)
+
+
+def test_a_family_takes_its_own_kind_of_data(reviews, tmp_path):
+    with pytest.raises(ValueError, match="cnn takes images; reviews holds texts"):
+        train.train(config(), reviews, tmp_path)
+
+
+def test_token_ids_beyond_the_table_are_refused():
+    vectorize = keras.layers.TextVectorization(vocabulary=["satu", "dua", "tiga"])
+    models.check_tokens(vectorize, ["satu dua tiga"], 5)
+    with pytest.raises(TokenOutOfRange, match="row 1: token id 4, but the embedding table has rows 0 to 3"):
+        models.check_tokens(vectorize, ["satu", "dua tiga"], 4)
+
+
+@pytest.mark.parametrize(
+    ("family", "changed", "message"),
+    [
+        ("cnn", {"pooling": "median"}, "pooling 'median'; use one of max, average"),
+        ("cnn", {"filters": (8, 8), "kernels": (3, 3, 3)}, "2 filters need 1 or 2 kernels"),
+        ("cnn", {"dense": 0}, "dense must be at least 1"),
+        ("rnn", {"units": 0}, "units must be at least 1"),
+        ("lstm", {"dropout": 1.0}, "dropout is a fraction"),
+    ],
+)
+def test_options_that_make_no_model(family, changed, message):
+    with pytest.raises(ValueError, match=message):
+        models.options(family, **changed)
+
+
+def test_an_option_of_another_family_is_refused():
+    with pytest.raises(TypeError, match="rnn has no option filters; it has layers, units"):
+        models.options("rnn", filters=(3,))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"epochs": 0}, {"patience": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"seed": -1}]
+)
+def test_a_configuration_that_trains_nothing_is_refused(changed):
+    with pytest.raises(ValueError, match="must be"):
+        train.Config(**{"family": "cnn", "options": config().options, "epochs": 1, **changed})
+
+
+@pytest.mark.parametrize("family", ["cnn", "rnn", "lstm"])
+def test_every_layer_has_a_fixed_name(family, digits, reviews):
+    chosen = models.options(family)
+    x = digits.train.x if chosen.kind == "images" else reviews.train.x
+    first, second = (chosen.build(x, 3) for _ in range(2))
+    assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
+
+
+def test_the_command_line_tells_wrong_arguments_from_failures(caplog, tmp_path):
+    assert cli.main(["--family", "rnn", "--filters", "3"]) == 2
+    assert "rnn has no option filters" in caplog.text
+    assert cli.main(["--family", "cnn", "--epochs", "0"]) == 2
+    assert cli.main(["--family", "cnn", "--data", str(tmp_path / "none")]) == 1
+    assert "DataNotFound" in caplog.text
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["--family", "tree"])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"])
