@@ -49,6 +49,7 @@ from fnet.layers.augmentation import (
     solarization,
 )
 from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
+from fnet.layers.conv_recurrent import conv_lstm1d, conv_lstm2d, conv_lstm3d
 from fnet.layers.convolution import conv1d, conv2d, conv3d
 from fnet.layers.convolution_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
 from fnet.layers.core import constant, dense, embedding, identity, input_layer, masking
@@ -132,7 +133,8 @@ __all__ = [
     "classes", "compile", "jit", "predict",
     "InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random",
     # layers: recurrent
-    "bidirectional", "gru", "gru_cell", "lstm", "lstm_cell", "rnn", "simple_rnn", "simple_rnn_cell",
+    "bidirectional", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d", "gru", "gru_cell",
+    "lstm", "lstm_cell", "rnn", "simple_rnn", "simple_rnn_cell",
     "stacked_rnn_cells", "time_distributed",
     # layers: core
     "constant", "dense", "embedding", "identity", "input_layer", "masking",

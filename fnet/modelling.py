@@ -192,7 +192,8 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
     made = {}
     for number, (path, param) in enumerate(tree.items(params)):
         sizes = tuple(0 if d is None else d for d in param.shape)
-        made[path] = INITIALIZERS[param.initializer](random.fold_in(rng, number), sizes).astype(param.dtype)
+        make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
+        made[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
     return tree.nest(made)
 
 

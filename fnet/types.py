@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -33,7 +33,8 @@ class Param:
     whether training moves it (moving statistics, tables and quantized kernels do not move)."""
 
     shape: Shape
-    initializer: str = "glorot_uniform"
+    initializer: str | Callable[[Array, Any], Array] = "glorot_uniform"
+    """A name from `fnet.initializers`, or a function (key, shape) -> array."""
     dtype: str = "float32"
     trainable: bool = True
 

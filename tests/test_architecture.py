@@ -12,9 +12,9 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers to its left.
 TIERS = [
-    {"tree", "masking", "types", "errors"},
+    {"tree", "masking", "types", "errors", "strings", "fingerprints"},
     {"backend"},
-    {"compose", "random", "initializers"},
+    {"compose", "random", "initializers", "resampling"},
     {"activations", "modelling"},
     {"layers", "operations"},
     {"hosting", "streaming", "inference"},

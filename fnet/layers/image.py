@@ -1,0 +1,251 @@
+"""Image layers that act at inference: resizing, cropping, contrast. All of them drop masks.
+
+Images are (batch, height, width, channels) or (height, width, channels), or the same with channels first.
+Numbers are those of Keras on TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fnet.backend import ops, xp
+from fnet.compose import layer
+from fnet.resampling import resample
+from fnet.types import Array, Params, ParamTree, Spec
+
+CHANNELS_LAST = "channels_last"
+
+
+def _axes(rank: int, data_format: str | None) -> tuple[int, int]:
+    """The axes of height and width."""
+    return (rank - 2, rank - 1) if data_format == "channels_first" else (rank - 3, rank - 2)
+
+
+def _floats(x: Array) -> Array:
+    return x if x.dtype.kind == "f" else x.astype("float32")
+
+
+def resize(
+    images: Array,
+    size: Sequence[int],
+    interpolation: str = "bilinear",
+    antialias: bool = False,
+    data_format: str | None = CHANNELS_LAST,
+) -> Array:
+    """Images with (height, width) = `size`; as they are where they have it, else floats (nearest: any dtype).
+
+    interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5 or area. antialias widens the kernels when
+    shrinking. Source: tf.image.resize.
+    """
+    axes = _axes(images.ndim, data_format)
+    if all(images.shape[axis] == wanted for axis, wanted in zip(axes, size, strict=True)):
+        return images
+    x = images if interpolation == "nearest" else _floats(images)
+    for axis, wanted in zip(axes, size, strict=True):
+        x = resample(x, axis, wanted, interpolation, antialias)
+    return x
+
+
+def _aspect(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
+    """(height for this width, width for this height) with the aspect ratio of `size`, as float32 has them."""
+    return (
+        int(np.float32(width * size[0]) / np.float32(size[1])),
+        int(np.float32(height * size[1]) / np.float32(size[0])),
+    )
+
+
+def _window(x: Array, axis: int, start: int, count: int) -> Array:
+    return x[(slice(None),) * axis + (slice(start, start + count),)]
+
+
+def _crop_to_aspect(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
+    """The largest middle window with the aspect ratio of `size`."""
+    axes = _axes(x.ndim, data_format)
+    sizes = tuple(x.shape[axis] for axis in axes)
+    for axis, have, fits in zip(axes, sizes, _aspect(*sizes, size), strict=True):
+        count = max(min(have, fits), 1)
+        x = _window(x, axis, (have - count) // 2, count)
+    return x
+
+
+def _pad_to_aspect(x: Array, size: tuple[int, int], data_format: str | None, fill_value: float) -> Array:
+    """`fill_value` on both sides of the short axis, for the aspect ratio of `size`."""
+    axes = _axes(x.ndim, data_format)
+    sizes = tuple(x.shape[axis] for axis in axes)
+    widths = [(0, 0)] * x.ndim
+    for axis, have, fits in zip(axes, sizes, _aspect(*sizes, size), strict=True):
+        widths[axis] = ((max(have, fits) - have) // 2,) * 2
+    return xp.pad(x, widths, constant_values=fill_value)
+
+
+def _sized_rule(x: Spec, *, height: int, width: int, data_format: str | None) -> tuple[Spec, ParamTree]:
+    shape = list(x.shape)
+    for axis, size in zip(_axes(len(shape), data_format), (height, width), strict=True):
+        shape[axis] = size
+    return Spec(tuple(shape), x.dtype), {}
+
+
+@layer(shape=_sized_rule, mask="drop")
+def resizing(
+    params: Params,
+    x: Array,
+    *,
+    height: int,
+    width: int,
+    interpolation: str = "bilinear",
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
+    antialias: bool = False,
+    data_format: str | None = CHANNELS_LAST,
+) -> Array:
+    """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
+
+    interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, area. The aspect ratio is kept by cropping, or by
+    padding with `fill_value` (`fill_mode` is "constant"). No params. Mask: dropped. Source: keras.layers.Resizing.
+
+    >>> resizing({}, np.ones((1, 4, 6, 3)), height=2, width=3).shape
+    (1, 2, 3, 3)
+    """
+    if fill_mode != "constant":
+        raise ValueError(f"fill_mode {fill_mode!r}: only 'constant' is known")
+    images = x
+    if crop_to_aspect_ratio:
+        images = _crop_to_aspect(images, (height, width), data_format)
+    elif pad_to_aspect_ratio:
+        images = _pad_to_aspect(images, (height, width), data_format, fill_value)
+    y = resize(images, (height, width), interpolation, antialias, data_format)
+    return y if y.dtype == x.dtype else _saturated(y, x.dtype)
+
+
+def _saturated(y: Array, dtype: np.dtype) -> Array:
+    """Floats as `dtype`; integers rounded, and cut to what the dtype holds."""
+    if dtype.kind == "f":
+        return y.astype(dtype)
+    limits = np.iinfo(dtype)
+    top = np.float32(limits.max)
+    top = top if int(top) <= limits.max else np.nextafter(top, np.float32(0))
+    return xp.clip(xp.round(y), float(limits.min), float(top)).astype(dtype)
+
+
+@layer(shape=_sized_rule, mask="drop")
+def center_crop(params: Params, x: Array, *, height: int, width: int, data_format: str | None = CHANNELS_LAST) -> Array:
+    """Images -> floats (height, width) from their middle; an image that is smaller is enlarged to cover it first.
+
+    Enlarging (bilinear) starts from the largest middle window with the wanted aspect ratio. No params.
+    Mask: dropped. Source: keras.layers.CenterCrop.
+    """
+    x = _floats(x)
+    axes = _axes(x.ndim, data_format)
+    spare = [x.shape[axis] - wanted for axis, wanted in zip(axes, (height, width), strict=True)]
+    if min(spare) < 0:
+        return resize(_crop_to_aspect(x, (height, width), data_format), (height, width), data_format=data_format)
+    for axis, extra, wanted in zip(axes, spare, (height, width), strict=True):
+        x = _window(x, axis, extra // 2, wanted)
+    return x
+
+
+def _float_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
+
+
+def _ranged(x: Array, source: Sequence[float], target: Sequence[float]) -> Array:
+    """Values of the range `source` moved to the range `target`."""
+    if tuple(source) == tuple(target):
+        return x
+    unit = (x - float(source[0])) / (float(source[1]) - float(source[0]))
+    return unit * (float(target[1]) - float(target[0])) + float(target[0])
+
+
+@layer(shape=_float_rule, mask="drop")
+def auto_contrast(params: Params, x: Array, *, value_range: Sequence[float] = (0, 255)) -> Array:
+    """Images -> floats: each channel of each image stretched to the whole `value_range`; flat ones stay.
+
+    No params. Mask: dropped. Source: keras.layers.AutoContrast.
+    """
+    images = _floats(x if x.ndim == 4 else x[None])
+    wide = _ranged(images, sorted(value_range), (0, 255))
+    low, high = xp.min(wide, axis=(1, 2), keepdims=True), xp.max(wide, axis=(1, 2), keepdims=True)
+    scale = 255.0 / (high - low)
+    y = _ranged(xp.clip(wide * scale - low * scale, 0.0, 255.0), (0, 255), sorted(value_range))
+    y = xp.where(xp.isnan(y), images, y)
+    return y if x.ndim == 4 else y[0]
+
+
+def _same_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return x, {}
+
+
+@layer(shape=_same_rule, mask="drop")
+def contrast_limited_adaptive_histogram_equalization(
+    params: Params,
+    x: Array,
+    *,
+    value_range: Sequence[float] = (0, 255),
+    clip_limit: float = 4.0,
+    tile_grid_size: Sequence[int] = (8, 8),
+    data_format: str | None = CHANNELS_LAST,
+) -> Array:
+    """Images -> images with the histogram of each tile equalised, blended between tiles; computed in float32.
+
+    A bin holds at most `clip_limit` times the mean; what is cut is spread evenly (0: no limit). No params.
+    Mask: dropped. Source: keras.layers.ContrastLimitedAdaptiveHistogramEqualization; Pizer et al. 1987.
+    """
+    first = data_format == "channels_first"
+    images = x if x.ndim == 4 else x[None]
+    images = xp.moveaxis(images, 1, -1) if first else images
+    wide = _ranged(images.astype("float32"), value_range, (0, 255))
+    y = _ranged(_clahe(wide, clip_limit, tuple(tile_grid_size)), (0, 255), value_range).astype(x.dtype)
+    y = xp.moveaxis(y, -1, 1) if first else y
+    return y if x.ndim == 4 else y[0]
+
+
+def _clahe(images: Array, clip_limit: float, grid: tuple[int, ...]) -> Array:
+    """(batch, height, width, channels) in 0..255, equalised."""
+    batch, height, width, channels = images.shape
+    tile = tuple(-(-size // tiles) for size, tiles in zip((height, width), grid, strict=True))
+    extra = [(0, tile[i] * grid[i] - images.shape[1 + i]) for i in (0, 1)]
+    padded = xp.pad(images, [(0, 0), *extra, (0, 0)], mode="symmetric") if any(e[1] for e in extra) else images
+    pixels = xp.clip(padded, 0, 255).astype("int32")
+    # (batch, rows of tiles, columns of tiles, channels, 256): the equalising map of each tile
+    maps = _tile_maps(pixels, grid, tile, clip_limit)
+    maps = xp.pad(maps, [(0, 0), (1, 1), (1, 1), (0, 0), (0, 0)], mode="edge").reshape(-1)
+    (y0, y1, wy), (x0, x1, wx) = (_blend(tile[i], grid[i]) for i in (0, 1))
+    row, column = (grid[1] + 2) * channels * 256, channels * 256
+    base = np.arange(batch)[:, None, None, None] * ((grid[0] + 2) * row) + np.arange(channels) * 256 + pixels
+
+    def mapped(y: Array, x: Array) -> Array:
+        return xp.take(maps, base + y[:, None, None] * row + x[:, None] * column, mode="clip")
+
+    wy, wx = wy[:, None, None], wx[:, None]
+    top = mapped(y0, x0) * (1 - wx) + mapped(y0, x1) * wx
+    bottom = mapped(y1, x0) * (1 - wx) + mapped(y1, x1) * wx
+    return (top * (1 - wy) + bottom * wy)[:, :height, :width]
+
+
+def _tile_maps(pixels: Array, grid: tuple[int, ...], tile: tuple[int, ...], clip_limit: float) -> Array:
+    """(batch, *grid, channels, 256): the cumulative histogram of each tile, scaled to 0..255."""
+    batch, channels, area = pixels.shape[0], pixels.shape[-1], tile[0] * tile[1]
+    tiles = pixels.reshape(batch, grid[0], tile[0], grid[1], tile[1], channels).transpose(0, 1, 3, 5, 2, 4)
+    tiles = tiles.reshape(-1, area)
+    bins = tiles + np.arange(len(tiles), dtype=np.int32)[:, None] * 256
+    counts = ops.bincount(bins.reshape(-1), 256 * len(tiles)).astype("float32").reshape(-1, 256)
+    if clip_limit > 0:
+        clipped = xp.clip(counts, 0, clip_limit * area / 256.0)
+        counts = clipped + xp.sum(counts - clipped, axis=-1, keepdims=True) / 256.0
+    total = xp.cumsum(counts, axis=-1)
+    least = xp.min(total, axis=-1, keepdims=True)
+    rest = area - least
+    maps = xp.clip((total - least) * 255.0 / xp.where(rest == 0, 1, rest), 0, 255)
+    return maps.reshape(batch, *grid, channels, 256)
+
+
+def _blend(tile: int, tiles: int) -> tuple[Array, Array, Array]:
+    """For each pixel of an axis: the tiles before and after it (1 is the first), and the share of the second."""
+    at = (np.arange(tile * tiles, dtype=np.float32) - np.float32(tile / 2)) / np.float32(tile) + np.float32(1)
+    before = np.floor(at)
+    first, second = (np.clip(b, 0, tiles + 1).astype(np.int32) for b in (before, before + 1))
+    return first, second, at - before

@@ -1,0 +1,130 @@
+"""Lookup layers: tokens to ids (or one-hot, multi-hot, counts, tf-idf) by a vocabulary, and back.
+
+They run in NumPy on both backends, in front of the jitted part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fnet.backend import ops
+from fnet.compose import layer
+from fnet.errors import InvalidInput
+from fnet.layers.encoding import Salt, depth_of, encode, hash_buckets, lookup_spec, weigh
+from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
+from fnet.strings import NumpyArray, utf8
+from fnet.types import Array, Params, ParamTree, Spec
+
+
+def _string_rule(
+    x: Spec,
+    *,
+    max_tokens: int | None,
+    output_mode: str,
+    pad_to_max_tokens: bool,
+    invert: bool,
+    vocabulary_size: int | None,
+) -> tuple[Spec, ParamTree]:
+    depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
+    kinds = ("string" if invert else "int64", "float32" if output_mode == "tf_idf" else "int64")
+    return lookup_spec(x.shape, output_mode, depth, kinds), table_params(True, output_mode, depth)
+
+
+@layer(shape=_string_rule, mask="drop", host=True)
+def string_lookup(
+    params: Params,
+    x: Any,
+    *,
+    max_tokens: int | None = None,
+    num_oov_indices: int = 1,
+    mask_token: str | None = None,
+    oov_token: str = "[UNK]",
+    invert: bool = False,
+    output_mode: str = "int",
+    pad_to_max_tokens: bool = False,
+    salt: Salt = None,
+    vocabulary_size: int | None = None,
+) -> Array:
+    """Strings (...) -> ids int64 (...), or encodings of them (`output_mode`); `invert`: ids -> strings.
+
+    Ids: [the mask token: 0,] `num_oov_indices` for unknown tokens, then the vocabulary. Several oov ids share the
+    unknown tokens by FarmHash, or SipHash under `salt`. Encodings (one_hot, multi_hot, count: int64; tf_idf:
+    float32) have a column for each id but the mask's, or `max_tokens` columns with `pad_to_max_tokens`.
+
+    params: vocabulary, a packed table with special tokens (`vocabulary_params`), idf_weights (columns,) for
+    tf_idf. Mask: dropped. Runs in NumPy. Errors: InvalidInput for a missing vocabulary, what is no string, an
+    unknown token with num_oov_indices=0. Source: keras.layers.StringLookup.
+    """
+    specials = Specials(mask_token, oov_token, num_oov_indices, output_mode)
+    vocabulary = vocabulary_of(params, specials, True, "string_lookup")
+    if invert:
+        known = [token.decode("utf-8", "surrogateescape") for token in vocabulary.tokens]
+        return _inverse(np.array([*known, oov_token], object), ops.to_numpy(x))
+    keys, shape = utf8(x, "string_lookup")
+    ids = token_ids(vocabulary, keys, specials, "string_lookup", lambda k: hash_buckets(k, num_oov_indices, salt))
+    depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))
+    return weigh(params, lambda mode: encode(ids.reshape(shape), mode, depth or 0, "int64"), output_mode)
+
+
+def _inverse(tokens: NumpyArray, ids: NumpyArray) -> NumpyArray:
+    """The token of each id; the last of `tokens` for an id that there is not."""
+    last = len(tokens) - 1
+    return tokens[np.where((ids >= 0) & (ids < last), ids, last).astype(np.int64)]
+
+
+def _integer_rule(
+    x: Spec,
+    *,
+    max_tokens: int | None,
+    output_mode: str,
+    pad_to_max_tokens: bool,
+    vocabulary_size: int | None,
+) -> tuple[Spec, ParamTree]:
+    depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
+    kinds = ("int64", "float32" if output_mode == "tf_idf" else "int64")
+    return lookup_spec(x.shape, output_mode, depth, kinds), table_params(False, output_mode, depth)
+
+
+@layer(shape=_integer_rule, mask="drop", host=True)
+def integer_lookup(
+    params: Params,
+    x: Any,
+    *,
+    max_tokens: int | None = None,
+    num_oov_indices: int = 1,
+    mask_token: int | None = None,
+    oov_token: int = -1,
+    invert: bool = False,
+    output_mode: str = "int",
+    pad_to_max_tokens: bool = False,
+    oov_method: str = "floormod",
+    salt: Salt = None,
+    vocabulary_size: int | None = None,
+) -> Array:
+    """Integers (...) -> ids int64 (...), or encodings of them; `invert`: ids -> integers. As `string_lookup`.
+
+    Several oov ids share the unknown integers by x mod num_oov_indices, or by a hash of their decimal digits with
+    `oov_method="farmhash"`. Integers keep all 64 bits on both backends, so this runs in NumPy.
+
+    params: vocabulary int64[size], special tokens included, idf_weights (columns,) for tf_idf. Mask: dropped.
+    Source: keras.layers.IntegerLookup.
+    """
+    specials = Specials(mask_token, oov_token, num_oov_indices, output_mode)
+    vocabulary = vocabulary_of(params, specials, False, "integer_lookup")
+    values = ops.to_numpy(x)
+    if values.dtype.kind not in "iufb":
+        raise InvalidInput(f"integer_lookup takes integers; got {values.dtype}{list(values.shape)}")
+    values = values.astype(np.int64)
+    if invert:
+        return _inverse(np.append(vocabulary.tokens, np.int64(oov_token)), values)
+
+    def buckets(keys: list[int]) -> NumpyArray:
+        if oov_method == "floormod":
+            return np.mod(np.array(keys, np.int64), num_oov_indices)
+        return hash_buckets([b"%d" % key for key in keys], num_oov_indices, salt)
+
+    ids = token_ids(vocabulary, values.ravel(), specials, "integer_lookup", buckets).reshape(values.shape)
+    depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))
+    return weigh(params, lambda mode: encode(ids, mode, depth or 0, "int64"), output_mode)

@@ -1,0 +1,142 @@
+"""Layers that prepare numbers: rescaling, normalization, bins, categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet.backend import ops, xp
+from fnet.compose import layer
+from fnet.layers.encoding import encode, lookup_spec
+from fnet.types import Array, Param, Params, ParamTree, Spec
+
+EPSILON = 1e-7
+"""Keras's `backend.epsilon()`: the least standard deviation."""
+
+
+def _floats(x: Array) -> Array:
+    return x if x.dtype.kind == "f" else x.astype("float32")
+
+
+def _constant(value: Any, x: Array) -> Any:
+    """A number as it is (it takes the dtype of `x`), a list as an array of that dtype."""
+    return float(value) if np.ndim(value) == 0 else np.asarray(value, x.dtype)
+
+
+def _float_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
+
+
+@layer(shape=_float_rule)
+def rescaling(
+    params: Params, x: Array, *, scale: float | Sequence[float], offset: float | Sequence[float] = 0.0
+) -> Array:
+    """(...) -> (...): x * scale + offset, numbers or lists that broadcast; integers become float32.
+
+    No params. Mask: kept. Source: keras.layers.Rescaling.
+
+    >>> rescaling({}, np.array([0, 255]), scale=2 / 255, offset=-1)
+    array([-1.,  1.], dtype=float32)
+    """
+    x = _floats(x)
+    return x * _constant(scale, x) + _constant(offset, x)
+
+
+def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
+    axes = [] if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    return sorted(a % rank for a in axes)
+
+
+def _normalization_rule(x: Spec, *, axis: int | Sequence[int] | None, mean: Any) -> tuple[Spec, ParamTree]:
+    shape = tuple(x.shape[a] for a in _kept(len(x.shape), axis))
+    statistics = {"mean": Param(shape, "zeros", trainable=False), "variance": Param(shape, "ones", trainable=False)}
+    return _float_rule(x)[0], statistics if mean is None else {}
+
+
+@layer(shape=_normalization_rule)
+def normalization(
+    params: Params,
+    x: Array,
+    *,
+    axis: int | Sequence[int] | None = -1,
+    mean: Any = None,
+    variance: Any = None,
+    invert: bool = False,
+) -> Array:
+    """(...) -> (...): (x - mean) / max(sqrt(variance), 1e-7); `invert`: x * max(sqrt(variance), 1e-7) + mean.
+
+    params: mean, variance (sizes of the kept axes), unless both are given as options: numbers or lists that
+    broadcast over the kept axes from the right. axis: the axes with statistics of their own (None: none; the batch
+    axis counts). Mask: kept. Source: keras.layers.Normalization.
+
+    >>> normalization({}, np.array([[1.0], [3.0]]), mean=3.0, variance=4.0)
+    array([[-1.],
+           [ 0.]])
+    """
+    x = _floats(x)
+    kept = _kept(x.ndim, axis)
+    given = (params["mean"], params["variance"]) if mean is None else (mean, variance)
+    center, spread = (_along(values, kept, x) for values in given)
+    deviation = xp.maximum(xp.sqrt(spread), EPSILON)
+    return x * deviation + center if invert else (x - center) / deviation
+
+
+def _along(values: Any, kept: Sequence[int], x: Array) -> Array:
+    """Statistics with their axes, counted from the right, at the kept axes of `x`."""
+    values = ops.asarray(values, x.dtype)
+    shape = [1] * x.ndim
+    for position in range(1, values.ndim + 1):
+        shape[kept[-position]] = values.shape[-position]
+    return values.reshape(shape)
+
+
+def _discretization_rule(x: Spec, *, bin_boundaries: Sequence[float], output_mode: str) -> tuple[Spec, ParamTree]:
+    return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, ("int32", "float32")), {}
+
+
+@layer(shape=_discretization_rule, mask="drop")
+def discretization(params: Params, x: Array, *, bin_boundaries: Sequence[float], output_mode: str = "int") -> Array:
+    """Numbers (...) -> the bin of each, int32 (...), or one_hot, multi_hot, count over the bins (float32).
+
+    Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. No params. Mask: dropped.
+    Source: keras.layers.Discretization.
+
+    >>> discretization({}, np.array([0.5, 1.0, 7.0]), bin_boundaries=(1.0, 2.0))
+    array([0, 1, 2], dtype=int32)
+    """
+    boundaries = ops.asarray(bin_boundaries, "float32")
+    bins = xp.searchsorted(boundaries, _floats(x), side="right")
+    dtype = "int32" if output_mode == "int" else "float32"
+    return encode(bins, output_mode, len(bin_boundaries) + 1, dtype, backend=ops)
+
+
+def _category_rule(x: Any, *, num_tokens: int, output_mode: str) -> tuple[Spec, ParamTree]:
+    ids, _ = _with_weights(x)
+    return lookup_spec(ids.shape, output_mode, num_tokens, ("int64", "float32")), {}
+
+
+def _with_weights(x: Any) -> tuple[Any, Any]:
+    """(inputs, count weights or None) of what the layer is fed with."""
+    if isinstance(x, Mapping):
+        return x["inputs"], x.get("count_weights")
+    return (x[0], x[1]) if isinstance(x, tuple | list) else (x, None)
+
+
+@layer(shape=_category_rule, mask="drop")
+def category_encoding(params: Params, x: Any, *, num_tokens: int, output_mode: str = "multi_hot") -> Array:
+    """Ids -> float32 over `num_tokens` columns: one_hot, multi_hot or count.
+
+    one_hot: (..., n) -> (..., n, columns), a last axis of size 1 is dropped first. multi_hot, count: (batch, n) ->
+    (batch, columns). x: ids, or (ids, count weights of the same shape) for count. Ids outside of 0..num_tokens-1
+    have no column. No params. Mask: dropped. Source: keras.layers.CategoryEncoding.
+
+    >>> category_encoding({}, np.array([[0, 2, 2]]), num_tokens=3, output_mode="count")
+    array([[1., 0., 2.]], dtype=float32)
+    """
+    ids, weights = _with_weights(x)
+    if weights is not None and output_mode != "count":
+        raise ValueError(f"count weights go with output_mode='count', not {output_mode!r}")
+    dtype = "float32" if weights is None or weights.dtype.kind != "f" else weights.dtype
+    return encode(ids.astype("int32"), output_mode, num_tokens, dtype, weights, ops)

@@ -1,0 +1,154 @@
+"""Resizing images along one axis: which pixels each output pixel reads, with which weights, as TensorFlow does.
+
+Positions and weights depend on sizes only, so they are NumPy constants, in float32 as in TensorFlow's kernels (its
+bicubic reads the cubic from a table of 1024 steps). Applying them is a few gathers on either backend.
+Source: tensorflow/core/kernels/image: resize_*_op.cc, scale_and_translate_op.cc.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fnet.backend import xp
+from fnet.types import Array
+
+F32 = np.float32
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
+Taps: TypeAlias = tuple[Any, Floats]
+"""(pixels int64[taps, out], weights float32[taps, out])."""
+
+_TABLE_STEPS = 1024
+
+
+def resample(x: Array, axis: int, size: int, interpolation: str, antialias: bool = False) -> Array:
+    """`x` with `size` pixels along `axis`; floats in, floats out ("nearest" takes any dtype)."""
+    if interpolation == "nearest":
+        return xp.take(x, _nearest(x.shape[axis], size), axis=axis, mode="clip")
+    pixels, weights = taps(x.shape[axis], size, interpolation, antialias)
+    shape = [1] * x.ndim
+    shape[axis] = size
+    y = None
+    for index, weight in zip(pixels, weights, strict=True):
+        part = xp.take(x, index, axis=axis, mode="clip") * weight.reshape(shape).astype(x.dtype)
+        y = part if y is None else y + part
+    return y
+
+
+@functools.lru_cache(maxsize=256)
+def taps(size: int, wanted: int, interpolation: str, antialias: bool) -> Taps:
+    """The pixels and weights for `size` -> `wanted` pixels.
+
+    Raises ValueError for an unknown interpolation, naming the known ones.
+    """
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"no interpolation {interpolation!r}; known: {', '.join(INTERPOLATIONS)}")
+    if interpolation in ("lanczos3", "lanczos5") or (antialias and interpolation != "area"):
+        return _spans(size, wanted, *KERNELS[interpolation], antialias)
+    return {"bilinear": _bilinear, "bicubic": _bicubic, "area": _area}[interpolation](size, wanted)
+
+
+def _centers(size: int, wanted: int) -> Floats:
+    """Where the middle of each output pixel lies, in input pixels."""
+    return (np.arange(wanted, dtype=F32) + F32(0.5)) * (F32(size) / F32(wanted))
+
+
+def _nearest(size: int, wanted: int) -> Any:
+    return np.minimum(np.floor(_centers(size, wanted)).astype(np.int64), size - 1)
+
+
+def _bilinear(size: int, wanted: int) -> Taps:
+    at = _centers(size, wanted) - F32(0.5)
+    floor = np.floor(at)
+    low = np.maximum(floor.astype(np.int64), 0)
+    high = np.minimum(np.ceil(at).astype(np.int64), size - 1)
+    share = at - floor
+    return np.stack([low, high]), np.stack([F32(1) - share, share])
+
+
+def _bicubic(size: int, wanted: int) -> Taps:
+    """Keys's cubic (a = -1/2) from a table; pixels outside of the image weigh nothing, the rest sums to 1."""
+    at = _centers(size, wanted) - F32(0.5)
+    floor = np.floor(at)
+    near, far = _cubic_table()
+    step = np.rint((at - floor) * F32(_TABLE_STEPS)).astype(np.int64)
+    back = _TABLE_STEPS - step
+    pixels = floor.astype(np.int64) + np.arange(-1, 3)[:, None]
+    weights = np.stack([far[step], near[step], near[back], far[back]])
+    bounded = np.clip(pixels, 0, size - 1)
+    return bounded, _normalised(np.where(bounded == pixels, weights, F32(0)))
+
+
+@functools.lru_cache(maxsize=1)
+def _cubic_table() -> tuple[Floats, Floats]:
+    """Keys's cubic at 0..1 and at 1..2, in 1024 steps."""
+    a = -0.5
+    x = (np.arange(_TABLE_STEPS + 1) / _TABLE_STEPS).astype(F32).astype(np.float64)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    x = x + 1.0
+    return near.astype(F32), (((a * x - 5 * a) * x + 8 * a) * x - 4 * a).astype(F32)
+
+
+def _normalised(weights: Floats) -> Floats:
+    """Weights that sum to 1 for each output pixel; those that sum to nothing stay as they are."""
+    total = weights.sum(0, dtype=F32)
+    safe = np.abs(total) >= F32(1000) * np.finfo(F32).tiny
+    return weights * np.where(safe, F32(1) / np.where(safe, total, F32(1)), F32(1))
+
+
+def _area(size: int, wanted: int) -> Taps:
+    """The mean over the part of the input that an output pixel covers."""
+    scale = F32(size) / F32(wanted)
+    start, stop = np.arange(wanted, dtype=F32) * scale, (np.arange(wanted, dtype=F32) + F32(1)) * scale
+    first = np.floor(start).astype(np.int64)
+    count = int((np.ceil(stop).astype(np.int64) - first).max())
+    pixels = first + np.arange(count)[:, None]
+    left, right = pixels.astype(F32), pixels.astype(F32) + F32(1)
+    covered = np.clip(np.minimum(right, stop) - np.maximum(left, start), F32(0), F32(1))
+    return np.minimum(pixels, size - 1), covered / scale
+
+
+def _spans(size: int, wanted: int, kernel: Callable[[Floats], Floats], radius: float, antialias: bool) -> Taps:
+    """A kernel around each output pixel, widened by the factor of shrinking when `antialias`."""
+    scale = F32(wanted) / F32(size)
+    inverse = F32(1.0 / float(scale))
+    widened = max(inverse, F32(1)) if antialias else F32(1)
+    at = (np.arange(wanted, dtype=F32) + F32(0.5)) * inverse
+    reach = F32(radius) * widened
+    first = np.clip(np.ceil(at - reach - F32(0.5)).astype(np.int64), 0, size - 1)
+    last = np.clip(np.floor(at + reach - F32(0.5)).astype(np.int64), 0, size - 1)
+    pixels = first + np.arange(int((last - first).max()) + 1)[:, None]
+    weights = kernel(np.abs((pixels.astype(F32) + F32(0.5) - at) / widened))
+    inside = (pixels <= last) & (at >= 0) & (at <= size)
+    return np.minimum(pixels, last), _normalised(np.where(inside, weights, F32(0)))
+
+
+def _triangle(x: Floats) -> Floats:
+    return np.maximum(F32(1) - x, F32(0))
+
+
+def _keys_cubic(x: Floats) -> Floats:
+    near = ((F32(1.5) * x - F32(2.5)) * x) * x + F32(1)
+    far = ((F32(-0.5) * x + F32(2.5)) * x - F32(4)) * x + F32(2)
+    return np.where(x >= 2, F32(0), np.where(x >= 1, far, near))
+
+
+def _lanczos(x: Floats, radius: float) -> Floats:
+    """sinc(x) sinc(x / radius)."""
+    angle = F32(np.pi) * np.maximum(x, F32(1e-3))
+    wave = F32(radius) * np.sin(angle) * np.sin(angle / F32(radius)) / (angle * angle)
+    return np.where(x > radius, F32(0), np.where(x <= F32(1e-3), F32(1), wave))
+
+
+KERNELS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
+    "bilinear": (_triangle, 1.0),
+    "bicubic": (_keys_cubic, 2.0),
+    "lanczos3": (functools.partial(_lanczos, radius=3.0), 3.0),
+    "lanczos5": (functools.partial(_lanczos, radius=5.0), 5.0),
+}
+"""{interpolation: (kernel, radius)} where it may be widened."""
+
+INTERPOLATIONS = ("nearest", *KERNELS, "area")
