@@ -26,12 +26,21 @@ def linear(x: Array) -> Array:
 
 def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
     """x above `threshold` (at most `max_value`), negative_slope * (x - threshold) below."""
-    if threshold == 0:
-        y = xp.maximum(x, 0) if negative_slope == 0 else xp.where(x > 0, x, x * negative_slope)
+    if threshold != 0:
+        return _relu_above(x, negative_slope, max_value, threshold)
+    if negative_slope == 0:
+        y = xp.maximum(x, 0)
+    elif 0 < negative_slope < 1:
+        y = xp.maximum(x, x * negative_slope)
     else:
-        y = xp.where(x > threshold, x, (x - threshold) * negative_slope)
-        y = xp.where(xp.isnan(x), x, y)
+        y = xp.where(x > 0, x, x * negative_slope)
     return y if max_value is None else xp.minimum(y, max_value)
+
+
+def _relu_above(x: Array, negative_slope: float, max_value: float | None, threshold: float) -> Array:
+    kept = xp.where(x <= threshold, xp.zeros_like(x), x)
+    kept = kept if max_value is None else xp.clip(kept, 0, max_value)
+    return kept if negative_slope == 0 else kept - negative_slope * xp.maximum(threshold - x, 0)
 
 
 def relu6(x: Array) -> Array:
@@ -171,9 +180,7 @@ def squareplus(x: Array, b: float = 4) -> Array:
 
 def softmax(x: Array, axis: int | Sequence[int] | None = -1) -> Array:
     """exp(x) normalised to sum 1 over `axis` (several axes, or None for all)."""
-    axes = tuple(axis) if isinstance(axis, Sequence) else axis
-    e = xp.exp(x - xp.max(x, axis=axes, keepdims=True))
-    return e / xp.sum(e, axis=axes, keepdims=True)
+    return ops.softmax(x, tuple(axis) if isinstance(axis, Sequence) else axis)
 
 
 def log_softmax(x: Array, axis: int = -1) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +46,9 @@ def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None)
         for at, mask in case.masks().items():
             masked = wide if at is None else wide[at]
             keras.src.backend.set_keras_mask(masked, tf.convert_to_tensor(mask))
-        return layer(*args, **kwargs, **case.call)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Layer .* was passed an input with a mask attached")
+            return layer(*args, **kwargs, **case.call)
 
     call()
     layer.set_weights(weights if weights is not None else random_weights(layer))

@@ -1,0 +1,65 @@
+"""Augmentation layers of training: at inference each of them hands its images on.
+
+One mechanism makes them all. Keras's `predict` and `evaluate` run them so; a bare call of a Keras layer or model
+outside of those augments, which is training and has no place here. No mask passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fnet.backend import ops
+from fnet.compose import layer
+from fnet.types import Array, Params, ParamTree, Spec
+
+
+def _float_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
+
+
+def _same_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return x, {}
+
+
+def _identity(name: str, keras_class: str, casts: bool) -> Callable[[Params, Array], Array]:
+    """The inference form of one augmentation layer; `casts`: it makes integer images float32, as Keras does."""
+
+    def function(params: Params, x: Array) -> Array:
+        return ops.cast(x, "float32") if casts and x.dtype.kind in "iub" else x
+
+    function.__name__ = function.__qualname__ = name
+    dtype = " (integers become float32)" if casts else ""
+    function.__doc__ = (
+        f"(...) -> (...): the images themselves{dtype}; only training augments. "
+        f"Mask: dropped. Source: keras.layers.{keras_class}."
+    )
+    return layer(shape=_float_rule if casts else _same_rule, mask="drop")(function)
+
+
+aug_mix = _identity("aug_mix", "AugMix", casts=True)
+cut_mix = _identity("cut_mix", "CutMix", casts=True)
+equalization = _identity("equalization", "Equalization", casts=False)
+max_num_bounding_boxes = _identity("max_num_bounding_boxes", "MaxNumBoundingBoxes", casts=False)
+mix_up = _identity("mix_up", "MixUp", casts=False)
+rand_augment = _identity("rand_augment", "RandAugment", casts=True)
+random_brightness = _identity("random_brightness", "RandomBrightness", casts=False)
+random_color_degeneration = _identity("random_color_degeneration", "RandomColorDegeneration", casts=False)
+random_color_jitter = _identity("random_color_jitter", "RandomColorJitter", casts=False)
+random_contrast = _identity("random_contrast", "RandomContrast", casts=False)
+random_crop = _identity("random_crop", "RandomCrop", casts=False)
+random_elastic_transform = _identity("random_elastic_transform", "RandomElasticTransform", casts=True)
+random_erasing = _identity("random_erasing", "RandomErasing", casts=True)
+random_flip = _identity("random_flip", "RandomFlip", casts=True)
+random_gaussian_blur = _identity("random_gaussian_blur", "RandomGaussianBlur", casts=True)
+random_grayscale = _identity("random_grayscale", "RandomGrayscale", casts=False)
+random_hue = _identity("random_hue", "RandomHue", casts=False)
+random_invert = _identity("random_invert", "RandomInvert", casts=False)
+random_perspective = _identity("random_perspective", "RandomPerspective", casts=True)
+random_posterization = _identity("random_posterization", "RandomPosterization", casts=False)
+random_rotation = _identity("random_rotation", "RandomRotation", casts=True)
+random_saturation = _identity("random_saturation", "RandomSaturation", casts=False)
+random_sharpness = _identity("random_sharpness", "RandomSharpness", casts=True)
+random_shear = _identity("random_shear", "RandomShear", casts=True)
+random_translation = _identity("random_translation", "RandomTranslation", casts=True)
+random_zoom = _identity("random_zoom", "RandomZoom", casts=True)
+solarization = _identity("solarization", "Solarization", casts=True)

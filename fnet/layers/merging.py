@@ -1,0 +1,257 @@
+"""Merge layers: several arrays into one. `x` is a tuple or list of arrays.
+
+Arrays of lower rank get axes of size 1 behind the batch axis until the ranks agree; then NumPy's broadcasting
+holds. Mask: the OR of the masks if every input has one, else none; concatenate and dot have rules of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from fnet.backend import ops, xp
+from fnet.compose import layer
+from fnet.errors import InvalidInput
+from fnet.masking import mask_of, masked, values_of
+from fnet.types import Array, Params, ParamTree, Shape, Spec
+
+
+def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
+    if not isinstance(x, tuple | list) or not x or (count is not None and len(x) != count):
+        wanted = "a tuple or list of arrays" if count is None else f"a tuple or list of {count} arrays"
+        got = f"{len(x)} of them" if isinstance(x, tuple | list) else type(x).__name__
+        raise InvalidInput(f"{name} takes {wanted}; got {got}")
+    return list(x)
+
+
+def _merged_shape(shapes: Sequence[Shape]) -> Shape:
+    """The shape to which all broadcast, low ranks filled up behind the batch axis; None where unknown."""
+    rank = max(map(len, shapes))
+    full = [(*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
+    merged: list[int | None] = []
+    for sizes in zip(*full, strict=True):
+        known = {d for d in sizes if d not in (None, 1)}
+        if len(known) > 1:
+            raise InvalidInput(f"merge layers take shapes that broadcast against each other; got {list(shapes)}")
+        merged.append(None if None in sizes and not known else known.pop() if known else 1)
+    return tuple(merged)
+
+
+def _merge_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
+    specs = _several("a merge layer", x)
+    return Spec(_merged_shape([s.shape for s in specs]), specs[0].dtype), {}
+
+
+def _align(arrays: Sequence[Array]) -> list[Array]:
+    rank = max(a.ndim for a in arrays)
+    return [a if a.ndim == rank else a.reshape(*a.shape[:1], *(1,) * (rank - a.ndim), *a.shape[1:]) for a in arrays]
+
+
+def _any_mask(x: Sequence[Any]) -> Array | None:
+    """Keras's mask of a merge: none if an input has none, else the OR of all."""
+    masks = [mask_of(a) for a in x]
+    return None if any(m is None for m in masks) else functools.reduce(xp.logical_or, masks)
+
+
+def _merge(name: str, x: Any, function: Callable[[list[Array]], Array]) -> Any:
+    x = _several(name, x)
+    with ops.quiet():
+        return masked(function(_align([values_of(a) for a in x])), _any_mask(x))
+
+
+@layer(shape=_merge_rule, mask="own")
+def add(params: Params, x: Sequence[Array]) -> Any:
+    """Several (batch, ...) -> (batch, ...): their sum. Source: keras.layers.Add.
+
+    >>> add({}, (np.ones((1, 2, 2)), np.array([[1.0, 2.0]])))
+    array([[[2., 3.],
+            [2., 3.]]])
+    """
+    return _merge("add", x, lambda arrays: functools.reduce(xp.add, arrays))
+
+
+def _subtract_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
+    return _merge_rule(_several("subtract", x, 2))
+
+
+@layer(shape=_subtract_rule, mask="own")
+def subtract(params: Params, x: Sequence[Array]) -> Any:
+    """Two (batch, ...) -> (batch, ...): the first minus the second. Source: keras.layers.Subtract.
+
+    >>> subtract({}, (np.array([[3.0]]), np.array([[1.0]])))
+    array([[2.]])
+    """
+    return _merge("subtract", _several("subtract", x, 2), lambda arrays: arrays[0] - arrays[1])
+
+
+@layer(shape=_merge_rule, mask="own")
+def average(params: Params, x: Sequence[Array]) -> Any:
+    """Several (batch, ...) -> (batch, ...): their mean. Source: keras.layers.Average.
+
+    >>> average({}, (np.array([[3.0]]), np.array([[1.0]])))
+    array([[2.]])
+    """
+    return _merge("average", x, lambda arrays: functools.reduce(xp.add, arrays) / len(arrays))
+
+
+@layer(shape=_merge_rule, mask="own")
+def multiply(params: Params, x: Sequence[Array]) -> Any:
+    """Several (batch, ...) -> (batch, ...): their product.
+
+    Masked inputs count as 1 where they are hidden; where all are hidden the product is 0.
+    Source: keras.layers.Multiply.
+
+    >>> multiply({}, (np.array([[3.0]]), np.array([[2.0]])))
+    array([[6.]])
+    """
+    x = _several("multiply", x)
+    arrays, masks = _align([values_of(a) for a in x]), _wide_masks(x)
+    with ops.quiet():
+        factors = [a if m is None else xp.where(m, a, 1) for a, m in zip(arrays, masks, strict=True)]
+        y = functools.reduce(xp.multiply, factors)
+        if all(m is not None for m in masks):
+            y = xp.where(functools.reduce(xp.logical_or, masks), y, 0)
+        return masked(y, _any_mask(x))
+
+
+@layer(shape=_merge_rule, mask="own")
+def maximum(params: Params, x: Sequence[Array]) -> Any:
+    """Several (batch, ...) -> (batch, ...): the largest at each place, of what masks do not hide.
+
+    Source: keras.layers.Maximum.
+
+    >>> maximum({}, (np.array([[3.0]]), np.array([[2.0]])))
+    array([[3.]])
+    """
+    return _extreme("maximum", x, xp.maximum)
+
+
+@layer(shape=_merge_rule, mask="own")
+def minimum(params: Params, x: Sequence[Array]) -> Any:
+    """Several (batch, ...) -> (batch, ...): the smallest at each place, of what masks do not hide.
+
+    Source: keras.layers.Minimum.
+
+    >>> minimum({}, (np.array([[3.0]]), np.array([[2.0]])))
+    array([[2.]])
+    """
+    return _extreme("minimum", x, xp.minimum)
+
+
+def _wide_masks(x: Sequence[Any]) -> list[Array | None]:
+    """Masks (batch, time, 1) that act on the values; Keras loses them where it raises the rank."""
+    rank = max(values_of(a).ndim for a in x)
+    return [
+        None
+        if mask_of(a) is None or values_of(a).ndim < rank
+        else xp.broadcast_to(mask_of(a)[..., None], a.values.shape)
+        for a in x
+    ]
+
+
+def _extreme(name: str, x: Any, function: Callable[[Array, Array], Array]) -> Any:
+    """`function` over the inputs in order; a hidden place of one takes what the other has there."""
+    x = _several(name, x)
+    arrays, masks = _align([values_of(a) for a in x]), _wide_masks(x)
+    y, seen = arrays[0], masks[0]
+    for a, mask in zip(arrays[1:], masks[1:], strict=True):
+        a = a if mask is None else xp.where(mask, a, y)
+        y = y if seen is None else xp.where(seen, y, a)
+        seen = None if mask is None or seen is None else xp.logical_or(seen, mask)
+        y = function(y, a)
+    return masked(y, _any_mask(x))
+
+
+# --- concatenate ----------------------------------------------------------------------------------
+
+
+def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]:
+    specs = _several("concatenate", x)
+    at = axis % len(specs[0].shape)
+    sizes = [s.shape[at] for s in specs]
+    shape = list(_merged_shape([(*s.shape[:at], 1, *s.shape[at + 1 :]) for s in specs]))
+    shape[at] = None if None in sizes else sum(cast("list[int]", sizes))
+    return Spec(tuple(shape), specs[0].dtype), {}
+
+
+@layer(shape=_concatenate_rule, mask="own")
+def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1) -> Any:
+    """Several (batch, ...) of equal shape except along `axis` -> one, side by side along `axis`.
+
+    Mask: if an input has one, those of all (all True for inputs without), side by side likewise; along the last
+    axis their OR. Source: keras.layers.Concatenate.
+
+    >>> concatenate({}, (np.array([[3.0]]), np.array([[1.0, 2.0]])))
+    array([[3., 1., 2.]])
+    """
+    x = _several("concatenate", x)
+    arrays = [values_of(a) for a in x]
+    return masked(xp.concatenate(arrays, axis=axis), _concatenated_mask(x, axis))
+
+
+def _concatenated_mask(x: Sequence[Any], axis: int) -> Array | None:
+    if all(mask_of(a) is None for a in x):
+        return None
+    rank = values_of(x[0]).ndim
+    if axis % rank == rank - 1:
+        return functools.reduce(xp.logical_or, [_row_mask(a) for a in x])
+    return xp.concatenate([_row_mask(a) for a in x], axis=axis % rank)
+
+
+def _row_mask(a: Any) -> Array:
+    """The mask of one input over all axes but the last: True without a mask."""
+    mask, shape = mask_of(a), values_of(a).shape
+    if mask is None:
+        return xp.ones(shape[:-1], bool)
+    if mask.ndim == len(shape):
+        return xp.any(mask, axis=-1)
+    return xp.any(xp.broadcast_to(mask[..., None], shape), axis=-1)
+
+
+# --- dot ------------------------------------------------------------------------------------------
+
+
+def _dot_axes(axes: int | Sequence[int], ranks: Sequence[int]) -> tuple[int, int]:
+    first, second = (axes, axes) if isinstance(axes, int) else axes
+    found = first % ranks[0], second % ranks[1]
+    if 0 in found:
+        raise ValueError(f"dot takes no product over the batch axis; got axes={axes} for ranks {list(ranks)}")
+    return found
+
+
+def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int]) -> tuple[Spec, ParamTree]:
+    a, b = _several("dot", x, 2)
+    i, j = _dot_axes(axes, (len(a.shape), len(b.shape)))
+    if None not in (a.shape[i], b.shape[j]) and a.shape[i] != b.shape[j]:
+        raise InvalidInput(f"dot takes axes of one size; got axis {i} of {a} and axis {j} of {b}")
+    shape = (*a.shape[:i], *a.shape[i + 1 :], *b.shape[1:j], *b.shape[j + 1 :])
+    return Spec(shape if len(shape) > 1 else (*shape, 1), a.dtype), {}
+
+
+@layer(shape=_dot_rule, mask="drop")
+def dot(params: Params, x: Sequence[Array], *, axes: int | Sequence[int], normalize: bool = False) -> Array:
+    """Two (batch, ...) -> (batch, rest of the first, rest of the second): products summed over one axis of each.
+
+    axes: the axis, or (axis of the first, axis of the second). normalize: L2-normalise along them before, which
+    gives the cosine. Two matrices (batch, n) give (batch, 1). Mask: dropped. Source: keras.layers.Dot.
+
+    >>> dot({}, (np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])), axes=1)
+    array([[11.]])
+    """
+    a, b = _several("dot", x, 2)
+    i, j = _dot_axes(axes, (a.ndim, b.ndim))
+    if normalize:
+        a, b = l2_normalize(a, (i,), 1e-7), l2_normalize(b, (j,), 1e-7)
+    a, b = xp.moveaxis(a, i, -1), xp.moveaxis(b, j, 1)
+    shape = (*a.shape[:-1], *b.shape[2:])
+    a = a.reshape(a.shape[0], math.prod(a.shape[1:-1]), a.shape[-1])
+    b = b.reshape(b.shape[0], b.shape[1], math.prod(b.shape[2:]))
+    return (a @ b).reshape(shape if len(shape) > 1 else (*shape, 1))
+
+
+def l2_normalize(x: Array, axes: tuple[int, ...], epsilon: float) -> Array:
+    """x / |x| over `axes`; a norm below `epsilon` counts as `epsilon`."""
+    norm = xp.sqrt(xp.sum(x * x, axis=axes, keepdims=True))
+    return x * xp.minimum(1 / norm, 1 / epsilon)

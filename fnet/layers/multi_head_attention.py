@@ -1,0 +1,311 @@
+"""Multi-head attention, and its grouped form in which several query heads share a key and value head.
+
+`x` is (query, value) or (query, value, key), or a dict with these keys and, where wanted, explicit masks.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fnet.activations import sigmoid
+from fnet.backend import ops, xp
+from fnet.compose import layer
+from fnet.errors import InvalidInput
+from fnet.layers.activation import masked_softmax
+from fnet.layers.attention import causal_mask, named_inputs
+from fnet.layers.regularization import drop
+from fnet.masking import mask_of, masked, values_of
+from fnet.types import Array, Param, Params, ParamTree, Spec
+
+MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
+
+
+def project(params: Params, x: Array, contracted: int = 1) -> Array:
+    """x (..., *in) times kernel (*in, *out) plus bias (*out), over the last `contracted` axes of x."""
+    kernel = params["kernel"]
+    letters = string.ascii_letters
+    lead, rest = letters[: x.ndim - contracted], letters[x.ndim - contracted :]
+    inner, outer = rest[:contracted], rest[contracted : kernel.ndim]
+    y = ops.einsum(f"{lead}{inner},{inner}{outer}->{lead}{outer}", x, kernel)
+    if "bias" in params:
+        y += params["bias"]
+    return y
+
+
+def _dense(inputs: Sequence[int | None], outputs: Sequence[int | None], use_bias: bool) -> dict[str, Param]:
+    bias = {"bias": Param(tuple(outputs), "zeros")} if use_bias else {}
+    return {"kernel": Param((*inputs, *outputs)), **bias}
+
+
+def _attention_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Axes of an input of `rank` over which it attends; None: all between batch and features."""
+    if axes is None:
+        return tuple(range(1, rank - 1))
+    return tuple(a % rank for a in ((axes,) if isinstance(axes, int) else axes))
+
+
+def _output_sizes(output_shape: int | Sequence[int] | None, query: Any) -> tuple[int, ...]:
+    if not output_shape:
+        return (query.shape[-1],)
+    return (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+
+
+def _inputs(name: str, x: Any) -> tuple[Any, Any, Any]:
+    given = named_inputs(name, x, MASKS)
+    query, value = given["query"], given["value"]
+    key = given.get("key", value)
+    if value.shape[1:-1] != key.shape[1:-1]:
+        raise InvalidInput(f"{name} takes value and key of equal sizes but the last; got {value} and {key}")
+    return query, value, key
+
+
+def _multi_head_rule(
+    x: Any,
+    *,
+    num_heads: int,
+    key_dim: int,
+    value_dim: int | None,
+    use_bias: bool,
+    output_shape: int | Sequence[int] | None,
+    attention_axes: int | Sequence[int] | None,
+    use_gate: bool,
+    return_attention_scores: bool,
+) -> tuple[Any, ParamTree]:
+    query, value, key = _inputs("multi_head_attention", x)
+    size = value_dim or key_dim
+    made = _output_sizes(output_shape, query)
+    gate = {"gate_dense": _dense(query.shape[-1:], (num_heads, size), use_bias)} if use_gate else {}
+    params = {
+        "query_dense": _dense(query.shape[-1:], (num_heads, key_dim), use_bias),
+        "key_dense": _dense(key.shape[-1:], (num_heads, key_dim), use_bias),
+        **gate,
+        "value_dense": _dense(value.shape[-1:], (num_heads, size), use_bias),
+        "output_dense": _dense((num_heads, size), made, use_bias),
+    }
+    y = Spec((*query.shape[:-1], *made), query.dtype)
+    if not return_attention_scores:
+        return y, params
+    axes = _attention_axes(attention_axes, len(query.shape))
+    batch = [d for a, d in enumerate(query.shape[:-1]) if a not in axes]
+    scores = (*batch, num_heads, *(query.shape[a] for a in axes), *(key.shape[a] for a in axes))
+    return (y, Spec(scores, query.dtype)), params
+
+
+def _drops(*, dropout: float) -> bool:
+    return dropout > 0
+
+
+@layer(shape=_multi_head_rule, mask="own", rng=_drops)
+def multi_head_attention(
+    params: Params,
+    x: Any,
+    *,
+    num_heads: int | None = None,
+    key_dim: int | None = None,
+    value_dim: int | None = None,
+    dropout: float = 0.0,
+    use_bias: bool = True,
+    output_shape: int | Sequence[int] | None = None,
+    attention_axes: int | Sequence[int] | None = None,
+    sliding_window: int | None = None,
+    use_gate: bool = False,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim or output_shape).
+
+    For each head softmax(query @ key^T / sqrt(key_dim)) @ value of the projected inputs; the heads, times a
+    sigmoid gate of the query with `use_gate`, are projected to the output. Inputs may have more axes;
+    `attention_axes` says over which it attends (default: all between batch and features).
+    `sliding_window`: |t - s| < window only; `use_causal_mask`: s <= t only. `return_attention_scores` adds the
+    softmax (batch, heads, t, s).
+    params: query_dense, key_dense, value_dense and, with `use_gate`, gate_dense: kernel (dim, heads, size), bias
+    (heads, size); output_dense: kernel (heads, value_dim, out), bias (out,); rng drops scores at `dropout`.
+    Mask: those of query, value and key, the explicit attention_mask (batch, t, s), value_mask, key_mask, and the
+    causal one all hide; the output carries the query's. Keras reads no explicit query_mask, so it changes nothing.
+    Where all is hidden, the weights are equal; with dropout, scores or more axes they are 0, as in Keras.
+    Source: keras.layers.MultiHeadAttention; Vaswani et al. 2017.
+
+    >>> import fnet
+    >>> step = fnet.bind(multi_head_attention, num_heads=2, key_dim=3)
+    >>> query = np.ones((1, 4, 5), "float32")
+    >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
+    (1, 4, 5)
+    """
+    given = named_inputs("multi_head_attention", x, MASKS)
+    query, value = values_of(given["query"]), values_of(given["value"])
+    key = values_of(given.get("key", value))
+    asked = mask_of(given["query"])
+    hidden = _merge_masks(given, asked, query, value, use_causal_mask, sliding_window)
+    axes = _attention_axes(attention_axes, query.ndim)
+    with ops.quiet():
+        q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
+        q = q * (1 / math.sqrt(q.shape[-1]))
+        fused = dropout == 0 and not return_attention_scores and query.ndim == 3
+        q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
+        q, k, v = (_heads_first(a, axes) for a in (q, k, v))
+        weights = _weights(q, k, _fit_mask(hidden, q, q_sizes, k_sizes), fused)
+        heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
+        y = _heads_last(heard @ v, axes, q_sizes)
+        y = _gated(params, y, query) if use_gate else y
+        y = masked(project(params["output_dense"], y, 2), asked)
+    return (y, weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes)) if return_attention_scores else y
+
+
+def _merge_masks(
+    given: Mapping[str, Any], query_mask: Any, query: Array, value: Array, causal: bool, window: int | None
+) -> Array | None:
+    """All masks as one that broadcasts to (batch, t, s), or None: True is seen."""
+    masks = [] if query_mask is None else [query_mask[..., :, None]]
+    for name in ("value", "key"):
+        mask = values_of(given.get(f"{name}_mask"))
+        mask = mask_of(given.get(name)) if mask is None else mask
+        masks += [] if mask is None else [mask[..., None, :]]
+    t, s = query.shape[1], value.shape[1]
+    masks += [causal_mask(t, s)[None]] if causal else []
+    masks += [] if window is None else [(abs(xp.arange(t)[:, None] - xp.arange(s)) < window)[None]]
+    explicit = values_of(given.get("attention_mask"))
+    masks += [] if explicit is None else [explicit]
+    merged = None
+    for mask in masks:
+        mask = mask if mask.dtype == bool else mask != 0
+        merged = mask if merged is None else xp.logical_and(merged, mask)
+    return merged
+
+
+def _heads_first(x: Array, axes: Sequence[int]) -> Array:
+    """(..., heads, size) -> (*batch, heads, prod(axes), size)."""
+    last = x.ndim - 1
+    batch = [a for a in range(last) if a not in axes]
+    y = xp.transpose(x, (*batch, *axes, last))
+    return y.reshape(*y.shape[: len(batch)], math.prod(x.shape[a] for a in axes), x.shape[-1])
+
+
+def _heads_last(y: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array:
+    """The inverse of `_heads_first`, where the attention axes have `sizes`."""
+    last = y.ndim + len(axes) - 2
+    batch = [a for a in range(last) if a not in axes]
+    y = y.reshape(*y.shape[:-2], *sizes, y.shape[-1])
+    order = [*batch, *axes, last]
+    return xp.transpose(y, [order.index(a) for a in range(last + 1)])
+
+
+def _fit_mask(mask: Array | None, q: Array, q_sizes: Sequence[int], k_sizes: Sequence[int]) -> Array | None:
+    """The mask with axes of size 1 for what it lacks (heads), and its attention axes flattened."""
+    if mask is None:
+        return None
+    attended = 2 * len(q_sizes)
+    missing = q.ndim - 2 + attended - mask.ndim
+    split = mask.ndim - attended
+    mask = mask.reshape(*mask.shape[:split], *(1,) * missing, *mask.shape[split:])
+    if attended == 2:
+        return mask
+    lead = mask.shape[: mask.ndim - attended]
+    full = xp.broadcast_to(mask, (*lead, *q_sizes, *k_sizes))
+    return full.reshape(*lead, math.prod(q_sizes), math.prod(k_sizes))
+
+
+def _weights(q: Array, k: Array, mask: Array | None, fused: bool) -> Array:
+    """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else 0."""
+    scores = q @ xp.swapaxes(k, -1, -2)
+    if mask is None:
+        return ops.softmax(scores, -1)
+    if fused:
+        return ops.softmax(xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max)), -1)
+    return masked_softmax(scores, mask, -1)
+
+
+def _gated(params: Params, y: Array, query: Array) -> Array:
+    return y * sigmoid(project(params["gate_dense"], query))
+
+
+def _grouped_rule(
+    x: Any,
+    *,
+    head_dim: int,
+    num_query_heads: int,
+    num_key_value_heads: int,
+    use_bias: bool,
+    use_gate: bool,
+    return_attention_scores: bool,
+) -> tuple[Any, ParamTree]:
+    query, value, key = _inputs("group_query_attention", x)
+    if num_query_heads % num_key_value_heads:
+        raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
+    asking, answering = (num_query_heads, head_dim), (num_key_value_heads, head_dim)
+    gate = {"gate_dense": _dense(query.shape[-1:], asking, use_bias)} if use_gate else {}
+    params = {
+        "query_dense": _dense(query.shape[-1:], asking, use_bias),
+        "key_dense": _dense(key.shape[-1:], answering, use_bias),
+        **gate,
+        "value_dense": _dense(value.shape[-1:], answering, use_bias),
+        "output_dense": _dense(asking, query.shape[-1:], use_bias),
+    }
+    scores = Spec((query.shape[0], num_query_heads, query.shape[1], key.shape[1]), query.dtype)
+    return ((query, scores) if return_attention_scores else query), params
+
+
+@layer(shape=_grouped_rule, mask="own", rng=_drops)
+def group_query_attention(
+    params: Params,
+    x: Any,
+    *,
+    head_dim: int | None = None,
+    num_query_heads: int | None = None,
+    num_key_value_heads: int | None = None,
+    dropout: float = 0.0,
+    use_bias: bool = True,
+    sliding_window: int | None = None,
+    use_gate: bool = False,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim).
+
+    As `multi_head_attention`, but each key and value head serves num_query_heads / num_key_value_heads query heads.
+    params: as there; kernels of key_dense and value_dense are (dim, num_key_value_heads, head_dim).
+    Mask: as there, and an explicit query_mask counts too.
+    Source: keras.layers.GroupQueryAttention (class GroupedQueryAttention); Ainslie et al. 2023.
+
+    >>> import fnet
+    >>> step = fnet.bind(group_query_attention, head_dim=3, num_query_heads=4, num_key_value_heads=2)
+    >>> query = np.ones((1, 4, 5), "float32")
+    >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
+    (1, 4, 5)
+    """
+    given = named_inputs("group_query_attention", x, MASKS)
+    query, value = values_of(given["query"]), values_of(given["value"])
+    key = values_of(given.get("key", value))
+    carried = mask_of(given["query"])
+    asked = values_of(given.get("query_mask"))
+    hidden = _merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
+    with ops.quiet():
+        q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
+        q = q * (1 / math.sqrt(q.shape[-1]))
+        q, k, v = (_heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
+        fused = dropout == 0 and not return_attention_scores
+        weights = _weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused)
+        heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
+        y = (heard @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
+        y = _heads_last(y, (1,), q.shape[2:3])
+        y = _gated(params, y, query) if use_gate else y
+        y = masked(project(params["output_dense"], y, 2), carried)
+    return (y, weights.reshape(*q.shape[:-1], k.shape[-2])) if return_attention_scores else y
+
+
+def _by_group(q: Array, k: Array) -> Array:
+    """(batch, query heads, t, size) -> (batch, key heads, query heads that share one, t, size)."""
+    return q.reshape(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], *q.shape[2:])
+
+
+def _by_group_mask(mask: Array | None, q: Array, k: Array) -> Array | None:
+    """A mask (batch, t, s) or (batch, 1 or query heads, t, s) for the scores of `_by_group`."""
+    if mask is None:
+        return None
+    mask = mask[:, None] if mask.ndim == 3 else mask
+    if mask.shape[1] == 1:
+        return mask[:, None]
+    return mask.reshape(mask.shape[0], k.shape[1], q.shape[1] // k.shape[1], *mask.shape[2:])

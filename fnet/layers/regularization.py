@@ -1,0 +1,135 @@
+"""Layers that drop or add noise in training: the identity unless their params hold a key under "rng".
+
+`fnet.with_rng` puts the keys there. All keep the mask.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fnet import modelling, random
+from fnet.backend import xp
+from fnet.compose import layer
+from fnet.types import Array, Params
+
+
+def _by_rate(*, rate: float) -> bool:
+    return rate > 0
+
+
+def drop(rng: Array, x: Array, rate: float, noise_shape: Sequence[int | None] | None = None) -> Array:
+    """`x` with entries zeroed at `rate` and the rest divided by 1 - rate, as Keras in training.
+
+    noise_shape: sizes of what is drawn (None: that of `x`), broadcast against `x`: entries drop together along 1s.
+    """
+    if rate >= 1:
+        return xp.zeros_like(x)
+    kept = random.uniform(rng, _noise_sizes(x, noise_shape)) >= rate
+    return xp.where(kept, x * (1 / (1 - rate)), 0)
+
+
+def _noise_sizes(x: Array, noise_shape: Sequence[int | None] | None) -> tuple[int, ...]:
+    if noise_shape is None:
+        return tuple(x.shape)
+    return tuple(d if n is None else n for n, d in zip(noise_shape, x.shape, strict=True))
+
+
+@layer(shape=modelling.identity, rng=_by_rate)
+def dropout(params: Params, x: Array, *, rate: float, noise_shape: Sequence[int | None] | None = None) -> Array:
+    """(...) -> (...): `x`; with params["rng"], entries zeroed at `rate` and the rest divided by 1 - rate.
+
+    noise_shape: see `drop`. Source: keras.layers.Dropout; Srivastava et al. 2014.
+
+    >>> dropout({}, np.ones(2), rate=0.5)
+    array([1., 1.])
+    """
+    return drop(params["rng"], x, rate, noise_shape) if rate > 0 and "rng" in params else x
+
+
+def _spatial(params: Params, x: Array, rate: float, channels: int) -> Array:
+    if rate == 0 or "rng" not in params:
+        return x
+    shape = [1] * x.ndim
+    shape[0], shape[channels] = x.shape[0], x.shape[channels]
+    return drop(params["rng"], x, rate, shape)
+
+
+@layer(shape=modelling.identity, rng=_by_rate)
+def spatial_dropout1d(params: Params, x: Array, *, rate: float) -> Array:
+    """(batch, time, channels): as `dropout`, whole channels of a sample at a time.
+
+    Source: keras.layers.SpatialDropout1D; Tompson et al. 2014.
+    """
+    return _spatial(params, x, rate, -1)
+
+
+@layer(shape=modelling.identity, rng=_by_rate)
+def spatial_dropout2d(params: Params, x: Array, *, rate: float, data_format: str | None = "channels_last") -> Array:
+    """(batch, height, width, channels): as `dropout`, whole channels of a sample at a time.
+
+    Source: keras.layers.SpatialDropout2D.
+    """
+    return _spatial(params, x, rate, 1 if data_format == "channels_first" else -1)
+
+
+@layer(shape=modelling.identity, rng=_by_rate)
+def spatial_dropout3d(params: Params, x: Array, *, rate: float, data_format: str | None = "channels_last") -> Array:
+    """(batch, d1, d2, d3, channels): as `dropout`, whole channels of a sample at a time.
+
+    Source: keras.layers.SpatialDropout3D.
+    """
+    return _spatial(params, x, rate, 1 if data_format == "channels_first" else -1)
+
+
+SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
+"""What selu tends to at minus infinity: the value that alpha dropout puts in."""
+
+
+@layer(shape=modelling.identity, rng=_by_rate)
+def alpha_dropout(params: Params, x: Array, *, rate: float, noise_shape: Sequence[int | None] | None = None) -> Array:
+    """(...) -> (...): `x`; with params["rng"], entries set to the floor of selu at `rate`, mean and variance kept.
+
+    noise_shape: see `drop`. Source: keras.layers.AlphaDropout; Klambauer et al. 2017.
+    """
+    if rate == 0 or "rng" not in params:
+        return x
+    kept = random.uniform(params["rng"], _noise_sizes(x, noise_shape)) >= rate
+    a = ((1 - rate) * (1 + rate * SELU_FLOOR**2)) ** -0.5
+    return a * xp.where(kept, x, SELU_FLOOR) - a * SELU_FLOOR * rate
+
+
+@layer(shape=modelling.identity, rng=_by_rate)
+def gaussian_dropout(params: Params, x: Array, *, rate: float) -> Array:
+    """(...) -> (...): `x`; with params["rng"], times normal noise of mean 1 and variance rate / (1 - rate).
+
+    Source: keras.layers.GaussianDropout; Srivastava et al. 2014.
+    """
+    if rate == 0 or "rng" not in params:
+        return x
+    noise = random.normal(params["rng"], x.shape).astype(x.dtype)
+    return x * (1 + math.sqrt(rate / (1 - rate)) * noise)
+
+
+def _by_stddev(*, stddev: float) -> bool:
+    return stddev > 0
+
+
+@layer(shape=modelling.identity, rng=_by_stddev)
+def gaussian_noise(params: Params, x: Array, *, stddev: float) -> Array:
+    """(...) -> (...): `x`; with params["rng"], plus normal noise of deviation `stddev`.
+
+    Source: keras.layers.GaussianNoise.
+    """
+    if stddev == 0 or "rng" not in params:
+        return x
+    return x + stddev * random.normal(params["rng"], x.shape).astype(x.dtype)
+
+
+@layer(shape=modelling.identity)
+def activity_regularization(params: Params, x: Array) -> Array:
+    """(...) -> (...): `x` itself; the penalties of training have no place here.
+
+    Source: keras.layers.ActivityRegularization.
+    """
+    return x

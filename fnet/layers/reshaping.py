@@ -1,0 +1,240 @@
+"""Reshaping layers: flatten, reshape, permute, repeat, crop, pad with zeros, up-sample. All of them drop masks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+from fnet.backend import xp
+from fnet.compose import layer
+from fnet.errors import InvalidInput
+from fnet.types import Array, Params, ParamTree, Shape, Spec
+
+Pair = tuple[int, int]
+
+
+def _product(sizes: Sequence[int | None]) -> int | None:
+    return None if None in sizes else math.prod(cast("Sequence[int]", sizes))
+
+
+def _flatten_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return Spec((x.shape[0], _product(x.shape[1:])), x.dtype), {}
+
+
+@layer(shape=_flatten_rule, mask="drop")
+def flatten(params: Params, x: Array, *, data_format: str = "channels_last") -> Array:
+    """(batch, ...) -> (batch, n); with "channels_first", in the order that "channels_last" would have given.
+
+    Source: keras.layers.Flatten.
+
+    >>> flatten({}, np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
+    if data_format == "channels_first" and x.ndim > 1:
+        x = xp.moveaxis(x, 1, -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def _target(shape: Shape, target_shape: Sequence[int | None]) -> Shape:
+    """`target_shape` with its one unknown (-1 or None) from the sizes of `shape` (both without batch axis)."""
+    size = _product(shape)
+    wanted = [-1 if d is None else d for d in target_shape]
+    known = math.prod(d for d in wanted if d != -1)
+    if wanted.count(-1) > 1 or (
+        size is not None and (size != known if -1 not in wanted else known == 0 or size % known)
+    ):
+        raise InvalidInput(f"reshape cannot make {tuple(target_shape)} of {tuple(shape)}: the sizes do not agree")
+    return tuple((None if size is None else size // known) if d == -1 else d for d in wanted)
+
+
+def _reshape_rule(x: Spec, *, target_shape: Sequence[int | None]) -> tuple[Spec, ParamTree]:
+    return Spec((x.shape[0], *_target(x.shape[1:], target_shape)), x.dtype), {}
+
+
+@layer(shape=_reshape_rule, mask="drop")
+def reshape(params: Params, x: Array, *, target_shape: Sequence[int | None]) -> Array:
+    """(batch, ...) -> (batch, *target_shape); one size may be -1 or None: what is left for it.
+
+    Errors: InvalidInput where the sizes do not agree. Source: keras.layers.Reshape.
+
+    >>> reshape({}, np.ones((2, 6)), target_shape=(-1, 2)).shape
+    (2, 3, 2)
+    """
+    return x.reshape((x.shape[0], *_target(x.shape[1:], target_shape)))
+
+
+def _permute_rule(x: Spec, *, dims: Sequence[int]) -> tuple[Spec, ParamTree]:
+    if sorted(dims) != list(range(1, len(x.shape))):
+        raise InvalidInput(f"permute takes each of the axes 1 to {len(x.shape) - 1} once; got dims={tuple(dims)}")
+    return Spec((x.shape[0], *(x.shape[d] for d in dims)), x.dtype), {}
+
+
+@layer(shape=_permute_rule, mask="drop")
+def permute(params: Params, x: Array, *, dims: Sequence[int]) -> Array:
+    """(batch, ...) -> (batch, ...) with the axes in the order `dims`, counted from 1. Source: keras.layers.Permute.
+
+    >>> permute({}, np.ones((2, 3, 4)), dims=(2, 1)).shape
+    (2, 4, 3)
+    """
+    return xp.transpose(x, (0, *dims))
+
+
+def _repeat_vector_rule(x: Spec, *, n: int) -> tuple[Spec, ParamTree]:
+    return Spec((x.shape[0], n, x.shape[1]), x.dtype), {}
+
+
+@layer(shape=_repeat_vector_rule, mask="drop")
+def repeat_vector(params: Params, x: Array, *, n: int) -> Array:
+    """(batch, features) -> (batch, n, features): the same row `n` times. Source: keras.layers.RepeatVector.
+
+    >>> repeat_vector({}, np.ones((2, 3)), n=4).shape
+    (2, 4, 3)
+    """
+    return xp.broadcast_to(x[:, None, :], (x.shape[0], n, x.shape[1]))
+
+
+# --- cropping and padding -------------------------------------------------------------------------
+
+
+def pairs(amount: Any, rank: int) -> tuple[Pair, ...]:
+    """(before, after) for each of `rank` axes, from a number, (a, b, ...) or ((a, b), ...) as Keras takes them."""
+    if isinstance(amount, int):
+        return ((amount, amount),) * rank
+    if rank == 1:
+        first, last = amount
+        return ((first, last),)
+    both = [(each, each) if isinstance(each, int) else (each[0], each[1]) for each in amount]
+    if len(both) != rank:
+        raise ValueError(f"expected a number or {rank} entries, one for each axis; got {amount!r}")
+    return tuple(both)
+
+
+def _spatial(rank: int, data_format: str | None) -> range:
+    return range(2, rank + 2) if data_format == "channels_first" else range(1, rank + 1)
+
+
+def _resized(x: Spec, axes: range, change: Sequence[int]) -> tuple[Spec, ParamTree]:
+    shape = list(x.shape)
+    for axis, by in zip(axes, change, strict=True):
+        size = shape[axis]
+        if size is not None and size + by <= 0 and by < 0:
+            raise InvalidInput(f"cropping takes {-by} off axis {axis}, which has size {size} in {x}")
+        shape[axis] = None if size is None else size + by
+    return Spec(tuple(shape), x.dtype), {}
+
+
+def _crop(x: Array, cropping: Any, rank: int, data_format: str | None = None) -> Array:
+    cut: list[slice] = [slice(None)] * x.ndim
+    for axis, (before, after) in zip(_spatial(rank, data_format), pairs(cropping, rank), strict=True):
+        if before + after >= x.shape[axis]:
+            raise InvalidInput(f"cropping takes {before + after} off axis {axis}, which has size {x.shape[axis]}")
+        cut[axis] = slice(before, x.shape[axis] - after)
+    return x[tuple(cut)]
+
+
+def _pad(x: Array, padding: Any, rank: int, data_format: str | None = None) -> Array:
+    widths = [(0, 0)] * x.ndim
+    for axis, each in zip(_spatial(rank, data_format), pairs(padding, rank), strict=True):
+        widths[axis] = each
+    return xp.pad(x, widths)
+
+
+def _cropping1d_rule(x: Spec, *, cropping: Any) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(1, None), [-sum(p) for p in pairs(cropping, 1)])
+
+
+@layer(shape=_cropping1d_rule, mask="drop")
+def cropping1d(params: Params, x: Array, *, cropping: int | Sequence[int] = (1, 1)) -> Array:
+    """(batch, time, channels) -> fewer steps: `cropping` (before, after) taken off. Source: keras.layers.Cropping1D.
+
+    >>> cropping1d({}, np.ones((2, 5, 3)), cropping=(1, 2)).shape
+    (2, 2, 3)
+    """
+    return _crop(x, cropping, 1)
+
+
+def _cropping2d_rule(x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(2, data_format), [-sum(p) for p in pairs(cropping, 2)])
+
+
+@layer(shape=_cropping2d_rule, mask="drop")
+def cropping2d(
+    params: Params, x: Array, *, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = "channels_last"
+) -> Array:
+    """(batch, height, width, channels) -> smaller: `cropping` ((top, bottom), (left, right)), (a, b) or a number.
+
+    Source: keras.layers.Cropping2D.
+
+    >>> cropping2d({}, np.ones((2, 5, 5, 3)), cropping=((1, 0), 2)).shape
+    (2, 4, 1, 3)
+    """
+    return _crop(x, cropping, 2, data_format)
+
+
+def _cropping3d_rule(x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(3, data_format), [-sum(p) for p in pairs(cropping, 3)])
+
+
+@layer(shape=_cropping3d_rule, mask="drop")
+def cropping3d(
+    params: Params, x: Array, *, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = "channels_last"
+) -> Array:
+    """(batch, d1, d2, d3, channels) -> smaller, as `cropping2d` with a third axis. Source: keras.layers.Cropping3D.
+
+    >>> cropping3d({}, np.ones((2, 5, 5, 5, 3))).shape
+    (2, 3, 3, 3, 3)
+    """
+    return _crop(x, cropping, 3, data_format)
+
+
+def _zero_padding1d_rule(x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(1, data_format), [sum(p) for p in pairs(padding, 1)])
+
+
+@layer(shape=_zero_padding1d_rule, mask="drop")
+def zero_padding1d(
+    params: Params, x: Array, *, padding: int | Sequence[int] = 1, data_format: str | None = "channels_last"
+) -> Array:
+    """(batch, time, channels) -> more steps: `padding` (before, after) zeros. Source: keras.layers.ZeroPadding1D.
+
+    >>> zero_padding1d({}, np.ones((1, 2, 1)), padding=(1, 0))[0, :, 0]
+    array([0., 1., 1.])
+    """
+    return _pad(x, padding, 1, data_format)
+
+
+def _zero_padding2d_rule(x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(2, data_format), [sum(p) for p in pairs(padding, 2)])
+
+
+@layer(shape=_zero_padding2d_rule, mask="drop")
+def zero_padding2d(
+    params: Params, x: Array, *, padding: Any = (1, 1), data_format: str | None = "channels_last"
+) -> Array:
+    """(batch, height, width, channels) -> larger: `padding` ((top, bottom), (left, right)), (a, b) or a number.
+
+    Source: keras.layers.ZeroPadding2D.
+
+    >>> zero_padding2d({}, np.ones((2, 5, 5, 3)), padding=((1, 0), 2)).shape
+    (2, 6, 9, 3)
+    """
+    return _pad(x, padding, 2, data_format)
+
+
+def _zero_padding3d_rule(x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(3, data_format), [sum(p) for p in pairs(padding, 3)])
+
+
+@layer(shape=_zero_padding3d_rule, mask="drop")
+def zero_padding3d(
+    params: Params, x: Array, *, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = "channels_last"
+) -> Array:
+    """(batch, d1, d2, d3, channels) -> larger, as `zero_padding2d` with a third axis.
+
+    Source: keras.layers.ZeroPadding3D.
+
+    >>> zero_padding3d({}, np.ones((2, 5, 5, 5, 3)), padding=1).shape
+    (2, 7, 7, 7, 3)
+    """
+    return _pad(x, padding, 3, data_format)

@@ -1,0 +1,100 @@
+"""Up-sampling by a whole factor. All of them drop masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fnet.backend import xp
+from fnet.compose import layer
+from fnet.types import Array, Params, ParamTree, Spec
+
+
+def _factors(size: int | Sequence[int], rank: int) -> tuple[int, ...]:
+    return (size,) * rank if isinstance(size, int) else tuple(size)
+
+
+def _axes(rank: int, data_format: str | None) -> range:
+    return range(2, rank + 2) if data_format == "channels_first" else range(1, rank + 1)
+
+
+def _enlarged(x: Spec, size: int | Sequence[int], rank: int, data_format: str | None) -> tuple[Spec, ParamTree]:
+    shape = list(x.shape)
+    for axis, factor in zip(_axes(rank, data_format), _factors(size, rank), strict=True):
+        known = shape[axis]
+        shape[axis] = None if known is None else known * factor
+    return Spec(tuple(shape), x.dtype), {}
+
+
+def _repeat(x: Array, size: int | Sequence[int], rank: int, data_format: str | None) -> Array:
+    """Every entry `factor` times along each spatial axis, in one copy."""
+    spread, wide, shape = [], [], []
+    factors = dict(zip(_axes(rank, data_format), _factors(size, rank), strict=True))
+    for axis, known in enumerate(x.shape):
+        factor = factors.get(axis, 1)
+        spread += [known, 1]
+        wide += [known, factor]
+        shape.append(known * factor)
+    return xp.broadcast_to(x.reshape(spread), wide).reshape(shape)
+
+
+def _up_sampling1d_rule(x: Spec, *, size: int) -> tuple[Spec, ParamTree]:
+    return _enlarged(x, size, 1, None)
+
+
+@layer(shape=_up_sampling1d_rule, mask="drop")
+def up_sampling1d(params: Params, x: Array, *, size: int = 2) -> Array:
+    """(batch, time, channels) -> (batch, time * size, channels): every step `size` times.
+
+    Mask: dropped. Source: keras.layers.UpSampling1D.
+
+    >>> up_sampling1d({}, np.array([[[1.0], [2.0]]]))[0, :, 0]
+    array([1., 1., 2., 2.])
+    """
+    return _repeat(x, size, 1, None)
+
+
+def _up_sampling2d_rule(x: Spec, *, size: int | Sequence[int], data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _enlarged(x, size, 2, data_format)
+
+
+@layer(shape=_up_sampling2d_rule, mask="drop")
+def up_sampling2d(
+    params: Params,
+    x: Array,
+    *,
+    size: int | Sequence[int] = (2, 2),
+    data_format: str | None = "channels_last",
+    interpolation: str = "nearest",
+) -> Array:
+    """(batch, height, width, channels) -> (batch, height * size[0], width * size[1], channels).
+
+    interpolation: "nearest" repeats pixels; "bilinear", "bicubic", "lanczos3", "lanczos5" as `resizing`.
+    Mask: dropped. Source: keras.layers.UpSampling2D.
+
+    >>> up_sampling2d({}, np.ones((1, 2, 3, 4)), size=(2, 3)).shape
+    (1, 4, 9, 4)
+    """
+    if interpolation == "nearest":
+        return _repeat(x, size, 2, data_format)
+    from fnet.layers import image
+
+    height, width = (x.shape[a] * f for a, f in zip(_axes(2, data_format), _factors(size, 2), strict=True))
+    return image.resize(x, (height, width), interpolation, data_format=data_format)
+
+
+def _up_sampling3d_rule(x: Spec, *, size: int | Sequence[int], data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _enlarged(x, size, 3, data_format)
+
+
+@layer(shape=_up_sampling3d_rule, mask="drop")
+def up_sampling3d(
+    params: Params, x: Array, *, size: int | Sequence[int] = (2, 2, 2), data_format: str | None = "channels_last"
+) -> Array:
+    """(batch, d1, d2, d3, channels) -> each spatial axis `size` times as long, by repeating.
+
+    Mask: dropped. Source: keras.layers.UpSampling3D.
+
+    >>> up_sampling3d({}, np.ones((1, 2, 3, 4, 5)), size=2).shape
+    (1, 4, 6, 8, 5)
+    """
+    return _repeat(x, size, 3, data_format)
