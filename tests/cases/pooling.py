@@ -1,5 +1,6 @@
 """Rows of poolings: windows, global, adaptive."""
 
+from functools import partial
 from typing import Any
 
 import fnet
@@ -13,11 +14,36 @@ def channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0], shape[-1], *shape[1:-1])
 
 
+def wide_3d_twin(cls: str, keras: Any, **options: Any) -> Any:
+    """A 3D pooling layer that also computes in float64, which TensorFlow's CPU kernels do not.
+
+    Maxima of float32 numbers are exact in float32; means go through XLA.
+    """
+
+    class Wide(getattr(keras.layers, cls)):
+        def call(self, x):
+            if self.compute_dtype != "float64":
+                return super().call(x)
+            if "Max" in cls:
+                return keras.ops.cast(super().call(keras.ops.cast(x, "float32")), "float64")
+            import tensorflow as tf
+
+            return tf.function(super().call, jit_compile=True)(x)
+
+    return Wide(**options)
+
+
+def row(layer, cls: str, shape: tuple[int, ...], options: dict[str, Any]) -> Case:
+    """One row; 3D poolings get a twin that float64 runs on."""
+    wide = "3D" in cls and "Global" not in cls
+    return Case(layer, shape, options, twin=partial(wide_3d_twin, cls, **options) if wide else cls)
+
+
 def both_layouts(layer, cls: str, shape: tuple[int, ...], *options: dict[str, Any]) -> list[Case]:
     """A row for each dict of options, and the last one once more with channels first."""
-    rows = [Case(layer, shape, o, twin=cls) for o in options]
+    rows = [row(layer, cls, shape, o) for o in options]
     first = {**options[-1], "data_format": "channels_first"}
-    return [*rows, Case(layer, channels_first(shape), first, twin=cls)]
+    return [*rows, row(layer, cls, channels_first(shape), first)]
 
 
 def windows(rank: int) -> list[dict[str, Any]]:
