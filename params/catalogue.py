@@ -35,7 +35,7 @@ TRAINING_MATTERS = frozenset({*AUGMENTATION, "BatchNormalization", "SpectralNorm
 PUBLIC = {
     "core": ("Dense", "EinsumDense", "Embedding", "ReversibleEmbedding", "Identity", "Masking", "InputLayer", "Lambda"),
     "activation": ("Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"),
-    "attention": ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupedQueryAttention"),
+    "attention": ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"),
     "convolution": (
         *("Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
         *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),

@@ -173,11 +173,17 @@ def _entry(source: KerasObject, known: Conversion) -> Entry:
     if name in LAYERS:
         _is_keras(source, name, known)
         return LAYERS[name]
-    full = source.registered_name or name
-    raise UnsupportedLayer(
-        f"{source.label} is not a layer that fnet knows; if it is your own, give its pure function: "
-        f"load_keras(..., custom={{{quoted(full)}: my_layer}})"
-    )
+    raise UnsupportedLayer(_unknown(source, known))
+
+
+def _unknown(source: KerasObject, known: Conversion) -> str:
+    """The message for a class without a row: a layer of Keras's, or somebody's own."""
+    module, name = source.module or "", source.registered_name or source.class_name
+    public = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
+    what = "a layer of Keras that fnet does not have (see `fnet layers`)"
+    if not public and not (known.legacy and ">" not in name):
+        what = "a custom layer"
+    return f"{source.label} is {what}: give its pure function, load_keras(..., custom={{{quoted(name)}: my_layer}})"
 
 
 def _operation(module: str, name: str) -> Entry | None:
@@ -476,7 +482,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     step, sources = _step_and_sources(part, args, kwargs)
     name = layer.name if number == 0 else fresh(f"{layer.name}_{number}", {*build.nodes, *build.layers})
     with _Named(layer):
-        got = resolve(_unmasked(sources), build.specs)
+        got = resolve(tree.freeze(_unmasked(sources)), build.specs)
         build.specs[name], wanted = modelling.infer(step, got)
     build.calls[layer.name, number] = name
     shares = number > 0 and bool(wanted)

@@ -25,6 +25,10 @@ TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|los
 """Groups of the root that belong to training: trackers of losses and metrics."""
 
 
+PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that Keras exports, and writes into configs, under another name than the class itself has."""
+
+
 def snake_case(name: str) -> str:
     """Keras's rule: "Conv2DTranspose" -> "conv2d_transpose", "PReLU" -> "p_re_lu"."""
     name = re.sub(r"\W+", "", name)
@@ -82,7 +86,7 @@ class Walk:
         for part in stored_layers(made):
             if not self.duplicates_count and self.identity(part) in self.groups:
                 continue
-            name = snake_case(part.source.class_name)
+            name = snake_case(PYTHON_NAMES.get(part.source.class_name, part.source.class_name))
             count = used[name] = used.get(name, -1) + 1
             place = _join(group, f"{name}_{count}" if count else name)
             if self.identity(part) not in self.groups:
