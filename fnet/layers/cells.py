@@ -185,9 +185,12 @@ def _still(params: Params, cell: Any) -> bool:
 
 
 def cell_inputs(x: Any) -> tuple[Any, Any]:
-    """(inputs, states) from `(inputs, states)` or {"inputs": ..., "states": ...}; a Spec has no states yet."""
+    """(inputs, states) from `(inputs, states)` or {"inputs": ..., "states": ...}; a Spec has no states yet.
+
+    Keras's SimpleRNNCell calls its inputs "sequence".
+    """
     if isinstance(x, Mapping):
-        return x["inputs"], x["states"]
+        return x["inputs"] if "inputs" in x else x["sequence"], x["states"]
     return x if isinstance(x, tuple | list) else (x, None)
 
 

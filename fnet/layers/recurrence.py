@@ -78,6 +78,21 @@ def sequence_spec(x: Any) -> Spec:
     return spec
 
 
+def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool) -> Any:
+    """The output Specs of a recurrent layer from those of its cell: (output, states)."""
+    inputs = sequence_spec(x)
+    y, states = cell_output
+    if return_sequences:
+        y = Spec((y.shape[0], inputs.shape[1], *y.shape[1:]), y.dtype)
+    return (y, *states) if return_state else y
+
+
+def time_step(x: Any) -> Spec:
+    """The Spec of one time step of the sequence."""
+    inputs = sequence_spec(x)
+    return Spec((inputs.shape[0], *inputs.shape[2:]), inputs.dtype)
+
+
 def as_tuples(states: Any) -> Any:
     """`states` with lists made tuples, so that all of a loop's states have one structure."""
     return tuple(map(as_tuples, states)) if isinstance(states, tuple | list) else states

@@ -13,31 +13,17 @@ from fnet.compose import EMPTY, Bound, Sequential, layer, sequential
 from fnet.compose import run as run_step
 from fnet.layers import cells as _cells
 from fnet.layers.cells import GRU, LSTM, SimpleRNN, cell_inputs, drops
-from fnet.layers.recurrence import Stack, StepInTime, as_tuples, run, sequence_spec
+from fnet.layers.recurrence import Stack, StepInTime, around, as_tuples, run, time_step
 from fnet.masking import strip
 from fnet.types import Array, Params, ParamTree, Spec
 
 Cells: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...]"
 
 
-def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool) -> Any:
-    """The output Specs of a recurrent layer from those of its cell: (output, states)."""
-    inputs = sequence_spec(x)
-    y, states = cell_output
-    if return_sequences:
-        y = Spec((y.shape[0], inputs.shape[1], *y.shape[1:]), y.dtype)
-    return (y, *states) if return_state else y
-
-
-def _time_step(x: Any) -> Spec:
-    inputs = sequence_spec(x)
-    return Spec((inputs.shape[0], *inputs.shape[2:]), inputs.dtype)
-
-
 def _simple_rnn_rule(
     x: Any, *, units: int, use_bias: bool, activation: Activation, return_sequences: bool, return_state: bool
 ) -> tuple[Any, ParamTree]:
-    y, params = _cells.simple_rnn_cell_rule(_time_step(x), units=units, use_bias=use_bias, activation=activation)
+    y, params = _cells.simple_rnn_cell_rule(time_step(x), units=units, use_bias=use_bias, activation=activation)
     return around(x, y, return_sequences=return_sequences, return_state=return_state), params
 
 
@@ -87,7 +73,7 @@ def _lstm_rule(
     return_state: bool,
 ) -> tuple[Any, ParamTree]:
     y, params = _cells.lstm_cell_rule(
-        _time_step(x),
+        time_step(x),
         units=units,
         use_bias=use_bias,
         unit_forget_bias=unit_forget_bias,
@@ -165,7 +151,7 @@ def _gru_rule(
     return_state: bool,
 ) -> tuple[Any, ParamTree]:
     y, params = _cells.gru_cell_rule(
-        _time_step(x),
+        time_step(x),
         units=units,
         use_bias=use_bias,
         reset_after=reset_after,
@@ -308,7 +294,7 @@ def _one(cell: Any) -> Any:
 
 
 def _rnn_rule(x: Any, *, cell: Any, return_sequences: bool, return_state: bool) -> tuple[Any, ParamTree]:
-    y, params = modelling.infer(_one(cell), _time_step(x))
+    y, params = modelling.infer(_one(cell), time_step(x))
     return around(x, y, return_sequences=return_sequences, return_state=return_state), {"cell": params}
 
 

@@ -1,0 +1,283 @@
+"""Convolutional LSTMs over sequences of signals, images or volumes: conv_lstm1d, conv_lstm2d, conv_lstm3d."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fnet.activations import Activation, activation_child
+from fnet.backend import ops, xp
+from fnet.compose import layer
+from fnet.layers.cells import drops, lstm_step
+from fnet.layers.convolution import check_kernel, check_padding, window_options
+from fnet.layers.recurrence import StepInTime, around, dropout_masks, run, time_step
+from fnet.layers.windows import (
+    PerAxis,
+    Sizes,
+    dilated,
+    from_channels_last,
+    join_shape,
+    output_sizes,
+    per_axis,
+    split_shape,
+    to_channels_last,
+    window_padding,
+)
+from fnet.types import Array, Param, Params, ParamTree, Spec
+
+
+@dataclass(frozen=True)
+class ConvLSTM:
+    """The LSTM cell with convolutions for matrix products; states have the layout of the data."""
+
+    rank: int
+    filters: int | None
+    kernel_size: PerAxis | None
+    strides: PerAxis
+    padding: str
+    data_format: str | None
+    dilation_rate: PerAxis
+    activation: Activation
+    recurrent_activation: Activation
+    use_bias: bool
+    dropout: float
+    recurrent_dropout: float
+
+    def fused(self, params: Params) -> str | None:
+        """No kernel: the convolutions take the time."""
+        return None
+
+    def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
+        """The zero output and states h, c."""
+        kernel, (_, *step) = params["kernel"], xs.shape
+        sizes, _ = split_shape(self._name, step, self.rank, self.data_format)
+        steps, dilation = self._per_axis()
+        output = output_sizes(sizes, dilated(kernel.shape[: self.rank], dilation), steps, self.padding)
+        shape = join_shape(step[0], output, params["recurrent_kernel"].shape[-2], self.data_format)
+        h = xp.zeros(shape, xp.result_type(xs.dtype, kernel.dtype))
+        return h, (h, h)
+
+    def begin(self, params: Params, xs: Array) -> tuple[Array, StepInTime]:
+        """The convolved inputs (time, batch, *output, 4 filters), and the step."""
+        time, batch, *_ = xs.shape
+        kernel, bias = params["kernel"], params["bias"] if self.use_bias else None
+        _, channels = split_shape(self._name, xs.shape[1:], self.rank, self.data_format)
+        filters = None if self.filters is None else 4 * self.filters
+        check_kernel(self._name, kernel, self.rank, self.kernel_size, (channels, filters))
+        steps, dilation = self._per_axis()
+        flat = xs.reshape(time * batch, *xs.shape[2:])
+        zs = self._conv(flat, kernel, bias, steps, self.padding, dilation, self._masks(params, 0, self.dropout, xs[0]))
+        ones = (1,) * self.rank
+        h = xp.zeros(self.zeros(params, xs)[0].shape, zs.dtype)
+        dropped = self._masks(params, 1, self.recurrent_dropout, h)
+
+        def step(z: Array, states: Any) -> tuple[Array, Any]:
+            h, c = states
+            z = z + self._conv(h, params["recurrent_kernel"], None, ones, "same", ones, dropped)
+            y, ends = lstm_step(self, params, z, to_channels_last(c, self.data_format), axis=-1)
+            back = [from_channels_last(a, self.data_format) for a in (y, *ends)]
+            return back[0], (back[1], back[2])
+
+        return zs.reshape(time, batch, *zs.shape[1:]), step
+
+    @property
+    def _name(self) -> str:
+        return f"conv_lstm{self.rank}d"
+
+    def _per_axis(self) -> tuple[Sizes, Sizes]:
+        """(strides, dilation)."""
+        check_padding(self._name, self.padding)
+        return per_axis(self.strides, self.rank, "strides"), per_axis(self.dilation_rate, self.rank, "dilation_rate")
+
+    def _masks(self, params: Params, which: int, rate: float, like: Array) -> list[Array] | None:
+        """One dropout mask for each gate; a rate of 1 drops nothing, as in Keras."""
+        return dropout_masks(params, which, rate if rate < 1 else 0.0, like, 4)
+
+    def _conv(
+        self, x: Array, kernel: Array, bias: Any, steps: Sizes, padding: str, dilation: Sizes, dropped: Any
+    ) -> Array:
+        """(n, ...) in the layout of the data -> (n, *output, 4 filters)."""
+        if dropped is not None:
+            gates = xp.split(kernel, 4, axis=-1)
+            repeated = [xp.concatenate([mask] * (len(x) // len(mask))) for mask in dropped]
+            parts = [
+                self._conv(x * mask, gate, None, steps, padding, dilation, None)
+                for mask, gate in zip(repeated, gates, strict=True)
+            ]
+            y = xp.concatenate(parts, axis=-1)
+            return y if bias is None else y + bias
+        x = to_channels_last(x, self.data_format)
+        windows = dilated(kernel.shape[: self.rank], dilation)
+        pads = window_padding(tuple(x.shape[1:-1]), windows, steps, padding)
+        return ops.conv(x, kernel, bias, strides=steps, padding=pads, dilation=dilation)
+
+
+def _rule(
+    rank: int,
+    x: Any,
+    *,
+    filters: int,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+    activation: Activation,
+    recurrent_activation: Activation,
+    use_bias: bool,
+    unit_forget_bias: bool,
+    return_sequences: bool,
+    return_state: bool,
+) -> tuple[Any, ParamTree]:
+    name, inputs = f"conv_lstm{rank}d", time_step(x)
+    check_padding(name, padding)
+    kernel, steps, dilation = window_options(name, rank, kernel_size, strides, dilation_rate)
+    sizes, channels = split_shape(name, inputs.shape, rank, data_format)
+    output = output_sizes(sizes, dilated(kernel, dilation), steps, padding)
+    y = Spec(join_shape(inputs.shape[0], output, filters, data_format), inputs.dtype)
+    bias = {"bias": Param((4 * filters,), "unit_forget" if unit_forget_bias else "zeros")} if use_bias else {}
+    gate_own = {f"recurrent_{key}": value for key, value in activation_child(recurrent_activation, y).items()}
+    outputs = around(x, (y, [y, y]), return_sequences=return_sequences, return_state=return_state)
+    return outputs, {
+        "kernel": Param((*kernel, channels, 4 * filters)),
+        "recurrent_kernel": Param((*kernel, filters, 4 * filters), "orthogonal"),
+        **bias,
+        **activation_child(activation, y),
+        **gate_own,
+    }
+
+
+@layer(shape=partial(_rule, 1), mask="own", rng=drops)
+def conv_lstm1d(
+    params: Params,
+    x: Any,
+    *,
+    filters: int | None = None,
+    kernel_size: PerAxis | None = None,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+    activation: Activation = "tanh",
+    recurrent_activation: Activation = "sigmoid",
+    use_bias: bool = True,
+    unit_forget_bias: bool = True,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    unroll: bool = False,
+    zero_output_for_mask: bool = False,
+) -> Any:
+    """(batch, time, steps, in) -> (batch, new steps, filters): `lstm` with convolutions.
+
+        i, f, g, o = split(conv(x_t, kernel) + conv(h_(t-1), recurrent_kernel) + bias, 4)
+
+    The input's convolution obeys `strides`, `padding` and `dilation_rate`; that of the state keeps its size
+    ("same", stride 1). With "channels_first" the channels stand behind the time axis, in the states too.
+    params: kernel (*kernel_size, in, 4 filters), recurrent_kernel (*kernel_size, filters, 4 filters), bias
+    (4 filters,); gates i, f, c, o. The other options, states, mask rule and errors are those of `lstm`; dropout
+    draws one mask for each gate. Source: keras.layers.ConvLSTM1D; Shi et al. 2015.
+    """
+    return run(
+        ConvLSTM(
+            *(1, filters, kernel_size, strides, padding, data_format, dilation_rate, activation),
+            *(recurrent_activation, use_bias, dropout, recurrent_dropout),
+        ),
+        params,
+        x,
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+        unroll=unroll,
+        zero_output_for_mask=zero_output_for_mask,
+    )
+
+
+@layer(shape=partial(_rule, 2), mask="own", rng=drops)
+def conv_lstm2d(
+    params: Params,
+    x: Any,
+    *,
+    filters: int | None = None,
+    kernel_size: PerAxis | None = None,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+    activation: Activation = "tanh",
+    recurrent_activation: Activation = "sigmoid",
+    use_bias: bool = True,
+    unit_forget_bias: bool = True,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    unroll: bool = False,
+    zero_output_for_mask: bool = False,
+) -> Any:
+    """(batch, time, height, width, in) -> (batch, new height, new width, filters): `lstm` with convolutions.
+
+    All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM2D.
+    """
+    return run(
+        ConvLSTM(
+            *(2, filters, kernel_size, strides, padding, data_format, dilation_rate, activation),
+            *(recurrent_activation, use_bias, dropout, recurrent_dropout),
+        ),
+        params,
+        x,
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+        unroll=unroll,
+        zero_output_for_mask=zero_output_for_mask,
+    )
+
+
+@layer(shape=partial(_rule, 3), mask="own", rng=drops)
+def conv_lstm3d(
+    params: Params,
+    x: Any,
+    *,
+    filters: int | None = None,
+    kernel_size: PerAxis | None = None,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+    activation: Activation = "tanh",
+    recurrent_activation: Activation = "sigmoid",
+    use_bias: bool = True,
+    unit_forget_bias: bool = True,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    unroll: bool = False,
+    zero_output_for_mask: bool = False,
+) -> Any:
+    """(batch, time, *volume, in) -> (batch, *new volume, filters): `lstm` with convolutions.
+
+    All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM3D.
+    """
+    return run(
+        ConvLSTM(
+            *(3, filters, kernel_size, strides, padding, data_format, dilation_rate, activation),
+            *(recurrent_activation, use_bias, dropout, recurrent_dropout),
+        ),
+        params,
+        x,
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+        unroll=unroll,
+        zero_output_for_mask=zero_output_for_mask,
+    )
