@@ -52,6 +52,8 @@ def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None)
 
     call()
     layer.set_weights(weights if weights is not None else random_weights(layer))
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()  # Normalization copies its weights when it is adapted
     if getattr(layer, "stateful", False):
         layer.reset_state()
     y = call()
@@ -66,8 +68,8 @@ def fnet_params(case: Case, x: Any, weights: list[np.ndarray]) -> dict[str, Any]
         return case.params
     _, wanted = fnet.infer(case.step, fnet.modelling.spec(x))
     paths = [path for path, _ in tree.items(wanted)]
-    assert len(paths) == len(weights), f"{len(weights)} Keras weights, but the shape rule names {paths}"
     weights = weights if case.order is None else [weights[i] for i in case.order]
+    assert len(paths) == len(weights), f"{len(weights)} Keras weights, but the shape rule names {paths}"
     params = tree.nest(dict(zip(paths, weights, strict=True)))
     fnet.check(case.step, params, fnet.modelling.spec(x))
     return params
@@ -139,3 +141,17 @@ def assert_masks(y: Any, masks: list[Any]) -> None:
         assert (mine is None) == (theirs is None), f"mask {mine}, Keras gives {theirs}"
         if theirs is not None:
             np.testing.assert_array_equal(np.asarray(mine), theirs)
+
+
+def assert_row(case: Case, seed: int = 0) -> None:
+    """A row equals its Keras twin in every mode, on inputs drawn from `seed`."""
+    x = case.inputs(seed)
+    layer, keras32, masks = keras_call(case, x, "float32", None)
+    weights = [np.asarray(w) for w in layer.get_weights()]
+    _, reference, _ = keras_call(case, x, "float64", weights)
+    params = fnet_params(case, x, weights)
+    for name in MODES:
+        with mode(name) as run:
+            y = run(case.step, params, with_mask(case, x))
+            assert_parity(y, keras32, reference)
+            assert_masks(y, masks)

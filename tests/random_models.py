@@ -71,7 +71,9 @@ class Builder:
         if kind == "shared":
             return self.shared_twice(x)
         if kind == "ops":
-            return self.pick([lambda t: t * 2.0 + 1.0, lambda t: 1.0 - t, lambda t: k.ops.tanh(t), lambda t: t / 3.0])(x)
+            return self.pick([lambda t: t * 2.0 + 1.0, lambda t: 1.0 - t, lambda t: k.ops.tanh(t), lambda t: t / 3.0])(
+                x
+            )
         return k.layers.Dropout(0.5)(x)
 
     def nested(self, x: Any) -> Any:
@@ -103,7 +105,9 @@ class Builder:
 
     def on_sequence(self, x: Any) -> Any:
         k = self.keras
-        kind = self.pick(["recurrent", "recurrent", "bidirectional", "attention", "conv", "pool", "distributed", "flat"])
+        kind = self.pick(
+            ["recurrent", "recurrent", "bidirectional", "attention", "conv", "pool", "distributed", "flat"]
+        )
         if kind == "recurrent":
             return self.recurrent(self.flag())(x)
         if kind == "bidirectional":
@@ -136,7 +140,10 @@ class Builder:
         return layer([x, x])
 
     def on_image(self, x: Any) -> Any:
-        k, kind = self.keras, self.pick(["conv", "conv", "depthwise", "transpose", "pool", "up", "global", "flat", "pad"])
+        k, kind = (
+            self.keras,
+            self.pick(["conv", "conv", "depthwise", "transpose", "pool", "up", "global", "flat", "pad"]),
+        )
         padding, strides = self.pick(["same", "valid"]), self.pick([1, 2])
         small = min(x.shape[1:3]) < 3
         if kind in ("conv", "depthwise", "pool") and small:

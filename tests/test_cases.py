@@ -2,7 +2,6 @@
 
 import pickle
 
-import numpy as np
 import pytest
 
 import fnet
@@ -16,16 +15,7 @@ CASES = all_cases()
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_row_equals_its_keras_twin_in_every_mode(case):
-    x = case.inputs()
-    layer, keras32, masks = parity.keras_call(case, x, "float32", None)
-    weights = [np.asarray(w) for w in layer.get_weights()]
-    _, reference, _ = parity.keras_call(case, x, "float64", weights)
-    params = parity.fnet_params(case, x, weights)
-    for name in parity.MODES:
-        with parity.mode(name) as run:
-            y = run(case.step, params, parity.with_mask(case, x))
-            parity.assert_parity(y, keras32, reference)
-            parity.assert_masks(y, masks)
+    parity.assert_row(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
