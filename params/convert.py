@@ -16,7 +16,9 @@ from fnet.compose import bind as bind_step
 from fnet.layers.core import constant
 from fnet.types import Array
 from params.catalogue import REFUSED, TRAINING_MATTERS
+from params.entry import IGNORED, Entry
 from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
+from params.naming import snake_case
 from params.objects import (
     LAMBDA,
     POLICIES,
@@ -31,7 +33,7 @@ from params.objects import (
     shown,
 )
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
-from params.table import IGNORED, LAYERS, Entry
+from params.table import LAYERS
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Ends of the config keys that only training reads."""
@@ -195,7 +197,7 @@ def _operation(module: str, name: str) -> Entry | None:
 
 def _layer(source: KerasObject, known: Conversion, training: bool) -> Converted:
     entry = _entry(source, known)
-    config = {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key)}
+    config = {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key, entry)}
     options = _options(entry, config, source)
     legal = option_names(entry.layer)
     if training and "training" in legal:
@@ -216,11 +218,25 @@ def _layer(source: KerasObject, known: Conversion, training: bool) -> Converted:
         part = known.made.get(id(child))
         if part is not None and part.step is child:
             found[key] = _again(part) if part in found.values() else part
-    return Converted(source, step, entry, found, operation=entry in OPERATIONS.values())
+    if entry.container:
+        entry = dataclasses.replace(entry, groups=_elements(entry.container, found))
+    return Converted(source, step, entry, found, operation=_is_operation(source, entry))
 
 
-def _skipped(key: str) -> bool:
-    return key.endswith(TRAINING_ONLY)
+def _elements(container: str, parts: Mapping[str, Converted]) -> dict[str, str]:
+    """The groups of the layers in a list: by class, numbered."""
+    names: list[str] = []
+    for part in parts.values():
+        names.append(fresh(snake_case(part.source.class_name), names))
+    return {key: f"{container}/{name}" for key, name in zip(parts, names, strict=True)}
+
+
+def _is_operation(source: KerasObject, entry: Entry) -> bool:
+    return any(entry is row for row in OPERATIONS.values())
+
+
+def _skipped(key: str, entry: Entry) -> bool:
+    return key.endswith(TRAINING_ONLY) or key in entry.ignored or ("*" in entry.ignored and key != "name")
 
 
 def _again(part: Converted) -> Converted:
@@ -242,6 +258,7 @@ def _options(entry: Entry, config: dict[str, Any], source: KerasObject) -> dict[
         elif not (
             key in IGNORED
             or key in entry.ignored
+            or "*" in entry.ignored
             or value is None
             or any(not _differs(value, same) for same in entry.neutral.get(key, ()))
         ):
@@ -265,10 +282,15 @@ def _value(key: str, value: Any, source: KerasObject, known: Conversion) -> Any:
     if not is_object(value):
         return {k: _value("", v, source, known) for k, v in value.items()} if isinstance(value, dict) else value
     if value["class_name"].startswith("__"):
-        return literal(value)
+        made = literal(value)
+        return _tuples(made.tolist()) if hasattr(made, "tolist") else made
     if value["class_name"] in ("DTypePolicy", "Policy"):
         return policy(value, source.label)
     return convert_object(parse(value), known).step
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
@@ -647,8 +669,9 @@ def _masked(x: Any, mask: Any) -> Any:
     if mask is None:
         return x
     if isinstance(mask, list):
-        if not isinstance(x, list | tuple) or len(mask) != len(x):
+        if not isinstance(x, list | tuple) or len(mask) > len(x):
             raise UnsupportedLayer(f"{len(mask)} masks for inputs of another structure")
+        mask = mask + [None] * (len(x) - len(mask))
         return type(x)(_masked(item, m) for item, m in zip(x, mask, strict=True))
     if isinstance(x, list | tuple):
         return type(x)([_masked(x[0], mask), *x[1:]])

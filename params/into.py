@@ -8,11 +8,12 @@ from fnet import modelling, tree
 from fnet.compose import Bound, Graph, Sequential, bind
 from fnet.types import Params
 from params.convert import Converted
+from params.entry import Entry
 from params.errors import ModelFileError
 from params.legacy import by_order
 from params.objects import KerasObject
 from params.source import Limits
-from params.table import LAYERS, Entry
+from params.table import LAYERS
 from params.weights import Plan, by_groups, entry_of, plan, values
 
 

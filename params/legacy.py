@@ -28,6 +28,7 @@ DROPPED: dict[str, tuple[Any, ...]] = {
     "sparse": (False,),
     "causal": (False,),
     "unit_norm": (False,),
+    "softmax_robust_masking": (False,),
 }
 """Keys that Keras 2 wrote, with the values that change nothing; Keras 3 layers may know the key themselves."""
 

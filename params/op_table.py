@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet import operations
-from params.table import Entry
+from params.entry import Entry
 
 Config = dict[str, Any]
 

@@ -1,72 +1,47 @@
-"""THE conversion table: Keras class -> fnet layer, its options from the config, its arrays in file order.
+"""THE conversion table of layers: Keras class -> fnet layer (see `params.entry` for what a row says).
 
 By default a config key that is an option of the fnet layer is passed on under its own name (lists as tuples);
-keys that matter in training only (`IGNORED`, initializers, regularizers, constraints) are left out; any other
-key must be null or hold a value that changes nothing, else the layer is refused.
-The order of a layer's arrays is the order of the params in its shape rule; nested dicts are sub-groups.
+keys that matter in training only are left out; any other key must be null or hold a value that changes nothing,
+else the layer is refused. The order of a layer's arrays is the order of the params in its shape rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import fnet
-from fnet.types import Array
-
-
-class Assets(Protocol):
-    """What a file holds beside arrays for one layer, and what the caller gave in its place."""
-
-    def vocabulary(self, *path: str) -> list[str] | None:
-        """The tokens of `vocabulary.txt` in the layer's assets (sub-folder `path`), special tokens included;
-        those of the argument `vocabulary=` of the loader where that was given; None where there are none."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row: how a Keras class becomes an fnet layer.
-
-    layer: the fnet layer function. options: config -> changed config, for what does not map key by key
-    (after nested layers were converted to steps; None: as it is; may raise UnsupportedLayer). ignored: config
-    keys that never matter at inference. neutral: {config key without an fnet option: values that change nothing}.
-
-    groups: {params key: sub-group of the file}, where they differ; "" is the layer's own arrays, its sub-layers
-    included (an LSTM keeps all in "cell": {"": "cell"}); "a/b" names a deeper key. The groups of a wrapped
-    layer (`children` of its rules) follow its own row.
-    arrays: config -> names of the layer's own arrays in file order, where they are not those of the rule: a name
-    that the rule does not have is read past (Normalization's "count").
-    tables: (config, Assets) -> {params key: array} that come from the config or assets, not from arrays.
-
-    arguments: names of the arguments of the Keras call, in order, for layers called with more than one. A literal
-    given for a name that is an option of the fnet layer becomes that option. The tensors become `x`: alone when
-    only the first is given, else a tuple in this order (when one in between is missing: a dict by name), or what
-    `inputs` makes of {name: source}. `mask` and `training` need not be listed.
-
-    limits: what is refused, in words, for the table that users read. module: where Keras says the class lives.
-    """
-
-    layer: Callable[..., Any]
-    options: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-    ignored: frozenset[str] = frozenset()
-    neutral: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
-    arrays: Callable[[dict[str, Any]], tuple[str, ...]] | None = None
-    tables: Callable[[dict[str, Any], Assets], dict[str, Array]] | None = None
-    arguments: tuple[str, ...] = ("inputs",)
-    inputs: Callable[[dict[str, Any]], Any] | None = None
-    limits: str = ""
-    module: str = "keras.layers"
-
-
-IGNORED = frozenset(
-    {
-        *("name", "trainable", "dtype", "autocast", "seed", "data_seed", "activity_regularizer"),
-        *("lora_rank", "lora_alpha", "batch_input_shape", "batch_shape", "input_shape", "build_config"),
-    }
+from fnet.layers import (
+    activation,
+    attention,
+    audio,
+    augmentation,
+    cells,
+    conv_recurrent,
+    einsum,
+    hashing,
+    image,
+    lookup,
+    merging,
+    multi_head_attention,
+    normalization,
+    numeric,
+    pipeline,
+    recurrent,
+    regularization,
+    reshaping,
+    scaling,
+    text,
+    up_sampling,
+    wrappers,
 )
-"""Config keys that no layer needs at inference."""
+from fnet.layers.core import masking
+from fnet.layers.vocabulary import vocabulary_params
+from params.entry import IGNORED, Assets, Entry
+from params.errors import UnsupportedLayer, quoted
+
+__all__ = ["IGNORED", "LAYERS", "Assets", "Entry"]
+
+_DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False,), "ragged": (False,)}
 
 
 def _input(config: dict[str, Any]) -> dict[str, Any]:
@@ -75,15 +50,39 @@ def _input(config: dict[str, Any]) -> dict[str, Any]:
 
 
 CORE = {
-    "InputLayer": Entry(
-        fnet.input_layer,
-        _input,
-        neutral={"sparse": (False,), "ragged": (False,)},
-        limits="no sparse or ragged inputs",
-    ),
+    "InputLayer": Entry(fnet.input_layer, _input, neutral=_DENSE, limits="no sparse or ragged inputs"),
     "Dense": Entry(fnet.dense),
+    "EinsumDense": Entry(einsum.einsum_dense),
     "Embedding": Entry(fnet.embedding),
+    "ReversibleEmbedding": Entry(einsum.reversible_embedding, arguments=("inputs", "reverse")),
     "Identity": Entry(fnet.identity),
+    "Masking": Entry(masking),
+}
+
+ACTIVATION = {
+    "Activation": Entry(activation.activation),
+    "ELU": Entry(activation.elu),
+    "LeakyReLU": Entry(activation.leaky_relu),
+    "PReLU": Entry(activation.prelu),
+    "ReLU": Entry(activation.relu),
+    "Softmax": Entry(activation.softmax),
+}
+
+_MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
+_FLASH = frozenset({"flash_attention"})
+_QUERIES = ("query", "value", "key", *_MASKS, "return_attention_scores", "use_causal_mask")
+_PRIVATE = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "value", "gate", "output")}
+
+ATTENTION = {
+    "AdditiveAttention": Entry(attention.additive_attention),
+    "Attention": Entry(attention.attention),
+    "GroupQueryAttention": Entry(
+        multi_head_attention.group_query_attention,
+        groups=_PRIVATE,
+        arguments=_QUERIES,
+        ignored=_FLASH,
+    ),
+    "MultiHeadAttention": Entry(multi_head_attention.multi_head_attention, arguments=_QUERIES, ignored=_FLASH),
 }
 
 # Keras 2 wrote `groups` into the configs of layers that have none.
@@ -124,5 +123,199 @@ POOLING = {
     "MaxPooling3D": Entry(fnet.max_pooling3d),
 }
 
-LAYERS: dict[str, Entry] = {**CORE, **CONVOLUTION, **POOLING}
+MERGING = {
+    "Add": Entry(merging.add),
+    "Average": Entry(merging.average),
+    "Concatenate": Entry(merging.concatenate),
+    "Dot": Entry(merging.dot),
+    "Maximum": Entry(merging.maximum),
+    "Minimum": Entry(merging.minimum),
+    "Multiply": Entry(merging.multiply),
+    "Subtract": Entry(merging.subtract),
+}
+
+_MOMENTS = frozenset({"momentum", "synchronized", "renorm_clipping", "renorm_momentum"})
+
+NORMALIZATION = {
+    "BatchNormalization": Entry(normalization.batch_normalization, ignored=_MOMENTS),
+    "GroupNormalization": Entry(normalization.group_normalization),
+    "LayerNormalization": Entry(normalization.layer_normalization),
+    "RMSNormalization": Entry(normalization.rms_normalization),
+    "SpectralNormalization": Entry(normalization.spectral_normalization, arrays=lambda config: ("kernel", "vector_u")),
+    "UnitNormalization": Entry(normalization.unit_normalization),
+}
+
+
+def _sequences(given: dict[str, Any]) -> Any:
+    """(sequence, *states), or with an explicit mask a dict by the names of the Keras call."""
+    if set(given) == {"sequences"}:
+        return given["sequences"]
+    states = given.get("initial_state")
+    if "mask" in given or not isinstance(states, list):
+        return given
+    return (given["sequences"], *states)
+
+
+def _recurrent(layer: Any, **groups: str) -> Entry:
+    arguments = ("sequences", "initial_state", "mask")
+    return Entry(layer, groups=groups, arguments=arguments, inputs=_sequences, neutral={"implementation": (0, 1, 2)})
+
+
+# Keras meets the attributes `activation` and `recurrent_activation` of a layer before its cell.
+_CELL = {"": "cell", "activation": "activation", "recurrent_activation": "recurrent_activation"}
+
+RECURRENT = {
+    "Bidirectional": _recurrent(wrappers.bidirectional),
+    "ConvLSTM1D": _recurrent(conv_recurrent.conv_lstm1d, **_CELL),
+    "ConvLSTM2D": _recurrent(conv_recurrent.conv_lstm2d, **_CELL),
+    "ConvLSTM3D": _recurrent(conv_recurrent.conv_lstm3d, **_CELL),
+    "GRU": _recurrent(recurrent.gru, **_CELL),
+    "GRUCell": Entry(cells.gru_cell),
+    "LSTM": _recurrent(recurrent.lstm, **_CELL),
+    "LSTMCell": Entry(cells.lstm_cell),
+    "RNN": _recurrent(recurrent.rnn),
+    "SimpleRNN": _recurrent(recurrent.simple_rnn, **_CELL),
+    "SimpleRNNCell": Entry(cells.simple_rnn_cell),
+    "StackedRNNCells": Entry(recurrent.stacked_rnn_cells),
+    "TimeDistributed": Entry(wrappers.time_distributed),
+}
+
+REGULARIZATION = {
+    "ActivityRegularization": Entry(regularization.activity_regularization, ignored=frozenset({"l1", "l2"})),
+    "AlphaDropout": Entry(regularization.alpha_dropout),
+    "Dropout": Entry(regularization.dropout),
+    "GaussianDropout": Entry(regularization.gaussian_dropout),
+    "GaussianNoise": Entry(regularization.gaussian_noise),
+    "SpatialDropout1D": Entry(regularization.spatial_dropout1d),
+    "SpatialDropout2D": Entry(regularization.spatial_dropout2d),
+    "SpatialDropout3D": Entry(regularization.spatial_dropout3d),
+}
+
+RESHAPING = {
+    "Cropping1D": Entry(reshaping.cropping1d),
+    "Cropping2D": Entry(reshaping.cropping2d),
+    "Cropping3D": Entry(reshaping.cropping3d),
+    "Flatten": Entry(reshaping.flatten),
+    "Permute": Entry(reshaping.permute),
+    "RepeatVector": Entry(reshaping.repeat_vector),
+    "Reshape": Entry(reshaping.reshape),
+    "UpSampling1D": Entry(up_sampling.up_sampling1d),
+    "UpSampling2D": Entry(up_sampling.up_sampling2d),
+    "UpSampling3D": Entry(up_sampling.up_sampling3d),
+    "ZeroPadding1D": Entry(reshaping.zero_padding1d),
+    "ZeroPadding2D": Entry(reshaping.zero_padding2d),
+    "ZeroPadding3D": Entry(reshaping.zero_padding3d),
+}
+
+
+def _vocabulary(config: dict[str, Any], assets: Assets, step: Any) -> dict[str, Any]:
+    """The tokens of a lookup: from its config, its assets, or the caller."""
+    tokens: Any = assets.vocabulary()
+    if tokens is None:
+        tokens = config.get("vocabulary")
+    if isinstance(tokens, str):
+        raise UnsupportedLayer(f"{quoted(config.get('name'))} names a vocabulary file, {quoted(tokens)}: not read")
+    if not isinstance(tokens, list):
+        raise UnsupportedLayer(
+            f"the file has lost the vocabulary of {quoted(config.get('name'))} (a legacy .h5 cannot hold it, and Keras "
+            "itself fails on such a model); save as .keras, or give the tokens: load_keras(..., vocabulary=[...])"
+        )
+    if step.function is lookup.integer_lookup:
+        tokens = [int(token) for token in tokens]
+    weights = config.get("idf_weights")
+    return vocabulary_params(step, tokens, weights if isinstance(weights, list) else None)
+
+
+_TABLE = frozenset({"vocabulary", "idf_weights", "encoding", "vocabulary_dtype"})
+_FACTORS = frozenset({"num_bins", "epsilon", "factor", "bounding_box_format"})
+
+PREPROCESSING = {
+    "AutoContrast": Entry(image.auto_contrast, ignored=_FACTORS | {"data_format"}),
+    "CategoryEncoding": Entry(numeric.category_encoding, neutral=_DENSE, arguments=("inputs", "count_weights")),
+    "CenterCrop": Entry(image.center_crop),
+    "ContrastLimitedAdaptiveHistogramEqualization": Entry(
+        image.contrast_limited_adaptive_histogram_equalization, ignored=_FACTORS
+    ),
+    "Discretization": Entry(numeric.discretization, ignored=_FACTORS, neutral=_DENSE),
+    "HashedCrossing": Entry(hashing.hashed_crossing, neutral=_DENSE),
+    "Hashing": Entry(hashing.hashing, neutral=_DENSE),
+    "IntegerLookup": Entry(lookup.integer_lookup, ignored=_TABLE, neutral=_DENSE, tables=_vocabulary),
+    "MelSpectrogram": Entry(audio.mel_spectrogram),
+    "Normalization": Entry(
+        numeric.normalization,
+        arrays=lambda config: () if config.get("mean") is not None else ("mean", "variance", "count"),
+    ),
+    "Pipeline": Entry(pipeline.pipeline, container="layers"),
+    "Rescaling": Entry(numeric.rescaling),
+    "Resizing": Entry(image.resizing),
+    "STFTSpectrogram": Entry(audio.stft_spectrogram),
+    "StringLookup": Entry(lookup.string_lookup, ignored=_TABLE | {"oov_method"}, neutral=_DENSE, tables=_vocabulary),
+    "TextVectorization": Entry(
+        text.text_vectorization,
+        ignored=_TABLE,
+        neutral=_DENSE,
+        groups={"": "_lookup_layer"},
+        tables=_vocabulary,
+        limits="standardize and split by name, not by a Python function",
+    ),
+}
+
+
+def _augmentation(layer: Any) -> Entry:
+    return Entry(layer, ignored=frozenset({"*"}), limits="the identity at inference")
+
+
+AUGMENTATION = {
+    "AugMix": _augmentation(augmentation.aug_mix),
+    "CutMix": _augmentation(augmentation.cut_mix),
+    "Equalization": _augmentation(augmentation.equalization),
+    "MaxNumBoundingBoxes": _augmentation(augmentation.max_num_bounding_boxes),
+    "MixUp": _augmentation(augmentation.mix_up),
+    "RandAugment": _augmentation(augmentation.rand_augment),
+    "RandomBrightness": _augmentation(augmentation.random_brightness),
+    "RandomColorDegeneration": _augmentation(augmentation.random_color_degeneration),
+    "RandomColorJitter": _augmentation(augmentation.random_color_jitter),
+    "RandomContrast": _augmentation(augmentation.random_contrast),
+    "RandomCrop": _augmentation(augmentation.random_crop),
+    "RandomElasticTransform": _augmentation(augmentation.random_elastic_transform),
+    "RandomErasing": _augmentation(augmentation.random_erasing),
+    "RandomFlip": _augmentation(augmentation.random_flip),
+    "RandomGaussianBlur": _augmentation(augmentation.random_gaussian_blur),
+    "RandomGrayscale": _augmentation(augmentation.random_grayscale),
+    "RandomHue": _augmentation(augmentation.random_hue),
+    "RandomInvert": _augmentation(augmentation.random_invert),
+    "RandomPerspective": _augmentation(augmentation.random_perspective),
+    "RandomPosterization": _augmentation(augmentation.random_posterization),
+    "RandomRotation": _augmentation(augmentation.random_rotation),
+    "RandomSaturation": _augmentation(augmentation.random_saturation),
+    "RandomSharpness": _augmentation(augmentation.random_sharpness),
+    "RandomShear": _augmentation(augmentation.random_shear),
+    "RandomTranslation": _augmentation(augmentation.random_translation),
+    "RandomZoom": _augmentation(augmentation.random_zoom),
+    "Solarization": _augmentation(augmentation.solarization),
+}
+
+APPLICATIONS = {
+    "CustomScaleLayer": Entry(scaling.custom_scale_layer, module="keras.src.applications.inception_resnet_v2"),
+    "LayerScale": Entry(
+        scaling.layer_scale, ignored=frozenset({"init_values"}), module="keras.src.applications.convnext"
+    ),
+    "StochasticDepth": Entry(scaling.stochastic_depth, module="keras.src.applications.convnext"),
+}
+
+LAYERS: dict[str, Entry] = {
+    **CORE,
+    **ACTIVATION,
+    **ATTENTION,
+    **CONVOLUTION,
+    **POOLING,
+    **MERGING,
+    **NORMALIZATION,
+    **RECURRENT,
+    **REGULARIZATION,
+    **RESHAPING,
+    **PREPROCESSING,
+    **AUGMENTATION,
+    **APPLICATIONS,
+}
 """{Keras class name: entry}."""

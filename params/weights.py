@@ -17,23 +17,14 @@ from fnet import modelling, tree
 from fnet.compose import Bound
 from fnet.types import Array, Param, ParamTree
 from params.convert import Converted
+from params.entry import Entry
 from params.errors import WeightsMismatch, quoted
+from params.naming import snake_case
 from params.source import StoredArray, Variables, WeightTree
-from params.table import LAYERS, Entry
+from params.table import LAYERS
 
 TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer))(/|$)")
 """Groups of the root that belong to training: trackers of losses and metrics."""
-
-
-PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
-"""Classes that Keras exports, and writes into configs, under another name than the class itself has."""
-
-
-def snake_case(name: str) -> str:
-    """Keras's rule: "Conv2DTranspose" -> "conv2d_transpose", "PReLU" -> "p_re_lu"."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 # --- the walk -------------------------------------------------------------------------------------
@@ -86,7 +77,7 @@ class Walk:
         for part in stored_layers(made):
             if not self.duplicates_count and self.identity(part) in self.groups:
                 continue
-            name = snake_case(PYTHON_NAMES.get(part.source.class_name, part.source.class_name))
+            name = snake_case(part.source.class_name)
             count = used[name] = used.get(name, -1) + 1
             place = _join(group, f"{name}_{count}" if count else name)
             if self.identity(part) not in self.groups:
@@ -152,8 +143,9 @@ class Plan:
                     self.add(part, wanted[name], (*path, name), frozen)
         else:
             entry = made.entry or Entry(modelling.identity)
-            tables = {} if entry.tables is None else entry.tables(_config(made), self.assets(group, made.source.name))
-            self.given |= {(*path, *name.split("/")): value for name, value in tables.items()}
+            assets = self.assets(group, made.source.name)
+            tables = {} if entry.tables is None else entry.tables(_config(made), assets, made.step)
+            self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
             names = None if entry.arrays is None else list(entry.arrays(_config(made)))
             self._layer(made, made.step, wanted, path, group, entry, frozen, names)
         for name, values in made.given.items():
