@@ -206,7 +206,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
     """{params path: stored array or value} for the Keras 3 layout; `names`: layer names must agree as well."""
     found, missing, used = dict(work.given), [], set()
     for slot in work.slots:
-        variables = file.groups.get(slot.group, Variables(None))
+        variables = _variables(file, slot.group)
         array = variables.named.get(slot.name)
         if array is None and slot.number < len(variables.arrays):
             array = variables.arrays[slot.number]
@@ -223,6 +223,15 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
     return found
+
+
+def _variables(file: WeightTree, group: str) -> Variables:
+    """The arrays of a group. Earlier versions of Keras met private attributes first: `_query_dense`."""
+    found = file.groups.get(group)
+    if found is None:
+        parent, _, name = group.rpartition("/")
+        found = file.groups.get(_join(parent, name.removeprefix("_") if name.startswith("_") else f"_{name}"))
+    return found or Variables(None)
 
 
 def _check_names(work: Plan, file: WeightTree) -> None:
