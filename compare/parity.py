@@ -159,6 +159,8 @@ def compare(
     Raises WorkerFailed when fnet refuses the file or fails on it.
     """
     path, few = Path(model_file), head(rows.x, layer_rows)
+    # fnet first: what it refuses is known before Keras, the slow part, has started.
+    work = {f"fnet {b}": run_worker(Path(fnet_file or path), rows, b, batch_size, layer_rows) for b in backends}
     started = time.perf_counter()
     model = reference.load(path)
     loaded = time.perf_counter()
@@ -171,9 +173,7 @@ def compare(
     measured = _Measured(rows, exact, keras, reference.policy(model), reference.threshold(model))
     sides = [measured.side("Keras", keras, seconds, loaded - started, _keras_versions())]
     foreign: list[str] = []
-    for backend in backends:
-        arrays, facts = run_worker(Path(fnet_file or path), rows, backend, batch_size, layer_rows)
-        name = f"fnet {backend}"
+    for name, (arrays, facts) in work.items():
         given = _grouped(arrays, "output")[""]
         sides.append(measured.side(name, given, facts["predict_seconds"], facts["load_seconds"], facts["versions"]))
         layers[name] = _grouped(arrays, "layer")

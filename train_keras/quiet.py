@@ -37,3 +37,5 @@ def import_keras(threads: int | None = None) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         import keras  # noqa: F401
+
+        tf.get_logger().setLevel("ERROR")  # such as hints about retracing, which nobody can act on

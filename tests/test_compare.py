@@ -1,0 +1,295 @@
+"""Keras beside fnet: the reference in float64, the measures, the verdict, the report, the command line."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from compare import cli, demo, parity, reference, report, yardstick
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras, TensorFlow and matplotlib warn on their own account
+
+
+def small(units=3, activation="softmax", **options):
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.Input((6,), name="numbers"),
+        keras.layers.Dense(5, activation="relu", name="hidden", **options),
+        keras.layers.Dense(units, activation=activation, name="out", **options),
+    ]
+    return keras.Sequential(layers)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """model.keras; wrong.keras with one weight changed; inputs and labels that the model gets right."""
+    made = tmp_path_factory.mktemp("compare")
+    model = small()
+    model.save(made / "model.keras")
+    x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+    np.save(made / "x.npy", x)
+    np.save(made / "y.npy", np.asarray(model(x)).argmax(axis=1))
+    hidden = model.get_layer("hidden")
+    kernel, bias = hidden.get_weights()
+    kernel[0, 0] += 0.5
+    hidden.set_weights([kernel, bias])
+    model.save(made / "wrong.keras")
+    return made
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    return parity.Rows("toy", np.load(folder / "x.npy"), np.load(folder / "y.npy"), ("a", "<b>", "c"))
+
+
+@pytest.fixture(scope="module")
+def good(folder, rows):
+    return parity.compare(folder / "model.keras", rows, title="<script>alert(1)</script>")
+
+
+@pytest.fixture(scope="module")
+def bad(folder, rows):
+    return parity.compare(folder / "model.keras", rows, fnet_file=folder / "wrong.keras", backends=("numpy",))
+
+
+def arguments(folder, *more):
+    return [str(folder / "model.keras"), "--inputs", str(folder / "x.npy"), "--labels", str(folder / "y.npy"), *more]
+
+
+def test_parity_holds_on_both_backends_at_every_layer(good):
+    assert good.problems == ()
+    assert [side.name for side in good.sides] == ["Keras", "fnet numpy", "fnet jax"]
+    assert [layer.name for layer in good.layers] == ["hidden", "out"]
+    assert good.not_compared == ()
+    for side in good.sides:
+        assert side.f1 == 1.0
+        assert side.agreement == 1.0
+        assert 0 < side.error < 1e-6
+
+
+def test_each_backend_says_what_it_ran_on_and_loads_nothing_foreign(good, folder, rows):
+    versions = {side.name: sorted(side.versions) for side in good.sides}
+    assert versions == {"Keras": ["keras", "tensorflow"], "fnet numpy": ["numpy"], "fnet jax": ["jax", "numpy"]}
+    _, facts = parity.run_worker(folder / "model.keras", rows, "numpy")
+    assert facts["foreign"] == []
+    assert facts["backend"] == "numpy"
+
+
+def test_a_changed_weight_is_found_and_its_layer_named(bad):
+    assert not bad.held
+    text = "\n".join(bad.problems)
+    assert re.search(r"fnet numpy: error .* is over the allowed", text)
+    assert re.search(r"another class than Keras on \d+ rows \(row \d+: \d for \d", text)
+    assert re.search(r"macro-F1 0\.\d+, Keras has 1\.0000", text)
+    assert "layer hidden: over the allowed" in text
+
+
+def test_the_command_line_says_parity_by_its_exit_status(folder, capsys, caplog):
+    assert cli.main(arguments(folder, "--backends", "numpy", "--json", "--rows", "20")) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["held"] is True
+    assert told["rows"] == 20
+    assert told["sides"]["fnet numpy"]["macro_f1"] == told["sides"]["Keras"]["macro_f1"]
+    page = folder / "report.html"
+    wrong = ["--fnet", str(folder / "wrong.keras"), "--backends", "numpy", "--report", str(page)]
+    assert cli.main(arguments(folder, *wrong)) == 1
+    assert "parity does NOT hold" in capsys.readouterr().out
+    assert "Parity does not hold" in page.read_text("utf-8")
+
+
+def test_a_file_that_fnet_refuses_is_no_parity(folder, capsys, caplog):
+    keras.Sequential([keras.Input((6,)), keras.layers.Lambda(lambda x: x)]).save(folder / "code.keras")
+    assert cli.main(arguments(folder, "--backends", "numpy", "--fnet", str(folder / "code.keras"))) == 1
+    assert "fnet numpy failed on code.keras:\n" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--backends", "torch"], "--backends takes numpy, jax; got 'torch'"),
+        (["--rows", "0"], "must be at least 1"),
+        (["--fnet", "no.keras"], "no file no.keras"),
+    ],
+)
+def test_arguments_that_do_not_fit(folder, more, message, caplog):
+    assert cli.main(arguments(folder, *more)) == 2
+    assert message in caplog.text
+
+
+def test_labels_need_inputs_and_as_many_rows(folder, caplog):
+    assert cli.main([str(folder / "model.keras"), "--labels", str(folder / "y.npy")]) == 2
+    assert "--labels belongs to --inputs" in caplog.text
+    np.save(folder / "short.npy", np.zeros(3, np.int64))
+    inputs = ["--inputs", str(folder / "x.npy"), "--labels", str(folder / "short.npy")]
+    assert cli.main([str(folder / "model.keras"), *inputs]) == 2
+    assert "same number of rows" in caplog.text
+
+
+def test_data_that_do_not_fit_the_model(folder, caplog, monkeypatch):
+    monkeypatch.setenv("FNET_DATA", "embedded")
+    assert cli.main([str(folder / "model.keras")]) == 2
+    assert "model.keras takes (6,), digits has (8, 8, 1)" in caplog.text
+
+
+# --- the report ------------------------------------------------------------------------------------
+
+
+def test_the_report_is_one_page_that_escapes_and_fetches_nothing(good, bad, tmp_path):
+    page = report.write_report([good, bad], tmp_path / "deep" / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<b>" not in page
+    links = set(re.findall(r"(?:src|href)=\"([^\"]*)\"", page))
+    assert "data:," in links
+    assert all(link.startswith(("data:", "#")) for link in links), links
+    assert "url(http" not in page
+    assert page.count("<svg") == 6
+    assert "currentColor" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "Parity does not hold for every model" in page
+    assert "layer hidden: over the allowed" in page
+    ids = re.findall(r" id=\"([^\"]+)\"", page)
+    clips = [name for name in ids if re.fullmatch(r"[mp][0-9a-f]{10}", name)]
+    assert len(clips) == len(set(clips))
+
+
+def test_the_terminal_shows_names_as_they_are(good, bad):
+    from rich.console import Console
+
+    for comparison in (good, bad):
+        console = Console(record=True, width=120, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+        report.print_comparison(comparison, console)
+        text = console.export_text()
+        assert "hidden" in text
+        assert ("parity holds" in text) is comparison.held
+
+
+# --- the reference ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        *(("model.keras", "float32"), ("model.keras", "mixed_float16"), ("model.keras", "bfloat16")),
+        *(("model.h5", "float32"), ("model.h5", "mixed_float16")),  # Keras cannot read its own bfloat16 .h5
+    ],
+)
+def test_the_reference_is_the_same_model_in_float64(name, policy, tmp_path):
+    model = small(dtype=policy)
+    model.save(tmp_path / name)
+    x = np.random.default_rng(0).standard_normal((4, 6))
+    with reference.float64(tmp_path / name) as wide:
+        (y,) = reference.outputs(wide, x, 3)
+        assert {w.dtype for w in wide.weights} == {"float64"}
+    assert y.dtype == np.float64
+    hidden, out = ([np.asarray(w, np.float64) for w in layer.weights] for layer in model.layers)
+    logits = np.maximum(x @ hidden[0] + hidden[1], 0) @ out[0] + out[1]
+    exact = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(y, exact / exact.sum(axis=1, keepdims=True), rtol=1e-12)
+    assert keras.config.floatx() == "float32"
+    assert keras.config.dtype_policy().name == "float32"
+    assert reference.policy(model) == policy.removeprefix("mixed_")
+
+
+def test_the_float64_reference_keeps_the_vocabulary(tmp_path):
+    vectorize = keras.layers.TextVectorization(vocabulary=["enak", "buruk"], output_sequence_length=3)
+    table = keras.layers.Embedding(4, 2, mask_zero=True)
+    layers = [keras.Input((1,), dtype="string"), vectorize, table, keras.layers.SimpleRNN(2)]
+    keras.Sequential(layers).save(tmp_path / "text.keras")
+    x = np.array(["enak", "buruk enak", "lain"], object)
+    (narrow,) = reference.outputs(reference.load(tmp_path / "text.keras"), x, 2)
+    with reference.float64(tmp_path / "text.keras") as wide:
+        (y,) = reference.outputs(wide, x, 2)
+        assert list(reference.layer_outputs(wide, x)) == [layer.name for layer in wide.layers]
+    assert y.dtype == np.float64
+    np.testing.assert_allclose(narrow, y, atol=1e-6)
+
+
+def test_only_narrow_floats_are_widened():
+    policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}
+    config = {"dtype": "float32", "name": "float32", "ids": {"dtype": "int32"}, "layers": [{"dtype": policy}]}
+    wide = {"dtype": "float64", "name": "float32", "ids": {"dtype": "int32"}, "layers": [{"dtype": "float64"}]}
+    assert reference.widened(config) == wide
+
+
+# --- the measures ----------------------------------------------------------------------------------
+
+
+def test_a_tie_within_float_error_is_a_tie_and_not_a_difference():
+    exact = [np.array([[0.5, 0.5 + 1e-7], [0.9, 0.1], [0.2, 0.8]])]
+    theirs = [exact[0].astype(np.float32)]
+    swapped = theirs[0].copy()
+    swapped[0] = swapped[0, ::-1]
+    rows = parity.Rows("toy", np.zeros((3, 1)), np.array([1, 0, 1]), ("a", "b"))
+    measured = parity._Measured(rows, exact, theirs, "float32", 0.0)
+    keras_side = measured.side("Keras", theirs, 0, 0, {})
+    tied = measured.side("fnet", [swapped], 0, 0, {})
+    assert [(d.row, d.tie) for d in tied.differing] == [(0, True)]
+    assert measured.problems(tied, keras_side) == []
+    assert report.agreement(tied) == "2/3 (1 tie)"
+    swapped[1] = swapped[1, ::-1]
+    apart = measured.side("fnet", [swapped], 0, 0, {})
+    assert [(d.row, d.tie) for d in apart.differing] == [(0, True), (1, False)]
+    assert len(measured.problems(apart, keras_side)) == 3
+
+
+def test_outputs_of_another_shape_are_a_problem_not_a_crash():
+    rows = parity.Rows("toy", np.zeros((2, 1)))
+    y = [np.zeros((2, 3), np.float32)]
+    measured = parity._Measured(rows, [y[0].astype(float)], y, "float32", 0.0)
+    wrong = measured.side("fnet", [np.zeros((2, 4), np.float32)], 0, 0, {})
+    assert wrong.error == float("inf")
+    assert len(measured.problems(wrong, measured.side("Keras", y, 0, 0, {}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("y", "threshold", "classes"),
+    [
+        ([[0.4], [0.6]], 0.5, [0, 1]),
+        ([[-0.4], [0.6]], 0.0, [0, 1]),
+        ([0.2, 0.7], 0.5, [0, 1]),
+        ([[0.1, 0.9], [0.6, 0.4]], 0.5, [1, 0]),
+    ],
+)
+def test_the_predicted_class(y, threshold, classes):
+    np.testing.assert_array_equal(parity.classes_of(y, threshold), classes)
+
+
+@pytest.mark.parametrize(("activation", "threshold"), [("sigmoid", 0.5), ("linear", 0.0)])
+def test_a_single_unit_has_the_threshold_of_its_activation(activation, threshold):
+    assert reference.threshold(small(units=1, activation=activation)) == threshold
+
+
+@pytest.mark.parametrize(
+    ("y", "exact", "error"),
+    [
+        ([1.0, 2.0], [1.0, 2.5], 0.2),
+        ([0.1], [0.2], 0.1),
+        ([np.nan, 1], [np.nan, 1], 0),
+        ([1, 1], [np.nan, 1], np.inf),
+        ([np.nan, 1], [0, 1], np.inf),
+        ([np.inf], [-np.inf], np.inf),
+        ([1.0], [[1.0]], np.inf),
+        ([], [], 0),
+    ],
+)
+def test_the_yardstick(y, exact, error):
+    np.testing.assert_allclose(yardstick.error(y, exact), error)
+
+
+def test_what_the_yardstick_allows():
+    np.testing.assert_allclose(yardstick.allowed(1e-6), 3e-6)
+    np.testing.assert_allclose(yardstick.allowed(0, "mixed_float16"), 2e-3)
+    np.testing.assert_allclose(yardstick.allowed(0, "bfloat16"), 2e-2)
+
+
+@pytest.mark.slow
+def test_the_demo_trains_compares_and_reports(tmp_path, capsys):
+    assert demo.main(["--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("parity holds") == 3
+    assert (tmp_path / "report.html").read_text("utf-8").count("<h2>") == 3
+    assert all((tmp_path / family / "model.keras").exists() for family in demo.MODELS)
