@@ -99,23 +99,23 @@ def _trace_sequential(model: Sequential, x: Any, path: Path, entry: Path) -> Ite
 def _trace_graph(model: Graph, x: Any, path: Path, entry: Path) -> Iterator[Row]:
     values = feed(model.inputs, x)
     for name, node in model.nodes:
-        got = values[name] if node.sources is None else resolve(_unmasked(node.sources), values)
+        got = values[name] if node.sources is None else resolve(unmasked(node.sources), values)
         for row in _trace(node.step, got, (*path, name), (*entry, node.params or name)):
             yield row
         values[name] = row.outputs
-    yield Row(path, model, x, resolve(_unmasked(model.outputs), values), EMPTY, entry)
+    yield Row(path, model, x, resolve(unmasked(model.outputs), values), EMPTY, entry)
 
 
-def _unmasked(sources: Any) -> Any:
+def unmasked(sources: Any) -> Any:
     """Sources without explicit masks: they do not change shapes."""
     if isinstance(sources, masked_by):
-        return _unmasked(sources.values)
+        return unmasked(sources.values)
     if isinstance(sources, Ref):
         return sources
     if isinstance(sources, Mapping):
-        return tree.FrozenDict({key: _unmasked(item) for key, item in sources.items()})
+        return tree.FrozenDict({key: unmasked(item) for key, item in sources.items()})
     if isinstance(sources, tuple):
-        return type(sources)(_unmasked(item) for item in sources)
+        return type(sources)(unmasked(item) for item in sources)
     return sources
 
 
