@@ -190,14 +190,18 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 
 
 def sparsemax(x: Array, axis: int = -1) -> Array:
-    """The projection onto the simplex along `axis`. Source: Martins and Astudillo 2016."""
+    """max(x - tau, 0) with the tau of Keras: the sum of the *partial sums* of what is kept, less 1, over its size.
+
+    That is the projection onto the simplex only where one entry is kept; the paper's tau takes the last partial sum.
+    Source: keras.activations.sparsemax, after Martins and Astudillo 2016.
+    """
     falling = -xp.sort(-x, axis=axis)
     total = xp.cumsum(falling, axis=axis)
     sizes = [1] * x.ndim
     sizes[axis] = -1
     rank = xp.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape(sizes)
     support = falling - (total - 1) / rank > 0
-    inside = xp.sum(xp.where(support, falling, xp.zeros_like(x)), axis=axis, keepdims=True)
+    inside = xp.sum(xp.where(support, total, xp.zeros_like(x)), axis=axis, keepdims=True)
     tau = (inside - 1) / xp.sum(support, axis=axis, keepdims=True).astype(x.dtype)
     return xp.maximum(x - tau, 0)
 

@@ -47,6 +47,8 @@ class Rules:
     host: takes strings, so it runs in NumPy in front of the jitted part.
     door: (values, *, options) -> None: raises InvalidInput for values that must not be fed from outside, such
     as token ids beyond the table; `predict` asks, layers never do.
+    unmasks: takes the masks off its inputs for all that read them after it in a graph, as Keras's
+    MultiHeadAttention does.
     """
 
     shape: Callable[..., tuple[Any, Mapping[str, Any]]]
@@ -55,6 +57,7 @@ class Rules:
     rng: Callable[..., bool] | None = None
     host: bool = False
     door: Callable[..., None] | None = None
+    unmasks: bool = False
 
 
 def layer(
@@ -65,11 +68,12 @@ def layer(
     rng: Callable[..., bool] | None = None,
     host: bool = False,
     door: Callable[..., None] | None = None,
+    unmasks: bool = False,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
-    rules = Rules(shape, mask, children, rng, host, door)
+    rules = Rules(shape, mask, children, rng, host, door, unmasks)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
@@ -374,6 +378,8 @@ class Graph:
             entry = params.get(node.params or name, EMPTY)
             got = values[name] if node.sources is None else resolve(node.sources, values)
             values[name] = _run_named(name, node.step, entry, got, tap, path)
+            if _unmasks(node.step):
+                _take_masks_off(values, got)
             for dead in self._last_use.get(name, ()):
                 del values[dead]
         return resolve(self.outputs, values)
@@ -396,6 +402,25 @@ class Graph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.nodes, self.inputs, self.outputs)
+
+
+def _unmasks(step: Any) -> bool:
+    found = getattr(step.function if isinstance(step, Bound) else step, "rules", None)
+    return isinstance(found, Rules) and found.unmasks
+
+
+def _take_masks_off(values: dict[str, Any], used: Any) -> None:
+    """Replace, wherever it flows, each masked array of `used` by the array alone.
+
+    In Keras the mask is an attribute of the array, and multi-head attention deletes it there. So a residual
+    connection around it has no mask, nor has the next block: models were trained like that.
+    """
+    gone = {id(leaf.values) for leaf in tree.leaves(used) if isinstance(leaf, Masked)}
+    if gone:
+        for name, value in values.items():
+            values[name] = tree.map(
+                lambda leaf: strip(leaf) if id(getattr(leaf, "values", None)) in gone else leaf, value
+            )
 
 
 def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **named: Any) -> Graph:

@@ -11,7 +11,7 @@ from fnet.activations import elu as elu_of
 from fnet.activations import leaky_relu as leaky_relu_of
 from fnet.activations import relu as relu_of
 from fnet.activations import softmax as softmax_of
-from fnet.backend import ops, xp
+from fnet.backend import xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
@@ -112,10 +112,9 @@ def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1) -> Any:
     array([[0.5, 0. , 0.5]])
     """
     values, mask = values_of(x), mask_of(x)
-    with ops.quiet():
-        if mask is None:
-            return softmax_of(values, axis)
-        return masked(masked_softmax(values, mask, axis), mask)
+    if mask is None:
+        return softmax_of(values, axis)
+    return masked(masked_softmax(values, mask, axis), mask)
 
 
 def masked_softmax(x: Array, mask: Array, axis: int | Sequence[int]) -> Array:

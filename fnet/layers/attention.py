@@ -139,18 +139,17 @@ def _attend(
     """softmax of `scores(query, key)` @ value, with the masks of query and value."""
     query, value = values_of(given["query"]), values_of(given["value"])
     key = values_of(given.get("key", value))
-    with ops.quiet():
-        logits = scores(query, key)
-        seen = _seen(mask_of(given["value"]), logits, causal)
-        if seen is not None:
-            # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
-            logits = xp.where(seen, logits, logits - 1e9)
-        weights = ops.softmax(logits, -1)
-        if dropout > 0 and "rng" in params:
-            weights = drop(params["rng"], weights, dropout)
-        y = weights @ value
-        asked = mask_of(given["query"])
-        y = y if asked is None else xp.where(asked[..., None], y, 0)
+    logits = scores(query, key)
+    seen = _seen(mask_of(given["value"]), logits, causal)
+    if seen is not None:
+        # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
+        logits = xp.where(seen, logits, logits - 1e9)
+    weights = ops.softmax(logits, -1)
+    if dropout > 0 and "rng" in params:
+        weights = drop(params["rng"], weights, dropout)
+    y = weights @ value
+    asked = mask_of(given["query"])
+    y = y if asked is None else xp.where(asked[..., None], y, 0)
     y = masked(y, asked)
     return (y, weights) if with_scores else y
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from fnet.backend import ops, xp
+from fnet.backend import xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
@@ -57,8 +57,7 @@ def _any_mask(x: Sequence[Any]) -> Array | None:
 
 def _merge(name: str, x: Any, function: Callable[[list[Array]], Array]) -> Any:
     x = _several(name, x)
-    with ops.quiet():
-        return masked(function(_align([values_of(a) for a in x])), _any_mask(x))
+    return masked(function(_align([values_of(a) for a in x])), _any_mask(x))
 
 
 @layer(shape=_merge_rule, mask="own")
@@ -108,12 +107,11 @@ def multiply(params: Params, x: Sequence[Array]) -> Any:
     """
     x = _several("multiply", x)
     arrays, masks = _align([values_of(a) for a in x]), _wide_masks(x)
-    with ops.quiet():
-        factors = [a if m is None else xp.where(m, a, 1) for a, m in zip(arrays, masks, strict=True)]
-        y = functools.reduce(xp.multiply, factors)
-        if all(m is not None for m in masks):
-            y = xp.where(functools.reduce(xp.logical_or, masks), y, 0)
-        return masked(y, _any_mask(x))
+    factors = [a if m is None else xp.where(m, a, 1) for a, m in zip(arrays, masks, strict=True)]
+    y = functools.reduce(xp.multiply, factors)
+    if all(m is not None for m in masks):
+        y = xp.where(functools.reduce(xp.logical_or, masks), y, 0)
+    return masked(y, _any_mask(x))
 
 
 @layer(shape=_merge_rule, mask="own")

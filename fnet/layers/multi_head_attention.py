@@ -98,7 +98,7 @@ def _drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_multi_head_rule, mask="own", rng=_drops)
+@layer(shape=_multi_head_rule, mask="own", rng=_drops, unmasks=True)
 def multi_head_attention(
     params: Params,
     x: Any,
@@ -125,7 +125,9 @@ def multi_head_attention(
     params: query_dense, key_dense, value_dense and, with `use_gate`, gate_dense: kernel (dim, heads, size), bias
     (heads, size); output_dense: kernel (heads, value_dim, out), bias (out,); rng drops scores at `dropout`.
     Mask: those of query, value and key, the explicit attention_mask (batch, t, s), value_mask, key_mask, and the
-    causal one all hide; the output carries the query's. Keras reads no explicit query_mask, so it changes nothing.
+    causal one all hide; the output carries the query's, the scores
+    what hid them. Keras reads no explicit query_mask, so it changes nothing.
+    In a graph, what reads the inputs after this layer finds no mask on them: Keras deletes it (see `Rules`).
     Where all is hidden, the weights are equal; with dropout, scores or more axes they are 0, as in Keras.
     Source: keras.layers.MultiHeadAttention; Vaswani et al. 2017.
 
@@ -141,18 +143,20 @@ def multi_head_attention(
     asked = mask_of(given["query"])
     hidden = _merge_masks(given, asked, query, value, use_causal_mask, sliding_window)
     axes = _attention_axes(attention_axes, query.ndim)
-    with ops.quiet():
-        q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
-        q = q * (1 / math.sqrt(q.shape[-1]))
-        fused = dropout == 0 and not return_attention_scores and query.ndim == 3
-        q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
-        q, k, v = (_heads_first(a, axes) for a in (q, k, v))
-        weights = _weights(q, k, _fit_mask(hidden, q, q_sizes, k_sizes), fused)
-        heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
-        y = _heads_last(heard @ v, axes, q_sizes)
-        y = _gated(params, y, query) if use_gate else y
-        y = masked(project(params["output_dense"], y, 2), asked)
-    return (y, weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes)) if return_attention_scores else y
+    q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
+    q = q * (1 / math.sqrt(q.shape[-1]))
+    fused = dropout == 0 and not return_attention_scores and query.ndim == 3
+    q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
+    q, k, v = (_heads_first(a, axes) for a in (q, k, v))
+    hidden = _widen(hidden, q, len(axes))
+    weights = _weights(q, k, _flat(hidden, q_sizes, k_sizes), fused)
+    heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
+    y = _heads_last(heard @ v, axes, q_sizes)
+    y = _gated(params, y, query) if use_gate else y
+    y = masked(project(params["output_dense"], y, 2), asked)
+    if not return_attention_scores:
+        return y
+    return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), hidden)
 
 
 def _merge_masks(
@@ -193,17 +197,20 @@ def _heads_last(y: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array:
     return xp.transpose(y, [order.index(a) for a in range(last + 1)])
 
 
-def _fit_mask(mask: Array | None, q: Array, q_sizes: Sequence[int], k_sizes: Sequence[int]) -> Array | None:
-    """The mask with axes of size 1 for what it lacks (heads), and its attention axes flattened."""
+def _widen(mask: Array | None, q: Array, attended: int) -> Array | None:
+    """The mask with axes of size 1 for what it lacks (heads) before its `attended` query and key axes."""
     if mask is None:
         return None
-    attended = 2 * len(q_sizes)
-    missing = q.ndim - 2 + attended - mask.ndim
-    split = mask.ndim - attended
-    mask = mask.reshape(*mask.shape[:split], *(1,) * missing, *mask.shape[split:])
-    if attended == 2:
+    split = mask.ndim - 2 * attended
+    missing = q.ndim - 2 - split
+    return mask.reshape(*mask.shape[:split], *(1,) * missing, *mask.shape[split:])
+
+
+def _flat(mask: Array | None, q_sizes: Sequence[int], k_sizes: Sequence[int]) -> Array | None:
+    """The mask with its query axes as one, and its key axes as one."""
+    if mask is None or len(q_sizes) == 1:
         return mask
-    lead = mask.shape[: mask.ndim - attended]
+    lead = mask.shape[: mask.ndim - len(q_sizes) - len(k_sizes)]
     full = xp.broadcast_to(mask, (*lead, *q_sizes, *k_sizes))
     return full.reshape(*lead, math.prod(q_sizes), math.prod(k_sizes))
 
@@ -282,18 +289,18 @@ def group_query_attention(
     carried = mask_of(given["query"])
     asked = values_of(given.get("query_mask"))
     hidden = _merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
-    with ops.quiet():
-        q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
-        q = q * (1 / math.sqrt(q.shape[-1]))
-        q, k, v = (_heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
-        fused = dropout == 0 and not return_attention_scores
-        weights = _weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused)
-        heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
-        y = (heard @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
-        y = _heads_last(y, (1,), q.shape[2:3])
-        y = _gated(params, y, query) if use_gate else y
-        y = masked(project(params["output_dense"], y, 2), carried)
-    return (y, weights.reshape(*q.shape[:-1], k.shape[-2])) if return_attention_scores else y
+    q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
+    q = q * (1 / math.sqrt(q.shape[-1]))
+    q, k, v = (_heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
+    fused = dropout == 0 and not return_attention_scores
+    hidden = _widen(hidden, q, 1)
+    weights = _weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused)
+    heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
+    y = (heard @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
+    y = _heads_last(y, (1,), q.shape[2:3])
+    y = _gated(params, y, query) if use_gate else y
+    y = masked(project(params["output_dense"], y, 2), carried)
+    return (y, masked(weights.reshape(*q.shape[:-1], k.shape[-2]), hidden)) if return_attention_scores else y
 
 
 def _by_group(q: Array, k: Array) -> Array:
@@ -302,10 +309,9 @@ def _by_group(q: Array, k: Array) -> Array:
 
 
 def _by_group_mask(mask: Array | None, q: Array, k: Array) -> Array | None:
-    """A mask (batch, t, s) or (batch, 1 or query heads, t, s) for the scores of `_by_group`."""
+    """A mask (batch, 1 or query heads, t, s) for the scores of `_by_group`."""
     if mask is None:
         return None
-    mask = mask[:, None] if mask.ndim == 3 else mask
     if mask.shape[1] == 1:
         return mask[:, None]
     return mask.reshape(mask.shape[0], k.shape[1], q.shape[1] // k.shape[1], *mask.shape[2:])

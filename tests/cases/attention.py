@@ -74,7 +74,7 @@ CASES = [
     *(_heads(CROSS, {"dropout": rate}, mask=mask) for rate in (0.0, 0.3) for mask in MASKS),
     *(_heads(CROSS, {"num_heads": 3}, call, MASKS[-1]) for call in (CAUSAL, SCORES)),
     *(_heads(CROSS, call=call, extra={"attention_mask": _seen(3, 4, 6)}) for call in ({}, CAUSAL, SCORES)),
-    _heads(CROSS, mask=MASKS[-1], extra={"attention_mask": _seen(3, 2, 4, 6)}),
+    _heads(CROSS, mask=MASKS[-1], extra={"attention_mask": _seen(3, 4, 6)}),
     _heads(CROSS, extra={"attention_mask": _seen(3, 1, 6).astype("float32")}),
     _heads(CROSS, extra={"query_mask": _seen(3, 4)}),
     _heads(SELF, extra={"value_mask": _seen(3, 6), "key_mask": _seen(3, 6)[::-1].copy()}),
@@ -95,6 +95,6 @@ CASES = [
     *(_groups(CROSS, {"dropout": rate}, mask=mask) for rate in (0.0, 0.3) for mask in MASKS),
     _groups(CROSS, extra={"query_mask": _seen(3, 4)}),
     _groups(CROSS, extra={"attention_mask": _seen(3, 4, 6)}),
-    _groups(CROSS, mask=MASKS[-1], extra={"attention_mask": _seen(3, 4, 4, 6)}),
+    _groups(CROSS, mask=MASKS[-1], extra={"attention_mask": _seen(3, 4, 6)}),
     _groups(CROSS, extra={"attention_mask": _seen(3, 1, 4, 6)}),
 ]

@@ -10,7 +10,7 @@ EQUATIONS = [
     ((2, 3, 4), "abc,cde->abde", (None, 5, 2), "ed"),
     ((2, 3, 4), "abc,cde->abde", (None, 5, 2), "d"),
     ((2, 3, 4, 5), "abcd,cde->abe", (None, 6), "e"),
-    ((2, 3, 4), "abc,dc->adb", (5, None), "db"),
+    ((2, 3, 4), "abc,dc->adb", (5, 3), "db"),
     ((2, 4), "ab,bc->ac", 3, "c"),
     ((2, 4), "ab,bc->ac", 3, None),
     ((2, 3, 4), "...x,xy->...y", 5, "y"),
@@ -18,7 +18,7 @@ EQUATIONS = [
     ((2, 4), "...x,xy->...y", 5, None),
     ((2, 3, 4, 5), "ab...,bc->ac...", 6, "c"),
     ((2, 3, 4), "abc,bcd->ad", 5, "d"),
-    ((2, 3, 4), "abc,bd->abcd", (None, None, 2), "bd"),
+    ((2, 3, 4), "abc,bd->abcd", (3, 4, 2), "bd"),
 ]
 
 CASES = [
