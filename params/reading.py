@@ -15,6 +15,7 @@ from params import hdf5
 from params.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
 from params.hdf5.objects import SIGNATURE
+from params.screening import screen
 from params.source import Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
 from params.strict_json import parse_object
 
@@ -89,6 +90,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelF
     if WEIGHTS not in names:
         raise _no_weights(names)
     config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits)
+    screen(config)
     version = None
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
@@ -188,6 +190,7 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
         return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
     text = root.text("model_config")
     config = None if text is None else parse_object(text, "model_config", limits)
+    screen(config)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     return ModelFile("h5", label, config, version, _legacy(holder, label))
 

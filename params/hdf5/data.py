@@ -201,7 +201,9 @@ def _inflate(data: memoryview, most: int) -> bytes:
 
 def _fletcher32(data: memoryview) -> memoryview:
     """The data without the checksum at its end, which must be right."""
-    body, (stored,) = data[:-4], unpack("I", data, len(data) - 4) if len(data) >= 4 else (0,)
+    if len(data) < 4:
+        raise CorruptFile("a chunk is too short for its checksum")
+    body, (stored,) = data[:-4], unpack("I", data, len(data) - 4)
     words = np.frombuffer(bytes(body) + b"\0" * (len(body) % 2), ">u2").astype(np.uint64)
     weights = np.arange(len(words), 0, -1, dtype=np.uint64)
     first = int(words.sum()) % 65535

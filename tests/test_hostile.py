@@ -1,0 +1,246 @@
+"""Hostile and broken files: typed errors only, in little time, with nothing executed and little allocated."""
+
+import ast
+import contextlib
+import signal
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from params import Limits, ModelFileError, load_keras
+from params.errors import LimitExceeded
+from params.reading import read
+from tests import hostile
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """Fail when the block takes longer: nothing may hang."""
+
+    def late(*_):
+        raise AssertionError(f"still reading after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def load_all(data):
+    """Load a file of any kind to the last number."""
+    file = read(data)
+    for group in file.arrays.groups.values():
+        for array in (*group.arrays, *group.named.values()):
+            array.load()
+    for owner in file.arrays.layers:
+        for _, array in owner.arrays:
+            array.load()
+    return load_keras(data)
+
+
+def test_the_honest_files_load():
+    x = np.ones((1, 3), "float32")
+    for data in (hostile.keras_zip(), hostile.keras_zip(method=8), hostile.legacy(),
+                 hostile.zip_by_hand(hostile.honest_members())):  # fmt: skip
+        model, params = load_keras(data)
+        np.testing.assert_array_equal(model(params, x), x @ hostile.KERNEL + hostile.BIAS)
+
+
+@pytest.mark.parametrize("name", hostile.ATTACKS)
+def test_attack_is_refused(name):
+    attack = hostile.ATTACKS[name]
+    data = attack.build()
+    hostile.MARKER.unlink(missing_ok=True)
+    tracemalloc.start()
+    with within(10), pytest.raises(attack.errors) as caught:
+        load_all(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not hostile.MARKER.exists()
+    assert len(str(caught.value)) <= 450
+    assert str(caught.value).startswith("the model file")
+    assert peak < 4 * len(data) + (150 << 20)
+
+
+@pytest.mark.parametrize("name", hostile.ATTACKS)
+def test_attack_is_refused_by_the_loader_alone(name):
+    """Without reading the arrays first, as users load."""
+    attack = hostile.ATTACKS[name]
+    with within(10), pytest.raises(attack.errors):
+        load_keras(attack.build())
+
+
+# --- mutants --------------------------------------------------------------------------------------------------
+
+
+def seeds():
+    """Small honest files of every container and HDF5 format."""
+    new = hostile.h5(hostile.dense_vars, libver="latest")
+    many = hostile.h5(many_groups, libver=("v108", "v108"))
+    chunked = hostile.h5(lambda f: hostile.dense_vars_with(
+        f, chunks=(2, 1), compression="gzip", shuffle=True, fletcher32=True))  # fmt: skip
+    return {
+        "weights": hostile.dense_weights(),
+        "new_format": new,
+        "dense_groups": many,
+        "chunked": chunked,
+        "keras": hostile.keras_zip(),
+        "deflated": hostile.keras_zip(method=8),
+        "legacy": hostile.legacy(),
+    }
+
+
+def many_groups(file):
+    """Enough members and attributes for a fractal heap and its B-trees."""
+    for number in range(60):
+        hostile.dense_vars(file, path=f"layers/dense_{number}")
+    for number in range(20):
+        file.attrs[f"attribute_{number}"] = "text" * number
+
+
+def mutant(data, random):
+    """A copy of `data` with some bytes changed, as bits, extremes or small numbers, or a piece cut or moved."""
+    found = bytearray(data)
+    for _ in range(random.integers(1, 5)):
+        at = int(random.integers(0, len(found)))
+        kind = random.integers(0, 8)
+        if kind < 3:
+            found[at] ^= 1 << int(random.integers(0, 8))
+        elif kind < 5:
+            found[at] = int(random.choice([0, 1, 2, 4, 8, 127, 128, 254, 255]))
+        elif kind == 5:
+            width = int(random.choice([2, 4, 8]))
+            found[at : at + width] = int(random.integers(0, len(data))).to_bytes(width, "little")[:width]
+        elif kind == 6:
+            found[at : at + 8] = b"\xff" * 8
+        else:
+            source = int(random.integers(0, len(found)))
+            found[at : at + 32] = found[source : source + 32]
+    return bytes(found)
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", seeds())
+def test_mutants_load_or_are_typed_errors(name, count):
+    data = seeds()[name]
+    random = np.random.default_rng([count, sum(name.encode())])
+    for number in range(count):
+        changed = mutant(data, random)
+        with within(5):
+            try:
+                load_all(changed)
+            except ModelFileError as error:
+                message = str(error)
+            else:
+                message = ""
+        assert len(message) <= 450, (number, message)
+
+
+@pytest.mark.parametrize("name", seeds())
+def test_every_truncation_is_refused(name):
+    data = seeds()[name]
+    step = max(1, len(data) // 150)
+    for size in range(0, len(data) - 1, step):
+        with within(5), pytest.raises(ModelFileError):
+            load_all(data[:size])
+
+
+@pytest.mark.slow
+def test_every_single_bit_of_a_weights_file_may_flip():
+    data = seeds()["weights"]
+    for at in range(len(data) * 8):
+        changed = bytearray(data)
+        changed[at // 8] ^= 1 << at % 8
+        with within(5), contextlib.suppress(ModelFileError):
+            load_all(bytes(changed))
+
+
+def test_work_is_bounded():
+    with pytest.raises(LimitExceeded, match=r"Limits\.steps"):
+        read(hostile.dense_weights(), Limits(steps=5))
+    with pytest.raises(LimitExceeded, match=r"Limits\.total"):
+        read(hostile.dense_weights(), Limits(total=100))
+    zeros = np.zeros((1000, 1000), "f4")
+    packed = hostile.h5(lambda f: hostile.dense_vars_with(f, zeros.shape, zeros, compression="gzip"))
+    assert len(packed) < 1 << 16
+    with pytest.raises(LimitExceeded, match=r"its arrays take 4000008 bytes"):
+        read(hostile.keras_zip(weights=packed), Limits(total=1 << 20))
+
+
+# --- the sources ----------------------------------------------------------------------------------------------
+
+FORBIDDEN_NAMES = {"eval", "exec", "compile", "__import__", "globals", "locals", "setattr", "delattr", "breakpoint"}
+FORBIDDEN_MODULES = {
+    "marshal", "pickle", "cPickle", "dill", "cloudpickle", "shelve", "yaml", "runpy", "imp", "code", "codeop",
+    "ctypes", "socket", "urllib", "http", "requests", "h5py", "joblib", "importlib", "pkgutil",
+}  # fmt: skip
+ALLOWED = {
+    ("fnet/backend/__init__.py", "importlib"),  # one of two fixed names
+    ("fnet/backend/__init__.py", "getattr"),  # the names that a backend exports
+    ("fnet/backend/jax_index.py", "getattr"),  # how to combine, named by the caller in fnet.operations
+    ("fnet/cli.py", "importlib"),  # our own packages, each in the command that needs it
+    ("fnet/cli.py", "importlib.metadata"),
+    ("fnet/operations/elementwise.py", "getattr"),  # names of the table in the same file
+    ("fnet/operations/reductions.py", "getattr"),
+    ("fnet/operations/rules.py", "getattr"),  # what functools.wraps copies
+    ("fnet/operations/rules.py", "setattr"),
+}
+"""(file, what) that is allowed all the same, because no text from a model file gets there."""
+
+
+def sources():
+    for package in ("fnet", "params"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def findings(tree):
+    """What a source does that could turn text into code, as (line, what)."""
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            found = [name for name in names if name.partition(".")[0] in FORBIDDEN_MODULES]
+        else:
+            found = [what for what in used(node) if what not in own]
+        yield from ((node.lineno, what) for what in found)
+
+
+def used(node):
+    """The forbidden things that one expression uses."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id in FORBIDDEN_NAMES:
+            yield node.func.id
+        if node.func.id == "getattr" and not isinstance(node.args[1], ast.Constant):
+            yield "getattr"
+    elif isinstance(node, ast.Call):
+        values = [k.value for k in node.keywords if k.arg == "allow_pickle"]
+        if not all(isinstance(value, ast.Constant) and value.value is False for value in values):
+            yield "allow_pickle"
+    elif isinstance(node, ast.Attribute):
+        if node.attr in ("__globals__", "__code__", "__subclasses__"):
+            yield node.attr
+        if getattr(node.value, "id", "") == "builtins" and node.attr in FORBIDDEN_NAMES:
+            yield node.attr
+
+
+@pytest.mark.parametrize(("name", "tree"), list(sources()), ids=lambda value: value if isinstance(value, str) else "")
+def test_no_source_can_turn_a_file_into_code(name, tree):
+    found = [(line, what) for line, what in findings(tree) if (name, what) not in ALLOWED]
+    assert not found
+
+
+def test_the_guard_finds_what_it_forbids():
+    lines = [
+        "import pickle", "from yaml import x", "eval('1')", "getattr(a, b)", "getattr(a, 'b')", "builtins.exec",
+        "np.load(f, allow_pickle=True)", "np.load(f, allow_pickle=False)",
+    ]  # fmt: skip
+    found = {what for _, what in findings(ast.parse("\n".join(lines)))}
+    assert found == {"pickle", "yaml", "eval", "getattr", "exec", "allow_pickle"}

@@ -1,0 +1,500 @@
+"""`read`: every container and layout that Keras and h5py write, in place and within limits."""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, containers, hdf5
+from params.hdf5 import data as hdf5_data
+from params.reading import read
+from params.strict_json import parse
+from tests import hostile
+from tests.hostile import BIAS, KERNEL, dense_vars, h5, keras_zip, legacy
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
+
+LIBVERS = (None, ("earliest", "v108"), ("v108", "v108"), ("v110", "v110"), "latest")
+
+
+def folder(tmp_path, **parts):
+    """A `.keras` as a folder."""
+    root = tmp_path / "model"
+    root.mkdir()
+    files = {"config.json": hostile.text(hostile.dense_config()), "metadata.json": hostile.METADATA, **parts}
+    files.setdefault("model.weights.h5", hostile.dense_weights())
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def assert_dense(file):
+    group = file.arrays.groups["layers/dense"]
+    kernel, bias = group.arrays
+    assert (group.name, group.named) == ("dense", {})
+    assert (kernel.place, kernel.shape, kernel.dtype) == ("layers/dense/vars/0", (3, 2), "float32")
+    np.testing.assert_array_equal(kernel.load(), KERNEL)
+    np.testing.assert_array_equal(bias.load(), BIAS)
+    assert not kernel.load().flags.writeable
+    assert kernel.load().flags.c_contiguous
+    assert kernel.load().flags.aligned
+
+
+# --- containers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [0, 8])
+@pytest.mark.parametrize("how", ["bytes", "bytearray", "memoryview", "path", "text", "file", "buffer"])
+def test_a_keras_file_is_read_from_any_source(tmp_path, how, method):
+    data = keras_zip(method=method)
+    path = tmp_path / "m.keras"
+    path.write_bytes(data)
+    with path.open("rb") as handle:
+        source = {
+            "bytes": data, "bytearray": bytearray(data), "memoryview": memoryview(data), "path": path,
+            "text": str(path), "file": handle, "buffer": io.BytesIO(data),
+        }[how]  # fmt: skip
+        file = read(source)
+    assert (file.format, file.keras_version) == ("keras-zip", "3.15.1")
+    assert file.label == ("'m.keras'" if how in ("path", "text", "file") else "the model file")
+    assert file.config == hostile.dense_config()
+    assert_dense(file)
+
+
+def test_a_large_file_is_mapped(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "MAP_FROM", 100)
+    path = tmp_path / "m.keras"
+    path.write_bytes(keras_zip())
+    file = read(path)
+    with path.open("rb") as handle:
+        assert_dense(read(handle))
+    path.unlink()
+    assert_dense(file)
+
+
+def test_a_file_is_read_from_where_it_stands(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "MAP_FROM", 100)
+    path = tmp_path / "m"
+    path.write_bytes(b"before" + keras_zip())
+    with path.open("rb") as handle:
+        handle.seek(6)
+        assert_dense(read(handle))
+
+
+def test_a_folder_is_read(tmp_path):
+    words = {"assets/layers/lookup/vocabulary.txt": "a\nb", "assets/readme.txt": "x", "README.md": "x"}
+    file = read(folder(tmp_path, **words))
+    assert (file.format, file.keras_version, file.label) == ("keras-dir", "3.15.1", "'model'")
+    assert file.assets == {"layers/lookup/vocabulary.txt": b"a\nb"}
+    assert_dense(file)
+
+
+def test_a_folder_in_a_cache_of_the_hub_is_read(tmp_path):
+    root = folder(tmp_path)
+    (tmp_path / "cache" / "snapshots").mkdir(parents=True)
+    (tmp_path / "cache" / "blobs").mkdir()
+    for path in root.iterdir():
+        blob = tmp_path / "cache" / "blobs" / path.name
+        path.rename(blob)
+        path.symlink_to(blob)
+    root = root.rename(tmp_path / "cache" / "snapshots" / "abc")
+    assert_dense(read(root))
+
+
+def test_a_folder_with_a_link_to_elsewhere_is_refused(tmp_path):
+    root = folder(tmp_path)
+    (root / "config.json").rename(tmp_path / "elsewhere.json")
+    (root / "config.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(UnsafeFile, match="a link to a file outside"):
+        read(root)
+
+
+def test_an_incomplete_folder_is_refused(tmp_path):
+    with pytest.raises(CorruptFile, match=r"no config\.json"):
+        read(tmp_path)
+
+
+def test_vocabularies_are_bounded():
+    file = read(keras_zip(members=[("assets/a/vocabulary.txt", "x" * 50), ("assets/other.txt", "y")]))
+    assert file.assets == {"a/vocabulary.txt": b"x" * 50}
+    members = [("assets/a/vocabulary.txt", "x" * 50), ("assets/b/vocabulary.txt", "x" * 51)]
+    with pytest.raises(LimitExceeded, match="has 51 bytes; 50 are allowed"):
+        read(keras_zip(members=members), Limits(vocabulary=100))
+
+
+def test_metadata_may_be_missing():
+    data = hostile.zip_of(
+        ("config.json", json.dumps(hostile.dense_config())), ("model.weights.h5", hostile.dense_weights()), ("assets/", ""),
+    )  # fmt: skip
+    assert read(data).keras_version is None
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "none.keras")
+    with pytest.raises(TypeError, match="path, bytes or a binary file object, not int"):
+        read(3)
+    with pytest.raises(TypeError, match="binary mode"):
+        read(io.StringIO("x"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CorruptFile, match="neither a regular file nor a folder"):
+        read(tmp_path / "pipe")
+    number, other = os.pipe()
+    os.close(other)
+    with os.fdopen(number, "rb") as pipe, pytest.raises(CorruptFile, match="not a regular file"):
+        read(pipe)
+
+
+def test_sizes_are_limited(tmp_path):
+    data = keras_zip()
+    (tmp_path / "m").write_bytes(data)
+    for source in (data, tmp_path / "m", io.BytesIO(data)):
+        with pytest.raises(LimitExceeded, match=r"Limits\.total"):
+            read(source, Limits(total=len(data) - 1))
+    with pytest.raises(LimitExceeded, match="allowed"):
+        read(data, Limits(config=10))
+    with pytest.raises(LimitExceeded, match="members in the zip"):
+        read(data, Limits(steps=2))
+    with pytest.raises(LimitExceeded, match=r"Limits\.config"):
+        read(legacy(), Limits(config=250))
+    with pytest.raises(LimitExceeded, match="more text than any model needs"):
+        read(legacy(), Limits(config=1))
+    assert_dense(read(data, Limits(total=len(data))))
+
+
+# --- layouts --------------------------------------------------------------------------------------------------
+
+
+def test_weights_alone_are_read():
+    file = read(hostile.dense_weights())
+    assert (file.format, file.config, file.keras_version) == ("weights-h5", None, None)
+    assert_dense(file)
+
+
+def test_arrays_come_in_the_order_of_numbers_and_named_ones_apart():
+    def write(file):
+        group = file.create_group("layers/many/vars")
+        for number in reversed(range(12)):
+            group.create_dataset(str(number), data=np.float32(number))
+        group.create_dataset("idf_weights", data=BIAS)
+        file.create_group("layers/none/vars")
+        file.create_group("vars")
+        file.create_group("optimizer/vars").create_dataset("0", data=np.full(3, b"text"))
+        dense_vars(file, path="optimizer/dense")
+
+    groups = read(h5(write)).arrays.groups
+    assert set(groups) == {"layers/many", "layers/none", ""}
+    assert [float(array.load()) for array in groups["layers/many"].arrays] == list(range(12))
+    assert list(groups["layers/many"].named) == ["idf_weights"]
+    assert groups["layers/none"].name is None
+
+
+def test_a_missing_number_is_noticed():
+    def write(file):
+        dense_vars(file)
+        file.move("layers/dense/vars/0", "layers/dense/vars/2")
+
+    with pytest.raises(WeightsMismatch, match="some are missing"):
+        read(h5(write))
+
+
+TYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f2", ">f4", ">f8", ">i4", ">u8"]
+
+
+@pytest.mark.parametrize("libver", LIBVERS)
+def test_every_type_and_storage_is_read(libver):
+    chunks = (50, 40) if libver in ("latest", ("v110", "v110")) else (7, 30)
+    storages = {
+        "plain": {}, "chunked": {"chunks": chunks}, "gzip": {"chunks": chunks, "compression": "gzip"},
+        "all": {"chunks": chunks, "compression": 9, "shuffle": True, "fletcher32": True},
+        "sum": {"chunks": chunks, "fletcher32": True}, "shuffle": {"chunks": chunks, "shuffle": True},
+    }  # fmt: skip
+    wanted = {}
+
+    def write(file):
+        group = file.create_group("layers/x/vars")
+        for kind in TYPES:
+            for name, storage in storages.items():
+                array = (np.arange(2000).reshape(50, 40) % 120).astype(kind)
+                wanted[f"{kind} {name}".replace(">", "big ")] = array
+                group.create_dataset(f"{kind} {name}".replace(">", "big "), data=array, **storage)
+            wanted[f"{kind} scalar"] = np.ones((), kind)
+            wanted[f"{kind} empty"] = np.ones((0, 3), kind)
+            for name in ("scalar", "empty"):
+                group.create_dataset(f"{kind} {name}", data=wanted[f"{kind} {name}"])
+
+    named = read(h5(write, **({} if libver is None else {"libver": libver}))).arrays.groups["layers/x"].named
+    assert set(named) == set(wanted)
+    for name, array in wanted.items():
+        found = named[name].load()
+        assert found.dtype == array.dtype.newbyteorder("=")
+        assert named[name].dtype == found.dtype.name
+        np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize("libver", LIBVERS)
+@pytest.mark.parametrize("count", [1, 9, 400, 3000])
+def test_groups_of_every_size_are_read(libver, count):
+    """From links in the header through symbol tables and deep B-trees to fractal heaps."""
+
+    def write(file):
+        group = file.create_group("vars", track_order=count == 9)
+        for number in range(count):
+            group.create_dataset(str(number), data=np.int32(number))
+        for number in range(min(count, 300)):
+            group.attrs[f"attribute {number}"] = "ä" * (number % 50)
+        group.attrs["name"] = "näme"
+
+    found = read(h5(write, **({} if libver is None else {"libver": libver}))).arrays.groups[""]
+    assert found.name == "näme"
+    assert [int(array.load()) for array in found.arrays] == list(range(count))
+
+
+def test_compact_arrays_are_read():
+    def write(file):
+        group = file.create_group("vars")
+        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        layout.set_layout(h5py.h5d.COMPACT)
+        made = h5py.h5d.create(group.id, b"0", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((3, 2)), layout)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, KERNEL)
+
+    np.testing.assert_array_equal(read(h5(write)).arrays.groups[""].arrays[0].load(), KERNEL)
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_bfloat16_is_widened(tagged):
+    values = np.array([1.5, -2, 3e38, 1e-40], "f4")
+    stored = (values.view("u4") >> 16).astype("u2").view("V2")
+
+    def write(file):
+        made = file.create_group("vars").create_dataset("0", data=stored)
+        if tagged:
+            made.attrs["dtype"] = "bfloat16"
+
+    array = read(h5(write)).arrays.groups[""].arrays[0]
+    assert (array.dtype, array.load().dtype) == ("bfloat16", np.float32)
+    np.testing.assert_array_equal(array.load(), (stored.view("u2").astype("u4") << 16).view("f4"))
+
+
+def test_types_that_are_not_numbers_are_named():
+    for value, name in [
+        (np.zeros(2, "c8"), "compound"), (np.zeros(2, "S3"), "string"), (np.zeros(2, "V4"), "opaque"),
+        (np.array(["a"], object), "text"), (np.zeros(2, [("a", "f4")]), "compound"), (np.zeros(2, "g"), "float"),
+    ]:  # fmt: skip
+        with pytest.raises(WeightsMismatch, match=name):
+            read(h5(lambda f, value=value: f.create_group("vars").create_dataset("0", data=value)))
+    for kind, name in [
+        (h5py.enum_dtype({"A": 0, "B": 1}, "i1"), "enum"), (h5py.vlen_dtype("f4"), "variable-length"),
+        (np.dtype(("f4", (2,))), "array"), (h5py.ref_dtype, "reference"),
+    ]:  # fmt: skip
+        with pytest.raises(WeightsMismatch, match=name):
+            read(
+                h5(
+                    lambda f, kind=kind: f.create_group("vars").create_dataset(
+                        "0", (3,), kind, data=None, chunks=(3,)
+                    )
+                )
+            )
+
+
+def test_a_bool_that_is_neither_is_refused():
+    data = bytearray(h5(lambda f: f.create_group("vars").create_dataset("0", data=np.ones(64, bool))))
+    at = data.index(b"\1" * 64)
+    data[at] = 2
+    with pytest.raises(CorruptFile, match="neither 0 nor 1"):
+        read(bytes(data)).arrays.groups[""].arrays[0].load()
+
+
+# --- legacy ---------------------------------------------------------------------------------------------------
+
+
+def test_a_legacy_file_is_read_in_its_own_order():
+    layers = [
+        ("zebra", ("zebra/kernel:0", KERNEL), ("zebra/bias:0", BIAS)),
+        ("flat",),
+        ("bn", ("bn/bn/gamma", BIAS)),
+        ("deep/er", ("deep/er/w", BIAS)),
+    ]
+
+    def change(file):
+        top = file["model_weights"].create_group("top_level_model_weights")
+        top.attrs["weight_names"] = [b"loose"]
+        top.create_dataset("loose", data=BIAS)
+        dense_vars(file, path="optimizer_weights/x")
+        file["model_weights/flat"].attrs["weight_names"] = np.zeros(0)
+
+    file = read(legacy(layers=layers, change=change))
+    assert (file.format, file.keras_version, file.config) == ("h5", "2.15.0", hostile.legacy_config())
+    assert [layer.name for layer in file.arrays.layers] == ["zebra", "flat", "bn", "deep/er"]
+    assert [name for name, _ in file.arrays.layers[0].arrays] == ["zebra/kernel:0", "zebra/bias:0"]
+    assert [len(layer.arrays) for layer in file.arrays.layers] == [2, 0, 1, 1]
+    np.testing.assert_array_equal(file.arrays.layers[0].arrays[0][1].load(), KERNEL)
+    np.testing.assert_array_equal(file.arrays.top_level[0][1].load(), BIAS)
+
+
+def test_legacy_weights_alone_and_names_as_bytes_are_read():
+    def write(file):
+        file.attrs["layer_names"] = np.array([b"dense", b"none"])
+        file.create_group("dense").attrs["weight_names"] = np.array([b"dense/kernel:0"])
+        file["dense"].create_dataset("dense/kernel:0", data=KERNEL)
+        file.create_group("none")
+
+    file = read(h5(write))
+    assert (file.format, file.config, file.keras_version) == ("h5", None, None)
+    assert [(layer.name, len(layer.arrays)) for layer in file.arrays.layers] == [("dense", 1), ("none", 0)]
+
+
+def test_long_lists_of_names_are_split_over_attributes():
+    names = [f"layer_{n}" for n in range(100)]
+
+    def change(file):
+        holder = file["model_weights"]
+        del holder.attrs["layer_names"]
+        for part in range(4):
+            holder.attrs[f"layer_names{part}"] = names[part * 25 : part * 25 + 25]
+        for name in names:
+            holder.create_group(name)
+
+    assert [layer.name for layer in read(legacy(layers=[], change=change)).arrays.layers] == names
+
+
+# --- shards ---------------------------------------------------------------------------------------------------
+
+
+def shards(tmp_path, index=None, second=("1",)):
+    """A model in two files; the second begins in the middle of a group."""
+    (tmp_path / "x_00000.weights.h5").write_bytes(h5(lambda f: dense_vars(f, bias=None)))
+
+    def write(file):
+        group = file.create_group("layers/dense/vars")
+        for name in second:
+            group.create_dataset(name, data=BIAS)
+
+    (tmp_path / "x_00001.weights.h5").write_bytes(h5(write))
+    both = ["x_00000.weights.h5", "x_00001.weights.h5"]
+    index = {"/layers/dense/vars": both, "/optimizer/vars": both[1]} if index is None else index
+    path = tmp_path / "x.weights.json"
+    path.write_text(json.dumps({"metadata": {"total_size": 32}, "weight_map": index}))
+    return path
+
+
+def test_shards_are_joined(tmp_path):
+    file = read(shards(tmp_path))
+    assert (file.format, file.config) == ("weights-json", None)
+    assert_dense(file)
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "match"),
+    [
+        ({"a": "../x.weights.h5"}, UnsafeFile, "not the name of a shard"),
+        ({"a": "/x.weights.h5"}, UnsafeFile, "not the name of a shard"),
+        ({"a": ["passwd"]}, UnsafeFile, "not the name of a shard"),
+        ({"a": 3}, UnsafeFile, "not the name of a shard"),
+        ({"a": "x_00009.weights.h5"}, WeightsMismatch, "not beside the index"),
+        ({"a": "x_00000.weights.h5"}, WeightsMismatch, "in none of the shards"),
+        ({"/layers/dense/vars": "x_00001.weights.h5"}, WeightsMismatch, "some are missing"),
+        ([], CorruptFile, "no `weight_map`"),
+    ],
+)
+def test_broken_indexes_are_refused(tmp_path, index, error, match):
+    with pytest.raises(error, match=match):
+        read(shards(tmp_path, index))
+
+
+def test_an_array_in_two_shards_is_refused(tmp_path):
+    with pytest.raises(WeightsMismatch, match="in two shards"):
+        read(shards(tmp_path, second=("0", "1")))
+
+
+def test_all_shards_together_are_limited(tmp_path):
+    path = shards(tmp_path)
+    zeros = np.zeros(100_000, "f4")
+    for number in range(2):
+        (tmp_path / f"x_0000{number}.weights.h5").write_bytes(
+            h5(lambda f, n=number: f.create_group("vars").create_dataset(str(n), data=zeros, compression="gzip"))
+        )
+    with pytest.raises(LimitExceeded, match="its shards hold more"):
+        read(path, Limits(total=700_000))
+
+
+def test_the_index_alone_says_what_is_missing(tmp_path):
+    with pytest.raises(CorruptFile, match="a sharded file is read by its path"):
+        read(shards(tmp_path).read_bytes())
+
+
+# --- parts ----------------------------------------------------------------------------------------------------
+
+
+def test_strict_json_gives_what_json_gives():
+    value = {"a": [1, -2.5, None, True, 'ä\U0001f600\\"[{'], "b": {"c": {}}}
+    assert parse(json.dumps(value), "x", Limits()) == value
+    assert parse(json.dumps(value, ensure_ascii=False).encode(), "x", Limits()) == value
+    nested = "[" * 64 + "]" * 64
+    assert parse(nested, "x", Limits()) == json.loads(nested)
+    with pytest.raises(LimitExceeded, match="deeper"):
+        parse("[" + nested + "]", "x", Limits())
+    assert parse(str(2**64 - 1), "x", Limits()) == 2**64 - 1
+
+
+def test_odd_lengths_have_checksums_too():
+    array = np.arange(7, dtype="u1")
+    data = h5(lambda f: f.create_group("vars").create_dataset("0", data=array, chunks=(7,), fletcher32=True))
+    np.testing.assert_array_equal(read(data).arrays.groups[""].arrays[0].load(), array)
+
+
+def test_an_empty_checksum_is_refused():
+    with pytest.raises(CorruptFile, match="too short for its checksum"):
+        hdf5_data._fletcher32(memoryview(b"abc"))
+
+
+def test_the_reader_knows_no_path():
+    source = "".join(path.read_text("utf-8") for path in Path(hdf5.__file__).parent.glob("*.py"))
+    assert "open(" not in source.replace("open_file(", "")
+
+
+# --- what Keras itself writes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def keras_model():
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((6, 6, 2)), layers.Conv2D(3, 2), layers.Flatten(), layers.Dense(4, name="head")]
+    )
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def loaded(file):
+    groups = [array.load() for group in file.arrays.groups.values() for array in group.arrays]
+    return groups + [array.load() for owner in file.arrays.layers for _, array in owner.arrays]
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.weights.h5", "m.weights.json", "folder"])
+def test_what_keras_writes_is_read(tmp_path, keras_model, name):
+    import keras
+
+    path = tmp_path / name
+    if name == "folder":
+        keras.saving.save_model(keras_model, path, zipped=False)
+    elif name.endswith(".weights.json"):
+        keras_model.save_weights(path, max_shard_size=500 / 1024**3)
+    else:
+        (keras_model.save_weights if "weights" in name else keras_model.save)(path)
+    file = read(path)
+    wanted = sorted(keras_model.get_weights(), key=lambda array: array.shape)
+    found = sorted(loaded(file), key=lambda array: array.shape)
+    for left, right in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(left, right)
+    if "weights" not in name:
+        assert file.keras_version == keras.__version__
+        assert file.config["class_name"] == "Sequential"
