@@ -616,6 +616,9 @@ def _step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) 
     options = {key: _plain(v) for key, v in given.items() if key in legal and not _has_source(v)}
     first = next(iter(entry.arguments), "")
     sources = {key: value for key, value in given.items() if key not in options and (value is not None or key == first)}
+    rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
+    if rest is not None:
+        options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
     unknown = [key for key in sources if entry.arguments and key not in entry.arguments]
     if unknown:
         raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")

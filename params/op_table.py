@@ -322,7 +322,7 @@ NUMPY = {
     "Power": _op(operations.power),
     "Prod": _op(operations.prod),
     "Ptp": _op(operations.ptp),
-    "Quantile": _op(operations.quantile),
+    "Quantile": _op(operations.quantile, options=lambda config: {**config, "method": "linear"}),  # as Keras's graphs do
     "Rad2deg": _op(operations.rad2deg),
     "Ravel": _op(operations.ravel),
     "Real": _op(operations.real),

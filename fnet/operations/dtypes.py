@@ -124,6 +124,8 @@ def bounds(dtype: str) -> tuple[float, float]:
     """The smallest and the largest number of a dtype."""
     if dtype == "bfloat16":
         return -3.3895313892515355e38, 3.3895313892515355e38
+    if dtype == "bool":
+        return 0, 1
     if dtype in INTEGERS:
         whole = np.iinfo(dtype)
         return int(whole.min), int(whole.max)

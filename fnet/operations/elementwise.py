@@ -320,11 +320,10 @@ def cast(x: Array, *, dtype: str) -> Array:
 def saturate_cast(x: Array, *, dtype: str) -> Array:
     """`x` as `dtype`, values outside its range moved to the nearest end."""
     x = tensor(x)
-    if dtype == "bool" or is_complex(x):
-        return ops.cast(x, dtype)
     x = without_bool(x)
     wanted, given = bounds(dtype), bounds(x.dtype.name)
-    return ops.cast(xp.clip(x, max(wanted[0], given[0]), min(wanted[1], given[1])), dtype)
+    low, high = max(wanted[0], given[0]), min(wanted[1], given[1])
+    return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
 
 
 @operation(like)

@@ -453,6 +453,10 @@ def _logspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | N
     return made
 
 
+def _geomspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
+    return _logspace_rule(start, stop, num=num, axis=axis, dtype=dtype or "float32")
+
+
 def _logspace(start: Array, stop: Array, num: int, endpoint: bool, base: float, axis: int) -> Array:
     exponents = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
     return xp.power(tensor(base, start.dtype.name), exponents)
@@ -475,7 +479,7 @@ def logspace(
     return made if dtype is None else ops.cast(made, dtype)
 
 
-@operation(_logspace_rule)
+@operation(_geomspace_rule)
 def geomspace(
     start: Array,
     stop: Array,
@@ -486,10 +490,9 @@ def geomspace(
     axis: int = 0,
 ) -> Array:
     """`num` numbers of equal ratio from `start` to `stop`, which have one sign."""
-    start, stop = floating(start, stop)
-    exponents = (xp.log(xp.abs(v)) / math.log(10) for v in (start, stop))
-    made = _logspace(*exponents, num, endpoint, 10.0, axis) * xp.expand_dims(xp.sign(start), axis)
-    return made if dtype is None else ops.cast(made, dtype)
+    start, stop = (tensor(v, dtype or "float32") for v in (start, stop))
+    first, last = (xp.log(xp.abs(v)) / math.log(10) for v in (start, stop))
+    return _logspace(first, last, num, endpoint, 10.0, axis) * xp.expand_dims(xp.sign(start), axis)
 
 
 @operation(lambda x: Spec((), "int32"))
@@ -515,8 +518,8 @@ def _view_rule(x: Spec, *, dtype: str | None) -> Spec:
 @operation(_view_rule)
 def view(x: Array, *, dtype: str | None = None) -> Array:
     """The bytes of `x` read as `dtype`; the last axis grows or shrinks when the widths differ."""
-    x = xp.ascontiguousarray(tensor(x)) if tensor(x).ndim else tensor(x)
-    return x if dtype is None else x.view(dtype)
+    x = tensor(x)
+    return x if dtype is None else x.reshape(-1).reshape(x.shape).view(dtype)
 
 
 def _vander_rule(x: Spec, *, N: int | None) -> Spec:  # noqa: N803 - Keras's name

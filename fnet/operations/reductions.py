@@ -296,15 +296,15 @@ def _quantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> Arra
     """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where there is one."""
     axes = axes_of(axis, x.ndim)
     others = tuple(i for i in range(x.ndim) if i not in axes)
-    flat = xp.transpose(x, (*others, *axes)).reshape(*(x.shape[i] for i in others), -1)
+    flat = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
     ranked = xp.sort(flat, axis=-1)
     q = tensor(q)
     place = (flat.shape[-1] - 1) * ops.wide(q)  # (*q)
     y = _between(ranked, place, method)  # (*others, *q)
-    missing = xp.isnan(flat).any(axis=-1).reshape(*flat.shape[:-1], *(1,) * q.ndim)
+    missing = xp.isnan(flat).any(axis=-1).reshape((*flat.shape[:-1], *(1,) * q.ndim))
     y = xp.where(missing, xp.full_like(y, float("nan")), y)
     y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
-    return y.reshape(*q.shape, *(reduced_shape(x.shape, axes, True))) if keepdims else y
+    return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
 
 
 def _between(ranked: Array, place: Array, method: str) -> Array:
@@ -343,16 +343,16 @@ def _nanquantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> A
     """Quantiles of what is not NaN: the rows differ in length, so positions do as well."""
     axes = axes_of(axis, x.ndim)
     others = tuple(i for i in range(x.ndim) if i not in axes)
-    flat = xp.transpose(x, (*others, *axes)).reshape(*(x.shape[i] for i in others), -1)
+    flat = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
     ranked = xp.sort(flat, axis=-1)  # NaN last
     q = tensor(q, "float32")
     count = xp.sum(~xp.isnan(flat), axis=-1)  # (*others)
-    place = ops.wide(count - 1).reshape(*count.shape, *(1,) * q.ndim) * ops.wide(q)
-    y = _between_rows(ranked, place.reshape(*count.shape, -1), method).reshape(*count.shape, *q.shape)
-    empty = (count == 0).reshape(*count.shape, *(1,) * q.ndim)
+    place = ops.wide(count - 1).reshape((*count.shape, *(1,) * q.ndim)) * ops.wide(q)
+    y = _between_rows(ranked, place.reshape((*count.shape, -1)), method).reshape((*count.shape, *q.shape))
+    empty = (count == 0).reshape((*count.shape, *(1,) * q.ndim))
     y = xp.where(empty, xp.full_like(y, float("nan")), y)
     y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
-    return y.reshape(*q.shape, *reduced_shape(x.shape, axes, True)) if keepdims else y
+    return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
 
 
 def _between_rows(ranked: Array, place: Array, method: str) -> Array:

@@ -355,7 +355,7 @@ def _repeat_rule(x: Spec, *, repeats: Ints, axis: int | None) -> Spec:
 def repeat(x: Array, *, repeats: Ints, axis: int | None = None) -> Array:
     """Each entry of `axis` (None: of the flat tensor) `repeats` times; one number, or one for each entry."""
     times = _ints(repeats)
-    return xp.repeat(tensor(x), times[0] if len(times) == 1 else xp.asarray(times), axis=axis)
+    return xp.repeat(tensor(x), times[0] if len(times) == 1 else np.asarray(times), axis=axis)
 
 
 def _pad_rule(x: Spec, *, pad_width: Any) -> Spec:
