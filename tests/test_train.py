@@ -1,5 +1,6 @@
 """Training: what it gives does not depend on interruptions, and nothing is trained on bad data."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -247,6 +248,11 @@ def test_every_layer_has_a_fixed_name(family, digits, reviews):
     x = digits.train.x if chosen.kind == "images" else reviews.train.x
     first, second = (chosen.build(x, 3) for _ in range(2))
     assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
+
+
+def test_every_option_of_a_model_has_its_argument():
+    fields = {f.name for options in models.FAMILIES.values() for f in dataclasses.fields(options)}
+    assert fields - {"cell"} == set(cli.FAMILY_OPTIONS)
 
 
 def test_the_command_line_tells_wrong_arguments_from_failures(caplog, tmp_path):
