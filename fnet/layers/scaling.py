@@ -1,5 +1,5 @@
 """Layers that keras.applications brings along: LayerScale and StochasticDepth (ConvNeXt), CustomScaleLayer
-(InceptionResNetV2). None of them keeps a mask."""
+(InceptionResNetV2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def _layer_scale_rule(x: Spec, *, projection_dim: int) -> tuple[Spec, ParamTree]
 def layer_scale(params: Params, x: Array, *, projection_dim: int | None = None) -> Array:
     """(..., channels) -> (..., channels): x * gamma.
 
-    params: gamma (projection_dim,). Source: keras.src.applications.convnext.LayerScale; Touvron et al. 2021.
+    params: gamma (projection_dim,). Mask: dropped.
+    Source: keras.src.applications.convnext.LayerScale; Touvron et al. 2021.
 
     >>> layer_scale({"gamma": np.array([2.0, 3.0])}, np.ones((1, 2)))
     array([[2., 3.]])
@@ -31,10 +32,11 @@ def _by_rate(*, drop_path_rate: float) -> bool:
     return drop_path_rate > 0
 
 
-@layer(shape=modelling.identity, mask="drop", rng=_by_rate)
+@layer(shape=modelling.identity, rng=_by_rate)
 def stochastic_depth(params: Params, x: Array, *, drop_path_rate: float) -> Array:
     """(batch, ...) -> (batch, ...): `x`; with params["rng"], whole samples zeroed at `drop_path_rate`.
 
+    Mask: kept, as an attribute of the same array in Keras.
     Source: keras.src.applications.convnext.StochasticDepth; Huang et al. 2016.
     """
     if drop_path_rate == 0 or "rng" not in params:
@@ -50,7 +52,9 @@ def _first(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
 
 @layer(shape=_first, mask="drop")
 def custom_scale_layer(params: Params, x: Sequence[Array], *, scale: float) -> Array:
-    """(a, b) of one shape -> a + b * scale. Source: keras.src.applications.inception_resnet_v2.CustomScaleLayer.
+    """(a, b) of one shape -> a + b * scale.
+
+    Mask: dropped. Source: keras.src.applications.inception_resnet_v2.CustomScaleLayer.
 
     >>> custom_scale_layer({}, (np.ones(2), np.ones(2)), scale=0.5)
     array([1.5, 1.5])
