@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
 """Gathered windows are made in blocks of this size: they stay in the cache, and memory stays bounded."""
-ROW_ELEMENTS = 4096
+ROW_ELEMENTS = 8192
 """Depthwise: neighbouring pixels are merged into vectors of about this length, the longest that pays."""
 FEW_CHANNELS = 256
 """Depthwise: with at least so many channels one pixel is a vector long enough."""
@@ -71,28 +70,36 @@ def _windows(x: Any, window: Sizes, strides: Sizes, dilation: Sizes) -> Any:
     axes = zip(x.shape[1:-1], window, strides, dilation, strict=True)
     output = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
     steps = x.strides[1:-1]
-    return as_strided(
-        x,
+    # Unlike as_strided, np.ndarray is fast, and checks that the view stays inside the buffer.
+    return np.ndarray(
         (x.shape[0], *output, *window, x.shape[-1]),
+        x.dtype,
+        x,
+        0,
         (
             x.strides[0],
             *(step * s for step, s in zip(steps, strides, strict=True)),
             *(step * d for step, d in zip(steps, dilation, strict=True)),
             x.strides[-1],
         ),
-        writeable=False,
     )
 
 
 def _blocks(count: int, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:
-    """(images, rows) of blocks of at most BLOCK_BYTES: several whole images, or some rows of one."""
+    """(images, rows) of even blocks of at most BLOCK_BYTES: several whole images, or some rows of one."""
     fit = max(1, BLOCK_BYTES // max(row_bytes, 1))
     if fit >= rows:
-        step = fit // max(rows, 1)
+        step = _even(count, fit // max(rows, 1))
         yield from ((slice(i, i + step), slice(None)) for i in range(0, count, step))
     else:
+        step = _even(rows, fit)
         for image in range(count):
-            yield from ((slice(image, image + 1), slice(r, r + fit)) for r in range(0, rows, fit))
+            yield from ((slice(image, image + 1), slice(r, r + step)) for r in range(0, rows, step))
+
+
+def _even(count: int, fit: int) -> int:
+    """The size of as few blocks of at most `fit` as hold `count`, about equally large."""
+    return max(1, -(-count // max(1, -(-count // fit))))
 
 
 def _dense_conv(x: Any, windows: Any, kernel: Any, bias: Any) -> Any:
@@ -159,12 +166,13 @@ def _merged_depthwise(x: Any, windows: Any, kernel: Any) -> Any:
     width = windows.shape[rank]
     step = max(1, min(width, ROW_ELEMENTS // channels))
     y = np.empty((*windows.shape[: rank + 1], channels), x.dtype)
+    merged = y.reshape(*y.shape[:rank], width * channels)
     for start in range(0, width, step):
         pixels = min(step, width - start)
-        part = windows[(*[slice(None)] * rank, start)]
-        part = as_strided(part, (*part.shape[:-1], pixels * channels), part.strides, writeable=False)
+        shape = (*windows.shape[:rank], *kernel.shape[:-1], pixels * channels)
+        strides = (*windows.strides[:rank], *windows.strides[rank + 1 :])
+        part = np.ndarray(shape, x.dtype, x, start * channels * x.itemsize, strides)
         tiled = np.repeat(kernel[..., None, :], pixels, axis=-2).reshape(*kernel.shape[:-1], pixels * channels)
-        merged = y.reshape(*y.shape[:rank], width * channels)
         _multiply_windows(part, tiled, merged[..., start * channels : (start + pixels) * channels])
     return y
 

@@ -20,6 +20,7 @@ from fnet.layers.windows import (
     join_shape,
     per_axis,
     split_shape,
+    split_sizes,
     to_channels_last,
 )
 from fnet.types import Array, Params, ParamTree, Spec
@@ -44,7 +45,7 @@ def _output(rank: int, output_size: PerAxis | None) -> tuple[int, ...]:
 def _pool(rank: int, average: bool, x: Array, output_size: PerAxis | None, data_format: str | None) -> Array:
     """What all six layers do: one axis after the other, since windows are products of intervals."""
     output = _output(rank, output_size)
-    split_shape(f"adaptive_pooling{rank}d", x.shape, rank, data_format)
+    split_sizes(f"adaptive_pooling{rank}d", x.shape, rank, data_format)
     y = to_channels_last(x, data_format)
     for axis, size in enumerate(output, start=1):
         y = _average_axis(y, axis, size) if average else _max_axis(y, axis, size)

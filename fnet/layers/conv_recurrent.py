@@ -64,7 +64,7 @@ class ConvLSTM:
         kernel, bias = params["kernel"], params["bias"] if self.use_bias else None
         _, channels = split_shape(self._name, xs.shape[1:], self.rank, self.data_format)
         filters = None if self.filters is None else 4 * self.filters
-        check_kernel(self._name, kernel, self.rank, self.kernel_size, (channels, filters))
+        check_kernel(self._name, kernel.shape, self.rank, self.kernel_size, (channels, filters))
         steps, dilation = self._per_axis()
         flat = xs.reshape(time * batch, *xs.shape[2:])
         zs = self._conv(flat, kernel, bias, steps, self.padding, dilation, self._masks(params, 0, self.dropout, xs[0]))

@@ -13,13 +13,17 @@ from fnet.backend import ops
 from fnet.compose import layer
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.layers.windows import (
+    Pads,
     PerAxis,
+    Sizes,
     dilated,
     from_channels_last,
     join_shape,
     output_sizes,
     per_axis,
+    remembered,
     split_shape,
+    split_sizes,
     to_channels_last,
     window_padding,
 )
@@ -28,7 +32,7 @@ from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
 
 def window_options(
     name: str, rank: int, kernel_size: PerAxis | None, strides: PerAxis, dilation_rate: PerAxis
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+) -> tuple[Sizes, Sizes, Sizes]:
     """(kernel size, strides, dilation) for each axis; the kernel size is what a shape rule cannot do without."""
     if kernel_size is None:
         raise ValueError(f"{name}: the shape rule needs kernel_size=, as in bind({name}, kernel_size=3)")
@@ -39,14 +43,13 @@ def window_options(
     )
 
 
-def check_kernel(name: str, kernel: Array, rank: int, kernel_size: PerAxis | None, tail: Shape) -> tuple[int, ...]:
-    """The spatial sizes of `kernel`, which must be (*kernel_size, *tail); None fits any size.
+def check_kernel(name: str, shape: Sizes, rank: int, kernel_size: PerAxis | None, tail: Shape) -> Sizes:
+    """The spatial sizes of a kernel of `shape`, which must be (*kernel_size, *tail); None fits any size.
 
     Raises InvalidParams otherwise: the arrays and the options (or the input) do not belong together.
     """
     sizes = (None,) * rank if kernel_size is None else per_axis(kernel_size, rank, "kernel_size")
     wanted = (*sizes, *tail)
-    shape = tuple(kernel.shape)
     if len(shape) != len(wanted) or any(w not in (None, d) for w, d in zip(wanted, shape, strict=True)):
         expected = ", ".join("any" if w is None else str(w) for w in wanted)
         raise InvalidParams(f"{name}: this input and these options need a kernel of ({expected}); got {shape}")
@@ -102,6 +105,31 @@ def _conv_rule(
     }
 
 
+@remembered
+def _plan(
+    rank: int,
+    shape: Sizes,
+    kernel: Sizes,
+    filters: int | None,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+    groups: int,
+) -> tuple[Sizes, Pads, Sizes]:
+    """(strides, padding, dilation) of each axis, everything checked against the shapes of input and kernel."""
+    name = f"conv{rank}d"
+    check_padding(name, padding, causal=rank == 1)
+    sizes, channels = split_sizes(name, shape, rank, data_format)
+    _check_groups(name, groups, channels, kernel[-1])
+    window = check_kernel(name, kernel, rank, kernel_size, (channels // groups, filters))
+    _, steps, dilation = window_options(name, rank, window, strides, dilation_rate)
+    extent = dilated(window, dilation)
+    output_sizes(sizes, extent, steps, padding)
+    return steps, window_padding(sizes, extent, steps, padding), dilation
+
+
 def _conv(
     rank: int,
     params: Params,
@@ -117,23 +145,13 @@ def _conv(
     use_bias: bool,
 ) -> Any:
     """What conv1d, conv2d and conv3d do."""
-    name, kernel = f"conv{rank}d", params["kernel"]
-    check_padding(name, padding, causal=rank == 1)
-    sizes, channels = split_shape(name, x.shape, rank, data_format)
-    _check_groups(name, groups, channels, kernel.shape[-1])
-    window = check_kernel(name, kernel, rank, kernel_size, (channels // groups, filters))
-    steps = per_axis(strides, rank, "strides")
-    dilation = per_axis(dilation_rate, rank, "dilation_rate")
-    output_sizes(sizes, dilated(window, dilation), steps, padding)
-    y = ops.conv(
-        to_channels_last(x, data_format),
-        kernel,
-        params["bias"] if use_bias else None,
-        strides=steps,
-        padding=window_padding(sizes, dilated(window, dilation), steps, padding),
-        dilation=dilation,
-        groups=groups,
+    kernel = params["kernel"]
+    steps, pads, dilation = _plan(
+        *(rank, x.shape, kernel.shape, filters, kernel_size, strides, padding, data_format, dilation_rate, groups)
     )
+    bias = params["bias"] if use_bias else None
+    x = to_channels_last(x, data_format)
+    y = ops.conv(x, kernel, bias, strides=steps, padding=pads, dilation=dilation, groups=groups)
     return activate(activation, params, from_channels_last(y, data_format))
 
 

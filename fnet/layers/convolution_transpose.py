@@ -21,7 +21,9 @@ from fnet.layers.windows import (
     from_channels_last,
     join_shape,
     per_axis,
+    remembered,
     split_shape,
+    split_sizes,
     to_channels_last,
     transposed_size,
 )
@@ -75,6 +77,28 @@ def _transpose_rule(
     }
 
 
+@remembered
+def _plan(
+    rank: int,
+    shape: Sizes,
+    kernel: Sizes,
+    filters: int | None,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    output_padding: PerAxis | None,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> tuple[Sizes, Sizes, Sizes, Sizes]:
+    """(strides, dilation, crop, output size) of each axis, checked against the shapes of input and kernel."""
+    name = f"conv{rank}d_transpose"
+    sizes, channels = split_sizes(name, shape, rank, data_format)
+    window = check_kernel(name, kernel, rank, kernel_size, (filters, channels))
+    _, steps, dilation = window_options(name, rank, window, strides, dilation_rate)
+    output, crop = _geometry(name, sizes, dilated(window, dilation), steps, padding, output_padding)
+    return steps, dilation, crop, tuple(size or 0 for size in output)
+
+
 def _conv_transpose(
     rank: int,
     params: Params,
@@ -90,21 +114,14 @@ def _conv_transpose(
     use_bias: bool,
 ) -> Any:
     """What conv1d_transpose, conv2d_transpose and conv3d_transpose do."""
-    name, kernel = f"conv{rank}d_transpose", params["kernel"]
-    sizes, channels = split_shape(name, x.shape, rank, data_format)
-    window = check_kernel(name, kernel, rank, kernel_size, (filters, channels))
-    steps = per_axis(strides, rank, "strides")
-    dilation = per_axis(dilation_rate, rank, "dilation_rate")
-    output, crop = _geometry(name, sizes, dilated(window, dilation), steps, padding, output_padding)
-    y = ops.conv_transpose(
-        to_channels_last(x, data_format),
-        kernel,
-        params["bias"] if use_bias else None,
-        strides=steps,
-        dilation=dilation,
-        crop=crop,
-        sizes=tuple(n for n in output if n is not None),
+    kernel = params["kernel"]
+    steps, dilation, crop, sizes = _plan(
+        *(rank, x.shape, kernel.shape, filters, kernel_size, strides, padding),
+        *(output_padding, data_format, dilation_rate),
     )
+    bias = params["bias"] if use_bias else None
+    x = to_channels_last(x, data_format)
+    y = ops.conv_transpose(x, kernel, bias, strides=steps, dilation=dilation, crop=crop, sizes=sizes)
     return activate(activation, params, from_channels_last(y, data_format))
 
 

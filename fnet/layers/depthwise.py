@@ -13,13 +13,16 @@ from fnet.backend import ops
 from fnet.compose import layer
 from fnet.layers.convolution import bias_param, check_kernel, check_padding, window_options
 from fnet.layers.windows import (
+    Pads,
     PerAxis,
+    Sizes,
     dilated,
     from_channels_last,
     join_shape,
     output_sizes,
-    per_axis,
+    remembered,
     split_shape,
+    split_sizes,
     to_channels_last,
     window_padding,
 )
@@ -43,6 +46,29 @@ def _rule_sizes(
     return kernel, output_sizes(sizes, dilated(kernel, dilation), steps, padding), channels
 
 
+@remembered
+def _plan(
+    name: str,
+    shape: Sizes,
+    kernel: Sizes,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    depth_multiplier: int | None,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> tuple[Sizes, Pads, Sizes, int]:
+    """(strides, padding, dilation, channels), checked against the shapes of input and kernel."""
+    check_padding(name, padding)
+    rank = int(name[-2])
+    sizes, channels = split_sizes(name, shape, rank, data_format)
+    window = check_kernel(name, kernel, rank, kernel_size, (channels, depth_multiplier))
+    _, steps, dilation = window_options(name, rank, window, strides, dilation_rate)
+    extent = dilated(window, dilation)
+    output_sizes(sizes, extent, steps, padding)
+    return steps, window_padding(sizes, extent, steps, padding), dilation, channels
+
+
 def _depthwise(
     name: str,
     kernel: Array,
@@ -59,22 +85,11 @@ def _depthwise(
 
     kernel: (*kernel_size, channels, depth_multiplier). As a convolution with one group for each channel.
     """
-    check_padding(name, padding)
-    rank = kernel.ndim - 2
-    sizes, channels = split_shape(name, x.shape, rank, data_format)
-    window = check_kernel(name, kernel, rank, kernel_size, (channels, depth_multiplier))
-    steps = per_axis(strides, rank, "strides")
-    extent = dilated(window, per_axis(dilation_rate, rank, "dilation_rate"))
-    output_sizes(sizes, extent, steps, padding)
-    return ops.conv(
-        to_channels_last(x, data_format),
-        kernel.reshape(*window, 1, -1),
-        bias,
-        strides=steps,
-        padding=window_padding(sizes, extent, steps, padding),
-        dilation=per_axis(dilation_rate, rank, "dilation_rate"),
-        groups=channels,
+    steps, pads, dilation, channels = _plan(
+        *(name, x.shape, kernel.shape, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
     )
+    x, kernel = to_channels_last(x, data_format), kernel.reshape(*kernel.shape[:-2], 1, -1)
+    return ops.conv(x, kernel, bias, strides=steps, padding=pads, dilation=dilation, groups=channels)
 
 
 def _depthwise_rule(
@@ -191,8 +206,8 @@ def _separable_rule(
 def _pointwise(name: str, params: Params, y: Array, filters: int | None, use_bias: bool) -> Any:
     """(..., in) -> (..., filters), channels last: a convolution with a window of one."""
     kernel = params["pointwise_kernel"]
-    rank = kernel.ndim - 2
-    ones = check_kernel(name, kernel, rank, 1, (y.shape[-1], filters))
+    rank = int(name[-2])
+    ones = check_kernel(name, kernel.shape, rank, 1, (y.shape[-1], filters))
     bias = params["bias"] if use_bias else None
     return ops.conv(y, kernel, bias, strides=ones, padding=((0, 0),) * rank, dilation=ones)
 

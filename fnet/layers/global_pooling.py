@@ -11,7 +11,7 @@ from typing import Any
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
-from fnet.layers.windows import is_channels_first, join_shape, split_shape
+from fnet.layers.windows import is_channels_first, join_shape, split_shape, split_sizes
 from fnet.masking import mask_of, values_of
 from fnet.types import Array, Params, ParamTree, Spec
 
@@ -35,7 +35,7 @@ def _reject_empty(name: str, sizes: Any) -> None:
 def _axes(rank: int, x: Array, data_format: str | None) -> tuple[int, ...]:
     """The spatial axes of `x`, checked."""
     name = f"global_pooling{rank}d"
-    sizes, _ = split_shape(name, x.shape, rank, data_format)
+    sizes, _ = split_sizes(name, x.shape, rank, data_format)
     _reject_empty(name, sizes)
     first = 2 if is_channels_first(data_format) else 1
     return tuple(range(first, first + rank))

@@ -5,13 +5,16 @@ Source: keras.layers.MaxPooling1D and so on. Unlike TensorFlow's, max pooling he
 
 from __future__ import annotations
 
+import math
 from functools import partial
-from typing import Any
+
+import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.convolution import check_padding
 from fnet.layers.windows import (
+    Pads,
     PerAxis,
     Sizes,
     counts_inside,
@@ -19,7 +22,9 @@ from fnet.layers.windows import (
     join_shape,
     output_sizes,
     per_axis,
+    remembered,
     split_shape,
+    split_sizes,
     to_channels_last,
     window_padding,
 )
@@ -42,6 +47,21 @@ def _pool_rule(
     return Spec(join_shape(x.shape[0], output, channels, data_format), x.dtype), {}
 
 
+@remembered
+def _plan(
+    rank: int, shape: Sizes, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
+) -> tuple[Sizes, Sizes, Pads, np.ndarray]:
+    """(window, strides, padding) of each axis and how many inputs each window has, (*output, 1)."""
+    window, steps = _options(rank, pool_size, strides, padding)
+    sizes, _ = split_sizes(f"pooling{rank}d", shape, rank, data_format)
+    output = output_sizes(sizes, window, steps, padding)
+    pads = window_padding(sizes, window, steps, padding)
+    counts = np.ones(())
+    for size, width, step, (before, _), number in zip(sizes, window, steps, pads, output, strict=True):
+        counts = counts[..., None] * counts_inside(size, width, step, before, number or 0)
+    return window, steps, pads, counts[..., None] if padding == "same" else np.array(math.prod(window))
+
+
 def _pool(
     rank: int,
     average: bool,
@@ -52,29 +72,12 @@ def _pool(
     data_format: str | None,
 ) -> Array:
     """What all six layers do."""
-    window, steps = _options(rank, pool_size, strides, padding)
-    sizes, _ = split_shape(f"pooling{rank}d", x.shape, rank, data_format)
-    output = output_sizes(sizes, window, steps, padding)
-    pads = window_padding(sizes, window, steps, padding)
+    window, steps, pads, counts = _plan(rank, x.shape, pool_size, strides, padding, data_format)
     pool = ops.sum_pool if average else ops.max_pool
     y = pool(to_channels_last(x, data_format), window, steps, pads)
     if average:
-        y = y / _counts(sizes, window, steps, pads, output, y.dtype)
+        y = y / xp.asarray(counts, dtype=y.dtype)
     return from_channels_last(y, data_format)
-
-
-def _counts(sizes: Any, window: Sizes, steps: Sizes, pads: Any, output: Any, dtype: Any) -> Any:
-    """How many inputs each window averages, (*output, 1); one number where no window reaches into padding."""
-    if not any(before or after for before, after in pads):
-        total = 1
-        for size in window:
-            total *= size
-        return total
-    counts = xp.ones((), dtype)
-    for size, width, step, (before, _), number in zip(sizes, window, steps, pads, output, strict=True):
-        inside = xp.asarray(counts_inside(size, width, step, before, number), dtype=dtype)
-        counts = counts[..., None] * inside
-    return counts[..., None]
 
 
 @layer(shape=partial(_pool_rule, 1), mask="drop")

@@ -6,13 +6,16 @@ the call, so that both agree by construction. Source: TensorFlow's padding rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+import functools
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
 from fnet.errors import InvalidInput
 from fnet.types import Array, Shape
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Sizes: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = tuple[tuple[int, int], ...]
 """(before, after) for each spatial axis; negative values crop."""
@@ -20,6 +23,17 @@ PerAxis: TypeAlias = int | Sequence[int]
 """An option that is one int for all spatial axes, or one for each."""
 
 DATA_FORMATS = (None, "channels_last", "channels_first")
+
+
+def remembered(plan: Callable[P, R]) -> Callable[P, R]:
+    """`plan`, a function of shapes and options, computed once for each: a layer called again checks nothing anew."""
+    cached = functools.lru_cache(maxsize=4096)(plan)
+
+    @functools.wraps(plan)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return cached(*(tuple(a) if isinstance(a, list) else a for a in args), **kwargs)  # type: ignore[arg-type]
+
+    return call
 
 
 def per_axis(value: PerAxis, rank: int, name: str, least: int = 1) -> Sizes:
@@ -111,6 +125,12 @@ def split_shape(name: str, shape: Shape, rank: int, data_format: str | None) -> 
     if is_channels_first(data_format):
         return tuple(shape[2:]), shape[1]
     return tuple(shape[1:-1]), shape[-1]
+
+
+def split_sizes(name: str, shape: Sizes, rank: int, data_format: str | None) -> tuple[Sizes, int]:
+    """As `split_shape`, of an array: every size is known."""
+    spatial, channels = split_shape(name, shape, rank, data_format)
+    return tuple(size or 0 for size in spatial), channels or 0
 
 
 def join_shape(batch: int | None, spatial: Shape, channels: int | None, data_format: str | None) -> Shape:
