@@ -8,6 +8,7 @@ Source: tensorflow/core/kernels/image: resize_*_op.cc, scale_and_translate_op.cc
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -29,13 +30,12 @@ def resample(x: Array, axis: int, size: int, interpolation: str, antialias: bool
     if interpolation == "nearest":
         return xp.take(x, _nearest(x.shape[axis], size), axis=axis, mode="clip")
     pixels, weights = taps(x.shape[axis], size, interpolation, antialias)
-    shape = [1] * x.ndim
-    shape[axis] = size
-    y = None
-    for index, weight in zip(pixels, weights, strict=True):
-        part = xp.take(x, index, axis=axis, mode="clip") * weight.reshape(shape).astype(x.dtype)
-        y = part if y is None else y + part
-    return y
+    weights = weights.astype(x.dtype).reshape(-1, *(size if a == axis % x.ndim else 1 for a in range(x.ndim)))
+    read = (xp.take(x, index, axis=axis, mode="clip") for index in pixels)
+    if interpolation == "bilinear" and not antialias:
+        low, high = read
+        return low + (high - low) * weights[1]
+    return functools.reduce(operator.add, (pixel * weight for pixel, weight in zip(read, weights, strict=True)))
 
 
 @functools.lru_cache(maxsize=256)
@@ -108,6 +108,7 @@ def _area(size: int, wanted: int) -> Taps:
     pixels = first + np.arange(count)[:, None]
     left, right = pixels.astype(F32), pixels.astype(F32) + F32(1)
     covered = np.clip(np.minimum(right, stop) - np.maximum(left, start), F32(0), F32(1))
+    covered = np.where((left < start) & (right > stop), scale, covered)  # all of an output pixel in one pixel
     return np.minimum(pixels, size - 1), covered / scale
 
 

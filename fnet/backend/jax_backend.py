@@ -31,7 +31,8 @@ xp = jnp
 __all__ = [
     "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
     "dynamic_update_slice", "einsum", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
-    "max_pool", "mean_square", "quiet", "recurrences", "round_bfloat16", "scan", "scatter", "softmax", "stop_gradient",
+    "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
+    "scan", "scatter", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "to_numpy", "wide",
 ]
 # fmt: on
@@ -83,6 +84,11 @@ def jit(f: Callable[..., Any]) -> Callable[..., Any]:
 def quiet() -> contextlib.AbstractContextManager[Any]:
     """Nothing to silence: XLA gives no warnings."""
     return contextlib.nullcontext()
+
+
+def opaque(x: Any) -> Any:
+    """`x` itself, rounded as it stands: XLA may not fuse a product into a sum, or divide by means of a reciprocal."""
+    return jnp.where(x == x, x, jnp.nan)  # an optimization_barrier is gone before XLA fuses
 
 
 def round_bfloat16(x: Any) -> Any:

@@ -32,7 +32,8 @@ xp = np
 __all__ = [
     "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
     "dynamic_update_slice", "einsum", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
-    "max_pool", "mean_square", "quiet", "recurrences", "round_bfloat16", "scan", "scatter", "softmax", "stop_gradient",
+    "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
+    "scan", "scatter", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "to_numpy", "wide",
 ]
 # fmt: on
@@ -61,6 +62,11 @@ def jit(f: Callable[..., Any]) -> Callable[..., Any]:
 def quiet() -> contextlib.AbstractContextManager[Any]:
     """Floating-point arithmetic as IEEE says (inf, NaN), without Python warnings."""
     return np.errstate(all="ignore")
+
+
+def opaque(x: Any) -> Any:
+    """`x` itself, rounded as it stands: what XLA must be told, NumPy does."""
+    return x
 
 
 def round_bfloat16(x: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.compose import layer
+from fnet.layers.numeric import float_rule, floats
 from fnet.resampling import resample
 from fnet.types import Array, Params, ParamTree, Spec
 
@@ -21,10 +22,6 @@ CHANNELS_LAST = "channels_last"
 def _axes(rank: int, data_format: str | None) -> tuple[int, int]:
     """The axes of height and width."""
     return (rank - 2, rank - 1) if data_format == "channels_first" else (rank - 3, rank - 2)
-
-
-def _floats(x: Array) -> Array:
-    return x if x.dtype.kind == "f" else x.astype("float32")
 
 
 def resize(
@@ -42,8 +39,11 @@ def resize(
     axes = _axes(images.ndim, data_format)
     if all(images.shape[axis] == wanted for axis, wanted in zip(axes, size, strict=True)):
         return images
-    x = images if interpolation == "nearest" else _floats(images)
-    for axis, wanted in zip(axes, size, strict=True):
+    x = images if interpolation == "nearest" else floats(images)
+    order = [*zip(axes, size, strict=True)]
+    if interpolation == "bilinear" and not antialias:
+        order.reverse()  # TensorFlow's kernel goes along the width first: integers then round the same way
+    for axis, wanted in order:
         x = resample(x, axis, wanted, interpolation, antialias)
     return x
 
@@ -112,7 +112,7 @@ def resizing(
     """
     if fill_mode != "constant":
         raise ValueError(f"fill_mode {fill_mode!r}: only 'constant' is known")
-    images = x
+    x = images = ops.asarray(x)
     if crop_to_aspect_ratio:
         images = _crop_to_aspect(images, (height, width), data_format)
     elif pad_to_aspect_ratio:
@@ -138,7 +138,7 @@ def center_crop(params: Params, x: Array, *, height: int, width: int, data_forma
     Enlarging (bilinear) starts from the largest middle window with the wanted aspect ratio. No params.
     Mask: dropped. Source: keras.layers.CenterCrop.
     """
-    x = _floats(x)
+    x = floats(x)
     axes = _axes(x.ndim, data_format)
     spare = [x.shape[axis] - wanted for axis, wanted in zip(axes, (height, width), strict=True)]
     if min(spare) < 0:
@@ -146,10 +146,6 @@ def center_crop(params: Params, x: Array, *, height: int, width: int, data_forma
     for axis, extra, wanted in zip(axes, spare, (height, width), strict=True):
         x = _window(x, axis, extra // 2, wanted)
     return x
-
-
-def _float_rule(x: Spec) -> tuple[Spec, ParamTree]:
-    return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
 
 
 def _ranged(x: Array, source: Sequence[float], target: Sequence[float]) -> Array:
@@ -160,13 +156,13 @@ def _ranged(x: Array, source: Sequence[float], target: Sequence[float]) -> Array
     return unit * (float(target[1]) - float(target[0])) + float(target[0])
 
 
-@layer(shape=_float_rule, mask="drop")
+@layer(shape=float_rule, mask="drop")
 def auto_contrast(params: Params, x: Array, *, value_range: Sequence[float] = (0, 255)) -> Array:
     """Images -> floats: each channel of each image stretched to the whole `value_range`; flat ones stay.
 
     No params. Mask: dropped. Source: keras.layers.AutoContrast.
     """
-    images = _floats(x if x.ndim == 4 else x[None])
+    images = floats(x if x.ndim == 4 else x[None])
     wide = _ranged(images, sorted(value_range), (0, 255))
     low, high = xp.min(wide, axis=(1, 2), keepdims=True), xp.max(wide, axis=(1, 2), keepdims=True)
     scale = 255.0 / (high - low)
@@ -195,6 +191,7 @@ def contrast_limited_adaptive_histogram_equalization(
     Mask: dropped. Source: keras.layers.ContrastLimitedAdaptiveHistogramEqualization; Pizer et al. 1987.
     """
     first = data_format == "channels_first"
+    x = ops.asarray(x)
     images = x if x.ndim == 4 else x[None]
     images = xp.moveaxis(images, 1, -1) if first else images
     wide = _ranged(images.astype("float32"), value_range, (0, 255))
@@ -221,9 +218,13 @@ def _clahe(images: Array, clip_limit: float, grid: tuple[int, ...]) -> Array:
         return xp.take(maps, base + y[:, None, None] * row + x[:, None] * column, mode="clip")
 
     wy, wx = wy[:, None, None], wx[:, None]
-    top = mapped(y0, x0) * (1 - wx) + mapped(y0, x1) * wx
-    bottom = mapped(y1, x0) * (1 - wx) + mapped(y1, x1) * wx
-    return (top * (1 - wy) + bottom * wy)[:, :height, :width]
+    top = _mixed(mapped(y0, x0), mapped(y0, x1), wx)
+    bottom = _mixed(mapped(y1, x0), mapped(y1, x1), wx)
+    return _mixed(top, bottom, wy)[:, :height, :width]
+
+
+def _mixed(a: Array, b: Array, share: Array) -> Array:
+    return ops.opaque(a * (1 - share)) + ops.opaque(b * share)
 
 
 def _tile_maps(pixels: Array, grid: tuple[int, ...], tile: tuple[int, ...], clip_limit: float) -> Array:
@@ -238,8 +239,9 @@ def _tile_maps(pixels: Array, grid: tuple[int, ...], tile: tuple[int, ...], clip
         counts = clipped + xp.sum(counts - clipped, axis=-1, keepdims=True) / 256.0
     total = xp.cumsum(counts, axis=-1)
     least = xp.min(total, axis=-1, keepdims=True)
-    rest = area - least
-    maps = xp.clip((total - least) * 255.0 / xp.where(rest == 0, 1, rest), 0, 255)
+    rest = xp.where(area == least, 1, area - least)
+    rest = ops.opaque(xp.broadcast_to(rest, total.shape))  # truncated integers must not hang on a reciprocal
+    maps = xp.clip((total - least) * 255.0 / rest, 0, 255)
     return maps.reshape(batch, *grid, channels, 256)
 
 

@@ -16,7 +16,9 @@ EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least standard deviation."""
 
 
-def _floats(x: Array) -> Array:
+def floats(x: Array) -> Array:
+    """`x` as an array of the backend; integers become float32."""
+    x = ops.asarray(x)
     return x if x.dtype.kind == "f" else x.astype("float32")
 
 
@@ -25,11 +27,12 @@ def _constant(value: Any, x: Array) -> Any:
     return float(value) if np.ndim(value) == 0 else np.asarray(value, x.dtype)
 
 
-def _float_rule(x: Spec) -> tuple[Spec, ParamTree]:
+def float_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    """The shape rule of `floats`."""
     return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
 
 
-@layer(shape=_float_rule)
+@layer(shape=float_rule)
 def rescaling(
     params: Params, x: Array, *, scale: float | Sequence[float], offset: float | Sequence[float] = 0.0
 ) -> Array:
@@ -40,7 +43,7 @@ def rescaling(
     >>> rescaling({}, np.array([0, 255]), scale=2 / 255, offset=-1)
     array([-1.,  1.], dtype=float32)
     """
-    x = _floats(x)
+    x = floats(x)
     return x * _constant(scale, x) + _constant(offset, x)
 
 
@@ -52,7 +55,7 @@ def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
 def _normalization_rule(x: Spec, *, axis: int | Sequence[int] | None, mean: Any) -> tuple[Spec, ParamTree]:
     shape = tuple(x.shape[a] for a in _kept(len(x.shape), axis))
     statistics = {"mean": Param(shape, "zeros", trainable=False), "variance": Param(shape, "ones", trainable=False)}
-    return _float_rule(x)[0], statistics if mean is None else {}
+    return float_rule(x)[0], statistics if mean is None else {}
 
 
 @layer(shape=_normalization_rule)
@@ -75,7 +78,7 @@ def normalization(
     array([[-1.],
            [ 0.]])
     """
-    x = _floats(x)
+    x = floats(x)
     kept = _kept(x.ndim, axis)
     given = (params["mean"], params["variance"]) if mean is None else (mean, variance)
     center, spread = (_along(values, kept, x) for values in given)
@@ -107,7 +110,7 @@ def discretization(params: Params, x: Array, *, bin_boundaries: Sequence[float],
     array([0, 1, 2], dtype=int32)
     """
     boundaries = ops.asarray(bin_boundaries, "float32")
-    bins = xp.searchsorted(boundaries, _floats(x), side="right")
+    bins = xp.searchsorted(boundaries, floats(x), side="right")
     dtype = "int32" if output_mode == "int" else "float32"
     return encode(bins, output_mode, len(bin_boundaries) + 1, dtype, backend=ops)
 

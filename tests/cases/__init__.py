@@ -26,7 +26,7 @@ class Case:
     inputs ("float32", or "int32" ids below `high`). mask: put a mask (batch, time) with leading, inner,
     trailing and all-masked rows on the first input, or on the inputs at these positions or keys. extra: more
     entries of a dict of inputs, as they are. call: keyword arguments of the Keras call. order: positions of
-    Keras's weights in the order of the shape rule, where they differ.
+    Keras's weights in the order of the shape rule, where they differ; others are left out.
     """
 
     layer: Callable[..., Any]

@@ -1,0 +1,95 @@
+"""Images at the edges: every size against TensorFlow's numbers, integers, NaN, unknown options."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet.layers.image import resize
+from fnet.resampling import INTERPOLATIONS
+
+SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 7), (8, 16), (31, 5), (224, 13), (13, 224), (100, 300)]
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_every_size_has_tensorflows_numbers(interpolation, antialias):
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    for have, wanted in SIZES:
+        x = rng.standard_normal((2, have, 4, 3)).astype("float32")
+        theirs = tf.image.resize(x, (wanted, 11), method=interpolation, antialias=antialias).numpy()
+        ours = resize(x, (wanted, 11), interpolation, antialias)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=3e-6, err_msg=f"{have} -> {wanted}")
+
+
+def test_bicubic_is_tensorflows_not_the_exact_cubic():
+    """TensorFlow reads the cubic from a table; JAX evaluates it: 5e-4 apart on the same image."""
+    import jax
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).standard_normal((1, 9, 7, 3)).astype("float32")
+    ours = resize(x, (20, 31), "bicubic")
+    np.testing.assert_allclose(ours, tf.image.resize(x, (20, 31), "bicubic").numpy(), rtol=0, atol=1e-6)
+    assert np.abs(ours - np.asarray(jax.image.resize(x, (1, 20, 31, 3), "cubic"))).max() > 1e-4
+
+
+def test_constant_images_stay_constant():
+    x = np.full((1, 6, 5, 2), 0.7, "float32")
+    for interpolation in INTERPOLATIONS:
+        np.testing.assert_allclose(resize(x, (13, 3), interpolation, antialias=True), 0.7, rtol=1e-6)
+
+
+def test_nan_spoils_only_the_pixels_that_read_it():
+    x = np.zeros((1, 40, 40, 1), "float32")
+    x[0, 3, 3] = np.nan
+    for interpolation in INTERPOLATIONS:
+        y = resize(x, (50, 50), interpolation)
+        assert np.isnan(y).any()
+        assert np.isfinite(y[0, 20:]).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32", "float64", "float16"])
+def test_resizing_keeps_the_dtype(dtype, each_backend):
+    x = (np.arange(48).reshape(1, 4, 4, 3) * 5).astype(dtype)
+    y = fnet.resizing({}, x, height=9, width=2, interpolation="bicubic")
+    assert y.dtype == (dtype if each_backend == "numpy" or dtype != "float64" else "float32")
+    assert y.shape == (1, 9, 2, 3)
+
+
+def test_integers_stay_within_their_range():
+    x = np.tile(np.array([0, 255], "uint8"), 8).reshape(1, 16, 1, 1)
+    y = fnet.resizing({}, x, height=33, width=1, interpolation="lanczos5")
+    assert (y.min(), y.max()) == (0, 255)
+
+
+def test_unknown_options_name_the_known_ones():
+    x = np.zeros((1, 4, 4, 1), "float32")
+    with pytest.raises(ValueError, match="nearest, bilinear, bicubic, lanczos3, lanczos5, area"):
+        fnet.resizing({}, x, height=2, width=2, interpolation="cubic")
+    with pytest.raises(ValueError, match="only 'constant'"):
+        fnet.resizing({}, x, height=2, width=2, fill_mode="reflect")
+    with pytest.raises(ValueError, match="hann and hamming"):
+        fnet.init(fnet.stft_spectrogram, 0, (None, 500, 1)) if False else fnet.init(
+            fnet.bind(fnet.stft_spectrogram, window="kaiser"), 0, (None, 500, 1)
+        )
+
+
+@pytest.mark.parametrize("window", ["hann", "hamming", None, [0.5] * 12])
+@pytest.mark.parametrize("scaling", ["density", "spectrum", None])
+@pytest.mark.parametrize("periodic", [False, True])
+def test_fresh_stft_kernels_are_kerass(window, scaling, periodic):
+    import keras
+
+    options = {"frame_length": 12, "window": window, "scaling": scaling, "periodic": periodic}
+    layer = keras.layers.STFTSpectrogram(**options)
+    layer.build((None, 50, 1))
+    ours = fnet.init(fnet.bind(fnet.stft_spectrogram, **options), 0, (None, 50, 1))
+    for name, theirs in zip(("real_kernel", "imag_kernel"), layer.get_weights(), strict=True):
+        np.testing.assert_allclose(ours[name], theirs, atol=5e-6)  # Keras rounds the angles to float32
+
+
+def test_mel_decibels_of_silence_are_finite(each_backend):
+    y = np.asarray(fnet.mel_spectrogram({}, np.zeros((1, 4000), "float32")))
+    assert np.isfinite(y).all()

@@ -1,0 +1,216 @@
+"""Text to ids: equal to TensorFlow's on adversarial strings and on real ones; what goes wrong says so."""
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind
+from fnet.backend import using
+
+ADVERSARIAL = [
+    "",
+    " ",
+    "ÀÉÎ àéî ß İ ı Σ",  # Python's lower() would change the capitals
+    "“quotes” ‘single’ „low“ «guillemets» — dash … ellipsis",  # no ASCII punctuation
+    "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~' all of it",
+    "no\u00a0break\u3000ideographic\u2003em",  # white space that TensorFlow does not split at
+    "line\u2028separator para\u2029graph next\u0085line",
+    "tab\tand\r\nCRLF\vvertical\fform",
+    "emoji 😀 👩‍👩‍👧 🇮🇩 x",
+    "nul\0inside and at the end\0",
+    "\ufeffbom",
+    "ﬁ ligature e\u0301 combining",
+    "it's don't-stop a_b c\\d",
+    "x" * 500,
+    "ＦＵＬＬ width",
+]
+
+SENTENCES = [
+    "Kue-kue yang disajikan bikin saya bernostalgia. Harganya juga murah!",
+    "Pelayanannya lambat, makanannya dingin; saya tidak akan kembali.",
+    "Tempatnya nyaman dan bersih, cocok untuk keluarga.",
+    "Aplikasi ini sering error setelah di-update :( tolong diperbaiki",
+    "Nikmati cicilan 0% hingga 12 bulan untuk pemesanan tiket pesawat!",
+    "Filmnya bagus sekali, aktingnya luar biasa.",
+    "Sudah dua minggu paket saya belum sampai juga...",
+    "Rasa kopinya biasa saja, tetapi suasananya enak",
+]
+
+
+def real_texts():
+    """All sentences of NusaX where FNET_DATA has them, else made-up Indonesian ones."""
+    folder = Path(os.environ.get("FNET_DATA", "missing")) / "nusax"
+    files = [folder / f"{split}.csv" for split in ("train", "valid", "test")]
+    if not all(file.exists() for file in files):
+        return SENTENCES
+    texts = []
+    for file in files:
+        with file.open(encoding="utf-8", newline="") as lines:
+            texts += [row["text"] for row in csv.DictReader(lines)]
+    return texts
+
+
+def both(texts, vocabulary, **options):
+    """(ids of fnet, ids of TensorFlow) for the same vocabulary."""
+    import keras
+
+    theirs = keras.layers.TextVectorization(vocabulary=vocabulary, **options)(np.array(texts, object))
+    step = bind(fnet.text_vectorization, **options)
+    return step(fnet.vocabulary_params(step, vocabulary), texts), np.asarray(theirs)
+
+
+def adapted(texts, **options):
+    """The tokens that Keras learns from texts, without special ones."""
+    import keras
+
+    layer = keras.layers.TextVectorization(**options)
+    layer.adapt(np.array(texts, object))
+    return layer.get_vocabulary(include_special_tokens=False)
+
+
+@pytest.mark.parametrize("split", ["whitespace", "character"])
+@pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", None])
+def test_adversarial_ids_are_tensorflows(standardize, split):
+    tokens = adapted(ADVERSARIAL, standardize=standardize, split=split)
+    ours, theirs = both(ADVERSARIAL, tokens[::2], standardize=standardize, split=split)
+    np.testing.assert_array_equal(ours, theirs)
+    assert ours.dtype == theirs.dtype
+    assert (ours > 1).any()
+
+
+@pytest.mark.parametrize(("ngrams", "length"), [(None, 100), (2, None), ((1, 3), 20)])
+def test_ids_of_all_real_texts_are_tensorflows(ngrams, length):
+    texts = real_texts()
+    tokens = adapted(texts, ngrams=ngrams, max_tokens=5000)
+    ours, theirs = both(texts, tokens, ngrams=ngrams, output_sequence_length=length)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_malformed_utf8_characters_are_tensorflows():
+    texts = [b"\xff\xfea, b", b"\xc3(a)", b"\xe2\x82", b"\xed\xa0\x80", b"\xc0\x80a", b"\xe2\x28\xa1", b"\xf0\x9f\x98a"]
+    for split in ("whitespace", "character"):
+        ours, theirs = both(texts, ["a", "b", "\ufffd"], split=split)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("form", [list, np.array, lambda t: np.array(t, object), lambda t: np.array(t).astype("S")])
+def test_strings_may_come_in_any_form(form):
+    texts = ["a b", "b zz", "a"]
+    params = fnet.vocabulary_params(fnet.text_vectorization, ["a", "b"])
+    expected = [[2, 3], [3, 1], [2, 0]]
+    for shape in ((3,), (3, 1)):
+        x = form(np.reshape(texts, shape).tolist())
+        np.testing.assert_array_equal(fnet.text_vectorization(params, x), expected)
+
+
+def test_one_string_and_no_strings():
+    params = fnet.vocabulary_params(fnet.text_vectorization, ["a", "b"])
+    np.testing.assert_array_equal(fnet.text_vectorization(params, "b a c"), [3, 2, 1])
+    assert fnet.text_vectorization(params, np.array([], str)).shape == (0, 0)
+    assert fnet.text_vectorization(params, np.array([], str), output_sequence_length=3).shape == (0, 3)
+    assert fnet.text_vectorization(params, ["", " "]).shape == (2, 0)
+
+
+def test_a_missing_vocabulary_is_said():
+    empty = fnet.init(fnet.text_vectorization, 0, (None,))
+    for params in ({}, empty, {"vocabulary": fnet.pack_strings(["", "[UNK]"])}):
+        with pytest.raises(fnet.InvalidInput, match="has no vocabulary"):
+            fnet.text_vectorization(params, ["a"])
+
+
+@pytest.mark.parametrize("bad", [["a", None], ["a", float("nan")], [1.5, 2.5], np.array([1, 2]), ["a", "\ud800"]])
+def test_what_is_no_string_is_named(bad):
+    params = fnet.vocabulary_params(fnet.text_vectorization, ["a"])
+    with pytest.raises(fnet.InvalidInput, match="text_vectorization"):
+        fnet.text_vectorization(params, bad)
+
+
+def test_texts_of_the_wrong_rank_are_refused():
+    params = fnet.vocabulary_params(fnet.text_vectorization, ["a"])
+    with pytest.raises(fnet.InvalidInput, match=r"\(batch,\) or \(batch, 1\)"):
+        fnet.text_vectorization(params, [["a", "b"]])
+
+
+def test_unknown_tokens_without_an_oov_id_are_named():
+    step = bind(fnet.string_lookup, num_oov_indices=0)
+    with pytest.raises(fnet.InvalidInput, match="cow"):
+        step(fnet.vocabulary_params(step, ["cat"]), ["cat", "cow"])
+
+
+def test_tables_follow_their_content():
+    """Tables that can be written to are never taken from memory when they have changed."""
+    params = fnet.vocabulary_params(fnet.string_lookup, ["a", "b"])
+    mutable = {"vocabulary": {key: np.array(value) for key, value in params["vocabulary"].items()}}
+    assert fnet.string_lookup(mutable, ["b"]).tolist() == [2]
+    mutable["vocabulary"]["bytes"][-1] = ord("z")
+    assert fnet.string_lookup(mutable, ["b"]).tolist() == [0]
+    assert fnet.string_lookup(params, ["b"]).tolist() == [2]
+
+
+def test_strings_pack_and_unpack():
+    strings = ["", "a", "é😀", "", "x\0y\n"]
+    packed = fnet.pack_strings(strings)
+    assert (packed["bytes"].dtype, packed["offsets"].dtype) == (np.uint8, np.int64)
+    assert fnet.unpack_strings(packed) == strings
+    assert fnet.unpack_strings(fnet.pack_strings([])) == []
+    assert fnet.unpack_strings(fnet.pack_strings([b"\xff"])) == ["\udcff"]
+
+
+def text_model():
+    """A sequential text model and its params."""
+    model = fnet.sequential(
+        text=bind(fnet.text_vectorization, output_sequence_length=4),
+        embedding=bind(fnet.embedding, input_dim=4, output_dim=3),
+        head=bind(fnet.dense, units=2, activation="softmax"),
+    )
+    params = fnet.init(model, 0, (None,))
+    return model, {**params, "text": fnet.vocabulary_params(model["text"], ["a", "b"])}
+
+
+def test_a_text_model_runs_on_both_backends_and_says_how_to_jit_it():
+    import jax
+
+    model, params = text_model()
+    texts = ["a b", "c", "b b b b b"]
+    expected = model(params, texts)
+    with using("jax"):
+        np.testing.assert_allclose(np.asarray(model(params, texts)), expected, atol=1e-6)
+        np.testing.assert_allclose(np.asarray(fnet.jit(model)(params, texts)), expected, atol=1e-6)
+        np.testing.assert_allclose(fnet.predict(model, params, texts), expected, atol=1e-6)
+        ids = model["text"](params["text"], texts)
+        np.testing.assert_allclose(np.asarray(jax.jit(model["embedding":])(params, ids)), expected, atol=1e-6)
+        with pytest.raises(TypeError, match=r'fnet\.jit\(model\).*model\["embedding":\]'):
+            jax.jit(lambda p: model(p, texts))(params)
+
+
+def test_lookups_keep_64_bits_on_both_backends(each_backend):
+    params = fnet.vocabulary_params(fnet.integer_lookup, [7, 2**40 + 7])
+    x = np.array([7, 2**40 + 7, 2**40, 2**32 + 7])
+    model = fnet.sequential(ids=bind(fnet.input_layer, shape=(None,), dtype="int64"), lookup=fnet.integer_lookup)
+    for run in (model, fnet.jit(model), fnet.compile(model, {"lookup": params})):
+        got = (
+            run(x)
+            if run is not model and not hasattr(run, "steps") and "partial" in repr(run)
+            else run({"lookup": params}, x)
+        )
+        assert np.asarray(got).tolist() == [1, 2, 0, 0]
+
+
+def test_ten_thousand_sentences_take_well_under_a_second():
+    texts = (SENTENCES * 1250)[:10_000]
+    step = bind(fnet.text_vectorization, output_sequence_length=50)
+    params = fnet.vocabulary_params(step, adapted(SENTENCES))
+    step(params, texts[:10])
+    best = min(timed(lambda: step(params, texts)) for _ in range(3))
+    assert best < 0.5, f"{best:.2f} s"
+
+
+def timed(f):
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
