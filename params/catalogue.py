@@ -29,7 +29,7 @@ AUGMENTATION = (
 )
 """The identity at inference, something else when called with training=True."""
 
-TRAINING_MATTERS = frozenset({*AUGMENTATION, "BatchNormalization", "SpectralNormalization", "Pipeline"})
+TRAINING_MATTERS = frozenset({*AUGMENTATION, "BatchNormalization", "SpectralNormalization"})
 """Layers that compute something else under training=True and have no `rng` to say so."""
 
 PUBLIC = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Conversion:
     mixed: bool = False
     """Some dtype policy is not float32, so every step says its own."""
     rng: Array | None = None
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    """Of the layers that get a key of their own."""
     made: dict[int, Converted] = field(default_factory=dict)
 
 
@@ -121,8 +124,8 @@ def _policies(value: Any) -> Iterator[str]:
 # --- one object -----------------------------------------------------------------------------------
 
 
-def convert_object(source: KerasObject, known: Conversion, training: bool = False) -> Converted:
-    """A layer or model as a step."""
+def convert_object(source: KerasObject, known: Conversion, training: bool | None = None) -> Converted:
+    """A layer or model as a step. training: what an enclosing model was called with, which wins over its own calls."""
     if source.class_name == "Sequential" and _is_keras(source, "Sequential", known):
         made = _sequential(source, known, training)
     elif source.class_name == "Functional" and _is_keras(source, "Functional", known):
@@ -195,7 +198,7 @@ def _operation(module: str, name: str) -> Entry | None:
     return next((entry for (_, known), entry in OPERATIONS.items() if known == name), None)
 
 
-def _layer(source: KerasObject, known: Conversion, training: bool) -> Converted:
+def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     entry = _entry(source, known)
     config = {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key, entry)}
     options = _options(entry, config, source)
@@ -361,7 +364,7 @@ def _layers(source: KerasObject) -> list[KerasObject]:
     return found
 
 
-def _sequential(source: KerasObject, known: Conversion, training: bool) -> Converted:
+def _sequential(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     layers = _layers(source)
     parts = {layer.name: convert_object(layer, known, training) for layer in layers}
     steps = [(name, part.step) for name, part in parts.items()]
@@ -374,7 +377,7 @@ def _sequential(source: KerasObject, known: Conversion, training: bool) -> Conve
             steps.insert(0, (name, bind_step(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
     made = Converted(source, sequential(steps), parts=parts)
     for layer in layers:
-        leaves = _rng(parts[layer.name], known, training, len(made.given))
+        leaves = _rng(parts[layer.name], known, training)
         if leaves:
             made.given[layer.name] = leaves
     return made
@@ -393,11 +396,11 @@ def fresh(name: str, taken: Any) -> str:
     return made
 
 
-def _rng(part: Converted, known: Conversion, training: bool, number: int) -> dict[str, Any]:
+def _rng(part: Converted, known: Conversion, training: bool | None) -> dict[str, Any]:
     """The `rng` leaves of a layer called with training=True; none when it is not random."""
     if not training or part.source.is_model:
         return {}
-    key = random.key(0) if known.rng is None else random.fold_in(known.rng, number)
+    key = random.key(0) if known.rng is None else random.fold_in(known.rng, next(known.numbers))
     leaves = fnet.with_rng(part.step, {}, key)
     if leaves and known.rng is None:
         raise UnsupportedLayer(
@@ -416,7 +419,7 @@ class _Building:
 
     source: KerasObject
     known: Conversion
-    training: bool
+    training: bool | None
     layers: dict[str, KerasObject]
     parts: dict[str, Converted] = field(default_factory=dict)
     nodes: dict[str, Any] = field(default_factory=dict)
@@ -427,7 +430,7 @@ class _Building:
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def _functional(source: KerasObject, known: Conversion, training: bool) -> Converted:
+def _functional(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     layers = _layers(source)
     build = _Building(source, known, training, {layer.name: layer for layer in layers})
     for layer in layers:
@@ -495,12 +498,12 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
     args = [_argument(build, layer, item) for item in call["args"]]
     kwargs = {key: _argument(build, layer, item) for key, item in call["kwargs"].items()}
-    training = build.training if kwargs.get("training") is None else kwargs["training"]
-    if not isinstance(training, bool):
+    training = kwargs.get("training") if build.training is None else build.training
+    if layer.class_name == "Pipeline":
+        training = build.training  # Keras writes its default, True, into every call
+    if training is not None and not isinstance(training, bool):
         raise UnsupportedLayer(f"{layer.label} was called with training={quoted(training)}")
-    part = build.parts[layer.name]
-    if training != build.training:
-        part = convert_object(layer, build.known, training)
+    part = _for_call(build, layer, number, training)
     step, sources = _step_and_sources(part, args, kwargs)
     name = layer.name if number == 0 else fresh(f"{layer.name}_{number}", {*build.nodes, *build.layers})
     with _Named(layer):
@@ -508,14 +511,28 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
         build.specs[name], wanted = modelling.infer(step, got)
     build.calls[layer.name, number] = name
     shares = number > 0 and bool(wanted)
-    leaves = _rng(part, build.known, training, len(build.given))
+    leaves = _rng(part, build.known, training)
     if shares and (leaves or layer.name in build.given):
         raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")
     if leaves:
         build.given[name] = leaves
-    for path, item in part.given.items() if training != build.training else ():
-        build.parts[layer.name].given.setdefault(path, item)
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
+
+
+def _for_call(build: _Building, layer: KerasObject, number: int, training: bool | None) -> Converted:
+    """The conversion of a layer for one call: `training` changes what some layers compute."""
+    part = build.parts[layer.name]
+    changed = training is not build.training and (training or part.source.is_model)
+    if not changed:
+        return part
+    if number and part.source.is_model:
+        raise UnsupportedLayer(f"{layer.label} is called several times, with and without an explicit training=")
+    part = convert_object(layer, build.known, training)
+    if number == 0 and len(layer.calls) == 1:
+        build.parts[layer.name] = part
+    elif part.source.is_model:
+        raise UnsupportedLayer(f"{layer.label} is called several times, with and without an explicit training=")
+    return part
 
 
 def _argument(build: _Building, layer: KerasObject, value: Any) -> Any:

@@ -36,6 +36,7 @@ class Entry:
     arrays: config -> names of the layer's own arrays in file order, where they are not those of the rule: a name
     that the rule does not have is read past (Normalization's "count").
     tables: (config, Assets, step) -> params that come from the config or assets, not from arrays.
+    copies: sub-groups where Keras writes the layer's own arrays once more.
     container: attribute whose list of layers has the params keys "0", "1", ...
 
     arguments: names of the arguments of the Keras call, in order, for layers called with more than one. A literal
@@ -53,6 +54,7 @@ class Entry:
     groups: Mapping[str, str] = field(default_factory=dict)
     arrays: Callable[[dict[str, Any]], tuple[str, ...]] | None = None
     tables: Callable[[dict[str, Any], Assets, Any], dict[str, Any]] | None = None
+    copies: tuple[str, ...] = ()
     container: str = ""
     arguments: tuple[str, ...] = ("inputs",)
     inputs: Callable[[dict[str, Any]], Any] | None = None

@@ -37,7 +37,7 @@ from fnet.layers import (
 from fnet.layers.core import masking
 from fnet.layers.vocabulary import vocabulary_params
 from params.entry import IGNORED, Assets, Entry
-from params.errors import UnsupportedLayer, quoted
+from params.errors import UnsupportedLayer, WeightsMismatch, quoted
 
 __all__ = ["IGNORED", "LAYERS", "Assets", "Entry"]
 
@@ -211,6 +211,9 @@ RESHAPING = {
 def _vocabulary(config: dict[str, Any], assets: Assets, step: Any) -> dict[str, Any]:
     """The tokens of a lookup: from its config, its assets, or the caller."""
     tokens: Any = assets.vocabulary()
+    again = assets.vocabulary("_lookup_layer")
+    if tokens is not None and again is not None and tokens != again:
+        raise WeightsMismatch(f"the two copies of the vocabulary of {quoted(config.get('name'))} differ")
     if tokens is None:
         tokens = config.get("vocabulary")
     if isinstance(tokens, str):
@@ -254,7 +257,7 @@ PREPROCESSING = {
         text.text_vectorization,
         ignored=_TABLE,
         neutral=_DENSE,
-        groups={"": "_lookup_layer"},
+        copies=("_lookup_layer",),
         tables=_vocabulary,
         limits="standardize and split by name, not by a Python function",
     ),

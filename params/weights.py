@@ -218,11 +218,32 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
             found[slot.path] = array
     if names:
         _check_names(work, file)
+    used |= _copies(work, file)
     places = {a.place for v in file.groups.values() for a in (*v.arrays, *v.named.values())}
     extra = sorted(place for place in places - used if not TRAINER.match(place))
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
     return found
+
+
+def _copies(work: Plan, file: WeightTree) -> set[str]:
+    """The places of arrays that Keras writes twice; the two must be equal."""
+    places = set()
+    for slot in work.slots:
+        entry = slot.owner.entry
+        for name in entry.copies if entry is not None else ():
+            first, again = file.groups.get(slot.group), file.groups.get(_join(slot.group, name))
+            pairs = [] if first is None or again is None else _pairs(first, again)
+            for one, other in pairs:
+                if one.shape != other.shape or not np.array_equal(one.load(), other.load()):
+                    raise WeightsMismatch(f"{quoted(one.place)} and its copy {quoted(other.place)} differ")
+                places.add(other.place)
+    return places
+
+
+def _pairs(first: Variables, again: Variables) -> list[tuple[StoredArray, StoredArray]]:
+    numbered = list(zip(first.arrays, again.arrays, strict=False))
+    return numbered + [(first.named[key], again.named[key]) for key in first.named if key in again.named]
 
 
 def _variables(file: WeightTree, group: str) -> Variables:
