@@ -9,14 +9,15 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from fnet import backend
 
 settings.register_profile(
     "fnet", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=True
 )
-settings.load_profile("fnet")
+settings.register_profile("explore", settings.get_profile("fnet"), phases=(Phase.generate,), derandomize=False)
+settings.load_profile(os.environ.get("FNET_HYPOTHESIS", "fnet"))
 
 
 @pytest.fixture(params=backend.BACKENDS)

@@ -165,9 +165,8 @@ class Builder:
         return k.layers.GlobalAveragePooling2D(keepdims=self.flag())(x)
 
 
-@st.composite
-def models(draw: Any, keras: Any) -> Any:
-    """A built Keras model with non-trivial weights."""
+def draw_model(draw: Any, keras: Any) -> Any:
+    """A built Keras model with non-trivial weights; `draw` draws from a strategy."""
     keras.backend.clear_session()
     build = Builder(keras, draw)
     ends = [build.grow(build.start(), draw(st.integers(1, 6))) for _ in range(draw(st.integers(1, 2)))]
@@ -188,8 +187,8 @@ def _weight(rng: np.random.Generator, variable: Any) -> np.ndarray:
     return np.abs(value) + 0.5 if "variance" in variable.path else value
 
 
-def draw_inputs(model: Any, rng: np.random.Generator, rows: int) -> list[np.ndarray]:
-    """Random rows for every input; ids and masked sequences have leading, inner and trailing zeros."""
+def draw_inputs(model: Any, rng: np.random.Generator, rows: int) -> Any:
+    """Random rows in the structure that the model takes; ids and masked sequences have leading, inner and trailing zeros."""
     made = []
     for tensor in model.inputs:
         shape = (rows, *tensor.shape[1:])
@@ -200,4 +199,4 @@ def draw_inputs(model: Any, rng: np.random.Generator, rows: int) -> list[np.ndar
         if len(shape) == 3:
             x *= rng.random(shape[:2])[..., None] < 0.7
         made.append(x.astype("float32"))
-    return made
+    return made if isinstance(model._inputs_struct, list) else made[0]

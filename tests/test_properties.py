@@ -103,7 +103,7 @@ def test_drawn_layers_equal_keras_in_every_mode(case, seed):
 def test_drawn_models_equal_keras_in_every_mode(data):
     import keras
 
-    model = data.draw(random_models.models(keras), label="model")
+    model = random_models.draw_model(data.draw, keras)
     x = random_models.draw_inputs(model, np.random.default_rng(data.draw(st.integers(0, 2**16))), rows=3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "drawn.keras"
