@@ -106,9 +106,6 @@ class _Bounded(io.RawIOBase):
         self._data = data
         self._at = 0
 
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self._data)}[whence]
         if base + offset < 0:

@@ -131,7 +131,7 @@ def _packed(
     texts = {
         "model": encode(model, names),
         "empty": empty,
-        "checksums": {path: zlib.crc32(leaf.reshape(-1).view(np.uint8)) for path, leaf in leaves.items()},
+        "checksums": {path: zlib.crc32(leaf.reshape(-1).view(np.uint8).data) for path, leaf in leaves.items()},
         "labels": labels,
         "scale": scale,
     }

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from fnet.types import Array
-from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, WeightsMismatch
 from params.hdf5.buffer import UNDEFINED, Buffer, expect, integer, unpack
 
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)
@@ -73,7 +73,7 @@ def _chunked_v4(layout: memoryview) -> Storage:
     at = 5 + rank * width
     (index,) = unpack("B", layout, at)
     if index != 1:
-        raise CorruptFile(f"chunk index {index} is not read; save again with h5py's default settings")
+        raise ModelFileError(f"chunk index {index} is not read; save again with h5py's default settings")
     single = (0, 0)
     if flags & 2:
         single, at = unpack("QI", layout, at + 1), at + 12  # type: ignore[assignment]

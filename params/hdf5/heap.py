@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from params.errors import CorruptFile
 from params.hdf5.buffer import UNDEFINED, Buffer, expect, integer, unpack
 
+MANAGED, HUGE = 0x00, 0x10
+"""First byte of the id of an object in a fractal heap: inside its blocks, or in a place of its own."""
+HUGE_BY_NUMBER = 1
+"""Type of the version 2 B-tree that lists huge objects."""
+
 
 class GlobalHeaps:
     """The collections of the global heap, each parsed once."""
@@ -54,18 +59,20 @@ def dense_objects(file: Buffer, heap: int, tree: int, kind: int, skip: int) -> I
 
 @dataclass(frozen=True)
 class _FractalHeap:
-    """Blocks of a heap's own address space, as (offset, size, bytes)."""
+    """The blocks of a heap's own address space, as (offset, size, bytes), and the objects too large for them."""
 
     blocks: list[tuple[int, int, memoryview]]
+    huge: dict[int, memoryview]
     id_length: int
     offset_width: int
     length_width: int
 
     def get(self, heap_id: memoryview) -> memoryview:
         """The object with this id."""
-        expect(
-            heap_id[0] if len(heap_id) == self.id_length else 255, 0, "kind of an object in a fractal heap:"
-        )
+        kind = integer(heap_id, 0, 1)
+        expect(kind, (MANAGED, HUGE), "kind of an object in a fractal heap:")
+        if kind == HUGE:
+            return self.huge[integer(heap_id, 1, min(self.id_length - 1, 8))]
         offset = integer(heap_id, 1, self.offset_width)
         length = integer(heap_id, 1 + self.offset_width, self.length_width)
         for start, size, data in self.blocks:
@@ -81,6 +88,8 @@ def _fractal_heap(file: Buffer, address: int) -> _FractalHeap:
     version, id_length, filters, _, largest = unpack("BHHBI", head, 4)
     expect(version, 0, "fractal heap version")
     expect(filters, 0, "length of the filters of a fractal heap:")
+    (listed,) = unpack("Q", head, 22)
+    huge = dict(_huge(file, listed)) if listed != UNDEFINED else {}
     width, start, direct, bits, _, root, rows = unpack("HQQHHQH", head, 110)
     if not (0 < width <= 64 and 64 <= start <= direct <= 1 << 26 and 8 <= bits <= 64 and rows <= 64):
         raise CorruptFile("the sizes of a fractal heap make no sense")
@@ -90,7 +99,13 @@ def _fractal_heap(file: Buffer, address: int) -> _FractalHeap:
     blocks: list[tuple[int, int, memoryview]] = []
     if root != UNDEFINED:
         blocks.extend(_blocks(file, shape, root, 0, rows) if rows else [_direct(file, shape, root, 0, start)])
-    return _FractalHeap(blocks, id_length, offset_width, length_width)
+    return _FractalHeap(blocks, huge, id_length, offset_width, length_width)
+
+
+def _huge(file: Buffer, tree: int) -> Iterator[tuple[int, memoryview]]:
+    for record in _records(file, tree, HUGE_BY_NUMBER):
+        address, length, number = unpack("QQQ", record)
+        yield number, file.take(address, length)
 
 
 @dataclass(frozen=True)

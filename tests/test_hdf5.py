@@ -1,0 +1,218 @@
+"""The HDF5 reader, structure by structure: one field of an honest file is made wrong at a time."""
+
+import struct
+
+import h5py
+import numpy as np
+import pytest
+
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, reading
+from params.reading import read
+from tests.hostile import BIAS, KERNEL, dense_vars, dense_vars_with, dense_weights, h5
+
+UNDEFINED = b"\xff" * 8
+WEIGHTS = dense_weights()
+NEW = h5(dense_vars, libver="latest")
+
+
+def many(file, count=400, length=1):
+    group = file.create_group("vars")
+    for number in range(count):
+        group.create_dataset(f"{number}".zfill(length), data=np.float32(number))
+
+
+DENSE = h5(many, libver=("v108", "v108"))
+TALL = h5(lambda f: many(f, 1200))
+
+
+def replaced(data, old, new, nth=0):
+    """`data` with the n-th `old` replaced by `new`, of any length up to the end."""
+    at = -1
+    for _ in range(nth + 1):
+        at = data.index(old, at + 1)
+    return data[:at] + new + data[at + len(new) :]
+
+
+def patched(data, signature, offset, new, nth=0):
+    """`data` with `new` at `offset` behind the n-th `signature`."""
+    at = -1
+    for _ in range(nth + 1):
+        at = data.index(signature, at + 1)
+    return data[: at + offset] + new + data[at + offset + len(new) :]
+
+
+def reference(length, index):
+    """How the text "dense" of WEIGHTS is named: length, heap, number."""
+    return struct.pack("<IQI", length, WEIGHTS.index(b"GCOL"), index)
+
+
+def layout(address, size, version=3, kind=1):
+    return struct.pack("<BBQQ", version, kind, address, size)
+
+
+def place_of(path, data=WEIGHTS):
+    """Address of an array's bytes, and of its header."""
+    import io
+
+    with h5py.File(io.BytesIO(data)) as file:
+        return file[path].id.get_offset(), h5py.h5o.get_info(file[path].id).addr
+
+
+KERNEL_AT, KERNEL_HEADER = place_of("layers/dense/vars/0")
+BIAS_AT, _ = place_of("layers/dense/vars/1")
+SPACE = struct.pack("<BBBB4xQQ", 1, 2, 1, 0, 3, 2)
+CHUNKED = h5(lambda f: dense_vars_with(f, chunks=(2, 1), compression="gzip"))
+CHUNKS = struct.pack("<BBB", 3, 2, 3)
+TEXTS = h5(
+    lambda f: (f.create_group("vars").attrs.create("name", np.bytes_(b"abcde")), f["vars"].attrs.create("naoe", 1))
+)
+
+BROKEN = {
+    "superblock_version": (WEIGHTS[:8] + b"\x09" + WEIGHTS[9:], CorruptFile, "superblock version 9"),
+    "superblock_short": (WEIGHTS[:9], CorruptFile, "ends before"),
+    "address_size": (WEIGHTS[:13] + b"\4" + WEIGHTS[14:], CorruptFile, "addresses of"),
+    "base": (WEIGHTS[:24] + b"\1" + WEIGHTS[25:], CorruptFile, "inside another file"),
+    "end": (WEIGHTS[:40] + UNDEFINED + WEIGHTS[48:], CorruptFile, "truncated"),
+    "root_elsewhere": (WEIGHTS[:64] + UNDEFINED + WEIGHTS[72:], CorruptFile, "truncated"),
+    "root_is_an_array": (
+        WEIGHTS[:64] + struct.pack("<Q", KERNEL_HEADER) + WEIGHTS[72:], CorruptFile, "root of the HDF5 file",
+    ),
+    "two_layouts": (patched(WEIGHTS[:KERNEL_HEADER], b"", 0, b"") + replaced(
+        WEIGHTS[KERNEL_HEADER:], b"\5\0\x08\0", b"\x08\0\x08\0"), CorruptFile, "2 data layout messages"),
+    "shared_message": (WEIGHTS[:KERNEL_HEADER + 20] + b"\2" + WEIGHTS[KERNEL_HEADER + 21:], CorruptFile, "is shared"),
+    "long_message": (
+        WEIGHTS[:KERNEL_HEADER + 18] + b"\xff\xff" + WEIGHTS[KERNEL_HEADER + 20:], CorruptFile, "past the end",
+    ),
+    "header_version": (WEIGHTS[:KERNEL_HEADER] + b"\7" + WEIGHTS[KERNEL_HEADER + 1:], CorruptFile, "no OHDR"),
+    "new_header_version": (patched(NEW, b"OHDR", 4, b"\x09"), CorruptFile, "object header version 9"),
+    "no_layout": (replaced(WEIGHTS, layout(KERNEL_AT, 24)[:2], b"\x09\1"), CorruptFile, "data layout version 9"),
+    "layout_class": (replaced(WEIGHTS, layout(KERNEL_AT, 24), b"\3\7"), CorruptFile, "data layout class 7"),
+    "shared_bytes": (
+        replaced(WEIGHTS, layout(BIAS_AT, 8), layout(KERNEL_AT + 4, 8)), CorruptFile, "share bytes",
+    ),
+    "stored_size": (replaced(WEIGHTS, layout(KERNEL_AT, 24), layout(KERNEL_AT, 25)), CorruptFile, "24 bytes, 25 are"),
+    "address": (replaced(WEIGHTS, layout(KERNEL_AT, 24), layout(1 << 40, 24)), CorruptFile, "truncated"),
+    "rank": (replaced(WEIGHTS, SPACE, b"\1\x28"), CorruptFile, "rank 40"),
+    "dataspace_version": (replaced(WEIGHTS, SPACE, b"\7"), CorruptFile, "dataspace version 7"),
+    "heap_object": (replaced(WEIGHTS, reference(5, 1), reference(5, 9)), CorruptFile, "no object 9"),
+    "heap_text": (replaced(WEIGHTS, reference(5, 1), reference(50, 1)), CorruptFile, "longer than what is stored"),
+    "heap_size": (patched(WEIGHTS, b"GCOL", 24, b"\xff" * 7), CorruptFile, "past the end of the global heap"),
+    "attribute_twice": (replaced(TEXTS, b"naoe", b"name"), CorruptFile, "two attributes called 'name'"),
+    "attribute_short": (
+        replaced(TEXTS, b"\x13\1\0\0\5\0\0\0", b"\x13\1\0\0\xff\0\0\0"), CorruptFile, "less than it declares",
+    ),
+    "attribute_version": (replaced(TEXTS, b"\1\0\5\0\x08\0\x08\0", b"\x09"), CorruptFile, "attribute version 9"),
+    "attribute_fields": (replaced(TEXTS, b"\1\0\5\0\x08\0\x08\0", b"\1\0\xff"), CorruptFile, "before its fields"),
+    "attribute_type_shared": (replaced(NEW, b"\3\0\5\0", b"\3\1"), CorruptFile, "named type"),
+    "group_name_outside": (patched(WEIGHTS, b"HEAP", 8, b"\2"), CorruptFile, "outside its heap"),
+    "group_name_endless": (patched(WEIGHTS, b"HEAP", 8, b"\x0a"), CorruptFile, "has no end"),
+    "group_name_slash": (replaced(WEIGHTS, b"dense\0", b"den/e"), CorruptFile, "cannot be the name"),
+    "group_name_not_utf8": (replaced(WEIGHTS, b"dense\0", b"d\xffnse"), CorruptFile, "UnicodeDecodeError"),
+    "group_name_twice": (replaced(TALL, b"10\0\0\0\0\0\0", b"11"), CorruptFile, "two members called"),
+    "group_tree_type": (patched(WEIGHTS, b"TREE", 4, b"\1"), CorruptFile, "type of a group's B-tree"),
+    "group_tree_levels": (patched(TALL, b"TREE", 5, b"\2", 1), CorruptFile, "levels of a group's B-tree"),
+    "group_tree_signature": (patched(WEIGHTS, b"TREE", 0, b"E"), CorruptFile, "no TREE structure"),
+    "link_name": (replaced(NEW, b"\x06layers", b"\xff"), CorruptFile, "past the link"),
+    "link_version": (replaced(NEW, b"\1\0\x06layers", b"\x09"), CorruptFile, "link message version 9"),
+    "heap_width": (patched(DENSE, b"FRHP", 110, b"\0\0"), CorruptFile, "fractal heap make no sense"),
+    "heap_filters": (patched(DENSE, b"FRHP", 7, b"\1"), CorruptFile, "filters of a fractal heap"),
+    "heap_empty": (patched(DENSE, b"FRHP", 132, UNDEFINED), CorruptFile, "outside its fractal heap"),
+    "tree_depth": (patched(DENSE, b"BTHD", 12, b"\xff"), CorruptFile, "B-tree make no sense"),
+    "tree_type": (patched(DENSE, b"BTHD", 5, b"\6"), CorruptFile, "B-tree type 6"),
+    "heap_id_huge": (patched(DENSE, b"BTLF", 10, b"\x10"), CorruptFile, "KeyError"),
+    "heap_id_kind": (patched(DENSE, b"BTLF", 10, b"\x20"), CorruptFile, "kind of an object"),
+    "heap_id_offset": (patched(DENSE, b"BTLF", 11, b"\xff\xff\xff\xff"), CorruptFile, "outside its fractal heap"),
+    "chunk_rank": (replaced(CHUNKED, CHUNKS, b"\3\2\2"), CorruptFile, "chunks of"),
+    "chunk_address": (replaced(CHUNKED, CHUNKS, CHUNKS + UNDEFINED), WeightsMismatch, "never written"),
+    "chunk_filters": (replaced(CHUNKED, CHUNKS, layout(KERNEL_AT, 24)), CorruptFile, "filters but no chunks"),
+    "filter_version": (replaced(CHUNKED, b"\1\1\0\0\0\0\0\0\1\0", b"\x09"), CorruptFile, "filter pipeline version"),
+    "chunk_twice": (
+        patched(CHUNKED, b"TREE\1", 24 + 2 * 40 + 8, bytes(24)), CorruptFile, "twice or outside the array",
+    ),
+    "chunk_tree": (patched(CHUNKED, b"TREE\1", 5, b"\1"), CorruptFile, "no TREE structure"),
+}  # fmt: skip
+
+
+def load_all(data):
+    for group in read(data).arrays.groups.values():
+        for array in (*group.arrays, *group.named.values()):
+            array.load()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_one_wrong_field_is_noticed(name):
+    data, error, match = BROKEN[name]
+    with pytest.raises(error, match=match):
+        load_all(data)
+
+
+def test_the_honest_files_are_read():
+    for data in (WEIGHTS, NEW, DENSE, TALL, CHUNKED, TEXTS):
+        load_all(data)
+
+
+def test_an_empty_text_needs_no_heap():
+    data = replaced(WEIGHTS, reference(5, 1), reference(0, 0))
+    assert read(data).arrays.groups["layers/dense"].name == ""
+
+
+def test_a_heap_without_free_space_ends_where_it_ends():
+    data = patched(WEIGHTS, b"GCOL", 8, struct.pack("<Q", 40))
+    assert read(data).arrays.groups["layers/dense"].name == "dense"
+
+
+def test_a_dense_group_without_members_is_empty():
+    assert read(patched(DENSE, b"BTHD", 16, UNDEFINED)).arrays.groups[""].arrays == ()
+
+
+@pytest.mark.parametrize("libver", [None, ("v108", "v108"), "latest"])
+def test_long_names_fill_indirect_blocks_of_the_heap(libver):
+    def write(file):
+        many(file, 3000, 300)
+        for number in range(60):
+            file["vars"].attrs[f"a{number}"] = np.full(3000, number, "f8")
+
+        file["vars"].attrs["name"] = np.bytes_(b"x" * 30_000)
+
+    group = read(h5(write, **({} if libver is None else {"libver": libver}))).arrays.groups[""]
+    assert group.name == "x" * 30_000
+    named = group.named
+    assert [float(named[f"{n}".zfill(300)].load()) for n in range(3000)] == list(range(3000))
+
+
+def test_many_chunks_make_a_tall_tree():
+    array = np.arange(500, dtype="f4").reshape(250, 2)
+    data = h5(lambda f: f.create_group("vars").create_dataset("0", data=array, chunks=(1, 1)))
+    np.testing.assert_array_equal(read(data).arrays.groups[""].arrays[0].load(), array)
+    at = data.index(b"TREE\1\1")
+    for wrong in (b"\2", b"\0"):
+        with pytest.raises(ModelFileError):
+            load_all(data[: at + 5] + wrong + data[at + 6 :])
+    child = data[at + 24 + 32 : at + 24 + 40]
+    looped = data[: at + 24 + 32] + struct.pack("<Q", at) + data[at + 24 + 40 :]
+    assert child != struct.pack("<Q", at)
+    with pytest.raises(CorruptFile, match="is not a tree"):
+        load_all(looped)
+
+
+def test_filters_that_a_chunk_skips_are_not_undone():
+    def write(file):
+        made = file.create_group("vars").create_dataset("0", (3, 2), "f4", chunks=(3, 2), compression="gzip")
+        made.id.write_direct_chunk((0, 0), KERNEL.tobytes(), filter_mask=1)
+
+    np.testing.assert_array_equal(read(h5(write)).arrays.groups[""].arrays[0].load(), KERNEL)
+
+
+def test_chunk_indexes_that_are_not_read_say_what_to_do():
+    def write(file):
+        file.create_group("vars").create_dataset("0", data=KERNEL, chunks=(2, 1))
+
+    with pytest.raises(ModelFileError, match="save again with h5py's default settings"):
+        read(h5(write, libver="latest"))
+
+
+def test_running_out_of_memory_or_stack_is_a_limit():
+    for error in (MemoryError, RecursionError):
+        with pytest.raises(LimitExceeded, match="'x': reading it takes more memory"), reading("'x'"):
+            raise error
+    assert BIAS.size
