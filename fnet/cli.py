@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -344,20 +345,38 @@ def _layers_arguments(commands: Any) -> None:
         description="The conversion table: every public keras.layers class and keras.ops operation.",
     )
     command.add_argument("name", nargs="?", help="only names that contain this (case does not matter)")
-    command.add_argument("--json", action="store_true", help="the same as JSON")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the same as JSON")
+    form.add_argument("--markdown", action="store_true", help="the same as a Markdown page")
+    command.add_argument("--refused", action="store_true", help="only what is refused")
     command.set_defaults(run=_layers)
 
 
 def _layers(args: argparse.Namespace) -> int:
-    from params.catalogue import rows
+    from params.catalogue import catalogue
 
-    chosen = [row for row in rows() if (args.name or "").lower() in row["name"].lower()]
+    wanted = (args.name or "").lower()
+    chosen = [row for row in catalogue() if wanted in row.keras.lower() and not (args.refused and row.supported)]
     if args.json:
-        print(json.dumps(chosen, indent=1))
+        print(json.dumps([asdict(row) for row in chosen], indent=1))
+    elif args.markdown:
+        print("\n".join(_markdown(chosen)))
     else:
         for row in chosen:
-            print(f"{row['kind']:<10} {row['name']:<36} {row['status']:<10} {row['note']}".rstrip())
+            print(f"{row.family:<14} {row.keras:<28} {row.fnet or 'refused':<32} {row.note}".rstrip())
     return 0 if chosen else 1
+
+
+def _markdown(rows: Sequence[Any]) -> Iterator[str]:
+    """The table as a page: docs/layers.md is this output."""
+    yield "# Keras layers and operations in fnet\n"
+    yield "Printed by `fnet layers --markdown` from the conversion table. The reference is Keras 3.15 on TensorFlow."
+    family = None
+    for row in rows:
+        if row.family != family:
+            family = row.family
+            yield f"\n## {family}\n\n| Keras | fnet | note |\n|---|---|---|"
+        yield f"| {row.keras} | {f'`{row.fnet}`' if row.fnet else '**refused**'} | {row.note} |"
 
 
 if __name__ == "__main__":
