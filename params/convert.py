@@ -222,11 +222,11 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
         if part is not None and part.step is child:
             found[key] = _again(part) if part in found.values() else part
     if entry.container:
-        entry = dataclasses.replace(entry, groups=_elements(entry.container, found))
+        entry = dataclasses.replace(entry, groups=elements(entry.container, found))
     return Converted(source, step, entry, found, operation=_is_operation(source, entry))
 
 
-def _elements(container: str, parts: Mapping[str, Converted]) -> dict[str, str]:
+def elements(container: str, parts: Mapping[str, Converted]) -> dict[str, str]:
     """The groups of the layers in a list: by class, numbered."""
     names: list[str] = []
     for part in parts.values():

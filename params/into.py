@@ -6,8 +6,9 @@ from typing import Any
 
 from fnet import modelling, tree
 from fnet.compose import Bound, Graph, Sequential, bind
+from fnet.layers.recurrent import stacked_rnn_cells
 from fnet.types import Params
-from params.convert import Converted
+from params.convert import Converted, elements
 from params.entry import Entry
 from params.errors import ModelFileError
 from params.legacy import by_order
@@ -68,19 +69,21 @@ def _described(step: Any, name: str) -> Converted:
     entry = entry_of(step)
     class_name = next((known for known, row in LAYERS.items() if row is entry), "")
     bound = step if isinstance(step, Bound) else bind(step)
-    parts = {key: _described(item, key) for key, item in modelling.children(bound).items()}
+    children = {} if bound.function is stacked_rnn_cells else modelling.children(bound)
+    parts = {key: _described(item, key) for key, item in children.items()}
     return Converted(
         _source(class_name or bound.function.__name__, name),
         bound,
-        _without_tables(entry),
+        _known_again(entry, parts),
         parts,
         operation=".operations" in bound.function.__module__ or bound.function.__name__ == "constant",
     )
 
 
-def _without_tables(entry: Entry) -> Entry:
+def _known_again(entry: Entry, parts: dict[str, Converted]) -> Entry:
     """A row for a layer whose config is gone."""
-    return Entry(entry.layer, groups=entry.groups)
+    groups = elements(entry.container, parts) if entry.container else entry.groups
+    return Entry(entry.layer, groups=groups, copies=entry.copies)
 
 
 def _source(class_name: str, name: str) -> KerasObject:

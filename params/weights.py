@@ -139,8 +139,8 @@ class Plan:
         frozen = frozen or made.source.config.get("trainable") is False
         if made.source.is_model:
             for name, part in made.parts.items():
-                if name in wanted:
-                    self.add(part, wanted[name], (*path, name), frozen)
+                if name in wanted or part.source.is_model:
+                    self.add(part, wanted.get(name, {}), (*path, name), frozen)
         else:
             entry = made.entry or Entry(modelling.identity)
             assets = self.assets(group, made.source.name)

@@ -1,0 +1,525 @@
+"""Models saved by Keras and loaded without it: graphs, sharing, masks, calls, policies, legacy files, refusals."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+import fnet
+from compare import yardstick
+from fnet import tree
+from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
+from params.catalogue import PUBLIC, catalogue
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning",  # Keras's save
+    "ignore:.*mask attached to it:UserWarning",
+    "ignore:When providing `inputs` as a dict:UserWarning",
+    "ignore:.*HDF5 file is deprecated:UserWarning",
+)
+GOLDEN = Path(__file__).parent / "golden" / "keras2"
+X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
+S = np.random.default_rng(1).standard_normal((3, 6, 4)).astype("float32")
+IDS = np.random.default_rng(2).integers(0, 5, (3, 6)).astype("int32")
+MASK = np.random.default_rng(3).random((3, 6)) > 0.4
+IMAGES = np.random.default_rng(4).random((2, 8, 8, 3)).astype("float32")
+
+
+def vector(name=None, **options):
+    return keras.Input((4,), name=name, **options)
+
+
+def sequence():
+    return keras.Input((6, 4))
+
+
+def fill(model, seed=5):
+    rng = np.random.default_rng(seed)
+    made = []
+    for variable, value in zip(model.weights, model.get_weights(), strict=True):
+        if value.dtype.kind == "f":
+            value = (rng.standard_normal(value.shape) * 0.4).astype(value.dtype)
+            value = abs(value) + 0.5 if "variance" in variable.path else value
+        made.append(value)
+    model.set_weights(made)
+
+
+def nested_called_twice():
+    i = vector()
+    sub = keras.Model(i, layers.Dense(4, activation="tanh")(i))
+    x = vector()
+    return keras.Model(x, sub(sub(x))), X
+
+
+def nested_second_call_only_in_the_outputs():
+    i = vector()
+    sub = keras.Model(i, layers.Dense(4)(i))
+    x = vector()
+    first = sub(x)
+    return keras.Model(x, [sub(first), first]), X
+
+
+def shared_inside_and_outside():
+    shared = layers.Dense(4, name="shared")
+    i = vector()
+    sub = keras.Model(i, shared(i), name="sub")
+    x = vector()
+    return keras.Model(x, shared(sub(sub(x)))), X
+
+
+def shared_by_a_sequential_and_two_functionals():
+    shared = layers.Dense(4, name="d")
+    i, j, x = vector(), vector(), vector()
+    a = keras.Model(i, shared(i), name="A")
+    b = keras.Model(j, layers.ReLU()(shared(j)), name="B")
+    c = keras.Sequential([vector(), shared, layers.Dense(4)])
+    return keras.Model(x, layers.Add()([a(x), b(x), c(x), shared(x)])), X
+
+
+def calls_that_cross():
+    a, b, c = layers.Dense(4), layers.Dense(4), layers.Dense(4)
+    x = vector()
+    y = a(b(x))
+    return keras.Model(x, [c(y), c(a(b(y)))]), X
+
+
+def duplicate_names_in_sibling_models():
+    def sub(name):
+        i = vector("in")
+        h = layers.Dense(5, name="h")(i)
+        return keras.Model(i, {"b": layers.Dense(2, name="o")(h), "a": h}, name=name)
+
+    first, second, x = sub("first"), sub("second"), vector()
+    y, z = first(x), second(x)
+    return keras.Model([x], {"u": [y["b"], z["b"]], "t": y["a"]}), [X]
+
+
+def dicts_and_nested_inputs():
+    x = {"b": vector("b"), "a": [vector("a0"), vector("a1")]}
+    return keras.Model(x, [x["b"] - x["a"][0] * 2, x["a"][1]]), {"b": X, "a": [X * 2, X * 3]}
+
+
+def one_input_one_output_in_lists():
+    x = vector()
+    return keras.Model([x], [layers.Dense(2)(x)]), [X]
+
+
+def optional_input():
+    a, b = vector(), vector(optional=True)
+    return keras.Model([a, b], layers.Dense(2)(a)), [X, None]
+
+
+def sequential_without_input():
+    model = keras.Sequential([layers.Dense(3, activation="relu"), layers.Dense(2)])
+    model(X)
+    return model, X
+
+
+def sequentials_and_a_repeated_layer():
+    i = vector()
+    sub = keras.Model(i, layers.Dense(4)(i))
+    return keras.Sequential([vector(), sub, layers.Dense(4), sub.layers[-1], layers.Dense(4)]), X
+
+
+def arithmetic():
+    x = vector()
+    return keras.Model(x, 2.0 - (x * 3 + np.arange(4, dtype="float32")) / 2**2), X
+
+
+def slices():
+    x = sequence()
+    return keras.Model(x, [x[:, 1:3], x[..., None, 0], x[:, -1], x[:, ::2, None]]), S
+
+
+def operations():
+    x = sequence()
+    outputs = {
+        "mean": ops.mean(x, axis=1),
+        "einsum": ops.einsum("bij,bkj->bik", x, x),
+        "where": ops.where(x > 0, x, 0.0),
+        "split": ops.split(x, 2, axis=1)[1],
+        "concatenate": ops.concatenate([x, x], axis=-1),
+        "reshape": ops.reshape(x, (-1, 24)),
+    }
+    return keras.Model(x, outputs), S
+
+
+def activations_as_layers():
+    x, shared = vector(), layers.ReLU(max_value=1.0)
+    y = layers.Dense(4, activation=layers.LeakyReLU(0.3))(layers.Dense(3, activation=layers.PReLU())(x))
+    model = keras.Model(x, layers.Add()([shared(x), shared(y)]))
+    model(X)
+    return model, X
+
+
+def initial_states():
+    x = sequence()
+    states = [layers.Dense(3)(x[:, 0]), layers.Dense(3)(x[:, 1])]
+    return keras.Model(x, list(layers.LSTM(3, return_state=True)(x, initial_state=states))), S
+
+
+def stacked_and_bidirectional():
+    x = sequence()
+    y = layers.Bidirectional(layers.GRU(2, return_sequences=True), merge_mode="sum")(x)
+    cells = layers.StackedRNNCells([layers.LSTMCell(3), layers.GRUCell(2), layers.LSTMCell(2)])
+    backward = layers.LSTM(3, go_backwards=True, activation="relu")
+    z = layers.Bidirectional(layers.LSTM(3), backward_layer=backward)(y)
+    return keras.Model(x, [z, layers.RNN(cells)(y)]), S
+
+
+def model_in_time_distributed():
+    i, x = vector(), sequence()
+    sub = keras.Model(i, layers.Dense(2)(layers.Dense(3, activation="relu")(i)))
+    return keras.Model(x, layers.TimeDistributed(sub)(x)), S
+
+
+def masks_written_into_the_graph():
+    x = sequence()
+    return keras.Model(x, layers.LSTM(3)(layers.Masking()(x))), S * MASK[..., None]
+
+
+def masks_of_embeddings_concatenated():
+    a, b = keras.Input((6,), dtype="int32"), keras.Input((6,), dtype="int32")
+    embedding = layers.Embedding(5, 4, mask_zero=True)
+    y = layers.Concatenate()([embedding(a), embedding(b)])
+    return keras.Model([a, b], layers.GRU(3)(layers.Dropout(0.2)(y))), [IDS, IDS[::-1].copy()]
+
+
+def masks_that_travel():
+    model = [
+        keras.Input((6,), dtype="int32"),
+        layers.Embedding(5, 4, mask_zero=True),
+        layers.Bidirectional(layers.SimpleRNN(3, return_sequences=True)),
+        layers.GlobalAveragePooling1D(),
+    ]
+    return keras.Sequential(model), IDS
+
+
+def masks_out_of_a_nested_model():
+    i, x = keras.Input((6,), dtype="int32"), keras.Input((6,), dtype="int32")
+    sub = keras.Model(i, layers.Dense(4)(layers.Embedding(5, 4, mask_zero=True)(i)))
+    return keras.Model(x, layers.GRU(3)(sub(x))), IDS
+
+
+def explicit_mask():
+    x, mask = sequence(), keras.Input((6,), dtype="bool")
+    return keras.Model([x, mask], layers.GRU(3)(x, mask=mask)), [S, MASK]
+
+
+def attention():
+    x, y = sequence(), keras.Input((5, 4))
+    hidden = keras.Input((6, 6), dtype="bool")
+    outputs = [
+        layers.MultiHeadAttention(2, 3, value_dim=5)(x, y, key=y),
+        *layers.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True, return_attention_scores=True),
+        layers.MultiHeadAttention(2, 3)(x, x, attention_mask=hidden),
+        layers.GroupQueryAttention(3, 4, 2)(x, y),
+        layers.Attention(use_scale=True, score_mode="concat")([x, x], use_causal_mask=True),
+    ]
+    pairs = np.random.default_rng(6).random((3, 6, 6)) > 0.3
+    return keras.Model([x, y, hidden], outputs), [S, S[:, :5] * 2, pairs]
+
+
+def convolutions():
+    x = keras.Input((8, 8, 3))
+    y = layers.SpectralNormalization(layers.Conv2D(4, 3))(x)
+    y = layers.BatchNormalization(scale=False)(layers.SeparableConv2D(4, 3)(y))
+    return keras.Model(x, layers.GlobalAveragePooling2D()(y)), IMAGES
+
+
+def statistics():
+    given, adapted = layers.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 2, 1, 1]), layers.Normalization()
+    adapted.adapt(X)
+    bins = layers.Discretization(num_bins=3)
+    bins.adapt(X)
+    x = vector()
+    return keras.Model(x, [given(x), adapted(x), bins(x)]), X
+
+
+def pipeline():
+    x = vector()
+    steps = [layers.Rescaling(2.0), layers.Dropout(0.5), layers.Rescaling(3.0)]
+    return keras.Model(x, layers.Pipeline(steps)(x, training=False)), X
+
+
+GRAPHS = [
+    *(nested_called_twice, nested_second_call_only_in_the_outputs, shared_inside_and_outside),
+    *(shared_by_a_sequential_and_two_functionals, calls_that_cross, duplicate_names_in_sibling_models),
+    *(dicts_and_nested_inputs, one_input_one_output_in_lists, optional_input, sequential_without_input),
+    *(sequentials_and_a_repeated_layer, arithmetic, slices, operations, activations_as_layers, initial_states),
+    *(stacked_and_bidirectional, model_in_time_distributed, masks_written_into_the_graph),
+    *(masks_of_embeddings_concatenated, masks_that_travel, masks_out_of_a_nested_model, explicit_mask),
+    *(attention, convolutions, statistics, pipeline),
+]
+
+
+def assert_like_keras(model, params, keras_model, x):
+    """Same structure, and every output within float32 rounding of Keras's."""
+    ours, theirs = model(params, x), keras_model(x)
+    pairs = zip(tree.items(ours), tree.items(theirs), strict=True)
+    for (path, a), (keras_path, b) in pairs:
+        assert path == keras_path
+        assert yardstick.error(a, b) < 2e-6, f"{path}: {yardstick.error(a, b)}"
+    assert type(ours) is type(theirs) or isinstance(theirs, tf.Tensor)
+    assert not any(leaf.flags.writeable for leaf in tree.leaves(params))
+
+
+@pytest.mark.parametrize("build", GRAPHS, ids=lambda build: build.__name__)
+def test_graph_equals_keras(build, tmp_path):
+    keras_model, x = build()
+    if build is not statistics:
+        fill(keras_model)
+    keras_model.save(tmp_path / "model.keras")
+    model, params = load_keras(tmp_path / "model.keras")
+    assert_like_keras(model, params, keras_model, x)
+    fnet.check(model, params)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize(
+    "build",
+    [nested_called_twice, shared_inside_and_outside, calls_that_cross, arithmetic, stacked_and_bidirectional],
+    ids=lambda build: build.__name__,
+)
+def test_every_container_gives_the_same_params(build, suffix, tmp_path):
+    keras_model, x = build()
+    fill(keras_model)
+    keras_model.save(tmp_path / f"model.{suffix}")
+    model, params = load_keras((tmp_path / f"model.{suffix}").read_bytes())
+    assert_like_keras(model, params, keras_model, x)
+    live_model, live = from_keras(keras_model)
+    assert live_model == model
+    for (path, a), (live_path, b) in zip(tree.items(params), tree.items(live), strict=True):
+        assert path == live_path
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["cnn", "rnn", "graph", "states"])
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_files_of_keras_2(name, suffix):
+    model, params = load_keras(GOLDEN / f"{name}.{suffix}")
+    arrays = np.load(GOLDEN / f"{name}.npz")
+    inputs = [arrays[key] for key in sorted(arrays) if key.startswith("x")]
+    expected = [arrays[key] for key in sorted(arrays) if key.startswith("y")]
+    y = model(params, inputs if len(inputs) > 1 else inputs[0])
+    for ours, theirs in zip(y if isinstance(y, list) else [y], expected, strict=True):
+        assert yardstick.error(ours, theirs) < 1e-6
+
+
+def test_hard_sigmoid_of_keras_2_is_another_function():
+    model, _ = load_keras(GOLDEN / "rnn.h5")
+    assert model.steps[-1][1].options["activation"] == "hard_sigmoid_keras2"
+
+
+@pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64"])
+def test_dtype_policies(policy, tmp_path):
+    x = vector(dtype="float32")
+    y = layers.Dense(3, activation="relu", dtype=policy)(layers.Dense(3, dtype=policy)(x))
+    keras_model = keras.Model(x, layers.Dense(2, dtype="float32")(y))
+    fill(keras_model)
+    model, params = from_keras(keras_model)
+    tolerance = {"float16": 2e-3, "bfloat16": 2e-2, "float64": 1e-6}[policy.removeprefix("mixed_")]
+    assert yardstick.error(model(params, X), keras_model(X)) < tolerance
+    stored = "float16" if policy == "float16" else "float64" if policy == "float64" else "float32"
+    assert str(params["dense" if "dense" in params else next(iter(params))]["kernel"].dtype) in (stored, "float32")
+
+
+def test_state_of_the_trainer_is_no_part_of_the_model(tmp_path):
+    keras_model = keras.Sequential([vector(), layers.Dense(3), layers.BatchNormalization(), layers.Dense(2)])
+    keras_model.compile("adam", "mse", metrics=["mae", keras.metrics.MeanSquaredError()])
+    keras_model.fit(X, X[:, :2], verbose=0)
+    for suffix in ("keras", "h5"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            keras_model.save(tmp_path / f"model.{suffix}")
+        model, params = load_keras(tmp_path / f"model.{suffix}")
+        assert_like_keras(model, params, keras_model, X)
+
+
+def test_load_weights_into_fresh_params(tmp_path):
+    keras_model, x = stacked_and_bidirectional()
+    fill(keras_model)
+    keras_model.save_weights(tmp_path / "model.weights.h5")
+    model, params = from_keras(keras_model)
+    loaded = load_weights(tmp_path / "model.weights.h5", model, fnet.init(model, 0))
+    for (path, a), (_, b) in zip(tree.items(params), tree.items(loaded), strict=True):
+        np.testing.assert_array_equal(a, b, str(path))
+    assert_like_keras(model, loaded, keras_model, x)
+
+
+def test_load_weights_refuses_another_architecture(tmp_path):
+    keras.Sequential([vector(), layers.Dense(3)]).save_weights(tmp_path / "a.weights.h5")
+    model = fnet.sequential(fnet.bind(fnet.input_layer, shape=(None, 4)), fnet.bind(fnet.dense, units=5))
+    with pytest.raises(WeightsMismatch, match=r"must have the shape \[4, 5\]"):
+        load_weights(tmp_path / "a.weights.h5", model, fnet.init(model, 0))
+
+
+# --- training=True --------------------------------------------------------------------------------
+
+
+def test_dropout_called_with_training_needs_a_key():
+    x = vector()
+    keras_model = keras.Model(x, layers.Dropout(0.5)(x, training=True))
+    with pytest.raises(UnsupportedLayer, match="rng=0"):
+        from_keras(keras_model)
+    model, params = from_keras(keras_model, rng=0)
+    y = model(params, np.ones((200, 4), "float32"))
+    assert set(np.unique(y)) == {0.0, 2.0}
+
+
+def test_a_nested_model_called_with_training_drops_inside():
+    i, x = vector(), vector()
+    sub = keras.Model(i, layers.Dropout(0.5)(i))
+    model, params = from_keras(keras.Model(x, sub(x, training=True)), rng=0)
+    assert set(np.unique(model(params, np.ones((200, 4), "float32")))) == {0.0, 2.0}
+
+
+def test_batch_normalization_called_with_training_is_refused():
+    x = vector()
+    with pytest.raises(UnsupportedLayer, match="BatchNormalization 'stats' was called with training=True"):
+        from_keras(keras.Model(x, layers.BatchNormalization(name="stats")(x, training=True)))
+
+
+# --- custom layers and refusals -------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("tests")
+class Twice(layers.Layer):
+    def __init__(self, factor=2.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def build(self, shape):
+        self.shift = self.add_weight(shape=(shape[-1],), name="shift")
+
+    def call(self, x):
+        return x * self.factor + self.shift
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+def _twice_rule(x):
+    return x, {"shift": fnet.Param((x.shape[-1],))}
+
+
+@fnet.layer(shape=_twice_rule)
+def twice(params, x, *, factor=2.0):
+    """x * factor + shift."""
+    return x * factor + params["shift"]
+
+
+def test_custom_layers():
+    x = vector()
+    keras_model = keras.Model(x, layers.Dense(2)(Twice(3.0)(x)))
+    fill(keras_model)
+    with pytest.raises(UnsupportedLayer, match=r"custom=\{'tests>Twice': my_layer\}"):
+        from_keras(keras_model)
+    model, params = from_keras(keras_model, custom={"tests>Twice": twice})
+    assert_like_keras(model, params, keras_model, X)
+
+
+def test_a_custom_layer_must_have_rules():
+    x = vector()
+    with pytest.raises(TypeError, match="is not a layer"):
+        from_keras(keras.Model(x, Twice()(x)), custom={"tests>Twice": lambda params, x: x})
+
+
+def test_subclassed_models_are_refused_with_the_way_out():
+    class Subclassed(keras.Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense = layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    keras_model = Subclassed()
+    keras_model(X)
+    with pytest.raises(UnsupportedLayer, match=r"subclassed model.*load_weights"):
+        from_keras(keras_model)
+
+
+def test_from_keras_takes_keras_models_only():
+    with pytest.raises(TypeError, match=r"takes a keras\.Model; got int"):
+        from_keras(3)
+
+
+def test_negative_variances_are_refused(tmp_path):
+    keras_model = keras.Sequential([vector(), layers.BatchNormalization()])
+    gamma, beta, mean, variance = keras_model.get_weights()
+    keras_model.set_weights([gamma, beta, mean, -variance])
+    with pytest.raises(WeightsMismatch, match="negative variance"):
+        from_keras(keras_model)
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def text_model(**options):
+    vectorize = layers.TextVectorization(**options)
+    vectorize.adapt(["hello world", "bye world"])
+    return vectorize
+
+
+TEXTS = ["hello bye you", "World!"]
+
+
+def test_text_model():
+    vectorize = text_model(output_sequence_length=5)
+    parts = [keras.Input((), dtype="string"), vectorize, layers.Embedding(10, 4, mask_zero=True)]
+    keras_model = keras.Sequential([*parts, layers.GlobalAveragePooling1D()])
+    model, params = from_keras(keras_model)
+    np.testing.assert_allclose(model(params, TEXTS), keras_model(tf.constant(TEXTS)), atol=1e-6)
+
+
+def test_tf_idf_weights_come_from_the_file():
+    keras_model = keras.Sequential([keras.Input((), dtype="string"), text_model(output_mode="tf_idf")])
+    model, params = from_keras(keras_model)
+    np.testing.assert_allclose(model(params, TEXTS), keras_model(tf.constant(TEXTS)), atol=1e-6)
+
+
+def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
+    vectorize = text_model(output_sequence_length=5)
+    keras_model = keras.Sequential([keras.Input((), dtype="string"), vectorize, layers.Embedding(10, 4)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras_model.save(tmp_path / "text.h5")
+    with pytest.raises(UnsupportedLayer, match=r"has lost the vocabulary of 'text.*vocabulary=\["):
+        load_keras(tmp_path / "text.h5")
+    model, params = load_keras(tmp_path / "text.h5", vocabulary=vectorize.get_vocabulary())
+    np.testing.assert_allclose(model(params, TEXTS), keras_model(tf.constant(TEXTS)), atol=1e-6)
+    named = load_keras(tmp_path / "text.h5", vocabulary={vectorize.name: vectorize.get_vocabulary()})[1]
+    assert [path for path, _ in tree.items(named)] == [path for path, _ in tree.items(params)]
+
+
+# --- the table, the process -----------------------------------------------------------------------
+
+
+def test_the_catalogue_names_every_public_layer_of_keras():
+    abstract = {"Layer", "Wrapper", "InputSpec"}
+    public = {getattr(keras.layers, n) for n in dir(keras.layers) if isinstance(getattr(keras.layers, n), type)}
+    names = {keras.src.api_export.get_name_from_symbol(c).split(".")[-1] for c in public} - abstract
+    listed = {name for names in PUBLIC.values() for name in names}
+    assert names - listed == set()
+
+
+def test_the_only_layers_refused_run_foreign_code():
+    refused = {status.keras for status in catalogue() if not status.supported and status.family in PUBLIC}
+    assert refused == {"Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"}
+
+
+def test_loading_imports_neither_keras_nor_a_framework():
+    code = (
+        "import sys; from params import load_keras; "
+        f"model, params = load_keras({str(GOLDEN / 'rnn.keras')!r}); model(params, [[1, 2, 0, 0, 0]]); "
+        "print(sorted({'keras', 'tensorflow', 'h5py', 'jax', 'tf_keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
