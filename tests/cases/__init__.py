@@ -43,6 +43,8 @@ class Case:
     label: str = ""
     feed: Any = None
     """The inputs themselves, in place of random ones of `shapes`: strings, say."""
+    slow: bool = False
+    """Compared with Keras in the slow suite only."""
     params: Any = None
     """The params themselves, for layers whose state is no Keras weight: vocabularies."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -48,8 +49,13 @@ def twin(keras: Any, step: Any) -> Any:
 def row(function: Any, shapes: Any, mask: bool = False, **options: Any) -> Case:
     """A case whose twin is made from its options."""
     step = bind(function, **options)
-    label = f"{step!r}-{shapes}{'-masked' if mask else ''}".replace("bind(", "").replace(", ", ",")[:150]
+    label = f"{step!r}-{shapes}{'-masked' if mask else ''}".replace("bind(", "").replace(", ", ",")
     return Case(function, shapes, options, twin=functools.partial(_twin, step), mask=mask, label=label)
+
+
+def in_turn(rows: list[Case], every: int) -> list[Case]:
+    """One row of `every` in the fast suite, the others in the slow one: each compiles several loops."""
+    return [dataclasses.replace(case, slow=number % every > 0) for number, case in enumerate(rows)]
 
 
 def _twin(step: Any, keras: Any) -> Any:
@@ -254,5 +260,12 @@ CONVOLUTIONAL = [
     ),
 ]
 
-CASES = [*LAYERS, *STATES, *CELLS, *BIDIRECTIONAL, *DISTRIBUTED, *CONVOLUTIONAL]
-CASES += [row(fnet.masking, X, mask, **options) for options in ({}, {"mask_value": 2.0}) for mask in BOTH]
+CASES = [
+    *in_turn(LAYERS, 5),
+    *in_turn(STATES, 3),
+    *in_turn(CELLS, 2),
+    *in_turn(BIDIRECTIONAL, 3),
+    *in_turn(DISTRIBUTED, 2),
+    *in_turn(CONVOLUTIONAL, 5),
+    *(row(fnet.masking, X, mask, **options) for options in ({}, {"mask_value": 2.0}) for mask in BOTH),
+]
