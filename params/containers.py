@@ -23,6 +23,9 @@ MAP_FROM = 32 << 20
 """Files of at least this many bytes are memory-mapped, smaller ones read."""
 LARGEST_DIRECTORY = 16 << 20
 """Bytes of a zip's list of entries."""
+SMALL = 16 << 20
+LARGEST_RATIO = 200
+"""Members that unpack to more than SMALL bytes may do so by this factor; weights hardly deflate at all."""
 VOCABULARY = "vocabulary.txt"
 ENCRYPTED = 0x1 | 0x40 | 0x2000
 """Flag bits of encrypted zip members."""
@@ -152,6 +155,10 @@ class Zip:
         info, start = self._members[name], self._starts[name]
         if info.file_size > most:
             raise LimitExceeded(f"{quoted(name)} has {info.file_size} bytes; {most} are allowed")
+        if info.file_size > max(SMALL, LARGEST_RATIO * info.compress_size):
+            raise LimitExceeded(
+                f"{quoted(name)} is a zip bomb: {info.compress_size} bytes for {info.file_size}"
+            )
         stored = self._data[start : start + info.compress_size]
         found = (
             stored

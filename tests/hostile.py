@@ -492,6 +492,22 @@ def zip_bomb_weights():
     return zip_by_hand([member("config.json", b"{}"), bomb])
 
 
+@attack(LimitExceeded)
+def zip_bomb_within_the_total():
+    """One gigabyte of zeros as weights."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    deflated = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1 << 10)) + packer.flush()
+    bomb = member("model.weights.h5", deflated, size=1 << 30, method=8)
+    return zip_by_hand([member("config.json", text(dense_config()).encode()), bomb])
+
+
+weights_attack(
+    "packed_array_bomb",
+    lambda f: dense_vars_with(f, (1 << 28, 1), None, chunks=(1 << 18, 1), compression="gzip"),
+    LimitExceeded,
+)
+
+
 @attack(CorruptFile, WeightsMismatch)
 def zip_size_lie():
     """A member that unpacks to more than it declares."""

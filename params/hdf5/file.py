@@ -16,6 +16,9 @@ from params.hdf5.values import Attributes, Type
 
 DEEPEST = 64
 """Nesting of groups."""
+SMALL = 64 << 20
+LARGEST_RATIO = 1000
+"""Chunked arrays of more than SMALL bytes may be this many times as large as the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +122,7 @@ class _Walk:
         self.file = file
         self.attributes = Attributes(file, text)
         self.total = 0
+        self._packed = 0
         self._ranges: list[tuple[int, int, str]] = []
 
     def node(self, path: str, address: int, depth: int) -> Group | Dataset:
@@ -161,6 +165,7 @@ class _Walk:
         applied = data.filters(objects.only(found, objects.FILTERS, "filter"))
         if place.data is None:
             data.check_chunk(place.chunk, shape, kind.size)
+            self._packed += prod(shape) * kind.size
         elif applied:
             raise CorruptFile("an array has filters but no chunks")
         if place.range:
@@ -170,7 +175,11 @@ class _Walk:
         return array
 
     def check_ranges(self) -> None:
-        """No two arrays may share bytes."""
+        """No two arrays may share bytes, and chunks may not unpack to more than deflate could have packed."""
+        if self._packed > max(SMALL, LARGEST_RATIO * self.file.size):
+            raise LimitExceeded(
+                f"its chunked arrays would unpack from {self.file.size} to {self._packed} bytes"
+            )
         end, before = 0, ""
         for start, stop, path in sorted(self._ranges):
             if start < end:

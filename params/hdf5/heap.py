@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from params.errors import CorruptFile
 from params.hdf5.buffer import UNDEFINED, Buffer, expect, integer, unpack
@@ -59,7 +61,7 @@ def dense_objects(file: Buffer, heap: int, tree: int, kind: int, skip: int) -> I
 
 @dataclass(frozen=True)
 class _FractalHeap:
-    """The blocks of a heap's own address space, as (offset, size, bytes), and the objects too large for them."""
+    """The blocks of a heap's own address space in order, as (offset, size, bytes), and what is too large for them."""
 
     blocks: list[tuple[int, int, memoryview]]
     huge: dict[int, memoryview]
@@ -75,9 +77,10 @@ class _FractalHeap:
             return self.huge[integer(heap_id, 1, min(self.id_length - 1, 8))]
         offset = integer(heap_id, 1, self.offset_width)
         length = integer(heap_id, 1 + self.offset_width, self.length_width)
-        for start, size, data in self.blocks:
-            if start <= offset and offset + length <= start + size:
-                return data[offset - start : offset - start + length]
+        place = bisect_right(self.blocks, offset, key=itemgetter(0)) - 1
+        start, size, data = self.blocks[place] if place >= 0 else (0, 0, heap_id)
+        if offset + length <= start + size:
+            return data[offset - start : offset - start + length]
         raise CorruptFile("an object lies outside its fractal heap")
 
 
