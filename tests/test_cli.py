@@ -1,0 +1,144 @@
+"""The command line, on real model files: what it prints, what it writes, its exit status."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fnet.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a model for images (8x8 grey, 3 classes) and one for texts, and inputs for both."""
+    import keras
+    from PIL import Image
+
+    where = tmp_path_factory.mktemp("cli")
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3, activation="softmax")])
+    image.save(where / "image.keras")
+    words = layers.TextVectorization(vocabulary=["baik", "buruk"], output_sequence_length=4)
+    text = keras.Sequential(
+        [
+            keras.Input((1,), dtype="string"),
+            words,
+            layers.Embedding(5, 2, mask_zero=True),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    text.save(where / "text.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1)).astype("uint8")
+    np.save(where / "pixels.npy", pixels)
+    Image.fromarray(pixels[0, ..., 0]).save(where / "one.png")
+    Image.fromarray(np.zeros((4, 6), "uint8")).save(where / "small.png")
+    (where / "texts.csv").write_text("id,text\n1,baik sekali\n2,buruk\n", "utf-8")
+    (where / "numbers.csv").write_text("a,b\n1,x\n", "utf-8")
+    (where / "texts.txt").write_text("baik\nburuk\n", "utf-8")
+    (where / "labels.txt").write_text("nol\nsatu\ndua\n", "utf-8")
+    return where
+
+
+def run(capsys, *arguments: object) -> tuple[int, str]:
+    status = main([str(a) for a in arguments])
+    return status, capsys.readouterr().out
+
+
+def test_predict_arrays_images_and_texts(folder, capsys):
+    status, out = run(capsys, "predict", folder / "image.keras", folder / "pixels.npy", "--scale", "1/255", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [row["input"] for row in rows] == list("01234")
+    assert sum(rows[0]["output"]) == pytest.approx(1, abs=1e-5)
+
+    labels = ("--labels", folder / "labels.txt", "--scale", "1/255")
+    _, out = run(capsys, "predict", folder / "image.keras", folder / "one.png", "--json", *labels)
+    row = json.loads(out)
+    assert row["output"] == rows[0]["output"]
+    assert row["label"] == ["nol", "satu", "dua"][int(np.argmax(row["output"]))]
+
+    outputs = []
+    for source in (["--text", "baik sekali", "--text", "buruk"], [folder / "texts.csv"]):
+        _, out = run(capsys, "predict", folder / "text.keras", *source, "--labels", "negatif,positif")
+        outputs.append(out)
+    assert outputs[0] == outputs[1]
+    assert [line.split("\t")[2] for line in outputs[0].splitlines()] == ["baik sekali", "buruk"]
+
+
+def test_predict_writes_whole_files(folder, capsys, tmp_path):
+    for name in ("out.npy", "out.txt"):
+        status, out = run(capsys, "predict", folder / "image.keras", folder / "pixels.npy", "--output", tmp_path / name)
+        assert (status, out) == (0, "")
+    assert np.load(tmp_path / "out.npy").shape == (5, 3)
+    assert len((tmp_path / "out.txt").read_text("utf-8").splitlines()) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.npy", "out.txt"]
+
+
+def test_convert_keeps_labels_and_scale(folder, capsys, tmp_path):
+    made = tmp_path / "image.safetensors"
+    labels = ("--labels", "nol,satu,dua", "--scale", "1/255")
+    assert run(capsys, "convert", folder / "image.keras", made, *labels)[0] == 0
+    _, direct = run(capsys, "predict", folder / "image.keras", folder / "one.png", *labels)
+    _, stored = run(capsys, "predict", made, folder / "one.png")
+    assert stored == direct
+
+
+def test_summary_and_layers(folder, capsys):
+    _, out = run(capsys, "summary", folder / "image.keras")
+    assert "total params: 195" in out
+    _, out = run(capsys, "summary", folder / "image.keras", "--json")
+    assert json.loads(out)["steps"][-1]["step"] == "dense"
+    _, out = run(capsys, "layers", "lambda")
+    assert "refused" in out
+    _, out = run(capsys, "layers", "conv2dtranspose", "--json")
+    assert json.loads(out)[0]["fnet"] == "conv2d_transpose"
+    assert run(capsys, "layers", "nosuchlayer")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["predict", "image.keras"], 2, "give either input files or --text"),
+        (["predict", "image.keras", "small.png"], 2, "small.png is 6x4, the model takes 8x8; add --resize"),
+        (["predict", "image.keras", "numbers.csv"], 2, "every column must hold numbers"),
+        (["predict", "text.keras", "texts.csv", "--column", "teks"], 2, "has the columns id, text; name the text"),
+        (["predict", "image.keras", "pixels.npy", "--labels", "a"], 2, "1 labels, but the model has class"),
+        (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras"),
+        (["predict", "labels.txt", "pixels.npy"], 1, "labels.txt"),
+        (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),
+    ],
+)
+def test_errors_are_one_line_and_a_status(folder, monkeypatch, caplog, arguments, status, message):
+    monkeypatch.chdir(folder)
+    with caplog.at_level(logging.ERROR, "fnet"):
+        assert main(arguments) == status
+    assert message in caplog.text
+
+
+def test_the_command_runs_on_both_backends(folder):
+    outputs = []
+    for backend in ("numpy", "jax"):
+        done = subprocess.run(
+            [sys.executable, "-m", "fnet.cli", "predict", str(folder / "text.keras"), "-", "--json"],
+            input="baik\nburuk\n",
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"FNET_BACKEND": backend, "PATH": "", "JAX_PLATFORMS": "cpu"},
+            cwd=Path(__file__).parent.parent,
+        )
+        outputs.append([json.loads(line)["output"][0] for line in done.stdout.splitlines()])
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-6)
+
+
+def test_wrong_usage_is_status_2(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "model.keras", "--nonsense"])
+    assert caught.value.code == 2
+    assert "--nonsense" in capsys.readouterr().err
