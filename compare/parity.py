@@ -181,7 +181,7 @@ def compare(
     table, missing = measured.layers(layers, exact_layers, reference.kinds(model))
     problems = [*foreign, *(p for side in sides[1:] for p in measured.problems(side, sides[0])), *_over(table)]
     return Comparison(
-        title or path.stem,
+        title or f"{path.resolve().parent.name}/{path.name}",
         path.name,
         rows,
         measured.policy,

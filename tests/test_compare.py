@@ -77,6 +77,25 @@ def test_each_backend_says_what_it_ran_on_and_loads_nothing_foreign(good, folder
     assert facts["backend"] == "numpy"
 
 
+def test_a_legacy_file_is_compared_too(folder, rows):
+    reference.load(folder / "model.keras").save(folder / "model.h5")
+    found = parity.compare(folder / "model.h5", rows, backends=("numpy",))
+    assert found.problems == ()
+    assert [layer.name for layer in found.layers] == ["hidden", "out"]
+
+
+def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
+    a, b = keras.Input((6,), name="a"), keras.Input((2,), name="b")
+    inner = small(units=2, activation="tanh")
+    y = keras.layers.Add(name="sum")([inner(a), b])
+    keras.Model([a, b], [keras.layers.Softmax(name="soft")(y), y]).save(folder / "two.keras")
+    rng = np.random.default_rng(1)
+    x = {"x0": rng.standard_normal((9, 6)), "x1": rng.standard_normal((9, 2))}
+    np.savez(folder / "two.npz", **{name: value.astype(np.float32) for name, value in x.items()})
+    inputs = ["--inputs", str(folder / "two.npz"), "--backends", "numpy"]
+    assert cli.main([str(folder / "two.keras"), *inputs]) == 0
+
+
 def test_a_changed_weight_is_found_and_its_layer_named(bad):
     assert not bad.held
     text = "\n".join(bad.problems)

@@ -217,6 +217,15 @@ def test_a_file_that_is_no_parquet_is_refused(cifar, tmp_path):
         data.load("images", str(tmp_path))
 
 
+@pytest.mark.parametrize("kind", data.KINDS)
+def test_a_hub_that_cannot_be_reached_is_named(kind, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
+    data._load.cache_clear()
+    with pytest.raises(DataNotFound, match="cannot read hf://datasets/"):
+        data.load(kind, "hub")
+
+
 def test_the_hub_is_asked_for_files_that_datasets_reads(monkeypatch):
     """No network here: the names that reach `load_dataset` are what can be tested."""
     import datasets

@@ -16,6 +16,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -249,6 +250,7 @@ def _rows(builder: str, file: str, where: str) -> Any:
         datasets.disable_progress_bars()  # nothing is fetched, so there is nothing to wait for
     # Texts such as "NA" or "null" are texts.
     options: dict[str, Any] = {"keep_default_na": False} if builder == "csv" else {}
+    unreachable: tuple[type[Exception], ...] = (OSError, *_http_errors())
     with tempfile.TemporaryDirectory(prefix="fnet-data-") as scratch:
         try:
             table = datasets.load_dataset(
@@ -260,11 +262,16 @@ def _rows(builder: str, file: str, where: str) -> Any:
                 cache_dir=None if where == "hub" else scratch,
                 **options,
             )
-        except (OSError, ConnectionError) as error:
+        except unreachable as error:
             raise DataNotFound(f"cannot read {file}: {error}") from error
         except (ValueError, datasets.exceptions.DatasetsError) as error:
             raise MalformedData(f"cannot read {file}: {error}") from error
     return table
+
+
+def _http_errors() -> tuple[type[Exception], ...]:
+    """What the HTTP client of the hub raises without a network; which client it is depends on its version."""
+    return tuple(sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
 
 
 def _need(table: Any, columns: Sequence[str], where: str) -> None:
