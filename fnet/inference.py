@@ -31,8 +31,8 @@ def jit(model: Any) -> Callable[[Params, Any], Any]:
 @functools.lru_cache(maxsize=64)
 def _jit(model: Any) -> Callable[[Params, Any], Any]:
     host, numeric = split_host(model)
-    if host is not None and numeric == Sequential(()):
-        run: Callable[[Params, Any], Any] = host  # all of it runs in NumPy, and may give strings
+    if host is not None and not numeric.names:
+        run: Callable[[Params, Any], Any] = model  # all of it runs in NumPy, and may give strings
         return run
     traced = ops.jit(numeric)
     if host is None:

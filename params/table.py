@@ -229,12 +229,25 @@ def _vocabulary(config: dict[str, Any], assets: Assets, step: Any) -> dict[str, 
     return vocabulary_params(step, tokens, weights if isinstance(weights, list) else None)
 
 
+def _idf(config: dict[str, Any]) -> tuple[str, ...]:
+    """The arrays of a lookup: its idf weights, even where the config holds them as well."""
+    return ("idf_weights",) if config.get("output_mode") in ("tf_idf", "tf-idf") else ()
+
+
+def _modern(config: dict[str, Any]) -> dict[str, Any]:
+    """Output modes by their present names."""
+    old = {"binary": "multi_hot", "tf-idf": "tf_idf"}
+    return {key: old.get(value, value) if key == "output_mode" else value for key, value in config.items()}
+
+
 _TABLE = frozenset({"vocabulary", "idf_weights", "encoding", "vocabulary_dtype"})
 _FACTORS = frozenset({"num_bins", "epsilon", "factor", "bounding_box_format"})
 
 PREPROCESSING = {
     "AutoContrast": Entry(image.auto_contrast, ignored=_FACTORS | {"data_format"}),
-    "CategoryEncoding": Entry(numeric.category_encoding, neutral=_DENSE, arguments=("inputs", "count_weights")),
+    "CategoryEncoding": Entry(
+        numeric.category_encoding, _modern, neutral=_DENSE, arguments=("inputs", "count_weights")
+    ),
     "CenterCrop": Entry(image.center_crop),
     "ContrastLimitedAdaptiveHistogramEqualization": Entry(
         image.contrast_limited_adaptive_histogram_equalization, ignored=_FACTORS
@@ -242,7 +255,9 @@ PREPROCESSING = {
     "Discretization": Entry(numeric.discretization, ignored=_FACTORS, neutral=_DENSE),
     "HashedCrossing": Entry(hashing.hashed_crossing, neutral=_DENSE),
     "Hashing": Entry(hashing.hashing, neutral=_DENSE),
-    "IntegerLookup": Entry(lookup.integer_lookup, ignored=_TABLE, neutral=_DENSE, tables=_vocabulary),
+    "IntegerLookup": Entry(
+        lookup.integer_lookup, _modern, ignored=_TABLE, neutral=_DENSE, arrays=_idf, tables=_vocabulary
+    ),
     "MelSpectrogram": Entry(audio.mel_spectrogram),
     "Normalization": Entry(
         numeric.normalization,
@@ -252,12 +267,16 @@ PREPROCESSING = {
     "Rescaling": Entry(numeric.rescaling),
     "Resizing": Entry(image.resizing),
     "STFTSpectrogram": Entry(audio.stft_spectrogram),
-    "StringLookup": Entry(lookup.string_lookup, ignored=_TABLE | {"oov_method"}, neutral=_DENSE, tables=_vocabulary),
+    "StringLookup": Entry(
+        lookup.string_lookup, _modern, ignored=_TABLE | {"oov_method"}, neutral=_DENSE, tables=_vocabulary
+    ),
     "TextVectorization": Entry(
         text.text_vectorization,
+        _modern,
         ignored=_TABLE,
         neutral=_DENSE,
         copies=("_lookup_layer",),
+        arrays=_idf,
         tables=_vocabulary,
         limits="standardize and split by name, not by a Python function",
     ),

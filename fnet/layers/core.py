@@ -62,7 +62,8 @@ def dense(
     >>> dense({"kernel": np.ones((3, 2)), "bias": np.zeros(2)}, np.ones((1, 3)))
     array([[3., 3.]])
     """
-    y = x @ params["kernel"]
+    kernel = params["kernel"]
+    y = (x.astype(kernel.dtype) if x.dtype.kind in "iub" else x) @ kernel
     if use_bias:
         y = y + params["bias"]
     return activate(activation, params, y)

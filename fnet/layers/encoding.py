@@ -15,6 +15,8 @@ from fnet.strings import NumpyArray
 from fnet.types import Array, Params, Spec
 
 Salt = int | Sequence[int] | None
+MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
+"""The output modes; tf_idf is for layers with a vocabulary."""
 
 
 def hash_buckets(strings: Sequence[bytes], buckets: int, salt: Salt) -> NumpyArray:
@@ -33,6 +35,8 @@ def encode(ids: Array, mode: str, depth: int, dtype: Any, weights: Array = None,
     """
     if mode == "int":
         return ids.astype(dtype)
+    if mode not in MODES:
+        raise ValueError(f"output_mode {mode!r}; use one of {', '.join(MODES)}")
     if mode == "one_hot":
         ids = ids[..., 0] if ids.ndim > 1 and ids.shape[-1] == 1 else ids
         return (ids.reshape(*(ids.shape or (1,)), 1) == np.arange(depth)).astype(dtype)

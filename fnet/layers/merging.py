@@ -15,6 +15,7 @@ from fnet.backend import xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
+from fnet.operations.dtypes import result_type
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
 
@@ -23,7 +24,16 @@ def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
         wanted = "a tuple or list of arrays" if count is None else f"a tuple or list of {count} arrays"
         got = f"{len(x)} of them" if isinstance(x, tuple | list) else type(x).__name__
         raise InvalidInput(f"{name} takes {wanted}; got {got}")
-    return list(x)
+    return _one_dtype(x)
+
+
+def _one_dtype(x: Sequence[Any]) -> list[Any]:
+    """Arrays of different dtypes in the one that Keras computes in: int64 beside float32 is float32."""
+    kinds = {values_of(a).dtype.name for a in x if hasattr(values_of(a), "ndim")}
+    if len(kinds) < 2:
+        return list(x)
+    dtype = result_type(*sorted(kinds))
+    return [masked(values_of(a).astype(dtype), mask_of(a)) for a in x]
 
 
 def _merged_shape(shapes: Sequence[Shape]) -> Shape:
