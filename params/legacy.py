@@ -257,7 +257,7 @@ def _slots(work: Plan, part: Converted) -> list[Slot]:
     keys = {work.walk.identity(item) for item in _within(part)}
     unique: dict[tuple[str, int], Slot] = {}
     for slot in work.slots:
-        if id(slot.owner) in inside or work.walk.identity(slot.owner) in keys:
+        if slot.number >= 0 and (id(slot.owner) in inside or work.walk.identity(slot.owner) in keys):
             unique.setdefault((slot.group, slot.number), slot)
     return sorted(unique.values(), key=lambda slot: not slot.trainable)
 

@@ -71,6 +71,13 @@ ACTIVATION = {
 _MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 _FLASH = frozenset({"flash_attention"})
 _QUERIES = ("query", "value", "key", *_MASKS, "return_attention_scores", "use_causal_mask")
+
+
+def _queries(given: dict[str, Any]) -> Any:
+    """(query, value[, key]), or with explicit masks a dict by the names of the Keras call."""
+    return given if set(given) & set(_MASKS) else tuple(given[key] for key in _QUERIES if key in given)
+
+
 _PRIVATE = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "value", "gate", "output")}
 
 ATTENTION = {
@@ -80,9 +87,12 @@ ATTENTION = {
         multi_head_attention.group_query_attention,
         groups=_PRIVATE,
         arguments=_QUERIES,
+        inputs=_queries,
         ignored=_FLASH,
     ),
-    "MultiHeadAttention": Entry(multi_head_attention.multi_head_attention, arguments=_QUERIES, ignored=_FLASH),
+    "MultiHeadAttention": Entry(
+        multi_head_attention.multi_head_attention, arguments=_QUERIES, inputs=_queries, ignored=_FLASH
+    ),
 }
 
 # Keras 2 wrote `groups` into the configs of layers that have none.
@@ -170,13 +180,13 @@ RECURRENT = {
     "ConvLSTM2D": _recurrent(conv_recurrent.conv_lstm2d, **_CELL),
     "ConvLSTM3D": _recurrent(conv_recurrent.conv_lstm3d, **_CELL),
     "GRU": _recurrent(recurrent.gru, **_CELL),
-    "GRUCell": Entry(cells.gru_cell),
+    "GRUCell": Entry(cells.gru_cell, arguments=("inputs", "states")),
     "LSTM": _recurrent(recurrent.lstm, **_CELL),
-    "LSTMCell": Entry(cells.lstm_cell),
+    "LSTMCell": Entry(cells.lstm_cell, arguments=("inputs", "states")),
     "RNN": _recurrent(recurrent.rnn),
     "SimpleRNN": _recurrent(recurrent.simple_rnn, **_CELL),
-    "SimpleRNNCell": Entry(cells.simple_rnn_cell),
-    "StackedRNNCells": Entry(recurrent.stacked_rnn_cells),
+    "SimpleRNNCell": Entry(cells.simple_rnn_cell, arguments=("sequence", "states")),
+    "StackedRNNCells": Entry(recurrent.stacked_rnn_cells, arguments=("inputs", "states")),
     "TimeDistributed": Entry(wrappers.time_distributed),
 }
 
@@ -268,7 +278,7 @@ PREPROCESSING = {
     "Resizing": Entry(image.resizing),
     "STFTSpectrogram": Entry(audio.stft_spectrogram),
     "StringLookup": Entry(
-        lookup.string_lookup, _modern, ignored=_TABLE | {"oov_method"}, neutral=_DENSE, tables=_vocabulary
+        lookup.string_lookup, _modern, ignored=_TABLE | {"oov_method"}, neutral=_DENSE, arrays=_idf, tables=_vocabulary
     ),
     "TextVectorization": Entry(
         text.text_vectorization,

@@ -112,7 +112,11 @@ Found = dict[ParamPath, Any]
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in the file and the parameter that it holds; no path for an array that inference does not need."""
+    """A place in the file and the parameter that it holds.
+
+    No path: an array that inference does not need. number -1: the config has told the parameter already, and the
+    file may hold it again under its name.
+    """
 
     group: str
     number: int
@@ -164,11 +168,13 @@ class Plan:
     ) -> None:
         """The arrays of a layer, then those of its sub-layers; `step` is None for a mere group of arrays."""
         own = {n: p for n, p in wanted.items() if isinstance(p, Param) and (*path, n) not in self.given}
+        again = [n for n, p in wanted.items() if isinstance(p, Param) and n not in own]
         home = _join(group, entry.groups.get("", ""))
         for number, name in enumerate(own if names is None else names):
             param = own.get(name)
             trainable = param is not None and param.trainable and not frozen
             self.slots.append(Slot(home, number, name, (*path, name) if param else None, trainable, owner))
+        self.slots += [Slot(home, -1, name, None, False, owner) for name in again]
         steps = {} if step is None else modelling.children(step)
         for name, inner in wanted.items():
             place = _join(group, _place(entry.groups, name))
@@ -208,7 +214,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
     for slot in work.slots:
         variables = _variables(file, slot.group)
         array = variables.named.get(slot.name)
-        if array is None and slot.number < len(variables.arrays):
+        if array is None and 0 <= slot.number < len(variables.arrays):
             array = variables.arrays[slot.number]
         if array is not None:
             used.add(array.place)
