@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet import operations
-from params.entry import Entry
+from params.table import Entry
 
 Config = dict[str, Any]
 
@@ -20,12 +20,21 @@ def _op(
     layer: Callable[..., Any],
     call: tuple[str, ...] | None = None,
     options: Callable[[Config], Config] | None = None,
+    false: tuple[str, ...] = (),
 ) -> Entry:
-    """The row of an operation; `call` names the arguments of the Keras call where fnet's differ."""
+    """The row of an operation; `call` names the arguments of the Keras call where fnet's differ, `false` the
+    keys of the config that must be false or null.
+    """
     names = vars(layer)["arguments"]
     several = len(names) > 1 or names[0].startswith("*")
     arguments = call or (() if names[0].startswith("*") else names)
-    return Entry(layer, options, arguments=arguments, inputs=_in_order(names) if several else None)
+    return Entry(
+        layer,
+        options,
+        arguments=arguments,
+        inputs=_in_order(names) if several else None,
+        neutral=dict.fromkeys(false, (False,)),
+    )
 
 
 def _in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
@@ -54,7 +63,7 @@ ACTIVATIONS = {
 
 CORE = {
     "Cast": _op(operations.cast),
-    "ConvertToTensor": _op(operations.convert_to_tensor),
+    "ConvertToTensor": _op(operations.convert_to_tensor, false=("sparse", "ragged")),
     "SaturateCast": _op(operations.saturate_cast),
     "Scatter": _op(operations.scatter),
     "ScatterUpdate": _op(operations.scatter_update),
@@ -66,6 +75,22 @@ CORE = {
 
 EINOPS = {
     "Rearrange": _op(operations.rearrange, ("tensor", "pattern", "**axes_lengths")),
+}
+
+IMAGE = {
+    "AffineTransform": _op(operations.affine_transform),
+    "CropImages": _op(operations.crop_images),
+    "ExtractPatches": _op(operations.extract_patches),
+    "GaussianBlur": _op(operations.gaussian_blur),
+    "HSVToRGB": _op(operations.hsv_to_rgb),
+    "MapCoordinates": _op(operations.map_coordinates),
+    "PadImages": _op(operations.pad_images),
+    "PerspectiveTransform": _op(operations.perspective_transform),
+    "RGBToGrayscale": _op(operations.rgb_to_grayscale),
+    "RGBToHSV": _op(operations.rgb_to_hsv),
+    "Resize": _op(operations.resize),
+    "SSIM": _op(operations.ssim),
+    "SobelEdges": _op(operations.sobel_edges),
 }
 
 LINALG = {
@@ -393,6 +418,7 @@ REFUSED_OPERATIONS = {
     "Function": "it is a graph within a graph that Keras does not save",
     "SegmentReduction": "it is the abstract base of SegmentSum and its like",
     "ElasticTransform": "it is random; a layer of the preprocessing does the same in training",
+    "ScaleAndTranslate": "it has no exact counterpart here yet; use resize",
     "CTCDecode": "its beam search is TensorFlow's own; decode outside of the model",
     "CTCLoss": "it belongs to training",
 }
@@ -404,6 +430,7 @@ OPERATIONS: dict[tuple[str, str], Entry] = {
         "activations.activations": ACTIVATIONS,
         "ops.core": CORE,
         "ops.einops": EINOPS,
+        "ops.image": IMAGE,
         "ops.linalg": LINALG,
         "ops.math": MATH,
         "ops.nn": NN,

@@ -104,7 +104,9 @@ def test_operation_equals_its_keras_class_in_every_mode(case):
         if name in case.skip_modes:
             continue
         compare(run_operation(name, step, fnet_input(case, inputs)), keras32, exact, name, case)
-    if any(isinstance(a, np.ndarray) and a.dtype == "float32" for a in tree.leaves(list(inputs))):
+    if exact is not keras32 and any(
+        isinstance(a, np.ndarray) and a.dtype == "float32" for a in tree.leaves(list(inputs))
+    ):
         wide = tree.map(lambda a: _as(a, "float64") if isinstance(a, np.ndarray) else a, inputs)
         compare(step({}, fnet_input(case, wide)), exact, exact, "numpy", case)
 
@@ -145,7 +147,11 @@ def test_operation_is_a_value_and_its_shape_rule_tells_the_truth(case):
         assert spec.dtype == array.dtype.name, f"{spec} for {array.dtype}"
 
 
-SAVED = [case for case in CASES if not case.skip_modes and "method" not in case.options]
+SAVED = [
+    case
+    for case in CASES
+    if not case.skip_modes and "method" not in case.options and "inf" not in str(case.options.get("ord"))
+]
 
 
 @pytest.mark.parametrize("start", range(0, len(SAVED), 50))
@@ -175,6 +181,7 @@ def test_operations_in_a_saved_model_load_and_give_the_same(start, tmp_path):
     ours = loaded(params, arrays)
     assert len(cases) >= 5
     for case, y, wanted in zip(cases, ours, theirs, strict=True):
+        wanted = np.int32(wanted) if isinstance(wanted, int) else wanted
         wanted = tree.map(np.asarray, list(wanted) if isinstance(wanted, tuple | list) else wanted)
         y = tree.map(np.asarray, list(y) if isinstance(y, tuple | list) else y)
         for a, b in zip(tree.leaves(y), tree.leaves(wanted), strict=True):
@@ -231,6 +238,6 @@ def test_the_arguments_of_the_table_are_those_of_the_keras_call():
         names = [] if any(p.kind is p.VAR_POSITIONAL for p in call) else names
         assert list(entry.arguments) == names, f"{name}: {entry.arguments}, Keras has {names}"
         made = set(inspect.signature(cls.__init__).parameters) - {"self", "name", "kwargs"}
-        legal = set(option_names(entry.layer))
+        legal = {*option_names(entry.layer), *entry.neutral}
         if entry.options is None:
             assert made <= legal, f"{name}: {made - legal} are no options of {entry.layer.__name__}"

@@ -13,7 +13,7 @@ from fnet.compose import bind
 from fnet.layers import adaptive_pooling, convolution, convolution_transpose, depthwise, pooling
 from fnet.modelling import infer
 from fnet.operations.dtypes import tensor
-from fnet.operations.rules import Operation, named, operation
+from fnet.operations.rules import Operation, named, operation, total
 from fnet.types import Array, Spec
 
 PerAxis = int | Sequence[int]
@@ -51,6 +51,13 @@ def _channels(shape: Sequence[Any], data_format: str | None) -> Any:
     return shape[1] if data_format == "channels_first" else shape[-1]
 
 
+def _unknown(inputs: Spec, filters: int | None, data_format: str | None) -> Spec:
+    """The Spec of a convolution whose kernel has no known size."""
+    spatial = (None,) * (len(inputs.shape) - 2)
+    first = data_format == "channels_first"
+    return Spec((inputs.shape[0], filters, *spatial) if first else (inputs.shape[0], *spatial, filters), inputs.dtype)
+
+
 # --- convolutions ---------------------------------------------------------------------------------
 
 
@@ -68,6 +75,8 @@ def _conv_rule(
     data_format: str | None,
     dilation_rate: PerAxis,
 ) -> Any:
+    if None in kernel.shape:
+        return _unknown(inputs, kernel.shape[-1], data_format)
     sizes = _conv_options(inputs.shape, kernel.shape, data_format)
     step = bind(_of_rank(CONV, inputs.shape), **sizes, strides=strides, padding=padding, data_format=data_format)
     return infer(bind(step, dilation_rate=dilation_rate), inputs)[0]
@@ -106,6 +115,8 @@ def _conv_transpose_rule(
     data_format: str | None,
     dilation_rate: PerAxis,
 ) -> Any:
+    if None in kernel.shape:
+        return _unknown(inputs, kernel.shape[-2], data_format)
     step = bind(
         _of_rank(CONV_TRANSPOSE, inputs.shape),
         filters=kernel.shape[-2],
@@ -154,6 +165,8 @@ def _depthwise_rule(
     data_format: str | None,
     dilation_rate: PerAxis,
 ) -> Any:
+    if None in kernel.shape:
+        return _unknown(inputs, total((_channels(inputs.shape, data_format), kernel.shape[-1])), data_format)
     step = bind(
         _of_rank(DEPTHWISE, inputs.shape),
         kernel_size=tuple(kernel.shape[:-2]),
@@ -201,6 +214,8 @@ def _separable_rule(
     data_format: str | None,
     dilation_rate: PerAxis,
 ) -> Any:
+    if None in depthwise_kernel.shape:
+        return _unknown(inputs, pointwise_kernel.shape[-1], data_format)
     step = bind(
         _of_rank(SEPARABLE, inputs.shape),
         filters=pointwise_kernel.shape[-1],

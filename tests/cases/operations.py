@@ -38,6 +38,15 @@ class A:
 
 
 @dataclass(frozen=True)
+class Gram(A):
+    """Positive definite matrices."""
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        a = rng.standard_normal(self.shape)
+        return (a @ np.swapaxes(a, -1, -2) + np.eye(self.shape[-1])).astype(self.dtype)
+
+
+@dataclass(frozen=True)
 class OpCase:
     """One row. inputs: the tensors and literals of the Keras call, in order. jit=False: its size depends on values.
 
@@ -493,7 +502,82 @@ WINDOWS = [
     *_rows((o.space_to_depth,), A((2, 3, 4, 6)), block_size=2, data_format="channels_first"),
 ]
 
+IMAGE = A((2, 6, 7, 3), center=0.5, scale=0.15)
+SHEAR = A((8,), center=0.1, scale=0.3)
+
+IMAGES = [
+    *_rows((o.crop_images,), IMAGE, top_cropping=1, left_cropping=2, target_height=4, target_width=3),
+    *_rows((o.crop_images,), A((5, 6, 3)), top_cropping=1, bottom_cropping=1, left_cropping=0, right_cropping=2),
+    *_rows((o.pad_images,), IMAGE, top_padding=1, left_padding=2, target_height=9, target_width=10),
+    *_rows(
+        (o.pad_images,),
+        A((2, 3, 5, 6)),
+        top_padding=1,
+        bottom_padding=1,
+        left_padding=0,
+        right_padding=2,
+        data_format="channels_first",
+    ),
+    *_rows((o.rgb_to_grayscale, o.rgb_to_hsv, o.hsv_to_rgb, o.gaussian_blur, o.sobel_edges), IMAGE),
+    *_rows(
+        (o.rgb_to_grayscale, o.rgb_to_hsv, o.hsv_to_rgb),
+        A((3, 5, 6), center=0.5, scale=0.15),
+        data_format="channels_first",
+    ),
+    *_rows((o.gaussian_blur,), A((5, 6, 3)), kernel_size=(3, 5), sigma=(0.7, 1.3)),
+    *[
+        OpCase(o.resize, (IMAGE,), {"size": size, "interpolation": kind, "antialias": smooth})
+        for size, kind, smooth in (
+            *(((9, 5), "bilinear", False), ((3, 4), "bilinear", True), ((9, 5), "nearest", False)),
+            *(((9, 5), "bicubic", False), ((4, 9), "lanczos3", False), ((3, 4), "area", False)),
+        )
+    ],
+    *_rows((o.resize,), IMAGE, size=(4, 4), crop_to_aspect_ratio=True),
+    *_rows((o.resize,), A((2, 6, 7, 3), "uint8", 0, 255), size=(4, 4)),
+    *_rows((o.extract_patches,), IMAGE, size=(3, 2)),
+    *_rows((o.extract_patches,), A((6, 7, 3)), size=3, strides=1, padding="same"),
+    *_rows((o.extract_patches,), A((2, 4, 5, 6, 2)), size=(2, 2, 3)),
+    *_rows((o.ssim,), A((2, 14, 13, 3), center=0.5, scale=0.15), A((2, 14, 13, 3), center=0.5, scale=0.15)),
+    *_rows((o.ssim,), A((8, 9, 3), center=0.5, scale=0.15), A((8, 9, 3), center=0.5, scale=0.15), filter_size=5),
+    *[
+        OpCase(o.affine_transform, (IMAGE, SHEAR), {"interpolation": kind, "fill_mode": mode})
+        for kind in ("bilinear", "nearest")
+        for mode in ("constant", "nearest", "reflect", "wrap")
+    ],
+    *_rows((o.affine_transform,), IMAGE, A((2, 8), center=0.1, scale=0.2), fill_value=0.5),
+    *_rows(
+        (o.perspective_transform,),
+        IMAGE,
+        [[0.0, 0.0], [5.0, 1.0], [0.0, 4.0], [6.0, 5.0]],
+        [[1.0, 0.0], [6.0, 0.0], [0.0, 5.0], [5.0, 4.0]],
+    ),
+    *[
+        OpCase(o.map_coordinates, (A((5, 6)), A((2, 4, 3), center=2.0, scale=2.0)), {"order": order, "fill_mode": mode})
+        for order in (0, 1)
+        for mode in ("constant", "nearest", "wrap", "mirror", "reflect")
+    ],
+]
+
+POSITIVE_DEFINITE = [
+    OpCase(o.cholesky_inverse, (A((2, 3, 3), center=2.0, scale=0.4),), {"upper": upper}, floor=1e-4)
+    for upper in (False, True)
+]
+
+DEFINITE = [
+    OpCase(layer, (Gram((2, 4, 4)),), options, check=check)
+    for layer, options, check in (
+        *((o.cholesky, {}, None), (o.cholesky, {"upper": True}, None), (o.logdet, {}, None)),
+        (o.eigh, {}, lambda values, vectors: (values, np.abs(vectors))),
+    )
+]
+
+OTHERS = [
+    OpCase(o.eig, (Gram((2, 4, 4)),), check=lambda values, vectors: (np.sort(values.real),), skip_modes=("jax-jit",)),
+    OpCase(o.argpartition, (A((7,), "int32", 0, 90),), {"kth": 2}, check=lambda order: (order[:3],)),
+]
+
 CASES = [
-    *(*ELEMENTWISE, *REDUCTIONS, *SHAPING, *INDEXING, *LINEAR_ALGEBRA, *SIGNALS, *NEURAL, *WINDOWS),
+    *(*ELEMENTWISE, *REDUCTIONS, *SHAPING, *INDEXING, *LINEAR_ALGEBRA, *SIGNALS, *NEURAL, *WINDOWS, *IMAGES),
+    *(*POSITIVE_DEFINITE, *DEFINITE, *OTHERS),
     *(replace(case, skip_modes=("numpy-readonly", "jax-jit")) for case in BY_DTYPE),
 ]
