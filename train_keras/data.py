@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import logging
 import os
 import re
 import sys
@@ -244,8 +245,7 @@ def _in_folder(where: str, name: str, pattern: str) -> dict[str, str]:
 
 def _rows(builder: str, file: str, where: str) -> Any:
     """The rows of one split as a `datasets.Dataset`; nothing is decoded."""
-    import datasets
-
+    datasets = _quiet_datasets()
     if where != "hub":
         datasets.disable_progress_bars()  # nothing is fetched, so there is nothing to wait for
     # Texts such as "NA" or "null" are texts.
@@ -269,6 +269,14 @@ def _rows(builder: str, file: str, where: str) -> Any:
     return table
 
 
+def _quiet_datasets() -> Any:
+    """The `datasets` library, which logs the frameworks that it finds while it is imported."""
+    logging.getLogger("datasets").setLevel(logging.WARNING)
+    import datasets
+
+    return datasets
+
+
 def _http_errors() -> tuple[type[Exception], ...]:
     """What the HTTP client of the hub raises without a network; which client it is depends on its version."""
     return tuple(sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
@@ -282,8 +290,7 @@ def _need(table: Any, columns: Sequence[str], where: str) -> None:
 
 def _decoded(table: Any, where: str, cache: str | None) -> Split:
     """uint8 pixels (n, 32, 32, 3) and labels of CIFAR-10 rows, from `cache` where they were kept."""
-    import datasets
-
+    datasets = _quiet_datasets()
     _need(table, ("img", "label"), where)
     if not len(table):
         raise EmptySplit(f"{where}: no rows; every split needs at least one")
