@@ -502,7 +502,7 @@ def feed(inputs: Any, x: Any) -> dict[str, Any]:
     if isinstance(inputs, str):
         if isinstance(x, Mapping) and inputs in x:
             x = x[inputs]
-        elif isinstance(x, list | tuple) and len(x) == 1:
+        elif isinstance(x, list | tuple) and len(x) == 1 and not isinstance(x[0], str | bytes):
             x = x[0]
         return {inputs: x}
     if isinstance(x, Mapping):

@@ -14,6 +14,7 @@ from fnet.backend import ops
 from fnet.compose import Bound, Graph, Ref, Sequential, describe, feed, option_names, references, rules
 from fnet.errors import InvalidInput
 from fnet.hosting import split_host
+from fnet.strings import is_strings, string_array
 from fnet.types import Array, Params, Spec
 
 Run: TypeAlias = Callable[[Any], Any]
@@ -186,7 +187,9 @@ def _arrays(x: Any, single: bool) -> Any:
         return {key: _arrays(value, single) for key, value in x.items()}
     if isinstance(x, tuple | list) and not (single and not any(hasattr(item, "shape") for item in x)):
         return type(x)(_arrays(item, True) for item in x)
-    return x if x is None or hasattr(x, "shape") else np.asarray(x)
+    if x is None or hasattr(x, "shape"):
+        return x
+    return string_array(x) if is_strings(x) else np.asarray(x)
 
 
 def _check_shape(name: str, value: Any, wanted: Spec) -> None:

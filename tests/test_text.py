@@ -189,16 +189,56 @@ def test_a_text_model_runs_on_both_backends_and_says_how_to_jit_it():
 
 
 def test_lookups_keep_64_bits_on_both_backends(each_backend):
-    params = fnet.vocabulary_params(fnet.integer_lookup, [7, 2**40 + 7])
-    x = np.array([7, 2**40 + 7, 2**40, 2**32 + 7])
     model = fnet.sequential(ids=bind(fnet.input_layer, shape=(None,), dtype="int64"), lookup=fnet.integer_lookup)
-    for run in (model, fnet.jit(model), fnet.compile(model, {"lookup": params})):
-        got = (
-            run(x)
-            if run is not model and not hasattr(run, "steps") and "partial" in repr(run)
-            else run({"lookup": params}, x)
-        )
-        assert np.asarray(got).tolist() == [1, 2, 0, 0]
+    params = {"lookup": fnet.vocabulary_params(fnet.integer_lookup, [7, 2**40 + 7])}
+    x = np.array([7, 2**40 + 7, 2**40, 2**32 + 7])
+    for run in (lambda x: model(params, x), lambda x: fnet.jit(model)(params, x), fnet.compile(model, params)):
+        assert np.asarray(run(x)).tolist() == [1, 2, 0, 0]
+
+
+def test_strings_out_of_a_model(each_backend):
+    step = bind(fnet.string_lookup, invert=True)
+    model = fnet.graph(inputs="ids", words=(step, "ids"), outputs="words")
+    params = {"words": fnet.vocabulary_params(step, ["cat", "dog"])}
+    for run in (model, fnet.jit(model)):
+        assert run(params, np.array([[2, 0, 9]])).tolist() == [["dog", "[UNK]", "[UNK]"]]
+
+
+@pytest.mark.parametrize("texts", [["a b"], ["a b\0", "b"]])
+def test_lists_of_strings_into_graphs_and_predict(texts, each_backend):
+    step = bind(fnet.text_vectorization, output_sequence_length=2)
+    model = fnet.graph(
+        {"x": bind(fnet.input_layer, shape=(None, 1), dtype="string"), "ids": (step, "x")}, inputs="x", outputs="ids"
+    )
+    params = {"ids": fnet.vocabulary_params(step, ["a", "b"])}
+    expected = [[2, 3]] if len(texts) == 1 else [[2, 1], [3, 0]]  # "b\0" is no "b"
+    for got in (model(params, texts), fnet.predict(model, params, texts)):
+        assert np.asarray(got).tolist() == expected
+
+
+@pytest.mark.parametrize("encoding", ["multi_hot", "count"])
+def test_counts_make_no_float64(encoding):
+    """Keras counts in int64; NumPy would make float64 of int64 and float32."""
+    step = bind(fnet.string_lookup, output_mode=encoding, vocabulary_size=3)
+    model = fnet.graph(
+        {
+            "counts": (step, "words"),
+            "both": (fnet.concatenate, ("counts", "numbers")),
+            "y": (bind(fnet.dense, units=2), "both"),
+            "z": (bind(fnet.dense, units=2), "counts"),
+        },
+        inputs=("words", "numbers"),
+        outputs=("y", "z"),
+    )
+    params = fnet.init(model, 0, fnet.Spec((None, 2), "string"), (None, 1))
+    params = {**params, "counts": fnet.vocabulary_params(step, ["a", "b"])}
+    y, z = model(params, (np.array([["a", "c"]]), np.ones((1, 1), "float32")))
+    assert (y.dtype, z.dtype) == (np.float32, np.float32)
+
+
+def test_old_and_unknown_output_modes():
+    with pytest.raises(ValueError, match="int, one_hot, multi_hot, count, tf_idf"):
+        fnet.hashing({}, ["a"], num_bins=3, output_mode="binary")
 
 
 def test_ten_thousand_sentences_take_well_under_a_second():

@@ -11,6 +11,7 @@ from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.masking import Masked, values_of
+from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
 
@@ -36,7 +37,7 @@ def input_layer(
     """
     if x is None and optional:
         return None
-    x = ops.asarray(x) if dtype == "string" else ops.asarray(x, dtype)
+    x = string_array(x) if dtype == "string" else ops.asarray(x, dtype)
     if x.ndim == len(shape) + 1 and x.shape[-1] == 1:
         return x[..., 0]
     if x.ndim == len(shape) - 1 and shape[-1] == 1:
