@@ -122,6 +122,7 @@ from fnet.layers.wrappers import bidirectional, time_distributed
 from fnet.masking import Masked
 from fnet.modelling import activations, check, infer, init, merge, partition, summary, trace, with_rng
 from fnet.strings import pack_strings, unpack_strings
+from fnet.streaming import initial_state, streaming
 from fnet.types import Param, Spec
 
 # One line or more a family, so that families grow side by side.
@@ -131,6 +132,7 @@ __all__ = [
     "sequential",
     "activations", "check", "infer", "init", "merge", "partition", "summary", "trace", "with_rng",
     "classes", "compile", "jit", "predict",
+    "initial_state", "streaming",
     "InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random",
     # layers: recurrent
     "bidirectional", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d", "gru", "gru_cell",

@@ -9,6 +9,7 @@ import fnet
 from fnet import Masked, at, bind, tree
 from fnet.masking import strip
 from fnet.streaming import Streaming, initial_state, streaming
+from params import load_keras
 
 X = np.random.default_rng(0).standard_normal((3, 8, 5)).astype("float32")
 MASK = np.random.default_rng(1).random((3, 8)) < 0.6
@@ -156,21 +157,21 @@ def test_the_step_runs_under_jit_and_scan():
         assert_close(np.asarray(ys).swapaxes(0, 1).reshape(3, 8, 2), model(params, X))
 
 
-def test_keras_stateful_equals_streaming():
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
+def test_a_saved_stateful_model_equals_its_stream(tmp_path):
     import keras
 
     lstm, gru = keras.layers.LSTM(4, stateful=True, return_sequences=True), keras.layers.GRU(3, stateful=True)
-    model = keras.Sequential([keras.Input((4, 5), batch_size=3), lstm, gru])
-    ours = fnet.sequential(
-        lstm=bind(fnet.lstm, units=4, return_sequences=True, stateful=True), gru=bind(fnet.gru, units=3, stateful=True)
-    )
-    lstm, gru = (
-        dict(zip(("kernel", "recurrent_kernel", "bias"), layer.get_weights(), strict=True)) for layer in model.layers
-    )
-    step, state = streaming(ours), None
+    theirs = keras.Sequential([keras.Input((4, 5), batch_size=3), lstm, gru])
+    theirs.save(tmp_path / "stateful.keras")
+    model, params = load_keras(tmp_path / "stateful.keras")
+    step, state = streaming(model), None
     for start, stop in ((0, 4), (4, 8)):
-        y, state = step({"lstm": lstm, "gru": gru}, X[:, start:stop], state)
-        assert_close(y, np.asarray(model(X[:, start:stop])))
+        y, state = step(params, X[:, start:stop], state)
+        assert_close(y, np.asarray(theirs(X[:, start:stop])))
+    theirs.layers[0].reset_state()
+    theirs.layers[1].reset_state()
+    assert_close(model(params, X[:, :4]), np.asarray(theirs(X[:, :4])))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,217 @@
+"""Masks: Keras's rules as data, held against the installed Keras, and what recurrent layers do with them."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import Masked, bind, tree
+from fnet.compose import rules
+from fnet.masking import mask_of, strip
+from params.table import LAYERS
+from tests import parity
+
+KEEP = {
+    *("ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dense", "Dropout", "ELU", "GaussianDropout"),
+    *("GaussianNoise", "GroupNormalization", "GroupQueryAttention", "Identity", "LayerNormalization", "LeakyReLU"),
+    *("MultiHeadAttention", "Normalization", "PReLU", "ReLU", "Rescaling", "Softmax", "SpatialDropout1D"),
+    *("SpatialDropout2D", "SpatialDropout3D", "TimeDistributed", "UnitNormalization", "Activation"),
+}
+"""Layers that hand the mask of their first input on."""
+
+OWN = {
+    *("Add", "AdditiveAttention", "Attention", "Average", "Bidirectional", "Concatenate", "ConvLSTM1D", "ConvLSTM2D"),
+    *("ConvLSTM3D", "Dot", "GRU", "GlobalAveragePooling1D", "LSTM", "Masking", "Maximum", "Minimum", "Multiply"),
+    *("RNN", "SimpleRNN", "Subtract"),
+}
+"""Layers with a rule of their own. Embeddings join them under mask_zero."""
+
+NOT_KERAS = {"CustomScaleLayer", "LayerScale", "StochasticDepth"}
+"""Layers of model zoos, which keras.layers does not have."""
+
+ARGUMENTS = {
+    **dict.fromkeys(("units", "filters", "kernel_size", "n", "input_dim", "output_dim", "key_dim", "head_dim"), 2),
+    **dict.fromkeys(("num_query_heads", "num_key_value_heads", "output_shape", "num_bins", "num_tokens"), 2),
+    **dict.fromkeys(("height", "width", "output_size", "pool_size", "max_number"), 2),
+    **dict.fromkeys(("rate", "scale", "stddev", "factor", "height_factor", "width_factor"), 0.1),
+    "target_shape": (2,),
+    "dims": (1,),
+    "num_heads": 1,
+    "axes": 1,
+    "equation": "ab,bc->ac",
+    "activation": "relu",
+    "layers": [],
+    "shape": (2,),
+    "bin_boundaries": [0.0],
+}
+"""What constructors need; the values do not matter for masks."""
+
+
+def keras_layer(name):
+    import keras
+
+    made = {"layer": lambda: keras.layers.LSTM(2), "cell": lambda: keras.layers.LSTMCell(2)}
+    made |= {"cells": lambda: [keras.layers.LSTMCell(2)], **{k: (lambda v=v: v) for k, v in ARGUMENTS.items()}}
+    special = {
+        "SpectralNormalization": {"layer": keras.layers.Dense(2)},
+        "RandomPosterization": {"factor": 2},
+        "Discretization": {"num_bins": 2},
+        "CategoryEncoding": {"num_tokens": 2},
+        "MaxNumBoundingBoxes": {"max_number": 2},
+    }
+    cls = getattr(keras.layers, name)
+    needed = [p.name for p in inspect.signature(cls.__init__).parameters.values() if p.default is p.empty]
+    return cls(**(special.get(name) or {p: made[p]() for p in needed if p in made}))
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - NOT_KERAS - {"InputLayer"}))
+def test_the_mask_rules_are_those_of_the_installed_keras(name):
+    import keras
+
+    layer = keras_layer(name)
+    own = type(layer).compute_mask is not keras.layers.Layer.compute_mask
+    found = "drop" if not layer.supports_masking else "own" if own else "keep"
+    wanted = "keep" if name in KEEP else "own" if name in OWN else "drop"
+    assert found == wanted
+    declared = rules(LAYERS[name].layer).mask
+    # "own" is also how a layer reads a mask, or makes one on request; a Dot hands none on.
+    assert declared in {wanted, "own"} or (name, declared) == ("Dot", "drop")
+
+
+X = np.random.default_rng(0).standard_normal((5, 6, 3)).astype("float32")
+MASKS = {
+    "leading": [0, 0, 1, 1, 1, 1],
+    "inner": [1, 1, 0, 0, 1, 1],
+    "trailing": [1, 1, 1, 1, 0, 0],
+    "holes": [0, 1, 0, 1, 0, 1],
+    "none valid": [0, 0, 0, 0, 0, 0],
+}
+MASK = np.array(list(MASKS.values()), bool)
+KINDS = [
+    bind(fnet.simple_rnn, units=4),
+    bind(fnet.lstm, units=4),
+    bind(fnet.lstm, units=4, activation="softsign"),
+    bind(fnet.gru, units=4),
+    bind(fnet.gru, units=4, reset_after=False),
+    bind(fnet.rnn, cell=(bind(fnet.lstm_cell, units=4), bind(fnet.gru_cell, units=4))),
+]
+
+
+def params_of(layer):
+    """Params whose biases are not zero, so that a step over nothing would show."""
+    made = fnet.init(layer, 0, X.shape)
+    return tree.map(lambda a: a + np.float32(0.1), made)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("layer", KINDS, ids=repr)
+def test_masked_steps_might_as_well_not_be_there(each_backend, layer, backwards):
+    layer = bind(layer, go_backwards=backwards)
+    params = params_of(layer)
+    y = np.asarray(layer(params, Masked(X, MASK)))
+    for row, mask in enumerate(MASK[:4]):
+        alone = np.asarray(layer(params, X[row : row + 1, mask]))
+        np.testing.assert_allclose(y[row], alone[0], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(y[4], 0)
+
+
+@pytest.mark.parametrize("layer", KINDS, ids=repr)
+def test_a_masked_step_repeats_the_output_before_it(each_backend, layer):
+    layer = bind(layer, return_sequences=True)
+    y = layer(params_of(layer), Masked(X, MASK))
+    assert mask_of(y) is not None
+    np.testing.assert_array_equal(np.asarray(mask_of(y)), MASK)
+    y = np.asarray(strip(y))
+    for row, step in zip(*np.nonzero(~MASK), strict=True):
+        np.testing.assert_array_equal(y[row, step], y[row, step - 1] if step else 0)
+    zero = np.asarray(strip(bind(layer, zero_output_for_mask=True)(params_of(layer), Masked(X, MASK))))
+    np.testing.assert_array_equal(zero, np.where(MASK[..., None], y, 0))
+
+
+@pytest.mark.parametrize("layer", KINDS, ids=repr)
+def test_both_halves_of_bidirectional_obey_the_mask(each_backend, layer):
+    layer = bind(fnet.bidirectional, layer=layer)
+    params = params_of(layer)
+    y = np.asarray(layer(params, Masked(X, MASK)))
+    for row, mask in enumerate(MASK[:4]):
+        np.testing.assert_allclose(y[row], layer(params, X[row : row + 1, mask])[0], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(y[4], 0)
+
+
+def test_the_backward_half_gives_its_final_state_not_its_output_at_the_last_step(each_backend):
+    layer = bind(fnet.bidirectional, layer=bind(fnet.lstm, units=4))
+    params = params_of(layer)
+    _, backward = np.split(np.asarray(layer(params, X)), 2, axis=1)
+    alone = bind(fnet.lstm, units=4, go_backwards=True, return_sequences=True)
+    outputs = np.asarray(strip(alone(params["backward_layer"], X)))
+    np.testing.assert_allclose(backward, outputs[:, -1], atol=1e-6)
+    assert np.abs(backward - outputs[:, 0]).max() > 1e-3
+
+
+def test_a_stack_hands_the_mask_from_layer_to_layer(each_backend):
+    model = fnet.sequential(
+        embedding=bind(fnet.embedding, input_dim=5, output_dim=3, mask_zero=True),
+        one=bind(fnet.bidirectional, layer=bind(fnet.lstm, units=4, return_sequences=True)),
+        drop=bind(fnet.dense, units=4),
+        two=bind(fnet.gru, units=4, return_sequences=True),
+        three=bind(fnet.simple_rnn, units=2),
+    )
+    params = fnet.init(model, 0, fnet.Spec((5, 6), "int32"))
+    ids = np.where(MASK, np.arange(1, 7) % 4 + 1, 0).astype("int32")
+    y = np.asarray(model(params, ids))
+    for row, mask in enumerate(MASK[:4]):
+        np.testing.assert_allclose(y[row], model(params, ids[row : row + 1, mask])[0], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(y[4], 0)
+
+
+@pytest.mark.parametrize("step", [bind(fnet.simple_rnn, units=4), bind(fnet.lstm, units=4), bind(fnet.gru, units=4)])
+def test_values_at_masked_steps_never_matter(each_backend, step):
+    params = params_of(step)
+    spoilt = np.where(MASK[..., None], X, np.float32(np.nan))
+    y = np.asarray(step(params, Masked(spoilt, MASK)))
+    np.testing.assert_allclose(y, step(params, Masked(X, MASK)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("explicit", [False, True], ids=["travelling", "explicit"])
+def test_with_initial_states_only_an_explicit_mask_is_applied(explicit):
+    import keras
+    import tensorflow as tf
+
+    layer = keras.layers.LSTM(4, return_sequences=True)
+    states = [np.full((5, 4), 0.5, "float32"), np.full((5, 4), -0.5, "float32")]
+    x = tf.constant(X)
+    if not explicit:
+        keras.src.backend.set_keras_mask(x, tf.constant(MASK))
+    theirs = layer(x, initial_state=states, **({"mask": MASK} if explicit else {}))
+    params = dict(zip(("kernel", "recurrent_kernel", "bias"), layer.get_weights(), strict=True))
+    step = bind(fnet.lstm, units=4, return_sequences=True)
+    feed = {"sequences": X, "mask": MASK} if explicit else {"sequences": Masked(X, MASK)}
+    for name in parity.MODES:
+        with parity.mode(name) as run:
+            y = run(step, params, {**feed, "initial_state": states})
+            np.testing.assert_allclose(np.asarray(strip(y)), theirs, rtol=0, atol=1e-6)
+            np.testing.assert_array_equal(np.asarray(mask_of(y)), np.asarray(theirs._keras_mask))
+
+
+def test_time_distributed_gives_the_inner_layer_its_slice_of_the_mask(each_backend):
+    import keras
+
+    ids = np.array([[[1, 2, 0], [0, 0, 0]], [[3, 0, 1], [0, 4, 0]]], "int32")
+    inputs = keras.Input((2, 3), dtype="int32")
+    embedding, inner = keras.layers.Embedding(5, 3, mask_zero=True), keras.layers.LSTM(4)
+    model = keras.Model(inputs, keras.layers.TimeDistributed(inner)(embedding(inputs)))
+    ours = fnet.sequential(
+        embedding=bind(fnet.embedding, input_dim=5, output_dim=3, mask_zero=True),
+        each=bind(fnet.time_distributed, layer=bind(fnet.lstm, units=4)),
+    )
+    lstm = dict(zip(("kernel", "recurrent_kernel", "bias"), inner.get_weights(), strict=True))
+    params = {"embedding": {"embeddings": embedding.get_weights()[0]}, "each": {"layer": lstm}}
+    np.testing.assert_allclose(np.asarray(ours(params, ids)), np.asarray(model(ids)), rtol=0, atol=1e-6)
+
+
+def test_masking_marks_and_clears_the_steps_of_its_value(each_backend):
+    x = np.array([[[2.0, 2.0], [2.0, 1.0], [0.0, 0.0]]], "float32")
+    y = fnet.masking({}, Masked(x, np.zeros((1, 3), bool)), mask_value=2.0)
+    np.testing.assert_array_equal(np.asarray(y.mask), [[False, True, True]])
+    np.testing.assert_array_equal(np.asarray(y.values), [[[0, 0], [2, 1], [0, 0]]])
