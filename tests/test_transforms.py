@@ -1,0 +1,101 @@
+"""jax.jit, jax.vmap and jax.grad over the trainable part, on loaded models and on every row of the table."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import backend, tree
+from fnet.compose import rules
+from fnet.hosting import has_host
+from params import load_keras
+from tests import parity
+from tests.cases import all_cases
+
+WITH_FLOATS = [
+    case for case in all_cases() if case.params is None and not has_host(case.step) and not rules(case.step).rng
+]
+
+
+def image_model(keras):
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def text_model(keras, cell):
+    layers = keras.layers
+    words = layers.TextVectorization(vocabulary=["a", "b", "c"], output_sequence_length=5)
+    return keras.Sequential(
+        [
+            keras.Input((1,), dtype="string"),
+            words,
+            layers.Embedding(6, 4, mask_zero=True),
+            layers.Bidirectional(getattr(layers, cell)(3, return_sequences=True)),
+            layers.Bidirectional(getattr(layers, cell)(3)),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("kind", ["cnn", "SimpleRNN", "LSTM", "GRU"])
+def test_loaded_models_go_through_jit_vmap_and_grad(tmp_path, kind):
+    import jax
+    import keras
+
+    made = image_model(keras) if kind == "cnn" else text_model(keras, kind)
+    made.save(tmp_path / "m.keras")
+    with backend.using("jax"):
+        model, params = load_keras(tmp_path / "m.keras")
+        x = np.random.default_rng(0).random((4, 8, 8, 3)).astype("float32")
+        if kind != "cnn":
+            texts = np.array([["a b c"], ["c"], ["zzz a"], [""]])
+            host, model = fnet.hosting.split_host(model)
+            x = host(params, texts)
+        y = model(params, x)
+        np.testing.assert_allclose(jax.jit(model)(params, x), y, atol=1e-6)
+        rows = jax.vmap(lambda row: model(params, row[None])[0])(np.asarray(x))
+        np.testing.assert_allclose(rows, y, atol=1e-6)
+        trainable, rest = fnet.partition(model, params, fnet.modelling.spec(x))
+        grads = jax.grad(lambda t: (model(fnet.merge(t, rest), x)[:, 0] ** 2).sum())(trainable)
+        assert {p for p, _ in tree.items(grads)} == {p for p, _ in tree.items(trainable)}
+        for path, gradient in tree.items(grads):
+            assert np.isfinite(gradient).all(), path
+            assert path[0] == "text_vectorization" or np.abs(gradient).max() > 0, path
+
+
+def test_under_jit_strings_are_refused_with_the_way_out(tmp_path):
+    import jax
+    import keras
+
+    text_model(keras, "LSTM").save(tmp_path / "m.keras")
+    with backend.using("jax"):
+        model, params = load_keras(tmp_path / "m.keras")
+        with pytest.raises(TypeError, match="str"):
+            jax.jit(model)(params, np.array([["a"]]))
+        assert fnet.jit(model)(params, np.array([["a"]])).shape == (1, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", WITH_FLOATS, ids=lambda case: case.id)
+def test_every_row_has_finite_gradients(case):
+    import jax
+
+    x = case.inputs()
+    with backend.using("jax"):
+        spec = fnet.modelling.spec(x)
+        trainable, rest = fnet.partition(case.step, fnet.init(case.step, 0, spec), spec)
+
+        def loss(weights):
+            leaves = tree.leaves(parity.strip(case.step(fnet.merge(weights, rest), parity.with_mask(case, x))))
+            return sum((leaf.astype("float32") ** 2).sum() for leaf in leaves)
+
+        for path, gradient in tree.items(jax.grad(loss)(trainable)):
+            assert np.isfinite(gradient).all(), path
