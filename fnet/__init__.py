@@ -121,8 +121,8 @@ from fnet.layers.vocabulary import vocabulary_params
 from fnet.layers.wrappers import bidirectional, time_distributed
 from fnet.masking import Masked
 from fnet.modelling import activations, check, infer, init, merge, partition, summary, trace, with_rng
-from fnet.strings import pack_strings, unpack_strings
 from fnet.streaming import initial_state, streaming
+from fnet.strings import pack_strings, unpack_strings
 from fnet.types import Param, Spec
 
 # One line or more a family, so that families grow side by side.
