@@ -7,9 +7,10 @@ and gelu, silu, mish at -inf) the result is NaN, as in Keras. Source: keras.acti
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from fnet.backend import ops, xp
 from fnet.compose import EMPTY, Bound, bind
@@ -19,11 +20,38 @@ Activation: TypeAlias = "str | Bound | Callable[..., Any] | None"
 """What layers take as `activation=`: a name, or a (bound) activation layer, whose params entry is "activation"."""
 
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+
+
+def _silent(function: Callable[P, Array]) -> Callable[P, Array]:
+    """`function` without NumPy's warnings: an exponential that overflows here gives the right limit."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Array:
+        with ops.quiet():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _pointwise(function: Callable[Concatenate[Array, Q], Array]) -> Callable[Concatenate[Array, Q], Array]:
+    """`_silent` for a function of single entries with several steps, which NumPy takes in pieces."""
+
+    @functools.wraps(function)
+    def call(x: Array, /, *args: Q.args, **kwargs: Q.kwargs) -> Array:
+        with ops.quiet():
+            return ops.elementwise(lambda piece: function(piece, *args, **kwargs), x)
+
+    return call
+
+
 def linear(x: Array) -> Array:
     """x."""
     return x
 
 
+@_silent
 def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
     """x above `threshold` (at most `max_value`), negative_slope * (x - threshold) below."""
     if threshold != 0:
@@ -53,26 +81,31 @@ def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
     return relu(x, negative_slope=negative_slope)
 
 
+@_pointwise
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """x above 0, alpha * (exp(x) - 1) below. Source: Clevert et al. 2016."""
     return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
 
 
+@_pointwise
 def celu(x: Array, alpha: float = 1.0) -> Array:
     """x above 0, alpha * (exp(x / alpha) - 1) below. Source: Barron 2017."""
     return xp.maximum(x, 0) + alpha * xp.expm1(xp.minimum(x, 0) / alpha)
 
 
+@_pointwise
 def selu(x: Array) -> Array:
     """scale * elu(x, alpha) with the self-normalising constants. Source: Klambauer et al. 2017."""
     return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
 
 
+@_silent
 def exponential(x: Array) -> Array:
     """exp(x)."""
     return xp.exp(x)
 
 
+@_pointwise
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x))."""
     return 1 / (1 + xp.exp(-x))
@@ -83,31 +116,37 @@ def tanh(x: Array) -> Array:
     return xp.tanh(x)
 
 
+@_pointwise
 def softplus(x: Array) -> Array:
     """log(1 + exp(x))."""
     return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
+@_pointwise
 def softsign(x: Array) -> Array:
     """x / (1 + |x|)."""
     return x / (1 + xp.abs(x))
 
 
+@_pointwise
 def log_sigmoid(x: Array) -> Array:
     """log(sigmoid(x))."""
     return -softplus(-x)
 
 
+@_pointwise
 def silu(x: Array) -> Array:
     """x * sigmoid(x), also called swish. Source: Ramachandran et al. 2017."""
     return x * sigmoid(x)
 
 
+@_pointwise
 def mish(x: Array) -> Array:
     """x * tanh(softplus(x)). Source: Misra 2019."""
     return x * xp.tanh(softplus(x))
 
 
+@_pointwise
 def gelu(x: Array, approximate: bool = False) -> Array:
     """x * Phi(x), exact by erf or approximate by tanh. Source: Hendrycks and Gimpel 2016."""
     if approximate:
@@ -115,6 +154,7 @@ def gelu(x: Array, approximate: bool = False) -> Array:
     return 0.5 * x * (1 + ops.erf(x * math.sqrt(0.5)))
 
 
+@_silent
 def glu(x: Array, axis: int = -1) -> Array:
     """The first half of `axis` times the sigmoid of the second. Source: Dauphin et al. 2017."""
     if x.shape[axis] % 2:
@@ -123,6 +163,7 @@ def glu(x: Array, axis: int = -1) -> Array:
     return value * sigmoid(gate)
 
 
+@_pointwise
 def hard_sigmoid(x: Array) -> Array:
     """min(max(x + 3, 0), 6) / 6: Keras 3's. Keras 1 and 2 meant `hard_sigmoid_keras2` by this name."""
     return xp.clip(x + 3, 0, 6) / 6
@@ -133,6 +174,7 @@ def hard_sigmoid_keras2(x: Array) -> Array:
     return xp.clip(0.2 * x + 0.5, 0, 1)
 
 
+@_pointwise
 def hard_silu(x: Array) -> Array:
     """x * hard_sigmoid(x), also called hard_swish. Source: Howard et al. 2019."""
     return x * hard_sigmoid(x)
@@ -143,16 +185,19 @@ def hard_tanh(x: Array) -> Array:
     return xp.clip(x, -1, 1)
 
 
+@_pointwise
 def hard_shrink(x: Array, threshold: float = 0.5) -> Array:
     """x where |x| > threshold, else 0."""
     return xp.where(xp.abs(x) <= threshold, xp.zeros_like(x), x)
 
 
+@_pointwise
 def soft_shrink(x: Array, threshold: float = 0.5) -> Array:
     """x moved towards 0 by `threshold`, 0 between."""
     return x - xp.clip(x, -threshold, threshold)
 
 
+@_pointwise
 def tanh_shrink(x: Array) -> Array:
     """x - tanh(x)."""
     return x - xp.tanh(x)
@@ -163,6 +208,7 @@ def threshold(x: Array, threshold: float, default_value: float) -> Array:
     return xp.where(x > threshold, x, xp.full_like(x, default_value))
 
 
+@_pointwise
 def sparse_plus(x: Array) -> Array:
     """0 up to -1, (x + 1)^2 / 4 up to 1, then x."""
     return xp.where(x <= -1, xp.zeros_like(x), xp.where(x < 1, 0.25 * (x + 1) * (x + 1), x))
@@ -173,22 +219,26 @@ def sparse_sigmoid(x: Array) -> Array:
     return xp.clip(0.5 * (x + 1), 0, 1)
 
 
+@_pointwise
 def squareplus(x: Array, b: float = 4) -> Array:
     """(x + sqrt(x^2 + b)) / 2. Source: Barron 2021."""
     return (x + xp.sqrt(x * x + b)) / 2
 
 
+@_silent
 def softmax(x: Array, axis: int | Sequence[int] | None = -1) -> Array:
     """exp(x) normalised to sum 1 over `axis` (several axes, or None for all)."""
     return ops.softmax(x, tuple(axis) if isinstance(axis, Sequence) else axis)
 
 
+@_silent
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """log(softmax(x))."""
     shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
+@_silent
 def sparsemax(x: Array, axis: int = -1) -> Array:
     """max(x - tau, 0) with the tau of Keras: the sum of the *partial sums* of what is kept, less 1, over its size.
 

@@ -29,8 +29,8 @@ xp = jnp
 
 # fmt: off
 __all__ = [
-    "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
-    "dynamic_update_slice", "einsum", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
+    "affine", "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
+    "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "to_numpy", "wide",
@@ -108,7 +108,6 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: i
     return jax.lax.scan(f, init, xs, length=length)
 
 
-
 def erf(x: Any) -> Any:
     """The error function."""
     return jax.scipy.special.erf(x)
@@ -145,3 +144,13 @@ def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
 def mean_square(x: Any, axes: tuple[int, ...]) -> Any:
     """The mean of x^2 over `axes`, kept as axes of size 1."""
     return jnp.mean(x * x, axis=axes, keepdims=True)
+
+
+def elementwise(f: Callable[[Any], Any], x: Any) -> Any:
+    """`f(x)` for an `f` of single entries that has many steps: XLA fuses them."""
+    return f(x)
+
+
+def affine(x: Any, factor: Any, offset: Any) -> Any:
+    """x * factor + offset."""
+    return x * factor + offset

@@ -119,8 +119,9 @@ def multiply(params: Params, x: Sequence[Array]) -> Any:
     arrays, masks = _align([values_of(a) for a in x]), _wide_masks(x)
     factors = [a if m is None else xp.where(m, a, 1) for a, m in zip(arrays, masks, strict=True)]
     y = functools.reduce(xp.multiply, factors)
-    if all(m is not None for m in masks):
-        y = xp.where(functools.reduce(xp.logical_or, masks), y, 0)
+    seen = [m for m in masks if m is not None]
+    if len(seen) == len(masks):
+        y = xp.where(functools.reduce(xp.logical_or, seen), y, 0)
     return masked(y, _any_mask(x))
 
 

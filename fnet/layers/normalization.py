@@ -59,9 +59,7 @@ def batch_normalization(
         shape = [1] * x.ndim
         shape[axis] = -1
         factor, offset = factor.reshape(shape), offset.reshape(shape)
-    y = x * factor
-    y += offset
-    return y
+    return ops.affine(x, factor, offset)
 
 
 def batch_factors(params: Params, epsilon: float, center: bool = True, scale: bool = True) -> tuple[Array, Array]:

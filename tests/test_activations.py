@@ -1,0 +1,132 @@
+"""Activation functions against Keras on TensorFlow: accuracy, extreme values, arguments; never a warning."""
+
+import keras
+import numpy as np
+import pytest
+
+from compare import yardstick
+from fnet.activations import ACTIVATIONS, activate
+from fnet.backend import ops
+
+NAMES = sorted(set(ACTIVATIONS) - {"threshold", "hard_sigmoid_keras2"})
+POINTWISE = sorted(set(NAMES) - {"glu", "log_softmax", "softmax", "sparsemax"})
+BIG = np.finfo(np.float32).max
+EXTREME = np.array([0, -0.0, 1e-30, 1e4, -1e4, 88, -88, 89, -104, 1e20, -1e20, BIG, -BIG, np.inf, -np.inf], np.float32)
+ARGUMENTS = [
+    ("relu", {"negative_slope": 0.2}),
+    ("relu", {"max_value": 1.5}),
+    ("relu", {"threshold": 0.4}),
+    ("relu", {"threshold": -0.4, "max_value": 1.0}),
+    ("relu", {"negative_slope": 0.2, "max_value": 6, "threshold": 0.4}),
+    ("relu", {"negative_slope": 2.0, "max_value": 1.0}),
+    ("leaky_relu", {"negative_slope": 0.4}),
+    ("elu", {"alpha": 0.3}),
+    ("celu", {"alpha": 0.5}),
+    ("celu", {"alpha": 3.0}),
+    ("gelu", {"approximate": True}),
+    ("glu", {"axis": 1}),
+    ("hard_shrink", {"threshold": 0.31}),
+    ("soft_shrink", {"threshold": 0.31}),
+    ("threshold", {"threshold": 0.3, "default_value": -2.0}),
+    ("squareplus", {"b": 3}),
+    ("softmax", {"axis": 0}),
+    ("softmax", {"axis": 1}),
+    ("log_softmax", {"axis": 0}),
+    ("sparsemax", {"axis": 0}),
+    ("sparsemax", {"axis": 1}),
+]
+NAN_KEPT = [name for name in NAMES if name != "linear"]
+
+
+def keras_function(name):
+    return getattr(keras.activations, name)
+
+
+def assert_as_keras(name, x, **arguments):
+    ours = np.asarray(ACTIVATIONS[name](x, **arguments))
+    theirs = np.asarray(keras_function(name)(x, **arguments))
+    exact = np.asarray(keras_function(name)(x.astype("float64"), **arguments))
+    assert ours.dtype == x.dtype
+    error, limit = yardstick.error(ours, exact), yardstick.allowed(yardstick.error(theirs, exact))
+    assert error <= limit, f"{name}: error {error:.3g} > {limit:.3g}"
+
+
+def wide(*shape):
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal(shape) * rng.choice([0.01, 1.0, 10.0], shape)).astype("float32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_accuracy(name, each_backend):
+    assert_as_keras(name, wide(40, 10))
+
+
+@pytest.mark.parametrize(("name", "arguments"), ARGUMENTS, ids=str)
+def test_arguments(name, arguments, each_backend):
+    assert_as_keras(name, wide(6, 4, 3), **arguments)
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_ends_of_the_number_line(name, each_backend):
+    ours = np.asarray(ACTIVATIONS[name](ops.asarray(EXTREME)), "float64")
+    theirs = np.asarray(keras_function(name)(EXTREME), "float64")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-36)
+
+
+@pytest.mark.parametrize("arguments", [{"threshold": 0.5}, {"threshold": 0.5, "negative_slope": 0.1}, {"max_value": 3}])
+def test_relu_with_arguments_at_the_ends(arguments, each_backend):
+    theirs = np.asarray(keras.activations.relu(EXTREME, **arguments))
+    np.testing.assert_allclose(np.asarray(ACTIVATIONS["relu"](EXTREME, **arguments)), theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAN_KEPT)
+def test_nan_propagates(name, each_backend):
+    y = np.asarray(ACTIVATIONS[name](np.array([[np.nan, 1.0, 2.0, 3.0]], np.float32)))
+    assert np.isnan(y[0, 0]), f"{name} lost a NaN: {y}"
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([1e4, 0, -1e4], [1, 0, 0]),
+        ([3e38, 3e38, -3e38], [0.5, 0.5, 0]),
+        ([-np.inf, 0, 0], [0, 0.5, 0.5]),
+        ([-np.inf] * 3, [np.nan] * 3),
+        ([np.inf, 0, 0], [np.nan] * 3),  # Keras on TensorFlow: [nan, 0, 0], whose argmax looks like a class
+        ([np.nan, 0, 1], [np.nan] * 3),
+    ],
+)
+def test_softmax_of_extreme_rows(row, expected, each_backend):
+    np.testing.assert_array_equal(np.asarray(ACTIVATIONS["softmax"](np.array([row], np.float32)))[0], expected)
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softmax", "selu", "softplus", "sparsemax"])
+def test_float64_stays_float64(name):
+    x = wide(5, 4).astype("float64")
+    theirs = np.asarray(keras_function(name)(x))
+    np.testing.assert_allclose(ACTIVATIONS[name](x), theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_hard_sigmoid_of_keras_2_is_another_function(each_backend):
+    x = np.array([-2.5, 0, 1, 3], np.float32)
+    np.testing.assert_allclose(activate("hard_sigmoid_keras2", {}, x), [0, 0.5, 0.7, 1], rtol=1e-6)
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match="no activation 'rleu'; known: celu, elu"):
+        activate("rleu", {}, np.zeros(2))
+
+
+def test_glu_of_an_odd_axis():
+    with pytest.raises(ValueError, match="must be even; got shape"):
+        ACTIVATIONS["glu"](np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_large_arrays_as_small_ones(name):
+    """NumPy takes large arrays in pieces."""
+    x = wide(3, 7, 5000)
+    whole = ACTIVATIONS[name](x)
+    pieces = np.stack([ACTIVATIONS[name](row) for row in x])
+    np.testing.assert_allclose(whole, pieces, rtol=1e-6)
+    np.testing.assert_array_equal(ACTIVATIONS[name](x.T), ACTIVATIONS[name](np.ascontiguousarray(x.T)))
