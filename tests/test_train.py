@@ -1,8 +1,10 @@
 """Training: what it gives does not depend on interruptions, and nothing is trained on bad data."""
 
 import dataclasses
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -248,6 +250,25 @@ def test_every_layer_has_a_fixed_name(family, digits, reviews):
     x = digits.train.x if chosen.kind == "images" else reviews.train.x
     first, second = (chosen.build(x, 3) for _ in range(2))
     assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device, in .*whole epoch is kept"),
+        (KeyboardInterrupt(), 130, "run this again to go on"),
+    ],
+)
+def test_a_full_disk_and_a_stop_are_told_and_lose_nothing(error, status, message, monkeypatch, tmp_path, caplog):
+    def fail(part, path):
+        raise error
+
+    command = ["--family", "cnn", "--data", "embedded", "--epochs", "1", "--filters", "1", "--batch-size", "600"]
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_commit", fail)
+        assert cli.main([*command, "--out", str(tmp_path), "--json"]) == status
+    assert re.search(message, caplog.text)
+    assert cli.main([*command, "--out", str(tmp_path), "--json"]) == 0
 
 
 def test_every_option_of_a_model_has_its_argument():

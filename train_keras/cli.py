@@ -94,14 +94,21 @@ def run(args: argparse.Namespace) -> int:
     except (TypeError, ValueError) as error:
         log.error("%s", error)
         return 2
+    folder = args.out
     try:
         loaded = data.load(config.options.kind, args.data, args.cache)
         folder = args.out or f"runs/{args.family}-{loaded.name}-seed{args.seed}"
         with Bar(shown=not args.json) as bar:
             result = train.train(config, loaded, folder, on_step=bar.step, on_epoch=bar.epoch)
-    except (DataError, RunLocked, RunMismatch, TrainingDiverged, OSError) as error:
+    except (DataError, RunLocked, RunMismatch, TrainingDiverged) as error:
         log.error("%s: %s", type(error).__name__, error)
         return 1
+    except OSError as error:
+        log.error("%s, in %s. The last whole epoch is kept: mend it and run this again", error, folder)
+        return 1
+    except KeyboardInterrupt:
+        log.error("stopped. The last whole epoch is kept in %s: run this again to go on", folder)
+        return 130
     _tell(result, args.json)
     return 0
 
