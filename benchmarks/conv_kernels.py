@@ -7,8 +7,8 @@ threads. The best of many runs counts, and the two sides take turns, so that a b
 
 What was tried for the NumPy kernels, and lost (same machine, batch 1 and 32, the shapes below):
 
-- gathering all windows at once: as fast up to some MB, slower beyond, and memory without bound; blocks smaller
-  than 1 MB lose a third to calls of BLAS that are too small. Blocks of 2 MB it is, twice the L2 cache.
+- gathering all windows at once: as fast up to some MB, slower beyond, and memory without bound; blocks of
+  0.5 MB lose a third to calls of BLAS that are too small. Blocks of 1.5 MB it is, somewhat more than the L2 cache.
 - one matrix product for each tap on shifted rows of the padded image (no gathering at all): 1.1 to 2 times
   slower, 10 times for 3 input channels, since each tap passes over the whole result again.
 - gathering along the width only, and one product for each row of the kernel: between the two.

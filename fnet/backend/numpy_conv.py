@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 3 << 19
 """Gathered windows are made in blocks of this size: they stay in the cache, and memory stays bounded."""
 ROW_ELEMENTS = 8192
 """Depthwise: neighbouring pixels are merged into vectors of about this length, the longest that pays."""
@@ -192,11 +192,12 @@ def conv_transpose(
     y = np.zeros((len(x), *sizes, filters), x.dtype)
     if bias is not None:
         y += bias
-    step = max(1, BLOCK_BYTES // max(1, math.prod(x.shape[1:-1]) * matrix.shape[1] * x.itemsize))
-    for start in range(0, len(x), step):
-        part = np.ascontiguousarray(x[start : start + step])
+    x = np.ascontiguousarray(x)
+    for images, rows in _blocks(len(x), x.shape[1], math.prod(x.shape[2:-1]) * matrix.shape[1] * x.itemsize):
+        part = x[images, rows]
         products = (part.reshape(-1, x.shape[-1]) @ matrix).reshape(*part.shape[:-1], *window, filters)
-        _scatter(products, y[start : start + step], strides, dilation, crop)
+        above = (rows.start or 0) * strides[0]
+        _scatter(products, y[images], strides, dilation, (crop[0] - above, *crop[1:]))
     return y
 
 
