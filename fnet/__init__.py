@@ -63,6 +63,7 @@ from fnet.layers.global_pooling import (
     global_max_pooling2d,
     global_max_pooling3d,
 )
+from fnet.layers.group_query_attention import group_query_attention
 from fnet.layers.hashing import hashed_crossing, hashing
 from fnet.layers.image import (
     auto_contrast,
@@ -72,7 +73,7 @@ from fnet.layers.image import (
 )
 from fnet.layers.lookup import integer_lookup, string_lookup
 from fnet.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
-from fnet.layers.multi_head_attention import group_query_attention, multi_head_attention
+from fnet.layers.multi_head_attention import multi_head_attention
 from fnet.layers.normalization import (
     batch_normalization,
     group_normalization,

@@ -84,7 +84,7 @@ ATTENTION = {
     "AdditiveAttention": Entry(attention.additive_attention),
     "Attention": Entry(attention.attention),
     "GroupQueryAttention": Entry(
-        multi_head_attention.group_query_attention,
+        fnet.group_query_attention,
         groups=_PRIVATE,
         arguments=_QUERIES,
         inputs=_queries,

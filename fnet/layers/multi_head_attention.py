@@ -1,4 +1,4 @@
-"""Multi-head attention, and its grouped form in which several query heads share a key and value head.
+"""Multi-head attention.
 
 `x` is (query, value) or (query, value, key), or a dict with these keys and, where wanted, explicit masks.
 """
@@ -35,7 +35,7 @@ def project(params: Params, x: Array, contracted: int = 1) -> Array:
     return y
 
 
-def _dense(inputs: Sequence[int | None], outputs: Sequence[int | None], use_bias: bool) -> dict[str, Param]:
+def dense_params(inputs: Sequence[int | None], outputs: Sequence[int | None], use_bias: bool) -> dict[str, Param]:
     bias = {"bias": Param(tuple(outputs), "zeros")} if use_bias else {}
     return {"kernel": Param((*inputs, *outputs)), **bias}
 
@@ -53,7 +53,7 @@ def _output_sizes(output_shape: int | Sequence[int] | None, query: Any) -> tuple
     return (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
 
 
-def _inputs(name: str, x: Any) -> tuple[Any, Any, Any]:
+def shapes_of(name: str, x: Any) -> tuple[Any, Any, Any]:
     given = named_inputs(name, x, MASKS)
     query, value = given["query"], given["value"]
     key = given.get("key", value)
@@ -74,16 +74,16 @@ def _multi_head_rule(
     use_gate: bool,
     return_attention_scores: bool,
 ) -> tuple[Any, ParamTree]:
-    query, value, key = _inputs("multi_head_attention", x)
+    query, value, key = shapes_of("multi_head_attention", x)
     size = value_dim or key_dim
     made = _output_sizes(output_shape, query)
-    gate = {"gate_dense": _dense(query.shape[-1:], (num_heads, size), use_bias)} if use_gate else {}
+    gate = {"gate_dense": dense_params(query.shape[-1:], (num_heads, size), use_bias)} if use_gate else {}
     params = {
-        "query_dense": _dense(query.shape[-1:], (num_heads, key_dim), use_bias),
-        "key_dense": _dense(key.shape[-1:], (num_heads, key_dim), use_bias),
+        "query_dense": dense_params(query.shape[-1:], (num_heads, key_dim), use_bias),
+        "key_dense": dense_params(key.shape[-1:], (num_heads, key_dim), use_bias),
         **gate,
-        "value_dense": _dense(value.shape[-1:], (num_heads, size), use_bias),
-        "output_dense": _dense((num_heads, size), made, use_bias),
+        "value_dense": dense_params(value.shape[-1:], (num_heads, size), use_bias),
+        "output_dense": dense_params((num_heads, size), made, use_bias),
     }
     y = Spec((*query.shape[:-1], *made), query.dtype)
     if not return_attention_scores:
@@ -94,11 +94,11 @@ def _multi_head_rule(
     return (y, Spec(scores, query.dtype)), params
 
 
-def _drops(*, dropout: float) -> bool:
+def drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_multi_head_rule, mask="own", rng=_drops, unmasks=True)
+@layer(shape=_multi_head_rule, mask="own", rng=drops, unmasks=True)
 def multi_head_attention(
     params: Params,
     x: Any,
@@ -141,25 +141,25 @@ def multi_head_attention(
     query, value = values_of(given["query"]), values_of(given["value"])
     key = values_of(given.get("key", value))
     asked = mask_of(given["query"])
-    hidden = _merge_masks(given, asked, query, value, use_causal_mask, sliding_window)
+    hidden = merge_masks(given, asked, query, value, use_causal_mask, sliding_window)
     axes = _attention_axes(attention_axes, query.ndim)
     q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
     q = q * (1 / math.sqrt(q.shape[-1]))
     fused = dropout == 0 and not return_attention_scores and query.ndim == 3
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
-    q, k, v = (_heads_first(a, axes) for a in (q, k, v))
-    hidden = _widen(hidden, q, len(axes))
-    weights = _weights(q, k, _flat(hidden, q_sizes, k_sizes), fused)
+    q, k, v = (heads_first(a, axes) for a in (q, k, v))
+    hidden = widen_mask(hidden, q, len(axes))
+    weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused)
     heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
-    y = _heads_last(heard @ v, axes, q_sizes)
-    y = _gated(params, y, query) if use_gate else y
+    y = heads_last(heard @ v, axes, q_sizes)
+    y = gated(params, y, query) if use_gate else y
     y = masked(project(params["output_dense"], y, 2), asked)
     if not return_attention_scores:
         return y
     return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), hidden)
 
 
-def _merge_masks(
+def merge_masks(
     given: Mapping[str, Any], query_mask: Any, query: Array, value: Array, causal: bool, window: int | None
 ) -> Array | None:
     """All masks as one that broadcasts to (batch, t, s), or None: True is seen."""
@@ -180,7 +180,7 @@ def _merge_masks(
     return merged
 
 
-def _heads_first(x: Array, axes: Sequence[int]) -> Array:
+def heads_first(x: Array, axes: Sequence[int]) -> Array:
     """(..., heads, size) -> (*batch, heads, prod(axes), size)."""
     last = x.ndim - 1
     batch = [a for a in range(last) if a not in axes]
@@ -188,8 +188,8 @@ def _heads_first(x: Array, axes: Sequence[int]) -> Array:
     return y.reshape(*y.shape[: len(batch)], math.prod(x.shape[a] for a in axes), x.shape[-1])
 
 
-def _heads_last(y: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array:
-    """The inverse of `_heads_first`, where the attention axes have `sizes`."""
+def heads_last(y: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array:
+    """The inverse of `heads_first`, where the attention axes have `sizes`."""
     last = y.ndim + len(axes) - 2
     batch = [a for a in range(last) if a not in axes]
     y = y.reshape(*y.shape[:-2], *sizes, y.shape[-1])
@@ -197,7 +197,7 @@ def _heads_last(y: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array:
     return xp.transpose(y, [order.index(a) for a in range(last + 1)])
 
 
-def _widen(mask: Array | None, q: Array, attended: int) -> Array | None:
+def widen_mask(mask: Array | None, q: Array, attended: int) -> Array | None:
     """The mask with axes of size 1 for what it lacks (heads) before its `attended` query and key axes."""
     if mask is None:
         return None
@@ -215,7 +215,7 @@ def _flat(mask: Array | None, q_sizes: Sequence[int], k_sizes: Sequence[int]) ->
     return full.reshape(*lead, math.prod(q_sizes), math.prod(k_sizes))
 
 
-def _weights(q: Array, k: Array, mask: Array | None, fused: bool) -> Array:
+def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool) -> Array:
     """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else 0."""
     scores = q @ xp.swapaxes(k, -1, -2)
     if mask is None:
@@ -225,93 +225,5 @@ def _weights(q: Array, k: Array, mask: Array | None, fused: bool) -> Array:
     return masked_softmax(scores, mask, -1)
 
 
-def _gated(params: Params, y: Array, query: Array) -> Array:
+def gated(params: Params, y: Array, query: Array) -> Array:
     return y * sigmoid(project(params["gate_dense"], query))
-
-
-def _grouped_rule(
-    x: Any,
-    *,
-    head_dim: int,
-    num_query_heads: int,
-    num_key_value_heads: int,
-    use_bias: bool,
-    use_gate: bool,
-    return_attention_scores: bool,
-) -> tuple[Any, ParamTree]:
-    query, value, key = _inputs("group_query_attention", x)
-    if num_query_heads % num_key_value_heads:
-        raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
-    asking, answering = (num_query_heads, head_dim), (num_key_value_heads, head_dim)
-    gate = {"gate_dense": _dense(query.shape[-1:], asking, use_bias)} if use_gate else {}
-    params = {
-        "query_dense": _dense(query.shape[-1:], asking, use_bias),
-        "key_dense": _dense(key.shape[-1:], answering, use_bias),
-        **gate,
-        "value_dense": _dense(value.shape[-1:], answering, use_bias),
-        "output_dense": _dense(asking, query.shape[-1:], use_bias),
-    }
-    scores = Spec((query.shape[0], num_query_heads, query.shape[1], key.shape[1]), query.dtype)
-    return ((query, scores) if return_attention_scores else query), params
-
-
-@layer(shape=_grouped_rule, mask="own", rng=_drops)
-def group_query_attention(
-    params: Params,
-    x: Any,
-    *,
-    head_dim: int | None = None,
-    num_query_heads: int | None = None,
-    num_key_value_heads: int | None = None,
-    dropout: float = 0.0,
-    use_bias: bool = True,
-    sliding_window: int | None = None,
-    use_gate: bool = False,
-    return_attention_scores: bool = False,
-    use_causal_mask: bool = False,
-) -> Any:
-    """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim).
-
-    As `multi_head_attention`, but each key and value head serves num_query_heads / num_key_value_heads query heads.
-    params: as there; kernels of key_dense and value_dense are (dim, num_key_value_heads, head_dim).
-    Mask: as there, and an explicit query_mask counts too.
-    Source: keras.layers.GroupQueryAttention (class GroupedQueryAttention); Ainslie et al. 2023.
-
-    >>> import fnet
-    >>> step = fnet.bind(group_query_attention, head_dim=3, num_query_heads=4, num_key_value_heads=2)
-    >>> query = np.ones((1, 4, 5), "float32")
-    >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
-    (1, 4, 5)
-    """
-    given = named_inputs("group_query_attention", x, MASKS)
-    query, value = values_of(given["query"]), values_of(given["value"])
-    key = values_of(given.get("key", value))
-    carried = mask_of(given["query"])
-    asked = values_of(given.get("query_mask"))
-    hidden = _merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
-    q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
-    q = q * (1 / math.sqrt(q.shape[-1]))
-    q, k, v = (_heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
-    fused = dropout == 0 and not return_attention_scores
-    hidden = _widen(hidden, q, 1)
-    weights = _weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused)
-    heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
-    y = (heard @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
-    y = _heads_last(y, (1,), q.shape[2:3])
-    y = _gated(params, y, query) if use_gate else y
-    y = masked(project(params["output_dense"], y, 2), carried)
-    return (y, masked(weights.reshape(*q.shape[:-1], k.shape[-2]), hidden)) if return_attention_scores else y
-
-
-def _by_group(q: Array, k: Array) -> Array:
-    """(batch, query heads, t, size) -> (batch, key heads, query heads that share one, t, size)."""
-    return q.reshape(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], *q.shape[2:])
-
-
-def _by_group_mask(mask: Array | None, q: Array, k: Array) -> Array | None:
-    """A mask (batch, 1 or query heads, t, s) for the scores of `_by_group`."""
-    if mask is None:
-        return None
-    if mask.shape[1] == 1:
-        return mask[:, None]
-    return mask.reshape(mask.shape[0], k.shape[1], q.shape[1] // k.shape[1], *mask.shape[2:])
