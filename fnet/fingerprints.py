@@ -34,7 +34,8 @@ class _Strings:
         index = (self.starts[which] + position)[:, None] + np.arange(size)
         word = np.zeros((len(index), 8), np.uint8)
         word[:, :size] = self.bytes[index]
-        return word.view("<u8")[:, 0]
+        words: Words = word.view("<u8").reshape(-1)
+        return words
 
 
 # --- FarmHash -------------------------------------------------------------------------------------
@@ -70,7 +71,8 @@ def _hash16(u: Words, v: Words, multiplier: Words) -> Words:
 
 
 def _multiplier(n: Any) -> Words:
-    return _K2 + n.astype(np.uint64) * np.uint64(2)
+    multiplier: Words = _K2 + n.astype(np.uint64) * np.uint64(2)
+    return multiplier
 
 
 def _farm_1_to_3(text: _Strings, which: Any, n: Any) -> Words:
@@ -181,8 +183,9 @@ def siphash64(strings: Sequence[bytes], key: Sequence[int]) -> Words:
 def _sip_tail(text: _Strings, words: Any) -> Words:
     """The last word: the bytes that are left (at most 7), and the length in the top byte."""
     left = (text.lengths - 8 * words).astype(np.uint64)
-    tail = text.word(slice(None), 8 * words) & ((np.uint64(1) << (np.uint64(8) * left)) - np.uint64(1))
-    return tail | (text.lengths.astype(np.uint64) << np.uint64(56))
+    tail: Words = text.word(slice(None), 8 * words) & ((np.uint64(1) << (np.uint64(8) * left)) - np.uint64(1))
+    tail |= text.lengths.astype(np.uint64) << np.uint64(56)
+    return tail
 
 
 def _compress(state: list[Words], word: Words, rounds: int) -> None:

@@ -8,13 +8,12 @@ Source: tensorflow/core/kernels/image: resize_*_op.cc, scale_and_translate_op.cc
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from fnet.backend import xp
+from fnet.backend import ops, xp
 from fnet.types import Array
 
 F32 = np.float32
@@ -31,11 +30,7 @@ def resample(x: Array, axis: int, size: int, interpolation: str, antialias: bool
         return xp.take(x, _nearest(x.shape[axis], size), axis=axis, mode="clip")
     pixels, weights = taps(x.shape[axis], size, interpolation, antialias)
     weights = weights.astype(x.dtype).reshape(-1, *(size if a == axis % x.ndim else 1 for a in range(x.ndim)))
-    read = (xp.take(x, index, axis=axis, mode="clip") for index in pixels)
-    if interpolation == "bilinear" and not antialias:
-        low, high = read
-        return low + (high - low) * weights[1]
-    return functools.reduce(operator.add, (pixel * weight for pixel, weight in zip(read, weights, strict=True)))
+    return ops.weighted_take(x, axis, pixels, weights, interpolation == "bilinear" and not antialias)
 
 
 @functools.lru_cache(maxsize=256)
@@ -109,7 +104,7 @@ def _area(size: int, wanted: int) -> Taps:
     left, right = pixels.astype(F32), pixels.astype(F32) + F32(1)
     covered = np.clip(np.minimum(right, stop) - np.maximum(left, start), F32(0), F32(1))
     covered = np.where((left < start) & (right > stop), scale, covered)  # all of an output pixel in one pixel
-    return np.minimum(pixels, size - 1), covered / scale
+    return np.minimum(pixels, size - 1), (covered / scale).astype(F32)
 
 
 def _spans(size: int, wanted: int, kernel: Callable[[Floats], Floats], radius: float, antialias: bool) -> Taps:
@@ -128,7 +123,8 @@ def _spans(size: int, wanted: int, kernel: Callable[[Floats], Floats], radius: f
 
 
 def _triangle(x: Floats) -> Floats:
-    return np.maximum(F32(1) - x, F32(0))
+    height: Floats = np.maximum(F32(1) - x, F32(0))
+    return height
 
 
 def _keys_cubic(x: Floats) -> Floats:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +35,7 @@ __all__ = [
     "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "to_numpy", "wide",
+    "sum_pool", "take", "take_axis", "to_numpy", "weighted_take", "wide",
 ]
 # fmt: on
 
@@ -116,6 +118,14 @@ def erf(x: Any) -> Any:
 def bincount(bins: Any, length: int, weights: Any = None) -> Any:
     """How often each of `length` bins stands in `bins`, or the sum of its weights; negative bins are not counted."""
     return jnp.bincount(jnp.where(bins < 0, length, bins), weights, length=length + 1)[:length]
+
+
+def weighted_take(x: Any, axis: int, pixels: Any, weights: Any, lerp: bool) -> Any:
+    """sum_k x[pixels[k]] * weights[k] along `axis`; `lerp`: of two, as a + (b - a) * weights[1]."""
+    read = [jnp.take(x, index, axis=axis, mode="clip") for index in pixels]
+    if lerp:
+        return read[0] + (read[1] - read[0]) * weights[1]
+    return functools.reduce(operator.add, (pixel * weight for pixel, weight in zip(read, weights, strict=True)))
 
 
 def take(table: Any, ids: Any) -> Any:

@@ -25,6 +25,7 @@ from fnet.backend.numpy_index import (
 )
 from fnet.backend.numpy_pool import max_over, max_pool, sum_pool
 from fnet.backend.numpy_recurrence import recurrences
+from fnet.backend.numpy_resample import weighted_take
 
 xp = np
 
@@ -40,7 +41,7 @@ __all__ = [
     "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "to_numpy", "wide",
+    "sum_pool", "take", "take_axis", "to_numpy", "weighted_take", "wide",
 ]
 # fmt: on
 

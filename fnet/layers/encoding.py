@@ -76,7 +76,8 @@ def weigh(params: Params, counted: Callable[[str], NumpyArray], mode: str) -> Nu
         return counted(mode)
     if "idf_weights" not in params:
         raise InvalidInput("output_mode='tf_idf' needs params['idf_weights'], one weight for each column")
-    return counted("count").astype(np.float32) * np.asarray(params["idf_weights"])
+    weighted: NumpyArray = counted("count").astype(np.float32) * np.asarray(params["idf_weights"])
+    return weighted
 
 
 def lookup_spec(

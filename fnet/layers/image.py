@@ -48,11 +48,11 @@ def resize(
     return x
 
 
-def _aspect(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
-    """(height for this width, width for this height) with the aspect ratio of `size`, as float32 has them."""
+def _aspect(sizes: Sequence[int], size: tuple[int, int]) -> tuple[int, int]:
+    """(height for the width, width for the height) of `sizes` with the aspect ratio of `size`, as float32 has them."""
     return (
-        int(np.float32(width * size[0]) / np.float32(size[1])),
-        int(np.float32(height * size[1]) / np.float32(size[0])),
+        int(np.float32(sizes[1] * size[0]) / np.float32(size[1])),
+        int(np.float32(sizes[0] * size[1]) / np.float32(size[0])),
     )
 
 
@@ -64,7 +64,7 @@ def _crop_to_aspect(x: Array, size: tuple[int, int], data_format: str | None) ->
     """The largest middle window with the aspect ratio of `size`."""
     axes = _axes(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
-    for axis, have, fits in zip(axes, sizes, _aspect(*sizes, size), strict=True):
+    for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
         count = max(min(have, fits), 1)
         x = _window(x, axis, (have - count) // 2, count)
     return x
@@ -75,7 +75,7 @@ def _pad_to_aspect(x: Array, size: tuple[int, int], data_format: str | None, fil
     axes = _axes(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
     widths = [(0, 0)] * x.ndim
-    for axis, have, fits in zip(axes, sizes, _aspect(*sizes, size), strict=True):
+    for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
         widths[axis] = ((max(have, fits) - have) // 2,) * 2
     return xp.pad(x, widths, constant_values=fill_value)
 

@@ -77,7 +77,7 @@ def text_vectorization(
     vocabulary = vocabulary_of(params, specials, True, "text_vectorization")
     rows, shape = _tokens(x, standardize, split, ngrams)
     flat = list(chain.from_iterable(rows))
-    ids = token_ids(vocabulary, flat, specials, "text_vectorization", len)
+    ids = token_ids(vocabulary, flat, specials, "text_vectorization")
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens)) or 0
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     if output_mode == "int":

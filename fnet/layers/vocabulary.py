@@ -164,7 +164,7 @@ def _numbers(tokens: NumpyArray, specials: Specials) -> Vocabulary:
 
 
 def token_ids(
-    vocabulary: Vocabulary, keys: Any, specials: Specials, name: str, buckets: Callable[[Any], NumpyArray]
+    vocabulary: Vocabulary, keys: Any, specials: Specials, name: str, buckets: Callable[[Any], NumpyArray] | None = None
 ) -> NumpyArray:
     """Ids int64[n] of flat keys; `buckets` spreads unknown ones over several oov ids."""
     count = specials.num_oov_indices
@@ -176,7 +176,7 @@ def token_ids(
                 f"{name} has num_oov_indices=0, so every token must be in its vocabulary; "
                 f"item {unknown[0]} is {keys[unknown[0]]!r:.60}"
             )
-        if unknown.size:
+        if unknown.size and buckets is not None:
             ids[unknown] = buckets([keys[i] for i in unknown.tolist()]) + specials.oov_start
     return ids
 
