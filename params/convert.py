@@ -12,7 +12,19 @@ from typing import Any
 import fnet
 from fnet import modelling, random, tree
 from fnet.activations import ACTIVATIONS
-from fnet.compose import Graph, Ref, Sequential, at, graph, masked_by, option_names, references, resolve, sequential
+from fnet.compose import (
+    Graph,
+    Ref,
+    Sequential,
+    at,
+    graph,
+    masked_by,
+    option_names,
+    references,
+    resolve,
+    rules,
+    sequential,
+)
 from fnet.compose import bind as bind_step
 from fnet.layers.core import constant
 from fnet.types import Array
@@ -39,7 +51,7 @@ from params.table import LAYERS
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Ends of the config keys that only training reads."""
 
-KERAS_MODULES = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications)(\.\w+)*)?")
+KERAS_MODULES = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations)(\.\w+)*)?")
 """Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
 
 BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError)
@@ -151,9 +163,9 @@ def _is_keras(source: KerasObject, name: str, known: Conversion) -> bool:
 def _custom(source: KerasObject, known: Conversion) -> Entry | None:
     """The caller's own layer for a registered name."""
     for name in (source.registered_name, source.class_name):
-        if name in known.custom:
+        if name is not None and name in known.custom:
             step = known.custom[name]
-            modelling.rules(step)
+            rules(step)
             return Entry(step, arguments=())
     return None
 
@@ -167,7 +179,11 @@ def _entry(source: KerasObject, known: Conversion) -> Entry:
         raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}")
     module = source.module or ""
     untrained = "trainable" not in source.config and name != "InputLayer"
-    if module.startswith("keras.src.ops.") or (known.legacy and not module and untrained):
+    if (
+        module.startswith("keras.src.ops.")
+        or (module, name) in OPERATIONS
+        or (known.legacy and not module and untrained)
+    ):
         found = _operation(module, name)
         if found is not None:
             _is_keras(source, name, known)
@@ -210,7 +226,8 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
             f"{source.label} was called with training=True, which changes what it computes; "
             "build the model without that argument, or as training=False"
         )
-    if known.mixed and source.policy in POLICIES and "dtype" not in legal:
+    is_operation = entry in OPERATIONS.values()
+    if known.mixed and source.policy in POLICIES and "dtype" not in legal and not is_operation:
         options["dtype"] = source.policy
     with _Named(source):
         step = bind_step(entry.layer, **options)
@@ -370,7 +387,7 @@ def _sequential(source: KerasObject, known: Conversion, training: bool | None) -
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
-        if _is_shape(shape):
+        if isinstance(shape, list | tuple) and _is_shape(shape):
             name = fresh("input_layer", parts)
             dtype = parts[layers[0].name].source.policy if layers else "float32"
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
