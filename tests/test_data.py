@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from train_keras import data, embedded
+from train_keras import data, embedded, validation
 from train_keras.errors import (
     DataNotFound,
     EmptySplit,
@@ -54,7 +54,7 @@ def test_reviews_are_balanced_distinct_and_the_same_on_every_call():
         counts = np.bincount(labels)
         np.testing.assert_array_equal(counts, [embedded.PER_CLASS[split]] * 3)
         assert len(set(found)) == len(found)
-    data.validate(data.load("texts", "embedded"))  # no sentence in two splits
+    validation.validate(data.load("texts", "embedded"))  # no sentence in two splits
 
 
 def test_the_environment_says_where_data_are(monkeypatch, tmp_path):
@@ -71,34 +71,34 @@ def test_an_unknown_kind_lists_the_known_ones():
 @pytest.mark.parametrize("label", [99, -1, 10])
 def test_labels_out_of_range_are_named_with_their_rows(label):
     with pytest.raises(LabelOutOfRange, match=f"rows 1, 3: label {label} is none of the 10 classes 0 to 9"):
-        data.check_labels([0, label, 9, label], 10)
+        validation.check_labels([0, label, 9, label], 10)
 
 
 @pytest.mark.parametrize("labels", [[0.0, 1.0], [[0], [1]], ["a"], [True]])
 def test_labels_must_be_a_row_of_integers(labels):
     with pytest.raises(LabelOutOfRange, match="must be integers of shape"):
-        data.check_labels(labels, 2)
+        validation.check_labels(labels, 2)
 
 
 @pytest.mark.parametrize("text", ["", "  \t\n", "!?! ...", "\u3000"])
 def test_texts_without_a_token_are_named_with_their_rows(text):
     with pytest.raises(EmptyText, match="train split, row 1: no token in"):
-        data.validate(texts(train=text_split(("baik", 2), (text, 0))))
+        validation.validate(texts(train=text_split(("baik", 2), (text, 0))))
 
 
 def test_texts_must_be_strings():
     with pytest.raises(MalformedData, match="row 0: a text must be a string, got 3"):
-        data.check_texts([3, "baik"])
+        validation.check_texts([3, "baik"])
 
 
 def test_an_empty_split_is_refused():
     with pytest.raises(EmptySplit, match="toy, valid split: no rows"):
-        data.validate(texts(valid=data.Split(np.array([], object), np.array([], np.int64))))
+        validation.validate(texts(valid=data.Split(np.array([], object), np.array([], np.int64))))
 
 
 def test_a_text_in_two_splits_is_refused():
     with pytest.raises(SplitOverlap, match="row 0 of test is in train too: 'buruk'"):
-        data.validate(texts(test=text_split(("buruk", 0))))
+        validation.validate(texts(test=text_split(("buruk", 0))))
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_a_text_in_two_splits_is_refused():
 )
 def test_images_must_be_bytes_of_one_shape(x):
     with pytest.raises(MalformedData, match=r"test split: images must be uint8\[n, 4, 4, 1\], got"):
-        data.validate(images(x=x))
+        validation.validate(images(x=x))
 
 
 def test_inputs_and_labels_must_be_as_many():
     with pytest.raises(MalformedData, match="2 inputs but 3 labels"):
-        data.validate(images(y=np.zeros(3, np.int64)))
+        validation.validate(images(y=np.zeros(3, np.int64)))
 
 
 def test_the_fingerprint_tells_data_apart():

@@ -28,8 +28,9 @@ import tensorflow as tf
 from sklearn.metrics import f1_score
 
 from train_keras import models
-from train_keras.data import Data, Split, validate
+from train_keras.data import Data, Split
 from train_keras.errors import RunLocked, RunMismatch, TrainingDiverged, rows
+from train_keras.validation import validate
 
 STATE, MODEL, HISTORY, LOCK = "state.json", "model.keras", "history.json", "lock"
 EVALUATION_BATCH = 256
