@@ -105,7 +105,7 @@ def _join(*parts: str) -> str:
 # --- which parameter stands where -----------------------------------------------------------------
 
 
-ParamPath = tuple[str, ...]
+ParamPath = tuple[Any, ...]
 Found = dict[ParamPath, Any]
 """{path in the params: StoredArray or array}."""
 
