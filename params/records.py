@@ -66,7 +66,11 @@ def _activation(value: Callable[..., Any]) -> dict[str, Any]:
     for name, function in ACTIVATIONS.items():
         if function is value:
             return {"activation": name}
-    raise TypeError(
+    raise _own(value)
+
+
+def _own(value: Callable[..., Any]) -> TypeError:
+    return TypeError(
         f"{value.__name__} is not a public layer of fnet; a layer of your own is saved by its name: "
         f"save(..., custom={{{value.__name__!r}: {value.__name__}}}), and load(..., custom=...) gives it back"
     )
@@ -74,7 +78,7 @@ def _activation(value: Callable[..., Any]) -> dict[str, Any]:
 
 def _function_name(value: Callable[..., Any], names: Mapping[Callable[..., Any], str]) -> str:
     if value not in names:
-        _activation(value)
+        raise _own(value)
     return names[value]
 
 

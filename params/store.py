@@ -23,7 +23,7 @@ from fnet import modelling
 from fnet.errors import InvalidParams
 from fnet.types import Array, Params
 from params.containers import content
-from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, quoted, reading
+from params.errors import CorruptFile, LimitExceeded, WeightsMismatch, quoted, reading
 from params.records import Layers, decode, encode, known_layers
 from params.source import Limits
 from params.strict_json import parse, parse_object
@@ -257,8 +257,6 @@ def _check(model: Any, params: Params) -> None:
             modelling.check(model, params)
     except InvalidParams as error:
         raise WeightsMismatch(str(error)) from error
-    except ModelFileError:
-        raise
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise CorruptFile(f"the model does not fit together: {error}") from error
 

@@ -494,10 +494,10 @@ def zip_bomb_weights():
 
 @attack(LimitExceeded)
 def zip_bomb_within_the_total():
-    """One gigabyte of zeros as weights."""
+    """An eighth of a gigabyte of zeros as weights."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    deflated = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1 << 10)) + packer.flush()
-    bomb = member("model.weights.h5", deflated, size=1 << 30, method=8)
+    deflated = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1 << 7)) + packer.flush()
+    bomb = member("model.weights.h5", deflated, size=1 << 27, method=8)
     return zip_by_hand([member("config.json", text(dense_config()).encode()), bomb])
 
 

@@ -1,12 +1,17 @@
 """The HDF5 reader, structure by structure: one field of an honest file is made wrong at a time."""
 
+import io
 import struct
+import zlib
 
 import h5py
 import numpy as np
 import pytest
 
+from params import hdf5
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, reading
+from params.hdf5 import buffer
+from params.hdf5.data import _inflate
 from params.reading import read
 from tests.hostile import BIAS, KERNEL, dense_vars, dense_vars_with, dense_weights, h5
 
@@ -52,8 +57,6 @@ def layout(address, size, version=3, kind=1):
 
 def place_of(path, data=WEIGHTS):
     """Address of an array's bytes, and of its header."""
-    import io
-
     with h5py.File(io.BytesIO(data)) as file:
         return file[path].id.get_offset(), h5py.h5o.get_info(file[path].id).addr
 
@@ -209,6 +212,15 @@ def test_chunk_indexes_that_are_not_read_say_what_to_do():
 
     with pytest.raises(ModelFileError, match="save again with h5py's default settings"):
         read(h5(write, libver="latest"))
+
+
+def test_parts_check_for_themselves():
+    with pytest.raises(CorruptFile, match="does not begin with the HDF5 signature"):
+        hdf5.open_file(memoryview(bytes(100)), total=100, steps=100, text=100)
+    with pytest.raises(CorruptFile, match="before its fields"):
+        buffer.integer(memoryview(b"abc"), 2, 2)
+    with pytest.raises(CorruptFile, match="has no end"):
+        _inflate(memoryview(zlib.compress(bytes(100))[:-6]), 1000)
 
 
 def test_running_out_of_memory_or_stack_is_a_limit():

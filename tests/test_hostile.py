@@ -59,22 +59,16 @@ def test_attack_is_refused(name):
     data = attack.build()
     hostile.MARKER.unlink(missing_ok=True)
     tracemalloc.start()
-    with within(10), pytest.raises(attack.errors) as caught:
-        load_all(data)
+    with within(20), pytest.raises(attack.errors) as caught:
+        load_keras(data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert not hostile.MARKER.exists()
     assert len(str(caught.value)) <= 450
     assert str(caught.value).startswith("the model file")
     assert peak < 4 * len(data) + (150 << 20)
-
-
-@pytest.mark.parametrize("name", hostile.ATTACKS)
-def test_attack_is_refused_by_the_loader_alone(name):
-    """Without reading the arrays first, as users load."""
-    attack = hostile.ATTACKS[name]
-    with within(10), pytest.raises(attack.errors):
-        load_keras(attack.build())
+    with within(20), pytest.raises(attack.errors):
+        load_all(data)
 
 
 # --- mutants --------------------------------------------------------------------------------------------------
@@ -117,7 +111,7 @@ def mutant(data, random):
             found[at] = int(random.choice([0, 1, 2, 4, 8, 127, 128, 254, 255]))
         elif kind == 5:
             width = int(random.choice([2, 4, 8]))
-            found[at : at + width] = int(random.integers(0, len(data))).to_bytes(width, "little")[:width]
+            found[at : at + width] = int(random.integers(0, len(data))).to_bytes(8, "little")[:width]
         elif kind == 6:
             found[at : at + 8] = b"\xff" * 8
         else:
@@ -133,7 +127,7 @@ def test_mutants_load_or_are_typed_errors(name, count):
     random = np.random.default_rng([count, sum(name.encode())])
     for number in range(count):
         changed = mutant(data, random)
-        with within(5):
+        with within(20):
             try:
                 load_all(changed)
             except ModelFileError as error:
@@ -148,7 +142,7 @@ def test_every_truncation_is_refused(name):
     data = seeds()[name]
     step = max(1, len(data) // 150)
     for size in range(0, len(data) - 1, step):
-        with within(5), pytest.raises(ModelFileError):
+        with within(20), pytest.raises(ModelFileError):
             load_all(data[:size])
 
 
@@ -158,7 +152,7 @@ def test_every_single_bit_of_a_weights_file_may_flip():
     for at in range(len(data) * 8):
         changed = bytearray(data)
         changed[at // 8] ^= 1 << at % 8
-        with within(5), contextlib.suppress(ModelFileError):
+        with within(20), contextlib.suppress(ModelFileError):
             load_all(bytes(changed))
 
 
