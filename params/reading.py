@@ -120,6 +120,9 @@ def _assets(parts: Container, names: set[str], limits: Limits) -> dict[str, byte
         if name.startswith("assets/") and name.endswith("/" + VOCABULARY):
             found[name.removeprefix("assets/")] = data = bytes(parts.get(name, left))
             left -= len(data)
+    for name, data in found.items():
+        if found.get(name.replace("/_lookup_layer/", "/"), data) != data:
+            raise CorruptFile(f"{quoted(name)} differs from its copy one folder up: which is the vocabulary?")
     return found
 
 

@@ -332,6 +332,15 @@ add("vocabulary_url", with_config(lookup("http://localhost/v.txt")), ModelFileEr
 add("vocabulary_missing", with_config(lookup(None)), ModelFileError)
 
 
+add(
+    "vocabulary_copies_differ",
+    lambda: keras_zip(
+        members=[("assets/layers/t/vocabulary.txt", "a\nb"), ("assets/layers/t/_lookup_layer/vocabulary.txt", "b\na")]
+    ),
+    CorruptFile,
+)
+
+
 # CVE-2026-1669 and its class: bytes and objects from elsewhere
 def weights_attack(name, write, *errors, **options):
     add(name, lambda: keras_zip(weights=h5(write, **options)), *errors)

@@ -127,6 +127,11 @@ def test_vocabularies_are_bounded():
         read(keras_zip(members=members), Limits(vocabulary=100))
 
 
+def test_two_equal_copies_of_a_vocabulary_are_fine():
+    names = ("assets/t/vocabulary.txt", "assets/t/_lookup_layer/vocabulary.txt")
+    assert len(read(keras_zip(members=[(name, "a\u2028\nb") for name in names])).assets) == 2
+
+
 def test_metadata_may_be_missing():
     config = json.dumps(hostile.dense_config())
     data = hostile.zip_of(("config.json", config), ("model.weights.h5", hostile.dense_weights()), ("assets/", ""))
