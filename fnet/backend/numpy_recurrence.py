@@ -29,7 +29,8 @@ def _inputs(xs: Array, kernel: Array, bias: Array | None) -> Array:
     zs = np.matmul(xs.reshape(time * batch, features), kernel)
     if bias is not None:
         zs += bias
-    return zs.reshape(len(kernel), time, batch, -1)
+    projected: Array = zs.reshape(len(kernel), time, batch, kernel.shape[-1])
+    return projected
 
 
 def _sweep(
@@ -52,7 +53,9 @@ def _sweep_masked(
     advance: Advance, old: tuple[Array, ...], spare: list[tuple[Array, ...]], mask: Array, y: Array, ys: Array | None
 ) -> Swept:
     """As `_sweep`; where the mask is False states stay and the output repeats. Steps without any row are free."""
-    full, some, hidden = mask.all(axis=1), mask.any(axis=1), ~mask[:, :, None]
+    full: Array = np.asarray(mask.all(axis=1))
+    some: Array = np.asarray(mask.any(axis=1))
+    hidden = ~mask[:, :, None]
     turn = 0
     for t in range(len(mask)):
         if some[t]:

@@ -12,6 +12,7 @@ from typing import Any
 from fnet.activations import Activation, activate, activation_child
 from fnet.backend import xp
 from fnet.compose import EMPTY, layer
+from fnet.errors import InvalidInput
 from fnet.layers.recurrence import StepInTime, as_tuples, dropout_masks, project
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
@@ -191,7 +192,10 @@ def cell_inputs(x: Any) -> tuple[Any, Any]:
     """
     if isinstance(x, Mapping):
         return x["inputs"] if "inputs" in x else x["sequence"], x["states"]
-    return x if isinstance(x, tuple | list) else (x, None)
+    if isinstance(x, tuple | list):
+        inputs, states = x
+        return inputs, states
+    return x, None
 
 
 def one_step(cell: Any, params: Params, x: Any) -> tuple[Array, list[Array]]:
@@ -219,6 +223,8 @@ def gated_params(
 
 
 def _state(inputs: Spec, units: int) -> Spec:
+    if len(inputs.shape) != 2:
+        raise InvalidInput(f"a recurrent cell takes (batch, features) at each time step; got {inputs}")
     return Spec((inputs.shape[0], units), inputs.dtype)
 
 

@@ -54,7 +54,7 @@ class ConvLSTM:
         sizes, _ = split_shape(self._name, step, self.rank, self.data_format)
         steps, dilation = self._per_axis()
         output = output_sizes(sizes, dilated(kernel.shape[: self.rank], dilation), steps, self.padding)
-        shape = join_shape(step[0], output, params["recurrent_kernel"].shape[-2], self.data_format)
+        shape: Any = join_shape(step[0], output, params["recurrent_kernel"].shape[-2], self.data_format)
         h = xp.zeros(shape, xp.result_type(xs.dtype, kernel.dtype))
         return h, (h, h)
 

@@ -16,6 +16,11 @@ from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, strip, values_of
 from fnet.types import Array, Params, Spec
 
+_RANK = (
+    "a recurrent layer takes sequences (batch, time, ...); got shape {}. Behind another recurrent layer this means "
+    "that the one before lacks return_sequences=True"
+)
+
 StepInTime: TypeAlias = Callable[[Any, Any], tuple[Array, Any]]
 """(projected inputs of one time step, states) -> (output, states)."""
 
@@ -90,6 +95,8 @@ def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bo
 def time_step(x: Any) -> Spec:
     """The Spec of one time step of the sequence."""
     inputs = sequence_spec(x)
+    if len(inputs.shape) < 3:
+        raise InvalidInput(_RANK.format(inputs.shape))
     return Spec((inputs.shape[0], *inputs.shape[2:]), inputs.dtype)
 
 
@@ -119,6 +126,8 @@ def run(
     A masked step keeps the states and repeats the output before it (zeros before the first valid step).
     """
     feed = unpack(x)
+    if feed.values.ndim < 3:
+        raise InvalidInput(_RANK.format(tuple(feed.values.shape)))
     if feed.values.shape[1] == 0:
         raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(feed.values.shape)}")
     xs, mask = xp.swapaxes(feed.values, 0, 1), _time_first(feed.mask)
@@ -134,12 +143,13 @@ def run(
     return (output, *as_lists(states)) if return_state else output
 
 
-def _time_first(mask: Array | None) -> Array | None:
+def _time_first(mask: Array | None) -> Any:
     """(batch, time) or (batch, time, 1) -> (time, batch), bool."""
     if mask is None:
         return None
     mask = ops.asarray(mask).astype(bool)
-    return xp.swapaxes(mask[..., 0] if mask.ndim == 3 else mask, 0, 1)
+    by_step: Array = mask[..., 0] if mask.ndim == 3 else mask
+    return xp.swapaxes(by_step, 0, 1)
 
 
 def select(mask: Array, chosen: Array, other: Array) -> Array:
@@ -156,7 +166,7 @@ class Stack:
 
 def sweep(
     cell: Any, params: Params, xs: Array, states: Any, mask: Array | None, previous: Array | None, *, keep: bool
-) -> tuple[Array, Array | None, Any]:
+) -> tuple[Array, Any, Any]:
     """Run `cell` over `xs` (time, batch, ...): (last output, outputs with time first when `keep`, states)."""
     if isinstance(cell, Stack):
         return _sweep_stack(cell, params, xs, states, mask, previous, keep)
@@ -188,7 +198,7 @@ def sweep(
 
 def _sweep_stack(
     stack: Stack, params: Params, xs: Array, states: Any, mask: Array | None, previous: Array | None, keep: bool
-) -> tuple[Array, Array | None, Any]:
+) -> tuple[Array, Any, Any]:
     ends, params = [], params.get("cells", {})
     y, ys = xs[-1], xs
     for number, (name, cell) in enumerate(stack.cells):

@@ -88,14 +88,14 @@ def bidirectional(
         given = {"sequences": feed.values, "initial_state": states, "mask": feed.mask}
         y = strip(run(step, params.get(name, EMPTY), given))
         ends.append(y if isinstance(y, tuple) else (y,))
-    (y, *states), (y_back, *states_back) = ends
+    (y, *final), (y_back, *final_back) = ends
     sequences = modelling.resolved_options(forward)["return_sequences"]
     if sequences:
         y_back = xp.flip(y_back, axis=1)
     ys = (y, y_back) if merge_mode is None else (MERGES[merge_mode](y, y_back),)
     if sequences:
         ys = tuple(masked(item, feed.handed_on) for item in ys)
-    outputs = (*ys, *states, *states_back)
+    outputs = (*ys, *final, *final_back)
     return outputs if len(outputs) > 1 else outputs[0]
 
 

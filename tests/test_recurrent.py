@@ -1,0 +1,148 @@
+"""Known ways to get recurrent layers wrong, dropout under an rng, and what is refused."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind, random
+from fnet.backend import ops
+
+X = np.random.default_rng(0).standard_normal((3, 6, 5)).astype("float32")
+LAYERS = [
+    bind(fnet.simple_rnn, units=4),
+    bind(fnet.lstm, units=4),
+    bind(fnet.gru, units=4),
+    bind(fnet.gru, units=4, reset_after=False),
+    bind(fnet.rnn, cell=(bind(fnet.lstm_cell, units=4), bind(fnet.gru_cell, units=4))),
+    bind(fnet.bidirectional, layer=bind(fnet.lstm, units=4)),
+]
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, bind(fnet.time_distributed, layer=bind(fnet.dense, units=2))], ids=repr)
+def test_a_sequence_without_time_steps_is_refused(each_backend, layer):
+    params = fnet.init(layer, 0, X.shape)
+    with pytest.raises(fnet.InvalidInput, match="at least one time step"):
+        layer(params, X[:, :0])
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_no_rows_give_no_rows(each_backend, layer):
+    params = fnet.init(layer, 0, X.shape)
+    assert layer(params, X[:0]).shape == (0, *layer(params, X).shape[1:])
+
+
+@pytest.mark.parametrize("layer", LAYERS[:4], ids=repr)
+def test_float64_stays_float64(layer):
+    params = {key: value.astype("float64") for key, value in fnet.init(layer, 0, X.shape).items()}
+    assert layer(params, X.astype("float64")).dtype == np.float64
+
+
+def test_gates_lie_along_the_last_axis_in_the_order_i_f_c_o(each_backend):
+    """With only the forget gate open an LSTM keeps its cell state; with only the output gate it shows it."""
+    bias = np.repeat(np.array([-50.0, 50.0, 0.0, 50.0], "float32"), 2)
+    params = {"kernel": np.zeros((5, 8), "float32"), "recurrent_kernel": np.zeros((2, 8), "float32"), "bias": bias}
+    c = np.array([[0.5, -1.0]] * 3, "float32")
+    y, h, end = fnet.lstm(params, (X, np.zeros_like(c), c), return_state=True)
+    np.testing.assert_allclose(np.asarray(end), c, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(y), np.tanh(c), atol=1e-6)
+    np.testing.assert_array_equal(np.asarray(h), np.asarray(y))
+
+
+def test_gru_has_a_bias_row_for_the_input_and_one_for_the_state(each_backend):
+    """Only the recurrent row goes through the reset gate, here closed."""
+    bias = np.array([[-50.0, -50.0, 0.3], [0.0, 0.0, 5.0]], "float32")
+    params = {"kernel": np.zeros((5, 3), "float32"), "recurrent_kernel": np.zeros((1, 3), "float32"), "bias": bias}
+    np.testing.assert_allclose(np.asarray(fnet.gru(params, X)), np.full((3, 1), np.tanh(0.3)), atol=1e-6)
+
+
+def test_a_stack_needs_return_sequences():
+    stack = fnet.sequential(bind(fnet.lstm, units=4), bind(fnet.lstm, units=2))
+    with pytest.raises(fnet.InvalidInput, match="lacks return_sequences=True"):
+        fnet.init(stack, 0, X.shape)
+    params = fnet.init(fnet.sequential(bind(fnet.lstm, units=4, return_sequences=True), stack["lstm_1"]), 0, X.shape)
+    with pytest.raises(fnet.InvalidInput, match="lacks return_sequences=True"):
+        stack(params, X)
+    with pytest.raises(fnet.InvalidInput, match="at each time step"):
+        fnet.init(bind(fnet.gru, units=2), 0, (3, 6, 5, 4))
+
+
+def by_hand(params, x, dropped, kept):
+    """A SimpleRNN with the given dropout masks, one step at a time."""
+    h = np.zeros((len(x), 4))
+    for t in range(x.shape[1]):
+        z = (x[:, t] * dropped) @ params["kernel"] + (h * kept) @ params["recurrent_kernel"] + params["bias"]
+        h = np.tanh(z)
+    return h
+
+
+def test_dropout_draws_one_mask_for_the_whole_sequence(each_backend):
+    layer = bind(fnet.simple_rnn, units=4, dropout=0.4, recurrent_dropout=0.25)
+    params = fnet.init(layer, 0, X.shape)
+    noisy = fnet.with_rng(layer, params, 7)
+    masks = [
+        np.asarray(random.bernoulli(random.fold_in(random.fold_in(noisy["rng"], which), 0), keep, shape)) / keep
+        for which, keep, shape in ((0, 0.6, (3, 5)), (1, 0.75, (3, 4)))
+    ]
+    plain = {key: np.asarray(value) for key, value in params.items()}
+    np.testing.assert_allclose(np.asarray(layer(noisy, X)), by_hand(plain, X, *masks), atol=1e-5)
+    assert np.abs(np.asarray(layer(noisy, X)) - np.asarray(layer(params, X))).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        bind(fnet.lstm, units=4, dropout=0.5),
+        bind(fnet.lstm, units=4, dropout=0.5, implementation=1),
+        bind(fnet.gru, units=4, recurrent_dropout=0.5),
+        bind(fnet.gru, units=4, reset_after=False, dropout=0.3, recurrent_dropout=0.5),
+        bind(fnet.rnn, cell=(bind(fnet.lstm_cell, units=4, dropout=0.5), bind(fnet.gru_cell, units=4))),
+        bind(fnet.bidirectional, layer=bind(fnet.gru, units=4, dropout=0.5, return_sequences=True)),
+    ],
+    ids=repr,
+)
+def test_dropout_acts_only_with_an_rng_and_alike_on_both_backends(layer):
+    params = fnet.init(layer, 0, X.shape)
+    noisy = fnet.with_rng(layer, params, 7)
+    y = layer(noisy, X)
+    assert np.abs(y - layer(params, X)).max() > 1e-3
+    np.testing.assert_array_equal(y, layer(noisy, X))
+    assert np.abs(y - layer(fnet.with_rng(layer, params, 8), X)).max() > 1e-3
+    with fnet.backend.using("jax"):
+        np.testing.assert_allclose(np.asarray(layer(noisy, X)), y, atol=1e-5)
+
+
+def test_the_mean_over_many_masks_is_near_the_undropped_projection():
+    """Scaled by 1 / (1 - rate), so that a linear layer keeps its mean."""
+    layer = bind(fnet.simple_rnn, units=4, activation="linear", dropout=0.5)
+    params = fnet.init(layer, 0, X.shape)
+    rows = np.repeat(X[:1], 20000, axis=0)
+    mean = layer(fnet.with_rng(layer, params, 3), rows).mean(axis=0)
+    np.testing.assert_allclose(mean, layer(params, X[:1])[0], atol=0.05)
+
+
+def test_cell_layers_agree_with_their_kernels(each_backend):
+    """The fused NumPy kernels do what the cells do step by step."""
+    kernels = set(ops.recurrences)
+    assert kernels in (set(), {"simple_rnn", "lstm", "gru", "gru_reset_before"})
+    for name, options in (("simple_rnn", {}), ("lstm", {}), ("gru", {}), ("gru", {"reset_after": False})):
+        layer, cell = (
+            bind(getattr(fnet, name), units=4, **options),
+            bind(getattr(fnet, f"{name}_cell"), units=4, **options),
+        )
+        params = fnet.init(layer, 0, X.shape)
+        states = [np.zeros((3, 4), "float32")] * (2 if name == "lstm" else 1)
+        for t in range(X.shape[1]):
+            y, states = cell(params, (X[:, t], states))
+        np.testing.assert_allclose(np.asarray(layer(params, X)), np.asarray(y), atol=1e-6)
+
+
+def test_layers_that_do_not_fit_together_are_refused():
+    lstm = bind(fnet.lstm, units=2)
+    for layer, backward, words in (
+        (lstm, lstm, "opposite go_backwards"),
+        (lstm, bind(lstm, go_backwards=True, return_sequences=True), "differ in return_sequences"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fnet.init(bind(fnet.bidirectional, layer=layer, backward_layer=backward), 0, X.shape)
+    with pytest.raises(ValueError, match="merge_mode 'max'"):
+        bind(fnet.bidirectional, layer=lstm, merge_mode="max")({}, X)
