@@ -31,6 +31,7 @@ from fnet.types import Array
 from params.catalogue import REFUSED, TRAINING_MATTERS
 from params.entry import IGNORED, Entry
 from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
+from params.fits import fits, kinds
 from params.naming import snake_case
 from params.objects import (
     LAMBDA,
@@ -273,6 +274,8 @@ def _options(entry: Entry, config: dict[str, Any], source: KerasObject) -> dict[
     options = {}
     for key, value in changed.items():
         if key in legal:
+            if not fits(value, kinds(entry.layer).get(key, Any)):
+                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type")
             if _differs(value, legal[key]):
                 options[key] = value
         elif not (
