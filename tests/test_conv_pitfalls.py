@@ -264,6 +264,11 @@ def test_blocks_of_rows_and_of_images_give_what_one_block_gives(monkeypatch):
             "must be smaller than strides",
         ),
         (bind(fnet.conv1d_transpose, filters=4, kernel_size=3), (None, 0, 3), "empty spatial axis"),
+        (
+            bind(fnet.conv1d_transpose, filters=4, kernel_size=2, padding="same", output_padding=0),
+            (None, 1, 3),
+            "leave nothing",
+        ),
         (bind(fnet.global_average_pooling1d), (None, 0, 3), "nothing to pool"),
         (bind(fnet.adaptive_max_pooling1d, output_size=2), (None, 0, 3), "nothing to pool"),
         (bind(fnet.adaptive_max_pooling1d), (None, 4, 3), "needs output_size="),

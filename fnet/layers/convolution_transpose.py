@@ -48,6 +48,8 @@ def _geometry(
         for n, k, s, e in zip(sizes, window, strides, extra, strict=True)
     ]
     outputs = tuple(None if n is None else pair[0] for n, pair in zip(sizes, pairs, strict=True))
+    if 0 in outputs:
+        raise InvalidInput(f"{name}: sizes {tuple(sizes)} with output_padding {extra} leave nothing: {outputs}")
     return outputs, tuple(crop for _, crop in pairs)
 
 
