@@ -71,9 +71,7 @@ def test_unknown_options_name_the_known_ones():
     with pytest.raises(ValueError, match="only 'constant'"):
         fnet.resizing({}, x, height=2, width=2, fill_mode="reflect")
     with pytest.raises(ValueError, match="hann and hamming"):
-        fnet.init(fnet.stft_spectrogram, 0, (None, 500, 1)) if False else fnet.init(
-            fnet.bind(fnet.stft_spectrogram, window="kaiser"), 0, (None, 500, 1)
-        )
+        fnet.init(fnet.bind(fnet.stft_spectrogram, window="kaiser"), 0, (None, 500, 1))
 
 
 @pytest.mark.parametrize("window", ["hann", "hamming", None, [0.5] * 12])
