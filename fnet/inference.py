@@ -258,7 +258,7 @@ def classes(model: Any, y: Array) -> np.ndarray[Any, Any]:
     if np.isnan(y).any():
         raise InvalidInput(f"row {int(np.argwhere(np.isnan(y))[0][0])} has NaN scores, so no class")
     if y.ndim == 1 or y.shape[-1] == 1:
-        return (y.reshape(len(y)) > _middle(final_activation(model))).astype(np.int64)
+        return np.asarray(y.reshape(len(y)) > _middle(final_activation(model)), np.int64)
     return np.asarray(y.argmax(axis=-1))
 
 
