@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fnet.backend import xp
 from fnet.compose import layer
+from fnet.layers import image
 from fnet.types import Array, Params, ParamTree, Spec
 
 
@@ -76,8 +77,6 @@ def up_sampling2d(
     """
     if interpolation == "nearest":
         return _repeat(x, size, 2, data_format)
-    from fnet.layers import image
-
     height, width = (x.shape[a] * f for a, f in zip(_axes(2, data_format), _factors(size, 2), strict=True))
     return image.resize(x, (height, width), interpolation, data_format=data_format)
 
