@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -10,11 +12,14 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 @functools.cache
 def kinds(function: Callable[..., Any]) -> dict[str, Any]:
-    """{argument: annotation} of a layer; empty where an annotation cannot be resolved."""
-    try:
-        return get_type_hints(function)
-    except (NameError, TypeError):
-        return {}
+    """{argument: annotation} of a layer, without those that cannot be resolved where it is defined."""
+    inner = inspect.unwrap(function)
+    found: dict[str, Any] = {}
+    for name, kind in inner.__annotations__.items():
+        holder = types.SimpleNamespace(__annotations__={name: kind})
+        with contextlib.suppress(NameError, TypeError):
+            found |= get_type_hints(holder, globalns=inner.__globals__)
+    return found
 
 
 def fits(value: Any, kind: Any) -> bool:

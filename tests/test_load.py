@@ -1,10 +1,12 @@
 """Models saved by Keras and loaded without it: graphs, sharing, masks, calls, policies, legacy files, refusals."""
 
+import json
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -14,14 +16,14 @@ from keras import layers, ops
 import fnet
 from compare import yardstick
 from fnet import tree
-from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
+from params import CorruptFile, UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
 from params.catalogue import PUBLIC, catalogue
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning",  # Keras's save
     "ignore:.*mask attached to it:UserWarning",
     "ignore:When providing `inputs` as a dict:UserWarning",
-    "ignore:.*HDF5 file is deprecated:UserWarning",
+    "ignore:Layer InputLayer does not have a `quantize`:UserWarning",
 )
 GOLDEN = Path(__file__).parent / "golden" / "keras2"
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
@@ -315,6 +317,77 @@ def test_files_of_keras_2(name, suffix):
 def test_hard_sigmoid_of_keras_2_is_another_function():
     model, _ = load_keras(GOLDEN / "rnn.h5")
     assert model.steps[-1][1].options["activation"] == "hard_sigmoid_keras2"
+
+
+def rewritten(path, config, arrays, version="2.1.0"):
+    """A legacy file with another model config, Keras version and {last part of a weight name: array}."""
+    with h5py.File(path, "r+") as file:
+        names = []
+        file["model_weights"].visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        for name in names:
+            if name.split("/")[-1] in arrays:
+                del file["model_weights"][name]
+                file["model_weights"].create_dataset(name, data=arrays[name.split("/")[-1]])
+        file.attrs["model_config"] = json.dumps(config)
+        for holder in (file, file["model_weights"]):
+            holder.attrs["keras_version"] = version
+
+
+def test_a_sequential_of_keras_1(tmp_path):
+    keras_model = keras.Sequential([vector(), layers.Dense(3, name="d")])
+    keras_model.save(tmp_path / "model.h5")
+    first = {"name": "d", "batch_input_shape": [None, 4], "units": 3, "activation": "hard_sigmoid", "trainable": True}
+    config = {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": first}]}
+    rewritten(tmp_path / "model.h5", config, {})
+    model, params = load_keras(tmp_path / "model.h5")
+    assert model.names == ("d_input", "d")
+    expected = np.clip(0.2 * keras_model(X).numpy() + 0.5, 0, 1)
+    np.testing.assert_allclose(model(params, X), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "gates"), [("LSTM", 4), ("GRU", 3)])
+def test_cudnn_layers_keep_their_gates_transposed(name, gates, tmp_path):
+    keras_model = keras.Sequential([keras.Input((6, 4)), getattr(layers, name)(3, name="rnn")])
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.h5")
+    kernel, recurrent, bias = keras_model.get_weights()
+    split = [np.split(a, gates, axis=1) for a in (kernel, recurrent)]
+    arrays = {
+        "kernel": np.concatenate([k.reshape(k.shape[::-1], order="F").T for k in split[0]], axis=1),
+        "recurrent_kernel": np.concatenate([r.T for r in split[1]], axis=1),
+        "bias": bias.reshape(-1) if gates == 3 else np.concatenate([bias * 0.25, bias * 0.75]),
+    }
+    cudnn = {"name": "rnn", "batch_input_shape": [None, 6, 4], "units": 3, "trainable": True}
+    config = {"class_name": "Sequential", "config": [{"class_name": f"CuDNN{name}", "config": cudnn}]}
+    rewritten(tmp_path / "model.h5", config, arrays)
+    model, params = load_keras(tmp_path / "model.h5")
+    assert yardstick.error(model(params, S), keras_model(S)) < 1e-6
+
+
+def test_sharded_weights(tmp_path):
+    keras_model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(40), layers.Dense(30)])
+    keras_model.save_weights(tmp_path / "model.weights.json", max_shard_size=0.00003)
+    model, params = from_keras(keras_model)
+    loaded = load_weights(tmp_path / "model.weights.json", model, fnet.init(model, 0))
+    for a, b in zip(tree.leaves(params), tree.leaves(loaded), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_quantized_models_are_refused():
+    keras_model = keras.Sequential([vector(), layers.Dense(3)])
+    keras_model.quantize("int8")
+    with pytest.raises(UnsupportedLayer, match="quantized models are not supported"):
+        from_keras(keras_model)
+
+
+def test_options_of_the_wrong_type_are_refused(tmp_path):
+    keras_model = keras.Sequential([vector(), layers.Dense(3, name="d")])
+    keras_model.save(tmp_path / "model.h5")
+    first = {"name": "d", "batch_input_shape": [None, 4], "units": "3", "trainable": True}
+    config = {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": first}]}
+    rewritten(tmp_path / "model.h5", config, {})
+    with pytest.raises(CorruptFile, match="Dense 'd' has the option 'units' = '3', of the wrong type"):
+        load_keras(tmp_path / "model.h5")
 
 
 @pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64"])
