@@ -8,13 +8,12 @@ import fnet
 from fnet import operations, tree
 from fnet.masking import strip
 from tests import parity
-from tests.cases import all_cases
+from tests.cases import all_cases, marked_cases
 
 CASES = all_cases()
-ROWS = [pytest.param(case, marks=pytest.mark.slow) if case.slow else case for case in CASES]
 
 
-@pytest.mark.parametrize("case", ROWS, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", marked_cases(), ids=lambda case: case.id)
 def test_row_equals_its_keras_twin_in_every_mode(case):
     parity.assert_row(case)
 

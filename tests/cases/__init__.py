@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fnet import bind
 
@@ -43,8 +44,6 @@ class Case:
     label: str = ""
     feed: Any = None
     """The inputs themselves, in place of random ones of `shapes`: strings, say."""
-    slow: bool = False
-    """Compared with Keras in the slow suite only."""
     params: Any = None
     """The params themselves, for layers whose state is no Keras weight: vocabularies."""
 
@@ -131,3 +130,18 @@ def all_cases() -> list[Case]:
     """Every row of every family."""
     families = [importlib.import_module(f"tests.cases.{family}") for family in FAMILIES]
     return [case for family in families for case in family.CASES]
+
+
+def marked_cases(cases: list[Case] | None = None) -> list[Any]:
+    """The rows as pytest parameters: the first and the middle one of each layer are fast, the others slow.
+
+    Every row compiles on JAX, so all of them take minutes; `.ci/run` runs all.
+    """
+    by_layer: dict[Any, list[Case]] = {}
+    for case in all_cases() if cases is None else cases:
+        by_layer.setdefault(case.layer, []).append(case)
+    marked = []
+    for rows in by_layer.values():
+        fast = {0, len(rows) // 2}
+        marked += [case if i in fast else pytest.param(case, marks=pytest.mark.slow) for i, case in enumerate(rows)]
+    return marked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -51,11 +50,6 @@ def row(function: Any, shapes: Any, mask: bool = False, **options: Any) -> Case:
     step = bind(function, **options)
     label = f"{step!r}-{shapes}{'-masked' if mask else ''}".replace("bind(", "").replace(", ", ",")
     return Case(function, shapes, options, twin=functools.partial(_twin, step), mask=mask, label=label)
-
-
-def in_turn(rows: list[Case], every: int) -> list[Case]:
-    """One row of `every` in the fast suite, the others in the slow one: each compiles several loops."""
-    return [dataclasses.replace(case, slow=number % every > 0) for number, case in enumerate(rows)]
 
 
 def _twin(step: Any, keras: Any) -> Any:
@@ -262,11 +256,11 @@ CONVOLUTIONAL = [
 ]
 
 CASES = [
-    *in_turn(LAYERS, 5),
-    *in_turn(STATES, 3),
-    *in_turn(CELLS, 2),
-    *in_turn(BIDIRECTIONAL, 3),
-    *in_turn(DISTRIBUTED, 2),
-    *in_turn(CONVOLUTIONAL, 5),
+    *LAYERS,
+    *STATES,
+    *CELLS,
+    *BIDIRECTIONAL,
+    *DISTRIBUTED,
+    *CONVOLUTIONAL,
     *(row(fnet.masking, X, mask, **options) for options in ({}, {"mask_value": 2.0}) for mask in BOTH),
 ]
