@@ -13,12 +13,9 @@ import fnet
 from fnet import modelling, random, tree
 from fnet.activations import ACTIVATIONS
 from fnet.compose import (
-    Graph,
     Ref,
-    Sequential,
     at,
     graph,
-    masked_by,
     option_names,
     references,
     resolve,
@@ -28,7 +25,9 @@ from fnet.compose import (
 from fnet.compose import bind as bind_step
 from fnet.layers.core import constant
 from fnet.types import Array
+from params.calls import Literal, step_and_sources, unmasked
 from params.catalogue import REFUSED, TRAINING_MATTERS
+from params.converted import Converted
 from params.entry import IGNORED, Entry
 from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
 from params.fits import fits, kinds
@@ -38,7 +37,6 @@ from params.objects import (
     POLICIES,
     KerasObject,
     Tensor,
-    array,
     is_object,
     is_triple,
     literal,
@@ -57,21 +55,6 @@ KERAS_MODULES = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|app
 
 BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError)
 """What shape rules and `bind` raise when a config asks for the impossible."""
-
-
-@dataclass(eq=False)
-class Converted:
-    """An object and the step it became."""
-
-    source: KerasObject
-    step: Any
-    entry: Entry | None = None
-    parts: dict[str, Converted] = field(default_factory=dict)
-    """{params key: what the layer or model is made of}."""
-    given: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """{params key: params that the config itself holds}: constants of a graph, rng of calls with training=True."""
-    operation: bool = False
-    """An operation on tensors: no layer, so Keras does not list it among the layers of its model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -524,10 +507,10 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     if training is not None and not isinstance(training, bool):
         raise UnsupportedLayer(f"{layer.label} was called with training={quoted(training)}")
     part = _for_call(build, layer, number, training)
-    step, sources = _step_and_sources(part, args, kwargs)
+    step, sources = step_and_sources(part, args, kwargs)
     name = layer.name if number == 0 else fresh(f"{layer.name}_{number}", {*build.nodes, *build.layers})
     with _Named(layer):
-        got = resolve(tree.freeze(_unmasked(sources)), build.specs)
+        got = resolve(tree.freeze(unmasked(sources)), build.specs)
         build.specs[name], wanted = modelling.infer(step, got)
     build.calls[layer.name, number] = name
     shares = number > 0 and bool(wanted)
@@ -564,24 +547,13 @@ def _argument(build: _Building, layer: KerasObject, value: Any) -> Any:
             made = literal(value)
             if isinstance(made, Tensor):
                 return _source(build, made)
-            return _constant(build, layer, made) if hasattr(made, "dtype") else _Literal.of(made)
+            return _constant(build, layer, made) if hasattr(made, "dtype") else Literal.of(made)
         if value["class_name"] in ("DTypePolicy", "Policy"):
-            return _Literal.of(policy(value, layer.label))
+            return Literal.of(policy(value, layer.label))
         raise UnsupportedLayer(f"{layer.label} was called with {shown(value['class_name'])} as an argument")
     if isinstance(value, dict):
         return {key: _argument(build, layer, item) for key, item in value.items()}
-    return _Literal.of(value)
-
-
-@dataclass(frozen=True)
-class _Literal:
-    """A value among the arguments of a call that is no tensor (a plain string would be a source)."""
-
-    value: Any
-
-    @staticmethod
-    def of(value: Any) -> Any:
-        return _Literal(value) if isinstance(value, str) else value
+    return Literal.of(value)
 
 
 def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
@@ -631,102 +603,3 @@ def _ends(build: _Building, value: Any, what: str) -> Any:
 def _unpacked(outputs: Any) -> Any:
     """Keras gives a list of one output as that output."""
     return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
-
-
-# --- arguments of a call --------------------------------------------------------------------------
-
-
-def _step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """The step with the options that the call gives, and its sources."""
-    label = part.source.label
-    entry = part.entry or Entry(fnet.identity)
-    legal = {} if part.entry is None else option_names(entry.layer)
-    given = _by_name(entry, args, label)
-    own_mask = "mask" in entry.arguments
-    mask = None if own_mask else kwargs.get("mask")
-    for key, value in kwargs.items():
-        if key == "training" or (key == "mask" and not own_mask):
-            continue
-        if key in given:
-            raise CorruptFile(f"{label} was called with two values for {quoted(key)}")
-        given[key] = value
-    options = {key: _plain(v) for key, v in given.items() if key in legal and not _has_source(v)}
-    first = next(iter(entry.arguments), "")
-    sources = {key: value for key, value in given.items() if key not in options and (value is not None or key == first)}
-    rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
-    if rest is not None:
-        options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
-    unknown = [key for key in sources if entry.arguments and key not in entry.arguments]
-    if unknown:
-        raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
-    for value in sources.values():
-        _no_text(value, label)
-    step = part.step if not options else bind_step(part.step, **options)
-    x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
-    return step, _masked(x, mask)
-
-
-def _by_name(entry: Entry, args: list[Any], label: str) -> dict[str, Any]:
-    if not entry.arguments:
-        return {str(number): value for number, value in enumerate(args)}
-    if len(args) > len(entry.arguments):
-        raise UnsupportedLayer(
-            f"{label} was called with {len(args)} positional arguments; fnet knows {', '.join(entry.arguments)}"
-        )
-    return dict(zip(entry.arguments, args, strict=False))
-
-
-def _arranged(entry: Entry, sources: dict[str, Any]) -> Any:
-    """One source alone, several as a tuple in the order of the call, with gaps as a dict."""
-    order = [key for key in entry.arguments or sources if key in sources]
-    if len(order) == 1:
-        return sources[order[0]]
-    contiguous = not entry.arguments or tuple(order) == entry.arguments[: len(order)]
-    return tuple(sources[key] for key in order) if contiguous else {key: sources[key] for key in order}
-
-
-def _has_source(value: Any) -> bool:
-    return bool(references(value))
-
-
-def _plain(value: Any) -> Any:
-    """An argument as an option: lists as tuples."""
-    if isinstance(value, _Literal):
-        return value.value
-    if isinstance(value, list):
-        return tuple(_plain(item) for item in value)
-    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def _no_text(value: Any, label: str) -> None:
-    for leaf in tree.leaves(value):
-        if isinstance(leaf, _Literal):
-            raise UnsupportedLayer(f"{label} was called with {quoted(leaf.value)}, which fnet does not know")
-
-
-def _masked(x: Any, mask: Any) -> Any:
-    """Sources with the explicit mask of the call, one for each or one for all."""
-    if mask is None:
-        return x
-    if isinstance(mask, list):
-        if not isinstance(x, list | tuple) or len(mask) > len(x):
-            raise UnsupportedLayer(f"{len(mask)} masks for inputs of another structure")
-        mask = mask + [None] * (len(x) - len(mask))
-        return type(x)(_masked(item, m) for item, m in zip(x, mask, strict=True))
-    if isinstance(x, list | tuple):
-        return type(x)([_masked(x[0], mask), *x[1:]])
-    if isinstance(x, dict):
-        first = next(iter(x))
-        return {**x, first: _masked(x[first], mask)}
-    return masked_by(x, mask)
-
-
-def _unmasked(sources: Any) -> Any:
-    if isinstance(sources, masked_by):
-        return sources.values
-    if isinstance(sources, Mapping):
-        return {key: _unmasked(item) for key, item in sources.items()}
-    return type(sources)(_unmasked(item) for item in sources) if isinstance(sources, list | tuple) else sources
-
-
-__all__ = ["Conversion", "Converted", "Graph", "Sequential", "array", "convert"]

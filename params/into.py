@@ -8,7 +8,8 @@ from fnet import modelling, tree
 from fnet.compose import Bound, Graph, Sequential, bind
 from fnet.layers.recurrent import stacked_rnn_cells
 from fnet.types import Params
-from params.convert import Converted, elements
+from params.convert import elements
+from params.converted import Converted
 from params.entry import Entry
 from params.errors import ModelFileError
 from params.legacy import by_order

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fnet.types import Array
-from params.convert import Converted
+from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, WeightsMismatch, quoted
 from params.objects import is_object, is_triple
 from params.source import LegacyLayer, ModelFile, StoredArray

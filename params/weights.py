@@ -16,7 +16,7 @@ import numpy as np
 from fnet import modelling, tree
 from fnet.compose import Bound
 from fnet.types import Array, Param, ParamTree
-from params.convert import Converted
+from params.converted import Converted
 from params.entry import Entry
 from params.errors import WeightsMismatch, quoted
 from params.naming import snake_case

@@ -1,0 +1,120 @@
+"""The arguments of one Keras call as sources of a node, and as options of its step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fnet
+from fnet import tree
+from fnet.compose import bind as bind_step
+from fnet.compose import masked_by, option_names, references
+from params.converted import Converted
+from params.entry import Entry
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A value among the arguments of a call that is no tensor (a plain string would be a source)."""
+
+    value: Any
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        return Literal(value) if isinstance(value, str) else value
+
+
+def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The step with the options that the call gives, and its sources."""
+    label = part.source.label
+    entry = part.entry or Entry(fnet.identity)
+    legal = {} if part.entry is None else option_names(entry.layer)
+    given = _by_name(entry, args, label)
+    own_mask = "mask" in entry.arguments
+    mask = None if own_mask else kwargs.get("mask")
+    for key, value in kwargs.items():
+        if key == "training" or (key == "mask" and not own_mask):
+            continue
+        if key in given:
+            raise CorruptFile(f"{label} was called with two values for {quoted(key)}")
+        given[key] = value
+    options = {key: _plain(v) for key, v in given.items() if key in legal and not _has_source(v)}
+    first = next(iter(entry.arguments), "")
+    sources = {key: value for key, value in given.items() if key not in options and (value is not None or key == first)}
+    rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
+    if rest is not None:
+        options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
+    unknown = [key for key in sources if entry.arguments and key not in entry.arguments]
+    if unknown:
+        raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
+    for value in sources.values():
+        _no_text(value, label)
+    step = part.step if not options else bind_step(part.step, **options)
+    x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
+    return step, _masked(x, mask)
+
+
+def _by_name(entry: Entry, args: list[Any], label: str) -> dict[str, Any]:
+    if not entry.arguments:
+        return {str(number): value for number, value in enumerate(args)}
+    if len(args) > len(entry.arguments):
+        raise UnsupportedLayer(
+            f"{label} was called with {len(args)} positional arguments; fnet knows {', '.join(entry.arguments)}"
+        )
+    return dict(zip(entry.arguments, args, strict=False))
+
+
+def _arranged(entry: Entry, sources: dict[str, Any]) -> Any:
+    """One source alone, several as a tuple in the order of the call, with gaps as a dict."""
+    order = [key for key in entry.arguments or sources if key in sources]
+    if len(order) == 1:
+        return sources[order[0]]
+    contiguous = not entry.arguments or tuple(order) == entry.arguments[: len(order)]
+    return tuple(sources[key] for key in order) if contiguous else {key: sources[key] for key in order}
+
+
+def _has_source(value: Any) -> bool:
+    return bool(references(value))
+
+
+def _plain(value: Any) -> Any:
+    """An argument as an option: lists as tuples."""
+    if isinstance(value, Literal):
+        return value.value
+    if isinstance(value, list):
+        return tuple(_plain(item) for item in value)
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _no_text(value: Any, label: str) -> None:
+    for leaf in tree.leaves(value):
+        if isinstance(leaf, Literal):
+            raise UnsupportedLayer(f"{label} was called with {quoted(leaf.value)}, which fnet does not know")
+
+
+def _masked(x: Any, mask: Any) -> Any:
+    """Sources with the explicit mask of the call, one for each or one for all."""
+    if mask is None:
+        return x
+    if isinstance(mask, list):
+        if not isinstance(x, list | tuple) or len(mask) > len(x):
+            raise UnsupportedLayer(f"{len(mask)} masks for inputs of another structure")
+        mask = mask + [None] * (len(x) - len(mask))
+        return type(x)(_masked(item, m) for item, m in zip(x, mask, strict=True))
+    if isinstance(x, list | tuple):
+        return type(x)([_masked(x[0], mask), *x[1:]])
+    if isinstance(x, dict):
+        first = next(iter(x))
+        return {**x, first: _masked(x[first], mask)}
+    return masked_by(x, mask)
+
+
+def unmasked(sources: Any) -> Any:
+    """Sources without explicit masks: they do not change shapes."""
+    if isinstance(sources, masked_by):
+        return sources.values
+    if isinstance(sources, Mapping):
+        return {key: unmasked(item) for key, item in sources.items()}
+    return type(sources)(unmasked(item) for item in sources) if isinstance(sources, list | tuple) else sources

@@ -1,0 +1,24 @@
+"""What conversion makes of an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from params.entry import Entry
+from params.objects import KerasObject
+
+
+@dataclass(eq=False)
+class Converted:
+    """An object and the step it became."""
+
+    source: KerasObject
+    step: Any
+    entry: Entry | None = None
+    parts: dict[str, Converted] = field(default_factory=dict)
+    """{params key: what the layer or model is made of}."""
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """{params key: params that the config itself holds}: constants of a graph, rng of calls with training=True."""
+    operation: bool = False
+    """An operation on tensors: no layer, so Keras does not list it among the layers of its model."""
