@@ -59,7 +59,7 @@ def tensor(value: Any, dtype: str | None = None) -> Array:
     """`value` as an array: Python numbers and lists of them are int32, float32 or bool, as Keras makes them."""
     if not hasattr(value, "dtype"):
         if isinstance(value, list | tuple) and any(hasattr(item, "dtype") for item in value):
-            from fnet.operations.shaping import stacked
+            from fnet.operations.joining import stacked
 
             value = stacked([tensor(item) for item in value])
         else:

@@ -1,4 +1,4 @@
-"""Elementwise operations: arithmetic, functions of one number, comparisons, logic, bits.
+"""Elementwise operations: arithmetic and functions of one number.
 
 Each is made from one line: its name, its text and the function of arrays that computes it. Operations of two
 tensors broadcast. Source of names and dtype rules: keras.ops on TensorFlow.
@@ -31,33 +31,24 @@ Kernel = str | Callable[..., Any]
 """The name of a function of `xp`, looked up at the call, or a function."""
 
 
-def _kernel(kernel: Kernel) -> Callable[..., Any]:
+def kernel_of(kernel: Kernel) -> Callable[..., Any]:
     return getattr(xp, kernel) if isinstance(kernel, str) else kernel
 
 
-def _unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor) -> Operation:
+def unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor) -> Operation:
     """An operation of one tensor of any shape; `prepare` casts it."""
 
     def apply(x: Array) -> Array:
-        return _kernel(kernel)(prepare(x))
+        return kernel_of(kernel)(prepare(x))
 
     return operation(like)(named(name, text, apply))
 
 
-def _binary(name: str, text: str, kernel: Kernel, prepare: Callable[..., list[Any]] = promoted) -> Operation:
+def binary(name: str, text: str, kernel: Kernel, prepare: Callable[..., list[Any]] = promoted) -> Operation:
     """An operation of two tensors or numbers that broadcast; `prepare` brings them to one dtype."""
 
     def apply(x1: Array, x2: Array) -> Array:
-        return _kernel(kernel)(*prepare(x1, x2))
-
-    return operation(broadcast)(named(name, text, apply))
-
-
-def _bits(name: str, text: str, kernel: Kernel) -> Operation:
-    """An operation on the bits of two integer tensors; Keras calls them x and y."""
-
-    def apply(x: Array, y: Array) -> Array:
-        return _kernel(kernel)(*(promoted(x, y) if isinstance(y, int) else strong(x, y)))
+        return kernel_of(kernel)(*prepare(x1, x2))
 
     return operation(broadcast)(named(name, text, apply))
 
@@ -70,10 +61,6 @@ def _float64_of_int64(*xs: Any) -> list[Array]:
     """As floats; int64 gives float64, a rule of a few functions of Keras."""
     arrays = strong(*xs)
     return [tensor(a, "float64") for a in arrays] if arrays[0].dtype.name == "int64" else floating(*arrays)
-
-
-def _truth(*xs: Any) -> list[Array]:
-    return [tensor(x, "bool") for x in xs]
 
 
 def _counts(*xs: Any) -> list[Array]:
@@ -124,9 +111,9 @@ def _ldexp(x1: Array, x2: Array) -> Array:
     return xp.where(xp.isinf(x1) | (x1 == 0), x1, x1 * xp.power(2.0, x2).astype(x1.dtype))
 
 
-add = _binary("add", "x1 + x2.", "add")
-subtract = _binary("subtract", "x1 - x2.", "subtract")
-multiply = _binary("multiply", "x1 * x2.", "multiply")
+add = binary("add", "x1 + x2.", "add")
+subtract = binary("subtract", "x1 - x2.", "subtract")
+multiply = binary("multiply", "x1 * x2.", "multiply")
 
 
 def _dividends(x1: Any, x2: Any) -> list[Any]:
@@ -135,26 +122,27 @@ def _dividends(x1: Any, x2: Any) -> list[Any]:
     return promoted(x1, x2) if "float" in kinds or "complex" in kinds else floating(x1, x2)
 
 
-divide = _binary("divide", "x1 / x2, always of floats.", "true_divide", _dividends)
-true_divide = _binary("true_divide", "x1 / x2, always of floats.", "true_divide", _dividends)
-divide_no_nan = _binary("divide_no_nan", "x1 / x2, 0 where x2 is 0.", _divide_no_nan, _dividends)
-floor_divide = _binary("floor_divide", "floor(x1 / x2).", _floor_divide)
-mod = _binary("mod", "x1 - x2 * floor(x1 / x2), of the sign of x2.", "mod", _counts)
-fmod = _binary("fmod", "sign(x1) * (|x1| mod |x2|).", _fmod, _counts)
-power = _binary("power", "x1 to the power x2.", "power")
-maximum = _binary("maximum", "The larger of x1 and x2; NaN wins.", "maximum")
-minimum = _binary("minimum", "The smaller of x1 and x2; NaN wins.", "minimum")
-fmax = _binary("fmax", "The larger of x1 and x2; NaN loses.", "fmax")
-fmin = _binary("fmin", "The smaller of x1 and x2; NaN loses.", "fmin")
-arctan2 = _binary("arctan2", "The angle of the point (x2, x1).", "arctan2", floating)
-hypot = _binary("hypot", "sqrt(x1^2 + x2^2) without overflow.", _hypot, _float64_of_int64)
-heaviside = _binary("heaviside", "0 below 0, x2 at 0, 1 above.", _heaviside, _float64_of_int64)
-logaddexp = _binary("logaddexp", "log(exp(x1) + exp(x2)).", _logaddexp, floating)
-logaddexp2 = _binary("logaddexp2", "log2(2^x1 + 2^x2).", _logaddexp2, floating)
-ldexp = _binary("ldexp", "x1 * 2^x2 for integers x2.", _ldexp, floating)
-nextafter = _binary("nextafter", "The float next to x1 towards x2.", "nextafter", floating)
-gcd = _binary("gcd", "The greatest common divisor of integers.", "gcd", strong)
-lcm = _binary("lcm", "The least common multiple of integers.", "lcm", strong)
+divide = binary("divide", "x1 / x2, always of floats.", "true_divide", _dividends)
+true_divide = binary("true_divide", "x1 / x2, always of floats.", "true_divide", _dividends)
+divide_no_nan = binary("divide_no_nan", "x1 / x2, 0 where x2 is 0.", _divide_no_nan, _dividends)
+floor_divide = binary("floor_divide", "floor(x1 / x2).", _floor_divide)
+mod = binary("mod", "x1 - x2 * floor(x1 / x2), of the sign of x2.", "mod", _counts)
+fmod = binary("fmod", "sign(x1) * (|x1| mod |x2|).", _fmod, _counts)
+power = binary("power", "x1 to the power x2.", "power")
+maximum = binary("maximum", "The larger of x1 and x2; NaN wins.", "maximum")
+minimum = binary("minimum", "The smaller of x1 and x2; NaN wins.", "minimum")
+fmax = binary("fmax", "The larger of x1 and x2; NaN loses.", "fmax")
+fmin = binary("fmin", "The smaller of x1 and x2; NaN loses.", "fmin")
+arctan2 = binary("arctan2", "The angle of the point (x2, x1).", "arctan2", floating)
+hypot = binary("hypot", "sqrt(x1^2 + x2^2) without overflow.", _hypot, _float64_of_int64)
+heaviside = binary("heaviside", "0 below 0, x2 at 0, 1 above.", _heaviside, _float64_of_int64)
+logaddexp = binary("logaddexp", "log(exp(x1) + exp(x2)).", _logaddexp, floating)
+logaddexp2 = binary("logaddexp2", "log2(2^x1 + 2^x2).", _logaddexp2, floating)
+ldexp = binary("ldexp", "x1 * 2^x2 for integers x2.", _ldexp, floating)
+nextafter = binary("nextafter", "The float next to x1 towards x2.", "nextafter", floating)
+gcd = binary("gcd", "The greatest common divisor of integers.", "gcd", strong)
+lcm = binary("lcm", "The least common multiple of integers.", "lcm", strong)
+
 
 # --- functions of one number ----------------------------------------------------------------------
 
@@ -206,51 +194,48 @@ def _i0(x: Array) -> Array:
     return xp.i0(x).astype(x.dtype)
 
 
-def _signbit(x: Array) -> Array:
-    return xp.signbit(x) if is_float(x) else xp.zeros(x.shape, bool) if is_bool(x) else x < 0
+absolute = unary("absolute", "|x|.", _magnitude)
+abs = unary("abs", "|x|.", _magnitude)
+fabs = unary("fabs", "|x| as a float.", "abs", _float)
+negative = unary("negative", "-x.", "negative")
+sign = unary("sign", "-1, 0 or 1.", _sign)
+square = unary("square", "x^2.", "square", lambda x: without_bool(tensor(x)))
+sqrt = unary("sqrt", "The square root.", "sqrt", _float)
+rsqrt = unary("rsqrt", "1 / sqrt(x).", _rsqrt)
+cbrt = unary("cbrt", "The cube root.", _cbrt, lambda x: _float64_of_int64(x)[0])
+reciprocal = unary("reciprocal", "1 / x.", _reciprocal)
+exp = unary("exp", "e to the power x.", "exp", _float)
+exp2 = unary("exp2", "2 to the power x.", "exp2", _float)
+expm1 = unary("expm1", "exp(x) - 1.", "expm1", _float)
+log = unary("log", "The natural logarithm.", "log", _float)
+log2 = unary("log2", "The logarithm to base 2.", "log2", _float)
+log10 = unary("log10", "The logarithm to base 10.", "log10", _float)
+log1p = unary("log1p", "log(1 + x).", "log1p", _float)
+sin = unary("sin", "The sine.", "sin", _float)
+cos = unary("cos", "The cosine.", "cos", _float)
+tan = unary("tan", "The tangent.", "tan", _float)
+arcsin = unary("arcsin", "The inverse sine.", "arcsin", _float)
+arccos = unary("arccos", "The inverse cosine.", "arccos", _float)
+arctan = unary("arctan", "The inverse tangent.", "arctan", _float)
+sinh = unary("sinh", "The hyperbolic sine.", "sinh", _float)
+cosh = unary("cosh", "The hyperbolic cosine.", "cosh", _float)
+tanh = unary("tanh", "The hyperbolic tangent.", "tanh", _float)
+arcsinh = unary("arcsinh", "The inverse hyperbolic sine.", "arcsinh", _float)
+arccosh = unary("arccosh", "The inverse hyperbolic cosine.", "arccosh", _float)
+arctanh = unary("arctanh", "The inverse hyperbolic tangent.", "arctanh", _float)
+sinc = unary("sinc", "sin(pi x) / (pi x), 1 at 0.", _sinc, _float)
+deg2rad = unary("deg2rad", "Degrees to radians.", lambda x: x * (math.pi / 180), lambda x: _float64_of_int64(x)[0])
+rad2deg = unary("rad2deg", "Radians to degrees.", lambda x: x * (180 / math.pi), lambda x: _float64_of_int64(x)[0])
+floor = unary("floor", "The largest whole number not above x.", "floor", _float)
+ceil = unary("ceil", "The smallest whole number not below x.", "ceil", _float)
+trunc = unary("trunc", "x without its fraction.", _trunc)
+erf = unary("erf", "The error function.", _erf)
+erfc = unary("erfc", "1 - erf(x).", _erfc)
+erfinv = unary("erfinv", "The inverse of the error function.", _erfinv)
+i0 = unary("i0", "The modified Bessel function of order 0.", _i0, lambda x: _float64_of_int64(x)[0])
+copy = unary("copy", "x itself: arrays are values here.", lambda x: x)
+stop_gradient = unary("stop_gradient", "x, a constant for gradients.", lambda x: ops.stop_gradient(x))
 
-
-absolute = _unary("absolute", "|x|.", _magnitude)
-abs = _unary("abs", "|x|.", _magnitude)
-fabs = _unary("fabs", "|x| as a float.", "abs", _float)
-negative = _unary("negative", "-x.", "negative")
-sign = _unary("sign", "-1, 0 or 1.", _sign)
-square = _unary("square", "x^2.", "square", lambda x: without_bool(tensor(x)))
-sqrt = _unary("sqrt", "The square root.", "sqrt", _float)
-rsqrt = _unary("rsqrt", "1 / sqrt(x).", _rsqrt)
-cbrt = _unary("cbrt", "The cube root.", _cbrt, lambda x: _float64_of_int64(x)[0])
-reciprocal = _unary("reciprocal", "1 / x.", _reciprocal)
-exp = _unary("exp", "e to the power x.", "exp", _float)
-exp2 = _unary("exp2", "2 to the power x.", "exp2", _float)
-expm1 = _unary("expm1", "exp(x) - 1.", "expm1", _float)
-log = _unary("log", "The natural logarithm.", "log", _float)
-log2 = _unary("log2", "The logarithm to base 2.", "log2", _float)
-log10 = _unary("log10", "The logarithm to base 10.", "log10", _float)
-log1p = _unary("log1p", "log(1 + x).", "log1p", _float)
-sin = _unary("sin", "The sine.", "sin", _float)
-cos = _unary("cos", "The cosine.", "cos", _float)
-tan = _unary("tan", "The tangent.", "tan", _float)
-arcsin = _unary("arcsin", "The inverse sine.", "arcsin", _float)
-arccos = _unary("arccos", "The inverse cosine.", "arccos", _float)
-arctan = _unary("arctan", "The inverse tangent.", "arctan", _float)
-sinh = _unary("sinh", "The hyperbolic sine.", "sinh", _float)
-cosh = _unary("cosh", "The hyperbolic cosine.", "cosh", _float)
-tanh = _unary("tanh", "The hyperbolic tangent.", "tanh", _float)
-arcsinh = _unary("arcsinh", "The inverse hyperbolic sine.", "arcsinh", _float)
-arccosh = _unary("arccosh", "The inverse hyperbolic cosine.", "arccosh", _float)
-arctanh = _unary("arctanh", "The inverse hyperbolic tangent.", "arctanh", _float)
-sinc = _unary("sinc", "sin(pi x) / (pi x), 1 at 0.", _sinc, _float)
-deg2rad = _unary("deg2rad", "Degrees to radians.", lambda x: x * (math.pi / 180), lambda x: _float64_of_int64(x)[0])
-rad2deg = _unary("rad2deg", "Radians to degrees.", lambda x: x * (180 / math.pi), lambda x: _float64_of_int64(x)[0])
-floor = _unary("floor", "The largest whole number not above x.", "floor", _float)
-ceil = _unary("ceil", "The smallest whole number not below x.", "ceil", _float)
-trunc = _unary("trunc", "x without its fraction.", _trunc)
-erf = _unary("erf", "The error function.", _erf)
-erfc = _unary("erfc", "1 - erf(x).", _erfc)
-erfinv = _unary("erfinv", "The inverse of the error function.", _erfinv)
-i0 = _unary("i0", "The modified Bessel function of order 0.", _i0, lambda x: _float64_of_int64(x)[0])
-copy = _unary("copy", "x itself: arrays are values here.", lambda x: x)
-stop_gradient = _unary("stop_gradient", "x, a constant for gradients.", lambda x: ops.stop_gradient(x))
 
 # --- complex numbers ------------------------------------------------------------------------------
 
@@ -263,67 +248,15 @@ def _isreal(x: Array) -> Array:
     return xp.imag(x) == 0 if is_complex(x) else xp.ones(x.shape, bool)
 
 
-real = _unary("real", "The real part.", "real")
-imag = _unary("imag", "The imaginary part.", _imag)
-conj = _unary("conj", "The complex conjugate.", "conj")
-conjugate = _unary("conjugate", "The complex conjugate.", "conj")
-angle = _unary("angle", "The argument of a complex number; 0 or pi for a real one.", "angle", _float)
-isreal = _unary("isreal", "Whether the imaginary part is 0.", _isreal)
+real = unary("real", "The real part.", "real")
+imag = unary("imag", "The imaginary part.", _imag)
+conj = unary("conj", "The complex conjugate.", "conj")
+conjugate = unary("conjugate", "The complex conjugate.", "conj")
+angle = unary("angle", "The argument of a complex number; 0 or pi for a real one.", "angle", _float)
+isreal = unary("isreal", "Whether the imaginary part is 0.", _isreal)
 
-# --- comparisons and logic ------------------------------------------------------------------------
-
-
-def _never(x: Array, test: str) -> Array:
-    """A test of floats, False for everything else."""
-    return getattr(xp, test)(x) if is_float(x) or is_complex(x) else xp.zeros(x.shape, bool)
-
-
-equal = _binary("equal", "x1 == x2.", "equal", strong)
-not_equal = _binary("not_equal", "x1 != x2.", "not_equal", strong)
-greater = _binary("greater", "x1 > x2.", "greater", strong)
-greater_equal = _binary("greater_equal", "x1 >= x2.", "greater_equal", strong)
-less = _binary("less", "x1 < x2.", "less", strong)
-less_equal = _binary("less_equal", "x1 <= x2.", "less_equal", strong)
-logical_and = _binary("logical_and", "x1 and x2, as truth values.", "logical_and", _truth)
-logical_or = _binary("logical_or", "x1 or x2, as truth values.", "logical_or", _truth)
-logical_xor = _binary("logical_xor", "Either x1 or x2, as truth values.", "logical_xor", _truth)
-logical_not = _unary("logical_not", "not x, as a truth value.", "logical_not", lambda x: tensor(x, "bool"))
-isnan = _unary("isnan", "Whether x is NaN.", lambda x: _never(x, "isnan"))
-isinf = _unary("isinf", "Whether x is infinite.", lambda x: _never(x, "isinf"))
-isposinf = _unary("isposinf", "Whether x is +infinity.", lambda x: _never(x, "isposinf"))
-isneginf = _unary("isneginf", "Whether x is -infinity.", lambda x: _never(x, "isneginf"))
-isfinite = _unary("isfinite", "Whether x is neither NaN nor infinite.", "isfinite")
-signbit = _unary("signbit", "Whether the sign bit is set.", _signbit)
-
-# --- bits -----------------------------------------------------------------------------------------
-
-bitwise_and = _bits("bitwise_and", "The bits that both have.", "bitwise_and")
-bitwise_or = _bits("bitwise_or", "The bits that either has.", "bitwise_or")
-bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.", "bitwise_xor")
-bitwise_left_shift = _bits("bitwise_left_shift", "x * 2^y.", "left_shift")
-bitwise_right_shift = _bits("bitwise_right_shift", "floor(x / 2^y).", "right_shift")
-left_shift = _bits("left_shift", "x * 2^y.", "left_shift")
-right_shift = _bits("right_shift", "floor(x / 2^y).", "right_shift")
-bitwise_not = _unary("bitwise_not", "Every bit flipped.", "invert")
-bitwise_invert = _unary("bitwise_invert", "Every bit flipped.", "invert")
 
 # --- with options ---------------------------------------------------------------------------------
-
-
-@operation(like)
-def cast(x: Array, *, dtype: str) -> Array:
-    """`x` as `dtype`; floats lose their fraction when they become integers."""
-    return ops.cast(tensor(x), dtype)
-
-
-@operation(like)
-def saturate_cast(x: Array, *, dtype: str) -> Array:
-    """`x` as `dtype`, values outside its range moved to the nearest end."""
-    x = tensor(x)
-    x = without_bool(x)
-    wanted, given = bounds(dtype), bounds(x.dtype.name)
-    low, high = max(wanted[0], given[0]), min(wanted[1], given[1])
-    return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
 
 
 @operation(like)
@@ -354,38 +287,3 @@ def nan_to_num(x: Array, *, nan: float = 0.0, posinf: float | None = None, negin
     x = xp.where(xp.isnan(x), xp.full_like(x, nan), x)
     x = xp.where(xp.isposinf(x), xp.full_like(x, high if posinf is None else posinf), x)
     return xp.where(xp.isneginf(x), xp.full_like(x, low if neginf is None else neginf), x)
-
-
-def _close(x1: Array, x2: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
-    x1, x2 = strong(x1, x2)
-    if not is_float(x1):
-        return xp.equal(x1, x2)
-    near = xp.abs(x1 - x2) <= atol + rtol * xp.abs(x2)
-    return near | (xp.isnan(x1) & xp.isnan(x2)) if equal_nan else near
-
-
-@operation(broadcast)
-def isclose(x1: Array, x2: Array, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
-    """Whether |x1 - x2| <= atol + rtol |x2|."""
-    return _close(x1, x2, rtol, atol, equal_nan)
-
-
-@operation(lambda x1, x2: ())
-def allclose(x1: Array, x2: Array, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
-    """Whether all of `x1` is close to `x2`; infinities must be equal."""
-    x1, x2 = strong(x1, x2)
-    finite = xp.isfinite(x1) & xp.isfinite(x2)
-    close = xp.where(finite, _close(x1, x2, rtol, atol, False), x1 == x2)
-    return xp.all(close | (xp.isnan(x1) & xp.isnan(x2)) if equal_nan else close)
-
-
-@operation(lambda x, *, dtype: x.shape)
-def convert_to_tensor(x: Array, *, dtype: str | None = None) -> Array:
-    """`x` as an array of `dtype`."""
-    return tensor(x, dtype)
-
-
-@operation(like)
-def array(x: Array, *, dtype: str | None = None) -> Array:
-    """`x` as an array of `dtype`."""
-    return tensor(x, dtype)

@@ -24,6 +24,9 @@ from fnet.types import Params, ParamTree, Shape, Spec
 
 Operation: TypeAlias = Callable[..., Any]
 
+HOME = "fnet.operations"
+"""Where pickles look for an operation, whichever file defines it."""
+
 LIMIT = 1 << 22
 """The largest number of elements that finding a shape by evaluation may touch."""
 
@@ -49,8 +52,8 @@ def operation(
         head = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("params", "x")]
         for made, first in ((run, head), (rule, head[1:])):
             vars(made)["__signature__"] = inspect.Signature([*first, *options])
-        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-            setattr(run, name, getattr(function, name))
+        run.__name__, run.__qualname__, run.__doc__ = function.__name__, function.__qualname__, function.__doc__
+        run.__module__ = HOME
         vars(run)["arguments"] = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
         return layer(shape=rule, mask="drop", door=door)(run)
 
@@ -59,7 +62,7 @@ def operation(
 
 def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` under the public name and the docstring of an operation that is made from a table."""
-    function.__module__, function.__name__, function.__qualname__ = "fnet.operations", name, name
+    function.__module__, function.__name__, function.__qualname__ = HOME, name, name
     function.__doc__ = text
     return function
 
@@ -126,7 +129,8 @@ def sized(shape: Shape, unknown: int) -> tuple[int, ...]:
 
 def shape_of(x: Any) -> Shape:
     """The shape of a Spec, an array, a number or nested lists."""
-    return x.shape if hasattr(x, "shape") else np.shape(x)
+    found: Shape = x.shape if hasattr(x, "shape") else np.shape(x)
+    return found
 
 
 def dtype_name(x: Any) -> str:

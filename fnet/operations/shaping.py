@@ -1,28 +1,24 @@
-"""Operations that move numbers without changing them: reshaping, transposing, joining, splitting, padding.
+"""Operations that move the numbers of one tensor: reshaping, transposing, repeating, padding, diagonals.
 
 Source: keras.ops.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from fnet.backend import ops, xp
-from fnet.operations.dtypes import dtype_of, result_type, tensor
+from fnet.backend import xp
+from fnet.operations.dtypes import tensor
 from fnet.operations.rules import (
     axes_of,
     broadcast_shapes,
     operation,
     positive,
-    reduced_shape,
     same,
-    shape_of,
     total,
     viewed,
 )
@@ -31,7 +27,7 @@ from fnet.types import Array, Shape, Spec
 Ints = int | Sequence[int]
 
 
-def _ints(value: Ints) -> tuple[int, ...]:
+def as_ints(value: Ints) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value)
 
 
@@ -54,10 +50,10 @@ def reshaped(shape: Shape, wanted: Sequence[int | None]) -> Shape:
     return tuple(sizes)
 
 
-@operation(lambda x, *, newshape: Spec(reshaped(x.shape, _ints(newshape)), x.dtype))
+@operation(lambda x, *, newshape: Spec(reshaped(x.shape, as_ints(newshape)), x.dtype))
 def reshape(x: Array, *, newshape: Ints) -> Array:
     """`x` with the shape `newshape`, of which one size may be -1; the order of the numbers stays."""
-    return xp.reshape(tensor(x), tuple(-1 if d is None else d for d in _ints(newshape)))
+    return xp.reshape(tensor(x), tuple(-1 if d is None else d for d in as_ints(newshape)))
 
 
 @operation(lambda x: Spec((total(x.shape),), x.dtype))
@@ -67,12 +63,12 @@ def ravel(x: Array) -> Array:
 
 
 def _expand(x: Any, axis: Ints) -> Any:
-    rank = len(x.shape) + len(_ints(axis))
-    return xp.expand_dims(x, axes_of(_ints(axis), rank))
+    rank = len(x.shape) + len(as_ints(axis))
+    return xp.expand_dims(x, axes_of(as_ints(axis), rank))
 
 
 def _expand_rule(x: Spec, *, axis: Ints) -> Spec:
-    new = axes_of(_ints(axis), len(x.shape) + len(_ints(axis)))
+    new = axes_of(as_ints(axis), len(x.shape) + len(as_ints(axis)))
     sizes = iter(x.shape)
     return Spec(tuple(1 if i in new else next(sizes) for i in range(len(x.shape) + len(new))), x.dtype)
 
@@ -95,7 +91,7 @@ def _squeeze_rule(x: Spec, *, axis: Ints | None) -> Spec:
 @operation(_squeeze_rule)
 def squeeze(x: Array, *, axis: Ints | None = None) -> Array:
     """`x` without the axes `axis`, which have size 1 (None: all of size 1)."""
-    return xp.squeeze(tensor(x), axis=None if axis is None else _ints(axis))
+    return xp.squeeze(tensor(x), axis=None if axis is None else as_ints(axis))
 
 
 @operation(lambda x, *, axes: viewed(np.transpose, x, axes=axes))
@@ -113,7 +109,7 @@ def swapaxes(x: Array, *, axis1: int, axis2: int) -> Array:
 @operation(lambda x, *, source, destination: viewed(np.moveaxis, x, source=source, destination=destination))
 def moveaxis(x: Array, *, source: Ints, destination: Ints) -> Array:
     """`x` with the axes `source` moved to the places `destination`."""
-    return xp.moveaxis(tensor(x), _ints(source), _ints(destination))
+    return xp.moveaxis(tensor(x), as_ints(source), as_ints(destination))
 
 
 def _broadcast_to_rule(x: Spec, *, shape: Sequence[int]) -> Spec:
@@ -131,7 +127,7 @@ def broadcast_to(x: Array, *, shape: Sequence[int]) -> Array:
 @operation(same)
 def flip(x: Array, *, axis: Ints | None = None) -> Array:
     """`x` with the order along `axis` (None: all axes) reversed."""
-    return xp.flip(tensor(x), axis=None if axis is None else _ints(axis))
+    return xp.flip(tensor(x), axis=None if axis is None else as_ints(axis))
 
 
 @operation(same)
@@ -160,177 +156,14 @@ def _rot90_rule(array: Spec, *, k: int, axes: Sequence[int]) -> Spec:
 @operation(_rot90_rule)
 def rot90(array: Array, *, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
     """`array` turned `k` times by 90 degrees in the plane of `axes`, from the first towards the second."""
-    return xp.rot90(tensor(array), k, tuple(axes))
-
-
-# --- joining --------------------------------------------------------------------------------------
-
-
-def _together(xs: Sequence[Any]) -> list[Array]:
-    dtype = result_type(*(dtype_of(x) for x in xs))
-    return [tensor(x, dtype) for x in xs]
-
-
-def _dtype(xs: Sequence[Any]) -> str:
-    return result_type(*(dtype_of(x) if not isinstance(x, Spec) else x.dtype for x in xs))
-
-
-def _joined(shapes: Sequence[Shape], axis: int) -> Shape:
-    """The shape of tensors joined along `axis`."""
-    first = shapes[0]
-    axis = positive(axis, len(first))
-    made: list[int | None] = []
-    for i, sizes in enumerate(itertools.zip_longest(*shapes, fillvalue=-1)):
-        known = {d for d in sizes if d is not None}
-        if i == axis:
-            made.append(None if None in sizes else sum(d for d in sizes if d is not None))
-        elif len(known) > 1:
-            raise ValueError(f"shapes {', '.join(map(str, shapes))} differ outside of axis {axis}")
-        else:
-            made.append(known.pop() if known else None)
-    return tuple(made)
-
-
-@operation(lambda xs, *, axis: Spec(_joined([shape_of(x) for x in xs], axis), _dtype(xs)))
-def concatenate(xs: Sequence[Array], *, axis: int = 0) -> Array:
-    """The tensors of the list `xs` one after the other along `axis`, in their common dtype."""
-    return xp.concatenate(_together(xs), axis=axis)
-
-
-def _append_rule(x1: Spec, x2: Spec, *, axis: int | None) -> Spec:
-    counts = (total(shape_of(x1)), total(shape_of(x2)))
-    flat = None if None in counts else sum(c for c in counts if c is not None)
-    return Spec((flat,) if axis is None else _joined([shape_of(x1), shape_of(x2)], axis), _dtype([x1, x2]))
-
-
-@operation(_append_rule)
-def append(x1: Array, x2: Array, *, axis: int | None = None) -> Array:
-    """`x2` behind `x1` along `axis` (None: both in one dimension)."""
-    arrays = _together([tensor(x1), tensor(x2)])
-    return xp.concatenate([a.reshape(-1) for a in arrays] if axis is None else arrays, axis=axis or 0)
-
-
-def stacked(xs: Sequence[Any], axis: int = 0) -> Array:
-    """Tensors of one shape as one tensor with a new axis."""
-    return xp.stack(_together(xs), axis=axis)
-
-
-def _stack_rule(x: Sequence[Any], *, axis: int) -> Spec:
-    shapes = [shape_of(a) for a in x]
-    lifted = [(*s[:axis], 1, *s[axis:]) for s in shapes] if axis >= 0 else [_lifted(s, axis) for s in shapes]
-    return Spec(_joined(lifted, axis), _dtype(x))
-
-
-def _lifted(shape: Shape, axis: int) -> Shape:
-    place = len(shape) + 1 + axis
-    return (*shape[:place], 1, *shape[place:])
-
-
-@operation(_stack_rule)
-def stack(x: Sequence[Array], *, axis: int = 0) -> Array:
-    """The tensors of the list `x`, all of one shape, along a new axis."""
-    return stacked(x, axis)
-
-
-@operation(lambda xs: Spec(_joined([shape_of(x) for x in xs], 0 if len(shape_of(xs[0])) == 1 else 1), _dtype(xs)))
-def hstack(xs: Sequence[Array]) -> Array:
-    """Tensors side by side: along axis 1, or 0 when they have one dimension."""
-    arrays = _together(xs)
-    return xp.concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
-
-
-@operation(lambda xs: Spec(_joined([shape_of(x) for x in xs], 0), _dtype(xs)))
-def vstack(xs: Sequence[Array]) -> Array:
-    """Tensors along axis 0."""
-    return xp.concatenate(_together(xs), axis=0)
-
-
-def _deep(shape: Shape) -> Shape:
-    return {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape)
-
-
-@operation(lambda xs: Spec(_joined([_deep(shape_of(x)) for x in xs], 2), _dtype(xs)))
-def dstack(xs: Sequence[Array]) -> Array:
-    """Tensors along axis 2, missing axes added."""
-    return xp.concatenate([xp.reshape(x, _deep(x.shape)) for x in _together(xs)], axis=2)
-
-
-# --- splitting ------------------------------------------------------------------------------------
-
-
-def _split_sizes(size: int | None, sections: Ints, even: bool) -> list[int | None]:
-    """Sizes of the parts of an axis."""
-    if not isinstance(sections, int):
-        ends = [0, *sections, size]
-        return [None if b is None else max(b - a, 0) for a, b in itertools.pairwise(ends)]  # type: ignore[operator]
-    if not 1 <= sections <= 1 << 16:
-        raise ValueError(f"cannot split into {sections} parts")
-    if size is None:
-        return [None] * sections
-    if even and size % sections:
-        raise ValueError(f"an axis of size {size} cannot be split into {sections} equal parts")
-    return [size // sections + (i < size % sections) for i in range(sections)]
-
-
-def _split_specs(x: Spec, sections: Ints, axis: int, even: bool = True) -> list[Spec]:
-    axis = positive(axis, len(x.shape))
-    sizes = _split_sizes(x.shape[axis], sections, even)
-    return [Spec((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype) for size in sizes]
-
-
-def _split(x: Array, sections: Ints, axis: int) -> list[Array]:
-    return list(xp.split(tensor(x), sections if isinstance(sections, int) else list(sections), axis=axis))
-
-
-@operation(lambda x, *, indices_or_sections, axis: _split_specs(x, indices_or_sections, axis))
-def split(x: Array, *, indices_or_sections: Ints, axis: int = 0) -> list[Array]:
-    """`x` cut along `axis` into equal parts (a number), or before the indices given; a list."""
-    return _split(x, indices_or_sections, axis)
-
-
-@operation(lambda x, *, indices_or_sections, axis: _split_specs(x, indices_or_sections, axis, even=False))
-def array_split(x: Array, *, indices_or_sections: int, axis: int = 0) -> list[Array]:
-    """`x` cut along `axis` into parts that differ by at most 1 in size."""
-    return list(xp.array_split(tensor(x), indices_or_sections, axis=axis))
-
-
-@operation(lambda x, *, indices_or_sections: _split_specs(x, indices_or_sections, 0 if len(x.shape) == 1 else 1))
-def hsplit(x: Array, *, indices_or_sections: Ints) -> list[Array]:
-    """`x` cut along axis 1, or 0 when it has one dimension."""
-    return _split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
-
-
-@operation(lambda x, *, indices_or_sections: _split_specs(x, indices_or_sections, 0))
-def vsplit(x: Array, *, indices_or_sections: Ints) -> list[Array]:
-    """`x` cut along axis 0."""
-    return _split(x, indices_or_sections, 0)
-
-
-@operation(lambda x, *, indices_or_sections: _split_specs(x, indices_or_sections, 2))
-def dsplit(x: Array, *, indices_or_sections: Ints) -> list[Array]:
-    """`x` cut along axis 2."""
-    return _split(x, indices_or_sections, 2)
-
-
-def _unstack_rule(x: Spec, *, num: int | None, axis: int) -> list[Spec]:
-    size = x.shape[positive(axis, len(x.shape))]
-    count = size if num is None else num
-    if count is None or count > 1 << 16:
-        raise ValueError(f"unstack along an axis of size {size}: how many tensors it gives is unknown; say num=")
-    return [Spec(reduced_shape(x.shape, axis, False), x.dtype)] * count
-
-
-@operation(_unstack_rule)
-def unstack(x: Array, *, num: int | None = None, axis: int = 0) -> list[Array]:
-    """The slices of `x` along `axis`, a list of `num`."""
-    return list(xp.moveaxis(tensor(x), axis, 0))
+    return xp.rot90(tensor(array), k, (axes[0], axes[1]))
 
 
 # --- repeating and padding ------------------------------------------------------------------------
 
 
 def _tile_rule(x: Spec, *, repeats: Ints) -> Spec:
-    times = _ints(repeats)
+    times = as_ints(repeats)
     rank = max(len(times), len(x.shape))
     sizes = (1,) * (rank - len(x.shape)) + tuple(x.shape)
     counts = (1,) * (rank - len(times)) + times
@@ -340,13 +173,13 @@ def _tile_rule(x: Spec, *, repeats: Ints) -> Spec:
 @operation(_tile_rule)
 def tile(x: Array, *, repeats: Ints) -> Array:
     """`x` laid `repeats` times beside itself along the last axes."""
-    return xp.tile(tensor(x), _ints(repeats))
+    return xp.tile(tensor(x), as_ints(repeats))
 
 
 def _repeat_rule(x: Spec, *, repeats: Ints, axis: int | None) -> Spec:
     flat = Spec((total(x.shape),), x.dtype) if axis is None else x
     place = positive(axis or 0, len(flat.shape))
-    size, times = flat.shape[place], _ints(repeats)
+    size, times = flat.shape[place], as_ints(repeats)
     made = sum(times) if len(times) > 1 else None if size is None else size * times[0]
     return Spec((*flat.shape[:place], made, *flat.shape[place + 1 :]), x.dtype)
 
@@ -354,7 +187,7 @@ def _repeat_rule(x: Spec, *, repeats: Ints, axis: int | None) -> Spec:
 @operation(_repeat_rule)
 def repeat(x: Array, *, repeats: Ints, axis: int | None = None) -> Array:
     """Each entry of `axis` (None: of the flat tensor) `repeats` times; one number, or one for each entry."""
-    times = _ints(repeats)
+    times = as_ints(repeats)
     return xp.repeat(tensor(x), times[0] if len(times) == 1 else np.asarray(times), axis=axis)
 
 
@@ -365,7 +198,7 @@ def _pad_rule(x: Spec, *, pad_width: Any) -> Spec:
 
 def _pad_pairs(pad_width: Any, rank: int) -> list[tuple[int, int]]:
     """(before, after) of every axis, from Keras's forms: n, (n,), ((before, after),), a pair for each axis."""
-    widths = [(pad_width,)] if isinstance(pad_width, int) else [_ints(pair) for pair in pad_width]
+    widths = [(pad_width,)] if isinstance(pad_width, int) else [as_ints(pair) for pair in pad_width]
     pairs = [pair * 2 if len(pair) == 1 else pair for pair in widths]
     pairs = pairs * rank if len(pairs) == 1 else pairs
     if len(pairs) != rank or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
@@ -374,7 +207,13 @@ def _pad_pairs(pad_width: Any, rank: int) -> list[tuple[int, int]]:
 
 
 @operation(_pad_rule)
-def pad(x: Array, *, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Array:
+def pad(
+    x: Array,
+    *,
+    pad_width: Any,
+    mode: Literal["constant", "reflect", "symmetric"] = "constant",
+    constant_values: float | None = None,
+) -> Array:
     """`x` with (before, after) more entries on every axis; `mode` "constant", "reflect" or "symmetric"."""
     pairs = _pad_pairs(pad_width, x.ndim)
     if mode == "constant":
@@ -424,57 +263,3 @@ def tril(x: Array, *, k: int = 0) -> Array:
 def triu(x: Array, *, k: int = 0) -> Array:
     """`x` with 0 below diagonal `k`."""
     return xp.triu(tensor(x), k)
-
-
-# --- several tensors ------------------------------------------------------------------------------
-
-
-def _meshgrid_rule(*x: Spec, indexing: str) -> list[Spec]:
-    sizes = [total(shape_of(a)) for a in x]
-    if indexing == "xy" and len(sizes) > 1:
-        sizes[:2] = sizes[1::-1]
-    return [Spec(tuple(sizes), a.dtype) for a in x]
-
-
-@operation(_meshgrid_rule)
-def meshgrid(*x: Array, indexing: str = "xy") -> list[Array]:
-    """Coordinates of a grid: one tensor for each of `x`, all of the shape of the grid."""
-    return list(xp.meshgrid(*(tensor(a).reshape(-1) for a in x), indexing=indexing))
-
-
-# --- einops ---------------------------------------------------------------------------------------
-
-
-def _groups(side: str) -> list[list[str]]:
-    """ "b (h w) c" as [["b"], ["h", "w"], ["c"]]."""
-    return [re.findall(r"\w+", group) for group in re.findall(r"\w+|\(.*?\)", side)]
-
-
-def _axis_sizes(shape: Shape, pattern: str, lengths: Mapping[str, int]) -> dict[str, int | None]:
-    sizes: dict[str, int | None] = dict(lengths)
-    groups = _groups(pattern.split("->")[0])
-    if len(groups) != len(shape):
-        raise ValueError(f"the pattern {pattern!r} has {len(groups)} axes, the tensor {len(shape)}: {shape}")
-    for group, size in zip(groups, shape, strict=True):
-        missing = [name for name in group if name not in sizes]
-        if len(missing) > 1:
-            raise ValueError(f"the sizes of {', '.join(missing)} in {pattern!r} are unknown; give all but one")
-        if missing:
-            known = math.prod(sizes[name] or 0 for name in group if name in sizes)
-            sizes[missing[0]] = None if size is None else size // known
-    return sizes
-
-
-def _rearrange_rule(tensor: Spec, *, pattern: str, axes_lengths: Mapping[str, int]) -> Spec:
-    sizes = _axis_sizes(tensor.shape, pattern, axes_lengths)
-    return Spec(tuple(total(tuple(sizes[n] for n in g)) for g in _groups(pattern.split("->")[1])), tensor.dtype)
-
-
-@operation(_rearrange_rule)
-def rearrange(tensor: Array, *, pattern: str, axes_lengths: Mapping[str, int] = {}) -> Array:
-    """`tensor` as an einops pattern says: "b h (w p) -> b (h w) p", with `axes_lengths={"p": 2}`. Source: einops."""
-    sizes = _axis_sizes(tensor.shape, pattern, axes_lengths)
-    left, right = ([name for group in _groups(side) for name in group] for side in pattern.split("->"))
-    split_up = xp.reshape(ops.asarray(tensor), tuple(sizes[name] for name in left))
-    moved = xp.transpose(split_up, [left.index(name) for name in right])
-    return xp.reshape(moved, tuple(math.prod(sizes[n] or 0 for n in g) for g in _groups(pattern.split("->")[1])))

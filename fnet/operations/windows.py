@@ -1,6 +1,6 @@
-"""Convolutions, pooling, and the rearranging of windows and blocks. Kernels are tensors here, not parameters.
+"""Pooling, and the rearranging of windows and blocks.
 
-Each convolution and pooling is the layer of that name for 1, 2 or 3 spatial axes. Source: keras.ops.nn.
+Each pooling is the layer of that name for 1, 2 or 3 spatial axes. Source: keras.ops.nn.
 """
 
 from __future__ import annotations
@@ -10,22 +10,15 @@ from typing import Any
 
 from fnet.backend import xp
 from fnet.compose import bind
-from fnet.layers import adaptive_pooling, convolution, convolution_transpose, depthwise, pooling
+from fnet.layers import adaptive_pooling, pooling
 from fnet.modelling import infer
+from fnet.operations.convolutions import of_rank
 from fnet.operations.dtypes import tensor
-from fnet.operations.rules import Operation, named, operation, total
+from fnet.operations.rules import Operation, named, operation
 from fnet.types import Array, Spec
 
 PerAxis = int | Sequence[int]
 
-CONV = {1: convolution.conv1d, 2: convolution.conv2d, 3: convolution.conv3d}
-CONV_TRANSPOSE = {
-    1: convolution_transpose.conv1d_transpose,
-    2: convolution_transpose.conv2d_transpose,
-    3: convolution_transpose.conv3d_transpose,
-}
-DEPTHWISE = {1: depthwise.depthwise_conv1d, 2: depthwise.depthwise_conv2d}
-SEPARABLE = {1: depthwise.separable_conv1d, 2: depthwise.separable_conv2d}
 MAX_POOL = {1: pooling.max_pooling1d, 2: pooling.max_pooling2d, 3: pooling.max_pooling3d}
 AVERAGE_POOL = {1: pooling.average_pooling1d, 2: pooling.average_pooling2d, 3: pooling.average_pooling3d}
 ADAPTIVE_MAX = {
@@ -40,221 +33,6 @@ ADAPTIVE_AVERAGE = {
 }
 
 
-def _of_rank(layers: dict[int, Callable[..., Any]], shape: Sequence[Any]) -> Callable[..., Any]:
-    rank = len(shape) - 2
-    if rank not in layers:
-        raise ValueError(f"expected {' or '.join(str(r + 2) for r in layers)} axes, got the shape {tuple(shape)}")
-    return layers[rank]
-
-
-def _channels(shape: Sequence[Any], data_format: str | None) -> Any:
-    return shape[1] if data_format == "channels_first" else shape[-1]
-
-
-def _unknown(inputs: Spec, filters: int | None, data_format: str | None) -> Spec:
-    """The Spec of a convolution whose kernel has no known size."""
-    spatial = (None,) * (len(inputs.shape) - 2)
-    first = data_format == "channels_first"
-    return Spec((inputs.shape[0], filters, *spatial) if first else (inputs.shape[0], *spatial, filters), inputs.dtype)
-
-
-# --- convolutions ---------------------------------------------------------------------------------
-
-
-def _conv_options(shape: Sequence[Any], kernel: Sequence[Any], data_format: str | None) -> dict[str, Any]:
-    groups = (_channels(shape, data_format) or kernel[-2]) // kernel[-2]
-    return {"filters": kernel[-1], "kernel_size": tuple(kernel[:-2]), "groups": groups, "use_bias": False}
-
-
-def _conv_rule(
-    inputs: Spec,
-    kernel: Any,
-    *,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> Any:
-    if None in kernel.shape:
-        return _unknown(inputs, kernel.shape[-1], data_format)
-    sizes = _conv_options(inputs.shape, kernel.shape, data_format)
-    step = bind(_of_rank(CONV, inputs.shape), **sizes, strides=strides, padding=padding, data_format=data_format)
-    return infer(bind(step, dilation_rate=dilation_rate), inputs)[0]
-
-
-@operation(_conv_rule)
-def conv(
-    inputs: Array,
-    kernel: Array,
-    *,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: str | None = None,
-    dilation_rate: PerAxis = 1,
-) -> Array:
-    """(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out)."""
-    inputs, kernel = tensor(inputs), tensor(kernel)
-    return _of_rank(CONV, inputs.shape)(
-        {"kernel": kernel},
-        inputs,
-        **_conv_options(inputs.shape, kernel.shape, data_format),
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-    )
-
-
-def _conv_transpose_rule(
-    inputs: Spec,
-    kernel: Any,
-    *,
-    strides: PerAxis,
-    padding: str,
-    output_padding: PerAxis | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> Any:
-    if None in kernel.shape:
-        return _unknown(inputs, kernel.shape[-2], data_format)
-    step = bind(
-        _of_rank(CONV_TRANSPOSE, inputs.shape),
-        filters=kernel.shape[-2],
-        kernel_size=tuple(kernel.shape[:-2]),
-        strides=strides,
-        padding=padding,
-        output_padding=output_padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        use_bias=False,
-    )
-    return infer(step, inputs)[0]
-
-
-@operation(_conv_transpose_rule)
-def conv_transpose(
-    inputs: Array,
-    kernel: Array,
-    *,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    output_padding: PerAxis | None = None,
-    data_format: str | None = None,
-    dilation_rate: PerAxis = 1,
-) -> Array:
-    """(batch, *spatial, in), (*window, out, in) -> (batch, *larger, out): the gradient of a convolution."""
-    inputs, kernel = tensor(inputs), tensor(kernel)
-    return _of_rank(CONV_TRANSPOSE, inputs.shape)(
-        {"kernel": kernel},
-        inputs,
-        strides=strides,
-        padding=padding,
-        output_padding=output_padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        use_bias=False,
-    )
-
-
-def _depthwise_rule(
-    inputs: Spec,
-    kernel: Any,
-    *,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> Any:
-    if None in kernel.shape:
-        return _unknown(inputs, total((_channels(inputs.shape, data_format), kernel.shape[-1])), data_format)
-    step = bind(
-        _of_rank(DEPTHWISE, inputs.shape),
-        kernel_size=tuple(kernel.shape[:-2]),
-        depth_multiplier=kernel.shape[-1],
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        use_bias=False,
-    )
-    return infer(step, inputs)[0]
-
-
-@operation(_depthwise_rule)
-def depthwise_conv(
-    inputs: Array,
-    kernel: Array,
-    *,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: str | None = None,
-    dilation_rate: PerAxis = 1,
-) -> Array:
-    """(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier)."""
-    inputs, kernel = tensor(inputs), tensor(kernel)
-    return _of_rank(DEPTHWISE, inputs.shape)(
-        {"kernel": kernel},
-        inputs,
-        depth_multiplier=kernel.shape[-1],
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        use_bias=False,
-    )
-
-
-def _separable_rule(
-    inputs: Spec,
-    depthwise_kernel: Any,
-    pointwise_kernel: Any,
-    *,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> Any:
-    if None in depthwise_kernel.shape:
-        return _unknown(inputs, pointwise_kernel.shape[-1], data_format)
-    step = bind(
-        _of_rank(SEPARABLE, inputs.shape),
-        filters=pointwise_kernel.shape[-1],
-        kernel_size=tuple(depthwise_kernel.shape[:-2]),
-        depth_multiplier=depthwise_kernel.shape[-1],
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        use_bias=False,
-    )
-    return infer(step, inputs)[0]
-
-
-@operation(_separable_rule)
-def separable_conv(
-    inputs: Array,
-    depthwise_kernel: Array,
-    pointwise_kernel: Array,
-    *,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: str | None = None,
-    dilation_rate: PerAxis = 1,
-) -> Array:
-    """A depthwise convolution, then one with windows of size 1."""
-    inputs, depthwise_kernel = tensor(inputs), tensor(depthwise_kernel)
-    return _of_rank(SEPARABLE, inputs.shape)(
-        {"depthwise_kernel": depthwise_kernel, "pointwise_kernel": tensor(pointwise_kernel)},
-        inputs,
-        depth_multiplier=depthwise_kernel.shape[-1],
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        use_bias=False,
-    )
-
-
 # --- pooling --------------------------------------------------------------------------------------
 
 
@@ -264,7 +42,7 @@ def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operat
     def rule(
         inputs: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
     ) -> Any:
-        step = bind(_of_rank(layers, inputs.shape), pool_size=pool_size, strides=strides, padding=padding)
+        step = bind(of_rank(layers, inputs.shape), pool_size=pool_size, strides=strides, padding=padding)
         return infer(bind(step, data_format=data_format), inputs)[0]
 
     def apply(
@@ -275,7 +53,7 @@ def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operat
         padding: str = "valid",
         data_format: str | None = None,
     ) -> Array:
-        layer = _of_rank(layers, inputs.shape)
+        layer = of_rank(layers, inputs.shape)
         return layer({}, inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
 
     return operation(rule)(named(name, text, apply))
@@ -285,11 +63,11 @@ def _adaptive_pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) 
     """A pooling to a given size of 1, 2 or 3 spatial axes."""
 
     def rule(inputs: Spec, *, output_size: PerAxis, data_format: str | None) -> Any:
-        step = bind(_of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format)
+        step = bind(of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format)
         return infer(step, inputs)[0]
 
     def apply(inputs: Array, *, output_size: PerAxis, data_format: str | None = None) -> Array:
-        return _of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
+        return of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
 
     return operation(rule)(named(name, text, apply))
 
@@ -300,6 +78,7 @@ adaptive_max_pool = _adaptive_pool("adaptive_max_pool", "The largest in each of 
 adaptive_average_pool = _adaptive_pool(
     "adaptive_average_pool", "The mean of each of output_size parts.", ADAPTIVE_AVERAGE
 )
+
 
 # --- windows and blocks ---------------------------------------------------------------------------
 

@@ -1,0 +1,188 @@
+"""Convolutions. Kernels are tensors here, not parameters.
+
+Each is the layer of that name for 1, 2 or 3 spatial axes. Source: keras.ops.nn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fnet.compose import Bound, bind
+from fnet.layers import convolution, convolution_transpose, depthwise
+from fnet.modelling import infer
+from fnet.operations.dtypes import tensor
+from fnet.operations.rules import Operation, named, operation, total
+from fnet.types import Array, Shape, Spec
+
+PerAxis = int | Sequence[int]
+
+CONV = {1: convolution.conv1d, 2: convolution.conv2d, 3: convolution.conv3d}
+CONV_TRANSPOSE = {
+    1: convolution_transpose.conv1d_transpose,
+    2: convolution_transpose.conv2d_transpose,
+    3: convolution_transpose.conv3d_transpose,
+}
+DEPTHWISE = {1: depthwise.depthwise_conv1d, 2: depthwise.depthwise_conv2d}
+SEPARABLE = {1: depthwise.separable_conv1d, 2: depthwise.separable_conv2d}
+
+
+def of_rank(layers: dict[int, Callable[..., Any]], shape: Sequence[Any]) -> Callable[..., Any]:
+    """The layer for as many spatial axes as a tensor of `shape` has."""
+    rank = len(shape) - 2
+    if rank not in layers:
+        raise ValueError(f"expected {' or '.join(str(r + 2) for r in layers)} axes, got the shape {tuple(shape)}")
+    return layers[rank]
+
+
+def _channels(shape: Sequence[Any], data_format: str | None) -> Any:
+    return shape[1] if data_format == "channels_first" else shape[-1]
+
+
+def _inferred(step: Bound | None, inputs: Spec, filters: int | None, data_format: str | None) -> Any:
+    """The Spec of what `step` gives; spatial sizes are unknown without it, when the kernel has no known size."""
+    if step is not None:
+        return infer(step, inputs)[0]
+    spatial = (None,) * (len(inputs.shape) - 2)
+    first = data_format == "channels_first"
+    return Spec((inputs.shape[0], filters, *spatial) if first else (inputs.shape[0], *spatial, filters), inputs.dtype)
+
+
+# --- one kernel -----------------------------------------------------------------------------------
+
+
+def _convolution(name: str, text: str, layers: dict[int, Callable[..., Any]], sizes: Callable[..., Any]) -> Operation:
+    """A convolution with one kernel; `sizes` tells the options and the filters that its shape stands for."""
+
+    def rule(
+        inputs: Spec, kernel: Spec, *, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
+    ) -> Any:
+        options, filters = sizes(_channels(inputs.shape, data_format), kernel.shape)
+        if options is None:
+            return _inferred(None, inputs, filters, data_format)
+        step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
+        return infer(bind(step, dilation_rate=dilation_rate, use_bias=False, **options), inputs)[0]
+
+    def apply(
+        inputs: Array,
+        kernel: Array,
+        *,
+        strides: PerAxis = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: PerAxis = 1,
+    ) -> Array:
+        inputs, kernel = tensor(inputs), tensor(kernel)
+        options, _ = sizes(_channels(inputs.shape, data_format), kernel.shape)
+        step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
+        return bind(step, dilation_rate=dilation_rate, use_bias=False, **options)({"kernel": kernel}, inputs)
+
+    return operation(rule)(named(name, text, apply))
+
+
+def _conv_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any] | None, int | None]:
+    *window, inner, filters = kernel
+    if inner is None or None in kernel:
+        return None, filters
+    groups = (channels or inner) // inner
+    return {"filters": filters, "kernel_size": tuple(window), "groups": groups}, filters
+
+
+def _depthwise_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any] | None, int | None]:
+    *window, _, multiplier = kernel
+    if None in kernel:
+        return None, total((channels, multiplier))
+    return {"kernel_size": tuple(window), "depth_multiplier": multiplier}, total((channels, multiplier))
+
+
+conv = _convolution(
+    "conv", "(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out).", CONV, _conv_sizes
+)
+depthwise_conv = _convolution(
+    "depthwise_conv",
+    "(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier).",
+    DEPTHWISE,
+    _depthwise_sizes,
+)
+
+# --- the transpose, and two kernels ---------------------------------------------------------------
+
+
+def _transpose_step(inputs: Shape, kernel: Shape, **options: Any) -> Bound:
+    *window, filters, _ = kernel
+    layer = of_rank(CONV_TRANSPOSE, inputs)
+    return bind(layer, filters=filters, kernel_size=tuple(window), use_bias=False, **options)
+
+
+def _conv_transpose_rule(
+    inputs: Spec,
+    kernel: Spec,
+    *,
+    strides: PerAxis,
+    padding: str,
+    output_padding: PerAxis | None,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> Any:
+    options = {"strides": strides, "padding": padding, "output_padding": output_padding}
+    options |= {"data_format": data_format, "dilation_rate": dilation_rate}
+    step = None if None in kernel.shape else _transpose_step(inputs.shape, kernel.shape, **options)
+    return _inferred(step, inputs, kernel.shape[-2], data_format)
+
+
+@operation(_conv_transpose_rule)
+def conv_transpose(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    output_padding: PerAxis | None = None,
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """(batch, *spatial, in), (*window, out, in) -> (batch, *larger, out): the gradient of a convolution."""
+    inputs, kernel = tensor(inputs), tensor(kernel)
+    step = _transpose_step(inputs.shape, kernel.shape, strides=strides, padding=padding, data_format=data_format)
+    return bind(step, output_padding=output_padding, dilation_rate=dilation_rate)({"kernel": kernel}, inputs)
+
+
+def _separable_step(inputs: Shape, kernels: tuple[Shape, Shape], **options: Any) -> Bound:
+    (*window, _, multiplier), filters = kernels[0], kernels[1][-1]
+    step = bind(of_rank(SEPARABLE, inputs), filters=filters, kernel_size=tuple(window), use_bias=False)
+    return bind(step, depth_multiplier=multiplier, **options)
+
+
+def _separable_rule(
+    inputs: Spec,
+    depthwise_kernel: Spec,
+    pointwise_kernel: Spec,
+    *,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> Any:
+    options = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
+    shapes = (depthwise_kernel.shape, pointwise_kernel.shape)
+    step = None if None in shapes[0] else _separable_step(inputs.shape, shapes, **options)
+    return _inferred(step, inputs, shapes[1][-1], data_format)
+
+
+@operation(_separable_rule)
+def separable_conv(
+    inputs: Array,
+    depthwise_kernel: Array,
+    pointwise_kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """A depthwise convolution, then one with windows of size 1."""
+    inputs = tensor(inputs)
+    params = {"depthwise_kernel": tensor(depthwise_kernel), "pointwise_kernel": tensor(pointwise_kernel)}
+    shapes = (params["depthwise_kernel"].shape, params["pointwise_kernel"].shape)
+    step = _separable_step(inputs.shape, shapes, strides=strides, padding=padding, data_format=data_format)
+    return bind(step, dilation_rate=dilation_rate)(params, inputs)

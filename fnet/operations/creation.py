@@ -1,0 +1,269 @@
+"""Operations that make tensors: ids as vectors, constants, ranges, sizes, other dtypes, bytes read anew.
+
+Where the length depends on the values (arange) NumPy computes it; under `jax.jit` it cannot be known.
+Source: keras.ops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import (
+    bounds,
+    dtype_of,
+    floating,
+    is_float,
+    result_type,
+    tensor,
+    without_bool,
+)
+from fnet.operations.rules import (
+    broadcast,
+    like,
+    operation,
+    reduced_shape,
+)
+from fnet.types import Array, Spec
+
+# --- classes --------------------------------------------------------------------------------------
+
+
+def _one_hot_rule(x: Spec, *, num_classes: int, axis: int, dtype: str | None) -> Spec:
+    place = axis if axis >= 0 else len(x.shape) + 1 + axis
+    return Spec((*x.shape[:place], num_classes, *x.shape[place:]), dtype or "float32")
+
+
+def _hot(x: Array, num_classes: int, axis: int, dtype: str | None) -> Array:
+    x = ops.cast(tensor(x), "int32")
+    place = axis if axis >= 0 else x.ndim + 1 + axis
+    steps = xp.arange(num_classes).reshape(-1, *(1,) * (x.ndim - place))
+    return ops.cast(xp.expand_dims(x, place) == steps, dtype or "float32")
+
+
+def _dense_only(sparse: bool) -> None:
+    if sparse:
+        raise ValueError("sparse=True gives a sparse tensor, which fnet does not have; use sparse=False")
+
+
+@operation(_one_hot_rule)
+def one_hot(x: Array, *, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False) -> Array:
+    """1 at the place that each id names, on a new axis; ids outside of 0 ... num_classes - 1 give zeros."""
+    _dense_only(sparse)
+    return _hot(x, num_classes, axis, dtype)
+
+
+def _multi_hot_rule(inputs: Spec, *, num_classes: int, axis: int, dtype: str | None) -> Spec:
+    hot = _one_hot_rule(inputs, num_classes=num_classes, axis=axis, dtype=dtype)
+    return Spec(reduced_shape(hot.shape, 1 if len(inputs.shape) > 1 else 0, False), hot.dtype)
+
+
+@operation(_multi_hot_rule)
+def multi_hot(
+    inputs: Array, *, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False
+) -> Array:
+    """1 at every place that one of the ids of a row names."""
+    _dense_only(sparse)
+    return xp.max(_hot(inputs, num_classes, axis, dtype), axis=1 if tensor(inputs).ndim > 1 else 0)
+
+
+# --- new tensors ----------------------------------------------------------------------------------
+
+
+@operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
+def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
+    """Zeros of the shape of `x`."""
+    return xp.zeros_like(tensor(x), dtype=dtype)
+
+
+@operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
+def ones_like(x: Array, *, dtype: str | None = None) -> Array:
+    """Ones of the shape of `x`."""
+    return xp.ones_like(tensor(x), dtype=dtype)
+
+
+@operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
+def empty_like(x: Array, *, dtype: str | None = None) -> Array:
+    """Zeros of the shape of `x`: Keras promises nothing about the values, TensorFlow gives these."""
+    return xp.zeros_like(tensor(x), dtype=dtype)
+
+
+@operation(lambda x, fill_value, *, dtype: Spec(x.shape, dtype or x.dtype))
+def full_like(x: Array, fill_value: Any, *, dtype: str | None = None) -> Array:
+    """`fill_value` in the shape of `x`."""
+    x = tensor(x)
+    return xp.broadcast_to(tensor(fill_value, dtype or x.dtype.name), x.shape)
+
+
+@operation(lambda fill_value, *, shape, dtype: Spec(tuple(shape), dtype or "float32"))
+def full(fill_value: Any, *, shape: Sequence[int], dtype: str | None = None) -> Array:
+    """`fill_value` in `shape`."""
+    return xp.broadcast_to(tensor(fill_value, dtype or "float32"), tuple(shape))
+
+
+def _arange_rule(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None) -> Spec:
+    return Spec((None,), dtype or result_type(*(_promotion_name(v) for v in (start, stop, step) if v is not None)))
+
+
+def _promotion_name(value: Any) -> str:
+    return value.dtype if isinstance(value, Spec) else dtype_of(value)
+
+
+@operation(_arange_rule)
+def arange(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None = None) -> Array:
+    """start, start + step, ... below stop (or 0, 1, ... below start). The length depends on the values."""
+    dtype = dtype or result_type(*(dtype_of(v) for v in (start, stop, step) if v is not None))
+    start, stop = (0, start) if stop is None else (start, stop)
+    first, last, width = (ops.concrete(v) for v in (start, stop, 1 if step is None else step))
+    return ops.cast(xp.arange(first, last, width), dtype)
+
+
+def _linspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None, retstep: bool) -> Any:
+    spread = broadcast(start, stop)
+    place = axis if axis >= 0 else len(spread) + 1 + axis
+    name = dtype or result_type(_promotion_name(start), _promotion_name(stop), "float")
+    made = Spec((*spread[:place], num, *spread[place:]), name)
+    return (made, Spec(spread, name)) if retstep else made
+
+
+@operation(_linspace_rule)
+def linspace(
+    start: Array,
+    stop: Array,
+    *,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: str | None = None,
+    axis: int = 0,
+) -> Any:
+    """`num` equally spaced numbers from `start` to `stop` on a new axis, and with `retstep` their distance."""
+    start, stop = floating(start, stop)
+    step = (stop - start) / max(num - 1 if endpoint else num, 1)
+    made = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
+    whole = dtype is not None and "int" in dtype
+    made = made if dtype is None else ops.cast(xp.floor(made) if whole else made, dtype)
+    return (made, step) if retstep else made
+
+
+def _logspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
+    made: Spec = _linspace_rule(start, stop, num=num, axis=axis, dtype=dtype, retstep=False)
+    return made
+
+
+def _geomspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
+    return _logspace_rule(start, stop, num=num, axis=axis, dtype=dtype or "float32")
+
+
+def _logspace(start: Array, stop: Array, num: int, endpoint: bool, base: float, axis: int) -> Array:
+    exponents = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
+    return xp.power(tensor(base, start.dtype.name), exponents)
+
+
+@operation(_logspace_rule)
+def logspace(
+    start: Array,
+    stop: Array,
+    *,
+    num: int = 50,
+    endpoint: bool = True,
+    base: float = 10,
+    dtype: str | None = None,
+    axis: int = 0,
+) -> Array:
+    """`base` to the power of `num` equally spaced exponents from `start` to `stop`."""
+    start, stop = floating(start, stop)
+    made = _logspace(start, stop, num, endpoint, base, axis)
+    return made if dtype is None else ops.cast(made, dtype)
+
+
+@operation(_geomspace_rule)
+def geomspace(
+    start: Array,
+    stop: Array,
+    *,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: str | None = None,
+    axis: int = 0,
+) -> Array:
+    """`num` numbers of equal ratio from `start` to `stop`, which have one sign."""
+    start, stop = (tensor(v, dtype or "float32") for v in (start, stop))
+    first, last = (xp.log(xp.abs(v)) / math.log(10) for v in (start, stop))
+    return _logspace(first, last, num, endpoint, 10.0, axis) * xp.expand_dims(xp.sign(start), axis)
+
+
+@operation(lambda x: Spec((), "int32"))
+def ndim(x: Array) -> Array:
+    """The number of axes."""
+    return xp.asarray(tensor(x).ndim, "int32")
+
+
+@operation(lambda x: Spec((), "int32"))
+def size(x: Array) -> Array:
+    """The number of entries."""
+    return xp.asarray(math.prod(tensor(x).shape), "int32")
+
+
+def _view_rule(x: Spec, *, dtype: str | None) -> Spec:
+    if dtype is None:
+        return x
+    old, new = np.dtype(x.dtype).itemsize, np.dtype(dtype).itemsize
+    last = x.shape[-1] if x.shape else None
+    return Spec((*x.shape[:-1], None if last is None else last * old // new) if x.shape else (), dtype)
+
+
+@operation(_view_rule)
+def view(x: Array, *, dtype: str | None = None) -> Array:
+    """The bytes of `x` read as `dtype`; the last axis grows or shrinks when the widths differ."""
+    x = tensor(x)
+    return x if dtype is None else x.reshape(-1).reshape(x.shape).view(dtype)
+
+
+def _vander_rule(x: Spec, *, N: int | None) -> Spec:  # noqa: N803 - Keras's name
+    return Spec((*x.shape, x.shape[0] if N is None else N), x.dtype)
+
+
+@operation(_vander_rule)
+def vander(x: Array, *, N: int | None = None, increasing: bool = False) -> Array:  # noqa: N803 - Keras's name
+    """(n,) -> (n, N): the powers of each number, falling unless `increasing`."""
+    x = tensor(x)
+    count = x.shape[0] if N is None else N
+    powers = xp.arange(count) if increasing else xp.arange(count - 1, -1, -1)
+    wide = result_type(x.dtype.name, "float32")
+    return tensor(xp.power(tensor(x, wide)[:, None], tensor(powers, wide)), x.dtype.name)
+
+
+# --- dtypes ---------------------------------------------------------------------------------------
+
+
+@operation(like)
+def cast(x: Array, *, dtype: str) -> Array:
+    """`x` as `dtype`; floats lose their fraction when they become integers."""
+    return ops.cast(tensor(x), dtype)
+
+
+@operation(like)
+def saturate_cast(x: Array, *, dtype: str) -> Array:
+    """`x` as `dtype`, values outside its range moved to the nearest end."""
+    x = tensor(x)
+    x = without_bool(x)
+    wanted, given = bounds(dtype), bounds(x.dtype.name)
+    low, high = max(wanted[0], given[0]), min(wanted[1], given[1])
+    return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
+
+
+@operation(lambda x, *, dtype: x.shape)
+def convert_to_tensor(x: Array, *, dtype: str | None = None) -> Array:
+    """`x` as an array of `dtype`."""
+    return tensor(x, dtype)
+
+
+@operation(like)
+def array(x: Array, *, dtype: str | None = None) -> Array:
+    """`x` as an array of `dtype`."""
+    return tensor(x, dtype)

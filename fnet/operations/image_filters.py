@@ -1,0 +1,146 @@
+"""Operations that look at windows of images: blur, edges, patches, similarity.
+
+Images are (batch, height, width, channels), or with `data_format="channels_first"` (batch, channels, height,
+width); one image has no batch axis. Source: keras.ops.image.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from fnet.backend import xp
+from fnet.layers.convolution import conv2d, conv3d
+from fnet.layers.depthwise import depthwise_conv2d
+from fnet.operations.dtypes import floating, tensor
+from fnet.operations.images import channels_first, on_last
+from fnet.operations.rules import operation, same
+from fnet.types import Array, Spec
+
+
+def _gaussian(size: int, sigma: float, dtype: str) -> Array:
+    x = (xp.arange(size) - (size - 1) / 2) / sigma
+    bell = xp.exp(-0.5 * x * x)
+    return tensor(bell / xp.sum(bell), dtype)
+
+
+@operation(same)
+def gaussian_blur(
+    images: Array,
+    *,
+    kernel_size: Sequence[int] = (3, 3),
+    sigma: Sequence[float] = (1.0, 1.0),
+    data_format: str | None = None,
+) -> Array:
+    """Each channel averaged with Gaussian weights; zeros lie around the image."""
+
+    def blur(x: Array) -> Array:
+        across, down = (_gaussian(k, s, x.dtype.name) for k, s in zip(kernel_size, sigma, strict=True))
+        weights = (down[:, None] * across[None, :]).reshape((kernel_size[0], kernel_size[1], 1, 1))
+        kernel = xp.repeat(weights, x.shape[-1], axis=2)
+        return depthwise_conv2d({"depthwise_kernel": kernel, "kernel": kernel}, x, padding="same", use_bias=False)
+
+    return on_last(blur, images, data_format)
+
+
+@operation(lambda images: Spec((*images.shape, 2), images.dtype))
+def sobel_edges(images: Array, *, data_format: str | None = None) -> Array:
+    """(batch, ...) -> (batch, ..., 2): the Sobel derivatives (down, across) of each channel; edges are reflected."""
+    x = tensor(images)
+    x = xp.moveaxis(x, 1, -1) if channels_first(data_format) else x
+    height, width = x.shape[1:3]
+    x = xp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    rows = x[:, :, :width] + 2 * x[:, :, 1 : width + 1] + x[:, :, 2:]
+    columns = x[:, :height] + 2 * x[:, 1 : height + 1] + x[:, 2:]
+    y = xp.stack([rows[:, 2:] - rows[:, :-2], columns[:, :, 2:] - columns[:, :, :-2]], axis=-1)
+    return xp.moveaxis(y, 3, 1) if channels_first(data_format) else y
+
+
+def _patch_options(
+    size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
+) -> dict[str, Any]:
+    sizes = (size, size) if isinstance(size, int) else tuple(size)
+    return {
+        "kernel_size": sizes,
+        "strides": strides or sizes,
+        "dilation_rate": dilation_rate,
+        "padding": padding,
+        "data_format": data_format,
+        "use_bias": False,
+    }
+
+
+def _patches_rule(
+    images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
+) -> Spec:
+    from fnet.compose import bind
+    from fnet.modelling import infer
+
+    options = _patch_options(size, strides, dilation_rate, padding, data_format)
+    rank = len(options["kernel_size"])
+    batch = images if len(images.shape) == rank + 2 else Spec((1, *images.shape), images.dtype)
+    channels = batch.shape[1 if channels_first(data_format) else -1] or 1
+    filters = functools.reduce(operator.mul, options["kernel_size"], channels)
+    made = infer(bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch)[0]
+    return Spec(made.shape[len(batch.shape) - len(images.shape) :], images.dtype)
+
+
+@operation(_patches_rule)
+def extract_patches(
+    images: Array,
+    *,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Array:
+    """Images -> for each window of `size` (2 or 3 axes) all its numbers as channels."""
+    x = tensor(images)
+    options = _patch_options(size, strides, dilation_rate, padding, data_format)
+    sizes = options["kernel_size"]
+    single = x.ndim == len(sizes) + 1
+    x = x[None] if single else x
+    channels = x.shape[1 if channels_first(data_format) else -1]
+    depth = functools.reduce(operator.mul, sizes, channels)
+    kernel = xp.eye(depth, dtype=x.dtype).reshape((*sizes, channels, depth))
+    y = (conv3d if len(sizes) == 3 else conv2d)({"kernel": kernel}, x, **options)
+    return y[0] if single else y
+
+
+def _ssim_rule(image1: Spec, image2: Spec) -> Spec:
+    return Spec(image1.shape[:-3], image1.dtype)
+
+
+@operation(_ssim_rule)
+def ssim(
+    image1: Array,
+    image2: Array,
+    *,
+    max_val: float = 1.0,
+    filter_size: int = 11,
+    filter_sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    data_format: str | None = None,
+) -> Array:
+    """The structural similarity of two images, 1 when equal. Source: Wang et al. 2004."""
+    dtype = tensor(image1).dtype
+    a, b = (xp.moveaxis(x, -3, -1) if channels_first(data_format) else x for x in floating(image1, image2))
+    a, b = (xp.moveaxis(x, -1, -3).reshape((-1, *x.shape[-3:-1], 1)) for x in (a, b))
+    bell = _gaussian(filter_size, filter_sigma, a.dtype.name)
+    kernel = (bell[:, None] * bell[None, :])[:, :, None, None]
+
+    def mean(x: Array) -> Array:
+        return conv2d({"kernel": kernel}, x, use_bias=False)
+
+    mean_a, mean_b = mean(a), mean(b)
+    spread = mean(a * a) - mean_a * mean_a + mean(b * b) - mean_b * mean_b
+    joint = mean(a * b) - mean_a * mean_b
+    c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
+    similar = (2 * mean_a * mean_b + c1) * (2 * joint + c2)
+    similar = similar / ((mean_a * mean_a + mean_b * mean_b + c1) * (spread + c2))
+    batch = tensor(image1).shape[:-3]
+    return xp.mean(xp.mean(similar, axis=(1, 2, 3)).reshape((*batch, -1)), axis=-1).astype(dtype)

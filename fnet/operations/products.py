@@ -1,0 +1,249 @@
+"""Products of tensors: matmul, einsum and their like, outer and cross products, correlations.
+
+Integers are multiplied as floats, as in Keras, and the result is an integer again. Source: keras.ops.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import floating, is_complex, promoted, result_type, strong, tensor
+from fnet.operations.rules import (
+    axes_of,
+    broadcast_shapes,
+    operation,
+    shape_of,
+    total,
+)
+from fnet.types import Array, Shape, Spec
+
+
+def _factors(*xs: Any) -> tuple[list[Array], str]:
+    """(the factors as floats, the dtype of their product)."""
+    arrays = strong(*xs)
+    name = arrays[0].dtype.name
+    return (arrays if is_complex(arrays[0]) else floating(*arrays)), name
+
+
+def _matmul_shape(a: Shape, b: Shape) -> Shape:
+    left = (1, *a) if len(a) == 1 else a
+    right = (*b, 1) if len(b) == 1 else b
+    if left[-1] is not None and right[-2] is not None and left[-1] != right[-2]:
+        raise ValueError(f"matmul of {a} and {b}: the last axis of the first must be the one before last of the second")
+    made = (*broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
+    made = made[:-2] + made[-1:] if len(a) == 1 else made
+    return made[:-1] if len(b) == 1 else made
+
+
+def _product_dtype(*xs: Any) -> str:
+    names = {str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs}
+    return "int32" if names == {"int8"} else result_type(*names)
+
+
+def _matmul_rule(x1: Any, x2: Any) -> Spec:
+    dtype = _product_dtype(x1, x2) if 1 not in (len(shape_of(x1)), len(shape_of(x2))) else None
+    return Spec(_matmul_shape(shape_of(x1), shape_of(x2)), dtype or _plain_dtype(x1, x2))
+
+
+def _plain_dtype(*xs: Any) -> str:
+    return result_type(*(str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs))
+
+
+@operation(_matmul_rule)
+def matmul(x1: Array, x2: Array) -> Array:
+    """(..., n, k) @ (..., k, m) -> (..., n, m); a single axis is a row on the left, a column on the right."""
+    x1, x2 = tensor(x1), tensor(x2)
+    dtype = _matmul_rule(x1, x2).dtype
+    (x1, x2), _ = _factors(x1, x2)
+    return tensor(xp.matmul(x1, x2), dtype)
+
+
+def _dot_rule(x1: Any, x2: Any) -> Spec:
+    a, b = shape_of(x1), shape_of(x2)
+    if not a or not b:
+        return Spec((*a, *b), _plain_dtype(x1, x2))
+    return Spec((*a[:-1], *b[:-2], *b[-1:]) if len(b) > 1 else a[:-1], _plain_dtype(x1, x2))
+
+
+@operation(_dot_rule)
+def dot(x1: Array, x2: Array) -> Array:
+    """The sum over the last axis of `x1` and the one before last (or only one) of `x2`."""
+    (x1, x2), dtype = _factors(x1, x2)
+    return tensor(xp.dot(x1, x2), dtype)
+
+
+@operation(lambda x1, x2: Spec((), _plain_dtype(x1, x2)))
+def vdot(x1: Array, x2: Array) -> Array:
+    """The sum of all products of two tensors of one size."""
+    (x1, x2), dtype = _factors(x1, x2)
+    return tensor(xp.dot(x1.reshape(-1), x2.reshape(-1)), dtype)
+
+
+def _inner_rule(x1: Any, x2: Any) -> Spec:
+    a, b = shape_of(x1), shape_of(x2)
+    return Spec((*a[:-1], *b[:-1]) if a and b else (*a, *b), _plain_dtype(x1, x2))
+
+
+@operation(_inner_rule)
+def inner(x1: Array, x2: Array) -> Array:
+    """The sum over the last axis of both."""
+    (x1, x2), dtype = _factors(x1, x2)
+    return tensor(xp.inner(x1, x2), dtype)
+
+
+@operation(lambda x1, x2: Spec((total(shape_of(x1)), total(shape_of(x2))), _plain_dtype(x1, x2)))
+def outer(x1: Array, x2: Array) -> Array:
+    """Every number of `x1` times every number of `x2`."""
+    x1, x2 = strong(x1, x2)
+    return x1.reshape(-1, 1) * x2.reshape(-1)
+
+
+def _tensordot_axes(axes: Any, rank1: int, rank2: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if isinstance(axes, int):
+        return tuple(range(rank1 - axes, rank1)), tuple(range(axes))
+    first, second = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
+    return axes_of(first, rank1), axes_of(second, rank2)
+
+
+def _tensordot_rule(x1: Any, x2: Any, *, axes: Any) -> Spec:
+    a, b = shape_of(x1), shape_of(x2)
+    first, second = _tensordot_axes(axes, len(a), len(b))
+    for i, j in zip(first, second, strict=True):
+        if a[i] is not None and b[j] is not None and a[i] != b[j]:
+            raise ValueError(f"tensordot of {a} and {b}: axes {i} and {j} differ in size")
+    rest = [d for i, d in enumerate(a) if i not in first] + [d for i, d in enumerate(b) if i not in second]
+    return Spec(tuple(rest), _plain_dtype(x1, x2))
+
+
+@operation(_tensordot_rule)
+def tensordot(x1: Array, x2: Array, *, axes: Any = 2) -> Array:
+    """The sum over pairs of axes: the last and first `axes` ones, or (axes of x1, axes of x2)."""
+    (x1, x2), dtype = _factors(x1, x2)
+    return tensor(xp.tensordot(x1, x2, axes=_tensordot_axes(axes, x1.ndim, x2.ndim)), dtype)
+
+
+def _expanded(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """Letters of every operand and of the result, "..." spelt out in capitals that are free."""
+    left, arrow, right = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ranks):
+        raise ValueError(f"einsum {subscripts!r} names {len(terms)} operands, got {len(ranks)}")
+    free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
+    longest = max([r - len(t) + 3 for t, r in zip(terms, ranks, strict=True) if "..." in t], default=0)
+    dots = "".join(free[:longest])
+    spelt = []
+    for term, rank in zip(terms, ranks, strict=True):
+        width = rank - len(term) + 3 if "..." in term else 0
+        spelt.append(term.replace("...", dots[longest - width :]))
+    if not arrow:
+        letters = re.sub(r"[^a-zA-Z]", "", left)
+        right = ("..." if longest else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    return spelt, right.replace("...", dots)
+
+
+def _einsum_rule(*operands: Any, subscripts: str) -> Spec:
+    terms, result = _expanded(subscripts, [len(shape_of(x)) for x in operands])
+    sizes: dict[str, int | None] = {}
+    for term, x in zip(terms, operands, strict=True):
+        for letter, size in zip(term, shape_of(x), strict=True):
+            sizes[letter] = broadcast_shapes((sizes.get(letter, 1),), (size,))[0]
+    return Spec(tuple(sizes[letter] for letter in result), _product_dtype(*operands))
+
+
+@operation(_einsum_rule)
+def einsum(*operands: Array, subscripts: str) -> Array:
+    """The sum of products that `subscripts` names: einsum(x, w, subscripts="bi,ij->bj")."""
+    arrays = [tensor(x) for x in operands]
+    dtype = _product_dtype(*arrays)
+    factors, _ = _factors(*arrays)
+    terms, result = _expanded(subscripts, [x.ndim for x in factors])
+    return tensor(ops.einsum(f"{','.join(terms)}->{result}", *factors), dtype)
+
+
+def _kron_rule(x1: Any, x2: Any) -> Spec:
+    a, b = shape_of(x1), shape_of(x2)
+    rank = max(len(a), len(b))
+    a, b = (1,) * (rank - len(a)) + tuple(a), (1,) * (rank - len(b)) + tuple(b)
+    return Spec(tuple(total((m, n)) for m, n in zip(a, b, strict=True)), _plain_dtype(x1, x2))
+
+
+@operation(_kron_rule)
+def kron(x1: Array, x2: Array) -> Array:
+    """Every number of `x1` times the whole of `x2`, side by side."""
+    return xp.kron(*strong(x1, x2))
+
+
+def _cross_rule(x1: Any, x2: Any, *, axisa: int, axisb: int, axisc: int, axis: int | None) -> Spec:
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    a, b = list(shape_of(x1)), list(shape_of(x2))
+    widths = (a.pop(axisa), b.pop(axisb))
+    made = broadcast_shapes(tuple(a), tuple(b))
+    if widths == (2, 2):
+        return Spec(made, _plain_dtype(x1, x2))
+    place = axisc if axisc >= 0 else len(made) + 1 + axisc
+    return Spec((*made[:place], 3, *made[place:]), _plain_dtype(x1, x2))
+
+
+def _three(x: Array) -> Array:
+    return xp.concatenate([x, xp.zeros_like(x[..., :1])], axis=-1) if x.shape[-1] == 2 else x
+
+
+@operation(_cross_rule)
+def cross(x1: Array, x2: Array, *, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
+    """The cross product of vectors of 2 or 3 numbers; of two of 2, only the third number of the result."""
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    x1, x2 = strong(x1, x2)
+    flat = x1.shape[axisa] == x2.shape[axisb] == 2
+    a, b = (_three(xp.moveaxis(x, i, -1)) for x, i in ((x1, axisa), (x2, axisb)))
+    (a0, a1, a2), (b0, b1, b2) = ((v[..., 0], v[..., 1], v[..., 2]) for v in (a, b))
+    third = a0 * b1 - a1 * b0
+    return third if flat else xp.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, third], axis=axisc)
+
+
+@operation(lambda x, y: Spec((*broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]), x.dtype))
+def cdist(x: Array, y: Array) -> Array:
+    """(..., n, d), (..., m, d) -> (..., n, m): Euclidean distances."""
+    x, y = tensor(x), tensor(y)
+    gap = x[..., :, None, :] - y[..., None, :, :]
+    return xp.sqrt(xp.sum(gap * gap, axis=-1))
+
+
+def _correlate_rule(x1: Spec, x2: Spec, *, mode: str) -> Shape:
+    (n,), (m,) = x1.shape, x2.shape
+    if n is None or m is None:
+        return (None,)
+    return ({"valid": n - m + 1, "same": max(n, m), "full": n + m - 1}[mode],)
+
+
+@operation(_correlate_rule)
+def correlate(x1: Array, x2: Array, *, mode: Literal["valid", "same", "full"] = "valid") -> Array:
+    """(n,), (m,) -> sums of products of `x2` laid over `x1` at every shift; `mode` "valid", "same", "full"."""
+    name = promoted(x1, x2)[0].dtype.name
+    wide = name if "float" in name else "float64" if name == "int64" else "float32"
+    x1, x2 = tensor(x1, wide), tensor(x2, wide)
+    if mode != "same":
+        return xp.correlate(x1, x2, mode=mode)
+    whole = xp.correlate(x1, x2, mode="full")
+    length = max(len(x1), len(x2))
+    start = (len(whole) - length) // 2
+    return whole[start : start + length]
+
+
+# --- diagonals ------------------------------------------------------------------------------------
+
+
+def _trace_rule(x: Spec, *, axis1: int, axis2: int) -> Shape:
+    gone = axes_of((axis1, axis2), len(x.shape))
+    return tuple(d for i, d in enumerate(x.shape) if i not in gone)
+
+
+@operation(_trace_rule)
+def trace(x: Array, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """The sum of the diagonal of the planes (axis1, axis2)."""
+    from fnet.operations.dtypes import counted
+
+    x = counted(tensor(x))
+    return xp.sum(xp.diagonal(x, offset=offset, axis1=axis1, axis2=axis2), axis=-1, dtype=x.dtype)

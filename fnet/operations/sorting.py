@@ -1,0 +1,154 @@
+"""Operations that sort and search: positions, the largest, membership, what is different.
+
+Positions are int32. Where the size of a result depends on the values (unique) NumPy computes it; under
+`jax.jit` it cannot be known, and JAX says so. Source: keras.ops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import promoted, strong, tensor
+from fnet.operations.rules import (
+    operation,
+    shape_of,
+    total,
+)
+from fnet.types import Array, Spec
+
+
+def _sorted_rule(x: Spec, *, axis: int | None) -> Spec:
+    return Spec((total(x.shape),), x.dtype) if axis is None else x
+
+
+@operation(_sorted_rule)
+def sort(x: Array, *, axis: int | None = -1) -> Array:
+    """`x` ascending along `axis` (None: flat)."""
+    return xp.sort(tensor(x), axis=axis)
+
+
+@operation(lambda x, *, axis: Spec((1,) if not x.shape else _sorted_rule(x, axis=axis).shape, "int32"))
+def argsort(x: Array, *, axis: int | None = -1) -> Array:
+    """int32 positions that sort `x` along `axis`; equal entries keep their order."""
+    x = tensor(x)
+    return xp.zeros(1, "int32") if not x.shape else xp.argsort(x, axis=axis, stable=True).astype("int32")
+
+
+@operation(lambda x, *, axis: Spec(_sorted_rule(x, axis=axis).shape, "int32"))
+def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
+    """int32 positions of the kth + 1 smallest along `axis`, ascending, then of the others.
+
+    As in Keras on TensorFlow the numbers are truncated to int32 first. The order of the others is ours.
+    """
+    return xp.argsort(tensor(tensor(x), "int32"), axis=axis, stable=True).astype("int32")
+
+
+def _top_k_rule(x: Spec, *, k: int) -> tuple[Spec, Spec]:
+    if x.shape[-1] is not None and x.shape[-1] < k:
+        raise ValueError(f"top_k of {k} from an axis of size {x.shape[-1]}")
+    return Spec((*x.shape[:-1], k), x.dtype), Spec((*x.shape[:-1], k), "int32")
+
+
+@operation(_top_k_rule)
+def top_k(x: Array, *, k: int, sorted: bool = True) -> tuple[Array, Array]:  # noqa: A002 - Keras's name
+    """(the k largest of the last axis, descending, their int32 positions); of equal ones the first."""
+    x = tensor(x)
+    order = xp.flip(x.shape[-1] - 1 - xp.argsort(xp.flip(x, -1), axis=-1, stable=True), -1)[..., :k]
+    return xp.take_along_axis(x, order, axis=-1), order.astype("int32")
+
+
+@operation(lambda targets, predictions: Spec(targets.shape, "bool"))
+def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
+    """Whether fewer than `k` of `predictions` (batch, classes) exceed that of the class in `targets` (batch,)."""
+    predictions, targets = tensor(predictions), tensor(targets)
+    mine = xp.take_along_axis(predictions, targets[:, None].astype("int32"), axis=-1)
+    finite = xp.isfinite(predictions).all(axis=-1)
+    return (xp.sum(predictions > mine, axis=-1) < k) & finite
+
+
+@operation(lambda sorted_sequence, values: Spec(shape_of(values), "int32"))
+def searchsorted(sorted_sequence: Array, values: Array, *, side: Literal["left", "right"] = "left") -> Array:
+    """int32 places where `values` go into the ascending `sorted_sequence` (n,)."""
+    sequence, values = promoted(tensor(sorted_sequence), tensor(values))
+    return xp.searchsorted(sequence, values, side=side).astype("int32")
+
+
+@operation(lambda x: Spec(x.shape, "int32"))
+def digitize(x: Array, *, bins: Sequence[float]) -> Array:
+    """int32 number of the interval between ascending `bins` into which `x` falls."""
+    x = tensor(x)
+    x = x if "float" in x.dtype.name else ops.cast(x, "float32")
+    return xp.searchsorted(tensor(bins, x.dtype.name), x, side="right").astype("int32")
+
+
+@operation(lambda x1, x2: Spec(x1.shape, "bool"))
+def isin(x1: Array, x2: Array, *, assume_unique: bool = False, invert: bool = False) -> Array:
+    """Whether each of `x1` is (`invert`: is not) among `x2`. `assume_unique` is a hint that changes nothing."""
+    x1, x2 = strong(x1, x2)
+    found = xp.isin(x1, x2)
+    return ~found if invert else found
+
+
+def _unique_rule(
+    x: Spec, *, return_index: bool, return_inverse: bool, return_counts: bool, axis: int | None, size: int | None
+) -> Any:
+    shape = (size,) if axis is None else tuple(size if i == axis % len(x.shape) else d for i, d in enumerate(x.shape))
+    inverse = x.shape if axis is None else (x.shape[axis],)
+    extra = [
+        s for s, wanted in (((size,), return_index), (inverse, return_inverse), ((size,), return_counts)) if wanted
+    ]
+    values = Spec(shape, x.dtype)
+    return (values, *(Spec(tuple(s), "int32") for s in extra)) if extra else values
+
+
+@operation(_unique_rule)
+def unique(
+    x: Array,
+    *,
+    sorted: bool = True,  # noqa: A002 - Keras's name
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    size: int | None = None,
+    fill_value: float | None = None,
+) -> Any:
+    """The different entries (of `axis`), ascending, and on request (first positions, inverse, counts) in int32.
+
+    `size` cuts or fills (values with `fill_value` or 0, positions with 1, counts with 0) to a known number.
+    `sorted=False` is refused: that order is TensorFlow's own.
+    """
+    if not sorted:
+        raise ValueError("unique(sorted=False) has an order that only TensorFlow knows; use sorted=True")
+    x = tensor(x)
+    values, *rest = xp.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+    index, inverse, counts = (r.astype("int32") for r in rest)
+    inverse = inverse.reshape(x.shape) if axis is None else inverse.reshape(-1)
+    if size is not None:
+        values = _resized(values, size, axis or 0, 0 if fill_value is None else fill_value)
+        index, counts = _resized(index, size, 0, 1), _resized(counts, size, 0, 0)
+    wanted = ((index, return_index), (inverse, return_inverse), (counts, return_counts))
+    extra = [array for array, asked in wanted if asked]
+    return (values, *extra) if extra else values
+
+
+def _resized(x: Array, size: int, axis: int, fill: float) -> Array:
+    x = xp.moveaxis(x, axis, 0)[:size]
+    x = xp.pad(x, [(0, size - len(x))] + [(0, 0)] * (x.ndim - 1), constant_values=fill)
+    return xp.moveaxis(x, 0, axis)
+
+
+def _unravel_rule(indices: Spec, *, shape: Sequence[int]) -> tuple[Spec, ...]:
+    return (indices,) * len(shape)
+
+
+@operation(_unravel_rule)
+def unravel_index(indices: Array, *, shape: Sequence[int]) -> tuple[Array, ...]:
+    """Coordinates in a tensor of `shape` of flat positions `indices`, one tensor for each axis."""
+    indices, coordinates = tensor(indices), []
+    for size in reversed(tuple(shape)):
+        coordinates.append(indices % size)
+        indices = indices // size
+    return tuple(reversed(coordinates))

@@ -1,0 +1,213 @@
+"""Order statistics, histograms and what else is reckoned from many numbers.
+
+`axis` is a number, a sequence, or None for all axes; `keepdims` leaves size 1 there. Source: keras.ops.
+"""
+
+# ruff: noqa: A002 - the operations and their arguments have Keras's names
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import (
+    floating,
+    is_bool,
+    strong,
+    tensor,
+)
+from fnet.operations.rules import (
+    axes_of,
+    operation,
+    positive,
+    reduced,
+    reduced_shape,
+    shape_of,
+)
+from fnet.types import Array, Shape, Spec
+
+Axis = int | Sequence[int] | None
+
+
+# --- order statistics -----------------------------------------------------------------------------
+
+
+def _quantile_rule(x: Spec, q: Any = 0.5, *, axis: Axis, keepdims: bool) -> Shape:
+    return (*shape_of(q), *reduced_shape(x.shape, axis, keepdims))
+
+
+def _quantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> Array:
+    """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where there is one."""
+    axes = axes_of(axis, x.ndim)
+    others = tuple(i for i in range(x.ndim) if i not in axes)
+    flat = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
+    ranked = xp.sort(flat, axis=-1)
+    q = tensor(q)
+    place = (flat.shape[-1] - 1) * ops.wide(q)  # (*q)
+    y = _between(ranked, place, method)  # (*others, *q)
+    missing = xp.isnan(flat).any(axis=-1).reshape((*flat.shape[:-1], *(1,) * q.ndim))
+    y = xp.where(missing, xp.full_like(y, float("nan")), y)
+    y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
+    return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
+
+
+def _between(ranked: Array, place: Array, method: str) -> Array:
+    """Values at fractional positions of the last axis of `ranked`."""
+    last = ranked.shape[-1] - 1
+    low = xp.clip(xp.floor(place), 0, last).astype("int32")
+    high = xp.clip(xp.ceil(place), 0, last).astype("int32")
+    if method in ("lower", "higher", "nearest"):
+        index = {"lower": low, "higher": high, "nearest": xp.clip(xp.round(place), 0, last).astype("int32")}
+        return xp.take(ranked, index[method], axis=-1)
+    if method == "midpoint":
+        return 0.5 * (xp.take(ranked, low, axis=-1) + xp.take(ranked, high, axis=-1))
+    share = (place - low).astype(ranked.dtype)
+    return xp.take(ranked, low, axis=-1) * (1 - share) + xp.take(ranked, high, axis=-1) * share
+
+
+@operation(_quantile_rule)
+def quantile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+    """The q-quantiles, `method` "linear", "lower", "higher", "midpoint" or "nearest"; axes of `q` come first."""
+    return _quantile(floating(x)[0], q, axis, method, keepdims)
+
+
+@operation(_quantile_rule)
+def percentile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+    """The q / 100-quantiles."""
+    return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims)
+
+
+@operation(reduced)
+def median(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The middle value, or the mean of the two in the middle."""
+    return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims)
+
+
+def _nanquantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> Array:
+    """Quantiles of what is not NaN: the rows differ in length, so positions do as well."""
+    axes = axes_of(axis, x.ndim)
+    others = tuple(i for i in range(x.ndim) if i not in axes)
+    flat = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
+    ranked = xp.sort(flat, axis=-1)  # NaN last
+    q = tensor(q, "float32")
+    count = xp.sum(~xp.isnan(flat), axis=-1)  # (*others)
+    place = ops.wide(count - 1).reshape((*count.shape, *(1,) * q.ndim)) * ops.wide(q)
+    y = _between_rows(ranked, place.reshape((*count.shape, -1)), method).reshape((*count.shape, *q.shape))
+    empty = (count == 0).reshape((*count.shape, *(1,) * q.ndim))
+    y = xp.where(empty, xp.full_like(y, float("nan")), y)
+    y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
+    return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
+
+
+def _between_rows(ranked: Array, place: Array, method: str) -> Array:
+    """Values at fractional positions, different ones in every row."""
+    last = ranked.shape[-1] - 1
+
+    def at(index: Array) -> Array:
+        return xp.take_along_axis(ranked, xp.clip(index, 0, last).astype("int32"), axis=-1)
+
+    low, high = at(xp.floor(place)), at(xp.ceil(place))
+    if method in ("lower", "higher"):
+        return low if method == "lower" else high
+    if method == "nearest":
+        return at(xp.round(place))
+    share = (place - xp.floor(place)).astype(ranked.dtype)
+    return 0.5 * (low + high) if method == "midpoint" else low * (1 - share) + high * share
+
+
+@operation(_quantile_rule)
+def nanquantile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+    """The q-quantiles of what is not NaN."""
+    return _nanquantile(floating(x)[0], q, axis, method, keepdims)
+
+
+@operation(_quantile_rule)
+def nanpercentile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+    """The q / 100-quantiles of what is not NaN."""
+    return _nanquantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims)
+
+
+@operation(reduced)
+def nanmedian(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The median of what is not NaN."""
+    return _nanquantile(floating(x)[0], 0.5, axis, "linear", keepdims)
+
+
+# --- counting -------------------------------------------------------------------------------------
+
+
+def _histogram_rule(x: Spec, *, bins: int) -> tuple[Spec, Spec]:
+    return Spec((bins,), x.dtype), Spec((bins + 1,), x.dtype)
+
+
+@operation(_histogram_rule)
+def histogram(x: Array, *, bins: int = 10, range: Sequence[float] | None = None) -> tuple[Array, Array]:
+    """(how many of `x` fall into each of `bins` equal intervals, their edges), in the dtype of `x`."""
+    x = tensor(x).reshape(-1)
+    low, high = (xp.min(x), xp.max(x)) if range is None else range
+    edges = xp.linspace(low, high, bins + 1).astype(x.dtype)
+    bin_of = xp.searchsorted(edges[1:-1], x, side="right").reshape(-1, 1)
+    inside = (x >= low) & (x <= high)
+    return ops.scatter(xp.zeros(bins, x.dtype), bin_of, inside.astype(x.dtype), "add"), edges
+
+
+def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
+    return (*x.shape[:-1], None)
+
+
+@operation(_bincount_rule)
+def bincount(x: Array, *, weights: Sequence[float] | None = None, minlength: int = 0, sparse: bool = False) -> Array:
+    """How often each of 0, 1, ... occurs in the last axis, or the sum of `weights` there.
+
+    The length depends on the values, so not under jit. `sparse=True` is refused.
+    """
+    if sparse:
+        raise ValueError("bincount(sparse=True) gives a sparse tensor, which fnet does not have")
+    x = tensor(x)
+    dtype = "int32" if weights is None else strong(x, weights)[1].dtype.name
+    length = builtins.max(int(xp.max(x)) + 1 if x.size else 0, minlength)
+    hits = tensor(x[..., None] == xp.arange(length), dtype)
+    if weights is not None:
+        hits = hits * tensor(weights, dtype)[..., None]
+    return xp.sum(hits, axis=-2, dtype=hits.dtype)
+
+
+def _corrcoef_rule(x: Spec) -> Shape:
+    return x.shape[:-1] + x.shape[-2:-1]
+
+
+@operation(_corrcoef_rule)
+def corrcoef(x: Array) -> Array:
+    """(variables, samples) -> (variables, variables): correlations."""
+    x = floating(x)[0]
+    x = x - xp.mean(x, axis=-1, keepdims=True)
+    covariance = x @ xp.swapaxes(x, -1, -2) / (x.shape[-1] - 1)
+    spread = xp.sqrt(xp.diagonal(covariance, axis1=-2, axis2=-1))
+    return xp.clip(covariance / (spread[..., :, None] * spread[..., None, :]), -1, 1)
+
+
+def _diff_rule(a: Spec, *, n: int, axis: int) -> Shape:
+    axis = positive(axis, len(a.shape))
+    return tuple(None if d is None else d - n if i == axis else d for i, d in enumerate(a.shape))
+
+
+@operation(_diff_rule)
+def diff(a: Array, *, n: int = 1, axis: int = -1) -> Array:
+    """`n` times the difference between neighbours along `axis`; of truth values, whether they differ."""
+    a = tensor(a)
+    for _ in builtins.range(n):
+        if is_bool(a):
+            first = xp.swapaxes(a, 0, axis)
+            a = xp.swapaxes(first[1:] != first[:-1], 0, axis)
+        else:
+            a = xp.diff(a, axis=axis)
+    return a
+
+
+@operation(lambda y, *, axis: reduced_shape(y.shape, axis, False))
+def trapezoid(y: Array, *, positions: Sequence[float] | None = None, dx: float = 1.0, axis: int = -1) -> Array:
+    """The area under `y` along `axis`, by trapezoids of width `dx` or between `positions` (Keras's `x`)."""
+    y = xp.moveaxis(floating(y)[0], axis, -1)
+    width = dx if positions is None else xp.diff(tensor(positions, y.dtype.name))
+    return xp.sum(0.5 * (y[..., 1:] + y[..., :-1]) * width, axis=-1)
