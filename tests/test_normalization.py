@@ -28,7 +28,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("data", HARD)
-@pytest.mark.parametrize(("twin", "layer", "options"), ROWS, ids=str)
+@pytest.mark.parametrize(("twin", "layer", "options"), ROWS, ids=lambda v: getattr(v, "__name__", str(v)))
 def test_hard_data_at_the_yardstick(twin, layer, options, data, each_backend):
     x = HARD[data].astype("float32")
     step = bind(layer, **options)
