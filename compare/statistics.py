@@ -42,13 +42,18 @@ class Comparison:
     adjusted: float = math.nan
 
     @property
+    def better(self) -> str:
+        """The one with the higher mean, whether or not that is shown."""
+        return self.first if self.difference > 0 else self.second
+
+    @property
     def verdict(self) -> str:
         """What may be said at the 5% level."""
         if math.isnan(self.adjusted):
             return "too few seeds"
         if self.adjusted >= LEVEL:
             return "no difference shown"
-        return f"{self.first if self.difference > 0 else self.second} is better"
+        return f"{self.better} is better"
 
 
 def estimate(values: Sequence[float]) -> Estimate:
