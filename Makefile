@@ -42,6 +42,7 @@ bench: $(READY) ## Speed beside TensorFlow, as ratios
 
 study: $(READY) ## The studies on real data (FNET_DATA=folder); hours; resumes where it stopped
 	$(BIN)/fnet study run all
+	$(BIN)/fnet study report
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

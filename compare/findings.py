@@ -19,6 +19,10 @@ from train_keras.train import Config
 Row = dict[str, Any]
 
 
+class ReportError(ValueError):
+    """The rows of a results folder do not belong together."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One conclusion of the report as a statement that a comparison can hold or contradict."""
@@ -193,14 +197,25 @@ class Finding:
 
 
 def collect(rows: list[Row], labels: dict[str, str]) -> list[Finding]:
-    """Every study with its rows. rows: of one data set for each kind; labels: {data set: test labels as digits}."""
+    """Every study with its rows. labels: {data set: test labels as digits}.
+
+    Raises ReportError for rows of several data sets of one kind, or without their labels.
+    """
     named = {row["run"]: row for row in rows}
+    known = {name: np.array([int(c) for c in digits]) for name, digits in labels.items()}
+    for families in (("cnn",), ("rnn", "lstm")):
+        sets = {(row["data"], row["data_sha256"]) for row in rows if row["family"] in families}
+        if len(sets) > 1:
+            told = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(sets))
+            raise ReportError(f"rows on several data sets do not compare: {told}; keep each in a folder of its own")
+        missing = [name for name, _ in sets if name not in known]
+        if missing:
+            raise ReportError(f"labels.json has no test labels of {', '.join(missing)}")
     found = []
     for study in STUDIES.values():
-        variants = tuple(Variant(label, c, _of(c, named)) for label, c in study.variants.items())
+        variants = tuple(Variant(label, config, _of(config, named)) for label, config in study.variants.items())
         data_name = next((row["data"] for v in variants for row in v.rows), None)
-        known = None if data_name is None else np.array([int(c) for c in labels[data_name]])
-        found.append(Finding(study, variants, known))
+        found.append(Finding(study, variants, known.get(data_name) if data_name else None))
     return found
 
 

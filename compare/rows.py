@@ -10,12 +10,36 @@ from typing import Any
 ROWS, LABELS = "rows.jsonl", "labels.json"
 
 
+class RowsError(ValueError):
+    """The rows are not as they were written."""
+
+
 def read(folder: Path) -> list[dict[str, Any]]:
-    """All rows, in the order in which they were written; a line that a kill cut off is not there."""
+    """All rows, in the order in which they were written; a line that a kill cut off is not there.
+
+    Raises RowsError for a line that is no JSON object, or a run that is there twice.
+    """
     path = folder / ROWS
     if not path.exists():
         return []
-    return [json.loads(line) for line in _whole(path.read_text("utf-8")).splitlines()]
+    rows = [
+        _row(line, f"{path}, line {i}") for i, line in enumerate(_whole(path.read_text("utf-8")).split("\n")[:-1], 1)
+    ]
+    runs = [row["run"] for row in rows]
+    twice = sorted({run for run in runs if runs.count(run) > 1})
+    if twice:
+        raise RowsError(f"{path}: {', '.join(twice)} stand{'s' if len(twice) == 1 else ''} there more than once")
+    return rows
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RowsError(f"{where}: no JSON: {error}") from error
+    if not isinstance(row, dict) or "run" not in row:
+        raise RowsError(f"{where}: no row of a run")
+    return row
 
 
 def _whole(text: str) -> str:
@@ -42,10 +66,16 @@ def write(path: Path, text: str) -> None:
 
 def keep_labels(folder: Path, data: str, labels: list[int]) -> None:
     """Keep the test labels of a data set once, for the statistics of the report."""
-    path = folder / LABELS
-    kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    path, kept = folder / LABELS, labels_of(folder)
     if data not in kept:
         write(path, json.dumps({**kept, data: digits(labels)}, indent=1) + "\n")
+
+
+def labels_of(folder: Path) -> dict[str, str]:
+    """{data set: its test labels as digits}, as far as they are kept."""
+    path = folder / LABELS
+    found: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
 
 
 def digits(classes: Any) -> str:

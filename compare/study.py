@@ -39,9 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ran = actions.add_parser("run", help="train, compare and record what is not recorded yet")
     ran.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
     ran.add_argument("--seeds", type=int, metavar="N", help="seeds a configuration (cnn 3, rnn and lstm 5)")
-    ran.add_argument(
-        "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
-    )
     ran.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
     ran.add_argument(
         "--runs", type=Path, default=Path("runs/studies"), metavar="DIR", help="trained files (%(default)s)"
@@ -49,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ran.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
     reported = actions.add_parser("report", help="the pages, figures and tables from the rows")
     reported.add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
+    for action in (ran, reported):
+        action.add_argument(
+            "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
+        )
     for action in (listed, ran, reported):
         action.add_argument(
             "--results", type=Path, default=Path("docs/results"), metavar="DIR", help="rows and report (%(default)s)"
@@ -57,16 +58,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked: 0 done, 1 a run failed or parity did not hold, 2 wrong usage."""
-    if args.action == "report":
-        from compare import study_report
-
-        for path in study_report.write(args.results, args.html):
-            log.warning("wrote %s", path)
-        return 0
     from train_keras.quiet import import_keras
 
     import_keras(getattr(args, "threads", None))
-    return _list(args) if args.action == "list" else _run(args)
+    try:
+        return {"list": _list, "run": _run, "report": _report}[args.action](args)
+    except store.RowsError as error:
+        log.error("%s", error)
+        return 1
+
+
+def _report(args: argparse.Namespace) -> int:
+    from compare import study_report
+    from compare.findings import ReportError
+
+    try:
+        written = study_report.write(args.results, args.html, args.data)
+    except (ReportError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    log.warning("wrote %s and %d files in %s", written[0], len(written) - 1, args.results)
+    return 0
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -94,6 +106,7 @@ def _chosen(names: list[str]) -> list[Study]:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from compare.parity import WorkerFailed
     from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
     from train_keras.studies import runs
     from train_keras.train import locked
@@ -109,7 +122,7 @@ def _run(args: argparse.Namespace) -> int:
             return _run_all(wanted, args)
     except OSError as error:
         log.error("%s. What is finished is in %s; free space, or mend it, and run this again", error, args.results)
-    except (DataError, RunLocked, RunMismatch, TrainingDiverged) as error:
+    except (DataError, RunLocked, RunMismatch, TrainingDiverged, WorkerFailed) as error:
         log.error("%s: %s", type(error).__name__, error)
     return 1
 
@@ -117,7 +130,8 @@ def _run(args: argparse.Namespace) -> int:
 def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
     from train_keras import data
 
-    done = {row["run"] for row in store.read(args.results)}
+    finished = store.read(args.results)
+    done = {row["run"] for row in finished}
     missing = [r for r in wanted if r.name not in done]
     log.warning("%d of %d runs are done already", len(wanted) - len(missing), len(wanted))
     failed = 0
@@ -125,12 +139,27 @@ def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
         for item in missing:
             progress.start(item.name)
             loaded = data.load(item.config.options.kind, args.data, args.cache)
+            _same_data(finished, item, loaded, args.results)
             row = finish(item, loaded, args.runs / item.name, progress.step)
             store.keep_labels(args.results, loaded.name, list(loaded.test.y))
             store.append(args.results, row)
             failed += not row["parity"]["held"]
             progress.finish(f"{item.name}: test macro-F1 {row['test']['macro_f1']:.4f}", row["parity"]["problems"])
     return 1 if failed else 0
+
+
+def _same_data(finished: list[dict[str, Any]], item: Run, loaded: Data, results: Path) -> None:
+    """Raise RunMismatch where the folder holds rows of these models on other data: they would not compare."""
+    from train_keras.errors import RunMismatch
+    from train_keras.models import FAMILIES
+
+    for row in finished:
+        same_kind = FAMILIES[row["family"]].kind == item.config.options.kind
+        if same_kind and row["data_sha256"] != loaded.fingerprint:
+            raise RunMismatch(
+                f"{results} holds rows on other data ({row['data']}, {row['source']}) than {loaded.name}, "
+                f"{loaded.source}; use another --results, or the same --data"
+            )
 
 
 def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str, Any]:

