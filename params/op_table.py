@@ -90,6 +90,7 @@ IMAGE = {
     "RGBToHSV": _op(operations.rgb_to_hsv),
     "Resize": _op(operations.resize),
     "SSIM": _op(operations.ssim),
+    "ScaleAndTranslate": _op(operations.scale_and_translate),
     "SobelEdges": _op(operations.sobel_edges),
 }
 
@@ -402,6 +403,10 @@ NUMPY = {
     "ZerosLike": _op(operations.zeros_like),
 }
 
+QUANTIZERS = {
+    "FakeQuantWithMinMaxVars": _op(operations.fake_quant_with_min_max_vars),
+}
+
 _FUNCTIONS = "it calls Python functions, which a model file cannot hold as data"
 _SCAN = f"{_FUNCTIONS}; use a recurrent layer"
 
@@ -418,7 +423,6 @@ REFUSED_OPERATIONS = {
     "Function": "it is a graph within a graph that Keras does not save",
     "SegmentReduction": "it is the abstract base of SegmentSum and its like",
     "ElasticTransform": "it is random; a layer of the preprocessing does the same in training",
-    "ScaleAndTranslate": "it has no exact counterpart here yet; use resize",
     "CTCDecode": "its beam search is TensorFlow's own; decode outside of the model",
     "CTCLoss": "it belongs to training",
 }
@@ -435,6 +439,7 @@ OPERATIONS: dict[tuple[str, str], Entry] = {
         "ops.math": MATH,
         "ops.nn": NN,
         "ops.numpy": NUMPY,
+        "quantizers.quantizers": QUANTIZERS,
     }.items()
     for name, entry in rows.items()
 }

@@ -45,15 +45,12 @@ def _hot(x: Array, num_classes: int, axis: int, dtype: str | None) -> Array:
     return ops.cast(xp.expand_dims(x, place) == steps, dtype or "float32")
 
 
-def _dense_only(sparse: bool) -> None:
-    if sparse:
-        raise ValueError("sparse=True gives a sparse tensor, which fnet does not have; use sparse=False")
-
-
 @operation(_one_hot_rule)
 def one_hot(x: Array, *, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False) -> Array:
-    """1 at the place that each id names, on a new axis; ids outside of 0 ... num_classes - 1 give zeros."""
-    _dense_only(sparse)
+    """1 at the place that each id names, on a new axis; ids outside of 0 ... num_classes - 1 give zeros.
+
+    `sparse` is how Keras stores these numbers; here they are dense.
+    """
     return _hot(x, num_classes, axis, dtype)
 
 
@@ -66,8 +63,10 @@ def _multi_hot_rule(inputs: Spec, *, num_classes: int, axis: int, dtype: str | N
 def multi_hot(
     inputs: Array, *, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False
 ) -> Array:
-    """1 at every place that one of the ids of a row names."""
-    _dense_only(sparse)
+    """1 at every place that one of the ids of a row names.
+
+    `sparse` is how Keras stores these numbers; here they are dense.
+    """
     return xp.max(_hot(inputs, num_classes, axis, dtype), axis=1 if tensor(inputs).ndim > 1 else 0)
 
 

@@ -1,4 +1,4 @@
-"""Operations that take images apart at fractional places: affine and perspective maps, coordinates.
+"""Operations that take images apart at fractional places: affine and perspective maps, scaling, coordinates.
 
 Images are (batch, height, width, channels), or with `data_format="channels_first"` (batch, channels, height,
 width); one image has no batch axis. Source: keras.ops.image.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import operator
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.operations.dtypes import floating, is_float, tensor
 from fnet.operations.images import on_last
-from fnet.operations.rules import operation, same
+from fnet.operations.rules import axes_of, operation, same
 from fnet.types import Array, Spec
 
 
@@ -144,3 +148,82 @@ def map_coordinates(
         found = xp.where(functools.reduce(operator.and_, valid), found, xp.full_like(found, fill_value))
         total = total + found * functools.reduce(operator.mul, weights)
     return ops.cast(total if is_float(inputs) else xp.round(total), inputs.dtype.name)
+
+
+# --- scaling --------------------------------------------------------------------------------------
+
+
+def _triangle(x: Array) -> Array:
+    return xp.maximum(1 - x, 0)
+
+
+def _keys_cubic(x: Array) -> Array:
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return xp.where(x >= 2, xp.zeros_like(x), xp.where(x >= 1, far, near))
+
+
+def _lanczos(x: Array, radius: float) -> Array:
+    """sinc(x) sinc(x / radius) within the radius."""
+    angle = math.pi * xp.maximum(x, 1e-3)
+    wave = radius * xp.sin(angle) * xp.sin(angle / radius) / (angle * angle)
+    return xp.where(x > radius, xp.zeros_like(x), xp.where(x > 1e-3, wave, xp.ones_like(x)))
+
+
+KERNELS: dict[str, Callable[[Array], Array]] = {
+    **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), _triangle),
+    **dict.fromkeys(("cubic", "bicubic", "tricubic"), _keys_cubic),
+    "lanczos3": functools.partial(_lanczos, radius=3.0),
+    "lanczos5": functools.partial(_lanczos, radius=5.0),
+}
+"""{method: the weight of a pixel at a distance, which is not negative}."""
+
+
+def _shares(sizes: tuple[int, int], scale: Array, shift: Array, method: str, antialias: bool) -> Array:
+    """(input size, output size): how much of each input pixel goes into each output pixel of one axis."""
+    inverse = 1 / scale
+    at = (xp.arange(sizes[1]).astype(scale.dtype) + 0.5) * inverse - shift * inverse - 0.5
+    distance = xp.abs(at[None, :] - xp.arange(sizes[0]).astype(scale.dtype)[:, None])
+    weights = KERNELS[method](distance / (xp.maximum(inverse, 1) if antialias else 1))
+    sums = xp.sum(weights, axis=0, keepdims=True)
+    known = xp.abs(sums) > 1000 * float(np.finfo("float32").eps)
+    weights = xp.where(known, weights / xp.where(known, sums, xp.ones_like(sums)), xp.zeros_like(weights))
+    return xp.where((at >= -0.5) & (at <= sizes[0] - 0.5), weights, xp.zeros_like(weights))
+
+
+def _translate_rule(
+    images: Spec, output_shape: Sequence[int], scale: Any, translation: Any, *, spatial_dims: Sequence[int], method: str
+) -> Spec:
+    if method not in KERNELS:
+        raise ValueError(f"method must be one of {', '.join(KERNELS)}; got {method!r}")
+    made = list(images.shape)
+    for axis in axes_of(spatial_dims, len(made)):
+        made[axis] = output_shape[axis]
+    return Spec(tuple(made), images.dtype)
+
+
+@operation(_translate_rule)
+def scale_and_translate(
+    images: Array,
+    output_shape: Sequence[int],
+    scale: Array,
+    translation: Array,
+    *,
+    spatial_dims: Sequence[int],
+    method: str,
+    antialias: bool = True,
+) -> Array:
+    """`images` stretched by `scale`, then moved by `translation`, one number for each of the axes `spatial_dims`.
+
+    Output pixel i lies at (i + 0.5 - translation) / scale - 0.5; outside of the image all is 0. `method`: "linear",
+    "cubic", "lanczos3", "lanczos5". `antialias` widens the kernel when an axis shrinks. The result has the dtype of
+    `images`; integers are rounded, and stay between the smallest and the largest.
+    """
+    images = tensor(images)
+    scale, translation = floating(scale, translation)
+    y = floating(images)[0]
+    for number, axis in enumerate(axes_of(spatial_dims, images.ndim)):
+        sizes = (images.shape[axis], int(output_shape[axis]))
+        shares = _shares(sizes, scale[number], translation[number], method, antialias)
+        y = xp.moveaxis(xp.tensordot(y, shares.astype(y.dtype), axes=(axis, 0)), -1, axis)
+    return y if is_float(images) else xp.clip(xp.round(y), xp.min(images), xp.max(images)).astype(images.dtype)

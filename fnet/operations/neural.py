@@ -205,3 +205,39 @@ def dot_product_attention(
         logits = xp.where(seen, logits, xp.full_like(logits, hidden))
     shares = ACTIVATIONS["softmax"](tensor(logits, result_type(logits.dtype.name, "float32")))
     return xp.einsum("bnts,bsnh->btnh", tensor(shares, key.dtype.name), value, optimize=True)
+
+
+# --- quantization ---------------------------------------------------------------------------------
+
+
+def _nudged(low: Array, high: Array, least: int, most: int) -> tuple[Array, Array, Array]:
+    """(lowest, highest, step) of the grid nearest to [low, high] on which 0 lies exactly."""
+    step = (high - low) / (most - least)
+    zero = least - low / xp.where(step == 0, xp.ones_like(step), step)
+    zero = xp.clip(xp.floor(zero + 0.5), least, most)
+    return (least - zero) * step, (most - zero) * step, step
+
+
+@operation(same)
+def fake_quant_with_min_max_vars(
+    inputs: Array,
+    min_vals: Array,
+    max_vals: Array,
+    *,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    axis: int | None = None,
+) -> Array:
+    """`inputs` on the grid of 2^num_bits numbers (`narrow_range`: one less) from `min_vals` to `max_vals`.
+
+    These are one number each, or one for each position of `axis`. The grid is moved to hold 0; an empty range gives
+    zeros. Reckoned in float32, as TensorFlow does. Source: keras.quantizers.fake_quant_with_min_max_vars.
+    """
+    x = tensor(inputs)
+    sizes = () if axis is None else tuple(-1 if i == axis % x.ndim else 1 for i in range(x.ndim))
+    low, high = (tensor(v, "float32").reshape(sizes) for v in (min_vals, max_vals))
+    lowest, highest, step = _nudged(low, high, int(narrow_range), 2**num_bits - 1)
+    inverse = 1 / xp.where(step == 0, xp.ones_like(step), step)
+    above = xp.clip(tensor(x, "float32"), lowest, highest) - lowest
+    level = xp.floor(above * inverse - xp.floor(0.5 - lowest * inverse) + 0.5)
+    return tensor(level * step, x.dtype.name)

@@ -115,17 +115,19 @@ def unique(
     size: int | None = None,
     fill_value: float | None = None,
 ) -> Any:
-    """The different entries (of `axis`), ascending, and on request (first positions, inverse, counts) in int32.
+    """The different entries (of `axis`), and on request (first positions, inverse, counts) in int32.
 
-    `size` cuts or fills (values with `fill_value` or 0, positions with 1, counts with 0) to a known number.
-    `sorted=False` is refused: that order is TensorFlow's own.
+    They come ascending, or as they occur first (`sorted=False`). `size` cuts or fills (values with `fill_value`
+    or 0, positions with 1, counts with 0) to a known number.
     """
-    if not sorted:
-        raise ValueError("unique(sorted=False) has an order that only TensorFlow knows; use sorted=True")
     x = tensor(x)
     values, *rest = xp.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
     index, inverse, counts = (r.astype("int32") for r in rest)
     inverse = inverse.reshape(x.shape) if axis is None else inverse.reshape(-1)
+    if not sorted:
+        order = xp.argsort(index)
+        values, index, counts = xp.take(values, order, axis=axis or 0), index[order], counts[order]
+        inverse = xp.argsort(order).astype("int32")[inverse]
     if size is not None:
         values = _resized(values, size, axis or 0, 0 if fill_value is None else fill_value)
         index, counts = _resized(index, size, 0, 1), _resized(counts, size, 0, 0)

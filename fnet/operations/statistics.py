@@ -160,10 +160,9 @@ def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
 def bincount(x: Array, *, weights: Sequence[float] | None = None, minlength: int = 0, sparse: bool = False) -> Array:
     """How often each of 0, 1, ... occurs in the last axis, or the sum of `weights` there.
 
-    The length depends on the values, so not under jit. `sparse=True` is refused.
+    The length depends on the values, so not under jit. `sparse` is how Keras stores these numbers; here they are
+    dense.
     """
-    if sparse:
-        raise ValueError("bincount(sparse=True) gives a sparse tensor, which fnet does not have")
     x = tensor(x)
     dtype = "int32" if weights is None else strong(x, weights)[1].dtype.name
     length = builtins.max(int(xp.max(x)) + 1 if x.size else 0, minlength)
