@@ -16,7 +16,7 @@ from fnet.backend import ops, xp
 from fnet.compose import EMPTY, Bound, bind
 from fnet.types import Array, Params, ParamTree, Spec
 
-Activation: TypeAlias = "str | Bound | Callable[..., Any] | None"
+Activation: TypeAlias = str | Bound | Callable[..., Any] | None
 """What layers take as `activation=`: a name, or a (bound) activation layer, whose params entry is "activation"."""
 
 
