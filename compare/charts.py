@@ -163,10 +163,10 @@ def _legend(x: float, y: float) -> str:
     return (
         _line(x, y - 4, x + 22, y - 4, "line c0")
         + _text(x + 27, y, "training", "soft")
-        + _line(x + 88, y - 4, x + 110, y - 4, "line c1 dashed")
-        + _text(x + 115, y, "validation", "soft")
-        + _element("circle", cx=x + 190, cy=y - 4, r=3.5, class_="mark c1")
-        + _text(x + 198, y, "kept", "soft")
+        + _line(x + 86, y - 4, x + 108, y - 4, "line c1 dashed")
+        + _text(x + 113, y, "validation", "soft")
+        + _element("circle", cx=x + 193, cy=y - 4, r=3.5, class_="mark c1")
+        + _text(x + 201, y, "kept", "soft")
     )
 
 
@@ -219,11 +219,11 @@ def _spread_legend(x: float) -> str:
     return (
         _element("circle", cx=x + 4, cy=12.0, r=4.0, class_="mark c0")
         + _text(x + 13, 16, "one seed", "soft")
-        + _line(x + 72, 12, x + 94, 12, "line thick c0")
-        + _diamond(x + 83, 12, "full c1")
-        + _text(x + 99, 16, "mean, 95% interval", "soft")
-        + _cross(x + 222, 12, "line c3")
-        + _text(x + 231, 16, "the report", "soft")
+        + _line(x + 80, 12, x + 102, 12, "line thick c0")
+        + _diamond(x + 91, 12, "full c1")
+        + _text(x + 108, 16, "mean, 95% interval", "soft")
+        + _cross(x + 244, 12, "line c3")
+        + _text(x + 253, 16, "the report", "soft")
     )
 
 

@@ -61,6 +61,13 @@ REPORTED = {
 }
 """Macro-F1 in the report: its repeats of each family's base configuration, and its best of each family."""
 
+BASES = {
+    "cnn": ("cnn.pooling", "max"),
+    "rnn": ("rnn.direction.reported", "bi"),
+    "lstm": ("lstm.direction.reported", "bi"),
+}
+"""{family: the study and the label that name its base configuration}."""
+
 TARGETS = (
     ("best grid CNN", ("cnn",), False, 0.72),
     ("designed CNN", ("cnn",), True, 0.80),
@@ -119,8 +126,8 @@ class Variant:
     @property
     def base(self) -> bool:
         """Whether this is the configuration that the report repeated."""
-        plain = STUDIES[f"{self.config.family}.{'pooling' if self.config.family == 'cnn' else 'direction.reported'}"]
-        return run_name(self.config) == run_name(plain.variants["max" if self.config.family == "cnn" else "bi"])
+        study, label = BASES[self.config.family]
+        return study in STUDIES and run_name(self.config) == run_name(STUDIES[study].variants[label])
 
     @property
     def reported(self) -> tuple[float, ...]:

@@ -58,7 +58,8 @@ def _verdict(finding: Finding) -> tuple[str, str]:
 def _claim(finding: Finding) -> list[Text]:
     if finding.claim is None:
         return []
-    return [Text(f"The report's conclusion, reconstructed: {finding.claim.text.lower()}. Verdict: {finding.verdict}.")]
+    claim = finding.claim.text
+    return [Text(f"The report's conclusion, reconstructed: {claim[0].lower()}{claim[1:]}. Verdict: {finding.verdict}.")]
 
 
 def _setup(finding: Finding) -> list[Block]:
@@ -97,8 +98,8 @@ def _scores(finding: Finding) -> Table:
         "95% interval",
         "validation",
         "kept epoch",
-        "each seed",
         "the report",
+        "each seed",
     )
     lines = []
     for v in finding.variants:
@@ -107,8 +108,8 @@ def _scores(finding: Finding) -> Table:
         reported = ", ".join(score(s) for s in v.reported) or "–"
         test = v.test
         numbers = (value(test.mean), value(test.deviation), interval(test), value(v.valid.mean))
-        lines.append((v.label, v.seeds, *numbers, epochs, each, reported))
-    return Table(head, tuple(lines))
+        lines.append((v.label, v.seeds, *numbers, epochs, reported, each))
+    return Table(head, tuple(lines), frozenset({0, 7, 8}))
 
 
 def spread(variant: Variant, label: str, reported: tuple[float, ...]) -> charts.Spread:
@@ -176,12 +177,12 @@ def value(number: float) -> str:
 
 def signed(number: float) -> str:
     """A difference with its sign."""
-    return "–" if math.isnan(number) else f"{number:+.4f}"
+    return "–" if math.isnan(number) else f"{number:+.4f}".replace("-", "−")
 
 
 def span(low: float, high: float) -> str:
     """An interval of differences."""
-    return "–" if math.isnan(low) else f"{low:+.4f} to {high:+.4f}"
+    return "–" if math.isnan(low) else f"{signed(low)} to {signed(high)}"
 
 
 def interval(estimate: Estimate) -> str:

@@ -121,7 +121,7 @@ def _counted(findings: Sequence[Finding]) -> str:
 
 
 def _claims(findings: Sequence[Finding]) -> Table:
-    head = ("conclusion", "training", "tested", "difference", "95% interval", "p (Holm)", "verdict", "study")
+    head = ("conclusion", "trained", "tested", "difference", "95% interval", "p (Holm)", "verdict")
     lines = []
     for finding in findings:
         claim, tested = finding.claim, finding.tested
@@ -134,9 +134,8 @@ def _claims(findings: Sequence[Finding]) -> Table:
             sign = 1 if tested.first == claim.better else -1
             low, high = sorted((sign * tested.low, sign * tested.high))
             numbers = (signed(sign * tested.difference), span(low, high), p_value(tested.adjusted))
-        name = finding.study.name
-        lines.append((claim.text, arm, pair, *numbers, finding.verdict, Link(name, name)))
-    return Table(head, tuple(lines), frozenset({0, 1, 2, 6, 7}))
+        lines.append((claim.text, Link(arm, finding.study.name), pair, *numbers, finding.verdict))
+    return Table(head, tuple(lines), frozenset({0, 1, 2, 6}))
 
 
 def _studies(findings: Sequence[Finding]) -> Table:

@@ -59,24 +59,24 @@ ARMS = {"reported": _reported, "proper": _proper}
 
 
 def _text_studies(family: str, arm: str) -> list[Study]:
-    make, cell = ARMS[arm], {"rnn": "SimpleRNN", "lstm": "LSTM"}[family]
+    make, cell = ARMS[arm], {"rnn": "a SimpleRNN", "lstm": "an LSTM"}[family]
     ways = {"uni": False, "bi": True}
     return [
         Study(
             f"{family}.layers.{arm}",
-            f"How many layers should a {cell} have?",
+            f"How many layers should {cell} have?",
             arm,
             {f"{n} x 64": make(family, layers=n) for n in (1, 2, 3)},
         ),
         Study(
             f"{family}.cells.{arm}",
-            f"How many cells should a {cell} layer have?",
+            f"How many cells should {cell} layer have?",
             arm,
             {f"2 x {n}": make(family, units=n) for n in (32, 64, 128)},
         ),
         Study(
             f"{family}.direction.{arm}",
-            f"Should a {cell} read in both directions?",
+            f"Should {cell} read in both directions?",
             arm,
             {name: make(family, bidirectional=both) for name, both in ways.items()},
         ),
