@@ -134,8 +134,10 @@ def assert_file_parity(path: Path, model: Any, x: Any, modes: Iterable[str]) -> 
 
 
 def keras_outputs(model: Any, x: Any) -> Any:
+    """What Keras gives, bfloat16 as float32 arrays: so fnet holds it."""
     tensors = fnet.tree.map(lambda a: reference.tensors(a, str(a.dtype)), x)
-    return fnet.tree.map(np.asarray, model(tensors, training=False))
+    outputs = fnet.tree.map(np.asarray, model(tensors, training=False))
+    return fnet.tree.map(lambda a: a.astype("float32") if a.dtype.name == "bfloat16" else a, outputs)
 
 
 def _double(wanted: bool) -> Any:

@@ -33,7 +33,7 @@ def masked_multi_head(b: Builder, x: Any) -> Any:
 
 def group_query(b: Builder, x: Any) -> Any:
     layer = b.layers.GroupQueryAttention(2, b.pick([4, 2]), b.pick([1, 2]), use_bias=b.flag())
-    return layer(x, b.pick([x, b.layers.Dense(3)(x)]), use_causal_mask=b.flag())
+    return layer(x, b.pick([x, b.layers.Dense(x.shape[-1])(x)]), use_causal_mask=b.flag())
 
 
 def dot_product(b: Builder, x: Any) -> Any:

@@ -10,6 +10,25 @@ WORDS = ["alpha", "beta", "Ünder", "δελτα", "x"]
 VECTOR = 5
 
 
+def into_floats(b: Builder, x: Any) -> Any:
+    """Integers into one of the layers that Keras computes with them."""
+    kinds = ["Dense", "cast", "Rescaling", "EinsumDense"]
+    kind = b.pick(kinds if len(x.shape) == 2 else [*kinds, "LSTM", "Bidirectional", "MultiHeadAttention", "pool"])
+    if kind == "EinsumDense":
+        return b.layers.EinsumDense("...x,xy->...y", (*x.shape[1:-1], 3))(x)
+    if kind == "MultiHeadAttention":
+        return b.layers.MultiHeadAttention(2, 3)(x, x)
+    drawn = {
+        "Dense": lambda: b.layers.Dense(4, activation=b.activation())(x),
+        "cast": lambda: b.ops.cast(x, "float32") - 0.5,
+        "Rescaling": lambda: b.layers.Rescaling(0.5)(x),
+        "LSTM": lambda: b.layers.LSTM(3, return_sequences=b.flag())(x),
+        "Bidirectional": lambda: b.layers.Bidirectional(b.layers.GRU(2))(x),
+        "pool": lambda: b.layers.GlobalAveragePooling1D()(x),
+    }
+    return drawn[kind]()
+
+
 def ids(b: Builder) -> Any:
     x = b.input((TIME,), "int32")
     if b.flag():
@@ -40,12 +59,12 @@ def binned(b: Builder) -> Any:
     x = b.input((VECTOR,))
     mode = b.pick(["int", "one_hot", "multi_hot", "count"])
     y = b.layers.Discretization([-0.5, 0.2, 1.0], output_mode=mode)(x)
-    return b.layers.Embedding(4, 3)(y) if mode == "int" else y
+    return b.layers.Embedding(4, 3)(y) if mode == "int" else into_floats(b, y)
 
 
 def categories(b: Builder) -> Any:
     x = b.input((4,), "int32")
-    return b.layers.CategoryEncoding(7, output_mode=b.pick(["multi_hot", "one_hot", "count"]))(x)
+    return into_floats(b, b.layers.CategoryEncoding(7, output_mode=b.pick(["multi_hot", "one_hot", "count"]))(x))
 
 
 def codes(b: Builder) -> Any:
@@ -60,7 +79,7 @@ def words(b: Builder) -> Any:
     if mode == "hashing":
         return b.layers.Embedding(8, 3)(b.layers.Hashing(8)(x))
     y = b.layers.StringLookup(vocabulary=WORDS, output_mode=mode, mask_token=b.pick([None, ""]))(x)
-    return b.layers.Embedding(8, 3, mask_zero=b.flag())(y) if mode == "int" else y
+    return b.layers.Embedding(8, 3, mask_zero=b.flag())(y) if mode == "int" else into_floats(b, y)
 
 
 def text(b: Builder) -> Any:
@@ -72,7 +91,7 @@ def text(b: Builder) -> Any:
         vocabulary=WORDS, output_mode=mode, output_sequence_length=length, ngrams=b.pick([None, 2]), **weights
     )
     y = layer(x)
-    return b.layers.Embedding(10, 3, mask_zero=b.flag())(y) if mode == "int" else y
+    return b.layers.Embedding(10, 3, mask_zero=b.flag())(y) if mode == "int" else into_floats(b, y)
 
 
 BEGINNINGS = [ids, ids, sequence, sequence, image, image, video, vector, vector, binned, categories, codes, words, text]
