@@ -144,6 +144,7 @@ NN = {
     "AveragePool": _op(operations.average_pool),
     "BatchNorm": _op(operations.batch_norm),
     "BinaryCrossentropy": _op(operations.binary_crossentropy),
+    "CTCDecode": _op(operations.ctc_decode),
     "CategoricalCrossentropy": _op(operations.categorical_crossentropy),
     "Celu": _op(operations.celu),
     "Conv": _op(operations.conv),
@@ -423,7 +424,6 @@ REFUSED_OPERATIONS = {
     "Function": "it is a graph within a graph that Keras does not save",
     "SegmentReduction": "it is the abstract base of SegmentSum and its like",
     "ElasticTransform": "it is random; a layer of the preprocessing does the same in training",
-    "CTCDecode": "its beam search is TensorFlow's own; decode outside of the model",
     "CTCLoss": "it belongs to training",
 }
 """{class name: why fnet does not have it}."""

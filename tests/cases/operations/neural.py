@@ -47,6 +47,15 @@ NEURAL = [
         (o.fake_quant_with_min_max_vars,), A((4, 3, 2)), A((3,), center=-2.0), A((3,), center=3.0), axis=1, num_bits=4
     ),
     *rows((o.fake_quant_with_min_max_vars,), A((4, 3), "float16"), A((3,), center=-2.0), A((3,), center=3.0), axis=-1),
+    *[
+        OpCase(o.ctc_decode, (A((3, 9, 5), scale=2.0), A((3,), "int32", 1, 10)), options)
+        for options in (
+            *({}, {"merge_repeated": False, "mask_index": -1}, {"mask_index": None}, {"mask_index": 2}),
+            {"strategy": "beam_search", "beam_width": 7, "top_paths": 3},
+            {"strategy": "beam_search", "beam_width": 50, "top_paths": 2, "mask_index": 2},
+            {"strategy": "beam_search", "beam_width": 1, "mask_index": None},
+        )
+    ],
     *rows((o.psnr,), M, M, max_val=2.0),
     *rows((o.dot_product_attention,), A((2, 3, 4, 5)), A((2, 6, 4, 5)), A((2, 6, 4, 5))),
     *rows((o.dot_product_attention,), A((2, 6, 4, 5)), A((2, 6, 2, 5)), A((2, 6, 2, 5)), is_causal=True),

@@ -1,0 +1,174 @@
+"""Decoding of what a network trained with the CTC loss says: the best labellings of each sequence.
+
+Source: keras.ops.ctc_decode; Graves et al. 2006, and for the beam search Graves and Jaitly 2014.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from fnet.activations import ACTIVATIONS
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import result_type, tensor
+from fnet.operations.rules import operation
+from fnet.types import Array, Spec
+
+NOTHING = -1
+"""What follows the last label of a row."""
+
+
+def _decode_rule(inputs: Spec, sequence_lengths: Any, *, strategy: str, top_paths: int) -> tuple[Spec, Spec]:
+    batch, steps, _ = inputs.shape
+    paths = 1 if strategy == "greedy" else top_paths
+    return Spec((paths, batch, steps), "int32"), Spec((batch, paths), result_type(inputs.dtype, "float32"))
+
+
+@operation(_decode_rule)
+def ctc_decode(
+    inputs: Array,
+    sequence_lengths: Array,
+    *,
+    strategy: Literal["greedy", "beam_search"] = "greedy",
+    beam_width: int = 100,
+    top_paths: int = 1,
+    merge_repeated: bool = True,
+    mask_index: int | None = 0,
+) -> tuple[Array, Array]:
+    """(batch, steps, classes) logits, (batch,) -> (int32 labels (paths, batch, steps), scores (batch, paths)).
+
+    Rows of labels end in -1. `mask_index` is the blank class (None: the last).
+
+    strategy: "greedy" takes the likeliest class of every step, drops blanks and (`merge_repeated`) repetitions; the
+    score is minus the sum of the logits taken. "beam_search" keeps the `beam_width` likeliest labellings after
+    every step and gives the best `top_paths` with their log-probabilities; repetitions without a blank between
+    are always one.
+    """
+    logits = tensor(inputs, result_type(tensor(inputs).dtype.name, "float32"))
+    lengths = tensor(sequence_lengths, "int32")
+    blank = logits.shape[-1] - 1 if mask_index is None else mask_index % logits.shape[-1]
+    if strategy == "greedy":
+        return _greedy(logits, lengths, blank, merge_repeated)
+    if strategy != "beam_search":
+        raise ValueError(f"strategy must be 'greedy' or 'beam_search', got {strategy!r}")
+    # the blank comes last, as one more slot behind the labels
+    logs = ACTIVATIONS["log_softmax"](logits, -1)
+    logs = xp.concatenate([logs[..., :blank], logs[..., blank + 1 :], logs[..., blank : blank + 1]], axis=-1)
+    paths, scores = _beam_search(logs, lengths, beam_width)
+    paths, scores = paths[:, :top_paths], scores[:, :top_paths]
+    return xp.moveaxis(xp.where(paths >= blank, paths + 1, paths), 1, 0), scores
+
+
+def _greedy(logits: Array, lengths: Array, blank: int, merge: bool) -> tuple[Array, Array]:
+    best = xp.argmax(logits, axis=-1).astype("int32")  # (batch, steps)
+    within = xp.arange(best.shape[1])[None, :] < lengths[:, None]
+    kept = within & (best != blank)
+    if merge:
+        kept &= xp.concatenate([xp.ones_like(kept[:, :1]), best[:, 1:] != best[:, :-1]], axis=1)
+    order = xp.argsort(~kept, axis=-1, stable=True)  # the labels kept, in their order, to the front
+    labels = xp.take_along_axis(xp.where(kept, best, NOTHING), order, axis=-1).astype("int32")
+    top = xp.max(logits, axis=-1)
+    return labels[None], -xp.sum(xp.where(within, top, xp.zeros_like(top)), axis=-1, keepdims=True)
+
+
+# --- beam search ----------------------------------------------------------------------------------
+
+
+class Beam(NamedTuple):
+    """The labellings that are kept, the likeliest first; a free slot has probability 0."""
+
+    labels: Array
+    """(batch, beam, steps), -1 behind the last label."""
+    length: Array
+    """(batch, beam)."""
+    blank: Array
+    """(batch, beam): the log-probability of the steps so far giving these labels and ending in a blank."""
+    label: Array
+    """(batch, beam): the same, ending in the last label."""
+
+    @property
+    def total(self) -> Array:
+        return xp.logaddexp(self.blank, self.label)
+
+
+def _beam_search(logs: Array, lengths: Array, width: int) -> tuple[Array, Array]:
+    """((batch, width, steps) labels, (batch, width) log-probabilities), the blank being the last class."""
+    batch, steps, _ = logs.shape
+    never = xp.full((batch, width), -float("inf"), logs.dtype)
+    empty = xp.where(xp.arange(width)[None, :] == 0, xp.zeros_like(never), never)
+    labels = xp.full((batch, width, steps), NOTHING, "int32")
+    beam = Beam(labels, xp.zeros((batch, width), "int32"), empty, never)
+
+    def advance(beam: tuple[Array, ...], now: tuple[Array, Array]) -> tuple[tuple[Array, ...], tuple[()]]:
+        number, log = now
+        grown = _step(Beam(*beam), log)
+        going = number < lengths  # (batch,)
+        return tuple(
+            xp.where(going.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
+            for new, old in zip(grown, beam, strict=True)
+        ), ()
+
+    carried, _ = ops.scan(advance, tuple(beam), (xp.arange(steps), xp.moveaxis(logs, 1, 0)), steps)
+    beam = Beam(*carried)
+    return beam.labels, beam.total
+
+
+def _step(beam: Beam, log: Array) -> Beam:
+    """The beam after one more step with log-probabilities (batch, classes)."""
+    batch, width = beam.length.shape
+    last = _last(beam)
+    parents = _parents(beam)  # (batch, parent, child)
+    stayed = _stayed(beam, log, last, parents)
+    children = _children(beam, log, last, parents)  # (batch, width, labels)
+    count = children.shape[-1]
+    totals = xp.concatenate([stayed.total, children.reshape(batch, -1)], axis=1)
+    order = xp.argsort(-totals, axis=1, stable=True)[:, :width]
+    source = xp.where(order < width, order, (order - width) // count)
+    added = xp.where(order < width, NOTHING, (order - width) % count).astype("int32")
+    labels = xp.take_along_axis(beam.labels, source[:, :, None], axis=1)
+    length = xp.take_along_axis(beam.length, source, axis=1)
+    here = (xp.arange(labels.shape[-1]) == length[..., None]) & (added != NOTHING)[..., None]
+    ends = xp.concatenate([stayed.label, children.reshape(batch, -1)], axis=1)
+    blanks = xp.concatenate([stayed.blank, xp.full_like(children, -float("inf")).reshape(batch, -1)], axis=1)
+    return Beam(
+        xp.where(here, added[..., None], labels),
+        length + (added != NOTHING).astype("int32"),
+        xp.take_along_axis(blanks, order, axis=1),
+        xp.take_along_axis(ends, order, axis=1),
+    )
+
+
+def _last(beam: Beam) -> Array:
+    """(batch, width): the last label, -1 where there is none."""
+    at = xp.maximum(beam.length - 1, 0)[..., None]
+    return xp.take_along_axis(beam.labels, at, axis=-1)[..., 0]
+
+
+def _parents(beam: Beam) -> Array:
+    """(batch, i, j): whether labelling j is labelling i and one label more."""
+    place = xp.arange(beam.labels.shape[-1])
+    shorter = xp.where(place == beam.length[..., None] - 1, NOTHING, beam.labels)
+    same = xp.all(beam.labels[:, :, None, :] == shorter[:, None, :, :], axis=-1)
+    used = xp.isfinite(beam.total)
+    return same & (beam.length > 0)[:, None, :] & used[:, :, None] & used[:, None, :]
+
+
+def _stayed(beam: Beam, log: Array, last: Array, parents: Array) -> Beam:
+    """The beam when the step says a blank, repeats the last label, or says it after the parent."""
+    parent = xp.argmax(parents, axis=1)  # (batch, width)
+    twice = last == xp.take_along_axis(last, parent, axis=1)
+    before = xp.where(
+        twice, xp.take_along_axis(beam.blank, parent, axis=1), xp.take_along_axis(beam.total, parent, axis=1)
+    )
+    before = xp.where(xp.any(parents, axis=1), before, xp.full_like(before, -float("inf")))
+    said = xp.take_along_axis(log, xp.maximum(last, 0), axis=1)
+    label = xp.logaddexp(beam.label, before) + said
+    return Beam(beam.labels, beam.length, beam.total + log[:, -1:], label)
+
+
+def _children(beam: Beam, log: Array, last: Array, parents: Array) -> Array:
+    """(batch, width, labels): log-probabilities of labellings with one label more that are not in the beam yet."""
+    names = xp.arange(log.shape[-1] - 1)
+    repeats = names == last[..., None]
+    known = xp.matmul(parents.astype(log.dtype), repeats.astype(log.dtype)) > 0
+    grown = log[:, None, :-1] + xp.where(repeats, beam.blank[..., None], beam.total[..., None])
+    return xp.where(known, xp.full_like(grown, -float("inf")), grown)
