@@ -142,3 +142,8 @@ def test_wrong_usage_is_status_2(capsys):
         main(["predict", "model.keras", "--nonsense"])
     assert caught.value.code == 2
     assert "--nonsense" in capsys.readouterr().err
+
+
+def test_the_page_of_layers_is_what_the_command_prints(capsys):
+    page = Path(__file__).parent.parent / "docs" / "layers.md"
+    assert page.read_text("utf-8") == run(capsys, "layers", "--markdown")[1], "fnet layers --markdown > docs/layers.md"
