@@ -175,8 +175,7 @@ def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:
     given = [v for row in rows for v in (*row.scores, row.mean, row.low, row.high, *row.reported)]
     finite = [v for v in (*given, *references.values()) if math.isfinite(v)] or [0.0, 1.0]
     marks = ticks(max(0.0, min(finite)), min(1.0, max(finite)))
-    left = 16 + LETTER * max([8, *(len(row.label) for row in rows)])
-    width, step, head = left + 330.0, 34.0, 30.0 + 18 * len(references)
+    left, width, step, head = 16.0, 350.0, 46.0, 30.0 + 18 * len(references)
     foot = head + step * len(rows)
 
     def at(value: float) -> float:
@@ -193,13 +192,13 @@ def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:
         body.append(_line(x, y + 4, x, foot, "line c2 dashed", data_reference=name, data_value=value))
         body.append(_text(x, y, f"{name} {value:.4f}", side))
     for i, row in enumerate(rows):
-        body.append(_spread(row, head + step * (i + 0.5), left, at))
+        body.append(_spread(row, head + step * i + 30, left, at))
     return Panel(width, foot + 42, "".join(body), "Macro-F1 by configuration")
 
 
 def _spread(row: Spread, y: float, left: float, at: Any) -> str:
     data = {"data_configuration": row.label}
-    body = [_text(left - 8, y + 4, row.label, "end")]
+    body = [_text(left, y - 12, row.label)]
     if math.isfinite(row.low):
         span = {"data_low": row.low, "data_high": row.high}
         body.append(_line(at(row.low), y, at(row.high), y, "line thick c0", **data, **span))
@@ -211,7 +210,7 @@ def _spread(row: Spread, y: float, left: float, at: Any) -> str:
     if row.scores:
         body.append(_diamond(at(row.mean), y, "full c1", data_mean=row.mean, **data))
     else:
-        body.append(_text(left + 8, y + 4, "no run yet", "soft"))
+        body.append(_text(left, y + 4, "no run yet", "soft"))
     return "".join(body)
 
 
@@ -231,8 +230,7 @@ def gaps(rows: Sequence[Gap]) -> Panel:
     """Differences with their 95% intervals beside the line of no difference."""
     finite = [v for row in rows for v in (row.difference, row.low, row.high) if math.isfinite(v)]
     marks = ticks(min([-0.01, *finite]), max([0.01, *finite]))
-    left = 16 + LETTER * max(len(row.label) for row in rows)
-    width, step, head = left + 330.0, 30.0, 12.0
+    left, width, step, head = 16.0, 350.0, 42.0, 6.0
     foot = head + step * len(rows)
 
     def at(value: float) -> float:
@@ -244,9 +242,9 @@ def gaps(rows: Sequence[Gap]) -> Panel:
     body.append(_line(at(0), head, at(0), foot, "axis"))
     body.append(_text(left + 150, foot + 34, "difference in macro-F1", "soft middle"))
     for i, row in enumerate(rows):
-        y = head + step * (i + 0.5)
+        y = head + step * i + 30
         data = {"data_pair": row.label}
-        body.append(_text(left - 8, y + 4, row.label, "end"))
+        body.append(_text(left, y - 14, row.label))
         if math.isfinite(row.low):
             span = {"data_low": row.low, "data_high": row.high}
             body.append(_line(at(row.low), y, at(row.high), y, "line thick c0", **data, **span))

@@ -1,0 +1,459 @@
+"""`fnet study`: rows that a kill cannot spoil, runs that resume, what is refused, and the report in a browser."""
+
+import dataclasses
+import errno
+import functools
+import html
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compare import baselines, document, evidence, findings, parity, study_report
+from compare import rows as store
+from tests import tiny_studies
+from train_keras import data, studies, train
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The small studies in place of the real ones, parity on NumPy only."""
+    tiny_studies.install(monkeypatch.setitem, monkeypatch.delitem)
+    monkeypatch.setattr(parity, "compare", functools.partial(parity.compare, backends=("numpy",)))
+    monkeypatch.delenv("FNET_DATA", raising=False)
+
+
+def study(folder, *arguments):
+    where = ["--results", str(folder / "results")]
+    where += ["--runs", str(folder / "runs")] if arguments[0] == "run" else []
+    return tiny_studies.main([*arguments, *where])
+
+
+# --- the rows --------------------------------------------------------------------------------------
+
+
+def test_a_line_that_a_kill_cut_off_is_not_there_and_the_next_row_stands_whole(tmp_path):
+    store.append(tmp_path, {"run": "a", "x": 1.5})
+    with (tmp_path / store.ROWS).open("a") as file:
+        file.write('{"run": "b", "x"')
+    assert store.read(tmp_path) == [{"run": "a", "x": 1.5}]
+    store.append(tmp_path, {"run": "c"})
+    assert [row["run"] for row in store.read(tmp_path)] == ["a", "c"]
+    assert (tmp_path / store.ROWS).read_text().count("\n") == 2
+
+
+def test_a_row_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch):
+    store.append(tmp_path, {"run": "a"})
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.append(tmp_path, {"run": "b"})
+    assert store.read(tmp_path) == [{"run": "a"}]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.append(tmp_path, {"run": "b", "x": float("nan")})
+    assert store.read(tmp_path) == [{"run": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"run": "a"}\nbroken\n', "line 2: no JSON"),
+        ('{"run": "a"}\n[1]\n', "line 2: no row of a run"),
+        ('{"run": "a"}\n{"run": "a"}\n', "a stands there more than once"),
+    ],
+)
+def test_rows_that_are_not_as_they_were_written(tmp_path, text, message, caplog):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / store.ROWS).write_text(text)
+    with pytest.raises(store.RowsError, match=message):
+        store.read(tmp_path / "results")
+    assert study(tmp_path, "report") == 1
+    assert message in caplog.text
+
+
+# --- runs ------------------------------------------------------------------------------------------
+
+
+def test_the_table_shares_configurations_and_asks_for_enough_seeds():
+    counts = {family: len({r.name.rpartition("_")[0] for r in studies.runs(_of(family))}) for family in studies.SEEDS}
+    assert counts == {"cnn": 8, "rnn": 12, "lstm": 12}  # the texts in two arms
+    assert len(studies.runs(_of("cnn"))) == 8 * 3
+    assert len(studies.runs(_of("rnn"), seeds=2)) == 12 * 2
+
+
+def _of(family):
+    return [s for s in studies.STUDIES.values() if s.family == family and s.arm != "designed"]
+
+
+def test_a_study_runs_is_not_repeated_and_reports(tiny, tmp_path, caplog, capsys):
+    assert study(tmp_path, "run", "rnn.direction.reported", "--seeds", "1") == 0
+    rows = store.read(tmp_path / "results")
+    assert sorted(row["bidirectional"] for row in (r["options"] for r in rows)) == [False, True]
+    for row in rows:
+        assert row["parity"]["held"] is True
+        assert row["parity"]["sides"]["fnet numpy"]["agreement"] == 1.0
+        assert len(row["test"]["predicted"]) == len(data.load("texts", "embedded").test)
+        assert set(row["valid"]) == {"loss", "accuracy", "macro_f1"}
+        folder = tmp_path / "runs" / row["run"]
+        assert (folder / "model.keras").exists()
+        assert (folder / "model.safetensors").exists()
+    caplog.clear()
+    assert study(tmp_path, "run", "rnn.direction.reported", "--seeds", "1") == 0
+    assert "2 of 2 runs are done already" in caplog.text
+    assert store.read(tmp_path / "results") == rows
+    assert study(tmp_path, "list") == 0
+    assert "2/10" in capsys.readouterr().out
+    assert study(tmp_path, "report") == 0
+    assert "1 of 5" in (tmp_path / "results" / "rnn.direction.reported.md").read_text("utf-8")
+
+
+def test_a_second_process_in_one_folder_is_refused(tiny, tmp_path, caplog):
+    (tmp_path / "results").mkdir()
+    with train.locked(tmp_path / "results"):
+        assert study(tmp_path, "run", "all") == 1
+    assert "another process" in caplog.text
+    assert store.read(tmp_path / "results") == []
+
+
+def test_a_full_disk_is_told_and_the_finished_training_is_not_repeated(tiny, tmp_path, monkeypatch, caplog):
+    arguments = ("run", "cnn.pooling", "--seeds", "1")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "append", full)
+        assert study(tmp_path, *arguments) == 1
+    assert "No space left on device" in caplog.text
+    assert "run this again" in caplog.text
+    (model,) = (tmp_path / "runs").glob("*/model.keras")
+    written = model.stat().st_mtime_ns
+    assert study(tmp_path, *arguments) == 0
+    assert model.stat().st_mtime_ns == written
+    assert len(store.read(tmp_path / "results")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"DataNotFound: no .*train\.csv"),
+        ("id,text\n1,enak\n", r"MalformedData: nusax, train split: no column label"),
+        ("id,text,label\n1,enak,baik\n", r"LabelOutOfRange: .*train"),
+    ],
+)
+def test_a_bad_data_set_is_told(tiny, tmp_path, text, message, caplog):
+    (tmp_path / "nusax").mkdir()
+    if text:
+        for split in ("train", "valid", "test"):
+            (tmp_path / "nusax" / f"{split}.csv").write_text(text)
+    assert study(tmp_path, "run", "rnn.direction.reported", "--data", str(tmp_path)) == 1
+    assert re.search(message, caplog.text)
+
+
+def test_what_is_asked_for_has_to_be_there(tiny, tmp_path, caplog):
+    assert study(tmp_path, "run", "cnn.colours") == 2
+    assert "no study cnn.colours; there are all, cnn.pooling" in caplog.text
+
+
+def test_rows_on_other_data_are_refused(tiny, tmp_path, made, caplog):
+    rows = store.read(made)
+    (tmp_path / "results").mkdir()
+    store.append(tmp_path / "results", rows[0] | {"data_sha256": "0", "data": "cifar10"})
+    assert study(tmp_path, "run", rows[0]["family"] == "cnn" and "cnn.pooling", "--seeds", "9") == 1
+    assert "holds rows on other data (cifar10" in caplog.text
+    store.append(tmp_path / "results", rows[1])
+    assert study(tmp_path, "report") == 1
+    assert "rows on several data sets do not compare" in caplog.text
+
+
+def comparable(folder):
+    """The rows without what the clock decides, by run."""
+    found = {}
+    for row in store.read(folder / "results"):
+        history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in row["history"]]
+        sides = {n: (s["macro_f1"], s["agreement"], s["error"]) for n, s in row["parity"]["sides"].items()}
+        kept = {k: v for k, v in row.items() if k not in ("finished", "seconds", "parity")}
+        found[row["run"]] = kept | {"history": history, "sides": sides}
+    return found
+
+
+def start(folder):
+    command = [sys.executable, "-m", "tests.tiny_studies", "run", "rnn.direction.reported", "--seeds", "1"]
+    where = [
+        "--results",
+        str(folder / "results"),
+        "--runs",
+        str(folder / "runs"),
+        "--threads",
+        "1",
+        "--data",
+        "embedded",
+    ]
+    return subprocess.Popen([*command, *where], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def kill_when(process, there):
+    """kill -9 as soon as `there()`, which has to come before the process ends."""
+    while not there():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_gives_the_rows_of_an_uninterrupted_study(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        (folder / "results").mkdir(parents=True)
+    process = start(broken)
+    kill_when(process, lambda: any(broken.glob("runs/*/epoch-0001.keras")))
+    assert store.read(broken / "results") == []
+    process = start(broken)
+    second = start(broken)
+    assert second.wait(timeout=300) == 1 or process.wait(timeout=300) == 1  # whoever came second
+    process, told = (process, second) if process.poll() is None else (second, process)
+    assert "another process" in told.stderr.read()
+    kill_when(process, lambda: store.read(broken / "results"))
+    rows = (broken / "results" / store.ROWS).read_text()
+    assert start(broken).communicate()[0] is None
+    assert (broken / "results" / store.ROWS).read_text().startswith(rows)
+    assert start(whole).communicate()[0] is None
+    assert len(comparable(whole)) == 2
+    assert comparable(broken) == comparable(whole)
+
+
+# --- the report ------------------------------------------------------------------------------------
+
+
+def made_row(run, loaded, rng, quality):
+    """A row as `finish` would give it, its numbers made up."""
+    y, classes = loaded.test.y, len(loaded.classes)
+    right = rng.random(len(y)) < quality
+    predicted = np.where(right, y, (y + rng.integers(1, classes, len(y))) % classes)
+    f1 = float(study_report.baselines.f1_score(y, predicted, average="macro"))
+    history = [
+        {"epoch": e, "loss": float(2 / e + rng.random()), "val_loss": float(2 / e + rng.random())} for e in (1, 2, 3)
+    ]
+    side = {"macro_f1": f1, "agreement": 1.0, "ties": 0, "error": 3e-7, "max_abs_error": 3e-7, "mean_abs_error": 1e-8}
+    side |= {"predict_seconds": 0.1, "load_seconds": 0.1, "versions": {"numpy": "2"}}
+    held = {"held": True, "problems": [], "allowed": 2e-6, "rows": len(y), "sides": {"Keras": side, "fnet numpy": side}}
+    config = json.loads(json.dumps(dataclasses.asdict(run.config)))
+    about = {
+        "data": loaded.name,
+        "data_sha256": loaded.fingerprint,
+        "source": loaded.source,
+        "keras": "3",
+        "tensorflow": "2",
+    }
+    about |= {"machine": "made up", "finished": "2026-01-02T03:04:05+00:00", "seconds": 3.0, "best_epoch": 2}
+    scores = {"valid": {"macro_f1": quality}, "test": {"macro_f1": f1, "predicted": store.digits(predicted)}}
+    return {"run": run.name, **config, **about, "history": history, **scores, "parity": held}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A results folder of made-up rows: average pooling much worse than maximum; one seed of the text runs missing."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        tiny_studies.install(patch.setitem, patch.delitem)
+        rng = np.random.default_rng(0)
+        for run in studies.runs(list(studies.STUDIES.values()))[:-1]:
+            loaded = data.load(run.config.options.kind, "embedded")
+            pooling = getattr(run.config.options, "pooling", "")
+            store.append(folder, made_row(run, loaded, rng, 0.5 if pooling == "average" else 0.8))
+            store.keep_labels(folder, loaded.name, list(loaded.test.y))
+        study_report.write(folder, None, "embedded")
+    return folder
+
+
+def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):
+    pages = {path.stem: path.read_text("utf-8") for path in made.glob("*.md")}
+    assert "15 of 16 runs are finished; the rest is shown as missing" in pages["README"]
+    assert "4 of 5" in pages["rnn.direction.reported"]
+    assert "Not yet decided: 9 of 10 runs are finished" in pages["rnn.direction.reported"]
+    assert "max does better than average" in pages["cnn.pooling"]
+    assert "Of 2 conclusions, as the report trained: 1 holds, 1 not yet decided." in pages["README"]
+    assert "0.7238, 0.7388, 0.7123, 0.6912" in pages["cnn.pooling"]
+    assert "Parity holds for all 15 runs" in pages["parity"]
+    assert "TF-IDF" in pages["README"]
+    texts = data.load("texts", "embedded").test.x
+    assert any(document.escaped(text) in pages["errors"] for text in texts)
+    links = re.findall(r"\]\(([^)]+)\)", "".join(pages.values()))
+    assert [link for link in links if not (made / link).exists()] == []
+
+
+def test_the_text_of_the_errors_is_left_out_without_the_data(made, tmp_path, tiny, monkeypatch):
+    shutil.copytree(made, tmp_path / "results")
+    study_report.write(tmp_path / "results", tmp_path / "page.html", str(tmp_path))
+    errors = (tmp_path / "results" / "errors.md").read_text("utf-8")
+    assert "Rows are numbered from 0" in errors
+    assert "| text |" not in errors
+    assert "TF-IDF" in (tmp_path / "page.html").read_text("utf-8")  # kept in the folder
+
+
+def test_a_report_on_no_rows_says_so(tiny, tmp_path):
+    page, *_ = study_report.write(tmp_path / "results")
+    text = page.read_text("utf-8")
+    assert "0 of 16 runs are finished" in text
+    assert "No run is finished yet." in text
+
+
+def test_a_claim_is_contradicted_or_not_shown(tiny, made):
+    rows, labels = store.read(made), store.labels_of(made)
+    swap = {"max": "average", "average": "max"}
+    names = {r.name: r for r in studies.runs([studies.STUDIES["cnn.pooling"]])}
+    turned = []
+    for row in (r for r in rows if r["family"] == "cnn"):
+        options = dataclasses.replace(names[row["run"]].config.options, pooling=swap[row["options"]["pooling"]])
+        turned.append(row | {"run": studies.run_name(dataclasses.replace(names[row["run"]].config, options=options))})
+    same = [row | {"test": rows[0]["test"]} for row in turned]
+    for changed, verdict in ((rows, "holds"), (turned, "contradicted"), (same, "not shown")):
+        (found,) = (f for f in findings.collect(changed, labels) if f.study.name == "cnn.pooling")
+        assert found.verdict == verdict
+
+
+def test_every_claim_names_configurations_of_its_studies():
+    topics = {s.name.removesuffix(f".{s.arm}") for s in studies.STUDIES.values() if s.arm != "designed"}
+    assert topics == set(findings.CLAIMS)
+    assert len(findings.CLAIMS) == 10
+    for item in studies.STUDIES.values():
+        claim = findings.CLAIMS.get(item.name.removesuffix(f".{item.arm}"))
+        assert claim is None or {claim.better, claim.worse} <= set(item.variants)
+    bases = [studies.STUDIES[name].variants[label] for name, label in findings.BASES.values()]
+    assert [config.family for config in bases] == ["cnn", "rnn", "lstm"]
+
+
+def test_the_baselines_are_measured_once_and_again_for_other_data(tmp_path, monkeypatch):
+    loaded = data.load("texts", "embedded")
+    first = baselines.keep(tmp_path, loaded)
+    assert 0 < first["scores"]["majority class"] < first["scores"][baselines.TFIDF] <= 1
+    monkeypatch.setattr(baselines, "measure", lambda _: pytest.fail("measured again"))
+    assert baselines.keep(tmp_path, loaded) == first == baselines.kept(tmp_path)["reviews"]
+
+
+def test_the_speed_page_shows_what_benchmarks_wrote(tmp_path):
+    assert "make bench" in document.markdown(evidence.speed_page(tmp_path))
+    found = {"machine": "2 cores", "ratios": [{"model": "cnn", "fnet": 1.25, "note": "a|b"}, {"model": "rnn"}]}
+    (tmp_path / "results.json").write_text(json.dumps(found))
+    text = document.markdown(evidence.speed_page(tmp_path))
+    assert "| cnn | 1.25 | a\\|b |" in text
+    assert "| rnn | – | – |" in text
+    assert "machine: 2 cores" in text
+
+
+# --- in a browser ----------------------------------------------------------------------------------
+
+browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: install the Debian package of that name")
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr"),
+)
+
+
+def chromium(page, folder, *flags):
+    """(stdout, lines of the console) of headless Chromium on a file."""
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", *flags, page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def figures(dom):
+    return dict(re.findall(r'<figure class="chart-figure" id="figure-([^"]+)">(.*?)</figure>', dom, re.DOTALL))
+
+
+def numbers(figure, name):
+    return sorted(float(v) for v in re.findall(rf' data-{name}="([^"]+)"', figure))
+
+
+@browser
+def test_the_page_renders_and_its_charts_hold_the_numbers_of_the_rows(made, tmp_path):
+    dom, console = chromium(made / "report.html", tmp_path, "--dump-dom")
+    assert console == []
+    rows = store.read(made)
+    embedded = json.loads(re.search(r'<script type="application/json" id="rows">(.*?)</script>', dom, re.DOTALL)[1])
+    for row in rows:
+        row["test"].pop("predicted")
+    assert embedded == rows
+    drawn = figures(dom)
+    for name, family in (("cnn.pooling", "cnn"), ("rnn.direction.reported", "rnn")):
+        mine = [row for row in rows if row["family"] == family]
+        assert numbers(drawn[f"{name}-scores"], "score") == sorted(row["test"]["macro_f1"] for row in mine)
+        lines = re.findall(r'data-kind="(\w+)" data-seed="(\d+)" data-values="([^"]+)"', drawn[f"{name}-curves"])
+        shown = sorted((kind, int(seed), [float(v) for v in values.split(",")]) for kind, seed, values in lines)
+        keys = {"training": "loss", "validation": "val_loss"}
+        told = [(kind, row["seed"], [e[key] for e in row["history"]]) for row in mine for kind, key in keys.items()]
+        assert shown == sorted(told)
+        counts = numbers(drawn[f"{name}-confusion"], "count")
+        assert sum(counts) == sum(row["parity"]["rows"] for row in mine)
+    scores = {p: [r["test"]["macro_f1"] for r in rows if r["options"].get("pooling") == p] for p in ("max", "average")}
+    means = sorted(np.mean(values) for values in scores.values())
+    np.testing.assert_allclose(numbers(drawn["cnn.pooling-scores"], "mean"), means)
+    np.testing.assert_allclose(numbers(drawn["cnn.pooling-differences"], "difference"), [means[1] - means[0]])
+    cells = [html.unescape(c) for c in re.findall(r"<td[^>]*>([^<]*)</td>", dom)]
+    assert {f"{mean:.4f}" for mean in means} <= set(cells)
+
+
+PROBE = """<script>
+const boxes = q => [...document.querySelectorAll(q)].map(e => e.getBoundingClientRect())
+parent.postMessage(JSON.stringify({
+  wide: document.documentElement.scrollWidth, window: innerWidth,
+  charts: boxes('svg').filter(r => r.width > 200 && r.height > 60).length,
+  letters: Math.min(...boxes('svg text').map(r => r.height).filter(h => h > 0)),
+  paper: getComputedStyle(document.body).backgroundColor, ink: getComputedStyle(document.querySelector('svg text')).fill
+}), '*')</script>"""
+
+
+# A window of headless Chromium is at least 500 wide, a frame is as wide as it is told.
+FRAME = """<!doctype html><meta name="color-scheme" content="light dark"><title></title>
+<script>addEventListener('message', e => document.title = e.data)</script>
+<iframe src="probe.html" style="width: {}px; height: 900px; border: 0; color-scheme: light dark"></iframe>"""
+
+
+@browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_a_phone_and_a_laptop_in_light_and_dark(made, tmp_path, width, dark):
+    page = tmp_path / "probe.html"
+    text = (made / "report.html").read_text("utf-8")
+    page.write_text(text.replace("</body>", f"{PROBE}</body>"), "utf-8")
+    (tmp_path / "frame.html").write_text(FRAME.format(width), "utf-8")
+    flags = [f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--virtual-time-budget=3000"]
+    dom, console = chromium(tmp_path / "frame.html", tmp_path, *flags, "--dump-dom")
+    assert console == []
+    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom)[1]))
+    assert found["wide"] <= found["window"] == width
+    assert found["charts"] == text.count("<svg")
+    assert found["letters"] > 10
+    assert (sum(map(int, re.findall(r"\d+", found["paper"]))) < 380) is dark
+    assert (sum(map(int, re.findall(r"\d+", found["ink"]))) > 380) is dark
+
+
+@browser
+def test_a_figure_of_the_markdown_is_a_picture_of_its_own(made, tmp_path):
+    shot = tmp_path / "shot.png"
+    figure = made / "figures" / "cnn.pooling-curves.svg"
+    _, console = chromium(figure, tmp_path, f"--screenshot={shot}", "--window-size=640,300")
+    assert console == []
+    from PIL import Image
+
+    with Image.open(shot) as image:
+        colours = image.convert("RGB").getcolors(1 << 20)
+    assert (0x00, 0x72, 0xB2) in {colour for _, colour in colours}  # the training line
