@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, rest = top.parse_known_args(argv)
     if rest and not hasattr(args, "delegated"):
         top.error(f"unrecognized arguments: {' '.join(rest)}")
-    logging.basicConfig(format="fnet: %(message)s", level=logging.DEBUG if args.verbose else logging.INFO)
+    logging.basicConfig(format="fnet: %(message)s")
+    for name in ("fnet", "compare", "train_keras"):
+        logging.getLogger(name).setLevel(logging.DEBUG if args.verbose else logging.INFO)
     try:
         return int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
     except UsageError as error:

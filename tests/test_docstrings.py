@@ -1,8 +1,9 @@
-"""The examples in the docstrings of layers run and print what they say."""
+"""The examples in the README and in the docstrings of layers run and print what they say."""
 
 import doctest
 import importlib
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,3 +24,8 @@ def test_examples(name):
         for example in finder.find(function, getattr(function, "__name__", name), globs=names):
             said = []
             assert runner.run(example, out=said.append).failed == 0, "".join(said)
+
+
+def test_the_readme():
+    readme = Path(__file__).parent.parent / "README.md"
+    assert doctest.testfile(str(readme), module_relative=False).failed == 0
