@@ -219,7 +219,10 @@ def _segment_rule(data: Spec, segment_ids: Any, *, num_segments: int | None) -> 
 
 
 def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> Operation:
-    """An operation that combines the rows of `data` with one id; `start` is what an id without rows gives."""
+    """An operation that combines the rows of `data` with one id; `start` is what an id without rows gives.
+
+    With `sorted=True` TensorFlow gives 0 there, except for products.
+    """
 
     def apply(
         data: Array,
@@ -230,8 +233,9 @@ def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> O
     ) -> Array:
         data, ids = tensor(data), tensor(segment_ids)
         count = int(xp.max(ids)) + 1 if num_segments is None else num_segments
-        empty = xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype)
-        return _combined(empty, ids, data, by)
+        nothing = 0 if sorted and by != "mul" else start(data.dtype.name)
+        found = _combined(xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype), ids, data, by)
+        return found if nothing == start(data.dtype.name) else _filled(found, ids, nothing)
 
     return operation(_segment_rule)(named(name, text, apply))
 
@@ -242,6 +246,12 @@ def _combined(empty: Array, ids: Array, data: Array, by: str) -> Array:
     place = xp.where((ids >= 0) & (ids < count), ids, count)
     room = xp.concatenate([empty, xp.ones((1, *empty.shape[1:]), empty.dtype)])
     return ops.scatter(room, place[:, None], data, by)[:count]
+
+
+def _filled(found: Array, ids: Array, nothing: float) -> Array:
+    """`found` with `nothing` in the segments that no id names."""
+    present = (ids[:, None] == xp.arange(found.shape[0])).any(axis=0)
+    return xp.where(present.reshape((-1,) + (1,) * (found.ndim - 1)), found, xp.full_like(found, nothing))
 
 
 segment_sum = _segments("segment_sum", "The sum of the rows with each id.", "add", lambda dtype: 0)

@@ -99,6 +99,6 @@ SIGNALS = [
     ],
     *[
         OpCase(layer, (A((6,)), Sorted((6,), "int32", 0, 4)), {"sorted": True}, jit=False)
-        for layer in (o.segment_sum, o.segment_max)
+        for layer in (o.segment_sum, o.segment_max, o.segment_min, o.segment_prod)
     ],
 ]
