@@ -96,6 +96,7 @@ NN = {
     "BatchNorm": op(operations.batch_norm),
     "BinaryCrossentropy": op(operations.binary_crossentropy),
     "CTCDecode": op(operations.ctc_decode),
+    "CTCLoss": op(operations.ctc_loss),
     "CategoricalCrossentropy": op(operations.categorical_crossentropy),
     "Celu": op(operations.celu),
     "Conv": op(operations.conv),
@@ -163,8 +164,7 @@ REFUSED_OPERATIONS = {
     "JVP": f"{_FUNCTIONS}; it belongs to training",
     "Function": "it is a graph within a graph that Keras does not save",
     "SegmentReduction": "it is the abstract base of SegmentSum and its like",
-    "ElasticTransform": "it is random; a layer of the preprocessing does the same in training",
-    "CTCLoss": "it belongs to training",
+    "ElasticTransform": "it moves pixels at random, in training",
 }
 """{class name: why fnet does not have it}."""
 

@@ -22,7 +22,7 @@ from fnet.operations.creation import (
     ndim, one_hot, ones_like, saturate_cast, size, vander, view, zeros_like,
 )
 from fnet.operations.decoding import (
-    ctc_decode,
+    ctc_decode, ctc_loss,
 )
 from fnet.operations.elementwise import (
     abs, absolute, add, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, cbrt, ceil, clip, conj,
@@ -96,13 +96,13 @@ __all__ = [
     "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_to", "cast",
     "categorical_crossentropy", "cbrt", "cdist", "ceil", "celu", "cholesky", "cholesky_inverse", "clip",
     "concatenate", "conj", "conjugate", "conv", "conv_transpose", "convert_to_tensor", "copy", "corrcoef",
-    "correlate", "cos", "cosh", "count_nonzero", "crop_images", "cross", "ctc_decode", "cumprod", "cumsum",
-    "deg2rad", "depth_to_space", "depthwise_conv", "det", "diag", "diagflat", "diagonal", "diff", "digitize",
-    "divide", "divide_no_nan", "dot", "dot_product_attention", "dsplit", "dstack", "eig", "eigh", "einsum", "elu",
-    "empty_like", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract_patches",
-    "extract_sequences", "fabs", "fake_quant_with_min_max_vars", "fft", "fft2", "flip", "fliplr", "flipud", "floor",
-    "floor_divide", "fmax", "fmin", "fmod", "fold", "full", "full_like", "gaussian_blur", "gcd", "gelu",
-    "geomspace", "get_item", "glu", "greater", "greater_equal", "hard_shrink", "hard_sigmoid", "hard_silu",
+    "correlate", "cos", "cosh", "count_nonzero", "crop_images", "cross", "ctc_decode", "ctc_loss", "cumprod",
+    "cumsum", "deg2rad", "depth_to_space", "depthwise_conv", "det", "diag", "diagflat", "diagonal", "diff",
+    "digitize", "divide", "divide_no_nan", "dot", "dot_product_attention", "dsplit", "dstack", "eig", "eigh",
+    "einsum", "elu", "empty_like", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1",
+    "extract_patches", "extract_sequences", "fabs", "fake_quant_with_min_max_vars", "fft", "fft2", "flip", "fliplr",
+    "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "fold", "full", "full_like", "gaussian_blur", "gcd",
+    "gelu", "geomspace", "get_item", "glu", "greater", "greater_equal", "hard_shrink", "hard_sigmoid", "hard_silu",
     "hard_tanh", "heaviside", "histogram", "hsplit", "hstack", "hsv_to_rgb", "hypot", "i0", "ifft2", "imag",
     "in_top_k", "inner", "inv", "irfft", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf",
     "isreal", "istft", "kron", "layer_norm", "lcm", "ldexp", "leaky_relu", "left_shift", "less", "less_equal",

@@ -1,6 +1,6 @@
-"""Decoding of what a network trained with the CTC loss says: the best labellings of each sequence.
+"""Connectionist temporal classification: the best labellings of a sequence, and how likely a given one is.
 
-Source: keras.ops.ctc_decode; Graves et al. 2006, and for the beam search Graves and Jaitly 2014.
+Source: keras.ops.ctc_decode, keras.ops.ctc_loss; Graves et al. 2006, and for the beam search Graves and Jaitly 2014.
 """
 
 from __future__ import annotations
@@ -172,3 +172,51 @@ def _children(beam: Beam, log: Array, last: Array, parents: Array) -> Array:
     known = xp.matmul(parents.astype(log.dtype), repeats.astype(log.dtype)) > 0
     grown = log[:, None, :-1] + xp.where(repeats, beam.blank[..., None], beam.total[..., None])
     return xp.where(known, xp.full_like(grown, -float("inf")), grown)
+
+
+# --- loss -----------------------------------------------------------------------------------------
+
+
+def _loss_rule(target: Any, output: Spec, target_length: Any, output_length: Any) -> Spec:
+    return Spec(output.shape[:1], result_type(output.dtype, "float32"))
+
+
+@operation(_loss_rule)
+def ctc_loss(target: Array, output: Array, target_length: Array, output_length: Array, *, mask_index: int = 0) -> Array:
+    """(batch, labels), (batch, steps, classes) logits, two (batch,) -> (batch,): -log of the target's probability.
+
+    Summed over all ways to spread the target's labels over the steps, with blanks (`mask_index`) between.
+    """
+    logits = tensor(output, result_type(tensor(output).dtype.name, "float32"))
+    target, lengths, steps = (tensor(v, "int32") for v in (target, target_length, output_length))
+    places = _with_blanks(target, mask_index % logits.shape[-1])  # (batch, 2 labels + 1)
+    logs = xp.take_along_axis(ACTIVATIONS["log_softmax"](logits, -1), places[:, None, :], axis=-1)
+    # a blank may be left out between two labels that differ
+    jumps = xp.arange(places.shape[1]) % 2 == 1
+    jumps = jumps & (places != _moved(places, 2, NOTHING))
+
+    def advance(before: Array, now: tuple[Array, Array]) -> tuple[Array, tuple[()]]:
+        number, log = now
+        jumped = xp.where(jumps, _moved(before, 2, never), xp.full_like(before, never))
+        after = xp.logaddexp(xp.logaddexp(before, _moved(before, 1, never)), jumped) + log
+        return xp.where((number < steps)[:, None], after, before), ()
+
+    never = -float("inf")
+    start = xp.where(xp.arange(places.shape[1]) == 0, xp.zeros_like(logs[:, 0]), xp.full_like(logs[:, 0], never))
+    ends, _ = ops.scan(advance, start, (xp.arange(logs.shape[1]), xp.moveaxis(logs, 1, 0)), logs.shape[1])
+    blank = xp.take_along_axis(ends, 2 * lengths[:, None], axis=1)
+    label = xp.take_along_axis(ends, xp.maximum(2 * lengths[:, None] - 1, 0), axis=1)
+    label = xp.where(lengths[:, None] > 0, label, xp.full_like(label, never))
+    return -xp.logaddexp(blank, label)[:, 0]
+
+
+def _with_blanks(target: Array, blank: int) -> Array:
+    """(batch, labels) -> (batch, 2 labels + 1): a blank before and behind each label."""
+    labels = xp.maximum(target, 0)
+    pairs = xp.stack([xp.full_like(labels, blank), labels], axis=-1).reshape(len(labels), -1)
+    return xp.concatenate([pairs, xp.full_like(pairs[:, :1], blank)], axis=1)
+
+
+def _moved(x: Array, count: int, fill: float) -> Array:
+    """(batch, n) -> (batch, n): every number `count` places to the right, `fill` before them."""
+    return xp.concatenate([xp.full_like(x[:, :count], fill), x[:, :-count]], axis=1)
