@@ -55,6 +55,24 @@ def _resized(shape: Shape, sizes: tuple[int | None, int | None], data_format: st
     return tuple(made)
 
 
+Edge = tuple[int | None, int | None, int | None]
+"""(before, after, target size) of one axis."""
+
+
+def _margins(shape: Shape, data_format: str | None, rows: Edge, columns: Edge, sign: int) -> dict[int, tuple[int, int]]:
+    """{axis: (before, after)} of height and width."""
+    height, width, _ = image_axes(len(shape), data_format)
+    return {axis: _spans(shape[axis], *edge, sign) for axis, edge in ((height, rows), (width, columns))}
+
+
+def _with_margins(images: Spec, margins: dict[int, tuple[int, int]], sign: int) -> Spec:
+    sizes = list(images.shape)
+    for axis, widths in margins.items():
+        size = sizes[axis]
+        sizes[axis] = None if size is None else size + sign * sum(widths)
+    return Spec(tuple(sizes), images.dtype)
+
+
 def _crop_rule(
     images: Spec,
     *,
@@ -66,11 +84,8 @@ def _crop_rule(
     target_width: int | None,
     data_format: str | None,
 ) -> Spec:
-    height, width, _ = (images.shape[a] for a in image_axes(len(images.shape), data_format))
-    rows = _spans(height, top_cropping, bottom_cropping, target_height, -1)
-    columns = _spans(width, left_cropping, right_cropping, target_width, -1)
-    sizes = (None if height is None else height - sum(rows), None if width is None else width - sum(columns))
-    return Spec(_resized(images.shape, sizes, data_format), images.dtype)
+    rows, columns = (top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width)
+    return _with_margins(images, _margins(images.shape, data_format, rows, columns, -1), -1)
 
 
 @operation(_crop_rule)
@@ -87,15 +102,10 @@ def crop_images(
 ) -> Array:
     """`images` without margins; of margin, margin and target size of each axis two are given."""
     images = tensor(images)
-    rows, columns, _ = image_axes(images.ndim, data_format)
+    rows, columns = (top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width)
     key = [slice(None)] * images.ndim
-    for axis, before, after, target in (
-        (rows, top_cropping, bottom_cropping, target_height),
-        (columns, left_cropping, right_cropping, target_width),
-    ):
-        size = images.shape[axis]
-        start, end = _spans(size, before, after, target, -1)
-        key[axis] = slice(start, size - end)
+    for axis, (before, after) in _margins(images.shape, data_format, rows, columns, -1).items():
+        key[axis] = slice(before, images.shape[axis] - after)
     return images[tuple(key)]
 
 
@@ -110,11 +120,8 @@ def _pad_rule(
     target_width: int | None,
     data_format: str | None,
 ) -> Spec:
-    height, width, _ = (images.shape[a] for a in image_axes(len(images.shape), data_format))
-    rows = _spans(height, top_padding, bottom_padding, target_height, 1)
-    columns = _spans(width, left_padding, right_padding, target_width, 1)
-    sizes = (None if height is None else height + sum(rows), None if width is None else width + sum(columns))
-    return Spec(_resized(images.shape, sizes, data_format), images.dtype)
+    rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
+    return _with_margins(images, _margins(images.shape, data_format, rows, columns, 1), 1)
 
 
 @operation(_pad_rule)
@@ -131,11 +138,9 @@ def pad_images(
 ) -> Array:
     """`images` with zeros around; of margin, margin and target size of each axis two are given."""
     images = tensor(images)
-    rows, columns, _ = image_axes(images.ndim, data_format)
-    widths = [(0, 0)] * images.ndim
-    widths[rows] = _spans(images.shape[rows], top_padding, bottom_padding, target_height, 1)
-    widths[columns] = _spans(images.shape[columns], left_padding, right_padding, target_width, 1)
-    return xp.pad(images, widths)
+    rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
+    margins = _margins(images.shape, data_format, rows, columns, 1)
+    return xp.pad(images, [margins.get(axis, (0, 0)) for axis in range(images.ndim)])
 
 
 def _resize_rule(images: Spec, *, size: Sequence[int], data_format: str | None) -> Spec:

@@ -1,7 +1,6 @@
-"""Elementwise operations with truth values and bits: comparisons, tests, logic, shifts.
+"""Elementwise operations that give truth values or work on bits: comparisons, tests, logic, shifts.
 
-Each is made from one line: its name, its text and the function of arrays that computes it. Operations of two
-tensors broadcast. Source of names and dtype rules: keras.ops on TensorFlow.
+Comparisons bring both sides to one dtype first; tests of floats are False for integers. Source: keras.ops.
 """
 
 from __future__ import annotations
