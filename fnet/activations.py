@@ -57,11 +57,9 @@ def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, 
     if threshold != 0:
         return _relu_above(x, negative_slope, max_value, threshold)
     if negative_slope == 0:
-        y = xp.maximum(x, 0)
-    elif 0 < negative_slope < 1:
-        y = xp.maximum(x, x * negative_slope)
-    else:
-        y = xp.where(x > 0, x, x * negative_slope)
+        return ops.clip(x, 0, max_value)
+    below = x * negative_slope
+    y = xp.maximum(x, below) if 0 < negative_slope < 1 else xp.where(x > 0, x, below)
     return y if max_value is None else xp.minimum(y, max_value)
 
 
@@ -73,7 +71,7 @@ def _relu_above(x: Array, negative_slope: float, max_value: float | None, thresh
 
 def relu6(x: Array) -> Array:
     """min(max(x, 0), 6)."""
-    return relu(x, max_value=6.0)
+    return relu(x, max_value=6)
 
 
 def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
@@ -108,7 +106,7 @@ def exponential(x: Array) -> Array:
 @_pointwise
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x))."""
-    return 1 / (1 + xp.exp(-x))
+    return ops.sigmoid(x)
 
 
 def tanh(x: Array) -> Array:
@@ -119,7 +117,8 @@ def tanh(x: Array) -> Array:
 @_pointwise
 def softplus(x: Array) -> Array:
     """log(1 + exp(x))."""
-    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+    # min(x, -x) is -|x| with the slope 0 at 0, so that the slope of all is 1/2 there
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(xp.minimum(x, -x)))
 
 
 @_pointwise
@@ -137,7 +136,9 @@ def log_sigmoid(x: Array) -> Array:
 @_pointwise
 def silu(x: Array) -> Array:
     """x * sigmoid(x), also called swish. Source: Ramachandran et al. 2017."""
-    return x * sigmoid(x)
+    y = ops.sigmoid(x)
+    y *= x
+    return y
 
 
 @_pointwise
@@ -166,7 +167,7 @@ def glu(x: Array, axis: int = -1) -> Array:
 @_pointwise
 def hard_sigmoid(x: Array) -> Array:
     """min(max(x + 3, 0), 6) / 6: Keras 3's. Keras 1 and 2 meant `hard_sigmoid_keras2` by this name."""
-    return xp.clip(x + 3, 0, 6) / 6
+    return ops.clip(x + 3, 0, 6) / 6
 
 
 def hard_sigmoid_keras2(x: Array) -> Array:

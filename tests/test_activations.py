@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from compare import yardstick
+from fnet import backend
 from fnet.activations import ACTIVATIONS, activate
 from fnet.backend import ops
 
@@ -130,3 +131,28 @@ def test_large_arrays_as_small_ones(name):
     pieces = np.stack([ACTIVATIONS[name](row) for row in x])
     np.testing.assert_allclose(whole, pieces, rtol=1e-6)
     np.testing.assert_array_equal(ACTIVATIONS[name](x.T), ACTIVATIONS[name](np.ascontiguousarray(x.T)))
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_slopes_on_jax_are_those_of_keras_also_at_the_ends(name):
+    import jax
+    import tensorflow as tf
+
+    x = np.array([-1e4, -200, -100, -89, -10, -3.0, -0.3, 0.3, 2.5, 10, 89, 200, 1e4], np.float32)
+    tensor = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        y = tf.reduce_sum(getattr(keras.activations, name)(tensor))
+    expected = tape.gradient(y, tensor).numpy()
+    expected = np.where(np.isnan(expected), 0, expected)  # Keras has NaN in places, far below 0
+    with backend.using("jax"):
+        slopes = jax.grad(lambda a: activate(name, {}, a).sum())(ops.asarray(x))
+    np.testing.assert_allclose(slopes, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "slope"), [("relu", 0), ("relu6", 0), ("softplus", 0.5), ("silu", 0.5)])
+def test_slope_at_0_on_jax_is_that_of_tensorflow(name, slope):
+    import jax
+
+    with backend.using("jax"):
+        assert float(jax.grad(lambda a: activate(name, {}, a))(0.0)) == slope

@@ -31,10 +31,10 @@ xp = jnp
 
 # fmt: off
 __all__ = [
-    "affine", "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
+    "affine", "asarray", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose", "dynamic_slice",
     "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
-    "scan", "scatter", "softmax", "stop_gradient",
+    "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "to_numpy", "weighted_take", "wide",
 ]
 # fmt: on
@@ -164,3 +164,14 @@ def elementwise(f: Callable[[Any], Any], x: Any) -> Any:
 def affine(x: Any, factor: Any, offset: Any) -> Any:
     """x * factor + offset."""
     return x * factor + offset
+
+
+def clip(x: Any, low: float | None, high: float | None) -> Any:
+    """`x` between `low` and `high` (None: no bound); NaN stays. The slope at a bound is 0, as TensorFlow's."""
+    x = x if low is None else jnp.where(x <= low, low, x)
+    return x if high is None else jnp.where(x >= high, high, x)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), whose gradient stays finite where the exponential overflows."""
+    return jax.lax.logistic(x * 1.0)

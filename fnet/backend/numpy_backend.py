@@ -37,10 +37,10 @@ np.empty((32 << 20) - (1 << 16), np.uint8)
 
 # fmt: off
 __all__ = [
-    "affine", "asarray", "bincount", "cast", "center", "concrete", "conv", "conv_transpose", "dynamic_slice",
+    "affine", "asarray", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose", "dynamic_slice",
     "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
-    "scan", "scatter", "softmax", "stop_gradient",
+    "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "to_numpy", "weighted_take", "wide",
 ]
 # fmt: on
@@ -136,19 +136,31 @@ def elementwise(f: Callable[[Any], Any], x: Any) -> Any:
     return y.reshape(x.shape)
 
 
+ROW = 8192
+"""Vectors of about this length run twice as fast through NumPy's broadcasting as those of some hundreds."""
+
+
 def affine(x: Any, factor: Any, offset: Any) -> Any:
     """x * factor + offset. Vectors along the last axis are repeated, since NumPy is slow on short inner loops."""
-    rows, repeat = x.size // max(1, x.shape[-1]), 1
+    repeat = 1
     if factor.ndim == 1 and x.flags.c_contiguous and x.size:
-        while 2 * repeat * x.shape[-1] <= 1024 and rows % (2 * repeat) == 0:
-            repeat *= 2
+        rows, most = x.size // x.shape[-1], max(1, ROW // x.shape[-1])
+        repeat = next(r for r in range(most, 0, -1) if rows % r == 0)
     if repeat == 1:
         y = x * factor
         y += offset
         return y
-    y = x.reshape(rows // repeat, -1) * np.tile(factor, repeat)
+    y = x.reshape(-1, repeat * x.shape[-1]) * np.tile(factor, repeat)
     y += np.tile(offset, repeat)
     return y.reshape(x.shape)
+
+
+def clip(x: Any, low: float | None, high: float | None) -> Any:
+    """`x` between `low` and `high` (None: no bound); NaN stays. Several times as fast as np.maximum with a number."""
+    if x.dtype.kind != "f":
+        x = x if low is None else np.maximum(x, low)
+        return x if high is None else np.minimum(x, high)
+    return np.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
 
 
 def _horner(coefficients: tuple[float, ...], x: Any) -> Any:
@@ -175,6 +187,13 @@ def take(table: Any, ids: Any) -> Any:
 def einsum(equation: str, *operands: Any) -> Any:
     """`np.einsum`; two operands go through one (batched) matrix product."""
     return contraction.einsum(equation, *operands)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), in place; where the exponential overflows the result is the right 0."""
+    y = np.exp(-x)
+    y += 1
+    return 1 / y if y.ndim == 0 else np.divide(1, y, out=y)
 
 
 def softmax(x: Any, axis: Any) -> Any:
