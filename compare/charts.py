@@ -176,7 +176,7 @@ def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:
     finite = [v for v in (*given, *references.values()) if math.isfinite(v)] or [0.0, 1.0]
     marks = ticks(max(0.0, min(finite)), min(1.0, max(finite)))
     left, width, step, head = 16.0, 350.0, 46.0, 30.0 + 18 * len(references)
-    foot = head + step * len(rows)
+    foot = head + step * len(rows) + 6
 
     def at(value: float) -> float:
         span = (marks[-1] - marks[0]) or 1
@@ -231,7 +231,7 @@ def gaps(rows: Sequence[Gap]) -> Panel:
     finite = [v for row in rows for v in (row.difference, row.low, row.high) if math.isfinite(v)]
     marks = ticks(min([-0.01, *finite]), max([0.01, *finite]))
     left, width, step, head = 16.0, 350.0, 42.0, 6.0
-    foot = head + step * len(rows)
+    foot = head + step * len(rows) + 6
 
     def at(value: float) -> float:
         return left + 300.0 * (value - marks[0]) / (marks[-1] - marks[0])
@@ -272,6 +272,6 @@ def confusion(title: str, counts: Any, classes: Sequence[str]) -> Panel:
             place = {"x": left + side * j, "y": head + side * i, "width": side, "height": side}
             data = {"data_true": i, "data_predicted": j, "data_count": count}
             body.append(_element("rect", **place, class_="cell", fill_opacity=f"{share:.3f}", **data))
-            over = "middle over" if share > 0.5 else "middle"
+            over = "middle over" if share > 0.85 else "middle"  # where dark letters are hard to read
             body.append(_text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, str(count), over))
     return Panel(max(left + side * n + 12, 240.0), foot + slanted + 14, "".join(body), f"{title}: confusion matrix")

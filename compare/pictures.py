@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
+from compare import charts
 from compare.parity import Comparison, Side
 
 INK = "#010203"
@@ -46,18 +47,7 @@ def confusion(comparison: Comparison) -> str:
         return ""
     side = comparison.sides[1]
     counts = confusion_matrix(labels, side.predicted, labels=range(len(classes)))
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.2 + 0.45 * len(classes), 1.6 + 0.4 * len(classes)))
-        axes = figure.add_subplot()
-        axes.imshow(shares, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-        for i, j in np.ndindex(*counts.shape):
-            colour = "#000000" if shares[i, j] > 0.5 else "#ffffff"
-            axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=8)
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-        axes.set_yticks(range(len(classes)), classes)
-        axes.set(xlabel="predicted", ylabel="true", title=f"{side.name}: confusion matrix")
-    return svg(figure, f"confusion-{comparison.title}")
+    return charts.inline(charts.confusion(side.name, counts, classes))
 
 
 def layer_errors(comparison: Comparison) -> str:

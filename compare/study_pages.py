@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from compare import charts
+from compare.baselines import TFIDF
 from compare.document import Block, Figure, Heading, Page, Table, Text, Verdict
 from compare.findings import Finding, Variant
 from compare.report import score
@@ -33,7 +34,7 @@ def study_page(finding: Finding, baselines: Mapping[str, Any]) -> Page:
     if present:
         known = baselines.get(str(finding.data), {}).get("scores", {})
         entries = [spread(v, v.label, v.reported) for v in finding.variants]
-        panel = charts.spreads(entries, {k: v for k, v in known.items() if "," not in k and "majority" not in k})
+        panel = charts.spreads(entries, {k: v for k, v in known.items() if k == TFIDF})
         blocks.append(Figure(f"{slug}-scores", (panel,), "Macro-F1 on test, every seed."))
         blocks += [Heading("Learning curves"), _curves(slug, present)]
     if finding.comparisons:

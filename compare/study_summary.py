@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compare import charts
+from compare.baselines import TFIDF
 from compare.document import Block, Figure, Heading, Link, Page, Table, Text, Verdict
 from compare.findings import REPORTED, TARGETS, Finding, best
 from compare.report import score
@@ -97,7 +98,7 @@ def _overview(findings: Sequence[Finding], baselines: Mapping[str, Any]) -> list
                     entries.append(spread(variant, label, () if designed else REPORTED[family, "best"]))
         if entries:
             scores = baselines.get(str(data), {}).get("scores", {})
-            panel = charts.spreads(entries, {k: v for k, v in scores.items() if "," not in k})
+            panel = charts.spreads(entries, {k: v for k, v in scores.items() if k == TFIDF})
             caption = f"Best on validation, {name}: macro-F1 on test by seed, and the report's best grid score."
             found.append(Figure(f"overview-{name}", (panel,), caption))
     return found
