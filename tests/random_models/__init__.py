@@ -87,7 +87,13 @@ def _weight(rng: np.random.Generator, variable: Any) -> np.ndarray:
     return np.abs(value) + 0.5 if "variance" in variable.path else value
 
 
-def draw_inputs(model: Any, rng: np.random.Generator, rows: int) -> Any:
+ROWS = 13
+"""Of a batch; no size inside the models, since `keras.ops.add` takes (n, 1) for a bias where n is a size of the other
+tensor (TensorFlow backend), and then adds along the wrong axis.
+"""
+
+
+def draw_inputs(model: Any, rng: np.random.Generator, rows: int = ROWS) -> Any:
     """Random rows in the structure that the model takes."""
     structure = getattr(model, "_inputs_struct", model.inputs[0])
     return fnet.tree.map(lambda tensor: _rows(tensor, rng, rows), structure)

@@ -15,7 +15,7 @@ def into_floats(b: Builder, x: Any) -> Any:
     kinds = ["Dense", "cast", "Rescaling", "EinsumDense"]
     kind = b.pick(kinds if len(x.shape) == 2 else [*kinds, "LSTM", "Bidirectional", "MultiHeadAttention", "pool"])
     if kind == "EinsumDense":
-        return b.layers.EinsumDense("...x,xy->...y", (*x.shape[1:-1], 3))(x)
+        return b.layers.EinsumDense("...x,xy->...y", 3)(x)
     if kind == "MultiHeadAttention":
         return b.layers.MultiHeadAttention(2, 3)(x, x)
     drawn = {
