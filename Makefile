@@ -41,8 +41,7 @@ bench: $(READY) ## Speed beside TensorFlow, as ratios
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 study: $(READY) ## The studies on real data (FNET_DATA=folder); hours; resumes where it stopped
-	$(BIN)/fnet study run all
-	$(BIN)/fnet study report
+	@$(BIN)/fnet study run all; done=$$?; $(BIN)/fnet study report; exit $$done
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

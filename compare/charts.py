@@ -8,6 +8,8 @@ dashed, marks have shapes.
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import escape
+from PIL import Image
 
 STYLES = ("palette.css", "chart.css")
 LETTER = 6.4
@@ -68,7 +71,7 @@ def inline(panel: Panel) -> str:
     return _svg(panel.width, panel.height, panel.body, panel.label, "")
 
 
-def standalone(panels: Sequence[Panel], columns: int = 3) -> str:
+def standalone(panels: Sequence[Panel], columns: int) -> str:
     """All panels side by side as an SVG file with its own colours, light and dark."""
     width, height = max(p.width for p in panels), max(p.height for p in panels)
     columns = min(columns, len(panels))
@@ -275,3 +278,14 @@ def confusion(title: str, counts: Any, classes: Sequence[str]) -> Panel:
             over = "middle over" if share > 0.85 else "middle"  # where dark letters are hard to read
             body.append(_text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, str(count), over))
     return Panel(max(left + side * n + 12, 240.0), foot + slanted + 14, "".join(body), f"{title}: confusion matrix")
+
+
+def thumbnail(pixels: Any, lines: Sequence[str]) -> Panel:
+    """An image (height, width, 1 or 3) of uint8, enlarged, with lines of text below."""
+    out = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(out, "PNG", optimize=True)
+    href = f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+    place = {"x": 4.0, "y": 4.0, "width": 96.0, "height": 96.0, "style": "image-rendering: pixelated"}
+    body = [_element("image", **place, href=href)]
+    body += [_text(4, 116 + 16 * i, line, "" if i == 0 else "soft") for i, line in enumerate(lines)]
+    return Panel(136.0, 112.0 + 16 * len(lines), "".join(body), ", ".join(lines))

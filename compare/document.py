@@ -68,6 +68,7 @@ class Figure:
     name: str
     panels: tuple[charts.Panel, ...]
     caption: str
+    columns: int = 3
 
 
 Block: TypeAlias = Text | Heading | Verdict | Table | Figure
@@ -99,7 +100,7 @@ def write_markdown(pages: Sequence[Page], folder: Path) -> list[Path]:
         for block in page.blocks:
             if isinstance(block, Figure):
                 path = folder / FIGURES / f"{block.name}.svg"
-                write(path, charts.standalone(block.panels))
+                write(path, charts.standalone(block.panels, block.columns))
                 written.append(path)
         written.append(folder / page.file)
         write(written[-1], markdown(page))

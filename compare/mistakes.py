@@ -80,28 +80,36 @@ def _rows(name: str, findings: Sequence[Finding], data: Data | None) -> list[Blo
             f"{int((share == 1).sum())} wrong in all, {int((share > 0.5).sum())} wrong in more than half."
         ),
     ]
-    quoted = data is not None and data.kind == "texts"
-    if quoted:
-        blocks.append(_by_length(data, share))
-    else:
-        blocks.append(Text("Rows are numbered from 0 in the order of the test split.", soft=True))
     classes = CLASSES[name]
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for row in hardest:
         given = np.bincount(predicted[:, row], minlength=len(classes))
         given[labels[row]] = 0
-        line = (str(row), classes[labels[row]], classes[int(given.argmax())], f"{share[row]:.0%}")
-        lines.append((*line, _quote(data, int(row))) if quoted else line)
-    head = ("row", "true", "mostly predicted", "models wrong", *(("text",) if quoted else ()))
-    return [*blocks, Table(head, tuple(lines), frozenset({1, 2, 4} if quoted else {1, 2}))]
+        lines.append((str(row), classes[labels[row]], classes[int(given.argmax())], f"{share[row]:.0%}"))
+    head: tuple[str, ...] = ("row", "true", "mostly predicted", "models wrong")
+    if data is None:
+        blocks.append(Text("Rows are numbered from 0 in the order of the test split.", soft=True))
+    elif data.kind == "texts":
+        blocks.append(_by_length(data, share))
+        head, lines = (*head, "text"), [(*line, _quote(data, int(line[0]))) for line in lines]
+    else:
+        blocks.append(_images(name, data, lines))
+    return [*blocks, Table(head, tuple(lines), frozenset({1, 2, 4}))]
 
 
-def _quote(data: Any, row: int) -> str:
+def _images(name: str, data: Data, lines: Sequence[tuple[str, ...]]) -> Figure:
+    panels = tuple(
+        charts.thumbnail(data.test.x[int(row)], (f"row {row}", true, f"→ {taken}")) for row, true, taken, _ in lines
+    )
+    return Figure(f"errors-{name}-rows", panels, "The images: true class → mostly predicted class.", columns=5)
+
+
+def _quote(data: Data, row: int) -> str:
     text = " ".join(str(data.test.x[row]).split())
     return text if len(text) <= SHOWN else f"{text[:SHOWN].rsplit(' ', 1)[0]} …"
 
 
-def _by_length(data: Any, share: Any) -> Table:
+def _by_length(data: Data, share: Any) -> Table:
     """How often models are wrong on short and on long texts, and on texts with many words unseen in training."""
     known = {word for text in data.train.x for word in text.lower().split()}
     words = [text.lower().split() for text in data.test.x]

@@ -75,6 +75,7 @@ def _targets(findings: Sequence[Finding]) -> Table:
         finding, variant = chosen
         mean = variant.test.mean
         outcome = "reached" if mean >= aim else f"missed by {aim - mean:.4f}"
+        outcome += "" if len(variant.rows) >= variant.wanted else " so far"
         numbers = (score(variant.valid.mean), score(mean), interval(variant.test))
         label = f"{variant.label} ({finding.study.name})"
         lines.append((name, label, variant.seeds, *numbers, f"{aim:.2f}", outcome))

@@ -295,6 +295,7 @@ def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):
     assert "TF-IDF" in pages["README"]
     texts = data.load("texts", "embedded").test.x
     assert any(document.escaped(text) in pages["errors"] for text in texts)
+    assert (made / "figures" / "errors-digits-rows.svg").read_text("utf-8").count("data:image/png;base64,") == 20
     links = re.findall(r"\]\(([^)]+)\)", "".join(pages.values()))
     assert [link for link in links if not (made / link).exists()] == []
 
@@ -415,7 +416,7 @@ PROBE = """<script>
 const boxes = q => [...document.querySelectorAll(q)].map(e => e.getBoundingClientRect())
 parent.postMessage(JSON.stringify({
   wide: document.documentElement.scrollWidth, window: innerWidth,
-  charts: boxes('svg').filter(r => r.width > 200 && r.height > 60).length,
+  charts: boxes('svg').filter(r => r.width > 100 && r.height > 60).length,
   letters: Math.min(...boxes('svg text').map(r => r.height).filter(h => h > 0)),
   paper: getComputedStyle(document.body).backgroundColor, ink: getComputedStyle(document.querySelector('svg text')).fill
 }), '*')</script>"""
