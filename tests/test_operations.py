@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import pickle
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,16 +15,13 @@ import numpy as np
 import pytest
 
 import fnet
-from compare import yardstick
 from fnet import backend, operations, tree
 from fnet.compose import bind, option_names
 from params import load_keras
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
 from tests.cases.operations import CASES, OpCase
+from tests.operation_parity import Reference, arrays_of, as_dtype, called, compare, fnet_input, plain, reference, run
 
-ROWS = {entry.layer: (key, entry) for key, entry in OPERATIONS.items()}
-DEMOTED = {"int64": "int32", "float64": "float32", "complex128": "complex64"}
-"""What JAX makes of 64 bits unless told otherwise."""
 FIRST = list({case.layer: number for number, case in reversed(list(enumerate(CASES)))}.values())
 """The first row of every operation."""
 TOGETHER = 24
@@ -52,146 +47,7 @@ def groups(numbers: list[int], size: int) -> list[Any]:
 EVERY = fast(list(range(len(CASES))), set(FIRST))
 
 
-# --- Keras ----------------------------------------------------------------------------------------
-
-
-def called(case: OpCase, args: tuple[Any, ...], **defaults: Any) -> Any:
-    """The Keras class of the row called on tensors, or on symbolic ones."""
-    (module, name), _ = ROWS[case.layer]
-    cls = getattr(importlib.import_module(module), name)
-    legal = set(inspect.signature(cls.__init__).parameters)
-    call = {key: value for key, value in case.options.items() if key not in legal}
-    if "axes_lengths" in call:
-        call |= call.pop("axes_lengths")
-    if name == "GetItem":
-        key = call.pop("key", None) if len(args) == 1 else args[1]
-        args = (args[0], tuple(key) if isinstance(key, list) else key)
-    config = {key: value for key, value in case.options.items() if key in legal}
-    return cls(**{**defaults, **config})(*args, **call)
-
-
-def keras_result(case: OpCase, inputs: Any, dtype: str) -> Any:
-    """What the Keras class of the row gives, floats of the inputs in `dtype`."""
-    import tensorflow as tf
-
-    args = tree.map(lambda a: tf.convert_to_tensor(_as(a, dtype)) if isinstance(a, np.ndarray) else a, inputs)
-    if case.layer.__name__ in TWINS:
-        return plain(TWINS[case.layer.__name__](*args, **case.options))
-    wide = case.layer is operations.multi_hot and dtype == "float64"
-    return plain(called(case, args, **({"dtype": "float32"} if wide else {})))
-
-
-def _keras_function(name: str) -> Any:
-    def call(*args: Any, **options: Any) -> Any:
-        import keras
-
-        return getattr(keras.ops, name)(*args, **options)
-
-    return call
-
-
-def _keras_activation(name: str) -> Any:
-    def call(x: Any, **options: Any) -> Any:
-        import keras
-
-        return getattr(keras.activations, name)(x, **options)
-
-    return call
-
-
-def _complex(x: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.complex(x[..., 0], x[..., 1])
-
-
-TWINS = {
-    "quantile": _keras_function("quantile"),  # the class forgets the method
-    "conv_transpose": _keras_function("conv_transpose"),  # the class mixes up its arguments
-    "relu": _keras_activation("relu"),  # the class of keras.ops has no options
-    "histogram": _keras_function("histogram"),  # the class calls what is not there
-    "view_as_complex": _complex,  # Keras multiplies by a Python 1j, which TensorFlow refuses
-}
-"""What stands in for Keras classes that fail on TensorFlow."""
-
-
-def plain(result: Any) -> Any:
-    """The tensors of a Keras result as arrays in a list or alone."""
-    import tensorflow as tf
-
-    result = np.int32(result) if isinstance(result, int) else result
-    result = list(result) if isinstance(result, tuple | list) else result
-    return tree.map(lambda a: np.asarray(tf.sparse.to_dense(a) if isinstance(a, tf.SparseTensor) else a), result)
-
-
-def _as(a: np.ndarray, dtype: str) -> np.ndarray:
-    return a.astype(dtype) if a.dtype.name == "float32" else a
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What Keras gives for one row."""
-
-    inputs: tuple[Any, ...]
-    keras32: Any
-    exact: Any
-    """In float64; `keras32` where TensorFlow has no kernel for it."""
-
-
-@functools.cache
-def reference(number: int) -> Reference | str:
-    """Keras's results for a row, or why there are none."""
-    case = CASES[number]
-    inputs = case.draw()
-    try:
-        keras32 = keras_result(case, inputs, "float32")
-    except Exception as error:  # noqa: BLE001 - TensorFlow has no kernel for some dtypes
-        return f"Keras on TensorFlow cannot: {type(error).__name__}"
-    try:
-        return Reference(inputs, keras32, keras_result(case, inputs, "float64"))
-    except Exception:  # noqa: BLE001 - InTopK and NCHW convolutions know float32 only
-        return Reference(inputs, keras32, keras32)
-
-
-# --- fnet -----------------------------------------------------------------------------------------
-
-
-def fnet_input(case: OpCase, inputs: tuple[Any, ...]) -> Any:
-    """`x` of the layer: the one argument, or the tuple of them."""
-    single = len(case.layer.arguments) == 1 and not case.layer.arguments[0].startswith("*")
-    return inputs[0] if single else inputs
-
-
-def arrays_of(value: Any) -> list[np.ndarray]:
-    return [a for a in tree.leaves([value]) if isinstance(a, np.ndarray)]
-
-
-def run(case: OpCase, inputs: tuple[Any, ...], arrays: list[Any]) -> Any:
-    """The operation on its inputs, `arrays` in place of theirs; literals (numbers, slices) are never traced."""
-    left = iter(arrays)
-    x = tree.map(lambda a: next(left) if isinstance(a, np.ndarray) else a, fnet_input(case, inputs))
-    return bind(case.layer, **case.options)({}, x)
-
-
-def compare(ours: Any, theirs: Reference, mode: str, case: OpCase) -> None:
-    ours = list(ours) if isinstance(ours, tuple | list) else ours
-    a, b, c = tree.leaves(ours), tree.leaves(theirs.keras32), tree.leaves(theirs.exact)
-    assert len(a) == len(b), f"{len(a)} results, Keras gives {len(b)}"
-    for mine, other in zip(a, b, strict=True):
-        assert mine.shape == other.shape, f"shape {mine.shape}, Keras gives {other.shape}"
-        wanted = other.dtype.name
-        wanted = DEMOTED.get(wanted, wanted) if mode.startswith("jax") else wanted
-        assert str(mine.dtype) == wanted, f"dtype {mine.dtype}, Keras gives {wanted}"
-    if case.check is not None:
-        a, b, c = (case.check(*map(np.asarray, x)) for x in (a, b, c))
-    for mine, other, exact in zip(a, b, c, strict=True):
-        policy = "float16" if other.dtype.name == "float16" else "float32"
-        for part in (np.real, np.imag) if np.iscomplexobj(exact) else (np.asarray,):
-            limit = yardstick.allowed(yardstick.error(part(other), part(exact)), policy) + case.floor
-            err = yardstick.error(part(np.asarray(mine)), part(exact))
-            assert err <= limit, (
-                f"error {err:.3g} > {limit:.3g}\nfnet  {np.asarray(mine).ravel()[:6]}\nexact {exact.ravel()[:6]}"
-            )
+# --- values ---------------------------------------------------------------------------------------
 
 
 def wanted(number: int) -> Reference:
@@ -199,9 +55,6 @@ def wanted(number: int) -> Reference:
     if isinstance(found, str):
         pytest.skip(found)
     return found
-
-
-# --- values ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", EVERY)
@@ -214,7 +67,7 @@ def test_operation_equals_its_keras_class_on_numpy(number):
     compare(run(case, theirs.inputs, arrays), theirs, "numpy-readonly", case)
     if theirs.exact is not theirs.keras32 and any(a.dtype == "float32" for a in arrays):
         wide = Reference(theirs.inputs, theirs.exact, theirs.exact)
-        compare(run(case, theirs.inputs, [_as(a, "float64") for a in arrays]), wide, "numpy", case)
+        compare(run(case, theirs.inputs, [as_dtype(a, "float64") for a in arrays]), wide, "numpy", case)
 
 
 @pytest.mark.parametrize("number", fast([n for n, c in enumerate(CASES) if "jax" not in c.skip_modes], set()))
@@ -329,10 +182,12 @@ def test_every_operation_of_keras_is_in_the_table_or_refused_with_a_reason():
 
     for module in ("core", "einops", "image", "linalg", "math", "nn", "numpy"):
         importlib.import_module(f"keras.src.ops.{module}")
+    importlib.import_module("keras.src.quantizers.quantizers")
     known = {
         (sub.__module__, sub.__name__)
         for sub in below(Operation)
-        if sub.__module__.startswith("keras.src.ops") and not issubclass(sub, keras.layers.Layer)
+        if sub.__module__.startswith(("keras.src.ops", "keras.src.quantizers"))
+        and not issubclass(sub, keras.layers.Layer)
     }
     missing = sorted(key for key in known if key not in OPERATIONS and key[1] not in REFUSED_OPERATIONS)
     assert not missing, missing
@@ -342,6 +197,8 @@ def test_every_operation_has_a_row_here_and_a_docstring():
     tested = {case.layer for case in CASES}
     untested = [name for name in operations.__all__ if getattr(operations, name) not in tested]
     assert not untested, untested
+    unmatched = [CASES[n].id for n in FIRST if isinstance(reference(n), str)]
+    assert not unmatched, f"the first row must be one that Keras can run: {unmatched}"
     assert not [name for name in operations.__all__ if not getattr(operations, name).__doc__]
 
 

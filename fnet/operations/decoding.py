@@ -50,12 +50,13 @@ def ctc_decode(
         return _greedy(logits, lengths, blank, merge_repeated)
     if strategy != "beam_search":
         raise ValueError(f"strategy must be 'greedy' or 'beam_search', got {strategy!r}")
-    # the blank comes last, as one more slot behind the labels
-    logs = ACTIVATIONS["log_softmax"](logits, -1)
-    logs = xp.concatenate([logs[..., :blank], logs[..., blank + 1 :], logs[..., blank : blank + 1]], axis=-1)
-    paths, scores = _beam_search(logs, lengths, beam_width)
-    paths, scores = paths[:, :top_paths], scores[:, :top_paths]
+    logs = _blank_last(ACTIVATIONS["log_softmax"](logits, -1), blank)
+    paths, scores = (found[:, :top_paths] for found in _beam_search(logs, lengths, beam_width))
     return xp.moveaxis(xp.where(paths >= blank, paths + 1, paths), 1, 0), scores
+
+
+def _blank_last(logs: Array, blank: int) -> Array:
+    return xp.concatenate([logs[..., :blank], logs[..., blank + 1 :], logs[..., blank : blank + 1]], axis=-1)
 
 
 def _greedy(logits: Array, lengths: Array, blank: int, merge: bool) -> tuple[Array, Array]:

@@ -170,6 +170,16 @@ def _attention_rule(query: Spec, key: Spec, value: Spec, *rest: Any) -> Spec:
     return Spec((*query.shape[:-1], value.shape[-1]), result_type(query.dtype, key.dtype, value.dtype))
 
 
+def _hidden(logits: Array, mask: Array | None, is_causal: bool) -> Array:
+    """`logits` (..., T, S), hugely negative where `mask` is False or, `is_causal`, the key is later than the query."""
+    seen = None if mask is None else tensor(mask, "bool")
+    if is_causal:
+        causal = xp.tril(xp.ones(logits.shape[-2:], bool))[None, None]
+        seen = causal if seen is None else seen & causal
+    lowest = -45850.0 if logits.dtype.name == "float16" else -2.372671e38
+    return logits if seen is None else xp.where(seen, logits, xp.full_like(logits, lowest))
+
+
 @operation(_attention_rule)
 def dot_product_attention(
     query: Array,
@@ -196,13 +206,7 @@ def dot_product_attention(
     logits = xp.einsum("btnh,bsnh->bnts", query, key, optimize=True) * factor
     if bias is not None:
         logits = logits + tensor(bias, logits.dtype.name)
-    seen = None if mask is None else tensor(mask, "bool")
-    if is_causal:
-        causal = xp.tril(xp.ones(logits.shape[-2:], bool))[None, None]
-        seen = causal if seen is None else seen & causal
-    if seen is not None:
-        hidden = -45850.0 if logits.dtype.name == "float16" else -2.372671e38
-        logits = xp.where(seen, logits, xp.full_like(logits, hidden))
+    logits = _hidden(logits, mask, is_causal)
     shares = ACTIVATIONS["softmax"](tensor(logits, result_type(logits.dtype.name, "float32")))
     return xp.einsum("bnts,bsnh->btnh", tensor(shares, key.dtype.name), value, optimize=True)
 
