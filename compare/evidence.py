@@ -96,7 +96,7 @@ def speed_page(folder: Path = BENCHMARKS) -> Page:
         blocks.append(Heading(path.stem))
         blocks += _measured(json.loads(path.read_text("utf-8")))
     if not blocks:
-        blocks = [Text("No benchmark has been recorded: `make bench` writes benchmarks/results*.json.")]
+        blocks = [Text("No benchmark has been recorded: “make bench” writes benchmarks/results*.json.")]
     return Page("speed", "Speed", tuple(blocks))
 
 
@@ -148,7 +148,7 @@ def provenance_page(rows: Sequence[Row]) -> Page:
     blocks: tuple[Block, ...] = (
         Text(
             """Everything here is made from rows.jsonl (one finished run a line: configuration, seed, versions, data
-            hash, history, metrics, parity, predicted classes) and labels.json by `fnet study report`. `make study` with
+            hash, history, metrics, parity, predicted classes) and labels.json by “fnet study report”. “make study” with
             FNET_DATA set to the folder with the data trains what is missing and writes the report again."""
         ),
         Table(("", "of the runs"), tuple(facts), frozenset({0, 1})),

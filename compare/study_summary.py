@@ -108,7 +108,7 @@ def _overview(findings: Sequence[Finding], baselines: Mapping[str, Any]) -> list
 def _baselines(baselines: Mapping[str, Any]) -> Block:
     lines = [(d, name, score(value)) for d, known in baselines.items() for name, value in known["scores"].items()]
     if not lines:
-        return Text("Baselines are not computed yet: `fnet study report --data DIR` does.", soft=True)
+        return Text("Baselines are not computed yet: “fnet study report --data DIR” does.", soft=True)
     return Table(
         ("data", "baseline, fitted on the training split", "macro-F1 on test"), tuple(lines), frozenset({0, 1})
     )
