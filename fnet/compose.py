@@ -16,9 +16,9 @@ from typing import Any, ParamSpec, Protocol, TypeAlias
 from fnet import tree
 from fnet.backend import ops
 from fnet.errors import InvalidInput
-from fnet.masking import Masked, first_mask, strip
+from fnet.masking import Masked, first_mask, masked, strip
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Params
+from fnet.types import Params, Spec
 
 P = ParamSpec("P")
 Tap: TypeAlias = Callable[[str, Any], None]
@@ -47,6 +47,8 @@ class Rules:
     host: takes strings, so it runs in NumPy in front of the jitted part.
     door: (values, *, options) -> None: raises InvalidInput for values that must not be fed from outside, such
     as token ids beyond the table; `predict` asks, layers never do.
+    floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
+    params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
     unmasks: takes the masks off its inputs for all that read them after it in a graph, as Keras's
     MultiHeadAttention does.
     """
@@ -58,6 +60,7 @@ class Rules:
     host: bool = False
     door: Callable[..., None] | None = None
     unmasks: bool = False
+    floats: bool = False
 
 
 def layer(
@@ -69,19 +72,22 @@ def layer(
     host: bool = False,
     door: Callable[..., None] | None = None,
     unmasks: bool = False,
+    floats: bool = False,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
-    rules = Rules(shape, mask, children, rng, host, door, unmasks)
+    rules = Rules(_of_floats(shape) if floats else shape, mask, children, rng, host, door, unmasks, floats)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
         def call(*args: P.args, **options: P.kwargs) -> Any:
             params, x, *rest = args
+            if floats:
+                x = in_floats(x, params)
             with ops.quiet():
                 if mask == "own":
-                    return function(*args, **options)
+                    return function(params, x, *rest, **options)  # type: ignore[arg-type]
                 y = function(params, strip(x), *rest, **options)  # type: ignore[arg-type]
             carried = first_mask(x) if mask == "keep" else None
             return y if carried is None else Masked(y, carried)
@@ -90,6 +96,36 @@ def layer(
         return call
 
     return decorate
+
+
+def in_floats(x: Any, params: Any) -> Any:
+    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32."""
+    if isinstance(x, Masked):
+        return Masked(in_floats(x.values, params), x.mask)
+    if isinstance(x, Mapping):
+        return {key: item if key.endswith("mask") else in_floats(item, params) for key, item in x.items()}
+    if isinstance(x, tuple | list):
+        return type(x)(in_floats(item, params) for item in x)
+    if not ops.is_array(x) or x.dtype.kind not in "iub":
+        return x
+    return x.astype(next((leaf.dtype for leaf in tree.leaves(params) if _is_float(leaf)), "float32"))
+
+
+def _of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
+    """A shape rule that sees float32 where its inputs are integers."""
+
+    def floated(x: Any) -> Any:
+        if isinstance(x, Mapping):
+            return {key: item if key.endswith("mask") else floated(item) for key, item in x.items()}
+        if isinstance(x, tuple | list):
+            return type(x)(floated(item) for item in x)
+        return Spec(x.shape, "float32") if isinstance(x, Spec) and x.dtype.startswith(("int", "uint", "bool")) else x
+
+    @functools.wraps(shape)
+    def rule(x: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+        return shape(floated(x), **options)
+
+    return rule
 
 
 def rules(step: Any) -> Rules:
@@ -200,16 +236,34 @@ def _from_compute(values: Any, policy: str) -> Any:
 # --- running one step -----------------------------------------------------------------------------
 
 
-def run(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
-    """`step(params, x)` with masks kept on the result, as combinators and wrapper layers need it."""
+def run(
+    step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "", lost: set[int] | None = None
+) -> Any:
+    """`step(params, x)` with masks kept on the result, as combinators and wrapper layers need it.
+
+    lost: gathers the ids of the arrays in `x` whose masks the step takes off (see `Rules.unmasks`).
+    """
     if isinstance(step, Sequential | Graph):
-        return step.flow(params, x, tap, path)
+        return step.flow(params, x, tap, path, lost)
+    if lost is not None and _unmasks(step):
+        lost |= _masked_ids(x, compute_dtype(step.dtype) if isinstance(step, Bound) and step.dtype else None)
     return step(params, x)
 
 
-def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, path: str) -> Any:
+def _unmasks(step: Any) -> bool:
+    found = getattr(step.function if isinstance(step, Bound) else step, "rules", None)
+    return isinstance(found, Rules) and found.unmasks
+
+
+def _masked_ids(x: Any, dtype: str | None = None) -> set[int]:
+    """The ids of the masked arrays in `x`; with `dtype` only of those that need no cast, which makes another array."""
+    found = [leaf.values for leaf in tree.leaves(x) if isinstance(leaf, Masked)]
+    return {id(values) for values in found if dtype is None or values.dtype.name == dtype or not _is_float(values)}
+
+
+def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, path: str, lost: set[int] | None) -> Any:
     try:
-        y = run(step, params, x, tap, f"{path}{name}/")
+        y = run(step, params, x, tap, f"{path}{name}/", lost)
     except Exception as error:
         label = _name(step.function) if isinstance(step, Bound) else type(step).__name__
         label = step.__name__ if inspect.isfunction(step) else label
@@ -242,11 +296,14 @@ class Sequential:
 
     steps: tuple[tuple[str, Any], ...]
 
-    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
-        """The result with its mask."""
+    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "", lost: set[int] | None = None) -> Any:
+        """The result with its mask. lost: see `run`."""
+        y, gone = x, set[int]()
         for name, step in self.steps:
-            x = _run_named(name, step, params.get(name, EMPTY), x, tap, path)
-        return x
+            y = _run_named(name, step, params.get(name, EMPTY), y, tap, path, gone)
+        if lost is not None and gone:
+            lost |= gone & _masked_ids(x)
+        return y
 
     def __call__(self, params: Params, x: Any) -> Any:
         return strip(self.flow(params, x))
@@ -327,7 +384,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class masked_by:  # noqa: N801 - written like a call in sources
-    """Source of a node: `values` with an explicit mask, which wins over the one that it carries."""
+    """Source of a node: `values` with an explicit mask (None: without any), which wins over the one that it carries."""
 
     values: Any
     mask: Any
@@ -371,15 +428,18 @@ class Graph:
                 dead[reader] = (*dead.get(reader, ()), name)
         return dead
 
-    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
-        """The result with its masks."""
+    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "", lost: set[int] | None = None) -> Any:
+        """The result with its masks. lost: see `run`."""
         values = feed(self.inputs, x)
         for name, node in self.nodes:
             entry = params.get(node.params or name, EMPTY)
             got = values[name] if node.sources is None else resolve(node.sources, values)
-            values[name] = _run_named(name, node.step, entry, got, tap, path)
-            if _unmasks(node.step):
-                _take_masks_off(values, got)
+            gone = set[int]()
+            values[name] = _run_named(name, node.step, entry, got, tap, path, gone)
+            if gone:
+                _take_masks_off(values, gone)
+                if lost is not None:
+                    lost |= gone & _masked_ids(x)
             for dead in self._last_use.get(name, ()):
                 del values[dead]
         return resolve(self.outputs, values)
@@ -404,23 +464,15 @@ class Graph:
         return Graph, (self.nodes, self.inputs, self.outputs)
 
 
-def _unmasks(step: Any) -> bool:
-    found = getattr(step.function if isinstance(step, Bound) else step, "rules", None)
-    return isinstance(found, Rules) and found.unmasks
+def _take_masks_off(values: dict[str, Any], gone: set[int]) -> None:
+    """Replace, wherever they flow, the masked arrays with the ids `gone` by the arrays alone.
 
-
-def _take_masks_off(values: dict[str, Any], used: Any) -> None:
-    """Replace, wherever it flows, each masked array of `used` by the array alone.
-
-    In Keras the mask is an attribute of the array, and multi-head attention deletes it there. So a residual
-    connection around it has no mask, nor has the next block: models were trained like that.
+    In Keras the mask is an attribute of the array, and multi-head attention deletes it there, also from inside a
+    nested model. So a residual connection around it has no mask, nor has the next block: models were trained like
+    that.
     """
-    gone = {id(leaf.values) for leaf in tree.leaves(used) if isinstance(leaf, Masked)}
-    if gone:
-        for name, value in values.items():
-            values[name] = tree.map(
-                lambda leaf: strip(leaf) if id(getattr(leaf, "values", None)) in gone else leaf, value
-            )
+    for name, value in values.items():
+        values[name] = tree.map(lambda leaf: strip(leaf) if id(getattr(leaf, "values", None)) in gone else leaf, value)
 
 
 def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **named: Any) -> Graph:
@@ -482,7 +534,7 @@ def resolve(sources: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(sources, Ref):
         return tree.get(values[sources.node], sources.path)
     if isinstance(sources, masked_by):
-        return Masked(strip(resolve(sources.values, values)), strip(resolve(sources.mask, values)))
+        return masked(strip(resolve(sources.values, values)), strip(resolve(sources.mask, values)))
     if isinstance(sources, Mapping):
         return {key: resolve(item, values) for key, item in sources.items()}
     if isinstance(sources, tree.FrozenList):

@@ -53,7 +53,7 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -
         _no_text(value, label)
     step = part.step if not options else bind_step(part.step, **options)
     x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
-    return step, _masked(x, mask)
+    return step, _masked(x, mask, part.source.is_model)
 
 
 def _by_name(entry: Entry, args: list[Any], label: str) -> dict[str, Any]:
@@ -94,21 +94,34 @@ def _no_text(value: Any, label: str) -> None:
             raise UnsupportedLayer(f"{label} was called with {quoted(leaf.value)}, which fnet does not know")
 
 
-def _masked(x: Any, mask: Any) -> Any:
-    """Sources with the explicit mask of the call, one for each or one for all."""
+def _masked(x: Any, mask: Any, is_model: bool = False) -> Any:
+    """Sources with the explicit mask of the call, one for each or one for all.
+
+    A None among several takes off the mask that a tensor carries; only a nested model leaves it there.
+    """
     if mask is None:
         return x
+    if isinstance(mask, dict):
+        if not isinstance(x, dict) or set(mask) != set(x):
+            raise UnsupportedLayer(f"masks for {quoted(sorted(mask))}, inputs of another structure")
+        return {key: _one_masked(item, mask[key], is_model) for key, item in x.items()}
     if isinstance(mask, list):
         if not isinstance(x, list | tuple) or len(mask) > len(x):
             raise UnsupportedLayer(f"{len(mask)} masks for inputs of another structure")
         mask = mask + [None] * (len(x) - len(mask))
-        return type(x)(_masked(item, m) for item, m in zip(x, mask, strict=True))
+        return type(x)(_one_masked(item, m, is_model) for item, m in zip(x, mask, strict=True))
     if isinstance(x, list | tuple):
         return type(x)([_masked(x[0], mask), *x[1:]])
     if isinstance(x, dict):
         first = next(iter(x))
         return {**x, first: _masked(x[first], mask)}
     return masked_by(x, mask)
+
+
+def _one_masked(x: Any, mask: Any, is_model: bool) -> Any:
+    """One of several sources with its own mask."""
+    nothing_there = is_model or isinstance(x, list | tuple | dict)
+    return masked_by(x, None) if mask is None and not nothing_there else _masked(x, mask, is_model)
 
 
 def unmasked(sources: Any) -> Any:

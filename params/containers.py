@@ -48,28 +48,34 @@ def content(path: Path, most: int) -> memoryview:
 
 
 def file_content(file: BinaryIO, most: int) -> memoryview:
-    """The bytes of an open file from where it stands, memory-mapped when it is a large file on disk."""
-    try:
-        number = file.fileno()
-    except (AttributeError, OSError):
-        return _read(file, most)
-    status = os.fstat(number)
-    if not stat.S_ISREG(status.st_mode):
-        raise CorruptFile("not a regular file")
+    """The bytes of an open file from where it stands, memory-mapped when it is a large file on disk.
+
+    Pipes, sockets and whatever else has a `read` are read to their end; devices, which have none, are refused.
+    """
+    if not isinstance(getattr(file, "raw", file), io.FileIO):
+        return _read(file, most)  # a GzipFile has a fileno() too: of what is compressed
+    status = os.fstat(file.fileno())
+    if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        raise CorruptFile("a device, not a regular file")
     if status.st_size > most:
         raise LimitExceeded(f"{status.st_size} bytes; `Limits.total` allows {most}")
     if status.st_size >= MAP_FROM and file.tell() == 0:
-        return memoryview(mmap.mmap(number, 0, access=mmap.ACCESS_READ))
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     return _read(file, most)
 
 
 def _read(file: BinaryIO, most: int) -> memoryview:
-    data = file.read(most + 1)
-    if not isinstance(data, bytes):
-        raise TypeError(f"a model file must be opened in binary mode; reading it gave {type(data).__name__}")
-    if len(data) > most:
-        raise LimitExceeded(f"more than the {most} bytes that `Limits.total` allows")
-    return memoryview(data)
+    """All bytes up to the end; one `read` of a pipe or socket may give fewer than asked for."""
+    parts, left = [], most + 1
+    while left:
+        data = file.read(min(left, MAP_FROM))
+        if not isinstance(data, bytes):
+            raise TypeError(f"a model file must be opened in binary mode; reading it gave {type(data).__name__}")
+        if not data:
+            return memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
+        parts.append(data)
+        left -= len(data)
+    raise LimitExceeded(f"more than the {most} bytes that `Limits.total` allows")
 
 
 @dataclass(frozen=True)

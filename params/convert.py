@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ from params.objects import (
 )
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
 from params.table import LAYERS
+from params.order import keras_order
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Ends of the config keys that only training reads."""
@@ -201,6 +203,11 @@ def _operation(module: str, name: str) -> Entry | None:
 def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     entry = _entry(source, known)
     config = {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key, entry)}
+    if (how := quantization(source)) is not None:
+        config["quantization"] = how
+    is_operation = _is_operation(source, entry)
+    if not is_operation:
+        _finite(config, source)
     options = _options(entry, config, source)
     legal = option_names(entry.layer)
     if training and "training" in legal:
@@ -210,7 +217,6 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
             f"{source.label} was called with training=True, which changes what it computes; "
             "build the model without that argument, or as training=False"
         )
-    is_operation = entry in OPERATIONS.values()
     if known.mixed and source.policy in POLICIES and "dtype" not in legal and not is_operation:
         options["dtype"] = source.policy
     with _Named(source):
@@ -224,7 +230,15 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
             found[key] = _again(part) if part in found.values() else part
     if entry.container:
         entry = dataclasses.replace(entry, groups=elements(entry.container, found))
-    return Converted(source, step, entry, found, operation=_is_operation(source, entry))
+    return Converted(source, step, entry, found, operation=is_operation)
+
+
+def _finite(config: Mapping[str, Any], source: KerasObject) -> None:
+    """Infinity is an argument of operations; as the option of a layer it would only make NaN later."""
+    for key, value in config.items():
+        for leaf in tree.leaves(value):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
 
 
 def elements(container: str, parts: Mapping[str, Converted]) -> dict[str, str]:
@@ -451,7 +465,8 @@ def _functional(source: KerasObject, known: Conversion, training: bool | None) -
             raise CorruptFile(f"{source.label}: the input {quoted(name)} is not an InputLayer")
     outputs = _unpacked(_ends(build, source.config.get("output_layers"), "output_layers"))
     unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(_read(build, outputs))
-    nodes = {name: node for name, node in build.nodes.items() if name not in unused or isinstance(node, tuple)}
+    kept = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
+    nodes = {name: build.nodes[name] for name in kept}
     made = graph(nodes, inputs=inputs, outputs=outputs)
     return Converted(source, made, parts=build.parts, given=build.given)
 
@@ -471,6 +486,27 @@ def _call_all(build: _Building, layers: list[KerasObject]) -> None:
         waiting += [(layer, number, call) for number, call in enumerate(layer.calls)]
         while (ready := next((item for item in waiting if _is_ready(build, *item)), None)) is not None:
             waiting.remove(ready)
+def _order(build: _Building, outputs: Any) -> list[str]:
+    """The names of the nodes, as the layers come in the file; as Keras runs them where that shows in the result."""
+    if not any(_unmasks(part) for part in build.parts.values()):
+        return list(build.nodes)
+    layer_of = {name: layer for (layer, _), name in build.calls.items()}
+    parents: dict[str, list[str]] = {name: [] for name in layer_of}
+    for layer in build.layers.values():
+        for number, call in enumerate(layer.calls):
+            parents[build.calls[layer.name, number]] = [build.calls[t.layer, t.call] for t in _tensors(call)]
+    ends = [name for path in _paths(outputs) for name in references(tree.get(outputs, path))]
+    ran = keras_order(ends, parents, layer_of)
+    first = [name for name, node in build.nodes.items() if not isinstance(node, tuple) or not references(node[1])]
+    return list(dict.fromkeys([*first, *ran, *build.nodes]))
+
+
+def _unmasks(part: Converted) -> bool:
+    """Whether a layer, or one inside a model, changes the masks that others read."""
+    own = part.entry is not None and rules(part.entry.layer).unmasks
+    return own or any(_unmasks(inner) for inner in part.parts.values())
+
+
             _call(build, *ready)
     if waiting:
         names = ", ".join(quoted(layer.name, 30) for layer, _, _ in waiting[:5])
@@ -484,15 +520,15 @@ def _is_ready(build: _Building, layer: KerasObject, number: int, call: Any) -> b
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """The symbolic tensors in the arguments of a call."""
+    """The symbolic tensors in the arguments of a call, in Keras's order."""
     if isinstance(value, list):
         for item in value:
             yield from _tensors(item)
     elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         yield literal(value)
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
+        for key in sorted(value):
+            yield from _tensors(value[key])
 
 
 def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:

@@ -17,6 +17,7 @@ from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatc
 from params.hdf5.objects import SIGNATURE
 from params.screening import screen
 from params.source import Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
+from params.strangers import HEAD, strange_json, strange_parts, stranger
 from params.strict_json import parse_object
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -62,22 +63,14 @@ def _label(source: Source) -> str:
 def _file(data: memoryview, label: str, limits: Limits, path: Path | None = None) -> ModelFile:
     if len(data) > limits.total:
         raise LimitExceeded(f"{len(data)} bytes; `Limits.total` allows {limits.total}")
-    head = bytes(data[:8])
+    head = bytes(data[:HEAD])
     if head[:4] == b"PK\3\4":
         return _keras(Zip(data, limits), "keras-zip", label, limits)
-    if head == SIGNATURE:
+    if head[:8] == SIGNATURE:
         return _hdf5(data, label, limits)
     if head.lstrip()[:1] == b"{" and path is not None:
         return _sharded(data, path, label, limits)
-    raise CorruptFile(_unknown(head))
-
-
-def _unknown(head: bytes) -> str:
-    if not head:
-        return "the file is empty"
-    if head[:1] == b"{":
-        return "JSON; a sharded file is read by its path, a .keras or .h5 holds more than its config"
-    return f"neither a .keras (zip) nor an .h5 (HDF5) file: it begins with {quoted(head)}"
+    raise stranger(head)
 
 
 # --- .keras: zip or folder ------------------------------------------------------------------------------------
@@ -86,7 +79,7 @@ def _unknown(head: bytes) -> str:
 def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelFile:
     names = set(parts.names())
     if CONFIG not in names:
-        raise CorruptFile(f"no {CONFIG} in it, so no .keras model")
+        raise strange_parts(names)
     if WEIGHTS not in names:
         raise _no_weights(names)
     config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits)
@@ -190,6 +183,8 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
     if holder is root and root.texts("layer_names") is None:
         if root.text("model_config") is not None:
             raise CorruptFile("it has a config but no `model_weights`")
+        if not any(group.path.rpartition("/")[2] == "vars" for group in root.walk()):
+            raise CorruptFile("HDF5, but not of Keras: neither `model_config` nor `layer_names` nor `vars` in it")
         return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
     text = root.text("model_config")
     config = None if text is None else parse_object(text, "model_config", limits)
@@ -239,7 +234,7 @@ def _sharded(data: memoryview, path: Path, label: str, limits: Limits) -> ModelF
     index = parse_object(bytes(data[: limits.config + 1]), label, limits)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict):
-        raise CorruptFile("no `weight_map`: not the index of a sharded weights file")
+        raise strange_json(index)
     merged: dict[str, Variables] = {}
     left = limits.total
     for shard in _shards(weight_map):

@@ -1,4 +1,4 @@
-"""JSON as data: bounded, without duplicates, and finite."""
+"""JSON as data: bounded, without duplicates; infinite numbers only where Keras writes them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parse(data: bytes | str, what: str, limits: Limits) -> Any:
+def parse(data: bytes | str, what: str, limits: Limits, *, infinite: bool = False) -> Any:
     """The value that strict JSON text in UTF-8 stands for.
 
+    infinite: take `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
     Raises CorruptFile for what is not JSON, duplicate keys, NaN, infinity, lone surrogates and huge integers,
     and LimitExceeded for text that is too long or nested too deep; `what` names the text in messages.
     """
@@ -30,9 +31,10 @@ def parse(data: bytes | str, what: str, limits: Limits) -> Any:
     except UnicodeDecodeError as error:
         raise CorruptFile(f"{what} is not UTF-8 text: {error}") from error
     _check_depth(text, what, limits.depth)
+    constant = _infinity if infinite else _constant
     try:
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, parse_int=_integer
+            text, object_pairs_hook=_unique, parse_constant=constant, parse_float=_finite, parse_int=_integer
         )
     except json.JSONDecodeError as error:
         raise CorruptFile(f"{what} is not JSON: {error}") from error
@@ -43,9 +45,9 @@ def parse(data: bytes | str, what: str, limits: Limits) -> Any:
     return value
 
 
-def parse_object(data: bytes | str, what: str, limits: Limits) -> dict[str, Any]:
+def parse_object(data: bytes | str, what: str, limits: Limits, *, infinite: bool = False) -> dict[str, Any]:
     """`parse`, of a text that must be a JSON object."""
-    value = parse(data, what, limits)
+    value = parse(data, what, limits, infinite=infinite)
     if not isinstance(value, dict):
         raise CorruptFile(f"{what} must be a JSON object, not {quoted(value, 40)}")
     return value
@@ -75,6 +77,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
+
+
+def _infinity(text: str) -> Any:
+    return _constant(text) if text == "NaN" else float(text)
 
 
 def _finite(text: str) -> float:

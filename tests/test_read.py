@@ -150,7 +150,7 @@ def test_what_is_no_file(tmp_path):
         read(tmp_path / "pipe")
     number, other = os.pipe()
     os.close(other)
-    with os.fdopen(number, "rb") as pipe, pytest.raises(CorruptFile, match="not a regular file"):
+    with os.fdopen(number, "rb") as pipe, pytest.raises(CorruptFile, match="the file is empty"):
         read(pipe)
 
 

@@ -12,7 +12,7 @@ from fnet.activations import leaky_relu as leaky_relu_of
 from fnet.activations import relu as relu_of
 from fnet.activations import softmax as softmax_of
 from fnet.backend import xp
-from fnet.compose import layer
+from fnet.compose import in_floats, layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
 from fnet.types import Array, Param, Params, ParamTree, Spec
@@ -28,6 +28,10 @@ def _activation_rule(x: Spec, *, activation: Activation) -> tuple[Spec, ParamTre
     return x, activation_child(activation, x)
 
 
+KEEP_INTEGERS = (None, "linear", "relu", "relu6")
+"""Activations that give integers for integers; the others compute in floats."""
+
+
 @layer(shape=_activation_rule)
 def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     """(...) -> (...): a named function of `fnet.activations`, or an activation layer.
@@ -38,6 +42,8 @@ def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     >>> activation({}, np.array([-1.0, 2.0]), activation="relu")
     array([0., 2.])
     """
+    if activation not in KEEP_INTEGERS:
+        x = in_floats(x, params)
     return activate(activation, params, x)
 
 
@@ -57,6 +63,9 @@ def relu(
     >>> relu({}, np.array([-1.0, 2.0, 9.0]), max_value=6.0)
     array([0., 2., 6.])
     """
+    if x.dtype.kind in "iu":  # integers stay integers, but for a slope
+        x = in_floats(x, params) if negative_slope else x
+        max_value = max_value if negative_slope or max_value is None else int(max_value)
     return relu_of(x, negative_slope, max_value, threshold)
 
 

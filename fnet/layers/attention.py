@@ -61,7 +61,7 @@ def _drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_attention_rule, mask="own", rng=_drops)
+@layer(shape=_attention_rule, mask="own", rng=_drops, floats=True)
 def attention(
     params: Params,
     x: Any,
@@ -105,7 +105,7 @@ def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) ->
     return _outputs(x, "additive_attention", return_attention_scores), scale
 
 
-@layer(shape=_additive_rule, mask="own", rng=_drops)
+@layer(shape=_additive_rule, mask="own", rng=_drops, floats=True)
 def additive_attention(
     params: Params,
     x: Any,

@@ -266,7 +266,7 @@ def drops(*, dropout: float, recurrent_dropout: float) -> bool:
     return dropout > 0 or recurrent_dropout > 0
 
 
-@layer(shape=simple_rnn_cell_rule, mask="drop", rng=drops)
+@layer(shape=simple_rnn_cell_rule, mask="drop", rng=drops, floats=True)
 def simple_rnn_cell(
     params: Params,
     x: Any,
@@ -284,7 +284,7 @@ def simple_rnn_cell(
     return one_step(SimpleRNN(activation, use_bias, dropout, recurrent_dropout), params, x)
 
 
-@layer(shape=lstm_cell_rule, mask="drop", rng=drops)
+@layer(shape=lstm_cell_rule, mask="drop", rng=drops, floats=True)
 def lstm_cell(
     params: Params,
     x: Any,
@@ -306,7 +306,7 @@ def lstm_cell(
     return one_step(cell, params, x)
 
 
-@layer(shape=gru_cell_rule, mask="drop", rng=drops)
+@layer(shape=gru_cell_rule, mask="drop", rng=drops, floats=True)
 def gru_cell(
     params: Params,
     x: Any,

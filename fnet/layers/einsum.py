@@ -61,7 +61,7 @@ def _einsum_dense_rule(
     return y, {"kernel": Param(tuple(sizes[c] for c in kernel)), **bias, **activation_child(activation, y)}
 
 
-@layer(shape=_einsum_dense_rule, mask="drop")
+@layer(shape=_einsum_dense_rule, mask="drop", floats=True)
 def einsum_dense(
     params: Params,
     x: Array,

@@ -65,7 +65,7 @@ def _mean(rank: int, x: Array, data_format: str | None, keepdims: bool) -> Array
     return (x if keepdims else xp.squeeze(x, axes)) / count
 
 
-@layer(shape=partial(_global_rule, 1), mask="own")
+@layer(shape=partial(_global_rule, 1), mask="own", floats=True)
 def global_average_pooling1d(
     params: Params, x: Any, *, data_format: str | None = None, keepdims: bool = False
 ) -> Array:
@@ -88,7 +88,7 @@ def global_average_pooling1d(
     return mean if keepdims else xp.squeeze(mean, axis)
 
 
-@layer(shape=partial(_global_rule, 2), mask="drop")
+@layer(shape=partial(_global_rule, 2), mask="drop", floats=True)
 def global_average_pooling2d(
     params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False
 ) -> Array:
@@ -100,7 +100,7 @@ def global_average_pooling2d(
     return _mean(2, x, data_format, keepdims)
 
 
-@layer(shape=partial(_global_rule, 3), mask="drop")
+@layer(shape=partial(_global_rule, 3), mask="drop", floats=True)
 def global_average_pooling3d(
     params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False
 ) -> Array:

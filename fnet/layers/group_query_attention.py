@@ -51,7 +51,7 @@ def _grouped_rule(
     return ((query, scores) if return_attention_scores else query), params
 
 
-@layer(shape=_grouped_rule, mask="own", rng=drops)
+@layer(shape=_grouped_rule, mask="own", rng=drops, floats=True)
 def group_query_attention(
     params: Params,
     x: Any,

@@ -118,10 +118,10 @@ def resizing(
     elif pad_to_aspect_ratio:
         images = _pad_to_aspect(images, (height, width), data_format, fill_value)
     y = resize(images, (height, width), interpolation, antialias, data_format)
-    return y if y.dtype == x.dtype else _saturated(y, x.dtype)
+    return y if y.dtype == x.dtype else saturated(y, x.dtype)
 
 
-def _saturated(y: Array, dtype: np.dtype) -> Array:
+def saturated(y: Array, dtype: np.dtype) -> Array:
     """Floats as `dtype`; integers rounded, and cut to what the dtype holds."""
     if dtype.kind == "f":
         return y.astype(dtype)

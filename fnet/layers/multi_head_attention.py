@@ -98,7 +98,7 @@ def drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_multi_head_rule, mask="own", rng=drops, unmasks=True)
+@layer(shape=_multi_head_rule, mask="own", rng=drops, unmasks=True, floats=True)
 def multi_head_attention(
     params: Params,
     x: Any,

@@ -32,7 +32,7 @@ def _batch_rule(x: Spec, *, axis: int, center: bool, scale: bool, renorm: bool) 
     return x, {**_affine(shape, scale, center), **moments, **extra}
 
 
-@layer(shape=_batch_rule)
+@layer(shape=_batch_rule, floats=True)
 def batch_normalization(
     params: Params,
     x: Array,
@@ -79,7 +79,7 @@ def _layer_rule(x: Spec, *, axis: Axes, center: bool, scale: bool, rms_scaling: 
     return x, _affine(shape, scale or rms_scaling, center and not rms_scaling)
 
 
-@layer(shape=_layer_rule)
+@layer(shape=_layer_rule, floats=True)
 def layer_normalization(
     params: Params,
     x: Array,
@@ -122,7 +122,7 @@ def _group_rule(x: Spec, *, groups: int, axis: int, center: bool, scale: bool) -
     return x, _affine((channels,), scale, center)
 
 
-@layer(shape=_group_rule)
+@layer(shape=_group_rule, floats=True)
 def group_normalization(
     params: Params,
     x: Array,

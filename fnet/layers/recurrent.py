@@ -27,7 +27,7 @@ def _simple_rnn_rule(
     return around(x, y, return_sequences=return_sequences, return_state=return_state), params
 
 
-@layer(shape=_simple_rnn_rule, mask="own", rng=drops)
+@layer(shape=_simple_rnn_rule, mask="own", rng=drops, floats=True)
 def simple_rnn(
     params: Params,
     x: Any,
@@ -83,7 +83,7 @@ def _lstm_rule(
     return around(x, y, return_sequences=return_sequences, return_state=return_state), params
 
 
-@layer(shape=_lstm_rule, mask="own", rng=drops)
+@layer(shape=_lstm_rule, mask="own", rng=drops, floats=True)
 def lstm(
     params: Params,
     x: Any,
@@ -161,7 +161,7 @@ def _gru_rule(
     return around(x, y, return_sequences=return_sequences, return_state=return_state), params
 
 
-@layer(shape=_gru_rule, mask="own", rng=drops)
+@layer(shape=_gru_rule, mask="own", rng=drops, floats=True)
 def gru(
     params: Params,
     x: Any,
@@ -302,7 +302,7 @@ def _rnn_children(*, cell: Any) -> dict[str, Any]:
     return {"cell": _one(cell)}
 
 
-@layer(shape=_rnn_rule, mask="own", children=_rnn_children)
+@layer(shape=_rnn_rule, mask="own", children=_rnn_children, floats=True)
 def rnn(
     params: Params,
     x: Any,

@@ -78,7 +78,8 @@ def up_sampling2d(
     if interpolation == "nearest":
         return _repeat(x, size, 2, data_format)
     height, width = (x.shape[a] * f for a, f in zip(_axes(2, data_format), _factors(size, 2), strict=True))
-    return image.resize(x, (height, width), interpolation, data_format=data_format)
+    y = image.resize(x, (height, width), interpolation, data_format=data_format)
+    return y if y.dtype == x.dtype else image.saturated(y, x.dtype)
 
 
 def _up_sampling3d_rule(x: Spec, *, size: int | Sequence[int], data_format: str | None) -> tuple[Spec, ParamTree]:

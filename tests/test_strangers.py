@@ -1,0 +1,226 @@
+"""Sources of every kind, and files that people pass by mistake: each error says what the file is and the way out."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import os
+import pickle
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from params import CorruptFile, UnsafeFile, UnsupportedLayer, containers, load_keras
+from tests.hostile import BIAS, KERNEL, keras_zip
+
+X = np.ones((1, 3), "float32")
+
+
+def assert_loads(source):
+    model, params = load_keras(source)
+    np.testing.assert_allclose(model(params, X), X @ KERNEL + BIAS, rtol=1e-6)
+
+
+# --- sources --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", [str, Path, os.path.basename, lambda path: Path(path.name)], ids=["text", "path", "name", "relative"]
+)
+def test_paths(kind, tmp_path, monkeypatch):
+    path = tmp_path / "m.keras"
+    path.write_bytes(keras_zip())
+    monkeypatch.chdir(tmp_path)
+    assert_loads(kind(path))
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
+def test_contents(kind):
+    assert_loads(kind(keras_zip()))
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+def test_open_files(buffering, tmp_path):
+    path = tmp_path / "any name"
+    path.write_bytes(keras_zip())
+    with path.open("rb", buffering=buffering) as file:
+        assert_loads(file)
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+def test_pipes_are_read_to_their_end(buffering):
+    data, (read_end, write_end) = keras_zip(), os.pipe()
+
+    def write():
+        with os.fdopen(write_end, "wb", buffering=0) as file:
+            for start in range(0, len(data), 1000):
+                file.write(data[start : start + 1000])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with os.fdopen(read_end, "rb", buffering=buffering) as file:
+        assert_loads(file)
+    writer.join()
+
+
+class Trickle(io.RawIOBase):
+    """A stream that cannot seek and gives a few bytes at a time, as a socket may."""
+
+    def __init__(self, data):
+        self.inner = io.BytesIO(data)
+
+    def readable(self):
+        return True
+
+    def read(self, count=-1):
+        return self.inner.read(min(count, 777) if count >= 0 else 777)
+
+
+def test_streams_may_give_few_bytes_at_a_time():
+    assert_loads(Trickle(keras_zip()))
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_files_unpacked_while_they_are_read(module, tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "MAP_FROM", 100)  # so that mapping the packed bytes would show
+    with module.open(tmp_path / "packed", "wb") as file:
+        file.write(keras_zip())
+    with module.open(tmp_path / "packed") as file:
+        assert_loads(file)
+
+
+def test_members_of_archives(tmp_path):
+    (tmp_path / "m.keras").write_bytes(keras_zip())
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        archive.add(tmp_path / "m.keras", "m.keras")
+    with tarfile.open(tmp_path / "t.tar") as archive, archive.extractfile("m.keras") as file:
+        assert_loads(file)
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.write(tmp_path / "m.keras", "m.keras")
+    with zipfile.ZipFile(tmp_path / "t.zip") as archive, archive.open("m.keras") as file:
+        assert_loads(file)
+
+
+def test_devices_are_refused():
+    with Path(os.devnull).open("rb") as file, pytest.raises(CorruptFile, match="a device"):
+        load_keras(file)
+    with pytest.raises(CorruptFile, match="neither a regular file nor a folder"):
+        load_keras(os.devnull)
+
+
+def test_a_missing_file_is_a_missing_file(tmp_path):
+    for source in (
+        tmp_path / "none.keras",
+        str(tmp_path / "none.keras"),
+        tmp_path / "no" / "none.keras",
+        "no\u00e9.h5",
+    ):
+        with pytest.raises(FileNotFoundError, match=r"none\.keras|no\u00e9"):
+            load_keras(source)
+    (tmp_path / "link.keras").symlink_to(tmp_path / "gone.keras")
+    with pytest.raises(FileNotFoundError):
+        load_keras(tmp_path / "link.keras")
+
+
+# --- mistakes -------------------------------------------------------------------------------------------------
+
+
+def zipped(*names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return buffer.getvalue()
+
+
+def written(write):
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()
+
+
+def hdf5(**arrays):
+    def write(buffer):
+        with h5py.File(buffer, "w") as file:
+            for name, array in arrays.items():
+                file.create_dataset(name, data=array)
+
+    return written(write)
+
+
+def tar():
+    def write(buffer):
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo("a"))
+
+    return written(write)
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+MISTAKES = {
+    "empty": (b"", CorruptFile, "the file is empty"),
+    "blank": (b" \n\n", CorruptFile, "nothing but white space"),
+    "git lfs": (LFS, CorruptFile, "Git LFS pointer.*git lfs pull"),
+    "html": (b"\n<!DOCTYPE html>\n<html><body>404", CorruptFile, "a web page.*link to the raw file"),
+    "html with a mark": (b"\xef\xbb\xbf<HTML><head>", CorruptFile, "a web page"),
+    "xml": (b'<?xml version="1.0"?><Error><Code>AccessDenied', CorruptFile, "an XML message"),
+    "text": (b"Not Found", CorruptFile, "a text file: it begins with b'Not Found'"),
+    "noise": (b"\x01\x02\xfe" * 9, CorruptFile, "neither a .keras .* nor an .h5"),
+    "pickle": (pickle.dumps({"w": [1.0]}), UnsafeFile, "a pickle, which is code"),
+    "old pickle": (pickle.dumps([1], protocol=2), UnsafeFile, "a pickle"),
+    "torch": (zipped("model/data.pkl", "model/data/0"), UnsafeFile, "PyTorch"),
+    "npz": (written(lambda f: np.savez(f, a=X)), CorruptFile, "NumPy arrays"),
+    "npy": (written(lambda f: np.save(f, X)), CorruptFile, "one NumPy array"),
+    "docx": (zipped("[Content_Types].xml", "word/document.xml"), CorruptFile, "office"),
+    "other zip": (zipped("a.txt"), CorruptFile, r"no config\.json in it, so no \.keras model; it holds \['a\.txt'\]"),
+    "empty zip": (zipped(), CorruptFile, "an empty zip"),
+    "gzip": (gzip.compress(keras_zip()), CorruptFile, r"compressed by gzip.*gzip\.open"),
+    "bzip2": (bz2.compress(b"x"), CorruptFile, r"compressed by bzip2"),
+    "xz": (lzma.compress(b"x"), CorruptFile, r"compressed by xz"),
+    "tar": (tar(), CorruptFile, "a tar archive"),
+    "tflite": (b"\x1c\0\0\0TFL3" + bytes(20), CorruptFile, "TensorFlow Lite"),
+    "safetensors": (b"\x10\0\0\0\0\0\0\0" + b'{"a": {}}       ', CorruptFile, r"safetensors.*params\.load"),
+    "hdf5 of others": (hdf5(temperature=X), CorruptFile, "HDF5, but not of Keras"),
+    "hdf5 of nothing": (hdf5(), CorruptFile, "HDF5, but not of Keras"),
+    "hdf5 in folders": (hdf5(**{"run/1/images": X}), CorruptFile, "HDF5, but not of Keras"),
+    "config": (json.dumps({"class_name": "Sequential", "config": {}}).encode(), CorruptFile, "without its weights"),
+    "other json": (b'{"error": "Repository not found"}', CorruptFile, "no `weight_map`"),
+    "json list": (b"[1, 2]", CorruptFile, "it is JSON"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistaken_files_are_told_what_they_are(name, tmp_path):
+    data, kind, match = MISTAKES[name]
+    path = tmp_path / "model.keras"
+    path.write_bytes(data)
+    with pytest.raises(kind, match=match) as caught:
+        load_keras(path)
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith("'model.keras': ")
+    with pytest.raises(kind):
+        load_keras(data)
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "match"),
+    [
+        (["saved_model.pb", "variables/variables.index"], UnsupportedLayer, "SavedModel folder.*save the model as"),
+        (["saved_model.pb", "keras_metadata.pb", "fingerprint.pb"], UnsupportedLayer, "SavedModel"),
+        (["checkpoint", "ckpt-1.index"], CorruptFile, "checkpoint of TensorFlow"),
+        (["a.txt"], CorruptFile, r"no config\.json"),
+        ([], CorruptFile, r"no config\.json"),
+    ],
+)
+def test_mistaken_folders_are_told_what_they_are(names, kind, match, tmp_path):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(kind, match=match):
+        load_keras(tmp_path)
