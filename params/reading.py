@@ -82,7 +82,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelF
         raise strange_parts(names)
     if WEIGHTS not in names:
         raise _no_weights(names)
-    config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits)
+    config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True)
     screen(config)
     version = None
     if METADATA in names:
@@ -187,7 +187,7 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
             raise CorruptFile("HDF5, but not of Keras: neither `model_config` nor `layer_names` nor `vars` in it")
         return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
     text = root.text("model_config")
-    config = None if text is None else parse_object(text, "model_config", limits)
+    config = None if text is None else parse_object(text, "model_config", limits, infinite=True)
     screen(config)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     return ModelFile("h5", label, config, version, _legacy(holder, label))

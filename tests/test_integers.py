@@ -1,0 +1,84 @@
+"""Integers and booleans where a layer computes in floats: what lookups, encodings and comparisons give, say."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import Masked, backend, bind, tree
+from tests import parity
+from tests.cases import Case
+
+SEQUENCE, IMAGE = (2, 5, 4), (2, 4, 6, 2)
+
+LAYERS = [
+    Case(fnet.dense, SEQUENCE, {"units": 3}, twin="Dense"),
+    Case(fnet.einsum_dense, SEQUENCE, {"equation": "abx,xy->aby", "output_shape": (5, 3)}, twin="EinsumDense"),
+    Case(fnet.simple_rnn, SEQUENCE, {"units": 3}, twin="SimpleRNN"),
+    Case(fnet.simple_rnn, SEQUENCE, {"units": 3}, twin="SimpleRNN", mask=True),
+    Case(fnet.lstm, SEQUENCE, {"units": 3, "return_sequences": True}, twin="LSTM"),
+    Case(fnet.gru, SEQUENCE, {"units": 3, "reset_after": False}, twin="GRU"),
+    Case(fnet.batch_normalization, SEQUENCE, {}, twin="BatchNormalization"),
+    Case(fnet.global_average_pooling1d, SEQUENCE, {}, twin="GlobalAveragePooling1D"),
+    Case(fnet.global_average_pooling2d, IMAGE, {}, twin="GlobalAveragePooling2D"),
+    Case(fnet.leaky_relu, SEQUENCE, {"negative_slope": 0.3}, twin="LeakyReLU"),
+    Case(fnet.relu, SEQUENCE, {}, twin="ReLU"),
+    Case(fnet.relu, SEQUENCE, {"max_value": 2.5}, twin="ReLU"),
+    Case(fnet.relu, SEQUENCE, {"negative_slope": 0.2}, twin="ReLU"),
+    *(Case(fnet.activation, SEQUENCE, {"activation": a}, twin="Activation") for a in ("relu", "relu6", "tanh")),
+    Case(fnet.activation, SEQUENCE, {"activation": "exponential"}, twin="Activation"),
+    Case(fnet.up_sampling2d, IMAGE, {"interpolation": "nearest"}, twin="UpSampling2D"),
+    Case(fnet.up_sampling2d, IMAGE, {"interpolation": "bilinear"}, twin="UpSampling2D"),
+]
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.id)
+def test_integers_are_computed_with_as_keras_does(case):
+    integers = np.random.default_rng(3).integers(-3, 8, case.shapes).astype("int32")
+    parity.assert_row(Case(**{**vars(case), "feed": integers}))
+
+
+def attention_layers():
+    return [
+        (bind(fnet.multi_head_attention, num_heads=2, key_dim=3), lambda k: k.layers.MultiHeadAttention(2, 3)),
+        (
+            bind(fnet.group_query_attention, head_dim=2, num_query_heads=2, num_key_value_heads=1),
+            lambda k: k.layers.GroupQueryAttention(2, 2, 1),
+        ),
+        (bind(fnet.attention), lambda k: k.layers.Attention()),
+    ]
+
+
+@pytest.mark.parametrize("kinds", [("int32", "float32"), ("float32", "int32")])
+@pytest.mark.parametrize(("step", "twin"), attention_layers(), ids=lambda value: getattr(value, "__name__", str(value)))
+def test_attention_takes_integers_beside_floats(step, twin, kinds, each_backend):
+    x = tuple(np.random.default_rng(i).integers(-2, 3, (2, 4, 6)).astype(kind) for i, kind in enumerate(kinds))
+    _, wanted = fnet.infer(step, fnet.modelling.spec(x))
+    params = tree.map(lambda p: np.full(p.shape, 0.1, "float32"), wanted)
+    y = step(params, x)
+    floats = step(params, tuple(a.astype("float32") for a in x))
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(np.asarray(y), np.asarray(floats))
+
+
+def test_masks_given_by_name_stay_booleans():
+    x, mask = np.ones((2, 3, 4), "int32"), np.array([[True, False, True], [True, True, False]])
+    params = {"kernel": np.ones((4, 2), "float32"), "recurrent_kernel": np.ones((2, 2), "float32")}
+    step = bind(fnet.simple_rnn, use_bias=False)
+    for name in backend.BACKENDS:
+        with backend.using(name):
+            by_name = step(params, {"sequences": x, "mask": mask})
+            np.testing.assert_array_equal(by_name, step(params, Masked(x.astype("float32"), mask)))
+
+
+def test_the_dtype_is_that_of_the_params():
+    x = np.ones((1, 2), "int64")
+    for dtype in ("float32", "float64"):
+        ones = np.ones(2, dtype)
+        params = {"gamma": ones, "beta": ones, "moving_mean": ones, "moving_variance": ones}
+        assert fnet.batch_normalization(params, x).dtype == dtype
+    assert fnet.leaky_relu({}, x).dtype == np.float32
+
+
+def test_shape_rules_say_floats_too():
+    y, _ = fnet.infer(bind(fnet.lstm, units=3), fnet.Spec((None, 4, 2), "int32"))
+    assert y == fnet.Spec((None, 3), "float32")
