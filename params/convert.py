@@ -46,8 +46,8 @@ from params.objects import (
     shown,
 )
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
-from params.table import LAYERS
 from params.order import keras_order
+from params.table import LAYERS
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Ends of the config keys that only training reads."""
@@ -203,8 +203,6 @@ def _operation(module: str, name: str) -> Entry | None:
 def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     entry = _entry(source, known)
     config = {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key, entry)}
-    if (how := quantization(source)) is not None:
-        config["quantization"] = how
     is_operation = _is_operation(source, entry)
     if not is_operation:
         _finite(config, source)
@@ -471,21 +469,6 @@ def _functional(source: KerasObject, known: Conversion, training: bool | None) -
     return Converted(source, made, parts=build.parts, given=build.given)
 
 
-def _read(build: _Building, outputs: Any) -> Iterator[str]:
-    """The nodes that are read somewhere."""
-    yield from references(outputs)
-    for node in build.nodes.values():
-        if isinstance(node, tuple):
-            yield from references(node[1])
-
-
-def _call_all(build: _Building, layers: list[KerasObject]) -> None:
-    """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
-    waiting: list[tuple[KerasObject, int, Any]] = []
-    for layer in layers:
-        waiting += [(layer, number, call) for number, call in enumerate(layer.calls)]
-        while (ready := next((item for item in waiting if _is_ready(build, *item)), None)) is not None:
-            waiting.remove(ready)
 def _order(build: _Building, outputs: Any) -> list[str]:
     """The names of the nodes, as the layers come in the file; as Keras runs them where that shows in the result."""
     if not any(_unmasks(part) for part in build.parts.values()):
@@ -507,6 +490,21 @@ def _unmasks(part: Converted) -> bool:
     return own or any(_unmasks(inner) for inner in part.parts.values())
 
 
+def _read(build: _Building, outputs: Any) -> Iterator[str]:
+    """The nodes that are read somewhere."""
+    yield from references(outputs)
+    for node in build.nodes.values():
+        if isinstance(node, tuple):
+            yield from references(node[1])
+
+
+def _call_all(build: _Building, layers: list[KerasObject]) -> None:
+    """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
+    waiting: list[tuple[KerasObject, int, Any]] = []
+    for layer in layers:
+        waiting += [(layer, number, call) for number, call in enumerate(layer.calls)]
+        while (ready := next((item for item in waiting if _is_ready(build, *item)), None)) is not None:
+            waiting.remove(ready)
             _call(build, *ready)
     if waiting:
         names = ", ".join(quoted(layer.name, 30) for layer, _, _ in waiting[:5])
