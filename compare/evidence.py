@@ -132,7 +132,8 @@ def provenance_page(rows: Sequence[Row]) -> Page:
     """Versions, data with hashes and sources, machines and dates of the rows."""
     sets = sorted({(row["data"], row["source"], row["data_sha256"]) for row in rows})
     counted = [(*known, str(sum(row["data_sha256"] == known[2] for row in rows))) for known in sets]
-    hours = sum(row["seconds"] for row in rows) / 3600
+    # Of the epochs, not of the processes: a run that was taken up again has several.
+    hours = sum(epoch["seconds"] for row in rows for epoch in row["history"]) / 3600
     dates = sorted(row["finished"] for row in rows)
     facts = [
         ("Keras", _distinct(row["keras"] for row in rows)),
@@ -142,7 +143,7 @@ def provenance_page(rows: Sequence[Row]) -> Page:
         ("machine", _distinct(row["machine"] for row in rows)),
         ("first run finished", dates[0] if dates else "–"),
         ("last run finished", dates[-1] if dates else "–"),
-        ("training and parity", f"{hours:.1f} hours in {len(rows)} runs"),
+        ("training", f"{hours:.1f} hours in {len(rows)} runs"),
     ]
     notes = [Text(DATA_NOTES[name, source]) for name, source, _ in sets if (name, source) in DATA_NOTES]
     blocks: tuple[Block, ...] = (

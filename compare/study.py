@@ -39,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ran = actions.add_parser("run", help="train, compare and record what is not recorded yet")
     ran.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
     ran.add_argument("--seeds", type=int, metavar="N", help="seeds a configuration (cnn 3, rnn and lstm 5)")
-    ran.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
     ran.add_argument(
         "--runs", type=Path, default=Path("runs/studies"), metavar="DIR", help="trained files (%(default)s)"
     )
@@ -50,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
         )
+        action.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
     for action in (listed, ran, reported):
         action.add_argument(
             "--results", type=Path, default=Path("docs/results"), metavar="DIR", help="rows and report (%(default)s)"
@@ -73,7 +73,7 @@ def _report(args: argparse.Namespace) -> int:
     from compare.findings import ReportError
 
     try:
-        written = study_report.write(args.results, args.html, args.data)
+        written = study_report.write(args.results, args.html, args.data, args.cache)
     except (ReportError, OSError) as error:
         log.error("%s", error)
         return 1

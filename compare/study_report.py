@@ -29,11 +29,11 @@ ABOUT = (
 )
 
 
-def write(results: Path, html: Path | None = None, where: str | None = None) -> list[Path]:
+def write(results: Path, html: Path | None = None, where: str | None = None, cache: str | None = None) -> list[Path]:
     """Write the report on the rows in `results`; the paths written, the HTML page first.
 
-    html: the page, by default report.html in `results`. where: the data (as `fnet study run --data`), for
-    baselines and the texts of the error analysis; without the data of the rows, baselines are
+    html: the page, by default report.html in `results`. where, cache: the data (as in `fnet study run`), for
+    baselines and the texts and images of the error analysis; without the data of the rows, baselines are
     those kept in `results` and the error analysis has row numbers only.
 
     Raises ReportError where rows are of several data sets, or without their labels.
@@ -41,7 +41,7 @@ def write(results: Path, html: Path | None = None, where: str | None = None) -> 
     rows = store.read(results)
     labels = store.labels_of(results)
     findings = collect(rows, labels)
-    loaded = _data_of(rows, where)
+    loaded = _data_of(rows, where, cache)
     for found in loaded.values():
         baselines.keep(results, found)
     known = baselines.kept(results)
@@ -59,12 +59,12 @@ def write(results: Path, html: Path | None = None, where: str | None = None) -> 
     return [page, *write_markdown(pages, results)]
 
 
-def _data_of(rows: list[dict[str, Any]], where: str | None) -> dict[str, Data]:
+def _data_of(rows: list[dict[str, Any]], where: str | None, cache: str | None) -> dict[str, Data]:
     """{name: data set} of the rows, as far as `where` holds the very same data."""
     found = {}
     for name, kind, digest in sorted({(r["data"], _kind(r), r["data_sha256"]) for r in rows}):
         try:
-            loaded = data.load(kind, where)
+            loaded = data.load(kind, where, cache)
         except DataError:
             continue  # the report says what it lacks
         if (loaded.name, loaded.fingerprint) == (name, digest):

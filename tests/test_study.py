@@ -249,7 +249,8 @@ def made_row(run, loaded, rng, quality):
     predicted = np.where(right, y, (y + rng.integers(1, classes, len(y))) % classes)
     f1 = float(study_report.baselines.f1_score(y, predicted, average="macro"))
     history = [
-        {"epoch": e, "loss": float(2 / e + rng.random()), "val_loss": float(2 / e + rng.random())} for e in (1, 2, 3)
+        {"epoch": e, "loss": float(2 / e + rng.random()), "val_loss": float(2 / e + rng.random()), "seconds": 1.5}
+        for e in (1, 2, 3)
     ]
     side = {"macro_f1": f1, "agreement": 1.0, "ties": 0, "error": 3e-7, "max_abs_error": 3e-7, "mean_abs_error": 1e-8}
     side |= {"predict_seconds": 0.1, "load_seconds": 0.1, "versions": {"numpy": "2"}}
