@@ -95,7 +95,7 @@ def _svg(width: float, height: float, body: str, label: str, more: str) -> str:
 
 
 def _element(tag: str, text: str = "", /, **attributes: Any) -> str:
-    """An element; `class_` is class, `data_kind` is data-kind; floats are short in places, whole in data."""
+    """An element around markup; `class_` is class, `data_kind` is data-kind; floats are short in places, whole in data."""
     written = []
     for key, value in attributes.items():
         name = key.rstrip("_").replace("_", "-")
@@ -206,7 +206,7 @@ def _spread(row: Spread, y: float, left: float, at: Any) -> str:
         span = {"data_low": row.low, "data_high": row.high}
         body.append(_line(at(row.low), y, at(row.high), y, "line thick c0", **data, **span))
     for score in row.scores:
-        told = _element("title", f"{row.label}: {score:.4f}")
+        told = _element("title", str(escape(f"{row.label}: {score:.4f}")))
         body.append(_element("circle", told, cx=at(score), cy=y, r=4.0, class_="mark c0", data_score=score, **data))
     for score in row.reported:
         body.append(_cross(at(score), y + 9, "line c3", data_reported=score, **data))

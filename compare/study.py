@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
+import os
 import platform
 import time
 from pathlib import Path
@@ -183,7 +184,7 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str
         **train.identity(item.config, data),
         "source": data.source,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "seconds": round(time.monotonic() - started, 1),
         "best_epoch": result.best_epoch,
         "history": result.history,
