@@ -95,7 +95,7 @@ def _svg(width: float, height: float, body: str, label: str, more: str) -> str:
 
 
 def _element(tag: str, text: str = "", /, **attributes: Any) -> str:
-    """An element around markup; `class_` is class, `data_kind` is data-kind; floats are short in places, whole in data."""
+    """An element around markup; `class_` is class, `data_kind` data-kind; floats are short, but whole in data."""
     written = []
     for key, value in attributes.items():
         name = key.rstrip("_").replace("_", "-")
