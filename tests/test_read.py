@@ -298,11 +298,7 @@ def test_types_that_are_not_numbers_are_named():
     ]:  # fmt: skip
         with pytest.raises(WeightsMismatch, match=name):
             read(
-                h5(
-                    lambda f, kind=kind: f.create_group("vars").create_dataset(
-                        "0", (3,), kind, data=None, chunks=(3,)
-                    )
-                )
+                h5(lambda f, kind=kind: f.create_group("vars").create_dataset("0", (3,), kind, data=None, chunks=(3,)))
             )
 
 
@@ -433,6 +429,16 @@ def test_the_index_alone_says_what_is_missing(tmp_path):
 
 
 # --- parts ----------------------------------------------------------------------------------------------------
+
+
+def test_infinity_is_read_where_it_is_asked_for():
+    text = "[Infinity, -Infinity, 1.5]"
+    assert parse(text, "x", Limits(), infinite=True) == [float("inf"), float("-inf"), 1.5]
+    with pytest.raises(CorruptFile, match="x: Infinity is not JSON"):
+        parse(text, "x", Limits())
+    for number, message in (("NaN", "NaN is not JSON"), ("1e999", "beyond any float")):
+        with pytest.raises(CorruptFile, match=message):
+            parse(number, "x", Limits(), infinite=True)
 
 
 def test_strict_json_gives_what_json_gives():

@@ -1,0 +1,84 @@
+"""What random whole models have found: each a small model beside Keras, saved and loaded."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from params import CorruptFile, load_keras
+from tests import random_models
+
+MODES = ["numpy-readonly", "jax", "jax-jit"]
+
+
+def ids(rows=13):
+    rng = np.random.default_rng(5)
+    return (rng.integers(0, 7, (rows, 6)) * (rng.random((rows, 6)) < 0.7)).astype("int32")
+
+
+def floats(*shape):
+    return np.random.default_rng(6).standard_normal(shape).astype("float32")
+
+
+@pytest.mark.parametrize("layer", ["Attention", "AdditiveAttention"])
+@pytest.mark.parametrize("hidden", [(True, False), (False, True), (True, True), (False, False)])
+def test_none_among_explicit_masks_takes_off_the_mask_that_travels(layer, hidden):
+    given = keras.Input((6,), dtype="int32")
+    x = keras.layers.Embedding(7, 4, mask_zero=True)(given)
+    mask = keras.ops.greater(x[:, :, 0], 0.0)
+    value = keras.layers.Dense(4)(x)
+    y = getattr(keras.layers, layer)()([x, value], mask=[mask if h else None for h in hidden])
+    random_models.assert_parity(keras.Model(given, keras.layers.GRU(3)(y)), ids(), MODES)
+
+
+@pytest.mark.parametrize("masked", [(), ("left",), ("left", "right")])
+@pytest.mark.parametrize("structure", [dict, list])
+def test_a_nested_model_of_several_inputs_takes_a_mask_for_each(masked, structure):
+    given = keras.Input((6,), dtype="int32")
+    parts = {}
+    for name in ("left", "right"):
+        parts[name] = keras.layers.Embedding(7, 4, mask_zero=name in masked)(given)
+    inner = {name: keras.Input((6, 4), name=name) for name in parts}
+    y = keras.layers.Add()([keras.layers.LSTM(3)(inner["left"]), keras.layers.SimpleRNN(3)(inner["right"])])
+    if structure is dict:
+        out = keras.Model(inner, y)({"right": parts["right"], "left": parts["left"]})
+    else:
+        out = keras.Model(list(inner.values()), y)(list(parts.values()))
+    random_models.assert_parity(keras.Model(given, out), ids(), MODES)
+
+
+def test_infinity_in_operations():
+    given = keras.Input((5,))
+    hidden = keras.ops.where(given > 0, given, -np.inf)
+    largest = keras.ops.norm(given, ord=np.inf, axis=-1, keepdims=True)
+    x = np.abs(floats(13, 5)) * np.array([1, -1, 1, -1, 1], "float32")
+    random_models.assert_parity(keras.Model(given, [keras.ops.softmax(hidden), largest]), x, MODES)
+
+
+def test_infinity_as_the_option_of_a_layer_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.ReLU(6.0, name="capped")])
+    model.save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    for text, message in (
+        ("Infinity", r"'capped' has the option 'max_value' = inf; it must be finite"),
+        ("NaN", "NaN"),
+    ):
+        config = parts["config.json"].decode().replace('"max_value": 6.0', f'"max_value": {text}')
+        assert json.loads(config) != json.loads(parts["config.json"])
+        with zipfile.ZipFile(tmp_path / "b.keras", "w") as file:
+            for name, part in {**parts, "config.json": config}.items():
+                file.writestr(name, part)
+        with pytest.raises(CorruptFile, match=message):
+            load_keras(tmp_path / "b.keras")
+
+
+@pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
+def test_encodings_go_straight_into_layers(mode):
+    given = keras.Input((4,), dtype="string")
+    y = keras.layers.StringLookup(vocabulary=["a", "b", "c"], output_mode=mode)(given)
+    y = keras.layers.Dense(3)(y) if mode != "one_hot" else keras.layers.Bidirectional(keras.layers.GRU(2))(y)
+    x = np.random.default_rng(1).choice(["a", "b", "c", "d"], (13, 4))
+    random_models.assert_parity(keras.Model(given, y), x, MODES[:2])
