@@ -563,6 +563,10 @@ def feed(inputs: Any, x: Any) -> dict[str, Any]:
             return {name: value for part in parts for name, value in part.items()}
         if set(names) <= set(x):
             return {name: x[name] for name in names}
+        missing = sorted(set(inputs if isinstance(inputs, Mapping) else names) - set(x))
+        raise InvalidInput(f"the inputs {', '.join(map(repr, missing))} are missing; got {describe(x)}")
+    if isinstance(inputs, Mapping) and list(inputs) != sorted(inputs):
+        raise InvalidInput(f"the inputs have names and no order: give a dict with {', '.join(map(repr, inputs))}")
     flat_names, flat_values = _sorted_leaves(inputs), _sorted_leaves(x)
     if len(flat_names) != len(flat_values):
         raise InvalidInput(

@@ -33,15 +33,33 @@ def input_layer(
     """What a model takes: `x` as an array of `dtype`, any shape that fits `shape` (batch axis included).
 
     As in Keras, a trailing axis of size 1 is added or dropped where only that keeps `x` from the rank wanted.
-    An `optional` input may be None. Mask: kept. Source: keras.layers.InputLayer.
+    It may come as the only item of a list, tuple or dict. An `optional` input may be None. Mask: kept.
+    Errors: InvalidInput for None, several arrays, or another number of axes. Source: keras.layers.InputLayer.
     """
-    if x is None and optional:
-        return None
+    x = _only_item(x, len(shape))
+    if x is None:
+        if optional:
+            return None
+        raise InvalidInput("None for an input that is not optional")
     x = string_array(x) if dtype == "string" else ops.asarray(x, dtype)
     if x.ndim == len(shape) + 1 and x.shape[-1] == 1:
         return x[..., 0]
     if x.ndim == len(shape) - 1 and shape[-1] == 1:
         return x[..., None]
+    if x.ndim != len(shape):
+        raise InvalidInput(f"an input of shape {x.shape}; wanted {tuple(shape)}, where None is any size (first: batch)")
+    return x
+
+
+def _only_item(x: Any, ndim: int) -> Any:
+    """The array in a list, tuple or dict of one; lists of numbers, strings or single rows stay what they are."""
+    if not isinstance(x, list | tuple | dict) or not x:
+        return x
+    items = list(x.values()) if isinstance(x, dict) else list(x)
+    if isinstance(x, dict) or any(getattr(item, "ndim", 0) >= max(ndim, 1) for item in items):
+        if len(items) > 1:
+            raise InvalidInput(f"{len(items)} arrays for one input")
+        return items[0]
     return x
 
 
