@@ -162,7 +162,7 @@ def _rms_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
     return x, {"scale": Param(tuple(x.shape[a] for a in _sorted_axes(axis)), "ones")}
 
 
-@layer(shape=_rms_rule, mask="drop")
+@layer(shape=_rms_rule, mask="drop", floats=True)
 def rms_normalization(params: Params, x: Array, *, axis: Axes = -1, epsilon: float = 1e-6) -> Array:
     """(...) -> (...): x / sqrt(mean(x^2) + epsilon) * scale over `axis` (one or several).
 
