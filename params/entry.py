@@ -66,6 +66,7 @@ IGNORED = frozenset(
     {
         *("name", "trainable", "dtype", "autocast", "seed", "data_seed", "activity_regularizer"),
         *("lora_rank", "lora_alpha", "batch_input_shape", "batch_shape", "input_shape", "build_config"),
+        "quantization_config",  # read by params.quantization
     }
 )
 """Config keys that no layer needs at inference."""

@@ -14,6 +14,7 @@ from params.convert import BROKEN, convert
 from params.converted import Converted
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.legacy import by_order, modern
+from params.quantization import mark_attention
 from params.source import Limits, ModelFile
 from params.weights import by_groups, plan, values
 
@@ -102,9 +103,11 @@ def _load(
     old = (file.keras_version or "2").startswith(("0.", "1.", "2."))
     config = modern(file.config) if legacy or old else file.config
     made = convert(config, custom=custom, keras2=old, legacy=legacy or old, rng=rng)
+    old_numbers = (file.keras_version or "").startswith(("2.14", "2.15"))
+    if mark_attention(made, file.arrays, not old_numbers):
+        made = convert(config, custom=custom, keras2=old, legacy=legacy or old, rng=rng)
     wanted = _wanted(made, file)
     assets = _assets(file, vocabulary)
-    old_numbers = (file.keras_version or "").startswith(("2.14", "2.15"))
     work = plan(made, wanted, assets, duplicates_count=not old_numbers)
     found = by_order(work, made, file) if legacy else by_groups(work, file.arrays)
     params = values(found, wanted)

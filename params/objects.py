@@ -100,6 +100,9 @@ def _unshared(value: Any) -> Any:
 
 
 POLICIES = ("float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
+PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
+QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy")
+"""Classes of policies whose integers `params.quantization` knows; the floats beside them have a `source_name`."""
 OTHER_DTYPES = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", "string"),
     *("complex64", "complex128"),
@@ -107,17 +110,19 @@ OTHER_DTYPES = (
 
 
 def policy(value: Any, label: str = "a layer") -> str:
-    """The name of a dtype policy: from a name, a DTypePolicy (Keras 3) or a Policy (Keras 2)."""
+    """The name of a dtype policy: from a name, a DTypePolicy (Keras 3) or a Policy (Keras 2); of a quantized one the
+    policy that it was made from."""
     if value is None:
         return "float32"
     name = value
     if is_object(value):
-        if value["class_name"] not in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
+        if value["class_name"] not in (*PLAIN_POLICIES, *QUANTIZED_POLICIES):
             raise UnsupportedLayer(
-                f"{label} has the dtype policy {quoted(value['class_name'])}: quantized models are not supported; "
-                "save the model before `model.quantize(...)`"
+                f"{label} has the dtype policy {quoted(value['class_name'])}, which is not supported; of quantized "
+                "models int8 and int4 are: save the model before `model.quantize(...)`, or quantize it as one of these"
             )
-        name = value["config"].get("name") if isinstance(value["config"], dict) else None
+        key = "name" if value["class_name"] in PLAIN_POLICIES else "source_name"
+        name = value["config"].get(key) if isinstance(value["config"], dict) else None
     if name not in POLICIES and name not in OTHER_DTYPES:
         raise CorruptFile(f"{label} has an unknown dtype policy: {quoted(name)}")
     return str(name)

@@ -65,12 +65,12 @@ class Walk:
         self.groups[key] = group
         self.signatures.setdefault(made.source.signature, []).append(key)
         if made.source.is_model:
-            self._visit_layers(made, _join(group, "layers"))
+            self._visit_layers(made, join(group, "layers"))
         else:
             places = made.entry.groups if made.entry is not None else {}
-            found = {_place(places, name): part for name, part in made.parts.items()}
+            found = {place_of(places, name): part for name, part in made.parts.items()}
             for place in sorted(found, key=lambda p: f"~{p}" if p.startswith("_") else p):
-                self.visit(found[place], _join(group, place))
+                self.visit(found[place], join(group, place))
 
     def _visit_layers(self, made: Converted, group: str) -> None:
         used: dict[str, int] = {}
@@ -79,7 +79,7 @@ class Walk:
                 continue
             name = snake_case(part.source.class_name)
             count = used[name] = used.get(name, -1) + 1
-            place = _join(group, f"{name}_{count}" if count else name)
+            place = join(group, f"{name}_{count}" if count else name)
             if self.identity(part) not in self.groups:
                 self.named.append((part, place))
             self.visit(part, place)
@@ -93,12 +93,12 @@ def stored_layers(made: Converted) -> list[Converted]:
     return parts
 
 
-def _place(groups: Mapping[str, str], name: str) -> str:
+def place_of(groups: Mapping[str, str], name: str) -> str:
     """The sub-group of a params key, below the group of its layer."""
-    return groups[name] if name in groups else _join(groups.get("", ""), name)
+    return groups[name] if name in groups else join(groups.get("", ""), name)
 
 
-def _join(*parts: str) -> str:
+def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
@@ -169,7 +169,7 @@ class Plan:
         """The arrays of a layer, then those of its sub-layers; `step` is None for a mere group of arrays."""
         own = {n: p for n, p in wanted.items() if isinstance(p, Param) and (*path, n) not in self.given}
         again = [n for n, p in wanted.items() if isinstance(p, Param) and n not in own]
-        home = _join(group, entry.groups.get("", ""))
+        home = join(group, entry.groups.get("", ""))
         for number, name in enumerate(own if names is None else names):
             param = own.get(name)
             trainable = param is not None and param.trainable and not frozen
@@ -177,7 +177,7 @@ class Plan:
         self.slots += [Slot(home, -1, name, None, False, owner) for name in again]
         steps = {} if step is None else modelling.children(step)
         for name, inner in wanted.items():
-            place = _join(group, _place(entry.groups, name))
+            place = join(group, place_of(entry.groups, name))
             if isinstance(inner, Param):
                 continue
             if step is not None and name in owner.parts and owner.step is step:
@@ -212,7 +212,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
     """{params path: stored array or value} for the Keras 3 layout; `names`: layer names must agree as well."""
     found, missing, used = dict(work.given), [], set()
     for slot in work.slots:
-        variables = _variables(file, slot.group)
+        variables = variables_of(file, slot.group)
         array = variables.named.get(slot.name)
         if array is None and 0 <= slot.number < len(variables.arrays):
             array = variables.arrays[slot.number]
@@ -238,7 +238,7 @@ def _copies(work: Plan, file: WeightTree) -> set[str]:
     for slot in work.slots:
         entry = slot.owner.entry
         for name in entry.copies if entry is not None else ():
-            first, again = file.groups.get(slot.group), file.groups.get(_join(slot.group, name))
+            first, again = file.groups.get(slot.group), file.groups.get(join(slot.group, name))
             pairs = [] if first is None or again is None else _pairs(first, again)
             for one, other in pairs:
                 if one.shape != other.shape or not np.array_equal(one.load(), other.load()):
@@ -252,12 +252,12 @@ def _pairs(first: Variables, again: Variables) -> list[tuple[StoredArray, Stored
     return numbered + [(first.named[key], again.named[key]) for key in first.named if key in again.named]
 
 
-def _variables(file: WeightTree, group: str) -> Variables:
+def variables_of(file: WeightTree, group: str) -> Variables:
     """The arrays of a group. Earlier versions of Keras met private attributes first: `_query_dense`."""
     found = file.groups.get(group)
     if found is None:
         parent, _, name = group.rpartition("/")
-        found = file.groups.get(_join(parent, name.removeprefix("_") if name.startswith("_") else f"_{name}"))
+        found = file.groups.get(join(parent, name.removeprefix("_") if name.startswith("_") else f"_{name}"))
     return found or Variables(None)
 
 

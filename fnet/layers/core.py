@@ -10,6 +10,7 @@ from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
+from fnet.layers import quantized
 from fnet.masking import Masked, values_of
 from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Spec
@@ -63,33 +64,51 @@ def _only_item(x: Any, ndim: int) -> Any:
     return x
 
 
-def _dense_rule(x: Spec, *, units: int, use_bias: bool, activation: Activation) -> tuple[Spec, ParamTree]:
+def _dense_rule(
+    x: Spec, *, units: int, use_bias: bool, activation: Activation, quantization: str | None
+) -> tuple[Spec, ParamTree]:
     bias = {"bias": Param((units,), "zeros")} if use_bias else {}
     y = Spec((*x.shape[:-1], units), x.dtype)
-    return y, {"kernel": Param((x.shape[-1], units)), **bias, **activation_child(activation, y)}
+    kernel = (x.shape[-1], units)
+    params = {"kernel": Param(kernel), **bias}
+    if quantization is not None:
+        params = quantized.kernel_params(quantization, kernel, (0,), (units,), bias)
+    return y, {**params, **activation_child(activation, y)}
 
 
 @layer(shape=_dense_rule)
 def dense(
-    params: Params, x: Array, *, units: int | None = None, activation: Activation = "linear", use_bias: bool = True
+    params: Params,
+    x: Array,
+    *,
+    units: int | None = None,
+    activation: Activation = "linear",
+    use_bias: bool = True,
+    quantization: str | None = None,
 ) -> Array:
     """(..., in) -> (..., units): y = activation(x @ kernel + bias).
 
-    params: kernel (in, units), bias (units,) unless `use_bias=False`. Mask: kept.
-    Source: keras.layers.Dense.
+    params: kernel (in, units), bias (units,) unless `use_bias=False`; with `quantization` ("int8", ...) those of
+    `fnet.layers.quantized.kernel_params`. Mask: kept. Source: keras.layers.Dense.
 
     >>> dense({"kernel": np.ones((3, 2)), "bias": np.zeros(2)}, np.ones((1, 3)))
     array([[3., 3.]])
     """
-    kernel = params["kernel"]
-    y = (x.astype(kernel.dtype) if x.dtype.kind in "iub" else x) @ kernel
+    kernel = params["kernel" if quantization is None else "kernel_scale"]
+    x = x.astype(kernel.dtype) if x.dtype.kind in "iub" else x
+    y = x @ kernel if quantization is None else quantized.matmul(quantization, params, x)
     if use_bias:
         y = y + params["bias"]
     return activate(activation, params, y)
 
 
-def _embedding_rule(x: Spec, *, input_dim: int, output_dim: int) -> tuple[Spec, ParamTree]:
-    return Spec((*x.shape, output_dim)), {"embeddings": Param((input_dim, output_dim), "uniform")}
+def _embedding_rule(
+    x: Spec, *, input_dim: int, output_dim: int, quantization: str | None
+) -> tuple[Spec, ParamTree]:
+    y = Spec((*x.shape, output_dim))
+    if quantization is not None:
+        return y, quantized.table_params(quantization, input_dim, output_dim)
+    return y, {"embeddings": Param((input_dim, output_dim), "uniform")}
 
 
 def _ids_door(ids: Array, *, input_dim: int | None) -> None:
@@ -113,15 +132,21 @@ def embedding(
     input_dim: int | None = None,
     output_dim: int | None = None,
     mask_zero: bool = False,
+    quantization: str | None = None,
 ) -> Any:
     """(...) of ids -> (..., output_dim): row `id` of the table for each id; float ids are truncated.
 
-    params: embeddings (input_dim, output_dim). Mask: `x != 0` when `mask_zero`, else none.
+    params: embeddings (input_dim, output_dim), with `quantization` those of `fnet.layers.quantized.table_params`.
+    Mask: `x != 0` when `mask_zero`, else none.
     Errors: on NumPy an id >= input_dim is an IndexError; on JAX, which cannot raise, its row is NaN.
     Source: keras.layers.Embedding.
     """
     ids = ops.asarray(x.values if isinstance(x, Masked) else x)
-    rows = ops.take(params["embeddings"], ids.astype("int32"))
+    whole = ids.astype("int32")
+    if quantization is None:
+        rows = ops.take(params["embeddings"], whole)
+    else:
+        rows = quantized.lookup(quantization, params, whole, output_dim)
     return Masked(rows, xp.not_equal(ids, 0)) if mask_zero else rows
 
 

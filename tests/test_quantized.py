@@ -1,0 +1,195 @@
+"""Models that `model.quantize(...)` of Keras made: saved, loaded and run as Keras runs the quantized model.
+
+Keras itself cannot read back an attention layer that it quantized, so the model that was saved is the reference.
+"""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import fnet
+from fnet import tree
+from fnet.layers import quantized
+from params import UnsupportedLayer, WeightsMismatch, from_keras, load, load_keras, save
+from tests import parity
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
+
+
+def weight_only():
+    return keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
+
+
+def int4(**options):
+    return keras.quantizers.Int4QuantizationConfig(**options)
+
+
+SCHEMES = {
+    "int8": lambda: keras.quantizers.Int8QuantizationConfig(),
+    "int8_weight_only": weight_only,
+    "int4": lambda: int4(block_size=-1),
+    "int4_dynamic": lambda: int4(block_size=-1, activation_quantizer=keras.quantizers.AbsMaxQuantizer()),
+    "int4/4": lambda: int4(block_size=4),
+    "int4/128": lambda: int4(),
+}
+
+LAYERS = {
+    "dense": ((6, 9), lambda: layers.Dense(5, activation="gelu")),
+    "dense_without_bias": ((9,), lambda: layers.Dense(8, use_bias=False)),
+    "dense_of_many_rows": ((3000,), lambda: layers.Dense(3)),
+    "einsum_heads": ((4, 9), lambda: layers.EinsumDense("abc,cde->abde", (None, 3, 5), bias_axes="de")),
+    "einsum_two_summed": ((4, 3, 5), lambda: layers.EinsumDense("abde,dec->abc", (None, 7))),
+    "einsum_ellipsis": ((4, 3, 5), lambda: layers.EinsumDense("...x,xy->...y", 7, bias_axes="y")),
+    "einsum_kernel_last": ((4, 6), lambda: layers.EinsumDense("abc,dc->adb", (5, 4), bias_axes="d")),
+    "einsum_batched": ((4, 6), lambda: layers.EinsumDense("abc,bcd->abd", (4, 5))),
+    "einsum_of_many_rows": ((40, 60), lambda: layers.EinsumDense("abc,bcd->ad", (5,))),
+    "attention": ((7, 12), lambda: layers.MultiHeadAttention(3, 5, output_shape=(4,))),
+    "attention_without_bias": ((7, 12), lambda: layers.MultiHeadAttention(3, 4, value_dim=6, use_bias=False)),
+    "gated_attention": ((7, 12), lambda: layers.MultiHeadAttention(3, 5, use_gate=True)),
+    "grouped_attention": ((7, 12), lambda: layers.GroupQueryAttention(5, 4, 2)),
+    "wrapped": ((7, 12), lambda: layers.TimeDistributed(layers.Dense(5))),
+}
+
+
+def quantize(model, config):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # layers without a quantized form
+        model.quantize(config=config)
+    return model
+
+
+def randomized(model):
+    weights = np.random.default_rng(3)
+    model.set_weights([weights.standard_normal(w.shape).astype(w.dtype) * 0.3 for w in model.get_weights()])
+    return model
+
+
+def model_of(shape, make):
+    x = keras.Input(shape)
+    layer = make()
+    attends = isinstance(layer, layers.MultiHeadAttention | layers.GroupQueryAttention)
+    return randomized(keras.Model(x, layer(x, x) if attends else layer(x)))
+
+
+def assert_equal_in_modes(modes, model, params, x, expected, atol=2e-6):
+    for name in modes:
+        with parity.mode(name) as run:
+            for ours, theirs in zip(tree.leaves(run(model, params, x)), tree.leaves(expected), strict=True):
+                y, wanted = np.asarray(ours), np.asarray(theirs)
+                assert y.dtype == wanted.dtype
+                scale = max(1.0, np.abs(wanted).max())
+                np.testing.assert_allclose(y, wanted, rtol=0, atol=atol * scale, err_msg=name)
+
+
+ROWS = [(name, scheme) for name in LAYERS for scheme in SCHEMES]
+
+
+@pytest.mark.parametrize("modes", [("numpy", "numpy-readonly"), pytest.param(("jax", "jax-jit"), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("name", "scheme"), ROWS)
+def test_a_quantized_layer_gives_what_keras_gives(name, scheme, modes, tmp_path):
+    """JAX compiles every row, which takes minutes; `test_a_model_with_attention...` runs it on a few layers."""
+    shape, make = LAYERS[name]
+    model = quantize(model_of(shape, make), SCHEMES[scheme]())
+    x = np.random.default_rng(0).standard_normal((2, *shape)).astype("float32")
+    expected = np.asarray(model(x))
+    if name.endswith("attention") and scheme in ("int8_weight_only", "int4_dynamic"):
+        pytest.skip("an attention layer alone does not say whether its inputs are quantized")
+    model.save(tmp_path / "model.keras")
+    ours, params = load_keras(tmp_path / "model.keras")
+    assert_equal_in_modes(modes, ours, params, x, expected)
+    save(tmp_path / "model.safetensors", ours, params)
+    again, values = load(tmp_path / "model.safetensors")
+    assert again == ours
+    assert dict(tree.items(values)).keys() == dict(tree.items(params)).keys()
+    for path, leaf in tree.items(values):
+        np.testing.assert_array_equal(leaf, dict(tree.items(params))[path])
+        assert leaf.dtype == dict(tree.items(params))[path].dtype
+    trainable, rest = fnet.partition(ours, params)
+    assert all(leaf.dtype == "float32" for leaf in tree.leaves(trainable) if leaf is not None)
+    assert any(leaf is not None and leaf.dtype == "int8" for leaf in tree.leaves(rest))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("size", [7, 10])
+def test_quantized_tables_both_ways(scheme, tied, size):
+    ids = keras.Input((5,), dtype="int32")
+    table = layers.ReversibleEmbedding(11, size, tie_weights=tied, logit_soft_cap=5.0)
+    rows = table(ids)
+    model = keras.Model(ids, [rows, table(rows, reverse=True), layers.Embedding(11, size)(ids)])
+    quantize(randomized(model), SCHEMES[scheme]())
+    x = np.random.default_rng(0).integers(0, 11, (3, 5)).astype("int32")
+    expected = [np.asarray(y) for y in model(x)]
+    ours, params = from_keras(model)
+    assert_equal_in_modes(("numpy-readonly", "jax-jit") if size == 7 and tied else ("numpy",), ours, params, x, expected)
+
+
+def transformer():
+    ids = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(11, 9, mask_zero=True)(ids)
+    x = layers.MultiHeadAttention(2, 5)(x, x) + x
+    x = layers.LayerNormalization()(x)
+    x = layers.GroupQueryAttention(3, 4, 2)(x, x)
+    x = layers.GlobalAveragePooling1D()(layers.Dense(8, activation="relu")(x))
+    return randomized(keras.Model(ids, layers.Dense(4, activation="softmax")(x)))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_model_with_attention_takes_the_scheme_of_its_other_layers(scheme):
+    model = quantize(transformer(), SCHEMES[scheme]())
+    x = np.random.default_rng(0).integers(0, 11, (3, 6)).astype("int32")
+    expected = np.asarray(model(x))
+    ours, params = from_keras(model)
+    used = {tree.thaw(row.step.options).get("quantization") for row in fnet.modelling.trace(ours, fnet.Spec((None, 6)))[:-1]}
+    assert used == {None, scheme}
+    assert_equal_in_modes(parity.MODES, ours, params, x, expected)
+
+
+@pytest.mark.parametrize("mode", ["float8"])
+def test_other_quantizations_are_refused_by_name(mode):
+    model = model_of((6,), lambda: layers.Dense(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.quantize(mode)
+    with pytest.raises(UnsupportedLayer, match="QuantizedFloat8DTypePolicy.*int8 and int4"):
+        from_keras(model)
+
+
+def test_other_ways_to_round_inputs_are_refused():
+    rounding = keras.quantizers.AbsMaxQuantizer(value_range=(-63, 63))
+    config = keras.quantizers.Int8QuantizationConfig(activation_quantizer=rounding)
+    model = quantize(model_of((6,), lambda: layers.Dense(3)), config)
+    with pytest.raises(UnsupportedLayer, match="rounds its inputs by.*Keras's default"):
+        from_keras(model)
+
+
+def test_long_sums_of_integers_are_exact():
+    rng = np.random.default_rng(0)
+    q = np.full((2, 5000), 127, "float32") - rng.integers(0, 3, (2, 5000)).astype("float32")
+    kernel = rng.integers(120, 128, (5000, 3)).astype("int8")
+    exact = q.astype("int64") @ kernel.astype("int64")
+    np.testing.assert_array_equal(quantized.exact_einsum("ab,bc->ac", q, kernel), exact.astype("float32"))
+
+
+@pytest.mark.parametrize("text", ["int7", "int4/0", "int4/-1", "int4/x", "int8/128", ""])
+def test_unknown_schemes_are_named(text):
+    with pytest.raises(ValueError, match="use 'int8', 'int8_weight_only', 'int4', 'int4_dynamic' or 'int4/<block size>'"):
+        quantized.scheme(text)
+
+
+def test_integers_do_not_fit_a_float_layer():
+    params = {"kernel": np.ones((6, 3), "int8"), "bias": np.zeros(3, "float32"), "kernel_scale": np.ones(3, "float32")}
+    with pytest.raises(fnet.InvalidParams, match="extra kernel_scale"):
+        fnet.check(fnet.bind(fnet.dense, units=3), params, (1, 6))
+    fnet.check(fnet.bind(fnet.dense, units=3, quantization="int8"), params, (1, 6))
+
+
+def test_nan_and_infinity_stay():
+    params = {"kernel": np.ones((2, 3), "int8"), "kernel_scale": np.ones(3, "float32")}
+    x = np.array([[np.nan, 1], [np.inf, 1], [1, 2]], "float32")
+    y = fnet.dense(params, x, use_bias=False, quantization="int8")
+    assert np.isnan(y[0]).all() and not np.isfinite(y[1]).any()
+    np.testing.assert_allclose(y[2], 3, rtol=1e-2)
