@@ -66,7 +66,8 @@ def file_content(file: BinaryIO, most: int) -> memoryview:
 
 def _read(file: BinaryIO, most: int) -> memoryview:
     """All bytes up to the end; one `read` of a pipe or socket may give fewer than asked for."""
-    parts, left = [], most + 1
+    parts: list[bytes] = []
+    left = most + 1
     while left:
         data = file.read(min(left, MAP_FROM))
         if not isinstance(data, bytes):
