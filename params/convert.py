@@ -47,6 +47,7 @@ from params.objects import (
 )
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
 from params.order import keras_order
+from params.quantization import quantization
 from params.table import LAYERS
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
@@ -203,6 +204,8 @@ def _operation(module: str, name: str) -> Entry | None:
 def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     entry = _entry(source, known)
     config = {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key, entry)}
+    if (how := quantization(source)) is not None:
+        config["quantization"] = how
     is_operation = _is_operation(source, entry)
     if not is_operation:
         _finite(config, source)
@@ -252,7 +255,9 @@ def _is_operation(source: KerasObject, entry: Entry) -> bool:
 
 
 def _skipped(key: str, entry: Entry) -> bool:
-    return key.endswith(TRAINING_ONLY) or key in entry.ignored or ("*" in entry.ignored and key != "name")
+    if key.endswith(TRAINING_ONLY) or key in entry.ignored or key == "quantization_config":
+        return True
+    return "*" in entry.ignored and key != "name"
 
 
 def _again(part: Converted) -> Converted:

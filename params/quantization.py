@@ -22,14 +22,20 @@ from params.weights import Walk, join, place_of, variables_of
 ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
 PROJECTIONS = ("query_dense", "key_dense", "value_dense", "gate_dense", "output_dense")
 DEFAULT_BLOCK = 128
+UNSCALED = ("TimeDistributed", "SpectralNormalization")
+"""Wrappers that reach into the layer inside, past what quantization changed."""
 
 
 def quantization(source: KerasObject) -> str | None:
     """The option of the layer that a config describes; None for one in floats. Raises UnsupportedLayer."""
-    dtype = source.config.get("dtype")
-    if not isinstance(dtype, dict) or not isinstance(dtype.get("config"), dict) or "mode" not in dtype["config"]:
+    if source.class_name in UNSCALED and _is_quantized(source.config.get("layer")):
+        raise UnsupportedLayer(
+            f"{source.label} wraps a quantized layer: Keras leaves out the scales there, so its results mean nothing; "
+            "quantize the model without this layer"
+        )
+    if not _is_quantized({"config": source.config}):
         return None
-    mode = dtype["config"]["mode"]
+    mode = source.config["dtype"]["config"]["mode"]
     if not isinstance(mode, str):
         raise CorruptFile(f"{source.label} has the quantization mode {quoted(mode)}")
     bits, _, block = mode.partition("/")
@@ -47,6 +53,13 @@ def quantization(source: KerasObject) -> str | None:
     if dynamic:
         raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)} with quantized inputs")
     return mode
+
+
+def _is_quantized(value: Any) -> bool:
+    """Whether a config value is a layer with a quantized policy."""
+    config = value.get("config") if isinstance(value, Mapping) else None
+    dtype = config.get("dtype") if isinstance(config, Mapping) else None
+    return isinstance(dtype, Mapping) and isinstance(dtype.get("config"), Mapping) and "mode" in dtype["config"]
 
 
 def _quantizes_inputs(source: KerasObject, bits: str) -> bool:
@@ -108,6 +121,10 @@ def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str 
     whole = {arrays[0].dtype == "int8" for arrays in held}
     if True not in whole:
         return None
+    if {"int8", "int8_weight_only"} <= others or {"int4", "int4_dynamic"} <= others:
+        raise UnsupportedLayer(
+            f"{label}: other layers are quantized with and without inputs, and this one does not say"
+        )
     if False in whole:
         raise UnsupportedLayer(f"{label} has some projections in integers and some in floats")
     if all(len(arrays[0].shape) > 2 for arrays in held):  # 4 bits are packed as a matrix

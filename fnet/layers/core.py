@@ -102,9 +102,7 @@ def dense(
     return activate(activation, params, y)
 
 
-def _embedding_rule(
-    x: Spec, *, input_dim: int, output_dim: int, quantization: str | None
-) -> tuple[Spec, ParamTree]:
+def _embedding_rule(x: Spec, *, input_dim: int, output_dim: int, quantization: str | None) -> tuple[Spec, ParamTree]:
     y = Spec((*x.shape, output_dim))
     if quantization is not None:
         return y, quantized.table_params(quantization, input_dim, output_dim)

@@ -8,6 +8,7 @@ from typing import Any
 from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops, xp
 from fnet.compose import layer
+from fnet.layers import quantized
 from fnet.layers.core import embedding
 from fnet.masking import values_of
 from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
@@ -54,11 +55,18 @@ def _einsum_dense_rule(
     output_shape: int | Sequence[int | None],
     activation: Activation,
     bias_axes: str | None,
+    quantization: str | None,
 ) -> tuple[Spec, ParamTree]:
     _, kernel, output, sizes = _output_shape(x, equation, output_shape)
     y = Spec(tuple(sizes[c] for c in output), x.dtype)
     bias = {"bias": Param(_bias_shape(output, bias_axes, sizes), "zeros")} if bias_axes else {}
-    return y, {"kernel": Param(tuple(sizes[c] for c in kernel)), **bias, **activation_child(activation, y)}
+    shape = tuple(sizes[c] for c in kernel)
+    params = {"kernel": Param(shape), **bias}
+    if quantization is not None:
+        summed = [a for a, c in enumerate(kernel) if c not in output]
+        scale = tuple(sizes[c] if c in kernel else 1 for c in output)
+        params = quantized.kernel_params(quantization, shape, summed, scale, bias)
+    return y, {**params, **activation_child(activation, y)}
 
 
 @layer(shape=_einsum_dense_rule, mask="drop", floats=True)
@@ -70,28 +78,45 @@ def einsum_dense(
     output_shape: int | Sequence[int | None] | None = None,
     activation: Activation = None,
     bias_axes: str | None = None,
+    quantization: str | None = None,
 ) -> Array:
     """(...) -> (...): y = activation(einsum(equation, x, kernel) + bias).
 
     equation: "abc,cd->abd", "...x,xy->...y" or "ab...,bc->ac...". output_shape: sizes of the output but for the
     batch axis and what "..." stands for; None where the input tells. bias_axes: letters of the output, any order.
-    params: kernel, with the axes that the equation gives it; bias, with those of `bias_axes` in the output's order.
+    params: kernel, with the axes that the equation gives it; bias, with those of `bias_axes` in the output's order;
+    with `quantization` those of `fnet.layers.quantized.kernel_params` (4 bits need `output_shape` in the call).
     Mask: dropped, as by Keras. Source: keras.layers.EinsumDense.
 
     >>> einsum_dense({"kernel": np.ones((2, 3))}, np.ones((1, 2)), equation="ab,bc->ac", output_shape=3)
     array([[2., 2., 2.]])
     """
-    y = ops.einsum(equation, x, params["kernel"])
+    y = (
+        ops.einsum(equation, x, params["kernel"])
+        if quantization is None
+        else _quantized(quantization, equation, params, x, output_shape)
+    )
     if bias_axes:
         y += params["bias"]
     return activate(activation, params, y)
 
 
+def _quantized(quantization: str, equation: str, params: Params, x: Array, output_shape: Any) -> Array:
+    shape = None
+    if quantized.scheme(quantization).bits == 4:
+        _, kernel, _, sizes = _output_shape(Spec(x.shape), equation, output_shape)
+        shape = tuple(sizes[c] for c in kernel)
+    x_term, kernel, output = _terms(equation, x.ndim)
+    return quantized.product(quantization, f"{x_term},{kernel}->{output}", params, x, shape)
+
+
 def _reversible_rule(
-    x: Spec, *, input_dim: int, output_dim: int, tie_weights: bool, reverse: bool
+    x: Spec, *, input_dim: int, output_dim: int, tie_weights: bool, reverse: bool, quantization: str | None
 ) -> tuple[Spec, ParamTree]:
     untied = {} if tie_weights else {"reverse_embeddings": Param((output_dim, input_dim), "uniform")}
     shape = (*x.shape[:-1], input_dim) if reverse else (*x.shape, output_dim)
+    if quantization is not None:
+        return Spec(shape), quantized.table_params(quantization, input_dim, output_dim, not tie_weights)
     return Spec(shape), {"embeddings": Param((input_dim, output_dim), "uniform"), **untied}
 
 
@@ -107,24 +132,33 @@ def reversible_embedding(
     reverse_dtype: str | None = None,
     logit_soft_cap: float | None = None,
     reverse: bool = False,
+    quantization: str | None = None,
 ) -> Any:
     """(...) of ids -> (..., output_dim), as `embedding`; with `reverse` (..., output_dim) -> (..., input_dim).
 
     In reverse: x @ embeddings^T, or x @ reverse_embeddings unless `tie_weights`, computed in `reverse_dtype` where
     given; then, with `logit_soft_cap`, cap * tanh(logits / cap).
-    params: embeddings (input_dim, output_dim); reverse_embeddings (output_dim, input_dim) when not tied.
+    params: embeddings (input_dim, output_dim); reverse_embeddings (output_dim, input_dim) when not tied; with
+    `quantization` those of `fnet.layers.quantized.table_params`, and `reverse_dtype` is not heeded, as in Keras.
     Mask: as `embedding`; in reverse dropped. Source: keras.layers.ReversibleEmbedding; Press and Wolf 2016.
 
     >>> reversible_embedding({"embeddings": np.eye(2)}, np.array([[2.0, 3.0]]), reverse=True)
     array([[2., 3.]])
     """
     if not reverse:
-        return embedding(params, x, input_dim=input_dim, output_dim=output_dim, mask_zero=mask_zero)
-    kernel = xp.swapaxes(params["embeddings"], 0, 1) if tie_weights else params["reverse_embeddings"]
+        return embedding(
+            params, x, input_dim=input_dim, output_dim=output_dim, mask_zero=mask_zero, quantization=quantization
+        )
     x = values_of(x)
+    if quantization is not None:
+        logits = quantized.reverse_lookup(quantization, params, x, output_dim, tie_weights)
+        return _capped(logits, logit_soft_cap)
+    kernel = xp.swapaxes(params["embeddings"], 0, 1) if tie_weights else params["reverse_embeddings"]
     if reverse_dtype is not None:
         x, kernel = ops.cast(x, reverse_dtype), ops.cast(kernel, reverse_dtype)
-    logits = x @ kernel
-    if logit_soft_cap is not None:
-        logits = xp.tanh(logits / logit_soft_cap) * logit_soft_cap
+    logits = _capped(x @ kernel, logit_soft_cap)
     return logits if reverse_dtype is None else ops.cast(logits, reverse_dtype)
+
+
+def _capped(logits: Array, cap: float | None) -> Array:
+    return logits if cap is None else xp.tanh(logits / cap) * cap

@@ -34,18 +34,20 @@ def _grouped_rule(
     use_bias: bool,
     use_gate: bool,
     return_attention_scores: bool,
+    quantization: str | None,
 ) -> tuple[Any, ParamTree]:
     query, value, key = shapes_of("group_query_attention", x)
     if num_query_heads % num_key_value_heads:
         raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
     asking, answering = (num_query_heads, head_dim), (num_key_value_heads, head_dim)
-    gate = {"gate_dense": dense_params(query.shape[-1:], asking, use_bias)} if use_gate else {}
+    how = (use_bias, 2, quantization)
+    gate = {"gate_dense": dense_params(query.shape[-1:], asking, *how)} if use_gate else {}
     params = {
-        "query_dense": dense_params(query.shape[-1:], asking, use_bias),
-        "key_dense": dense_params(key.shape[-1:], answering, use_bias),
+        "query_dense": dense_params(query.shape[-1:], asking, *how),
+        "key_dense": dense_params(key.shape[-1:], answering, *how),
         **gate,
-        "value_dense": dense_params(value.shape[-1:], answering, use_bias),
-        "output_dense": dense_params(asking, query.shape[-1:], use_bias),
+        "value_dense": dense_params(value.shape[-1:], answering, *how),
+        "output_dense": dense_params(asking, query.shape[-1:], *how),
     }
     scores = Spec((query.shape[0], num_query_heads, query.shape[1], key.shape[1]), query.dtype)
     return ((query, scores) if return_attention_scores else query), params
@@ -65,6 +67,7 @@ def group_query_attention(
     use_gate: bool = False,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
+    quantization: str | None = None,
 ) -> Any:
     """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim).
 
@@ -85,7 +88,12 @@ def group_query_attention(
     carried = mask_of(given["query"])
     asked = values_of(given.get("query_mask"))
     hidden = merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
-    q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
+    asking = num_query_heads or params["query_dense"]["kernel"].shape[1]
+    answering = num_key_value_heads or params["key_dense"]["kernel"].shape[1]
+    q, k, v = (
+        project(params[f"{name}_dense"], a, (heads, -1), quantization=quantization)
+        for name, a, heads in (("query", query, asking), ("key", key, answering), ("value", value, answering))
+    )
     q = q * (1 / math.sqrt(q.shape[-1]))
     q, k, v = (heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
     fused = dropout == 0 and not return_attention_scores
@@ -94,8 +102,8 @@ def group_query_attention(
     heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
     y = (heard @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
     y = heads_last(y, (1,), q.shape[2:3])
-    y = gated(params, y, query) if use_gate else y
-    y = masked(project(params["output_dense"], y, 2), carried)
+    y = gated(params, y, query, quantization) if use_gate else y
+    y = masked(project(params["output_dense"], y, query.shape[-1:], 2, quantization), carried)
     return (y, masked(weights.reshape(*q.shape[:-1], k.shape[-2]), hidden)) if return_attention_scores else y
 
 

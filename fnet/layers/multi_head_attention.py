@@ -14,6 +14,7 @@ from fnet.activations import sigmoid
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
+from fnet.layers import quantized
 from fnet.layers.activation import masked_softmax
 from fnet.layers.attention import causal_mask, named_inputs
 from fnet.layers.regularization import drop
@@ -23,21 +24,32 @@ from fnet.types import Array, Param, Params, ParamTree, Spec
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
 
-def project(params: Params, x: Array, contracted: int = 1) -> Array:
-    """x (..., *in) times kernel (*in, *out) plus bias (*out), over the last `contracted` axes of x."""
-    kernel = params["kernel"]
+def project(
+    params: Params, x: Array, outputs: Sequence[int | None], contracted: int = 1, quantization: str | None = None
+) -> Array:
+    """x (..., *in) times kernel (*in, *outputs) plus bias (*outputs), over the last `contracted` axes of x."""
     letters = string.ascii_letters
     lead, rest = letters[: x.ndim - contracted], letters[x.ndim - contracted :]
-    inner, outer = rest[:contracted], rest[contracted : kernel.ndim]
-    y = ops.einsum(f"{lead}{inner},{inner}{outer}->{lead}{outer}", x, kernel)
+    inner, outer = rest[:contracted], rest[contracted : contracted + len(outputs)]
+    equation = f"{lead}{inner},{inner}{outer}->{lead}{outer}"
+    if quantization is None:
+        y = ops.einsum(equation, x, params["kernel"])
+    else:
+        y = quantized.product(quantization, equation, params, x, (*x.shape[x.ndim - contracted :], *outputs))
     if "bias" in params:
         y += params["bias"]
     return y
 
 
-def dense_params(inputs: Sequence[int | None], outputs: Sequence[int | None], use_bias: bool) -> dict[str, Param]:
+def dense_params(
+    inputs: Sequence[int | None], outputs: Sequence[int | None], use_bias: bool, lead: int, quantization: str | None
+) -> dict[str, Param]:
+    """The params of `project` for an input with `lead` axes in front of `inputs`."""
     bias = {"bias": Param(tuple(outputs), "zeros")} if use_bias else {}
-    return {"kernel": Param((*inputs, *outputs)), **bias}
+    kernel = (*inputs, *outputs)
+    if quantization is None:
+        return {"kernel": Param(kernel), **bias}
+    return quantized.kernel_params(quantization, kernel, range(len(inputs)), (*(1,) * lead, *outputs), bias)
 
 
 def _attention_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
@@ -73,17 +85,19 @@ def _multi_head_rule(
     attention_axes: int | Sequence[int] | None,
     use_gate: bool,
     return_attention_scores: bool,
+    quantization: str | None,
 ) -> tuple[Any, ParamTree]:
     query, value, key = shapes_of("multi_head_attention", x)
     size = value_dim or key_dim
     made = _output_sizes(output_shape, query)
-    gate = {"gate_dense": dense_params(query.shape[-1:], (num_heads, size), use_bias)} if use_gate else {}
+    how = (use_bias, len(query.shape) - 1, quantization)
+    gate = {"gate_dense": dense_params(query.shape[-1:], (num_heads, size), *how)} if use_gate else {}
     params = {
-        "query_dense": dense_params(query.shape[-1:], (num_heads, key_dim), use_bias),
-        "key_dense": dense_params(key.shape[-1:], (num_heads, key_dim), use_bias),
+        "query_dense": dense_params(query.shape[-1:], (num_heads, key_dim), *how),
+        "key_dense": dense_params(key.shape[-1:], (num_heads, key_dim), *how),
         **gate,
-        "value_dense": dense_params(value.shape[-1:], (num_heads, size), use_bias),
-        "output_dense": dense_params((num_heads, size), made, use_bias),
+        "value_dense": dense_params(value.shape[-1:], (num_heads, size), *how),
+        "output_dense": dense_params((num_heads, size), made, *how),
     }
     y = Spec((*query.shape[:-1], *made), query.dtype)
     if not return_attention_scores:
@@ -114,6 +128,7 @@ def multi_head_attention(
     use_gate: bool = False,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
+    quantization: str | None = None,
 ) -> Any:
     """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim or output_shape).
 
@@ -123,7 +138,8 @@ def multi_head_attention(
     `sliding_window`: |t - s| < window only; `use_causal_mask`: s <= t only. `return_attention_scores` adds the
     softmax (batch, heads, t, s).
     params: query_dense, key_dense, value_dense and, with `use_gate`, gate_dense: kernel (dim, heads, size), bias
-    (heads, size); output_dense: kernel (heads, value_dim, out), bias (out,); rng drops scores at `dropout`.
+    (heads, size); output_dense: kernel (heads, value_dim, out), bias (out,); rng drops scores at `dropout`. With
+    `quantization` ("int8", ...) each of these is as in `fnet.layers.quantized.kernel_params`.
     Mask: those of query, value and key, the explicit attention_mask (batch, t, s), value_mask, key_mask, and the
     causal one all hide; the output carries the query's, the scores
     what hid them. Keras reads no explicit query_mask, so it changes nothing.
@@ -143,7 +159,11 @@ def multi_head_attention(
     asked = mask_of(given["query"])
     hidden = merge_masks(given, asked, query, value, use_causal_mask, sliding_window)
     axes = _attention_axes(attention_axes, query.ndim)
-    q, k, v = (project(params[f"{n}_dense"], a) for n, a in (("query", query), ("key", key), ("value", value)))
+    heads = num_heads or params["query_dense"]["kernel"].shape[1]
+    q, k, v = (
+        project(params[f"{name}_dense"], a, (heads, -1), quantization=quantization)
+        for name, a in (("query", query), ("key", key), ("value", value))
+    )
     q = q * (1 / math.sqrt(q.shape[-1]))
     fused = dropout == 0 and not return_attention_scores and query.ndim == 3
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
@@ -152,8 +172,8 @@ def multi_head_attention(
     weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused)
     heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
     y = heads_last(heard @ v, axes, q_sizes)
-    y = gated(params, y, query) if use_gate else y
-    y = masked(project(params["output_dense"], y, 2), asked)
+    y = gated(params, y, query, quantization) if use_gate else y
+    y = masked(project(params["output_dense"], y, _output_sizes(output_shape, query), 2, quantization), asked)
     if not return_attention_scores:
         return y
     return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), hidden)
@@ -225,5 +245,5 @@ def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool) -> Ar
     return masked_softmax(scores, mask, -1)
 
 
-def gated(params: Params, y: Array, query: Array) -> Array:
-    return y * sigmoid(project(params["gate_dense"], query))
+def gated(params: Params, y: Array, query: Array, quantization: str | None) -> Array:
+    return y * sigmoid(project(params["gate_dense"], query, y.shape[-2:], quantization=quantization))

@@ -188,7 +188,9 @@ def product(quantization: str, equation: str, params: Params, x: Array, kernel_s
         return y if scale is None else y / scale
     q, rows = quantize_inputs(x, tuple(a for a, letter in enumerate(term) if letter not in out))
     rows = _aligned(rows, term, out)
-    return ops.einsum(equation, q, kernel) / rows if scale is None else exact_einsum(equation, q, kernel) / (rows * scale)
+    return (
+        ops.einsum(equation, q, kernel) / rows if scale is None else exact_einsum(equation, q, kernel) / (rows * scale)
+    )
 
 
 def _aligned(scale: Array, term: str, out: str) -> Array:
