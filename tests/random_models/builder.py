@@ -85,6 +85,8 @@ class Builder:
             return x
         if len(x.shape) == 2 or x.shape[-1] > 8:
             return self.layers.Dense(3)(x)
+        if len(x.shape) == 5:
+            return self.layers.Conv3D(2, 2, strides=2, padding="same")(x)
         pool = getattr(self.layers, f"AdaptiveAveragePooling{len(x.shape) - 2}D")
         return pool(3)(x)
 

@@ -80,13 +80,12 @@ def attend(b: Builder, x: Any) -> Any:
 
 def video_layer(b: Builder, x: Any) -> Any:
     layers, padding = b.layers, b.padding(x, (2, 2, 2))
-    # TensorFlow has no float64 kernels of MaxPooling3D and AveragePooling3D on CPUs, so they would lack a reference.
+    # TensorFlow has no float64 kernels of 3D pooling windows on CPUs, so those layers would lack a reference.
     drawn = [
         lambda: layers.Conv3D(3, 2, b.pick([1, 2]), padding, activation=b.activation()),
         lambda: layers.Conv3DTranspose(2, 2, 1, "same"),
         lambda: layers.ConvLSTM2D(2, 2, padding="same", return_sequences=b.flag()),
         lambda: layers.TimeDistributed(layers.Conv2D(3, 2, padding="same")),
-        lambda: layers.AdaptiveAveragePooling3D(2),
         lambda: layers.GlobalAveragePooling3D(),
         lambda: layers.UpSampling3D((1, 2, 1)),
         lambda: layers.ZeroPadding3D((1, 0, 1)),
