@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 TIERS = [
     {"tree", "masking", "types", "errors", "strings", "fingerprints"},
     {"backend"},
-    {"compose", "random", "initializers", "resampling"},
+    {"binding", "compose", "random", "initializers", "resampling"},
     {"activations", "modelling"},
     {"layers", "operations"},
     {"hosting", "streaming", "inference"},

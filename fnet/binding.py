@@ -1,0 +1,219 @@
+"""What a layer is: its rules, `layer` that declares them, `bind` that fixes options, dtype policies.
+
+A layer is a function `(params, x, *, options) -> y` decorated with `layer`, which records its mask rule and
+its shape rule and lets masks ride along (`fnet.masking`). `bind` makes a frozen record with the same call, equal
+and hashable by value. `fnet.compose` puts them together.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec
+
+from fnet import tree
+from fnet.backend import ops
+from fnet.masking import Masked, first_mask, strip
+from fnet.tree import FrozenDict, freeze
+from fnet.types import Params, Spec
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a layer declares beside its function.
+
+    shape: (x: Spec or tree of Spec, *, options it needs) -> (output Spec tree, {param name: Param}).
+    mask: "keep" hands the mask on, "drop" loses it; "own": the function gets `Masked` values and returns them.
+    children: options -> {params key: step}, for wrappers around other layers.
+    rng: options -> whether an `rng` entry in the params would change the result (dropout).
+    host: takes strings, so it runs in NumPy in front of the jitted part.
+    door: (values, *, options) -> None: raises InvalidInput for values that must not be fed from outside, such
+    as token ids beyond the table; `predict` asks, layers never do.
+    floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
+    params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
+    unmasks: takes the masks off its inputs for all that read them after it in a graph, as Keras's
+    MultiHeadAttention does.
+    """
+
+    shape: Callable[..., tuple[Any, Mapping[str, Any]]]
+    mask: str = "keep"
+    children: Callable[..., dict[str, Any]] | None = None
+    rng: Callable[..., bool] | None = None
+    host: bool = False
+    door: Callable[..., None] | None = None
+    unmasks: bool = False
+    floats: bool = False
+
+
+def layer(
+    *,
+    shape: Callable[..., tuple[Any, Mapping[str, Any]]],
+    mask: str = "keep",
+    children: Callable[..., dict[str, Any]] | None = None,
+    rng: Callable[..., bool] | None = None,
+    host: bool = False,
+    door: Callable[..., None] | None = None,
+    unmasks: bool = False,
+    floats: bool = False,
+) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
+    if mask not in ("keep", "drop", "own"):
+        raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
+    rules = Rules(_of_floats(shape) if floats else shape, mask, children, rng, host, door, unmasks, floats)
+
+    def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
+        @functools.wraps(function)
+        def call(*args: P.args, **options: P.kwargs) -> Any:
+            params, x, *rest = args
+            if floats:
+                x = in_floats(x, params)
+            with ops.quiet():
+                if mask == "own":
+                    return function(params, x, *rest, **options)  # type: ignore[arg-type]
+                y = function(params, strip(x), *rest, **options)  # type: ignore[arg-type]
+            carried = first_mask(x) if mask == "keep" else None
+            return y if carried is None else Masked(y, carried)
+
+        vars(call)["rules"] = rules
+        return call
+
+    return decorate
+
+
+def in_floats(x: Any, params: Any) -> Any:
+    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32."""
+    if isinstance(x, Masked):
+        return Masked(in_floats(x.values, params), x.mask)
+    if isinstance(x, Mapping):
+        return {key: item if key.endswith("mask") else in_floats(item, params) for key, item in x.items()}
+    if isinstance(x, tuple | list):
+        return type(x)(in_floats(item, params) for item in x)
+    if not ops.is_array(x) or x.dtype.kind not in "iub":
+        return x
+    return x.astype(next((leaf.dtype for leaf in tree.leaves(params) if is_float(leaf)), "float32"))
+
+
+def _of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
+    """A shape rule that sees float32 where its inputs are integers."""
+
+    def floated(x: Any) -> Any:
+        if isinstance(x, Mapping):
+            return {key: item if key.endswith("mask") else floated(item) for key, item in x.items()}
+        if isinstance(x, tuple | list):
+            return type(x)(floated(item) for item in x)
+        return Spec(x.shape, "float32") if isinstance(x, Spec) and x.dtype.startswith(("int", "uint", "bool")) else x
+
+    @functools.wraps(shape)
+    def rule(x: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+        return shape(floated(x), **options)
+
+    return rule
+
+
+def rules(step: Any) -> Rules:
+    """The rules that the layer function (or bound layer) `step` declares."""
+    function = step.function if isinstance(step, Bound) else step
+    found = getattr(function, "rules", None)
+    if not isinstance(found, Rules):
+        raise TypeError(f"{function!r} is not a layer: decorate it with @fnet.layer(shape=...)")
+    return found
+
+
+@functools.cache
+def option_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """{option: default} of a layer function; `inspect.Parameter.empty` marks a required one."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+@dataclass(frozen=True, repr=False)
+class Bound:
+    """A layer with its options fixed: `(params, x) -> y` as a value. Made by `bind`."""
+
+    function: Callable[..., Any]
+    options: FrozenDict = field(default_factory=FrozenDict)
+    dtype: str | None = None
+
+    @functools.cached_property
+    def _thawed(self) -> dict[str, Any]:
+        return {key: tree.thaw(value) for key, value in self.options.items()}
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        if self.dtype is None:
+            return self.function(params, x, **self._thawed)
+        params, x = _to_compute(params, self.dtype), _to_compute(x, self.dtype)
+        return _from_compute(self.function(params, x, **self._thawed), self.dtype)
+
+    def __repr__(self) -> str:
+        options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}
+        parts = [name_of(self.function), *(f"{key}={name_of(value)}" for key, value in options.items())]
+        return f"bind({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bound, (self.function, self.options, self.dtype)
+
+
+def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
+    """Fix options of a layer: `bind(dense, activation="relu")` is again `(params, x) -> y`.
+
+    Equal and hashable by value, picklable; its repr is the call that makes it. `dtype=` is understood for
+    every layer: a Keras dtype policy ("float16", "mixed_bfloat16", "float64", ...) to compute under.
+
+    Raises TypeError for an option that the layer does not have, naming the legal ones.
+    """
+    if isinstance(function, Bound):
+        merged = {**function.options, **({"dtype": function.dtype} if function.dtype else {}), **options}
+        return bind(function.function, **merged)
+    legal = option_names(function)
+    wrong = [key for key in options if key not in legal and key != "dtype"]
+    if wrong:
+        raise TypeError(
+            f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {', '.join([*legal, 'dtype'])}"
+        )
+    dtype = None if "dtype" in legal else options.pop("dtype", None)
+    return Bound(function, freeze(options), dtype)
+
+
+def name_of(value: Any) -> str:
+    """How `value` is written in the repr of a record."""
+    if inspect.isfunction(value):
+        return f"operations.{value.__name__}" if ".operations" in value.__module__ else value.__name__
+    return repr(value)
+
+
+def compute_dtype(policy: str) -> str:
+    """The dtype that a Keras policy computes in: "mixed_float16" -> "float16"."""
+    return policy.removeprefix("mixed_")
+
+
+def is_float(a: Any) -> bool:
+    return ops.is_array(a) and (a.dtype.kind == "f" or a.dtype.name == "bfloat16")
+
+
+def _to_compute(values: Any, policy: str) -> Any:
+    """Floats rounded to the policy's compute dtype; 16-bit ones are then computed with as float32."""
+    dtype = compute_dtype(policy)
+
+    def to(a: Any) -> Any:
+        if isinstance(a, Masked):
+            return Masked(to(a.values), a.mask)
+        if not is_float(a):
+            return a
+        return ops.cast(ops.cast(a, dtype), "float32") if dtype == "float16" else ops.cast(a, dtype)
+
+    return tree.map(to, values)
+
+
+def _from_compute(values: Any, policy: str) -> Any:
+    dtype = compute_dtype(policy)
+
+    def to(a: Any) -> Any:
+        if isinstance(a, Masked):
+            return Masked(to(a.values), a.mask)
+        return ops.cast(a, dtype) if is_float(a) else a
+
+    return tree.map(to, values)
