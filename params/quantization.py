@@ -50,6 +50,8 @@ def quantization(source: KerasObject) -> str | None:
         scheme(mode)
     except ValueError as error:
         raise CorruptFile(f"{source.label} has the quantization mode {quoted(mode)}") from error
+    if source.policy not in ("float32", "mixed_float16", "mixed_bfloat16"):
+        raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)} from {source.policy}, not from float32")
     if dynamic:
         raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)} with quantized inputs")
     return mode
@@ -75,9 +77,10 @@ def _quantizes_inputs(source: KerasObject, bits: str) -> bool:
     if quantizer is None:
         return False
     own = quantizer.get("config") if isinstance(quantizer, Mapping) else None
+    own = own if isinstance(own, Mapping) else {}
     wanted = {"value_range": [-127, 127], "epsilon": 1e-07, "output_dtype": "int8"}
-    known = isinstance(own, Mapping) and quantizer.get("class_name") == "AbsMaxQuantizer"
-    if not known or {key: own.get(key) for key in wanted} != wanted or own.get("axis") not in (None, -1, [-1]):
+    same = {key: own.get(key) for key in wanted} == wanted and own.get("axis") in (None, -1, [-1])
+    if not same or quantizer.get("class_name") != "AbsMaxQuantizer":
         raise UnsupportedLayer(f"{source.label} rounds its inputs by {quoted(quantizer)}; fnet knows Keras's default")
     return True
 

@@ -13,7 +13,7 @@ from keras import layers
 import fnet
 from fnet import tree
 from fnet.layers import quantized
-from params import UnsupportedLayer, WeightsMismatch, from_keras, load, load_keras, save
+from params import UnsupportedLayer, from_keras, load, load_keras, save
 from tests import parity
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
@@ -158,13 +158,13 @@ def test_other_quantizations_are_refused_by_name(mode):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model.quantize(mode)
-    with pytest.raises(UnsupportedLayer, match="QuantizedFloat8DTypePolicy.*int8 and int4"):
+    with pytest.raises(UnsupportedLayer, match=r"QuantizedFloat8DTypePolicy.*int8 and int4"):
         from_keras(model)
 
 
 def test_a_quantized_layer_in_a_wrapper_that_forgets_its_scales_is_refused():
     model = quantize(model_of((7, 12), lambda: layers.TimeDistributed(layers.Dense(5))), SCHEMES["int8"]())
-    with pytest.raises(UnsupportedLayer, match="TimeDistributed.*Keras leaves out the scales"):
+    with pytest.raises(UnsupportedLayer, match=r"TimeDistributed.*Keras leaves out the scales"):
         from_keras(model)
 
 
@@ -172,7 +172,7 @@ def test_other_ways_to_round_inputs_are_refused():
     rounding = keras.quantizers.AbsMaxQuantizer(value_range=(-63, 63))
     config = keras.quantizers.Int8QuantizationConfig(activation_quantizer=rounding)
     model = quantize(model_of((6,), lambda: layers.Dense(3)), config)
-    with pytest.raises(UnsupportedLayer, match="rounds its inputs by.*Keras's default"):
+    with pytest.raises(UnsupportedLayer, match=r"rounds its inputs by.*Keras's default"):
         from_keras(model)
 
 
@@ -203,5 +203,6 @@ def test_nan_and_infinity_stay():
     params = {"kernel": np.ones((2, 3), "int8"), "kernel_scale": np.ones(3, "float32")}
     x = np.array([[np.nan, 1], [np.inf, 1], [1, 2]], "float32")
     y = fnet.dense(params, x, use_bias=False, quantization="int8")
-    assert np.isnan(y[0]).all() and not np.isfinite(y[1]).any()
+    assert np.isnan(y[0]).all()
+    assert not np.isfinite(y[1]).any()
     np.testing.assert_allclose(y[2], 3, rtol=1e-2)
