@@ -101,7 +101,7 @@ def _unshared(value: Any) -> Any:
 
 POLICIES = ("float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
-QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy")
+QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy", "QuantizedFloat8DTypePolicy")
 """Classes of policies whose integers `params.quantization` knows; the floats beside them have a `source_name`."""
 OTHER_DTYPES = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", "string"),
@@ -119,7 +119,7 @@ def policy(value: Any, label: str = "a layer") -> str:
         if value["class_name"] not in (*PLAIN_POLICIES, *QUANTIZED_POLICIES):
             raise UnsupportedLayer(
                 f"{label} has the dtype policy {quoted(value['class_name'])}, which is not supported; of quantized "
-                "models int8 and int4 are: save the model before `model.quantize(...)`, or quantize it as one of these"
+                "models int8, int4 and float8 are: save the model before `model.quantize(...)`, or quantize it as one of these"
             )
         key = "name" if value["class_name"] in PLAIN_POLICIES else "source_name"
         name = value["config"].get(key) if isinstance(value["config"], dict) else None

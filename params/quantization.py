@@ -39,8 +39,10 @@ def quantization(source: KerasObject) -> str | None:
     if not isinstance(mode, str):
         raise CorruptFile(f"{source.label} has the quantization mode {quoted(mode)}")
     bits, _, block = mode.partition("/")
+    if mode == "float8":
+        return "float8"
     if bits not in ("int8", "int4"):
-        raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)}; fnet knows int8 and int4")
+        raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)}; fnet knows int8, int4 and float8")
     dynamic = _quantizes_inputs(source, bits)
     if bits == "int8":
         return "int8" if dynamic else "int8_weight_only"
@@ -94,7 +96,7 @@ def mark_attention(made: Converted, file: WeightTree, duplicates_count: bool) ->
     Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
     call of `model.quantize` treats alike, else Keras's default. Returns whether there are any such layers.
     """
-    if not any(array.dtype == "int8" for held in file.groups.values() for array in held.arrays):
+    if not any(_is_special(held.arrays) for held in file.groups.values()):
         return False
     walk = Walk(duplicates_count)
     walk.visit(made, "")
@@ -113,6 +115,16 @@ def mark_attention(made: Converted, file: WeightTree, duplicates_count: bool) ->
     return marked
 
 
+def _is_special(arrays: tuple[StoredArray, ...]) -> bool:
+    """Whether these can be the arrays of a quantized layer: a kernel of integers, or the six more of "float8"."""
+    return bool(arrays) and (arrays[0].dtype == "int8" or _is_float8(arrays))
+
+
+def _is_float8(arrays: tuple[StoredArray, ...]) -> bool:
+    """Whether there are scales and histories behind the kernel and bias."""
+    return len(arrays) in (7, 8) and [len(array.shape) for array in arrays[-6:]] == [0, 1] * 3
+
+
 def _all_parts(made: Converted) -> Iterator[Converted]:
     yield made
     for part in made.parts.values():
@@ -121,6 +133,8 @@ def _all_parts(made: Converted) -> Iterator[Converted]:
 
 def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str | None]) -> str | None:
     """The option that the arrays of the projections ask for; `others`: those of the other layers of the file."""
+    if held and all(map(_is_float8, held)):
+        return "float8"
     whole = {arrays[0].dtype == "int8" for arrays in held}
     if True not in whole:
         return None

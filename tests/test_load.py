@@ -23,7 +23,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning",  # Keras's save
     "ignore:.*mask attached to it:UserWarning",
     "ignore:When providing `inputs` as a dict:UserWarning",
-    "ignore:Layer InputLayer does not have a `quantize`:UserWarning",
 )
 GOLDEN = Path(__file__).parent / "golden" / "keras2"
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
@@ -371,13 +370,6 @@ def test_sharded_weights(tmp_path):
     loaded = load_weights(tmp_path / "model.weights.json", model, fnet.init(model, 0))
     for a, b in zip(tree.leaves(params), tree.leaves(loaded), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_quantized_models_are_refused():
-    keras_model = keras.Sequential([vector(), layers.Dense(3)])
-    keras_model.quantize("int8")
-    with pytest.raises(UnsupportedLayer, match="quantized models are not supported"):
-        from_keras(keras_model)
 
 
 def test_options_of_the_wrong_type_are_refused(tmp_path):

@@ -14,6 +14,7 @@ import fnet
 from fnet import tree
 from fnet.layers import quantized
 from params import UnsupportedLayer, from_keras, load, load_keras, save
+from params.objects import policy
 from tests import parity
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
@@ -32,6 +33,7 @@ SCHEMES = {
     "int8_weight_only": weight_only,
     "int4": lambda: int4(block_size=-1),
     "int4_dynamic": lambda: int4(block_size=-1, activation_quantizer=keras.quantizers.AbsMaxQuantizer()),
+    "float8": lambda: keras.quantizers.Float8QuantizationConfig(),
     "int4/4": lambda: int4(block_size=4),
     "int4/128": lambda: int4(),
 }
@@ -109,10 +111,11 @@ def test_a_quantized_layer_gives_what_keras_gives(name, scheme, modes, tmp_path)
         assert leaf.dtype == dict(tree.items(params))[path].dtype
     trainable, rest = fnet.partition(ours, params)
     assert all(leaf.dtype == "float32" for leaf in tree.leaves(trainable) if leaf is not None)
-    assert any(leaf is not None and leaf.dtype == "int8" for leaf in tree.leaves(rest))
+    fixed = "kernel_scale" if scheme == "float8" else "kernel"
+    assert any(leaf is not None and path[-1] == fixed for path, leaf in tree.items(rest))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "float8"])
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("size", [7, 10])
 def test_quantized_tables_both_ways(scheme, tied, size):
@@ -152,14 +155,21 @@ def test_a_model_with_attention_takes_the_scheme_of_its_other_layers(scheme):
     assert_equal_in_modes(parity.MODES, ours, params, x, expected)
 
 
-@pytest.mark.parametrize("mode", ["float8"])
-def test_other_quantizations_are_refused_by_name(mode):
-    model = model_of((6,), lambda: layers.Dense(3))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        model.quantize(mode)
-    with pytest.raises(UnsupportedLayer, match=r"QuantizedFloat8DTypePolicy.*int8 and int4"):
-        from_keras(model)
+def test_other_quantizations_are_refused_by_name():
+    config = {"module": "keras.dtype_policies", "class_name": "GPTQDTypePolicy", "config": {"mode": "gptq/4/128"}}
+    with pytest.raises(UnsupportedLayer, match=r"Dense.*'GPTQDTypePolicy'.*int8, int4 and float8"):
+        policy(config, "Dense 'd'")
+
+
+def test_float8_rounds_to_the_values_of_e4m3():
+    import ml_dtypes
+
+    x = np.concatenate([np.random.default_rng(0).standard_normal(4000) * 100, np.geomspace(1e-4, 900, 4000), [0, -0.0]])
+    x = x.astype("float32")
+    expected = np.clip(x, -448, 448).astype(ml_dtypes.float8_e4m3fn).astype("float32")
+    for name in parity.MODES[1:3]:
+        with parity.mode(name):
+            np.testing.assert_array_equal(np.asarray(quantized.round_float8(x, np.float32(1))), expected)
 
 
 def test_a_quantized_layer_in_a_wrapper_that_forgets_its_scales_is_refused():
@@ -187,7 +197,7 @@ def test_long_sums_of_integers_are_exact():
 @pytest.mark.parametrize("text", ["int7", "int4/0", "int4/-1", "int4/x", "int8/128", ""])
 def test_unknown_schemes_are_named(text):
     with pytest.raises(
-        ValueError, match="use 'int8', 'int8_weight_only', 'int4', 'int4_dynamic' or 'int4/<block size>'"
+        ValueError, match="use 'int8', 'int8_weight_only', 'int4', 'int4_dynamic', 'float8' or 'int4/<block size>'"
     ):
         quantized.scheme(text)
 

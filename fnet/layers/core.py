@@ -98,7 +98,7 @@ def dense(
     x = x.astype(kernel.dtype) if x.dtype.kind in "iub" else x
     y = x @ kernel if quantization is None else quantized.matmul(quantization, params, x)
     if use_bias:
-        y = y + params["bias"]
+        y = y + quantized.bias(quantization, params)
     return activate(activation, params, y)
 
 

@@ -97,7 +97,7 @@ def einsum_dense(
         else _quantized(quantization, equation, params, x, output_shape)
     )
     if bias_axes:
-        y += params["bias"]
+        y += quantized.bias(quantization, params)
     return activate(activation, params, y)
 
 

@@ -37,7 +37,7 @@ def project(
     else:
         y = quantized.product(quantization, equation, params, x, (*x.shape[x.ndim - contracted :], *outputs))
     if "bias" in params:
-        y += params["bias"]
+        y += quantized.bias(quantization, params)
     return y
 
 

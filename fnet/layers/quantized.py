@@ -1,9 +1,10 @@
-"""Kernels and tables of 8- and 4-bit integers, as `model.quantize(...)` of Keras makes them.
+"""Kernels and tables of 8 and 4 bits, as `model.quantize(...)` of Keras makes them.
 
 The option `quantization` of dense, einsum_dense, embedding, reversible_embedding and the attention layers says how:
 "int8"                inputs are quantized too, row by row: integer products, exact;
 "int8_weight_only"    float inputs times the integer kernel;
 "int4"                two values in a byte, one scale a column; "int4_dynamic" quantizes the inputs as well;
+"float8"              inputs and kernel rounded to the values of 8-bit floats (e4m3), the bias to bfloat16;
 "int4/128"            rows in blocks of 128 (any size), each with its own scale and zero point.
 
 Integers are multiplied as floats: matrix products of floats are fast everywhere, and exact while every partial sum
@@ -45,6 +46,7 @@ def scheme(quantization: str) -> Scheme:
         "int8_weight_only": Scheme(8),
         "int4": Scheme(4),
         "int4_dynamic": Scheme(4, inputs=True),
+        "float8": Scheme(8, inputs=True),
     }
     if quantization in known:
         return known[quantization]
@@ -78,6 +80,8 @@ def kernel_params(
     kernel_scale for 8 bits. With 4 bits the kernel is a matrix (rows, columns / 2) of bytes.
     """
     how = scheme(quantization)
+    if quantization == "float8":
+        return {"kernel": Param(kernel), **bias, **_float8_state()}
     if how.bits == 8:
         return {"kernel": _fixed(kernel), **bias, "kernel_scale": _fixed(scale, "ones", "float32")}
     rows, columns = (
@@ -93,6 +97,15 @@ def kernel_params(
         "kernel_zero": _fixed(groups),
         "g_idx": _fixed((rows,), _blocks(how.block), "float32"),
     }
+
+
+def _float8_state() -> dict[str, Param]:
+    """The scales, and the history of largest values (any length) from which training sets them."""
+    state = {}
+    for name in ("inputs", "kernel", "outputs_grad"):
+        state[f"{name}_scale"] = _fixed((), "ones", "float32")
+        state[f"{name}_amax_history"] = _fixed((None,), "zeros", "float32")
+    return state
 
 
 def table_params(quantization: str, rows: int, columns: int, untied: bool = False) -> dict[str, Param]:
@@ -122,6 +135,19 @@ def quantize_inputs(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """(whole numbers from -127 to 127, scale), so that x is about numbers / scale; one scale over `axes`."""
     scale = ops.opaque(127 / (xp.max(xp.abs(x), axis=axes, keepdims=True) + 1e-7))
     return xp.clip(xp.round(x * scale), -127, 127), scale
+
+
+def round_float8(x: Array, scale: Array) -> Array:
+    """`x` rounded to the multiples by `scale` of the 8-bit floats e4m3: 3 bits behind the first, at most 448."""
+    x = xp.clip(x / scale, -448, 448)
+    _, exponent = xp.frexp(x)
+    exponent = xp.maximum(exponent, -5) - 4  # of the last bit that is kept; denormals below 2^-6
+    return xp.ldexp(xp.round(xp.ldexp(x, -exponent)), exponent) * scale
+
+
+def bias(quantization: str | None, params: Params) -> Array:
+    """The bias as it is added: "float8" rounds it to bfloat16."""
+    return ops.round_bfloat16(params["bias"]) if quantization == "float8" else params["bias"]
 
 
 def unpack(packed: Array, size: int | None, axis: int = -1) -> Array:
@@ -177,6 +203,8 @@ def product(quantization: str, equation: str, params: Params, x: Array, kernel_s
 
     kernel_shape: of the kernel in floats, for 4 bits.
     """
+    if quantization == "float8":
+        return ops.einsum(equation, *_float8_operands(params, x))
     how, kernel, scale = scheme(quantization), params["kernel"], params["kernel_scale"]
     (term, _), out = equation.split("->")[0].split(","), equation.split("->")[1]
     if how.bits == 4:
@@ -204,12 +232,20 @@ def _aligned(scale: Array, term: str, out: str) -> Array:
 
 def matmul(quantization: str, params: Params, x: Array) -> Array:
     """x (..., rows) @ kernel (rows, columns) of `kernel_params`."""
+    if quantization == "float8":
+        x, kernel = _float8_operands(params, x)
+        return x @ kernel
     how, kernel, scale = scheme(quantization), params["kernel"], params["kernel_scale"]
     if how.bits == 4:
         kernel = unpack(kernel, scale.shape[-1])
     if how.block:
         return x @ unblock(kernel, scale, params["kernel_zero"], params["g_idx"])
     return _scaled_matmul(how, x, kernel, scale)
+
+
+def _float8_operands(params: Params, x: Array) -> tuple[Array, Array]:
+    kernel = ops.asarray(params["kernel"])
+    return round_float8(x, params["inputs_scale"]), round_float8(kernel, params["kernel_scale"])
 
 
 def _scaled_matmul(how: Scheme, x: Array, kernel: Array, scale: Array) -> Array:
