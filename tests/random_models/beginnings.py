@@ -57,7 +57,8 @@ def vector(b: Builder) -> Any:
 def binned(b: Builder) -> Any:
     """Numbers put into bins."""
     x = b.input((VECTOR,))
-    mode = b.pick(["int", "one_hot", "multi_hot", "count"])
+    # Keras cannot count in 16 bits: TensorFlow's bincount has no such kernel.
+    mode = b.pick(["int", "one_hot"] if b.narrow else ["int", "one_hot", "multi_hot", "count"])
     y = b.layers.Discretization([-0.5, 0.2, 1.0], output_mode=mode)(x)
     return b.layers.Embedding(4, 3)(y) if mode == "int" else into_floats(b, y)
 
