@@ -118,8 +118,8 @@ def policy(value: Any, label: str = "a layer") -> str:
     if is_object(value):
         if value["class_name"] not in (*PLAIN_POLICIES, *QUANTIZED_POLICIES):
             raise UnsupportedLayer(
-                f"{label} has the dtype policy {quoted(value['class_name'])}, which is not supported; of quantized "
-                "models int8, int4 and float8 are: save the model before `model.quantize(...)`, or quantize it as one of these"
+                f"{label} has the dtype policy {quoted(value['class_name'])}, which is not supported; quantized models "
+                "can be int8, int4 and float8: quantize it as one of these, or save it before `model.quantize(...)`"
             )
         key = "name" if value["class_name"] in PLAIN_POLICIES else "source_name"
         name = value["config"].get(key) if isinstance(value["config"], dict) else None

@@ -155,6 +155,22 @@ def test_a_model_with_attention_takes_the_scheme_of_its_other_layers(scheme):
     assert_equal_in_modes(parity.MODES, ours, params, x, expected)
 
 
+@pytest.mark.parametrize("scheme", ["int8", "int4/4", "float8"])
+def test_shared_and_nested_layers_and_legacy_files(scheme, tmp_path):
+    x = keras.Input((6,))
+    dense = layers.Dense(6)
+    nested = keras.Sequential([layers.Dense(4, use_bias=False), layers.Dense(3)])
+    model = quantize(randomized(keras.Model(x, nested(dense(dense(x))))), SCHEMES[scheme]())
+    values = np.random.default_rng(0).standard_normal((4, 6)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # h5 is legacy
+        for name in ("model.keras", "model.h5"):
+            model.save(tmp_path / name)
+    for name in ("model.keras", "model.h5"):
+        ours, params = load_keras(tmp_path / name)
+        assert_equal_in_modes(("numpy-readonly",), ours, params, values, np.asarray(model(values)))
+
+
 def test_other_quantizations_are_refused_by_name():
     config = {"module": "keras.dtype_policies", "class_name": "GPTQDTypePolicy", "config": {"mode": "gptq/4/128"}}
     with pytest.raises(UnsupportedLayer, match=r"Dense.*'GPTQDTypePolicy'.*int8, int4 and float8"):
