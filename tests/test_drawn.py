@@ -82,3 +82,13 @@ def test_encodings_go_straight_into_layers(mode):
     y = keras.layers.Dense(3)(y) if mode != "one_hot" else keras.layers.Bidirectional(keras.layers.GRU(2))(y)
     x = np.random.default_rng(1).choice(["a", "b", "c", "d"], (13, 4))
     random_models.assert_parity(keras.Model(given, y), x, MODES[:2])
+
+
+def test_cells_of_a_16_bit_policy_keep_the_dtype_of_the_loop():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        given = keras.Input((5, 3))
+        y = keras.layers.RNN([keras.layers.LSTMCell(3), keras.layers.SimpleRNNCell(2)])(given)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    random_models.assert_parity(keras.Model(given, y), floats(13, 5, 3), MODES)

@@ -186,7 +186,8 @@ def sweep(
     def body(carry: Any, inputs: Any) -> Any:
         y, old = carry
         z, valid = inputs
-        new_y, new = step(z, old)
+        # A cell with a 16-bit policy of its own rounds what it gives; the loop carries one dtype.
+        new_y, new = tree.map(lambda a, b: a if a.dtype == b.dtype else a.astype(b.dtype), step(z, old), (y, old))
         if valid is not None:
             new_y = select(valid, new_y, y)
             new = tree.map(lambda a, b: select(valid, a, b), new, old)
