@@ -163,15 +163,9 @@ class Zip:
         if info.file_size > most:
             raise LimitExceeded(f"{quoted(name)} has {info.file_size} bytes; {most} are allowed")
         if info.file_size > max(SMALL, LARGEST_RATIO * info.compress_size):
-            raise LimitExceeded(
-                f"{quoted(name)} is a zip bomb: {info.compress_size} bytes for {info.file_size}"
-            )
+            raise LimitExceeded(f"{quoted(name)} is a zip bomb: {info.compress_size} bytes for {info.file_size}")
         stored = self._data[start : start + info.compress_size]
-        found = (
-            stored
-            if info.compress_type == zipfile.ZIP_STORED
-            else memoryview(_inflate(stored, info.file_size))
-        )
+        found = stored if info.compress_type == zipfile.ZIP_STORED else memoryview(_inflate(stored, info.file_size))
         if len(found) != info.file_size or zlib.crc32(found) != info.CRC:
             raise CorruptFile(f"{quoted(name)} is damaged: its size or checksum is wrong")
         return found
@@ -197,9 +191,7 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & ENCRYPTED:
         raise UnsafeFile(f"member {quoted(name)} of the zip is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UnsafeFile(
-            f"member {quoted(name)} of the zip uses compression {info.compress_type}; deflate is read"
-        )
+        raise UnsafeFile(f"member {quoted(name)} of the zip uses compression {info.compress_type}; deflate is read")
 
 
 def _starts(data: memoryview, members: list[zipfile.ZipInfo]) -> dict[str, int]:

@@ -53,7 +53,9 @@ from params.table import LAYERS
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Ends of the config keys that only training reads."""
 
-KERAS_MODULES = re.compile(r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?")
+KERAS_MODULES = re.compile(
+    r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
+)
 """Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
 
 BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError)

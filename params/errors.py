@@ -60,6 +60,4 @@ def reading(label: str) -> Iterator[None]:
     except (MemoryError, RecursionError) as error:
         raise LimitExceeded(f"{label}: reading it takes more memory than there is") from error
     except (struct.error, zlib.error, ArithmeticError, LookupError, ValueError) as error:
-        raise CorruptFile(
-            f"{label}: {type(error).__name__} where data was expected: {error}"[:LONGEST]
-        ) from error
+        raise CorruptFile(f"{label}: {type(error).__name__} where data was expected: {error}"[:LONGEST]) from error

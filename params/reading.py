@@ -47,9 +47,7 @@ def read(source: Source, limits: Limits | None = None) -> ModelFile:
         if isinstance(source, bytes | bytearray | memoryview):
             return _file(memoryview(bytes(source)), label, limits)
         if not hasattr(source, "read"):
-            raise TypeError(
-                f"a model file is a path, bytes or a binary file object, not {type(source).__name__}"
-            )
+            raise TypeError(f"a model file is a path, bytes or a binary file object, not {type(source).__name__}")
         return _file(file_content(source, limits.total), label, limits)
 
 
@@ -134,15 +132,11 @@ def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[
         path, _, last = group.path.rpartition("/")
         if last != "vars":
             if group.datasets:
-                raise CorruptFile(
-                    f"array {quoted(next(iter(group.datasets.values())).path)} is in no `vars` group"
-                )
+                raise CorruptFile(f"array {quoted(next(iter(group.datasets.values())).path)} is in no `vars` group")
         elif path.partition("/")[0] != "optimizer":
             numbers = sorted(int(name) for name in group.datasets if INTEGER.fullmatch(name))
             if complete and numbers != list(range(len(numbers))):
-                raise WeightsMismatch(
-                    f"{quoted(group.path)} holds arrays {quoted(numbers)}: some are missing"
-                )
+                raise WeightsMismatch(f"{quoted(group.path)} holds arrays {quoted(numbers)}: some are missing")
             named = {name: array for name, array in group.datasets.items() if not INTEGER.fullmatch(name)}
             yield (
                 path,
@@ -156,9 +150,7 @@ def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[
 
 def _array(found: hdf5.Dataset, label: str) -> StoredArray:
     if not found.type.readable or found.type.name in ("string", "text"):
-        raise WeightsMismatch(
-            f"array {quoted(found.path)} holds {found.type.name} values; numbers were expected"
-        )
+        raise WeightsMismatch(f"array {quoted(found.path)} holds {found.type.name} values; numbers were expected")
     return StoredArray(found.path, found.shape, found.type.name, _loader(found, label))
 
 
@@ -221,9 +213,7 @@ def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[
     for weight in group.texts("weight_names") or []:
         array = group.find(weight)
         if array is None or array.path in used:
-            raise WeightsMismatch(
-                f"weight {quoted(weight)} of layer {quoted(name)} is missing or listed twice"
-            )
+            raise WeightsMismatch(f"weight {quoted(weight)} of layer {quoted(name)} is missing or listed twice")
         used.add(array.path)
         found.append((weight, _array(array, label)))
     return tuple(found)
@@ -258,9 +248,7 @@ def _shards(weight_map: dict[str, Any]) -> list[str]:
     for key, value in weight_map.items():
         for name in value if isinstance(value, list) else [value]:
             if not isinstance(name, str) or not plain_name(name) or not name.endswith(".weights.h5"):
-                raise UnsafeFile(
-                    f"{quoted(name)}, for {quoted(key)}, is not the name of a shard in the same folder"
-                )
+                raise UnsafeFile(f"{quoted(name)}, for {quoted(key)}, is not the name of a shard in the same folder")
             names.add(name)
     return sorted(names)
 
@@ -280,9 +268,7 @@ def _check_map(weight_map: dict[str, Any], merged: dict[str, Variables]) -> None
     for path, found in merged.items():
         numbers = [int(array.place.rpartition("/")[2]) for array in found.arrays]
         if numbers != list(range(len(numbers))):
-            raise WeightsMismatch(
-                f"the shards hold arrays {quoted(numbers)} of {quoted(path)}: some are missing"
-            )
+            raise WeightsMismatch(f"the shards hold arrays {quoted(numbers)} of {quoted(path)}: some are missing")
     for key in weight_map:
         path = key.strip("/").removesuffix("vars").rstrip("/")
         if path not in merged and path.partition("/")[0] != "optimizer":

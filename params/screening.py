@@ -28,9 +28,7 @@ def screen(value: Any, key: str = "") -> None:
         if name == "__lambda__":
             raise UnsafeFile(f"{quoted(key)} holds code (a Lambda); code in files is never run")
         if key.endswith(ROLES) and module is not None and not _is_keras(module):
-            raise UnsafeFile(
-                f"{quoted(key)} would import {quoted(name)} from {quoted(module)}; nothing is imported"
-            )
+            raise UnsafeFile(f"{quoted(key)} would import {quoted(name)} from {quoted(module)}; nothing is imported")
         for inner, item in value.items():
             if inner not in TRAINING:
                 screen(item, inner)

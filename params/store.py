@@ -115,9 +115,7 @@ def _scale(scale: Any) -> float | None:
 # --- to bytes -------------------------------------------------------------------------------------------------
 
 
-def _packed(
-    model: Any, params: Params, labels: list[str] | None, scale: float | None, custom: Layers | None
-) -> bytes:
+def _packed(model: Any, params: Params, labels: list[str] | None, scale: float | None, custom: Layers | None) -> bytes:
     from safetensors.numpy import save as pack
 
     layers = known_layers(custom)
@@ -168,9 +166,7 @@ def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
 # --- from bytes -----------------------------------------------------------------------------------------------
 
 
-def _unpacked(
-    data: memoryview, custom: Layers | None, limits: Limits
-) -> tuple[Any, dict[str, Any], dict[str, str]]:
+def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[Any, dict[str, Any], dict[str, str]]:
     metadata, tensors = _header(data, limits)
     model = decode(_part(metadata, "model", limits), known_layers(custom))
     if not callable(model):
@@ -240,9 +236,7 @@ def _array(entry: Mapping[str, Any]) -> Array:
         raise CorruptFile(f"a tensor of {entry['dtype']}")
     if len(entry["shape"]) > 32:
         raise LimitExceeded(f"a tensor of rank {len(entry['shape'])}; 32 is the most")
-    array = np.frombuffer(entry["data"], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")).reshape(
-        entry["shape"]
-    )
+    array = np.frombuffer(entry["data"], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")).reshape(entry["shape"])
     if entry["dtype"] == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
         raise CorruptFile("a bool is neither 0 nor 1")
     if entry["dtype"] == "BF16":

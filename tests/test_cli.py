@@ -21,7 +21,9 @@ def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("cli")
     keras.utils.set_random_seed(0)
     layers = keras.layers
-    image = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3, activation="softmax")])
+    image = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3, activation="softmax", name="dense")]
+    )
     image.save(where / "image.keras")
     words = layers.TextVectorization(vocabulary=["baik", "buruk"], output_sequence_length=4)
     text = keras.Sequential(

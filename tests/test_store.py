@@ -392,9 +392,7 @@ def test_broken_files_are_typed_errors(tmp_path, name):
     assert len(str(caught.value)) <= 400
 
 
-@pytest.mark.parametrize(
-    "metadata", [{"labels": "Infinity"}, {"labels": "[1]"}, {"scale": '"x"'}, {"scale": "1e999"}]
-)
+@pytest.mark.parametrize("metadata", [{"labels": "Infinity"}, {"labels": "[1]"}, {"scale": '"x"'}, {"scale": "1e999"}])
 def test_broken_info_is_a_typed_error(tmp_path, metadata):
     (tmp_path / "m").write_bytes(packed(**metadata))
     with pytest.raises(CorruptFile):

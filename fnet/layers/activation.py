@@ -69,7 +69,7 @@ def relu(
     return relu_of(x, negative_slope, max_value, threshold)
 
 
-@layer(shape=modelling.identity)
+@layer(shape=modelling.identity, floats=True)
 def leaky_relu(params: Params, x: Array, *, negative_slope: float = 0.3) -> Array:
     """(...) -> (...): x above 0, negative_slope * x below. Mask: kept. Source: keras.layers.LeakyReLU.
 

@@ -90,9 +90,7 @@ def filters(data: memoryview | None) -> tuple[int, ...]:
     for _ in range(count):
         (number,) = unpack("H", data, at)
         if number not in FILTERS_READ or number in found:
-            raise UnsafeFile(
-                f"HDF5 filter {number}; only deflate, shuffle and fletcher32 are read, each once"
-            )
+            raise UnsafeFile(f"HDF5 filter {number}; only deflate, shuffle and fletcher32 are read, each once")
         found.append(number)
         named = version == 1
         name = unpack("H", data, at + 2)[0] if named else 0
@@ -148,9 +146,7 @@ def _chunks(file: Buffer, place: Storage, size: int) -> Iterator[Chunk]:
         yield from _chunk_nodes(file, place.address, len(place.chunk), set())
 
 
-def _chunk_nodes(
-    file: Buffer, address: int, rank: int, entered: set[int], above: int | None = None
-) -> Iterator[Chunk]:
+def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above: int | None = None) -> Iterator[Chunk]:
     """Chunks below a version 1 B-tree node of type 1; `above` is the level of the node that named it."""
     file.step()
     file.signature(address, b"TREE")
@@ -170,9 +166,7 @@ def _chunk_nodes(
             yield tuple(corner), child, stored, mask
 
 
-def _unfilter(
-    data: memoryview, applied: tuple[int, ...], mask: int, size: int, itemsize: int
-) -> memoryview | bytes:
+def _unfilter(data: memoryview, applied: tuple[int, ...], mask: int, size: int, itemsize: int) -> memoryview | bytes:
     """The bytes of a chunk before the filters."""
     for position in reversed(range(len(applied))):
         if mask >> position & 1:

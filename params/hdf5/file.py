@@ -149,9 +149,7 @@ class _Walk:
         if kind is None or space is None or layout is None:
             raise CorruptFile(f"{quoted(path)} is neither a group nor an array")
         try:
-            return self._array(
-                path, attributes, values.datatype(kind), values.dataspace(space), layout, found
-            )
+            return self._array(path, attributes, values.datatype(kind), values.dataspace(space), layout, found)
         except ModelFileError as error:
             raise type(error)(f"array {quoted(path)}: {error}") from error
 
@@ -177,9 +175,7 @@ class _Walk:
     def check_ranges(self) -> None:
         """No two arrays may share bytes, and chunks may not unpack to more than deflate could have packed."""
         if self._packed > max(SMALL, LARGEST_RATIO * self.file.size):
-            raise LimitExceeded(
-                f"its chunked arrays would unpack from {self.file.size} to {self._packed} bytes"
-            )
+            raise LimitExceeded(f"its chunked arrays would unpack from {self.file.size} to {self._packed} bytes")
         end, before = 0, ""
         for start, stop, path in sorted(self._ranges):
             if start < end:

@@ -127,9 +127,7 @@ def _direct(file: Buffer, shape: _Shape, address: int, offset: int, size: int) -
     return offset, size, file.take(address, size)
 
 
-def _blocks(
-    file: Buffer, shape: _Shape, address: int, offset: int, rows: int
-) -> Iterator[tuple[int, int, memoryview]]:
+def _blocks(file: Buffer, shape: _Shape, address: int, offset: int, rows: int) -> Iterator[tuple[int, int, memoryview]]:
     """The direct blocks below an indirect block of `rows` rows."""
     file.enter(address, "fractal heap block")
     file.signature(address, b"FHIB")

@@ -77,9 +77,7 @@ def _local_heap(file: Buffer, address: int) -> memoryview:
     return file.take(segment, size)
 
 
-def _symbols(
-    file: Buffer, address: int, names: memoryview, above: int | None = None
-) -> Iterator[tuple[str, int]]:
+def _symbols(file: Buffer, address: int, names: memoryview, above: int | None = None) -> Iterator[tuple[str, int]]:
     """Links below a version 1 B-tree node of type 0; `above` is the level of the node that named it."""
     file.enter(address, "B-tree node")
     file.signature(address, b"TREE")

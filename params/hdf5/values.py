@@ -52,9 +52,7 @@ def datatype(data: memoryview) -> Type:
     if kind == 1:
         offset, precision, *layout, bias = unpack("HHBBBBI", data, 8)
         found = FLOATS.get((size, *layout, bias))
-        plain = (
-            offset == 0 and precision == 8 * size and bits & 0x70 == 0x20 and bits >> 8 & 255 == 8 * size - 1
-        )
+        plain = offset == 0 and precision == 8 * size and bits & 0x70 == 0x20 and bits >> 8 & 255 == 8 * size - 1
         return Type(found, size, order) if found and plain else unknown
     if kind == 3:
         return Type("string", size)
