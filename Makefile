@@ -23,10 +23,10 @@ demo: $(READY) ## Train three small models on embedded data, run them without Ke
 	$(BIN)/fnet demo
 
 test: $(READY) ## The fast tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(READY) ## The slow parity runs
-	$(BIN)/python -m pytest -q -n 2 -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
 
 lint: $(READY) ## Formatter, linter, type checker
 	$(BIN)/ruff format --check .
