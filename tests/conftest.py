@@ -25,3 +25,10 @@ def each_backend(request):
     """Run the test on NumPy and on JAX."""
     with backend.using(request.param):
         yield request.param
+
+
+@pytest.fixture(params=["numpy", pytest.param("jax", marks=pytest.mark.slow)])
+def each_backend_slowly(request):
+    """As `each_backend`, for loops that JAX takes seconds to compile: there they run in the slow suite."""
+    with backend.using(request.param):
+        yield request.param

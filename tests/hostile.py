@@ -310,7 +310,7 @@ def npz_pickle():
 
 
 add("pickle_as_weights", lambda: keras_zip(weights=pickle.dumps(Touch())), CorruptFile)
-add("pickle_alone", lambda: pickle.dumps(Touch()), CorruptFile)
+add("pickle_alone", lambda: pickle.dumps(Touch()), UnsafeFile)
 
 
 def zip_of(*members, method=zipfile.ZIP_STORED):

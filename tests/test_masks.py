@@ -106,7 +106,7 @@ def params_of(layer):
 
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("layer", KINDS, ids=repr)
-def test_masked_steps_might_as_well_not_be_there(each_backend, layer, backwards):
+def test_masked_steps_might_as_well_not_be_there(each_backend_slowly, layer, backwards):
     layer = bind(layer, go_backwards=backwards)
     params = params_of(layer)
     y = np.asarray(layer(params, Masked(X, MASK)))
@@ -117,7 +117,7 @@ def test_masked_steps_might_as_well_not_be_there(each_backend, layer, backwards)
 
 
 @pytest.mark.parametrize("layer", KINDS, ids=repr)
-def test_a_masked_step_repeats_the_output_before_it(each_backend, layer):
+def test_a_masked_step_repeats_the_output_before_it(each_backend_slowly, layer):
     layer = bind(layer, return_sequences=True)
     y = layer(params_of(layer), Masked(X, MASK))
     assert mask_of(y) is not None
@@ -130,7 +130,7 @@ def test_a_masked_step_repeats_the_output_before_it(each_backend, layer):
 
 
 @pytest.mark.parametrize("layer", KINDS, ids=repr)
-def test_both_halves_of_bidirectional_obey_the_mask(each_backend, layer):
+def test_both_halves_of_bidirectional_obey_the_mask(each_backend_slowly, layer):
     layer = bind(fnet.bidirectional, layer=layer)
     params = params_of(layer)
     y = np.asarray(layer(params, Masked(X, MASK)))
@@ -139,7 +139,7 @@ def test_both_halves_of_bidirectional_obey_the_mask(each_backend, layer):
     np.testing.assert_array_equal(y[4], 0)
 
 
-def test_the_backward_half_gives_its_final_state_not_its_output_at_the_last_step(each_backend):
+def test_the_backward_half_gives_its_final_state_not_its_output_at_the_last_step(each_backend_slowly):
     layer = bind(fnet.bidirectional, layer=bind(fnet.lstm, units=4))
     params = params_of(layer)
     _, backward = np.split(np.asarray(layer(params, X)), 2, axis=1)
@@ -149,7 +149,7 @@ def test_the_backward_half_gives_its_final_state_not_its_output_at_the_last_step
     assert np.abs(backward - outputs[:, 0]).max() > 1e-3
 
 
-def test_a_stack_hands_the_mask_from_layer_to_layer(each_backend):
+def test_a_stack_hands_the_mask_from_layer_to_layer(each_backend_slowly):
     model = fnet.sequential(
         embedding=bind(fnet.embedding, input_dim=5, output_dim=3, mask_zero=True),
         one=bind(fnet.bidirectional, layer=bind(fnet.lstm, units=4, return_sequences=True)),
@@ -166,7 +166,7 @@ def test_a_stack_hands_the_mask_from_layer_to_layer(each_backend):
 
 
 @pytest.mark.parametrize("step", [bind(fnet.simple_rnn, units=4), bind(fnet.lstm, units=4), bind(fnet.gru, units=4)])
-def test_values_at_masked_steps_never_matter(each_backend, step):
+def test_values_at_masked_steps_never_matter(each_backend_slowly, step):
     params = params_of(step)
     spoilt = np.where(MASK[..., None], X, np.float32(np.nan))
     y = np.asarray(step(params, Masked(spoilt, MASK)))
@@ -194,7 +194,7 @@ def test_with_initial_states_only_an_explicit_mask_is_applied(explicit):
             np.testing.assert_array_equal(np.asarray(mask_of(y)), np.asarray(theirs._keras_mask))
 
 
-def test_time_distributed_gives_the_inner_layer_its_slice_of_the_mask(each_backend):
+def test_time_distributed_gives_the_inner_layer_its_slice_of_the_mask(each_backend_slowly):
     import keras
 
     ids = np.array([[[1, 2, 0], [0, 0, 0]], [[3, 0, 1], [0, 4, 0]]], "int32")
@@ -210,7 +210,7 @@ def test_time_distributed_gives_the_inner_layer_its_slice_of_the_mask(each_backe
     np.testing.assert_allclose(np.asarray(ours(params, ids)), np.asarray(model(ids)), rtol=0, atol=1e-6)
 
 
-def test_masking_marks_and_clears_the_steps_of_its_value(each_backend):
+def test_masking_marks_and_clears_the_steps_of_its_value(each_backend_slowly):
     x = np.array([[[2.0, 2.0], [2.0, 1.0], [0.0, 0.0]]], "float32")
     y = fnet.masking({}, Masked(x, np.zeros((1, 3), bool)), mask_value=2.0)
     np.testing.assert_array_equal(np.asarray(y.mask), [[False, True, True]])

@@ -87,7 +87,7 @@ def drawn_cases(draw: Any) -> Case:
     return Case(function, shape, given_options, twin=twin, mask=masked)
 
 
-@settings(max_examples=EXAMPLES or 60)
+@settings(max_examples=EXAMPLES or 30)
 @given(drawn_cases(), st.integers(0, 2**16))
 def test_drawn_layers_equal_keras_in_every_mode(case, seed):
     parity.assert_row(case, seed)

@@ -56,7 +56,7 @@ def joined(pieces, layer):
 
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
-def test_pieces_equal_one_pass(each_backend, layer, masked):
+def test_pieces_equal_one_pass(each_backend_slowly, layer, masked):
     x = sequences(layer)
     params = fnet.init(layer, 0, x.shape)
     step, state, pieces = streaming(layer), None, []
@@ -67,7 +67,7 @@ def test_pieces_equal_one_pass(each_backend, layer, masked):
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
-def test_initial_state_is_what_a_first_piece_starts_from(each_backend, layer):
+def test_initial_state_is_what_a_first_piece_starts_from(each_backend_slowly, layer):
     x = sequences(layer)
     params = fnet.init(layer, 0, x.shape)
     zero = initial_state(layer, (3, None, *x.shape[2:]))
@@ -89,7 +89,7 @@ def text_model():
     )
 
 
-def test_a_nested_model_with_masks_streams(each_backend):
+def test_a_nested_model_with_masks_streams(each_backend_slowly):
     model = text_model()
     ids = np.random.default_rng(3).integers(0, 4, (3, 8)).astype("int32")
     ids[2] = 0
@@ -101,7 +101,7 @@ def test_a_nested_model_with_masks_streams(each_backend):
     assert set(state) == {"inner", "gru"}
 
 
-def test_a_graph_with_a_shared_layer_keeps_a_state_for_each_call(each_backend):
+def test_a_graph_with_a_shared_layer_keeps_a_state_for_each_call(each_backend_slowly):
     shared = bind(fnet.lstm, units=3, return_sequences=True, return_state=True)
     model = fnet.graph(
         inputs=("a", "b"),
@@ -121,7 +121,7 @@ def test_a_graph_with_a_shared_layer_keeps_a_state_for_each_call(each_backend):
     assert_close({key: np.concatenate([p[key] for p in pieces], axis=1) for key in whole}, whole)
 
 
-def test_layers_that_read_backwards_take_the_last_piece_first(each_backend):
+def test_layers_that_read_backwards_take_the_last_piece_first(each_backend_slowly):
     layer = bind(fnet.gru, units=4, go_backwards=True)
     params = fnet.init(layer, 0, X.shape)
     step = streaming(layer)

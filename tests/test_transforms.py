@@ -45,7 +45,9 @@ def text_model(keras, cell):
     )
 
 
-@pytest.mark.parametrize("kind", ["cnn", "SimpleRNN", "LSTM", "GRU"])
+@pytest.mark.parametrize(
+    "kind", ["cnn", "LSTM", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("SimpleRNN", "GRU"))]
+)
 def test_loaded_models_go_through_jit_vmap_and_grad(tmp_path, kind):
     import jax
     import keras
