@@ -3,6 +3,7 @@
 Keras itself cannot read back an attention layer that it quantized, so the model that was saved is the reference.
 """
 
+import math
 import warnings
 
 import keras
@@ -101,7 +102,8 @@ def test_a_quantized_layer_gives_what_keras_gives(name, scheme, modes, tmp_path)
         pytest.skip("an attention layer alone does not say whether its inputs are quantized")
     model.save(tmp_path / "model.keras")
     ours, params = load_keras(tmp_path / "model.keras")
-    assert_equal_in_modes(modes, ours, params, x, expected)
+    # Both sides add float32 products, each in its own order: their difference grows with the root of how many.
+    assert_equal_in_modes(modes, ours, params, x, expected, atol=2e-6 * max(1.0, math.sqrt(math.prod(shape) / 256)))
     save(tmp_path / "model.safetensors", ours, params)
     again, values = load(tmp_path / "model.safetensors")
     assert again == ours
