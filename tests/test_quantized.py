@@ -3,7 +3,6 @@
 Keras itself cannot read back an attention layer that it quantized, so the model that was saved is the reference.
 """
 
-import math
 import warnings
 
 import keras
@@ -85,6 +84,17 @@ def assert_equal_in_modes(modes, model, params, x, expected, atol=2e-6):
                 np.testing.assert_allclose(y, wanted, rtol=0, atol=atol * scale, err_msg=name)
 
 
+def assert_yardstick_in_modes(modes, model, params, x, expected):
+    """For long float32 sums, where Keras itself is off by more than a fixed bound: both beside float64."""
+    (last,) = (step for step in fnet.modelling.children(model).values() if step.function is not fnet.input_layer)
+    (entry,) = params.values()
+    wide = tree.map(lambda a: a.astype("float64") if a.dtype.kind == "f" else a, entry)
+    reference = np.asarray(last(wide, x.astype("float64")))
+    for name in modes:
+        with parity.mode(name) as run:
+            parity.assert_parity(run(model, params, x), expected, reference)
+
+
 ROWS = [(name, scheme) for name in LAYERS for scheme in SCHEMES]
 
 
@@ -102,8 +112,10 @@ def test_a_quantized_layer_gives_what_keras_gives(name, scheme, modes, tmp_path)
         pytest.skip("an attention layer alone does not say whether its inputs are quantized")
     model.save(tmp_path / "model.keras")
     ours, params = load_keras(tmp_path / "model.keras")
-    # Both sides add float32 products, each in its own order: their difference grows with the root of how many.
-    assert_equal_in_modes(modes, ours, params, x, expected, atol=2e-6 * max(1.0, math.sqrt(math.prod(shape) / 256)))
+    if name.endswith("many_rows") and not quantized.scheme(scheme).inputs:
+        assert_yardstick_in_modes(modes, ours, params, x, expected)
+    else:
+        assert_equal_in_modes(modes, ours, params, x, expected)
     save(tmp_path / "model.safetensors", ours, params)
     again, values = load(tmp_path / "model.safetensors")
     assert again == ours
