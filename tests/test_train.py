@@ -40,7 +40,7 @@ def reviews():
 
 def config(epochs=3, patience=None, seed=0, **options):
     chosen = models.options("cnn", **{"filters": (2,), "dense": 4, "dropout": 0.5, **options})
-    return train.Config("cnn", chosen, epochs, batch_size=16, seed=seed, patience=patience)
+    return train.Config("cnn", chosen, epochs, batch_size=16, seed=seed, patience=patience, decay=True)
 
 
 def weights(folder):

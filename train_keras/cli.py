@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=int, metavar="N", help="stop after N epochs without a lower validation loss, keep the best"
     )
+    parser.add_argument("--decay", action="store_true", help="let the learning rate fall to zero along a cosine")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
     parser.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, no progress bar")
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
             learning_rate=args.learning_rate,
             seed=args.seed,
             patience=args.patience,
+            decay=args.decay,
         )
     except (TypeError, ValueError) as error:
         log.error("%s", error)

@@ -158,7 +158,8 @@ def run_name(config: Config) -> str:
             text = _dashed(value) if isinstance(value, tuple) else str(value)
             parts.append(f"{field.name}-{text}")
     patience = "" if config.patience is None else f"-patience-{config.patience}"
-    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{patience}")
+    decay = "-decay" if config.decay else ""
+    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{patience}{decay}")
     return "_".join([config.family, *parts, f"seed-{config.seed}"])
 
 

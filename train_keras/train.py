@@ -38,7 +38,10 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what a run gives, besides the data. patience: None trains all epochs."""
+    """Everything that decides what a run gives, besides the data.
+
+    patience: None trains all epochs. decay: the learning rate falls to zero along half a cosine.
+    """
 
     family: str
     options: models.Options
@@ -47,6 +50,7 @@ class Config:
     learning_rate: float = 1e-3
     seed: int = 0
     patience: int | None = None
+    decay: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
@@ -138,9 +142,13 @@ def _restored(config: Config, data: Data, folder: Path, state: dict[str, Any]) -
     if state["history"]:
         return keras.saving.load_model(folder / _checkpoint_name(len(state["history"])))
     model = config.options.build(data.train.x, len(data.classes))
+    rate = config.learning_rate
+    if config.decay:
+        steps = config.epochs * math.ceil(len(data.train) / config.batch_size)
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     # XLA is left out: it cannot run strings, and compiles longer than a small run trains.
     model.compile(
-        keras.optimizers.Adam(config.learning_rate),
+        keras.optimizers.Adam(rate),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,
