@@ -8,11 +8,11 @@ from fnet import modelling, tree
 from fnet.compose import Bound, Graph, Sequential, bind
 from fnet.layers.recurrent import stacked_rnn_cells
 from fnet.types import Params
-from params.convert import elements
 from params.converted import Converted
 from params.entry import Entry
 from params.errors import ModelFileError
 from params.legacy import by_order
+from params.naming import elements
 from params.objects import KerasObject
 from params.source import Limits
 from params.table import LAYERS
@@ -83,7 +83,8 @@ def _described(step: Any, name: str) -> Converted:
 
 def _known_again(entry: Entry, parts: dict[str, Converted]) -> Entry:
     """A row for a layer whose config is gone."""
-    groups = elements(entry.container, parts) if entry.container else entry.groups
+    class_names = {key: part.source.class_name for key, part in parts.items()}
+    groups = elements(entry.container, class_names) if entry.container else entry.groups
     return Entry(entry.layer, groups=groups, copies=entry.copies)
 
 

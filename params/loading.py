@@ -10,7 +10,8 @@ from fnet import modelling
 from fnet.compose import rules
 from fnet.errors import InvalidParams
 from fnet.types import Array, Params, ParamTree
-from params.convert import BROKEN, convert
+from params.conversion import BROKEN
+from params.convert import convert
 from params.converted import Converted
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.legacy import by_order, modern

@@ -92,6 +92,21 @@ def parse(data: Any) -> KerasObject:
     )
 
 
+def layers_of(source: KerasObject) -> list[KerasObject]:
+    """The layers that the config of a model lists, each with a name of its own."""
+    layers = source.config.get("layers")
+    if not isinstance(layers, list):
+        raise CorruptFile(f"{source.label}: layers is {quoted(layers)}, not a list")
+    found = [parse(item) for item in layers]
+    names = [layer.name for layer in found]
+    for name in names:
+        if not name:
+            raise CorruptFile(f"{source.label} has a layer without a name")
+        if names.count(name) > 1:
+            raise CorruptFile(f"{source.label} has several layers named {quoted(name)}")
+    return found
+
+
 def _unshared(value: Any) -> Any:
     """A config without the marks of sharing, which only later mentions of an object carry."""
     if isinstance(value, dict):

@@ -1,0 +1,232 @@
+"""A functional model as a graph: every call of a layer is a node, with the sources that its arguments name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import fnet
+from fnet import modelling, tree
+from fnet.compose import Ref, at, bind, graph, references, resolve, rules
+from fnet.layers.core import constant
+from fnet.types import Array
+from params.calls import Literal, step_and_sources, unmasked
+from params.conversion import Conversion, named
+from params.converted import Converted
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.naming import fresh
+from params.objects import KerasObject, Tensor, is_object, is_triple, layers_of, literal, policy, shown
+from params.order import keras_order
+
+
+@dataclass(eq=False)
+class _Building:
+    """A graph in the making."""
+
+    source: KerasObject
+    known: Conversion
+    training: bool | None
+    layers: dict[str, KerasObject]
+    parts: dict[str, Converted] = field(default_factory=dict)
+    nodes: dict[str, Any] = field(default_factory=dict)
+    calls: dict[tuple[str, int], str] = field(default_factory=dict)
+    """{(layer, number of the call): node}."""
+    specs: dict[str, Any] = field(default_factory=dict)
+    """{node: Spec tree of what it gives}."""
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def functional(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
+    """The graph of a functional model."""
+    layers = layers_of(source)
+    build = _Building(source, known, training, {layer.name: layer for layer in layers})
+    for layer in layers:
+        if layer.class_name == "InputLayer":
+            part = build.parts[layer.name] = known.inner(layer)
+            build.nodes[layer.name] = part.step
+            build.calls[layer.name, 0] = layer.name
+            build.specs[layer.name] = modelling.input_spec(part.step)
+        else:
+            build.parts[layer.name] = known.inner(layer, training)
+    _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
+    inputs = _ends(build, source.config.get("input_layers"), "input_layers")
+    for name in references(inputs):
+        if build.layers.get(name, source).class_name != "InputLayer":
+            raise CorruptFile(f"{source.label}: the input {quoted(name)} is not an InputLayer")
+    outputs = _unpacked(_ends(build, source.config.get("output_layers"), "output_layers"))
+    unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(_read(build, outputs))
+    kept = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
+    nodes = {name: build.nodes[name] for name in kept}
+    made = graph(nodes, inputs=inputs, outputs=outputs)
+    return Converted(source, made, parts=build.parts, given=build.given)
+
+
+def _order(build: _Building, outputs: Any) -> list[str]:
+    """The names of the nodes, as the layers come in the file; as Keras runs them where that shows in the result."""
+    if not any(_unmasks(part) for part in build.parts.values()):
+        return list(build.nodes)
+    layer_of = {name: layer for (layer, _), name in build.calls.items()}
+    parents: dict[str, list[str]] = {name: [] for name in layer_of}
+    for layer in build.layers.values():
+        for number, call in enumerate(layer.calls):
+            parents[build.calls[layer.name, number]] = [build.calls[t.layer, t.call] for t in _tensors(call)]
+    ends = [name for path in _paths(outputs) for name in references(tree.get(outputs, path))]
+    ran = keras_order(ends, parents, layer_of)
+    first = [name for name, node in build.nodes.items() if not isinstance(node, tuple) or not references(node[1])]
+    return list(dict.fromkeys([*first, *ran, *build.nodes]))
+
+
+def _unmasks(part: Converted) -> bool:
+    """Whether a layer, or one inside a model, changes the masks that others read."""
+    own = part.entry is not None and rules(part.entry.layer).unmasks
+    return own or any(_unmasks(inner) for inner in part.parts.values())
+
+
+def _read(build: _Building, outputs: Any) -> Iterator[str]:
+    """The nodes that are read somewhere."""
+    yield from references(outputs)
+    for node in build.nodes.values():
+        if isinstance(node, tuple):
+            yield from references(node[1])
+
+
+def _call_all(build: _Building, layers: list[KerasObject]) -> None:
+    """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
+    waiting: list[tuple[KerasObject, int, Any]] = []
+    for layer in layers:
+        waiting += [(layer, number, call) for number, call in enumerate(layer.calls)]
+        while (ready := next((item for item in waiting if _is_ready(build, *item)), None)) is not None:
+            waiting.remove(ready)
+            _call(build, *ready)
+    if waiting:
+        names = ", ".join(quoted(layer.name, 30) for layer, _, _ in waiting[:5])
+        raise CorruptFile(f"{build.source.label}: calls that read each other or what does not exist: {names}")
+
+
+def _is_ready(build: _Building, layer: KerasObject, number: int, call: Any) -> bool:
+    """Whether everything that a call reads is there, earlier calls of the same layer included."""
+    earlier = all((layer.name, n) in build.calls for n in range(number))
+    return earlier and all((t.layer, t.call) in build.calls for t in _tensors(call))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The symbolic tensors in the arguments of a call, in Keras's order."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        yield literal(value)
+    elif isinstance(value, dict):
+        for key in sorted(value):
+            yield from _tensors(value[key])
+
+
+def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
+    """One call of a layer as a node."""
+    if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
+        raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
+    args = [_argument(build, layer, item) for item in call["args"]]
+    kwargs = {key: _argument(build, layer, item) for key, item in call["kwargs"].items()}
+    training = kwargs.get("training") if build.training is None else build.training
+    if layer.class_name == "Pipeline":
+        training = build.training  # Keras writes its default, True, into every call
+    if training is not None and not isinstance(training, bool):
+        raise UnsupportedLayer(f"{layer.label} was called with training={quoted(training)}")
+    part = _for_call(build, layer, number, training)
+    step, sources = step_and_sources(part, args, kwargs)
+    name = layer.name if number == 0 else fresh(f"{layer.name}_{number}", {*build.nodes, *build.layers})
+    with named(layer):
+        got = resolve(tree.freeze(unmasked(sources)), build.specs)
+        build.specs[name], wanted = modelling.infer(step, got)
+    build.calls[layer.name, number] = name
+    shares = number > 0 and bool(wanted)
+    leaves = build.known.rng_leaves(part, training)
+    if shares and (leaves or layer.name in build.given):
+        raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")
+    if leaves:
+        build.given[name] = leaves
+    build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
+
+
+def _for_call(build: _Building, layer: KerasObject, number: int, training: bool | None) -> Converted:
+    """The conversion of a layer for one call: `training` changes what some layers compute."""
+    part = build.parts[layer.name]
+    changed = training is not build.training and (training or part.source.is_model)
+    if not changed:
+        return part
+    if number and part.source.is_model:
+        raise UnsupportedLayer(f"{layer.label} is called several times, with and without an explicit training=")
+    part = build.known.inner(layer, training)
+    if number == 0 and len(layer.calls) == 1:
+        build.parts[layer.name] = part
+    elif part.source.is_model:
+        raise UnsupportedLayer(f"{layer.label} is called several times, with and without an explicit training=")
+    return part
+
+
+def _argument(build: _Building, layer: KerasObject, value: Any) -> Any:
+    """An argument of a call: symbolic tensors as sources, arrays as constant nodes, other values as they are."""
+    if isinstance(value, list):
+        return [_argument(build, layer, item) for item in value]
+    if is_object(value):
+        if value["class_name"].startswith("__"):
+            made = literal(value)
+            if isinstance(made, Tensor):
+                return _source(build, made)
+            return _constant(build, layer, made) if hasattr(made, "dtype") else Literal.of(made)
+        if value["class_name"] in ("DTypePolicy", "Policy"):
+            return Literal.of(policy(value, layer.label))
+        raise UnsupportedLayer(f"{layer.label} was called with {shown(value['class_name'])} as an argument")
+    if isinstance(value, dict):
+        return {key: _argument(build, layer, item) for key, item in value.items()}
+    return Literal.of(value)
+
+
+def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
+    """An array in the arguments as a node of its own; its numbers are in the params."""
+    name = fresh(f"{layer.name}_constant", {*build.nodes, *build.layers})
+    step = bind(constant, shape=value.shape, dtype=str(value.dtype))
+    build.nodes[name] = (step, ())
+    build.specs[name] = fnet.Spec(value.shape, str(value.dtype))
+    build.given[name] = {"value": value}
+    return name
+
+
+def _source(build: _Building, tensor: Tensor) -> str | Ref:
+    """The source that a symbolic tensor is: outputs count in Keras's order, dicts by sorted key."""
+    name = build.calls[tensor.layer, tensor.call]
+    paths = _paths(build.specs[name])
+    if tensor.index >= len(paths):
+        raise CorruptFile(f"output {tensor.index} of {quoted(tensor.layer)}, which gives {len(paths)}")
+    path = paths[tensor.index]
+    return at(name, *path) if path else name
+
+
+def _paths(spec: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(spec, Mapping):
+        return [p for key in sorted(spec) for p in _paths(spec[key], (*path, key))]
+    if isinstance(spec, list | tuple):
+        return [p for i, item in enumerate(spec) for p in _paths(item, (*path, i))]
+    return [path]
+
+
+def _ends(build: _Building, value: Any, what: str) -> Any:
+    """`input_layers` or `output_layers` as a tree of sources. Calls of a nested Functional count from 1 there."""
+    if is_triple(value):
+        layer, call, index = value
+        nested = build.layers.get(layer)
+        call -= nested is not None and nested.class_name == "Functional"
+        if (layer, call) not in build.calls:
+            raise CorruptFile(f"{build.source.label}: {what} names {quoted(value)}, which does not exist")
+        return _source(build, Tensor(layer, call, index))
+    if isinstance(value, list) and value:
+        return [_ends(build, item, what) for item in value]
+    if isinstance(value, dict) and value:
+        return {key: _ends(build, item, what) for key, item in value.items()}
+    raise CorruptFile(f"{build.source.label}: {what} is {quoted(value)}")
+
+
+def _unpacked(outputs: Any) -> Any:
+    """Keras gives a list of one output as that output."""
+    return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs

@@ -1,0 +1,124 @@
+"""The options of an fnet layer from the config of a Keras layer: every value converted, every unknown key refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fnet import tree
+from fnet.activations import ACTIVATIONS
+from fnet.compose import bind, option_names
+from params.conversion import Conversion, named
+from params.entry import IGNORED, Entry
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.fits import fits, kinds
+from params.objects import LAMBDA, KerasObject, is_object, literal, parse, policy
+
+TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
+"""Ends of the config keys that only training reads."""
+
+
+def config_values(source: KerasObject, entry: Entry, known: Conversion) -> dict[str, Any]:
+    """The config without what only training reads, nested layers as steps."""
+    return {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key, entry)}
+
+
+def _skipped(key: str, entry: Entry) -> bool:
+    if key.endswith(TRAINING_ONLY) or key in entry.ignored or key == "quantization_config":
+        return True
+    return "*" in entry.ignored and key != "name"
+
+
+def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
+    """Infinity is an argument of operations; as the option of a layer it would only make NaN later."""
+    for key, value in config.items():
+        for leaf in tree.leaves(value):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
+
+
+def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject) -> dict[str, Any]:
+    """The options that a config gives a layer; refuses what the layer does not know."""
+    with named(source):
+        changed = config if entry.options is None else entry.options(dict(config))
+    legal = option_names(entry.layer)
+    options = {}
+    for key, value in changed.items():
+        if key in legal:
+            if not fits(value, kinds(entry.layer).get(key, Any)):
+                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type")
+            if _differs(value, legal[key]):
+                options[key] = value
+        elif not (
+            key in IGNORED
+            or key in entry.ignored
+            or "*" in entry.ignored
+            or value is None
+            or any(not _differs(value, same) for same in entry.neutral.get(key, ()))
+        ):
+            raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, unknown to fnet")
+    return options
+
+
+def _differs(value: Any, default: Any) -> bool:
+    """Whether an option needs to be said (records hold no defaults)."""
+    return type(value) is not type(default) or value != default
+
+
+def _value(key: str, value: Any, source: KerasObject, known: Conversion) -> Any:
+    """A config value: lists as tuples, nested layers as steps, activations by name."""
+    if key == "dtype":
+        return policy(value, source.label)
+    if key.endswith("activation"):
+        return _activation(value, source, known)
+    if isinstance(value, list):
+        return tuple(_value("", item, source, known) for item in value)
+    if not is_object(value):
+        return {k: _value("", v, source, known) for k, v in value.items()} if isinstance(value, dict) else value
+    if value["class_name"].startswith("__"):
+        made = literal(value)
+        return _tuples(made.tolist()) if hasattr(made, "tolist") else made
+    if value["class_name"] in ("DTypePolicy", "Policy"):
+        return policy(value, source.label)
+    return known.inner(parse(value)).step
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
+    """An activation: a name of Keras's, or a layer."""
+    if value is None:
+        return "linear"
+    if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
+        value = _function(value, source, known)
+    if is_object(value):
+        return known.inner(parse(value)).step
+    if isinstance(value, dict) or callable(value):
+        if callable(value):
+            return value
+        raise UnsupportedLayer(f"{source.label} has a Python function as activation: {LAMBDA}")
+    if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
+        custom = known.custom.get(value) if isinstance(value, str) else None
+        if custom is not None:
+            return bind(custom)
+        raise UnsupportedLayer(
+            f"{source.label} has the activation {quoted(value)}, which is not one of Keras's; if it is your own, "
+            f"give it as a layer: custom={{{quoted(value)}: my_activation}}"
+        )
+    return "hard_sigmoid_keras2" if known.keras2 and value == "hard_sigmoid" else value
+
+
+def _function(value: dict[str, Any], source: KerasObject, known: Conversion) -> Any:
+    """A function in a config: one of Keras's activations by name, or the caller's own."""
+    name, registered = value["config"], value.get("registered_name")
+    if value["class_name"] != "function" or not isinstance(name, str):
+        raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
+    for full in (registered, name):
+        if isinstance(full, str) and full in known.custom:
+            return bind(known.custom[full])
+    if registered not in (None, name):
+        return registered
+    return name

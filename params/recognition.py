@@ -1,0 +1,83 @@
+"""Which row of the tables an object of a file is; refused when it is none, or only claims to be Keras's."""
+
+from __future__ import annotations
+
+import re
+
+from fnet.compose import rules
+from params.catalogue import REFUSED
+from params.conversion import Conversion
+from params.entry import Entry
+from params.errors import UnsafeFile, UnsupportedLayer, quoted
+from params.objects import KerasObject, shown
+from params.op_table import OPERATIONS, REFUSED_OPERATIONS
+from params.table import LAYERS
+
+KERAS_MODULES = re.compile(
+    r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
+)
+"""Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
+
+
+def require_own(source: KerasObject, known: Conversion) -> None:
+    """The object must be Keras's own: a foreign module or registered name under a known class is a spoof."""
+    module, registered = source.module, source.registered_name
+    own = known.legacy if module is None else bool(KERAS_MODULES.fullmatch(module))
+    if not own or registered not in (None, source.class_name):
+        raise UnsafeFile(
+            f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "
+            f"but {source.class_name} is a class of Keras: class, module and registered name must agree"
+        )
+
+
+def custom_row(source: KerasObject, known: Conversion) -> Entry | None:
+    """The caller's own layer for a registered name."""
+    for name in (source.registered_name, source.class_name):
+        if name is not None and name in known.custom:
+            step = known.custom[name]
+            rules(step)
+            return Entry(step, arguments=())
+    return None
+
+
+def row_of(source: KerasObject, known: Conversion) -> Entry:
+    """The row of a layer or operation. Raises UnsupportedLayer for what has none, UnsafeFile for a spoof."""
+    custom = custom_row(source, known)
+    if custom is not None:
+        return custom
+    name = source.class_name
+    if name in REFUSED:
+        raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}")
+    found = _operation(source, known) or LAYERS.get(name)
+    if found is None:
+        raise UnsupportedLayer(_unknown(source, known))
+    require_own(source, known)
+    return found
+
+
+def _operation(source: KerasObject, known: Conversion) -> Entry | None:
+    """The row of an operation, None for a layer. Legacy files write no module: there, what has no `trainable`."""
+    module, name = source.module, source.class_name
+    if not module:
+        untrained = "trainable" not in source.config and name != "InputLayer"
+        candidates = OPERATIONS.items() if known.legacy and untrained else ()
+        return next((entry for (_, known_name), entry in candidates if known_name == name), None)
+    if module.startswith("keras.src.ops.") and (module, name) not in OPERATIONS:
+        why = REFUSED_OPERATIONS.get(name, f"{quoted(module)} has no such operation that fnet knows")
+        raise UnsupportedLayer(f"the operation {shown(name)} (node {quoted(source.name)}) is not supported: {why}")
+    return OPERATIONS.get((module, name))
+
+
+def _unknown(source: KerasObject, known: Conversion) -> str:
+    """The message for a class without a row: a layer of Keras's, or somebody's own."""
+    module, name = source.module or "", source.registered_name or source.class_name
+    public = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
+    what = "a layer of Keras that fnet does not have (see `fnet layers`)"
+    if not public and not (known.legacy and ">" not in name):
+        what = "a custom layer"
+    return f"{source.label} is {what}: give its pure function, load_keras(..., custom={{{quoted(name)}: my_layer}})"
+
+
+def is_operation(entry: Entry) -> bool:
+    """Whether a row is of an operation, not of a layer."""
+    return any(entry is known for known in OPERATIONS.values())
