@@ -37,6 +37,8 @@ class Rules:
     params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
     unmasks: takes the masks off its inputs for all that read them after it in a graph, as Keras's
     MultiHeadAttention does.
+    takes: options -> the Spec of what a model that begins with this layer takes.
+    passes_on: gives the values that it got, so the door of the layer after it is its own.
     """
 
     shape: Callable[..., tuple[Any, Mapping[str, Any]]]
@@ -47,6 +49,8 @@ class Rules:
     door: Callable[..., None] | None = None
     unmasks: bool = False
     floats: bool = False
+    takes: Callable[..., Spec] | None = None
+    passes_on: bool = False
 
 
 def layer(
@@ -59,11 +63,14 @@ def layer(
     door: Callable[..., None] | None = None,
     unmasks: bool = False,
     floats: bool = False,
+    takes: Callable[..., Spec] | None = None,
+    passes_on: bool = False,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
-    rules = Rules(_of_floats(shape) if floats else shape, mask, children, rng, host, door, unmasks, floats)
+    shape = _of_floats(shape) if floats else shape
+    rules = Rules(shape, mask, children, rng, host, door, unmasks, floats, takes, passes_on)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)

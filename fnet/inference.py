@@ -11,7 +11,7 @@ import numpy as np
 
 from fnet import backend, modelling, tree
 from fnet.backend import ops
-from fnet.compose import Bound, Graph, Ref, Sequential, describe, feed, option_names, references, rules
+from fnet.compose import Bound, Graph, Ref, Sequential, describe, feed, references, rules
 from fnet.errors import InvalidInput
 from fnet.hosting import split_host
 from fnet.strings import is_strings, string_array
@@ -223,8 +223,8 @@ def _door_checks(model: Any) -> Iterator[tuple[str, Callable[[Any], None]]]:
         step = next((s for _, s in model.steps if not _passes_on(s)), None)
         if step is not None:
             yield from _door_checks(step)
-    elif rules(model).door is not None:
-        yield "x", _door_check(model)
+    elif (door := rules(model).door) is not None:
+        yield "x", modelling.with_options(door, model)
 
 
 def _graph_checks(model: Graph) -> Iterator[tuple[str, Callable[[Any], None]]]:
@@ -237,15 +237,7 @@ def _graph_checks(model: Graph) -> Iterator[tuple[str, Callable[[Any], None]]]:
 
 
 def _passes_on(step: Any) -> bool:
-    function = step.function if isinstance(step, Bound) else step
-    return getattr(function, "__name__", "") in ("input_layer", "identity")
-
-
-def _door_check(step: Any) -> Callable[[Any], None]:
-    rule = rules(step).door
-    assert rule is not None
-    options = modelling.resolved_options(step)
-    return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
+    return not isinstance(step, Sequential | Graph) and rules(step).passes_on
 
 
 def classes(model: Any, y: Array) -> np.ndarray[Any, Any]:

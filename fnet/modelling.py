@@ -5,6 +5,7 @@ Everything here derives from the shape rules that layers declare (`fnet.compose.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,6 @@ from fnet import random, tree
 from fnet.backend import ops
 from fnet.compose import (
     EMPTY,
-    Bound,
     Graph,
     Ref,
     Sequential,
@@ -124,9 +124,7 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     bound = bind(step)
     if rules(bound).shape is identity:
         return x, EMPTY
-    options = resolved_options(bound)
-    shape = rules(bound).shape
-    outputs, params = shape(x, **{key: options[key] for key in option_names(shape)})
+    outputs, params = with_options(rules(bound).shape, bound)(x)
     return outputs, params if bound.dtype is None else _stored_as(params, bound.dtype)
 
 
@@ -134,6 +132,17 @@ def resolved_options(step: Any) -> dict[str, Any]:
     """All options of a layer, bound ones over defaults."""
     bound = bind(step)
     return {**option_names(bound.function), **{k: tree.thaw(v) for k, v in bound.options.items()}}
+
+
+def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
+    """A rule of a layer with the options of `step` that it asks for."""
+    options = resolved_options(step)
+    return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
+
+
+def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
+    """What a rule that needs options only says about `step`; None where the layer has no such rule."""
+    return None if rule is None else with_options(rule, step)()
 
 
 def _stored_as(params: ParamTree, policy: str) -> ParamTree:
@@ -163,13 +172,7 @@ def input_spec(model: Any) -> Any:
         steps = {name: node.step for name, node in model.nodes if node.sources is None}
         specs = {name: input_spec(steps[name]) if name in steps else None for name in references(model.inputs)}
         return None if None in specs.values() else resolve(model.inputs, specs)
-    options = resolved_options(model)
-    return Spec(tuple(options["shape"]), options["dtype"]) if _is_input(model) else None
-
-
-def _is_input(step: Any) -> bool:
-    function = step.function if isinstance(step, Bound) else step
-    return getattr(function, "__name__", "") == "input_layer"
+    return asked(rules(model).takes, model)
 
 
 def _inputs(model: Any, shapes: tuple[Any, ...]) -> Any:
@@ -263,11 +266,8 @@ def children(step: Any) -> dict[str, Any]:
         return dict(step.steps)
     if isinstance(step, Graph):
         return {node.params or name: node.step for name, node in step.nodes}
-    rule = rules(step).children
-    if rule is None:
-        return {}
-    options = resolved_options(step)
-    return rule(**{key: options[key] for key in option_names(rule)})
+    found: dict[str, Any] = asked(rules(step).children, step) or {}
+    return found
 
 
 def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
@@ -285,17 +285,9 @@ def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
         entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
         if entry:
             made[name] = entry
-    if not isinstance(step, Sequential | Graph) and _random(step):
+    if not isinstance(step, Sequential | Graph) and asked(rules(step).rng, step):
         made["rng"] = random.fold_in(rng, 0)
     return made
-
-
-def _random(step: Any) -> bool:
-    rule: Callable[..., bool] | None = rules(step).rng
-    if rule is None:
-        return False
-    options = resolved_options(step)
-    return rule(**{key: options[key] for key in option_names(rule)})
 
 
 def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -16,7 +16,7 @@ from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
 
-@layer(shape=modelling.identity, mask="keep")
+@layer(shape=modelling.identity, passes_on=True)
 def identity(params: Params, x: Any) -> Any:
     """`x` itself, any shape. Mask: kept. Source: keras.layers.Identity."""
     return x
@@ -27,7 +27,11 @@ def _input_rule(x: Spec, *, shape: Sequence[int | None], dtype: str) -> tuple[Sp
     return Spec(tuple(b if a is None else a for a, b in zip(sizes, shape, strict=True)), dtype), {}
 
 
-@layer(shape=_input_rule, mask="keep")
+def _taken(*, shape: Sequence[int | None], dtype: str) -> Spec:
+    return Spec(tuple(shape), dtype)
+
+
+@layer(shape=_input_rule, takes=_taken, passes_on=True)
 def input_layer(
     params: Params, x: Any, *, shape: Sequence[int | None], dtype: str = "float32", optional: bool = False
 ) -> Array:
