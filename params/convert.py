@@ -33,7 +33,7 @@ def convert(
 ) -> Converted:
     """The model that a config in Keras 3 form describes."""
     key = random.key(rng) if isinstance(rng, int) else rng
-    found = set(_policies(config))
+    found = set(_floats(config))
     known = Conversion(convert_object, custom or {}, keras2, legacy, bool(found - {"float32"}), key)
     root = parse(config)
     if not root.is_model and custom_row(root, known) is None:
@@ -50,20 +50,22 @@ def _no_graph(root: KerasObject) -> str:
     )
 
 
-def _policies(value: Any) -> Iterator[str]:
-    """The float policies of all layers in a config."""
-    if isinstance(value, list | tuple):
+def _floats(value: Any) -> Iterator[str]:
+    """The float dtypes in a config: policies of layers, and those of inputs, casts and constants, which Keras's layers
+    cast to their own."""
+    if isinstance(value, str) and value in POLICIES:
+        yield value
+    elif isinstance(value, list | tuple):
         for item in value:
-            yield from _policies(item)
+            yield from _floats(item)
     elif isinstance(value, Mapping):
         config = value.get("config")
         if is_object(value) and isinstance(config, dict) and value["class_name"] != "InputLayer":
             dtype = config.get("dtype")
             if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
-                name = policy(dtype, shown(value["class_name"]))
-                yield from [name] if name in POLICIES else []
+                policy(dtype, shown(value["class_name"]))
         for item in value.values():
-            yield from _policies(item)
+            yield from _floats(item)
 
 
 def convert_object(source: KerasObject, known: Conversion, training: bool | None = None) -> Converted:

@@ -395,6 +395,20 @@ def test_dtype_policies(policy, tmp_path):
     assert str(params["dense" if "dense" in params else next(iter(params))]["kernel"].dtype) in (stored, "float32")
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_layers_cast_inputs_and_operations_of_other_floats_to_their_own(dtype, tmp_path):
+    x, z = vector("x", dtype=dtype), vector("z")
+    y = layers.Concatenate()([layers.Dense(3)(x), layers.Dense(2)(ops.cast(z, dtype))])
+    keras_model = keras.Model([x, z], [y, x + 1.0])
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.keras")
+    feed = [tf.cast(X, dtype).numpy(), X]
+    model, params = load_keras(tmp_path / "model.keras")
+    for ours, theirs in zip(model(params, feed), keras_model(feed), strict=True):
+        assert ours.dtype == theirs.numpy().dtype
+        np.testing.assert_allclose(ours.astype("float64"), tf.cast(theirs, "float64"), atol=1e-6)
+
+
 def test_state_of_the_trainer_is_no_part_of_the_model(tmp_path):
     keras_model = keras.Sequential([vector(), layers.Dense(3), layers.BatchNormalization(), layers.Dense(2)])
     keras_model.compile("adam", "mse", metrics=["mae", keras.metrics.MeanSquaredError()])
