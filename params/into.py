@@ -11,12 +11,13 @@ from fnet.types import Params
 from params.converted import Converted
 from params.entry import Entry
 from params.errors import ModelFileError
-from params.legacy import by_order
+from params.legacy_arrays import by_order
 from params.naming import elements
 from params.objects import KerasObject
 from params.source import Limits
 from params.table import LAYERS
-from params.weights import Plan, by_groups, entry_of, plan, values
+from params.values import values
+from params.weights import Plan, by_groups, entry_of, plan
 
 
 def load_weights(

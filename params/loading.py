@@ -14,10 +14,12 @@ from params.conversion import BROKEN
 from params.convert import convert
 from params.converted import Converted
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
-from params.legacy import by_order, modern
+from params.legacy_arrays import by_order
+from params.legacy_config import modern
 from params.quantization import mark_attention
 from params.source import Limits, ModelFile
-from params.weights import by_groups, plan, values
+from params.values import values
+from params.weights import by_groups, plan
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ only the policy of the whole, float32, and cannot read such a file back): there 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, WeightsMismatch, quoted
 from params.objects import KerasObject
 from params.source import StoredArray, WeightTree
-from params.weights import Walk, join, place_of, variables_of
+from params.walk import Walk, join, place_of, within
+from params.weights import variables_of
 
 ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
 PROJECTIONS = ("query_dense", "key_dense", "value_dense", "gate_dense", "output_dense")
@@ -100,7 +101,7 @@ def mark_attention(made: Converted, file: WeightTree, duplicates_count: bool) ->
         return False
     walk = Walk(duplicates_count)
     walk.visit(made, "")
-    parts = list(_all_parts(made))
+    parts = list(within(made))
     others = {quantization(part.source) for part in parts}
     marked = False
     for part in parts:
@@ -123,12 +124,6 @@ def _is_special(arrays: tuple[StoredArray, ...]) -> bool:
 def _is_float8(arrays: tuple[StoredArray, ...]) -> bool:
     """Whether there are scales and histories behind the kernel and bias."""
     return len(arrays) in (7, 8) and [len(array.shape) for array in arrays[-6:]] == [0, 1] * 3
-
-
-def _all_parts(made: Converted) -> Iterator[Converted]:
-    yield made
-    for part in made.parts.values():
-        yield from _all_parts(part)
 
 
 def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str | None]) -> str | None:

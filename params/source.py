@@ -45,7 +45,7 @@ class StoredArray:
     def load(self) -> Array:
         """The numbers, C-contiguous and read-only; bfloat16 (which NumPy lacks) comes widened to float32.
 
-        Raises CorruptFile where the bytes cannot be decoded and WeightsMismatch for NaN or infinity.
+        Raises CorruptFile where the bytes cannot be decoded.
         """
         return self.read()
 

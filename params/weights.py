@@ -1,13 +1,12 @@
-"""Which array of a file belongs to which parameter: Keras's walk over its objects, simulated on the config.
+"""Which array of a file belongs to which parameter: `layers/conv2d_1/vars/0` is the kernel of the second Conv2D.
 
-Keras names groups by place, not by layer name: `layers/conv2d_1/vars/0` is the first array of the second Conv2D.
-Every array of the file is used exactly once, and shape and dtype are compared before any bytes are read.
+Every array of the file is used exactly once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,94 +14,16 @@ import numpy as np
 
 from fnet import modelling, tree
 from fnet.compose import Bound
-from fnet.types import Array, Param, ParamTree
+from fnet.types import Param, ParamTree
 from params.converted import Converted
 from params.entry import Entry
 from params.errors import WeightsMismatch, quoted
-from params.naming import snake_case
 from params.source import StoredArray, Variables, WeightTree
 from params.table import LAYERS
+from params.walk import Walk, join, place_of
 
 TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer))(/|$)")
 """Groups of the root that belong to training: trackers of losses and metrics."""
-
-
-# --- the walk -------------------------------------------------------------------------------------
-
-
-@dataclass(eq=False)
-class Walk:
-    """{object: group}: each object is stored once, at the first place where Keras meets it."""
-
-    duplicates_count: bool = True
-    """Whether an object met again takes a number (not in Keras 2.14 and 2.15)."""
-    groups: dict[Any, str] = field(default_factory=dict)
-    signatures: dict[str, list[Any]] = field(default_factory=dict)
-    named: list[tuple[Converted, str]] = field(default_factory=list)
-    """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
-
-    def identity(self, made: Converted) -> Any:
-        """One value for all mentions of one object.
-
-        A mention with `shared_object_id` may be of an object first met inside a nested model, whose config is a
-        copy from before the mark was set: that one has the same class, name and config.
-        """
-        source = made.source
-        if source.shared is None:
-            return id(source)
-        known = self.signatures.setdefault(source.signature, [])
-        if source.shared in known or not known:
-            return source.shared
-        if len(known) > 1:
-            raise WeightsMismatch(f"{source.label} is shared with one of {len(known)} layers that look the same")
-        return known[0]
-
-    def visit(self, made: Converted, group: str) -> None:
-        """Give `made` and what it is made of their groups."""
-        key = self.identity(made)
-        if key in self.groups:
-            return
-        self.groups[key] = group
-        self.signatures.setdefault(made.source.signature, []).append(key)
-        if made.source.is_model:
-            self._visit_layers(made, join(group, "layers"))
-        else:
-            places = made.entry.groups if made.entry is not None else {}
-            found = {place_of(places, name): part for name, part in made.parts.items()}
-            for place in sorted(found, key=lambda p: f"~{p}" if p.startswith("_") else p):
-                self.visit(found[place], join(group, place))
-
-    def _visit_layers(self, made: Converted, group: str) -> None:
-        used: dict[str, int] = {}
-        for part in stored_layers(made):
-            if not self.duplicates_count and self.identity(part) in self.groups:
-                continue
-            name = snake_case(part.source.class_name)
-            count = used[name] = used.get(name, -1) + 1
-            place = join(group, f"{name}_{count}" if count else name)
-            if self.identity(part) not in self.groups:
-                self.named.append((part, place))
-            self.visit(part, place)
-
-
-def stored_layers(made: Converted) -> list[Converted]:
-    """The layers of a model as Keras lists them: no operations; the input layers of a Functional, not a Sequential."""
-    parts = [part for part in made.parts.values() if not part.operation]
-    if made.source.class_name == "Sequential" and parts and parts[0].source.class_name == "InputLayer":
-        return parts[1:]
-    return parts
-
-
-def place_of(groups: Mapping[str, str], name: str) -> str:
-    """The sub-group of a params key, below the group of its layer."""
-    return groups[name] if name in groups else join(groups.get("", ""), name)
-
-
-def join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
-
-
-# --- which parameter stands where -----------------------------------------------------------------
 
 
 ParamPath = tuple[Any, ...]
@@ -280,48 +201,3 @@ def listing(missing: list[str], extra: list[str]) -> str:
             more = f" and {len(items) - 3} more" if len(items) > 3 else ""
             lines.append(f"{word}: {', '.join(quoted(i, 60) for i in items[:3])}{more}")
     return "the arrays of the file are not those of its model; " + "; ".join(lines)
-
-
-# --- from stored arrays to values -----------------------------------------------------------------
-
-
-def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
-    """The params tree: every stored array compared with its `Param`, then read."""
-    want = dict(tree.items(wanted))
-    for path, param in want.items():
-        if path not in found:
-            raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
-        _compare(path, found[path], param)
-    made: dict[str, Array] = {}
-    loaded = {}
-    for path, item in found.items():
-        if isinstance(item, StoredArray):
-            if item.place not in made:
-                made[item.place] = item.load()
-            item = made[item.place]
-        loaded[path] = _checked(path, item)
-    return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
-
-
-def _compare(path: tuple[Any, ...], item: Any, param: Param) -> None:
-    name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
-    shape, dtype = tuple(item.shape), str(item.dtype)
-    if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
-        wanted = ["any" if d is None else d for d in param.shape]
-        raise WeightsMismatch(f"{quoted(name)} must have the shape {wanted}, but {quoted(place)} has {list(shape)}")
-    if isinstance(item, StoredArray) and dtype != param.dtype:
-        raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
-
-
-def _checked(path: tuple[Any, ...], value: Array) -> Array:
-    """A read-only array without NaN, infinity or negative variance."""
-    made = np.asarray(value)
-    name = "/".join(map(str, path))
-    if made.dtype.kind == "f" and not np.isfinite(made).all():
-        raise WeightsMismatch(f"{quoted(name)} holds NaN or infinity: the training diverged or the file is damaged")
-    if str(path[-1]).endswith("variance") and made.size and made.dtype.kind == "f" and made.min() < 0:
-        raise WeightsMismatch(f"{quoted(name)} holds a negative variance, {made.min():.4g}")
-    if made.flags.writeable:
-        made = made.view()
-        made.flags.writeable = False
-    return made

@@ -1,21 +1,12 @@
-"""Legacy files: `.h5` of Keras 2 and 3, whose arrays are matched by order, and configs as Keras 2 wrote them."""
+"""Configs of legacy files, as Keras 2 wrote them, in the form of Keras 3."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from fnet.types import Array
-from params.converted import Converted
-from params.errors import CorruptFile, UnsupportedLayer, WeightsMismatch, quoted
+from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.objects import is_object, is_triple
-from params.source import LegacyLayer, ModelFile, StoredArray
-from params.weights import Found, Plan, Slot, listing, stored_layers
-
-# --- configs --------------------------------------------------------------------------------------
 
 DROPPED: dict[str, tuple[Any, ...]] = {
     "time_major": (False,),
@@ -223,109 +214,3 @@ def _end(value: Any, layers: list[dict[str, Any]], first: dict[str, int]) -> Any
         made = [_end(item, layers, first) for item in value]
         return made[0] if len(made) == 1 else made
     return {key: _end(item, layers, first) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-# --- arrays ---------------------------------------------------------------------------------------
-
-
-def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
-    """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
-
-    Within a layer the trainable arrays stand before the others. Names are a cross-check.
-    """
-    found = dict(work.given)
-    stored = [layer for layer in file.arrays.layers if layer.arrays]
-    wanted = [(part, slots) for part in stored_layers(made) if (slots := _slots(work, part))]
-    if len(stored) != len(wanted):
-        names = {part.source.name for part, _ in wanted}, {layer.name for layer in stored}
-        lost = [part.source.label for part, _ in wanted if part.source.name not in names[1]]
-        raise WeightsMismatch(
-            listing(lost, sorted(names[1] - names[0])) + f" ({len(wanted)} layers, {len(stored)} stored)"
-        )
-    if file.arrays.top_level:
-        raise WeightsMismatch("the file holds weights of the model itself, which a Functional or Sequential has not")
-    for layer, (part, slots) in zip(stored, wanted, strict=True):
-        for slot, array in _matched(layer, part, slots):
-            for path in _paths(work, slot):
-                found[path] = array
-    return found
-
-
-def _slots(work: Plan, part: Converted) -> list[Slot]:
-    """The slots of a top-level layer, each once, trainable ones first."""
-    inside = {id(item) for item in _within(part)}
-    keys = {work.walk.identity(item) for item in _within(part)}
-    unique: dict[tuple[str, int], Slot] = {}
-    for slot in work.slots:
-        if slot.number >= 0 and (id(slot.owner) in inside or work.walk.identity(slot.owner) in keys):
-            unique.setdefault((slot.group, slot.number), slot)
-    return sorted(unique.values(), key=lambda slot: not slot.trainable)
-
-
-def _within(made: Converted) -> Iterator[Converted]:
-    yield made
-    for part in made.parts.values():
-        yield from _within(part)
-
-
-def _paths(work: Plan, slot: Slot) -> Iterator[tuple[str, ...]]:
-    for other in work.slots:
-        if (other.group, other.number) == (slot.group, slot.number) and other.path is not None:
-            yield other.path
-
-
-def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
-    """Slots with their arrays: by name where the names say it, by order otherwise."""
-    arrays = list(layer.arrays)
-    if part.source.build_config.get(CUDNN) and len(arrays) == 3:
-        gates = 4 if part.source.class_name == "LSTM" else 3
-        arrays = [(name, _cudnn(array, number, gates)) for number, (name, array) in enumerate(arrays)]
-    if len(arrays) != len(slots):
-        raise WeightsMismatch(
-            f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
-        )
-    named = {_short(name): (name, array) for name, array in arrays}
-    if len(named) == len(arrays) and all((slot.owner.source.name, slot.name) in named for slot in slots):
-        yield from ((slot, named[slot.owner.source.name, slot.name][1]) for slot in slots)
-        return
-    for slot, (name, array) in zip(slots, arrays, strict=True):
-        if slot.path is not None and _short(name)[1] != slot.name and _known(_short(name)[1], slots):
-            raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
-        yield slot, array
-
-
-def _known(name: str, slots: list[Slot]) -> bool:
-    return any(slot.name == name for slot in slots)
-
-
-def _short(name: str) -> tuple[str, str]:
-    """("dense_1", "kernel") from "dense_1/kernel:0"."""
-    parts = name.split(":")[0].split("/")
-    return (parts[-2] if len(parts) > 1 else "", parts[-1])
-
-
-def _cudnn(array: StoredArray, number: int, gates: int) -> StoredArray:
-    """Array `number` (kernel, recurrent_kernel, bias) of a CuDNN layer as the layer of today has it.
-
-    CuDNN keeps each gate's matrices transposed, and two biases: one for the input, one for the recurrence. The
-    LSTM adds them; the GRU (reset_after) has a row for each.
-    """
-
-    def kernel() -> Array:
-        parts = np.split(array.load(), gates, axis=1)
-        return np.concatenate([part.T.reshape(part.shape, order="F") for part in parts], axis=1)
-
-    def recurrent() -> Array:
-        return np.concatenate([part.T for part in np.split(array.load(), gates, axis=1)], axis=1)
-
-    def bias() -> Array:
-        both = array.load().reshape(2, -1)
-        return both if gates == 3 else both.sum(axis=0)
-
-    shape = array.shape
-    if number == 2:
-        shape = (2, shape[0] // 2) if gates == 3 else (shape[0] // 2,)
-    return dataclasses.replace(array, shape=shape, read=(kernel, recurrent, bias)[number])
-
-
-__all__ = ["by_order", "modern"]

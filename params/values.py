@@ -1,0 +1,56 @@
+"""From stored arrays to the params tree: shape and dtype compared before any bytes are read, numbers checked after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.types import Array, Param, ParamTree
+from params.errors import WeightsMismatch, quoted
+from params.source import StoredArray
+from params.weights import Found
+
+
+def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
+    """The params tree: every stored array compared with its `Param`, then read."""
+    want = dict(tree.items(wanted))
+    for path, param in want.items():
+        if path not in found:
+            raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
+        _compare(path, found[path], param)
+    read: dict[str, Array] = {}
+    loaded = {}
+    for path, item in found.items():
+        if not isinstance(item, StoredArray):
+            loaded[path] = _checked(path, item)
+            continue
+        if item.place not in read:
+            read[item.place] = _checked(path, item.load())
+        loaded[path] = read[item.place]
+    return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
+
+
+def _compare(path: tuple[Any, ...], item: Any, param: Param) -> None:
+    name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
+    shape, dtype = tuple(item.shape), str(item.dtype)
+    if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
+        wanted = ["any" if d is None else d for d in param.shape]
+        raise WeightsMismatch(f"{quoted(name)} must have the shape {wanted}, but {quoted(place)} has {list(shape)}")
+    if isinstance(item, StoredArray) and dtype != param.dtype:
+        raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
+
+
+def _checked(path: tuple[Any, ...], value: Array) -> Array:
+    """A read-only array without NaN, infinity or negative variance."""
+    made = np.asarray(value)
+    name = "/".join(map(str, path))
+    if made.dtype.kind == "f" and not np.isfinite(made).all():
+        raise WeightsMismatch(f"{quoted(name)} holds NaN or infinity: the training diverged or the file is damaged")
+    if str(path[-1]).endswith("variance") and made.size and made.dtype.kind == "f" and made.min() < 0:
+        raise WeightsMismatch(f"{quoted(name)} holds a negative variance, {made.min():.4g}")
+    if made.flags.writeable:
+        made = made.view()
+        made.flags.writeable = False
+    return made
