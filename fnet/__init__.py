@@ -5,7 +5,7 @@ Every layer is a pure `apply(params, x)`; `bind`, `sequential` and `graph` compo
 
 from fnet import activations as activation_functions
 from fnet import random
-from fnet.compose import Bound, Graph, Sequential, at, bind, graph, layer, masked_by, run, sequential
+from fnet.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential
 from fnet.errors import InvalidInput, InvalidParams, MissingBackend
 from fnet.inference import classes, compile, jit, predict  # noqa: A004 - the field's words
 from fnet.layers.activation import activation, elu, leaky_relu, prelu, relu, softmax
@@ -121,7 +121,9 @@ from fnet.layers.up_sampling import up_sampling1d, up_sampling2d, up_sampling3d
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.layers.wrappers import bidirectional, time_distributed
 from fnet.masking import Masked
-from fnet.modelling import activations, check, infer, init, merge, partition, summary, trace, with_rng
+from fnet.modelling import activations, infer, summary, trace
+from fnet.parameters import check, init, merge, partition, with_rng
+from fnet.sources import at, masked_by
 from fnet.streaming import initial_state, streaming
 from fnet.strings import pack_strings, unpack_strings
 from fnet.types import Param, Spec

@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeAlias
 
 from fnet import tree
 from fnet.binding import Bound, Rules, bind, compute_dtype, in_floats, is_float, layer, name_of, option_names, rules
-from fnet.errors import InvalidInput
-from fnet.masking import Masked, masked, strip
+from fnet.masking import Masked, strip
+from fnet.sources import describe, feed, references, resolve
 from fnet.tree import freeze
 from fnet.types import Params
 
@@ -24,23 +24,16 @@ __all__ = [
     "Bound",
     "Graph",
     "Node",
-    "Ref",
     "Rules",
     "Sequential",
     "Step",
     "Tap",
-    "at",
     "bind",
     "compute_dtype",
-    "describe",
-    "feed",
     "graph",
     "in_floats",
     "layer",
-    "masked_by",
     "option_names",
-    "references",
-    "resolve",
     "rules",
     "run",
     "sequential",
@@ -97,19 +90,6 @@ def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, p
     if tap is not None:
         tap(path + name, strip(y))
     return y
-
-
-def describe(value: Any) -> str:
-    """Shapes and dtypes of a tree, for messages: `{kernel: float32[6, 3]}`."""
-    if isinstance(value, Masked):
-        return f"Masked({describe(value.values)}, {describe(value.mask)})"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {describe(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "(" + ", ".join(map(describe, value)) + ")"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
-    return repr(value)[:40]
 
 
 # --- sequential -----------------------------------------------------------------------------------
@@ -194,30 +174,6 @@ def _checked(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 # --- graph ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, repr=False)
-class Ref:
-    """One element of what a node gives: `at("lstm", 1)`."""
-
-    node: str
-    path: tuple[int | str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"at({', '.join(map(repr, (self.node, *self.path)))})"
-
-
-@dataclass(frozen=True)
-class masked_by:  # noqa: N801 - written like a call in sources
-    """Source of a node: `values` with an explicit mask (None: without any), which wins over the one that it carries."""
-
-    values: Any
-    mask: Any
-
-
-def at(node: str, *path: int | str) -> Ref:
-    """Source of a node: one element (by index or key) of what another node gives."""
-    return Ref(node, path)
 
 
 @dataclass(frozen=True, repr=False)
@@ -337,73 +293,3 @@ def _need(name: str, wanted: Iterable[str], known: set[str]) -> None:
                 f"{name!r} reads {source!r}, which is neither an input nor an earlier node; "
                 f"known here: {', '.join(sorted(known))}"
             )
-
-
-def references(sources: Any) -> list[str]:
-    """The node names that a tree of sources reads."""
-    if isinstance(sources, str):
-        return [sources]
-    if isinstance(sources, Ref):
-        return [sources.node]
-    if isinstance(sources, masked_by):
-        return [*references(sources.values), *references(sources.mask)]
-    if isinstance(sources, Mapping):
-        sources = tuple(sources.values())
-    return [name for s in sources for name in references(s)] if isinstance(sources, tuple | list) else []
-
-
-def resolve(sources: Any, values: Mapping[str, Any]) -> Any:
-    """The tree of sources with every reference replaced by what flows there."""
-    if isinstance(sources, str):
-        return values[sources]
-    if isinstance(sources, Ref):
-        return tree.get(values[sources.node], sources.path)
-    if isinstance(sources, masked_by):
-        return masked(strip(resolve(sources.values, values)), strip(resolve(sources.mask, values)))
-    if isinstance(sources, Mapping):
-        return {key: resolve(item, values) for key, item in sources.items()}
-    if isinstance(sources, tree.FrozenList):
-        return [resolve(item, values) for item in sources]
-    if isinstance(sources, tuple):
-        return tuple(resolve(item, values) for item in sources)
-    return tree.thaw(sources)
-
-
-def feed(inputs: Any, x: Any) -> dict[str, Any]:
-    """{input name: value}: `x` matched with the input structure as leniently as Keras does.
-
-    A dict may also be keyed by input names, a single input may come in a list of one, and a dict of inputs
-    may be given as a list in the order of its sorted keys.
-    """
-    names = references(inputs)
-    if isinstance(inputs, str):
-        if isinstance(x, Mapping) and inputs in x:
-            x = x[inputs]
-        elif isinstance(x, list | tuple) and len(x) == 1 and not isinstance(x[0], str | bytes):
-            x = x[0]
-        return {inputs: x}
-    if isinstance(x, Mapping):
-        if isinstance(inputs, Mapping) and set(inputs) <= set(x):
-            parts = [{item: x[k]} if isinstance(item, str) else feed(item, x[k]) for k, item in inputs.items()]
-            return {name: value for part in parts for name, value in part.items()}
-        if set(names) <= set(x):
-            return {name: x[name] for name in names}
-        missing = sorted(set(inputs if isinstance(inputs, Mapping) else names) - set(x))
-        raise InvalidInput(f"the inputs {', '.join(map(repr, missing))} are missing; got {describe(x)}")
-    if isinstance(inputs, Mapping) and list(inputs) != sorted(inputs):
-        raise InvalidInput(f"the inputs have names and no order: give a dict with {', '.join(map(repr, inputs))}")
-    flat_names, flat_values = _sorted_leaves(inputs), _sorted_leaves(x)
-    if len(flat_names) != len(flat_values):
-        raise InvalidInput(
-            f"the model takes {len(names)} inputs, {', '.join(names)}; got {len(flat_values)}: {describe(x)}"
-        )
-    return dict(zip(flat_names, flat_values, strict=True))
-
-
-def _sorted_leaves(values: Any) -> list[Any]:
-    """Leaves in Keras's order: dict entries by sorted key. None (an optional input left out) counts."""
-    if isinstance(values, Mapping):
-        return [leaf for key in sorted(values) for leaf in _sorted_leaves(values[key])]
-    if isinstance(values, list | tuple):
-        return [leaf for item in values for leaf in _sorted_leaves(item)]
-    return [values]

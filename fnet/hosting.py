@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fnet import modelling
-from fnet.compose import Graph, Node, Ref, Sequential, masked_by, references, rules
+from fnet.compose import Graph, Node, Sequential, rules
+from fnet.sources import Ref, masked_by, references
 from fnet.tree import FrozenDict
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from fnet import backend, modelling, tree
 from fnet.backend import ops
-from fnet.compose import Bound, Graph, Ref, Sequential, describe, feed, references, rules
+from fnet.compose import Bound, Graph, Sequential, rules
 from fnet.errors import InvalidInput
 from fnet.hosting import split_host
+from fnet.sources import Ref, describe, feed, references
 from fnet.strings import is_strings, string_array
 from fnet.types import Array, Params, Spec
 

@@ -1,4 +1,4 @@
-"""What can be known and made of a model without running it: shapes, `init`, `check`, `summary`, `partition`.
+"""What can be known of a model without running it: shapes, parameters, steps, `summary`.
 
 Everything here derives from the shape rules that layers declare (`fnet.compose.Rules`).
 """
@@ -11,26 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fnet import random, tree
-from fnet.backend import ops
-from fnet.compose import (
-    EMPTY,
-    Graph,
-    Ref,
-    Sequential,
-    bind,
-    compute_dtype,
-    feed,
-    masked_by,
-    option_names,
-    references,
-    resolve,
-    rules,
-)
-from fnet.errors import InvalidParams
-from fnet.initializers import INITIALIZERS
+from fnet import tree
+from fnet.compose import EMPTY, Graph, Sequential, bind, compute_dtype, option_names, rules
+from fnet.sources import feed, references, resolve, unmasked
 from fnet.tree import Path
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Params, ParamTree, Spec
 
 
 @dataclass(frozen=True)
@@ -106,19 +91,6 @@ def _trace_graph(model: Graph, x: Any, path: Path, entry: Path) -> Iterator[Row]
     yield Row(path, model, x, resolve(unmasked(model.outputs), values), EMPTY, entry)
 
 
-def unmasked(sources: Any) -> Any:
-    """Sources without explicit masks: they do not change shapes."""
-    if isinstance(sources, masked_by):
-        return unmasked(sources.values)
-    if isinstance(sources, Ref):
-        return sources
-    if isinstance(sources, Mapping):
-        return tree.FrozenDict({key: unmasked(item) for key, item in sources.items()})
-    if isinstance(sources, tuple):
-        return type(sources)(unmasked(item) for item in sources)
-    return sources
-
-
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     """The shape rule of a layer, given the options that it asks for."""
     bound = bind(step)
@@ -175,7 +147,8 @@ def input_spec(model: Any) -> Any:
     return asked(rules(model).takes, model)
 
 
-def _inputs(model: Any, shapes: tuple[Any, ...]) -> Any:
+def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
+    """The Spec tree of the inputs: of the shapes given, one for each, or else what the model itself says."""
     if shapes:
         return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
     found = input_spec(model)
@@ -184,66 +157,18 @@ def _inputs(model: Any, shapes: tuple[Any, ...]) -> Any:
     return found
 
 
-def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
-    """Fresh parameters with Keras's default initializers.
-
-    key: an int or uint32[2]; the same key gives the same numbers on both backends. input_shapes: one for
-    each input, batch axis included; not needed when the model begins with `input_layer`.
-    """
-    rng = random.key(key) if isinstance(key, int) else key
-    _, params = infer(model, _inputs(model, input_shapes))
-    made = {}
-    for number, (path, param) in enumerate(tree.items(params)):
-        sizes = tuple(0 if d is None else d for d in param.shape)
-        make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
-        made[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
-    return tree.nest(made)
-
-
-def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
-    """What keeps `params` from being the parameters of `model`: one line for each leaf."""
-    _, wanted = infer(model, _inputs(model, input_shapes))
-    want, have = dict(tree.items(wanted)), dict(tree.items(params))
-    lines = [f"missing {_join(path)}: {_text(param)}" for path, param in want.items() if path not in have]
-    for path, leaf in have.items():
-        if path not in want and path[-1] == "rng":
-            continue
-        if path not in want:
-            lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
-        elif not _fits(leaf.shape, want[path].shape):
-            lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
-    return lines
-
-
-def check(model: Any, params: Params, *input_shapes: Any) -> None:
-    """Raise InvalidParams, listing all leaves that are missing, extra or mis-shaped."""
-    lines = differences(model, params, *input_shapes)
-    if lines:
-        raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))
-
-
-def _fits(shape: Any, wanted: Any) -> bool:
-    return len(shape) == len(wanted) and all(w in (None, d) for d, w in zip(shape, wanted, strict=True))
-
-
-def _join(path: Path) -> str:
-    return "/".join(map(str, path))
-
-
-def _text(param: Param) -> str:
-    return f"{param.dtype}{['any' if d is None else d for d in param.shape]}".replace("'", "")
-
-
 def summary(model: Any, *input_shapes: Any) -> str:
     """A table of the steps: path, layer, output shape, number of parameters."""
     lines, seen, total = [], set(), 0
-    for row in trace(model, _inputs(model, input_shapes))[:-1]:
+    for row in trace(model, inputs_of(model, input_shapes))[:-1]:
         if isinstance(row.step, Sequential | Graph):
             continue
         count = 0 if row.entry in seen else sum(_sizes(row.params))
         seen.add(row.entry)
         total += count
-        lines.append((_join(row.path), bind(row.step).function.__name__, _shapes(row.outputs), f"{count:,}"))
+        lines.append(
+            ("/".join(map(str, row.path)), bind(row.step).function.__name__, _shapes(row.outputs), f"{count:,}")
+        )
     header = ("step", "layer", "output", "params")
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(4)]
     body = ["  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)) for line in [header, *lines]]
@@ -268,49 +193,6 @@ def children(step: Any) -> dict[str, Any]:
         return {node.params or name: node.step for name, node in step.nodes}
     found: dict[str, Any] = asked(rules(step).children, step) or {}
     return found
-
-
-def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
-    """`params` with a key of its own at every step that drops or adds noise: the model then does so.
-
-    The layers' own rates apply, as under Keras's `training=True`; without `rng` they are the identity.
-    """
-    rng = random.key(key) if isinstance(key, int) else key
-    return _with_rng(model, params, rng)
-
-
-def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
-    made = dict(params)
-    for number, (name, child) in enumerate(children(step).items()):
-        entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
-        if entry:
-            made[name] = entry
-    if not isinstance(step, Sequential | Graph) and asked(rules(step).rng, step):
-        made["rng"] = random.fold_in(rng, 0)
-    return made
-
-
-def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(trainable, rest): floats that gradients may move, and moving statistics, tables, integers, rng.
-
-    `jax.grad` and optax take the first; `merge` joins the two again.
-    """
-    _, wanted = infer(model, _inputs(model, input_shapes))
-    want = dict(tree.items(wanted))
-    moves = {
-        path: path in want and want[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
-        for path, leaf in tree.items(params)
-    }
-    pairs = dict(tree.items(params))
-    return (
-        tree.nest({path: leaf for path, leaf in pairs.items() if moves[path]}),
-        tree.nest({path: leaf for path, leaf in pairs.items() if not moves[path]}),
-    )
-
-
-def merge(trainable: Params, rest: Params) -> dict[str, Any]:
-    """The params tree from the two parts that `partition` gave."""
-    return tree.nest({**dict(tree.items(rest)), **dict(tree.items(trainable))})
 
 
 def activations(model: Any, params: Params, x: Any, names: list[str] | None = None) -> dict[str, Any]:

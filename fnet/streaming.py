@@ -11,10 +11,11 @@ from typing import Any
 
 from fnet import modelling, tree
 from fnet.backend import xp
-from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, feed, option_names, resolve, rules, run
+from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, option_names, rules, run
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.wrappers import bidirectional
 from fnet.masking import masked, strip
+from fnet.sources import feed, resolve, unmasked
 from fnet.types import Array, Params, Spec
 
 State = Mapping[str, Any]
@@ -179,7 +180,7 @@ def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
 def _zeros_graph(model: Graph, x: Any) -> dict[str, Any]:
     values, made = feed(model.inputs, x), {}
     for name, node in model.nodes:
-        got = values[name] if node.sources is None else resolve(modelling.unmasked(node.sources), values)
+        got = values[name] if node.sources is None else resolve(unmasked(node.sources), values)
         made[name], values[name] = _zeros(node.step, got)
     return {name: state for name, state in made.items() if state}
 

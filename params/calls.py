@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import fnet
 from fnet import tree
-from fnet.compose import bind as bind_step
-from fnet.compose import masked_by, option_names, references
+from fnet.compose import bind, option_names
+from fnet.sources import masked_by, references
 from params.converted import Converted
 from params.entry import Entry
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -51,7 +50,7 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -
         raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
     for value in sources.values():
         _no_text(value, label)
-    step = part.step if not options else bind_step(part.step, **options)
+    step = part.step if not options else bind(part.step, **options)
     x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
     return step, _masked(x, mask, part.source.is_model)
 
@@ -122,12 +121,3 @@ def _one_masked(x: Any, mask: Any, is_model: bool) -> Any:
     """One of several sources with its own mask."""
     nothing_there = is_model or isinstance(x, list | tuple | dict)
     return masked_by(x, None) if mask is None and not nothing_there else _masked(x, mask, is_model)
-
-
-def unmasked(sources: Any) -> Any:
-    """Sources without explicit masks: they do not change shapes."""
-    if isinstance(sources, masked_by):
-        return sources.values
-    if isinstance(sources, Mapping):
-        return {key: unmasked(item) for key, item in sources.items()}
-    return type(sources)(unmasked(item) for item in sources) if isinstance(sources, list | tuple) else sources

@@ -8,10 +8,11 @@ from typing import Any
 
 import fnet
 from fnet import modelling, tree
-from fnet.compose import Ref, at, bind, graph, references, resolve, rules
+from fnet.compose import bind, graph, rules
 from fnet.layers.core import constant
+from fnet.sources import Ref, at, references, resolve, unmasked
 from fnet.types import Array
-from params.calls import Literal, step_and_sources, unmasked
+from params.calls import Literal, step_and_sources
 from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -137,7 +138,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     step, sources = step_and_sources(part, args, kwargs)
     name = layer.name if number == 0 else fresh(f"{layer.name}_{number}", {*build.nodes, *build.layers})
     with named(layer):
-        got = resolve(tree.freeze(unmasked(sources)), build.specs)
+        got = resolve(unmasked(tree.freeze(sources)), build.specs)
         build.specs[name], wanted = modelling.infer(step, got)
     build.calls[layer.name, number] = name
     shares = number > 0 and bool(wanted)

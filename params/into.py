@@ -33,12 +33,8 @@ def load_weights(
     from params.reading import read
 
     file = read(path, limits or Limits())
-    spec = modelling.spec(input_shapes[0]) if len(input_shapes) == 1 else tuple(map(modelling.spec, input_shapes))
-    spec = spec if input_shapes else modelling.input_spec(model)
-    if spec is None:
-        raise ValueError("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
-    _, wanted = modelling.infer(model, spec)
-    made = _described(model, "model")
+    _, wanted = modelling.infer(model, modelling.inputs_of(model, input_shapes))
+    made = _described(model, "model", params)
     work = plan(made, wanted, _no_assets)
     _keep(work, params)
     try:
@@ -58,36 +54,39 @@ def _keep(work: Plan, params: Params) -> None:
     work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
 
 
-def _described(step: Any, name: str) -> Converted:
+def _described(step: Any, name: str, params: Params) -> Converted:
     """An fnet model as the Keras object that it would have come from."""
     if isinstance(step, Sequential):
-        parts = {key: _described(item, key) for key, item in step.steps}
+        parts = {key: _described(item, key, params.get(key, {})) for key, item in step.steps}
         return Converted(_source("Sequential", name), step, parts=parts)
     if isinstance(step, Graph):
         parts = {}
         for key, node in step.nodes:
-            parts.setdefault(node.params or key, _described(node.step, node.params or key))
+            home = node.params or key
+            parts.setdefault(home, _described(node.step, home, params.get(home, {})))
         return Converted(_source("Functional", name), step, parts=parts)
     entry = entry_of(step)
     class_name = next((known for known, row in LAYERS.items() if row is entry), "")
     bound = step if isinstance(step, Bound) else bind(step)
     children = {} if bound.function is stacked_rnn_cells else modelling.children(bound)
-    parts = {key: _described(item, key) for key, item in children.items()}
+    parts = {key: _described(item, key, params.get(key, {})) for key, item in children.items()}
     return Converted(
-        _source(class_name or bound.function.__name__, name),
+        _source(class_name or bound.function.__name__, name, dict(bound.options)),
         bound,
-        _known_again(entry, parts),
+        _known_again(entry, parts, params),
         parts,
         operation=".operations" in bound.function.__module__ or bound.function.__name__ == "constant",
     )
 
 
-def _known_again(entry: Entry, parts: dict[str, Converted]) -> Entry:
-    """A row for a layer whose config is gone."""
+def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> Entry:
+    """A row for a layer whose config is gone: its options stand for it, its vocabulary is the one in `params`."""
     class_names = {key: part.source.class_name for key, part in parts.items()}
     groups = elements(entry.container, class_names) if entry.container else entry.groups
-    return Entry(entry.layer, groups=groups, copies=entry.copies)
+    kept = {key: value for key, value in params.items() if key != "idf_weights"}  # these are arrays of the file
+    tables = None if entry.tables is None else lambda *_: kept
+    return Entry(entry.layer, groups=groups, copies=entry.copies, arrays=entry.arrays, tables=tables)
 
 
-def _source(class_name: str, name: str) -> KerasObject:
-    return KerasObject(class_name, None, None, {}, name)
+def _source(class_name: str, name: str, config: dict[str, Any] | None = None) -> KerasObject:
+    return KerasObject(class_name, None, None, config or {}, name)

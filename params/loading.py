@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fnet import modelling
+from fnet import modelling, parameters
 from fnet.compose import rules
 from fnet.errors import InvalidParams
 from fnet.types import Array, Params, ParamTree
@@ -164,6 +164,6 @@ def _check(model: Any, params: Params) -> None:
     if modelling.input_spec(model) is None:
         return
     try:
-        modelling.check(model, params)
+        parameters.check(model, params)
     except InvalidParams as error:
         raise WeightsMismatch(str(error)[:400]) from error

@@ -18,7 +18,8 @@ import numpy as np
 import fnet
 from fnet import operations
 from fnet.activations import ACTIVATIONS
-from fnet.compose import Bound, Graph, Node, Ref, Rules, Sequential, bind, graph, masked_by, sequential
+from fnet.compose import Bound, Graph, Node, Rules, Sequential, bind, graph, sequential
+from fnet.sources import Ref, masked_by
 from fnet.tree import FrozenDict, FrozenList, FrozenSlice, freeze
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet import modelling
+from fnet import modelling, parameters
 from fnet.errors import InvalidParams
 from fnet.types import Array, Params
 from params.containers import content
@@ -60,7 +60,7 @@ def save(
     the params do not fit the model, OSError when the disk fails (what was at `path` is then still there).
     """
     if modelling.input_spec(model) is not None:
-        modelling.check(model, params)
+        parameters.check(model, params)
     data = _packed(model, params, _labels(labels), _scale(scale), custom)
     _unpacked(memoryview(data), custom, DEFAULT)  # what cannot be loaded is never written
     write_atomically(Path(os.path.realpath(path)), data)
@@ -248,7 +248,7 @@ def _array(entry: Mapping[str, Any]) -> Array:
 def _check(model: Any, params: Params) -> None:
     try:
         if modelling.input_spec(model) is not None:
-            modelling.check(model, params)
+            parameters.check(model, params)
     except InvalidParams as error:
         raise WeightsMismatch(str(error)) from error
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:

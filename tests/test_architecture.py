@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 TIERS = [
     {"tree", "masking", "types", "errors", "strings", "fingerprints"},
     {"backend"},
-    {"binding", "compose", "random", "initializers", "resampling"},
-    {"activations", "modelling"},
+    {"binding", "sources", "compose", "random", "initializers", "resampling"},
+    {"activations", "modelling", "parameters"},
     {"layers", "operations"},
     {"hosting", "streaming", "inference"},
 ]

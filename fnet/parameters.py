@@ -1,0 +1,106 @@
+"""The parameters of a model: made, checked, split into what training moves and the rest, given keys of randomness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnet import modelling, random, tree
+from fnet.backend import ops
+from fnet.compose import EMPTY, Graph, Sequential, rules
+from fnet.errors import InvalidParams
+from fnet.initializers import INITIALIZERS
+from fnet.tree import Path
+from fnet.types import Array, Param, Params
+
+
+def wanted(model: Any, *input_shapes: Any) -> dict[Path, Param]:
+    """{path: Param} of the parameters that a model has."""
+    _, params = modelling.infer(model, modelling.inputs_of(model, input_shapes))
+    return dict(tree.items(params))
+
+
+def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
+    """Fresh parameters with Keras's default initializers.
+
+    key: an int or uint32[2]; the same key gives the same numbers on both backends. input_shapes: one for
+    each input, batch axis included; not needed when the model begins with `input_layer`.
+    """
+    rng = random.key(key) if isinstance(key, int) else key
+    made = {}
+    for number, (path, param) in enumerate(wanted(model, *input_shapes).items()):
+        sizes = tuple(0 if d is None else d for d in param.shape)
+        make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
+        made[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
+    return tree.nest(made)
+
+
+def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
+    """What keeps `params` from being the parameters of `model`: one line for each leaf."""
+    want, have = wanted(model, *input_shapes), dict(tree.items(params))
+    lines = [f"missing {_join(path)}: {_text(param)}" for path, param in want.items() if path not in have]
+    for path, leaf in have.items():
+        if path not in want and path[-1] == "rng":
+            continue
+        if path not in want:
+            lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
+        elif not _fits(leaf.shape, want[path].shape):
+            lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
+    return lines
+
+
+def check(model: Any, params: Params, *input_shapes: Any) -> None:
+    """Raise InvalidParams, listing all leaves that are missing, extra or mis-shaped."""
+    lines = differences(model, params, *input_shapes)
+    if lines:
+        raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))
+
+
+def _fits(shape: Any, wanted: Any) -> bool:
+    return len(shape) == len(wanted) and all(w in (None, d) for d, w in zip(shape, wanted, strict=True))
+
+
+def _join(path: Path) -> str:
+    return "/".join(map(str, path))
+
+
+def _text(param: Param) -> str:
+    return f"{param.dtype}{['any' if d is None else d for d in param.shape]}".replace("'", "")
+
+
+def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
+    """`params` with a key of its own at every step that drops or adds noise: the model then does so.
+
+    The layers' own rates apply, as under Keras's `training=True`; without `rng` they are the identity.
+    """
+    rng = random.key(key) if isinstance(key, int) else key
+    return _with_rng(model, params, rng)
+
+
+def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
+    made = dict(params)
+    for number, (name, child) in enumerate(modelling.children(step).items()):
+        entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
+        if entry:
+            made[name] = entry
+    if not isinstance(step, Sequential | Graph) and modelling.asked(rules(step).rng, step):
+        made["rng"] = random.fold_in(rng, 0)
+    return made
+
+
+def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(trainable, rest): floats that gradients may move, and moving statistics, tables, integers, rng.
+
+    `jax.grad` and optax take the first; `merge` joins the two again.
+    """
+    want = wanted(model, *input_shapes)
+    trainable: dict[Path, Any] = {}
+    rest: dict[Path, Any] = {}
+    for path, leaf in tree.items(params):
+        moves = path in want and want[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
+        (trainable if moves else rest)[path] = leaf
+    return tree.nest(trainable), tree.nest(rest)
+
+
+def merge(trainable: Params, rest: Params) -> dict[str, Any]:
+    """The params tree from the two parts that `partition` gave."""
+    return tree.nest({**dict(tree.items(rest)), **dict(tree.items(trainable))})
