@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from fnet.types import Array
 from params.converted import Converted
 from params.errors import WeightsMismatch, quoted
 from params.legacy_config import CUDNN
+from params.objects import KerasObject
 from params.source import LegacyLayer, ModelFile, StoredArray
 from params.walk import stored_layers, within
 from params.weights import Found, Plan, Slot, listing
@@ -58,7 +59,7 @@ def _paths(work: Plan, slot: Slot) -> Iterator[tuple[str, ...]]:
 
 def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
     """Slots with their arrays: by name where the names say it, by order otherwise."""
-    arrays = list(layer.arrays)
+    arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
     if part.source.build_config.get(CUDNN) and len(arrays) == 3:
         gates = 4 if part.source.class_name == "LSTM" else 3
         arrays = [(name, _cudnn(array, number, gates)) for number, (name, array) in enumerate(arrays)]
@@ -74,6 +75,33 @@ def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator
         if slot.path is not None and _short(name)[1] != slot.name and _known(_short(name)[1], slots):
             raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
         yield slot, array
+
+
+def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iterator[tuple[str, StoredArray]]:
+    """The arrays of a layer, LoRA's updates added to them as `.keras` files have it: w + alpha / rank * a @ b."""
+    named = {_short(name): array for name, array in layer.arrays}
+    used: list[StoredArray] = []
+    made: list[tuple[str, StoredArray]] = []
+    for name, array in layer.arrays:
+        owner, own = _short(name)
+        a, b = (named.get((owner, f"lora_{own}_{side}")) for side in "ab")
+        config = owners[owner].config if owner in owners else {}
+        rank, alpha = config.get("lora_rank"), config.get("lora_alpha")
+        if a is not None and b is not None and rank and alpha and array.dtype.startswith("float"):
+            used += [a, b]
+            array = _updated(array, a, b, alpha / rank)
+        made.append((name, array))
+    return ((name, array) for name, array in made if not any(array is other for other in used))
+
+
+def _updated(array: StoredArray, a: StoredArray, b: StoredArray, scale: float) -> StoredArray:
+    if a.shape[:-1] != array.shape[:-1] or b.shape != (a.shape[-1], array.shape[-1]):
+        raise WeightsMismatch(f"{quoted(array.place)} {array.shape} has a low-rank update {a.shape} times {b.shape}")
+
+    def read() -> Array:
+        return np.asarray(array.load() + scale * (a.load() @ b.load()), array.dtype)
+
+    return dataclasses.replace(array, read=read)
 
 
 def _known(name: str, slots: list[Slot]) -> bool:

@@ -38,6 +38,7 @@ RENAMED = {
     "ThresholdedReLU": "ReLU",
     "SyncBatchNormalization": "BatchNormalization",
     "LayerNormalizationV2": "LayerNormalization",
+    "GroupedQueryAttention": "GroupQueryAttention",
 }
 CUDNN = "cudnn"
 """Mark on a layer that was a CuDNN layer, whose arrays have another layout."""
