@@ -17,7 +17,7 @@ from fnet import tree
 from fnet.backend import ops
 from fnet.masking import Masked, first_mask, strip
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Params, Spec
+from fnet.types import Array, Params, Spec
 
 P = ParamSpec("P")
 
@@ -39,6 +39,7 @@ class Rules:
     MultiHeadAttention does.
     takes: options -> the Spec of what a model that begins with this layer takes.
     passes_on: gives the values that it got, so the door of the layer after it is its own.
+    unrounded: which of "inputs" and "params" a dtype policy leaves as they are: what Keras has `autocast=False` for.
     """
 
     shape: Callable[..., tuple[Any, Mapping[str, Any]]]
@@ -51,6 +52,7 @@ class Rules:
     floats: bool = False
     takes: Callable[..., Spec] | None = None
     passes_on: bool = False
+    unrounded: tuple[str, ...] = ()
 
 
 def layer(
@@ -65,12 +67,13 @@ def layer(
     floats: bool = False,
     takes: Callable[..., Spec] | None = None,
     passes_on: bool = False,
+    unrounded: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
     shape = _of_floats(shape) if floats else shape
-    rules = Rules(shape, mask, children, rng, host, door, unmasks, floats, takes, passes_on)
+    rules = Rules(shape, mask, children, rng, host, door, unmasks, floats, takes, passes_on, unrounded)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
@@ -152,7 +155,9 @@ class Bound:
     def __call__(self, params: Params, x: Any) -> Any:
         if self.dtype is None:
             return self.function(params, x, **self._thawed)
-        params, x = _to_compute(params, self.dtype), _to_compute(x, self.dtype)
+        kept = rules(self).unrounded
+        params = _widened(params) if "params" in kept else _to_compute(params, self.dtype)
+        x = _widened(x) if "inputs" in kept else _to_compute(x, self.dtype)
         return _from_compute(self.function(params, x, **self._thawed), self.dtype)
 
     def __repr__(self) -> str:
@@ -204,23 +209,27 @@ def is_float(a: Any) -> bool:
 def _to_compute(values: Any, policy: str) -> Any:
     """Floats rounded to the policy's compute dtype; 16-bit ones are then computed with as float32."""
     dtype = compute_dtype(policy)
+    if dtype == "float16":
+        return _map_floats(lambda a: ops.cast(ops.cast(a, dtype), "float32"), values)
+    return _map_floats(lambda a: ops.cast(a, dtype), values)
 
-    def to(a: Any) -> Any:
-        if isinstance(a, Masked):
-            return Masked(to(a.values), a.mask)
-        if not is_float(a):
-            return a
-        return ops.cast(ops.cast(a, dtype), "float32") if dtype == "float16" else ops.cast(a, dtype)
 
-    return tree.map(to, values)
+def _widened(values: Any) -> Any:
+    """Floats of 16 bits as float32."""
+    return _map_floats(lambda a: ops.cast(a, "float32") if a.dtype.itemsize < 4 else a, values)
 
 
 def _from_compute(values: Any, policy: str) -> Any:
     dtype = compute_dtype(policy)
+    return _map_floats(lambda a: ops.cast(a, dtype), values)
+
+
+def _map_floats(function: Callable[[Array], Array], values: Any) -> Any:
+    """`function` on the floats in a tree; masks and integers stay."""
 
     def to(a: Any) -> Any:
         if isinstance(a, Masked):
             return Masked(to(a.values), a.mask)
-        return ops.cast(a, dtype) if is_float(a) else a
+        return function(a) if is_float(a) else a
 
     return tree.map(to, values)

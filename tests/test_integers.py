@@ -37,6 +37,44 @@ def test_integers_are_computed_with_as_keras_does(case):
     parity.assert_row(Case(**{**vars(case), "feed": integers}))
 
 
+TRUNCATED = [
+    Case(fnet.layer_normalization, SEQUENCE, {}, twin="LayerNormalization"),
+    Case(fnet.layer_normalization, SEQUENCE, {"axis": (1, 2), "center": False}, twin="LayerNormalization"),
+    Case(fnet.group_normalization, SEQUENCE, {"groups": 2}, twin="GroupNormalization"),
+    Case(fnet.rms_normalization, SEQUENCE, {}, twin="RMSNormalization"),
+]
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint8", "bool"])
+@pytest.mark.parametrize("case", TRUNCATED, ids=lambda case: case.id)
+def test_normalized_integers_are_truncated_as_by_keras(case, kind):
+    integers = np.random.default_rng(3).integers(-3, 8, case.shapes).astype(kind)
+    parity.assert_row(Case(**{**vars(case), "feed": integers}))
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16"])
+@pytest.mark.parametrize("case", [Case(fnet.average, (SEQUENCE,) * 3, {}, twin="Average")])
+def test_the_mean_of_small_integers(case, kind):
+    integers = tuple(np.random.default_rng(i).integers(0, 250, SEQUENCE).astype(kind) for i in range(3))
+    parity.assert_row(Case(**{**vars(case), "feed": integers}))
+
+
+def test_the_mean_of_large_integers_is_float64_where_there_is_such_a_thing():
+    """As Keras's on TensorFlow."""
+    for kind in ("int32", "int64", "uint32"):
+        y = fnet.average({}, (np.full((1, 2), 4, kind), np.full((1, 2), 7, kind)))
+        np.testing.assert_array_equal(y, np.full((1, 2), 5.5))
+        assert y.dtype == "float64"
+        assert fnet.infer(bind(fnet.average), (fnet.Spec((1, 2), kind),) * 2)[0].dtype == "float64"
+
+
+def test_products_of_bytes_are_added_up_without_wrapping(each_backend):
+    x = np.full((1, 9), 100, "int8")
+    y = fnet.dot({}, (x, x), axes=1)
+    assert y.dtype == "int32"
+    np.testing.assert_array_equal(y, [[90000]])
+
+
 def attention_layers():
     return [
         (bind(fnet.multi_head_attention, num_heads=2, key_dim=3), lambda k: k.layers.MultiHeadAttention(2, 3)),

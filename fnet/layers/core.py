@@ -126,7 +126,7 @@ def _ids_door(ids: Array, *, input_dim: int | None) -> None:
         )
 
 
-@layer(shape=_embedding_rule, mask="own", door=_ids_door)
+@layer(shape=_embedding_rule, mask="own", door=_ids_door, unrounded=("inputs",))
 def embedding(
     params: Params,
     x: Array,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from fnet.backend import xp
+from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
@@ -59,6 +59,12 @@ def _align(arrays: Sequence[Array]) -> list[Array]:
     return [a if a.ndim == rank else a.reshape(*a.shape[:1], *(1,) * (rank - a.ndim), *a.shape[1:]) for a in arrays]
 
 
+def _average_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
+    y, _ = _merge_rule(x)
+    wide = {"int32": "float64", "uint32": "float64", "int64": "float64", "uint64": "float64"}
+    return Spec(y.shape, wide.get(y.dtype, "float32" if y.dtype.startswith(("int", "uint")) else y.dtype)), {}
+
+
 def _any_mask(x: Sequence[Any]) -> Array | None:
     """Keras's mask of a merge: none if an input has none, else the OR of all."""
     masks = [mask_of(a) for a in x]
@@ -95,14 +101,22 @@ def subtract(params: Params, x: Sequence[Array]) -> Any:
     return _merge("subtract", _several("subtract", x, 2), lambda arrays: arrays[0] - arrays[1])
 
 
-@layer(shape=_merge_rule, mask="own")
+@layer(shape=_average_rule, mask="own")
 def average(params: Params, x: Sequence[Array]) -> Any:
-    """Several (batch, ...) -> (batch, ...): their mean. Source: keras.layers.Average.
+    """Several (batch, ...) -> (batch, ...): their mean. Integers are added as such; of 8 and 16 bits they then give
+    float32, of more float64. Source: keras.layers.Average.
 
     >>> average({}, (np.array([[3.0]]), np.array([[1.0]])))
     array([[2.]])
     """
-    return _merge("average", x, lambda arrays: functools.reduce(xp.add, arrays) / len(arrays))
+
+    def mean(arrays: list[Array]) -> Array:
+        total = functools.reduce(xp.add, arrays)
+        if total.dtype.kind in "iub":
+            total = ops.cast(total, "float32" if total.dtype.itemsize < 4 else "float64")
+        return total / len(arrays)
+
+    return _merge("average", x, mean)
 
 
 @layer(shape=_merge_rule, mask="own")
@@ -250,6 +264,8 @@ def dot(params: Params, x: Sequence[Array], *, axes: int | Sequence[int], normal
     array([[11.]])
     """
     a, b = _several("dot", x, 2)
+    if a.dtype.name == "int8":  # the only integers whose sums do not wrap around
+        a, b = ops.cast(a, "int32"), ops.cast(b, "int32")
     i, j = _dot_axes(axes, (a.ndim, b.ndim))
     if normalize:
         a, b = l2_normalize(a, (i,), 1e-7), l2_normalize(b, (j,), 1e-7)

@@ -10,7 +10,7 @@ from typing import Any
 
 from fnet import modelling
 from fnet.backend import ops, xp
-from fnet.compose import bind, layer, run
+from fnet.compose import bind, in_floats, layer, run
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masking import values_of
@@ -32,7 +32,7 @@ def _batch_rule(x: Spec, *, axis: int, center: bool, scale: bool, renorm: bool) 
     return x, {**_affine(shape, scale, center), **moments, **extra}
 
 
-@layer(shape=_batch_rule, floats=True)
+@layer(shape=_batch_rule, floats=True, unrounded=("params",))
 def batch_normalization(
     params: Params,
     x: Array,
@@ -76,10 +76,22 @@ def _sorted_axes(axis: Axes) -> list[int]:
 
 def _layer_rule(x: Spec, *, axis: Axes, center: bool, scale: bool, rms_scaling: bool) -> tuple[Spec, ParamTree]:
     shape = tuple(x.shape[a] for a in _sorted_axes(axis))
-    return x, _affine(shape, scale or rms_scaling, center and not rms_scaling)
+    return _in_floats(x), _affine(shape, scale or rms_scaling, center and not rms_scaling)
 
 
-@layer(shape=_layer_rule, floats=True)
+def _in_floats(x: Spec) -> Spec:
+    return Spec(x.shape, "float32") if x.dtype.startswith(("int", "uint", "bool")) else x
+
+
+def _truncated(y: Array, kind: Any, dtype: Any = None) -> Array:
+    """For inputs of the integer dtype `kind`: `y` truncated to it, as Keras does, then as `dtype`; else `y`."""
+    if kind.kind not in "iub":
+        return y
+    y = ops.cast(y, "int32") if kind.kind == "u" else y  # so that -1 wraps around
+    return ops.cast(ops.cast(y, kind.name), (dtype or kind).name)
+
+
+@layer(shape=_layer_rule, unrounded=("inputs", "params"))
 def layer_normalization(
     params: Params,
     x: Array,
@@ -93,12 +105,13 @@ def layer_normalization(
     """(...) -> (...): mean 0 and variance 1 over `axis` (one or several) of each sample, then gamma and beta.
 
     params: gamma, beta (unless `scale`, `center` are False), of the sizes of the axes. `rms_scaling` (which Keras
-    deprecates) divides x, not x - mean, by the deviation, and has gamma only.
-    Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
+    deprecates) divides x, not x - mean, by the deviation, and has gamma only. Of integers the result is truncated to
+    integers (in floats), as in Keras. Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
 
     >>> layer_normalization({"gamma": np.ones(2), "beta": np.zeros(2)}, np.array([[1.0, 3.0]]), epsilon=0.0)
     array([[-1.,  1.]])
     """
+    kind, x = x.dtype, in_floats(x, params)
     axes = _sorted_axes(axis)
     wide = [1] * x.ndim
     for a in axes:
@@ -106,23 +119,23 @@ def layer_normalization(
     y, variance = ops.center(x, tuple(axes))
     inverse = 1 / xp.sqrt(variance + epsilon)
     if rms_scaling:
-        return x * inverse * params["gamma"].reshape(wide)
+        return _truncated(x * inverse * params["gamma"].reshape(wide), kind, x.dtype)
     y *= inverse
     if scale:
         y *= params["gamma"].reshape(wide)
     if center:
         y += params["beta"].reshape(wide)
-    return y
+    return _truncated(y, kind, x.dtype)
 
 
 def _group_rule(x: Spec, *, groups: int, axis: int, center: bool, scale: bool) -> tuple[Spec, ParamTree]:
     channels = x.shape[axis]
     if channels is None or (groups != -1 and channels % groups):
         raise InvalidInput(f"group_normalization takes channels that {groups} groups divide; axis {axis} of {x}")
-    return x, _affine((channels,), scale, center)
+    return _in_floats(x), _affine((channels,), scale, center)
 
 
-@layer(shape=_group_rule, floats=True)
+@layer(shape=_group_rule, unrounded=("inputs", "params"))
 def group_normalization(
     params: Params,
     x: Array,
@@ -136,12 +149,13 @@ def group_normalization(
     """(batch, ...) -> (batch, ...): mean 0 and variance 1 over each group of channels and all positions.
 
     The channels of `axis` fall into `groups` runs of equal size; -1: every channel for itself.
-    params: gamma, beta (channels,) unless `scale`, `center` are False. Mask: kept.
-    Source: keras.layers.GroupNormalization; Wu and He 2018.
+    params: gamma, beta (channels,) unless `scale`, `center` are False. Of integers the result is truncated, as in
+    `layer_normalization`. Mask: kept. Source: keras.layers.GroupNormalization; Wu and He 2018.
 
     >>> group_normalization({}, np.array([[1.0, 3.0, 5.0, 9.0]]), groups=2, epsilon=0.0, center=False, scale=False)
     array([[-1.,  1., -1.,  1.]])
     """
+    kind, x = x.dtype, in_floats(x, params)
     axis = axis % x.ndim
     channels = x.shape[axis]
     groups = channels if groups == -1 else groups
@@ -155,25 +169,26 @@ def group_normalization(
         y *= params["gamma"].reshape(wide)
     if center:
         y += params["beta"].reshape(wide)
-    return y
+    return _truncated(y, kind, x.dtype)
 
 
 def _rms_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
     return x, {"scale": Param(tuple(x.shape[a] for a in _sorted_axes(axis)), "ones")}
 
 
-@layer(shape=_rms_rule, mask="drop", floats=True)
+@layer(shape=_rms_rule, mask="drop")
 def rms_normalization(params: Params, x: Array, *, axis: Axes = -1, epsilon: float = 1e-6) -> Array:
     """(...) -> (...): x / sqrt(mean(x^2) + epsilon) * scale over `axis` (one or several).
 
-    params: scale, of the sizes of the axes; like Keras it aligns with the last axes of x.
+    params: scale, of the sizes of the axes; like Keras it aligns with the last axes of x. Integers give integers.
     Mask: dropped, as by Keras. Source: keras.layers.RMSNormalization; Zhang and Sennrich 2019.
 
     >>> rms_normalization({"scale": np.ones(2)}, np.array([[3.0, -3.0]]), epsilon=0.0)
     array([[ 1., -1.]])
     """
+    kind, x = x.dtype, in_floats(x, params)
     y = x * (1 / xp.sqrt(ops.mean_square(x, tuple(_sorted_axes(axis))) + epsilon))
-    return y * params["scale"]
+    return _truncated(y * params["scale"], kind)
 
 
 @layer(shape=modelling.identity)

@@ -1,0 +1,62 @@
+"""Dtype policies of 16 bits: what they round, and what Keras keeps from rounding (`autocast=False`)."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from params import from_keras
+from tests import parity
+
+POLICIES = ("mixed_float16", "mixed_bfloat16")
+
+
+def under(policy, make, shape, dtype=None):
+    keras.config.set_dtype_policy(policy)
+    try:
+        x = keras.Input(shape, dtype=dtype)
+        return keras.Model(x, make()(x))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("mode", parity.MODES[1:3])
+def test_ids_fed_as_floats_stay_what_they_are(policy, mode):
+    """2049 is no float16, 257 no bfloat16."""
+    keras_model = under(policy, lambda: layers.Embedding(3000, 2), (3,))
+    table = np.random.default_rng(0).standard_normal((3000, 2))
+    keras_model.set_weights([table])
+    ids = np.array([[2049, 2051.9, 257]], "float32")
+    model, params = from_keras(keras_model)
+    with parity.mode(mode) as run:
+        y = np.asarray(run(model, params, ids)).astype("float64")
+    np.testing.assert_array_equal(y, np.asarray(keras_model(ids)).astype("float64"))
+    np.testing.assert_allclose(y[0, 1], table[2051], rtol=1e-2)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("mode", parity.MODES[1:3])
+def test_moving_statistics_are_not_rounded(policy, mode):
+    """1000.3 would become 1000.5 or 1000, and the result as wrong."""
+    keras_model = under(policy, layers.BatchNormalization, (2,))
+    statistics = {"moving_mean": [1000.3, 1000.3], "moving_variance": [1.0, 3.0], "gamma": [1, 2], "beta": [0, 1]}
+    keras_model.layers[1].set_weights([np.array(statistics[weight.name]) for weight in keras_model.layers[1].weights])
+    x = np.array([[1000, 992], [1008, 1016]], "float32")
+    model, params = from_keras(keras_model)
+    with parity.mode(mode) as run:
+        y = np.asarray(run(model, params, x)).astype("float32")
+    expected = np.asarray(keras_model(x)).astype("float32")
+    np.testing.assert_allclose(y, expected, rtol=2**-7 if policy == "mixed_bfloat16" else 2**-10)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("make", [layers.LayerNormalization, lambda: layers.GroupNormalization(2)])
+def test_normalization_takes_floats_as_they_come(policy, make):
+    """Differences that 16 bits cannot hold: Keras rounds only the result."""
+    keras_model = under(policy, make, (4,))
+    x = np.array([[1000.1, 1000.2, 1000.3, 1000.5]], "float32")
+    model, params = from_keras(keras_model)
+    expected = np.asarray(keras_model(x)).astype("float32")
+    assert np.ptp(expected) > 1
+    np.testing.assert_allclose(np.asarray(model(params, x)).astype("float32"), expected, rtol=0, atol=1e-2)
