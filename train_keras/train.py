@@ -122,7 +122,7 @@ def _epochs(
     on_step: Callable[[Step], None] | None,
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:
-    model = _restored(config, data, folder, state)
+    model = _traced(_restored(config, data, folder, state), config, data)
     history = state["history"]
     while len(history) < config.epochs and not _stopped(config, history):
         epoch, started = len(history) + 1, time.monotonic()
@@ -153,7 +153,24 @@ def _restored(config: Config, data: Data, folder: Path, state: dict[str, Any]) -
         metrics=["accuracy"],
         jit_compile=False,
     )
+    model.optimizer.build(model.trainable_variables)
     return model
+
+
+_TRACED: dict[tuple[Config, str], keras.Model] = {}
+
+
+def _traced(model: keras.Model, config: Config, data: Data) -> keras.Model:
+    """The first model of this configuration, whatever its seed, in the state of `model`.
+
+    To trace a recurrent model takes as long as several of its epochs; this process does it once for all seeds.
+    """
+    first = _TRACED.setdefault((dataclasses.replace(config, seed=0), data.fingerprint), model)
+    if first is not model:
+        state, kept = ([*m.variables, *m.optimizer.variables] for m in (model, first))
+        for variable, value in zip(kept, state, strict=True):
+            variable.assign(value)
+    return first
 
 
 def _train_epoch(
