@@ -51,7 +51,32 @@ def append(folder: Path, row: dict[str, Any]) -> None:
     """Add a row behind the last whole one. After a kill, or on a full disk, the old rows are all there."""
     path = folder / ROWS
     text = _whole(path.read_text("utf-8")) if path.exists() else ""
-    write(path, text + json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n")
+    write(path, text + _line(row))
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def merge(folder: Path, other: Path) -> tuple[int, int]:
+    """Add the rows of another folder, such as another machine's: (rows added, rows of runs that were there already).
+
+    Raises RowsError, and adds nothing, where the two hold results on different data, or different test labels.
+    """
+    mine, theirs = read(folder), read(other)
+    if not (other / ROWS).exists():
+        raise RowsError(f"{other} holds no {ROWS}")
+    sources = {(row["data"], row["data_sha256"]) for row in (*mine, *theirs)}
+    if len(sources) > len({data for data, _ in sources}):
+        raise RowsError(f"{folder} and {other} hold rows on different data of one name; they do not compare")
+    kept, given = labels_of(folder), labels_of(other)
+    if any(kept[data] != given[data] for data in kept.keys() & given.keys()):
+        raise RowsError(f"{folder} and {other} hold different test labels of one data set")
+    done = {row["run"] for row in mine}
+    new = [row for row in theirs if row["run"] not in done]
+    write(folder / LABELS, json.dumps({**given, **kept}, indent=1) + "\n")
+    write(folder / ROWS, "".join(_line(row) for row in (*mine, *new)))
+    return len(new), len(theirs) - len(new)
 
 
 def write(path: Path, text: str) -> None:

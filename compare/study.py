@@ -28,7 +28,10 @@ EPILOG = """examples:
   fnet study list
   fnet study run cnn.filters --seeds 3 --data DIR
   fnet study run all --data DIR
-  fnet study report"""
+  fnet study report
+
+on several machines: run different studies on each, with --results FOLDER; copy the folders together, then
+  fnet study merge FOLDER"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ran.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
     reported = actions.add_parser("report", help="the pages, figures and tables from the rows")
     reported.add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
+    merged = actions.add_parser("merge", help="add the rows of another results folder, such as another machine's")
+    merged.add_argument("folder", type=Path, metavar="FOLDER", help="a results folder of `fnet study run`")
     for action in (ran, reported):
         action.add_argument(
             "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
         )
         action.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
-    for action in (listed, ran, reported):
+    for action in (listed, ran, reported, merged):
         action.add_argument(
             "--results", type=Path, default=Path("docs/results"), metavar="DIR", help="rows and report (%(default)s)"
         )
@@ -63,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     import_keras(getattr(args, "threads", None))
     try:
-        return {"list": _list, "run": _run, "report": _report}[args.action](args)
+        return {"list": _list, "run": _run, "report": _report, "merge": _merge}[args.action](args)
     except store.RowsError as error:
         log.error("%s", error)
         return 1
@@ -79,6 +84,21 @@ def _report(args: argparse.Namespace) -> int:
         log.error("%s", error)
         return 1
     log.warning("wrote %s and %d files in %s", written[0], len(written) - 1, args.results)
+    return 0
+
+
+def _merge(args: argparse.Namespace) -> int:
+    from train_keras.errors import RunLocked
+    from train_keras.train import locked
+
+    args.results.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(args.results):
+            added, there = store.merge(args.results, args.folder)
+    except (RunLocked, OSError) as error:
+        log.error("%s: %s", type(error).__name__, error)
+        return 1
+    log.warning("%s: %d rows added, %d were there already", args.results, added, there)
     return 0
 
 

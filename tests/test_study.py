@@ -55,6 +55,45 @@ def test_a_line_that_a_kill_cut_off_is_not_there_and_the_next_row_stands_whole(t
     assert (tmp_path / store.ROWS).read_text().count("\n") == 2
 
 
+def row_on(run, sha="1"):
+    return {"run": run, "data": "reviews", "data_sha256": sha}
+
+
+def test_two_machines_rows_become_one_folder(tiny, tmp_path, caplog):
+    here, there = tmp_path / "results", tmp_path / "there"
+    for folder, runs in ((here, "ab"), (there, "bc")):
+        folder.mkdir()
+        for run in runs:
+            store.append(folder, row_on(run) | {"seconds": len(folder.name)})
+    store.keep_labels(there, "reviews", [0, 1])
+    assert study(tmp_path, "merge", str(there)) == 0
+    assert "1 rows added, 1 were there already" in caplog.text
+    assert [(row["run"], row["seconds"]) for row in store.read(here)] == [("a", 7), ("b", 7), ("c", 5)]
+    assert store.labels_of(here) == {"reviews": "01"}
+    assert study(tmp_path, "merge", str(there)) == 0
+    assert len(store.read(here)) == 3
+
+
+def test_rows_that_do_not_compare_are_not_merged(tiny, tmp_path, caplog):
+    here, there = tmp_path / "results", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        store.append(folder, row_on(folder.name, sha=folder.name))
+    assert study(tmp_path, "merge", str(there)) == 1
+    assert "rows on different data" in caplog.text
+    assert study(tmp_path, "merge", str(tmp_path / "none")) == 1
+    assert "holds no rows.jsonl" in caplog.text
+    with train.locked(here):
+        assert study(tmp_path, "merge", str(there)) == 1
+    assert "another process" in caplog.text
+    store.write(there / store.ROWS, "")
+    for folder, label in ((here, 0), (there, 1)):
+        store.keep_labels(folder, "reviews", [label])
+    assert study(tmp_path, "merge", str(there)) == 1
+    assert "different test labels" in caplog.text
+    assert len(store.read(here)) == 1
+
+
 def test_a_row_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch):
     store.append(tmp_path, {"run": "a"})
 

@@ -180,6 +180,24 @@ def test_text_models_take_strings(reviews, tmp_path):
     assert train.probabilities(model, reviews.test.x).shape == (24, 3)
 
 
+def test_an_interrupted_text_model_with_every_branch_is_the_same(reviews, tmp_path):
+    small = {"units": 3, "layers": 1, "tokens": 40, "length": 6, "embedding": 4, "embedding_dropout": 0.5}
+    options = models.options("lstm", head="pool", ngrams=True, **small)
+    chosen = train.Config("lstm", options, 2, batch_size=8, learning_rate=3e-3, patience=1)
+    whole = train.train(chosen, reviews, tmp_path / "whole")
+    assert {"words_tf_idf", "characters_tf_idf", "embedding_dropout"} <= {
+        layer.name for layer in keras.saving.load_model(whole.model_file).layers
+    }
+
+    def behind_epoch_one(record):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train.train(chosen, reviews, tmp_path / "broken", on_epoch=behind_epoch_one)
+    train.forget()
+    assert_same_run(train.train(chosen, reviews, tmp_path / "broken"), whole)
+
+
 def test_bad_labels_train_nothing(digits, tmp_path):
     bad = Split(digits.train.x, np.full(len(digits.train), 99))
     wrong = Data("digits", "images", digits.classes, bad, digits.valid, digits.test, source="test")

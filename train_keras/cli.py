@@ -37,6 +37,8 @@ FAMILY_OPTIONS: dict[str, dict[str, Any]] = {
     "bidirectional": {"action": argparse.BooleanOptionalAction, "help": "rnn, lstm: both directions (yes)"},
     "mask_zero": {"action": argparse.BooleanOptionalAction, "help": "rnn, lstm: skip padding (yes)"},
     "head": {"choices": ("last", "pool", "attention"), "help": "rnn, lstm: what the last layer hands on (last)"},
+    "ngrams": {"action": argparse.BooleanOptionalAction, "help": "rnn, lstm: a branch on the tf-idf of n-grams (no)"},
+    "embedding_dropout": {"type": float, "metavar": "P", "help": "rnn, lstm: dropout of embedding dimensions (0)"},
     "tokens": {"type": int, "metavar": "N", "help": "rnn, lstm: size of the embedding table (10000)"},
     "length": {"type": int, "metavar": "N", "help": "rnn, lstm: tokens kept of a text (rnn 64, lstm 100)"},
     "embedding": {"type": int, "metavar": "N", "help": "rnn, lstm: embedding size (rnn 128, lstm 100)"},

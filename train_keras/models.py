@@ -19,6 +19,7 @@ from train_keras.errors import TokenOutOfRange, rows
 
 POOLINGS = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
 HEADS = ("last", "pool", "attention")
+NGRAMS: dict[str, dict[str, Any]] = {"words": {}, "characters": {"split": "character", "ngrams": (3, 4, 5)}}
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM}
 
 
@@ -107,7 +108,9 @@ class Recurrent:
     length: tokens a text is cut or padded to. dropout: before the last layer. inner_dropout: on the inputs
     inside every recurrent layer. mask_zero: whether padding is skipped. head: what the last recurrent layer
     hands on: its final state ("last"), or its outputs pooled over the text (mean and maximum: "pool"), or attended to
-    by themselves first ("attention"); the last two are beyond the report's models.
+    by themselves first ("attention"). embedding_dropout: of whole dimensions of a text's embedding. ngrams: beside
+    the recurrent branch linear ones on the tf-idf of words and of character n-grams, all logits added. These last
+    three are beyond the report's models.
     """
 
     kind: ClassVar[str] = "texts"
@@ -123,6 +126,8 @@ class Recurrent:
     dropout: float = 0.2
     inner_dropout: float = 0.0
     head: str = "last"
+    embedding_dropout: float = 0.0
+    ngrams: bool = False
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -131,7 +136,8 @@ class Recurrent:
             raise ValueError(f"cell {self.cell!r}; use one of {', '.join(CELLS)}")
         sizes = {name: getattr(self, name) for name in ("layers", "units", "tokens", "length", "embedding")}
         _positive(**sizes)
-        _fractions(dropout=self.dropout, inner_dropout=self.inner_dropout)
+        names = ("dropout", "inner_dropout", "embedding_dropout")
+        _fractions(**{name: getattr(self, name) for name in names})
 
     def build(self, x: Sequence[str], classes: int) -> keras.Model:
         """The model, its vocabulary learnt from the texts `x`."""
@@ -142,11 +148,22 @@ class Recurrent:
         vectorize.adapt(np.asarray(x, dtype=object))
         check_tokens(vectorize, x, self.tokens)
         table = layers.Embedding(self.tokens, self.embedding, mask_zero=self.mask_zero, name="embedding")
-        steps = [layers.Input((1,), dtype="string", name="text"), vectorize, table]
+        text, steps = layers.Input((1,), dtype="string", name="text"), [vectorize, table]
+        if self.embedding_dropout:
+            steps.append(layers.SpatialDropout1D(self.embedding_dropout, name="embedding_dropout"))
         steps += [self._recurrent(i) for i in range(1, self.layers + 1)]
-        if self.head == "last":
-            return keras.Sequential([*steps, *_head(self.dropout, classes)], name=self.cell)
-        return self._pooled(steps, classes)
+        if self.head == "last" and not self.ngrams:
+            return keras.Sequential([text, *steps, *_head(self.dropout, classes)], name=self.cell)
+        read = _through(steps, text)
+        if self.head != "last":
+            read = self._pooled(read)
+        if not self.ngrams:
+            return keras.Model(text, _through(_head(self.dropout, classes), read), name=self.cell)
+        steps = [layers.Dropout(self.dropout, name="dropout"), layers.Dense(classes, name="read")]
+        logits = [_through(steps, read), *(_linear(text, x, name, classes) for name in NGRAMS)]
+        return keras.Model(
+            text, layers.Softmax(name="probabilities")(layers.Add(name="logits")(logits)), name=self.cell
+        )
 
     def _recurrent(self, i: int) -> keras.Layer:
         layer = CELLS[self.cell](
@@ -157,21 +174,39 @@ class Recurrent:
         )
         return keras.layers.Bidirectional(layer, name=f"bidirectional_{i}") if self.bidirectional else layer
 
-    def _pooled(self, steps: list[Any], classes: int) -> keras.Model:
-        """The model whose last outputs are pooled over the text, a graph instead of a chain."""
+    def _pooled(self, x: Any) -> Any:
+        """The mean and the maximum of sequences over the text, (batch, 2 * channels)."""
         layers = keras.layers
-        text, *rest = steps
-        x = text
-        for layer in rest:
-            x = layer(x)
         if self.head == "attention":
             attended = layers.MultiHeadAttention(2, self.units // 2, name="attention")(x, x)
             x = layers.LayerNormalization(name="norm")(layers.Add(name="residual")([x, attended]))
         mean, largest = layers.GlobalAveragePooling1D(name="mean")(x), layers.GlobalMaxPooling1D(name="largest")(x)
-        x = layers.Concatenate(name="pooled")([mean, largest])
-        for layer in _head(self.dropout, classes):
-            x = layer(x)
-        return keras.Model(text, x, name=self.cell)
+        return layers.Concatenate(name="pooled")([mean, largest])
+
+
+def _through(steps: Sequence[keras.Layer], x: Any) -> Any:
+    """What a chain of layers makes of x."""
+    for layer in steps:
+        x = layer(x)
+    return x
+
+
+def _linear(text: Any, known: Sequence[str], name: str, classes: int) -> Any:
+    """Logits, linear in the tf-idf of a text's n-grams; their vocabulary is learnt from the texts `known`.
+
+    Every text has tf-idf weights of the same Euclidean length, so that a long one is no surer than a short one.
+    """
+    layers = keras.layers
+    weigh = layers.TextVectorization(20_000, output_mode="tf_idf", name=f"{name}_tf_idf", **NGRAMS[name])
+    weigh.adapt(np.asarray(known, dtype=object))
+    steps = [
+        weigh,
+        layers.UnitNormalization(name=f"{name}_unit"),
+        layers.Rescaling(10.0, name=f"{name}_scale"),  # weights this small would take Adam many epochs
+        layers.Dropout(0.3, name=f"{name}_dropout"),
+        layers.Dense(classes, use_bias=False, kernel_initializer="zeros", name=name),
+    ]
+    return _through(steps, text)
 
 
 Options = Cnn | Recurrent

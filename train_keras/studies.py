@@ -50,9 +50,21 @@ def _reported(family: str, **changed: object) -> Config:
     return Config("lstm", models.options("lstm", **changed), epochs=3)
 
 
+PROPER = {
+    "tokens": 5000,
+    "length": 64,
+    "embedding": 128,
+    "embedding_dropout": 0.5,
+    "inner_dropout": 0.0,
+    "dropout": 0.5,
+}
+"""Options of the arm that is trained properly, the same for all; docs/choices.md tells how they were chosen."""
+
+
 def _proper(family: str, **changed: object) -> Config:
     """Trained properly: padding skipped, early stopping on the validation loss with the best weights."""
-    return Config(family, models.options(family, **changed), epochs=30, batch_size=16, patience=5)
+    chosen = models.options(family, **PROPER, **changed)
+    return Config(family, chosen, epochs=30, batch_size=25, learning_rate=3e-3, patience=4)
 
 
 ARMS = {"reported": _reported, "proper": _proper}
@@ -131,9 +143,9 @@ def _designed() -> list[Study]:
         *(
             Study(
                 f"{family}.designed",
-                "What does pooling over the text instead of the final state give?",
+                "What do pooling over the text, and n-grams of words and characters beside it, give?",
                 "designed",
-                {"2 x 64": _proper(family), "designed": _proper(family, layers=1, head="pool", dropout=0.5)},
+                {"2 x 64": _proper(family), "designed": _proper(family, layers=1, head="pool", ngrams=True)},
             )
             for family in ("rnn", "lstm")
         ),
@@ -162,7 +174,8 @@ def run_name(config: Config) -> str:
             parts.append(f"{field.name}-{text}")
     patience = "" if config.patience is None else f"-patience-{config.patience}"
     decay = "-decay" if config.decay else ""
-    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{patience}{decay}")
+    rate = "" if config.learning_rate == Config.learning_rate else f"-rate-{config.learning_rate:g}"
+    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{rate}{patience}{decay}")
     return "_".join([config.family, *parts, f"seed-{config.seed}"])
 
 

@@ -173,6 +173,12 @@ def _traced(model: keras.Model, config: Config, data: Data) -> keras.Model:
     return first
 
 
+def forget() -> None:
+    """Let go of the models that were traced: for a process that trains on many data sets."""
+    _TRACED.clear()
+    keras.utils.clear_session()
+
+
 def _train_epoch(
     model: keras.Model,
     config: Config,
