@@ -29,6 +29,9 @@ AUGMENTATION = (
 )
 """The identity at inference, something else when called with training=True."""
 
+TRAINS_BY_DEFAULT = frozenset({*AUGMENTATION, "Pipeline"})
+"""Layers with `training=True` as the default of their call, which Keras writes into every call in a file."""
+
 TRAINING_MATTERS = frozenset({*AUGMENTATION, "BatchNormalization", "SpectralNormalization"})
 """Layers that compute something else under training=True and have no `rng` to say so."""
 

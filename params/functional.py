@@ -13,6 +13,7 @@ from fnet.layers.core import constant
 from fnet.sources import Ref, at, references, resolve, unmasked
 from fnet.types import Array
 from params.calls import Literal, step_and_sources
+from params.catalogue import TRAINS_BY_DEFAULT
 from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -130,8 +131,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     args = [_argument(build, layer, item) for item in call["args"]]
     kwargs = {key: _argument(build, layer, item) for key, item in call["kwargs"].items()}
     training = kwargs.get("training") if build.training is None else build.training
-    if layer.class_name == "Pipeline":
-        training = build.training  # Keras writes its default, True, into every call
+    if layer.class_name in TRAINS_BY_DEFAULT:
+        training = build.training
     if training is not None and not isinstance(training, bool):
         raise UnsupportedLayer(f"{layer.label} was called with training={quoted(training)}")
     part = _for_call(build, layer, number, training)

@@ -363,6 +363,27 @@ def test_cudnn_layers_keep_their_gates_transposed(name, gates, tmp_path):
     assert yardstick.error(model(params, S), keras_model(S)) < 1e-6
 
 
+def test_a_legacy_file_keeps_low_rank_updates_apart(tmp_path):
+    x = keras.Input((4,))
+    keras_model = keras.Model(x, layers.EinsumDense("ab,bcd->acd", (3, 2))(layers.Dense(4, name="d")(x)))
+    ids = keras.Input((6,))
+    table = keras.Model(ids, layers.Conv1D(3, 2)(layers.Embedding(5, 4)(ids)))
+    for model, feed in ((keras_model, X), (table, IDS)):
+        for one in model.layers[1:]:
+            one.enable_lora(2, lora_alpha=3)
+        fill(model)
+        model.save(tmp_path / "model.h5")
+        assert_like_keras(*load_keras(tmp_path / "model.h5"), model, feed)
+
+
+def test_a_legacy_file_calls_grouped_attention_by_its_class(tmp_path):
+    x = sequence()
+    keras_model = keras.Model(x, layers.GroupQueryAttention(2, 4, 2)(x, x))
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.h5")
+    assert_like_keras(*load_keras(tmp_path / "model.h5"), keras_model, S)
+
+
 def test_sharded_weights(tmp_path):
     keras_model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(40), layers.Dense(30)])
     keras_model.save_weights(tmp_path / "model.weights.json", max_shard_size=0.00003)
@@ -450,6 +471,20 @@ def test_dropout_called_with_training_needs_a_key():
     model, params = from_keras(keras_model, rng=0)
     y = model(params, np.ones((200, 4), "float32"))
     assert set(np.unique(y)) == {0.0, 2.0}
+
+
+def test_augmentation_layers_are_called_with_training_by_default(tmp_path):
+    x = keras.Input((8, 8, 3))
+    inside = keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.2)])
+    keras_model = keras.Model(x, layers.Conv2D(2, 3)(inside(layers.RandomZoom(0.2)(layers.RandomContrast(0.3)(x)))))
+    assert keras_model.get_config()["layers"][1]["inbound_nodes"][0]["kwargs"] == {"training": True}
+    fill(keras_model)
+    for suffix in ("keras", "h5"):
+        keras_model.save(tmp_path / f"model.{suffix}")
+        model, params = load_keras(tmp_path / f"model.{suffix}")
+        assert yardstick.error(model(params, IMAGES), keras_model(IMAGES, training=False)) < 2e-6
+    with pytest.raises(UnsupportedLayer, match="training=True"):
+        from_keras(keras.Model(x, inside(x, training=True)))
 
 
 def test_a_nested_model_called_with_training_drops_inside():
