@@ -202,7 +202,9 @@ def _linear(text: Any, known: Sequence[str], name: str, classes: int) -> Any:
     steps = [
         weigh,
         layers.UnitNormalization(name=f"{name}_unit"),
-        layers.Rescaling(10.0, name=f"{name}_scale"),  # weights this small would take Adam many epochs
+        layers.Rescaling(
+            40.0, name=f"{name}_scale"
+        ),  # for Adam, whose steps are of one size, small inputs learn slowly
         layers.Dropout(0.3, name=f"{name}_dropout"),
         layers.Dense(classes, use_bias=False, kernel_initializer="zeros", name=name),
     ]
