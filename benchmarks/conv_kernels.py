@@ -5,19 +5,16 @@
 Both sides take and give NumPy arrays of float32; TensorFlow runs a compiled `tf.function` with as many intra-op
 threads. The best of many runs counts, and the two sides take turns, so that a busy machine disturbs both.
 
-What was tried for the NumPy kernels, and lost (same machine, batch 1 and 32, the shapes below):
+Other ways were tried for the NumPy kernels and dropped, for reasons that need no clock:
 
-- gathering all windows at once: as fast up to some MB, slower beyond, and memory without bound; blocks of
-  0.5 MB lose a third to calls of BLAS that are too small. Blocks of 1.5 MB it is, somewhat more than the L2 cache.
-- one matrix product for each tap on shifted rows of the padded image (no gathering at all): 1.1 to 2 times
-  slower, 10 times for 3 input channels, since each tap passes over the whole result again.
+- gathering all windows at once: memory without bound; in very small blocks the products are too small for BLAS.
+- one matrix product for each tap on shifted rows of the padded image (no gathering at all): each tap passes over
+  the whole result again.
 - gathering along the width only, and one product for each row of the kernel: between the two.
-- Winograd F(2x2, 3x3): 2.25 times fewer multiplications, eaten by the passes of the transforms (1.0 to 6 times
-  slower), and infinities turn into NaN.
-- depthwise by multiply and add for each tap (two passes each): 1.5 to 2 times slower than one einsum over the
-  view of windows; einsum one pixel at a time: 2 to 13 times slower below some 100 channels, so neighbouring
-  pixels are merged into vectors of thousands; dense products over blocks of 8 or 16 channels: 5 times slower.
-- max pooling over the view of windows: 10 times slower than pairwise maxima of strided views, rows first.
+- Winograd F(2x2, 3x3): the passes of the transforms eat the multiplications saved, and infinities turn into NaN.
+- depthwise by multiply and add for each tap: two passes over the result for each.
+- max pooling over the view of windows: NumPy reduces its short inner axes slowly; pairwise maxima of strided
+  views run over long ones.
 """
 
 from __future__ import annotations

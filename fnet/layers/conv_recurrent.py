@@ -11,7 +11,7 @@ from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.cells import drops, lstm_step
 from fnet.layers.convolution import check_kernel, check_padding, window_options
-from fnet.layers.recurrence import StepInTime, around, dropout_masks, run, time_step
+from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step
 from fnet.layers.windows import (
     PerAxis,
     Sizes,
@@ -189,11 +189,7 @@ def conv_lstm1d(
         ),
         params,
         x,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        go_backwards=go_backwards,
-        unroll=unroll,
-        zero_output_for_mask=zero_output_for_mask,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
     )
 
 
@@ -232,11 +228,7 @@ def conv_lstm2d(
         ),
         params,
         x,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        go_backwards=go_backwards,
-        unroll=unroll,
-        zero_output_for_mask=zero_output_for_mask,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
     )
 
 
@@ -275,9 +267,5 @@ def conv_lstm3d(
         ),
         params,
         x,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        go_backwards=go_backwards,
-        unroll=unroll,
-        zero_output_for_mask=zero_output_for_mask,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
     )

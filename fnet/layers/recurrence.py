@@ -110,17 +110,18 @@ def as_lists(states: Any) -> Any:
     return list(map(as_lists, states)) if isinstance(states, tuple | list) else states
 
 
-def run(
-    cell: Cell,
-    params: Params,
-    x: Any,
-    *,
-    return_sequences: bool,
-    return_state: bool,
-    go_backwards: bool,
-    unroll: bool,
-    zero_output_for_mask: bool,
-) -> Any:
+@dataclass(frozen=True)
+class Over:
+    """How a recurrent layer goes over its sequence, and what of it comes out: options that all of them have."""
+
+    return_sequences: bool
+    return_state: bool
+    go_backwards: bool
+    unroll: bool
+    zero_output_for_mask: bool
+
+
+def run(cell: Cell, params: Params, x: Any, over: Over) -> Any:
     """The recurrent layer around a cell: (batch, time, ...) -> output, or (output, *states).
 
     A masked step keeps the states and repeats the output before it (zeros before the first valid step).
@@ -131,16 +132,16 @@ def run(
     if feed.values.shape[1] == 0:
         raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(feed.values.shape)}")
     xs, mask = xp.swapaxes(feed.values, 0, 1), _time_first(feed.mask)
-    if go_backwards:
+    if over.go_backwards:
         xs, mask = xs[::-1], None if mask is None else mask[::-1]
-    y, ys, states = sweep(cell, params, xs, feed.states, mask, feed.previous, keep=return_sequences)
-    if mask is not None and zero_output_for_mask:
+    y, ys, states = sweep(cell, params, xs, feed.states, mask, feed.previous, keep=over.return_sequences)
+    if mask is not None and over.zero_output_for_mask:
         y = select(mask[-1], y, xp.zeros_like(y))
         if ys is not None:
             # Keras forgets to reverse the mask here when it unrolls; files were trained with that.
-            ys = select(_time_first(feed.mask) if unroll else mask, ys, xp.zeros_like(ys))
-    output = masked(xp.swapaxes(ys, 0, 1), feed.handed_on) if return_sequences else y
-    return (output, *as_lists(states)) if return_state else output
+            ys = select(_time_first(feed.mask) if over.unroll else mask, ys, xp.zeros_like(ys))
+    output = masked(xp.swapaxes(ys, 0, 1), feed.handed_on) if over.return_sequences else y
+    return (output, *as_lists(states)) if over.return_state else output
 
 
 def _time_first(mask: Array | None) -> Any:

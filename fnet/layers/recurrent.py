@@ -13,7 +13,7 @@ from fnet.compose import EMPTY, Bound, Sequential, layer, sequential
 from fnet.compose import run as run_step
 from fnet.layers import cells as _cells
 from fnet.layers.cells import GRU, LSTM, SimpleRNN, cell_inputs, drops
-from fnet.layers.recurrence import Stack, StepInTime, around, as_tuples, run, time_step
+from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step
 from fnet.masking import strip
 from fnet.types import Array, Params, ParamTree, Spec
 
@@ -53,11 +53,7 @@ def simple_rnn(
         SimpleRNN(activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        go_backwards=go_backwards,
-        unroll=unroll,
-        zero_output_for_mask=zero_output_for_mask,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
     )
 
 
@@ -131,11 +127,7 @@ def lstm(
         LSTM(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation),
         params,
         x,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        go_backwards=go_backwards,
-        unroll=unroll,
-        zero_output_for_mask=zero_output_for_mask,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
     )
 
 
@@ -195,11 +187,7 @@ def gru(
         GRU(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation, reset_after),
         params,
         x,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        go_backwards=go_backwards,
-        unroll=unroll,
-        zero_output_for_mask=zero_output_for_mask,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
     )
 
 
@@ -325,9 +313,5 @@ def rnn(
         _cell(_one(cell)),
         params.get("cell", EMPTY),
         x,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        go_backwards=go_backwards,
-        unroll=unroll,
-        zero_output_for_mask=zero_output_for_mask,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
     )

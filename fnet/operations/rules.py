@@ -133,11 +133,6 @@ def shape_of(x: Any) -> Shape:
     return found
 
 
-def dtype_name(x: Any) -> str:
-    """The dtype name of a Spec or array."""
-    return str(x.dtype)
-
-
 def broadcast(*inputs: Any) -> Shape:
     """The shape rule of elementwise operations."""
     return broadcast_shapes(*(shape_of(x) for x in inputs if x is not None))
