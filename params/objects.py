@@ -118,6 +118,7 @@ POLICIES = ("float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed
 PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
 QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy", "QuantizedFloat8DTypePolicy")
 """Classes of policies whose integers `params.quantization` knows; the floats beside them have a `source_name`."""
+CALIBRATED_POLICIES = ("GPTQDTypePolicy", "AWQDTypePolicy")
 OTHER_DTYPES = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", "string"),
     *("complex64", "complex128"),
@@ -132,9 +133,11 @@ def policy(value: Any, label: str = "a layer") -> str:
     name = value
     if is_object(value):
         if value["class_name"] not in (*PLAIN_POLICIES, *QUANTIZED_POLICIES):
+            lost = value["class_name"] in CALIBRATED_POLICIES
+            why = "whose zero points Keras leaves out of the file (and cannot load it)" if lost else "unknown to fnet"
             raise UnsupportedLayer(
-                f"{label} has the dtype policy {quoted(value['class_name'])}, which is not supported; quantized models "
-                "can be int8, int4 and float8: quantize it as one of these, or save it before `model.quantize(...)`"
+                f"{label} has the dtype policy {quoted(value['class_name'])}, {why}; quantized models can be int8, "
+                "int4 and float8: quantize it as one of these, or save it before `model.quantize(...)`"
             )
         key = "name" if value["class_name"] in PLAIN_POLICIES else "source_name"
         name = value["config"].get(key) if isinstance(value["config"], dict) else None

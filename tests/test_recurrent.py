@@ -1,11 +1,15 @@
 """Known ways to get recurrent layers wrong, dropout under an rng, and what is refused."""
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import fnet
 from fnet import bind, random
 from fnet.backend import ops
+from params import from_keras
+from tests import parity
 
 X = np.random.default_rng(0).standard_normal((3, 6, 5)).astype("float32")
 LAYERS = [
@@ -146,3 +150,23 @@ def test_layers_that_do_not_fit_together_are_refused():
             fnet.init(bind(fnet.bidirectional, layer=layer, backward_layer=backward), 0, X.shape)
     with pytest.raises(ValueError, match="merge_mode 'max'"):
         bind(fnet.bidirectional, layer=lstm, merge_mode="max")({}, X)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.LSTM(3, stateful=True),
+        lambda: layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)], stateful=True, return_sequences=True),
+    ],
+)
+def test_a_stateful_layer_keeps_its_states_from_one_time_to_the_next(make):
+    x = keras.Input(batch_shape=(2, 3, 4, 5))
+    keras_model = keras.Model(x, layers.TimeDistributed(make())(x))
+    rng = np.random.default_rng(0)
+    keras_model.set_weights([rng.standard_normal(weight.shape) for weight in keras_model.get_weights()])
+    values = rng.standard_normal((2, 3, 4, 5)).astype("float32")
+    model, params = from_keras(keras_model)
+    expected = np.asarray(keras_model(values))
+    for name in ("numpy-readonly", "jax-jit"):
+        with parity.mode(name) as run:
+            np.testing.assert_allclose(run(model, params, values), expected, rtol=1e-5, atol=1e-6)

@@ -119,7 +119,8 @@ def _time_distributed_children(*, layer: Any) -> dict[str, Any]:
 def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 
-    layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows.
+    layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows. A recurrent
+    layer with `stateful` goes from time step to time step and keeps its states between them, as in Keras.
     params: {"layer": ...}. Mask: handed on as it is; its slice at each time step reaches the layer where it has
     more axes than (batch, time), as behind an embedding of (batch, time, words).
     Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.
@@ -128,12 +129,30 @@ def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
     batch, time = values.shape[:2]
     if time == 0:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
+    inner_mask = mask if mask is not None and mask.ndim > 2 and _takes_mask(layer) else None
+    if _keeps_states(layer):
+        return masked(_in_turn(params.get("layer", EMPTY), values, inner_mask, layer), mask)
     inner = values.reshape(batch * time, *values.shape[2:])
-    if mask is not None and mask.ndim > 2 and _takes_mask(layer):
+    if inner_mask is not None:
         inner = masked(inner, mask.reshape(batch * time, *mask.shape[2:]))
     y = strip(run(layer, params.get("layer", EMPTY), inner))
     y = tree.map(lambda a: a.reshape(batch, time, *a.shape[1:]), y)
     return masked(y, mask)
+
+
+def _keeps_states(step: Any) -> bool:
+    """Whether a step is a recurrent layer that begins with the states of its last call."""
+    return not isinstance(step, Sequential | Graph) and bool(modelling.resolved_options(step).get("stateful"))
+
+
+def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any) -> Array:
+    """(batch, time, steps, ...) -> (batch, time, ...): one call for each time, from the states of the one before."""
+    step, states, ys = bind(layer, return_state=True), None, []
+    for i in range(values.shape[1]):
+        inner = None if mask is None else mask[:, i]
+        y, *states = strip(run(step, params, {"sequences": values[:, i], "initial_state": states, "mask": inner}))
+        ys.append(y)
+    return xp.stack(ys, axis=1)
 
 
 def _takes_mask(step: Any) -> bool:
