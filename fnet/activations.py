@@ -111,7 +111,7 @@ def sigmoid(x: Array) -> Array:
 
 def tanh(x: Array) -> Array:
     """tanh(x)."""
-    return xp.tanh(x)
+    return ops.tanh(x)
 
 
 @_pointwise

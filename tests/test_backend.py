@@ -86,3 +86,23 @@ def test_same_key_makes_the_same_parameters_on_both_backends():
         with backend.using(name):
             made.append(fnet.init(model, 11, (None, 3)))
     chex.assert_trees_all_equal(made[0], made[1])
+
+
+def test_tanh_is_exact_to_a_unit_or_two_in_the_last_place(each_backend):
+    x = np.concatenate([np.linspace(-12, 12, 20001), np.geomspace(1e-30, 1, 2001)]).astype("float32")
+    expected = np.tanh(x.astype("float64"))
+    found = np.asarray(ops.tanh(xp.asarray(x)))
+    assert found.dtype == np.float32
+    units = np.abs(found - expected) / np.spacing(np.abs(expected).astype("float32"))
+    assert units.max() < 2
+    assert np.isnan(ops.tanh(xp.asarray(np.float32([np.nan])))[0])
+    ends = np.asarray(ops.tanh(xp.asarray(np.float32([np.inf, -np.inf, -0.0]))))
+    np.testing.assert_array_equal(ends, [1, -1, 0])
+
+
+def test_the_slope_of_tanh_on_jax():
+    import jax
+
+    x = np.float32([-20, -1, -0.3, 0, 0.3, 0.7, 20])
+    slope = jax.vmap(jax.grad(jax_backend.tanh))(x)
+    np.testing.assert_allclose(slope, 1 - np.tanh(x.astype("float64")) ** 2, atol=3e-7)

@@ -41,7 +41,7 @@ __all__ = [
     "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "to_numpy", "weighted_take", "wide",
+    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "weighted_take", "wide",
 ]
 # fmt: on
 
@@ -194,6 +194,11 @@ def sigmoid(x: Any) -> Any:
     y = np.exp(-x)
     y += 1
     return 1 / y if y.ndim == 0 else np.divide(1, y, out=y)
+
+
+def tanh(x: Any) -> Any:
+    """tanh(x)."""
+    return np.tanh(x)
 
 
 def softmax(x: Any, axis: Any) -> Any:
