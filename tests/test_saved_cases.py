@@ -1,6 +1,7 @@
 """Every row of the table as a model of one layer, saved by Keras: what is loaded is the row itself.
 
 `tests/test_cases.py` holds the rows against Keras; here the file gives the same step with the same parameters.
+Masks are made by a `Masking` layer in front, which takes them from the values.
 """
 
 import keras
@@ -19,7 +20,36 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:When providing `inputs` as a dict:UserWarning",
 )
 
-CASES = [case for case in all_cases() if not case.mask]
+HIDDEN = -9.0
+"""The value of the steps that `Masking` hides."""
+
+
+def masked_inputs(case):
+    """{position or key of an input (None: the only one): its mask (batch, time)}."""
+    return {at: (case.inputs() if at is None else case.inputs()[at], mask) for at, mask in case.masks().items()}
+
+
+def can_be_masked(case):
+    """Whether `Masking` makes just these masks: of sequences of vectors, and the same at each call."""
+    return all(x.ndim == 3 and x.dtype.kind == "f" and mask.ndim == 2 for x, mask in masked_inputs(case).values())
+
+
+CASES = [case for case in all_cases() if can_be_masked(case)]
+
+
+def replaced(x, at, value):
+    """`x` with the input `at` replaced."""
+    if at is None:
+        return value
+    return {**x, at: value} if isinstance(x, dict) else (*x[:at], value, *x[at + 1 :])
+
+
+def with_hidden_steps(case, x, value):
+    """The inputs with `value` wherever a mask hides a step."""
+    for at, (_, mask) in masked_inputs(case).items():
+        shown = x if at is None else x[at]
+        x = replaced(x, at, np.where(mask[..., None], shown, np.float32(value)))
+    return x
 
 
 def symbolic(x, static):
@@ -44,22 +74,25 @@ def keras_model_of(case, x):
     """(layer, model of this one layer); skips what Keras itself cannot build."""
     try:
         layer = twin(case)
-        inputs = symbolic(x, getattr(layer, "stateful", False))
-        feed = list(inputs) if isinstance(inputs, tuple) else inputs
+        inputs = given = symbolic(x, getattr(layer, "stateful", False))
+        for at in case.masks():
+            given = replaced(given, at, keras.layers.Masking(HIDDEN)(given if at is None else given[at]))
+        inputs, feed = (list(item) if isinstance(item, tuple) else item for item in (inputs, given))
         args, kwargs = ((), feed) if isinstance(feed, dict) else ((feed,), {})
-        return layer, keras.Model(feed, layer(*args, **kwargs, **case.call))
+        return layer, keras.Model(inputs, layer(*args, **kwargs, **case.call))
     except ValueError as error:
         pytest.skip(f"Keras cannot build a functional model of it: {str(error)[:100]}")
 
 
 @pytest.mark.parametrize("case", marked_cases(CASES), ids=lambda case: case.id)
 def test_a_saved_row_loads_as_itself(case, tmp_path):
-    x = case.inputs()
+    x = with_hidden_steps(case, case.inputs(), HIDDEN)
     layer, keras_model = keras_model_of(case, x)
     layer.set_weights(parity.random_weights(layer))
     keras_model.save(tmp_path / "model.keras")
     model, params = load_keras(tmp_path / "model.keras")
-    expected = strip(case.step(parity.fnet_params(case, x, layer.get_weights()), x))
+    masked = parity.with_mask(case, with_hidden_steps(case, x, 0))
+    expected = strip(case.step(parity.fnet_params(case, x, layer.get_weights()), masked))
     for ours, theirs in zip(tree.leaves(model(params, x)), tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(ours, theirs)
         assert ours.dtype == theirs.dtype
