@@ -40,6 +40,7 @@ class Rules:
     takes: options -> the Spec of what a model that begins with this layer takes.
     passes_on: gives the values that it got, so the door of the layer after it is its own.
     unrounded: which of "inputs" and "params" a dtype policy leaves as they are: what Keras has `autocast=False` for.
+    gives: options -> the dtype of the floats that come out under any dtype policy; None for the policy's own.
     """
 
     shape: Callable[..., tuple[Any, Mapping[str, Any]]]
@@ -53,6 +54,7 @@ class Rules:
     takes: Callable[..., Spec] | None = None
     passes_on: bool = False
     unrounded: tuple[str, ...] = ()
+    gives: Callable[..., str | None] | None = None
 
 
 def layer(
@@ -68,12 +70,13 @@ def layer(
     takes: Callable[..., Spec] | None = None,
     passes_on: bool = False,
     unrounded: tuple[str, ...] = (),
+    gives: Callable[..., str | None] | None = None,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
     shape = _of_floats(shape) if floats else shape
-    rules = Rules(shape, mask, children, rng, host, door, unmasks, floats, takes, passes_on, unrounded)
+    rules = Rules(shape, mask, children, rng, host, door, unmasks, floats, takes, passes_on, unrounded, gives)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
@@ -158,7 +161,13 @@ class Bound:
         kept = rules(self).unrounded
         params = _widened(params) if "params" in kept else _to_compute(params, self.dtype)
         x = _widened(x) if "inputs" in kept else _to_compute(x, self.dtype)
-        return _from_compute(self.function(params, x, **self._thawed), self.dtype)
+        return _from_compute(self.function(params, x, **self._thawed), self._gives or self.dtype)
+
+    @functools.cached_property
+    def _gives(self) -> str | None:
+        rule = rules(self).gives
+        options = {**option_names(self.function), **self._thawed}
+        return None if rule is None else rule(**{key: options[key] for key in option_names(rule)})
 
     def __repr__(self) -> str:
         options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}

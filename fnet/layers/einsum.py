@@ -120,7 +120,11 @@ def _reversible_rule(
     return Spec(shape), {"embeddings": Param((input_dim, output_dim), "uniform"), **untied}
 
 
-@layer(shape=_reversible_rule, mask="own")
+def _reversed_dtype(*, reverse: bool, reverse_dtype: str | None, quantization: str | None) -> str | None:
+    return reverse_dtype if reverse and quantization is None else None
+
+
+@layer(shape=_reversible_rule, mask="own", unrounded=("inputs",), gives=_reversed_dtype)
 def reversible_embedding(
     params: Params,
     x: Any,
