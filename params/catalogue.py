@@ -32,6 +32,11 @@ AUGMENTATION = (
 TRAINS_BY_DEFAULT = frozenset({*AUGMENTATION, "Pipeline"})
 """Layers with `training=True` as the default of their call, which Keras writes into every call in a file."""
 
+BY_ENTRY = frozenset(
+    {"Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"}
+)
+"""Layers that see only the entries which a sparse tensor holds: not what they would make of the dense array."""
+
 TRAINING_MATTERS = frozenset({*AUGMENTATION, "BatchNormalization", "SpectralNormalization"})
 """Layers that compute something else under training=True and have no `rng` to say so."""
 

@@ -10,7 +10,7 @@ import fnet
 from fnet import modelling, random
 from fnet.compose import bind, option_names, sequential
 from fnet.types import Array
-from params.catalogue import TRAINING_MATTERS
+from params.catalogue import BY_ENTRY, TRAINING_MATTERS
 from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import UnsupportedLayer
@@ -38,16 +38,43 @@ def convert(
     root = parse(config)
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
+    _require_dense(config)
     return convert_object(root, known)
 
 
 def _no_graph(root: KerasObject) -> str:
     if root.class_name in LAYERS:
         return f"the file holds the single layer {root.label}, not a model: wrap it in keras.Sequential and save again"
+    if "input_layers" in root.config:
+        return (
+            f"{shown(root.class_name)} is a subclass of Model around a graph, and may compute something else than the "
+            "graph says. If it does not, save the graph itself: keras.Model(model.inputs, model.outputs).save(path)"
+        )
     return (
         f"{shown(root.class_name)} is a subclassed model: its file holds constructor arguments, not what it computes. "
         "Rebuild it as a Functional model, or write it with fnet and fill it by load_weights(path, model, params)"
     )
+
+
+def _require_dense(config: Any) -> None:
+    """Refuse sparse inputs of a model in which some layer tells zeros from entries that are not there."""
+    found = [item for item in _objects(config) if isinstance(item["config"], dict)]
+    sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in found)
+    layer = next((item for item in found if item["class_name"] in BY_ENTRY), None)
+    if sparse and layer is not None:
+        raise UnsupportedLayer(
+            f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
+            "for entries; build the model with dense inputs"
+        )
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every serialized object in a config."""
+    if is_object(value):
+        yield value
+    if isinstance(value, list | tuple | Mapping):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _objects(item)
 
 
 def _floats(value: Any) -> Iterator[str]:

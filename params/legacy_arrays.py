@@ -16,6 +16,9 @@ from params.source import LegacyLayer, ModelFile, StoredArray
 from params.walk import stored_layers, within
 from params.weights import Found, Plan, Slot, listing
 
+_UNTRACKED = "idf_weights"
+"""A variable of TensorFlow's, which Keras leaves out of legacy files: its numbers are in the config."""
+
 
 def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
     """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
@@ -46,7 +49,8 @@ def _slots(work: Plan, part: Converted) -> list[Slot]:
     keys = {work.walk.identity(item) for item in within(part)}
     unique: dict[tuple[str, int], Slot] = {}
     for slot in work.slots:
-        if slot.number >= 0 and (id(slot.owner) in inside or work.walk.identity(slot.owner) in keys):
+        stored = slot.number >= 0 and slot.name != _UNTRACKED
+        if stored and (id(slot.owner) in inside or work.walk.identity(slot.owner) in keys):
             unique.setdefault((slot.group, slot.number), slot)
     return sorted(unique.values(), key=lambda slot: not slot.trainable)
 

@@ -41,7 +41,8 @@ from params.errors import UnsupportedLayer, WeightsMismatch, quoted
 
 __all__ = ["IGNORED", "LAYERS", "Assets", "Entry"]
 
-_DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False,), "ragged": (False,)}
+# What Keras takes and gives as a sparse tensor is the dense array here (but see `params.catalogue.BY_ENTRY`).
+_DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 
 
 def _input(config: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +51,9 @@ def _input(config: dict[str, Any]) -> dict[str, Any]:
 
 
 CORE = {
-    "InputLayer": Entry(fnet.input_layer, _input, neutral=_DENSE, limits="no sparse or ragged inputs"),
+    "InputLayer": Entry(
+        fnet.input_layer, _input, neutral=_DENSE, limits="sparse tensors come as dense arrays; no ragged inputs"
+    ),
     "Dense": Entry(fnet.dense),
     "EinsumDense": Entry(einsum.einsum_dense),
     "Embedding": Entry(fnet.embedding),
@@ -335,6 +338,14 @@ APPLICATIONS = {
     "StochasticDepth": Entry(scaling.stochastic_depth, module="keras.src.applications.convnext"),
 }
 
+_SPACE = "keras.src.layers.preprocessing.feature_space"
+
+FEATURE_SPACE = {
+    "TFDConcat": Entry(merging.concatenate, module=_SPACE),
+    "TFDIdentity": Entry(fnet.identity, module=_SPACE),
+}
+"""What `FeatureSpace.get_encoded_features` puts into a model beside public layers."""
+
 LAYERS: dict[str, Entry] = {
     **CORE,
     **ACTIVATION,
@@ -349,5 +360,6 @@ LAYERS: dict[str, Entry] = {
     **PREPROCESSING,
     **AUGMENTATION,
     **APPLICATIONS,
+    **FEATURE_SPACE,
 }
 """{Keras class name: entry}."""
