@@ -60,3 +60,15 @@ def test_normalization_takes_floats_as_they_come(policy, make):
     expected = np.asarray(keras_model(x)).astype("float32")
     assert np.ptp(expected) > 1
     np.testing.assert_allclose(np.asarray(model(params, x)).astype("float32"), expected, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize(("policy", "wanted"), [("mixed_float16", "float32"), ("float32", "float16")])
+def test_a_reversed_embedding_gives_its_own_dtype(policy, wanted):
+    table = layers.ReversibleEmbedding(7, 4, reverse_dtype=wanted, dtype=policy)
+    x = keras.Input((3,), dtype="int32")
+    keras_model = keras.Model(x, table(table(x), reverse=True))
+    ids = np.array([[1, 2, 6]], "int32")
+    model, params = from_keras(keras_model)
+    y, expected = model(params, ids), keras_model(ids).numpy()
+    assert y.dtype == expected.dtype == wanted
+    np.testing.assert_allclose(y, expected, atol=1e-5)
