@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from train_keras import cli, data, models, train
+from train_keras import cli, data, models, train, tuning
 from train_keras.data import Data, Split
 from train_keras.errors import LabelOutOfRange, RunLocked, RunMismatch, TokenOutOfRange, TrainingDiverged
 
@@ -196,6 +196,26 @@ def test_an_interrupted_text_model_with_every_branch_is_the_same(reviews, tmp_pa
         train.train(chosen, reviews, tmp_path / "broken", on_epoch=behind_epoch_one)
     train.forget()
     assert_same_run(train.train(chosen, reviews, tmp_path / "broken"), whole)
+
+
+def test_folds_score_every_row_once_and_leave_the_test_split_alone():
+    whole = data.load("texts", "embedded")
+    x = np.concatenate([whole.train.x, whole.valid.x])
+    scored = []
+    for fold, rows in tuning.folds(whole, 3, repeat=0):
+        assert list(fold.test.x) == list(x[rows])
+        used = [*fold.train.x, *fold.valid.x, *fold.test.x]
+        assert sorted(used) == sorted(x)
+        assert len(fold.valid) == len(whole.valid)
+        scored += list(rows)
+    assert sorted(scored) == list(range(len(x)))
+
+
+def test_cross_validation_gives_scores(reviews):
+    small = models.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
+    found = tuning.score(train.Config("rnn", small, 1, batch_size=16), reviews, parts=3, repeat=0)
+    assert 0 <= found["macro_f1"] <= 1
+    assert found["epoch"] == 1
 
 
 def test_bad_labels_train_nothing(digits, tmp_path):

@@ -36,9 +36,9 @@ def folds(data: Data, parts: int, repeat: int) -> Iterator[tuple[Data, Any]]:
     splits = StratifiedKFold(parts, shuffle=True, random_state=repeat).split(y, y)
     for i, (others, scored) in enumerate(splits):
         others = np.random.default_rng((repeat, i)).permutation(others)
-        train, valid = others[len(data.valid) :], others[: len(data.valid)]
-        cut = {name: Split(x[rows], y[rows]) for name, rows in (("train", train), ("valid", valid), ("test", scored))}
-        yield dataclasses.replace(data, **cut), scored
+        kept = len(data.valid)
+        train, valid, test = (Split(x[rows], y[rows]) for rows in (others[kept:], others[:kept], scored))
+        yield dataclasses.replace(data, train=train, valid=valid, test=test), scored
 
 
 def score(config: Config, data: Data, parts: int, repeat: int) -> dict[str, float]:
