@@ -72,3 +72,14 @@ def test_a_reversed_embedding_gives_its_own_dtype(policy, wanted):
     y, expected = model(params, ids), keras_model(ids).numpy()
     assert y.dtype == expected.dtype == wanted
     np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, "float64"])
+def test_the_weights_of_tf_idf_stay_float32(policy):
+    options = {"vocabulary": ["a", "b", "c"], "idf_weights": [0.3, 1.7, 2.1001], "output_mode": "tf_idf"}
+    keras_model = under(policy, lambda: layers.TextVectorization(**options), (), "string")
+    texts = np.array(["a b b zz", "c c c a"])
+    model, params = from_keras(keras_model)
+    y, expected = model(params, texts), np.asarray(keras_model(keras.ops.convert_to_tensor(texts)))
+    assert y.dtype == expected.dtype == "float32"
+    np.testing.assert_array_equal(y, expected)

@@ -70,6 +70,11 @@ def count_rows(
     return (counts > 0 if mode == "multi_hot" else counts).astype(dtype).reshape(*shape, depth)
 
 
+def tf_idf_dtype() -> str:
+    """Of tf-idf under any dtype policy: Keras keeps the weights, and what they give, in float32."""
+    return "float32"
+
+
 def weigh(params: Params, counted: Callable[[str], NumpyArray], mode: str) -> NumpyArray:
     """The encoding of a mode, `counted(mode)`; tf_idf is the count of each token times its idf weight."""
     if mode != "tf_idf":

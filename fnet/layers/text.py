@@ -11,7 +11,7 @@ import numpy as np
 
 from fnet.compose import layer
 from fnet.errors import InvalidInput
-from fnet.layers.encoding import count_rows, depth_of, encode, lookup_spec, weigh
+from fnet.layers.encoding import count_rows, depth_of, encode, lookup_spec, tf_idf_dtype, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
 from fnet.strings import NumpyArray, utf8
 from fnet.types import Array, Params, ParamTree, Spec
@@ -47,7 +47,7 @@ def _text_rule(
     return lookup_spec(tokens, output_mode, depth, kinds), table_params(True, output_mode, depth)
 
 
-@layer(shape=_text_rule, mask="drop", host=True)
+@layer(shape=_text_rule, mask="drop", host=True, unrounded=("inputs", "params"), gives=tf_idf_dtype)
 def text_vectorization(
     params: Params,
     x: Any,
