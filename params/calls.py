@@ -25,6 +25,23 @@ class Literal:
         return Literal(value) if isinstance(value, str) else value
 
 
+_CONTEXT = ("training", "mask")
+FURTHER = {
+    **dict.fromkeys(("AdditiveAttention", "Attention", "GlobalAveragePooling1D", "Softmax"), ("mask",)),
+    **dict.fromkeys(("BatchNormalization", "Functional", "Pipeline", "Sequential", "TimeDistributed"), _CONTEXT),
+}
+"""Names of the arguments that Keras's calls take by position behind those of the row."""
+
+
+def by_keyword(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call with the mask by name, also where it was given by position."""
+    names = () if part.operation else FURTHER.get(part.source.class_name, ())
+    further = dict(zip(names, args[1:], strict=False))
+    if len(further) != len(args) - 1 or set(further) & set(kwargs):
+        return args, kwargs
+    return args[:1], {**kwargs, **further}
+
+
 def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The step with the options that the call gives, and its sources."""
     label = part.source.label

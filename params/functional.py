@@ -12,7 +12,7 @@ from fnet.compose import bind, graph, rules
 from fnet.layers.core import constant
 from fnet.sources import Ref, at, references, resolve, unmasked
 from fnet.types import Array
-from params.calls import Literal, step_and_sources
+from params.calls import Literal, by_keyword, step_and_sources
 from params.catalogue import TRAINS_BY_DEFAULT
 from params.conversion import Conversion, named
 from params.converted import Converted
@@ -130,6 +130,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
     args = [_argument(build, layer, item) for item in call["args"]]
     kwargs = {key: _argument(build, layer, item) for key, item in call["kwargs"].items()}
+    args, kwargs = by_keyword(build.parts[layer.name], args, kwargs)
     training = kwargs.get("training") if build.training is None else build.training
     if layer.class_name in TRAINS_BY_DEFAULT:
         training = build.training

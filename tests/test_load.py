@@ -545,6 +545,32 @@ def test_a_custom_layer_must_have_rules():
         from_keras(keras.Model(x, Twice()(x)), custom={"tests>Twice": lambda params, x: x})
 
 
+def test_masks_by_position():
+    x, m = sequence(), keras.Input((6,), dtype="bool")
+    y = layers.LSTM(4, return_sequences=True)(x, None, m)
+    attended = layers.Attention()([y, x], [m, m])
+    pooled = layers.GlobalAveragePooling1D()(y, m)
+    keras_model = keras.Model([x, m], [pooled, attended, layers.TimeDistributed(layers.Dense(2))(y, None, m)])
+    fill(keras_model)
+    assert_like_keras(*from_keras(keras_model), keras_model, [S, MASK])
+
+
+def test_sparse_tensors_are_dense_arrays(tmp_path):
+    x, ids = vector("x", sparse=True), keras.Input((5,), name="ids", dtype="int64")
+    many_hot = layers.CategoryEncoding(5, "count", sparse=True)(ids)
+    keras_model = keras.Model([x, ids], [layers.Dense(3)(x), many_hot])
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.keras")
+    feed = [np.where(X > 0, X, 0), IDS[:, :5].astype("int64")]
+    dense, counts = keras_model([tf.sparse.from_dense(feed[0]), tf.constant(feed[1])])
+    ours = load_keras(tmp_path / "model.keras")[0](from_keras(keras_model)[1], feed)
+    np.testing.assert_allclose(ours[0], dense, atol=1e-6)
+    np.testing.assert_array_equal(ours[1], tf.sparse.to_dense(counts))
+    words = keras.Input((2,), dtype="string", sparse=True)
+    with pytest.raises(UnsupportedLayer, match="sparse inputs and a Hashing"):
+        from_keras(keras.Model(words, layers.Hashing(3)(words)))
+
+
 def test_subclassed_models_are_refused_with_the_way_out():
     class Subclassed(keras.Model):
         def __init__(self, **options):
@@ -558,6 +584,14 @@ def test_subclassed_models_are_refused_with_the_way_out():
     keras_model(X)
     with pytest.raises(UnsupportedLayer, match=r"subclassed model.*load_weights"):
         from_keras(keras_model)
+
+    class WithTrainStep(keras.Model):
+        def train_step(self, data):
+            return {}
+
+    x = vector()
+    with pytest.raises(UnsupportedLayer, match=r"save the graph itself: keras.Model\(model.inputs, model.outputs\)"):
+        from_keras(WithTrainStep(x, layers.Dense(2)(x)))
 
 
 def test_from_keras_takes_keras_models_only():
@@ -611,6 +645,23 @@ def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
     np.testing.assert_allclose(model(params, TEXTS), keras_model(tf.constant(TEXTS)), atol=1e-6)
     named = load_keras(tmp_path / "text.h5", vocabulary={vectorize.name: vectorize.get_vocabulary()})[1]
     assert [path for path, _ in tree.items(named)] == [path for path, _ in tree.items(params)]
+
+
+def test_the_model_that_a_feature_space_gives(tmp_path):
+    kinds = keras.utils.FeatureSpace
+    space = kinds(
+        {"x": "float", "n": kinds.float_discretized(3), "word": "string_categorical", "id": kinds.integer_hashed(5)},
+        crosses=[kinds.cross(("word", "id"), 7)],
+    )
+    words = np.array([["a"], ["b"], ["a"], ["c"]])
+    data = {"x": X[:, :1], "n": X[:, 1:2], "word": words[:3], "id": np.array([[3], [4], [5]])}
+    space.adapt(tf.data.Dataset.from_tensor_slices(data).batch(3))
+    keras_model = keras.Model(space.get_inputs(), layers.Dense(2)(space.get_encoded_features()))
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.keras")
+    expected = keras_model({key: tf.constant(data[key]) for key in sorted(data)})
+    model, params = load_keras(tmp_path / "model.keras")
+    np.testing.assert_allclose(model(params, data), expected, atol=1e-6)
 
 
 # --- the table, the process -----------------------------------------------------------------------
