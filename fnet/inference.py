@@ -14,7 +14,7 @@ from fnet.backend import ops
 from fnet.compose import Bound, Graph, Sequential, rules
 from fnet.errors import InvalidInput
 from fnet.hosting import split_host
-from fnet.sources import Ref, describe, feed, references
+from fnet.sources import Ref, describe, feed, only_item, references
 from fnet.strings import is_strings, string_array
 from fnet.types import Array, Params, Spec
 
@@ -146,6 +146,9 @@ class Door:
 
     def admit(self, x: Any) -> Any:
         """`x` with lists of numbers or strings as arrays; shapes checked."""
+        alone = self.specs.get(self.inputs) if isinstance(self.inputs, str) else None
+        if isinstance(alone, Spec):
+            x = only_item(x, len(alone.shape))
         x = _arrays(x, single=isinstance(self.inputs, str))
         for name, value in feed(self.inputs, x).items():
             if value is not None and self.specs.get(name) is not None:
@@ -155,7 +158,9 @@ class Door:
     @staticmethod
     def rows(x: Any) -> int:
         """The number of rows that all inputs share."""
-        counts = {len(leaf) for leaf in tree.leaves(x)}
+        counts = {len(leaf) if leaf.shape else None for leaf in tree.leaves(x)}
+        if None in counts:
+            raise InvalidInput(f"a single value where rows are wanted; put it in a list: got {describe(x)}")
         if len(counts) != 1:
             raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
         return counts.pop()

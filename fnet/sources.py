@@ -134,3 +134,15 @@ def describe(value: Any) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
     return repr(value)[:40]
+
+
+def only_item(x: Any, ndim: int) -> Any:
+    """The array in a list, tuple or dict of one; lists of numbers, strings or single rows stay what they are."""
+    if not isinstance(x, list | tuple | dict) or not x:
+        return x
+    items = list(x.values()) if isinstance(x, dict) else list(x)
+    if isinstance(x, dict) or any(getattr(item, "ndim", 0) >= max(ndim, 1) for item in items):
+        if len(items) > 1:
+            raise InvalidInput(f"{len(items)} arrays for one input")
+        return items[0]
+    return x

@@ -52,7 +52,7 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
         else:
             build.parts[layer.name] = known.inner(layer, training)
     _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
-    inputs = _ends(build, source.config.get("input_layers"), "input_layers")
+    inputs = _unpacked(_ends(build, source.config.get("input_layers"), "input_layers"))
     for name in references(inputs):
         if build.layers.get(name, source).class_name != "InputLayer":
             raise CorruptFile(f"{source.label}: the input {quoted(name)} is not an InputLayer")
@@ -230,6 +230,6 @@ def _ends(build: _Building, value: Any, what: str) -> Any:
     raise CorruptFile(f"{build.source.label}: {what} is {quoted(value)}")
 
 
-def _unpacked(outputs: Any) -> Any:
-    """Keras gives a list of one output as that output."""
-    return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
+def _unpacked(ends: Any) -> Any:
+    """Keras gives a list of one output as that output; what takes an array takes it in a list of one, too."""
+    return ends[0] if isinstance(ends, list) and len(ends) == 1 else ends

@@ -137,13 +137,23 @@ def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[
                 raise WeightsMismatch(f"{quoted(group.path)} holds arrays {quoted(numbers)}: some are missing")
             named = {name: array for name, array in group.datasets.items() if not INTEGER.fullmatch(name)}
             yield (
-                path,
+                _OF_2_12.sub(_layers, path),
                 Variables(
                     group.text("name"),
                     tuple(_array(group.datasets[str(n)], label) for n in numbers),
                     {name: _array(array, label) for name, array in named.items()},
                 ),
             )
+
+
+_OF_2_12 = re.compile(r"_layer_checkpoint_dependencies(?:/(\w+?)(?:_(\d+))?(?=/|$))?")
+"""Where Keras 2.12 keeps layers: under another name, and counted dense, dense_2, dense_3."""
+
+
+def _layers(place: re.Match[str]) -> str:
+    name, number = place.groups()
+    parts = ["layers"] + ([name] if name else [])
+    return "/".join(parts) + (f"_{int(number) - 1}" if number else "")
 
 
 def _array(found: hdf5.Dataset, label: str) -> StoredArray:

@@ -12,6 +12,7 @@ from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
 from fnet.masking import Masked, values_of
+from fnet.sources import only_item
 from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
@@ -41,7 +42,7 @@ def input_layer(
     It may come as the only item of a list, tuple or dict. An `optional` input may be None. Mask: kept.
     Errors: InvalidInput for None, several arrays, or another number of axes. Source: keras.layers.InputLayer.
     """
-    x = _only_item(x, len(shape))
+    x = only_item(x, len(shape))
     if x is None:
         if optional:
             return None
@@ -53,18 +54,6 @@ def input_layer(
         return x[..., None]
     if x.ndim != len(shape):
         raise InvalidInput(f"an input of shape {x.shape}; wanted {tuple(shape)}, where None is any size (first: batch)")
-    return x
-
-
-def _only_item(x: Any, ndim: int) -> Any:
-    """The array in a list, tuple or dict of one; lists of numbers, strings or single rows stay what they are."""
-    if not isinstance(x, list | tuple | dict) or not x:
-        return x
-    items = list(x.values()) if isinstance(x, dict) else list(x)
-    if isinstance(x, dict) or any(getattr(item, "ndim", 0) >= max(ndim, 1) for item in items):
-        if len(items) > 1:
-            raise InvalidInput(f"{len(items)} arrays for one input")
-        return items[0]
     return x
 
 
