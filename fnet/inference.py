@@ -158,9 +158,10 @@ class Door:
     @staticmethod
     def rows(x: Any) -> int:
         """The number of rows that all inputs share."""
-        counts = {len(leaf) if leaf.shape else None for leaf in tree.leaves(x)}
-        if None in counts:
+        leaves = tree.leaves(x)
+        if not all(leaf.shape for leaf in leaves):
             raise InvalidInput(f"a single value where rows are wanted; put it in a list: got {describe(x)}")
+        counts = {len(leaf) for leaf in leaves}
         if len(counts) != 1:
             raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
         return counts.pop()

@@ -216,6 +216,21 @@ def test_lists_of_strings_into_graphs_and_predict(texts, each_backend):
         assert np.asarray(got).tolist() == expected
 
 
+def test_one_input_may_come_in_a_list_or_dict_but_not_as_a_single_value(each_backend):
+    step = bind(fnet.text_vectorization, output_sequence_length=2)
+    inputs = bind(fnet.input_layer, shape=(None, 1), dtype="string")
+    model = fnet.graph({"x": inputs, "ids": (step, "x")}, inputs="x", outputs="ids")
+    params = {"ids": fnet.vocabulary_params(step, ["a", "b"])}
+    texts = np.array(["a b", "b"])
+    for x in (texts, [texts], (texts,), {"x": texts}, ["a b", "b"], [["a b"], ["b"]]):
+        for got in (model(params, x), fnet.predict(model, params, x)):
+            assert np.asarray(got).tolist() == [[2, 3], [3, 0]]
+    with pytest.raises(fnet.InvalidInput, match="put it in a list"):
+        fnet.predict(model, params, "a b")
+    with pytest.raises(fnet.InvalidInput, match="2 arrays for one input"):
+        fnet.predict(model, params, [texts, texts])
+
+
 @pytest.mark.parametrize("encoding", ["multi_hot", "count"])
 def test_counts_make_no_float64(encoding):
     """Keras counts in int64; NumPy would make float64 of int64 and float32."""
