@@ -148,7 +148,7 @@ class Door:
         """`x` with lists of numbers or strings as arrays; shapes checked."""
         alone = self.specs.get(self.inputs) if isinstance(self.inputs, str) else None
         if isinstance(alone, Spec):
-            x = only_item(x, len(alone.shape))
+            x = only_item(x, alone.shape)
         x = _arrays(x, single=isinstance(self.inputs, str))
         for name, value in feed(self.inputs, x).items():
             if value is not None and self.specs.get(name) is not None:

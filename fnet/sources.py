@@ -6,7 +6,7 @@ constants.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,12 +136,14 @@ def describe(value: Any) -> str:
     return repr(value)[:40]
 
 
-def only_item(x: Any, ndim: int) -> Any:
+def only_item(x: Any, shape: Sequence[int | None]) -> Any:
     """The array in a list, tuple or dict of one; lists of numbers, strings or single rows stay what they are."""
     if not isinstance(x, list | tuple | dict) or not x:
         return x
     items = list(x.values()) if isinstance(x, dict) else list(x)
-    if isinstance(x, dict) or any(getattr(item, "ndim", 0) >= max(ndim, 1) for item in items):
+    ranks = [getattr(item, "ndim", 0) for item in items]
+    column = len(items) == 1 and ranks[0] == len(shape) - 1 and shape[-1] == 1  # the last axis may be left out
+    if isinstance(x, dict) or column or any(rank >= max(len(shape), 1) for rank in ranks):
         if len(items) > 1:
             raise InvalidInput(f"{len(items)} arrays for one input")
         return items[0]

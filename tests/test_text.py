@@ -228,7 +228,7 @@ def test_one_input_may_come_in_a_list_or_dict_but_not_as_a_single_value(each_bac
     with pytest.raises(fnet.InvalidInput, match="put it in a list"):
         fnet.predict(model, params, "a b")
     with pytest.raises(fnet.InvalidInput, match="2 arrays for one input"):
-        fnet.predict(model, params, [texts, texts])
+        fnet.predict(model, params, [texts[:, None], texts[:, None]])
 
 
 @pytest.mark.parametrize("encoding", ["multi_hot", "count"])

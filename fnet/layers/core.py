@@ -42,7 +42,7 @@ def input_layer(
     It may come as the only item of a list, tuple or dict. An `optional` input may be None. Mask: kept.
     Errors: InvalidInput for None, several arrays, or another number of axes. Source: keras.layers.InputLayer.
     """
-    x = only_item(x, len(shape))
+    x = only_item(x, shape)
     if x is None:
         if optional:
             return None
