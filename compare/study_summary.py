@@ -41,6 +41,7 @@ def summary(findings: Sequence[Finding], baselines: Mapping[str, Any], pages: Se
         Text(METHOD),
         Heading("What was reached"),
         _targets(findings),
+        Text("How the settings were chosen, and why a figure is missed: docs/choices.md in the repository."),
         *_overview(findings, baselines),
         _baselines(baselines),
         Heading("The report's conclusions"),
