@@ -26,6 +26,6 @@ def test_examples(name):
             assert runner.run(example, out=said.append).failed == 0, "".join(said)
 
 
-def test_the_readme():
-    readme = Path(__file__).parent.parent / "README.md"
-    assert doctest.testfile(str(readme), module_relative=False).failed == 0
+def test_the_readme(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    assert doctest.testfile("README.md", module_relative=False).failed == 0
