@@ -1,0 +1,100 @@
+"""Copies the designed models of the studies here, seed 0 of each, and writes their cards from the result rows.
+
+python examples/models/make.py [RUNS [RESULTS]]     (runs/studies and docs/results)
+"""
+
+import hashlib
+import shutil
+import statistics
+import sys
+from pathlib import Path
+
+from compare import rows
+from train_keras.studies import STUDIES, run_name
+
+HERE = Path(__file__).parent
+CARD = """# {title}
+
+`{file}.safetensors`, {size:.1f} MB, SHA-256 `{digest}`: {about}
+
+| | macro-F1 |
+| :-- | --: |
+| this file, validation split | {valid:.4f} |
+| this file, test split ({rows:,} rows) | {test:.4f} |
+| mean of its {seeds} seeds, test split (standard deviation {spread:.4f}) | {mean:.4f} |
+
+It is seed 0 of the configuration `{run}` in [docs/results](../../docs/results/README.md), which was chosen on training
+and validation data; the seed was not chosen. Trained with Keras {keras} on TensorFlow {tensorflow}.
+
+```sh
+{command}
+```
+
+**Takes** {takes} **Gives** probabilities of {classes}.
+
+**Data.** {data}
+
+**For** examples and tests. {limits}
+"""
+MODELS = {
+    "cifar10-cnn": {
+        "study": "cnn.designed",
+        "title": "CIFAR-10: a small convolutional network",
+        "about": "four blocks of convolution, batch normalization, relu and max pooling (32, 64, 128, 256 filters), "
+        "the mean over the image, softmax. Trained for 15 epochs on flipped and shifted images.",
+        "command": "fnet predict examples/models/cifar10-cnn.safetensors photo.png --resize",
+        "takes": "pixels 0 to 255, (n, 32, 32, 3); the division by 255 is its first layer.",
+        "classes": "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck",
+        "data": "CIFAR-10 (Krizhevsky, 2009: Learning Multiple Layers of Features from Tiny Images), 40,000 of its "
+        "50,000 training images, as JPEG copies: scores on the original pixels may differ a little. Its authors "
+        "state no licence and ask for the citation.",
+        "limits": "It knows ten classes in 32 x 32 pixels, and gives one of them for anything that it is shown.",
+    },
+    "nusax-lstm": {
+        "study": "lstm.designed",
+        "title": "NusaX: sentiment of Indonesian reviews",
+        "about": "a bidirectional LSTM of 64 units over word embeddings, its outputs pooled, beside linear branches on "
+        "the tf-idf of words and of sequences of 3 to 5 characters.",
+        "command": "fnet predict examples/models/nusax-lstm.safetensors --text 'pelayanannya ramah sekali'",
+        "takes": "strings; standardization, vocabulary and tf-idf weights are in the file.",
+        "classes": "negative, neutral, positive",
+        "data": "NusaX-Senti, Indonesian (Winata et al., EACL 2023: NusaX: Multilingual Parallel Sentiment Dataset for "
+        "10 Indonesian Local Languages), 500 texts for training and 100 for validation; licence CC BY-SA 4.0. The "
+        "vocabulary in the file is made of its words, so this file is under [CC BY-SA 4.0](https://creativecommons.org/licenses/"
+        "by-sa/4.0/), too.",
+        "limits": "It learnt from 500 short comments and reviews, and carries what biases they have.",
+    },
+}
+
+
+def main(runs: Path, results: Path) -> None:
+    found = {row["run"]: row for row in rows.read(results)}
+    for file, about in MODELS.items():
+        config = STUDIES[about["study"]].variants["designed"]
+        name = run_name(config)
+        seeds = [row for run, row in found.items() if run.startswith(name.removesuffix("0"))]
+        scores = [row["test"]["macro_f1"] for row in seeds]
+        row = found[name]
+        target = HERE / f"{file}.safetensors"
+        shutil.copyfile(runs / name / "model.safetensors", target)
+        card = CARD.format(
+            **about,
+            file=file,
+            size=target.stat().st_size / 1e6,
+            digest=hashlib.sha256(target.read_bytes()).hexdigest(),
+            valid=row["valid"]["macro_f1"],
+            test=row["test"]["macro_f1"],
+            rows=row["parity"]["rows"],
+            seeds=len(scores),
+            mean=statistics.mean(scores),
+            spread=statistics.stdev(scores),
+            run=name.removesuffix("_seed-0"),
+            keras=row["keras"],
+            tensorflow=row["tensorflow"],
+        )
+        (HERE / f"{file}.md").write_text(card, "utf-8")
+
+
+if __name__ == "__main__":
+    given = [Path(word) for word in sys.argv[1:]]
+    main(*given, *(Path("runs/studies"), Path("docs/results"))[len(given) :])

@@ -1,0 +1,34 @@
+"""The trained models in examples/models: they are what their cards say, and run."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+import fnet
+import params
+
+MODELS = Path(__file__).parent.parent / "examples" / "models"
+
+
+def test_every_model_has_a_card_with_its_digest():
+    files = sorted(MODELS.glob("*.safetensors"))
+    assert len(files) == 2
+    assert sum(file.stat().st_size for file in files) < 6_000_000
+    for file in files:
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in file.with_suffix(".md").read_text("utf-8")
+
+
+def test_the_texts_model_knows_good_from_bad(each_backend):
+    model, weights = params.load(MODELS / "nusax-lstm.safetensors")
+    labels = params.load_info(MODELS / "nusax-lstm.safetensors")["labels"]
+    scores = fnet.predict(model, weights, ["makanannya enak sekali", "kamarnya kotor dan mahal"])
+    assert [labels[i] for i in fnet.classes(model, scores)] == ["positive", "negative"]
+
+
+def test_the_images_model_takes_pixels(each_backend):
+    model, weights = params.load(MODELS / "cifar10-cnn.safetensors")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8")
+    scores = fnet.predict(model, weights, pixels)
+    assert scores.shape == (3, len(params.load_info(MODELS / "cifar10-cnn.safetensors")["labels"]))
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
