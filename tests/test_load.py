@@ -647,6 +647,7 @@ def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
     assert [path for path, _ in tree.items(named)] == [path for path, _ in tree.items(params)]
 
 
+@pytest.mark.filterwarnings(r"ignore:(?s).*structure of `inputs` doesn't match:UserWarning")  # Keras's, of its own dict
 def test_the_model_that_a_feature_space_gives(tmp_path):
     kinds = keras.utils.FeatureSpace
     space = kinds(
