@@ -54,6 +54,11 @@ def append(folder: Path, row: dict[str, Any]) -> None:
     write(path, text + _line(row))
 
 
+def replace(folder: Path, row: dict[str, Any]) -> None:
+    """Put a row in the place of the one of the same run."""
+    write(folder / ROWS, "".join(_line(row if old["run"] == row["run"] else old) for old in read(folder)))
+
+
 def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from compare import rows as store
 
 if TYPE_CHECKING:
+    from compare.parity import Comparison
     from train_keras.data import Data
     from train_keras.studies import Run, Study
 
@@ -31,7 +32,9 @@ EPILOG = """examples:
   fnet study report
 
 on several machines: run different studies on each, with --results FOLDER; copy the folders together, then
-  fnet study merge FOLDER"""
+  fnet study merge FOLDER
+after a change of fnet: hold the trained files against Keras once more
+  fnet study compare all --data DIR"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,22 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     listed = actions.add_parser("list", help="the studies, and how many of their runs are done")
     ran = actions.add_parser("run", help="train, compare and record what is not recorded yet")
-    ran.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
-    ran.add_argument("--seeds", type=int, metavar="N", help="seeds a configuration (cnn 3, rnn and lstm 5)")
-    ran.add_argument(
-        "--runs", type=Path, default=Path("runs/studies"), metavar="DIR", help="trained files (%(default)s)"
-    )
-    ran.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
+    compared = actions.add_parser("compare", help="compare the trained files of finished runs with Keras again")
+    for action in (ran, compared):
+        action.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
+        action.add_argument("--seeds", type=int, metavar="N", help="seeds a configuration (cnn 3, rnn and lstm 5)")
+        action.add_argument(
+            "--runs", type=Path, default=Path("runs/studies"), metavar="DIR", help="trained files (%(default)s)"
+        )
+        action.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
     reported = actions.add_parser("report", help="the pages, figures and tables from the rows")
     reported.add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
     merged = actions.add_parser("merge", help="add the rows of another results folder, such as another machine's")
     merged.add_argument("folder", type=Path, metavar="FOLDER", help="a results folder of `fnet study run`")
-    for action in (ran, reported):
+    for action in (ran, compared, reported):
         action.add_argument(
             "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
         )
         action.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
-    for action in (listed, ran, reported, merged):
+    for action in (listed, ran, compared, reported, merged):
         action.add_argument(
             "--results", type=Path, default=Path("docs/results"), metavar="DIR", help="rows and report (%(default)s)"
         )
@@ -68,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
     import_keras(getattr(args, "threads", None))
     try:
-        return {"list": _list, "run": _run, "report": _report, "merge": _merge}[args.action](args)
+        actions = {"list": _list, "run": _run, "compare": _run, "report": _report, "merge": _merge}
+        return actions[args.action](args)
     except store.RowsError as error:
         log.error("%s", error)
         return 1
@@ -140,7 +146,7 @@ def _run(args: argparse.Namespace) -> int:
     args.results.mkdir(parents=True, exist_ok=True)
     try:
         with locked(args.results):
-            return _run_all(wanted, args)
+            return _run_all(wanted, args) if args.action == "run" else _compare_all(wanted, args)
     except OSError as error:
         log.error("%s. What is finished is in %s; free space, or mend it, and run this again", error, args.results)
     except (DataError, RunLocked, RunMismatch, TrainingDiverged, WorkerFailed) as error:
@@ -169,6 +175,28 @@ def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
+    """Compare the files of finished runs once more: their rows get the new parity and keep all else."""
+    from train_keras import data
+    from train_keras.train import MODEL
+
+    finished = store.read(args.results)
+    rows = {row["run"]: row for row in finished}
+    here = [r for r in wanted if r.name in rows and (args.runs / r.name / MODEL).exists()]
+    log.warning("%d of %d runs are finished and have their file in %s", len(here), len(wanted), args.runs)
+    failed = 0
+    with _Progress(len(here), 0) as progress:
+        for item in here:
+            progress.start(item.name)
+            loaded = data.load(item.config.options.kind, args.data, args.cache)
+            _same_data(finished, item, loaded, args.results)
+            row, found = rows[item.name], _held_against_keras(args.runs / item.name / MODEL, loaded)
+            store.replace(args.results, {**row, **_compared(found, row)})
+            failed += not found.held
+            progress.finish(f"{item.name}: compared", list(found.problems))
+    return 1 if failed or len(here) < len(wanted) else 0
+
+
 def _same_data(finished: list[dict[str, Any]], item: Run, loaded: Data, results: Path) -> None:
     """Raise RunMismatch where the folder holds rows of these models on other data: they would not compare."""
     from train_keras.errors import RunMismatch
@@ -186,17 +214,13 @@ def _same_data(finished: list[dict[str, Any]], item: Run, loaded: Data, results:
 def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str, Any]:
     """Train a run (or take it up), compare the file with Keras on the whole test split, and give its row."""
     import params
-    from compare import parity
     from train_keras import train
 
     started = time.monotonic()
     result = train.train(item.config, data, folder, on_step=on_step)
     model, weights = params.load_keras(result.model_file)
     params.save(folder / "model.safetensors", model, weights, labels=list(data.classes))
-    x = data.test.x.astype("float32") if data.kind == "images" else data.test.x
-    rows = parity.Rows(f"{data.name} test", x, data.test.y, data.classes)
-    found = parity.compare(result.model_file, rows, batch_size=200, layer_rows=8)  # no batch is shorter: one trace
-    keras = found.sides[0]
+    found = _held_against_keras(result.model_file, data)
     best = result.history[result.best_epoch - 1]
     return {
         "run": item.name,
@@ -209,9 +233,26 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str
         "best_epoch": result.best_epoch,
         "history": result.history,
         "valid": {key.removeprefix("val_"): value for key, value in best.items() if key.startswith("val_")},
-        "test": {"macro_f1": keras.f1, "predicted": store.digits(keras.predicted)},
-        "parity": _without_layers(found.summary()),
+        **_compared(found),
     }
+
+
+def _held_against_keras(model_file: Path, data: Data) -> Comparison:
+    """Keras beside fnet on the whole test split."""
+    from compare import parity
+
+    x = data.test.x.astype("float32") if data.kind == "images" else data.test.x
+    rows = parity.Rows(f"{data.name} test", x, data.test.y, data.classes)
+    return parity.compare(model_file, rows, batch_size=200, layer_rows=8)  # no batch is shorter: one trace
+
+
+def _compared(found: Comparison, row: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What a row holds of the comparison. Raises RowsError where the file does not predict what `row` says."""
+    keras = found.sides[0]
+    test = {"macro_f1": keras.f1, "predicted": store.digits(keras.predicted)}
+    if row is not None and test["predicted"] != row["test"]["predicted"]:
+        raise store.RowsError(f"{row['run']}: the file predicts other classes than its row holds: another training?")
+    return {"test": test, "parity": _without_layers(found.summary())}
 
 
 def _without_layers(summary: dict[str, Any]) -> dict[str, Any]:

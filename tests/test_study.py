@@ -38,7 +38,7 @@ def tiny(monkeypatch):
 
 def study(folder, *arguments):
     where = ["--results", str(folder / "results")]
-    where += ["--runs", str(folder / "runs")] if arguments[0] == "run" else []
+    where += ["--runs", str(folder / "runs")] if arguments[0] in ("run", "compare") else []
     return tiny_studies.main([*arguments, *where])
 
 
@@ -160,6 +160,26 @@ def test_a_study_runs_is_not_repeated_and_reports(tiny, tmp_path, caplog, capsys
     assert "2/10" in capsys.readouterr().out
     assert study(tmp_path, "report") == 0
     assert "1 of 5" in (tmp_path / "results" / "rnn.direction.reported.md").read_text("utf-8")
+
+
+def test_the_files_of_finished_runs_are_compared_again(tiny, tmp_path, caplog):
+    assert study(tmp_path, "run", "rnn.direction.reported", "--seeds", "1") == 0
+    rows = store.read(tmp_path / "results")
+    spoilt = {**rows[0], "parity": {"held": False}}
+    store.replace(tmp_path / "results", spoilt)
+    assert store.read(tmp_path / "results") == [spoilt, rows[1]]
+    assert study(tmp_path, "compare", "rnn.direction.reported", "--seeds", "1") == 0
+    again = store.read(tmp_path / "results")
+    assert [row["history"] for row in again] == [row["history"] for row in rows]
+    assert again[0]["parity"]["sides"]["fnet numpy"]["error"] == rows[0]["parity"]["sides"]["fnet numpy"]["error"]
+    other, model = (tmp_path / "runs" / row["run"] / "model.keras" for row in rows)
+    other.write_bytes(model.read_bytes())
+    assert study(tmp_path, "compare", "rnn.direction.reported", "--seeds", "1") == 1
+    assert "predicts other classes than its row" in caplog.text
+    assert store.read(tmp_path / "results") == again
+    other.unlink()
+    assert study(tmp_path, "compare", "rnn.direction.reported", "--seeds", "1") == 1
+    assert "1 of 2 runs are finished and have their file" in caplog.text
 
 
 def test_a_second_process_in_one_folder_is_refused(tiny, tmp_path, caplog):
