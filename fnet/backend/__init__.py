@@ -47,7 +47,9 @@ def _select(backend: str) -> None:
         raise MissingBackend(
             "FNET_BACKEND=jax needs jax, which is not installed: pip install 'fnet-layers[jax]'"
         ) from error
-    for namespace, source, names in ((xp, module.xp, dir(module.xp)), (ops, module, module.__all__)):
+    # vars, not dir: numpy lists submodules that it imports when asked for them (f2py, testing, ma, ...: 0.2 s)
+    arrays = [*vars(module.xp), "fft", "linalg"]
+    for namespace, source, names in ((xp, module.xp, arrays), (ops, module, module.__all__)):
         vars(namespace).clear()
         vars(namespace).update({n: getattr(source, n) for n in names if not n.startswith("_")})
     _selected = backend
