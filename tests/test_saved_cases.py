@@ -70,8 +70,12 @@ def twin(case):
     return layer if type(layer) is known else known(**case.options)
 
 
+NOT_ALWAYS_BUILT = {"conv2d_transpose", "equalization", "group_query_attention", "hashed_crossing"}
+"""Layers with rows that Keras computes, but does not take in a functional model."""
+
+
 def keras_model_of(case, x):
-    """(layer, model of this one layer); skips what Keras itself cannot build."""
+    """(layer, model of this one layer); skips what Keras itself does not take."""
     try:
         layer = twin(case)
         inputs = given = symbolic(x, getattr(layer, "stateful", False))
@@ -81,7 +85,9 @@ def keras_model_of(case, x):
         args, kwargs = ((), feed) if isinstance(feed, dict) else ((feed,), {})
         return layer, keras.Model(inputs, layer(*args, **kwargs, **case.call))
     except ValueError as error:
-        pytest.skip(f"Keras cannot build a functional model of it: {str(error)[:100]}")
+        if case.layer.__name__ not in NOT_ALWAYS_BUILT:
+            raise
+        pytest.skip(f"Keras does not take it in a functional model: {str(error)[:100]}")
 
 
 @pytest.mark.parametrize("case", marked_cases(CASES), ids=lambda case: case.id)

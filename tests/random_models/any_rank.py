@@ -11,6 +11,8 @@ from tests.random_models.builder import Builder
 
 def activation(b: Builder, x: Any) -> Any:
     layers = b.layers
+    # Keras hands a mask (batch, time) to Softmax, which refuses it beside (batch, time, features).
+    softmax = [] if b.keras.src.backend.get_keras_mask(x) is not None else [lambda: layers.Softmax(b.pick([-1, 1]))]
     drawn = b.pick(
         [
             lambda: layers.Activation(b.activation()),
@@ -18,7 +20,7 @@ def activation(b: Builder, x: Any) -> Any:
             lambda: layers.ELU(b.pick([1.0, 0.4])),
             lambda: layers.ReLU(b.pick([None, 1.5]), negative_slope=b.pick([0.0, 0.2]), threshold=0.0),
             lambda: layers.PReLU(shared_axes=b.pick([None, [1]])),
-            lambda: layers.Softmax(axis=b.pick([-1, 1])),
+            *softmax,
         ]
     )
     return drawn()(x)

@@ -15,8 +15,8 @@ INDEXING = [
             *((0, slice(1, None), slice(None, None, 2)), (Ellipsis, None), None, (slice(None), slice(-2, None))),
         )
     ],
-    *rows((o.get_item,), A((4, 5)), A((3,), "int32", 0, 4)),
-    *rows((o.get_item,), A((4, 5)), [slice(None), A((3,), "int32", 0, 4)]),
+    *rows((o.get_item,), A((4, 5)), A((), "int32", 0, 4)),
+    *rows((o.get_item,), A((4, 5)), [slice(None), A((), "int32", 0, 4)]),
     *rows((o.take,), A((4, 5)), A((3, 2), "int32", -4, 4), axis=1),
     *rows((o.take,), A((4, 5)), A((3,), "int32", 0, 20)),
     *rows((o.take,), A((4, 5)), [0, 2], axis=0),
