@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compare.parity import Rows
+    from compare.measuring import Rows
 
 log = logging.getLogger("compare")
 
@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from compare import parity, report
+    from compare.worker import WorkerFailed
     from train_keras.errors import DataError
 
     try:
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     sizes = {"batch_size": args.batch_size, "layer_rows": args.layer_rows}
     try:
         found = parity.compare(args.model, rows, fnet_file=args.fnet, backends=backends, **sizes)
-    except parity.WorkerFailed as error:
+    except WorkerFailed as error:
         log.error("%s", error)
         return 1
     if args.json:
@@ -99,7 +100,7 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
 
 def load_rows(args: argparse.Namespace) -> Rows:
     """The rows to compare on: the user's own, or a split of the data set that fits the model."""
-    from compare.parity import Rows
+    from compare.measuring import Rows
 
     if args.inputs is None:
         rows = data_rows(args.model, args.data, args.split, args.cache)
@@ -133,7 +134,7 @@ def data_rows(model_file: Path, where: str | None, split: str, cache: str | None
     import numpy as np
 
     from compare import reference
-    from compare.parity import Rows
+    from compare.measuring import Rows
     from train_keras import data
 
     try:

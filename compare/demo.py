@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     import_keras()
     from rich.console import Console
 
-    from compare import parity, report
+    from compare import report
+    from compare.worker import WorkerFailed
     from train_keras.errors import RunLocked, RunMismatch
 
     console, comparisons = Console(), []
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         for family in MODELS:
             comparisons.append(_one(family, args.out))
             report.print_comparison(comparisons[-1], console, layers=False)
-    except (RunLocked, RunMismatch, OSError, parity.WorkerFailed) as error:
+    except (RunLocked, RunMismatch, OSError, WorkerFailed) as error:
         log.error("%s: %s", type(error).__name__, error)
         return 1
     page = report.write_report(comparisons, args.out / "report.html", "fnet demo: Keras beside fnet")

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from compare import charts
-from compare.parity import Comparison, Side
+from compare.measuring import Side
+from compare.parity import Comparison
 
 INK = "#010203"
 """Stands for the page's text colour until the picture is finished."""

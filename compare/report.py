@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from compare import pictures
-from compare.parity import Comparison, Side
+from compare.measuring import Side
+from compare.parity import Comparison
 
 TEMPLATE = "report.html.j2"
 

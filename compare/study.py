@@ -133,7 +133,7 @@ def _chosen(names: list[str]) -> list[Study]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from compare.parity import WorkerFailed
+    from compare.worker import WorkerFailed
     from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
     from train_keras.studies import runs
     from train_keras.train import locked
@@ -240,9 +240,10 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str
 def _held_against_keras(model_file: Path, data: Data) -> Comparison:
     """Keras beside fnet on the whole test split."""
     from compare import parity
+    from compare.measuring import Rows
 
     x = data.test.x.astype("float32") if data.kind == "images" else data.test.x
-    rows = parity.Rows(f"{data.name} test", x, data.test.y, data.classes)
+    rows = Rows(f"{data.name} test", x, data.test.y, data.classes)
     return parity.compare(model_file, rows, batch_size=200, layer_rows=8)  # no batch is shorter: one trace
 
 

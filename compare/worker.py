@@ -1,5 +1,6 @@
-"""fnet's side, in a process of its own: one backend, no Keras. `python -m compare.worker job.json`.
+"""fnet's side, in a process of its own: one backend, no Keras.
 
+`run_worker` starts the process, `python -m compare.worker job.json`, and reads what it wrote.
 The job names the model file, the .npz with the input rows, and where to write the outputs (.npz) and the
 facts (.json). FNET_BACKEND chooses the backend, as everywhere.
 """
@@ -7,7 +8,10 @@ facts (.json). FNET_BACKEND chooses the backend, as everywhere.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
@@ -15,8 +19,47 @@ from typing import Any
 
 import numpy as np
 
+ROOT = Path(__file__).resolve().parent.parent
+FILES = {"inputs": "inputs.npz", "arrays": "arrays.npz", "facts": "facts.json"}
+
 FOREIGN = ("keras", "tensorflow", "h5py")
 """What fnet does without; the facts list those that got loaded all the same."""
+
+
+class WorkerFailed(RuntimeError):
+    """fnet's process ended with an error; the message holds its last lines."""
+
+
+# --- in the parent process ----------------------------------------------------------------------------
+
+
+def run_worker(
+    model_file: Path, x: Any, backend: str, batch_size: int = 32, layer_rows: int = 0
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(arrays, facts) of `work` in a fresh process with FNET_BACKEND set."""
+    with tempfile.TemporaryDirectory(prefix="fnet-compare-") as name:
+        folder = Path(name)
+        named = {f"x{i}": a for i, a in enumerate(x)} if isinstance(x, tuple) else {"x": x}
+        plain = {key: a.astype(str) if a.dtype == object else a for key, a in named.items()}
+        np.savez(folder / "inputs.npz", **plain)
+        job = {"model": str(model_file.resolve()), "batch_size": batch_size, "layer_rows": layer_rows}
+        job |= {key: str(folder / file) for key, file in FILES.items()}
+        (folder / "job.json").write_text(json.dumps(job), "utf-8")
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        done = subprocess.run(
+            [sys.executable, "-m", "compare.worker", str(folder / "job.json")],
+            env={**os.environ, "FNET_BACKEND": backend, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise WorkerFailed(f"fnet {backend} failed on {model_file.name}:\n{done.stderr.strip()[-2000:]}")
+        with np.load(folder / FILES["arrays"], allow_pickle=False) as arrays:
+            return dict(arrays), json.loads((folder / FILES["facts"]).read_text("utf-8"))
+
+
+# --- in the process of its own ------------------------------------------------------------------------
 
 
 def inputs(file: Path) -> Any:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from compare import cli, demo, parity, reference, report, yardstick
+from compare import cli, demo, measuring, parity, reference, report, worker, yardstick
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras, TensorFlow and matplotlib warn on their own account
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(folder):
-    return parity.Rows("toy", np.load(folder / "x.npy"), np.load(folder / "y.npy"), ("a", "<b>", "c"))
+    return measuring.Rows("toy", np.load(folder / "x.npy"), np.load(folder / "y.npy"), ("a", "<b>", "c"))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_parity_holds_on_both_backends_at_every_layer(good):
 def test_each_backend_says_what_it_ran_on_and_loads_nothing_foreign(good, folder, rows):
     versions = {side.name: sorted(side.versions) for side in good.sides}
     assert versions == {"Keras": ["keras", "tensorflow"], "fnet numpy": ["numpy"], "fnet jax": ["jax", "numpy"]}
-    _, facts = parity.run_worker(folder / "model.keras", rows, "numpy")
+    _, facts = worker.run_worker(folder / "model.keras", rows.x, "numpy")
     assert facts["foreign"] == []
     assert facts["backend"] == "numpy"
 
@@ -242,26 +242,26 @@ def test_a_tie_within_float_error_is_a_tie_and_not_a_difference():
     theirs = [exact[0].astype(np.float32)]
     swapped = theirs[0].copy()
     swapped[0] = swapped[0, ::-1]
-    rows = parity.Rows("toy", np.zeros((3, 1)), np.array([1, 0, 1]), ("a", "b"))
-    measured = parity._Measured(rows, exact, theirs, "float32", 0.0)
-    keras_side = measured.side("Keras", theirs, 0, 0, {})
-    tied = measured.side("fnet", [swapped], 0, 0, {})
+    rows = measuring.Rows("toy", np.zeros((3, 1)), np.array([1, 0, 1]), ("a", "b"))
+    measured = measuring.Measured(rows, exact, theirs, "float32", 0.0)
+    keras_side = measured.side("Keras", measuring.Run(theirs))
+    tied = measured.side("fnet", measuring.Run([swapped]))
     assert [(d.row, d.tie) for d in tied.differing] == [(0, True)]
     assert measured.problems(tied, keras_side) == []
     assert report.agreement(tied) == "2/3 (1 tie)"
     swapped[1] = swapped[1, ::-1]
-    apart = measured.side("fnet", [swapped], 0, 0, {})
+    apart = measured.side("fnet", measuring.Run([swapped]))
     assert [(d.row, d.tie) for d in apart.differing] == [(0, True), (1, False)]
     assert len(measured.problems(apart, keras_side)) == 3
 
 
 def test_outputs_of_another_shape_are_a_problem_not_a_crash():
-    rows = parity.Rows("toy", np.zeros((2, 1)))
+    rows = measuring.Rows("toy", np.zeros((2, 1)))
     y = [np.zeros((2, 3), np.float32)]
-    measured = parity._Measured(rows, [y[0].astype(float)], y, "float32", 0.0)
-    wrong = measured.side("fnet", [np.zeros((2, 4), np.float32)], 0, 0, {})
+    measured = measuring.Measured(rows, [y[0].astype(float)], y, "float32", 0.0)
+    wrong = measured.side("fnet", measuring.Run([np.zeros((2, 4), np.float32)]))
     assert wrong.error == float("inf")
-    assert len(measured.problems(wrong, measured.side("Keras", y, 0, 0, {}))) == 1
+    assert len(measured.problems(wrong, measured.side("Keras", measuring.Run(y)))) == 1
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_outputs_of_another_shape_are_a_problem_not_a_crash():
     ],
 )
 def test_the_predicted_class(y, threshold, classes):
-    np.testing.assert_array_equal(parity.classes_of(y, threshold), classes)
+    np.testing.assert_array_equal(measuring.classes_of(y, threshold), classes)
 
 
 @pytest.mark.parametrize(("activation", "threshold"), [("sigmoid", 0.5), ("linear", 0.0)])

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from train_keras.train import Result, Step
+    from train_keras.train import Config, Result, Step
 
 log = logging.getLogger("train_keras")
 
@@ -79,22 +79,11 @@ def run(args: argparse.Namespace) -> int:
     from train_keras.quiet import import_keras
 
     import_keras(args.threads)
-    from train_keras import data, models, train
+    from train_keras import data, train
     from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
 
-    given = {name: getattr(args, name) for name in FAMILY_OPTIONS if getattr(args, name) is not None}
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     try:
-        config = train.Config(
-            family=args.family,
-            options=models.options(args.family, **given),
-            epochs=EPOCHS[args.family] if args.epochs is None else args.epochs,
-            batch_size=args.batch_size,
-            learning_rate=args.learning_rate,
-            seed=args.seed,
-            patience=args.patience,
-            decay=args.decay,
-        )
+        config = _config(args)
     except (TypeError, ValueError) as error:
         log.error("%s", error)
         return 2
@@ -115,6 +104,25 @@ def run(args: argparse.Namespace) -> int:
         return 130
     _tell(result, args.json)
     return 0
+
+
+def _config(args: argparse.Namespace) -> Config:
+    """What to train. Raises TypeError or ValueError for arguments that do not fit the family."""
+    from train_keras.models import options
+    from train_keras.train import Config
+
+    given = {name: getattr(args, name) for name in FAMILY_OPTIONS if getattr(args, name) is not None}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return Config(
+        family=args.family,
+        options=options(args.family, **given),
+        epochs=EPOCHS[args.family] if args.epochs is None else args.epochs,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        seed=args.seed,
+        patience=args.patience,
+        decay=args.decay,
+    )
 
 
 def _tell(result: Result, as_json: bool) -> None:

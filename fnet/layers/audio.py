@@ -207,10 +207,14 @@ def mel_spectrogram(
     top = max_freq or int(sampling_rate / 2)
     bands = mel_matrix(num_mel_bins, half + 1, sampling_rate, min_freq, top)
     y = magnitude**mag_exp @ bands.astype(x.dtype)
-    if power_to_db:
-        y = 10.0 * xp.log10(xp.maximum(y, min_power)) - 10.0 * math.log10(max(abs(ref_power), min_power))
-        y = xp.maximum(y, xp.max(y) - top_db)
+    y = _decibels(y, ref_power, min_power, top_db) if power_to_db else y
     return xp.swapaxes(y, -1, -2)
+
+
+def _decibels(power: Array, reference: float, least: float, top: float) -> Array:
+    """10 log10(power / reference), both at least `least`; cut `top` below the largest."""
+    y = 10.0 * xp.log10(xp.maximum(power, least)) - 10.0 * math.log10(max(abs(reference), least))
+    return xp.maximum(y, xp.max(y) - top)
 
 
 @functools.lru_cache(maxsize=16)

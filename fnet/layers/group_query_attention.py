@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from fnet.compose import layer
@@ -15,12 +14,13 @@ from fnet.layers.multi_head_attention import (
     gated,
     heads_first,
     heads_last,
+    heard,
     merge_masks,
     project,
+    project_inputs,
     shapes_of,
     widen_mask,
 )
-from fnet.layers.regularization import drop
 from fnet.masking import mask_of, masked, values_of
 from fnet.types import Array, Params, ParamTree, Spec
 
@@ -88,19 +88,12 @@ def group_query_attention(
     carried = mask_of(given["query"])
     asked = values_of(given.get("query_mask"))
     hidden = merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
-    asking = num_query_heads or params["query_dense"]["kernel"].shape[1]
-    answering = num_key_value_heads or params["key_dense"]["kernel"].shape[1]
-    q, k, v = (
-        project(params[f"{name}_dense"], a, (heads, -1), quantization=quantization)
-        for name, a, heads in (("query", query, asking), ("key", key, answering), ("value", value, answering))
-    )
-    q = q * (1 / math.sqrt(q.shape[-1]))
+    q, k, v = project_inputs(params, query, key, value, (num_query_heads, num_key_value_heads), quantization)
     q, k, v = (heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
     fused = dropout == 0 and not return_attention_scores
     hidden = widen_mask(hidden, q, 1)
     weights = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused)
-    heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
-    y = (heard @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
+    y = (heard(params, weights, dropout) @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
     y = heads_last(y, (1,), q.shape[2:3])
     y = gated(params, y, query, quantization) if use_gate else y
     y = masked(project(params["output_dense"], y, query.shape[-1:], 2, quantization), carried)

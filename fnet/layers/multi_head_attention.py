@@ -159,24 +159,41 @@ def multi_head_attention(
     asked = mask_of(given["query"])
     hidden = merge_masks(given, asked, query, value, use_causal_mask, sliding_window)
     axes = _attention_axes(attention_axes, query.ndim)
-    heads = num_heads or params["query_dense"]["kernel"].shape[1]
-    q, k, v = (
-        project(params[f"{name}_dense"], a, (heads, -1), quantization=quantization)
-        for name, a in (("query", query), ("key", key), ("value", value))
-    )
-    q = q * (1 / math.sqrt(q.shape[-1]))
+    q, k, v = project_inputs(params, query, key, value, (num_heads, num_heads), quantization)
     fused = dropout == 0 and not return_attention_scores and query.ndim == 3
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
     q, k, v = (heads_first(a, axes) for a in (q, k, v))
     hidden = widen_mask(hidden, q, len(axes))
     weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused)
-    heard = drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
-    y = heads_last(heard @ v, axes, q_sizes)
+    y = heads_last(heard(params, weights, dropout) @ v, axes, q_sizes)
     y = gated(params, y, query, quantization) if use_gate else y
     y = masked(project(params["output_dense"], y, _output_sizes(output_shape, query), 2, quantization), asked)
     if not return_attention_scores:
         return y
     return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), hidden)
+
+
+def project_inputs(
+    params: Params,
+    query: Array,
+    key: Array,
+    value: Array,
+    heads: tuple[int | None, int | None],
+    quantization: str | None,
+) -> tuple[Array, Array, Array]:
+    """q / sqrt(size), k, v (..., heads, size). heads: of q, and of k and v; None: as many as the kernels have."""
+    asking = heads[0] or params["query_dense"]["kernel"].shape[1]
+    answering = heads[1] or params["key_dense"]["kernel"].shape[1]
+    q, k, v = (
+        project(params[f"{name}_dense"], a, (count, -1), quantization=quantization)
+        for name, a, count in (("query", query, asking), ("key", key, answering), ("value", value, answering))
+    )
+    return q * (1 / math.sqrt(q.shape[-1])), k, v
+
+
+def heard(params: Params, weights: Array, dropout: float) -> Array:
+    """The weights that are left after dropout, which acts where params hold `rng`."""
+    return drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
 
 
 def merge_masks(
