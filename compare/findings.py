@@ -13,8 +13,8 @@ import numpy as np
 from compare import statistics
 from compare.statistics import Comparison, Estimate
 from train_keras import data
+from train_keras.config import Config
 from train_keras.studies import SEEDS, STUDIES, Study, run_name
-from train_keras.train import Config
 
 Row = dict[str, Any]
 

@@ -95,7 +95,7 @@ def _report(args: argparse.Namespace) -> int:
 
 def _merge(args: argparse.Namespace) -> int:
     from train_keras.errors import RunLocked
-    from train_keras.train import locked
+    from train_keras.run_folder import locked
 
     args.results.mkdir(parents=True, exist_ok=True)
     try:
@@ -135,8 +135,8 @@ def _chosen(names: list[str]) -> list[Study]:
 def _run(args: argparse.Namespace) -> int:
     from compare.worker import WorkerFailed
     from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
+    from train_keras.run_folder import locked
     from train_keras.studies import runs
-    from train_keras.train import locked
 
     try:
         wanted = runs(_chosen(args.names), args.seeds)
@@ -178,7 +178,7 @@ def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
 def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
     """Compare the files of finished runs once more: their rows get the new parity and keep all else."""
     from train_keras import data
-    from train_keras.train import MODEL
+    from train_keras.run_folder import MODEL
 
     finished = store.read(args.results)
     rows = {row["run"]: row for row in finished}
@@ -215,6 +215,7 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str
     """Train a run (or take it up), compare the file with Keras on the whole test split, and give its row."""
     import params
     from train_keras import train
+    from train_keras.run_folder import identity
 
     started = time.monotonic()
     result = train.train(item.config, data, folder, on_step=on_step)
@@ -225,7 +226,7 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str
     return {
         "run": item.name,
         "family": item.config.family,
-        **train.identity(item.config, data),
+        **identity(item.config, data),
         "source": data.source,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",

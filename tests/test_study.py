@@ -20,7 +20,7 @@ import pytest
 from compare import baselines, document, evidence, findings, parity, study_report
 from compare import rows as store
 from tests import tiny_studies
-from train_keras import data, studies, train
+from train_keras import data, run_folder, studies
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
 
@@ -83,7 +83,7 @@ def test_rows_that_do_not_compare_are_not_merged(tiny, tmp_path, caplog):
     assert "rows on different data" in caplog.text
     assert study(tmp_path, "merge", str(tmp_path / "none")) == 1
     assert "holds no rows.jsonl" in caplog.text
-    with train.locked(here):
+    with run_folder.locked(here):
         assert study(tmp_path, "merge", str(there)) == 1
     assert "another process" in caplog.text
     store.write(there / store.ROWS, "")
@@ -184,7 +184,7 @@ def test_the_files_of_finished_runs_are_compared_again(tiny, tmp_path, caplog):
 
 def test_a_second_process_in_one_folder_is_refused(tiny, tmp_path, caplog):
     (tmp_path / "results").mkdir()
-    with train.locked(tmp_path / "results"):
+    with run_folder.locked(tmp_path / "results"):
         assert study(tmp_path, "run", "all") == 1
     assert "another process" in caplog.text
     assert store.read(tmp_path / "results") == []

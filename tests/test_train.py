@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from train_keras import cli, data, models, train, tuning
+from train_keras import cli, data, models, run_folder, train, tuning
 from train_keras.data import Data, Split
 from train_keras.errors import LabelOutOfRange, RunLocked, RunMismatch, TokenOutOfRange, TrainingDiverged
 
@@ -105,7 +105,7 @@ def test_interrupted_within_an_epoch_and_between_epochs(uninterrupted, digits, t
 
 @pytest.mark.slow
 def test_interrupted_before_and_behind_every_file_written(uninterrupted, digits, tmp_path, monkeypatch):
-    commit, died = train._commit, 0
+    commit, died = run_folder._commit, 0
 
     def dying(when):
         def replaced(part, path):
@@ -116,14 +116,14 @@ def test_interrupted_before_and_behind_every_file_written(uninterrupted, digits,
         return replaced
 
     for when in ("before", "behind") * 9:
-        monkeypatch.setattr(train, "_commit", dying(when))
+        monkeypatch.setattr(run_folder, "_commit", dying(when))
         try:
             train.train(config(), digits, tmp_path)
             break
         except Killed:
             died += 1
     assert died == 2 * 9  # a checkpoint and a state in each of 3 epochs; model, history, state at the end
-    monkeypatch.setattr(train, "_commit", commit)
+    monkeypatch.setattr(run_folder, "_commit", commit)
     assert_same_run(train.train(config(), digits, tmp_path), uninterrupted)
 
 
@@ -159,9 +159,9 @@ def test_killed_with_signal_9_and_run_again(tmp_path):
 )
 def test_early_stopping_is_a_function_of_the_history(losses, patience, best, stopped):
     chosen, history = config(patience=patience), [{"val_loss": loss} for loss in losses]
-    assert train._stopped(chosen, history) is stopped
+    assert chosen.stops_after(history) is stopped
     if losses:
-        assert train._best(chosen, history) == best
+        assert chosen.best_epoch(history) == best
 
 
 def test_the_best_epochs_weights_are_kept(digits, tmp_path):
@@ -232,7 +232,7 @@ def test_a_folder_with_another_run_is_refused(uninterrupted, digits):
 
 
 def test_two_at_once_in_one_folder_are_refused(digits, tmp_path):
-    with train.locked(tmp_path), pytest.raises(RunLocked, match="another process trains"):
+    with run_folder.locked(tmp_path), pytest.raises(RunLocked, match="another process trains"):
         train.train(config(), digits, tmp_path)
 
 
@@ -303,7 +303,7 @@ def test_a_full_disk_and_a_stop_are_told_and_lose_nothing(error, status, message
 
     command = ["--family", "cnn", "--data", "embedded", "--epochs", "1", "--filters", "1", "--batch-size", "600"]
     with monkeypatch.context() as patched:
-        patched.setattr(train, "_commit", fail)
+        patched.setattr(run_folder, "_commit", fail)
         assert cli.main([*command, "--out", str(tmp_path), "--json"]) == status
     assert re.search(message, caplog.text)
     assert cli.main([*command, "--out", str(tmp_path), "--json"]) == 0

@@ -5,7 +5,7 @@ import logging
 import sys
 
 from train_keras import models, studies
-from train_keras.train import Config
+from train_keras.config import Config
 
 
 def _cnn(**changed):

@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from train_keras.train import Config, Result, Step
+    from train_keras.config import Config
+    from train_keras.train import Result, Step
 
 log = logging.getLogger("train_keras")
 
@@ -108,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _config(args: argparse.Namespace) -> Config:
     """What to train. Raises TypeError or ValueError for arguments that do not fit the family."""
+    from train_keras.config import Config
     from train_keras.models import options
-    from train_keras.train import Config
 
     given = {name: getattr(args, name) for name in FAMILY_OPTIONS if getattr(args, name) is not None}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from train_keras import models
-from train_keras.train import Config
+from train_keras.config import Config
 
 SEEDS = {"cnn": 3, "rnn": 5, "lstm": 5}
 """Seeds of each family when none are asked for."""

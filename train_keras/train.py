@@ -2,61 +2,42 @@
 
 What happens in an epoch depends on the state at its start and on (seed, epoch) alone: the order of the rows
 and the seed of every dropout are drawn from these two. After each epoch the whole state (weights, Adam's
-moments, history) is written beside the last one, and only then named in `state.json`; a file appears under its name by
-rename when it is complete. So a process killed at any moment is resumed by running it again.
-
-A run's folder holds `state.json` and the checkpoints it names; when finished `model.keras` and `history.json`.
+moments, history) is in the run's folder (`train_keras.run_folder`). So a process killed at any moment is resumed by
+running it again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import math
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import keras
 import numpy as np
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
-from train_keras import models
+from train_keras.config import Config
 from train_keras.data import Data, Split
-from train_keras.errors import RunLocked, RunMismatch, TrainingDiverged, rows
+from train_keras.errors import TrainingDiverged, rows
+from train_keras.run_folder import (
+    MODEL,
+    checkpoint_file,
+    drop_checkpoints,
+    load_state,
+    locked,
+    write_checkpoint,
+    write_result,
+)
 from train_keras.validation import validate
 
-STATE, MODEL, HISTORY, LOCK = "state.json", "model.keras", "history.json", "lock"
+__all__ = ["Config", "Result", "Step", "evaluate", "forget", "probabilities", "tensor", "train"]
+
 EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything that decides what a run gives, besides the data.
-
-    patience: None trains all epochs. decay: the learning rate falls to zero along half a cosine.
-    """
-
-    family: str
-    options: models.Options
-    epochs: int
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    seed: int = 0
-    patience: int | None = None
-    decay: bool = False
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
-            raise ValueError(f"epochs, batch_size and patience must be at least 1: {self}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0) or self.seed < 0:
-            raise ValueError(f"the learning rate must be positive and finite, the seed not negative: {self}")
 
 
 @dataclass(frozen=True)
@@ -106,12 +87,12 @@ def train(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        state = _state(folder, config, data)
+        state = load_state(folder, config, data)
         if not state["finished"]:
             _epochs(config, data, folder, state, on_step, on_epoch)
-            _finish(config, folder, state)
-        _drop_checkpoints(folder, set())
-        return Result(folder, state["history"], _best(config, state["history"]))
+            write_result(config, folder, state)
+        drop_checkpoints(folder, set())
+        return Result(folder, state["history"], config.best_epoch(state["history"]))
 
 
 def _epochs(
@@ -124,13 +105,13 @@ def _epochs(
 ) -> None:
     model = _traced(_restored(config, data, folder, state), config, data)
     history = state["history"]
-    while len(history) < config.epochs and not _stopped(config, history):
+    while len(history) < config.epochs and not config.stops_after(history):
         epoch, started = len(history) + 1, time.monotonic()
         record = {"epoch": epoch, **_train_epoch(model, config, data.train, epoch, on_step)}
         record |= {f"val_{name}": value for name, value in evaluate(model, data.valid).items()}
         record["seconds"] = round(time.monotonic() - started, 3)
         history.append(record)
-        _checkpoint(model, config, folder, state)
+        write_checkpoint(model, config, folder, state)
         if on_epoch is not None:
             on_epoch(record)
 
@@ -140,7 +121,7 @@ def _restored(config: Config, data: Data, folder: Path, state: dict[str, Any]) -
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
     if state["history"]:
-        return keras.saving.load_model(folder / _checkpoint_name(len(state["history"])))
+        return keras.saving.load_model(folder / checkpoint_file(len(state["history"])))
     model = config.options.build(data.train.x, len(data.classes))
     rate = config.learning_rate
     if config.decay:
@@ -229,107 +210,3 @@ def evaluate(model: keras.Model, split: Split) -> dict[str, float]:
         "accuracy": float((predicted == split.y).mean()),
         "macro_f1": float(f1_score(split.y, predicted, average="macro", zero_division=0)),
     }
-
-
-# --- what is on disk -------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go of it when the process ends, however it ends."""
-    lock = filelock.FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise RunLocked(f"another process trains in {folder}; wait for it, or use another folder") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def identity(config: Config, data: Data) -> dict[str, Any]:
-    """What must be equal for a run to be taken up again, as it looks after a round trip through JSON."""
-    described = {**dataclasses.asdict(config), "data": data.name, "data_sha256": data.fingerprint}
-    described |= {"keras": keras.__version__, "tensorflow": tf.__version__}
-    loaded: dict[str, Any] = json.loads(json.dumps(described))
-    return loaded
-
-
-def _state(folder: Path, config: Config, data: Data) -> dict[str, Any]:
-    """The state of the run in `folder`, a fresh one where there is none."""
-    run = identity(config, data)
-    file = folder / STATE
-    if not file.exists():
-        return {"run": run, "history": [], "finished": False}
-    state: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    differing = [key for key in run if state["run"].get(key) != run[key]]
-    if differing:
-        changes = "; ".join(f"{key} was {state['run'].get(key)!r}, now {run[key]!r}" for key in differing)
-        raise RunMismatch(f"{folder} holds another run: {changes}. Use another folder, or delete this one")
-    return state
-
-
-def _checkpoint(model: keras.Model, config: Config, folder: Path, state: dict[str, Any]) -> None:
-    """Write the model, then the state that names it, then drop what is no longer named."""
-    history = state["history"]
-    _save(model, folder / _checkpoint_name(len(history)))
-    write_json(folder / STATE, state)
-    kept = {_checkpoint_name(len(history)), _checkpoint_name(_best(config, history))}
-    _drop_checkpoints(folder, kept)
-
-
-def _finish(config: Config, folder: Path, state: dict[str, Any]) -> None:
-    best = _best(config, state["history"])
-    source, part = folder / _checkpoint_name(best), folder / f"part-{MODEL}"
-    part.write_bytes(source.read_bytes())
-    _commit(part, folder / MODEL)
-    write_json(folder / HISTORY, {"run": state["run"], "best_epoch": best, "history": state["history"]})
-    state["finished"] = True
-    write_json(folder / STATE, state)
-
-
-def _checkpoint_name(epoch: int) -> str:
-    return f"epoch-{epoch:04d}.keras"
-
-
-def _drop_checkpoints(folder: Path, kept: set[str]) -> None:
-    for file in [*folder.glob("epoch-*.keras"), *folder.glob("part-*")]:
-        if file.name not in kept:
-            file.unlink()
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    part = path.with_name(f"part-{path.name}")
-    model.save(part)
-    _commit(part, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON that is there under its name only when it is complete."""
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(json.dumps(value, indent=1), "utf-8")
-    _commit(part, path)
-
-
-def _commit(part: Path, path: Path) -> None:
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-# --- early stopping: a function of the history, so that a resumed run decides the same --------------
-
-
-def _best(config: Config, history: list[dict[str, float]]) -> int:
-    """The epoch whose weights are kept: the last, or with patience the first of lowest validation loss."""
-    if config.patience is None:
-        return len(history)
-    losses = [record["val_loss"] for record in history]
-    return losses.index(min(losses)) + 1
-
-
-def _stopped(config: Config, history: list[dict[str, float]]) -> bool:
-    if config.patience is None or not history:
-        return False
-    return len(history) - _best(config, history) >= config.patience

@@ -21,8 +21,8 @@ from sklearn.model_selection import StratifiedKFold
 from train_keras.quiet import import_keras
 
 if TYPE_CHECKING:
+    from train_keras.config import Config
     from train_keras.data import Data
-    from train_keras.train import Config
 
 
 def folds(data: Data, parts: int, repeat: int) -> Iterator[tuple[Data, Any]]:

@@ -1,0 +1,47 @@
+"""What decides a run: its configuration, and when it stops early."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from train_keras import models
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides what a run gives, besides the data.
+
+    patience: None trains all epochs. decay: the learning rate falls to zero along half a cosine.
+    """
+
+    family: str
+    options: models.Options
+    epochs: int
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    seed: int = 0
+    patience: int | None = None
+    decay: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
+            raise ValueError(f"epochs, batch_size and patience must be at least 1: {self}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0) or self.seed < 0:
+            raise ValueError(f"the learning rate must be positive and finite, the seed not negative: {self}")
+
+    def best_epoch(self, history: list[dict[str, float]]) -> int:
+        """The epoch whose weights are kept: the last, or with patience the first of lowest validation loss.
+
+        A function of the history, as is `stops_after`, so that a resumed run decides the same.
+        """
+        if self.patience is None:
+            return len(history)
+        losses = [record["val_loss"] for record in history]
+        return losses.index(min(losses)) + 1
+
+    def stops_after(self, history: list[dict[str, float]]) -> bool:
+        """Whether training ends early here."""
+        if self.patience is None or not history:
+            return False
+        return len(history) - self.best_epoch(history) >= self.patience

@@ -1,0 +1,112 @@
+"""The folder of a run: `state.json` and the checkpoints it names; when finished `model.keras` and `history.json`.
+
+A file appears under its name by rename when it is complete, and a checkpoint is written before the state that names
+it, so the folder is whole whenever the process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import keras
+import tensorflow as tf
+
+from train_keras.config import Config
+from train_keras.data import Data
+from train_keras.errors import RunLocked, RunMismatch
+
+STATE, MODEL, HISTORY, LOCK = "state.json", "model.keras", "history.json", "lock"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder; the system lets go of it when the process ends, however it ends."""
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise RunLocked(f"another process trains in {folder}; wait for it, or use another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def identity(config: Config, data: Data) -> dict[str, Any]:
+    """What must be equal for a run to be taken up again, as it looks after a round trip through JSON."""
+    described = {**dataclasses.asdict(config), "data": data.name, "data_sha256": data.fingerprint}
+    described |= {"keras": keras.__version__, "tensorflow": tf.__version__}
+    loaded: dict[str, Any] = json.loads(json.dumps(described))
+    return loaded
+
+
+def load_state(folder: Path, config: Config, data: Data) -> dict[str, Any]:
+    """The state of the run in `folder`, a fresh one where there is none."""
+    run = identity(config, data)
+    file = folder / STATE
+    if not file.exists():
+        return {"run": run, "history": [], "finished": False}
+    state: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    differing = [key for key in run if state["run"].get(key) != run[key]]
+    if differing:
+        changes = "; ".join(f"{key} was {state['run'].get(key)!r}, now {run[key]!r}" for key in differing)
+        raise RunMismatch(f"{folder} holds another run: {changes}. Use another folder, or delete this one")
+    return state
+
+
+def write_checkpoint(model: keras.Model, config: Config, folder: Path, state: dict[str, Any]) -> None:
+    """Write the model, then the state that names it, then drop what is no longer named."""
+    history = state["history"]
+    _save(model, folder / checkpoint_file(len(history)))
+    write_json(folder / STATE, state)
+    kept = {checkpoint_file(len(history)), checkpoint_file(config.best_epoch(history))}
+    drop_checkpoints(folder, kept)
+
+
+def write_result(config: Config, folder: Path, state: dict[str, Any]) -> None:
+    """Write the model and the history of a run that ends here, then that it has ended."""
+    best = config.best_epoch(state["history"])
+    source, part = folder / checkpoint_file(best), folder / f"part-{MODEL}"
+    part.write_bytes(source.read_bytes())
+    _commit(part, folder / MODEL)
+    write_json(folder / HISTORY, {"run": state["run"], "best_epoch": best, "history": state["history"]})
+    state["finished"] = True
+    write_json(folder / STATE, state)
+
+
+def checkpoint_file(epoch: int) -> str:
+    """The name of the model after an epoch."""
+    return f"epoch-{epoch:04d}.keras"
+
+
+def drop_checkpoints(folder: Path, kept: set[str]) -> None:
+    """Delete all checkpoints, and what was half written, but those `kept`."""
+    for file in [*folder.glob("epoch-*.keras"), *folder.glob("part-*")]:
+        if file.name not in kept:
+            file.unlink()
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    part = path.with_name(f"part-{path.name}")
+    model.save(part)
+    _commit(part, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON that is there under its name only when it is complete."""
+    part = path.with_name(f"part-{path.name}")
+    part.write_text(json.dumps(value, indent=1), "utf-8")
+    _commit(part, path)
+
+
+def _commit(part: Path, path: Path) -> None:
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
