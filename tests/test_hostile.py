@@ -179,8 +179,8 @@ ALLOWED = {
     ("fnet/backend/__init__.py", "importlib"),  # one of two fixed names
     ("fnet/backend/__init__.py", "getattr"),  # the names that a backend exports
     ("fnet/backend/jax_index.py", "getattr"),  # how to combine, named by the caller in fnet.operations
-    ("fnet/cli.py", "importlib"),  # our own packages, each in the command that needs it
-    ("fnet/cli.py", "importlib.metadata"),
+    ("fnet/cli/__init__.py", "importlib"),  # our own packages, each in the command that needs it
+    ("fnet/cli/__init__.py", "importlib.metadata"),
     ("fnet/operations/elementwise.py", "getattr"),  # names of the table in the same file
     ("fnet/operations/reductions.py", "getattr"),
     ("fnet/operations/rules.py", "getattr"),  # what functools.wraps copies

@@ -1,0 +1,90 @@
+"""The command line `fnet`: the outermost shell. Each command imports what it needs; nothing imports this."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fnet.cli import convert, layers, predict, summary
+from fnet.cli.common import UsageError
+
+log = logging.getLogger("fnet")
+
+EXTRAS = {
+    **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "matplotlib", "jinja2", "rich"), "keras"),
+    "jax": "jax",
+    "PIL": "images",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage."""
+    top = parser()
+    args, rest = top.parse_known_args(argv)
+    if rest and not hasattr(args, "delegated"):
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    logging.basicConfig(format="fnet: %(message)s")
+    for name in ("fnet", "compare", "train_keras"):
+        logging.getLogger(name).setLevel(logging.DEBUG if args.verbose else logging.INFO)
+    try:
+        return int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
+    except UsageError as error:
+        log.error("%s", error)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        log.error("this command needs %s: pip install 'fnet-layers[%s]'", error.name, extra)
+        return 1
+    except (ValueError, OSError, ImportError) as error:
+        if args.verbose:
+            raise
+        log.error("%s", "\n  ".join([str(error), *getattr(error, "__notes__", [])]))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of all commands."""
+    top = argparse.ArgumentParser(
+        prog="fnet",
+        description="Run, read and trust a trained Keras model without Keras.",
+        epilog="FNET_BACKEND=jax runs the same commands on JAX. `fnet COMMAND --help` explains a command.",
+    )
+    top.add_argument("--version", action="version", version=f"fnet {_version()}")
+    top.add_argument("-v", "--verbose", action="store_true", help="debug messages, and tracebacks for errors")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (predict, convert, summary, layers):
+        command.add(commands)
+    for name, module, words in (
+        ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
+        ("train", "train_keras.cli", "train one of the report's models with Keras"),
+        ("compare", "compare.cli", "Keras beside fnet on one model file and the same rows"),
+        ("study", "compare.study", "the hyperparameter studies: list, run, report"),
+    ):
+        _delegate(commands, name, module, words)
+    return top
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("fnet-layers")
+
+
+def _delegate(commands: Any, name: str, module: str, words: str) -> None:
+    """A command that a package of its own implements; its module is imported when the command is used."""
+
+    def run(arguments: list[str]) -> int:
+        import importlib
+
+        implementation = importlib.import_module(module)
+        own = argparse.ArgumentParser(prog=f"fnet {name}", description=implementation.__doc__)
+        implementation.add_arguments(own)
+        return int(implementation.run(own.parse_args(arguments)))
+
+    commands.add_parser(name, help=words, add_help=False).set_defaults(delegated=run)

@@ -1,0 +1,37 @@
+"""What several commands share: how to load a model, and arguments of the same meaning."""
+
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+
+class UsageError(Exception):
+    """What was asked for makes no sense: exit status 2."""
+
+
+def load_model(path: str) -> tuple[Any, Any, dict[str, Any]]:
+    """(model, params, info): info holds what a .safetensors keeps beside the weights (labels, scale)."""
+    import params
+
+    if str(path).endswith(".safetensors"):
+        return (*params.load(path), params.load_info(path))
+    return (*params.load_keras(path), {})
+
+
+def number(text: str) -> float:
+    """The type of --scale."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number such as 0.5 or 1/255") from None
+
+
+def read_labels(text: str | None) -> list[str] | None:
+    """The class names that --labels gives."""
+    if text is None:
+        return None
+    path = Path(text)
+    return path.read_text("utf-8").splitlines() if path.is_file() else [part.strip() for part in text.split(",")]

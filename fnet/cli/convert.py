@@ -1,0 +1,37 @@
+"""`fnet convert`: a Keras file as one .safetensors file."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from fnet.cli.common import UsageError, number, read_labels
+
+log = logging.getLogger("fnet")
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "convert",
+        help="a Keras file as one .safetensors file",
+        description="Write model and weights as one .safetensors file, which loads faster and holds no code.",
+    )
+    command.add_argument("model", help=".keras or .h5 file")
+    command.add_argument("output", help="the .safetensors file to write")
+    command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one a line")
+    command.add_argument("--scale", type=number, help="what inputs are multiplied by first, as 1/255 for pixels")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import params
+
+    if not args.output.endswith(".safetensors"):
+        raise UsageError(f"{args.output}: the file to write ends in .safetensors")
+    model, weights = params.load_keras(args.model)
+    params.save(args.output, model, weights, labels=read_labels(args.labels), scale=args.scale)
+    log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
+    return 0

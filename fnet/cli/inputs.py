@@ -1,0 +1,75 @@
+"""The rows that `fnet predict` is given: arrays, texts, CSV files, images."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnet.cli.common import UsageError
+
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+
+
+def read_inputs(args: argparse.Namespace, spec: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """(rows, their names) from what the command line names."""
+    if args.text:
+        return np.array(args.text), list(args.text)
+    kinds = {"-" if name == "-" else Path(name).suffix.lower() for name in args.inputs}
+    if kinds <= IMAGES:
+        return np.stack([_image(Path(name), spec, args.resize) for name in args.inputs]), args.inputs
+    if len(args.inputs) > 1:
+        raise UsageError("give one input file, or several images")
+    name = args.inputs[0]
+    if kinds == {".npy"}:
+        x = np.load(name, allow_pickle=False)
+        return x, [str(i) for i in range(len(x))]
+    if kinds <= {"-", ".txt"}:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        texts = text.rstrip("\n").split("\n")
+        return np.array(texts), texts
+    if kinds == {".csv"}:
+        return _csv(Path(name), args.column, getattr(spec, "dtype", "float32") == "string")
+    raise UsageError(f"{name}: do not know how to read this; use .npy, .csv, .txt, or an image")
+
+
+def _csv(path: Path, column: str | None, text: bool) -> tuple[np.ndarray[Any, Any], list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise UsageError(f"{path} has no rows below its header")
+    header = list(rows[0])
+    if text or column:
+        column = column or ("text" if "text" in header else header[0] if len(header) == 1 else None)
+        if column not in header:
+            raise UsageError(f"{path} has the columns {', '.join(header)}; name the text with --column")
+        texts = [row[column] for row in rows]
+        return np.array(texts), texts
+    try:
+        return np.array([[float(row[key]) for key in header] for row in rows], np.float32), [
+            str(i) for i in range(len(rows))
+        ]
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path}: every column must hold numbers for this model ({error})") from None
+
+
+def _image(path: Path, spec: Any, resize: bool) -> np.ndarray[Any, Any]:
+    """(height, width, channels) uint8, in the mode that the model takes."""
+    from PIL import Image
+
+    shape = spec.shape if spec is not None and len(spec.shape) == 4 else (None, None, None, 3)
+    with Image.open(path) as image:
+        pixels = image.convert("L" if shape[3] == 1 else "RGB")
+    height, width = (shape[1] or pixels.height, shape[2] or pixels.width)
+    if (pixels.height, pixels.width) != (height, width):
+        if not resize:
+            raise UsageError(
+                f"{path} is {pixels.width}x{pixels.height}, the model takes {width}x{height}; add --resize to resize it"
+            )
+        pixels = pixels.resize((width, height))
+    array = np.asarray(pixels)
+    return array[..., None] if array.ndim == 2 else array

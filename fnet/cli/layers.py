@@ -1,0 +1,51 @@
+"""`fnet layers`: the conversion table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "layers",
+        help="every Keras layer and operation: supported or refused, and why",
+        description="The conversion table: every public keras.layers class and keras.ops operation.",
+    )
+    command.add_argument("name", nargs="?", help="only names that contain this (case does not matter)")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the same as JSON")
+    form.add_argument("--markdown", action="store_true", help="the same as a Markdown page")
+    command.add_argument("--refused", action="store_true", help="only what is refused")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from params.catalogue import catalogue
+
+    wanted = (args.name or "").lower()
+    chosen = [row for row in catalogue() if wanted in row.keras.lower() and not (args.refused and row.supported)]
+    if args.json:
+        print(json.dumps([asdict(row) for row in chosen], indent=1))
+    elif args.markdown:
+        print("\n".join(_markdown(chosen)))
+    else:
+        for row in chosen:
+            print(f"{row.family:<14} {row.keras:<28} {row.fnet or 'refused':<32} {row.note}".rstrip())
+    return 0 if chosen else 1
+
+
+def _markdown(rows: Sequence[Any]) -> Iterator[str]:
+    """The table as a page: docs/layers.md is this output."""
+    yield "# Keras layers and operations in fnet\n"
+    yield "Printed by `fnet layers --markdown` from the conversion table. The reference is Keras 3.15 on TensorFlow."
+    family = None
+    for row in rows:
+        if row.family != family:
+            family = row.family
+            yield f"\n## {family}\n\n| Keras | fnet | note |\n|---|---|---|"
+        yield f"| {row.keras} | {f'`{row.fnet}`' if row.fnet else '**refused**'} | {row.note} |"

@@ -1,0 +1,117 @@
+"""`fnet predict`: a model on texts, images, CSV rows or arrays."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnet.cli.common import UsageError, load_model, number, read_labels
+from fnet.cli.inputs import read_inputs
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "predict",
+        help="predictions for texts, images, CSV rows or arrays",
+        description="Run a model (.keras, .h5, .safetensors) on inputs and print one line for each row.",
+        epilog="examples:  fnet predict cnn.keras cat.png --scale 1/255 --labels cat,dog\n"
+        "           fnet predict sentiment.safetensors --text 'pelayanannya ramah'\n"
+        "           fnet predict model.keras rows.csv --json > predictions.jsonl",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("model", help="model file, or directory of an unzipped .keras")
+    command.add_argument(
+        "inputs", nargs="*", help=".npy, .csv, .txt (a text a line), image files, or - for texts on standard input"
+    )
+    command.add_argument("--text", action="append", default=[], help="a text to classify; may be repeated")
+    command.add_argument("--column", help="CSV column that holds the text (default: text, or the only column)")
+    command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
+    command.add_argument("--scale", type=number, help="multiply numbers by this first, as 1/255 for pixels")
+    command.add_argument("--resize", action="store_true", help="resize images to what the model takes")
+    command.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (default 32)")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument("--output", type=Path, help="write here (.npy: the raw array) instead of printing")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import fnet
+
+    if bool(args.inputs) == bool(args.text):
+        raise UsageError("give either input files or --text")
+    model, weights, info = load_model(args.model)
+    spec = fnet.modelling.input_spec(model)
+    x, names = read_inputs(args, spec)
+    scale = args.scale if args.scale is not None else info.get("scale")
+    if scale is not None and x.dtype.kind not in "USO":
+        x = x.astype(np.float32) * np.float32(scale)
+    y = fnet.predict(model, weights, x, batch_size=args.batch_size, progress=_progress(len(names)))
+    labels = read_labels(args.labels) or info.get("labels")
+    if args.output is not None and args.output.suffix == ".npy":
+        _write_npy(args.output, y)
+        return 0
+    lines = list(_lines(names, y, model, labels, args.json))
+    if args.output is None:
+        print("\n".join(lines))
+    else:
+        _write_text(args.output, "\n".join(lines) + "\n")
+    return 0
+
+
+def _write_npy(path: Path, y: Any) -> None:
+    if not isinstance(y, np.ndarray):
+        raise UsageError("a model with several outputs does not fit into one .npy file; use --json")
+    temporary = path.with_name(path.name + ".part.npy")
+    np.save(temporary, y)
+    temporary.replace(path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _progress(rows: int) -> Any:
+    """A progress bar on a terminal, for work that is long enough, when rich is there."""
+    if rows < 1000 or not sys.stderr.isatty():
+        return None
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ModuleNotFoundError:
+        return None
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("predicting", total=rows)
+    bar.start()
+
+    def advance(done: int, total: int) -> None:
+        bar.update(task, completed=done)
+        if done == total:
+            bar.stop()
+
+    return advance
+
+
+def _lines(names: list[str], y: Any, model: Any, labels: list[str] | None, as_json: bool) -> Iterator[str]:
+    import fnet
+
+    chosen = fnet.classes(model, y) if labels and isinstance(y, np.ndarray) and y.ndim <= 2 else None
+    if chosen is not None and labels is not None and len(labels) <= chosen.max(initial=0):
+        raise UsageError(f"{len(labels)} labels, but the model has class {chosen.max()}")
+    for i, name in enumerate(names):
+        values = fnet.tree.map(lambda a: np.round(a[i].astype(float), 6).tolist(), y)  # noqa: B023 - called at once
+        label = labels[chosen[i]] if chosen is not None and labels is not None else None
+        if as_json:
+            yield json.dumps({"input": name, **({"label": label} if label else {}), "output": values})
+        elif label is not None:
+            yield f"{label}\t{max(values) if len(values) > 1 else values[0]:.4f}\t{name}"
+        else:
+            yield f"{json.dumps(values)}\t{name}"

@@ -1,0 +1,34 @@
+"""`fnet summary`: the steps of a model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from fnet.cli.common import load_model
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "summary", help="the steps of a model", description="Steps, output shapes and parameter counts of a model."
+    )
+    command.add_argument("model", help="model file")
+    command.add_argument("--json", action="store_true", help="the same as JSON")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import fnet
+
+    model, _, info = load_model(args.model)
+    if args.json:
+        rows = fnet.trace(model, fnet.modelling.input_spec(model))[:-1]
+        steps = [
+            {"step": "/".join(map(str, row.path)), "layer": repr(row.step), "output": str(row.outputs)} for row in rows
+        ]
+        print(json.dumps({"steps": steps, **info}, indent=1))
+    else:
+        print(fnet.summary(model))
+    return 0
