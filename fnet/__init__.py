@@ -92,7 +92,7 @@ from fnet.layers.pooling import (
     max_pooling2d,
     max_pooling3d,
 )
-from fnet.layers.recurrent import gru, lstm, rnn, simple_rnn, stacked_rnn_cells
+from fnet.layers.recurrent import gru, lstm, simple_rnn
 from fnet.layers.regularization import (
     activity_regularization,
     alpha_dropout,
@@ -115,6 +115,7 @@ from fnet.layers.reshaping import (
     zero_padding2d,
     zero_padding3d,
 )
+from fnet.layers.rnn import rnn, stacked_rnn_cells
 from fnet.layers.scaling import custom_scale_layer, layer_scale, stochastic_depth
 from fnet.layers.text import text_vectorization
 from fnet.layers.up_sampling import up_sampling1d, up_sampling2d, up_sampling3d

@@ -70,3 +70,6 @@ IGNORED = frozenset(
     }
 )
 """Config keys that no layer needs at inference."""
+
+DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
+"""What Keras takes and gives as a sparse tensor is the dense array here (but see `params.catalogue.BY_ENTRY`)."""

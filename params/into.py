@@ -6,7 +6,7 @@ from typing import Any
 
 from fnet import modelling, tree
 from fnet.compose import Bound, Graph, Sequential, bind
-from fnet.layers.recurrent import stacked_rnn_cells
+from fnet.layers.rnn import stacked_rnn_cells
 from fnet.types import Params
 from params.converted import Converted
 from params.entry import Entry

@@ -13,36 +13,25 @@ import fnet
 from fnet.layers import (
     activation,
     attention,
-    audio,
-    augmentation,
     cells,
     conv_recurrent,
     einsum,
-    hashing,
-    image,
-    lookup,
     merging,
     multi_head_attention,
     normalization,
-    numeric,
-    pipeline,
     recurrent,
     regularization,
     reshaping,
+    rnn,
     scaling,
-    text,
     up_sampling,
     wrappers,
 )
 from fnet.layers.core import masking
-from fnet.layers.vocabulary import vocabulary_params
-from params.entry import IGNORED, Assets, Entry
-from params.errors import UnsupportedLayer, WeightsMismatch, quoted
+from params.entry import DENSE, IGNORED, Assets, Entry
+from params.preprocessing_table import AUGMENTATION, PREPROCESSING
 
 __all__ = ["IGNORED", "LAYERS", "Assets", "Entry"]
-
-# What Keras takes and gives as a sparse tensor is the dense array here (but see `params.catalogue.BY_ENTRY`).
-_DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 
 
 def _input(config: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +41,7 @@ def _input(config: dict[str, Any]) -> dict[str, Any]:
 
 CORE = {
     "InputLayer": Entry(
-        fnet.input_layer, _input, neutral=_DENSE, limits="sparse tensors come as dense arrays; no ragged inputs"
+        fnet.input_layer, _input, neutral=DENSE, limits="sparse tensors come as dense arrays; no ragged inputs"
     ),
     "Dense": Entry(fnet.dense),
     "EinsumDense": Entry(einsum.einsum_dense),
@@ -186,10 +175,10 @@ RECURRENT = {
     "GRUCell": Entry(cells.gru_cell, arguments=("inputs", "states")),
     "LSTM": _recurrent(recurrent.lstm, **_CELL),
     "LSTMCell": Entry(cells.lstm_cell, arguments=("inputs", "states")),
-    "RNN": _recurrent(recurrent.rnn),
+    "RNN": _recurrent(rnn.rnn),
     "SimpleRNN": _recurrent(recurrent.simple_rnn, **_CELL),
     "SimpleRNNCell": Entry(cells.simple_rnn_cell, arguments=("sequence", "states")),
-    "StackedRNNCells": Entry(recurrent.stacked_rnn_cells, arguments=("inputs", "states")),
+    "StackedRNNCells": Entry(rnn.stacked_rnn_cells, arguments=("inputs", "states")),
     "TimeDistributed": Entry(wrappers.time_distributed),
 }
 
@@ -220,115 +209,6 @@ RESHAPING = {
     "ZeroPadding3D": Entry(reshaping.zero_padding3d),
 }
 
-
-def _vocabulary(config: dict[str, Any], assets: Assets, step: Any) -> dict[str, Any]:
-    """The tokens of a lookup: from its config, its assets, or the caller."""
-    tokens: Any = assets.vocabulary()
-    again = assets.vocabulary("_lookup_layer")
-    if tokens is not None and again is not None and tokens != again:
-        raise WeightsMismatch(f"the two copies of the vocabulary of {quoted(config.get('name'))} differ")
-    if tokens is None:
-        tokens = config.get("vocabulary")
-    if isinstance(tokens, str):
-        raise UnsupportedLayer(f"{quoted(config.get('name'))} names a vocabulary file, {quoted(tokens)}: not read")
-    if not isinstance(tokens, list):
-        raise UnsupportedLayer(
-            f"the file has lost the vocabulary of {quoted(config.get('name'))} (a legacy .h5 cannot hold it, and Keras "
-            "itself fails on such a model); save as .keras, or give the tokens: load_keras(..., vocabulary=[...])"
-        )
-    if step.function is lookup.integer_lookup:
-        tokens = [int(token) for token in tokens]
-    weights = config.get("idf_weights")
-    return vocabulary_params(step, tokens, weights if isinstance(weights, list) else None)
-
-
-def _idf(config: dict[str, Any]) -> tuple[str, ...]:
-    """The arrays of a lookup: its idf weights, even where the config holds them as well."""
-    return ("idf_weights",) if config.get("output_mode") in ("tf_idf", "tf-idf") else ()
-
-
-def _modern(config: dict[str, Any]) -> dict[str, Any]:
-    """Output modes by their present names."""
-    old = {"binary": "multi_hot", "tf-idf": "tf_idf"}
-    return {key: old.get(value, value) if key == "output_mode" else value for key, value in config.items()}
-
-
-_TABLE = frozenset({"vocabulary", "idf_weights", "encoding", "vocabulary_dtype"})
-_FACTORS = frozenset({"num_bins", "epsilon", "factor", "bounding_box_format"})
-
-PREPROCESSING = {
-    "AutoContrast": Entry(image.auto_contrast, ignored=_FACTORS | {"data_format"}),
-    "CategoryEncoding": Entry(
-        numeric.category_encoding, _modern, neutral=_DENSE, arguments=("inputs", "count_weights")
-    ),
-    "CenterCrop": Entry(image.center_crop),
-    "ContrastLimitedAdaptiveHistogramEqualization": Entry(
-        image.contrast_limited_adaptive_histogram_equalization, ignored=_FACTORS
-    ),
-    "Discretization": Entry(numeric.discretization, ignored=_FACTORS, neutral=_DENSE),
-    "HashedCrossing": Entry(hashing.hashed_crossing, neutral=_DENSE),
-    "Hashing": Entry(hashing.hashing, neutral=_DENSE),
-    "IntegerLookup": Entry(
-        lookup.integer_lookup, _modern, ignored=_TABLE, neutral=_DENSE, arrays=_idf, tables=_vocabulary
-    ),
-    "MelSpectrogram": Entry(audio.mel_spectrogram),
-    "Normalization": Entry(
-        numeric.normalization,
-        arrays=lambda config: () if config.get("mean") is not None else ("mean", "variance", "count"),
-    ),
-    "Pipeline": Entry(pipeline.pipeline, container="layers"),
-    "Rescaling": Entry(numeric.rescaling),
-    "Resizing": Entry(image.resizing),
-    "STFTSpectrogram": Entry(audio.stft_spectrogram),
-    "StringLookup": Entry(
-        lookup.string_lookup, _modern, ignored=_TABLE | {"oov_method"}, neutral=_DENSE, arrays=_idf, tables=_vocabulary
-    ),
-    "TextVectorization": Entry(
-        text.text_vectorization,
-        _modern,
-        ignored=_TABLE,
-        neutral=_DENSE,
-        copies=("_lookup_layer",),
-        arrays=_idf,
-        tables=_vocabulary,
-        limits="standardize and split by name, not by a Python function",
-    ),
-}
-
-
-def _augmentation(layer: Any) -> Entry:
-    return Entry(layer, ignored=frozenset({"*"}), limits="the identity at inference")
-
-
-AUGMENTATION = {
-    "AugMix": _augmentation(augmentation.aug_mix),
-    "CutMix": _augmentation(augmentation.cut_mix),
-    "Equalization": _augmentation(augmentation.equalization),
-    "MaxNumBoundingBoxes": _augmentation(augmentation.max_num_bounding_boxes),
-    "MixUp": _augmentation(augmentation.mix_up),
-    "RandAugment": _augmentation(augmentation.rand_augment),
-    "RandomBrightness": _augmentation(augmentation.random_brightness),
-    "RandomColorDegeneration": _augmentation(augmentation.random_color_degeneration),
-    "RandomColorJitter": _augmentation(augmentation.random_color_jitter),
-    "RandomContrast": _augmentation(augmentation.random_contrast),
-    "RandomCrop": _augmentation(augmentation.random_crop),
-    "RandomElasticTransform": _augmentation(augmentation.random_elastic_transform),
-    "RandomErasing": _augmentation(augmentation.random_erasing),
-    "RandomFlip": _augmentation(augmentation.random_flip),
-    "RandomGaussianBlur": _augmentation(augmentation.random_gaussian_blur),
-    "RandomGrayscale": _augmentation(augmentation.random_grayscale),
-    "RandomHue": _augmentation(augmentation.random_hue),
-    "RandomInvert": _augmentation(augmentation.random_invert),
-    "RandomPerspective": _augmentation(augmentation.random_perspective),
-    "RandomPosterization": _augmentation(augmentation.random_posterization),
-    "RandomRotation": _augmentation(augmentation.random_rotation),
-    "RandomSaturation": _augmentation(augmentation.random_saturation),
-    "RandomSharpness": _augmentation(augmentation.random_sharpness),
-    "RandomShear": _augmentation(augmentation.random_shear),
-    "RandomTranslation": _augmentation(augmentation.random_translation),
-    "RandomZoom": _augmentation(augmentation.random_zoom),
-    "Solarization": _augmentation(augmentation.solarization),
-}
 
 APPLICATIONS = {
     "CustomScaleLayer": Entry(scaling.custom_scale_layer, module="keras.src.applications.inception_resnet_v2"),

@@ -9,8 +9,9 @@ from typing import Any
 from fnet.activations import Activation, activation_child
 from fnet.backend import ops, xp
 from fnet.compose import layer
-from fnet.layers.cells import drops, lstm_step
+from fnet.layers.cells import drops
 from fnet.layers.convolution import check_kernel, check_padding, window_options
+from fnet.layers.equations import lstm_step
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step
 from fnet.layers.windows import (
     PerAxis,
