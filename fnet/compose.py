@@ -82,7 +82,7 @@ def _masked_ids(x: Any, dtype: str | None = None) -> set[int]:
 def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, path: str, lost: set[int] | None) -> Any:
     try:
         y = run(step, params, x, tap, f"{path}{name}/", lost)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
         label = name_of(step.function) if isinstance(step, Bound) else type(step).__name__
         label = step.__name__ if inspect.isfunction(step) else label
         error.add_note(f"in {path + name!r}: {label}() got {describe(x)}, params {describe(params)}")

@@ -66,7 +66,7 @@ def _trace(step: Any, x: Any, path: Path, entry: Path) -> Iterator[Row]:
         else:
             outputs, params = _apply_rule(step, x)
             yield Row(path, step, x, outputs, params, entry)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
         if path and not getattr(error, "__notes__", None):
             error.add_note(f"in {'/'.join(map(str, path))!r}: {step!r:.120} got {x}")
         raise

@@ -66,10 +66,11 @@ def test_predict_arrays_images_and_texts(folder, capsys):
     assert row["label"] == ["nol", "satu", "dua"][int(np.argmax(row["output"]))]
 
     outputs = []
-    for source in (["--text", "baik sekali", "--text", "buruk"], [folder / "texts.csv"]):
+    together, apart = ["--text", "baik sekali", "buruk"], ["--text", "baik sekali", "--text", "buruk"]
+    for source in (together, apart, [folder / "texts.csv"]):
         _, out = run(capsys, "predict", folder / "text.keras", *source, "--labels", "negatif,positif")
         outputs.append(out)
-    assert outputs[0] == outputs[1]
+    assert outputs[0] == outputs[1] == outputs[2]
     assert [line.split("\t")[2] for line in outputs[0].splitlines()] == ["baik sekali", "buruk"]
 
 

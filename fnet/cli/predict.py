@@ -22,15 +22,18 @@ def add(commands: Any) -> None:
         help="predictions for texts, images, CSV rows or arrays",
         description="Run a model (.keras, .h5, .safetensors) on inputs and print one line for each row.",
         epilog="examples:  fnet predict cnn.keras cat.png --scale 1/255 --labels cat,dog\n"
-        "           fnet predict sentiment.safetensors --text 'pelayanannya ramah'\n"
+        "           fnet predict sentiment.safetensors --text 'pelayanannya ramah' 'makanan dingin'\n"
         "           fnet predict model.keras rows.csv --json > predictions.jsonl",
+        usage="%(prog)s model [inputs ...] [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
     command.add_argument(
         "inputs", nargs="*", help=".npy, .csv, .txt (a text a line), image files, or - for texts on standard input"
     )
-    command.add_argument("--text", action="append", default=[], help="a text to classify; may be repeated")
+    command.add_argument(
+        "--text", action="extend", nargs="+", default=[], help="texts to classify, behind the model; may be repeated"
+    )
     command.add_argument("--column", help="CSV column that holds the text (default: text, or the only column)")
     command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
     command.add_argument("--scale", type=number, help="multiply numbers by this first, as 1/255 for pixels")
