@@ -40,7 +40,8 @@ class Rules:
     takes: options -> the Spec of what a model that begins with this layer takes.
     passes_on: gives the values that it got, so the door of the layer after it is its own.
     unrounded: which of "inputs" and "params" a dtype policy leaves as they are: what Keras has `autocast=False` for.
-    gives: options -> the dtype of the floats that come out under any dtype policy; None for the policy's own.
+    gives: options -> the dtype of the floats that come out under any dtype policy; None for the policy's own,
+    "wider" for the wider of that and the dtype of the inputs.
     """
 
     shape: Callable[..., tuple[Any, Mapping[str, Any]]]
@@ -158,10 +159,12 @@ class Bound:
     def __call__(self, params: Params, x: Any) -> Any:
         if self.dtype is None:
             return self.function(params, x, **self._thawed)
-        kept = rules(self).unrounded
+        kept, gives = rules(self).unrounded, self._gives or self.dtype
+        if gives == "wider":
+            gives = _wider(x, self.dtype)
         params = _widened(params) if "params" in kept else _to_compute(params, self.dtype)
         x = _widened(x) if "inputs" in kept else _to_compute(x, self.dtype)
-        return _from_compute(self.function(params, x, **self._thawed), self._gives or self.dtype)
+        return _from_compute(self.function(params, x, **self._thawed), gives)
 
     @functools.cached_property
     def _gives(self) -> str | None:
@@ -231,6 +234,12 @@ def _widened(values: Any) -> Any:
 def _from_compute(values: Any, policy: str) -> Any:
     dtype = compute_dtype(policy)
     return _map_floats(lambda a: ops.cast(a, dtype), values)
+
+
+def _wider(values: Any, policy: str) -> str:
+    """The widest dtype among the floats in a tree and the policy's compute dtype."""
+    names: list[str] = [compute_dtype(policy), *(a.dtype.name for a in map(strip, tree.leaves(values)) if is_float(a))]
+    return max(names, key=lambda name: int(name[-2:]))
 
 
 def _map_floats(function: Callable[[Array], Array], values: Any) -> Any:

@@ -5,20 +5,18 @@ What Keras keeps inside `stateful=True` layers is an argument and a result here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fnet import modelling, tree
 from fnet.backend import xp
 from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, option_names, rules, run
+from fnet.layers.carrying import Advance, State, advance
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.wrappers import bidirectional
 from fnet.masking import masked, strip
 from fnet.sources import feed, resolve, unmasked
 from fnet.types import Array, Params, Spec
-
-State = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Streaming:
     model: Any
 
     def __call__(self, params: Params, x: Any, state: State | None = None) -> tuple[Any, dict[str, Any]]:
-        y, after = _advance(self.model, params, x, state or EMPTY)
+        y, after = advance(self.model, params, x, state or EMPTY, _ways)
         return strip(y), after
 
 
@@ -96,36 +94,8 @@ def _directions(step: Any) -> list[bool]:
 # --- one piece ------------------------------------------------------------------------------------
 
 
-def _advance(step: Any, params: Params, x: Any, state: Any) -> tuple[Any, Any]:
-    """(output with masks, state) of any step."""
-    if isinstance(step, Sequential):
-        return _advance_sequential(step, params, x, state)
-    if isinstance(step, Graph):
-        return _advance_graph(step, params, x, state)
-    if is_recurrent(step):
-        return _advance_layer(step, params, x, state)
-    return run(step, params, x), {}
-
-
-def _advance_sequential(model: Sequential, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
-    after: dict[str, Any] = {}
-    for name, step in model.steps:
-        x, end = _advance(step, params.get(name, EMPTY), x, state.get(name, EMPTY))
-        if end:
-            after[name] = end
-    return x, after
-
-
-def _advance_graph(model: Graph, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
-    """Nodes that share weights have states of their own, so the state is kept by node name."""
-    values, after = feed(model.inputs, x), {}
-    for name, node in model.nodes:
-        got = values[name] if node.sources is None else resolve(node.sources, values)
-        entry = params.get(node.params or name, EMPTY)
-        values[name], end = _advance(node.step, entry, got, state.get(name, EMPTY))
-        if end:
-            after[name] = end
-    return resolve(model.outputs, values), after
+def _ways(step: Any) -> Advance | None:
+    return _advance_layer if is_recurrent(step) else None
 
 
 def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:

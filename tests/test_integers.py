@@ -75,6 +75,31 @@ def test_products_of_bytes_are_added_up_without_wrapping(each_backend):
     np.testing.assert_array_equal(y, [[90000]])
 
 
+PAIR = ((2, 4, 3), (2, 5, 3))
+IN_INTEGERS = [
+    (Case(fnet.attention, PAIR, {"use_scale": True}, twin="Attention"), ("bool", "int8", "uint8", "int32")),
+    (
+        Case(fnet.attention, PAIR, {"use_scale": True, "score_mode": "concat"}, twin="Attention", high=120),
+        ("uint8", "int64"),
+    ),
+    (Case(fnet.attention, PAIR, {"score_mode": "concat"}, twin="Attention", high=120), ("int8", "uint8")),
+    (Case(fnet.additive_attention, PAIR, {}, twin="AdditiveAttention", high=120), ("int8", "int32")),
+    (Case(fnet.masking, SEQUENCE, {}, twin="Masking"), ("bool", "uint8", "uint64")),
+    *(
+        (Case(layer, (SEQUENCE,) * 2, {}, twin=twin), ("uint64",))
+        for layer, twin in ((fnet.add, "Add"), (fnet.subtract, "Subtract"), (fnet.maximum, "Maximum"))
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "kind"), [(c, k) for c, kinds in IN_INTEGERS for k in kinds], ids=str)
+def test_integers_are_integers_until_keras_makes_them_floats(case, kind):
+    """Scores of bytes wrap around, those of booleans are booleans, and two of uint64 give uint32."""
+    rng = np.random.default_rng(3)
+    drawn = tree.map(lambda a: rng.integers(0, 2 if kind == "bool" else case.high, a.shape).astype(kind), case.inputs())
+    parity.assert_row(Case(**{**vars(case), "feed": drawn}))
+
+
 def attention_layers():
     return [
         (bind(fnet.multi_head_attention, num_heads=2, key_dim=3), lambda k: k.layers.MultiHeadAttention(2, 3)),

@@ -1,11 +1,13 @@
 """Dtype policies of 16 bits: what they round, and what Keras keeps from rounding (`autocast=False`)."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from params import from_keras
+from params import from_keras, load_keras
 from tests import parity
 
 POLICIES = ("mixed_float16", "mixed_bfloat16")
@@ -72,6 +74,21 @@ def test_a_reversed_embedding_gives_its_own_dtype(policy, wanted):
     y, expected = model(params, ids), keras_model(ids).numpy()
     assert y.dtype == expected.dtype == wanted
     np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
+@pytest.mark.parametrize(("policy", "given"), [("float32", "float64"), ("mixed_float16", "float32")])
+def test_a_reversed_embedding_does_not_round_its_inputs(policy, given, tmp_path):
+    keras_model = under(
+        policy, lambda: functools.partial(layers.ReversibleEmbedding(7, 4), reverse=True), (3, 4), given
+    )
+    keras_model.save(tmp_path / "model.keras")
+    keras_model = keras.saving.load_model(tmp_path / "model.keras")
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(given)
+    model, params = load_keras(tmp_path / "model.keras")
+    y, expected = model(params, x), keras_model(keras.ops.convert_to_tensor(x)).numpy()
+    assert y.dtype == expected.dtype == given
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, "float64"])

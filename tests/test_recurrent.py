@@ -157,6 +157,9 @@ def test_layers_that_do_not_fit_together_are_refused():
     [
         lambda: layers.LSTM(3, stateful=True),
         lambda: layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)], stateful=True, return_sequences=True),
+        lambda: layers.Bidirectional(layers.GRU(3, stateful=True)),
+        lambda: keras.Sequential([layers.Dense(4), keras.Sequential([layers.SimpleRNN(3, stateful=True)])]),
+        lambda: layers.TimeDistributed(layers.Dense(3)),
     ],
 )
 def test_a_stateful_layer_keeps_its_states_from_one_time_to_the_next(make):

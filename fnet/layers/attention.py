@@ -13,6 +13,8 @@ from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.regularization import drop
 from fnet.masking import mask_of, masked, values_of
+from fnet.operations.dtypes import floating, promoted
+from fnet.operations.products import matmul
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
 SEQUENCES = ("query", "value", "key")
@@ -45,8 +47,9 @@ def _shapes(x: Any, name: str) -> tuple[Spec, Spec, Spec]:
 
 def _outputs(x: Any, name: str, return_attention_scores: bool) -> Any:
     query, value, key = _shapes(x, name)
-    y = Spec((*query.shape[:-1], value.shape[-1]), query.dtype)
-    return (y, Spec((*query.shape[:-1], key.shape[-2]), query.dtype)) if return_attention_scores else y
+    dtype = "float32" if query.dtype.startswith(("int", "uint", "bool")) else query.dtype
+    y = Spec((*query.shape[:-1], value.shape[-1]), dtype)
+    return (y, Spec((*query.shape[:-1], key.shape[-2]), dtype)) if return_attention_scores else y
 
 
 def _attention_rule(
@@ -61,7 +64,7 @@ def _drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_attention_rule, mask="own", rng=_drops, floats=True)
+@layer(shape=_attention_rule, mask="own", rng=_drops)
 def attention(
     params: Params,
     x: Any,
@@ -89,11 +92,11 @@ def attention(
 
     def scores(query: Array, key: Array) -> Array:
         if score_mode == "dot":
-            found = query @ xp.swapaxes(key, -1, -2)
-            return found * params["scale"] if use_scale else found
-        pairs = query[..., :, None, :] + key[..., None, :, :]
-        pairs = pairs * params["scale"] if use_scale else pairs
-        return params["concat_score_weight"] * xp.sum(xp.tanh(pairs), axis=-1)
+            found = matmul({}, (query, xp.swapaxes(key, -1, -2)))
+            return _scaled(found, params) if use_scale else found
+        pairs = _pairs(query, key)
+        pairs = _scaled(pairs, params) if use_scale else pairs
+        return params["concat_score_weight"] * xp.sum(xp.tanh(*floating(pairs)), axis=-1)
 
     given = named_inputs("attention", x)
     return _attend(params, given, scores, dropout, return_attention_scores, use_causal_mask)
@@ -105,7 +108,7 @@ def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) ->
     return _outputs(x, "additive_attention", return_attention_scores), scale
 
 
-@layer(shape=_additive_rule, mask="own", rng=_drops, floats=True)
+@layer(shape=_additive_rule, mask="own", rng=_drops)
 def additive_attention(
     params: Params,
     x: Any,
@@ -126,11 +129,22 @@ def additive_attention(
     """
 
     def scores(query: Array, key: Array) -> Array:
-        pairs = xp.tanh(query[..., :, None, :] + key[..., None, :, :])
+        pairs = xp.tanh(*floating(_pairs(query, key)))
         return pairs @ params["scale"] if use_scale else xp.sum(pairs, axis=-1)
 
     given = named_inputs("additive_attention", x)
     return _attend(params, given, scores, dropout, return_attention_scores, use_causal_mask)
+
+
+def _pairs(query: Array, key: Array) -> Array:
+    """(..., tq, dim), (..., tk, dim) -> (..., tq, tk, dim): the sum of each two, which wraps around for bytes."""
+    query, key = promoted(query, key)
+    return query[..., :, None, :] + key[..., None, :, :]
+
+
+def _scaled(scores: Array, params: Params) -> Array:
+    scores, scale = promoted(scores, params["scale"])
+    return scores * scale
 
 
 def _attend(
@@ -139,7 +153,7 @@ def _attend(
     """softmax of `scores(query, key)` @ value, with the masks of query and value."""
     query, value = values_of(given["query"]), values_of(given["value"])
     key = values_of(given.get("key", value))
-    logits = scores(query, key)
+    (logits,) = floating(scores(query, key))
     seen = _seen(mask_of(given["value"]), logits, causal)
     if seen is not None:
         # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
@@ -147,6 +161,7 @@ def _attend(
     weights = ops.softmax(logits, -1)
     if dropout > 0 and "rng" in params:
         weights = drop(params["rng"], weights, dropout)
+    weights, value = promoted(weights, value)
     y = weights @ value
     asked = mask_of(given["query"])
     y = y if asked is None else xp.where(asked[..., None], y, 0)

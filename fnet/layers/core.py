@@ -12,6 +12,7 @@ from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
 from fnet.masking import Masked, values_of
+from fnet.operations.dtypes import promoted, result_type
 from fnet.sources import only_item
 from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Spec
@@ -141,7 +142,11 @@ def embedding(
     return Masked(rows, xp.not_equal(ids, 0)) if mask_zero else rows
 
 
-@layer(shape=modelling.identity, mask="own")
+def _masking_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return Spec(x.shape, result_type(x.dtype, "int")), {}
+
+
+@layer(shape=_masking_rule, mask="own")
 def masking(params: Params, x: Any, *, mask_value: float = 0.0) -> Masked:
     """(batch, time, features) with a mask: False, and all zero, where all features equal `mask_value`.
 
@@ -152,7 +157,7 @@ def masking(params: Params, x: Any, *, mask_value: float = 0.0) -> Masked:
     """
     values = values_of(x)
     mask = xp.any(xp.not_equal(values, mask_value), axis=-1)
-    return Masked(xp.where(mask[..., None], values, 0), mask)
+    return Masked(xp.where(mask[..., None], *promoted(values, 0)), mask)
 
 
 def _constant_rule(x: Any, *, shape: Sequence[int], dtype: str) -> tuple[Spec, ParamTree]:

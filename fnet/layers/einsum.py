@@ -11,6 +11,7 @@ from fnet.compose import layer
 from fnet.layers import quantized
 from fnet.layers.core import embedding
 from fnet.masking import values_of
+from fnet.operations.dtypes import promoted
 from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
 
 
@@ -121,7 +122,7 @@ def _reversible_rule(
 
 
 def _reversed_dtype(*, reverse: bool, reverse_dtype: str | None, quantization: str | None) -> str | None:
-    return reverse_dtype if reverse and quantization is None else None
+    return reverse_dtype or "wider" if reverse and quantization is None else None
 
 
 @layer(shape=_reversible_rule, mask="own", unrounded=("inputs",), gives=_reversed_dtype)
@@ -160,6 +161,7 @@ def reversible_embedding(
     kernel = xp.swapaxes(params["embeddings"], 0, 1) if tie_weights else params["reverse_embeddings"]
     if reverse_dtype is not None:
         x, kernel = ops.cast(x, reverse_dtype), ops.cast(kernel, reverse_dtype)
+    x, kernel = promoted(x, kernel)
     logits = _capped(x @ kernel, logit_soft_cap)
     return logits if reverse_dtype is None else ops.cast(logits, reverse_dtype)
 

@@ -28,11 +28,11 @@ def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
 
 
 def _one_dtype(x: Sequence[Any]) -> list[Any]:
-    """Arrays of different dtypes in the one that Keras computes in: int64 beside float32 is float32."""
-    kinds = {values_of(a).dtype.name for a in x if hasattr(values_of(a), "ndim")}
+    """Arrays in the one dtype that Keras computes in: int64 beside float32 is float32, two of uint64 are uint32."""
+    kinds = [values_of(a).dtype.name for a in x if hasattr(values_of(a), "ndim")]
     if len(kinds) < 2:
         return list(x)
-    dtype = result_type(*sorted(kinds))
+    dtype = result_type(*kinds)
     return [masked(values_of(a).astype(dtype), mask_of(a)) for a in x]
 
 

@@ -10,6 +10,7 @@ from fnet import modelling, tree
 from fnet.backend import xp
 from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, layer, option_names, rules, run
 from fnet.errors import InvalidInput
+from fnet.layers.carrying import Advance, State, advance
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.masking import mask_of, masked, strip, values_of
 from fnet.types import Array, Params, ParamTree, Spec
@@ -119,8 +120,8 @@ def _time_distributed_children(*, layer: Any) -> dict[str, Any]:
 def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 
-    layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows. A recurrent
-    layer with `stateful` goes from time step to time step and keeps its states between them, as in Keras.
+    layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows. Recurrent
+    layers with `stateful` at any depth in it go from time step to time step and keep their states, as in Keras.
     params: {"layer": ...}. Mask: handed on as it is; its slice at each time step reaches the layer where it has
     more axes than (batch, time), as behind an embedding of (batch, time, words).
     Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.
@@ -131,7 +132,8 @@ def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
     inner_mask = mask if mask is not None and mask.ndim > 2 and _takes_mask(layer) else None
     if _keeps_states(layer):
-        return masked(_in_turn(params.get("layer", EMPTY), values, inner_mask, layer), mask)
+        y, _ = _in_turn(params.get("layer", EMPTY), values, inner_mask, layer, EMPTY)
+        return masked(y, mask)
     inner = values.reshape(batch * time, *values.shape[2:])
     if inner_mask is not None:
         inner = masked(inner, mask.reshape(batch * time, *mask.shape[2:]))
@@ -141,18 +143,51 @@ def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
 
 
 def _keeps_states(step: Any) -> bool:
-    """Whether a step is a recurrent layer that begins with the states of its last call."""
-    return not isinstance(step, Sequential | Graph) and bool(modelling.resolved_options(step).get("stateful"))
+    """Whether a recurrent layer in a step begins with the states of its last call."""
+    own = {} if isinstance(step, Sequential | Graph) else modelling.resolved_options(step)
+    return bool(own.get("stateful")) or any(map(_keeps_states, modelling.children(step).values()))
 
 
-def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any) -> Array:
-    """(batch, time, steps, ...) -> (batch, time, ...): one call for each time, from the states of the one before."""
-    step, states, ys = bind(layer, return_state=True), None, []
+def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any, state: State) -> tuple[Any, Any]:
+    """(batch, time, steps, ...) -> ((batch, time, ...), states): each time begins with the states of the one before."""
+    ys = []
     for i in range(values.shape[1]):
-        inner = None if mask is None else mask[:, i]
-        y, *states = strip(run(step, params, {"sequences": values[:, i], "initial_state": states, "mask": inner}))
-        ys.append(y)
-    return xp.stack(ys, axis=1)
+        inner = masked(values[:, i], None if mask is None else mask[:, i])
+        y, state = advance(layer, params, inner, state, _ways)
+        ys.append(strip(y))
+    return tree.map(lambda *steps: xp.stack(steps, axis=1), *ys), state
+
+
+def _ways(step: Any) -> Advance | None:
+    """How a layer that keeps states goes on from them."""
+    if not _keeps_states(step):
+        return None
+    return _advance_times if "layer" in modelling.children(step) else _advance_recurrent
+
+
+def _advance_times(step: Any, params: Params, x: Any, state: State) -> tuple[Any, Any]:
+    inside = modelling.resolved_options(step)["layer"]
+    y, state = _in_turn(params.get("layer", EMPTY), values_of(x), None, inside, state)
+    return masked(y, mask_of(x)), state
+
+
+def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
+    """A recurrent or bidirectional layer; the states of both directions are one list."""
+    given = unpack(x)
+    if given.states is not None:
+        return run(step, params, x), {}
+    options = modelling.resolved_options(step)
+    parts = {key: options[key] for key in ("layer", "backward_layer") if options.get(key) is not None}
+    giving: dict[str, Any] = {key: bind(part, return_state=True) for key, part in parts.items()}
+    begun = {"sequences": given.values, "initial_state": state.get("states"), "mask": given.mask}
+    y = strip(run(bind(step, **(giving or {"return_state": True})), params, begun))
+    count = 2 if "layer" in parts and options["merge_mode"] is None else 1
+    ys, states = y[:count], list(y[count:])
+    options = modelling.resolved_options(parts["layer"]) if parts else options
+    if options["return_sequences"]:
+        ys = tuple(masked(item, given.handed_on) for item in ys)
+    ys = (*ys, *states) if options["return_state"] else ys
+    return ys if len(ys) > 1 else ys[0], {"states": states}
 
 
 def _takes_mask(step: Any) -> bool:
