@@ -10,21 +10,9 @@ from fnet.activations import Activation, activation_child
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.cells import drops
-from fnet.layers.convolution import check_kernel, check_padding, window_options
 from fnet.layers.equations import lstm_step
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step
-from fnet.layers.windows import (
-    PerAxis,
-    Sizes,
-    dilated,
-    from_channels_last,
-    join_shape,
-    output_sizes,
-    per_axis,
-    split_shape,
-    to_channels_last,
-    window_padding,
-)
+from fnet.layers.windows import PerAxis, Windows, from_channels_last, to_channels_last, windows
 from fnet.types import Array, Param, Params, ParamTree, Spec
 
 
@@ -32,13 +20,8 @@ from fnet.types import Array, Param, Params, ParamTree, Spec
 class ConvLSTM:
     """The LSTM cell with convolutions for matrix products; states have the layout of the data."""
 
-    rank: int
+    window: Windows
     filters: int | None
-    kernel_size: PerAxis | None
-    strides: PerAxis
-    padding: str
-    data_format: str | None
-    dilation_rate: PerAxis
     activation: Activation
     recurrent_activation: Activation
     use_bias: bool
@@ -52,10 +35,9 @@ class ConvLSTM:
     def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
         """The zero output and states h, c."""
         kernel, (_, *step) = params["kernel"], xs.shape
-        sizes, _ = split_shape(self._name, step, self.rank, self.data_format)
-        steps, dilation = self._per_axis()
-        output = output_sizes(sizes, dilated(kernel.shape[: self.rank], dilation), steps, self.padding)
-        shape: Any = join_shape(step[0], output, params["recurrent_kernel"].shape[-2], self.data_format)
+        sizes, channels = self.window.split(tuple(step))
+        output = self._fitted(kernel, channels).outputs(sizes)
+        shape: Any = self.window.join(step[0], output, params["recurrent_kernel"].shape[-2])
         h = xp.zeros(shape, xp.result_type(xs.dtype, kernel.dtype))
         return h, (h, h)
 
@@ -63,55 +45,42 @@ class ConvLSTM:
         """The convolved inputs (time, batch, *output, 4 filters), and the step."""
         time, batch, *_ = xs.shape
         kernel, bias = params["kernel"], params["bias"] if self.use_bias else None
-        _, channels = split_shape(self._name, xs.shape[1:], self.rank, self.data_format)
-        filters = None if self.filters is None else 4 * self.filters
-        check_kernel(self._name, kernel.shape, self.rank, self.kernel_size, (channels, filters))
-        steps, dilation = self._per_axis()
-        flat = xs.reshape(time * batch, *xs.shape[2:])
-        zs = self._conv(flat, kernel, bias, steps, self.padding, dilation, self._masks(params, 0, self.dropout, xs[0]))
-        ones = (1,) * self.rank
+        _, channels = self.window.split(xs.shape[1:])
+        window, flat = self._fitted(kernel, channels), xs.reshape(time * batch, *xs.shape[2:])
+        zs = _conv(window, flat, kernel, bias, self._masks(params, 0, self.dropout, xs[0]))
         h = xp.zeros(self.zeros(params, xs)[0].shape, zs.dtype)
         dropped = self._masks(params, 1, self.recurrent_dropout, h)
+        ones, recurrent = (1,) * window.rank, params["recurrent_kernel"]
+        inner = window._replace(size=recurrent.shape[: window.rank], strides=ones, padding="same", dilation=ones)
 
         def step(z: Array, states: Any) -> tuple[Array, Any]:
             h, c = states
-            z = z + self._conv(h, params["recurrent_kernel"], None, ones, "same", ones, dropped)
-            y, ends = lstm_step(self, params, z, to_channels_last(c, self.data_format), axis=-1)
-            back = [from_channels_last(a, self.data_format) for a in (y, *ends)]
+            z = z + _conv(inner, h, recurrent, None, dropped)
+            y, ends = lstm_step(self, params, z, to_channels_last(c, window.data_format), axis=-1)
+            back = [from_channels_last(a, window.data_format) for a in (y, *ends)]
             return back[0], (back[1], back[2])
 
         return zs.reshape(time, batch, *zs.shape[1:]), step
 
-    @property
-    def _name(self) -> str:
-        return f"conv_lstm{self.rank}d"
-
-    def _per_axis(self) -> tuple[Sizes, Sizes]:
-        """(strides, dilation)."""
-        check_padding(self._name, self.padding)
-        return per_axis(self.strides, self.rank, "strides"), per_axis(self.dilation_rate, self.rank, "dilation_rate")
+    def _fitted(self, kernel: Array, channels: int | None) -> Windows:
+        return self.window.fitted(kernel.shape, (channels, None if self.filters is None else 4 * self.filters))
 
     def _masks(self, params: Params, which: int, rate: float, like: Array) -> list[Array] | None:
         """One dropout mask for each gate; a rate of 1 drops nothing, as in Keras."""
         return dropout_masks(params, which, rate if rate < 1 else 0.0, like, 4)
 
-    def _conv(
-        self, x: Array, kernel: Array, bias: Any, steps: Sizes, padding: str, dilation: Sizes, dropped: Any
-    ) -> Array:
-        """(n, ...) in the layout of the data -> (n, *output, 4 filters)."""
-        if dropped is not None:
-            gates = xp.split(kernel, 4, axis=-1)
-            repeated = [xp.concatenate([mask] * (len(x) // len(mask))) for mask in dropped]
-            parts = [
-                self._conv(x * mask, gate, None, steps, padding, dilation, None)
-                for mask, gate in zip(repeated, gates, strict=True)
-            ]
-            y = xp.concatenate(parts, axis=-1)
-            return y if bias is None else y + bias
-        x = to_channels_last(x, self.data_format)
-        windows = dilated(kernel.shape[: self.rank], dilation)
-        pads = window_padding(tuple(x.shape[1:-1]), windows, steps, padding)
-        return ops.conv(x, kernel, bias, strides=steps, padding=pads, dilation=dilation)
+
+def _conv(window: Windows, x: Array, kernel: Array, bias: Any, dropped: list[Array] | None) -> Array:
+    """(n, ...) in the layout of the data -> (n, *output, 4 filters)."""
+    if dropped is not None:
+        gates = xp.split(kernel, 4, axis=-1)
+        repeated = [xp.concatenate([mask] * (len(x) // len(mask))) for mask in dropped]
+        parts = [_conv(window, x * mask, gate, None, None) for mask, gate in zip(repeated, gates, strict=True)]
+        y = xp.concatenate(parts, axis=-1)
+        return y if bias is None else y + bias
+    x = to_channels_last(x, window.data_format)
+    pads = window.pads(tuple(x.shape[1:-1]))
+    return ops.conv(x, kernel, bias, strides=window.strides, padding=pads, dilation=window.dilation)
 
 
 def _rule(
@@ -131,18 +100,16 @@ def _rule(
     return_sequences: bool,
     return_state: bool,
 ) -> tuple[Any, ParamTree]:
-    name, inputs = f"conv_lstm{rank}d", time_step(x)
-    check_padding(name, padding)
-    kernel, steps, dilation = window_options(name, rank, kernel_size, strides, dilation_rate)
-    sizes, channels = split_shape(name, inputs.shape, rank, data_format)
-    output = output_sizes(sizes, dilated(kernel, dilation), steps, padding)
-    y = Spec(join_shape(inputs.shape[0], output, filters, data_format), inputs.dtype)
+    inputs = time_step(x)
+    window = windows(f"conv_lstm{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    sizes, channels = window.split(inputs.shape)
+    y = Spec(window.join(inputs.shape[0], window.outputs(sizes), filters), inputs.dtype)
     bias = {"bias": Param((4 * filters,), "unit_forget" if unit_forget_bias else "zeros")} if use_bias else {}
     gate_own = {f"recurrent_{key}": value for key, value in activation_child(recurrent_activation, y).items()}
     outputs = around(x, (y, [y, y]), return_sequences=return_sequences, return_state=return_state)
     return outputs, {
-        "kernel": Param((*kernel, channels, 4 * filters)),
-        "recurrent_kernel": Param((*kernel, filters, 4 * filters), "orthogonal"),
+        "kernel": Param((*window.taps, channels, 4 * filters)),
+        "recurrent_kernel": Param((*window.taps, filters, 4 * filters), "orthogonal"),
         **bias,
         **activation_child(activation, y),
         **gate_own,
@@ -183,11 +150,9 @@ def conv_lstm1d(
     (4 filters,); gates i, f, c, o. The other options, states, mask rule and errors are those of `lstm`; dropout
     draws one mask for each gate. Source: keras.layers.ConvLSTM1D; Shi et al. 2015.
     """
+    window = windows("conv_lstm1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
     return run(
-        ConvLSTM(
-            *(1, filters, kernel_size, strides, padding, data_format, dilation_rate, activation),
-            *(recurrent_activation, use_bias, dropout, recurrent_dropout),
-        ),
+        ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
         Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
@@ -222,11 +187,9 @@ def conv_lstm2d(
 
     All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM2D.
     """
+    window = windows("conv_lstm2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
     return run(
-        ConvLSTM(
-            *(2, filters, kernel_size, strides, padding, data_format, dilation_rate, activation),
-            *(recurrent_activation, use_bias, dropout, recurrent_dropout),
-        ),
+        ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
         Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
@@ -261,11 +224,9 @@ def conv_lstm3d(
 
     All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM3D.
     """
+    window = windows("conv_lstm3d", 3, kernel_size, strides, padding, data_format, dilation_rate)
     return run(
-        ConvLSTM(
-            *(3, filters, kernel_size, strides, padding, data_format, dilation_rate, activation),
-            *(recurrent_activation, use_bias, dropout, recurrent_dropout),
-        ),
+        ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
         Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),

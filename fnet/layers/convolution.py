@@ -11,61 +11,23 @@ from typing import Any
 from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops
 from fnet.compose import layer
-from fnet.errors import InvalidInput, InvalidParams
+from fnet.errors import InvalidInput
 from fnet.layers.windows import (
     Pads,
     PerAxis,
     Sizes,
-    dilated,
+    Windows,
     from_channels_last,
-    join_shape,
-    output_sizes,
-    per_axis,
     remembered,
-    split_shape,
-    split_sizes,
     to_channels_last,
-    window_padding,
+    windows,
 )
-from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
-
-
-def window_options(
-    name: str, rank: int, kernel_size: PerAxis | None, strides: PerAxis, dilation_rate: PerAxis
-) -> tuple[Sizes, Sizes, Sizes]:
-    """(kernel size, strides, dilation) for each axis; the kernel size is what a shape rule cannot do without."""
-    if kernel_size is None:
-        raise ValueError(f"{name}: the shape rule needs kernel_size=, as in bind({name}, kernel_size=3)")
-    return (
-        per_axis(kernel_size, rank, "kernel_size"),
-        per_axis(strides, rank, "strides"),
-        per_axis(dilation_rate, rank, "dilation_rate"),
-    )
-
-
-def check_kernel(name: str, shape: Sizes, rank: int, kernel_size: PerAxis | None, tail: Shape) -> Sizes:
-    """The spatial sizes of a kernel of `shape`, which must be (*kernel_size, *tail); None fits any size.
-
-    Raises InvalidParams otherwise: the arrays and the options (or the input) do not belong together.
-    """
-    sizes = (None,) * rank if kernel_size is None else per_axis(kernel_size, rank, "kernel_size")
-    wanted = (*sizes, *tail)
-    if len(shape) != len(wanted) or any(w not in (None, d) for w, d in zip(wanted, shape, strict=True)):
-        expected = ", ".join("any" if w is None else str(w) for w in wanted)
-        raise InvalidParams(f"{name}: this input and these options need a kernel of ({expected}); got {shape}")
-    return shape[:rank]
+from fnet.types import Array, Param, Params, ParamTree, Spec
 
 
 def bias_param(use_bias: bool, filters: int | None) -> ParamTree:
     """{"bias": ...} or nothing."""
     return {"bias": Param((filters,), "zeros")} if use_bias else {}
-
-
-def check_padding(name: str, padding: str, causal: bool = False) -> None:
-    """Raise ValueError for a padding that layer `name` does not have."""
-    legal = ("valid", "same", "causal") if causal else ("valid", "same")
-    if padding not in legal:
-        raise ValueError(f"{name}: padding must be one of {', '.join(map(repr, legal))}; got {padding!r}")
 
 
 def _check_groups(name: str, groups: int, channels: int | None, filters: int | None) -> None:
@@ -90,69 +52,42 @@ def _conv_rule(
     activation: Activation,
     use_bias: bool,
 ) -> tuple[Spec, ParamTree]:
-    name = f"conv{rank}d"
-    check_padding(name, padding, causal=rank == 1)
-    kernel, steps, dilation = window_options(name, rank, kernel_size, strides, dilation_rate)
-    sizes, channels = split_shape(name, x.shape, rank, data_format)
-    _check_groups(name, groups, channels, filters)
-    output = output_sizes(sizes, dilated(kernel, dilation), steps, padding)
-    y = Spec(join_shape(x.shape[0], output, filters, data_format), x.dtype)
+    window = windows(f"conv{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    sizes, channels = window.split(x.shape)
+    _check_groups(window.name, groups, channels, filters)
+    y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
     inner = None if channels is None else channels // groups
     return y, {
-        "kernel": Param((*kernel, inner, filters)),
+        "kernel": Param((*window.taps, inner, filters)),
         **bias_param(use_bias, filters),
         **activation_child(activation, y),
     }
 
 
 @remembered
-def _plan(
-    rank: int,
-    shape: Sizes,
-    kernel: Sizes,
-    filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-    groups: int,
-) -> tuple[Sizes, Pads, Sizes]:
-    """(strides, padding, dilation) of each axis, everything checked against the shapes of input and kernel."""
-    name = f"conv{rank}d"
-    check_padding(name, padding, causal=rank == 1)
-    sizes, channels = split_sizes(name, shape, rank, data_format)
-    _check_groups(name, groups, channels, kernel[-1])
-    window = check_kernel(name, kernel, rank, kernel_size, (channels // groups, filters))
-    _, steps, dilation = window_options(name, rank, window, strides, dilation_rate)
-    extent = dilated(window, dilation)
-    output_sizes(sizes, extent, steps, padding)
-    return steps, window_padding(sizes, extent, steps, padding), dilation
+def _pads(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, groups: int) -> Pads:
+    """The padding of each axis, everything checked against the shapes of input and kernel."""
+    sizes, channels = window.split_known(shape)
+    _check_groups(window.name, groups, channels, kernel[-1])
+    return window.fitted(kernel, (channels // groups, filters)).pads(sizes)
 
 
 def _conv(
-    rank: int,
+    window: Windows,
     params: Params,
     x: Array,
     filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
     groups: int,
     activation: Activation,
     use_bias: bool,
 ) -> Any:
     """What conv1d, conv2d and conv3d do."""
     kernel = params["kernel"]
-    steps, pads, dilation = _plan(
-        *(rank, x.shape, kernel.shape, filters, kernel_size, strides, padding, data_format, dilation_rate, groups)
-    )
+    pads = _pads(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
-    x = to_channels_last(x, data_format)
-    y = ops.conv(x, kernel, bias, strides=steps, padding=pads, dilation=dilation, groups=groups)
-    return activate(activation, params, from_channels_last(y, data_format))
+    x = to_channels_last(x, window.data_format)
+    y = ops.conv(x, kernel, bias, strides=window.strides, padding=pads, dilation=window.dilation, groups=groups)
+    return activate(activation, params, from_channels_last(y, window.data_format))
 
 
 @layer(shape=partial(_conv_rule, 1), mask="drop")
@@ -182,10 +117,8 @@ def conv1d(
     >>> conv1d({"kernel": np.ones((2, 1, 1)), "bias": np.zeros(1)}, np.array([[[1.], [2.], [3.]]]))[0, :, 0]
     array([3., 5.])
     """
-    return _conv(
-        *(1, params, x, filters, kernel_size, strides, padding, data_format),
-        *(dilation_rate, groups, activation, use_bias),
-    )
+    window = windows("conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
+    return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
 @layer(shape=partial(_conv_rule, 2), mask="drop")
@@ -214,10 +147,8 @@ def conv2d(
     >>> conv2d({"kernel": np.ones((2, 2, 1, 1)), "bias": np.zeros(1)}, np.ones((1, 3, 3, 1))).shape
     (1, 2, 2, 1)
     """
-    return _conv(
-        *(2, params, x, filters, kernel_size, strides, padding, data_format),
-        *(dilation_rate, groups, activation, use_bias),
-    )
+    window = windows("conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
+    return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
 @layer(shape=partial(_conv_rule, 3), mask="drop")
@@ -243,7 +174,5 @@ def conv3d(
     >>> conv3d({"kernel": np.ones((1, 2, 2, 1, 4))}, np.ones((1, 3, 3, 3, 1)), use_bias=False).shape
     (1, 3, 2, 2, 4)
     """
-    return _conv(
-        *(3, params, x, filters, kernel_size, strides, padding, data_format),
-        *(dilation_rate, groups, activation, use_bias),
-    )
+    window = windows("conv3d", 3, kernel_size, strides, padding, data_format, dilation_rate)
+    return _conv(window, params, x, filters, groups, activation, use_bias)

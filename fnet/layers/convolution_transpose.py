@@ -13,39 +13,34 @@ from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops
 from fnet.compose import layer
 from fnet.errors import InvalidInput
-from fnet.layers.convolution import bias_param, check_kernel, check_padding, window_options
+from fnet.layers.convolution import bias_param
 from fnet.layers.windows import (
     PerAxis,
     Sizes,
-    dilated,
+    Windows,
     from_channels_last,
-    join_shape,
     per_axis,
     remembered,
-    split_shape,
-    split_sizes,
     to_channels_last,
     transposed_size,
+    windows,
 )
 from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
 
 
-def _geometry(
-    name: str, sizes: Shape, window: Sizes, strides: Sizes, padding: str, output_padding: PerAxis | None
-) -> tuple[Shape, Sizes]:
-    """(output sizes, crops) of all axes; `window` is dilated, an unknown size stays unknown."""
-    check_padding(name, padding)
-    rank = len(sizes)
-    extra: tuple[int | None, ...] = (None,) * rank
+def _geometry(window: Windows, sizes: Shape, output_padding: PerAxis | None) -> tuple[Shape, Sizes]:
+    """(output sizes, crops) of all axes; an unknown size stays unknown."""
+    name, strides = window.name, window.strides
+    extra: tuple[int | None, ...] = (None,) * window.rank
     if output_padding is not None:
-        extra = per_axis(output_padding, rank, "output_padding", least=0)
+        extra = per_axis(output_padding, window.rank, "output_padding", least=0)
         if any(e >= s for e, s in zip(extra, strides, strict=True)):
             raise ValueError(f"{name}: output_padding {extra} must be smaller than strides {strides}")
     if 0 in sizes:
         raise InvalidInput(f"{name}: an empty spatial axis cannot be enlarged; got sizes {tuple(sizes)}")
     pairs = [
-        transposed_size(1 if n is None else n, k, s, padding, e)
-        for n, k, s, e in zip(sizes, window, strides, extra, strict=True)
+        transposed_size(1 if n is None else n, k, s, window.padding, e)
+        for n, k, s, e in zip(sizes, window.extent, strides, extra, strict=True)
     ]
     outputs = tuple(None if n is None else pair[0] for n, pair in zip(sizes, pairs, strict=True))
     if 0 in outputs:
@@ -67,13 +62,12 @@ def _transpose_rule(
     activation: Activation,
     use_bias: bool,
 ) -> tuple[Spec, ParamTree]:
-    name = f"conv{rank}d_transpose"
-    kernel, steps, dilation = window_options(name, rank, kernel_size, strides, dilation_rate)
-    sizes, channels = split_shape(name, x.shape, rank, data_format)
-    output, _ = _geometry(name, sizes, dilated(kernel, dilation), steps, padding, output_padding)
-    y = Spec(join_shape(x.shape[0], output, filters, data_format), x.dtype)
+    window = windows(f"conv{rank}d_transpose", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    sizes, channels = window.split(x.shape)
+    output, _ = _geometry(window, sizes, output_padding)
+    y = Spec(window.join(x.shape[0], output, filters), x.dtype)
     return y, {
-        "kernel": Param((*kernel, filters, channels)),
+        "kernel": Param((*window.taps, filters, channels)),
         **bias_param(use_bias, filters),
         **activation_child(activation, y),
     }
@@ -81,50 +75,30 @@ def _transpose_rule(
 
 @remembered
 def _plan(
-    rank: int,
-    shape: Sizes,
-    kernel: Sizes,
-    filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    output_padding: PerAxis | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> tuple[Sizes, Sizes, Sizes, Sizes]:
-    """(strides, dilation, crop, output size) of each axis, checked against the shapes of input and kernel."""
-    name = f"conv{rank}d_transpose"
-    sizes, channels = split_sizes(name, shape, rank, data_format)
-    window = check_kernel(name, kernel, rank, kernel_size, (filters, channels))
-    _, steps, dilation = window_options(name, rank, window, strides, dilation_rate)
-    output, crop = _geometry(name, sizes, dilated(window, dilation), steps, padding, output_padding)
-    return steps, dilation, crop, tuple(size or 0 for size in output)
+    window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, output_padding: PerAxis | None
+) -> tuple[Sizes, Sizes]:
+    """(crop, output size) of each axis, checked against the shapes of input and kernel."""
+    sizes, channels = window.split_known(shape)
+    output, crop = _geometry(window.fitted(kernel, (filters, channels)), sizes, output_padding)
+    return crop, tuple(size or 0 for size in output)
 
 
 def _conv_transpose(
-    rank: int,
+    window: Windows,
     params: Params,
     x: Array,
     filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
     output_padding: PerAxis | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
     activation: Activation,
     use_bias: bool,
 ) -> Any:
     """What conv1d_transpose, conv2d_transpose and conv3d_transpose do."""
     kernel = params["kernel"]
-    steps, dilation, crop, sizes = _plan(
-        *(rank, x.shape, kernel.shape, filters, kernel_size, strides, padding),
-        *(output_padding, data_format, dilation_rate),
-    )
+    crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
     bias = params["bias"] if use_bias else None
-    x = to_channels_last(x, data_format)
-    y = ops.conv_transpose(x, kernel, bias, strides=steps, dilation=dilation, crop=crop, sizes=sizes)
-    return activate(activation, params, from_channels_last(y, data_format))
+    x = to_channels_last(x, window.data_format)
+    y = ops.conv_transpose(x, kernel, bias, strides=window.strides, dilation=window.dilation, crop=crop, sizes=sizes)
+    return activate(activation, params, from_channels_last(y, window.data_format))
 
 
 @layer(shape=partial(_transpose_rule, 1), mask="drop")
@@ -153,10 +127,8 @@ def conv1d_transpose(
     >>> conv1d_transpose({"kernel": np.ones((2, 1, 1))}, np.array([[[1.], [2.]]]), strides=2, use_bias=False)[0, :, 0]
     array([1., 1., 2., 2.])
     """
-    return _conv_transpose(
-        *(1, params, x, filters, kernel_size, strides, padding, output_padding),
-        *(data_format, dilation_rate, activation, use_bias),
-    )
+    window = windows("conv1d_transpose", 1, kernel_size, strides, padding, data_format, dilation_rate)
+    return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
 @layer(shape=partial(_transpose_rule, 2), mask="drop")
@@ -182,10 +154,8 @@ def conv2d_transpose(
     >>> conv2d_transpose({"kernel": np.ones((3, 3, 4, 2)), "bias": np.zeros(4)}, np.ones((1, 5, 5, 2)), strides=2).shape
     (1, 11, 11, 4)
     """
-    return _conv_transpose(
-        *(2, params, x, filters, kernel_size, strides, padding, output_padding),
-        *(data_format, dilation_rate, activation, use_bias),
-    )
+    window = windows("conv2d_transpose", 2, kernel_size, strides, padding, data_format, dilation_rate)
+    return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
 @layer(shape=partial(_transpose_rule, 3), mask="drop")
@@ -211,7 +181,5 @@ def conv3d_transpose(
     >>> conv3d_transpose({"kernel": np.ones((2, 2, 2, 4, 1))}, np.ones((1, 2, 2, 2, 1)), use_bias=False).shape
     (1, 3, 3, 3, 4)
     """
-    return _conv_transpose(
-        *(3, params, x, filters, kernel_size, strides, padding, output_padding),
-        *(data_format, dilation_rate, activation, use_bias),
-    )
+    window = windows("conv3d_transpose", 3, kernel_size, strides, padding, data_format, dilation_rate)
+    return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)

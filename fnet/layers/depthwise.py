@@ -11,85 +11,35 @@ from typing import Any
 from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops
 from fnet.compose import layer
-from fnet.layers.convolution import bias_param, check_kernel, check_padding, window_options
+from fnet.layers.convolution import bias_param
 from fnet.layers.windows import (
     Pads,
     PerAxis,
     Sizes,
-    dilated,
+    Windows,
     from_channels_last,
-    join_shape,
-    output_sizes,
     remembered,
-    split_shape,
-    split_sizes,
     to_channels_last,
-    window_padding,
+    windows,
 )
-from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
-
-
-def _rule_sizes(
-    name: str,
-    rank: int,
-    x: Spec,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> tuple[tuple[int, ...], Shape, int | None]:
-    """(kernel size, output sizes, channels) for the shape rules."""
-    check_padding(name, padding)
-    kernel, steps, dilation = window_options(name, rank, kernel_size, strides, dilation_rate)
-    sizes, channels = split_shape(name, x.shape, rank, data_format)
-    return kernel, output_sizes(sizes, dilated(kernel, dilation), steps, padding), channels
+from fnet.types import Array, Param, Params, ParamTree, Spec
 
 
 @remembered
-def _plan(
-    name: str,
-    shape: Sizes,
-    kernel: Sizes,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    depth_multiplier: int | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> tuple[Sizes, Pads, Sizes, int]:
-    """(strides, padding, dilation, channels), checked against the shapes of input and kernel."""
-    check_padding(name, padding)
-    rank = int(name[-2])
-    sizes, channels = split_sizes(name, shape, rank, data_format)
-    window = check_kernel(name, kernel, rank, kernel_size, (channels, depth_multiplier))
-    _, steps, dilation = window_options(name, rank, window, strides, dilation_rate)
-    extent = dilated(window, dilation)
-    output_sizes(sizes, extent, steps, padding)
-    return steps, window_padding(sizes, extent, steps, padding), dilation, channels
+def _pads(window: Windows, shape: Sizes, kernel: Sizes, depth_multiplier: int | None) -> tuple[Pads, int]:
+    """(padding of each axis, channels), checked against the shapes of input and kernel."""
+    sizes, channels = window.split_known(shape)
+    return window.fitted(kernel, (channels, depth_multiplier)).pads(sizes), channels
 
 
-def _depthwise(
-    name: str,
-    kernel: Array,
-    bias: Array | None,
-    x: Array,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    depth_multiplier: int | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> Any:
+def _depthwise(window: Windows, kernel: Array, bias: Array | None, x: Array, depth_multiplier: int | None) -> Any:
     """Every channel with its own `depth_multiplier` windows; the result is channels last.
 
     kernel: (*kernel_size, channels, depth_multiplier). As a convolution with one group for each channel.
     """
-    steps, pads, dilation, channels = _plan(
-        *(name, x.shape, kernel.shape, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
-    )
-    x, kernel = to_channels_last(x, data_format), kernel.reshape(*kernel.shape[:-2], 1, -1)
-    return ops.conv(x, kernel, bias, strides=steps, padding=pads, dilation=dilation, groups=channels)
+    pads, channels = _pads(window, x.shape, kernel.shape, depth_multiplier)
+    x, kernel = to_channels_last(x, window.data_format), kernel.reshape(*kernel.shape[:-2], 1, -1)
+    return ops.conv(x, kernel, bias, strides=window.strides, padding=pads, dilation=window.dilation, groups=channels)
 
 
 def _depthwise_rule(
@@ -105,13 +55,12 @@ def _depthwise_rule(
     activation: Activation,
     use_bias: bool,
 ) -> tuple[Spec, ParamTree]:
-    name = f"depthwise_conv{rank}d"
-    options = (kernel_size, strides, padding, data_format, dilation_rate)
-    kernel, output, channels = _rule_sizes(name, rank, x, *options)
+    window = windows(f"depthwise_conv{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    sizes, channels = window.split(x.shape)
     filters = None if channels is None else channels * depth_multiplier
-    y = Spec(join_shape(x.shape[0], output, filters, data_format), x.dtype)
+    y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
     return y, {
-        "kernel": Param((*kernel, channels, depth_multiplier)),
+        "kernel": Param((*window.taps, channels, depth_multiplier)),
         **bias_param(use_bias, filters),
         **activation_child(activation, y),
     }
@@ -140,9 +89,9 @@ def depthwise_conv1d(
     >>> depthwise_conv1d({"kernel": np.ones((3, 2, 4))}, np.ones((1, 5, 2)), depth_multiplier=4, use_bias=False).shape
     (1, 3, 8)
     """
+    window = windows("depthwise_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
     bias = params["bias"] if use_bias else None
-    options = (kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
-    y = _depthwise("depthwise_conv1d", params["kernel"], bias, x, *options)
+    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier)
     return activate(activation, params, from_channels_last(y, data_format))
 
 
@@ -170,9 +119,9 @@ def depthwise_conv2d(
     >>> depthwise_conv2d({"kernel": np.ones((3, 3, 2, 1))}, np.ones((1, 5, 5, 2)), use_bias=False).shape
     (1, 3, 3, 2)
     """
+    window = windows("depthwise_conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
     bias = params["bias"] if use_bias else None
-    options = (kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
-    y = _depthwise("depthwise_conv2d", params["kernel"], bias, x, *options)
+    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier)
     return activate(activation, params, from_channels_last(y, data_format))
 
 
@@ -190,26 +139,30 @@ def _separable_rule(
     activation: Activation,
     use_bias: bool,
 ) -> tuple[Spec, ParamTree]:
-    name = f"separable_conv{rank}d"
-    options = (kernel_size, strides, padding, data_format, dilation_rate)
-    kernel, output, channels = _rule_sizes(name, rank, x, *options)
+    window = windows(f"separable_conv{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    sizes, channels = window.split(x.shape)
     inner = None if channels is None else channels * depth_multiplier
-    y = Spec(join_shape(x.shape[0], output, filters, data_format), x.dtype)
+    y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
     return y, {
-        "depthwise_kernel": Param((*kernel, channels, depth_multiplier)),
+        "depthwise_kernel": Param((*window.taps, channels, depth_multiplier)),
         "pointwise_kernel": Param((*(1,) * rank, inner, filters)),
         **bias_param(use_bias, filters),
         **activation_child(activation, y),
     }
 
 
-def _pointwise(name: str, params: Params, y: Array, filters: int | None, use_bias: bool) -> Any:
+@remembered
+def _ones(window: Windows, kernel: Sizes, channels: int, filters: int | None) -> Sizes:
+    """1 for each axis, checked to be the size of a pointwise kernel of this shape."""
+    return window._replace(size=(1,) * window.rank).fitted(kernel, (channels, filters)).taps
+
+
+def _pointwise(window: Windows, params: Params, y: Array, filters: int | None, use_bias: bool) -> Any:
     """(..., in) -> (..., filters), channels last: a convolution with a window of one."""
     kernel = params["pointwise_kernel"]
-    rank = int(name[-2])
-    ones = check_kernel(name, kernel.shape, rank, 1, (y.shape[-1], filters))
+    ones = _ones(window, kernel.shape, y.shape[-1], filters)
     bias = params["bias"] if use_bias else None
-    return ops.conv(y, kernel, bias, strides=ones, padding=((0, 0),) * rank, dilation=ones)
+    return ops.conv(y, kernel, bias, strides=ones, padding=((0, 0),) * window.rank, dilation=ones)
 
 
 @layer(shape=partial(_separable_rule, 1), mask="drop")
@@ -233,9 +186,9 @@ def separable_conv1d(
     filters), bias (filters,) unless `use_bias=False`. "causal", which Keras's documentation names and its code
     cannot run, is refused. Mask: dropped. Errors: as conv1d. Source: keras.layers.SeparableConv1D.
     """
-    options = (kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
-    y = _depthwise("separable_conv1d", params["depthwise_kernel"], None, x, *options)
-    y = _pointwise("separable_conv1d", params, y, filters, use_bias)
+    window = windows("separable_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
+    y = _depthwise(window, params["depthwise_kernel"], None, x, depth_multiplier)
+    y = _pointwise(window, params, y, filters, use_bias)
     return activate(activation, params, from_channels_last(y, data_format))
 
 
@@ -260,7 +213,7 @@ def separable_conv2d(
     in * depth_multiplier, filters), bias (filters,) unless `use_bias=False`. Mask: dropped. Errors: as conv2d.
     Source: keras.layers.SeparableConv2D.
     """
-    options = (kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
-    y = _depthwise("separable_conv2d", params["depthwise_kernel"], None, x, *options)
-    y = _pointwise("separable_conv2d", params, y, filters, use_bias)
+    window = windows("separable_conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
+    y = _depthwise(window, params["depthwise_kernel"], None, x, depth_multiplier)
+    y = _pointwise(window, params, y, filters, use_bias)
     return activate(activation, params, from_channels_last(y, data_format))

@@ -12,72 +12,57 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.compose import layer
-from fnet.layers.convolution import check_padding
 from fnet.layers.windows import (
     Pads,
     PerAxis,
     Sizes,
+    Windows,
     counts_inside,
     from_channels_last,
-    join_shape,
-    output_sizes,
-    per_axis,
     remembered,
-    split_shape,
-    split_sizes,
     to_channels_last,
-    window_padding,
+    windows,
 )
 from fnet.types import Array, Params, ParamTree, Spec
 
 
-def _options(rank: int, pool_size: PerAxis, strides: PerAxis | None, padding: str) -> tuple[Sizes, Sizes]:
-    """(window, strides) for each axis; strides of None are those of the window."""
-    check_padding(f"pooling{rank}d", padding)
-    window = per_axis(pool_size, rank, "pool_size")
-    return window, window if strides is None else per_axis(strides, rank, "strides")
+@remembered
+def _windows(rank: int, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None) -> Windows:
+    """Strides of None are the windows' sizes."""
+    steps = pool_size if strides is None else strides
+    return windows(f"pooling{rank}d", rank, pool_size, steps, padding, data_format, size_option="pool_size")
 
 
 def _pool_rule(
     rank: int, x: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
 ) -> tuple[Spec, ParamTree]:
-    window, steps = _options(rank, pool_size, strides, padding)
-    sizes, channels = split_shape(f"pooling{rank}d", x.shape, rank, data_format)
-    output = output_sizes(sizes, window, steps, padding)
-    return Spec(join_shape(x.shape[0], output, channels, data_format), x.dtype), {}
+    window = _windows(rank, pool_size, strides, padding, data_format)
+    sizes, channels = window.split(x.shape)
+    return Spec(window.join(x.shape[0], window.outputs(sizes), channels), x.dtype), {}
 
 
 @remembered
-def _plan(
-    rank: int, shape: Sizes, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
-) -> tuple[Sizes, Sizes, Pads, np.ndarray]:
-    """(window, strides, padding) of each axis and how many inputs each window has, (*output, 1)."""
-    window, steps = _options(rank, pool_size, strides, padding)
-    sizes, _ = split_sizes(f"pooling{rank}d", shape, rank, data_format)
-    output = output_sizes(sizes, window, steps, padding)
-    pads = window_padding(sizes, window, steps, padding)
+def _plan(window: Windows, shape: Sizes) -> tuple[Pads, np.ndarray]:
+    """The padding of each axis and how many inputs each window has, (*output, 1)."""
+    sizes, _ = window.split_known(shape)
+    pads = window.pads(sizes)
+    if window.padding == "valid":
+        return pads, np.array(math.prod(window.taps))
     counts = np.ones(())
-    for size, width, step, (before, _), number in zip(sizes, window, steps, pads, output, strict=True):
+    axes = zip(sizes, window.taps, window.strides, pads, window.outputs(sizes), strict=True)
+    for size, width, step, (before, _), number in axes:
         counts = counts[..., None] * counts_inside(size, width, step, before, number or 0)
-    return window, steps, pads, counts[..., None] if padding == "same" else np.array(math.prod(window))
+    return pads, counts[..., None]
 
 
-def _pool(
-    rank: int,
-    average: bool,
-    x: Array,
-    pool_size: PerAxis,
-    strides: PerAxis | None,
-    padding: str,
-    data_format: str | None,
-) -> Array:
+def _pool(window: Windows, average: bool, x: Array) -> Array:
     """What all six layers do."""
-    window, steps, pads, counts = _plan(rank, x.shape, pool_size, strides, padding, data_format)
+    pads, counts = _plan(window, x.shape)
     pool = ops.sum_pool if average else ops.max_pool
-    y = pool(to_channels_last(x, data_format), window, steps, pads)
+    y = pool(to_channels_last(x, window.data_format), window.taps, window.strides, pads)
     if average:
         y = y / xp.asarray(counts, dtype=y.dtype)
-    return from_channels_last(y, data_format)
+    return from_channels_last(y, window.data_format)
 
 
 @layer(shape=partial(_pool_rule, 1), mask="drop")
@@ -100,7 +85,7 @@ def max_pooling1d(
     >>> max_pooling1d({}, np.array([[[1.], [3.], [2.], [0.]]]))[0, :, 0]
     array([3., 2.])
     """
-    return _pool(1, False, x, pool_size, strides, padding, data_format)
+    return _pool(_windows(1, pool_size, strides, padding, data_format), False, x)
 
 
 @layer(shape=partial(_pool_rule, 2), mask="drop")
@@ -121,7 +106,7 @@ def max_pooling2d(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    return _pool(2, False, x, pool_size, strides, padding, data_format)
+    return _pool(_windows(2, pool_size, strides, padding, data_format), False, x)
 
 
 @layer(shape=partial(_pool_rule, 3), mask="drop")
@@ -138,7 +123,7 @@ def max_pooling3d(
 
     Options, mask (dropped) and errors: as max_pooling1d. Source: keras.layers.MaxPooling3D.
     """
-    return _pool(3, False, x, pool_size, strides, padding, data_format)
+    return _pool(_windows(3, pool_size, strides, padding, data_format), False, x)
 
 
 @layer(shape=partial(_pool_rule, 1), mask="drop")
@@ -159,7 +144,7 @@ def average_pooling1d(
     >>> average_pooling1d({}, np.array([[[1.], [3.], [5.]]]), padding="same")[0, :, 0]
     array([2., 5.])
     """
-    return _pool(1, True, x, pool_size, strides, padding, data_format)
+    return _pool(_windows(1, pool_size, strides, padding, data_format), True, x)
 
 
 @layer(shape=partial(_pool_rule, 2), mask="drop")
@@ -177,7 +162,7 @@ def average_pooling2d(
     With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
     errors: as max_pooling1d. Source: keras.layers.AveragePooling2D.
     """
-    return _pool(2, True, x, pool_size, strides, padding, data_format)
+    return _pool(_windows(2, pool_size, strides, padding, data_format), True, x)
 
 
 @layer(shape=partial(_pool_rule, 3), mask="drop")
@@ -195,4 +180,4 @@ def average_pooling3d(
     With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
     errors: as max_pooling1d. Source: keras.layers.AveragePooling3D.
     """
-    return _pool(3, True, x, pool_size, strides, padding, data_format)
+    return _pool(_windows(3, pool_size, strides, padding, data_format), True, x)

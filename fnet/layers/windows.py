@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, InvalidParams
 from fnet.types import Array, Shape
 
 P = ParamSpec("P")
@@ -31,7 +31,7 @@ def remembered(plan: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(plan)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return cached(*(tuple(a) if isinstance(a, list) else a for a in args), **kwargs)  # type: ignore[arg-type]
+        return cached(*[tuple(a) if isinstance(a, list) else a for a in args], **kwargs)  # type: ignore[arg-type]
 
     return call
 
@@ -146,3 +146,93 @@ def to_channels_last(x: Array, data_format: str | None) -> Array:
 def from_channels_last(y: Array, data_format: str | None) -> Array:
     """The inverse of `to_channels_last`."""
     return xp.moveaxis(y, -1, 1) if is_channels_first(data_format) else y
+
+
+# --- the options of a layer ---------------------------------------------------------------------------
+
+
+class Windows(NamedTuple):
+    """The window options of layer `name`, one value for each of `rank` spatial axes. Made by `windows`.
+
+    size: of the kernel or pool; None where only the kernel itself tells (see `fitted`).
+    """
+
+    name: str
+    rank: int
+    size: Sizes | None
+    strides: Sizes
+    padding: str
+    data_format: str | None
+    dilation: Sizes
+
+    @property
+    def taps(self) -> Sizes:
+        """`size`, which a shape rule cannot do without."""
+        if self.size is None:
+            raise ValueError(f"{self.name}: the shape rule needs kernel_size=, as in bind({self.name}, kernel_size=3)")
+        return self.size
+
+    @property
+    def extent(self) -> Sizes:
+        """The size with dilation."""
+        return dilated(self.taps, self.dilation)
+
+    def fitted(self, kernel: Sizes, tail: Shape) -> Windows:
+        """These windows with the size of a kernel of this shape, which must be (*size, *tail); None fits any.
+
+        Raises InvalidParams otherwise: the arrays and the options (or the input) do not belong together.
+        """
+        wanted = (*(self.size or (None,) * self.rank), *tail)
+        if len(kernel) != len(wanted) or any(w not in (None, d) for w, d in zip(wanted, kernel, strict=True)):
+            expected = ", ".join("any" if w is None else str(w) for w in wanted)
+            raise InvalidParams(
+                f"{self.name}: this input and these options need a kernel of ({expected}); got {kernel}"
+            )
+        return self._replace(size=kernel[: self.rank])
+
+    def outputs(self, spatial: Shape) -> Shape:
+        """How many windows fit along each axis (see `output_sizes`)."""
+        return output_sizes(spatial, self.extent, self.strides, self.padding)
+
+    def pads(self, spatial: Sizes) -> Pads:
+        """(before, after) of each axis. Raises InvalidInput where no window fits."""
+        self.outputs(spatial)
+        return window_padding(spatial, self.extent, self.strides, self.padding)
+
+    def split(self, shape: Shape) -> tuple[Shape, int | None]:
+        """(spatial sizes, channels) of an input (see `split_shape`)."""
+        return split_shape(self.name, shape, self.rank, self.data_format)
+
+    def split_known(self, shape: Sizes) -> tuple[Sizes, int]:
+        """As `split`, of an array."""
+        return split_sizes(self.name, shape, self.rank, self.data_format)
+
+    def join(self, batch: int | None, spatial: Shape, channels: int | None) -> Shape:
+        """The inverse of `split`."""
+        return join_shape(batch, spatial, channels, self.data_format)
+
+
+@remembered
+def windows(
+    name: str,
+    rank: int,
+    size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis = 1,
+    size_option: str = "kernel_size",
+) -> Windows:
+    """The window options of layer `name`, as given by Keras's names. Raises ValueError, naming what is wrong."""
+    legal = ("valid", "same", "causal") if name == "conv1d" else ("valid", "same")
+    if padding not in legal:
+        raise ValueError(f"{name}: padding must be one of {', '.join(map(repr, legal))}; got {padding!r}")
+    return Windows(
+        name,
+        rank,
+        None if size is None else per_axis(size, rank, size_option),
+        per_axis(strides, rank, "strides"),
+        padding,
+        data_format,
+        per_axis(dilation_rate, rank, "dilation_rate"),
+    )
