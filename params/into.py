@@ -6,6 +6,7 @@ from typing import Any
 
 from fnet import modelling, tree
 from fnet.compose import Bound, Graph, Sequential, bind
+from fnet.layers.core import constant
 from fnet.layers.rnn import stacked_rnn_cells
 from fnet.types import Params
 from params.converted import Converted
@@ -63,7 +64,8 @@ def _described(step: Any, name: str, params: Params) -> Converted:
         parts = {}
         for key, node in step.nodes:
             home = node.params or key
-            parts.setdefault(home, _described(node.step, home, params.get(home, {})))
+            if not _is_constant(node.step):
+                parts.setdefault(home, _described(node.step, home, params.get(home, {})))
         return Converted(_source("Functional", name), step, parts=parts)
     entry = entry_of(step)
     class_name = next((known for known, row in LAYERS.items() if row is entry), "")
@@ -75,8 +77,12 @@ def _described(step: Any, name: str, params: Params) -> Converted:
         bound,
         _known_again(entry, parts, params),
         parts,
-        operation=".operations" in bound.function.__module__ or bound.function.__name__ == "constant",
+        operation=".operations" in bound.function.__module__,
     )
+
+
+def _is_constant(step: Any) -> bool:
+    return isinstance(step, Bound) and step.function is constant
 
 
 def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> Entry:

@@ -382,6 +382,16 @@ def test_sharded_weights(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_weights_go_around_the_constants_of_a_graph(tmp_path):
+    x = keras.Input((3,))
+    keras_model = keras.Model(x, layers.Dense(2)(x + np.arange(3, dtype="float32")))
+    model, params = from_keras(keras_model)
+    fill(keras_model)
+    keras_model.save_weights(tmp_path / "model.weights.h5")
+    loaded = load_weights(tmp_path / "model.weights.h5", model, params)
+    assert_like_keras(model, loaded, keras_model, X[:, :3])
+
+
 def test_options_of_the_wrong_type_are_refused(tmp_path):
     keras_model = keras.Sequential([vector(), layers.Dense(3, name="d")])
     keras_model.save(tmp_path / "model.h5")

@@ -210,6 +210,21 @@ def test_shared_and_nested_layers_and_legacy_files(scheme, tmp_path):
         assert_equal_in_modes(("numpy-readonly",), ours, params, values, np.asarray(model(values)))
 
 
+@pytest.mark.parametrize("scheme", ["int8", "int4", "int4/4"])
+def test_low_rank_updates_are_quantized_with_the_kernel_when_keras_saves(scheme, tmp_path):
+    """So the model that was saved gives something else than its file, also in Keras."""
+    model = quantize(model_of(*LAYERS["dense"]), SCHEMES[scheme]())
+    model.layers[1].enable_lora(2, lora_alpha=3)
+    for weight in model.layers[1].weights:
+        if "lora" in weight.path:
+            weight.assign(np.random.default_rng(5).standard_normal(weight.shape) * 0.3)
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).standard_normal((2, 6, 9)).astype("float32")
+    expected = np.asarray(keras.saving.load_model(tmp_path / "model.keras")(x))
+    assert np.abs(expected - np.asarray(model(x))).max() > 1e-4
+    assert_equal_in_modes(("numpy-readonly",), *load_keras(tmp_path / "model.keras"), x, expected)
+
+
 def test_other_quantizations_are_refused_by_name():
     config = {"module": "keras.dtype_policies", "class_name": "NewDTypePolicy", "config": {"mode": "new/4/128"}}
     with pytest.raises(UnsupportedLayer, match=r"Dense.*'NewDTypePolicy', unknown.*int8, int4 and float8"):
