@@ -265,10 +265,7 @@ def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **n
     an input processes what is fed there (as `input_layer` does).
     Raises ValueError for a source that no earlier node or input gives.
     """
-    pairs = []
-    for name, step in _checked_nodes({**nodes, **named}):
-        pairs.append((name, step))
-    built = Graph(tuple(pairs), freeze(inputs), freeze(outputs))
+    built = Graph(tuple(_checked_nodes({**nodes, **named})), freeze(inputs), freeze(outputs))
     known = set(references(built.inputs))
     for name, node in built.nodes:
         wanted = references(node.sources) if node.sources is not None else [name]

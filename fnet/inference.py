@@ -14,6 +14,7 @@ from fnet.backend import ops
 from fnet.compose import Bound, Graph, Sequential, rules
 from fnet.errors import InvalidInput
 from fnet.hosting import split_host
+from fnet.rows import apart, joined
 from fnet.sources import Ref, describe, feed, only_item, references
 from fnet.strings import is_strings, string_array
 from fnet.types import Array, Params, Spec
@@ -60,6 +61,8 @@ class _Prepared(NamedTuple):
     params: Params
     door: Door
     run: Run
+    padded: bool
+    """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
 
 
 _prepared: OrderedDict[tuple[str, int, int], _Prepared] = OrderedDict()
@@ -69,14 +72,18 @@ _PREPARED_KEPT = 8
 def _prepare(model: Any, params: Params) -> _Prepared:
     """Door and compiled model, remembered for these very objects if their arrays are read-only, so cannot change."""
     if not all(_is_value(leaf) for leaf in tree.leaves(params)):
-        return _Prepared(model, params, Door(model), compile(model, params))
+        return _made(model, params)
     key = (backend.name(), id(model), id(params))
     if key not in _prepared:
-        _prepared[key] = _Prepared(model, params, Door(model), compile(model, params))
+        _prepared[key] = _made(model, params)
         while len(_prepared) > _PREPARED_KEPT:
             _prepared.popitem(last=False)
     _prepared.move_to_end(key)
     return _prepared[key]
+
+
+def _made(model: Any, params: Params) -> _Prepared:
+    return _Prepared(model, params, Door(model), compile(model, params), backend.name() == "jax" and apart(model))
 
 
 def _is_value(leaf: Any) -> bool:
@@ -87,47 +94,39 @@ def predict(model: Any, params: Params, x: Any, *, batch_size: int = 32, progres
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
     x: an array, or a tuple, list or dict of arrays (strings too), rows first. Memory beyond the result does
-    not grow with the number of rows. progress: called with (rows done, rows in all).
+    not grow with the number of rows. Outputs without a row for each of the input, such as sums over a batch, stand
+    one batch behind the other, as in Keras. progress: called with (rows done, rows in all).
 
     Raises InvalidInput for what would give a wrong answer silently: NaN or infinity, ids beyond a table, a
     missing batch axis, wrong shapes, inputs of different lengths; the message names the row.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is the number of rows at a time, at least 1; got {batch_size}")
-    _, _, door, run = _prepare(model, params)
-    x = door.admit(x)
-    rows = door.rows(x)
+    prepared = _prepare(model, params)
+    x = prepared.door.admit(x)
+    rows = prepared.door.rows(x)
     if rows == 0:
         return _no_rows(model, params, x)
-    result = None
+    return joined(_batches(prepared, x, rows, batch_size, progress), rows)
+
+
+def _batches(
+    prepared: _Prepared, x: Any, rows: int, batch_size: int, progress: Progress | None
+) -> Iterator[tuple[int, int, Any]]:
+    """(first row, rows, outputs) of every batch."""
     for start in range(0, rows, batch_size):
         batch = tree.map(lambda a: a[start : start + batch_size], x)  # noqa: B023 - called at once
-        door.check(batch, start)
+        prepared.door.check(batch, start)
         size = min(batch_size, rows - start)
-        y = tree.map(ops.to_numpy, run(_padded(batch, size, batch_size)))
-        if result is None:
-            result = tree.map(lambda a: np.empty((rows, *a.shape[1:]), a.dtype), y)
-        tree.map(functools.partial(_store, start, size), result, y)
+        wanted = min(batch_size, 1 << (size - 1).bit_length()) if prepared.padded else size
+        if wanted == size:
+            y = tree.map(ops.to_numpy, prepared.run(batch))
+        else:
+            y = prepared.run(tree.map(lambda a: a[np.arange(wanted) % size], batch))  # noqa: B023 - called at once
+            y = tree.map(lambda a: ops.to_numpy(a)[:size], y)  # noqa: B023 - called at once
+        yield start, size, y
         if progress is not None:
             progress(start + size, rows)
-    return result
-
-
-def _store(start: int, size: int, into: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> None:
-    if y.shape[1:] != into.shape[1:]:
-        raise InvalidInput(
-            f"outputs of different batches cannot be stacked: {into.shape[1:]} and then {y.shape[1:]}; "
-            "pad the inputs to one length, or raise batch_size to the number of rows"
-        )
-    into[start : start + size] = y[:size]
-
-
-def _padded(batch: Any, size: int, batch_size: int) -> Any:
-    """On JAX, rows repeated up to a power of two, so that few shapes are ever compiled."""
-    if backend.name() == "numpy":
-        return batch
-    wanted = min(batch_size, 1 << (size - 1).bit_length())
-    return batch if wanted == size else tree.map(lambda a: a[np.arange(wanted) % size], batch)
 
 
 def _no_rows(model: Any, params: Params, x: Any) -> Any:

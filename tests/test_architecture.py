@@ -17,7 +17,7 @@ TIERS = [
     {"binding", "sources", "compose", "random", "initializers", "resampling"},
     {"activations", "modelling", "parameters"},
     {"layers", "operations"},
-    {"hosting", "streaming", "inference"},
+    {"hosting", "rows", "streaming", "inference"},
 ]
 PACKAGES = {
     "fnet": {"fnet"},

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import backend, bind, dense, embedding, graph, input_layer, layer, sequential
+from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential
 from fnet.hosting import split_host
+from fnet.rows import apart
 
 DENSE = sequential(x=bind(input_layer, shape=(None, 5)), h=bind(dense, units=4), y=bind(dense, units=3))
 
@@ -42,6 +43,45 @@ def test_predict_takes_and_gives_any_structure(each_backend):
     y = fnet.predict(model, params, x, batch_size=3)
     assert y["out"][0].shape == (7, 2)
     np.testing.assert_allclose(y["out"][0], y["h"] + 1, atol=1e-6)
+
+
+ALONG_ROWS = {
+    "softmax": bind(fnet.softmax, axis=0),
+    "concatenate": graph(inputs="x", y=(bind(fnet.concatenate, axis=0), ("x", "x")), outputs="y"),
+    "flip": bind(operations.flip, axis=0),
+    "flipud": operations.flipud,
+    "sum": bind(operations.sum, axis=0, keepdims=True),
+    "sum of all": operations.sum,
+    "reshape": bind(operations.reshape, newshape=(-1, 2)),
+}
+
+
+@pytest.mark.parametrize("batch_size", [32, 5])
+@pytest.mark.parametrize("step", ALONG_ROWS.values(), ids=ALONG_ROWS)
+def test_rows_that_reach_each_other_are_taken_in_the_batches_of_keras(each_backend, step, batch_size):
+    model = sequential(x=bind(input_layer, shape=(None, 4)), y=step)
+    x = np.random.default_rng(0).standard_normal((13, 4)).astype("float32")
+    batches = [np.asarray(model({}, x[at : at + batch_size])) for at in range(0, 13, batch_size)]
+    expected = batches[0] if len(batches) == 1 else np.concatenate([np.atleast_1d(y) for y in batches])
+    y = fnet.predict(model, {}, x, batch_size=batch_size)
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_outputs_that_cannot_be_joined_are_refused():
+    model = sequential(x=bind(input_layer, shape=(None, 4)), y=bind(operations.reshape, newshape=(1, -1)))
+    with pytest.raises(fnet.InvalidInput, match="cannot be stacked"):
+        fnet.predict(model, {}, np.ones((13, 4), "float32"), batch_size=5)
+
+
+def test_batches_are_filled_up_only_where_rows_stay_apart():
+    assert apart(DENSE)
+    assert apart(
+        sequential(bind(operations.mean, axis=1), operations.relu, bind(operations.clip, x_min=0.0, x_max=1.0))
+    )
+    assert not apart(sequential(DENSE, bind(fnet.layer_normalization, axis=(-2, -1))))
+    assert not apart(graph(inputs=("x", "t"), y=(bind(operations.tensordot, axes=1), ("x", "t")), outputs="y"))
+    assert not apart(sequential(total))
 
 
 def test_progress_counts_rows():

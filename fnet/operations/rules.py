@@ -54,6 +54,7 @@ def operation(
             vars(made)["__signature__"] = inspect.Signature([*first, *options])
         run.__name__, run.__qualname__, run.__doc__ = function.__name__, function.__qualname__, function.__doc__
         run.__module__ = HOME
+        vars(run)["row_by_row"] = shape in (same, like, broadcast)
         vars(run)["arguments"] = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
         return layer(shape=rule, mask="drop", door=door)(run)
 
@@ -155,12 +156,12 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
 
 
 def same(x: Spec, *rest: Any) -> Spec:
-    """The shape rule of operations that change neither shape nor dtype of their first argument."""
+    """The shape rule of operations that change neither shape nor dtype of their first argument, nor mix its rows."""
     return x
 
 
 def like(x: Spec, *rest: Any) -> Shape:
-    """The shape rule of operations that keep the shape of their first argument."""
+    """The shape rule of operations that keep the shape of their first argument, and its rows apart."""
     return x.shape
 
 

@@ -130,7 +130,7 @@ def flip(x: Array, *, axis: Ints | None = None) -> Array:
     return xp.flip(tensor(x), axis=None if axis is None else as_ints(axis))
 
 
-@operation(same)
+@operation(lambda x: x)  # `same` would say that rows stay apart
 def flipud(x: Array) -> Array:
     """`x` with axis 0 reversed."""
     return xp.flip(tensor(x), axis=0)

@@ -1,0 +1,75 @@
+"""Rows of a batch: whether each goes through a model by itself, and how the outputs of batches are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fnet import modelling, tree
+from fnet.compose import Bound, Graph, Sequential
+from fnet.errors import InvalidInput
+from fnet.types import Array
+
+
+def apart(model: Any) -> bool:
+    """Whether no row can reach another, so that a batch may be filled up with rows that are thrown away.
+
+    Of some operations (reshapes, products) and of custom layers this is not known: False.
+    """
+    if not isinstance(model, Sequential | Graph):
+        function = model.function if isinstance(model, Bound) else model
+        axes = {name: value for name, value in modelling.resolved_options(model).items() if name in ("axis", "axes")}
+        known = getattr(function, "row_by_row", function.__module__.startswith("fnet.")) or "axis" in axes
+        if not known or not all(map(_not_rows, axes.values())):
+            return False
+    return all(map(apart, modelling.children(model).values()))
+
+
+def _not_rows(axis: Any) -> bool:
+    """Whether an option cannot mean axis 0: -2 is that of a matrix, None often means all."""
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return all(isinstance(n, int) and (n == -1 or n > 0) for n in axes)
+
+
+def joined(batches: Iterator[tuple[int, int, Any]], rows: int) -> Any:
+    """(first row, rows, outputs) of every batch -> the outputs one behind the other, as Keras's `predict` has them.
+
+    Raises InvalidInput for outputs whose shapes differ beyond the first axis.
+    """
+    start, size, y = next(batches)
+    if size == rows:
+        return y
+    outputs = tree.map(lambda a: _Output(a, size, rows), y)
+    for start, size, y in batches:
+        tree.map(lambda output, a, at=start, n=size: output.add(a, at, n), outputs, y)
+    return tree.map(lambda output: output.value(), outputs)
+
+
+class _Output:
+    """One output over all batches: written in place where it has a row for each of the input, else gathered."""
+
+    def __init__(self, y: Array, size: int, rows: int) -> None:
+        self.of_rows = y.shape[:1] == (size,)
+        self.array = np.empty((rows, *y.shape[1:]), y.dtype) if self.of_rows else None
+        self.parts: list[Array] = []
+        self.add(y, 0, size)
+
+    def add(self, y: Array, start: int, size: int) -> None:
+        """The output of the rows from `start`."""
+        y = np.atleast_1d(y)
+        like = self.array if self.array is not None else self.parts[0] if self.parts else y
+        if y.shape[1:] != like.shape[1:]:
+            raise InvalidInput(
+                f"outputs of different batches cannot be stacked: {like.shape[1:]} and then {y.shape[1:]}; "
+                "pad the inputs to one length, or raise batch_size to the number of rows"
+            )
+        if self.array is None:
+            self.parts.append(y)
+        else:
+            self.array[start : start + size] = y
+
+    def value(self) -> Array:
+        """All of it."""
+        return np.concatenate(self.parts) if self.array is None else self.array
