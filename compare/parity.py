@@ -91,22 +91,26 @@ def compare(
     with reference.float64(path) as wide:
         exact = _outputs(wide, rows, batch_size, layer_rows)
     measured = Measured(rows, exact.y, keras.y, reference.policy(model), reference.threshold(model))
-    runs = {"Keras": keras, **ours}
-    sides = [measured.side(name, run) for name, run in runs.items()]
-    given = {name: run.layers for name, run in runs.items()}
-    table, missing = measured.layers(given, exact.layers, reference.kinds(model))
-    foreign = [f"{name} loaded {', '.join(run.foreign)}" for name, run in ours.items() if run.foreign]
+    named = title or f"{path.resolve().parent.name}/{path.name}"
+    return _compared(named, path.name, measured, {"Keras": keras, **ours}, exact.layers, reference.kinds(model))
+
+
+def _compared(
+    title: str,
+    file: str,
+    measured: Measured,
+    runs: dict[str, Run],
+    exact_layers: dict[str, list[Any]],
+    kinds: dict[str, str],
+) -> Comparison:
+    """All differences between the runs, of which the first is Keras's."""
+    sides = tuple(measured.side(name, run) for name, run in runs.items())
+    table, missing = measured.layers({name: run.layers for name, run in runs.items()}, exact_layers, kinds)
+    foreign = [f"{name} loaded {', '.join(run.foreign)}" for name, run in runs.items() if run.foreign]
     problems = [*foreign, *(p for side in sides[1:] for p in measured.problems(side, sides[0])), *over(table)]
     return Comparison(
-        title or f"{path.resolve().parent.name}/{path.name}",
-        path.name,
-        rows,
-        measured.policy,
-        measured.allowed,
-        tuple(sides),
-        tuple(table),
-        tuple(missing),
-        tuple(problems),
+        *(title, file, measured.rows, measured.policy, measured.allowed),
+        *(sides, tuple(table), tuple(missing), tuple(problems)),
     )
 
 
