@@ -8,7 +8,7 @@ from typing import Any
 
 import fnet
 from fnet import modelling, tree
-from fnet.compose import bind, graph, rules
+from fnet.compose import bind, graph, option_names, rules
 from fnet.layers.core import constant
 from fnet.sources import Ref, at, references, resolve, unmasked
 from fnet.types import Array
@@ -128,8 +128,11 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     """One call of a layer as a node."""
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
-    args = [_argument(build, layer, item) for item in call["args"]]
-    kwargs = {key: _argument(build, layer, item) for key, item in call["kwargs"].items()}
+    entry = build.parts[layer.name].entry
+    options = {} if entry is None else option_names(entry.layer)
+    places = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
+    args = [_argument(build, layer, item, name in options) for item, name in zip(call["args"], places, strict=False)]
+    kwargs = {key: _argument(build, layer, item, key in options) for key, item in call["kwargs"].items()}
     args, kwargs = by_keyword(build.parts[layer.name], args, kwargs)
     training = kwargs.get("training") if build.training is None else build.training
     if layer.class_name in TRAINS_BY_DEFAULT:
@@ -168,8 +171,9 @@ def _for_call(build: _Building, layer: KerasObject, number: int, training: bool 
     return part
 
 
-def _argument(build: _Building, layer: KerasObject, value: Any) -> Any:
-    """An argument of a call: symbolic tensors as sources, arrays as constant nodes, other values as they are."""
+def _argument(build: _Building, layer: KerasObject, value: Any, option: bool = False) -> Any:
+    """An argument of a call: symbolic tensors as sources, arrays as constant nodes, or as tuples where the step takes
+    an `option`; other values as they are."""
     if isinstance(value, list):
         return [_argument(build, layer, item) for item in value]
     if is_object(value):
@@ -177,6 +181,8 @@ def _argument(build: _Building, layer: KerasObject, value: Any) -> Any:
             made = literal(value)
             if isinstance(made, Tensor):
                 return _source(build, made)
+            if option and hasattr(made, "dtype"):
+                return made.tolist()
             return _constant(build, layer, made) if hasattr(made, "dtype") else Literal.of(made)
         if value["class_name"] in ("DTypePolicy", "Policy"):
             return Literal.of(policy(value, layer.label))

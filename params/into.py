@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fnet import modelling, tree
@@ -15,9 +18,10 @@ from params.errors import ModelFileError
 from params.legacy_arrays import by_order
 from params.naming import elements
 from params.objects import KerasObject
-from params.source import Limits
+from params.source import Limits, ModelFile, WeightTree
 from params.table import LAYERS
 from params.values import values
+from params.walk import join, stored_layers
 from params.weights import Plan, by_groups, entry_of, plan
 
 
@@ -27,8 +31,9 @@ def load_weights(
     """`params` with the arrays of a weights file: `.weights.h5`, sharded `.weights.json`, or a legacy `.h5`.
 
     path: path, bytes or file object; a whole model file serves, too. model: the fnet model, with the layers of the
-    Keras model that the file was saved from, in the same order; names do not matter. input_shapes: needed when the
-    model does not begin with `input_layer`. What no array holds (vocabularies, constants) stays as in `params`.
+    Keras model that the file was saved from: of the same names, as `load_keras` gives them, or in the same order.
+    input_shapes: needed when the model does not begin with `input_layer`. What no array holds (vocabularies,
+    constants) stays as in `params`.
     Raises ModelFileError; nothing is taken from a file that does not fit entirely.
     """
     from params.reading import read
@@ -39,10 +44,52 @@ def load_weights(
     work = plan(made, wanted, _no_assets)
     _keep(work, params)
     try:
-        found = by_order(work, made, file) if file.format == "h5" else by_groups(work, file.arrays, names=False)
+        if file.format == "h5":
+            found = by_order(work, made, _in_order(made, file))
+        else:
+            found = by_groups(_regrouped(work, file.arrays), file.arrays, names=False)
         return values(found, wanted)
     except ModelFileError as error:
         raise type(error)(f"{file.label}: {error}") from error
+
+
+def _in_order(made: Converted, file: ModelFile) -> ModelFile:
+    """The file with its layers as the model has them, where the names of all agree."""
+    names = [part.source.name for part in stored_layers(made)]
+    layers = {layer.name: layer for layer in file.arrays.layers if layer.arrays}
+    if not layers.keys() <= set(names):
+        return file
+    ordered = tuple(layers[name] for name in names if name in layers)
+    return replace(file, arrays=replace(file.arrays, layers=ordered))
+
+
+def _regrouped(work: Plan, file: WeightTree) -> Plan:
+    """The plan with the groups that the file has for the layers of these names.
+
+    Groups count the layers of a class in Keras's order. A graph of fnet runs in an order of its own, so where the names
+    of all layers of a class agree, they say which is which.
+    """
+    siblings: dict[tuple[str, str], dict[str, str]] = {}
+    for owner, group in work.walk.named:
+        parent, _, last = group.rpartition("/")
+        siblings.setdefault((parent, re.sub(r"_\d+$", "", last)), {})[group] = owner.source.name
+    moved: dict[str, str] = {}
+    for (parent, _), names in siblings.items():  # outer models first
+        places = [join(_moved(parent, moved), group.removeprefix(parent).strip("/")) for group in names]
+        there = {file.groups[place].name: place for place in places if place in file.groups}
+        agree = set(there) == set(names.values())
+        moved |= {g: there[name] if agree else place for (g, name), place in zip(names.items(), places, strict=True)}
+    work.slots = [replace(slot, group=_moved(slot.group, moved)) for slot in work.slots]
+    return work
+
+
+def _moved(group: str, moved: Mapping[str, str]) -> str:
+    """`group`, or what is in a group that moved, where it is now."""
+    home, rest = group, ""
+    while home and home not in moved:
+        home, _, last = home.rpartition("/")
+        rest = join(last, rest)
+    return join(moved.get(home, home), rest)
 
 
 def _no_assets(group: str, name: str) -> Any:

@@ -19,6 +19,9 @@ from params.weights import Found, Plan, Slot, listing
 _UNTRACKED = "idf_weights"
 """A variable of TensorFlow's, which Keras leaves out of legacy files: its numbers are in the config."""
 
+_TWICE = ("SpectralNormalization", "kernel")
+"""The wrapper's own name for the kernel of the layer inside, which legacy files hold once."""
+
 
 def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
     """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
@@ -49,7 +52,7 @@ def _slots(work: Plan, part: Converted) -> list[Slot]:
     keys = {work.walk.identity(item) for item in within(part)}
     unique: dict[tuple[str, int], Slot] = {}
     for slot in work.slots:
-        stored = slot.number >= 0 and slot.name != _UNTRACKED
+        stored = slot.number >= 0 and slot.name != _UNTRACKED and (slot.owner.source.class_name, slot.name) != _TWICE
         if stored and (id(slot.owner) in inside or work.walk.identity(slot.owner) in keys):
             unique.setdefault((slot.group, slot.number), slot)
     return sorted(unique.values(), key=lambda slot: not slot.trainable)

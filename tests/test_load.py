@@ -392,6 +392,41 @@ def test_weights_go_around_the_constants_of_a_graph(tmp_path):
     assert_like_keras(model, loaded, keras_model, X[:, :3])
 
 
+@pytest.mark.parametrize("suffix", ["weights.h5", "h5"])
+def test_weights_go_to_the_layers_of_their_names(suffix, tmp_path):
+    """Attention layers run in another order than Keras counts them."""
+    x, y = sequence(), sequence()
+    other = layers.Add()([y, layers.MultiHeadAttention(2, 3)(y, y)])
+    inner = keras.Model(y, layers.Dense(4)(layers.Dense(4)(other)))
+    own = layers.Add()([x, layers.MultiHeadAttention(2, 3)(x, x)])
+    seen = layers.Add()([y, layers.MultiHeadAttention(2, 3)(y, y)])
+    keras_model = keras.Model([x, y], inner(layers.MultiHeadAttention(2, 3)(seen, own)))
+    model, params = from_keras(keras_model)
+    fill(keras_model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # h5 is legacy
+        (keras_model.save if suffix == "h5" else keras_model.save_weights)(tmp_path / f"model.{suffix}")
+    loaded = load_weights(tmp_path / f"model.{suffix}", model, params)
+    assert_like_keras(model, loaded, keras_model, [S, S[::-1]])
+
+
+def test_an_array_stands_for_an_option_too(tmp_path):
+    x = keras.Input((4,))
+    keras_model = keras.Model(x, keras.ops.digitize(x, np.array([-0.5, 0.0, 0.5])))
+    keras_model.save(tmp_path / "model.keras")
+    model, params = load_keras(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model(params, X), keras_model(X))
+
+
+def test_a_legacy_file_holds_a_spectrally_normalized_kernel_once(tmp_path):
+    keras_model = keras.Sequential([vector(), layers.SpectralNormalization(layers.Dense(3)), layers.Dense(2)])
+    fill(keras_model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # h5 is legacy
+        keras_model.save(tmp_path / "model.h5")
+    assert_like_keras(*load_keras(tmp_path / "model.h5"), keras_model, X)
+
+
 def test_options_of_the_wrong_type_are_refused(tmp_path):
     keras_model = keras.Sequential([vector(), layers.Dense(3, name="d")])
     keras_model.save(tmp_path / "model.h5")
