@@ -67,10 +67,12 @@ def test_predict_arrays_images_and_texts(folder, capsys):
 
     outputs = []
     together, apart = ["--text", "baik sekali", "buruk"], ["--text", "baik sekali", "--text", "buruk"]
+    labels = ("--labels", "negatif,positif")
     for source in (together, apart, [folder / "texts.csv"]):
-        _, out = run(capsys, "predict", folder / "text.keras", *source, "--labels", "negatif,positif")
-        outputs.append(out)
-    assert outputs[0] == outputs[1] == outputs[2]
+        outputs.append(run(capsys, "predict", folder / "text.keras", *source, *labels)[1])
+        outputs.append(run(capsys, "predict", folder / "text.keras", *labels, *source)[1])
+    outputs.append(run(capsys, "predict", *together[:2], folder / "text.keras", together[2], *labels)[1])
+    assert set(outputs) == {outputs[0]}
     assert [line.split("\t")[2] for line in outputs[0].splitlines()] == ["baik sekali", "buruk"]
 
 
@@ -108,6 +110,7 @@ def test_summary_and_layers(folder, capsys):
     ("arguments", "status", "message"),
     [
         (["predict", "image.keras"], 2, "give either input files or --text"),
+        (["predict", "text.keras", "--text", "baik", "texts.csv"], 2, "give either input files or --text"),
         (["predict", "image.keras", "small.png"], 2, "small.png is 6x4, the model takes 8x8; add --resize"),
         (["predict", "image.keras", "numbers.csv"], 2, "every column must hold numbers"),
         (["predict", "text.keras", "texts.csv", "--column", "teks"], 2, "has the columns id, text; name the text"),

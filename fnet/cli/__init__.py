@@ -23,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage."""
     top = parser()
     args, rest = top.parse_known_args(argv)
+    if hasattr(args, "inputs"):  # argparse takes only those beside the model, and leaves those behind an option
+        args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]
+        rest = [word for word in rest if word not in args.inputs]
     if rest and not hasattr(args, "delegated"):
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     logging.basicConfig(format="fnet: %(message)s")

@@ -18,7 +18,8 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 def read_inputs(args: argparse.Namespace, spec: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
     """(rows, their names) from what the command line names."""
     if args.text:
-        return np.array(args.text), list(args.text)
+        texts = [*args.text, *args.inputs]
+        return np.array(texts), texts
     kinds = {"-" if name == "-" else Path(name).suffix.lower() for name in args.inputs}
     if kinds <= IMAGES:
         return np.stack([_image(Path(name), spec, args.resize) for name in args.inputs]), args.inputs

@@ -24,7 +24,6 @@ def add(commands: Any) -> None:
         epilog="examples:  fnet predict cnn.keras cat.png --scale 1/255 --labels cat,dog\n"
         "           fnet predict sentiment.safetensors --text 'pelayanannya ramah' 'makanan dingin'\n"
         "           fnet predict model.keras rows.csv --json > predictions.jsonl",
-        usage="%(prog)s model [inputs ...] [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
@@ -32,7 +31,7 @@ def add(commands: Any) -> None:
         "inputs", nargs="*", help=".npy, .csv, .txt (a text a line), image files, or - for texts on standard input"
     )
     command.add_argument(
-        "--text", action="extend", nargs="+", default=[], help="texts to classify, behind the model; may be repeated"
+        "--text", action="append", default=[], help="a text to classify, and more where inputs stand; may be repeated"
     )
     command.add_argument("--column", help="CSV column that holds the text (default: text, or the only column)")
     command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
@@ -47,7 +46,8 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     import fnet
 
-    if bool(args.inputs) == bool(args.text):
+    files = [name for name in args.inputs if name == "-" or Path(name).exists()] if args.text else args.inputs
+    if bool(files) == bool(args.text):
         raise UsageError("give either input files or --text")
     model, weights, info = load_model(args.model)
     spec = fnet.modelling.input_spec(model)
