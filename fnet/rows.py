@@ -20,9 +20,10 @@ def apart(model: Any) -> bool:
     """
     if not isinstance(model, Sequential | Graph):
         function = model.function if isinstance(model, Bound) else model
-        axes = {name: value for name, value in modelling.resolved_options(model).items() if name in ("axis", "axes")}
+        options = modelling.resolved_options(model)
+        axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
         known = getattr(function, "row_by_row", function.__module__.startswith("fnet.")) or "axis" in axes
-        if not known or not all(map(_not_rows, axes.values())):
+        if not known or options.get("training") or not all(map(_not_rows, axes.values())):
             return False
     return all(map(apart, modelling.children(model).values()))
 

@@ -115,7 +115,9 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
         require_finite(config, source)
     options = layer_options(entry, config, source)
     legal = option_names(entry.layer)
-    if training and "training" in legal:
+    if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
+        training = False  # a frozen one keeps to its moving statistics
+    if training and "training" in legal and not config.get("renorm"):
         options["training"] = True
     elif training and source.class_name in TRAINING_MATTERS:
         raise UnsupportedLayer(

@@ -180,3 +180,9 @@ def test_single_units_are_cut_in_the_middle_of_their_activation():
     assert fnet.classes(logits, np.float32([[1, 3, 2]])).tolist() == [1]
     with pytest.raises(fnet.InvalidInput, match="NaN scores"):
         fnet.classes(logits, np.float32([[1, np.nan]]))
+
+
+def test_statistics_of_a_batch_are_of_its_own_rows(each_backend):
+    model = sequential(bind(fnet.batch_normalization, training=True, center=False, scale=False))
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype("float32")
+    np.testing.assert_allclose(fnet.predict(model, {}, x, batch_size=8), model({}, x), atol=1e-6)

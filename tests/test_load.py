@@ -528,10 +528,24 @@ def test_a_nested_model_called_with_training_drops_inside():
     assert set(np.unique(model(params, np.ones((200, 4), "float32")))) == {0.0, 2.0}
 
 
-def test_batch_normalization_called_with_training_is_refused():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_batch_normalization_called_with_training_takes_the_statistics_of_the_batch(frozen, tmp_path):
+    x = sequence()
+    y = layers.BatchNormalization(trainable=not frozen)(layers.Masking()(x), training=True)
+    image = layers.Reshape((3, 2, 4))(layers.Dense(4)(x))
+    norm = layers.BatchNormalization(axis=1, trainable=not frozen)
+    keras_model = keras.Model(x, [y, norm(image, training=True)])
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.keras")
+    masked = np.where(np.arange(6)[:, None] % 3, S, 0).astype("float32")
+    model, params = load_keras(tmp_path / "model.keras")
+    assert_like_keras(model, params, keras_model, masked)
+
+
+def test_batch_renormalization_called_with_training_is_refused():
     x = vector()
     with pytest.raises(UnsupportedLayer, match="BatchNormalization 'stats' was called with training=True"):
-        from_keras(keras.Model(x, layers.BatchNormalization(name="stats")(x, training=True)))
+        from_keras(keras.Model(x, layers.BatchNormalization(name="stats", renorm=True)(x, training=True)))
 
 
 # --- custom layers and refusals -------------------------------------------------------------------

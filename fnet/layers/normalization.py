@@ -1,4 +1,4 @@
-"""Normalization layers. Batch normalization is here as inference knows it: with its moving statistics.
+"""Normalization layers. Batch normalization has its moving statistics, as at inference, unless told otherwise.
 
 All compute y = (x - mean) / sqrt(variance + epsilon) * gamma + beta; they differ in whose mean and variance.
 """
@@ -13,7 +13,7 @@ from fnet.backend import ops, xp
 from fnet.compose import bind, in_floats, layer, run
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
-from fnet.masking import values_of
+from fnet.masking import mask_of, masked, values_of
 from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
 
 Axes = int | Sequence[int]
@@ -32,34 +32,53 @@ def _batch_rule(x: Spec, *, axis: int, center: bool, scale: bool, renorm: bool) 
     return x, {**_affine(shape, scale, center), **moments, **extra}
 
 
-@layer(shape=_batch_rule, floats=True, unrounded=("params",))
+@layer(shape=_batch_rule, mask="own", floats=True, unrounded=("params",))
 def batch_normalization(
     params: Params,
-    x: Array,
+    x: Any,
     *,
     axis: int = -1,
     epsilon: float = 1e-3,
     center: bool = True,
     scale: bool = True,
     renorm: bool = False,
-) -> Array:
+    training: bool = False,
+) -> Any:
     """(...) -> (...): gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta along `axis`.
 
     params: gamma, beta (unless `scale`, `center` are False), moving_mean, moving_variance, all (channels,), and
     with `renorm` moving_stddev, renorm_mean, renorm_stddev, which inference does not read.
-    Mask: kept; it does not change values. Source: keras.layers.BatchNormalization; Ioffe and Szegedy 2015.
+    training: the mean and variance of this very batch take the place of the moving ones, as where a Keras model calls
+    the layer with training=True. Mask: kept; with `training` only what it shows counts.
+    Source: keras.layers.BatchNormalization; Ioffe and Szegedy 2015.
 
     >>> one = np.ones(2)
     >>> batch_normalization({"gamma": one, "beta": one, "moving_mean": one, "moving_variance": one},
     ...                     np.array([[1.0, 2.0]]), epsilon=0.0)
     array([[1., 2.]])
     """
+    values, mask = values_of(x), mask_of(x)
+    if training:
+        params = {**params, **_batch_moments(values, mask, axis)}
     factor, offset = batch_factors(params, epsilon, center, scale)
-    if axis % x.ndim != x.ndim - 1:
-        shape = [1] * x.ndim
+    if axis % values.ndim != values.ndim - 1:
+        shape = [1] * values.ndim
         shape[axis] = -1
         factor, offset = factor.reshape(shape), offset.reshape(shape)
-    return ops.affine(x, factor, offset)
+    return masked(ops.affine(values, factor, offset), mask)
+
+
+def _batch_moments(x: Array, mask: Array | None, axis: int) -> dict[str, Array]:
+    """The mean and variance (channels,) over all axes but `axis`, of what `mask` shows."""
+    axes = tuple(a for a in range(x.ndim) if a != axis % x.ndim)
+    if mask is None:
+        _, variance = ops.center(x, axes)
+        return {"moving_mean": xp.mean(x, axis=axes), "moving_variance": variance.reshape(-1)}
+    shown = xp.broadcast_to(mask[..., None], x.shape)
+    count = xp.sum(shown, axis=axes, keepdims=True).astype(x.dtype) + 1e-7
+    mean = xp.sum(xp.where(shown, x, 0), axis=axes, keepdims=True) / count
+    variance = xp.sum(xp.where(shown, (x - mean) ** 2, 0), axis=axes, keepdims=True) / count
+    return {"moving_mean": mean.reshape(-1), "moving_variance": variance.reshape(-1)}
 
 
 def batch_factors(params: Params, epsilon: float, center: bool = True, scale: bool = True) -> tuple[Array, Array]:

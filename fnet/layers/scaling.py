@@ -15,7 +15,7 @@ def _layer_scale_rule(x: Spec, *, projection_dim: int) -> tuple[Spec, ParamTree]
     return x, {"gamma": Param((projection_dim,), "ones")}
 
 
-@layer(shape=_layer_scale_rule, mask="drop")
+@layer(shape=_layer_scale_rule, mask="drop", floats=True)
 def layer_scale(params: Params, x: Array, *, projection_dim: int | None = None) -> Array:
     """(..., channels) -> (..., channels): x * gamma.
 
