@@ -44,10 +44,29 @@ def _jit(model: Any) -> Callable[[Params, Any], Any]:
 
 
 def compile(model: Any, params: Params) -> Run:  # noqa: A001 - the field's word
-    """`f(x)`: the model with these parameters fixed, prepared once to be called often."""
+    """`f(x)`: the model with these parameters fixed, prepared once to be called often.
+
+    What XLA cannot compile, because sizes in it depend on values (`bincount`, say), runs operation by operation.
+    """
     if backend.name() == "numpy":
         return functools.partial(model, params)
-    return functools.partial(_jit(model), tree.map(_on_device, params))
+    return _Compiled(model, tree.map(_on_device, params))
+
+
+class _Compiled:
+    """A model with its params: under jit, unless that turns out not to be possible."""
+
+    def __init__(self, model: Any, params: Params) -> None:
+        self.model, self.params, self.run = model, params, _jit(model)
+
+    def __call__(self, x: Any) -> Any:
+        try:
+            return self.run(self.params, x)
+        except ops.UNTRACEABLE:
+            if self.run is self.model:
+                raise
+        self.run = self.model
+        return self.model(self.params, x)
 
 
 def _on_device(leaf: Any) -> Any:

@@ -186,3 +186,13 @@ def test_statistics_of_a_batch_are_of_its_own_rows(each_backend):
     model = sequential(bind(fnet.batch_normalization, training=True, center=False, scale=False))
     x = np.random.default_rng(0).standard_normal((5, 3)).astype("float32")
     np.testing.assert_allclose(fnet.predict(model, {}, x, batch_size=8), model({}, x), atol=1e-6)
+
+
+def test_sizes_that_depend_on_values_need_no_compilation(each_backend):
+    step = bind(operations.bincount)
+    model = graph(inputs="x", y=(step, "x"), outputs="y")
+    x = np.array([[0, 3, 3], [1, 0, 1]], "int32")
+    run = fnet.compile(model, {})
+    for rows in (x, x[1:]):
+        np.testing.assert_array_equal(run(rows), model({}, rows))
+    np.testing.assert_array_equal(fnet.predict(model, {}, x), [[1, 0, 0, 2], [1, 2, 0, 0]])

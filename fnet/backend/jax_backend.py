@@ -31,6 +31,7 @@ xp = jnp
 
 # fmt: off
 __all__ = [
+    "UNTRACEABLE",
     "affine", "asarray", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose", "dynamic_slice",
     "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
@@ -76,6 +77,15 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 def is_array(x: Any) -> bool:
     """Whether `x` is an array that this backend computes with."""
     return isinstance(x, jax.Array | np.ndarray | np.generic)
+
+
+UNTRACEABLE: tuple[type[Exception], ...] = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+"""What `jit` raises where a size depends on values."""
 
 
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,6 +37,7 @@ np.empty((32 << 20) - (1 << 16), np.uint8)
 
 # fmt: off
 __all__ = [
+    "UNTRACEABLE",
     "affine", "asarray", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose", "dynamic_slice",
     "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
     "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
@@ -59,6 +60,10 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 def is_array(x: Any) -> bool:
     """Whether `x` is an array that this backend computes with."""
     return isinstance(x, np.ndarray | np.generic)
+
+
+UNTRACEABLE: tuple[type[Exception], ...] = ()
+"""NumPy knows all values."""
 
 
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
