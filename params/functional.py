@@ -10,6 +10,7 @@ import fnet
 from fnet import modelling, tree
 from fnet.compose import bind, graph, option_names, rules
 from fnet.layers.core import constant
+from fnet.layers.wrappers import keeps_states
 from fnet.sources import Ref, at, references, resolve, unmasked
 from fnet.types import Array
 from params.calls import Literal, by_keyword, step_and_sources
@@ -141,6 +142,11 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
         raise UnsupportedLayer(f"{layer.label} was called with training={quoted(training)}")
     part = _for_call(build, layer, number, training)
     step, sources = step_and_sources(part, args, kwargs)
+    if number and keeps_states(step):
+        raise UnsupportedLayer(
+            f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
+            "before; build the model without stateful=True"
+        )
     name = layer.name if number == 0 else fresh(f"{layer.name}_{number}", {*build.nodes, *build.layers})
     with named(layer):
         got = resolve(unmasked(tree.freeze(sources)), build.specs)

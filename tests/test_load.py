@@ -427,6 +427,13 @@ def test_a_legacy_file_holds_a_spectrally_normalized_kernel_once(tmp_path):
     assert_like_keras(*load_keras(tmp_path / "model.h5"), keras_model, X)
 
 
+def test_a_stateful_layer_called_twice_is_refused():
+    x = keras.Input(batch_shape=(2, 6, 4))
+    layer = layers.GRU(4, stateful=True, return_sequences=True, name="memory")
+    with pytest.raises(UnsupportedLayer, match="GRU 'memory' is stateful and called several times"):
+        from_keras(keras.Model(x, layer(layer(x))))
+
+
 def test_options_of_the_wrong_type_are_refused(tmp_path):
     keras_model = keras.Sequential([vector(), layers.Dense(3, name="d")])
     keras_model.save(tmp_path / "model.h5")

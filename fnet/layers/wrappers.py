@@ -131,7 +131,7 @@ def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
     if time == 0:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
     inner_mask = mask if mask is not None and mask.ndim > 2 and _takes_mask(layer) else None
-    if _keeps_states(layer):
+    if keeps_states(layer):
         y, _ = _in_turn(params.get("layer", EMPTY), values, inner_mask, layer, EMPTY)
         return masked(y, mask)
     inner = values.reshape(batch * time, *values.shape[2:])
@@ -142,10 +142,10 @@ def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
     return masked(y, mask)
 
 
-def _keeps_states(step: Any) -> bool:
+def keeps_states(step: Any) -> bool:
     """Whether a recurrent layer in a step begins with the states of its last call."""
     own = {} if isinstance(step, Sequential | Graph) else modelling.resolved_options(step)
-    return bool(own.get("stateful")) or any(map(_keeps_states, modelling.children(step).values()))
+    return bool(own.get("stateful")) or any(map(keeps_states, modelling.children(step).values()))
 
 
 def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any, state: State) -> tuple[Any, Any]:
@@ -160,7 +160,7 @@ def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any, stat
 
 def _ways(step: Any) -> Advance | None:
     """How a layer that keeps states goes on from them."""
-    if not _keeps_states(step):
+    if not keeps_states(step):
         return None
     return _advance_times if "layer" in modelling.children(step) else _advance_recurrent
 
