@@ -170,6 +170,7 @@ class Door:
         x = _arrays(x, single=isinstance(self.inputs, str))
         for name, value in feed(self.inputs, x).items():
             if value is not None and self.specs.get(name) is not None:
+                _check_kind(name, value, self.specs[name])
                 _check_shape(name, value, self.specs[name])
         return x
 
@@ -214,7 +215,23 @@ def _arrays(x: Any, single: bool) -> Any:
         return type(x)(_arrays(item, True) for item in x)
     if x is None or hasattr(x, "shape"):
         return x
-    return string_array(x) if is_strings(x) else np.asarray(x)
+    if is_strings(x):
+        return string_array(x)
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise InvalidInput("rows of different lengths: pad them to one, or give one at a time") from error
+
+
+def _check_kind(name: str, value: Any, wanted: Spec) -> None:
+    """Numbers where numbers are wanted: NumPy would cast dates, drop imaginary parts, and make NaN of None."""
+    kind = getattr(value.dtype, "kind", "")
+    if wanted.dtype == "string" or kind not in "cmMOSTU" or (kind == "c" and wanted.dtype.startswith("complex")):
+        return
+    strings = kind in "STU" or (kind == "O" and isinstance(next(iter(value.flat), None), str | bytes))
+    what = "strings" if strings else f"{value.dtype} values"
+    hint = "; if they are numbers: x.astype('float32')" if kind == "O" and not strings else ""
+    raise InvalidInput(f"input {name!r} holds {what}, the model takes {wanted.dtype}{list(wanted.shape)}{hint}")
 
 
 def _check_shape(name: str, value: Any, wanted: Spec) -> None:
@@ -268,14 +285,13 @@ def _passes_on(step: Any) -> bool:
 def classes(model: Any, y: Array) -> np.ndarray[Any, Any]:
     """Scores (rows, k) -> class numbers (rows,): the largest score, or, for a single unit, above the middle.
 
-    The middle of a single unit is 0.5 behind a sigmoid and 0 behind anything that gives logits. Raises
-    InvalidInput where a score is NaN: there is no class then.
+    The middle of a single unit is that of `middle`. Raises InvalidInput where a score is NaN: there is no class then.
     """
     y = ops.to_numpy(y)
     if np.isnan(y).any():
         raise InvalidInput(f"row {int(np.argwhere(np.isnan(y))[0][0])} has NaN scores, so no class")
     if y.ndim == 1 or y.shape[-1] == 1:
-        return np.asarray(y.reshape(len(y)) > _middle(final_activation(model)), np.int64)
+        return np.asarray(y.reshape(len(y)) > middle(model), np.int64)
     return np.asarray(y.argmax(axis=-1))
 
 
@@ -291,5 +307,7 @@ def final_activation(model: Any) -> str:
     return named if isinstance(named, str) else "linear"
 
 
-def _middle(activation: str) -> float:
-    return 0.5 if activation in ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid") else 0.0
+def middle(model: Any) -> float:
+    """Where a single unit is between its two classes: 0.5 behind a sigmoid, 0 behind anything that gives logits."""
+    probabilities = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid")
+    return 0.5 if final_activation(model) in probabilities else 0.0

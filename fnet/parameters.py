@@ -25,9 +25,13 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
     key: an int or uint32[2]; the same key gives the same numbers on both backends. input_shapes: one for
     each input, batch axis included; not needed when the model begins with `input_layer`.
     """
-    rng = random.key(key) if isinstance(key, int) else key
+    rng = random.as_key(key)
     made = {}
     for number, (path, param) in enumerate(wanted(model, *input_shapes).items()):
+        if None in param.shape and param.dtype.startswith("float"):
+            raise ValueError(
+                f"{_join(path)} would be {_text(param)}: give the size (units=, filters=, ...) of its layer"
+            )
         sizes = tuple(0 if d is None else d for d in param.shape)
         make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
         made[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
@@ -72,8 +76,7 @@ def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
 
     The layers' own rates apply, as under Keras's `training=True`; without `rng` they are the identity.
     """
-    rng = random.key(key) if isinstance(key, int) else key
-    return _with_rng(model, params, rng)
+    return _with_rng(model, params, random.as_key(key))
 
 
 def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:

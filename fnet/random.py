@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from fnet.backend import ops, xp
+from fnet.errors import InvalidInput
 from fnet.types import Array
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -17,6 +18,18 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 def key(seed: int) -> Array:
     """uint32[2] from an integer seed."""
     return ops.asarray([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF], "uint32")
+
+
+def as_key(key_or_seed: Array | int) -> Array:
+    """uint32[2] from such a key or an integer seed. Raises InvalidInput for any other array."""
+    if isinstance(key_or_seed, int):
+        return key(key_or_seed)
+    if getattr(key_or_seed, "shape", None) != (2,):
+        found = f"{key_or_seed.dtype}{list(key_or_seed.shape)}" if hasattr(key_or_seed, "shape") else repr(key_or_seed)
+        raise InvalidInput(
+            f"a key is an int or uint32[2]; got {found} (of a key of jax.random.key: jax.random.key_data(key))"
+        )
+    return key_or_seed
 
 
 def fold_in(rng: Array, number: int) -> Array:

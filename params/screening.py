@@ -16,22 +16,26 @@ ROLES = ("_initializer", "_regularizer", "_constraint")
 """Ends of the keys whose objects Keras itself would import and call."""
 
 
-def screen(value: Any, key: str = "") -> None:
-    """Raise UnsafeFile where a parsed config holds code or names something to import."""
+def screen(value: Any, key: str = "", layer: Any = None) -> None:
+    """Raise UnsafeFile where a parsed config holds code or names something to import; `layer`: whose config it is."""
     if isinstance(value, list):
         if key == "activation":
             raise UnsafeFile("an activation holds code (a Lambda of Keras 2); code in files is never run")
         for item in value:
-            screen(item)
+            screen(item, layer=layer)
     elif isinstance(value, dict):
         name, module = value.get("class_name"), value.get("module")
         if name == "__lambda__":
-            raise UnsafeFile(f"{quoted(key)} holds code (a Lambda); code in files is never run")
+            raise UnsafeFile(
+                f"{quoted(key)} of layer {quoted(layer)} holds code (a Lambda); code in files is never run: "
+                "replace it by layers or keras.ops operations"
+            )
         if key.endswith(ROLES) and module is not None and not _is_keras(module):
             raise UnsafeFile(f"{quoted(key)} would import {quoted(name)} from {quoted(module)}; nothing is imported")
+        layer = value.get("name", layer)
         for inner, item in value.items():
             if inner not in TRAINING:
-                screen(item, inner)
+                screen(item, inner, layer)
 
 
 def _is_keras(module: Any) -> bool:

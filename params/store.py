@@ -191,7 +191,8 @@ def _header(data: memoryview, limits: Limits) -> tuple[dict[str, str], list[tupl
 
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
-        raise CorruptFile("no complete .safetensors file")
+        keras = bytes(data[:4]) in (b"PK\3\4", b"\x89HDF")
+        raise CorruptFile("it is a Keras file: load_keras reads it" if keras else "no complete .safetensors file")
     header = parse_object(bytes(data[8 : 8 + size]), "the header", limits)
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("format") != "fnet":

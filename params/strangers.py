@@ -44,14 +44,14 @@ def stranger(head: bytes) -> ModelFileError:
     for begin, what in BEGINNINGS.items():
         if head.startswith(begin) or text[: len(begin)].lower() == begin:
             return CorruptFile(f"it is {what}")
+    if head[5:10] == b'\0\0\0{"':  # behind the length of its header, which may look like a pickle
+        return CorruptFile("it is a .safetensors file: params.load reads those that params.save wrote")
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         return UnsafeFile(f"it is a pickle, which is code that runs when it is read: {AGAIN}")
     if head[257:262] == b"ustar":
         return CorruptFile("it is a tar archive: unpack it first")
     if head[4:8] == b"TFL3":
         return CorruptFile("it is a TensorFlow Lite model: give the .keras or .h5 that it was converted from")
-    if head[8:10] == b'{"':
-        return CorruptFile("it is a .safetensors file: params.load reads those that params.save wrote")
     if text[:1] in (b"{", b"["):
         return CorruptFile("it is JSON; a sharded file is read by its path, a .keras or .h5 holds more than its config")
     kind = "a text file" if _is_text(head) else "neither a .keras (zip) nor an .h5 (HDF5) file"

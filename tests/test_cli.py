@@ -42,6 +42,9 @@ def folder(tmp_path_factory):
     Image.fromarray(np.zeros((4, 6), "uint8")).save(where / "small.png")
     (where / "texts.csv").write_text("id,text\n1,baik sekali\n2,buruk\n", "utf-8")
     (where / "numbers.csv").write_text("a,b\n1,x\n", "utf-8")
+    (where / "numberless.csv").write_text("1,2\n3,4\n", "utf-8")
+    (where / "ragged.csv").write_text("a,b\n1,2\n1,2,3\n", "utf-8")
+    np.save(where / "single.npy", np.float32(1))
     (where / "texts.txt").write_text("baik\nburuk\n", "utf-8")
     (where / "labels.txt").write_text("nol\nsatu\ndua\n", "utf-8")
     return where
@@ -74,6 +77,29 @@ def test_predict_arrays_images_and_texts(folder, capsys):
     outputs.append(run(capsys, "predict", *together[:2], folder / "text.keras", together[2], *labels)[1])
     assert set(outputs) == {outputs[0]}
     assert [line.split("\t")[2] for line in outputs[0].splitlines()] == ["baik sekali", "buruk"]
+
+
+def test_one_probability_is_shown_for_the_label_beside_it(folder, capsys):
+    _, out = run(capsys, "predict", folder / "text.keras", "--text", "baik")
+    probability = json.loads(out.split("\t")[0])[0]
+    _, out = run(capsys, "predict", folder / "text.keras", "--text", "baik", "--labels", "negatif,positif")
+    label, shown, _ = out.split("\t")
+    assert label == ("positif" if probability > 0.5 else "negatif")
+    assert float(shown) == pytest.approx(max(probability, 1 - probability), abs=1e-4)
+
+
+def test_no_texts_give_no_lines(folder, capsys, tmp_path):
+    (tmp_path / "none.txt").write_text("")
+    assert run(capsys, "predict", folder / "text.keras", tmp_path / "none.txt") == (0, "")
+
+
+def test_a_reader_who_leaves_early_is_no_error():
+    command = [sys.executable, "-m", "fnet.cli", "layers", "--json"]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root) as running:
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == ""
 
 
 def test_predict_writes_whole_files(folder, capsys, tmp_path):
@@ -114,7 +140,13 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "image.keras", "small.png"], 2, "small.png is 6x4, the model takes 8x8; add --resize"),
         (["predict", "image.keras", "numbers.csv"], 2, "every column must hold numbers"),
         (["predict", "text.keras", "texts.csv", "--column", "teks"], 2, "has the columns id, text; name the text"),
-        (["predict", "image.keras", "pixels.npy", "--labels", "a"], 2, "1 labels, but the model has class"),
+        (["predict", "image.keras", "pixels.npy", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
+        (["predict", "image.keras", "pixels.npy", "--labels", "label.txt"], 2, "label.txt: no such file"),
+        (["convert", "image.keras", "out.safetensors", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
+        (["predict", "image.keras", "single.npy"], 1, "input 'x' has shape ()"),
+        (["predict", "image.keras", "numberless.csv"], 2, "begins with numbers, which would be lost"),
+        (["predict", "image.keras", "ragged.csv"], 2, "row 1 has 3 fields, the header names 2"),
+        (["layers", "nosuchlayer"], 1, "no layer or operation of Keras has 'nosuchlayer' in its name"),
         (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras"),
         (["predict", "labels.txt", "pixels.npy"], 1, "labels.txt"),
         (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),

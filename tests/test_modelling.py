@@ -34,6 +34,18 @@ def test_init_without_a_shape_asks_for_one():
         fnet.init(sequential(dense), 0)
 
 
+def test_init_without_a_size_asks_for_one():
+    with pytest.raises(ValueError, match=r"dense/kernel would be float32\[3, any\]: give the size \(units="):
+        fnet.init(sequential(dense), 0, (None, 3))
+
+
+def test_a_key_of_another_kind_is_named(each_backend):
+    model = sequential(bind(fnet.dropout, rate=0.5))
+    for key in (np.zeros((3,), "uint32"), np.uint32(3), None):
+        with pytest.raises(fnet.InvalidInput, match=r"a key is an int or uint32\[2\]; got .*jax\.random\.key_data"):
+            fnet.with_rng(model, {}, key)
+
+
 def test_check_lists_everything_that_is_wrong_at_once():
     params = fnet.init(MODEL, 0)
     del params["table"]

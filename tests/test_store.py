@@ -409,6 +409,13 @@ def test_duplicate_keys_in_the_header_are_refused(tmp_path):
         params.load(tmp_path / "m")
 
 
+def test_a_keras_file_is_named(tmp_path):
+    for begin in (b"PK\3\4", b"\x89HDF\r\n\x1a\n"):
+        (tmp_path / "m").write_bytes(begin + bytes(99))
+        with pytest.raises(CorruptFile, match="it is a Keras file: load_keras reads it"):
+            params.load(tmp_path / "m")
+
+
 def test_params_of_another_shape_are_refused(tmp_path):
     model, _ = model_and_params()
     (tmp_path / "m").write_bytes(packed(model=records.encode(model, NAMES)))

@@ -186,6 +186,7 @@ MISTAKES = {
     "tar": (tar(), CorruptFile, "a tar archive"),
     "tflite": (b"\x1c\0\0\0TFL3" + bytes(20), CorruptFile, "TensorFlow Lite"),
     "safetensors": (b"\x10\0\0\0\0\0\0\0" + b'{"a": {}}       ', CorruptFile, r"safetensors.*params\.load"),
+    "safetensors like a pickle": (b"\x80\x04\0\0\0\0\0\0" + b'{"a": {}}', CorruptFile, r"safetensors.*params\.load"),
     "hdf5 of others": (hdf5(temperature=X), CorruptFile, "HDF5, but not of Keras"),
     "hdf5 of nothing": (hdf5(), CorruptFile, "HDF5, but not of Keras"),
     "hdf5 in folders": (hdf5(**{"run/1/images": X}), CorruptFile, "HDF5, but not of Keras"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("fnet", "compare", "train_keras"):
         logging.getLogger(name).setLevel(logging.DEBUG if args.verbose else logging.INFO)
     try:
-        return int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
+        status = int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `fnet layers | head`: the reader has enough; the flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except UsageError as error:
         log.error("%s", error)
         return 2

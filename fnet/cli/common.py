@@ -34,4 +34,15 @@ def read_labels(text: str | None) -> list[str] | None:
     if text is None:
         return None
     path = Path(text)
-    return path.read_text("utf-8").splitlines() if path.is_file() else [part.strip() for part in text.split(",")]
+    if path.is_file():
+        return path.read_text("utf-8").splitlines()
+    if "," not in text:
+        raise UsageError(f"--labels {text}: no such file; give a file with a name a line, or names with commas between")
+    return [part.strip() for part in text.split(",")]
+
+
+def check_labels(labels: list[str], shape: tuple[int | None, ...]) -> None:
+    """One label for each class: as many as scores of this shape have columns, two for a single unit."""
+    count = max(2, (shape[-1] or 0) if len(shape) == 2 else 1)
+    if len(labels) != count:
+        raise UsageError(f"{len(labels)} labels, but the model has {count} classes")

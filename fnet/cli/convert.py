@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from fnet.cli.common import UsageError, number, read_labels
+from fnet.cli.common import UsageError, check_labels, number, read_labels
 
 log = logging.getLogger("fnet")
 
@@ -27,11 +27,17 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    import fnet
     import params
 
     if not args.output.endswith(".safetensors"):
         raise UsageError(f"{args.output}: the file to write ends in .safetensors")
     model, weights = params.load_keras(args.model)
-    params.save(args.output, model, weights, labels=read_labels(args.labels), scale=args.scale)
+    labels = read_labels(args.labels)
+    if labels:
+        scores: Any = fnet.modelling.infer(model, fnet.modelling.input_spec(model))[0]
+        if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
+            check_labels(labels, scores.shape)
+    params.save(args.output, model, weights, labels=labels, scale=args.scale)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0

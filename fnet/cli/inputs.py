@@ -28,34 +28,44 @@ def read_inputs(args: argparse.Namespace, spec: Any) -> tuple[np.ndarray[Any, An
     name = args.inputs[0]
     if kinds == {".npy"}:
         x = np.load(name, allow_pickle=False)
-        return x, [str(i) for i in range(len(x))]
+        return x, [str(i) for i in range(len(x) if x.ndim else 0)]
     if kinds <= {"-", ".txt"}:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
-        texts = text.rstrip("\n").split("\n")
-        return np.array(texts), texts
+        texts = text.removesuffix("\n").split("\n") if text else []
+        return np.array(texts, np.str_), texts
     if kinds == {".csv"}:
         return _csv(Path(name), args.column, getattr(spec, "dtype", "float32") == "string")
     raise UsageError(f"{name}: do not know how to read this; use .npy, .csv, .txt, or an image")
 
 
 def _csv(path: Path, column: str | None, text: bool) -> tuple[np.ndarray[Any, Any], list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = [fields for fields in csv.reader(file) if fields] or [[]]
     if not rows:
         raise UsageError(f"{path} has no rows below its header")
-    header = list(rows[0])
+    for row, fields in enumerate(rows):
+        if len(fields) != len(header):
+            raise UsageError(f"{path}: row {row} has {len(fields)} fields, the header names {len(header)}")
     if text or column:
         column = column or ("text" if "text" in header else header[0] if len(header) == 1 else None)
         if column not in header:
             raise UsageError(f"{path} has the columns {', '.join(header)}; name the text with --column")
-        texts = [row[column] for row in rows]
+        texts = [fields[header.index(column)] for fields in rows]
         return np.array(texts), texts
+    if header != [str(i) for i in range(len(header))] and all(map(_is_number, header)):  # pandas writes 0,1,2
+        raise UsageError(f"{path} begins with numbers, which would be lost: its first line must name the columns")
     try:
-        return np.array([[float(row[key]) for key in header] for row in rows], np.float32), [
-            str(i) for i in range(len(rows))
-        ]
-    except (TypeError, ValueError) as error:
+        return np.array(rows, np.float32), [str(i) for i in range(len(rows))]
+    except ValueError as error:
         raise UsageError(f"{path}: every column must hold numbers for this model ({error})") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _image(path: Path, spec: Any, resize: bool) -> np.ndarray[Any, Any]:

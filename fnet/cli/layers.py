@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
+
+log = logging.getLogger("fnet")
 
 
 def add(commands: Any) -> None:
@@ -36,6 +39,8 @@ def _run(args: argparse.Namespace) -> int:
     else:
         for row in chosen:
             print(f"{row.family:<14} {row.keras:<28} {row.fnet or 'refused':<32} {row.note}".rstrip())
+    if not chosen:
+        log.error("no %slayer or operation of Keras has %r in its name", "refused " * args.refused, args.name or "")
     return 0 if chosen else 1
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet.cli.common import UsageError, load_model, number, read_labels
+from fnet.cli.common import UsageError, check_labels, load_model, number, read_labels
 from fnet.cli.inputs import read_inputs
 
 
@@ -60,11 +60,11 @@ def _run(args: argparse.Namespace) -> int:
     if args.output is not None and args.output.suffix == ".npy":
         _write_npy(args.output, y)
         return 0
-    lines = list(_lines(names, y, model, labels, args.json))
+    text = "".join(f"{line}\n" for line in _lines(names, y, model, labels, args.json))
     if args.output is None:
-        print("\n".join(lines))
+        print(text, end="")
     else:
-        _write_text(args.output, "\n".join(lines) + "\n")
+        _write_text(args.output, text)
     return 0
 
 
@@ -107,14 +107,18 @@ def _lines(names: list[str], y: Any, model: Any, labels: list[str] | None, as_js
     import fnet
 
     chosen = fnet.classes(model, y) if labels and isinstance(y, np.ndarray) and y.ndim <= 2 else None
-    if chosen is not None and labels is not None and len(labels) <= chosen.max(initial=0):
-        raise UsageError(f"{len(labels)} labels, but the model has class {chosen.max()}")
+    if chosen is not None and labels is not None:
+        check_labels(labels, y.shape)
+    one_probability = chosen is not None and y.size == len(y) and fnet.inference.middle(model) == 0.5
     for i, name in enumerate(names):
         values = fnet.tree.map(lambda a: np.round(a[i].astype(float), 6).tolist(), y)  # noqa: B023 - called at once
         label = labels[chosen[i]] if chosen is not None and labels is not None else None
         if as_json:
             yield json.dumps({"input": name, **({"label": label} if label else {}), "output": values})
         elif label is not None:
-            yield f"{label}\t{max(values) if len(values) > 1 else values[0]:.4f}\t{name}"
+            score = np.max(values)
+            if one_probability and chosen is not None and chosen[i] == 0:  # it is that of the other label
+                score = 1 - score
+            yield f"{label}\t{score:.4f}\t{name}"
         else:
             yield f"{json.dumps(values)}\t{name}"
