@@ -20,8 +20,12 @@ TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 
 
 def config_values(source: KerasObject, entry: Entry, known: Conversion) -> dict[str, Any]:
-    """The config without what only training reads, nested layers as steps."""
-    return {key: _value(key, item, source, known) for key, item in source.config.items() if not _skipped(key, entry)}
+    """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
+    but that of the inputs for many an operation."""
+    kept = {key: item for key, item in source.config.items() if not _skipped(key, entry)}
+    if option_names(entry.layer).get("dtype", "") is None and kept.get("dtype", "") is None:
+        del kept["dtype"]
+    return {key: _value(key, item, source, known) for key, item in kept.items()}
 
 
 def _skipped(key: str, entry: Entry) -> bool:

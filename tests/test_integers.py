@@ -5,6 +5,7 @@ import pytest
 
 import fnet
 from fnet import Masked, backend, bind, tree
+from params import from_keras
 from tests import parity
 from tests.cases import Case
 
@@ -145,3 +146,17 @@ def test_the_dtype_is_that_of_the_params():
 def test_shape_rules_say_floats_too():
     y, _ = fnet.infer(bind(fnet.lstm, units=3), fnet.Spec((None, 4, 2), "int32"))
     assert y == fnet.Spec((None, 3), "float32")
+
+
+@pytest.mark.parametrize("name", ["prod", "cumsum", "cumprod", "ones_like", "zeros_like", "full_like"])
+def test_an_operation_without_a_dtype_takes_that_of_its_input(name):
+    import keras
+
+    options = {"fill_value": 2} if name == "full_like" else {}
+    x = keras.Input((4,), dtype="int16")
+    keras_model = keras.Model(x, getattr(keras.ops, name)(x, **options))
+    model, params = from_keras(keras_model)
+    feed = np.array([[1, 2, 3, 4], [100, 200, 5, 0]], "int16")
+    y, expected = model(params, feed), np.asarray(keras_model(feed))
+    assert y.dtype == expected.dtype
+    np.testing.assert_array_equal(y, expected)

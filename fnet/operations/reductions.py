@@ -131,7 +131,7 @@ def prod(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str | No
     """The product. With `dtype`, Keras multiplies in the dtype of `x`; so does this."""
     x = tensor(x)
     if dtype is None:
-        return _prod(x, _axis(axis), keepdims)
+        return _prod(tensor(x, result_type(x.dtype.name)), _axis(axis), keepdims)
     return xp.prod(x, axis=_axis(axis), keepdims=keepdims, dtype=x.dtype)
 
 
