@@ -52,7 +52,7 @@ def read(source: Source, limits: Limits | None = None) -> ModelFile:
 def _label(source: Source) -> str:
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
     if isinstance(name, str | os.PathLike):
-        return quoted(Path(name).name)
+        return quoted(Path(name).name or str(name))
     return "the model file"
 
 

@@ -94,12 +94,25 @@ def test_no_texts_give_no_lines(folder, capsys, tmp_path):
 
 
 def test_a_reader_who_leaves_early_is_no_error():
-    command = [sys.executable, "-m", "fnet.cli", "layers", "--json"]
+    command = [sys.executable, "-m", "fnet", "layers", "--json"]
     root = Path(__file__).parent.parent
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root) as running:
         running.stdout.readline()
         running.stdout.close()
         assert running.stderr.read() == ""
+
+
+def test_predict_takes_several_inputs_by_name(capsys, tmp_path):
+    import keras
+
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    keras.Model([a, b], {"sum": keras.layers.Dense(1)(a), "b": b}).save(tmp_path / "two.keras")
+    arrays = {"b": np.arange(8.0).reshape(4, 2), "a": np.ones((4, 3))}
+    np.savez(tmp_path / "two.npz", **arrays)
+    status, out = run(capsys, "predict", tmp_path / "two.keras", tmp_path / "two.npz", "--scale", "1/2", "--json")
+    assert status == 0
+    assert [json.loads(line)["output"]["b"] for line in out.splitlines()] == (arrays["b"] / 2).tolist()
+    assert run(capsys, "predict", tmp_path / "two.keras", tmp_path / "two.npz", "--labels", "x,y")[0] == 2
 
 
 def test_predict_writes_whole_files(folder, capsys, tmp_path):
@@ -147,7 +160,8 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "image.keras", "numberless.csv"], 2, "begins with numbers, which would be lost"),
         (["predict", "image.keras", "ragged.csv"], 2, "row 1 has 3 fields, the header names 2"),
         (["layers", "nosuchlayer"], 1, "no layer or operation of Keras has 'nosuchlayer' in its name"),
-        (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras"),
+        (["predict", "image.keras", "pixels.npy", "--output", "no/out.npy"], 2, "no folder no to write it to"),
+        (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras: No such file"),
         (["predict", "labels.txt", "pixels.npy"], 1, "labels.txt"),
         (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),
     ],
@@ -163,7 +177,7 @@ def test_the_command_runs_on_both_backends(folder):
     outputs = []
     for backend in ("numpy", "jax"):
         done = subprocess.run(
-            [sys.executable, "-m", "fnet.cli", "predict", str(folder / "text.keras"), "-", "--json"],
+            [sys.executable, "-m", "fnet", "predict", str(folder / "text.keras"), "-", "--json"],
             input="baik\nburuk\n",
             capture_output=True,
             text=True,

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if args.verbose:
             raise
-        log.error("%s", "\n  ".join([str(error), *getattr(error, "__notes__", [])]))
+        log.error("%s", "\n  ".join([_said(error), *getattr(error, "__notes__", [])]))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -78,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
     ):
         _delegate(commands, name, module, words)
     return top
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of the operating system's, the file and what is wrong, without its number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _version() -> str:

@@ -29,6 +29,12 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number such as 0.5 or 1/255") from None
 
 
+def check_folder(path: Path) -> None:
+    """Refuse, before the work is done, to write where there is no folder."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent} to write it to")
+
+
 def read_labels(text: str | None) -> list[str] | None:
     """The class names that --labels gives."""
     if text is None:

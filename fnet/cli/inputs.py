@@ -15,8 +15,8 @@ from fnet.cli.common import UsageError
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
-def read_inputs(args: argparse.Namespace, spec: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
-    """(rows, their names) from what the command line names."""
+def read_inputs(args: argparse.Namespace, spec: Any) -> tuple[Any, list[str]]:
+    """(rows, their names) from what the command line names; rows are an array, or a dict of them by input."""
     if args.text:
         texts = [*args.text, *args.inputs]
         return np.array(texts), texts
@@ -29,13 +29,17 @@ def read_inputs(args: argparse.Namespace, spec: Any) -> tuple[np.ndarray[Any, An
     if kinds == {".npy"}:
         x = np.load(name, allow_pickle=False)
         return x, [str(i) for i in range(len(x) if x.ndim else 0)]
+    if kinds == {".npz"}:
+        with np.load(name, allow_pickle=False) as arrays:
+            named = dict(arrays)
+        return named, [str(i) for i in range(max((len(x) for x in named.values() if x.ndim), default=0))]
     if kinds <= {"-", ".txt"}:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
         texts = text.removesuffix("\n").split("\n") if text else []
         return np.array(texts, np.str_), texts
     if kinds == {".csv"}:
         return _csv(Path(name), args.column, getattr(spec, "dtype", "float32") == "string")
-    raise UsageError(f"{name}: do not know how to read this; use .npy, .csv, .txt, or an image")
+    raise UsageError(f"{name}: do not know how to read this; use .npy, .npz, .csv, .txt, or an image")
 
 
 def _csv(path: Path, column: str | None, text: bool) -> tuple[np.ndarray[Any, Any], list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet.cli.common import UsageError, check_labels, load_model, number, read_labels
+from fnet.cli.common import UsageError, check_folder, check_labels, load_model, number, read_labels
 from fnet.cli.inputs import read_inputs
 
 
@@ -28,7 +28,10 @@ def add(commands: Any) -> None:
     )
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
     command.add_argument(
-        "inputs", nargs="*", help=".npy, .csv, .txt (a text a line), image files, or - for texts on standard input"
+        "inputs",
+        nargs="*",
+        help=".npy, .npz (an array for each input of the model, by its name), .csv, .txt (a text a line), image files, "
+        "or - for texts on standard input",
     )
     command.add_argument(
         "--text", action="append", default=[], help="a text to classify, and more where inputs stand; may be repeated"
@@ -49,14 +52,18 @@ def _run(args: argparse.Namespace) -> int:
     files = [name for name in args.inputs if name == "-" or Path(name).exists()] if args.text else args.inputs
     if bool(files) == bool(args.text):
         raise UsageError("give either input files or --text")
+    if args.output is not None:
+        check_folder(args.output)
     model, weights, info = load_model(args.model)
     spec = fnet.modelling.input_spec(model)
     x, names = read_inputs(args, spec)
     scale = args.scale if args.scale is not None else info.get("scale")
-    if scale is not None and x.dtype.kind not in "USO":
-        x = x.astype(np.float32) * np.float32(scale)
+    if scale is not None:
+        x = fnet.tree.map(lambda a: a if a.dtype.kind in "USO" else a.astype(np.float32) * np.float32(scale), x)
     y = fnet.predict(model, weights, x, batch_size=args.batch_size, progress=_progress(len(names)))
     labels = read_labels(args.labels) or info.get("labels")
+    if args.labels and not isinstance(y, np.ndarray):
+        raise UsageError("--labels names the classes of one output; this model has several")
     if args.output is not None and args.output.suffix == ".npy":
         _write_npy(args.output, y)
         return 0

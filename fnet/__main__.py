@@ -1,4 +1,4 @@
-"""`python -m fnet.cli`."""
+"""`python -m fnet`: the command line."""
 
 import sys
 
