@@ -93,7 +93,9 @@ IN_INTEGERS = [
 ]
 
 
-@pytest.mark.parametrize(("case", "kind"), [(c, k) for c, kinds in IN_INTEGERS for k in kinds], ids=str)
+@pytest.mark.parametrize(
+    ("case", "kind"), [(c, k) for c, kinds in IN_INTEGERS for k in kinds], ids=lambda x: getattr(x, "id", x)
+)
 def test_integers_are_integers_until_keras_makes_them_floats(case, kind):
     """Scores of bytes wrap around, those of booleans are booleans, and two of uint64 give uint32."""
     rng = np.random.default_rng(3)
