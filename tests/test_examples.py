@@ -1,6 +1,8 @@
 """The trained models in examples/models: they are what their cards say, and run."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,8 @@ import numpy as np
 import fnet
 import params
 
-MODELS = Path(__file__).parent.parent / "examples" / "models"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+MODELS = EXAMPLES / "models"
 
 
 def test_every_model_has_a_card_with_its_digest():
@@ -32,3 +35,18 @@ def test_the_images_model_takes_pixels(each_backend):
     scores = fnet.predict(model, weights, pixels)
     assert scores.shape == (3, len(params.load_info(MODELS / "cifar10-cnn.safetensors")["labels"]))
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+
+
+def output_of(*command):
+    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_word_that_decides_is_found():
+    first, *words = output_of(EXAMPLES / "which_words.py", "makanannya", "enak").splitlines()
+    assert first.startswith("positive: ")
+    assert max(words, key=lambda line: float(line.split()[0])).endswith("  enak")
+
+
+def test_a_model_made_by_hand_trains():
+    accuracy = float(output_of(EXAMPLES / "train_with_optax.py").split(": ")[1])
+    assert accuracy > 0.85
