@@ -1,7 +1,13 @@
 """fnet: Keras models as pure functions.
 
 Every layer is a pure `apply(params, x)`; `bind`, `sequential` and `graph` compose them; NumPy or JAX runs them.
+
+>>> import fnet
+>>> model, params = fnet.load_keras("cnn.keras")  # doctest: +SKIP
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from fnet import activations as activation_functions
 from fnet import random
@@ -129,6 +135,25 @@ from fnet.streaming import initial_state, streaming
 from fnet.strings import pack_strings, unpack_strings
 from fnet.types import Param, Spec
 
+if TYPE_CHECKING:
+    from params import (
+        CorruptFile,
+        LimitExceeded,
+        Limits,
+        ModelFileError,
+        UnsafeFile,
+        UnsupportedLayer,
+        WeightsMismatch,
+        from_keras,
+        load,
+        load_info,
+        load_keras,
+        load_weights,
+        save,
+    )
+
+    __version__: str
+
 # One line or more a family, so that families grow side by side.
 # fmt: off
 __all__ = [
@@ -137,6 +162,8 @@ __all__ = [
     "activations", "check", "infer", "init", "merge", "partition", "summary", "trace", "with_rng",
     "classes", "compile", "jit", "predict",
     "initial_state", "streaming",
+    "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Limits",
+    "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random",
     # layers: recurrent
     "bidirectional", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d", "gru", "gru_cell",
@@ -189,4 +216,25 @@ __all__ = [
     # layers: up_sampling
     "up_sampling1d", "up_sampling2d", "up_sampling3d",
 ]
+
+_OF_FILES = {
+    "CorruptFile", "LimitExceeded", "Limits", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
+    "from_keras", "load", "load_info", "load_keras", "load_weights", "save",
+}
+"""What reads and writes files, imported when it is first used: a model written by hand needs none of it."""
 # fmt: on
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = importlib.import_module("importlib.metadata").version("fnet-layers")
+    elif name in _OF_FILES:
+        value = getattr(importlib.import_module("params"), name)
+    else:
+        raise AttributeError(f"module 'fnet' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_OF_FILES, "__version__"})

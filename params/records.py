@@ -31,7 +31,7 @@ NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 def known_layers(custom: Layers | None = None) -> dict[str, Callable[..., Any]]:
     """{name in a file: function}: fnet's public layers, its operations as "operations.<name>", and `custom`."""
-    found = {name: vars(fnet)[name] for name in fnet.__all__ if _is_layer(vars(fnet)[name])}
+    found = {name: getattr(fnet, name) for name in fnet.__all__ if _is_layer(getattr(fnet, name))}
     public = {name: value for name, value in vars(operations).items() if not name.startswith("_")}
     found.update({f"operations.{name}": value for name, value in public.items() if _is_layer(value)})
     found.update({f"custom.{name}": function for name, function in (custom or {}).items()})
