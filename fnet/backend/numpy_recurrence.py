@@ -1,7 +1,8 @@
 """Recurrent layers over a whole sequence in NumPy: one product for all inputs, then a loop without garbage.
 
-Gates lie along the first axis, (gates, batch, units), so that every slice is contiguous. A sigmoid gate is
+Gates lie along the first axis, (gates, rows, units), so that every slice is contiguous. A sigmoid gate is
 0.5 tanh(x / 2) + 0.5 with the 1 / 2 folded into the weights, so that all gates take one call of tanh.
+Under a mask the rows are sorted by their number of steps and only those that have a step left are computed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, Any]
-Advance: TypeAlias = Callable[[int, tuple[Array, ...], tuple[Array, ...]], None]
+Advance: TypeAlias = Callable[[Array, Array, Array], None]
+"""(z (gates, n, units), h, new (n, units)): one step, whose output goes into `new`."""
+Begin: TypeAlias = Callable[..., Advance]
+"""(n, *other states (n, units)) -> the steps of n rows, which change the other states in place."""
 Swept: TypeAlias = tuple[Array, Array | None, tuple[Array, ...]]
 
 
@@ -23,93 +27,112 @@ def _gates(kernel: Array, order: Sequence[int], halved: int) -> Array:
     return parts
 
 
-def _inputs(xs: Array, kernel: Array, bias: Array | None) -> Array:
-    """(time, batch, in) @ (gates, in, units) -> (gates, time, batch, units)."""
-    time, batch, features = xs.shape
-    zs = np.matmul(xs.reshape(time * batch, features), kernel)
-    if bias is not None:
-        zs += bias
-    projected: Array = zs.reshape(len(kernel), time, batch, kernel.shape[-1])
-    return projected
+class _Steps:
+    """The steps that a mask (time, batch) leaves, in the order of computing: by step, the longest rows first."""
+
+    def __init__(self, mask: Array) -> None:
+        lengths = np.count_nonzero(mask, axis=0)
+        self.mask = mask
+        self.order = np.argsort(-lengths, kind="stable")
+        self.rank = np.empty_like(self.order)
+        self.rank[self.order] = np.arange(len(self.order))
+        lengths = lengths[self.order]
+        running = lengths[:, None] > np.arange(lengths[0])
+        self.counts = np.count_nonzero(running, axis=0)
+        self.starts = np.cumsum(self.counts) - self.counts
+        step = np.repeat(np.arange(len(self.counts)), self.counts)
+        rank = np.arange(len(step)) - self.starts[step]
+        _, times = np.nonzero(mask.T[self.order])
+        self.times = times[(np.cumsum(lengths) - lengths)[rank] + step]
+        self.rows = self.order[rank]
+
+    def spread(self, hs: Array, previous: Array) -> Array:
+        """(steps, units) -> (time, batch, units): a masked step repeats the output before it, `previous` at first."""
+        done = np.cumsum(self.mask, axis=0)
+        if not len(hs):
+            return np.broadcast_to(previous, (*done.shape, previous.shape[-1])).copy()
+        ys: Array = np.take(hs, self.starts[done - 1] + self.rank, axis=0, mode="clip")
+        np.copyto(ys, previous, where=(done == 0)[:, :, None])
+        return ys
 
 
 def _sweep(
-    advance: Advance, time: int, states: Sequence[Array], mask: Array | None, previous: Array, keep: bool
+    begin: Begin,
+    xs: Array,
+    kernel: Array,
+    bias: Array | None,
+    states: Sequence[Array],
+    mask: Array | None,
+    previous: Array,
+    keep: bool,
 ) -> Swept:
-    """Run `advance(t, old, new)`, which writes the states after step t into `new`; states[0] is the output."""
-    old = tuple(states)
-    ys = np.empty((time, *old[0].shape), old[0].dtype) if keep else None
-    spare = [tuple(np.empty_like(state) for state in old) for _ in range(2)]
-    if mask is not None:
-        return _sweep_masked(advance, old, spare, mask, previous, ys)
-    for t in range(time):
-        new = spare[t % 2] if ys is None else (ys[t], *spare[t % 2][1:])
-        advance(t, old, new)
-        old = new
-    return old[0], ys, old
-
-
-def _sweep_masked(
-    advance: Advance, old: tuple[Array, ...], spare: list[tuple[Array, ...]], mask: Array, y: Array, ys: Array | None
-) -> Swept:
-    """As `_sweep`; where the mask is False states stay and the output repeats. Steps without any row are free."""
-    full: Array = np.asarray(mask.all(axis=1))
-    some: Array = np.asarray(mask.any(axis=1))
-    hidden = ~mask[:, :, None]
-    turn = 0
-    for t in range(len(mask)):
-        if some[t]:
-            new = spare[turn]
-            advance(t, old, new)
-            if full[t]:
-                y = new[0]
-            else:
-                y = np.where(hidden[t], y, new[0])
-                for after, before in zip(new, old, strict=True):
-                    np.copyto(after, before, where=hidden[t])
-            old, turn = new, 1 - turn
-        if ys is not None:
-            ys[t] = y
-    return y, ys, old
+    """Run the steps over xs (time, batch, in), projected by `kernel` (gates, in, units); states[0] is the output."""
+    time, batch, features = xs.shape
+    steps = None if mask is None or mask.all() else _Steps(mask)
+    if steps is None:
+        counts, xs, states = [batch] * time, xs.reshape(time * batch, features), [states[0], *map(np.copy, states[1:])]
+    else:
+        counts, xs = steps.counts.tolist(), xs[steps.times, steps.rows]
+        states = [state[steps.order] for state in states]
+    zs = np.matmul(xs, kernel)
+    if bias is not None:
+        zs += bias
+    (h, *others), units = states, kernel.shape[-1]
+    final = np.array(h)
+    hs = np.empty((zs.shape[1], units), final.dtype) if keep else None
+    turns = np.empty((2, batch, units), final.dtype)
+    place, rows = 0, -1
+    for t, n in enumerate(counts):
+        if n != rows:
+            final[n : len(h)] = h[n:]
+            advance, h, rows = begin(n, *(other[:n] for other in others)), h[:n], n
+        new = turns[t % 2, :n] if hs is None else hs[place : place + n]
+        advance(zs[:, place : place + n], h, new)
+        h, place = new, place + n
+    final[: len(h)] = h
+    if steps is None:
+        return final, None if hs is None else hs.reshape(time, batch, units), (final, *others)
+    ended = tuple(state[steps.rank] for state in (final, *others))
+    y = np.where(np.any(steps.mask, axis=0, keepdims=True).T, ended[0], previous)
+    return y, None if hs is None else steps.spread(hs, previous), ended
 
 
 def simple_rnn(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
     """h' = tanh(x @ kernel + bias + h @ recurrent_kernel)."""
     kernel = params["recurrent_kernel"]
-    (zs,) = _inputs(xs, params["kernel"][None], params.get("bias"))
 
-    def advance(t: int, old: tuple[Array, ...], new: tuple[Array, ...]) -> None:
-        (h,) = new
-        np.matmul(old[0], kernel, out=h)
-        np.add(h, zs[t], out=h)
-        np.tanh(h, out=h)
+    def advance(z: Array, h: Array, new: Array) -> None:
+        np.matmul(h, kernel, out=new)
+        np.add(new, z[0], out=new)
+        np.tanh(new, out=new)
 
-    return _sweep(advance, len(xs), states, mask, previous, keep)
+    return _sweep(lambda n: advance, xs, params["kernel"][None], params.get("bias"), states, mask, previous, keep)
 
 
 def lstm(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
     """c' = f c + i tanh(z_c); h' = o tanh(c'). Here the gates are in the order i, f, o, c."""
     order = (0, 1, 3, 2)
-    kernel = _gates(params["recurrent_kernel"], order, 3)
-    bias = params.get("bias")
-    zs = _inputs(xs, _gates(params["kernel"], order, 3), None if bias is None else _gates(bias[None], order, 3))
-    z = np.empty((4, *states[0].shape), zs.dtype)
-    sigmoids, (i, f, o, g), tanh_c = z[:3], z, np.empty_like(z[0])
+    kernel, bias = _gates(params["recurrent_kernel"], order, 3), params.get("bias")
 
-    def advance(t: int, old: tuple[Array, ...], new: tuple[Array, ...]) -> None:
-        h, c = new
-        np.matmul(old[0], kernel, out=z)
-        np.add(z, zs[:, t], out=z)
-        np.tanh(z, out=z)
-        np.multiply(sigmoids, 0.5, out=sigmoids)
-        np.add(sigmoids, 0.5, out=sigmoids)
-        np.multiply(old[1], f, out=c)
-        np.multiply(i, g, out=i)
-        np.add(c, i, out=c)
-        np.tanh(c, out=tanh_c)
-        np.multiply(o, tanh_c, out=h)
+    def begin(n: int, c: Array) -> Advance:
+        y = np.empty((4, *c.shape), c.dtype)
+        sigmoids, (i, f, o, g) = y[:3], y
 
-    return _sweep(advance, len(xs), states, mask, previous, keep)
+        def advance(z: Array, h: Array, new: Array) -> None:
+            np.matmul(h, kernel, out=y)
+            np.add(y, z, out=y)
+            np.tanh(y, out=y)
+            np.multiply(sigmoids, 0.5, out=sigmoids)
+            np.add(sigmoids, 0.5, out=sigmoids)
+            np.multiply(c, f, out=c)
+            np.multiply(i, g, out=i)
+            np.add(c, i, out=c)
+            np.multiply(o, np.tanh(c, out=i), out=new)
+
+        return advance
+
+    bias = None if bias is None else _gates(bias[None], order, 3)
+    return _sweep(begin, xs, _gates(params["kernel"], order, 3), bias, states, mask, previous, keep)
 
 
 def gru(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
@@ -119,21 +142,24 @@ def gru(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array
     bias, candidate_bias = params.get("bias"), None
     if bias is not None:
         (*_, candidate_bias), bias = _gates(bias[1:], order, 2), _gates(bias[:1], order, 2) + _zero_last(bias[1:])
-    zs = _inputs(xs, _gates(params["kernel"], order, 2), bias)
-    y = np.empty((3, *states[0].shape), zs.dtype)
-    gates, (update, reset, candidate) = y[:2], y
 
-    def advance(t: int, old: tuple[Array, ...], new: tuple[Array, ...]) -> None:
-        np.matmul(old[0], kernel, out=y)
-        np.add(gates, zs[:2, t], out=gates)
-        _sigmoid_of_half(gates)
-        if candidate_bias is not None:
-            np.add(candidate, candidate_bias, out=candidate)
-        np.multiply(candidate, reset, out=candidate)
-        np.add(candidate, zs[2, t], out=candidate)
-        _mix(update, np.tanh(candidate, out=candidate), old[0], new[0])
+    def begin(n: int) -> Advance:
+        y = np.empty((3, n, kernel.shape[1]), states[0].dtype)
+        gates, (update, reset, candidate) = y[:2], y
 
-    return _sweep(advance, len(xs), states, mask, previous, keep)
+        def advance(z: Array, h: Array, new: Array) -> None:
+            np.matmul(h, kernel, out=y)
+            np.add(gates, z[:2], out=gates)
+            _sigmoid_of_half(gates)
+            if candidate_bias is not None:
+                np.add(candidate, candidate_bias, out=candidate)
+            np.multiply(candidate, reset, out=candidate)
+            np.add(candidate, z[2], out=candidate)
+            _mix(update, np.tanh(candidate, out=candidate), h, new)
+
+        return advance
+
+    return _sweep(begin, xs, _gates(params["kernel"], order, 2), bias, states, mask, previous, keep)
 
 
 def _zero_last(bias: Array) -> Array:
@@ -146,22 +172,25 @@ def _zero_last(bias: Array) -> Array:
 def gru_reset_before(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
     """h' = z h + (1 - z) tanh(x_h + (r h) @ R_h)."""
     order = (0, 1, 2)
-    kernel = _gates(params["recurrent_kernel"], order, 2)
-    bias = params.get("bias")
-    zs = _inputs(xs, _gates(params["kernel"], order, 2), None if bias is None else _gates(bias[None], order, 2))
-    gates = np.empty((2, *states[0].shape), zs.dtype)
-    (update, reset), candidate = gates, np.empty_like(gates[0])
+    kernel, bias = _gates(params["recurrent_kernel"], order, 2), params.get("bias")
 
-    def advance(t: int, old: tuple[Array, ...], new: tuple[Array, ...]) -> None:
-        np.matmul(old[0], kernel[:2], out=gates)
-        np.add(gates, zs[:2, t], out=gates)
-        _sigmoid_of_half(gates)
-        np.multiply(reset, old[0], out=reset)
-        np.matmul(reset, kernel[2], out=candidate)
-        np.add(candidate, zs[2, t], out=candidate)
-        _mix(update, np.tanh(candidate, out=candidate), old[0], new[0])
+    def begin(n: int) -> Advance:
+        y = np.empty((3, n, kernel.shape[1]), states[0].dtype)
+        gates, (update, reset, candidate) = y[:2], y
 
-    return _sweep(advance, len(xs), states, mask, previous, keep)
+        def advance(z: Array, h: Array, new: Array) -> None:
+            np.matmul(h, kernel[:2], out=gates)
+            np.add(gates, z[:2], out=gates)
+            _sigmoid_of_half(gates)
+            np.multiply(reset, h, out=reset)
+            np.matmul(reset, kernel[2], out=candidate)
+            np.add(candidate, z[2], out=candidate)
+            _mix(update, np.tanh(candidate, out=candidate), h, new)
+
+        return advance
+
+    bias = None if bias is None else _gates(bias[None], order, 2)
+    return _sweep(begin, xs, _gates(params["kernel"], order, 2), bias, states, mask, previous, keep)
 
 
 def _sigmoid_of_half(x: Array) -> None:
