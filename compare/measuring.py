@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +53,11 @@ class Differing:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One implementation on all rows; errors are against the float64 evaluation."""
+    """One implementation on all rows; errors are against the float64 evaluation.
+
+    error: the largest of the outputs, relative to the output (`compare.yardstick`). max_abs, mean_abs: of all entries.
+    agreement: the fraction of rows with Keras's class.
+    """
 
     name: str
     error: float
@@ -60,66 +65,73 @@ class Side:
     mean_abs: float
     f1: float | None
     predicted: Any
+    agreement: float
     row_errors: Any
     seconds: float
     load_seconds: float
     differing: tuple[Differing, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def agreement(self) -> float:
-        """The fraction of rows with Keras's class."""
-        return 1 - len(self.differing) / max(1, len(self.predicted))
+    def mean_ratio(self, keras: Side) -> float | None:
+        """The mean error as a multiple of Keras's; None where Keras has none, or this side cannot be measured."""
+        return self.mean_abs / keras.mean_abs if keras.mean_abs > 0 and np.isfinite(self.mean_abs) else None
 
 
 @dataclass(frozen=True)
-class LayerErrors:
-    """One layer: the error of each side, and the largest one that the yardstick allows fnet."""
+class Errors:
+    """One output or layer: the error of each side, the largest one that the yardstick allows fnet, max|reference|."""
 
     name: str
     kind: str
     shape: tuple[int, ...]
     errors: dict[str, float]
     allowed: float
+    magnitude: float
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The backends over the yardstick."""
+        return tuple(side for side, e in self.errors.items() if side != "Keras" and not e <= self.allowed)
 
     @property
     def held(self) -> bool:
         """Whether every backend is within the yardstick."""
-        return all(error <= self.allowed for side, error in self.errors.items() if side != "Keras")
+        return not self.over
 
 
 class Measured:
     """The float64 outputs and Keras's, against which every side is measured."""
 
     def __init__(self, rows: Rows, exact: list[Any], keras: list[Any], policy: str, threshold: float) -> None:
-        self.rows, self.exact, self.policy, self.threshold = rows, exact, policy, threshold
+        self.rows, self.exact, self.keras, self.policy, self.threshold = rows, exact, keras, policy, threshold
         self.keras_classes = classes_of(keras[0], threshold)
-        self.allowed = yardstick.allowed(worst(keras, exact), policy)
 
     def side(self, name: str, run: Run) -> Side:
         """The measures of one implementation."""
         y = run.y
         same = len(y) == len(self.exact) and all(a.shape == b.shape for a, b in zip(y, self.exact, strict=True))
-        gaps = [np.abs(a.astype(np.float64) - b) for a, b in zip(y, self.exact, strict=True)] if same else []
+        gaps = [yardstick.gaps(a, b) for a, b in zip(y, self.exact, strict=True)] if same else []
         by_row = np.stack([gap.reshape(len(gap), -1).max(axis=1) for gap in gaps]).max(axis=0) if gaps else None
-        predicted = classes_of(y[0], self.threshold) if same else None
+        predicted = classes_of(y[0], self.threshold) if same else np.full(len(self.rows), -1)
         return Side(
             name,
-            worst(y, self.exact),
+            max(line.errors[name] for line in self.outputs({name: run})),
             float(by_row.max()) if by_row is not None else float("inf"),
             float(np.mean(np.concatenate([gap.ravel() for gap in gaps]))) if gaps else float("inf"),
-            _f1(self.rows.y, predicted),
-            predicted if predicted is not None else np.full(len(self.rows), -1),
+            _f1(self.rows.y, predicted) if same else None,
+            predicted,
+            float(np.mean(predicted == self.keras_classes)),
             by_row if by_row is not None else np.full(len(self.rows), np.inf),
             run.seconds,
             run.load_seconds,
-            tuple(self._differing(predicted)) if predicted is not None else (),
+            tuple(self._differing(predicted)) if same else (),
             run.versions,
         )
 
     def _differing(self, predicted: Any) -> list[Differing]:
         exact = self.exact[0].reshape(len(self.rows), -1)
-        scale = max(1.0, float(np.abs(exact).max(initial=0)))
+        allowed = yardstick.judge(self.keras[0], self.keras[0], self.exact[0], self.policy).allowed
+        within = allowed * yardstick.magnitude(exact)
         found = []
         for row in np.flatnonzero(predicted != self.keras_classes):
             ours, theirs = int(predicted[row]), int(self.keras_classes[row])
@@ -127,14 +139,12 @@ class Measured:
                 margin = abs(float(exact[row].item()) - self.threshold)
             else:
                 margin = abs(float(exact[row, theirs] - exact[row, ours]))
-            found.append(Differing(int(row), theirs, ours, margin, margin <= 2 * self.allowed * scale))
+            found.append(Differing(int(row), theirs, ours, margin, margin <= within))
         return found
 
     def problems(self, side: Side, keras: Side) -> list[str]:
-        """Why parity does not hold for a side; nothing where it does."""
+        """Why the classes of a side keep parity from holding; nothing where they do not."""
         found = []
-        if not side.error <= self.allowed:
-            found.append(f"{side.name}: error {side.error:.3g} is over the allowed {self.allowed:.3g}")
         apart = [d for d in side.differing if not d.tie]
         if apart:
             shown = ", ".join(f"row {d.row}: {d.fnet} for {d.keras}" for d in apart[:5])
@@ -144,23 +154,52 @@ class Measured:
             found.append(f"{side.name}: macro-F1 {side.f1:.4f}, Keras has {keras.f1:.4f}")
         return found
 
+    def outputs(self, runs: dict[str, Run]) -> list[Errors]:
+        """The errors of every output."""
+        return self._errors("output", "", {side: run.y for side, run in runs.items()}, self.keras, self.exact)
+
     def layers(
         self, given: dict[str, dict[str, list[Any]]], exact: dict[str, list[Any]], kinds: dict[str, str]
-    ) -> tuple[list[LayerErrors], list[str]]:
+    ) -> tuple[list[Errors], list[str]]:
         """(errors of the layers that every side has, names of those that some side has not)."""
         table, missing = [], []
         for name, values in exact.items():
             if not all(name in layers for layers in given.values()):
                 missing.append(name)
                 continue
-            errors = {side: worst(layers[name], values) for side, layers in given.items()}
-            allowed = yardstick.allowed(errors["Keras"], self.policy)
-            table.append(LayerErrors(name, kinds.get(name, ""), values[0].shape[1:], errors, allowed))
+            every = {side: layers[name] for side, layers in given.items()}
+            table += self._errors(name, kinds.get(name, ""), every, given["Keras"][name], values)
         return table, missing
 
+    def _errors(
+        self, name: str, kind: str, given: dict[str, list[Any]], keras: list[Any], exact: list[Any]
+    ) -> list[Errors]:
+        """One line for each array of an output or a layer."""
+        lines = []
+        for i, (theirs, reference) in enumerate(zip(keras, exact, strict=True)):
+            allowed = yardstick.judge(theirs, theirs, reference, self.policy).allowed
+            errors = {
+                side: yardstick.judge(y[i], theirs, reference, self.policy).error if len(y) == len(exact) else np.inf
+                for side, y in given.items()
+            }
+            which = name if len(exact) == 1 else f"{name} {i}"
+            lines.append(Errors(which, kind, reference.shape[1:], errors, allowed, yardstick.magnitude(reference)))
+        return lines
 
-def over(table: list[LayerErrors]) -> list[str]:
-    """The first layer over the yardstick; those behind it mostly only pass the error on."""
+
+def over_outputs(table: Sequence[Errors]) -> list[str]:
+    """Every side whose error is over the yardstick at an output."""
+    found = []
+    for line in table:
+        what = "error" if len(table) == 1 else f"error of {line.name}"
+        found += [
+            f"{side}: {what} {line.errors[side]:.3g} is over the allowed {line.allowed:.3g}" for side in line.over
+        ]
+    return found
+
+
+def over_layers(table: Sequence[Errors]) -> list[str]:
+    """The first layer over the yardstick; those after it mostly only pass the error on."""
     over = [layer for layer in table if not layer.held]
     if not over:
         return []
@@ -168,16 +207,11 @@ def over(table: list[LayerErrors]) -> list[str]:
     return [f"layer {over[0].name}: over the allowed {over[0].allowed:.3g} ({errors}); {len(over)} layers in all"]
 
 
-def worst(y: list[Any], exact: list[Any]) -> float:
-    """The largest error of several arrays; inf where they do not match."""
-    if len(y) != len(exact):
-        return float("inf")
-    return max((yardstick.error(a, b) for a, b in zip(y, exact, strict=True)), default=0.0)
-
-
 def classes_of(y: Any, threshold: float) -> Any:
-    """The predicted class of each row; rows of a single unit are class 1 above `threshold`."""
-    y = np.asarray(y, np.float64).reshape(len(y), -1)
+    """The predicted class of each row; rows of a single unit are class 1 above `threshold`. Strings have none: 0."""
+    y = np.asarray(y).reshape(len(y), -1)
+    if y.dtype.kind in "OSU":
+        return np.zeros(len(y), np.int64)
     return (y[:, 0] > threshold).astype(np.int64) if y.shape[1] == 1 else y.argmax(axis=1)
 
 

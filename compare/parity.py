@@ -1,19 +1,20 @@
 """Keras beside fnet on one file and the same rows: when parity holds.
 
-Parity holds when, for every backend: the predicted class is Keras's on every row (but for ties within float
-error), macro-F1 is equal to four decimals, and every output and layer is within the yardstick
-(`compare.yardstick`) of a float64 evaluation of the same Keras model.
+Parity holds when, for every backend: every output and layer is within the yardstick (`compare.yardstick`) of a float64
+evaluation of the same Keras model, the predicted class is Keras's on every row, and macro-F1 is equal to four decimals.
+A tie counts as the same class: two scores that lie no farther apart than the yardstick allows.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compare import reference
-from compare.measuring import LayerErrors, Measured, Rows, Run, Side, over
+from compare import reference, yardstick
+from compare.measuring import Errors, Measured, Rows, Run, Side, over_layers, over_outputs
 from compare.worker import head, run_worker
 
 BACKENDS = ("numpy", "jax")
@@ -28,9 +29,9 @@ class Comparison:
     file: str
     rows: Rows
     policy: str
-    allowed: float
     sides: tuple[Side, ...]
-    layers: tuple[LayerErrors, ...]
+    outputs: tuple[Errors, ...]
+    layers: tuple[Errors, ...]
     not_compared: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -38,6 +39,11 @@ class Comparison:
     def held(self) -> bool:
         """Whether parity held."""
         return not self.problems
+
+    @property
+    def allowed(self) -> float:
+        """The largest error that the yardstick allows fnet, at the strictest output."""
+        return min(line.allowed for line in self.outputs)
 
     def summary(self) -> dict[str, Any]:
         """The numbers, for JSON."""
@@ -47,21 +53,34 @@ class Comparison:
             "rows": len(self.rows),
             "held": self.held,
             "problems": list(self.problems),
+            "floor": yardstick.allowed(0.0, self.policy),
             "allowed": self.allowed,
-            "sides": {s.name: _side_summary(s) for s in self.sides},
-            "layers": {layer.name: layer.errors | {"allowed": layer.allowed} for layer in self.layers},
+            "sides": {s.name: _side_summary(s, self.sides[0]) for s in self.sides},
+            "outputs": {line.name: _errors_summary(line) for line in self.outputs},
+            "layers": {line.name: _errors_summary(line) for line in self.layers},
             "layers_not_compared": list(self.not_compared),
         }
 
 
-def _side_summary(side: Side) -> dict[str, Any]:
+def _errors_summary(line: Errors) -> dict[str, float | None]:
+    numbers = line.errors | {"allowed": line.allowed, "magnitude": line.magnitude}
+    return {name: _finite(value) for name, value in numbers.items()}
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity: None stands for an error that is no number."""
+    return value if math.isfinite(value) else None
+
+
+def _side_summary(side: Side, keras: Side) -> dict[str, Any]:
     return {
         "macro_f1": side.f1,
         "agreement": side.agreement,
         "ties": sum(d.tie for d in side.differing),
-        "error": side.error,
-        "max_abs_error": side.max_abs,
-        "mean_abs_error": side.mean_abs,
+        "error": _finite(side.error),
+        "max_abs_error": _finite(side.max_abs),
+        "mean_abs_error": _finite(side.mean_abs),
+        "mean_ratio": side.mean_ratio(keras),
         "predict_seconds": side.seconds,
         "load_seconds": side.load_seconds,
         "versions": side.versions,
@@ -105,13 +124,13 @@ def _compared(
 ) -> Comparison:
     """All differences between the runs, of which the first is Keras's."""
     sides = tuple(measured.side(name, run) for name, run in runs.items())
-    table, missing = measured.layers({name: run.layers for name, run in runs.items()}, exact_layers, kinds)
+    outputs = measured.outputs(runs)
+    layers, missing = measured.layers({name: run.layers for name, run in runs.items()}, exact_layers, kinds)
     foreign = [f"{name} loaded {', '.join(run.foreign)}" for name, run in runs.items() if run.foreign]
-    problems = [*foreign, *(p for side in sides[1:] for p in measured.problems(side, sides[0])), *over(table)]
-    return Comparison(
-        *(title, file, measured.rows, measured.policy, measured.allowed),
-        *(sides, tuple(table), tuple(missing), tuple(problems)),
-    )
+    classes = [problem for side in sides[1:] for problem in measured.problems(side, sides[0])]
+    problems = [*foreign, *over_outputs(outputs), *classes, *over_layers(layers)]
+    about = (title, file, measured.rows, measured.policy)
+    return Comparison(*about, sides, tuple(outputs), tuple(layers), tuple(missing), tuple(problems))
 
 
 def _fnet_run(model_file: Path, rows: Rows, backend: str, batch_size: int, layer_rows: int) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compare import pictures
-from compare.measuring import Side
+from compare.measuring import Errors, Side
 from compare.parity import Comparison
 
 TEMPLATE = "report.html.j2"
@@ -37,7 +38,13 @@ def agreement(side: Side) -> str:
     """How many rows have Keras's class: `400/400`, `399/400 (1 tie)`."""
     rows, ties = len(side.predicted), sum(d.tie for d in side.differing)
     note = f" ({ties} tie{'s' if ties > 1 else ''})" if ties else ""
-    return f"{rows - len(side.differing)}/{rows}{note}"
+    return f"{round(side.agreement * rows)}/{rows}{note}"
+
+
+def ratio(side: Side, keras: Side) -> str:
+    """The mean error as a multiple of Keras's: `0.94`; a dash for Keras itself."""
+    value = None if side is keras else side.mean_ratio(keras)
+    return "–" if value is None else f"{value:.2f}"
 
 
 def print_comparison(comparison: Comparison, console: Console, layers: bool = True) -> None:
@@ -46,29 +53,31 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
     title = Text(f"{comparison.title}: {comparison.file}, {rows}", style="bold")
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("")
-    for name in ("macro-F1", "same class", "error", "max abs", "mean abs", "seconds"):
+    for name in ("macro-F1", "same class", "error", "max abs", "mean abs", "mean / Keras", "seconds"):
         table.add_column(name, justify="right")
     for side in comparison.sides:
-        numbers = (number(side.error), number(side.max_abs), number(side.mean_abs), f"{side.seconds:.2f}")
-        table.add_row(side.name, score(side.f1), agreement(side), *numbers)
+        numbers = (number(side.error), number(side.max_abs), number(side.mean_abs), ratio(side, comparison.sides[0]))
+        table.add_row(side.name, score(side.f1), agreement(side), *numbers, f"{side.seconds:.2f}")
     console.print(table)
+    if len(comparison.outputs) > 1:
+        console.print(_errors_table("output", comparison.outputs))
     if layers and comparison.layers:
-        console.print(_layer_table(comparison))
+        console.print(_errors_table("layer", comparison.layers))
     if comparison.not_compared:
         console.print(f"layers not compared one by one: {', '.join(comparison.not_compared)}", markup=False)
     console.print(verdict(comparison), markup=False, style="green" if comparison.held else "bold red")
 
 
-def _layer_table(comparison: Comparison) -> Table:
+def _errors_table(what: str, lines: Sequence[Errors]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("layer")
-    table.add_column("output")
-    for side in (*comparison.layers[0].errors, "allowed"):
+    table.add_column(what)
+    table.add_column("shape")
+    for side in (*lines[0].errors, "allowed"):
         table.add_column(side, justify="right")
-    for layer in comparison.layers:
-        errors = [number(error) for error in layer.errors.values()]
-        shape = "×".join(map(str, layer.shape))
-        table.add_row(Text(layer.name), shape, *errors, number(layer.allowed), style=None if layer.held else "bold red")
+    for line in lines:
+        errors = [number(error) for error in line.errors.values()]
+        shape = "×".join(map(str, line.shape))
+        table.add_row(Text(line.name), shape, *errors, number(line.allowed), style=None if line.held else "bold red")
     return table
 
 
@@ -88,7 +97,7 @@ def write_report(comparisons: list[Comparison], path: str | Path, title: str = "
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "score": score, "agreement": agreement}
+    environment.filters |= {"number": number, "score": score, "agreement": agreement, "ratio": ratio}
     page = environment.get_template(TEMPLATE).render(
         title=title,
         sections=[_section(comparison) for comparison in comparisons],

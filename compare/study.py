@@ -258,10 +258,16 @@ def _compared(found: Comparison, row: dict[str, Any] | None = None) -> dict[str,
 
 
 def _without_layers(summary: dict[str, Any]) -> dict[str, Any]:
-    """The summary with the worst layer instead of all of them."""
+    """The summary with the layer that is nearest to its limit, or farthest over it, instead of all of them."""
     layers = summary.pop("layers")
-    worst = max(layers, key=lambda name: max(layers[name].values()), default=None)
-    return summary | {"worst_layer": worst}
+    worst = max(layers, key=lambda name: _strain(layers[name]), default=None)
+    return summary | {"worst_layer": None if worst is None else {"name": worst, **layers[worst]}}
+
+
+def _strain(line: dict[str, Any]) -> float:
+    """The largest error of fnet as a fraction of the allowed one."""
+    ours = [value for name, value in line.items() if name.startswith("fnet")]
+    return float("inf") if None in ours else max(ours) / line["allowed"]
 
 
 class _Progress:

@@ -125,6 +125,24 @@ def test_a_file_that_fnet_refuses_is_no_parity(folder, capsys, caplog):
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.parametrize("scale", [1e-7, 1e-30, 1e7])
+def test_a_model_with_flipped_signs_is_another_one_whatever_the_size_of_its_outputs(scale, folder, capsys, caplog):
+    model = small(units=5, activation=None)
+    out = model.get_layer("out")
+    kernel, bias = out.get_weights()
+    for name, sign in (("tiny", 1), ("flipped", -1)):
+        out.set_weights([kernel * scale * sign, bias])
+        model.save(folder / f"{name}.keras")
+    given = ["--inputs", str(folder / "x.npy"), "--rows", "5", "--backends", "numpy"]
+    assert cli.main([str(folder / "tiny.keras"), *given]) == 0
+    assert "parity holds" in capsys.readouterr().out
+    assert cli.main([str(folder / "tiny.keras"), "--fnet", str(folder / "flipped.keras"), *given]) == 1
+    told = capsys.readouterr().out
+    assert "parity does NOT hold" in told
+    assert "error 2 is over the allowed" in told
+    assert "another class than Keras on 5 rows" in told
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -252,16 +270,44 @@ def test_a_tie_within_float_error_is_a_tie_and_not_a_difference():
     swapped[1] = swapped[1, ::-1]
     apart = measured.side("fnet", measuring.Run([swapped]))
     assert [(d.row, d.tie) for d in apart.differing] == [(0, True), (1, False)]
-    assert len(measured.problems(apart, keras_side)) == 3
+    assert len(measured.problems(apart, keras_side)) == 2
+    assert measuring.over_outputs(measured.outputs({"Keras": measuring.Run(theirs), "fnet": measuring.Run([swapped])}))
+
+
+def test_a_tie_is_relative_to_the_scores_and_no_wider_than_the_yardstick():
+    rows = measuring.Rows("toy", np.zeros((2, 1)))
+    for scale in (1e-7, 1.0, 1e7):
+        exact = np.array([[1.0, 1.0], [-1.0, 0.5]]) * scale
+        for margin, tie in ((1.5e-6, True), (2.5e-6, False), (1e-3, False)):
+            exact[0, 1] = scale * (1 - margin)
+            measured = measuring.Measured(rows, [exact], [exact], "float32", 0.0)
+            found = measured.side("fnet", measuring.Run([np.array([exact[0, ::-1], exact[1]])]))
+            assert [(d.row, d.tie) for d in found.differing] == [(0, tie)]
+            assert bool(measured.problems(found, measured.side("Keras", measuring.Run([exact])))) is not tie
+            assert found.agreement == 0.5
 
 
 def test_outputs_of_another_shape_are_a_problem_not_a_crash():
     rows = measuring.Rows("toy", np.zeros((2, 1)))
     y = [np.zeros((2, 3), np.float32)]
     measured = measuring.Measured(rows, [y[0].astype(float)], y, "float32", 0.0)
-    wrong = measured.side("fnet", measuring.Run([np.zeros((2, 4), np.float32)]))
+    runs = {"Keras": measuring.Run(y), "fnet": measuring.Run([np.zeros((2, 4), np.float32)])}
+    wrong = measured.side("fnet", runs["fnet"])
     assert wrong.error == float("inf")
-    assert len(measured.problems(wrong, measured.side("Keras", measuring.Run(y)))) == 1
+    assert wrong.agreement == 0
+    assert measuring.over_outputs(measured.outputs(runs)) == ["fnet: error inf is over the allowed 2e-06"]
+    assert len(measuring.over_outputs(measured.outputs({**runs, "fnet": measuring.Run([])}))) == 1
+
+
+def test_every_output_is_judged_by_itself():
+    rows = measuring.Rows("toy", np.zeros((2, 1)))
+    exact = [np.array([[1.0], [2.0]]), np.array([[1e-7], [2e-7]])]
+    keras32 = [exact[0] + 0.1, exact[1]]
+    ours = [exact[0] + 0.15, exact[1] + 1e-9]
+    measured = measuring.Measured(rows, exact, keras32, "float32", 0.0)
+    table = measured.outputs({"Keras": measuring.Run(keras32), "fnet": measuring.Run(ours)})
+    assert measuring.over_outputs(table) == ["fnet: error of output 1 0.005 is over the allowed 2e-06"]
+    assert [line.magnitude for line in table] == [2.0, 2e-7]
 
 
 @pytest.mark.parametrize(
@@ -286,21 +332,57 @@ def test_a_single_unit_has_the_threshold_of_its_activation(activation, threshold
     ("y", "exact", "error"),
     [
         ([1.0, 2.0], [1.0, 2.5], 0.2),
-        ([0.1], [0.2], 0.1),
+        ([1e-7, 2e-7], [1e-7, 2.5e-7], 0.2),
+        ([0.1], [0.2], 0.5),
+        ([-1e-7], [1e-7], 2),
+        ([0.0, 1e-9], [0.0, 0.0], 1),
+        ([0.0], [0.0], 0),
         ([np.nan, 1], [np.nan, 1], 0),
         ([1, 1], [np.nan, 1], np.inf),
         ([np.nan, 1], [0, 1], np.inf),
+        ([np.inf, 1], [1, 1], np.inf),
         ([np.inf], [-np.inf], np.inf),
         ([1.0], [[1.0]], np.inf),
         ([], [], 0),
+        ([1 + 1j], [1 + 0.9j], 0.1 / abs(1 + 0.9j)),
+        ([1000000, 2], [1000000, 2], 0),
+        ([1000000, 2], [1000001, 2], np.inf),
+        ([True], [False], np.inf),
+        (["a", "ä"], [b"a", "ä".encode()], 0),
+        (["a"], ["b"], np.inf),
     ],
 )
 def test_the_yardstick(y, exact, error):
     np.testing.assert_allclose(yardstick.error(y, exact), error)
 
 
+@pytest.mark.parametrize(
+    ("y", "keras32", "exact", "held"),
+    [
+        ([1e-7], [1e-7], [1e-7], True),
+        ([-1e-7], [1e-7], [1e-7], False),
+        ([1.000003], [1.0], [1.0], False),
+        ([1.000003], [1.000001], [1.0], True),  # twice Keras's own, and the floor
+        ([3], [3], [3], True),
+        ([4], [3], [4], True),  # Keras rounds to the other side in float32: either is right
+        ([3], [3], [4], True),
+        ([5], [3], [4], False),
+        ([5, 2], [3, 1], [4, 1], False),
+        ([np.inf], [np.inf], [1e39], True),  # float32 overflows
+        ([np.nan], [np.inf], [1e39], False),
+        ([np.inf, 1.00001], [np.inf, 1.0], [1e39, 1.0], False),  # what overflows says nothing of the magnitude
+        ([np.inf], [1.0], [1.0], False),
+        ([np.nan], [1.0], [1.0], False),
+        ([1.0], [np.nan], [np.nan], False),
+        ([[1.0]], [1.0], [1.0], False),
+    ],
+)
+def test_an_array_is_judged_beside_kerass(y, keras32, exact, held):
+    assert yardstick.judge(y, keras32, exact).held is held
+
+
 def test_what_the_yardstick_allows():
-    np.testing.assert_allclose(yardstick.allowed(1e-6), 3e-6)
+    np.testing.assert_allclose(yardstick.allowed(1e-6), 4e-6)
     np.testing.assert_allclose(yardstick.allowed(0, "mixed_float16"), 2e-3)
     np.testing.assert_allclose(yardstick.allowed(0, "bfloat16"), 2e-2)
 

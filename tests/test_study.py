@@ -352,6 +352,7 @@ def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):
     assert "Of 2 conclusions, as the report trained: 1 holds, 1 not yet decided." in pages["README"]
     assert "0.7238, 0.7388, 0.7123, 0.6912" in pages["cnn.pooling"]
     assert "Parity holds for all 15 runs" in pages["parity"]
+    assert "15 of the 15 runs were recorded with an earlier yardstick" in pages["parity"]
     assert "TF-IDF" in pages["README"]
     texts = data.load("texts", "embedded").test.x
     assert any(document.escaped(text) in pages["errors"] for text in texts)
