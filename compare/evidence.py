@@ -106,7 +106,7 @@ def _holds_for_any_largest_score(row: Row) -> bool:
     """Whether absolute errors of softmax scores show that the relative yardstick holds, however small the scores."""
     errors = {name: side["max_abs_error"] for name, side in row["parity"]["sides"].items()}
     allowed = 2 * errors.pop("Keras") + yardstick.DEFAULT_FLOOR / len(CLASSES[row["data"]])
-    return max(errors.values()) <= allowed
+    return bool(max(errors.values()) <= allowed)
 
 
 # --- speed -----------------------------------------------------------------------------------------
