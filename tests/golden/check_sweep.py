@@ -1,0 +1,81 @@
+"""Loads what `sweep.py` wrote: each file is right, or refused by name at load; anything else is printed.
+
+python -m tests.golden.check_sweep FOLDER [--refused] [CLASS ...]
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import fnet
+from compare import yardstick
+from params import ModelFileError, UnsupportedLayer, load_keras
+
+FLOOR = 5e-6
+
+
+def check(folder: Path, line: dict, file: str) -> tuple[str, str]:
+    """(verdict, detail) of one file."""
+    try:
+        model, params = load_keras(folder / file)
+    except UnsupportedLayer as error:
+        return "refused", str(error)
+    except ModelFileError as error:
+        return "broken", f"{type(error).__name__}: {error}"
+    arrays = np.load(folder / f"{line['stem']}.npz")
+    inputs = [arrays[f"x{i}"] for i in range(sum(key.startswith("x") for key in arrays))]
+    expected = [arrays[f"y{i}"] for i in range(sum(key.startswith("y") for key in arrays))]
+    try:
+        given = fnet.tree.leaves(model(params, inputs if len(inputs) > 1 else inputs[0]))
+    except Exception as error:  # whatever a call raises is a fault to print
+        return "CALL FAILS", f"{type(error).__name__}: {error}"
+    return verdict(given, expected, line["policy"])
+
+
+def verdict(given: list, expected: list, policy: str) -> tuple[str, str]:
+    if len(given) != len(expected):
+        return "WRONG", f"{len(given)} outputs, expected {len(expected)}"
+    for y, reference in zip(given, expected, strict=True):
+        if y.shape != reference.shape:
+            return "WRONG", f"shape {y.shape}, expected {reference.shape}"
+        if reference.dtype.kind in "US":
+            if not np.array_equal(np.asarray(y).astype(str), reference):
+                return "WRONG", "texts differ"
+            continue
+        error = yardstick.error(np.asarray(y).astype("float64"), reference)
+        floor = {"float16": 4e-3, "bfloat16": 3e-2}.get(policy.removeprefix("mixed_"), FLOOR)
+        if not error <= floor:
+            return "WRONG", f"error {error:.2g}"
+        if y.dtype != reference.dtype and y.dtype.name != "bfloat16":
+            return "DTYPE", f"{y.dtype}, expected {reference.dtype}"
+    return "right", ""
+
+
+def main(folder: Path, *only: str) -> None:
+    counts: collections.Counter[str] = collections.Counter()
+    refusals: dict[str, list[str]] = {}
+    for text in (folder / "index.jsonl").read_text().splitlines():
+        line = json.loads(text)
+        if only and line["class"] not in only:
+            continue
+        if line["error"]:
+            counts["not built"] += 1
+        for file in line["files"]:
+            found, detail = check(folder, line, file)
+            counts[found] += 1
+            if found == "refused":
+                refusals.setdefault(detail.replace(line["stem"], "*").partition(": ")[2][:230], []).append(line["label"])
+            elif found != "right":
+                print(f"{found:10} {line['label']} {file.rpartition('.')[2]}: {detail[:300]}")
+    for detail, labels in sorted(refusals.items(), key=lambda item: item[1]):
+        print(f"refused {len(labels):4}: {labels[0]}: {detail}")
+    print(dict(counts))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,100 @@
+"""What the writers of golden files share: the Keras that is installed, drawn weights, files beside recorded outputs.
+
+Any Python from 3.6 and any Keras from 2.2 runs this, so its syntax is plain.
+"""
+
+import os
+import warnings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+warnings.simplefilter("ignore")
+
+import numpy as np
+
+
+def installed():
+    """The Keras to write with: `tf_keras`, else `keras`, else that inside TensorFlow."""
+    try:
+        import tf_keras as keras
+    except ImportError:
+        try:
+            import keras
+        except ImportError:
+            from tensorflow import keras
+    return keras
+
+
+keras = installed()
+VERSION = keras.__version__.replace("-tf", "")
+NUMBER = tuple(int(part) for part in VERSION.split(".")[:2])
+KERAS_2 = NUMBER < (3, 0)
+RNG = np.random.RandomState(0)
+
+
+def draw(*shape):
+    return RNG.standard_normal(shape).astype("float32")
+
+
+def redraw(model):
+    """Give every float weight of a model drawn values, variances positive ones."""
+    values = []
+    for weight, old in zip(model.weights, model.get_weights()):
+        name = getattr(weight, "path", weight.name)
+        new = RNG.standard_normal(old.shape) * 0.5
+        new = np.abs(new) + 0.5 if "variance" in name or "stddev" in name else new
+        values.append(new.astype(old.dtype) if old.dtype.kind in "fV" else old)
+    model.set_weights(values)
+
+
+def leaves(tree):
+    """The arrays in a nest of lists and dicts, keys in order."""
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in leaves(tree[key])]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for item in tree for leaf in leaves(item)]
+    return [np.asarray(tree)]
+
+
+EAGER = NUMBER >= (2, 3)
+"""Whether models can be called with arrays (TensorFlow 2)."""
+
+
+def predicted(model, inputs):
+    """What `model.predict(x)` gives, as a list of arrays."""
+    given = leaves(model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0))
+    reset(model)
+    return given
+
+
+def called(model, inputs):
+    """What `model(x)` gives, as a list of arrays; where models take symbols only, what `predict` gives."""
+    if not EAGER:
+        return predicted(model, inputs)
+    import tensorflow as tf
+
+    tensors = [tf.constant(x) for x in inputs]
+    given = leaves(model(tensors[0] if len(tensors) == 1 else tensors))
+    reset(model)
+    return given
+
+
+def reset(model):
+    """Forget the states of stateful layers."""
+    for layer in model.layers:
+        if getattr(layer, "stateful", False) and hasattr(layer, "reset_states" if KERAS_2 else "reset_state"):
+            (layer.reset_states if KERAS_2 else layer.reset_state)()
+
+
+def numbered(letter, values):
+    """{"x0": first value, ...}, as `np.savez` holds them."""
+    return {"%s%d" % (letter, number): portable(value) for number, value in enumerate(values)}
+
+
+def portable(value):
+    """An array that `np.savez` can hold without pickle: texts as fixed-width Unicode, bfloat16 as float32."""
+    value = np.asarray(value)
+    if value.dtype.kind == "O":
+        return np.array([v.decode() if isinstance(v, bytes) else v for v in value.ravel()]).reshape(value.shape)
+    return value.astype("float32") if value.dtype.kind == "V" or value.dtype.name == "bfloat16" else value
