@@ -36,7 +36,6 @@ from fnet.layers.augmentation import (
     random_color_degeneration,
     random_color_jitter,
     random_contrast,
-    random_crop,
     random_elastic_transform,
     random_erasing,
     random_flip,
@@ -75,6 +74,7 @@ from fnet.layers.image import (
     auto_contrast,
     center_crop,
     contrast_limited_adaptive_histogram_equalization,
+    random_crop,
     resizing,
 )
 from fnet.layers.lookup import integer_lookup, string_lookup

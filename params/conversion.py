@@ -13,6 +13,7 @@ from fnet import random
 from fnet.types import Array
 from params.converted import Converted
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
+from params.generations import Version
 from params.objects import KerasObject
 
 BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError)
@@ -26,8 +27,8 @@ class Conversion:
     convert: Callable[[KerasObject, Conversion, bool | None], Converted]
     """Makes a step of any object; here, because models and layers hold others."""
     custom: Mapping[str, Callable[..., Any]]
-    keras2: bool
-    """The file is from Keras 2: `hard_sigmoid` means another function."""
+    version: Version
+    """Of the Keras that wrote the file."""
     legacy: bool
     """The format writes no modules."""
     mixed: bool
@@ -37,6 +38,11 @@ class Conversion:
     """Of the layers that get a key of their own."""
     made: dict[int, Converted] = field(default_factory=dict)
     """{id of the step: what it comes from}."""
+
+    @property
+    def keras2(self) -> bool:
+        """The file is from Keras 2 or 1: `hard_sigmoid` means another function."""
+        return self.version < (3, 0)
 
     def inner(self, source: KerasObject, training: bool | None = None) -> Converted:
         """An object inside another as a step; training: what the model around it was called with."""

@@ -15,6 +15,7 @@ from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import UnsupportedLayer
 from params.functional import functional
+from params.generations import NEWEST, Version, options_of_age
 from params.naming import elements, fresh
 from params.objects import POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
 from params.options import config_values, layer_options, require_finite
@@ -27,14 +28,14 @@ def convert(
     config: Mapping[str, Any],
     *,
     custom: Mapping[str, Callable[..., Any]] | None = None,
-    keras2: bool = False,
+    version: Version = NEWEST,
     legacy: bool = False,
     rng: Array | int | None = None,
 ) -> Converted:
     """The model that a config in Keras 3 form describes."""
     key = random.key(rng) if isinstance(rng, int) else rng
     found = set(_floats(config))
-    known = Conversion(convert_object, custom or {}, keras2, legacy, bool(found - {"float32"}), key)
+    known = Conversion(convert_object, custom or {}, version, legacy, bool(found - {"float32"}), key)
     root = parse(config)
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
@@ -114,6 +115,8 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
     if not operation:
         require_finite(config, source)
     options = layer_options(entry, config, source)
+    if not operation:
+        options |= options_of_age(source.class_name, source.config, known.version)
     legal = option_names(entry.layer)
     if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
         training = False  # a frozen one keeps to its moving statistics

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.objects import is_object, is_triple
+from params.objects import is_object, is_triple, policy
 
 DROPPED: dict[str, tuple[Any, ...]] = {
     "time_major": (False,),
     "dynamic": (False,),
-    "groups": (1,),
     "renorm": (False,),
     "fused": (True, False),
     "implementation": (0, 1, 2),
@@ -24,7 +23,7 @@ DROPPED: dict[str, tuple[Any, ...]] = {
 """Keys that Keras 2 wrote, with the values that change nothing; Keras 3 layers may know the key themselves."""
 
 IRRELEVANT = (
-    *("input_length", "query_shape", "key_shape", "value_shape", "virtual_batch_size", "build_config"),
+    *("input_length", "query_shape", "key_shape", "value_shape", "build_config"),
     *("batch_input_shape", "input_dtype", "renorm_clipping", "renorm_momentum", "experimental_autocast"),
 )
 RENAMED = {
@@ -36,10 +35,14 @@ RENAMED = {
     "LSTMV2": "LSTM",
     "GRUV2": "GRU",
     "ThresholdedReLU": "ReLU",
+    "RandomHeight": "RandomZoom",
+    "RandomWidth": "RandomZoom",
     "SyncBatchNormalization": "BatchNormalization",
     "LayerNormalizationV2": "LayerNormalization",
     "GroupedQueryAttention": "GroupQueryAttention",
 }
+"""Layers of Keras 2 that are others of Keras 3 under another name, at inference."""
+
 CUDNN = "cudnn"
 """Mark on a layer that was a CuDNN layer, whose arrays have another layout."""
 
@@ -101,11 +104,36 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
         kept.setdefault("reset_after", False)
     if name == "CuDNNGRU":
         kept["reset_after"] = True
-    if name.startswith("BatchNormalization") and isinstance(kept.get("axis"), list) and len(kept["axis"]) == 1:
-        kept["axis"] = kept["axis"][0]
-    if name in ("Conv2DTranspose", "Conv1DTranspose", "Conv3DTranspose") and "groups" in kept:
+    if name == "Bidirectional":
+        _bidirectional(kept)
+    if name == "Normalization":  # whose statistics had the compute dtype
+        kept["dtype"] = policy(kept.get("dtype")).removeprefix("mixed_")
+    if RENAMED.get(name, name) == "BatchNormalization":
+        _batch_normalization(name, kept)
+    if name in ("Conv2DTranspose", "Conv1DTranspose", "Conv3DTranspose") and kept.get("groups", 1) != 1:
         raise UnsupportedLayer(f"{name} {quoted(config.get('name'))} with groups={quoted(kept['groups'])}")
     return kept
+
+
+def _bidirectional(config: dict[str, Any]) -> None:
+    """The backward layer runs the other way than the forward one; Keras 3 knows only forward ones that run forwards."""
+    layer = config.get("layer")
+    inner = layer.get("config") if isinstance(layer, dict) else None
+    if layer and "backward_layer" not in config and isinstance(inner, dict) and inner.get("go_backwards"):
+        config["backward_layer"] = {**layer, "config": {**inner, "go_backwards": False}}
+
+
+def _batch_normalization(name: str, config: dict[str, Any]) -> None:
+    """One axis, and parameters that stay float32 beside 16-bit inputs, as in a mixed policy of Keras 3."""
+    axis = config.get("axis")
+    if isinstance(axis, list):
+        if len(axis) != 1:
+            raise UnsupportedLayer(
+                f"{name} {quoted(config.get('name'))} over several axes, {quoted(axis)}: fnet has one"
+            )
+        config["axis"] = axis[0]
+    if policy(config.get("dtype")) in ("float16", "bfloat16"):
+        config["dtype"] = f"mixed_{policy(config['dtype'])}"
 
 
 def _first_input(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from params.conversion import BROKEN
 from params.convert import convert
 from params.converted import Converted
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
+from params.generations import version_of
 from params.legacy_arrays import by_order
 from params.legacy_config import modern
 from params.quantization import mark_attention
@@ -103,12 +104,13 @@ def _load(
 ) -> tuple[Any, dict[str, Any]]:
     assert file.config is not None
     legacy = file.format == "h5"
-    old = (file.keras_version or "2").startswith(("0.", "1.", "2."))
+    version = version_of(file.keras_version)
+    old = version < (3, 0)
     config = modern(file.config) if legacy or old else file.config
-    made = convert(config, custom=custom, keras2=old, legacy=legacy or old, rng=rng)
-    old_numbers = (file.keras_version or "").startswith(("2.14", "2.15"))
+    made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng)
+    old_numbers = version in ((2, 14), (2, 15))
     if mark_attention(made, file.arrays, not old_numbers):
-        made = convert(config, custom=custom, keras2=old, legacy=legacy or old, rng=rng)
+        made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng)
     wanted = _wanted(made, file)
     assets = _assets(file, vocabulary)
     work = plan(made, wanted, assets, duplicates_count=not old_numbers)

@@ -13,6 +13,7 @@ from params.conversion import Conversion, named
 from params.entry import IGNORED, Entry
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.fits import fits, kinds
+from params.generations import OPTIONS as OF_AGE
 from params.objects import LAMBDA, KerasObject, is_object, literal, parse, policy
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
@@ -31,7 +32,7 @@ def config_values(source: KerasObject, entry: Entry, known: Conversion) -> dict[
 def _skipped(key: str, entry: Entry) -> bool:
     if key.endswith(TRAINING_ONLY) or key in entry.ignored or key == "quantization_config":
         return True
-    return "*" in entry.ignored and key != "name"
+    return "*" in entry.ignored and key != "name" and key not in option_names(entry.layer)
 
 
 def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
@@ -46,7 +47,7 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject) -> 
     """The options that a config gives a layer; refuses what the layer does not know."""
     with named(source):
         changed = config if entry.options is None else entry.options(dict(config))
-    legal = option_names(entry.layer)
+    legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
     options = {}
     for key, value in changed.items():
         if key in legal:

@@ -42,6 +42,15 @@ def _modern(config: dict[str, Any]) -> dict[str, Any]:
     return {key: old.get(value, value) if key == "output_mode" else value for key, value in config.items()}
 
 
+def _with_boundaries(config: dict[str, Any]) -> dict[str, Any]:
+    if config.get("bin_boundaries") is None:
+        raise UnsupportedLayer(
+            f"the file has lost the bin boundaries of {quoted(config.get('name'))}: Keras 2 keeps only a summary of "
+            "what the layer was adapted to; give layer.bin_boundaries to a new Discretization(bin_boundaries=...)"
+        )
+    return config
+
+
 _TABLE = frozenset({"vocabulary", "idf_weights", "encoding", "vocabulary_dtype"})
 _FACTORS = frozenset({"num_bins", "epsilon", "factor", "bounding_box_format"})
 
@@ -52,7 +61,7 @@ PREPROCESSING = {
     "ContrastLimitedAdaptiveHistogramEqualization": Entry(
         image.contrast_limited_adaptive_histogram_equalization, ignored=_FACTORS
     ),
-    "Discretization": Entry(numeric.discretization, ignored=_FACTORS, neutral=DENSE),
+    "Discretization": Entry(numeric.discretization, _with_boundaries, ignored=_FACTORS, neutral=DENSE),
     "HashedCrossing": Entry(hashing.hashed_crossing, neutral=DENSE),
     "Hashing": Entry(hashing.hashing, neutral=DENSE),
     "IntegerLookup": Entry(
@@ -98,7 +107,9 @@ AUGMENTATION = {
     "RandomColorDegeneration": _augmentation(augmentation.random_color_degeneration),
     "RandomColorJitter": _augmentation(augmentation.random_color_jitter),
     "RandomContrast": _augmentation(augmentation.random_contrast),
-    "RandomCrop": _augmentation(augmentation.random_crop),
+    "RandomCrop": Entry(
+        image.random_crop, limits="at inference what the version that wrote the file did: nothing since 3.8"
+    ),
     "RandomElasticTransform": _augmentation(augmentation.random_elastic_transform),
     "RandomErasing": _augmentation(augmentation.random_erasing),
     "RandomFlip": _augmentation(augmentation.random_flip),

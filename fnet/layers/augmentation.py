@@ -13,27 +13,23 @@ from fnet.compose import layer
 from fnet.types import Array, Params, ParamTree, Spec
 
 
-def _float_rule(x: Spec) -> tuple[Spec, ParamTree]:
-    return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
+def _rule(x: Spec, *, casts: bool) -> tuple[Spec, ParamTree]:
+    return Spec(x.shape, "float32") if casts and x.dtype.startswith(("int", "uint", "bool")) else x, {}
 
 
-def _same_rule(x: Spec) -> tuple[Spec, ParamTree]:
-    return x, {}
+def _identity(name: str, keras_class: str, casts: bool) -> Callable[..., Array]:
+    """The inference form of one augmentation layer; `casts`: whether it makes integer images float32 today."""
+    today = casts
 
-
-def _identity(name: str, keras_class: str, casts: bool) -> Callable[[Params, Array], Array]:
-    """The inference form of one augmentation layer; `casts`: it makes integer images float32, as Keras does."""
-
-    def function(params: Params, x: Array) -> Array:
+    def function(params: Params, x: Array, *, casts: bool = today) -> Array:
         return ops.cast(x, "float32") if casts and x.dtype.kind in "iub" else x
 
     function.__name__ = function.__qualname__ = name
-    dtype = " (integers become float32)" if casts else ""
     function.__doc__ = (
-        f"(...) -> (...): the images themselves{dtype}; only training augments. "
-        f"Mask: dropped. Source: keras.layers.{keras_class}."
+        "(...) -> (...): the images themselves; only training augments. casts: integers become float32, which "
+        f"differs between layers and versions of Keras. Mask: dropped. Source: keras.layers.{keras_class}."
     )
-    return layer(shape=_float_rule if casts else _same_rule, mask="drop")(function)
+    return layer(shape=_rule, mask="drop")(function)
 
 
 aug_mix = _identity("aug_mix", "AugMix", casts=True)
@@ -46,7 +42,6 @@ random_brightness = _identity("random_brightness", "RandomBrightness", casts=Fal
 random_color_degeneration = _identity("random_color_degeneration", "RandomColorDegeneration", casts=False)
 random_color_jitter = _identity("random_color_jitter", "RandomColorJitter", casts=False)
 random_contrast = _identity("random_contrast", "RandomContrast", casts=False)
-random_crop = _identity("random_crop", "RandomCrop", casts=False)
 random_elastic_transform = _identity("random_elastic_transform", "RandomElasticTransform", casts=True)
 random_erasing = _identity("random_erasing", "RandomErasing", casts=True)
 random_flip = _identity("random_flip", "RandomFlip", casts=True)

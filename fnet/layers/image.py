@@ -6,7 +6,7 @@ Numbers are those of Keras on TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -101,9 +101,11 @@ def resizing(
     fill_value: float = 0.0,
     antialias: bool = False,
     data_format: str | None = CHANNELS_LAST,
+    keeps_integers: bool = True,
 ) -> Array:
     """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
 
+    keeps_integers: where it is False (as in Keras 2), integers become float32.
     interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, area. The aspect ratio is kept by cropping, or by
     padding with `fill_value` (`fill_mode` is "constant"). No params. Mask: dropped. Source: keras.layers.Resizing.
 
@@ -112,7 +114,7 @@ def resizing(
     """
     if fill_mode != "constant":
         raise ValueError(f"fill_mode {fill_mode!r}: only 'constant' is known")
-    x = images = ops.asarray(x)
+    x = images = ops.asarray(x) if keeps_integers else floats(x)
     if crop_to_aspect_ratio:
         images = _crop_to_aspect(images, (height, width), data_format)
     elif pad_to_aspect_ratio:
@@ -131,14 +133,26 @@ def saturated(y: Array, dtype: np.dtype) -> Array:
     return xp.clip(xp.round(y), float(limits.min), float(top)).astype(dtype)
 
 
-@layer(shape=_sized_rule, mask="drop")
-def center_crop(params: Params, x: Array, *, height: int, width: int, data_format: str | None = CHANNELS_LAST) -> Array:
+def _center_rule(x: Spec, *, height: int, width: int, data_format: str | None, casts: bool) -> tuple[Spec, ParamTree]:
+    return _sized_rule(float_rule(x)[0] if casts else x, height=height, width=width, data_format=data_format)
+
+
+@layer(shape=_center_rule, mask="drop")
+def center_crop(
+    params: Params,
+    x: Array,
+    *,
+    height: int,
+    width: int,
+    data_format: str | None = CHANNELS_LAST,
+    casts: bool = True,
+) -> Array:
     """Images -> floats (height, width) from their middle; an image that is smaller is enlarged to cover it first.
 
-    Enlarging (bilinear) starts from the largest middle window with the wanted aspect ratio. No params.
-    Mask: dropped. Source: keras.layers.CenterCrop.
+    Enlarging (bilinear) starts from the largest middle window with the wanted aspect ratio. casts: integers become
+    float32 (not so before Keras 2.8). No params. Mask: dropped. Source: keras.layers.CenterCrop.
     """
-    x = floats(x)
+    x = floats(x) if casts else ops.asarray(x)
     axes = _axes(x.ndim, data_format)
     spare = [x.shape[axis] - wanted for axis, wanted in zip(axes, (height, width), strict=True)]
     if min(spare) < 0:
@@ -146,6 +160,66 @@ def center_crop(params: Params, x: Array, *, height: int, width: int, data_forma
     for axis, extra, wanted in zip(axes, spare, (height, width), strict=True):
         x = _window(x, axis, extra // 2, wanted)
     return x
+
+
+def _random_crop_rule(
+    x: Spec, *, height: int, width: int, data_format: str | None, inference: str
+) -> tuple[Spec, ParamTree]:
+    if inference not in _AT_INFERENCE:
+        raise ValueError(f"inference {inference!r}; use {', '.join(map(repr, _AT_INFERENCE))}")
+    if inference == "keep":
+        return x, {}
+    return _sized_rule(float_rule(x)[0], height=height, width=width, data_format=data_format)
+
+
+@layer(shape=_random_crop_rule, mask="drop")
+def random_crop(
+    params: Params,
+    x: Array,
+    *,
+    height: int,
+    width: int,
+    data_format: str | None = CHANNELS_LAST,
+    inference: str = "keep",
+) -> Array:
+    """Images -> what Keras's RandomCrop gives at inference, where it never crops at random; versions differ.
+
+    inference: "keep" (the images themselves: since Keras 3.8), or floats of (height, width): "window" (3.6, 3.7: a
+    window that begins where the largest one of this aspect ratio would, enlarged where the image ends before it),
+    "cover" (2.7 to 3.5: the largest middle window of this aspect ratio, resized), "short side" (before: the whole
+    image resized until it just covers, then its middle). No params. Mask: dropped. Source: keras.layers.RandomCrop.
+    """
+    return _AT_INFERENCE[inference](x, (height, width), data_format)
+
+
+def _window_at_corner(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
+    axes = _axes(x.ndim, data_format)
+    sizes = tuple(x.shape[axis] for axis in axes)
+    largest = (int(float(sizes[1] * size[0]) / size[1]), int(float(sizes[0] * size[1]) / size[0]))
+    for axis, have, fits, wanted in zip(axes, sizes, largest, size, strict=True):
+        x = _window(x, axis, (have - max(min(have, fits), 1)) // 2, wanted)
+    return resize(floats(x), size, data_format=data_format)
+
+
+def _short_side(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
+    axes = _axes(x.ndim, data_format)
+    height, width = (x.shape[axis] for axis in axes)
+    taller = height / width > size[0] / size[1]
+    whole = (int(size[1] * height / width), size[1]) if taller else (size[0], int(size[0] * width / height))
+    x = resize(floats(x), whole, data_format=data_format)
+    for axis, have, wanted in zip(axes, whole, size, strict=True):
+        x = _window(x, axis, (have - wanted) // 2, wanted)
+    return x
+
+
+_AT_INFERENCE: dict[str, Callable[[Array, tuple[int, int], str | None], Array]] = {
+    "keep": lambda x, size, data_format: x,
+    "window": _window_at_corner,
+    "cover": lambda x, size, data_format: resize(
+        _crop_to_aspect(floats(x), size, data_format), size, data_format=data_format
+    ),
+    "short side": _short_side,
+}
 
 
 def _ranged(x: Array, source: Sequence[float], target: Sequence[float]) -> Array:

@@ -26,9 +26,10 @@ def _string_rule(
     pad_to_max_tokens: bool,
     invert: bool,
     vocabulary_size: int | None,
+    encoding_dtype: str,
 ) -> tuple[Spec, ParamTree]:
     depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
-    kinds = ("string" if invert else "int64", "float32" if output_mode == "tf_idf" else "int64")
+    kinds = ("string" if invert else "int64", "float32" if output_mode == "tf_idf" else encoding_dtype)
     return lookup_spec(x.shape, output_mode, depth, kinds), table_params(True, output_mode, depth)
 
 
@@ -46,12 +47,13 @@ def string_lookup(
     pad_to_max_tokens: bool = False,
     salt: Salt = None,
     vocabulary_size: int | None = None,
+    encoding_dtype: str = "int64",
 ) -> Array:
     """Strings (...) -> ids int64 (...), or encodings of them (`output_mode`); `invert`: ids -> strings.
 
     Ids: [the mask token: 0,] `num_oov_indices` for unknown tokens, then the vocabulary. Several oov ids share the
-    unknown tokens by FarmHash, or SipHash under `salt`. Encodings (one_hot, multi_hot, count: int64; tf_idf:
-    float32) have a column for each id but the mask's, or `max_tokens` columns with `pad_to_max_tokens`.
+    unknown tokens by FarmHash, or SipHash under `salt`. Encodings (one_hot, multi_hot, count: `encoding_dtype`, which is
+    float32 in Keras 2; tf_idf: float32) have a column for each id but the mask's, or `max_tokens` columns with `pad_to_max_tokens`.
 
     params: vocabulary, a packed table with special tokens (`vocabulary_params`), idf_weights (columns,) for
     tf_idf. Mask: dropped. Runs in NumPy. Errors: InvalidInput for a missing vocabulary, what is no string, an
@@ -65,13 +67,19 @@ def string_lookup(
     keys, shape = utf8(x, "string_lookup")
     ids = token_ids(vocabulary, keys, specials, "string_lookup", lambda k: hash_buckets(k, num_oov_indices, salt))
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))
-    return weigh(params, lambda mode: encode(ids.reshape(shape), mode, depth or 0, "int64"), output_mode)
+    return weigh(
+        params, lambda mode: encode(ids.reshape(shape), mode, depth or 0, _dtype(mode, encoding_dtype)), output_mode
+    )
 
 
 def _inverse(tokens: NumpyArray, ids: NumpyArray) -> NumpyArray:
     """The token of each id; the last of `tokens` for an id that there is not."""
     last = len(tokens) - 1
     return tokens[np.where((ids >= 0) & (ids < last), ids, last).astype(np.int64)]
+
+
+def _dtype(mode: str, encoding_dtype: str) -> str:
+    return "int64" if mode == "int" else encoding_dtype
 
 
 def _integer_rule(
@@ -81,9 +89,10 @@ def _integer_rule(
     output_mode: str,
     pad_to_max_tokens: bool,
     vocabulary_size: int | None,
+    encoding_dtype: str,
 ) -> tuple[Spec, ParamTree]:
     depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
-    kinds = ("int64", "float32" if output_mode == "tf_idf" else "int64")
+    kinds = ("int64", "float32" if output_mode == "tf_idf" else encoding_dtype)
     return lookup_spec(x.shape, output_mode, depth, kinds), table_params(False, output_mode, depth)
 
 
@@ -102,6 +111,7 @@ def integer_lookup(
     oov_method: str = "floormod",
     salt: Salt = None,
     vocabulary_size: int | None = None,
+    encoding_dtype: str = "int64",
 ) -> Array:
     """Integers (...) -> ids int64 (...), or encodings of them; `invert`: ids -> integers. As `string_lookup`.
 
@@ -127,4 +137,4 @@ def integer_lookup(
 
     ids = token_ids(vocabulary, values.ravel(), specials, "integer_lookup", buckets).reshape(values.shape)
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))
-    return weigh(params, lambda mode: encode(ids, mode, depth or 0, "int64"), output_mode)
+    return weigh(params, lambda mode: encode(ids, mode, depth or 0, _dtype(mode, encoding_dtype)), output_mode)

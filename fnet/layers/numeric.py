@@ -95,15 +95,20 @@ def _along(values: Any, kept: Sequence[int], x: Array) -> Array:
     return values.reshape(shape)
 
 
-def _discretization_rule(x: Spec, *, bin_boundaries: Sequence[float], output_mode: str) -> tuple[Spec, ParamTree]:
-    return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, ("int32", "float32")), {}
+def _discretization_rule(
+    x: Spec, *, bin_boundaries: Sequence[float], output_mode: str, index_dtype: str
+) -> tuple[Spec, ParamTree]:
+    return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, "float32")), {}
 
 
 @layer(shape=_discretization_rule, mask="drop")
-def discretization(params: Params, x: Array, *, bin_boundaries: Sequence[float], output_mode: str = "int") -> Array:
-    """Numbers (...) -> the bin of each, int32 (...), or one_hot, multi_hot, count over the bins (float32).
+def discretization(
+    params: Params, x: Array, *, bin_boundaries: Sequence[float], output_mode: str = "int", index_dtype: str = "int32"
+) -> Array:
+    """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (float32).
 
-    Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. No params. Mask: dropped.
+    Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. index_dtype: of the bins (int64 in
+    Keras 2). No params. Mask: dropped.
     Source: keras.layers.Discretization.
 
     >>> discretization({}, np.array([0.5, 1.0, 7.0]), bin_boundaries=(1.0, 2.0))
@@ -111,7 +116,7 @@ def discretization(params: Params, x: Array, *, bin_boundaries: Sequence[float],
     """
     boundaries = ops.asarray(bin_boundaries, "float32")
     bins = xp.searchsorted(boundaries, floats(x), side="right")
-    dtype = "int32" if output_mode == "int" else "float32"
+    dtype = index_dtype if output_mode == "int" else "float32"
     return encode(bins, output_mode, len(bin_boundaries) + 1, dtype, backend=ops)
 
 

@@ -38,12 +38,13 @@ def _text_rule(
     output_sequence_length: int | None,
     pad_to_max_tokens: bool,
     vocabulary_size: int | None,
+    encoding_dtype: str,
 ) -> tuple[Spec, ParamTree]:
     depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
     shape = x.shape[:-1] if split and len(x.shape) > 1 else x.shape
     length = None if split or ngrams is not None else shape[-1]
     tokens = (*(shape if split else shape[:-1]), output_sequence_length or length)
-    kinds = ("int64", "float32" if output_mode == "tf_idf" else "int64")
+    kinds = ("int64", "float32" if output_mode == "tf_idf" else encoding_dtype)
     return lookup_spec(tokens, output_mode, depth, kinds), table_params(True, output_mode, depth)
 
 
@@ -60,13 +61,15 @@ def text_vectorization(
     output_sequence_length: int | None = None,
     pad_to_max_tokens: bool = False,
     vocabulary_size: int | None = None,
+    encoding_dtype: str = "int64",
 ) -> Array:
     """Texts (batch,) or (batch, 1) -> token ids int64 (batch, length), or multi_hot, count, tf_idf (batch, columns).
 
     Texts are standardized (ASCII letters lower-cased, ASCII punctuation removed), split ("whitespace": at ASCII
     white space; "character"; None: (..., n) are tokens), joined to `ngrams` (2 means (1, 2)), looked up: 0 is
     padding, 1 is unknown, then the vocabulary. Rows are padded to the longest, or to `output_sequence_length`.
-    Encodings have a column for each id but the padding, or `max_tokens` ones with `pad_to_max_tokens`.
+    Encodings have a column for each id but the padding, or `max_tokens` ones with `pad_to_max_tokens`, and are
+    `encoding_dtype` (float32 in Keras 2), tf_idf float32.
 
     x: str, bytes or object array, or a list of strings. params: vocabulary, a packed table with "" and "[UNK]" in
     front (`fnet.vocabulary_params`), idf_weights (columns,) for tf_idf. Mask: dropped. Runs in NumPy.
@@ -83,9 +86,9 @@ def text_vectorization(
     if output_mode == "int":
         return _pad(ids, lengths, output_sequence_length).reshape(*shape, -1 if rows else output_sequence_length or 0)
     if output_mode == "one_hot":
-        return encode(_dense(ids, lengths, shape, split), "one_hot", depth, "int64")
+        return encode(_dense(ids, lengths, shape, split), "one_hot", depth, encoding_dtype)
     owners = np.repeat(np.arange(len(rows)), lengths)
-    return weigh(params, lambda mode: count_rows(owners, ids, shape, mode, depth, "int64"), output_mode)
+    return weigh(params, lambda mode: count_rows(owners, ids, shape, mode, depth, encoding_dtype), output_mode)
 
 
 def _tokens(

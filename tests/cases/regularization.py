@@ -36,7 +36,6 @@ AUGMENTATIONS = {
     "RandomColorDegeneration": {"factor": 0.2},
     "RandomColorJitter": {"hue_factor": 0.2},
     "RandomContrast": {"factor": 0.2},
-    "RandomCrop": {"height": 3, "width": 3},
     "RandomElasticTransform": {},
     "RandomErasing": {},
     "RandomFlip": {},

@@ -69,7 +69,9 @@ def main(folder: Path, *only: str) -> None:
             found, detail = check(folder, line, file)
             counts[found] += 1
             if found == "refused":
-                refusals.setdefault(detail.replace(line["stem"], "*").partition(": ")[2][:230], []).append(line["label"])
+                refusals.setdefault(detail.replace(line["stem"], "*").partition(": ")[2][:230], []).append(
+                    line["label"]
+                )
             elif found != "right":
                 print(f"{found:10} {line['label']} {file.rpartition('.')[2]}: {detail[:300]}")
     for detail, labels in sorted(refusals.items(), key=lambda item: item[1]):

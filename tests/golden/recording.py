@@ -69,13 +69,16 @@ def predicted(model, inputs):
 
 
 def called(model, inputs):
-    """What `model(x)` gives, as a list of arrays; where models take symbols only, what `predict` gives."""
+    """What `model(x, training=False)` gives, as a list of arrays; without eager TensorFlow what `predict` gives.
+
+    A bare `model(x)` would augment images: layers for that have training=True as their default.
+    """
     if not EAGER:
         return predicted(model, inputs)
     import tensorflow as tf
 
     tensors = [tf.constant(x) for x in inputs]
-    given = leaves(model(tensors[0] if len(tensors) == 1 else tensors))
+    given = leaves(model(tensors[0] if len(tensors) == 1 else tensors, training=False))
     reset(model)
     return given
 
@@ -89,7 +92,7 @@ def reset(model):
 
 def numbered(letter, values):
     """{"x0": first value, ...}, as `np.savez` holds them."""
-    return {"%s%d" % (letter, number): portable(value) for number, value in enumerate(values)}
+    return {f"{letter}{number}": portable(value) for number, value in enumerate(values)}
 
 
 def portable(value):

@@ -1,0 +1,59 @@
+"""What layers of one name computed in earlier versions of Keras, as options of their fnet layers.
+
+A file is run by the rules of the Keras that wrote it: `options_of_age` turns the version into options that no file can
+set itself, and the repr of the model shows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Version = tuple[int, int]
+NEWEST: Version = (99, 0)
+Options = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def version_of(text: str | None) -> Version:
+    """(2, 15) from "2.15.0", (2, 2) from "2.2.4-tf"; the oldest for None, since Keras 1 wrote nothing at first."""
+    if text is None:
+        return (0, 0)
+    numbers = re.match(r"(\d{1,4})\.(\d{1,4})", text, re.ASCII)
+    return NEWEST if numbers is None else (int(numbers[1]), int(numbers[2]))
+
+
+_CASTS = {"casts": True}
+_KEEPS = {"casts": False}
+
+
+def _resized(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"keeps_integers": config.get("interpolation") == "nearest"}
+
+
+BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
+    **dict.fromkeys(
+        ("CenterCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"), (((2, 8), _KEEPS),)
+    ),
+    **dict.fromkeys(("RandomBrightness", "RandomContrast"), (((2, 8), _KEEPS), ((3, 6), _CASTS))),
+    **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), (((3, 0), {"encoding_dtype": "float32"}),)),
+    "Discretization": (((3, 0), {"index_dtype": "int64"}),),
+    "RandomCrop": (
+        ((2, 7), {"inference": "short side"}),
+        ((3, 6), {"inference": "cover"}),
+        ((3, 8), {"inference": "window"}),
+    ),
+    "Resizing": (((2, 8), _resized), ((3, 0), {"keeps_integers": False})),
+}
+"""{Keras class: ((version, options of the fnet layer in files written before it), ...)}, oldest first."""
+
+OPTIONS = frozenset({"casts", "encoding_dtype", "index_dtype", "inference", "keeps_integers"})
+"""The options that only the age of a file sets."""
+
+
+def options_of_age(class_name: str, config: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
+    """The options that a layer of `class_name` has in a file of this version of Keras, beside those of its config."""
+    for bound, options in BEFORE.get(class_name, ()):
+        if version < bound:
+            return options(config) if callable(options) else options
+    return {}
