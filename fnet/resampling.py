@@ -39,11 +39,16 @@ def taps(size: int, wanted: int, interpolation: str, antialias: bool) -> Taps:
 
     Raises ValueError for an unknown interpolation, naming the known ones.
     """
+    require_interpolation(interpolation)
+    if interpolation not in _PLAIN or (antialias and interpolation != "area"):
+        return _spans(size, wanted, *KERNELS[interpolation], antialias)
+    return _PLAIN[interpolation](size, wanted)
+
+
+def require_interpolation(interpolation: str) -> None:
+    """Raises ValueError for an unknown one, naming the known ones."""
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"no interpolation {interpolation!r}; known: {', '.join(INTERPOLATIONS)}")
-    if interpolation in ("lanczos3", "lanczos5") or (antialias and interpolation != "area"):
-        return _spans(size, wanted, *KERNELS[interpolation], antialias)
-    return {"bilinear": _bilinear, "bicubic": _bicubic, "area": _area}[interpolation](size, wanted)
 
 
 def _centers(size: int, wanted: int) -> Floats:
@@ -140,11 +145,28 @@ def _lanczos(x: Floats, radius: float) -> Floats:
     return np.where(x > radius, F32(0), np.where(x <= F32(1e-3), F32(1), wave))
 
 
+def _mitchell_cubic(x: Floats) -> Floats:
+    near = (F32(7 / 6) * x - F32(2)) * x * x + F32(8 / 9)
+    far = ((F32(-7 / 18) * x + F32(2)) * x - F32(10 / 3)) * x + F32(16 / 9)
+    return np.where(x >= 2, F32(0), np.where(x >= 1, far, near))
+
+
+def _gaussian(x: Floats) -> Floats:
+    """exp(-2 x^2): a deviation of a third of the radius."""
+    height: Floats = np.where(x >= F32(1.5), F32(0), np.exp(F32(-2) * x * x))
+    return height
+
+
+_PLAIN: dict[str, Callable[[int, int], Taps]] = {"bilinear": _bilinear, "bicubic": _bicubic, "area": _area}
+"""What TensorFlow has a kernel of its own for, without antialiasing."""
+
 KERNELS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
     "bilinear": (_triangle, 1.0),
     "bicubic": (_keys_cubic, 2.0),
     "lanczos3": (functools.partial(_lanczos, radius=3.0), 3.0),
     "lanczos5": (functools.partial(_lanczos, radius=5.0), 5.0),
+    "gaussian": (_gaussian, 1.5),
+    "mitchellcubic": (_mitchell_cubic, 2.0),
 }
 """{interpolation: (kernel, radius)} where it may be widened."""
 

@@ -37,7 +37,9 @@ BY_ENTRY = frozenset(
 )
 """Layers that see only the entries which a sparse tensor holds: not what they would make of the dense array."""
 
-TRAINING_MATTERS = frozenset({*AUGMENTATION, "BatchNormalization", "SpectralNormalization"})
+TRAINING_MATTERS = frozenset(
+    {*AUGMENTATION, "RandomHeight", "RandomWidth", "BatchNormalization", "SpectralNormalization"}
+)
 """Layers that compute something else under training=True and have no `rng` to say so."""
 
 PUBLIC = {

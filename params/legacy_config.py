@@ -35,8 +35,6 @@ RENAMED = {
     "LSTMV2": "LSTM",
     "GRUV2": "GRU",
     "ThresholdedReLU": "ReLU",
-    "RandomHeight": "RandomZoom",
-    "RandomWidth": "RandomZoom",
     "SyncBatchNormalization": "BatchNormalization",
     "LayerNormalizationV2": "LayerNormalization",
     "GroupedQueryAttention": "GroupQueryAttention",

@@ -29,6 +29,7 @@ from fnet.layers import (
 )
 from fnet.layers.core import masking
 from params.entry import DENSE, IGNORED, Assets, Entry
+from params.errors import UnsupportedLayer, quoted
 from params.preprocessing_table import AUGMENTATION, PREPROCESSING
 
 __all__ = ["IGNORED", "LAYERS", "Assets", "Entry"]
@@ -89,7 +90,17 @@ ATTENTION = {
 
 # Keras 2 wrote `groups` into the configs of layers that have none.
 _UNGROUPED: dict[str, tuple[Any, ...]] = {"groups": (1,)}
-_SEPARABLE = "padding='causal' (Keras cannot run it either)"
+_SEPARABLE = "padding='causal' (Keras 3 cannot run it either)"
+
+
+def _not_causal(config: dict[str, Any]) -> dict[str, Any]:
+    if config.get("padding") == "causal":
+        raise UnsupportedLayer(
+            f"SeparableConv1D {quoted(config.get('name'))} has padding='causal', which fnet does not have; put "
+            "ZeroPadding1D((dilation_rate * (kernel_size - 1), 0)) before it and padding='valid', and save again"
+        )
+    return config
+
 
 CONVOLUTION = {
     "Conv1D": Entry(fnet.conv1d),
@@ -100,7 +111,7 @@ CONVOLUTION = {
     "Conv3DTranspose": Entry(fnet.conv3d_transpose, neutral=_UNGROUPED),
     "DepthwiseConv1D": Entry(fnet.depthwise_conv1d, neutral=_UNGROUPED),
     "DepthwiseConv2D": Entry(fnet.depthwise_conv2d, neutral=_UNGROUPED),
-    "SeparableConv1D": Entry(fnet.separable_conv1d, neutral=_UNGROUPED, limits=_SEPARABLE),
+    "SeparableConv1D": Entry(fnet.separable_conv1d, _not_causal, neutral=_UNGROUPED, limits=_SEPARABLE),
     "SeparableConv2D": Entry(fnet.separable_conv2d, neutral=_UNGROUPED),
 }
 
@@ -218,6 +229,14 @@ APPLICATIONS = {
     "StochasticDepth": Entry(scaling.stochastic_depth, module="keras.src.applications.convnext"),
 }
 
+_PASSED = "of Keras 2; the identity at inference"
+
+KERAS_2 = {
+    "RandomHeight": Entry(fnet.identity, ignored=frozenset({"*"}), limits=_PASSED),
+    "RandomWidth": Entry(fnet.identity, ignored=frozenset({"*"}), limits=_PASSED),
+}
+"""Layers that only Keras 2 had, beside those that `params.legacy_config` renames."""
+
 _SPACE = "keras.src.layers.preprocessing.feature_space"
 
 FEATURE_SPACE = {
@@ -241,5 +260,6 @@ LAYERS: dict[str, Entry] = {
     **AUGMENTATION,
     **APPLICATIONS,
     **FEATURE_SPACE,
+    **KERAS_2,
 }
 """{Keras class name: entry}."""

@@ -66,7 +66,9 @@ def test_integers_stay_within_their_range():
 
 def test_unknown_options_name_the_known_ones():
     x = np.zeros((1, 4, 4, 1), "float32")
-    with pytest.raises(ValueError, match="nearest, bilinear, bicubic, lanczos3, lanczos5, area"):
+    with pytest.raises(
+        ValueError, match="nearest, bilinear, bicubic, lanczos3, lanczos5, gaussian, mitchellcubic, area"
+    ):
         fnet.resizing({}, x, height=2, width=2, interpolation="cubic")
     with pytest.raises(ValueError, match="only 'constant'"):
         fnet.resizing({}, x, height=2, width=2, fill_mode="reflect")

@@ -13,7 +13,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.numeric import float_rule, floats
-from fnet.resampling import resample
+from fnet.resampling import require_interpolation, resample
 from fnet.types import Array, Params, ParamTree, Spec
 
 CHANNELS_LAST = "channels_last"
@@ -33,8 +33,8 @@ def resize(
 ) -> Array:
     """Images with (height, width) = `size`; as they are where they have it, else floats (nearest: any dtype).
 
-    interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5 or area. antialias widens the kernels when
-    shrinking. Source: tf.image.resize.
+    interpolation: one of `fnet.resampling.INTERPOLATIONS`. antialias widens the kernels when shrinking.
+    Source: tf.image.resize.
     """
     axes = _axes(images.ndim, data_format)
     if all(images.shape[axis] == wanted for axis, wanted in zip(axes, size, strict=True)):
@@ -87,7 +87,28 @@ def _sized_rule(x: Spec, *, height: int, width: int, data_format: str | None) ->
     return Spec(tuple(shape), x.dtype), {}
 
 
-@layer(shape=_sized_rule, mask="drop")
+def _require_constant(fill_mode: str) -> None:
+    if fill_mode != "constant":
+        raise ValueError(f"fill_mode {fill_mode!r}: only 'constant' is known")
+
+
+def _resizing_rule(
+    x: Spec,
+    *,
+    height: int,
+    width: int,
+    interpolation: str,
+    fill_mode: str,
+    data_format: str | None,
+    keeps_integers: bool,
+) -> tuple[Spec, ParamTree]:
+    require_interpolation(interpolation)
+    _require_constant(fill_mode)
+    x = x if keeps_integers else float_rule(x)[0]
+    return _sized_rule(x, height=height, width=width, data_format=data_format)
+
+
+@layer(shape=_resizing_rule, mask="drop")
 def resizing(
     params: Params,
     x: Array,
@@ -106,14 +127,14 @@ def resizing(
     """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
 
     keeps_integers: where it is False (as in Keras 2), integers become float32.
-    interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, area. The aspect ratio is kept by cropping, or by
-    padding with `fill_value` (`fill_mode` is "constant"). No params. Mask: dropped. Source: keras.layers.Resizing.
+    interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, gaussian, mitchellcubic, area. The
+    aspect ratio is kept by cropping, or by padding with `fill_value` (`fill_mode` is "constant"). No params.
+    Mask: dropped. Source: keras.layers.Resizing.
 
     >>> resizing({}, np.ones((1, 4, 6, 3)), height=2, width=3).shape
     (1, 2, 3, 3)
     """
-    if fill_mode != "constant":
-        raise ValueError(f"fill_mode {fill_mode!r}: only 'constant' is known")
+    _require_constant(fill_mode)
     x = images = ops.asarray(x) if keeps_integers else floats(x)
     if crop_to_aspect_ratio:
         images = _crop_to_aspect(images, (height, width), data_format)

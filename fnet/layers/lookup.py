@@ -52,8 +52,9 @@ def string_lookup(
     """Strings (...) -> ids int64 (...), or encodings of them (`output_mode`); `invert`: ids -> strings.
 
     Ids: [the mask token: 0,] `num_oov_indices` for unknown tokens, then the vocabulary. Several oov ids share the
-    unknown tokens by FarmHash, or SipHash under `salt`. Encodings (one_hot, multi_hot, count: `encoding_dtype`, which is
-    float32 in Keras 2; tf_idf: float32) have a column for each id but the mask's, or `max_tokens` columns with `pad_to_max_tokens`.
+    unknown tokens by FarmHash, or SipHash under `salt`. Encodings (one_hot, multi_hot, count: of the
+    `encoding_dtype`, float32 in Keras 2; tf_idf: float32) have a column for each id but the mask's, or `max_tokens`
+    columns with `pad_to_max_tokens`.
 
     params: vocabulary, a packed table with special tokens (`vocabulary_params`), idf_weights (columns,) for
     tf_idf. Mask: dropped. Runs in NumPy. Errors: InvalidInput for a missing vocabulary, what is no string, an

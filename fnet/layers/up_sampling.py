@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fnet.backend import xp
 from fnet.compose import layer
 from fnet.layers import image
+from fnet.resampling import require_interpolation
 from fnet.types import Array, Params, ParamTree, Spec
 
 
@@ -54,7 +55,10 @@ def up_sampling1d(params: Params, x: Array, *, size: int = 2) -> Array:
     return _repeat(x, size, 1, None)
 
 
-def _up_sampling2d_rule(x: Spec, *, size: int | Sequence[int], data_format: str | None) -> tuple[Spec, ParamTree]:
+def _up_sampling2d_rule(
+    x: Spec, *, size: int | Sequence[int], data_format: str | None, interpolation: str
+) -> tuple[Spec, ParamTree]:
+    require_interpolation(interpolation)
     return _enlarged(x, size, 2, data_format)
 
 
@@ -69,7 +73,7 @@ def up_sampling2d(
 ) -> Array:
     """(batch, height, width, channels) -> (batch, height * size[0], width * size[1], channels).
 
-    interpolation: "nearest" repeats pixels; "bilinear", "bicubic", "lanczos3", "lanczos5" as `resizing`.
+    interpolation: "nearest" repeats pixels; the others are those of `resizing`.
     Mask: dropped. Source: keras.layers.UpSampling2D.
 
     >>> up_sampling2d({}, np.ones((1, 2, 3, 4)), size=(2, 3)).shape

@@ -1,6 +1,8 @@
 """The rows of the sweep, for every layer class of any Keras.
 
-A row says the shapes (without batch), the options always given, and the values of each other option. A lambda among the values makes what needs the Keras at hand."""
+A row says the shapes (without batch), the options always given, and the values of each other option. A lambda
+among the values makes what needs the Keras at hand.
+"""
 
 from recording import keras
 
