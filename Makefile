@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow lint format bench study clean
+.PHONY: help setup demo test test-slow mutants lint format bench study clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: $(READY) ## The fast tests
 
 test-slow: $(READY) ## The slow parity runs
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
+
+mutants: $(READY) ## Put in small faults, one after the other, and print those that no test finds (an hour or more)
+	$(BIN)/python -m tests.mutants --jobs 2 --slow
 
 lint: $(READY) ## Formatter, linter, type checker
 	$(BIN)/ruff format --check .

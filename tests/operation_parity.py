@@ -79,6 +79,7 @@ TWINS = {
     "conv_transpose": _keras_function("conv_transpose"),  # the class mixes up its arguments
     "relu": _keras_activation("relu"),  # the class of keras.ops has no options
     "histogram": _keras_function("histogram"),  # the class calls what is not there
+    "trapezoid": lambda y, positions=None, **options: _keras_function("trapezoid")(y, x=positions, **options),
     "view_as_complex": _complex,  # Keras multiplies by a Python 1j, which TensorFlow refuses
 }
 """What stands in for Keras classes that fail on TensorFlow."""

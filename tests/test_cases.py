@@ -8,9 +8,14 @@ import fnet
 from fnet import operations, tree
 from fnet.masking import strip
 from tests import parity
-from tests.cases import all_cases, marked_cases
+from tests.cases import all_cases, marked_cases, telling_cases
 
 CASES = all_cases()
+
+
+@pytest.mark.parametrize("case", telling_cases(), ids=lambda case: case.id)
+def test_row_equals_its_keras_twin_on_numpy(case):
+    parity.assert_row(case, modes=("numpy", "numpy-readonly"))
 
 
 @pytest.mark.parametrize("case", marked_cases(), ids=lambda case: case.id)

@@ -14,6 +14,7 @@ from fnet.backend import ops, xp
 from fnet.operations.dtypes import (
     floating,
     is_bool,
+    result_type,
     strong,
     tensor,
 )
@@ -204,7 +205,7 @@ def diff(a: Array, *, n: int = 1, axis: int = -1) -> Array:
     return a
 
 
-@operation(lambda y, *, axis: reduced_shape(y.shape, axis, False))
+@operation(lambda y, *, axis: Spec(tuple(reduced_shape(y.shape, axis, False)), result_type(y.dtype, "float")))
 def trapezoid(y: Array, *, positions: Sequence[float] | None = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area under `y` along `axis`, by trapezoids of width `dx` or between `positions` (Keras's `x`)."""
     y = xp.moveaxis(floating(y)[0], axis, -1)

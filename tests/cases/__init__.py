@@ -46,6 +46,8 @@ class Case:
     """The inputs themselves, in place of random ones of `shapes`: strings, say."""
     params: Any = None
     """The params themselves, for layers whose state is no Keras weight: vocabularies."""
+    idle: str = ""
+    """Why the output may be constant or the input, or options or a mask may change nothing: see `tests.telling`."""
 
     @property
     def step(self):
@@ -82,8 +84,8 @@ class Case:
         if self.mask is True:
             several = isinstance(self.shapes, dict) or not isinstance(self.shapes[0], int)
             first = next(iter(self.shapes)) if isinstance(self.shapes, dict) else 0
-            return {first if several else None: _mask(_first_shape(self.shapes), 7)}
-        return {at: _mask(self.shapes[at], 7 + n) for n, at in enumerate(self.mask or ())}
+            return {first if several else None: _mask(_first_shape(self.shapes), 0)}
+        return {at: _mask(self.shapes[at], n) for n, at in enumerate(self.mask or ())}
 
 
 def _first_shape(shapes: Any) -> Any:
@@ -92,11 +94,22 @@ def _first_shape(shapes: Any) -> Any:
     return shapes
 
 
-def _mask(shape: Any, seed: int) -> np.ndarray:
-    """(batch, time) with leading, inner and trailing False and, from batch 2 on, an all-False row."""
-    mask = np.random.default_rng(seed).random(shape[:2]) < 0.6
-    mask[0, 0], mask[0, -1], mask[-1] = False, False, False
-    return mask
+def _mask(shape: Any, turn: int) -> np.ndarray:
+    """(batch, time): rows ragged, with a hole, empty and full, in an order that depends on `turn`.
+
+    First and last step differ in the ragged row and in the one with a hole, which begins with False. Fewer rows than
+    four leave out the full and the empty one, more repeat them.
+    """
+    batch, time = shape[:2]
+    if time == 1:
+        return np.arange(batch)[:, None] % 2 == turn % 2
+    ragged, full, hole = np.ones((3, time), bool)
+    ragged[-max(1, time // 3) :] = False
+    hole[0] = False
+    hole[time // 2] = time < 4
+    kinds = [ragged, hole, np.zeros(time, bool), full]
+    several = kinds[: min(max(batch, 2), 4)]
+    return np.stack([several[(row + turn) % len(several)] for row in range(batch)])
 
 
 def _draw(shapes: Any, rng: np.random.Generator, dtype: str, high: int) -> Any:
@@ -137,11 +150,32 @@ def marked_cases(cases: list[Case] | None = None) -> list[Any]:
 
     Every row compiles on JAX, so all of them take minutes; `.ci/run` runs all.
     """
-    by_layer: dict[Any, list[Case]] = {}
-    for case in all_cases() if cases is None else cases:
-        by_layer.setdefault(case.layer, []).append(case)
     marked = []
-    for rows in by_layer.values():
+    for rows in _by_layer(all_cases() if cases is None else cases):
         fast = {0, len(rows) // 2}
         marked += [case if i in fast else pytest.param(case, marks=pytest.mark.slow) for i, case in enumerate(rows)]
     return marked
+
+
+def telling_cases() -> list[Case]:
+    """The rows that show a value of an option, a mask or an argument that no row of the layer before them shows.
+
+    They are the fast ones on NumPy, less those that `marked_cases` runs on both backends.
+    """
+    chosen = []
+    for rows in _by_layer(all_cases()):
+        shown: set[Any] = set()
+        for i, case in enumerate(rows):
+            shows = {(name, repr(value)) for name, value in case.options.items()}
+            shows |= {("mask", case.mask), *case.call, *case.extra}
+            if shows - shown and i not in (0, len(rows) // 2):
+                chosen.append(case)
+            shown |= shows
+    return chosen
+
+
+def _by_layer(cases: list[Case]) -> list[list[Case]]:
+    by_layer: dict[Any, list[Case]] = {}
+    for case in cases:
+        by_layer.setdefault(case.layer, []).append(case)
+    return list(by_layer.values())

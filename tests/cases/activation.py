@@ -7,7 +7,7 @@ from tests.cases import Case
 NAMES = sorted(set(ACTIVATIONS) - {"threshold", "hard_sigmoid_keras2"})
 RELU = [
     {},
-    {"max_value": 6.0},
+    {"max_value": 0.6},
     {"max_value": 1.0, "negative_slope": 0.3},
     {"max_value": 1.0, "negative_slope": 0.3, "threshold": 0.4},
     {"threshold": 0.5},
@@ -15,10 +15,18 @@ RELU = [
     {"max_value": 0.0},
 ]
 
+IDLE = {"linear": "gives its input back", 0.0: "gives zeros"}
+
 CASES = [
-    *(Case(fnet.activation, (3, 4), {"activation": name}, twin="Activation") for name in NAMES),
+    *(
+        Case(fnet.activation, (3, 4), {"activation": name}, twin="Activation", idle=IDLE.get(name, ""))
+        for name in NAMES
+    ),
     Case(fnet.activation, (3, 5, 4), {"activation": "softmax"}, twin="Activation", mask=True),
-    *(Case(fnet.relu, (3, 2, 4), options, twin="ReLU") for options in RELU),
+    *(
+        Case(fnet.relu, (3, 2, 4), options, twin="ReLU", idle=IDLE.get(options.get("max_value"), ""))
+        for options in RELU
+    ),
     Case(fnet.relu, (3, 2, 4), twin="ReLU", mask=True),
     Case(fnet.leaky_relu, (3, 5), twin="LeakyReLU"),
     Case(fnet.leaky_relu, (3, 2, 5), {"negative_slope": 0.0}, twin="LeakyReLU", mask=True),

@@ -25,7 +25,8 @@ def _seen(*shape):
 
 def _single(layer, twin, shapes, options=None, call=None, mask=False):
     options, call = options or {}, call or {}
-    return Case(layer, shapes, {**options, **call}, twin=twin, twin_options=options, call=call, mask=mask)
+    idle = "the mask of the keys is not read" if mask == (2,) else ""
+    return Case(layer, shapes, {**options, **call}, twin=twin, twin_options=options, call=call, mask=mask, idle=idle)
 
 
 def _heads(shapes, options=None, call=None, mask=False, extra=None):

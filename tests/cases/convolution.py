@@ -179,6 +179,7 @@ TRANSPOSED = [
         {"filters": 2, "kernel_size": 2, "strides": 2},
         {"filters": 2, "kernel_size": 2, "strides": 2, "padding": "same"},
         {"filters": 2, "kernel_size": (1, 2, 4), "strides": (1, 3, 2), "padding": "same", "activation": "tanh"},
+        {"filters": 2, "kernel_size": 3, "strides": 2, "output_padding": 1, "use_bias": False},
     ),
     *rows(
         fnet.conv1d_transpose,
@@ -217,6 +218,13 @@ TRANSPOSED = [
         {"filters": 2, "kernel_size": (2, 3), "dilation_rate": (3, 2), "padding": "same"},
         {"filters": 2, "kernel_size": 2, "strides": 2, "dilation_rate": (2, 3), "padding": "same"},
         {"filters": 2, "kernel_size": 2, "strides": (3, 2), "dilation_rate": (2, 3)},
+        twin=dilated_transpose_twin,
+    ),
+    *rows(
+        fnet.conv3d_transpose,
+        "Conv3DTranspose",
+        (2, 3, 4, 2, 3),
+        {"filters": 2, "kernel_size": 2, "dilation_rate": (2, 1, 3)},
         twin=dilated_transpose_twin,
     ),
 ]

@@ -55,11 +55,13 @@ CASES = [
             twin_options={"input_dim": 10, "output_dim": 4, **options},
             call={"reverse": True},
             mask=True,
+            idle="loses its mask",
         )
         for options in (
             {},
             {"tie_weights": False},
             {"logit_soft_cap": 0.7},
+            {"reverse_dtype": "float16"},
             {"tie_weights": False, "logit_soft_cap": 2.0, "mask_zero": True},
         )
     ),

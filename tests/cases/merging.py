@@ -16,6 +16,8 @@ SEVERAL = [row for row in ELEMENTWISE if row[1] != "Subtract"]
 RANKS = ((2, 3), (2, 1, 3), (2, 1, 1, 3), (2, 1, 1, 1, 3))
 AXES = [(rank, axis) for rank in range(2, 6) for axis in (*range(1, rank), *range(1 - rank, 0))]
 WITHOUT = (2, 3, 4, 2, 3)
+PARTLY = "lost where an input has no mask, but for products and the like"
+LAST = "the last axis is the default"
 
 
 def _sides(rank: int, axis: int) -> tuple[tuple[int, ...], ...]:
@@ -25,14 +27,19 @@ def _sides(rank: int, axis: int) -> tuple[tuple[int, ...], ...]:
 
 CASES = [
     *(Case(layer, PAIR, twin=twin) for layer, twin in ELEMENTWISE),
-    *(Case(layer, PAIR, twin=twin, mask=at) for layer, twin in ELEMENTWISE for at in [(0,), (1,), (0, 1)]),
-    *(Case(layer, (*PAIR, (3, 4, 5)), twin=twin, mask=at) for layer, twin in SEVERAL for at in [(), (0, 1, 2), (1, 2)]),
+    *(Case(layer, PAIR, twin=twin, mask=(0, 1)) for layer, twin in ELEMENTWISE),
+    *(Case(layer, PAIR, twin=twin, mask=at, idle=PARTLY) for layer, twin in ELEMENTWISE for at in [(0,), (1,)]),
+    *(Case(layer, (*PAIR, (3, 4, 5)), twin=twin, mask=at) for layer, twin in SEVERAL for at in [(), (0, 1, 2)]),
+    *(Case(layer, (*PAIR, (3, 4, 5)), twin=twin, mask=(1, 2), idle=PARTLY) for layer, twin in SEVERAL),
     *(Case(layer, RANKS, twin=twin) for layer, twin in SEVERAL),
     *(Case(layer, ((3, 4, 5), (3, 1, 5)), twin=twin) for layer, twin in ELEMENTWISE),
-    *(Case(layer, ((3, 5), (3, 4, 5)), twin=twin, mask=(1,)) for layer, twin in ELEMENTWISE),
+    *(Case(layer, ((3, 5), (3, 4, 5)), twin=twin, mask=(1,), idle=PARTLY) for layer, twin in ELEMENTWISE),
     Case(fnet.multiply, ((2, 3, 4), (2, 1, 4)), twin="Multiply", mask=(0, 1)),
-    Case(fnet.add, ((3, 4),), twin="Add"),
-    *(Case(fnet.concatenate, _sides(rank, axis), {"axis": axis}, twin="Concatenate") for rank, axis in AXES),
+    Case(fnet.add, ((3, 4),), twin="Add", idle="one addend is the sum"),
+    *(
+        Case(fnet.concatenate, _sides(rank, axis), {"axis": axis}, twin="Concatenate", idle=LAST * (axis == rank - 1))
+        for rank, axis in AXES
+    ),
     *(
         Case(fnet.concatenate, PAIR, {"axis": axis}, twin="Concatenate", mask=at)
         for axis in (1, -1)

@@ -7,6 +7,8 @@ from tests.cases import Case
 
 FULL = (3, 4, 2, 6, 2)
 BATCH_AXES = [(rank, axis) for rank in range(2, 6) for axis in (*range(1, rank), -1)]
+LAST = "the last axis is the default"
+TRAINING = {"training": True}
 OFF = [{"center": False}, {"scale": False}, {"center": False, "scale": False}]
 LAYER_AXES = [-1, 1, 2, 3, 4, (1, 2), (2, 3, 4), (1, 3), (-1, -2), (1, -1)]
 
@@ -20,13 +22,30 @@ def _spectral(inner, **options):
 
 CASES = [
     *(
-        Case(fnet.batch_normalization, FULL[:rank], {"axis": axis}, twin="BatchNormalization")
+        Case(
+            fnet.batch_normalization,
+            FULL[:rank],
+            {"axis": axis},
+            twin="BatchNormalization",
+            idle=LAST * (axis == rank - 1),
+        )
         for rank, axis in BATCH_AXES
     ),
     *(Case(fnet.batch_normalization, (3, 4, 5), {"axis": 1, **off}, twin="BatchNormalization") for off in OFF),
     Case(fnet.batch_normalization, (3, 4, 5), {"epsilon": 1e-5}, twin="BatchNormalization", mask=True),
     Case(fnet.batch_normalization, (3, 4, 5), {"renorm": True}, twin="BatchNormalization"),
-    *(Case(fnet.layer_normalization, FULL, {"axis": axis}, twin="LayerNormalization") for axis in LAYER_AXES),
+    *(
+        Case(fnet.layer_normalization, FULL, {"axis": axis}, twin="LayerNormalization", idle=LAST * (axis == 4))
+        for axis in LAYER_AXES
+    ),
+    Case(fnet.layer_normalization, (3, 4, 5), {"axis": (1, 2), "rms_scaling": True}, twin="LayerNormalization"),
+    Case(fnet.layer_normalization, (3, 4, 5), {"epsilon": 0.3}, twin="LayerNormalization"),
+    *(
+        Case(
+            fnet.batch_normalization, (4, 4, 5), {"training": True}, "BatchNormalization", {}, mask=mask, call=TRAINING
+        )
+        for mask in (False, True)
+    ),
     *(Case(fnet.layer_normalization, (3, 4, 5), {"axis": 1, **off}, twin="LayerNormalization") for off in OFF),
     Case(fnet.layer_normalization, (3, 4, 5), {"epsilon": 1e-6}, twin="LayerNormalization", mask=True),
     *(
@@ -35,6 +54,7 @@ CASES = [
     ),
     Case(fnet.group_normalization, (3, 4, 8, 5), {"groups": 4, "axis": -2}, twin="GroupNormalization"),
     Case(fnet.group_normalization, (3, 8), {"groups": 2}, twin="GroupNormalization"),
+    Case(fnet.group_normalization, (3, 4, 8), {"groups": 2, "epsilon": 0.3}, twin="GroupNormalization"),
     *(Case(fnet.group_normalization, (3, 4, 6), {"groups": 3, **off}, twin="GroupNormalization") for off in OFF),
     Case(fnet.group_normalization, (3, 4, 6), {"groups": 3}, twin="GroupNormalization", mask=True),
     Case(fnet.rms_normalization, (3, 4, 5), twin="RMSNormalization", mask=True),
@@ -71,5 +91,6 @@ CASES = [
         twin=_spectral("Embedding", input_dim=10, output_dim=3),
         dtype="int32",
         order=(1, 0),
+        idle="Keras casts the rows to the dtype of the ids, most to 0",
     ),
 ]

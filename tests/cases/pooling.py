@@ -64,7 +64,7 @@ def windows(rank: int) -> list[dict[str, Any]]:
 
 # Size 1 is missing: TensorFlow aborts the process there (tests/test_conv_pitfalls.py has it).
 SIZES = {
-    1: (3, 2, 9, 13),
+    1: (3, 2, 13),
     2: ((3, 4), (13, 14), 3, (9, 2)),
     3: ((2, 3, 3), (7, 2, 3), 4),
 }
@@ -99,6 +99,16 @@ CASES = [
             shape,
             *({"output_size": size} for size in SIZES[rank]),
         )
+    ],
+    *[
+        Case(
+            getattr(fnet, f"adaptive_{kind}_pooling1d"),
+            (2, 9, 3),
+            {"output_size": 9},
+            twin=f"Adaptive{kind.title()}Pooling1D",
+            idle="a bin for each step",
+        )
+        for kind in ("max", "average")
     ],
     Case(fnet.max_pooling2d, (2, 4, 5, 3), twin="MaxPooling2D"),
     Case(fnet.max_pooling2d, (2, 20, 23, 3), {"pool_size": (11, 9), "strides": (2, 3)}, twin="MaxPooling2D"),

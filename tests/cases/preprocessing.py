@@ -11,7 +11,7 @@ TEXTS = np.array(["A cat, a DOG!", "É é b\u00a0c", "", "a\tb\r\nx\x0ba\x0cb", 
 IDF = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7]
 
 
-def text(x=TEXTS, **options):
+def text(x=TEXTS, idle="", **options):
     """A row of text_vectorization."""
     weights = {"idf_weights": IDF} if options.get("output_mode") == "tf_idf" else {}
     step = bind(fnet.text_vectorization, **options)
@@ -19,19 +19,21 @@ def text(x=TEXTS, **options):
         fnet.text_vectorization,
         x.shape,
         options,
+        idle=idle,
         twin=lambda keras: keras.layers.TextVectorization(**options, **weights, vocabulary=TOKENS),
         feed=x,
         params=fnet.vocabulary_params(step, TOKENS, weights.get("idf_weights")),
     )
 
 
-def lookup(layer, twin, tokens, x, **options):
+def lookup(layer, twin, tokens, x, idle="", **options):
     """A row of a lookup layer."""
     weights = {"idf_weights": IDF[: len(tokens)]} if options.get("output_mode") == "tf_idf" else {}
     return Case(
         layer,
         x.shape,
         options,
+        idle=idle,
         twin=lambda keras: getattr(keras.layers, twin)(**options, **weights, vocabulary=tokens),
         feed=x,
         params=fnet.vocabulary_params(bind(layer, **options), tokens, weights.get("idf_weights")),
@@ -49,6 +51,7 @@ def integers(x, **options):
 KNOWN = np.array([["a", "b"], ["é", "a"]])
 WORDS = np.array([["a", "x", ""], ["é", "yy", "b"], ["zzz", "a", "a"]])
 NUMBERS = np.array([[12, 7, 0], [36, -5, -9], [12, 2**40, 2**40 + 1]])
+IN_TABLE = "the params hold where ids begin"
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
 TEXT = [
@@ -74,7 +77,7 @@ LOOKUP = [
     *(strings(WORDS, output_mode=mode) for mode in MODES),
     *(strings(WORDS[0], output_mode=mode, mask_token="") for mode in MODES),
     *(strings(WORDS, output_mode=mode, num_oov_indices=3, mask_token="") for mode in MODES),
-    *(strings(KNOWN, output_mode=mode, num_oov_indices=0) for mode in MODES),
+    *(strings(KNOWN, idle=IN_TABLE, output_mode=mode, num_oov_indices=0) for mode in MODES),
     strings(WORDS[:, :1], output_mode="one_hot", max_tokens=7, pad_to_max_tokens=True),
     strings(np.stack([WORDS, WORDS[::-1]]), output_mode="count"),
     strings(WORDS, num_oov_indices=3, salt=7),
@@ -82,15 +85,18 @@ LOOKUP = [
     strings(np.array([[0, 1, 2, 3], [4, 5, 9, -1]]), invert=True, mask_token="[M]", oov_token="?", num_oov_indices=2),
     *(integers(NUMBERS, output_mode=mode) for mode in MODES),
     *(integers(NUMBERS, output_mode=mode, num_oov_indices=3, mask_token=0) for mode in MODES),
-    integers(NUMBERS[:, :1] * 0 + 12, num_oov_indices=0),
+    integers(NUMBERS[[0, 0, 1, 2], [0, 0, 1, 1]], idle=IN_TABLE, num_oov_indices=0),
     integers(NUMBERS, num_oov_indices=3, oov_method="farmhash"),
     integers(NUMBERS, num_oov_indices=3, oov_method="farmhash", salt=(3, 5)),
     integers(np.array([[0, 1, 2], [3, 9, -1]]), invert=True, mask_token=0),
+    integers(np.array([[0, 1, 2], [3, 9, -1]]), invert=True, oov_token=-7),
+    integers(NUMBERS[:, :1], output_mode="one_hot", max_tokens=9, pad_to_max_tokens=True),
+    integers(NUMBERS[:, :1], output_mode="count", max_tokens=8, pad_to_max_tokens=True),
 ]
 
 
-def hashed(x, **options):
-    return Case(fnet.hashing, x.shape, {"num_bins": 7, **options}, twin="Hashing", feed=x)
+def hashed(x, idle="", **options):
+    return Case(fnet.hashing, x.shape, {"num_bins": 7, **options}, twin="Hashing", feed=x, idle=idle)
 
 
 def crossed(x, **options):
@@ -103,8 +109,11 @@ HASHING = [
     hashed(WORDS[0], mask_value="", salt=(3, 5), output_mode="count"),
     hashed(WORDS[:, :1], salt=133, output_mode="one_hot"),
     hashed(NUMBERS + 0.75),
-    hashed(WORDS, mask_value="", num_bins=1),
+    hashed(WORDS, idle="one bin", mask_value="", num_bins=1),
+    hashed(WORDS, mask_value="", num_bins=2),
+    hashed(WORDS, dtype="int32"),
     crossed((WORDS[0], NUMBERS[1]), num_bins=5),
+    crossed((WORDS[0], NUMBERS[1]), num_bins=5, dtype="int32"),
     crossed((WORDS[:, :1], NUMBERS[:, 1:2], NUMBERS[:, 2:]), num_bins=1000, output_mode="one_hot"),
 ]
 
@@ -141,7 +150,8 @@ NUMERIC = [
             {"num_tokens": 9, "output_mode": mode},
             twin="CategoryEncoding",
             dtype="int32",
-            high=9,
+            high=9 - 6 * (mode == "count"),
+            idle="one id a row: the modes agree" if shape == (3, 1) else "",
         )
         for mode in MODES[1:4]
         for shape in ((3, 4), (5,), (3, 1), (2, 3, 4))
@@ -159,22 +169,23 @@ NUMERIC = [
 ]
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (2, 13, 10, 3)).astype("uint8")
+WHOLE = "crops nothing"
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area")
 
 
-def resized(shape, height, width, **options):
-    return Case(fnet.resizing, shape, {"height": height, "width": width, **options}, twin="Resizing")
+def resized(shape, height, width, idle="", **options):
+    return Case(fnet.resizing, shape, {"height": height, "width": width, **options}, twin="Resizing", idle=idle)
 
 
 IMAGES = [
     *(resized((2, 13, 10, 3), *size, interpolation=i) for i in INTERPOLATIONS for size in ((7, 23), (29, 4))),
     *(resized((2, 13, 10, 3), 4, 23, interpolation=i, antialias=True) for i in INTERPOLATIONS),
-    resized((2, 13, 10, 3), 13, 10),
+    resized((2, 13, 10, 3), 13, 10, idle="the same size"),
     resized((13, 10, 3), 6, 6, interpolation="bicubic"),
     resized((2, 3, 13, 10), 6, 17, data_format="channels_first"),
     resized((3, 13, 10), 6, 17, data_format="channels_first", interpolation="lanczos3"),
     *(resized((2, *size, 3), 8, 6, crop_to_aspect_ratio=True) for size in ((13, 10), (10, 13), (7, 3))),
-    *(resized((2, *size, 3), 8, 6, pad_to_aspect_ratio=True, fill_value=0.5) for size in ((13, 10), (10, 13), (7, 3))),
+    *(resized((2, *size, 3), 8, 6, pad_to_aspect_ratio=True, fill_value=0.5) for size in ((13, 5), (10, 13), (7, 3))),
     resized((13, 10, 3), 8, 16, pad_to_aspect_ratio=True, interpolation="nearest"),
     *(
         Case(
@@ -188,7 +199,9 @@ IMAGES = [
         for kind in ("uint8", "int32")
     ),
     *(
-        Case(fnet.center_crop, shape, {"height": 8, "width": 7}, twin="CenterCrop")
+        Case(
+            fnet.center_crop, shape, {"height": 8, "width": 7}, twin="CenterCrop", idle=WHOLE * (shape == (2, 8, 7, 1))
+        )
         for shape in ((2, 13, 10, 3), (13, 10, 3), (2, 8, 7, 1), (2, 9, 5, 3), (5, 12, 2), (1, 3, 3, 1))
     ),
     Case(
@@ -198,7 +211,9 @@ IMAGES = [
     Case(fnet.auto_contrast, (2, 6, 5, 3), {"value_range": (0, 1)}, twin="AutoContrast"),
     Case(fnet.auto_contrast, (6, 5, 3), {"value_range": [-3, 3]}, twin="AutoContrast"),
     Case(fnet.auto_contrast, PIXELS.shape, {}, twin="AutoContrast", feed=PIXELS),
-    Case(fnet.auto_contrast, (2, 4, 4, 2), {}, twin="AutoContrast", feed=np.full((2, 4, 4, 2), 7, "float32")),
+    Case(
+        fnet.auto_contrast, (2, 4, 4, 2), {}, twin="AutoContrast", feed=np.full((2, 4, 4, 2), 7, "float32"), idle="even"
+    ),
     *(
         Case(
             fnet.contrast_limited_adaptive_histogram_equalization,
@@ -255,6 +270,7 @@ AUDIO = [
     mel((3, 200)),
     mel((200,), power_to_db=False, mag_exp=1.0),
     mel((2, 150), sequence_length=40, window="hamming", max_freq=7000.0, min_freq=100.0),
+    mel((2, 150), min_power=3.0),
     mel((2, 150), top_db=10.0, ref_power=0.5, min_power=1e-4, sampling_rate=8000),
 ]
 
@@ -265,6 +281,13 @@ PIPELINE = [
         {"layers": (bind(fnet.rescaling, scale=2.0, offset=0.5), bind(fnet.center_crop, height=4, width=4))},
         twin=lambda keras: keras.layers.Pipeline([keras.layers.Rescaling(2.0, 0.5), keras.layers.CenterCrop(4, 4)]),
         label="pipeline",
+    ),
+    Case(
+        fnet.pipeline,
+        (2, 6, 5, 3),
+        {"layers": (bind(fnet.rescaling, scale=2.0), bind(fnet.rescaling, scale=3.0, offset=1.0))},
+        twin=lambda keras: keras.layers.Pipeline([keras.layers.Rescaling(2.0), keras.layers.Rescaling(3.0, 1.0)]),
+        label="pipeline-rescaling",
     ),
 ]
 

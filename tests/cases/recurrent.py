@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 import fnet
 from fnet import Sequential, bind
@@ -45,18 +48,18 @@ def twin(keras: Any, step: Any) -> Any:
     return getattr(keras.layers, CLASSES[step.function.__name__])(**options)
 
 
-def row(function: Any, shapes: Any, mask: bool = False, **options: Any) -> Case:
+def row(function: Any, shapes: Any, mask: bool = False, idle: str = "", **options: Any) -> Case:
     """A case whose twin is made from its options."""
     step = bind(function, **options)
     label = f"{step!r}-{shapes}{'-masked' if mask else ''}".replace("bind(", "").replace(", ", ",")
-    return Case(function, shapes, options, twin=functools.partial(_twin, step), mask=mask, label=label)
+    return Case(function, shapes, options, twin=functools.partial(_twin, step), mask=mask, label=label, idle=idle)
 
 
 def _twin(step: Any, keras: Any) -> Any:
     return twin(keras, step)
 
 
-X = (3, 6, 5)
+X = (4, 6, 5)
 BOTH = (False, True)
 
 FLAGS = [
@@ -100,35 +103,37 @@ LAYERS = [
         for options, mask in itertools.product(variants[1:], BOTH)
     ),
     row(fnet.gru, X, True, units=4, reset_after=False, return_state=True, go_backwards=True),
-    row(fnet.lstm, (2, 1, 5), True, units=1),
+    row(fnet.lstm, (2, 1, 5), True, units=2),
     row(fnet.lstm, (1, 7, 1), units=2, return_sequences=True),
     # Saved without a mask these would need a fixed batch size; test_streaming loads such a model.
     *(row(function, X, True, units=4, stateful=True, return_sequences=True) for function in KINDS),
 ]
 
+UNREAD = "a mask that travels is not read where states come in"
+
 STATES = [
     *(
-        row(fnet.lstm, {"sequences": X, "initial_state": ((3, 4), (3, 4))}, mask, units=4, **flags)
+        row(fnet.lstm, {"sequences": X, "initial_state": ((4, 4), (4, 4))}, mask, UNREAD, units=4, **flags)
         for flags, mask in itertools.product(FLAGS[:5], BOTH)
     ),
     *(
         row(function, {"sequences": X, "initial_state": states}, mask, units=4, return_sequences=True)
-        for function, states, mask in itertools.product((fnet.gru, fnet.simple_rnn), ((3, 4), ((3, 4),)), BOTH)
+        for function, states, mask in itertools.product((fnet.gru, fnet.simple_rnn), ((4, 4), ((4, 4),)), BOTH)
     ),
     row(
         fnet.rnn,
-        {"sequences": X, "initial_state": (((3, 4), (3, 4)), ((3, 2),))},
+        {"sequences": X, "initial_state": (((4, 4), (4, 4)), ((4, 2),))},
         cell=(bind(fnet.lstm_cell, units=4), bind(fnet.gru_cell, units=2)),
         return_state=True,
     ),
     row(
         fnet.bidirectional,
-        {"sequences": X, "initial_state": ((3, 4),) * 4},
+        {"sequences": X, "initial_state": ((4, 4),) * 4},
         layer=bind(fnet.lstm, units=4, return_sequences=True, return_state=True),
     ),
     row(
         fnet.bidirectional,
-        {"sequences": X, "initial_state": ((3, 4),) * 2},
+        {"sequences": X, "initial_state": ((4, 4),) * 2},
         True,
         layer=bind(fnet.gru, units=4, return_sequences=True),
         merge_mode="ave",
@@ -146,12 +151,26 @@ CELLS = [
     row(fnet.simple_rnn_cell, {"sequence": (3, 5), "states": (3, 4)}, units=4, activation="relu", use_bias=False),
     row(fnet.lstm_cell, {"inputs": (3, 5), "states": ((3, 4), (3, 4))}, units=4),
     row(fnet.lstm_cell, {"inputs": (3, 5), "states": ((3, 4), (3, 4))}, units=4, recurrent_activation="hard_sigmoid"),
+    row(fnet.lstm_cell, {"inputs": (3, 5), "states": ((3, 4), (3, 4))}, units=4, activation="relu", use_bias=False),
+    row(fnet.lstm_cell, {"inputs": (3, 5), "states": ((3, 4), (3, 4))}, units=4, unit_forget_bias=False),
     row(fnet.gru_cell, {"inputs": (3, 5), "states": ((3, 4),)}, units=4),
+    row(
+        fnet.gru_cell,
+        {"inputs": (3, 5), "states": ((3, 4),)},
+        units=4,
+        activation="softsign",
+        recurrent_activation="hard_sigmoid",
+    ),
     row(fnet.gru_cell, {"inputs": (3, 5), "states": ((3, 4),)}, units=4, reset_after=False, use_bias=False),
     row(
         fnet.stacked_rnn_cells,
         {"inputs": (3, 5), "states": (((3, 3), (3, 3)), ((3, 2),))},
         cells=(CELL["lstm"], CELL["gru"]),
+    ),
+    row(
+        fnet.stacked_rnn_cells,
+        {"inputs": (3, 5), "states": (((3, 2),), ((3, 4),))},
+        cells=(CELL["gru"], CELL["simple"]),
     ),
     *(row(fnet.rnn, X, mask, cell=cell, **FLAGS[2]) for cell, mask in itertools.product(CELL.values(), BOTH)),
     *(
@@ -224,8 +243,33 @@ DISTRIBUTED = [
     row(fnet.time_distributed, (2, 3, 4, 5), layer=fnet.sequential(bind(fnet.masking), bind(fnet.lstm, units=3))),
 ]
 
-IMAGES = {1: (2, 4, 7, 3), 2: (2, 3, 6, 5, 2), 3: (2, 3, 5, 4, 6, 2)}
+IMAGES = {1: (4, 4, 7, 3), 2: (4, 4, 6, 5, 2), 3: (4, 4, 5, 4, 6, 2)}
 CONV = {1: fnet.conv_lstm1d, 2: fnet.conv_lstm2d, 3: fnet.conv_lstm3d}
+FIRST = {1: (4, 4, 3, 7), 2: (4, 4, 2, 6, 5), 3: (4, 4, 2, 5, 4, 6)}
+
+
+def channels_first(function: Any, shape: Any, mask: bool, **options: Any) -> Case:
+    """Keras's convolutions on the CPU take channels last only: its layer stands between two transpositions."""
+    rank = len(shape) - 3
+    there, back = (1, *range(3, rank + 3), 2), (1, rank + 2, *range(2, rank + 2))
+
+    def twin(keras: Any) -> Any:
+        layers = keras.layers
+        return keras.Sequential(
+            [keeping(keras, there), getattr(layers, CLASSES[function.__name__])(**options), keeping(keras, back)]
+        )
+
+    made = row(function, shape, mask, data_format="channels_first", **options)
+    return replace(made, twin=twin)
+
+
+def keeping(keras: Any, dims: Any) -> Any:
+    """A transposition that hands the mask on."""
+    layer = keras.layers.Permute(dims)
+    layer.supports_masking = True
+    return layer
+
+
 CONVOLUTIONAL = [
     *(
         row(CONV[rank], IMAGES[rank], mask, filters=2, kernel_size=3, **flags)
@@ -248,12 +292,22 @@ CONVOLUTIONAL = [
     row(fnet.conv_lstm2d, IMAGES[2], filters=2, kernel_size=(2, 3), dilation_rate=(2, 1), recurrent_dropout=0.5),
     row(
         fnet.conv_lstm2d,
-        {"sequences": IMAGES[2], "initial_state": ((2, 4, 3, 2), (2, 4, 3, 2))},
+        {"sequences": IMAGES[2], "initial_state": ((4, 4, 3, 2), (4, 4, 3, 2))},
         filters=2,
         kernel_size=3,
         return_state=True,
     ),
+    row(fnet.conv_lstm1d, IMAGES[1], True, filters=2, kernel_size=2, unit_forget_bias=False, go_backwards=True),
+    row(fnet.conv_lstm3d, IMAGES[3], True, filters=2, kernel_size=2, unit_forget_bias=False),
+    *(
+        channels_first(CONV[rank], shape, mask, filters=2, kernel_size=2, return_sequences=True, strides=2)
+        for (rank, shape), mask in itertools.product(FIRST.items(), BOTH)
+    ),
 ]
+
+PADDED = np.random.default_rng(0).standard_normal(X).astype("float32")
+PADDED[0, 4:], PADDED[1, 0], PADDED[2, 3], PADDED[3, :3], PADDED[1, 1, :2] = 0.0, 2.0, 0.0, 2.0, 0.0
+"""Steps of zeros, steps of twos, and a step with both zeros and other numbers."""
 
 CASES = [
     *LAYERS,
@@ -262,5 +316,9 @@ CASES = [
     *BIDIRECTIONAL,
     *DISTRIBUTED,
     *CONVOLUTIONAL,
-    *(row(fnet.masking, X, mask, **options) for options in ({}, {"mask_value": 2.0}) for mask in BOTH),
+    *(
+        replace(row(fnet.masking, X, mask, "puts its own mask in place" * mask, **options), feed=PADDED)
+        for options in ({}, {"mask_value": 2.0})
+        for mask in BOTH
+    ),
 ]

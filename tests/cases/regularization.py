@@ -19,10 +19,13 @@ def _stochastic_depth(keras):
     return StochasticDepth(0.3)
 
 
-def _custom_scale(keras):
-    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+def _custom_scale(scale):
+    def twin(keras):
+        from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
-    return CustomScaleLayer(0.17)
+        return CustomScaleLayer(scale)
+
+    return twin
 
 
 AUGMENTATIONS = {
@@ -90,6 +93,9 @@ CASES = [
     ),
     Case(fnet.layer_scale, (3, 4, 5), {"projection_dim": 5}, twin=_layer_scale, mask=True),
     Case(fnet.stochastic_depth, (3, 4, 5), {"drop_path_rate": 0.3}, twin=_stochastic_depth, mask=True),
-    Case(fnet.custom_scale_layer, ((3, 4, 5), (3, 4, 5)), {"scale": 0.17}, twin=_custom_scale, mask=(0, 1)),
+    *(
+        Case(fnet.custom_scale_layer, ((3, 4, 5), (3, 4, 5)), {"scale": scale}, twin=_custom_scale(scale), mask=(0, 1))
+        for scale in (0.17, -2.0)
+    ),
     *(_augmentation(name, dtype) for name in AUGMENTATIONS for dtype in ("float32", "int32")),
 ]

@@ -8,6 +8,7 @@ from tests.cases.operations.images import IMAGES
 from tests.cases.operations.indexing import INDEXING, OTHERS
 from tests.cases.operations.linear_algebra import DEFINITE, LINEAR_ALGEBRA, POSITIVE_DEFINITE, SIGNALS
 from tests.cases.operations.neural import NEURAL, WINDOWS
+from tests.cases.operations.options import OPTIONS
 from tests.cases.operations.reductions import REDUCTIONS
 from tests.cases.operations.row import OpCase
 from tests.cases.operations.shaping import SHAPING
@@ -16,5 +17,5 @@ __all__ = ["CASES", "OpCase"]
 
 CASES = [
     *(*ELEMENTWISE, *REDUCTIONS, *SHAPING, *INDEXING, *LINEAR_ALGEBRA, *SIGNALS, *NEURAL, *WINDOWS, *IMAGES),
-    *(*POSITIVE_DEFINITE, *DEFINITE, *OTHERS, *BY_DTYPE),
+    *(*POSITIVE_DEFINITE, *DEFINITE, *OTHERS, *OPTIONS, *BY_DTYPE),
 ]

@@ -2,58 +2,63 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fnet import operations as o
-from tests.cases.operations.row import DTYPES, A, B, I, M, OpCase, P, U, rows
+from tests.cases.operations.row import DTYPES, A, B, I, M, Odd, OpCase, P, U, rows
 
 UNARY = (
     *(o.absolute, o.abs, o.fabs, o.negative, o.sign, o.square, o.exp, o.exp2, o.expm1, o.sin, o.cos, o.tan, o.arctan),
     *(o.sinh, o.cosh, o.tanh, o.arcsinh, o.sinc, o.deg2rad, o.rad2deg, o.floor, o.ceil, o.trunc, o.copy, o.real),
-    *(
-        o.isreal,
-        o.isnan,
-        o.isinf,
-        o.isposinf,
-        o.isneginf,
-        o.isfinite,
-        o.signbit,
-        o.logical_not,
-        o.cbrt,
-        o.round,
-        o.angle,
-    ),
-    *(o.ndim, o.size, o.ravel, o.zeros_like, o.ones_like, o.empty_like, o.nan_to_num, o.i0),
+    *(o.signbit, o.cbrt, o.round, o.angle, o.ndim, o.size, o.ravel, o.zeros_like, o.ones_like, o.empty_like, o.i0),
 )
+PREDICATES = (o.isreal, o.isnan, o.isinf, o.isposinf, o.isneginf, o.isfinite, o.logical_not, o.nan_to_num)
 
 POSITIVE = (o.sqrt, o.log, o.log2, o.log10, o.log1p, o.arccosh)
 
 BINARY = (
     *(o.add, o.subtract, o.multiply, o.divide, o.true_divide, o.divide_no_nan, o.maximum, o.minimum, o.fmax, o.fmin),
-    *(o.equal, o.not_equal, o.greater, o.greater_equal, o.less, o.less_equal),
-    *(o.logical_and, o.logical_or, o.logical_xor, o.arctan2, o.hypot, o.heaviside, o.logaddexp, o.logaddexp2),
+    *(o.greater, o.greater_equal, o.less, o.less_equal, o.arctan2, o.hypot, o.heaviside, o.logaddexp, o.logaddexp2),
 )
+LOGICAL = (o.equal, o.not_equal, o.logical_and, o.logical_or, o.logical_xor)
+SMALL = A((5, 6), "int32", -2, 4)
+ZEROS = A((3, 6), "int32", 0, 2)
+
+NEAR, FAR, CENTER = A((40,), center=2.0, scale=2e-5), A((40,), center=2.0), 2.0
+SMALLEST = A((40,), scale=1e-8)
+NAN = [1.0, float("nan")]
 
 ELEMENTWISE = [
     *rows(UNARY, A((2, 3, 2), scale=2.0)),
+    *rows(PREDICATES, Odd((3, 7))),
+    *rows((o.signbit, o.sign, o.abs), Odd((3, 7))),
+    *rows(LOGICAL, ZEROS, ZEROS),
+    *rows((*LOGICAL[:2], o.greater, o.greater_equal, o.less, o.less_equal, o.maximum, o.minimum), SMALL, SMALL),
+    *rows(LOGICAL, ZEROS, A((6,), "bool")),
+    *rows(LOGICAL, A((2, 1, 3), "int32", 0, 2), A((4, 1), "int32", 0, 2)),
+    *rows((o.logical_and, o.logical_xor), Odd((2, 7)), A((7,), "int32", 0, 2)),
+    *rows((o.equal, o.not_equal), Odd((2, 7)), 1.5),
     *rows(POSITIVE, P),
     *rows((o.arcsin, o.arccos, o.arctanh, o.erf, o.erfc, o.erfinv), U),
     *rows((o.reciprocal, o.rsqrt), P),
     *rows(BINARY, M, M),
     *rows(BINARY, A((2, 1, 3)), A((4, 1))),
-    *rows((o.add, o.subtract, o.multiply, o.divide, o.maximum, o.minimum, o.power, o.divide_no_nan), P, 2.5),
-    *rows((o.add, o.subtract, o.multiply, o.divide, o.maximum, o.minimum), 2, P),
+    *rows((o.add, o.subtract, o.multiply, o.divide, o.maximum, o.minimum, o.power, o.divide_no_nan), P, 3.0),
+    *rows((o.add, o.subtract, o.multiply, o.divide, o.maximum, o.minimum), 3, P),
     *rows((o.add, o.multiply, o.divide, o.minimum), I, 2.5),
-    *rows((o.add, o.multiply, o.divide, o.minimum, o.not_equal, o.greater, o.logical_and), I, 2),
-    *rows((o.add, o.multiply, o.not_equal, o.less), M, [1.0, 2.0, 3.0]),
+    *rows((o.add, o.multiply, o.divide, o.minimum, o.not_equal, o.equal, o.greater, o.logical_and), SMALL, 2),
+    *rows((o.add, o.multiply, o.less), A((4, 3)), [0.1, 0.2, 0.3]),
+    *rows((o.not_equal, o.equal), A((4, 3), "int32", 0, 3), [0.0, 1.0, 2.0]),
     *rows((o.add, o.multiply), A((2, 3), "float16"), 2.5),
     *rows((o.add, o.multiply), B, 2),
-    *rows((o.not_equal, o.equal, o.less), M, 0),
-    *rows((o.mod, o.fmod, o.floor_divide), M, P),
+    *rows((o.not_equal, o.equal, o.less), Odd((3, 7)), 0),
+    *rows((o.mod, o.fmod, o.floor_divide), A((3, 5), scale=9.0), A((3, 5), center=3.0, scale=0.3)),
     *rows((o.mod, o.floor_divide, o.fmod), I, 3),
     *rows((o.gcd, o.lcm), I, A((2, 3), "int32", 1, 9)),
     *rows((o.power,), P, U),
     *rows((o.power,), I, 2),
     *rows((o.ldexp,), M, I),
-    *rows((o.nextafter,), M, P),
+    OpCase(o.nextafter, (M, P), check=lambda y: ((y - np.float32(1)) * 2**24,)),
     *rows((o.bitwise_and, o.bitwise_or, o.bitwise_xor), I, A((2, 3), "int8")),
     *rows((o.bitwise_left_shift, o.left_shift, o.bitwise_right_shift, o.right_shift), I, 2),
     *rows((o.bitwise_not, o.bitwise_invert), I),
@@ -62,15 +67,29 @@ ELEMENTWISE = [
     *rows((o.clip,), M, x_min=-0.5, x_max=0.5),
     *rows((o.clip,), I, x_min=-1, x_max=2),
     *rows((o.nan_to_num,), A((3, 4), nan=True), nan=1.5),
-    *rows((o.isclose,), M, M, rtol=0.5, atol=0.1),
-    *rows((o.isclose,), A((3, 4), nan=True), A((3, 4), nan=True), equal_nan=True),
-    *rows((o.allclose,), M, M),
+    *rows((o.nan_to_num,), Odd((3, 7)), posinf=7.0),
+    *rows((o.nan_to_num,), Odd((3, 7)), neginf=-8.0),
+    *rows((o.isclose,), NEAR, CENTER),
+    *rows((o.isclose,), FAR, CENTER, rtol=0.5, atol=0.1),
+    *rows((o.isclose,), SMALLEST, 0.0),
+    *rows((o.isclose,), SMALLEST, 0.0, atol=2e-8),
+    *rows((o.isclose,), Odd((3, 7)), [float("nan")], equal_nan=True),
+    *rows((o.isclose,), Odd((3, 7)), Odd((7,))),
+    *[
+        OpCase(o.allclose, inputs, options)
+        for inputs, options in (
+            *(((M, M), {}), ((NEAR, CENTER), {}), ((NEAR, CENTER), {"rtol": 1.0}), ((NEAR, CENTER), {"atol": 3.0})),
+            *((((NAN, NAN), {})), ((NAN, NAN), {"equal_nan": True})),
+        )
+    ],
     *[
         row
         for d in DTYPES
-        for row in rows((o.cast, o.saturate_cast), A((2, 3), scale=50.0), dtype=d)
-        if d[0] != "u" or row.layer is o.saturate_cast
+        for row in rows((o.cast, o.saturate_cast), A((3, 5), scale=150.0), dtype=d)
+        if (d[0] != "u" or row.layer is o.saturate_cast) and d not in ("float32", "bool")
     ],
+    *rows((o.cast,), SMALL, dtype="float32"),
+    *rows((o.cast, o.saturate_cast), Odd((3, 7)), dtype="bool"),
     *rows((o.cast,), I, dtype="bool"),
     *rows((o.cast,), I, dtype="float32"),
     *rows((o.convert_to_tensor, o.array), I, dtype="float32"),

@@ -9,6 +9,8 @@ IMAGE = A((2, 6, 7, 3), center=0.5, scale=0.15)
 
 SHEAR = A((8,), center=0.1, scale=0.3)
 
+INSIDE = "no coordinate lies outside"
+
 IMAGES = [
     *rows((o.crop_images,), IMAGE, top_cropping=1, left_cropping=2, target_height=4, target_width=3),
     *rows((o.crop_images,), A((5, 6, 3)), top_cropping=1, bottom_cropping=1, left_cropping=0, right_cropping=2),
@@ -61,7 +63,12 @@ IMAGES = [
         for mode in ("constant", "nearest", "wrap", "reflect")
     ],
     *[  # Keras on TensorFlow leaves the array where a coordinate mirrors onto its size
-        OpCase(o.map_coordinates, (A((5, 6)), A((2, 4, 3), center=2.0, scale=0.5)), {"order": n, "fill_mode": "mirror"})
+        OpCase(
+            o.map_coordinates,
+            (A((5, 6)), A((2, 4, 3), center=2.0, scale=0.5)),
+            {"order": n, "fill_mode": "mirror"},
+            idle=INSIDE,
+        )
         for n in (0, 1)
     ],
     *[
@@ -71,8 +78,11 @@ IMAGES = [
         for size, scale in (((9, 8), 1.6), ((4, 5), 0.6))
         for options in (
             *({"spatial_dims": (1, 2), "method": kind} for kind in ("linear", "cubic", "lanczos3", "lanczos5")),
-            {"spatial_dims": (1, 2), "method": "bilinear", "antialias": False},
         )
+    ],
+    *[
+        OpCase(o.scale_and_translate, (A((2, 6, 7, 3)), (2, 4, 5, 3), A((2,), center=0.6, scale=0.1), A((2,))), options)
+        for options in ({"spatial_dims": (1, 2), "method": kind, "antialias": False} for kind in ("bilinear", "cubic"))
     ],
     *rows(
         (o.scale_and_translate,),

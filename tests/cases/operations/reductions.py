@@ -12,7 +12,9 @@ REDUCE = (
 
 REDUCTIONS = [
     *rows(REDUCE, A((2, 3, 4))),
-    *rows(REDUCE, A((2, 3, 4)), axis=(0, -1), keepdims=True),
+    *rows([f for f in REDUCE if f not in (o.any, o.all)], A((2, 3, 4)), axis=(0, -1), keepdims=True),
+    *rows((o.any, o.all), A((1, 9, 2), "bool"), axis=(0, -1), keepdims=True),
+    *rows((o.any, o.all), A((6, 2), "int32", 0, 2), axis=1),
     *rows(REDUCE[11:], A((3, 4), nan=True), axis=1),
     *rows((o.ptp, o.logsumexp), A((2, 3, 4)), axis=1, keepdims=True),
     *rows((o.ptp, o.logsumexp), A((2, 3, 4), scale=300.0)),
@@ -44,7 +46,7 @@ REDUCTIONS = [
     *rows((o.histogram,), A((20,)), bins=5),
     *rows((o.histogram,), A((20,)), bins=4, range=(-1.0, 1.0)),
     OpCase(o.bincount, (A((9,), "int32", 0, 6),), {}, jit=False),
-    OpCase(o.bincount, (A((9,), "int32", 0, 6),), {"sparse": True, "minlength": 4}, jit=False),
+    OpCase(o.bincount, (A((9,), "int32", 0, 6),), {"sparse": True, "minlength": 9}, jit=False),
     OpCase(o.bincount, (A((2, 9), "int32", 0, 6),), {"minlength": 8}, jit=False),
     *rows((o.corrcoef,), A((3, 9))),
     *rows((o.diff,), A((3, 5)), n=2),

@@ -46,11 +46,29 @@ class Gram(A):
 
 
 @dataclass(frozen=True)
+class Deficient(A):
+    """Matrices of rank 1, 2, ...: of a row, of two, ... that repeat."""
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        a = rng.standard_normal(self.shape)
+        return np.stack([np.resize(a[i, : i + 1], a[i].shape) for i in range(len(a))]).astype(self.dtype)
+
+
+@dataclass(frozen=True)
 class Sorted(A):
     """Ascending numbers."""
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         return np.sort(super().draw(rng))
+
+
+@dataclass(frozen=True)
+class Odd(A):
+    """Floats with NaN, both infinities, both zeros and a number of each sign in them."""
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.5])
+        return np.resize(rng.permutation(values), self.shape).astype(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,8 @@ class OpCase:
     skip_modes: tuple[str, ...] = ()
     floor: float = 0.0
     """Added to the yardstick where Keras itself is not exact to 1e-6."""
+    idle: str = ""
+    """Why the output may be constant or the input itself, or options may change nothing; see `tests.telling`."""
 
     def __post_init__(self) -> None:
         if not self.jit:

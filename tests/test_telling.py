@@ -1,0 +1,74 @@
+"""The tables of cases: every layer and operation has a row, every row says something, every option matters in one."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import operations
+from fnet.binding import Rules
+from params.table import LAYERS
+from tests import telling
+from tests.cases import Case, all_cases
+from tests.cases.operations import CASES as OPERATIONS
+
+CASES = all_cases()
+NO_ROW = {
+    "constant": "a leaf of a graph: tests/test_call_structures.py",
+    "input_layer": "a model's first entry, not a step: tests/test_load.py",
+}
+
+
+def public_layers():
+    """The layers that fnet exports and those that files become."""
+    exported = [value for value in vars(fnet).values() if isinstance(getattr(value, "rules", None), Rules)]
+    return list(dict.fromkeys([*exported, *(entry.layer for entry in LAYERS.values())]))
+
+
+def test_every_public_layer_has_a_row():
+    tested = {case.layer for case in CASES}
+    untested = {layer.__name__ for layer in public_layers() if layer not in tested}
+    assert untested == set(NO_ROW)
+
+
+@pytest.mark.parametrize("rows", [CASES, OPERATIONS], ids=["layers", "operations"])
+def test_every_row_says_something(rows):
+    with np.errstate(all="ignore"):
+        dull = {case.id: why for case in rows if (why := telling.dull(case))}
+    assert not dull, "\n".join(f"{row}: {why}" for row, why in dull.items())
+    told = {case.layer.__name__ for case in rows if not case.idle} | set(telling.IDLE_LAYERS)
+    assert {case.layer.__name__ for case in rows} <= told
+
+
+@pytest.mark.parametrize(
+    ("rows", "layers"),
+    [(CASES, {case.layer for case in CASES}), (OPERATIONS, [getattr(operations, name) for name in operations.__all__])],
+    ids=["layers", "operations"],
+)
+def test_every_option_matters_in_a_row(rows, layers):
+    with np.errstate(all="ignore"):
+        assert telling.untold(rows, list(layers)) == []
+
+
+def test_dull_rows_are_found():
+    """Each kind of row that cannot fail, and the same row mended."""
+    relu, dense = fnet.relu, fnet.dense
+    masked = {"layer": fnet.simple_rnn, "shapes": (4, 6, 5), "options": {"units": 3}}
+    assert telling.dull(Case(relu, (3, 4), {"max_value": 0.0}))
+    assert not telling.dull(Case(relu, (3, 4), {"max_value": 0.5}))
+    assert telling.dull(Case(relu, (3, 4), {"max_value": 99.0}))
+    assert telling.dull(Case(fnet.activation, (3, 4), {"activation": "linear"}))
+    assert not telling.dull(Case(dense, (3, 4), {"units": 2, "activation": "relu"}))
+    assert not telling.dull(Case(**masked, mask=True))
+    assert telling.dull(
+        Case(fnet.lstm, {"sequences": (4, 6, 5), "initial_state": ((4, 3), (4, 3))}, {"units": 3}, mask=True)
+    )
+
+
+def test_drawn_masks_have_rows_of_every_kind():
+    for case in CASES:
+        for mask in case.masks().values():
+            if mask.shape[1] < 2:
+                continue
+            assert any(first != last for first, last in mask[:, [0, -1]])
+            assert len({tuple(row) for row in mask}) == min(len(mask), 4)
+            assert len(mask) < 4 or {row.all() for row in mask} == {True, False} == {row.any() for row in mask}
