@@ -7,7 +7,7 @@ scratch copy of the tree, never into the tree itself; there the test files that 
 the first failure, with `--slow` its slow tests too, and with `--all` the whole fast suite for what still survives.
 
 Why not mutmut or cosmic-ray: both run the whole suite, or all tests that touch a line, for every fault of every line;
-here that is 5,000 tests, most of which compile on JAX, for 50,000 faults. A sample with a seed says as much, in an hour.
+here that is 7,000 tests, many of which compile on JAX, for 50,000 faults. A sample with a seed says as much.
 TensorFlow takes longer to import than most faults to be found, so tests run in forks of one process that has it.
 """
 
@@ -127,8 +127,8 @@ class Fault:
         return source[: self.start] + self.text.encode() + source[self.end :]
 
     def shown(self, source: bytes) -> str:
-        was = source[self.start : self.end].decode()
-        return f"{self.path}:{self.line} [{self.kind}] {' '.join(was.split())[:90]}  ->  {' '.join(self.text.split())[:90]}"
+        was, now = (" ".join(part.split())[:90] for part in (source[self.start : self.end].decode(), self.text))
+        return f"{self.path}:{self.line} [{self.kind}] {was}  ->  {now}"
 
 
 # --- faults from the syntax tree ------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tests import operation_parity, parity
 from tests.cases import Case
 from tests.cases.operations import OpCase
 
+EARLIER = "says what an earlier Keras did: tests/test_versions.py"
 REST = "acts in training only"
 IDLE_LAYERS = {
     "identity": "gives its input back",
@@ -33,6 +34,7 @@ IDLE_LAYERS = {
     ),
     **dict.fromkeys(("copy", "stop_gradient", "conj", "conjugate"), "give real numbers back"),
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like", "full", "full_like"), "constant by definition"),
+    "random_crop": "by the rules of Keras since 3.8",
     "nextafter": "the next float is nearly the same",
     **dict.fromkeys(("real", "imag", "isreal"), "fnet has real inputs only"),
 }
@@ -52,6 +54,8 @@ IDLE_OPTIONS = {
     **dict.fromkeys(("spatial_dropout2d.data_format", "spatial_dropout3d.data_format"), REST),
     "vocabulary_size": "of the shape rule: tests/test_text.py",
     "unstack.num": "must be the size of the axis",
+    **dict.fromkeys(("casts", "index_dtype", "encoding_dtype", "keeps_integers"), EARLIER),
+    **dict.fromkeys((f"random_crop.{name}" for name in ("height", "width", "data_format", "inference")), EARLIER),
     "stateful": "of `predict`, not of a call: tests/test_streaming.py",
     "quantization": "tests/test_quantized.py",
 }

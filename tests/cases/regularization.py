@@ -1,7 +1,6 @@
 """Rows of fnet.layers.regularization, fnet.layers.scaling and fnet.layers.augmentation, as inference has them."""
 
 import fnet
-from fnet.layers import augmentation
 from tests.cases import Case
 
 FIRST = {"data_format": "channels_first"}
@@ -39,6 +38,7 @@ AUGMENTATIONS = {
     "RandomColorDegeneration": {"factor": 0.2},
     "RandomColorJitter": {"hue_factor": 0.2},
     "RandomContrast": {"factor": 0.2},
+    "RandomCrop": {"height": 3, "width": 3},
     "RandomElasticTransform": {},
     "RandomErasing": {},
     "RandomFlip": {},
@@ -64,8 +64,9 @@ def _snake(name: str) -> str:
 
 def _augmentation(name: str, dtype: str) -> Case:
     return Case(
-        getattr(augmentation, _snake(name)),
+        getattr(fnet, _snake(name)),
         (2, 6, 5, 3),
+        AUGMENTATIONS[name] if name == "RandomCrop" else {},
         twin=name,
         twin_options=AUGMENTATIONS[name],
         dtype=dtype,
