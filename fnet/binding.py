@@ -205,7 +205,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
 def name_of(value: Any) -> str:
     """How `value` is written in the repr of a record."""
     if inspect.isfunction(value):
-        return f"operations.{value.__name__}" if ".operations" in value.__module__ else value.__name__
+        home = value.__module__.rpartition(".")[2]
+        return f"{home}.{value.__name__}" if home in ("operations", "tf_functions") else value.__name__
     return repr(value)
 
 

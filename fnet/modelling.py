@@ -94,10 +94,17 @@ def _trace_graph(model: Graph, x: Any, path: Path, entry: Path) -> Iterator[Row]
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     """The shape rule of a layer, given the options that it asks for."""
     bound = bind(step)
+    if not hasattr(bound.function, "follows_sizes"):
+        x = tree.map(_without_numbers, x)
     if rules(bound).shape is identity:
         return x, EMPTY
     outputs, params = with_options(rules(bound).shape, bound)(x)
     return outputs, params if bound.dtype is None else _stored_as(params, bound.dtype)
+
+
+def _without_numbers(spec: Any) -> Any:
+    """Of the numbers that functions of TensorFlow know of their sizes, other layers make what they do not say."""
+    return replace(spec, value=None) if isinstance(spec, Spec) and spec.value is not None else spec
 
 
 def resolved_options(step: Any) -> dict[str, Any]:

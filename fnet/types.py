@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Array: TypeAlias = Any
@@ -22,6 +22,8 @@ class Spec:
 
     shape: Shape
     dtype: str = "float32"
+    value: tuple[int | None, ...] | None = field(default=None, compare=False)
+    """The numbers in it where rules know them (sizes that functions of TensorFlow give), None for an unknown one."""
 
     def __repr__(self) -> str:
         return f"{self.dtype}[{', '.join('None' if d is None else str(d) for d in self.shape)}]"

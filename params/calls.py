@@ -48,6 +48,7 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -
     entry = part.entry or Entry(fnet.identity)
     legal = {} if part.entry is None else option_names(entry.layer)
     given = _by_name(entry, args, label)
+    kwargs = kwargs if entry.call is None else entry.call(kwargs)
     own_mask = "mask" in entry.arguments
     mask = None if own_mask else kwargs.get("mask")
     for key, value in kwargs.items():

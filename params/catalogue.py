@@ -13,8 +13,6 @@ REFUSED = {
     "JaxLayer": FRAMEWORK,
     "FlaxLayer": FRAMEWORK,
     "TorchModuleWrapper": FRAMEWORK + "; its config is a pickle",
-    "TFOpLambda": "Keras 2 wrote TensorFlow functions by name; rebuild the model with layers, or in Keras 3",
-    "SlicingOpLambda": "Keras 2 wrote TensorFlow functions by name; rebuild the model with layers, or in Keras 3",
     "TensorFlowOpLayer": "it holds a piece of a TensorFlow graph; rebuild the model with layers, or in Keras 3",
     "FeatureSpace": "it is no layer but a recipe for several; save the model that `get_encoded_features` gives",
 }
@@ -106,6 +104,7 @@ def catalogue() -> Iterator[Status]:
     """Every public layer class of Keras 3.15 and every operation that the table knows, with what fnet makes of it."""
     from params.op_table import OPERATIONS, REFUSED_OPERATIONS
     from params.table import LAYERS
+    from params.tf_table import DIFFERENT, listed
 
     for family, names in PUBLIC.items():
         for name in names:
@@ -121,3 +120,7 @@ def catalogue() -> Iterator[Status]:
         yield Status(module.removeprefix("keras.src."), name, entry.layer.__name__, True, entry.limits)
     for name, why in sorted(REFUSED_OPERATIONS.items()):
         yield Status("ops", name, "", False, why)
+    for name, function in listed():
+        yield Status("functions of TensorFlow in files of Keras 2", name, function.__name__, True, "")
+    for name, why in sorted(DIFFERENT.items()):
+        yield Status("functions of TensorFlow in files of Keras 2", name, "", False, why)

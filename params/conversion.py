@@ -38,6 +38,8 @@ class Conversion:
     """Of the layers that get a key of their own."""
     made: dict[int, Converted] = field(default_factory=dict)
     """{id of the step: what it comes from}."""
+    seen: set[str] = field(default_factory=set)
+    """The dtypes that operations give."""
 
     @property
     def keras2(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -40,7 +41,10 @@ def convert(
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
     _require_dense(config)
-    return convert_object(root, known)
+    made = convert_object(root, known)
+    if "float64" in known.seen and not known.mixed:  # layers cast what a quotient of integers gives to their own dtype
+        made = convert_object(root, dataclasses.replace(known, mixed=True, numbers=itertools.count(), made={}))
+    return made
 
 
 def _no_graph(root: KerasObject) -> str:

@@ -44,6 +44,9 @@ class Entry:
     only the first is given, else a tuple in this order (when one in between is missing: a dict by name), or what
     `inputs` makes of {name: source}. `mask` and `training` need not be listed.
 
+    call: the arguments that a call gives by name -> the same under the names of the fnet layer.
+    literal: arguments whose numbers stay numbers: rules read them (sizes).
+
     limits: what is refused, in words, for the table that users read. module: where Keras says the class lives.
     """
 
@@ -58,6 +61,8 @@ class Entry:
     container: str = ""
     arguments: tuple[str, ...] = ("inputs",)
     inputs: Callable[[dict[str, Any]], Any] | None = None
+    call: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    literal: tuple[str, ...] = ()
     limits: str = ""
     module: str = "keras.layers"
 

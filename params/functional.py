@@ -19,7 +19,7 @@ from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.naming import fresh
-from params.objects import KerasObject, Tensor, is_object, is_triple, layers_of, literal, policy, shown
+from params.objects import KerasObject, Tensor, is_object, is_triple, layers_of, literal, numbers, policy, shown
 from params.order import keras_order
 
 
@@ -130,10 +130,11 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
     entry = build.parts[layer.name].entry
-    options = {} if entry is None else option_names(entry.layer)
+    options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
     places = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
-    args = [_argument(build, layer, item, name in options) for item, name in zip(call["args"], places, strict=False)]
-    kwargs = {key: _argument(build, layer, item, key in options) for key, item in call["kwargs"].items()}
+    made_from = _Call(build, layer, _float(build, call), entry is not None and entry.call is not None)
+    args = [made_from.value(item, name in options) for item, name in zip(call["args"], places, strict=False)]
+    kwargs = {key: made_from.value(item, key in options, key) for key, item in call["kwargs"].items()}
     args, kwargs = by_keyword(build.parts[layer.name], args, kwargs)
     training = kwargs.get("training") if build.training is None else build.training
     if layer.class_name in TRAINS_BY_DEFAULT:
@@ -151,6 +152,9 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     with named(layer):
         got = resolve(unmasked(tree.freeze(sources)), build.specs)
         build.specs[name], wanted = modelling.infer(step, got)
+    build.known.seen.update(
+        spec.dtype for spec in tree.leaves(build.specs[name]) if part.operation and spec is not None
+    )
     build.calls[layer.name, number] = name
     shares = number > 0 and bool(wanted)
     leaves = build.known.rng_leaves(part, training)
@@ -177,25 +181,56 @@ def _for_call(build: _Building, layer: KerasObject, number: int, training: bool 
     return part
 
 
-def _argument(build: _Building, layer: KerasObject, value: Any, option: bool = False) -> Any:
-    """An argument of a call: symbolic tensors as sources, arrays as constant nodes, or as tuples where the step takes
-    an `option`; other values as they are."""
-    if isinstance(value, list):
-        return [_argument(build, layer, item) for item in value]
-    if is_object(value):
-        if value["class_name"].startswith("__"):
-            made = literal(value)
-            if isinstance(made, Tensor):
-                return _source(build, made)
-            if option and hasattr(made, "dtype"):
-                return made.tolist()
-            return _constant(build, layer, made) if hasattr(made, "dtype") else Literal.of(made)
-        if value["class_name"] in ("DTypePolicy", "Policy"):
-            return Literal.of(policy(value, layer.label))
-        raise UnsupportedLayer(f"{layer.label} was called with {shown(value['class_name'])} as an argument")
-    if isinstance(value, dict):
-        return {key: _argument(build, layer, item) for key, item in value.items()}
-    return Literal.of(value)
+def _float(build: _Building, call: Any) -> str:
+    """The dtype of the floats among the numbers of a call: that of its tensors where these are of 64 bits."""
+    read = [leaf for t in _tensors(call) for leaf in tree.leaves(build.specs[build.calls[t.layer, t.call]])]
+    return "float64" if any(spec.dtype == "float64" for spec in read) else "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """The arguments of one call of a layer: symbolic tensors as sources, arrays as nodes of their own."""
+
+    build: _Building
+    layer: KerasObject
+    float: str
+    """The dtype of the floats in lists."""
+    function: bool
+    """It calls a function of TensorFlow, which makes tensors of short lists itself."""
+
+    def value(self, value: Any, option: bool = False, name: str = "") -> Any:
+        """An argument; `option`: the step takes it as an option, or its rule reads it, so arrays are numbers there."""
+        if isinstance(value, list):
+            return self._list(value, option, name)
+        if is_object(value):
+            if value["class_name"].startswith("__"):
+                made = literal(value)
+                if isinstance(made, Tensor):
+                    return _source(self.build, made)
+                if option and hasattr(made, "dtype"):
+                    return made.tolist()
+                return _constant(self.build, self.layer, made) if hasattr(made, "dtype") else Literal.of(made)
+            if value["class_name"] in ("DTypePolicy", "Policy"):
+                return Literal.of(policy(value, self.layer.label))
+            raise UnsupportedLayer(f"{self.layer.label} was called with {shown(value['class_name'])} as an argument")
+        if isinstance(value, dict):
+            return {key: self.value(item) for key, item in value.items()}
+        return Literal.of(value)
+
+    def _list(self, value: list[Any], option: bool, name: str) -> Any:
+        """Keras 2 wrote arrays as nested lists, without their dtype."""
+        if not self.build.known.keras2:
+            return [self.value(item) for item in value]
+        found = None if option else numbers(value, self.float)
+        if found is None or (self.function and found.ndim == 1 and found.size <= SHORT and found.dtype.kind == "i"):
+            return [self.value(item, option) for item in value]
+        if name == "initial_state" and found.ndim == 3:  # one for each state
+            return [self.value(item) for item in value]
+        return _constant(self.build, self.layer, found)
+
+
+SHORT = 16
+"""So many integers in a list may be sizes, which rules read."""
 
 
 def _constant(build: _Building, layer: KerasObject, value: Array) -> str:

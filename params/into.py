@@ -124,7 +124,7 @@ def _described(step: Any, name: str, params: Params) -> Converted:
         bound,
         _known_again(entry, parts, params),
         parts,
-        operation=".operations" in bound.function.__module__,
+        operation=hasattr(bound.function, "arguments"),
     )
 
 

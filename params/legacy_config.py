@@ -41,6 +41,8 @@ RENAMED = {
 }
 """Layers of Keras 2 that are others of Keras 3 under another name, at inference."""
 
+ELLIPSIS = {"class_name": "__ellipsis__"}
+"""How Keras 2 wrote `...` in a key."""
 CUDNN = "cudnn"
 """Mark on a layer that was a CuDNN layer, whose arrays have another layout."""
 
@@ -221,6 +223,8 @@ def _call(call: Any, first: dict[str, int]) -> Any:
             return value[2]
         if isinstance(value, list):
             return [convert(item) for item in value]
+        if value == ELLIPSIS:
+            return {**ELLIPSIS, "config": {}}
         return {key: convert(item) for key, item in value.items()} if isinstance(value, dict) else value
 
     made = convert(call)

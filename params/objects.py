@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -189,6 +189,27 @@ def is_triple(value: Any) -> bool:
         and isinstance(value[0], str)
         and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value[1:])
     )
+
+
+def numbers(value: list[Any], floats: str = "float32") -> Array | None:
+    """The array that a nested list of numbers stands for, of int32, bool or `floats`; None where it holds others."""
+    leaves = list(_leaves(value))
+    kinds = set(map(type, leaves))
+    if not leaves or not kinds <= {int, float, bool} or (bool in kinds and len(kinds) > 1):
+        return None
+    if float in kinds:
+        return array(value, floats)
+    if bool in kinds:
+        return array(value, "bool")
+    return array(value, "int32" if all(-(1 << 31) <= n < 1 << 31 for n in leaves) else "int64")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 def array(value: Any, dtype: Any) -> Array:

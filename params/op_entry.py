@@ -31,12 +31,12 @@ def op(
         layer,
         options,
         arguments=arguments,
-        inputs=_in_order(names) if several else None,
+        inputs=in_order(names) if several else None,
         neutral=dict.fromkeys(false, (False,)),
     )
 
 
-def _in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
+def in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
     """What makes the tuple of a call's tensors and numbers: None for those left out, unless nothing follows."""
 
     def arrange(given: dict[str, Any]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from params.errors import UnsafeFile, UnsupportedLayer, quoted
 from params.objects import KerasObject, shown
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
 from params.table import LAYERS
+from params.tf_table import FUNCTION_LAYERS, tf_row
 
 KERAS_MODULES = re.compile(
     r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
@@ -48,7 +49,7 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
     name = source.class_name
     if name in REFUSED:
         raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}")
-    found = _operation(source, known) or LAYERS.get(name)
+    found = tf_row(source) if name in FUNCTION_LAYERS else _operation(source, known) or LAYERS.get(name)
     if found is None:
         raise UnsupportedLayer(_unknown(source, known))
     require_own(source, known)
@@ -80,4 +81,4 @@ def _unknown(source: KerasObject, known: Conversion) -> str:
 
 def is_operation(entry: Entry) -> bool:
     """Whether a row is of an operation, not of a layer."""
-    return any(entry is known for known in OPERATIONS.values())
+    return hasattr(entry.layer, "arguments")

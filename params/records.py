@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import fnet
-from fnet import operations
+from fnet import operations, tf_functions
 from fnet.activations import ACTIVATIONS
 from fnet.compose import Bound, Graph, Node, Rules, Sequential, bind, graph, sequential
 from fnet.sources import Ref, masked_by
@@ -30,10 +30,12 @@ NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def known_layers(custom: Layers | None = None) -> dict[str, Callable[..., Any]]:
-    """{name in a file: function}: fnet's public layers, its operations as "operations.<name>", and `custom`."""
+    """{name in a file: function}: fnet's public layers, its operations as "operations.<name>", functions of TensorFlow
+    as "tf_functions.<name>", and `custom`."""
     found = {name: getattr(fnet, name) for name in fnet.__all__ if _is_layer(getattr(fnet, name))}
-    public = {name: value for name, value in vars(operations).items() if not name.startswith("_")}
-    found.update({f"operations.{name}": value for name, value in public.items() if _is_layer(value)})
+    for home, module in (("operations", operations), ("tf_functions", tf_functions)):
+        public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+        found.update({f"{home}.{name}": value for name, value in public.items() if _is_layer(value)})
     found.update({f"custom.{name}": function for name, function in (custom or {}).items()})
     return found
 

@@ -16,7 +16,7 @@ TIERS = [
     {"backend"},
     {"binding", "sources", "compose", "random", "initializers", "resampling"},
     {"activations", "modelling", "parameters"},
-    {"layers", "operations"},
+    {"layers", "operations", "tf_functions"},
     {"hosting", "rows", "streaming", "inference"},
 ]
 PACKAGES = {

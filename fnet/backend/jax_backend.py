@@ -32,9 +32,9 @@ xp = jnp
 # fmt: off
 __all__ = [
     "UNTRACEABLE",
-    "affine", "asarray", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose", "dynamic_slice",
-    "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
-    "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
+    "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose",
+    "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu",
+    "max_over", "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "tanh", "to_numpy", "weighted_take", "wide",
 ]
@@ -91,6 +91,15 @@ UNTRACEABLE: tuple[type[Exception], ...] = (
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
     """`jax.jit(f)`."""
     return jax.jit(f)
+
+
+def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """`f(*args, **options)`; of NumPy arrays alone (sizes) computed also under jit, as NumPy arrays."""
+    leaves = jax.tree.leaves(args)
+    if any(isinstance(leaf, jax.Array) for leaf in leaves) or not any(isinstance(leaf, np.ndarray) for leaf in leaves):
+        return f(*args, **options)
+    with jax.ensure_compile_time_eval():
+        return jax.tree.map(np.asarray, f(*args, **options))
 
 
 def quiet() -> contextlib.AbstractContextManager[Any]:

@@ -38,9 +38,9 @@ np.empty((32 << 20) - (1 << 16), np.uint8)
 # fmt: off
 __all__ = [
     "UNTRACEABLE",
-    "affine", "asarray", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose", "dynamic_slice",
-    "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu", "max_over",
-    "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
+    "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose",
+    "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu",
+    "max_over", "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "tanh", "to_numpy", "weighted_take", "wide",
 ]
@@ -69,6 +69,11 @@ UNTRACEABLE: tuple[type[Exception], ...] = ()
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f` itself: NumPy has nothing to compile."""
     return f
+
+
+def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """`f(*args, **options)`."""
+    return f(*args, **options)
 
 
 def quiet() -> contextlib.AbstractContextManager[Any]:

@@ -32,9 +32,12 @@ LIMIT = 1 << 22
 
 
 def operation(
-    shape: Callable[..., Any] | None = None, *, door: Callable[..., None] | None = None
+    shape: Callable[..., Any] | None = None, *, door: Callable[..., None] | None = None, home: str = HOME
 ) -> Callable[[Callable[..., Any]], Operation]:
-    """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks."""
+    """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks.
+
+    home: the package that it is public in.
+    """
 
     def decorate(function: Callable[..., Any]) -> Operation:
         parameters = inspect.signature(function).parameters.values()
@@ -53,7 +56,7 @@ def operation(
         for made, first in ((run, head), (rule, head[1:])):
             vars(made)["__signature__"] = inspect.Signature([*first, *options])
         run.__name__, run.__qualname__, run.__doc__ = function.__name__, function.__qualname__, function.__doc__
-        run.__module__ = HOME
+        run.__module__ = home
         vars(run)["row_by_row"] = shape in (same, like, broadcast)
         vars(run)["arguments"] = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
         return layer(shape=rule, mask="drop", door=door)(run)

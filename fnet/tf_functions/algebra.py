@@ -1,0 +1,269 @@
+"""Products of tensors, norms and matrices. Source: TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet import operations
+from fnet.backend import xp
+from fnet.operations.dtypes import is_complex, tensor
+from fnet.operations.rules import broadcast_shapes, reduced_shape
+from fnet.tf_functions.rules import as_spec, dtype_like, function, same_rule, together
+from fnet.tf_functions.shaping import rule_of
+from fnet.types import Array, Spec
+
+Axis = int | Sequence[int] | None
+
+
+# --- products -------------------------------------------------------------------------------------
+
+
+def _turned(spec: Spec, turn: bool) -> Spec:
+    return Spec((*spec.shape[:-2], spec.shape[-1], spec.shape[-2]), spec.dtype) if turn else spec
+
+
+def _matmul_rule(
+    a: Any, b: Any, *, transpose_a: bool, transpose_b: bool, adjoint_a: bool, adjoint_b: bool, output_type: str | None
+) -> Spec:
+    left, right = _turned(as_spec(a), transpose_a or adjoint_a), _turned(as_spec(b), transpose_b or adjoint_b)
+    shape = rule_of(operations.matmul, (Spec(left.shape), Spec(right.shape))).shape
+    return Spec(shape, output_type or dtype_like(a, b))
+
+
+def _turn(x: Array, transpose: bool, adjoint: bool) -> Array:
+    x = xp.swapaxes(x, -1, -2) if transpose or adjoint else x
+    return xp.conj(x) if adjoint and is_complex(x) else x
+
+
+@function(_matmul_rule, "linalg.matmul")
+def matmul(
+    a: Array,
+    b: Array,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    adjoint_a: bool = False,
+    adjoint_b: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+    output_type: str | None = None,
+) -> Array:
+    """(..., n, k) @ (..., k, m), the last two axes of each exchanged on request; "sparse" is a hint."""
+    a, b = together(a, b)
+    a, b = (tensor(x, output_type) for x in (a, b))
+    return xp.matmul(_turn(a, transpose_a, adjoint_a), _turn(b, transpose_b, adjoint_b))
+
+
+def _matvec_rule(a: Any, b: Any, *, transpose_a: bool, adjoint_a: bool) -> Spec:
+    left, right = _turned(as_spec(a), transpose_a or adjoint_a), as_spec(b)
+    return Spec((*broadcast_shapes(left.shape[:-2], right.shape[:-1]), left.shape[-2]), dtype_like(a, b))
+
+
+@function(_matvec_rule, "linalg.matvec")
+def matvec(
+    a: Array,
+    b: Array,
+    *,
+    transpose_a: bool = False,
+    adjoint_a: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+) -> Array:
+    """(..., n, k) @ (..., k); "sparse" is a hint."""
+    a, b = together(a, b)
+    return xp.matmul(_turn(a, transpose_a, adjoint_a), b[..., None])[..., 0]
+
+
+def _tensordot_rule(a: Any, b: Any, *, axes: Any) -> Spec:
+    shape = rule_of(operations.tensordot, (Spec(as_spec(a).shape), Spec(as_spec(b).shape)), axes=axes).shape
+    return Spec(shape, dtype_like(a, b))
+
+
+@function(_tensordot_rule, "tensordot")
+def tensordot(a: Array, b: Array, *, axes: Any) -> Array:
+    """The sum over pairs of axes: the last and first `axes` ones, or (axes of a, axes of b)."""
+    return operations.tensordot({}, tuple(together(a, b)), axes=axes)
+
+
+def _keras_dot_rule(x: Any, y: Any) -> Spec:
+    left, right = as_spec(x), as_spec(y)
+    return Spec((*left.shape[:-1], *right.shape[:-2], right.shape[-1]), dtype_like(x, y))
+
+
+@function(_keras_dot_rule, "keras.backend.dot")
+def keras_dot(x: Array, y: Array) -> Array:
+    """The sum over the last axis of `x` and the one before last of `y`."""
+    return xp.dot(*together(x, y))
+
+
+def _cross_rule(a: Any, b: Any) -> Spec:
+    return Spec(broadcast_shapes(as_spec(a).shape, as_spec(b).shape), dtype_like(a, b))
+
+
+@function(_cross_rule, "linalg.cross")
+def cross(a: Array, b: Array) -> Array:
+    """The cross product of vectors of 3 numbers."""
+    return operations.cross({}, tuple(together(a, b)))
+
+
+# --- norms ----------------------------------------------------------------------------------------
+
+
+def _norm_rule(tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
+    spec = as_spec(tensor)
+    dtype = {"complex64": "float32", "complex128": "float64"}.get(spec.dtype, spec.dtype)
+    return Spec(reduced_shape(spec.shape, axis, keepdims), dtype)
+
+
+@function(_norm_rule, "norm", "linalg.norm")
+def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A002
+    """The norm `ord` over one axis or all (of vectors), or over two (of matrices)."""
+    x = _tensor(tensor)
+    axes = axis if axis is None or isinstance(axis, int) else tuple(axis)
+    of_matrices = isinstance(axes, tuple) and len(axes) == 2
+    if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
+        squares = xp.real(x * xp.conj(x)) if is_complex(x) else x * x
+        return xp.sqrt(xp.sum(squares, axis=axes, keepdims=keepdims))
+    if of_matrices:
+        made = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=axes, keepdims=keepdims)
+        return made.astype(x.dtype)
+    size = xp.abs(x)
+    if ord == math.inf:
+        return xp.max(size, axis=axes, keepdims=keepdims)
+    if ord == 1:
+        return xp.sum(size, axis=axes, keepdims=keepdims)
+    return xp.power(xp.sum(xp.power(size, ord), axis=axes, keepdims=keepdims), 1 / ord)
+
+
+_tensor = tensor
+
+
+@function(same_rule, "math.l2_normalize", "nn.l2_normalize", "keras.backend.l2_normalize")
+def l2_normalize(x: Array, *, axis: Axis = None, epsilon: float = 1e-12) -> Array:
+    """x / sqrt(max(sum(x^2), epsilon)) over `axis`."""
+    x = tensor(x)
+    axes = tuple(axis) if isinstance(axis, Sequence) else axis
+    square = xp.sum(x * x, axis=axes, keepdims=True)
+    return x * (1 / xp.sqrt(xp.maximum(square, tensor(epsilon, x.dtype.name))))
+
+
+def _normalize_rule(tensor: Any, *, axis: Axis) -> tuple[Spec, Spec]:
+    return same_rule(tensor), _norm_rule(tensor, axis=axis, keepdims=True)
+
+
+@function(_normalize_rule, "linalg.normalize")
+def normalize(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None) -> tuple[Array, Array]:  # noqa: A002
+    """(tensor / norm, norm)."""
+    length = norm({}, tensor, ord=ord, axis=axis, keepdims=True)
+    return _tensor(tensor) / length, length
+
+
+@function(same_rule, "clip_by_norm")
+def clip_by_norm(t: Array, *, clip_norm: float, axes: Axis = None) -> Array:
+    """`t` made shorter where its 2-norm over `axes` is above `clip_norm`."""
+    t = tensor(t)
+    over = tuple(axes) if isinstance(axes, Sequence) else axes
+    square = xp.sum(t * t, axis=over, keepdims=True)
+    length = xp.where(square > 0, xp.sqrt(xp.where(square > 0, square, xp.ones_like(square))), square)
+    return t * clip_norm / xp.maximum(length, clip_norm)
+
+
+# --- matrices -------------------------------------------------------------------------------------
+
+
+def _square(spec: Spec) -> Spec:
+    return Spec(spec.shape[:-2], spec.dtype)
+
+
+@function(lambda x: _square(as_spec(x)), "linalg.det")
+def det(x: Array) -> Array:
+    """The determinant of square matrices."""
+    return xp.linalg.det(tensor(x))
+
+
+@function(lambda x: (_square(as_spec(x)),) * 2, "linalg.slogdet")
+def slogdet(x: Array) -> tuple[Array, Array]:
+    """(sign of the determinant, log of its magnitude)."""
+    sign, size = xp.linalg.slogdet(tensor(x))
+    return sign, size
+
+
+@function(same_rule, "linalg.inv")
+def inv(x: Array, *, adjoint: bool = False) -> Array:
+    """The inverse of square matrices."""
+    y = xp.linalg.inv(tensor(x))
+    return xp.swapaxes(y, -1, -2) if adjoint else y
+
+
+@function(same_rule, "linalg.cholesky")
+def cholesky(x: Array) -> Array:
+    """The lower triangle L with L @ L^T = x."""
+    return xp.linalg.cholesky(tensor(x))
+
+
+@function(lambda matrix, rhs: as_spec(rhs), "linalg.solve")
+def solve(matrix: Array, rhs: Array, *, adjoint: bool = False) -> Array:
+    """x with matrix @ x = rhs."""
+    matrix, rhs = together(matrix, rhs)
+    return xp.linalg.solve(xp.swapaxes(matrix, -1, -2) if adjoint else matrix, rhs)
+
+
+@function(lambda x: _square(as_spec(x)), "linalg.trace")
+def trace(x: Array) -> Array:
+    """The sum of the diagonal of the last two axes."""
+    x = tensor(x)
+    return xp.sum(xp.diagonal(x, axis1=-2, axis2=-1), axis=-1, dtype=x.dtype)
+
+
+@function(lambda a: _turned(as_spec(a), True), "linalg.matrix_transpose")
+def matrix_transpose(a: Array, *, conjugate: bool = False) -> Array:
+    """`a` with its last two axes exchanged."""
+    y = xp.swapaxes(tensor(a), -1, -2)
+    return xp.conj(y) if conjugate else y
+
+
+@function(lambda matrix: _turned(as_spec(matrix), True), "linalg.adjoint")
+def adjoint(matrix: Array) -> Array:
+    """`matrix` transposed and conjugated."""
+    return _turn(tensor(matrix), True, True)
+
+
+@function(same_rule, "linalg.band_part")
+def band_part(x: Array, *, num_lower: int, num_upper: int) -> Array:
+    """`x` with 0 outside of so many diagonals below and above the main one (-1: all of them)."""
+    x = tensor(x)
+    down = np.arange(x.shape[-2])[:, None] - np.arange(x.shape[-1])[None, :]
+    inside = ((num_lower < 0) | (down <= num_lower)) & ((num_upper < 0) | (-down <= num_upper))
+    return xp.where(inside, x, xp.zeros_like(x))
+
+
+def _diag_rule(diagonal: Any, *, k: int) -> Spec:
+    spec = as_spec(diagonal)
+    size = None if spec.shape[-1] is None else spec.shape[-1] + abs(k)
+    return Spec((*spec.shape[:-1], size, size), spec.dtype)
+
+
+@function(_diag_rule, "linalg.diag")
+def diag(diagonal: Array, *, k: int = 0) -> Array:
+    """(..., n) -> matrices with it on diagonal `k`."""
+    x = tensor(diagonal)
+    size = x.shape[-1] + abs(k)
+    on = np.eye(size, k=k, dtype=bool)
+    padded = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
+    rows = padded[..., :, None] if k >= 0 else padded[..., None, :]
+    return xp.where(on, rows, xp.zeros_like(rows))
+
+
+def _diag_part_rule(x: Any, *, k: int) -> Spec:
+    made: Spec = rule_of(operations.diagonal, as_spec(x), offset=k, axis1=-2, axis2=-1)
+    return Spec(made.shape, made.dtype)
+
+
+@function(_diag_part_rule, "linalg.diag_part")
+def diag_part(x: Array, *, k: int = 0) -> Array:
+    """Diagonal `k` of the last two axes."""
+    return xp.diagonal(tensor(x), offset=k, axis1=-2, axis2=-1)

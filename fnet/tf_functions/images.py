@@ -1,0 +1,358 @@
+"""Functions of images (batch, height, width, channels), or of one image: sizes, margins, turns, colours.
+
+Integers become floats in [0, 1] where colours are computed, and integers again. Source: tf.image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet import operations
+from fnet.backend import ops, xp
+from fnet.layers import image
+from fnet.operations.dtypes import is_float, tensor
+from fnet.operations.rules import Operation
+from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, same_rule, sizes_of
+from fnet.tf_functions.shaping import rule_of
+from fnet.types import Array, Shape, Spec
+
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+def _sized(shape: Shape, height: int | None, width: int | None) -> Shape:
+    return (*shape[:-3], height, width, shape[-1])
+
+
+def _aspect(shape: Shape, size: Sequence[int | None]) -> tuple[int | None, int | None]:
+    """The largest size with the aspect ratio of an image that fits into `size`."""
+    height, width, high, wide = shape[-3], shape[-2], size[0], size[1]
+    if height is None or width is None or high is None or wide is None:
+        return None, None
+    scale = min(high / height, wide / width)
+    return round(scale * height), round(scale * width)
+
+
+def _resize_rule(images: Any, size: Any, *, method: str, preserve_aspect_ratio: bool) -> Spec:
+    spec, sizes = as_spec(images), sizes_of(size)
+    high, wide = _aspect(spec.shape, sizes) if preserve_aspect_ratio else (sizes[0], sizes[1])
+    kept = method == "nearest" or (spec.shape[-3:-1] == (high, wide) and high is not None and wide is not None)
+    return Spec(_sized(spec.shape, high, wide), spec.dtype if kept else "float32")
+
+
+@function(_resize_rule, "image.resize", sizes=("size",))
+def resize(
+    images: Array,
+    size: Sizes,
+    *,
+    method: str = "bilinear",
+    preserve_aspect_ratio: bool = False,
+    antialias: bool = False,
+) -> Array:
+    """Images of `size` (height, width), pixels taken as squares with their centres at halves.
+
+    method: bilinear, bicubic, nearest, area, lanczos3, lanczos5, gaussian, mitchellcubic.
+    """
+    x = tensor(images)
+    high, wide = ints(size)
+    if preserve_aspect_ratio:
+        high, wide = (n or 0 for n in _aspect(x.shape, (high, wide)))
+    y = image.resize(x, (high, wide), method, antialias)
+    return y if method == "nearest" or y is x else tensor(y, "float32")
+
+
+def _box_rule(image: Any, *offsets: Any, target_height: int, target_width: int) -> Spec:
+    spec = as_spec(image)
+    return Spec(_sized(spec.shape, target_height, target_width), spec.dtype)
+
+
+def _rows_and_columns(x: Array, rows: slice, columns: slice) -> Array:
+    return x[..., rows, columns, :]
+
+
+@function(_box_rule, "image.crop_to_bounding_box")
+def crop_to_bounding_box(
+    image: Array, *, offset_height: int, offset_width: int, target_height: int, target_width: int
+) -> Array:
+    """The window of the target size at the offsets."""
+    rows, columns = (
+        slice(offset_height, offset_height + target_height),
+        slice(offset_width, offset_width + target_width),
+    )
+    return _rows_and_columns(tensor(image), rows, columns)
+
+
+@function(_box_rule, "image.pad_to_bounding_box")
+def pad_to_bounding_box(
+    image: Array, *, offset_height: int, offset_width: int, target_height: int, target_width: int
+) -> Array:
+    """Zeros of the target size with the image at the offsets."""
+    x = tensor(image)
+    below, right = target_height - offset_height - x.shape[-3], target_width - offset_width - x.shape[-2]
+    return xp.pad(x, [(0, 0)] * (x.ndim - 3) + [(offset_height, below), (offset_width, right), (0, 0)])
+
+
+@function(_box_rule, "image.resize_with_crop_or_pad")
+def resize_with_crop_or_pad(image: Array, *, target_height: int, target_width: int) -> Array:
+    """The middle of the target size, zeros where the image is smaller."""
+    x = tensor(image)
+    for axis, wanted in ((x.ndim - 3, target_height), (x.ndim - 2, target_width)):
+        spare = wanted - x.shape[axis]
+        if spare < 0:
+            x = x[(slice(None),) * axis + (slice(-spare // 2, -spare // 2 + wanted),)]
+        else:
+            x = xp.pad(x, [(spare // 2, spare - spare // 2) if i == axis else (0, 0) for i in range(x.ndim)])
+    return x
+
+
+def _crop_size(size: int | None, fraction: float) -> int | None:
+    return None if size is None else size - 2 * int((size - size * fraction) / 2)
+
+
+def _central_rule(image: Any, *, central_fraction: float) -> Spec:
+    spec = as_spec(image)
+    sizes = (_crop_size(size, central_fraction) for size in spec.shape[-3:-1])
+    return Spec(_sized(spec.shape, *sizes), spec.dtype)
+
+
+@function(_central_rule, "image.central_crop")
+def central_crop(image: Array, *, central_fraction: float) -> Array:
+    """The middle of the image, with `central_fraction` of its height and width."""
+    x = tensor(image)
+    starts = [int((n - n * central_fraction) / 2) for n in x.shape[-3:-1]]
+    rows, columns = (slice(s, n - s) for s, n in zip(starts, x.shape[-3:-1], strict=True))
+    return _rows_and_columns(x, rows, columns)
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+@function(same_rule, "image.flip_left_right")
+def flip_left_right(image: Array) -> Array:
+    """The image mirrored left to right."""
+    return xp.flip(tensor(image), axis=-2)
+
+
+@function(same_rule, "image.flip_up_down")
+def flip_up_down(image: Array) -> Array:
+    """The image upside down."""
+    return xp.flip(tensor(image), axis=-3)
+
+
+@function(lambda image: Spec(_sized(image.shape, *image.shape[-2:-4:-1]), image.dtype), "image.transpose")
+def transpose_image(image: Array) -> Array:
+    """The image with rows and columns exchanged."""
+    return xp.swapaxes(tensor(image), -3, -2)
+
+
+def _rot90_rule(image: Any, *, k: int) -> Spec:
+    sizes = image.shape[-3:-1]
+    return Spec(_sized(image.shape, *(sizes[::-1] if k % 2 else sizes)), image.dtype)
+
+
+@function(_rot90_rule, "image.rot90")
+def rot90(image: Array, *, k: int = 1) -> Array:
+    """The image turned `k` times by 90 degrees against the clock."""
+    return xp.rot90(tensor(image), k, axes=(-3, -2))
+
+
+# --- colours --------------------------------------------------------------------------------------
+
+
+def _converted(x: Array, dtype: str, saturate: bool = False) -> Array:
+    """Images in another dtype: floats lie in [0, 1], integers in their whole range."""
+    name = x.dtype.name
+    if name == dtype:
+        return x
+    if "float" in name and "float" in dtype:
+        return tensor(x, dtype)
+    if "float" in dtype:
+        return tensor(x, dtype) * (1.0 / np.iinfo(name).max)
+    limits = np.iinfo(dtype)
+    if "float" in name:
+        scaled = x * (limits.max + 0.5)
+        scaled = xp.clip(scaled, float(limits.min), float(limits.max)) if saturate else scaled
+        return ops.cast(scaled, dtype)
+    factor = (np.iinfo(name).max + 1) // (limits.max + 1)
+    if factor > 0:
+        return ops.cast(x // factor, dtype)
+    return ops.cast(x, dtype) * ((limits.max + 1) // (np.iinfo(name).max + 1))
+
+
+@function(lambda image, *, dtype: Spec(as_spec(image).shape, dtype), "image.convert_image_dtype")
+def convert_image_dtype(image: Array, *, dtype: str, saturate: bool = False) -> Array:
+    """Images in another dtype: floats lie in [0, 1], integers in their whole range."""
+    return _converted(tensor(image), dtype, saturate)
+
+
+def _in_floats(compute: Callable[..., Array], image: Array, *args: Any, saturate: bool = True) -> Array:
+    """`compute` on floats in [0, 1]; integers come back as they were."""
+    x = tensor(image)
+    wide = x if is_float(x) else _converted(x, "float32")
+    return _converted(compute(wide, *args), x.dtype.name, saturate)
+
+
+def _matrix(name: str, text: str, rows: Sequence[Sequence[float]]) -> Operation:
+    """A linear map of the colours, of floats."""
+
+    def apply(images: Array) -> Array:
+        x = tensor(images)
+        return xp.matmul(x, tensor(np.asarray(rows), x.dtype.name))
+
+    return function(same_rule, f"image.{name}")(named(name, text, apply))
+
+
+_YIQ = ((0.299, 0.59590059, 0.2115), (0.587, -0.27455667, -0.52273617), (0.114, -0.32134392, 0.31119955))
+_FROM_YIQ = ((1, 1, 1), (0.95598634, -0.27201283, -1.10674021), (0.6208248, -0.64720424, 1.70423049))
+_YUV = ((0.299, -0.14714119, 0.61497538), (0.587, -0.28886916, -0.51496512), (0.114, 0.43601035, -0.10001026))
+_FROM_YUV = ((1, 1, 1), (0, -0.394642334, 2.03206185), (1.13988303, -0.58062185, 0))
+
+rgb_to_yiq = _matrix("rgb_to_yiq", "Red, green, blue -> YIQ.", _YIQ)
+yiq_to_rgb = _matrix("yiq_to_rgb", "YIQ -> red, green, blue.", _FROM_YIQ)
+rgb_to_yuv = _matrix("rgb_to_yuv", "Red, green, blue -> YUV.", _YUV)
+yuv_to_rgb = _matrix("yuv_to_rgb", "YUV -> red, green, blue.", _FROM_YUV)
+
+
+def _gray(x: Array) -> Array:
+    return xp.matmul(x, tensor(np.asarray([[0.2989], [0.5870], [0.1140]]), x.dtype.name))
+
+
+@function(lambda images: Spec((*images.shape[:-1], 1), images.dtype), "image.rgb_to_grayscale")
+def rgb_to_grayscale(images: Array) -> Array:
+    """0.2989 red + 0.5870 green + 0.1140 blue, one channel."""
+    return _in_floats(_gray, images, saturate=False)
+
+
+@function(lambda images: Spec((*images.shape[:-1], 3), images.dtype), "image.grayscale_to_rgb")
+def grayscale_to_rgb(images: Array) -> Array:
+    """One channel three times."""
+    return xp.repeat(tensor(images), 3, axis=-1)
+
+
+def _on_colours(operation: Operation) -> Callable[[Array], Array]:
+    def compute(x: Array) -> Array:
+        return operation({}, x.reshape((1, 1, -1, 3))).reshape(x.shape)
+
+    return compute
+
+
+_to_hsv, _to_rgb = _on_colours(operations.rgb_to_hsv), _on_colours(operations.hsv_to_rgb)
+
+
+@function(same_rule, "image.rgb_to_hsv")
+def rgb_to_hsv(images: Array) -> Array:
+    """Red, green, blue in [0, 1] -> hue, saturation, value in [0, 1]."""
+    return _to_hsv(tensor(images))
+
+
+@function(same_rule, "image.hsv_to_rgb")
+def hsv_to_rgb(images: Array) -> Array:
+    """Hue, saturation, value in [0, 1] -> red, green, blue in [0, 1]."""
+    return _to_rgb(tensor(images))
+
+
+@function(same_rule, "image.adjust_brightness")
+def adjust_brightness(image: Array, *, delta: float) -> Array:
+    """The image plus `delta`."""
+    return _in_floats(lambda x: x + delta, image)
+
+
+def _contrast(x: Array, factor: float) -> Array:
+    mean = xp.mean(x, axis=(-3, -2), keepdims=True)
+    return (x - mean) * factor + mean
+
+
+@function(same_rule, "image.adjust_contrast")
+def adjust_contrast(images: Array, *, contrast_factor: float) -> Array:
+    """Distances from the mean of each channel of each image times `contrast_factor`."""
+    return _in_floats(_contrast, images, contrast_factor)
+
+
+@function(same_rule, "image.adjust_gamma")
+def adjust_gamma(image: Array, *, gamma: float = 1, gain: float = 1) -> Array:
+    """gain * image^gamma."""
+    return _in_floats(lambda x: gain * xp.power(x, gamma), image)
+
+
+def _saturation(x: Array, factor: float) -> Array:
+    hsv = _to_hsv(x)
+    return _to_rgb(xp.stack([hsv[..., 0], xp.clip(hsv[..., 1] * factor, 0, 1), hsv[..., 2]], axis=-1))
+
+
+@function(same_rule, "image.adjust_saturation")
+def adjust_saturation(image: Array, *, saturation_factor: float) -> Array:
+    """The saturation times `saturation_factor`."""
+    return _in_floats(_saturation, image, saturation_factor)
+
+
+def _hue(x: Array, delta: float) -> Array:
+    hsv = _to_hsv(x)
+    return _to_rgb(xp.stack([xp.mod(hsv[..., 0] + delta, 1), hsv[..., 1], hsv[..., 2]], axis=-1))
+
+
+@function(same_rule, "image.adjust_hue")
+def adjust_hue(image: Array, *, delta: float) -> Array:
+    """The hue turned by `delta` of the circle."""
+    return _in_floats(_hue, image, delta)
+
+
+@function(
+    lambda image: Spec(image.shape, image.dtype if "float" in image.dtype else "float32"),
+    "image.per_image_standardization",
+)
+def per_image_standardization(image: Array) -> Array:
+    """(x - mean) / max(deviation, 1 / sqrt(number of pixels)) of each image."""
+    x = tensor(image)
+    x = x if is_float(x) else ops.cast(x, "float32")
+    axes = (-3, -2, -1)
+    deviation = xp.std(x, axis=axes, keepdims=True)
+    return (x - xp.mean(x, axis=axes, keepdims=True)) / xp.maximum(deviation, 1 / math.sqrt(math.prod(x.shape[-3:])))
+
+
+# --- windows --------------------------------------------------------------------------------------
+
+
+def _patches_rule(images: Any, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Spec:
+    made: Spec = rule_of(operations.extract_patches, as_spec(images), **_patches(sizes, strides, rates, padding))
+    return made
+
+
+def _patches(sizes: Any, strides: Any, rates: Any, padding: str) -> dict[str, Any]:
+    return {
+        "size": tuple(sizes[1:3]),
+        "strides": tuple(strides[1:3]),
+        "dilation_rate": tuple(rates[1:3]) if max(rates[1:3]) > 1 else 1,
+        "padding": padding.lower(),
+        "data_format": "channels_last",
+    }
+
+
+@function(_patches_rule, "image.extract_patches")
+def extract_patches(images: Array, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Array:
+    """(batch, height, width, channels) -> (batch, rows, columns, patch): every window as a vector."""
+    return operations.extract_patches({}, images, **_patches(sizes, strides, rates, padding))
+
+
+@function(lambda image: Spec((*image.shape, 2), image.dtype), "image.sobel_edges")
+def sobel_edges(image: Array) -> Array:
+    """(batch, ...) -> (batch, ..., 2): the Sobel derivatives (down, across) of each channel; edges are reflected."""
+    return operations.sobel_edges({}, image)
+
+
+@function(lambda image: (image, image), "image.image_gradients")
+def image_gradients(image: Array) -> tuple[Array, Array]:
+    """Differences to the next pixel (down, across), 0 at the end."""
+    x = tensor(image)
+    down = xp.pad(x[:, 1:] - x[:, :-1], [(0, 0), (0, 1), (0, 0), (0, 0)])
+    return down, xp.pad(x[:, :, 1:] - x[:, :, :-1], [(0, 0), (0, 0), (0, 1), (0, 0)])
+
+
+@function(lambda images: Spec(images.shape[:-3], images.dtype), "image.total_variation")
+def total_variation(images: Array) -> Array:
+    """The sum of |differences| between neighbouring pixels of each image."""
+    x = tensor(images)
+    down, across = xp.abs(x[..., 1:, :, :] - x[..., :-1, :, :]), xp.abs(x[..., 1:, :] - x[..., :-1, :])
+    return xp.sum(down, axis=(-3, -2, -1)) + xp.sum(across, axis=(-3, -2, -1))

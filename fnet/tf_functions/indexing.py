@@ -1,0 +1,316 @@
+"""Functions that pick and place: slices, gathering, scattering, choosing, ids as vectors.
+
+Where the size of a result depends on values (a mask as a key) NumPy computes it; under `jax.jit` it cannot be known,
+and JAX says so. Source: TensorFlow.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import tensor
+from fnet.operations.rules import Operation, broadcast_shapes, positive, shape_of
+from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, named, number, sizes_of, together
+from fnet.types import Array, Shape, Spec
+
+UNKNOWN = "unknown"
+"""A bound of a slice that no rule knows."""
+
+# --- slices ---------------------------------------------------------------------------------------
+
+
+def _full(key: Any, rank: int) -> list[Any]:
+    """A key of `__getitem__` as one part for each axis and each new axis, without Ellipsis."""
+    parts = list(key) if isinstance(key, list | tuple) else [key]
+    taken = sum(len(shape_of(p)) if _is_mask(p) else p is not None and p is not Ellipsis for p in parts)
+    rest = [builtins.slice(None)] * (rank - taken)
+    place = next((i for i, p in enumerate(parts) if p is Ellipsis), len(parts))
+    return [*parts[:place], *rest, *parts[place + 1 :]]
+
+
+def _is_mask(part: Any) -> bool:
+    return hasattr(part, "dtype") and str(part.dtype) == "bool"
+
+
+def _parts(slice_spec: Any) -> Any:
+    """A key with slices for the dicts that stand for them where their bounds are tensors."""
+    if isinstance(slice_spec, dict):
+        return builtins.slice(*(slice_spec.get(name) for name in ("start", "stop", "step")))
+    return [_parts(p) for p in slice_spec] if isinstance(slice_spec, list | tuple) else slice_spec
+
+
+def _bound(value: Any) -> Any:
+    if value is None:
+        return None
+    size = known(value)
+    return UNKNOWN if size is None else size
+
+
+def _length(size: int | None, part: builtins.slice) -> int | None:
+    """How many entries of an axis a slice takes."""
+    bounds = [_bound(b) for b in (part.start, part.stop, part.step)]
+    if UNKNOWN in bounds:
+        return None
+    lengths = {len(range(*builtins.slice(*bounds).indices(n))) for n in ((size,) if size is not None else (1009, 2003))}
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def _key_shape(shape: Shape, key: Any) -> Shape:
+    made: list[int | None] = []
+    sizes = iter(shape)
+    for part in _full(key, len(shape)):
+        if part is None:
+            made.append(1)
+        elif isinstance(part, builtins.slice):
+            made.append(_length(next(sizes), part))
+        elif _is_mask(part):
+            _ = [next(sizes) for _ in shape_of(part)]
+            made.append(None)
+        else:
+            _in_range(next(sizes), known(part))
+    return tuple(made)
+
+
+def _in_range(size: int | None, index: int | None) -> None:
+    if size is not None and index is not None and not -size <= index < size:
+        raise ValueError(f"index {index} of an axis of size {size}")
+
+
+def _getitem_rule(tensor: Any, slice_spec: Any = None, *, key: Any) -> Spec:
+    spec = as_spec(tensor)
+    return Spec(_key_shape(spec.shape, key if slice_spec is None else _parts(slice_spec)), spec.dtype)
+
+
+@function(_getitem_rule, "__operators__.getitem", sizes=("slice_spec",))
+def getitem(tensor: Array, slice_spec: Any = None, *, key: Any = ()) -> Array:
+    """`tensor[key]`: numbers, slices, None (a new axis), Ellipsis, a mask; a key that holds tensors is `slice_spec`."""
+    x = _tensor(tensor)
+    if slice_spec is None:
+        return x[tuple(key) if isinstance(key, list | tuple) else key]
+    return x[tuple(_index(part) for part in _full(_parts(slice_spec), x.ndim))]
+
+
+_tensor = tensor
+
+
+def _index(part: Any) -> Any:
+    if isinstance(part, builtins.slice):
+        return builtins.slice(*(None if b is None else number(b) for b in (part.start, part.stop, part.step)))
+    return part
+
+
+def _bits(mask: int, i: int) -> bool:
+    return bool(mask >> i & 1)
+
+
+def _strided_key(
+    begin: Sequence[Any], end: Sequence[Any], strides: Sequence[Any], masks: tuple[int, int, int, int, int]
+) -> list[Any]:
+    """The key that the bounds of tf.strided_slice and its masks (begin, end, ellipsis, new axis, shrink) mean."""
+    key: list[Any] = []
+    for i, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
+        if _bits(masks[2], i):
+            key.append(Ellipsis)
+        elif _bits(masks[3], i):
+            key.append(None)
+        elif _bits(masks[4], i):
+            key.append(first)
+        else:
+            key.append(
+                builtins.slice(None if _bits(masks[0], i) else first, None if _bits(masks[1], i) else last, step)
+            )
+    return key
+
+
+def _strided_rule(
+    input_: Any,
+    begin: Any,
+    end: Any,
+    strides: Any = None,
+    *,
+    begin_mask: int,
+    end_mask: int,
+    ellipsis_mask: int,
+    new_axis_mask: int,
+    shrink_axis_mask: int,
+) -> Spec:
+    spec = as_spec(input_)
+    masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    first, last = ([Spec((), "int32") if n is None else n for n in sizes_of(b)] for b in (begin, end))
+    steps = [1] * len(first) if strides is None else sizes_of(strides)
+    return Spec(_key_shape(spec.shape, _strided_key(first, last, steps, masks)), spec.dtype)
+
+
+@function(_strided_rule, "strided_slice", sizes=("begin", "end", "strides"))
+def strided_slice(
+    input_: Array,
+    begin: Sizes,
+    end: Sizes,
+    strides: Sizes = None,
+    *,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+) -> Array:
+    """`input_[begin : end : strides]` of the first axes; bit i of a mask says that bound i does not count."""
+    masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    first = ints(begin)
+    key = _strided_key(first, ints(end), [1] * len(first) if strides is None else ints(strides), masks)
+    return tensor(input_)[tuple(key)]
+
+
+def _slice_rule(input_: Any, begin: Any, size: Any) -> Spec:
+    spec = as_spec(input_)
+    made = []
+    for whole, first, count in zip(spec.shape, sizes_of(begin), sizes_of(size), strict=True):
+        rest = None if whole is None or first is None else whole - first
+        made.append(rest if count == -1 else count)
+    return Spec(tuple(made), spec.dtype)
+
+
+@function(_slice_rule, "slice", sizes=("begin", "size"))
+def slice(input_: Array, begin: Sizes, size: Sizes) -> Array:  # noqa: A001 - TensorFlow's name
+    """The block of `size` that begins at `begin`; -1 is all that follows."""
+    pairs = zip(ints(begin), ints(size), strict=True)
+    return tensor(input_)[tuple(builtins.slice(b, None if n == -1 else b + n) for b, n in pairs)]
+
+
+def _mask_rule(tensor: Any, mask: Any, *, axis: int | None) -> Spec:
+    shape, place = as_spec(tensor).shape, axis or 0
+    return Spec((*shape[:place], None, *shape[place + len(as_spec(mask).shape) :]), as_spec(tensor).dtype)
+
+
+@function(_mask_rule, "boolean_mask")
+def boolean_mask(tensor: Array, mask: Array, *, axis: int | None = None) -> Array:
+    """The entries of the axes from `axis` where `mask` is True, in one axis."""
+    return _tensor(tensor)[(builtins.slice(None),) * (axis or 0) + (_tensor(mask, "bool"),)]
+
+
+# --- gathering ------------------------------------------------------------------------------------
+
+
+def _gather_places(params: Shape, indices: Shape, axis: int | None, batch_dims: int) -> tuple[int, int]:
+    batch_dims += len(indices) if batch_dims < 0 else 0
+    return (batch_dims if axis is None else positive(axis, len(params))), batch_dims
+
+
+def _gather_rule(params: Any, indices: Any, *, axis: int | None, batch_dims: int) -> Spec:
+    table, places = as_spec(params), as_spec(indices)
+    at, batch = _gather_places(table.shape, places.shape, axis, batch_dims)
+    return Spec((*table.shape[:at], *places.shape[batch:], *table.shape[at + 1 :]), table.dtype)
+
+
+@function(_gather_rule, "gather", "keras.backend.gather", "nn.embedding_lookup")
+def gather(params: Array, indices: Array, *, axis: int | None = None, batch_dims: int = 0) -> Array:
+    """Entries of `axis` of `params` at `indices`, of which the first `batch_dims` axes are those of `params`."""
+    table, places = tensor(params), tensor(indices)
+    at, batch = _gather_places(table.shape, places.shape, axis, batch_dims)
+    if batch == 0:
+        return ops.take_axis(table, places, at)
+    lead, between, after = table.shape[:batch], table.shape[batch:at], table.shape[at + 1 :]
+    flat = table.reshape((math.prod(lead), math.prod(between), table.shape[at], math.prod(after)))
+    rows = places.reshape((math.prod(lead), 1, -1, 1))
+    shape = (flat.shape[0], flat.shape[1], rows.shape[2], flat.shape[3])
+    y = xp.take_along_axis(flat, xp.broadcast_to(rows, shape), axis=2)
+    return y.reshape((*lead, *between, *places.shape[batch:], *after))
+
+
+def _gather_nd_rule(params: Any, indices: Any, *, batch_dims: int) -> Spec:
+    table, places = as_spec(params), as_spec(indices)
+    depth = places.shape[-1]
+    if depth is None:
+        raise ValueError(f"gather_nd with indices of shape {places.shape}: the size of the last axis must be known")
+    return Spec((*places.shape[:-1], *table.shape[batch_dims + depth :]), table.dtype)
+
+
+@function(_gather_nd_rule, "gather_nd")
+def gather_nd(params: Array, indices: Array, *, batch_dims: int = 0) -> Array:
+    """Entries (or blocks) of `params` at the places in the last axis of `indices` (..., depth)."""
+    table, places = tensor(params), tensor(indices)
+    key = list(xp.moveaxis(places, -1, 0))
+    rank = places.ndim - 1
+    grid = [np.arange(places.shape[i]).reshape([-1 if j == i else 1 for j in range(rank)]) for i in range(batch_dims)]
+    return table[(*grid, *key)]
+
+
+# --- scattering -----------------------------------------------------------------------------------
+
+
+@function(lambda indices, updates, shape: Spec(sizes_of(shape), as_spec(updates).dtype), "scatter_nd", sizes=("shape",))
+def scatter_nd(indices: Array, updates: Array, shape: Sizes) -> Array:
+    """Zeros of `shape` with `updates` added at `indices` (..., depth): equal indices add up."""
+    updates = tensor(updates)
+    return ops.scatter(xp.zeros(tuple(ints(shape)), updates.dtype), tensor(indices), updates, "add")
+
+
+def _scatter(name: str, text: str, by: str) -> Operation:
+    def apply(tensor: Array, indices: Array, updates: Array) -> Array:
+        x, updates = together(tensor, updates)
+        return ops.scatter(x, _tensor(indices), -updates if name.endswith("sub") else updates, by)
+
+    def rule(tensor: Any, indices: Any, updates: Any) -> Spec:
+        return Spec(as_spec(tensor).shape, as_spec(tensor).dtype)
+
+    return function(rule, name)(named(name, text, apply))
+
+
+tensor_scatter_nd_update = _scatter("tensor_scatter_nd_update", "`tensor` with `updates` at `indices`.", "set")
+tensor_scatter_nd_add = _scatter("tensor_scatter_nd_add", "`tensor` with `updates` added at `indices`.", "add")
+tensor_scatter_nd_sub = _scatter("tensor_scatter_nd_sub", "`tensor` with `updates` subtracted at `indices`.", "add")
+tensor_scatter_nd_max = _scatter("tensor_scatter_nd_max", "`tensor` with the larger at `indices`.", "max")
+tensor_scatter_nd_min = _scatter("tensor_scatter_nd_min", "`tensor` with the smaller at `indices`.", "min")
+
+
+# --- choosing -------------------------------------------------------------------------------------
+
+
+def _where_rule(condition: Any, x: Any = None, y: Any = None) -> Spec:
+    if x is None:
+        return Spec((None, len(as_spec(condition).shape)), "int64")
+    return Spec(broadcast_shapes(*(as_spec(a).shape for a in (condition, x, y))), dtype_like(x, y))
+
+
+@function(_where_rule, "where")
+def where(condition: Array, x: Array | None = None, y: Array | None = None) -> Array:
+    """`x` where `condition`, else `y`; without them the int64 places (n, axes) where `condition` holds."""
+    condition = tensor(condition, "bool")
+    if x is None or y is None:
+        return ops.cast(xp.stack(xp.nonzero(condition), axis=-1), "int64")
+    return xp.where(condition, *together(x, y))
+
+
+def _hot_rule(
+    indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, *, axis: int, dtype: str | None
+) -> Spec:
+    shape = as_spec(indices).shape
+    place = axis if axis >= 0 else len(shape)
+    given = [v for v in (on_value, off_value) if v is not None]
+    return Spec((*shape[:place], known(depth), *shape[place:]), dtype or (dtype_like(*given) if given else "float32"))
+
+
+@function(_hot_rule, "one_hot", "keras.backend.one_hot", sizes=("depth",))
+def one_hot(
+    indices: Array,
+    depth: Sizes,
+    on_value: Any = None,
+    off_value: Any = None,
+    *,
+    axis: int = -1,
+    dtype: str | None = None,
+) -> Array:
+    """`on_value` (1) at the place that each id names, on a new axis, else `off_value` (0)."""
+    ids = tensor(indices)
+    place = axis if axis >= 0 else ids.ndim
+    given = [v for v in (on_value, off_value) if v is not None]
+    name = dtype or (together(*given)[0].dtype.name if given else "float32")
+    on, off = (tensor(d if v is None else v, name) for v, d in ((on_value, 1), (off_value, 0)))
+    steps = xp.arange(number(depth)).reshape(-1, *(1,) * (ids.ndim - place))
+    return xp.where(xp.expand_dims(ids, place) == steps, on, off)

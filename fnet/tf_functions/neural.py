@@ -1,0 +1,405 @@
+"""Functions of neural networks: softmax, normalization, losses, convolution, pooling.
+
+Kernels are tensors here. `data_format` is TensorFlow's: "NHWC" and its like, channels first where it begins "NC".
+Source: TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fnet import operations
+from fnet.activations import ACTIVATIONS
+from fnet.backend import xp
+from fnet.operations.dtypes import tensor
+from fnet.operations.rules import Operation, broadcast_shapes, reduced_shape
+from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, named, same_rule, sizes_of, together
+from fnet.tf_functions.shaping import rule_of
+from fnet.types import Array, Spec
+
+Axis = int | Sequence[int] | None
+PerAxis = int | Sequence[int]
+Padding = str | Sequence[Sequence[int]]
+
+
+@function(same_rule, "nn.softmax", "math.softmax", "keras.activations.softmax", "keras.backend.softmax")
+def softmax(logits: Array, *, axis: Axis = -1) -> Array:
+    """exp(x) normalised to sum 1 over `axis`."""
+    return operations.softmax({}, logits, axis=axis)
+
+
+@function(same_rule, "nn.log_softmax", "math.log_softmax")
+def log_softmax(logits: Array, *, axis: Axis = -1) -> Array:
+    """log(softmax(x))."""
+    return operations.log_softmax({}, logits, axis=axis)
+
+
+# --- normalization --------------------------------------------------------------------------------
+
+
+def _moments_rule(x: Any, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
+    made = Spec(reduced_shape(as_spec(x).shape, axes, keepdims), as_spec(x).dtype)
+    return made, made
+
+
+@function(_moments_rule, "nn.moments")
+def moments(x: Array, *, axes: Axis, keepdims: bool = False) -> tuple[Array, Array]:
+    """(mean, variance) over `axes`."""
+    mean, variance = operations.moments({}, tensor(x), axes=axes, keepdims=keepdims)
+    return mean, variance
+
+
+def _broadcast_rule(x: Any, *rest: Any) -> Spec:
+    shapes = [as_spec(item).shape for item in (x, *rest) if item is not None]
+    return Spec(broadcast_shapes(*shapes), dtype_like(x, *rest))
+
+
+@function(_broadcast_rule, "nn.batch_normalization")
+def batch_normalization(
+    x: Array,
+    mean: Array,
+    variance: Array,
+    offset: Array | None = None,
+    scale: Array | None = None,
+    variance_epsilon: float = 0.0,
+) -> Array:
+    """(x - mean) / sqrt(variance + variance_epsilon) * scale + offset, of tensors that broadcast."""
+    x, mean, variance, epsilon = together(x, mean, variance, variance_epsilon)
+    factor = 1 / xp.sqrt(variance + epsilon)
+    factor = factor if scale is None else factor * tensor(scale, x.dtype.name)
+    shift = -mean * factor if offset is None else tensor(offset, x.dtype.name) - mean * factor
+    return x * factor + shift
+
+
+def _channels(x: Any, data_format: str | None) -> int:
+    return 1 if (data_format or "").startswith("NC") else len(x.shape) - 1
+
+
+@function(same_rule, "nn.bias_add", "keras.backend.bias_add")
+def bias_add(value: Array, bias: Array, *, data_format: str = "NHWC") -> Array:
+    """`value` plus one number for each channel."""
+    x, bias = together(value, bias)
+    sizes = [1] * x.ndim
+    sizes[_channels(x, data_format)] = -1
+    return x + bias.reshape(sizes)
+
+
+@function(same_rule, "nn.local_response_normalization")
+def local_response_normalization(
+    x: Array,
+    *,
+    depth_radius: int = 5,
+    bias: float = 1.0,
+    alpha: float = 1.0,
+    beta: float = 0.5,
+) -> Array:
+    """x / (bias + alpha * sum of x^2 over the `depth_radius` channels on both sides)^beta."""
+    x = tensor(x)
+    wide = xp.pad(x * x, [(0, 0)] * (x.ndim - 1) + [(depth_radius, depth_radius)])
+    windows = [wide[..., i : i + x.shape[-1]] for i in range(2 * depth_radius + 1)]
+    return x / xp.power(bias + alpha * sum(windows), beta)
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+@function(lambda t: Spec((), as_spec(t).dtype), "nn.l2_loss")
+def l2_loss(t: Array) -> Array:
+    """Half of the sum of squares."""
+    t = tensor(t)
+    return xp.sum(t * t) / 2
+
+
+@function(_broadcast_rule, "nn.sigmoid_cross_entropy_with_logits")
+def sigmoid_cross_entropy_with_logits(labels: Array, logits: Array) -> Array:
+    """-labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits))."""
+    z, x = together(labels, logits)
+    return xp.maximum(x, 0) - x * z + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def _entropy_rule(labels: Any, logits: Any, *, axis: int) -> Spec:
+    return Spec(reduced_shape(as_spec(logits).shape, axis, False), dtype_like(logits))
+
+
+@function(_entropy_rule, "nn.softmax_cross_entropy_with_logits", "compat.v1.nn.softmax_cross_entropy_with_logits_v2")
+def softmax_cross_entropy_with_logits(labels: Array, logits: Array, *, axis: int = -1) -> Array:
+    """-sum(labels * log_softmax(logits)) over `axis`."""
+    logits, labels = together(logits, labels)
+    return -xp.sum(labels * ACTIVATIONS["log_softmax"](logits, axis), axis=axis)
+
+
+@function(
+    lambda labels, logits: Spec(as_spec(labels).shape, dtype_like(logits)),
+    "nn.sparse_softmax_cross_entropy_with_logits",
+)
+def sparse_softmax_cross_entropy_with_logits(labels: Array, logits: Array) -> Array:
+    """-log_softmax(logits) at the class that `labels` names, classes in the last axis."""
+    logs = ACTIVATIONS["log_softmax"](tensor(logits), -1)
+    return -xp.take_along_axis(logs, tensor(labels)[..., None], axis=-1)[..., 0]
+
+
+EPSILON = 1e-7
+"""What Keras adds where a logarithm would be infinite."""
+
+
+@function(_broadcast_rule, "keras.backend.binary_crossentropy")
+def binary_crossentropy(target: Array, output: Array, *, from_logits: bool = False) -> Array:
+    """-(target * log(output) + (1 - target) * log(1 - output)), of probabilities or `from_logits`."""
+    target, output = together(target, output)
+    if from_logits:
+        return sigmoid_cross_entropy_with_logits({}, (target, output))
+    output = xp.clip(output, EPSILON, 1 - EPSILON)
+    return -(target * xp.log(output + EPSILON) + (1 - target) * xp.log(1 - output + EPSILON))
+
+
+def _classes_rule(target: Any, output: Any, *, axis: int) -> Spec:
+    return Spec(reduced_shape(as_spec(output).shape, axis, False), as_spec(output).dtype)
+
+
+@function(_classes_rule, "keras.backend.categorical_crossentropy")
+def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Array:
+    """-sum(target * log(output)) over the classes in `axis`."""
+    return operations.categorical_crossentropy({}, (target, output), from_logits=from_logits, axis=axis)
+
+
+@function(_classes_rule, "keras.backend.sparse_categorical_crossentropy")
+def sparse_categorical_crossentropy(
+    target: Array, output: Array, *, from_logits: bool = False, axis: int = -1
+) -> Array:
+    """-log(output at the class `target`), classes in the last axis."""
+    return operations.sparse_categorical_crossentropy({}, (target, output), from_logits=from_logits, axis=axis)
+
+
+# --- convolution ----------------------------------------------------------------------------------
+
+
+def _first(data_format: str | None) -> bool:
+    return (data_format or "").startswith("NC")
+
+
+def spatial(value: Any, rank: int, data_format: str | None) -> tuple[int, ...]:
+    """One number for each spatial axis, from one for all, one for each of them, or one for each axis."""
+    values = [value] if isinstance(value, int) else list(value if value is not None else [1])
+    if len(values) == rank + 2:
+        values = values[2:] if _first(data_format) else values[1:-1]
+    return tuple(values * rank if len(values) == 1 else values)
+
+
+def _how(rank: int, strides: Any, data_format: str | None, dilations: Any = None) -> dict[str, Any]:
+    return {
+        "strides": spatial(strides, rank, data_format),
+        "dilation_rate": spatial(dilations, rank, data_format),
+        "data_format": "channels_first" if _first(data_format) else "channels_last",
+    }
+
+
+def _margins(x: Any, padding: Padding) -> tuple[list[tuple[int, int]] | None, str]:
+    """(what to pad first, the padding of the layer): a list of pairs is padded before."""
+    if isinstance(padding, str):
+        return None, padding.lower()
+    return [(pair[0], pair[1]) for pair in padding], "valid"
+
+
+def _padded_spec(x: Spec, padding: Padding) -> Spec:
+    pairs, _ = _margins(x, padding)
+    if pairs is None:
+        return x
+    return Spec(tuple(None if d is None else d + a + b for d, (a, b) in zip(x.shape, pairs, strict=True)), x.dtype)
+
+
+def _padded(x: Array, padding: Padding, fill: float = 0.0) -> Array:
+    pairs, _ = _margins(x, padding)
+    return x if pairs is None else xp.pad(x, pairs, constant_values=fill)
+
+
+def _convolution(name: str, operation: Operation, *names: str) -> Operation:
+    """A convolution with one kernel."""
+
+    def rule(
+        x: Any,
+        filters: Any,
+        *,
+        strides: Any,
+        padding: Padding,
+        data_format: str | None,
+        dilations: Any,
+    ) -> Spec:
+        spec, weights = as_spec(x), as_spec(filters)
+        how = _how(len(spec.shape) - 2, strides, data_format, dilations)
+        made: Spec = rule_of(
+            operation, (_padded_spec(spec, padding), weights), padding=_margins(spec, padding)[1], **how
+        )
+        return Spec(made.shape, dtype_like(x, filters))
+
+    def apply(
+        x: Array,
+        filters: Array,
+        *,
+        strides: Any = None,
+        padding: Padding = "VALID",
+        data_format: str | None = None,
+        dilations: Any = None,
+    ) -> Array:
+        x, weights = together(x, filters)
+        how = _how(x.ndim - 2, strides, data_format, dilations)
+        return operation({}, (_padded(x, padding), weights), padding=_margins(x, padding)[1], **how)
+
+    return function(rule, *names)(named(name, operation.__doc__ or name, apply))
+
+
+conv = _convolution(
+    "conv", operations.conv, "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.convolution", "nn.atrous_conv2d"
+)
+depthwise_conv2d = _convolution(
+    "depthwise_conv2d",
+    operations.depthwise_conv,
+    "nn.depthwise_conv2d",
+    "compat.v1.nn.depthwise_conv2d_native",
+)
+
+
+def _separable_rule(
+    x: Any,
+    depthwise_filter: Any,
+    pointwise_filter: Any,
+    *,
+    strides: Any,
+    padding: str,
+    data_format: str | None,
+    dilations: Any,
+) -> Spec:
+    parts = tuple(map(as_spec, (x, depthwise_filter, pointwise_filter)))
+    how = _how(2, strides, data_format, dilations)
+    made: Spec = rule_of(operations.separable_conv, parts, padding=padding.lower(), **how)
+    return made
+
+
+@function(_separable_rule, "nn.separable_conv2d")
+def separable_conv2d(
+    x: Array,
+    depthwise_filter: Array,
+    pointwise_filter: Array,
+    *,
+    strides: Any = None,
+    padding: str = "VALID",
+    data_format: str | None = None,
+    dilations: Any = None,
+) -> Array:
+    """A depthwise convolution, then one with windows of size 1."""
+    parts = tuple(together(x, depthwise_filter, pointwise_filter))
+    return operations.separable_conv({}, parts, padding=padding.lower(), **_how(2, strides, data_format, dilations))
+
+
+def _transpose_rule(
+    x: Any,
+    filters: Any,
+    output_shape: Any,
+    *,
+    data_format: str | None,
+) -> Spec:
+    spec, sizes = as_spec(x), sizes_of(output_shape)
+    if len(sizes) == len(spec.shape):
+        return Spec((spec.shape[0] if sizes[0] is None else sizes[0], *sizes[1:]), spec.dtype)
+    depth = as_spec(filters).shape[-2]
+    return Spec((spec.shape[0], depth, *sizes) if _first(data_format) else (spec.shape[0], *sizes, depth), spec.dtype)
+
+
+@function(_transpose_rule, "nn.conv1d_transpose", "nn.conv2d_transpose", "nn.conv3d_transpose", sizes=("output_shape",))
+def conv_transpose(
+    x: Array,
+    filters: Array,
+    output_shape: Sizes,
+    *,
+    strides: Any = None,
+    padding: str = "SAME",
+    data_format: str | None = None,
+    dilations: Any = None,
+) -> Array:
+    """(batch, *spatial, in), (*window, out, in) -> `output_shape`: the gradient of a convolution."""
+    x, kernel = together(x, filters)
+    rank = x.ndim - 2
+    how = _how(rank, strides, data_format, dilations)
+    x = xp.moveaxis(x, 1, -1) if _first(data_format) else x
+    sizes = spatial(ints(output_shape), rank, data_format)
+    full = operations.conv_transpose({}, (x, kernel), padding="valid", **{**how, "data_format": "channels_last"})
+    for axis, (size, window, step) in enumerate(zip(sizes, kernel.shape, how["strides"], strict=False), start=1):
+        steps = -(-size // step)
+        before = max((steps - 1) * step + window - size, 0) // 2 if padding.upper() == "SAME" else 0
+        full = _window(full, axis, before, size)
+    return xp.moveaxis(full, -1, 1) if _first(data_format) else full
+
+
+def _window(x: Array, axis: int, start: int, size: int) -> Array:
+    """`size` entries of an axis from `start`; zeros where it is too short."""
+    missing = max(start + size - x.shape[axis], 0)
+    x = xp.pad(x, [(0, missing if i == axis else 0) for i in range(x.ndim)]) if missing else x
+    return x[(slice(None),) * axis + (slice(start, start + size),)]
+
+
+# --- pooling --------------------------------------------------------------------------------------
+
+
+def _pool_options(rank: int, ksize: Any, strides: Any, data_format: str | None) -> dict[str, Any]:
+    window = spatial(ksize, rank, data_format)
+    return {
+        "pool_size": window,
+        "strides": window if strides is None else spatial(strides, rank, data_format),
+        "data_format": "channels_first" if _first(data_format) else "channels_last",
+    }
+
+
+def _pooling(name: str, operation: Operation, *names: str) -> Operation:
+    def rule(
+        x: Any,
+        *,
+        ksize: Any,
+        strides: Any,
+        padding: Padding,
+        data_format: str | None,
+    ) -> Spec:
+        spec = as_spec(x)
+        how = _pool_options(len(spec.shape) - 2, ksize, strides, data_format)
+        made: Spec = rule_of(operation, _padded_spec(spec, padding), padding=_margins(spec, padding)[1], **how)
+        return made
+
+    def apply(
+        x: Array,
+        *,
+        ksize: Any,
+        strides: Any = None,
+        padding: Padding = "VALID",
+        data_format: str | None = None,
+    ) -> Array:
+        x = tensor(x)
+        how = _pool_options(x.ndim - 2, ksize, strides, data_format)
+        x = _padded(x, padding, float("-inf")) if not isinstance(padding, str) else x
+        return operation({}, x, padding=_margins(x, padding)[1], **how)
+
+    return function(rule, *names)(named(name, operation.__doc__ or name, apply))
+
+
+max_pool = _pooling("max_pool", operations.max_pool, "nn.max_pool", "nn.max_pool1d", "nn.max_pool2d", "nn.max_pool3d")
+avg_pool = _pooling(
+    "avg_pool", operations.average_pool, "nn.avg_pool", "nn.avg_pool1d", "nn.avg_pool2d", "nn.avg_pool3d"
+)
+
+
+# --- blocks ---------------------------------------------------------------------------------------
+
+
+def _blocks(name: str, operation: Operation) -> Operation:
+    def rule(x: Any, *, block_size: int, data_format: str) -> Spec:
+        order = "channels_first" if _first(data_format) else "channels_last"
+        made: Spec = rule_of(operation, as_spec(x), block_size=block_size, data_format=order)
+        return made
+
+    def apply(x: Array, *, block_size: int, data_format: str = "NHWC") -> Array:
+        order = "channels_first" if _first(data_format) else "channels_last"
+        return operation({}, x, block_size=block_size, data_format=order)
+
+    return function(rule, f"nn.{name}")(named(name, operation.__doc__ or name, apply))
+
+
+depth_to_space = _blocks("depth_to_space", operations.depth_to_space)
+space_to_depth = _blocks("space_to_depth", operations.space_to_depth)

@@ -1,0 +1,254 @@
+"""Functions that reduce axes, find positions, add up, sort and search.
+
+`axis` is a number, several, or None for all; results keep the dtype of their x: a mean of integers is an integer.
+Source: TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fnet import operations
+from fnet.backend import ops, xp
+from fnet.operations.dtypes import is_complex, is_float, tensor
+from fnet.operations.rules import Operation, reduced_shape
+from fnet.tf_functions.rules import Sizes, as_spec, function, known, named, number, same_rule
+from fnet.types import Array, Spec
+
+Axis = int | Sequence[int] | None
+
+
+def _axis(axis: Axis) -> Any:
+    return tuple(axis) if isinstance(axis, Sequence) else axis
+
+
+def _reduction(name: str, text: str, reduce: Callable[..., Array], *names: str, dtype: str | None = None) -> Operation:
+    """A function that reduces `axis`; `dtype` where the result has another."""
+
+    def apply(input_tensor: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+        return reduce(tensor(input_tensor), axis=_axis(axis), keepdims=keepdims)
+
+    def rule(input_tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
+        spec = as_spec(input_tensor)
+        return Spec(reduced_shape(spec.shape, axis, keepdims), dtype or spec.dtype)
+
+    return function(rule, *names)(named(name, text, apply))
+
+
+def _sum(x: Array, **how: Any) -> Array:
+    return xp.sum(x, dtype=x.dtype, **how)
+
+
+def _prod(x: Array, **how: Any) -> Array:
+    return xp.prod(x, dtype=x.dtype, **how)
+
+
+def _mean(x: Array, **how: Any) -> Array:
+    if is_float(x) or is_complex(x):
+        return tensor(xp.mean(x, **how), x.dtype.name)
+    added = xp.sum(ops.cast(x, "int64"), **how)
+    count = max(x.size // max(added.size, 1), 1)
+    return ops.cast(xp.sign(added) * (xp.abs(added) // count), x.dtype.name)  # as C++ divides
+
+
+def _logsumexp(x: Array, **how: Any) -> Array:
+    return operations.logsumexp({}, x, **how)
+
+
+def _euclidean(x: Array, **how: Any) -> Array:
+    return xp.sqrt(_sum(x * x, **how))
+
+
+def _max(x: Array, **how: Any) -> Array:
+    return xp.max(x, **how)
+
+
+def _min(x: Array, **how: Any) -> Array:
+    return xp.min(x, **how)
+
+
+def _any(x: Array, **how: Any) -> Array:
+    return xp.any(x, **how)
+
+
+def _all(x: Array, **how: Any) -> Array:
+    return xp.all(x, **how)
+
+
+def _variance(x: Array, **how: Any) -> Array:
+    return tensor(xp.var(x, **how), x.dtype.name)
+
+
+def _std(x: Array, **how: Any) -> Array:
+    return xp.sqrt(_variance(x, **how))
+
+
+reduce_sum = _reduction("reduce_sum", "The sum.", _sum, "math.reduce_sum", "keras.backend.sum")
+reduce_prod = _reduction("reduce_prod", "The product.", _prod, "math.reduce_prod", "keras.backend.prod")
+reduce_mean = _reduction("reduce_mean", "The mean.", _mean, "math.reduce_mean", "keras.backend.mean")
+reduce_max = _reduction("reduce_max", "The largest.", _max, "math.reduce_max", "keras.backend.max")
+reduce_min = _reduction("reduce_min", "The smallest.", _min, "math.reduce_min", "keras.backend.min")
+reduce_any = _reduction("reduce_any", "Whether any is true.", _any, "math.reduce_any", dtype="bool")
+reduce_all = _reduction("reduce_all", "Whether all are true.", _all, "math.reduce_all", dtype="bool")
+reduce_variance = _reduction(
+    "reduce_variance",
+    "The mean squared distance from the mean.",
+    _variance,
+    "math.reduce_variance",
+    "keras.backend.var",
+)
+reduce_std = _reduction("reduce_std", "The square root of the variance.", _std, "math.reduce_std", "keras.backend.std")
+reduce_logsumexp = _reduction("reduce_logsumexp", "log(sum(exp(x))).", _logsumexp, "math.reduce_logsumexp")
+reduce_euclidean_norm = _reduction(
+    "reduce_euclidean_norm", "The square root of the sum of squares.", _euclidean, "math.reduce_euclidean_norm"
+)
+
+
+def _count_rule(x: Any, *, axis: Axis, keepdims: bool, dtype: str) -> Spec:
+    return Spec(reduced_shape(as_spec(x).shape, axis, keepdims), dtype)
+
+
+@function(_count_rule, "math.count_nonzero")
+def count_nonzero(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str = "int64") -> Array:
+    """How many are not 0."""
+    return ops.cast(xp.sum(xp.not_equal(tensor(x), 0), axis=_axis(axis), keepdims=keepdims), dtype)
+
+
+@function(lambda value: Spec((), "float32"), "math.zero_fraction")
+def zero_fraction(value: Array) -> Array:
+    """The share of zeros."""
+    x = tensor(value)
+    return ops.cast(xp.sum(xp.equal(x, 0)), "float32") / x.size
+
+
+# --- positions ------------------------------------------------------------------------------------
+
+
+def _position(name: str, text: str, *names: str) -> Operation:
+    def apply(x: Array, *, axis: int = 0, output_type: str = "int64") -> Array:
+        return ops.cast(getattr(xp, name)(tensor(x), axis=axis), output_type)
+
+    def rule(x: Any, *, axis: int, output_type: str) -> Spec:
+        return Spec(reduced_shape(as_spec(x).shape, axis, False), output_type)
+
+    return function(rule, *names)(named(name, text, apply))
+
+
+argmax = _position("argmax", "Where the largest is first.", "math.argmax")
+argmin = _position("argmin", "Where the smallest is first.", "math.argmin")
+
+
+# --- running sums ---------------------------------------------------------------------------------
+
+
+def _running(name: str, text: str, start: float, *names: str) -> Operation:
+    def apply(x: Array, *, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Array:
+        x = xp.moveaxis(tensor(x), axis, 0)
+        x = x[::-1] if reverse else x
+        x = xp.concatenate([xp.full_like(x[:1], start), x[:-1]]) if exclusive else x
+        y = getattr(xp, name)(x, axis=0, dtype=x.dtype)
+        return xp.moveaxis(y[::-1] if reverse else y, 0, axis)
+
+    return function(same_rule, *names)(named(name, text, apply))
+
+
+cumsum = _running(
+    "cumsum", "Running sums; `exclusive`: of what comes before.", 0, "math.cumsum", "keras.backend.cumsum"
+)
+cumprod = _running(
+    "cumprod", "Running products; `exclusive`: of what comes before.", 1, "math.cumprod", "keras.backend.cumprod"
+)
+
+
+# --- sorting and searching ------------------------------------------------------------------------
+
+
+def _falling(x: Array) -> Array:
+    """Numbers in the opposite order."""
+    return -x if is_float(x) else -ops.cast(x, "int64")
+
+
+@function(same_rule, "sort")
+def sort(values: Array, *, axis: int = -1, direction: str = "ASCENDING") -> Array:
+    """`values` in order along `axis`, "ASCENDING" or "DESCENDING"."""
+    y = xp.sort(tensor(values), axis=axis)
+    return y if direction == "ASCENDING" else xp.flip(y, axis=axis)
+
+
+@function(lambda values: Spec(as_spec(values).shape, "int32"), "argsort")
+def argsort(values: Array, *, axis: int = -1, direction: str = "ASCENDING", stable: bool = False) -> Array:
+    """int32 positions that sort `values` along `axis`, equal ones in their order; `stable` changes nothing."""
+    x = tensor(values)
+    return ops.cast(xp.argsort(x if direction == "ASCENDING" else _falling(x), axis=axis, stable=True), "int32")
+
+
+def _top_rule(x: Any, k: Any = 1) -> tuple[Spec, Spec]:
+    shape = (*x.shape[:-1], known(k))
+    return Spec(shape, x.dtype), Spec(shape, "int32")
+
+
+@function(_top_rule, "math.top_k", sizes=("k",))
+def top_k(x: Array, k: Sizes = 1) -> tuple[Array, Array]:
+    """(the k largest of the last axis, their int32 positions), the largest first, equal ones in their order."""
+    x = tensor(x)
+    order = xp.argsort(_falling(x), axis=-1, stable=True)[..., : number(k)]
+    return xp.take_along_axis(x, order, axis=-1), ops.cast(order, "int32")
+
+
+@function(lambda targets, predictions, *, k: Spec(as_spec(targets).shape, "bool"), "math.in_top_k")
+def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
+    """Whether fewer than `k` of `predictions` (batch, classes) exceed that of the class in `targets` (batch,)."""
+    return operations.in_top_k({}, (targets, predictions), k=k)
+
+
+@function(lambda sorted_sequence, values, *, out_type: Spec(as_spec(values).shape, out_type), "searchsorted")
+def searchsorted(sorted_sequence: Array, values: Array, *, side: str = "left", out_type: str = "int32") -> Array:
+    """Places where `values` (..., m) go into the ascending rows of `sorted_sequence` (..., n)."""
+    rows, x = tensor(sorted_sequence)[..., None, :], tensor(values)[..., None]
+    return ops.cast(xp.sum(rows < x if side == "left" else rows <= x, axis=-1), out_type)
+
+
+def _unique_rule(x: Spec, *, out_idx: str) -> tuple[Spec, Spec]:
+    return Spec((None,), x.dtype), Spec(x.shape, out_idx)
+
+
+@function(_unique_rule, "unique")
+def unique(x: Array, *, out_idx: str = "int32") -> tuple[Array, Array]:
+    """(different entries of a vector in the order in which they occur first, the number of each entry among them)."""
+    values, inverse = operations.unique({}, tensor(x), sorted=False, return_inverse=True)
+    return values, ops.cast(inverse, out_idx)
+
+
+# --- segments -------------------------------------------------------------------------------------
+
+
+def _segment_rule(data: Any, segment_ids: Any, num_segments: Any) -> Spec:
+    return Spec((known(num_segments), *data.shape[len(as_spec(segment_ids).shape) :]), data.dtype)
+
+
+def _segments(name: str, reduce: Callable[[Array, Array, int], Array]) -> Operation:
+    def apply(data: Array, segment_ids: Array, num_segments: Sizes) -> Array:
+        data, ids = tensor(data), tensor(segment_ids)
+        rows = data.reshape((ids.size, *data.shape[ids.ndim :]))
+        return reduce(rows, ids.reshape(-1), number(num_segments))
+
+    text = f"{name.rpartition('_')[2]} of the entries of `data` with the same id."
+    names = (f"math.{name}",)
+    return function(_segment_rule, *names, sizes=("num_segments",))(named(name, text, apply))
+
+
+def _segment_sum(rows: Array, ids: Array, count: int) -> Array:
+    return operations.segment_sum({}, (rows, ids), num_segments=count)
+
+
+def _sizes(rows: Array, ids: Array, count: int) -> Array:
+    sizes = xp.maximum(ops.bincount(ids, count), 1).astype(rows.dtype)
+    return sizes.reshape((count,) + (1,) * (rows.ndim - 1))
+
+
+unsorted_segment_sum = _segments("unsorted_segment_sum", _segment_sum)
+unsorted_segment_mean = _segments("unsorted_segment_mean", lambda r, i, n: _segment_sum(r, i, n) / _sizes(r, i, n))
+unsorted_segment_sqrt_n = _segments(
+    "unsorted_segment_sqrt_n", lambda r, i, n: _segment_sum(r, i, n) / xp.sqrt(_sizes(r, i, n))
+)

@@ -1,0 +1,226 @@
+"""How a function of TensorFlow becomes a layer, and what its shape rule may know.
+
+`@function(rule, "math.add", ...)` makes of `f(x, y, *, options)` an operation (see `fnet.operations.rules`) under the
+names that files use. A rule gives Specs with their dtypes: nothing of the size of a model's data is ever run to learn
+them. Small vectors of integers are the exception: their Specs carry the numbers, so that
+`reshape(x, [shape(x)[0], 12])` has a shape before there is any `x`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.backend import ops
+from fnet.binding import layer, rules
+from fnet.masking import Masked, strip
+from fnet.operations.dtypes import tensor
+from fnet.operations.rules import Operation, operation, total
+from fnet.types import Array, Params, Shape, Spec
+
+HOME = "fnet.tf_functions"
+
+FUNCTIONS: dict[str, Operation] = {}
+"""{name in files: function}."""
+
+Sizes = Any
+"""Small integers: a sequence of numbers (some may be tensors), or one tensor."""
+
+_FEW = 64
+"""So many numbers of a vector are followed by rules, no more."""
+_PROBES = (1, 1009, 2003)
+"""Stand for an unknown size in turn; what comes out the same for each does not depend on it."""
+
+
+def function(
+    shape: Callable[..., Any], *names: str, sizes: tuple[str, ...] = (), rows: bool = False, same: bool = False
+) -> Callable[[Callable[..., Any]], Operation]:
+    """Declare `f(*arrays, *, options)` to be the function that files call by `names`.
+
+    shape: its rule; takes Specs (numbers and lists stay what they are) and the options it needs, gives Specs.
+    sizes: arguments that rules read, so that numbers in files stay numbers there. rows: no row reaches another.
+    same: may give its argument itself, with the mask that it carries.
+    """
+
+    def decorate(f: Callable[..., Any]) -> Operation:
+        made = operation(_following(shape, f), home=HOME)(_at_once(f))
+        made = _handing_on(made) if same else made
+        vars(made).update(row_by_row=rows, sizes=sizes, follows_sizes=True)
+        FUNCTIONS.update(dict.fromkeys(names, made))
+        return made
+
+    return decorate
+
+
+def named(name: str, text: str, f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` under the name and the docstring of a function that is made from a table."""
+    f.__name__, f.__qualname__, f.__doc__ = name, name, text
+    return f
+
+
+def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f`, whose results from sizes are known also while JAX traces."""
+
+    @functools.wraps(f)
+    def call(*args: Any, **options: Any) -> Any:
+        return ops.at_once(f, *args, **options)
+
+    return call
+
+
+def _handing_on(made: Operation) -> Operation:
+    """A function whose result has the mask of its argument where it is the same array: the mask is an attribute of a
+    tensor in Keras 2, and a cast to the dtype that it has is no new tensor."""
+    run = made.__wrapped__  # type: ignore[attr-defined]
+
+    @functools.wraps(made)
+    def call(params: Params, x: Any, **options: Any) -> Any:
+        y = run(params, strip(x), **options)
+        return next((leaf for leaf in tree.leaves(x) if isinstance(leaf, Masked) and leaf.values is y), y)
+
+    return layer(shape=rules(made).shape, mask="own")(call)
+
+
+# --- numbers that rules know ----------------------------------------------------------------------
+
+
+def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule `shape` of `f` that also follows the numbers in small vectors of integers."""
+    options = [p.name for p in inspect.signature(shape).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+    def rule(*inputs: Any, **given: Any) -> Any:
+        made = shape(*inputs, **{name: given[name] for name in options})
+        return _with_numbers(made, f, inputs, given)
+
+    vars(rule)["__signature__"] = inspect.signature(f)
+    return rule
+
+
+def _is_few(spec: Any) -> bool:
+    """Whether a Spec is of a small vector of integers, or of one integer."""
+    return (
+        isinstance(spec, Spec)
+        and spec.dtype in ("int32", "int64")
+        and len(spec.shape) < 2
+        and (total(spec.shape) or 0 if spec.shape else 1) <= _FEW
+        and None not in spec.shape
+    )
+
+
+def _with_numbers(made: Any, f: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The Specs `made` with the numbers that `f` gives for those of `inputs`, as far as they are known."""
+    read = [leaf for leaf in tree.leaves(inputs) if isinstance(leaf, Spec)]
+    gives = tree.leaves(made)
+    if not gives or not read or not all(map(_is_few, gives)) or not all(map(_is_few, read)):
+        return made
+    if all(spec.value is not None for spec in gives) or all(spec.value is None for spec in read):
+        return made
+    try:
+        probes = [_numbers(f, inputs, options, size) for size in _PROBES]
+    except (ValueError, IndexError, ZeroDivisionError):
+        return made  # a probe that does not fit, such as an index
+    values = [
+        tuple(n[0] if len(set(n)) == 1 else None for n in zip(*flat, strict=True)) for flat in zip(*probes, strict=True)
+    ]
+    found = iter(values)
+    return tree.map(lambda spec: replace(spec, value=next(found)), made)
+
+
+def _numbers(f: Callable[..., Any], inputs: Any, options: dict[str, Any], unknown: int) -> list[list[int]]:
+    """The numbers in what `f` gives, `unknown` standing for those of `inputs` that are not known."""
+
+    def probe(leaf: Any) -> Any:
+        if not isinstance(leaf, Spec):
+            return leaf
+        value = (None,) * math.prod(leaf.shape) if leaf.value is None else leaf.value  # type: ignore[arg-type]
+        return np.array([unknown if n is None else n for n in value], leaf.dtype).reshape(leaf.shape)
+
+    with ops.quiet():
+        y = f(*tree.map(probe, inputs), **options)
+    return [np.asarray(leaf).reshape(-1).tolist() for leaf in tree.leaves(y)]
+
+
+def sizes_of(sizes: Sizes) -> Shape:
+    """The numbers that `sizes` stands for, None for those that are not known.
+
+    Raises ValueError where not even their count is known.
+    """
+    if isinstance(sizes, Spec):
+        count = total(sizes.shape) if sizes.shape else 1
+        if count is None or count > _FEW:
+            raise ValueError("how many axes the result has depends on values; give their sizes as a list")
+        return (None,) * count if sizes.value is None else sizes.value
+    if isinstance(sizes, list | tuple):
+        return tuple(n for item in sizes for n in sizes_of(item))
+    return (None,) if sizes is None else tuple(np.asarray(sizes).reshape(-1).tolist())
+
+
+def ints(sizes: Sizes) -> list[int]:
+    """The numbers in `sizes` when the function runs. Under jit JAX says where they cannot be known."""
+    if isinstance(sizes, list | tuple):
+        return [n for item in sizes for n in ints(item)]
+    return [int(n) for n in np.asarray(sizes).reshape(-1).tolist()]
+
+
+def number(size: Any) -> int:
+    """One integer, from a number or a tensor."""
+    (value,) = ints(size)
+    return value
+
+
+def known(spec: Any) -> int | None:
+    """One integer as a rule knows it."""
+    (value,) = sizes_of(spec)
+    return value
+
+
+# --- shapes and dtypes ----------------------------------------------------------------------------
+
+
+def as_spec(x: Any) -> Spec:
+    """The Spec of a Spec, an array, a number or a list; numbers are int32, float32 or bool."""
+    if isinstance(x, Spec):
+        return x
+    if isinstance(x, list | tuple) and any(isinstance(leaf, Spec) for leaf in tree.leaves(x)):
+        items = [as_spec(item) for item in x]
+        return Spec((len(items), *items[0].shape), dtype_like(*items))
+    array = tensor(x)
+    few = array.dtype.name in ("int32", "int64") and array.ndim < 2 and array.size <= _FEW
+    return Spec(tuple(array.shape), array.dtype.name, tuple(np.asarray(array).reshape(-1).tolist()) if few else None)
+
+
+def dtype_like(*values: Any) -> str:
+    """The dtype of the first tensor among `values`; numbers and lists take it."""
+    found = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
+    return str(found[0].dtype) if found else as_spec(values[0]).dtype
+
+
+def together(*values: Any) -> list[Array]:
+    """`values` as arrays of one dtype, that of the first array among them."""
+    found = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
+    return [tensor(value, found[0].dtype.name if found else None) for value in values]
+
+
+def same_rule(x: Any, *rest: Any) -> Spec:
+    """The rule of functions that change neither shape nor dtype."""
+    spec = as_spec(x)
+    return Spec(spec.shape, spec.dtype)
+
+
+def joined(*shapes: Sequence[int | None]) -> Shape:
+    """A shape that several are known to be, in part."""
+    made = []
+    for sizes in itertools.zip_longest(*shapes):
+        different = {d for d in sizes if d is not None}
+        if len(different) > 1:
+            raise ValueError(f"shapes {', '.join(map(str, shapes))} differ")
+        made.append(different.pop() if different else None)
+    return tuple(made)

@@ -1,0 +1,387 @@
+"""Functions about shapes: sizes, reshaping, joining, splitting, repeating, padding, new tensors.
+
+Sizes may be numbers in the file or tensors that other functions give; `tf.shape` is a NumPy array on both backends,
+so that what is computed from it is known also under `jax.jit`. Source: TensorFlow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet import operations
+from fnet.backend import ops, xp
+from fnet.binding import rules
+from fnet.operations.dtypes import tensor
+from fnet.operations.rules import Operation, broadcast_shapes, positive, shape_of, total, viewed
+from fnet.tf_functions.rules import (
+    Sizes,
+    as_spec,
+    dtype_like,
+    function,
+    ints,
+    known,
+    number,
+    same_rule,
+    sizes_of,
+    together,
+)
+from fnet.types import Array, Shape, Spec
+
+Axis = int | Sequence[int] | None
+
+
+def rule_of(operation: Operation, x: Any, **options: Any) -> Any:
+    """What the shape rule of an operation of Keras gives."""
+    return rules(operation).shape(x, **options)[0]
+
+
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+def _shape_rule(x: Any, *, out_type: str) -> Spec:
+    sizes = tuple(shape_of(x))
+    return Spec((len(sizes),), out_type, sizes)
+
+
+@function(_shape_rule, "shape", "keras.backend.shape")
+def shape(x: Array, *, out_type: str = "int32") -> Array:
+    """The sizes of the axes."""
+    return np.asarray(tensor(x).shape, out_type)
+
+
+@function(lambda x, *, out_type: Spec((), out_type, (total(shape_of(x)),)), "size")
+def size(x: Array, *, out_type: str = "int32") -> Array:
+    """The number of entries."""
+    return np.asarray(math.prod(tensor(x).shape), out_type)
+
+
+@function(lambda x: Spec((), "int32", (len(shape_of(x)),)), "rank")
+def rank(x: Array) -> Array:
+    """The number of axes."""
+    return np.asarray(tensor(x).ndim, "int32")
+
+
+def _known_shape(sizes: Sizes) -> Shape:
+    """Sizes as a rule knows them; -1 is an unknown one."""
+    return tuple(None if n == -1 else n for n in sizes_of(sizes))
+
+
+def _reshaped(shape: Shape, sizes: Shape) -> Shape:
+    unknown = [i for i, n in enumerate(sizes) if n is None]
+    count, rest = total(shape), math.prod(n for n in sizes if n is not None)
+    if count is None or len(unknown) > 1:
+        return sizes
+    if (not unknown and rest != count) or (unknown and (rest == 0 or count % rest)):
+        raise ValueError(f"cannot reshape {shape}, {count} numbers, to {sizes}")
+    return tuple(count // rest if n is None else n for n in sizes)
+
+
+def _reshape_rule(tensor: Any, shape: Any) -> Spec:
+    spec = as_spec(tensor)
+    return Spec(_reshaped(spec.shape, _known_shape(shape)), spec.dtype)
+
+
+@function(_reshape_rule, "reshape", "keras.backend.reshape", sizes=("shape",))
+def reshape(tensor: Array, shape: Sizes) -> Array:
+    """`tensor` with the sizes `shape`, of which one may be -1; the order of the numbers stays."""
+    return xp.reshape(_tensor(tensor), ints(shape))
+
+
+_tensor = tensor
+
+
+def _transpose_rule(a: Any, perm: Any = None) -> Spec:
+    return Spec(viewed(np.transpose, as_spec(a), axes=None if perm is None else sizes_of(perm)).shape, as_spec(a).dtype)
+
+
+@function(_transpose_rule, "transpose", "keras.backend.permute_dimensions", sizes=("perm",))
+def transpose(a: Array, perm: Sizes = None, *, conjugate: bool = False) -> Array:
+    """`a` with its axes in the order `perm` (None: reversed)."""
+    y = xp.transpose(tensor(a), None if perm is None else ints(perm))
+    return xp.conj(y) if conjugate else y
+
+
+@function(lambda x, *, axis: rule_of(operations.expand_dims, as_spec(x), axis=axis), "expand_dims")
+def expand_dims(x: Array, *, axis: int) -> Array:
+    """`x` with a new axis of size 1."""
+    return operations.expand_dims({}, x, axis=axis)
+
+
+@function(lambda x, *, axis: rule_of(operations.squeeze, as_spec(x), axis=axis), "squeeze")
+def squeeze(x: Array, *, axis: Axis = None) -> Array:
+    """`x` without the axes `axis`, which have size 1 (None or none: all of size 1)."""
+    return operations.squeeze({}, x, axis=axis or (0 if axis == 0 else None))
+
+
+@function(lambda x: Spec((x.shape[0], total(x.shape[1:])), x.dtype), "keras.backend.batch_flatten", rows=True)
+def batch_flatten(x: Array) -> Array:
+    """(batch, ...) -> (batch, all the rest)."""
+    x = tensor(x)
+    return x.reshape((x.shape[0], math.prod(x.shape[1:])))
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+@function(same_rule, "reverse", sizes=("axis",))
+def reverse(tensor: Array, axis: Sizes) -> Array:
+    """`tensor` with the order along the axes `axis` reversed."""
+    return xp.flip(_tensor(tensor), axis=tuple(ints(axis)))
+
+
+@function(same_rule, "roll", sizes=("shift", "axis"))
+def roll(x: Array, shift: Sizes, axis: Sizes) -> Array:
+    """`x` moved by `shift` along `axis`; what leaves at one end enters at the other."""
+    return xp.roll(tensor(x), tuple(ints(shift)), axis=tuple(ints(axis)))
+
+
+@function(same_rule, "reverse_sequence")
+def reverse_sequence(x: Array, seq_lengths: Array, *, seq_axis: int, batch_axis: int = 0) -> Array:
+    """The first `seq_lengths[i]` entries of each row in the opposite order."""
+    x, lengths = xp.moveaxis(tensor(x), (batch_axis, seq_axis), (0, 1)), tensor(seq_lengths)[:, None]
+    steps = xp.arange(x.shape[1])[None, :]
+    order = xp.where(steps < lengths, lengths - 1 - steps, steps).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
+    y = xp.take_along_axis(x, xp.broadcast_to(order, x.shape), axis=1)
+    return xp.moveaxis(y, (0, 1), (batch_axis, seq_axis))
+
+
+# --- joining and splitting ------------------------------------------------------------------------
+
+
+def _specs(values: Any) -> list[Spec]:
+    """The Specs of a list of tensors, of one dtype; literals are vectors of it."""
+    items = list(values) if isinstance(values, list | tuple) else [values]
+    dtype = dtype_like(*items)
+    return [Spec(as_spec(item).shape, dtype) for item in items]
+
+
+@function(lambda values, *, axis: rule_of(operations.concatenate, _specs(values), axis=axis), "concat")
+def concat(values: Sequence[Array], *, axis: int) -> Array:
+    """The tensors of a list one after the other along `axis`."""
+    return xp.concatenate(together(*(values if isinstance(values, list | tuple) else [values])), axis=axis)
+
+
+def _stack_rule(values: Any, *, axis: int) -> Spec:
+    made: Spec = rule_of(operations.stack, _specs(values), axis=axis)
+    return made
+
+
+@function(_stack_rule, "stack", "keras.backend.stack")
+def stack(values: Sequence[Array], *, axis: int = 0) -> Array:
+    """The tensors of a list, all of one shape, along a new axis."""
+    return xp.stack(together(*values), axis=axis)
+
+
+@function(lambda value, *, num, axis: rule_of(operations.unstack, as_spec(value), num=num, axis=axis), "unstack")
+def unstack(value: Array, *, num: int | None = None, axis: int = 0) -> list[Array]:
+    """The slices of `value` along `axis`, a list."""
+    moved = xp.moveaxis(tensor(value), axis, 0)
+    return [moved[i] for i in range(moved.shape[0])]
+
+
+def _part_sizes(size: int | None, sizes: Any, count: int | None) -> list[int | None]:
+    """The sizes of the parts of an axis: of so many equal ones, or as listed (-1: the rest)."""
+    one = not isinstance(sizes, list | tuple) and not shape_of(sizes)
+    if one:
+        parts = known(sizes)
+        if parts is None or not 0 < parts <= 1 << 16 or (size is not None and size % parts):
+            raise ValueError(f"an axis of size {size} cannot be split into {parts} equal parts")
+        return [None if size is None else size // parts] * parts
+    listed = list(sizes_of(sizes)) if not isinstance(sizes, Spec) or count is None else [None] * count
+    rest = None if size is None or None in listed else size - sum(n for n in listed if n not in (None, -1))
+    return [rest if n == -1 else n for n in listed]
+
+
+def _split_rule(value: Any, num_or_size_splits: Any, *, axis: int, num: int | None) -> list[Spec]:
+    axis = positive(axis, len(value.shape))
+    sizes = _part_sizes(value.shape[axis], num_or_size_splits, num)
+    return [Spec((*value.shape[:axis], n, *value.shape[axis + 1 :]), value.dtype) for n in sizes]
+
+
+@function(_split_rule, "split", sizes=("num_or_size_splits",))
+def split(value: Array, num_or_size_splits: Sizes, *, axis: int = 0, num: int | None = None) -> list[Array]:
+    """`value` cut along `axis` into so many equal parts, or into parts of the sizes listed (-1: the rest)."""
+    x = tensor(value)
+    size = x.shape[axis]
+    one = not isinstance(num_or_size_splits, list | tuple) and not np.ndim(num_or_size_splits)
+    sizes = _part_sizes(size, number(num_or_size_splits) if one else ints(num_or_size_splits), num)
+    ends = np.cumsum([n or 0 for n in sizes])[:-1].tolist()
+    return list(xp.split(x, ends, axis=axis))
+
+
+# --- repeating and padding ------------------------------------------------------------------------
+
+
+def _tile_rule(x: Any, multiples: Any) -> Spec:
+    spec = as_spec(x)
+    times = sizes_of(multiples)
+    made = (None if None in pair else math.prod(pair) for pair in zip(spec.shape, times, strict=True))  # type: ignore[arg-type]
+    return Spec(tuple(made), spec.dtype)
+
+
+@function(_tile_rule, "tile", "keras.backend.tile", sizes=("multiples",))
+def tile(x: Array, multiples: Sizes) -> Array:
+    """`x` laid `multiples` times next to itself along each axis."""
+    return xp.tile(tensor(x), ints(multiples))
+
+
+def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
+    spec = as_spec(x)
+    flat = Spec((total(spec.shape),), spec.dtype) if axis is None else spec
+    place = positive(axis or 0, len(flat.shape))
+    times = sizes_of(repeats)
+    size = flat.shape[place]
+    if None in times or (len(times) == 1 and size is None):
+        made = None
+    else:
+        made = sum(n or 0 for n in times) if len(times) > 1 else (size or 0) * (times[0] or 0)
+    return Spec((*flat.shape[:place], made, *flat.shape[place + 1 :]), spec.dtype)
+
+
+@function(_repeat_rule, "repeat", sizes=("repeats",))
+def repeat(x: Array, repeats: Sizes, *, axis: int | None = None) -> Array:
+    """Each entry of `axis` (None: of the flat tensor) `repeats` times; one number, or one for each entry."""
+    times = ints(repeats)
+    return xp.repeat(tensor(x), times[0] if len(times) == 1 else np.asarray(times), axis=axis)
+
+
+def _grown(size: int | None, before: int | None, after: int | None) -> int | None:
+    return None if size is None or before is None or after is None else before + size + after
+
+
+def _pad_rule(tensor: Any, paddings: Any, *rest: Any) -> Spec:
+    spec, flat = as_spec(tensor), sizes_of(paddings)
+    return Spec(tuple(map(_grown, spec.shape, flat[::2], flat[1::2])), spec.dtype)
+
+
+@function(_pad_rule, "pad", sizes=("paddings",))
+def pad(tensor: Array, paddings: Sizes, constant_values: Any = 0, *, mode: str = "CONSTANT") -> Array:
+    """`tensor` with (before, after) more entries on every axis; `mode` "CONSTANT", "REFLECT" or "SYMMETRIC"."""
+    flat = ints(paddings)
+    pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    x = _tensor(tensor)
+    how: Any = mode.lower()
+    if how != "constant":
+        return xp.pad(x, pairs, mode=how)
+    return xp.pad(x, pairs, constant_values=_tensor(constant_values, x.dtype.name))
+
+
+def _broadcast_rule(x: Any, shape: Any) -> Spec:
+    spec = as_spec(x)
+    sizes = sizes_of(shape)
+    if None not in sizes and None not in spec.shape and broadcast_shapes(spec.shape, sizes) != sizes:
+        raise ValueError(f"{spec.shape} does not broadcast to {sizes}")
+    return Spec(sizes, spec.dtype)
+
+
+@function(_broadcast_rule, "broadcast_to", sizes=("shape",))
+def broadcast_to(x: Array, shape: Sizes) -> Array:
+    """`x` repeated along axes of size 1 to `shape`."""
+    return xp.broadcast_to(tensor(x), ints(shape))
+
+
+# --- new tensors ----------------------------------------------------------------------------------
+
+
+@function(lambda dims, value: Spec(sizes_of(dims), as_spec(value).dtype), "fill", sizes=("dims",))
+def fill(dims: Sizes, value: Array) -> Array:
+    """`value` in the shape `dims`."""
+    return xp.broadcast_to(tensor(value), ints(dims))
+
+
+@function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "zeros", sizes=("shape",))
+def zeros(shape: Sizes, *, dtype: str = "float32") -> Array:
+    """Zeros in `shape`."""
+    return ops.cast(xp.zeros(ints(shape)), dtype)
+
+
+@function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "ones", sizes=("shape",))
+def ones(shape: Sizes, *, dtype: str = "float32") -> Array:
+    """Ones in `shape`."""
+    return ops.cast(xp.ones(ints(shape)), dtype)
+
+
+def _like_rule(x: Any, *, dtype: str | None) -> Spec:
+    return Spec(as_spec(x).shape, dtype or as_spec(x).dtype)
+
+
+@function(_like_rule, "zeros_like", "keras.backend.zeros_like")
+def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
+    """Zeros of the shape of `x`."""
+    return ops.cast(xp.zeros_like(tensor(x)), dtype) if dtype else xp.zeros_like(tensor(x))
+
+
+@function(_like_rule, "ones_like", "keras.backend.ones_like")
+def ones_like(x: Array, *, dtype: str | None = None) -> Array:
+    """Ones of the shape of `x`."""
+    return ops.cast(xp.ones_like(tensor(x)), dtype) if dtype else xp.ones_like(tensor(x))
+
+
+_RANKED = ("int32", "int64", "float32", "float64")
+
+
+def _range_dtype(values: Sequence[Any], dtype: str | None) -> str:
+    names = [as_spec(v).dtype for v in values if v is not None]
+    return dtype or max(names, key=_RANKED.index)
+
+
+def _range_rule(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | None) -> Spec:
+    start, limit = (0, start) if limit is None else (start, limit)
+    name = _range_dtype((start, limit, delta), dtype)
+    if not name.startswith("int"):
+        return Spec((None,), name)
+    first, last, step = (known(v) for v in (start, limit, delta))
+    if first is None or last is None or step is None:
+        return Spec((None,), name)
+    return Spec((len(range(first, last, step)),), name)
+
+
+@function(_range_rule, "range", sizes=("start", "limit", "delta"))
+def numbers(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | None = None) -> Array:
+    """start, start + delta, ... below limit (or 0, 1, ... below start)."""
+    start, limit = (0, start) if limit is None else (start, limit)
+    name = _range_dtype((start, limit, delta), dtype)
+    first, last, step = (np.asarray(v).item() for v in (start, limit, delta))
+    return np.arange(first, last, step).astype(name)
+
+
+def _linspace_rule(start: Any, stop: Any, num: Any, *, axis: int) -> Spec:
+    made = broadcast_shapes(as_spec(start).shape, as_spec(stop).shape)
+    place = axis if axis >= 0 else len(made) + 1 + axis
+    return Spec((*made[:place], known(num), *made[place:]), dtype_like(start, stop))
+
+
+@function(_linspace_rule, "linspace", sizes=("num",))
+def linspace(start: Array, stop: Array, num: Sizes, *, axis: int = 0) -> Array:
+    """`num` equally spaced numbers from `start` to `stop` on a new axis."""
+    start, stop = together(start, stop)
+    return tensor(xp.linspace(start, stop, number(num), axis=axis), start.dtype.name)
+
+
+def _eye_rule(num_rows: Any, num_columns: Any = None, batch_shape: Any = (), *, dtype: str) -> Spec:
+    columns = known(num_rows if num_columns is None else num_columns)
+    return Spec((*sizes_of(batch_shape), known(num_rows), columns), dtype)
+
+
+@function(_eye_rule, "eye", "linalg.eye", sizes=("num_rows", "num_columns", "batch_shape"))
+def eye(num_rows: Sizes, num_columns: Sizes = None, batch_shape: Sizes = (), *, dtype: str = "float32") -> Array:
+    """Matrices with ones on the diagonal."""
+    rows = number(num_rows)
+    made = ops.cast(xp.eye(rows, rows if num_columns is None else number(num_columns)), dtype)
+    return xp.broadcast_to(made, (*ints(batch_shape), *made.shape))
+
+
+def _mask_rule(lengths: Any, maxlen: Any = None, *, dtype: str) -> Spec:
+    return Spec((*as_spec(lengths).shape, None if maxlen is None else known(maxlen)), dtype)
+
+
+@function(_mask_rule, "sequence_mask", sizes=("maxlen",))
+def sequence_mask(lengths: Array, maxlen: Sizes = None, *, dtype: str = "bool") -> Array:
+    """True for the first `lengths` of `maxlen` places (None: the largest length), on a new last axis."""
+    lengths = tensor(lengths)
+    steps = xp.arange(number(xp.max(lengths) if maxlen is None else maxlen))
+    return ops.cast(steps < lengths[..., None], dtype)

@@ -1,0 +1,168 @@
+"""Functions of TensorFlow that Keras 2 wrote into graphs: files of three versions, next to what TensorFlow gave."""
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import backend, modelling, tf_functions
+from fnet.tf_functions import FUNCTIONS
+from params import UnsupportedLayer, load_keras
+from params.convert import convert
+from params.legacy_config import modern
+
+ARCHIVES = sorted((Path(__file__).parent / "golden").glob("tf-functions-*.zip"))
+FILES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
+NARROW = {"int64": "int32", "float64": "float32", "complex128": "complex64"}
+"""What JAX makes of 64 bits unless told otherwise."""
+
+
+def read(archive, name):
+    """(model, params, inputs, {case: what TensorFlow gave})."""
+    with zipfile.ZipFile(archive) as files:
+        arrays = np.load(io.BytesIO(files.read(name.rpartition(".")[0] + ".npz")))
+        model, params = load_keras(files.read(name))
+    inputs = {key.removeprefix("x_"): arrays[key] for key in arrays if key.startswith("x_")}
+    outputs = [arrays[key] for key in sorted(arrays) if key.startswith("y")]
+    return model, params, inputs, dict(zip(arrays["names"].tolist(), outputs, strict=True))
+
+
+def assert_same(case, ours, theirs):
+    ours = np.asarray(ours)
+    wide = backend.name() == "jax"
+    names = [NARROW.get(a.dtype.name, a.dtype.name) if wide else a.dtype.name for a in (ours, theirs)]
+    assert names[0] == names[1], case
+    assert ours.shape == theirs.shape, case
+    if theirs.dtype.kind not in "fc":
+        np.testing.assert_array_equal(ours, theirs, case)
+    else:
+        largest = np.abs(theirs[np.isfinite(theirs)]).max(initial=0)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-6 * largest, err_msg=case)
+
+
+def assert_all_same(archive, name, run=None):
+    model, params, inputs, expected = read(archive, name)
+    for (case, theirs), ours in zip(expected.items(), (run or model)(params, inputs), strict=True):
+        assert_same(case, ours, theirs)
+
+
+@pytest.mark.parametrize(("archive", "name"), FILES, ids=lambda value: getattr(value, "stem", value))
+def test_functions_give_what_tensorflow_gave(archive, name):
+    assert_all_same(archive, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for a, n in FILES if a == ARCHIVES[1] and n.endswith(".h5")])
+def test_functions_on_jax(name):
+    with backend.using("jax"):
+        assert_all_same(ARCHIVES[1], name)
+
+
+@pytest.mark.parametrize("name", ["shapes.h5"])
+def test_sizes_are_known_while_jax_traces(name):
+    """What is computed from `tf.shape` alone stays NumPy, so that reshapes, tiles and ranges can be compiled."""
+    jax = pytest.importorskip("jax")
+    model, params, inputs, expected = read(ARCHIVES[1], name)
+    steps = [*model.outputs]
+    unknown = {"repeat", "sequence"}  # the largest of the lengths is a value
+    with backend.using("jax"):
+        kept = [i for i, case in enumerate(expected) if case.split("_")[0] not in unknown and case != "new_14"]
+        part = fnet.graph({n: node for n, node in model.nodes}, inputs=model.inputs, outputs=[steps[i] for i in kept])
+        y = jax.jit(lambda p, x: part(p, x))(params, inputs)
+        for i, ours in zip(kept, y, strict=True):
+            assert_same(list(expected)[i], ours, list(expected.values())[i])
+
+
+@pytest.mark.parametrize("name", sorted({n for a, n in FILES if a == ARCHIVES[1] and n.endswith(".h5")}))
+def test_shape_rules_tell_the_truth(name):
+    model, _, _, expected = read(ARCHIVES[1], name)
+    specs, _ = modelling.infer(model, modelling.input_spec(model))
+    for (case, theirs), spec in zip(expected.items(), specs, strict=True):
+        assert spec.dtype == theirs.dtype.name, case
+        assert len(spec.shape) == theirs.ndim, case
+        assert all(known in (None, size) for known, size in zip(spec.shape, theirs.shape, strict=True)), case
+
+
+def test_models_are_values():
+    model, _, _, _ = read(ARCHIVES[1], "indexing.h5")
+    assert pickle.loads(pickle.dumps(model)) == model
+    assert "tf_functions.getitem, key=(slice(None, None, None), None)" in repr(model)
+
+
+def test_every_function_is_public_under_its_name():
+    public = {name: getattr(tf_functions, name) for name in tf_functions.__all__ if name != "FUNCTIONS"}
+    assert set(public.values()) == set(FUNCTIONS.values())
+    for name, function in public.items():
+        assert (function.__module__, function.__name__) == ("fnet.tf_functions", name)
+
+
+# --- configs made by hand -------------------------------------------------------------------------
+
+
+def config(function, kwargs, first=("x", 0, 0), shape=(None, 4, 6), dtype="float32", class_name="TFOpLambda"):
+    """A Keras 2 model with one call of a function of TensorFlow."""
+    source = {"batch_input_shape": list(shape), "dtype": dtype, "name": "x"}
+    called = {"name": "tf.f", "trainable": True, "dtype": "float32", "function": function}
+    layers = [
+        {"class_name": "InputLayer", "config": source, "name": "x", "inbound_nodes": []},
+        {"class_name": class_name, "config": called, "name": "tf.f", "inbound_nodes": [[*first, kwargs]]},
+    ]
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["tf.f", 0, 0]]}
+    return {"class_name": "Functional", "config": {"name": "model", "layers": layers, **ends}}
+
+
+def made(*args, **kwargs):
+    return convert(modern(config(*args, **kwargs)), version=(2, 15), legacy=True).step
+
+
+@pytest.mark.parametrize(
+    ("function", "kwargs", "why"),
+    [
+        ("math.special.dawsn", {}, "not in the table"),
+        ("random.normal", {}, "random numbers"),
+        ("nn.dropout", {"rate": 0.5}, "random numbers"),
+        ("__operators__.eq", {}, "only the first of its tensors"),
+        ("map_fn", {}, "Python functions"),
+        ("math.add", {"y": 1.0, "strange": 3}, "strange"),
+        ("math.reduce_sum", {"axis": ["x", 0, 0]}, "axis"),
+    ],
+)
+def test_what_is_not_in_the_table_is_refused_by_name(function, kwargs, why):
+    with pytest.raises(UnsupportedLayer, match=why) as refused:
+        made(function, kwargs)
+    assert "tf.f" in str(refused.value)
+
+
+def test_a_refusal_says_the_way_out():
+    with pytest.raises(UnsupportedLayer, match=r"tf\.math\.special\.dawsn.*custom=\{'tf\.f': my_layer\}"):
+        made("math.special.dawsn", {})
+
+
+HUGE = 1 << 40
+
+
+@pytest.mark.parametrize(
+    ("function", "kwargs", "shape"),
+    [
+        ("tile", {"multiples": [1, HUGE, HUGE]}, (None, 4 * HUGE, 6 * HUGE)),
+        ("one_hot", {"depth": HUGE}, (None, 4, 6, HUGE)),
+        ("repeat", {"repeats": HUGE, "axis": 1}, (None, 4 * HUGE, 6)),
+        ("compat.v1.pad", {"paddings": [[0, 0], [HUGE, 0], [0, 0]]}, (None, HUGE + 4, 6)),
+        ("broadcast_to", {"shape": [HUGE, HUGE, 4, 6]}, (HUGE, HUGE, 4, 6)),
+        ("image.resize", {"size": [HUGE, HUGE]}, (HUGE, HUGE, 6)),
+    ],
+)
+def test_nothing_large_is_run_to_learn_a_shape(function, kwargs, shape):
+    model = made(function, kwargs, dtype="int32" if function == "one_hot" else "float32")
+    assert modelling.infer(model, modelling.input_spec(model))[0].shape == shape
+
+
+def test_a_constant_of_the_file_is_a_param():
+    """Arrays, which Keras 2 wrote as nested lists, are no part of the record."""
+    found = convert(modern(config("math.multiply", {"y": [[0.5] * 6] * 4})), version=(2, 15), legacy=True)
+    assert found.given["tf.f_constant"]["value"].shape == (4, 6)
+    assert "0.5" not in repr(found.step)
