@@ -121,6 +121,6 @@ def catalogue() -> Iterator[Status]:
     for name, why in sorted(REFUSED_OPERATIONS.items()):
         yield Status("ops", name, "", False, why)
     for name, function in listed():
-        yield Status("functions of TensorFlow in files of Keras 2", name, function.__name__, True, "")
+        yield Status("tf functions in files of Keras 2", name, f"tf_functions.{function.__name__}", True, "")
     for name, why in sorted(DIFFERENT.items()):
-        yield Status("functions of TensorFlow in files of Keras 2", name, "", False, why)
+        yield Status("tf functions in files of Keras 2", name, "", False, why)

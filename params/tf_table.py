@@ -103,12 +103,18 @@ def _row(name: str) -> Entry | None:
     arguments = vars(found)["arguments"]
     return Entry(
         found,
+        _no_options,
         ignored=frozenset({"*"}),
         arguments=ORDER.get(name, arguments),
         inputs=in_order(arguments) if len(arguments) > 1 else None,
         call=functools.partial(_named_arguments, found, OWN.get(name.removeprefix("compat.v1."), {})),
         literal=vars(found)["sizes"],
     )
+
+
+def _no_options(config: dict[str, Any]) -> dict[str, Any]:
+    """All that a function takes is in its call: the dtype in the config is the policy of its layer."""
+    return {}
 
 
 def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) -> dict[str, Any]:

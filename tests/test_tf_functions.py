@@ -71,7 +71,7 @@ def test_sizes_are_known_while_jax_traces(name):
     unknown = {"repeat", "sequence"}  # the largest of the lengths is a value
     with backend.using("jax"):
         kept = [i for i, case in enumerate(expected) if case.split("_")[0] not in unknown and case != "new_14"]
-        part = fnet.graph({n: node for n, node in model.nodes}, inputs=model.inputs, outputs=[steps[i] for i in kept])
+        part = fnet.graph(dict(model.nodes), inputs=model.inputs, outputs=[steps[i] for i in kept])
         y = jax.jit(lambda p, x: part(p, x))(params, inputs)
         for i, ours in zip(kept, y, strict=True):
             assert_same(list(expected)[i], ours, list(expected.values())[i])
