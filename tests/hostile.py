@@ -10,6 +10,7 @@ import json
 import marshal
 import pickle
 import struct
+import traceback
 import tempfile
 import zipfile
 import zlib
@@ -852,3 +853,19 @@ for title, data in {
     "gzip": b"\x1f\x8b\x08\0",
 }.items():  # fmt: skip
     add(f"not_a_model_{title}", lambda data=data: data, CorruptFile)
+
+
+# --- what our own mistakes look like --------------------------------------------------------------------------
+
+MISTAKES = (TypeError, AttributeError, NameError, AssertionError)
+
+
+def mistake(error: BaseException | None) -> str:
+    """Of the causes of a typed error the one that our code ran into instead of raising it: a bug behind a fine face."""
+    while error is not None:
+        if isinstance(error, MISTAKES) and error.__traceback__ is not None:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            if not (last.line or "").startswith("raise"):
+                return f"{last.filename}:{last.lineno}: {type(error).__name__}: {error}"
+        error = error.__cause__
+    return ""
