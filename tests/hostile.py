@@ -10,8 +10,8 @@ import json
 import marshal
 import pickle
 import struct
-import traceback
 import tempfile
+import traceback
 import zipfile
 import zlib
 from collections.abc import Callable

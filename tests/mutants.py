@@ -530,6 +530,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as base:
         folders = [scratch_copy(Path(base) / str(n)) for n in range(given.jobs)]
+
         def judge(n: int) -> str:
             fault, folder = faults[n], folders.pop()
             word, result, seconds = "survived", "survived", 0.0

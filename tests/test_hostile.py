@@ -133,10 +133,10 @@ def test_mutants_load_or_are_typed_errors(name, count):
             try:
                 load_all(changed)
             except ModelFileError as error:
-                message = str(error)
-                assert not hostile.mistake(error), (number, hostile.mistake(error))
+                message, mistake = str(error), hostile.mistake(error)
             else:
-                message = ""
+                message, mistake = "", ""
+        assert not mistake, (number, mistake)
         assert len(message) <= 450, (number, message)
 
 

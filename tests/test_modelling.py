@@ -29,6 +29,27 @@ def test_init_has_the_shape_of_the_rules(each_backend):
     assert MODEL(params, np.zeros((2, 6), int)).shape == (2, 6, 2)
 
 
+def test_every_param_begins_from_a_key_of_its_own(each_backend):
+    """Kernels of one shape would otherwise begin alike."""
+    model = sequential(
+        *(bind(dense, units=4) for _ in range(3)),
+        bind(fnet.reshape, target_shape=(1, 4)),
+        bind(fnet.gru, units=4, return_sequences=True),
+        bind(fnet.bidirectional, layer=bind(fnet.gru, units=4)),
+    )
+
+    def kernels(seed):
+        found = [np.asarray(leaf) for _, leaf in fnet.tree.items(fnet.init(model, seed, (None, 4)))]
+        return [leaf.ravel() for leaf in found if np.any(leaf)]
+
+    one, again, other = kernels(0), kernels(0), kernels(1)
+    assert len(one) == 3 + 2 + 4
+    first = [leaf[:4].tolist() for leaf in one] + [leaf[:4].tolist() for leaf in other]
+    assert len({tuple(numbers) for numbers in first}) == 2 * len(one)
+    for a, b in zip(one, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_init_without_a_shape_asks_for_one():
     with pytest.raises(ValueError, match=r"give the input shape, as \(None, 32, 32, 3\)"):
         fnet.init(sequential(dense), 0)

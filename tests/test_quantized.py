@@ -101,15 +101,29 @@ def tells(name, scheme):
     return "attention" not in name or scheme not in ("int8_weight_only", "int4_dynamic")
 
 
-ROWS = [(name, scheme) for name in LAYERS for scheme in SCHEMES if tells(name, scheme)]
+NUMPY, JAX = ("numpy", "numpy-readonly"), ("jax", "jax-jit")
+FAST = {
+    *(("dense", scheme) for scheme in SCHEMES),
+    *((name, "int8") for name in LAYERS if "attention" not in name),
+    *(
+        ("einsum_batched", "int4/4"),
+        ("einsum_two_summed", "int4"),
+        ("attention", "int8"),
+        ("grouped_attention", "int4"),
+    ),
+}
+"""Every scheme and every kind of product, on NumPy. Keras takes seconds to quantize and save an attention layer."""
+ROWS = [
+    pytest.param(name, scheme, modes, marks=() if (name, scheme) in FAST and modes is NUMPY else pytest.mark.slow)
+    for name in LAYERS
+    for scheme in SCHEMES
+    for modes in (NUMPY, JAX)
+    if tells(name, scheme)
+]
 
 
-@pytest.mark.parametrize(
-    "modes", [("numpy", "numpy-readonly"), pytest.param(("jax", "jax-jit"), marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize(("name", "scheme"), ROWS)
+@pytest.mark.parametrize(("name", "scheme", "modes"), ROWS)
 def test_a_quantized_layer_gives_what_keras_gives(name, scheme, modes, tmp_path):
-    """JAX compiles every row, which takes minutes; `test_a_model_with_attention...` runs it on a few layers."""
     shape, make = LAYERS[name]
     model = quantize(model_of(shape, make), SCHEMES[scheme]())
     x = np.random.default_rng(0).standard_normal((2, *shape)).astype("float32")
@@ -273,12 +287,16 @@ def test_other_ways_to_round_inputs_are_refused():
         from_keras(model)
 
 
-def test_long_sums_of_integers_are_exact():
+@pytest.mark.parametrize("size", [1500, 6000, 40_000])
+def test_long_sums_of_integers_are_exact(size, each_backend):
+    """Sums that climb beyond 2^24, where float32 knows even numbers only, and come down to small ones."""
     rng = np.random.default_rng(0)
-    q = np.full((2, 5000), 127, "float32") - rng.integers(0, 3, (2, 5000)).astype("float32")
-    kernel = rng.integers(120, 128, (5000, 3)).astype("int8")
-    exact = q.astype("int64") @ kernel.astype("int64")
-    np.testing.assert_array_equal(quantized.exact_einsum("ab,bc->ac", q, kernel), exact.astype("float32"))
+    q = 127 - rng.integers(0, 3, (2, size))
+    kernel = np.where(np.arange(size)[:, None] < size // 2, 126, -127) + rng.integers(0, 2, (size, 3))
+    exact = q @ kernel
+    assert np.abs(exact).max() < 1 << 24
+    y = quantized.exact_einsum("ab,bc->ac", q.astype("float32"), kernel.astype("int8"))
+    np.testing.assert_array_equal(np.asarray(y), exact.astype("float32"))
 
 
 @pytest.mark.parametrize("text", ["int7", "int4/0", "int4/-1", "int4/x", "int8/128", ""])

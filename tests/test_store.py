@@ -304,8 +304,34 @@ def test_saving_through_a_link_keeps_the_link(tmp_path):
 
 
 def test_where_folders_cannot_be_opened_they_are_not(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        store._flush_folder(tmp_path / "no such folder")
+    opened = []
     monkeypatch.setattr(store.os, "name", "nt")
+    monkeypatch.setattr(store.os, "open", lambda *args: opened.append(args))
     store._flush_folder(tmp_path / "no such folder")
+    assert opened == []
+
+
+def test_bytes_reach_the_disk_before_the_file_takes_its_name_and_the_name_after(tmp_path, monkeypatch):
+    """After a power cut the old or the new file is there: that is what the order of these calls is for."""
+    done, kinds = [], {}
+    real_open, real_write, real_fsync, real_replace = os.open, os.write, os.fsync, Path.replace
+
+    def opened(path, *args):
+        number = real_open(path, *args)
+        kinds[number] = "folder" if Path(path).is_dir() else "file"
+        return number
+
+    def noted(name, call):
+        return lambda number, *args: (done.append(f"{name} {kinds[number]}"), call(number, *args))[1]
+
+    monkeypatch.setattr(store.os, "open", opened)
+    monkeypatch.setattr(store.os, "write", noted("write", real_write))
+    monkeypatch.setattr(store.os, "fsync", noted("fsync", real_fsync))
+    monkeypatch.setattr(Path, "replace", lambda path, new: (done.append("replace"), real_replace(path, new))[1])
+    params.save(tmp_path / "m", *model_and_params())
+    assert done == ["write file", "fsync file", "replace", "fsync folder"]
 
 
 # --- broken files ---------------------------------------------------------------------------------------------
