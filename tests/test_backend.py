@@ -100,6 +100,19 @@ def test_tanh_is_exact_to_a_unit_or_two_in_the_last_place(each_backend):
     np.testing.assert_array_equal(ends, [1, -1, 0])
 
 
+@pytest.mark.parametrize(("shape", "axes"), [((4, 5000), (1,)), ((3, 200, 7), (1,)), ((3, 200, 7), (1, 2))])
+@pytest.mark.parametrize("mean", [1e4, 3e5])
+def test_numbers_are_centred_exactly_also_where_their_mean_is_far_larger_than_their_spread(
+    shape, axes, mean, each_backend
+):
+    """Keras is a thousand times worse here, so the yardstick would not see that the second mean is lost."""
+    x = (np.random.default_rng(0).standard_normal(shape) + mean).astype("float32")
+    exact = x.astype("float64") - x.astype("float64").mean(axis=axes, keepdims=True)
+    centred, variance = ops.center(xp.asarray(x), axes)
+    np.testing.assert_allclose(np.asarray(centred), exact, rtol=0, atol=1.5e-7)
+    np.testing.assert_allclose(np.asarray(variance), (exact**2).mean(axis=axes, keepdims=True), rtol=1e-6)
+
+
 def test_the_slope_of_tanh_on_jax():
     import jax
 

@@ -206,6 +206,21 @@ def test_filters_that_a_chunk_skips_are_not_undone():
     np.testing.assert_array_equal(read(h5(write)).arrays.groups[""].arrays[0].load(), KERNEL)
 
 
+def test_small_chunks_may_be_larger_than_their_array_and_large_ones_may_not():
+    """h5py pads small arrays to a chunk: up to a megabyte, or four times the array."""
+
+    def kernel(shape, chunk):
+        data = np.ones(shape, "f4")
+        return h5(lambda f: dense_vars_with(f, shape, data, chunks=chunk, maxshape=(None, None), compression="gzip"))
+
+    mega = 1 << 17  # rows of two float32 each
+    for shape, chunk in (((3, 2), (mega, 2)), ((mega, 2), (4 * mega, 2))):
+        array = read(kernel(shape, chunk)).arrays.groups["layers/dense"].arrays[0]
+        np.testing.assert_array_equal(array.load(), np.ones(shape, "f4"))
+        with pytest.raises(LimitExceeded, match="a chunk of"):
+            read(kernel(shape, (chunk[0] + 1, 2))).arrays.groups["layers/dense"].arrays[0].load()
+
+
 def test_chunk_indexes_that_are_not_read_say_what_to_do():
     def write(file):
         file.create_group("vars").create_dataset("0", data=KERNEL, chunks=(2, 1))

@@ -31,6 +31,16 @@ def test_predict_equals_the_model_for_any_number_of_rows(each_backend, rows):
     np.testing.assert_allclose(y, np.asarray(DENSE(params, x)), atol=1e-6)
 
 
+def test_dicts_inside_a_list_of_inputs_are_fed_by_key_in_whatever_order(each_backend):
+    nodes = {"s": (fnet.subtract, ("a", "b")), "t": (fnet.subtract, ("s", "c"))}
+    model = fnet.graph(nodes, inputs=({"q": "a", "p": "b"}, "c"), outputs="t")
+    a, b, c = (np.full((2, 3), v, "float32") for v in (1, 10, 100))
+    for pair in ({"q": a, "p": b}, {"p": b, "q": a}, [b, a]):  # a list: by sorted key
+        for x in ([pair, c], (pair, c)):
+            for run in (model, lambda params, x: fnet.predict(model, params, x)):
+                np.testing.assert_array_equal(np.asarray(run({}, x)), -109)
+
+
 def test_predict_takes_and_gives_any_structure(each_backend):
     model = graph(
         inputs={"a": "p", "b": ["q"]},

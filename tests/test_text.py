@@ -269,3 +269,34 @@ def timed(f):
     start = time.perf_counter()
     f()
     return time.perf_counter() - start
+
+
+def lookup_then_numbers():
+    """Strings, two steps of numbers, and hashes of those: as a sequence and as a graph with a second output."""
+    look, hashed = bind(fnet.string_lookup), bind(fnet.hashing, num_bins=5)
+    one, two = bind(fnet.rescaling, scale=3.0), bind(fnet.rescaling, scale=2.0, offset=1.0)
+    nodes = {"ids": (look, "words"), "one": (one, "ids"), "two": (two, "one"), "hash": (hashed, "two")}
+    twice = {**nodes, "sum": (fnet.add, ("hash", "hash")), "out": (one, "sum")}
+    return [
+        (fnet.sequential(ids=look, one=one, two=two, hash=hashed), [[3, 3, 4], [3, 3, 3]]),
+        (fnet.graph(twice, inputs="words", outputs=("out", "one")), [[18, 18, 24], [18, 18, 18]]),
+    ]
+
+
+@pytest.mark.parametrize(("model", "expected"), lookup_then_numbers(), ids=["sequence", "graph"])
+def test_numbers_between_two_layers_that_run_in_numpy(model, expected, each_backend):
+    params = {"ids": fnet.vocabulary_params(bind(fnet.string_lookup), ["a", "b"])}
+    words = np.array([["a", "b", "x"], ["b", "a", "a"]])
+    for run in (model, fnet.jit(model), lambda params, x: fnet.predict(model, params, x)):
+        first = fnet.tree.leaves(run(params, words))[0]
+        np.testing.assert_array_equal(np.asarray(first), expected)
+
+
+@pytest.mark.parametrize("layer", [fnet.string_lookup, fnet.integer_lookup, fnet.text_vectorization])
+def test_shape_rules_know_the_width_of_counts_from_the_size_of_the_vocabulary(layer):
+    options = {"output_mode": "multi_hot", "vocabulary_size": 7}
+    spec = fnet.Spec((None, 1), "int64" if layer is fnet.integer_lookup else "string")
+    assert fnet.infer(bind(layer, **options), spec)[0].shape == (None, 7)
+    wide = {"max_tokens": 9, "pad_to_max_tokens": True}
+    assert fnet.infer(bind(layer, **options, **wide), spec)[0].shape == (None, 9)
+    assert fnet.infer(bind(layer, output_mode="multi_hot", max_tokens=9), spec)[0].shape == (None, None)

@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 import fnet
 from tests.cases import Case
 
@@ -63,6 +65,9 @@ def windows(rank: int) -> list[dict[str, Any]]:
 
 
 # Size 1 is missing: TensorFlow aborts the process there (tests/test_conv_pitfalls.py has it).
+NEGATIVE = np.random.default_rng(0).integers(-99, -1, (2, 5, 7, 3)).astype("int32")
+"""What is padded with is not the largest here."""
+
 SIZES = {
     1: (3, 2, 13),
     2: ((3, 4), (13, 14), 3, (9, 2)),
@@ -110,6 +115,10 @@ CASES = [
         )
         for kind in ("max", "average")
     ],
+    *(
+        Case(fnet.max_pooling2d, (2, 5, 7, 3), {"padding": "same", **options}, "MaxPooling2D", feed=NEGATIVE)
+        for options in ({}, {"pool_size": 3, "strides": 2})
+    ),
     Case(fnet.max_pooling2d, (2, 4, 5, 3), twin="MaxPooling2D"),
     Case(fnet.max_pooling2d, (2, 20, 23, 3), {"pool_size": (11, 9), "strides": (2, 3)}, twin="MaxPooling2D"),
     Case(fnet.average_pooling2d, (2, 7, 7, 3), {"pool_size": 7}, twin="AveragePooling2D"),
