@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from fnet.sources import masked_by, references
 from params.converted import Converted
 from params.entry import Entry
 from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.objects import Tensor, literal
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,25 @@ FURTHER = {
 """Names of the arguments that Keras's calls take by position behind those of the row."""
 
 
-def by_keyword(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of a call with the mask by name, also where it was given by position."""
-    names = () if part.operation else FURTHER.get(part.source.class_name, ())
+def by_keyword(class_name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call with mask and training by name, also where they were given by position."""
+    names = FURTHER.get(class_name, ())
     further = dict(zip(names, args[1:], strict=False))
     if len(further) != len(args) - 1 or set(further) & set(kwargs):
         return args, kwargs
     return args[:1], {**kwargs, **further}
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """The symbolic tensors in the arguments of a call, in Keras's order."""
+    if isinstance(value, list):
+        for item in value:
+            yield from tensors(item)
+    elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        yield literal(value)
+    elif isinstance(value, dict):
+        for key in sorted(value):
+            yield from tensors(value[key])
 
 
 def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:

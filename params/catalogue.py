@@ -28,7 +28,16 @@ AUGMENTATION = (
 """The identity at inference, something else when called with training=True."""
 
 TRAINS_BY_DEFAULT = frozenset({*AUGMENTATION, "Pipeline"})
-"""Layers with `training=True` as the default of their call, which Keras writes into every call in a file."""
+"""Layers with `training=True` as the default of their call, which Keras 3 writes into every call in a file."""
+
+RESTS_BY_DEFAULT = frozenset(
+    {
+        *("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"),
+        *("SpatialDropout3D", "Attention", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN"),
+        *("SpectralNormalization", "StackedRNNCells"),
+    }
+)
+"""Layers with `training=False` as the default of their call, which Keras 3 writes into every call in a file."""
 
 BY_ENTRY = frozenset(
     {"Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"}

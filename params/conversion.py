@@ -34,12 +34,16 @@ class Conversion:
     mixed: bool
     """Some dtype policy is not float32, so every step says its own."""
     rng: Array | None
+    bare: bool
+    """The model computes what a bare `model(x)` of Keras gives, not what its `predict` gives."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
     """Of the layers that get a key of their own."""
     made: dict[int, Converted] = field(default_factory=dict)
     """{id of the step: what it comes from}."""
     seen: set[str] = field(default_factory=set)
     """The dtypes that operations give."""
+    around: bool | None = None
+    """What the layer whose config is read was called with: the layers inside it are called with the same."""
 
     @property
     def keras2(self) -> bool:

@@ -9,9 +9,9 @@ from typing import Any, TypeGuard
 
 import fnet
 from fnet import modelling, random
-from fnet.compose import bind, option_names, sequential
+from fnet.compose import Graph, Sequential, bind, option_names, sequential
 from fnet.types import Array
-from params.catalogue import BY_ENTRY, TRAINING_MATTERS
+from params.catalogue import BY_ENTRY, TRAINING_MATTERS, TRAINS_BY_DEFAULT
 from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import UnsupportedLayer
@@ -32,11 +32,12 @@ def convert(
     version: Version = NEWEST,
     legacy: bool = False,
     rng: Array | int | None = None,
+    bare: bool = False,
 ) -> Converted:
     """The model that a config in Keras 3 form describes."""
     key = random.key(rng) if isinstance(rng, int) else rng
     found = set(_floats(config))
-    known = Conversion(convert_object, custom or {}, version, legacy, bool(found - {"float32"}), key)
+    known = Conversion(convert_object, custom or {}, version, legacy, bool(found - {"float32"}), key, bare)
     root = parse(config)
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
@@ -101,7 +102,7 @@ def _floats(value: Any) -> Iterator[str]:
 
 
 def convert_object(source: KerasObject, known: Conversion, training: bool | None = None) -> Converted:
-    """A layer or model as a step. training: what an enclosing model was called with, which wins over its own calls."""
+    """A layer or model as a step. training: what it is called with; None where nothing says so."""
     if source.is_model:
         require_own(source, known)
     make = {"Sequential": _sequential, "Functional": functional}.get(source.class_name, _layer)
@@ -113,7 +114,7 @@ def convert_object(source: KerasObject, known: Conversion, training: bool | None
 def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     entry = row_of(source, known)
     operation = is_operation(entry)
-    config = config_values(source, entry, known)
+    config = config_values(source, entry, dataclasses.replace(known, around=training))
     if (how := quantization(source)) is not None:
         config["quantization"] = how
     if not operation:
@@ -122,13 +123,15 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
     if not operation:
         options |= options_of_age(source.class_name, source.config, known.version)
     legal = option_names(entry.layer)
+    if training is None and known.bare and source.class_name in TRAINS_BY_DEFAULT:
+        training = True
     if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
         training = False  # a frozen one keeps to its moving statistics
     if training and "training" in legal and not config.get("renorm"):
         options["training"] = True
     elif training and source.class_name in TRAINING_MATTERS:
         raise UnsupportedLayer(
-            f"{source.label} was called with training=True, which changes what it computes; "
+            f"{source.label} was called with training=True, which changes what it computes{_also(source)}; "
             "build the model without that argument, or as training=False"
         )
     if known.mixed and source.policy in POLICIES and "dtype" not in legal and not operation:
@@ -136,12 +139,28 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
     with named(source):
         step = bind(entry.layer, **options)
         inside = modelling.children(step)
+    if source.class_name == "TimeDistributed" and any(map(_by_batch, inside.values())):
+        raise UnsupportedLayer(
+            f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
+            "those of each time step or of all, as it goes; build the model without that argument"
+        )
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, known)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
     return Converted(source, step, entry, parts, operation=operation)
+
+
+def _by_batch(step: Any) -> bool:
+    """Whether a step computes statistics over the rows of its batch, at any depth."""
+    own = not isinstance(step, Sequential | Graph) and modelling.resolved_options(step).get("training")
+    return bool(own) or any(map(_by_batch, modelling.children(step).values()))
+
+
+def _also(source: KerasObject) -> str:
+    """What else to know of a layer that trains without being told."""
+    return " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
 
 
 def _parts(inside: Mapping[str, Any], known: Conversion) -> dict[str, Converted]:

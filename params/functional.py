@@ -13,11 +13,11 @@ from fnet.layers.core import constant
 from fnet.layers.wrappers import keeps_states
 from fnet.sources import Ref, at, references, resolve, unmasked
 from fnet.types import Array
-from params.calls import Literal, by_keyword, step_and_sources
-from params.catalogue import TRAINS_BY_DEFAULT
+from params.calls import Literal, by_keyword, step_and_sources, tensors
 from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.flags import of_calls
 from params.naming import fresh
 from params.objects import KerasObject, Tensor, is_object, is_triple, layers_of, literal, numbers, policy, shown
 from params.order import keras_order
@@ -29,8 +29,9 @@ class _Building:
 
     source: KerasObject
     known: Conversion
-    training: bool | None
     layers: dict[str, KerasObject]
+    flags: dict[tuple[str, int], bool | None]
+    """{(layer, number of the call): what it computes as}."""
     parts: dict[str, Converted] = field(default_factory=dict)
     nodes: dict[str, Any] = field(default_factory=dict)
     calls: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -43,7 +44,8 @@ class _Building:
 def functional(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     """The graph of a functional model."""
     layers = layers_of(source)
-    build = _Building(source, known, training, {layer.name: layer for layer in layers})
+    flags = of_calls(source, layers, "inner" if known.keras2 else "outer" if known.bare else "unread", training)
+    build = _Building(source, known, {layer.name: layer for layer in layers}, flags)
     for layer in layers:
         if layer.class_name == "InputLayer":
             part = build.parts[layer.name] = known.inner(layer)
@@ -51,7 +53,7 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
             build.calls[layer.name, 0] = layer.name
             build.specs[layer.name] = modelling.input_spec(part.step)
         else:
-            build.parts[layer.name] = known.inner(layer, training)
+            build.parts[layer.name] = known.inner(layer, flags.get((layer.name, 0)))
     _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
     inputs = _unpacked(_ends(build, source.config.get("input_layers"), "input_layers"))
     for name in references(inputs):
@@ -73,7 +75,7 @@ def _order(build: _Building, outputs: Any) -> list[str]:
     parents: dict[str, list[str]] = {name: [] for name in layer_of}
     for layer in build.layers.values():
         for number, call in enumerate(layer.calls):
-            parents[build.calls[layer.name, number]] = [build.calls[t.layer, t.call] for t in _tensors(call)]
+            parents[build.calls[layer.name, number]] = [build.calls[t.layer, t.call] for t in tensors(call)]
     ends = [name for path in _paths(outputs) for name in references(tree.get(outputs, path))]
     ran = keras_order(ends, parents, layer_of)
     first = [name for name, node in build.nodes.items() if not isinstance(node, tuple) or not references(node[1])]
@@ -110,19 +112,7 @@ def _call_all(build: _Building, layers: list[KerasObject]) -> None:
 def _is_ready(build: _Building, layer: KerasObject, number: int, call: Any) -> bool:
     """Whether everything that a call reads is there, earlier calls of the same layer included."""
     earlier = all((layer.name, n) in build.calls for n in range(number))
-    return earlier and all((t.layer, t.call) in build.calls for t in _tensors(call))
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The symbolic tensors in the arguments of a call, in Keras's order."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        yield literal(value)
-    elif isinstance(value, dict):
-        for key in sorted(value):
-            yield from _tensors(value[key])
+    return earlier and all((t.layer, t.call) in build.calls for t in tensors(call))
 
 
 def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
@@ -135,13 +125,10 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     made_from = _Call(build, layer, _float(build, call), entry is not None and entry.call is not None)
     args = [made_from.value(item, name in options) for item, name in zip(call["args"], places, strict=False)]
     kwargs = {key: made_from.value(item, key in options, key) for key, item in call["kwargs"].items()}
-    args, kwargs = by_keyword(build.parts[layer.name], args, kwargs)
-    training = kwargs.get("training") if build.training is None else build.training
-    if layer.class_name in TRAINS_BY_DEFAULT:
-        training = build.training
-    if training is not None and not isinstance(training, bool):
-        raise UnsupportedLayer(f"{layer.label} was called with training={quoted(training)}")
-    part = _for_call(build, layer, number, training)
+    part = build.parts[layer.name]
+    args, kwargs = by_keyword("" if part.operation else layer.class_name, args, kwargs)
+    training = build.flags[layer.name, number]
+    part = _for_call(build, layer, training)
     step, sources = step_and_sources(part, args, kwargs)
     if number and keeps_states(step):
         raise UnsupportedLayer(
@@ -165,25 +152,29 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
 
 
-def _for_call(build: _Building, layer: KerasObject, number: int, training: bool | None) -> Converted:
+def _for_call(build: _Building, layer: KerasObject, training: bool | None) -> Converted:
     """The conversion of a layer for one call: `training` changes what some layers compute."""
     part = build.parts[layer.name]
-    changed = training is not build.training and (training or part.source.is_model)
-    if not changed:
+    if training is build.flags[layer.name, 0]:
         return part
-    if number and part.source.is_model:
-        raise UnsupportedLayer(f"{layer.label} is called several times, with and without an explicit training=")
-    part = build.known.inner(layer, training)
-    if number == 0 and len(layer.calls) == 1:
-        build.parts[layer.name] = part
-    elif part.source.is_model:
-        raise UnsupportedLayer(f"{layer.label} is called several times, with and without an explicit training=")
-    return part
+    other = build.known.inner(layer, training)
+    if other.step != part.step or (other.source.is_model and _draws(part) is not _draws(other)):
+        raise UnsupportedLayer(
+            f"{layer.label} is called several times, in some with training=True: Keras changes what it holds from one "
+            "call to the next; give these calls layers of their own"
+        )
+    return other
+
+
+def _draws(part: Converted) -> bool:
+    """Whether a model holds keys of randomness at any depth."""
+    own = any(path[-1] == "rng" for path, _ in tree.items(part.given))
+    return own or any(map(_draws, part.parts.values()))
 
 
 def _float(build: _Building, call: Any) -> str:
     """The dtype of the floats among the numbers of a call: that of its tensors where these are of 64 bits."""
-    read = [leaf for t in _tensors(call) for leaf in tree.leaves(build.specs[build.calls[t.layer, t.call]])]
+    read = [leaf for t in tensors(call) for leaf in tree.leaves(build.specs[build.calls[t.layer, t.call]])]
     return "float64" if any(spec.dtype == "float64" for spec in read) else "float32"
 
 

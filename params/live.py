@@ -20,6 +20,7 @@ def from_keras(
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     limits: Limits | None = None,
     rng: Array | int | None = None,
+    training: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """(model, params) of a live `keras.Model`; the arguments are those of `load_keras`.
 
@@ -33,4 +34,4 @@ def from_keras(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, for how Keras makes arrays
             model.save(path)
-        return load_keras(path, custom=custom, vocabulary=vocabulary, limits=limits, rng=rng)
+        return load_keras(path, custom=custom, vocabulary=vocabulary, limits=limits, rng=rng, training=training)

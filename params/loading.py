@@ -51,20 +51,23 @@ def load_keras(
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     limits: Limits | None = None,
     rng: Array | int | None = None,
+    training: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """(model, params) from a `.keras` file (zip or directory) or a `.h5` of Keras 2 or 3, without Keras.
 
     source: path, bytes or file object. custom: {"package>Name": layer} for layers of your own; each is a function
     declared with `fnet.layer`, whose options are the keys of its Keras config. vocabulary: the tokens of the text
     layer where the file has lost them (or {layer name: tokens}), special tokens included. limits: how much a file
-    may ask for. rng: the key for layers that were called with training=True.
+    may ask for. rng: the key for layers that draw random numbers because they were called with training=True.
+    training: None gives what `predict` of the Keras that wrote the file gives, which in Keras 3 overrides every
+    `training=` in a call, and in Keras 2 obeys it; "as written" gives what a bare `model(x)` gives, which obeys it.
 
-    The model gives what Keras's `model(x)` gives, in the same structure; the arrays of the params are read-only.
+    Outputs come in Keras's structure; the arrays of the params are read-only.
     Raises ModelFileError: UnsafeFile, CorruptFile, UnsupportedLayer, WeightsMismatch or LimitExceeded.
     """
     from params.reading import read
 
-    return from_file(read(source, limits or Limits()), custom=custom, vocabulary=vocabulary, rng=rng)
+    return from_file(read(source, limits or Limits()), custom=custom, vocabulary=vocabulary, rng=rng, training=training)
 
 
 def from_file(
@@ -73,18 +76,21 @@ def from_file(
     custom: Mapping[str, Callable[..., Any]] | None = None,
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     rng: Array | int | None = None,
+    training: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """(model, params) from a file that was read."""
     if file.config is None:
         raise UnsupportedLayer(
             f"{file.label} holds weights but no model: give them to a model by load_weights(path, model, params)"
         )
+    if training not in (None, "as written"):
+        raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
     for name, step in (custom or {}).items():
         if not callable(step):
             raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
         rules(step)
     try:
-        return _load(file, custom, vocabulary, rng)
+        return _load(file, custom, vocabulary, rng, training)
     except ModelFileError as error:
         if file.label not in str(error):
             raise type(error)(f"{file.label}: {error}") from error
@@ -101,16 +107,18 @@ def _load(
     custom: Mapping[str, Callable[..., Any]] | None,
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None,
     rng: Array | int | None,
+    training: str | None,
 ) -> tuple[Any, dict[str, Any]]:
     assert file.config is not None
     legacy = file.format == "h5"
     version = version_of(file.keras_version)
     old = version < (3, 0)
     config = modern(file.config) if legacy or old else file.config
-    made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng)
+    bare = training is not None
+    made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
     old_numbers = version in ((2, 14), (2, 15))
     if mark_attention(made, file.arrays, not old_numbers):
-        made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng)
+        made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
     wanted = _wanted(made, file)
     assets = _assets(file, vocabulary)
     work = plan(made, wanted, assets, duplicates_count=not old_numbers)

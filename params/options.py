@@ -86,7 +86,7 @@ def _value(key: str, value: Any, source: KerasObject, known: Conversion) -> Any:
         return _tuples(made.tolist()) if hasattr(made, "tolist") else made
     if value["class_name"] in ("DTypePolicy", "Policy"):
         return policy(value, source.label)
-    return known.inner(parse(value)).step
+    return known.inner(parse(value), known.around).step
 
 
 def _tuples(value: Any) -> Any:
@@ -100,7 +100,7 @@ def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
     if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
         value = _function(value, source, known)
     if is_object(value):
-        return known.inner(parse(value)).step
+        return known.inner(parse(value), known.around).step
     if isinstance(value, dict) or callable(value):
         if callable(value):
             return value

@@ -5,10 +5,13 @@ It shows in the result where a layer changes what others read: multi-head attent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+Node = TypeVar("Node", bound=Hashable)
 
 
-def keras_order(ends: Iterable[str], parents: Mapping[str, Sequence[str]], layer: Mapping[str, str]) -> list[str]:
+def keras_order(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], layer: Mapping[Node, str]) -> list[Node]:
     """The nodes that lead to `ends`, from the deepest to the outputs.
 
     A node is one deeper than the deepest that reads it, and at least as deep as the later calls of its layer. Nodes
@@ -18,7 +21,7 @@ def keras_order(ends: Iterable[str], parents: Mapping[str, Sequence[str]], layer
     >>> keras_order(["a", "b"], {"a": ["x"], "b": ["x"], "x": []}, {"a": "a", "b": "b", "x": "x"})
     ['x', 'b', 'a']
     """
-    depths: dict[str, int] = {}
+    depths: dict[Node, int] = {}
     of_layers: dict[str, int] = {}
     for node in reversed(_inputs_first(ends, parents)):
         depth = max(depths.get(node, 0), of_layers.get(layer[node], 0))
@@ -28,10 +31,10 @@ def keras_order(ends: Iterable[str], parents: Mapping[str, Sequence[str]], layer
     return sorted(depths, key=lambda node: -depths[node])
 
 
-def _inputs_first(ends: Iterable[str], parents: Mapping[str, Sequence[str]]) -> list[str]:
+def _inputs_first(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]]) -> list[Node]:
     """All nodes that lead to `ends`, each after those that it reads: depth first, without recursion."""
-    found: dict[str, None] = {}
-    entered: set[str] = set()
+    found: dict[Node, None] = {}
+    entered: set[Node] = set()
     waiting = list(reversed(list(ends)))
     while waiting:
         node = waiting[-1]

@@ -1,0 +1,171 @@
+"""Models of which Keras's `predict` and a bare `model(x)` differ, with the outputs of both: predict-<version>.zip.
+
+Flags in calls, and states that go from batch to batch. Run it with the Python of an environment that holds the
+TensorFlow or Keras in question, as `python tests/golden/make_predict.py`; it writes next to itself.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="-1")
+
+import numpy as np
+import tensorflow as tf
+
+try:
+    import keras
+
+    if not keras.__version__.startswith("3"):
+        keras = tf.keras
+except ImportError:
+    keras = tf.keras
+
+L = keras.layers
+VERSION = getattr(keras, "__version__", tf.__version__)
+RNG = np.random.default_rng(0)
+BATCH = 3
+FLAG = {None: {}, True: {"training": True}, False: {"training": False}}
+X = {
+    2: RNG.standard_normal((9, 4)).astype("float32"),
+    3: RNG.standard_normal((9, 4, 3)).astype("float32"),
+    4: RNG.random((9, 6, 6, 3)).astype("float32"),
+}
+X[3][:, :2][RNG.random((9, 2)) < 0.5] = 0  # for Masking
+
+
+def model_of(shape, *steps, batch=None):
+    """The model of steps (layer, flag)."""
+    x = y = keras.Input(shape, batch_size=batch)
+    for layer, flag in steps:
+        y = layer(y, **FLAG[flag])
+    return keras.Model(x, y)
+
+
+def inner(flag=None):
+    """A model of two batch normalizations, the first called with `flag`."""
+    return model_of((4,), (L.BatchNormalization(), flag), (L.Dense(4), None), (L.BatchNormalization(), None))
+
+
+def frozen_model():
+    sub = inner()
+    sub.trainable = False
+    return model_of((4,), (sub, True))
+
+
+def shared(*flags):
+    x, layer = keras.Input((4,)), L.BatchNormalization()
+    return keras.Model(x, L.Concatenate()([layer(x, **FLAG[flag]) for flag in flags]))
+
+
+def models_called_twice(*flags):
+    x, sub = keras.Input((4,)), inner()
+    return keras.Model(x, L.Add()([sub(x, **FLAG[flag]) for flag in flags]))
+
+
+def after_each_other(*flags):
+    """Normalizations in a chain, with dropouts, which Keras 3 calls with False unless told, where a flag is "-"."""
+    steps = [(L.Dropout(0.5), None) if flag == "-" else (L.BatchNormalization(), flag) for flag in flags]
+    return model_of((4,), *steps)
+
+
+def branches():
+    """Which branch runs first decides, in a bare call of Keras 3, what the other computes."""
+    x = keras.Input((4,))
+    left = L.BatchNormalization()(L.Dense(4)(x), training=True)
+    return keras.Model(x, L.Concatenate()([L.BatchNormalization()(x), left, L.BatchNormalization()(L.Dense(3)(x))]))
+
+
+def stateful(*layers):
+    return model_of((4, 3), *((layer, None) for layer in layers), batch=BATCH)
+
+
+def sequential(*layers, flag=None):
+    return model_of((4,), (keras.Sequential([keras.Input((4,)), *layers]), flag))
+
+
+FLAGS = {
+    "bn-T": lambda: model_of((4,), (L.BatchNormalization(), True)),
+    "bn-F": lambda: model_of((4,), (L.BatchNormalization(), False)),
+    "frozen-T": lambda: model_of((4,), (L.BatchNormalization(trainable=False), True)),
+    "frozen-model-T": frozen_model,
+    "masked-T": lambda: model_of((4, 3), (L.Masking(), None), (L.BatchNormalization(), True)),
+    "shared-TT": lambda: shared(True, True),
+    "shared-TF": lambda: shared(True, False),
+    "chain-Tn": lambda: after_each_other(True, None),
+    "chain-Tdn": lambda: after_each_other(True, "-", None),
+    "chain-nTFn": lambda: after_each_other(None, True, False, None),
+    "branches": branches,
+    **{f"nested-{a}-{b}": (lambda a=a, b=b: model_of((4,), (inner(b), a))) for a in FLAG for b in FLAG},
+    "deep-n-T": lambda: model_of((4,), (model_of((4,), (inner(), True)), None), (L.BatchNormalization(), None)),
+    "deep-T-F": lambda: model_of((4,), (model_of((4,), (inner(), False)), True)),
+    "deep-F-T": lambda: model_of((4,), (model_of((4,), (inner(), True)), False)),
+    "twice-Tn": lambda: models_called_twice(True, None),
+    "twice-TT": lambda: models_called_twice(True, True),
+    "sequential-T": lambda: sequential(L.Dense(4), L.BatchNormalization(), flag=True),
+    "sequential-inner-T": lambda: sequential(model_of((4,), (L.BatchNormalization(), True)), L.BatchNormalization()),
+    "distributed-T": lambda: model_of((4, 3), (L.TimeDistributed(L.BatchNormalization()), True)),
+    "harmless-T": lambda: model_of((4, 3), (L.LSTM(3, return_sequences=True), True), (L.Dense(2), None)),
+    "dropout-T": lambda: model_of((4,), (L.Dropout(0.5), True)),
+    "dropout-n": lambda: model_of((4,), (L.Dropout(0.5), None)),
+    "dropout-model-T": lambda: model_of((4,), (model_of((4,), (L.Dropout(0.5), None)), True)),
+    "dropout-sequential-T": lambda: sequential(L.Dropout(0.5), flag=True),
+    "noise-T": lambda: model_of((4,), (L.GaussianNoise(0.5), True)),
+    "lstm-T": lambda: model_of((4, 3), (L.LSTM(3, dropout=0.5), True)),
+    "bidirectional-T": lambda: model_of((4, 3), (L.Bidirectional(L.LSTM(3, dropout=0.5)), True)),
+    "distributed-dropout-T": lambda: model_of((4, 3), (L.TimeDistributed(L.Dropout(0.5)), True)),
+    "flip-T": lambda: model_of((6, 6, 3), (L.RandomFlip(), True)),
+    "flip-n": lambda: model_of((6, 6, 3), (L.RandomFlip(), None)),
+    "flip-model-T": lambda: model_of((6, 6, 3), (model_of((6, 6, 3), (L.RandomFlip(), None)), True)),
+}
+STATES = {
+    "stateful-two": lambda: stateful(L.LSTM(4, stateful=True, return_sequences=True), L.GRU(3, stateful=True)),
+    "stateful-one": lambda: stateful(L.LSTM(4, return_sequences=True), L.SimpleRNN(3, stateful=True)),
+    "stateful-masked": lambda: stateful(L.Masking(), L.LSTM(4, stateful=True, return_sequences=True)),
+    "stateful-both-ways": lambda: stateful(L.Bidirectional(L.GRU(4, stateful=True))),
+    "stateful-backwards": lambda: stateful(L.GRU(4, stateful=True, go_backwards=True, return_sequences=True)),
+    "stateful-cells": lambda: stateful(L.RNN([L.LSTMCell(3), L.GRUCell(2)], stateful=True)),
+    "stateful-nested": lambda: stateful(stateful(L.LSTM(4, stateful=True)), L.Dense(2)),
+}
+
+
+def filled(model):
+    """The model with weights that are not those of a fresh one; variances stay positive."""
+    values = [RNG.standard_normal(w.shape).astype("float32") for w in model.weights]
+    names = [getattr(w, "path", w.name) for w in model.weights]
+    old = model.get_weights()
+    kept = [v if o.dtype.kind == "f" else o for v, o in zip(values, old)]  # noqa: B905 - for Python 3.8, too
+    model.set_weights([abs(v) + 0.5 if "variance" in n else v for n, v in zip(names, kept)])  # noqa: B905
+    return model
+
+
+def main() -> None:
+    target = Path(__file__).parent / f"predict-{VERSION}.zip"
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, make in {**FLAGS, **STATES}.items():
+            keras.backend.clear_session()
+            model = filled(make())
+            path = Path(folder) / f"{name}.{'keras' if VERSION.startswith('3') else 'h5'}"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.save(path)
+            archive.write(path, path.name)
+            x = X[len(model.input_shape)]
+            fresh = model.get_weights()
+            outputs = {"x": x, "predict": model.predict(x, batch_size=BATCH, verbose=0)}
+            model.set_weights(fresh)  # training=True has moved the statistics
+            if name not in STATES:
+                outputs["call"] = np.asarray(model(x))
+                model.set_weights(fresh)
+                outputs["inference"] = np.asarray(model(x, training=False))
+            np.savez(path.with_suffix(".npz"), **outputs)
+            archive.write(path.with_suffix(".npz"), f"{name}.npz")
+    print(target, target.stat().st_size)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
