@@ -31,8 +31,8 @@ class Rules:
     children: options -> {params key: step}, for wrappers around other layers.
     rng: options -> whether an `rng` entry in the params would change the result (dropout).
     host: takes strings, so it runs in NumPy in front of the jitted part.
-    door: (values, *, options) -> None: raises InvalidInput for values that must not be fed from outside, such
-    as token ids beyond the table; `predict` asks, layers never do.
+    door: (values, *, options) -> (bool of their shape: True for values that must not be fed from outside, such as
+    token ids beyond the table; what to say of such a value); `predict` asks, layers never do.
     floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
     params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
     unmasks: takes the masks off its inputs for all that read them after it in a graph, as Keras's
@@ -49,7 +49,7 @@ class Rules:
     children: Callable[..., dict[str, Any]] | None = None
     rng: Callable[..., bool] | None = None
     host: bool = False
-    door: Callable[..., None] | None = None
+    door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None
     unmasks: bool = False
     floats: bool = False
     takes: Callable[..., Spec] | None = None
@@ -65,7 +65,7 @@ def layer(
     children: Callable[..., dict[str, Any]] | None = None,
     rng: Callable[..., bool] | None = None,
     host: bool = False,
-    door: Callable[..., None] | None = None,
+    door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None,
     unmasks: bool = False,
     floats: bool = False,
     takes: Callable[..., Spec] | None = None,

@@ -5,6 +5,10 @@ class InvalidInput(ValueError):
     """A value handed to a model is not what the model takes: structure, shape, dtype, range, NaN."""
 
 
+class InvalidRows(UserWarning):
+    """Some rows have no answer, and are marked in the outputs."""
+
+
 class InvalidParams(ValueError):
     """A parameter tree does not have the shape of the model: leaves missing, extra or mis-shaped."""
 

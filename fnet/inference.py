@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
+import operator
+import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from fnet import backend, modelling, tree
+from fnet import backend, modelling, parameters, tree
 from fnet.backend import ops
-from fnet.compose import Bound, Graph, Sequential, rules
-from fnet.errors import InvalidInput
+from fnet.compose import EMPTY, Bound, Graph, Sequential
+from fnet.door import Door
+from fnet.errors import InvalidInput, InvalidParams, InvalidRows
 from fnet.hosting import split_host
-from fnet.rows import apart, joined
-from fnet.sources import Ref, describe, feed, only_item, references
-from fnet.strings import is_strings, string_array
-from fnet.types import Array, Params, Spec
+from fnet.layers.wrappers import carried, keeps_states
+from fnet.rows import apart, joined, left_out, neutral, spread, unanswered
+from fnet.sources import references
+from fnet.strings import is_strings
+from fnet.types import Array, Params
 
 Run: TypeAlias = Callable[[Any], Any]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -43,6 +47,16 @@ def _jit(model: Any) -> Callable[[Params, Any], Any]:
     return lambda params, x: traced(params, host(params, x))
 
 
+@functools.lru_cache(maxsize=64)
+def _jit_carried(model: Any) -> Callable[[Params, Any, Any], tuple[Any, Any]]:
+    """`carried` of a stateful model, compiled."""
+    host, numeric = split_host(model)
+    traced = ops.jit(functools.partial(carried, numeric))
+    if host is None:
+        return traced
+    return lambda params, x, state: traced(params, host(params, x), state)
+
+
 def compile(model: Any, params: Params) -> Run:  # noqa: A001 - the field's word
     """`f(x)`: the model with these parameters fixed, prepared once to be called often.
 
@@ -50,236 +64,251 @@ def compile(model: Any, params: Params) -> Run:  # noqa: A001 - the field's word
     """
     if backend.name() == "numpy":
         return functools.partial(model, params)
-    return _Compiled(model, tree.map(_on_device, params))
+    return functools.partial(_Compiled(model), tree.map(_on_device, params))
 
 
 class _Compiled:
-    """A model with its params: under jit, unless that turns out not to be possible."""
+    """`(params, x) -> y`: a model under jit, unless that turns out not to be possible."""
 
-    def __init__(self, model: Any, params: Params) -> None:
-        self.model, self.params, self.run = model, params, _jit(model)
+    def __init__(self, model: Any) -> None:
+        self.model, self.run = model, jit(model)
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, params: Params, x: Any) -> Any:
         try:
-            return self.run(self.params, x)
+            return self.run(params, x)
         except ops.UNTRACEABLE:
             if self.run is self.model:
                 raise
         self.run = self.model
-        return self.model(self.params, x)
+        return self.model(params, x)
+
+
+# --- params on a device ---------------------------------------------------------------------------
+
+_copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
+"""{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
 
 
 def _on_device(leaf: Any) -> Any:
-    return ops.asarray(leaf)
+    """A leaf of the params as an array of the backend; the copy of one that cannot change is made once."""
+    if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
+        return ops.asarray(ops.native(leaf))
+    key, value = id(leaf), _is_value(leaf)
+    kept = _copies.get(key)
+    if kept is not None and value and kept[0]() is leaf:
+        return kept[1]
+    _copies.pop(key, None)
+    made = ops.asarray(ops.native(leaf), copy=True)
+    if value and made is not leaf:
+        _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
+    return made
+
+
+def _forget(key: int, gone: weakref.ref[Any]) -> None:
+    kept = _copies.get(key)
+    if kept is not None and kept[0] is gone:
+        del _copies[key]
+
+
+def _is_value(leaf: Any) -> bool:
+    """Whether nobody can change an array: it and all that it is a view of are read-only."""
+    while isinstance(leaf, np.ndarray):
+        if leaf.flags.writeable:
+            return False
+        leaf = leaf.base
+    return leaf is None or isinstance(leaf, bytes)
+
+
+# --- predict --------------------------------------------------------------------------------------
 
 
 class _Prepared(NamedTuple):
-    """What `predict` knows about a model with its params, which are kept alive so that their ids stay theirs."""
+    """What `predict` knows about a model; its params come with each call."""
 
-    model: Any
-    params: Params
     door: Door
-    run: Run
+    run: Callable[[Params, Any], Any]
+    advance: Callable[[Params, Any, Any], tuple[Any, Any]] | None
+    """`carried`, for a model whose states go from batch to batch."""
     padded: bool
     """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
 
 
-_prepared: OrderedDict[tuple[str, int, int], _Prepared] = OrderedDict()
-_PREPARED_KEPT = 8
+class _Same:
+    """A key for this very object, which it keeps alive."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
 
 
-def _prepare(model: Any, params: Params) -> _Prepared:
-    """Door and compiled model, remembered for these very objects if their arrays are read-only, so cannot change."""
-    if not all(_is_value(leaf) for leaf in tree.leaves(params)):
-        return _made(model, params)
-    key = (backend.name(), id(model), id(params))
-    if key not in _prepared:
-        _prepared[key] = _made(model, params)
-        while len(_prepared) > _PREPARED_KEPT:
-            _prepared.popitem(last=False)
-    _prepared.move_to_end(key)
-    return _prepared[key]
+@functools.lru_cache(maxsize=8)
+def _prepare(same: _Same, name: str) -> _Prepared:
+    """Door and compiled model, remembered for this very model and backend."""
+    model, compiled = same.value, name != "numpy"
+    advance = None
+    if keeps_states(model):
+        advance = _jit_carried(model) if compiled else functools.partial(carried, model)
+    return _Prepared(Door(model), _Compiled(model), advance, compiled and advance is None and apart(model))
 
 
-def _made(model: Any, params: Params) -> _Prepared:
-    return _Prepared(model, params, Door(model), compile(model, params), backend.name() == "jax" and apart(model))
-
-
-def _is_value(leaf: Any) -> bool:
-    return not isinstance(leaf, np.ndarray) or not leaf.flags.writeable
-
-
-def predict(model: Any, params: Params, x: Any, *, batch_size: int = 32, progress: Progress | None = None) -> Any:
+def predict(
+    model: Any,
+    params: Params,
+    x: Any,
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+    invalid: str = "raise",
+) -> Any:
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
-    x: an array, or a tuple, list or dict of arrays (strings too), rows first. Memory beyond the result does
-    not grow with the number of rows. Outputs without a row for each of the input, such as sums over a batch, stand
-    one batch behind the other, as in Keras. progress: called with (rows done, rows in all).
+    x: an array, tensor, table or list, or a tuple, list or dict of them (strings too), rows first. Memory beyond the
+    result does not grow with the number of rows. Outputs without a row for each of the input, such as sums over a
+    batch, come one batch after the other, as in Keras. Layers with `stateful` go on, in each batch, from where the
+    one before ended; each call begins with zeros. progress: called with (rows done, rows in all).
+    invalid: what happens to rows that have no answer (NaN or infinity, ids beyond a table, no text, a text without
+    tokens): "raise" names the first in an InvalidInput; "mark" leaves them out and marks them in the outputs, with
+    NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
 
-    Raises InvalidInput for what would give a wrong answer silently: NaN or infinity, ids beyond a table, a
-    missing batch axis, wrong shapes, inputs of different lengths; the message names the row.
+    Raises InvalidInput for what would give a wrong answer without a word: rows as above, a missing batch axis, wrong
+    shapes, inputs of different lengths; InvalidParams where the params are not those of the model.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is the number of rows at a time, at least 1; got {batch_size}")
-    prepared = _prepare(model, params)
+    _require_order(model, params)
+    if invalid not in ("raise", "mark"):
+        raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
+    size = _whole(batch_size)
+    prepared = _prepare(_Same(model), backend.name())
     x = prepared.door.admit(x)
     rows = prepared.door.rows(x)
-    if rows == 0:
-        return _no_rows(model, params, x)
-    return joined(_batches(prepared, x, rows, batch_size, progress), rows)
+    try:
+        if rows == 0:
+            return _no_rows(model, params, x)
+        if prepared.advance is not None:
+            _require_whole_batches(rows, size)
+        work = _Work(prepared, tree.map(_on_device, params), invalid == "mark", size)
+        outputs = joined(work.batches(x, rows, progress), rows)
+    except (KeyError, InvalidParams) as error:
+        _explain(model, params, x, error)
+        raise
+    if work.marked:
+        warnings.warn(_said(work.marked, rows), InvalidRows, stacklevel=2)
+    return outputs
 
 
-def _batches(
-    prepared: _Prepared, x: Any, rows: int, batch_size: int, progress: Progress | None
-) -> Iterator[tuple[int, int, Any]]:
-    """(first row, rows, outputs) of every batch."""
-    for start in range(0, rows, batch_size):
-        batch = tree.map(lambda a: a[start : start + batch_size], x)  # noqa: B023 - called at once
-        prepared.door.check(batch, start)
-        size = min(batch_size, rows - start)
-        wanted = min(batch_size, 1 << (size - 1).bit_length()) if prepared.padded else size
-        if wanted == size:
-            y = tree.map(ops.to_numpy, prepared.run(batch))
+class _Work:
+    """One call of `predict`: batch after batch."""
+
+    def __init__(self, prepared: _Prepared, params: Params, mark: bool, batch_size: int) -> None:
+        self.prepared, self.params, self.mark, self.batch_size = prepared, params, mark, batch_size
+        drawn = any(path[-1] == "rng" for path, _ in tree.items(params))
+        self.padded = prepared.padded and not drawn  # how many bits are drawn shows in each of them
+        self.state: Any = EMPTY
+        self.marked: list[int] = []
+
+    def batches(self, x: Any, rows: int, progress: Progress | None) -> Iterator[tuple[int, int, Any]]:
+        """(first row, rows, outputs) of every batch."""
+        for start in range(0, rows, self.batch_size):
+            batch = tree.map(lambda a: a[start : start + self.batch_size], x)  # noqa: B023 - called at once
+            size = min(self.batch_size, rows - start)
+            yield start, size, self.batch(batch, start, size)
+            if progress is not None:
+                progress(start + size, rows)
+
+    def batch(self, batch: Any, start: int, size: int) -> Any:
+        """The outputs of one batch, with its rows without an answer marked."""
+        bad = np.zeros(size, bool)
+        for fault in self.prepared.door.faults(batch, start):
+            if not self.mark or self.prepared.advance is not None:  # states are those of all rows
+                raise InvalidInput(fault.say(int(fault.rows.argmax())))
+            bad |= fault.rows
+        if not bad.any():
+            y, kept = self.outputs(batch, size), size
         else:
-            y = prepared.run(tree.map(lambda a: a[np.arange(wanted) % size], batch))  # noqa: B023 - called at once
-            y = tree.map(lambda a: ops.to_numpy(a)[:size], y)  # noqa: B023 - called at once
-        yield start, size, y
-        if progress is not None:
-            progress(start + size, rows)
+            kept = max(size - int(bad.sum()), 1)
+            y = self.outputs(neutral(batch) if bad.all() else left_out(batch, bad), kept)
+        empty = unanswered(y, kept)
+        if self.mark and (bad.any() or empty.any()):
+            y, bad = spread(y, bad, empty)
+            self.marked += [start + int(row) for row in np.flatnonzero(bad)]
+        elif empty.any() and any(map(is_strings, tree.leaves(batch))):
+            raise InvalidInput(
+                f"row {start + int(empty.argmax())} has a text without tokens, for which the model gives NaN; leave "
+                'it out, or use invalid="mark"'
+            )
+        return y
+
+    def outputs(self, batch: Any, size: int) -> Any:
+        """The outputs of a batch as NumPy arrays."""
+        if self.prepared.advance is not None:
+            y, self.state = self.prepared.advance(self.params, batch, self.state)
+            return tree.map(ops.to_numpy, y)
+        wanted = min(self.batch_size, 1 << (size - 1).bit_length()) if self.padded else size
+        if wanted == size:
+            return tree.map(ops.to_numpy, self.prepared.run(self.params, batch))
+        y = self.prepared.run(self.params, tree.map(lambda a: a[np.arange(wanted) % size], batch))
+        return tree.map(lambda a: ops.to_numpy(a)[:size], y)
+
+
+def _require_order(model: Any, params: Any) -> None:
+    """The arguments are (model, params, x)."""
+    if isinstance(model, Mapping) and callable(params):
+        raise InvalidInput("the order is predict(model, params, x); got the params first, then the model")
+    if not callable(model) or not isinstance(params, Mapping):
+        raise InvalidInput(
+            f"predict takes (model, params, x): a model and a dict of arrays; got a {type(model).__name__} and a "
+            f"{type(params).__name__}"
+        )
+
+
+def _whole(batch_size: Any) -> int:
+    """A number of rows as an int: whatever means a whole number of at least 1."""
+    text = isinstance(batch_size, str) and batch_size.strip().isdecimal()
+    try:
+        exact = isinstance(batch_size, float | np.floating) and float(batch_size).is_integer()
+        size = int(batch_size) if text or exact else operator.index(batch_size)
+    except TypeError as error:
+        raise InvalidInput(
+            f"batch_size is the number of rows at a time, an int of at least 1; got {batch_size!r:.40} of the type "
+            f"{type(batch_size).__name__}"
+        ) from error
+    if size < 1:
+        raise InvalidInput(f"batch_size is the number of rows at a time, at least 1; got {batch_size}")
+    return size
+
+
+def _require_whole_batches(rows: int, batch_size: int) -> None:
+    """A stateful model goes on, row by row, from the batch before, so every batch needs the same rows."""
+    if rows > batch_size and rows % batch_size:
+        divisors = [n for n in range(1, batch_size + 1) if rows % n == 0]
+        raise InvalidInput(
+            f"a stateful model goes on from the states of the batch before, so all batches have one size; {rows} rows "
+            f"do not make batches of {batch_size}. Give batch_size={divisors[-1]} if that is what the rows mean, cut "
+            "the rows, or carry the states yourself: fnet.streaming"
+        )
+
+
+def _explain(model: Any, params: Params, x: Any, error: Exception) -> None:
+    """Raise InvalidParams, as `fnet.check` says it, where params that are missing are the cause of an error."""
+    known = modelling.input_spec(model) is not None
+    lines = parameters.differences(model, params, *(() if known else (modelling.spec(x),)))
+    if lines:
+        raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines)) from error
+
+
+def _said(marked: list[int], rows: int) -> str:
+    shown = ", ".join(map(str, marked[:10])) + (", ..." if len(marked) > 10 else "")
+    return f"{len(marked)} of {rows} rows have no answer and are marked: {shown}"
 
 
 def _no_rows(model: Any, params: Params, x: Any) -> Any:
     """Zero rows in, zero rows out, with the right shapes and dtypes."""
     outputs, _ = modelling.infer(model, modelling.input_spec(model) or modelling.spec(x))
     return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), s.dtype), outputs)
-
-
-class Door:
-    """What stands between the outside and a model: structure, shapes, finite numbers, ids within tables."""
-
-    def __init__(self, model: Any) -> None:
-        self.specs = _input_specs(model)
-        self.checks = list(_door_checks(model))
-        self.inputs = model.inputs if isinstance(model, Graph) else "x"
-
-    def admit(self, x: Any) -> Any:
-        """`x` with lists of numbers or strings as arrays; shapes checked."""
-        alone = self.specs.get(self.inputs) if isinstance(self.inputs, str) else None
-        if isinstance(alone, Spec):
-            x = only_item(x, alone.shape)
-        x = _arrays(x, single=isinstance(self.inputs, str))
-        for name, value in feed(self.inputs, x).items():
-            if value is not None and self.specs.get(name) is not None:
-                _check_kind(name, value, self.specs[name])
-                _check_shape(name, value, self.specs[name])
-        return x
-
-    @staticmethod
-    def rows(x: Any) -> int:
-        """The number of rows that all inputs share."""
-        leaves = tree.leaves(x)
-        if not all(leaf.shape for leaf in leaves):
-            raise InvalidInput(f"a single value where rows are wanted; put it in a list: got {describe(x)}")
-        counts = {len(leaf) for leaf in leaves}
-        if len(counts) != 1:
-            raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
-        return counts.pop()
-
-    def check(self, batch: Any, start: int) -> None:
-        """Raise InvalidInput, naming the row (from `start`), for values that must not come in."""
-        values = feed(self.inputs, batch)
-        for name, value in values.items():
-            if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
-                bad = np.argwhere(~np.isfinite(value))[0]
-                what = "NaN" if np.isnan(value[tuple(bad)]) else "infinity"
-                raise InvalidInput(f"input {name!r}, row {start + int(bad[0])} has {what} at {_position(bad)}")
-        for name, check in self.checks:
-            if values.get(name) is None:
-                continue
-            try:
-                check(values[name])
-            except InvalidInput as error:
-                error.add_note(f"in input {name!r}, rows counted from {start}")
-                raise
-
-
-def _position(index: Array) -> tuple[int, ...]:
-    return tuple(int(i) for i in index[1:])
-
-
-def _arrays(x: Any, single: bool) -> Any:
-    """Arrays from what users write. For one input a list of numbers, strings or rows is the array itself."""
-    if isinstance(x, Mapping):
-        return {key: _arrays(value, single) for key, value in x.items()}
-    if isinstance(x, tuple | list) and not (single and not any(hasattr(item, "shape") for item in x)):
-        return type(x)(_arrays(item, True) for item in x)
-    if x is None or hasattr(x, "shape"):
-        return x
-    if is_strings(x):
-        return string_array(x)
-    try:
-        return np.asarray(x)
-    except ValueError as error:
-        raise InvalidInput("rows of different lengths: pad them to one, or give one at a time") from error
-
-
-def _check_kind(name: str, value: Any, wanted: Spec) -> None:
-    """Numbers where numbers are wanted: NumPy would cast dates, drop imaginary parts, and make NaN of None."""
-    kind = getattr(value.dtype, "kind", "")
-    if wanted.dtype == "string" or kind not in "cmMOSTU" or (kind == "c" and wanted.dtype.startswith("complex")):
-        return
-    strings = kind in "STU" or (kind == "O" and isinstance(next(iter(value.flat), None), str | bytes))
-    what = "strings" if strings else f"{value.dtype} values"
-    hint = "; if they are numbers: x.astype('float32')" if kind == "O" and not strings else ""
-    raise InvalidInput(f"input {name!r} holds {what}, the model takes {wanted.dtype}{list(wanted.shape)}{hint}")
-
-
-def _check_shape(name: str, value: Any, wanted: Spec) -> None:
-    shape = tuple(value.shape)
-    if wanted.dtype == "string":
-        return
-    if _fits(shape, wanted.shape) or _fits(shape[:-1], wanted.shape) or _fits((*shape, 1), wanted.shape):
-        return
-    hint = "; add a batch axis: x[None]" if _fits((None, *shape), wanted.shape) else ""
-    raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {wanted.shape}{hint}")
-
-
-def _fits(shape: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        w is None or d is None or d == w for d, w in zip(shape, wanted, strict=True)
-    )
-
-
-def _input_specs(model: Any) -> dict[str, Spec]:
-    found = modelling.input_spec(model)
-    if found is None:
-        return {}
-    return feed(model.inputs, found) if isinstance(model, Graph) else {"x": found}
-
-
-def _door_checks(model: Any) -> Iterator[tuple[str, Callable[[Any], None]]]:
-    """(input name, check) for every layer with a door rule that reads an input directly."""
-    if isinstance(model, Graph):
-        yield from _graph_checks(model)
-    elif isinstance(model, Sequential):
-        step = next((s for _, s in model.steps if not _passes_on(s)), None)
-        if step is not None:
-            yield from _door_checks(step)
-    elif (door := rules(model).door) is not None:
-        yield "x", modelling.with_options(door, model)
-
-
-def _graph_checks(model: Graph) -> Iterator[tuple[str, Callable[[Any], None]]]:
-    for _, node in model.nodes:
-        sources = node.sources.node if isinstance(node.sources, Ref) else node.sources
-        if isinstance(sources, str) and sources in references(model.inputs):
-            for name, check in _door_checks(node.step):
-                if name == "x":
-                    yield sources, check
-
-
-def _passes_on(step: Any) -> bool:
-    return not isinstance(step, Sequential | Graph) and rules(step).passes_on
 
 
 def classes(model: Any, y: Array) -> np.ndarray[Any, Any]:

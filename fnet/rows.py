@@ -34,6 +34,56 @@ def _not_rows(axis: Any) -> bool:
     return all(isinstance(n, int) and (n == -1 or n > 0) for n in axes)
 
 
+# --- rows without an answer -----------------------------------------------------------------------
+
+
+def left_out(batch: Any, bad: Array) -> Any:
+    """A batch without its bad rows."""
+    return tree.map(lambda a: a[~bad], batch)
+
+
+def neutral(batch: Any) -> Any:
+    """A batch of one row of zeros or empty texts, in the place of one that has none to give."""
+    return tree.map(lambda a: np.full((1, *a.shape[1:]), "" if a.dtype.kind in "OSU" else 0, a.dtype), batch)
+
+
+def unanswered(y: Any, size: int) -> np.ndarray[Any, Any]:
+    """bool (size,): the rows of which some output is NaN as a whole."""
+    empty = np.zeros(size, bool)
+    for a in tree.leaves(y):
+        if a.dtype.kind == "f" and a.shape[:1] == (size,) and a.size:
+            empty |= np.isnan(a.reshape(size, -1)).all(axis=1)
+    return empty
+
+
+def spread(y: Any, bad: Array, empty: Array) -> tuple[Any, np.ndarray[Any, Any]]:
+    """(outputs, marked): a row for each of `bad`, the good ones from `y`, where those that are `empty` are marked, too.
+
+    Outputs without a row for each stay what they are.
+    """
+    marked = bad.copy()
+    marked[~bad] = empty[: (~bad).sum()]
+
+    def full(a: Array) -> Array:
+        if a.shape[:1] != empty.shape:
+            return a
+        made = np.full((len(bad), *a.shape[1:]), _mark(a.dtype), a.dtype)
+        made[~marked] = a[: (~bad).sum()][~empty[: (~bad).sum()]]
+        return made
+
+    return tree.map(full, y), marked
+
+
+def _mark(dtype: np.dtype[Any]) -> Any:
+    """What stands for no answer."""
+    if dtype.kind in "fc":
+        return np.nan
+    return {"i": -1, "u": np.iinfo(dtype).max if dtype.kind == "u" else 0, "b": False}.get(dtype.kind, "")
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
 def joined(batches: Iterator[tuple[int, int, Any]], rows: int) -> Any:
     """(first row, rows, outputs) of every batch -> the outputs one behind the other, as Keras's `predict` has them.
 

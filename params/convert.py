@@ -15,6 +15,7 @@ from params.catalogue import BY_ENTRY, TRAINING_MATTERS, TRAINS_BY_DEFAULT
 from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import UnsupportedLayer
+from params.flags import of_steps
 from params.functional import functional
 from params.generations import NEWEST, Version, options_of_age
 from params.naming import elements, fresh
@@ -181,7 +182,8 @@ def _again(part: Converted) -> Converted:
 
 def _sequential(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     layers = layers_of(source)
-    parts = {layer.name: known.inner(layer, training) for layer in layers}
+    flags = of_steps(layers, known.bare and not known.keras2, training)
+    parts = {layer.name: known.inner(layer, flag) for layer, flag in zip(layers, flags, strict=True)}
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
@@ -191,8 +193,8 @@ def _sequential(source: KerasObject, known: Conversion, training: bool | None) -
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
     made = Converted(source, sequential(steps), parts=parts)
-    for layer in layers:
-        leaves = known.rng_leaves(parts[layer.name], training)
+    for layer, flag in zip(layers, flags, strict=True):
+        leaves = known.rng_leaves(parts[layer.name], flag)
         if leaves:
             made.given[layer.name] = leaves
     return made

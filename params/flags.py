@@ -37,6 +37,19 @@ def of_calls(model: KerasObject, layers: Sequence[KerasObject], flags: Flags, ar
     return _walk(model, by_name, calls, own)[0]
 
 
+def of_steps(layers: Sequence[KerasObject], bare: bool, around: Flag) -> list[Flag]:
+    """What each layer of a sequential model computes as; bare: by the rules of a bare call in Keras 3."""
+    if around is not None or not bare:
+        return [around] * len(layers)
+    flags, flag = list[Flag](), None
+    for layer in layers:
+        default = by_default(layer)
+        flag = flag if default is None else default
+        flags.append(flag)
+        flag = _after(layer, flag)
+    return flags
+
+
 def _own(layer: KerasObject, call: Any) -> Flag:
     """The flag that a call holds."""
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
@@ -69,9 +82,7 @@ def _after(layer: KerasObject, flag: Flag) -> Flag:
         return flag
     layers = layers_of(layer)
     if layer.class_name == "Sequential":
-        for inner in layers:
-            flag = _after(inner, by_default(inner) if by_default(inner) is not None else flag)
-        return flag
+        return _after(layers[-1], of_steps(layers, True, None)[-1]) if layers else None
     calls = {(inner.name, number): call for inner in layers for number, call in enumerate(inner.calls)}
     by_name = {inner.name: inner for inner in layers}
     return _walk(layer, by_name, calls, {place: _own(by_name[place[0]], call) for place, call in calls.items()})[1]

@@ -17,7 +17,7 @@ TIERS = [
     {"binding", "sources", "compose", "random", "initializers", "resampling"},
     {"activations", "modelling", "parameters"},
     {"layers", "operations", "tf_functions"},
-    {"hosting", "rows", "streaming", "inference"},
+    {"hosting", "rows", "streaming", "arrays", "door", "inference"},
 ]
 PACKAGES = {
     "fnet": {"fnet"},

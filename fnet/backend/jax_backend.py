@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnet import tree
 from fnet.backend.jax_conv import conv, conv_transpose, max_over, max_pool, sum_pool
 from fnet.backend.jax_index import (
     concrete,
@@ -34,7 +35,7 @@ __all__ = [
     "UNTRACEABLE",
     "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose",
     "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu",
-    "max_over", "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
+    "max_over", "max_pool", "mean_square", "native", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "tanh", "to_numpy", "weighted_take", "wide",
 ]
@@ -46,13 +47,16 @@ recurrences: dict[str, Callable[..., Any]] = {}
 jax.tree_util.register_dataclass(Masked, data_fields=["values", "mask"], meta_fields=[])
 
 
-def asarray(x: Any, dtype: Any = None) -> Any:
-    """`x` as an array of this backend; strings stay NumPy arrays on both, as do integers beyond 32 bits here."""
+def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+    """`x` as an array of this backend; strings stay NumPy arrays on both, as do integers beyond 32 bits here.
+
+    copy: True for one that shares no memory with `x`.
+    """
     if not isinstance(x, jax.Array):
-        x = np.asarray(x)
+        x = _native(np.asarray(x))
         if x.dtype.kind in "SUO" or _needs_64_bits(x):
             return x
-    return jnp.asarray(x, None if dtype is None else jax.dtypes.canonicalize_dtype(dtype))
+    return jnp.asarray(x, None if dtype is None else jax.dtypes.canonicalize_dtype(dtype), copy=copy)
 
 
 def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:
@@ -61,6 +65,18 @@ def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:
         return False
     limits = np.iinfo(np.int32 if x.dtype == np.int64 else np.uint32)
     return bool(x.min() < limits.min or x.max() > limits.max)
+
+
+def native(x: Any) -> Any:
+    """`x`, an array or a tree of them, in native byte order: JAX takes no other, some versions as garbage."""
+    return tree.map(_native, x)
+
+
+def _native(x: Any) -> Any:
+    if isinstance(x, Masked):
+        return Masked(_native(x.values), _native(x.mask))
+    foreign = isinstance(x, np.ndarray) and not x.dtype.isnative and x.dtype.kind != "U"
+    return x.astype(x.dtype.newbyteorder("=")) if foreign else x
 
 
 def to_numpy(x: Any) -> np.ndarray[Any, Any]:

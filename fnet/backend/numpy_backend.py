@@ -40,16 +40,21 @@ __all__ = [
     "UNTRACEABLE",
     "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose",
     "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu",
-    "max_over", "max_pool", "mean_square", "quiet", "recurrences", "opaque", "round_bfloat16",
+    "max_over", "max_pool", "mean_square", "native", "quiet", "recurrences", "opaque", "round_bfloat16",
     "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
     "sum_pool", "take", "take_axis", "tanh", "to_numpy", "weighted_take", "wide",
 ]
 # fmt: on
 
 
-def asarray(x: Any, dtype: Any = None) -> Any:
-    """`x` as an array of this backend; strings stay NumPy arrays on both."""
-    return np.asarray(x, dtype)
+def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+    """`x` as an array of this backend; strings stay NumPy arrays on both. copy: as in `numpy.array`."""
+    return np.array(x, dtype, copy=copy)
+
+
+def native(x: Any) -> Any:
+    """`x`, an array or a tree of them, in native byte order: NumPy computes with any."""
+    return x
 
 
 def to_numpy(x: Any) -> np.ndarray[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet import modelling
@@ -103,17 +103,13 @@ def _embedding_rule(x: Spec, *, input_dim: int, output_dim: int, quantization: s
     return y, {"embeddings": Param((input_dim, output_dim), "uniform")}
 
 
-def _ids_door(ids: Array, *, input_dim: int | None) -> None:
+def _ids_door(ids: Array, *, input_dim: int | None) -> tuple[Array, Callable[[Any], str]]:
     """Token ids must be whole numbers from 0 to input_dim - 1."""
-    wrong = (ids < 0) | (ids != ids.astype("int64"))
+    wrong = ids < 0 if ids.dtype.kind in "biu" else (ids < 0) | (ids != xp.floor(ids))
     if input_dim is not None:
-        wrong |= ids >= input_dim
-    if wrong.any():
-        row, *position = (int(i[0]) for i in wrong.nonzero())
-        raise InvalidInput(
-            f"row {row}, position {tuple(position)}: id {ids[wrong][0]} is not one of the {input_dim} rows of the "
-            f"embedding (whole numbers from 0)"
-        )
+        wrong = wrong | (ids >= input_dim)
+    count = "" if input_dim is None else f" {input_dim}"
+    return wrong, lambda id_: f"id {id_}, which is none of the{count} rows of the embedding (whole numbers from 0),"
 
 
 @layer(shape=_embedding_rule, mask="own", door=_ids_door, unrounded=("inputs",))

@@ -148,6 +148,12 @@ def keeps_states(step: Any) -> bool:
     return bool(own.get("stateful")) or any(map(keeps_states, modelling.children(step).values()))
 
 
+def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:
+    """(output, states) of a step whose stateful layers begin with `state`, empty before the first call."""
+    y, after = advance(step, params, x, state, _ways)
+    return strip(y), after
+
+
 def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any, state: State) -> tuple[Any, Any]:
     """(batch, time, steps, ...) -> ((batch, time, ...), states): each time begins with the states of the one before."""
     ys = []

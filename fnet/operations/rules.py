@@ -32,7 +32,7 @@ LIMIT = 1 << 22
 
 
 def operation(
-    shape: Callable[..., Any] | None = None, *, door: Callable[..., None] | None = None, home: str = HOME
+    shape: Callable[..., Any] | None = None, *, home: str = HOME
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks.
 
@@ -59,7 +59,7 @@ def operation(
         run.__module__ = home
         vars(run)["row_by_row"] = shape in (same, like, broadcast)
         vars(run)["arguments"] = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
-        return layer(shape=rule, mask="drop", door=door)(run)
+        return layer(shape=rule, mask="drop")(run)
 
     return decorate
 

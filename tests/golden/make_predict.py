@@ -138,8 +138,8 @@ def filled(model):
     values = [RNG.standard_normal(w.shape).astype("float32") for w in model.weights]
     names = [getattr(w, "path", w.name) for w in model.weights]
     old = model.get_weights()
-    kept = [v if o.dtype.kind == "f" else o for v, o in zip(values, old)]  # noqa: B905 - for Python 3.8, too
-    model.set_weights([abs(v) + 0.5 if "variance" in n else v for n, v in zip(names, kept)])  # noqa: B905
+    kept = [v if o.dtype.kind == "f" else o for v, o in zip(values, old)]
+    model.set_weights([abs(v) + 0.5 if "variance" in n else v for n, v in zip(names, kept)])
     return model
 
 
@@ -164,7 +164,7 @@ def main() -> None:
                 outputs["inference"] = np.asarray(model(x, training=False))
             np.savez(path.with_suffix(".npz"), **outputs)
             archive.write(path.with_suffix(".npz"), f"{name}.npz")
-    print(target, target.stat().st_size)  # noqa: T201
+    print(target, target.stat().st_size)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,224 @@
+"""Arrays from what people have: tables, columns, tensors of other libraries, lists; missing cells become NaN.
+
+Nothing is imported for it: what has `__array__`, `__dlpack__` or a buffer is asked for it, a table for its columns.
+Only a table that has nothing but `__arrow_c_stream__` or `__dataframe__` needs pyarrow, where such things come from.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fnet.backend import ops
+from fnet.errors import InvalidInput
+from fnet.strings import is_strings, string_array
+from fnet.types import Array
+
+NumpyArray = np.ndarray[Any, Any]
+
+WIDENED = ("bfloat16", "float8", "float6", "float4", "int4", "uint4", "int2", "uint2")
+"""Beginnings of the names of dtypes that NumPy itself does not have: they are taken as float32 or int8."""
+
+
+def array(value: Any) -> Any:
+    """`value` as an array of native byte order: an array of the backend, else a NumPy array; None stays.
+
+    value: an array, tensor or column of any library, a number, a string, or (nested) lists of these.
+    Raises InvalidInput, naming the type and the way out, for what is none of them.
+    """
+    if value is None or isinstance(value, np.ma.MaskedArray):
+        return value if value is None else _filled(value)
+    if is_table(value):
+        return table(value)
+    if isinstance(value, list | tuple):
+        return _of_list(value)
+    if isinstance(value, str | bytes):
+        return string_array(value)
+    found = value if ops.is_array(value) else _of_object(value)
+    if found.ndim and found.dtype.kind == "O" and found.size and _is_row(found.flat[0]):
+        return _of_list(list(found))
+    return _native(found)
+
+
+def is_table(value: Any) -> bool:
+    """Whether `value` is a table with named columns: a DataFrame, a Table, a record batch."""
+    tabular = any(hasattr(value, name) for name in ("__dataframe__", "__arrow_c_stream__", "iloc"))
+    return tabular and not isinstance(value, type) and not _is_column(value)
+
+
+def _is_column(value: Any) -> bool:
+    """Whether `value` is one column, as pandas.Series, polars.Series, pyarrow.ChunkedArray are."""
+    return hasattr(value, "to_numpy") and not hasattr(value, "columns") and not hasattr(value, "column_names")
+
+
+def columns(value: Any) -> dict[str, NumpyArray]:
+    """{name: array (rows,)} of a table."""
+    if hasattr(value, "column_names"):  # pyarrow
+        names, column = value.column_names, value.column
+        names = names() if callable(names) else names
+    elif hasattr(value, "iloc"):  # pandas
+        names, column = value.columns, lambda i: value.iloc[:, i]
+    elif hasattr(value, "to_series"):  # polars
+        names, column = value.columns, value.to_series
+    else:
+        return columns(_by_protocol(value))
+    names = [str(name) for name in names]
+    if len(set(names)) < len(names):
+        raise InvalidInput(f"a table with several columns of one name: {', '.join(names)}")
+    return {name: array(column(i)) for i, name in enumerate(names)}
+
+
+def table(value: Any) -> NumpyArray:
+    """A table, or a dict of columns, as one array (rows, columns), columns in their order."""
+    found = {key: array(item) for key, item in value.items()} if isinstance(value, Mapping) else columns(value)
+    if not found:
+        raise InvalidInput("a table without columns")
+    parts = list(found.values())
+    strings = {name for name, part in found.items() if is_strings(part)}
+    if strings and len(strings) < len(parts):
+        raise InvalidInput(
+            f"a table with texts in {', '.join(sorted(strings))} and numbers in the rest; choose the columns that the "
+            "model takes"
+        )
+    sizes = {len(part) for part in parts}
+    if len(sizes) > 1:
+        raise InvalidInput(f"columns of different lengths: { {name: len(part) for name, part in found.items()} }")
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def _by_protocol(value: Any) -> Any:
+    """A table that only a protocol describes, read by pyarrow."""
+    try:
+        pyarrow = importlib.import_module("pyarrow")
+        if hasattr(value, "__arrow_c_stream__"):
+            return pyarrow.table(value)
+        return importlib.import_module("pyarrow.interchange").from_dataframe(value)
+    except ValueError as error:
+        raise InvalidInput(f"a {_type(value)} is no table that pyarrow can read: {str(error)[:200]}") from error
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"a table of the type {_type(value)} is read by pyarrow, which is not installed; give its columns as arrays"
+        ) from error
+
+
+def _of_object(value: Any) -> NumpyArray:
+    """What another library (or a number, or a buffer) is as an array."""
+    if isinstance(value, bool | int | float | complex):
+        return np.asarray(value)
+    for attempt in (_column, _exported, _shared):
+        found = attempt(value)
+        if found is not None:
+            return _filled(found) if isinstance(found, np.ma.MaskedArray) else found
+    raise InvalidInput(
+        f"a {_type(value)} is no array and has no `__array__`, `__dlpack__` or buffer; give a NumPy array"
+        + (" (x.collect())" if hasattr(value, "collect") else "")
+        + (" (x.toarray())" if hasattr(value, "toarray") else "")
+        + (" (x.to_tensor())" if hasattr(value, "to_tensor") else "")
+        + (" (list(x))" if hasattr(value, "__iter__") else "")
+    )
+
+
+def _column(value: Any) -> NumpyArray | None:
+    """A column of a table; missing numbers are NaN."""
+    if not _is_column(value):
+        return None
+    if hasattr(value, "combine_chunks") or hasattr(value, "type"):  # pyarrow
+        arrow = value.to_numpy(zero_copy_only=False)
+        return arrow if isinstance(arrow, np.ndarray) else np.asarray(arrow)
+    kind = getattr(value.dtype, "kind", "")
+    if hasattr(value.dtype, "na_value") and kind in "biuf" and kind and value.hasnans:  # pandas, with its own NA
+        return np.asarray(value.to_numpy(dtype="float64", na_value=np.nan))
+    if hasattr(value.dtype, "na_value") and kind in "biuf" and kind:
+        return np.asarray(value.to_numpy(dtype=getattr(value.dtype, "numpy_dtype", None)))
+    return np.asarray(value.to_numpy())
+
+
+def _exported(value: Any) -> NumpyArray | None:
+    """What `__array__`, or a buffer, gives."""
+    if hasattr(value, "detach"):  # a torch tensor that takes part in a gradient does not give its array
+        value = value.detach()
+    if not (hasattr(value, "__array__") or hasattr(value, "__array_interface__") or _is_buffer(value)):
+        return None
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError, BufferError) as error:
+        if hasattr(value, "__dlpack__"):
+            return None
+        raise InvalidInput(f"a {_type(value)} does not give its array: {str(error)[:200]}") from error
+    return None if found.dtype.kind == "O" and not found.ndim else found
+
+
+def _shared(value: Any) -> NumpyArray | None:
+    """What `__dlpack__` gives; torch's bfloat16, which NumPy does not have, as float32."""
+    if not hasattr(value, "__dlpack__"):
+        return None
+    try:
+        return np.from_dlpack(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        if hasattr(value, "detach") and hasattr(value, "float"):
+            return np.asarray(value.detach().cpu().float())
+        raise InvalidInput(f"a {_type(value)} does not share its array: {str(error)[:200]}") from error
+
+
+def _is_buffer(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _of_list(value: Any) -> Any:
+    """(Nested) lists of numbers or strings, or a list of rows, as an array."""
+    if is_strings(value):
+        return string_array(value)
+    first = value
+    while isinstance(first, list | tuple) and len(first):
+        first = first[0]
+    if not isinstance(first, bool | int | float | complex | np.ndarray | np.generic | list | tuple | None):
+        return _stacked([ops.to_numpy(array(item)) for item in value])
+    try:
+        return _native(np.asarray(value))
+    except ValueError as error:
+        raise InvalidInput("rows of different lengths: pad them to one, or give one at a time") from error
+
+
+def _stacked(rows: list[NumpyArray]) -> NumpyArray:
+    shapes = {row.shape for row in rows}
+    if len(shapes) > 1:
+        raise InvalidInput(
+            "rows of different lengths: pad them to one, or give one at a time; got "
+            + ", ".join(map(str, shapes))[:100]
+        )
+    return np.stack(rows)
+
+
+def _is_row(item: Any) -> bool:
+    return isinstance(item, list | tuple) or (hasattr(item, "__array__") and getattr(item, "shape", ()) != ())
+
+
+def _filled(value: np.ma.MaskedArray[Any, Any]) -> NumpyArray:
+    """A masked array with NaN in its masked cells."""
+    if not np.ma.getmaskarray(value).any():
+        return _native(np.asarray(value.data))
+    if value.dtype.kind not in "biuf":
+        raise InvalidInput(f"a masked array of {value.dtype} with masked cells; fill them: x.filled(...)")
+    dtype = value.dtype.newbyteorder("=") if value.dtype.kind == "f" else np.float64
+    return np.asarray(np.where(np.ma.getmaskarray(value), np.nan, value.data), dtype)
+
+
+def _native(found: Array) -> Array:
+    """An array of a dtype and a byte order that both backends compute with."""
+    if found.dtype.name.startswith(WIDENED):
+        return found.astype("float32" if "float" in found.dtype.name else "int8")
+    if isinstance(found, np.ndarray) and not found.dtype.isnative:
+        return found.astype(found.dtype.newbyteorder("="))
+    return np.asarray(found) if isinstance(found, np.matrix) else found
+
+
+def _type(value: Any) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.split('.')[0]}.{kind.__name__}"

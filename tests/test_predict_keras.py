@@ -1,0 +1,124 @@
+"""What `predict` and a bare call give where they differ in Keras: flags in calls, states that go from batch to batch.
+
+The numbers are those of the Keras that wrote each file (`golden/make_predict.py`).
+"""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from compare import yardstick
+from fnet import bind
+from params import UnsupportedLayer, from_keras, load_keras
+
+ARCHIVES = sorted((Path(__file__).parent / "golden").glob("predict-*.zip"))
+NAMES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
+BATCH = 3
+RANDOM = ("dropout", "noise", "lstm", "bidirectional", "distributed-dropout")
+MOVED = ("shared-TF", "twice-Tn", "twice-TF")
+"""Keras moves the statistics with one call and reads them in the next."""
+AUGMENTED = ("flip-T", "flip-model-T")
+
+
+def files(start=""):
+    found = [(a, n) for a, n in NAMES if n.startswith(start)]
+    return pytest.mark.parametrize(("archive", "name"), found, ids=[f"{a.stem}-{n}" for a, n in found])
+
+
+def read(archive, name):
+    """(the file, its arrays, whether Keras 2 wrote it)."""
+    stem = name.rpartition(".")[0]
+    arrays = np.load(io.BytesIO(zipfile.ZipFile(archive).read(f"{stem}.npz")))
+    return zipfile.ZipFile(archive).read(name), dict(arrays), archive.stem.startswith("predict-2")
+
+
+def assert_close(y, expected):
+    assert y.shape == expected.shape
+    assert yardstick.error(y, expected) < 1e-5  # Keras's own float32, which batch statistics amplify
+
+
+@files()
+def test_predict_gives_what_predict_of_the_writer_gives(archive, name):
+    file, arrays, keras2 = read(archive, name)
+    stem = name.rpartition(".")[0]
+    obeyed = keras2 and stem.endswith("-T") and stem.startswith(RANDOM)
+    if keras2 and (stem in MOVED or stem in AUGMENTED or stem == "distributed-T"):
+        with pytest.raises(UnsupportedLayer, match="training=True"):
+            load_keras(file)
+    elif obeyed:
+        with pytest.raises(UnsupportedLayer, match="rng=0"):
+            load_keras(file)
+        model, params = load_keras(file, rng=0)
+        assert yardstick.error(model(params, arrays["x"]), arrays["inference"]) > 0.05
+    else:
+        model, params = load_keras(file)
+        assert_close(fnet.predict(model, params, arrays["x"], batch_size=BATCH), arrays["predict"])
+
+
+@files()
+def test_as_written_gives_what_a_bare_call_of_the_writer_gives(archive, name):
+    file, arrays, _ = read(archive, name)
+    stem = name.rpartition(".")[0]
+    if "call" not in arrays:
+        return
+    if stem.startswith(RANDOM) and stem.endswith("-T"):
+        with pytest.raises(UnsupportedLayer, match="rng=0"):
+            load_keras(file, training="as written")
+        model, params = load_keras(file, training="as written", rng=0)
+        assert yardstick.error(model(params, arrays["x"]), arrays["inference"]) > 0.05
+        return
+    if stem in MOVED or stem.startswith("flip") or stem == "distributed-T":
+        with pytest.raises(UnsupportedLayer, match="training=True"):
+            load_keras(file, training="as written")
+        return
+    model, params = load_keras(file, training="as written")
+    assert_close(model(params, arrays["x"]), arrays["call"])
+
+
+def test_the_archives_hold_what_they_are_for():
+    assert {a.stem.split("-")[1][0] for a in ARCHIVES} == {"2", "3"}
+    for archive in ARCHIVES:
+        _, arrays, keras2 = read(archive, next(n for a, n in NAMES if a == archive and n.startswith("bn-T.")))
+        called = arrays["inference"] if keras2 else arrays["call"]  # Keras 2 obeys the flag there, too
+        assert (yardstick.error(called, arrays["inference"]) > 0.1) != keras2
+        assert (yardstick.error(arrays["predict"], arrays["inference"]) > 0.1) == keras2
+
+
+def test_training_is_none_or_as_written():
+    with pytest.raises(ValueError, match="as written"):
+        load_keras(read(*NAMES[0])[0], training=True)
+
+
+@files("stateful")
+def test_states_go_from_batch_to_batch(archive, name, each_backend_slowly):
+    file, arrays, _ = read(archive, name)
+    model, params = load_keras(file)
+    for _ in range(2):  # each call of predict begins with zeros
+        assert_close(fnet.predict(model, params, arrays["x"], batch_size=BATCH), arrays["predict"])
+    alone = [np.asarray(model(params, arrays["x"][at : at + BATCH])) for at in range(0, 9, BATCH)]
+    assert yardstick.error(np.concatenate(alone), arrays["predict"]) > 0.05
+    np.testing.assert_array_equal(fnet.predict(model, params, arrays["x"][:BATCH]), alone[0])
+
+
+def test_a_stateful_model_needs_whole_batches():
+    model = fnet.sequential(bind(fnet.lstm, units=2, stateful=True))
+    x = np.ones((8, 3, 2), "float32")
+    params = fnet.init(model, 0, x.shape)
+    with pytest.raises(fnet.InvalidInput, match=r"Give batch_size=2.*fnet\.streaming"):
+        fnet.predict(model, params, x, batch_size=3)
+    assert fnet.predict(model, params, x, batch_size=4).shape == (8, 2)
+    with pytest.raises(fnet.InvalidInput, match="row 5 has NaN"):
+        fnet.predict(model, params, np.where(np.arange(8)[:, None, None] == 5, np.nan, x), invalid="mark", batch_size=4)
+
+
+def test_a_live_model_is_taken_as_its_file(monkeypatch):
+    keras = pytest.importorskip("keras")
+    x = keras.Input((4,))
+    live = keras.Model(x, keras.layers.Dropout(0.5)(x, training=True))
+    ones = np.ones((200, 4), "float32")
+    np.testing.assert_array_equal(fnet.predict(*from_keras(live), ones), ones)
+    assert set(np.unique(fnet.predict(*from_keras(live, training="as written", rng=0), ones))) == {0.0, 2.0}
