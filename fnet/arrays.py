@@ -6,7 +6,6 @@ Only a table that has nothing but `__arrow_c_stream__` or `__dataframe__` needs 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,10 +91,10 @@ def table(value: Any) -> NumpyArray:
 def _by_protocol(value: Any) -> Any:
     """A table that only a protocol describes, read by pyarrow."""
     try:
-        pyarrow = importlib.import_module("pyarrow")
-        if hasattr(value, "__arrow_c_stream__"):
-            return pyarrow.table(value)
-        return importlib.import_module("pyarrow.interchange").from_dataframe(value)
+        import pyarrow
+        from pyarrow.interchange import from_dataframe
+
+        return pyarrow.table(value) if hasattr(value, "__arrow_c_stream__") else from_dataframe(value)
     except ValueError as error:
         raise InvalidInput(f"a {_type(value)} is no table that pyarrow can read: {str(error)[:200]}") from error
     except ModuleNotFoundError as error:
@@ -203,7 +202,7 @@ def _is_row(item: Any) -> bool:
 def _filled(value: np.ma.MaskedArray[Any, Any]) -> NumpyArray:
     """A masked array with NaN in its masked cells."""
     if not np.ma.getmaskarray(value).any():
-        return _native(np.asarray(value.data))
+        return np.asarray(_native(np.asarray(value.data)))
     if value.dtype.kind not in "biuf":
         raise InvalidInput(f"a masked array of {value.dtype} with masked cells; fill them: x.filled(...)")
     dtype = value.dtype.newbyteorder("=") if value.dtype.kind == "f" else np.float64

@@ -135,6 +135,8 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
             f"{source.label} was called with training=True, which changes what it computes{_also(source)}; "
             "build the model without that argument, or as training=False"
         )
+    if not options.get("training"):
+        options.pop("masked_moments", None)  # moving ones know no mask
     if known.mixed and source.policy in POLICIES and "dtype" not in legal and not operation:
         options["dtype"] = source.policy
     with named(source):

@@ -37,6 +37,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     ),
     **dict.fromkeys(("RandomBrightness", "RandomContrast"), (((2, 8), _KEEPS), ((3, 6), _CASTS))),
     **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), (((3, 0), {"encoding_dtype": "float32"}),)),
+    "BatchNormalization": (((2, 12), {"masked_moments": False}),),
     "Discretization": (((3, 0), {"index_dtype": "int64"}),),
     "RandomCrop": (
         ((2, 7), {"inference": "short side"}),
@@ -47,7 +48,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
 }
 """{Keras class: ((version, options of the fnet layer in files written before it), ...)}, oldest first."""
 
-OPTIONS = frozenset({"casts", "encoding_dtype", "index_dtype", "inference", "keeps_integers"})
+OPTIONS = frozenset({"casts", "encoding_dtype", "index_dtype", "inference", "keeps_integers", "masked_moments"})
 """The options that only the age of a file sets."""
 
 

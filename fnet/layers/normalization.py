@@ -43,13 +43,15 @@ def batch_normalization(
     scale: bool = True,
     renorm: bool = False,
     training: bool = False,
+    masked_moments: bool = True,
 ) -> Any:
     """(...) -> (...): gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta along `axis`.
 
     params: gamma, beta (unless `scale`, `center` are False), moving_mean, moving_variance, all (channels,), and
     with `renorm` moving_stddev, renorm_mean, renorm_stddev, which inference does not read.
     training: the mean and variance of this very batch take the place of the moving ones, as where a Keras model calls
-    the layer with training=True. Mask: kept; with `training` only what it shows counts.
+    the layer with training=True. Mask: kept; with `training` only what it shows counts,
+    unless `masked_moments` is False, as before Keras 2.12.
     Source: keras.layers.BatchNormalization; Ioffe and Szegedy 2015.
 
     >>> one = np.ones(2)
@@ -59,7 +61,7 @@ def batch_normalization(
     """
     values, mask = values_of(x), mask_of(x)
     if training:
-        params = {**params, **_batch_moments(values, mask, axis)}
+        params = {**params, **_batch_moments(values, mask if masked_moments else None, axis)}
     factor, offset = batch_factors(params, epsilon, center, scale)
     if axis % values.ndim != values.ndim - 1:
         shape = [1] * values.ndim
