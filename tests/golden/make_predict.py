@@ -1,8 +1,8 @@
 """Models of which Keras's `predict` and a bare `model(x)` differ, with the outputs of both: predict-<version>.zip.
 
 Flags in calls, and states that go from batch to batch. Run it with the Python of an environment that holds the
-TensorFlow or Keras in question, as `python tests/golden/make_predict.py`; it writes next to itself. Here: 2.9.0, 2.15.1,
-3.0.5 (with TensorFlow 2.15) and 3.15.1.
+TensorFlow or Keras in question, as `python tests/golden/make_predict.py`; it writes next to itself. Here: 2.9.0,
+2.15.1, 3.0.5 (with TensorFlow 2.15) and 3.15.1.
 """
 
 from __future__ import annotations
