@@ -34,8 +34,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SHARES = {
     "fnet/layers/": 26,
-    "fnet/operations/": 16,
+    "fnet/operations/": 13,
+    "fnet/tf_functions/": 3,
     "fnet/backend/": 8,
+    "fnet/tf_functions/": "tests/test_tf_functions.py",
     "fnet/cli/": 3,
     "fnet/": 17,
     "params/hdf5/": 6,
@@ -45,8 +47,11 @@ SHARES = {
 """How many of a hundred faults a folder gets; a file counts for the first that it lies below."""
 
 CASES = "tests/test_cases.py"
-LAYERS = f"{CASES} tests/test_masks.py tests/test_mask_rules.py tests/test_layer_errors.py tests/test_drawn.py"
-FILES = "tests/test_read.py tests/test_load.py tests/test_hostile.py tests/test_strangers.py"
+ERRORS = "tests/test_error_table.py tests/test_layer_errors.py"
+LAYERS = f"{ERRORS} tests/test_telling.py {CASES} tests/test_masks.py tests/test_mask_rules.py tests/test_drawn.py"
+FILES = (
+    "tests/test_refused_configs.py tests/test_hostile.py tests/test_strangers.py tests/test_read.py tests/test_load.py"
+)
 STUDIES = "tests/test_study.py tests/test_statistics.py tests/test_compare.py"
 PLACES = {
     "fnet/layers/attention": f"tests/test_attention.py tests/test_attention_masks.py {LAYERS}",
@@ -73,24 +78,23 @@ PLACES = {
     "fnet/layers/lookup": f"tests/test_text.py {LAYERS}",
     "fnet/layers/vocabulary": f"tests/test_text.py {LAYERS}",
     "fnet/layers/": f"tests/test_integers.py {LAYERS}",
-    "fnet/operations/": "tests/test_operations.py tests/test_integers.py tests/test_layer_errors.py "
-    "tests/test_activations.py",
+    "fnet/operations/": f"{ERRORS} tests/test_operations.py tests/test_integers.py tests/test_activations.py",
     "fnet/activations": f"tests/test_activations.py {CASES}",
     "fnet/backend/numpy": f"tests/test_backend.py tests/test_conv_pitfalls.py {CASES} tests/test_operations.py "
     "tests/test_integers.py tests/test_recurrent.py",
     "fnet/backend/jax": f"tests/test_backend.py {CASES} tests/test_operations.py tests/test_integers.py",
     "fnet/backend/": f"tests/test_backend.py {CASES} tests/test_operations.py",
     "fnet/cli/": "tests/test_cli.py",
-    "fnet/compose": "tests/test_compose.py tests/test_inference.py tests/test_masks.py tests/test_call_structures.py",
+    "fnet/compose": f"{ERRORS} tests/test_compose.py tests/test_inference.py tests/test_masks.py tests/test_call_structures.py",
     "fnet/binding": "tests/test_compose.py tests/test_policies.py tests/test_integers.py tests/test_masks.py",
     "fnet/fingerprints": "tests/test_hashing.py",
     "fnet/hosting": "tests/test_text.py tests/test_hashing.py",
-    "fnet/strings": "tests/test_text.py tests/test_hashing.py",
+    "fnet/strings": f"{ERRORS} tests/test_text.py tests/test_hashing.py",
     "fnet/streaming": "tests/test_streaming.py",
     "fnet/random": "tests/test_modelling.py tests/test_regularization.py tests/test_transforms.py",
     "fnet/initializers": "tests/test_modelling.py",
     "fnet/resampling": f"tests/test_image.py {CASES} tests/test_operations.py",
-    "fnet/": "tests/test_compose.py tests/test_modelling.py tests/test_inference.py tests/test_transforms.py "
+    "fnet/": f"{ERRORS} tests/test_compose.py tests/test_modelling.py tests/test_inference.py tests/test_transforms.py "
     "tests/test_regularization.py tests/test_streaming.py tests/test_text.py",
     "params/hdf5/": "tests/test_hdf5.py tests/test_read.py tests/test_hostile.py",
     "params/store": "tests/test_store.py",

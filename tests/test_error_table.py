@@ -1,0 +1,130 @@
+"""Errors of layers, operations and models that no other test meets: type and message, of shape rules and of calls."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import InvalidInput, Spec, bind
+from fnet import operations as o
+
+X, Y, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 6, 3))
+
+RULES = [
+    (o.concatenate, {"axis": 1}, (Spec((2, 3)), Spec((4, 3))), "differ outside of axis 1"),
+    (o.array_split, {"indices_or_sections": 0}, Y, "cannot split into 0 parts"),
+    (o.array_split, {"indices_or_sections": (1 << 16) + 1}, Y, "cannot split into 65537 parts"),
+    (o.rearrange, {"pattern": "a b c -> c b a", "axes_lengths": {}}, Y, "has 3 axes, the tensor 2"),
+    (
+        o.rearrange,
+        {"pattern": "(a b c) d -> a b c d", "axes_lengths": {"a": 2}},
+        Y,
+        "sizes of b, c .* give all but one",
+    ),
+    (o.inv, {}, Spec((2, 3)), "square matrices are needed in the last two axes"),
+    (o.cholesky, {}, Spec((3,)), "square matrices are needed in the last two axes"),
+    (o.norm, {"axis": (0, 1, 2), "ord": 1}, Spec((2, 3, 4)), "norm takes one or two axes"),
+    (o.einsum, {"subscripts": "ab,bc->ac"}, (Y,), "names 2 operands, got 1"),
+    (o.tensordot, {"axes": 1}, (Y, Y), "axes 1 and 0 differ in size"),
+    (o.add, {}, (Y, Spec((3, 5))), "do not broadcast: sizes must be equal or 1"),
+    (o.reshape, {"newshape": (-1, -1)}, Y, "only one size of a shape may be -1"),
+    (o.reshape, {"newshape": (3, 7)}, Y, r"cannot reshape \(4, 5\), 20 numbers, to \(3, 7\)"),
+    (o.squeeze, {"axis": 1}, Y, "only axes of size 1 can be squeezed"),
+    (o.broadcast_to, {"shape": (5,)}, Y, "does not broadcast to"),
+    (o.top_k, {"k": 6}, Y, "top_k of 6 from an axis of size 5"),
+    (o.sum, {"axis": 2}, Y, "axis 2 does not exist in 2 dimensions"),
+    (o.sum, {"axis": -3}, Y, "axis -3 does not exist in 2 dimensions"),
+    (
+        o.crop_images,
+        {"top_cropping": 6, "left_cropping": 0, "right_cropping": 0, "target_height": 1},
+        IMAGE,
+        "negative",
+    ),
+    (
+        o.pad_images,
+        {"top_padding": 0, "target_height": 9, "left_padding": 0, "right_padding": 0},
+        Spec((2, None, 6, 3)),
+        "an image of unknown size needs both margins",
+    ),
+    (fnet.lstm, {"units": 2}, X, r"takes sequences \(batch, time, ...\); got shape \(None, 3\)"),
+    (
+        fnet.conv2d,
+        {"filters": 2, "kernel_size": 1},
+        Spec((None, 5, 3)),
+        r"takes 4 axes .* add the batch axis",
+    ),
+    (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5)), "takes 4 axes"),
+    (fnet.max_pooling1d, {"data_format": "channels_first"}, Y, "batch, channels, .spatial"),
+]
+CALLS = [
+    (fnet.input_layer, {"shape": (None, 3)}, None, "None for an input that is not optional"),
+    (fnet.input_layer, {"shape": (None, 3)}, np.ones((2, 3, 4)), r"an input of shape \(2, 3, 4\); wanted \(None, 3\)"),
+    (fnet.lstm, {"units": 2}, np.ones((3, 4)), "batch, time"),
+    (fnet.lstm, {"units": 2}, np.ones((3, 0, 4)), "needs at least one time step"),
+    (fnet.string_lookup, {}, np.ones((2, 3)), r"takes strings; got float64\[2, 3\]"),
+    (fnet.string_lookup, {}, np.array(["a", None], object), "item 1 is None of type NoneType; replace missing texts"),
+    (fnet.string_lookup, {}, np.array(["a", "\ud800"], object), "item 1 is not valid Unicode"),
+    (fnet.string_lookup, {}, [["a", "b"], ["c"]], r"item 0 is \['a', 'b'\] of type list"),
+    (fnet.category_encoding, {"num_tokens": 3}, {"inputs": [[1]], "count_weights": [[1.0]]}, "count weights go with"),
+    (o.ctc_decode, {"strategy": "best"}, (np.ones((1, 3, 4), "float32"), np.array([3])), "strategy must be"),
+]
+
+
+@pytest.mark.parametrize(("layer", "options", "x", "message"), RULES, ids=lambda v: getattr(v, "__name__", None))
+def test_shape_rules_refuse(layer, options, x, message):
+    with pytest.raises((ValueError, InvalidInput), match=message):
+        fnet.infer(bind(layer, **options), x)
+
+
+@pytest.mark.parametrize(("layer", "options", "x", "message"), CALLS, ids=lambda v: getattr(v, "__name__", None))
+def test_calls_refuse(layer, options, x, message):
+    params = fnet.vocabulary_params(bind(layer), ["a", "b"]) if layer is fnet.string_lookup else {}
+    with pytest.raises((ValueError, InvalidInput), match=message):
+        bind(layer, **options)(params, x)
+
+
+def test_tokens_in_one_hot_need_rows_of_one_length():
+    step = bind(fnet.text_vectorization, output_mode="one_hot")
+    params = fnet.vocabulary_params(step, ["a", "b"])
+    with pytest.raises(InvalidInput, match="texts with one number of tokens"):
+        step(params, np.array(["a b", "a"]))
+
+
+def test_idf_weights_are_asked_for():
+    step = bind(fnet.string_lookup, output_mode="tf_idf")
+    params = {k: v for k, v in fnet.vocabulary_params(step, ["a"], [0.5]).items() if k != "idf_weights"}
+    with pytest.raises(InvalidInput, match=r"needs params\['idf_weights'\]"):
+        step(params, np.array([["a"]]))
+
+
+def test_compositions_of_what_is_no_step():
+    with pytest.raises(TypeError, match=r"a step is \(name, callable\)"):
+        fnet.sequential([("a", 3)])
+    with pytest.raises(TypeError, match="node 'a' is not"):
+        fnet.graph({"a": (3, "x")}, inputs="x", outputs="a")
+    with pytest.raises(ValueError, match="mask rule 'hide'"):
+        fnet.layer(shape=lambda x: (x, {}), mask="hide")
+    with pytest.raises(AttributeError, match="module 'fnet' has no attribute 'densest'"):
+        _ = fnet.densest
+
+
+def test_streams_ask_for_the_number_of_sequences():
+    step = bind(fnet.gru, units=2, return_sequences=True)
+    model = fnet.sequential(bind(fnet.input_layer, shape=(None, 4, 3)), step)
+    with pytest.raises(ValueError, match=r"how many sequences\? give batch_size="):
+        fnet.initial_state(model)
+
+
+@pytest.mark.parametrize(
+    ("activation", "middle"),
+    [
+        *((name, 0.5) for name in ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid")),
+        *((name, 0.0) for name in ("linear", "tanh", "relu", "log_sigmoid")),
+    ],
+)
+def test_a_single_unit_is_cut_in_the_middle_of_its_activation(activation, middle):
+    scores = np.float32([[middle - 0.1], [middle + 0.1], [middle]])
+    for step in (bind(fnet.dense, units=1, activation=activation), bind(fnet.activation, activation=activation)):
+        for model in (fnet.sequential(step), fnet.graph({"y": (step, "x")}, inputs="x", outputs="y")):
+            assert fnet.classes(model, scores).tolist() == [0, 1, 0]
+    with pytest.raises(InvalidInput, match="row 1 has NaN scores, so no class"):
+        fnet.classes(fnet.sequential(step), np.float32([[0.1], [np.nan]]))

@@ -1,0 +1,162 @@
+"""Configs that are refused, or whose arrays do not fit: the type of the error and what it says."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from params import Limits, load_keras
+from params.errors import CorruptFile, LimitExceeded, UnsafeFile, UnsupportedLayer, WeightsMismatch
+from tests import hostile
+from tests.hostile import dense_entry, entry, input_entry, keras_zip, sequential_config
+
+
+def alone(*layers, shape=(3,)):
+    return keras_zip(sequential_config(input_entry(*shape), *layers))
+
+
+def tensor(name, call=0, index=0):
+    config = {"shape": [None, 3], "dtype": "float32", "keras_history": [name, call, index]}
+    return {"class_name": "__keras_tensor__", "config": config}
+
+
+def node(layer, *args, **kwargs):
+    return {**layer, "name": layer["config"]["name"], "inbound_nodes": [{"args": list(args), "kwargs": kwargs}]}
+
+
+def functional(*layers, inputs="input_layer", outputs="dense", **changes):
+    first = {**input_entry(3), "name": "input_layer", "inbound_nodes": []}
+    ends = {"input_layers": [[inputs, 0, 0]], "output_layers": [[outputs, 0, 0]]}
+    config = {"name": "functional", "trainable": True, "layers": [first, *layers], **ends, **changes}
+    module = "keras.src.models.functional"
+    return keras_zip({"module": module, "class_name": "Functional", "config": config, "registered_name": "Functional"})
+
+
+def activation(value):
+    return alone(dense_entry(activation=value))
+
+
+def zip_with(member, data=b"x", kind=zipfile.ZIP_STORED, **attributes):
+    """The archive of a good model with one more member."""
+    buffer = io.BytesIO(keras_zip())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        info = zipfile.ZipInfo(member)
+        info.compress_type = kind
+        for name, value in attributes.items():
+            setattr(info, name, value)
+        archive.writestr(info, data)
+    return buffer.getvalue()
+
+
+DENSE = dense_entry()
+QUANTIZED = {"module": "keras", "class_name": "QuantizedDTypePolicy", "registered_name": None}
+
+
+def quantized(mode, source="float32", **config):
+    policy = {**QUANTIZED, "config": {"mode": mode, "source_name": source}}
+    return alone(dense_entry(dtype=policy, **config))
+
+
+REFUSED = {
+    "causal": (
+        lambda: alone(entry("SeparableConv1D", "s", filters=2, kernel_size=[2], padding="causal"), shape=(5, 3)),
+        UnsupportedLayer,
+        "SeparableConv1D 's' has padding='causal'",
+    ),
+    "activation": (
+        lambda: activation("relux"),
+        UnsupportedLayer,
+        r"activation 'relux', which is not one of Keras's.*cust",
+    ),
+    "activation_number": (lambda: activation(3), UnsupportedLayer, "the activation 3, which is not one"),
+    "activation_dict": (lambda: activation({"a": 1}), UnsupportedLayer, "has a Python function as activation"),
+    "rank_of_call": (
+        lambda: functional(node(DENSE, tensor("input_layer", index=1))),
+        CorruptFile,
+        "output 1 of 'input_layer', which gives 1",
+    ),
+    "call": (
+        lambda: functional({**DENSE, "name": "dense", "inbound_nodes": [{"args": 3, "kwargs": {}}]}),
+        CorruptFile,
+        r"a call is not \{'args': \[\.\.\.\], 'kwargs': \{\.\.\.\}\}",
+    ),
+    "input_is_a_layer": (
+        lambda: functional(node(DENSE, tensor("input_layer")), inputs="dense"),
+        CorruptFile,
+        "the input 'dense' is not an InputLayer",
+    ),
+    "no_outputs": (
+        lambda: functional(node(DENSE, tensor("input_layer")), output_layers=3),
+        CorruptFile,
+        "output_layers is 3",
+    ),
+    "output_of_nothing": (
+        lambda: functional(node(DENSE, tensor("input_layer")), outputs="densest"),
+        CorruptFile,
+        "which does not exist",
+    ),
+    "two_of_a_name": (
+        lambda: alone(DENSE, dense_entry(units=2)),
+        CorruptFile,
+        "has several layers named",
+    ),
+    "policy": (lambda: alone(dense_entry(dtype="float31")), CorruptFile, "unknown dtype policy: 'float31'"),
+    "mode": (lambda: quantized(3), CorruptFile, "quantization mode 3"),
+    "mode_unknown": (lambda: quantized("int2"), UnsupportedLayer, "quantized as 'int2'; fnet knows"),
+    "mode_block": (lambda: quantized("int4/x"), CorruptFile, "quantization mode 'int4/x'"),
+    "mode_source": (lambda: quantized("int4/4", "float64"), UnsupportedLayer, "from float64, not from float32"),
+    "quantization_config": (
+        lambda: quantized("int8", quantization_config={"config": 3}),
+        CorruptFile,
+        "has the quantization_config",
+    ),
+    "layers_no_list": (
+        lambda: keras_zip({**sequential_config(), "config": {"name": "s", "layers": 3}}),
+        CorruptFile,
+        "layers is 3, not a list",
+    ),
+    "no_layer": (lambda: alone("dense"), CorruptFile, "expected a layer"),
+    "constant": (
+        lambda: functional(
+            node(
+                entry("Add", "dense"),
+                [
+                    tensor("input_layer"),
+                    {"class_name": "__numpy__", "config": {"value": [[1], [1, 2]], "dtype": "int32"}},
+                ],
+            )
+        ),
+        CorruptFile,
+        "a constant is not an array of",
+    ),
+    "config_limit": (lambda: keras_zip(b" " * 3000 + b"{}"), LimitExceeded, "has 3002 bytes; 2000 are allowed"),
+    "not_json": (lambda: keras_zip("{'a': 1}"), CorruptFile, "config.json is not JSON"),
+    "list": (lambda: keras_zip("[]"), CorruptFile, "must be a JSON object, not"),
+    "link": (lambda: zip_with("assets/a", external_attr=0o120777 << 16), UnsafeFile, "is a symbolic link"),
+    "method": (
+        lambda: zip_with("assets/a", kind=zipfile.ZIP_BZIP2),
+        UnsafeFile,
+        "uses compression 12; deflate is read",
+    ),
+    "parent": (lambda: zip_with("../a"), UnsafeFile, "is no plain name of a zip's member"),
+    "root": (lambda: zip_with("/a"), UnsafeFile, "is no plain name of a zip's member"),
+    "shape": (lambda: alone(dense_entry(units=5)), WeightsMismatch, r"'dense/kernel' must have the shape \[3, 5\]"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    build, kind, message = REFUSED[name]
+    limits = Limits(config=2000) if name == "config_limit" else None
+    with pytest.raises(kind, match=message) as caught:
+        load_keras(build(), **({"limits": limits} if limits else {}))
+    assert type(caught.value) is kind
+    assert not hostile.mistake(caught.value)
+
+
+def test_the_frame_of_these_files_is_good():
+    x = np.ones((1, 3), "float32")
+    for data in (alone(DENSE), functional(node(DENSE, tensor("input_layer"))), activation("linear")):
+        model, params = load_keras(data)
+        np.testing.assert_array_equal(model(params, x), x @ hostile.KERNEL + hostile.BIAS)
