@@ -10,6 +10,7 @@ import numpy as np
 from fnet.types import Array
 from params.converted import Converted
 from params.errors import WeightsMismatch, quoted
+from params.generations import version_of
 from params.legacy_config import CUDNN
 from params.objects import KerasObject
 from params.source import LegacyLayer, ModelFile, StoredArray
@@ -17,7 +18,7 @@ from params.walk import stored_layers, within
 from params.weights import Found, Plan, Slot, listing
 
 _UNTRACKED = "idf_weights"
-"""A variable of TensorFlow's, which Keras leaves out of legacy files: its numbers are in the config."""
+"""A variable of TensorFlow's, which Keras 3 leaves out of legacy files: its numbers are in the config."""
 
 _TWICE = ("SpectralNormalization", "kernel")
 """The wrapper's own name for the kernel of the layer inside, which legacy files hold once."""
@@ -29,8 +30,9 @@ def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
     Within a layer the trainable arrays stand before the others. Names are a cross-check.
     """
     found = dict(work.given)
+    untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
     stored = [layer for layer in file.arrays.layers if layer.arrays]
-    wanted = [(part, slots) for part in stored_layers(made) if (slots := _slots(work, part))]
+    wanted = [(part, slots) for part in stored_layers(made) if (slots := _slots(work, part, untracked))]
     if len(stored) != len(wanted):
         names = {part.source.name for part, _ in wanted}, {layer.name for layer in stored}
         lost = [part.source.label for part, _ in wanted if part.source.name not in names[1]]
@@ -46,13 +48,13 @@ def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
     return found
 
 
-def _slots(work: Plan, part: Converted) -> list[Slot]:
+def _slots(work: Plan, part: Converted, untracked: tuple[str, ...]) -> list[Slot]:
     """The slots of a top-level layer, each once, trainable ones first."""
     inside = {id(item) for item in within(part)}
     keys = {work.walk.identity(item) for item in within(part)}
     unique: dict[tuple[str, int], Slot] = {}
     for slot in work.slots:
-        stored = slot.number >= 0 and slot.name != _UNTRACKED and (slot.owner.source.class_name, slot.name) != _TWICE
+        stored = slot.number >= 0 and slot.name not in untracked and (slot.owner.source.class_name, slot.name) != _TWICE
         if stored and (id(slot.owner) in inside or work.walk.identity(slot.owner) in keys):
             unique.setdefault((slot.group, slot.number), slot)
     return sorted(unique.values(), key=lambda slot: not slot.trainable)

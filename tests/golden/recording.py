@@ -34,7 +34,8 @@ RNG = np.random.RandomState(0)
 
 
 def draw(*shape):
-    return RNG.standard_normal(shape).astype("float32")
+    """Drawn numbers of few digits, so that archives stay small."""
+    return (np.round(RNG.standard_normal(shape) * 64) / 64).astype("float32")
 
 
 def redraw(model):
@@ -42,7 +43,7 @@ def redraw(model):
     values = []
     for weight, old in zip(model.weights, model.get_weights()):
         name = getattr(weight, "path", weight.name)
-        new = RNG.standard_normal(old.shape) * 0.5
+        new = draw(*old.shape) * 0.5
         new = np.abs(new) + 0.5 if "variance" in name or "stddev" in name else new
         values.append(new.astype(old.dtype) if old.dtype.kind in "fV" else old)
     model.set_weights(values)
