@@ -39,7 +39,8 @@ def taps(size: int, wanted: int, interpolation: str, antialias: bool) -> Taps:
 
     Raises ValueError for an unknown interpolation, naming the known ones.
     """
-    require_interpolation(interpolation)
+    if interpolation not in _PLAIN:
+        require_interpolation(interpolation)
     if interpolation not in _PLAIN or (antialias and interpolation != "area"):
         return _spans(size, wanted, *KERNELS[interpolation], antialias)
     return _PLAIN[interpolation](size, wanted)
@@ -67,6 +68,14 @@ def _bilinear(size: int, wanted: int) -> Taps:
     high = np.minimum(np.ceil(at).astype(np.int64), size - 1)
     share = at - floor
     return np.stack([low, high]), np.stack([F32(1) - share, share])
+
+
+def _bilinear_from_corners(size: int, wanted: int) -> Taps:
+    """As TensorFlow 1 had it: pixels are points, the first of the output lies on the first of the input."""
+    at = np.arange(wanted, dtype=F32) * (F32(size) / F32(wanted))
+    floor = np.floor(at)
+    low = floor.astype(np.int64)
+    return np.stack([low, np.minimum(low + 1, size - 1)]), np.stack([F32(1) - (at - floor), at - floor])
 
 
 def _bicubic(size: int, wanted: int) -> Taps:
@@ -157,7 +166,12 @@ def _gaussian(x: Floats) -> Floats:
     return height
 
 
-_PLAIN: dict[str, Callable[[int, int], Taps]] = {"bilinear": _bilinear, "bicubic": _bicubic, "area": _area}
+_PLAIN: dict[str, Callable[[int, int], Taps]] = {
+    "bilinear": _bilinear,
+    "bilinear from corners": _bilinear_from_corners,
+    "bicubic": _bicubic,
+    "area": _area,
+}
 """What TensorFlow has a kernel of its own for, without antialiasing."""
 
 KERNELS: dict[str, tuple[Callable[[Floats], Floats], float]] = {

@@ -49,6 +49,9 @@ TRAINING_MATTERS = frozenset(
 )
 """Layers that compute something else under training=True and have no `rng` to say so."""
 
+WRAPPERS = frozenset({"Bidirectional", "SpectralNormalization", "TimeDistributed"})
+"""Layers that run one layer of any class under its own dtype policy."""
+
 PUBLIC = {
     "core": ("Dense", "EinsumDense", "Embedding", "ReversibleEmbedding", "Identity", "Masking", "InputLayer", "Lambda"),
     "activation": ("Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"),

@@ -11,7 +11,7 @@ import fnet
 from fnet import modelling, random
 from fnet.compose import Graph, Sequential, bind, option_names, sequential
 from fnet.types import Array
-from params.catalogue import BY_ENTRY, TRAINING_MATTERS, TRAINS_BY_DEFAULT
+from params.catalogue import BY_ENTRY, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import UnsupportedLayer
@@ -149,6 +149,8 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
         )
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, known)
+    if known.mixed and source.class_name in WRAPPERS:
+        _require_one_policy(source, parts)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
@@ -164,6 +166,16 @@ def _by_batch(step: Any) -> bool:
 def _also(source: KerasObject) -> str:
     """What else to know of a layer that trains without being told."""
     return " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
+
+
+def _require_one_policy(source: KerasObject, parts: Mapping[str, Converted]) -> None:
+    """Refuse a wrapper whose dtype policy is not that of the layer in it: Keras casts between the two in its way."""
+    for part in parts.values():
+        if not part.source.is_model and part.source.policy != source.policy:
+            raise UnsupportedLayer(
+                f"{source.label} has the dtype policy {source.policy}, the layer in it, {part.source.label}, "
+                f"{part.source.policy}: give both the same and save again"
+            )
 
 
 def _parts(inside: Mapping[str, Any], known: Conversion) -> dict[str, Converted]:

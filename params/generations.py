@@ -16,11 +16,15 @@ Options = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def version_of(text: str | None) -> Version:
-    """(2, 15) from "2.15.0", (2, 2) from "2.2.4-tf"; the oldest for None, since Keras 1 wrote nothing at first."""
+    """(2, 15) from "2.15.0"; the oldest for None, since Keras 1 wrote nothing at first.
+
+    The Keras inside TensorFlow called itself "2.2.4-tf" from 1.13 to 2.1 and "2.3.0-tf" in 2.2, but computed as in 2.4.
+    """
     if text is None:
         return (0, 0)
     numbers = re.match(r"(\d{1,4})\.(\d{1,4})", text, re.ASCII)
-    return NEWEST if numbers is None else (int(numbers[1]), int(numbers[2]))
+    version = NEWEST if numbers is None else (int(numbers[1]), int(numbers[2]))
+    return (2, 4) if text.endswith("-tf") and (2, 2) <= version < (2, 4) else version
 
 
 _CASTS = {"casts": True}
@@ -38,7 +42,9 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("RandomBrightness", "RandomContrast"), (((2, 8), _KEEPS), ((3, 6), _CASTS))),
     **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), (((3, 0), {"encoding_dtype": "float32"}),)),
     "BatchNormalization": (((2, 12), {"masked_moments": False}),),
-    "Discretization": (((3, 0), {"index_dtype": "int64"}),),
+    "CategoryEncoding": (((3, 0), {}), ((3, 4), {"drops_ones": False})),
+    "Discretization": (((3, 12), {"index_dtype": "int64"}),),
+    "UpSampling2D": (((2, 4), {"half_pixels": False}),),
     "RandomCrop": (
         ((2, 7), {"inference": "short side"}),
         ((3, 6), {"inference": "cover"}),
@@ -48,7 +54,12 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
 }
 """{Keras class: ((version, options of the fnet layer in files written before it), ...)}, oldest first."""
 
-OPTIONS = frozenset({"casts", "encoding_dtype", "index_dtype", "inference", "keeps_integers", "masked_moments"})
+OPTIONS = frozenset(
+    {
+        *("casts", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
+        *("keeps_integers", "masked_moments"),
+    }
+)
 """The options that only the age of a file sets."""
 
 

@@ -107,8 +107,8 @@ def discretization(
 ) -> Array:
     """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (float32).
 
-    Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. index_dtype: of the bins (int64 in
-    Keras 2). No params. Mask: dropped.
+    Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. index_dtype: of the bins (int64
+    before Keras 3.12). No params. Mask: dropped.
     Source: keras.layers.Discretization.
 
     >>> discretization({}, np.array([0.5, 1.0, 7.0]), bin_boundaries=(1.0, 2.0))
@@ -120,9 +120,10 @@ def discretization(
     return encode(bins, output_mode, len(bin_boundaries) + 1, dtype, backend=ops)
 
 
-def _category_rule(x: Any, *, num_tokens: int, output_mode: str) -> tuple[Spec, ParamTree]:
+def _category_rule(x: Any, *, num_tokens: int, output_mode: str, drops_ones: bool) -> tuple[Spec, ParamTree]:
     ids, _ = _with_weights(x)
-    return lookup_spec(ids.shape, output_mode, num_tokens, ("int64", "float32")), {}
+    shape = ids.shape if drops_ones or output_mode != "one_hot" else (*ids.shape, 1)
+    return lookup_spec(shape, output_mode, num_tokens, ("int64", "float32")), {}
 
 
 def _with_weights(x: Any) -> tuple[Any, Any]:
@@ -133,11 +134,14 @@ def _with_weights(x: Any) -> tuple[Any, Any]:
 
 
 @layer(shape=_category_rule, mask="drop")
-def category_encoding(params: Params, x: Any, *, num_tokens: int, output_mode: str = "multi_hot") -> Array:
+def category_encoding(
+    params: Params, x: Any, *, num_tokens: int, output_mode: str = "multi_hot", drops_ones: bool = True
+) -> Array:
     """Ids -> float32 over `num_tokens` columns: one_hot, multi_hot or count.
 
-    one_hot: (..., n) -> (..., n, columns), a last axis of size 1 is dropped first. multi_hot, count: (batch, n) ->
-    (batch, columns). x: ids, or (ids, count weights of the same shape) for count. Ids outside of 0..num_tokens-1
+    one_hot: (..., n) -> (..., n, columns); a last axis of size 1 is dropped first if `drops_ones` (not so in Keras 3.0
+    to 3.3). multi_hot, count: (batch, n) -> (batch, columns).
+    x: ids, or (ids, count weights of the same shape) for count. Ids outside of 0..num_tokens-1
     have no column. No params. Mask: dropped. Source: keras.layers.CategoryEncoding.
 
     >>> category_encoding({}, np.array([[0, 2, 2]]), num_tokens=3, output_mode="count")
@@ -147,4 +151,5 @@ def category_encoding(params: Params, x: Any, *, num_tokens: int, output_mode: s
     if weights is not None and output_mode != "count":
         raise ValueError(f"count weights go with output_mode='count', not {output_mode!r}")
     dtype = "float32" if weights is None or weights.dtype.kind != "f" else weights.dtype
+    ids = ids if drops_ones or output_mode != "one_hot" else ids[..., None]
     return encode(ids.astype("int32"), output_mode, num_tokens, dtype, weights, ops)

@@ -70,10 +70,12 @@ def up_sampling2d(
     size: int | Sequence[int] = (2, 2),
     data_format: str | None = "channels_last",
     interpolation: str = "nearest",
+    half_pixels: bool = True,
 ) -> Array:
     """(batch, height, width, channels) -> (batch, height * size[0], width * size[1], channels).
 
     interpolation: "nearest" repeats pixels; the others are those of `resizing`.
+    half_pixels: where it is False, "bilinear" measures from the corners of pixels, as Keras did before 2.4.
     Mask: dropped. Source: keras.layers.UpSampling2D.
 
     >>> up_sampling2d({}, np.ones((1, 2, 3, 4)), size=(2, 3)).shape
@@ -82,6 +84,7 @@ def up_sampling2d(
     if interpolation == "nearest":
         return _repeat(x, size, 2, data_format)
     height, width = (x.shape[a] * f for a, f in zip(_axes(2, data_format), _factors(size, 2), strict=True))
+    interpolation = interpolation if half_pixels or interpolation != "bilinear" else "bilinear from corners"
     y = image.resize(x, (height, width), interpolation, data_format=data_format)
     return y if y.dtype == x.dtype else image.saturated(y, x.dtype)
 
