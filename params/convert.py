@@ -142,15 +142,10 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
     with named(source):
         step = bind(entry.layer, **options)
         inside = modelling.children(step)
-    if source.class_name == "TimeDistributed" and any(map(_by_batch, inside.values())):
-        raise UnsupportedLayer(
-            f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
-            "those of each time step or of all, as it goes; build the model without that argument"
-        )
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, known)
-    if known.mixed and source.class_name in WRAPPERS:
-        _require_one_policy(source, parts)
+    if source.class_name in WRAPPERS:
+        _require_plain_inside(source, parts)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
@@ -168,9 +163,15 @@ def _also(source: KerasObject) -> str:
     return " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
 
 
-def _require_one_policy(source: KerasObject, parts: Mapping[str, Converted]) -> None:
-    """Refuse a wrapper whose dtype policy is not that of the layer in it: Keras casts between the two in its way."""
+def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted]) -> None:
+    """Refuse a wrapper whose dtype policy is not that of the layer in it (Keras casts between the two in its way), or
+    that hands time steps to statistics of a batch."""
     for part in parts.values():
+        if source.class_name == "TimeDistributed" and _by_batch(part.step):
+            raise UnsupportedLayer(
+                f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
+                "those of each time step or of all, as it goes; build the model without that argument"
+            )
         if not part.source.is_model and part.source.policy != source.policy:
             raise UnsupportedLayer(
                 f"{source.label} has the dtype policy {source.policy}, the layer in it, {part.source.label}, "
