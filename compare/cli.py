@@ -23,7 +23,8 @@ EPILOG = """examples:
   python -m compare model.keras                                test split of the embedded data that fits
   python -m compare model.keras --data DIR --report out.html   CIFAR-10 or NusaX from a folder
   python -m compare model.keras --inputs x.npy --labels y.npy  rows of your own
-  python -m compare model.keras --fnet model.safetensors       what `fnet convert` made of it"""
+  python -m compare model.keras --fnet model.safetensors       what `fnet convert` made of it
+  python -m compare model.keras --custom 'my>Shifted=pure.py:shifted' --custom-object 'my>Shifted=layers.py:Shifted'"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
     parser.add_argument("--layer-rows", type=int, default=32, metavar="N", help="rows for the layers, 0: none (32)")
+    parser.add_argument(
+        "--custom",
+        action="append",
+        default=[],
+        metavar="NAME=PLACE",
+        help="a layer of your own for fnet: package>Name=module:function, or file.py:function; repeatable",
+    )
+    parser.add_argument(
+        "--custom-object",
+        action="append",
+        default=[],
+        metavar="NAME=PLACE",
+        help="the same layer for Keras: package>Name=module:Class, or file.py:Class; repeatable",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of tables")
     parser.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
@@ -61,19 +76,22 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from compare import parity, report
-    from compare.worker import WorkerFailed
+    from compare.worker import ImportFailed, WorkerFailed, imported
     from train_keras.errors import DataError
 
     try:
         backends = tuple(args.backends.split(","))
         _check(args, backends, parity.BACKENDS)
-        rows = load_rows(args)
-    except (UsageError, DataError) as error:
+        custom, objects = _named(args.custom), {n: imported(p) for n, p in _named(args.custom_object).items()}
+        rows = load_rows(args, objects)
+    except (UsageError, DataError, ImportFailed) as error:
         log.error("%s", error)
         return 2
     sizes = {"batch_size": args.batch_size, "layer_rows": args.layer_rows}
     try:
-        found = parity.compare(args.model, rows, fnet_file=args.fnet, backends=backends, **sizes)
+        found = parity.compare(
+            args.model, rows, fnet_file=args.fnet, backends=backends, custom=custom, custom_objects=objects, **sizes
+        )
     except WorkerFailed as error:
         log.error("%s", error)
         return 1
@@ -98,12 +116,22 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
             raise UsageError(f"no file {file}")
 
 
-def load_rows(args: argparse.Namespace) -> Rows:
+def _named(given: list[str]) -> dict[str, str]:
+    """{name: place} of "name=place" arguments."""
+    pairs = [text.partition("=") for text in given]
+    if bad := [text for text, (name, _, place) in zip(given, pairs, strict=True) if not (name and place)]:
+        raise UsageError(
+            f"--custom and --custom-object take NAME=PLACE, such as 'my>Shifted=pure.py:shifted'; got {bad[0]!r}"
+        )
+    return {name: place for name, _, place in pairs}
+
+
+def load_rows(args: argparse.Namespace, custom_objects: dict[str, Any]) -> Rows:
     """The rows to compare on: the user's own, or a split of the data set that fits the model."""
     from compare.measuring import Rows
 
     if args.inputs is None:
-        rows = data_rows(args.model, args.data, args.split, args.cache)
+        rows = data_rows(args.model, args.data, args.split, args.cache, custom_objects)
     else:
         rows = Rows(args.inputs.name, *_own(args.inputs, args.labels))
     if args.rows is None:
@@ -129,7 +157,13 @@ def _own(inputs: Path, labels: Path | None) -> tuple[Any, Any]:
     return x, y
 
 
-def data_rows(model_file: Path, where: str | None, split: str, cache: str | None = None) -> Rows:
+def data_rows(
+    model_file: Path,
+    where: str | None,
+    split: str,
+    cache: str | None = None,
+    custom_objects: dict[str, Any] | None = None,
+) -> Rows:
     """A split of the images or texts, whichever the model takes, as float32 pixels or strings."""
     import numpy as np
 
@@ -138,7 +172,7 @@ def data_rows(model_file: Path, where: str | None, split: str, cache: str | None
     from train_keras import data
 
     try:
-        wanted = reference.load(model_file).inputs[0]
+        wanted = reference.load(model_file, custom_objects).inputs[0]
     except (ValueError, OSError, TypeError, AttributeError) as error:
         raise UsageError(f"Keras cannot load {model_file}: {error}") from error
     kind = "texts" if wanted.dtype == "string" else "images"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compare import reference, yardstick
+from compare import reference, worker, yardstick
 from compare.measuring import Errors, Measured, Rows, Run, Side, over_layers, over_outputs
-from compare.worker import head, run_worker
 
 BACKENDS = ("numpy", "jax")
 LAYER_ROWS = 32
@@ -96,18 +96,25 @@ def compare(
     batch_size: int = 32,
     layer_rows: int = LAYER_ROWS,
     title: str | None = None,
+    custom: Mapping[str, Callable[..., Any] | str] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Run a Keras model file in Keras, in float64 and in fnet on each backend, and measure the differences.
 
     fnet_file: what fnet loads instead, such as the .safetensors made from the Keras file.
     layer_rows: the number of first rows on which layers are compared one by one; 0 leaves that out.
-    Raises WorkerFailed when fnet refuses the file or fails on it.
+    custom: {"package>Name": layer} as `load_keras` takes it, for layers of your own. fnet runs in processes of its own,
+    which import the layers: each stands at the top of a module, or of a script that says `if __name__ == "__main__":`;
+    or it is given as "module:name" or "file.py:name".
+    custom_objects: the same layers for Keras, {"package>Name": class}; classes that Keras has registered need no entry.
+    Raises WorkerFailed when fnet refuses the file or fails on it, ImportFailed where a custom layer cannot be imported.
     """
     path = Path(model_file)
+    found = {name: worker.place(function) for name, function in (custom or {}).items()}
     # fnet first: what it refuses is known before Keras, the slow part, has started.
-    ours = {f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows) for b in backends}
-    model, keras = _keras_run(path, rows, batch_size, layer_rows)
-    with reference.float64(path) as wide:
+    ours = {f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows, found) for b in backends}
+    model, keras = _keras_run(path, rows, batch_size, layer_rows, custom_objects)
+    with reference.float64(path, custom_objects) as wide:
         exact = _outputs(wide, rows, batch_size, layer_rows)
     measured = Measured(rows, exact.y, keras.y, reference.policy(model), reference.threshold(model))
     named = title or f"{path.resolve().parent.name}/{path.name}"
@@ -133,8 +140,10 @@ def _compared(
     return Comparison(*about, sides, tuple(outputs), tuple(layers), tuple(missing), tuple(problems))
 
 
-def _fnet_run(model_file: Path, rows: Rows, backend: str, batch_size: int, layer_rows: int) -> Run:
-    arrays, facts = run_worker(model_file, rows.x, backend, batch_size, layer_rows)
+def _fnet_run(
+    model_file: Path, rows: Rows, backend: str, batch_size: int, layer_rows: int, custom: dict[str, str]
+) -> Run:
+    arrays, facts = worker.run_worker(model_file, rows.x, backend, batch_size, layer_rows, custom)
     return Run(
         _grouped(arrays, "output")[""],
         _grouped(arrays, "layer"),
@@ -154,13 +163,15 @@ def _grouped(arrays: dict[str, Any], kind: str) -> dict[str, list[Any]]:
     return found
 
 
-def _keras_run(path: Path, rows: Rows, batch_size: int, layer_rows: int) -> tuple[Any, Run]:
+def _keras_run(
+    path: Path, rows: Rows, batch_size: int, layer_rows: int, custom_objects: Mapping[str, Any] | None
+) -> tuple[Any, Run]:
     """(Keras model, what it gave)."""
     import keras
     import tensorflow as tf
 
     started = time.perf_counter()
-    model = reference.load(path)
+    model = reference.load(path, custom_objects)
     loaded = time.perf_counter() - started
     run = _outputs(model, rows, batch_size, layer_rows)
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
@@ -172,4 +183,4 @@ def _outputs(model: Any, rows: Rows, batch_size: int, layer_rows: int) -> Run:
     started = time.perf_counter()
     y = reference.outputs(model, rows.x, batch_size)
     seconds = time.perf_counter() - started
-    return Run(y, reference.layer_outputs(model, head(rows.x, layer_rows)) if layer_rows else {}, seconds)
+    return Run(y, reference.layer_outputs(model, worker.head(rows.x, layer_rows)) if layer_rows else {}, seconds)

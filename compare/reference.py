@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ NARROW = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 HDF5 = (".h5", ".hdf5")
 
 
-def load(path: Path) -> Any:
-    """The model of a file, not compiled."""
-    return keras.saving.load_model(path, compile=False)
+def load(path: Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model of a file, not compiled. custom_objects: {name in the file: Keras class or function}."""
+    return keras.saving.load_model(path, custom_objects=custom_objects, compile=False)
 
 
 @contextlib.contextmanager
-def float64(path: Path) -> Iterator[Any]:
+def float64(path: Path, custom_objects: Mapping[str, Any] | None = None) -> Iterator[Any]:
     """The same model, same weights, evaluated in float64: every dtype and policy in its config is rewritten.
 
     Keras's global float type is float64 inside the block, so that no input or constant is narrowed on the way.
@@ -39,7 +39,7 @@ def float64(path: Path) -> Iterator[Any]:
         try:
             keras.config.set_floatx("float64")
             keras.config.set_dtype_policy("float64")
-            yield load(wide)
+            yield load(wide, custom_objects)
         finally:
             keras.config.set_floatx(kept)
             keras.config.set_dtype_policy(policy)

@@ -7,12 +7,14 @@ facts (.json). FNET_BACKEND chooses the backend, as everywhere.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,29 +25,39 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = {"inputs": "inputs.npz", "arrays": "arrays.npz", "facts": "facts.json"}
 
 FOREIGN = ("keras", "tensorflow", "h5py")
-"""What fnet does without; the facts list those that got loaded all the same."""
+"""What fnet does without; the facts list those that got loaded all the same, and not by a custom layer's module."""
 
 
 class WorkerFailed(RuntimeError):
     """fnet's process ended with an error; the message holds its last lines."""
 
 
+class ImportFailed(ValueError):
+    """A custom layer that cannot be imported."""
+
+
 # --- in the parent process ----------------------------------------------------------------------------
 
 
 def run_worker(
-    model_file: Path, x: Any, backend: str, batch_size: int = 32, layer_rows: int = 0
+    model_file: Path,
+    x: Any,
+    backend: str,
+    batch_size: int = 32,
+    layer_rows: int = 0,
+    custom: dict[str, str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(arrays, facts) of `work` in a fresh process with FNET_BACKEND set."""
+    """(arrays, facts) of `work` in a fresh process with FNET_BACKEND set. custom: {name in the file: `place`}."""
     with tempfile.TemporaryDirectory(prefix="fnet-compare-") as name:
         folder = Path(name)
         named = {f"x{i}": a for i, a in enumerate(x)} if isinstance(x, tuple) else {"x": x}
         plain = {key: a.astype(str) if a.dtype == object else a for key, a in named.items()}
         np.savez(folder / "inputs.npz", **plain)
         job = {"model": str(model_file.resolve()), "batch_size": batch_size, "layer_rows": layer_rows}
+        job["custom"] = custom or {}
         job |= {key: str(folder / file) for key, file in FILES.items()}
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"), *sys.path)))
         done = subprocess.run(
             [sys.executable, "-m", "compare.worker", str(folder / "job.json")],
             env={**os.environ, "FNET_BACKEND": backend, "PYTHONPATH": path},
@@ -57,6 +69,43 @@ def run_worker(
             raise WorkerFailed(f"fnet {backend} failed on {model_file.name}:\n{done.stderr.strip()[-2000:]}")
         with np.load(folder / FILES["arrays"], allow_pickle=False) as arrays:
             return dict(arrays), json.loads((folder / FILES["facts"]).read_text("utf-8"))
+
+
+def place(function: Callable[..., Any] | str) -> str:
+    """ "module:name", or "file.py:name" for a script's own, by which another process imports a function.
+
+    Raises ImportFailed for one that does not stand at the top of a module.
+    """
+    if isinstance(function, str):
+        return function
+    name, module = getattr(function, "__qualname__", ""), getattr(function, "__module__", "")
+    where = getattr(sys.modules.get("__main__"), "__file__", None) if module == "__main__" else module
+    if not where or getattr(sys.modules.get(module), name, None) is not function:
+        raise ImportFailed(
+            f"{function!r} cannot be imported by the process that runs fnet: define it at the top of a module, "
+            'or give "module:name" or "file.py:name"'
+        )
+    return f"{where}:{name}"
+
+
+def imported(place: str) -> Any:
+    """What stands at "module:name" or "file.py:name". Raises ImportFailed where nothing does."""
+    module, _, name = place.rpartition(":")
+    try:
+        return getattr(_module(module), name)
+    except (ImportError, OSError, AttributeError) as error:
+        raise ImportFailed(f"cannot import {place!r}: {error}; give module:name or file.py:name") from error
+
+
+def _module(name: str) -> Any:
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # --- in the process of its own ------------------------------------------------------------------------
@@ -75,20 +124,22 @@ def head(x: Any, rows: int) -> Any:
     return tuple(a[:rows] for a in x) if isinstance(x, tuple) else x[:rows]
 
 
-def _loaded(file: Path) -> Any:
+def _loaded(file: Path, custom: dict[str, Any]) -> Any:
     """(model, params) of a Keras file or of the safetensors store."""
     import params
 
-    return params.load(file) if file.suffix == ".safetensors" else params.load_keras(file)
+    return (params.load if file.suffix == ".safetensors" else params.load_keras)(file, custom=custom)
 
 
 def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(arrays by name, facts) of a job."""
+    custom = {name: imported(where) for name, where in job["custom"].items()}
+    brought = {name for name in FOREIGN if name in sys.modules}
     started = time.perf_counter()
     import fnet
     from fnet import backend, tree
 
-    model, params = _loaded(Path(job["model"]))
+    model, params = _loaded(Path(job["model"]), custom)
     loaded = time.perf_counter()
     x = inputs(Path(job["inputs"]))
     y = fnet.predict(model, params, x, batch_size=job["batch_size"])
@@ -101,7 +152,7 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "backend": backend.name(),
         "load_seconds": loaded - started,
         "predict_seconds": done - loaded,
-        "foreign": [name for name in FOREIGN if name in sys.modules],
+        "foreign": [name for name in FOREIGN if name in sys.modules and name not in brought],
         "versions": {name: metadata.version(name) for name in ("numpy", "jax") if name in sys.modules},
     }
     return arrays, facts
@@ -115,7 +166,7 @@ def main() -> int:
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     try:
         arrays, facts = work(job)
-    except (InvalidInput, MissingBackend, ModelFileError) as error:
+    except (InvalidInput, MissingBackend, ModelFileError, ImportFailed) as error:
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
         sys.stderr.write(f"{type(error).__name__}: {error}{notes}\n")
         return 1

@@ -55,15 +55,17 @@ def allowed(keras_error: float, policy: str = "float32") -> float:
 def judge(y: Any, keras: Any, reference: Any, policy: str = "float32") -> Judgement:
     """An array of fnet's beside Keras's under `policy` and the float64 reference.
 
-    Where Keras itself gives another integer than its float64 evaluation, or its floats overflow there and only there,
-    either of the two is right. What remains is measured.
+    Where Keras itself gives another integer than its float64 evaluation, or where its dtype cannot hold the value (it
+    gives infinity, or its largest number), Keras's entry is as right as the reference's. What remains is measured.
     """
+    largest = _largest(keras)
     y, keras, reference = _comparable(y, keras, reference)
     if not y.shape == keras.shape == reference.shape:
         return Judgement(float("inf"), _error(keras, reference), allowed(0.0, policy))
     otherwise = ~_same(keras, reference)
     if _has_rounding(reference):
-        otherwise &= ~(np.isfinite(keras) & np.isfinite(reference))
+        with np.errstate(invalid="ignore"):
+            otherwise &= ~(np.isfinite(keras) & (np.abs(reference) <= largest))
     own = _error(keras[~otherwise], reference[~otherwise])
     left = ~(otherwise & _same(y, keras))
     return Judgement(_error(y[left], reference[left]), own, allowed(own, policy))
@@ -103,6 +105,12 @@ def _error(y: Array, reference: Array) -> float:
     gap = float(np.abs(y[finite] - reference[finite]).max(initial=0))
     largest = magnitude(reference)
     return gap / largest if largest else float(gap > 0)
+
+
+def _largest(y: Any) -> float:
+    """The largest finite number of a dtype; of float64 for integers, and for bfloat16, which NumPy lacks."""
+    dtype = np.asarray(y).dtype
+    return float(np.finfo(dtype if dtype.kind in "fc" else np.float64).max)
 
 
 def _has_rounding(a: Array) -> bool:

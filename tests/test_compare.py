@@ -1,7 +1,9 @@
 """Keras beside fnet: the reference in float64, the measures, the verdict, the report, the command line."""
 
+import importlib
 import json
 import re
+import sys
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from compare import cli, demo, measuring, parity, reference, report, worker, yardstick
 
+F32_MAX = float(np.finfo("float32").max)
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras, TensorFlow and matplotlib warn on their own account
 
 
@@ -66,7 +69,7 @@ def test_parity_holds_on_both_backends_at_every_layer(good):
     for side in good.sides:
         assert side.f1 == 1.0
         assert side.agreement == 1.0
-        assert 0 < side.error < 1e-6
+        assert 0 < side.error < yardstick.DEFAULT_FLOOR
 
 
 def test_each_backend_says_what_it_ran_on_and_loads_nothing_foreign(good, folder, rows):
@@ -141,6 +144,84 @@ def test_a_model_with_flipped_signs_is_another_one_whatever_the_size_of_its_outp
     assert "parity does NOT hold" in told
     assert "error 2 is over the allowed" in told
     assert "another class than Keras on 5 rows" in told
+
+
+PURE = """
+import fnet
+
+@fnet.layer(shape=lambda x, *, factor: (x, {"offset": fnet.Param(x.shape[-1:], "zeros")}))
+def shifted(params, x, *, factor):
+    return factor * x + params["offset"]
+
+@fnet.layer(shape=lambda x, *, factor: (x, {"offset": fnet.Param(x.shape[-1:], "zeros")}))
+def shifted_otherwise(params, x, *, factor):
+    return factor * (x + params["offset"])
+"""
+TWIN = """
+import keras
+
+class Shifted(keras.layers.Layer):
+    def __init__(self, factor, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def build(self, shape):
+        self.offset = self.add_weight(shape=shape[-1:], initializer="ones", name="offset")
+
+    def call(self, x):
+        return self.factor * x + self.offset
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+"""
+
+
+@pytest.fixture
+def with_custom(tmp_path, monkeypatch):
+    """A folder with a file that holds a custom layer, the layer for Keras and for fnet, and rows."""
+    for name, text in (("pure_shifted", PURE), ("keras_shifted", TWIN)):
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    keras_shifted = importlib.import_module("keras_shifted")
+    keras.Sequential([keras.Input((6,)), keras.layers.Dense(3), keras_shifted.Shifted(2.5)]).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((9, 6)).astype(np.float32))
+    yield tmp_path
+    for name in ("pure_shifted", "keras_shifted"):
+        sys.modules.pop(name, None)
+
+
+def test_files_with_custom_layers_are_compared_with_the_functions_that_take_their_place(with_custom):
+    pure, twin = (importlib.import_module(name) for name in ("pure_shifted", "keras_shifted"))
+    rows = measuring.Rows("toy", np.load(with_custom / "x.npy"))
+    objects = {"Shifted": twin.Shifted}
+    for function, held in ((pure.shifted, True), (pure.shifted_otherwise, False)):
+        given = {"custom": {"Shifted": function}, "custom_objects": objects, "backends": ("numpy",)}
+        found = parity.compare(with_custom / "m.keras", rows, **given)
+        assert found.held is held
+        assert [layer.kind for layer in found.layers] == ["Dense", "Shifted"]
+
+
+def test_the_command_line_takes_custom_layers_by_file_or_module(with_custom, capsys, caplog):
+    def run(pure, twin):
+        named = ["--custom", f"Shifted={pure}", "--custom-object", f"Shifted={twin}"]
+        given = [str(with_custom / "m.keras"), "--inputs", str(with_custom / "x.npy"), "--backends", "numpy"]
+        return cli.main([*given, *named])
+
+    twin = f"{with_custom / 'keras_shifted.py'}:Shifted"
+    assert run(f"{with_custom / 'pure_shifted.py'}:shifted", twin) == 0
+    assert run("pure_shifted:shifted_otherwise", "keras_shifted:Shifted") == 1
+    assert "parity does NOT hold" in capsys.readouterr().out
+    assert run("pure_shifted:gone", twin) == 1
+    assert "ImportFailed: cannot import 'pure_shifted:gone'" in caplog.text
+    assert run("pure_shifted:shifted", "nowhere:Shifted") == 2
+    assert "cannot import 'nowhere:Shifted'" in caplog.text
+    assert run("", twin) == 2
+    assert "--custom and --custom-object take NAME=PLACE" in caplog.text
+
+
+def test_a_custom_layer_that_no_other_process_finds_is_refused_at_once(folder, rows):
+    with pytest.raises(worker.ImportFailed, match="define it at the top of a module"):
+        parity.compare(folder / "model.keras", rows, custom={"my>Layer": lambda params, x: x})
 
 
 @pytest.mark.parametrize(
@@ -242,7 +323,7 @@ def test_the_float64_reference_keeps_the_vocabulary(tmp_path):
         (y,) = reference.outputs(wide, x, 2)
         assert list(reference.layer_outputs(wide, x)) == [layer.name for layer in wide.layers]
     assert y.dtype == np.float64
-    np.testing.assert_allclose(narrow, y, atol=1e-6)
+    assert yardstick.error(narrow, y) < yardstick.DEFAULT_FLOOR
 
 
 def test_only_narrow_floats_are_widened():
@@ -370,6 +451,9 @@ def test_the_yardstick(y, exact, error):
         ([5, 2], [3, 1], [4, 1], False),
         ([np.inf], [np.inf], [1e39], True),  # float32 overflows
         ([np.nan], [np.inf], [1e39], False),
+        ([F32_MAX, 1.0], [F32_MAX, 1.0], [1e308, 1.0], True),  # the most that float32 holds
+        ([0.0, 1.0], [F32_MAX, 1.0], [1e308, 1.0], False),
+        ([F32_MAX, 1.1], [F32_MAX, 1.0], [1e308, 1.0], False),
         ([np.inf, 1.00001], [np.inf, 1.0], [1e39, 1.0], False),  # what overflows says nothing of the magnitude
         ([np.inf], [1.0], [1.0], False),
         ([np.nan], [1.0], [1.0], False),
@@ -378,7 +462,8 @@ def test_the_yardstick(y, exact, error):
     ],
 )
 def test_an_array_is_judged_beside_kerass(y, keras32, exact, held):
-    assert yardstick.judge(y, keras32, exact).held is held
+    dtype = "float32" if isinstance(y[0], float) else None
+    assert yardstick.judge(np.array(y, dtype), np.array(keras32, dtype), exact).held is held
 
 
 def test_what_the_yardstick_allows():
