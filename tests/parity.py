@@ -12,6 +12,7 @@ import numpy as np
 import fnet
 from compare import yardstick
 from fnet import backend, tree
+from fnet.compose import Graph, Sequential
 from fnet.hosting import has_host
 from fnet.masking import Masked, mask_of, strip
 from tests.cases import Case
@@ -83,7 +84,11 @@ def mode(name: str) -> Iterator[Any]:
         return step(params, x)
 
     def readonly(step: Any, params: Any, x: Any) -> Any:
-        return step(tree.map(_frozen, params), _map_masked(_frozen, x))
+        """Params, inputs and what each step hands to the next are read-only: a layer owns none of them."""
+        params, x = tree.map(_frozen, params), _map_masked(_frozen, x)
+        if not isinstance(step, Sequential | Graph):
+            return step(params, x)
+        return strip(step.flow(params, x, lambda path, value: _freeze(value)))
 
     def jitted(step: Any, params: Any, x: Any) -> Any:
         import jax
@@ -95,6 +100,12 @@ def mode(name: str) -> Iterator[Any]:
     run = {"numpy": plain, "numpy-readonly": readonly, "jax": plain, "jax-jit": jitted}[name]
     with backend.using(name.split("-")[0]):
         yield run
+
+
+def _freeze(values: Any) -> None:
+    for leaf in tree.leaves(values):
+        if isinstance(leaf, np.ndarray):
+            leaf.flags.writeable = False
 
 
 def _frozen(a: np.ndarray) -> np.ndarray:

@@ -15,9 +15,17 @@ LAYER_AXES = [-1, 1, 2, 3, 4, (1, 2), (2, 3, 4), (1, 3), (-1, -2), (1, -1)]
 
 
 def _rms_scaled(keras):
+    """Without Keras's warnings that it is deprecated, when it is made and when it is called."""
+
+    class Quiet(keras.layers.LayerNormalization):
+        def call(self, x):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return super().call(x)
+
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "You passed `rms_scaling=True`, which is deprecated")
-        return keras.layers.LayerNormalization(axis=(1, 2), rms_scaling=True)
+        warnings.simplefilter("ignore")
+        return Quiet(axis=(1, 2), rms_scaling=True)
 
 
 def _spectral(inner, **options):
