@@ -92,7 +92,8 @@ PLACES = {
     "fnet/hosting": "tests/test_text.py tests/test_hashing.py",
     "fnet/strings": f"{ERRORS} tests/test_text.py tests/test_hashing.py",
     "fnet/streaming": "tests/test_streaming.py",
-    "fnet/random": "tests/test_initializers.py tests/test_modelling.py tests/test_regularization.py tests/test_transforms.py",
+    "fnet/random": "tests/test_initializers.py tests/test_modelling.py tests/test_regularization.py "
+    "tests/test_transforms.py",
     "fnet/initializers": "tests/test_initializers.py tests/test_modelling.py",
     "fnet/resampling": f"tests/test_image.py {CASES} tests/test_operations.py",
     "fnet/": f"{ERRORS} tests/test_compose.py tests/test_modelling.py tests/test_inference.py tests/test_transforms.py "
