@@ -12,7 +12,9 @@ from params.errors import UnsafeFile, UnsupportedLayer, quoted
 from params.objects import KerasObject, shown
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
 from params.table import LAYERS
-from params.tf_table import FUNCTION_LAYERS, tf_row
+
+FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda")
+"""Classes of Keras 2 whose config names a function of TensorFlow."""
 
 KERAS_MODULES = re.compile(
     r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
@@ -49,7 +51,12 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
     name = source.class_name
     if name in REFUSED:
         raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}")
-    found = tf_row(source) if name in FUNCTION_LAYERS else _operation(source, known) or LAYERS.get(name)
+    if name in FUNCTION_LAYERS:
+        from params.tf_table import tf_row  # 230 functions, which few files need
+
+        found: Entry | None = tf_row(source)
+    else:
+        found = _operation(source, known) or LAYERS.get(name)
     if found is None:
         raise UnsupportedLayer(_unknown(source, known))
     require_own(source, known)

@@ -8,6 +8,7 @@ outputs]}. Nothing in a file is looked up anywhere but in these dictionaries.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 
 import fnet
-from fnet import operations, tf_functions
 from fnet.activations import ACTIVATIONS
 from fnet.compose import Bound, Graph, Node, Rules, Sequential, bind, graph, sequential
 from fnet.sources import Ref, masked_by
@@ -29,13 +29,20 @@ POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed
 NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def known_layers(custom: Layers | None = None) -> dict[str, Callable[..., Any]]:
-    """{name in a file: function}: fnet's public layers, its operations as "operations.<name>", functions of TensorFlow
-    as "tf_functions.<name>", and `custom`."""
+FAMILIES = ("operations", "tf_functions")
+"""Modules of `fnet` whose functions have their name before their own in a file: "operations.<name>"."""
+
+
+def known_layers(custom: Layers | None = None, text: str | None = None) -> dict[str, Callable[..., Any]]:
+    """{name in a file: function}: fnet's public layers, those of the FAMILIES, and `custom`.
+
+    text: the JSON to be read; a family that it does not name is not imported (None: all are).
+    """
     found = {name: getattr(fnet, name) for name in fnet.__all__ if _is_layer(getattr(fnet, name))}
-    for home, module in (("operations", operations), ("tf_functions", tf_functions)):
-        public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
-        found.update({f"{home}.{name}": value for name, value in public.items() if _is_layer(value)})
+    for family in FAMILIES:
+        if text is None or f'"{family}.' in text:
+            public = vars(importlib.import_module(f"fnet.{family}")).items()
+            found.update({f"{family}.{name}": value for name, value in public if name[0] != "_" and _is_layer(value)})
     found.update({f"custom.{name}": function for name, function in (custom or {}).items()})
     return found
 

@@ -168,7 +168,7 @@ def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
 
 def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[Any, dict[str, Any], dict[str, str]]:
     metadata, tensors = _header(data, limits)
-    model = decode(_part(metadata, "model", limits), known_layers(custom))
+    model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
     if not callable(model):
         raise CorruptFile(f"the model is {quoted(model)}")
     checksums = _part(metadata, "checksums", limits)

@@ -17,9 +17,6 @@ from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.objects import KerasObject
 from params.op_entry import in_order
 
-FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda")
-"""Classes whose config names a function."""
-
 RENAMED = {
     "keep_dims": "keepdims",
     "reduction_indices": "axis",

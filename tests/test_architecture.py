@@ -85,8 +85,8 @@ def test_nothing_imports_the_command_line():
 
 
 @pytest.mark.parametrize("package", ["fnet", "params", "fnet.cli"])
-def test_importing_loads_no_framework(package):
-    unwanted = ("jax", "keras", "tensorflow", "h5py", "pyfive", "numpy.f2py", "numpy.testing")
+def test_importing_loads_no_framework_and_no_functions_of_one(package):
+    unwanted = ("fnet.tf_functions", "jax", "keras", "tensorflow", "h5py", "pyfive", "numpy.f2py", "numpy.testing")
     code = f"import sys, {package}; print([m for m in sys.modules if m.startswith({unwanted})])"
     env = {key: value for key, value in os.environ.items() if key != "FNET_BACKEND"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
