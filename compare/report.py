@@ -18,6 +18,7 @@ from rich.text import Text
 from compare import pictures
 from compare.measuring import Errors, Side
 from compare.parity import Comparison
+from fnet import writing
 
 TEMPLATE = "report.html.j2"
 
@@ -108,9 +109,7 @@ def write_report(comparisons: list[Comparison], path: str | Path, title: str = "
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(page, "utf-8")
-    part.replace(path)
+    writing.write(path, page.encode())
     return path
 
 

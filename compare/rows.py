@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from fnet import writing
 
 ROWS, LABELS = "rows.jsonl", "labels.json"
 
@@ -85,13 +86,8 @@ def merge(folder: Path, other: Path) -> tuple[int, int]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it."""
-    part = path.with_name(f"part-{path.name}")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Write a text file, complete or not at all."""
+    writing.write(path, text.encode())
 
 
 def keep_labels(folder: Path, data: str, labels: list[int]) -> None:

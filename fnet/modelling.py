@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fnet import tree
+from fnet.binding import name_of
 from fnet.compose import EMPTY, Graph, Sequential, bind, compute_dtype, option_names, rules
+from fnet.fits import misfit
 from fnet.sources import feed, references, resolve, unmasked
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
@@ -96,9 +98,14 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     bound = bind(step)
     if not hasattr(bound.function, "follows_sizes"):
         x = tree.map(_without_numbers, x)
+    if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
+        raise ValueError(f"{name_of(bound.function)}: {wrong}")
     if rules(bound).shape is identity:
         return x, EMPTY
     outputs, params = with_options(rules(bound).shape, bound)(x)
+    for found in (*tree.leaves(outputs), *tree.leaves(params)):
+        if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
+            raise ValueError(f"{bound!r:.100} of {x} would have the sizes {found.shape}")
     return outputs, params if bound.dtype is None else _stored_as(params, bound.dtype)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fnet import modelling, random, tree
 from fnet.backend import ops
 from fnet.compose import EMPTY, Graph, Sequential, rules
@@ -39,21 +41,50 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
 
 
 def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
-    """What keeps `params` from being the parameters of `model`: one line for each leaf."""
+    """What keeps `params` from being the parameters of `model`: one line for each leaf.
+
+    Names, shapes and dtypes are compared, and the numbers are looked at: no NaN, infinity or negative variance.
+    """
+    return misplaced(model, params, *input_shapes) or [
+        f"{_join(path)}: {wrong}" for path, leaf in tree.items(params) if (wrong := faulty(path, leaf)) is not None
+    ]
+
+
+def misplaced(model: Any, params: Params, *input_shapes: Any) -> list[str]:
+    """The differences in names, shapes and dtypes alone."""
     want, have = wanted(model, *input_shapes), dict(tree.items(params))
     lines = [f"missing {_join(path)}: {_text(param)}" for path, param in want.items() if path not in have]
     for path, leaf in have.items():
         if path not in want and path[-1] == "rng":
             continue
-        if path not in want:
+        if not hasattr(leaf, "dtype"):
+            lines.append(f"{_join(path)}: expected an array, got a {type(leaf).__name__}")
+        elif path not in want:
             lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
-        elif not _fits(leaf.shape, want[path].shape):
+        elif not _fits(leaf.shape, want[path].shape) or leaf.dtype.name not in _stored_as(want[path].dtype):
             lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
     return lines
 
 
+def _stored_as(dtype: str) -> tuple[str, ...]:
+    """The dtypes of the arrays that may hold a parameter: NumPy has no bfloat16, and JAX no 64 bits unless told."""
+    return (dtype, *{"bfloat16": ("float32",), "float64": ("float32",), "int64": ("int32",)}.get(dtype, ()))
+
+
+def faulty(path: Path, leaf: Array) -> str | None:
+    """What is wrong with the numbers of a parameter: NaN, infinity, a negative variance; None where nothing is."""
+    if "float" not in leaf.dtype.name or not leaf.size:
+        return None
+    numbers = ops.to_numpy(leaf)
+    if not np.isfinite(numbers).all():
+        return "holds NaN or infinity: the training diverged or the file is damaged"
+    if str(path[-1]).endswith("variance") and numbers.min() < 0:
+        return f"holds a negative variance, {float(numbers.min()):.4g}"
+    return None
+
+
 def check(model: Any, params: Params, *input_shapes: Any) -> None:
-    """Raise InvalidParams, listing all leaves that are missing, extra or mis-shaped."""
+    """Raise InvalidParams, listing all leaves that are missing, extra, of the wrong shape or dtype, or not numbers."""
     lines = differences(model, params, *input_shapes)
     if lines:
         raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))

@@ -25,11 +25,19 @@ def pack_strings(strings: Iterable[str | bytes]) -> dict[str, NumpyArray]:
     >>> pack_strings(["a", "é"])
     {'bytes': array([ 97, 195, 169], dtype=uint8), 'offsets': array([0, 1, 3])}
     """
-    encoded = [s.encode("utf-8", "surrogateescape") if isinstance(s, str) else bytes(s) for s in strings]
+    encoded = [_encoded(s) for s in strings]
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(s) for s in encoded], out=offsets[1:])
     offsets.flags.writeable = False
     return {"bytes": np.frombuffer(b"".join(encoded), np.uint8), "offsets": offsets}
+
+
+def _encoded(string: Any) -> bytes:
+    if isinstance(string, str):
+        return string.encode("utf-8", "surrogateescape")
+    if not isinstance(string, bytes):
+        raise TypeError(f"{string!r:.40} is a {type(string).__name__}, not a string")
+    return string
 
 
 def unpack_strings(table: Mapping[str, Array]) -> list[str]:
@@ -40,7 +48,12 @@ def unpack_strings(table: Mapping[str, Array]) -> list[str]:
 def unpack_bytes(table: Mapping[str, Array]) -> list[bytes]:
     """The strings of a packed table as UTF-8 bytes."""
     joined = np.asarray(table["bytes"]).astype(np.uint8, copy=False).tobytes()
-    offsets = np.asarray(table["offsets"]).tolist()
+    ends = np.asarray(table["offsets"])
+    if not ends.size and not joined:
+        return []
+    if ends.ndim != 1 or not ends.size or ends[0] != 0 or ends[-1] != len(joined) or (np.diff(ends) < 0).any():
+        raise ValueError(f"a packed table whose offsets do not cut its {len(joined)} bytes into strings")
+    offsets = ends.tolist()
     return [joined[start:stop] for start, stop in pairwise(offsets)]
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 
+PLAIN = frozenset({int, float, bool, str, type(None)})
+"""Types of leaves that are known at a glance."""
+
 
 class FrozenList(tuple[Any, ...]):
     """A list as a value: hashable, unequal to the tuple of the same items, `thaw` makes it a list."""
@@ -72,6 +75,8 @@ class FrozenSlice:
 
 def freeze(value: Any) -> Any:
     """The hashable form of `value`: lists, dicts and slices become their frozen twins, deeply."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, slice):
         return FrozenSlice(value.start, value.stop, value.step)
     if isinstance(value, Mapping):
@@ -85,6 +90,8 @@ def freeze(value: Any) -> Any:
 
 def thaw(value: Any) -> Any:
     """The inverse of `freeze`."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, FrozenSlice):
         return slice(value.start, value.stop, value.step)
     if isinstance(value, Mapping):

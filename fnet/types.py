@@ -4,13 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 Array: TypeAlias = Any
 """A NumPy array, a `jax.Array`, or a tracer."""
 
 Params: TypeAlias = Mapping[str, Any]
 """The parameters of one layer or model: nested dicts of arrays."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an option may be, both ends included."""
+
+    least: float
+    most: float = float("inf")
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.least <= value <= self.most)
+
+    def __str__(self) -> str:
+        return f"at least {self.least}" if self.most == float("inf") else f"from {self.least} to {self.most}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The texts that an option may be."""
+
+    texts: tuple[str, ...]
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.texts
+
+    def __str__(self) -> str:
+        return " or ".join(map(repr, self.texts))
+
+
+Positive: TypeAlias = Annotated[int, Range(1)]
+Natural: TypeAlias = Annotated[int, Range(0)]
+NotNegative: TypeAlias = Annotated[float, Range(0)]
+Rate: TypeAlias = Annotated[float, Range(0, 1)]
+Buckets: TypeAlias = Annotated[int, Range(0, 1 << 20)]
+"""How many ids unknown tokens share: each has a line in the table."""
+Tokens: TypeAlias = Annotated[int, Range(2)]
+DataFormat: TypeAlias = Annotated[str, OneOf(("channels_last", "channels_first"))]
 
 Shape: TypeAlias = tuple[int | None, ...]
 """Sizes of the axes, batch axis first; None where any size will do."""

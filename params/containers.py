@@ -21,8 +21,8 @@ from params.source import Limits
 
 MAP_FROM = 32 << 20
 """Files of at least this many bytes are memory-mapped, smaller ones read."""
-LARGEST_DIRECTORY = 16 << 20
-"""Bytes of a zip's list of entries."""
+LARGEST_DIRECTORY = 1 << 20
+"""Bytes of a zip's list of entries: about ten thousand of them."""
 SMALL = 16 << 20
 LARGEST_RATIO = 200
 """Members that unpack to more than SMALL bytes may do so by this factor; weights hardly deflate at all."""

@@ -18,7 +18,7 @@ from params.errors import UnsupportedLayer
 from params.flags import of_steps
 from params.functional import functional
 from params.generations import NEWEST, Version, options_of_age
-from params.naming import elements, fresh
+from params.naming import Names, elements
 from params.objects import POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
 from params.options import config_values, layer_options, require_finite
 from params.quantization import quantization
@@ -120,7 +120,7 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
         config["quantization"] = how
     if not operation:
         require_finite(config, source)
-    options = layer_options(entry, config, source)
+    options = layer_options(entry, config, source, known.keras2)
     if not operation:
         options |= options_of_age(source.class_name, source.config, known.version)
     legal = option_names(entry.layer)
@@ -203,7 +203,7 @@ def _sequential(source: KerasObject, known: Conversion, training: bool | None) -
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
         if _is_shape(shape):
-            name = fresh("input_layer", parts)
+            name = Names(parts).fresh("input_layer")
             dtype = parts[layers[0].name].source.policy if layers else "float32"
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))

@@ -8,17 +8,25 @@ The order of a layer's arrays is the order of the params in its shape rule; nest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a layer: from the caller, or the bytes of the file at `place`."""
+
+    given: Sequence[Any] = ()
+    file: bytes | None = None
+    place: str = ""
 
 
 class Assets(Protocol):
     """What a file holds beside arrays for one layer, and what the caller gave in its place."""
 
-    def vocabulary(self, *path: str) -> list[str] | None:
-        """The tokens of `vocabulary.txt` in the layer's assets (sub-folder `path`), special tokens included;
-        those of the argument `vocabulary=` of the loader where that was given; None where there are none."""
+    def vocabulary(self) -> Vocabulary | None:
+        """What the argument `vocabulary=` of the loader gave, else the layer's `vocabulary.txt`, else None."""
 
 
 @dataclass(frozen=True)

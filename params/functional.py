@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +20,7 @@ from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.flags import of_calls
-from params.naming import fresh
+from params.naming import Names
 from params.objects import KerasObject, Tensor, is_object, is_triple, layers_of, literal, numbers, policy, shown
 from params.order import keras_order
 
@@ -39,6 +41,12 @@ class _Building:
     specs: dict[str, Any] = field(default_factory=dict)
     """{node: Spec tree of what it gives}."""
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    """Of the nodes and layers."""
+    paths: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    """{node: paths of its outputs, in Keras's order}."""
+    wide: dict[str, bool] = field(default_factory=dict)
+    """{node: whether it gives floats of 64 bits}."""
 
 
 def functional(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
@@ -46,6 +54,7 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     layers = layers_of(source)
     flags = of_calls(source, layers, "inner" if known.keras2 else "outer" if known.bare else "unread", training)
     build = _Building(source, known, {layer.name: layer for layer in layers}, flags)
+    build.names = Names(build.layers)
     for layer in layers:
         if layer.class_name == "InputLayer":
             part = build.parts[layer.name] = known.inner(layer)
@@ -98,21 +107,48 @@ def _read(build: _Building, outputs: Any) -> Iterator[str]:
 
 def _call_all(build: _Building, layers: list[KerasObject]) -> None:
     """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
-    waiting: list[tuple[KerasObject, int, Any]] = []
-    for layer in layers:
-        waiting += [(layer, number, call) for number, call in enumerate(layer.calls)]
-        while (ready := next((item for item in waiting if _is_ready(build, *item)), None)) is not None:
-            waiting.remove(ready)
-            _call(build, *ready)
+    calls = [(layer, number, call) for layer in layers for number, call in enumerate(layer.calls)]
+    needs: dict[int, set[tuple[str, int]]] = {}
+    readers: dict[tuple[str, int], list[int]] = defaultdict(list)
+    ready: list[int] = []
+    for place, (layer, number, call) in enumerate(calls):
+        needs[place] = {need for need in _read_by(layer, number, call) if need not in build.calls}
+        for need in needs[place]:
+            readers[need].append(place)
+        if not needs[place]:
+            ready.append(place)
+        while ready and number == len(layer.calls) - 1:
+            now = heapq.heappop(ready)
+            _call(build, *calls[now])
+            for reader in readers.pop((calls[now][0].name, calls[now][1]), ()):
+                needs[reader].discard((calls[now][0].name, calls[now][1]))
+                if not needs[reader]:
+                    heapq.heappush(ready, reader)
+    waiting = {place: missing for place, missing in needs.items() if missing}
     if waiting:
-        names = ", ".join(quoted(layer.name, 30) for layer, _, _ in waiting[:5])
-        raise CorruptFile(f"{build.source.label}: calls that read each other or what does not exist: {names}")
+        raise CorruptFile(f"{build.source.label}: {_unreadable(build, calls, waiting)}")
 
 
-def _is_ready(build: _Building, layer: KerasObject, number: int, call: Any) -> bool:
-    """Whether everything that a call reads is there, earlier calls of the same layer included."""
-    earlier = all((layer.name, n) in build.calls for n in range(number))
-    return earlier and all((t.layer, t.call) in build.calls for t in tensors(call))
+def _read_by(layer: KerasObject, number: int, call: Any) -> Iterator[tuple[str, int]]:
+    """(layer, call) of everything that a call reads, the earlier call of the same layer included."""
+    if number:
+        yield layer.name, number - 1
+    for tensor in tensors(call):
+        yield tensor.layer, tensor.call
+
+
+def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tuple[str, int]]]) -> str:
+    """Why calls cannot be made: the first that reads what does not exist, or a circle."""
+    for place, missing in waiting.items():
+        for name, number in sorted(missing):
+            reader = quoted(calls[place][0].name)
+            if name not in build.layers:
+                return f"{reader} reads {quoted(name)}, which is no layer of the model"
+            if number >= len(build.layers[name].calls):
+                made = len(build.layers[name].calls)
+                return f"{reader} reads call {number} of {quoted(name)}, which is called {made} times"
+    names = ", ".join(quoted(calls[place][0].name, 30) for place in list(waiting)[:5])
+    return f"calls that read each other in a circle: {names}"
 
 
 def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
@@ -135,7 +171,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
             f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
             "before; build the model without stateful=True"
         )
-    name = layer.name if number == 0 else fresh(f"{layer.name}_{number}", {*build.nodes, *build.layers})
+    name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
     with named(layer):
         got = resolve(unmasked(tree.freeze(sources)), build.specs)
         build.specs[name], wanted = modelling.infer(step, got)
@@ -174,8 +210,12 @@ def _draws(part: Converted) -> bool:
 
 def _float(build: _Building, call: Any) -> str:
     """The dtype of the floats among the numbers of a call: that of its tensors where these are of 64 bits."""
-    read = [leaf for t in tensors(call) for leaf in tree.leaves(build.specs[build.calls[t.layer, t.call]])]
-    return "float64" if any(spec.dtype == "float64" for spec in read) else "float32"
+    for name in {build.calls[t.layer, t.call] for t in tensors(call)}:
+        if name not in build.wide:
+            build.wide[name] = any(spec.dtype == "float64" for spec in tree.leaves(build.specs[name]))
+        if build.wide[name]:
+            return "float64"
+    return "float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +266,7 @@ SHORT = 16
 
 def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
     """An array in the arguments as a node of its own; its numbers are in the params."""
-    name = fresh(f"{layer.name}_constant", {*build.nodes, *build.layers})
+    name = build.names.fresh(f"{layer.name}_constant")
     step = bind(constant, shape=value.shape, dtype=str(value.dtype))
     build.nodes[name] = (step, ())
     build.specs[name] = fnet.Spec(value.shape, str(value.dtype))
@@ -237,7 +277,9 @@ def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
 def _source(build: _Building, tensor: Tensor) -> str | Ref:
     """The source that a symbolic tensor is: outputs count in Keras's order, dicts by sorted key."""
     name = build.calls[tensor.layer, tensor.call]
-    paths = _paths(build.specs[name])
+    if name not in build.paths:
+        build.paths[name] = _paths(build.specs[name])
+    paths = build.paths[name]
     if tensor.index >= len(paths):
         raise CorruptFile(f"output {tensor.index} of {quoted(tensor.layer)}, which gives {len(paths)}")
     path = paths[tensor.index]

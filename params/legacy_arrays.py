@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +34,8 @@ def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
     found = dict(work.given)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
     stored = [layer for layer in file.arrays.layers if layer.arrays]
-    wanted = [(part, slots) for part in stored_layers(made) if (slots := _slots(work, part, untracked))]
+    held = _Slots(work, untracked)
+    wanted = [(part, slots) for part in stored_layers(made) if (slots := held.of(part))]
     if len(stored) != len(wanted):
         names = {part.source.name for part, _ in wanted}, {layer.name for layer in stored}
         lost = [part.source.label for part, _ in wanted if part.source.name not in names[1]]
@@ -43,27 +46,37 @@ def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
         raise WeightsMismatch("the file holds weights of the model itself, which a Functional or Sequential has not")
     for layer, (part, slots) in zip(stored, wanted, strict=True):
         for slot, array in _matched(layer, part, slots):
-            for path in _paths(work, slot):
+            for path in held.paths[slot.group, slot.number]:
                 found[path] = array
     return found
 
 
-def _slots(work: Plan, part: Converted, untracked: tuple[str, ...]) -> list[Slot]:
-    """The slots of a top-level layer, each once, trainable ones first."""
-    inside = {id(item) for item in within(part)}
-    keys = {work.walk.identity(item) for item in within(part)}
-    unique: dict[tuple[str, int], Slot] = {}
-    for slot in work.slots:
-        stored = slot.number >= 0 and slot.name not in untracked and (slot.owner.source.class_name, slot.name) != _TWICE
-        if stored and (id(slot.owner) in inside or work.walk.identity(slot.owner) in keys):
-            unique.setdefault((slot.group, slot.number), slot)
-    return sorted(unique.values(), key=lambda slot: not slot.trainable)
+class _Slots:
+    """The slots of a plan by their owners, and the paths of one place in the file."""
 
+    def __init__(self, work: Plan, untracked: tuple[str, ...]) -> None:
+        self._walk = work.walk
+        self._owned: dict[Any, list[tuple[int, Slot]]] = defaultdict(list)
+        self.paths: dict[tuple[str, int], list[Any]] = defaultdict(list)
+        for number, slot in enumerate(work.slots):
+            if slot.path is not None:
+                self.paths[slot.group, slot.number].append(slot.path)
+            stored = slot.name not in untracked and (slot.owner.source.class_name, slot.name) != _TWICE
+            if slot.number >= 0 and stored:
+                for key in self._keys(slot.owner):
+                    self._owned[key].append((number, slot))
 
-def _paths(work: Plan, slot: Slot) -> Iterator[tuple[str, ...]]:
-    for other in work.slots:
-        if (other.group, other.number) == (slot.group, slot.number) and other.path is not None:
-            yield other.path
+    def _keys(self, item: Converted) -> set[Any]:
+        return {("object", id(item)), ("identity", self._walk.identity(item))}
+
+    def of(self, part: Converted) -> list[Slot]:
+        """The slots of a top-level layer, each once, trainable ones first."""
+        keys = {key for item in within(part) for key in self._keys(item)}
+        found = dict(pair for key in keys for pair in self._owned.get(key, ()))
+        unique: dict[tuple[str, int], Slot] = {}
+        for number in sorted(found):
+            unique.setdefault((found[number].group, found[number].number), found[number])
+        return sorted(unique.values(), key=lambda slot: not slot.trainable)
 
 
 def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from fnet import modelling, parameters
 from fnet.compose import rules
-from fnet.errors import InvalidParams
 from fnet.types import Array, Params, ParamTree
+from params.containers import VOCABULARY
 from params.conversion import BROKEN
 from params.convert import convert
 from params.converted import Converted
-from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
+from params.entry import Vocabulary
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.generations import version_of
 from params.legacy_arrays import by_order
 from params.legacy_config import modern
@@ -31,17 +32,14 @@ class _Assets:
     group: str
     given: Sequence[str] | None = None
 
-    def vocabulary(self, *path: str) -> list[str] | None:
-        place = "/".join(part for part in (self.group, *path, "vocabulary.txt") if part)
+    def vocabulary(self) -> Vocabulary | None:
         if self.given is not None:
-            return list(self.given)
-        if place not in self.files:
-            return None
-        try:
-            text = self.files[place].decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise CorruptFile(f"the vocabulary {quoted(place)} is not UTF-8") from error
-        return text.split("\n")
+            return Vocabulary(self.given)
+        for folder in ("", "_lookup_layer"):
+            place = "/".join(part for part in (self.group, folder, VOCABULARY) if part)
+            if place in self.files:
+                return Vocabulary(file=self.files[place], place=place)
+        return None
 
 
 def load_keras(
@@ -96,8 +94,9 @@ def from_file(
             raise type(error)(f"{file.label}: {error}") from error
         raise
     except (*BROKEN, RecursionError) as error:
-        text = f"{type(error).__name__}: {error}"
-        raise CorruptFile(f"{file.label}: the model config is inconsistent ({text[:200]})") from error
+        where = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+        text = f"{type(error).__name__}: {str(error)[:200]}{where}"
+        raise CorruptFile(f"{file.label}: the model config is inconsistent ({text[:300]})") from error
     except MemoryError as error:
         raise LimitExceeded(f"{file.label} asks for more memory than there is") from error
 
@@ -173,7 +172,5 @@ def _as_shapes(value: Any) -> Any:
 def _check(model: Any, params: Params) -> None:
     if modelling.input_spec(model) is None:
         return
-    try:
-        parameters.check(model, params)
-    except InvalidParams as error:
-        raise WeightsMismatch(str(error)[:400]) from error
+    if lines := parameters.misplaced(model, params):  # the numbers were looked at when they were read
+        raise WeightsMismatch(f"these parameters do not fit the model: {'; '.join(lines)}"[:400])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Mapping
 
 PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Classes that Keras exports, and writes into configs, under another name than the class itself has."""
@@ -16,18 +16,24 @@ def snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def fresh(name: str, taken: Container[str]) -> str:
-    """`name`, or the first of `name_1`, `name_2`, ... that is free."""
-    number, made = 0, name
-    while made in taken:
-        number += 1
-        made = f"{name}_{number}"
-    return made
+class Names:
+    """Names that are given once: counting goes on where it stopped, so that many of one name take no longer."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._next: dict[str, int] = {}
+
+    def fresh(self, name: str) -> str:
+        """`name`, or the first of `name_1`, `name_2`, ... that is free; it is taken then."""
+        made = name
+        while made in self._taken:
+            number = self._next[name] = self._next.get(name, 0) + 1
+            made = f"{name}_{number}"
+        self._taken.add(made)
+        return made
 
 
 def elements(container: str, class_names: Mapping[str, str]) -> dict[str, str]:
     """{key: group} of the layers in a list: by class, numbered."""
-    names: list[str] = []
-    for class_name in class_names.values():
-        names.append(fresh(snake_case(class_name), names))
-    return {key: f"{container}/{name}" for key, name in zip(class_names, names, strict=True)}
+    names = Names()
+    return {key: f"{container}/{names.fresh(snake_case(class_name))}" for key, class_name in class_names.items()}

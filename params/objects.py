@@ -97,14 +97,14 @@ def layers_of(source: KerasObject) -> list[KerasObject]:
     layers = source.config.get("layers")
     if not isinstance(layers, list):
         raise CorruptFile(f"{source.label}: layers is {quoted(layers)}, not a list")
-    found = [parse(item) for item in layers]
-    names = [layer.name for layer in found]
-    for name in names:
-        if not name:
+    found: dict[str, KerasObject] = {}
+    for layer in map(parse, layers):
+        if not layer.name:
             raise CorruptFile(f"{source.label} has a layer without a name")
-        if names.count(name) > 1:
-            raise CorruptFile(f"{source.label} has several layers named {quoted(name)}")
-    return found
+        if layer.name in found:
+            raise CorruptFile(f"{source.label} has several layers named {quoted(layer.name)}")
+        found[layer.name] = layer
+    return list(found.values())
 
 
 def _unshared(value: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 from fnet import tree
 from fnet.activations import ACTIVATIONS
 from fnet.compose import bind, option_names
+from fnet.fits import bounds, fits, kinds
+from fnet.types import Range
 from params.conversion import Conversion, named
 from params.entry import IGNORED, Entry
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.fits import fits, kinds
 from params.generations import OPTIONS as OF_AGE
 from params.objects import LAMBDA, KerasObject, is_object, literal, parse, policy
 
@@ -43,8 +44,19 @@ def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
                 raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
 
 
-def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject) -> dict[str, Any]:
+STRICTER: dict[str, dict[str, Range]] = {
+    "GaussianNoise": {"stddev": Range(0, 1)},
+    "LeakyReLU": {"negative_slope": Range(0)},
+}
+"""{class: {option: what Keras 3 takes}} where Keras 2, and so the layer, takes more."""
+
+
+def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool) -> dict[str, Any]:
     """The options that a config gives a layer; refuses what the layer does not know."""
+    for key, taken in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
+        value = config.get(key, taken.least)
+        if not isinstance(value, int | float) or value not in taken:
+            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {taken}")
     with named(source):
         changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
@@ -52,7 +64,10 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject) -> 
     for key, value in changed.items():
         if key in legal:
             if not fits(value, kinds(entry.layer).get(key, Any)):
-                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type")
+                asked = "".join(f"; it must be {bound}" for bound in bounds(kinds(entry.layer)[key]))
+                raise CorruptFile(
+                    f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
+                )
             if _differs(value, legal[key]):
                 options[key] = value
         elif not (

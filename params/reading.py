@@ -79,7 +79,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelF
     if WEIGHTS not in names:
         raise _no_weights(names)
     config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True)
-    screen(config)
+    screen(config, limits)
     version = None
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
@@ -186,7 +186,7 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
         return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
     text = root.text("model_config")
     config = None if text is None else parse_object(text, "model_config", limits, infinite=True)
-    screen(config)
+    screen(config, limits)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     return ModelFile("h5", label, config, version, _legacy(holder, label))
 

@@ -27,6 +27,8 @@ class Limits:
     """All vocabulary files together."""
     depth: int = 64
     """Nesting of JSON values."""
+    layers: int = 12_000
+    """Layers of a model, and calls of layers, all nested ones included."""
     steps: int = 1_000_000
     """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; entries of a zip."""
 

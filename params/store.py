@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fnet import modelling, parameters
+from fnet import modelling, parameters, tree, writing
 from fnet.errors import InvalidParams
+from fnet.layers.vocabulary import vocabulary_params
+from fnet.strings import unpack_bytes
 from fnet.types import Array, Params
 from params.containers import content
-from params.errors import CorruptFile, LimitExceeded, WeightsMismatch, quoted, reading
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, quoted, reading
 from params.records import Layers, decode, encode, known_layers
 from params.source import Limits
 from params.strict_json import parse, parse_object
@@ -31,14 +32,14 @@ from params.strict_json import parse, parse_object
 VERSION = 1
 DEFAULT = Limits(depth=512)
 """Models nest deeper in JSON than configs do."""
-BLOCK = 1 << 20
 DTYPES = {
     "F16": "float16", "F32": "float32", "F64": "float64", "BF16": "uint16", "BOOL": "bool",
     "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
     "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
 }  # fmt: skip
 """{safetensors name: NumPy dtype of the stored bytes}."""
-SAVED = frozenset(DTYPES.values()) | {"bfloat16"}
+NAMES = {**{dtype: name for name, dtype in DTYPES.items()}, "uint16": "U16", "bfloat16": "BF16"}
+SAVED = frozenset(NAMES)
 
 
 def save(
@@ -63,7 +64,7 @@ def save(
         parameters.check(model, params)
     data = _packed(model, params, _labels(labels), _scale(scale), custom)
     _unpacked(memoryview(data), custom, DEFAULT)  # what cannot be loaded is never written
-    write_atomically(Path(os.path.realpath(path)), data)
+    writing.write(path, data)
 
 
 def load(
@@ -99,9 +100,12 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
 def _labels(labels: Any) -> list[str] | None:
     if labels is None:
         return None
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+    if isinstance(labels, str | Mapping) or not isinstance(labels, Iterable):
         raise ValueError(f"labels are a list of texts, not {quoted(labels)}")
-    return list(labels)
+    texts: list[Any] = list(labels)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"labels are a list of texts, not {quoted(labels)}")
+    return texts
 
 
 def _scale(scale: Any) -> float | None:
@@ -116,8 +120,6 @@ def _scale(scale: Any) -> float | None:
 
 
 def _packed(model: Any, params: Params, labels: list[str] | None, scale: float | None, custom: Layers | None) -> bytes:
-    from safetensors.numpy import save as pack
-
     layers = known_layers(custom)
     names = {function: name for name, function in reversed(layers.items())}
     leaves, empty = {}, []
@@ -128,13 +130,28 @@ def _packed(model: Any, params: Params, labels: list[str] | None, scale: float |
             leaves[path] = _plain(path, leaf)
     texts = {
         "model": encode(model, names),
-        "empty": empty,
-        "checksums": {path: zlib.crc32(leaf.reshape(-1).view(np.uint8).data) for path, leaf in leaves.items()},
+        "empty": sorted(empty),
+        "checksums": {path: zlib.crc32(leaves[path].reshape(-1).view(np.uint8).data) for path in sorted(leaves)},
         "labels": labels,
         "scale": scale,
     }
     metadata = {key: json.dumps(value, allow_nan=False) for key, value in texts.items()}
-    return pack(leaves, {"format": "fnet", "format_version": str(VERSION), **metadata})
+    return _bytes(leaves, {"format": "fnet", "format_version": str(VERSION), **metadata})
+
+
+def _bytes(leaves: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, str]) -> bytes:
+    """The safetensors file, the same bytes for the same leaves: widest dtypes first, then by name (the library
+    writes the metadata in another order each time)."""
+    header: dict[str, Any] = {"__metadata__": metadata}
+    parts, end = [], 0
+    for name in sorted(leaves, key=lambda name: (-leaves[name].dtype.itemsize, name)):
+        leaf = leaves[name]
+        begin, end = end, end + leaf.nbytes
+        header[name] = {"dtype": NAMES[leaf.dtype.name], "shape": leaf.shape, "data_offsets": (begin, end)}
+        parts.append(leaf.tobytes())
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -172,12 +189,14 @@ def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[
     if not callable(model):
         raise CorruptFile(f"the model is {quoted(model)}")
     checksums = _part(metadata, "checksums", limits)
+    if not isinstance(checksums, dict):
+        raise CorruptFile(f"its checksums are {quoted(checksums)}, not an object")
     params: dict[str, Any] = {}
     for path in _texts(_part(metadata, "empty", limits)):
         _place(params, path, {})
     for name, entry in tensors:
         stored = entry["data"]
-        if not isinstance(checksums, dict) or checksums.get(name) != zlib.crc32(stored):
+        if checksums.get(name) != zlib.crc32(stored):
             raise CorruptFile(f"tensor {quoted(name)} is damaged: its checksum is wrong")
         _place(params, name, _array(entry))
     if len(tensors) != len(checksums):
@@ -248,51 +267,27 @@ def _array(entry: Mapping[str, Any]) -> Array:
 
 def _check(model: Any, params: Params) -> None:
     try:
-        if modelling.input_spec(model) is not None:
+        spec = modelling.input_spec(model)
+        if spec is not None:
             parameters.check(model, params)
+        for path, leaf in tree.items(params):
+            if (wrong := parameters.faulty(path, leaf)) is not None:
+                raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
+        for row in () if spec is None else modelling.trace(model, spec):
+            if "vocabulary" in row.params:
+                _check_vocabulary(row.step, tree.get(params, row.entry)["vocabulary"])
+    except ModelFileError:
+        raise
     except InvalidParams as error:
         raise WeightsMismatch(str(error)) from error
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise CorruptFile(f"the model does not fit together: {error}") from error
+        where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        raise CorruptFile(f"the model does not fit together: {error}{where}") from error
 
 
-# --- the disk -------------------------------------------------------------------------------------------------
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """`data` at `path`, complete or not at all, and still there after a power cut.
-
-    Written beside `path`, flushed, read back and compared; then moved over what was there.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+def _check_vocabulary(step: Any, table: Any) -> None:
+    """The tokens must be those that a loader would take from a Keras file."""
     try:
-        _write(temporary, data)
-        if temporary.read_bytes() != data:
-            raise OSError(f"{path.name}: what was written does not read back; is the disk failing?")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
-
-
-def _write(path: Path, data: bytes) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(number, left[:BLOCK]) :]
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a move durable, on systems where a folder can be opened."""
-    if os.name != "posix":
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+        vocabulary_params(step, unpack_bytes(table) if isinstance(table, Mapping) else table.tolist())
+    except (TypeError, ValueError) as error:
+        raise WeightsMismatch(f"a vocabulary that Keras refuses: {error}") from error

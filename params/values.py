@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fnet import tree
+from fnet.parameters import faulty
 from fnet.types import Array, Param, ParamTree
 from params.errors import WeightsMismatch, quoted
 from params.source import StoredArray
@@ -46,10 +47,8 @@ def _checked(path: tuple[Any, ...], value: Array) -> Array:
     """A read-only array without NaN, infinity or negative variance."""
     made = np.asarray(value)
     name = "/".join(map(str, path))
-    if made.dtype.kind == "f" and not np.isfinite(made).all():
-        raise WeightsMismatch(f"{quoted(name)} holds NaN or infinity: the training diverged or the file is damaged")
-    if str(path[-1]).endswith("variance") and made.size and made.dtype.kind == "f" and made.min() < 0:
-        raise WeightsMismatch(f"{quoted(name)} holds a negative variance, {made.min():.4g}")
+    if (wrong := faulty(path, made)) is not None:
+        raise WeightsMismatch(f"{quoted(name)} {wrong}")
     if made.flags.writeable:
         made = made.view()
         made.flags.writeable = False

@@ -12,10 +12,10 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers to its left.
 TIERS = [
-    {"tree", "masking", "types", "errors", "strings", "fingerprints"},
+    {"tree", "masking", "types", "errors", "strings", "fingerprints", "writing"},
     {"backend"},
     {"binding", "sources", "compose", "random", "initializers", "resampling"},
-    {"activations", "modelling", "parameters"},
+    {"activations", "fits", "modelling", "parameters"},
     {"layers", "operations", "tf_functions"},
     {"hosting", "rows", "streaming", "arrays", "door", "inference"},
 ]

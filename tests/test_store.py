@@ -12,8 +12,8 @@ from safetensors.numpy import save as pack
 
 import fnet
 import params
-from fnet import at, bind, graph, layer, masked_by, operations, sequential, tree
-from params import records, store
+from fnet import at, bind, graph, layer, masked_by, operations, sequential, tree, writing
+from params import records
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from tests.cases import all_cases
 
@@ -252,7 +252,7 @@ def killed(real, name, *args, **kwargs):
 @pytest.mark.parametrize("action", [no_space, killed])
 @pytest.mark.parametrize("existing", [True, False])
 def test_whichever_call_fails_the_old_or_the_new_file_is_there_complete(tmp_path, monkeypatch, action, existing):
-    monkeypatch.setattr(store, "BLOCK", 512)
+    monkeypatch.setattr(writing, "BLOCK", 512)
     model, old = model_and_params()
     new = tree.map(lambda leaf: leaf + 1, old)
     path = tmp_path / "m"
@@ -305,11 +305,11 @@ def test_saving_through_a_link_keeps_the_link(tmp_path):
 
 def test_where_folders_cannot_be_opened_they_are_not(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
-        store._flush_folder(tmp_path / "no such folder")
+        writing._flush_folder(tmp_path / "no such folder")
     opened = []
-    monkeypatch.setattr(store.os, "name", "nt")
-    monkeypatch.setattr(store.os, "open", lambda *args: opened.append(args))
-    store._flush_folder(tmp_path / "no such folder")
+    monkeypatch.setattr(writing.os, "name", "nt")
+    monkeypatch.setattr(writing.os, "open", lambda *args: opened.append(args))
+    writing._flush_folder(tmp_path / "no such folder")
     assert opened == []
 
 
@@ -326,9 +326,9 @@ def test_bytes_reach_the_disk_before_the_file_takes_its_name_and_the_name_after(
     def noted(name, call):
         return lambda number, *args: (done.append(f"{name} {kinds[number]}"), call(number, *args))[1]
 
-    monkeypatch.setattr(store.os, "open", opened)
-    monkeypatch.setattr(store.os, "write", noted("write", real_write))
-    monkeypatch.setattr(store.os, "fsync", noted("fsync", real_fsync))
+    monkeypatch.setattr(writing.os, "open", opened)
+    monkeypatch.setattr(writing.os, "write", noted("write", real_write))
+    monkeypatch.setattr(writing.os, "fsync", noted("fsync", real_fsync))
     monkeypatch.setattr(Path, "replace", lambda path, new: (done.append("replace"), real_replace(path, new))[1])
     params.save(tmp_path / "m", *model_and_params())
     assert done == ["write file", "fsync file", "replace", "fsync folder"]
@@ -366,7 +366,7 @@ BROKEN_FILES = {
     "no model": (packed(drop=["model"]), CorruptFile, "no model in its metadata"),
     "model no JSON": (packed(model=None, empty="{"), CorruptFile, "not JSON"),
     "empty no list": (packed(empty='{"a": 1}'), CorruptFile, "not a list of texts"),
-    "checksums no dict": (packed(checksums="[]"), CorruptFile, "checksum is wrong"),
+    "checksums no dict": (packed(checksums="[]"), CorruptFile, "not an object"),
     "damaged": (packed()[:-1] + b"\x7f", CorruptFile, "'w' is damaged"),
     "tensor missing": (packed(checksums='{"w": 4, "v": 5}', weights={}), WeightsMismatch, "were written"),
     "twice": (packed(empty='["w"]'), CorruptFile, "is there twice"),

@@ -29,12 +29,6 @@ from fnet.backend.numpy_resample import weighted_take
 
 xp = np
 
-# glibc keeps freed memory for the next array only up to the largest block that was ever freed (mallopt(3),
-# M_MMAP_THRESHOLD, 32 MB at most); above, each array of each layer is mapped, zeroed by the kernel and unmapped
-# again. Freeing one large block that nobody touched settles it from the start, on other systems it does nothing:
-# a small CNN on 32 images runs a quarter faster.
-np.empty((32 << 20) - (1 << 16), np.uint8)
-
 # fmt: off
 __all__ = [
     "UNTRACEABLE",

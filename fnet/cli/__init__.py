@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import logging
 import os
 import sys
@@ -23,6 +25,7 @@ EXTRAS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage."""
+    _take_place_of_closed_streams()
     top = parser()
     args, rest = top.parse_known_args(argv)
     if hasattr(args, "inputs"):  # argparse takes only those beside the model, and leaves those behind an option
@@ -56,6 +59,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+class _Closed(io.TextIOBase):
+    """Standard output of a process that was started without one."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "standard output is closed, so there is nowhere to print to")
+
+
+def _take_place_of_closed_streams() -> None:
+    """Where a standard stream is closed, hold its number, so that no file is opened under it, and say so on use."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(number)
+    if sys.stdout is None:
+        sys.stdout = _Closed()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -29,10 +29,13 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number such as 0.5 or 1/255") from None
 
 
-def check_folder(path: Path) -> None:
-    """Refuse, before the work is done, to write where there is no folder."""
+def check_target(path: Path, *sources: str) -> None:
+    """Refuse, before the work is done, to write where there is no folder, or over what is read."""
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent} to write it to")
+    for source in sources:
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise UsageError(f"{path}: the file to write is {source}, which is read; give it another name")
 
 
 def read_labels(text: str | None) -> list[str] | None:

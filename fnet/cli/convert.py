@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from fnet.cli.common import UsageError, check_folder, check_labels, number, read_labels
+from fnet.cli.common import UsageError, check_labels, check_target, number, read_labels
 
 log = logging.getLogger("fnet")
 
@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if not args.output.endswith(".safetensors"):
         raise UsageError(f"{args.output}: the file to write ends in .safetensors")
-    check_folder(Path(args.output))
+    check_target(Path(args.output), args.model)
     model, weights = params.load_keras(args.model)
     labels = read_labels(args.labels)
     if labels:

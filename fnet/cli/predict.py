@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from fnet.cli.common import UsageError, check_folder, check_labels, load_model, number, read_labels
+from fnet import writing
+from fnet.cli.common import UsageError, check_labels, check_target, load_model, number, read_labels
 from fnet.cli.inputs import read_inputs
 
 
@@ -53,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
     if bool(files) == bool(args.text):
         raise UsageError("give either input files or --text")
     if args.output is not None:
-        check_folder(args.output)
+        check_target(args.output, args.model, *args.inputs)
     model, weights, info = load_model(args.model)
     spec = fnet.modelling.input_spec(model)
     x, names = read_inputs(args, spec)
@@ -71,22 +73,16 @@ def _run(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text, end="")
     else:
-        _write_text(args.output, text)
+        writing.write(args.output, text.encode())
     return 0
 
 
 def _write_npy(path: Path, y: Any) -> None:
     if not isinstance(y, np.ndarray):
         raise UsageError("a model with several outputs does not fit into one .npy file; use --json")
-    temporary = path.with_name(path.name + ".part.npy")
-    np.save(temporary, y)
-    temporary.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    np.save(buffer, y)
+    writing.write(path, buffer.getbuffer())
 
 
 def _progress(rows: int) -> Any:

@@ -15,7 +15,7 @@ from fnet.backend import xp
 from fnet.compose import in_floats, layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
 
 MASKED_OUT = -1e9
 """What stands for minus infinity where a softmax is masked, as in Keras."""
@@ -52,9 +52,9 @@ def relu(
     params: Params,
     x: Array,
     *,
-    max_value: float | None = None,
-    negative_slope: float = 0.0,
-    threshold: float = 0.0,
+    max_value: NotNegative | None = None,
+    negative_slope: NotNegative = 0.0,
+    threshold: NotNegative = 0.0,
 ) -> Array:
     """(...) -> (...): x above `threshold`, at most `max_value`; negative_slope * (x - threshold) below.
 
@@ -91,6 +91,8 @@ def elu(params: Params, x: Array, *, alpha: float = 1.0) -> Array:
 
 def _prelu_rule(x: Spec, *, shared_axes: Sequence[int] | int | None) -> tuple[Spec, ParamTree]:
     shared = {shared_axes} if isinstance(shared_axes, int) else set(shared_axes or ())
+    if not all(-len(x.shape) + 2 <= axis < len(x.shape) for axis in shared):
+        raise ValueError(f"shared_axes {shared_axes!r} are no axes of {x}")
     # Keras writes sizes by index into shape[1:], so a negative axis counts from there as well.
     taken = {axis - 1 if axis > 0 else axis - 1 + len(x.shape) - 1 for axis in shared}
     return x, {"alpha": Param(tuple(1 if i in taken else d for i, d in enumerate(x.shape[1:])), "zeros")}

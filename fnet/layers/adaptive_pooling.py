@@ -23,7 +23,7 @@ from fnet.layers.windows import (
     split_sizes,
     to_channels_last,
 )
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
 
 def _adaptive_rule(
@@ -84,7 +84,7 @@ def _average_axis(x: Array, axis: int, count: int) -> Array:
 
 @layer(shape=partial(_adaptive_rule, 1), mask="drop")
 def adaptive_average_pooling1d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
     """(batch, steps, channels) -> (batch, output_size, channels): means of windows that share out the steps.
 
@@ -99,7 +99,7 @@ def adaptive_average_pooling1d(
 
 @layer(shape=partial(_adaptive_rule, 2), mask="drop")
 def adaptive_average_pooling2d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
     """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
 
@@ -110,7 +110,7 @@ def adaptive_average_pooling2d(
 
 @layer(shape=partial(_adaptive_rule, 3), mask="drop")
 def adaptive_average_pooling3d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
     """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
 
@@ -121,7 +121,7 @@ def adaptive_average_pooling3d(
 
 @layer(shape=partial(_adaptive_rule, 1), mask="drop")
 def adaptive_max_pooling1d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
     """(batch, steps, channels) -> (batch, output_size, channels): maxima of windows that share out the steps.
 
@@ -133,7 +133,7 @@ def adaptive_max_pooling1d(
 
 @layer(shape=partial(_adaptive_rule, 2), mask="drop")
 def adaptive_max_pooling2d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
     """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
 
@@ -144,7 +144,7 @@ def adaptive_max_pooling2d(
 
 @layer(shape=partial(_adaptive_rule, 3), mask="drop")
 def adaptive_max_pooling3d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: str | None = None
+    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
     """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
 

@@ -15,7 +15,7 @@ from fnet.layers.regularization import drop
 from fnet.masking import mask_of, masked, values_of
 from fnet.operations.dtypes import floating, promoted
 from fnet.operations.products import matmul
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, Param, Params, ParamTree, Rate, Spec
 
 SEQUENCES = ("query", "value", "key")
 
@@ -71,7 +71,7 @@ def attention(
     *,
     use_scale: bool = False,
     score_mode: str = "dot",
-    dropout: float = 0.0,
+    dropout: Rate = 0.0,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:
@@ -114,7 +114,7 @@ def additive_attention(
     x: Any,
     *,
     use_scale: bool = True,
-    dropout: float = 0.0,
+    dropout: Rate = 0.0,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from fnet.backend import xp
 from fnet.compose import layer
 from fnet.strings import NumpyArray
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least power, and the least magnitude under the logarithm."""
@@ -109,15 +109,15 @@ def stft_spectrogram(
     x: Array,
     *,
     mode: str = "log",
-    frame_length: int = 256,
-    frame_step: int | None = None,
-    fft_length: int | None = None,
+    frame_length: Positive = 256,
+    frame_step: Positive | None = None,
+    fft_length: Positive | None = None,
     window: Window = "hann",
     periodic: bool = False,
     scaling: str | None = "density",
     padding: str = "valid",
     expand_dims: bool = False,
-    data_format: str | None = "channels_last",
+    data_format: DataFormat | None = "channels_last",
 ) -> Array:
     """(batch, time, channels) -> (batch, frames, channels * frequencies), or (batch, frames, frequencies, channels).
 
@@ -176,12 +176,12 @@ def mel_spectrogram(
     params: Params,
     x: Array,
     *,
-    fft_length: int = 2048,
-    sequence_stride: int = 512,
-    sequence_length: int | None = None,
+    fft_length: Positive = 2048,
+    sequence_stride: Positive = 512,
+    sequence_length: Positive | None = None,
     window: Window = "hann",
-    sampling_rate: int = 16000,
-    num_mel_bins: int = 128,
+    sampling_rate: Positive = 16000,
+    num_mel_bins: Positive = 128,
     min_freq: float = 20.0,
     max_freq: float | None = None,
     power_to_db: bool = True,

@@ -10,7 +10,7 @@ from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.equations import GRU, LSTM, SimpleRNN
 from fnet.layers.recurrence import as_tuples
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 
 def cell_inputs(x: Any) -> tuple[Any, Any]:
@@ -99,11 +99,11 @@ def simple_rnn_cell(
     params: Params,
     x: Any,
     *,
-    units: int | None = None,
+    units: Positive | None = None,
     activation: Activation = "tanh",
     use_bias: bool = True,
-    dropout: float = 0.0,
-    recurrent_dropout: float = 0.0,
+    dropout: Rate = 0.0,
+    recurrent_dropout: Rate = 0.0,
 ) -> tuple[Array, list[Array]]:
     """(inputs (batch, in), [h (batch, units)]) -> (h', [h']): one step of `simple_rnn`, with its params.
 
@@ -117,13 +117,13 @@ def lstm_cell(
     params: Params,
     x: Any,
     *,
-    units: int | None = None,
+    units: Positive | None = None,
     activation: Activation = "tanh",
     recurrent_activation: Activation = "sigmoid",
     use_bias: bool = True,
     unit_forget_bias: bool = True,
-    dropout: float = 0.0,
-    recurrent_dropout: float = 0.0,
+    dropout: Rate = 0.0,
+    recurrent_dropout: Rate = 0.0,
     implementation: int = 2,
 ) -> tuple[Array, list[Array]]:
     """(inputs (batch, in), [h, c (batch, units)]) -> (h', [h', c']): one step of `lstm`, with its params.
@@ -139,12 +139,12 @@ def gru_cell(
     params: Params,
     x: Any,
     *,
-    units: int | None = None,
+    units: Positive | None = None,
     activation: Activation = "tanh",
     recurrent_activation: Activation = "sigmoid",
     use_bias: bool = True,
-    dropout: float = 0.0,
-    recurrent_dropout: float = 0.0,
+    dropout: Rate = 0.0,
+    recurrent_dropout: Rate = 0.0,
     reset_after: bool = True,
     implementation: int = 2,
 ) -> tuple[Array, list[Array]]:

@@ -22,7 +22,7 @@ from fnet.layers.windows import (
     to_channels_last,
     windows,
 )
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 
 def bias_param(use_bias: bool, filters: int | None) -> ParamTree:
@@ -95,13 +95,13 @@ def conv1d(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
-    groups: int = 1,
+    groups: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
 ) -> Any:
@@ -126,13 +126,13 @@ def conv2d(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
-    groups: int = 1,
+    groups: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
 ) -> Any:
@@ -156,13 +156,13 @@ def conv3d(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
-    groups: int = 1,
+    groups: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
 ) -> Any:

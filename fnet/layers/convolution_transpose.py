@@ -25,7 +25,7 @@ from fnet.layers.windows import (
     transposed_size,
     windows,
 )
-from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Shape, Spec
 
 
 def _geometry(window: Windows, sizes: Shape, output_padding: PerAxis | None) -> tuple[Shape, Sizes]:
@@ -106,12 +106,12 @@ def conv1d_transpose(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
     output_padding: PerAxis | None = None,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
@@ -136,12 +136,12 @@ def conv2d_transpose(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
     output_padding: PerAxis | None = None,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
@@ -163,12 +163,12 @@ def conv3d_transpose(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
     output_padding: PerAxis | None = None,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,

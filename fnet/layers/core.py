@@ -15,7 +15,7 @@ from fnet.masking import Masked, values_of
 from fnet.operations.dtypes import promoted, result_type
 from fnet.sources import only_item
 from fnet.strings import string_array
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 
 
 @layer(shape=modelling.identity, passes_on=True)
@@ -75,7 +75,7 @@ def dense(
     params: Params,
     x: Array,
     *,
-    units: int | None = None,
+    units: Positive | None = None,
     activation: Activation = "linear",
     use_bias: bool = True,
     quantization: str | None = None,
@@ -117,8 +117,8 @@ def embedding(
     params: Params,
     x: Array,
     *,
-    input_dim: int | None = None,
-    output_dim: int | None = None,
+    input_dim: Positive | None = None,
+    output_dim: Positive | None = None,
     mask_zero: bool = False,
     quantization: str | None = None,
 ) -> Any:

@@ -22,7 +22,7 @@ from fnet.layers.windows import (
     to_channels_last,
     windows,
 )
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 
 @remembered
@@ -74,8 +74,8 @@ def depthwise_conv1d(
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
-    depth_multiplier: int = 1,
-    data_format: str | None = None,
+    depth_multiplier: Positive = 1,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
@@ -103,8 +103,8 @@ def depthwise_conv2d(
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
-    depth_multiplier: int = 1,
-    data_format: str | None = None,
+    depth_multiplier: Positive = 1,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
@@ -170,13 +170,13 @@ def separable_conv1d(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
-    depth_multiplier: int = 1,
+    depth_multiplier: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
 ) -> Any:
@@ -197,13 +197,13 @@ def separable_conv2d(
     params: Params,
     x: Array,
     *,
-    filters: int | None = None,
+    filters: Positive | None = None,
     kernel_size: PerAxis | None = None,
     strides: PerAxis = 1,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
-    depth_multiplier: int = 1,
+    depth_multiplier: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
 ) -> Any:

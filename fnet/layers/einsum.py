@@ -12,7 +12,7 @@ from fnet.layers import quantized
 from fnet.layers.core import embedding
 from fnet.masking import values_of
 from fnet.operations.dtypes import promoted
-from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
+from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 
 def _terms(equation: str, rank: int) -> tuple[str, str, str]:
@@ -130,8 +130,8 @@ def reversible_embedding(
     params: Params,
     x: Any,
     *,
-    input_dim: int | None = None,
-    output_dim: int | None = None,
+    input_dim: Positive | None = None,
+    output_dim: Positive | None = None,
     tie_weights: bool = True,
     mask_zero: bool = False,
     reverse_dtype: str | None = None,

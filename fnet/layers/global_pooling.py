@@ -13,7 +13,7 @@ from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.windows import is_channels_first, join_shape, split_shape, split_sizes
 from fnet.masking import mask_of, values_of
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
 CHUNK = 256
 """Sums over longer axes are made of partial sums, whose rounding errors do not pile up."""
@@ -67,7 +67,7 @@ def _mean(rank: int, x: Array, data_format: str | None, keepdims: bool) -> Array
 
 @layer(shape=partial(_global_rule, 1), mask="own", floats=True)
 def global_average_pooling1d(
-    params: Params, x: Any, *, data_format: str | None = None, keepdims: bool = False
+    params: Params, x: Any, *, data_format: DataFormat | None = None, keepdims: bool = False
 ) -> Array:
     """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the mean.
 
@@ -90,7 +90,7 @@ def global_average_pooling1d(
 
 @layer(shape=partial(_global_rule, 2), mask="drop", floats=True)
 def global_average_pooling2d(
-    params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False
+    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
 ) -> Array:
     """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels) with `keepdims`: the mean.
 
@@ -102,7 +102,7 @@ def global_average_pooling2d(
 
 @layer(shape=partial(_global_rule, 3), mask="drop", floats=True)
 def global_average_pooling3d(
-    params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False
+    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
 ) -> Array:
     """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between (`keepdims`): the mean.
 
@@ -112,7 +112,9 @@ def global_average_pooling3d(
 
 
 @layer(shape=partial(_global_rule, 1), mask="drop")
-def global_max_pooling1d(params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False) -> Array:
+def global_max_pooling1d(
+    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
+) -> Array:
     """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the maximum.
 
     No params. Mask: dropped, as in Keras: the values of masked steps can win. NaN propagates.
@@ -126,7 +128,9 @@ def global_max_pooling1d(params: Params, x: Array, *, data_format: str | None = 
 
 
 @layer(shape=partial(_global_rule, 2), mask="drop")
-def global_max_pooling2d(params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False) -> Array:
+def global_max_pooling2d(
+    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
+) -> Array:
     """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels): the maximum.
 
     As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling2D.
@@ -135,7 +139,9 @@ def global_max_pooling2d(params: Params, x: Array, *, data_format: str | None = 
 
 
 @layer(shape=partial(_global_rule, 3), mask="drop")
-def global_max_pooling3d(params: Params, x: Array, *, data_format: str | None = None, keepdims: bool = False) -> Array:
+def global_max_pooling3d(
+    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
+) -> Array:
     """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between: the maximum.
 
     As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling3D.

@@ -22,7 +22,7 @@ from fnet.layers.multi_head_attention import (
     widen_mask,
 )
 from fnet.masking import mask_of, masked, values_of
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, Params, ParamTree, Positive, Rate, Spec
 
 
 def _grouped_rule(
@@ -58,12 +58,12 @@ def group_query_attention(
     params: Params,
     x: Any,
     *,
-    head_dim: int | None = None,
-    num_query_heads: int | None = None,
-    num_key_value_heads: int | None = None,
-    dropout: float = 0.0,
+    head_dim: Positive | None = None,
+    num_query_heads: Positive | None = None,
+    num_key_value_heads: Positive | None = None,
+    dropout: Rate = 0.0,
     use_bias: bool = True,
-    sliding_window: int | None = None,
+    sliding_window: Positive | None = None,
     use_gate: bool = False,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,

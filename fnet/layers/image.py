@@ -14,7 +14,7 @@ from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.numeric import float_rule, floats
 from fnet.resampling import require_interpolation, resample
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 
 CHANNELS_LAST = "channels_last"
 
@@ -113,15 +113,15 @@ def resizing(
     params: Params,
     x: Array,
     *,
-    height: int,
-    width: int,
+    height: Positive,
+    width: Positive,
     interpolation: str = "bilinear",
     crop_to_aspect_ratio: bool = False,
     pad_to_aspect_ratio: bool = False,
     fill_mode: str = "constant",
     fill_value: float = 0.0,
     antialias: bool = False,
-    data_format: str | None = CHANNELS_LAST,
+    data_format: DataFormat | None = CHANNELS_LAST,
     keeps_integers: bool = True,
 ) -> Array:
     """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
@@ -163,9 +163,9 @@ def center_crop(
     params: Params,
     x: Array,
     *,
-    height: int,
-    width: int,
-    data_format: str | None = CHANNELS_LAST,
+    height: Positive,
+    width: Positive,
+    data_format: DataFormat | None = CHANNELS_LAST,
     casts: bool = True,
 ) -> Array:
     """Images -> floats (height, width) from their middle; an image that is smaller is enlarged to cover it first.
@@ -198,9 +198,9 @@ def random_crop(
     params: Params,
     x: Array,
     *,
-    height: int,
-    width: int,
-    data_format: str | None = CHANNELS_LAST,
+    height: Positive,
+    width: Positive,
+    data_format: DataFormat | None = CHANNELS_LAST,
     inference: str = "keep",
 ) -> Array:
     """Images -> what Keras's RandomCrop gives at inference, where it never crops at random; versions differ.
@@ -278,7 +278,7 @@ def contrast_limited_adaptive_histogram_equalization(
     value_range: Sequence[float] = (0, 255),
     clip_limit: float = 4.0,
     tile_grid_size: Sequence[int] = (8, 8),
-    data_format: str | None = CHANNELS_LAST,
+    data_format: DataFormat | None = CHANNELS_LAST,
 ) -> Array:
     """Images -> images with the histogram of each tile equalised, blended between tiles; computed in float32.
 

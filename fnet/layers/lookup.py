@@ -15,7 +15,7 @@ from fnet.errors import InvalidInput
 from fnet.layers.encoding import Salt, depth_of, encode, hash_buckets, lookup_spec, tf_idf_dtype, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
 from fnet.strings import NumpyArray, utf8
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, Buckets, Params, ParamTree, Spec, Tokens
 
 
 def _string_rule(
@@ -38,8 +38,8 @@ def string_lookup(
     params: Params,
     x: Any,
     *,
-    max_tokens: int | None = None,
-    num_oov_indices: int = 1,
+    max_tokens: Tokens | None = None,
+    num_oov_indices: Buckets = 1,
     mask_token: str | None = None,
     oov_token: str = "[UNK]",
     invert: bool = False,
@@ -102,8 +102,8 @@ def integer_lookup(
     params: Params,
     x: Any,
     *,
-    max_tokens: int | None = None,
-    num_oov_indices: int = 1,
+    max_tokens: Tokens | None = None,
+    num_oov_indices: Buckets = 1,
     mask_token: int | None = None,
     oov_token: int = -1,
     invert: bool = False,

@@ -19,7 +19,7 @@ from fnet.layers.activation import masked_softmax
 from fnet.layers.attention import causal_mask, named_inputs
 from fnet.layers.regularization import drop
 from fnet.masking import mask_of, masked, values_of
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
@@ -117,14 +117,14 @@ def multi_head_attention(
     params: Params,
     x: Any,
     *,
-    num_heads: int | None = None,
-    key_dim: int | None = None,
-    value_dim: int | None = None,
-    dropout: float = 0.0,
+    num_heads: Positive | None = None,
+    key_dim: Positive | None = None,
+    value_dim: Positive | None = None,
+    dropout: Rate = 0.0,
     use_bias: bool = True,
     output_shape: int | Sequence[int] | None = None,
     attention_axes: int | Sequence[int] | None = None,
-    sliding_window: int | None = None,
+    sliding_window: Positive | None = None,
     use_gate: bool = False,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,

@@ -14,7 +14,7 @@ from fnet.compose import bind, in_floats, layer, run
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masking import mask_of, masked, values_of
-from fnet.types import Array, Param, Params, ParamTree, Shape, Spec
+from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 Axes = int | Sequence[int]
 
@@ -238,7 +238,7 @@ def _spectral_children(*, layer: Callable[..., Any]) -> dict[str, Any]:
 
 
 @layer(shape=_spectral_rule, mask="own", children=_spectral_children)
-def spectral_normalization(params: Params, x: Any, *, layer: Callable[..., Any], power_iterations: int = 1) -> Any:
+def spectral_normalization(params: Params, x: Any, *, layer: Callable[..., Any], power_iterations: Positive = 1) -> Any:
     """What `layer` gives: at inference its stored kernel, which training has normalized, is used as it is.
 
     params: "layer", those of `layer`; vector_u (1, n), of training. `power_iterations` matters in training only.

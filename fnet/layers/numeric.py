@@ -10,7 +10,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least standard deviation."""
@@ -135,7 +135,7 @@ def _with_weights(x: Any) -> tuple[Any, Any]:
 
 @layer(shape=_category_rule, mask="drop")
 def category_encoding(
-    params: Params, x: Any, *, num_tokens: int, output_mode: str = "multi_hot", drops_ones: bool = True
+    params: Params, x: Any, *, num_tokens: Positive, output_mode: str = "multi_hot", drops_ones: bool = True
 ) -> Array:
     """Ids -> float32 over `num_tokens` columns: one_hot, multi_hot or count.
 

@@ -23,7 +23,7 @@ from fnet.layers.windows import (
     to_channels_last,
     windows,
 )
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
 
 @remembered
@@ -73,7 +73,7 @@ def max_pooling1d(
     pool_size: PerAxis = 2,
     strides: PerAxis | None = None,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """(batch, steps, channels) -> (batch, new steps, channels): the maximum of each window.
 
@@ -96,7 +96,7 @@ def max_pooling2d(
     pool_size: PerAxis = 2,
     strides: PerAxis | None = None,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """(batch, height, width, channels) -> (batch, new height, new width, channels): the maximum of each window.
 
@@ -117,7 +117,7 @@ def max_pooling3d(
     pool_size: PerAxis = 2,
     strides: PerAxis | None = None,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """(batch, depth, height, width, channels) -> (batch, *new sizes, channels): the maximum of each window.
 
@@ -134,7 +134,7 @@ def average_pooling1d(
     pool_size: PerAxis = 2,
     strides: PerAxis | None = None,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """(batch, steps, channels) -> (batch, new steps, channels): the mean of each window.
 
@@ -155,7 +155,7 @@ def average_pooling2d(
     pool_size: PerAxis = 2,
     strides: PerAxis | None = None,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """(batch, height, width, channels) -> (batch, new height, new width, channels): the mean of each window.
 
@@ -173,7 +173,7 @@ def average_pooling3d(
     pool_size: PerAxis = 2,
     strides: PerAxis | None = None,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """(batch, depth, height, width, channels) -> (batch, *new sizes, channels): the mean of each window.
 

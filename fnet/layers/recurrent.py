@@ -9,7 +9,7 @@ from fnet.compose import layer
 from fnet.layers.cells import drops, gru_cell_rule, lstm_cell_rule, simple_rnn_cell_rule
 from fnet.layers.equations import GRU, LSTM, SimpleRNN
 from fnet.layers.recurrence import Over, around, run, time_step
-from fnet.types import Params, ParamTree
+from fnet.types import Params, ParamTree, Positive, Rate
 
 
 def _simple_rnn_rule(
@@ -24,11 +24,11 @@ def simple_rnn(
     params: Params,
     x: Any,
     *,
-    units: int | None = None,
+    units: Positive | None = None,
     activation: Activation = "tanh",
     use_bias: bool = True,
-    dropout: float = 0.0,
-    recurrent_dropout: float = 0.0,
+    dropout: Rate = 0.0,
+    recurrent_dropout: Rate = 0.0,
     return_sequences: bool = False,
     return_state: bool = False,
     go_backwards: bool = False,
@@ -76,13 +76,13 @@ def lstm(
     params: Params,
     x: Any,
     *,
-    units: int | None = None,
+    units: Positive | None = None,
     activation: Activation = "tanh",
     recurrent_activation: Activation = "sigmoid",
     use_bias: bool = True,
     unit_forget_bias: bool = True,
-    dropout: float = 0.0,
-    recurrent_dropout: float = 0.0,
+    dropout: Rate = 0.0,
+    recurrent_dropout: Rate = 0.0,
     return_sequences: bool = False,
     return_state: bool = False,
     go_backwards: bool = False,
@@ -150,12 +150,12 @@ def gru(
     params: Params,
     x: Any,
     *,
-    units: int | None = None,
+    units: Positive | None = None,
     activation: Activation = "tanh",
     recurrent_activation: Activation = "sigmoid",
     use_bias: bool = True,
-    dropout: float = 0.0,
-    recurrent_dropout: float = 0.0,
+    dropout: Rate = 0.0,
+    recurrent_dropout: Rate = 0.0,
     reset_after: bool = True,
     return_sequences: bool = False,
     return_state: bool = False,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fnet import modelling, random
 from fnet.backend import xp
 from fnet.compose import layer
-from fnet.types import Array, Params
+from fnet.types import Array, DataFormat, NotNegative, Params, Rate
 
 
 def _by_rate(*, rate: float) -> bool:
@@ -36,7 +36,7 @@ def _noise_sizes(x: Array, noise_shape: Sequence[int | None] | None) -> tuple[in
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def dropout(params: Params, x: Array, *, rate: float, noise_shape: Sequence[int | None] | None = None) -> Array:
+def dropout(params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[int | None] | None = None) -> Array:
     """(...) -> (...): `x`; with params["rng"], entries zeroed at `rate` and the rest divided by 1 - rate.
 
     noise_shape: see `drop`. Source: keras.layers.Dropout; Srivastava et al. 2014.
@@ -56,7 +56,7 @@ def _spatial(params: Params, x: Array, rate: float, channels: int) -> Array:
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def spatial_dropout1d(params: Params, x: Array, *, rate: float) -> Array:
+def spatial_dropout1d(params: Params, x: Array, *, rate: Rate) -> Array:
     """(batch, time, channels): as `dropout`, whole channels of a sample at a time.
 
     Source: keras.layers.SpatialDropout1D; Tompson et al. 2014.
@@ -65,7 +65,9 @@ def spatial_dropout1d(params: Params, x: Array, *, rate: float) -> Array:
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def spatial_dropout2d(params: Params, x: Array, *, rate: float, data_format: str | None = "channels_last") -> Array:
+def spatial_dropout2d(
+    params: Params, x: Array, *, rate: Rate, data_format: DataFormat | None = "channels_last"
+) -> Array:
     """(batch, height, width, channels): as `dropout`, whole channels of a sample at a time.
 
     Source: keras.layers.SpatialDropout2D.
@@ -74,7 +76,9 @@ def spatial_dropout2d(params: Params, x: Array, *, rate: float, data_format: str
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def spatial_dropout3d(params: Params, x: Array, *, rate: float, data_format: str | None = "channels_last") -> Array:
+def spatial_dropout3d(
+    params: Params, x: Array, *, rate: Rate, data_format: DataFormat | None = "channels_last"
+) -> Array:
     """(batch, d1, d2, d3, channels): as `dropout`, whole channels of a sample at a time.
 
     Source: keras.layers.SpatialDropout3D.
@@ -87,7 +91,7 @@ SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def alpha_dropout(params: Params, x: Array, *, rate: float, noise_shape: Sequence[int | None] | None = None) -> Array:
+def alpha_dropout(params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[int | None] | None = None) -> Array:
     """(...) -> (...): `x`; with params["rng"], entries set to the floor of selu at `rate`, mean and variance kept.
 
     noise_shape: see `drop`. Source: keras.layers.AlphaDropout; Klambauer et al. 2017.
@@ -100,7 +104,7 @@ def alpha_dropout(params: Params, x: Array, *, rate: float, noise_shape: Sequenc
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def gaussian_dropout(params: Params, x: Array, *, rate: float) -> Array:
+def gaussian_dropout(params: Params, x: Array, *, rate: Rate) -> Array:
     """(...) -> (...): `x`; with params["rng"], times normal noise of mean 1 and variance rate / (1 - rate).
 
     Source: keras.layers.GaussianDropout; Srivastava et al. 2014.
@@ -116,7 +120,7 @@ def _by_stddev(*, stddev: float) -> bool:
 
 
 @layer(shape=modelling.identity, rng=_by_stddev)
-def gaussian_noise(params: Params, x: Array, *, stddev: float) -> Array:
+def gaussian_noise(params: Params, x: Array, *, stddev: NotNegative) -> Array:
     """(...) -> (...): `x`; with params["rng"], plus normal noise of deviation `stddev`.
 
     Source: keras.layers.GaussianNoise.

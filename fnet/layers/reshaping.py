@@ -9,7 +9,7 @@ from typing import Any, cast
 from fnet.backend import xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
-from fnet.types import Array, Params, ParamTree, Shape, Spec
+from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spec
 
 Pair = tuple[int, int]
 
@@ -23,7 +23,7 @@ def _flatten_rule(x: Spec) -> tuple[Spec, ParamTree]:
 
 
 @layer(shape=_flatten_rule, mask="drop")
-def flatten(params: Params, x: Array, *, data_format: str = "channels_last") -> Array:
+def flatten(params: Params, x: Array, *, data_format: DataFormat = "channels_last") -> Array:
     """(batch, ...) -> (batch, n); with "channels_first", in the order that "channels_last" would have given.
 
     Source: keras.layers.Flatten.
@@ -40,6 +40,8 @@ def _target(shape: Shape, target_shape: Sequence[int | None]) -> Shape:
     """`target_shape` with its one unknown (-1 or None) from the sizes of `shape` (both without batch axis)."""
     size = _product(shape)
     wanted = [-1 if d is None else d for d in target_shape]
+    if min(wanted, default=0) < -1:
+        raise InvalidInput(f"reshape to {tuple(target_shape)}: a size is at least 0, or -1 or None for what is left")
     known = math.prod(d for d in wanted if d != -1)
     if wanted.count(-1) > 1 or (
         size is not None and (size != known if -1 not in wanted else known == 0 or size % known)
@@ -85,7 +87,7 @@ def _repeat_vector_rule(x: Spec, *, n: int) -> tuple[Spec, ParamTree]:
 
 
 @layer(shape=_repeat_vector_rule, mask="drop")
-def repeat_vector(params: Params, x: Array, *, n: int) -> Array:
+def repeat_vector(params: Params, x: Array, *, n: Natural) -> Array:
     """(batch, features) -> (batch, n, features): the same row `n` times. Source: keras.layers.RepeatVector.
 
     >>> repeat_vector({}, np.ones((2, 3)), n=4).shape
@@ -99,15 +101,21 @@ def repeat_vector(params: Params, x: Array, *, n: int) -> Array:
 
 def pairs(amount: Any, rank: int) -> tuple[Pair, ...]:
     """(before, after) for each of `rank` axes, from a number, (a, b, ...) or ((a, b), ...) as Keras takes them."""
-    if isinstance(amount, int):
-        return ((amount, amount),) * rank
-    if rank == 1:
-        first, last = amount
-        return ((first, last),)
-    both = [(each, each) if isinstance(each, int) else (each[0], each[1]) for each in amount]
+    if rank == 1 and not isinstance(amount, int):
+        amount = (amount,)
+    both = ((amount, amount),) * rank if isinstance(amount, int) else tuple(map(_pair, amount))
     if len(both) != rank:
         raise ValueError(f"expected a number or {rank} entries, one for each axis; got {amount!r}")
-    return tuple(both)
+    if min(map(min, both)) < 0:
+        raise ValueError(f"what is cropped or padded is at least 0; got {amount!r}")
+    return both
+
+
+def _pair(amount: Any) -> Pair:
+    first, last = (amount, amount) if isinstance(amount, int) else amount
+    if not (type(first) is int and type(last) is int):
+        raise ValueError(f"expected a number or two, before and after; got {amount!r}")
+    return first, last
 
 
 def _spatial(rank: int, data_format: str | None) -> range:
@@ -160,7 +168,7 @@ def _cropping2d_rule(x: Spec, *, cropping: Any, data_format: str | None) -> tupl
 
 @layer(shape=_cropping2d_rule, mask="drop")
 def cropping2d(
-    params: Params, x: Array, *, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = "channels_last"
+    params: Params, x: Array, *, cropping: Any = ((0, 0), (0, 0)), data_format: DataFormat | None = "channels_last"
 ) -> Array:
     """(batch, height, width, channels) -> smaller: `cropping` ((top, bottom), (left, right)), (a, b) or a number.
 
@@ -178,7 +186,11 @@ def _cropping3d_rule(x: Spec, *, cropping: Any, data_format: str | None) -> tupl
 
 @layer(shape=_cropping3d_rule, mask="drop")
 def cropping3d(
-    params: Params, x: Array, *, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = "channels_last"
+    params: Params,
+    x: Array,
+    *,
+    cropping: Any = ((1, 1), (1, 1), (1, 1)),
+    data_format: DataFormat | None = "channels_last",
 ) -> Array:
     """(batch, d1, d2, d3, channels) -> smaller, as `cropping2d` with a third axis. Source: keras.layers.Cropping3D.
 
@@ -194,7 +206,7 @@ def _zero_padding1d_rule(x: Spec, *, padding: Any, data_format: str | None) -> t
 
 @layer(shape=_zero_padding1d_rule, mask="drop")
 def zero_padding1d(
-    params: Params, x: Array, *, padding: int | Sequence[int] = 1, data_format: str | None = "channels_last"
+    params: Params, x: Array, *, padding: int | Sequence[int] = 1, data_format: DataFormat | None = "channels_last"
 ) -> Array:
     """(batch, time, channels) -> more steps: `padding` (before, after) zeros. Source: keras.layers.ZeroPadding1D.
 
@@ -210,7 +222,7 @@ def _zero_padding2d_rule(x: Spec, *, padding: Any, data_format: str | None) -> t
 
 @layer(shape=_zero_padding2d_rule, mask="drop")
 def zero_padding2d(
-    params: Params, x: Array, *, padding: Any = (1, 1), data_format: str | None = "channels_last"
+    params: Params, x: Array, *, padding: Any = (1, 1), data_format: DataFormat | None = "channels_last"
 ) -> Array:
     """(batch, height, width, channels) -> larger: `padding` ((top, bottom), (left, right)), (a, b) or a number.
 
@@ -228,7 +240,11 @@ def _zero_padding3d_rule(x: Spec, *, padding: Any, data_format: str | None) -> t
 
 @layer(shape=_zero_padding3d_rule, mask="drop")
 def zero_padding3d(
-    params: Params, x: Array, *, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = "channels_last"
+    params: Params,
+    x: Array,
+    *,
+    padding: Any = ((1, 1), (1, 1), (1, 1)),
+    data_format: DataFormat | None = "channels_last",
 ) -> Array:
     """(batch, d1, d2, d3, channels) -> larger, as `zero_padding2d` with a third axis.
 

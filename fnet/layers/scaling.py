@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fnet import modelling, random
 from fnet.backend import xp
 from fnet.compose import layer
-from fnet.types import Array, Param, Params, ParamTree, Spec
+from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 
 def _layer_scale_rule(x: Spec, *, projection_dim: int) -> tuple[Spec, ParamTree]:
@@ -16,7 +16,7 @@ def _layer_scale_rule(x: Spec, *, projection_dim: int) -> tuple[Spec, ParamTree]
 
 
 @layer(shape=_layer_scale_rule, mask="drop", floats=True)
-def layer_scale(params: Params, x: Array, *, projection_dim: int | None = None) -> Array:
+def layer_scale(params: Params, x: Array, *, projection_dim: Positive | None = None) -> Array:
     """(..., channels) -> (..., channels): x * gamma.
 
     params: gamma (projection_dim,). Mask: dropped.
@@ -33,7 +33,7 @@ def _by_rate(*, drop_path_rate: float) -> bool:
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def stochastic_depth(params: Params, x: Array, *, drop_path_rate: float) -> Array:
+def stochastic_depth(params: Params, x: Array, *, drop_path_rate: Rate) -> Array:
     """(batch, ...) -> (batch, ...): `x`; with params["rng"], whole samples zeroed at `drop_path_rate`.
 
     Mask: kept, as an attribute of the same array in Keras.

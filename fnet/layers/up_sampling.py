@@ -8,7 +8,7 @@ from fnet.backend import xp
 from fnet.compose import layer
 from fnet.layers import image
 from fnet.resampling import require_interpolation
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 
 
 def _factors(size: int | Sequence[int], rank: int) -> tuple[int, ...]:
@@ -44,7 +44,7 @@ def _up_sampling1d_rule(x: Spec, *, size: int) -> tuple[Spec, ParamTree]:
 
 
 @layer(shape=_up_sampling1d_rule, mask="drop")
-def up_sampling1d(params: Params, x: Array, *, size: int = 2) -> Array:
+def up_sampling1d(params: Params, x: Array, *, size: Positive = 2) -> Array:
     """(batch, time, channels) -> (batch, time * size, channels): every step `size` times.
 
     Mask: dropped. Source: keras.layers.UpSampling1D.
@@ -67,8 +67,8 @@ def up_sampling2d(
     params: Params,
     x: Array,
     *,
-    size: int | Sequence[int] = (2, 2),
-    data_format: str | None = "channels_last",
+    size: Positive | Sequence[Positive] = (2, 2),
+    data_format: DataFormat | None = "channels_last",
     interpolation: str = "nearest",
     half_pixels: bool = True,
 ) -> Array:
@@ -95,7 +95,11 @@ def _up_sampling3d_rule(x: Spec, *, size: int | Sequence[int], data_format: str 
 
 @layer(shape=_up_sampling3d_rule, mask="drop")
 def up_sampling3d(
-    params: Params, x: Array, *, size: int | Sequence[int] = (2, 2, 2), data_format: str | None = "channels_last"
+    params: Params,
+    x: Array,
+    *,
+    size: Positive | Sequence[Positive] = (2, 2, 2),
+    data_format: DataFormat | None = "channels_last",
 ) -> Array:
     """(batch, d1, d2, d3, channels) -> each spatial axis `size` times as long, by repeating.
 

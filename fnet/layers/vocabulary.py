@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ from fnet.types import Param, Params, ParamTree
 
 MASKED = np.iinfo(np.int64).max
 """The id of the mask token where ids are encoded: no column has it."""
+
+MOST_COLUMNS = 1 << 24
+"""Columns of an encoding that a vocabulary is padded to."""
 
 STRINGS: ParamTree = {
     "bytes": Param((None,), "zeros", "uint8", trainable=False),
@@ -57,36 +60,80 @@ class Specials:
         return 0 if self.output_mode == "int" else MASKED
 
 
-def vocabulary_params(step: Any, tokens: Iterable[Any], idf_weights: Sequence[float] | None = None) -> dict[str, Any]:
-    """The params of a lookup layer or `text_vectorization` from its tokens, most frequent first.
-
-    step: the (bound) layer. Special tokens are added in front unless they are there. idf_weights: one for each
-    token, for `output_mode="tf_idf"`; special tokens get their mean, as in Keras.
-
-    >>> params = vocabulary_params(string_lookup, ["cat", "dog"])
-    >>> string_lookup(params, ["dog", "cow"])
-    array([2, 0])
-    """
+def specials_of(step: Any) -> Specials:
+    """The special tokens of a lookup layer or `text_vectorization`."""
     options = resolved_options(step)
-    specials = Specials(
+    return Specials(
         options.get("mask_token", ""),
         options.get("oov_token", "[UNK]"),
         options.get("num_oov_indices", 1),
         options["output_mode"],
     )
-    listed = list(tokens)
-    start = specials.token_start
-    added = [] if listed[:start] == specials.tokens else specials.tokens
-    table: Any = added + listed
+
+
+def vocabulary_params(step: Any, tokens: Iterable[Any], idf_weights: Sequence[float] | None = None) -> dict[str, Any]:
+    """The params of a lookup layer or `text_vectorization` from its tokens, most frequent first.
+
+    step: the (bound) layer. Special tokens are added in front unless they are there. idf_weights: one for each
+    token, for `output_mode="tf_idf"`; special tokens get their mean, as in Keras.
+    Raises ValueError for tokens that Keras refuses: none, one twice, more than max_tokens, the mask token among
+    them; TypeError for a token of the wrong type.
+
+    >>> params = vocabulary_params(string_lookup, ["cat", "dog"])
+    >>> string_lookup(params, ["dog", "cow"])
+    array([2, 0])
+    """
+    options, specials = resolved_options(step), specials_of(step)
     strings = bind(step).function.__name__ != "integer_lookup"
+    complete, listed = _legal(tokens, specials, str if strings else int, options)
+    added = [] if complete else specials.tokens
+    table: Any = added + listed
     params: dict[str, Any] = {"vocabulary": pack_strings(table) if strings else np.array(table, np.int64)}
     if options["output_mode"] == "tf_idf" and idf_weights is not None:
         weights = np.asarray(idf_weights, np.float32)
+        if weights.shape != (len(listed),) or not np.isfinite(weights).all():
+            raise ValueError(f"idf_weights are finite numbers, one for each of the {len(listed)} tokens")
         depth = options["max_tokens"] if options["pad_to_max_tokens"] else len(table)
+        if depth > MOST_COLUMNS:
+            raise ValueError(f"weights for {depth} columns; at most {MOST_COLUMNS} are filled up with zeros")
         back = max(0, depth - len(added) - len(weights))
         front = np.full(len(added), np.average(np.asarray(idf_weights, np.float64)))
         params["idf_weights"] = np.concatenate([front, weights, np.zeros(back)]).astype(np.float32)
     return params
+
+
+def _legal(tokens: Iterable[Any], specials: Specials, kind: type, options: dict[str, Any]) -> tuple[bool, list[Any]]:
+    """(whether the special tokens stand in front, all tokens), read one by one up to the first that Keras refuses."""
+    waiting = (_of_kind(token, kind, number) for number, token in enumerate(tokens))
+    listed = list(islice(waiting, specials.token_start))
+    complete = listed == specials.tokens
+    seen: set[Any] = set()
+    for token in waiting if complete else chain(listed.copy(), waiting):
+        if token in seen:
+            raise ValueError(f"the token {token!r:.40} is there twice; each has one id")
+        seen.add(token)
+        if complete or len(seen) > specials.token_start:
+            listed.append(token)
+    if not seen:
+        raise ValueError(f"no tokens but {listed!r:.60}" if listed else "no tokens")
+    if specials.mask_token is not None and specials.mask_token in seen:
+        raise ValueError(f"the mask token {specials.mask_token!r:.40} is among the tokens; its place is the first")
+    if options.get("invert") and specials.oov_token in seen:
+        raise ValueError(f"the token for unknown ones, {specials.oov_token!r:.40}, is among the tokens")
+    size = specials.token_start + len(seen)
+    if options["max_tokens"] is not None and size > options["max_tokens"]:
+        raise ValueError(f"{size} tokens, special ones included, are more than max_tokens={options['max_tokens']}")
+    return complete, listed
+
+
+def _of_kind(token: Any, kind: type, number: int) -> Any:
+    if kind is str and isinstance(token, bytes):
+        return token.decode("utf-8", "surrogateescape")
+    if kind is int and isinstance(token, np.integer):
+        return int(token)
+    if not isinstance(token, kind) or isinstance(token, bool):
+        raise TypeError(f"token {number} is {token!r:.40}, not a {kind.__name__}")
+    return token
 
 
 @dataclass(frozen=True, eq=False)

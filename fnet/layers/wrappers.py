@@ -30,6 +30,8 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
     forward = bind(layer)
     backward = bind(layer, go_backwards=True) if backward_layer is None else bind(backward_layer)
     options = [modelling.resolved_options(half) for half in (forward, backward)]
+    if not all("go_backwards" in option and "return_sequences" in option for option in options):
+        raise ValueError(f"bidirectional takes recurrent layers, not {forward!r:.60} and {backward!r:.60}")
     if options[0]["go_backwards"] == options[1]["go_backwards"]:
         raise ValueError("bidirectional needs layers of opposite go_backwards; both are " + str(forward))
     for name in ("stateful", "return_sequences", "return_state"):
@@ -57,6 +59,7 @@ def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: 
 
 
 def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any]:
+    halves(layer, backward_layer)  # a pair that cannot be is refused before anybody looks inside
     return {"forward_layer": layer, "backward_layer": layer if backward_layer is None else backward_layer}
 
 

@@ -103,6 +103,8 @@ def outer(x1: Array, x2: Array) -> Array:
 
 def _tensordot_axes(axes: Any, rank1: int, rank2: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if isinstance(axes, int):
+        if not 0 <= axes <= min(rank1, rank2):
+            raise ValueError(f"tensordot over {axes} axes of {rank1} and {rank2}")
         return tuple(range(rank1 - axes, rank1)), tuple(range(axes))
     first, second = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
     return axes_of(first, rank1), axes_of(second, rank2)

@@ -3,8 +3,8 @@
 `@operation(...)` turns `f(x1, x2, *, options)` into the layer `(params, (x1, x2), *, options)`; with one
 argument `x` is that argument itself. A shape rule takes the arguments as Specs (literals stay what they are)
 and the options it needs. It returns Specs; or a bare shape, and then the dtype is found by running the
-operation on arrays of size 1. Without a rule the operation runs on arrays of the declared sizes (None: two
-different small ones), which must be small: files are not trusted.
+operation on arrays of size 1 with small numbers for options: files are not trusted, and a size that one names
+must cost nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ HOME = "fnet.operations"
 
 LIMIT = 1 << 22
 """The largest number of elements that finding a shape by evaluation may touch."""
+MOST = 64
+"""Larger integers among options and literals count as this when a dtype is found; no array has as many axes."""
 
 
-def operation(
-    shape: Callable[..., Any] | None = None, *, home: str = HOME
-) -> Callable[[Callable[..., Any]], Operation]:
+def operation(shape: Callable[..., Any], *, home: str = HOME) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks.
 
     home: the package that it is public in.
@@ -57,6 +57,7 @@ def operation(
             vars(made)["__signature__"] = inspect.Signature([*first, *options])
         run.__name__, run.__qualname__, run.__doc__ = function.__name__, function.__qualname__, function.__doc__
         run.__module__ = home
+        vars(run)["__wrapped__"] = function  # for the types of its options
         vars(run)["row_by_row"] = shape in (same, like, broadcast)
         vars(run)["arguments"] = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
         return layer(shape=rule, mask="drop")(run)
@@ -75,8 +76,6 @@ def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., A
 
 
 def _outputs(function: Callable[..., Any], shape: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    if shape is None:
-        return evaluated(function, inputs, options)
     wanted = inspect.signature(shape).parameters.values()
     needed = {p.name: options[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
     found = shape(*inputs, **needed)
@@ -92,9 +91,18 @@ def is_shape(value: Any) -> bool:
 
 def dtype_by_evaluation(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> str:
     """The dtype of what `function` gives, found on arrays of size 1."""
-    ones = tree.map(lambda s: _array((1,) * len(s.shape), s.dtype) if isinstance(s, Spec) else s, inputs)
+    ones = tree.map(lambda s: _array((1,) * len(s.shape), s.dtype) if isinstance(s, Spec) else _small(s), inputs)
     with ops.quiet():
-        return str(function(*ones, **options).dtype)
+        return str(function(*ones, **{key: _small(value) for key, value in options.items()}).dtype)
+
+
+def _small(value: Any) -> Any:
+    """`value` with the integers in it cut to what costs nothing."""
+    if type(value) is int:
+        return max(-MOST, min(value, MOST))
+    if isinstance(value, list | tuple):
+        return type(value)(_small(item) for item in value)
+    return value
 
 
 def _array(shape: Sequence[int], dtype: str) -> Any:

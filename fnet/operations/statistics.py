@@ -188,8 +188,10 @@ def corrcoef(x: Array) -> Array:
 
 
 def _diff_rule(a: Spec, *, n: int, axis: int) -> Shape:
+    if n < 0:
+        raise ValueError(f"diff of the order {n}: it must be at least 0")
     axis = positive(axis, len(a.shape))
-    return tuple(None if d is None else d - n if i == axis else d for i, d in enumerate(a.shape))
+    return tuple(None if d is None else max(0, d - n) if i == axis else d for i, d in enumerate(a.shape))
 
 
 @operation(_diff_rule)

@@ -107,6 +107,11 @@ def check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -
         raise LimitExceeded(f"a chunk of {prod(chunk)} bytes for an array of {prod(shape) * itemsize}")
 
 
+def unpacked(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """The bytes of all chunks of an array, whole ones: what reading it unpacks."""
+    return prod(-(-full // part) for full, part in zip(shape, chunk, strict=False)) * prod(chunk)
+
+
 def read_chunks(
     file: Buffer,
     place: Storage,

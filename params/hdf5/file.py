@@ -123,6 +123,7 @@ class _Walk:
         self.attributes = Attributes(file, text)
         self.total = 0
         self._packed = 0
+        self._padding = 0
         self._ranges: list[tuple[int, int, str]] = []
 
     def node(self, path: str, address: int, depth: int) -> Group | Dataset:
@@ -164,6 +165,7 @@ class _Walk:
         if place.data is None:
             data.check_chunk(place.chunk, shape, kind.size)
             self._packed += prod(shape) * kind.size
+            self._padding += data.unpacked(place.chunk, shape) - prod(shape) * kind.size
         elif applied:
             raise CorruptFile("an array has filters but no chunks")
         if place.range:
@@ -176,6 +178,8 @@ class _Walk:
         """No two arrays may share bytes, and chunks may not unpack to more than deflate could have packed."""
         if self._packed > max(SMALL, LARGEST_RATIO * self.file.size):
             raise LimitExceeded(f"its chunked arrays would unpack from {self.file.size} to {self._packed} bytes")
+        if self._padding > max(SMALL, 4 * self._packed):
+            raise LimitExceeded(f"the chunks of its arrays hold {self._padding} bytes more than {self._packed} of data")
         end, before = 0, ""
         for start, stop, path in sorted(self._ranges):
             if start < end:

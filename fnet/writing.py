@@ -1,0 +1,173 @@
+"""Files that appear complete or not at all: the one place where the project writes over what a user may have.
+
+A file is written under a name of its own next to its target, flushed, read back, then moved into place. Owner, mode
+and links of what was there stay; only regular files are replaced. What a killed process left is cleaned up by the
+next that writes to the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+PREFIX, SUFFIX = ".fnet-", ".tmp"
+"""Around the name of a file in the making, which is short whatever the name of the target."""
+BLOCK = 1 << 20
+
+
+def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """`data` at `path`, complete or not at all, and still there after a power cut.
+
+    A link is followed. What was there keeps owner and mode; a file with several names, or of another owner, is
+    overwritten in place once all bytes are on the disk. Raises OSError, which names `path`: no regular file, no
+    right to write, a full disk.
+    """
+    target = Path(os.path.realpath(path))
+    with _naming(path):
+        status = target.stat() if target.exists() else None
+        if status is not None:
+            _check_target(target, status)
+        _clean(target.parent)
+        with _temporary(target.parent) as (number, temporary):
+            _fill(number, memoryview(data))
+            _check(temporary, memoryview(data))
+            if status is None or _takes_over(number, status):
+                temporary.replace(target)
+            else:
+                _overwrite(target, memoryview(data))
+        _flush_folder(target.parent)
+
+
+@contextlib.contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the operating system name the file that the user knows."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _check_target(target: Path, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file, so not written over", str(target))
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+
+
+@contextlib.contextmanager
+def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
+    """(descriptor, path) of a new file, locked as long as it is in the making; removed unless it was moved away."""
+    path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # file systems without locks
+                fcntl.flock(number, fcntl.LOCK_EX)
+        yield number, path
+    finally:
+        try:
+            os.close(number)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _clean(folder: Path) -> None:
+    """Remove what killed processes left: files in the making that nobody holds locked."""
+    if sys.platform == "win32":
+        return
+    for path in folder.glob(f"{PREFIX}{'[0-9a-f]' * 16}{SUFFIX}"):
+        with contextlib.suppress(OSError):
+            number = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(number).st_size or _is_old(number):
+                    path.unlink()
+            finally:
+                os.close(number)
+
+
+def _is_old(number: int) -> bool:
+    """Whether an empty file is more than one that was made just now and is about to be locked."""
+    import time
+
+    return time.time() - os.fstat(number).st_mtime > 60
+
+
+def _fill(number: int, data: memoryview) -> None:
+    left = data.cast("B")
+    while left:
+        left = left[os.write(number, left[:BLOCK]) :]
+    os.fsync(number)
+
+
+def _check(path: Path, data: memoryview) -> None:
+    """What was written reads back."""
+    expected = data.cast("B")
+    with path.open("rb") as file:
+        at = 0
+        while block := file.read(BLOCK):
+            if block != expected[at : at + len(block)]:
+                break
+            at += len(block)
+    if at != len(expected):
+        raise OSError(errno.EIO, "what was written does not read back; is the disk failing?", str(path))
+
+
+def _takes_over(number: int, status: os.stat_result) -> bool:
+    """Whether the new file can take the place of the old one as it was; it has its owner and mode then."""
+    if os.name != "posix":
+        return True
+    own = os.fstat(number)
+    if status.st_nlink > 1:
+        return False
+    try:
+        if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+            os.fchown(number, status.st_uid, status.st_gid)
+    except PermissionError:
+        return False
+    os.fchmod(number, stat.S_IMODE(status.st_mode))
+    return True
+
+
+def _overwrite(target: Path, data: memoryview) -> None:
+    """Put `data` into the file itself; what was there comes back where that fails."""
+    before = target.read_bytes()
+    number = os.open(target, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        try:
+            _refill(number, data)
+        except BaseException:
+            _refill(number, memoryview(before))
+            raise
+    finally:
+        os.close(number)
+
+
+def _refill(number: int, data: memoryview) -> None:
+    os.lseek(number, 0, os.SEEK_SET)
+    os.ftruncate(number, 0)
+    _fill(number, data)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a move durable, on systems where a folder can be opened."""
+    if os.name != "posix":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

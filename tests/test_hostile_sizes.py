@@ -1,0 +1,51 @@
+"""Every hostile file, whatever it says, is answered in 2 seconds of work and 512 MiB of memory."""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from params import ModelFileError, load_keras
+from tests.hostile_sizes import SIZES
+
+SECONDS, MEMORY = 2.0, 512 << 20
+
+
+def peak(reset=False):
+    """The most memory that this process has held since the last reset, in bytes."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text("ascii"))[1]) << 10
+
+
+def answer(load, data):
+    """(what `load` makes of a file: an error or None, seconds of work, bytes of memory)."""
+    measured = sys.platform == "linux" and os.access("/proc/self/clear_refs", os.W_OK)
+    before = peak(reset=True) if measured else 0
+    start = time.process_time()
+    try:
+        load(data)
+        error = None
+    except ModelFileError as caught:
+        error = caught
+    return error, time.process_time() - start, (peak() - before) if measured else 0
+
+
+def check(load, data, errors, most=1 << 20):
+    error, seconds, memory = answer(load, data)
+    assert seconds < SECONDS * max(1, len(data) / most), f"{seconds:.1f} s: {error}"
+    assert memory < MEMORY, f"{memory >> 20} MiB: {error}"
+    assert error is None if not errors else isinstance(error, errors), repr(error)
+    assert len(str(error)) <= 450
+
+
+FAST = [name for number, name in enumerate(SIZES) if number % 6 == 0]
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in SIZES])  # fmt: skip
+def test_size_and_repetition_cost_no_more_than_the_file(name):
+    check(load_keras, SIZES[name].build(), SIZES[name].errors)

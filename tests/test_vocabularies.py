@@ -1,0 +1,141 @@
+"""Vocabularies give the ids of the Keras that wrote them, whatever its system; those that Keras refuses are refused."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+import fnet
+from params import ModelFileError, load_keras
+from params.errors import WeightsMismatch
+from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
+
+FOLDERS = {
+    "StringLookup": "string_lookup",
+    "IntegerLookup": "integer_lookup",
+    "TextVectorization": "text_vectorization",
+}
+NO_WEIGHTS = h5(lambda file: file.create_group("layers"))
+
+
+def model_file(class_name, data=None, **options):
+    """A `.keras` with one lookup layer and the bytes of its `vocabulary.txt`."""
+    dtype = "int64" if class_name == "IntegerLookup" else "string"
+    config = sequential_config(input_entry(1, dtype=dtype), entry(class_name, "look", **options))
+    members = [] if data is None else [(f"assets/layers/{FOLDERS[class_name]}/vocabulary.txt", data)]
+    return keras_zip(config, NO_WEIGHTS, members=members, method=zipfile.ZIP_DEFLATED)
+
+
+def ids(data, *words):
+    model, params = load_keras(data)
+    kind = object if isinstance(words[0], str) else np.int64
+    return model(params, np.array([[word] for word in words], kind))[:, 0].tolist()
+
+
+TOKENS = {
+    "plain": ["[UNK]", "cat", "dog", "a b"],
+    "accents": ["[UNK]", "é", "猫", "\N{GRINNING FACE}"],
+    "separators": ["[UNK]", "line\u2028separator", "next\u0085line", "form\x0cfeed", "file\x1cseparator", "after"],
+    "carriage_return": ["[UNK]", "mac\rline", "after"],
+    "empty_word_inside": ["[UNK]", "", "after"],
+    "empty_word_last": ["[UNK]", "cat", ""],
+    "spaces": ["[UNK]", " ", "  ", "\t"],
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("name", TOKENS)
+def test_the_ids_are_those_of_the_model_that_was_saved(name, end):
+    """Keras writes its tokens in text mode: joined by the end of line of the system."""
+    tokens = TOKENS[name]
+    data = model_file("StringLookup", end.join(tokens).encode())
+    assert ids(data, *tokens[1:], "elsewhere") == [*range(1, len(tokens)), 0]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("more", [0, 1, 3])
+def test_an_end_of_line_that_an_editor_added_is_no_word(end, more):
+    data = model_file("TextVectorization", (end.join(["", "[UNK]", "cat", "dog"]) + more * end).encode())
+    model, params = load_keras(data)
+    assert model(params, np.array([["dog cat bird"]], object)).tolist() == [[3, 2, 1]]
+    data = model_file("IntegerLookup", (end.join(["-1", "40", "50"]) + more * end).encode())
+    assert ids(data, 50, 40, 60) == [2, 1, 0]
+
+
+REFUSED = {
+    "mixed_ends": b"[UNK]\r\ncat\ndog",
+    "empty": b"",
+    "only_special": b"[UNK]",
+    "only_special_and_ends": b"[UNK]\n\n\n",
+    "twice": b"[UNK]\ncat\ndog\ncat",
+    "special_missing": b"cat\ndog",
+    "special_moved": b"cat\n[UNK]\ndog",
+    "byte_order_mark": "\ufeff[UNK]\ncat".encode(),
+    "utf16": "[UNK]\ncat".encode("utf-16"),
+    "code_page": "[UNK]\ncafé".encode("cp1252"),
+    "nul_bytes": bytes(100),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_that_is_no_vocabulary_is_refused(name):
+    with pytest.raises(WeightsMismatch, match=r"the vocabulary of 'look', in 'layers/string_lookup/vocabulary\.txt'"):
+        load_keras(model_file("StringLookup", REFUSED[name]))
+
+
+LISTS = {
+    "empty": ("StringLookup", {"vocabulary": []}, "no tokens"),
+    "twice": ("StringLookup", {"vocabulary": ["a", "b", "a"]}, "'a' is there twice"),
+    "special_twice": ("StringLookup", {"vocabulary": ["[UNK]", "a", "[UNK]", "[UNK]"]}, "twice"),
+    "only_special": ("StringLookup", {"vocabulary": ["[UNK]"]}, r"no tokens but \['\[UNK\]'\]"),
+    "too_long": ("StringLookup", {"vocabulary": ["a", "b"], "max_tokens": 2}, "more than max_tokens=2"),
+    "mask_moved": ("StringLookup", {"vocabulary": ["a", "m"], "mask_token": "m"}, "mask token 'm' is among"),
+    "mask_without_oov": ("StringLookup", {"vocabulary": ["m", "a"], "mask_token": "m"}, "mask token"),
+    "oov_moved": ("StringLookup", {"vocabulary": ["a", "[UNK]"], "invert": True}, "among the tokens"),
+    "number": ("StringLookup", {"vocabulary": ["a", 1]}, "token 1 is 1, not a str"),
+    "huge_number": ("StringLookup", {"vocabulary": [10**9]}, "not a str"),
+    "null": ("StringLookup", {"vocabulary": [None]}, "not a str"),
+    "list": ("StringLookup", {"vocabulary": [["a"]]}, "not a str"),
+    "text": ("IntegerLookup", {"vocabulary": ["1"]}, "not a int"),
+    "fraction": ("IntegerLookup", {"vocabulary": [1.5]}, "not a int"),
+    "boolean": ("IntegerLookup", {"vocabulary": [True]}, "not a int"),
+    "integers_twice": ("IntegerLookup", {"vocabulary": [4, 5, 4]}, "4 is there twice"),
+    "beyond_64_bits": ("IntegerLookup", {"vocabulary": [2**63]}, "the vocabulary of"),
+    "weights_short": (
+        "StringLookup", {"vocabulary": ["a", "b"], "output_mode": "tf_idf", "idf_weights": [1.0]}, "one for each of"),
+    "words_of_text_twice": ("TextVectorization", {"vocabulary": ["a", "b", "a"]}, "twice"),
+    "text_mask_moved": ("TextVectorization", {"vocabulary": ["a", ""]}, "mask token ''"),
+    "oov_huge": ("StringLookup", {"vocabulary": ["a"], "num_oov_indices": 10**9}, "num_oov_indices"),
+    "oov_negative": ("StringLookup", {"vocabulary": ["a"], "num_oov_indices": -1}, "num_oov_indices"),
+    "max_tokens_small": ("StringLookup", {"vocabulary": ["a"], "max_tokens": 1}, "max_tokens"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_that_keras_refuses_is_refused(name):
+    class_name, options, message = LISTS[name]
+    with pytest.raises(ModelFileError, match=message):
+        load_keras(model_file(class_name, **options))
+
+
+def test_special_tokens_may_be_left_out_of_a_list():
+    listed = ids(model_file("StringLookup", vocabulary=["[UNK]", "a"]), "a", "b")
+    assert listed == ids(model_file("StringLookup", vocabulary=["a"]), "a", "b") == [1, 0]
+    assert ids(model_file("StringLookup", vocabulary=["a", "[UNK]"]), "[UNK]") == [2]  # as Keras has it
+
+
+def test_users_are_told_of_a_word_that_is_there_twice():
+    with pytest.raises(ValueError, match="twice"):
+        fnet.vocabulary_params(fnet.string_lookup, ["cat", "dog", "cat"])
+    with pytest.raises(TypeError, match="token 0 is 3, not a str"):
+        fnet.vocabulary_params(fnet.string_lookup, [3])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in LISTS if name not in ("number", "oov_huge", "only_special", "list")])
+def test_keras_refuses_these_lists(name):
+    import keras
+
+    class_name, options, _ = LISTS[name]
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        getattr(keras.layers, class_name)(**options)(np.array([["a"]]))
