@@ -158,7 +158,7 @@ def marked_cases(cases: list[Case] | None = None) -> list[Any]:
 
 
 def telling_cases() -> list[Case]:
-    """The rows that show a value of an option, a mask or an argument that no row of the layer before them shows.
+    """The rows that show a value of an option, with a mask or without, that no row of the layer before them shows.
 
     They are the fast ones on NumPy, less those that `marked_cases` runs on both backends.
     """
@@ -166,8 +166,8 @@ def telling_cases() -> list[Case]:
     for rows in _by_layer(all_cases()):
         shown: set[Any] = set()
         for i, case in enumerate(rows):
-            shows = {(name, repr(value)) for name, value in case.options.items()}
-            shows |= {("mask", case.mask), *case.call, *case.extra}
+            shows = {(name, repr(value), bool(case.mask)) for name, value in case.options.items()}
+            shows |= {("mask", case.mask), *case.extra}
             if shows - shown and i not in (0, len(rows) // 2):
                 chosen.append(case)
             shown |= shows
