@@ -178,6 +178,25 @@ def test_strings_run_in_front_of_the_jitted_part(each_backend, model):
         fnet.tree.map(lambda a, b: np.testing.assert_allclose(np.asarray(a), b, atol=1e-6), y, wanted)
 
 
+def test_params_changed_in_place_count_from_the_next_call_on(each_backend):
+    """Also where all other arrays are read-only, so that the tree looks as if it could not change."""
+    params = fnet.init(DENSE, 0)
+    params = fnet.tree.map(lambda leaf: np.array(leaf), params)
+    leaves = fnet.tree.leaves(params)
+    x = np.random.default_rng(0).standard_normal((7, 5)).astype("float32")
+    for changed in range(len(leaves)):
+        for at, leaf in enumerate(leaves):
+            leaf.flags.writeable = at == changed
+        before = fnet.predict(DENSE, params, x)
+        leaves[changed][...] += 0.5
+        after = fnet.predict(DENSE, params, x)
+        np.testing.assert_allclose(after, np.asarray(DENSE(params, x)), rtol=1e-6, atol=1e-6)
+        assert np.abs(after - before).max() > 1e-3
+        leaves[changed].flags.writeable = False
+        alone = fnet.predict(DENSE, params, x)
+        np.testing.assert_array_equal(alone, after)
+
+
 def test_compiled_models_are_remembered_only_for_read_only_params():
     params = fnet.init(DENSE, 0)
     x = np.ones((1, 5), "float32")
