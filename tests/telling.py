@@ -17,6 +17,7 @@ from fnet import tree
 from fnet.binding import option_names, rules
 from fnet.layers import augmentation
 from fnet.masking import mask_of, strip
+from params import generations
 from tests import operation_parity, parity
 from tests.cases import Case
 from tests.cases.operations import OpCase
@@ -54,8 +55,8 @@ IDLE_OPTIONS = {
     **dict.fromkeys(("spatial_dropout2d.data_format", "spatial_dropout3d.data_format"), REST),
     "vocabulary_size": "of the shape rule: tests/test_text.py",
     "unstack.num": "must be the size of the axis",
-    **dict.fromkeys(("casts", "index_dtype", "encoding_dtype", "keeps_integers"), EARLIER),
-    **dict.fromkeys((f"random_crop.{name}" for name in ("height", "width", "data_format", "inference")), EARLIER),
+    **dict.fromkeys(generations.OPTIONS, EARLIER),
+    **dict.fromkeys((f"random_crop.{name}" for name in ("height", "width", "data_format")), EARLIER),
     "stateful": "of `predict`, not of a call: tests/test_streaming.py",
     "quantization": "tests/test_quantized.py",
 }
