@@ -11,6 +11,7 @@ from params.errors import (
     UnsafeFile,
     UnsupportedLayer,
     WeightsMismatch,
+    WeightsWarning,
 )
 from params.into import load_weights
 from params.live import from_keras
@@ -26,6 +27,7 @@ __all__ = [
     "UnsafeFile",
     "UnsupportedLayer",
     "WeightsMismatch",
+    "WeightsWarning",
     "from_keras",
     "load",
     "load_info",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import fnet
 from fnet import random
 from fnet.types import Array
 from params.converted import Converted
-from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted
 from params.generations import Version
 from params.objects import KerasObject
 
@@ -44,11 +45,51 @@ class Conversion:
     """The dtypes that operations give."""
     around: bool | None = None
     """What the layer whose config is read was called with: the layers inside it are called with the same."""
+    path: tuple[str, ...] | None = None
+    """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
+    used: dict[str, dict[str, str]] = field(default_factory=dict)
+    """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
 
     @property
     def keras2(self) -> bool:
         """The file is from Keras 2 or 1: `hard_sigmoid` means another function."""
         return self.version < (3, 0)
+
+    def own(self, name: str | None) -> Callable[..., Any] | None:
+        """The caller's function for a class or function of that name."""
+        if name is None or name not in self.custom:
+            return None
+        self.used.setdefault(name, {})
+        return self.custom[name]
+
+    def own_for(self, source: KerasObject) -> Callable[..., Any] | None:
+        """The caller's function for the layer of this name: `custom={"lambda_1": f}` or `{"block/lambda_1": f}`."""
+        path = "/".join((*(self.path or ()), source.name))
+        for name in (path, source.name):
+            if name in self.custom:
+                self.used.setdefault(name, {})[path] = source.signature
+                return self.custom[name]
+        return None
+
+    def inside(self, source: KerasObject) -> Conversion:
+        """The conversion of what `source` is made of."""
+        return replace(self, path=() if self.path is None else (*self.path, source.name))
+
+    def check_used(self, names: Iterable[str]) -> None:
+        """Raise ModelFileError for keys of `custom` that replace nothing, or layers that differ. Registered names
+        ("package>Name") may be those of other files. names: what there is in this one."""
+        for name in self.custom:
+            places = self.used.get(name)
+            if places is None and ">" not in name:
+                near = difflib.get_close_matches(name, list(names), 3, 0.5) or list(names)[:5]
+                raise ModelFileError(
+                    f"custom[{name!r}] is the name of no layer, class or function in the file; "
+                    f"there are {', '.join(quoted(n, 40) for n in near)}"
+                )
+            if places and len(set(places.values())) > 1:
+                raise ModelFileError(
+                    f"custom[{name!r}] is the name of several layers: say which, {' or '.join(map(quoted, places))}"
+                )
 
     def inner(self, source: KerasObject, training: bool | None = None) -> Converted:
         """An object inside another as a step; training: what the model around it was called with."""

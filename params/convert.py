@@ -46,7 +46,16 @@ def convert(
     made = convert_object(root, known)
     if "float64" in known.seen and not known.mixed:  # layers cast what a quotient of integers gives to their own dtype
         made = convert_object(root, dataclasses.replace(known, mixed=True, numbers=itertools.count(), made={}))
+    known.check_used(_names(config))
     return made
+
+
+def _names(config: Any) -> list[str]:
+    """The names of layers, then of classes and functions, in a config."""
+    found = [item for item in _objects(config) if not item["class_name"].startswith("__")]
+    layers = [item["config"].get("name") for item in found if isinstance(item["config"], dict)]
+    classes = [item.get("registered_name") or item["class_name"] for item in found]
+    return list(dict.fromkeys(name for name in (*layers[1:], *classes) if isinstance(name, str)))
 
 
 def _no_graph(root: KerasObject) -> str:
@@ -107,7 +116,7 @@ def convert_object(source: KerasObject, known: Conversion, training: bool | None
     if source.is_model:
         require_own(source, known)
     make = {"Sequential": _sequential, "Functional": functional}.get(source.class_name, _layer)
-    made = make(source, known, training)
+    made = make(source, known.inside(source) if source.is_model else known, training)
     known.made[id(made.step)] = made
     return made
 
@@ -115,7 +124,7 @@ def convert_object(source: KerasObject, known: Conversion, training: bool | None
 def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     entry = row_of(source, known)
     operation = is_operation(entry)
-    config = config_values(source, entry, dataclasses.replace(known, around=training))
+    config = config_values(source, entry, dataclasses.replace(known.inside(source), around=training))
     if (how := quantization(source)) is not None:
         config["quantization"] = how
     if not operation:

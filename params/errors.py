@@ -38,6 +38,10 @@ class LimitExceeded(ModelFileError):
     """The file declares more than the limits of the load allow."""
 
 
+class WeightsWarning(UserWarning):
+    """Something about the arrays of a file that the caller should know: what was left out, or cannot be told apart."""
+
+
 def quoted(name: object, width: int = 80) -> str:
     """`name`, as a file gave it, made harmless for a message: repr, cut to `width`."""
     text = repr(name)

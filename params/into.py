@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fnet import modelling, tree
 from fnet.compose import Bound, Graph, Sequential, bind
 from fnet.layers.core import constant
 from fnet.layers.rnn import stacked_rnn_cells
-from fnet.types import Params
+from fnet.sources import references
+from fnet.types import Params, ParamTree
 from params.converted import Converted
-from params.entry import Entry
-from params.errors import ModelFileError
+from params.cudnn import CLASSES
+from params.entry import ADAPTED, Entry
+from params.errors import ModelFileError, WeightsMismatch
 from params.legacy_arrays import by_order
 from params.naming import elements
 from params.objects import KerasObject
+from params.order import layer_order
+from params.own_layers import split_name
 from params.source import Limits, ModelFile, WeightTree
 from params.table import LAYERS
 from params.values import values
-from params.walk import join, stored_layers
-from params.weights import Plan, by_groups, entry_of, plan
+from params.walk import KERAS_3, Naming, join, namings, stored_layers
+from params.weights import Found, Plan, by_groups, entry_of, fitting, plan
 
 
 def load_weights(
@@ -41,16 +47,87 @@ def load_weights(
     file = read(path, limits or Limits())
     _, wanted = modelling.infer(model, modelling.inputs_of(model, input_shapes))
     made = _described(model, "model", params)
-    work = plan(made, wanted, _no_assets)
-    _keep(work, params)
     try:
         if file.format == "h5":
-            found = by_order(work, made, _in_order(made, file))
+            found = by_order(_plan(made, params, wanted), made, _in_order(made, file))
         else:
-            found = by_groups(_regrouped(work, file.arrays), file.arrays, names=False)
+            found = _by_groups(made, params, wanted, file)
         return values(found, wanted)
     except ModelFileError as error:
         raise type(error)(f"{file.label}: {error}") from error
+
+
+def _by_groups(made: Converted, params: Params, wanted: ParamTree, file: ModelFile) -> Found:
+    """The arrays of a file with groups, whatever Keras wrote it.
+
+    An fnet model does not say which of its layers are one object: first none is; then those of one name and one step
+    whose params are the same arrays, as the loader gives them; then all of one name and one step. Nor does it say
+    which of its recurrent layers were CuDNN's: none, or all of a class. What fits the file entirely is right.
+    """
+    ways = namings(file.keras_version, file.arrays.groups)
+    errors: list[WeightsMismatch] = []
+    kinds: list[set[str]] = [set(), {"LSTM", "GRU"}, {"LSTM"}, {"GRU"}] if ways != (KERAS_3,) else [set()]
+    for kind, share in itertools.product(kinds, (_not_shared, _by_arrays, _by_name)):
+        as_shared = share(_of_cudnn(made, kind), params)
+        if as_shared is None:
+            continue
+        plans = [partial(_plan, as_shared, params, wanted, way) for way in ways]
+        try:
+            return fitting(plans, lambda work: _filled(work, file.arrays), file.arrays)
+        except WeightsMismatch as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _of_cudnn(made: Converted, classes: Container[str]) -> Converted:
+    """The model with the recurrent layers of these classes as Keras 2 had them on CuDNN."""
+    parts = {name: _of_cudnn(part, classes) for name, part in made.parts.items()}
+    if made.source.class_name not in classes or made.entry is None:
+        return replace(made, parts=parts)
+    source = replace(made.source, python_name=CLASSES[made.source.class_name])
+    return replace(made, source=source, entry=replace(made.entry, groups={}), parts=parts)
+
+
+def _filled(work: Plan, file: WeightTree) -> Found:
+    return by_groups(_regrouped(work, file), file, names=False)
+
+
+def _plan(made: Converted, params: Params, wanted: ParamTree, naming: Naming = KERAS_3) -> Plan:
+    """The plan of a model whose constants, vocabularies and rng, which are no arrays of the file, stay as they are."""
+    work = plan(made, wanted, _no_assets, naming)
+    slots = {slot.path for slot in work.slots}
+    work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
+    return work
+
+
+def _not_shared(made: Converted, params: Params) -> Converted:
+    return made
+
+
+def _by_arrays(made: Converted, params: Params) -> Converted | None:
+    return _shared(made, params, lambda mine: tuple(id(leaf) for leaf in tree.leaves(mine)))
+
+
+def _by_name(made: Converted, params: Params) -> Converted | None:
+    return _shared(made, params, lambda mine: ())
+
+
+def _shared(made: Converted, params: Params, arrays: Callable[[Params], Any]) -> Converted | None:
+    """The model with its layers of one name, step and `arrays` as one object; None where there are no such."""
+    sources: dict[Any, KerasObject] = {}
+    again = []
+
+    def marked(part: Converted, mine: Params) -> Converted:
+        parts = {name: marked(inner, mine.get(name, {})) for name, inner in part.parts.items()}
+        if not mine:
+            return replace(part, parts=parts)
+        source = sources.setdefault((part.source.name, part.step, arrays(mine)), part.source)
+        if source is not part.source:
+            again.append(source)
+        return replace(part, source=source, parts=parts)
+
+    found = marked(made, params)
+    return found if again else None
 
 
 def _in_order(made: Converted, file: ModelFile) -> ModelFile:
@@ -74,13 +151,30 @@ def _regrouped(work: Plan, file: WeightTree) -> Plan:
         parent, _, last = group.rpartition("/")
         siblings.setdefault((parent, re.sub(r"_\d+$", "", last)), {})[group] = owner.source.name
     moved: dict[str, str] = {}
-    for (parent, _), names in siblings.items():  # outer models first
-        places = [join(_moved(parent, moved), group.removeprefix(parent).strip("/")) for group in names]
+    for (parent, base), names in siblings.items():  # outer models first
+        home = _moved(parent, moved)
+        places = [join(home, group.removeprefix(parent).strip("/")) for group in names]
+        if not any(place in file.groups for place in places):
+            others = {known for place, known in siblings if place == parent and known != base}
+            places = _of_unknown_class(file, home, others, len(names)) or places
         there = {file.groups[place].name: place for place in places if place in file.groups}
         agree = set(there) == set(names.values())
         moved |= {g: there[name] if agree else place for (g, name), place in zip(names.items(), places, strict=True)}
-    work.slots = [replace(slot, group=_moved(slot.group, moved)) for slot in work.slots]
+    work.slots = [replace(slot, group=_moved(slot.group, moved), home=_moved(slot.home, moved)) for slot in work.slots]
     return work
+
+
+def _of_unknown_class(file: WeightTree, home: str, others: Container[str], count: int) -> list[str]:
+    """The groups of the one class in a list that has `count` layers and is none of `others`: a layer of the caller's
+    own may have another name in Python than in Keras."""
+    classes: dict[str, list[tuple[int, str]]] = {}
+    for group in file.groups:
+        parent, _, last = group.rpartition("/")
+        base, number = split_name(last)
+        if parent == home and base not in others:
+            classes.setdefault(base, []).append((number, group))
+    fitting = [groups for groups in classes.values() if len(groups) == count]
+    return [group for _, group in sorted(fitting[0])] if len(fitting) == 1 else []
 
 
 def _moved(group: str, moved: Mapping[str, str]) -> str:
@@ -96,23 +190,14 @@ def _no_assets(group: str, name: str) -> Any:
     return None
 
 
-def _keep(work: Plan, params: Params) -> None:
-    """Constants, vocabularies, rng: what is no array of the file stays as it is."""
-    slots = {slot.path for slot in work.slots}
-    work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
-
-
 def _described(step: Any, name: str, params: Params) -> Converted:
     """An fnet model as the Keras object that it would have come from."""
     if isinstance(step, Sequential):
         parts = {key: _described(item, key, params.get(key, {})) for key, item in step.steps}
         return Converted(_source("Sequential", name), step, parts=parts)
     if isinstance(step, Graph):
-        parts = {}
-        for key, node in step.nodes:
-            home = node.params or key
-            if not _is_constant(node.step):
-                parts.setdefault(home, _described(node.step, home, params.get(home, {})))
+        steps = {node.params or key: node.step for key, node in reversed(step.nodes)}
+        parts = {key: _described(steps[key], key, params.get(key, {})) for key in _layers(step)}
         return Converted(_source("Functional", name), step, parts=parts)
     entry = entry_of(step)
     class_name = next((known for known, row in LAYERS.items() if row is entry), "")
@@ -120,12 +205,25 @@ def _described(step: Any, name: str, params: Params) -> Converted:
     children = {} if bound.function is stacked_rnn_cells else modelling.children(bound)
     parts = {key: _described(item, key, params.get(key, {})) for key, item in children.items()}
     return Converted(
-        _source(class_name or bound.function.__name__, name, dict(bound.options)),
+        _source(class_name or bound.function.__name__, name, {**bound.options, ADAPTED: True}),
         bound,
         _known_again(entry, parts, params),
         parts,
         operation=hasattr(bound.function, "arguments"),
     )
+
+
+def _layers(model: Graph) -> list[str]:
+    """The layers of a graph in Keras's order; inputs that no node processes are none."""
+    nodes = {name: node for name, node in model.nodes if not _is_constant(node.step)}
+    layer = {name: node.params or name for name, node in nodes.items()}
+    layer = {**{name: name for name in references(model.inputs)}, **layer}
+    parents: dict[str, list[str]] = {name: [] for name in layer}
+    for name, node in nodes.items():
+        parents[name] = [parent for parent in references(node.sources) if parent in layer]
+    listed = layer_order(references(model.outputs), parents, layer, references(model.inputs))
+    steps = {layer[name] for name in nodes}
+    return [name for name in dict.fromkeys([*listed, *layer.values()]) if name in steps]
 
 
 def _is_constant(step: Any) -> bool:

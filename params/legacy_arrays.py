@@ -13,9 +13,10 @@ from fnet.types import Array
 from params.converted import Converted
 from params.errors import WeightsMismatch, quoted
 from params.generations import version_of
-from params.legacy_config import CUDNN
 from params.objects import KerasObject
+from params.own_layers import is_custom, warn_of_twins
 from params.source import LegacyLayer, ModelFile, StoredArray
+from params.theano import turned
 from params.walk import stored_layers, within
 from params.weights import Found, Plan, Slot, listing
 
@@ -48,7 +49,7 @@ def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
         for slot, array in _matched(layer, part, slots):
             for path in held.paths[slot.group, slot.number]:
                 found[path] = array
-    return found
+    return turned(work, found) if file.backend == "theano" else found
 
 
 class _Slots:
@@ -82,9 +83,6 @@ class _Slots:
 def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
     """Slots with their arrays: by name where the names say it, by order otherwise."""
     arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
-    if part.source.build_config.get(CUDNN) and len(arrays) == 3:
-        gates = 4 if part.source.class_name == "LSTM" else 3
-        arrays = [(name, _cudnn(array, number, gates)) for number, (name, array) in enumerate(arrays)]
     if len(arrays) != len(slots):
         raise WeightsMismatch(
             f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
@@ -93,6 +91,11 @@ def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator
     if len(named) == len(arrays) and all((slot.owner.source.name, slot.name) in named for slot in slots):
         yield from ((slot, named[slot.owner.source.name, slot.name][1]) for slot in slots)
         return
+    own = [(slot, name, array) for slot, (name, array) in zip(slots, arrays, strict=True) if is_custom(slot.owner)]
+    named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
+    told = len({slot.name for slot, *_ in own}) == len(own) == len(named_alike)
+    if own and not told:
+        warn_of_twins(part.source.label, [("/".join(slot.path or ()), array) for slot, _, array in own])
     for slot, (name, array) in zip(slots, arrays, strict=True):
         if slot.path is not None and _short(name)[1] != slot.name and _known(_short(name)[1], slots):
             raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
@@ -134,27 +137,3 @@ def _short(name: str) -> tuple[str, str]:
     """("dense_1", "kernel") from "dense_1/kernel:0"."""
     parts = name.split(":")[0].split("/")
     return (parts[-2] if len(parts) > 1 else "", parts[-1])
-
-
-def _cudnn(array: StoredArray, number: int, gates: int) -> StoredArray:
-    """Array `number` (kernel, recurrent_kernel, bias) of a CuDNN layer as the layer of today has it.
-
-    CuDNN keeps each gate's matrices transposed, and two biases: one for the input, one for the recurrence. The
-    LSTM adds them; the GRU (reset_after) has a row for each.
-    """
-
-    def kernel() -> Array:
-        parts = np.split(array.load(), gates, axis=1)
-        return np.concatenate([part.T.reshape(part.shape, order="F") for part in parts], axis=1)
-
-    def recurrent() -> Array:
-        return np.concatenate([part.T for part in np.split(array.load(), gates, axis=1)], axis=1)
-
-    def bias() -> Array:
-        both = array.load().reshape(2, -1)
-        return both if gates == 3 else both.sum(axis=0)
-
-    shape = array.shape
-    if number == 2:
-        shape = (2, shape[0] // 2) if gates == 3 else (shape[0] // 2,)
-    return dataclasses.replace(array, shape=shape, read=(kernel, recurrent, bias)[number])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from params.entry import ADAPTED
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.objects import is_object, is_triple, policy
+from params.objects import WRITTEN, is_object, is_triple, policy
 
 DROPPED: dict[str, tuple[Any, ...]] = {
     "time_major": (False,),
@@ -43,8 +44,6 @@ RENAMED = {
 
 ELLIPSIS = {"class_name": "__ellipsis__"}
 """How Keras 2 wrote `...` in a key."""
-CUDNN = "cudnn"
-"""Mark on a layer that was a CuDNN layer, whose arrays have another layout."""
 
 
 def modern(config: Any) -> dict[str, Any]:
@@ -72,9 +71,7 @@ def _object(value: Any) -> Any:
         return value
     first = _first_input(config) if name == "Sequential" else None
     config = {key: _object(item) for key, item in config.items()}
-    made = {**value, "class_name": RENAMED.get(name, name), "config": config}
-    if name.startswith("CuDNN"):
-        made["build_config"] = {CUDNN: True}
+    made = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: name}
     if made["class_name"] == "Functional":
         _functional(config)
         made["module"] = made.get("module") and "keras.src.models.functional"
@@ -102,6 +99,8 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
         kept["threshold"] = kept.pop("theta", 1.0)
     if name in ("GRU", "GRUCell"):
         kept.setdefault("reset_after", False)
+    if name == "Discretization" and kept.get("bin_boundaries", ()) is None:
+        kept |= {"bin_boundaries": [], ADAPTED: True}  # see params.adapted
     if name == "CuDNNGRU":
         kept["reset_after"] = True
     if name == "Bidirectional":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fnet import modelling, parameters
 from fnet.compose import rules
 from fnet.types import Array, Params, ParamTree
+from params.adapted import mark_boundaries
 from params.containers import VOCABULARY
 from params.conversion import BROKEN
 from params.convert import convert
@@ -19,9 +21,11 @@ from params.generations import version_of
 from params.legacy_arrays import by_order
 from params.legacy_config import modern
 from params.quantization import mark_attention
+from params.screening import screen
 from params.source import Limits, ModelFile
 from params.values import values
-from params.weights import by_groups, plan
+from params.walk import namings
+from params.weights import by_groups, fitting, plan
 
 
 @dataclass(frozen=True)
@@ -109,19 +113,26 @@ def _load(
     training: str | None,
 ) -> tuple[Any, dict[str, Any]]:
     assert file.config is not None
+    screen(file.config, {name.rpartition("/")[2] for name in custom or ()})
     legacy = file.format == "h5"
     version = version_of(file.keras_version)
     old = version < (3, 0)
     config = modern(file.config) if legacy or old else file.config
     bare = training is not None
-    made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
-    old_numbers = version in ((2, 14), (2, 15))
-    if mark_attention(made, file.arrays, not old_numbers):
-        made = convert(config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
+    again = partial(convert, config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
+    made = again()
+    if not old and mark_attention(made, file.arrays):
+        made = again()
     wanted = _wanted(made, file)
+    ways = namings(file.keras_version, file.arrays.groups)
+    if old and mark_boundaries(made, wanted, file.arrays, ways[0]):
+        made = again()
     assets = _assets(file, vocabulary)
-    work = plan(made, wanted, assets, duplicates_count=not old_numbers)
-    found = by_order(work, made, file) if legacy else by_groups(work, file.arrays)
+    if legacy:
+        found = by_order(plan(made, wanted, assets), made, file)
+    else:
+        plans = [partial(plan, made, wanted, assets, way) for way in ways]
+        found = fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
     params = values(found, wanted)
     _check(made.step, params)
     return made.step, params

@@ -13,6 +13,8 @@ from fnet.types import Array
 from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
 
 MODELS = ("Functional", "Sequential")
+WRITTEN = "written_class_name"
+"""Key of the name that a file gives to a class which `params.legacy_config` calls by its present one."""
 LAMBDA = "its Python code is in the file, and a model file is data: replace it by layers or keras.ops operations"
 
 
@@ -38,6 +40,13 @@ class KerasObject:
     shared: int | None = None
     """`shared_object_id`: objects with one id are one object."""
     build_config: Mapping[str, Any] = field(default_factory=dict)
+    python_name: str = ""
+    """The name of the class in Python, after which the groups of a file are named: without the package that it is
+    registered for, and where `params.legacy_config` calls it by the name of today, that of then."""
+
+    def __post_init__(self) -> None:
+        if not self.python_name:
+            object.__setattr__(self, "python_name", self.class_name.rpartition(">")[2])
 
     @property
     def is_model(self) -> bool:
@@ -87,9 +96,9 @@ def parse(data: Any) -> KerasObject:
         if value is not None and not isinstance(value, str):
             raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a string")
     shared = data.get("shared_object_id")
-    return KerasObject(
-        data["class_name"], module, registered, config, name, calls, shared if isinstance(shared, int) else None, build
-    )
+    shared = shared if isinstance(shared, int) else None
+    written = str(data.get(WRITTEN, "")).rpartition(">")[2]
+    return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
 
 
 def layers_of(source: KerasObject) -> list[KerasObject]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from fnet import tree
 from fnet.activations import ACTIVATIONS
@@ -16,9 +17,8 @@ from params.entry import IGNORED, Entry
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.generations import OPTIONS as OF_AGE
 from params.objects import LAMBDA, KerasObject, is_object, literal, parse, policy
-
-TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
-"""Ends of the config keys that only training reads."""
+from params.recognition import KERAS_MODULES
+from params.screening import TRAINING_ONLY
 
 
 def config_values(source: KerasObject, entry: Entry, known: Conversion) -> dict[str, Any]:
@@ -63,8 +63,10 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     options = {}
     for key, value in changed.items():
         if key in legal:
-            if not fits(value, kinds(entry.layer).get(key, Any)):
-                asked = "".join(f"; it must be {bound}" for bound in bounds(kinds(entry.layer)[key]))
+            kind = kinds(entry.layer).get(key, Any)
+            value = _meant(value, kind)
+            if not fits(value, kind):
+                asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
                 raise CorruptFile(
                     f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
                 )
@@ -79,6 +81,22 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
         ):
             raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, unknown to fnet")
     return options
+
+
+def _meant(value: Any, kind: Any) -> Any:
+    """`value` as Python took it in Keras, where an option of the type `kind` is asked: 0 and 1 for False and True, a
+    whole float for an integer, an array of one number for the number."""
+    if fits(value, kind):
+        return value
+    parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in parts}
+    if bool in plain and isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    if int in plain and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if float in plain and isinstance(value, tuple) and len(value) == 1:
+        return _meant(value[0], kind)
+    return value
 
 
 def _differs(value: Any, default: Any) -> bool:
@@ -120,25 +138,34 @@ def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
         if callable(value):
             return value
         raise UnsupportedLayer(f"{source.label} has a Python function as activation: {LAMBDA}")
+    if isinstance(value, list):
+        raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
     if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
-        custom = known.custom.get(value) if isinstance(value, str) else None
+        custom = known.own(value) if isinstance(value, str) else None
         if custom is not None:
             return bind(custom)
-        raise UnsupportedLayer(
-            f"{source.label} has the activation {quoted(value)}, which is not one of Keras's; if it is your own, "
-            f"give it as a layer: custom={{{quoted(value)}: my_activation}}"
-        )
+        raise UnsupportedLayer(_no_activation(source, value))
     return "hard_sigmoid_keras2" if known.keras2 and value == "hard_sigmoid" else value
+
+
+def _no_activation(source: KerasObject, name: Any) -> str:
+    return (
+        f"{source.label} has the activation {quoted(name)}, which is not one of Keras's; if it is your own, "
+        f"give it as a layer: custom={{{quoted(name)}: my_activation}}"
+    )
 
 
 def _function(value: dict[str, Any], source: KerasObject, known: Conversion) -> Any:
     """A function in a config: one of Keras's activations by name, or the caller's own."""
-    name, registered = value["config"], value.get("registered_name")
+    name, registered, module = (value.get(key) for key in ("config", "registered_name", "module"))
     if value["class_name"] != "function" or not isinstance(name, str):
         raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
-    for full in (registered, name):
-        if isinstance(full, str) and full in known.custom:
-            return bind(known.custom[full])
-    if registered not in (None, name):
-        return registered
+    full = registered if isinstance(registered, str) and registered != "function" else name
+    for key in (full, name):
+        custom = known.own(key)
+        if custom is not None:
+            return bind(custom)
+    keras = module in (None, "builtins") or (isinstance(module, str) and KERAS_MODULES.fullmatch(module))
+    if not keras or full != name:
+        raise UnsupportedLayer(_no_activation(source, full))
     return name

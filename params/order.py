@@ -1,6 +1,7 @@
-"""The order in which Keras runs the calls of a functional model.
+"""The orders in which Keras runs the calls of a functional model, and lists its layers.
 
-It shows in the result where a layer changes what others read: multi-head attention takes the masks off its inputs.
+The first shows in the result where a layer changes what others read: multi-head attention takes the masks off its
+inputs. The second shows in files: groups are numbered, and arrays stored, in it.
 """
 
 from __future__ import annotations
@@ -21,28 +22,54 @@ def keras_order(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], la
     >>> keras_order(["a", "b"], {"a": ["x"], "b": ["x"], "x": []}, {"a": "a", "b": "b", "x": "x"})
     ['x', 'b', 'a']
     """
+    depths, _ = _depths(_inputs_first(ends, parents)[0], parents, layer)
+    return sorted(depths, key=lambda node: -depths[node])
+
+
+def layer_order(
+    ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]], layer: Mapping[Node, str], inputs: Iterable[Node] = ()
+) -> list[str]:
+    """The layers as `model.layers` of Keras lists them: from the deepest to the outputs, those of one depth as the walk
+    from the outputs first meets them, inputs that lead to no output before all others of the last.
+
+    >>> nodes = {"sum": ["b", "a"], "a": ["x"], "b": ["x"], "x": []}
+    >>> layer_order(["sum"], nodes, {name: name for name in nodes})
+    ['x', 'b', 'a', 'sum']
+    """
+    finished, met = _inputs_first(ends, parents)
+    _, depths = _depths(finished, parents, layer)
+    first = list(dict.fromkeys(layer[node] for node in met))
+    lost = [layer[name] for name in inputs if layer[name] not in depths]
+    ranks = {name: number for number, name in enumerate([*lost, *first])}
+    return sorted(ranks, key=lambda name: (-depths.get(name, 0), ranks[name]))
+
+
+def _depths(
+    finished: Sequence[Node], parents: Mapping[Node, Sequence[Node]], layer: Mapping[Node, str]
+) -> tuple[dict[Node, int], dict[str, int]]:
+    """How deep the nodes are and the layers, each before those that it reads."""
     depths: dict[Node, int] = {}
     of_layers: dict[str, int] = {}
-    for node in reversed(_inputs_first(ends, parents)):
+    for node in reversed(finished):
         depth = max(depths.get(node, 0), of_layers.get(layer[node], 0))
         depths[node] = of_layers[layer[node]] = depth
         for parent in parents[node]:
             depths[parent] = max(depths.get(parent, 0), depth + 1)
-    return sorted(depths, key=lambda node: -depths[node])
+    return depths, of_layers
 
 
-def _inputs_first(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]]) -> list[Node]:
-    """All nodes that lead to `ends`, each after those that it reads: depth first, without recursion."""
+def _inputs_first(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]]) -> tuple[list[Node], list[Node]]:
+    """All nodes that lead to `ends`, depth first, without recursion: each after those that it reads, and as met."""
     found: dict[Node, None] = {}
-    entered: set[Node] = set()
+    entered: dict[Node, None] = {}
     waiting = list(reversed(list(ends)))
     while waiting:
         node = waiting[-1]
         unseen = [parent for parent in parents[node] if parent not in entered]
         if node not in entered and unseen:
-            entered.add(node)
+            entered[node] = None
             waiting += reversed(unseen)
         else:
-            entered.add(node)
+            entered.setdefault(node)
             found.setdefault(waiting.pop())
-    return list(found)
+    return list(found), list(entered)

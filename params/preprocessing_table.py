@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet.layers import audio, augmentation, hashing, image, lookup, numeric, pipeline, text
 from fnet.layers.vocabulary import specials_of, vocabulary_params
-from params.entry import DENSE, Assets, Entry
+from params.entry import ADAPTED, DENSE, Assets, Entry
 from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 
 
@@ -86,15 +86,6 @@ def _modern(config: dict[str, Any]) -> dict[str, Any]:
     return {key: old.get(value, value) if key == "output_mode" else value for key, value in config.items()}
 
 
-def _with_boundaries(config: dict[str, Any]) -> dict[str, Any]:
-    if config.get("bin_boundaries") is None:
-        raise UnsupportedLayer(
-            f"the file has lost the bin boundaries of {quoted(config.get('name'))}: Keras 2 keeps only a summary of "
-            "what the layer was adapted to; give layer.bin_boundaries to a new Discretization(bin_boundaries=...)"
-        )
-    return config
-
-
 _TABLE = frozenset({"vocabulary", "idf_weights", "encoding", "vocabulary_dtype"})
 _FACTORS = frozenset({"num_bins", "epsilon", "factor", "bounding_box_format"})
 
@@ -105,7 +96,12 @@ PREPROCESSING = {
     "ContrastLimitedAdaptiveHistogramEqualization": Entry(
         image.contrast_limited_adaptive_histogram_equalization, ignored=_FACTORS
     ),
-    "Discretization": Entry(numeric.discretization, _with_boundaries, ignored=_FACTORS, neutral=DENSE),
+    "Discretization": Entry(
+        numeric.discretization,
+        ignored=_FACTORS | {ADAPTED},
+        neutral=DENSE,
+        arrays=lambda config: ("summary",) if config.get(ADAPTED) else (),
+    ),
     "HashedCrossing": Entry(hashing.hashed_crossing, neutral=DENSE),
     "Hashing": Entry(hashing.hashing, neutral=DENSE),
     "IntegerLookup": Entry(

@@ -91,7 +91,7 @@ def _quantizes_inputs(source: KerasObject, bits: str) -> bool:
 # --- attention layers -----------------------------------------------------------------------------
 
 
-def mark_attention(made: Converted, file: WeightTree, duplicates_count: bool) -> bool:
+def mark_attention(made: Converted, file: WeightTree) -> bool:
     """Write the option `quantization` into the configs of the attention layers whose arrays are integers.
 
     Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
@@ -99,8 +99,8 @@ def mark_attention(made: Converted, file: WeightTree, duplicates_count: bool) ->
     """
     if not any(_is_special(held.arrays) for held in file.groups.values()):
         return False
-    walk = Walk(duplicates_count)
-    walk.visit(made, "")
+    walk = Walk()
+    walk.visit(made, "", {})
     parts = list(within(made))
     others = {quantization(part.source) for part in parts}
     marked = False

@@ -13,7 +13,7 @@ from params import hdf5
 from params.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
 from params.hdf5.objects import SIGNATURE
-from params.screening import screen
+from params.screening import count_layers
 from params.source import Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
 from params.strangers import HEAD, strange_json, strange_parts, stranger
 from params.strict_json import parse_object
@@ -79,7 +79,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelF
     if WEIGHTS not in names:
         raise _no_weights(names)
     config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True)
-    screen(config, limits)
+    count_layers(config, limits)
     version = None
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
@@ -137,23 +137,13 @@ def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[
                 raise WeightsMismatch(f"{quoted(group.path)} holds arrays {quoted(numbers)}: some are missing")
             named = {name: array for name, array in group.datasets.items() if not INTEGER.fullmatch(name)}
             yield (
-                _OF_2_12.sub(_layers, path),
+                path,
                 Variables(
                     group.text("name"),
                     tuple(_array(group.datasets[str(n)], label) for n in numbers),
                     {name: _array(array, label) for name, array in named.items()},
                 ),
             )
-
-
-_OF_2_12 = re.compile(r"_layer_checkpoint_dependencies(?:/(\w+?)(?:_(\d+))?(?=/|$))?")
-"""Where Keras 2.12 keeps layers: under another name, and counted dense, dense_2, dense_3."""
-
-
-def _layers(place: re.Match[str]) -> str:
-    name, number = place.groups()
-    parts = ["layers"] + ([name] if name else [])
-    return "/".join(parts) + (f"_{int(number) - 1}" if number else "")
 
 
 def _array(found: hdf5.Dataset, label: str) -> StoredArray:
@@ -186,9 +176,10 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
         return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
     text = root.text("model_config")
     config = None if text is None else parse_object(text, "model_config", limits, infinite=True)
-    screen(config, limits)
+    count_layers(config, limits)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
-    return ModelFile("h5", label, config, version, _legacy(holder, label))
+    backend = holder.text("backend") or root.text("backend")
+    return ModelFile("h5", label, config, version, _legacy(holder, label), backend=backend)
 
 
 def _legacy(holder: hdf5.Group, label: str) -> WeightTree:

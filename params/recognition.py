@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
-from fnet.compose import rules
+from fnet.compose import Bound, option_names, rules
+from params import cudnn
 from params.catalogue import REFUSED
 from params.conversion import Conversion
 from params.entry import Entry
@@ -22,6 +25,14 @@ KERAS_MODULES = re.compile(
 """Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
 
 
+KERAS_2 = (
+    *("AbstractRNNCell", "ActivityRegularizer", "AlphaDropout", "ConvRNN2D", "CudnnLSTM", "DenseFeatures", "Highway"),
+    *("LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "Merge", "PeepholeLSTMCell", "RandomHeight"),
+    *("RandomWidth", "SequenceFeatures", "SReLU", "ParametricSoftplus", "AtrousConvolution2D", "TimeDistributedDense"),
+)
+"""Layers of earlier versions of Keras that the table has not. Legacy files write no module; other names are custom."""
+
+
 def require_own(source: KerasObject, known: Conversion) -> None:
     """The object must be Keras's own: a foreign module or registered name under a known class is a spoof."""
     module, registered = source.module, source.registered_name
@@ -34,13 +45,27 @@ def require_own(source: KerasObject, known: Conversion) -> None:
 
 
 def custom_row(source: KerasObject, known: Conversion) -> Entry | None:
-    """The caller's own layer for a registered name."""
+    """The caller's own layer, for the layer of this name or for a registered name or class."""
+    step = known.own_for(source)
+    if step is not None:
+        rules(step)
+        return _replacing(step, source)
     for name in (source.registered_name, source.class_name):
-        if name is not None and name in known.custom:
-            step = known.custom[name]
+        step = known.own(name)
+        if step is not None:
             rules(step)
             return Entry(step, arguments=())
     return None
+
+
+def _replacing(step: Any, source: KerasObject) -> Entry:
+    """The row of a function that takes the place of one layer: of the layer's config, and the `arguments` of a Lambda,
+    it gets what are options of its own."""
+    legal = {} if isinstance(step, Bound) else option_names(step)
+    further = source.config.get("arguments") if source.class_name == "Lambda" else None
+    further = {key: item for key, item in further.items() if key in legal} if isinstance(further, dict) else {}
+    ignored = frozenset(key for key in (*source.config, "*") if key not in legal or key == "name")
+    return Entry(step, lambda config: {**further, **config}, ignored=ignored, arguments=())
 
 
 def row_of(source: KerasObject, known: Conversion) -> Entry:
@@ -50,7 +75,8 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
         return custom
     name = source.class_name
     if name in REFUSED:
-        raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}")
+        place = f"give a function in its place, load_keras(..., custom={{{quoted(source.name)}: my_layer}})"
+        raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}; or {place}")
     if name in FUNCTION_LAYERS:
         from params.tf_table import tf_row  # 230 functions, which few files need
 
@@ -60,6 +86,8 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
     if found is None:
         raise UnsupportedLayer(_unknown(source, known))
     require_own(source, known)
+    if source.python_name in cudnn.CLASSES.values():
+        return replace(found, groups={})  # these keep their arrays themselves, not in a cell
     return found
 
 
@@ -79,11 +107,16 @@ def _operation(source: KerasObject, known: Conversion) -> Entry | None:
 def _unknown(source: KerasObject, known: Conversion) -> str:
     """The message for a class without a row: a layer of Keras's, or somebody's own."""
     module, name = source.module or "", source.registered_name or source.class_name
-    public = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
-    what = "a layer of Keras that fnet does not have (see `fnet layers`)"
-    if not public and not (known.legacy and ">" not in name):
-        what = "a custom layer"
-    return f"{source.label} is {what}: give its pure function, load_keras(..., custom={{{quoted(name)}: my_layer}})"
+    own = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
+    if not module and known.legacy and ">" not in name:
+        own = name in KERAS_2
+    if own:
+        return f"{source.label} is a layer of Keras that fnet does not have (see `fnet layers`): {_give(name)}"
+    return f"{source.label} is a custom layer: {_give(name)}"
+
+
+def _give(name: str) -> str:
+    return f"give its pure function, load_keras(..., custom={{{quoted(name)}: my_layer}})"
 
 
 def is_operation(entry: Entry) -> bool:

@@ -97,3 +97,5 @@ class ModelFile:
     arrays: WeightTree
     assets: Mapping[str, bytes] = field(default_factory=dict)
     """{path below "assets/": content} of the vocabulary files, as {"layers/string_lookup/vocabulary.txt": ...}."""
+    backend: str | None = None
+    """What Keras 2 ran on: "tensorflow", "theano" or "cntk"; a legacy `.h5` tells."""

@@ -9,6 +9,7 @@ import numpy as np
 from fnet import tree
 from fnet.parameters import faulty
 from fnet.types import Array, Param, ParamTree
+from params.cudnn import native
 from params.errors import WeightsMismatch, quoted
 from params.source import StoredArray
 from params.weights import Found
@@ -17,6 +18,7 @@ from params.weights import Found
 def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
     """The params tree: every stored array compared with its `Param`, then read."""
     want = dict(tree.items(wanted))
+    found = native(found, wanted)
     for path, param in want.items():
         if path not in found:
             raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")

@@ -6,7 +6,7 @@ Every array of the file is used exactly once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,11 @@ from fnet.compose import Bound
 from fnet.types import Param, ParamTree
 from params.converted import Converted
 from params.entry import Entry
-from params.errors import WeightsMismatch, quoted
+from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
+from params.own_layers import is_custom, places_inside, warn_of_twins
 from params.source import StoredArray, Variables, WeightTree
 from params.table import LAYERS
-from params.walk import Walk, join, place_of
+from params.walk import KERAS_3, Naming, Walk, join, place_of
 
 TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer))(/|$)")
 """Groups of the root that belong to training: trackers of losses and metrics."""
@@ -45,6 +46,8 @@ class Slot:
     path: ParamPath | None
     trainable: bool
     owner: Converted = field(repr=False)
+    home: str
+    """The group of the owner."""
 
 
 @dataclass(eq=False)
@@ -64,7 +67,8 @@ class Plan:
         frozen = frozen or made.source.config.get("trainable") is False
         if made.source.is_model:
             for name, part in made.parts.items():
-                if name in wanted or part.source.is_model:
+                stores = part.entry is not None and part.entry.arrays is not None
+                if name in wanted or part.source.is_model or stores:
                     self.add(part, wanted.get(name, {}), (*path, name), frozen)
         else:
             entry = made.entry or Entry(modelling.identity)
@@ -91,11 +95,15 @@ class Plan:
         own = {n: p for n, p in wanted.items() if isinstance(p, Param) and (*path, n) not in self.given}
         again = [n for n, p in wanted.items() if isinstance(p, Param) and n not in own]
         home = join(group, entry.groups.get("", ""))
+        root = self.walk.groups[self.walk.identity(owner)]
+        if is_custom(owner):  # Keras stores what training moves before the rest
+            own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
         for number, name in enumerate(own if names is None else names):
             param = own.get(name)
             trainable = param is not None and param.trainable and not frozen
-            self.slots.append(Slot(home, number, name, (*path, name) if param else None, trainable, owner))
-        self.slots += [Slot(home, -1, name, None, False, owner) for name in again]
+            where = (*path, name) if param else None
+            self.slots.append(Slot(home, number, name, where, trainable, owner, root))
+        self.slots += [Slot(home, -1, name, None, False, owner, root) for name in again]
         steps = {} if step is None else modelling.children(step)
         for name, inner in wanted.items():
             place = join(group, place_of(entry.groups, name))
@@ -120,10 +128,10 @@ def entry_of(step: Any) -> Entry:
     return next((entry for entry in LAYERS.values() if entry.layer is function), Entry(function))
 
 
-def plan(made: Converted, wanted: ParamTree, assets: Callable[[str, str], Any], duplicates_count: bool = True) -> Plan:
+def plan(made: Converted, wanted: ParamTree, assets: Callable[[str, str], Any], naming: Naming = KERAS_3) -> Plan:
     """The slots of a model whose params have the form `wanted`."""
-    walk = Walk(duplicates_count)
-    walk.visit(made, "")
+    walk = Walk(naming)
+    walk.visit(made, "", wanted)
     work = Plan(assets, walk)
     work.add(made, wanted, ())
     return work
@@ -133,7 +141,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
     """{params path: stored array or value} for the Keras 3 layout; `names`: layer names must agree as well."""
     found, missing, used = dict(work.given), [], set()
     for slot in work.slots:
-        variables = variables_of(file, slot.group)
+        variables = _variables(file, slot)
         array = variables.named.get(slot.name)
         if array is None and 0 <= slot.number < len(variables.arrays):
             array = variables.arrays[slot.number]
@@ -150,7 +158,44 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
     extra = sorted(place for place in places - used if not TRAINER.match(place))
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
+    _warn_of_twins(work, found)
     return found
+
+
+def _variables(file: WeightTree, slot: Slot) -> Variables:
+    """The arrays of the group of a slot."""
+    found = variables_of(file, slot.group)
+    if found.arrays or found.named or not is_custom(slot.owner):
+        return found
+    place = places_inside(file, slot.home).get(slot.group.removeprefix(slot.home).strip("/"))
+    return found if place is None else file.groups[place]
+
+
+def _warn_of_twins(work: Plan, found: Found) -> None:
+    """Groups number the arrays of a layer and do not name them."""
+    owners: dict[str, list[Slot]] = {}
+    for slot in work.slots:
+        if slot.path is not None and is_custom(slot.owner):
+            owners.setdefault(slot.group, []).append(slot)
+    for slots in owners.values():
+        warn_of_twins(slots[0].owner.source.label, [(slot.name, found[slot.path]) for slot in slots if slot.path])
+
+
+def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Found], file: WeightTree) -> Found:
+    """What `fill` finds by the first plan that fits the file; by the one whose groups are those of the file where
+    several do."""
+    fits: list[tuple[int, Found]] = []
+    errors: list[ModelFileError] = []
+    for make in plans:
+        try:
+            work = make()
+            found = fill(work)
+            fits.append((len(set(work.walk.groups.values()) ^ file.groups.keys()), found))
+        except (WeightsMismatch, UnsupportedLayer) as error:
+            errors.append(error)
+    if not fits:
+        raise errors[0]
+    return min(fits, key=lambda fit: fit[0])[1]
 
 
 def _copies(work: Plan, file: WeightTree) -> set[str]:

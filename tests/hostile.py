@@ -282,20 +282,6 @@ add(
     with_config(sequential_config(input_entry(3), dense_entry() | {"registered_name": "evil>Dense"})),
     *CODE_ERRORS,
 )
-add(
-    "initializer_call",
-    with_config(
-        dense_config(
-            kernel_initializer={
-                "module": "os",
-                "class_name": "system",
-                "config": {"command": f"touch {MARKER}"},
-                "registered_name": None,
-            }
-        )
-    ),
-    *CODE_ERRORS,
-)
 
 
 class Touch:

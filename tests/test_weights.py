@@ -1,0 +1,157 @@
+"""Weights by the rules of the Keras that wrote the file (`golden/make_weights.py`), and layers of one's own."""
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from compare import yardstick
+from fnet import Param, bind, dense, tree
+from params import (
+    ModelFileError,
+    UnsafeFile,
+    UnsupportedLayer,
+    WeightsWarning,
+    load_keras,
+    load_weights,
+)
+
+ARCHIVES = sorted((Path(__file__).parent / "golden").glob("weights-*.zip"))
+FILES = [(archive, name) for archive in ARCHIVES for name in zipfile.ZipFile(archive).namelist()]
+PLAIN = ("repeated", "branches", "levels", "wrapped", "lookups", "fast")
+WHOLE = [(a, n) for a, n in FILES if n.endswith((".keras", ".h5")) and ".weights." not in n and n.startswith(PLAIN)]
+
+
+def ids(value):
+    return getattr(value, "stem", value)
+
+
+def read(archive, name):
+    return zipfile.ZipFile(archive).read(name)
+
+
+def assert_as_then(model, params, archive, name):
+    arrays = np.load(io.BytesIO(read(archive, f"{name}.npz")))
+    inputs = [arrays[key] for key in sorted(arrays) if key.startswith("x")]
+    y = model(params, inputs if len(inputs) > 1 else inputs[0])
+    assert np.ptp(arrays["y0"]) > 0.1
+    assert yardstick.error(y, arrays["y0"]) < 1e-5
+
+
+@pytest.mark.parametrize(("archive", "name"), WHOLE, ids=ids)
+def test_files_of_keras_2(archive, name):
+    assert_as_then(*load_keras(read(archive, name)), archive, name.partition(".")[0])
+
+
+@pytest.mark.parametrize(("archive", "name"), [(a, n) for a, n in WHOLE if n.endswith(".keras")], ids=ids)
+def test_weights_alone_into_the_model_that_has_others(archive, name):
+    """Their file tells neither version nor names."""
+    model, params = load_keras(read(archive, name))
+    empty = tree.map(lambda leaf: leaf * 0 if leaf.dtype.kind == "f" else leaf, params)
+    case = name.partition(".")[0]
+    assert_as_then(model, load_weights(read(archive, f"{case}.weights.h5"), model, empty), archive, case)
+    assert_as_then(model, load_weights(read(archive, f"{case}.weights.h5"), model, params), archive, case)
+
+
+# --- layers of one's own --------------------------------------------------------------------------
+
+
+def _block_rule(x, *, units):
+    def kernel():
+        return {"kernel": Param((x.shape[-1], units)), "bias": Param((units,), "zeros")}
+
+    own = {"offset": Param(x.shape[-1:]), "gain": Param(x.shape[-1:])}
+    rest, heads = ({name: kernel() for name in ("dense", "dense_1")} for _ in range(2))
+    return x, own | {"first": kernel(), "rest": rest, "heads": heads, "body": rest | {"dense_2": kernel()}}
+
+
+def block(params, x, *, units):
+    """Block of `golden/make_weights.py`."""
+    x = dense(params["first"], x * params["gain"] + params["offset"])
+    x = dense(params["rest"]["dense_1"], dense(params["rest"]["dense"], x, activation="tanh"))
+    x = dense(params["heads"]["dense"], x) * dense(params["heads"]["dense_1"], x)
+    x = np.maximum(dense(params["body"]["dense"], x), 0)
+    return dense(params["body"]["dense_2"], dense(params["body"]["dense_1"], x))
+
+
+block_layer = fnet.layer(shape=_block_rule)(block)
+
+
+def _turned_rule(x, *, units):
+    y, params = _block_rule(x, units=units)
+    return y, {"gain": params.pop("gain"), **params}
+
+
+turned = fnet.layer(shape=_turned_rule)(block)
+"""The same with its two vectors in the other order."""
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+def test_layers_inside_a_layer_of_ones_own(archive):
+    """As attributes, in lists and dicts, in a model; what the file does not tell apart is said."""
+    with pytest.warns(WeightsWarning, match=r"Block'? 'block\w*': .* which of offset, gain"):
+        made = load_keras(read(archive, "blocks.keras"), custom={"tests>Block": block_layer})
+    assert_as_then(*made, archive, "blocks")
+    with pytest.warns(WeightsWarning, match="shape rule"):
+        again = load_weights(read(archive, "blocks.weights.h5"), *made)
+    assert_as_then(made[0], again, archive, "blocks")
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+def test_a_wrong_order_of_equal_shapes_is_never_taken_in_silence(archive):
+    with pytest.warns(WeightsWarning, match="which of gain, offset"):
+        load_keras(read(archive, "blocks.keras"), custom={"tests>Block": turned})
+
+
+# --- one layer replaced by its name ---------------------------------------------------------------
+
+
+@fnet.layer(shape=lambda x: (x, {}))
+def plus(params, x):
+    return x + 1
+
+
+@fnet.layer(shape=lambda x, *, k: (x, {}))
+def times(params, x, *, k):
+    return x * k
+
+
+@fnet.layer(shape=lambda x: (x, {}))
+def halved(params, x):
+    return x / 2
+
+
+@fnet.layer(shape=lambda x: (x, {}))
+def own(params, x):
+    return x - 1
+
+
+FUNCTIONS = {"halved": halved, "tests>own": own}
+LAMBDAS = [(a, n) for a, n in FILES if n in ("lambdas.keras", "lambdas.h5")]
+
+
+@pytest.mark.parametrize(("archive", "name"), LAMBDAS, ids=ids)
+def test_functions_in_the_places_of_lambdas(archive, name):
+    data = read(archive, name)
+    subs = sorted(set(re.findall(rb'"name": "(sequential\w*)"', zipped_config(data))))
+    first, second = (sub.decode() for sub in subs)
+    with pytest.raises(ModelFileError, match=f"say which, '{first}/scale' or '{second}/scale'"):
+        load_keras(data, custom={"plus": plus, "scale": times, **FUNCTIONS})
+    places = {f"{first}/scale": times, f"{second}/scale": bind(times, k=3.0)}
+    assert_as_then(*load_keras(data, custom={"plus": plus, **places, **FUNCTIONS}), archive, "lambdas")
+    with pytest.raises(ModelFileError, match=r"custom\['plas'\] is the name of no layer.*there are 'plus'"):
+        load_keras(data, custom={"plas": plus, "plus": plus, **places, **FUNCTIONS})
+    with pytest.raises((UnsafeFile, UnsupportedLayer), match=r"custom=\{'plus': my_layer\}"):
+        load_keras(data, custom={**places, **FUNCTIONS})
+    with pytest.raises(UnsupportedLayer, match=r"activation 'tests>own'.*custom=\{'tests>own': my_activation\}"):
+        load_keras(data, custom={"plus": plus, **places, "halved": halved})
+
+
+def zipped_config(data):
+    if data[:2] == b"PK":
+        return zipfile.ZipFile(io.BytesIO(data)).read("config.json")
+    return data
