@@ -144,6 +144,7 @@ if TYPE_CHECKING:
         UnsafeFile,
         UnsupportedLayer,
         WeightsMismatch,
+        WeightsWarning,
         from_keras,
         load,
         load_info,
@@ -164,6 +165,7 @@ __all__ = [
     "initial_state", "streaming",
     "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
+    "WeightsWarning",
     "InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random",
     # layers: recurrent
     "bidirectional", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d", "gru", "gru_cell",
@@ -219,6 +221,7 @@ __all__ = [
 
 _OF_FILES = {
     "CorruptFile", "LimitExceeded", "Limits", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
+    "WeightsWarning",
     "from_keras", "load", "load_info", "load_keras", "load_weights", "save",
 }
 """What reads and writes files, imported when it is first used: a model written by hand needs none of it."""
