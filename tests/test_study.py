@@ -12,12 +12,24 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from compare import baselines, document, evidence, findings, parity, study_report
+from compare import (
+    baselines,
+    charts,
+    document,
+    evidence,
+    findings,
+    parity,
+    statistics,
+    study_pages,
+    study_report,
+    study_summary,
+)
 from compare import rows as store
 from tests import tiny_studies
 from train_keras import data, run_folder, studies
@@ -418,6 +430,90 @@ def test_the_speed_page_shows_what_benchmarks_wrote(tmp_path):
     assert "| cnn | 1.25 | a\\|b |" in text
     assert "| rnn | – | – |" in text
     assert "machine: 2 cores" in text
+
+
+# --- the committed pages ---------------------------------------------------------------------------
+
+RESULTS = ROOT / "docs" / "results"
+QUICK = ("rnn.designed", "cnn.pooling", "lstm.direction.proper")
+"""Studies with few comparisons, whose bootstrap takes a second."""
+
+
+@functools.cache
+def committed_findings():
+    return {f.study.name: f for f in findings.collect(store.read(RESULTS), store.labels_of(RESULTS))}
+
+
+def files_of(page):
+    """{path: text} of a page and its figures."""
+    figures = [block for block in page.blocks if isinstance(block, document.Figure)]
+    made = {f"figures/{f.name}.svg": charts.standalone(f.panels, f.columns) for f in figures}
+    return {page.file: document.markdown(page), **made}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in studies.STUDIES]
+)
+def test_the_page_of_a_study_is_what_the_committed_rows_say(name):
+    """Whoever changes a number, a rule or a word of the report makes the pages anew: `fnet study report`."""
+    page = study_pages.study_page(committed_findings()[name], baselines.kept(RESULTS))
+    for path, text in files_of(page).items():
+        assert text == (RESULTS / path).read_text("utf-8"), path
+
+
+def test_the_page_of_versions_and_data_is_what_the_committed_rows_say():
+    (text,) = files_of(evidence.provenance_page(store.read(RESULTS))).values()
+    assert text == (RESULTS / "provenance.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_the_summary_is_what_the_committed_rows_say():
+    page = study_summary.summary(list(committed_findings().values()), baselines.kept(RESULTS), study_report.ABOUT)
+    for path, text in files_of(page).items():
+        assert text == (RESULTS / path).read_text("utf-8"), path
+
+
+def parity_row(**sides):
+    """A row of `rows.jsonl` as far as the page on parity reads it."""
+    keras = {"macro_f1": 0.5, "error": 1e-6, "mean_abs_error": 2e-8, "agreement": 1.0, "ties": 0}
+    numbers = {"Keras": keras, **{name: {**keras, **side} for name, side in sides.items()}}
+    parity_of = {"rows": 200, "sides": numbers, "allowed": 4e-6, "held": True, "problems": [], "floor": 2e-6}
+    return {"run": "r", "parity": parity_of}
+
+
+def test_a_line_of_the_page_on_parity_shows_the_worse_backend():
+    one, two = {"mean_abs_error": 1e-8}, {"error": 3e-6, "mean_abs_error": 6e-8, "agreement": 0.99, "ties": 2}
+    line = evidence._parity_line(parity_row(numpy=one, jax={**two, "macro_f1": 0.51}))
+    assert line[:4] == ("r", "200", "198 (99.00%)", "2")
+    assert line[4:6] == ("0.5000", "0.5000 / 0.5100")
+    assert [float(cell) for cell in line[6:10]] == pytest.approx([1e-6, 3e-6, 4e-6, 3.0])
+    assert line[10] == "holds"
+    unknown = evidence._parity_line(parity_row(numpy={"error": None, "mean_abs_error": None}))
+    assert unknown[7] == unknown[9] == "–"
+
+
+def stub(verdict, arm="reported", claim=True, difference=None):
+    """A finding as far as the summary reads it; difference: of "a" minus "b", where the claim is that b is better."""
+    tested = None if difference is None else statistics.Comparison("a", "b", difference, -0.2, 0.1, 0.01, 0.04)
+    text = types.SimpleNamespace(better="b", worse="a", text="b beats a") if claim else None
+    return types.SimpleNamespace(
+        verdict=verdict, claim=text, study=types.SimpleNamespace(arm=arm, name="s"), tested=tested
+    )
+
+
+def test_verdicts_count_only_for_claims_and_as_the_report_trained():
+    found = [stub("holds"), stub("holds"), stub("not shown"), stub("contradicted", arm="proper"), stub("", claim=False)]
+    line = study_summary._counted(found)
+    assert line == "Of 3 conclusions, as the report trained: 2 hold, 1 not shown."
+
+
+def test_a_claim_is_shown_as_what_should_be_better_minus_the_other():
+    reported, proper = stub("holds", difference=-0.05), stub("not yet decided", arm="proper")
+    table = study_summary._claims([reported, proper, stub("", claim=False)])
+    assert len(table.rows) == 2
+    first, second = ([getattr(cell, "text", cell) for cell in row] for row in table.rows)
+    assert first == ["b beats a", "as reported", "b − a", "+0.0500", "−0.1000 to +0.2000", "0.0400", "holds"]
+    assert second == ["b beats a", "properly", "b − a", "–", "–", "–", "not yet decided"]
 
 
 # --- in a browser ----------------------------------------------------------------------------------
