@@ -49,7 +49,8 @@ CASES = "tests/test_cases.py"
 ERRORS = "tests/test_error_table.py tests/test_layer_errors.py"
 LAYERS = f"{ERRORS} tests/test_telling.py {CASES} tests/test_masks.py tests/test_mask_rules.py tests/test_drawn.py"
 FILES = (
-    "tests/test_refused_configs.py tests/test_hostile.py tests/test_strangers.py tests/test_read.py tests/test_load.py"
+    "tests/test_refused_configs.py tests/test_config_values.py tests/test_hostile.py tests/test_strangers.py "
+    "tests/test_read.py tests/test_load.py"
 )
 STUDIES = "tests/test_study.py tests/test_statistics.py tests/test_compare.py"
 PLACES = {
@@ -89,6 +90,10 @@ PLACES = {
     "tests/test_call_structures.py",
     "fnet/binding": "tests/test_compose.py tests/test_policies.py tests/test_integers.py tests/test_masks.py",
     "fnet/fingerprints": "tests/test_hashing.py",
+    "fnet/door": "tests/test_inference.py tests/test_text.py tests/test_predict_keras.py",
+    "fnet/arrays": "tests/test_inference.py tests/test_config_values.py tests/test_predict_keras.py",
+    "fnet/inference": f"{ERRORS} tests/test_inference.py tests/test_text.py tests/test_predict_keras.py",
+    "fnet/writing": "tests/test_writing.py tests/test_store.py",
     "fnet/hosting": "tests/test_text.py tests/test_hashing.py",
     "fnet/strings": f"{ERRORS} tests/test_text.py tests/test_hashing.py",
     "fnet/streaming": "tests/test_streaming.py",
@@ -104,6 +109,10 @@ PLACES = {
     "params/into": "tests/test_versions.py tests/test_load.py",
     "params/strict_json": f"tests/test_store.py {FILES}",
     "params/op": "tests/test_operations.py tests/test_load.py tests/test_call_structures.py",
+    "params/weights": "tests/test_weights.py tests/test_versions.py tests/test_load.py",
+    "params/walk": "tests/test_weights.py tests/test_versions.py tests/test_load.py",
+    "params/generations": "tests/test_versions.py tests/test_config_values.py",
+    "params/flags": "tests/test_predict_keras.py tests/test_call_structures.py",
     "params/quantization": "tests/test_quantized.py",
     "params/legacy": f"tests/test_versions.py {FILES}",
     "params/": f"{FILES} tests/test_versions.py tests/test_call_structures.py tests/test_saved_cases.py "
