@@ -47,6 +47,8 @@ def parity_page(rows: Sequence[Row]) -> Page:
         verdict = Verdict("No run is finished yet.")
     elif failed:
         verdict = Verdict(f"Parity does not hold for {len(failed)} of {len(rows)} runs.", "failed")
+    elif _earlier(rows):
+        verdict = Verdict(f"Parity held for all {len(rows)} runs when they were recorded.", "held")
     else:
         verdict = Verdict(f"Parity holds for all {len(rows)} runs.", "held")
     told = Text(
@@ -84,9 +86,14 @@ def _parity_line(row: Row) -> tuple[str, ...]:
     )
 
 
+def _earlier(rows: Sequence[Row]) -> list[Row]:
+    """The rows that were recorded with an earlier yardstick."""
+    return [row for row in rows if "floor" not in row["parity"]]
+
+
 def _recorded(rows: Sequence[Row]) -> list[Text]:
     """What the rows that were recorded with an earlier yardstick show of today's."""
-    earlier = [row for row in rows if "floor" not in row["parity"]]
+    earlier = _earlier(rows)
     if not earlier:
         return []
     open_runs = [row["run"] for row in earlier if not _holds_for_any_largest_score(row)]

@@ -66,6 +66,8 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
         console.print(_errors_table("layer", comparison.layers))
     if comparison.not_compared:
         console.print(f"layers not compared one by one: {', '.join(comparison.not_compared)}", markup=False)
+    for note in comparison.notes:
+        console.print(note, markup=False)
     console.print(verdict(comparison), markup=False, style="green" if comparison.held else "bold red")
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import fnet
-from compare import yardstick
 from fnet import bind
 from fnet.masking import Masked, mask_of
+from tests import parity
 
 IDS = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 0, 0], [0, 6, 0, 2, 0]], "int32")
 ATTENTION = {"num_heads": 2, "key_dim": 3}
@@ -53,7 +53,7 @@ def _params_of(model):
 def test_second_block_sees_no_mask_because_keras_deletes_it_in_the_first(each_backend):
     theirs = _transformer_of_keras()
     ours, params = _transformer_of_fnet(), _params_of(theirs)
-    assert yardstick.error(ours(params, IDS), theirs.predict(IDS, verbose=0)) < 2e-6
+    parity.assert_close(ours(params, IDS), theirs.predict(IDS, verbose=0))
 
 
 def test_mask_is_deleted_from_every_value_that_is_the_same_array():

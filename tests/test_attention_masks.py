@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compare import yardstick
-from fnet import tree
 from params import load_keras
 from params.order import keras_order
+from tests import parity
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning",  # Keras's save
@@ -84,9 +83,7 @@ OUTSIDE = {
 def assert_like_keras(keras_model, path):
     keras_model.save(path)
     model, params = load_keras(path)
-    ours, theirs = model(params, S), keras_model(S)
-    for (place, a), (_, b) in zip(tree.items(ours), tree.items(theirs), strict=True):
-        assert yardstick.error(np.asarray(a), b) < 2e-6, place
+    parity.assert_close(model(params, S), keras_model(S))
 
 
 @pytest.mark.parametrize("use", SIBLINGS)

@@ -63,6 +63,7 @@ def test_threefry_gives_the_published_vector():
 
 def test_random_numbers_have_the_right_moments(each_backend):
     uniform, normal = (np.asarray(f(random.key(0), (40000,))) for f in (random.uniform, random.normal))
+    # Means and variances of drawn numbers.
     np.testing.assert_allclose([uniform.mean(), uniform.var()], [0.5, 1 / 12], atol=0.01)
     np.testing.assert_allclose([normal.mean(), normal.var()], [0, 1], atol=0.02)
     assert uniform.dtype == normal.dtype == np.float32

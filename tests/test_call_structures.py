@@ -9,6 +9,7 @@ from keras import layers
 import fnet
 from fnet import tree
 from params import load_keras
+from tests import parity
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras's save
@@ -124,7 +125,7 @@ def assert_same(ours, theirs):
     for (place, a), (wanted, b) in zip(tree.items(ours), tree.items(theirs), strict=True):
         assert place == wanted
         assert a.dtype == b.dtype.as_numpy_dtype
-        np.testing.assert_allclose(a, b.numpy(), rtol=1e-5, atol=1e-5)
+        parity.assert_close(a, b)
 
 
 @pytest.mark.parametrize(("build", "x"), ROWS, ids=lambda value: getattr(value, "__name__", value))
@@ -176,7 +177,7 @@ def test_what_keras_refuses_is_refused(build, x, match, tmp_path):
 
 def test_lists_of_numbers_and_strings_are_arrays(tmp_path):
     _, model, params = load(one, tmp_path)
-    np.testing.assert_allclose(model(params, A.tolist()), model(params, A), rtol=1e-6)
+    parity.assert_close(model(params, A.tolist()), model(params, A))
     text = keras.Input((1,), dtype="string", name="a")
     keras_model = keras.Model(text, layers.StringLookup(vocabulary=["a", "b"])(text))
     keras_model.save(tmp_path / "text.keras")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fnet.cli import main
+from tests import parity
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def test_the_command_runs_on_both_backends(folder):
             cwd=Path(__file__).parent.parent,
         )
         outputs.append([json.loads(line)["output"][0] for line in done.stdout.splitlines()])
-    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-6)
+    parity.assert_close(outputs[0], outputs[1])
 
 
 def test_wrong_usage_is_status_2(capsys):

@@ -87,6 +87,17 @@ def test_a_legacy_file_is_compared_too(folder, rows):
     assert [layer.name for layer in found.layers] == ["hidden", "out"]
 
 
+def test_a_report_says_where_float32_is_far_from_float64(folder, capsys, caplog):
+    x = keras.Input((4, 6))
+    hidden = keras.ops.not_equal(x[..., 0], x[..., 0])  # no key is shown
+    y = keras.layers.Attention(name="attend")([x, x], mask=[None, hidden])
+    keras.Model(x, keras.layers.Flatten(name="flat")(y)).save(folder / "hidden.keras")
+    np.save(folder / "sequences.npy", np.random.default_rng(0).standard_normal((5, 4, 6)).astype(np.float32))
+    given = ["--inputs", str(folder / "sequences.npy"), "--backends", "numpy"]
+    cli.main([str(folder / "hidden.keras"), *given])
+    assert "attend: Keras in float32 is itself" in capsys.readouterr().out
+
+
 def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     a, b = keras.Input((6,), name="a"), keras.Input((2,), name="b")
     inner = small(units=2, activation="tanh")

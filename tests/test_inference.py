@@ -7,6 +7,7 @@ import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential
 from fnet.hosting import split_host
 from fnet.rows import apart
+from tests import parity
 
 DENSE = sequential(x=bind(input_layer, shape=(None, 5)), h=bind(dense, units=4), y=bind(dense, units=3))
 
@@ -28,7 +29,7 @@ def test_predict_equals_the_model_for_any_number_of_rows(each_backend, rows):
     y = fnet.predict(DENSE, params, x, batch_size=32)
     assert isinstance(y, np.ndarray)
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y, np.asarray(DENSE(params, x)), atol=1e-6)
+    parity.assert_close(y, DENSE(params, x))
 
 
 def test_dicts_inside_a_list_of_inputs_are_fed_by_key_in_whatever_order(each_backend):
@@ -52,7 +53,7 @@ def test_predict_takes_and_gives_any_structure(each_backend):
     x = {"a": np.ones((7, 3), "float32"), "b": [np.ones((7, 2), "float32")]}
     y = fnet.predict(model, params, x, batch_size=3)
     assert y["out"][0].shape == (7, 2)
-    np.testing.assert_allclose(y["out"][0], y["h"] + 1, atol=1e-6)
+    parity.assert_close(y["out"][0], y["h"] + 1)
 
 
 ALONG_ROWS = {
@@ -75,7 +76,7 @@ def test_rows_that_reach_each_other_are_taken_in_the_batches_of_keras(each_backe
     expected = batches[0] if len(batches) == 1 else np.concatenate([np.atleast_1d(y) for y in batches])
     y = fnet.predict(model, {}, x, batch_size=batch_size)
     assert y.shape == expected.shape
-    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+    parity.assert_close(y, expected)
 
 
 def test_outputs_that_cannot_be_joined_are_refused():
@@ -175,7 +176,7 @@ def test_strings_run_in_front_of_the_jitted_part(each_backend, model):
     host, numeric = split_host(model)
     wanted = fnet.tree.map(np.asarray, model(params, x))
     for y in (numeric(params, host(params, x)), fnet.jit(model)(params, x), fnet.predict(model, params, x)):
-        fnet.tree.map(lambda a, b: np.testing.assert_allclose(np.asarray(a), b, atol=1e-6), y, wanted)
+        parity.assert_close(y, wanted)
 
 
 def test_params_changed_in_place_count_from_the_next_call_on(each_backend):
@@ -202,7 +203,7 @@ def test_compiled_models_are_remembered_only_for_read_only_params():
     x = np.ones((1, 5), "float32")
     before = fnet.predict(DENSE, params, x)
     params["y"]["bias"] += 1
-    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 1, atol=1e-6)
+    parity.assert_close(fnet.predict(DENSE, params, x), before + 1)
 
 
 def test_single_units_are_cut_in_the_middle_of_their_activation():
@@ -219,7 +220,7 @@ def test_single_units_are_cut_in_the_middle_of_their_activation():
 def test_statistics_of_a_batch_are_of_its_own_rows(each_backend):
     model = sequential(bind(fnet.batch_normalization, training=True, center=False, scale=False))
     x = np.random.default_rng(0).standard_normal((5, 3)).astype("float32")
-    np.testing.assert_allclose(fnet.predict(model, {}, x, batch_size=8), model({}, x), atol=1e-6)
+    parity.assert_close(fnet.predict(model, {}, x, batch_size=8), model({}, x))
 
 
 def test_sizes_that_depend_on_values_need_no_compilation(each_backend):

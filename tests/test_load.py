@@ -15,10 +15,10 @@ import tensorflow as tf
 from keras import layers, ops
 
 import fnet
-from compare import yardstick
 from fnet import tree
 from params import CorruptFile, UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
 from params.catalogue import PUBLIC, catalogue
+from tests import parity
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning",  # Keras's save
@@ -267,7 +267,7 @@ def assert_like_keras(model, params, keras_model, x):
     pairs = zip(tree.items(ours), tree.items(theirs), strict=True)
     for (path, a), (keras_path, b) in pairs:
         assert path == keras_path
-        assert yardstick.error(a, b) < 2e-6, f"{path}: {yardstick.error(a, b)}"
+        parity.assert_close(a, b)
     assert type(ours) is type(theirs) or isinstance(theirs, tf.Tensor)
     assert not any(leaf.flags.writeable for leaf in tree.leaves(params))
 
@@ -330,7 +330,7 @@ def test_a_sequential_of_keras_1(tmp_path):
     model, params = load_keras(tmp_path / "model.h5")
     assert model.names == ("d_input", "d")
     expected = np.clip(0.2 * keras_model(X).numpy() + 0.5, 0, 1)
-    np.testing.assert_allclose(model(params, X), expected, atol=1e-6)
+    parity.assert_close(model(params, X), expected)
 
 
 @pytest.mark.parametrize(("name", "gates"), [("LSTM", 4), ("GRU", 3)])
@@ -349,7 +349,7 @@ def test_cudnn_layers_keep_their_gates_transposed(name, gates, tmp_path):
     config = {"class_name": "Sequential", "config": [{"class_name": f"CuDNN{name}", "config": cudnn}]}
     rewritten(tmp_path / "model.h5", config, arrays)
     model, params = load_keras(tmp_path / "model.h5")
-    assert yardstick.error(model(params, S), keras_model(S)) < 1e-6
+    parity.assert_close(model(params, S), keras_model(S))
 
 
 def test_a_legacy_file_keeps_low_rank_updates_apart(tmp_path):
@@ -451,8 +451,7 @@ def test_dtype_policies(policy, tmp_path):
     keras_model = keras.Model(x, layers.Dense(2, dtype="float32")(y))
     fill(keras_model)
     model, params = from_keras(keras_model)
-    tolerance = {"float16": 2e-3, "bfloat16": 2e-2, "float64": 1e-6}[policy.removeprefix("mixed_")]
-    assert yardstick.error(model(params, X), keras_model(X)) < tolerance
+    parity.assert_close(model(params, X), keras_model(X), policy)
     stored = "float16" if policy == "float16" else "float64" if policy == "float64" else "float32"
     assert str(params["dense" if "dense" in params else next(iter(params))]["kernel"].dtype) in (stored, "float32")
 
@@ -468,7 +467,7 @@ def test_layers_cast_inputs_and_operations_of_other_floats_to_their_own(dtype, t
     model, params = load_keras(tmp_path / "model.keras")
     for ours, theirs in zip(model(params, feed), keras_model(feed), strict=True):
         assert ours.dtype == theirs.numpy().dtype
-        np.testing.assert_allclose(ours.astype("float64"), tf.cast(theirs, "float64"), atol=1e-6)
+        parity.assert_close(ours, theirs, dtype)
 
 
 def test_state_of_the_trainer_is_no_part_of_the_model(tmp_path):
@@ -523,7 +522,7 @@ def test_augmentation_layers_are_called_with_training_by_default(tmp_path):
     for suffix in ("keras", "h5"):
         keras_model.save(tmp_path / f"model.{suffix}")
         model, params = load_keras(tmp_path / f"model.{suffix}")
-        assert yardstick.error(model(params, IMAGES), keras_model(IMAGES, training=False)) < 2e-6
+        parity.assert_close(model(params, IMAGES), keras_model(IMAGES, training=False))
     for written in (keras_model, keras.Model(x, inside(x)), keras.Sequential([x, inside])):
         with pytest.raises(UnsupportedLayer, match="it is by default"):  # a bare call augments
             from_keras(written, training="as written")
@@ -623,7 +622,7 @@ def test_sparse_tensors_are_dense_arrays(tmp_path):
     feed = [np.where(X > 0, X, 0), IDS[:, :5].astype("int64")]
     dense, counts = keras_model([tf.sparse.from_dense(feed[0]), tf.constant(feed[1])])
     ours = load_keras(tmp_path / "model.keras")[0](from_keras(keras_model)[1], feed)
-    np.testing.assert_allclose(ours[0], dense, atol=1e-6)
+    parity.assert_close(ours[0], dense)
     np.testing.assert_array_equal(ours[1], tf.sparse.to_dense(counts))
     words = keras.Input((2,), dtype="string", sparse=True)
     with pytest.raises(UnsupportedLayer, match="sparse inputs and a Hashing"):
@@ -683,13 +682,13 @@ def test_text_model():
     parts = [keras.Input((), dtype="string"), vectorize, layers.Embedding(10, 4, mask_zero=True)]
     keras_model = keras.Sequential([*parts, layers.GlobalAveragePooling1D()])
     model, params = from_keras(keras_model)
-    np.testing.assert_allclose(model(params, TEXTS), keras_model(tf.constant(TEXTS)), atol=1e-6)
+    parity.assert_close(model(params, TEXTS), keras_model(tf.constant(TEXTS)))
 
 
 def test_tf_idf_weights_come_from_the_file():
     keras_model = keras.Sequential([keras.Input((), dtype="string"), text_model(output_mode="tf_idf")])
     model, params = from_keras(keras_model)
-    np.testing.assert_allclose(model(params, TEXTS), keras_model(tf.constant(TEXTS)), atol=1e-6)
+    parity.assert_close(model(params, TEXTS), keras_model(tf.constant(TEXTS)))
 
 
 def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
@@ -701,7 +700,7 @@ def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
     with pytest.raises(UnsupportedLayer, match=r"has lost the vocabulary of 'text.*vocabulary=\["):
         load_keras(tmp_path / "text.h5")
     model, params = load_keras(tmp_path / "text.h5", vocabulary=vectorize.get_vocabulary())
-    np.testing.assert_allclose(model(params, TEXTS), keras_model(tf.constant(TEXTS)), atol=1e-6)
+    parity.assert_close(model(params, TEXTS), keras_model(tf.constant(TEXTS)))
     named = load_keras(tmp_path / "text.h5", vocabulary={vectorize.name: vectorize.get_vocabulary()})[1]
     assert [path for path, _ in tree.items(named)] == [path for path, _ in tree.items(params)]
 
@@ -721,7 +720,7 @@ def test_the_model_that_a_feature_space_gives(tmp_path):
     keras_model.save(tmp_path / "model.keras")
     expected = keras_model({key: tf.constant(data[key]) for key in sorted(data)})
     model, params = load_keras(tmp_path / "model.keras")
-    np.testing.assert_allclose(model(params, data), expected, atol=1e-6)
+    parity.assert_close(model(params, data), expected)
 
 
 # --- the table, the process -----------------------------------------------------------------------

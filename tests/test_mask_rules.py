@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fnet
-from compare import yardstick
 from fnet import bind
-from fnet.masking import Masked, mask_of, values_of
+from fnet.masking import Masked, mask_of
+from tests import parity
 
 ONE = [
     (fnet.activation, "Activation", {"activation": "relu"}),
@@ -62,7 +62,7 @@ def _in_fnet(array, mask):
 
 
 def assert_same(ours, theirs):
-    assert yardstick.error(values_of(ours), np.asarray(theirs)) < 2e-6
+    parity.assert_close(ours, theirs)
     mask, wanted = mask_of(ours), getattr(theirs, "_keras_mask", None)
     assert (mask is None) == (wanted is None), f"mask {mask}, Keras gives {wanted}"
     if wanted is not None:

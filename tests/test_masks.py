@@ -112,7 +112,7 @@ def test_masked_steps_might_as_well_not_be_there(each_backend_slowly, layer, bac
     y = np.asarray(layer(params, Masked(X, MASK)))
     for row, mask in enumerate(MASK[:4]):
         alone = np.asarray(layer(params, X[row : row + 1, mask]))
-        np.testing.assert_allclose(y[row], alone[0], rtol=0, atol=1e-6)
+        parity.assert_close(y[row], alone[0])
     np.testing.assert_array_equal(y[4], 0)
 
 
@@ -135,7 +135,7 @@ def test_both_halves_of_bidirectional_obey_the_mask(each_backend_slowly, layer):
     params = params_of(layer)
     y = np.asarray(layer(params, Masked(X, MASK)))
     for row, mask in enumerate(MASK[:4]):
-        np.testing.assert_allclose(y[row], layer(params, X[row : row + 1, mask])[0], rtol=0, atol=1e-6)
+        parity.assert_close(y[row], layer(params, X[row : row + 1, mask])[0])
     np.testing.assert_array_equal(y[4], 0)
 
 
@@ -145,7 +145,7 @@ def test_the_backward_half_gives_its_final_state_not_its_output_at_the_last_step
     _, backward = np.split(np.asarray(layer(params, X)), 2, axis=1)
     alone = bind(fnet.lstm, units=4, go_backwards=True, return_sequences=True)
     outputs = np.asarray(strip(alone(params["backward_layer"], X)))
-    np.testing.assert_allclose(backward, outputs[:, -1], atol=1e-6)
+    parity.assert_close(backward, outputs[:, -1])
     assert np.abs(backward - outputs[:, 0]).max() > 1e-3
 
 
@@ -161,7 +161,7 @@ def test_a_stack_hands_the_mask_from_layer_to_layer(each_backend_slowly):
     ids = np.where(MASK, np.arange(1, 7) % 4 + 1, 0).astype("int32")
     y = np.asarray(model(params, ids))
     for row, mask in enumerate(MASK[:4]):
-        np.testing.assert_allclose(y[row], model(params, ids[row : row + 1, mask])[0], rtol=0, atol=1e-6)
+        parity.assert_close(y[row], model(params, ids[row : row + 1, mask])[0])
     np.testing.assert_array_equal(y[4], 0)
 
 
@@ -170,7 +170,7 @@ def test_values_at_masked_steps_never_matter(each_backend_slowly, step):
     params = params_of(step)
     spoilt = np.where(MASK[..., None], X, np.float32(np.nan))
     y = np.asarray(step(params, Masked(spoilt, MASK)))
-    np.testing.assert_allclose(y, step(params, Masked(X, MASK)), rtol=0, atol=1e-6)
+    parity.assert_close(y, step(params, Masked(X, MASK)))
 
 
 @pytest.mark.parametrize("explicit", [False, True], ids=["travelling", "explicit"])
@@ -190,7 +190,7 @@ def test_with_initial_states_only_an_explicit_mask_is_applied(explicit):
     for name in parity.MODES:
         with parity.mode(name) as run:
             y = run(step, params, {**feed, "initial_state": states})
-            np.testing.assert_allclose(np.asarray(strip(y)), theirs, rtol=0, atol=1e-6)
+            parity.assert_close(y, theirs)
             np.testing.assert_array_equal(np.asarray(mask_of(y)), np.asarray(theirs._keras_mask))
 
 
@@ -207,7 +207,7 @@ def test_time_distributed_gives_the_inner_layer_its_slice_of_the_mask(each_backe
     )
     lstm = dict(zip(("kernel", "recurrent_kernel", "bias"), inner.get_weights(), strict=True))
     params = {"embedding": {"embeddings": embedding.get_weights()[0]}, "each": {"layer": lstm}}
-    np.testing.assert_allclose(np.asarray(ours(params, ids)), np.asarray(model(ids)), rtol=0, atol=1e-6)
+    parity.assert_close(ours(params, ids), model(ids))
 
 
 def test_masking_marks_and_clears_the_steps_of_its_value(each_backend_slowly):

@@ -34,7 +34,7 @@ def test_ids_fed_as_floats_stay_what_they_are(policy, mode):
     with parity.mode(mode) as run:
         y = np.asarray(run(model, params, ids)).astype("float64")
     np.testing.assert_array_equal(y, np.asarray(keras_model(ids)).astype("float64"))
-    np.testing.assert_allclose(y[0, 1], table[2051], rtol=1e-2)
+    parity.assert_close(y[0, 1], table[2051], policy)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -49,7 +49,7 @@ def test_moving_statistics_are_not_rounded(policy, mode):
     with parity.mode(mode) as run:
         y = np.asarray(run(model, params, x)).astype("float32")
     expected = np.asarray(keras_model(x)).astype("float32")
-    np.testing.assert_allclose(y, expected, rtol=2**-7 if policy == "mixed_bfloat16" else 2**-10)
+    parity.assert_close(y, expected, policy)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -61,7 +61,7 @@ def test_normalization_takes_floats_as_they_come(policy, make):
     model, params = from_keras(keras_model)
     expected = np.asarray(keras_model(x)).astype("float32")
     assert np.ptp(expected) > 1
-    np.testing.assert_allclose(np.asarray(model(params, x)).astype("float32"), expected, rtol=0, atol=1e-2)
+    parity.assert_close(model(params, x), expected, policy)
 
 
 @pytest.mark.parametrize(("policy", "wanted"), [("mixed_float16", "float32"), ("float32", "float16")])
@@ -73,7 +73,7 @@ def test_a_reversed_embedding_gives_its_own_dtype(policy, wanted):
     model, params = from_keras(keras_model)
     y, expected = model(params, ids), keras_model(ids).numpy()
     assert y.dtype == expected.dtype == wanted
-    np.testing.assert_allclose(y, expected, atol=1e-5)
+    parity.assert_close(y, expected, wanted)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
@@ -88,7 +88,7 @@ def test_a_reversed_embedding_does_not_round_its_inputs(policy, given, tmp_path)
     model, params = load_keras(tmp_path / "model.keras")
     y, expected = model(params, x), keras_model(keras.ops.convert_to_tensor(x)).numpy()
     assert y.dtype == expected.dtype == given
-    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    parity.assert_close(y, expected)
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, "float64"])

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from params import CorruptFile, UnsafeFile, UnsupportedLayer, containers, load_keras
+from tests import parity
 from tests.hostile import BIAS, KERNEL, keras_zip
 
 X = np.ones((1, 3), "float32")
@@ -24,7 +25,7 @@ X = np.ones((1, 3), "float32")
 
 def assert_loads(source):
     model, params = load_keras(source)
-    np.testing.assert_allclose(model(params, X), X @ KERNEL + BIAS, rtol=1e-6)
+    parity.assert_close(model(params, X), X @ KERNEL + BIAS)
 
 
 # --- sources --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from fnet import Masked, at, bind, tree
 from fnet.masking import strip
 from fnet.streaming import Streaming, initial_state, streaming
 from params import load_keras
+from tests.parity import assert_close
 
 X = np.random.default_rng(0).standard_normal((3, 8, 5)).astype("float32")
 MASK = np.random.default_rng(1).random((3, 8)) < 0.6
@@ -37,13 +38,6 @@ def sequences(layer):
 
 def piece(x, masked, start, stop):
     return Masked(x[:, start:stop], MASK[:, start:stop]) if masked else x[:, start:stop]
-
-
-def assert_close(got, wanted):
-    got, wanted = tree.leaves(strip(got)), tree.leaves(strip(wanted))
-    assert len(got) == len(wanted)
-    for a, b in zip(got, wanted, strict=True):
-        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=0, atol=1e-6)
 
 
 def joined(pieces, layer):

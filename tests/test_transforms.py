@@ -62,9 +62,9 @@ def test_loaded_models_go_through_jit_vmap_and_grad(tmp_path, kind):
             host, model = fnet.hosting.split_host(model)
             x = host(params, texts)
         y = model(params, x)
-        np.testing.assert_allclose(jax.jit(model)(params, x), y, atol=1e-6)
+        parity.assert_close(jax.jit(model)(params, x), y)
         rows = jax.vmap(lambda row: model(params, row[None])[0])(np.asarray(x))
-        np.testing.assert_allclose(rows, y, atol=1e-6)
+        parity.assert_close(rows, y)
         trainable, rest = fnet.partition(model, params, fnet.modelling.spec(x))
         grads = jax.grad(lambda t: (model(fnet.merge(t, rest), x)[:, 0] ** 2).sum())(trainable)
         assert {p for p, _ in tree.items(grads)} == {p for p, _ in tree.items(trainable)}

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compare import yardstick
 from params import UnsupportedLayer, load_keras, load_weights
+from tests import parity
 
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("keras-*.zip"))
 FILES = [(archive, name) for archive in ARCHIVES for name in zipfile.ZipFile(archive).namelist()]
@@ -26,7 +26,7 @@ def assert_as_then(model, params, archive, name):
     y = model(params, inputs if len(inputs) > 1 else inputs[0])
     for ours, theirs in zip(y if isinstance(y, list) else [y], expected, strict=True):
         assert ours.dtype == theirs.dtype
-        assert yardstick.error(ours, theirs) < 1e-6
+        parity.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize(("archive", "name"), MODELS, ids=lambda value: getattr(value, "stem", value))

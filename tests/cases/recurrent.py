@@ -82,7 +82,7 @@ KINDS = {
         {"use_bias": False},
         {"unit_forget_bias": False, "dropout": 0.5},
         {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
-        {"activation": "linear", "recurrent_activation": "linear", "recurrent_dropout": 0.5},
+        {"activation": "linear", "recurrent_activation": "tanh", "recurrent_dropout": 0.5},
     ],
     fnet.gru: [
         {},
