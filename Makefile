@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow mutants lint format bench study clean
+.PHONY: help setup demo test test-slow mutants fuzz lint format bench study clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,10 @@ test-slow: $(READY) ## The slow parity runs
 
 mutants: $(READY) ## Put in small faults, one after the other, and print those that no test finds (an hour or more)
 	$(BIN)/python -m tests.mutants --jobs 2 --slow
+
+SECONDS ?= 600
+fuzz: $(READY) ## Look for files that break the readers: ten minutes a reader, or make fuzz SECONDS=3600
+	@for target in keras h5 store; do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) || exit 1; done
 
 lint: $(READY) ## Formatter, linter, type checker
 	$(BIN)/ruff format --check .

@@ -47,6 +47,8 @@ Rate: TypeAlias = Annotated[float, Range(0, 1)]
 Buckets: TypeAlias = Annotated[int, Range(0, 1 << 20)]
 """How many ids unknown tokens share: each has a line in the table."""
 Tokens: TypeAlias = Annotated[int, Range(2)]
+OutputMode: TypeAlias = Annotated[str, OneOf(("int", "one_hot", "multi_hot", "count", "tf_idf"))]
+Merge: TypeAlias = Annotated[str, OneOf(("concat", "sum", "ave", "mul"))]
 DataFormat: TypeAlias = Annotated[str, OneOf(("channels_last", "channels_first"))]
 
 Shape: TypeAlias = tuple[int | None, ...]

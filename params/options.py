@@ -47,6 +47,7 @@ def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
 STRICTER: dict[str, dict[str, Range]] = {
     "GaussianNoise": {"stddev": Range(0, 1)},
     "LeakyReLU": {"negative_slope": Range(0)},
+    "RepeatVector": {"n": Range(1)},
 }
 """{class: {option: what Keras 3 takes}} where Keras 2, and so the layer, takes more."""
 

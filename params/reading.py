@@ -84,7 +84,8 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelF
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
         version = _version(metadata.get("keras_version"))
-    root = _open(parts.get(WEIGHTS, limits.total), limits)
+    with reading(WEIGHTS):
+        root = _open(parts.get(WEIGHTS, limits.total), limits)
     groups = dict(_groups(root, label))
     return ModelFile(kind, label, config, version, WeightTree(groups), _assets(parts, names, limits))
 

@@ -508,3 +508,18 @@ def test_what_keras_writes_is_read(tmp_path, keras_model, name):
     if "weights" not in name:
         assert file.keras_version == keras.__version__
         assert file.config["class_name"] == "Sequential"
+
+
+def test_errors_name_what_is_wrong_in_the_file():
+    from tests import hostile
+
+    with pytest.raises(CorruptFile, match=r"the model file: model\.weights\.h5: .*truncated"):
+        read(hostile.keras_zip(weights=hostile.dense_weights()[:-40]))
+    for text, place in (
+        ('{"a": [1, {"b": {"c": [0, NaN]}}]}', r"a\[1\]\.b\.c\[1\]"),
+        ('{"layers": [{"name": "NaN", "config": {"rate": NaN}}]}', r"layers\[0\]\.config\.rate"),
+        ('{"a": {"b": 1e999}}', r"a\.b"),
+        ('{"a": [[], 99999999999999999999]}', r"a\[1\]"),
+    ):
+        with pytest.raises(CorruptFile, match=rf"config\.json at '{place}'"):
+            read(hostile.keras_zip(text))

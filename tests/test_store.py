@@ -490,3 +490,76 @@ def test_mutants_load_or_are_typed_errors(tmp_path, count):
         path.write_bytes(mutant)
         with contextlib.suppress(ModelFileError):
             params.load(path)
+
+
+def saved_as(model, weights, **metadata):
+    """The bytes of a model that is checked when it is loaded, with another model text or arrays than `save` takes."""
+    return packed(model=records.encode(model, {f: n for n, f in reversed(records.known_layers().items())}),
+                  weights=weights, **metadata)  # fmt: skip
+
+
+DENSE = sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2, use_bias=False))
+WRONG_ARRAYS = {
+    "float64": np.ones((3, 2)),
+    "int32": np.ones((3, 2), "int32"),
+    "float16": np.ones((3, 2), "float16"),
+    "bool": np.ones((3, 2), bool),
+    "NaN": np.full((3, 2), np.nan, "float32"),
+    "infinity": np.full((3, 2), np.inf, "float32"),
+    "transposed": np.ones((2, 3), "float32"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARRAYS)
+def test_arrays_that_load_keras_refuses_are_refused(tmp_path, name):
+    (tmp_path / "m").write_bytes(saved_as(DENSE, {"d/kernel": WRONG_ARRAYS[name]}))
+    with pytest.raises(WeightsMismatch, match="d/kernel"):
+        params.load(tmp_path / "m")
+    with pytest.raises(fnet.InvalidParams, match="d/kernel"):
+        fnet.check(DENSE, {"d": {"kernel": WRONG_ARRAYS[name]}})
+    for other in (np.ones((3, 2), complex), np.full((3, 2), "a"), [[1.0] * 2] * 3):
+        with pytest.raises(fnet.InvalidParams, match="d/kernel"):
+            fnet.check(DENSE, {"d": {"kernel": other}})
+
+
+def test_a_negative_variance_is_refused(tmp_path):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), n=fnet.batch_normalization)
+    weights = fnet.init(model, 0)
+    weights["n"]["moving_variance"] = np.array([1, -1, 1], "float32")
+    with pytest.raises(fnet.InvalidParams, match="n/moving_variance: holds a negative variance"):
+        params.save(tmp_path / "m", model, weights)
+
+
+@pytest.mark.parametrize("option", [("activation", "swosh"), ("units", 0), ("units", "2"), ("units", -1)])
+def test_the_option_of_a_wrong_value_is_named(tmp_path, option):
+    step = {"bind": ["dense", [["units", 2], list(option)] if option[0] != "units" else [list(option)], None]}
+    model = {"sequential": [["x", {"bind": ["input_layer", [["shape", {"tuple": [None, 3]}]], None]}], ["d", step]]}
+    (tmp_path / "m").write_bytes(packed(model=model))
+    with pytest.raises(CorruptFile, match=f"dense: the option '{option[0]}' = {option[1]!r}.*in 'd'"):
+        params.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("key", ["checksums", "labels", "scale", "empty"])
+@pytest.mark.parametrize("text", ["null", "5", "[]", "{}", '"a"', "true", '[{"a": 1}]', '{"w": null}', "[[]]", "1.5"])
+def test_metadata_of_any_kind_are_typed_errors_or_load(tmp_path, key, text):
+    (tmp_path / "m").write_bytes(packed(**{key: text}))
+    for load in (params.load, params.load_info):
+        with contextlib.suppress(ModelFileError):
+            load(tmp_path / "m")
+
+
+def test_a_saved_vocabulary_is_held_to_what_keras_takes(tmp_path):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="string"), s=fnet.string_lookup)
+    good = fnet.pack_strings(["[UNK]", "a", "b"])
+    params.save(tmp_path / "m", model, {"s": {"vocabulary": good}})
+    assert params.load(tmp_path / "m")[0] == model
+    for table in (
+        fnet.pack_strings(["[UNK]", "a", "a"]),
+        {**good, "offsets": np.array([0, 5, 2, 7])},
+        {**good, "offsets": np.array([0, 5, 6, 10**9])},
+        {**good, "offsets": np.array([1, 5, 6, 7])},
+    ):
+        weights = {f"s/vocabulary/{key}": array for key, array in table.items()}
+        (tmp_path / "m").write_bytes(saved_as(model, weights))
+        with pytest.raises(ModelFileError, match=r"vocabulary|table"):
+            params.load(tmp_path / "m")

@@ -15,6 +15,7 @@ from fnet.backend import xp
 from fnet.compose import in_floats, layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
+from fnet.operations.rules import positive
 from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
 
 MASKED_OUT = -1e9
@@ -111,7 +112,13 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
     return xp.where(x > 0, x, params["alpha"] * x)
 
 
-@layer(shape=modelling.identity, mask="own")
+def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTree]:
+    for each in [axis] if isinstance(axis, int) else axis:
+        positive(each, len(x.shape))
+    return x, {}
+
+
+@layer(shape=_softmax_rule, mask="own")
 def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1) -> Any:
     """(...) -> (...): exp(x) normalised to sum 1 over `axis` (one or several).
 

@@ -51,6 +51,8 @@ def frames(x: Array, length: int, step: int) -> Array:
 
 def _sizes(frame_length: int, frame_step: int | None, fft_length: int | None) -> tuple[int, int]:
     """(step, frequencies)."""
+    if (fft_length or frame_length) < frame_length or (frame_step or 1) > frame_length:
+        raise ValueError(f"frames of {frame_length}: a step of {frame_step}, an fft_length of {fft_length}")
     fft = fft_length or 2 ** math.ceil(math.log2(frame_length))
     return frame_step or frame_length // 2, fft // 2 + 1
 

@@ -39,7 +39,10 @@ def _output_shape(
     named = output[max(hidden, 1) :] if left else output[1 : len(output) - hidden]
     wanted = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
     for letter, size in zip(named, wanted, strict=True):
-        sizes[letter] = sizes.get(letter) if size is None else size
+        known = sizes.get(letter)
+        if None not in (known, size) and known != size:
+            raise ValueError(f"{equation!r} of {x} cannot give {wanted}: axis {letter!r} has the size {known}")
+        sizes[letter] = known if size is None else size
     return term, kernel, output, sizes
 
 

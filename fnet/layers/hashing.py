@@ -13,7 +13,7 @@ from fnet.errors import InvalidInput
 from fnet.fingerprints import cross64, farmhash64
 from fnet.layers.encoding import Salt, encode, hash_buckets, lookup_spec
 from fnet.strings import NumpyArray, is_strings, utf8
-from fnet.types import Array, Params, ParamTree, Positive, Spec
+from fnet.types import Array, OutputMode, Params, ParamTree, Positive, Spec
 
 
 def _dtype(output_mode: str, dtype: str | None) -> str:
@@ -33,7 +33,7 @@ def hashing(
     num_bins: Positive,
     mask_value: str | int | None = None,
     salt: Salt = None,
-    output_mode: str = "int",
+    output_mode: OutputMode = "int",
     dtype: str | None = None,
 ) -> Array:
     """Strings or integers (...) -> bins int64 (...), or one_hot, multi_hot, count over bins (float32).
@@ -73,7 +73,7 @@ def _crossing_rule(x: Sequence[Spec], *, num_bins: int, output_mode: str, dtype:
 
 @layer(shape=_crossing_rule, mask="drop", host=True)
 def hashed_crossing(
-    params: Params, x: Sequence[Any], *, num_bins: Positive, output_mode: str = "int", dtype: str | None = None
+    params: Params, x: Sequence[Any], *, num_bins: Positive, output_mode: OutputMode = "int", dtype: str | None = None
 ) -> Array:
     """Two or more columns of one shape, (), (batch,) or (batch, 1), -> the bin of each row's combination.
 

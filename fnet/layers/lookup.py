@@ -15,7 +15,7 @@ from fnet.errors import InvalidInput
 from fnet.layers.encoding import Salt, depth_of, encode, hash_buckets, lookup_spec, tf_idf_dtype, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
 from fnet.strings import NumpyArray, utf8
-from fnet.types import Array, Buckets, Params, ParamTree, Spec, Tokens
+from fnet.types import Array, Buckets, OutputMode, Params, ParamTree, Spec, Tokens
 
 
 def _string_rule(
@@ -43,7 +43,7 @@ def string_lookup(
     mask_token: str | None = None,
     oov_token: str = "[UNK]",
     invert: bool = False,
-    output_mode: str = "int",
+    output_mode: OutputMode = "int",
     pad_to_max_tokens: bool = False,
     salt: Salt = None,
     vocabulary_size: int | None = None,
@@ -107,7 +107,7 @@ def integer_lookup(
     mask_token: int | None = None,
     oov_token: int = -1,
     invert: bool = False,
-    output_mode: str = "int",
+    output_mode: OutputMode = "int",
     pad_to_max_tokens: bool = False,
     oov_method: str = "floormod",
     salt: Salt = None,

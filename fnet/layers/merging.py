@@ -16,6 +16,7 @@ from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
 from fnet.operations.dtypes import result_type
+from fnet.operations.rules import positive
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
 
@@ -192,9 +193,12 @@ def _extreme(name: str, x: Any, function: Callable[[Array, Array], Array]) -> An
 
 def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]:
     specs = _several("concatenate", x)
-    at = axis % len(specs[0].shape)
+    at = positive(axis, len(specs[0].shape))
     sizes = [s.shape[at] for s in specs]
-    shape = list(_merged_shape([(*s.shape[:at], 1, *s.shape[at + 1 :]) for s in specs]))
+    rest = [(*s.shape[:at], 1, *s.shape[at + 1 :]) for s in specs]
+    if any(len({d for d in others if d is not None}) > 1 for others in zip(*rest, strict=True)):
+        raise InvalidInput(f"concatenate takes arrays of equal shape except along axis {axis}; got {specs}")
+    shape = list(_merged_shape(rest))
     shape[at] = None if None in sizes else sum(cast("list[int]", sizes))
     return Spec(tuple(shape), specs[0].dtype), {}
 
@@ -238,7 +242,7 @@ def _row_mask(a: Any) -> Array:
 
 def _dot_axes(axes: int | Sequence[int], ranks: Sequence[int]) -> tuple[int, int]:
     first, second = (axes, axes) if isinstance(axes, int) else axes
-    found = first % ranks[0], second % ranks[1]
+    found = positive(first, ranks[0]), positive(second, ranks[1])
     if 0 in found:
         raise ValueError(f"dot takes no product over the batch axis; got axes={axes} for ranks {list(ranks)}")
     return found

@@ -14,6 +14,7 @@ from fnet.compose import bind, in_floats, layer, run
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masking import mask_of, masked, values_of
+from fnet.operations.rules import positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 Axes = int | Sequence[int]
@@ -212,7 +213,13 @@ def rms_normalization(params: Params, x: Array, *, axis: Axes = -1, epsilon: flo
     return _truncated(y * params["scale"], kind)
 
 
-@layer(shape=modelling.identity)
+def _unit_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
+    for each in _sorted_axes(axis):
+        positive(each, len(x.shape))
+    return x, {}
+
+
+@layer(shape=_unit_rule)
 def unit_normalization(params: Params, x: Array, *, axis: Axes = -1) -> Array:
     """(...) -> (...): x / |x| over `axis` (one or several); zeros stay zeros.
 

@@ -10,7 +10,8 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
+from fnet.operations.rules import positive
+from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Spec
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least standard deviation."""
@@ -49,10 +50,14 @@ def rescaling(
 
 def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
     axes = [] if axis is None else [axis] if isinstance(axis, int) else list(axis)
-    return sorted(a % rank for a in axes)
+    return sorted(positive(a, rank) for a in axes)
 
 
-def _normalization_rule(x: Spec, *, axis: int | Sequence[int] | None, mean: Any) -> tuple[Spec, ParamTree]:
+def _normalization_rule(
+    x: Spec, *, axis: int | Sequence[int] | None, mean: Any, variance: Any
+) -> tuple[Spec, ParamTree]:
+    if (mean is None) != (variance is None):
+        raise ValueError("normalization takes both mean and variance as options, or neither")
     shape = tuple(x.shape[a] for a in _kept(len(x.shape), axis))
     statistics = {"mean": Param(shape, "zeros", trainable=False), "variance": Param(shape, "ones", trainable=False)}
     return float_rule(x)[0], statistics if mean is None else {}
@@ -103,7 +108,12 @@ def _discretization_rule(
 
 @layer(shape=_discretization_rule, mask="drop")
 def discretization(
-    params: Params, x: Array, *, bin_boundaries: Sequence[float], output_mode: str = "int", index_dtype: str = "int32"
+    params: Params,
+    x: Array,
+    *,
+    bin_boundaries: Sequence[float],
+    output_mode: OutputMode = "int",
+    index_dtype: str = "int32",
 ) -> Array:
     """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (float32).
 
@@ -135,7 +145,7 @@ def _with_weights(x: Any) -> tuple[Any, Any]:
 
 @layer(shape=_category_rule, mask="drop")
 def category_encoding(
-    params: Params, x: Any, *, num_tokens: Positive, output_mode: str = "multi_hot", drops_ones: bool = True
+    params: Params, x: Any, *, num_tokens: Positive, output_mode: OutputMode = "multi_hot", drops_ones: bool = True
 ) -> Array:
     """Ids -> float32 over `num_tokens` columns: one_hot, multi_hot or count.
 

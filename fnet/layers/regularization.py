@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fnet import modelling, random
 from fnet.backend import xp
 from fnet.compose import layer
-from fnet.types import Array, DataFormat, NotNegative, Params, Rate
+from fnet.types import Array, DataFormat, NotNegative, Params, Positive, Rate
 
 
 def _by_rate(*, rate: float) -> bool:
@@ -36,7 +36,7 @@ def _noise_sizes(x: Array, noise_shape: Sequence[int | None] | None) -> tuple[in
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def dropout(params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[int | None] | None = None) -> Array:
+def dropout(params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[Positive | None] | None = None) -> Array:
     """(...) -> (...): `x`; with params["rng"], entries zeroed at `rate` and the rest divided by 1 - rate.
 
     noise_shape: see `drop`. Source: keras.layers.Dropout; Srivastava et al. 2014.
@@ -91,7 +91,9 @@ SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916
 
 
 @layer(shape=modelling.identity, rng=_by_rate)
-def alpha_dropout(params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[int | None] | None = None) -> Array:
+def alpha_dropout(
+    params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[Positive | None] | None = None
+) -> Array:
     """(...) -> (...): `x`; with params["rng"], entries set to the floor of selu at `rate`, mean and variance kept.
 
     noise_shape: see `drop`. Source: keras.layers.AlphaDropout; Klambauer et al. 2017.

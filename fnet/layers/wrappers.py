@@ -13,7 +13,7 @@ from fnet.errors import InvalidInput
 from fnet.layers.carrying import Advance, State, advance
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.masking import mask_of, masked, strip, values_of
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, Merge, Params, ParamTree, Spec
 
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "concat": lambda a, b: xp.concatenate([a, b], axis=-1),
@@ -65,7 +65,7 @@ def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any
 
 @layer(shape=_bidirectional_rule, mask="own", children=_bidirectional_children)
 def bidirectional(
-    params: Params, x: Any, *, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat"
+    params: Params, x: Any, *, layer: Any, backward_layer: Any = None, merge_mode: Merge | None = "concat"
 ) -> Any:
     """A recurrent layer from both ends: (batch, time, in) -> (batch, 2 units), or (batch, time, 2 units).
 

@@ -198,7 +198,7 @@ def _diff_rule(a: Spec, *, n: int, axis: int) -> Shape:
 def diff(a: Array, *, n: int = 1, axis: int = -1) -> Array:
     """`n` times the difference between neighbours along `axis`; of truth values, whether they differ."""
     a = tensor(a)
-    for _ in builtins.range(n):
+    for _ in builtins.range(builtins.min(n, a.shape[axis])):
         if is_bool(a):
             first = xp.swapaxes(a, 0, axis)
             a = xp.swapaxes(first[1:] != first[:-1], 0, axis)
