@@ -528,6 +528,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only files whose path begins so: fnet/layers/")
     parser.add_argument("--jobs", type=int, default=1, help="how many at a time (1)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds after which a fault counts as found (600)")
+    parser.add_argument("--quick", action="store_true", help="only the rows of the module, or its first two test files")
     parser.add_argument("--slow", action="store_true", help="give those that survive to the slow tests of the place")
     parser.add_argument("--all", action="store_true", help="give those that survive to the whole fast suite")
     parser.add_argument("--list", action="store_true", help="only print the faults")
@@ -550,8 +551,10 @@ def main() -> None:
             fault, folder = faults[n], folders.pop()
             word, result, seconds = "survived", "survived", 0.0
             for marks, every in stages:
-                for rows in [[]] if every else _rows_then_all(fault.path):
-                    arguments = ["-m", marks, *rows, *files_of(fault.path, every)]
+                choices = [[]] if every else _rows_then_all(fault.path)
+                for rows in choices[:1] if given.quick else choices:
+                    files = files_of(fault.path, every)
+                    arguments = ["-m", marks, *rows, *(files if rows or not given.quick else files[:2])]
                     word, took = found_by_sound_tests(folder, fault, arguments, given.timeout)
                     seconds += took
                     if word != "survived":
