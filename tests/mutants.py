@@ -317,13 +317,18 @@ def _is_text(node: ast.expr) -> bool:
 # --- faults by hand -------------------------------------------------------------------------------
 
 TELLING = [
-    ("params/store.py", "            left = left[os.write(number, left[:BLOCK]) :]\n        os.fsync(number)\n",
-     "            left = left[os.write(number, left[:BLOCK]) :]\n"),
+    ("fnet/writing.py", "    os.fsync(number)\n\n\ndef _check", "\n\ndef _check"),
+    ("fnet/parameters.py", "make(random.fold_in(rng, number), sizes)", "make(rng, sizes)"),
+    ("fnet/sources.py", "for key in sorted(values) for leaf in", "for key in values for leaf in"),
+    ("fnet/backend/numpy_backend.py", "    c -= _mean(c, axes)", "    pass"),
+    ("fnet/backend/jax_backend.py", "    c = c - jnp.mean(c, axis=axes, keepdims=True)", "    pass"),
+    ("fnet/layers/quantized.py", "list(_pieces(equation, q, kernel))", "[ops.einsum(equation, q, kernel)]"),
+    ("params/hdf5/data.py", "SMALL_CHUNK = 1 << 20", "SMALL_CHUNK = 1 << 30"),
     ("compare/statistics.py", "(len(pairs) - rank) * pair.p", "len(pairs) * pair.p"),
     ("compare/statistics.py", "largest = max(largest, min(1.0,", "largest = max(0.0, min(1.0,"),
     ("compare/statistics.py", "max(1, count - 1)", "max(1, count)"),
 ]  # fmt: skip
-"""(path, text, its replacement) that no rule makes: lost fsync, corrections of p left out, a draw too many."""
+"""(path, text, its replacement) that no rule makes: a lost fsync, one key for all params, a lost second mean."""
 
 
 def by_hand() -> list[Fault]:
