@@ -81,7 +81,7 @@ def _parity_line(row: Row) -> tuple[str, ...]:
         number(keras["error"]),
         number(None if None in errors else max(errors)),
         number(found["allowed"]),
-        number(ratio),
+        "–" if ratio is None else f"{ratio:.2f}",
         "holds" if found["held"] else "does not hold",
     )
 
