@@ -4,11 +4,13 @@ import json
 import logging
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fnet import cli
 from fnet.cli import main
 from tests import parity
 
@@ -200,3 +202,26 @@ def test_wrong_usage_is_status_2(capsys):
 def test_the_page_of_layers_is_what_the_command_prints(capsys):
     page = Path(__file__).parent.parent / "docs" / "layers.md"
     assert page.read_text("utf-8") == run(capsys, "layers", "--markdown")[1], "fnet layers --markdown > docs/layers.md"
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [
+        ("tensorflow", "keras"),
+        ("matplotlib.pyplot", "keras"),
+        ("rich", "keras"),
+        ("jax", "jax"),
+        ("PIL.Image", "images"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(module, extra, monkeypatch, caplog):
+    def run(args):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    stub = types.SimpleNamespace(run=run, verbose=False)
+    monkeypatch.setattr(cli, "parser", lambda: types.SimpleNamespace(parse_known_args=lambda argv: (stub, [])))
+    assert cli.main([]) == 1
+    assert caplog.messages[-1] == f"this command needs {module}: pip install 'fnet-layers[{extra}]'"
+    monkeypatch.setattr(stub, "run", lambda args: (_ for _ in ()).throw(ModuleNotFoundError("gone", name="my_module")))
+    with pytest.raises(ModuleNotFoundError, match="gone"):
+        cli.main([])
