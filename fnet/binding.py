@@ -73,7 +73,11 @@ def layer(
     unrounded: tuple[str, ...] = (),
     gives: Callable[..., str | None] | None = None,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
-    """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`)."""
+    """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`).
+
+    For a layer that takes its weights from a Keras file the shape rule lists the params in the order in which the Keras
+    layer creates them, under its own names where it gives names (see docs/weights-only.md).
+    """
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
     shape = _of_floats(shape) if floats else shape

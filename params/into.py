@@ -18,12 +18,13 @@ from fnet.types import Params, ParamTree
 from params.converted import Converted
 from params.cudnn import CLASSES
 from params.entry import ADAPTED, Entry
-from params.errors import ModelFileError, WeightsMismatch
+from params.errors import CorruptFile, ModelFileError, WeightsMismatch
 from params.legacy_arrays import by_order
 from params.naming import elements
 from params.objects import KerasObject
 from params.order import layer_order
 from params.own_layers import split_name
+from params.partly import load_partly
 from params.source import Limits, ModelFile, WeightTree
 from params.table import LAYERS
 from params.values import values
@@ -32,7 +33,13 @@ from params.weights import Found, Plan, by_groups, entry_of, fitting, plan
 
 
 def load_weights(
-    path: Any, model: Any, params: Params, *input_shapes: Any, limits: Limits | None = None
+    path: Any,
+    model: Any,
+    params: Params,
+    *input_shapes: Any,
+    by_name: bool = False,
+    skip_mismatch: bool = False,
+    limits: Limits | None = None,
 ) -> dict[str, Any]:
     """`params` with the arrays of a weights file: `.weights.h5`, sharded `.weights.json`, or a legacy `.h5`.
 
@@ -40,14 +47,21 @@ def load_weights(
     Keras model that the file was saved from: of the same names, as `load_keras` gives them, or in the same order.
     input_shapes: needed when the model does not begin with `input_layer`. What no array holds (vocabularies,
     constants) stays as in `params`.
-    Raises ModelFileError; nothing is taken from a file that does not fit entirely.
+    by_name: take the layers of the file that the model has, told by their names. skip_mismatch: leave layers whose
+    arrays have other shapes as they are. Both end with a WeightsWarning that lists what was not loaded.
+    Raises ModelFileError; without these two nothing is taken from a file that does not fit entirely.
     """
     from params.reading import read
 
     file = read(path, limits or Limits())
     _, wanted = modelling.infer(model, modelling.inputs_of(model, input_shapes))
     made = _described(model, "model", params)
+    if file.format == "json":
+        raise CorruptFile(f"{file.label} is the config of a model: it holds no weights")
     try:
+        if by_name or skip_mismatch:
+            work = _plan(made, params, wanted, namings(file.arrays.version, file.arrays.groups)[0])
+            return load_partly(work, made, wanted, params, file, by_name=by_name, skip=skip_mismatch)
         if file.format == "h5":
             found = by_order(_plan(made, params, wanted), made, _in_order(made, file))
         else:
@@ -64,7 +78,7 @@ def _by_groups(made: Converted, params: Params, wanted: ParamTree, file: ModelFi
     whose params are the same arrays, as the loader gives them; then all of one name and one step. Nor does it say
     which of its recurrent layers were CuDNN's: none, or all of a class. What fits the file entirely is right.
     """
-    ways = namings(file.keras_version, file.arrays.groups)
+    ways = namings(file.arrays.version, file.arrays.groups)
     errors: list[WeightsMismatch] = []
     kinds: list[set[str]] = [set(), {"LSTM", "GRU"}, {"LSTM"}, {"GRU"}] if ways != (KERAS_3,) else [set()]
     for kind, share in itertools.product(kinds, (_not_shared, _by_arrays, _by_name)):

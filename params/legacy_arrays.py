@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from fnet.types import Array
 from params.converted import Converted
 from params.errors import WeightsMismatch, quoted
 from params.generations import version_of
+from params.listing import is_keras_1
 from params.objects import KerasObject
 from params.own_layers import is_custom, warn_of_twins
 from params.source import LegacyLayer, ModelFile, StoredArray
@@ -20,6 +22,7 @@ from params.theano import turned
 from params.walk import stored_layers, within
 from params.weights import Found, Plan, Slot, listing
 
+OF_KERAS_1 = "its arrays are those of Keras 1: load it once in Keras 2 (TensorFlow up to 2.15), and save it again"
 _UNTRACKED = "idf_weights"
 """A variable of TensorFlow's, which Keras 3 leaves out of legacy files: its numbers are in the config."""
 
@@ -35,27 +38,31 @@ def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
     found = dict(work.given)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
     stored = [layer for layer in file.arrays.layers if layer.arrays]
-    held = _Slots(work, untracked)
+    held = Slots(work, untracked)
     wanted = [(part, slots) for part in stored_layers(made) if (slots := held.of(part))]
     if len(stored) != len(wanted):
         names = {part.source.name for part, _ in wanted}, {layer.name for layer in stored}
         lost = [part.source.label for part, _ in wanted if part.source.name not in names[1]]
         raise WeightsMismatch(
-            listing(lost, sorted(names[1] - names[0])) + f" ({len(wanted)} layers, {len(stored)} stored)"
+            listing(lost, sorted(names[1] - names[0])) + f" ({len(wanted)} layers, {len(stored)} stored)" + _age(file)
         )
     if file.arrays.top_level:
         raise WeightsMismatch("the file holds weights of the model itself, which a Functional or Sequential has not")
     for layer, (part, slots) in zip(stored, wanted, strict=True):
-        for slot, array in _matched(layer, part, slots):
+        for slot, array in matched(layer, part, slots):
             for path in held.paths[slot.group, slot.number]:
                 found[path] = array
     return turned(work, found) if file.backend == "theano" else found
 
 
-class _Slots:
+def _age(file: ModelFile) -> str:
+    return f"; {OF_KERAS_1}" if is_keras_1(file) else ""
+
+
+class Slots:
     """The slots of a plan by their owners, and the paths of one place in the file."""
 
-    def __init__(self, work: Plan, untracked: tuple[str, ...]) -> None:
+    def __init__(self, work: Plan, untracked: tuple[str, ...] = ()) -> None:
         self._walk = work.walk
         self._owned: dict[Any, list[tuple[int, Slot]]] = defaultdict(list)
         self.paths: dict[tuple[str, int], list[Any]] = defaultdict(list)
@@ -80,12 +87,14 @@ class _Slots:
         return sorted(unique.values(), key=lambda slot: not slot.trainable)
 
 
-def _matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
+def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
     """Slots with their arrays: by name where the names say it, by order otherwise."""
     arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
     if len(arrays) != len(slots):
+        old = any(re.search(r"_[WU]_[icfozrh](:0)?$", name) for name, _ in arrays)
         raise WeightsMismatch(
             f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
+            + (f"; {OF_KERAS_1}" if old else "")
         )
     named = {_short(name): (name, array) for name, array in arrays}
     if len(named) == len(arrays) and all((slot.owner.source.name, slot.name) in named for slot in slots):

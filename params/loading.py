@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ from params.errors import CorruptFile, LimitExceeded, ModelFileError, Unsupporte
 from params.generations import version_of
 from params.legacy_arrays import by_order
 from params.legacy_config import modern
+from params.listing import outline
 from params.quantization import mark_attention
 from params.screening import screen
-from params.source import Limits, ModelFile
+from params.source import UNSAID, Limits, ModelFile
 from params.values import values
 from params.walk import namings
 from params.weights import by_groups, fitting, plan
@@ -49,6 +50,7 @@ class _Assets:
 def load_keras(
     source: Any,
     *,
+    weights: Any = None,
     custom: Mapping[str, Callable[..., Any]] | None = None,
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     limits: Limits | None = None,
@@ -57,8 +59,12 @@ def load_keras(
 ) -> tuple[Any, dict[str, Any]]:
     """(model, params) from a `.keras` file (zip or directory) or a `.h5` of Keras 2 or 3, without Keras.
 
-    source: path, bytes or file object. custom: {"package>Name": layer} for layers of your own; each is a function
-    declared with `fnet.layer`, whose options are the keys of its Keras config. vocabulary: the tokens of the text
+    source: path, bytes or file object; also the config alone (`model.to_json()`). weights: another file, with the
+    arrays. custom: {"package>Name": layer} for layers of your own; each is a function declared with
+    `fnet.layer`, whose options are the keys of its Keras config, and whose params are named as the attributes of the
+    Keras layer; or {"layer name": layer}, "block/lambda_1" for one inside others, for a function in the place of one
+    layer, such as a Lambda: it gets of the config, and of a Lambda's `arguments`, what are options of its own.
+    vocabulary: the tokens of the text
     layer where the file has lost them (or {layer name: tokens}), special tokens included. limits: how much a file
     may ask for. rng: the key for layers that draw random numbers because they were called with training=True.
     training: None gives what `predict` of the Keras that wrote the file gives, which in Keras 3 overrides every
@@ -69,7 +75,22 @@ def load_keras(
     """
     from params.reading import read
 
-    return from_file(read(source, limits or Limits()), custom=custom, vocabulary=vocabulary, rng=rng, training=training)
+    file = read(source, limits or Limits())
+    if weights is not None:
+        file = _with_weights(file, read(weights, limits or Limits()))
+    return from_file(file, custom=custom, vocabulary=vocabulary, rng=rng, training=training)
+
+
+def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
+    """The config of one file with the arrays of another."""
+    said = file.keras_version if file.keras_version != UNSAID else weights.keras_version or UNSAID
+    return replace(
+        weights,
+        label=f"{file.label} with {weights.label}",
+        config=file.config,
+        keras_version=said or weights.keras_version,
+        assets={**weights.assets, **file.assets},
+    )
 
 
 def from_file(
@@ -83,7 +104,13 @@ def from_file(
     """(model, params) from a file that was read."""
     if file.config is None:
         raise UnsupportedLayer(
-            f"{file.label} holds weights but no model: give them to a model by load_weights(path, model, params)"
+            f"{file.label} holds weights but no model: give them to a model by load_weights(path, model, params), or "
+            f'give its config, load_keras("model.json", weights=path). It has {outline(file)}'
+        )
+    if file.format == "json":
+        raise CorruptFile(
+            f"{file.label}: it is the config of a model without its weights (model.to_json): give them, "
+            "load_keras(path, weights=...), or save the whole model"
         )
     if training not in (None, "as written"):
         raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
@@ -124,7 +151,7 @@ def _load(
     if not old and mark_attention(made, file.arrays):
         made = again()
     wanted = _wanted(made, file)
-    ways = namings(file.keras_version, file.arrays.groups)
+    ways = namings(file.arrays.version, file.arrays.groups)
     if old and mark_boundaries(made, wanted, file.arrays, ways[0]):
         made = again()
     assets = _assets(file, vocabulary)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -14,7 +15,7 @@ from params.containers import VOCABULARY, Container, Folder, Zip, content, file_
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
 from params.hdf5.objects import SIGNATURE
 from params.screening import count_layers
-from params.source import Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
+from params.source import UNSAID, Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
 from params.strangers import HEAD, strange_json, strange_parts, stranger
 from params.strict_json import parse_object
 
@@ -64,9 +65,21 @@ def _file(data: memoryview, label: str, limits: Limits, path: Path | None = None
         return _keras(Zip(data, limits), "keras-zip", label, limits)
     if head[:8] == SIGNATURE:
         return _hdf5(data, label, limits)
-    if head.lstrip()[:1] == b"{" and path is not None:
-        return _sharded(data, path, label, limits)
+    if head.lstrip()[:1] == b"{" and (path is not None or b'"class_name"' in head):
+        return _json(data, path, label, limits)
     raise stranger(head)
+
+
+def _json(data: memoryview, path: Path | None, label: str, limits: Limits) -> ModelFile:
+    """The config of a model without its weights (`model.to_json()`, or the config.json of a `.keras`), or an index."""
+    index = parse_object(bytes(data[: limits.config + 1]), label, limits, infinite=True)
+    if "class_name" not in index:
+        return _sharded(index, path, label, limits)
+    count_layers(index, limits)
+    version = _version(index.get("keras_version"))
+    if version is None and index.get("module") is not None:
+        version = UNSAID
+    return ModelFile("json", label, index, version, WeightTree())
 
 
 # --- .keras: zip or folder ------------------------------------------------------------------------------------
@@ -87,7 +100,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelF
     with reading(WEIGHTS):
         root = _open(parts.get(WEIGHTS, limits.total), limits)
     groups = dict(_groups(root, label))
-    return ModelFile(kind, label, config, version, WeightTree(groups), _assets(parts, names, limits))
+    return ModelFile(kind, label, config, version, WeightTree(groups, version=version), _assets(parts, names, limits))
 
 
 def _no_weights(names: set[str]) -> Exception:
@@ -180,7 +193,7 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
     count_layers(config, limits)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     backend = holder.text("backend") or root.text("backend")
-    return ModelFile("h5", label, config, version, _legacy(holder, label), backend=backend)
+    return ModelFile("h5", label, config, version, replace(_legacy(holder, label), version=version), backend=backend)
 
 
 def _legacy(holder: hdf5.Group, label: str) -> WeightTree:
@@ -217,11 +230,10 @@ def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[
     return tuple(found)
 
 
-def _sharded(data: memoryview, path: Path, label: str, limits: Limits) -> ModelFile:
+def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limits) -> ModelFile:
     """`x.weights.json` with its `x_00000.weights.h5`, ... beside it."""
-    index = parse_object(bytes(data[: limits.config + 1]), label, limits)
     weight_map = index.get("weight_map")
-    if not isinstance(weight_map, dict):
+    if not isinstance(weight_map, dict) or path is None:
         raise strange_json(index)
     merged: dict[str, Variables] = {}
     left = limits.total

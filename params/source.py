@@ -12,7 +12,11 @@ from typing import Any, Literal
 
 from fnet.types import Array
 
-Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json"]
+Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "json"]
+
+
+UNSAID = "99.0"
+"""Version of a config of Keras 3 that does not tell it: taken for the newest."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class WeightTree:
     layers: tuple[LegacyLayer, ...] = ()
     top_level: tuple[tuple[str, StoredArray], ...] = ()
     """`top_level_model_weights` of a legacy file."""
+    version: str | None = None
+    """Of the Keras that wrote them; a `.weights.h5` does not tell."""
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ PARTS = {
 
 def stranger(head: bytes) -> ModelFileError:
     """The error for a file that is neither zip nor HDF5, from its first `HEAD` bytes."""
+    if head.startswith(b"\xef\xbf\xbd") or (head[1:].startswith(b"HDF\r\n\x1a\n") and head[:1] != b"\x89"):
+        return CorruptFile(
+            "it was a binary file, but a program read it as text and saved it as UTF-8, which loses bytes for good (it "
+            "begins EF BF BD): fetch it again, as binary"
+        )
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         return CorruptFile("the file is empty" if not head else "the file holds nothing but white space")
@@ -80,6 +85,4 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
 
 def strange_json(index: Mapping[str, Any]) -> ModelFileError:
     """The error for a JSON file that is no index of shards."""
-    if "class_name" in index:
-        return CorruptFile("it is the config of a model without its weights (model.to_json): save the whole model")
     return CorruptFile("no `weight_map`: not the index of a sharded weights file")

@@ -22,7 +22,7 @@ def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
     for path, param in want.items():
         if path not in found:
             raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
-        _compare(path, found[path], param)
+        compare_with(path, found[path], param)
     read: dict[str, Array] = {}
     loaded = {}
     for path, item in found.items():
@@ -35,7 +35,8 @@ def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
     return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
 
 
-def _compare(path: tuple[Any, ...], item: Any, param: Param) -> None:
+def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
+    """Raise WeightsMismatch where an array is not what the parameter at `path` must be."""
     name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
     shape, dtype = tuple(item.shape), str(item.dtype)
     if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):

@@ -26,6 +26,7 @@ def test_examples(name):
             assert runner.run(example, out=said.append).failed == 0, "".join(said)
 
 
-def test_the_readme(monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "docs/weights-only.md"])
+def test_pages(page, monkeypatch):
     monkeypatch.chdir(Path(__file__).parent.parent)
-    assert doctest.testfile("README.md", module_relative=False).failed == 0
+    assert doctest.testfile(page, module_relative=False).failed == 0

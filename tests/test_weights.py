@@ -1,6 +1,7 @@
 """Weights by the rules of the Keras that wrote the file (`golden/make_weights.py`), and layers of one's own."""
 
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -12,13 +13,16 @@ import fnet
 from compare import yardstick
 from fnet import Param, bind, dense, tree
 from params import (
+    CorruptFile,
     ModelFileError,
     UnsafeFile,
     UnsupportedLayer,
+    WeightsMismatch,
     WeightsWarning,
     load_keras,
     load_weights,
 )
+from tests import hostile
 
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("weights-*.zip"))
 FILES = [(archive, name) for archive in ARCHIVES for name in zipfile.ZipFile(archive).namelist()]
@@ -155,3 +159,82 @@ def zipped_config(data):
     if data[:2] == b"PK":
         return zipfile.ZipFile(io.BytesIO(data)).read("config.json")
     return data
+
+
+# --- weights and model in two files ---------------------------------------------------------------
+
+
+def config_of(archive, name):
+    return zipfile.ZipFile(io.BytesIO(read(archive, f"{name}.keras"))).read("config.json")
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+@pytest.mark.parametrize("end", ["weights.h5", "h5", "keras"])
+def test_a_config_and_the_weights_of_another_file(archive, end, tmp_path):
+    version = re.sub(r".*-(2\.\d+).*", r"\1.0", archive.name)
+    config = json.loads(config_of(archive, "branches")) | {"keras_version": version}
+    (tmp_path / "model.json").write_text(json.dumps(config))
+    made = load_keras(tmp_path / "model.json", weights=read(archive, f"branches.{end}"))
+    assert_as_then(*made, archive, "branches")
+    with pytest.raises(CorruptFile, match=r"without its weights.*load_keras\(path, weights=\.\.\.\)"):
+        load_keras(tmp_path / "model.json")
+    with pytest.raises(CorruptFile, match="holds no weights"):
+        load_weights(tmp_path / "model.json", *made)
+
+
+def legacy(*layers):
+    def write(file):
+        file.attrs["layer_names"] = [name for name, _ in layers]
+        for name, arrays in layers:
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/{key}" for key in arrays]
+            for key, array in arrays.items():
+                group.create_dataset(f"{name}/{key}", data=array)
+
+    return hostile.h5(write)
+
+
+def draw(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("float32")
+
+
+def test_weights_by_name_and_those_that_fit():
+    steps = {"a": bind(dense, units=4), "b": bind(dense, units=5), "c": bind(dense, units=2)}
+    model = fnet.sequential(**steps)
+    params = fnet.init(model, 0, (None, 3))
+    b, c, d = ({"kernel:0": draw(*shape), "bias:0": draw(shape[1])} for shape in ((4, 6), (5, 2), (7, 7)))
+    data = legacy(("d", d), ("c", c), ("b", b))
+    with pytest.raises(WeightsMismatch):
+        load_weights(data, model, params, (None, 3))
+    with pytest.raises(WeightsMismatch, match="'b/kernel' must have the shape"):
+        load_weights(data, model, params, (None, 3), by_name=True)
+    with pytest.warns(WeightsWarning, match=r"of 1 layers.*kept as they were: a, b; .*fit: b \(.*not in the model: d$"):
+        got = load_weights(data, model, params, (None, 3), by_name=True, skip_mismatch=True)
+    np.testing.assert_array_equal(got["c"]["kernel"], c["kernel:0"])
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(got[name]["kernel"], params[name]["kernel"])
+    data = legacy(("x", {"kernel:0": draw(3, 4), "bias:0": draw(4)}), ("y", b), ("z", c))
+    with pytest.warns(WeightsWarning, match="of 2 layers.*kept as they were: b"):
+        got = load_weights(data, model, params, (None, 3), skip_mismatch=True)
+    np.testing.assert_array_equal(got["a"]["kernel"], draw(3, 4))
+    with pytest.raises(WeightsMismatch, match="by_name=True"):
+        load_weights(legacy(("x", c)), model, params, (None, 3), skip_mismatch=True)
+
+
+def test_weights_alone_are_listed():
+    gates = {f"lstm_1_{m}_{g}": draw(3, 4) for g in "icfo" for m in "WU"}
+    data = legacy(("conv", {"kernel:0": draw(3, 3, 2, 4)}), ("lstm_1", gates))
+    with pytest.raises(UnsupportedLayer, match=r"arrays of Keras 1, 2 layers.* conv \(Conv2D\?\): kernel 3x3x2x4; l"):
+        load_keras(data)
+    with pytest.raises(UnsupportedLayer, match=r"layers/dense 'dense' \(Dense\?\): 0 3x2, 1 2"):
+        load_keras(hostile.dense_weights())
+    model = fnet.sequential(lstm=bind(fnet.lstm, units=4))
+    with pytest.raises(WeightsMismatch, match="of Keras 1: load it once in Keras 2"):
+        load_weights(legacy(("lstm_1", gates)), model, fnet.init(model, 0, (None, 5, 3)), (None, 5, 3))
+
+
+def test_a_binary_file_that_was_saved_as_text():
+    for data in (hostile.legacy(), b"\x89HDF\r\n\x1a\n" + bytes(range(256))):
+        spoilt = data.decode("utf-8", "replace").encode()
+        with pytest.raises(CorruptFile, match="begins EF BF BD"):
+            load_keras(spoilt)
