@@ -9,6 +9,9 @@ Every layer is a pure `apply(params, x)`; `bind`, `sequential` and `graph` compo
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fnet import starting  # noqa: F401 - before what takes time to import
+
+# isort: split
 from fnet import activations as activation_functions
 from fnet import random
 from fnet.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers to its left.
 TIERS = [
-    {"tree", "masking", "types", "errors", "strings", "fingerprints", "writing"},
+    {"tree", "masking", "types", "errors", "strings", "fingerprints", "starting", "writing"},
     {"backend"},
     {"binding", "sources", "compose", "random", "initializers", "resampling"},
     {"activations", "fits", "modelling", "parameters"},

@@ -120,3 +120,18 @@ def test_the_slope_of_tanh_on_jax():
     x = np.float32([-20, -1, -0.3, 0, 0.3, 0.7, 20])
     slope = jax.vmap(jax.grad(jax_backend.tanh))(x)
     np.testing.assert_allclose(slope, 1 - np.tanh(x.astype("float64")) ** 2, atol=3e-7)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_numpy_backend_leaves_the_process_as_it_was():
+    """Freed memory goes back to the system: the allocator is the host's to tune."""
+    code = """
+import fnet, numpy as np
+def held():
+    return next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmRSS"))
+before = held()
+arrays = [np.ones(5 << 20, "float32") for _ in range(30)]
+del arrays
+print(held() - before)
+"""
+    assert int(start(code, "numpy").stdout) < 100

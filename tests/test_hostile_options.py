@@ -5,6 +5,7 @@ import json
 import time
 import zipfile
 
+import numpy as np
 import pytest
 
 import fnet
@@ -41,13 +42,13 @@ def test_keras_refuses_it(row):
 
 
 def built(keras, class_name, shape, options):
-    """A Keras layer on a symbolic input; its output must have sizes."""
+    """A Keras layer on a symbolic input, whose output must have sizes, and on numbers."""
     if class_name == "Bidirectional":
         options = {"layer": keras.layers.LSTM(2), **options}
-    x = keras.Input(shape)
     layer = getattr(keras.layers, class_name)(**options)
-    y = layer(x, x) if class_name == "MultiHeadAttention" else layer([x, x] if class_name == "Attention" else x)
-    assert all(size is None or size >= 0 for size in y.shape)
+    for x in (keras.Input(shape), np.ones((2, *shape), "float32")):
+        y = layer(x, x) if class_name == "MultiHeadAttention" else layer([x, x] if class_name == "Attention" else x)
+        assert all(size is None or size >= 0 for size in y.shape)
 
 
 @pytest.mark.parametrize("numbers", [
@@ -87,8 +88,6 @@ def test_a_saved_model_may_name_any_size(tmp_path, name):
 
 
 def test_a_difference_of_more_steps_than_there_are_is_empty():
-    import numpy as np
-
     x = np.ones((2, 4), "float32")
     assert bind(fnet.operations.diff, n=10**9)({}, x).shape == (2, 0)
     with pytest.raises(ValueError, match="at least 0"):

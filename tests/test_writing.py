@@ -271,3 +271,31 @@ def test_a_closed_standard_output_is_said(tmp_path):
 def test_a_saved_file_loads_after_all_this(tmp_path):
     save(tmp_path / "m", MODEL, PARAMS)
     assert load(tmp_path / "m")[0] == MODEL
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["-m", "/usr/bin/fnet", "somebody-elses.py"])
+def test_an_interrupt_while_the_command_starts_is_no_traceback(name):
+    """It comes while `fnet` imports its first module; in a process that is not the command all stays as it is."""
+    script = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "fnet.compose":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+sys.argv[:], sys.orig_argv[:] = [{name!r}], ["python", "-m", "fnet"]
+import fnet
+"""
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert found.returncode == -2
+    assert ("KeyboardInterrupt" in found.stderr) is name.startswith("somebody")
+
+
+def test_a_command_that_has_started_is_interrupted_with_status_130(monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fnet.cli.summary._run", interrupted)
+    assert cli.main(["summary", str(tmp_path)]) == 130

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from fnet import starting
 from fnet.cli import convert, layers, predict, summary
 from fnet.cli.common import UsageError
 
@@ -25,6 +26,7 @@ EXTRAS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage."""
+    starting.over()
     _take_place_of_closed_streams()
     top = parser()
     args, rest = top.parse_known_args(argv)

@@ -187,7 +187,10 @@ def axes_of(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     """The axes that a reduction over `axis` takes, counted from the front."""
     if axis is None:
         return tuple(range(rank))
-    return tuple(positive(a, rank) for a in ([axis] if isinstance(axis, int) else axis))
+    found = tuple(positive(a, rank) for a in ([axis] if isinstance(axis, int) else axis))
+    if len(set(found)) != len(found):
+        raise ValueError(f"the axes {axis!r} name one of {rank} dimensions twice")
+    return found
 
 
 def reduced(x: Spec, *rest: Any, axis: int | Sequence[int] | None, keepdims: bool) -> Shape:

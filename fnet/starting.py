@@ -1,0 +1,31 @@
+"""Ctrl-C while the command line `fnet` starts: an end without a traceback, as later. No other process is touched.
+
+To import this module is enough.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+
+def is_command() -> bool:
+    """Whether this process is the command line, as `fnet` or as `python -m fnet`."""
+    program = sys.argv[0].replace("\\", "/").rpartition("/")[2] if sys.argv else ""
+    return program in ("fnet", "fnet.exe") or (program == "-m" and "fnet" in sys.orig_argv)
+
+
+def begin() -> None:
+    """Let Ctrl-C end the process while the packages are imported."""
+    if is_command() and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def over() -> None:
+    """From here on the command handles Ctrl-C itself."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+begin()
