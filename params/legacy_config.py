@@ -39,11 +39,14 @@ RENAMED = {
     "SyncBatchNormalization": "BatchNormalization",
     "LayerNormalizationV2": "LayerNormalization",
     "GroupedQueryAttention": "GroupQueryAttention",
+    "Custom>CustomScaleLayer": "CustomScaleLayer",
 }
 """Layers of Keras 2 that are others of Keras 3 under another name, at inference."""
 
 ELLIPSIS = {"class_name": "__ellipsis__"}
 """How Keras 2 wrote `...` in a key."""
+KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
+"""Layers whose first argument is written as it was given."""
 
 
 def modern(config: Any) -> dict[str, Any]:
@@ -162,7 +165,8 @@ def _functional(config: dict[str, Any]) -> None:
     ends = [config.get("input_layers"), config.get("output_layers")]
     first = _first_calls(layers, [*calls, *ends])
     for layer in layers:
-        layer["inbound_nodes"] = [_call(call, first) for call in layer.get("inbound_nodes") or []]
+        kept = layer["class_name"] in KEEPS_LISTS
+        layer["inbound_nodes"] = [_call(call, first, kept) for call in layer.get("inbound_nodes") or []]
     for key, end in zip(("input_layers", "output_layers"), ends, strict=True):
         config[key] = _end(end, layers, first)
 
@@ -207,8 +211,8 @@ def _tensor(history: list[Any], first: dict[str, int]) -> dict[str, Any]:
     return {"class_name": "__keras_tensor__", "config": {"keras_history": place}}
 
 
-def _call(call: Any, first: dict[str, int]) -> Any:
-    """One call in the form of Keras 3."""
+def _call(call: Any, first: dict[str, int], kept: bool) -> Any:
+    """One call in the form of Keras 3; kept: a list of one tensor is that."""
     if not _is_keras2(call):
         return call
     kwargs: dict[str, Any] = {}
@@ -227,7 +231,7 @@ def _call(call: Any, first: dict[str, int]) -> Any:
         return {key: convert(item) for key, item in value.items()} if isinstance(value, dict) else value
 
     made = convert(call)
-    args = made[0] if isinstance(made, list) and len(made) == 1 else made
+    args = made[0] if isinstance(made, list) and len(made) == 1 and not kept else made
     return {"args": [args], "kwargs": {key: convert(item) for key, item in list(kwargs.items())}}
 
 

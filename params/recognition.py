@@ -32,12 +32,15 @@ KERAS_2 = (
 )
 """Layers of earlier versions of Keras that the table has not. Legacy files write no module; other names are custom."""
 
+REGISTERED = {"CustomScaleLayer": "Custom>CustomScaleLayer"}
+"""Classes of Keras 2 that it registered as if they were a user's."""
+
 
 def require_own(source: KerasObject, known: Conversion) -> None:
     """The object must be Keras's own: a foreign module or registered name under a known class is a spoof."""
     module, registered = source.module, source.registered_name
     own = known.legacy if module is None else bool(KERAS_MODULES.fullmatch(module))
-    if not own or registered not in (None, source.class_name):
+    if not own or registered not in (None, source.class_name, REGISTERED.get(source.class_name)):
         raise UnsafeFile(
             f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "
             f"but {source.class_name} is a class of Keras: class, module and registered name must agree"

@@ -71,10 +71,18 @@ def absolute(x: Array) -> Array:
     return xp.abs(tensor(x))
 
 
-@function(_real_of, "math.real", rows=True)
+@function(_real_of, "math.real", rows=True, same=True)
 def real(x: Array) -> Array:
     """The real part."""
-    return xp.real(tensor(x))
+    x = tensor(x)
+    return xp.real(x) if is_complex(x) else x
+
+
+@function(same_rule, "math.conj", rows=True, same=True)
+def conj(x: Array) -> Array:
+    """The complex conjugate."""
+    x = tensor(x)
+    return xp.conj(x) if is_complex(x) else x
 
 
 @function(_real_of, "math.imag", rows=True)
@@ -142,7 +150,6 @@ erfcinv = unary("erfcinv", "The inverse of erfc.", _erfcinv, "math.erfcinv")
 bessel_i0 = unary(
     "bessel_i0", "The modified Bessel function of order 0.", _bessel_i0, "math.bessel_i0", "math.special.bessel_i0"
 )
-conj = unary("conj", "The complex conjugate.", "conj", "math.conj")
 logical_not = unary("logical_not", "not x.", "logical_not", "math.logical_not")
 invert = unary("invert", "Every bit flipped.", "invert", "bitwise.invert")
 is_nan = unary("is_nan", "Whether x is NaN.", "isnan", "math.is_nan", dtype="bool")

@@ -154,15 +154,14 @@ def reverse_sequence(x: Array, seq_lengths: Array, *, seq_axis: int, batch_axis:
 
 def _specs(values: Any) -> list[Spec]:
     """The Specs of a list of tensors, of one dtype; literals are vectors of it."""
-    items = list(values) if isinstance(values, list | tuple) else [values]
-    dtype = dtype_like(*items)
-    return [Spec(as_spec(item).shape, dtype) for item in items]
+    dtype = dtype_like(*values)
+    return [Spec(as_spec(item).shape, dtype) for item in values]
 
 
 @function(lambda values, *, axis: rule_of(operations.concatenate, _specs(values), axis=axis), "concat")
 def concat(values: Sequence[Array], *, axis: int) -> Array:
     """The tensors of a list one after the other along `axis`."""
-    return xp.concatenate(together(*(values if isinstance(values, list | tuple) else [values])), axis=axis)
+    return xp.concatenate(together(*values), axis=axis)
 
 
 def _stack_rule(values: Any, *, axis: int) -> Spec:

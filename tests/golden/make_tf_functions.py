@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-K = tf.keras.backend
+K, L = tf.keras.backend, tf.keras.layers
 RNG = np.random.default_rng(0)
 VERSION = ".".join(tf.__version__.split(".")[:2])
 
@@ -654,7 +654,69 @@ FAMILIES = {
             ),
         ],
     },
+    "masks": {
+        name: lambda t, f=f: L.LSTM(2)(f(L.Embedding(4, 3, mask_zero=True)(t["i"])))
+        for name, f in {
+            "cast": lambda e: tf.cast(e, tf.float32),
+            "backend_cast": lambda e: K.cast(e, "float32"),
+            "convert": tf.convert_to_tensor,
+            "add_n": lambda e: tf.add_n([e]),
+            "real": tf.math.real,
+            "to_float": tf.compat.v1.to_float,
+            "linear": tf.keras.activations.linear,
+            "identity": tf.identity,
+            "stop_gradient": tf.stop_gradient,
+            "and_back": lambda e: tf.cast(tf.cast(e, tf.float64), tf.float32),
+            "add": lambda e: e + 1.0,
+            "getitem": lambda e: e[:, :],
+            "concat": lambda e: tf.concat([e], -1),
+            "relu": tf.nn.relu,
+            "residual": lambda e: L.Add()([e, tf.nn.relu(e)]),
+        }.items()
+    },
+    "mask_arguments": {
+        "not_equal": lambda t: L.LSTM(2)(t["x"], mask=tf.not_equal(t["i"], 0)),
+        "compute_mask": lambda t: masked_twice(t["i"]),
+        "sequence_mask": lambda t: L.GlobalAveragePooling1D()(t["x"], mask=tf.sequence_mask(t["i"][:, 0] + 1, 4)),
+        "attention_mask": lambda t: L.MultiHeadAttention(1, 2)(t["x"], t["y"], attention_mask=t["s"] > 0.5),
+    },
+    "constants": {
+        "attention_mask": lambda t: [
+            L.MultiHeadAttention(2, 3)(t["x"], t["y"], attention_mask=np.tril(np.ones((1, 4, 4), "float32"))),
+            L.MultiHeadAttention(2, 3)(t["x"], t["y"], t["y"], tf.constant(np.tril(np.ones((1, 4, 4), bool)))),
+            L.MultiHeadAttention(2, 3)(t["x"], np.ones((2, 5, 6), "float32")),
+        ],
+        "merging": lambda t: [
+            *(L.Add()([t["x"], np.full((1, 4, 6), 0.5, "float32")]), L.Multiply()([t["x"], tf.constant(INPUTS["y"])])),
+            *(L.Maximum()([tf.constant(INPUTS["y"]), t["x"]]), L.Subtract()([t["x"], tf.constant(INPUTS["y"])])),
+            *(L.Concatenate()([t["x"], tf.constant(INPUTS["y"])]), L.Average()([t["x"], tf.constant(INPUTS["y"])])),
+            L.Dot(axes=2)([t["x"], tf.constant(INPUTS["y"])]),
+        ],
+        "attention": lambda t: L.Attention()([t["x"], tf.constant(INPUTS["y"])]),
+        "initial_state": lambda t: [
+            L.GRU(3)(t["x"], initial_state=tf.constant(INPUTS["x"][:, 0, :3])),
+            L.LSTM(3)(t["x"], initial_state=[tf.constant(INPUTS["x"][:, 0, :3]), tf.constant(INPUTS["y"][:, 0, :3])]),
+        ],
+        "mask": lambda t: [
+            L.LSTM(2)(t["x"], mask=tf.constant([[True, True, False, True], [True, False, False, False]])),
+            L.GlobalAveragePooling1D()(
+                t["x"], mask=tf.constant([[True, True, False, True], [True, False, False, True]])
+            ),
+            L.Softmax()(t["s"], mask=np.tril(np.ones((1, 4, 4), "float32"))),
+        ],
+        "model": lambda t: both_added()([t["x"], tf.constant(INPUTS["y"])]),
+    },
 }
+
+
+def masked_twice(ids):
+    embedding = L.Embedding(4, 3, mask_zero=True)
+    return L.LSTM(2)(embedding(ids), mask=embedding.compute_mask(ids))
+
+
+def both_added():
+    inner = [L.Input((4, 6)), L.Input((4, 6))]
+    return tf.keras.Model(inner, L.Add()(inner))
 
 
 def tensors():
@@ -707,6 +769,8 @@ def main():
     path = Path(single or Path(__file__).parent) / f"tf-functions-{VERSION}.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for family, cases in FAMILIES.items():
+            if len(sys.argv) > 3 and family not in sys.argv[3:]:
+                continue
             for name, part in (
                 {f"{family}-{n}": {n: c} for n, c in cases.items()}.items() if single else [(family, cases)]
             ):
