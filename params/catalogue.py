@@ -13,7 +13,6 @@ REFUSED = {
     "JaxLayer": FRAMEWORK,
     "FlaxLayer": FRAMEWORK,
     "TorchModuleWrapper": FRAMEWORK + "; its config is a pickle",
-    "TensorFlowOpLayer": "it holds a piece of a TensorFlow graph; rebuild the model with layers, or in Keras 3",
     "FeatureSpace": "it is no layer but a recipe for several; save the model that `get_encoded_features` gives",
 }
 """Layers that are never supported, and why."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from params import graph_ops
 from params.entry import ADAPTED
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.objects import WRITTEN, is_object, is_triple, policy
@@ -67,6 +68,8 @@ def _object(value: Any) -> Any:
         return value
     if not is_object(value) or value["class_name"].startswith("__"):
         return {key: _object(item) for key, item in value.items()}
+    if value["class_name"] == graph_ops.CLASS:
+        value = graph_ops.as_function(value)
     name, config = value["class_name"], value["config"]
     if name == "Sequential" and isinstance(config, list):
         config = {"name": "sequential", "layers": config}

@@ -78,6 +78,11 @@ DIFFERENT = {
 
 def tf_row(source: KerasObject) -> Entry:
     """The row of a layer that calls a function of TensorFlow. Raises UnsupportedLayer for one without a row."""
+    if "op" in source.config:
+        raise UnsupportedLayer(
+            f"{source.label} holds the operation {quoted(source.config['op'])} of TensorFlow, which is not supported. "
+            f"{_way_out(source)}"
+        )
     name = source.config.get("function")
     if not isinstance(name, str):
         raise CorruptFile(f"{source.label} names no function but {quoted(name)}")
@@ -87,9 +92,12 @@ def tf_row(source: KerasObject) -> Entry:
     why = DIFFERENT.get(name, "it is not in the table (docs/layers.md lists what is)")
     why = _RANDOM if name.startswith(("random.", "compat.v1.random", "keras.backend.random")) else why
     raise UnsupportedLayer(
-        f"{source.label} calls the function tf.{quoted(name)[1:-1]}, which is not supported: {why}. The way out is a "
-        f"function of your own: load_keras(..., custom={{{quoted(source.name)}: my_layer}})"
+        f"{source.label} calls the function tf.{quoted(name)[1:-1]}, which is not supported: {why}. {_way_out(source)}"
     )
+
+
+def _way_out(source: KerasObject) -> str:
+    return f"The way out is a function of your own: load_keras(..., custom={{{quoted(source.name)}: my_layer}})"
 
 
 @functools.cache

@@ -10,8 +10,8 @@ that files use.
 # isort: off
 # fmt: off
 from fnet.tf_functions.algebra import (
-    adjoint, band_part, cholesky, clip_by_norm, cross, det, diag, diag_part, inv, keras_dot, l2_normalize, matmul,
-    matrix_transpose, matvec, norm, normalize, slogdet, solve, tensordot, trace,
+    adjoint, band_part, cholesky, clip_by_norm, cross, det, diag, diag_part, einsum, inv, keras_dot, l2_normalize,
+    matmul, matrix_transpose, matvec, norm, normalize, slogdet, solve, tensordot, trace,
 )
 from fnet.tf_functions.elementwise import (
     absolute, acos, acosh, add, add_n, angle, approximate_equal, asin, asinh, atan, atan2, atanh, bessel_i0,
@@ -67,7 +67,7 @@ __all__ = [
     "clip_by_value", "complex_number", "concat", "conj", "conv", "conv_transpose", "convert_image_dtype",
     "convert_to_tensor", "cos", "cosh", "count_nonzero", "crelu", "crop_to_bounding_box", "cross", "cumprod",
     "cumsum", "dct", "depth_to_space", "depthwise_conv2d", "det", "diag", "diag_part", "div", "divide_no_nan",
-    "elu", "ensure_shape", "equal", "erf", "erfc", "erfcinv", "erfinv", "exp", "expand_dims", "expm1",
+    "einsum", "elu", "ensure_shape", "equal", "erf", "erfc", "erfcinv", "erfinv", "exp", "expand_dims", "expm1",
     "extract_patches", "eye", "fft", "fft2d", "fftshift", "fill", "flip_left_right", "flip_up_down", "floor",
     "floordiv", "floormod", "frame", "gather", "gather_nd", "gelu", "getitem", "grayscale_to_rgb", "greater",
     "greater_equal", "hard_sigmoid", "hsv_to_rgb", "identity", "ifft", "ifft2d", "ifftshift", "imag",

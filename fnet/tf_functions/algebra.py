@@ -89,6 +89,17 @@ def tensordot(a: Array, b: Array, *, axes: Any) -> Array:
     return operations.tensordot({}, tuple(together(a, b)), axes=axes)
 
 
+def _einsum_rule(inputs: Sequence[Any], *, equation: str) -> Spec:
+    specs = tuple(Spec(as_spec(x).shape) for x in inputs)
+    return Spec(rule_of(operations.einsum, specs, subscripts=equation).shape, dtype_like(*inputs))
+
+
+@function(_einsum_rule, "raw_ops.Einsum")
+def einsum(inputs: Sequence[Array], *, equation: str) -> Array:
+    """The sum of products that `equation` names: "bi,ij->bj"."""
+    return operations.einsum({}, tuple(together(*inputs)), subscripts=equation)
+
+
 def _keras_dot_rule(x: Any, y: Any) -> Spec:
     left, right = as_spec(x), as_spec(y)
     return Spec((*left.shape[:-1], *right.shape[:-2], right.shape[-1]), dtype_like(x, y))

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 K, L = tf.keras.backend, tf.keras.layers
+NODES = "--nodes" in sys.argv
 RNG = np.random.default_rng(0)
 VERSION = ".".join(tf.__version__.split(".")[:2])
 
@@ -671,7 +672,6 @@ FAMILIES = {
             "getitem": lambda e: e[:, :],
             "concat": lambda e: tf.concat([e], -1),
             "relu": tf.nn.relu,
-            "residual": lambda e: L.Add()([e, tf.nn.relu(e)]),
         }.items()
     },
     "mask_arguments": {
@@ -724,7 +724,7 @@ def tensors():
 
 
 def flat(value):
-    return [leaf for leaf in tf.nest.flatten(value) if hasattr(leaf, "_keras_history")]
+    return [leaf for leaf in tf.nest.flatten(value) if NODES or hasattr(leaf, "_keras_history")]
 
 
 def model_of(cases):
@@ -734,7 +734,7 @@ def model_of(cases):
     for name, case in cases.items():
         try:
             made = flat(case(given))
-        except (AttributeError, TypeError, ValueError, NotImplementedError) as error:
+        except Exception as error:
             unknown.append(f"{name}: {type(error).__name__}: {str(error)[:150]}")
             continue
         outputs += made
@@ -764,12 +764,17 @@ def save(archive, name, model, names):
 
 
 def main():
-    """All families in one archive; `--single FOLDER` writes an archive with one model for each case there."""
+    """All families in one archive; `--single FOLDER` writes an archive with one model for each case there; `--nodes`,
+    in TensorFlow 2.4, writes the nodes of graphs (`TensorFlowOpLayer`) that 2.0 to 2.3 wrote."""
     single = sys.argv[2] if sys.argv[1:2] == ["--single"] else None
-    path = Path(single or Path(__file__).parent) / f"tf-functions-{VERSION}.zip"
+    path = Path(single or Path(__file__).parent) / f"tf-{'nodes' if NODES else 'functions'}-{VERSION}.zip"
+    if NODES:
+        from tensorflow.python.keras.engine import keras_tensor
+
+        keras_tensor.disable_keras_tensors()
     with zipfile.ZipFile(path, "w") as archive:
         for family, cases in FAMILIES.items():
-            if len(sys.argv) > 3 and family not in sys.argv[3:]:
+            if len(sys.argv) > 3 and not NODES and family not in sys.argv[3:]:
                 continue
             for name, part in (
                 {f"{family}-{n}": {n: c} for n, c in cases.items()}.items() if single else [(family, cases)]
