@@ -62,6 +62,8 @@ _BINARY = {
     "SquaredDifference": "math.squared_difference",
     "Xdivy": "math.xdivy",
     "Xlogy": "math.xlogy",
+    "Xlog1py": "math.xlog1py",
+    "NextAfter": "math.nextafter",
     "Equal": "math.equal",
     "NotEqual": "math.not_equal",
     "Greater": "math.greater",
@@ -105,6 +107,7 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "BroadcastTo": ("broadcast_to", "x shape", ""),
     "Cast": ("cast", "x", "DstT:dtype"),
     "ClipByValue": ("clip_by_value", "t clip_value_min clip_value_max", ""),
+    "Complex": ("dtypes.complex", "real imag", ""),
     "ConcatV2": ("concat", "*values axis", ""),
     "Conv2D": ("nn.conv2d", "x filters", _CONV),
     "Conv3D": ("nn.conv3d", "x filters", _CONV),
@@ -203,6 +206,8 @@ _DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", 
 
 def _value(attribute: Any) -> Any:
     """What an attribute of a node says, from {"i": "2"}, {"b": true}, {"s": base64}, {"type": "DT_FLOAT"}, ..."""
+    kind: str
+    value: Any
     kind, value = next(iter(attribute.items())) if isinstance(attribute, dict) and attribute else ("", None)
     if kind == "list":
         inner, items = next(iter(value.items()), ("i", []))

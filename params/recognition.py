@@ -16,8 +16,8 @@ from params.objects import KerasObject, shown
 from params.op_table import OPERATIONS, REFUSED_OPERATIONS
 from params.table import LAYERS
 
-FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda")
-"""Classes of Keras 2 whose config names a function of TensorFlow."""
+FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
+"""Classes of Keras 2 whose config names a function of TensorFlow, or an operation that `params.graph_ops` left."""
 
 KERAS_MODULES = re.compile(
     r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
