@@ -23,6 +23,7 @@ _SAME = {
 }
 _UNARY = {op: f"{home}.{op.lower()}" for home, ops in _SAME.items() for op in ops.split()} | {
     "LogSoftmax": "nn.log_softmax",
+    "ComplexAbs": "math.abs",
     "Neg": "math.negative",
     "Inv": "math.reciprocal",
     "LogicalNot": "math.logical_not",

@@ -16,7 +16,9 @@ from params.convert import convert
 from params.legacy_config import modern
 
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("tf-functions-*.zip"))
-FILES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
+NODES = Path(__file__).parent / "golden" / "tf-nodes-2.4.zip"
+"""What TensorFlow 2.0 to 2.3 wrote: nodes of graphs (`TensorFlowOpLayer`)."""
+FILES = [(a, n) for a in [*ARCHIVES, NODES] for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
 NARROW = {"int64": "int32", "float64": "float32", "complex128": "complex64"}
 """What JAX makes of 64 bits unless told otherwise."""
 
@@ -143,6 +145,14 @@ def test_what_is_not_in_the_table_is_refused_by_name(function, kwargs, why):
     with pytest.raises(UnsupportedLayer, match=why) as refused:
         made(function, kwargs)
     assert "tf.f" in str(refused.value)
+
+
+def test_an_operation_of_a_node_that_is_not_in_the_table_is_refused_by_name():
+    layer = {"name": "f", "node_def": {"op": "Betainc", "input": ["x"], "attr": {}}, "constants": {}}
+    found = config("", {}, class_name="TensorFlowOpLayer")
+    found["config"]["layers"][1] |= {"config": layer, "inbound_nodes": [[["x", 0, 0, {}]]]}
+    with pytest.raises(UnsupportedLayer, match=r"'tf\.f' holds the operation 'Betainc'.*custom=\{'tf\.f': my_layer\}"):
+        convert(modern(found), version=(2, 3), legacy=True)
 
 
 def test_a_refusal_says_the_way_out():

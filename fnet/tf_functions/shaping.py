@@ -111,10 +111,20 @@ def expand_dims(x: Array, *, axis: int) -> Array:
     return operations.expand_dims({}, x, axis=axis)
 
 
-@function(lambda x, *, axis: rule_of(operations.squeeze, as_spec(x), axis=axis), "squeeze")
+def _squeezed(axis: Axis) -> Axis:
+    """The axes that squeeze takes: none are all."""
+    return None if isinstance(axis, Sequence) and not axis else axis
+
+
+def _squeeze_rule(x: Any, *, axis: Axis) -> Spec:
+    made: Spec = rule_of(operations.squeeze, as_spec(x), axis=_squeezed(axis))
+    return made
+
+
+@function(_squeeze_rule, "squeeze")
 def squeeze(x: Array, *, axis: Axis = None) -> Array:
     """`x` without the axes `axis`, which have size 1 (None or none: all of size 1)."""
-    return operations.squeeze({}, x, axis=axis or (0 if axis == 0 else None))
+    return operations.squeeze({}, x, axis=_squeezed(axis))
 
 
 @function(lambda x: Spec((x.shape[0], total(x.shape[1:])), x.dtype), "keras.backend.batch_flatten", rows=True)
