@@ -244,5 +244,10 @@ def listing(missing: list[str], extra: list[str]) -> str:
     for word, items in (("missing", missing), ("not used by the model", extra)):
         if items:
             more = f" and {len(items) - 3} more" if len(items) > 3 else ""
-            lines.append(f"{word}: {', '.join(quoted(i, 60) for i in items[:3])}{more}")
+            lines.append(f"{word}: {', '.join(map(_end, items[:3]))}{more}")
     return "the arrays of the file are not those of its model; " + "; ".join(lines)
+
+
+def _end(place: str, width: int = 64) -> str:
+    """A path in a message: its end tells more than its begin."""
+    return quoted(place if len(place) <= width else f"...{place[3 - width :]}")

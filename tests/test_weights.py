@@ -6,6 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -238,3 +239,45 @@ def test_a_binary_file_that_was_saved_as_text():
         spoilt = data.decode("utf-8", "replace").encode()
         with pytest.raises(CorruptFile, match="begins EF BF BD"):
             load_keras(spoilt)
+
+
+# --- files of Keras 3, and names in legacy files --------------------------------------------------
+
+
+def test_the_config_of_keras_3_and_weights_by_name(tmp_path):
+    x = keras.Input((4,))
+    y = keras.layers.Dense(3, name="b")(keras.layers.Dense(4, name="a")(x))
+    keras_model = keras.Model(x, keras.layers.LSTM(2, name="c")(keras.layers.Reshape((3, 1))(y)))
+    (tmp_path / "model.json").write_text(keras_model.to_json())
+    keras_model.save_weights(tmp_path / "w.weights.h5")
+    model, params = load_keras(tmp_path / "model.json", weights=tmp_path / "w.weights.h5")
+    np.testing.assert_allclose(model(params, draw(2, 4)), keras_model(draw(2, 4)), atol=1e-6)
+    other = fnet.sequential(c=bind(fnet.lstm, units=2), b=bind(dense, units=5), a=bind(dense, units=4))
+    before = fnet.init(other, 0, (None, 3, 1))
+    with pytest.warns(WeightsWarning, match=r"of 1 layers.*kept as they were: b, a; because"):
+        got = load_weights(tmp_path / "w.weights.h5", other, before, (None, 3, 1), by_name=True, skip_mismatch=True)
+    np.testing.assert_array_equal(got["c"]["recurrent_kernel"], params["c"]["recurrent_kernel"])
+    np.testing.assert_array_equal(got["a"]["kernel"], before["a"]["kernel"])
+
+
+@fnet.layer(shape=lambda x: (x, {"gain": Param(x.shape[-1:]), "offset": Param(x.shape[-1:])}))
+def shifted(params, x):
+    return x * params["gain"] + params["offset"]
+
+
+def custom_file(*arrays):
+    layer = {"class_name": "Shifted", "config": {"name": "s", "trainable": True, "batch_input_shape": [None, 3]}}
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}}
+    return hostile.legacy(config, [("s", *arrays)])
+
+
+def test_names_tell_arrays_of_one_shape_in_legacy_files():
+    gain, offset = draw(3) + 5, draw(3)
+    x = draw(2, 3)
+    data = custom_file(("s/offset:0", offset), ("s/gain:0", gain))
+    model, params = load_keras(data, custom={"Shifted": shifted})
+    np.testing.assert_allclose(model(params, x), x * gain + offset, rtol=1e-6)
+    with pytest.warns(WeightsWarning, match="which of s/gain, s/offset"):
+        load_keras(custom_file(("s/u:0", gain), ("s/v:0", offset)), custom={"Shifted": shifted})
+    with pytest.raises(UnsupportedLayer, match="Shifted 's' is a custom layer"):
+        load_keras(data)
