@@ -15,7 +15,7 @@ from fnet import starting  # noqa: F401 - before what takes time to import
 from fnet import activations as activation_functions
 from fnet import random
 from fnet.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential
-from fnet.errors import InvalidInput, InvalidParams, MissingBackend
+from fnet.errors import InvalidInput, InvalidParams, InvalidRows, MissingBackend
 from fnet.inference import classes, compile, jit, predict  # noqa: A004 - the field's words
 from fnet.layers.activation import activation, elu, leaky_relu, prelu, relu, softmax
 from fnet.layers.adaptive_pooling import (
@@ -169,7 +169,7 @@ __all__ = [
     "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
-    "InvalidInput", "InvalidParams", "MissingBackend", "activation_functions", "random",
+    "InvalidInput", "InvalidParams", "InvalidRows", "MissingBackend", "activation_functions", "random",
     # layers: recurrent
     "bidirectional", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d", "gru", "gru_cell",
     "lstm", "lstm_cell", "rnn", "simple_rnn", "simple_rnn_cell",

@@ -18,7 +18,7 @@ from fnet.types import Array
 
 NumpyArray = np.ndarray[Any, Any]
 
-WIDENED = ("bfloat16", "float8", "float6", "float4", "int4", "uint4", "int2", "uint2")
+WIDENED = ("bfloat16", "float8_", "float6_", "float4_", "int4", "uint4", "int2", "uint2")
 """Beginnings of the names of dtypes that NumPy itself does not have: they are taken as float32 or int8."""
 
 

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 
 from fnet import tree
 from fnet.backend import ops
+from fnet.errors import InvalidInput, InvalidParams
 from fnet.masking import Masked, first_mask, strip
 from fnet.tree import FrozenDict, freeze
 from fnet.types import Array, Params, Spec
@@ -87,12 +88,17 @@ def layer(
         @functools.wraps(function)
         def call(*args: P.args, **options: P.kwargs) -> Any:
             params, x, *rest = args
+            params, x = ops.native(params), ops.native(x)
             if floats:
                 x = in_floats(x, params)
-            with ops.quiet():
-                if mask == "own":
-                    return function(params, x, *rest, **options)  # type: ignore[arg-type]
-                y = function(params, strip(x), *rest, **options)  # type: ignore[arg-type]
+            try:
+                with ops.quiet():
+                    if mask == "own":
+                        return function(params, x, *rest, **options)  # type: ignore[arg-type]
+                    y = function(params, strip(x), *rest, **options)  # type: ignore[arg-type]
+            except (LookupError, AttributeError, TypeError) as error:
+                _explain(function, params, error)
+                raise
             carried = first_mask(x) if mask == "keep" else None
             return y if carried is None else Masked(y, carried)
 
@@ -100,6 +106,19 @@ def layer(
         return call
 
     return decorate
+
+
+def _explain(function: Callable[..., Any], params: Any, error: Exception) -> None:
+    """Raise InvalidParams or InvalidInput where params that are missing, or no dict, are the cause of an error."""
+    if not isinstance(params, Mapping):
+        raise InvalidInput(
+            f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"
+        ) from error
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in params:
+        raise InvalidParams(
+            f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "
+            "fnet.check(model, params) lists all that does not fit"
+        ) from error
 
 
 def in_floats(x: Any, params: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from fnet import tree
 from fnet.binding import Bound, Rules, bind, compute_dtype, in_floats, is_float, layer, name_of, option_names, rules
+from fnet.errors import InvalidInput
 from fnet.masking import Masked, strip
 from fnet.sources import describe, feed, references, resolve
 from fnet.tree import freeze
@@ -92,6 +93,13 @@ def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, p
     return y
 
 
+def _require_params(params: Any, x: Any) -> None:
+    """The arguments of a model are (params, x)."""
+    if not isinstance(params, Mapping):
+        swapped = "; the order is model(params, x)" if isinstance(x, Mapping) else ""
+        raise InvalidInput(f"a model takes (params, x): a dict of arrays first; got {describe(params)}{swapped}")
+
+
 # --- sequential -----------------------------------------------------------------------------------
 
 
@@ -111,6 +119,7 @@ class Sequential:
         return y
 
     def __call__(self, params: Params, x: Any) -> Any:
+        _require_params(params, x)
         return strip(self.flow(params, x))
 
     def __getitem__(self, key: str | int | slice) -> Any:
@@ -226,6 +235,7 @@ class Graph:
         return resolve(self.outputs, values)
 
     def __call__(self, params: Params, x: Any) -> Any:
+        _require_params(params, x)
         return strip(self.flow(params, x))
 
     def __getitem__(self, key: str) -> Any:

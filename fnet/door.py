@@ -42,6 +42,8 @@ class Door:
 
     def admit(self, x: Any) -> Any:
         """`x` as arrays in the structure of the inputs; shapes and kinds checked. Raises InvalidInput."""
+        if x is None:
+            raise InvalidInput("None where rows are wanted; give an array, a table or a list")
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
         for name, value in feed(self.inputs, x).items():
             if value is not None and self.specs.get(name) is not None:
@@ -132,8 +134,8 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> It
         wrong = np.array([not isinstance(item, str | bytes) for item in value.flat], bool)
         yield from _fault(name, value, wrong, lambda item: f"{item!r:.40} (no text; for a missing one give '')", start)
     if value.dtype.kind == "f":
-        largest = np.finfo(dtype).max if dtype in ("float16", "float32") and value.dtype.itemsize > 2 else None
-        sound = np.isfinite(value) if largest is None else np.abs(value) <= largest
+        narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
+        sound = abs(value) <= float(np.finfo(dtype).max) if narrow else np.isfinite(value)
         yield from _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
     if value.dtype.kind in "iuf" and dtype.startswith(("int", "uint")):
         limits = np.iinfo(dtype)

@@ -43,8 +43,8 @@ def _jit(model: Any) -> Callable[[Params, Any], Any]:
         return run
     traced = ops.jit(numeric)
     if host is None:
-        return traced
-    return lambda params, x: traced(params, host(params, x))
+        return lambda params, x: traced(ops.native(params), ops.native(x))
+    return lambda params, x: traced(ops.native(params), host(params, x))
 
 
 @functools.lru_cache(maxsize=64)
@@ -311,17 +311,19 @@ def _no_rows(model: Any, params: Params, x: Any) -> Any:
     return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), s.dtype), outputs)
 
 
-def classes(model: Any, y: Array) -> np.ndarray[Any, Any]:
+def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
     """Scores (rows, k) -> class numbers (rows,): the largest score, or, for a single unit, above the middle.
 
-    The middle of a single unit is that of `middle`. Raises InvalidInput where a score is NaN: there is no class then.
+    The middle of a single unit is that of `middle`. Where a score is NaN there is no class: InvalidInput, or, with
+    invalid="mark", -1.
     """
     y = ops.to_numpy(y)
-    if np.isnan(y).any():
-        raise InvalidInput(f"row {int(np.argwhere(np.isnan(y))[0][0])} has NaN scores, so no class")
+    none = np.isnan(y)
+    if none.any() and invalid != "mark":
+        raise InvalidInput(f"row {int(np.argwhere(none)[0][0])} has NaN scores, so no class")
     if y.ndim == 1 or y.shape[-1] == 1:
-        return np.asarray(y.reshape(len(y)) > middle(model), np.int64)
-    return np.asarray(y.argmax(axis=-1))
+        return np.where(none.reshape(len(y)), -1, y.reshape(len(y)) > middle(model)).astype(np.int64)
+    return np.asarray(np.where(none.any(axis=-1), -1, y.argmax(axis=-1)))
 
 
 def final_activation(model: Any) -> str:

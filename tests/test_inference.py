@@ -1,10 +1,13 @@
 """predict, compile and jit: any number of rows, any structure, and a door that lets nothing wrong in."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 import fnet
-from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential
+from fnet import backend, bind, dense, embedding, graph, inference, input_layer, layer, operations, sequential, tree
 from fnet.hosting import split_host
 from fnet.rows import apart
 from tests import parity
@@ -231,3 +234,89 @@ def test_sizes_that_depend_on_values_need_no_compilation(each_backend):
     for rows in (x, x[1:]):
         np.testing.assert_array_equal(run(rows), model({}, rows))
     np.testing.assert_array_equal(fnet.predict(model, {}, x), [[1, 0, 0, 2], [1, 2, 0, 0]])
+
+
+# --- what is remembered between calls -------------------------------------------------------------
+
+
+def frozen(a):
+    a = np.array(a)
+    a.flags.writeable = False
+    return a
+
+
+def test_predict_sees_every_change_of_the_params(each_backend):
+    params = tree.map(frozen, fnet.init(DENSE, 0))
+    x = np.ones((1, 5), "float32")
+    before = fnet.predict(DENSE, params, x)
+    params["y"]["bias"] = frozen(params["y"]["bias"] + 1)  # another read-only leaf in the same dict
+    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 1, atol=1e-6)
+    hidden = np.array(params["y"]["bias"])
+    params["y"]["bias"] = hidden.view()
+    params["y"]["bias"].flags.writeable = False  # a read-only view of an array that changes
+    fnet.predict(DENSE, params, x)
+    hidden += 1
+    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 2, atol=1e-6)
+    bias = params["y"]["bias"] = frozen(hidden)
+    fnet.predict(DENSE, params, x)
+    bias.flags.writeable = True
+    bias += 1
+    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 3, atol=1e-6)
+    bias.flags.writeable = False
+    bias.flags.writeable = True
+    bias += 1
+    fnet.predict(DENSE, params, x)
+    bias.flags.writeable = False
+    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 4, atol=1e-6)
+
+
+def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():
+    with backend.using("jax"):
+        params = tree.map(frozen, fnet.init(DENSE, 0))
+        fnet.predict(DENSE, params, np.ones((1, 5), "float32"))
+        copies = [inference._on_device(leaf) for leaf in tree.leaves(params)]
+        assert all(inference._on_device(leaf) is copy for leaf, copy in zip(tree.leaves(params), copies, strict=True))
+        gone = [weakref.ref(leaf) for leaf in tree.leaves(params)]
+        kept = len(inference._copies)
+        del params
+        gc.collect()
+        assert all(ref() is None for ref in gone)
+        assert len(inference._copies) == kept - len(gone)
+
+
+@pytest.mark.parametrize("rows", [5, 7])
+def test_random_bits_are_those_of_the_model_also_where_batches_are_filled_up(each_backend, rows):
+    model = sequential(x=bind(input_layer, shape=(None, 5)), d=bind(fnet.dropout, rate=0.5))
+    params = fnet.with_rng(model, {}, 3)
+    x = np.ones((rows, 5), "float32")
+    np.testing.assert_array_equal(fnet.predict(model, params, x), np.asarray(model(params, x)))
+
+
+CELLS = [bind(fnet.lstm_cell, units=2), bind(fnet.gru_cell, units=2)]
+LOOPS = [
+    bind(fnet.lstm, units=3, return_sequences=True),
+    bind(fnet.gru, units=3),
+    bind(fnet.simple_rnn, units=3, dropout=0.5),
+    bind(fnet.bidirectional, layer=bind(fnet.lstm, units=2)),
+    bind(fnet.rnn, cell=tuple(CELLS)),
+    bind(fnet.rnn, cell=bind(fnet.lstm_cell, units=2, dtype="mixed_float16")),
+]
+
+
+@pytest.mark.parametrize("step", LOOPS, ids=repr)
+def test_a_loop_is_compiled_once_outside_of_jit(step):
+    import jax
+
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *rest, **more: compiled.append(event) if "backend_compile" in event else None
+    )
+    with backend.using("jax"):
+        x = np.ones((2, 4, 3), "float32")
+        params = fnet.init(step, 0, x.shape)
+        first = step(params, x)
+        count = len(compiled)
+        assert count
+        for _ in range(3):
+            np.testing.assert_array_equal(step(params, x), first)
+        assert len(compiled) == count

@@ -32,12 +32,11 @@ xp = jnp
 
 # fmt: off
 __all__ = [
-    "UNTRACEABLE",
-    "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose",
-    "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu",
-    "max_over", "max_pool", "mean_square", "native", "quiet", "recurrences", "opaque", "round_bfloat16",
-    "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "weighted_take", "wide",
+    "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
+    "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
+    "is_array", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet", "recurrences",
+    "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis",
+    "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
 ]
 # fmt: on
 
@@ -69,12 +68,12 @@ def _needs_64_bits(x: np.ndarray[Any, Any]) -> bool:
 
 def native(x: Any) -> Any:
     """`x`, an array or a tree of them, in native byte order: JAX takes no other, some versions as garbage."""
-    return tree.map(_native, x)
+    return tree.map(_native, x) if any(_native(leaf) is not leaf for leaf in tree.leaves(x)) else x
 
 
 def _native(x: Any) -> Any:
     if isinstance(x, Masked):
-        return Masked(_native(x.values), _native(x.mask))
+        return x if _native(x.values) is x.values else Masked(_native(x.values), x.mask)
     foreign = isinstance(x, np.ndarray) and not x.dtype.isnative and x.dtype.kind != "U"
     return x.astype(x.dtype.newbyteorder("=")) if foreign else x
 
@@ -107,6 +106,16 @@ UNTRACEABLE: tuple[type[Exception], ...] = (
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
     """`jax.jit(f)`."""
     return jax.jit(f)
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(f: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
+    """`f` with its first, hashable arguments fixed, compiled once for each of them and each shape of the rest.
+
+    A loop that is called outside of `jit` needs it: `jax.lax.scan` over a function made anew compiles at each call,
+    and keeps what it compiled.
+    """
+    return jax.jit(functools.partial(f, *fixed))
 
 
 def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -31,12 +32,11 @@ xp = np
 
 # fmt: off
 __all__ = [
-    "UNTRACEABLE",
-    "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "concrete", "conv", "conv_transpose",
-    "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv", "is_array", "jit", "lu",
-    "max_over", "max_pool", "mean_square", "native", "quiet", "recurrences", "opaque", "round_bfloat16",
-    "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "weighted_take", "wide",
+    "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
+    "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
+    "is_array", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet", "recurrences",
+    "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis",
+    "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
 ]
 # fmt: on
 
@@ -68,6 +68,11 @@ UNTRACEABLE: tuple[type[Exception], ...] = ()
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f` itself: NumPy has nothing to compile."""
     return f
+
+
+def compiled(f: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
+    """`f` with its first arguments fixed: NumPy has nothing to compile."""
+    return functools.partial(f, *fixed)
 
 
 def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -182,6 +182,15 @@ def sweep(
     if kernel is not None:
         y, ys, states = kernel(params, xs, states, mask, start, keep)
         return y, ys, states
+    inputs = (tree.map(lambda leaf: leaf, params), xs, states, mask, start)
+    end: tuple[Array, Any, Any] = ops.compiled(_steps, cell, keep)(*inputs)
+    return end
+
+
+def _steps(
+    cell: Any, keep: bool, params: Params, xs: Array, states: Any, mask: Array | None, start: Array
+) -> tuple[Array, Any, Any]:
+    """One step of the cell after the other. A function of the module, so that JAX compiles it once for each cell."""
     zs, step = cell.begin(params, xs)
 
     def body(carry: Any, inputs: Any) -> Any:

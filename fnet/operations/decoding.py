@@ -93,6 +93,11 @@ class Beam(NamedTuple):
 
 def _beam_search(logs: Array, lengths: Array, width: int) -> tuple[Array, Array]:
     """((batch, width, steps) labels, (batch, width) log-probabilities), the blank being the last class."""
+    found: tuple[Array, Array] = ops.compiled(_search, width)(logs, lengths)
+    return found
+
+
+def _search(width: int, logs: Array, lengths: Array) -> tuple[Array, Array]:
     batch, steps, _ = logs.shape
     never = xp.full((batch, width), -float("inf"), logs.dtype)
     empty = xp.where(xp.arange(width)[None, :] == 0, xp.zeros_like(never), never)
@@ -192,6 +197,12 @@ def ctc_loss(target: Array, output: Array, target_length: Array, output_length: 
     target, lengths, steps = (tensor(v, "int32") for v in (target, target_length, output_length))
     places = _with_blanks(target, mask_index % logits.shape[-1])  # (batch, 2 labels + 1)
     logs = xp.take_along_axis(ACTIVATIONS["log_softmax"](logits, -1), places[:, None, :], axis=-1)
+    lost: Array = ops.compiled(_minus_log)(places, logs, lengths, steps)
+    return lost
+
+
+def _minus_log(places: Array, logs: Array, lengths: Array, steps: Array) -> Array:
+    """(batch,): -log of the probability of all ways through the places (batch, 2 labels + 1)."""
     # a blank may be left out between two labels that differ
     jumps = xp.arange(places.shape[1]) % 2 == 1
     jumps = jumps & (places != _moved(places, 2, NOTHING))

@@ -1,0 +1,266 @@
+"""What people hand to `predict`: tables, columns, tensors, lists, any byte order; and what it refuses or marks."""
+
+import importlib.util
+import warnings
+
+import ml_dtypes
+import numpy as np
+import pandas
+import polars
+import pyarrow
+import pytest
+
+import fnet
+from fnet import bind, tree
+from params import load
+
+MODEL = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2))
+PARAMS = {"d": {"kernel": np.arange(6, dtype="float32").reshape(3, 2), "bias": np.float32([0.5, -0.5])}}
+X = np.arange(12, dtype="float32").reshape(4, 3)
+Y = X @ PARAMS["d"]["kernel"] + PARAMS["d"]["bias"]
+COLUMNS = {name: X[:, i] for i, name in enumerate("abc")}
+FRAME = pandas.DataFrame(COLUMNS)
+TABLE = pyarrow.table(COLUMNS)
+
+
+class Has:
+    """An object with one protocol and nothing else."""
+
+    def __init__(self, name, source):
+        setattr(type(self), name, lambda self, *args, **options: getattr(source, name)(*args, **options))
+        if name == "__dlpack__":
+            type(self).__dlpack_device__ = lambda self: source.__dlpack_device__()
+
+
+def only(name, source):
+    return type("Only", (Has,), {})(name, source)
+
+
+TAKEN = {
+    "pandas": FRAME,
+    "pandas of integers": FRAME.astype("int64"),
+    "pandas of several kinds": FRAME.assign(a=FRAME.a.astype("int8"), b=FRAME.b.astype("float64")),
+    "pandas with its own integers": FRAME.astype("Int64"),
+    "pandas on arrow": FRAME.convert_dtypes(dtype_backend="pyarrow"),
+    "pandas column of arrays": pandas.DataFrame({"v": list(X)}),
+    "polars": polars.DataFrame(COLUMNS),
+    "polars column of lists": polars.DataFrame({"v": X.tolist()}),
+    "polars column of arrays": polars.DataFrame({"v": X}),
+    "polars series of arrays": polars.Series(X),
+    "pyarrow": TABLE,
+    "pyarrow batch": TABLE.to_batches()[0],
+    "pyarrow column of lists": pyarrow.table({"v": X.tolist()}),
+    "__arrow_c_stream__": only("__arrow_c_stream__", TABLE),
+    "__dataframe__": only("__dataframe__", TABLE),
+    "__array__": only("__array__", X),
+    "__dlpack__": only("__dlpack__", X),
+    "a list of rows": list(X),
+    "a tuple of rows": tuple(X),
+    "a list of series": [pandas.Series(row) for row in X],
+    "a list of tuples": [tuple(row) for row in X.tolist()],
+    "lists": X.tolist(),
+    "a list of one array": [X],
+    "a tuple of one array": (X,),
+    "a memoryview": memoryview(X),
+    "by name": {"x": X.tolist()},
+    "a dict of columns": {"a": X[:, 0].tolist(), "b": X[:, 1], "c": pandas.Series(X[:, 2])},
+    "a masked array without masked cells": np.ma.array(X),
+    "bfloat16": X.astype(ml_dtypes.bfloat16),
+    "float16": X.astype("float16"),
+    "int4": X[:2].astype(ml_dtypes.int4),
+    "Fortran order": np.asfortranarray(X),
+    **{f"big-endian {kind}": X.astype(f">{kind}") for kind in ("f2", "f4", "f8", "i2", "i4", "i8", "u4")},
+}
+
+
+@pytest.mark.parametrize("x", TAKEN.values(), ids=TAKEN)
+def test_what_people_have_is_taken(each_backend, x):
+    y = fnet.predict(MODEL, PARAMS, x)
+    np.testing.assert_allclose(y, Y[: len(y)], rtol=1e-6)
+    assert len(y) in (2, 4)
+
+
+def test_tensors_of_other_libraries_are_taken(each_backend):
+    import jax.numpy as jnp
+    import tensorflow as tf
+
+    found = [jnp.asarray(X), list(jnp.asarray(X)), tf.constant(X), tf.Variable(X), tf.constant(X, tf.bfloat16)]
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        found += [torch.tensor(X, requires_grad=True), torch.tensor(X).bfloat16(), list(torch.tensor(X))]
+    for x in found:
+        np.testing.assert_allclose(fnet.predict(MODEL, PARAMS, x), Y, rtol=1e-6)
+
+
+SEVERAL = fnet.graph(
+    inputs={"a": "a", "b": "b"},
+    a=bind(fnet.input_layer, shape=(None, 1)),
+    b=bind(fnet.input_layer, shape=(None, 1)),
+    y=(fnet.subtract, ("a", "b")),
+    outputs="y",
+)
+
+
+@pytest.mark.parametrize(
+    "x", [{"a": [1, 2], "b": [3, 5]}, pandas.DataFrame({"b": [3, 5], "a": [1, 2]}), [[1, 2], [3, 5]]]
+)
+def test_several_inputs_by_name_or_in_order(x):
+    np.testing.assert_array_equal(fnet.predict(SEVERAL, {}, x), [[-2], [-3]])
+
+
+def big(a):
+    return a.astype(a.dtype.newbyteorder(">"))
+
+
+def test_any_byte_order_of_inputs_and_params(each_backend):
+    layers = [bind(fnet.lstm, units=3), bind(fnet.dense, units=2), fnet.batch_normalization]
+    model = fnet.sequential(bind(fnet.embedding, input_dim=5, output_dim=3), *layers)
+    ids = np.array([[1, 2, 4], [3, 0, 0]], "int32")
+    params = tree.map(np.asarray, fnet.init(model, 0, fnet.Spec((None, 3), "int32")))
+    expected = np.asarray(model(params, ids))
+    for run in (fnet.predict, lambda m, p, x: fnet.compile(m, p)(x), lambda m, p, x: m(p, x)):
+        np.testing.assert_allclose(np.asarray(run(model, params, big(ids))), expected, atol=1e-7)
+        np.testing.assert_allclose(np.asarray(run(model, tree.map(big, params), ids)), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.full((2, 3), 1e39), r"row 0 has 1e\+39, which is infinity in float32"),
+        (np.where(X == 7, np.nan, X).astype(ml_dtypes.bfloat16), "row 2 has NaN"),
+        (np.where(X == 7, np.nan, X).astype(ml_dtypes.float8_e5m2), "row 2 has NaN"),
+        (np.ma.array(X, mask=X == 7), "row 2 has NaN"),
+        (np.ma.array(X.astype("int32"), mask=X == 7), "row 2 has NaN"),
+        (FRAME.where(FRAME != 7), "row 2 has NaN"),
+        (FRAME.astype("Int64").where(FRAME != 7), "row 2 has NaN"),
+        (pyarrow.table({"a": [1, None], "b": [1, 1], "c": [0, 0]}), "row 1 has NaN"),
+        ({"x": X, "y": X}, "leave out 'y'"),
+        (FRAME[["a", "b"]], r"has shape \(4, 2\)"),
+        (FRAME.assign(b=["u"] * 4), "texts in b and numbers"),
+        (pandas.DataFrame({"a": ["u"]}), "holds strings"),
+        ([np.ones(3), np.ones(2)], "different lengths"),
+        ((row for row in X), r"a generator is no array.*list\(x\)"),
+        (object(), "a object is no array"),
+        (polars.DataFrame(COLUMNS).lazy(), r"polars\.LazyFrame is no array.*collect"),
+        (None, "None where rows are wanted"),
+    ],
+)
+def test_what_is_refused_is_named(x, message):
+    with pytest.raises(fnet.InvalidInput, match=message):
+        fnet.predict(MODEL, PARAMS, x)
+
+
+def test_numbers_that_an_integer_input_cannot_hold_are_refused():
+    model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="int32"))
+    for x in ([[2**31]], [[float("nan")]], [[1e12]]):
+        with pytest.raises(fnet.InvalidInput, match="row 0 has"):
+            fnet.predict(model, {}, np.array(x))
+
+
+@pytest.mark.parametrize("size", ["4", 4.0, np.int64(4), np.float32(4), True])
+def test_batch_sizes_that_mean_a_whole_number(size):
+    np.testing.assert_allclose(fnet.predict(MODEL, PARAMS, X, batch_size=size), Y)
+
+
+@pytest.mark.parametrize("size", ["four", 2.5, None, [4], 0, -1, "0"])
+def test_other_batch_sizes_are_named(size):
+    with pytest.raises(fnet.InvalidInput, match="batch_size is the number of rows at a time"):
+        fnet.predict(MODEL, PARAMS, X, batch_size=size)
+
+
+# --- arguments and params -------------------------------------------------------------------------
+
+
+def test_swapped_arguments_are_told_in_one_line():
+    for call in (
+        lambda: fnet.predict(PARAMS, MODEL, X),
+        lambda: fnet.predict(MODEL, X, PARAMS),
+        lambda: MODEL(X, PARAMS),
+    ):
+        with pytest.raises(fnet.InvalidInput) as caught:
+            call()
+        assert len(str(caught.value)) < 200
+        assert "params, x" in str(caught.value)
+    with pytest.raises(fnet.InvalidInput, match=r"dense takes \(params, x\)"):
+        fnet.dense(X, PARAMS)
+
+
+def test_missing_params_are_explained(each_backend):
+    lost = {"d": {"bias": PARAMS["d"]["bias"]}}
+    with pytest.raises(fnet.InvalidParams, match=r"missing d/kernel: float32\[3, 2\]"):
+        fnet.predict(MODEL, lost, X)
+    with pytest.raises(fnet.InvalidParams, match="missing kernel: the params of dense are bias") as caught:
+        MODEL(lost, X)
+    assert any("in 'd'" in note for note in caught.value.__notes__)
+    with pytest.raises(fnet.InvalidParams, match="missing d/kernel"):
+        fnet.predict(MODEL, {}, X)
+
+
+# --- rows without an answer -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [32, 2, 1])
+def test_rows_without_an_answer_are_marked_and_the_others_go_on(each_backend, batch_size):
+    bad = X.copy()
+    bad[1, 0], bad[2, 2] = np.nan, np.inf
+    with pytest.warns(fnet.InvalidRows, match="2 of 4 rows have no answer and are marked: 1, 2"):
+        y = fnet.predict(MODEL, PARAMS, bad, batch_size=batch_size, invalid="mark")
+    np.testing.assert_allclose(y, np.where(np.isin(np.arange(4), (1, 2))[:, None], np.nan, Y), rtol=1e-6)
+    with pytest.raises(fnet.InvalidInput, match="row 1 has NaN"):
+        fnet.predict(MODEL, PARAMS, bad, batch_size=batch_size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fnet.predict(MODEL, PARAMS, X, invalid="mark")
+    with pytest.raises(ValueError, match="'raise' or 'mark'"):
+        fnet.predict(MODEL, PARAMS, X, invalid="skip")
+
+
+def test_ids_beyond_the_table_and_outputs_of_all_kinds(each_backend):
+    model = fnet.graph(
+        inputs="x",
+        x=bind(fnet.input_layer, shape=(None, 2), dtype="int32"),
+        e=(bind(fnet.embedding, input_dim=5, output_dim=2), "x"),
+        n=(bind(fnet.operations.cast, dtype="uint8"), "x"),
+        b=(bind(fnet.operations.cast, dtype="bool"), "x"),
+        outputs={"e": "e", "x": "x", "n": "n", "b": "b"},
+    )
+    params = fnet.init(model, 0)
+    ids = np.array([[1, 2], [1, 5], [4, 4], [-1, 0]])
+    good = fnet.predict(model, params, ids[::2])
+    with pytest.warns(fnet.InvalidRows, match="1, 3"):
+        y = fnet.predict(model, params, ids, invalid="mark")
+    for key, mark in (("e", np.nan), ("x", -1), ("n", 255), ("b", False)):
+        np.testing.assert_array_equal(y[key][::2], good[key])
+        np.testing.assert_array_equal(y[key][1::2], np.full_like(good[key], mark))
+        assert y[key].dtype == good[key].dtype
+    with pytest.warns(fnet.InvalidRows, match="2 of 2"):
+        assert np.isnan(fnet.predict(model, params, ids[1::2], invalid="mark")["e"]).all()
+
+
+def test_rows_that_reach_each_other_see_only_the_good_ones():
+    model = fnet.sequential(bind(fnet.batch_normalization, training=True, center=False, scale=False))
+    bad = np.vstack([X, np.full((1, 3), np.nan, "float32")])
+    with pytest.warns(fnet.InvalidRows):
+        y = fnet.predict(model, {}, bad, invalid="mark")
+    np.testing.assert_allclose(y[:4], model({}, X), rtol=1e-6)
+
+
+TEXTS = ["pelayanannya ramah sekali", "", "kamarnya kotor dan mahal"]
+
+
+def test_a_text_without_tokens_has_no_answer(each_backend):
+    model, params = load("examples/models/nusax-lstm.safetensors")
+    good = fnet.predict(model, params, TEXTS[::2])
+    with pytest.raises(fnet.InvalidInput, match="row 1 has a text without tokens"):
+        fnet.predict(model, params, TEXTS)
+    for texts in (TEXTS, [TEXTS[0], None, TEXTS[2]], pandas.Series([TEXTS[0], None, TEXTS[2]])):
+        with pytest.warns(fnet.InvalidRows, match="1 of 3 rows"):
+            y = fnet.predict(model, params, texts, invalid="mark")
+        np.testing.assert_allclose(y[::2], good, atol=1e-6)
+        assert np.isnan(y[1]).all()
+        assert fnet.classes(model, y, invalid="mark").tolist() == [
+            *fnet.classes(model, good)[:1],
+            -1,
+            *fnet.classes(model, good)[1:],
+        ]
