@@ -1,12 +1,20 @@
 """The errors that fnet raises on purpose. `params` adds its own family for model files."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class InvalidInput(ValueError):
     """A value handed to a model is not what the model takes: structure, shape, dtype, range, NaN."""
 
 
 class InvalidRows(UserWarning):
-    """Some rows have no answer, and are marked in the outputs."""
+    """Some rows have no answer, and are marked in the outputs; `rows` are their numbers."""
+
+    def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class InvalidParams(ValueError):

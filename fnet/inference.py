@@ -196,7 +196,7 @@ def predict(
         _explain(model, params, x, error)
         raise
     if work.marked:
-        warnings.warn(_said(work.marked, rows), InvalidRows, stacklevel=2)
+        warnings.warn(InvalidRows(_said(work.marked, rows), work.marked), stacklevel=2)
     return outputs
 
 

@@ -225,3 +225,21 @@ def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
     monkeypatch.setattr(stub, "run", lambda args: (_ for _ in ()).throw(ModuleNotFoundError("gone", name="my_module")))
     with pytest.raises(ModuleNotFoundError, match="gone"):
         cli.main([])
+
+
+def test_rows_without_an_answer_are_marked_and_the_rest_goes_on(folder, capsys, caplog, tmp_path):
+    texts = ["--text", "baik", "--text", "", "--text", "buruk"]
+    status, out = run(capsys, "predict", folder / "text.keras", *texts, "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [row["input"] for row in rows] == ["baik", "", "buruk"]
+    assert [row["output"] is None for row in rows] == [False, True, False]
+    assert "1 of 3 rows have no answer and are marked: 1" in caplog.text
+    _, out = run(capsys, "predict", folder / "text.keras", *texts, "--labels", "negatif,positif")
+    assert out.splitlines()[1] == "-\t-\t"
+    assert run(capsys, "predict", folder / "text.keras", "--text", "")[0] == 1
+    pixels = np.load(folder / "pixels.npy").astype("float32")
+    pixels[2, 3] = np.nan
+    np.save(tmp_path / "nan.npy", pixels)
+    assert run(capsys, "predict", folder / "image.keras", tmp_path / "nan.npy", "--output", tmp_path / "y.npy")[0] == 0
+    assert np.isnan(np.load(tmp_path / "y.npy")).any(axis=1).tolist() == [False, False, True, False, False]

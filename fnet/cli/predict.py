@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,17 @@ from fnet import writing
 from fnet.cli.common import UsageError, check_labels, check_target, load_model, number, read_labels
 from fnet.cli.inputs import read_inputs
 
+log = logging.getLogger("fnet")
+
 
 def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "predict",
         help="predictions for texts, images, CSV rows or arrays",
-        description="Run a model (.keras, .h5, .safetensors) on inputs and print one line for each row.",
+        description="Run a model (.keras, .h5, .safetensors) on inputs and print one line for each row. Rows without "
+        "an answer (an empty text, NaN, ids beyond a table) are marked: `-` for the label, null for the scores. "
+        "Exit status: 0 where some row has an answer, 1 where none has.",
         epilog="examples:  fnet predict cnn.keras cat.png --scale 1/255 --labels cat,dog\n"
         "           fnet predict sentiment.safetensors --text 'pelayanannya ramah' 'makanan dingin'\n"
         "           fnet predict model.keras rows.csv --json > predictions.jsonl",
@@ -62,19 +68,27 @@ def _run(args: argparse.Namespace) -> int:
     scale = args.scale if args.scale is not None else info.get("scale")
     if scale is not None:
         x = fnet.tree.map(lambda a: a if a.dtype.kind in "USO" else a.astype(np.float32) * np.float32(scale), x)
-    y = fnet.predict(model, weights, x, batch_size=args.batch_size, progress=_progress(len(names)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", fnet.InvalidRows)
+        progress = _progress(len(names))
+        y = fnet.predict(model, weights, x, batch_size=args.batch_size, progress=progress, invalid="mark")
+    marks = [warning.message for warning in caught if isinstance(warning.message, fnet.InvalidRows)]
+    unanswered = {row for mark in marks for row in mark.rows}
+    for warning in caught:
+        log.warning("%s", warning.message)
+    status = int(bool(names) and len(unanswered) == len(names))
     labels = read_labels(args.labels) or info.get("labels")
     if args.labels and not isinstance(y, np.ndarray):
         raise UsageError("--labels names the classes of one output; this model has several")
     if args.output is not None and args.output.suffix == ".npy":
         _write_npy(args.output, y)
-        return 0
-    text = "".join(f"{line}\n" for line in _lines(names, y, model, labels, args.json))
+        return status
+    text = "".join(f"{line}\n" for line in _lines(names, y, model, labels, args.json, unanswered))
     if args.output is None:
         print(text, end="")
     else:
         writing.write(args.output, text.encode())
-    return 0
+    return status
 
 
 def _write_npy(path: Path, y: Any) -> None:
@@ -106,14 +120,20 @@ def _progress(rows: int) -> Any:
     return advance
 
 
-def _lines(names: list[str], y: Any, model: Any, labels: list[str] | None, as_json: bool) -> Iterator[str]:
+def _lines(
+    names: list[str], y: Any, model: Any, labels: list[str] | None, as_json: bool, unanswered: set[int]
+) -> Iterator[str]:
     import fnet
 
-    chosen = fnet.classes(model, y) if labels and isinstance(y, np.ndarray) and y.ndim <= 2 else None
+    chosen = fnet.classes(model, y, invalid="mark") if labels and isinstance(y, np.ndarray) and y.ndim <= 2 else None
     if chosen is not None and labels is not None:
         check_labels(labels, y.shape)
     one_probability = chosen is not None and y.size == len(y) and fnet.inference.middle(model) == 0.5
     for i, name in enumerate(names):
+        if i in unanswered:
+            nothing = {"input": name, **({"label": None} if labels else {}), "output": None}
+            yield json.dumps(nothing) if as_json else f"-\t-\t{name}" if labels else f"null\t{name}"
+            continue
         values = fnet.tree.map(lambda a: np.round(a[i].astype(float), 6).tolist(), y)  # noqa: B023 - called at once
         label = labels[chosen[i]] if chosen is not None and labels is not None else None
         if as_json:
