@@ -152,7 +152,7 @@ def gelu(x: Array, approximate: bool = False) -> Array:
     """x * Phi(x), exact by erf or approximate by tanh. Source: Hendrycks and Gimpel 2016."""
     if approximate:
         return 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-    return 0.5 * x * (1 + ops.erf(x * math.sqrt(0.5)))
+    return 0.5 * x * ops.erfc(x * -math.sqrt(0.5))
 
 
 @_silent

@@ -1,5 +1,7 @@
 """Activation functions against Keras on TensorFlow: accuracy, extreme values, arguments; never a warning."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -157,3 +159,22 @@ def test_slope_at_0_on_jax_is_that_of_tensorflow(name, slope):
 
     with backend.using("jax"):
         assert float(jax.grad(lambda a: activate(name, {}, a))(0.0)) == slope
+
+
+def test_gelu_is_exact_in_its_tail(each_backend):
+    """As x * erfc(-x / sqrt 2) / 2 is, in float64; 1 + erf(x) would be 0 there."""
+    x = np.concatenate([np.linspace(-12, 12, 481), [-6.0, -9.0]]).astype("float32")
+    exact = np.array([0.5 * v * math.erfc(-v * math.sqrt(0.5)) for v in x.astype(float)])
+    y = np.asarray(ACTIVATIONS["gelu"](ops.asarray(x)), np.float64)
+    np.testing.assert_allclose(y, exact, rtol=3e-5)
+    assert (y[x < 0] < 0).all()
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_tails_have_small_relative_errors(name):
+    """Against the same function in float64; where the formula cancels, in Keras too, the absolute error counts."""
+    x = np.concatenate([np.linspace(-80, 80, 641), [1e-8, -1e-8, 1e-4, -1e-4, 0.0]]).astype("float32")
+    y, exact = (np.asarray(ACTIVATIONS[name](x.astype(dtype)), np.float64) for dtype in ("float32", "float64"))
+    np.testing.assert_allclose(
+        y, exact, rtol=2e-5, atol={"tanh_shrink": 1e-11, "squareplus": 5e-6}.get(name, 1e-37), err_msg=name
+    )

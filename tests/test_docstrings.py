@@ -26,7 +26,7 @@ def test_examples(name):
             assert runner.run(example, out=said.append).failed == 0, "".join(said)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/weights-only.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/predict.md", "docs/weights-only.md"])
 def test_pages(page, monkeypatch):
     monkeypatch.chdir(Path(__file__).parent.parent)
     assert doctest.testfile(page, module_relative=False).failed == 0

@@ -16,7 +16,6 @@ from fnet.backend.numpy_index import (
     concrete,
     dynamic_slice,
     dynamic_update_slice,
-    erfc,
     erfinv,
     lu,
     scatter,
@@ -131,6 +130,27 @@ def erf(x: Any) -> Any:
     y /= _horner(_ERF_Q, square)
     ends = square > 14.68  # the quotient stops half a unit before 1, which gelu would multiply by a large x
     return np.copysign(1, x, out=y, where=ends) if ends.any() else y
+
+
+_ERFC = (
+    *(0.0609235154, -0.320338943, 0.672674461, -0.667297477, 0.289587634, -0.134968394, 0.117288585),
+    *(0.170506093, 0.247479251, 0.282053022, 0.28209598),
+)
+"""exp(x^2) erfc(x) / t for x > 0.5 as a polynomial of t = 1 / (1 + x / 2), highest power first: least squares."""
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x), exact also where erf is nearly 1."""
+    x = np.asarray(x)
+    if x.dtype != np.float32:
+        return np.vectorize(math.erfc, otypes=[np.float64])(x).astype(x.dtype)
+    y = np.asarray(1 - erf(x))
+    tail = x > 0.5
+    if tail.any():
+        z = x[tail]
+        t = 1 / (1 + z / 2)
+        y[tail] = np.exp(-z * z) * t * _horner(_ERFC[::-1], t)
+    return y
 
 
 BLOCK = 1 << 15

@@ -60,11 +60,6 @@ def stop_gradient(x: Any) -> Any:
     return x
 
 
-def erfc(x: Any) -> Any:
-    """1 - erf(x), exact also where erf is nearly 1."""
-    return np.vectorize(math.erfc, otypes=[np.float64])(x).astype(np.asarray(x).dtype)
-
-
 _ERFINV_CENTER = (
     *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087),
     *(-0.00125372503, -0.00417768164, 0.246640727, 1.50140941),

@@ -22,7 +22,12 @@ MASKED_OUT = -1e9
 """What stands for minus infinity where a softmax is masked, as in Keras."""
 
 
+def _floats(x: Spec) -> Spec:
+    return Spec(x.shape, "float32") if x.dtype.startswith(("int", "uint", "bool")) else x
+
+
 def _activation_rule(x: Spec, *, activation: Activation) -> tuple[Spec, ParamTree]:
+    x = x if activation in KEEP_INTEGERS else _floats(x)
     if activation == "glu":
         last = x.shape[-1]
         return Spec((*x.shape[:-1], None if last is None else last // 2), x.dtype), {}
@@ -48,7 +53,11 @@ def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     return activate(activation, params, x)
 
 
-@layer(shape=modelling.identity)
+def _relu_rule(x: Spec, *, negative_slope: float) -> tuple[Spec, ParamTree]:
+    return (_floats(x) if negative_slope else x), {}
+
+
+@layer(shape=_relu_rule)
 def relu(
     params: Params,
     x: Array,
@@ -80,7 +89,7 @@ def leaky_relu(params: Params, x: Array, *, negative_slope: float = 0.3) -> Arra
     return leaky_relu_of(x, negative_slope)
 
 
-@layer(shape=modelling.identity)
+@layer(shape=modelling.identity, floats=True)
 def elu(params: Params, x: Array, *, alpha: float = 1.0) -> Array:
     """(...) -> (...): x above 0, alpha * (exp(x) - 1) below. Mask: kept. Source: keras.layers.ELU.
 
@@ -99,7 +108,7 @@ def _prelu_rule(x: Spec, *, shared_axes: Sequence[int] | int | None) -> tuple[Sp
     return x, {"alpha": Param(tuple(1 if i in taken else d for i, d in enumerate(x.shape[1:])), "zeros")}
 
 
-@layer(shape=_prelu_rule)
+@layer(shape=_prelu_rule, floats=True)
 def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None = None) -> Array:
     """(batch, ...) -> (batch, ...): x above 0, alpha * x below, with an alpha of its own for each place.
 
@@ -118,7 +127,7 @@ def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTre
     return x, {}
 
 
-@layer(shape=_softmax_rule, mask="own")
+@layer(shape=_softmax_rule, mask="own", floats=True)
 def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1) -> Any:
     """(...) -> (...): exp(x) normalised to sum 1 over `axis` (one or several).
 

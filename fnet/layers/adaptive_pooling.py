@@ -82,7 +82,7 @@ def _average_axis(x: Array, axis: int, count: int) -> Array:
     return y / xp.asarray(sizes.reshape(shape), dtype=y.dtype)
 
 
-@layer(shape=partial(_adaptive_rule, 1), mask="drop")
+@layer(shape=partial(_adaptive_rule, 1), mask="drop", floats=True)
 def adaptive_average_pooling1d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
@@ -97,7 +97,7 @@ def adaptive_average_pooling1d(
     return _pool(1, True, x, output_size, data_format)
 
 
-@layer(shape=partial(_adaptive_rule, 2), mask="drop")
+@layer(shape=partial(_adaptive_rule, 2), mask="drop", floats=True)
 def adaptive_average_pooling2d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
@@ -108,7 +108,7 @@ def adaptive_average_pooling2d(
     return _pool(2, True, x, output_size, data_format)
 
 
-@layer(shape=partial(_adaptive_rule, 3), mask="drop")
+@layer(shape=partial(_adaptive_rule, 3), mask="drop", floats=True)
 def adaptive_average_pooling3d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:

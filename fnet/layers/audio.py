@@ -105,7 +105,7 @@ def _stft_rule(
     return Spec((batch, flat, count) if first else (batch, count, flat), x.dtype), params
 
 
-@layer(shape=_stft_rule, mask="drop")
+@layer(shape=_stft_rule, mask="drop", floats=True)
 def stft_spectrogram(
     params: Params,
     x: Array,

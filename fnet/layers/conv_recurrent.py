@@ -116,7 +116,7 @@ def _rule(
     }
 
 
-@layer(shape=partial(_rule, 1), mask="own", rng=drops)
+@layer(shape=partial(_rule, 1), mask="own", rng=drops, floats=True)
 def conv_lstm1d(
     params: Params,
     x: Any,
@@ -159,7 +159,7 @@ def conv_lstm1d(
     )
 
 
-@layer(shape=partial(_rule, 2), mask="own", rng=drops)
+@layer(shape=partial(_rule, 2), mask="own", rng=drops, floats=True)
 def conv_lstm2d(
     params: Params,
     x: Any,
@@ -196,7 +196,7 @@ def conv_lstm2d(
     )
 
 
-@layer(shape=partial(_rule, 3), mask="own", rng=drops)
+@layer(shape=partial(_rule, 3), mask="own", rng=drops, floats=True)
 def conv_lstm3d(
     params: Params,
     x: Any,

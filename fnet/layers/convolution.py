@@ -90,7 +90,7 @@ def _conv(
     return activate(activation, params, from_channels_last(y, window.data_format))
 
 
-@layer(shape=partial(_conv_rule, 1), mask="drop")
+@layer(shape=partial(_conv_rule, 1), mask="drop", floats=True)
 def conv1d(
     params: Params,
     x: Array,
@@ -121,7 +121,7 @@ def conv1d(
     return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
-@layer(shape=partial(_conv_rule, 2), mask="drop")
+@layer(shape=partial(_conv_rule, 2), mask="drop", floats=True)
 def conv2d(
     params: Params,
     x: Array,
@@ -151,7 +151,7 @@ def conv2d(
     return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
-@layer(shape=partial(_conv_rule, 3), mask="drop")
+@layer(shape=partial(_conv_rule, 3), mask="drop", floats=True)
 def conv3d(
     params: Params,
     x: Array,

@@ -101,7 +101,7 @@ def _conv_transpose(
     return activate(activation, params, from_channels_last(y, window.data_format))
 
 
-@layer(shape=partial(_transpose_rule, 1), mask="drop")
+@layer(shape=partial(_transpose_rule, 1), mask="drop", floats=True)
 def conv1d_transpose(
     params: Params,
     x: Array,
@@ -131,7 +131,7 @@ def conv1d_transpose(
     return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
-@layer(shape=partial(_transpose_rule, 2), mask="drop")
+@layer(shape=partial(_transpose_rule, 2), mask="drop", floats=True)
 def conv2d_transpose(
     params: Params,
     x: Array,
@@ -158,7 +158,7 @@ def conv2d_transpose(
     return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
-@layer(shape=partial(_transpose_rule, 3), mask="drop")
+@layer(shape=partial(_transpose_rule, 3), mask="drop", floats=True)
 def conv3d_transpose(
     params: Params,
     x: Array,

@@ -70,7 +70,7 @@ def _dense_rule(
     return y, {**params, **activation_child(activation, y)}
 
 
-@layer(shape=_dense_rule)
+@layer(shape=_dense_rule, floats=True)
 def dense(
     params: Params,
     x: Array,

@@ -66,7 +66,7 @@ def _depthwise_rule(
     }
 
 
-@layer(shape=partial(_depthwise_rule, 1), mask="drop")
+@layer(shape=partial(_depthwise_rule, 1), mask="drop", floats=True)
 def depthwise_conv1d(
     params: Params,
     x: Array,
@@ -95,7 +95,7 @@ def depthwise_conv1d(
     return activate(activation, params, from_channels_last(y, data_format))
 
 
-@layer(shape=partial(_depthwise_rule, 2), mask="drop")
+@layer(shape=partial(_depthwise_rule, 2), mask="drop", floats=True)
 def depthwise_conv2d(
     params: Params,
     x: Array,
@@ -165,7 +165,7 @@ def _pointwise(window: Windows, params: Params, y: Array, filters: int | None, u
     return ops.conv(y, kernel, bias, strides=ones, padding=((0, 0),) * window.rank, dilation=ones)
 
 
-@layer(shape=partial(_separable_rule, 1), mask="drop")
+@layer(shape=partial(_separable_rule, 1), mask="drop", floats=True)
 def separable_conv1d(
     params: Params,
     x: Array,
@@ -192,7 +192,7 @@ def separable_conv1d(
     return activate(activation, params, from_channels_last(y, data_format))
 
 
-@layer(shape=partial(_separable_rule, 2), mask="drop")
+@layer(shape=partial(_separable_rule, 2), mask="drop", floats=True)
 def separable_conv2d(
     params: Params,
     x: Array,

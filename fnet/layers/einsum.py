@@ -115,13 +115,21 @@ def _quantized(quantization: str, equation: str, params: Params, x: Array, outpu
 
 
 def _reversible_rule(
-    x: Spec, *, input_dim: int, output_dim: int, tie_weights: bool, reverse: bool, quantization: str | None
+    x: Spec,
+    *,
+    input_dim: int,
+    output_dim: int,
+    tie_weights: bool,
+    reverse: bool,
+    reverse_dtype: str | None,
+    quantization: str | None,
 ) -> tuple[Spec, ParamTree]:
     untied = {} if tie_weights else {"reverse_embeddings": Param((output_dim, input_dim), "uniform")}
     shape = (*x.shape[:-1], input_dim) if reverse else (*x.shape, output_dim)
     if quantization is not None:
         return Spec(shape), quantized.table_params(quantization, input_dim, output_dim, not tie_weights)
-    return Spec(shape), {"embeddings": Param((input_dim, output_dim), "uniform"), **untied}
+    y = Spec(shape, (reverse and reverse_dtype) or "float32")
+    return y, {"embeddings": Param((input_dim, output_dim), "uniform"), **untied}
 
 
 def _reversed_dtype(*, reverse: bool, reverse_dtype: str | None, quantization: str | None) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from fnet.backend import ops, xp
-from fnet.compose import layer
+from fnet.compose import in_floats, layer
 from fnet.errors import InvalidInput
 from fnet.masking import mask_of, masked, values_of
 from fnet.operations.dtypes import result_type
@@ -248,13 +248,16 @@ def _dot_axes(axes: int | Sequence[int], ranks: Sequence[int]) -> tuple[int, int
     return found
 
 
-def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int]) -> tuple[Spec, ParamTree]:
+def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int], normalize: bool) -> tuple[Spec, ParamTree]:
     a, b = _several("dot", x, 2)
     i, j = _dot_axes(axes, (len(a.shape), len(b.shape)))
     if None not in (a.shape[i], b.shape[j]) and a.shape[i] != b.shape[j]:
         raise InvalidInput(f"dot takes axes of one size; got axis {i} of {a} and axis {j} of {b}")
     shape = (*a.shape[:i], *a.shape[i + 1 :], *b.shape[1:j], *b.shape[j + 1 :])
-    return Spec(shape if len(shape) > 1 else (*shape, 1), a.dtype), {}
+    dtype = "int32" if a.dtype == "int8" else a.dtype  # as below
+    if normalize and dtype.startswith(("int", "uint", "bool")):
+        dtype = "float32"
+    return Spec(shape if len(shape) > 1 else (*shape, 1), dtype), {}
 
 
 @layer(shape=_dot_rule, mask="drop")
@@ -272,6 +275,7 @@ def dot(params: Params, x: Sequence[Array], *, axes: int | Sequence[int], normal
         a, b = ops.cast(a, "int32"), ops.cast(b, "int32")
     i, j = _dot_axes(axes, (a.ndim, b.ndim))
     if normalize:
+        a, b = in_floats(a, params), in_floats(b, params)
         a, b = l2_normalize(a, (i,), 1e-7), l2_normalize(b, (j,), 1e-7)
     a, b = xp.moveaxis(a, i, -1), xp.moveaxis(b, j, 1)
     shape = (*a.shape[:-1], *b.shape[2:])

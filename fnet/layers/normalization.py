@@ -128,7 +128,8 @@ def layer_normalization(
 
     params: gamma, beta (unless `scale`, `center` are False), of the sizes of the axes. `rms_scaling` (which Keras
     deprecates) divides x, not x - mean, by the deviation, and has gamma only. Of integers the result is truncated to
-    integers (in floats), as in Keras. Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
+    integers (in floats), as in Keras. Near the largest float this stays exact, where Keras's sums overflow to NaN.
+    Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
 
     >>> layer_normalization({"gamma": np.ones(2), "beta": np.zeros(2)}, np.array([[1.0, 3.0]]), epsilon=0.0)
     array([[-1.,  1.]])
@@ -219,7 +220,7 @@ def _unit_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
     return x, {}
 
 
-@layer(shape=_unit_rule)
+@layer(shape=_unit_rule, floats=True)
 def unit_normalization(params: Params, x: Array, *, axis: Axes = -1) -> Array:
     """(...) -> (...): x / |x| over `axis` (one or several); zeros stay zeros.
 
@@ -237,6 +238,7 @@ def _spectral_rule(x: Spec, *, layer: Callable[..., Any]) -> tuple[Any, ParamTre
     if kernel is None:
         raise InvalidInput(f"spectral_normalization wraps layers with a kernel or embeddings; got {bind(layer)!r}")
     u = Param((1, kernel.shape[-1]), "uniform", trainable=False)
+    y = Spec(y.shape, x.dtype)
     return y, {"vector_u": u, "layer": inner}
 
 

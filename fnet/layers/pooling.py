@@ -126,7 +126,7 @@ def max_pooling3d(
     return _pool(_windows(3, pool_size, strides, padding, data_format), False, x)
 
 
-@layer(shape=partial(_pool_rule, 1), mask="drop")
+@layer(shape=partial(_pool_rule, 1), mask="drop", floats=True)
 def average_pooling1d(
     params: Params,
     x: Array,
@@ -147,7 +147,7 @@ def average_pooling1d(
     return _pool(_windows(1, pool_size, strides, padding, data_format), True, x)
 
 
-@layer(shape=partial(_pool_rule, 2), mask="drop")
+@layer(shape=partial(_pool_rule, 2), mask="drop", floats=True)
 def average_pooling2d(
     params: Params,
     x: Array,
@@ -165,7 +165,7 @@ def average_pooling2d(
     return _pool(_windows(2, pool_size, strides, padding, data_format), True, x)
 
 
-@layer(shape=partial(_pool_rule, 3), mask="drop")
+@layer(shape=partial(_pool_rule, 3), mask="drop", floats=True)
 def average_pooling3d(
     params: Params,
     x: Array,

@@ -50,7 +50,7 @@ def _first(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
     return x[0], {}
 
 
-@layer(shape=_first, mask="drop")
+@layer(shape=_first, mask="drop", floats=True)
 def custom_scale_layer(params: Params, x: Sequence[Array], *, scale: float) -> Array:
     """(a, b) of one shape -> a + b * scale.
 
