@@ -34,15 +34,17 @@ RNG = np.random.RandomState(0)
 
 
 def draw(*shape):
-    return RNG.standard_normal(shape).astype("float32")
+    """Drawn numbers of few digits, so that archives stay small."""
+    return (np.round(RNG.standard_normal(shape) * 64) / 64).astype("float32")
 
 
 def redraw(model):
     """Give every float weight of a model drawn values, variances positive ones."""
     values = []
-    for weight, old in zip(model.weights, model.get_weights()):
+    weights = model.weights if NUMBER >= (2, 4) else [weight for layer in model.layers for weight in layer.weights]
+    for weight, old in zip(weights, model.get_weights()):
         name = getattr(weight, "path", weight.name)
-        new = RNG.standard_normal(old.shape) * 0.5
+        new = draw(*old.shape) * 0.5
         new = np.abs(new) + 0.5 if "variance" in name or "stddev" in name else new
         values.append(new.astype(old.dtype) if old.dtype.kind in "fV" else old)
     model.set_weights(values)
@@ -61,8 +63,16 @@ EAGER = NUMBER >= (2, 3)
 """Whether models can be called with arrays (TensorFlow 2)."""
 
 
+def tensors(inputs):
+    import tensorflow as tf
+
+    return [tf.constant(x) for x in inputs]
+
+
 def predicted(model, inputs):
     """What `model.predict(x)` gives, as a list of arrays."""
+    if not KERAS_2:
+        inputs = tensors(inputs)  # Keras 3 takes texts as tensors only
     given = leaves(model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0))
     reset(model)
     return given
@@ -75,10 +85,8 @@ def called(model, inputs):
     """
     if not EAGER:
         return predicted(model, inputs)
-    import tensorflow as tf
-
-    tensors = [tf.constant(x) for x in inputs]
-    given = leaves(model(tensors[0] if len(tensors) == 1 else tensors, training=False))
+    inputs = tensors(inputs)
+    given = leaves(model(inputs[0] if len(inputs) == 1 else inputs, training=False))
     reset(model)
     return given
 

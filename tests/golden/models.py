@@ -1,0 +1,481 @@
+"""The models of the golden files: small, each with many layers of one kind, as many outputs as it takes to see them.
+
+A model is a function () -> (model, inputs), or None for what a version has not. Any Keras from 2.2 runs them.
+"""
+
+import numpy as np
+from recording import KERAS_2, NUMBER, draw, keras
+
+L = keras.layers
+P = getattr(getattr(L, "experimental", None), "preprocessing", None)
+X = getattr(L, "experimental", None)
+MODELS = []
+
+
+def golden(build):
+    MODELS.append(build)
+    return build
+
+
+def layer(name):
+    """A layer class by name, wherever this Keras has it."""
+    for place in (L, P, X):
+        if hasattr(place, name):
+            return getattr(place, name)
+    return None
+
+
+def known(*steps):
+    """[layer, ...] of (class name, options) for what this Keras has and accepts."""
+    made = []
+    for name, options in steps:
+        cls = layer(name)
+        if NUMBER < (2, 7) and {"output_mode", "groups"} & set(options):  # there, but cannot run
+            continue
+        try:
+            made.append(cls(**options))
+        except (TypeError, ValueError):  # no such class (None), option or value in this version
+            continue
+    return made
+
+
+def sequential(shape, steps, dtype="float32"):
+    if NUMBER >= (2, 6):
+        return keras.Sequential([L.Input(shape, dtype=dtype), *steps])
+    config = dict(steps[0].get_config(), batch_input_shape=(None, *shape), dtype=dtype)
+    return keras.Sequential([type(steps[0]).from_config(config), *steps[1:]])
+
+
+def side_by_side(shape, steps, dtype="float32"):
+    """One input, an output for each layer."""
+    x = L.Input(shape, dtype=dtype)
+    outputs = []
+    for step in steps:
+        try:
+            outputs.append(step(x))
+        except (TypeError, ValueError, NotImplementedError):  # what this version cannot run
+            continue
+    return keras.Model(x, outputs) if outputs else None
+
+
+# --- composition ----------------------------------------------------------------------------------
+
+
+@golden
+def cnn():
+    steps = [
+        L.Conv2D(4, 3, padding="same", kernel_regularizer="l2"),
+        L.BatchNormalization(),
+        L.LeakyReLU(0.1),
+        L.MaxPooling2D(),
+        L.DepthwiseConv2D(3),
+        L.ReLU(max_value=6),
+        L.Flatten(),
+        L.Dropout(0.3),
+        L.Dense(3, activation="softmax"),
+    ]
+    return sequential((8, 8, 3), steps), [draw(4, 8, 8, 3)]
+
+
+@golden
+def rnn():
+    steps = [
+        L.Embedding(6, 4, mask_zero=True),
+        L.Bidirectional(L.LSTM(3, return_sequences=True, recurrent_activation="hard_sigmoid")),
+        L.GRU(3),
+        L.Dense(2, activation="hard_sigmoid"),
+    ]
+    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 5, 1, 0], [0, 0, 1, 2, 3], [5, 4, 3, 2, 1]], "int32")
+    return sequential((5,), steps, "int32"), [ids]
+
+
+@golden
+def cells():
+    x = L.Input((5, 4))
+    y = L.RNN([L.LSTMCell(3), L.GRUCell(4, reset_after=False)], return_sequences=True)(L.Masking()(x))
+    y = L.TimeDistributed(L.Dense(3, activation="tanh"))(y)
+    if NUMBER < (2, 3):
+        return keras.Model(x, L.Bidirectional(L.SimpleRNN(3), merge_mode="sum")(y)), [draw(4, 5, 4)]
+    back = L.SimpleRNN(3, go_backwards=True, activation="relu")
+    y = L.Bidirectional(L.SimpleRNN(3), merge_mode="sum", backward_layer=back)(y)
+    return keras.Model(x, y), [draw(4, 5, 4)]
+
+
+@golden
+def twins():
+    """A nested model called several times, with a frozen layer in it, and a shared layer."""
+    a, b, inner = L.Input((4,), name="a"), L.Input((4,), name="b"), L.Input((4,))
+    normalize = L.BatchNormalization(name="bn")
+    sub = keras.Model(inner, normalize(L.Dense(4, activation="relu", name="inner")(inner)), name="sub")
+    shared = L.Dense(4, name="shared")
+    u = sub(sub(a))
+    v = shared(sub(b))
+    w = shared(u)
+    normalize.trainable = False
+    joined = L.Concatenate(axis=-1)([v, w, a])
+    outputs = [L.Dense(2, name="out1")(joined), L.Add(name="sum")([v, w])]
+    return keras.Model([a, b], outputs), [draw(4, 4), draw(4, 4)]
+
+
+@golden
+def states():
+    sequence, h, c = L.Input((5, 4)), L.Input((3,)), L.Input((3,))
+    y, h_end, c_end = L.LSTM(3, return_sequences=True, return_state=True)(sequence, initial_state=[h, c])
+    if layer("MultiHeadAttention"):
+        y = L.LayerNormalization()(L.MultiHeadAttention(2, 3)(y, y))
+    head = sequential((3,), [L.Dense(3, activation="tanh"), L.Dense(3)])
+    y = head(L.GlobalAveragePooling1D()(y))
+    return keras.Model([sequence, h, c], [y, h_end, c_end]), [draw(4, 5, 4), draw(4, 3), draw(4, 3)]
+
+
+@golden
+def deferred():
+    """A Sequential model that learnt its input shape from a call."""
+    if NUMBER < (2, 4):
+        return None
+    steps = known(
+        ("Dense", {"units": 3}),
+        ("Activation", {"activation": "gelu"}),
+        ("GroupNormalization", {"groups": 3}),
+        ("UnitNormalization", {}),
+        ("Reshape", {"target_shape": (3, 1)}),
+        ("Conv1D", {"filters": 2, "kernel_size": 2, "padding": "causal"}),
+        ("Flatten", {}),
+        ("Dense", {"units": 1, "activation": "exponential"}),
+    )
+    return keras.Sequential(steps), [draw(4, 4)]
+
+
+@golden
+def many():
+    """Several layers of each class, so that their numbers in the file matter."""
+    steps = [L.Dense(5, activation="tanh"), L.BatchNormalization(), L.Dense(5), L.BatchNormalization(), L.Dense(5)]
+    steps += [L.LayerNormalization()] if layer("LayerNormalization") else []
+    steps += [L.Reshape((5, 1)), L.Conv1D(3, 2), L.Conv1D(3, 2), L.LSTM(3, return_sequences=True), L.LSTM(4)]
+    return sequential((4,), [*steps, L.Dense(5), L.PReLU(), L.PReLU(), L.Dense(2)]), [draw(4, 4)]
+
+
+@golden
+def thrice():
+    """A model three times in a model, itself around a model and three layers of one class, one of them shared."""
+    deep = sequential((4,), [L.Dense(4, activation="tanh"), L.Dense(4)])
+    x = L.Input((4,))
+    dense = L.Dense(4)
+    inner = keras.Model(x, L.Dense(4)(dense(deep(L.Dense(4)(dense(x))))))
+    inputs = [L.Input((4,)) for _ in range(3)]
+    ends = [inner(one) for one in inputs]
+    return keras.Model(inputs, [dense(L.Concatenate()(ends)[:, :4] if not KERAS_2 else L.Add()(ends)), *ends]), [
+        draw(4, 4) for _ in range(3)
+    ]
+
+
+@golden
+def flags():
+    """Flags in calls: the moving statistics where training is False, and no dropout."""
+    x = L.Input((4,))
+    y = L.Dropout(0.5)(L.BatchNormalization()(x, training=False), training=False)
+    frozen = L.BatchNormalization(trainable=False)
+    return keras.Model(x, [y, frozen(L.Dense(4)(x))]), [draw(4, 4)]
+
+
+# --- families -------------------------------------------------------------------------------------
+
+
+KEPT_PADDING = (1,) if KERAS_2 or NUMBER >= (3, 15) else ()
+"""Keras 3.0 to 3.14 leave `output_padding` out of the files that they write."""
+
+
+@golden
+def convolutions():
+    steps = known(
+        ("Conv2D", {"filters": 2, "kernel_size": (3, 2), "dilation_rate": 2, "activation": "hard_sigmoid"}),
+        ("Conv2D", {"filters": 4, "kernel_size": 2, "groups": 2, "strides": 2, "padding": "same"}),
+        ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"}),
+        *(
+            ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2, "output_padding": 1})
+            for _ in KEPT_PADDING
+        ),
+        ("SeparableConv2D", {"filters": 3, "kernel_size": 3, "depth_multiplier": 2}),
+        ("DepthwiseConv2D", {"kernel_size": 2, "depth_multiplier": 2, "use_bias": False}),
+        ("UpSampling2D", {"size": (2, 1), "interpolation": "bilinear"}),
+        ("AveragePooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}),
+        ("GlobalMaxPooling2D", {}),
+        ("ZeroPadding2D", {"padding": ((1, 0), (0, 2))}),
+        ("Cropping2D", {"cropping": ((1, 0), (0, 2))}),
+        ("SpatialDropout2D", {"rate": 0.2}),
+    )
+    return side_by_side((5, 6, 4), steps), [draw(4, 5, 6, 4)]
+
+
+@golden
+def sequences():
+    steps = known(
+        ("SimpleRNN", {"units": 3, "go_backwards": True, "return_sequences": True}),
+        ("LSTM", {"units": 3, "unroll": True, "use_bias": False}),
+        ("LSTM", {"units": 3, "implementation": 1, "unit_forget_bias": False, "return_sequences": True}),
+        ("GRU", {"units": 3, "reset_after": True, "return_sequences": True}),
+        ("GRU", {"units": 3, "reset_after": False, "recurrent_activation": "hard_sigmoid"}),
+        ("Bidirectional", {"layer": L.GRU(2, return_sequences=True), "merge_mode": "mul"}),
+        ("Bidirectional", {"layer": L.LSTM(2, go_backwards=True), "merge_mode": "concat"}),
+        ("TimeDistributed", {"layer": L.Dense(2)}),
+        ("RNN", {"cell": L.StackedRNNCells([L.GRUCell(2), L.LSTMCell(3)]), "return_sequences": True}),
+        ("Conv1D", {"filters": 2, "kernel_size": 2, "padding": "causal", "dilation_rate": 2}),
+        ("SeparableConv1D", {"filters": 2, "kernel_size": 2}),
+        ("Conv1DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2}),
+        ("DepthwiseConv1D", {"kernel_size": 2}),
+        ("GlobalMaxPooling1D", {}),
+        ("AveragePooling1D", {"pool_size": 2, "padding": "same"}),
+        ("Permute", {"dims": (2, 1)}),
+        ("UpSampling1D", {"size": 2}),
+    )
+    return side_by_side((5, 4), steps), [draw(4, 5, 4)]
+
+
+@golden
+def convolutional_lstm():
+    steps = known(
+        ("ConvLSTM2D", {"filters": 2, "kernel_size": 2}),
+        (
+            "ConvLSTM2D",
+            {"filters": 2, "kernel_size": 2, "padding": "same", "return_sequences": True, "use_bias": False},
+        ),
+        ("ConvLSTM2D", {"filters": 2, "kernel_size": 2, "go_backwards": True, "recurrent_activation": "sigmoid"}),
+        ("TimeDistributed", {"layer": L.Conv2D(2, 2)}),
+        ("TimeDistributed", {"layer": L.BatchNormalization()}),
+    )
+    return side_by_side((3, 5, 4, 2), steps), [draw(3, 3, 5, 4, 2)]
+
+
+@golden
+def normalizations():
+    steps = known(
+        ("BatchNormalization", {"axis": 1, "scale": False}),
+        ("BatchNormalization", {"center": False, "epsilon": 0.1}),
+        ("BatchNormalization", {"renorm": True}),
+        ("BatchNormalization", {"fused": False, "momentum": 0.5}),
+        ("SyncBatchNormalization", {}),
+        ("LayerNormalization", {"axis": 1}),
+        ("LayerNormalization", {"axis": -1, "center": False}),
+        ("GroupNormalization", {"groups": 1}),
+        ("GroupNormalization", {"groups": 8, "axis": -1}),
+        ("GroupNormalization", {}),
+        ("UnitNormalization", {}),
+        ("SpectralNormalization", {"layer": L.Dense(3)}),
+    )
+    return side_by_side((3, 32), steps), [draw(4, 3, 32)]
+
+
+@golden
+def activations():
+    names = ("elu", "selu", "softplus", "softsign", "relu", "tanh", "sigmoid", "hard_sigmoid", "exponential", "linear")
+    steps = known(
+        *(("Dense", {"units": 3, "activation": name}) for name in (*names, "softmax", "swish", "gelu", "mish", "silu")),
+        ("LeakyReLU", {"alpha": 0.2}),
+        ("LeakyReLU", {}),
+        ("ELU", {"alpha": 0.5}),
+        ("ThresholdedReLU", {"theta": 0.5}),
+        ("PReLU", {}),
+        ("ReLU", {"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2}),
+        ("Softmax", {}),
+        ("AlphaDropout", {"rate": 0.2}),
+        ("GaussianNoise", {"stddev": 0.2}),
+        ("GaussianDropout", {"rate": 0.2}),
+        ("ActivityRegularization", {"l1": 0.1}),
+        ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 3, "bias_axes": "c"}),
+    )
+    return side_by_side((5,), steps), [draw(4, 5)]
+
+
+@golden
+def merges():
+    shape = (3, 4)
+    inputs = [L.Input(shape) for _ in range(3)]
+    names = ("Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
+    outputs = [layer(name)()(inputs) for name in names if layer(name)]
+    outputs += [L.Subtract()(inputs[:2]), L.Dot(axes=2, normalize=True)(inputs[:2]), L.Concatenate(axis=1)(inputs)]
+    if layer("Attention"):
+        outputs += [L.Attention(use_scale=True)(inputs), L.AdditiveAttention()(inputs[:2])]
+    return keras.Model(inputs, outputs), [draw(4, *shape) for _ in range(3)]
+
+
+# --- preprocessing --------------------------------------------------------------------------------
+
+ONLY_KERAS_2 = ("area", "gaussian", "mitchellcubic") if KERAS_2 else ()
+IMAGES = (
+    ("RandomCrop", {"height": 4, "width": 5}),
+    ("RandomCrop", {"height": 8, "width": 3}),
+    ("RandomCrop", {"height": 3, "width": 12}),
+    ("CenterCrop", {"height": 4, "width": 5}),
+    *(("Resizing", {"height": 4, "width": 8, "interpolation": name}) for name in ("bilinear", "nearest", "bicubic")),
+    *(("Resizing", {"height": 4, "width": 8, "interpolation": name}) for name in ("lanczos3", "lanczos5")),
+    *(("Resizing", {"height": 4, "width": 8, "interpolation": name}) for name in ONLY_KERAS_2),
+    ("Resizing", {"height": 5, "width": 5, "crop_to_aspect_ratio": True}),
+    ("Rescaling", {"scale": 1 / 127.5, "offset": -1.0}),
+    ("RandomFlip", {}),
+    ("RandomRotation", {"factor": 0.2}),
+    ("RandomZoom", {"height_factor": 0.2, "width_factor": 0.1}),
+    ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.1}),
+    ("RandomContrast", {"factor": 0.2}),
+    ("RandomBrightness", {"factor": 0.2}),
+    ("RandomHeight", {"factor": 0.2}),
+    ("RandomWidth", {"factor": 0.2}),
+)
+
+
+@golden
+def images():
+    return side_by_side((6, 9, 3), known(*IMAGES)), [abs(draw(3, 6, 9, 3)) * 100]
+
+
+@golden
+def pixels():
+    """The same of bytes, which some versions keep and some make floats."""
+    return side_by_side((6, 9, 3), known(*IMAGES), "uint8"), [
+        np.arange(3 * 6 * 9 * 3).reshape(3, 6, 9, 3).astype("uint8")
+    ]
+
+
+ROUNDED_NO_INPUTS = (1,) if KERAS_2 or NUMBER >= (3, 12) else ()
+"""Keras 3.0 to 3.11 call Discretization as said, but `predict` casts its inputs to integers first."""
+
+
+@golden
+def numbers():
+    steps = known(
+        ("Normalization", {"mean": [1.0, 2.0, -1.0], "variance": [1.0, 0.5, 2.0]}),
+        ("Normalization", {"mean": 0.5, "variance": 2.0, "axis": None}),
+        ("Normalization", {"mean": [1.0, 2.0, -1.0], "variance": [1.0, 0.5, 2.0], "invert": True}),
+        *(("Discretization", {"bin_boundaries": [-0.5, 0.0, 0.7]}) for _ in ROUNDED_NO_INPUTS),
+        ("Discretization", {"bin_boundaries": [-0.5, 0.0, 0.7], "output_mode": "count"}),
+    )
+    for axis in (-1, None):
+        for one in known(("Normalization", {"axis": axis})):
+            one.adapt(draw(20, 3))
+            steps.append(one)
+    return side_by_side((3,), steps), [draw(4, 3)]
+
+
+@golden
+def categories():
+    steps = known(
+        *(("CategoryEncoding", {"num_tokens": 9, "output_mode": mode}) for mode in ("multi_hot", "one_hot", "count")),
+        ("Hashing", {"num_bins": 4}),
+        ("Hashing", {"num_bins": 4, "salt": 7}),
+        ("Hashing", {"num_bins": 4, "mask_value": 3}),
+        ("IntegerLookup", {"vocabulary": [3, 5, 8]}),
+        ("IntegerLookup", {"vocabulary": [3, 5, 8], "num_oov_indices": 3, "mask_token": 0}),
+        ("IntegerLookup", {"vocabulary": [3, 5, 8], "output_mode": "one_hot"}),
+        (
+            "IntegerLookup",
+            {"vocabulary": [3, 5, 8], "output_mode": "count", "max_tokens": 6, "pad_to_max_tokens": True},
+        ),
+    )
+    return side_by_side((1,), steps, "int32"), [np.array([[3], [1], [8], [0]], "int32")]
+
+
+WORDS = ["satu", "dua", "tiga"]
+
+
+@golden
+def words():
+    steps = known(
+        ("StringLookup", {"vocabulary": WORDS}),
+        ("StringLookup", {"vocabulary": WORDS, "num_oov_indices": 3, "mask_token": ""}),
+        ("StringLookup", {"vocabulary": WORDS, "output_mode": "multi_hot"}),
+        ("StringLookup", {"vocabulary": WORDS, "output_mode": "tf_idf", "idf_weights": [0.5, 1.5, 2.0]}),
+        ("Hashing", {"num_bins": 5}),
+        ("Hashing", {"num_bins": 5, "salt": [3, 4]}),
+        ("Hashing", {"num_bins": 5, "mask_value": "dua"}),
+        ("TextVectorization", {"vocabulary": WORDS, "split": None, "output_mode": "count"}),
+    )
+    texts = np.array([["satu", "x"], ["dua", "dua"], ["", "tiga"], ["Satu", "tiga"]])
+    return side_by_side((2,), steps, "string"), [texts]
+
+
+@golden
+def texts():
+    steps = known(
+        ("TextVectorization", {"vocabulary": WORDS, "output_sequence_length": 2}),
+        ("TextVectorization", {"vocabulary": WORDS, "output_sequence_length": 3, "standardize": None}),
+        ("TextVectorization", {"vocabulary": WORDS, "output_mode": "multi_hot"}),
+        ("TextVectorization", {"vocabulary": WORDS, "output_mode": "count", "ngrams": 2}),
+        ("TextVectorization", {"vocabulary": ["a", "s"], "split": "character", "output_sequence_length": 9}),
+    )
+    return side_by_side((1,), steps, "string"), [np.array([["Satu, dua!"], ["x tiga  tiga dua"], [""], ["dua"]])]
+
+
+@golden
+def text():
+    """An adapted layer: its vocabulary is in no config."""
+    cls = layer("TextVectorization")
+    if cls is None or NUMBER < (2, 4):
+        return None
+    vectorize = cls(max_tokens=20, output_sequence_length=4)
+    vectorize.adapt(np.array(["satu dua tiga", "dua tiga empat lima"]))
+    x = L.Input((1,), dtype="string")
+    y = L.SimpleRNN(3)(L.Embedding(20, 3, mask_zero=True)(vectorize(x)))
+    return keras.Model(x, L.Dense(2)(y)), [np.array([["dua satu"], ["tiga, x lima empat dua"], ["x"], ["lima"]])]
+
+
+@golden
+def adapted():
+    """Two adapted lookups of one class beside one of another."""
+    lookup, integers = layer("StringLookup"), layer("IntegerLookup")
+    if lookup is None or integers is None or NUMBER < (2, 9):
+        return None
+    one, two, three = lookup(), lookup(output_mode="multi_hot"), integers()
+    one.adapt(np.array(["a", "b", "b", "c"]))
+    two.adapt(np.array(["d", "b", "d"]))
+    three.adapt(np.array([7, 7, 9, 2]))
+    x, z = L.Input((2,), dtype="string"), L.Input((2,), dtype="int64")
+    inputs = [np.array([["a", "d"], ["b", "x"], ["c", "c"], ["", "d"]]), np.array([[7, 2], [9, 0], [2, 2], [1, 7]])]
+    return keras.Model([x, z], [one(x), two(x), three(z)]), inputs
+
+
+# --- what is refused by name ------------------------------------------------------------------------
+
+
+@golden
+def refused_local():
+    steps = known(
+        ("LocallyConnected1D", {"filters": 2, "kernel_size": 2}),
+        ("LocallyConnected1D", {"filters": 2, "kernel_size": 2, "implementation": 2}),
+    )
+    return side_by_side((5, 3), steps), [draw(4, 5, 3)]
+
+
+@golden
+def refused_fourier():
+    return side_by_side((5,), known(("RandomFourierFeatures", {"output_dim": 3}))), [draw(4, 5)]
+
+
+@golden
+def refused_virtual():
+    return side_by_side((5, 4), known(("BatchNormalization", {"virtual_batch_size": 2}))), [draw(4, 5, 4)]
+
+
+@golden
+def refused_axes():
+    return side_by_side((5, 4, 3), known(("BatchNormalization", {"axis": [1, 3]}))), [draw(4, 5, 4, 3)]
+
+
+@golden
+def refused_causal():
+    step = ("SeparableConv1D", {"filters": 2, "kernel_size": 2, "padding": "causal"})
+    return side_by_side((5, 3), known(step)), [draw(4, 5, 3)]
+
+
+@golden
+def refused_code():
+    return side_by_side((4,), known(("Lambda", {"function": lambda x: x * 2}))), [draw(4, 4)]
+
+
+@golden
+def refused_features():
+    import tensorflow as tf
+
+    if layer("DenseFeatures") is None:
+        return None
+    columns = [tf.feature_column.numeric_column("a")]
+    x = {"a": L.Input((1,), name="a")}
+    return keras.Model(x, L.DenseFeatures(columns)(x)), [draw(4, 1)]
