@@ -77,7 +77,7 @@ class Entry:
 
 IGNORED = frozenset(
     {
-        *("name", "trainable", "dtype", "autocast", "seed", "data_seed", "activity_regularizer"),
+        *("name", "trainable", "dtype", "autocast", "seed", "data_seed", "rng_type", "activity_regularizer"),
         *("lora_rank", "lora_alpha", "batch_input_shape", "batch_shape", "input_shape", "build_config"),
         "quantization_config",  # read by params.quantization
     }

@@ -50,14 +50,19 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
         ((3, 6), {"inference": "cover"}),
         ((3, 8), {"inference": "window"}),
     ),
-    "Resizing": (((2, 8), _resized), ((3, 0), {"keeps_integers": False})),
+    **dict.fromkeys(
+        ("RandomHeight", "RandomWidth"),
+        (((2, 8), _KEEPS), ((2, 9), {}), ((2, 10), _KEEPS), ((2, 12), {}), (NEWEST, _KEEPS)),
+    ),
+    "Hashing": (((2, 8), {"dtype": "int64"}),),
+    "Resizing": (((2, 8), _resized), ((3, 0), {"keeps_integers": False}), ((3, 6), {"rounds_integers": False})),
 }
 """{Keras class: ((version, options of the fnet layer in files written before it), ...)}, oldest first."""
 
 OPTIONS = frozenset(
     {
         *("casts", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
-        *("keeps_integers", "masked_moments"),
+        *("keeps_integers", "masked_moments", "rounds_integers"),
     }
 )
 """The options that only the age of a file sets."""

@@ -13,6 +13,7 @@ import fnet
 from fnet.layers import (
     activation,
     attention,
+    augmentation,
     cells,
     conv_recurrent,
     einsum,
@@ -232,8 +233,8 @@ APPLICATIONS = {
 _PASSED = "of Keras 2; the identity at inference"
 
 KERAS_2 = {
-    "RandomHeight": Entry(fnet.identity, ignored=frozenset({"*"}), limits=_PASSED),
-    "RandomWidth": Entry(fnet.identity, ignored=frozenset({"*"}), limits=_PASSED),
+    "RandomHeight": Entry(augmentation.random_zoom, ignored=frozenset({"*"}), limits=_PASSED),
+    "RandomWidth": Entry(augmentation.random_zoom, ignored=frozenset({"*"}), limits=_PASSED),
 }
 """Layers that only Keras 2 had, beside those that `params.legacy_config` renames."""
 

@@ -94,9 +94,7 @@ def test_files_of_earlier_versions_give_the_same_on_jax_and_from_the_store(archi
         assert_as_then(fnet.predict(again, stored, x, batch_size=3), predicted)
 
 
-@pytest.mark.parametrize(
-    ("archive", "name"), [(a, n) for a, n in RIGHT if "weights.h5" in entries(a)[n]], ids=named
-)
+@pytest.mark.parametrize(("archive", "name"), [(a, n) for a, n in RIGHT if "weights.h5" in entries(a)[n]], ids=named)
 def test_weights_of_earlier_versions_fill_their_models(archive, name):
     x, called, _ = recorded(archive, name)
     weights = read(archive, f"{name}.weights.h5")

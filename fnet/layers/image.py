@@ -123,10 +123,12 @@ def resizing(
     antialias: bool = False,
     data_format: DataFormat | None = CHANNELS_LAST,
     keeps_integers: bool = True,
+    rounds_integers: bool = True,
 ) -> Array:
     """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
 
-    keeps_integers: where it is False (as in Keras 2), integers become float32.
+    keeps_integers: where it is False (as in Keras 2), integers become float32; rounds_integers: where it is False (as
+    before Keras 3.6), they are cut off, and wrap around beyond their range.
     interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, gaussian, mitchellcubic, area. The
     aspect ratio is kept by cropping, or by padding with `fill_value` (`fill_mode` is "constant"). No params.
     Mask: dropped. Source: keras.layers.Resizing.
@@ -141,7 +143,9 @@ def resizing(
     elif pad_to_aspect_ratio:
         images = _pad_to_aspect(images, (height, width), data_format, fill_value)
     y = resize(images, (height, width), interpolation, antialias, data_format)
-    return y if y.dtype == x.dtype else saturated(y, x.dtype)
+    if y.dtype == x.dtype:
+        return y
+    return saturated(y, x.dtype) if rounds_integers else ops.cast(ops.cast(y, "int32"), x.dtype.name)
 
 
 def saturated(y: Array, dtype: np.dtype) -> Array:
