@@ -109,6 +109,8 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
         kept |= {"bin_boundaries": [], ADAPTED: True}  # see params.adapted
     if name == "CuDNNGRU":
         kept["reset_after"] = True
+    if name in ("Attention", "AdditiveAttention") and kept.pop("causal", False):
+        kept["use_causal_mask"] = True
     if name == "Bidirectional":
         _bidirectional(kept)
     if name == "Normalization":  # whose statistics had the compute dtype

@@ -14,6 +14,7 @@ import fnet
 from compare import yardstick
 from fnet import backend
 from params import UnsafeFile, UnsupportedLayer, load, load_keras, load_weights, save
+from tests.golden.table import table
 
 GOLDEN = Path(__file__).parent / "golden"
 ARCHIVES = sorted(GOLDEN.glob("keras-*.zip"))
@@ -117,6 +118,11 @@ def test_legacy_text_models_have_lost_their_vocabulary(archive):
     model, params = load_keras(read(archive, "text.h5"), vocabulary=TOKENS)
     x, called, _ = recorded(archive, "text")
     assert_as_then(model(params, x), called)
+
+
+def test_the_page_of_versions_is_about_these_archives():
+    page = (GOLDEN.parent.parent / "docs" / "versions.md").read_text("utf-8")
+    assert table() in page, "python -m tests.golden.table says what docs/versions.md should hold"
 
 
 ALONE = """

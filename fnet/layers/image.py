@@ -128,7 +128,7 @@ def resizing(
     """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
 
     keeps_integers: where it is False (as in Keras 2), integers become float32; rounds_integers: where it is False (as
-    before Keras 3.6), they are cut off, and wrap around beyond their range.
+    before Keras 3.6), their fractions are cut off.
     interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, gaussian, mitchellcubic, area. The
     aspect ratio is kept by cropping, or by padding with `fill_value` (`fill_mode` is "constant"). No params.
     Mask: dropped. Source: keras.layers.Resizing.
@@ -145,7 +145,7 @@ def resizing(
     y = resize(images, (height, width), interpolation, antialias, data_format)
     if y.dtype == x.dtype:
         return y
-    return saturated(y, x.dtype) if rounds_integers else ops.cast(ops.cast(y, "int32"), x.dtype.name)
+    return saturated(y if rounds_integers else xp.trunc(y), x.dtype)
 
 
 def saturated(y: Array, dtype: np.dtype) -> Array:

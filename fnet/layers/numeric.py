@@ -126,8 +126,9 @@ def discretization(
     """
     boundaries = ops.asarray(bin_boundaries, "float32")
     bins = xp.searchsorted(boundaries, floats(x), side="right")
-    dtype = index_dtype if output_mode == "int" else "float32"
-    return encode(bins, output_mode, len(bin_boundaries) + 1, dtype, backend=ops)
+    if output_mode == "int":
+        return ops.cast(bins, index_dtype)
+    return encode(bins, output_mode, len(bin_boundaries) + 1, "float32", backend=ops)
 
 
 def _category_rule(x: Any, *, num_tokens: int, output_mode: str, drops_ones: bool) -> tuple[Spec, ParamTree]:
