@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from compare import cli, demo, measuring, parity, reference, report, worker, yardstick
+from tests.parity import assert_parity
 
 F32_MAX = float(np.finfo("float32").max)
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras, TensorFlow and matplotlib warn on their own account
@@ -475,6 +476,13 @@ def test_the_yardstick(y, exact, error):
 def test_an_array_is_judged_beside_kerass(y, keras32, exact, held):
     dtype = "float32" if isinstance(y[0], float) else None
     assert yardstick.judge(np.array(y, dtype), np.array(keras32, dtype), exact).held is held
+
+
+def test_where_float64_is_another_function_the_harness_holds_fnet_to_float32():
+    theirs, exact = np.array([1.0, 2.0], "float32"), np.array([1.5, 2.0])
+    assert_parity(theirs + np.float32(1e-6), theirs, exact)
+    with pytest.raises(AssertionError):
+        assert_parity(theirs + np.float32([0.1, 0]), theirs, exact)  # within twice Keras's own error of 0.25
 
 
 def test_what_the_yardstick_allows():
