@@ -135,3 +135,13 @@ del arrays
 print(held() - before)
 """
     assert int(start(code, "numpy").stdout) < 100
+
+
+@pytest.mark.parametrize(("kind", "made"), [("float32", "float32"), ("float16", "float32"), ("int32", "float32")])
+def test_convolutions_compute_in_the_wider_float_and_integers_in_that_of_the_kernel(kind, made, each_backend):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.integers(-9, 9, (2, 5, 3)).astype(kind), rng.standard_normal((2, 3, 4)).astype("float32")
+    y = np.asarray(ops.conv(x, kernel, strides=(1,), padding=((0, 0),), dilation=(1,)))
+    exact = sum(x[:, i : i + 4].astype("float64") @ kernel[i].astype("float64") for i in range(2))
+    assert y.dtype == made
+    np.testing.assert_allclose(y, exact, rtol=1e-5, atol=1e-5)
