@@ -15,6 +15,7 @@ from fnet import starting  # noqa: F401 - before what takes time to import
 from fnet import activations as activation_functions
 from fnet import random
 from fnet.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential
+from fnet.cutting import cut, pruned
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows, MissingBackend
 from fnet.inference import classes, compile, jit, predict  # noqa: A004 - the field's words
 from fnet.layers.activation import activation, elu, leaky_relu, prelu, relu, softmax
@@ -163,7 +164,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run",
     "sequential",
-    "activations", "check", "infer", "init", "merge", "partition", "summary", "trace", "with_rng",
+    "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "summary", "trace", "with_rng",
     "classes", "compile", "jit", "predict",
     "initial_state", "streaming",
     "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Limits",

@@ -36,8 +36,6 @@ class Rules:
     token ids beyond the table; what to say of such a value); `predict` asks, layers never do.
     floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
     params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
-    unmasks: takes the masks off its inputs for all that read them after it in a graph, as Keras's
-    MultiHeadAttention does.
     takes: options -> the Spec of what a model that begins with this layer takes.
     passes_on: gives the values that it got, so the door of the layer after it is its own.
     unrounded: which of "inputs" and "params" a dtype policy leaves as they are: what Keras has `autocast=False` for.
@@ -51,7 +49,6 @@ class Rules:
     rng: Callable[..., bool] | None = None
     host: bool = False
     door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None
-    unmasks: bool = False
     floats: bool = False
     takes: Callable[..., Spec] | None = None
     passes_on: bool = False
@@ -67,7 +64,6 @@ def layer(
     rng: Callable[..., bool] | None = None,
     host: bool = False,
     door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None,
-    unmasks: bool = False,
     floats: bool = False,
     takes: Callable[..., Spec] | None = None,
     passes_on: bool = False,
@@ -82,7 +78,7 @@ def layer(
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
     shape = _of_floats(shape) if floats else shape
-    rules = Rules(shape, mask, children, rng, host, door, unmasks, floats, takes, passes_on, unrounded, gives)
+    rules = Rules(shape, mask, children, rng, host, door, floats, takes, passes_on, unrounded, gives)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
@@ -182,7 +178,7 @@ class Bound:
     def __call__(self, params: Params, x: Any) -> Any:
         if self.dtype is None:
             return self.function(params, x, **self._thawed)
-        kept, gives = rules(self).unrounded, self._gives or self.dtype
+        kept, gives = rules(self).unrounded, self.gives or self.dtype
         if gives == "wider":
             gives = _wider(x, self.dtype)
         params = _widened(params) if "params" in kept else _to_compute(params, self.dtype)
@@ -190,7 +186,8 @@ class Bound:
         return _from_compute(self.function(params, x, **self._thawed), gives)
 
     @functools.cached_property
-    def _gives(self) -> str | None:
+    def gives(self) -> str | None:
+        """The dtype of the floats that come out under any dtype policy, "wider", or None (see `Rules.gives`)."""
         rule = rules(self).gives
         options = {**option_names(self.function), **self._thawed}
         return None if rule is None else rule(**{key: options[key] for key in option_names(rule)})

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from fnet import tree
-from fnet.binding import Bound, Rules, bind, compute_dtype, in_floats, is_float, layer, name_of, option_names, rules
+from fnet.binding import Bound, Rules, bind, compute_dtype, in_floats, layer, name_of, option_names, rules
 from fnet.errors import InvalidInput
-from fnet.masking import Masked, strip
+from fnet.masking import strip
 from fnet.sources import describe, feed, references, resolve
 from fnet.tree import freeze
 from fnet.types import Params
@@ -55,34 +54,14 @@ class Step(Protocol):
 # --- running one step -----------------------------------------------------------------------------
 
 
-def run(
-    step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "", lost: set[int] | None = None
-) -> Any:
-    """`step(params, x)` with masks kept on the result, as combinators and wrapper layers need it.
-
-    lost: gathers the ids of the arrays in `x` whose masks the step takes off (see `Rules.unmasks`).
-    """
-    if isinstance(step, Sequential | Graph):
-        return step.flow(params, x, tap, path, lost)
-    if lost is not None and _unmasks(step):
-        lost |= _masked_ids(x, compute_dtype(step.dtype) if isinstance(step, Bound) and step.dtype else None)
-    return step(params, x)
+def run(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
+    """`step(params, x)` with masks kept on the result, as combinators and wrapper layers need it."""
+    return step.flow(params, x, tap, path) if isinstance(step, Sequential | Graph) else step(params, x)
 
 
-def _unmasks(step: Any) -> bool:
-    found = getattr(step.function if isinstance(step, Bound) else step, "rules", None)
-    return isinstance(found, Rules) and found.unmasks
-
-
-def _masked_ids(x: Any, dtype: str | None = None) -> set[int]:
-    """The ids of the masked arrays in `x`; with `dtype` only of those that need no cast, which makes another array."""
-    found = [leaf.values for leaf in tree.leaves(x) if isinstance(leaf, Masked)]
-    return {id(values) for values in found if dtype is None or values.dtype.name == dtype or not is_float(values)}
-
-
-def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, path: str, lost: set[int] | None) -> Any:
+def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, path: str) -> Any:
     try:
-        y = run(step, params, x, tap, f"{path}{name}/", lost)
+        y = run(step, params, x, tap, f"{path}{name}/")
     except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
         label = name_of(step.function) if isinstance(step, Bound) else type(step).__name__
         label = step.__name__ if inspect.isfunction(step) else label
@@ -109,21 +88,23 @@ class Sequential:
 
     steps: tuple[tuple[str, Any], ...]
 
-    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "", lost: set[int] | None = None) -> Any:
-        """The result with its mask. lost: see `run`."""
-        y, gone = x, set[int]()
+    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
+        """The result with its mask."""
         for name, step in self.steps:
-            y = _run_named(name, step, params.get(name, EMPTY), y, tap, path, gone)
-        if lost is not None and gone:
-            lost |= gone & _masked_ids(x)
-        return y
+            x = _run_named(name, step, params.get(name, EMPTY), x, tap, path)
+        return x
 
     def __call__(self, params: Params, x: Any) -> Any:
         _require_params(params, x)
         return strip(self.flow(params, x))
 
     def __getitem__(self, key: str | int | slice) -> Any:
-        """A step by name or position, or, for a slice of names or positions (stop excluded), a model."""
+        """A step by name or position, or, for a slice of names or positions (stop excluded), a model.
+
+        A step inside a nested model is named by its path, "block/conv".
+        """
+        if any(isinstance(k, str) and k not in self.names for k in _keys(key)):
+            return _inside(self, key)
         if not isinstance(key, slice):
             return self.steps[self._position(key)][1]
         start, stop = (None if k is None else self._position(k) for k in (key.start, key.stop))
@@ -131,8 +112,6 @@ class Sequential:
 
     def _position(self, key: str | int) -> int:
         names = self.names
-        if isinstance(key, str) and key not in names:
-            raise KeyError(f"no step {key!r}; the steps are {', '.join(names)}")
         return names.index(key) if isinstance(key, str) else key
 
     @property
@@ -218,18 +197,13 @@ class Graph:
                 dead[reader] = (*dead.get(reader, ()), name)
         return dead
 
-    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "", lost: set[int] | None = None) -> Any:
-        """The result with its masks. lost: see `run`."""
+    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
+        """The result with its masks."""
         values = feed(self.inputs, x)
         for name, node in self.nodes:
             entry = params.get(node.params or name, EMPTY)
             got = values[name] if node.sources is None else resolve(node.sources, values)
-            gone = set[int]()
-            values[name] = _run_named(name, node.step, entry, got, tap, path, gone)
-            if gone:
-                _take_masks_off(values, gone)
-                if lost is not None:
-                    lost |= gone & _masked_ids(x)
+            values[name] = _run_named(name, node.step, entry, got, tap, path)
             for dead in self._last_use.get(name, ()):
                 del values[dead]
         return resolve(self.outputs, values)
@@ -238,9 +212,12 @@ class Graph:
         _require_params(params, x)
         return strip(self.flow(params, x))
 
-    def __getitem__(self, key: str) -> Any:
-        """The step of a node."""
-        return dict(self.nodes)[key].step
+    def __getitem__(self, key: str | int | slice) -> Any:
+        """The step of a node by name or position, or, for a slice (stop excluded), a model: see `fnet.cut`.
+
+        A step inside a nested model is named by its path, "block/conv".
+        """
+        return self.nodes[key][1].step if isinstance(key, int) else _inside(self, key)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -255,15 +232,19 @@ class Graph:
         return Graph, (self.nodes, self.inputs, self.outputs)
 
 
-def _take_masks_off(values: dict[str, Any], gone: set[int]) -> None:
-    """Replace, wherever they flow, the masked arrays with the ids `gone` by the arrays alone.
+def _keys(key: Any) -> tuple[Any, ...]:
+    return (key.start, key.stop) if isinstance(key, slice) else (key,)
 
-    In Keras the mask is an attribute of the array, and multi-head attention deletes it there, also from inside a
-    nested model. So a residual connection around it has no mask, nor has the next block: models were trained like
-    that.
-    """
-    for name, value in values.items():
-        values[name] = tree.map(lambda leaf: strip(leaf) if id(getattr(leaf, "values", None)) in gone else leaf, value)
+
+def _inside(model: Any, key: Any) -> Any:
+    """A step at a path, or the part of a model between two."""
+    from fnet import cutting
+
+    if not isinstance(key, slice):
+        return cutting.step_at(model, key)
+    if key.step is not None:
+        raise ValueError(f"a slice of a model has no step; got {key.step!r}")
+    return cutting.between(model, key.start, key.stop)
 
 
 def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **named: Any) -> Graph:

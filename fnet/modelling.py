@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fnet import tree
 from fnet.binding import name_of
-from fnet.compose import EMPTY, Graph, Sequential, bind, compute_dtype, option_names, rules
+from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, compute_dtype, option_names, rules
 from fnet.fits import misfit
 from fnet.sources import feed, references, resolve, unmasked
 from fnet.tree import Path
@@ -100,13 +100,26 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
         x = tree.map(_without_numbers, x)
     if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
         raise ValueError(f"{name_of(bound.function)}: {wrong}")
-    if rules(bound).shape is identity:
-        return x, EMPTY
-    outputs, params = with_options(rules(bound).shape, bound)(x)
+    outputs, params = (x, EMPTY) if rules(bound).shape is identity else with_options(rules(bound).shape, bound)(x)
     for found in (*tree.leaves(outputs), *tree.leaves(params)):
         if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
             raise ValueError(f"{bound!r:.100} of {x} would have the sizes {found.shape}")
-    return outputs, params if bound.dtype is None else _stored_as(params, bound.dtype)
+    if bound.dtype is None:
+        return outputs, params
+    return _given_as(outputs, x, bound), _stored_as(params, bound.dtype)
+
+
+def _given_as(outputs: Any, x: Any, bound: Bound) -> Any:
+    """The outputs of a layer under a dtype policy, whose floats come in its compute dtype (see `Rules.gives`)."""
+    dtype = compute_dtype(bound.gives or bound.dtype or "float32")
+    if dtype == "wider":
+        widths = [compute_dtype(bound.dtype or "float32"), *(s.dtype for s in tree.leaves(x) if _is_float(s))]
+        dtype = max(widths, key=lambda name: int(name[-2:]))
+    return tree.map(lambda spec: replace(spec, dtype=dtype) if _is_float(spec) else spec, outputs)
+
+
+def _is_float(spec: Any) -> bool:
+    return isinstance(spec, Spec) and spec.dtype.startswith(("float", "bfloat"))
 
 
 def _without_numbers(spec: Any) -> Any:
@@ -209,12 +222,13 @@ def children(step: Any) -> dict[str, Any]:
     return found
 
 
-def activations(model: Any, params: Params, x: Any, names: list[str] | None = None) -> dict[str, Any]:
-    """{path: value} of what flows out of the named steps (None: all), as `block/conv` for nested ones."""
+def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:
+    """{path: value} of what flows out of the named steps (one, several, None: all), as `block/conv` for nested ones."""
     found: dict[str, Any] = {}
     model.flow(params, x, lambda path, value: found.__setitem__(path, value))
     if names is None:
         return found
+    names = [names] if isinstance(names, str) else names
     missing = [name for name in names if name not in found]
     if missing:
         raise KeyError(f"no step {', '.join(missing)}; the steps are {', '.join(found)}")

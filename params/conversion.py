@@ -37,6 +37,10 @@ class Conversion:
     rng: Array | None
     bare: bool
     """The model computes what a bare `model(x)` of Keras gives, not what its `predict` gives."""
+    root: KerasObject | None = None
+    """The whole model; other models are inside it and may be given masks."""
+    masked: bool = True
+    """Something in the file makes masks."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
     """Of the layers that get a key of their own."""
     made: dict[int, Converted] = field(default_factory=dict)

@@ -16,8 +16,9 @@ from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import UnsupportedLayer
 from params.flags import of_steps
-from params.functional import functional
+from params.functional import functional, inner_layer
 from params.generations import NEWEST, Version, options_of_age
+from params.mask_effects import of_sequential
 from params.naming import Names, elements
 from params.objects import POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
 from params.options import config_values, layer_options, require_finite
@@ -38,8 +39,9 @@ def convert(
     """The model that a config in Keras 3 form describes."""
     key = random.key(rng) if isinstance(rng, int) else rng
     found = set(_floats(config))
-    known = Conversion(convert_object, custom or {}, version, legacy, bool(found - {"float32"}), key, bare)
     root = parse(config)
+    mixed, masked = bool(found - {"float32"}), _makes_masks(config, custom or {})
+    known = Conversion(convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked)
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
     _require_dense(config)
@@ -82,6 +84,20 @@ def _require_dense(config: Any) -> None:
             f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
             "for entries; build the model with dense inputs"
         )
+
+
+def _makes_masks(value: Any, custom: Mapping[str, Any]) -> bool:
+    """Whether something in a config makes masks: layers that do, layers of the caller's, masks given in calls."""
+    if isinstance(value, list):
+        return any(_makes_masks(item, custom) for item in value)
+    if not isinstance(value, dict):
+        return False
+    own = value.get("class_name") == "Masking" or custom.keys() & {
+        value.get("class_name"),
+        value.get("registered_name"),
+    }
+    given = any(key.endswith("mask") and item is not None for key, item in value.items())
+    return bool(own or given or value.get("mask_zero") or any(_makes_masks(item, custom) for item in value.values()))
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
@@ -207,7 +223,7 @@ def _again(part: Converted) -> Converted:
 def _sequential(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     layers = layers_of(source)
     flags = of_steps(layers, known.bare and not known.keras2, training)
-    parts = {layer.name: known.inner(layer, flag) for layer, flag in zip(layers, flags, strict=True)}
+    parts = {layer.name: inner_layer(source, layer, known, flag) for layer, flag in zip(layers, flags, strict=True)}
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
@@ -217,6 +233,7 @@ def _sequential(source: KerasObject, known: Conversion, training: bool | None) -
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
     made = Converted(source, sequential(steps), parts=parts)
+    made.effects = of_sequential(source, list(parts.values()), made.step)
     for layer, flag in zip(layers, flags, strict=True):
         leaves = known.rng_leaves(parts[layer.name], flag)
         if leaves:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from params.entry import Entry
 from params.objects import KerasObject
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a model does to arrays that others hold as well (see `params.mask_effects`)."""
+
+    lost: frozenset[str] = frozenset()
+    """The inputs whose masks it takes off; "" is the one of a sequential model."""
+    same: Mapping[int, str] = field(default_factory=dict)
+    """{number of an output: the input that comes out as it went in}."""
 
 
 @dataclass(eq=False)
@@ -22,3 +33,4 @@ class Converted:
     """{params key: params that the config itself holds}: constants of a graph, rng of calls with training=True."""
     operation: bool = False
     """An operation on tensors: no layer, so Keras does not list it among the layers of its model."""
+    effects: Effects = field(default_factory=Effects)

@@ -10,7 +10,7 @@ from typing import Any
 
 import fnet
 from fnet import modelling, tree
-from fnet.compose import bind, graph, option_names, rules
+from fnet.compose import bind, graph, option_names
 from fnet.layers.core import constant
 from fnet.layers.wrappers import keeps_states
 from fnet.sources import Ref, at, references, resolve, unmasked
@@ -20,6 +20,8 @@ from params.conversion import Conversion, named
 from params.converted import Converted
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.flags import of_calls
+from params.generations import HEADS_DELETE_MASKS
+from params.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
 from params.naming import Names
 from params.objects import KerasObject, Tensor, is_object, is_triple, layers_of, literal, numbers, policy, shown
 from params.order import keras_order
@@ -47,6 +49,8 @@ class _Building:
     """{node: paths of its outputs, in Keras's order}."""
     wide: dict[str, bool] = field(default_factory=dict)
     """{node: whether it gives floats of 64 bits}."""
+    made: dict[str, Converted] = field(default_factory=dict)
+    """{node: the layer that it calls}."""
 
 
 def functional(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
@@ -57,7 +61,7 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     build.names = Names(build.layers)
     for layer in layers:
         if layer.class_name == "InputLayer":
-            part = build.parts[layer.name] = known.inner(layer)
+            part = build.parts[layer.name] = inner_layer(source, layer, known)
             build.nodes[layer.name] = part.step
             build.calls[layer.name, 0] = layer.name
             build.specs[layer.name] = modelling.input_spec(part.step)
@@ -72,29 +76,59 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(_read(build, outputs))
     kept = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
     nodes = {name: build.nodes[name] for name in kept}
+    marks = Marks(tuple(references(inputs)))
+    if known.masked:
+        nodes, outputs = _with_masks(build, marks, nodes, outputs)
+    ends = [tree.get(outputs, path) for path in paths_of(outputs)]
     made = graph(nodes, inputs=inputs, outputs=outputs)
-    return Converted(source, made, parts=build.parts, given=build.given)
+    return Converted(source, made, parts=build.parts, given=build.given, effects=marks.effects(ends))
+
+
+def inner_layer(parent: KerasObject, layer: KerasObject, known: Conversion, training: bool | None = None) -> Converted:
+    """A layer of a model as a step. An input of a model inside a model of Keras 2 loses the mask where it is cast."""
+    if layer.class_name != "InputLayer":
+        return known.inner(layer, training)
+    part = known.inner(layer)
+    if known.keras2 and known.masked and parent is not known.root:
+        part.step = bind(part.step, masks="keras2")
+    return part
+
+
+def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: Any) -> tuple[dict[str, Any], Any]:
+    """The nodes, in the order of the calls, and the outputs with the masks that calls before them left on arrays."""
+    written = {}
+    for name, node in nodes.items():
+        if isinstance(node, tuple):
+            step, sources, *entry = node
+            sources = map_sources(marks.read, sources)
+            node = (step, sources, *entry)
+            if name in build.made:
+                after_call(marks, name, build.made[name], sources, build.specs, build.known)
+        written[name] = node
+    require_expressible(marks, build.source, build.known)
+    return written, map_sources(marks.read, outputs)
 
 
 def _order(build: _Building, outputs: Any) -> list[str]:
     """The names of the nodes, as the layers come in the file; as Keras runs them where that shows in the result."""
-    if not any(_unmasks(part) for part in build.parts.values()):
+    if not build.known.masked or not any(_changes_masks(part, build.known) for part in build.parts.values()):
         return list(build.nodes)
     layer_of = {name: layer for (layer, _), name in build.calls.items()}
     parents: dict[str, list[str]] = {name: [] for name in layer_of}
     for layer in build.layers.values():
         for number, call in enumerate(layer.calls):
             parents[build.calls[layer.name, number]] = [build.calls[t.layer, t.call] for t in tensors(call)]
-    ends = [name for path in _paths(outputs) for name in references(tree.get(outputs, path))]
+    ends = [name for path in paths_of(outputs) for name in references(tree.get(outputs, path))]
     ran = keras_order(ends, parents, layer_of)
     first = [name for name, node in build.nodes.items() if not isinstance(node, tuple) or not references(node[1])]
     return list(dict.fromkeys([*first, *ran, *build.nodes]))
 
 
-def _unmasks(part: Converted) -> bool:
-    """Whether a layer, or one inside a model, changes the masks that others read."""
-    own = part.entry is not None and rules(part.entry.layer).unmasks
-    return own or any(_unmasks(inner) for inner in part.parts.values())
+def _changes_masks(part: Converted, known: Conversion) -> bool:
+    """Whether a layer, or one inside a model, may change the masks that others read."""
+    deletes = part.source.class_name == "MultiHeadAttention" and known.version >= HEADS_DELETE_MASKS
+    masked = part.source.is_model and any("mask" in call.get("kwargs", {}) for call in part.source.calls)
+    return deletes or masked or any(_changes_masks(inner, known) for inner in part.parts.values())
 
 
 def _read(build: _Building, outputs: Any) -> Iterator[str]:
@@ -166,6 +200,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     training = build.flags[layer.name, number]
     part = _for_call(build, layer, training)
     step, sources = step_and_sources(part, args, kwargs)
+    if build.known.masked:
+        sources = as_masked(part, sources, kwargs, build.specs, build.known)
     if number and keeps_states(step):
         raise UnsupportedLayer(
             f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
@@ -179,6 +215,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
         spec.dtype for spec in tree.leaves(build.specs[name]) if part.operation and spec is not None
     )
     build.calls[layer.name, number] = name
+    build.made[name] = part
     shares = number > 0 and bool(wanted)
     leaves = build.known.rng_leaves(part, training)
     if shares and (leaves or layer.name in build.given):
@@ -278,20 +315,12 @@ def _source(build: _Building, tensor: Tensor) -> str | Ref:
     """The source that a symbolic tensor is: outputs count in Keras's order, dicts by sorted key."""
     name = build.calls[tensor.layer, tensor.call]
     if name not in build.paths:
-        build.paths[name] = _paths(build.specs[name])
+        build.paths[name] = paths_of(build.specs[name])
     paths = build.paths[name]
     if tensor.index >= len(paths):
         raise CorruptFile(f"output {tensor.index} of {quoted(tensor.layer)}, which gives {len(paths)}")
     path = paths[tensor.index]
     return at(name, *path) if path else name
-
-
-def _paths(spec: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    if isinstance(spec, Mapping):
-        return [p for key in sorted(spec) for p in _paths(spec[key], (*path, key))]
-    if isinstance(spec, list | tuple):
-        return [p for i, item in enumerate(spec) for p in _paths(item, (*path, i))]
-    return [path]
 
 
 def _ends(build: _Building, value: Any, what: str) -> Any:

@@ -35,6 +35,20 @@ def _resized(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"keeps_integers": config.get("interpolation") == "nearest"}
 
 
+def _relu(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A ThresholdedReLU, whose config says less, always kept masks."""
+    return {"masks": "keras2"} if "negative_slope" in config else {}
+
+
+_MASKS = {"masks": "keras2"}
+"""The option of layers whose rule for masks was another one; docs/generations.md says which."""
+_HEADS = (((3, 7), _MASKS), ((3, 8), {"masks": "keras3.7"}), ((3, 10), {"masks": "keras3.8"}))
+
+HEADS_SEE_MASKS: Version = (2, 10)
+"""The first Keras whose MultiHeadAttention sees the masks that travel with its inputs."""
+HEADS_DELETE_MASKS: Version = (3, 8)
+"""The first Keras whose MultiHeadAttention takes the masks off its inputs, for all that read them later."""
+
 BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(
         ("CenterCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"), (((2, 8), _KEEPS),)
@@ -45,6 +59,15 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     "CategoryEncoding": (((3, 0), {}), ((3, 4), {"drops_ones": False})),
     "Discretization": (((3, 12), {"index_dtype": "int64"}),),
     "UpSampling2D": (((2, 4), {"half_pixels": False}),),
+    **dict.fromkeys(
+        ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"), (((3, 4), _MASKS),)
+    ),
+    **dict.fromkeys(("Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), (((3, 0), _MASKS),)),
+    **dict.fromkeys(("GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"), (((3, 0), _MASKS),)),
+    **dict.fromkeys(("Identity", "Normalization", "Rescaling"), (((3, 0), _MASKS),)),
+    **dict.fromkeys(("GroupQueryAttention", "MultiHeadAttention"), _HEADS),
+    "ReLU": (((2, 6), _relu),),
+    "Softmax": (((3, 10), _MASKS),),
     "RandomCrop": (
         ((2, 7), {"inference": "short side"}),
         ((3, 6), {"inference": "cover"}),
@@ -62,7 +85,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
 OPTIONS = frozenset(
     {
         *("casts", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
-        *("keeps_integers", "masked_moments", "rounds_integers"),
+        *("keeps_integers", "masked_moments", "masks", "rounds_integers"),
     }
 )
 """The options that only the age of a file sets."""

@@ -164,6 +164,9 @@ def _sequences(given: dict[str, Any]) -> Any:
     """(sequence, *states), or with an explicit mask a dict by the names of the Keras call."""
     if set(given) == {"sequences"}:
         return given["sequences"]
+    if isinstance(given["sequences"], list):  # Keras 2 wrote the states next to the sequence
+        first, *beside = given["sequences"]
+        given = {**given, "sequences": first, **({"initial_state": beside} if beside else {})}
     states = given.get("initial_state")
     if "mask" in given or not isinstance(states, list):
         return given

@@ -59,6 +59,7 @@ IDLE_OPTIONS = {
     **dict.fromkeys((f"random_crop.{name}" for name in ("height", "width", "data_format")), EARLIER),
     "stateful": "of `predict`, not of a call: tests/test_streaming.py",
     "quantization": "tests/test_quantized.py",
+    "masks": "by the rules of earlier Keras: tests/test_mask_generations.py",
 }
 """{option, or layer.option, that never changes what a call gives: why, or where it is tested}."""
 

@@ -14,7 +14,7 @@ from fnet.activations import softmax as softmax_of
 from fnet.backend import xp
 from fnet.compose import in_floats, layer
 from fnet.errors import InvalidInput
-from fnet.masking import mask_of, masked, values_of
+from fnet.masking import mask_of, masked, require_generation, values_of
 from fnet.operations.rules import positive
 from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
 
@@ -53,30 +53,33 @@ def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     return activate(activation, params, x)
 
 
-def _relu_rule(x: Spec, *, negative_slope: float) -> tuple[Spec, ParamTree]:
+def _relu_rule(x: Spec, *, negative_slope: float, masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
     return (_floats(x) if negative_slope else x), {}
 
 
-@layer(shape=_relu_rule)
+@layer(shape=_relu_rule, mask="own")
 def relu(
     params: Params,
-    x: Array,
+    x: Any,
     *,
     max_value: NotNegative | None = None,
     negative_slope: NotNegative = 0.0,
     threshold: NotNegative = 0.0,
-) -> Array:
+    masks: str = "keras3",
+) -> Any:
     """(...) -> (...): x above `threshold`, at most `max_value`; negative_slope * (x - threshold) below.
 
-    Mask: kept. Source: keras.layers.ReLU.
+    Mask: kept; lost with masks="keras2" (before Keras 2.6). Source: keras.layers.ReLU.
 
     >>> relu({}, np.array([-1.0, 2.0, 9.0]), max_value=6.0)
     array([0., 2., 6.])
     """
-    if x.dtype.kind in "iu":  # integers stay integers, but for a slope
-        x = in_floats(x, params) if negative_slope else x
+    values, mask = values_of(x), None if masks == "keras2" else mask_of(x)
+    if values.dtype.kind in "iu":  # integers stay integers, but for a slope
+        values = in_floats(values, params) if negative_slope else values
         max_value = max_value if negative_slope or max_value is None else int(max_value)
-    return relu_of(x, negative_slope, max_value, threshold)
+    return masked(relu_of(values, negative_slope, max_value, threshold), mask)
 
 
 @layer(shape=modelling.identity, floats=True)
@@ -121,18 +124,20 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
     return xp.where(x > 0, x, params["alpha"] * x)
 
 
-def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTree]:
+def _softmax_rule(x: Spec, *, axis: int | Sequence[int], masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
     for each in [axis] if isinstance(axis, int) else axis:
         positive(each, len(x.shape))
     return x, {}
 
 
 @layer(shape=_softmax_rule, mask="own", floats=True)
-def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1) -> Any:
+def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: str = "keras3") -> Any:
     """(...) -> (...): exp(x) normalised to sum 1 over `axis` (one or several).
 
     Mask: kept, and obeyed: what it hides gets probability 0, wherever it broadcasts against `x`; a row in which
-    all is hidden is all 0. Errors: InvalidInput for a mask that does not broadcast, as Keras.
+    all is hidden is all 0, but with masks="keras2" as if nothing were hidden.
+    Errors: InvalidInput for a mask that does not broadcast, as Keras.
     Source: keras.layers.Softmax.
 
     >>> softmax({}, Masked(np.array([[0.0, 5.0, 0.0]]), np.array([[True, False, True]]))).values
@@ -141,12 +146,17 @@ def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1) -> Any:
     values, mask = values_of(x), mask_of(x)
     if mask is None:
         return softmax_of(values, axis)
-    return masked(masked_softmax(values, mask, axis), mask)
+    return masked(masked_softmax(values, mask, axis, masks), mask)
 
 
-def masked_softmax(x: Array, mask: Array, axis: int | Sequence[int]) -> Array:
-    """softmax over `axis` of the places where `mask` (broadcast against `x`; floats: above 0.5) is True."""
+def masked_softmax(x: Array, mask: Array, axis: int | Sequence[int], masks: str = "keras3") -> Array:
+    """softmax over `axis` of the places where `mask` (broadcast against `x`; floats: above 0.5) is True.
+
+    Keras 2 adds -1e9 where it is not, so places that are all hidden are weighed among each other.
+    """
     _check_broadcast(x, mask)
+    if masks == "keras2":
+        return softmax_of(x + (1 - mask.astype(x.dtype)) * MASKED_OUT, axis)
     seen = mask if mask.dtype == bool else mask > 0.5
     y = softmax_of(xp.where(seen, x, MASKED_OUT), axis)
     return xp.where(seen, y, 0)

@@ -99,6 +99,7 @@ def _rule(
     unit_forget_bias: bool,
     return_sequences: bool,
     return_state: bool,
+    masks: str,
 ) -> tuple[Any, ParamTree]:
     inputs = time_step(x)
     window = windows(f"conv_lstm{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
@@ -106,7 +107,7 @@ def _rule(
     y = Spec(window.join(inputs.shape[0], window.outputs(sizes), filters), inputs.dtype)
     bias = {"bias": Param((4 * filters,), "unit_forget" if unit_forget_bias else "zeros")} if use_bias else {}
     gate_own = {f"recurrent_{key}": value for key, value in activation_child(recurrent_activation, y).items()}
-    outputs = around(x, (y, [y, y]), return_sequences=return_sequences, return_state=return_state)
+    outputs = around(x, (y, [y, y]), return_sequences=return_sequences, return_state=return_state, masks=masks)
     return outputs, {
         "kernel": Param((*window.taps, channels, 4 * filters)),
         "recurrent_kernel": Param((*window.taps, filters, 4 * filters), "orthogonal"),
@@ -139,6 +140,7 @@ def conv_lstm1d(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    masks: str = "keras3",
 ) -> Any:
     """(batch, time, steps, in) -> (batch, new steps, filters): `lstm` with convolutions.
 
@@ -147,15 +149,16 @@ def conv_lstm1d(
     The input's convolution obeys `strides`, `padding` and `dilation_rate`; that of the state keeps its size
     ("same", stride 1). With "channels_first" the channels stand behind the time axis, in the states too.
     params: kernel (*kernel_size, in, 4 filters), recurrent_kernel (*kernel_size, filters, 4 filters), bias
-    (4 filters,); gates i, f, c, o. The other options, states, mask rule and errors are those of `lstm`; dropout
-    draws one mask for each gate. Source: keras.layers.ConvLSTM1D; Shi et al. 2015.
+    (4 filters,); gates i, f, c, o. The other options, states, mask rule and errors are those of `lstm`; a mask of
+    places, (batch, time, steps), hides each by itself; dropout draws one mask for each gate.
+    Source: keras.layers.ConvLSTM1D; Shi et al. 2015.
     """
     window = windows("conv_lstm1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
     return run(
         ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )
 
 
@@ -182,6 +185,7 @@ def conv_lstm2d(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    masks: str = "keras3",
 ) -> Any:
     """(batch, time, height, width, in) -> (batch, new height, new width, filters): `lstm` with convolutions.
 
@@ -192,7 +196,7 @@ def conv_lstm2d(
         ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )
 
 
@@ -219,6 +223,7 @@ def conv_lstm3d(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    masks: str = "keras3",
 ) -> Any:
     """(batch, time, *volume, in) -> (batch, *new volume, filters): `lstm` with convolutions.
 
@@ -229,5 +234,5 @@ def conv_lstm3d(
         ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )

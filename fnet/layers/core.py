@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fnet import modelling
 from fnet.activations import Activation, activate, activation_child
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
-from fnet.masking import Masked, values_of
+from fnet.masking import Masked, mask_of, masked, require_generation, strip, values_of
 from fnet.operations.dtypes import promoted, result_type
 from fnet.sources import only_item
 from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 
 
-@layer(shape=modelling.identity, passes_on=True)
-def identity(params: Params, x: Any) -> Any:
-    """`x` itself, any shape. Mask: kept. Source: keras.layers.Identity."""
-    return x
+def _identity_rule(x: Any, *, masks: str) -> tuple[Any, ParamTree]:
+    require_generation(masks)
+    return x, {}
 
 
-def _input_rule(x: Spec, *, shape: Sequence[int | None], dtype: str) -> tuple[Spec, ParamTree]:
+@layer(shape=_identity_rule, mask="own", passes_on=True)
+def identity(params: Params, x: Any, *, masks: str = "keras3") -> Any:
+    """`x` itself, any shape. Mask: kept; lost with masks="keras2". Source: keras.layers.Identity."""
+    return strip(x) if masks == "keras2" else x
+
+
+def _input_rule(x: Spec, *, shape: Sequence[int | None], dtype: str, masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
     sizes = x.shape if len(x.shape) == len(shape) else shape
     return Spec(tuple(b if a is None else a for a, b in zip(sizes, shape, strict=True)), dtype), {}
 
@@ -33,17 +38,32 @@ def _taken(*, shape: Sequence[int | None], dtype: str) -> Spec:
     return Spec(tuple(shape), dtype)
 
 
-@layer(shape=_input_rule, takes=_taken, passes_on=True)
+@layer(shape=_input_rule, mask="own", takes=_taken, passes_on=True)
 def input_layer(
-    params: Params, x: Any, *, shape: Sequence[int | None], dtype: str = "float32", optional: bool = False
-) -> Array:
+    params: Params,
+    x: Any,
+    *,
+    shape: Sequence[int | None],
+    dtype: str = "float32",
+    optional: bool = False,
+    masks: str = "keras3",
+) -> Any:
     """What a model takes: `x` as an array of `dtype`, any shape that fits `shape` (batch axis included).
 
     As in Keras, a trailing axis of size 1 is added or dropped where only that keeps `x` from the rank wanted.
-    It may come as the only item of a list, tuple or dict. An `optional` input may be None. Mask: kept.
+    It may come as the only item of a list, tuple or dict. An `optional` input may be None.
+    Mask: kept; with masks="keras2" only where `x` is taken as it is, neither cast nor reshaped.
     Errors: InvalidInput for None, several arrays, or another number of axes. Source: keras.layers.InputLayer.
     """
     x = only_item(x, shape)
+    given, mask = values_of(x), mask_of(x)
+    y = _taken_in(strip(x), shape, dtype, optional)
+    as_given = ops.is_array(given) and (given.dtype, given.ndim) == (y.dtype, y.ndim)
+    return y if y is None or (masks == "keras2" and not as_given) else masked(y, mask)
+
+
+def _taken_in(x: Any, shape: Sequence[int | None], dtype: str, optional: bool) -> Any:
+    """`x` as an array of `dtype` and of the rank of `shape`."""
     if x is None:
         if optional:
             return None

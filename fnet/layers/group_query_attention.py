@@ -7,6 +7,7 @@ from typing import Any
 from fnet.compose import layer
 from fnet.layers.attention import named_inputs
 from fnet.layers.multi_head_attention import (
+    GENERATIONS,
     MASKS,
     attention_weights,
     dense_params,
@@ -21,7 +22,7 @@ from fnet.layers.multi_head_attention import (
     shapes_of,
     widen_mask,
 )
-from fnet.masking import mask_of, masked, values_of
+from fnet.masking import mask_of, masked, require_generation, values_of
 from fnet.types import Array, Params, ParamTree, Positive, Rate, Spec
 
 
@@ -35,7 +36,9 @@ def _grouped_rule(
     use_gate: bool,
     return_attention_scores: bool,
     quantization: str | None,
+    masks: str,
 ) -> tuple[Any, ParamTree]:
+    require_generation(masks, GENERATIONS)
     query, value, key = shapes_of("group_query_attention", x)
     if num_query_heads % num_key_value_heads:
         raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
@@ -68,6 +71,7 @@ def group_query_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
     quantization: str | None = None,
+    masks: str = "keras3",
 ) -> Any:
     """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim).
 
@@ -90,9 +94,9 @@ def group_query_attention(
     hidden = merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
     q, k, v = project_inputs(params, query, key, value, (num_query_heads, num_key_value_heads), quantization)
     q, k, v = (heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
-    fused = dropout == 0 and not return_attention_scores
+    fused = dropout == 0 and not return_attention_scores and masks != "keras2"
     hidden = widen_mask(hidden, q, 1)
-    weights = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused)
+    weights = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused, masks)
     y = (heard(params, weights, dropout) @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
     y = heads_last(y, (1,), q.shape[2:3])
     y = gated(params, y, query, quantization) if use_gate else y

@@ -1,7 +1,8 @@
 """Merge layers: several arrays into one. `x` is a tuple or list of arrays.
 
 Arrays of lower rank get axes of size 1 behind the batch axis until the ranks agree; then NumPy's broadcasting
-holds. Mask: the OR of the masks if every input has one, else none; concatenate and dot have rules of their own.
+holds. Mask: the OR of the masks if every input has one, else none; with masks="keras2" the AND of those that there
+are, which hide nothing of the values. Concatenate and dot have rules of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, cast
 from fnet.backend import ops, xp
 from fnet.compose import in_floats, layer
 from fnet.errors import InvalidInput
-from fnet.masking import mask_of, masked, values_of
+from fnet.masking import mask_of, masked, require_generation, values_of
 from fnet.operations.dtypes import result_type
 from fnet.operations.rules import positive
 from fnet.types import Array, Params, ParamTree, Shape, Spec
@@ -50,7 +51,8 @@ def _merged_shape(shapes: Sequence[Shape]) -> Shape:
     return tuple(merged)
 
 
-def _merge_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
+def _merge_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
     specs = _several("a merge layer", x)
     return Spec(_merged_shape([s.shape for s in specs]), specs[0].dtype), {}
 
@@ -60,50 +62,52 @@ def _align(arrays: Sequence[Array]) -> list[Array]:
     return [a if a.ndim == rank else a.reshape(*a.shape[:1], *(1,) * (rank - a.ndim), *a.shape[1:]) for a in arrays]
 
 
-def _average_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
-    y, _ = _merge_rule(x)
+def _average_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
+    y, _ = _merge_rule(x, masks=masks)
     wide = {"int32": "float64", "uint32": "float64", "int64": "float64", "uint64": "float64"}
     return Spec(y.shape, wide.get(y.dtype, "float32" if y.dtype.startswith(("int", "uint")) else y.dtype)), {}
 
 
-def _any_mask(x: Sequence[Any]) -> Array | None:
-    """Keras's mask of a merge: none if an input has none, else the OR of all."""
-    masks = [mask_of(a) for a in x]
-    return None if any(m is None for m in masks) else functools.reduce(xp.logical_or, masks)
+def _merged_mask(x: Sequence[Any], masks: str) -> Array | None:
+    """The mask of a merge: none if an input has none, else the OR of all; in Keras 2 the AND of those there are."""
+    present = [mask_of(a) for a in x if mask_of(a) is not None]
+    if masks == "keras2":
+        return functools.reduce(xp.logical_and, present) if present else None
+    return functools.reduce(xp.logical_or, present) if len(present) == len(x) else None
 
 
-def _merge(name: str, x: Any, function: Callable[[list[Array]], Array]) -> Any:
+def _merge(name: str, x: Any, masks: str, function: Callable[[list[Array]], Array]) -> Any:
     x = _several(name, x)
-    return masked(function(_align([values_of(a) for a in x])), _any_mask(x))
+    return masked(function(_align([values_of(a) for a in x])), _merged_mask(x, masks))
 
 
 @layer(shape=_merge_rule, mask="own")
-def add(params: Params, x: Sequence[Array]) -> Any:
+def add(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): their sum. Source: keras.layers.Add.
 
     >>> add({}, (np.ones((1, 2, 2)), np.array([[1.0, 2.0]])))
     array([[[2., 3.],
             [2., 3.]]])
     """
-    return _merge("add", x, lambda arrays: functools.reduce(xp.add, arrays))
+    return _merge("add", x, masks, lambda arrays: functools.reduce(xp.add, arrays))
 
 
-def _subtract_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
-    return _merge_rule(_several("subtract", x, 2))
+def _subtract_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
+    return _merge_rule(_several("subtract", x, 2), masks=masks)
 
 
 @layer(shape=_subtract_rule, mask="own")
-def subtract(params: Params, x: Sequence[Array]) -> Any:
+def subtract(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
     """Two (batch, ...) -> (batch, ...): the first minus the second. Source: keras.layers.Subtract.
 
     >>> subtract({}, (np.array([[3.0]]), np.array([[1.0]])))
     array([[2.]])
     """
-    return _merge("subtract", _several("subtract", x, 2), lambda arrays: arrays[0] - arrays[1])
+    return _merge("subtract", _several("subtract", x, 2), masks, lambda arrays: arrays[0] - arrays[1])
 
 
 @layer(shape=_average_rule, mask="own")
-def average(params: Params, x: Sequence[Array]) -> Any:
+def average(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): their mean. Integers are added as such; of 8 and 16 bits they then give
     float32, of more float64. Source: keras.layers.Average.
 
@@ -117,31 +121,33 @@ def average(params: Params, x: Sequence[Array]) -> Any:
             total = ops.cast(total, "float32" if total.dtype.itemsize < 4 else "float64")
         return total / len(arrays)
 
-    return _merge("average", x, mean)
+    return _merge("average", x, masks, mean)
 
 
 @layer(shape=_merge_rule, mask="own")
-def multiply(params: Params, x: Sequence[Array]) -> Any:
+def multiply(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): their product.
 
-    Masked inputs count as 1 where they are hidden; where all are hidden the product is 0.
+    Masked inputs count as 1 where they are hidden; where all are hidden the product is 0 (not with masks="keras2").
     Source: keras.layers.Multiply.
 
     >>> multiply({}, (np.array([[3.0]]), np.array([[2.0]])))
     array([[6.]])
     """
+    if masks == "keras2":
+        return _merge("multiply", x, masks, lambda arrays: functools.reduce(xp.multiply, arrays))
     x = _several("multiply", x)
-    arrays, masks = _align([values_of(a) for a in x]), _wide_masks(x)
-    factors = [a if m is None else xp.where(m, a, 1) for a, m in zip(arrays, masks, strict=True)]
+    arrays, wide = _align([values_of(a) for a in x]), _wide_masks(x)
+    factors = [a if m is None else xp.where(m, a, 1) for a, m in zip(arrays, wide, strict=True)]
     y = functools.reduce(xp.multiply, factors)
-    seen = [m for m in masks if m is not None]
-    if len(seen) == len(masks):
+    seen = [m for m in wide if m is not None]
+    if len(seen) == len(wide):
         y = xp.where(functools.reduce(xp.logical_or, seen), y, 0)
-    return masked(y, _any_mask(x))
+    return masked(y, _merged_mask(x, masks))
 
 
 @layer(shape=_merge_rule, mask="own")
-def maximum(params: Params, x: Sequence[Array]) -> Any:
+def maximum(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): the largest at each place, of what masks do not hide.
 
     Source: keras.layers.Maximum.
@@ -149,11 +155,11 @@ def maximum(params: Params, x: Sequence[Array]) -> Any:
     >>> maximum({}, (np.array([[3.0]]), np.array([[2.0]])))
     array([[3.]])
     """
-    return _extreme("maximum", x, xp.maximum)
+    return _extreme("maximum", x, masks, xp.maximum)
 
 
 @layer(shape=_merge_rule, mask="own")
-def minimum(params: Params, x: Sequence[Array]) -> Any:
+def minimum(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): the smallest at each place, of what masks do not hide.
 
     Source: keras.layers.Minimum.
@@ -161,7 +167,7 @@ def minimum(params: Params, x: Sequence[Array]) -> Any:
     >>> minimum({}, (np.array([[3.0]]), np.array([[2.0]])))
     array([[2.]])
     """
-    return _extreme("minimum", x, xp.minimum)
+    return _extreme("minimum", x, masks, xp.minimum)
 
 
 def _wide_masks(x: Sequence[Any]) -> list[Array | None]:
@@ -175,23 +181,26 @@ def _wide_masks(x: Sequence[Any]) -> list[Array | None]:
     ]
 
 
-def _extreme(name: str, x: Any, function: Callable[[Array, Array], Array]) -> Any:
+def _extreme(name: str, x: Any, masks: str, function: Callable[[Array, Array], Array]) -> Any:
     """`function` over the inputs in order; a hidden place of one takes what the other has there."""
+    if masks == "keras2":
+        return _merge(name, x, masks, lambda arrays: functools.reduce(function, arrays))
     x = _several(name, x)
-    arrays, masks = _align([values_of(a) for a in x]), _wide_masks(x)
-    y, seen = arrays[0], masks[0]
-    for a, mask in zip(arrays[1:], masks[1:], strict=True):
+    arrays, wide = _align([values_of(a) for a in x]), _wide_masks(x)
+    y, seen = arrays[0], wide[0]
+    for a, mask in zip(arrays[1:], wide[1:], strict=True):
         a = a if mask is None else xp.where(mask, a, y)
         y = y if seen is None else xp.where(seen, y, a)
         seen = None if mask is None or seen is None else xp.logical_or(seen, mask)
         y = function(y, a)
-    return masked(y, _any_mask(x))
+    return masked(y, _merged_mask(x, masks))
 
 
 # --- concatenate ----------------------------------------------------------------------------------
 
 
-def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]:
+def _concatenate_rule(x: Sequence[Spec], *, axis: int, masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
     specs = _several("concatenate", x)
     at = positive(axis, len(specs[0].shape))
     sizes = [s.shape[at] for s in specs]
@@ -204,18 +213,29 @@ def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]
 
 
 @layer(shape=_concatenate_rule, mask="own")
-def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1) -> Any:
+def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: str = "keras3") -> Any:
     """Several (batch, ...) of equal shape except along `axis` -> one, side by side along `axis`.
 
     Mask: if an input has one, those of all (all True for inputs without), side by side likewise; along the last
-    axis their OR. Source: keras.layers.Concatenate.
+    axis their OR, with masks="keras2" their AND. Source: keras.layers.Concatenate.
 
     >>> concatenate({}, (np.array([[3.0]]), np.array([[1.0, 2.0]])))
     array([[3., 1., 2.]])
     """
     x = _several("concatenate", x)
     arrays = [values_of(a) for a in x]
-    return masked(xp.concatenate(arrays, axis=axis), _concatenated_mask(x, axis))
+    mask = _all_of(x, axis) if masks == "keras2" else _concatenated_mask(x, axis)
+    return masked(xp.concatenate(arrays, axis=axis), mask)
+
+
+def _all_of(x: Sequence[Any], axis: int) -> Array | None:
+    """Keras 2's mask: masks (with an axis of size 1 for the features) next to each other along `axis`, True for inputs
+    without; what has a False on the last axis is hidden."""
+    if all(mask_of(a) is None for a in x):
+        return None
+    rows = [xp.ones(values_of(a).shape, bool) if mask_of(a) is None else mask_of(a) for a in x]
+    rows = [row if row.ndim == values_of(a).ndim else row[..., None] for row, a in zip(rows, x, strict=True)]
+    return xp.all(xp.concatenate(rows, axis=axis), axis=-1)
 
 
 def _concatenated_mask(x: Sequence[Any], axis: int) -> Array | None:

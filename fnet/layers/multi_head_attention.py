@@ -18,9 +18,11 @@ from fnet.layers import quantized
 from fnet.layers.activation import masked_softmax
 from fnet.layers.attention import causal_mask, named_inputs
 from fnet.layers.regularization import drop
-from fnet.masking import mask_of, masked, values_of
+from fnet.masking import mask_of, masked, require_generation, values_of
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
+GENERATIONS = ("keras2", "keras3.7", "keras3.8", "keras3")
+"""Values of `masks` here: for Keras 2 from 2.10 on and 3.0 to 3.6; 3.7; 3.8 and 3.9; 3.10 and later."""
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
 
@@ -86,7 +88,9 @@ def _multi_head_rule(
     use_gate: bool,
     return_attention_scores: bool,
     quantization: str | None,
+    masks: str,
 ) -> tuple[Any, ParamTree]:
+    require_generation(masks, GENERATIONS)
     query, value, key = shapes_of("multi_head_attention", x)
     size = value_dim or key_dim
     made = _output_sizes(output_shape, query)
@@ -112,7 +116,7 @@ def drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_multi_head_rule, mask="own", rng=drops, unmasks=True, floats=True)
+@layer(shape=_multi_head_rule, mask="own", rng=drops, floats=True)
 def multi_head_attention(
     params: Params,
     x: Any,
@@ -129,6 +133,7 @@ def multi_head_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
     quantization: str | None = None,
+    masks: str = "keras3",
 ) -> Any:
     """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim or output_shape).
 
@@ -142,9 +147,9 @@ def multi_head_attention(
     `quantization` ("int8", ...) each of these is as in `fnet.layers.quantized.kernel_params`.
     Mask: those of query, value and key, the explicit attention_mask (batch, t, s), value_mask, key_mask, and the
     causal one all hide; the output carries the query's, the scores
-    what hid them. Keras reads no explicit query_mask, so it changes nothing.
-    In a graph, what reads the inputs after this layer finds no mask on them: Keras deletes it (see `Rules`).
-    Where all is hidden, the weights are equal; with dropout, scores or more axes they are 0, as in Keras.
+    what hid them. Keras reads no explicit query_mask, so it changes nothing; up to Keras 3.7 it does.
+    Where all is hidden, the weights are equal; with dropout, scores or more axes they are 0, as in Keras. Up to 3.9
+    (masks="keras3.8") they are not 0 but those that there would be without the masks, up to 3.6 ("keras2") always.
     Source: keras.layers.MultiHeadAttention; Vaswani et al. 2017.
 
     >>> import fnet
@@ -157,14 +162,15 @@ def multi_head_attention(
     query, value = values_of(given["query"]), values_of(given["value"])
     key = values_of(given.get("key", value))
     asked = mask_of(given["query"])
-    hidden = merge_masks(given, asked, query, value, use_causal_mask, sliding_window)
+    asking = values_of(given.get("query_mask")) if masks in ("keras2", "keras3.7") else None
+    hidden = merge_masks(given, asked if asking is None else asking, query, value, use_causal_mask, sliding_window)
     axes = _attention_axes(attention_axes, query.ndim)
     q, k, v = project_inputs(params, query, key, value, (num_heads, num_heads), quantization)
-    fused = dropout == 0 and not return_attention_scores and query.ndim == 3
+    fused = dropout == 0 and not return_attention_scores and query.ndim == 3 and masks != "keras2"
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
     q, k, v = (heads_first(a, axes) for a in (q, k, v))
     hidden = widen_mask(hidden, q, len(axes))
-    weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused)
+    weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused, masks)
     y = heads_last(heard(params, weights, dropout) @ v, axes, q_sizes)
     y = gated(params, y, query, quantization) if use_gate else y
     y = masked(project(params["output_dense"], y, _output_sizes(output_shape, query), 2, quantization), asked)
@@ -252,14 +258,14 @@ def _flat(mask: Array | None, q_sizes: Sequence[int], k_sizes: Sequence[int]) ->
     return full.reshape(*lead, math.prod(q_sizes), math.prod(k_sizes))
 
 
-def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool) -> Array:
-    """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else 0."""
+def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool, masks: str = "keras3") -> Array:
+    """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else by `masks`."""
     scores = q @ xp.swapaxes(k, -1, -2)
     if mask is None:
         return ops.softmax(scores, -1)
     if fused:
         return ops.softmax(xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max)), -1)
-    return masked_softmax(scores, mask, -1)
+    return masked_softmax(scores, mask, -1, "keras3" if masks == "keras3" else "keras2")
 
 
 def gated(params: Params, y: Array, query: Array, quantization: str | None) -> Array:

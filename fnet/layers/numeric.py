@@ -10,6 +10,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.compose import layer
 from fnet.layers.encoding import encode, lookup_spec
+from fnet.masking import mask_of, masked, require_generation, values_of
 from fnet.operations.rules import positive
 from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Spec
 
@@ -33,19 +34,29 @@ def float_rule(x: Spec) -> tuple[Spec, ParamTree]:
     return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
 
 
-@layer(shape=float_rule)
+def _rescaling_rule(x: Spec, *, masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
+    return float_rule(x)
+
+
+@layer(shape=_rescaling_rule, mask="own")
 def rescaling(
-    params: Params, x: Array, *, scale: float | Sequence[float], offset: float | Sequence[float] = 0.0
-) -> Array:
+    params: Params,
+    x: Any,
+    *,
+    scale: float | Sequence[float],
+    offset: float | Sequence[float] = 0.0,
+    masks: str = "keras3",
+) -> Any:
     """(...) -> (...): x * scale + offset, numbers or lists that broadcast; integers become float32.
 
-    No params. Mask: kept. Source: keras.layers.Rescaling.
+    No params. Mask: kept; lost with masks="keras2". Source: keras.layers.Rescaling.
 
     >>> rescaling({}, np.array([0, 255]), scale=2 / 255, offset=-1)
     array([-1.,  1.], dtype=float32)
     """
-    x = floats(x)
-    return x * _constant(scale, x) + _constant(offset, x)
+    values, mask = floats(values_of(x)), None if masks == "keras2" else mask_of(x)
+    return masked(values * _constant(scale, values) + _constant(offset, values), mask)
 
 
 def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
@@ -54,8 +65,9 @@ def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
 
 
 def _normalization_rule(
-    x: Spec, *, axis: int | Sequence[int] | None, mean: Any, variance: Any
+    x: Spec, *, axis: int | Sequence[int] | None, mean: Any, variance: Any, masks: str
 ) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
     if (mean is None) != (variance is None):
         raise ValueError("normalization takes both mean and variance as options, or neither")
     shape = tuple(x.shape[a] for a in _kept(len(x.shape), axis))
@@ -63,32 +75,33 @@ def _normalization_rule(
     return float_rule(x)[0], statistics if mean is None else {}
 
 
-@layer(shape=_normalization_rule)
+@layer(shape=_normalization_rule, mask="own")
 def normalization(
     params: Params,
-    x: Array,
+    x: Any,
     *,
     axis: int | Sequence[int] | None = -1,
     mean: Any = None,
     variance: Any = None,
     invert: bool = False,
-) -> Array:
+    masks: str = "keras3",
+) -> Any:
     """(...) -> (...): (x - mean) / max(sqrt(variance), 1e-7); `invert`: x * max(sqrt(variance), 1e-7) + mean.
 
     params: mean, variance (sizes of the kept axes), unless both are given as options: numbers or lists that
     broadcast over the kept axes from the right. axis: the axes with statistics of their own (None: none; the batch
-    axis counts). Mask: kept. Source: keras.layers.Normalization.
+    axis counts). Mask: kept; lost with masks="keras2". Source: keras.layers.Normalization.
 
     >>> normalization({}, np.array([[1.0], [3.0]]), mean=3.0, variance=4.0)
     array([[-1.],
            [ 0.]])
     """
-    x = floats(x)
-    kept = _kept(x.ndim, axis)
+    values, mask = floats(values_of(x)), None if masks == "keras2" else mask_of(x)
+    kept = _kept(values.ndim, axis)
     given = (params["mean"], params["variance"]) if mean is None else (mean, variance)
-    center, spread = (_along(values, kept, x) for values in given)
+    center, spread = (_along(statistic, kept, values) for statistic in given)
     deviation = xp.maximum(xp.sqrt(spread), EPSILON)
-    return x * deviation + center if invert else (x - center) / deviation
+    return masked(values * deviation + center if invert else (values - center) / deviation, mask)
 
 
 def _along(values: Any, kept: Sequence[int], x: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 from fnet import random, tree
 from fnet.backend import ops, xp
 from fnet.errors import InvalidInput
-from fnet.masking import mask_of, masked, strip, values_of
+from fnet.masking import mask_of, masked, require_generation, strip, values_of
 from fnet.types import Array, Params, Spec
 
 _RANK = (
@@ -43,7 +43,7 @@ class Feed:
     """What a recurrent layer was given, taken apart.
 
     mask: the steps to compute, or None. handed_on: the mask that the output carries. They differ in one case,
-    which is Keras's rule: with initial states, a mask that only travels with the sequence is not applied.
+    which is Keras 3's rule: with initial states, a mask that only travels with the sequence is not applied.
     previous: the output that masked steps at the very beginning repeat (zeros when None).
     """
 
@@ -54,8 +54,10 @@ class Feed:
     previous: Array | None = None
 
 
-def unpack(x: Any) -> Feed:
+def unpack(x: Any, masks: str = "keras3") -> Feed:
     """Take apart `sequence`, `(sequence, *states)` or a dict with the names of the Keras call.
+
+    masks: whose rule decides whether a mask that travels with the sequence is applied beside initial states.
 
     The dict's keys: "sequences", "initial_state" (an array or a list), "mask" (an explicit one, which is always
     applied), and "previous_output", which Keras lacks: it lets a sequence continue where another one stopped.
@@ -74,7 +76,8 @@ def unpack(x: Any) -> Feed:
     if states is not None:
         states = strip(states)
         states = as_tuples(states) if isinstance(states, tuple | list) else (states,)
-    return Feed(values_of(values), states, explicit if states is not None else handed_on, handed_on, previous)
+    applied = explicit if states is not None and masks != "keras2" else handed_on
+    return Feed(values_of(values), states, applied, handed_on, previous)
 
 
 def sequence_spec(x: Any) -> Spec:
@@ -83,8 +86,9 @@ def sequence_spec(x: Any) -> Spec:
     return spec
 
 
-def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool) -> Any:
+def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool, masks: str = "keras3") -> Any:
     """The output Specs of a recurrent layer from those of its cell: (output, states)."""
+    require_generation(masks)
     inputs = sequence_spec(x)
     y, states = cell_output
     if return_sequences:
@@ -119,6 +123,7 @@ class Over:
     go_backwards: bool
     unroll: bool
     zero_output_for_mask: bool
+    masks: str = "keras3"
 
 
 def run(cell: Cell, params: Params, x: Any, over: Over) -> Any:
@@ -126,7 +131,7 @@ def run(cell: Cell, params: Params, x: Any, over: Over) -> Any:
 
     A masked step keeps the states and repeats the output before it (zeros before the first valid step).
     """
-    feed = unpack(x)
+    feed = unpack(x, over.masks)
     if feed.values.ndim < 3:
         raise InvalidInput(_RANK.format(tuple(feed.values.shape)))
     if feed.values.shape[1] == 0:
@@ -145,11 +150,11 @@ def run(cell: Cell, params: Params, x: Any, over: Over) -> Any:
 
 
 def _time_first(mask: Array | None) -> Any:
-    """(batch, time) or (batch, time, 1) -> (time, batch), bool."""
+    """(batch, time) or (batch, time, 1) -> (time, batch), bool; a mask of places, (batch, time, ...), keeps them."""
     if mask is None:
         return None
     mask = ops.asarray(mask).astype(bool)
-    by_step: Array = mask[..., 0] if mask.ndim == 3 else mask
+    by_step: Array = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
     return xp.swapaxes(by_step, 0, 1)
 
 
@@ -171,7 +176,7 @@ def sweep(
     """Run `cell` over `xs` (time, batch, ...): (last output, outputs with time first when `keep`, states)."""
     if isinstance(cell, Stack):
         return _sweep_stack(cell, params, xs, states, mask, previous, keep)
-    kernel = ops.recurrences.get(cell.fused(params))
+    kernel = ops.recurrences.get(cell.fused(params)) if mask is None or mask.ndim == 2 else None
     start, zero_states = cell.zeros(params, xs)
     if states is None:
         states = zero_states

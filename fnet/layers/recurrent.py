@@ -13,10 +13,17 @@ from fnet.types import Params, ParamTree, Positive, Rate
 
 
 def _simple_rnn_rule(
-    x: Any, *, units: int, use_bias: bool, activation: Activation, return_sequences: bool, return_state: bool
+    x: Any,
+    *,
+    units: int,
+    use_bias: bool,
+    activation: Activation,
+    return_sequences: bool,
+    return_state: bool,
+    masks: str,
 ) -> tuple[Any, ParamTree]:
     y, params = simple_rnn_cell_rule(time_step(x), units=units, use_bias=use_bias, activation=activation)
-    return around(x, y, return_sequences=return_sequences, return_state=return_state), params
+    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
 
 
 @layer(shape=_simple_rnn_rule, mask="own", rng=drops, floats=True)
@@ -35,6 +42,7 @@ def simple_rnn(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    masks: str = "keras3",
 ) -> Any:
     """(batch, time, in) -> (batch, units): h_t = activation(x_t @ kernel + bias + h_(t-1) @ recurrent_kernel).
 
@@ -45,7 +53,7 @@ def simple_rnn(
         SimpleRNN(activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )
 
 
@@ -59,6 +67,7 @@ def _lstm_rule(
     recurrent_activation: Activation,
     return_sequences: bool,
     return_state: bool,
+    masks: str,
 ) -> tuple[Any, ParamTree]:
     y, params = lstm_cell_rule(
         time_step(x),
@@ -68,7 +77,7 @@ def _lstm_rule(
         activation=activation,
         recurrent_activation=recurrent_activation,
     )
-    return around(x, y, return_sequences=return_sequences, return_state=return_state), params
+    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
 
 
 @layer(shape=_lstm_rule, mask="own", rng=drops, floats=True)
@@ -89,6 +98,7 @@ def lstm(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    masks: str = "keras3",
     implementation: int = 2,
 ) -> Any:
     """(batch, time, in) -> (batch, units), the last output; (batch, time, units) with `return_sequences`.
@@ -107,7 +117,8 @@ def lstm(
     (`implementation=1`, or any recurrent dropout: one for each gate).
     Mask: a masked step keeps the states and repeats the output before it, zeros before the first valid step,
     zeros everywhere with `zero_output_for_mask`; handed on with `return_sequences`. With initial states, only a
-    mask under the key "mask" is applied: Keras leaves one that travels with the sequence aside.
+    mask under the key "mask" is applied: Keras leaves one that travels with the sequence aside, but not Keras 2
+    (masks="keras2").
     Errors: InvalidInput for a sequence without time steps.
     Source: keras.layers.LSTM; Hochreiter and Schmidhuber 1997.
 
@@ -119,7 +130,7 @@ def lstm(
         LSTM(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )
 
 
@@ -133,6 +144,7 @@ def _gru_rule(
     recurrent_activation: Activation,
     return_sequences: bool,
     return_state: bool,
+    masks: str,
 ) -> tuple[Any, ParamTree]:
     y, params = gru_cell_rule(
         time_step(x),
@@ -142,7 +154,7 @@ def _gru_rule(
         activation=activation,
         recurrent_activation=recurrent_activation,
     )
-    return around(x, y, return_sequences=return_sequences, return_state=return_state), params
+    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
 
 
 @layer(shape=_gru_rule, mask="own", rng=drops, floats=True)
@@ -163,6 +175,7 @@ def gru(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    masks: str = "keras3",
     implementation: int = 2,
 ) -> Any:
     """(batch, time, in) -> (batch, units): h_t = z h_(t-1) + (1 - z) tanh(candidate).
@@ -179,5 +192,5 @@ def gru(
         GRU(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation, reset_after),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )

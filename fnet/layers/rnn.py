@@ -106,9 +106,9 @@ def _one(cell: Any) -> Any:
     return Bound(stacked_rnn_cells, tree.freeze({"cells": cell})) if isinstance(cell, list | tuple) else cell
 
 
-def _rnn_rule(x: Any, *, cell: Any, return_sequences: bool, return_state: bool) -> tuple[Any, ParamTree]:
+def _rnn_rule(x: Any, *, cell: Any, return_sequences: bool, return_state: bool, masks: str) -> tuple[Any, ParamTree]:
     y, params = modelling.infer(_one(cell), time_step(x))
-    return around(x, y, return_sequences=return_sequences, return_state=return_state), {"cell": params}
+    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), {"cell": params}
 
 
 def _rnn_children(*, cell: Any) -> dict[str, Any]:
@@ -127,6 +127,7 @@ def rnn(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    masks: str = "keras3",
 ) -> Any:
     """(batch, time, ...) -> (batch, ...): a cell, or a list of cells on top of each other, over a sequence.
 
@@ -138,5 +139,5 @@ def rnn(
         _cell(_one(cell)),
         params.get("cell", EMPTY),
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )

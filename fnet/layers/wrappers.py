@@ -12,7 +12,7 @@ from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, layer, option_na
 from fnet.errors import InvalidInput
 from fnet.layers.carrying import Advance, State, advance
 from fnet.layers.recurrence import sequence_spec, unpack
-from fnet.masking import mask_of, masked, strip, values_of
+from fnet.masking import mask_of, masked, require_generation, strip, values_of
 from fnet.types import Array, Merge, Params, ParamTree, Spec
 
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
@@ -44,7 +44,10 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
     )
 
 
-def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: str | None) -> tuple[Any, ParamTree]:
+def _bidirectional_rule(
+    x: Any, *, layer: Any, backward_layer: Any, merge_mode: str | None, masks: str
+) -> tuple[Any, ParamTree]:
+    require_generation(masks)
     forward, backward = halves(layer, backward_layer)
     sequences = sequence_spec(x)
     (y, params), (y_back, params_back) = (modelling.infer(half, sequences) for half in (forward, backward))
@@ -65,7 +68,13 @@ def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any
 
 @layer(shape=_bidirectional_rule, mask="own", children=_bidirectional_children)
 def bidirectional(
-    params: Params, x: Any, *, layer: Any, backward_layer: Any = None, merge_mode: Merge | None = "concat"
+    params: Params,
+    x: Any,
+    *,
+    layer: Any,
+    backward_layer: Any = None,
+    merge_mode: Merge | None = "concat",
+    masks: str = "keras3",
 ) -> Any:
     """A recurrent layer from both ends: (batch, time, in) -> (batch, 2 units), or (batch, time, 2 units).
 
@@ -75,14 +84,15 @@ def bidirectional(
     "ave", "mul", or None for both outputs. With return_state: (output, *forward states, *backward states).
     x: as for `lstm`; initial states are the forward ones, then the backward ones.
     params: {"forward_layer": ..., "backward_layer": ...}.
-    Mask: both halves obey it, with zero outputs at masked steps; handed on with return_sequences.
+    Mask: both halves obey it, with zero outputs at masked steps; handed on with return_sequences. Beside initial
+    states as for `lstm`, by the option `masks` of this layer.
     Errors: ValueError for layers that do not fit together or an unknown merge_mode.
     Source: keras.layers.Bidirectional; Schuster and Paliwal 1997.
     """
     if merge_mode not in (*MERGES, None):
         raise ValueError(f"merge_mode {merge_mode!r}; use {', '.join(MERGES)} or None")
     forward, backward = halves(layer, backward_layer)
-    feed = unpack(x)
+    feed = unpack(x, masks)
     half = 0 if feed.states is None else len(feed.states) // 2
     ends = []
     for name, step, states in (
@@ -109,7 +119,8 @@ def _fold(spec: Spec) -> Spec:
     return Spec((spec.shape[0], *spec.shape[2:]), spec.dtype)
 
 
-def _time_distributed_rule(x: Spec, *, layer: Any) -> tuple[Any, ParamTree]:
+def _time_distributed_rule(x: Spec, *, layer: Any, masks: str) -> tuple[Any, ParamTree]:
+    require_generation(masks)
     y, params = modelling.infer(layer, _fold(x))
     y = tree.map(lambda s: Spec((s.shape[0], x.shape[1], *s.shape[1:]), s.dtype), y)
     return y, {"layer": params} if params else {}
@@ -120,29 +131,39 @@ def _time_distributed_children(*, layer: Any) -> dict[str, Any]:
 
 
 @layer(shape=_time_distributed_rule, mask="own", children=_time_distributed_children)
-def time_distributed(params: Params, x: Any, *, layer: Any) -> Any:
+def time_distributed(params: Params, x: Any, *, layer: Any, masks: str = "keras3") -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 
     layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows. Recurrent
     layers with `stateful` at any depth in it go from time step to time step and keep their states, as in Keras.
     params: {"layer": ...}. Mask: handed on as it is; its slice at each time step reaches the layer where it has
-    more axes than (batch, time), as behind an embedding of (batch, time, words).
+    more axes than (batch, time), as behind an embedding of (batch, time, words). With masks="keras2" the output
+    carries what the layer hands on or makes, as (batch, time, words), and where that is nothing the mask as (batch,
+    time), True for each time with a word; so a layer over sentences sees the empty ones.
     Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.
     """
     values, mask = values_of(x), mask_of(x)
     batch, time = values.shape[:2]
     if time == 0:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
-    inner_mask = mask if mask is not None and mask.ndim > 2 and _takes_mask(layer) else None
+    inner_mask = mask if mask is not None and mask.ndim > 2 and (masks == "keras2" or _takes_mask(layer)) else None
     if keeps_states(layer):
         y, _ = _in_turn(params.get("layer", EMPTY), values, inner_mask, layer, EMPTY)
         return masked(y, mask)
     inner = values.reshape(batch * time, *values.shape[2:])
     if inner_mask is not None:
         inner = masked(inner, mask.reshape(batch * time, *mask.shape[2:]))
-    y = strip(run(layer, params.get("layer", EMPTY), inner))
-    y = tree.map(lambda a: a.reshape(batch, time, *a.shape[1:]), y)
-    return masked(y, mask)
+    y = run(layer, params.get("layer", EMPTY), inner)
+    made = mask_of(y)
+    y = tree.map(lambda a: a.reshape(batch, time, *a.shape[1:]), strip(y))
+    if masks == "keras2" and made is not None:
+        return masked(y, made.reshape(batch, time, *made.shape[1:]))
+    return masked(y, _by_time(mask) if masks == "keras2" else mask)
+
+
+def _by_time(mask: Array | None) -> Array | None:
+    """A mask (batch, time, ...) as (batch, time): True where anything is seen."""
+    return mask if mask is None or mask.ndim == 2 else xp.any(mask, axis=tuple(range(2, mask.ndim)))
 
 
 def keeps_states(step: Any) -> bool:

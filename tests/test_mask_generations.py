@@ -1,0 +1,137 @@
+"""Masks by the rules of the Keras that wrote the file (`golden/make_masks.py`), beside what it gave then."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from compare import yardstick
+from fnet import bind
+from fnet.layers import merging
+from params import UnsupportedLayer, load_keras
+from params.convert import convert
+from params.legacy_config import modern
+
+ARCHIVES = sorted((Path(__file__).parent / "golden").glob("masks-*.zip"))
+FILES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
+REFUSED = {"locally_connected": "LocallyConnected1D"}
+FEW = {"concatenate_with_an_input", "states_and_merges", "words_then_sentences", "transformer", "nested_of_several"}
+"""The cases that run on JAX as well in the fast tests."""
+
+
+def read(archive, name):
+    return zipfile.ZipFile(archive).read(name)
+
+
+def assert_as_then(archive, name, most):
+    arrays = np.load(io.BytesIO(read(archive, f"{name.partition('.')[0]}.npz")))
+    inputs = [arrays[key] for key in arrays if key.startswith("x_")]
+    model, params = load_keras(read(archive, name))
+    found = model(params, inputs if len(inputs) > 1 else inputs[0])
+    found = found if isinstance(found, list) else [found]
+    assert len(found) == sum(key.startswith("y") for key in arrays)
+    for number, ours in enumerate(found):
+        theirs = arrays[f"y{number}"]
+        ours = np.asarray(ours)
+        np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs), err_msg=f"output {number}")
+        assert yardstick.error(np.nan_to_num(ours), np.nan_to_num(theirs)) < most, f"output {number}"
+
+
+@pytest.mark.parametrize(("archive", "name"), FILES, ids=lambda value: getattr(value, "stem", value))
+def test_masks_go_as_they_went_then(archive, name):
+    case = name.partition(".")[0]
+    if case in REFUSED:
+        with pytest.raises(UnsupportedLayer, match=REFUSED[case]):
+            load_keras(read(archive, name))
+        return
+    assert_as_then(archive, name, 2e-3 if case == "half_precision" else 2e-6)
+
+
+@pytest.mark.parametrize(
+    ("archive", "name"),
+    [pytest.param(a, n, marks=[] if n.partition(".")[0] in FEW and a == ARCHIVES[-1] else pytest.mark.slow)
+     for a, n in FILES if n.partition(".")[0] not in REFUSED],
+    ids=lambda value: getattr(value, "stem", value),
+)  # fmt: skip
+def test_masks_go_so_on_jax(archive, name):
+    with fnet.backend.using("jax"):
+        assert_as_then(archive, name, 2e-3 if name.startswith("half_precision") else 2e-6)
+
+
+def layer(name, config, *calls):
+    return {
+        "class_name": name,
+        "config": config | {"trainable": True},
+        "name": config["name"],
+        "inbound_nodes": list(calls),
+    }
+
+
+def model(*layers, outputs, inputs=("x", "m")):
+    feeds = [
+        {
+            "class_name": "InputLayer",
+            "config": {"batch_input_shape": [None, 5, 4] if n == "x" else [None, 5], "dtype": d, "name": n},
+            "name": n,
+            "inbound_nodes": [],
+        }
+        for n, d in (("x", "float32"), ("m", "bool"))
+        if n in inputs
+    ]
+    ends = {"input_layers": [[n, 0, 0] for n in inputs], "output_layers": [[n, 0, 0] for n in outputs]}
+    return {"class_name": "Functional", "config": {"name": "model", "layers": [*feeds, *layers], **ends}}
+
+
+def test_what_masks_of_keras_2_do_that_fnet_cannot_say_is_refused_by_name():
+    config = model(
+        layer("GroupNormalization", {"name": "g", "groups": 2}, [["x", 0, 0, {"mask": ["m", 0, 0]}]]), outputs=["g"]
+    )
+    with pytest.raises(UnsupportedLayer, match="GroupNormalization 'g' was called with a mask"):
+        convert(modern(config), version=(2, 15), legacy=True)
+    inner = model(layer("Dense", {"name": "d", "units": 4}, [["x", 0, 0, {}]]), outputs=["d"], inputs=("x",))
+    middle = model(
+        {**inner, "name": "inner", "inbound_nodes": [[["x", 0, 0, {"mask": ["m", 0, 0]}]]]}, outputs=["inner"]
+    )
+    middle["config"]["output_layers"] = [["inner", 1, 0]]
+    outer = model(
+        {**middle, "name": "middle", "inbound_nodes": [[["x", 0, 0, {}], ["m", 0, 0, {}]]]}, outputs=["middle"]
+    )
+    outer["config"]["output_layers"] = [["middle", 1, 0]]
+    inner["config"]["name"], middle["config"]["name"] = "inner", "middle"
+    with pytest.raises(UnsupportedLayer, match="'middle' calls a model inside it with an explicit mask on its own"):
+        convert(modern(outer), version=(2, 15), legacy=True)
+
+
+def test_a_repr_shows_the_rule_of_its_generation():
+    archive = next(a for a in ARCHIVES if a.stem == "masks-2.15.0")
+    text = repr(load_keras(read(archive, "add.h5"))[0])
+    assert "bind(add, masks='keras2')" in text
+    text = repr(load_keras(read(archive, "transformer.h5"))[0])
+    assert "masked_by(" not in text  # attention of Keras 2 leaves masks where they are
+    assert "dropout" in text
+
+
+ONE, TWO = fnet.Spec((None, 3, 4)), (fnet.Spec((None, 3, 4)), fnet.Spec((None, 3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("step", "spec"),
+    [
+        *[(bind(step), TWO) for step in (merging.add, merging.subtract, merging.average, merging.concatenate)],
+        *[(bind(step), ONE) for step in (fnet.relu, fnet.softmax, fnet.identity, fnet.normalization)],
+        (bind(fnet.rescaling, scale=2.0), ONE),
+        (bind(fnet.lstm, units=2), ONE),
+        (bind(fnet.rnn, cell=bind(fnet.gru_cell, units=2)), ONE),
+        (bind(fnet.bidirectional, layer=bind(fnet.gru, units=2)), ONE),
+        (bind(fnet.time_distributed, layer=bind(fnet.dense, units=2)), ONE),
+        (bind(fnet.input_layer, shape=(None, 3, 4)), ONE),
+        (bind(fnet.multi_head_attention, num_heads=2, key_dim=3), TWO),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_generation_that_there_is_not_is_told(step, spec):
+    with pytest.raises(ValueError, match="masks='keras9'; use 'keras2'"):
+        fnet.infer(bind(step, masks="keras9"), spec)
