@@ -22,7 +22,7 @@ from tests import operation_parity, parity
 from tests.cases import Case
 from tests.cases.operations import OpCase
 
-EARLIER = "says what an earlier Keras did: tests/test_versions.py"
+EARLIER = "says what an earlier Keras did: tests/test_versions.py, tests/test_mask_generations.py"
 REST = "acts in training only"
 IDLE_LAYERS = {
     "identity": "gives its input back",
@@ -59,7 +59,6 @@ IDLE_OPTIONS = {
     **dict.fromkeys((f"random_crop.{name}" for name in ("height", "width", "data_format")), EARLIER),
     "stateful": "of `predict`, not of a call: tests/test_streaming.py",
     "quantization": "tests/test_quantized.py",
-    "masks": "by the rules of earlier Keras: tests/test_mask_generations.py",
 }
 """{option, or layer.option, that never changes what a call gives: why, or where it is tested}."""
 
