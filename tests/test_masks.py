@@ -27,8 +27,16 @@ OWN = {
 }
 """Layers with a rule of their own. Embeddings join them under mask_zero."""
 
-NOT_KERAS = {"CustomScaleLayer", "LayerScale", "StochasticDepth", "TFDConcat", "TFDIdentity"}
-"""Layers of model zoos and of FeatureSpace, which keras.layers does not have."""
+NOT_KERAS = {
+    "CustomScaleLayer",
+    "LayerScale",
+    "StochasticDepth",
+    "TFDConcat",
+    "TFDIdentity",
+    "RandomHeight",
+    "RandomWidth",
+}
+"""Layers of model zoos, of FeatureSpace and of Keras 2, which keras.layers does not have."""
 
 ARGUMENTS = {
     **dict.fromkeys(("units", "filters", "kernel_size", "n", "input_dim", "output_dim", "key_dim", "head_dim"), 2),
