@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fnet import modelling, tree
-from fnet.compose import EMPTY, Graph, Node, Sequential, bind
+from fnet.compose import EMPTY, Graph, Node, Sequential, bind, rules
 from fnet.sources import Ref, at, masked_by, references
 from fnet.tree import freeze
 from fnet.types import Params, Spec
@@ -305,12 +305,18 @@ def _input_layers(model: Any, given: list[str]) -> Iterable[tuple[str, Node]]:
     takes = modelling.input_spec(model) if given else None
     if takes is None:
         return
-    from fnet.layers.core import input_layer
-
+    input_layer = _first_of_inputs(model)
     rows = {"/".join(map(str, row.path)): row.outputs for row in modelling.trace(model, takes)}
     for path in given:
         if isinstance(spec := rows.get(path), Spec):
             yield path, Node(bind(input_layer, shape=spec.shape, dtype=spec.dtype))
+
+
+def _first_of_inputs(model: Any) -> Any:
+    """The function of the first step that says what a model takes."""
+    steps = [step for _, step in _steps(model)]
+    own = next((s for s in steps if not isinstance(s, Sequential | Graph) and rules(s).takes is not None), None)
+    return _first_of_inputs(steps[0]) if own is None else bind(own).function
 
 
 # --- params -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 TIERS = [
     {"tree", "masking", "types", "errors", "strings", "fingerprints", "starting", "writing"},
     {"backend"},
-    {"binding", "sources", "compose", "random", "initializers", "resampling"},
+    {"binding", "sources", "compose", "cutting", "random", "initializers", "resampling"},
     {"activations", "fits", "modelling", "parameters"},
     {"layers", "operations", "tf_functions"},
     {"hosting", "rows", "streaming", "arrays", "door", "inference"},
