@@ -7,6 +7,7 @@ layer is, and `bind`, are in `fnet.binding`; their names are here too.
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -238,8 +239,7 @@ def _keys(key: Any) -> tuple[Any, ...]:
 
 def _inside(model: Any, key: Any) -> Any:
     """A step at a path, or the part of a model between two."""
-    from fnet import cutting
-
+    cutting = importlib.import_module("fnet.cutting")  # which knows of shapes, as composition does not
     if not isinstance(key, slice):
         return cutting.step_at(model, key)
     if key.step is not None:

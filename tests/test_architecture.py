@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 TIERS = [
     {"tree", "masking", "types", "errors", "strings", "fingerprints", "starting", "writing"},
     {"backend"},
-    {"binding", "sources", "compose", "cutting", "random", "initializers", "resampling"},
-    {"activations", "fits", "modelling", "parameters"},
+    {"binding", "sources", "compose", "random", "initializers", "resampling"},
+    {"activations", "cutting", "fits", "modelling", "parameters"},
     {"layers", "operations", "tf_functions"},
     {"hosting", "rows", "streaming", "arrays", "door", "inference"},
 ]
