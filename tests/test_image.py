@@ -94,3 +94,9 @@ def test_fresh_stft_kernels_are_kerass(window, scaling, periodic):
 def test_mel_decibels_of_silence_are_finite(each_backend):
     y = np.asarray(fnet.mel_spectrogram({}, np.zeros((1, 4000), "float32")))
     assert np.isfinite(y).all()
+
+
+def test_before_3_6_resizing_cut_off_the_fractions_of_bytes():
+    pixels = np.arange(486).reshape(3, 6, 9, 3).astype("uint8")
+    step = fnet.bind(fnet.resizing, height=4, width=8, interpolation="bicubic", rounds_integers=False)
+    assert step({}, pixels)[0, 0, :, 0].tolist() == [4, 8, 11, 14, 18, 21, 24, 28]  # of Keras 3.0.5

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from params import from_keras, load_keras
+from params import UnsupportedLayer, from_keras, load_keras
 from tests import parity
 
 POLICIES = ("mixed_float16", "mixed_bfloat16")
@@ -100,3 +100,10 @@ def test_the_weights_of_tf_idf_stay_float32(policy):
     y, expected = model(params, texts), np.asarray(keras_model(keras.ops.convert_to_tensor(texts)))
     assert y.dtype == expected.dtype == "float32"
     np.testing.assert_array_equal(y, expected)
+
+
+def test_a_wrapper_under_another_policy_than_the_layer_in_it_is_refused(tmp_path):
+    wrapper = keras.layers.TimeDistributed(keras.layers.Dense(2), dtype="float64")
+    keras.Sequential([keras.Input((3, 4)), wrapper]).save(tmp_path / "m.keras")
+    with pytest.raises(UnsupportedLayer, match="has the dtype policy float64, the layer in it, Dense"):
+        load_keras(tmp_path / "m.keras")
