@@ -38,7 +38,7 @@ REFUSED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     *(("Normalization", ROW, n) for n in ({"axis": 7, "mean": None}, {"mean": 1.0}, {"variance": 1.0})),
     *(("Dropout", ROW, {"rate": 0.5, "noise_shape": n}) for n in ([None, 0], [None, -1])),
     *(("STFTSpectrogram", (50,), {"frame_length": 16, **n}) for n in ({"fft_length": 2}, {"frame_step": 17})),
-    *(("Reshape", ROW, {"target_shape": t}) for t in ([-1, -1], [-2, -2], [3], [0, 4], [-3], [5, -1], [1.5])),
+    *(("Reshape", ROW, {"target_shape": t}) for t in ([-1, -1], [-2, -2], [3], [0, 4], [-3], [5, -1])),
     *(("Permute", SEQUENCE, {"dims": d}) for d in ([1, 1], [0, 1], [2, 3], [-1, 1], [1])),
     *(("Flatten", IMAGE, {"data_format": d}) for d in ("channels_middle", "")),
     *((name, ROW, {"rate": r}) for name in ("Dropout", "AlphaDropout", "GaussianDropout") for r in (-0.1, 1.5, 2)),
