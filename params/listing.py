@@ -42,7 +42,8 @@ def outline(file: ModelFile, most: int = 4) -> str:
     held = contents(file)
     more = f"; and {len(held) - most} more" if len(held) > most else ""
     age = "arrays of Keras 1, " if is_keras_1(file) else ""
-    return f"{age}{len(held)} layers with arrays: {'; '.join(map(str, held[:most]))}{more}"
+    shown = [repr(str(item))[1:-1][:150] for item in held[:most]]  # names are the file's: cut, without control codes
+    return f"{age}{len(held)} layers with arrays: {'; '.join(shown)}{more}"
 
 
 def _legacy(file: ModelFile) -> Iterator[Held]:

@@ -272,7 +272,7 @@ def outcome(load: Callable[[bytes], None], data: bytes) -> str | None:
     try:
         load(data)
     except ModelFileError as error:
-        if len(str(error)) > 450:
+        if len(str(error)) > 1000:
             return f"a message of {len(str(error))} characters"
     except Exception as error:  # noqa: BLE001 - whatever it is: that is what is looked for
         return f"{type(error).__name__}: {error}"[:300]

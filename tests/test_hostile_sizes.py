@@ -49,3 +49,13 @@ FAST = [name for number, name in enumerate(SIZES) if number % 6 == 0]
     pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in SIZES])  # fmt: skip
 def test_size_and_repetition_cost_no_more_than_the_file(name):
     check(load_keras, SIZES[name].build(), SIZES[name].errors)
+
+
+def test_names_in_a_file_of_weights_alone_are_cut():
+    from tests import hostile
+
+    data = hostile.h5(lambda f: hostile.dense_vars(f, path="layers/\x1b[31m" + "n" * 20_000))
+    with pytest.raises(ModelFileError, match="weights") as caught:
+        load_keras(data)
+    assert len(str(caught.value)) < 1000
+    assert "\x1b" not in str(caught.value)
