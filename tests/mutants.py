@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import functools
 import os
 import random
 import shutil
@@ -400,6 +401,7 @@ def files_of(path: str, every: bool) -> list[str]:
     return [file for file in dict.fromkeys(files) if (ROOT / file).exists()]
 
 
+@functools.cache
 def selection(path: str) -> str:
     """For a module of layers or operations the -k of the rows that it defines or serves; else nothing."""
     folder = next((f for f in ("fnet/layers/", "fnet/operations/") if path.startswith(f)), None)
@@ -547,6 +549,8 @@ def main() -> None:
             print(n, faults[n].shown(sources[faults[n].path]))
         return
     warm()
+    for n in chosen:
+        selection(faults[n].path)  # `ast` of Python 3.11 fails in threads
     stages = [("not slow", False)] + [("slow", False)] * given.slow + [("not slow", True)] * given.all
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as base:
