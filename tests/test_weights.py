@@ -6,6 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -281,3 +282,19 @@ def test_names_tell_arrays_of_one_shape_in_legacy_files():
         load_keras(custom_file(("s/u:0", gain), ("s/v:0", offset)), custom={"Shifted": shifted})
     with pytest.raises(UnsupportedLayer, match="Shifted 's' is a custom layer"):
         load_keras(data)
+
+
+def test_a_graph_in_another_order_than_keras_lists_its_layers(tmp_path):
+    """A file without names counts layers of a class from the deepest to the outputs."""
+    x = keras.Input((4,), name="x")
+    p, q, r = (keras.layers.Dense(4, name=name) for name in "pqr")
+    keras_model = keras.Model(x, keras.layers.Add(name="sum")([p(x), q(r(x))]))
+    keras_model.save_weights(tmp_path / "w.weights.h5")
+    with h5py.File(tmp_path / "w.weights.h5", "r+") as file:
+        file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+    step = bind(dense, units=4)
+    model = fnet.graph(
+        inputs="x", p=(step, "x"), r=(step, "x"), q=(step, "r"), sum=(fnet.add, ("p", "q")), outputs="sum"
+    )
+    params = load_weights(tmp_path / "w.weights.h5", model, fnet.init(model, 0, (None, 4)), (None, 4))
+    np.testing.assert_allclose(model(params, draw(2, 4)), keras_model(draw(2, 4)), atol=1e-6)
