@@ -97,6 +97,22 @@ PUBLIC = {
 """{family: the classes of keras.layers 3.15, by the name that files use}; abstract ones are left out."""
 
 
+FUNCTIONS_OF_TENSORFLOW = "operations written into the graph"
+
+NOTES = {
+    FUNCTIONS_OF_TENSORFLOW: (
+        "Keras 2 wrote `x + y`, `x[:, 0]`, `tf.concat(...)` or `preprocess_input(x)` into a functional model as calls "
+        "of functions of TensorFlow by name (`TFOpLambda`, `SlicingOpLambda`; TensorFlow 2.0 to 2.3 as nodes of a "
+        "graph, `TensorFlowOpLayer`). They run by TensorFlow's rules: dtypes are not promoted, a quotient of integers "
+        "of 32 bits and more is a float64, `argmax` gives int64. Masks end there, but for functions that may give "
+        "their argument itself (a cast to the dtype that it has). `compat.v1.` before a name takes the same row. "
+        "Constants, which files hold as nested lists, become params. Every other name is refused when the file is "
+        "loaded."
+    )
+}
+"""{family: what readers of the table must know}."""
+
+
 @dataclass(frozen=True)
 class Status:
     """One line of the table that users read."""
@@ -132,6 +148,6 @@ def catalogue() -> Iterator[Status]:
     for name, why in sorted(REFUSED_OPERATIONS.items()):
         yield Status("ops", name, "", False, why)
     for name, function in listed():
-        yield Status("tf functions in files of Keras 2", name, f"tf_functions.{function.__name__}", True, "")
+        yield Status(FUNCTIONS_OF_TENSORFLOW, name, f"tf_functions.{function.__name__}", True, "")
     for name, why in sorted(DIFFERENT.items()):
-        yield Status("tf functions in files of Keras 2", name, "", False, why)
+        yield Status(FUNCTIONS_OF_TENSORFLOW, name, "", False, why)

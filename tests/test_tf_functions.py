@@ -155,6 +155,26 @@ def test_an_operation_of_a_node_that_is_not_in_the_table_is_refused_by_name():
         convert(modern(found), version=(2, 3), legacy=True)
 
 
+def test_the_way_out_is_a_function_of_the_callers():
+    double = fnet.layer(shape=lambda x: (x, {}))(lambda params, x: 2 * x)
+    legacy = modern(config("math.special.dawsn", {}))
+    model = convert(legacy, custom={"tf.f": double}, version=(2, 15), legacy=True).step
+    np.testing.assert_array_equal(model({}, np.ones((1, 4, 6), "float32")), np.full((1, 4, 6), 2))
+
+
+@pytest.mark.parametrize("module", [None, "keras.src.applications.inception_resnet_v2"])
+def test_the_scale_of_inception_resnet_loads_by_its_registered_name(module):
+    """Legacy files have the registered name as the class, `.keras` files of Keras 2 have both."""
+    found = config("", {}, class_name="CustomScaleLayer" if module else "Custom>CustomScaleLayer")
+    scale = {"name": "tf.f", "trainable": True, "dtype": "float32", "scale": 0.2}
+    first, second = [["x", 0, 0, {}], ["x", 0, 0, {}]]
+    found["config"]["layers"][1] |= {"config": scale, "inbound_nodes": [[first, second]]}
+    if module:
+        found["config"]["layers"][1] |= {"module": module, "registered_name": "Custom>CustomScaleLayer"}
+    model = convert(modern(found), version=(2, 15), legacy=True).step
+    np.testing.assert_allclose(model({}, np.ones((1, 4, 6), "float32")), np.full((1, 4, 6), 1.2), rtol=1e-6)
+
+
 def test_a_refusal_says_the_way_out():
     with pytest.raises(UnsupportedLayer, match=r"tf\.math\.special\.dawsn.*custom=\{'tf\.f': my_layer\}"):
         made("math.special.dawsn", {})

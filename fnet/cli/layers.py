@@ -46,11 +46,14 @@ def _run(args: argparse.Namespace) -> int:
 
 def _markdown(rows: Sequence[Any]) -> Iterator[str]:
     """The table as a page: docs/layers.md is this output."""
+    from params.catalogue import NOTES
+
     yield "# Keras layers and operations in fnet\n"
     yield "Printed by `fnet layers --markdown` from the conversion table. The reference is Keras 3.15 on TensorFlow."
     family = None
     for row in rows:
         if row.family != family:
             family = row.family
-            yield f"\n## {family}\n\n| Keras | fnet | note |\n|---|---|---|"
+            note = f"{NOTES[family]}\n\n" if family in NOTES else ""
+            yield f"\n## {family}\n\n{note}| Keras | fnet | note |\n|---|---|---|"
         yield f"| {row.keras} | {f'`{row.fnet}`' if row.fnet else '**refused**'} | {row.note} |"
