@@ -54,7 +54,7 @@ def test_size_and_repetition_cost_no_more_than_the_file(name):
 def test_names_in_a_file_of_weights_alone_are_cut():
     from tests import hostile
 
-    data = hostile.h5(lambda f: hostile.dense_vars(f, path="layers/\x1b[31m" + "n" * 20_000))
+    data = hostile.h5(lambda f: hostile.dense_vars(f, path="layers/\x1b[31m" + "/n" * 30 + "n" * 1000))
     with pytest.raises(ModelFileError, match="weights") as caught:
         load_keras(data)
     assert len(str(caught.value)) < 1000
