@@ -91,6 +91,7 @@ PLACES = {
     "tests/test_call_structures.py",
     "fnet/binding": "tests/test_compose.py tests/test_policies.py tests/test_integers.py tests/test_masks.py",
     "fnet/fingerprints": "tests/test_hashing.py",
+    "fnet/sources": "tests/test_inference.py tests/test_call_structures.py tests/test_compose.py",
     "fnet/door": "tests/test_inference.py tests/test_text.py tests/test_predict_keras.py",
     "fnet/arrays": "tests/test_inference.py tests/test_config_values.py tests/test_predict_keras.py",
     "fnet/inference": f"{ERRORS} tests/test_inference.py tests/test_text.py tests/test_predict_keras.py",
