@@ -60,7 +60,8 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     "Discretization": (((3, 12), {"index_dtype": "int64"}),),
     "UpSampling2D": (((2, 4), {"half_pixels": False}),),
     **dict.fromkeys(
-        ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"), (((3, 4), _MASKS),)
+        ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
+        (((3, 0), _MASKS), ((3, 4), {"masks": "keras3.3"})),
     ),
     **dict.fromkeys(("Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"), (((3, 0), _MASKS),)),

@@ -20,6 +20,9 @@ from fnet.operations.dtypes import result_type
 from fnet.operations.rules import positive
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
+GENERATIONS = ("keras2", "keras3.3", "keras3")
+"""Values of `masks` here; "keras3.3": Keras 3.0 to 3.3, whose merge layers lose masks."""
+
 
 def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
     if not isinstance(x, tuple | list) or not x or (count is not None and len(x) != count):
@@ -52,7 +55,7 @@ def _merged_shape(shapes: Sequence[Shape]) -> Shape:
 
 
 def _merge_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks)
+    require_generation(masks, GENERATIONS)
     specs = _several("a merge layer", x)
     return Spec(_merged_shape([s.shape for s in specs]), specs[0].dtype), {}
 
@@ -71,8 +74,8 @@ def _average_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
 def _merged_mask(x: Sequence[Any], masks: str) -> Array | None:
     """The mask of a merge: none if an input has none, else the OR of all; in Keras 2 the AND of those there are."""
     present = [mask_of(a) for a in x if mask_of(a) is not None]
-    if masks == "keras2":
-        return functools.reduce(xp.logical_and, present) if present else None
+    if masks != "keras3":
+        return functools.reduce(xp.logical_and, present) if present and masks == "keras2" else None
     return functools.reduce(xp.logical_or, present) if len(present) == len(x) else None
 
 
@@ -134,7 +137,7 @@ def multiply(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> An
     >>> multiply({}, (np.array([[3.0]]), np.array([[2.0]])))
     array([[6.]])
     """
-    if masks == "keras2":
+    if masks != "keras3":
         return _merge("multiply", x, masks, lambda arrays: functools.reduce(xp.multiply, arrays))
     x = _several("multiply", x)
     arrays, wide = _align([values_of(a) for a in x]), _wide_masks(x)
@@ -183,7 +186,7 @@ def _wide_masks(x: Sequence[Any]) -> list[Array | None]:
 
 def _extreme(name: str, x: Any, masks: str, function: Callable[[Array, Array], Array]) -> Any:
     """`function` over the inputs in order; a hidden place of one takes what the other has there."""
-    if masks == "keras2":
+    if masks != "keras3":
         return _merge(name, x, masks, lambda arrays: functools.reduce(function, arrays))
     x = _several(name, x)
     arrays, wide = _align([values_of(a) for a in x]), _wide_masks(x)
@@ -200,7 +203,7 @@ def _extreme(name: str, x: Any, masks: str, function: Callable[[Array, Array], A
 
 
 def _concatenate_rule(x: Sequence[Spec], *, axis: int, masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks)
+    require_generation(masks, GENERATIONS)
     specs = _several("concatenate", x)
     at = positive(axis, len(specs[0].shape))
     sizes = [s.shape[at] for s in specs]
@@ -224,15 +227,14 @@ def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: st
     """
     x = _several("concatenate", x)
     arrays = [values_of(a) for a in x]
-    mask = _all_of(x, axis) if masks == "keras2" else _concatenated_mask(x, axis)
+    lost = masks == "keras3.3" or all(mask_of(a) is None for a in x)
+    mask = None if lost else _all_of(x, axis) if masks == "keras2" else _concatenated_mask(x, axis)
     return masked(xp.concatenate(arrays, axis=axis), mask)
 
 
-def _all_of(x: Sequence[Any], axis: int) -> Array | None:
+def _all_of(x: Sequence[Any], axis: int) -> Array:
     """Keras 2's mask: masks (with an axis of size 1 for the features) next to each other along `axis`, True for inputs
     without; what has a False on the last axis is hidden."""
-    if all(mask_of(a) is None for a in x):
-        return None
     rows = [xp.ones(values_of(a).shape, bool) if mask_of(a) is None else mask_of(a) for a in x]
     rows = [row if row.ndim == values_of(a).ndim else row[..., None] for row, a in zip(rows, x, strict=True)]
     return xp.all(xp.concatenate(rows, axis=axis), axis=-1)
