@@ -8,10 +8,9 @@ outputs]}. Nothing in a file is looked up anywhere but in these dictionaries.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,22 +28,29 @@ POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed
 NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-FAMILIES = ("operations", "tf_functions")
-"""Modules of `fnet` whose functions have their name before their own in a file: "operations.<name>"."""
-
-
 def known_layers(custom: Layers | None = None, text: str | None = None) -> dict[str, Callable[..., Any]]:
-    """{name in a file: function}: fnet's public layers, those of the FAMILIES, and `custom`.
+    """{name in a file: function}: fnet's public layers, the functions of `_families`, and `custom`.
 
     text: the JSON to be read; a family that it does not name is not imported (None: all are).
     """
     found = {name: getattr(fnet, name) for name in fnet.__all__ if _is_layer(getattr(fnet, name))}
-    for family in FAMILIES:
-        if text is None or f'"{family}.' in text:
-            public = vars(importlib.import_module(f"fnet.{family}")).items()
-            found.update({f"{family}.{name}": value for name, value in public if name[0] != "_" and _is_layer(value)})
+    for family, module in _families(text):
+        public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+        found.update({f"{family}.{name}": value for name, value in public.items() if _is_layer(value)})
     found.update({f"custom.{name}": function for name, function in (custom or {}).items()})
     return found
+
+
+def _families(text: str | None) -> Iterator[tuple[str, Any]]:
+    """(family, module) of the functions that are named "<family>.<function>" in files."""
+    if text is None or '"operations.' in text:
+        from fnet import operations
+
+        yield "operations", operations
+    if text is None or '"tf_functions.' in text:
+        from fnet import tf_functions
+
+        yield "tf_functions", tf_functions
 
 
 def _is_layer(value: Any) -> bool:
