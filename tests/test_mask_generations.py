@@ -18,6 +18,7 @@ from params.legacy_config import modern
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("masks-*.zip"))
 FILES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
 REFUSED = {"locally_connected": "LocallyConnected1D"}
+FAST = ("masks-2.15.0", "masks-3.15.1")
 FEW = {"concatenate_with_an_input", "states_and_merges", "words_then_sentences", "transformer", "nested_of_several"}
 """The cases that run on JAX as well in the fast tests."""
 
@@ -40,7 +41,11 @@ def assert_as_then(archive, name, most):
         assert yardstick.error(np.nan_to_num(ours), np.nan_to_num(theirs)) < most, f"output {number}"
 
 
-@pytest.mark.parametrize(("archive", "name"), FILES, ids=lambda value: getattr(value, "stem", value))
+@pytest.mark.parametrize(
+    ("archive", "name"),
+    [pytest.param(a, n, marks=[] if a.stem in FAST else pytest.mark.slow) for a, n in FILES],
+    ids=lambda value: getattr(value, "stem", value),
+)
 def test_masks_go_as_they_went_then(archive, name):
     case = name.partition(".")[0]
     if case in REFUSED:
