@@ -139,8 +139,9 @@ def assert_parity(y: Any, keras32: Any, reference: Any, policy: str = "float32")
         assert a.shape == b.shape, f"shape {a.shape}, Keras gives {b.shape}"
         assert a.dtype == b.dtype or a.dtype == object, f"dtype {a.dtype}, Keras gives {b.dtype}"
         found = yardstick.judge(a, b, ref, policy)
-        if policy == "float32" and found.keras > yardstick.LOUD:  # float64 is another function there: be as float32 is
-            found = yardstick.judge(a, b, b, policy)
+        if policy == "float32" and found.keras > yardstick.LOUD:
+            # Keras's float32 is no measure there. Be exact; or, where float64 is another function, as float32 is.
+            found = min(yardstick.judge(a, ref, ref, policy), yardstick.judge(a, b, b, policy), key=lambda j: j.error)
         assert found.held, f"{found}\nfnet  {a.ravel()[:8]}\nKeras {b.ravel()[:8]}\nexact {ref.ravel()[:8]}"
 
 

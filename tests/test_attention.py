@@ -6,7 +6,6 @@ import pytest
 
 import fnet
 from fnet import bind
-from fnet.masking import Masked, mask_of
 from tests import parity
 
 IDS = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 0, 0], [0, 6, 0, 2, 0]], "int32")
@@ -31,7 +30,7 @@ def _transformer_of_fnet():
     x = "drop"
     for block in "ab":
         nodes[f"attend_{block}"] = (step, (x, x))
-        nodes[f"add_{block}"] = (fnet.add, (x, f"attend_{block}"))
+        nodes[f"add_{block}"] = (fnet.add, (fnet.masked_by(x, None), f"attend_{block}"))  # what Keras does to x
         nodes[f"norm_{block}"] = (fnet.layer_normalization, f"add_{block}")
         x = f"norm_{block}"
     return fnet.graph(nodes, inputs="ids", outputs=x)
@@ -54,18 +53,6 @@ def test_second_block_sees_no_mask_because_keras_deletes_it_in_the_first(each_ba
     theirs = _transformer_of_keras()
     ours, params = _transformer_of_fnet(), _params_of(theirs)
     parity.assert_close(ours(params, IDS), theirs.predict(IDS, verbose=0))
-
-
-def test_mask_is_deleted_from_every_value_that_is_the_same_array():
-    step = bind(fnet.multi_head_attention, **ATTENTION)
-    model = fnet.graph(
-        {"same": (fnet.identity, "x"), "other": (bind(fnet.dense, units=4), "x"), "y": (step, ("same", "same"))},
-        inputs="x",
-        outputs=("x", "same", "other", "y"),
-    )
-    x = np.ones((2, 3, 4), "float32")
-    flowed = model.flow(fnet.init(model, 0, x.shape), Masked(x, np.array([[True, True, False]] * 2)))
-    assert [mask_of(value) is not None for value in flowed] == [False, False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,11 @@ def test_blocks_of_rows_and_of_images_give_what_one_block_gives(monkeypatch):
         (bind(fnet.conv2d, filters=4, kernel_size=(3, 3, 3)), (None, 5, 5, 3), "kernel_size must be one int"),
         (bind(fnet.conv2d, filters=4, kernel_size=3, strides=0), (None, 5, 5, 3), "strides must be one int >= 1"),
         (bind(fnet.conv2d, filters=4), (None, 5, 5, 3), "needs kernel_size="),
-        (bind(fnet.conv2d, filters=4, kernel_size=3, data_format="NCHW"), (None, 5, 5, 3), "data_format must be"),
+        (
+            bind(fnet.conv2d, filters=4, kernel_size=3, data_format="NCHW"),
+            (None, 5, 5, 3),
+            "it must be 'channels_last' or",
+        ),
         (
             bind(fnet.conv2d_transpose, filters=4, kernel_size=3, strides=2, output_padding=2),
             (None, 5, 5, 3),
