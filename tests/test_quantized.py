@@ -21,6 +21,11 @@ from tests import parity
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
 
 
+def slowly(*values):
+    """Parameters of a test that run in the slow suite."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def weight_only():
     return keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
 
@@ -148,7 +153,7 @@ def test_a_quantized_layer_gives_what_keras_gives(name, scheme, modes, tmp_path)
     assert any(leaf is not None and path[-1] == fixed for path, leaf in tree.items(rest))
 
 
-@pytest.mark.parametrize(("default", "other"), [("int8", "int8_weight_only"), ("int4", "int4_dynamic")])
+@pytest.mark.parametrize(("default", "other"), [slowly("int8", "int8_weight_only"), ("int4", "int4_dynamic")])
 def test_files_of_an_attention_layer_alone_are_alike_and_mean_the_default_of_keras(default, other, tmp_path):
     configs, steps, arrays = [], [], []
     for scheme in (default, other):
@@ -168,7 +173,7 @@ def test_files_of_an_attention_layer_alone_are_alike_and_mean_the_default_of_ker
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "float8"])
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("size", [7, 10])
+@pytest.mark.parametrize("size", [7, slowly(10)])
 def test_quantized_tables_both_ways(scheme, tied, size):
     ids = keras.Input((5,), dtype="int32")
     table = layers.ReversibleEmbedding(11, size, tie_weights=tied, logit_soft_cap=5.0)
@@ -193,7 +198,7 @@ def transformer():
     return randomized(keras.Model(ids, layers.Dense(4, activation="softmax")(x)))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["int8", "float8", *(slowly(s) for s in SCHEMES if s not in ("int8", "float8"))])
 def test_a_model_with_attention_takes_the_scheme_of_its_other_layers(scheme):
     model = quantize(transformer(), SCHEMES[scheme]())
     x = np.random.default_rng(0).integers(0, 11, (3, 6)).astype("int32")

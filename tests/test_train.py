@@ -180,6 +180,7 @@ def test_text_models_take_strings(reviews, tmp_path):
     assert train.probabilities(model, reviews.test.x).shape == (24, 3)
 
 
+@pytest.mark.slow
 def test_an_interrupted_text_model_with_every_branch_is_the_same(reviews, tmp_path):
     small = {"units": 3, "layers": 1, "tokens": 40, "length": 6, "embedding": 4, "embedding_dropout": 0.5}
     options = models.options("lstm", head="pool", ngrams=True, **small)
@@ -211,6 +212,7 @@ def test_folds_score_every_row_once_and_leave_the_test_split_alone():
     assert sorted(scored) == list(range(len(x)))
 
 
+@pytest.mark.slow
 def test_cross_validation_gives_scores(reviews):
     small = models.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
     found = tuning.score(train.Config("rnn", small, 1, batch_size=16), reviews, parts=3, repeat=0)
