@@ -18,7 +18,7 @@ from params.errors import UnsupportedLayer
 from params.flags import of_steps
 from params.functional import functional, inner_layer
 from params.generations import NEWEST, Version, options_of_age
-from params.mask_effects import of_sequential
+from params.mask_effects import makes_masks, of_sequential
 from params.naming import Names, elements
 from params.objects import POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
 from params.options import config_values, layer_options, require_finite
@@ -40,7 +40,7 @@ def convert(
     key = random.key(rng) if isinstance(rng, int) else rng
     found = set(_floats(config))
     root = parse(config)
-    mixed, masked = bool(found - {"float32"}), _makes_masks(config, custom or {})
+    mixed, masked = bool(found - {"float32"}), makes_masks(config, custom or {})
     known = Conversion(convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked)
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
@@ -84,20 +84,6 @@ def _require_dense(config: Any) -> None:
             f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
             "for entries; build the model with dense inputs"
         )
-
-
-def _makes_masks(value: Any, custom: Mapping[str, Any]) -> bool:
-    """Whether something in a config makes masks: layers that do, layers of the caller's, masks given in calls."""
-    if isinstance(value, list):
-        return any(_makes_masks(item, custom) for item in value)
-    if not isinstance(value, dict):
-        return False
-    own = value.get("class_name") == "Masking" or custom.keys() & {
-        value.get("class_name"),
-        value.get("registered_name"),
-    }
-    given = any(key.endswith("mask") and item is not None for key, item in value.items())
-    return bool(own or given or value.get("mask_zero") or any(_makes_masks(item, custom) for item in value.values()))
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

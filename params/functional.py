@@ -77,6 +77,8 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     kept = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
     nodes = {name: build.nodes[name] for name in kept}
     marks = Marks(tuple(references(inputs)))
+    if source is not known.root:
+        marks.carrying.update(marks.inputs)
     if known.masked:
         nodes, outputs = _with_masks(build, marks, nodes, outputs)
     ends = [tree.get(outputs, path) for path in paths_of(outputs)]

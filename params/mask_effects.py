@@ -15,12 +15,12 @@ from typing import Any
 
 from fnet import modelling, tree
 from fnet.compose import Bound, compute_dtype
-from fnet.sources import Ref, feed, masked_by
+from fnet.sources import Ref, feed, masked_by, references
 from fnet.types import Spec
 from params.conversion import Conversion
 from params.converted import Converted, Effects
 from params.errors import UnsupportedLayer
-from params.generations import HEADS_DELETE_MASKS, HEADS_SEE_MASKS
+from params.generations import CALLS_HAND_MASKS_ON, HEADS_DELETE_MASKS, HEADS_SEE_MASKS
 from params.objects import KerasObject
 
 PASSED_ON = {
@@ -42,6 +42,8 @@ class Marks:
     """{output: the earlier output that is the same array}."""
     changed: dict[Place, Any] = field(default_factory=dict)
     """{array: the source of the mask that it has now, None for none}."""
+    carrying: set[str] = field(default_factory=set)
+    """Nodes whose outputs may carry a mask that nothing in the call of their reader says."""
 
     def place(self, source: str | Ref) -> Place:
         """The array that a source names, by its first place."""
@@ -72,6 +74,22 @@ def map_sources(function: Callable[[Any], Any], sources: Any) -> Any:
     return function(sources)
 
 
+def makes_masks(value: Any, custom: Mapping[str, Any]) -> bool:
+    """Whether something in a config makes masks: layers that do, layers of the caller's, masks given in calls."""
+    if isinstance(value, list):
+        return any(makes_masks(item, custom) for item in value)
+    if not isinstance(value, dict):
+        return False
+    own = value.get("class_name") == "Masking" or custom.keys() & {
+        value.get("class_name"),
+        value.get("registered_name"),
+    }
+    given = any(
+        key.endswith("mask") and key != "zero_output_for_mask" and item is not None for key, item in value.items()
+    )
+    return bool(own or given or value.get("mask_zero") or any(makes_masks(item, custom) for item in value.values()))
+
+
 def as_masked(
     part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], known: Conversion
 ) -> Any:
@@ -99,6 +117,8 @@ def after_call(
 ) -> None:
     """Record what the call of a layer, the node `name`, does to the masks of the arrays that it reads."""
     source = part.source
+    if not known.keras2 and known.version < CALLS_HAND_MASKS_ON:
+        _keep_given_mask_inside(marks, name, source, sources, specs, known)
     if source.is_model:
         _after_model(marks, name, part, sources, specs, known)
     elif source.class_name == "MultiHeadAttention" and known.version >= HEADS_DELETE_MASKS:
@@ -107,6 +127,28 @@ def after_call(
                 marks.changed[marks.place(leaf)] = None
     elif _passes_on(source) and isinstance(sources, str | Ref) and specs[name] == _spec(sources, specs):
         marks.same[name, ()] = marks.place(sources)
+
+
+def _keep_given_mask_inside(
+    marks: Marks, name: str, source: KerasObject, sources: Any, specs: Mapping[str, Any], known: Conversion
+) -> None:
+    """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one."""
+    given = isinstance(sources, Mapping) and sources.get("mask") is not None
+    values = []
+    for key, item in sources.items() if isinstance(sources, Mapping) else [("", sources)]:
+        for leaf in tree.leaves([map_sources(_Leaf, item)]) if key != "mask" else ():
+            given = given or (isinstance(leaf.source, masked_by) and leaf.source.mask is not None)
+            values += references(_values(leaf.source))
+    if source.is_model or marks.carrying.intersection(values) or _makes_own(source, known):
+        marks.carrying.add(name)
+    elif given:
+        marks.changed.update({(name, path): None for path in paths_of(specs[name])})
+
+
+def _makes_own(source: KerasObject, known: Conversion) -> bool:
+    """Whether a layer may give a mask that it does not get."""
+    described = {"class_name": source.class_name, "registered_name": source.registered_name, "config": source.config}
+    return makes_masks(described, known.custom)
 
 
 def _after_model(

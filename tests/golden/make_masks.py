@@ -228,6 +228,19 @@ def explicit_masks():
 
 
 @case
+def masks_given_to_a_layer_before_another():
+    """Whether a mask given in a call is that of the output too: the layers after it tell."""
+    f, m = feed("f"), feed("m")
+    ends = [
+        L.LSTM(3, return_sequences=True)(f, mask=m),
+        L.Bidirectional(L.GRU(2, return_sequences=True))(f, mask=m),
+        L.TimeDistributed(L.Dense(3))(f, mask=m),
+        L.GRU(3, return_sequences=True)(L.Dropout(0.5)(L.SimpleRNN(3, return_sequences=True)(f, mask=m))),
+    ]
+    return [f, m], [L.SimpleRNN(2)(L.Dense(3)(end)) for end in ends]
+
+
+@case
 def masks_of_none():
     """An explicit None is no mask in Keras 2, and says nothing in Keras 3."""
     i, k = feed("i"), feed("k")
