@@ -34,6 +34,7 @@ def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | No
     return None
 
 
+@functools.cache
 def bounds(kind: Any) -> list[Range | OneOf]:
     """The ranges that an annotation names, each once."""
     own = [part for part in getattr(kind, "__metadata__", ()) if isinstance(part, Range | OneOf)]

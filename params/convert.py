@@ -88,11 +88,15 @@ def _require_dense(config: Any) -> None:
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     """Every serialized object in a config."""
-    if is_object(value):
-        yield value
-    if isinstance(value, list | tuple | Mapping):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _objects(item)
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if is_object(value):
+            yield value
+        if isinstance(value, dict):
+            waiting += reversed(value.values())
+        elif isinstance(value, list | tuple):
+            waiting += reversed(value)
 
 
 def _floats(value: Any) -> Iterator[str]:

@@ -120,11 +120,14 @@ def test_operation_is_a_value_and_its_shape_rule_tells_the_truth(number):
 
 
 def is_saved(case: OpCase) -> bool:
-    """Whether Keras can save the row: it forgets `method`, and JSON has no infinity."""
+    """Whether Keras can save the row: it forgets `method`, and JSON has neither NaN nor infinity."""
+    if any(isinstance(number, float) and number != number for number in tree.leaves(list(case.inputs))):
+        return False
     return not (case.skip_modes or case.check or "method" in case.options or "inf" in str(case.options.get("ord")))
 
 
 NOT_ALWAYS_BUILT = {
+    *("adaptive_average_pool", "adaptive_max_pool", "allclose", "geomspace", "layer_norm", "logspace", "trapezoid"),
     *("add", "batch_norm", "conv", "conv_transpose", "digitize", "einsum", "full", "get_item", "histogram", "hstack"),
     *("linspace", "multiply", "perspective_transform", "relu", "rms_norm", "searchsorted", "view_as_complex"),
 }
@@ -146,7 +149,7 @@ def saved_model(numbers: list[int], path: Any) -> tuple[list[int], list[np.ndarr
             made = called(case, tree.map(lambda a, left=left: next(left) if isinstance(a, np.ndarray) else a, drawn))
             keras.Model(symbols, made)(arrays_of(drawn))
         except (AttributeError, IndexError, TypeError, ValueError):
-            assert case.layer.__name__ in NOT_ALWAYS_BUILT
+            assert case.layer.__name__ in NOT_ALWAYS_BUILT, case
             continue
         inputs += symbols
         arrays += arrays_of(drawn)

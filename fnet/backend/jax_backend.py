@@ -142,10 +142,15 @@ def round_bfloat16(x: Any) -> Any:
     return jax.lax.reduce_precision(jnp.asarray(x, jnp.float32), 8, 7)
 
 
+_NARROW = ("int8", "int16", "uint8", "uint16")
+
+
 def cast(x: Any, dtype: str) -> Any:
     """`x` as `dtype`, 64 bits only where JAX has them; "bfloat16" gives float32 that holds bfloat16 values."""
     if dtype == "bfloat16":
         return round_bfloat16(x)
+    if dtype in _NARROW and jnp.asarray(x).dtype.kind == "f":
+        x = jnp.asarray(x).astype("int32")  # what is out of range wraps, as on NumPy; XLA alone takes the nearest end
     return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))
 
 
