@@ -1,5 +1,6 @@
 """Real Keras on TensorFlow is the reference; fnet switches backends inside the process, for tests only."""
 
+import gc
 import os
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -36,3 +37,11 @@ def each_backend_slowly(request):
     """As `each_backend`, for loops that JAX takes seconds to compile: there they run in the slow suite."""
     with backend.using(request.param):
         yield request.param
+
+
+@pytest.fixture
+def own_garbage():
+    """Collections of garbage pass over what the tests before left alive: their time is not that of this test."""
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -15,6 +15,8 @@ from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 from tests.hostile_options import REFUSED, huge
 from tests.test_hostile_sizes import MEMORY, SECONDS, peak
 
+pytestmark = pytest.mark.usefixtures("own_garbage")
+
 NO_WEIGHTS = h5(lambda file: file.create_group("layers"))
 BROKEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 

@@ -11,6 +11,8 @@ import pytest
 from params import ModelFileError, load_keras
 from tests.hostile_sizes import SIZES
 
+pytestmark = pytest.mark.usefixtures("own_garbage")
+
 SECONDS, MEMORY = 2.0, 512 << 20
 
 
@@ -36,7 +38,10 @@ def answer(load, data):
 
 def check(load, data, errors, most=1 << 20):
     error, seconds, memory = answer(load, data)
-    assert seconds < SECONDS * max(1, len(data) / most), f"{seconds:.1f} s: {error}"
+    allowed = SECONDS * max(1, len(data) / most)
+    for _ in range(3):  # a busy machine can only add to the work that is counted
+        seconds = min(seconds, answer(load, data)[1]) if seconds >= allowed else seconds
+    assert seconds < allowed, f"{seconds:.1f} s: {error}"
     assert memory < MEMORY, f"{memory >> 20} MiB: {error}"
     assert error is None if not errors else isinstance(error, errors), repr(error)
     assert len(str(error)) <= 450
