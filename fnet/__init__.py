@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 from fnet import starting  # noqa: F401 - before what takes time to import
 
 # isort: split
-from fnet import activations as activation_functions
-from fnet import random
-from fnet.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential
-from fnet.cutting import cut, pruned
+from fnet import activation_functions, random
+from fnet.core.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential
+from fnet.core.cutting import cut, pruned
+from fnet.core.infer import activations, infer, summary, trace
+from fnet.core.parameters import check, init, merge, partition, with_rng
+from fnet.core.sources import at, masked_by
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows, MissingBackend
-from fnet.inference import classes, compile, jit, predict  # noqa: A004 - the field's words
-from fnet.layers.activation import activation, elu, leaky_relu, prelu, relu, softmax
+from fnet.inference.predict import classes, compile, jit, predict  # noqa: A004 - the field's words
+from fnet.inference.stream import initial_state, streaming
+from fnet.layers.activation_layers import activation, elu, leaky_relu, prelu, relu, softmax
 from fnet.layers.adaptive_pooling import (
     adaptive_average_pooling1d,
     adaptive_average_pooling2d,
@@ -27,7 +30,7 @@ from fnet.layers.adaptive_pooling import (
     adaptive_max_pooling2d,
     adaptive_max_pooling3d,
 )
-from fnet.layers.attention import additive_attention, attention
+from fnet.layers.any_cell import rnn, stacked_rnn_cells
 from fnet.layers.audio import mel_spectrogram, stft_spectrogram
 from fnet.layers.augmentation import (
     aug_mix,
@@ -57,13 +60,14 @@ from fnet.layers.augmentation import (
     random_zoom,
     solarization,
 )
+from fnet.layers.basic import constant, dense, embedding, identity, input_layer, masking
 from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.conv_recurrent import conv_lstm1d, conv_lstm2d, conv_lstm3d
 from fnet.layers.convolution import conv1d, conv2d, conv3d
 from fnet.layers.convolution_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
-from fnet.layers.core import constant, dense, embedding, identity, input_layer, masking
 from fnet.layers.depthwise import depthwise_conv1d, depthwise_conv2d, separable_conv1d, separable_conv2d
-from fnet.layers.einsum import einsum_dense, reversible_embedding
+from fnet.layers.dot_attention import additive_attention, attention
+from fnet.layers.einsum_layers import einsum_dense, reversible_embedding
 from fnet.layers.global_pooling import (
     global_average_pooling1d,
     global_average_pooling2d,
@@ -72,8 +76,8 @@ from fnet.layers.global_pooling import (
     global_max_pooling2d,
     global_max_pooling3d,
 )
-from fnet.layers.group_query_attention import group_query_attention
-from fnet.layers.hashing import hashed_crossing, hashing
+from fnet.layers.group_query import group_query_attention
+from fnet.layers.hashed import hashed_crossing, hashing
 from fnet.layers.image import (
     auto_contrast,
     center_crop,
@@ -83,8 +87,8 @@ from fnet.layers.image import (
 )
 from fnet.layers.lookup import integer_lookup, string_lookup
 from fnet.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
-from fnet.layers.multi_head_attention import multi_head_attention
-from fnet.layers.normalization import (
+from fnet.layers.multi_head import multi_head_attention
+from fnet.layers.norms import (
     batch_normalization,
     group_normalization,
     layer_normalization,
@@ -93,7 +97,6 @@ from fnet.layers.normalization import (
     unit_normalization,
 )
 from fnet.layers.numeric import category_encoding, discretization, normalization, rescaling
-from fnet.layers.pipeline import pipeline
 from fnet.layers.pooling import (
     average_pooling1d,
     average_pooling2d,
@@ -102,6 +105,7 @@ from fnet.layers.pooling import (
     max_pooling2d,
     max_pooling3d,
 )
+from fnet.layers.preprocessing_pipeline import pipeline
 from fnet.layers.recurrent import gru, lstm, simple_rnn
 from fnet.layers.regularization import (
     activity_regularization,
@@ -125,17 +129,12 @@ from fnet.layers.reshaping import (
     zero_padding2d,
     zero_padding3d,
 )
-from fnet.layers.rnn import rnn, stacked_rnn_cells
 from fnet.layers.scaling import custom_scale_layer, layer_scale, stochastic_depth
 from fnet.layers.text import text_vectorization
 from fnet.layers.up_sampling import up_sampling1d, up_sampling2d, up_sampling3d
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.layers.wrappers import bidirectional, time_distributed
-from fnet.masking import Masked
-from fnet.modelling import activations, infer, summary, trace
-from fnet.parameters import check, init, merge, partition, with_rng
-from fnet.sources import at, masked_by
-from fnet.streaming import initial_state, streaming
+from fnet.masks import Masked
 from fnet.strings import pack_strings, unpack_strings
 from fnet.types import Param, Spec
 

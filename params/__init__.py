@@ -4,6 +4,7 @@
 >>> model, params = load_keras("cnn.keras")  # doctest: +SKIP
 """
 
+from params.assign.weights_file import load_weights
 from params.errors import (
     CorruptFile,
     LimitExceeded,
@@ -13,11 +14,10 @@ from params.errors import (
     WeightsMismatch,
     WeightsWarning,
 )
-from params.into import load_weights
+from params.file.model_file import Limits
 from params.live import from_keras
 from params.loading import load_keras
-from params.source import Limits
-from params.store import load, load_info, save
+from params.store.saving import load, load_info, save
 
 __all__ = [
     "CorruptFile",

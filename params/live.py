@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fnet.types import Array
+from params.file.model_file import Limits
 from params.loading import load_keras
-from params.source import Limits
 
 
 def from_keras(

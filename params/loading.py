@@ -7,31 +7,31 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from fnet import modelling, parameters
-from fnet.compose import rules
+from fnet.core import infer, parameters
+from fnet.core.compose import rules
 from fnet.types import Array, Params, ParamTree
-from params.adapted import mark_boundaries
-from params.containers import VOCABULARY
-from params.conversion import BROKEN
-from params.convert import convert
-from params.converted import Converted
-from params.entry import Vocabulary
+from params.assign.adapted import mark_boundaries
+from params.assign.contents import outline
+from params.assign.legacy_arrays import by_order
+from params.assign.values import values
+from params.assign.walk import namings
+from params.assign.weight_paths import by_groups, fitting, plan
+from params.convert.conversion import BROKEN
+from params.convert.converted import Converted
+from params.convert.generations import version_of
+from params.convert.legacy_config import modern
+from params.convert.models import convert
+from params.convert.quantization import mark_attention
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
-from params.generations import version_of
-from params.legacy_arrays import by_order
-from params.legacy_config import modern
-from params.listing import outline
-from params.quantization import mark_attention
-from params.screening import screen
-from params.source import UNSAID, Limits, ModelFile
-from params.values import values
-from params.walk import namings
-from params.weights import by_groups, fitting, plan
+from params.file.containers import VOCABULARY
+from params.file.model_file import UNSAID, Limits, ModelFile
+from params.file.screening import screen
+from params.table.entry import Vocabulary
 
 
 @dataclass(frozen=True)
 class _Assets:
-    """The assets of one object of a file (see `params.table.Assets`)."""
+    """The assets of one object of a file (see `params.table.layers.Assets`)."""
 
     files: Mapping[str, bytes]
     group: str
@@ -73,7 +73,7 @@ def load_keras(
     Outputs come in Keras's structure; the arrays of the params are read-only.
     Raises ModelFileError: UnsafeFile, CorruptFile, UnsupportedLayer, WeightsMismatch or LimitExceeded.
     """
-    from params.reading import read
+    from params.file.reading import read
 
     file = read(source, limits or Limits())
     if weights is not None:
@@ -179,7 +179,7 @@ def _assets(
 
 def _wanted(made: Converted, file: ModelFile) -> ParamTree:
     """The form of the params tree, from the shapes that the model says it takes."""
-    spec = modelling.input_spec(made.step)
+    spec = infer.input_spec(made.step)
     if spec is None:
         spec = _built(made)
     if spec is None:
@@ -189,14 +189,14 @@ def _wanted(made: Converted, file: ModelFile) -> ParamTree:
             + (f" although it holds {len(arrays)} arrays" if arrays else "")
             + "; call it once, or begin with keras.Input, and save again"
         )
-    _, wanted = modelling.infer(made.step, spec)
+    _, wanted = infer.infer(made.step, spec)
     return wanted
 
 
 def _built(made: Converted) -> Any:
     """The input shapes that a Sequential of several inputs was built with."""
     shape = made.source.build_config.get("input_shape")
-    return None if shape is None else modelling.spec(_as_shapes(shape))
+    return None if shape is None else infer.spec(_as_shapes(shape))
 
 
 def _as_shapes(value: Any) -> Any:
@@ -208,7 +208,7 @@ def _as_shapes(value: Any) -> Any:
 
 
 def _check(model: Any, params: Params) -> None:
-    if modelling.input_spec(model) is None:
+    if infer.input_spec(model) is None:
         return
     if lines := parameters.misplaced(model, params):  # the numbers were looked at when they were read
         raise WeightsMismatch(f"these parameters do not fit the model: {'; '.join(lines)}"[:400])

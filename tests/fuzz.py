@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from params import ModelFileError, load_keras
-from params.reading import read
+from params.file.reading import read
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 2.0
@@ -85,7 +85,7 @@ def _stores() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         for case in all_cases()[::7]:
             try:
-                spec = fnet.modelling.spec(case.inputs())
+                spec = fnet.core.infer.spec(case.inputs())
                 model = fnet.sequential(
                     x=fnet.bind(fnet.input_layer, shape=spec.shape, dtype=spec.dtype), step=case.step
                 )

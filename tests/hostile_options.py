@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import fnet
-from fnet import bind, modelling, tree
-from fnet.compose import option_names
-from fnet.fits import fits, kinds
+from fnet import bind, tree
+from fnet.core import infer
+from fnet.core.compose import option_names
+from fnet.core.options import fits, kinds
 from tests.cases import all_cases
 from tests.cases.operations import CASES
 
@@ -120,4 +121,4 @@ def _specs(case: Any) -> Any:
         names = case.layer.__wrapped__.arguments
         return inputs[0] if len(names) == 1 and not names[0].startswith("*") else inputs
     x = case.inputs()
-    return fnet.Spec((len(x),), "string") if isinstance(x, list) else modelling.spec(x)
+    return fnet.Spec((len(x),), "string") if isinstance(x, list) else infer.spec(x)

@@ -12,8 +12,8 @@ import numpy as np
 
 from compare import yardstick
 from fnet import operations, tree
-from fnet.compose import bind
-from params.op_table import OPERATIONS
+from fnet.core.compose import bind
+from params.table.operations import OPERATIONS
 from tests.cases.operations import CASES, OpCase
 
 ROWS = {entry.layer: (key, entry) for key, entry in OPERATIONS.items()}

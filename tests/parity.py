@@ -12,9 +12,9 @@ import numpy as np
 import fnet
 from compare import yardstick
 from fnet import backend, tree
-from fnet.compose import Graph, Sequential
-from fnet.hosting import has_host
-from fnet.masking import Masked, mask_of, strip
+from fnet.core.compose import Graph, Sequential
+from fnet.inference.string_split import has_host
+from fnet.masks import Masked, mask_of, strip
 from tests.cases import Case
 
 MODES = ("numpy", "numpy-readonly", "jax", "jax-jit")
@@ -65,14 +65,14 @@ def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None)
 def fnet_params(case: Case, x: Any, weights: list[np.ndarray]) -> dict[str, Any]:
     """The Keras weights as the params tree that the layer's shape rule describes."""
     if case.params is not None:
-        fnet.check(case.step, case.params, fnet.modelling.spec(x))
+        fnet.check(case.step, case.params, fnet.core.infer.spec(x))
         return case.params
-    _, wanted = fnet.infer(case.step, fnet.modelling.spec(x))
+    _, wanted = fnet.infer(case.step, fnet.core.infer.spec(x))
     paths = [path for path, _ in tree.items(wanted)]
     weights = weights if case.order is None else [weights[i] for i in case.order]
     assert len(paths) == len(weights), f"{len(weights)} Keras weights, but the shape rule names {paths}"
     params = tree.nest(dict(zip(paths, weights, strict=True)))
-    fnet.check(case.step, params, fnet.modelling.spec(x))
+    fnet.check(case.step, params, fnet.core.infer.spec(x))
     return params
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 import fnet
 from fnet import tree
-from fnet.binding import option_names, rules
+from fnet.core.layer import option_names, rules
 from fnet.layers import augmentation
-from fnet.masking import mask_of, strip
-from params import generations
+from fnet.masks import mask_of, strip
+from params.convert import generations
 from tests import operation_parity, parity
 from tests.cases import Case
 from tests.cases.operations import OpCase
@@ -70,7 +70,7 @@ def drawn_params(case: Case, x: Any, step: Any) -> Any:
     """Params in which no two arrays, and no two numbers of an array, are alike; the same at the same path."""
     if case.params is not None:
         return case.params
-    made = fnet.init(step, 0, fnet.modelling.spec(x))
+    made = fnet.init(step, 0, fnet.core.infer.spec(x))
     return tree.nest({path: _drawn(path, leaf) for path, leaf in tree.items(made)})
 
 
@@ -164,7 +164,7 @@ def matters(case: Case | OpCase, options: dict[str, Any], name: str) -> bool:
         return True  # what the row gives with the option, it does not give without
     if isinstance(case, OpCase) or case.params is not None:
         return False
-    spec = fnet.modelling.spec(case.inputs())
+    spec = fnet.core.infer.spec(case.inputs())
     with_it, without = (fnet.init(fnet.bind(case.layer, **o), 0, spec) for o in (options, rest))
     return [path for path, _ in tree.items(with_it)] != [path for path, _ in tree.items(without)] or differ(
         with_it, without

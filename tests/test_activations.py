@@ -8,7 +8,7 @@ import pytest
 
 from compare import yardstick
 from fnet import backend
-from fnet.activations import ACTIVATIONS, activate
+from fnet.activation_functions import ACTIVATIONS, activate
 from fnet.backend import ops
 from tests import parity
 

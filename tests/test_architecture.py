@@ -12,12 +12,12 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers to its left.
 TIERS = [
-    {"tree", "masking", "types", "errors", "strings", "fingerprints", "starting", "writing"},
+    {"masks", "tree", "types", "errors", "strings", "hashes", "starting", "writing"},
     {"backend"},
-    {"binding", "sources", "compose", "random", "initializers", "resampling"},
-    {"activations", "cutting", "fits", "modelling", "parameters"},
+    {"random", "initializers", "resampling"},
+    {"core", "activation_functions"},
     {"layers", "operations", "tf_functions"},
-    {"hosting", "rows", "streaming", "arrays", "door", "inference"},
+    {"inference"},
 ]
 PACKAGES = {
     "fnet": {"fnet"},

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from params import load_keras
-from params.order import keras_order
+from params.convert.call_order import keras_order
 from tests import parity
 
 pytestmark = pytest.mark.filterwarnings(

@@ -7,8 +7,8 @@ import pytest
 
 import fnet
 from fnet import backend, operations, tree
-from fnet.hosting import has_host
-from fnet.masking import strip
+from fnet.inference.string_split import has_host
+from fnet.masks import strip
 from tests import parity
 from tests.cases import all_cases, marked_cases, telling_cases
 
@@ -32,8 +32,8 @@ def test_row_is_a_value_and_its_shape_rule_tells_the_truth(case):
     names = {**vars(fnet), "operations": operations}
     assert eval(repr(step), names) == step
     x = case.inputs()
-    spec, _ = fnet.infer(step, fnet.modelling.spec(x))
-    params = fnet.init(step, 0, fnet.modelling.spec(x)) if case.params is None else case.params
+    spec, _ = fnet.infer(step, fnet.core.infer.spec(x))
+    params = fnet.init(step, 0, fnet.core.infer.spec(x)) if case.params is None else case.params
     y = step(params, parity.with_mask(case, x))
     shapes = [tuple(leaf.shape) for leaf in tree.leaves(strip(y))]
     wanted = [leaf.shape for leaf in tree.leaves(spec)]
@@ -56,8 +56,8 @@ def of_integers(case):
     x = tree.map(
         lambda a: np.clip(np.nan_to_num(2 * a), -1e6, 1e6).astype("int32") if a.dtype.kind == "f" else a, case.inputs()
     )
-    spec, _ = fnet.infer(case.step, fnet.modelling.spec(x))
-    params = fnet.init(case.step, 0, fnet.modelling.spec(x)) if case.params is None else case.params
+    spec, _ = fnet.infer(case.step, fnet.core.infer.spec(x))
+    params = fnet.init(case.step, 0, fnet.core.infer.spec(x)) if case.params is None else case.params
     return x, spec, params
 
 

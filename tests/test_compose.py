@@ -7,7 +7,7 @@ import pytest
 
 import fnet
 from fnet import at, bind, dense, embedding, graph, identity, input_layer, layer, masked_by, sequential
-from fnet.masking import Masked
+from fnet.masks import Masked
 from fnet.tree import FrozenDict, freeze, thaw
 
 
@@ -146,13 +146,13 @@ def test_graph_refuses_unknown_sources():
     ],
 )
 def test_inputs_are_matched_as_leniently_as_keras_does(inputs, x):
-    values = fnet.sources.feed(freeze(inputs), x)
+    values = fnet.core.sources.feed(freeze(inputs), x)
     assert {"a": values["a"], "b": values.get("b", 2)} == {"a": 1, "b": 2}
 
 
 def test_wrong_number_of_inputs_is_named():
     with pytest.raises(fnet.InvalidInput, match="takes 2 inputs, a, b; got 3"):
-        fnet.sources.feed(("a", "b"), (1, 2, 3))
+        fnet.core.sources.feed(("a", "b"), (1, 2, 3))
 
 
 def test_masks_travel_inside_and_never_come_out(each_backend):

@@ -14,7 +14,7 @@ from fnet import bind
 from fnet.backend import numpy_conv, ops
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.layers.windows import same_padding
-from fnet.masking import Masked
+from fnet.masks import Masked
 from tests import parity
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import fnet
 from fnet import bind
-from fnet.fingerprints import farmhash64, siphash64
+from fnet.hashes import farmhash64, siphash64
 
 BUCKETS = 2**63 - 25  # nearly all bits of the hash are compared
 

@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from params import hdf5
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, reading
-from params.hdf5 import buffer
-from params.hdf5.data import _inflate
-from params.reading import read
+from params.file import hdf5
+from params.file.hdf5 import buffer
+from params.file.hdf5.data import _inflate
+from params.file.reading import read
 from tests.hostile import BIAS, KERNEL, dense_vars, dense_vars_with, dense_weights, h5
 
 UNDEFINED = b"\xff" * 8

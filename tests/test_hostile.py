@@ -11,7 +11,7 @@ import pytest
 
 from params import Limits, ModelFileError, load_keras
 from params.errors import LimitExceeded
-from params.reading import read
+from params.file.reading import read
 from tests import hostile
 
 ROOT = Path(__file__).parent.parent
@@ -182,8 +182,8 @@ ALLOWED = {
     ("fnet/__init__.py", "importlib"),  # our own `params`, when a name of it is first used
     ("fnet/__init__.py", "getattr"),  # of the names listed in the same file
     ("fnet/__init__.py", "globals"),
-    ("params/records.py", "getattr"),  # of names that fnet exports, listed there
-    ("fnet/compose.py", "importlib"),  # our own `cutting`, when a model is cut
+    ("params/store/records.py", "getattr"),  # of names that fnet exports, listed there
+    ("fnet/core/compose.py", "importlib"),  # our own `cutting`, when a model is cut
     ("fnet/backend/__init__.py", "importlib"),  # one of two fixed names
     ("fnet/backend/__init__.py", "getattr"),  # the names that a backend exports
     ("fnet/backend/jax_index.py", "getattr"),  # how to combine, named by the caller in fnet.operations

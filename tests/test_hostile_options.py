@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind, modelling, sequential
+from fnet import bind, sequential
+from fnet.core import infer
 from params import ModelFileError, load, load_keras, save
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 from tests.hostile_options import REFUSED, huge
@@ -61,7 +62,7 @@ def test_no_integer_costs_anything_in_a_shape_rule(numbers):
     for label, step, x in huge(*numbers):
         before, start = peak(reset=True), time.process_time()
         with contextlib.suppress(*BROKEN):
-            modelling.infer(step, x)
+            infer.infer(step, x)
         assert time.process_time() - start < 0.5, label
         assert peak() - before < 32 << 20, label
         count += 1
@@ -93,7 +94,7 @@ def test_a_difference_of_more_steps_than_there_are_is_empty():
     x = np.ones((2, 4), "float32")
     assert bind(fnet.operations.diff, n=10**9)({}, x).shape == (2, 0)
     with pytest.raises(ValueError, match="at least 0"):
-        modelling.infer(bind(fnet.operations.diff, n=-1), fnet.Spec((2, 4)))
+        infer.infer(bind(fnet.operations.diff, n=-1), fnet.Spec((2, 4)))
 
 
 def test_files_of_keras_2_are_held_to_what_it_took():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import backend, bind, dense, embedding, graph, inference, input_layer, layer, operations, sequential, tree
-from fnet.hosting import split_host
-from fnet.rows import apart
+from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
+from fnet.inference import predict
+from fnet.inference.rows import apart
+from fnet.inference.string_split import split_host
 from tests import parity
 
 DENSE = sequential(x=bind(input_layer, shape=(None, 5)), h=bind(dense, units=4), y=bind(dense, units=3))
@@ -174,7 +175,7 @@ HOSTS = [
 def test_strings_run_in_front_of_the_jitted_part(each_backend, model):
     texts, floats = np.array(["a", "bcd"]), np.ones((2, 2), "float32")
     x = texts if isinstance(model, fnet.Sequential) else (texts, floats)
-    spec = fnet.modelling.spec(x)
+    spec = fnet.core.infer.spec(x)
     params = fnet.init(model, 0, spec)
     host, numeric = split_host(model)
     wanted = fnet.tree.map(np.asarray, model(params, x))
@@ -274,14 +275,14 @@ def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():
     with backend.using("jax"):
         params = tree.map(frozen, fnet.init(DENSE, 0))
         fnet.predict(DENSE, params, np.ones((1, 5), "float32"))
-        copies = [inference._on_device(leaf) for leaf in tree.leaves(params)]
-        assert all(inference._on_device(leaf) is copy for leaf, copy in zip(tree.leaves(params), copies, strict=True))
+        copies = [predict._on_device(leaf) for leaf in tree.leaves(params)]
+        assert all(predict._on_device(leaf) is copy for leaf, copy in zip(tree.leaves(params), copies, strict=True))
         gone = [weakref.ref(leaf) for leaf in tree.leaves(params)]
-        kept = len(inference._copies)
+        kept = len(predict._copies)
         del params
         gc.collect()
         assert all(ref() is None for ref in gone)
-        assert len(inference._copies) == kept - len(gone)
+        assert len(predict._copies) == kept - len(gone)
 
 
 @pytest.mark.parametrize("rows", [5, 7])

@@ -118,7 +118,7 @@ def attention_layers():
 @pytest.mark.parametrize(("step", "twin"), attention_layers(), ids=lambda value: getattr(value, "__name__", str(value)))
 def test_attention_takes_integers_beside_floats(step, twin, kinds, each_backend):
     x = tuple(np.random.default_rng(i).integers(-2, 3, (2, 4, 6)).astype(kind) for i, kind in enumerate(kinds))
-    _, wanted = fnet.infer(step, fnet.modelling.spec(x))
+    _, wanted = fnet.infer(step, fnet.core.infer.spec(x))
     params = tree.map(lambda p: np.full(p.shape, 0.1, "float32"), wanted)
     y = step(params, x)
     floats = step(params, tuple(a.astype("float32") for a in x))

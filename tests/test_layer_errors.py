@@ -5,7 +5,7 @@ import pytest
 
 import fnet
 from fnet import Spec, bind
-from fnet.masking import Masked
+from fnet.masks import Masked
 
 CALLS = [
     (fnet.add, {}, np.ones((2, 3)), "add takes a tuple or list of arrays; got ndarray"),

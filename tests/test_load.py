@@ -17,7 +17,7 @@ from keras import layers, ops
 import fnet
 from fnet import tree
 from params import CorruptFile, UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
-from params.catalogue import PUBLIC, catalogue
+from params.table.catalogue import PUBLIC, catalogue
 from tests import parity
 
 pytestmark = pytest.mark.filterwarnings(

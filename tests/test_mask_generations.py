@@ -12,8 +12,8 @@ from compare import yardstick
 from fnet import bind
 from fnet.layers import merging
 from params import UnsupportedLayer, load_keras
-from params.convert import convert
-from params.legacy_config import modern
+from params.convert.legacy_config import modern
+from params.convert.models import convert
 
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("masks-*.zip"))
 FILES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]

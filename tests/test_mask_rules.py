@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fnet
 from fnet import bind
-from fnet.masking import Masked, mask_of
+from fnet.masks import Masked, mask_of
 from tests import parity
 
 ONE = [

@@ -7,9 +7,9 @@ import pytest
 
 import fnet
 from fnet import Masked, bind, tree
-from fnet.compose import rules
-from fnet.masking import mask_of, strip
-from params.table import LAYERS
+from fnet.core.compose import rules
+from fnet.masks import mask_of, strip
+from params.table.layers import LAYERS
 from tests import parity
 
 KEEP = {

@@ -6,7 +6,7 @@ import pytest
 
 import fnet
 from fnet import bind
-from fnet.masking import Masked
+from fnet.masks import Masked
 from tests import parity
 
 HARD = {

@@ -17,9 +17,9 @@ import pytest
 
 import fnet
 from fnet import backend, operations, tree
-from fnet.compose import bind, option_names
+from fnet.core.compose import bind, option_names
 from params import load_keras
-from params.op_table import OPERATIONS, REFUSED_OPERATIONS
+from params.table.operations import OPERATIONS, REFUSED_OPERATIONS
 from tests.cases.operations import CASES, OpCase
 from tests.operation_parity import Reference, arrays_of, as_dtype, called, compare, fnet_input, plain, reference, run
 

@@ -15,7 +15,7 @@ import fnet
 from fnet import tree
 from fnet.layers import quantized
 from params import UnsupportedLayer, from_keras, load, load_keras, save
-from params.objects import policy
+from params.file.keras_objects import policy
 from tests import parity
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
@@ -205,7 +205,8 @@ def test_a_model_with_attention_takes_the_scheme_of_its_other_layers(scheme):
     expected = np.asarray(model(x))
     ours, params = from_keras(model)
     used = {
-        tree.thaw(row.step.options).get("quantization") for row in fnet.modelling.trace(ours, fnet.Spec((None, 6)))[:-1]
+        tree.thaw(row.step.options).get("quantization")
+        for row in fnet.core.infer.trace(ours, fnet.Spec((None, 6)))[:-1]
     }
     assert used == {None, scheme}
     assert_equal_in_modes(parity.MODES, ours, params, x, expected)

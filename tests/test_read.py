@@ -9,10 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
-from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, containers, hdf5
-from params.hdf5 import data as hdf5_data
-from params.reading import read
-from params.strict_json import parse
+from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch
+from params.file import containers, hdf5
+from params.file.hdf5 import data as hdf5_data
+from params.file.reading import read
+from params.file.strict_json import parse
 from tests import hostile
 from tests.hostile import BIAS, KERNEL, dense_vars, h5, keras_zip, legacy
 

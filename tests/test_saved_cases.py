@@ -10,7 +10,7 @@ import pytest
 
 import fnet
 from fnet import tree
-from fnet.masking import strip
+from fnet.masks import strip
 from params import load_keras
 from tests import parity
 from tests.cases import all_cases, marked_cases

@@ -13,8 +13,8 @@ from safetensors.numpy import save as pack
 import fnet
 import params
 from fnet import at, bind, graph, layer, masked_by, operations, sequential, tree, writing
-from params import records
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
+from params.store import records
 from tests.cases import all_cases
 
 GOLDEN = Path(__file__).parent / "golden" / "version-1.safetensors"

@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 import pytest
 
-from params import CorruptFile, UnsafeFile, UnsupportedLayer, containers, load_keras
+from params import CorruptFile, UnsafeFile, UnsupportedLayer, load_keras
+from params.file import containers
 from tests import parity
 from tests.hostile import BIAS, KERNEL, keras_zip
 

@@ -7,8 +7,8 @@ import pytest
 
 import fnet
 from fnet import Masked, at, bind, tree
-from fnet.masking import strip
-from fnet.streaming import Streaming, initial_state, streaming
+from fnet.inference.stream import Streaming, initial_state, streaming
+from fnet.masks import strip
 from params import load_keras
 from tests.parity import assert_close
 
@@ -42,7 +42,7 @@ def piece(x, masked, start, stop):
 
 def joined(pieces, layer):
     """The outputs of the pieces put together as the whole sequence would give them."""
-    options = fnet.modelling.resolved_options(layer)
+    options = fnet.core.infer.resolved_options(layer)
     outputs = [strip(y)[0] if options["return_state"] else strip(y) for y in pieces]
     y = np.concatenate(outputs, axis=1) if options["return_sequences"] else outputs[-1]
     return (y, *strip(pieces[-1])[1:]) if options["return_state"] else y

@@ -5,8 +5,8 @@ import pytest
 
 import fnet
 from fnet import operations
-from fnet.binding import Rules
-from params.table import LAYERS
+from fnet.core.layer import Rules
+from params.table.layers import LAYERS
 from tests import telling
 from tests.cases import Case, all_cases
 from tests.cases.operations import CASES as OPERATIONS

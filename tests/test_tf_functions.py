@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import backend, modelling, tf_functions
+from fnet import backend, tf_functions
+from fnet.core import infer
 from fnet.tf_functions import FUNCTIONS
 from params import UnsupportedLayer, load_keras
-from params.convert import convert
-from params.legacy_config import modern
+from params.convert.legacy_config import modern
+from params.convert.models import convert
 
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("tf-functions-*.zip"))
 NODES = Path(__file__).parent / "golden" / "tf-nodes-2.4.zip"
@@ -83,14 +84,14 @@ def test_sizes_are_known_while_jax_traces(each_backend):
 
 
 def test_rules_know_the_sizes_that_functions_compute():
-    y, _ = modelling.infer(sizes_at_work(), fnet.Spec((None, 3, 4)))
+    y, _ = infer.infer(sizes_at_work(), fnet.Spec((None, 3, 4)))
     assert y.shape == (None, 12)
 
 
 @pytest.mark.parametrize("name", sorted({n for a, n in FILES if a == ARCHIVES[1] and n.endswith(".h5")}))
 def test_shape_rules_tell_the_truth(name):
     model, _, _, expected = read(ARCHIVES[1], name)
-    specs, _ = modelling.infer(model, modelling.input_spec(model))
+    specs, _ = infer.infer(model, infer.input_spec(model))
     for (case, theirs), spec in zip(expected.items(), specs, strict=True):
         assert spec.dtype == theirs.dtype.name, case
         assert len(spec.shape) == theirs.ndim, case
@@ -196,7 +197,7 @@ HUGE = 1 << 40
 )
 def test_nothing_large_is_run_to_learn_a_shape(function, kwargs, shape):
     model = made(function, kwargs, dtype="int32" if function == "one_hot" else "float32")
-    assert modelling.infer(model, modelling.input_spec(model))[0].shape == shape
+    assert infer.infer(model, infer.input_spec(model))[0].shape == shape
 
 
 def test_a_constant_of_the_file_is_a_param():

@@ -5,8 +5,8 @@ import pytest
 
 import fnet
 from fnet import backend, tree
-from fnet.compose import rules
-from fnet.hosting import has_host
+from fnet.core.compose import rules
+from fnet.inference.string_split import has_host
 from params import load_keras
 from tests import parity
 from tests.cases import all_cases
@@ -59,13 +59,13 @@ def test_loaded_models_go_through_jit_vmap_and_grad(tmp_path, kind):
         x = np.random.default_rng(0).random((4, 8, 8, 3)).astype("float32")
         if kind != "cnn":
             texts = np.array([["a b c"], ["c"], ["zzz a"], [""]])
-            host, model = fnet.hosting.split_host(model)
+            host, model = fnet.inference.string_split.split_host(model)
             x = host(params, texts)
         y = model(params, x)
         parity.assert_close(jax.jit(model)(params, x), y)
         rows = jax.vmap(lambda row: model(params, row[None])[0])(np.asarray(x))
         parity.assert_close(rows, y)
-        trainable, rest = fnet.partition(model, params, fnet.modelling.spec(x))
+        trainable, rest = fnet.partition(model, params, fnet.core.infer.spec(x))
         grads = jax.grad(lambda t: (model(fnet.merge(t, rest), x)[:, 0] ** 2).sum())(trainable)
         assert {p for p, _ in tree.items(grads)} == {p for p, _ in tree.items(trainable)}
         for path, gradient in tree.items(grads):
@@ -92,7 +92,7 @@ def test_every_row_has_finite_gradients(case):
 
     x = case.inputs()
     with backend.using("jax"):
-        spec = fnet.modelling.spec(x)
+        spec = fnet.core.infer.spec(x)
         trainable, rest = fnet.partition(case.step, fnet.init(case.step, 0, spec), spec)
 
         def loss(weights):

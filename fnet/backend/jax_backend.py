@@ -26,7 +26,7 @@ from fnet.backend.jax_index import (
     take_axis,
     wide,
 )
-from fnet.masking import Masked
+from fnet.masks import Masked
 
 xp = jnp
 

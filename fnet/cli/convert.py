@@ -36,7 +36,7 @@ def _run(args: argparse.Namespace) -> int:
     model, weights = params.load_keras(args.model)
     labels = read_labels(args.labels)
     if labels:
-        scores: Any = fnet.modelling.infer(model, fnet.modelling.input_spec(model))[0]
+        scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
         if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
             check_labels(labels, scores.shape)
     params.save(args.output, model, weights, labels=labels, scale=args.scale)

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from params.catalogue import catalogue
+    from params.table.catalogue import catalogue
 
     wanted = (args.name or "").lower()
     chosen = [row for row in catalogue() if wanted in row.keras.lower() and not (args.refused and row.supported)]
@@ -46,7 +46,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _markdown(rows: Sequence[Any]) -> Iterator[str]:
     """The table as a page: docs/layers.md is this output."""
-    from params.catalogue import NOTES
+    from params.table.catalogue import NOTES
 
     yield "# Keras layers and operations in fnet\n"
     yield "Printed by `fnet layers --markdown` from the conversion table. The reference is Keras 3.15 on TensorFlow."

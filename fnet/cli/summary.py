@@ -24,7 +24,7 @@ def _run(args: argparse.Namespace) -> int:
 
     model, _, info = load_model(args.model)
     if args.json:
-        rows = fnet.trace(model, fnet.modelling.input_spec(model))[:-1]
+        rows = fnet.trace(model, fnet.core.infer.input_spec(model))[:-1]
         steps = [
             {"step": "/".join(map(str, row.path)), "layer": repr(row.step), "output": str(row.outputs)} for row in rows
         ]

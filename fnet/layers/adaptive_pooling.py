@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from fnet.backend import xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.windows import (
     PerAxis,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.strings import NumpyArray
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fnet.backend import ops
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.types import Array, Params, ParamTree, Spec
 
 

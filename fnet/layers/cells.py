@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fnet.activations import Activation, activation_child
-from fnet.compose import layer
+from fnet.activation_functions import Activation, activation_child
+from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.equations import GRU, LSTM, SimpleRNN
 from fnet.layers.recurrence import as_tuples

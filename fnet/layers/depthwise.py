@@ -8,20 +8,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fnet.activations import Activation, activate, activation_child
+from fnet.activation_functions import Activation, activate, activation_child
 from fnet.backend import ops
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.layers.convolution import bias_param
-from fnet.layers.windows import (
-    Pads,
-    PerAxis,
-    Sizes,
-    Windows,
-    from_channels_last,
-    remembered,
-    to_channels_last,
-    windows,
-)
+from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, from_channels_last, remembered, to_channels_last, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 

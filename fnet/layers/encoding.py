@@ -10,7 +10,7 @@ import numpy as np
 
 from fnet.backend import numpy_backend
 from fnet.errors import InvalidInput
-from fnet.fingerprints import farmhash64, siphash64
+from fnet.hashes import farmhash64, siphash64
 from fnet.strings import NumpyArray
 from fnet.types import Array, Params, Spec
 

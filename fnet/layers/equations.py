@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fnet.activations import Activation, activate
+from fnet.activation_functions import Activation, activate
 from fnet.backend import xp
-from fnet.compose import EMPTY
+from fnet.core.compose import EMPTY
 from fnet.layers.recurrence import StepInTime, dropout_masks, project
 from fnet.types import Array, Params
 

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.windows import is_channels_first, join_shape, split_shape, split_sizes
-from fnet.masking import mask_of, values_of
+from fnet.masks import mask_of, values_of
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
 CHUNK = 256

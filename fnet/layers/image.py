@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.layers.numeric import float_rule, floats
 from fnet.resampling import require_interpolation, resample
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.encoding import Salt, depth_of, encode, hash_buckets, lookup_spec, tf_idf_dtype, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from fnet.backend import ops, xp
-from fnet.compose import in_floats, layer
+from fnet.core.compose import in_floats, layer
 from fnet.errors import InvalidInput
-from fnet.masking import mask_of, masked, require_generation, values_of
+from fnet.masks import mask_of, masked, require_generation, values_of
 from fnet.operations.dtypes import result_type
 from fnet.operations.rules import positive
 from fnet.types import Array, Params, ParamTree, Shape, Spec

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.masking import mask_of, masked, require_generation, values_of
+from fnet.masks import mask_of, masked, require_generation, values_of
 from fnet.operations.rules import positive
 from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Spec
 

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.layers.windows import (
     Pads,
     PerAxis,

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 from fnet import random, tree
 from fnet.backend import ops, xp
 from fnet.errors import InvalidInput
-from fnet.masking import mask_of, masked, require_generation, strip, values_of
+from fnet.masks import mask_of, masked, require_generation, strip, values_of
 from fnet.types import Array, Params, Spec
 
 _RANK = (

@@ -1,11 +1,11 @@
-"""Recurrent layers: simple_rnn, lstm, gru. Any other cell, and stacks of cells, run in `fnet.layers.rnn`."""
+"""Recurrent layers: simple_rnn, lstm, gru. Any other cell, and stacks of cells, run in `fnet.layers.any_cell`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fnet.activations import Activation
-from fnet.compose import layer
+from fnet.activation_functions import Activation
+from fnet.core.compose import layer
 from fnet.layers.cells import drops, gru_cell_rule, lstm_cell_rule, simple_rnn_cell_rule
 from fnet.layers.equations import GRU, LSTM, SimpleRNN
 from fnet.layers.recurrence import Over, around, run, time_step

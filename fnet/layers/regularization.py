@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fnet import modelling, random
+from fnet import random
 from fnet.backend import xp
-from fnet.compose import layer
+from fnet.core import infer
+from fnet.core.compose import layer
 from fnet.types import Array, DataFormat, NotNegative, Params, Positive, Rate
 
 
@@ -35,7 +36,7 @@ def _noise_sizes(x: Array, noise_shape: Sequence[int | None] | None) -> tuple[in
     return tuple(d if n is None else n for n, d in zip(noise_shape, x.shape, strict=True))
 
 
-@layer(shape=modelling.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=_by_rate)
 def dropout(params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[Positive | None] | None = None) -> Array:
     """(...) -> (...): `x`; with params["rng"], entries zeroed at `rate` and the rest divided by 1 - rate.
 
@@ -55,7 +56,7 @@ def _spatial(params: Params, x: Array, rate: float, channels: int) -> Array:
     return drop(params["rng"], x, rate, shape)
 
 
-@layer(shape=modelling.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=_by_rate)
 def spatial_dropout1d(params: Params, x: Array, *, rate: Rate) -> Array:
     """(batch, time, channels): as `dropout`, whole channels of a sample at a time.
 
@@ -64,7 +65,7 @@ def spatial_dropout1d(params: Params, x: Array, *, rate: Rate) -> Array:
     return _spatial(params, x, rate, -1)
 
 
-@layer(shape=modelling.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=_by_rate)
 def spatial_dropout2d(
     params: Params, x: Array, *, rate: Rate, data_format: DataFormat | None = "channels_last"
 ) -> Array:
@@ -75,7 +76,7 @@ def spatial_dropout2d(
     return _spatial(params, x, rate, 1 if data_format == "channels_first" else -1)
 
 
-@layer(shape=modelling.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=_by_rate)
 def spatial_dropout3d(
     params: Params, x: Array, *, rate: Rate, data_format: DataFormat | None = "channels_last"
 ) -> Array:
@@ -90,7 +91,7 @@ SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916
 """What selu tends to at minus infinity: the value that alpha dropout puts in."""
 
 
-@layer(shape=modelling.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=_by_rate)
 def alpha_dropout(
     params: Params, x: Array, *, rate: Rate, noise_shape: Sequence[Positive | None] | None = None
 ) -> Array:
@@ -105,7 +106,7 @@ def alpha_dropout(
     return a * xp.where(kept, x, SELU_FLOOR) - a * SELU_FLOOR * rate
 
 
-@layer(shape=modelling.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=_by_rate)
 def gaussian_dropout(params: Params, x: Array, *, rate: Rate) -> Array:
     """(...) -> (...): `x`; with params["rng"], times normal noise of mean 1 and variance rate / (1 - rate).
 
@@ -121,7 +122,7 @@ def _by_stddev(*, stddev: float) -> bool:
     return stddev > 0
 
 
-@layer(shape=modelling.identity, rng=_by_stddev)
+@layer(shape=infer.identity, rng=_by_stddev)
 def gaussian_noise(params: Params, x: Array, *, stddev: NotNegative) -> Array:
     """(...) -> (...): `x`; with params["rng"], plus normal noise of deviation `stddev`.
 
@@ -132,7 +133,7 @@ def gaussian_noise(params: Params, x: Array, *, stddev: NotNegative) -> Array:
     return x + stddev * random.normal(params["rng"], x.shape).astype(x.dtype)
 
 
-@layer(shape=modelling.identity)
+@layer(shape=infer.identity)
 def activity_regularization(params: Params, x: Array) -> Array:
     """(...) -> (...): `x` itself; the penalties of training have no place here.
 

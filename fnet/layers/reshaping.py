@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from fnet.backend import xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spec
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fnet import modelling, random
+from fnet import random
 from fnet.backend import xp
-from fnet.compose import layer
+from fnet.core import infer
+from fnet.core.compose import layer
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 
@@ -32,7 +33,7 @@ def _by_rate(*, drop_path_rate: float) -> bool:
     return drop_path_rate > 0
 
 
-@layer(shape=modelling.identity, rng=_by_rate)
+@layer(shape=infer.identity, rng=_by_rate)
 def stochastic_depth(params: Params, x: Array, *, drop_path_rate: Rate) -> Array:
     """(batch, ...) -> (batch, ...): `x`; with params["rng"], whole samples zeroed at `drop_path_rate`.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.encoding import count_rows, depth_of, encode, lookup_spec, tf_idf_dtype, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of

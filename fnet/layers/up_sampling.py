@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fnet.backend import xp
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.layers import image
 from fnet.resampling import require_interpolation
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
-from fnet.compose import bind
+from fnet.core.compose import bind
+from fnet.core.infer import resolved_options
 from fnet.errors import InvalidInput
-from fnet.modelling import resolved_options
 from fnet.strings import NumpyArray, pack_strings, unpack_bytes
 from fnet.types import Param, Params, ParamTree
 

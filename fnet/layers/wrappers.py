@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from fnet import modelling, tree
+from fnet import tree
 from fnet.backend import xp
-from fnet.compose import EMPTY, Bound, Graph, Sequential, bind, layer, option_names, rules, run
+from fnet.core import infer
+from fnet.core.compose import EMPTY, Bound, Graph, Sequential, bind, layer, option_names, rules, run
 from fnet.errors import InvalidInput
-from fnet.layers.carrying import Advance, State, advance
 from fnet.layers.recurrence import sequence_spec, unpack
-from fnet.masking import mask_of, masked, require_generation, strip, values_of
+from fnet.layers.state_passing import Advance, State, advance
+from fnet.masks import mask_of, masked, require_generation, strip, values_of
 from fnet.types import Array, Merge, Params, ParamTree, Spec
 
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
@@ -29,7 +30,7 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
     """The forward and the backward layer as they run: Keras forces zero_output_for_mask = return_sequences."""
     forward = bind(layer)
     backward = bind(layer, go_backwards=True) if backward_layer is None else bind(backward_layer)
-    options = [modelling.resolved_options(half) for half in (forward, backward)]
+    options = [infer.resolved_options(half) for half in (forward, backward)]
     if not all("go_backwards" in option and "return_sequences" in option for option in options):
         raise ValueError(f"bidirectional takes recurrent layers, not {forward!r:.60} and {backward!r:.60}")
     if options[0]["go_backwards"] == options[1]["go_backwards"]:
@@ -50,7 +51,7 @@ def _bidirectional_rule(
     require_generation(masks)
     forward, backward = halves(layer, backward_layer)
     sequences = sequence_spec(x)
-    (y, params), (y_back, params_back) = (modelling.infer(half, sequences) for half in (forward, backward))
+    (y, params), (y_back, params_back) = (infer.infer(half, sequences) for half in (forward, backward))
     wanted = {"forward_layer": params, "backward_layer": params_back}
     states: tuple[Spec, ...] = ()
     if isinstance(y, tuple):
@@ -103,7 +104,7 @@ def bidirectional(
         y = strip(run(step, params.get(name, EMPTY), given))
         ends.append(y if isinstance(y, tuple) else (y,))
     (y, *final), (y_back, *final_back) = ends
-    sequences = modelling.resolved_options(forward)["return_sequences"]
+    sequences = infer.resolved_options(forward)["return_sequences"]
     if sequences:
         y_back = xp.flip(y_back, axis=1)
     ys = (y, y_back) if merge_mode is None else (MERGES[merge_mode](y, y_back),)
@@ -121,7 +122,7 @@ def _fold(spec: Spec) -> Spec:
 
 def _time_distributed_rule(x: Spec, *, layer: Any, masks: str) -> tuple[Any, ParamTree]:
     require_generation(masks)
-    y, params = modelling.infer(layer, _fold(x))
+    y, params = infer.infer(layer, _fold(x))
     y = tree.map(lambda s: Spec((s.shape[0], x.shape[1], *s.shape[1:]), s.dtype), y)
     return y, {"layer": params} if params else {}
 
@@ -168,8 +169,8 @@ def _by_time(mask: Array | None) -> Array | None:
 
 def keeps_states(step: Any) -> bool:
     """Whether a recurrent layer in a step begins with the states of its last call."""
-    own = {} if isinstance(step, Sequential | Graph) else modelling.resolved_options(step)
-    return bool(own.get("stateful")) or any(map(keeps_states, modelling.children(step).values()))
+    own = {} if isinstance(step, Sequential | Graph) else infer.resolved_options(step)
+    return bool(own.get("stateful")) or any(map(keeps_states, infer.children(step).values()))
 
 
 def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:
@@ -192,11 +193,11 @@ def _ways(step: Any) -> Advance | None:
     """How a layer that keeps states goes on from them."""
     if not keeps_states(step):
         return None
-    return _advance_times if "layer" in modelling.children(step) else _advance_recurrent
+    return _advance_times if "layer" in infer.children(step) else _advance_recurrent
 
 
 def _advance_times(step: Any, params: Params, x: Any, state: State) -> tuple[Any, Any]:
-    inside = modelling.resolved_options(step)["layer"]
+    inside = infer.resolved_options(step)["layer"]
     y, state = _in_turn(params.get("layer", EMPTY), values_of(x), None, inside, state)
     return masked(y, mask_of(x)), state
 
@@ -206,14 +207,14 @@ def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple
     given = unpack(x)
     if given.states is not None:
         return run(step, params, x), {}
-    options = modelling.resolved_options(step)
+    options = infer.resolved_options(step)
     parts = {key: options[key] for key in ("layer", "backward_layer") if options.get(key) is not None}
     giving: dict[str, Any] = {key: bind(part, return_state=True) for key, part in parts.items()}
     begun = {"sequences": given.values, "initial_state": state.get("states"), "mask": given.mask}
     y = strip(run(bind(step, **(giving or {"return_state": True})), params, begun))
     count = 2 if "layer" in parts and options["merge_mode"] is None else 1
     ys, states = y[:count], list(y[count:])
-    options = modelling.resolved_options(parts["layer"]) if parts else options
+    options = infer.resolved_options(parts["layer"]) if parts else options
     if options["return_sequences"]:
         ys = tuple(masked(item, given.handed_on) for item in ys)
     ys = (*ys, *states) if options["return_state"] else ys

@@ -1,13 +1,13 @@
 """Activation functions as operations, with their options.
 
-Source: keras.ops.nn; the functions are those of fnet.activations.
+Source: keras.ops.nn; the functions are those of fnet.activation_functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fnet.activations import ACTIVATIONS
+from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, named, operation, positive, same

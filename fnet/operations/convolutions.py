@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fnet.compose import Bound, bind
+from fnet.core.compose import Bound, bind
+from fnet.core.infer import infer
 from fnet.layers import convolution, convolution_transpose, depthwise
-from fnet.modelling import infer
 from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, named, operation, total
 from fnet.types import Array, Shape, Spec

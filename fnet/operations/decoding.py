@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from fnet.activations import ACTIVATIONS
+from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.operations.dtypes import result_type, tensor
 from fnet.operations.rules import operation

@@ -75,8 +75,8 @@ def _patch_options(
 def _patches_rule(
     images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
 ) -> Spec:
-    from fnet.compose import bind
-    from fnet.modelling import infer
+    from fnet.core.compose import bind
+    from fnet.core.infer import infer
 
     options = _patch_options(size, strides, dilation_rate, padding, data_format)
     rank = len(options["kernel_size"])

@@ -13,13 +13,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.operations.dtypes import floating, tensor
-from fnet.operations.rules import (
-    Operation,
-    axes_of,
-    named,
-    operation,
-    reduced_shape,
-)
+from fnet.operations.rules import Operation, axes_of, named, operation, reduced_shape
 from fnet.types import Array, Shape, Spec
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fnet.activations import ACTIVATIONS
+from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.operations.dtypes import floating, result_type, strong, tensor
 from fnet.operations.rules import operation, positive, reduced_shape, same

@@ -11,13 +11,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.operations.dtypes import floating, is_complex, promoted, result_type, strong, tensor
-from fnet.operations.rules import (
-    axes_of,
-    broadcast_shapes,
-    operation,
-    shape_of,
-    total,
-)
+from fnet.operations.rules import axes_of, broadcast_shapes, operation, shape_of, total
 from fnet.types import Array, Shape, Spec
 
 

@@ -11,23 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import xp
-from fnet.operations.dtypes import (
-    counted,
-    floating,
-    is_float,
-    result_type,
-    tensor,
-    without_bool,
-)
-from fnet.operations.rules import (
-    Operation,
-    axes_of,
-    named,
-    operation,
-    reduced,
-    reduced_shape,
-    total,
-)
+from fnet.operations.dtypes import counted, floating, is_float, result_type, tensor, without_bool
+from fnet.operations.rules import Operation, axes_of, named, operation, reduced, reduced_shape, total
 from fnet.types import Array, Shape, Spec
 
 Axis = int | Sequence[int] | None

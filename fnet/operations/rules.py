@@ -19,7 +19,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.compose import layer
+from fnet.core.compose import layer
 from fnet.types import Params, ParamTree, Shape, Spec
 
 Operation: TypeAlias = Callable[..., Any]

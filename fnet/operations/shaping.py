@@ -13,15 +13,7 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.operations.dtypes import tensor
-from fnet.operations.rules import (
-    axes_of,
-    broadcast_shapes,
-    operation,
-    positive,
-    same,
-    total,
-    viewed,
-)
+from fnet.operations.rules import axes_of, broadcast_shapes, operation, positive, same, total, viewed
 from fnet.types import Array, Shape, Spec
 
 Ints = int | Sequence[int]

@@ -11,21 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import (
-    floating,
-    is_bool,
-    result_type,
-    strong,
-    tensor,
-)
-from fnet.operations.rules import (
-    axes_of,
-    operation,
-    positive,
-    reduced,
-    reduced_shape,
-    shape_of,
-)
+from fnet.operations.dtypes import floating, is_bool, result_type, strong, tensor
+from fnet.operations.rules import axes_of, operation, positive, reduced, reduced_shape, shape_of
 from fnet.types import Array, Shape, Spec
 
 Axis = int | Sequence[int] | None

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import xp
-from fnet.compose import bind
+from fnet.core.compose import bind
+from fnet.core.infer import infer
 from fnet.layers import adaptive_pooling, pooling
-from fnet.modelling import infer
 from fnet.operations.convolutions import of_rank
 from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, named, operation

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet import operations
-from fnet.activations import ACTIVATIONS
+from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.operations.dtypes import bounds, is_complex, is_float, tensor
 from fnet.operations.elementwise import kernel_of

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet import operations
-from fnet.activations import ACTIVATIONS
+from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, broadcast_shapes, reduced_shape

@@ -20,8 +20,8 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.binding import layer, rules
-from fnet.masking import Masked, strip
+from fnet.core.layer import layer, rules
+from fnet.masks import Masked, strip
 from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, operation, total
 from fnet.types import Array, Params, Shape, Spec

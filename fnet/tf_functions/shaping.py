@@ -14,7 +14,7 @@ import numpy as np
 
 from fnet import operations
 from fnet.backend import ops, xp
-from fnet.binding import rules
+from fnet.core.layer import rules
 from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, broadcast_shapes, positive, shape_of, total, viewed
 from fnet.tf_functions.rules import (

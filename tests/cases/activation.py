@@ -1,7 +1,7 @@
-"""Rows of fnet.layers.activation."""
+"""Rows of fnet.layers.activation_layers."""
 
 import fnet
-from fnet.activations import ACTIVATIONS
+from fnet.activation_functions import ACTIVATIONS
 from tests.cases import Case
 
 NAMES = sorted(set(ACTIVATIONS) - {"threshold", "hard_sigmoid_keras2"})

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.attention and fnet.layers.multi_head_attention."""
+"""Rows of fnet.layers.dot_attention and fnet.layers.multi_head."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.core."""
+"""Rows of fnet.layers.basic."""
 
 import fnet
 from tests.cases import Case

@@ -1,4 +1,4 @@
-"""Rows of fnet.layers.normalization."""
+"""Rows of fnet.layers.norms."""
 
 import itertools
 import warnings

@@ -1,0 +1,1 @@
+"""What a model is: layers, their composition, masks, what follows from shape rules."""

@@ -1,0 +1,235 @@
+"""What can be known of a model without running it: shapes, parameters, steps, `summary`.
+
+Everything here derives from the shape rules that layers declare (`fnet.core.compose.Rules`).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fnet import tree
+from fnet.core.compose import EMPTY, Bound, Graph, Sequential, bind, compute_dtype, option_names, rules
+from fnet.core.layer import name_of
+from fnet.core.options import misfit
+from fnet.core.sources import feed, references, resolve, unmasked
+from fnet.tree import Path
+from fnet.types import Params, ParamTree, Spec
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step of a model as `trace` sees it: path, what runs, Spec trees in and out, its parameters."""
+
+    path: Path
+    step: Any
+    inputs: Any
+    outputs: Any
+    params: ParamTree
+    entry: Path
+    """Where the parameters are in the tree (another layer's path when weights are shared)."""
+
+
+def spec(shape: Any) -> Any:
+    """A Spec tree from what users write: Specs, shapes such as (None, 32, 32, 3), trees of these, arrays."""
+    if isinstance(shape, Spec) or shape is None:
+        return shape
+    if hasattr(shape, "shape") and hasattr(shape, "dtype"):
+        return Spec(tuple(shape.shape), str(shape.dtype))
+    if isinstance(shape, Mapping):
+        return {key: spec(item) for key, item in shape.items()}
+    if isinstance(shape, list | tuple) and all(d is None or isinstance(d, int) for d in shape):
+        return Spec(tuple(shape))
+    return type(shape)(spec(item) for item in shape)
+
+
+def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
+    """(output Spec tree, nested dicts of Param) of a step fed with the Spec tree `x`."""
+    rows = trace(step, x)
+    if isinstance(step, Sequential | Graph):
+        return rows[-1].outputs, _collect(rows)
+    return rows[0].outputs, dict(rows[0].params)
+
+
+def trace(model: Any, x: Any) -> list[Row]:
+    """The steps of a model, nested ones after their parts, fed with the Spec tree `x`."""
+    return list(_trace(model, x, (), ()))
+
+
+def _trace(step: Any, x: Any, path: Path, entry: Path) -> Iterator[Row]:
+    try:
+        if isinstance(step, Sequential):
+            yield from _trace_sequential(step, x, path, entry)
+        elif isinstance(step, Graph):
+            yield from _trace_graph(step, x, path, entry)
+        else:
+            outputs, params = _apply_rule(step, x)
+            yield Row(path, step, x, outputs, params, entry)
+    except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
+        if path and not getattr(error, "__notes__", None):
+            error.add_note(f"in {'/'.join(map(str, path))!r}: {step!r:.120} got {x}")
+        raise
+
+
+def _trace_sequential(model: Sequential, x: Any, path: Path, entry: Path) -> Iterator[Row]:
+    got = x
+    for name, step in model.steps:
+        for row in _trace(step, x, (*path, name), (*entry, name)):
+            yield row
+        x = row.outputs
+    yield Row(path, model, got, x, EMPTY, entry)
+
+
+def _trace_graph(model: Graph, x: Any, path: Path, entry: Path) -> Iterator[Row]:
+    values = feed(model.inputs, x)
+    for name, node in model.nodes:
+        got = values[name] if node.sources is None else resolve(unmasked(node.sources), values)
+        for row in _trace(node.step, got, (*path, name), (*entry, node.params or name)):
+            yield row
+        values[name] = row.outputs
+    yield Row(path, model, x, resolve(unmasked(model.outputs), values), EMPTY, entry)
+
+
+def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
+    """The shape rule of a layer, given the options that it asks for."""
+    bound = bind(step)
+    if not hasattr(bound.function, "follows_sizes"):
+        x = tree.map(_without_numbers, x)
+    if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
+        raise ValueError(f"{name_of(bound.function)}: {wrong}")
+    outputs, params = (x, EMPTY) if rules(bound).shape is identity else with_options(rules(bound).shape, bound)(x)
+    for found in (*tree.leaves(outputs), *tree.leaves(params)):
+        if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
+            raise ValueError(f"{bound!r:.100} of {x} would have the sizes {found.shape}")
+    if bound.dtype is None:
+        return outputs, params
+    return _given_as(outputs, x, bound), _stored_as(params, bound.dtype)
+
+
+def _given_as(outputs: Any, x: Any, bound: Bound) -> Any:
+    """The outputs of a layer under a dtype policy, whose floats come in its compute dtype (see `Rules.gives`)."""
+    dtype = compute_dtype(bound.gives or bound.dtype or "float32")
+    if dtype == "wider":
+        widths = [compute_dtype(bound.dtype or "float32"), *(s.dtype for s in tree.leaves(x) if _is_float(s))]
+        dtype = max(widths, key=lambda name: int(name[-2:]))
+    return tree.map(lambda spec: replace(spec, dtype=dtype) if _is_float(spec) else spec, outputs)
+
+
+def _is_float(spec: Any) -> bool:
+    return isinstance(spec, Spec) and spec.dtype.startswith(("float", "bfloat"))
+
+
+def _without_numbers(spec: Any) -> Any:
+    """Of the numbers that functions of TensorFlow know of their sizes, other layers make what they do not say."""
+    return replace(spec, value=None) if isinstance(spec, Spec) and spec.value is not None else spec
+
+
+def resolved_options(step: Any) -> dict[str, Any]:
+    """All options of a layer, bound ones over defaults."""
+    bound = bind(step)
+    return {**option_names(bound.function), **{k: tree.thaw(v) for k, v in bound.options.items()}}
+
+
+def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
+    """A rule of a layer with the options of `step` that it asks for."""
+    options = resolved_options(step)
+    return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
+
+
+def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
+    """What a rule that needs options only says about `step`; None where the layer has no such rule."""
+    return None if rule is None else with_options(rule, step)()
+
+
+def _stored_as(params: ParamTree, policy: str) -> ParamTree:
+    """Parameters under a dtype policy: "mixed_float16" stores float32, "float16" stores float16."""
+    stored = "float32" if policy.startswith("mixed_") else compute_dtype(policy)
+    adapted: ParamTree = tree.map(lambda p: replace(p, dtype=stored) if p.dtype == "float32" else p, params)
+    return adapted
+
+
+def identity(x: Any) -> tuple[Any, ParamTree]:
+    """The shape rule of a layer that changes no shape and has no parameters."""
+    return x, EMPTY
+
+
+def _collect(rows: list[Row]) -> dict[str, Any]:
+    """The params tree of a traced model; shared weights once."""
+    root = rows[-1].entry
+    found = {row.entry[len(root) :]: row.params for row in rows[:-1] if row.params}
+    return tree.nest(found)
+
+
+def input_spec(model: Any) -> Any:
+    """The Spec tree that a model itself says it takes (its `input_layer` steps), or None."""
+    if isinstance(model, Sequential):
+        return input_spec(model.steps[0][1]) if model.steps else None
+    if isinstance(model, Graph):
+        steps = {name: node.step for name, node in model.nodes if node.sources is None}
+        specs = {name: input_spec(steps[name]) if name in steps else None for name in references(model.inputs)}
+        return None if None in specs.values() else resolve(model.inputs, specs)
+    return asked(rules(model).takes, model)
+
+
+def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
+    """The Spec tree of the inputs: of the shapes given, one for each, or else what the model itself says."""
+    if shapes:
+        return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
+    found = input_spec(model)
+    if found is None:
+        raise ValueError("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
+    return found
+
+
+def summary(model: Any, *input_shapes: Any) -> str:
+    """A table of the steps: path, layer, output shape, number of parameters."""
+    lines, seen, total = [], set(), 0
+    for row in trace(model, inputs_of(model, input_shapes))[:-1]:
+        if isinstance(row.step, Sequential | Graph):
+            continue
+        count = 0 if row.entry in seen else sum(_sizes(row.params))
+        seen.add(row.entry)
+        total += count
+        lines.append(
+            ("/".join(map(str, row.path)), bind(row.step).function.__name__, _shapes(row.outputs), f"{count:,}")
+        )
+    header = ("step", "layer", "output", "params")
+    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(4)]
+    body = ["  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)) for line in [header, *lines]]
+    rule = "-" * len(body[0])
+    return "\n".join([body[0].rstrip(), rule, *(b.rstrip() for b in body[1:]), rule, f"total params: {total:,}"])
+
+
+def _sizes(params: ParamTree) -> list[int]:
+    """The number of elements of each parameter; tables, whose size only a file tells, are left out."""
+    return [math.prod(d or 0 for d in p.shape) for p in tree.leaves(params)]
+
+
+def _shapes(specs: Any) -> str:
+    return ", ".join(str(s.shape) if isinstance(s, Spec) else str(s) for s in tree.leaves(specs))
+
+
+def children(step: Any) -> dict[str, Any]:
+    """{params key: step} of the steps inside a step."""
+    if isinstance(step, Sequential):
+        return dict(step.steps)
+    if isinstance(step, Graph):
+        return {node.params or name: node.step for name, node in step.nodes}
+    found: dict[str, Any] = asked(rules(step).children, step) or {}
+    return found
+
+
+def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:
+    """{path: value} of what flows out of the named steps (one, several, None: all), as `block/conv` for nested ones."""
+    found: dict[str, Any] = {}
+    model.flow(params, x, lambda path, value: found.__setitem__(path, value))
+    if names is None:
+        return found
+    names = [names] if isinstance(names, str) else names
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise KeyError(f"no step {', '.join(missing)}; the steps are {', '.join(found)}")
+    return {name: found[name] for name in names}

@@ -1,0 +1,274 @@
+"""What a layer is: its rules, `layer` that declares them, `bind` that fixes options, dtype policies.
+
+A layer is a function `(params, x, *, options) -> y` decorated with `layer`, which records its mask rule and
+its shape rule and lets masks ride along (`fnet.masks`). `bind` makes a frozen record with the same call, equal
+and hashable by value. `fnet.core.compose` puts them together.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec
+
+from fnet import tree
+from fnet.backend import ops
+from fnet.errors import InvalidInput, InvalidParams
+from fnet.masks import Masked, first_mask, strip
+from fnet.tree import FrozenDict, freeze
+from fnet.types import Array, Params, Spec
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a layer declares beside its function.
+
+    shape: (x: Spec or tree of Spec, *, options it needs) -> (output Spec tree, {param name: Param}).
+    mask: "keep" hands the mask on, "drop" loses it; "own": the function gets `Masked` values and returns them.
+    children: options -> {params key: step}, for wrappers around other layers.
+    rng: options -> whether an `rng` entry in the params would change the result (dropout).
+    host: takes strings, so it runs in NumPy in front of the jitted part.
+    door: (values, *, options) -> (bool of their shape: True for values that must not be fed from outside, such as
+    token ids beyond the table; what to say of such a value); `predict` asks, layers never do.
+    floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
+    params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
+    takes: options -> the Spec of what a model that begins with this layer takes.
+    passes_on: gives the values that it got, so the door of the layer after it is its own.
+    unrounded: which of "inputs" and "params" a dtype policy leaves as they are: what Keras has `autocast=False` for.
+    gives: options -> the dtype of the floats that come out under any dtype policy; None for the policy's own,
+    "wider" for the wider of that and the dtype of the inputs.
+    """
+
+    shape: Callable[..., tuple[Any, Mapping[str, Any]]]
+    mask: str = "keep"
+    children: Callable[..., dict[str, Any]] | None = None
+    rng: Callable[..., bool] | None = None
+    host: bool = False
+    door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None
+    floats: bool = False
+    takes: Callable[..., Spec] | None = None
+    passes_on: bool = False
+    unrounded: tuple[str, ...] = ()
+    gives: Callable[..., str | None] | None = None
+
+
+def layer(
+    *,
+    shape: Callable[..., tuple[Any, Mapping[str, Any]]],
+    mask: str = "keep",
+    children: Callable[..., dict[str, Any]] | None = None,
+    rng: Callable[..., bool] | None = None,
+    host: bool = False,
+    door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None,
+    floats: bool = False,
+    takes: Callable[..., Spec] | None = None,
+    passes_on: bool = False,
+    unrounded: tuple[str, ...] = (),
+    gives: Callable[..., str | None] | None = None,
+) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`).
+
+    For a layer that takes its weights from a Keras file the shape rule lists the params in the order in which the Keras
+    layer creates them, under its own names where it gives names (see docs/weights-only.md).
+    """
+    if mask not in ("keep", "drop", "own"):
+        raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
+    shape = _of_floats(shape) if floats else shape
+    rules = Rules(shape, mask, children, rng, host, door, floats, takes, passes_on, unrounded, gives)
+
+    def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
+        @functools.wraps(function)
+        def call(*args: P.args, **options: P.kwargs) -> Any:
+            params, x, *rest = args
+            params, x = ops.native(params), ops.native(x)
+            if floats:
+                x = in_floats(x, params)
+            try:
+                with ops.quiet():
+                    if mask == "own":
+                        return function(params, x, *rest, **options)  # type: ignore[arg-type]
+                    y = function(params, strip(x), *rest, **options)  # type: ignore[arg-type]
+            except (LookupError, AttributeError, TypeError) as error:
+                _explain(function, params, error)
+                raise
+            carried = first_mask(x) if mask == "keep" else None
+            return y if carried is None else Masked(y, carried)
+
+        vars(call)["rules"] = rules
+        return call
+
+    return decorate
+
+
+def _explain(function: Callable[..., Any], params: Any, error: Exception) -> None:
+    """Raise InvalidParams or InvalidInput where params that are missing, or no dict, are the cause of an error."""
+    if not isinstance(params, Mapping):
+        raise InvalidInput(
+            f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"
+        ) from error
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in params:
+        raise InvalidParams(
+            f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "
+            "fnet.check(model, params) lists all that does not fit"
+        ) from error
+
+
+def in_floats(x: Any, params: Any) -> Any:
+    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32."""
+    if isinstance(x, Masked):
+        return Masked(in_floats(x.values, params), x.mask)
+    if isinstance(x, Mapping):
+        return {key: item if key.endswith("mask") else in_floats(item, params) for key, item in x.items()}
+    if isinstance(x, tuple | list):
+        return type(x)(in_floats(item, params) for item in x)
+    if not ops.is_array(x) or x.dtype.kind not in "iub":
+        return x
+    return x.astype(next((leaf.dtype for leaf in tree.leaves(params) if is_float(leaf)), "float32"))
+
+
+def _of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
+    """A shape rule that sees float32 where its inputs are integers."""
+
+    def floated(x: Any) -> Any:
+        if isinstance(x, Mapping):
+            return {key: item if key.endswith("mask") else floated(item) for key, item in x.items()}
+        if isinstance(x, tuple | list):
+            return type(x)(floated(item) for item in x)
+        return Spec(x.shape, "float32") if isinstance(x, Spec) and x.dtype.startswith(("int", "uint", "bool")) else x
+
+    @functools.wraps(shape)
+    def rule(x: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+        return shape(floated(x), **options)
+
+    return rule
+
+
+def rules(step: Any) -> Rules:
+    """The rules that the layer function (or bound layer) `step` declares."""
+    function = step.function if isinstance(step, Bound) else step
+    found = getattr(function, "rules", None)
+    if not isinstance(found, Rules):
+        raise TypeError(f"{function!r} is not a layer: decorate it with @fnet.layer(shape=...)")
+    return found
+
+
+@functools.cache
+def option_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """{option: default} of a layer function; `inspect.Parameter.empty` marks a required one."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+@dataclass(frozen=True, repr=False)
+class Bound:
+    """A layer with its options fixed: `(params, x) -> y` as a value. Made by `bind`."""
+
+    function: Callable[..., Any]
+    options: FrozenDict = field(default_factory=FrozenDict)
+    dtype: str | None = None
+
+    @functools.cached_property
+    def _thawed(self) -> dict[str, Any]:
+        return {key: tree.thaw(value) for key, value in self.options.items()}
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        if self.dtype is None:
+            return self.function(params, x, **self._thawed)
+        kept, gives = rules(self).unrounded, self.gives or self.dtype
+        if gives == "wider":
+            gives = _wider(x, self.dtype)
+        params = _widened(params) if "params" in kept else _to_compute(params, self.dtype)
+        x = _widened(x) if "inputs" in kept else _to_compute(x, self.dtype)
+        return _from_compute(self.function(params, x, **self._thawed), gives)
+
+    @functools.cached_property
+    def gives(self) -> str | None:
+        """The dtype of the floats that come out under any dtype policy, "wider", or None (see `Rules.gives`)."""
+        rule = rules(self).gives
+        options = {**option_names(self.function), **self._thawed}
+        return None if rule is None else rule(**{key: options[key] for key in option_names(rule)})
+
+    def __repr__(self) -> str:
+        options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}
+        parts = [name_of(self.function), *(f"{key}={name_of(value)}" for key, value in options.items())]
+        return f"bind({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bound, (self.function, self.options, self.dtype)
+
+
+def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
+    """Fix options of a layer: `bind(dense, activation="relu")` is again `(params, x) -> y`.
+
+    Equal and hashable by value, picklable; its repr is the call that makes it. `dtype=` is understood for
+    every layer: a Keras dtype policy ("float16", "mixed_bfloat16", "float64", ...) to compute under.
+
+    Raises TypeError for an option that the layer does not have, naming the legal ones.
+    """
+    if isinstance(function, Bound):
+        merged = {**function.options, **({"dtype": function.dtype} if function.dtype else {}), **options}
+        return bind(function.function, **merged)
+    legal = option_names(function)
+    wrong = [key for key in options if key not in legal and key != "dtype"]
+    if wrong:
+        raise TypeError(
+            f"{name_of(function)} has no option {', '.join(map(repr, wrong))}; it takes {', '.join([*legal, 'dtype'])}"
+        )
+    dtype = None if "dtype" in legal else options.pop("dtype", None)
+    return Bound(function, freeze(options), dtype)
+
+
+def name_of(value: Any) -> str:
+    """How `value` is written in the repr of a record."""
+    if inspect.isfunction(value):
+        home = value.__module__.rpartition(".")[2]
+        return f"{home}.{value.__name__}" if home in ("operations", "tf_functions") else value.__name__
+    return repr(value)
+
+
+def compute_dtype(policy: str) -> str:
+    """The dtype that a Keras policy computes in: "mixed_float16" -> "float16"."""
+    return policy.removeprefix("mixed_")
+
+
+def is_float(a: Any) -> bool:
+    return ops.is_array(a) and (a.dtype.kind == "f" or a.dtype.name == "bfloat16")
+
+
+def _to_compute(values: Any, policy: str) -> Any:
+    """Floats rounded to the policy's compute dtype; 16-bit ones are then computed with as float32."""
+    dtype = compute_dtype(policy)
+    if dtype == "float16":
+        return _map_floats(lambda a: ops.cast(ops.cast(a, dtype), "float32"), values)
+    return _map_floats(lambda a: ops.cast(a, dtype), values)
+
+
+def _widened(values: Any) -> Any:
+    """Floats of 16 bits as float32."""
+    return _map_floats(lambda a: ops.cast(a, "float32") if a.dtype.itemsize < 4 else a, values)
+
+
+def _from_compute(values: Any, policy: str) -> Any:
+    dtype = compute_dtype(policy)
+    return _map_floats(lambda a: ops.cast(a, dtype), values)
+
+
+def _wider(values: Any, policy: str) -> str:
+    """The widest dtype among the floats in a tree and the policy's compute dtype."""
+    names: list[str] = [compute_dtype(policy), *(a.dtype.name for a in map(strip, tree.leaves(values)) if is_float(a))]
+    return max(names, key=lambda name: int(name[-2:]))
+
+
+def _map_floats(function: Callable[[Array], Array], values: Any) -> Any:
+    """`function` on the floats in a tree; masks and integers stay."""
+
+    def to(a: Any) -> Any:
+        if isinstance(a, Masked):
+            return Masked(to(a.values), a.mask)
+        return function(a) if is_float(a) else a
+
+    return tree.map(to, values)

@@ -1,0 +1,72 @@
+"""Whether the options of a layer are of the types and in the ranges that its function is annotated with."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import numbers
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from fnet.activation_functions import ACTIVATIONS
+from fnet.types import OneOf, Range
+
+
+@functools.cache
+def kinds(function: Callable[..., Any]) -> dict[str, Any]:
+    """{argument: annotation} of a layer; nothing where a name in them cannot be resolved (a custom layer's)."""
+    try:
+        return get_type_hints(inspect.unwrap(function), include_extras=True)
+    except (NameError, TypeError):
+        return {}
+
+
+def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | None:
+    """What is wrong with the first option that its annotation does not allow, or None."""
+    for name, kind in kinds(function).items():
+        if name in options and not fits(options[name], kind):
+            asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
+            return f"the option {name!r} = {options[name]!r:.60} is of the wrong type or out of range{asked}"
+    for name, value in options.items():
+        if name.endswith("activation") and isinstance(value, str) and value not in ACTIVATIONS:
+            return f"the option {name!r} = {value!r:.60} is no activation; `fnet.activation_functions` has them"
+    return None
+
+
+@functools.cache
+def bounds(kind: Any) -> list[Range | OneOf]:
+    """The ranges that an annotation names, each once."""
+    own = [part for part in getattr(kind, "__metadata__", ()) if isinstance(part, Range | OneOf)]
+    return list(dict.fromkeys([*own, *(bound for part in get_args(kind) for bound in bounds(part))]))
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether `value` is of the annotated type `kind`; True where the annotation does not say."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return fits(value, parts[0]) and all(value in bound for bound in bounds(kind))
+    if origin in (Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if kind is None or kind is type(None):
+        return value is None
+    if kind in (bool, str):
+        return isinstance(value, kind)
+    if kind in (int, float):
+        number = numbers.Integral if kind is int else numbers.Real
+        return isinstance(value, number) and not isinstance(value, bool)
+    if origin in (tuple, list, Sequence):
+        return isinstance(value, tuple | list) and _all_fit(value, origin, parts)
+    if origin is Mapping or origin is dict:
+        return isinstance(value, Mapping)
+    return callable(value) if origin is Callable else True
+
+
+def _all_fit(value: Any, origin: Any, parts: tuple[Any, ...]) -> bool:
+    if origin is tuple and parts and parts[-1] is not Ellipsis:
+        return len(value) == len(parts) and all(map(fits, value, parts))
+    if parts and parts[0] in (int, float, bool, str):
+        value = {type(item): item for item in value}.values()  # one of each type stands for all
+    return not parts or all(fits(item, parts[0]) for item in value)

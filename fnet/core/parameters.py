@@ -1,0 +1,141 @@
+"""The parameters of a model: made, checked, split into what training moves and the rest, given keys of randomness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fnet import random, tree
+from fnet.backend import ops
+from fnet.core import infer
+from fnet.core.compose import EMPTY, Graph, Sequential, rules
+from fnet.errors import InvalidParams
+from fnet.initializers import INITIALIZERS
+from fnet.tree import Path
+from fnet.types import Array, Param, Params
+
+
+def wanted(model: Any, *input_shapes: Any) -> dict[Path, Param]:
+    """{path: Param} of the parameters that a model has."""
+    _, params = infer.infer(model, infer.inputs_of(model, input_shapes))
+    return dict(tree.items(params))
+
+
+def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
+    """Fresh parameters with Keras's default initializers.
+
+    key: an int or uint32[2]; the same key gives the same numbers on both backends. input_shapes: one for
+    each input, batch axis included; not needed when the model begins with `input_layer`.
+    """
+    rng = random.as_key(key)
+    made = {}
+    for number, (path, param) in enumerate(wanted(model, *input_shapes).items()):
+        if None in param.shape and param.dtype.startswith("float"):
+            raise ValueError(
+                f"{_join(path)} would be {_text(param)}: give the size (units=, filters=, ...) of its layer"
+            )
+        sizes = tuple(0 if d is None else d for d in param.shape)
+        make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
+        made[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
+    return tree.nest(made)
+
+
+def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
+    """What keeps `params` from being the parameters of `model`: one line for each leaf.
+
+    Names, shapes and dtypes are compared, and the numbers are looked at: no NaN, infinity or negative variance.
+    """
+    return misplaced(model, params, *input_shapes) or [
+        f"{_join(path)}: {wrong}" for path, leaf in tree.items(params) if (wrong := faulty(path, leaf)) is not None
+    ]
+
+
+def misplaced(model: Any, params: Params, *input_shapes: Any) -> list[str]:
+    """The differences in names, shapes and dtypes alone."""
+    want, have = wanted(model, *input_shapes), dict(tree.items(params))
+    lines = [f"missing {_join(path)}: {_text(param)}" for path, param in want.items() if path not in have]
+    for path, leaf in have.items():
+        if path not in want and path[-1] == "rng":
+            continue
+        if not hasattr(leaf, "dtype"):
+            lines.append(f"{_join(path)}: expected an array, got a {type(leaf).__name__}")
+        elif path not in want:
+            lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
+        elif not _fits(leaf.shape, want[path].shape) or leaf.dtype.name not in _stored_as(want[path].dtype):
+            lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
+    return lines
+
+
+def _stored_as(dtype: str) -> tuple[str, ...]:
+    """The dtypes of the arrays that may hold a parameter: NumPy has no bfloat16, and JAX no 64 bits unless told."""
+    return (dtype, *{"bfloat16": ("float32",), "float64": ("float32",), "int64": ("int32",)}.get(dtype, ()))
+
+
+def faulty(path: Path, leaf: Array) -> str | None:
+    """What is wrong with the numbers of a parameter: NaN, infinity, a negative variance; None where nothing is."""
+    if "float" not in leaf.dtype.name or not leaf.size:
+        return None
+    numbers = ops.to_numpy(leaf)
+    if not np.isfinite(numbers).all():
+        return "holds NaN or infinity: the training diverged or the file is damaged"
+    if str(path[-1]).endswith("variance") and numbers.min() < 0:
+        return f"holds a negative variance, {float(numbers.min()):.4g}"
+    return None
+
+
+def check(model: Any, params: Params, *input_shapes: Any) -> None:
+    """Raise InvalidParams, listing all leaves that are missing, extra, of the wrong shape or dtype, or not numbers."""
+    lines = differences(model, params, *input_shapes)
+    if lines:
+        raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))
+
+
+def _fits(shape: Any, wanted: Any) -> bool:
+    return len(shape) == len(wanted) and all(w in (None, d) for d, w in zip(shape, wanted, strict=True))
+
+
+def _join(path: Path) -> str:
+    return "/".join(map(str, path))
+
+
+def _text(param: Param) -> str:
+    return f"{param.dtype}{['any' if d is None else d for d in param.shape]}".replace("'", "")
+
+
+def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
+    """`params` with a key of its own at every step that drops or adds noise: the model then does so.
+
+    The layers' own rates apply, as under Keras's `training=True`; without `rng` they are the identity.
+    """
+    return _with_rng(model, params, random.as_key(key))
+
+
+def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
+    made = dict(params)
+    for number, (name, child) in enumerate(infer.children(step).items()):
+        entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
+        if entry:
+            made[name] = entry
+    if not isinstance(step, Sequential | Graph) and infer.asked(rules(step).rng, step):
+        made["rng"] = random.fold_in(rng, 0)
+    return made
+
+
+def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(trainable, rest): floats that gradients may move, and moving statistics, tables, integers, rng.
+
+    `jax.grad` and optax take the first; `merge` joins the two again.
+    """
+    want = wanted(model, *input_shapes)
+    trainable: dict[Path, Any] = {}
+    rest: dict[Path, Any] = {}
+    for path, leaf in tree.items(params):
+        moves = path in want and want[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
+        (trainable if moves else rest)[path] = leaf
+    return tree.nest(trainable), tree.nest(rest)
+
+
+def merge(trainable: Params, rest: Params) -> dict[str, Any]:
+    """The params tree from the two parts that `partition` gave."""
+    return tree.nest({**dict(tree.items(rest)), **dict(tree.items(trainable))})

@@ -1,0 +1,1 @@
+"""Running models: the door, batches, compiled forms, streams, labels."""

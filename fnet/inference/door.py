@@ -1,0 +1,218 @@
+"""What stands between the outside and a model: structure, shapes, kinds, finite numbers, ids within tables.
+
+`admit` makes arrays of what came in, by the structure that the model takes; `faults` finds the rows that the model
+must not see, because its answer would be wrong without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnet import tree
+from fnet.backend import ops
+from fnet.core import infer
+from fnet.core.compose import Graph, Sequential, rules
+from fnet.core.sources import Ref, describe, feed, only_item, references
+from fnet.errors import InvalidInput
+from fnet.inference.arrays import array, columns, is_table, table
+from fnet.types import Array, Spec
+
+Rule = Callable[[Array], Any]
+"""Of a layer: (values) -> (bool of the shape of values: True where wrong, what to say of such a value)."""
+
+
+class Fault(NamedTuple):
+    """Rows of one input that the model must not see."""
+
+    rows: np.ndarray[Any, Any]
+    """bool (rows,)"""
+    say: Callable[[int], str]
+    """What is wrong with a row."""
+
+
+class Door:
+    """The door of one model."""
+
+    def __init__(self, model: Any) -> None:
+        self.specs = _input_specs(model)
+        self.rules = list(_door_rules(model))
+        self.inputs = model.inputs if isinstance(model, Graph) else "x"
+
+    def admit(self, x: Any) -> Any:
+        """`x` as arrays in the structure of the inputs; shapes and kinds checked. Raises InvalidInput."""
+        if x is None:
+            raise InvalidInput("None where rows are wanted; give an array, a table or a list")
+        x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
+        for name, value in feed(self.inputs, x).items():
+            if value is not None and self.specs.get(name) is not None:
+                _check_kind(name, value, self.specs[name])
+                _check_shape(name, value, self.specs[name])
+        return x
+
+    def _single(self, x: Any) -> Any:
+        """What the only input is given: alone, in a list of one, by its name, or as columns."""
+        spec = self.specs.get(self.inputs)
+        if isinstance(x, Mapping):
+            if self.inputs in x or len(x) == 1:
+                _no_others(x, [self.inputs] if self.inputs in x else list(x))
+                x = x[self.inputs] if self.inputs in x else next(iter(x.values()))
+            elif spec is not None and len(spec.shape) == 2 and spec.shape[1] in (None, len(x)):
+                x = table(x)
+        elif isinstance(x, list | tuple) and x and hasattr(x[0], "shape"):
+            x = type(x)(array(item) for item in x)
+        if isinstance(spec, Spec):
+            x = only_item(x, spec.shape)
+        elif isinstance(x, list | tuple) and len(x) == 1 and hasattr(x[0], "shape"):
+            x = x[0]
+        return tree.map(array, x) if isinstance(x, Mapping) else array(x)
+
+    def _several(self, inputs: Any, x: Any) -> Any:
+        """Several inputs: by name, in the order of the model, or as columns of a table."""
+        if isinstance(inputs, str):
+            x = x[0] if isinstance(x, list | tuple) and len(x) == 1 and np.ndim(x[0]) > 0 else x
+            return array(x)
+        if is_table(x):
+            x = columns(x)
+        if isinstance(x, Mapping):
+            if isinstance(inputs, Mapping) and set(inputs) <= set(x):
+                _no_others(x, list(inputs))
+                return {key: self._several(inputs[key], item) for key, item in x.items()}
+            names = references(inputs)
+            if set(names) <= set(x):
+                _no_others(x, names)
+            return {key: array(item) for key, item in x.items()}
+        if not isinstance(x, list | tuple):
+            return array(x)
+        parts = [inputs[key] for key in sorted(inputs)] if isinstance(inputs, Mapping) else list(inputs)
+        if len(parts) != len(x):  # all leaves in a row, or a wrong number of them, which `feed` tells
+            return type(x)(map(array, x))
+        return type(x)(self._several(part, item) for part, item in zip(parts, x, strict=True))
+
+    @staticmethod
+    def rows(x: Any) -> int:
+        """The number of rows that all inputs share."""
+        leaves = tree.leaves(x)
+        if not all(leaf.shape for leaf in leaves):
+            raise InvalidInput(f"a single value where rows are wanted; put it in a list: got {describe(x)}")
+        counts = {len(leaf) for leaf in leaves}
+        if len(counts) != 1:
+            raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
+        return counts.pop()
+
+    def faults(self, batch: Any, start: int) -> Iterator[Fault]:
+        """What must not come in, input by input; rows are told counted from `start`."""
+        values = {name: value for name, value in feed(self.inputs, batch).items() if value is not None}
+        for name, value in values.items():
+            yield from _number_faults(name, value, self.specs.get(name), start)
+        for name, rule in self.rules:
+            if name in values and values[name].dtype.kind in "biuf":
+                wrong, say = rule(values[name])
+                yield from _fault(name, values[name], wrong, say, start)
+
+
+def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], start: int) -> Iterator[Fault]:
+    """The fault of the rows in which a value is `wrong`, if there is one."""
+    wrong = np.asarray(wrong).reshape(len(value), -1)
+    rows = wrong.any(axis=1)
+    if not rows.any():
+        return
+
+    def of_row(row: int) -> str:
+        at = np.unravel_index(int(wrong[row].argmax()), value.shape[1:]) if value.ndim > 1 else ()
+        place = tuple(int(i) for i in at)
+        return f"input {name!r}, row {start + row} has {say(ops.to_numpy(value[row])[place])} at {place}"
+
+    yield Fault(rows, of_row)
+
+
+def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> Iterator[Fault]:
+    """NaN, infinity, numbers that the dtype of the input cannot hold, and texts that are none."""
+    dtype = "" if spec is None else spec.dtype
+    if value.dtype.kind == "O" and dtype == "string":
+        wrong = np.array([not isinstance(item, str | bytes) for item in value.flat], bool)
+        yield from _fault(name, value, wrong, lambda item: f"{item!r:.40} (no text; for a missing one give '')", start)
+    if value.dtype.kind == "f":
+        narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
+        sound = abs(value) <= float(np.finfo(dtype).max) if narrow else np.isfinite(value)
+        yield from _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
+    if value.dtype.kind in "iuf" and dtype.startswith(("int", "uint")):
+        limits = np.iinfo(dtype)
+        value = ops.to_numpy(value)
+        wrong = (value < limits.min) | (value > limits.max)
+        yield from _fault(name, value, wrong, lambda item: f"{item}, which is no {dtype}", start)
+
+
+def _unsound(item: Any, dtype: str) -> str:
+    if np.isnan(item):
+        return "NaN"
+    return "infinity" if np.isinf(item) else f"{item:g}, which is infinity in {dtype},"
+
+
+def _no_others(x: Mapping[str, Any], names: list[str]) -> None:
+    others = [key for key in x if key not in names]
+    if others:
+        raise InvalidInput(
+            f"the model takes the inputs {', '.join(map(repr, names))}; leave out {', '.join(map(repr, others))}"
+        )
+
+
+def _check_kind(name: str, value: Any, wanted: Spec) -> None:
+    """Numbers where numbers are wanted: NumPy would cast dates, drop imaginary parts, and make NaN of None."""
+    kind = getattr(value.dtype, "kind", "")
+    if wanted.dtype == "string" or kind not in "cmMOSTU" or (kind == "c" and wanted.dtype.startswith("complex")):
+        return
+    strings = kind in "STU" or (kind == "O" and isinstance(next(iter(value.flat), None), str | bytes))
+    what = "strings" if strings else f"{value.dtype} values"
+    hint = "; if they are numbers: x.astype('float32')" if kind == "O" and not strings else ""
+    raise InvalidInput(f"input {name!r} holds {what}, the model takes {wanted.dtype}{list(wanted.shape)}{hint}")
+
+
+def _check_shape(name: str, value: Any, wanted: Spec) -> None:
+    shape = tuple(value.shape)
+    if wanted.dtype == "string":
+        return
+    if _fits(shape, wanted.shape) or _fits(shape[:-1], wanted.shape) or _fits((*shape, 1), wanted.shape):
+        return
+    hint = "; add a batch axis: x[None]" if _fits((None, *shape), wanted.shape) else ""
+    raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {wanted.shape}{hint}")
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        w is None or d is None or d == w for d, w in zip(shape, wanted, strict=True)
+    )
+
+
+def _input_specs(model: Any) -> dict[str, Spec]:
+    found = infer.input_spec(model)
+    if found is None:
+        return {}
+    return feed(model.inputs, found) if isinstance(model, Graph) else {"x": found}
+
+
+def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:
+    """(input name, rule) for every layer with a door rule that reads an input directly."""
+    if isinstance(model, Graph):
+        yield from _graph_rules(model)
+    elif isinstance(model, Sequential):
+        step = next((s for _, s in model.steps if not _passes_on(s)), None)
+        if step is not None:
+            yield from _door_rules(step)
+    elif (door := rules(model).door) is not None:
+        yield "x", infer.with_options(door, model)
+
+
+def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:
+    for _, node in model.nodes:
+        sources = node.sources.node if isinstance(node.sources, Ref) else node.sources
+        if isinstance(sources, str) and sources in references(model.inputs):
+            for name, rule in _door_rules(node.step):
+                if name in ("x", getattr(node.step, "inputs", None)):
+                    yield sources, rule
+
+
+def _passes_on(step: Any) -> bool:
+    return not isinstance(step, Sequential | Graph) and rules(step).passes_on

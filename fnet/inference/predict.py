@@ -1,0 +1,345 @@
+"""Running a model: `jit`, `compile`, and `predict` for many rows, which checks what comes in at the door."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from fnet import backend, tree
+from fnet.backend import ops
+from fnet.core import infer, parameters
+from fnet.core.compose import EMPTY, Bound, Graph, Sequential
+from fnet.core.sources import references
+from fnet.errors import InvalidInput, InvalidParams, InvalidRows
+from fnet.inference.door import Door
+from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
+from fnet.inference.string_split import split_host
+from fnet.layers.wrappers import carried, keeps_states
+from fnet.strings import is_strings
+from fnet.types import Array, Params
+
+Run: TypeAlias = Callable[[Any], Any]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def jit(model: Any) -> Callable[[Params, Any], Any]:
+    """`model` compiled by XLA on JAX, itself on NumPy: `(params, x) -> y` with the same results.
+
+    Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
+    """
+    return model if backend.name() == "numpy" else _jit(model)
+
+
+@functools.lru_cache(maxsize=64)
+def _jit(model: Any) -> Callable[[Params, Any], Any]:
+    host, numeric = split_host(model)
+    if host is not None and not numeric.names:
+        run: Callable[[Params, Any], Any] = model  # all of it runs in NumPy, and may give strings
+        return run
+    traced = ops.jit(numeric)
+    if host is None:
+        return lambda params, x: traced(ops.native(params), ops.native(x))
+    return lambda params, x: traced(ops.native(params), host(params, x))
+
+
+@functools.lru_cache(maxsize=64)
+def _jit_carried(model: Any) -> Callable[[Params, Any, Any], tuple[Any, Any]]:
+    """`carried` of a stateful model, compiled."""
+    host, numeric = split_host(model)
+    traced = ops.jit(functools.partial(carried, numeric))
+    if host is None:
+        return traced
+    return lambda params, x, state: traced(params, host(params, x), state)
+
+
+def compile(model: Any, params: Params) -> Run:  # noqa: A001 - the field's word
+    """`f(x)`: the model with these parameters fixed, prepared once to be called often.
+
+    What XLA cannot compile, because sizes in it depend on values (`bincount`, say), runs operation by operation.
+    """
+    if backend.name() == "numpy":
+        return functools.partial(model, params)
+    return functools.partial(_Compiled(model), tree.map(_on_device, params))
+
+
+class _Compiled:
+    """`(params, x) -> y`: a model under jit, unless that turns out not to be possible."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.run = model, jit(model)
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        try:
+            return self.run(params, x)
+        except ops.UNTRACEABLE:
+            if self.run is self.model:
+                raise
+        self.run = self.model
+        return self.model(params, x)
+
+
+# --- params on a device ---------------------------------------------------------------------------
+
+_copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
+"""{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
+
+
+def _on_device(leaf: Any) -> Any:
+    """A leaf of the params as an array of the backend; the copy of one that cannot change is made once."""
+    if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
+        return ops.asarray(ops.native(leaf))
+    key, value = id(leaf), _is_value(leaf)
+    kept = _copies.get(key)
+    if kept is not None and value and kept[0]() is leaf:
+        return kept[1]
+    _copies.pop(key, None)
+    made = ops.asarray(ops.native(leaf), copy=True)
+    if value and made is not leaf:
+        _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
+    return made
+
+
+def _forget(key: int, gone: weakref.ref[Any]) -> None:
+    kept = _copies.get(key)
+    if kept is not None and kept[0] is gone:
+        del _copies[key]
+
+
+def _is_value(leaf: Any) -> bool:
+    """Whether nobody can change an array: it and all that it is a view of are read-only."""
+    while isinstance(leaf, np.ndarray):
+        if leaf.flags.writeable:
+            return False
+        leaf = leaf.base
+    return leaf is None or isinstance(leaf, bytes)
+
+
+# --- predict --------------------------------------------------------------------------------------
+
+
+class _Prepared(NamedTuple):
+    """What `predict` knows about a model; its params come with each call."""
+
+    door: Door
+    run: Callable[[Params, Any], Any]
+    advance: Callable[[Params, Any, Any], tuple[Any, Any]] | None
+    """`carried`, for a model whose states go from batch to batch."""
+    padded: bool
+    """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
+
+
+class _Same:
+    """A key for this very object, which it keeps alive."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+
+@functools.lru_cache(maxsize=8)
+def _prepare(same: _Same, name: str) -> _Prepared:
+    """Door and compiled model, remembered for this very model and backend."""
+    model, compiled = same.value, name != "numpy"
+    advance = None
+    if keeps_states(model):
+        advance = _jit_carried(model) if compiled else functools.partial(carried, model)
+    return _Prepared(Door(model), _Compiled(model), advance, compiled and advance is None and apart(model))
+
+
+def predict(
+    model: Any,
+    params: Params,
+    x: Any,
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+    invalid: str = "raise",
+) -> Any:
+    """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
+
+    x: an array, tensor, table or list, or a tuple, list or dict of them (strings too), rows first. Memory beyond the
+    result does not grow with the number of rows. Outputs without a row for each of the input, such as sums over a
+    batch, come one batch after the other, as in Keras. Layers with `stateful` go on, in each batch, from where the
+    one before ended; each call begins with zeros. progress: called with (rows done, rows in all).
+    invalid: what happens to rows that have no answer (NaN or infinity, ids beyond a table, no text, a text without
+    tokens): "raise" names the first in an InvalidInput; "mark" leaves them out and marks them in the outputs, with
+    NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
+
+    Raises InvalidInput for what would give a wrong answer without a word: rows as above, a missing batch axis, wrong
+    shapes, inputs of different lengths; InvalidParams where the params are not those of the model.
+    """
+    _require_order(model, params)
+    if invalid not in ("raise", "mark"):
+        raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
+    size = _whole(batch_size)
+    prepared = _prepare(_Same(model), backend.name())
+    x = prepared.door.admit(x)
+    rows = prepared.door.rows(x)
+    try:
+        if rows == 0:
+            return _no_rows(model, params, x)
+        if prepared.advance is not None:
+            _require_whole_batches(rows, size)
+        work = _Work(prepared, tree.map(_on_device, params), invalid == "mark", size)
+        outputs = joined(work.batches(x, rows, progress), rows)
+    except (KeyError, InvalidParams) as error:
+        _explain(model, params, x, error)
+        raise
+    if work.marked:
+        warnings.warn(InvalidRows(_said(work.marked, rows), work.marked), stacklevel=2)
+    return outputs
+
+
+class _Work:
+    """One call of `predict`: batch after batch."""
+
+    def __init__(self, prepared: _Prepared, params: Params, mark: bool, batch_size: int) -> None:
+        self.prepared, self.params, self.mark, self.batch_size = prepared, params, mark, batch_size
+        drawn = any(path[-1] == "rng" for path, _ in tree.items(params))
+        self.padded = prepared.padded and not drawn  # how many bits are drawn shows in each of them
+        self.state: Any = EMPTY
+        self.marked: list[int] = []
+
+    def batches(self, x: Any, rows: int, progress: Progress | None) -> Iterator[tuple[int, int, Any]]:
+        """(first row, rows, outputs) of every batch."""
+        for start in range(0, rows, self.batch_size):
+            batch = tree.map(lambda a: a[start : start + self.batch_size], x)  # noqa: B023 - called at once
+            size = min(self.batch_size, rows - start)
+            yield start, size, self.batch(batch, start, size)
+            if progress is not None:
+                progress(start + size, rows)
+
+    def batch(self, batch: Any, start: int, size: int) -> Any:
+        """The outputs of one batch, with its rows without an answer marked."""
+        bad = np.zeros(size, bool)
+        for fault in self.prepared.door.faults(batch, start):
+            if not self.mark or self.prepared.advance is not None:  # states are those of all rows
+                raise InvalidInput(fault.say(int(fault.rows.argmax())))
+            bad |= fault.rows
+        if not bad.any():
+            y, kept = self.outputs(batch, size), size
+        else:
+            kept = max(size - int(bad.sum()), 1)
+            y = self.outputs(neutral(batch) if bad.all() else left_out(batch, bad), kept)
+        empty = unanswered(y, kept)
+        if self.mark and (bad.any() or empty.any()):
+            y, bad = spread(y, bad, empty)
+            self.marked += [start + int(row) for row in np.flatnonzero(bad)]
+        elif empty.any() and any(map(is_strings, tree.leaves(batch))):
+            raise InvalidInput(
+                f"row {start + int(empty.argmax())} has a text without tokens, for which the model gives NaN; leave "
+                'it out, or use invalid="mark"'
+            )
+        return y
+
+    def outputs(self, batch: Any, size: int) -> Any:
+        """The outputs of a batch as NumPy arrays."""
+        if self.prepared.advance is not None:
+            y, self.state = self.prepared.advance(self.params, batch, self.state)
+            return tree.map(ops.to_numpy, y)
+        wanted = min(self.batch_size, 1 << (size - 1).bit_length()) if self.padded else size
+        if wanted == size:
+            return tree.map(ops.to_numpy, self.prepared.run(self.params, batch))
+        y = self.prepared.run(self.params, tree.map(lambda a: a[np.arange(wanted) % size], batch))
+        return tree.map(lambda a: ops.to_numpy(a)[:size], y)
+
+
+def _require_order(model: Any, params: Any) -> None:
+    """The arguments are (model, params, x)."""
+    if isinstance(model, Mapping) and callable(params):
+        raise InvalidInput("the order is predict(model, params, x); got the params first, then the model")
+    if not callable(model) or not isinstance(params, Mapping):
+        raise InvalidInput(
+            f"predict takes (model, params, x): a model and a dict of arrays; got a {type(model).__name__} and a "
+            f"{type(params).__name__}"
+        )
+
+
+def _whole(batch_size: Any) -> int:
+    """A number of rows as an int: whatever means a whole number of at least 1."""
+    text = isinstance(batch_size, str) and batch_size.strip().isdecimal()
+    try:
+        exact = isinstance(batch_size, float | np.floating) and float(batch_size).is_integer()
+        size = int(batch_size) if text or exact else operator.index(batch_size)
+    except TypeError as error:
+        raise InvalidInput(
+            f"batch_size is the number of rows at a time, an int of at least 1; got {batch_size!r:.40} of the type "
+            f"{type(batch_size).__name__}"
+        ) from error
+    if size < 1:
+        raise InvalidInput(f"batch_size is the number of rows at a time, at least 1; got {batch_size}")
+    return size
+
+
+def _require_whole_batches(rows: int, batch_size: int) -> None:
+    """A stateful model goes on, row by row, from the batch before, so every batch needs the same rows."""
+    if rows > batch_size and rows % batch_size:
+        divisors = [n for n in range(1, batch_size + 1) if rows % n == 0]
+        raise InvalidInput(
+            f"a stateful model goes on from the states of the batch before, so all batches have one size; {rows} rows "
+            f"do not make batches of {batch_size}. Give batch_size={divisors[-1]} if that is what the rows mean, cut "
+            "the rows, or carry the states yourself: fnet.streaming"
+        )
+
+
+def _explain(model: Any, params: Params, x: Any, error: Exception) -> None:
+    """Raise InvalidParams, as `fnet.check` says it, where params that are missing are the cause of an error."""
+    known = infer.input_spec(model) is not None
+    lines = parameters.differences(model, params, *(() if known else (infer.spec(x),)))
+    if lines:
+        raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines)) from error
+
+
+def _said(marked: list[int], rows: int) -> str:
+    shown = ", ".join(map(str, marked[:10])) + (", ..." if len(marked) > 10 else "")
+    return f"{len(marked)} of {rows} rows have no answer and are marked: {shown}"
+
+
+def _no_rows(model: Any, params: Params, x: Any) -> Any:
+    """Zero rows in, zero rows out, with the right shapes and dtypes."""
+    outputs, _ = infer.infer(model, infer.input_spec(model) or infer.spec(x))
+    return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), s.dtype), outputs)
+
+
+def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
+    """Scores (rows, k) -> class numbers (rows,): the largest score, or, for a single unit, above the middle.
+
+    The middle of a single unit is that of `middle`. Where a score is NaN there is no class: InvalidInput, or, with
+    invalid="mark", -1.
+    """
+    y = ops.to_numpy(y)
+    none = np.isnan(y)
+    if none.any() and invalid != "mark":
+        raise InvalidInput(f"row {int(np.argwhere(none)[0][0])} has NaN scores, so no class")
+    if y.ndim == 1 or y.shape[-1] == 1:
+        return np.where(none.reshape(len(y)), -1, y.reshape(len(y)) > middle(model)).astype(np.int64)
+    return np.asarray(np.where(none.any(axis=-1), -1, y.argmax(axis=-1)))
+
+
+def final_activation(model: Any) -> str:
+    """The name of the activation that the (first) output of a model went through; "linear" when none did."""
+    if isinstance(model, Sequential):
+        return final_activation(model.steps[-1][1]) if model.steps else "linear"
+    if isinstance(model, Graph):
+        return final_activation(dict(model.nodes)[references(model.outputs)[0]].step)
+    options = infer.resolved_options(model)
+    function = model.function if isinstance(model, Bound) else model
+    named = options.get("activation", function.__name__)
+    return named if isinstance(named, str) else "linear"
+
+
+def middle(model: Any) -> float:
+    """Where a single unit is between its two classes: 0.5 behind a sigmoid, 0 behind anything that gives logits."""
+    probabilities = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid")
+    return 0.5 if final_activation(model) in probabilities else 0.0

@@ -1,0 +1,127 @@
+"""Rows of a batch: whether each goes through a model by itself, and how the outputs of batches are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import Bound, Graph, Sequential
+from fnet.errors import InvalidInput
+from fnet.types import Array
+
+
+def apart(model: Any) -> bool:
+    """Whether no row can reach another, so that a batch may be filled up with rows that are thrown away.
+
+    Of some operations (reshapes, products) and of custom layers this is not known: False.
+    """
+    if not isinstance(model, Sequential | Graph):
+        function = model.function if isinstance(model, Bound) else model
+        options = infer.resolved_options(model)
+        axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
+        known = getattr(function, "row_by_row", function.__module__.startswith("fnet.")) or "axis" in axes
+        if not known or options.get("training") or not all(map(_not_rows, axes.values())):
+            return False
+    return all(map(apart, infer.children(model).values()))
+
+
+def _not_rows(axis: Any) -> bool:
+    """Whether an option cannot mean axis 0: -2 is that of a matrix, None often means all."""
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return all(isinstance(n, int) and (n == -1 or n > 0) for n in axes)
+
+
+# --- rows without an answer -----------------------------------------------------------------------
+
+
+def left_out(batch: Any, bad: Array) -> Any:
+    """A batch without its bad rows."""
+    return tree.map(lambda a: a[~bad], batch)
+
+
+def neutral(batch: Any) -> Any:
+    """A batch of one row of zeros or empty texts, in the place of one that has none to give."""
+    return tree.map(lambda a: np.full((1, *a.shape[1:]), "" if a.dtype.kind in "OSU" else 0, a.dtype), batch)
+
+
+def unanswered(y: Any, size: int) -> np.ndarray[Any, Any]:
+    """bool (size,): the rows of which some output is NaN as a whole."""
+    empty = np.zeros(size, bool)
+    for a in tree.leaves(y):
+        if a.dtype.kind == "f" and a.shape[:1] == (size,) and a.size:
+            empty |= np.isnan(a.reshape(size, -1)).all(axis=1)
+    return empty
+
+
+def spread(y: Any, bad: Array, empty: Array) -> tuple[Any, np.ndarray[Any, Any]]:
+    """(outputs, marked): a row for each of `bad`, the good ones from `y`, where those that are `empty` are marked, too.
+
+    Outputs without a row for each stay what they are.
+    """
+    marked = bad.copy()
+    marked[~bad] = empty[: (~bad).sum()]
+
+    def full(a: Array) -> Array:
+        if a.shape[:1] != empty.shape:
+            return a
+        made = np.full((len(bad), *a.shape[1:]), _mark(a.dtype), a.dtype)
+        made[~marked] = a[: (~bad).sum()][~empty[: (~bad).sum()]]
+        return made
+
+    return tree.map(full, y), marked
+
+
+def _mark(dtype: np.dtype[Any]) -> Any:
+    """What stands for no answer."""
+    if dtype.kind in "fc":
+        return np.nan
+    return {"i": -1, "u": np.iinfo(dtype).max if dtype.kind == "u" else 0, "b": False}.get(dtype.kind, "")
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def joined(batches: Iterator[tuple[int, int, Any]], rows: int) -> Any:
+    """(first row, rows, outputs) of every batch -> the outputs one behind the other, as Keras's `predict` has them.
+
+    Raises InvalidInput for outputs whose shapes differ beyond the first axis.
+    """
+    start, size, y = next(batches)
+    if size == rows:
+        return y
+    outputs = tree.map(lambda a: _Output(a, size, rows), y)
+    for start, size, y in batches:
+        tree.map(lambda output, a, at=start, n=size: output.add(a, at, n), outputs, y)
+    return tree.map(lambda output: output.value(), outputs)
+
+
+class _Output:
+    """One output over all batches: written in place where it has a row for each of the input, else gathered."""
+
+    def __init__(self, y: Array, size: int, rows: int) -> None:
+        self.of_rows = y.shape[:1] == (size,)
+        self.array = np.empty((rows, *y.shape[1:]), y.dtype) if self.of_rows else None
+        self.parts: list[Array] = []
+        self.add(y, 0, size)
+
+    def add(self, y: Array, start: int, size: int) -> None:
+        """The output of the rows from `start`."""
+        y = np.atleast_1d(y)
+        like = self.array if self.array is not None else self.parts[0] if self.parts else y
+        if y.shape[1:] != like.shape[1:]:
+            raise InvalidInput(
+                f"outputs of different batches cannot be stacked: {like.shape[1:]} and then {y.shape[1:]}; "
+                "pad the inputs to one length, or raise batch_size to the number of rows"
+            )
+        if self.array is None:
+            self.parts.append(y)
+        else:
+            self.array[start : start + size] = y
+
+    def value(self) -> Array:
+        """All of it."""
+        return np.concatenate(self.parts) if self.array is None else self.array

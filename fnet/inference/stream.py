@@ -1,0 +1,164 @@
+"""Sequences in pieces: recurrent models whose states are carried from one call to the next, as values.
+
+What Keras keeps inside `stateful=True` layers is an argument and a result here: `(params, x, state) -> (y, state)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fnet import tree
+from fnet.backend import xp
+from fnet.core import infer
+from fnet.core.compose import EMPTY, Bound, Graph, Sequential, bind, option_names, rules, run
+from fnet.core.sources import feed, resolve, unmasked
+from fnet.layers.recurrence import sequence_spec, unpack
+from fnet.layers.state_passing import Advance, State, advance
+from fnet.layers.wrappers import bidirectional
+from fnet.masks import masked, strip
+from fnet.types import Array, Params, Spec
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """`(params, x, state) -> (y, state)` for the next piece of the sequences; made by `streaming`."""
+
+    model: Any
+
+    def __call__(self, params: Params, x: Any, state: State | None = None) -> tuple[Any, dict[str, Any]]:
+        y, after = advance(self.model, params, x, state or EMPTY, _ways)
+        return strip(y), after
+
+
+def streaming(model: Any) -> Streaming:
+    """The model as a step over pieces of sequences: `y, state = streaming(model)(params, piece, state)`.
+
+    model: any step, Sequential or Graph, nested ones too. Each recurrent layer starts where the piece before left
+    it, under masks too, so that the pieces give what the whole sequence gives. state: that of the call before;
+    None for the first piece, or `initial_state(...)` where its structure must not change (`jax.lax.scan`).
+    All other layers see the piece alone, as they do in Keras between two calls of a stateful model: dense layers
+    and the like do not notice, one that mixes time steps (a convolution or pooling over time) gives its result
+    for the piece. A recurrent layer whose initial state is wired in the graph starts from that at each piece.
+    Layers with go_backwards want the last piece first.
+
+    Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half
+    begins at the end of the sequence, which is not there yet.
+
+    >>> step = streaming(sequential(lstm=bind(lstm, units=2)))
+    >>> y, state = step(params, x[:, :5])
+    >>> y, state = step(params, x[:, 5:], state)
+    """
+    backwards = set(_directions(model))
+    if len(backwards) > 1:
+        raise ValueError(
+            "this model reads its sequences in both directions, so it cannot be fed in pieces: the backward layers "
+            "begin at the end of the whole sequence. Stream its forward part, or give whole sequences"
+        )
+    return Streaming(model)
+
+
+def initial_state(model: Any, *input_shapes: Any, batch_size: int | None = None) -> dict[str, Any]:
+    """The state before the first piece, all zero: {step name: ...} with an entry for each recurrent layer.
+
+    input_shapes: as for `fnet.init`, not needed when the model begins with `input_layer`. batch_size: the number
+    of sequences, where the shapes do not say it.
+    """
+    shapes = input_shapes or (infer.input_spec(model),)
+    if shapes == (None,):
+        raise ValueError("the model does not say what it takes; give the input shape, as (8, None, 3)")
+    specs = [tree.map(lambda s: _sized(s, batch_size), infer.spec(shape)) for shape in shapes]
+    state: dict[str, Any] = _zeros(model, specs[0] if len(specs) == 1 else tuple(specs))[0]
+    return state
+
+
+def is_recurrent(step: Any) -> bool:
+    """Whether a layer is one whose state can be carried: it can start from a state and give it back."""
+    if isinstance(step, Sequential | Graph):
+        return False
+    function = step.function if isinstance(step, Bound) else step
+    return {"return_state", "go_backwards"} <= set(option_names(function))
+
+
+def _directions(step: Any) -> list[bool]:
+    """go_backwards of every recurrent layer that would be carried."""
+    if (step.function if isinstance(step, Bound) else step) is bidirectional:
+        return [False, True]
+    if is_recurrent(step):
+        return [infer.resolved_options(step)["go_backwards"]]
+    if isinstance(step, Sequential | Graph):
+        return [found for child in infer.children(step).values() for found in _directions(child)]
+    rules(step)
+    return []
+
+
+# --- one piece ------------------------------------------------------------------------------------
+
+
+def _ways(step: Any) -> Advance | None:
+    return _advance_layer if is_recurrent(step) else None
+
+
+def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
+    """A recurrent layer that starts from `state`: {"states": [...], "output": what masked steps repeat}."""
+    given = unpack(x)
+    if given.states is not None:
+        return run(step, params, x), {}
+    options = infer.resolved_options(step)
+    piece = {
+        "sequences": given.values,
+        "initial_state": state.get("states"),
+        "mask": given.mask,
+        "previous_output": state.get("output"),
+    }
+    y, *states = strip(run(bind(step, return_state=True), params, piece))
+    last = y[:, -1] if options["return_sequences"] else y
+    if options["return_sequences"]:
+        y = masked(y, given.handed_on)
+    output = (y, *states) if options["return_state"] else y
+    return output, {"states": states, "output": last}
+
+
+# --- the state before the first piece -------------------------------------------------------------
+
+
+def _sized(spec: Spec, batch_size: int | None) -> Spec:
+    size = spec.shape[0] if batch_size is None else batch_size
+    if size is None:
+        raise ValueError(f"how many sequences? give batch_size=, or an input shape that says it; got {spec}")
+    return Spec((size, *spec.shape[1:]), spec.dtype)
+
+
+def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
+    """(state, output Specs) of a step fed with the Spec tree `x`."""
+    outputs, _ = infer.infer(step, x)
+    if isinstance(step, Sequential):
+        made = {}
+        for name, child in step.steps:
+            made[name], x = _zeros(child, x)
+        return {name: state for name, state in made.items() if state}, outputs
+    if isinstance(step, Graph):
+        return _zeros_graph(step, x), outputs
+    if not is_recurrent(step) or _starts_wired(x):
+        return {}, outputs
+    options = infer.resolved_options(step)
+    y, *states = infer.infer(bind(step, return_state=True), sequence_spec(x))[0]
+    if options["return_sequences"]:
+        y = Spec((y.shape[0], *y.shape[2:]), y.dtype)
+    return {"states": tree.map(_zero, states), "output": _zero(y)}, outputs
+
+
+def _zeros_graph(model: Graph, x: Any) -> dict[str, Any]:
+    values, made = feed(model.inputs, x), {}
+    for name, node in model.nodes:
+        got = values[name] if node.sources is None else resolve(unmasked(node.sources), values)
+        made[name], values[name] = _zeros(node.step, got)
+    return {name: state for name, state in made.items() if state}
+
+
+def _starts_wired(x: Any) -> bool:
+    return unpack(x).states is not None
+
+
+def _zero(spec: Spec) -> Array:
+    return xp.zeros(spec.shape, spec.dtype)

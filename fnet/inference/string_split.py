@@ -1,0 +1,101 @@
+"""Models that begin with strings: the part that runs in NumPy, and the rest that may be jitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnet.core import infer
+from fnet.core.compose import Graph, Node, Sequential, rules
+from fnet.core.sources import Ref, masked_by, references
+from fnet.tree import FrozenDict
+
+
+def has_host(step: Any) -> bool:
+    """Whether `step` is, or contains, a layer that takes strings."""
+    if not isinstance(step, Sequential | Graph) and rules(step).host:
+        return True
+    return any(has_host(child) for child in infer.children(step).values())
+
+
+def split_host(model: Any) -> tuple[Any, Any]:
+    """(host, numeric): two models, on the same params, with numeric(host(x)) == model(x).
+
+    host: the layers that take strings and all that comes before them, or None where there are none;
+    numeric: the rest, which takes whatever arrays host gives.
+    """
+    if not has_host(model):
+        return None, model
+    if isinstance(model, Sequential):
+        return _split_sequential(model)
+    if isinstance(model, Graph):
+        return _split_graph(model)
+    return model, Sequential(())
+
+
+def _split_sequential(model: Sequential) -> tuple[Sequential, Sequential]:
+    last = max(i for i, (_, step) in enumerate(model.steps) if has_host(step))
+    name, step = model.steps[last]
+    host, numeric = split_host(step)
+    rest = model.steps[last + 1 :]
+    return (
+        Sequential((*model.steps[:last], (name, host))),
+        Sequential(((name, numeric), *rest) if isinstance(step, Sequential | Graph) else rest),
+    )
+
+
+def _split_graph(model: Graph) -> tuple[Graph, Graph]:
+    """Host nodes are those with strings and their ancestors; what crosses the cut is named in a dict."""
+    ancestors = _ancestors(model)
+    host_nodes, numeric_nodes = [], []
+    for name, node in model.nodes:
+        if name not in ancestors:
+            numeric_nodes.append((name, node))
+        elif has_host(node.step) and isinstance(node.step, Sequential | Graph):
+            host, numeric = split_host(node.step)
+            host_nodes.append((name, Node(host, node.sources, node.params or name)))
+            numeric_nodes.append((name, Node(numeric, Ref(name), node.params or name)))
+        else:
+            host_nodes.append((name, node))
+    numeric_names = {name for name, _ in numeric_nodes}
+    cut: dict[str, Any] = {}
+    numeric_nodes = [
+        (
+            name,
+            Node(
+                node.step,
+                _crossing(name if node.sources is None else node.sources, numeric_names - {name}, cut),
+                node.params,
+            ),
+        )
+        for name, node in numeric_nodes
+    ]
+    outputs = _crossing(model.outputs, numeric_names, cut)
+    numeric_graph = Graph(tuple(numeric_nodes), FrozenDict({key: key for key in cut}), outputs)
+    return Graph(tuple(host_nodes), model.inputs, FrozenDict(cut)), numeric_graph
+
+
+def _ancestors(model: Graph) -> set[str]:
+    """The nodes that contain string layers, and all nodes that lead to them."""
+    wanted = {name for name, node in model.nodes if has_host(node.step)}
+    for name, node in reversed(model.nodes):
+        if name in wanted:
+            wanted |= set(references(node.sources))
+    return wanted
+
+
+def _crossing(sources: Any, numeric: set[str], cut: dict[str, Any]) -> Any:
+    """`sources` with everything that is not a numeric node read from the cut, which is filled in."""
+    if isinstance(sources, str) or (isinstance(sources, Ref) and sources.node not in numeric):
+        if sources in numeric:
+            return sources
+        reference = sources if isinstance(sources, Ref) else Ref(sources)
+        key = "/".join(map(str, (reference.node, *reference.path))) + ":cut"
+        cut[key] = reference
+        return key
+    if isinstance(sources, masked_by):
+        return masked_by(_crossing(sources.values, numeric, cut), _crossing(sources.mask, numeric, cut))
+    if isinstance(sources, FrozenDict):
+        return FrozenDict({key: _crossing(item, numeric, cut) for key, item in sources.items()})
+    if isinstance(sources, tuple):
+        return type(sources)(_crossing(item, numeric, cut) for item in sources)
+    return sources

@@ -1,0 +1,171 @@
+"""Activation layers: the functions of `fnet.activation_functions` as steps, and PReLU, which has parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fnet.activation_functions import Activation, activate, activation_child
+from fnet.activation_functions import elu as elu_of
+from fnet.activation_functions import leaky_relu as leaky_relu_of
+from fnet.activation_functions import relu as relu_of
+from fnet.activation_functions import softmax as softmax_of
+from fnet.backend import xp
+from fnet.core import infer
+from fnet.core.compose import in_floats, layer
+from fnet.errors import InvalidInput
+from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.operations.rules import positive
+from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
+
+MASKED_OUT = -1e9
+"""What stands for minus infinity where a softmax is masked, as in Keras."""
+
+
+def _floats(x: Spec) -> Spec:
+    return Spec(x.shape, "float32") if x.dtype.startswith(("int", "uint", "bool")) else x
+
+
+def _activation_rule(x: Spec, *, activation: Activation) -> tuple[Spec, ParamTree]:
+    x = x if activation in KEEP_INTEGERS else _floats(x)
+    if activation == "glu":
+        last = x.shape[-1]
+        return Spec((*x.shape[:-1], None if last is None else last // 2), x.dtype), {}
+    return x, activation_child(activation, x)
+
+
+KEEP_INTEGERS = (None, "linear", "relu", "relu6")
+"""Activations that give integers for integers; the others compute in floats."""
+
+
+@layer(shape=_activation_rule)
+def activation(params: Params, x: Array, *, activation: Activation) -> Array:
+    """(...) -> (...): a named function of `fnet.activation_functions`, or an activation layer.
+
+    params: "activation", for an activation layer that has some. Mask: kept. Errors: ValueError for an unknown
+    name, with the known ones. Source: keras.layers.Activation.
+
+    >>> activation({}, np.array([-1.0, 2.0]), activation="relu")
+    array([0., 2.])
+    """
+    if activation not in KEEP_INTEGERS:
+        x = in_floats(x, params)
+    return activate(activation, params, x)
+
+
+def _relu_rule(x: Spec, *, negative_slope: float, masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
+    return (_floats(x) if negative_slope else x), {}
+
+
+@layer(shape=_relu_rule, mask="own")
+def relu(
+    params: Params,
+    x: Any,
+    *,
+    max_value: NotNegative | None = None,
+    negative_slope: NotNegative = 0.0,
+    threshold: NotNegative = 0.0,
+    masks: str = "keras3",
+) -> Any:
+    """(...) -> (...): x above `threshold`, at most `max_value`; negative_slope * (x - threshold) below.
+
+    Mask: kept; lost with masks="keras2" (before Keras 2.6). Source: keras.layers.ReLU.
+
+    >>> relu({}, np.array([-1.0, 2.0, 9.0]), max_value=6.0)
+    array([0., 2., 6.])
+    """
+    values, mask = values_of(x), None if masks == "keras2" else mask_of(x)
+    if values.dtype.kind in "iu":  # integers stay integers, but for a slope
+        values = in_floats(values, params) if negative_slope else values
+        max_value = max_value if negative_slope or max_value is None else int(max_value)
+    return masked(relu_of(values, negative_slope, max_value, threshold), mask)
+
+
+@layer(shape=infer.identity, floats=True)
+def leaky_relu(params: Params, x: Array, *, negative_slope: float = 0.3) -> Array:
+    """(...) -> (...): x above 0, negative_slope * x below. Mask: kept. Source: keras.layers.LeakyReLU.
+
+    >>> leaky_relu({}, np.array([-1.0, 2.0]))
+    array([-0.3,  2. ])
+    """
+    return leaky_relu_of(x, negative_slope)
+
+
+@layer(shape=infer.identity, floats=True)
+def elu(params: Params, x: Array, *, alpha: float = 1.0) -> Array:
+    """(...) -> (...): x above 0, alpha * (exp(x) - 1) below. Mask: kept. Source: keras.layers.ELU.
+
+    >>> elu({}, np.array([-np.inf, 2.0]), alpha=0.5)
+    array([-0.5,  2. ])
+    """
+    return elu_of(x, alpha)
+
+
+def _prelu_rule(x: Spec, *, shared_axes: Sequence[int] | int | None) -> tuple[Spec, ParamTree]:
+    shared = {shared_axes} if isinstance(shared_axes, int) else set(shared_axes or ())
+    if not all(-len(x.shape) + 2 <= axis < len(x.shape) for axis in shared):
+        raise ValueError(f"shared_axes {shared_axes!r} are no axes of {x}")
+    # Keras writes sizes by index into shape[1:], so a negative axis counts from there as well.
+    taken = {axis - 1 if axis > 0 else axis - 1 + len(x.shape) - 1 for axis in shared}
+    return x, {"alpha": Param(tuple(1 if i in taken else d for i, d in enumerate(x.shape[1:])), "zeros")}
+
+
+@layer(shape=_prelu_rule, floats=True)
+def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None = None) -> Array:
+    """(batch, ...) -> (batch, ...): x above 0, alpha * x below, with an alpha of its own for each place.
+
+    params: alpha (...), of size 1 along `shared_axes` (counted with the batch axis). Mask: kept.
+    Source: keras.layers.PReLU; He et al. 2015.
+
+    >>> prelu({"alpha": np.array([0.5, 0.0])}, np.array([[-2.0, 3.0]]))
+    array([[-1.,  3.]])
+    """
+    return xp.where(x > 0, x, params["alpha"] * x)
+
+
+def _softmax_rule(x: Spec, *, axis: int | Sequence[int], masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
+    for each in [axis] if isinstance(axis, int) else axis:
+        positive(each, len(x.shape))
+    return x, {}
+
+
+@layer(shape=_softmax_rule, mask="own", floats=True)
+def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: str = "keras3") -> Any:
+    """(...) -> (...): exp(x) normalised to sum 1 over `axis` (one or several).
+
+    Mask: kept, and obeyed: what it hides gets probability 0, wherever it broadcasts against `x`; a row in which
+    all is hidden is all 0, but with masks="keras2" as if nothing were hidden.
+    Errors: InvalidInput for a mask that does not broadcast, as Keras.
+    Source: keras.layers.Softmax.
+
+    >>> softmax({}, Masked(np.array([[0.0, 5.0, 0.0]]), np.array([[True, False, True]]))).values
+    array([[0.5, 0. , 0.5]])
+    """
+    values, mask = values_of(x), mask_of(x)
+    if mask is None:
+        return softmax_of(values, axis)
+    return masked(masked_softmax(values, mask, axis, masks), mask)
+
+
+def masked_softmax(x: Array, mask: Array, axis: int | Sequence[int], masks: str = "keras3") -> Array:
+    """softmax over `axis` of the places where `mask` (broadcast against `x`; floats: above 0.5) is True.
+
+    Keras 2 adds -1e9 where it is not, so places that are all hidden are weighed among each other.
+    """
+    _check_broadcast(x, mask)
+    if masks == "keras2":
+        return softmax_of(x + (1 - mask.astype(x.dtype)) * MASKED_OUT, axis)
+    seen = mask if mask.dtype == bool else mask > 0.5
+    y = softmax_of(xp.where(seen, x, MASKED_OUT), axis)
+    return xp.where(seen, y, 0)
+
+
+def _check_broadcast(x: Array, mask: Array) -> None:
+    sizes = zip(reversed(mask.shape), reversed(x.shape), strict=False)
+    if mask.ndim > x.ndim or any(m not in (1, d) for m, d in sizes):
+        raise InvalidInput(
+            f"softmax takes a mask that broadcasts against its input; got a mask of shape {tuple(mask.shape)} "
+            f"for {tuple(x.shape)}. A mask (batch, time) fits an input (batch, time) only"
+        )

@@ -1,0 +1,144 @@
+"""rnn around any cell, and cells on top of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fnet import tree
+from fnet.backend import xp
+from fnet.core import infer
+from fnet.core.compose import EMPTY, Bound, Sequential, layer, sequential
+from fnet.core.compose import run as run_step
+from fnet.layers.cells import cell_inputs, gru_cell, lstm_cell, simple_rnn_cell
+from fnet.layers.equations import GRU, LSTM, SimpleRNN
+from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step
+from fnet.masks import strip
+from fnet.types import Array, Params, ParamTree, Spec
+
+Cells: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...]"
+
+
+@dataclass(frozen=True)
+class Custom:
+    """Any step `(params, (inputs, states)) -> (output, states)` as a cell."""
+
+    step: Any
+
+    def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
+        """Zeros of the shapes that the step's rule tells."""
+        made = tree.map(
+            lambda spec: xp.zeros(spec.shape, spec.dtype),
+            infer.infer(self.step, Spec(tuple(xs.shape[1:]), str(xs.dtype)))[0],
+        )
+        return made[0], as_tuples(made[1])
+
+    def fused(self, params: Params) -> str | None:
+        """No kernel knows it."""
+        return None
+
+    def begin(self, params: Params, xs: Array) -> tuple[Array, StepInTime]:
+        """The inputs as they are, and the step."""
+
+        def step(x: Array, states: Any) -> tuple[Array, Any]:
+            y, states = strip(run_step(self.step, params, (x, as_lists_of(states))))
+            return y, as_tuples(states)
+
+        return xs, step
+
+
+def as_lists_of(states: Any) -> Any:
+    """States as Keras hands them to a cell: a list."""
+    return [as_lists_of(state) for state in states] if isinstance(states, tuple) else states
+
+
+def _cell(step: Any) -> Any:
+    """The mathematics of a cell layer; a stack becomes one sweep for each of its cells."""
+    function = step.function if isinstance(step, Bound) else step
+    known = {simple_rnn_cell: SimpleRNN, lstm_cell: LSTM, gru_cell: GRU}
+    if isinstance(step, Bound) and step.dtype is not None:
+        return Custom(step)
+    if function is stacked_rnn_cells:
+        options = infer.resolved_options(step)
+        return Stack(tuple((name, _cell(cell)) for name, cell in _named(options["cells"]).steps))
+    if function not in known:
+        return Custom(step)
+    options = infer.resolved_options(step)
+    kind: Any = known[function]
+    return kind(**{name: options[name] for name in kind.__dataclass_fields__})
+
+
+def _named(cells: Cells) -> Sequential:
+    """The cells with the names of their params entries: Keras-like ones, unless a mapping gives them."""
+    return sequential(cells) if isinstance(cells, Mapping) else sequential(*cells)
+
+
+def _stacked_rule(x: Any, *, cells: Cells) -> tuple[Any, ParamTree]:
+    y, _ = cell_inputs(x)
+    states, params = [], {}
+    for name, cell in _named(cells).steps:
+        (y, state), params[name] = infer.infer(cell, y)
+        states.append(state)
+    return (y, states), {"cells": params}
+
+
+def _stacked_children(*, cells: Cells) -> dict[str, Any]:
+    return {"cells": _named(cells)}
+
+
+@layer(shape=_stacked_rule, mask="drop", children=_stacked_children)
+def stacked_rnn_cells(params: Params, x: Any, *, cells: Cells) -> tuple[Array, list[Any]]:
+    """(inputs, [states of each cell]) -> (output, states): each cell takes the output of the one below.
+
+    cells: cell layers, or {name: cell}. params: {"cells": {"lstm_cell": ..., "lstm_cell_1": ...}}.
+    Mask: lost. Source: keras.layers.StackedRNNCells.
+    """
+    y, states = cell_inputs(x)
+    ends = []
+    for (name, cell), state in zip(_named(cells).steps, states, strict=True):
+        y, end = strip(run_step(cell, params["cells"].get(name, EMPTY), (y, state)))
+        ends.append(end)
+    return y, ends
+
+
+def _one(cell: Any) -> Any:
+    """The cell of an rnn: a list of cells is a stack."""
+    return Bound(stacked_rnn_cells, tree.freeze({"cells": cell})) if isinstance(cell, list | tuple) else cell
+
+
+def _rnn_rule(x: Any, *, cell: Any, return_sequences: bool, return_state: bool, masks: str) -> tuple[Any, ParamTree]:
+    y, params = infer.infer(_one(cell), time_step(x))
+    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), {"cell": params}
+
+
+def _rnn_children(*, cell: Any) -> dict[str, Any]:
+    return {"cell": _one(cell)}
+
+
+@layer(shape=_rnn_rule, mask="own", children=_rnn_children, floats=True)
+def rnn(
+    params: Params,
+    x: Any,
+    *,
+    cell: Any,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    unroll: bool = False,
+    zero_output_for_mask: bool = False,
+    masks: str = "keras3",
+) -> Any:
+    """(batch, time, ...) -> (batch, ...): a cell, or a list of cells on top of each other, over a sequence.
+
+    cell: a layer `(params, (inputs, states)) -> (output, states)`, such as `bind(lstm_cell, units=4)`, or a
+    list of them. params: {"cell": ...}. The other options, states, mask rule and errors are those of `lstm`;
+    the states of a stack are one list for each cell. Source: keras.layers.RNN.
+    """
+    return run(
+        _cell(_one(cell)),
+        params.get("cell", EMPTY),
+        x,
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+    )

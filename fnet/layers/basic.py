@@ -1,0 +1,189 @@
+"""Layers at the base of every model: input, dense, embedding, identity, masking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fnet.activation_functions import Activation, activate, activation_child
+from fnet.backend import ops, xp
+from fnet.core.compose import layer
+from fnet.core.sources import only_item
+from fnet.errors import InvalidInput
+from fnet.layers import quantized
+from fnet.masks import Masked, mask_of, masked, require_generation, strip, values_of
+from fnet.operations.dtypes import promoted, result_type
+from fnet.strings import string_array
+from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
+
+
+def _identity_rule(x: Any, *, masks: str) -> tuple[Any, ParamTree]:
+    require_generation(masks)
+    return x, {}
+
+
+@layer(shape=_identity_rule, mask="own", passes_on=True)
+def identity(params: Params, x: Any, *, masks: str = "keras3") -> Any:
+    """`x` itself, any shape. Mask: kept; lost with masks="keras2". Source: keras.layers.Identity."""
+    return strip(x) if masks == "keras2" else x
+
+
+def _input_rule(x: Spec, *, shape: Sequence[int | None], dtype: str, masks: str) -> tuple[Spec, ParamTree]:
+    require_generation(masks)
+    sizes = x.shape if len(x.shape) == len(shape) else shape
+    return Spec(tuple(b if a is None else a for a, b in zip(sizes, shape, strict=True)), dtype), {}
+
+
+def _taken(*, shape: Sequence[int | None], dtype: str) -> Spec:
+    return Spec(tuple(shape), dtype)
+
+
+@layer(shape=_input_rule, mask="own", takes=_taken, passes_on=True)
+def input_layer(
+    params: Params,
+    x: Any,
+    *,
+    shape: Sequence[int | None],
+    dtype: str = "float32",
+    optional: bool = False,
+    masks: str = "keras3",
+) -> Any:
+    """What a model takes: `x` as an array of `dtype`, any shape that fits `shape` (batch axis included).
+
+    As in Keras, a trailing axis of size 1 is added or dropped where only that keeps `x` from the rank wanted.
+    It may come as the only item of a list, tuple or dict. An `optional` input may be None.
+    Mask: kept; with masks="keras2" only where `x` is taken as it is, neither cast nor reshaped.
+    Errors: InvalidInput for None, several arrays, or another number of axes. Source: keras.layers.InputLayer.
+    """
+    x = only_item(x, shape)
+    given, mask = values_of(x), mask_of(x)
+    y = _taken_in(strip(x), shape, dtype, optional)
+    as_given = ops.is_array(given) and (given.dtype, given.ndim) == (y.dtype, y.ndim)
+    return y if y is None or (masks == "keras2" and not as_given) else masked(y, mask)
+
+
+def _taken_in(x: Any, shape: Sequence[int | None], dtype: str, optional: bool) -> Any:
+    """`x` as an array of `dtype` and of the rank of `shape`."""
+    if x is None:
+        if optional:
+            return None
+        raise InvalidInput("None for an input that is not optional")
+    x = string_array(x) if dtype == "string" else ops.asarray(x, dtype)
+    if x.ndim == len(shape) + 1 and x.shape[-1] == 1:
+        return x[..., 0]
+    if x.ndim == len(shape) - 1 and shape[-1] == 1:
+        return x[..., None]
+    if x.ndim != len(shape):
+        raise InvalidInput(f"an input of shape {x.shape}; wanted {tuple(shape)}, where None is any size (first: batch)")
+    return x
+
+
+def _dense_rule(
+    x: Spec, *, units: int, use_bias: bool, activation: Activation, quantization: str | None
+) -> tuple[Spec, ParamTree]:
+    bias = {"bias": Param((units,), "zeros")} if use_bias else {}
+    y = Spec((*x.shape[:-1], units), x.dtype)
+    kernel = (x.shape[-1], units)
+    params = {"kernel": Param(kernel), **bias}
+    if quantization is not None:
+        params = quantized.kernel_params(quantization, kernel, (0,), (units,), bias)
+    return y, {**params, **activation_child(activation, y)}
+
+
+@layer(shape=_dense_rule, floats=True)
+def dense(
+    params: Params,
+    x: Array,
+    *,
+    units: Positive | None = None,
+    activation: Activation = "linear",
+    use_bias: bool = True,
+    quantization: str | None = None,
+) -> Array:
+    """(..., in) -> (..., units): y = activation(x @ kernel + bias).
+
+    params: kernel (in, units), bias (units,) unless `use_bias=False`; with `quantization` ("int8", ...) those of
+    `fnet.layers.quantized.kernel_params`. Mask: kept. Source: keras.layers.Dense.
+
+    >>> dense({"kernel": np.ones((3, 2)), "bias": np.zeros(2)}, np.ones((1, 3)))
+    array([[3., 3.]])
+    """
+    kernel = params["kernel" if quantization is None else "kernel_scale"]
+    x = x.astype(kernel.dtype) if x.dtype.kind in "iub" else x
+    y = x @ kernel if quantization is None else quantized.matmul(quantization, params, x)
+    if use_bias:
+        y = y + quantized.bias(quantization, params)
+    return activate(activation, params, y)
+
+
+def _embedding_rule(x: Spec, *, input_dim: int, output_dim: int, quantization: str | None) -> tuple[Spec, ParamTree]:
+    y = Spec((*x.shape, output_dim))
+    if quantization is not None:
+        return y, quantized.table_params(quantization, input_dim, output_dim)
+    return y, {"embeddings": Param((input_dim, output_dim), "uniform")}
+
+
+def _ids_door(ids: Array, *, input_dim: int | None) -> tuple[Array, Callable[[Any], str]]:
+    """Token ids must be whole numbers from 0 to input_dim - 1."""
+    wrong = ids < 0 if ids.dtype.kind in "biu" else (ids < 0) | (ids != xp.floor(ids))
+    if input_dim is not None:
+        wrong = wrong | (ids >= input_dim)
+    count = "" if input_dim is None else f" {input_dim}"
+    return wrong, lambda id_: f"id {id_}, which is none of the{count} rows of the embedding (whole numbers from 0),"
+
+
+@layer(shape=_embedding_rule, mask="own", door=_ids_door, unrounded=("inputs",))
+def embedding(
+    params: Params,
+    x: Array,
+    *,
+    input_dim: Positive | None = None,
+    output_dim: Positive | None = None,
+    mask_zero: bool = False,
+    quantization: str | None = None,
+) -> Any:
+    """(...) of ids -> (..., output_dim): row `id` of the table for each id; float ids are truncated.
+
+    params: embeddings (input_dim, output_dim), with `quantization` those of `fnet.layers.quantized.table_params`.
+    Mask: `x != 0` when `mask_zero`, else none.
+    Errors: on NumPy an id >= input_dim is an IndexError; on JAX, which cannot raise, its row is NaN.
+    Source: keras.layers.Embedding.
+    """
+    ids = ops.asarray(x.values if isinstance(x, Masked) else x)
+    whole = ids.astype("int32")
+    if quantization is None:
+        rows = ops.take(params["embeddings"], whole)
+    else:
+        rows = quantized.lookup(quantization, params, whole, output_dim)
+    return Masked(rows, xp.not_equal(ids, 0)) if mask_zero else rows
+
+
+def _masking_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    return Spec(x.shape, result_type(x.dtype, "int")), {}
+
+
+@layer(shape=_masking_rule, mask="own")
+def masking(params: Params, x: Any, *, mask_value: float = 0.0) -> Masked:
+    """(batch, time, features) with a mask: False, and all zero, where all features equal `mask_value`.
+
+    Mask: its own; one that arrives is replaced. Source: keras.layers.Masking.
+
+    >>> masking({}, np.array([[[1.0, 0.0], [0.0, 0.0]]])).mask
+    array([[ True, False]])
+    """
+    values = values_of(x)
+    mask = xp.any(xp.not_equal(values, mask_value), axis=-1)
+    return Masked(xp.where(mask[..., None], *promoted(values, 0)), mask)
+
+
+def _constant_rule(x: Any, *, shape: Sequence[int], dtype: str) -> tuple[Spec, ParamTree]:
+    return Spec(tuple(shape), dtype), {"value": Param(tuple(shape), "zeros", dtype, trainable=False)}
+
+
+@layer(shape=_constant_rule, mask="drop")
+def constant(params: Params, x: Any, *, shape: Sequence[int], dtype: str = "float32") -> Array:
+    """An array that a graph holds, whatever `x` is; feed it with the empty tuple of sources.
+
+    params: value, of `shape` and `dtype`. Mask: none. Source: arrays in the calls of a Keras functional model.
+    """
+    return params["value"]

@@ -1,0 +1,178 @@
+"""Single-head attention: `attention` (Luong) and `additive_attention` (Bahdanau).
+
+`x` is (query, value) or (query, value, key), or a dict with these keys; masks travel with query and value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fnet.backend import ops, xp
+from fnet.core.compose import layer
+from fnet.errors import InvalidInput
+from fnet.layers.regularization import drop
+from fnet.masks import mask_of, masked, values_of
+from fnet.operations.dtypes import floating, promoted
+from fnet.operations.products import matmul
+from fnet.types import Array, Param, Params, ParamTree, Rate, Spec
+
+SEQUENCES = ("query", "value", "key")
+
+
+def named_inputs(name: str, x: Any, masks: Sequence[str] = ()) -> dict[str, Any]:
+    """`x` of an attention layer as a dict: query, value, perhaps key, and the explicit `masks` that were given."""
+    given = dict(x) if isinstance(x, Mapping) else None
+    if isinstance(x, tuple | list) and len(x) in (2, 3):
+        given = dict(zip(SEQUENCES, x, strict=False))
+    legal = (*SEQUENCES, *masks)
+    if given is None or not {"query", "value"} <= set(given) <= set(legal):
+        got = f"the keys {sorted(given)}" if given is not None else f"{type(x).__name__} {x!r:.60}"
+        raise InvalidInput(
+            f"{name} takes (query, value) or (query, value, key), or a dict with some of {', '.join(legal)}, "
+            f"query and value among them; got {got}"
+        )
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def causal_mask(queries: int, keys: int) -> Array:
+    """(queries, keys): True where key j is not behind query i."""
+    return xp.arange(queries)[:, None] >= xp.arange(keys)
+
+
+def _shapes(x: Any, name: str) -> tuple[Spec, Spec, Spec]:
+    given = named_inputs(name, x)
+    return given["query"], given["value"], given.get("key", given["value"])
+
+
+def _outputs(x: Any, name: str, return_attention_scores: bool) -> Any:
+    query, value, key = _shapes(x, name)
+    dtype = "float32" if query.dtype.startswith(("int", "uint", "bool")) else query.dtype
+    y = Spec((*query.shape[:-1], value.shape[-1]), dtype)
+    return (y, Spec((*query.shape[:-1], key.shape[-2]), dtype)) if return_attention_scores else y
+
+
+def _attention_rule(
+    x: Any, *, use_scale: bool, score_mode: str, return_attention_scores: bool
+) -> tuple[Any, ParamTree]:
+    scale = {"scale": Param((), "ones")} if use_scale else {}
+    concat = {"concat_score_weight": Param((), "ones")} if score_mode == "concat" else {}
+    return _outputs(x, "attention", return_attention_scores), {**scale, **concat}
+
+
+def _drops(*, dropout: float) -> bool:
+    return dropout > 0
+
+
+@layer(shape=_attention_rule, mask="own", rng=_drops)
+def attention(
+    params: Params,
+    x: Any,
+    *,
+    use_scale: bool = False,
+    score_mode: str = "dot",
+    dropout: Rate = 0.0,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """query (batch, tq, dim), value (batch, tv, dim_v)[, key (batch, tv, dim)] -> (batch, tq, dim_v).
+
+    softmax(scores) @ value with scores = query @ key^T, or with score_mode "concat" the sum of tanh(query + key)
+    times concat_score_weight; value serves as key where none is given. `return_attention_scores` adds the softmax,
+    (batch, tq, tv). `use_causal_mask`: a query sees no later key.
+    params: scale () with `use_scale`, concat_score_weight () with "concat"; rng drops weights at `dropout`.
+    Mask: that of value hides keys; where that of query is False the output is 0; the output carries it.
+    Source: keras.layers.Attention.
+
+    >>> attention({}, (np.zeros((1, 1, 2)), np.array([[[1.0, 3.0], [3.0, 5.0]]])))
+    array([[[2., 4.]]])
+    """
+    if score_mode not in ("dot", "concat"):
+        raise ValueError(f"score_mode is 'dot' or 'concat'; got {score_mode!r}")
+
+    def scores(query: Array, key: Array) -> Array:
+        if score_mode == "dot":
+            found = matmul({}, (query, xp.swapaxes(key, -1, -2)))
+            return _scaled(found, params) if use_scale else found
+        pairs = _pairs(query, key)
+        pairs = _scaled(pairs, params) if use_scale else pairs
+        return params["concat_score_weight"] * xp.sum(xp.tanh(*floating(pairs)), axis=-1)
+
+    given = named_inputs("attention", x)
+    return _attend(params, given, scores, dropout, return_attention_scores, use_causal_mask)
+
+
+def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) -> tuple[Any, ParamTree]:
+    query, _, _ = _shapes(x, "additive_attention")
+    scale = {"scale": Param((query.shape[-1],))} if use_scale else {}
+    return _outputs(x, "additive_attention", return_attention_scores), scale
+
+
+@layer(shape=_additive_rule, mask="own", rng=_drops)
+def additive_attention(
+    params: Params,
+    x: Any,
+    *,
+    use_scale: bool = True,
+    dropout: Rate = 0.0,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """query (batch, tq, dim), value (batch, tv, dim_v)[, key (batch, tv, dim)] -> (batch, tq, dim_v).
+
+    As `attention`, with scores = sum(scale * tanh(query + key)).
+    params: scale (dim,) with `use_scale`; rng drops weights at `dropout`. Mask: as `attention`.
+    Source: keras.layers.AdditiveAttention; Bahdanau et al. 2015.
+
+    >>> additive_attention({}, (np.zeros((1, 1, 2)), np.zeros((1, 3, 2))), use_scale=False)
+    array([[[0., 0.]]])
+    """
+
+    def scores(query: Array, key: Array) -> Array:
+        pairs = xp.tanh(*floating(_pairs(query, key)))
+        return pairs @ params["scale"] if use_scale else xp.sum(pairs, axis=-1)
+
+    given = named_inputs("additive_attention", x)
+    return _attend(params, given, scores, dropout, return_attention_scores, use_causal_mask)
+
+
+def _pairs(query: Array, key: Array) -> Array:
+    """(..., tq, dim), (..., tk, dim) -> (..., tq, tk, dim): the sum of each two, which wraps around for bytes."""
+    query, key = promoted(query, key)
+    return query[..., :, None, :] + key[..., None, :, :]
+
+
+def _scaled(scores: Array, params: Params) -> Array:
+    scores, scale = promoted(scores, params["scale"])
+    return scores * scale
+
+
+def _attend(
+    params: Params, given: Mapping[str, Any], scores: Any, dropout: float, with_scores: bool, causal: bool
+) -> Any:
+    """softmax of `scores(query, key)` @ value, with the masks of query and value."""
+    query, value = values_of(given["query"]), values_of(given["value"])
+    key = values_of(given.get("key", value))
+    (logits,) = floating(scores(query, key))
+    seen = _seen(mask_of(given["value"]), logits, causal)
+    if seen is not None:
+        # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
+        logits = xp.where(seen, logits, logits - 1e9)
+    weights = ops.softmax(logits, -1)
+    if dropout > 0 and "rng" in params:
+        weights = drop(params["rng"], weights, dropout)
+    weights, value = promoted(weights, value)
+    y = weights @ value
+    asked = mask_of(given["query"])
+    y = y if asked is None else xp.where(asked[..., None], y, 0)
+    y = masked(y, asked)
+    return (y, weights) if with_scores else y
+
+
+def _seen(mask: Array | None, logits: Array, causal: bool) -> Array | None:
+    """What of logits (batch, tq, tv) counts, by the mask (batch, tv) of the values and by causality."""
+    ahead = causal_mask(logits.shape[-2], logits.shape[-1])[None] if causal else None
+    if mask is None:
+        return ahead
+    mask = mask[..., None, :]
+    return mask if ahead is None else xp.logical_and(mask, ahead)

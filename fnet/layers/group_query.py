@@ -1,0 +1,118 @@
+"""Grouped-query attention: multi-head attention in which several query heads share a key and value head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnet.core.compose import layer
+from fnet.layers.dot_attention import named_inputs
+from fnet.layers.multi_head import (
+    GENERATIONS,
+    MASKS,
+    attention_weights,
+    dense_params,
+    drops,
+    gated,
+    heads_first,
+    heads_last,
+    heard,
+    merge_masks,
+    project,
+    project_inputs,
+    shapes_of,
+    widen_mask,
+)
+from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.types import Array, Params, ParamTree, Positive, Rate, Spec
+
+
+def _grouped_rule(
+    x: Any,
+    *,
+    head_dim: int,
+    num_query_heads: int,
+    num_key_value_heads: int,
+    use_bias: bool,
+    use_gate: bool,
+    return_attention_scores: bool,
+    quantization: str | None,
+    masks: str,
+) -> tuple[Any, ParamTree]:
+    require_generation(masks, GENERATIONS)
+    query, value, key = shapes_of("group_query_attention", x)
+    if num_query_heads % num_key_value_heads:
+        raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
+    asking, answering = (num_query_heads, head_dim), (num_key_value_heads, head_dim)
+    how = (use_bias, 2, quantization)
+    gate = {"gate_dense": dense_params(query.shape[-1:], asking, *how)} if use_gate else {}
+    params = {
+        "query_dense": dense_params(query.shape[-1:], asking, *how),
+        "key_dense": dense_params(key.shape[-1:], answering, *how),
+        **gate,
+        "value_dense": dense_params(value.shape[-1:], answering, *how),
+        "output_dense": dense_params(asking, query.shape[-1:], *how),
+    }
+    scores = Spec((query.shape[0], num_query_heads, query.shape[1], key.shape[1]), query.dtype)
+    return ((query, scores) if return_attention_scores else query), params
+
+
+@layer(shape=_grouped_rule, mask="own", rng=drops, floats=True)
+def group_query_attention(
+    params: Params,
+    x: Any,
+    *,
+    head_dim: Positive | None = None,
+    num_query_heads: Positive | None = None,
+    num_key_value_heads: Positive | None = None,
+    dropout: Rate = 0.0,
+    use_bias: bool = True,
+    sliding_window: Positive | None = None,
+    use_gate: bool = False,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+    quantization: str | None = None,
+    masks: str = "keras3",
+) -> Any:
+    """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim).
+
+    As `multi_head_attention`, but each key and value head serves num_query_heads / num_key_value_heads query heads.
+    params: as there; kernels of key_dense and value_dense are (dim, num_key_value_heads, head_dim).
+    Mask: as there, and an explicit query_mask counts too.
+    Source: keras.layers.GroupQueryAttention (class GroupedQueryAttention); Ainslie et al. 2023.
+
+    >>> import fnet
+    >>> step = fnet.bind(group_query_attention, head_dim=3, num_query_heads=4, num_key_value_heads=2)
+    >>> query = np.ones((1, 4, 5), "float32")
+    >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
+    (1, 4, 5)
+    """
+    given = named_inputs("group_query_attention", x, MASKS)
+    query, value = values_of(given["query"]), values_of(given["value"])
+    key = values_of(given.get("key", value))
+    carried = mask_of(given["query"])
+    asked = values_of(given.get("query_mask"))
+    hidden = merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
+    q, k, v = project_inputs(params, query, key, value, (num_query_heads, num_key_value_heads), quantization)
+    q, k, v = (heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
+    fused = dropout == 0 and not return_attention_scores and masks != "keras2"
+    hidden = widen_mask(hidden, q, 1)
+    weights = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused, masks)
+    y = (heard(params, weights, dropout) @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
+    y = heads_last(y, (1,), q.shape[2:3])
+    y = gated(params, y, query, quantization) if use_gate else y
+    y = masked(project(params["output_dense"], y, query.shape[-1:], 2, quantization), carried)
+    return (y, masked(weights.reshape(*q.shape[:-1], k.shape[-2]), hidden)) if return_attention_scores else y
+
+
+def _by_group(q: Array, k: Array) -> Array:
+    """(batch, query heads, t, size) -> (batch, key heads, query heads that share one, t, size)."""
+    return q.reshape(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], *q.shape[2:])
+
+
+def _by_group_mask(mask: Array | None, q: Array, k: Array) -> Array | None:
+    """A mask (batch, 1 or query heads, t, s) for the scores of `_by_group`."""
+    if mask is None:
+        return None
+    if mask.shape[1] == 1:
+        return mask[:, None]
+    return mask.reshape(mask.shape[0], k.shape[1], q.shape[1] // k.shape[1], *mask.shape[2:])

@@ -1,0 +1,272 @@
+"""Multi-head attention.
+
+`x` is (query, value) or (query, value, key), or a dict with these keys and, where wanted, explicit masks.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fnet.activation_functions import sigmoid
+from fnet.backend import ops, xp
+from fnet.core.compose import layer
+from fnet.errors import InvalidInput
+from fnet.layers import quantized
+from fnet.layers.activation_layers import masked_softmax
+from fnet.layers.dot_attention import causal_mask, named_inputs
+from fnet.layers.regularization import drop
+from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
+
+GENERATIONS = ("keras2", "keras3.7", "keras3.8", "keras3")
+"""Values of `masks` here: for Keras 2 from 2.10 on and 3.0 to 3.6; 3.7; 3.8 and 3.9; 3.10 and later."""
+MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
+
+
+def project(
+    params: Params, x: Array, outputs: Sequence[int | None], contracted: int = 1, quantization: str | None = None
+) -> Array:
+    """x (..., *in) times kernel (*in, *outputs) plus bias (*outputs), over the last `contracted` axes of x."""
+    letters = string.ascii_letters
+    lead, rest = letters[: x.ndim - contracted], letters[x.ndim - contracted :]
+    inner, outer = rest[:contracted], rest[contracted : contracted + len(outputs)]
+    equation = f"{lead}{inner},{inner}{outer}->{lead}{outer}"
+    if quantization is None:
+        y = ops.einsum(equation, x, params["kernel"])
+    else:
+        y = quantized.product(quantization, equation, params, x, (*x.shape[x.ndim - contracted :], *outputs))
+    if "bias" in params:
+        y += quantized.bias(quantization, params)
+    return y
+
+
+def dense_params(
+    inputs: Sequence[int | None], outputs: Sequence[int | None], use_bias: bool, lead: int, quantization: str | None
+) -> dict[str, Param]:
+    """The params of `project` for an input with `lead` axes in front of `inputs`."""
+    bias = {"bias": Param(tuple(outputs), "zeros")} if use_bias else {}
+    kernel = (*inputs, *outputs)
+    if quantization is None:
+        return {"kernel": Param(kernel), **bias}
+    return quantized.kernel_params(quantization, kernel, range(len(inputs)), (*(1,) * lead, *outputs), bias)
+
+
+def _attention_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Axes of an input of `rank` over which it attends; None: all between batch and features."""
+    if axes is None:
+        return tuple(range(1, rank - 1))
+    return tuple(a % rank for a in ((axes,) if isinstance(axes, int) else axes))
+
+
+def _output_sizes(output_shape: int | Sequence[int] | None, query: Any) -> tuple[int, ...]:
+    if not output_shape:
+        return (query.shape[-1],)
+    return (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+
+
+def shapes_of(name: str, x: Any) -> tuple[Any, Any, Any]:
+    given = named_inputs(name, x, MASKS)
+    query, value = given["query"], given["value"]
+    key = given.get("key", value)
+    if value.shape[1:-1] != key.shape[1:-1]:
+        raise InvalidInput(f"{name} takes value and key of equal sizes but the last; got {value} and {key}")
+    return query, value, key
+
+
+def _multi_head_rule(
+    x: Any,
+    *,
+    num_heads: int,
+    key_dim: int,
+    value_dim: int | None,
+    use_bias: bool,
+    output_shape: int | Sequence[int] | None,
+    attention_axes: int | Sequence[int] | None,
+    use_gate: bool,
+    return_attention_scores: bool,
+    quantization: str | None,
+    masks: str,
+) -> tuple[Any, ParamTree]:
+    require_generation(masks, GENERATIONS)
+    query, value, key = shapes_of("multi_head_attention", x)
+    size = value_dim or key_dim
+    made = _output_sizes(output_shape, query)
+    how = (use_bias, len(query.shape) - 1, quantization)
+    gate = {"gate_dense": dense_params(query.shape[-1:], (num_heads, size), *how)} if use_gate else {}
+    params = {
+        "query_dense": dense_params(query.shape[-1:], (num_heads, key_dim), *how),
+        "key_dense": dense_params(key.shape[-1:], (num_heads, key_dim), *how),
+        **gate,
+        "value_dense": dense_params(value.shape[-1:], (num_heads, size), *how),
+        "output_dense": dense_params((num_heads, size), made, *how),
+    }
+    y = Spec((*query.shape[:-1], *made), query.dtype)
+    if not return_attention_scores:
+        return y, params
+    axes = _attention_axes(attention_axes, len(query.shape))
+    batch = [d for a, d in enumerate(query.shape[:-1]) if a not in axes]
+    scores = (*batch, num_heads, *(query.shape[a] for a in axes), *(key.shape[a] for a in axes))
+    return (y, Spec(scores, query.dtype)), params
+
+
+def drops(*, dropout: float) -> bool:
+    return dropout > 0
+
+
+@layer(shape=_multi_head_rule, mask="own", rng=drops, floats=True)
+def multi_head_attention(
+    params: Params,
+    x: Any,
+    *,
+    num_heads: Positive | None = None,
+    key_dim: Positive | None = None,
+    value_dim: Positive | None = None,
+    dropout: Rate = 0.0,
+    use_bias: bool = True,
+    output_shape: int | Sequence[int] | None = None,
+    attention_axes: int | Sequence[int] | None = None,
+    sliding_window: Positive | None = None,
+    use_gate: bool = False,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+    quantization: str | None = None,
+    masks: str = "keras3",
+) -> Any:
+    """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim or output_shape).
+
+    For each head softmax(query @ key^T / sqrt(key_dim)) @ value of the projected inputs; the heads, times a
+    sigmoid gate of the query with `use_gate`, are projected to the output. Inputs may have more axes;
+    `attention_axes` says over which it attends (default: all between batch and features).
+    `sliding_window`: |t - s| < window only; `use_causal_mask`: s <= t only. `return_attention_scores` adds the
+    softmax (batch, heads, t, s).
+    params: query_dense, key_dense, value_dense and, with `use_gate`, gate_dense: kernel (dim, heads, size), bias
+    (heads, size); output_dense: kernel (heads, value_dim, out), bias (out,); rng drops scores at `dropout`. With
+    `quantization` ("int8", ...) each of these is as in `fnet.layers.quantized.kernel_params`.
+    Mask: those of query, value and key, the explicit attention_mask (batch, t, s), value_mask, key_mask, and the
+    causal one all hide; the output carries the query's, the scores
+    what hid them. Keras reads no explicit query_mask, so it changes nothing; up to Keras 3.7 it does.
+    Where all is hidden, the weights are equal; with dropout, scores or more axes they are 0, as in Keras. Up to 3.9
+    (masks="keras3.8") they are not 0 but those that there would be without the masks, up to 3.6 ("keras2") always.
+    Source: keras.layers.MultiHeadAttention; Vaswani et al. 2017.
+
+    >>> import fnet
+    >>> step = fnet.bind(multi_head_attention, num_heads=2, key_dim=3)
+    >>> query = np.ones((1, 4, 5), "float32")
+    >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
+    (1, 4, 5)
+    """
+    given = named_inputs("multi_head_attention", x, MASKS)
+    query, value = values_of(given["query"]), values_of(given["value"])
+    key = values_of(given.get("key", value))
+    asked = mask_of(given["query"])
+    asking = values_of(given.get("query_mask")) if masks in ("keras2", "keras3.7") else None
+    hidden = merge_masks(given, asked if asking is None else asking, query, value, use_causal_mask, sliding_window)
+    axes = _attention_axes(attention_axes, query.ndim)
+    q, k, v = project_inputs(params, query, key, value, (num_heads, num_heads), quantization)
+    fused = dropout == 0 and not return_attention_scores and query.ndim == 3 and masks != "keras2"
+    q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
+    q, k, v = (heads_first(a, axes) for a in (q, k, v))
+    hidden = widen_mask(hidden, q, len(axes))
+    weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused, masks)
+    y = heads_last(heard(params, weights, dropout) @ v, axes, q_sizes)
+    y = gated(params, y, query, quantization) if use_gate else y
+    y = masked(project(params["output_dense"], y, _output_sizes(output_shape, query), 2, quantization), asked)
+    if not return_attention_scores:
+        return y
+    return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), hidden)
+
+
+def project_inputs(
+    params: Params,
+    query: Array,
+    key: Array,
+    value: Array,
+    heads: tuple[int | None, int | None],
+    quantization: str | None,
+) -> tuple[Array, Array, Array]:
+    """q / sqrt(size), k, v (..., heads, size). heads: of q, and of k and v; None: as many as the kernels have."""
+    asking = heads[0] or params["query_dense"]["kernel"].shape[1]
+    answering = heads[1] or params["key_dense"]["kernel"].shape[1]
+    q, k, v = (
+        project(params[f"{name}_dense"], a, (count, -1), quantization=quantization)
+        for name, a, count in (("query", query, asking), ("key", key, answering), ("value", value, answering))
+    )
+    return q * (1 / math.sqrt(q.shape[-1])), k, v
+
+
+def heard(params: Params, weights: Array, dropout: float) -> Array:
+    """The weights that are left after dropout, which acts where params hold `rng`."""
+    return drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
+
+
+def merge_masks(
+    given: Mapping[str, Any], query_mask: Any, query: Array, value: Array, causal: bool, window: int | None
+) -> Array | None:
+    """All masks as one that broadcasts to (batch, t, s), or None: True is seen."""
+    masks = [] if query_mask is None else [query_mask[..., :, None]]
+    for name in ("value", "key"):
+        mask = values_of(given.get(f"{name}_mask"))
+        mask = mask_of(given.get(name)) if mask is None else mask
+        masks += [] if mask is None else [mask[..., None, :]]
+    t, s = query.shape[1], value.shape[1]
+    masks += [causal_mask(t, s)[None]] if causal else []
+    masks += [] if window is None else [(abs(xp.arange(t)[:, None] - xp.arange(s)) < window)[None]]
+    explicit = values_of(given.get("attention_mask"))
+    masks += [] if explicit is None else [explicit]
+    merged = None
+    for mask in masks:
+        mask = mask if mask.dtype == bool else mask != 0
+        merged = mask if merged is None else xp.logical_and(merged, mask)
+    return merged
+
+
+def heads_first(x: Array, axes: Sequence[int]) -> Array:
+    """(..., heads, size) -> (*batch, heads, prod(axes), size)."""
+    last = x.ndim - 1
+    batch = [a for a in range(last) if a not in axes]
+    y = xp.transpose(x, (*batch, *axes, last))
+    return y.reshape(*y.shape[: len(batch)], math.prod(x.shape[a] for a in axes), x.shape[-1])
+
+
+def heads_last(y: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array:
+    """The inverse of `heads_first`, where the attention axes have `sizes`."""
+    last = y.ndim + len(axes) - 2
+    batch = [a for a in range(last) if a not in axes]
+    y = y.reshape(*y.shape[:-2], *sizes, y.shape[-1])
+    order = [*batch, *axes, last]
+    return xp.transpose(y, [order.index(a) for a in range(last + 1)])
+
+
+def widen_mask(mask: Array | None, q: Array, attended: int) -> Array | None:
+    """The mask with axes of size 1 for what it lacks (heads) before its `attended` query and key axes."""
+    if mask is None:
+        return None
+    split = mask.ndim - 2 * attended
+    missing = q.ndim - 2 - split
+    return mask.reshape(*mask.shape[:split], *(1,) * missing, *mask.shape[split:])
+
+
+def _flat(mask: Array | None, q_sizes: Sequence[int], k_sizes: Sequence[int]) -> Array | None:
+    """The mask with its query axes as one, and its key axes as one."""
+    if mask is None or len(q_sizes) == 1:
+        return mask
+    lead = mask.shape[: mask.ndim - len(q_sizes) - len(k_sizes)]
+    full = xp.broadcast_to(mask, (*lead, *q_sizes, *k_sizes))
+    return full.reshape(*lead, math.prod(q_sizes), math.prod(k_sizes))
+
+
+def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool, masks: str = "keras3") -> Array:
+    """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else by `masks`."""
+    scores = q @ xp.swapaxes(k, -1, -2)
+    if mask is None:
+        return ops.softmax(scores, -1)
+    if fused:
+        return ops.softmax(xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max)), -1)
+    return masked_softmax(scores, mask, -1, "keras3" if masks == "keras3" else "keras2")
+
+
+def gated(params: Params, y: Array, query: Array, quantization: str | None) -> Array:
+    return y * sigmoid(project(params["gate_dense"], query, y.shape[-2:], quantization=quantization))

@@ -1,0 +1,263 @@
+"""Normalization layers. Batch normalization has its moving statistics, as at inference, unless told otherwise.
+
+All compute y = (x - mean) / sqrt(variance + epsilon) * gamma + beta; they differ in whose mean and variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fnet.backend import ops, xp
+from fnet.core import infer
+from fnet.core.compose import bind, in_floats, layer, run
+from fnet.errors import InvalidInput
+from fnet.layers.merging import l2_normalize
+from fnet.masks import mask_of, masked, values_of
+from fnet.operations.rules import positive
+from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
+
+Axes = int | Sequence[int]
+
+
+def _affine(shape: Shape, scale: bool, center: bool) -> dict[str, Param]:
+    gamma = {"gamma": Param(shape, "ones")} if scale else {}
+    return {**gamma, **({"beta": Param(shape, "zeros")} if center else {})}
+
+
+def _batch_rule(x: Spec, *, axis: int, center: bool, scale: bool, renorm: bool) -> tuple[Spec, ParamTree]:
+    shape = (x.shape[axis],)
+    zero, one = Param(shape, "zeros", trainable=False), Param(shape, "ones", trainable=False)
+    moments = {"moving_mean": zero, "moving_variance": one}
+    extra = {"moving_stddev": one, "renorm_mean": zero, "renorm_stddev": one} if renorm else {}
+    return x, {**_affine(shape, scale, center), **moments, **extra}
+
+
+@layer(shape=_batch_rule, mask="own", floats=True, unrounded=("params",))
+def batch_normalization(
+    params: Params,
+    x: Any,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-3,
+    center: bool = True,
+    scale: bool = True,
+    renorm: bool = False,
+    training: bool = False,
+    masked_moments: bool = True,
+) -> Any:
+    """(...) -> (...): gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta along `axis`.
+
+    params: gamma, beta (unless `scale`, `center` are False), moving_mean, moving_variance, all (channels,), and
+    with `renorm` moving_stddev, renorm_mean, renorm_stddev, which inference does not read.
+    training: the mean and variance of this very batch take the place of the moving ones, as where a Keras model calls
+    the layer with training=True. Mask: kept; with `training` only what it shows counts,
+    unless `masked_moments` is False, as before Keras 2.12.
+    Source: keras.layers.BatchNormalization; Ioffe and Szegedy 2015.
+
+    >>> one = np.ones(2)
+    >>> batch_normalization({"gamma": one, "beta": one, "moving_mean": one, "moving_variance": one},
+    ...                     np.array([[1.0, 2.0]]), epsilon=0.0)
+    array([[1., 2.]])
+    """
+    values, mask = values_of(x), mask_of(x)
+    if training:
+        params = {**params, **_batch_moments(values, mask if masked_moments else None, axis)}
+    factor, offset = batch_factors(params, epsilon, center, scale)
+    if axis % values.ndim != values.ndim - 1:
+        shape = [1] * values.ndim
+        shape[axis] = -1
+        factor, offset = factor.reshape(shape), offset.reshape(shape)
+    return masked(ops.affine(values, factor, offset), mask)
+
+
+def _batch_moments(x: Array, mask: Array | None, axis: int) -> dict[str, Array]:
+    """The mean and variance (channels,) over all axes but `axis`, of what `mask` shows."""
+    axes = tuple(a for a in range(x.ndim) if a != axis % x.ndim)
+    if mask is None:
+        _, variance = ops.center(x, axes)
+        return {"moving_mean": xp.mean(x, axis=axes), "moving_variance": variance.reshape(-1)}
+    shown = xp.broadcast_to(mask[..., None], x.shape)
+    count = xp.sum(shown, axis=axes, keepdims=True).astype(x.dtype) + 1e-7
+    mean = xp.sum(xp.where(shown, x, 0), axis=axes, keepdims=True) / count
+    variance = xp.sum(xp.where(shown, (x - mean) ** 2, 0), axis=axes, keepdims=True) / count
+    return {"moving_mean": mean.reshape(-1), "moving_variance": variance.reshape(-1)}
+
+
+def batch_factors(params: Params, epsilon: float, center: bool = True, scale: bool = True) -> tuple[Array, Array]:
+    """(factor, offset), each (channels,), with which batch normalization is x * factor + offset."""
+    factor = 1 / xp.sqrt(params["moving_variance"] + epsilon)
+    factor = factor * params["gamma"] if scale else factor
+    offset = -params["moving_mean"] * factor
+    return factor, offset + params["beta"] if center else offset
+
+
+def _sorted_axes(axis: Axes) -> list[int]:
+    return [axis] if isinstance(axis, int) else sorted(axis)
+
+
+def _layer_rule(x: Spec, *, axis: Axes, center: bool, scale: bool, rms_scaling: bool) -> tuple[Spec, ParamTree]:
+    shape = tuple(x.shape[a] for a in _sorted_axes(axis))
+    return _in_floats(x), _affine(shape, scale or rms_scaling, center and not rms_scaling)
+
+
+def _in_floats(x: Spec) -> Spec:
+    return Spec(x.shape, "float32") if x.dtype.startswith(("int", "uint", "bool")) else x
+
+
+def _truncated(y: Array, kind: Any, dtype: Any = None) -> Array:
+    """For inputs of the integer dtype `kind`: `y` truncated to it, as Keras does, then as `dtype`; else `y`."""
+    if kind.kind not in "iub":
+        return y
+    y = ops.cast(y, "int32") if kind.kind == "u" else y  # so that -1 wraps around
+    return ops.cast(ops.cast(y, kind.name), (dtype or kind).name)
+
+
+@layer(shape=_layer_rule, unrounded=("inputs", "params"))
+def layer_normalization(
+    params: Params,
+    x: Array,
+    *,
+    axis: Axes = -1,
+    epsilon: float = 1e-3,
+    center: bool = True,
+    scale: bool = True,
+    rms_scaling: bool = False,
+) -> Array:
+    """(...) -> (...): mean 0 and variance 1 over `axis` (one or several) of each sample, then gamma and beta.
+
+    params: gamma, beta (unless `scale`, `center` are False), of the sizes of the axes. `rms_scaling` (which Keras
+    deprecates) divides x, not x - mean, by the deviation, and has gamma only. Of integers the result is truncated to
+    integers (in floats), as in Keras. Near the largest float this stays exact, where Keras's sums overflow to NaN.
+    Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
+
+    >>> layer_normalization({"gamma": np.ones(2), "beta": np.zeros(2)}, np.array([[1.0, 3.0]]), epsilon=0.0)
+    array([[-1.,  1.]])
+    """
+    kind, x = x.dtype, in_floats(x, params)
+    axes = _sorted_axes(axis)
+    wide = [1] * x.ndim
+    for a in axes:
+        wide[a] = x.shape[a]
+    y, variance = ops.center(x, tuple(axes))
+    inverse = 1 / xp.sqrt(variance + epsilon)
+    if rms_scaling:
+        return _truncated(x * inverse * params["gamma"].reshape(wide), kind, x.dtype)
+    y *= inverse
+    if scale:
+        y *= params["gamma"].reshape(wide)
+    if center:
+        y += params["beta"].reshape(wide)
+    return _truncated(y, kind, x.dtype)
+
+
+def _group_rule(x: Spec, *, groups: int, axis: int, center: bool, scale: bool) -> tuple[Spec, ParamTree]:
+    channels = x.shape[axis]
+    if channels is None or (groups != -1 and channels % groups):
+        raise InvalidInput(f"group_normalization takes channels that {groups} groups divide; axis {axis} of {x}")
+    return _in_floats(x), _affine((channels,), scale, center)
+
+
+@layer(shape=_group_rule, unrounded=("inputs", "params"))
+def group_normalization(
+    params: Params,
+    x: Array,
+    *,
+    groups: int = 32,
+    axis: int = -1,
+    epsilon: float = 1e-3,
+    center: bool = True,
+    scale: bool = True,
+) -> Array:
+    """(batch, ...) -> (batch, ...): mean 0 and variance 1 over each group of channels and all positions.
+
+    The channels of `axis` fall into `groups` runs of equal size; -1: every channel for itself.
+    params: gamma, beta (channels,) unless `scale`, `center` are False. Of integers the result is truncated, as in
+    `layer_normalization`. Mask: kept. Source: keras.layers.GroupNormalization; Wu and He 2018.
+
+    >>> group_normalization({}, np.array([[1.0, 3.0, 5.0, 9.0]]), groups=2, epsilon=0.0, center=False, scale=False)
+    array([[-1.,  1., -1.,  1.]])
+    """
+    kind, x = x.dtype, in_floats(x, params)
+    axis = axis % x.ndim
+    channels = x.shape[axis]
+    groups = channels if groups == -1 else groups
+    grouped = x.reshape(*x.shape[:axis], groups, channels // groups, *x.shape[axis + 1 :])
+    y, variance = ops.center(grouped, tuple(a for a in range(1, grouped.ndim) if a != axis))
+    y *= 1 / xp.sqrt(variance + epsilon)
+    y = y.reshape(x.shape)
+    wide = [1] * x.ndim
+    wide[axis] = channels
+    if scale:
+        y *= params["gamma"].reshape(wide)
+    if center:
+        y += params["beta"].reshape(wide)
+    return _truncated(y, kind, x.dtype)
+
+
+def _rms_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
+    return x, {"scale": Param(tuple(x.shape[a] for a in _sorted_axes(axis)), "ones")}
+
+
+@layer(shape=_rms_rule, mask="drop")
+def rms_normalization(params: Params, x: Array, *, axis: Axes = -1, epsilon: float = 1e-6) -> Array:
+    """(...) -> (...): x / sqrt(mean(x^2) + epsilon) * scale over `axis` (one or several).
+
+    params: scale, of the sizes of the axes; like Keras it aligns with the last axes of x. Integers give integers.
+    Mask: dropped, as by Keras. Source: keras.layers.RMSNormalization; Zhang and Sennrich 2019.
+
+    >>> rms_normalization({"scale": np.ones(2)}, np.array([[3.0, -3.0]]), epsilon=0.0)
+    array([[ 1., -1.]])
+    """
+    kind, x = x.dtype, in_floats(x, params)
+    y = x * (1 / xp.sqrt(ops.mean_square(x, tuple(_sorted_axes(axis))) + epsilon))
+    return _truncated(y * params["scale"], kind)
+
+
+def _unit_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
+    for each in _sorted_axes(axis):
+        positive(each, len(x.shape))
+    return x, {}
+
+
+@layer(shape=_unit_rule, floats=True)
+def unit_normalization(params: Params, x: Array, *, axis: Axes = -1) -> Array:
+    """(...) -> (...): x / |x| over `axis` (one or several); zeros stay zeros.
+
+    Mask: kept. Source: keras.layers.UnitNormalization.
+
+    >>> unit_normalization({}, np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    return l2_normalize(x, tuple(_sorted_axes(axis)), 1e-12)
+
+
+def _spectral_rule(x: Spec, *, layer: Callable[..., Any]) -> tuple[Any, ParamTree]:
+    y, inner = infer.infer(layer, x)
+    kernel = inner.get("kernel", inner.get("embeddings"))
+    if kernel is None:
+        raise InvalidInput(f"spectral_normalization wraps layers with a kernel or embeddings; got {bind(layer)!r}")
+    u = Param((1, kernel.shape[-1]), "uniform", trainable=False)
+    y = Spec(y.shape, x.dtype)
+    return y, {"vector_u": u, "layer": inner}
+
+
+def _spectral_children(*, layer: Callable[..., Any]) -> dict[str, Any]:
+    return {"layer": layer}
+
+
+@layer(shape=_spectral_rule, mask="own", children=_spectral_children)
+def spectral_normalization(params: Params, x: Any, *, layer: Callable[..., Any], power_iterations: Positive = 1) -> Any:
+    """What `layer` gives: at inference its stored kernel, which training has normalized, is used as it is.
+
+    params: "layer", those of `layer`; vector_u (1, n), of training. `power_iterations` matters in training only.
+    Mask: as `layer` does. Source: keras.layers.SpectralNormalization; Miyato et al. 2018.
+
+    >>> kernel = {"kernel": np.ones((2, 1)), "bias": np.zeros(1)}
+    >>> spectral_normalization({"layer": kernel}, np.ones((1, 2)), layer=dense)
+    array([[2.]])
+    """
+    y = run(layer, params["layer"], x)
+    dtype = values_of(x).dtype
+    # Keras casts to the dtype of the input, also the rows of an embedding to that of its ids.
+    return y if values_of(y).dtype == dtype else values_of(y).astype(dtype)

@@ -1,0 +1,42 @@
+"""A list of layers that is one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fnet.core.compose import EMPTY, layer, run
+from fnet.core.infer import infer
+from fnet.types import Params, ParamTree
+
+
+def _steps(layers: Sequence[Any]) -> dict[str, Any]:
+    return {str(position): step for position, step in enumerate(layers)}
+
+
+def _pipeline_rule(x: Any, *, layers: Sequence[Any]) -> tuple[Any, ParamTree]:
+    params = {}
+    for name, step in _steps(layers).items():
+        x, found = infer(step, x)
+        if found:
+            params[name] = found
+    return x, params
+
+
+def _children(*, layers: Sequence[Any]) -> dict[str, Any]:
+    return _steps(layers)
+
+
+@layer(shape=_pipeline_rule, mask="own", children=_children)
+def pipeline(params: Params, x: Any, *, layers: Sequence[Any]) -> Any:
+    """`layers`, steps, one after the other.
+
+    params: {"0": of the first, "1": ...}, without those that have none. Masks: as the steps hand them on.
+    Source: keras.layers.Pipeline.
+
+    >>> pipeline({}, np.array([1.0]), layers=(bind(rescaling, scale=2.0), bind(rescaling, scale=3.0)))
+    array([6.])
+    """
+    for name, step in _steps(layers).items():
+        x = run(step, params.get(name, EMPTY), x)
+    return x

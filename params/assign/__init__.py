@@ -1,0 +1,1 @@
+"""Arrays of a file to their places in the params tree."""

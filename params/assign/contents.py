@@ -1,0 +1,84 @@
+"""What a weights file holds, for people: groups, names, shapes, and which layers they may be of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from params.assign.naming import snake_case
+from params.file.model_file import ModelFile, StoredArray
+from params.table.layers import LAYERS
+
+_CLASSES = {snake_case(name): name for name in LAYERS}
+_KERAS_1 = re.compile(r"_(W|U|b)(_[icfozrh])?(:0)?$")
+
+
+@dataclass(frozen=True)
+class Held:
+    """The arrays of one layer. place: its name or group in the file. guess: a Keras class, or ""."""
+
+    place: str
+    arrays: tuple[tuple[str, StoredArray], ...]
+    guess: str
+
+    def __str__(self) -> str:
+        arrays = ", ".join(f"{name} {'x'.join(map(str, array.shape)) or 'scalar'}" for name, array in self.arrays)
+        return f"{self.place}{f' ({self.guess}?)' if self.guess else ''}: {arrays}"
+
+
+def contents(file: ModelFile) -> list[Held]:
+    """The layers of a file that have arrays, in its order; groups without names for arrays number them."""
+    return list(_legacy(file) if file.arrays.layers else _groups(file))
+
+
+def is_keras_1(file: ModelFile) -> bool:
+    """Whether the names of the arrays are those of Keras 1: "dense_1_W", "lstm_1_U_i"."""
+    return any(_KERAS_1.search(name) for layer in file.arrays.layers for name, _ in layer.arrays)
+
+
+def outline(file: ModelFile, most: int = 4) -> str:
+    """One line that says what the first layers hold."""
+    held = contents(file)
+    more = f"; and {len(held) - most} more" if len(held) > most else ""
+    age = "arrays of Keras 1, " if is_keras_1(file) else ""
+    shown = [repr(str(item))[1:-1][:150] for item in held[:most]]  # names are the file's: cut, without control codes
+    return f"{age}{len(held)} layers with arrays: {'; '.join(shown)}{more}"
+
+
+def _legacy(file: ModelFile) -> Iterator[Held]:
+    for layer in file.arrays.layers:
+        if layer.arrays:
+            named = tuple((re.split(r"[/]", name.split(":")[0])[-1], array) for name, array in layer.arrays)
+            yield Held(layer.name, named, guess([name for name, _ in named], [a for _, a in named]))
+
+
+def _groups(file: ModelFile) -> Iterator[Held]:
+    for group, variables in file.arrays.groups.items():
+        arrays = (*((str(n), a) for n, a in enumerate(variables.arrays)), *variables.named.items())
+        known = [_CLASSES.get(re.sub(r"_\d+$", "", part)) for part in group.split("/")]
+        if arrays:
+            name = f" {variables.name!r}" if variables.name else ""
+            yield Held(f"{group}{name}", tuple(arrays), next((c for c in reversed(known) if c), ""))
+
+
+def guess(names: Sequence[str], arrays: Sequence[StoredArray]) -> str:
+    """The Keras class whose arrays have these names and ranks; "" where several or none may be."""
+    short = [re.sub(r"^.*?_(?=(W|U|b)(_[icfozrh])?$)", "", name) for name in names]
+    ranks = {name: len(array.shape) for name, array in zip(short, arrays, strict=True)}
+    have = set(ranks)
+    if "W_i" in have or "W_z" in have:
+        return "LSTM of Keras 1" if "W_f" in have else "GRU of Keras 1"
+    if "recurrent_kernel" in have and ranks["recurrent_kernel"] == 2:
+        units, width = arrays[short.index("recurrent_kernel")].shape
+        return {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}.get(width // units if units else 0, "")
+    if "moving_mean" in have:
+        return "BatchNormalization"
+    if have <= {"gamma", "beta"}:
+        return "LayerNormalization"
+    if "depthwise_kernel" in have:
+        return "SeparableConv2D" if "pointwise_kernel" in have else "DepthwiseConv2D"
+    if have == {"embeddings"}:
+        return "Embedding"
+    kernel = ranks.get("kernel", ranks.get("W", 0)) if have <= {"kernel", "bias", "W", "b"} else 0
+    return {2: "Dense", 3: "Conv1D", 4: "Conv2D", 5: "Conv3D"}.get(kernel, "")

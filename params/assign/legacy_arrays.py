@@ -1,0 +1,148 @@
+"""Arrays of legacy files, `.h5` of Keras 2 and 3, which are matched by order."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from fnet.types import Array
+from params.assign.contents import is_keras_1
+from params.assign.own_layers import is_custom, warn_of_twins
+from params.assign.theano import turned
+from params.assign.walk import stored_layers, within
+from params.assign.weight_paths import Found, Plan, Slot, listing
+from params.convert.converted import Converted
+from params.convert.generations import version_of
+from params.errors import WeightsMismatch, quoted
+from params.file.keras_objects import KerasObject
+from params.file.model_file import LegacyLayer, ModelFile, StoredArray
+
+OF_KERAS_1 = "its arrays are those of Keras 1: load it once in Keras 2 (TensorFlow up to 2.15), and save it again"
+_UNTRACKED = "idf_weights"
+"""A variable of TensorFlow's, which Keras 3 leaves out of legacy files: its numbers are in the config."""
+
+_TWICE = ("SpectralNormalization", "kernel")
+"""The wrapper's own name for the kernel of the layer inside, which legacy files hold once."""
+
+
+def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
+    """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
+
+    Within a layer the trainable arrays stand before the others. Names are a cross-check.
+    """
+    found = dict(work.given)
+    untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
+    stored = [layer for layer in file.arrays.layers if layer.arrays]
+    held = Slots(work, untracked)
+    wanted = [(part, slots) for part in stored_layers(made) if (slots := held.of(part))]
+    if len(stored) != len(wanted):
+        names = {part.source.name for part, _ in wanted}, {layer.name for layer in stored}
+        lost = [part.source.label for part, _ in wanted if part.source.name not in names[1]]
+        raise WeightsMismatch(
+            listing(lost, sorted(names[1] - names[0])) + f" ({len(wanted)} layers, {len(stored)} stored)" + _age(file)
+        )
+    if file.arrays.top_level:
+        raise WeightsMismatch("the file holds weights of the model itself, which a Functional or Sequential has not")
+    for layer, (part, slots) in zip(stored, wanted, strict=True):
+        for slot, array in matched(layer, part, slots):
+            for path in held.paths[slot.group, slot.number]:
+                found[path] = array
+    return turned(work, found) if file.backend == "theano" else found
+
+
+def _age(file: ModelFile) -> str:
+    return f"; {OF_KERAS_1}" if is_keras_1(file) else ""
+
+
+class Slots:
+    """The slots of a plan by their owners, and the paths of one place in the file."""
+
+    def __init__(self, work: Plan, untracked: tuple[str, ...] = ()) -> None:
+        self._walk = work.walk
+        self._owned: dict[Any, list[tuple[int, Slot]]] = defaultdict(list)
+        self.paths: dict[tuple[str, int], list[Any]] = defaultdict(list)
+        for number, slot in enumerate(work.slots):
+            if slot.path is not None:
+                self.paths[slot.group, slot.number].append(slot.path)
+            stored = slot.name not in untracked and (slot.owner.source.class_name, slot.name) != _TWICE
+            if slot.number >= 0 and stored:
+                for key in self._keys(slot.owner):
+                    self._owned[key].append((number, slot))
+
+    def _keys(self, item: Converted) -> set[Any]:
+        return {("object", id(item)), ("identity", self._walk.identity(item))}
+
+    def of(self, part: Converted) -> list[Slot]:
+        """The slots of a top-level layer, each once, trainable ones first."""
+        keys = {key for item in within(part) for key in self._keys(item)}
+        found = dict(pair for key in keys for pair in self._owned.get(key, ()))
+        unique: dict[tuple[str, int], Slot] = {}
+        for number in sorted(found):
+            unique.setdefault((found[number].group, found[number].number), found[number])
+        return sorted(unique.values(), key=lambda slot: not slot.trainable)
+
+
+def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
+    """Slots with their arrays: by name where the names say it, by order otherwise."""
+    arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
+    if len(arrays) != len(slots):
+        old = any(re.search(r"_[WU]_[icfozrh](:0)?$", name) for name, _ in arrays)
+        raise WeightsMismatch(
+            f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
+            + (f"; {OF_KERAS_1}" if old else "")
+        )
+    named = {_short(name): (name, array) for name, array in arrays}
+    if len(named) == len(arrays) and all((slot.owner.source.name, slot.name) in named for slot in slots):
+        yield from ((slot, named[slot.owner.source.name, slot.name][1]) for slot in slots)
+        return
+    own = [(slot, name, array) for slot, (name, array) in zip(slots, arrays, strict=True) if is_custom(slot.owner)]
+    named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
+    told = len({slot.name for slot, *_ in own}) == len(own) == len(named_alike)
+    if own and not told:
+        warn_of_twins(part.source.label, [("/".join(slot.path or ()), array) for slot, _, array in own])
+    for slot, (name, array) in zip(slots, arrays, strict=True):
+        if slot.path is not None and _short(name)[1] != slot.name and _known(_short(name)[1], slots):
+            raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
+        yield slot, array
+
+
+def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iterator[tuple[str, StoredArray]]:
+    """The arrays of a layer, LoRA's updates added to them as `.keras` files have it: w + alpha / rank * a @ b."""
+    named = {_short(name): array for name, array in layer.arrays}
+    used: list[StoredArray] = []
+    made: list[tuple[str, StoredArray]] = []
+    for name, array in layer.arrays:
+        owner, own = _short(name)
+        a, b = (named.get((owner, f"lora_{own}_{side}")) for side in "ab")
+        config = owners[owner].config if owner in owners else {}
+        rank, alpha = config.get("lora_rank"), config.get("lora_alpha")
+        if a is not None and b is not None and rank and alpha and array.dtype.startswith("float"):
+            used += [a, b]
+            array = _updated(array, a, b, alpha / rank)
+        made.append((name, array))
+    return ((name, array) for name, array in made if not any(array is other for other in used))
+
+
+def _updated(array: StoredArray, a: StoredArray, b: StoredArray, scale: float) -> StoredArray:
+    if a.shape[:-1] != array.shape[:-1] or b.shape != (a.shape[-1], array.shape[-1]):
+        raise WeightsMismatch(f"{quoted(array.place)} {array.shape} has a low-rank update {a.shape} times {b.shape}")
+
+    def read() -> Array:
+        return np.asarray(array.load() + scale * (a.load() @ b.load()), array.dtype)
+
+    return dataclasses.replace(array, read=read)
+
+
+def _known(name: str, slots: list[Slot]) -> bool:
+    return any(slot.name == name for slot in slots)
+
+
+def _short(name: str) -> tuple[str, str]:
+    """("dense_1", "kernel") from "dense_1/kernel:0"."""
+    parts = name.split(":")[0].split("/")
+    return (parts[-2] if len(parts) > 1 else "", parts[-1])

@@ -1,0 +1,58 @@
+"""From stored arrays to the params tree: shape and dtype compared before any bytes are read, numbers checked after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.core.parameters import faulty
+from fnet.types import Array, Param, ParamTree
+from params.assign.cudnn import native
+from params.assign.weight_paths import Found
+from params.errors import WeightsMismatch, quoted
+from params.file.model_file import StoredArray
+
+
+def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
+    """The params tree: every stored array compared with its `Param`, then read."""
+    want = dict(tree.items(wanted))
+    found = native(found, wanted)
+    for path, param in want.items():
+        if path not in found:
+            raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
+        compare_with(path, found[path], param)
+    read: dict[str, Array] = {}
+    loaded = {}
+    for path, item in found.items():
+        if not isinstance(item, StoredArray):
+            loaded[path] = _checked(path, item)
+            continue
+        if item.place not in read:
+            read[item.place] = _checked(path, item.load())
+        loaded[path] = read[item.place]
+    return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
+
+
+def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
+    """Raise WeightsMismatch where an array is not what the parameter at `path` must be."""
+    name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
+    shape, dtype = tuple(item.shape), str(item.dtype)
+    if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
+        wanted = ["any" if d is None else d for d in param.shape]
+        raise WeightsMismatch(f"{quoted(name)} must have the shape {wanted}, but {quoted(place)} has {list(shape)}")
+    if isinstance(item, StoredArray) and dtype != param.dtype:
+        raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
+
+
+def _checked(path: tuple[Any, ...], value: Array) -> Array:
+    """A read-only array without NaN, infinity or negative variance."""
+    made = np.asarray(value)
+    name = "/".join(map(str, path))
+    if (wrong := faulty(path, made)) is not None:
+        raise WeightsMismatch(f"{quoted(name)} {wrong}")
+    if made.flags.writeable:
+        made = made.view()
+        made.flags.writeable = False
+    return made

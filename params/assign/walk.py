@@ -1,0 +1,157 @@
+"""Which group of a file holds the arrays of which object: Keras's walk over its objects, simulated on the config.
+
+Keras names groups by place, not by layer name: `layers/conv2d_1` is the second Conv2D of the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fnet import tree
+from fnet.types import Param, ParamTree
+from params.assign.naming import snake_case
+from params.convert.converted import Converted
+from params.errors import WeightsMismatch
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a generation of Keras names the groups of a file."""
+
+    layers: str = "layers"
+    """Where a model keeps its layers."""
+    twice: bool = False
+    """Layers that have weights take two numbers, the second without a group: they are in that dict under two keys."""
+    duplicates_count: bool = True
+    """Whether an object met again takes a number."""
+    attributes: Literal["private last", "sorted", "reversed"] = "private last"
+    """The order in which the attributes of a layer are met; names sort as in ASCII, so "_a" comes before "a"."""
+
+    def ordered(self, places: Iterable[str]) -> list[str]:
+        """The attributes of a layer in this order."""
+        if self.attributes == "private last":
+            return sorted(places, key=lambda place: f"~{place}" if place.startswith("_") else place)
+        return sorted(places, reverse=self.attributes == "reversed")
+
+
+_DEPENDENCIES = "_layer_checkpoint_dependencies"
+LISTS = ("layers", _DEPENDENCIES)
+"""Where models keep their layers."""
+KERAS_3 = Naming()
+KERAS_2_15 = Naming(duplicates_count=False, attributes="reversed")
+"""Of 2.15, and of tf_keras to this day."""
+KERAS_2_14 = Naming(_DEPENDENCIES, duplicates_count=False, attributes="sorted")
+KERAS_2_12 = Naming(_DEPENDENCIES, twice=True, attributes="sorted")
+"""Of 2.12 and 2.13."""
+
+
+def namings(version: str | None, groups: Iterable[str]) -> tuple[Naming, ...]:
+    """The rules by which the groups of a file can be named: one where the version of Keras is known.
+
+    A `.weights.h5` does not tell its version; then the first of these with which all arrays fit is the one.
+    """
+    known = re.match(r"(\d+)\.(\d+)", version or "")
+    if known is not None:
+        major, minor = map(int, known.groups())
+        if major != 2:
+            return (KERAS_3,)
+        return (KERAS_2_12,) if minor < 14 else (KERAS_2_14,) if minor == 14 else (KERAS_2_15,)
+    if any(_DEPENDENCIES in group.split("/") for group in groups):
+        return KERAS_2_12, KERAS_2_14
+    return KERAS_3, KERAS_2_15
+
+
+@dataclass(eq=False)
+class Walk:
+    """{object: group}: each object is stored once, at the first place where Keras meets it."""
+
+    naming: Naming = KERAS_3
+    groups: dict[Any, str] = field(default_factory=dict)
+    signatures: dict[str, list[Any]] = field(default_factory=dict)
+    named: list[tuple[Converted, str]] = field(default_factory=list)
+    """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
+
+    def identity(self, made: Converted) -> Any:
+        """One value for all mentions of one object.
+
+        A mention with `shared_object_id` may be of an object first met inside a nested model, whose config is a
+        copy from before the mark was set: that one has the same class, name and config.
+        """
+        source = made.source
+        if source.shared is None:
+            return id(source)
+        known = self.signatures.setdefault(source.signature, [])
+        if source.shared in known or not known:
+            return source.shared
+        if len(known) > 1:
+            raise WeightsMismatch(f"{source.label} is shared with one of {len(known)} layers that look the same")
+        return known[0]
+
+    def visit(self, made: Converted, group: str, wanted: ParamTree) -> None:
+        """Give `made`, whose params have the form `wanted`, and what it is made of their groups."""
+        key = self.identity(made)
+        if key in self.groups:
+            return
+        self.groups[key] = group
+        self.signatures.setdefault(made.source.signature, []).append(key)
+        if made.source.is_model:
+            self._visit_layers(made, join(group, self.naming.layers), wanted)
+        else:
+            places = made.entry.groups if made.entry is not None else {}
+            names = {place_of(places, name): name for name in made.parts}
+            for place in self.naming.ordered(names):
+                inner = wanted.get(names[place], {})
+                self.visit(made.parts[names[place]], join(group, place), inner if isinstance(inner, dict) else {})
+
+    def _visit_layers(self, made: Converted, group: str, wanted: ParamTree) -> None:
+        used: dict[str, int] = {}
+        for part in stored_layers(made):
+            if not self.naming.duplicates_count and self.identity(part) in self.groups:
+                continue
+            inner = wanted.get(part.source.name, {})
+            name = snake_case(part.source.python_name)
+            count = used.get(name, 0)
+            used[name] = count + (2 if self.naming.twice and has_weights(part, inner) else 1)
+            place = join(group, f"{name}_{count}" if count else name)
+            if self.identity(part) not in self.groups:
+                self.named.append((part, place))
+            self.visit(part, place, inner)
+
+
+def has_weights(made: Converted, wanted: ParamTree) -> bool:
+    """Whether Keras lists weights of an object: its arrays, and the tables of a lookup that was adapted."""
+    if made.source.is_model:
+        return any(has_weights(part, wanted.get(name, {})) for name, part in made.parts.items())
+    config = dict(made.source.config)
+    if made.entry is not None and made.entry.tables is not None and config.get("vocabulary") is None:
+        return True
+    if made.entry is not None and made.entry.arrays is not None:
+        return bool(made.entry.arrays(config))
+    return any(isinstance(leaf, Param) for leaf in tree.leaves(wanted))
+
+
+def stored_layers(made: Converted) -> list[Converted]:
+    """The layers of a model as Keras lists them: no operations; the input layers of a Functional, not a Sequential."""
+    parts = [part for part in made.parts.values() if not part.operation]
+    if made.source.class_name == "Sequential" and parts and parts[0].source.class_name == "InputLayer":
+        return parts[1:]
+    return parts
+
+
+def within(made: Converted) -> Iterator[Converted]:
+    """An object and all that it is made of."""
+    yield made
+    for part in made.parts.values():
+        yield from within(part)
+
+
+def place_of(groups: Mapping[str, str], name: str) -> str:
+    """The sub-group of a params key, below the group of its layer."""
+    return groups[name] if name in groups else join(groups.get("", ""), name)
+
+
+def join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)

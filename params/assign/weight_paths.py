@@ -1,0 +1,254 @@
+"""Which array of a file belongs to which parameter: `layers/conv2d_1/vars/0` is the kernel of the second Conv2D.
+
+Every array of the file is used exactly once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import Bound
+from fnet.types import Param, ParamTree
+from params.assign.own_layers import is_custom, places_inside, warn_of_twins
+from params.assign.walk import KERAS_3, Naming, Walk, join, place_of
+from params.convert.converted import Converted
+from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
+from params.file.model_file import StoredArray, Variables, WeightTree
+from params.table.entry import Entry
+from params.table.layers import LAYERS
+
+TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer))(/|$)")
+"""Groups of the root that belong to training: trackers of losses and metrics."""
+
+
+ParamPath = tuple[Any, ...]
+Found = dict[ParamPath, Any]
+"""{path in the params: StoredArray or array}."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in the file and the parameter that it holds.
+
+    No path: an array that inference does not need. number -1: the config has told the parameter already, and the
+    file may hold it again under its name.
+    """
+
+    group: str
+    number: int
+    name: str
+    path: ParamPath | None
+    trainable: bool
+    owner: Converted = field(repr=False)
+    home: str
+    """The group of the owner."""
+
+
+@dataclass(eq=False)
+class Plan:
+    """The slots of all parameters, in the order in which Keras lists its variables, and what no array holds."""
+
+    assets: Callable[[str, str], Any]
+    """(group, layer name) -> Assets of the object there."""
+    walk: Walk
+    slots: list[Slot] = field(default_factory=list)
+    given: Found = field(default_factory=dict)
+    """Parameters from the config or the assets."""
+
+    def add(self, made: Converted, wanted: ParamTree, path: ParamPath, frozen: bool = False) -> None:
+        """The parameters of `made`, which stand at `path` and have the form `wanted`."""
+        group = self.walk.groups[self.walk.identity(made)]
+        frozen = frozen or made.source.config.get("trainable") is False
+        if made.source.is_model:
+            for name, part in made.parts.items():
+                stores = part.entry is not None and part.entry.arrays is not None
+                if name in wanted or part.source.is_model or stores:
+                    self.add(part, wanted.get(name, {}), (*path, name), frozen)
+        else:
+            entry = made.entry or Entry(infer.identity)
+            assets = self.assets(group, made.source.name)
+            tables = {} if entry.tables is None else entry.tables(_config(made), assets, made.step)
+            self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
+            names = None if entry.arrays is None else list(entry.arrays(_config(made)))
+            self._layer(made, made.step, wanted, path, group, entry, frozen, names)
+        for name, values in made.given.items():
+            self.given |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
+
+    def _layer(
+        self,
+        owner: Converted,
+        step: Any,
+        wanted: ParamTree,
+        path: ParamPath,
+        group: str,
+        entry: Entry,
+        frozen: bool,
+        names: list[str] | None = None,
+    ) -> None:
+        """The arrays of a layer, then those of its sub-layers; `step` is None for a mere group of arrays."""
+        own = {n: p for n, p in wanted.items() if isinstance(p, Param) and (*path, n) not in self.given}
+        again = [n for n, p in wanted.items() if isinstance(p, Param) and n not in own]
+        home = join(group, entry.groups.get("", ""))
+        root = self.walk.groups[self.walk.identity(owner)]
+        if is_custom(owner):  # Keras stores what training moves before the rest
+            own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
+        for number, name in enumerate(own if names is None else names):
+            param = own.get(name)
+            trainable = param is not None and param.trainable and not frozen
+            where = (*path, name) if param else None
+            self.slots.append(Slot(home, number, name, where, trainable, owner, root))
+        self.slots += [Slot(home, -1, name, None, False, owner, root) for name in again]
+        steps = {} if step is None else infer.children(step)
+        for name, inner in wanted.items():
+            place = join(group, place_of(entry.groups, name))
+            if isinstance(inner, Param):
+                continue
+            if step is not None and name in owner.parts and owner.step is step:
+                self.add(owner.parts[name], inner, (*path, name), frozen)
+            elif name in steps:
+                self._layer(owner, steps[name], inner, (*path, name), place, entry_of(steps[name]), frozen)
+            else:
+                deeper = {k.removeprefix(f"{name}/"): g for k, g in entry.groups.items() if k.startswith(f"{name}/")}
+                self._layer(owner, None, inner, (*path, name), place, Entry(entry.layer, groups=deeper), frozen)
+
+
+def _config(made: Converted) -> dict[str, Any]:
+    return dict(made.source.config)
+
+
+def entry_of(step: Any) -> Entry:
+    """The row of the layer that a step runs; an empty one for layers without a row."""
+    function = step.function if isinstance(step, Bound) else step
+    return next((entry for entry in LAYERS.values() if entry.layer is function), Entry(function))
+
+
+def plan(made: Converted, wanted: ParamTree, assets: Callable[[str, str], Any], naming: Naming = KERAS_3) -> Plan:
+    """The slots of a model whose params have the form `wanted`."""
+    walk = Walk(naming)
+    walk.visit(made, "", wanted)
+    work = Plan(assets, walk)
+    work.add(made, wanted, ())
+    return work
+
+
+def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
+    """{params path: stored array or value} for the Keras 3 layout; `names`: layer names must agree as well."""
+    found, missing, used = dict(work.given), [], set()
+    for slot in work.slots:
+        variables = _variables(file, slot)
+        array = variables.named.get(slot.name)
+        if array is None and 0 <= slot.number < len(variables.arrays):
+            array = variables.arrays[slot.number]
+        if array is not None:
+            used.add(array.place)
+        elif slot.path is not None:
+            missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
+        if array is not None and slot.path is not None:
+            found[slot.path] = array
+    if names:
+        _check_names(work, file)
+    used |= _copies(work, file)
+    places = {a.place for v in file.groups.values() for a in (*v.arrays, *v.named.values())}
+    extra = sorted(place for place in places - used if not TRAINER.match(place))
+    if missing or extra:
+        raise WeightsMismatch(listing(missing, extra))
+    _warn_of_twins(work, found)
+    return found
+
+
+def _variables(file: WeightTree, slot: Slot) -> Variables:
+    """The arrays of the group of a slot."""
+    found = variables_of(file, slot.group)
+    if found.arrays or found.named or not is_custom(slot.owner):
+        return found
+    place = places_inside(file, slot.home).get(slot.group.removeprefix(slot.home).strip("/"))
+    return found if place is None else file.groups[place]
+
+
+def _warn_of_twins(work: Plan, found: Found) -> None:
+    """Groups number the arrays of a layer and do not name them."""
+    owners: dict[str, list[Slot]] = {}
+    for slot in work.slots:
+        if slot.path is not None and is_custom(slot.owner):
+            owners.setdefault(slot.group, []).append(slot)
+    for slots in owners.values():
+        warn_of_twins(slots[0].owner.source.label, [(slot.name, found[slot.path]) for slot in slots if slot.path])
+
+
+def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Found], file: WeightTree) -> Found:
+    """What `fill` finds by the first plan that fits the file; by the one whose groups are those of the file where
+    several do."""
+    fits: list[tuple[int, Found]] = []
+    errors: list[ModelFileError] = []
+    for make in plans:
+        try:
+            work = make()
+            found = fill(work)
+            fits.append((len(set(work.walk.groups.values()) ^ file.groups.keys()), found))
+        except (WeightsMismatch, UnsupportedLayer) as error:
+            errors.append(error)
+    if not fits:
+        raise errors[0]
+    return min(fits, key=lambda fit: fit[0])[1]
+
+
+def _copies(work: Plan, file: WeightTree) -> set[str]:
+    """The places of arrays that Keras writes twice; the two must be equal."""
+    places = set()
+    for slot in work.slots:
+        entry = slot.owner.entry
+        for name in entry.copies if entry is not None else ():
+            first, again = file.groups.get(slot.group), file.groups.get(join(slot.group, name))
+            pairs = [] if first is None or again is None else _pairs(first, again)
+            for one, other in pairs:
+                if one.shape != other.shape or not np.array_equal(one.load(), other.load()):
+                    raise WeightsMismatch(f"{quoted(one.place)} and its copy {quoted(other.place)} differ")
+                places.add(other.place)
+    return places
+
+
+def _pairs(first: Variables, again: Variables) -> list[tuple[StoredArray, StoredArray]]:
+    numbered = list(zip(first.arrays, again.arrays, strict=False))
+    return numbered + [(first.named[key], again.named[key]) for key in first.named if key in again.named]
+
+
+def variables_of(file: WeightTree, group: str) -> Variables:
+    """The arrays of a group. Earlier versions of Keras met private attributes first: `_query_dense`."""
+    found = file.groups.get(group)
+    if found is None:
+        parent, _, name = group.rpartition("/")
+        found = file.groups.get(join(parent, name.removeprefix("_") if name.startswith("_") else f"_{name}"))
+    return found or Variables(None)
+
+
+def _check_names(work: Plan, file: WeightTree) -> None:
+    """The layer names beside the arrays, where the file has them, are those of the config."""
+    for owner, group in work.walk.named:
+        variables = file.groups.get(group)
+        if variables is not None and variables.name not in (None, owner.source.name):
+            raise WeightsMismatch(
+                f"the arrays at {quoted(group)} belong to a layer named {quoted(variables.name)}, "
+                f"not to {owner.source.label}"
+            )
+
+
+def listing(missing: list[str], extra: list[str]) -> str:
+    """The message for arrays that are missing or left over."""
+    lines = []
+    for word, items in (("missing", missing), ("not used by the model", extra)):
+        if items:
+            more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+            lines.append(f"{word}: {', '.join(map(_end, items[:3]))}{more}")
+    return "the arrays of the file are not those of its model; " + "; ".join(lines)
+
+
+def _end(place: str, width: int = 64) -> str:
+    """A path in a message: its end tells more than its begin."""
+    return quoted(place if len(place) <= width else f"...{place[3 - width :]}")

@@ -1,0 +1,258 @@
+"""`load_weights`: the arrays of a weights file into the params of a model that fnet already has."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import Bound, Graph, Sequential, bind
+from fnet.core.sources import references
+from fnet.layers.any_cell import stacked_rnn_cells
+from fnet.layers.basic import constant
+from fnet.types import Params, ParamTree
+from params.assign.by_name import load_partly
+from params.assign.cudnn import CLASSES
+from params.assign.legacy_arrays import by_order
+from params.assign.naming import elements
+from params.assign.own_layers import split_name
+from params.assign.values import values
+from params.assign.walk import KERAS_3, Naming, join, namings, stored_layers
+from params.assign.weight_paths import Found, Plan, by_groups, entry_of, fitting, plan
+from params.convert.call_order import layer_order
+from params.convert.converted import Converted
+from params.errors import CorruptFile, ModelFileError, WeightsMismatch
+from params.file.keras_objects import KerasObject
+from params.file.model_file import Limits, ModelFile, WeightTree
+from params.table.entry import ADAPTED, Entry
+from params.table.layers import LAYERS
+
+
+def load_weights(
+    path: Any,
+    model: Any,
+    params: Params,
+    *input_shapes: Any,
+    by_name: bool = False,
+    skip_mismatch: bool = False,
+    limits: Limits | None = None,
+) -> dict[str, Any]:
+    """`params` with the arrays of a weights file: `.weights.h5`, sharded `.weights.json`, or a legacy `.h5`.
+
+    path: path, bytes or file object; a whole model file serves, too. model: the fnet model, with the layers of the
+    Keras model that the file was saved from: of the same names, as `load_keras` gives them, or in the same order.
+    input_shapes: needed when the model does not begin with `input_layer`. What no array holds (vocabularies,
+    constants) stays as in `params`.
+    by_name: take the layers of the file that the model has, told by their names. skip_mismatch: leave layers whose
+    arrays have other shapes as they are. Both end with a WeightsWarning that lists what was not loaded.
+    Raises ModelFileError; without these two nothing is taken from a file that does not fit entirely.
+    """
+    from params.file.reading import read
+
+    file = read(path, limits or Limits())
+    _, wanted = infer.infer(model, infer.inputs_of(model, input_shapes))
+    made = _described(model, "model", params)
+    if file.format == "json":
+        raise CorruptFile(f"{file.label} is the config of a model: it holds no weights")
+    try:
+        if by_name or skip_mismatch:
+            work = _plan(made, params, wanted, namings(file.arrays.version, file.arrays.groups)[0])
+            return load_partly(work, made, wanted, params, file, by_name=by_name, skip=skip_mismatch)
+        if file.format == "h5":
+            found = by_order(_plan(made, params, wanted), made, _in_order(made, file))
+        else:
+            found = _by_groups(made, params, wanted, file)
+        return values(found, wanted)
+    except ModelFileError as error:
+        raise type(error)(f"{file.label}: {error}") from error
+
+
+def _by_groups(made: Converted, params: Params, wanted: ParamTree, file: ModelFile) -> Found:
+    """The arrays of a file with groups, whatever Keras wrote it.
+
+    An fnet model does not say which of its layers are one object: first none is; then those of one name and one step
+    whose params are the same arrays, as the loader gives them; then all of one name and one step. Nor does it say
+    which of its recurrent layers were CuDNN's: none, or all of a class. What fits the file entirely is right.
+    """
+    ways = namings(file.arrays.version, file.arrays.groups)
+    errors: list[WeightsMismatch] = []
+    kinds: list[set[str]] = [set(), {"LSTM", "GRU"}, {"LSTM"}, {"GRU"}] if ways != (KERAS_3,) else [set()]
+    for kind, share in itertools.product(kinds, (_not_shared, _by_arrays, _by_name)):
+        as_shared = share(_of_cudnn(made, kind), params)
+        if as_shared is None:
+            continue
+        plans = [partial(_plan, as_shared, params, wanted, way) for way in ways]
+        try:
+            return fitting(plans, lambda work: _filled(work, file.arrays), file.arrays)
+        except WeightsMismatch as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _of_cudnn(made: Converted, classes: Container[str]) -> Converted:
+    """The model with the recurrent layers of these classes as Keras 2 had them on CuDNN."""
+    parts = {name: _of_cudnn(part, classes) for name, part in made.parts.items()}
+    if made.source.class_name not in classes or made.entry is None:
+        return replace(made, parts=parts)
+    source = replace(made.source, python_name=CLASSES[made.source.class_name])
+    return replace(made, source=source, entry=replace(made.entry, groups={}), parts=parts)
+
+
+def _filled(work: Plan, file: WeightTree) -> Found:
+    return by_groups(_regrouped(work, file), file, names=False)
+
+
+def _plan(made: Converted, params: Params, wanted: ParamTree, naming: Naming = KERAS_3) -> Plan:
+    """The plan of a model whose constants, vocabularies and rng, which are no arrays of the file, stay as they are."""
+    work = plan(made, wanted, _no_assets, naming)
+    slots = {slot.path for slot in work.slots}
+    work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
+    return work
+
+
+def _not_shared(made: Converted, params: Params) -> Converted:
+    return made
+
+
+def _by_arrays(made: Converted, params: Params) -> Converted | None:
+    return _shared(made, params, lambda mine: tuple(id(leaf) for leaf in tree.leaves(mine)))
+
+
+def _by_name(made: Converted, params: Params) -> Converted | None:
+    return _shared(made, params, lambda mine: ())
+
+
+def _shared(made: Converted, params: Params, arrays: Callable[[Params], Any]) -> Converted | None:
+    """The model with its layers of one name, step and `arrays` as one object; None where there are no such."""
+    sources: dict[Any, KerasObject] = {}
+    again = []
+
+    def marked(part: Converted, mine: Params) -> Converted:
+        parts = {name: marked(inner, mine.get(name, {})) for name, inner in part.parts.items()}
+        if not mine:
+            return replace(part, parts=parts)
+        source = sources.setdefault((part.source.name, part.step, arrays(mine)), part.source)
+        if source is not part.source:
+            again.append(source)
+        return replace(part, source=source, parts=parts)
+
+    found = marked(made, params)
+    return found if again else None
+
+
+def _in_order(made: Converted, file: ModelFile) -> ModelFile:
+    """The file with its layers as the model has them, where the names of all agree."""
+    names = [part.source.name for part in stored_layers(made)]
+    layers = {layer.name: layer for layer in file.arrays.layers if layer.arrays}
+    if not layers.keys() <= set(names):
+        return file
+    ordered = tuple(layers[name] for name in names if name in layers)
+    return replace(file, arrays=replace(file.arrays, layers=ordered))
+
+
+def _regrouped(work: Plan, file: WeightTree) -> Plan:
+    """The plan with the groups that the file has for the layers of these names.
+
+    Groups count the layers of a class in Keras's order. A graph of fnet runs in an order of its own, so where the names
+    of all layers of a class agree, they say which is which.
+    """
+    siblings: dict[tuple[str, str], dict[str, str]] = {}
+    for owner, group in work.walk.named:
+        parent, _, last = group.rpartition("/")
+        siblings.setdefault((parent, re.sub(r"_\d+$", "", last)), {})[group] = owner.source.name
+    moved: dict[str, str] = {}
+    for (parent, base), names in siblings.items():  # outer models first
+        home = _moved(parent, moved)
+        places = [join(home, group.removeprefix(parent).strip("/")) for group in names]
+        if not any(place in file.groups for place in places):
+            others = {known for place, known in siblings if place == parent and known != base}
+            places = _of_unknown_class(file, home, others, len(names)) or places
+        there = {file.groups[place].name: place for place in places if place in file.groups}
+        agree = set(there) == set(names.values())
+        moved |= {g: there[name] if agree else place for (g, name), place in zip(names.items(), places, strict=True)}
+    work.slots = [replace(slot, group=_moved(slot.group, moved), home=_moved(slot.home, moved)) for slot in work.slots]
+    return work
+
+
+def _of_unknown_class(file: WeightTree, home: str, others: Container[str], count: int) -> list[str]:
+    """The groups of the one class in a list that has `count` layers and is none of `others`: a layer of the caller's
+    own may have another name in Python than in Keras."""
+    classes: dict[str, list[tuple[int, str]]] = {}
+    for group in file.groups:
+        parent, _, last = group.rpartition("/")
+        base, number = split_name(last)
+        if parent == home and base not in others:
+            classes.setdefault(base, []).append((number, group))
+    fitting = [groups for groups in classes.values() if len(groups) == count]
+    return [group for _, group in sorted(fitting[0])] if len(fitting) == 1 else []
+
+
+def _moved(group: str, moved: Mapping[str, str]) -> str:
+    """`group`, or what is in a group that moved, where it is now."""
+    home, rest = group, ""
+    while home and home not in moved:
+        home, _, last = home.rpartition("/")
+        rest = join(last, rest)
+    return join(moved.get(home, home), rest)
+
+
+def _no_assets(group: str, name: str) -> Any:
+    return None
+
+
+def _described(step: Any, name: str, params: Params) -> Converted:
+    """An fnet model as the Keras object that it would have come from."""
+    if isinstance(step, Sequential):
+        parts = {key: _described(item, key, params.get(key, {})) for key, item in step.steps}
+        return Converted(_source("Sequential", name), step, parts=parts)
+    if isinstance(step, Graph):
+        steps = {node.params or key: node.step for key, node in reversed(step.nodes)}
+        parts = {key: _described(steps[key], key, params.get(key, {})) for key in _layers(step)}
+        return Converted(_source("Functional", name), step, parts=parts)
+    entry = entry_of(step)
+    class_name = next((known for known, row in LAYERS.items() if row is entry), "")
+    bound = step if isinstance(step, Bound) else bind(step)
+    children = {} if bound.function is stacked_rnn_cells else infer.children(bound)
+    parts = {key: _described(item, key, params.get(key, {})) for key, item in children.items()}
+    return Converted(
+        _source(class_name or bound.function.__name__, name, {**bound.options, ADAPTED: True}),
+        bound,
+        _known_again(entry, parts, params),
+        parts,
+        operation=hasattr(bound.function, "arguments"),
+    )
+
+
+def _layers(model: Graph) -> list[str]:
+    """The layers of a graph in Keras's order; inputs that no node processes are none."""
+    nodes = {name: node for name, node in model.nodes if not _is_constant(node.step)}
+    layer = {name: node.params or name for name, node in nodes.items()}
+    layer = {**{name: name for name in references(model.inputs)}, **layer}
+    parents: dict[str, list[str]] = {name: [] for name in layer}
+    for name, node in nodes.items():
+        parents[name] = [parent for parent in references(node.sources) if parent in layer]
+    listed = layer_order(references(model.outputs), parents, layer, references(model.inputs))
+    steps = {layer[name] for name in nodes}
+    return [name for name in dict.fromkeys([*listed, *layer.values()]) if name in steps]
+
+
+def _is_constant(step: Any) -> bool:
+    return isinstance(step, Bound) and step.function is constant
+
+
+def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> Entry:
+    """A row for a layer whose config is gone: its options stand for it, its vocabulary is the one in `params`."""
+    class_names = {key: part.source.class_name for key, part in parts.items()}
+    groups = elements(entry.container, class_names) if entry.container else entry.groups
+    kept = {key: value for key, value in params.items() if key != "idf_weights"}  # these are arrays of the file
+    tables = None if entry.tables is None else lambda *_: kept
+    return Entry(entry.layer, groups=groups, copies=entry.copies, arrays=entry.arrays, tables=tables)
+
+
+def _source(class_name: str, name: str, config: dict[str, Any] | None = None) -> KerasObject:
+    return KerasObject(class_name, None, None, config or {}, name)

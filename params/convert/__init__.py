@@ -1,0 +1,1 @@
+"""From a Keras config to an fnet model."""

@@ -1,0 +1,155 @@
+"""The arguments of one Keras call as sources of a node, and as options of its step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import fnet
+from fnet import tree
+from fnet.core.compose import bind, option_names
+from fnet.core.sources import masked_by, references
+from params.convert.converted import Converted
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.file.keras_objects import Tensor, literal
+from params.table.entry import Entry
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A value among the arguments of a call that is no tensor (a plain string would be a source)."""
+
+    value: Any
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        return Literal(value) if isinstance(value, str) else value
+
+
+_CONTEXT = ("training", "mask")
+FURTHER = {
+    **dict.fromkeys(("AdditiveAttention", "Attention", "GlobalAveragePooling1D", "Softmax"), ("mask",)),
+    **dict.fromkeys(("BatchNormalization", "Functional", "Pipeline", "Sequential", "TimeDistributed"), _CONTEXT),
+}
+"""Names of the arguments that Keras's calls take by position behind those of the row."""
+
+
+def by_keyword(class_name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call with mask and training by name, also where they were given by position."""
+    names = FURTHER.get(class_name, ())
+    further = dict(zip(names, args[1:], strict=False))
+    if len(further) != len(args) - 1 or set(further) & set(kwargs):
+        return args, kwargs
+    return args[:1], {**kwargs, **further}
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """The symbolic tensors in the arguments of a call, in Keras's order."""
+    if isinstance(value, list):
+        for item in value:
+            yield from tensors(item)
+    elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        yield literal(value)
+    elif isinstance(value, dict):
+        for key in sorted(value):
+            yield from tensors(value[key])
+
+
+def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The step with the options that the call gives, and its sources."""
+    label = part.source.label
+    entry = part.entry or Entry(fnet.identity)
+    legal = {} if part.entry is None else option_names(entry.layer)
+    given = _by_name(entry, args, label)
+    kwargs = kwargs if entry.call is None else entry.call(kwargs)
+    own_mask = "mask" in entry.arguments
+    mask = None if own_mask else kwargs.get("mask")
+    for key, value in kwargs.items():
+        if key == "training" or (key == "mask" and not own_mask):
+            continue
+        if key in given:
+            raise CorruptFile(f"{label} was called with two values for {quoted(key)}")
+        given[key] = value
+    options = {key: _plain(v) for key, v in given.items() if key in legal and not _has_source(v)}
+    first = next(iter(entry.arguments), "")
+    sources = {key: value for key, value in given.items() if key not in options and (value is not None or key == first)}
+    rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
+    if rest is not None:
+        options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
+    unknown = [key for key in sources if entry.arguments and key not in entry.arguments]
+    if unknown:
+        raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
+    for value in sources.values():
+        _no_text(value, label)
+    step = part.step if not options else bind(part.step, **options)
+    x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
+    return step, _masked(x, mask, part.source.is_model)
+
+
+def _by_name(entry: Entry, args: list[Any], label: str) -> dict[str, Any]:
+    if not entry.arguments:
+        return {str(number): value for number, value in enumerate(args)}
+    if len(args) > len(entry.arguments):
+        raise UnsupportedLayer(
+            f"{label} was called with {len(args)} positional arguments; fnet knows {', '.join(entry.arguments)}"
+        )
+    return dict(zip(entry.arguments, args, strict=False))
+
+
+def _arranged(entry: Entry, sources: dict[str, Any]) -> Any:
+    """One source alone, several as a tuple in the order of the call, with gaps as a dict."""
+    order = [key for key in entry.arguments or sources if key in sources]
+    if len(order) == 1:
+        return sources[order[0]]
+    contiguous = not entry.arguments or tuple(order) == entry.arguments[: len(order)]
+    return tuple(sources[key] for key in order) if contiguous else {key: sources[key] for key in order}
+
+
+def _has_source(value: Any) -> bool:
+    return bool(references(value))
+
+
+def _plain(value: Any) -> Any:
+    """An argument as an option: lists as tuples."""
+    if isinstance(value, Literal):
+        return value.value
+    if isinstance(value, list):
+        return tuple(_plain(item) for item in value)
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _no_text(value: Any, label: str) -> None:
+    for leaf in tree.leaves(value):
+        if isinstance(leaf, Literal):
+            raise UnsupportedLayer(f"{label} was called with {quoted(leaf.value)}, which fnet does not know")
+
+
+def _masked(x: Any, mask: Any, is_model: bool = False) -> Any:
+    """Sources with the explicit mask of the call, one for each or one for all.
+
+    A None among several takes off the mask that a tensor carries; only a nested model leaves it there.
+    """
+    if mask is None:
+        return x
+    if isinstance(mask, dict):
+        if not isinstance(x, dict) or set(mask) != set(x):
+            raise UnsupportedLayer(f"masks for {quoted(sorted(mask))}, inputs of another structure")
+        return {key: _one_masked(item, mask[key], is_model) for key, item in x.items()}
+    if isinstance(mask, list):
+        if not isinstance(x, list | tuple) or len(mask) > len(x):
+            raise UnsupportedLayer(f"{len(mask)} masks for inputs of another structure")
+        mask = mask + [None] * (len(x) - len(mask))
+        return type(x)(_one_masked(item, m, is_model) for item, m in zip(x, mask, strict=True))
+    if isinstance(x, list | tuple):
+        return type(x)([_masked(x[0], mask), *x[1:]])
+    if isinstance(x, dict):
+        first = next(iter(x))
+        return {**x, first: _masked(x[first], mask)}
+    return masked_by(x, mask)
+
+
+def _one_masked(x: Any, mask: Any, is_model: bool) -> Any:
+    """One of several sources with its own mask."""
+    nothing_there = is_model or isinstance(x, list | tuple | dict)
+    return masked_by(x, None) if mask is None and not nothing_there else _masked(x, mask, is_model)

@@ -1,0 +1,125 @@
+"""The state of one conversion, and what all its parts share: typed errors and keys for random layers."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import fnet
+from fnet import random
+from fnet.types import Array
+from params.convert.converted import Converted
+from params.convert.generations import Version
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted
+from params.file.keras_objects import KerasObject
+
+BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError)
+"""What shape rules and `bind` raise when a config asks for the impossible."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """The settings of one load, and the objects that became steps so far."""
+
+    convert: Callable[[KerasObject, Conversion, bool | None], Converted]
+    """Makes a step of any object; here, because models and layers hold others."""
+    custom: Mapping[str, Callable[..., Any]]
+    version: Version
+    """Of the Keras that wrote the file."""
+    legacy: bool
+    """The format writes no modules."""
+    mixed: bool
+    """Some dtype policy is not float32, so every step says its own."""
+    rng: Array | None
+    bare: bool
+    """The model computes what a bare `model(x)` of Keras gives, not what its `predict` gives."""
+    root: KerasObject | None = None
+    """The whole model; other models are inside it and may be given masks."""
+    masked: bool = True
+    """Something in the file makes masks."""
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    """Of the layers that get a key of their own."""
+    made: dict[int, Converted] = field(default_factory=dict)
+    """{id of the step: what it comes from}."""
+    seen: set[str] = field(default_factory=set)
+    """The dtypes that operations give."""
+    around: bool | None = None
+    """What the layer whose config is read was called with: the layers inside it are called with the same."""
+    path: tuple[str, ...] | None = None
+    """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
+    used: dict[str, dict[str, str]] = field(default_factory=dict)
+    """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
+
+    @property
+    def keras2(self) -> bool:
+        """The file is from Keras 2 or 1: `hard_sigmoid` means another function."""
+        return self.version < (3, 0)
+
+    def own(self, name: str | None) -> Callable[..., Any] | None:
+        """The caller's function for a class or function of that name."""
+        if name is None or name not in self.custom:
+            return None
+        self.used.setdefault(name, {})
+        return self.custom[name]
+
+    def own_for(self, source: KerasObject) -> Callable[..., Any] | None:
+        """The caller's function for the layer of this name: `custom={"lambda_1": f}` or `{"block/lambda_1": f}`."""
+        path = "/".join((*(self.path or ()), source.name))
+        for name in (path, source.name):
+            if name in self.custom:
+                self.used.setdefault(name, {})[path] = source.signature
+                return self.custom[name]
+        return None
+
+    def inside(self, source: KerasObject) -> Conversion:
+        """The conversion of what `source` is made of."""
+        return replace(self, path=() if self.path is None else (*self.path, source.name))
+
+    def check_used(self, names: Iterable[str]) -> None:
+        """Raise ModelFileError for keys of `custom` that replace nothing, or layers that differ. Registered names
+        ("package>Name") may be those of other files. names: what there is in this one."""
+        for name in self.custom:
+            places = self.used.get(name)
+            if places is None and ">" not in name:
+                near = difflib.get_close_matches(name, list(names), 3, 0.5) or list(names)[:5]
+                raise ModelFileError(
+                    f"custom[{name!r}] is the name of no layer, class or function in the file; "
+                    f"there are {', '.join(quoted(n, 40) for n in near)}"
+                )
+            if places and len(set(places.values())) > 1:
+                raise ModelFileError(
+                    f"custom[{name!r}] is the name of several layers: say which, {' or '.join(map(quoted, places))}"
+                )
+
+    def inner(self, source: KerasObject, training: bool | None = None) -> Converted:
+        """An object inside another as a step; training: what the model around it was called with."""
+        return self.convert(source, self, training)
+
+    def rng_leaves(self, part: Converted, training: bool | None) -> dict[str, Any]:
+        """The `rng` leaves of a layer called with training=True; none when it is not random."""
+        if not training or part.source.is_model:
+            return {}
+        key = random.key(0) if self.rng is None else random.fold_in(self.rng, next(self.numbers))
+        leaves = fnet.with_rng(part.step, {}, key)
+        if leaves and self.rng is None:
+            raise UnsupportedLayer(
+                f"{part.source.label} was called with training=True, so this model is random also at inference; "
+                "give the loader a key: load_keras(..., rng=0)"
+            )
+        return leaves
+
+
+@contextlib.contextmanager
+def named(source: KerasObject) -> Iterator[None]:
+    """Errors of rules and options become typed ones that name the layer."""
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except BROKEN as error:
+        text = f"{source.label}: {type(error).__name__}: {error}"
+        raise CorruptFile(f"the config describes an impossible layer: {text[:300]}") from error

@@ -1,0 +1,357 @@
+"""A functional model as a graph: every call of a layer is a node, with the sources that its arguments name."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import fnet
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import bind, graph, option_names
+from fnet.core.sources import Ref, at, references, resolve, unmasked
+from fnet.layers.basic import constant
+from fnet.layers.wrappers import keeps_states
+from fnet.types import Array
+from params.assign.naming import Names
+from params.convert.call_order import keras_order
+from params.convert.calls import Literal, by_keyword, step_and_sources, tensors
+from params.convert.conversion import Conversion, named
+from params.convert.converted import Converted
+from params.convert.generations import HEADS_DELETE_MASKS
+from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
+from params.convert.training_flags import of_calls
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.file.keras_objects import (
+    KerasObject,
+    Tensor,
+    is_object,
+    is_triple,
+    layers_of,
+    literal,
+    numbers,
+    policy,
+    shown,
+)
+
+
+@dataclass(eq=False)
+class _Building:
+    """A graph in the making."""
+
+    source: KerasObject
+    known: Conversion
+    layers: dict[str, KerasObject]
+    flags: dict[tuple[str, int], bool | None]
+    """{(layer, number of the call): what it computes as}."""
+    parts: dict[str, Converted] = field(default_factory=dict)
+    nodes: dict[str, Any] = field(default_factory=dict)
+    calls: dict[tuple[str, int], str] = field(default_factory=dict)
+    """{(layer, number of the call): node}."""
+    specs: dict[str, Any] = field(default_factory=dict)
+    """{node: Spec tree of what it gives}."""
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    """Of the nodes and layers."""
+    paths: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    """{node: paths of its outputs, in Keras's order}."""
+    wide: dict[str, bool] = field(default_factory=dict)
+    """{node: whether it gives floats of 64 bits}."""
+    made: dict[str, Converted] = field(default_factory=dict)
+    """{node: the layer that it calls}."""
+
+
+def functional(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
+    """The graph of a functional model."""
+    layers = layers_of(source)
+    flags = of_calls(source, layers, "inner" if known.keras2 else "outer" if known.bare else "unread", training)
+    build = _Building(source, known, {layer.name: layer for layer in layers}, flags)
+    build.names = Names(build.layers)
+    for layer in layers:
+        if layer.class_name == "InputLayer":
+            part = build.parts[layer.name] = inner_layer(source, layer, known)
+            build.nodes[layer.name] = part.step
+            build.calls[layer.name, 0] = layer.name
+            build.specs[layer.name] = infer.input_spec(part.step)
+        else:
+            build.parts[layer.name] = known.inner(layer, flags.get((layer.name, 0)))
+    _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
+    inputs = _unpacked(_ends(build, source.config.get("input_layers"), "input_layers"))
+    for name in references(inputs):
+        if build.layers.get(name, source).class_name != "InputLayer":
+            raise CorruptFile(f"{source.label}: the input {quoted(name)} is not an InputLayer")
+    outputs = _unpacked(_ends(build, source.config.get("output_layers"), "output_layers"))
+    unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(_read(build, outputs))
+    kept = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
+    nodes = {name: build.nodes[name] for name in kept}
+    marks = Marks(tuple(references(inputs)))
+    if source is not known.root:
+        marks.carrying.update(marks.inputs)
+    if known.masked:
+        nodes, outputs = _with_masks(build, marks, nodes, outputs)
+    ends = [tree.get(outputs, path) for path in paths_of(outputs)]
+    made = graph(nodes, inputs=inputs, outputs=outputs)
+    return Converted(source, made, parts=build.parts, given=build.given, effects=marks.effects(ends))
+
+
+def inner_layer(parent: KerasObject, layer: KerasObject, known: Conversion, training: bool | None = None) -> Converted:
+    """A layer of a model as a step. An input of a model inside a model of Keras 2 loses the mask where it is cast."""
+    if layer.class_name != "InputLayer":
+        return known.inner(layer, training)
+    part = known.inner(layer)
+    if known.keras2 and known.masked and parent is not known.root:
+        part.step = bind(part.step, masks="keras2")
+    return part
+
+
+def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: Any) -> tuple[dict[str, Any], Any]:
+    """The nodes, in the order of the calls, and the outputs with the masks that calls before them left on arrays."""
+    written = {}
+    for name, node in nodes.items():
+        if isinstance(node, tuple):
+            step, sources, *entry = node
+            sources = map_sources(marks.read, sources)
+            node = (step, sources, *entry)
+            if name in build.made:
+                after_call(marks, name, build.made[name], sources, build.specs, build.known)
+        written[name] = node
+    require_expressible(marks, build.source, build.known)
+    return written, map_sources(marks.read, outputs)
+
+
+def _order(build: _Building, outputs: Any) -> list[str]:
+    """The names of the nodes, as the layers come in the file; as Keras runs them where that shows in the result."""
+    if not build.known.masked or not any(_changes_masks(part, build.known) for part in build.parts.values()):
+        return list(build.nodes)
+    layer_of = {name: layer for (layer, _), name in build.calls.items()}
+    parents: dict[str, list[str]] = {name: [] for name in layer_of}
+    for layer in build.layers.values():
+        for number, call in enumerate(layer.calls):
+            parents[build.calls[layer.name, number]] = [build.calls[t.layer, t.call] for t in tensors(call)]
+    ends = [name for path in paths_of(outputs) for name in references(tree.get(outputs, path))]
+    ran = keras_order(ends, parents, layer_of)
+    first = [name for name, node in build.nodes.items() if not isinstance(node, tuple) or not references(node[1])]
+    return list(dict.fromkeys([*first, *ran, *build.nodes]))
+
+
+def _changes_masks(part: Converted, known: Conversion) -> bool:
+    """Whether a layer, or one inside a model, may change the masks that others read."""
+    deletes = part.source.class_name == "MultiHeadAttention" and known.version >= HEADS_DELETE_MASKS
+    masked = part.source.is_model and any("mask" in call.get("kwargs", {}) for call in part.source.calls)
+    return deletes or masked or any(_changes_masks(inner, known) for inner in part.parts.values())
+
+
+def _read(build: _Building, outputs: Any) -> Iterator[str]:
+    """The nodes that are read somewhere."""
+    yield from references(outputs)
+    for node in build.nodes.values():
+        if isinstance(node, tuple):
+            yield from references(node[1])
+
+
+def _call_all(build: _Building, layers: list[KerasObject]) -> None:
+    """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
+    calls = [(layer, number, call) for layer in layers for number, call in enumerate(layer.calls)]
+    needs: dict[int, set[tuple[str, int]]] = {}
+    readers: dict[tuple[str, int], list[int]] = defaultdict(list)
+    ready: list[int] = []
+    for place, (layer, number, call) in enumerate(calls):
+        needs[place] = {need for need in _read_by(layer, number, call) if need not in build.calls}
+        for need in needs[place]:
+            readers[need].append(place)
+        if not needs[place]:
+            ready.append(place)
+        while ready and number == len(layer.calls) - 1:
+            now = heapq.heappop(ready)
+            _call(build, *calls[now])
+            for reader in readers.pop((calls[now][0].name, calls[now][1]), ()):
+                needs[reader].discard((calls[now][0].name, calls[now][1]))
+                if not needs[reader]:
+                    heapq.heappush(ready, reader)
+    waiting = {place: missing for place, missing in needs.items() if missing}
+    if waiting:
+        raise CorruptFile(f"{build.source.label}: {_unreadable(build, calls, waiting)}")
+
+
+def _read_by(layer: KerasObject, number: int, call: Any) -> Iterator[tuple[str, int]]:
+    """(layer, call) of everything that a call reads, the earlier call of the same layer included."""
+    if number:
+        yield layer.name, number - 1
+    for tensor in tensors(call):
+        yield tensor.layer, tensor.call
+
+
+def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tuple[str, int]]]) -> str:
+    """Why calls cannot be made: the first that reads what does not exist, or a circle."""
+    for place, missing in waiting.items():
+        for name, number in sorted(missing):
+            reader = quoted(calls[place][0].name)
+            if name not in build.layers:
+                return f"{reader} reads {quoted(name)}, which is no layer of the model"
+            if number >= len(build.layers[name].calls):
+                made = len(build.layers[name].calls)
+                return f"{reader} reads call {number} of {quoted(name)}, which is called {made} times"
+    names = ", ".join(quoted(calls[place][0].name, 30) for place in list(waiting)[:5])
+    return f"calls that read each other in a circle: {names}"
+
+
+def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
+    """One call of a layer as a node."""
+    if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
+        raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
+    entry = build.parts[layer.name].entry
+    options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
+    places = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
+    made_from = _Call(build, layer, _float(build, call), entry is not None and entry.call is not None)
+    args = [made_from.value(item, name in options) for item, name in zip(call["args"], places, strict=False)]
+    kwargs = {key: made_from.value(item, key in options, key) for key, item in call["kwargs"].items()}
+    part = build.parts[layer.name]
+    args, kwargs = by_keyword("" if part.operation else layer.class_name, args, kwargs)
+    training = build.flags[layer.name, number]
+    part = _for_call(build, layer, training)
+    step, sources = step_and_sources(part, args, kwargs)
+    if build.known.masked:
+        sources = as_masked(part, sources, kwargs, build.specs, build.known)
+    if number and keeps_states(step):
+        raise UnsupportedLayer(
+            f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
+            "before; build the model without stateful=True"
+        )
+    name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
+    with named(layer):
+        got = resolve(unmasked(tree.freeze(sources)), build.specs)
+        build.specs[name], wanted = infer.infer(step, got)
+    build.known.seen.update(
+        spec.dtype for spec in tree.leaves(build.specs[name]) if part.operation and spec is not None
+    )
+    build.calls[layer.name, number] = name
+    build.made[name] = part
+    shares = number > 0 and bool(wanted)
+    leaves = build.known.rng_leaves(part, training)
+    if shares and (leaves or layer.name in build.given):
+        raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")
+    if leaves:
+        build.given[name] = leaves
+    build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
+
+
+def _for_call(build: _Building, layer: KerasObject, training: bool | None) -> Converted:
+    """The conversion of a layer for one call: `training` changes what some layers compute."""
+    part = build.parts[layer.name]
+    if training is build.flags[layer.name, 0]:
+        return part
+    other = build.known.inner(layer, training)
+    if other.step != part.step or (other.source.is_model and _draws(part) is not _draws(other)):
+        raise UnsupportedLayer(
+            f"{layer.label} is called several times, in some with training=True: Keras changes what it holds from one "
+            "call to the next; give these calls layers of their own"
+        )
+    return other
+
+
+def _draws(part: Converted) -> bool:
+    """Whether a model holds keys of randomness at any depth."""
+    own = any(path[-1] == "rng" for path, _ in tree.items(part.given))
+    return own or any(map(_draws, part.parts.values()))
+
+
+def _float(build: _Building, call: Any) -> str:
+    """The dtype of the floats among the numbers of a call: that of its tensors where these are of 64 bits."""
+    for name in {build.calls[t.layer, t.call] for t in tensors(call)}:
+        if name not in build.wide:
+            build.wide[name] = any(spec.dtype == "float64" for spec in tree.leaves(build.specs[name]))
+        if build.wide[name]:
+            return "float64"
+    return "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """The arguments of one call of a layer: symbolic tensors as sources, arrays as nodes of their own."""
+
+    build: _Building
+    layer: KerasObject
+    float: str
+    """The dtype of the floats in lists."""
+    function: bool
+    """It calls a function of TensorFlow, which makes tensors of short lists itself."""
+
+    def value(self, value: Any, option: bool = False, name: str = "") -> Any:
+        """An argument; `option`: the step takes it as an option, or its rule reads it, so arrays are numbers there."""
+        if isinstance(value, list):
+            return self._list(value, option, name)
+        if is_object(value):
+            if value["class_name"].startswith("__"):
+                made = literal(value)
+                if isinstance(made, Tensor):
+                    return _source(self.build, made)
+                if option and hasattr(made, "dtype"):
+                    return made.tolist()
+                return _constant(self.build, self.layer, made) if hasattr(made, "dtype") else Literal.of(made)
+            if value["class_name"] in ("DTypePolicy", "Policy"):
+                return Literal.of(policy(value, self.layer.label))
+            raise UnsupportedLayer(f"{self.layer.label} was called with {shown(value['class_name'])} as an argument")
+        if isinstance(value, dict):
+            return {key: self.value(item) for key, item in value.items()}
+        return Literal.of(value)
+
+    def _list(self, value: list[Any], option: bool, name: str) -> Any:
+        """Keras 2 wrote arrays as nested lists, without their dtype."""
+        if not self.build.known.keras2:
+            return [self.value(item) for item in value]
+        found = None if option else numbers(value, self.float)
+        if found is None or (self.function and found.ndim == 1 and found.size <= SHORT and found.dtype.kind == "i"):
+            return [self.value(item, option) for item in value]
+        if name == "initial_state" and found.ndim == 3:  # one for each state
+            return [self.value(item) for item in value]
+        return _constant(self.build, self.layer, found)
+
+
+SHORT = 16
+"""So many integers in a list may be sizes, which rules read."""
+
+
+def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
+    """An array in the arguments as a node of its own; its numbers are in the params."""
+    name = build.names.fresh(f"{layer.name}_constant")
+    step = bind(constant, shape=value.shape, dtype=str(value.dtype))
+    build.nodes[name] = (step, ())
+    build.specs[name] = fnet.Spec(value.shape, str(value.dtype))
+    build.given[name] = {"value": value}
+    return name
+
+
+def _source(build: _Building, tensor: Tensor) -> str | Ref:
+    """The source that a symbolic tensor is: outputs count in Keras's order, dicts by sorted key."""
+    name = build.calls[tensor.layer, tensor.call]
+    if name not in build.paths:
+        build.paths[name] = paths_of(build.specs[name])
+    paths = build.paths[name]
+    if tensor.index >= len(paths):
+        raise CorruptFile(f"output {tensor.index} of {quoted(tensor.layer)}, which gives {len(paths)}")
+    path = paths[tensor.index]
+    return at(name, *path) if path else name
+
+
+def _ends(build: _Building, value: Any, what: str) -> Any:
+    """`input_layers` or `output_layers` as a tree of sources. Calls of a nested Functional count from 1 there."""
+    if is_triple(value):
+        layer, call, index = value
+        nested = build.layers.get(layer)
+        call -= nested is not None and nested.class_name == "Functional"
+        if (layer, call) not in build.calls:
+            raise CorruptFile(f"{build.source.label}: {what} names {quoted(value)}, which does not exist")
+        return _source(build, Tensor(layer, call, index))
+    if isinstance(value, list) and value:
+        return [_ends(build, item, what) for item in value]
+    if isinstance(value, dict) and value:
+        return {key: _ends(build, item, what) for key, item in value.items()}
+    raise CorruptFile(f"{build.source.label}: {what} is {quoted(value)}")
+
+
+def _unpacked(ends: Any) -> Any:
+    """Keras gives a list of one output as that output; what takes an array takes it in a list of one, too."""
+    return ends[0] if isinstance(ends, list) and len(ends) == 1 else ends

@@ -1,0 +1,252 @@
+"""`TensorFlowOpLayer` of Keras 2 (TensorFlow 2.0 to 2.3): a node of a graph in a layer's config, as a call by name.
+
+Its `node_def` names the operation and its attributes, `constants` holds the inputs that are no tensors of the model.
+Each becomes the `TFOpLambda` that later versions would have written; the rest is `params.table.tf_functions`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+
+CLASS = "TensorFlowOpLayer"
+
+_SAME = {
+    "nn": "Relu Relu6 Elu Selu Softmax Softsign LogSoftmax",
+    "math": (
+        "Abs Exp Expm1 Log Log1p Sqrt Rsqrt Square Sigmoid Tanh Softplus Floor Ceil Rint Round Sign Erf Erfc Erfinv "
+        "Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Reciprocal Imag Real Conj"
+    ),
+}
+_UNARY = {op: f"{home}.{op.lower()}" for home, ops in _SAME.items() for op in ops.split()} | {
+    "LogSoftmax": "nn.log_softmax",
+    "ComplexAbs": "math.abs",
+    "Neg": "math.negative",
+    "Inv": "math.reciprocal",
+    "LogicalNot": "math.logical_not",
+    "IsNan": "math.is_nan",
+    "IsInf": "math.is_inf",
+    "IsFinite": "math.is_finite",
+    "Invert": "bitwise.invert",
+    "Identity": "identity",
+    "StopGradient": "stop_gradient",
+    "ZerosLike": "zeros_like",
+    "OnesLike": "ones_like",
+    "Rank": "rank",
+    "Where": "where",
+    "L2Loss": "nn.l2_loss",
+    "RGBToHSV": "image.rgb_to_hsv",
+    "HSVToRGB": "image.hsv_to_rgb",
+    "MatrixInverse": "linalg.inv",
+    "MatrixDeterminant": "linalg.det",
+    "Cholesky": "linalg.cholesky",
+}
+_BINARY = {
+    "Add": "math.add",
+    "AddV2": "math.add",
+    "Sub": "math.subtract",
+    "Mul": "math.multiply",
+    "RealDiv": "realdiv",
+    "Div": "compat.v1.div",
+    "DivNoNan": "math.divide_no_nan",
+    "MulNoNan": "math.multiply_no_nan",
+    "FloorDiv": "math.floordiv",
+    "FloorMod": "math.floormod",
+    "TruncateDiv": "truncatediv",
+    "TruncateMod": "truncatemod",
+    "Pow": "math.pow",
+    "Maximum": "math.maximum",
+    "Minimum": "math.minimum",
+    "SquaredDifference": "math.squared_difference",
+    "Xdivy": "math.xdivy",
+    "Xlogy": "math.xlogy",
+    "Xlog1py": "math.xlog1py",
+    "NextAfter": "math.nextafter",
+    "Equal": "math.equal",
+    "NotEqual": "math.not_equal",
+    "Greater": "math.greater",
+    "GreaterEqual": "math.greater_equal",
+    "Less": "math.less",
+    "LessEqual": "math.less_equal",
+    "LogicalAnd": "math.logical_and",
+    "LogicalOr": "math.logical_or",
+    "BitwiseAnd": "bitwise.bitwise_and",
+    "BitwiseOr": "bitwise.bitwise_or",
+    "BitwiseXor": "bitwise.bitwise_xor",
+    "LeftShift": "bitwise.left_shift",
+    "RightShift": "bitwise.right_shift",
+}
+_REDUCTIONS = {
+    "Sum": "reduce_sum",
+    "Mean": "reduce_mean",
+    "Max": "reduce_max",
+    "Min": "reduce_min",
+    "Prod": "reduce_prod",
+    "All": "reduce_all",
+    "Any": "reduce_any",
+    "EuclideanNorm": "reduce_euclidean_norm",
+}
+_MASKS = "begin_mask end_mask ellipsis_mask new_axis_mask shrink_axis_mask"
+_CONV = "strides padding data_format dilations"
+_POOL = "ksize strides padding data_format"
+
+ROWS: dict[str, tuple[str, str, str]] = {
+    **{op: (function, "x", "") for op, function in _UNARY.items()},
+    **{op: (function, "x y", "") for op, function in _BINARY.items()},
+    **{op: (f"math.{function}", "x axis", "keep_dims") for op, function in _REDUCTIONS.items()},
+    "AddN": ("math.add_n", "*x", ""),
+    "ArgMax": ("math.argmax", "x axis", "output_type"),
+    "ArgMin": ("math.argmin", "x axis", "output_type"),
+    "Atan2": ("math.atan2", "y x", ""),
+    "AvgPool": ("nn.avg_pool2d", "x", _POOL),
+    "BatchMatMul": ("linalg.matmul", "a b", "adj_x:adjoint_a adj_y:adjoint_b"),
+    "BatchMatMulV2": ("linalg.matmul", "a b", "adj_x:adjoint_a adj_y:adjoint_b"),
+    "BiasAdd": ("nn.bias_add", "x bias", "data_format"),
+    "BroadcastTo": ("broadcast_to", "x shape", ""),
+    "Cast": ("cast", "x", "DstT:dtype"),
+    "ClipByValue": ("clip_by_value", "t clip_value_min clip_value_max", ""),
+    "Complex": ("dtypes.complex", "real imag", ""),
+    "ConcatV2": ("concat", "*values axis", ""),
+    "Conv2D": ("nn.conv2d", "x filters", _CONV),
+    "Conv3D": ("nn.conv3d", "x filters", _CONV),
+    "Cumprod": ("math.cumprod", "x axis", "exclusive reverse"),
+    "Cumsum": ("math.cumsum", "x axis", "exclusive reverse"),
+    "DepthToSpace": ("nn.depth_to_space", "x", "block_size data_format"),
+    "DepthwiseConv2dNative": ("nn.depthwise_conv2d", "x filters", _CONV),
+    "Einsum": ("raw_ops.Einsum", "*x", "equation"),
+    "ExpandDims": ("expand_dims", "x axis", ""),
+    "Fill": ("fill", "dims value", ""),
+    "GatherNd": ("gather_nd", "params indices", ""),
+    "GatherV2": ("gather", "params indices axis", "batch_dims"),
+    "LRN": ("nn.local_response_normalization", "x", "depth_radius bias alpha beta"),
+    "LeakyRelu": ("nn.leaky_relu", "x", "alpha"),
+    "LinSpace": ("linspace", "start stop num", ""),
+    "MatMul": ("linalg.matmul", "a b", "transpose_a transpose_b"),
+    "MatrixBandPart": ("linalg.band_part", "x num_lower num_upper", ""),
+    "MaxPool": ("nn.max_pool2d", "x", _POOL),
+    "MirrorPad": ("pad", "x paddings", "mode"),
+    "OneHot": ("one_hot", "indices depth on_value off_value", "axis"),
+    "Pack": ("stack", "*values", "axis"),
+    "Pad": ("pad", "x paddings", ""),
+    "PadV2": ("pad", "x paddings constant_values", ""),
+    "Range": ("range", "start limit delta", ""),
+    "Reshape": ("reshape", "x shape", ""),
+    "ReverseV2": ("reverse", "x axis", ""),
+    "Roll": ("roll", "x shift axis", ""),
+    "SelectV2": ("where", "condition x y", ""),
+    "Shape": ("shape", "x", "out_type"),
+    "Size": ("size", "x", "out_type"),
+    "Slice": ("slice", "x begin size", ""),
+    "SpaceToDepth": ("nn.space_to_depth", "x", "block_size data_format"),
+    "Split": ("split", "axis x", "num_split:num_or_size_splits"),
+    "SplitV": ("split", "x num_or_size_splits axis", ""),
+    "Squeeze": ("squeeze", "x", "squeeze_dims"),
+    "StridedSlice": ("strided_slice", "x begin end strides", _MASKS),
+    "Tile": ("tile", "x multiples", ""),
+    "TopKV2": ("math.top_k", "x k", ""),
+    "Transpose": ("transpose", "x perm", ""),
+    "Unpack": ("unstack", "x", "num axis"),
+    **{
+        f"Resize{name}": ("image.resize", "x size", f"method={method}")
+        for name, method in (("Bilinear", "bilinear"), ("Bicubic", "bicubic"), ("NearestNeighbor", "nearest"))
+    },
+}
+"""{operation: (function, its inputs by the names of that function, "*" before what all the others make a list of;
+attributes that are options, as "attribute:option" where the names differ)}."""
+
+NEUTRAL = {"align_corners": False, "half_pixel_centers": True, "explicit_paddings": [], "Truncate": False}
+"""{attribute: the only value of it that the functions here know}."""
+
+_FIRST = {"Split": 1}
+"""{operation: which input is the first argument of the function}, where it is not the first."""
+
+
+def as_function(layer: dict[str, Any]) -> dict[str, Any]:
+    """A TensorFlowOpLayer in a Keras 2 config as the TFOpLambda that says the same."""
+    name, config = layer.get("name"), layer["config"]
+    node = config.get("node_def") if isinstance(config, dict) else None
+    if not isinstance(node, dict) or not isinstance(node.get("op"), str) or not isinstance(name, str):
+        raise CorruptFile(f"TensorFlowOpLayer {quoted(name)} holds no node of a graph but {quoted(node)}")
+    made = {"name": name, "trainable": True, "dtype": config.get("dtype")}
+    if node["op"] not in ROWS:
+        return {**layer, "config": {**made, "op": node["op"]}}
+    options = _options(name, node["op"], node.get("attr") or {})
+    calls = [
+        _call(name, node, config.get("constants") or {}, call, options) for call in layer.get("inbound_nodes") or []
+    ]
+    made["function"] = ROWS[node["op"]][0]
+    return {**layer, "class_name": "TFOpLambda", "config": made, "inbound_nodes": calls}
+
+
+def _options(name: str, op: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """The attributes that are options of the function."""
+    made: dict[str, Any] = {}
+    for word in ROWS[op][2].split():
+        if "=" in word:
+            key, made[key] = word.split("=")[0], word.split("=")[1]
+            continue
+        key, _, option = word.partition(":")
+        if key in attributes:
+            made[option or key] = _value(attributes[key])
+    for key, only in NEUTRAL.items():
+        if key in attributes and _value(attributes[key]) != only and not (key == "explicit_paddings"):
+            raise UnsupportedLayer(
+                f"TensorFlowOpLayer {quoted(name)}: {op} with {key}={quoted(_value(attributes[key]))}"
+            )
+    if made.get("padding") == "EXPLICIT":
+        flat = _value(attributes.get("explicit_paddings"))
+        made["padding"] = [flat[i : i + 2] for i in range(0, len(flat), 2)]
+    return made
+
+
+_DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_BFLOAT16": "bfloat16"}
+
+
+def _value(attribute: Any) -> Any:
+    """What an attribute of a node says, from {"i": "2"}, {"b": true}, {"s": base64}, {"type": "DT_FLOAT"}, ..."""
+    kind: str
+    value: Any
+    kind, value = next(iter(attribute.items())) if isinstance(attribute, dict) and attribute else ("", None)
+    if kind == "list":
+        inner, items = next(iter(value.items()), ("i", []))
+        return [_value({inner: item}) for item in items]
+    if kind == "i":
+        return int(value)
+    if kind == "type":
+        return _DTYPES.get(value, str(value).removeprefix("DT_").lower())
+    if kind == "s":
+        try:
+            return base64.b64decode(value, validate=True).decode("ascii")
+        except (binascii.Error, UnicodeDecodeError, TypeError) as error:
+            raise CorruptFile(f"an attribute of a node is no text: {quoted(value)}") from error
+    return value
+
+
+def _call(name: str, node: dict[str, Any], constants: dict[str, Any], call: Any, options: dict[str, Any]) -> Any:
+    """One call of the layer, its constants put among its tensors, all but the first by name."""
+    tensors = iter(call if isinstance(call, list) else [])
+    count = len(node.get("input") or []) or len(constants) + len(call)
+    try:
+        inputs = [_input(constants.get(str(i)), str(i) in constants, tensors) for i in range(count)]
+    except StopIteration:
+        raise CorruptFile(f"TensorFlowOpLayer {quoted(name)} has fewer inputs than its node") from None
+    names = ROWS[node["op"]][1].split()
+    several = names[0].startswith("*")
+    after = len(names) - 1
+    first: Any = inputs[: len(inputs) - after] if several else inputs.pop(_FIRST.get(node["op"], 0))
+    rest = inputs[len(inputs) - after :] if several else inputs
+    others = [n for i, n in enumerate(names) if i != _FIRST.get(node["op"], 0)]
+    kwargs = {**dict(zip(others, map(_plain, rest), strict=False)), **options}
+    return [[*item, kwargs] for item in first] if several else [*first, kwargs]
+
+
+def _input(constant: Any, is_constant: bool, tensors: Any) -> list[Any]:
+    """[layer, call, output] of a tensor, or the mark of a constant."""
+    return ["_CONSTANT_VALUE", -1, constant] if is_constant else list(next(tensors)[:3])
+
+
+def _plain(item: list[Any]) -> Any:
+    return item[2] if item[0] == "_CONSTANT_VALUE" else item

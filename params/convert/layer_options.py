@@ -1,0 +1,172 @@
+"""The options of an fnet layer from the config of a Keras layer: every value converted, every unknown key refused."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from fnet import tree
+from fnet.activation_functions import ACTIVATIONS
+from fnet.core.compose import bind, option_names
+from fnet.core.options import bounds, fits, kinds
+from fnet.types import Range
+from params.convert.conversion import Conversion, named
+from params.convert.generations import OPTIONS as OF_AGE
+from params.convert.recognition import KERAS_MODULES
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.file.keras_objects import LAMBDA, KerasObject, is_object, literal, parse, policy
+from params.file.screening import TRAINING_ONLY
+from params.table.entry import IGNORED, Entry
+
+
+def config_values(source: KerasObject, entry: Entry, known: Conversion) -> dict[str, Any]:
+    """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
+    but that of the inputs for many an operation."""
+    kept = {key: item for key, item in source.config.items() if not _skipped(key, entry)}
+    if option_names(entry.layer).get("dtype", "") is None and kept.get("dtype", "") is None:
+        del kept["dtype"]
+    return {key: _value(key, item, source, known) for key, item in kept.items()}
+
+
+def _skipped(key: str, entry: Entry) -> bool:
+    if key.endswith(TRAINING_ONLY) or key in entry.ignored or key == "quantization_config":
+        return True
+    return "*" in entry.ignored and key != "name" and key not in option_names(entry.layer)
+
+
+def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
+    """Infinity is an argument of operations; as the option of a layer it would only make NaN later."""
+    for key, value in config.items():
+        for leaf in tree.leaves(value):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
+
+
+STRICTER: dict[str, dict[str, Range]] = {
+    "GaussianNoise": {"stddev": Range(0, 1)},
+    "LeakyReLU": {"negative_slope": Range(0)},
+    "RepeatVector": {"n": Range(1)},
+}
+"""{class: {option: what Keras 3 takes}} where Keras 2, and so the layer, takes more."""
+
+
+def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool) -> dict[str, Any]:
+    """The options that a config gives a layer; refuses what the layer does not know."""
+    for key, taken in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
+        value = config.get(key, taken.least)
+        if not isinstance(value, int | float) or value not in taken:
+            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {taken}")
+    with named(source):
+        changed = config if entry.options is None else entry.options(dict(config))
+    legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
+    options = {}
+    for key, value in changed.items():
+        if key in legal:
+            kind = kinds(entry.layer).get(key, Any)
+            value = _meant(value, kind)
+            if not fits(value, kind):
+                asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
+                raise CorruptFile(
+                    f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
+                )
+            if _differs(value, legal[key]):
+                options[key] = value
+        elif not (
+            key in IGNORED
+            or key in entry.ignored
+            or "*" in entry.ignored
+            or value is None
+            or any(not _differs(value, same) for same in entry.neutral.get(key, ()))
+        ):
+            raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, unknown to fnet")
+    return options
+
+
+def _meant(value: Any, kind: Any) -> Any:
+    """`value` as Python took it in Keras, where an option of the type `kind` is asked: 0 and 1 for False and True, a
+    whole float for an integer, an array of one number for the number."""
+    if fits(value, kind):
+        return value
+    parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in parts}
+    if bool in plain and isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    if int in plain and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if float in plain and isinstance(value, tuple) and len(value) == 1:
+        return _meant(value[0], kind)
+    return value
+
+
+def _differs(value: Any, default: Any) -> bool:
+    """Whether an option needs to be said (records hold no defaults)."""
+    return type(value) is not type(default) or value != default
+
+
+def _value(key: str, value: Any, source: KerasObject, known: Conversion) -> Any:
+    """A config value: lists as tuples, nested layers as steps, activations by name."""
+    if key == "dtype":
+        return policy(value, source.label)
+    if key.endswith("activation"):
+        return _activation(value, source, known)
+    if isinstance(value, list):
+        return tuple(_value("", item, source, known) for item in value)
+    if not is_object(value):
+        return {k: _value("", v, source, known) for k, v in value.items()} if isinstance(value, dict) else value
+    if value["class_name"].startswith("__"):
+        made = literal(value)
+        return _tuples(made.tolist()) if hasattr(made, "tolist") else made
+    if value["class_name"] in ("DTypePolicy", "Policy"):
+        return policy(value, source.label)
+    return known.inner(parse(value), known.around).step
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
+    """An activation: a name of Keras's, or a layer."""
+    if value is None:
+        return "linear"
+    if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
+        value = _function(value, source, known)
+    if is_object(value):
+        return known.inner(parse(value), known.around).step
+    if isinstance(value, dict) or callable(value):
+        if callable(value):
+            return value
+        raise UnsupportedLayer(f"{source.label} has a Python function as activation: {LAMBDA}")
+    if isinstance(value, list):
+        raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
+    if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
+        custom = known.own(value) if isinstance(value, str) else None
+        if custom is not None:
+            return bind(custom)
+        raise UnsupportedLayer(_no_activation(source, value))
+    return "hard_sigmoid_keras2" if known.keras2 and value == "hard_sigmoid" else value
+
+
+def _no_activation(source: KerasObject, name: Any) -> str:
+    return (
+        f"{source.label} has the activation {quoted(name)}, which is not one of Keras's; if it is your own, "
+        f"give it as a layer: custom={{{quoted(name)}: my_activation}}"
+    )
+
+
+def _function(value: dict[str, Any], source: KerasObject, known: Conversion) -> Any:
+    """A function in a config: one of Keras's activations by name, or the caller's own."""
+    name, registered, module = (value.get(key) for key in ("config", "registered_name", "module"))
+    if value["class_name"] != "function" or not isinstance(name, str):
+        raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
+    full = registered if isinstance(registered, str) and registered != "function" else name
+    for key in (full, name):
+        custom = known.own(key)
+        if custom is not None:
+            return bind(custom)
+    keras = module in (None, "builtins") or (isinstance(module, str) and KERAS_MODULES.fullmatch(module))
+    if not keras or full != name:
+        raise UnsupportedLayer(_no_activation(source, full))
+    return name

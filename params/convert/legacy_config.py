@@ -1,0 +1,255 @@
+"""Configs of legacy files, as Keras 2 wrote them, in the form of Keras 3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from params.convert import graph_ops
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.file.keras_objects import WRITTEN, is_object, is_triple, policy
+from params.table.entry import ADAPTED
+
+DROPPED: dict[str, tuple[Any, ...]] = {
+    "time_major": (False,),
+    "dynamic": (False,),
+    "renorm": (False,),
+    "fused": (True, False),
+    "implementation": (0, 1, 2),
+    "ragged": (False,),
+    "sparse": (False,),
+    "causal": (False,),
+    "unit_norm": (False,),
+    "softmax_robust_masking": (False,),
+}
+"""Keys that Keras 2 wrote, with the values that change nothing; Keras 3 layers may know the key themselves."""
+
+IRRELEVANT = (
+    *("input_length", "query_shape", "key_shape", "value_shape", "build_config"),
+    *("batch_input_shape", "input_dtype", "renorm_clipping", "renorm_momentum", "experimental_autocast"),
+)
+RENAMED = {
+    "Model": "Functional",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "LSTMV2": "LSTM",
+    "GRUV2": "GRU",
+    "ThresholdedReLU": "ReLU",
+    "SyncBatchNormalization": "BatchNormalization",
+    "LayerNormalizationV2": "LayerNormalization",
+    "GroupedQueryAttention": "GroupQueryAttention",
+    "Custom>CustomScaleLayer": "CustomScaleLayer",
+}
+"""Layers of Keras 2 that are others of Keras 3 under another name, at inference."""
+
+ELLIPSIS = {"class_name": "__ellipsis__"}
+"""How Keras 2 wrote `...` in a key."""
+KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
+"""Layers whose first argument is written as it was given."""
+
+
+def modern(config: Any) -> dict[str, Any]:
+    """A model config as Keras 2 wrote it, in the form of Keras 3. One of Keras 3 comes back as it is."""
+    if not is_object(config):
+        raise CorruptFile(f"the model config is no model: {quoted(config)}")
+    changed = _object(config)
+    if not isinstance(changed, dict):
+        raise CorruptFile("the model config is no model")
+    return changed
+
+
+def _object(value: Any) -> Any:
+    """Every layer inside `value` in the form of Keras 3."""
+    if isinstance(value, list):
+        return [_object(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if not is_object(value) or value["class_name"].startswith("__"):
+        return {key: _object(item) for key, item in value.items()}
+    if value["class_name"] == graph_ops.CLASS:
+        value = graph_ops.as_function(value)
+    name, config = value["class_name"], value["config"]
+    if name == "Sequential" and isinstance(config, list):
+        config = {"name": "sequential", "layers": config}
+    if not isinstance(config, dict):
+        return value
+    first = _first_input(config) if name == "Sequential" else None
+    config = {key: _object(item) for key, item in config.items()}
+    made = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: name}
+    if made["class_name"] == "Functional":
+        _functional(config)
+        made["module"] = made.get("module") and "keras.src.models.functional"
+        made["registered_name"] = None
+    elif name == "Sequential":
+        config["layers"] = [*first, *config["layers"]] if first else config.get("layers")
+    elif "inbound_nodes" in value or "trainable" in config or name == "InputLayer":
+        made["config"] = _layer(name, config)
+    return made
+
+
+def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The config of one layer without the keys that only Keras 2 knew."""
+    kept = {
+        key: value
+        for key, value in config.items()
+        if key not in IRRELEVANT
+        and not (key in DROPPED and any(value is same or value == same for same in DROPPED[key]))
+    }
+    if name == "InputLayer" and "batch_input_shape" in config:
+        kept["batch_shape"] = config["batch_input_shape"]
+    if name == "LeakyReLU" and "alpha" in kept:
+        kept["negative_slope"] = kept.pop("alpha")
+    if name == "ThresholdedReLU":
+        kept["threshold"] = kept.pop("theta", 1.0)
+    if name in ("GRU", "GRUCell"):
+        kept.setdefault("reset_after", False)
+    if name == "Discretization" and kept.get("bin_boundaries", ()) is None:
+        kept |= {"bin_boundaries": [], ADAPTED: True}  # see params.assign.adapted
+    if name == "CuDNNGRU":
+        kept["reset_after"] = True
+    if name in ("Attention", "AdditiveAttention") and kept.pop("causal", False):
+        kept["use_causal_mask"] = True
+    if name == "Bidirectional":
+        _bidirectional(kept)
+    if name == "Normalization":  # whose statistics had the compute dtype
+        kept["dtype"] = policy(kept.get("dtype")).removeprefix("mixed_")
+    if RENAMED.get(name, name) == "BatchNormalization":
+        _batch_normalization(name, kept)
+    if name in ("Conv2DTranspose", "Conv1DTranspose", "Conv3DTranspose") and kept.get("groups", 1) != 1:
+        raise UnsupportedLayer(f"{name} {quoted(config.get('name'))} with groups={quoted(kept['groups'])}")
+    return kept
+
+
+def _bidirectional(config: dict[str, Any]) -> None:
+    """The backward layer runs the other way than the forward one; Keras 3 knows only forward ones that run forwards."""
+    layer = config.get("layer")
+    inner = layer.get("config") if isinstance(layer, dict) else None
+    if layer and "backward_layer" not in config and isinstance(inner, dict) and inner.get("go_backwards"):
+        config["backward_layer"] = {**layer, "config": {**inner, "go_backwards": False}}
+
+
+def _batch_normalization(name: str, config: dict[str, Any]) -> None:
+    """One axis, and parameters that stay float32 beside 16-bit inputs, as in a mixed policy of Keras 3."""
+    axis = config.get("axis")
+    if isinstance(axis, list):
+        if len(axis) != 1:
+            raise UnsupportedLayer(
+                f"{name} {quoted(config.get('name'))} over several axes, {quoted(axis)}: fnet has one"
+            )
+        config["axis"] = axis[0]
+    if policy(config.get("dtype")) in ("float16", "bfloat16"):
+        config["dtype"] = f"mixed_{policy(config['dtype'])}"
+
+
+def _first_input(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The InputLayer that the `batch_input_shape` of the first layer of a Sequential stands for."""
+    layers = config.get("layers")
+    if not isinstance(layers, list) or not layers or not is_object(layers[0]):
+        return []
+    first = layers[0]
+    inner = first["config"] if isinstance(first["config"], dict) else {}
+    shape = inner.get("batch_input_shape")
+    if first["class_name"] == "InputLayer" or "layers" in inner or not isinstance(shape, list):
+        return []
+    dtype = inner.get("dtype")
+    name = f"{inner.get('name')}_input"
+    said = {"batch_shape": shape, "dtype": dtype if isinstance(dtype, str) else "float32", "name": name}
+    return [{"class_name": "InputLayer", "config": said, "module": first.get("module")}]
+
+
+def _functional(config: dict[str, Any]) -> None:
+    """Calls as {"args", "kwargs"}; calls of nested models counted from 0; single ends bare."""
+    layers = config.get("layers")
+    if not isinstance(layers, list) or not all(is_object(layer) for layer in layers):
+        raise CorruptFile("a functional model without a list of layers")
+    calls = [layer.get("inbound_nodes") for layer in layers]
+    if not any(_is_keras2(call) for node in calls if isinstance(node, list) for call in node):
+        return
+    ends = [config.get("input_layers"), config.get("output_layers")]
+    first = _first_calls(layers, [*calls, *ends])
+    for layer in layers:
+        kept = layer["class_name"] in KEEPS_LISTS
+        layer["inbound_nodes"] = [_call(call, first, kept) for call in layer.get("inbound_nodes") or []]
+    for key, end in zip(("input_layers", "output_layers"), ends, strict=True):
+        config[key] = _end(end, layers, first)
+
+
+def _is_keras2(call: Any) -> bool:
+    """Whether a call is written in Keras 2's way: [[layer, call, output, kwargs], ...]."""
+    return isinstance(call, list) or (isinstance(call, dict) and "args" not in call)
+
+
+def _histories(value: Any) -> Iterator[list[Any]]:
+    """The [layer, call, output, ...] in a tree."""
+    if _is_history(value):
+        yield value
+        yield from _histories(value[3:])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _histories(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _histories(item)
+
+
+def _is_history(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) not in (3, 4) or (len(value) == 4 and not isinstance(value[3], dict)):
+        return False
+    return is_triple(value[:3])
+
+
+def _first_calls(layers: list[dict[str, Any]], trees: list[Any]) -> dict[str, int]:
+    """{layer: the number of its first call}: 1 for nested models that were built with inputs of their own."""
+    nested = {layer.get("name") or layer["config"].get("name") for layer in layers if "layers" in layer["config"]}
+    seen: dict[str, int] = {}
+    for layer, call, *_ in _histories(trees):
+        if layer in nested:
+            seen[layer] = min(call, seen.get(layer, call))
+    return {name: min(number, 1) for name, number in seen.items()}
+
+
+def _tensor(history: list[Any], first: dict[str, int]) -> dict[str, Any]:
+    layer, call, index = history[:3]
+    place = [layer, call - first.get(layer, 0), index]
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": place}}
+
+
+def _call(call: Any, first: dict[str, int], kept: bool) -> Any:
+    """One call in the form of Keras 3; kept: a list of one tensor is that."""
+    if not _is_keras2(call):
+        return call
+    kwargs: dict[str, Any] = {}
+
+    def convert(value: Any) -> Any:
+        if _is_history(value):
+            kwargs.update(value[3] if len(value) == 4 else {})
+            return _tensor(value, first)
+        if isinstance(value, list) and len(value) == 4 and value[0] == "_CONSTANT_VALUE":
+            kwargs.update(value[3] if isinstance(value[3], dict) else {})
+            return value[2]
+        if isinstance(value, list):
+            return [convert(item) for item in value]
+        if value == ELLIPSIS:
+            return {**ELLIPSIS, "config": {}}
+        return {key: convert(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    made = convert(call)
+    args = made[0] if isinstance(made, list) and len(made) == 1 and not kept else made
+    return {"args": [args], "kwargs": {key: convert(item) for key, item in list(kwargs.items())}}
+
+
+def _end(value: Any, layers: list[dict[str, Any]], first: dict[str, int]) -> Any:
+    """`input_layers` or `output_layers`, where Keras 3 counts the calls of nested Functional models from 1."""
+    if is_triple(value):
+        layer, call, index = value
+        functional = any(
+            (item.get("name") or item["config"].get("name")) == layer and item["class_name"] == "Functional"
+            for item in layers
+        )
+        return [layer, call - first.get(layer, 0) + functional, index]
+    if isinstance(value, list):
+        made = [_end(item, layers, first) for item in value]
+        return made[0] if len(made) == 1 else made
+    return {key: _end(item, layers, first) for key, item in value.items()} if isinstance(value, dict) else value

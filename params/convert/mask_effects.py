@@ -1,0 +1,257 @@
+"""Masks that a call changes on what others read, written into the sources of a graph.
+
+In Keras a mask is an attribute of an array. MultiHeadAttention (from 3.8 on) deletes it from its inputs, and a nested
+model that is called with an explicit mask leaves that on its inputs, also through models in models. Whoever reads
+the same array afterwards finds it so: a residual connection around attention has no mask, nor has the next block, and
+models were trained like that. Here nothing changes behind a reader's back: the converter knows the order of the calls
+and which outputs are the very array that went in, and writes `masked_by(x, None)` where a later call reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import Bound, compute_dtype
+from fnet.core.sources import Ref, feed, masked_by, references
+from fnet.types import Spec
+from params.convert.conversion import Conversion
+from params.convert.converted import Converted, Effects
+from params.convert.generations import CALLS_HAND_MASKS_ON, HEADS_DELETE_MASKS, HEADS_SEE_MASKS
+from params.errors import UnsupportedLayer
+from params.file.keras_objects import KerasObject
+
+PASSED_ON = {
+    *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+}
+"""Layers that give, at inference, the very array that they got."""
+
+Place = tuple[str, tuple[Any, ...]]
+"""(node, path in what it gives)."""
+
+
+@dataclass
+class Marks:
+    """What is known of the arrays of a graph while its calls run, in order."""
+
+    inputs: tuple[str, ...]
+    same: dict[Place, Place] = field(default_factory=dict)
+    """{output: the earlier output that is the same array}."""
+    changed: dict[Place, Any] = field(default_factory=dict)
+    """{array: the source of the mask that it has now, None for none}."""
+    carrying: set[str] = field(default_factory=set)
+    """Nodes whose outputs may carry a mask that nothing in the call of their reader says."""
+
+    def place(self, source: str | Ref) -> Place:
+        """The array that a source names, by its first place."""
+        place: Place = (source, ()) if isinstance(source, str) else (source.node, source.path)
+        return self.same.get(place, place)
+
+    def read(self, source: Any) -> Any:
+        """A source with the mask that its array has by now."""
+        if isinstance(source, str | Ref) and (place := self.place(source)) in self.changed:
+            return masked_by(source, self.changed[place])
+        return source
+
+    def effects(self, outputs: list[Any]) -> Effects:
+        """What the graph does to its inputs, for the model around it."""
+        lost = frozenset(name for name in self.inputs if (name, ()) in self.changed)
+        ends = {number: self.place(end) for number, end in enumerate(outputs) if isinstance(end, str | Ref)}
+        return Effects(
+            lost, {number: node for number, (node, path) in ends.items() if node in self.inputs and not path}
+        )
+
+
+def map_sources(function: Callable[[Any], Any], sources: Any) -> Any:
+    """`function` on the leaves of a tree of sources: names, elements, `masked_by`, constants."""
+    if isinstance(sources, Mapping):
+        return {key: map_sources(function, item) for key, item in sources.items()}
+    if isinstance(sources, list | tuple):
+        return type(sources)([map_sources(function, item) for item in sources])
+    return function(sources)
+
+
+def makes_masks(value: Any, custom: Mapping[str, Any]) -> bool:
+    """Whether something in a config makes masks: layers that do, layers of the caller's, masks given in calls."""
+    if isinstance(value, list):
+        return any(makes_masks(item, custom) for item in value)
+    if not isinstance(value, dict):
+        return False
+    own = value.get("class_name") == "Masking" or custom.keys() & {
+        value.get("class_name"),
+        value.get("registered_name"),
+    }
+    given = any(
+        key.endswith("mask") and key != "zero_output_for_mask" and item is not None for key, item in value.items()
+    )
+    return bool(own or given or value.get("mask_zero") or any(makes_masks(item, custom) for item in value.values()))
+
+
+def as_masked(
+    part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], known: Conversion
+) -> Any:
+    """The sources of a call without the masks that a layer of Keras 2 does not see: those of attention before 2.10, and
+    all where the call says `mask=None`. Refuses by name what those rules make of masks and fnet cannot say."""
+    source, label, explicit = part.source, part.source.label, kwargs.get("mask")
+    if not known.keras2:
+        return sources
+    if source.is_model and isinstance(explicit, list) and None in explicit:
+        raise UnsupportedLayer(f"{label} was called with masks for some of its inputs only, which deletes the others")
+    if source.class_name == "GroupNormalization" and explicit is not None:
+        raise UnsupportedLayer(f"{label} was called with a mask, by which Keras 2 weighs its means; fnet does not")
+    heads = source.class_name == "MultiHeadAttention"
+    if heads and known.version >= HEADS_SEE_MASKS and _is_cast(part.step, _spec(_attended(sources)[0], specs)):
+        raise UnsupportedLayer(
+            f"{label} casts its query, which then has no mask inside, but one outside: give the layers one dtype policy"
+        )
+    if (heads and known.version < HEADS_SEE_MASKS) or ("mask" in kwargs and explicit is None):
+        return map_sources(lambda leaf: masked_by(leaf, None) if isinstance(leaf, str | Ref) else leaf, sources)
+    return sources
+
+
+def after_call(
+    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], known: Conversion
+) -> None:
+    """Record what the call of a layer, the node `name`, does to the masks of the arrays that it reads."""
+    source = part.source
+    if not known.keras2 and known.version < CALLS_HAND_MASKS_ON:
+        _keep_given_mask_inside(marks, name, source, sources, specs, known)
+    if source.is_model:
+        _after_model(marks, name, part, sources, specs, known)
+    elif source.class_name == "MultiHeadAttention" and known.version >= HEADS_DELETE_MASKS:
+        for leaf in map(_values, _attended(sources)):
+            if isinstance(leaf, str | Ref) and not _is_cast(part.step, _spec(leaf, specs)):
+                marks.changed[marks.place(leaf)] = None
+    elif _passes_on(source) and isinstance(sources, str | Ref) and specs[name] == _spec(sources, specs):
+        marks.same[name, ()] = marks.place(sources)
+
+
+def _keep_given_mask_inside(
+    marks: Marks, name: str, source: KerasObject, sources: Any, specs: Mapping[str, Any], known: Conversion
+) -> None:
+    """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one."""
+    given = isinstance(sources, Mapping) and sources.get("mask") is not None
+    values = []
+    for key, item in sources.items() if isinstance(sources, Mapping) else [("", sources)]:
+        for leaf in tree.leaves([map_sources(_Leaf, item)]) if key != "mask" else ():
+            given = given or (isinstance(leaf.source, masked_by) and leaf.source.mask is not None)
+            values += references(_values(leaf.source))
+    if source.is_model or marks.carrying.intersection(values) or _makes_own(source, known):
+        marks.carrying.add(name)
+    elif given:
+        marks.changed.update({(name, path): None for path in paths_of(specs[name])})
+
+
+def _makes_own(source: KerasObject, known: Conversion) -> bool:
+    """Whether a layer may give a mask that it does not get."""
+    described = {"class_name": source.class_name, "registered_name": source.registered_name, "config": source.config}
+    return makes_masks(described, known.custom)
+
+
+def _after_model(
+    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], known: Conversion
+) -> None:
+    for key, leaf, as_is in _fed(part, sources, specs):
+        values = _values(leaf)
+        if not as_is or not isinstance(values, str | Ref):
+            continue
+        place = marks.place(values)
+        if isinstance(leaf, masked_by) and leaf != marks.read(values):
+            marks.changed[place] = leaf.mask
+        if key in part.effects.lost:
+            marks.changed[place] = None
+        for number, path in enumerate(paths_of(specs[name])):
+            if part.effects.same.get(number) == key:
+                marks.same[name, path] = place
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    source: Any
+
+
+def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[str, Any, bool]]:
+    """(input of a nested model, its source, whether it takes the array as it is) of a call."""
+    inputs = getattr(part.step, "inputs", "")
+    leaves = feed(inputs, map_sources(_Leaf, sources))
+    wanted = infer.input_spec(part.step)
+    takes = feed(inputs, wanted) if wanted is not None else {}
+    fed = []
+    for key, leaf in leaves.items():
+        if isinstance(leaf, _Leaf):
+            fed.append((key, leaf.source, _fits(_spec(_values(leaf.source), specs), takes.get(key))))
+    return fed
+
+
+def _values(source: Any) -> Any:
+    return source.values if isinstance(source, masked_by) else source
+
+
+def _fits(given: Any, taken: Any) -> bool:
+    """Whether an input takes an array without a cast or another rank."""
+    if not isinstance(given, Spec) or not isinstance(taken, Spec):
+        return taken is None
+    return given.dtype == taken.dtype and len(given.shape) == len(taken.shape)
+
+
+def _attended(sources: Any) -> list[Any]:
+    """Query, value and key among the sources of an attention layer."""
+    if isinstance(sources, Mapping):
+        return [sources[key] for key in ("query", "value", "key") if key in sources]
+    return list(sources)
+
+
+def _is_cast(step: Any, given: Any) -> bool:
+    """Whether a layer works on a copy of what it is given, of its own dtype."""
+    policy = step.dtype if isinstance(step, Bound) else None
+    floats = isinstance(given, Spec) and given.dtype.startswith(("float", "bfloat"))
+    return policy is not None and floats and given.dtype != compute_dtype(policy)
+
+
+def _passes_on(source: KerasObject) -> bool:
+    linear = source.class_name == "Activation" and source.config.get("activation") == "linear"
+    return linear or source.class_name in PASSED_ON
+
+
+def _spec(source: Any, specs: Mapping[str, Any]) -> Any:
+    """The Spec of what a source names; None for a constant."""
+    if isinstance(source, Ref):
+        return tree.get(specs[source.node], source.path)
+    return specs[source] if isinstance(source, str) else None
+
+
+def paths_of(spec: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The places of the arrays in an output, in Keras's order: dicts by sorted key."""
+    if isinstance(spec, Mapping):
+        return [p for key in sorted(spec) for p in paths_of(spec[key], (*path, key))]
+    if isinstance(spec, list | tuple):
+        return [p for i, item in enumerate(spec) for p in paths_of(item, (*path, i))]
+    return [path]
+
+
+def of_sequential(source: KerasObject, parts: list[Converted], step: Any) -> Effects:
+    """What a sequential model does to the mask of its input."""
+    lost, same, spec = False, True, infer.input_spec(step)
+    for part in parts:
+        if part.source.is_model and same:
+            taken = infer.input_spec(part.step)
+            same = taken is None or spec is None or _fits(spec, taken)
+            lost = lost or (same and bool(part.effects.lost))
+            same = same and 0 in part.effects.same
+        elif part.source.class_name != "InputLayer":
+            same = same and _passes_on(part.source) and not _is_cast(part.step, spec)
+    return Effects(frozenset({""} if lost else ()), {0: ""} if same else {})
+
+
+def require_expressible(marks: Marks, source: KerasObject, known: Conversion) -> None:
+    """Refuse a mask that is made inside a nested model and stays on what the model around it reads."""
+    for name in marks.inputs:
+        if source is not known.root and marks.changed.get((name, ())) is not None:
+            raise UnsupportedLayer(
+                f"{source.label} calls a model inside it with an explicit mask on its own input; Keras leaves that "
+                "mask on the array for all that read it later. Pass the mask to the layers that need it instead"
+            )

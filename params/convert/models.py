@@ -1,0 +1,236 @@
+"""Config -> fnet model: layers and operations through the tables, sequential models, and the way into both."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
+
+import fnet
+from fnet import random
+from fnet.core import infer
+from fnet.core.compose import Graph, Sequential, bind, option_names, sequential
+from fnet.types import Array
+from params.assign.naming import Names, elements
+from params.convert.conversion import Conversion, named
+from params.convert.converted import Converted
+from params.convert.functional import functional, inner_layer
+from params.convert.generations import NEWEST, Version, options_of_age
+from params.convert.layer_options import config_values, layer_options, require_finite
+from params.convert.mask_effects import makes_masks, of_sequential
+from params.convert.quantization import quantization
+from params.convert.recognition import custom_row, is_operation, require_own, row_of
+from params.convert.training_flags import of_steps
+from params.errors import UnsupportedLayer
+from params.file.keras_objects import POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
+from params.table.catalogue import BY_ENTRY, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
+from params.table.layers import LAYERS
+
+
+def convert(
+    config: Mapping[str, Any],
+    *,
+    custom: Mapping[str, Callable[..., Any]] | None = None,
+    version: Version = NEWEST,
+    legacy: bool = False,
+    rng: Array | int | None = None,
+    bare: bool = False,
+) -> Converted:
+    """The model that a config in Keras 3 form describes."""
+    key = random.key(rng) if isinstance(rng, int) else rng
+    found = set(_floats(config))
+    root = parse(config)
+    mixed, masked = bool(found - {"float32"}), makes_masks(config, custom or {})
+    known = Conversion(convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked)
+    if not root.is_model and custom_row(root, known) is None:
+        raise UnsupportedLayer(_no_graph(root))
+    _require_dense(config)
+    made = convert_object(root, known)
+    if "float64" in known.seen and not known.mixed:  # layers cast what a quotient of integers gives to their own dtype
+        made = convert_object(root, dataclasses.replace(known, mixed=True, numbers=itertools.count(), made={}))
+    known.check_used(_names(config))
+    return made
+
+
+def _names(config: Any) -> list[str]:
+    """The names of layers, then of classes and functions, in a config."""
+    found = [item for item in _objects(config) if not item["class_name"].startswith("__")]
+    layers = [item["config"].get("name") for item in found if isinstance(item["config"], dict)]
+    classes = [item.get("registered_name") or item["class_name"] for item in found]
+    return list(dict.fromkeys(name for name in (*layers[1:], *classes) if isinstance(name, str)))
+
+
+def _no_graph(root: KerasObject) -> str:
+    if root.class_name in LAYERS:
+        return f"the file holds the single layer {root.label}, not a model: wrap it in keras.Sequential and save again"
+    if "input_layers" in root.config:
+        return (
+            f"{shown(root.class_name)} is a subclass of Model around a graph, and may compute something else than the "
+            "graph says. If it does not, save the graph itself: keras.Model(model.inputs, model.outputs).save(path)"
+        )
+    return (
+        f"{shown(root.class_name)} is a subclassed model: its file holds constructor arguments, not what it computes. "
+        "Rebuild it as a Functional model, or write it with fnet and fill it by load_weights(path, model, params)"
+    )
+
+
+def _require_dense(config: Any) -> None:
+    """Refuse sparse inputs of a model in which some layer tells zeros from entries that are not there."""
+    found = [item for item in _objects(config) if isinstance(item["config"], dict)]
+    sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in found)
+    layer = next((item for item in found if item["class_name"] in BY_ENTRY), None)
+    if sparse and layer is not None:
+        raise UnsupportedLayer(
+            f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
+            "for entries; build the model with dense inputs"
+        )
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every serialized object in a config."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if is_object(value):
+            yield value
+        if isinstance(value, dict):
+            waiting += reversed(value.values())
+        elif isinstance(value, list | tuple):
+            waiting += reversed(value)
+
+
+def _floats(value: Any) -> Iterator[str]:
+    """The float dtypes in a config: policies of layers, and those of inputs, casts and constants, which Keras's layers
+    cast to their own."""
+    if isinstance(value, str) and value in POLICIES:
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _floats(item)
+    elif isinstance(value, Mapping):
+        config = value.get("config")
+        if is_object(value) and isinstance(config, dict) and value["class_name"] != "InputLayer":
+            dtype = config.get("dtype")
+            if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
+                policy(dtype, shown(value["class_name"]))
+        for item in value.values():
+            yield from _floats(item)
+
+
+def convert_object(source: KerasObject, known: Conversion, training: bool | None = None) -> Converted:
+    """A layer or model as a step. training: what it is called with; None where nothing says so."""
+    if source.is_model:
+        require_own(source, known)
+    make = {"Sequential": _sequential, "Functional": functional}.get(source.class_name, _layer)
+    made = make(source, known.inside(source) if source.is_model else known, training)
+    known.made[id(made.step)] = made
+    return made
+
+
+def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
+    entry = row_of(source, known)
+    operation = is_operation(entry)
+    config = config_values(source, entry, dataclasses.replace(known.inside(source), around=training))
+    if (how := quantization(source)) is not None:
+        config["quantization"] = how
+    if not operation:
+        require_finite(config, source)
+    options = layer_options(entry, config, source, known.keras2)
+    if not operation:
+        options |= options_of_age(source.class_name, source.config, known.version)
+    legal = option_names(entry.layer)
+    if training is None and known.bare and source.class_name in TRAINS_BY_DEFAULT:
+        training = True
+    if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
+        training = False  # a frozen one keeps to its moving statistics
+    if training and "training" in legal and not config.get("renorm"):
+        options["training"] = True
+    elif training and source.class_name in TRAINING_MATTERS:
+        raise UnsupportedLayer(
+            f"{source.label} was called with training=True, which changes what it computes{_also(source)}; "
+            "build the model without that argument, or as training=False"
+        )
+    if not options.get("training"):
+        options.pop("masked_moments", None)  # moving ones know no mask
+    if known.mixed and source.policy in POLICIES and "dtype" not in legal and not operation:
+        options["dtype"] = source.policy
+    with named(source):
+        step = bind(entry.layer, **options)
+        inside = infer.children(step)
+    inside |= {key: item for key, item in config.items() if key.endswith("activation")}
+    parts = _parts(inside, known)
+    if source.class_name in WRAPPERS:
+        _require_plain_inside(source, parts)
+    if entry.container:
+        class_names = {key: part.source.class_name for key, part in parts.items()}
+        entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
+    return Converted(source, step, entry, parts, operation=operation)
+
+
+def _by_batch(step: Any) -> bool:
+    """Whether a step computes statistics over the rows of its batch, at any depth."""
+    own = not isinstance(step, Sequential | Graph) and infer.resolved_options(step).get("training")
+    return bool(own) or any(map(_by_batch, infer.children(step).values()))
+
+
+def _also(source: KerasObject) -> str:
+    """What else to know of a layer that trains without being told."""
+    return " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
+
+
+def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted]) -> None:
+    """Refuse a wrapper whose dtype policy is not that of the layer in it (Keras casts between the two in its way), or
+    that hands time steps to statistics of a batch."""
+    for part in parts.values():
+        if source.class_name == "TimeDistributed" and _by_batch(part.step):
+            raise UnsupportedLayer(
+                f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
+                "those of each time step or of all, as it goes; build the model without that argument"
+            )
+        if not part.source.is_model and part.source.policy != source.policy:
+            raise UnsupportedLayer(
+                f"{source.label} has the dtype policy {source.policy}, the layer in it, {part.source.label}, "
+                f"{part.source.policy}: give both the same and save again"
+            )
+
+
+def _parts(inside: Mapping[str, Any], known: Conversion) -> dict[str, Converted]:
+    """Where the steps inside a layer come from; what one step serves twice (Bidirectional) are two objects."""
+    parts: dict[str, Converted] = {}
+    for key, step in inside.items():
+        part = known.made.get(id(step))
+        if part is not None and part.step is step:
+            parts[key] = _again(part) if part in parts.values() else part
+    return parts
+
+
+def _again(part: Converted) -> Converted:
+    """A second object of the same description."""
+    source = dataclasses.replace(part.source, shared=None)
+    return dataclasses.replace(part, source=source, parts={k: _again(p) for k, p in part.parts.items()})
+
+
+def _sequential(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
+    layers = layers_of(source)
+    flags = of_steps(layers, known.bare and not known.keras2, training)
+    parts = {layer.name: inner_layer(source, layer, known, flag) for layer, flag in zip(layers, flags, strict=True)}
+    steps = [(name, part.step) for name, part in parts.items()]
+    if not layers or layers[0].class_name != "InputLayer":
+        shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
+        if _is_shape(shape):
+            name = Names(parts).fresh("input_layer")
+            dtype = parts[layers[0].name].source.policy if layers else "float32"
+            dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
+            steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
+    made = Converted(source, sequential(steps), parts=parts)
+    made.effects = of_sequential(source, list(parts.values()), made.step)
+    for layer, flag in zip(layers, flags, strict=True):
+        leaves = known.rng_leaves(parts[layer.name], flag)
+        if leaves:
+            made.given[layer.name] = leaves
+    return made
+
+
+def _is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
+    return isinstance(value, list | tuple) and all(d is None or type(d) is int for d in value)

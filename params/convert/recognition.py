@@ -1,0 +1,127 @@
+"""Which row of the tables an object of a file is; refused when it is none, or only claims to be Keras's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from fnet.core.compose import Bound, option_names, rules
+from params.assign import cudnn
+from params.convert.conversion import Conversion
+from params.errors import UnsafeFile, UnsupportedLayer, quoted
+from params.file.keras_objects import KerasObject, shown
+from params.table.catalogue import REFUSED
+from params.table.entry import Entry
+from params.table.layers import LAYERS
+from params.table.operations import OPERATIONS, REFUSED_OPERATIONS
+
+FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
+"""Classes of Keras 2 whose config names a function of TensorFlow, or an operation that `graph_ops` left."""
+
+KERAS_MODULES = re.compile(
+    r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
+)
+"""Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
+
+
+KERAS_2 = (
+    *("AbstractRNNCell", "ActivityRegularizer", "AlphaDropout", "ConvRNN2D", "CudnnLSTM", "DenseFeatures", "Highway"),
+    *("LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "Merge", "PeepholeLSTMCell", "RandomHeight"),
+    *("RandomWidth", "SequenceFeatures", "SReLU", "ParametricSoftplus", "AtrousConvolution2D", "TimeDistributedDense"),
+)
+"""Layers of earlier versions of Keras that the table has not. Legacy files write no module; other names are custom."""
+
+REGISTERED = {"CustomScaleLayer": "Custom>CustomScaleLayer"}
+"""Classes of Keras 2 that it registered as if they were a user's."""
+
+
+def require_own(source: KerasObject, known: Conversion) -> None:
+    """The object must be Keras's own: a foreign module or registered name under a known class is a spoof."""
+    module, registered = source.module, source.registered_name
+    own = known.legacy if module is None else bool(KERAS_MODULES.fullmatch(module))
+    if not own or registered not in (None, source.class_name, REGISTERED.get(source.class_name)):
+        raise UnsafeFile(
+            f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "
+            f"but {source.class_name} is a class of Keras: class, module and registered name must agree"
+        )
+
+
+def custom_row(source: KerasObject, known: Conversion) -> Entry | None:
+    """The caller's own layer, for the layer of this name or for a registered name or class."""
+    step = known.own_for(source)
+    if step is not None:
+        rules(step)
+        return _replacing(step, source)
+    for name in (source.registered_name, source.class_name):
+        step = known.own(name)
+        if step is not None:
+            rules(step)
+            return Entry(step, arguments=())
+    return None
+
+
+def _replacing(step: Any, source: KerasObject) -> Entry:
+    """The row of a function that takes the place of one layer: of the layer's config, and the `arguments` of a Lambda,
+    it gets what are options of its own."""
+    legal = {} if isinstance(step, Bound) else option_names(step)
+    further = source.config.get("arguments") if source.class_name == "Lambda" else None
+    further = {key: item for key, item in further.items() if key in legal} if isinstance(further, dict) else {}
+    ignored = frozenset(key for key in (*source.config, "*") if key not in legal or key == "name")
+    return Entry(step, lambda config: {**further, **config}, ignored=ignored, arguments=())
+
+
+def row_of(source: KerasObject, known: Conversion) -> Entry:
+    """The row of a layer or operation. Raises UnsupportedLayer for what has none, UnsafeFile for a spoof."""
+    custom = custom_row(source, known)
+    if custom is not None:
+        return custom
+    name = source.class_name
+    if name in REFUSED:
+        place = f"give a function in its place, load_keras(..., custom={{{quoted(source.name)}: my_layer}})"
+        raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}; or {place}")
+    if name in FUNCTION_LAYERS:
+        from params.table.tf_functions import tf_row  # 230 functions, which few files need
+
+        found: Entry | None = tf_row(source)
+    else:
+        found = _operation(source, known) or LAYERS.get(name)
+    if found is None:
+        raise UnsupportedLayer(_unknown(source, known))
+    require_own(source, known)
+    if source.python_name in cudnn.CLASSES.values():
+        return replace(found, groups={})  # these keep their arrays themselves, not in a cell
+    return found
+
+
+def _operation(source: KerasObject, known: Conversion) -> Entry | None:
+    """The row of an operation, None for a layer. Legacy files write no module: there, what has no `trainable`."""
+    module, name = source.module, source.class_name
+    if not module:
+        untrained = "trainable" not in source.config and name != "InputLayer"
+        candidates = OPERATIONS.items() if known.legacy and untrained else ()
+        return next((entry for (_, known_name), entry in candidates if known_name == name), None)
+    if module.startswith("keras.src.ops.") and (module, name) not in OPERATIONS:
+        why = REFUSED_OPERATIONS.get(name, f"{quoted(module)} has no such operation that fnet knows")
+        raise UnsupportedLayer(f"the operation {shown(name)} (node {quoted(source.name)}) is not supported: {why}")
+    return OPERATIONS.get((module, name))
+
+
+def _unknown(source: KerasObject, known: Conversion) -> str:
+    """The message for a class without a row: a layer of Keras's, or somebody's own."""
+    module, name = source.module or "", source.registered_name or source.class_name
+    own = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
+    if not module and known.legacy and ">" not in name:
+        own = name in KERAS_2
+    if own:
+        return f"{source.label} is a layer of Keras that fnet does not have (see `fnet layers`): {_give(name)}"
+    return f"{source.label} is a custom layer: {_give(name)}"
+
+
+def _give(name: str) -> str:
+    return f"give its pure function, load_keras(..., custom={{{quoted(name)}: my_layer}})"
+
+
+def is_operation(entry: Entry) -> bool:
+    """Whether a row is of an operation, not of a layer."""
+    return hasattr(entry.layer, "arguments")

@@ -1,0 +1,105 @@
+"""The `training=` of calls: which of those that a file holds counts, by the rules of the Keras that wrote it.
+
+In Keras 2 that of the call itself comes before those of the models around it, in `predict` as well. In Keras 3
+`predict` overrides them all; in a bare `model(x)` the outermost counts, and a layer without one has that of the layer
+that ran before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+from params.convert.call_order import keras_order
+from params.convert.calls import by_keyword, tensors
+from params.errors import UnsupportedLayer, quoted
+from params.file.keras_objects import KerasObject, is_triple, layers_of
+from params.table.catalogue import RESTS_BY_DEFAULT, TRAINS_BY_DEFAULT
+
+Flag: TypeAlias = bool | None
+Flags: TypeAlias = Literal["unread", "inner", "outer"]
+"""Which flags count: none, that of the call itself before those around it, or the outermost."""
+Call: TypeAlias = tuple[str, int]
+"""(layer, number of the call)."""
+
+
+def of_calls(model: KerasObject, layers: Sequence[KerasObject], flags: Flags, around: Flag) -> dict[Call, Flag]:
+    """{call: what it computes as} of a functional model that is itself called with training=`around`."""
+    calls = {(layer.name, number): call for layer in layers for number, call in enumerate(layer.calls)}
+    if flags == "unread":
+        return dict.fromkeys(calls)
+    if flags == "outer" and around is not None:
+        return dict.fromkeys(calls, around)
+    by_name = {layer.name: layer for layer in layers}
+    own = {place: _own(by_name[place[0]], call) for place, call in calls.items()}
+    if flags == "inner":
+        return {place: around if flag is None else flag for place, flag in own.items()}
+    return _walk(model, by_name, calls, own)[0]
+
+
+def of_steps(layers: Sequence[KerasObject], bare: bool, around: Flag) -> list[Flag]:
+    """What each layer of a sequential model computes as; bare: by the rules of a bare call in Keras 3."""
+    if around is not None or not bare:
+        return [around] * len(layers)
+    flags, flag = list[Flag](), None
+    for layer in layers:
+        default = by_default(layer)
+        flag = flag if default is None else default
+        flags.append(flag)
+        flag = _after(layer, flag)
+    return flags
+
+
+def _own(layer: KerasObject, call: Any) -> Flag:
+    """The flag that a call holds."""
+    if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
+        return None
+    flag = by_keyword(layer.class_name, call["args"], call["kwargs"])[1].get("training")
+    if flag is None or isinstance(flag, bool) or flag in (0, 1):
+        return None if flag is None else bool(flag)
+    raise UnsupportedLayer(f"{layer.label} was called with training={quoted(flag)}")
+
+
+def _walk(
+    model: KerasObject, layers: dict[str, KerasObject], calls: dict[Call, Any], own: dict[Call, Flag]
+) -> tuple[dict[Call, Flag], Flag]:
+    """({call: flag}, the last one), in the order in which Keras 3 runs a model: a call leaves its flag to the next."""
+    parents = {
+        place: [(t.layer, t.call) for t in tensors(call) if layers[t.layer].calls] for place, call in calls.items()
+    }
+    ends = [end for end in _ends(model.config.get("output_layers"), layers) if end in calls]
+    found, flag = dict[Call, Flag](), None
+    for place in keras_order(ends, parents, {place: place[0] for place in calls}):
+        flag = flag if own[place] is None else own[place]
+        found[place] = flag
+        flag = _after(layers[place[0]], flag)
+    return {place: found.get(place) for place in calls}, flag
+
+
+def _after(layer: KerasObject, flag: Flag) -> Flag:
+    """The flag that a call with `flag` leaves to the next layer."""
+    if flag is not None or not layer.is_model:
+        return flag
+    layers = layers_of(layer)
+    if layer.class_name == "Sequential":
+        return _after(layers[-1], of_steps(layers, True, None)[-1]) if layers else None
+    calls = {(inner.name, number): call for inner in layers for number, call in enumerate(inner.calls)}
+    by_name = {inner.name: inner for inner in layers}
+    return _walk(layer, by_name, calls, {place: _own(by_name[place[0]], call) for place, call in calls.items()})[1]
+
+
+def by_default(layer: KerasObject) -> Flag:
+    """The default of `training` in the call of a Keras 3 layer, which a functional model writes into its calls."""
+    if layer.class_name in TRAINS_BY_DEFAULT:
+        return True
+    return False if layer.class_name in RESTS_BY_DEFAULT else None
+
+
+def _ends(value: Any, layers: dict[str, KerasObject]) -> Iterator[Call]:
+    """The calls whose outputs a model gives. Those of a nested Functional count from 1 there."""
+    if is_triple(value):
+        layer, number, _ = value
+        yield layer, number - (layer in layers and layers[layer].class_name == "Functional")
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _ends(item, layers)

@@ -1,0 +1,233 @@
+"""Keras objects as a config describes them: class, config, calls. Names are compared, never imported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fnet.types import Array
+from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
+
+MODELS = ("Functional", "Sequential")
+WRITTEN = "written_class_name"
+"""Key of the name that a file gives to a class which `params.convert.legacy_config` calls by its present one."""
+LAMBDA = "its Python code is in the file, and a model file is data: replace it by layers or keras.ops operations"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A symbolic tensor in the arguments of a call: output `index` of call number `call` of `layer`."""
+
+    layer: str
+    call: int
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class KerasObject:
+    """A layer, model or operation."""
+
+    class_name: str
+    module: str | None
+    registered_name: str | None
+    config: dict[str, Any]
+    name: str
+    calls: list[Any] = field(default_factory=list)
+    shared: int | None = None
+    """`shared_object_id`: objects with one id are one object."""
+    build_config: Mapping[str, Any] = field(default_factory=dict)
+    python_name: str = ""
+    """The name of the class in Python, after which the groups of a file are named: without the package that it is
+    registered for, and where `params.convert.legacy_config` calls it by the name of today, that of then."""
+
+    def __post_init__(self) -> None:
+        if not self.python_name:
+            object.__setattr__(self, "python_name", self.class_name.rpartition(">")[2])
+
+    @property
+    def is_model(self) -> bool:
+        return self.class_name in MODELS
+
+    @property
+    def policy(self) -> str:
+        """The name of the dtype policy."""
+        return policy(self.config.get("dtype"), self.label)
+
+    @property
+    def label(self) -> str:
+        """How messages call it: `Dense layer 'logits'`."""
+        return f"{shown(self.class_name)} {quoted(self.name)}"
+
+    @property
+    def signature(self) -> str:
+        """Equal for two descriptions of one object."""
+        return json.dumps([self.class_name, self.name, _unshared(self.config)], sort_keys=True, default=repr)
+
+
+def shown(class_name: str, width: int = 60) -> str:
+    """A class name in a message: bare when it is an identifier."""
+    return class_name if class_name.isidentifier() and len(class_name) <= width else quoted(class_name, width)
+
+
+def is_object(value: Any) -> bool:
+    """Whether a config value describes an object."""
+    return isinstance(value, dict) and isinstance(value.get("class_name"), str) and "config" in value
+
+
+def parse(data: Any) -> KerasObject:
+    """The object that a JSON value describes."""
+    if not is_object(data):
+        raise CorruptFile(f"expected a layer, as {{'class_name': ..., 'config': {{...}}}}; got {quoted(data)}")
+    config = data["config"]
+    if not isinstance(config, dict):
+        raise CorruptFile(f"the config of {shown(data['class_name'])} is not an object but {quoted(config)}")
+    name = config.get("name") or data.get("name") or ""
+    calls = data.get("inbound_nodes") or []
+    build = data.get("build_config") or {}
+    module, registered = data.get("module"), data.get("registered_name")
+    for key, value, kind in (("name", name, str), ("inbound_nodes", calls, list), ("build_config", build, dict)):
+        if not isinstance(value, kind):
+            raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a {kind.__name__}")
+    for key, value in (("module", module), ("registered_name", registered)):
+        if value is not None and not isinstance(value, str):
+            raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a string")
+    shared = data.get("shared_object_id")
+    shared = shared if isinstance(shared, int) else None
+    written = str(data.get(WRITTEN, "")).rpartition(">")[2]
+    return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
+
+
+def layers_of(source: KerasObject) -> list[KerasObject]:
+    """The layers that the config of a model lists, each with a name of its own."""
+    layers = source.config.get("layers")
+    if not isinstance(layers, list):
+        raise CorruptFile(f"{source.label}: layers is {quoted(layers)}, not a list")
+    found: dict[str, KerasObject] = {}
+    for layer in map(parse, layers):
+        if not layer.name:
+            raise CorruptFile(f"{source.label} has a layer without a name")
+        if layer.name in found:
+            raise CorruptFile(f"{source.label} has several layers named {quoted(layer.name)}")
+        found[layer.name] = layer
+    return list(found.values())
+
+
+def _unshared(value: Any) -> Any:
+    """A config without the marks of sharing, which only later mentions of an object carry."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items() if key != "shared_object_id"}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
+
+
+POLICIES = ("float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
+PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
+QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy", "QuantizedFloat8DTypePolicy")
+"""Policies whose integers `params.convert.quantization` knows; the floats next to them have a `source_name`."""
+CALIBRATED_POLICIES = ("GPTQDTypePolicy", "AWQDTypePolicy")
+OTHER_DTYPES = (
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", "string"),
+    *("complex64", "complex128"),
+)
+
+
+def policy(value: Any, label: str = "a layer") -> str:
+    """The name of a dtype policy: from a name, a DTypePolicy (Keras 3) or a Policy (Keras 2); of a quantized one the
+    policy that it was made from."""
+    if value is None:
+        return "float32"
+    name = value
+    if is_object(value):
+        if value["class_name"] not in (*PLAIN_POLICIES, *QUANTIZED_POLICIES):
+            lost = value["class_name"] in CALIBRATED_POLICIES
+            why = "whose zero points Keras leaves out of the file (and cannot load it)" if lost else "unknown to fnet"
+            raise UnsupportedLayer(
+                f"{label} has the dtype policy {quoted(value['class_name'])}, {why}; quantized models can be int8, "
+                "int4 and float8: quantize it as one of these, or save it before `model.quantize(...)`"
+            )
+        key = "name" if value["class_name"] in PLAIN_POLICIES else "source_name"
+        name = value["config"].get(key) if isinstance(value["config"], dict) else None
+    if name not in POLICIES and name not in OTHER_DTYPES:
+        raise CorruptFile(f"{label} has an unknown dtype policy: {quoted(name)}")
+    return str(name)
+
+
+def literal(value: dict[str, Any]) -> Any:
+    """A value that JSON has no form for: `__slice__`, `__numpy__`, ..."""
+    kind, config = value["class_name"], value["config"]
+    if kind == "__ellipsis__":
+        return ...
+    if kind == "__lambda__":
+        raise UnsupportedLayer(f"the file holds a Python lambda: {LAMBDA}")
+    if not isinstance(config, dict):
+        raise CorruptFile(f"{kind} has the config {quoted(config)}")
+    if kind == "__slice__":
+        return slice(*(_slice_part(config.get(key)) for key in ("start", "stop", "step")))
+    if kind in ("__numpy__", "__tensor__"):
+        return array(config.get("value"), config.get("dtype"))
+    if kind == "__keras_tensor__":
+        return tensor(config.get("keras_history"))
+    if kind == "__bytes__" and isinstance(config.get("value"), str):
+        return config["value"]
+    raise UnsafeFile(f"a value of the unknown kind {quoted(kind)}")
+
+
+def _slice_part(value: Any) -> int | None:
+    if is_object(value):
+        value = literal(value)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise UnsupportedLayer(f"a slice with the bound {quoted(value)}: only integers and None are supported")
+
+
+def tensor(history: Any) -> Tensor:
+    """The tensor that a `[layer, call, index]` names."""
+    if is_triple(history):
+        return Tensor(*history)
+    raise CorruptFile(f"a tensor is not [layer name, call, index]: {quoted(history)}")
+
+
+def is_triple(value: Any) -> bool:
+    """Whether a JSON value is the history of a tensor."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and isinstance(value[0], str)
+        and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value[1:])
+    )
+
+
+def numbers(value: list[Any], floats: str = "float32") -> Array | None:
+    """The array that a nested list of numbers stands for, of int32, bool or `floats`; None where it holds others."""
+    leaves = list(_leaves(value))
+    kinds = set(map(type, leaves))
+    if not leaves or not kinds <= {int, float, bool} or (bool in kinds and len(kinds) > 1):
+        return None
+    if float in kinds:
+        return array(value, floats)
+    if bool in kinds:
+        return array(value, "bool")
+    return array(value, "int32" if all(-(1 << 31) <= n < 1 << 31 for n in leaves) else "int64")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def array(value: Any, dtype: Any) -> Array:
+    """A constant of the graph, read-only."""
+    if dtype not in (*POLICIES[:4], *OTHER_DTYPES[:9]):
+        raise CorruptFile(f"a constant of the dtype {quoted(dtype)}")
+    try:
+        made = np.array(value, "float32" if dtype == "bfloat16" else dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CorruptFile(f"a constant is not an array of {dtype}: {quoted(value)}") from error
+    made.flags.writeable = False
+    return made

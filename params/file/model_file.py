@@ -1,0 +1,107 @@
+"""What a model file holds, whatever its container: config, arrays by place, vocabularies. Nothing is converted here.
+
+`read` (in `params.file.reading`) gives a `ModelFile`. Its arrays are lazy: shape, dtype and place are known and checked
+against the bytes that the file really has, the numbers are touched by `load` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fnet.types import Array
+
+Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "json"]
+
+
+UNSAID = "99.0"
+"""Version of a config of Keras 3 that does not tell it: taken for the newest."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a file may ask for. Sizes in bytes; raise them for larger models of a known origin."""
+
+    total: int = 4 << 30
+    """All arrays of the file together, as they will stand in memory; also the largest weights member."""
+    config: int = 16 << 20
+    """config.json, metadata.json, a legacy model_config, a shard index."""
+    vocabulary: int = 64 << 20
+    """All vocabulary files together."""
+    depth: int = 64
+    """Nesting of JSON values."""
+    layers: int = 12_000
+    """Layers of a model, and calls of layers, all nested ones included."""
+    steps: int = 1_000_000
+    """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; entries of a zip."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredArray:
+    """One array of the file, not yet read."""
+
+    place: str
+    """Where it is in the file, for messages: "layers/dense/vars/0"."""
+    shape: tuple[int, ...]
+    dtype: str
+    """"float32", "float16", "float64", "bfloat16", "int8" ... "uint64", "bool"."""
+    read: Callable[[], Array] = field(repr=False)
+
+    def load(self) -> Array:
+        """The numbers, C-contiguous and read-only; bfloat16 (which NumPy lacks) comes widened to float32.
+
+        Raises CorruptFile where the bytes cannot be decoded.
+        """
+        return self.read()
+
+
+@dataclass(frozen=True)
+class Variables:
+    """The arrays of one saved object of a `.keras` or `.weights.h5`: the datasets of `<path>/vars`."""
+
+    name: str | None
+    """The attribute `name`: the layer's own name (Keras 3.6 and later), a cross-check only."""
+    arrays: tuple[StoredArray, ...] = ()
+    """Datasets "0", "1", ... in integer order."""
+    named: Mapping[str, StoredArray] = field(default_factory=dict)
+    """Datasets whose name is no integer."""
+
+
+@dataclass(frozen=True)
+class LegacyLayer:
+    """One layer of a legacy `.h5`, in `layer_names` order, its arrays in `weight_names` order."""
+
+    name: str
+    arrays: tuple[tuple[str, StoredArray], ...] = ()
+
+
+@dataclass(frozen=True)
+class WeightTree:
+    """All arrays of a file. A file has `groups` (Keras 3 layout) or `layers` (legacy `.h5`), never both."""
+
+    groups: Mapping[str, Variables] = field(default_factory=dict)
+    """{object path: its variables}, as {"layers/dense": ...}; the root object's path is "". Groups without
+    arrays are there too. The optimizer's are left out."""
+    layers: tuple[LegacyLayer, ...] = ()
+    top_level: tuple[tuple[str, StoredArray], ...] = ()
+    """`top_level_model_weights` of a legacy file."""
+    version: str | None = None
+    """Of the Keras that wrote them; a `.weights.h5` does not tell."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file, opened and checked."""
+
+    format: Format
+    label: str
+    """How messages call the file: its name, quoted."""
+    config: dict[str, Any] | None
+    """The parsed model config; None in files that hold weights only."""
+    keras_version: str | None
+    arrays: WeightTree
+    assets: Mapping[str, bytes] = field(default_factory=dict)
+    """{path below "assets/": content} of the vocabulary files, as {"layers/string_lookup/vocabulary.txt": ...}."""
+    backend: str | None = None
+    """What Keras 2 ran on: "tensorflow", "theano" or "cntk"; a legacy `.h5` tells."""

@@ -1,0 +1,285 @@
+"""`read`: a path, bytes or file object becomes a `ModelFile`; what kind of file it is, its first bytes tell."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from fnet.types import Array
+from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
+from params.file import hdf5
+from params.file.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
+from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
+from params.file.hdf5.headers import SIGNATURE
+from params.file.model_file import UNSAID, Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
+from params.file.screening import count_layers
+from params.file.strict_json import parse_object
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+DEFAULT = Limits()
+
+
+def read(source: Source, limits: Limits | None = None) -> ModelFile:
+    """Open a model file and check all of its structure; the numbers of its arrays are read later, on `load`.
+
+    source: a path to a `.keras` (zip or folder), `.h5`, `.weights.h5` or `.weights.json`, or the bytes or a
+    binary file object of one of them but the last. limits: what the file may ask for.
+    Raises a ModelFileError for anything that is wrong with the file, whatever its bytes, and OSError when there
+    is no such file.
+    """
+    label, limits = _label(source), limits or DEFAULT
+    with reading(label):
+        if isinstance(source, str | os.PathLike):
+            path = Path(source)
+            if path.is_dir():
+                return _keras(Folder(path), "keras-dir", label, limits)
+            if not path.is_file() and path.exists():
+                raise CorruptFile("neither a regular file nor a folder")
+            return _file(content(path, limits.total), label, limits, path)
+        if isinstance(source, bytes | bytearray | memoryview):
+            return _file(memoryview(bytes(source)), label, limits)
+        if not hasattr(source, "read"):
+            raise TypeError(f"a model file is a path, bytes or a binary file object, not {type(source).__name__}")
+        return _file(file_content(source, limits.total), label, limits)
+
+
+def _label(source: Source) -> str:
+    name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
+    if isinstance(name, str | os.PathLike):
+        return quoted(Path(name).name or str(name))
+    return "the model file"
+
+
+def _file(data: memoryview, label: str, limits: Limits, path: Path | None = None) -> ModelFile:
+    if len(data) > limits.total:
+        raise LimitExceeded(f"{len(data)} bytes; `Limits.total` allows {limits.total}")
+    head = bytes(data[:HEAD])
+    if head[:4] == b"PK\3\4":
+        return _keras(Zip(data, limits), "keras-zip", label, limits)
+    if head[:8] == SIGNATURE:
+        return _hdf5(data, label, limits)
+    if head.lstrip()[:1] == b"{" and (path is not None or b'"class_name"' in head):
+        return _json(data, path, label, limits)
+    raise stranger(head)
+
+
+def _json(data: memoryview, path: Path | None, label: str, limits: Limits) -> ModelFile:
+    """The config of a model without its weights (`model.to_json()`, or the config.json of a `.keras`), or an index."""
+    index = parse_object(bytes(data[: limits.config + 1]), label, limits, infinite=True)
+    if "class_name" not in index:
+        return _sharded(index, path, label, limits)
+    count_layers(index, limits)
+    version = _version(index.get("keras_version"))
+    if version is None and index.get("module") is not None:
+        version = UNSAID
+    return ModelFile("json", label, index, version, WeightTree())
+
+
+# --- .keras: zip or folder ------------------------------------------------------------------------------------
+
+
+def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelFile:
+    names = set(parts.names())
+    if CONFIG not in names:
+        raise strange_parts(names)
+    if WEIGHTS not in names:
+        raise _no_weights(names)
+    config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True)
+    count_layers(config, limits)
+    version = None
+    if METADATA in names:
+        metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
+        version = _version(metadata.get("keras_version"))
+    with reading(WEIGHTS):
+        root = _open(parts.get(WEIGHTS, limits.total), limits)
+    groups = dict(_groups(root, label))
+    return ModelFile(kind, label, config, version, WeightTree(groups, version=version), _assets(parts, names, limits))
+
+
+def _no_weights(names: set[str]) -> Exception:
+    if "model.weights.npz" in names:
+        return UnsafeFile(
+            "its weights are an .npz, which can hold pickled code; save again with Keras's default format"
+        )
+    return CorruptFile(f"no {WEIGHTS} in it")
+
+
+def _version(found: Any) -> str | None:
+    if found is not None and not (isinstance(found, str) and len(found) <= 64):
+        raise CorruptFile(f"keras_version is {quoted(found)}")
+    return found
+
+
+def _assets(parts: Container, names: set[str], limits: Limits) -> dict[str, bytes]:
+    found, left = {}, limits.vocabulary
+    for name in sorted(names):
+        if name.startswith("assets/") and name.endswith("/" + VOCABULARY):
+            found[name.removeprefix("assets/")] = data = bytes(parts.get(name, left))
+            left -= len(data)
+    for name, data in found.items():
+        if found.get(name.replace("/_lookup_layer/", "/"), data) != data:
+            raise CorruptFile(f"{quoted(name)} differs from its copy one folder up: which is the vocabulary?")
+    return found
+
+
+def _open(data: memoryview, limits: Limits) -> hdf5.Group:
+    if bytes(data[:8]) != SIGNATURE:
+        raise CorruptFile(f"its weights are no HDF5 file: they begin with {quoted(bytes(data[:8]))}")
+    return hdf5.open_file(data, total=limits.total, steps=limits.steps, text=2 * limits.config)
+
+
+# --- arrays ---------------------------------------------------------------------------------------------------
+
+
+def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[tuple[str, Variables]]:
+    """(object path, variables) of the groups `<path>/vars`. complete: no number may be missing."""
+    for group in root.walk():
+        path, _, last = group.path.rpartition("/")
+        if last != "vars":
+            if group.datasets:
+                raise CorruptFile(f"array {quoted(next(iter(group.datasets.values())).path)} is in no `vars` group")
+        elif path.partition("/")[0] != "optimizer":
+            numbers = sorted(int(name) for name in group.datasets if INTEGER.fullmatch(name))
+            if complete and numbers != list(range(len(numbers))):
+                raise WeightsMismatch(f"{quoted(group.path)} holds arrays {quoted(numbers)}: some are missing")
+            named = {name: array for name, array in group.datasets.items() if not INTEGER.fullmatch(name)}
+            yield (
+                path,
+                Variables(
+                    group.text("name"),
+                    tuple(_array(group.datasets[str(n)], label) for n in numbers),
+                    {name: _array(array, label) for name, array in named.items()},
+                ),
+            )
+
+
+def _array(found: hdf5.Dataset, label: str) -> StoredArray:
+    if not found.type.readable or found.type.name in ("string", "text"):
+        raise WeightsMismatch(f"array {quoted(found.path)} holds {found.type.name} values; numbers were expected")
+    return StoredArray(found.path, found.shape, found.type.name, _loader(found, label))
+
+
+def _loader(found: hdf5.Dataset, label: str) -> Callable[[], Array]:
+    def load() -> Array:
+        with reading(label), reading(f"{label}: array {quoted(found.path)}"):
+            values = found.load()
+            values.flags.writeable = False
+            return values
+
+    return load
+
+
+# --- .h5 and shards -------------------------------------------------------------------------------------------
+
+
+def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
+    root = _open(data, limits)
+    holder = root.groups.get("model_weights", root)
+    if holder is root and root.texts("layer_names") is None:
+        if root.text("model_config") is not None:
+            raise CorruptFile("it has a config but no `model_weights`")
+        if not any(group.path.rpartition("/")[2] == "vars" for group in root.walk()):
+            raise CorruptFile("HDF5, but not of Keras: neither `model_config` nor `layer_names` nor `vars` in it")
+        return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
+    text = root.text("model_config")
+    config = None if text is None else parse_object(text, "model_config", limits, infinite=True)
+    count_layers(config, limits)
+    version = _version(holder.text("keras_version") or root.text("keras_version"))
+    backend = holder.text("backend") or root.text("backend")
+    return ModelFile("h5", label, config, version, replace(_legacy(holder, label), version=version), backend=backend)
+
+
+def _legacy(holder: hdf5.Group, label: str) -> WeightTree:
+    names = holder.texts("layer_names")
+    if names is None:
+        raise CorruptFile("no list of layers: the attribute `layer_names` is missing")
+    if len(set(names)) != len(names):
+        raise CorruptFile("two layers have one name in `layer_names`")
+    used: set[str] = set()
+    layers = tuple(LegacyLayer(name, _listed(holder, name, used, label)) for name in names)
+    top = "top_level_model_weights"
+    extras = _listed(holder, top, used, label) if top in holder.groups else ()
+    for group in holder.walk():
+        for array in group.datasets.values():
+            if array.path not in used:
+                raise WeightsMismatch(f"array {quoted(array.path)} belongs to no layer that the file lists")
+    return WeightTree(layers=layers, top_level=extras)
+
+
+def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[tuple[str, StoredArray], ...]:
+    """(weight name, array) of a layer, as its `weight_names` list them."""
+    group: hdf5.Group | None = holder
+    for part in name.split("/"):
+        group = group.groups.get(part) if group else None
+    if group is None:
+        raise WeightsMismatch(f"layer {quoted(name)} is listed, but no group holds its weights")
+    found = []
+    for weight in group.texts("weight_names") or []:
+        array = group.find(weight)
+        if array is None or array.path in used:
+            raise WeightsMismatch(f"weight {quoted(weight)} of layer {quoted(name)} is missing or listed twice")
+        used.add(array.path)
+        found.append((weight, _array(array, label)))
+    return tuple(found)
+
+
+def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limits) -> ModelFile:
+    """`x.weights.json` with its `x_00000.weights.h5`, ... beside it."""
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or path is None:
+        raise strange_json(index)
+    merged: dict[str, Variables] = {}
+    left = limits.total
+    for shard in _shards(weight_map):
+        file = Folder(path.parent)
+        try:
+            root = _open(file.get(shard, left), limits)
+        except KeyError:
+            raise WeightsMismatch(f"shard {quoted(shard)} is not beside the index") from None
+        left -= sum(array.nbytes for group in root.walk() for array in group.datasets.values())
+        if left < 0:
+            raise LimitExceeded(f"its shards hold more than the {limits.total} bytes of `Limits.total`")
+        for key, found in _groups(root, label, complete=False):
+            merged[key] = _joined(key, merged.get(key), found)
+    _check_map(weight_map, merged)
+    return ModelFile("weights-json", label, None, None, WeightTree(merged))
+
+
+def _shards(weight_map: dict[str, Any]) -> list[str]:
+    """The names of the shards, each once, in order."""
+    names: set[str] = set()
+    for key, value in weight_map.items():
+        for name in value if isinstance(value, list) else [value]:
+            if not isinstance(name, str) or not plain_name(name) or not name.endswith(".weights.h5"):
+                raise UnsafeFile(f"{quoted(name)}, for {quoted(key)}, is not the name of a shard in the same folder")
+            names.add(name)
+    return sorted(names)
+
+
+def _joined(path: str, before: Variables | None, found: Variables) -> Variables:
+    """The variables of one object from two shards."""
+    if before is None:
+        return found
+    arrays = {int(a.place.rpartition("/")[2]): a for a in (*before.arrays, *found.arrays)}
+    if len(arrays) != len(before.arrays) + len(found.arrays) or set(before.named) & set(found.named):
+        raise WeightsMismatch(f"an array of {quoted(path)} is in two shards")
+    ordered = tuple(arrays[number] for number in sorted(arrays))
+    return Variables(before.name or found.name, ordered, {**before.named, **found.named})
+
+
+def _check_map(weight_map: dict[str, Any], merged: dict[str, Variables]) -> None:
+    for path, found in merged.items():
+        numbers = [int(array.place.rpartition("/")[2]) for array in found.arrays]
+        if numbers != list(range(len(numbers))):
+            raise WeightsMismatch(f"the shards hold arrays {quoted(numbers)} of {quoted(path)}: some are missing")
+    for key in weight_map:
+        path = key.strip("/").removesuffix("vars").rstrip("/")
+        if path not in merged and path.partition("/")[0] != "optimizer":
+            raise WeightsMismatch(f"{quoted(key)} is in the index, but in none of the shards")

@@ -1,0 +1,148 @@
+"""JSON as data: bounded, without duplicates; infinite numbers only where Keras writes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from params.errors import CorruptFile, LimitExceeded, quoted
+from params.file.model_file import Limits
+
+LARGEST = 1 << 64
+"""Integers at or above this are refused; no size, seed or salt needs them."""
+
+UNREAD = ("compile_config", "training_config")
+"""Keys whose values are dropped as soon as they are parsed: what training used, which no loader reads."""
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z|\\\Z)', re.DOTALL)
+"""A text, or the rest of an input that ends inside one: no scan ever starts twice at the same place."""
+_BRACKETS = re.compile(r"[\[\]{}]")
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++', re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse(data: bytes | str, what: str, limits: Limits, *, infinite: bool = False) -> Any:
+    """The value that strict JSON text in UTF-8 stands for.
+
+    infinite: take `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
+    Raises CorruptFile for what is not JSON, duplicate keys, NaN, infinity, lone surrogates and huge integers,
+    and LimitExceeded for text that is too long or nested too deep; `what` names the text in messages.
+    """
+    if len(data) > limits.config:
+        raise LimitExceeded(f"{what} has {len(data)} bytes; `Limits.config` allows {limits.config}")
+    try:
+        text = data if isinstance(data, str) else str(data, "utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptFile(f"{what} is not UTF-8 text: {error}") from error
+    _check_size(text, what, limits)
+    constant = _infinity if infinite else _constant
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=constant, parse_float=_finite, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        raise CorruptFile(f"{what} is not JSON: {error}") from error
+    except _Refused as error:
+        raise CorruptFile(f"{what}{_place(text, error.token)}: {error}") from error
+    except ValueError as error:
+        raise CorruptFile(f"{what}: {error}") from error
+    if _SURROGATE.search(text):
+        _check_text(value, what)
+    return value
+
+
+def parse_object(data: bytes | str, what: str, limits: Limits, *, infinite: bool = False) -> dict[str, Any]:
+    """`parse`, of a text that must be a JSON object."""
+    value = parse(data, what, limits, infinite=infinite)
+    if not isinstance(value, dict):
+        raise CorruptFile(f"{what} must be a JSON object, not {quoted(value, 40)}")
+    return value
+
+
+def _check_size(text: str, what: str, limits: Limits) -> None:
+    """Values and nesting, counted before parsing, which takes memory for each value and recurses for each level."""
+    bare = _STRING.sub("", text)
+    opened, closed = (bare.count(a) + bare.count(b) for a, b in ("[{", "]}"))
+    values = opened + bare.count(",")
+    if 2 * values > limits.steps:
+        raise LimitExceeded(f"{what} has {values} values, each two steps; `Limits.steps` allows {limits.steps}")
+    if opened != closed:
+        raise CorruptFile(f"{what} is not JSON: {opened} brackets open, {closed} close")
+    depth = 0
+    for mark in _BRACKETS.findall(bare):
+        if mark in "[{":
+            depth += 1
+            if depth > limits.depth:
+                raise LimitExceeded(f"{what} is nested deeper than the {limits.depth} levels of `Limits.depth`")
+        else:
+            depth -= 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        twice = counts.most_common(1)[0][0]
+        raise ValueError(f"key {quoted(twice)} is there twice")
+    if "class_name" in found:
+        for key in UNREAD:
+            found.pop(key, None)
+    return found
+
+
+class _Refused(ValueError):
+    """A number that is not taken; `token`: its text."""
+
+    def __init__(self, token: str, why: str) -> None:
+        super().__init__(f"{quoted(token, 40) if len(token) > 9 else token} {why}")
+        self.token = token
+
+
+def _constant(text: str) -> Any:
+    raise _Refused(text, "is not JSON")
+
+
+def _infinity(text: str) -> Any:
+    return _constant(text) if text == "NaN" else float(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise _Refused(text, "is beyond any float")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or abs(int(text)) >= LARGEST:
+        raise _Refused(text, "is too large an integer")
+    return int(text)
+
+
+def _place(text: str, token: str) -> str:
+    """Where in `text` the first bare `token` is, as " at layers[2].config.rate"; "" at the top."""
+    path: list[str | int] = []
+    key = ""
+    for found in _TOKEN.finditer(text):
+        mark = found[0]
+        if mark == token:
+            break
+        if mark in ("[", "{"):
+            path.append(0 if mark == "[" else "")
+        elif mark in ("]", "}"):
+            path.pop()
+        elif mark == "," and isinstance(path[-1], int):
+            path[-1] += 1
+        elif mark == ":":
+            path[-1] = key.strip('"')
+        key = mark
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f" at {quoted(steps.removeprefix('.'), 160)}" if steps else ""
+
+
+def _check_text(value: Any, what: str) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise CorruptFile(f"{what} has half of a surrogate pair in a text") from error

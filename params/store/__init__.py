@@ -1,0 +1,1 @@
+"""fnet's own files: one `.safetensors` holds model and params."""

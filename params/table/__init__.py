@@ -1,0 +1,1 @@
+"""What is known of each Keras class and operation."""

@@ -1,0 +1,91 @@
+"""The form of a row of the conversion table.
+
+By default a config key that is an option of the fnet layer is passed on under its own name (lists as tuples);
+keys that matter in training only (`IGNORED`, initializers, regularizers, constraints) are left out; any other
+key must be null or hold a value that changes nothing, else the layer is refused.
+The order of a layer's arrays is the order of the params in its shape rule; nested dicts are sub-groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a layer: from the caller, or the bytes of the file at `place`."""
+
+    given: Sequence[Any] = ()
+    file: bytes | None = None
+    place: str = ""
+
+
+class Assets(Protocol):
+    """What a file holds beside arrays for one layer, and what the caller gave in its place."""
+
+    def vocabulary(self) -> Vocabulary | None:
+        """What the argument `vocabulary=` of the loader gave, else the layer's `vocabulary.txt`, else None."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: how a Keras class becomes an fnet layer.
+
+    layer: the fnet layer function. options: config -> changed config, for what does not map key by key
+    (after nested layers were converted to steps; None: as it is; may raise UnsupportedLayer). ignored: config
+    keys that never matter at inference, {"*"} for all. neutral: {config key without an fnet option: values that
+    change nothing}.
+
+    groups: {params key: sub-group of the file}, where they differ; "" is the layer's own arrays, its sub-layers
+    included (an LSTM keeps all in "cell": {"": "cell"}); "a/b" names a deeper key. The groups of a wrapped
+    layer (`children` of its rules) follow its own row.
+    arrays: config -> names of the layer's own arrays in file order, where they are not those of the rule: a name
+    that the rule does not have is read past (Normalization's "count").
+    tables: (config, Assets, step) -> params that come from the config or assets, not from arrays.
+    copies: sub-groups where Keras writes the layer's own arrays once more.
+    container: attribute whose list of layers has the params keys "0", "1", ...
+
+    arguments: names of the arguments of the Keras call, in order, for layers called with more than one. A literal
+    given for a name that is an option of the fnet layer becomes that option. The tensors become `x`: alone when
+    only the first is given, else a tuple in this order (when one in between is missing: a dict by name), or what
+    `inputs` makes of {name: source}. `mask` and `training` need not be listed.
+
+    call: the arguments that a call gives by name -> the same under the names of the fnet layer.
+    literal: arguments whose numbers stay numbers: rules read them (sizes).
+
+    limits: what is refused, in words, for the table that users read. module: where Keras says the class lives.
+    """
+
+    layer: Callable[..., Any]
+    options: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    ignored: frozenset[str] = frozenset()
+    neutral: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    arrays: Callable[[dict[str, Any]], tuple[str, ...]] | None = None
+    tables: Callable[[dict[str, Any], Assets, Any], dict[str, Any]] | None = None
+    copies: tuple[str, ...] = ()
+    container: str = ""
+    arguments: tuple[str, ...] = ("inputs",)
+    inputs: Callable[[dict[str, Any]], Any] | None = None
+    call: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    literal: tuple[str, ...] = ()
+    limits: str = ""
+    module: str = "keras.layers"
+
+
+IGNORED = frozenset(
+    {
+        *("name", "trainable", "dtype", "autocast", "seed", "data_seed", "rng_type", "activity_regularizer"),
+        *("lora_rank", "lora_alpha", "batch_input_shape", "batch_shape", "input_shape", "build_config"),
+        "quantization_config",  # read by params.convert.quantization
+    }
+)
+"""Config keys that no layer needs at inference."""
+
+ADAPTED = "adapted"
+"""Mark in the config of a Discretization of Keras 2 whose boundaries are in its weights (`params.assign.adapted`)."""
+
+DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
+"""What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.catalogue.BY_ENTRY`)."""

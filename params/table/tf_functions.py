@@ -1,0 +1,149 @@
+"""The functions of TensorFlow that Keras 2 wrote into graphs (`TFOpLambda`, `SlicingOpLambda`): the rows of the table.
+
+A row follows from the name in the file: the function of `fnet.tf_functions` that goes by it, whose arguments have
+TensorFlow's names. `compat.v1.` before a name changes arguments only, but for the few that `DIFFERENT` lists.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from fnet.core.layer import option_names
+from fnet.core.sources import references
+from fnet.tf_functions import FUNCTIONS
+from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.file.keras_objects import KerasObject
+from params.table.entry import Entry
+from params.table.op_entry import in_order
+
+RENAMED = {
+    "keep_dims": "keepdims",
+    "reduction_indices": "axis",
+    "dimension": "axis",
+    "dim": "axis",
+    "squeeze_dims": "axis",
+    "filter": "filters",
+    "stride": "strides",
+    "rate": "dilations",
+    "dilation_rate": "dilations",
+    "window_shape": "ksize",
+}
+"""{argument of an older or another form: the name that functions here have}."""
+
+OWN = {
+    "math.nextafter": {"x2": "y"},
+    "math.scalar_mul": {"x": "y"},
+    "nn.embedding_lookup": {"ids": "indices"},
+}
+"""{function: {argument: the name that the function here has}}."""
+
+ORDER = {"compat.v1.math.in_top_k": ("predictions", "targets")}
+"""{function: its tensors in the order of its call}, where the function here has another."""
+
+WITHOUT_EFFECT = frozenset(
+    {
+        *("name", "validate_indices", "use_cudnn_on_gpu", "sorted", "shift", "preferred_dtype", "dtype_hint", "var"),
+        *("message", "data", "summarize", "partition_strategy", "seed", "grad_a", "grad_b", "grad_x"),
+    }
+)
+"""Arguments that change no value."""
+
+_LOST = "Keras 2 writes only the first of its tensors into the file; it cannot load the file either"
+_RANDOM = "it draws random numbers at every call; take it out of the model, or use a layer"
+_FUNCTION = "it calls Python functions, which a model file cannot hold as data"
+
+DIFFERENT = {
+    "compat.v1.where": "it picks whole rows where the condition has one axis",
+    "compat.v1.nn.dropout": _RANDOM,
+    "nn.dropout": _RANDOM,
+    "nn.experimental.stateless_dropout": _RANDOM,
+    "__operators__.eq": _LOST,
+    "__operators__.ne": _LOST,
+    "einsum": _LOST,
+    "linalg.einsum": _LOST,
+    "meshgrid": _LOST,
+    "map_fn": _FUNCTION,
+    "scan": _FUNCTION,
+    "foldl": _FUNCTION,
+    "foldr": _FUNCTION,
+    "cond": _FUNCTION,
+    "while_loop": _FUNCTION,
+    "vectorized_map": _FUNCTION,
+    "numpy_function": _FUNCTION,
+    "py_function": _FUNCTION,
+}
+"""{name: why it has no row}."""
+
+
+def tf_row(source: KerasObject) -> Entry:
+    """The row of a layer that calls a function of TensorFlow. Raises UnsupportedLayer for one without a row."""
+    if "op" in source.config:
+        raise UnsupportedLayer(
+            f"{source.label} holds the operation {quoted(source.config['op'])} of TensorFlow, which is not supported. "
+            f"{_way_out(source)}"
+        )
+    name = source.config.get("function")
+    if not isinstance(name, str):
+        raise CorruptFile(f"{source.label} names no function but {quoted(name)}")
+    row = _row(name)
+    if row is not None:
+        return row
+    why = DIFFERENT.get(name, "it is not in the table (docs/layers.md lists what is)")
+    why = _RANDOM if name.startswith(("random.", "compat.v1.random", "keras.backend.random")) else why
+    raise UnsupportedLayer(
+        f"{source.label} calls the function tf.{quoted(name)[1:-1]}, which is not supported: {why}. {_way_out(source)}"
+    )
+
+
+def _way_out(source: KerasObject) -> str:
+    return f"The way out is a function of your own: load_keras(..., custom={{{quoted(source.name)}: my_layer}})"
+
+
+@functools.cache
+def _row(name: str) -> Entry | None:
+    found = FUNCTIONS.get(name) or FUNCTIONS.get(name.removeprefix("compat.v1."))
+    if found is None or name in DIFFERENT:
+        return None
+    arguments = vars(found)["arguments"]
+    return Entry(
+        found,
+        _no_options,
+        ignored=frozenset({"*"}),
+        arguments=ORDER.get(name, arguments),
+        inputs=in_order(arguments) if len(arguments) > 1 else None,
+        call=functools.partial(_named_arguments, found, OWN.get(name.removeprefix("compat.v1."), {})),
+        literal=vars(found)["sizes"],
+    )
+
+
+def _no_options(config: dict[str, Any]) -> dict[str, Any]:
+    """All that a function takes is in its call: the dtype in the config is the policy of its layer."""
+    return {}
+
+
+def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call under the names that `function` knows; None means its default."""
+    legal = {*vars(function)["arguments"], *option_names(function)}
+    made: dict[str, Any] = {}
+    for key, value in given.items():
+        name = own.get(key) or (key if key in legal else RENAMED.get(key, key))
+        if name == "window_fn":
+            raise UnsupportedLayer("a call with window_fn=, a Python function")
+        if value is not None and not (name in WITHOUT_EFFECT and name not in legal):
+            made[name] = value
+    if "slice_spec" in made and not references(made["slice_spec"]):
+        made["key"] = _key(made.pop("slice_spec"))
+    return made
+
+
+def _key(spec: Any) -> Any:
+    """A key of `__getitem__`, whose slices are dicts in the file."""
+    if isinstance(spec, dict) and set(spec) == {"start", "stop", "step"}:
+        return slice(spec["start"], spec["stop"], spec["step"])
+    return [_key(part) for part in spec] if isinstance(spec, list) else spec
+
+
+def listed() -> list[tuple[str, Any]]:
+    """(name in files, function) of all rows, by name."""
+    return sorted(FUNCTIONS.items())
