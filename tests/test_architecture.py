@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import mutants
+
 ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers to its left.
@@ -101,3 +103,13 @@ def test_what_reads_files_is_under_fnet_too_and_loads_when_used():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split()[:3] == ["False", "True", "True"]
+
+
+def test_every_module_has_test_files_of_its_own_that_exist():
+    used = set()
+    for path in mutants.modules():
+        place = next((start for start in mutants.PLACES if path.startswith(start)), None)
+        assert place, f"{path} has no place: add its test files to PLACES"
+        used.add(place)
+        assert all((ROOT / file).is_file() for file in mutants.files_of(path, every=False)), path
+    assert used == set(mutants.PLACES), "places of no module, or after a shorter one"
