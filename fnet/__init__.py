@@ -19,7 +19,9 @@ from fnet.core.infer import activations, infer, summary, trace
 from fnet.core.parameters import check, init, merge, partition, with_rng
 from fnet.core.sources import at, masked_by
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows, MissingBackend
-from fnet.inference.predict import classes, compile, jit, predict  # noqa: A004 - the field's words
+from fnet.inference.compile import compile, jit  # noqa: A004 - the field's words
+from fnet.inference.labels import classes
+from fnet.inference.predict import predict
 from fnet.inference.stream import initial_state, streaming
 from fnet.layers.activation_layers import activation, elu, leaky_relu, prelu, relu, softmax
 from fnet.layers.adaptive_pooling import (

@@ -97,6 +97,8 @@ PLACES = {
     "fnet/core/sources": "inference call_structures compose door",
     "fnet/inference/door": "door inference text predict_keras",
     "fnet/inference/arrays": "door inference config_values predict_keras",
+    "fnet/inference/compile": "inference text",
+    "fnet/inference/labels": f"{ERRORS} cli",
     "fnet/inference/predict": f"{ERRORS} door inference text predict_keras",
     "fnet/inference/rows": "door inference text",
     "fnet/inference/stream": "streaming",

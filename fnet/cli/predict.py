@@ -128,7 +128,7 @@ def _lines(
     chosen = fnet.classes(model, y, invalid="mark") if labels and isinstance(y, np.ndarray) and y.ndim <= 2 else None
     if chosen is not None and labels is not None:
         check_labels(labels, y.shape)
-    one_probability = chosen is not None and y.size == len(y) and fnet.inference.predict.middle(model) == 0.5
+    one_probability = chosen is not None and y.size == len(y) and fnet.inference.labels.middle(model) == 0.5
     for i, name in enumerate(names):
         if i in unanswered:
             nothing = {"input": name, **({"label": None} if labels else {}), "output": None}

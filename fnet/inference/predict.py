@@ -1,11 +1,10 @@
-"""Running a model: `jit`, `compile`, and `predict` for many rows, which checks what comes in at the door."""
+"""`predict`: a model on many rows, batch after batch, with what comes in checked at the door."""
 
 from __future__ import annotations
 
 import functools
 import operator
 import warnings
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,113 +13,16 @@ import numpy as np
 from fnet import backend, tree
 from fnet.backend import ops
 from fnet.core import infer, parameters
-from fnet.core.compose import EMPTY, Bound, Graph, Sequential
-from fnet.core.sources import references
+from fnet.core.compose import EMPTY
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
+from fnet.inference.compile import Compiled, jit_carried, on_device
 from fnet.inference.door import Door
 from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
-from fnet.inference.string_split import split_host
 from fnet.layers.wrappers import carried, keeps_states
 from fnet.strings import is_strings
-from fnet.types import Array, Params
+from fnet.types import Params
 
-Run: TypeAlias = Callable[[Any], Any]
 Progress: TypeAlias = Callable[[int, int], None]
-
-
-def jit(model: Any) -> Callable[[Params, Any], Any]:
-    """`model` compiled by XLA on JAX, itself on NumPy: `(params, x) -> y` with the same results.
-
-    Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
-    """
-    return model if backend.name() == "numpy" else _jit(model)
-
-
-@functools.lru_cache(maxsize=64)
-def _jit(model: Any) -> Callable[[Params, Any], Any]:
-    host, numeric = split_host(model)
-    if host is not None and not numeric.names:
-        run: Callable[[Params, Any], Any] = model  # all of it runs in NumPy, and may give strings
-        return run
-    traced = ops.jit(numeric)
-    if host is None:
-        return lambda params, x: traced(ops.native(params), ops.native(x))
-    return lambda params, x: traced(ops.native(params), host(params, x))
-
-
-@functools.lru_cache(maxsize=64)
-def _jit_carried(model: Any) -> Callable[[Params, Any, Any], tuple[Any, Any]]:
-    """`carried` of a stateful model, compiled."""
-    host, numeric = split_host(model)
-    traced = ops.jit(functools.partial(carried, numeric))
-    if host is None:
-        return traced
-    return lambda params, x, state: traced(params, host(params, x), state)
-
-
-def compile(model: Any, params: Params) -> Run:  # noqa: A001 - the field's word
-    """`f(x)`: the model with these parameters fixed, prepared once to be called often.
-
-    What XLA cannot compile, because sizes in it depend on values (`bincount`, say), runs operation by operation.
-    """
-    if backend.name() == "numpy":
-        return functools.partial(model, params)
-    return functools.partial(_Compiled(model), tree.map(_on_device, params))
-
-
-class _Compiled:
-    """`(params, x) -> y`: a model under jit, unless that turns out not to be possible."""
-
-    def __init__(self, model: Any) -> None:
-        self.model, self.run = model, jit(model)
-
-    def __call__(self, params: Params, x: Any) -> Any:
-        try:
-            return self.run(params, x)
-        except ops.UNTRACEABLE:
-            if self.run is self.model:
-                raise
-        self.run = self.model
-        return self.model(params, x)
-
-
-# --- params on a device ---------------------------------------------------------------------------
-
-_copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
-"""{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
-
-
-def _on_device(leaf: Any) -> Any:
-    """A leaf of the params as an array of the backend; the copy of one that cannot change is made once."""
-    if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
-        return ops.asarray(ops.native(leaf))
-    key, value = id(leaf), _is_value(leaf)
-    kept = _copies.get(key)
-    if kept is not None and value and kept[0]() is leaf:
-        return kept[1]
-    _copies.pop(key, None)
-    made = ops.asarray(ops.native(leaf), copy=True)
-    if value and made is not leaf:
-        _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
-    return made
-
-
-def _forget(key: int, gone: weakref.ref[Any]) -> None:
-    kept = _copies.get(key)
-    if kept is not None and kept[0] is gone:
-        del _copies[key]
-
-
-def _is_value(leaf: Any) -> bool:
-    """Whether nobody can change an array: it and all that it is a view of are read-only."""
-    while isinstance(leaf, np.ndarray):
-        if leaf.flags.writeable:
-            return False
-        leaf = leaf.base
-    return leaf is None or isinstance(leaf, bytes)
-
-
-# --- predict --------------------------------------------------------------------------------------
 
 
 class _Prepared(NamedTuple):
@@ -153,8 +55,8 @@ def _prepare(same: _Same, name: str) -> _Prepared:
     model, compiled = same.value, name != "numpy"
     advance = None
     if keeps_states(model):
-        advance = _jit_carried(model) if compiled else functools.partial(carried, model)
-    return _Prepared(Door(model), _Compiled(model), advance, compiled and advance is None and apart(model))
+        advance = jit_carried(model) if compiled else functools.partial(carried, model)
+    return _Prepared(Door(model), Compiled(model), advance, compiled and advance is None and apart(model))
 
 
 def predict(
@@ -191,7 +93,7 @@ def predict(
             return _no_rows(model, params, x)
         if prepared.advance is not None:
             _require_whole_batches(rows, size)
-        work = _Work(prepared, tree.map(_on_device, params), invalid == "mark", size)
+        work = _Work(prepared, tree.map(on_device, params), invalid == "mark", size)
         outputs = joined(work.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
         _explain(model, params, x, error)
@@ -310,36 +212,3 @@ def _no_rows(model: Any, params: Params, x: Any) -> Any:
     """Zero rows in, zero rows out, with the right shapes and dtypes."""
     outputs, _ = infer.infer(model, infer.input_spec(model) or infer.spec(x))
     return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), s.dtype), outputs)
-
-
-def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
-    """Scores (rows, k) -> class numbers (rows,): the largest score, or, for a single unit, above the middle.
-
-    The middle of a single unit is that of `middle`. Where a score is NaN there is no class: InvalidInput, or, with
-    invalid="mark", -1.
-    """
-    y = ops.to_numpy(y)
-    none = np.isnan(y)
-    if none.any() and invalid != "mark":
-        raise InvalidInput(f"row {int(np.argwhere(none)[0][0])} has NaN scores, so no class")
-    if y.ndim == 1 or y.shape[-1] == 1:
-        return np.where(none.reshape(len(y)), -1, y.reshape(len(y)) > middle(model)).astype(np.int64)
-    return np.asarray(np.where(none.any(axis=-1), -1, y.argmax(axis=-1)))
-
-
-def final_activation(model: Any) -> str:
-    """The name of the activation that the (first) output of a model went through; "linear" when none did."""
-    if isinstance(model, Sequential):
-        return final_activation(model.steps[-1][1]) if model.steps else "linear"
-    if isinstance(model, Graph):
-        return final_activation(dict(model.nodes)[references(model.outputs)[0]].step)
-    options = infer.resolved_options(model)
-    function = model.function if isinstance(model, Bound) else model
-    named = options.get("activation", function.__name__)
-    return named if isinstance(named, str) else "linear"
-
-
-def middle(model: Any) -> float:
-    """Where a single unit is between its two classes: 0.5 behind a sigmoid, 0 behind anything that gives logits."""
-    probabilities = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid")
-    return 0.5 if final_activation(model) in probabilities else 0.0

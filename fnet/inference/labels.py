@@ -1,0 +1,47 @@
+"""What scores mean: class numbers, and the middle between two classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fnet.backend import ops
+from fnet.core import infer
+from fnet.core.compose import Bound, Graph, Sequential
+from fnet.core.sources import references
+from fnet.errors import InvalidInput
+from fnet.types import Array
+
+
+def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
+    """Scores (rows, k) -> class numbers (rows,): the largest score, or, for a single unit, above the middle.
+
+    The middle of a single unit is that of `middle`. Where a score is NaN there is no class: InvalidInput, or, with
+    invalid="mark", -1.
+    """
+    y = ops.to_numpy(y)
+    none = np.isnan(y)
+    if none.any() and invalid != "mark":
+        raise InvalidInput(f"row {int(np.argwhere(none)[0][0])} has NaN scores, so no class")
+    if y.ndim == 1 or y.shape[-1] == 1:
+        return np.where(none.reshape(len(y)), -1, y.reshape(len(y)) > middle(model)).astype(np.int64)
+    return np.asarray(np.where(none.any(axis=-1), -1, y.argmax(axis=-1)))
+
+
+def final_activation(model: Any) -> str:
+    """The name of the activation that the (first) output of a model went through; "linear" when none did."""
+    if isinstance(model, Sequential):
+        return final_activation(model.steps[-1][1]) if model.steps else "linear"
+    if isinstance(model, Graph):
+        return final_activation(dict(model.nodes)[references(model.outputs)[0]].step)
+    options = infer.resolved_options(model)
+    function = model.function if isinstance(model, Bound) else model
+    named = options.get("activation", function.__name__)
+    return named if isinstance(named, str) else "linear"
+
+
+def middle(model: Any) -> float:
+    """Where a single unit is between its two classes: 0.5 after a sigmoid, 0 after anything that gives logits."""
+    probabilities = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid")
+    return 0.5 if final_activation(model) in probabilities else 0.0
