@@ -101,3 +101,22 @@ def test_every_row_has_finite_gradients(case):
 
         for path, gradient in tree.items(jax.grad(loss)(trainable)):
             assert np.isfinite(gradient).all(), path
+
+
+@pytest.mark.parametrize(("chosen", "told"), [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
+def test_products_keep_all_bits_of_float32_on_any_device_unless_the_process_wants_fewer(chosen, told):
+    model = fnet.sequential(
+        conv=fnet.bind(fnet.conv2d, filters=2, kernel_size=3),
+        flat=fnet.flatten,
+        steps=fnet.bind(fnet.reshape, target_shape=(4, 18)),
+        lstm=fnet.bind(fnet.lstm, units=3),
+        dense=fnet.bind(fnet.dense, units=2),
+    )
+    import jax
+
+    with backend.using("jax"), jax.default_matmul_precision(chosen):
+        params = fnet.init(model, 0, (None, 8, 8, 1))
+        text = str(jax.make_jaxpr(model)(params, np.ones((1, 8, 8, 1), "float32")))
+    products = text.count("dot_general[") + text.count("conv_general_dilated[")
+    assert products >= 4
+    assert text.count(f"(Precision.{told}, Precision.{told})") == products
