@@ -132,8 +132,11 @@ def quiet() -> contextlib.AbstractContextManager[Any]:
 
     Where the process has set `jax_default_matmul_precision`, that is what counts.
     """
-    chosen = jax.config.jax_default_matmul_precision
-    return jax.default_matmul_precision("highest") if chosen is None else contextlib.nullcontext()
+    chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    if chosen is not None:
+        return contextlib.nullcontext()
+    precise: contextlib.AbstractContextManager[Any] = jax.default_matmul_precision("highest")
+    return precise
 
 
 def opaque(x: Any) -> Any:
