@@ -2,19 +2,25 @@
 
 import contextlib
 import json
+import mmap
 import os
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import deserialize
 from safetensors.numpy import save as pack
 
 import fnet
 import params
 from fnet import at, bind, graph, layer, masked_by, operations, sequential, tree, writing
+from fnet.inference.compile import _is_value
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
-from params.store import records
+from params.file import containers
+from params.store import records, safetensors
 from tests.cases import all_cases
 
 GOLDEN = Path(__file__).parent / "golden" / "version-1.safetensors"
@@ -83,6 +89,39 @@ def test_jax_arrays_are_saved_and_bfloat16_comes_back_as_float32(tmp_path):
 def test_every_layer_of_the_table_comes_back():
     for case in all_cases():
         assert through_json(case.step) == case.step, case.id
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_arrays_are_the_bytes_of_the_file(tmp_path, monkeypatch, mapped):
+    monkeypatch.setattr(containers, "MAP_FROM", 0 if mapped else 1 << 40)
+    params.save(tmp_path / "m", *model_and_params())
+    leaves = tree.leaves(params.load(tmp_path / "m")[1])
+    assert {type(bytes_below(leaf)) for leaf in leaves} == {mmap.mmap if mapped else bytes}
+    assert all(leaf.flags.aligned and _is_value(leaf) for leaf in leaves)
+
+
+def test_bytes_that_somebody_can_change_are_no_value():
+    for data, value in ((b"1234", True), (bytearray(b"1234"), False), (memoryview(b"1234"), True)):
+        array = np.frombuffer(data, "u1")
+        array.flags.writeable = False
+        assert _is_value(array) is value
+        assert _is_value(array[1:]) is value
+
+
+def bytes_below(array):
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array.obj
+
+
+def test_arrays_that_begin_anywhere_are_aligned():
+    data = pack({"a": np.arange(3, dtype="f8")})
+    size = int.from_bytes(data[:8], "little") + 1
+    data = size.to_bytes(8, "little") + data[8 : 7 + size] + b" " + data[7 + size :]
+    _, header, stored = safetensors.read(memoryview(data), params.Limits())
+    ((_, _, array),) = safetensors.tensors(header, stored)
+    assert array.flags.aligned
+    assert array.tolist() == [0, 1, 2]
 
 
 LAYERS = records.known_layers()
@@ -490,6 +529,61 @@ def test_mutants_load_or_are_typed_errors(tmp_path, count):
         path.write_bytes(mutant)
         with contextlib.suppress(ModelFileError):
             params.load(path)
+
+
+def headers():
+    """Headers of 8 bytes of tensors, right and wrong."""
+    good = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    half = {**good, "shape": [1]}
+    yield from (
+        {"a": good},
+        {"a": {**good, "dtype": "F64", "shape": []}},
+        {"a": {**good, "dtype": "U8", "shape": [2, 4]}},
+    )
+    yield {"b": {**half, "data_offsets": [4, 8]}, "a": {**half, "data_offsets": [0, 4]}, "__metadata__": {"a": "b"}}
+    yield {"a": good, "b": {**good, "shape": [0], "data_offsets": [8, 8]}}
+    yield {"a": {**good, "shape": [0, 3], "data_offsets": [0, 0]}, "b": good}
+    for key, values in {
+        "dtype": ["F8_E4M3", "F4", "C64", "float32", "", None, 1, ["F32"]],
+        "shape": [[1], [3], [-2], [2.0], [True, 2], ["2"], [[2]], 2, None, {}, [1 << 62, 2], [1 << 63, 1 << 63], [0]],
+        "data_offsets": [
+            [0, 4], [0, 9], [-8, 0], [8, 0], [4, 12], [0, 8, 8], [8], [], None, "08", [0.0, 8], [False, 8], [1 << 64],
+        ],
+    }.items():  # fmt: skip
+        yield from ({"a": {**good, key: value}} for value in values)
+        yield {"a": {name: value for name, value in good.items() if name != key}}
+    yield from ({"a": value} for value in (None, [], "F32", ["F32", [2], [0, 8]], {**good, "more": 1}))
+    yield from ({"a": good, "b": good}, {}, {"a": half}, {"a": half, "b": {**half, "data_offsets": [2, 6]}})
+    yield {"a": half, "b": {**half, "shape": [0], "data_offsets": [4, 4]}, "c": {**half, "data_offsets": [3, 7]}}
+    yield from ({"__metadata__": value, "a": good} for value in ({"a": 1}, [], "a", {"a": None}, {"a": {}}))
+
+
+def test_what_is_read_is_what_the_library_reads_and_no_more():
+    accepted = 0
+    for header in headers():
+        text = json.dumps(header).encode()
+        data = len(text).to_bytes(8, "little") + text + bytes(range(8))
+        try:
+            _, entries, stored = safetensors.read(memoryview(data), params.Limits())
+            arrays = {name: (bytes(part), array) for name, part, array in safetensors.tensors(entries, stored)}
+        except ModelFileError:
+            continue
+        accepted += 1
+        reference = dict(deserialize(data))
+        assert arrays.keys() == reference.keys()
+        for name, (part, array) in arrays.items():
+            assert part == reference[name]["data"]
+            assert (list(array.shape), array.tobytes()) == (reference[name]["shape"], part)
+    assert accepted == 6
+
+
+def test_neither_saving_nor_loading_needs_the_library(tmp_path):
+    code = (
+        "import sys; sys.modules['safetensors'] = None; import fnet; "
+        f"fnet.save({str(tmp_path / 'm')!r}, *fnet.load({str(GOLDEN)!r})); print(fnet.load_info({str(GOLDEN)!r}))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=GOLDEN.parents[2])
+    assert_same(params.load(GOLDEN)[1], params.load(tmp_path / "m")[1])
 
 
 def saved_as(model, weights, **metadata):

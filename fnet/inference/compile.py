@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mmap
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -100,9 +101,11 @@ def _forget(key: int, gone: weakref.ref[Any]) -> None:
 
 
 def _is_value(leaf: Any) -> bool:
-    """Whether nobody can change an array: it and all that it is a view of are read-only."""
+    """Whether nobody can change an array: it, all that it is a view of, and the bytes below are read-only."""
     while isinstance(leaf, np.ndarray):
         if leaf.flags.writeable:
             return False
         leaf = leaf.base
-    return leaf is None or isinstance(leaf, bytes)
+    if isinstance(leaf, memoryview):
+        leaf = leaf.obj
+    return leaf is None or isinstance(leaf, bytes) or (isinstance(leaf, mmap.mmap) and memoryview(leaf).readonly)

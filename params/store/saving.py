@@ -23,24 +23,20 @@ from fnet.core import infer, parameters
 from fnet.errors import InvalidParams
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.strings import unpack_bytes
-from fnet.types import Array, Params
-from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, quoted, reading
+from fnet.types import Params
+from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, reading
 from params.file.containers import content
 from params.file.model_file import Limits
-from params.file.strict_json import parse, parse_object
+from params.file.strict_json import parse
 from params.store.records import Layers, decode, encode, known_layers
+from params.store.safetensors import NAMES, read, tensors, write
 
 VERSION = 1
 DEFAULT = Limits(depth=512)
 """Models nest deeper in JSON than configs do."""
-DTYPES = {
-    "F16": "float16", "F32": "float32", "F64": "float64", "BF16": "uint16", "BOOL": "bool",
-    "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
-    "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
-}  # fmt: skip
-"""{safetensors name: NumPy dtype of the stored bytes}."""
-NAMES = {**{dtype: name for name, dtype in DTYPES.items()}, "uint16": "U16", "bfloat16": "BF16"}
-SAVED = frozenset(NAMES)
+SAVED = ", ".join(sorted(NAMES))
+KERAS = (b"PK\3\4", b"\x89HDF")
+"""How Keras's own files begin."""
 
 
 def save(
@@ -73,12 +69,14 @@ def load(
 ) -> tuple[Any, dict[str, Any]]:
     """(model, params) from a file that `save` wrote. The arrays are NumPy's and read-only.
 
-    bfloat16 arrays, which NumPy lacks, come widened to float32. custom: as given to `save`.
+    They are the bytes of the file, not a copy: one of 32 MiB or more is mapped into memory, so while the params are in
+    use it may be replaced, as `save` does, but not be written into. bfloat16 arrays, which NumPy lacks, come widened to
+    float32. custom: as given to `save`.
     Raises ModelFileError for anything wrong with the file, OSError when there is none.
     """
     limits = limits or DEFAULT
     with reading(quoted(Path(path).name)):
-        model, params, _ = _unpacked(content(Path(path), limits.total), custom, limits)
+        model, params = _unpacked(content(Path(path), limits.total), custom, limits)
         _check(model, params)
     return model, params
 
@@ -90,7 +88,7 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
     """
     limits = limits or DEFAULT
     with reading(quoted(Path(path).name)):
-        metadata = _header(content(Path(path), limits.total), limits)[0]
+        metadata = _read(content(Path(path), limits.total), limits)[0]
         return {
             "format_version": VERSION,
             "labels": _labels(_part(metadata, "labels", limits)),
@@ -137,22 +135,7 @@ def _packed(model: Any, params: Params, labels: list[str] | None, scale: float |
         "scale": scale,
     }
     metadata = {key: json.dumps(value, allow_nan=False) for key, value in texts.items()}
-    return _bytes(leaves, {"format": "fnet", "format_version": str(VERSION), **metadata})
-
-
-def _bytes(leaves: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, str]) -> bytes:
-    """The safetensors file, the same bytes for the same leaves: widest dtypes first, then by name (the library
-    writes the metadata in another order each time)."""
-    header: dict[str, Any] = {"__metadata__": metadata}
-    parts, end = [], 0
-    for name in sorted(leaves, key=lambda name: (-leaves[name].dtype.itemsize, name)):
-        leaf = leaves[name]
-        begin, end = end, end + leaf.nbytes
-        header[name] = {"dtype": NAMES[leaf.dtype.name], "shape": leaf.shape, "data_offsets": (begin, end)}
-        parts.append(leaf.tobytes())
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    return write(leaves, {"format": "fnet", "format_version": str(VERSION), **metadata})
 
 
 def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -172,20 +155,20 @@ def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
-    """A leaf as a C-contiguous little-endian array: safetensors writes others wrongly."""
+    """A leaf as a C-contiguous little-endian array."""
     if not hasattr(leaf, "dtype"):
         raise TypeError(f"params {path!r} is a {type(leaf).__name__}; leaves are arrays, and dicts hold them")
     array = np.asarray(leaf)
-    if array.dtype.name not in SAVED:
-        raise TypeError(f"params {path!r} is {array.dtype}; saved are {', '.join(sorted(SAVED))}")
+    if array.dtype.name not in NAMES:
+        raise TypeError(f"params {path!r} is {array.dtype}; saved are {SAVED}")
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
 
 
 # --- from bytes -----------------------------------------------------------------------------------------------
 
 
-def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[Any, dict[str, Any], dict[str, str]]:
-    metadata, tensors = _header(data, limits)
+def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[Any, dict[str, Any]]:
+    metadata, header, stored = _read(data, limits)
     model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
     if not callable(model):
         raise CorruptFile(f"the model is {quoted(model)}")
@@ -195,35 +178,26 @@ def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[
     params: dict[str, Any] = {}
     for path in _texts(_part(metadata, "empty", limits)):
         _place(params, path, {})
-    for name, entry in tensors:
-        stored = entry["data"]
-        if checksums.get(name) != zlib.crc32(stored):
+    for name, part, array in tensors(header, stored):
+        if checksums.get(name) != zlib.crc32(part):
             raise CorruptFile(f"tensor {quoted(name)} is damaged: its checksum is wrong")
-        _place(params, name, _array(entry))
-    if len(tensors) != len(checksums):
-        raise WeightsMismatch(f"{len(checksums)} tensors were written, {len(tensors)} are there")
-    return model, params, metadata
+        _place(params, name, array)
+    if len(header) != len(checksums):
+        raise WeightsMismatch(f"{len(checksums)} tensors were written, {len(header)} are there")
+    return model, params
 
 
-def _header(data: memoryview, limits: Limits) -> tuple[dict[str, str], list[tuple[str, dict[str, Any]]]]:
-    """(metadata, tensors) of a safetensors file, which the library and our JSON rules both accept."""
-    from safetensors import SafetensorError, deserialize
-
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > len(data) - 8:
-        keras = bytes(data[:4]) in (b"PK\3\4", b"\x89HDF")
-        raise CorruptFile("it is a Keras file: load_keras reads it" if keras else "no complete .safetensors file")
-    header = parse_object(bytes(data[8 : 8 + size]), "the header", limits)
-    metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or metadata.get("format") != "fnet":
+def _read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, Any], memoryview]:
+    """`safetensors.read` of a file that `save` wrote."""
+    if bytes(data[:4]) in KERAS:
+        raise CorruptFile("it is a Keras file: load_keras reads it")
+    metadata, header, stored = read(data, limits)
+    if metadata.get("format") != "fnet":
         raise CorruptFile("a .safetensors file that params.save did not write: it holds no model")
     if metadata.get("format_version") != str(VERSION):
         version = quoted(metadata.get("format_version"))
         raise CorruptFile(f"format version {version}; this fnet reads {VERSION}: a newer one wrote it")
-    try:
-        return metadata, deserialize(bytes(data))  # type: ignore[no-untyped-call]
-    except SafetensorError as error:
-        raise CorruptFile(f"no valid .safetensors file: {error}") from error
+    return metadata, header, stored
 
 
 def _part(metadata: Mapping[str, str], key: str, limits: Limits) -> Any:
@@ -249,21 +223,6 @@ def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
     if last in here:
         raise CorruptFile(f"{quoted(path)} is there twice")
     here[last] = leaf
-
-
-def _array(entry: Mapping[str, Any]) -> Array:
-    """A tensor as a read-only array."""
-    if entry["dtype"] not in DTYPES:
-        raise CorruptFile(f"a tensor of {entry['dtype']}")
-    if len(entry["shape"]) > 32:
-        raise LimitExceeded(f"a tensor of rank {len(entry['shape'])}; 32 is the most")
-    array = np.frombuffer(entry["data"], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")).reshape(entry["shape"])
-    if entry["dtype"] == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
-        raise CorruptFile("a bool is neither 0 nor 1")
-    if entry["dtype"] == "BF16":
-        array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    array.flags.writeable = False
-    return array
 
 
 def _check(model: Any, params: Params) -> None:
