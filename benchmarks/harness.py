@@ -1,0 +1,316 @@
+"""One way to measure speed: contenders in turn, in processes of their own, on the same file and the same rows.
+
+A cell is a Keras model and a number of rows. The model is built and saved once, then every contender loads the file and
+gives NumPy arrays for NumPy arrays. Before anything is timed the outputs are compared. Then the contenders take turns,
+so that a busy machine disturbs all of them; a time is the best or the median of all calls of a contender.
+
+Ratios have one direction everywhere: the time of the fastest peer (or of an earlier fnet) divided by ours. Above 1 we
+are ahead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import hashlib
+import importlib.util
+import inspect
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from compare import timing  # noqa: E402 - the checkout that the script is in, wherever it is started
+
+MODELS = ROOT / "benchmarks" / ".models"
+"""Built files are kept here under a name that says which source built them."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+TURN = 0.03
+"""Seconds for which a contender calls before it is the next one's turn."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model and rows to time it on.
+
+    build: gives the Keras model; it imports Keras itself. rows: (n) -> the first n rows, the same each time.
+    count: how many rows a call takes. quick: whether the cell belongs to `--quick`.
+    """
+
+    name: str
+    build: Callable[[], Any]
+    rows: Callable[[int], Any]
+    count: int
+    quick: bool = False
+
+    @property
+    def file(self) -> Path:
+        """The saved model. A change of the module that builds it gives another name."""
+        build = self.build if isinstance(self.build, partial) else partial(self.build)
+        source = inspect.getsource(sys.modules[build.func.__module__]) + repr((build.args, build.keywords))
+        return MODELS / f"{build.func.__name__}-{hashlib.sha256(source.encode()).hexdigest()[:12]}.keras"
+
+
+# --- contenders ------------------------------------------------------------------------------------
+
+
+def _fnet(file: Path, x: Any) -> Callable[[], Any]:
+    import fnet
+
+    model, params = fnet.load_keras(file)
+    return lambda: fnet.predict(model, params, x, batch_size=len(x))
+
+
+def _onnxruntime(file: Path, x: Any) -> Callable[[], Any]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
+    session = onnxruntime.InferenceSession(file.with_suffix(".onnx"), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda: session.run(None, {name: x})[0]
+
+
+def _tensorflow(file: Path, x: Any) -> Callable[[], Any]:
+    import keras
+    import tensorflow as tf
+
+    model = keras.saving.load_model(file, compile=False)
+    graph = tf.function(lambda rows: model(rows, training=False))
+    return lambda: graph(tf.constant(x)).numpy()
+
+
+def _keras_jax(file: Path, x: Any) -> Callable[[], Any]:
+    import jax
+    import keras
+    import numpy as np
+
+    model = keras.saving.load_model(file, compile=False)
+    state = [[v.value for v in vs] for vs in (model.trainable_variables, model.non_trainable_variables)]
+    call = jax.jit(lambda state, rows: model.stateless_call(*state, rows, training=False)[0])
+    return lambda: np.asarray(call(state, x))
+
+
+@dataclass(frozen=True)
+class Contender:
+    """How a library runs a file, what it needs, and the environment of its process. side: ours, before or peer."""
+
+    call: Callable[[Path, Any], Callable[[], Any]]
+    packages: tuple[str, ...]
+    environment: dict[str, str]
+    side: str = "peer"
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages that are not installed."""
+        return [name for name in self.packages if importlib.util.find_spec(name) is None]
+
+
+CONTENDERS = {
+    "fnet numpy": Contender(_fnet, ("numpy",), {"FNET_BACKEND": "numpy"}, side="ours"),
+    "fnet jax": Contender(_fnet, ("jax",), {"FNET_BACKEND": "jax"}, side="ours"),
+    "onnxruntime": Contender(_onnxruntime, ("onnxruntime", "onnx", "tf2onnx"), {}),
+    "tensorflow": Contender(_tensorflow, ("keras", "tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
+    "keras jax": Contender(_keras_jax, ("keras", "jax"), {"KERAS_BACKEND": "jax"}),
+}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "1"}
+
+
+def contenders(names: Sequence[str], before: Path | None) -> dict[str, Contender]:
+    """The contenders whose name fits one of the patterns, ours also from another checkout, `before`."""
+    table = {name: c for name, c in CONTENDERS.items() if any(fnmatch.fnmatch(name, pattern) for pattern in names)}
+    ours = {name: c for name, c in table.items() if c.side == "ours" and before is not None}
+    earlier = {
+        f"{name} before": replace(c, environment=c.environment | {"FNET_FROM": str(before)}, side="before")
+        for name, c in ours.items()
+    }
+    return table | earlier
+
+
+# --- processes -------------------------------------------------------------------------------------
+
+
+def _serve(connection: Any, call: Callable[[Path, Any], Callable[[], Any]]) -> None:
+    """A contender's process: (file, rows) is answered by the output, seconds by the times of the calls in them."""
+    import numpy as np
+
+    if "FNET_FROM" in os.environ:
+        sys.path.insert(0, os.environ["FNET_FROM"])
+    run: Callable[[], Any] = lambda: None  # noqa: E731
+    while (order := connection.recv()) is not None:
+        if isinstance(order, float):
+            connection.send(_times(run, order))
+        else:
+            run = call(order[0], np.load(order[1]))
+            connection.send(np.asarray(run()))
+
+
+def _times(run: Callable[[], Any], seconds: float) -> list[float]:
+    """Seconds of each call, for `seconds`, at least one; the first is not counted, others have filled the caches."""
+    times: list[float] = []
+    run()
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+@contextmanager
+def _process(target: Callable[..., None], environment: dict[str, str], *arguments: Any) -> Iterator[Any]:
+    """A fresh process with that environment, and the connection to it."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    before = dict(os.environ)
+    os.environ.update(QUIET | environment)
+    process = context.Process(target=target, args=(there, *arguments), daemon=True)
+    try:
+        process.start()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.terminate()
+        process.join()
+
+
+def _build(connection: Any, cells: Sequence[Cell], onnx: bool) -> None:
+    """Save the models that are not there yet."""
+    import keras
+    import numpy as np
+
+    for cell in cells:
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(0)
+        model = cell.build()
+        model(np.asarray(cell.rows(1)))
+        if onnx:
+            model.export(cell.file.with_suffix(".onnx"), format="onnx", verbose=False)
+        model.save(cell.file)
+        connection.send(cell.file.name)
+
+
+def build(cells: Sequence[Cell], onnx: bool) -> None:
+    """Have Keras save the model of every cell, and its ONNX form, where they are not there."""
+    files = {cell.file: cell for cell in cells}
+    absent = [
+        c for file, c in files.items() if not (file.exists() and (not onnx or file.with_suffix(".onnx").exists()))
+    ]
+    if not absent:
+        return
+    MODELS.mkdir(exist_ok=True)
+    with _process(_build, {"KERAS_BACKEND": "tensorflow"}, absent, onnx) as connection:
+        for _ in absent:
+            print(f"built {connection.recv()}", file=sys.stderr, flush=True)
+
+
+# --- measuring -------------------------------------------------------------------------------------
+
+
+def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str, list[float]]:
+    """{contender: seconds of each call}, the contenders in turn, for about `seconds` each."""
+    import numpy as np
+
+    outputs = {}
+    with tempfile.TemporaryDirectory(prefix="fnet-benchmark-") as folder:
+        rows = Path(folder) / "rows.npy"
+        np.save(rows, cell.rows(cell.count))
+        for name, connection in connections.items():
+            connection.send((cell.file, rows))
+            try:
+                outputs[name] = connection.recv()
+            except EOFError:
+                raise SystemExit(f"{cell.name}: {name} failed; its own message is above") from None
+    first, expected = next(iter(outputs.items()))
+    for name, y in outputs.items():
+        error = np.abs(y - expected).max() / np.abs(expected).max()
+        if not error < 1e-4:
+            raise SystemExit(f"{cell.name}: {name} and {first} differ by {error:.2g} of the largest value")
+    times: dict[str, list[float]] = {name: [] for name in connections}
+    end = time.perf_counter() + seconds * len(connections)
+    while time.perf_counter() < end or min(map(len, times.values())) < 3:
+        for name, connection in connections.items():
+            connection.send(TURN)
+            times[name] += connection.recv()
+    return times
+
+
+def entry(cell: Cell, times: dict[str, list[float]], table: dict[str, Contender]) -> dict[str, Any]:
+    """One line of the result: milliseconds of each contender (best and median), and the ratios of each of ours."""
+    best = {name: 1e3 * min(ts) for name, ts in times.items()}
+    median = {name: 1e3 * statistics.median(ts) for name, ts in times.items()}
+    peer = min((name for name in best if table[name].side == "peer"), key=best.__getitem__, default=None)
+    ratios = {}
+    for name in best:
+        if table[name].side == "ours":
+            ratios |= {f"peer / {name}": best[peer] / best[name]} if peer else {}
+            ratios |= {f"before / {name}": best[f"{name} before"] / best[name]} if f"{name} before" in best else {}
+    return {"cell": cell.name, "rows": cell.count, "best ms": best, "median ms": median, "peer": peer, "ratio": ratios}
+
+
+def run(cells: Sequence[Cell], table: dict[str, Contender], seconds: float, threads: int | None) -> Iterator[Any]:
+    """The line of each cell as soon as it is measured."""
+    build(cells, any(c.call is _onnxruntime for c in table.values()))
+    limits = {} if threads is None else dict.fromkeys(THREADS, str(threads))
+    with ExitStack() as stack:
+        connections = {
+            name: stack.enter_context(_process(_serve, c.environment | limits, c.call)) for name, c in table.items()
+        }
+        for cell in cells:
+            yield entry(cell, measure(cell, connections, seconds), table)
+
+
+# --- the command line ------------------------------------------------------------------------------
+
+
+def main(cells: Sequence[Cell], description: str, measured: Callable[..., Iterator[Any]] = run) -> None:
+    """Measure the cells that are asked for, print a table, and write JSON where that is asked for."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few telling cells, a third of a second each")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="cells whose name fits, such as 'lstm*'")
+    parser.add_argument("--contenders", default="*", metavar="A,B", help=f"of {', '.join(CONTENDERS)}; patterns")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="hold ours beside another checkout of fnet")
+    parser.add_argument("--seconds", type=float, help="for each contender of each cell (2; with --quick 0.3)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of every library (all cores)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result with machine and versions")
+    args = parser.parse_args()
+
+    picked = [c for c in cells if fnmatch.fnmatch(c.name, args.only) and (c.quick or not args.quick)]
+    table = contenders(args.contenders.split(","), args.before)
+    for name in [name for name, c in table.items() if c.missing]:
+        print(f"{name} does not take part: not installed: {', '.join(table.pop(name).missing)}", file=sys.stderr)
+    if not picked or not table:
+        raise SystemExit("no cell, or no contender, fits; cells: " + ", ".join(c.name for c in cells))
+    seconds = args.seconds or (0.3 if args.quick else 2.0)
+    about = {"machine": timing.machine(), "threads": args.threads or "all", "seconds": seconds}
+    about["versions"] = timing.versions(sorted({p for c in table.values() for p in c.packages}))
+    print(f"{about['machine']}; " + ", ".join(f"{k} {v}" for k, v in about["versions"].items()))
+    lines: list[Any] = []
+    for line in measured(picked, table, seconds, args.threads):
+        columns = line["best ms"] | line["ratio"]
+        if not lines:
+            print(f"{'milliseconds, ratios':<26}" + "".join(f"  {name:>8}" for name in columns))
+        numbers = (
+            f"  {value:>{max(8, len(name))}.{3 if name in line['best ms'] else 2}f}" for name, value in columns.items()
+        )
+        print(f"{line['cell']:<26}" + "".join(numbers), flush=True)
+        lines.append(line)
+    if args.json:
+        args.json.write_text(json.dumps(about | {"cells": lines}, indent=1) + "\n", "utf-8")
