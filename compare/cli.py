@@ -20,11 +20,11 @@ Prints macro-F1, the agreement of classes and the errors, also layer by layer. E
 holds, 1 when it does not (or fnet refuses the file), 2 for arguments that do not fit."""
 
 EPILOG = """examples:
-  python -m compare model.keras                                test split of the embedded data that fits
-  python -m compare model.keras --data DIR --report out.html   CIFAR-10 or NusaX from a folder
-  python -m compare model.keras --inputs x.npy --labels y.npy  rows of your own
-  python -m compare model.keras --fnet model.safetensors       what `fnet convert` made of it
-  python -m compare model.keras --custom 'my>Shifted=pure.py:shifted' --custom-object 'my>Shifted=layers.py:Shifted'"""
+  fnet compare model.keras                                test split of the embedded data that fits
+  fnet compare model.keras --data DIR --report out.html   CIFAR-10 or NusaX from a folder
+  fnet compare model.keras --inputs x.npy --labels y.npy  rows of your own
+  fnet compare model.keras --fnet model.safetensors       what `fnet convert` made of it
+  fnet compare model.keras --custom 'my>Shifted=pure.py:shifted' --custom-object 'my>Shifted=layers.py:Shifted'"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -190,6 +190,6 @@ def data_rows(
 def main(argv: list[str] | None = None) -> int:
     """`python -m compare`."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog="python -m compare")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}")
     add_arguments(parser)
     return run(parser.parse_args(argv))

@@ -80,7 +80,7 @@ def _one(family: str, folder: Path) -> Comparison:
 def main(argv: list[str] | None = None) -> int:
     """`python -m compare.demo`."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog="python -m compare.demo")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.demo")
     add_arguments(parser)
     return run(parser.parse_args(argv))
 

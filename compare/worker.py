@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
 FILES = {"inputs": "inputs.npz", "arrays": "arrays.npz", "facts": "facts.json"}
 
 FOREIGN = ("keras", "tensorflow", "h5py")
@@ -57,7 +56,7 @@ def run_worker(
         job["custom"] = custom or {}
         job |= {key: str(folder / file) for key, file in FILES.items()}
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"), *sys.path)))
+        path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), *sys.path)))
         done = subprocess.run(
             [sys.executable, "-m", "compare.worker", str(folder / "job.json")],
             env={**os.environ, "FNET_BACKEND": backend, "PYTHONPATH": path},

@@ -7,6 +7,7 @@ Every layer is a pure `apply(params, x)`; `bind`, `sequential` and `graph` compo
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet import starting  # noqa: F401 - before what takes time to import
@@ -233,11 +234,27 @@ _OF_FILES = {
 # fmt: on
 
 
+def _params() -> Any:
+    """The package `params`, which in a checkout any other module of that name can hide. Raises ImportError then."""
+    import params
+
+    home = Path(__file__).parent
+    if Path(params.__file__ or "").parent not in (home / "params", home.parent / "params"):
+        raise ImportError(
+            f"fnet's own package `params` ({home.parent / 'params'}) is hidden by another module of that name, "
+            f"{params.__file__ or list(params.__path__)}; rename that one, or install fnet as a wheel, which has "
+            "it inside: pip install fnet-layers",
+            name="params",
+            path=params.__file__,
+        )
+    return params
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         value: Any = importlib.import_module("importlib.metadata").version("fnet-layers")
     elif name in _OF_FILES:
-        value = getattr(importlib.import_module("params"), name)
+        value = getattr(_params(), name)
     else:
         raise AttributeError(f"module 'fnet' has no attribute {name!r}")
     globals()[name] = value

@@ -20,9 +20,9 @@ Families: cnn (images: CIFAR-10 or digits), rnn and lstm (texts: NusaX-Sentiment
 A run that was killed is taken up again by the same command, and ends with the same weights."""
 
 EPILOG = """examples:
-  python -m train_keras --family cnn                              digits, no download
-  python -m train_keras --family cnn --data hub --epochs 5        CIFAR-10 from the Hugging Face hub
-  python -m train_keras --family lstm --data DIR --patience 5     NusaX from a folder (see train_keras/data.py)"""
+  fnet train --family cnn                              digits, no download
+  fnet train --family cnn --data hub --epochs 5        CIFAR-10 from the Hugging Face hub
+  fnet train --family lstm --data DIR --patience 5     NusaX from a folder (see train_keras/data.py)"""
 
 FAMILY_OPTIONS: dict[str, dict[str, Any]] = {
     "filters": {"type": int, "nargs": "+", "metavar": "N", "help": "cnn: filters of each block (32 64 128)"},
@@ -175,6 +175,6 @@ class Bar:
 def main(argv: list[str] | None = None) -> int:
     """`python -m train_keras`."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog="python -m train_keras")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}")
     add_arguments(parser)
     return run(parser.parse_args(argv))

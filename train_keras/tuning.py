@@ -62,7 +62,7 @@ def score(config: Config, data: Data, parts: int, repeat: int) -> dict[str, floa
 
 def main(argv: list[str] | None = None) -> int:
     """One line a configuration and repeat."""
-    parser = argparse.ArgumentParser(prog="python -m train_keras.tuning", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.tuning", description=__doc__)
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="names from `fnet study list`")
     parser.add_argument("--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA)")
     parser.add_argument("--folds", type=int, default=6, metavar="N", help="parts of the rows (%(default)s)")

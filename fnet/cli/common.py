@@ -14,11 +14,11 @@ class UsageError(Exception):
 
 def load_model(path: str) -> tuple[Any, Any, dict[str, Any]]:
     """(model, params, info): info holds what a .safetensors keeps beside the weights (labels, scale)."""
-    import params
+    import fnet
 
     if str(path).endswith(".safetensors"):
-        return (*params.load(path), params.load_info(path))
-    return (*params.load_keras(path), {})
+        return (*fnet.load(path), fnet.load_info(path))
+    return (*fnet.load_keras(path), {})
 
 
 def number(text: str) -> float:

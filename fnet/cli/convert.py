@@ -28,17 +28,16 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     import fnet
-    import params
 
     if not args.output.endswith(".safetensors"):
         raise UsageError(f"{args.output}: the file to write ends in .safetensors")
     check_target(Path(args.output), args.model)
-    model, weights = params.load_keras(args.model)
+    model, weights = fnet.load_keras(args.model)
     labels = read_labels(args.labels)
     if labels:
         scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
         if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
             check_labels(labels, scores.shape)
-    params.save(args.output, model, weights, labels=labels, scale=args.scale)
+    fnet.save(args.output, model, weights, labels=labels, scale=args.scale)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0
