@@ -138,6 +138,7 @@ from fnet.layers.up_sampling import up_sampling1d, up_sampling2d, up_sampling3d
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.layers.wrappers import bidirectional, time_distributed
 from fnet.masks import Masked
+from fnet.rewrites import optimize
 from fnet.strings import pack_strings, unpack_strings
 from fnet.types import Param, Spec
 
@@ -167,7 +168,7 @@ __all__ = [
     "Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run",
     "sequential",
     "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "summary", "trace", "with_rng",
-    "classes", "compile", "jit", "predict",
+    "classes", "compile", "jit", "optimize", "predict",
     "initial_state", "streaming",
     "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",

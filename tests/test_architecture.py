@@ -19,6 +19,7 @@ TIERS = [
     {"random", "initializers", "resampling"},
     {"core", "activation_functions"},
     {"layers", "operations", "tf_functions"},
+    {"rewrites"},
     {"inference"},
 ]
 PACKAGES = {

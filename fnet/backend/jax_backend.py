@@ -34,9 +34,9 @@ xp = jnp
 __all__ = [
     "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "is_array", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet", "recurrences",
-    "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis",
-    "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet",
+    "recurrences", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take",
+    "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
 ]
 # fmt: on
 
@@ -92,6 +92,11 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 def is_array(x: Any) -> bool:
     """Whether `x` is an array that this backend computes with."""
     return isinstance(x, jax.Array | np.ndarray | np.generic)
+
+
+def is_traced(x: Any) -> bool:
+    """Whether `x` is a tracer: an array whose values are not known yet."""
+    return isinstance(x, jax.core.Tracer)
 
 
 UNTRACEABLE: tuple[type[Exception], ...] = (

@@ -33,9 +33,9 @@ xp = np
 __all__ = [
     "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "is_array", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet", "recurrences",
-    "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis",
-    "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet",
+    "recurrences", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take",
+    "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
 ]
 # fmt: on
 
@@ -58,6 +58,11 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 def is_array(x: Any) -> bool:
     """Whether `x` is an array that this backend computes with."""
     return isinstance(x, np.ndarray | np.generic)
+
+
+def is_traced(x: Any) -> bool:
+    """False: NumPy knows all values."""
+    return False
 
 
 UNTRACEABLE: tuple[type[Exception], ...] = ()

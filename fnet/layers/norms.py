@@ -84,9 +84,15 @@ def _batch_moments(x: Array, mask: Array | None, axis: int) -> dict[str, Array]:
     return {"moving_mean": mean.reshape(-1), "moving_variance": variance.reshape(-1)}
 
 
-def batch_factors(params: Params, epsilon: float, center: bool = True, scale: bool = True) -> tuple[Array, Array]:
+def batch_factors(
+    params: Params,
+    epsilon: float,
+    center: bool = True,
+    scale: bool = True,
+    sqrt: Callable[[Array], Array] | None = None,
+) -> tuple[Array, Array]:
     """(factor, offset), each (channels,), with which batch normalization is x * factor + offset."""
-    factor = 1 / xp.sqrt(params["moving_variance"] + epsilon)
+    factor = 1 / (sqrt or xp.sqrt)(params["moving_variance"] + epsilon)
     factor = factor * params["gamma"] if scale else factor
     offset = -params["moving_mean"] * factor
     return factor, offset + params["beta"] if center else offset

@@ -1,0 +1,121 @@
+"""Where in a model a rewrite applies: at a single step, or at two of which the second alone reads the first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from fnet.core.compose import EMPTY, Graph, Node, Sequential, bind
+from fnet.core.layer import Bound
+from fnet.core.sources import references
+from fnet.types import Params
+
+Rewrite: TypeAlias = Callable[[Any, Params], tuple[Any, Params]]
+"""(model, params) -> (model, params)."""
+
+StepRule: TypeAlias = Callable[[Bound, Params], tuple[Bound, Params] | None]
+"""(step, its params) -> what takes its place, or None."""
+
+PairRule: TypeAlias = Callable[[Bound, Params, Bound, Params], tuple[Bound, Params] | None]
+"""(step, its params, the step that reads it, its params) -> what takes the place of both, or None."""
+
+
+def each_step(rule: StepRule) -> Rewrite:
+    """The rewrite that asks `rule` about every layer of a model, nested ones too."""
+
+    def rewrite(model: Any, params: Params) -> tuple[Any, Params]:
+        if not isinstance(model, Sequential | Graph):
+            return rule(bind(model), params) or (model, params)
+        return _rebuilt(model, params, rewrite)
+
+    return rewrite
+
+
+def each_pair(rule: PairRule) -> Rewrite:
+    """The rewrite that asks `rule` about every two layers of which the second alone reads the first.
+
+    What takes their place has the name of the second, for it gives what that gave.
+    """
+
+    def rewrite(model: Any, params: Params) -> tuple[Any, Params]:
+        if not isinstance(model, Sequential | Graph):
+            return model, params
+        model, params = _rebuilt(model, params, rewrite)
+        merge = _merged_sequential if isinstance(model, Sequential) else _merged_graph
+        return merge(model, params, rule)
+
+    return rewrite
+
+
+def _rebuilt(model: Any, params: Params, rewrite: Rewrite) -> tuple[Any, Params]:
+    """A model with `rewrite` applied to each of its steps; those that share params with another stay."""
+    steps: dict[str, Any] = {}
+    changed: dict[str, Params] = {}
+    owned = _owned(model)
+    for name, step, entry in _steps(model):
+        steps[name] = step
+        if entry in owned:
+            steps[name], new = rewrite(step, params.get(entry, EMPTY))
+            if new is not params.get(entry, EMPTY):
+                changed[entry] = new
+    params = {**params, **changed} if changed else params
+    if isinstance(model, Sequential):
+        return Sequential(tuple(steps.items())), params
+    nodes = tuple((name, Node(steps[name], node.sources, node.params)) for name, node in model.nodes)
+    return Graph(nodes, model.inputs, model.outputs), params
+
+
+def _merged_sequential(model: Sequential, params: Params, rule: PairRule) -> tuple[Any, Params]:
+    built: list[tuple[str, Any]] = []
+    for name, step in model.steps:
+        if built and (made := _pair(rule, built[-1], (name, step), params)) is not None:
+            (before, _), step = built.pop(), made[0]
+            params = _replaced(params, before, name, made[1])
+        built.append((name, step))
+    return Sequential(tuple(built)), params
+
+
+def _merged_graph(model: Graph, params: Params, rule: PairRule) -> tuple[Any, Params]:
+    readers = Counter(name for _, node in model.nodes for name in references(node.sources))
+    readers.update(references(model.outputs))
+    owned = _owned(model)
+    built: dict[str, Node] = {}
+    for name, node in model.nodes:
+        before = built.get(node.sources) if isinstance(node.sources, str) else None
+        if before is not None and before.sources is not None and readers[node.sources] == 1:
+            first, second = before.params or node.sources, node.params or name
+            made = _pair(rule, (first, before.step), (second, node.step), params)
+            if made is not None and {first, second} <= owned:
+                del built[node.sources]
+                node = Node(made[0], before.sources, node.params)
+                params = _replaced(params, first, second, made[1])
+        built[name] = node
+    return Graph(tuple(built.items()), model.inputs, model.outputs), params
+
+
+def _pair(
+    rule: PairRule, first: tuple[str, Any], second: tuple[str, Any], params: Params
+) -> tuple[Bound, Params] | None:
+    """What `rule` says of two (params name, step)."""
+    if any(isinstance(step, Sequential | Graph) for _, step in (first, second)):
+        return None
+    a, b = (params.get(name, EMPTY) for name, _ in (first, second))
+    return rule(bind(first[1]), a, bind(second[1]), b)
+
+
+def _replaced(params: Params, gone: str, name: str, entry: Params) -> Params:
+    return {**{key: value for key, value in params.items() if key != gone}, name: entry}
+
+
+def _steps(model: Any) -> list[tuple[str, Any, str]]:
+    """(name, step, params entry) of the steps of a model."""
+    if isinstance(model, Sequential):
+        return [(name, step, name) for name, step in model.steps]
+    return [(name, node.step, node.params or name) for name, node in model.nodes]
+
+
+def _owned(model: Any) -> set[str]:
+    """The params entries that one step alone reads."""
+    counts = Counter(entry for _, _, entry in _steps(model))
+    return {entry for entry, count in counts.items() if count == 1}
