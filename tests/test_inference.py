@@ -8,7 +8,7 @@ import pytest
 
 import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
-from fnet.inference import compile as compiling
+from fnet.inference import device
 from fnet.inference.rows import apart
 from fnet.inference.string_split import split_host
 from tests import parity
@@ -275,14 +275,14 @@ def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():
     with backend.using("jax"):
         params = tree.map(frozen, fnet.init(DENSE, 0))
         fnet.predict(DENSE, params, np.ones((1, 5), "float32"))
-        copies = [compiling.on_device(leaf) for leaf in tree.leaves(params)]
-        assert all(compiling.on_device(leaf) is copy for leaf, copy in zip(tree.leaves(params), copies, strict=True))
+        copies = [device.on_device(leaf) for leaf in tree.leaves(params)]
+        assert all(device.on_device(leaf) is copy for leaf, copy in zip(tree.leaves(params), copies, strict=True))
         gone = [weakref.ref(leaf) for leaf in tree.leaves(params)]
-        kept = len(compiling._copies)
+        kept = len(device._copies)
         del params
         gc.collect()
         assert all(ref() is None for ref in gone)
-        assert len(compiling._copies) == kept - len(gone)
+        assert len(device._copies) == kept - len(gone)
 
 
 @pytest.mark.parametrize("rows", [5, 7])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-import mmap
-import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from fnet import backend, tree
+from fnet import backend, rewrites, tree
 from fnet.backend import ops
+from fnet.inference.device import on_device
 from fnet.inference.string_split import split_host
 from fnet.layers.wrappers import carried
 from fnet.types import Params
@@ -47,11 +44,14 @@ def jit_carried(model: Any) -> Callable[[Params, Any, Any], tuple[Any, Any]]:
     return lambda params, x, state: traced(params, host(params, x), state)
 
 
-def compile(model: Any, params: Params) -> Callable[[Any], Any]:  # noqa: A001 - the field's word
-    """`f(x)`: the model with these parameters fixed, prepared once to be called often.
+def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[Any], Any]:  # noqa: A001 - the field's word
+    """`f(x)`: the model with these parameters, as they are now, prepared once to be called often.
 
+    optimize: whether `fnet.optimize` makes it faster; without, the values are those of `model(params, x)`.
     What XLA cannot compile, because sizes in it depend on values (`bincount`, say), runs operation by operation.
     """
+    if optimize:
+        model, params = rewrites.optimize(model, params)
     if backend.name() == "numpy":
         return functools.partial(model, params)
     return functools.partial(Compiled(model), tree.map(on_device, params))
@@ -71,41 +71,3 @@ class Compiled:
                 raise
         self.run = self.model
         return self.model(params, x)
-
-
-# --- params on a device ---------------------------------------------------------------------------
-
-_copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
-"""{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
-
-
-def on_device(leaf: Any) -> Any:
-    """A leaf of the params as an array of the backend; the copy of one that cannot change is made once."""
-    if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
-        return ops.asarray(ops.native(leaf))
-    key, value = id(leaf), _is_value(leaf)
-    kept = _copies.get(key)
-    if kept is not None and value and kept[0]() is leaf:
-        return kept[1]
-    _copies.pop(key, None)
-    made = ops.asarray(ops.native(leaf), copy=True)
-    if value and made is not leaf:
-        _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
-    return made
-
-
-def _forget(key: int, gone: weakref.ref[Any]) -> None:
-    kept = _copies.get(key)
-    if kept is not None and kept[0] is gone:
-        del _copies[key]
-
-
-def _is_value(leaf: Any) -> bool:
-    """Whether nobody can change an array: it, all that it is a view of, and the bytes below are read-only."""
-    while isinstance(leaf, np.ndarray):
-        if leaf.flags.writeable:
-            return False
-        leaf = leaf.base
-    if isinstance(leaf, memoryview):
-        leaf = leaf.obj
-    return leaf is None or isinstance(leaf, bytes) or (isinstance(leaf, mmap.mmap) and memoryview(leaf).readonly)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fnet import backend, rewrites, tree
+from fnet.inference.device import is_value
 from fnet.types import Params
 
 _LIMIT = 8
@@ -42,7 +43,7 @@ def optimized(model: Any, params: Params) -> tuple[Any, Params]:
     """`fnet.optimize(model, params)`, done once for arrays that cannot change; others may, so they stay as they are."""
     items = list(tree.items(params))
     leaves = [leaf for _, leaf in items]
-    if not all(map(is_value, leaves)):
+    if any(isinstance(leaf, np.ndarray) and not is_value(leaf) for leaf in leaves):
         return model, params
     key = (backend.name(), id(model), tuple((path, id(leaf)) for path, leaf in items))
     known = _known.get(key)
@@ -60,12 +61,3 @@ def _watch(leaf: Any, key: Any) -> Any:
     """A weak reference to an array, with which the entry goes; what is no array is kept."""
     is_watched = hasattr(leaf, "__array__") and not isinstance(leaf, np.generic)
     return weakref.ref(leaf, lambda _: _known.pop(key, None)) if is_watched else leaf
-
-
-def is_value(leaf: Any) -> bool:
-    """Whether nobody can change a leaf: an array of NumPy and all that it is a view of are read-only."""
-    while isinstance(leaf, np.ndarray):
-        if leaf.flags.writeable:
-            return False
-        leaf = leaf.base
-    return not isinstance(leaf, bytearray | memoryview)

@@ -15,8 +15,10 @@ from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.compose import EMPTY
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
-from fnet.inference.compile import Compiled, jit_carried, on_device
+from fnet.inference.compile import Compiled, jit_carried
+from fnet.inference.device import on_device
 from fnet.inference.door import Door
+from fnet.inference.optimized import optimized
 from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
 from fnet.layers.wrappers import carried, keeps_states
 from fnet.strings import is_strings
@@ -50,13 +52,14 @@ class _Same:
 
 
 @functools.lru_cache(maxsize=8)
-def _prepare(same: _Same, name: str) -> _Prepared:
-    """Door and compiled model, remembered for this very model and backend."""
-    model, compiled = same.value, name != "numpy"
+def _prepare(given: _Same, runs: _Same, name: str) -> _Prepared:
+    """The door of the model that was given and the one that runs, compiled, remembered for both and the backend."""
+    model, compiled = runs.value, name != "numpy"
     advance = None
     if keeps_states(model):
         advance = jit_carried(model) if compiled else functools.partial(carried, model)
-    return _Prepared(Door(model), Compiled(model), advance, compiled and advance is None and apart(model))
+    door = Door(given.value)
+    return _Prepared(door, Compiled(model), advance, compiled and advance is None and apart(given.value))
 
 
 def predict(
@@ -67,6 +70,7 @@ def predict(
     batch_size: int = 32,
     progress: Progress | None = None,
     invalid: str = "raise",
+    optimize: bool = True,
 ) -> Any:
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
@@ -77,6 +81,8 @@ def predict(
     invalid: what happens to rows that have no answer (NaN or infinity, ids beyond a table, no text, a text without
     tokens): "raise" names the first in an InvalidInput; "mark" leaves them out and marks them in the outputs, with
     NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
+    optimize: whether what runs is `fnet.optimize(model, params)`, which is done once for arrays that are read-only;
+    without, and for arrays that can change, it is the model itself.
 
     Raises InvalidInput for what would give a wrong answer without a word: rows as above, a missing batch axis, wrong
     shapes, inputs of different lengths; InvalidParams where the params are not those of the model.
@@ -85,7 +91,8 @@ def predict(
     if invalid not in ("raise", "mark"):
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
     size = _whole(batch_size)
-    prepared = _prepare(_Same(model), backend.name())
+    runs, values = optimized(model, params) if optimize else (model, params)
+    prepared = _prepare(_Same(model), _Same(runs), backend.name())
     x = prepared.door.admit(x)
     rows = prepared.door.rows(x)
     try:
@@ -93,7 +100,7 @@ def predict(
             return _no_rows(model, params, x)
         if prepared.advance is not None:
             _require_whole_batches(rows, size)
-        work = _Work(prepared, tree.map(on_device, params), invalid == "mark", size)
+        work = _Work(prepared, tree.map(on_device, values), invalid == "mark", size)
         outputs = joined(work.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
         _explain(model, params, x, error)

@@ -22,7 +22,6 @@ def optimize(model: Any, params: Params) -> tuple[Any, Params]:
     Pure: neither argument changes. The arrays of the result are those of the arguments where no rewrite made new
     ones. `predict` and `compile` do it by themselves; on its own it is for looking at what runs, and for saving it.
     What does not fit a rewrite, as params that two steps share, stays as it is.
-    Raises KeyError where params are missing that a rewrite reads.
     """
     for rewrite in REWRITES:
         model, params = rewrite(model, params)

@@ -39,10 +39,11 @@ def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bo
     if kernel is None or options["training"] or not _is_channel_axis(step, options["axis"], kernel.ndim):
         return None
     shape = [kernel.shape[a] if a in axes else 1 for a in range(-kernel.ndim, 0)]
-    vectors = [*moments.values(), *([params.get("bias")] if use_bias else [])]
+    names = ["moving_mean", "moving_variance", *["gamma"] * options["scale"], *["beta"] * options["center"]]
+    vectors = [*(moments.get(key) for key in names), *([params.get("bias")] if use_bias else [])]
     if any(getattr(v, "shape", None) != (math.prod(shape),) or v.dtype != kernel.dtype for v in vectors):
         return None
-    exact = {key: _exact(value) for key, value in moments.items()}
+    exact = {key: _exact(moments[key]) for key in names}
     factor, offset = batch_factors(exact, options["epsilon"], options["center"], options["scale"], lambda v: v**0.5)
     bias = _exact(params["bias"]) * factor + offset if use_bias else offset
     new = {name: _exact(kernel) * factor.reshape(shape), "bias": bias}

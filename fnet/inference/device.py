@@ -1,0 +1,48 @@
+"""Params that are prepared once: their copies on a device, and whether they can change at all."""
+
+from __future__ import annotations
+
+import functools
+import mmap
+import weakref
+from typing import Any
+
+import numpy as np
+
+from fnet import backend
+from fnet.backend import ops
+
+_copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
+"""{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
+
+
+def on_device(leaf: Any) -> Any:
+    """A leaf of the params as an array of the backend; the copy of one that cannot change is made once."""
+    if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
+        return ops.asarray(ops.native(leaf))
+    key, value = id(leaf), is_value(leaf)
+    kept = _copies.get(key)
+    if kept is not None and value and kept[0]() is leaf:
+        return kept[1]
+    _copies.pop(key, None)
+    made = ops.asarray(ops.native(leaf), copy=True)
+    if value and made is not leaf:
+        _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
+    return made
+
+
+def _forget(key: int, gone: weakref.ref[Any]) -> None:
+    kept = _copies.get(key)
+    if kept is not None and kept[0] is gone:
+        del _copies[key]
+
+
+def is_value(leaf: Any) -> bool:
+    """Whether nobody can change an array: it, all that it is a view of, and the bytes below are read-only."""
+    while isinstance(leaf, np.ndarray):
+        if leaf.flags.writeable:
+            return False
+        leaf = leaf.base
+    if isinstance(leaf, memoryview):
+        leaf = leaf.obj
+    return leaf is None or isinstance(leaf, bytes) or (isinstance(leaf, mmap.mmap) and memoryview(leaf).readonly)

@@ -1,0 +1,192 @@
+"""`fnet.optimize`: what every rewrite gives is a model that gives the same; where it does not fit, nothing changes."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import (
+    activation,
+    add,
+    batch_normalization,
+    bind,
+    conv1d,
+    conv2d,
+    conv2d_transpose,
+    conv3d,
+    dense,
+    depthwise_conv2d,
+    flatten,
+    graph,
+    input_layer,
+    relu,
+    separable_conv2d,
+    sequential,
+    tree,
+)
+from fnet.inference.optimized import optimized
+from tests import parity
+
+
+def drawn(model, shape, seed=0):
+    """(params, x) with nothing at its default; the params are read-only, as loaded ones are."""
+    rng = np.random.default_rng(seed)
+
+    def leaf(path, p):
+        low = 0.5 if path[-1] in ("moving_variance", "gamma") else -1
+        return rng.uniform(low, 1, p.shape).astype(p.dtype)
+
+    params = tree.nest({path: leaf(path, p) for path, p in tree.items(fnet.init(model, 0, (None, *shape)))})
+    for a in tree.leaves(params):
+        a.flags.writeable = False
+    return params, rng.standard_normal((3, *shape)).astype("float32")
+
+
+LINEAR = {
+    "dense": (bind(dense, units=4), (5, 3)),
+    "conv1d": (bind(conv1d, filters=4, kernel_size=3, padding="causal"), (7, 3)),
+    "conv2d": (bind(conv2d, filters=4, kernel_size=3, padding="same"), (6, 5, 3)),
+    "conv2d without bias": (bind(conv2d, filters=4, kernel_size=2, strides=2, use_bias=False), (6, 5, 3)),
+    "conv2d of groups": (bind(conv2d, filters=4, kernel_size=2, groups=2), (6, 5, 6)),
+    "conv3d": (bind(conv3d, filters=4, kernel_size=2), (3, 4, 3, 2)),
+    "conv2d_transpose": (bind(conv2d_transpose, filters=4, kernel_size=3, strides=2), (4, 3, 2)),
+    "depthwise_conv2d": (bind(depthwise_conv2d, kernel_size=3, depth_multiplier=2, padding="same"), (4, 5, 3)),
+    "separable_conv2d": (bind(separable_conv2d, filters=4, kernel_size=3, padding="same"), (4, 5, 3)),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_batch_normalization_and_relu_go_into_the_layer_before_them(each_backend, name):
+    step, shape = LINEAR[name]
+    model = sequential(linear=step, norm=batch_normalization, act=bind(relu, max_value=6.0))
+    params, x = drawn(model, shape)
+    fast, values = fnet.optimize(model, params)
+    assert fast.names == ("act",)
+    assert fast["act"].options["activation"] == "relu6"
+    parity.assert_close(fast(values, x), model(params, x))
+    fnet.check(fast, values, (None, *shape))
+
+
+def test_channels_first_and_options_of_the_normalization(each_backend):
+    norm = bind(batch_normalization, axis=1, epsilon=0.1, scale=False)
+    model = sequential(c=bind(conv2d, filters=4, kernel_size=3, data_format="channels_first"), n=norm)
+    params, x = drawn(model, (3, 6, 5))
+    fast, values = fnet.optimize(model, params)
+    assert fast.names == ("n",)
+    parity.assert_close(fast(values, x), model(params, x))
+
+
+CONV = bind(conv2d, filters=3, kernel_size=3, padding="same")
+STAY = {
+    "another axis": sequential(c=CONV, n=bind(batch_normalization, axis=1)),
+    "an activation between": sequential(c=bind(CONV, activation="relu"), n=batch_normalization),
+    "statistics of the batch": sequential(c=CONV, n=bind(batch_normalization, training=True)),
+    "a policy": sequential(c=bind(CONV, dtype="float16"), n=batch_normalization),
+    "a policy of the normalization": sequential(c=CONV, n=bind(batch_normalization, dtype="mixed_float16")),
+    "a slope": sequential(c=CONV, r=bind(relu, negative_slope=0.1)),
+    "a threshold": sequential(c=CONV, r=bind(relu, threshold=0.1)),
+    "another activation": sequential(c=CONV, r=bind(activation, activation="tanh")),
+    "read twice": graph(inputs="x", c=(CONV, "x"), n=(batch_normalization, "c"), y=(add, ("c", "n")), outputs="y"),
+    "an output": graph(inputs="x", c=(CONV, "x"), n=(batch_normalization, "c"), outputs=("c", "n")),
+    "shared": graph(
+        inputs="x", a=(CONV, "x", "k"), n=(batch_normalization, "a"), b=(CONV, "n", "k"), outputs="b"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", STAY)
+def test_what_a_rewrite_does_not_fit_stays(why):
+    model = STAY[why]
+    params, _ = drawn(model, (4, 4, 3))
+    fast, values = fnet.optimize(model, params)
+    assert fast == model
+    assert all(a is b for a, b in zip(tree.leaves(values), tree.leaves(params), strict=True))
+
+
+def residual(block):
+    return graph(
+        inputs="x",
+        x=bind(input_layer, shape=(None, 6, 6, 3)),
+        c=(CONV, "x"),
+        n=(batch_normalization, "c"),
+        y=(add, ("n", "x")),
+        z=(block, "y"),
+        outputs={"y": "y", "z": "z"},
+    )
+
+
+NESTED = residual(sequential(c=CONV, n=batch_normalization, r=bind(activation, activation="relu"), f=flatten))
+
+
+def test_graphs_and_nested_models_are_rewritten_and_what_is_left_keeps_its_values(each_backend):
+    params, x = drawn(NESTED, (6, 6, 3))
+    before = repr(NESTED), [a.copy() for a in tree.leaves(params)]
+    fast, values = fnet.optimize(NESTED, params)
+    assert fast.names == ("x", "n", "y", "z")
+    assert fast["z"].names == ("r", "f")
+    flows, plain = fnet.activations(fast, values, x), fnet.activations(NESTED, params, x)
+    assert set(flows) < set(plain)
+    parity.assert_close(flows, {path: plain[path] for path in flows})
+    assert repr(NESTED) == before[0]
+    assert all(np.array_equal(a, b) for a, b in zip(tree.leaves(params), before[1], strict=True))
+
+
+def test_what_comes_out_is_a_model_like_any_other(tmp_path):
+    params, x = drawn(NESTED, (6, 6, 3))
+    fast, values = fnet.optimize(NESTED, params)
+    assert eval(repr(fast), vars(fnet)) == fast
+    fnet.save(tmp_path / "fast.safetensors", fast, values)
+    loaded, read = fnet.load(tmp_path / "fast.safetensors")
+    assert loaded == fast
+    np.testing.assert_array_equal(loaded(read, x)["z"], fast(values, x)["z"])
+    assert fnet.optimize(fast, values)[0] == fast
+
+
+def test_predict_and_compile_optimise_unless_told_otherwise(each_backend):
+    params, x = drawn(NESTED, (6, 6, 3))
+    plain = NESTED(params, x)
+    parity.assert_close(fnet.predict(NESTED, params, x), plain)
+    parity.assert_close(fnet.compile(NESTED, params)(x), plain)
+    same = fnet.predict(NESTED, params, x, optimize=False)["z"]
+    np.testing.assert_array_equal(same, fnet.compile(NESTED, params, optimize=False)(x)["z"])
+
+
+def test_arrays_that_change_are_never_remembered(each_backend):
+    params, x = drawn(NESTED, (6, 6, 3))
+    params = tree.map(np.array, params)
+    fnet.predict(NESTED, params, x)
+    params["n"]["gamma"] *= -1
+    parity.assert_close(fnet.predict(NESTED, params, x), NESTED(params, x))
+    params, _ = drawn(NESTED, (6, 6, 3))
+    fnet.predict(NESTED, params, x)
+    params["n"]["gamma"] = -params["n"]["gamma"]  # another array in the same dict
+    parity.assert_close(fnet.predict(NESTED, params, x), NESTED(params, x))
+
+
+def test_what_is_remembered_is_made_once_and_goes_with_the_arrays():
+    params, _ = drawn(NESTED, (6, 6, 3))
+    model, values = optimized(NESTED, params)
+    again, same = optimized(NESTED, params)
+    assert again is model
+    assert all(a is b for a, b in zip(tree.leaves(values), tree.leaves(same), strict=True))
+    gone = [weakref.ref(a) for a in [*tree.leaves(params), *tree.leaves(values)]]
+    del params, values, same
+    gc.collect()
+    assert not any(ref() is not None for ref in gone)
+
+
+@pytest.mark.slow
+def test_gradients_through_an_optimised_model_are_those_of_the_model():
+    jax = pytest.importorskip("jax")
+    with fnet.backend.using("jax"):
+        params, x = drawn(NESTED, (6, 6, 3))
+        fast, values = fnet.optimize(NESTED, params)
+
+        def loss(model, params, x):
+            return (model(params, x)["z"] ** 2).sum() / x.size
+
+        parity.assert_close(jax.grad(loss, 2)(fast, values, x), jax.grad(loss, 2)(NESTED, params, x))
+        of_params = jax.grad(lambda p: loss(*fnet.optimize(NESTED, p), x))(params)
+        parity.assert_close(of_params, jax.grad(loss, 1)(NESTED, params, x))
