@@ -17,7 +17,7 @@ from safetensors.numpy import save as pack
 import fnet
 import params
 from fnet import at, bind, graph, layer, masked_by, operations, sequential, tree, writing
-from fnet.inference.compile import _is_value
+from fnet.inference.device import is_value
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file import containers
 from params.store import records, safetensors
@@ -97,15 +97,15 @@ def test_arrays_are_the_bytes_of_the_file(tmp_path, monkeypatch, mapped):
     params.save(tmp_path / "m", *model_and_params())
     leaves = tree.leaves(params.load(tmp_path / "m")[1])
     assert {type(bytes_below(leaf)) for leaf in leaves} == {mmap.mmap if mapped else bytes}
-    assert all(leaf.flags.aligned and _is_value(leaf) for leaf in leaves)
+    assert all(leaf.flags.aligned and is_value(leaf) for leaf in leaves)
 
 
 def test_bytes_that_somebody_can_change_are_no_value():
     for data, value in ((b"1234", True), (bytearray(b"1234"), False), (memoryview(b"1234"), True)):
         array = np.frombuffer(data, "u1")
         array.flags.writeable = False
-        assert _is_value(array) is value
-        assert _is_value(array[1:]) is value
+        assert is_value(array) is value
+        assert is_value(array[1:]) is value
 
 
 def bytes_below(array):

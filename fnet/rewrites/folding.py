@@ -41,7 +41,7 @@ def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bo
     shape = [kernel.shape[a] if a in axes else 1 for a in range(-kernel.ndim, 0)]
     names = ["moving_mean", "moving_variance", *["gamma"] * options["scale"], *["beta"] * options["center"]]
     vectors = [*(moments.get(key) for key in names), *([params.get("bias")] if use_bias else [])]
-    if any(getattr(v, "shape", None) != (math.prod(shape),) or v.dtype != kernel.dtype for v in vectors):
+    if any(v is None or (v.shape, v.dtype) != ((math.prod(shape),), kernel.dtype) for v in vectors):
         return None
     exact = {key: _exact(moments[key]) for key in names}
     factor, offset = batch_factors(exact, options["epsilon"], options["center"], options["scale"], lambda v: v**0.5)
