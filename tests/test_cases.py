@@ -51,20 +51,27 @@ def given_dtypes(y):
     return ["string" if leaf.dtype.kind in "OSU" else leaf.dtype.name for leaf in tree.leaves(strip(y))]
 
 
-def of_integers(case):
-    """(inputs of the case with integers for floats, the output specs for them, params)."""
-    x = tree.map(
-        lambda a: np.clip(np.nan_to_num(2 * a), -1e6, 1e6).astype("int32") if a.dtype.kind == "f" else a, case.inputs()
-    )
-    spec, _ = fnet.infer(case.step, fnet.core.infer.spec(x))
-    params = fnet.init(case.step, 0, fnet.core.infer.spec(x)) if case.params is None else case.params
-    return x, spec, params
+def of_other_dtypes(case):
+    """(dtype, inputs of the case with it for floats, the output specs for them, params), where the rule takes them."""
+    for dtype in ("int32", "bool", "float16", "float64"):
+
+        def other(a, dtype=dtype):
+            return np.clip(np.nan_to_num(2 * a), -1e4, 1e4).astype(dtype) if a.dtype.kind == "f" else a
+
+        x = tree.map(other, case.inputs())
+        try:
+            spec, _ = fnet.infer(case.step, fnet.core.infer.spec(x))
+        except fnet.InvalidInput:
+            if dtype != "bool":
+                raise
+            continue  # see BOOLEANS
+        yield x, spec, fnet.init(case.step, 0, fnet.core.infer.spec(x)) if case.params is None else case.params
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_the_shape_rule_tells_the_dtype_for_integers_too(case):
-    x, spec, params = of_integers(case)
-    assert given_dtypes(case.step(params, parity.with_mask(case, x))) == declared_dtypes(spec)
+def test_the_shape_rule_tells_the_dtype_for_other_dtypes_too(case):
+    for x, spec, params in of_other_dtypes(case):
+        assert given_dtypes(case.step(params, parity.with_mask(case, x))) == declared_dtypes(spec)
 
 
 NARROWED = {"int64": "int32", "uint64": "uint32", "float64": "float32"}
@@ -73,10 +80,41 @@ NARROWED = {"int64": "int32", "uint64": "uint32", "float64": "float32"}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [c for c in CASES if not has_host(c.step)], ids=lambda case: case.id)
-def test_the_shape_rule_tells_the_dtype_for_integers_too_on_jax(case):
+def test_the_shape_rule_tells_the_dtype_for_other_dtypes_too_on_jax(case):
     import jax
 
     with backend.using("jax"):
-        x, spec, params = of_integers(case)
-        y = jax.eval_shape(case.step, params, parity.with_mask(case, x))
-        assert given_dtypes(y) == [NARROWED.get(dtype, dtype) for dtype in declared_dtypes(spec)]
+        for x, spec, params in of_other_dtypes(case):
+            y = jax.eval_shape(case.step, params, parity.with_mask(case, x))
+            assert given_dtypes(y) == [NARROWED.get(dtype, dtype) for dtype in declared_dtypes(spec)]
+
+
+MERGES = (fnet.add, fnet.subtract, fnet.multiply, fnet.average, fnet.maximum, fnet.minimum, fnet.concatenate)
+PAIRS = [
+    *(("int32", "float32"), ("float32", "int32"), ("int8", "int32"), ("uint64", "uint64"), ("int16", "uint16")),
+    *(("float16", "float32"), ("float16", "int8"), ("float32", "float64")),
+]
+
+
+@pytest.mark.parametrize("kinds", PAIRS, ids="-".join)
+@pytest.mark.parametrize("merge", MERGES, ids=lambda merge: merge.__name__)
+def test_the_shape_rule_of_a_merge_knows_in_which_dtype_its_inputs_meet(merge, kinds):
+    x = tuple(np.ones((2, 3), kind) for kind in kinds)
+    spec, _ = fnet.infer(merge, fnet.core.infer.spec(x))
+    assert merge({}, x).dtype == spec.dtype
+
+
+BOOLEANS = [
+    *((merge, ((None, 3), (None, 3))) for merge in MERGES[:-1]),
+    *((fnet.bind(fnet.activation, activation=name), (None, 3)) for name in ("relu", "relu6")),
+    (fnet.bind(fnet.relu), (None, 3)),
+    (fnet.bind(fnet.resizing, height=2, width=2), (None, 4, 4, 1)),
+    (fnet.bind(fnet.up_sampling2d, interpolation="bilinear"), (None, 4, 4, 1)),
+]
+
+
+@pytest.mark.parametrize(("step", "shape"), BOOLEANS, ids=lambda value: getattr(value, "__name__", repr(value)))
+def test_what_tensorflow_does_not_calculate_with_booleans_is_refused(step, shape):
+    x = tree.map(lambda spec: fnet.Spec(spec.shape, "bool"), fnet.core.infer.spec(shape))
+    with pytest.raises(fnet.InvalidInput, match="numbers are wanted, not booleans"):
+        fnet.infer(step, x)

@@ -17,7 +17,7 @@ from fnet.core.layer import name_of
 from fnet.core.options import misfit
 from fnet.core.sources import feed, references, resolve, unmasked
 from fnet.tree import Path
-from fnet.types import Params, ParamTree, Spec
+from fnet.types import Param, Params, ParamTree, Spec
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,25 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
         x = tree.map(_without_numbers, x)
     if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
         raise ValueError(f"{name_of(bound.function)}: {wrong}")
-    outputs, params = (x, EMPTY) if rules(bound).shape is identity else with_options(rules(bound).shape, bound)(x)
+    outputs, params = _by_rule(bound, x)
+    wide = tree.map(_of_32_bits, x)
+    if bound.dtype is None and wide != x and any(map(_is_float, tree.leaves(params))):
+        outputs, params = _by_rule(bound, wide)
     for found in (*tree.leaves(outputs), *tree.leaves(params)):
         if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
             raise ValueError(f"{bound!r:.100} of {x} would have the sizes {found.shape}")
     if bound.dtype is None:
         return outputs, params
     return _given_as(outputs, x, bound), _stored_as(params, bound.dtype)
+
+
+def _by_rule(bound: Bound, x: Any) -> tuple[Any, ParamTree]:
+    return (x, EMPTY) if rules(bound).shape is identity else with_options(rules(bound).shape, bound)(x)
+
+
+def _of_32_bits(spec: Any) -> Any:
+    """Floats of 16 bits, where they meet parameters of float32."""
+    return replace(spec, dtype="float32") if _is_float(spec) and spec.dtype.endswith("16") else spec
 
 
 def _given_as(outputs: Any, x: Any, bound: Bound) -> Any:
@@ -119,7 +131,7 @@ def _given_as(outputs: Any, x: Any, bound: Bound) -> Any:
 
 
 def _is_float(spec: Any) -> bool:
-    return isinstance(spec, Spec) and spec.dtype.startswith(("float", "bfloat"))
+    return isinstance(spec, Spec | Param) and spec.dtype.startswith(("float", "bfloat"))
 
 
 def _without_numbers(spec: Any) -> Any:

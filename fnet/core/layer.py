@@ -118,16 +118,18 @@ def _explain(function: Callable[..., Any], params: Any, error: Exception) -> Non
 
 
 def in_floats(x: Any, params: Any) -> Any:
-    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32."""
+    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32; floats of 16
+    bits as wide as those in `params`."""
     if isinstance(x, Masked):
         return Masked(in_floats(x.values, params), x.mask)
     if isinstance(x, Mapping):
         return {key: item if key.endswith("mask") else in_floats(item, params) for key, item in x.items()}
     if isinstance(x, tuple | list):
         return type(x)(in_floats(item, params) for item in x)
-    if not ops.is_array(x) or x.dtype.kind not in "iub":
+    if not ops.is_array(x) or not (x.dtype.kind in "iub" or (is_float(x) and x.dtype.itemsize == 2)):
         return x
-    return x.astype(next((leaf.dtype for leaf in tree.leaves(params) if is_float(leaf)), "float32"))
+    default = x.dtype if is_float(x) else "float32"
+    return x.astype(next((leaf.dtype for leaf in tree.leaves(params) if is_float(leaf)), default))
 
 
 def _of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ from fnet.core import infer
 from fnet.core.compose import in_floats, layer
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, require_generation, values_of
-from fnet.operations.rules import positive
+from fnet.operations.rules import positive, require_numbers
 from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
 
 MASKED_OUT = -1e9
@@ -27,6 +27,8 @@ def _floats(x: Spec) -> Spec:
 
 
 def _activation_rule(x: Spec, *, activation: Activation) -> tuple[Spec, ParamTree]:
+    if activation in ("relu", "relu6"):
+        require_numbers(x)
     x = x if activation in KEEP_INTEGERS else _floats(x)
     if activation == "glu":
         last = x.shape[-1]
@@ -55,6 +57,7 @@ def activation(params: Params, x: Array, *, activation: Activation) -> Array:
 
 def _relu_rule(x: Spec, *, negative_slope: float, masks: str) -> tuple[Spec, ParamTree]:
     require_generation(masks)
+    require_numbers(x)
     return (_floats(x) if negative_slope else x), {}
 
 

@@ -128,7 +128,8 @@ def _reversible_rule(
     shape = (*x.shape[:-1], input_dim) if reverse else (*x.shape, output_dim)
     if quantization is not None:
         return Spec(shape), quantized.table_params(quantization, input_dim, output_dim, not tie_weights)
-    y = Spec(shape, (reverse and reverse_dtype) or "float32")
+    wide = "float64" if x.dtype == "float64" else "float32"
+    y = Spec(shape, (reverse_dtype or wide) if reverse else "float32")
     return y, {"embeddings": Param((input_dim, output_dim), "uniform"), **untied}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.layers.numeric import float_rule, floats
+from fnet.operations.rules import require_numbers
 from fnet.resampling import require_interpolation, resample
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 
@@ -103,6 +104,7 @@ def _resizing_rule(
     keeps_integers: bool,
 ) -> tuple[Spec, ParamTree]:
     require_interpolation(interpolation)
+    require_numbers(x)
     _require_constant(fill_mode)
     x = x if keeps_integers else float_rule(x)[0]
     return _sized_rule(x, height=height, width=width, data_format=data_format)

@@ -17,7 +17,7 @@ from fnet.core.compose import in_floats, layer
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, require_generation, values_of
 from fnet.operations.dtypes import result_type
-from fnet.operations.rules import positive
+from fnet.operations.rules import positive, require_numbers
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
 GENERATIONS = ("keras2", "keras3.3", "keras3")
@@ -33,11 +33,13 @@ def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
 
 
 def _one_dtype(x: Sequence[Any]) -> list[Any]:
-    """Arrays in the one dtype that Keras computes in: int64 beside float32 is float32, two of uint64 are uint32."""
-    kinds = [values_of(a).dtype.name for a in x if hasattr(values_of(a), "ndim")]
-    if len(kinds) < 2:
+    """Arrays, or their specs, in the one dtype that Keras computes in: int64 next to float32 is float32, two of uint64
+    are uint32."""
+    if len(x) < 2:
         return list(x)
-    dtype = result_type(*kinds)
+    if isinstance(x[0], Spec):
+        return [Spec(s.shape, result_type(*(s.dtype for s in x))) for s in x]
+    dtype = result_type(*(values_of(a).dtype.name for a in x))
     return [masked(values_of(a).astype(dtype), mask_of(a)) for a in x]
 
 
@@ -56,7 +58,8 @@ def _merged_shape(shapes: Sequence[Shape]) -> Shape:
 
 def _merge_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
     require_generation(masks, GENERATIONS)
-    specs = _several("a merge layer", x)
+    for spec in (specs := _several("a merge layer", x)):
+        require_numbers(spec)
     return Spec(_merged_shape([s.shape for s in specs]), specs[0].dtype), {}
 
 

@@ -263,6 +263,7 @@ def spectral_normalization(params: Params, x: Any, *, layer: Callable[..., Any],
     >>> spectral_normalization({"layer": kernel}, np.ones((1, 2)), layer=dense)
     array([[2.]])
     """
+    x = in_floats(x, params) if values_of(x).dtype.kind == "f" else x
     y = run(layer, params["layer"], x)
     dtype = values_of(x).dtype
     # Keras casts to the dtype of the input, also the rows of an embedding to that of its ids.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
+from fnet.core.compose import in_floats, layer
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import mask_of, masked, require_generation, values_of
 from fnet.operations.rules import positive
@@ -96,7 +96,7 @@ def normalization(
     array([[-1.],
            [ 0.]])
     """
-    values, mask = floats(values_of(x)), None if masks == "keras2" else mask_of(x)
+    values, mask = in_floats(floats(values_of(x)), params), None if masks == "keras2" else mask_of(x)
     kept = _kept(values.ndim, axis)
     given = (params["mean"], params["variance"]) if mean is None else (mean, variance)
     center, spread = (_along(statistic, kept, values) for statistic in given)
@@ -145,9 +145,10 @@ def discretization(
 
 
 def _category_rule(x: Any, *, num_tokens: int, output_mode: str, drops_ones: bool) -> tuple[Spec, ParamTree]:
-    ids, _ = _with_weights(x)
+    ids, weights = _with_weights(x)
     shape = ids.shape if drops_ones or output_mode != "one_hot" else (*ids.shape, 1)
-    return lookup_spec(shape, output_mode, num_tokens, ("int64", "float32")), {}
+    dtype = weights.dtype if weights is not None and weights.dtype.startswith("float") else "float32"
+    return lookup_spec(shape, output_mode, num_tokens, ("int64", dtype)), {}
 
 
 def _with_weights(x: Any) -> tuple[Any, Any]:

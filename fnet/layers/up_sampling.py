@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fnet.backend import xp
 from fnet.core.compose import layer
 from fnet.layers import image
+from fnet.operations.rules import require_numbers
 from fnet.resampling import require_interpolation
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 
@@ -59,6 +60,8 @@ def _up_sampling2d_rule(
     x: Spec, *, size: int | Sequence[int], data_format: str | None, interpolation: str
 ) -> tuple[Spec, ParamTree]:
     require_interpolation(interpolation)
+    if interpolation != "nearest":
+        require_numbers(x)
     return _enlarged(x, size, 2, data_format)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.compose import layer
+from fnet.errors import InvalidInput
 from fnet.types import Params, ParamTree, Shape, Spec
 
 Operation: TypeAlias = Callable[..., Any]
@@ -174,6 +175,12 @@ def same(x: Spec, *rest: Any) -> Spec:
 def like(x: Spec, *rest: Any) -> Shape:
     """The shape rule of operations that keep the shape of their first argument, and its rows apart."""
     return x.shape
+
+
+def require_numbers(x: Spec) -> None:
+    """Raises InvalidInput for booleans, with which TensorFlow does not calculate."""
+    if x.dtype == "bool":
+        raise InvalidInput(f"numbers are wanted, not booleans; got {x}: cast them first")
 
 
 def positive(axis: int, rank: int) -> int:
