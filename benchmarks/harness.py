@@ -32,7 +32,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from compare import timing  # noqa: E402 - the checkout that the script is in, wherever it is started
+from compare import machine  # noqa: E402 - the checkout that the script is in, wherever it is started
 
 MODELS = ROOT / "benchmarks" / ".models"
 """Built files are kept here under a name that says which source built them."""
@@ -299,8 +299,8 @@ def main(cells: Sequence[Cell], description: str, measured: Callable[..., Iterat
     if not picked or not table:
         raise SystemExit("no cell, or no contender, fits; cells: " + ", ".join(c.name for c in cells))
     seconds = args.seconds or (0.3 if args.quick else 2.0)
-    about = {"machine": timing.machine(), "threads": args.threads or "all", "seconds": seconds}
-    about["versions"] = timing.versions(sorted({p for c in table.values() for p in c.packages}))
+    about = {"machine": machine.describe(), "threads": args.threads or "all", "seconds": seconds}
+    about["versions"] = machine.versions(sorted({p for c in table.values() for p in c.packages}))
     print(f"{about['machine']}; " + ", ".join(f"{k} {v}" for k, v in about["versions"].items()))
     lines: list[Any] = []
     for line in measured(picked, table, seconds, args.threads):

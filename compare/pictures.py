@@ -1,44 +1,102 @@
-"""Pictures of a comparison as SVG text that sits in a page: they take their text colour from it."""
+"""Pictures of a comparison: the error of every layer, the errors of the rows, the confusion matrix."""
 
 from __future__ import annotations
 
-import io
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+from markupsafe import escape
 from sklearn.metrics import confusion_matrix
 
-from compare import charts
 from compare.measuring import Side
 from compare.parity import Comparison
+from compare.svg import LETTER, Panel, circle, cross, diamond, element, inline, line, square, text
 
-INK = "#010203"
-"""Stands for the page's text colour until the picture is finished."""
-
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
-"""Okabe and Ito's, which colour-blind readers tell apart; the shapes of the marks differ too."""
-MARKS = ("o", "^", "s", "D")
+MARKS = ((circle, "mark c0"), (diamond, "full c1"), (square, "mark c2"), (cross, "line c3"))
+"""The shape and the colour of each side, in their order."""
+DASHES = ("none", "6 3", "2 3", "8 3 2 3")
 TINY = 1e-10
 
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-}
+
+class Axis:
+    """A logarithmic axis over whole powers of ten; `at` gives the place of a number in pixels."""
+
+    left, width = 16.0, 350.0
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low = math.floor(math.log10(low))
+        self.high = max(math.ceil(math.log10(high)), self.low + 1)
+
+    def at(self, value: float) -> float:
+        """Where a positive number is; what is off the axis is at its end."""
+        share = (math.log10(value) - self.low) / (self.high - self.low)
+        return self.left + (self.width - 40) * min(max(share, 0.0), 1.0)
+
+    def drawn(self, head: float, foot: float, title: str) -> list[str]:
+        """Lines at powers of ten, about five of them, and their names below."""
+        step = math.ceil((self.high - self.low) / 5)
+        marks = []
+        for power in range(self.low, self.high + 1, step):
+            x = self.at(10.0**power)
+            marks += [line(x, head, x, foot, "grid"), text(x, foot + 16, f"1e{power}", "soft middle")]
+        return [*marks, text((self.left + self.width - 24) / 2, foot + 34, title, "soft middle")]
 
 
-def svg(figure: Figure, name: str) -> str:
-    """The figure as an <svg> element, transparent, with ids of its own (`name`)."""
-    out = io.StringIO()
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor")
+def _finite(errors: Iterable[float]) -> list[float]:
+    """Errors as they can be drawn on a logarithmic axis: none is exactly 0, or infinite."""
+    return [min(1e3, max(TINY, error)) if math.isfinite(error) else 1e3 for error in errors]
+
+
+def layer_errors(comparison: Comparison) -> str:
+    """The error of each layer and side on a log scale, with the yardstick; "" without layers."""
+    layers = comparison.layers
+    if not layers:
+        return ""
+    every = [e for layer in layers for e in (*_finite(layer.errors.values()), layer.allowed)]
+    axis, step, head = Axis(min(every), max(every)), 38.0, 48.0
+    foot = head + step * len(layers)
+    body = [text(axis.left, 16, "Layer by layer", "title")]
+    for i, ((mark, colour), side) in enumerate(zip(MARKS, layers[0].errors, strict=False)):
+        body += [mark(axis.left + 5 + 88 * i, 32, colour), text(axis.left + 15 + 88 * i, 36, side, "soft")]
+    body += [line(axis.width - 62, 25, axis.width - 62, 39, "axis"), text(axis.width - 56, 36, "allowed", "soft")]
+    body += axis.drawn(head, foot, f"error against float64 (exact drawn at {TINY:g})")
+    for i, layer in enumerate(layers):
+        y, allowed = head + step * i + 26, axis.at(layer.allowed)
+        body.append(text(axis.left, y - 10, layer.name))
+        body.append(line(allowed, y - 7, allowed, y + 7, "axis", data_allowed=layer.allowed))
+        drawn = zip(MARKS, layer.errors.items(), _finite(layer.errors.values()), strict=False)
+        for (mark, colour), (side, error), place in drawn:
+            body.append(mark(axis.at(place), y, colour, data_layer=layer.name, data_side=side, data_error=error))
+    return inline(Panel(axis.width, foot + 42, "".join(body), "Errors layer by layer"))
+
+
+def row_errors(comparison: Comparison) -> str:
+    """How many rows have an error of which size, one line a side."""
+    errors = [_row_errors(side) for side in comparison.sides]
+    axis = Axis(min(e.min(initial=1) for e in errors), max(e.max(initial=TINY) for e in errors))
+    head, foot = 62.0, 200.0
+    edges = np.logspace(axis.low, axis.high, 40)
+    counts = [np.histogram(values, edges)[0] for values in errors]
+    top = max(1, *(int(c.max()) for c in counts))
+    body = [text(axis.left, 16, "Errors against float64", "title")]
+    body += axis.drawn(head, foot, "largest absolute error of a row")
+    body.append(text(axis.left, head - 8, f"{top} rows", "soft"))
+    for i, (side, count) in enumerate(zip(comparison.sides, counts, strict=True)):
+        look = {"class_": f"line {MARKS[i][1].split()[1]}", "stroke_dasharray": DASHES[i]}
+        x = axis.left + 100 * i
+        body += [element("path", d=f"M{x:.1f} 32h20", **look), text(x + 25, 36, side.name, "soft")]
+        heights = foot - (foot - head) * count / top
+        steps = (f"V{y:.1f}H{axis.at(right):.1f}" for y, right in zip(heights, edges[1:], strict=True))
+        outline = f"M{axis.left:.1f} {foot:.1f}{''.join(steps)}V{foot:.1f}"
+        body.append(element("path", d=outline, **look, data_side=side.name, data_counts=",".join(map(str, count))))
+    return inline(Panel(axis.width, foot + 42, "".join(body), "Errors of the rows"))
+
+
+def _row_errors(side: Side) -> Any:
+    errors = np.asarray(side.row_errors, np.float64)
+    return np.clip(errors[np.isfinite(errors)], TINY, None)
 
 
 def confusion(comparison: Comparison) -> str:
@@ -48,50 +106,29 @@ def confusion(comparison: Comparison) -> str:
         return ""
     side = comparison.sides[1]
     counts = confusion_matrix(labels, side.predicted, labels=range(len(classes)))
-    return charts.inline(charts.confusion(side.name, counts, classes))
+    return inline(matrix(side.name, counts, classes))
 
 
-def layer_errors(comparison: Comparison) -> str:
-    """The error of each layer and side on a log scale, with the yardstick; "" without layers."""
-    layers = comparison.layers
-    if not layers:
-        return ""
-    places = np.arange(len(layers))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 1.4 + 0.32 * len(layers)))
-        axes = figure.add_subplot()
-        allowed = [layer.allowed for layer in layers]
-        axes.scatter(allowed, places, marker="|", s=160, color=INK, label="allowed")
-        for side, colour, mark in zip(layers[0].errors, COLOURS, MARKS, strict=False):
-            errors = [min(1e3, max(TINY, layer.errors[side])) for layer in layers]
-            axes.scatter(errors, places, marker=mark, s=34, color=colour, label=side, alpha=0.85)
-        axes.set_xscale("log")
-        axes.set_yticks(places, [layer.name for layer in layers])
-        axes.invert_yaxis()
-        axes.set(xlabel=f"error against float64 (exact drawn at {TINY:g})", title="Layer by layer")
-        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    return svg(figure, f"layers-{comparison.title}")
-
-
-def row_errors(comparison: Comparison) -> str:
-    """How many rows have an error of which size, one line a side."""
-    errors = [_finite(side) for side in comparison.sides]
-    low = np.log10(min(e.min(initial=1) for e in errors))
-    high = np.log10(max(e.max(initial=TINY) for e in errors))
-    edges = np.logspace(low, max(high, low + 0.1), 40)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 2.8))
-        axes = figure.add_subplot()
-        styles = ("-", "--", ":", "-.")
-        for side, values, colour, style in zip(comparison.sides, errors, COLOURS, styles, strict=False):
-            counts, _ = np.histogram(values, edges)
-            axes.stairs(counts, edges, color=colour, linewidth=1.8, linestyle=style, label=side.name)
-        axes.set_xscale("log")
-        axes.set(xlabel="largest absolute error of a row", ylabel="rows", title="Errors against float64")
-        axes.legend(frameon=False, fontsize=8)
-    return svg(figure, f"rows-{comparison.title}")
-
-
-def _finite(side: Side) -> Any:
-    errors = np.asarray(side.row_errors, np.float64)
-    return np.clip(errors[np.isfinite(errors)], TINY, None)
+def matrix(title: str, counts: Any, classes: Sequence[str]) -> Panel:
+    """A confusion matrix, rows true and columns predicted; the shade is the share of the true class."""
+    n = len(classes)
+    side = 34.0 if n > 4 else 52.0
+    left, head = 24 + LETTER * max(len(c) for c in classes), 44.0
+    foot = head + side * n
+    slanted = 10 + 0.72 * LETTER * max(len(c) for c in classes)
+    body = [text(8, 16, title, "title"), text(8, 34, "true class ↓, predicted class →", "soft")]
+    for i, name in enumerate(classes):
+        body.append(text(left - 8, head + side * (i + 0.5) + 4, name, "end"))
+        x, y = left + side * (i + 0.5) + 4, foot + 14
+        spot = {"x": float(x), "y": float(y), "transform": f"rotate(-45 {x:.1f} {y:.1f})", "class_": "end"}
+        body.append(element("text", str(escape(name)), **spot))
+        total = max(1, int(sum(counts[i])))
+        for j in range(n):
+            count = int(counts[i][j])
+            share = count / total
+            place = {"x": left + side * j, "y": head + side * i, "width": side, "height": side}
+            data = {"data_true": i, "data_predicted": j, "data_count": count}
+            body.append(element("rect", **place, class_="cell", fill_opacity=f"{share:.3f}", **data))
+            over = "middle over" if share > 0.85 else "middle"  # where dark letters are hard to read
+            body.append(text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, str(count), over))
+    return Panel(max(left + side * n + 12, 240.0), foot + slanted + 14, "".join(body), f"{title}: confusion matrix")

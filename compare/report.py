@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compare import pictures
+from compare import machine, pictures
 from compare.measuring import Errors, Side
 from compare.parity import Comparison
 from fnet import writing
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).parent / "report.html.j2"
 
 
 def number(value: float | None) -> str:
@@ -93,26 +92,33 @@ def verdict(comparison: Comparison) -> str:
 
 def write_report(comparisons: list[Comparison], path: str | Path, title: str = "Keras beside fnet") -> Path:
     """One HTML page about all comparisons: no network, light and dark, phone and print; written whole or not."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "score": score, "agreement": agreement, "ratio": ratio}
-    page = environment.get_template(TEMPLATE).render(
+    page = rendered(
+        TEMPLATE,
+        {"number": number, "score": score, "agreement": agreement, "ratio": ratio},
         title=title,
         sections=[_section(comparison) for comparison in comparisons],
         held=all(comparison.held for comparison in comparisons),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        machine=machine.describe(),
         versions=sorted({f"{k} {v}" for c in comparisons for s in c.sides for k, v in s.versions.items()}),
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     writing.write(path, page.encode())
     return path
+
+
+def rendered(template: Path, filters: dict[str, Callable[..., Any]], **values: Any) -> str:
+    """A page from a template, which may extend base.html.j2; all that is not markup is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([template.parent, TEMPLATE.parent]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= filters
+    return environment.get_template(template.name).render(**values)
 
 
 def _section(comparison: Comparison) -> dict[str, Any]:

@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from compare import machine
 
 FILES = {"inputs": "inputs.npz", "arrays": "arrays.npz", "facts": "facts.json"}
 
@@ -152,7 +153,7 @@ def work(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "load_seconds": loaded - started,
         "predict_seconds": done - loaded,
         "foreign": [name for name in FOREIGN if name in sys.modules and name not in brought],
-        "versions": {name: metadata.version(name) for name in ("numpy", "jax") if name in sys.modules},
+        "versions": machine.versions(name for name in ("numpy", "jax") if name in sys.modules),
     }
     return arrays, facts
 

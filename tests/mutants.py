@@ -140,9 +140,9 @@ PLACES = {
     "params/live": f"predict_keras policies {FILES}",
     "params/loading": f"predict_keras weights {FILES}",
     "params/errors": FILES,
-    "compare/statistics": "statistics",
+    "compare/studies/statistics": "statistics",
     "compare/yardstick": "compare",
-    "compare/study": STUDIES,
+    "compare/studies/": STUDIES,
     "compare/": f"compare {STUDIES} cli",
 }
 """{beginning of a path: the names of its test files}: the first that fits; a file for which none does is a fault."""
@@ -350,9 +350,9 @@ TELLING = [
     ("fnet/backend/jax_backend.py", "    c = c - jnp.mean(c, axis=axes, keepdims=True)", "    pass"),
     ("fnet/layers/quantized.py", "list(_pieces(equation, q, kernel))", "[ops.einsum(equation, q, kernel)]"),
     ("params/file/hdf5/data.py", "SMALL_CHUNK = 1 << 20", "SMALL_CHUNK = 1 << 30"),
-    ("compare/statistics.py", "(len(pairs) - rank) * pair.p", "len(pairs) * pair.p"),
-    ("compare/statistics.py", "largest = max(largest, min(1.0,", "largest = max(0.0, min(1.0,"),
-    ("compare/statistics.py", "max(1, count - 1)", "max(1, count)"),
+    ("compare/studies/statistics.py", "(len(pairs) - rank) * pair.p", "len(pairs) * pair.p"),
+    ("compare/studies/statistics.py", "largest = max(largest, min(1.0,", "largest = max(0.0, min(1.0,"),
+    ("compare/studies/statistics.py", "max(1, count - 1)", "max(1, count)"),
 ]  # fmt: skip
 """(path, text, its replacement) that no rule makes: a lost fsync, one key for all params, a lost second mean."""
 

@@ -72,6 +72,27 @@ def test_inside_fnet_imports_go_to_the_left():
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}, which stand to its right"
 
 
+COMPARE = [
+    {"machine", "svg", "yardstick"},
+    {"measuring", "reference", "worker"},
+    {"parity"},
+    {"pictures"},
+    {"report"},
+    {"cli", "demo", "__main__"},
+    {"studies"},
+]
+"""The modules of compare/; the studies, which come last, use the tool, and the tool knows nothing of them."""
+
+
+def test_inside_compare_imports_go_to_the_left_and_none_to_the_studies():
+    places = {name: i for i, names in enumerate(COMPARE) for name in names}
+    for path in (ROOT / "compare").rglob("*.py"):
+        module = path.relative_to(ROOT / "compare").with_suffix("").parts[0]
+        if module != "__init__":
+            used = {name.split(".")[1] for name in imports(path) if name.startswith("compare.")}
+            assert not [name for name in used if places[name] > places[module]], path
+
+
 def test_jax_is_named_only_in_its_backend():
     for path in (ROOT / "fnet").rglob("*.py"):
         if path.name.startswith("jax_"):

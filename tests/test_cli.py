@@ -208,7 +208,7 @@ def test_the_page_of_layers_is_what_the_command_prints(capsys):
     ("module", "extra"),
     [
         ("tensorflow", "keras"),
-        ("matplotlib.pyplot", "keras"),
+        ("sklearn.metrics", "keras"),
         ("rich", "keras"),
         ("jax", "jax"),
         ("PIL.Image", "images"),

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-from compare import cli, demo, measuring, parity, reference, report, worker, yardstick
+from compare import cli, demo, measuring, parity, pictures, reference, report, worker, yardstick
 from tests.parity import assert_parity
 
 F32_MAX = float(np.finfo("float32").max)
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras, TensorFlow and matplotlib warn on their own account
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
 
 
 def small(units=3, activation="softmax", **options):
@@ -277,13 +277,29 @@ def test_the_report_is_one_page_that_escapes_and_fetches_nothing(good, bad, tmp_
     assert all(link.startswith(("data:", "#")) for link in links), links
     assert "url(http" not in page
     assert page.count("<svg") == 6
-    assert "currentColor" in page
     assert "prefers-color-scheme: dark" in page
     assert "Parity does not hold for every model" in page
     assert "layer hidden: over the allowed" in page
-    ids = re.findall(r" id=\"([^\"]+)\"", page)
-    clips = [name for name in ids if re.fullmatch(r"[mp][0-9a-f]{10}", name)]
-    assert len(clips) == len(set(clips))
+
+
+def test_the_marks_of_a_picture_hold_the_errors_and_lie_in_their_order(good):
+    drawn = pictures.layer_errors(good)
+    marks = re.findall(r'data-layer="(.*?)" data-side="(.*?)" data-error="(.*?)"', drawn)
+    assert [(layer, side, float(error)) for layer, side, error in marks] == [
+        (layer.name, side, error) for layer in good.layers for side, error in layer.errors.items()
+    ]
+    shown = re.findall(r'data-side="(.*?)" data-counts="(.*?)"', pictures.row_errors(good))
+    assert [side for side, _ in shown] == [side.name for side in good.sides]
+    for (_, counts), side in zip(shown, good.sides, strict=True):
+        assert sum(map(int, counts.split(","))) == len(side.row_errors)
+
+
+def test_a_logarithmic_axis_has_a_tenth_of_an_error_as_far_to_the_left_as_ten_times_it_to_the_right():
+    axis = pictures.Axis(2e-9, 3e-5)
+    assert (axis.low, axis.high) == (-9, -4)
+    assert axis.at(1e-6) - axis.at(1e-7) == pytest.approx(axis.at(1e-5) - axis.at(1e-6))
+    assert axis.at(1e-12) == axis.left
+    assert axis.at(1.0) == axis.at(1e-4)
 
 
 def test_the_terminal_shows_names_as_they_are(good, bad):

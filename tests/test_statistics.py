@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from compare import statistics
+from compare.studies import statistics
 
 
 def test_macro_f1_is_scikit_learns():

@@ -18,19 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compare import (
-    baselines,
-    charts,
-    document,
-    evidence,
-    findings,
-    parity,
-    statistics,
-    study_pages,
-    study_report,
-    study_summary,
-)
-from compare import rows as store
+from compare import parity, svg
+from compare.studies import baselines, document, evidence, findings, overview, pages, publish, statistics
+from compare.studies import rows as store
 from tests import tiny_studies
 from train_keras import data, run_folder, studies
 
@@ -98,7 +88,7 @@ def test_rows_that_do_not_compare_are_not_merged(tiny, tmp_path, caplog):
     with run_folder.locked(here):
         assert study(tmp_path, "merge", str(there)) == 1
     assert "another process" in caplog.text
-    store.write(there / store.ROWS, "")
+    (there / store.ROWS).write_text("")
     for folder, label in ((here, 0), (there, 1)):
         store.keep_labels(folder, "reviews", [label])
     assert study(tmp_path, "merge", str(there)) == 1
@@ -318,7 +308,7 @@ def made_row(run, loaded, rng, quality):
     y, classes = loaded.test.y, len(loaded.classes)
     right = rng.random(len(y)) < quality
     predicted = np.where(right, y, (y + rng.integers(1, classes, len(y))) % classes)
-    f1 = float(study_report.baselines.f1_score(y, predicted, average="macro"))
+    f1 = float(publish.baselines.f1_score(y, predicted, average="macro"))
     history = [
         {"epoch": e, "loss": float(2 / e + rng.random()), "val_loss": float(2 / e + rng.random()), "seconds": 1.5}
         for e in (1, 2, 3)
@@ -358,7 +348,7 @@ def made(tmp_path_factory):
             pooling = getattr(run.config.options, "pooling", "")
             store.append(folder, made_row(run, loaded, rng, 0.5 if pooling == "average" else 0.8))
             store.keep_labels(folder, loaded.name, list(loaded.test.y))
-        study_report.write(folder, None, "embedded")
+        publish.write(folder, None, "embedded")
     return folder
 
 
@@ -410,7 +400,7 @@ def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):
 
 def test_the_text_of_the_errors_is_left_out_without_the_data(made, tmp_path, tiny, monkeypatch):
     shutil.copytree(made, tmp_path / "results")
-    study_report.write(tmp_path / "results", tmp_path / "page.html", str(tmp_path))
+    publish.write(tmp_path / "results", tmp_path / "page.html", str(tmp_path))
     errors = (tmp_path / "results" / "errors.md").read_text("utf-8")
     assert "Rows are numbered from 0" in errors
     assert "| text |" not in errors
@@ -418,7 +408,7 @@ def test_the_text_of_the_errors_is_left_out_without_the_data(made, tmp_path, tin
 
 
 def test_a_report_on_no_rows_says_so(tiny, tmp_path):
-    page, *_ = study_report.write(tmp_path / "results")
+    page, *_ = publish.write(tmp_path / "results")
     text = page.read_text("utf-8")
     assert "0 of 16 runs are finished" in text
     assert "No run is finished yet." in text
@@ -459,12 +449,16 @@ def test_the_baselines_are_measured_once_and_again_for_other_data(tmp_path, monk
 
 def test_the_speed_page_shows_what_benchmarks_wrote(tmp_path):
     assert "make bench" in document.markdown(evidence.speed_page(tmp_path))
-    found = {"machine": "2 cores", "ratios": [{"model": "cnn", "fnet": 1.25, "note": "a|b"}, {"model": "rnn"}]}
-    (tmp_path / "results.json").write_text(json.dumps(found))
+    cells = [
+        {"cell": "cnn|1", "best ms": {"fnet numpy": 0.25, "tensorflow": 0.5}, "ratio": {"peer / fnet numpy": 2.0}},
+        {"cell": "rnn 1", "best ms": {"fnet numpy": 1.0}, "ratio": {}},
+    ]
+    result = {"machine": "2 cores", "versions": {"numpy": "2.4"}, "cells": cells}
+    (tmp_path / "results-models.json").write_text(json.dumps(result))
     text = document.markdown(evidence.speed_page(tmp_path))
-    assert "| cnn | 1.25 | a\\|b |" in text
-    assert "| rnn | – | – |" in text
-    assert "machine: 2 cores" in text
+    assert "| cnn\\|1 | 0.25 | 0.5 | 2 |" in text
+    assert "| rnn 1 | 1 | – | – |" in text
+    assert "2 cores; numpy 2.4" in text
 
 
 # --- the committed pages ---------------------------------------------------------------------------
@@ -482,7 +476,7 @@ def committed_findings():
 def files_of(page):
     """{path: text} of a page and its figures."""
     figures = [block for block in page.blocks if isinstance(block, document.Figure)]
-    made = {f"figures/{f.name}.svg": charts.standalone(f.panels, f.columns) for f in figures}
+    made = {f"figures/{f.name}.svg": svg.standalone(f.panels, f.columns) for f in figures}
     return {page.file: document.markdown(page), **made}
 
 
@@ -491,7 +485,7 @@ def files_of(page):
 )
 def test_the_page_of_a_study_is_what_the_committed_rows_say(name):
     """Whoever changes a number, a rule or a word of the report makes the pages anew: `fnet study report`."""
-    page = study_pages.study_page(committed_findings()[name], baselines.kept(RESULTS))
+    page = pages.study_page(committed_findings()[name], baselines.kept(RESULTS))
     for path, text in files_of(page).items():
         assert text == (RESULTS / path).read_text("utf-8"), path
 
@@ -503,7 +497,7 @@ def test_the_page_of_versions_and_data_is_what_the_committed_rows_say():
 
 @pytest.mark.slow
 def test_the_summary_is_what_the_committed_rows_say():
-    page = study_summary.summary(list(committed_findings().values()), baselines.kept(RESULTS), study_report.ABOUT)
+    page = overview.summary(list(committed_findings().values()), baselines.kept(RESULTS), publish.ABOUT)
     for path, text in files_of(page).items():
         assert text == (RESULTS / path).read_text("utf-8"), path
 
@@ -538,13 +532,13 @@ def stub(verdict, arm="reported", claim=True, difference=None):
 
 def test_verdicts_count_only_for_claims_and_as_the_report_trained():
     found = [stub("holds"), stub("holds"), stub("not shown"), stub("contradicted", arm="proper"), stub("", claim=False)]
-    line = study_summary._counted(found)
+    line = overview._counted(found)
     assert line == "Of 3 conclusions, as the report trained: 2 hold, 1 not shown."
 
 
 def test_a_claim_is_shown_as_what_should_be_better_minus_the_other():
     reported, proper = stub("holds", difference=-0.05), stub("not yet decided", arm="proper")
-    table = study_summary._claims([reported, proper, stub("", claim=False)])
+    table = overview._claims([reported, proper, stub("", claim=False)])
     assert len(table.rows) == 2
     first, second = ([getattr(cell, "text", cell) for cell in row] for row in table.rows)
     assert first == ["b beats a", "as reported", "b − a", "+0.0500", "−0.1000 to +0.2000", "0.0400", "holds"]

@@ -36,7 +36,7 @@ def install(setitem=dict.__setitem__, delitem=dict.__delitem__):
 
 
 def main(arguments):
-    from compare import study
+    from compare.studies import study
 
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     parser = argparse.ArgumentParser()

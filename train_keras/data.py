@@ -28,6 +28,7 @@ import numpy as np
 from train_keras import embedded
 from train_keras.errors import DataNotFound, EmptySplit, MalformedData
 from train_keras.validation import validate
+from train_keras.whole import whole
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NUSAX_CLASSES = ("negative", "neutral", "positive")
@@ -263,7 +264,5 @@ def _images(files: Any, where: str) -> Iterator[Any]:
 def _keep(path: Path, pixels: np.ndarray[Any, Any]) -> None:
     """Write an array under its name only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
+    with whole(path) as part, part.open("wb") as file:
         np.save(file, pixels)
-    part.replace(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import tensorflow as tf
 from train_keras.config import Config
 from train_keras.data import Data
 from train_keras.errors import RunLocked, RunMismatch
+from train_keras.whole import whole
 
 STATE, MODEL, HISTORY, LOCK = "state.json", "model.keras", "history.json", "lock"
 
@@ -64,7 +64,8 @@ def load_state(folder: Path, config: Config, data: Data) -> dict[str, Any]:
 def write_checkpoint(model: keras.Model, config: Config, folder: Path, state: dict[str, Any]) -> None:
     """Write the model, then the state that names it, then drop what is no longer named."""
     history = state["history"]
-    _save(model, folder / checkpoint_file(len(history)))
+    with whole(folder / checkpoint_file(len(history))) as part:
+        model.save(part)
     write_json(folder / STATE, state)
     kept = {checkpoint_file(len(history)), checkpoint_file(config.best_epoch(history))}
     drop_checkpoints(folder, kept)
@@ -73,9 +74,8 @@ def write_checkpoint(model: keras.Model, config: Config, folder: Path, state: di
 def write_result(config: Config, folder: Path, state: dict[str, Any]) -> None:
     """Write the model and the history of a run that ends here, then that it has ended."""
     best = config.best_epoch(state["history"])
-    source, part = folder / checkpoint_file(best), folder / f"part-{MODEL}"
-    part.write_bytes(source.read_bytes())
-    _commit(part, folder / MODEL)
+    with whole(folder / MODEL) as part:
+        part.write_bytes((folder / checkpoint_file(best)).read_bytes())
     write_json(folder / HISTORY, {"run": state["run"], "best_epoch": best, "history": state["history"]})
     state["finished"] = True
     write_json(folder / STATE, state)
@@ -93,20 +93,7 @@ def drop_checkpoints(folder: Path, kept: set[str]) -> None:
             file.unlink()
 
 
-def _save(model: keras.Model, path: Path) -> None:
-    part = path.with_name(f"part-{path.name}")
-    model.save(part)
-    _commit(part, path)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that is there under its name only when it is complete."""
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(json.dumps(value, indent=1), "utf-8")
-    _commit(part, path)
-
-
-def _commit(part: Path, path: Path) -> None:
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text(json.dumps(value, indent=1), "utf-8")

@@ -9,7 +9,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from compare import rows
+from compare.studies import rows
 from train_keras.studies import STUDIES, run_name
 
 HERE = Path(__file__).parent

@@ -1,6 +1,6 @@
 """Convolution in NumPy: windows are gathered into cache-sized blocks of rows and multiplied by BLAS.
 
-All arrays are channels last. `benchmarks/conv_kernels.py` measures these kernels beside TensorFlow's and says
+All arrays are channels last. `benchmarks/layers.py` measures these kernels next to TensorFlow's and says
 what else was tried.
 """
 

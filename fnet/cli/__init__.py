@@ -18,7 +18,7 @@ from fnet.cli.common import UsageError
 log = logging.getLogger("fnet")
 
 EXTRAS = {
-    **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "matplotlib", "jinja2", "rich"), "keras"),
+    **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "jinja2", "rich"), "keras"),
     "jax": "jax",
     "PIL": "images",
 }
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
         ("train", "train_keras.cli", "train one of the report's models with Keras"),
         ("compare", "compare.cli", "Keras beside fnet on one model file and the same rows"),
-        ("study", "compare.study", "the hyperparameter studies: list, run, report"),
+        ("study", "compare.studies.study", "the hyperparameter studies: list, run, report"),
     ):
         _delegate(commands, name, module, words)
     return top

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from compare import rows as store
+from fnet import writing
 
 if TYPE_CHECKING:
     from train_keras.data import Data, Split
@@ -63,6 +63,6 @@ def keep(folder: Path, data: Data) -> dict[str, Any]:
     known = kept(folder)
     if known.get(data.name, {}).get("data_sha256") != data.fingerprint:
         known[data.name] = measure(data)
-        store.write(folder / BASELINES, json.dumps(known, indent=1) + "\n")
+        writing.write(folder / BASELINES, (json.dumps(known, indent=1) + "\n").encode())
     found: dict[str, Any] = known[data.name]
     return found

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
-from compare import charts
-from compare.rows import write
+from compare import svg
+from fnet import writing
 
 FIGURES = "figures"
 
@@ -66,7 +66,7 @@ class Figure:
 
     kind: ClassVar[str] = "figure"
     name: str
-    panels: tuple[charts.Panel, ...]
+    panels: tuple[svg.Panel, ...]
     caption: str
     columns: int = 3
 
@@ -93,17 +93,17 @@ SPECIAL = "\\`*_{}[]<>|~#"
 
 
 def write_markdown(pages: Sequence[Page], folder: Path) -> list[Path]:
-    """Every page as a Markdown file in `folder`, every figure as an SVG file beside; the paths written."""
+    """Every page as a Markdown file in `folder`, every figure as an SVG file in its figures; the paths written."""
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
     written = []
     for page in pages:
         for block in page.blocks:
             if isinstance(block, Figure):
                 path = folder / FIGURES / f"{block.name}.svg"
-                write(path, charts.standalone(block.panels, block.columns))
+                writing.write(path, svg.standalone(block.panels, block.columns).encode())
                 written.append(path)
         written.append(folder / page.file)
-        write(written[-1], markdown(page))
+        writing.write(written[-1], markdown(page).encode())
     return written
 
 

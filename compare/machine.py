@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib import metadata
 
 
-def machine() -> str:
+def describe() -> str:
     """One line: architecture, cores, Python."""
     return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from compare import statistics
-from compare.statistics import Comparison, Estimate
+from compare.studies import statistics
+from compare.studies.statistics import Comparison, Estimate
 from train_keras import data
 from train_keras.config import Config
 from train_keras.studies import SEEDS, STUDIES, Study, run_name

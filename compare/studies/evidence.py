@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from compare import yardstick
-from compare.document import Block, Heading, Page, Table, Text, Verdict
-from compare.findings import CLASSES
 from compare.report import number, score
+from compare.studies.document import Block, Heading, Page, Table, Text, Verdict
+from compare.studies.findings import CLASSES
 
 Row = dict[str, Any]
 
-BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 DATA_NOTES = {
     ("cifar10", "local folder"): """The CIFAR-10 images of a local folder are JPEG copies (quality about 75) of the
@@ -120,39 +120,31 @@ def _holds_for_any_largest_score(row: Row) -> bool:
 
 
 def speed_page(folder: Path = BENCHMARKS) -> Page:
-    """What the benchmarks wrote as results*.json: every list of records as a table, every other entry as a line."""
+    """What the benchmarks wrote as results*.json: a table each, milliseconds and ratios, with machine and versions."""
     blocks: list[Block] = []
     for path in sorted(folder.glob("results*.json")):
-        blocks.append(Heading(path.stem))
-        blocks += _measured(json.loads(path.read_text("utf-8")))
+        result = json.loads(path.read_text("utf-8"))
+        versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+        blocks += [Heading(path.stem), Text(f"{result['machine']}; {versions}", soft=True), _speeds(result["cells"])]
     if not blocks:
         blocks = [Text("No benchmark has been recorded: “make bench” writes benchmarks/results*.json.")]
     return Page("speed", "Speed", tuple(blocks))
 
 
-def _measured(found: Any, name: str = "") -> list[Block]:
-    if isinstance(found, list) and found and all(isinstance(item, dict) for item in found):
-        keys = list(dict.fromkeys(key for item in found for key in item))
-        lines = tuple(tuple(_value(item.get(key)) for key in keys) for item in found)
-        words = {i for i, key in enumerate(keys) if any(isinstance(item.get(key), str) for item in found)}
-        return [*([Text(name)] if name else []), Table(tuple(keys), lines, frozenset({0, *words}))]
-    if isinstance(found, dict):
-        if found and all(isinstance(value, dict) for value in found.values()):
-            return _measured([{"": key} | value for key, value in found.items()], name)
-        plain = ", ".join(f"{key}: {_value(v)}" for key, v in found.items() if not isinstance(v, list | dict))
-        nested = [block for key, v in found.items() if isinstance(v, list | dict) for block in _measured(v, key)]
-        return [*([Text(f"{name}: {plain}" if name else plain, soft=True)] if plain else []), *nested]
-    return [Text(f"{name}: {_value(found)}" if name else _value(found), soft=True)]
+def _speeds(cells: Sequence[Row]) -> Table:
+    """The best time of each contender and the ratios of a benchmark; above 1 fnet is ahead."""
+    times, ratios = (list(dict.fromkeys(name for c in cells for name in c[key])) for key in ("best ms", "ratio"))
+    head = ("", *(f"{name}, ms" for name in times), *ratios)
+    lines = tuple(
+        (c["cell"], *(_shown(c["best ms"], n, 4) for n in times), *(_shown(c["ratio"], n, 3) for n in ratios))
+        for c in cells
+    )
+    return Table(head, lines)
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(map(_value, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_value(v)}" for key, v in value.items())
-    return "–" if value is None else str(value)
+def _shown(values: dict[str, float], name: str, digits: int) -> str:
+    """A number of a cell, or a dash for a contender that did not take part."""
+    return f"{values[name]:.{digits}g}" if name in values else "–"
 
 
 # --- provenance ------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from compare import charts
-from compare.document import Block, Figure, Heading, Page, Table, Text
-from compare.findings import CLASSES, Finding, Variant, best
-from compare.study_pages import confusion
+from compare import pictures
+from compare.studies import charts
+from compare.studies.document import Block, Figure, Heading, Page, Table, Text
+from compare.studies.findings import CLASSES, Finding, Variant, best
+from compare.studies.pages import confusion
 from train_keras.data import Data
 
 HARDEST = 20
@@ -62,7 +63,7 @@ def _classes(title: str, finding: Finding, variant: Variant) -> list[Block]:
     return [
         Heading(label),
         Table(("class, worst first", "recall", "precision", "F1", "mostly taken for"), ordered, frozenset({0, 4})),
-        Figure(f"errors-{variant.config.family}", (charts.confusion(title, counts, classes),), f"{label}, all seeds."),
+        Figure(f"errors-{variant.config.family}", (pictures.matrix(title, counts, classes),), f"{label}, all seeds."),
     ]
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-import os
-import platform
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compare import rows as store
+from compare import machine
+from compare.studies import rows as store
 
 if TYPE_CHECKING:
     from compare.parity import Comparison
     from train_keras.data import Data
     from train_keras.studies import Run, Study
 
-log = logging.getLogger("compare.study")
+log = logging.getLogger("compare.studies")
 
 DESCRIPTION = """The studies of the report: hyperparameters of a CNN on CIFAR-10, of SimpleRNN and LSTM on NusaX.
 
@@ -81,11 +80,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from compare import study_report
-    from compare.findings import ReportError
+    from compare.studies import publish
+    from compare.studies.findings import ReportError
 
     try:
-        written = study_report.write(args.results, args.html, args.data, args.cache)
+        written = publish.write(args.results, args.html, args.data, args.cache)
     except (ReportError, OSError) as error:
         log.error("%s", error)
         return 1
@@ -229,7 +228,7 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str
         **identity(item.config, data),
         "source": data.source,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": machine.describe(),
         "seconds": round(time.monotonic() - started, 1),
         "best_epoch": result.best_epoch,
         "history": result.history,

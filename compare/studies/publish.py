@@ -5,20 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from compare import baselines, charts, evidence, mistakes
-from compare import rows as store
-from compare.document import Page, write_markdown
-from compare.findings import collect
-from compare.study_pages import study_page
-from compare.study_summary import summary
+from compare import report, svg
+from compare.studies import baselines, evidence, mistakes
+from compare.studies import rows as store
+from compare.studies.document import Page, write_markdown
+from compare.studies.findings import collect
+from compare.studies.overview import summary
+from compare.studies.pages import study_page
+from fnet import writing
 from train_keras import data
 from train_keras.data import Data
 from train_keras.errors import DataError
 
-TEMPLATE = "study_report.html.j2"
+TEMPLATE = Path(__file__).parent / "studies.html.j2"
 HTML = "report.html"
 
 ABOUT = (
@@ -55,7 +56,7 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
     ]
     page = html or results / HTML
     page.parent.mkdir(parents=True, exist_ok=True)
-    store.write(page, render(pages, rows))
+    writing.write(page, render(pages, rows).encode())
     return [page, *write_markdown(pages, results)]
 
 
@@ -78,18 +79,10 @@ def _kind(row: dict[str, Any]) -> str:
 
 def render(pages: list[Page], rows: list[dict[str, Any]]) -> str:
     """One HTML page about all, with the numbers of the rows as JSON in it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["drawn"] = lambda panel: Markup(charts.inline(panel))
-    title = "fnet: the studies"
-    return environment.get_template(TEMPLATE).render(title=title, pages=pages, numbers=_numbers(rows))
+    filters = {"drawn": lambda panel: Markup(svg.inline(panel))}
+    return report.rendered(TEMPLATE, filters, title="fnet: the studies", pages=pages, numbers=_numbers(rows))
 
 
 def _numbers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows without the predictions, which are long, and stand in rows.jsonl."""
+    """The rows without the predictions, which are long and are in rows.jsonl."""
     return [row | {"test": {"macro_f1": row["test"]["macro_f1"]}} for row in rows]

@@ -52,12 +52,13 @@ def append(folder: Path, row: dict[str, Any]) -> None:
     """Add a row behind the last whole one. After a kill, or on a full disk, the old rows are all there."""
     path = folder / ROWS
     text = _whole(path.read_text("utf-8")) if path.exists() else ""
-    write(path, text + _line(row))
+    writing.write(path, (text + _line(row)).encode())
 
 
 def replace(folder: Path, row: dict[str, Any]) -> None:
     """Put a row in the place of the one of the same run."""
-    write(folder / ROWS, "".join(_line(row if old["run"] == row["run"] else old) for old in read(folder)))
+    lines = (_line(row if old["run"] == row["run"] else old) for old in read(folder))
+    writing.write(folder / ROWS, "".join(lines).encode())
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -80,21 +81,20 @@ def merge(folder: Path, other: Path) -> tuple[int, int]:
         raise RowsError(f"{folder} and {other} hold different test labels of one data set")
     done = {row["run"] for row in mine}
     new = [row for row in theirs if row["run"] not in done]
-    write(folder / LABELS, json.dumps({**given, **kept}, indent=1) + "\n")
-    write(folder / ROWS, "".join(_line(row) for row in (*mine, *new)))
+    _write_labels(folder, {**given, **kept})
+    writing.write(folder / ROWS, "".join(_line(row) for row in (*mine, *new)).encode())
     return len(new), len(theirs) - len(new)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    writing.write(path, text.encode())
 
 
 def keep_labels(folder: Path, data: str, labels: list[int]) -> None:
     """Keep the test labels of a data set once, for the statistics of the report."""
-    path, kept = folder / LABELS, labels_of(folder)
+    kept = labels_of(folder)
     if data not in kept:
-        write(path, json.dumps({**kept, data: digits(labels)}, indent=1) + "\n")
+        _write_labels(folder, {**kept, data: digits(labels)})
+
+
+def _write_labels(folder: Path, labels: dict[str, str]) -> None:
+    writing.write(folder / LABELS, (json.dumps(labels, indent=1) + "\n").encode())
 
 
 def labels_of(folder: Path) -> dict[str, str]:

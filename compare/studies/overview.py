@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compare import charts
-from compare.baselines import TFIDF
-from compare.document import Block, Figure, Heading, Link, Page, Table, Text, Verdict
-from compare.findings import REPORTED, TARGETS, WHY, Finding, best, candidates
 from compare.report import score
-from compare.statistics import LEVEL
-from compare.study_pages import interval, p_value, signed, span, spread
+from compare.studies import charts
+from compare.studies.baselines import TFIDF
+from compare.studies.document import Block, Figure, Heading, Link, Page, Table, Text, Verdict
+from compare.studies.findings import REPORTED, TARGETS, WHY, Finding, best, candidates
+from compare.studies.pages import interval, p_value, signed, span, spread
+from compare.studies.statistics import LEVEL
 from train_keras.studies import STUDIES, runs
 
 METHOD = """Every configuration is trained with several seeds, which decide initial weights, order of the rows and

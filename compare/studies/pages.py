@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from compare import charts
-from compare.baselines import TFIDF
-from compare.document import Block, Figure, Heading, Page, Table, Text, Verdict
-from compare.findings import Finding, Variant
+from compare import pictures
 from compare.report import score
-from compare.statistics import LEVEL, Comparison, Estimate
+from compare.studies import charts
+from compare.studies.baselines import TFIDF
+from compare.studies.document import Block, Figure, Heading, Page, Table, Text, Verdict
+from compare.studies.findings import Finding, Variant
+from compare.studies.statistics import LEVEL, Comparison, Estimate
 
 ARMS = {
     "reported": "As reported: the report's setting and its fixed number of epochs; the last epoch's weights are kept.",
@@ -156,7 +157,7 @@ def _pair(pair: Comparison) -> str:
 
 def _confusions(finding: Finding, present: Sequence[Variant]) -> Figure:
     classes = finding.classes
-    panels = tuple(charts.confusion(v.label, confusion(v, finding.labels, len(classes)), classes) for v in present)
+    panels = tuple(pictures.matrix(v.label, confusion(v, finding.labels, len(classes)), classes) for v in present)
     return Figure(
         f"{finding.study.name}-confusion", panels, "Test rows by true and predicted class, all seeds together."
     )
