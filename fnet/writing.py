@@ -16,7 +16,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-if sys.platform != "win32":
+NO_LOCKS = ("win32", "wasi")
+"""Platforms without `flock`, and where folders cannot be flushed."""
+if sys.platform not in NO_LOCKS:
     import fcntl
 
 PREFIX, SUFFIX = ".fnet-", ".tmp"
@@ -73,7 +75,7 @@ def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
     path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        if sys.platform != "win32":
+        if sys.platform not in NO_LOCKS:
             with contextlib.suppress(OSError):  # file systems without locks
                 fcntl.flock(number, fcntl.LOCK_EX)
         yield number, path
@@ -86,7 +88,7 @@ def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
 
 def _clean(folder: Path) -> None:
     """Remove what killed processes left: files in the making that nobody holds locked."""
-    if sys.platform == "win32":
+    if sys.platform in NO_LOCKS:
         return
     for path in folder.glob(f"{PREFIX}{'[0-9a-f]' * 16}{SUFFIX}"):
         with contextlib.suppress(OSError):
@@ -163,8 +165,8 @@ def _refill(number: int, data: memoryview) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a move durable, on systems where a folder can be opened."""
-    if os.name != "posix":
+    """Make a move durable, on systems where a folder can be opened and flushed."""
+    if os.name != "posix" or sys.platform in NO_LOCKS:
         return
     number = os.open(folder, os.O_RDONLY)
     try:

@@ -215,7 +215,9 @@ def bincount(bins: Any, length: int, weights: Any = None) -> Any:
     inside = bins >= 0
     if not inside.all():
         bins, weights = bins[inside], None if weights is None else weights[inside]
-    return np.bincount(bins, weights, minlength=length)
+    return np.bincount(
+        bins.astype(np.intp, copy=False), weights, minlength=length
+    )  # takes no int64 on 32-bit platforms
 
 
 def take(table: Any, ids: Any) -> Any:

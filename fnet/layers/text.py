@@ -82,7 +82,7 @@ def text_vectorization(
     flat = list(chain.from_iterable(rows))
     ids = token_ids(vocabulary, flat, specials, "text_vectorization")
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens)) or 0
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    lengths = np.fromiter(map(len, rows), np.intp, len(rows))  # `np.repeat` takes no int64 on 32-bit platforms
     if output_mode == "int":
         return _pad(ids, lengths, output_sequence_length).reshape(*shape, -1 if rows else output_sequence_length or 0)
     if output_mode == "one_hot":

