@@ -1,0 +1,94 @@
+"""Two journeys through the code, counted: a CNN's `.keras` file into params, and a batch through the model.
+
+Counted are the files of ours that are passed, how often execution changes file (into a call and back out of it),
+and the Python calls of ours. Imports are done before.
+
+    python benchmarks/journeys.py [model.keras] [--calls]    --calls: how often each function is called, too
+"""
+
+import argparse
+import io
+import sys
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+import fnet
+from fnet.core import infer
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden" / "keras-3.15.1.zip"
+
+
+@dataclass
+class Journey:
+    """What execution passed. calls: {(file, function): times}."""
+
+    changes: int = 0
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def files(self) -> set[str]:
+        return {file for file, _ in self.calls}
+
+
+def traced(function: Callable[[], Any]) -> Journey:
+    """The journey of one call of `function`, without NumPy's files and the standard library's."""
+    journey, stack = Journey(), [""]
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        file = frame.f_code.co_filename
+        if not file.startswith((f"{ROOT}/fnet", f"{ROOT}/params")):
+            return
+        if event == "call":
+            journey.calls[file.removeprefix(f"{ROOT}/"), frame.f_code.co_name] += 1
+            journey.changes += stack[-1] not in ("", file)
+            stack.append(file)
+        elif event == "return":
+            stack.pop()
+            journey.changes += stack[-1] not in ("", file)
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return journey
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", help="a .keras file (default: the golden CNN)")
+    parser.add_argument("--calls", action="store_true", help="how often each function is called")
+    args = parser.parse_args()
+    data = Path(args.model).read_bytes() if args.model else zipfile.ZipFile(GOLDEN).read("cnn.keras")
+    model, params = fnet.load_keras(data)
+    shape = [2, *(size or 8 for size in infer.input_spec(model).shape[1:])]
+    x = np.ones(shape, np.float32)
+    model(params, x)
+    layers = len(fnet.activations(model, params, x))
+    for title, function in (
+        ("a .keras file into params", lambda: fnet.load_keras(io.BytesIO(data))),
+        ("a batch through the model", lambda: model(params, x)),
+        ("a batch through predict", lambda: fnet.predict(model, params, x)),
+    ):
+        journey = traced(function)
+        calls = sum(journey.calls.values())
+        print(
+            f"{title}: {len(journey.files)} files, {journey.changes} changes of file, {calls} calls, "
+            f"{calls / layers:.1f} for each of {layers} layers"
+        )
+        if args.calls:
+            for file in sorted(journey.files):
+                mine = {name: n for (home, name), n in journey.calls.items() if home == file}
+                print(f"  {file}: {', '.join(f'{name} {n}' for name, n in mine.items())}")
+
+
+if __name__ == "__main__":
+    main()
