@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.compose import rules
-from fnet.types import Array, Params, ParamTree
+from fnet.types import Array, ParamTree
 from params.assign.adapted import mark_boundaries
 from params.assign.contents import outline
 from params.assign.legacy_arrays import by_order
@@ -161,7 +162,8 @@ def _load(
         plans = [partial(plan, made, wanted, assets, way) for way in ways]
         found = fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
     params = values(found, wanted)
-    _check(made.step, params)
+    if lines := parameters.misplaced(dict(tree.items(wanted)), params):  # the numbers were looked at as they were read
+        raise WeightsMismatch(f"these parameters do not fit the model: {'; '.join(lines)}"[:400])
     return made.step, params
 
 
@@ -205,10 +207,3 @@ def _as_shapes(value: Any) -> Any:
     if isinstance(value, list) and not all(d is None or isinstance(d, int) for d in value):
         return tuple(_as_shapes(item) for item in value)
     return tuple(value)
-
-
-def _check(model: Any, params: Params) -> None:
-    if infer.input_spec(model) is None:
-        return
-    if lines := parameters.misplaced(model, params):  # the numbers were looked at when they were read
-        raise WeightsMismatch(f"these parameters do not fit the model: {'; '.join(lines)}"[:400])

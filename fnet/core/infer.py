@@ -147,8 +147,9 @@ def resolved_options(step: Any) -> dict[str, Any]:
 
 def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
     """A rule of a layer with the options of `step` that it asks for."""
-    options = resolved_options(step)
-    return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
+    bound, names = bind(step), option_names(rule)
+    options = {**option_names(bound.function), **bound.options} if names else {}
+    return functools.partial(rule, **{key: tree.thaw(options[key]) for key in names})
 
 
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:

@@ -212,6 +212,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     Raises TypeError for an option that the layer does not have, naming the legal ones.
     """
     if isinstance(function, Bound):
+        if not options:
+            return function
         merged = {**function.options, **({"dtype": function.dtype} if function.dtype else {}), **options}
         return bind(function.function, **merged)
     legal = option_names(function)

@@ -43,25 +43,33 @@ def bounds(kind: Any) -> list[Range | OneOf]:
 
 def fits(value: Any, kind: Any) -> bool:
     """Whether `value` is of the annotated type `kind`; True where the annotation does not say."""
+    return _test(kind)(value)
+
+
+@functools.cache
+def _test(kind: Any) -> Callable[[Any], bool]:
+    """What tells whether a value is of the annotated type `kind`."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return fits(value, parts[0]) and all(value in bound for bound in bounds(kind))
+        plain, limits = _test(parts[0]), bounds(kind)
+        return lambda value: plain(value) and all(value in bound for bound in limits)
     if origin in (Union, types.UnionType):
-        return any(fits(value, part) for part in parts)
+        tests = list(map(_test, parts))
+        return lambda value: any(test(value) for test in tests)
     if origin is Literal:
-        return value in parts
+        return lambda value: value in parts
     if kind is None or kind is type(None):
-        return value is None
+        return lambda value: value is None
     if kind in (bool, str):
-        return isinstance(value, kind)
+        return lambda value: isinstance(value, kind)
     if kind in (int, float):
         number = numbers.Integral if kind is int else numbers.Real
-        return isinstance(value, number) and not isinstance(value, bool)
+        return lambda value: isinstance(value, number) and not isinstance(value, bool)
     if origin in (tuple, list, Sequence):
-        return isinstance(value, tuple | list) and _all_fit(value, origin, parts)
+        return lambda value: isinstance(value, tuple | list) and _all_fit(value, origin, parts)
     if origin is Mapping or origin is dict:
-        return isinstance(value, Mapping)
-    return callable(value) if origin is Callable else True
+        return lambda value: isinstance(value, Mapping)
+    return callable if origin is Callable else lambda value: True
 
 
 def _all_fit(value: Any, origin: Any, parts: tuple[Any, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -46,14 +47,14 @@ def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
 
     Names, shapes and dtypes are compared, and the numbers are looked at: no NaN, infinity or negative variance.
     """
-    return misplaced(model, params, *input_shapes) or [
+    return misplaced(wanted(model, *input_shapes), params) or [
         f"{_join(path)}: {wrong}" for path, leaf in tree.items(params) if (wrong := faulty(path, leaf)) is not None
     ]
 
 
-def misplaced(model: Any, params: Params, *input_shapes: Any) -> list[str]:
+def misplaced(want: Mapping[Path, Param], params: Params) -> list[str]:
     """The differences in names, shapes and dtypes alone."""
-    want, have = wanted(model, *input_shapes), dict(tree.items(params))
+    have = dict(tree.items(params))
     lines = [f"missing {_join(path)}: {_text(param)}" for path, param in want.items() if path not in have]
     for path, leaf in have.items():
         if path not in want and path[-1] == "rng":

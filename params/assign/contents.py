@@ -14,7 +14,7 @@ _CLASSES = {snake_case(name): name for name in LAYERS}
 _KERAS_1 = re.compile(r"_(W|U|b)(_[icfozrh])?(:0)?$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """The arrays of one layer. place: its name or group in the file. guess: a Keras class, or ""."""
 

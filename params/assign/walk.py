@@ -15,9 +15,10 @@ from fnet.types import Param, ParamTree
 from params.assign.naming import snake_case
 from params.convert.converted import Converted
 from params.errors import WeightsMismatch
+from params.file.keras_objects import KerasObject
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Naming:
     """How a generation of Keras names the groups of a file."""
 
@@ -70,7 +71,8 @@ class Walk:
 
     naming: Naming = KERAS_3
     groups: dict[Any, str] = field(default_factory=dict)
-    signatures: dict[str, list[Any]] = field(default_factory=dict)
+    met: dict[tuple[str, str], list[tuple[KerasObject, Any]]] = field(default_factory=dict)
+    """{(class, name): the objects met so far, with their identities}."""
     named: list[tuple[Converted, str]] = field(default_factory=list)
     """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
 
@@ -83,7 +85,8 @@ class Walk:
         source = made.source
         if source.shared is None:
             return id(source)
-        known = self.signatures.setdefault(source.signature, [])
+        alike = self.met.get((source.class_name, source.name), [])
+        known = [key for other, key in alike if other.signature == source.signature]
         if source.shared in known or not known:
             return source.shared
         if len(known) > 1:
@@ -96,7 +99,7 @@ class Walk:
         if key in self.groups:
             return
         self.groups[key] = group
-        self.signatures.setdefault(made.source.signature, []).append(key)
+        self.met.setdefault((made.source.class_name, made.source.name), []).append((made.source, key))
         if made.source.is_model:
             self._visit_layers(made, join(group, self.naming.layers), wanted)
         else:

@@ -33,7 +33,7 @@ Found = dict[ParamPath, Any]
 """{path in the params: StoredArray or array}."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slot:
     """A place in the file and the parameter that it holds.
 

@@ -16,7 +16,7 @@ from params.file.keras_objects import Tensor, literal
 from params.table.entry import Entry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Literal:
     """A value among the arguments of a call that is no tensor (a plain string would be a source)."""
 

@@ -21,7 +21,7 @@ BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, Arithmeti
 """What shape rules and `bind` raise when a config asks for the impossible."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Conversion:
     """The settings of one load, and the objects that became steps so far."""
 

@@ -10,7 +10,7 @@ from params.file.keras_objects import KerasObject
 from params.table.entry import Entry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Effects:
     """What a model does to arrays that others hold as well (see `params.convert.mask_effects`)."""
 
@@ -20,7 +20,7 @@ class Effects:
     """{number of an output: the input that comes out as it went in}."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Converted:
     """An object and the step it became."""
 

@@ -268,7 +268,7 @@ def _float(build: _Building, call: Any) -> str:
     return "float32"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Call:
     """The arguments of one call of a layer: symbolic tensors as sources, arrays as nodes of their own."""
 

@@ -76,19 +76,22 @@ def map_sources(function: Callable[[Any], Any], sources: Any) -> Any:
 
 
 def makes_masks(value: Any, custom: Mapping[str, Any]) -> bool:
-    """Whether something in a config makes masks: layers that do, layers of the caller's, masks given in calls."""
+    """Whether something in a config makes masks."""
     if isinstance(value, list):
         return any(makes_masks(item, custom) for item in value)
     if not isinstance(value, dict):
         return False
-    own = value.get("class_name") == "Masking" or custom.keys() & {
-        value.get("class_name"),
-        value.get("registered_name"),
-    }
-    given = any(
-        key.endswith("mask") and key != "zero_output_for_mask" and item is not None for key, item in value.items()
-    )
-    return bool(own or given or value.get("mask_zero") or any(makes_masks(item, custom) for item in value.values()))
+    return makes_mask(value, custom) or any(makes_masks(item, custom) for item in value.values())
+
+
+def makes_mask(value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
+    """Whether an object of a config makes masks itself: a layer that does, a layer of the caller's, a mask given."""
+    if value.get("class_name") == "Masking" or value.get("mask_zero"):
+        return True
+    if custom and (custom.keys() & {value.get("class_name"), value.get("registered_name")}):
+        return True
+    given = [key for key, item in value.items() if item is not None and key.endswith("mask")]
+    return bool(given) and given != ["zero_output_for_mask"]
 
 
 def as_masked(
@@ -169,7 +172,7 @@ def _after_model(
                 marks.same[name, path] = place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Leaf:
     source: Any
 

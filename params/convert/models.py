@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import fnet
@@ -18,12 +18,12 @@ from params.convert.converted import Converted
 from params.convert.functional import functional, inner_layer
 from params.convert.generations import NEWEST, Version, options_of_age
 from params.convert.layer_options import config_values, layer_options, require_finite
-from params.convert.mask_effects import makes_masks, of_sequential
+from params.convert.mask_effects import makes_mask, of_sequential
 from params.convert.quantization import quantization
 from params.convert.recognition import custom_row, is_operation, require_own, row_of
 from params.convert.training_flags import of_steps
 from params.errors import UnsupportedLayer
-from params.file.keras_objects import POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
+from params.file.keras_objects import NESTED, POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
 from params.table.catalogue import BY_ENTRY, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 from params.table.layers import LAYERS
 
@@ -39,25 +39,55 @@ def convert(
 ) -> Converted:
     """The model that a config in Keras 3 form describes."""
     key = random.key(rng) if isinstance(rng, int) else rng
-    found = set(_floats(config))
+    objects, floats, masked = survey(config, custom or {})
     root = parse(config)
-    mixed, masked = bool(found - {"float32"}), makes_masks(config, custom or {})
-    known = Conversion(convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked)
+    known = Conversion(
+        convert_object, custom or {}, version, legacy, bool(floats - {"float32"}), key, bare, root, masked
+    )
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
-    _require_dense(config)
+    _require_dense(objects)
     made = convert_object(root, known)
     if "float64" in known.seen and not known.mixed:  # layers cast what a quotient of integers gives to their own dtype
         made = convert_object(root, dataclasses.replace(known, mixed=True, numbers=itertools.count(), made={}))
-    known.check_used(_names(config))
+    known.check_used(_names(objects) if custom else [])
     return made
 
 
-def _names(config: Any) -> list[str]:
-    """The names of layers, then of classes and functions, in a config."""
-    found = [item for item in _objects(config) if not item["class_name"].startswith("__")]
-    layers = [item["config"].get("name") for item in found if isinstance(item["config"], dict)]
-    classes = [item.get("registered_name") or item["class_name"] for item in found]
+def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]], set[str], bool]:
+    """(serialized objects, float dtypes, whether something makes masks) of a config, in one walk.
+
+    The dtypes are policies of layers, and those of inputs, casts and constants, which Keras's layers cast to their own.
+    """
+    objects, floats, masked = [], set[str](), False
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            masked = masked or makes_mask(value, custom)
+            if is_object(value):
+                objects.append(value)
+                _check_policy(value)
+            value = value.values()
+        floats.update([item for item in value if isinstance(item, str) and item in POLICIES])
+        waiting += reversed([item for item in value if isinstance(item, NESTED)])
+    return objects, floats, masked
+
+
+def _check_policy(item: dict[str, Any]) -> None:
+    """Refuse a dtype policy that fnet does not know."""
+    config = item["config"]
+    if isinstance(config, dict) and item["class_name"] != "InputLayer":
+        dtype = config.get("dtype")
+        if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
+            policy(dtype, shown(item["class_name"]))
+
+
+def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of layers, then of classes and functions."""
+    named = [item for item in objects if not item["class_name"].startswith("__")]
+    layers = [item["config"].get("name") for item in named if isinstance(item["config"], dict)]
+    classes = [item.get("registered_name") or item["class_name"] for item in named]
     return list(dict.fromkeys(name for name in (*layers[1:], *classes) if isinstance(name, str)))
 
 
@@ -75,47 +105,16 @@ def _no_graph(root: KerasObject) -> str:
     )
 
 
-def _require_dense(config: Any) -> None:
+def _require_dense(objects: Sequence[dict[str, Any]]) -> None:
     """Refuse sparse inputs of a model in which some layer tells zeros from entries that are not there."""
-    found = [item for item in _objects(config) if isinstance(item["config"], dict)]
-    sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in found)
-    layer = next((item for item in found if item["class_name"] in BY_ENTRY), None)
+    objects = [item for item in objects if isinstance(item["config"], dict)]
+    sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects)
+    layer = next((item for item in objects if item["class_name"] in BY_ENTRY), None)
     if sparse and layer is not None:
         raise UnsupportedLayer(
             f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
             "for entries; build the model with dense inputs"
         )
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every serialized object in a config."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if is_object(value):
-            yield value
-        if isinstance(value, dict):
-            waiting += reversed(value.values())
-        elif isinstance(value, list | tuple):
-            waiting += reversed(value)
-
-
-def _floats(value: Any) -> Iterator[str]:
-    """The float dtypes in a config: policies of layers, and those of inputs, casts and constants, which Keras's layers
-    cast to their own."""
-    if isinstance(value, str) and value in POLICIES:
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _floats(item)
-    elif isinstance(value, Mapping):
-        config = value.get("config")
-        if is_object(value) and isinstance(config, dict) and value["class_name"] != "InputLayer":
-            dtype = config.get("dtype")
-            if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
-                policy(dtype, shown(value["class_name"]))
-        for item in value.values():
-            yield from _floats(item)
 
 
 def convert_object(source: KerasObject, known: Conversion, training: bool | None = None) -> Converted:

@@ -21,6 +21,7 @@ from params.file.model_file import Limits
 
 MAP_FROM = 32 << 20
 """Files of at least this many bytes are memory-mapped, smaller ones read."""
+NEXT = 1 << 20
 LARGEST_DIRECTORY = 1 << 20
 """Bytes of a zip's list of entries: about ten thousand of them."""
 SMALL = 16 << 20
@@ -61,25 +62,28 @@ def file_content(file: BinaryIO, most: int) -> memoryview:
         raise LimitExceeded(f"{status.st_size} bytes; `Limits.total` allows {most}")
     if status.st_size >= MAP_FROM and file.tell() == 0:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    return _read(file, most)
+    return _read(file, most, status.st_size + 1)
 
 
-def _read(file: BinaryIO, most: int) -> memoryview:
-    """All bytes up to the end; one `read` of a pipe or socket may give fewer than asked for."""
+def _read(file: BinaryIO, most: int, block: int = MAP_FROM) -> memoryview:
+    """All bytes up to the end; one `read` of a pipe or socket may give fewer than asked for.
+
+    block: how many to ask for first. Later reads ask for less, as what is asked for is allocated also at the end.
+    """
     parts: list[bytes] = []
     left = most + 1
     while left:
-        data = file.read(min(left, MAP_FROM))
+        data = file.read(min(left, block))
         if not isinstance(data, bytes):
             raise TypeError(f"a model file must be opened in binary mode; reading it gave {type(data).__name__}")
         if not data:
             return memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
         parts.append(data)
-        left -= len(data)
+        left, block = left - len(data), NEXT
     raise LimitExceeded(f"more than the {most} bytes that `Limits.total` allows")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Folder:
     """The parts of a `.keras` as files of a folder (`zipped=False`, and on the Hugging Face Hub)."""
 

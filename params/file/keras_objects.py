@@ -13,12 +13,14 @@ from fnet.types import Array
 from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
 
 MODELS = ("Functional", "Sequential")
+NESTED = (dict, list, tuple)
+"""The values of a config that hold others. A tuple, not a union: this is asked of every value."""
 WRITTEN = "written_class_name"
 """Key of the name that a file gives to a class which `params.convert.legacy_config` calls by its present one."""
 LAMBDA = "its Python code is in the file, and a model file is data: replace it by layers or keras.ops operations"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """A symbolic tensor in the arguments of a call: output `index` of call number `call` of `layer`."""
 
@@ -27,7 +29,7 @@ class Tensor:
     index: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class KerasObject:
     """A layer, model or operation."""
 

@@ -19,7 +19,7 @@ UNSAID = "99.0"
 """Version of a config of Keras 3 that does not tell it: taken for the newest."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much a file may ask for. Sizes in bytes; raise them for larger models of a known origin."""
 
@@ -37,7 +37,7 @@ class Limits:
     """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; entries of a zip."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class StoredArray:
     """One array of the file, not yet read."""
 
@@ -56,7 +56,7 @@ class StoredArray:
         return self.read()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Variables:
     """The arrays of one saved object of a `.keras` or `.weights.h5`: the datasets of `<path>/vars`."""
 
@@ -68,7 +68,7 @@ class Variables:
     """Datasets whose name is no integer."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LegacyLayer:
     """One layer of a legacy `.h5`, in `layer_names` order, its arrays in `weight_names` order."""
 
@@ -76,7 +76,7 @@ class LegacyLayer:
     arrays: tuple[tuple[str, StoredArray], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WeightTree:
     """All arrays of a file. A file has `groups` (Keras 3 layout) or `layers` (legacy `.h5`), never both."""
 
@@ -90,7 +90,7 @@ class WeightTree:
     """Of the Keras that wrote them; a `.weights.h5` does not tell."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """A model file, opened and checked."""
 

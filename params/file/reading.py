@@ -16,7 +16,6 @@ from params.file.containers import VOCABULARY, Container, Folder, Zip, content, 
 from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
 from params.file.hdf5.headers import SIGNATURE
 from params.file.model_file import UNSAID, Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
-from params.file.screening import count_layers
 from params.file.strict_json import parse_object
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -75,7 +74,6 @@ def _json(data: memoryview, path: Path | None, label: str, limits: Limits) -> Mo
     index = parse_object(bytes(data[: limits.config + 1]), label, limits, infinite=True)
     if "class_name" not in index:
         return _sharded(index, path, label, limits)
-    count_layers(index, limits)
     version = _version(index.get("keras_version"))
     if version is None and index.get("module") is not None:
         version = UNSAID
@@ -92,7 +90,6 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelF
     if WEIGHTS not in names:
         raise _no_weights(names)
     config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True)
-    count_layers(config, limits)
     version = None
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
@@ -190,7 +187,6 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
         return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
     text = root.text("model_config")
     config = None if text is None else parse_object(text, "model_config", limits, infinite=True)
-    count_layers(config, limits)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     backend = holder.text("backend") or root.text("backend")
     return ModelFile("h5", label, config, version, replace(_legacy(holder, label), version=version), backend=backend)

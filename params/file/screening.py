@@ -1,4 +1,4 @@
-"""What no config may hold anywhere, used or not: code; and how many layers it may have.
+"""What no config may hold anywhere, used or not: code.
 
 Layers are looked up in the conversion table and refused there; this looks at all the rest of a config. What training
 alone reads is not looked at: nothing is ever imported, and inference never needs it.
@@ -9,28 +9,11 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from params.errors import LimitExceeded, UnsafeFile, quoted
-from params.file.model_file import Limits
+from params.errors import UnsafeFile, quoted
+from params.file.keras_objects import NESTED
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Ends of the config keys that only training reads."""
-LISTS = ("layers", "inbound_nodes")
-"""Keys of the lists whose items each cost a conversion."""
-
-
-def count_layers(value: Any, limits: Limits) -> None:
-    """Raise LimitExceeded where a parsed config has too many layers."""
-    left = limits.layers
-    waiting: list[tuple[Any, str]] = [(value, "")]
-    while waiting:
-        item, key = waiting.pop()
-        if isinstance(item, list):
-            left -= len(item) if key in LISTS else 0
-            waiting += [(inner, "") for inner in item if isinstance(inner, list | dict)]
-        elif isinstance(item, dict):
-            waiting += [(inner, name) for name, inner in item.items() if isinstance(inner, list | dict)]
-        if left < 0:
-            raise LimitExceeded(f"more than the {limits.layers} layers and calls that `Limits.layers` allows")
 
 
 def screen(value: Any, replaced: Container[str] = ()) -> None:
@@ -45,13 +28,16 @@ def screen(value: Any, replaced: Container[str] = ()) -> None:
         if isinstance(item, list):
             if key == "activation":
                 raise UnsafeFile(f"the activation of layer {quoted(layer)} holds code (a lambda); {_way_out(layer)}")
-            waiting += [(inner, "", layer) for inner in item if isinstance(inner, list | dict)]
-        elif isinstance(item, dict) and not _is_replaced(item, replaced):
+            waiting += [(inner, "", layer) for inner in item if isinstance(inner, NESTED)]
+        elif isinstance(item, dict) and not (replaced and _is_replaced(item, replaced)):
             if item.get("class_name") == "__lambda__":
                 raise UnsafeFile(f"{quoted(key)} of layer {quoted(layer)} holds code (a Lambda); {_way_out(layer)}")
             layer = item.get("name", layer)
-            inside = [(inner, name, layer) for name, inner in item.items() if not name.endswith(TRAINING_ONLY)]
-            waiting += [(inner, name, owner) for inner, name, owner in inside if isinstance(inner, list | dict)]
+            waiting += [
+                (inner, name, layer)
+                for name, inner in item.items()
+                if isinstance(inner, NESTED) and not name.endswith(TRAINING_ONLY)
+            ]
 
 
 def _is_replaced(item: dict[str, Any], replaced: Container[str]) -> bool:

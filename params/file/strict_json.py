@@ -22,12 +22,17 @@ _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++', re.DOTA
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+LISTS = ("layers", "inbound_nodes")
+"""Keys of the lists whose items each cost a conversion."""
+
+
 def parse(data: bytes | str, what: str, limits: Limits, *, infinite: bool = False) -> Any:
     """The value that strict JSON text in UTF-8 stands for.
 
     infinite: take `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
     Raises CorruptFile for what is not JSON, duplicate keys, NaN, infinity, lone surrogates and huge integers,
-    and LimitExceeded for text that is too long or nested too deep; `what` names the text in messages.
+    and LimitExceeded for text that is too long, nested too deep or describes too many layers; `what` names the text in
+    messages.
     """
     if len(data) > limits.config:
         raise LimitExceeded(f"{what} has {len(data)} bytes; `Limits.config` allows {limits.config}")
@@ -39,8 +44,10 @@ def parse(data: bytes | str, what: str, limits: Limits, *, infinite: bool = Fals
     constant = _infinity if infinite else _constant
     try:
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=constant, parse_float=_finite, parse_int=_integer
+            text, object_pairs_hook=_Objects(limits), parse_constant=constant, parse_float=_finite, parse_int=_integer
         )
+    except LimitExceeded:
+        raise
     except json.JSONDecodeError as error:
         raise CorruptFile(f"{what} is not JSON: {error}") from error
     except _Refused as error:
@@ -79,16 +86,27 @@ def _check_size(text: str, what: str, limits: Limits) -> None:
             depth -= 1
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        twice = counts.most_common(1)[0][0]
-        raise ValueError(f"key {quoted(twice)} is there twice")
-    if "class_name" in found:
-        for key in UNREAD:
-            found.pop(key, None)
-    return found
+class _Objects:
+    """The objects of one text: each key once, layers counted, and nothing that no loader reads."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.most = self.left = limits.layers
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            twice = counts.most_common(1)[0][0]
+            raise ValueError(f"key {quoted(twice)} is there twice")
+        if "class_name" in made:
+            for key in UNREAD:
+                made.pop(key, None)
+        for key in LISTS:
+            if isinstance(made.get(key), list):
+                self.left -= len(made[key])
+        if self.left < 0:
+            raise LimitExceeded(f"more than the {self.most} layers and calls that `Limits.layers` allows")
+        return made
 
 
 class _Refused(ValueError):

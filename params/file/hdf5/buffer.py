@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 
 from params.errors import CorruptFile, LimitExceeded
@@ -46,9 +47,15 @@ class Buffer:
 
 def unpack(layout: str, data: memoryview, at: int = 0) -> tuple[int, ...]:
     """Little-endian integers at `at`, with the bounds checked."""
-    if at + struct.calcsize("<" + layout) > len(data):
+    form = _form(layout)
+    if at + form.size > len(data):
         raise CorruptFile("a structure ends before its fields do")
-    return struct.unpack_from("<" + layout, data, at)
+    return form.unpack_from(data, at)
+
+
+@functools.lru_cache(maxsize=256)
+def _form(layout: str) -> struct.Struct:
+    return struct.Struct("<" + layout)
 
 
 def integer(data: memoryview, at: int, size: int) -> int:

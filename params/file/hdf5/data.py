@@ -20,7 +20,7 @@ SMALL_CHUNK = 1 << 20
 """Chunks up to this size may be larger than the array that they hold; h5py pads small arrays so."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Storage:
     """What a layout message says. data: the bytes themselves where they are at hand (not chunked)."""
 

@@ -21,7 +21,7 @@ LARGEST_RATIO = 1000
 """Chunked arrays of more than SMALL bytes may be this many times as large as the file."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Node:
     """What groups and arrays share: attributes, read when asked for."""
 
@@ -48,7 +48,7 @@ class Node:
         return [text for part in parts for text in part] if parts else None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Dataset(Node):
     """One array: what it is, and its bytes on demand."""
 
@@ -78,7 +78,7 @@ class Dataset(Node):
         return found.astype("bool" if self.type.name == "bool" else dtype.newbyteorder("="))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Group(Node):
     """A group and all below it."""
 

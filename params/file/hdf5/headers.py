@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from params.errors import CorruptFile, UnsafeFile
 from params.file.hdf5.buffer import Buffer, expect, integer, unpack
@@ -14,8 +14,7 @@ NIL, DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL_FILES = 0x00, 0x01, 0x02, 0x
 LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 0x08, 0x0B, 0x0C, 0x10, 0x11, 0x15
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One header message: its type and its bytes."""
 
     kind: int

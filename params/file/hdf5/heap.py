@@ -59,7 +59,7 @@ def dense_objects(file: Buffer, heap: int, tree: int, kind: int, skip: int) -> I
         yield store.get(record[skip : skip + store.id_length])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _FractalHeap:
     """The blocks of a heap's own address space in order, as (offset, size, bytes), and what is too large for them."""
 
@@ -111,7 +111,7 @@ def _huge(file: Buffer, tree: int) -> Iterator[tuple[int, memoryview]]:
         yield number, file.take(address, length)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Shape:
     """The doubling table of a fractal heap: rows of `width` blocks, the first two of `start` bytes."""
 

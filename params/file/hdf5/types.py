@@ -28,7 +28,7 @@ FLOATS: dict[tuple[int, ...], str] = {
 """(size, exponent position and size, mantissa position and size, bias) of the floats that are read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Type:
     """A datatype. name: "float32", "int8", "bool", "bfloat16", "string", "text", or what it is, unreadable here."""
 
