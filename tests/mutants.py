@@ -100,6 +100,8 @@ PLACES = {
     "fnet/inference/compile": "inference text",
     "fnet/inference/device": "inference store rewrites",
     "fnet/inference/optimized": "rewrites inference",
+    "fnet/inference/processors": "schedule",
+    "fnet/inference/schedule": "schedule",
     "fnet/inference/labels": f"{ERRORS} cli",
     "fnet/inference/predict": f"{ERRORS} door inference text predict_keras",
     "fnet/inference/rows": "door inference text",

@@ -15,6 +15,7 @@ from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.compose import EMPTY
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
+from fnet.inference import schedule
 from fnet.inference.compile import Compiled, jit_carried
 from fnet.inference.device import on_device
 from fnet.inference.door import Door
@@ -22,7 +23,7 @@ from fnet.inference.optimized import optimized
 from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
 from fnet.layers.wrappers import carried, keeps_states
 from fnet.strings import is_strings
-from fnet.types import Params
+from fnet.types import Params, Spec
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -31,6 +32,8 @@ class _Prepared(NamedTuple):
     """What `predict` knows about a model; its params come with each call."""
 
     door: Door
+    model: Any
+    """What runs."""
     run: Callable[[Params, Any], Any]
     advance: Callable[[Params, Any, Any], tuple[Any, Any]] | None
     """`carried`, for a model whose states go from batch to batch."""
@@ -51,6 +54,12 @@ class _Same:
         return isinstance(other, _Same) and other.value is self.value
 
 
+@functools.lru_cache(maxsize=64)
+def _row_work(runs: _Same, specs: Any) -> float:
+    """How much work a row of a batch is: 0, so that it goes in one piece, where rows can reach each other."""
+    return schedule.row_work(runs.value, tree.thaw(specs)) if apart(runs.value) else 0.0
+
+
 @functools.lru_cache(maxsize=8)
 def _prepare(given: _Same, runs: _Same, name: str) -> _Prepared:
     """The door of the model that was given and the one that runs, compiled, remembered for both and the backend."""
@@ -59,7 +68,7 @@ def _prepare(given: _Same, runs: _Same, name: str) -> _Prepared:
     if keeps_states(model):
         advance = jit_carried(model) if compiled else functools.partial(carried, model)
     door = Door(given.value)
-    return _Prepared(door, Compiled(model), advance, compiled and advance is None and apart(given.value))
+    return _Prepared(door, model, Compiled(model), advance, compiled and advance is None and apart(given.value))
 
 
 def predict(
@@ -71,6 +80,7 @@ def predict(
     progress: Progress | None = None,
     invalid: str = "raise",
     optimize: bool = True,
+    workers: int | None = None,
 ) -> Any:
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
@@ -83,6 +93,9 @@ def predict(
     NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
     optimize: whether what runs is `fnet.optimize(model, params)`, which is done once for arrays that are read-only;
     without, and for arrays that can change, it is the model itself.
+    workers: the most threads that share the rows of a batch, on NumPy; None for as many as there are processors for
+    this process, by its affinity, the quota of its container, and OPENBLAS_NUM_THREADS or OMP_NUM_THREADS. The values
+    are the same for any number.
 
     Raises InvalidInput for what would give a wrong answer without a word: rows as above, a missing batch axis, wrong
     shapes, inputs of different lengths; InvalidParams where the params are not those of the model.
@@ -91,6 +104,7 @@ def predict(
     if invalid not in ("raise", "mark"):
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
     size = _whole(batch_size)
+    workers = None if workers is None else _whole(workers, "workers")
     runs, values = optimized(model, params) if optimize else (model, params)
     prepared = _prepare(_Same(model), _Same(runs), backend.name())
     x = prepared.door.admit(x)
@@ -100,7 +114,7 @@ def predict(
             return _no_rows(model, params, x)
         if prepared.advance is not None:
             _require_whole_batches(rows, size)
-        work = _Work(prepared, tree.map(on_device, values), invalid == "mark", size)
+        work = _Work(prepared, tree.map(on_device, values), invalid == "mark", size, workers)
         outputs = joined(work.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
         _explain(model, params, x, error)
@@ -113,9 +127,11 @@ def predict(
 class _Work:
     """One call of `predict`: batch after batch."""
 
-    def __init__(self, prepared: _Prepared, params: Params, mark: bool, batch_size: int) -> None:
+    def __init__(self, prepared: _Prepared, params: Params, mark: bool, batch_size: int, workers: int | None) -> None:
         self.prepared, self.params, self.mark, self.batch_size = prepared, params, mark, batch_size
         drawn = any(path[-1] == "rng" for path, _ in tree.items(params))
+        self.scheduled = backend.name() == "numpy" and prepared.advance is None and not drawn
+        self.workers = workers
         self.padded = prepared.padded and not drawn  # how many bits are drawn shows in each of them
         self.state: Any = EMPTY
         self.marked: list[int] = []
@@ -154,6 +170,11 @@ class _Work:
 
     def outputs(self, batch: Any, size: int) -> Any:
         """The outputs of a batch as NumPy arrays."""
+        if self.scheduled:
+            specs = tree.freeze(tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch))
+            work = _row_work(_Same(self.prepared.model), specs)
+            run = functools.partial(self.prepared.run, self.params)
+            return schedule.run(lambda part: tree.map(ops.to_numpy, run(part)), batch, size, work, self.workers)
         if self.prepared.advance is not None:
             y, self.state = self.prepared.advance(self.params, batch, self.state)
             return tree.map(ops.to_numpy, y)
@@ -175,19 +196,19 @@ def _require_order(model: Any, params: Any) -> None:
         )
 
 
-def _whole(batch_size: Any) -> int:
-    """A number of rows as an int: whatever means a whole number of at least 1."""
-    text = isinstance(batch_size, str) and batch_size.strip().isdecimal()
+def _whole(number: Any, name: str = "batch_size") -> int:
+    """A number of rows (or threads) as an int: whatever means a whole number of at least 1."""
+    what = {"batch_size": "the number of rows at a time", "workers": "the number of threads"}[name]
+    text = isinstance(number, str) and number.strip().isdecimal()
     try:
-        exact = isinstance(batch_size, float | np.floating) and float(batch_size).is_integer()
-        size = int(batch_size) if text or exact else operator.index(batch_size)
+        exact = isinstance(number, float | np.floating) and float(number).is_integer()
+        size = int(number) if text or exact else operator.index(number)
     except TypeError as error:
         raise InvalidInput(
-            f"batch_size is the number of rows at a time, an int of at least 1; got {batch_size!r:.40} of the type "
-            f"{type(batch_size).__name__}"
+            f"{name} is {what}, an int of at least 1; got {number!r:.40} of the type {type(number).__name__}"
         ) from error
     if size < 1:
-        raise InvalidInput(f"batch_size is the number of rows at a time, at least 1; got {batch_size}")
+        raise InvalidInput(f"{name} is {what}, at least 1; got {number}")
     return size
 
 

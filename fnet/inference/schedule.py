@@ -1,0 +1,132 @@
+"""A batch in parts that stay in the cache, in threads, where its rows do not reach each other."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import itertools
+import math
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import Graph, Sequential
+from fnet.core.layer import bind
+from fnet.inference import processors
+from fnet.layers.basic import embedding
+from fnet.types import Param
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+PART = 160_000_000
+"""Multiplications of one part: few enough that what flows stays in the cache, enough that BLAS runs at full speed."""
+
+SMALL = 30_000_000
+"""Work that one thread does faster than several, which wait for each other."""
+
+
+def row_work(model: Any, specs: Any) -> float:
+    """About how many multiplications a row costs: the entries of each kernel times the places where it is used.
+
+    specs: of a batch. 0 where shapes are not known before the model runs.
+    """
+    try:
+        return sum(map(_step_work, infer.trace(model, specs)))
+    except (ValueError, TypeError, LookupError):
+        return 0.0
+
+
+def _step_work(row: infer.Row) -> float:
+    if isinstance(row.step, Sequential | Graph) or bind(row.step).function is embedding:
+        return 0.0
+    kernels = [p.shape for p in tree.leaves(row.params) if isinstance(p, Param) and len(p.shape) > 1]
+    places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(row.outputs)), default=1)
+    return float(places * sum(math.prod(d or 1 for d in shape) for shape in kernels))
+
+
+def parts(rows: int, work: float) -> list[slice]:
+    """The rows of a batch in 1, 2, 4, ... even parts, by the work of one row; it depends on nothing else."""
+    number = 1 << round(math.log2(min(rows, max(1.0, rows * work / PART))))
+    number = number if number <= rows else number // 2
+    edges = [rows * i // number for i in range(number + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+
+
+def run(function: Callable[[Any], Any], batch: Any, rows: int, work: float, workers: int | None) -> Any:
+    """`function(batch)` part by part in threads, each with one BLAS thread.
+
+    function: batch -> tree of NumPy arrays; a row of it depends on that row of the batch alone. workers: how many
+    threads; None: as many as there are processors for this process.
+    """
+    slices = parts(rows, work)
+    if len(slices) == 1 and work * rows > SMALL and workers != 1:
+        return function(batch)
+    with processors.one_blas_thread():
+        if len(slices) == 1:
+            return function(batch)
+        pieces = [tree.map(lambda a, part=part: a[part], batch) for part in slices]
+        done = in_threads(function, pieces, min(workers or processors.count(), len(pieces)))
+    if not _of_rows(done, slices):
+        return function(batch)
+    return tree.map(lambda *arrays: np.concatenate(arrays), *done)
+
+
+def _of_rows(done: list[Any], slices: list[slice]) -> bool:
+    """Whether every output has a row for each of its part, and one shape in all parts."""
+    shapes = [[a.shape for a in tree.leaves(y)] for y in done]
+    sizes = [part.stop - part.start for part in slices]
+    return all(
+        shape[:1] == (size,) and shape[1:] == first[1:]
+        for each, size in zip(shapes, sizes, strict=True)
+        for shape, first in zip(each, shapes[0], strict=True)
+    )
+
+
+def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list[U]:
+    """`[function(item) for item in items]` by this thread and `workers` - 1 others.
+
+    This thread takes what no other has taken, so it never waits for a thread that has not begun.
+    """
+    results: dict[int, U] = {}
+    todo = deque(enumerate(items))
+
+    def drain() -> None:
+        while todo:
+            try:
+                i, item = todo.popleft()
+            except IndexError:
+                return
+            results[i] = function(item)
+
+    helpers = [_pool().submit(contextvars.copy_context().run, drain) for _ in range(workers - 1)]
+    try:
+        drain()
+    finally:
+        todo.clear()
+        begun = [helper for helper in helpers if not helper.cancel()]
+        errors = [helper.exception() for helper in begun]
+    for error in errors:
+        if error is not None:
+            raise error
+    return [results[i] for i in range(len(items))]
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that wait for work; a process that is forked makes its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=64, thread_name_prefix="fnet")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

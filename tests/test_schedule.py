@@ -1,0 +1,144 @@
+"""Batches in parts and threads: the same values, the host's settings untouched, its limits honoured."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind, conv2d, dense, embedding, flatten, layer, max_pooling2d, sequential
+from fnet.inference import processors, schedule
+
+CNN = sequential(
+    conv=bind(conv2d, filters=16, kernel_size=3, activation="relu"), pool=max_pooling2d, flat=flatten,
+    scores=bind(dense, units=3),
+)  # fmt: skip
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Parts of two rows or so of `CNN`."""
+    monkeypatch.setattr(schedule, "PART", 200_000)
+
+
+def blas_threads():
+    get, _ = processors._blas()
+    return get()
+
+
+def test_work_is_counted_from_the_shapes():
+    assert schedule.row_work(CNN, fnet.Spec((None, 18, 18, 3))) == 16 * 16 * 9 * 3 * 16 + 8 * 8 * 16 * 3
+    assert schedule.row_work(bind(embedding, input_dim=1000, output_dim=100), fnet.Spec((None, 7), "int32")) == 0
+
+
+@pytest.mark.parametrize(("rows", "work", "sizes"), [(1, 1e12, [1]), (7, 0, [7]), (5, 160e6, [1, 1, 1, 2])])
+def test_parts_are_even_and_depend_on_rows_and_work_alone(rows, work, sizes):
+    parts = schedule.parts(rows, work)
+    assert [part.stop - part.start for part in parts] == sizes
+    assert [parts[0].start, parts[-1].stop] == [0, rows]
+
+
+def test_values_are_the_same_for_any_number_of_workers_and_in_every_call(small_parts):
+    params = fnet.init(CNN, 0, (None, 18, 18, 3))
+    x = np.random.default_rng(0).standard_normal((33, 18, 18, 3)).astype("float32")
+    y = fnet.predict(CNN, params, x, batch_size=33)
+    for workers in (None, 1, 2, 5):
+        np.testing.assert_array_equal(fnet.predict(CNN, params, x, batch_size=33, workers=workers), y)
+    np.testing.assert_allclose(y, CNN(params, x), rtol=1e-5, atol=1e-6)
+
+
+def test_rows_that_reach_each_other_stay_together(small_parts):
+    @layer(shape=lambda x: (x, {}))
+    def centred(params, x):
+        return x - x.mean(axis=0)
+
+    model = sequential({**dict(CNN.steps), "centred": centred})
+    params = fnet.init(model, 0, (None, 18, 18, 3))
+    x = np.random.default_rng(0).standard_normal((16, 18, 18, 3)).astype("float32")
+    np.testing.assert_array_equal(fnet.predict(model, params, x), model(params, x))
+
+
+def test_blas_has_one_thread_inside_and_its_own_outside_whoever_leaves_first():
+    before = blas_threads()
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with processors.one_blas_thread():
+            inside.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=stay)
+    with processors.one_blas_thread():
+        thread.start()
+        inside.wait(60)
+    assert blas_threads() == 1
+    leave.set()
+    thread.join()
+    assert blas_threads() == before
+    with pytest.raises(ZeroDivisionError), processors.one_blas_thread():
+        1 / 0  # noqa: B018
+    assert blas_threads() == before
+
+
+def test_many_threads_may_call_predict_at_once(small_parts):
+    before = blas_threads()
+    params = fnet.init(CNN, 0, (None, 18, 18, 3))
+    xs = [np.random.default_rng(i).standard_normal((8, 18, 18, 3)).astype("float32") for i in range(8)]
+    alone = [fnet.predict(CNN, params, x) for x in xs]
+    with ThreadPoolExecutor(8) as pool:
+        for y, expected in zip(pool.map(lambda x: fnet.predict(CNN, params, x), xs), alone, strict=True):
+            np.testing.assert_array_equal(y, expected)
+    assert blas_threads() == before
+
+
+def test_an_error_in_a_thread_is_that_of_the_call():
+    def fails(item):
+        raise KeyError(item)
+
+    with pytest.raises(KeyError):
+        schedule.in_threads(fails, list(range(5)), 3)
+    assert schedule.in_threads(lambda i: i * i, list(range(5)), 3) == [0, 1, 4, 9, 16]
+
+
+def test_a_call_inside_of_a_thread_needs_no_free_thread():
+    def inner(i):
+        return sum(schedule.in_threads(lambda j: i * j, list(range(4)), 4))
+
+    assert schedule.in_threads(inner, list(range(200)), 70) == [6 * i for i in range(200)]
+
+
+QUOTAS = {
+    "cgroup 2": ("0::/a/b\n", {"a/cpu.max": "250000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),
+    "cgroup 1": ("3:cpu,cpuacct:/a\n0::/\n", {"cpu,cpuacct/a/cpu.cfs_quota_us": "100000\n",
+                                              "cpu,cpuacct/a/cpu.cfs_period_us": "100000\n"}, 1),
+    "no limit": ("3:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"}, 1 << 20),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUOTAS)
+def test_quotas_of_containers_are_read(name, tmp_path, monkeypatch):
+    groups, files, expected = QUOTAS[name]
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    read = processors._read
+    monkeypatch.setattr(processors, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(processors, "_read", lambda path: groups if path.name == "cgroup" else read(path))
+    assert processors._quota() == expected
+
+
+@pytest.mark.parametrize("variable", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"])
+def test_thread_variables_are_honoured(variable):
+    code = "from fnet.inference import processors; print(processors.count())"
+    env = {**os.environ, variable: "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_workers_is_a_whole_number():
+    with pytest.raises(fnet.InvalidInput, match="workers is the number of threads, at least 1; got 0"):
+        fnet.predict(CNN, {}, np.ones((1, 18, 18, 3)), workers=0)
