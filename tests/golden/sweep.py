@@ -8,7 +8,10 @@ know or cannot build is passed over. The bare layer is also tried in a Sequentia
 in a nested model called three times, and time-distributed.
 """
 
+import functools
+import itertools
 import json
+import os
 import random
 import sys
 from pathlib import Path
@@ -205,36 +208,60 @@ def _shown(value):
     return getattr(value, "__name__", repr(value))
 
 
+def tried(folder, name):
+    """Every model of a class as (line of the index, what writes its files and completes the line)."""
+    seen = set()
+    for number, row in enumerate(ROWS.get(name, ())):
+        rng = random.Random(name + str(number))
+        for turn, (how, options) in enumerate(variants(name, row, rng)):
+            label = f"{name}[{number}] {how.__name__}({shown(options)})"
+            if label in seen:
+                continue
+            seen.add(label)
+            stem = f"{name}-{number}-{turn:03d}"
+            policy = str(options.get("dtype", "float32"))
+            line = {"label": label, "class": name, "files": [], "error": "", "stem": stem, "policy": policy}
+            yield line, functools.partial(complete, line, folder, row, how, options)
+
+
+def complete(line, folder, row, how, options):
+    try:
+        line["files"], line["save_errors"] = write(folder, line["stem"], layer_class(line["class"]), row, how, options)
+    except Exception as error:  # passed over: this Keras has no such option, or cannot run it
+        line["error"] = f"{type(error).__name__}: {str(error)[:200]}"
+
+
+def sweep(folder, name, index):
+    """Write the models of a class in a process of their own; where Keras brings it down, in another from the next on."""
+    lines, done = [line for line, _ in tried(folder, name)], 0
+    while done < len(lines):
+        progress, signal = os.pipe()
+        child = os.fork()
+        if child == 0:
+            for line, write_files in itertools.islice(tried(folder, name), done, None):
+                write_files()
+                index.write(json.dumps(line) + "\n")
+                index.flush()
+                os.write(signal, b".")
+            os._exit(0)
+        os.close(signal)
+        with os.fdopen(progress, "rb") as dots:
+            done += len(dots.read())
+        status = os.waitpid(child, 0)[1]
+        if status:
+            index.write(json.dumps(dict(lines[done], error=f"Keras brought its process down: status {status}")) + "\n")
+            index.flush()
+            done += 1
+
+
 def main(folder, only=()):
     folder.mkdir(parents=True, exist_ok=True)
     known = [name for name in all_classes() if not only or name in only]
     known.sort(key=lambda name: ("RNN" in name) + ("LSTM" in name) + ("GRU" in name) + ("Bidirectional" in name))
-    print("no rows for", [name for name in known if name not in ROWS])
+    print("no rows for", [name for name in known if name not in ROWS], flush=True)
     with (folder / "index.jsonl").open("w") as index:
         for name in known:
-            seen = set()
-            for number, row in enumerate(ROWS.get(name, ())):
-                rng = random.Random(name + str(number))
-                for turn, (how, options) in enumerate(variants(name, row, rng)):
-                    label = f"{name}[{number}] {how.__name__}({shown(options)})"
-                    if label in seen:
-                        continue
-                    seen.add(label)
-                    stem = f"{name}-{number}-{turn:03d}"
-                    line = {
-                        "label": label,
-                        "class": name,
-                        "files": [],
-                        "error": "",
-                        "stem": stem,
-                        "policy": str(options.get("dtype", "float32")),
-                    }
-                    try:
-                        line["files"], line["save_errors"] = write(folder, stem, layer_class(name), row, how, options)
-                    except Exception as error:  # passed over: this Keras has no such option, or cannot run it
-                        line["error"] = f"{type(error).__name__}: {str(error)[:200]}"
-                    index.write(json.dumps(line) + "\n")
-                    index.flush()
+            sweep(folder, name, index)
 
 
 if __name__ == "__main__":
