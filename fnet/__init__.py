@@ -88,6 +88,7 @@ from fnet.layers.image import (
     random_crop,
     resizing,
 )
+from fnet.layers.locally_connected import locally_connected1d, locally_connected2d
 from fnet.layers.lookup import integer_lookup, string_lookup
 from fnet.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
 from fnet.layers.multi_head import multi_head_attention
@@ -109,6 +110,7 @@ from fnet.layers.pooling import (
     max_pooling3d,
 )
 from fnet.layers.preprocessing_pipeline import pipeline
+from fnet.layers.random_fourier import random_fourier_features
 from fnet.layers.recurrent import gru, lstm, simple_rnn
 from fnet.layers.regularization import (
     activity_regularization,
@@ -182,7 +184,8 @@ __all__ = [
     "constant", "dense", "embedding", "identity", "input_layer", "masking",
     # layers: convolution
     "conv1d", "conv1d_transpose", "conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose",
-    "depthwise_conv1d", "depthwise_conv2d", "separable_conv1d", "separable_conv2d",
+    "depthwise_conv1d", "depthwise_conv2d", "locally_connected1d", "locally_connected2d", "separable_conv1d",
+    "separable_conv2d",
     # layers: preprocessing
     "auto_contrast", "category_encoding", "center_crop", "contrast_limited_adaptive_histogram_equalization",
     "discretization", "hashed_crossing", "hashing", "integer_lookup", "mel_spectrogram", "normalization", "pipeline",
@@ -206,7 +209,7 @@ __all__ = [
     "random_hue", "random_invert", "random_perspective", "random_posterization", "random_rotation",
     "random_saturation", "random_sharpness", "random_shear", "random_translation", "random_zoom", "solarization",
     # layers: einsum
-    "einsum_dense", "reversible_embedding",
+    "einsum_dense", "random_fourier_features", "reversible_embedding",
     # layers: merging
     "add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
     # layers: multi_head_attention

@@ -35,6 +35,9 @@ NOT_KERAS = {
     "TFDIdentity",
     "RandomHeight",
     "RandomWidth",
+    "LocallyConnected1D",
+    "LocallyConnected2D",
+    "RandomFourierFeatures",
 }
 """Layers of model zoos, of FeatureSpace and of Keras 2, which keras.layers does not have."""
 

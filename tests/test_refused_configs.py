@@ -59,11 +59,6 @@ def quantized(mode, source="float32", **config):
 
 
 REFUSED = {
-    "causal": (
-        lambda: alone(entry("SeparableConv1D", "s", filters=2, kernel_size=[2], padding="causal"), shape=(5, 3)),
-        UnsupportedLayer,
-        "SeparableConv1D 's' has padding='causal'",
-    ),
     "activation": (
         lambda: activation("relux"),
         UnsupportedLayer,

@@ -174,8 +174,8 @@ def separable_conv1d(
     """(batch, steps, in) -> (batch, new steps, filters): depthwise, then 1x1 convolution, bias, activation.
 
     params: depthwise_kernel (kernel_size, in, depth_multiplier), pointwise_kernel (1, in * depth_multiplier,
-    filters), bias (filters,) unless `use_bias=False`. "causal", which Keras's documentation names and its code
-    cannot run, is refused. Mask: dropped. Errors: as conv1d. Source: keras.layers.SeparableConv1D.
+    filters), bias (filters,) unless `use_bias=False`. padding: as conv1d; "causal", which Keras 3 documents and cannot
+    run, is what Keras 2 computes. Mask: dropped. Errors: as conv1d. Source: keras.layers.SeparableConv1D.
     """
     window = windows("separable_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
     y = _depthwise(window, params["depthwise_kernel"], None, x, depth_multiplier)

@@ -14,7 +14,7 @@ from fnet.core.compose import bind, in_floats, layer, run
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masks import mask_of, masked, values_of
-from fnet.operations.rules import positive
+from fnet.operations.rules import axes_of, positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 Axes = int | Sequence[int]
@@ -25,8 +25,15 @@ def _affine(shape: Shape, scale: bool, center: bool) -> dict[str, Param]:
     return {**gamma, **({"beta": Param(shape, "zeros")} if center else {})}
 
 
-def _batch_rule(x: Spec, *, axis: int, center: bool, scale: bool, renorm: bool) -> tuple[Spec, ParamTree]:
-    shape = (x.shape[axis],)
+def _batch_rule(
+    x: Spec, *, axis: Axes, center: bool, scale: bool, renorm: bool, virtual_batch_size: int | None
+) -> tuple[Spec, ParamTree]:
+    axes = axes_of(axis, len(x.shape))
+    shape: Shape = (x.shape[axes[0]],)
+    if len(axes) > 1 or virtual_batch_size is not None:
+        shape = _wide(x.shape, axes)
+    if virtual_batch_size is not None:
+        shape = (shape[0], 1, *shape[1:])
     zero, one = Param(shape, "zeros", trainable=False), Param(shape, "ones", trainable=False)
     moments = {"moving_mean": zero, "moving_variance": one}
     extra = {"moving_stddev": one, "renorm_mean": zero, "renorm_stddev": one} if renorm else {}
@@ -38,18 +45,21 @@ def batch_normalization(
     params: Params,
     x: Any,
     *,
-    axis: int = -1,
+    axis: Axes = -1,
     epsilon: float = 1e-3,
     center: bool = True,
     scale: bool = True,
     renorm: bool = False,
+    virtual_batch_size: Positive | None = None,
     training: bool = False,
     masked_moments: bool = True,
 ) -> Any:
     """(...) -> (...): gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta along `axis`.
 
     params: gamma, beta (unless `scale`, `center` are False), moving_mean, moving_variance, all (channels,), and
-    with `renorm` moving_stddev, renorm_mean, renorm_stddev, which inference does not read.
+    with `renorm` moving_stddev, renorm_mean, renorm_stddev, which inference does not read. Keras 2 has two more
+    forms: over several axes they have the rank of x, 1 at the other axes, and with `virtual_batch_size` (of training)
+    another axis of 1 after the first.
     training: the mean and variance of this very batch take the place of the moving ones, as where a Keras model calls
     the layer with training=True. Mask: kept; with `training` only what it shows counts,
     unless `masked_moments` is False, as before Keras 2.12.
@@ -61,27 +71,33 @@ def batch_normalization(
     array([[1., 2.]])
     """
     values, mask = values_of(x), mask_of(x)
+    axes = axes_of(axis, values.ndim)
     if training:
-        params = {**params, **_batch_moments(values, mask if masked_moments else None, axis)}
+        mean, variance = _batch_moments(values, mask if masked_moments else None, axes)
+        shape = params["moving_mean"].shape
+        params = {**params, "moving_mean": mean.reshape(shape), "moving_variance": variance.reshape(shape)}
     factor, offset = batch_factors(params, epsilon, center, scale)
-    if axis % values.ndim != values.ndim - 1:
-        shape = [1] * values.ndim
-        shape[axis] = -1
-        factor, offset = factor.reshape(shape), offset.reshape(shape)
+    if axes != (values.ndim - 1,) or virtual_batch_size is not None:
+        wide = _wide(values.shape, axes)
+        factor, offset = factor.reshape(wide), offset.reshape(wide)
     return masked(ops.affine(values, factor, offset), mask)
 
 
-def _batch_moments(x: Array, mask: Array | None, axis: int) -> dict[str, Array]:
-    """The mean and variance (channels,) over all axes but `axis`, of what `mask` shows."""
-    axes = tuple(a for a in range(x.ndim) if a != axis % x.ndim)
+def _wide(shape: Shape, axes: Sequence[int]) -> Shape:
+    """`shape` with 1 for all axes but `axes`."""
+    return tuple(size if a in axes else 1 for a, size in enumerate(shape))
+
+
+def _batch_moments(x: Array, mask: Array | None, kept: Sequence[int]) -> tuple[Array, Array]:
+    """The mean and variance over all axes but `kept`, of what `mask` shows."""
+    axes = tuple(a for a in range(x.ndim) if a not in kept)
     if mask is None:
-        _, variance = ops.center(x, axes)
-        return {"moving_mean": xp.mean(x, axis=axes), "moving_variance": variance.reshape(-1)}
+        return xp.mean(x, axis=axes), ops.center(x, axes)[1]
     shown = xp.broadcast_to(mask[..., None], x.shape)
     count = xp.sum(shown, axis=axes, keepdims=True).astype(x.dtype) + 1e-7
     mean = xp.sum(xp.where(shown, x, 0), axis=axes, keepdims=True) / count
     variance = xp.sum(xp.where(shown, (x - mean) ** 2, 0), axis=axes, keepdims=True) / count
-    return {"moving_mean": mean.reshape(-1), "moving_variance": variance.reshape(-1)}
+    return mean, variance
 
 
 def batch_factors(

@@ -57,7 +57,7 @@ def window_padding(sizes: Sizes, windows: Sizes, strides: Sizes, padding: str) -
     if padding == "causal":
         return tuple((window - 1, 0) for window in windows)
     if padding != "same":
-        raise ValueError(f"padding must be 'valid', 'same' or (conv1d only) 'causal'; got {padding!r}")
+        raise ValueError(f"padding must be 'valid', 'same' or (conv1d, separable_conv1d) 'causal'; got {padding!r}")
     return tuple(map(same_padding, sizes, windows, strides))
 
 
@@ -224,7 +224,7 @@ def windows(
     size_option: str = "kernel_size",
 ) -> Windows:
     """The window options of layer `name`, as given by Keras's names. Raises ValueError, naming what is wrong."""
-    legal = ("valid", "same", "causal") if name == "conv1d" else ("valid", "same")
+    legal = ("valid", "same", "causal") if name in ("conv1d", "separable_conv1d") else ("valid", "same")
     if padding not in legal:
         raise ValueError(f"{name}: padding must be one of {', '.join(map(repr, legal))}; got {padding!r}")
     return Windows(

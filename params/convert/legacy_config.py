@@ -15,7 +15,6 @@ DROPPED: dict[str, tuple[Any, ...]] = {
     "dynamic": (False,),
     "renorm": (False,),
     "fused": (True, False),
-    "implementation": (0, 1, 2),
     "ragged": (False,),
     "sparse": (False,),
     "causal": (False,),
@@ -113,10 +112,9 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
         kept["use_causal_mask"] = True
     if name == "Bidirectional":
         _bidirectional(kept)
-    if name == "Normalization":  # whose statistics had the compute dtype
-        kept["dtype"] = policy(kept.get("dtype")).removeprefix("mixed_")
+    _policy(RENAMED.get(name, name), kept)
     if RENAMED.get(name, name) == "BatchNormalization":
-        _batch_normalization(name, kept)
+        _batch_normalization(kept)
     if name in ("Conv2DTranspose", "Conv1DTranspose", "Conv3DTranspose") and kept.get("groups", 1) != 1:
         raise UnsupportedLayer(f"{name} {quoted(config.get('name'))} with groups={quoted(kept['groups'])}")
     return kept
@@ -130,17 +128,25 @@ def _bidirectional(config: dict[str, Any]) -> None:
         config["backward_layer"] = {**layer, "config": {**inner, "go_backwards": False}}
 
 
-def _batch_normalization(name: str, config: dict[str, Any]) -> None:
-    """One axis, and parameters that stay float32 beside 16-bit inputs, as in a mixed policy of Keras 3."""
+def _batch_normalization(config: dict[str, Any]) -> None:
+    """One axis as a number; those of virtual batches, which Keras 2 wrote one higher, in its own form."""
     axis = config.get("axis")
     if isinstance(axis, list):
-        if len(axis) != 1:
-            raise UnsupportedLayer(
-                f"{name} {quoted(config.get('name'))} over several axes, {quoted(axis)}: fnet has one"
-            )
-        config["axis"] = axis[0]
-    if policy(config.get("dtype")) in ("float16", "bfloat16"):
-        config["dtype"] = f"mixed_{policy(config['dtype'])}"
+        if config.get("virtual_batch_size") is not None:
+            axis = [a - 1 if isinstance(a, int) else a for a in axis]
+        config["axis"] = axis[0] if len(axis) == 1 else axis
+
+
+def _policy(name: str, config: dict[str, Any]) -> None:
+    """The dtype policy of layers whose arrays had another dtype in Keras 2, as the one of Keras 3 that has it."""
+    if name == "Normalization":  # the compute dtype
+        config["dtype"] = policy(config.get("dtype")).removeprefix("mixed_")
+    if name in ("BatchNormalization", "RandomFourierFeatures"):  # float32 beside 16 bits, the latter always
+        written = policy(config.get("dtype"))
+        if written in ("float16", "bfloat16"):
+            config["dtype"] = f"mixed_{written}"
+        elif written == "float64" and name == "RandomFourierFeatures":
+            config["dtype"] = "float32"
 
 
 def _first_input(config: dict[str, Any]) -> list[dict[str, Any]]:

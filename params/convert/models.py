@@ -143,7 +143,7 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
         training = True
     if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
         training = False  # a frozen one keeps to its moving statistics
-    if training and "training" in legal and not config.get("renorm"):
+    if training and "training" in legal and not (config.get("renorm") or config.get("virtual_batch_size")):
         options["training"] = True
     elif training and source.class_name in TRAINING_MATTERS:
         raise UnsupportedLayer(

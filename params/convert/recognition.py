@@ -27,7 +27,7 @@ KERAS_MODULES = re.compile(
 
 KERAS_2 = (
     *("AbstractRNNCell", "ActivityRegularizer", "AlphaDropout", "ConvRNN2D", "CudnnLSTM", "DenseFeatures", "Highway"),
-    *("LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "Merge", "PeepholeLSTMCell", "RandomHeight"),
+    *("MaxoutDense", "Merge", "PeepholeLSTMCell", "RandomHeight"),
     *("RandomWidth", "SequenceFeatures", "SReLU", "ParametricSoftplus", "AtrousConvolution2D", "TimeDistributedDense"),
 )
 """Layers of earlier versions of Keras that the table has not. Legacy files write no module; other names are custom."""

@@ -92,9 +92,13 @@ PUBLIC = {
     "augmentation": AUGMENTATION,
     "bridges": ("TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"),
     "models": ("Sequential", "Functional"),
+    "of Keras 2 alone": (
+        *("LocallyConnected1D", "LocallyConnected2D", "RandomFourierFeatures", "RandomHeight", "RandomWidth"),
+    ),
     "inside keras.applications": ("LayerScale", "CustomScaleLayer"),
 }
-"""{family: the classes of keras.layers 3.15, by the name that files use}; abstract ones are left out."""
+"""{family: the classes of keras.layers 3.15 and those of Keras 2 that it has not, by the name that files use};
+abstract ones are left out."""
 
 
 FUNCTIONS_OF_TENSORFLOW = "operations written into the graph"

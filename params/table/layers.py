@@ -29,7 +29,6 @@ from fnet.layers import (
     wrappers,
 )
 from fnet.layers.basic import masking
-from params.errors import UnsupportedLayer, quoted
 from params.table.entry import DENSE, IGNORED, Assets, Entry
 from params.table.preprocessing import AUGMENTATION, PREPROCESSING
 
@@ -89,17 +88,6 @@ ATTENTION = {
 
 # Keras 2 wrote `groups` into the configs of layers that have none.
 _UNGROUPED: dict[str, tuple[Any, ...]] = {"groups": (1,)}
-_SEPARABLE = "padding='causal' (Keras 3 cannot run it either)"
-
-
-def _not_causal(config: dict[str, Any]) -> dict[str, Any]:
-    if config.get("padding") == "causal":
-        raise UnsupportedLayer(
-            f"SeparableConv1D {quoted(config.get('name'))} has padding='causal', which fnet does not have; put "
-            "ZeroPadding1D((dilation_rate * (kernel_size - 1), 0)) before it and padding='valid', and save again"
-        )
-    return config
-
 
 CONVOLUTION = {
     "Conv1D": Entry(fnet.conv1d),
@@ -110,7 +98,7 @@ CONVOLUTION = {
     "Conv3DTranspose": Entry(fnet.conv3d_transpose, neutral=_UNGROUPED),
     "DepthwiseConv1D": Entry(fnet.depthwise_conv1d, neutral=_UNGROUPED),
     "DepthwiseConv2D": Entry(fnet.depthwise_conv2d, neutral=_UNGROUPED),
-    "SeparableConv1D": Entry(fnet.separable_conv1d, _not_causal, neutral=_UNGROUPED, limits=_SEPARABLE),
+    "SeparableConv1D": Entry(fnet.separable_conv1d, neutral=_UNGROUPED),
     "SeparableConv2D": Entry(fnet.separable_conv2d, neutral=_UNGROUPED),
 }
 
@@ -231,11 +219,14 @@ APPLICATIONS = {
     "StochasticDepth": Entry(scaling.stochastic_depth, module="keras.src.applications.convnext"),
 }
 
-_PASSED = "of Keras 2; the identity at inference"
+_PASSED = "the identity at inference"
 
 KERAS_2 = {
     "RandomHeight": Entry(augmentation.random_zoom, ignored=frozenset({"*"}), limits=_PASSED),
     "RandomWidth": Entry(augmentation.random_zoom, ignored=frozenset({"*"}), limits=_PASSED),
+    "LocallyConnected1D": Entry(fnet.locally_connected1d),
+    "LocallyConnected2D": Entry(fnet.locally_connected2d),
+    "RandomFourierFeatures": Entry(fnet.random_fourier_features, ignored=frozenset({"scale"})),
 }
 """Layers that only Keras 2 had, beside those that `params.convert.legacy_config` renames."""
 

@@ -4,6 +4,7 @@ What Keras cannot run on TensorFlow's CPU build has a twin that computes the sam
 convolutions between two transpositions, dilated transposed ones with zeros between the taps of the kernel.
 """
 
+import itertools
 from functools import partial
 
 import numpy as np
@@ -45,6 +46,40 @@ def dilated_transpose_twin(cls, keras, **options):
             return y + self.bias
 
     return Dilated(**options)
+
+
+def causal_twin(cls, keras, **options):
+    """The Keras layer behind the zeros that padding="causal" puts before, which Keras 3 cannot."""
+    zeros = options.get("dilation_rate", 1) * (options["kernel_size"] - 1)
+    conv = getattr(keras.layers, cls)(**{**options, "padding": "valid"})
+    return keras.Sequential([keras.layers.ZeroPadding1D((zeros, 0)), conv])
+
+
+def local_twin(cls, keras, **options):
+    """A convolution with a kernel of its own at each place, place by place: Keras 3 has no such layer."""
+    size, filters, rank = options["kernel_size"], options["filters"], int(cls[-2])
+    full = options.get("implementation", 1) == 2
+
+    class Local(keras.layers.Layer):
+        def build(self, shape):
+            self.places = [range(n - size + 1) for n in shape[1:-1]]
+            outputs = tuple(map(len, self.places))
+            seen = size**rank * shape[-1]
+            kernel = (*shape[1:], *outputs, filters) if full else (int(np.prod(outputs)), seen, filters)
+            self.kernel = self.add_weight(shape=kernel)
+            self.bias = self.add_weight(shape=(*outputs, filters))
+
+        def call(self, x):
+            outputs = []
+            for number, place in enumerate(itertools.product(*self.places)):
+                window = tuple(slice(at, at + size) for at in place)
+                kernel = self.kernel[(*window, slice(None), *place)] if full else self.kernel[number]
+                seen = keras.ops.reshape(x[(slice(None), *window)], (-1, int(np.prod(kernel.shape[:-1]))))
+                outputs.append(seen @ keras.ops.reshape(kernel, (-1, filters)) + self.bias[place])
+            y = keras.ops.stack(outputs, axis=1)
+            return keras.ops.reshape(y, (-1, *map(len, self.places), filters))
+
+    return Local()
 
 
 def rows(layer, cls, shape, *options, twin=None, **more):
@@ -278,6 +313,14 @@ DEPTHWISE = [
         {"filters": 4, "kernel_size": 3, "dilation_rate": 2, "use_bias": False, "activation": "relu"},
     ),
     *rows(
+        fnet.separable_conv1d,
+        "SeparableConv1D",
+        (2, 9, 3),
+        {"filters": 4, "kernel_size": 3, "padding": "causal"},
+        {"filters": 4, "kernel_size": 4, "padding": "causal", "dilation_rate": 2, "depth_multiplier": 2},
+        twin=causal_twin,
+    ),
+    *rows(
         fnet.separable_conv2d,
         "SeparableConv2D",
         (2, 7, 8, 3),
@@ -295,4 +338,24 @@ DEPTHWISE = [
     ),
 ]
 
-CASES = [*PLAIN, *CHANNELS_FIRST, *TRANSPOSED, *DEPTHWISE]
+LOCAL = [
+    *rows(
+        fnet.locally_connected1d,
+        "LocallyConnected1D",
+        (2, 5, 3),
+        {"filters": 4, "kernel_size": 3},
+        {"filters": 4, "kernel_size": 2, "implementation": 2},
+        twin=local_twin,
+    ),
+    *rows(
+        fnet.locally_connected2d,
+        "LocallyConnected2D",
+        (2, 4, 5, 3),
+        {"filters": 2, "kernel_size": 3},
+        {"filters": 2, "kernel_size": 2, "implementation": 2},
+        twin=local_twin,
+    ),
+]
+"""The other options in the golden files of Keras 2 (`tests/golden/models.py`)."""
+
+CASES = [*PLAIN, *CHANNELS_FIRST, *TRANSPOSED, *DEPTHWISE, *LOCAL]

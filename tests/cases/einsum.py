@@ -21,7 +21,23 @@ EQUATIONS = [
     ((2, 3, 4), "abc,bd->abcd", (3, 4, 2), "bd"),
 ]
 
+
+def _fourier(keras):
+    """Keras 3 has no such layer."""
+
+    class Fourier(keras.layers.Layer):
+        def build(self, shape):
+            self.scale, self.kernel = self.add_weight(shape=(1,)), self.add_weight(shape=(shape[-1], 4))
+            self.offset = self.add_weight(shape=(4,))
+
+        def call(self, x):
+            return keras.ops.cos(x @ self.kernel / self.scale + self.offset)
+
+    return Fourier()
+
+
 CASES = [
+    Case(fnet.random_fourier_features, (3, 5), {"output_dim": 4}, _fourier),
     *(
         Case(
             fnet.einsum_dense,

@@ -35,7 +35,27 @@ def _spectral(inner, **options):
     return twin
 
 
+def _wide(*shape):
+    """Batch normalization with parameters of this shape, as Keras 2 has them over several axes."""
+
+    def twin(keras):
+        class Wide(keras.layers.Layer):
+            def build(self, _):
+                names = ("gamma", "beta", "moving_mean", "moving_variance")
+                self.values = [self.add_weight(shape=shape, name=name) for name in names]
+
+            def call(self, x):
+                gamma, beta, mean, variance = (keras.ops.reshape(v, (*shape[:1], *shape[-2:])) for v in self.values)
+                return (x - mean) / keras.ops.sqrt(variance + 1e-3) * gamma + beta
+
+        return Wide()
+
+    return twin
+
+
 CASES = [
+    Case(fnet.batch_normalization, (3, 4, 5), {"axis": (1, 2)}, _wide(1, 4, 5)),
+    Case(fnet.batch_normalization, (3, 4, 5), {"axis": (-1, 1), "virtual_batch_size": 2}, _wide(1, 1, 4, 5)),
     *(
         Case(
             fnet.batch_normalization,

@@ -1,6 +1,6 @@
 """Writes `keras-VERSION.zip` beside itself: files of the Keras that runs this, with inputs and what it gave.
 
-Run it with the Python of each version, in a virtual environment of its own:
+Run it with the Python of each version, in a virtual environment of its own; names of models after it add those:
 
     tensorflow-cpu==2.9.3, 2.10.1 (Python 3.10), 2.12.1, 2.13.1, 2.14.1, 2.15.1 (3.11)     Keras of the same number
     tensorflow-cpu==2.3.4, 2.4.4 (3.8); tensorflow==1.15.5, 2.1.4 (3.7)                    with protobuf<3.21, h5py<3
@@ -72,7 +72,7 @@ def main(only=()):
                     save(Path(scratch), build.__name__, model, inputs)
             except Exception as error:  # what this version has not
                 print("not made:", build.__name__, type(error).__name__, str(error)[:200])
-        with zipfile.ZipFile(str(target), "w", zipfile.ZIP_LZMA) as made:
+        with zipfile.ZipFile(str(target), "a" if only else "w", zipfile.ZIP_LZMA) as made:
             for file in sorted(Path(scratch).iterdir()):
                 made.write(str(file), file.name)
     print(target.name, target.stat().st_size)

@@ -247,6 +247,37 @@ def convolutional_lstm():
 
 
 @golden
+def locally_connected():
+    """Of Keras 2, in the three forms of their kernels."""
+    options = (
+        {},
+        {"implementation": 2, "activation": "relu"},
+        {"implementation": 3},
+        {"implementation": 2, "padding": "same", "kernel_size": 3},
+        {"implementation": 3, "padding": "same", "strides": 2},
+        {"data_format": "channels_first", "strides": 2},
+        {"data_format": "channels_first", "implementation": 2, "padding": "same"},
+        {"data_format": "channels_first", "implementation": 3, "use_bias": False},
+    )
+    steps = known(*(("LocallyConnected2D", dict({"filters": 2, "kernel_size": (2, 3)}, **more)) for more in options))
+    flat = known(*(("LocallyConnected1D", dict({"filters": 2, "kernel_size": 2}, **more)) for more in options))
+    x, y = L.Input((4, 5, 3)), L.Input((4, 3))
+    outputs = [step(x) for step in steps] + [step(y) for step in flat]
+    return keras.Model([x, y], outputs) if outputs else None, [draw(3, 4, 5, 3), draw(3, 4, 3)]
+
+
+@golden
+def causal():
+    """Padding that Keras 3 documents for separable convolutions and cannot run."""
+    steps = known(
+        ("SeparableConv1D", {"filters": 3, "kernel_size": 3, "padding": "causal"}),
+        ("SeparableConv1D", {"filters": 3, "kernel_size": 2, "padding": "causal", "dilation_rate": 2}),
+        ("SeparableConv1D", {"filters": 2, "kernel_size": 4, "padding": "causal", "strides": 2, "depth_multiplier": 2}),
+    )
+    return side_by_side((6, 2), steps) if KERAS_2 else None, [draw(3, 6, 2)]
+
+
+@golden
 def normalizations():
     steps = known(
         ("BatchNormalization", {"axis": 1, "scale": False}),
@@ -263,6 +294,18 @@ def normalizations():
         ("SpectralNormalization", {"layer": L.Dense(3)}),
     )
     return side_by_side((3, 32), steps), [draw(4, 3, 32)]
+
+
+@golden
+def batch_axes():
+    """Batch normalization over several axes and with virtual batches, which Keras 3 has not."""
+    steps = known(
+        ("BatchNormalization", {"axis": [1, 2]}),
+        ("BatchNormalization", {"axis": [3, 1], "center": False, "renorm": True}),
+        ("BatchNormalization", {"axis": [2, 3], "virtual_batch_size": 2}),
+        ("BatchNormalization", {"virtual_batch_size": 2, "scale": False, "fused": False}),
+    )
+    return side_by_side((3, 2, 4), steps) if KERAS_2 else None, [draw(4, 3, 2, 4)]
 
 
 @golden
@@ -438,11 +481,11 @@ def adapted():
     return keras.Model([x, z], [one(x), two(x), three(z)]), inputs
 
 
-# --- what is refused by name ------------------------------------------------------------------------
+# --- of Keras 2 alone -----------------------------------------------------------------------------
 
 
 @golden
-def refused_local():
+def local():
     steps = known(
         ("LocallyConnected1D", {"filters": 2, "kernel_size": 2}),
         ("LocallyConnected1D", {"filters": 2, "kernel_size": 2, "implementation": 2}),
@@ -451,24 +494,27 @@ def refused_local():
 
 
 @golden
-def refused_fourier():
+def fourier():
     return side_by_side((5,), known(("RandomFourierFeatures", {"output_dim": 3}))), [draw(4, 5)]
 
 
 @golden
-def refused_virtual():
+def virtual():
     return side_by_side((5, 4), known(("BatchNormalization", {"virtual_batch_size": 2}))), [draw(4, 5, 4)]
 
 
 @golden
-def refused_axes():
+def axes():
     return side_by_side((5, 4, 3), known(("BatchNormalization", {"axis": [1, 3]}))), [draw(4, 5, 4, 3)]
 
 
 @golden
-def refused_causal():
+def causally():
     step = ("SeparableConv1D", {"filters": 2, "kernel_size": 2, "padding": "causal"})
     return side_by_side((5, 3), known(step)), [draw(4, 5, 3)]
+
+
+# --- what is refused by name ------------------------------------------------------------------------
 
 
 @golden

@@ -232,7 +232,7 @@ def complete(line, folder, row, how, options):
 
 
 def sweep(folder, name, index):
-    """Write the models of a class in a process of their own; where Keras brings it down, in another from the next on."""
+    """Write the models of a class in a process of their own; where Keras brings it down, in another those after it."""
     lines, done = [line for line, _ in tried(folder, name)], 0
     while done < len(lines):
         progress, signal = os.pipe()
