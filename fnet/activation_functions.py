@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from fnet.backend import ops, xp
-from fnet.core.compose import EMPTY, Bound, bind
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, Params
 
-Activation: TypeAlias = str | Bound | Callable[..., Any] | None
+Activation: TypeAlias = str | Callable[..., Any] | None
 """What layers take as `activation=`: a name, or a (bound) activation layer, whose params entry is "activation"."""
 
+
+_INSIDE: dict[str, Callable[..., Array]] = {}
+"""{name: what a layer, where warnings are off already, calls}."""
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -32,6 +34,7 @@ def _silent(function: Callable[P, Array]) -> Callable[P, Array]:
         with ops.quiet():
             return function(*args, **kwargs)
 
+    _INSIDE[function.__name__] = function
     return call
 
 
@@ -40,10 +43,9 @@ def _pointwise(function: Callable[Concatenate[Array, Q], Array]) -> Callable[Con
 
     @functools.wraps(function)
     def call(x: Array, /, *args: Q.args, **kwargs: Q.kwargs) -> Array:
-        with ops.quiet():
-            return ops.elementwise(lambda piece: function(piece, *args, **kwargs), x)
+        return ops.elementwise(lambda piece: function(piece, *args, **kwargs), x)
 
-    return call
+    return _silent(call)
 
 
 def linear(x: Array) -> Array:
@@ -267,6 +269,8 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 } | {"swish": silu, "hard_swish": hard_silu, "threshold": threshold}
 """By the names that Keras uses; `threshold` needs arguments."""
 
+_INSIDE = {name: _INSIDE.get(function.__name__, function) for name, function in ACTIVATIONS.items()}
+
 
 def activate(activation: Activation, params: Params, y: Array) -> Array:
     """`activation` applied to `y`: a name from ACTIVATIONS, None, or a step fed with params["activation"]."""
@@ -274,17 +278,7 @@ def activate(activation: Activation, params: Params, y: Array) -> Array:
         return y
     if isinstance(activation, str):
         try:
-            return ACTIVATIONS[activation](y)
+            return _INSIDE[activation](y)
         except KeyError:
             raise ValueError(f"no activation {activation!r}; known: {', '.join(sorted(ACTIVATIONS))}") from None
-    return activation(params.get("activation", EMPTY), y)
-
-
-def activation_child(activation: Activation, y: Spec) -> ParamTree:
-    """The params that an activation adds to the layer it belongs to: {"activation": {...}} or nothing."""
-    if activation is None or isinstance(activation, str):
-        return {}
-    from fnet.core.infer import infer
-
-    _, params = infer(bind(activation), y)
-    return {"activation": params} if params else {}
+    return activation(params.get("activation", {}), y)

@@ -92,6 +92,7 @@ PLACES = {
     "fnet/core/cutting": "cutting inference",
     "fnet/core/infer": f"{ERRORS} modelling compose masks transforms saved_cases cases",
     "fnet/core/layer": "compose policies integers masks layer_errors",
+    "fnet/core/model": f"{ERRORS} compose inference masks call_structures",
     "fnet/core/options": f"{ERRORS} compose mask_generations saved_cases cases",
     "fnet/core/parameters": "modelling initializers compose store",
     "fnet/core/sources": "inference call_structures compose door",

@@ -12,7 +12,7 @@ import numpy as np
 import fnet
 from compare import yardstick
 from fnet import backend, tree
-from fnet.core.compose import Graph, Sequential
+from fnet.core.compose import Model
 from fnet.inference.string_split import has_host
 from fnet.masks import Masked, mask_of, strip
 from tests.cases import Case
@@ -86,9 +86,9 @@ def mode(name: str) -> Iterator[Any]:
     def readonly(step: Any, params: Any, x: Any) -> Any:
         """Params, inputs and what each step hands to the next are read-only: a layer owns none of them."""
         params, x = tree.map(_frozen, params), _map_masked(_frozen, x)
-        if not isinstance(step, Sequential | Graph):
+        if not isinstance(step, Model):
             return step(params, x)
-        return strip(step.flow(params, x, lambda path, value: _freeze(value)))
+        return strip(fnet.run(step, params, x, lambda path, value: _freeze(value)))
 
     def jitted(step: Any, params: Any, x: Any) -> Any:
         import jax

@@ -160,14 +160,14 @@ def test_masks_travel_inside_and_never_come_out(each_backend):
     outer = sequential(inner=inner, i=identity)
     ids = np.array([[1, 0, 2]])
     params = fnet.init(outer, 0, (None, None))
-    assert isinstance(inner.flow(params["inner"], ids), Masked)
-    np.testing.assert_array_equal(np.asarray(outer.flow(params, ids).mask), [[True, False, True]])
+    assert isinstance(fnet.run(inner, params["inner"], ids), Masked)
+    np.testing.assert_array_equal(np.asarray(fnet.run(outer, params, ids).mask), [[True, False, True]])
     assert not isinstance(outer(params, ids), Masked)
 
 
 def test_explicit_masks_win(each_backend):
     model = graph(inputs=("x", "m"), y=(identity, masked_by("x", "m")), outputs="y")
-    flowing = model.flow({}, (Masked(np.ones((1, 2)), np.zeros((1, 2), bool)), np.array([[True, False]])))
+    flowing = fnet.run(model, {}, (Masked(np.ones((1, 2)), np.zeros((1, 2), bool)), np.array([[True, False]])))
     np.testing.assert_array_equal(np.asarray(flowing.mask), [[True, False]])
 
 

@@ -281,7 +281,7 @@ def test_an_interrupt_while_the_command_starts_is_no_traceback(name):
 import os, signal, sys
 class Interrupt:
     def find_spec(self, name, *_):
-        if name == "fnet.core.compose":
+        if name == "fnet.backend":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
 sys.argv[:], sys.orig_argv[:] = [{name!r}], ["python", "-m", "fnet"]

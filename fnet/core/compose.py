@@ -1,29 +1,27 @@
-"""Composition: running steps one after the other (`sequential`) and as a graph of named nodes (`graph`).
+"""Composition: steps one after the other (`sequential`) and as a graph of named nodes (`graph`).
 
-Both make frozen records with the call of a layer, equal and hashable by value, so that everything nests. What a
-layer is, and `bind`, are in `fnet.core.layer`; their names are here too.
+Both make frozen records with the call of a layer, equal and hashable by value, so that everything nests.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
+from fnet.core import cutting, infer
 from fnet.core.layer import Bound, Rules, bind, compute_dtype, in_floats, layer, name_of, option_names, rules
-from fnet.core.sources import describe, feed, references, resolve
-from fnet.errors import InvalidInput
-from fnet.masks import strip
+from fnet.core.model import EMPTY, Model, Node, Resolve, Step, Tap, Visit, flow, run
+from fnet.core.sources import feed, references, resolve
 from fnet.tree import freeze
-from fnet.types import Params
 
 __all__ = [
     "EMPTY",
     "Bound",
     "Graph",
+    "Model",
     "Node",
     "Rules",
     "Sequential",
@@ -31,6 +29,7 @@ __all__ = [
     "Tap",
     "bind",
     "compute_dtype",
+    "flow",
     "graph",
     "in_floats",
     "layer",
@@ -40,85 +39,53 @@ __all__ = [
     "sequential",
 ]
 
-Tap: TypeAlias = Callable[[str, Any], None]
-"""Called with (path, value) for every step that a model runs."""
-
-EMPTY: Params = {}
-
-
-class Step(Protocol):
-    """Anything that composes: a layer function, a bound layer, a model."""
-
-    def __call__(self, params: Params, x: Any, /) -> Any: ...
-
-
-# --- running one step -----------------------------------------------------------------------------
-
-
-def run(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
-    """`step(params, x)` with masks kept on the result, as combinators and wrapper layers need it."""
-    return step.flow(params, x, tap, path) if isinstance(step, Sequential | Graph) else step(params, x)
-
-
-def _run_named(name: str, step: Step, params: Params, x: Any, tap: Tap | None, path: str) -> Any:
-    try:
-        y = run(step, params, x, tap, f"{path}{name}/")
-    except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
-        label = name_of(step.function) if isinstance(step, Bound) else type(step).__name__
-        label = step.__name__ if inspect.isfunction(step) else label
-        error.add_note(f"in {path + name!r}: {label}() got {describe(x)}, params {describe(params)}")
-        raise
-    if tap is not None:
-        tap(path + name, strip(y))
-    return y
-
-
-def _require_params(params: Any, x: Any) -> None:
-    """The arguments of a model are (params, x)."""
-    if not isinstance(params, Mapping):
-        swapped = "; the order is model(params, x)" if isinstance(x, Mapping) else ""
-        raise InvalidInput(f"a model takes (params, x): a dict of arrays first; got {describe(params)}{swapped}")
-
-
-# --- sequential -----------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, repr=False)
-class Sequential:
+class Sequential(Model):
     """Steps one after the other; its params are a dict with the step names as keys. Made by `sequential`."""
 
+    linear = True
     steps: tuple[tuple[str, Any], ...]
 
-    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
-        """The result with its mask."""
+    @property
+    def entries(self) -> tuple[tuple[str, str, Any], ...]:
+        """(name, name, step): each step has params of its own."""
+        return tuple((name, name, step) for name, step in self.steps)
+
+    def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
+        """Each step is fed with what the one before it gave."""
         for name, step in self.steps:
-            x = _run_named(name, step, params.get(name, EMPTY), x, tap, path)
+            x = visit(name, name, step, x)
         return x
 
-    def __call__(self, params: Params, x: Any) -> Any:
-        _require_params(params, x)
-        return strip(self.flow(params, x))
+    def inputs_by(self, of: Callable[[Any], Any]) -> Any:
+        """What `of` says of the first step."""
+        return of(self.steps[0][1]) if self.steps else None
+
+    def as_graph(self) -> Graph:
+        """The same as a graph, with an input of its own where the first step does not say what it takes."""
+        names = self.names
+        if not names:
+            raise ValueError("a model without steps has nothing to cut")
+        first = self.steps[0][1]
+        takes = not isinstance(first, Model) and infer.input_spec(first) is not None
+        begin = names[0] if takes else next(name for name in ("input", "input_of_model") if name not in names)
+        read = [None if takes else begin, *names]
+        nodes = tuple((name, Node(step, source)) for (name, step), source in zip(self.steps, read, strict=False))
+        return Graph(nodes, begin, names[-1])
 
     def __getitem__(self, key: str | int | slice) -> Any:
         """A step by name or position, or, for a slice of names or positions (stop excluded), a model.
 
         A step inside a nested model is named by its path, "block/conv".
         """
-        if any(isinstance(k, str) and k not in self.names for k in _keys(key)):
-            return _inside(self, key)
+        place: dict[Any, Any] = {name: i for i, name in enumerate(self.names)}
+        ends = (key.start, key.stop) if isinstance(key, slice) else (key,)
+        if any(isinstance(end, str) and end not in place for end in ends):
+            return cutting.part(self, key)
         if not isinstance(key, slice):
-            return self.steps[self._position(key)][1]
-        start, stop = (None if k is None else self._position(k) for k in (key.start, key.stop))
-        return Sequential(self.steps[start : stop : key.step])
-
-    def _position(self, key: str | int) -> int:
-        names = self.names
-        return names.index(key) if isinstance(key, str) else key
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the steps."""
-        return tuple(name for name, _ in self.steps)
+            return self.steps[place.get(key, key)][1]
+        return Sequential(self.steps[place.get(key.start, key.start) : place.get(key.stop, key.stop) : key.step])
 
     def __repr__(self) -> str:
         if all(name.isidentifier() for name in self.names):
@@ -162,30 +129,19 @@ def _checked(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         yield name, step
 
 
-# --- graph ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, repr=False)
-class Node:
-    """A step in a graph: what it runs, its sources, and the params entry (None: its own name)."""
-
-    step: Any
-    sources: Any = None
-    params: str | None = None
-
-    def __repr__(self) -> str:
-        parts = [name_of(self.step), *([repr(self.sources)] if self.sources is not None or self.params else [])]
-        parts += [repr(self.params)] if self.params else []
-        return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
-
-
-@dataclass(frozen=True, repr=False)
-class Graph:
+class Graph(Model):
     """Named nodes with named sources. Made by `graph`."""
 
+    linear = False
     nodes: tuple[tuple[str, Node], ...]
     inputs: Any
     outputs: Any
+
+    @property
+    def entries(self) -> tuple[tuple[str, str, Any], ...]:
+        """(name, params name, step) of the nodes."""
+        return tuple((name, node.params or name, node.step) for name, node in self.nodes)
 
     @functools.cached_property
     def _last_use(self) -> dict[str, tuple[str, ...]]:
@@ -198,32 +154,32 @@ class Graph:
                 dead[reader] = (*dead.get(reader, ()), name)
         return dead
 
-    def flow(self, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
-        """The result with its masks."""
+    def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
+        """Each node is fed with what its sources gave."""
         values = feed(self.inputs, x)
         for name, node in self.nodes:
-            entry = params.get(node.params or name, EMPTY)
             got = values[name] if node.sources is None else resolve(node.sources, values)
-            values[name] = _run_named(name, node.step, entry, got, tap, path)
+            values[name] = visit(name, node.params or name, node.step, got)
             for dead in self._last_use.get(name, ()):
                 del values[dead]
         return resolve(self.outputs, values)
 
-    def __call__(self, params: Params, x: Any) -> Any:
-        _require_params(params, x)
-        return strip(self.flow(params, x))
+    def inputs_by(self, of: Callable[[Any], Any]) -> Any:
+        """What `of` says of the nodes that stand for the inputs."""
+        steps = {name: node.step for name, node in self.nodes if node.sources is None}
+        found = {name: of(steps[name]) if name in steps else None for name in references(self.inputs)}
+        return None if None in found.values() else resolve(self.inputs, found)
+
+    def as_graph(self) -> Graph:
+        """Itself."""
+        return self
 
     def __getitem__(self, key: str | int | slice) -> Any:
         """The step of a node by name or position, or, for a slice (stop excluded), a model: see `fnet.cut`.
 
         A step inside a nested model is named by its path, "block/conv".
         """
-        return self.nodes[key][1].step if isinstance(key, int) else _inside(self, key)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the nodes."""
-        return tuple(name for name, _ in self.nodes)
+        return self.nodes[key][1].step if isinstance(key, int) else cutting.part(self, key)
 
     def __repr__(self) -> str:
         nodes = ", ".join(f"{name!r}: {node!r}" for name, node in self.nodes)
@@ -231,20 +187,6 @@ class Graph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.nodes, self.inputs, self.outputs)
-
-
-def _keys(key: Any) -> tuple[Any, ...]:
-    return (key.start, key.stop) if isinstance(key, slice) else (key,)
-
-
-def _inside(model: Any, key: Any) -> Any:
-    """A step at a path, or the part of a model between two."""
-    cutting = importlib.import_module("fnet.core.cutting")  # which knows of shapes, as composition does not
-    if not isinstance(key, slice):
-        return cutting.step_at(model, key)
-    if key.step is not None:
-        raise ValueError(f"a slice of a model has no step; got {key.step!r}")
-    return cutting.between(model, key.start, key.stop)
 
 
 def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **named: Any) -> Graph:

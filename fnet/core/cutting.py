@@ -8,7 +8,8 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Graph, Node, Sequential, bind, rules
+from fnet.core.layer import bind, rules
+from fnet.core.model import EMPTY, Model, Node
 from fnet.core.sources import Ref, at, masked_by, references
 from fnet.tree import freeze
 from fnet.types import Params, Spec
@@ -40,23 +41,32 @@ def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:
     _require_model(model)
     given = list(dict.fromkeys(tree.leaves(inputs)))
     wanted = [OWN] if outputs is None else tree.leaves(outputs)
-    if isinstance(model, Sequential) and (row := _row(model, inputs, outputs)):
-        return Sequential(row)
-    part = _part(_as_graph(model), given, wanted)
+    if model.linear and (row := _row(model, inputs, outputs)) is not None:
+        return row
+    part = _part(model.as_graph(), given, wanted)
     ends = iter(part.outputs)
     made = next(ends) if outputs is None else tree.map(lambda _: next(ends), outputs)
     taken = part.inputs if inputs is None else freeze(inputs)
-    return Graph((*_input_layers(model, given), *part.nodes), taken, freeze(made))
+    return replace(part, nodes=(*_input_layers(model, given), *part.nodes), inputs=taken, outputs=freeze(made))
 
 
-def between(model: Any, start: str | int | None, stop: str | int | None) -> Any:
-    """`model[start:stop]`: from what `start` reads to what `stop` reads; None: an end of the model."""
+def part(model: Any, key: str | int | slice) -> Any:
+    """`model[key]`: the step at a path, or, for a slice, what leads from what `start` reads to what `stop` reads."""
+    if not isinstance(key, slice):
+        return _step_at(model, key)
+    if key.step is not None:
+        raise ValueError(f"a slice of a model has no step; got {key.step!r}")
+    return _between(model, key.start, key.stop)
+
+
+def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any:
+    """The part between two steps; None: an end of the model."""
     given: list[str] = []
     if start is not None and (read := _read_by(model, start)) is not None:
         given = list(dict.fromkeys(name for name in references(read)))
         if not given:
             raise ValueError(f"{start!r} reads nothing, so no model can begin with it")
-    whole = _as_graph(model)
+    whole = model.as_graph()
     if stop is None:
         part = _part(whole, given, [OWN])
         outputs = part.outputs[0]
@@ -70,7 +80,7 @@ def between(model: Any, start: str | int | None, stop: str | int | None) -> Any:
         ends = {leaf: _beneath(end, leaf) for leaf, end in zip(leaves, part.outputs, strict=True)}
         outputs = _mapped(read, ends)
     inputs = part.inputs if not given else given[0] if len(given) == 1 else tuple(given)
-    return Graph((*_input_layers(model, given), *part.nodes), inputs, freeze(outputs))
+    return replace(part, nodes=(*_input_layers(model, given), *part.nodes), inputs=inputs, outputs=freeze(outputs))
 
 
 def pruned(model: Any, params: Params) -> Params:
@@ -78,43 +88,43 @@ def pruned(model: Any, params: Params) -> Params:
 
     Layers keep all of theirs. What is missing stays missing (`fnet.check` tells).
     """
-    if not isinstance(model, Sequential | Graph):
+    if not isinstance(model, Model):
         return params
     kept: dict[str, Any] = {}
-    for key, step in _entries(model):
+    for _, key, step in model.entries:
         if key in params:
             kept[key] = _joined(kept.get(key, EMPTY), pruned(step, params[key]))
     return kept
 
 
-def step_at(model: Any, path: str) -> Any:
+def _step_at(model: Any, path: Any) -> Any:
     """The step at a path such as "block/conv"."""
     name, rest = _split(model, path)
-    step = dict(_steps(model))[name]
-    return step if rest is None else step_at(step, rest)
+    step = _steps(model)[name]
+    return step if rest is None else _step_at(step, rest)
 
 
 # --- names ------------------------------------------------------------------------------------------
 
 
 def _require_model(model: Any) -> None:
-    if not isinstance(model, Sequential | Graph):
+    if not isinstance(model, Model):
         raise TypeError(f"only models have named steps to cut at; got {model!r:.80}")
 
 
-def _steps(model: Any) -> list[tuple[str, Any]]:
-    return list(model.steps) if isinstance(model, Sequential) else [(name, node.step) for name, node in model.nodes]
+def _steps(model: Any) -> dict[str, Any]:
+    return {name: step for name, _, step in model.entries}
 
 
 def _split(model: Any, path: str) -> tuple[str, str | None]:
     """("block", "conv") of "block/conv"; names of steps may themselves contain a "/"."""
-    steps = dict(_steps(model))
-    names = {*steps, *(references(model.inputs) if isinstance(model, Graph) else ())}
+    steps = _steps(model)
+    names = {*steps, *(() if model.linear else references(model.inputs))}
     if path in names:
         return path, None
     for name, step in steps.items():
         if isinstance(path, str) and path.startswith(f"{name}/"):
-            if not isinstance(step, Sequential | Graph):
+            if not isinstance(step, Model):
                 raise KeyError(f"{name!r} is a layer and has no steps inside, so there is no {path!r}")
             rest = path.removeprefix(f"{name}/")
             _split(step, rest)
@@ -122,35 +132,18 @@ def _split(model: Any, path: str) -> tuple[str, str | None]:
     raise KeyError(f"no step {path!r}; the steps are {', '.join(steps)}")
 
 
-def _as_graph(model: Any) -> Graph:
-    """A sequential model as a graph with the same names."""
-    _require_model(model)
-    if isinstance(model, Graph):
-        return model
-    names = model.names
-    if not names:
-        raise ValueError("a model without steps has nothing to cut")
-    first = model.steps[0][1]
-    takes = not isinstance(first, Sequential | Graph) and infer.input_spec(first) is not None
-    begin = names[0] if takes else next(name for name in ("input", "input_of_model") if name not in names)
-    read = [None if takes else begin, *names]
-    nodes = tuple((name, Node(step, source)) for (name, step), source in zip(model.steps, read, strict=False))
-    return Graph(nodes, begin, names[-1])
-
-
-def _row(model: Sequential, inputs: Any, outputs: Any) -> tuple[tuple[str, Any], ...]:
-    """The steps of a sequential model after `inputs` up to `outputs`, where those are steps of its own."""
-    if not all(end is None or end in model.names for end in (inputs, outputs) if not isinstance(end, dict | list)):
-        return ()
-    if isinstance(inputs, dict | list | tuple) or isinstance(outputs, dict | list | tuple):
-        return ()
+def _row(model: Any, inputs: Any, outputs: Any) -> Any:
+    """The steps of a sequential model after `inputs` up to `outputs`, where those are steps of its own, else None."""
+    if not all(end is None or (isinstance(end, str) and end in model.names) for end in (inputs, outputs)):
+        return None
     first = 0 if inputs is None else model.names.index(inputs) + 1
-    return model.steps[first : None if outputs is None else model.names.index(outputs) + 1]
+    steps = model.steps[first : None if outputs is None else model.names.index(outputs) + 1]
+    return replace(model, steps=steps) if steps else None
 
 
 def _read_by(model: Any, step: str | int) -> Any:
     """The sources of a step, its names as paths from `model`; None for an input."""
-    whole = _as_graph(model)
+    whole = model.as_graph()
     name, rest = _split(whole, whole.names[step] if isinstance(step, int) else step)
     nodes = dict(whole.nodes)
     if rest is None:
@@ -200,7 +193,7 @@ def _beneath(end: Any, leaf: Any) -> Any:
 class _Cut:
     """What is given and wanted of a graph, by node."""
 
-    graph: Graph
+    graph: Any
     fed: dict[str, list[str | None]] = field(default_factory=dict)
     """{node: what of it is given: None for its value, or paths inside it}."""
     asked: dict[str, list[str | None]] = field(default_factory=dict)
@@ -240,13 +233,13 @@ class _Cut:
             return replace(node, sources=freeze(_mapped(node.sources, self.leaf)))
         inside = [rest for rest in self.fed.get(name, ()) if rest is not None]
         wanted = [OWN if rest is None else rest for rest in self.asked[name]]
-        part = _part(_as_graph(node.step), inside, wanted)
-        step = Graph(part.nodes, tuple(inside) if inside else part.inputs, part.outputs)
+        part = _part(node.step.as_graph(), inside, wanted)
+        step = replace(part, inputs=tuple(inside)) if inside else part
         sources = tuple(f"{name}/{rest}" for rest in inside) if inside else _mapped(node.sources, self.leaf)
         return Node(step, freeze(sources), node.params)
 
 
-def _part(graph: Graph, given: list[str], wanted: list[str]) -> Graph:
+def _part(graph: Any, given: list[str], wanted: list[str]) -> Any:
     """What leads from the given steps, or without any from the inputs, to the wanted ones; a tuple of these."""
     found = _Cut(graph)
     for path in given:
@@ -265,7 +258,8 @@ def _part(graph: Graph, given: list[str], wanted: list[str]) -> Graph:
         if name in found.asked and None not in found.fed.get(name, ()):
             nodes.append((name, found.node(name, node)))
     ends = tuple(_mapped(graph.outputs, found.leaf) if place is None else found.source(*place) for place in places)
-    return Graph(tuple(nodes), tuple(given) if given else _only(graph.inputs, set(reached)), freeze(ends))
+    inputs = tuple(given) if given else _only(graph.inputs, set(reached))
+    return replace(graph, nodes=tuple(nodes), inputs=inputs, outputs=freeze(ends))
 
 
 def _require_reached(found: _Cut, given: list[str]) -> None:
@@ -315,18 +309,12 @@ def _input_layers(model: Any, given: list[str]) -> Iterable[tuple[str, Node]]:
 
 def _first_of_inputs(model: Any) -> Any:
     """The function of the first step that says what a model takes."""
-    steps = [step for _, step in _steps(model)]
-    own = next((s for s in steps if not isinstance(s, Sequential | Graph) and rules(s).takes is not None), None)
+    steps = list(_steps(model).values())
+    own = next((s for s in steps if not isinstance(s, Model) and rules(s).takes is not None), None)
     return _first_of_inputs(steps[0]) if own is None else bind(own).function
 
 
 # --- params -----------------------------------------------------------------------------------------
-
-
-def _entries(model: Any) -> list[tuple[str, Any]]:
-    if isinstance(model, Sequential):
-        return list(model.steps)
-    return [(node.params or name, node.step) for name, node in model.nodes]
 
 
 def _joined(a: Any, b: Any) -> Any:

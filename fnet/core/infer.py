@@ -1,21 +1,22 @@
 """What can be known of a model without running it: shapes, parameters, steps, `summary`.
 
-Everything here derives from the shape rules that layers declare (`fnet.core.compose.Rules`).
+Everything here derives from the shape rules that layers declare (`fnet.core.layer.Rules`).
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fnet import tree
-from fnet.core.compose import EMPTY, Bound, Graph, Sequential, bind, compute_dtype, option_names, rules
-from fnet.core.layer import name_of
+from fnet.activation_functions import Activation
+from fnet.core.layer import Bound, bind, compute_dtype, name_of, option_names, rules
+from fnet.core.model import EMPTY, Model, run
 from fnet.core.options import misfit
-from fnet.core.sources import feed, references, resolve, unmasked
+from fnet.core.sources import resolve, unmasked
 from fnet.tree import Path
 from fnet.types import Param, Params, ParamTree, Spec
 
@@ -49,48 +50,36 @@ def spec(shape: Any) -> Any:
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
     """(output Spec tree, nested dicts of Param) of a step fed with the Spec tree `x`."""
     rows = trace(step, x)
-    if isinstance(step, Sequential | Graph):
-        return rows[-1].outputs, _collect(rows)
-    return rows[0].outputs, dict(rows[0].params)
+    return rows[-1].outputs, _collect(rows) if isinstance(step, Model) else dict(rows[0].params)
 
 
 def trace(model: Any, x: Any) -> list[Row]:
     """The steps of a model, nested ones after their parts, fed with the Spec tree `x`."""
-    return list(_trace(model, x, (), ()))
+    rows: list[Row] = []
+    _trace(model, x, (), (), rows)
+    return rows
 
 
-def _trace(step: Any, x: Any, path: Path, entry: Path) -> Iterator[Row]:
+def _trace(step: Any, x: Any, path: Path, entry: Path, rows: list[Row]) -> Any:
+    """The outputs of a step; its rows are added to `rows`."""
+
+    def visit(name: str, key: str, step: Any, x: Any) -> Any:
+        return _trace(step, x, (*path, name), (*entry, key), rows)
+
     try:
-        if isinstance(step, Sequential):
-            yield from _trace_sequential(step, x, path, entry)
-        elif isinstance(step, Graph):
-            yield from _trace_graph(step, x, path, entry)
-        else:
-            outputs, params = _apply_rule(step, x)
-            yield Row(path, step, x, outputs, params, entry)
+        nested = isinstance(step, Model)
+        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else _apply_rule(step, x)
     except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
         if path and not getattr(error, "__notes__", None):
             error.add_note(f"in {'/'.join(map(str, path))!r}: {step!r:.120} got {x}")
         raise
+    rows.append(Row(path, step, x, outputs, params, entry))
+    return outputs
 
 
-def _trace_sequential(model: Sequential, x: Any, path: Path, entry: Path) -> Iterator[Row]:
-    got = x
-    for name, step in model.steps:
-        for row in _trace(step, x, (*path, name), (*entry, name)):
-            yield row
-        x = row.outputs
-    yield Row(path, model, got, x, EMPTY, entry)
-
-
-def _trace_graph(model: Graph, x: Any, path: Path, entry: Path) -> Iterator[Row]:
-    values = feed(model.inputs, x)
-    for name, node in model.nodes:
-        got = values[name] if node.sources is None else resolve(unmasked(node.sources), values)
-        for row in _trace(node.step, got, (*path, name), (*entry, node.params or name)):
-            yield row
-        values[name] = row.outputs
-    yield Row(path, model, x, resolve(unmasked(model.outputs), values), EMPTY, entry)
+def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
+    """What a node of a graph of Specs reads: masks do not change shapes."""
+    return resolve(unmasked(sources), values)
 
 
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
@@ -176,15 +165,15 @@ def _collect(rows: list[Row]) -> dict[str, Any]:
     return tree.nest(found)
 
 
+def activation_child(activation: Activation, y: Spec) -> ParamTree:
+    """The params that an activation adds to the layer it belongs to: {"activation": {...}} or nothing."""
+    params = {} if activation is None or isinstance(activation, str) else infer(activation, y)[1]
+    return {"activation": params} if params else {}
+
+
 def input_spec(model: Any) -> Any:
     """The Spec tree that a model itself says it takes (its `input_layer` steps), or None."""
-    if isinstance(model, Sequential):
-        return input_spec(model.steps[0][1]) if model.steps else None
-    if isinstance(model, Graph):
-        steps = {name: node.step for name, node in model.nodes if node.sources is None}
-        specs = {name: input_spec(steps[name]) if name in steps else None for name in references(model.inputs)}
-        return None if None in specs.values() else resolve(model.inputs, specs)
-    return asked(rules(model).takes, model)
+    return model.inputs_by(input_spec) if isinstance(model, Model) else asked(rules(model).takes, model)
 
 
 def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
@@ -201,7 +190,7 @@ def summary(model: Any, *input_shapes: Any) -> str:
     """A table of the steps: path, layer, output shape, number of parameters."""
     lines, seen, total = [], set(), 0
     for row in trace(model, inputs_of(model, input_shapes))[:-1]:
-        if isinstance(row.step, Sequential | Graph):
+        if isinstance(row.step, Model):
             continue
         count = 0 if row.entry in seen else sum(_sizes(row.params))
         seen.add(row.entry)
@@ -227,10 +216,8 @@ def _shapes(specs: Any) -> str:
 
 def children(step: Any) -> dict[str, Any]:
     """{params key: step} of the steps inside a step."""
-    if isinstance(step, Sequential):
-        return dict(step.steps)
-    if isinstance(step, Graph):
-        return {node.params or name: node.step for name, node in step.nodes}
+    if isinstance(step, Model):
+        return {key: child for _, key, child in step.entries}
     found: dict[str, Any] = asked(rules(step).children, step) or {}
     return found
 
@@ -238,7 +225,7 @@ def children(step: Any) -> dict[str, Any]:
 def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:
     """{path: value} of what flows out of the named steps (one, several, None: all), as `block/conv` for nested ones."""
     found: dict[str, Any] = {}
-    model.flow(params, x, lambda path, value: found.__setitem__(path, value))
+    run(model, params, x, found.__setitem__)
     if names is None:
         return found
     names = [names] if isinstance(names, str) else names

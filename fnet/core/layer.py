@@ -11,16 +11,24 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
+
+import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
 from fnet.errors import InvalidInput, InvalidParams
-from fnet.masks import Masked, first_mask, strip
+from fnet.masks import Masked, first_mask, masked, strip
 from fnet.tree import FrozenDict, freeze
 from fnet.types import Array, Params, Spec
 
 P = ParamSpec("P")
+
+CARRIERS = (Masked, tuple, list, dict)
+"""Types of what may carry masks."""
+
+WIDE = frozenset({np.dtype("float32"), np.dtype("float64")})
+"""Dtypes that `in_floats` leaves as they are."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +90,41 @@ def layer(
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
-        def call(*args: P.args, **options: P.kwargs) -> Any:
-            params, x, *rest = args
-            params, x = ops.native(params), ops.native(x)
-            if floats:
-                x = in_floats(x, params)
-            try:
-                with ops.quiet():
-                    if mask == "own":
-                        return function(params, x, *rest, **options)  # type: ignore[arg-type]
-                    y = function(params, strip(x), *rest, **options)  # type: ignore[arg-type]
-            except (LookupError, AttributeError, TypeError) as error:
-                _explain(function, params, error)
-                raise
-            carried = first_mask(x) if mask == "keep" else None
-            return y if carried is None else Masked(y, carried)
+        def call(params: Params, x: Any, /, **options: Any) -> Any:
+            with ops.quiet():
+                return apply(function, rules, options, ops.native(params), ops.native(x))
 
         vars(call)["rules"] = rules
-        return call
+        return cast(Callable[P, Any], call)
 
     return decorate
+
+
+def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any], params: Params, x: Any) -> Any:
+    """`function` by the rules of its layer: integers as floats, the mask of `x` kept or lost, errors explained.
+
+    This is a layer as a model runs it. Warnings and foreign byte orders are the matter of whoever is called from
+    outside: a layer that is called alone, or the model.
+    """
+    try:
+        if rules.floats and getattr(x, "dtype", None) not in WIDE:
+            x = in_floats(x, params)
+        if rules.mask == "own" or not isinstance(x, CARRIERS):
+            return function(params, x, **options)
+        y = function(params, strip(x), **options)
+        return masked(y, first_mask(x) if rules.mask == "keep" else None)
+    except (LookupError, AttributeError, TypeError) as error:
+        _explain(function, params, error)
+        raise
+
+
+def inside(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[[Params, Any], Any]:
+    """`(params, x) -> y`: what a model runs of a function with its options, which for a layer is `apply`."""
+    body: Any = getattr(function, "__wrapped__", None)
+    own = getattr(function, "rules", None)
+    if own is None or own is getattr(body, "rules", None):  # no layer, or one that somebody has wrapped
+        return functools.partial(function, **options)
+    return functools.partial(apply, body, own, options)
 
 
 def _explain(function: Callable[..., Any], params: Any, error: Exception) -> None:
@@ -177,15 +200,24 @@ class Bound:
     def _thawed(self) -> dict[str, Any]:
         return {key: tree.thaw(value) for key, value in self.options.items()}
 
+    @functools.cached_property
+    def inside(self) -> Callable[[Params, Any], Any]:
+        """What a model runs of this layer."""
+        run = inside(self.function, self._thawed)
+        return run if self.dtype is None else functools.partial(self._under_policy, run, self.dtype)
+
     def __call__(self, params: Params, x: Any) -> Any:
-        if self.dtype is None:
-            return self.function(params, x, **self._thawed)
-        kept, gives = rules(self).unrounded, self.gives or self.dtype
+        with ops.quiet():
+            return self.inside(ops.native(params), ops.native(x))
+
+    def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
+        """The layer on numbers rounded as its dtype policy says."""
+        kept, gives = rules(self).unrounded, self.gives or policy
         if gives == "wider":
-            gives = _wider(x, self.dtype)
-        params = _widened(params) if "params" in kept else _to_compute(params, self.dtype)
-        x = _widened(x) if "inputs" in kept else _to_compute(x, self.dtype)
-        return _from_compute(self.function(params, x, **self._thawed), gives)
+            gives = _wider(x, policy)
+        params = _widened(params) if "params" in kept else _to_compute(params, policy)
+        x = _widened(x) if "inputs" in kept else _to_compute(x, policy)
+        return _from_compute(run(params, x), gives)
 
     @functools.cached_property
     def gives(self) -> str | None:

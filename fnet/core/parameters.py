@@ -10,7 +10,8 @@ import numpy as np
 from fnet import random, tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Graph, Sequential, rules
+from fnet.core.layer import rules
+from fnet.core.model import EMPTY, Model
 from fnet.errors import InvalidParams
 from fnet.initializers import INITIALIZERS
 from fnet.tree import Path
@@ -118,7 +119,7 @@ def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
         entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
         if entry:
             made[name] = entry
-    if not isinstance(step, Sequential | Graph) and infer.asked(rules(step).rng, step):
+    if not isinstance(step, Model) and infer.asked(rules(step).rng, step):
         made["rng"] = random.fold_in(rng, 0)
     return made
 

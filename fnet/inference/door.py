@@ -14,7 +14,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.compose import Graph, Sequential, rules
+from fnet.core.compose import Graph, Model, Sequential, rules
 from fnet.core.sources import Ref, describe, feed, only_item, references
 from fnet.errors import InvalidInput
 from fnet.inference.arrays import array, columns, is_table, table
@@ -215,4 +215,4 @@ def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:
 
 
 def _passes_on(step: Any) -> bool:
-    return not isinstance(step, Sequential | Graph) and rules(step).passes_on
+    return not isinstance(step, Model) and rules(step).passes_on

@@ -9,7 +9,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Sequential
+from fnet.core.compose import Bound, Model
 from fnet.errors import InvalidInput
 from fnet.types import Array
 
@@ -19,7 +19,7 @@ def apart(model: Any) -> bool:
 
     Of some operations (reshapes, products) and of custom layers this is not known: False.
     """
-    if not isinstance(model, Sequential | Graph):
+    if not isinstance(model, Model):
         function = model.function if isinstance(model, Bound) else model
         options = infer.resolved_options(model)
         axes = {name: value for name, value in options.items() if name in ("axis", "axes")}

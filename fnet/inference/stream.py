@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnet import tree
-from fnet.backend import xp
+from fnet.backend import ops, xp
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Bound, Graph, Sequential, bind, option_names, rules, run
-from fnet.core.sources import feed, resolve, unmasked
+from fnet.core.compose import EMPTY, Bound, Model, bind, flow, option_names, rules
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.layers.wrappers import bidirectional
@@ -27,7 +26,8 @@ class Streaming:
     model: Any
 
     def __call__(self, params: Params, x: Any, state: State | None = None) -> tuple[Any, dict[str, Any]]:
-        y, after = advance(self.model, params, x, state or EMPTY, _ways)
+        with ops.quiet():
+            y, after = advance(self.model, ops.native(params), ops.native(x), state or EMPTY, _ways)
         return strip(y), after
 
 
@@ -74,7 +74,7 @@ def initial_state(model: Any, *input_shapes: Any, batch_size: int | None = None)
 
 def is_recurrent(step: Any) -> bool:
     """Whether a layer is one whose state can be carried: it can start from a state and give it back."""
-    if isinstance(step, Sequential | Graph):
+    if isinstance(step, Model):
         return False
     function = step.function if isinstance(step, Bound) else step
     return {"return_state", "go_backwards"} <= set(option_names(function))
@@ -86,7 +86,7 @@ def _directions(step: Any) -> list[bool]:
         return [False, True]
     if is_recurrent(step):
         return [infer.resolved_options(step)["go_backwards"]]
-    if isinstance(step, Sequential | Graph):
+    if isinstance(step, Model):
         return [found for child in infer.children(step).values() for found in _directions(child)]
     rules(step)
     return []
@@ -103,7 +103,7 @@ def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any
     """A recurrent layer that starts from `state`: {"states": [...], "output": what masked steps repeat}."""
     given = unpack(x)
     if given.states is not None:
-        return run(step, params, x), {}
+        return flow(step, params, x), {}
     options = infer.resolved_options(step)
     piece = {
         "sequences": given.values,
@@ -111,7 +111,7 @@ def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any
         "mask": given.mask,
         "previous_output": state.get("output"),
     }
-    y, *states = strip(run(bind(step, return_state=True), params, piece))
+    y, *states = strip(flow(bind(step, return_state=True), params, piece))
     last = y[:, -1] if options["return_sequences"] else y
     if options["return_sequences"]:
         y = masked(y, given.handed_on)
@@ -131,14 +131,16 @@ def _sized(spec: Spec, batch_size: int | None) -> Spec:
 
 def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
     """(state, output Specs) of a step fed with the Spec tree `x`."""
-    outputs, _ = infer.infer(step, x)
-    if isinstance(step, Sequential):
-        made = {}
-        for name, child in step.steps:
-            made[name], x = _zeros(child, x)
+    if isinstance(step, Model):
+        made: dict[str, Any] = {}
+
+        def visit(name: str, key: str, step: Any, x: Any) -> Any:
+            made[name], y = _zeros(step, x)
+            return y
+
+        outputs = step.walk(x, visit, infer.resolve_specs)
         return {name: state for name, state in made.items() if state}, outputs
-    if isinstance(step, Graph):
-        return _zeros_graph(step, x), outputs
+    outputs, _ = infer.infer(step, x)
     if not is_recurrent(step) or _starts_wired(x):
         return {}, outputs
     options = infer.resolved_options(step)
@@ -146,14 +148,6 @@ def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
     if options["return_sequences"]:
         y = Spec((y.shape[0], *y.shape[2:]), y.dtype)
     return {"states": tree.map(_zero, states), "output": _zero(y)}, outputs
-
-
-def _zeros_graph(model: Graph, x: Any) -> dict[str, Any]:
-    values, made = feed(model.inputs, x), {}
-    for name, node in model.nodes:
-        got = values[name] if node.sources is None else resolve(unmasked(node.sources), values)
-        made[name], values[name] = _zeros(node.step, got)
-    return {name: state for name, state in made.items() if state}
 
 
 def _starts_wired(x: Any) -> bool:

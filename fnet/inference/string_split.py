@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from fnet.core import infer
-from fnet.core.compose import Graph, Node, Sequential, rules
+from fnet.core.compose import Graph, Model, Node, Sequential, rules
 from fnet.core.sources import Ref, masked_by, references
 from fnet.tree import FrozenDict
 
 
 def has_host(step: Any) -> bool:
     """Whether `step` is, or contains, a layer that takes strings."""
-    if not isinstance(step, Sequential | Graph) and rules(step).host:
+    if not isinstance(step, Model) and rules(step).host:
         return True
     return any(has_host(child) for child in infer.children(step).values())
 
@@ -39,7 +39,7 @@ def _split_sequential(model: Sequential) -> tuple[Sequential, Sequential]:
     rest = model.steps[last + 1 :]
     return (
         Sequential((*model.steps[:last], (name, host))),
-        Sequential(((name, numeric), *rest) if isinstance(step, Sequential | Graph) else rest),
+        Sequential(((name, numeric), *rest) if isinstance(step, Model) else rest),
     )
 
 
@@ -50,7 +50,7 @@ def _split_graph(model: Graph) -> tuple[Graph, Graph]:
     for name, node in model.nodes:
         if name not in ancestors:
             numeric_nodes.append((name, node))
-        elif has_host(node.step) and isinstance(node.step, Sequential | Graph):
+        elif has_host(node.step) and isinstance(node.step, Model):
             host, numeric = split_host(node.step)
             host_nodes.append((name, Node(host, node.sources, node.params or name)))
             numeric_nodes.append((name, Node(numeric, Ref(name), node.params or name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fnet.activation_functions import Activation, activate, activation_child
+from fnet.activation_functions import Activation, activate
 from fnet.activation_functions import elu as elu_of
 from fnet.activation_functions import leaky_relu as leaky_relu_of
 from fnet.activation_functions import relu as relu_of
@@ -13,6 +13,7 @@ from fnet.activation_functions import softmax as softmax_of
 from fnet.backend import xp
 from fnet.core import infer
 from fnet.core.compose import in_floats, layer
+from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, require_generation, values_of
 from fnet.operations.rules import positive, require_numbers

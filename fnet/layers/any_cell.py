@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 from fnet import tree
 from fnet.backend import xp
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Bound, Sequential, layer, sequential
-from fnet.core.compose import run as run_step
+from fnet.core.compose import EMPTY, Bound, Sequential, flow, layer, sequential
 from fnet.layers.cells import cell_inputs, gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.equations import GRU, LSTM, SimpleRNN
 from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step
@@ -42,7 +41,7 @@ class Custom:
         """The inputs as they are, and the step."""
 
         def step(x: Array, states: Any) -> tuple[Array, Any]:
-            y, states = strip(run_step(self.step, params, (x, as_lists_of(states))))
+            y, states = strip(flow(self.step, params, (x, as_lists_of(states))))
             return y, as_tuples(states)
 
         return xs, step
@@ -97,7 +96,7 @@ def stacked_rnn_cells(params: Params, x: Any, *, cells: Cells) -> tuple[Array, l
     y, states = cell_inputs(x)
     ends = []
     for (name, cell), state in zip(_named(cells).steps, states, strict=True):
-        y, end = strip(run_step(cell, params["cells"].get(name, EMPTY), (y, state)))
+        y, end = strip(flow(cell, params["cells"].get(name, EMPTY), (y, state)))
         ends.append(end)
     return y, ends
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fnet.activation_functions import Activation, activate, activation_child
+from fnet.activation_functions import Activation, activate
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
+from fnet.core.infer import activation_child
 from fnet.core.sources import only_item
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
@@ -109,7 +110,6 @@ def dense(
     array([[3., 3.]])
     """
     kernel = params["kernel" if quantization is None else "kernel_scale"]
-    x = x.astype(kernel.dtype) if x.dtype.kind in "iub" else x
     y = x @ kernel if quantization is None else quantized.matmul(quantization, params, x)
     if use_bias:
         y = y + quantized.bias(quantization, params)

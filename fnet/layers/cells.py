@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fnet.activation_functions import Activation, activation_child
+from fnet.activation_functions import Activation
 from fnet.core.compose import layer
+from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.layers.equations import GRU, LSTM, SimpleRNN
 from fnet.layers.recurrence import as_tuples

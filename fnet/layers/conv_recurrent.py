@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fnet.activation_functions import Activation, activation_child
+from fnet.activation_functions import Activation
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
+from fnet.core.infer import activation_child
 from fnet.layers.cells import drops
 from fnet.layers.equations import lstm_step
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step

@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fnet.activation_functions import Activation, activate, activation_child
+from fnet.activation_functions import Activation, activate
 from fnet.backend import ops
 from fnet.core.compose import layer
+from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, from_channels_last, remembered, to_channels_last, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec

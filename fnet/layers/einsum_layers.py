@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fnet.activation_functions import Activation, activate, activation_child
+from fnet.activation_functions import Activation, activate
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
+from fnet.core.infer import activation_child
 from fnet.layers import quantized
 from fnet.layers.basic import embedding
 from fnet.masks import values_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core import infer
-from fnet.core.compose import bind, in_floats, layer, run
+from fnet.core.compose import bind, flow, in_floats, layer
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masks import mask_of, masked, values_of
@@ -280,7 +280,7 @@ def spectral_normalization(params: Params, x: Any, *, layer: Callable[..., Any],
     array([[2.]])
     """
     x = in_floats(x, params) if values_of(x).dtype.kind == "f" else x
-    y = run(layer, params["layer"], x)
+    y = flow(layer, params["layer"], x)
     dtype = values_of(x).dtype
     # Keras casts to the dtype of the input, also the rows of an embedding to that of its ids.
     return y if values_of(y).dtype == dtype else values_of(y).astype(dtype)

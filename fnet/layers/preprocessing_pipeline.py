@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fnet.core.compose import EMPTY, layer, run
+from fnet.core.compose import EMPTY, flow, layer
 from fnet.core.infer import infer
 from fnet.types import Params, ParamTree
 
@@ -38,5 +38,5 @@ def pipeline(params: Params, x: Any, *, layers: Sequence[Any]) -> Any:
     array([6.])
     """
     for name, step in _steps(layers).items():
-        x = run(step, params.get(name, EMPTY), x)
+        x = flow(step, params.get(name, EMPTY), x)
     return x

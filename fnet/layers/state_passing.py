@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from fnet.core.compose import EMPTY, Graph, Sequential, run
-from fnet.core.sources import feed, resolve
+from fnet.core.model import EMPTY, Model, flow
 from fnet.types import Params
 
 State: TypeAlias = Mapping[str, Any]
@@ -21,31 +20,19 @@ Ways: TypeAlias = Callable[[Any], Advance | None]
 
 
 def advance(step: Any, params: Params, x: Any, state: Any, ways: Ways) -> tuple[Any, Any]:
-    """(output with masks, state after) of any step; the state is empty where nothing is carried."""
-    if isinstance(step, Sequential):
-        return _sequential(step, params, x, state, ways)
-    if isinstance(step, Graph):
-        return _graph(step, params, x, state, ways)
-    way = ways(step)
-    return (run(step, params, x), {}) if way is None else way(step, params, x, state)
+    """(output with masks, state after) of any step; the state is empty where nothing is carried.
 
-
-def _sequential(model: Sequential, params: Params, x: Any, state: State, ways: Ways) -> tuple[Any, dict[str, Any]]:
+    Steps that share weights have states of their own, so the state is kept by the names of the steps.
+    """
+    if not isinstance(step, Model):
+        way = ways(step)
+        return (flow(step, params, x), {}) if way is None else way(step, params, x, state)
     after: dict[str, Any] = {}
-    for name, step in model.steps:
-        x, end = advance(step, params.get(name, EMPTY), x, state.get(name, EMPTY), ways)
+
+    def visit(name: str, key: str, step: Any, x: Any) -> Any:
+        y, end = advance(step, params.get(key, EMPTY), x, state.get(name, EMPTY), ways)
         if end:
             after[name] = end
-    return x, after
+        return y
 
-
-def _graph(model: Graph, params: Params, x: Any, state: State, ways: Ways) -> tuple[Any, dict[str, Any]]:
-    """Nodes that share weights have states of their own, so the state is kept by node name."""
-    values, after = feed(model.inputs, x), {}
-    for name, node in model.nodes:
-        got = values[name] if node.sources is None else resolve(node.sources, values)
-        entry = params.get(node.params or name, EMPTY)
-        values[name], end = advance(node.step, entry, got, state.get(name, EMPTY), ways)
-        if end:
-            after[name] = end
-    return resolve(model.outputs, values), after
+    return step.walk(x, visit), after

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet import tree
-from fnet.backend import xp
+from fnet.backend import ops, xp
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Bound, Graph, Sequential, bind, layer, option_names, rules, run
+from fnet.core.compose import EMPTY, Bound, Model, bind, flow, layer, option_names, rules
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.state_passing import Advance, State, advance
@@ -101,7 +101,7 @@ def bidirectional(
         ("backward_layer", backward, None if feed.states is None else feed.states[half:]),
     ):
         given = {"sequences": feed.values, "initial_state": states, "mask": feed.mask}
-        y = strip(run(step, params.get(name, EMPTY), given))
+        y = strip(flow(step, params.get(name, EMPTY), given))
         ends.append(y if isinstance(y, tuple) else (y,))
     (y, *final), (y_back, *final_back) = ends
     sequences = infer.resolved_options(forward)["return_sequences"]
@@ -154,7 +154,7 @@ def time_distributed(params: Params, x: Any, *, layer: Any, masks: str = "keras3
     inner = values.reshape(batch * time, *values.shape[2:])
     if inner_mask is not None:
         inner = masked(inner, mask.reshape(batch * time, *mask.shape[2:]))
-    y = run(layer, params.get("layer", EMPTY), inner)
+    y = flow(layer, params.get("layer", EMPTY), inner)
     made = mask_of(y)
     y = tree.map(lambda a: a.reshape(batch, time, *a.shape[1:]), strip(y))
     if masks == "keras2" and made is not None:
@@ -169,13 +169,14 @@ def _by_time(mask: Array | None) -> Array | None:
 
 def keeps_states(step: Any) -> bool:
     """Whether a recurrent layer in a step begins with the states of its last call."""
-    own = {} if isinstance(step, Sequential | Graph) else infer.resolved_options(step)
+    own = {} if isinstance(step, Model) else infer.resolved_options(step)
     return bool(own.get("stateful")) or any(map(keeps_states, infer.children(step).values()))
 
 
 def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:
     """(output, states) of a step whose stateful layers begin with `state`, empty before the first call."""
-    y, after = advance(step, params, x, state, _ways)
+    with ops.quiet():
+        y, after = advance(step, params, x, state, _ways)
     return strip(y), after
 
 
@@ -206,12 +207,12 @@ def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple
     """A recurrent or bidirectional layer; the states of both directions are one list."""
     given = unpack(x)
     if given.states is not None:
-        return run(step, params, x), {}
+        return flow(step, params, x), {}
     options = infer.resolved_options(step)
     parts = {key: options[key] for key in ("layer", "backward_layer") if options.get(key) is not None}
     giving: dict[str, Any] = {key: bind(part, return_state=True) for key, part in parts.items()}
     begun = {"sequences": given.values, "initial_state": state.get("states"), "mask": given.mask}
-    y = strip(run(bind(step, **(giving or {"return_state": True})), params, begun))
+    y = strip(flow(bind(step, **(giving or {"return_state": True})), params, begun))
     count = 2 if "layer" in parts and options["merge_mode"] is None else 1
     ys, states = y[:count], list(y[count:])
     options = infer.resolved_options(parts["layer"]) if parts else options
@@ -223,4 +224,4 @@ def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple
 
 def _takes_mask(step: Any) -> bool:
     """Whether a step does something with the mask that it is given."""
-    return isinstance(step, Sequential | Graph) or rules(step).mask == "own"
+    return isinstance(step, Model) or rules(step).mask == "own"

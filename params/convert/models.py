@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import fnet
 from fnet import random
 from fnet.core import infer
-from fnet.core.compose import Graph, Sequential, bind, option_names, sequential
+from fnet.core.compose import Model, bind, option_names, sequential
 from fnet.types import Array
 from params.assign.naming import Names, elements
 from params.convert.conversion import Conversion, named
@@ -169,7 +169,7 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
 
 def _by_batch(step: Any) -> bool:
     """Whether a step computes statistics over the rows of its batch, at any depth."""
-    own = not isinstance(step, Sequential | Graph) and infer.resolved_options(step).get("training")
+    own = not isinstance(step, Model) and infer.resolved_options(step).get("training")
     return bool(own) or any(map(_by_batch, infer.children(step).values()))
 
 

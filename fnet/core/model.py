@@ -1,0 +1,128 @@
+"""What every model is: named steps that run in an order, called as one layer. `fnet.core.compose` makes them.
+
+A model says how its steps follow each other once, in `walk`; running it, tracing shapes through it and carrying
+states through it are visits on that walk.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from fnet.backend import ops
+from fnet.core.layer import Bound, inside, name_of
+from fnet.core.sources import describe, resolve
+from fnet.errors import InvalidInput
+from fnet.masks import strip
+from fnet.types import Params
+
+EMPTY: Params = {}
+
+Tap: TypeAlias = Callable[[str, Any], None]
+"""Called with (path, value) for every step that a model runs."""
+
+Visit: TypeAlias = Callable[[str, str, Any, Any], Any]
+"""(name, key of the params, step, what it reads) -> what it gives."""
+
+Resolve: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
+"""(sources, {name: value}) -> what is read."""
+
+
+class Step(Protocol):
+    """Anything that composes: a layer function, a bound layer, a model."""
+
+    def __call__(self, params: Params, x: Any, /) -> Any: ...
+
+
+class Model(ABC):
+    """A composition of steps: `(params, x) -> y`, its params a dict with an entry for each step."""
+
+    linear: ClassVar[bool]
+    """Whether each step reads what the one before it gives."""
+
+    @property
+    @abstractmethod
+    def entries(self) -> tuple[tuple[str, str, Any], ...]:
+        """(name, key of the params, step) in the order in which they run; steps of one key share weights."""
+
+    @abstractmethod
+    def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
+        """Visit the steps in their order, fed with `x` and with what visits gave; what the outputs are."""
+
+    @abstractmethod
+    def inputs_by(self, of: Callable[[Any], Any]) -> Any:
+        """What `of` says of the steps that the inputs are fed to, in the structure of the inputs; None: nothing."""
+
+    @abstractmethod
+    def as_graph(self) -> Any:
+        """The same steps as a graph with the same names."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the steps."""
+        return tuple(name for name, _, _ in self.entries)
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        return strip(run(self, params, x))
+
+
+@dataclass(frozen=True, repr=False)
+class Node:
+    """A step in a graph: what it runs, its sources, and the params entry (None: its own name)."""
+
+    step: Any
+    sources: Any = None
+    params: str | None = None
+
+    def __repr__(self) -> str:
+        parts = [name_of(self.step), *([repr(self.sources)] if self.sources is not None or self.params else [])]
+        parts += [repr(self.params)] if self.params else []
+        return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
+    """`step(params, x)` with the masks of the result, as wrappers around layers need it.
+
+    Raises InvalidInput for params that are no dict, as when the arguments are swapped.
+    """
+    if not isinstance(params, Mapping):
+        swapped = "; the order is model(params, x)" if isinstance(x, Mapping) else ""
+        raise InvalidInput(f"a model takes (params, x): a dict of arrays first; got {describe(params)}{swapped}")
+    with ops.quiet():
+        return flow(step, ops.native(params), ops.native(x), tap)
+
+
+def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
+    """`run` inside a model or a wrapper layer, where warnings are off and arrays are of native byte order."""
+    if isinstance(step, Bound):
+        return step.inside(params, x)
+    if not isinstance(step, Model):
+        return _unbound(step)(params, x) if inspect.isfunction(step) else step(params, x)
+
+    def visit(name: str, key: str, step: Any, x: Any) -> Any:
+        entry = params.get(key, EMPTY)
+        try:
+            y = step.inside(entry, x) if type(step) is Bound else flow(step, entry, x, tap, f"{path}{name}/")
+        except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
+            error.add_note(f"in {path + name!r}: {_label(step)}() got {describe(x)}, params {describe(entry)}")
+            raise
+        if tap is not None:
+            tap(path + name, strip(y))
+        return y
+
+    return step.walk(x, visit)
+
+
+@functools.lru_cache(maxsize=256)
+def _unbound(function: Callable[..., Any]) -> Callable[[Params, Any], Any]:
+    return inside(function, EMPTY)
+
+
+def _label(step: Any) -> str:
+    if inspect.isfunction(step):
+        return step.__name__
+    return name_of(step.function) if isinstance(step, Bound) else type(step).__name__
