@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnet.activation_functions import Activation, activate, activation_child
+from fnet.activation_functions import Activation, activate
 from fnet.backend import xp
 from fnet.core.compose import layer
+from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.layers.windows import (
     PerAxis,
