@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 import fnet
 from compare import yardstick
 from fnet import backend, tree
-from fnet.core.compose import Model
+from fnet.core import layer as core
+from fnet.core import model as models
 from fnet.inference.string_split import has_host
 from fnet.masks import Masked, mask_of, strip
 from tests.cases import Case
@@ -84,11 +87,18 @@ def mode(name: str) -> Iterator[Any]:
         return step(params, x)
 
     def readonly(step: Any, params: Any, x: Any) -> Any:
-        """Params, inputs and what each step hands to the next are read-only: a layer owns none of them."""
-        params, x = tree.map(_frozen, params), _map_masked(_frozen, x)
-        if not isinstance(step, Model):
-            return step(params, x)
-        return strip(fnet.run(step, params, x, lambda path, value: _freeze(value)))
+        """Params, inputs and what every layer gives, also inside wrappers, are read-only: a layer owns none of them."""
+
+        def apply(*args: Any) -> Any:
+            y = given(*args)
+            for leaf in tree.leaves(y):
+                _freeze(strip(leaf))
+                _freeze(mask_of(leaf))
+            return y
+
+        given = core.apply
+        with mock.patch.object(core, "apply", apply), _nothing_remembered():
+            return pickle.loads(pickle.dumps(step))(tree.map(_frozen, params), _map_masked(_frozen, x))
 
     def jitted(step: Any, params: Any, x: Any) -> Any:
         import jax
@@ -100,6 +110,14 @@ def mode(name: str) -> Iterator[Any]:
     run = {"numpy": plain, "numpy-readonly": readonly, "jax": plain, "jax-jit": jitted}[name]
     with backend.using(name.split("-")[0]):
         yield run
+
+
+@contextlib.contextmanager
+def _nothing_remembered() -> Iterator[None]:
+    """Functions that run as steps look up again what runs them, inside and afterwards."""
+    models._unbound.cache_clear()
+    yield
+    models._unbound.cache_clear()
 
 
 def _freeze(values: Any) -> None:

@@ -118,3 +118,29 @@ def test_what_tensorflow_does_not_calculate_with_booleans_is_refused(step, shape
     x = tree.map(lambda spec: fnet.Spec(spec.shape, "bool"), fnet.core.infer.spec(shape))
     with pytest.raises(fnet.InvalidInput, match="numbers are wanted, not booleans"):
         fnet.infer(step, x)
+
+
+@fnet.layer(shape=lambda x: (x, {}))
+def greedy(params, x):
+    """Writes into what it is handed."""
+    x += 1
+    return x
+
+
+@fnet.layer(shape=lambda x, *, layer: fnet.infer(layer, x), children=lambda *, layer: {"layer": layer})
+def greedy_wrapper(params, x, *, layer):
+    """Writes into what the layer inside gives."""
+    y = layer(params["layer"], x)
+    y += 1
+    return y
+
+
+@pytest.mark.parametrize(
+    "step", [fnet.sequential(fnet.relu, greedy), fnet.bind(greedy_wrapper, layer=fnet.bind(fnet.relu))]
+)
+def test_the_mode_of_read_only_arrays_notices_who_writes_into_what_another_layer_gave(step):
+    x, params = np.ones((2, 3), "float32"), {"relu": {}, "greedy": {}, "layer": {}}
+    with parity.mode("numpy") as run:
+        assert np.array_equal(run(step, params, x), x + 1)
+    with parity.mode("numpy-readonly") as run, pytest.raises(ValueError, match="read-only"):
+        run(step, params, x)

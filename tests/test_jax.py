@@ -1,0 +1,81 @@
+"""What JAX people do with a model: jit or not, on a device or on none, over several devices, without tracing again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+from absl.testing import parameterized
+
+import fnet
+from fnet import backend
+
+MODEL = fnet.sequential(
+    conv=fnet.bind(fnet.conv2d, filters=4, kernel_size=3, padding="same", activation="relu"),
+    norm=fnet.batch_normalization,
+    pool=fnet.max_pooling2d,
+    flat=fnet.flatten,
+    scores=fnet.bind(fnet.dense, units=3, activation="softmax"),
+)
+RECURRENT = fnet.sequential(
+    both=fnet.bind(fnet.bidirectional, layer=fnet.bind(fnet.lstm, units=4, return_sequences=True)),
+    last=fnet.bind(fnet.gru, units=3),
+)
+MODELS = {"cnn": (MODEL, (4, 8, 8, 3)), "recurrent": (RECURRENT, (4, 6, 5))}
+
+
+class Variants(chex.TestCase):
+    @chex.variants(with_jit=True, without_jit=True, with_device=True, without_device=True)
+    @parameterized.named_parameters(*((name, *about) for name, about in MODELS.items()))
+    def test_a_model_gives_the_same_in_every_variant(self, model, shape):
+        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+        params = fnet.init(model, 0, x.shape)
+        expected = model(params, x)
+        with backend.using("jax"):
+            chex.assert_trees_all_close(np.asarray(self.variant(model)(params, x)), expected, atol=1e-6)
+
+
+def test_calls_of_one_shape_trace_once():
+    x = np.ones((4, 8, 8, 3), "float32")
+    params = fnet.init(MODEL, 0, x.shape)
+    with backend.using("jax"):
+        traced_once = jax.jit(chex.assert_max_traces(lambda params, x: MODEL(params, x), n=1))
+        for factor in (1.0, 2.0, 3.0):
+            traced_once(params, x * np.float32(factor))
+
+
+SHARDED = """
+import chex
+
+chex.set_n_cpu_devices(2)
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import fnet
+from tests.test_jax import MODELS
+
+mesh = jax.make_mesh((2,), ("rows",), axis_types=(AxisType.Auto,))
+rows, everywhere = NamedSharding(mesh, PartitionSpec("rows")), NamedSharding(mesh, PartitionSpec())
+for model, shape in MODELS.values():
+    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    params = fnet.init(model, 0, x.shape)
+    y = jax.jit(model)(jax.device_put(params, everywhere), jax.device_put(x, rows))
+    assert len(y.sharding.device_set) == 2, y.sharding
+    assert y.sharding.is_equivalent_to(rows, y.ndim), y.sharding
+    np.testing.assert_allclose(y, jax.jit(model)(params, x), atol=1e-6)
+print("sharded over", jax.device_count())
+"""
+
+
+def test_rows_that_lie_on_two_devices_stay_there():
+    env = {**os.environ, "FNET_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    root = Path(__file__).parent.parent
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), env.get("PYTHONPATH"))))
+    done = subprocess.run([sys.executable, "-c", SHARDED], env=env, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "sharded over 2\n"
