@@ -37,11 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
     )
     parser.add_argument("--split", choices=("test", "valid", "train"), default="test", help="of the data (test)")
-    parser.add_argument("--inputs", type=Path, metavar="FILE", help=".npy, or .npz with x0, x1, ... for several")
+    parser.add_argument(
+        "--inputs", type=Path, metavar="FILE", help=".npy, or .npz with an array for each input, by its name"
+    )
     parser.add_argument("--labels", type=Path, metavar="FILE", help=".npy of class numbers, with --inputs")
     parser.add_argument("--rows", type=int, metavar="N", help="compare on the first N rows only")
     parser.add_argument(
-        "--backends", default="numpy,jax", metavar="LIST", help="comma-separated (numpy,jax), each in its own process"
+        "--backends", metavar="LIST", help="numpy,jax or one of them, each in a process of its own (those installed)"
     )
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
     parser.add_argument("--layer-rows", type=int, default=32, metavar="N", help="rows for the layers, 0: none (32)")
@@ -80,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
     from train_keras.errors import DataError
 
     try:
-        backends = tuple(args.backends.split(","))
-        _check(args, backends, parity.BACKENDS)
+        backends = None if args.backends is None else tuple(args.backends.split(","))
+        _check(args, backends or (), parity.BACKENDS)
         custom, objects = _named(args.custom), {n: imported(p) for n, p in _named(args.custom_object).items()}
         rows = load_rows(args, objects)
     except (UsageError, DataError, ImportFailed) as error:
@@ -133,7 +135,7 @@ def load_rows(args: argparse.Namespace, custom_objects: dict[str, Any]) -> Rows:
     if args.inputs is None:
         rows = data_rows(args.model, args.data, args.split, args.cache, custom_objects)
     else:
-        rows = Rows(args.inputs.name, *_own(args.inputs, args.labels))
+        rows = Rows(args.inputs.name, *_own(args, custom_objects))
     if args.rows is None:
         return rows
     from compare.worker import head
@@ -141,13 +143,13 @@ def load_rows(args: argparse.Namespace, custom_objects: dict[str, Any]) -> Rows:
     return Rows(rows.name, head(rows.x, args.rows), None if rows.y is None else rows.y[: args.rows], rows.classes)
 
 
-def _own(inputs: Path, labels: Path | None) -> tuple[Any, Any]:
+def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any, Any]:
     import numpy as np
 
-    from compare import worker
-
+    inputs, labels = args.inputs, args.labels
     try:
-        x = worker.inputs(inputs) if inputs.suffix == ".npz" else np.load(inputs, allow_pickle=False)
+        x = np.load(inputs, allow_pickle=False)
+        x = _by_name(x, args.model, custom_objects) if inputs.suffix == ".npz" else x
         y = None if labels is None else np.load(labels, allow_pickle=False)
     except (ValueError, OSError, KeyError) as error:
         raise UsageError(f"cannot read {inputs} or its labels: {error}") from error
@@ -155,6 +157,20 @@ def _own(inputs: Path, labels: Path | None) -> tuple[Any, Any]:
     if len(lengths) != 1 or 0 in lengths:
         raise UsageError(f"inputs and labels need the same number of rows, at least 1; got {sorted(lengths)}")
     return x, y
+
+
+def _by_name(arrays: Any, model_file: Path, custom_objects: dict[str, Any]) -> Any:
+    """The arrays of a .npz in the order of the model's inputs, by their names, or as x, or as x0, x1, ..."""
+    from compare import reference
+
+    for names in (["x"], [f"x{i}" for i in range(len(arrays))]):
+        if set(names) == set(arrays):
+            break
+    else:
+        names = [tensor.name for tensor in reference.load(model_file, custom_objects).inputs]
+        if set(names) != set(arrays):
+            raise ValueError(f"it has {', '.join(arrays)}; the model takes {', '.join(names)}")
+    return arrays[names[0]] if len(names) == 1 else tuple(arrays[name] for name in names)
 
 
 def data_rows(

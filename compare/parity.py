@@ -7,6 +7,8 @@ A tie counts as the same class: two scores that lie no farther apart than the ya
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +18,8 @@ from typing import Any
 
 from compare import reference, worker, yardstick
 from compare.measuring import Errors, Measured, Rows, Run, Side, over_layers, over_outputs
+
+log = logging.getLogger("compare")
 
 BACKENDS = ("numpy", "jax")
 LAYER_ROWS = 32
@@ -96,12 +100,20 @@ def _side_summary(side: Side, keras: Side) -> dict[str, Any]:
     }
 
 
+def installed() -> tuple[str, ...]:
+    """The backends of fnet that can run here; what is left out is said."""
+    if importlib.util.find_spec("jax") is not None:
+        return BACKENDS
+    log.warning("jax is not installed, so fnet is compared on NumPy alone: pip install 'fnet-layers[jax]'")
+    return ("numpy",)
+
+
 def compare(
     model_file: str | Path,
     rows: Rows,
     *,
     fnet_file: str | Path | None = None,
-    backends: tuple[str, ...] = BACKENDS,
+    backends: tuple[str, ...] | None = None,
     batch_size: int = 32,
     layer_rows: int = LAYER_ROWS,
     title: str | None = None,
@@ -110,6 +122,7 @@ def compare(
 ) -> Comparison:
     """Run a Keras model file in Keras, in float64 and in fnet on each backend, and measure the differences.
 
+    backends: of fnet; all that are installed, where none are named.
     fnet_file: what fnet loads instead, such as the .safetensors made from the Keras file.
     layer_rows: the number of first rows on which layers are compared one by one; 0 leaves that out.
     custom: {"package>Name": layer} as `load_keras` takes it, for layers of your own. fnet runs in processes of its own,
@@ -121,7 +134,10 @@ def compare(
     path = Path(model_file)
     found = {name: worker.place(function) for name, function in (custom or {}).items()}
     # fnet first: what it refuses is known before Keras, the slow part, has started.
-    ours = {f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows, found) for b in backends}
+    ours = {
+        f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows, found)
+        for b in backends or installed()
+    }
     model, keras = _keras_run(path, rows, batch_size, layer_rows, custom_objects)
     with reference.float64(path, custom_objects) as wide:
         exact = _outputs(wide, rows, batch_size, layer_rows)

@@ -1,4 +1,5 @@
-"""Ctrl-C while the command line `fnet` starts: an end without a traceback, as later. No other process is touched.
+"""While the command line `fnet` starts, Ctrl-C and a wrong backend end it as later: without a traceback. No other
+process is touched.
 
 To import this module is enough.
 """
@@ -26,6 +27,13 @@ def over() -> None:
     """From here on the command handles Ctrl-C itself."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def refuse(error: Exception) -> None:
+    """End the command line with one line; any other process goes on."""
+    if is_command():
+        print(f"fnet: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
 
 
 begin()

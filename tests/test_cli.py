@@ -212,13 +212,14 @@ def test_the_page_of_layers_is_what_the_command_prints(capsys):
         ("rich", "keras"),
         ("jax", "jax"),
         ("PIL.Image", "images"),
+        ("pyarrow.parquet", "parquet"),
     ],
 )
 def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(module, extra, monkeypatch, caplog):
     def run(args):
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
-    stub = types.SimpleNamespace(run=run, verbose=False)
+    stub = types.SimpleNamespace(run=run, verbose=False, quiet=False)
     monkeypatch.setattr(cli, "parser", lambda: types.SimpleNamespace(parse_known_args=lambda argv: (stub, [])))
     assert cli.main([]) == 1
     assert caplog.messages[-1] == f"this command needs {module}: pip install 'fnet-layers[{extra}]'"

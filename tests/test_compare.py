@@ -109,6 +109,18 @@ def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     np.savez(folder / "two.npz", **{name: value.astype(np.float32) for name, value in x.items()})
     inputs = ["--inputs", str(folder / "two.npz"), "--backends", "numpy"]
     assert cli.main([str(folder / "two.keras"), *inputs]) == 0
+    np.savez(folder / "two.npz", b=x["x1"].astype(np.float32), a=x["x0"].astype(np.float32))  # as `predict` takes them
+    assert cli.main([str(folder / "two.keras"), *inputs]) == 0
+    np.savez(folder / "two.npz", b=x["x1"], c=x["x0"])
+    assert cli.main([str(folder / "two.keras"), *inputs]) == 2
+    assert "it has b, c; the model takes a, b" in caplog.text
+
+
+def test_only_what_is_installed_is_compared(monkeypatch, caplog):
+    assert parity.installed() == parity.BACKENDS
+    monkeypatch.setattr(parity.importlib.util, "find_spec", lambda name: None)
+    assert parity.installed() == ("numpy",)
+    assert "jax is not installed, so fnet is compared on NumPy alone" in caplog.text
 
 
 def test_a_changed_weight_is_found_and_its_layer_named(bad):

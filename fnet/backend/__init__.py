@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from fnet import starting
 from fnet.errors import MissingBackend
 
 if TYPE_CHECKING:
@@ -66,4 +67,8 @@ def using(backend: str) -> Iterator[None]:
         _select(before)
 
 
-_select(os.environ.get("FNET_BACKEND", "numpy"))
+try:
+    _select(os.environ.get("FNET_BACKEND", "").strip().lower() or "numpy")
+except MissingBackend as error:
+    starting.refuse(error)
+    raise

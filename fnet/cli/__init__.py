@@ -21,11 +21,12 @@ EXTRAS = {
     **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "jinja2", "rich"), "keras"),
     "jax": "jax",
     "PIL": "images",
+    "pyarrow": "parquet",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage."""
+    """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage, 130 Ctrl-C."""
     starting.over()
     _take_place_of_closed_streams()
     top = parser()
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     logging.basicConfig(format="fnet: %(message)s")
     for name in ("fnet", "compare", "train_keras"):
-        logging.getLogger(name).setLevel(logging.DEBUG if args.verbose else logging.INFO)
+        level = logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO
+        logging.getLogger(name).setLevel(level)
     try:
         status = int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
         sys.stdout.flush()
@@ -84,13 +86,16 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="fnet",
         description="Run, read and trust a trained Keras model without Keras.",
-        epilog="FNET_BACKEND=jax runs the same commands on JAX. `fnet COMMAND --help` explains a command.",
+        epilog="Exit status: 0 done, 1 it did not work (or parity did not hold), 2 wrong usage, 130 Ctrl-C. "
+        "FNET_BACKEND=jax runs the same commands on JAX. `fnet COMMAND --help` explains a command.",
     )
     top.add_argument("--version", action="version", version=f"fnet {_version()}")
-    top.add_argument("-v", "--verbose", action="store_true", help="debug messages, and tracebacks for errors")
+    _add_loudness(top, False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (predict, convert, summary, layers):
         command.add(commands)
+    for command_parser in commands.choices.values():
+        _add_loudness(command_parser, argparse.SUPPRESS)  # what was said before the command stays
     for name, module, words in (
         ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
         ("train", "train_keras.cli", "train one of the report's models with Keras"),
@@ -99,6 +104,14 @@ def parser() -> argparse.ArgumentParser:
     ):
         _delegate(commands, name, module, words)
     return top
+
+
+def _add_loudness(command: argparse.ArgumentParser, default: Any) -> None:
+    loudness = command.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", default=default, help="debug messages, and tracebacks for errors"
+    )
+    loudness.add_argument("-q", "--quiet", action="store_true", default=default, help="errors only, no progress")
 
 
 def _said(error: Exception) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger("fnet")
 
 
 class UsageError(Exception):

@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
         "convert",
         help="a Keras file as one .safetensors file",
         description="Write model and weights as one .safetensors file, which loads faster and holds no code.",
+        epilog="example:  fnet convert cnn.keras cnn.safetensors --scale 1/255",
     )
     command.add_argument("model", help=".keras or .h5 file")
     command.add_argument("output", help="the .safetensors file to write")

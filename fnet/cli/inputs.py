@@ -1,67 +1,166 @@
-"""The rows that `fnet predict` is given: arrays, texts, CSV files, images."""
+"""The rows that `fnet predict` is given, a batch at a time: texts, images, arrays, tables."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnet.cli.common import UsageError
+from fnet import tree
+from fnet.cli.common import UsageError, log
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+TEXT = "text"
+"""The column that holds the text, unless --column names one."""
 
 
-def read_inputs(args: argparse.Namespace, spec: Any) -> tuple[Any, list[str]]:
-    """(rows, their names) from what the command line names; rows are an array, or a dict of them by input."""
+class Source(NamedTuple):
+    """Rows to come."""
+
+    batches: Iterator[tuple[Any, list[str]]]
+    """(rows, their names): rows are an array, or a dict of them by input."""
+    total: int | None = None
+    """How many rows there are, where that is known before they are read."""
+
+
+class Request(NamedTuple):
+    """What the model takes and how the files are to be read."""
+
+    specs: dict[str, Any]
+    """{name of an input: its spec, or None}."""
+    args: argparse.Namespace
+    size: int
+    """Rows in a batch."""
+
+    @property
+    def spec(self) -> Any:
+        """Of the only input; None for several."""
+        return next(iter(self.specs.values())) if len(self.specs) == 1 else None
+
+    @property
+    def takes_text(self) -> bool:
+        return getattr(self.spec, "dtype", "") == "string"
+
+
+def source(request: Request) -> Source:
+    """The rows that the command line names. Raises UsageError for what cannot be read."""
+    args = request.args
     if args.text:
         texts = [*args.text, *args.inputs]
-        return np.array(texts), texts
-    kinds = {"-" if name == "-" else Path(name).suffix.lower() for name in args.inputs}
+        return Source(_texts(texts, request.size), len(texts))
+    folders = [name for name in args.inputs if name != "-" and Path(name).is_dir()]
+    names = [file for name in args.inputs for file in (_images_of(Path(name)) if name in folders else [name])]
+    kinds = {_kind(name, args) for name in names}
     if kinds <= IMAGES:
-        return np.stack([_image(Path(name), spec, args.resize) for name in args.inputs]), args.inputs
-    if len(args.inputs) > 1:
+        if request.takes_text:
+            raise UsageError(f"{names[0]} is an image, but the model takes texts: give a .txt file, or --text WORDS")
+        return Source(_images(names, request), len(names))
+    if len(names) > 1:
         raise UsageError("give one input file, or several images")
-    name = args.inputs[0]
-    if kinds == {".npy"}:
-        x = np.load(name, allow_pickle=False)
-        return x, [str(i) for i in range(len(x) if x.ndim else 0)]
-    if kinds == {".npz"}:
-        with np.load(name, allow_pickle=False) as arrays:
-            named = dict(arrays)
-        return named, [str(i) for i in range(max((len(x) for x in named.values() if x.ndim), default=0))]
-    if kinds <= {"-", ".txt"}:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
-        texts = text.removesuffix("\n").split("\n") if text else []
-        return np.array(texts, np.str_), texts
-    if kinds == {".csv"}:
-        return _csv(Path(name), args.column, getattr(spec, "dtype", "float32") == "string")
-    raise UsageError(f"{name}: do not know how to read this; use .npy, .npz, .csv, .txt, or an image")
+    kind = kinds.pop()
+    if kind not in READERS:
+        raise UsageError(f"{names[0]}: {_hint(names[0], request)}")
+    return READERS[kind](names[0], request)
 
 
-def _csv(path: Path, column: str | None, text: bool) -> tuple[np.ndarray[Any, Any], list[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header, *rows = [fields for fields in csv.reader(file) if fields] or [[]]
-    if not rows:
-        raise UsageError(f"{path} has no rows below its header")
-    for row, fields in enumerate(rows):
-        if len(fields) != len(header):
-            raise UsageError(f"{path}: row {row} has {len(fields)} fields, the header names {len(header)}")
-    if text or column:
-        column = column or ("text" if "text" in header else header[0] if len(header) == 1 else None)
-        if column not in header:
-            raise UsageError(f"{path} has the columns {', '.join(header)}; name the text with --column")
-        texts = [fields[header.index(column)] for fields in rows]
-        return np.array(texts), texts
-    if header != [str(i) for i in range(len(header))] and all(map(_is_number, header)):  # pandas writes 0,1,2
-        raise UsageError(f"{path} begins with numbers, which would be lost: its first line must name the columns")
-    try:
-        return np.array(rows, np.float32), [str(i) for i in range(len(rows))]
-    except ValueError as error:
-        raise UsageError(f"{path}: every column must hold numbers for this model ({error})") from None
+def _kind(name: str, args: argparse.Namespace) -> str:
+    return f".{args.stdin_format}" if name == "-" else Path(name).suffix.lower()
+
+
+def _images_of(folder: Path) -> list[str]:
+    files = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    if not files:
+        raise UsageError(f"{folder} is a folder without images ({', '.join(sorted(IMAGES))}); name the file to read")
+    return files
+
+
+def _hint(name: str, request: Request) -> str:
+    if not Path(name).exists():
+        quoted = f"'{name}'" if "'" not in name else f'"{name}"'
+        return f"no such file{f'; for words, use --text {quoted}' if request.takes_text else ''}"
+    return f"not read; use {', '.join(sorted(READERS))}, images or a folder of them, or - for standard input"
+
+
+# --- batches ------------------------------------------------------------------------------------------------
+
+
+def _in_batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _texts(texts: Iterable[str], size: int) -> Iterator[tuple[Any, list[str]]]:
+    for batch in _in_batches(texts, size):
+        yield np.array(batch, object), batch
+
+
+def _images(names: list[str], request: Request) -> Iterator[tuple[Any, list[str]]]:
+    for batch in _in_batches(names, request.size):
+        yield np.stack([_image(Path(name), request.spec, request.args.resize) for name in batch]), batch
+
+
+def _arrays(x: Any, request: Request) -> Source:
+    lengths = {a.shape[:1] for a in tree.leaves(x)}
+    if len(lengths) != 1 or lengths in ({()}, {(0,)}):  # `predict` says what is wrong
+        return Source(iter([(x, [])]))
+    ((total,),) = lengths
+
+    def batches() -> Iterator[tuple[Any, list[str]]]:
+        for start in range(0, total, request.size):
+            part = tree.map(lambda a: a[start : start + request.size], x)  # noqa: B023 - called at once
+            yield part, [str(row) for row in range(start, min(start + request.size, total))]
+
+    return Source(batches(), total)
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def _npy(name: str, request: Request) -> Source:
+    return _arrays(np.load(name, mmap_mode="r", allow_pickle=False), request)
+
+
+def _npz(name: str, request: Request) -> Source:
+    with np.load(name, allow_pickle=False) as arrays:
+        return _arrays(dict(arrays), request)
+
+
+def _txt(name: str, request: Request) -> Source:
+    return Source(_texts((line.removesuffix("\n") for line in _lines(name)), request.size))
+
+
+def _lines(name: str, newline: str | None = None) -> Iterator[str]:
+    """The lines of a text file as they come; "-" is standard input."""
+    if name == "-":
+        yield from sys.stdin
+        return
+    with Path(name).open(encoding="utf-8-sig", newline=newline) as file:
+        yield from file
+
+
+def _csv(name: str, request: Request) -> Source:
+    tabs = _kind(name, request.args) == ".tsv"
+    rows = (fields for fields in csv.reader(_lines(name, ""), delimiter="\t" if tabs else ",") if fields)
+    first = next(rows, [])
+    if request.args.no_header:
+        return Source(_table([str(i) for i in range(len(first))], chain([first], rows), name, request))
+    if not request.args.column and len(first) == 1 and first[0] != TEXT:
+        log.warning("%s: %r is taken for the name of the column; --no-header makes it a row", name, first[0])
+    if not request.takes_text and first != [str(i) for i in range(len(first))] and all(map(_is_number, first)):
+        # pandas writes 0,1,2
+        raise UsageError(f"{name} begins with numbers, which would be lost: name the columns, or give --no-header")
+    second = next(rows, None)
+    if second is None:
+        raise UsageError(f"{name} has no rows below its header")
+    return Source(_table(first, chain([second], rows), name, request))
 
 
 def _is_number(text: str) -> bool:
@@ -70,6 +169,96 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _jsonl(name: str, request: Request) -> Source:
+    values = _json_values(name)
+    first = next(values, None)
+    if first is None:
+        return Source(iter([]))
+    rows = chain([first], values)
+    if not isinstance(first, dict):
+        return Source(_table([TEXT], ([value] for value in rows), name, request))
+    header = list(first)
+    return Source(_table(header, (_fields(value, header, name) for value in rows), name, request))
+
+
+def _json_values(name: str) -> Iterator[Any]:
+    for number, line in enumerate(_lines(name), 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"{name}, line {number}: not JSON ({error})") from None
+
+
+def _fields(value: Any, header: list[str], name: str) -> list[Any]:
+    if not isinstance(value, dict) or not set(header) <= set(value):
+        raise UsageError(f"{name}: every line must be an object with the keys {', '.join(header)}; got {value!r:.80}")
+    return [value[key] for key in header]
+
+
+def _parquet(name: str, request: Request) -> Source:
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(name)
+    header = file.schema_arrow.names
+    rows = (list(row.values()) for batch in file.iter_batches(request.size) for row in batch.to_pylist())
+    return Source(_table(header, rows, name, request), file.metadata.num_rows)
+
+
+READERS: dict[str, Callable[[str, Request], Source]] = {
+    ".csv": _csv, ".jsonl": _jsonl, ".npy": _npy, ".npz": _npz, ".parquet": _parquet, ".tsv": _csv, ".txt": _txt,
+}  # fmt: skip
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+
+def _table(
+    header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request
+) -> Iterator[tuple[Any, list[str]]]:
+    """Rows of cells as what the model takes: a column of texts, columns by the names of several inputs, or numbers."""
+    several = len(request.specs) > 1 and set(request.specs) <= set(header)
+    place = _text_column(header, name, request) if request.takes_text or request.args.column else None
+    start = 0
+    for batch in _in_batches(rows, request.size):
+        for row, fields in enumerate(batch, start):
+            if len(fields) != len(header):
+                raise UsageError(f"{name}: row {row} has {len(fields)} fields, the header names {len(header)}")
+        names = [str(row) for row in range(start, start + len(batch))]
+        if several:
+            columns = {key: [row[header.index(key)] for row in batch] for key in request.specs}
+            yield {key: _column(cells, request.specs[key], name) for key, cells in columns.items()}, names
+        elif place is not None:
+            texts = [row[place] for row in batch]
+            yield np.array(texts, object), ["" if text is None else str(text) for text in texts]
+        else:
+            alone = len(header) == 1 and isinstance(batch[0][0], list)
+            yield _column([row[0] if alone else list(row) for row in batch], request.spec, name), names
+        start += len(batch)
+
+
+def _text_column(header: list[str], name: str, request: Request) -> int:
+    column = request.args.column or (TEXT if TEXT in header else header[0] if len(header) == 1 else None)
+    if column not in header:
+        raise UsageError(f"{name} has the columns {', '.join(header)}; name the text with --column")
+    return header.index(column)
+
+
+def _column(cells: list[Any], spec: Any, name: str) -> Any:
+    """Cells, or lists of them, as an array of texts or numbers; empty ones are NaN."""
+    dtype = getattr(spec, "dtype", "float32")
+    if dtype == "string":
+        return np.array(cells, object)
+    try:
+        numbers = tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells)
+        return np.array(numbers, "float64" if "int" in dtype else "float32")
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name}: every column must hold numbers for this model ({error})") from None
+
+
+# --- images -------------------------------------------------------------------------------------------------
 
 
 def _image(path: Path, spec: Any, resize: bool) -> np.ndarray[Any, Any]:

@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
         "layers",
         help="every Keras layer and operation: supported or refused, and why",
         description="The conversion table: every public keras.layers class and keras.ops operation.",
+        epilog="example:  fnet layers conv2d",
     )
     command.add_argument("name", nargs="?", help="only names that contain this (case does not matter)")
     form = command.add_mutually_exclusive_group()

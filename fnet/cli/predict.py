@@ -1,147 +1,196 @@
-"""`fnet predict`: a model on texts, images, CSV rows or arrays."""
+"""`fnet predict`: a model on texts, images, tables or arrays."""
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import logging
 import sys
+import time
 import warnings
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fnet import writing
-from fnet.cli.common import UsageError, check_labels, check_target, load_model, number, read_labels
-from fnet.cli.inputs import read_inputs
+from fnet.cli import inputs, outputs
+from fnet.cli.common import UsageError, check_target, load_model, log, number, read_labels
 
-log = logging.getLogger("fnet")
+DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
+Rows without an answer (an empty text, NaN, ids beyond a table) are marked: `-` for the label, null for the outputs.
+
+inputs: image files or a folder of them; .csv and .tsv with a header, .jsonl, .parquet (pyarrow): a column of texts,
+columns of numbers, or columns by the names of several inputs; .npy; .npz with an array for each input by its name;
+.txt with a text a line; - for standard input."""
+
+EPILOG = """exit status: 0 where some row has an answer, 1 where none has or something went wrong, 2 for wrong usage,
+130 after Ctrl-C. A file of --output appears complete or not at all.
+
+examples:
+  fnet predict examples/models/nusax-lstm.safetensors --text 'pelayanannya ramah' 'makanan dingin' --top 2
+  printf 'kamarnya bersih\\nmahal sekali\\n' | fnet predict examples/models/nusax-lstm.safetensors - --json
+  fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv
+  fnet predict cnn.keras photos --resize --scale 1/255 --json > predictions.jsonl"""
 
 
 def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "predict",
-        help="predictions for texts, images, CSV rows or arrays",
-        description="Run a model (.keras, .h5, .safetensors) on inputs and print one line for each row. Rows without "
-        "an answer (an empty text, NaN, ids beyond a table) are marked: `-` for the label, null for the scores. "
-        "Exit status: 0 where some row has an answer, 1 where none has.",
-        epilog="examples:  fnet predict cnn.keras cat.png --scale 1/255 --labels cat,dog\n"
-        "           fnet predict sentiment.safetensors --text 'pelayanannya ramah' 'makanan dingin'\n"
-        "           fnet predict model.keras rows.csv --json > predictions.jsonl",
+        help="predictions for texts, images, tables or arrays",
+        description=DESCRIPTION,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
-    command.add_argument(
-        "inputs",
-        nargs="*",
-        help=".npy, .npz (an array for each input of the model, by its name), .csv, .txt (a text a line), image files, "
-        "or - for texts on standard input",
-    )
+    command.add_argument("inputs", nargs="*", help="see above")
     command.add_argument(
         "--text", action="append", default=[], help="a text to classify, and more where inputs stand; may be repeated"
     )
-    command.add_argument("--column", help="CSV column that holds the text (default: text, or the only column)")
+    command.add_argument("--column", help="the column that holds the text (default: text, or the only column)")
+    command.add_argument("--no-header", action="store_true", help="the first line of a .csv or .tsv is a row")
+    command.add_argument(
+        "--stdin-format", choices=("txt", "csv", "tsv", "jsonl"), default="txt", help="what standard input holds (txt)"
+    )
     command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
     command.add_argument("--scale", type=number, help="multiply numbers by this first, as 1/255 for pixels")
     command.add_argument("--resize", action="store_true", help="resize images to what the model takes")
-    command.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (default 32)")
+    command.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
+    command.add_argument("--top", type=int, metavar="K", help="the K best classes with their scores (1)")
+    command.add_argument(
+        "--invalid", choices=("mark", "raise"), default="mark", help="rows without an answer: mark them, or stop (mark)"
+    )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
-    command.add_argument("--output", type=Path, help="write here (.npy: the raw array) instead of printing")
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write here instead of printing, by suffix: .txt, .jsonl, .csv, .tsv, .parquet, .npy (the raw array)",
+    )
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    import fnet
+    form = _checked(args)
+    run = _Run(args)
+    if form in outputs.LINES and args.output is None:
+        for batch in run.answers():
+            sys.stdout.writelines(outputs.LINES[form](batch, run.top))
+            sys.stdout.flush()
+    elif form in outputs.LINES:
+        lines = [line for batch in run.answers() for line in outputs.LINES[form](batch, run.top)]
+        writing.write(args.output, "".join(lines).encode())
+    elif form in outputs.TABLES:
+        rows = list(outputs.columns(chain.from_iterable(run.answers()), run.top))
+        writing.write(args.output, outputs.TABLES[form](rows))
+    else:
+        writing.write(args.output, outputs.npy([y for _, y in run.batches()]))
+    return run.finish()
 
+
+def _checked(args: argparse.Namespace) -> str:
+    """The form of the output, once the arguments are known to fit together."""
     files = [name for name in args.inputs if name == "-" or Path(name).exists()] if args.text else args.inputs
     if bool(files) == bool(args.text):
         raise UsageError("give either input files or --text")
+    if args.batch_size < 1 or (args.top is not None and args.top < 1):
+        raise UsageError("--batch-size and --top are at least 1")
+    form = outputs.form(args.output, args.json)
     if args.output is not None:
         check_target(args.output, args.model, *args.inputs)
-    model, weights, info = load_model(args.model)
-    spec = fnet.core.infer.input_spec(model)
-    x, names = read_inputs(args, spec)
-    scale = args.scale if args.scale is not None else info.get("scale")
-    if scale is not None:
-        x = fnet.tree.map(lambda a: a if a.dtype.kind in "USO" else a.astype(np.float32) * np.float32(scale), x)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", fnet.InvalidRows)
-        progress = _progress(len(names))
-        y = fnet.predict(model, weights, x, batch_size=args.batch_size, progress=progress, invalid="mark")
-    marks = [warning.message for warning in caught if isinstance(warning.message, fnet.InvalidRows)]
-    unanswered = {row for mark in marks for row in mark.rows}
-    for warning in caught:
-        log.warning("%s", warning.message)
-    status = int(bool(names) and len(unanswered) == len(names))
-    labels = read_labels(args.labels) or info.get("labels")
-    if args.labels and not isinstance(y, np.ndarray):
-        raise UsageError("--labels names the classes of one output; this model has several")
-    if args.output is not None and args.output.suffix == ".npy":
-        _write_npy(args.output, y)
-        return status
-    text = "".join(f"{line}\n" for line in _lines(names, y, model, labels, args.json, unanswered))
-    if args.output is None:
-        print(text, end="")
-    else:
-        writing.write(args.output, text.encode())
-    return status
+    return form
 
 
-def _write_npy(path: Path, y: Any) -> None:
-    if not isinstance(y, np.ndarray):
-        raise UsageError("a model with several outputs does not fit into one .npy file; use --json")
-    buffer = io.BytesIO()
-    np.save(buffer, y)
-    writing.write(path, buffer.getbuffer())
+class _Run:
+    """A model on one source of rows."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        import fnet
+
+        self.args = args
+        self.model, self.params, info = load_model(args.model)
+        spec = fnet.core.infer.input_spec(self.model)
+        names = getattr(self.model, "inputs", "x")
+        specs = {"x": None} if spec is None else fnet.core.sources.feed(names, spec)
+        # states go on from batch to batch of one call
+        size = sys.maxsize if fnet.layers.wrappers.keeps_states(self.model) else args.batch_size
+        self.source = inputs.source(inputs.Request(specs, args, size))
+        self.scale = args.scale if args.scale is not None else info.get("scale")
+        self.labels = read_labels(args.labels) or info.get("labels")
+        self.top = args.top or 1
+        self.rows, self.unanswered = 0, list[str]()
+
+    def answers(self) -> Iterator[Iterator[outputs.Answer]]:
+        """The answers of each batch."""
+        from fnet.inference.labels import middle
+
+        labelled = self.labels or self.args.top
+        scores = outputs.Scores(self.labels, middle(self.model), self.top) if labelled else None
+        for (names, marked), y in self.batches():
+            if scores is not None and not isinstance(y, np.ndarray):
+                if self.args.labels or self.args.top:
+                    raise UsageError("--labels and --top are for the classes of one output; this model has several")
+                scores = None
+            yield outputs.answers(names, y, marked, scores)
+
+    def batches(self) -> Iterator[tuple[tuple[list[str], set[int]], Any]]:
+        """((names, rows without an answer), outputs) of each batch."""
+        progress = _Progress(self.source.total, self.args)
+        for x, names in self.source.batches:
+            y, marked = self.predict(x)
+            self.unanswered += [str(self.rows + row) for row in sorted(marked)]
+            self.rows += len(names)
+            yield (names, marked), y
+            progress.show(self.rows)
+        progress.end()
+
+    def predict(self, x: Any) -> tuple[Any, set[int]]:
+        """(outputs, rows without an answer) of one batch."""
+        import fnet
+
+        if self.scale is not None:
+            scale = np.float32(self.scale)
+            x = fnet.tree.map(lambda a: a if a.dtype.kind in "USO" else a.astype(np.float32) * scale, x)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", fnet.InvalidRows)
+            try:
+                size = self.args.batch_size
+                y = fnet.predict(self.model, self.params, x, batch_size=size, invalid=self.args.invalid)
+            except fnet.InvalidInput as error:
+                if self.rows:
+                    error.add_note(f"in the batch whose row 0 is row {self.rows} of all")
+                raise
+        marks = [warning.message for warning in caught if isinstance(warning.message, fnet.InvalidRows)]
+        for warning in caught:
+            if not isinstance(warning.message, fnet.InvalidRows):
+                log.warning("%s", warning.message)
+        return y, {row for mark in marks for row in mark.rows}
+
+    def finish(self) -> int:
+        """Say which rows have no answer; the exit status."""
+        if self.unanswered:
+            shown = ", ".join(self.unanswered[:10]) + ", ..." * (len(self.unanswered) > 10)
+            log.warning("%d of %d rows have no answer and are marked: %s", len(self.unanswered), self.rows, shown)
+        return int(0 < self.rows == len(self.unanswered))
 
 
-def _progress(rows: int) -> Any:
-    """A progress bar on a terminal, for work that is long enough, when rich is there."""
-    if rows < 1000 or not sys.stderr.isatty():
-        return None
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ModuleNotFoundError:
-        return None
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task("predicting", total=rows)
-    bar.start()
+class _Progress:
+    """Rows done and rows per second, on a terminal that the answers are not printed to."""
 
-    def advance(done: int, total: int) -> None:
-        bar.update(task, completed=done)
-        if done == total:
-            bar.stop()
+    def __init__(self, total: int | None, args: argparse.Namespace) -> None:
+        answers_elsewhere = args.output is not None or not sys.stdout.isatty()
+        self.shown = sys.stderr.isatty() and answers_elsewhere and not args.quiet
+        self.of = "" if total is None else f" of {total:,}"
+        self.start = self.last = time.monotonic()
 
-    return advance
+    def show(self, done: int) -> None:
+        now = time.monotonic()
+        if self.shown and now - self.last > 0.2:
+            rate = done / (now - self.start)
+            print(f"\r{done:,}{self.of} rows, {rate:,.0f} rows/s ", end="", file=sys.stderr, flush=True)
+            self.last = now
 
-
-def _lines(
-    names: list[str], y: Any, model: Any, labels: list[str] | None, as_json: bool, unanswered: set[int]
-) -> Iterator[str]:
-    import fnet
-
-    chosen = fnet.classes(model, y, invalid="mark") if labels and isinstance(y, np.ndarray) and y.ndim <= 2 else None
-    if chosen is not None and labels is not None:
-        check_labels(labels, y.shape)
-    one_probability = chosen is not None and y.size == len(y) and fnet.inference.labels.middle(model) == 0.5
-    for i, name in enumerate(names):
-        if i in unanswered:
-            nothing = {"input": name, **({"label": None} if labels else {}), "output": None}
-            yield json.dumps(nothing) if as_json else f"-\t-\t{name}" if labels else f"null\t{name}"
-            continue
-        values = fnet.tree.map(lambda a: np.round(a[i].astype(float), 6).tolist(), y)  # noqa: B023 - called at once
-        label = labels[chosen[i]] if chosen is not None and labels is not None else None
-        if as_json:
-            yield json.dumps({"input": name, **({"label": label} if label else {}), "output": values})
-        elif label is not None:
-            score = np.max(values)
-            if one_probability and chosen is not None and chosen[i] == 0:  # it is that of the other label
-                score = 1 - score
-            yield f"{label}\t{score:.4f}\t{name}"
-        else:
-            yield f"{json.dumps(values)}\t{name}"
+    def end(self) -> None:
+        if self.last > self.start:
+            print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)

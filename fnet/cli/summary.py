@@ -12,7 +12,10 @@ from fnet.cli.common import load_model
 def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
-        "summary", help="the steps of a model", description="Steps, output shapes and parameter counts of a model."
+        "summary",
+        help="the steps of a model",
+        description="Steps, output shapes and parameter counts of a model.",
+        epilog="example:  fnet summary examples/models/cifar10-cnn.safetensors",
     )
     command.add_argument("model", help="model file")
     command.add_argument("--json", action="store_true", help="the same as JSON")

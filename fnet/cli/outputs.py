@@ -1,0 +1,165 @@
+"""What `fnet predict` gives for each row, and the forms in which it is written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnet import tree
+from fnet.cli.common import UsageError, check_labels
+
+
+class Answer(NamedTuple):
+    """What the model says of one row."""
+
+    name: str
+    best: list[tuple[str, float]] | None
+    """(label, score) of the best classes; None where there are no labels to give, empty for a row without an answer."""
+    values: Any
+    """The outputs; None for a row without an answer."""
+
+
+def answers(names: list[str], y: Any, unanswered: set[int], scores: Scores | None) -> Iterator[Answer]:
+    """An answer for each row of a batch."""
+    if any(a.shape[:1] != (len(names),) for a in tree.leaves(y)):
+        raise UsageError("the model does not give one answer for each row; fnet.predict in Python gives what it gives")
+    best = None if scores is None else scores.best(y)
+    for row, name in enumerate(names):
+        if row in unanswered:
+            yield Answer(name, None if best is None else [], None)
+        else:
+            values = tree.map(lambda a: _plain(a[row]), y)  # noqa: B023 - called at once
+            yield Answer(name, None if best is None else best[row], values)
+
+
+def _plain(a: Any) -> Any:
+    """Numbers of Python, to six digits after the point, and texts; None for NaN and infinity, which JSON lacks."""
+    if a.dtype.kind != "f":
+        return tree.map(lambda item: item.decode() if isinstance(item, bytes) else item, a.tolist())
+    values = np.round(a.astype(float), 6).tolist()
+    if np.isfinite(a).all():
+        return values
+    return tree.map(lambda value: value if math.isfinite(value) else None, values)
+
+
+class Scores:
+    """The best classes of each row."""
+
+    def __init__(self, labels: list[str] | None, middle: float, top: int) -> None:
+        self.labels, self.middle, self.top = labels, middle, top
+
+    def best(self, y: Any) -> list[list[tuple[str, float]]] | None:
+        """[(label, score), ...] of each row, the best first; None for outputs that are no scores of classes."""
+        if not isinstance(y, np.ndarray) or y.ndim > 2 or y.dtype.kind != "f":
+            return None
+        if self.labels:
+            check_labels(self.labels, y.shape)
+        scores = y.reshape(len(y), -1)
+        if scores.shape[1] == 1:  # one unit: a probability or a logit of the second of two classes
+            scores = np.concatenate([2 * self.middle - scores, scores], 1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, : self.top]
+        return [
+            [] if np.isnan(row).any() else [(self.labels[i] if self.labels else str(i), float(row[i])) for i in chosen]
+            for row, chosen in zip(scores, order, strict=True)
+        ]
+
+
+# --- forms --------------------------------------------------------------------------------------------------
+
+
+def text(batch: Iterator[Answer], top: int) -> Iterator[str]:
+    """Tab-separated: labels with their scores, or the outputs; the input last."""
+    for answer in batch:
+        name = re.sub(r"[\t\r\n]", " ", answer.name)
+        if answer.best is None:
+            yield f"{json.dumps(answer.values)}\t{name}\n"
+        else:
+            pairs = [f"{label}\t{score:.4f}" for label, score in answer.best] or ["-\t-"] * top
+            yield "\t".join([*pairs, name]) + "\n"
+
+
+def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
+    """One JSON object a line."""
+    for answer in batch:
+        value: dict[str, Any] = {"input": answer.name}
+        if answer.best is not None:
+            value["label"] = answer.best[0][0] if answer.best else None
+            if top > 1:
+                value["top"] = [{"label": label, "score": round(score, 6)} for label, score in answer.best]
+        yield json.dumps({**value, "output": answer.values}, ensure_ascii=False) + "\n"
+
+
+def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
+    """{column: cell} of each row; one without an answer has no columns of the outputs."""
+    for answer in batch:
+        row: dict[str, Any] = {"input": answer.name}
+        for place, (label, score) in enumerate(answer.best or (), 1):
+            end = f"_{place}" if top > 1 else ""
+            row |= {f"label{end}": label, f"score{end}": round(score, 6)}
+        for path, value in tree.items({"output": answer.values}):
+            row["_".join(map(str, path))] = value
+        yield row
+
+
+def _filled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with the columns of all."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
+def delimited(rows: list[dict[str, Any]], delimiter: str) -> bytes:
+    """A table with its header as CSV or TSV."""
+    file = io.StringIO()
+    rows = _filled(rows)
+    writer = csv.DictWriter(file, list(rows[0]) if rows else ["input"], delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue().encode()
+
+
+def parquet(rows: list[dict[str, Any]]) -> bytes:
+    """A table as Parquet."""
+    import pyarrow
+    import pyarrow.parquet
+
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(_filled(rows)), buffer)
+    return buffer.getvalue()
+
+
+def npy(parts: list[Any]) -> bytes:
+    """The raw outputs as one array."""
+    if not all(isinstance(part, np.ndarray) for part in parts):
+        raise UsageError("a model with several outputs does not fit into one .npy file; use .jsonl")
+    if len({part.shape[1:] for part in parts}) > 1:
+        raise UsageError("the outputs of the batches have several shapes and do not fit into one .npy; use .jsonl")
+    buffer = io.BytesIO()
+    np.save(buffer, np.concatenate(parts))
+    return buffer.getvalue()
+
+
+LINES: dict[str, Callable[[Iterator[Answer], int], Iterator[str]]] = {".txt": text, ".jsonl": json_lines}
+TABLES: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
+    ".csv": lambda rows: delimited(rows, ","), ".tsv": lambda rows: delimited(rows, "\t"), ".parquet": parquet,
+}  # fmt: skip
+
+
+def form(output: Path | None, as_json: bool) -> str:
+    """The suffix that says the form. Raises UsageError for one that is not written."""
+    suffix = ".txt" if output is None else output.suffix.lower() or ".txt"
+    if as_json:
+        if suffix not in (".txt", ".json", ".jsonl"):
+            raise UsageError(f"{output}: --json writes .jsonl; leave it out, or give a file of that name")
+        return ".jsonl"
+    if suffix not in {*LINES, *TABLES, ".npy"}:
+        hint = "; .jsonl has one JSON object a line" if suffix == ".json" else ""
+        raise UsageError(f"{output}: write to {', '.join(sorted([*LINES, *TABLES, '.npy']))}{hint}")
+    return suffix

@@ -1,0 +1,336 @@
+"""`fnet predict`: what it reads, what it writes, how it streams, and what it says to a newcomer. Needs no Keras."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind, cli, sequential
+from fnet.cli import main
+
+ROOT = Path(__file__).parent.parent
+TEXTS = "examples/models/nusax-lstm.safetensors"
+IMAGES = "examples/models/cifar10-cnn.safetensors"
+ROWS = [[1, 2, 3], [4, 5, 6], [7, 8, 9.5]]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the models that are shipped, one on three numbers, one on two inputs, and inputs for them."""
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Path("examples").symlink_to(ROOT / "examples")
+    with zipfile.ZipFile(ROOT / "tests" / "golden" / "keras-3.15.1.zip") as archive:
+        archive.extract("cnn.keras")
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=bind(fnet.dense, units=2, activation="softmax"))
+    fnet.save("numbers.safetensors", model, fnet.init(model, 0), labels=["no", "yes"])
+    inputs = {"a": bind(fnet.input_layer, shape=(None, 1)), "b": bind(fnet.input_layer, shape=(None, 1))}
+    fnet.save(
+        "two.safetensors", fnet.graph({**inputs, "y": (fnet.add, ["a", "b"])}, inputs=["a", "b"], outputs="y"), {}
+    )
+    Path("photos").mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((20, 30, 3), 80 * i, "uint8")).save(f"photos/{i}.png")
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    status = main(["predict", *map(str, arguments)])
+    return status, capsys.readouterr().out
+
+
+def lines(capsys, *arguments):
+    """The JSON objects that are printed."""
+    status, out = run(capsys, *arguments, "--json")
+    assert status == 0
+    return [json.loads(line) for line in out.splitlines()]
+
+
+# --- what is read -------------------------------------------------------------------------------------------
+
+
+def test_numbers_come_from_every_kind_of_file(folder, capsys):
+    import pyarrow
+    import pyarrow.parquet
+
+    np.save("x.npy", np.array(ROWS))
+    np.savez("x.npz", x=np.array(ROWS))
+    Path("x.csv").write_text("a,b,c\n" + "\n".join(",".join(map(str, row)) for row in ROWS))
+    Path("x.tsv").write_text("a\tb\tc\n" + "\n".join("\t".join(map(str, row)) for row in ROWS))
+    Path("lists.jsonl").write_text("\n".join(json.dumps(row) for row in ROWS))
+    Path("objects.jsonl").write_text("\n\n".join(json.dumps(dict(zip("abc", row, strict=True))) for row in ROWS))
+    columns = {name: [row[i] for row in ROWS] for i, name in enumerate("abc")}
+    pyarrow.parquet.write_table(pyarrow.table(columns), "x.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"features": [list(map(float, row)) for row in ROWS]}), "l.parquet")
+    names = ["x.npy", "x.npz", "x.csv", "x.tsv", "lists.jsonl", "objects.jsonl", "x.parquet", "l.parquet"]
+    for batch in (1, 2, 32):
+        answers = {
+            n: [row["output"] for row in lines(capsys, "numbers.safetensors", n, "--batch-size", batch)] for n in names
+        }
+        assert all(answer == answers["x.npy"] for answer in answers.values())
+    model, params = fnet.load("numbers.safetensors")
+    np.testing.assert_allclose(answers["x.npy"], fnet.predict(model, params, np.array(ROWS)), atol=1e-6)
+
+
+def test_texts_come_from_every_kind_of_file(folder, capsys, monkeypatch):
+    texts = ["pelayanannya ramah", "makanan dingin"]
+    Path("x.txt").write_text("\n".join(texts))
+    Path("x.csv").write_text("id,ulasan\n" + "\n".join(f"{i},{text}" for i, text in enumerate(texts)))
+    Path("x.jsonl").write_text("\n".join(map(json.dumps, texts)))
+    Path("o.jsonl").write_text("\n".join(json.dumps({"id": 1, "text": text}) for text in texts))
+    expected = run(capsys, TEXTS, "--text", *texts)
+    assert run(capsys, TEXTS, "x.txt") == expected
+    assert run(capsys, TEXTS, "x.csv", "--column", "ulasan") == expected
+    assert run(capsys, TEXTS, "x.jsonl") == run(capsys, TEXTS, "o.jsonl") == expected
+    for form, name in (("txt", "x.txt"), ("jsonl", "x.jsonl")):
+        with Path(name).open() as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            assert run(capsys, TEXTS, "-", "--stdin-format", form) == expected
+
+
+def test_a_folder_of_images_is_its_images(folder, capsys):
+    status, out = run(capsys, IMAGES, "photos", "--resize", "--batch-size", "2")
+    assert status == 0
+    assert [line.split("\t")[2] for line in out.splitlines()] == [f"photos/{i}.png" for i in range(3)]
+    assert run(capsys, IMAGES, *[f"photos/{i}.png" for i in range(3)], "--resize")[1] == out
+
+
+def test_several_inputs_are_columns_by_name(folder, capsys):
+    Path("x.csv").write_text("b,id,a\n1,7,10\n2,8,20\n")
+    assert [row["output"] for row in lines(capsys, "two.safetensors", "x.csv")] == [[11], [22]]
+
+
+def test_the_name_of_an_only_column_is_said_and_no_header_makes_it_a_row(folder, capsys, caplog):
+    Path("x.csv").write_text("ramah\ndingin\n")
+    assert len(run(capsys, TEXTS, "x.csv")[1].splitlines()) == 1
+    assert "'ramah' is taken for the name of the column; --no-header makes it a row" in caplog.text
+    assert len(run(capsys, TEXTS, "x.csv", "--no-header")[1].splitlines()) == 2
+    Path("n.csv").write_text("1,2,3\n4,5,6\n")
+    assert len(lines(capsys, "numbers.safetensors", "n.csv", "--no-header")) == 2
+
+
+def test_whole_numbers_are_not_rounded_to_float32(folder, capsys):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="int32"), y=fnet.identity)
+    fnet.save("ids.safetensors", model, {})
+    Path("x.csv").write_text("id\n16777217\n")
+    assert lines(capsys, "ids.safetensors", "x.csv")[0]["output"] == [16777217]
+
+
+def test_an_empty_cell_is_a_row_without_an_answer(folder, capsys, caplog):
+    Path("x.csv").write_text("a,b,c\n1,2,3\n4,,6\n")
+    assert [row["output"] is None for row in lines(capsys, "numbers.safetensors", "x.csv", "--batch-size", 1)] == [
+        False,
+        True,
+    ]
+    assert "1 of 2 rows have no answer and are marked: 1" in caplog.text
+    assert run(capsys, "numbers.safetensors", "x.csv", "--invalid", "raise", "--batch-size", 1)[0] == 1
+    assert "has NaN" in caplog.text
+    assert "in the batch whose row 0 is row 1 of all" in caplog.text
+
+
+# --- what is written ----------------------------------------------------------------------------------------
+
+
+def test_the_suffix_says_the_form(folder, capsys):
+    import pyarrow.parquet
+
+    Path("x.jsonl").write_text("[1, 2, null]\n[1, 2, 3]\n[4, 5, 6]")
+    expected = lines(capsys, "numbers.safetensors", "x.jsonl")
+    for suffix in ("csv", "tsv", "parquet", "jsonl", "txt", "npy"):
+        assert run(capsys, "numbers.safetensors", "x.jsonl", "--batch-size", 2, "--output", f"y.{suffix}") == (0, "")
+    assert [json.loads(line) for line in Path("y.jsonl").read_text().splitlines()] == expected
+    assert np.isnan(np.load("y.npy")).any(axis=1).tolist() == [True, False, False]
+    for rows in (
+        list(csv.DictReader(io.StringIO(Path("y.csv").read_text()))),
+        list(csv.DictReader(io.StringIO(Path("y.tsv").read_text()), delimiter="\t")),
+        pyarrow.parquet.read_table("y.parquet").to_pylist(),
+    ):
+        assert list(rows[0]) == ["input", "label", "score", "output_0", "output_1"]
+        assert not rows[0]["label"]
+        assert [row["label"] for row in rows[1:]] == [row["label"] for row in expected[1:]]
+        assert [float(rows[1][f"output_{i}"]) for i in (0, 1)] == expected[1]["output"]
+
+
+@pytest.mark.parametrize("name", ["y.json", "y.png", "y.h5"])
+def test_other_suffixes_are_refused_before_the_work(folder, caplog, name):
+    assert main(["predict", "missing.keras", "x.npy", "--output", name]) == 2
+    assert f"{name}: write to .csv, .jsonl, .npy, .parquet, .tsv, .txt" in caplog.text
+    assert (".jsonl has one JSON object a line" in caplog.text) == (name == "y.json")
+
+
+def test_the_best_classes_come_with_their_scores(folder, capsys):
+    _, out = run(capsys, TEXTS, "--text", "pelayanannya ramah sekali", "--top", "2")
+    first, score, second, other, text = out.rstrip("\n").split("\t")
+    assert (first, text) == ("positive", "pelayanannya ramah sekali")
+    assert float(score) > float(other)
+    (row,) = lines(capsys, TEXTS, "--text", "pelayanannya ramah sekali", "--top", "2")
+    assert [best["label"] for best in row["top"]] == [first, second]
+    assert row["top"][0]["score"] == pytest.approx(max(row["output"]), abs=1e-6)
+
+
+def test_a_row_with_one_score_that_is_nan_has_no_label(folder, capsys):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 2)), y=bind(fnet.operations.log))
+    fnet.save("log.safetensors", model, {}, labels=["no", "yes"])
+    Path("x.jsonl").write_text("[1, -1]\n[1, 2]")
+    with np.errstate(invalid="ignore"):
+        rows = lines(capsys, "log.safetensors", "x.jsonl")
+    assert [row["label"] for row in rows] == [None, "yes"]
+    assert rows[0]["output"] == [0, None]
+
+
+# --- as it comes --------------------------------------------------------------------------------------------
+
+
+def start(*arguments, **options):
+    command = [sys.executable, "-m", "fnet", *arguments]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, text=True, cwd=ROOT, env=env, **pipes, **options)
+
+
+def test_a_pipe_sees_rows_before_its_end(folder):
+    with start("predict", TEXTS, "-", "--batch-size", "1") as running:
+        for text in ("ramah", "dingin"):
+            running.stdin.write(f"{text}\n")
+            running.stdin.flush()
+            assert running.stdout.readline().endswith(f"{text}\n")  # while standard input is open
+        running.stdin.close()
+        assert running.stderr.read() == ""
+
+
+def test_a_reader_who_leaves_and_ctrl_c_are_quiet(folder):
+    import signal
+
+    with start("predict", TEXTS, "-", "--batch-size", "1") as running:
+        running.stdin.write("ramah\n")
+        running.stdin.flush()
+        running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+        assert running.stderr.read() == ""
+    np.save("many.npy", np.zeros((20000, 3), "float32"))
+    with start("predict", str(folder / "numbers.safetensors"), str(folder / "many.npy")) as running:
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.wait(60) == 1
+        assert running.stderr.read() == ""
+
+
+def test_progress_is_for_a_terminal_only(folder, monkeypatch, capsys):
+    np.save("x.npy", np.zeros((5, 3), "float32"))
+    ticks = iter(np.arange(100.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    run(capsys, "numbers.safetensors", "x.npy", "--batch-size", 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2"])
+    assert "4 of 5 rows, 2 rows/s" in capsys.readouterr().err
+    main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2", "--quiet"])
+    assert capsys.readouterr().err == ""
+
+
+def test_states_go_on_over_all_rows(folder, capsys):
+    layer = bind(fnet.simple_rnn, units=2, stateful=True)
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 3, 1)), y=layer)
+    params = fnet.init(model, 0)
+    fnet.save("states.safetensors", model, params)
+    np.save("x.npy", np.ones((4, 3, 1), "float32"))
+    answers = [row["output"] for row in lines(capsys, "states.safetensors", "x.npy", "--batch-size", 2)]
+    np.testing.assert_allclose(answers, fnet.predict(model, params, np.ones((4, 3, 1)), batch_size=2), atol=1e-6)
+
+
+# --- a newcomer ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([TEXTS, "makanan dingin"], "makanan dingin: no such file; for words, use --text 'makanan dingin'"),
+        ([IMAGES, "cat.heic"], "cat.heic: no such file"),
+        ([IMAGES, "."], ". is a folder without images"),
+        ([IMAGES, "cnn.keras"], "cnn.keras: not read; use .csv, .jsonl, .npy"),
+        ([TEXTS, "photos/0.png"], "photos/0.png is an image, but the model takes texts"),
+        ([TEXTS, "--text", "a", "--top", "0"], "--batch-size and --top are at least 1"),
+        ([TEXTS, "--text", "a", "--json", "--output", "y.csv"], "--json writes .jsonl"),
+        ([IMAGES, "broken.jsonl"], "broken.jsonl, line 2: not JSON"),
+        ([IMAGES, "mixed.jsonl"], "every line must be an object with the keys a"),
+    ],
+)
+def test_hints(folder, caplog, arguments, message):
+    Path("broken.jsonl").write_text("[1]\n[1,\n")
+    Path("mixed.jsonl").write_text('{"a": 1}\n[1]\n')
+    assert main(["predict", *arguments]) == 2
+    assert message in caplog.text
+
+
+@pytest.mark.parametrize("value", ["torch", "jax"])
+def test_a_backend_that_is_not_there_is_one_line_and_status_2(value, tmp_path):
+    (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(\"No module named 'jax'\", name='jax')")
+    env = {**os.environ, "FNET_BACKEND": value, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    command = [sys.executable, "-m", "fnet", "--version"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"fnet: FNET_BACKEND={value!r} is unknown" if value == "torch" else "fnet: FNET_BACKEND=jax needs"
+    )
+    assert done.stderr.count("\n") == 1
+    code = [sys.executable, "-c", "import fnet"]
+    done = subprocess.run(code, env=env, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "MissingBackend" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["", "NumPy", " numpy"])
+def test_the_name_of_a_backend_in_any_case_and_none_at_all(value):
+    env = {**os.environ, "FNET_BACKEND": value}
+    command = [sys.executable, "-c", "import fnet.backend; print(fnet.backend.name())"]
+    assert subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT, check=True).stdout == "numpy\n"
+
+
+# --- help ---------------------------------------------------------------------------------------------------
+
+
+def commands():
+    """{name: parser} of the commands that fnet itself has."""
+    (group,) = (action for action in cli.parser()._actions if action.dest == "command" or action.choices)
+    return {name: command for name, command in group.choices.items() if command.add_help}
+
+
+def examples():
+    for command in commands().values():
+        for line in command.format_help().splitlines():
+            text = line.removeprefix("example:").strip()
+            if text.startswith(("fnet ", "printf ")):
+                yield text
+
+
+@pytest.mark.parametrize("example", list(examples()))
+def test_the_examples_of_help_run_as_printed(folder, example):
+    script = f'fnet() {{ {sys.executable} -m fnet "$@"; }}; set -e -o pipefail; {example}'
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, cwd=folder, check=False)
+    assert (done.returncode, done.stderr) == (0, "") or done.stderr.startswith("fnet: wrote")
+    assert done.stdout or ">" in example or "--output" in example or "convert" in example
+
+
+def test_every_command_has_an_example():
+    assert len(list(examples())) >= len(commands()) > 3
+
+
+def test_quiet_and_verbose_before_and_after_the_command(folder, capsys, caplog):
+    texts = ["predict", TEXTS, "--text", "", "ramah"]
+    for arguments, count in ((texts, 1), (["-q", *texts], 0), ([*texts, "--quiet"], 0)):
+        caplog.clear()
+        assert main(arguments) == 0
+        assert len(caplog.messages) == count
+    with pytest.raises(FileNotFoundError):
+        main(["predict", "missing.keras", "--text", "a", "-v"])
