@@ -32,7 +32,7 @@ from params.table.entry import Vocabulary
 
 @dataclass(frozen=True)
 class _Assets:
-    """The assets of one object of a file (see `params.table.layers.Assets`)."""
+    """The assets of one object of a file (see `params.table.entry.Assets`)."""
 
     files: Mapping[str, bytes]
     group: str

@@ -19,7 +19,7 @@ import fnet
 from fnet import backend, operations, tree
 from fnet.core.compose import bind, option_names
 from params import load_keras
-from params.table.operations import OPERATIONS, REFUSED_OPERATIONS
+from params.table.operations import OPERATIONS, REFUSED_OPERATIONS, operation
 from tests.cases.operations import CASES, OpCase
 from tests.operation_parity import Reference, arrays_of, as_dtype, called, compare, fnet_input, plain, reference, run
 
@@ -204,7 +204,8 @@ def test_every_operation_has_a_row_here_and_a_docstring():
 
 
 def test_the_arguments_of_the_table_are_those_of_the_keras_call():
-    for (module, name), entry in OPERATIONS.items():
+    for module, name in OPERATIONS:
+        entry = operation(module, name)
         cls = getattr(importlib.import_module(module), name)
         call = [p for p in inspect.signature(cls.call).parameters.values() if p.name != "self"]
         names = [("**" if p.kind is p.VAR_KEYWORD else "") + p.name for p in call if p.kind is not p.VAR_POSITIONAL]

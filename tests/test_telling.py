@@ -1,11 +1,15 @@
 """The tables of cases: every layer and operation has a row, every row says something, every option matters in one."""
 
+import importlib
+import pkgutil
+
 import numpy as np
 import pytest
 
 import fnet
-from fnet import operations
+from fnet import layers, operations
 from fnet.core.layer import Rules
+from params.table.catalogue import catalogue
 from params.table.layers import LAYERS
 from tests import telling
 from tests.cases import Case, all_cases
@@ -28,6 +32,25 @@ def test_every_public_layer_has_a_row():
     tested = {case.layer for case in CASES}
     untested = {layer.__name__ for layer in public_layers() if layer not in tested}
     assert untested == set(NO_ROW)
+
+
+def test_every_layer_is_exported():
+    """What is declared as a layer at the top of a module of fnet.layers, but for helpers that begin with _."""
+    modules = [
+        importlib.import_module(f"fnet.layers.{module.name}") for module in pkgutil.iter_modules(layers.__path__)
+    ]
+    declared = {
+        name
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(getattr(value, "rules", None), Rules) and value.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert declared - set(fnet.__all__) == set()
+
+
+def test_every_layer_is_in_the_table_that_users_read():
+    listed = {status.fnet for status in catalogue()}
+    assert {layer.__name__ for layer in public_layers()} - listed == {"constant"}
 
 
 @pytest.mark.parametrize("rows", [CASES, OPERATIONS], ids=["layers", "operations"])

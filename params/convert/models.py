@@ -24,8 +24,7 @@ from params.convert.recognition import custom_row, is_operation, require_own, ro
 from params.convert.training_flags import of_steps
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import NESTED, POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
-from params.table.catalogue import BY_ENTRY, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
-from params.table.layers import LAYERS
+from params.table.layers import BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 
 
 def convert(

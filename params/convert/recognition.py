@@ -11,10 +11,9 @@ from params.assign import cudnn
 from params.convert.conversion import Conversion
 from params.errors import UnsafeFile, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, shown
-from params.table.catalogue import REFUSED
 from params.table.entry import Entry
-from params.table.layers import LAYERS
-from params.table.operations import OPERATIONS, REFUSED_OPERATIONS
+from params.table.layers import LAYERS, REFUSED
+from params.table.operations import BY_CLASS, OPERATIONS, REFUSED_OPERATIONS, operation
 
 FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 """Classes of Keras 2 whose config names a function of TensorFlow, or an operation that `graph_ops` left."""
@@ -99,12 +98,11 @@ def _operation(source: KerasObject, known: Conversion) -> Entry | None:
     module, name = source.module, source.class_name
     if not module:
         untrained = "trainable" not in source.config and name != "InputLayer"
-        candidates = OPERATIONS.items() if known.legacy and untrained else ()
-        return next((entry for (_, known_name), entry in candidates if known_name == name), None)
+        return operation(*BY_CLASS[name]) if known.legacy and untrained and name in BY_CLASS else None
     if module.startswith("keras.src.ops.") and (module, name) not in OPERATIONS:
         why = REFUSED_OPERATIONS.get(name, f"{quoted(module)} has no such operation that fnet knows")
         raise UnsupportedLayer(f"the operation {shown(name)} (node {quoted(source.name)}) is not supported: {why}")
-    return OPERATIONS.get((module, name))
+    return operation(module, name) if (module, name) in OPERATIONS else None
 
 
 def _unknown(source: KerasObject, known: Conversion) -> str:

@@ -14,7 +14,7 @@ from params.convert.call_order import keras_order
 from params.convert.calls import by_keyword, tensors
 from params.errors import UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, is_triple, layers_of
-from params.table.catalogue import RESTS_BY_DEFAULT, TRAINS_BY_DEFAULT
+from params.table.layers import RESTS_BY_DEFAULT, TRAINS_BY_DEFAULT
 
 Flag: TypeAlias = bool | None
 Flags: TypeAlias = Literal["unread", "inner", "outer"]

@@ -55,7 +55,7 @@ class Entry:
     call: the arguments that a call gives by name -> the same under the names of the fnet layer.
     literal: arguments whose numbers stay numbers: rules read them (sizes).
 
-    limits: what is refused, in words, for the table that users read. module: where Keras says the class lives.
+    limits: what is refused, in words, for the table that users read.
     """
 
     layer: Callable[..., Any]
@@ -72,7 +72,6 @@ class Entry:
     call: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     literal: tuple[str, ...] = ()
     limits: str = ""
-    module: str = "keras.layers"
 
 
 IGNORED = frozenset(
@@ -88,4 +87,4 @@ ADAPTED = "adapted"
 """Mark in the config of a Discretization of Keras 2 whose boundaries are in its weights (`params.assign.adapted`)."""
 
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
-"""What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.catalogue.BY_ENTRY`)."""
+"""What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""

@@ -1,153 +1,75 @@
-"""The conversion table of operations: (module, class) of `keras.ops` -> fnet.operations, and what is refused, why."""
+"""The conversion table of operations: what a class of `keras.ops` is in fnet.operations, and what is refused, why.
+
+The name is enough: the class `LogSoftmax` is `operations.log_softmax`, and its arguments have the names of ours. What
+differs is listed here.
+
+In a functional model an operation on symbolic tensors is an entry next to the layers. Its config holds the
+arguments of the constructor; those of the call are in the node. A literal among the latter that fnet has as an
+option (the key of GetItem) becomes that option; tensors and other numbers flow, in the order of the call.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from fnet import operations
-from params.table.layers import Entry
-from params.table.numpy_operations import NUMPY
-from params.table.op_entry import op
+from params.table.entry import Entry
 
-ACTIVATIONS = {
-    "Mish": op(operations.mish),
-    "ReLU": op(operations.relu),
+MODULES = {
+    "activations.activations": "mish relu",
+    "ops.core": "cast convert_to_tensor saturate_cast scatter scatter_update slice slice_update stop_gradient unstack",
+    "ops.einops": "rearrange",
+    "ops.image": (
+        "affine_transform crop_images extract_patches gaussian_blur hsv_to_rgb map_coordinates pad_images resize "
+        "perspective_transform rgb_to_grayscale rgb_to_hsv ssim scale_and_translate sobel_edges"
+    ),
+    "ops.linalg": (
+        "cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank norm pinv qr svd solve solve_triangular"
+    ),
+    "ops.math": (
+        "cdist erf erfc erfinv extract_sequences fft fft2 ifft2 irfft istft in_top_k logdet logsumexp rfft rsqrt stft "
+        "segment_max segment_min segment_prod segment_sum top_k view_as_complex view_as_real"
+    ),
+    "ops.nn": (
+        "adaptive_average_pool adaptive_max_pool average_pool batch_norm binary_crossentropy ctc_decode ctc_loss "
+        "categorical_crossentropy celu conv conv_transpose depth_to_space depthwise_conv dot_product_attention elu "
+        "fold gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh layer_norm leaky_relu log_sigmoid log_softmax "
+        "max_pool moments multi_hot normalize one_hot psnr polar rms_norm relu relu6 selu separable_conv sigmoid silu "
+        "soft_shrink softmax softplus softsign space_to_depth sparse_categorical_crossentropy sparse_plus "
+        "sparse_sigmoid sparsemax squareplus tanh_shrink threshold unfold"
+    ),
+    "quantizers.quantizers": "fake_quant_with_min_max_vars",
 }
+"""{module of Keras: our names of the operations there}; all others are in `ops.numpy`."""
 
-CORE = {
-    "Cast": op(operations.cast),
-    "ConvertToTensor": op(operations.convert_to_tensor, false=("sparse", "ragged")),
-    "SaturateCast": op(operations.saturate_cast),
-    "Scatter": op(operations.scatter),
-    "ScatterUpdate": op(operations.scatter_update),
-    "Slice": op(operations.slice),
-    "SliceUpdate": op(operations.slice_update),
-    "StopGradient": op(operations.stop_gradient, ("variable",)),
-    "Unstack": op(operations.unstack),
+SPELLED = {
+    **{
+        name: name.upper() for name in ("fft", "fft2", "ifft2", "irfft", "istft", "psnr", "rfft", "ssim", "stft", "svd")
+    },
+    "allclose": "AllClose",
+    "cdist": "CDist",
+    "ctc_decode": "CTCDecode",
+    "ctc_loss": "CTCLoss",
+    "hsv_to_rgb": "HSVToRGB",
+    "isin": "IsIn",
+    "rgb_to_grayscale": "RGBToGrayscale",
+    "rgb_to_hsv": "RGBToHSV",
+    "rms_norm": "RMSNorm",
+    "searchsorted": "SearchSorted",
 }
+"""{our name: the class}, where capitals at the begin of each word do not make it."""
 
-EINOPS = {
-    "Rearrange": op(operations.rearrange, ("tensor", "pattern", "**axes_lengths")),
+CALLED = {
+    "digitize": ("x", "bins"),
+    "get_item": ("x", "key"),
+    "isclose": ("x1", "x2", "rtol", "atol"),
+    "pad": ("x", "constant_values"),
+    "rearrange": ("tensor", "pattern", "**axes_lengths"),
+    "stop_gradient": ("variable",),
 }
-
-IMAGE = {
-    "AffineTransform": op(operations.affine_transform),
-    "CropImages": op(operations.crop_images),
-    "ExtractPatches": op(operations.extract_patches),
-    "GaussianBlur": op(operations.gaussian_blur),
-    "HSVToRGB": op(operations.hsv_to_rgb),
-    "MapCoordinates": op(operations.map_coordinates),
-    "PadImages": op(operations.pad_images),
-    "PerspectiveTransform": op(operations.perspective_transform),
-    "RGBToGrayscale": op(operations.rgb_to_grayscale),
-    "RGBToHSV": op(operations.rgb_to_hsv),
-    "Resize": op(operations.resize),
-    "SSIM": op(operations.ssim),
-    "ScaleAndTranslate": op(operations.scale_and_translate),
-    "SobelEdges": op(operations.sobel_edges),
-}
-
-LINALG = {
-    "Cholesky": op(operations.cholesky),
-    "CholeskyInverse": op(operations.cholesky_inverse),
-    "Det": op(operations.det),
-    "Eig": op(operations.eig),
-    "Eigh": op(operations.eigh),
-    "Inv": op(operations.inv),
-    "Lstsq": op(operations.lstsq),
-    "LuFactor": op(operations.lu_factor),
-    "MatrixRank": op(operations.matrix_rank),
-    "Norm": op(operations.norm),
-    "Pinv": op(operations.pinv),
-    "Qr": op(operations.qr),
-    "SVD": op(operations.svd),
-    "Solve": op(operations.solve),
-    "SolveTriangular": op(operations.solve_triangular),
-}
-
-MATH = {
-    "CDist": op(operations.cdist),
-    "Erf": op(operations.erf),
-    "Erfc": op(operations.erfc),
-    "Erfinv": op(operations.erfinv),
-    "ExtractSequences": op(operations.extract_sequences),
-    "FFT": op(operations.fft),
-    "FFT2": op(operations.fft2),
-    "IFFT2": op(operations.ifft2),
-    "IRFFT": op(operations.irfft),
-    "ISTFT": op(operations.istft),
-    "InTopK": op(operations.in_top_k),
-    "Logdet": op(operations.logdet),
-    "Logsumexp": op(operations.logsumexp),
-    "RFFT": op(operations.rfft),
-    "Rsqrt": op(operations.rsqrt),
-    "STFT": op(operations.stft),
-    "SegmentMax": op(operations.segment_max),
-    "SegmentMin": op(operations.segment_min),
-    "SegmentProd": op(operations.segment_prod),
-    "SegmentSum": op(operations.segment_sum),
-    "TopK": op(operations.top_k),
-    "ViewAsComplex": op(operations.view_as_complex),
-    "ViewAsReal": op(operations.view_as_real),
-}
-
-NN = {
-    "AdaptiveAveragePool": op(operations.adaptive_average_pool),
-    "AdaptiveMaxPool": op(operations.adaptive_max_pool),
-    "AveragePool": op(operations.average_pool),
-    "BatchNorm": op(operations.batch_norm),
-    "BinaryCrossentropy": op(operations.binary_crossentropy),
-    "CTCDecode": op(operations.ctc_decode),
-    "CTCLoss": op(operations.ctc_loss),
-    "CategoricalCrossentropy": op(operations.categorical_crossentropy),
-    "Celu": op(operations.celu),
-    "Conv": op(operations.conv),
-    "ConvTranspose": op(operations.conv_transpose),
-    "DepthToSpace": op(operations.depth_to_space),
-    "DepthwiseConv": op(operations.depthwise_conv),
-    "DotProductAttention": op(operations.dot_product_attention),
-    "Elu": op(operations.elu),
-    "Fold": op(operations.fold),
-    "Gelu": op(operations.gelu),
-    "Glu": op(operations.glu),
-    "HardShrink": op(operations.hard_shrink),
-    "HardSigmoid": op(operations.hard_sigmoid),
-    "HardSilu": op(operations.hard_silu),
-    "HardTanh": op(operations.hard_tanh),
-    "LayerNorm": op(operations.layer_norm),
-    "LeakyRelu": op(operations.leaky_relu),
-    "LogSigmoid": op(operations.log_sigmoid),
-    "LogSoftmax": op(operations.log_softmax),
-    "MaxPool": op(operations.max_pool),
-    "Moments": op(operations.moments),
-    "MultiHot": op(operations.multi_hot),
-    "Normalize": op(operations.normalize),
-    "OneHot": op(operations.one_hot),
-    "PSNR": op(operations.psnr),
-    "Polar": op(operations.polar),
-    "RMSNorm": op(operations.rms_norm),
-    "Relu": op(operations.relu),
-    "Relu6": op(operations.relu6),
-    "Selu": op(operations.selu),
-    "SeparableConv": op(operations.separable_conv),
-    "Sigmoid": op(operations.sigmoid),
-    "Silu": op(operations.silu),
-    "SoftShrink": op(operations.soft_shrink),
-    "Softmax": op(operations.softmax),
-    "Softplus": op(operations.softplus),
-    "Softsign": op(operations.softsign),
-    "SpaceToDepth": op(operations.space_to_depth),
-    "SparseCategoricalCrossentropy": op(operations.sparse_categorical_crossentropy),
-    "SparsePlus": op(operations.sparse_plus),
-    "SparseSigmoid": op(operations.sparse_sigmoid),
-    "Sparsemax": op(operations.sparsemax),
-    "Squareplus": op(operations.squareplus),
-    "TanhShrink": op(operations.tanh_shrink),
-    "Threshold": op(operations.threshold),
-    "Unfold": op(operations.unfold),
-}
-
-QUANTIZERS = {
-    "FakeQuantWithMinMaxVars": op(operations.fake_quant_with_min_max_vars),
-}
+"""{our name: the arguments of the Keras call}, where they are not those of our function."""
 
 _FUNCTIONS = "it calls Python functions, which a model file cannot hold as data"
 _SCAN = f"{_FUNCTIONS}; use a recurrent layer"
@@ -168,19 +90,57 @@ REFUSED_OPERATIONS = {
 }
 """{class name: why fnet does not have it}."""
 
-OPERATIONS: dict[tuple[str, str], Entry] = {
-    (f"keras.src.{module}", name): entry
-    for module, rows in {
-        "activations.activations": ACTIVATIONS,
-        "ops.core": CORE,
-        "ops.einops": EINOPS,
-        "ops.image": IMAGE,
-        "ops.linalg": LINALG,
-        "ops.math": MATH,
-        "ops.nn": NN,
-        "ops.numpy": NUMPY,
-        "quantizers.quantizers": QUANTIZERS,
-    }.items()
-    for name, entry in rows.items()
-}
-"""{(module, class name): entry}."""
+
+def _class_name(name: str) -> str:
+    return SPELLED.get(name) or "".join(word.capitalize() for word in name.split("_"))
+
+
+def _listed() -> dict[tuple[str, str], str]:
+    homes = {name: module for module, names in MODULES.items() for name in names.split()}
+    rows = {(f"keras.src.{homes.get(name, 'ops.numpy')}", _class_name(name)): name for name in operations.__all__}
+    return {**rows, ("keras.src.activations.activations", "ReLU"): "relu"}
+
+
+OPERATIONS = _listed()
+"""{(module, class name): our name}."""
+BY_CLASS = {class_name: (module, class_name) for module, class_name in OPERATIONS}
+"""{class name: its key}: legacy files write no module."""
+
+
+@functools.cache
+def operation(module: str, class_name: str) -> Entry:
+    """The row of an operation. Raises KeyError for one that is not in the table."""
+    name = OPERATIONS[module, class_name]
+    layer = getattr(operations, name)
+    names = vars(layer)["arguments"]
+    any_number = names[0].startswith("*")
+    return Entry(
+        layer,
+        {"quantile": _linear, "trapezoid": _positions}.get(name),
+        arguments=CALLED.get(name, () if any_number else names),
+        inputs=in_order(names) if len(names) > 1 or any_number else None,
+        neutral=dict.fromkeys(("sparse", "ragged"), (False,)) if name == "convert_to_tensor" else {},
+    )
+
+
+def _linear(config: dict[str, Any]) -> dict[str, Any]:
+    """A quantile is interpolated, whatever the config says: so do Keras's graphs."""
+    return {**config, "method": "linear"}
+
+
+def _positions(config: dict[str, Any]) -> dict[str, Any]:
+    return {"positions" if key == "x" else key: value for key, value in config.items()}
+
+
+def in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
+    """What makes the tuple of a call's tensors and numbers: None for those left out, unless nothing follows."""
+
+    def arrange(given: dict[str, Any]) -> tuple[Any, ...]:
+        if names[0].startswith("*"):
+            return tuple(given.values())
+        values = list(given.values()) if set(given) - set(names) else [given.get(name) for name in names]
+        while values and values[-1] is None:
+            values.pop()
+        return tuple(values)
+
+    return arrange

@@ -15,7 +15,7 @@ from fnet.tf_functions import FUNCTIONS
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject
 from params.table.entry import Entry
-from params.table.op_entry import in_order
+from params.table.operations import in_order
 
 RENAMED = {
     "keep_dims": "keepdims",
