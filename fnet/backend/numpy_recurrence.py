@@ -1,216 +1,244 @@
 """Recurrent layers over a whole sequence in NumPy: one product for all inputs, then a loop without garbage.
 
-Gates lie along the first axis, (gates, rows, units), so that every slice is contiguous. A sigmoid gate is
-0.5 tanh(x / 2) + 0.5 with the 1 / 2 folded into the weights, so that all gates take one call of tanh.
-Under a mask the rows are sorted by their number of steps and only those that have a step left are computed.
+Arrays of a loop are (gates, ways, rows, units): a way is a direction of reading, both go through one product. Gates
+come first, so that every slice is contiguous, in the form that `fnet.backend.gates` gives their weights. Rows lie
+packed: sorted by their number of steps, and of each step only the rows that have it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from fnet.backend.gates import CELLS, laid_out
+
 Array: TypeAlias = np.ndarray[Any, Any]
+Weights: TypeAlias = Mapping[str, Array]
 Advance: TypeAlias = Callable[[Array, Array, Array], None]
-"""(z (gates, n, units), h, new (n, units)): one step, whose output goes into `new`."""
-Begin: TypeAlias = Callable[..., Advance]
-"""(n, *other states (n, units)) -> the steps of n rows, which change the other states in place."""
+"""(z (gates, ways, n, units), h, new (ways, n, units)): one step, whose output goes into `new`."""
+Begin: TypeAlias = Callable[..., tuple[Advance, Sequence[Array]]]
+"""(h, *other states (ways, n, units)) -> (the steps of n rows, where they keep the other states)."""
 Swept: TypeAlias = tuple[Array, Array | None, tuple[Array, ...]]
 
 
-def _gates(kernel: Array, order: Sequence[int], halved: int) -> Array:
-    """(in, gates * units) -> (gates, in, units) in a new order, the first `halved` gates times 1 / 2."""
-    parts = np.stack([np.split(kernel, len(order), axis=-1)[i] for i in order])
-    parts[:halved] *= 0.5
-    return parts
+class Packed:
+    """Where the steps of packed rows come from: those that a mask (batch, time) leaves.
 
-
-class _Steps:
-    """The steps that a mask (time, batch) leaves, in the order of computing: by step, the longest rows first."""
+    order: the rows, those with the most steps first. runs: [(rows, steps that have this many)]. rows, times: of each
+    place. mirror: the place of the same row's step counted from its end. ends: of each row in `order` its last place.
+    """
 
     def __init__(self, mask: Array) -> None:
-        lengths = np.count_nonzero(mask, axis=0)
+        lengths = np.count_nonzero(mask, axis=1)
         self.mask = mask
         self.order = np.argsort(-lengths, kind="stable")
-        self.rank = np.empty_like(self.order)
-        self.rank[self.order] = np.arange(len(self.order))
         lengths = lengths[self.order]
-        running = lengths[:, None] > np.arange(lengths[0])
-        self.counts = np.count_nonzero(running, axis=0)
-        self.starts = np.cumsum(self.counts) - self.counts
-        step = np.repeat(np.arange(len(self.counts)), self.counts)
+        counts = np.count_nonzero(lengths[:, None] > np.arange(lengths.max(initial=0)), axis=0)
+        self.starts = np.cumsum(counts) - counts
+        self.runs = _runs(counts)
+        step = np.repeat(np.arange(len(counts)), counts)
         rank = np.arange(len(step)) - self.starts[step]
-        _, times = np.nonzero(mask.T[self.order])
+        _, times = np.nonzero(mask[self.order])
         self.times = times[(np.cumsum(lengths) - lengths)[rank] + step]
         self.rows = self.order[rank]
+        self.mirror = self.starts[lengths[rank] - 1 - step] + rank
+        self.running = np.count_nonzero(lengths)
+        last = lengths[: self.running] - 1
+        self.ends = self.starts[last] + np.arange(self.running)
 
     def spread(self, hs: Array, previous: Array) -> Array:
-        """(steps, units) -> (time, batch, units): a masked step repeats the output before it, `previous` at first."""
-        done = np.cumsum(self.mask, axis=0)
+        """(places, units) -> (time, batch, units): a masked step repeats the output before it, `previous` at first."""
+        done = np.cumsum(self.mask.T, axis=0)
         if not len(hs):
             return np.broadcast_to(previous, (*done.shape, previous.shape[-1])).copy()
-        ys: Array = np.take(hs, self.starts[done - 1] + self.rank, axis=0, mode="clip")
+        rank = np.empty_like(self.order)
+        rank[self.order] = np.arange(len(rank))
+        ys: Array = np.take(hs, self.starts[done - 1] + rank, axis=0, mode="clip")
         np.copyto(ys, previous, where=(done == 0)[:, :, None])
         return ys
 
 
-def _sweep(
-    begin: Begin,
-    xs: Array,
-    kernel: Array,
-    bias: Array | None,
-    states: Sequence[Array],
-    mask: Array | None,
-    previous: Array,
-    keep: bool,
-) -> Swept:
-    """Run the steps over xs (time, batch, in), projected by `kernel` (gates, in, units); states[0] is the output."""
-    time, batch, features = xs.shape
-    steps = None if mask is None or mask.all() else _Steps(mask)
-    if steps is None:
-        counts, xs, states = [batch] * time, xs.reshape(time * batch, features), [states[0], *map(np.copy, states[1:])]
-    else:
-        counts, xs = steps.counts.tolist(), xs[steps.times, steps.rows]
-        states = [state[steps.order] for state in states]
-    zs = np.matmul(xs, kernel)
-    if bias is not None:
-        zs += bias
-    (h, *others), units = states, kernel.shape[-1]
-    final = np.array(h)
-    hs = np.empty((zs.shape[1], units), final.dtype) if keep else None
-    turns = np.empty((2, batch, units), final.dtype)
-    place, rows = 0, -1
-    for t, n in enumerate(counts):
-        if n != rows:
-            final[n : len(h)] = h[n:]
-            advance, h, rows = begin(n, *(other[:n] for other in others)), h[:n], n
-        new = turns[t % 2, :n] if hs is None else hs[place : place + n]
-        advance(zs[:, place : place + n], h, new)
-        h, place = new, place + n
-    final[: len(h)] = h
-    if steps is None:
-        return final, None if hs is None else hs.reshape(time, batch, units), (final, *others)
-    ended = tuple(state[steps.rank] for state in (final, *others))
-    y = np.where(np.any(steps.mask, axis=0, keepdims=True).T, ended[0], previous)
-    return y, None if hs is None else steps.spread(hs, previous), ended
+def _runs(counts: Array) -> list[tuple[int, int]]:
+    """Falling row counts of each step -> [(rows, steps in a row with this many)]."""
+    changes = np.flatnonzero(np.diff(counts, prepend=-1, append=-1)).tolist()
+    return [(int(counts[a]), b - a) for a, b in zip(changes, changes[1:], strict=False)]
 
 
-def simple_rnn(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
-    """h' = tanh(x @ kernel + bias + h @ recurrent_kernel)."""
-    kernel = params["recurrent_kernel"]
+def _sweep(begin: Begin, zs: Array, h: Array, others: Sequence[Array], runs: Sequence[tuple[int, int]]) -> Array:
+    """The output of every place, (ways, places, units), from its projected input zs (gates, ways, places, units).
+
+    h, others: the states (ways, batch, units) to begin with. The others are changed in place: each row's has its value
+    after the row's last step.
+    """
+    gates, ways, places, units = zs.shape
+    hs, place = np.empty((ways, places, units), h.dtype), 0
+    for n, steps in runs:
+        end = place + n * steps
+        h = h[:, :n]
+        advance, kept = begin(h, *(other[:, :n] for other in others))
+        z_steps = zs[:, :, place:end].reshape(gates, ways, steps, n, units).transpose(2, 0, 1, 3, 4)
+        new_steps = hs[:, place:end].reshape(ways, steps, n, units).transpose(1, 0, 2, 3)
+        for z, new in zip(z_steps, new_steps, strict=True):
+            advance(z, h, new)
+            h = new
+        for other, now in zip(others, kept, strict=True):
+            other[:, :n] = now
+        place = end
+    return hs
+
+
+# --- the cells ------------------------------------------------------------------------------------
+
+
+def _simple_rnn(weights: Weights) -> Begin:
+    """h' = tanh(z + h @ recurrent_kernel)."""
+    kernel = weights["recurrent_kernel"][0]
 
     def advance(z: Array, h: Array, new: Array) -> None:
-        np.matmul(h, kernel, out=new)
-        np.add(new, z[0], out=new)
-        np.tanh(new, out=new)
+        np.matmul(h, kernel, new)
+        np.add(new, z[0], new)
+        np.tanh(new, new)
 
-    return _sweep(lambda n: advance, xs, params["kernel"][None], params.get("bias"), states, mask, previous, keep)
-
-
-def lstm(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
-    """c' = f c + i tanh(z_c); h' = o tanh(c'). Here the gates are in the order i, f, o, c."""
-    order = (0, 1, 3, 2)
-    kernel, bias = _gates(params["recurrent_kernel"], order, 3), params.get("bias")
-
-    def begin(n: int, c: Array) -> Advance:
-        y = np.empty((4, *c.shape), c.dtype)
-        sigmoids, (i, f, o, g) = y[:3], y
-
-        def advance(z: Array, h: Array, new: Array) -> None:
-            np.matmul(h, kernel, out=y)
-            np.add(y, z, out=y)
-            np.tanh(y, out=y)
-            np.multiply(sigmoids, 0.5, out=sigmoids)
-            np.add(sigmoids, 0.5, out=sigmoids)
-            np.multiply(c, f, out=c)
-            np.multiply(i, g, out=i)
-            np.add(c, i, out=c)
-            np.multiply(o, np.tanh(c, out=i), out=new)
-
-        return advance
-
-    bias = None if bias is None else _gates(bias[None], order, 3)
-    return _sweep(begin, xs, _gates(params["kernel"], order, 3), bias, states, mask, previous, keep)
+    return lambda h: (advance, ())
 
 
-def gru(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
-    """h' = z h + (1 - z) tanh(x_h + r (h @ R_h + b_h)), as candidate + z (h - candidate)."""
-    order = (0, 1, 2)
-    kernel = _gates(params["recurrent_kernel"], order, 2)
-    bias, candidate_bias = params.get("bias"), None
-    if bias is not None:
-        (*_, candidate_bias), bias = _gates(bias[1:], order, 2), _gates(bias[:1], order, 2) + _zero_last(bias[1:])
+def _lstm(weights: Weights) -> Begin:
+    """2 c' = (1 + f) c + (1 + i) g; 2 h' = (1 + o) tanh(c'), of the tanh of the gates i, f, o, g; h comes doubled."""
+    kernel = weights["recurrent_kernel"]
 
-    def begin(n: int) -> Advance:
-        y = np.empty((3, n, kernel.shape[1]), states[0].dtype)
-        gates, (update, reset, candidate) = y[:2], y
+    def begin(h: Array, c: Array) -> tuple[Advance, Sequence[Array]]:
+        work = np.empty((5, *c.shape), c.dtype)
+        gates, sigmoids, inner, outer, output, cell = work[:4], work[:3], work[:2], work[3:], work[2], work[4]
+        products = np.empty((2, *c.shape), c.dtype)
+        (first, second), one, half = products, *_numbers(c)
+        cell[...] = c
 
         def advance(z: Array, h: Array, new: Array) -> None:
-            np.matmul(h, kernel, out=y)
-            np.add(gates, z[:2], out=gates)
-            _sigmoid_of_half(gates)
-            if candidate_bias is not None:
-                np.add(candidate, candidate_bias, out=candidate)
-            np.multiply(candidate, reset, out=candidate)
-            np.add(candidate, z[2], out=candidate)
-            _mix(update, np.tanh(candidate, out=candidate), h, new)
+            np.matmul(h, kernel, gates)
+            np.add(gates, z, gates)
+            np.tanh(gates, gates)
+            np.add(sigmoids, one, sigmoids)
+            np.multiply(inner, outer, products)  # (1 + i) g and (1 + f) c
+            np.add(first, second, cell)
+            np.multiply(cell, half, cell)
+            np.tanh(cell, first)
+            np.multiply(output, first, new)
 
-        return advance
+        return advance, (cell,)
 
-    return _sweep(begin, xs, _gates(params["kernel"], order, 2), bias, states, mask, previous, keep)
-
-
-def _zero_last(bias: Array) -> Array:
-    """The recurrent bias of the gates z and r, which may be added to that of the inputs; zero for h."""
-    parts = _gates(bias, (0, 1, 2), 2)
-    parts[2] = 0
-    return parts
+    return begin
 
 
-def gru_reset_before(params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
-    """h' = z h + (1 - z) tanh(x_h + (r h) @ R_h)."""
-    order = (0, 1, 2)
-    kernel, bias = _gates(params["recurrent_kernel"], order, 2), params.get("bias")
+def _gru(weights: Weights) -> Begin:
+    """h' = candidate + (1 + z) / 2 (h - candidate), candidate = tanh(x_h + (1 + r) (h @ R_h + b_h) / 2)."""
+    kernel, bias = weights["recurrent_kernel"], weights.get("candidate_bias")
 
-    def begin(n: int) -> Advance:
-        y = np.empty((3, n, kernel.shape[1]), states[0].dtype)
-        gates, (update, reset, candidate) = y[:2], y
+    def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
+        work = np.empty((3, *h.shape), h.dtype)
+        gates, (update, reset, candidate), (one, half) = work[:2], work, _numbers(h)
 
         def advance(z: Array, h: Array, new: Array) -> None:
-            np.matmul(h, kernel[:2], out=gates)
-            np.add(gates, z[:2], out=gates)
-            _sigmoid_of_half(gates)
-            np.multiply(reset, h, out=reset)
-            np.matmul(reset, kernel[2], out=candidate)
-            np.add(candidate, z[2], out=candidate)
-            _mix(update, np.tanh(candidate, out=candidate), h, new)
+            np.matmul(h, kernel, work)
+            np.add(gates, z[:2], gates)
+            np.tanh(gates, gates)
+            np.add(gates, one, gates)
+            if bias is not None:
+                np.add(candidate, bias, candidate)
+            np.multiply(candidate, reset, candidate)
+            np.add(candidate, z[2], candidate)
+            np.tanh(candidate, candidate)
+            _mix(update, candidate, h, new, half)
 
-        return advance
+        return advance, ()
 
-    bias = None if bias is None else _gates(bias[None], order, 2)
-    return _sweep(begin, xs, _gates(params["kernel"], order, 2), bias, states, mask, previous, keep)
-
-
-def _sigmoid_of_half(x: Array) -> None:
-    """x <- 0.5 tanh(x) + 0.5, the sigmoid of 2 x."""
-    np.tanh(x, out=x)
-    np.multiply(x, 0.5, out=x)
-    np.add(x, 0.5, out=x)
+    return begin
 
 
-def _mix(update: Array, candidate: Array, h: Array, into: Array) -> None:
-    """into <- update h + (1 - update) candidate."""
-    np.subtract(h, candidate, out=into)
-    np.multiply(into, update, out=into)
-    np.add(into, candidate, out=into)
+def _gru_reset_before(weights: Weights) -> Begin:
+    """The GRU with candidate = tanh(x_h + (1 + r) h @ R_h / 2)."""
+    kernel, inner = weights["recurrent_kernel"][:2], weights["recurrent_kernel"][2]
+
+    def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
+        work = np.empty((3, *h.shape), h.dtype)
+        gates, (update, reset, candidate), (one, half) = work[:2], work, _numbers(h)
+
+        def advance(z: Array, h: Array, new: Array) -> None:
+            np.matmul(h, kernel, gates)
+            np.add(gates, z[:2], gates)
+            np.tanh(gates, gates)
+            np.add(gates, one, gates)
+            np.multiply(reset, h, reset)
+            np.matmul(reset, inner, candidate)
+            np.add(candidate, z[2], candidate)
+            np.tanh(candidate, candidate)
+            _mix(update, candidate, h, new, half)
+
+        return advance, ()
+
+    return begin
 
 
-recurrences: dict[str, Callable[..., Swept]] = {
-    "simple_rnn": simple_rnn,
-    "lstm": lstm,
-    "gru": gru,
-    "gru_reset_before": gru_reset_before,
+def _mix(update: Array, candidate: Array, h: Array, new: Array, half: Array) -> None:
+    """new <- candidate + update / 2 (h - candidate)."""
+    np.subtract(h, candidate, new)
+    np.multiply(new, update, new)
+    np.multiply(new, half, new)
+    np.add(new, candidate, new)
+
+
+def _numbers(like: Array) -> tuple[Array, Array]:
+    """1 and 1/2 as arrays, which ufuncs take faster than Python's numbers."""
+    return np.full((1,) * like.ndim, 1, like.dtype), np.full((1,) * like.ndim, 0.5, like.dtype)
+
+
+_BEGINS: dict[str, Callable[[Weights], Begin]] = {
+    "simple_rnn": _simple_rnn,
+    "lstm": _lstm,
+    "gru": _gru,
+    "gru_reset_before": _gru_reset_before,
 }
+
+
+# --- one layer ------------------------------------------------------------------------------------
+
+
+def _layer(
+    cell: str, params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool
+) -> Swept:
+    """A layer over xs (time, batch, in): (last output, outputs (time, batch, units) or None, states).
+
+    mask: (time, batch). previous: the output that masked steps at the beginning repeat. keep: give the outputs.
+    """
+    weights = {name: value[:, None] for name, value in laid_out(cell, params).items()}
+    time, batch, features = xs.shape
+    packed = None if mask is None or mask.all() else Packed(mask.T)
+    if packed is None:
+        runs, xs = [(batch, time)], xs.reshape(time * batch, features)
+        h, *others = (np.array(state[None]) for state in states)
+    else:
+        runs, xs = packed.runs, xs[packed.times, packed.rows]
+        h, *others = (state[None, packed.order] for state in states)
+    zs = np.matmul(xs, weights["kernel"])
+    if "bias" in weights:
+        zs += weights["bias"]
+    doubled = CELLS[cell].doubled
+    hs = _sweep(_BEGINS[cell](weights), zs, h * 2 if doubled else h, others, runs)[0]
+    if doubled:
+        hs *= 0.5
+    if packed is None:
+        ys = hs.reshape(time, batch, hs.shape[-1])
+        return ys[-1], ys if keep else None, (ys[-1], *(other[0] for other in others))
+    h[0, : packed.running] = hs[packed.ends]
+    ended = []
+    for state in (h, *others):
+        ended.append(np.empty_like(state[0]))
+        ended[-1][packed.order] = state[0]
+    y = np.where(np.any(packed.mask, axis=1, keepdims=True), ended[0], previous)
+    return y, packed.spread(hs, previous) if keep else None, tuple(ended)
+
+
+recurrences: dict[str, Callable[..., Swept]] = {cell: functools.partial(_layer, cell) for cell in CELLS}
 """{cell: (params, xs, states, mask, previous output, keep) -> (last output, outputs or None, states)}, time first."""
