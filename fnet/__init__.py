@@ -112,6 +112,7 @@ from fnet.layers.pooling import (
 from fnet.layers.preprocessing_pipeline import pipeline
 from fnet.layers.random_fourier import random_fourier_features
 from fnet.layers.recurrent import gru, lstm, simple_rnn
+from fnet.layers.recurrent_stack import recurrent_stack
 from fnet.layers.regularization import (
     activity_regularization,
     alpha_dropout,
@@ -178,7 +179,7 @@ __all__ = [
     "InvalidInput", "InvalidParams", "InvalidRows", "MissingBackend", "activation_functions", "random",
     # layers: recurrent
     "bidirectional", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d", "gru", "gru_cell",
-    "lstm", "lstm_cell", "rnn", "simple_rnn", "simple_rnn_cell",
+    "lstm", "lstm_cell", "recurrent_stack", "rnn", "simple_rnn", "simple_rnn_cell",
     "stacked_rnn_cells", "time_distributed",
     # layers: core
     "constant", "dense", "embedding", "identity", "input_layer", "masking",

@@ -26,6 +26,8 @@ from fnet.backend.jax_index import (
     take_axis,
     wide,
 )
+from fnet.backend.jax_recurrence import recurrent_stack
+from fnet.backend.jax_tanh import tanh
 from fnet.masks import Masked
 
 xp = jnp
@@ -35,8 +37,8 @@ __all__ = [
     "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet",
-    "recurrences", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take",
-    "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
+    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
 ]
 # fmt: on
 
@@ -231,26 +233,6 @@ def clip(x: Any, low: float | None, high: float | None) -> Any:
     """`x` between `low` and `high` (None: no bound); NaN stays. The slope at a bound is 0, as TensorFlow's."""
     x = x if low is None else jnp.where(x <= low, low, x)
     return x if high is None else jnp.where(x >= high, high, x)
-
-
-def tanh(x: Any) -> Any:
-    """tanh(x). XLA's own of float32 on a CPU is 4 units in the last place off, which recurrences add up."""
-    return _tanh(jnp.asarray(x)) if x.dtype == np.float32 else jnp.tanh(x)
-
-
-@jax.custom_jvp
-def _tanh(x: Any) -> Any:
-    """1 - 2 / (exp(2|x|) + 1) with x's sign; for small x, where that cancels, a polynomial fitted to tanh."""
-    large = jnp.copysign(1 - 2 / (jnp.exp(2 * jnp.abs(x)) + 1), x)
-    square = x * x
-    series = jnp.polyval(jnp.asarray(_TANH, x.dtype), square, unroll=len(_TANH))
-    return jnp.where(jnp.abs(x) < 0.625, x + x * square * series, large)
-
-
-_TANH = (-0.0057383687, 0.020671951, -0.053751, 0.13331598, -0.3333329)
-"""(tanh(x) / x - 1) / x^2 for |x| < 0.625 as a polynomial of x^2, highest power first: least squares."""
-
-_tanh.defjvps(lambda slope, y, x: slope * (1 - y * y))
 
 
 def sigmoid(x: Any) -> Any:

@@ -24,7 +24,7 @@ from fnet.backend.numpy_index import (
     wide,
 )
 from fnet.backend.numpy_pool import max_over, max_pool, sum_pool
-from fnet.backend.numpy_recurrence import recurrences
+from fnet.backend.numpy_recurrence import recurrences, recurrent_stack
 from fnet.backend.numpy_resample import weighted_take
 
 xp = np
@@ -34,8 +34,8 @@ __all__ = [
     "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet",
-    "recurrences", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take",
-    "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
+    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
 ]
 # fmt: on
 

@@ -24,41 +24,91 @@ Begin: TypeAlias = Callable[..., tuple[Advance, Sequence[Array]]]
 Swept: TypeAlias = tuple[Array, Array | None, tuple[Array, ...]]
 
 
-class Packed:
-    """Where the steps of packed rows come from: those that a mask (batch, time) leaves.
+class Whole:
+    """The places of rows that have all steps, (time, batch) flat."""
 
-    order: the rows, those with the most steps first. runs: [(rows, steps that have this many)]. rows, times: of each
-    place. mirror: the place of the same row's step counted from its end. ends: of each row in `order` its last place.
-    """
+    def __init__(self, batch: int, time: int) -> None:
+        self.batch, self.time, self.running, self.runs = batch, time, batch, [(batch, time)]
+
+    def gather(self, xs: Array) -> Array:
+        """(time, batch, ...) -> (places, ...)."""
+        return xs.reshape(self.time * self.batch, *xs.shape[2:])
+
+    def mirrored(self, y: Array) -> Array:
+        """At each place what the same row has as many steps from its other end: (places, ...) -> (places, ...)."""
+        return y.reshape(self.time, self.batch, *y.shape[1:])[::-1].reshape(y.shape)
+
+    def last(self, hs: Array) -> Array:
+        """(ways, places, units) -> (ways, batch, units), the output of each row's last step."""
+        return hs[:, hs.shape[1] - self.batch :]
+
+    def spread(self, y: Array, previous: Any) -> Array:
+        """(places, units) -> (time, batch, units)."""
+        return y.reshape(self.time, self.batch, y.shape[-1])
+
+    def sorted(self, state: Array) -> Array:
+        """(ways, batch, units) -> the rows in the order of places."""
+        return state
+
+    def unsorted(self, state: Array) -> Array:
+        """The inverse of `sorted`."""
+        return state
+
+
+class Packed:
+    """The places of the steps that a mask (time, batch) leaves: by step, and of each step the longest rows first."""
 
     def __init__(self, mask: Array) -> None:
-        lengths = np.count_nonzero(mask, axis=1)
-        self.mask = mask
-        self.order = np.argsort(-lengths, kind="stable")
+        lengths = np.count_nonzero(mask, axis=0)
+        self.mask, self.order = mask, np.argsort(-lengths, kind="stable")
         lengths = lengths[self.order]
         counts = np.count_nonzero(lengths[:, None] > np.arange(lengths.max(initial=0)), axis=0)
-        self.starts = np.cumsum(counts) - counts
-        self.runs = _runs(counts)
+        self.runs, self.starts = _runs(counts), np.cumsum(counts) - counts
+        self.running = np.count_nonzero(lengths)
         step = np.repeat(np.arange(len(counts)), counts)
         rank = np.arange(len(step)) - self.starts[step]
-        _, times = np.nonzero(mask[self.order])
+        _, times = np.nonzero(mask.T[self.order])
         self.times = times[(np.cumsum(lengths) - lengths)[rank] + step]
         self.rows = self.order[rank]
         self.mirror = self.starts[lengths[rank] - 1 - step] + rank
-        self.running = np.count_nonzero(lengths)
-        last = lengths[: self.running] - 1
-        self.ends = self.starts[last] + np.arange(self.running)
+        self.ends = self.starts[lengths[: self.running] - 1] + np.arange(self.running)
 
-    def spread(self, hs: Array, previous: Array) -> Array:
+    def gather(self, xs: Array) -> Array:
+        """(time, batch, ...) -> (places, ...)."""
+        return xs[self.times, self.rows]
+
+    def mirrored(self, y: Array) -> Array:
+        """At each place what the same row has as many steps from its other end: (places, ...) -> (places, ...)."""
+        return y[self.mirror]
+
+    def last(self, hs: Array) -> Array:
+        """(ways, places, units) -> (ways, running, units), the output of each row's last step, in the order of places."""
+        return hs[:, self.ends]
+
+    def spread(self, y: Array, previous: Any) -> Array:
         """(places, units) -> (time, batch, units): a masked step repeats the output before it, `previous` at first."""
-        done = np.cumsum(self.mask.T, axis=0)
-        if not len(hs):
-            return np.broadcast_to(previous, (*done.shape, previous.shape[-1])).copy()
+        done = np.cumsum(self.mask, axis=0)
+        if not len(y):
+            return np.broadcast_to(previous, (*done.shape, y.shape[-1])).copy()
         rank = np.empty_like(self.order)
         rank[self.order] = np.arange(len(rank))
-        ys: Array = np.take(hs, self.starts[done - 1] + rank, axis=0, mode="clip")
+        ys: Array = np.take(y, self.starts[done - 1] + rank, axis=0, mode="clip")
         np.copyto(ys, previous, where=(done == 0)[:, :, None])
         return ys
+
+    def sorted(self, state: Array) -> Array:
+        """(ways, batch, units) -> the rows in the order of places."""
+        return state[:, self.order]
+
+    def unsorted(self, state: Array) -> Array:
+        """The inverse of `sorted`."""
+        y = np.empty_like(state)
+        y[:, self.order] = state
+        return y
+
+
+def _places(mask: Array | None, batch: int, time: int) -> Whole | Packed:
+    return Whole(batch, time) if mask is None or (mask.size and mask.all()) else Packed(mask)
 
 
 def _runs(counts: Array) -> list[tuple[int, int]]:
@@ -205,40 +255,80 @@ _BEGINS: dict[str, Callable[[Weights], Begin]] = {
 # --- one layer ------------------------------------------------------------------------------------
 
 
-def _layer(
-    cell: str, params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool
-) -> Swept:
+def _layer(cell: str, params: Any, xs: Array, states: Any, mask: Array | None, previous: Array, keep: bool) -> Swept:
     """A layer over xs (time, batch, in): (last output, outputs (time, batch, units) or None, states).
 
     mask: (time, batch). previous: the output that masked steps at the beginning repeat. keep: give the outputs.
     """
     weights = {name: value[:, None] for name, value in laid_out(cell, params).items()}
-    time, batch, features = xs.shape
-    packed = None if mask is None or mask.all() else Packed(mask.T)
-    if packed is None:
-        runs, xs = [(batch, time)], xs.reshape(time * batch, features)
-        h, *others = (np.array(state[None]) for state in states)
-    else:
-        runs, xs = packed.runs, xs[packed.times, packed.rows]
-        h, *others = (state[None, packed.order] for state in states)
-    zs = np.matmul(xs, weights["kernel"])
-    if "bias" in weights:
-        zs += weights["bias"]
+    places = _places(mask, xs.shape[1], xs.shape[0])
+    h, *others = (places.sorted(np.array(state[None])) for state in states)
+    zs = _projected(weights, places.gather(xs)[None])
     doubled = CELLS[cell].doubled
-    hs = _sweep(_BEGINS[cell](weights), zs, h * 2 if doubled else h, others, runs)[0]
+    hs = _sweep(_BEGINS[cell](weights), zs, h * 2 if doubled else h, others, places.runs)
     if doubled:
         hs *= 0.5
-    if packed is None:
-        ys = hs.reshape(time, batch, hs.shape[-1])
-        return ys[-1], ys if keep else None, (ys[-1], *(other[0] for other in others))
-    h[0, : packed.running] = hs[packed.ends]
-    ended = []
-    for state in (h, *others):
-        ended.append(np.empty_like(state[0]))
-        ended[-1][packed.order] = state[0]
-    y = np.where(np.any(packed.mask, axis=1, keepdims=True), ended[0], previous)
-    return y, packed.spread(hs, previous) if keep else None, tuple(ended)
+    h[:, : places.running] = places.last(hs)
+    end, *ends = (places.unsorted(state)[0] for state in (h, *others))
+    y = end if mask is None else np.where(np.any(mask, axis=0)[:, None], end, previous)
+    return y, places.spread(hs[0], previous) if keep else None, (end, *ends)
+
+
+def _projected(weights: Weights, x: Array) -> Array:
+    """(ways, places, in) -> (gates, ways, places, units)."""
+    zs = np.matmul(x, weights["kernel"])
+    if "bias" in weights:
+        zs += weights["bias"]
+    return zs
 
 
 recurrences: dict[str, Callable[..., Swept]] = {cell: functools.partial(_layer, cell) for cell in CELLS}
 """{cell: (params, xs, states, mask, previous output, keep) -> (last output, outputs or None, states)}, time first."""
+
+
+# --- several layers -------------------------------------------------------------------------------
+
+
+def recurrent_stack(
+    cells: Sequence[tuple[str, int]], params: Any, x: Array, mask: Array | None, keep: bool
+) -> Array:
+    """The last output (batch, features) of layers on top of each other, or, to `keep`, all, (batch, time, features).
+
+    cells: (cell, ways) of each layer; outputs of two ways are concatenated. params: those of `fnet.recurrent_stack`.
+    x: (batch, time, in), or ids (batch, time) where params have a "table" or "embeddings". mask: (batch, time).
+    At masked steps the outputs of two ways are zero; one way repeats the output before.
+    """
+    if mask is not None and not keep:
+        steps = mask.any(axis=0)  # what no row has is left out
+        x, mask = x[:, steps], mask[:, steps]
+    xs, mask = x.swapaxes(0, 1), None if mask is None else mask.T
+    places = _places(mask, *x.shape[:2])
+    x = places.gather(xs)
+    if "embeddings" in params:
+        x = params["embeddings"][x]
+    for number, (cell, ways) in enumerate(cells):
+        weights = params[f"layer_{number}"]
+        x = np.stack([x, places.mirrored(x)]) if ways == 2 else x[None]
+        zs = _looked_up(params["table"], x) if x.ndim == 2 else _projected(weights, x)
+        h = np.zeros((ways, places.running, zs.shape[-1]), zs.dtype)
+        hs = _sweep(_BEGINS[cell](weights), zs, h, [h] if cell == "lstm" else [], places.runs)
+        x = hs[0] if ways == 1 else np.concatenate([hs[0], places.mirrored(hs[1])], axis=-1)
+    half = hs.dtype.type(0.5 if CELLS[cell].doubled else 1)
+    if keep:
+        ys = places.spread(x * half, 0)
+        return (ys if mask is None or ways == 1 else np.where(mask[:, :, None], ys, 0)).swapaxes(0, 1)
+    y = np.zeros((ways, len(xs[0]), hs.shape[-1]), hs.dtype)
+    y[:, : places.running] = places.last(hs) * half
+    return np.concatenate(list(places.unsorted(y)), axis=-1)
+
+
+def _looked_up(table: Array, ids: Array) -> Array:
+    """(gates, ways, rows, units), (ways, places) -> (gates, ways, places, units)."""
+    gates, ways, rows, units = table.shape
+    if ids.size and (ids.max() >= rows or ids.min() < -rows):
+        raise IndexError(f"an id that is none of the {rows} rows of the table")
+    ids = np.where(ids < 0, ids + rows, ids)
+    zs = np.empty((gates, ways, ids.shape[1], units), table.dtype)
+    for gate, way in np.ndindex(gates, ways):
+        np.take(table[gate, way], ids[way], axis=0, out=zs[gate, way], mode="clip")
+    return zs

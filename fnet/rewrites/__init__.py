@@ -10,9 +10,17 @@ from typing import Any
 
 from fnet.rewrites.folding import fold_batch_normalization, fold_relu
 from fnet.rewrites.places import Rewrite
+from fnet.rewrites.recurrent import join_stacks, lay_out_recurrent, look_up_projected, skip_dropout
 from fnet.types import Params
 
-REWRITES: tuple[Rewrite, ...] = (fold_batch_normalization, fold_relu)
+REWRITES: tuple[Rewrite, ...] = (
+    fold_batch_normalization,
+    fold_relu,
+    lay_out_recurrent,
+    skip_dropout,
+    join_stacks,
+    look_up_projected,
+)
 """What `optimize` does, in this order."""
 
 

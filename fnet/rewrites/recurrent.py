@@ -1,0 +1,87 @@
+"""Recurrent layers on top of each other, and the embedding before them, as one `recurrent_stack`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.backend import xp
+from fnet.backend.gates import CELLS, laid_out
+from fnet.core.infer import resolved_options
+from fnet.core.layer import Bound, bind
+from fnet.layers.recurrent_stack import Part, is_lookup, part, parts, recurrent_stack
+from fnet.layers.regularization import dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d
+from fnet.rewrites.places import each_pair, each_step
+from fnet.types import Array, Params
+
+TABLE = 64 << 20
+"""Bytes that the table of an embedding times the kernel after it may have; above, the product stays one of each call."""
+
+IDLE = (dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d)
+"""What does nothing without an rng."""
+
+
+def _lay_out(step: Bound, params: Params) -> tuple[Bound, Params] | None:
+    """A recurrent layer as a stack of one."""
+    one = part(step)
+    if one is None or any(path[-1] == "rng" for path, _ in tree.items(params)):
+        return None
+    ways = [params] if one.ways == 1 else [params.get("forward_layer"), params.get("backward_layer")]
+    if not all(way and {"kernel", "recurrent_kernel"} <= set(way) and one.use_bias == ("bias" in way) for way in ways):
+        return None
+    laid = [laid_out(one.cell, way) for way in ways]
+    entry = {name: xp.stack([way[name] for way in laid], axis=-3) for name in laid[0]}
+    return bind(recurrent_stack, layers=(step,)), {"layer_0": tree.map(_as_value, entry)}
+
+
+def _skip(step: Bound, params: Params, after: Bound, after_params: Params) -> tuple[Bound, Params] | None:
+    """An embedding or a stack without the dropout after it."""
+    begins = step.function is recurrent_stack or is_lookup(step)
+    return (step, params) if begins and after.function in IDLE and after.dtype is None and not after_params else None
+
+
+def _look_up(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
+    """An embedding as the beginning of the stack after it, multiplied by the first kernel where that is small enough."""
+    if not is_lookup(step) or after.function is not recurrent_stack or "embeddings" not in params:
+        return None
+    embeddings, first, layers = params["embeddings"], stack["layer_0"], resolved_options(after)["layers"]
+    if "kernel" not in first or part(layers[0]) is None:
+        return None
+    gates, ways, _, units = first["kernel"].shape
+    if gates * ways * len(embeddings) * units * embeddings.dtype.itemsize > TABLE:
+        made, new = bind(after, layers=(step, *layers), table=False), {"embeddings": embeddings, **stack}
+        return made, new
+    table = embeddings @ first["kernel"]
+    table = table + first["bias"] if "bias" in first else table
+    left = {name: value for name, value in first.items() if name not in ("kernel", "bias")}
+    return bind(after, layers=(step, *layers)), {"table": _as_value(table), **stack, "layer_0": left}
+
+
+def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
+    """Two stacks as one."""
+    if step.function is not recurrent_stack or after.function is not recurrent_stack:
+        return None
+    below, above = (resolved_options(bound)["layers"] for bound in (step, after))
+    recurrent: tuple[Part, ...] = parts(below)[1]
+    if not recurrent[-1].return_sequences or is_lookup(above[0]):
+        return None
+    entries = [stack[f"layer_{number}"] for number in range(len(above))]
+    if CELLS[recurrent[-1].cell].doubled:
+        entries[0] = {**entries[0], "kernel": _as_value(entries[0]["kernel"] * entries[0]["kernel"].dtype.type(0.5))}
+    new = {f"layer_{number}": entry for number, entry in enumerate(entries, len(recurrent))}
+    return bind(step, layers=(*below, *above)), {**params, **new}
+
+
+lay_out_recurrent = each_step(_lay_out)
+skip_dropout = each_pair(_skip)
+join_stacks = each_pair(_join)
+look_up_projected = each_pair(_look_up)
+
+
+def _as_value(x: Array) -> Array:
+    """An array that cannot change."""
+    if isinstance(x, np.ndarray):
+        x.flags.writeable = False
+    return x
