@@ -302,7 +302,8 @@ def recurrent_stack(
         steps = mask.any(axis=0)  # what no row has is left out
         x, mask = x[:, steps], mask[:, steps]
     xs, mask = x.swapaxes(0, 1), None if mask is None else mask.T
-    places = _places(mask, *x.shape[:2])
+    time, batch = xs.shape[:2]
+    places = _places(mask, batch, time)
     x = places.gather(xs)
     if "embeddings" in params:
         x = params["embeddings"][x]
@@ -317,7 +318,7 @@ def recurrent_stack(
     if keep:
         ys = places.spread(x * half, 0)
         return (ys if mask is None or ways == 1 else np.where(mask[:, :, None], ys, 0)).swapaxes(0, 1)
-    y = np.zeros((ways, len(xs[0]), hs.shape[-1]), hs.dtype)
+    y = np.zeros((ways, batch, hs.shape[-1]), hs.dtype)
     y[:, : places.running] = places.last(hs) * half
     return np.concatenate(list(places.unsorted(y)), axis=-1)
 
