@@ -52,15 +52,16 @@ def _turned(xs: Array) -> Array:
 
 def _looked_up(table: Array, ids: Array) -> Array:
     """(gates, ways, rows, units), (time, batch) -> (time, ways, batch, gates * units)."""
+    gates, ways, _, units = table.shape
     zs = jnp.take(table, ids, axis=2, mode="fill").transpose(2, 1, 3, 0, 4)
-    return zs.reshape(*zs.shape[:3], -1)
+    return zs.reshape(*zs.shape[:3], gates * units)
 
 
 def _projected(weights: Mapping[str, Array], y: Array) -> Array:
     """(time, batch, in) -> (time, ways, batch, gates * units), by one product."""
     gates, ways, features, units = weights["kernel"].shape
     kernel = weights["kernel"].transpose(2, 1, 0, 3).reshape(features, ways * gates * units)
-    zs = (y.reshape(-1, features) @ kernel).reshape(*y.shape[:2], ways, gates * units).swapaxes(1, 2)
+    zs = (y @ kernel).reshape(*y.shape[:2], ways, gates * units).swapaxes(1, 2)
     return zs + _side_by_side(weights["bias"]) if "bias" in weights else zs
 
 
