@@ -70,11 +70,17 @@ def fnet_params(case: Case, x: Any, weights: list[np.ndarray]) -> dict[str, Any]
     if case.params is not None:
         fnet.check(case.step, case.params, fnet.core.infer.spec(x))
         return case.params
-    _, wanted = fnet.infer(case.step, fnet.core.infer.spec(x))
+    step = case.step if case.plain is None else case.plain
+    _, wanted = fnet.infer(step, fnet.core.infer.spec(x))
     paths = [path for path, _ in tree.items(wanted)]
     weights = weights if case.order is None else [weights[i] for i in case.order]
     assert len(paths) == len(weights), f"{len(weights)} Keras weights, but the shape rule names {paths}"
     params = tree.nest(dict(zip(paths, weights, strict=True)))
+    if case.plain is not None:
+        model, optimized = fnet.optimize(case.plain, params)
+        ((name, step),) = model.steps
+        assert step == case.step, f"optimize makes {step} of {case.plain}"
+        params = optimized[name]
     fnet.check(case.step, params, fnet.core.infer.spec(x))
     return params
 

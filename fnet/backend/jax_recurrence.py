@@ -52,9 +52,8 @@ def _turned(xs: Array) -> Array:
 
 def _looked_up(table: Array, ids: Array) -> Array:
     """(gates, ways, rows, units), (time, batch) -> (time, ways, batch, gates * units)."""
-    gates, ways, _, units = table.shape
     zs = jnp.take(table, ids, axis=2, mode="fill").transpose(2, 1, 3, 0, 4)
-    return zs.reshape(*zs.shape[:3], gates * units)
+    return zs.reshape(*zs.shape[:3], table.shape[0] * table.shape[3])
 
 
 def _projected(weights: Mapping[str, Array], y: Array) -> Array:

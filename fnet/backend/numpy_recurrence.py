@@ -8,6 +8,7 @@ packed: sorted by their number of steps, and of each step only the rows that hav
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -75,14 +76,16 @@ class Packed:
 
     def gather(self, xs: Array) -> Array:
         """(time, batch, ...) -> (places, ...)."""
-        return xs[self.times, self.rows]
+        gathered: Array = xs[self.times, self.rows]
+        return gathered
 
     def mirrored(self, y: Array) -> Array:
         """At each place what the same row has as many steps from its other end: (places, ...) -> (places, ...)."""
-        return y[self.mirror]
+        mirrored: Array = y[self.mirror]
+        return mirrored
 
     def last(self, hs: Array) -> Array:
-        """(ways, places, units) -> (ways, running, units), the output of each row's last step, in the order of places."""
+        """(ways, places, units) -> (ways, running, units), each row's last output, in the order of places."""
         return hs[:, self.ends]
 
     def spread(self, y: Array, previous: Any) -> Array:
@@ -114,7 +117,7 @@ def _places(mask: Array | None, batch: int, time: int) -> Whole | Packed:
 def _runs(counts: Array) -> list[tuple[int, int]]:
     """Falling row counts of each step -> [(rows, steps in a row with this many)]."""
     changes = np.flatnonzero(np.diff(counts, prepend=-1, append=-1)).tolist()
-    return [(int(counts[a]), b - a) for a, b in zip(changes, changes[1:], strict=False)]
+    return [(int(counts[a]), b - a) for a, b in itertools.pairwise(changes)]
 
 
 def _sweep(begin: Begin, zs: Array, h: Array, others: Sequence[Array], runs: Sequence[tuple[int, int]]) -> Array:
@@ -276,7 +279,7 @@ def _layer(cell: str, params: Any, xs: Array, states: Any, mask: Array | None, p
 
 def _projected(weights: Weights, x: Array) -> Array:
     """(ways, places, in) -> (gates, ways, places, units)."""
-    zs = np.matmul(x, weights["kernel"])
+    zs: Array = np.matmul(x, weights["kernel"])
     if "bias" in weights:
         zs += weights["bias"]
     return zs
@@ -289,9 +292,7 @@ recurrences: dict[str, Callable[..., Swept]] = {cell: functools.partial(_layer, 
 # --- several layers -------------------------------------------------------------------------------
 
 
-def recurrent_stack(
-    cells: Sequence[tuple[str, int]], params: Any, x: Array, mask: Array | None, keep: bool
-) -> Array:
+def recurrent_stack(cells: Sequence[tuple[str, int]], params: Any, x: Array, mask: Array | None, keep: bool) -> Array:
     """The last output (batch, features) of layers on top of each other, or, to `keep`, all, (batch, time, features).
 
     cells: (cell, ways) of each layer; outputs of two ways are concatenated. params: those of `fnet.recurrent_stack`.

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from fnet.backend import ops, xp
 from fnet.backend.gates import CELLS
 from fnet.core import infer
-from fnet.core.compose import bind, layer
+from fnet.core.compose import bind, layer, sequential
 from fnet.errors import InvalidInput
 from fnet.layers.basic import embedding
 from fnet.layers.recurrent import gru, lstm, simple_rnn
 from fnet.layers.wrappers import bidirectional
 from fnet.masks import mask_of, masked, values_of
-from fnet.types import Param, Params, ParamTree, Spec
+from fnet.types import Param, Params, ParamTree
 
 CELL = {simple_rnn: "simple_rnn", lstm: "lstm", gru: "gru"}
 
@@ -41,7 +41,8 @@ def part(step: Any) -> Part | None:
         return one._replace(ways=2) if one is not None and options["merge_mode"] == "concat" else None
     plain = {
         **dict.fromkeys(("return_state", "go_backwards", "stateful", "zero_output_for_mask"), False),
-        **{"activation": "tanh", "recurrent_activation": "sigmoid"},
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
     }
     if bound.function not in CELL or options["units"] is None or any(options.get(k, v) != v for k, v in plain.items()):
         return None
@@ -84,8 +85,7 @@ def _stack_rule(x: Any, *, layers: Any, table: bool) -> tuple[Any, ParamTree]:
         if use_bias and cell == "gru":
             entry["candidate_bias"] = Param((ways, 1, units), "zeros")
         params[f"layer_{number}"], features = entry, ways * units
-    time = x.shape[1:2] if recurrent[-1].return_sequences else ()
-    return Spec((x.shape[0], *time, features), "float32" if ids else x.dtype), params
+    return infer.infer(sequential(*layers), x)[0], params
 
 
 def _require_rank(shape: Any, ids: bool) -> None:
@@ -96,7 +96,7 @@ def _require_rank(shape: Any, ids: bool) -> None:
         raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(shape)}")
 
 
-@layer(shape=_stack_rule, mask="own")
+@layer(shape=_stack_rule, mask="own", floats=True)
 def recurrent_stack(params: Params, x: Any, *, layers: Any, table: bool = True) -> Any:
     """Recurrent layers on top of each other, computed as one: (batch, time, in) -> (batch, features).
 

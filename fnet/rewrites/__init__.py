@@ -19,18 +19,18 @@ REWRITES: tuple[Rewrite, ...] = (
     lay_out_recurrent,
     skip_dropout,
     join_stacks,
-    look_up_projected,
 )
-"""What `optimize` does, in this order."""
+"""What `optimize` does, in this order, before it makes tables."""
 
 
-def optimize(model: Any, params: Params) -> tuple[Any, Params]:
+def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tuple[Any, Params]:
     """(model, params) -> (model, params) that give the same, faster: within the yardstick, not bit by bit.
 
     Pure: neither argument changes. The arrays of the result are those of the arguments where no rewrite made new
     ones. `predict` and `compile` do it by themselves; on its own it is for looking at what runs, and for saving it.
     What does not fit a rewrite, as params that two steps share, stays as it is.
+    table_bytes: the most memory for what a recurrent layer makes of each row of the embedding before it.
     """
-    for rewrite in REWRITES:
+    for rewrite in (*REWRITES, look_up_projected(table_bytes)):
         model, params = rewrite(model, params)
     return model, params

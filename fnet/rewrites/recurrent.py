@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fnet import tree
 from fnet.backend import xp
 from fnet.backend.gates import CELLS, laid_out
+from fnet.core.compose import EMPTY
 from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind
 from fnet.layers.recurrent_stack import Part, is_lookup, part, parts, recurrent_stack
 from fnet.layers.regularization import dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d
-from fnet.rewrites.places import each_pair, each_step
+from fnet.rewrites.places import Rewrite, each_pair, each_step
 from fnet.types import Array, Params
-
-TABLE = 64 << 20
-"""Bytes that the table of an embedding times the kernel after it may have; above, the product stays one of each call."""
 
 IDLE = (dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d)
 """What does nothing without an rng."""
@@ -28,8 +24,8 @@ def _lay_out(step: Bound, params: Params) -> tuple[Bound, Params] | None:
     one = part(step)
     if one is None or any(path[-1] == "rng" for path, _ in tree.items(params)):
         return None
-    ways = [params] if one.ways == 1 else [params.get("forward_layer"), params.get("backward_layer")]
-    if not all(way and {"kernel", "recurrent_kernel"} <= set(way) and one.use_bias == ("bias" in way) for way in ways):
+    ways = [params] if one.ways == 1 else [params.get(name, EMPTY) for name in ("forward_layer", "backward_layer")]
+    if not all({"kernel", "recurrent_kernel"} <= set(way) and one.use_bias == ("bias" in way) for way in ways):
         return None
     laid = [laid_out(one.cell, way) for way in ways]
     entry = {name: xp.stack([way[name] for way in laid], axis=-3) for name in laid[0]}
@@ -40,23 +36,6 @@ def _skip(step: Bound, params: Params, after: Bound, after_params: Params) -> tu
     """An embedding or a stack without the dropout after it."""
     begins = step.function is recurrent_stack or is_lookup(step)
     return (step, params) if begins and after.function in IDLE and after.dtype is None and not after_params else None
-
-
-def _look_up(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
-    """An embedding as the beginning of the stack after it, multiplied by the first kernel where that is small enough."""
-    if not is_lookup(step) or after.function is not recurrent_stack or "embeddings" not in params:
-        return None
-    embeddings, first, layers = params["embeddings"], stack["layer_0"], resolved_options(after)["layers"]
-    if "kernel" not in first or part(layers[0]) is None:
-        return None
-    gates, ways, _, units = first["kernel"].shape
-    if gates * ways * len(embeddings) * units * embeddings.dtype.itemsize > TABLE:
-        made, new = bind(after, layers=(step, *layers), table=False), {"embeddings": embeddings, **stack}
-        return made, new
-    table = embeddings @ first["kernel"]
-    table = table + first["bias"] if "bias" in first else table
-    left = {name: value for name, value in first.items() if name not in ("kernel", "bias")}
-    return bind(after, layers=(step, *layers)), {"table": _as_value(table), **stack, "layer_0": left}
 
 
 def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
@@ -74,10 +53,29 @@ def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bou
     return bind(step, layers=(*below, *above)), {**params, **new}
 
 
+def look_up_projected(table_bytes: int) -> Rewrite:
+    """The rewrite of an embedding before a stack: multiplied by the stack's first kernel if that is no larger."""
+
+    def rule(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
+        if not is_lookup(step) or after.function is not recurrent_stack or "embeddings" not in params:
+            return None
+        embeddings, first, layers = params["embeddings"], stack["layer_0"], resolved_options(after)["layers"]
+        if "kernel" not in first:
+            return None
+        gates, ways, _, units = first["kernel"].shape
+        if gates * ways * len(embeddings) * units * embeddings.dtype.itemsize > table_bytes:
+            return bind(after, layers=(step, *layers), table=False), {"embeddings": embeddings, **stack}
+        table = embeddings @ first["kernel"]
+        table = table + first["bias"] if "bias" in first else table
+        left = {name: value for name, value in first.items() if name not in ("kernel", "bias")}
+        return bind(after, layers=(step, *layers)), {"table": _as_value(table), **stack, "layer_0": left}
+
+    return each_pair(rule)
+
+
 lay_out_recurrent = each_step(_lay_out)
 skip_dropout = each_pair(_skip)
 join_stacks = each_pair(_join)
-look_up_projected = each_pair(_look_up)
 
 
 def _as_value(x: Array) -> Array:

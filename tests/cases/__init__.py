@@ -46,6 +46,8 @@ class Case:
     """The inputs themselves, in place of random ones of `shapes`: strings, say."""
     params: Any = None
     """The params themselves, for layers whose state is no Keras weight: vocabularies."""
+    plain: Any = None
+    """What `fnet.optimize` makes the step of, for layers that Keras lacks: its weights are those of this step."""
     idle: str = ""
     """Why the output may be constant or the input, or options or a mask may change nothing: see `tests.telling`."""
 

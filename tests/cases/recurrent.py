@@ -243,6 +243,44 @@ DISTRIBUTED = [
     row(fnet.time_distributed, (2, 3, 4, 5), layer=fnet.sequential(bind(fnet.masking), bind(fnet.lstm, units=3))),
 ]
 
+
+def stack(shape: Any, *layers: Any, mask: bool = False, table: bool = True, idle: str = "", **more: Any) -> Case:
+    """A recurrent stack, whose twin is its layers one after the other."""
+    plain = fnet.sequential(*layers)
+    options = {"layers": layers, **({} if table else {"table": False})}
+    label = f"stack({plain!r},{table})-{shape}{'-masked' if mask else ''}".replace("bind(", "").replace(", ", ",")
+    twin = functools.partial(_twin, plain)
+    return Case(fnet.recurrent_stack, shape, options, twin=twin, mask=mask, label=label, plain=plain, idle=idle, **more)
+
+
+def both(function: Any, units: int, sequences: bool = True, **options: Any) -> Bound:
+    return bind(fnet.bidirectional, layer=bind(function, units=units, return_sequences=sequences, **options))
+
+
+def one(function: Any, units: int, sequences: bool = True, **options: Any) -> Bound:
+    return bind(function, units=units, return_sequences=sequences, **options)
+
+
+LOOKUP = bind(fnet.embedding, input_dim=7, output_dim=5, mask_zero=True)
+UNMASKED = bind(fnet.embedding, input_dim=7, output_dim=5)
+IDS = {"dtype": "int32", "high": 7}
+STACKS = [
+    stack((4, 6), LOOKUP, both(fnet.lstm, 4), both(fnet.lstm, 3, False), **IDS),
+    stack((4, 6), LOOKUP, both(fnet.gru, 4), one(fnet.gru, 3), **IDS),
+    stack((4, 6), LOOKUP, one(fnet.simple_rnn, 4), both(fnet.simple_rnn, 3), **IDS),
+    stack((4, 6), UNMASKED, one(fnet.gru, 4, False, reset_after=False), **IDS),
+    *(
+        stack(X, both(f, 4), one(f, 3), both(f, 2, False), mask=mask)
+        for f, mask in itertools.product((fnet.simple_rnn, fnet.lstm, fnet.gru), BOTH)
+    ),
+    *(
+        stack(X, one(f, 4, use_bias=False), both(g, 3, False, use_bias=False), mask=mask)
+        for f, g, mask in ((fnet.lstm, fnet.gru, True), (fnet.gru, fnet.lstm, False), (fnet.lstm, fnet.lstm, True))
+    ),
+    stack(X, both(fnet.gru, 4, reset_after=False, dropout=0.5), mask=True),
+    stack((1, 6), LOOKUP, both(fnet.lstm, 4, False), **IDS),
+]
+
 IMAGES = {1: (4, 4, 7, 3), 2: (4, 4, 6, 5, 2), 3: (4, 4, 5, 4, 6, 2)}
 CONV = {1: fnet.conv_lstm1d, 2: fnet.conv_lstm2d, 3: fnet.conv_lstm3d}
 FIRST = {1: (4, 4, 3, 7), 2: (4, 4, 2, 6, 5), 3: (4, 4, 2, 5, 4, 6)}
@@ -314,6 +352,7 @@ CASES = [
     *STATES,
     *CELLS,
     *BIDIRECTIONAL,
+    *STACKS,
     *DISTRIBUTED,
     *CONVOLUTIONAL,
     *(
