@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow mutants fuzz lint format bench study clean
+.PHONY: help setup demo check test test-slow mutants fuzz lint format bench study clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ $(READY): pyproject.toml
 
 demo: $(READY) ## Train three small models on embedded data, run them without Keras, write the report
 	$(BIN)/fnet demo
+
+check: $(READY) ## One minute of tests of what has changed, on NumPy
+	$(BIN)/python -m tests.check
 
 test: $(READY) ## The fast tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"

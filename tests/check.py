@@ -1,0 +1,96 @@
+"""A minute of tests for people in the middle of work: `make check`, `python -m tests.check --help`.
+
+What has changed since a commit (`--since`, by default where the branch left main) names the test files: those that
+changed themselves, and those that belong to a changed module (`tests.mutants.PLACES`). Of them the fast tests run that
+need no JAX, the rows of layers in a changed module first, until the time is up; what was left out is counted. The
+directions of imports are always tested. `make test` is the whole of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import mutants
+
+ROOT = Path(__file__).resolve().parents[1]
+ALWAYS = ("test_architecture",)
+CHANGED, END = "FNET_CHECK_CHANGED", "FNET_CHECK_END"
+"""What the processes of a run are told: the changed files, and when the time is up."""
+
+
+def changed(since: str | None) -> list[str]:
+    """Paths of files that differ from a commit, those that git does not know yet included."""
+
+    def git(*words: str) -> list[str]:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+
+    base = since or git("merge-base", "HEAD", "main")[0]
+    paths = [*git("diff", "--name-only", base), *git("ls-files", "--others", "--exclude-standard")]
+    return sorted({path for path in paths if path and (ROOT / path).exists()})
+
+
+def files_for(paths: list[str]) -> list[str]:
+    """The test files for changed paths, those that changed themselves first."""
+    own = [Path(path).stem for path in paths if path.startswith("tests/test_")]
+    tables = ["test_cases", "test_telling"] if any(path.startswith("tests/cases/") for path in paths) else []
+    sources = [path for path in paths if path.endswith(".py") and path.split("/")[0] in ("fnet", "params", "compare")]
+    belonging = [names for path in sources for start, names in mutants.PLACES.items() if path.startswith(start)]
+    named = [f"test_{name}" for names in belonging for name in names.split()]
+    return [f"tests/{name}.py" for name in dict.fromkeys([*ALWAYS, *own, *tables, *named])]
+
+
+# --- in the processes that run tests ---------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs JAX; first come tests that changed, then rows of changed layers."""
+    paths = os.environ[CHANGED].split("\n")
+    config.hook.pytest_deselected(items=[item for item in items if _needs_jax(item)])
+    items[:] = sorted((item for item in items if not _needs_jax(item)), key=lambda item: _rank(item, paths))
+
+
+def _needs_jax(item: pytest.Item) -> bool:
+    return "jax" in item.nodeid or "in_every_mode" in item.nodeid
+
+
+def _rank(item: pytest.Item, paths: list[str]) -> int:
+    case = getattr(item, "callspec", None) and item.callspec.params.get("case")  # type: ignore[attr-defined]
+    layer = getattr(case, "layer", None)
+    if layer is not None and f"{layer.__module__.replace('.', '/')}.py" in paths:
+        return 0
+    return 1 if item.location[0] in paths or Path(item.location[0]).stem in ALWAYS else 2
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Once the time is up nothing begins."""
+    if time.time() > float(os.environ[END]):
+        pytest.skip("the time is up; make test runs all")
+
+
+# --- the command -----------------------------------------------------------------------------------
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make check", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--since", metavar="COMMIT", help="what counts as changed (default: since the branch left main)"
+    )
+    parser.add_argument("--seconds", type=float, default=55, help="after which no test begins (default: %(default)s)")
+    args = parser.parse_args()
+    paths = changed(args.since)
+    files = files_for(paths)
+    print(f"{len(paths)} changed files: {' '.join(files)}", flush=True)
+    os.environ |= {CHANGED: "\n".join(paths), END: str(time.time() + args.seconds)}
+    command = ["-q", "-p", "tests.check", "-m", "not slow", "-n", "2", "--dist", "worksteal", *files]
+    return subprocess.run([sys.executable, "-m", "pytest", *command], cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
