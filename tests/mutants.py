@@ -108,6 +108,7 @@ PLACES = {
     "fnet/inference/rows": "door inference text",
     "fnet/inference/stream": "streaming",
     "fnet/inference/string_split": "text hashing transforms",
+    "fnet/dtypes": "policies integers operations masks",
     "fnet/errors": f"{ERRORS} compose door",
     "fnet/hashes": "hashing",
     "fnet/masks": "masks mask_rules attention_masks mask_generations recurrent",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fnet import tree
 from fnet.backend import contraction
 from fnet.backend.numpy_conv import conv, conv_transpose
 from fnet.backend.numpy_index import (
@@ -108,8 +109,6 @@ def cast(x: Any, dtype: str) -> Any:
 
 def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:
     """`carry, y = f(carry, x)` over the leading axis of the trees in `xs`; ys stacked, as jax.lax.scan."""
-    from fnet import tree
-
     carry, ys = init, []
     for i in range(length):
         carry, y = f(carry, tree.map(lambda a: a[i], xs))  # noqa: B023 - called at once

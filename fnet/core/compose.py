@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnet.core import cutting, infer
-from fnet.core.layer import Bound, Rules, bind, compute_dtype, in_floats, layer, name_of, option_names, rules
+from fnet.core.layer import Bound, Rules, bind, layer, name_of, option_names, rules
 from fnet.core.model import EMPTY, Model, Node, Resolve, Step, Tap, Visit, flow, run
 from fnet.core.sources import feed, references, resolve
 from fnet.tree import freeze
@@ -28,10 +28,8 @@ __all__ = [
     "Step",
     "Tap",
     "bind",
-    "compute_dtype",
     "flow",
     "graph",
-    "in_floats",
     "layer",
     "option_names",
     "rules",

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fnet import tree
+from fnet import dtypes, tree
 from fnet.activation_functions import Activation
-from fnet.core.layer import Bound, bind, compute_dtype, name_of, option_names, rules
+from fnet.core.layer import Bound, bind, name_of, option_names, rules
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.options import misfit
 from fnet.core.sources import resolve, unmasked
 from fnet.tree import Path
-from fnet.types import Param, Params, ParamTree, Spec
+from fnet.types import Params, ParamTree, Spec
 
 
 @dataclass(frozen=True)
@@ -90,37 +90,19 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
         raise ValueError(f"{name_of(bound.function)}: {wrong}")
     outputs, params = _by_rule(bound, x)
-    wide = tree.map(_of_32_bits, x)
-    if bound.dtype is None and wide != x and any(map(_is_float, tree.leaves(params))):
+    wide = dtypes.of_32_bits(x)
+    if bound.dtype is None and wide != x and any(map(dtypes.is_float_spec, tree.leaves(params))):
         outputs, params = _by_rule(bound, wide)
     for found in (*tree.leaves(outputs), *tree.leaves(params)):
         if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
             raise ValueError(f"{bound!r:.100} of {x} would have the sizes {found.shape}")
     if bound.dtype is None:
         return outputs, params
-    return _given_as(outputs, x, bound), _stored_as(params, bound.dtype)
+    return dtypes.given_as(outputs, x, bound.dtype, bound.gives), dtypes.stored_as(params, bound.dtype)
 
 
 def _by_rule(bound: Bound, x: Any) -> tuple[Any, ParamTree]:
     return (x, EMPTY) if rules(bound).shape is identity else with_options(rules(bound).shape, bound)(x)
-
-
-def _of_32_bits(spec: Any) -> Any:
-    """Floats of 16 bits, where they meet parameters of float32."""
-    return replace(spec, dtype="float32") if _is_float(spec) and spec.dtype.endswith("16") else spec
-
-
-def _given_as(outputs: Any, x: Any, bound: Bound) -> Any:
-    """The outputs of a layer under a dtype policy, whose floats come in its compute dtype (see `Rules.gives`)."""
-    dtype = compute_dtype(bound.gives or bound.dtype or "float32")
-    if dtype == "wider":
-        widths = [compute_dtype(bound.dtype or "float32"), *(s.dtype for s in tree.leaves(x) if _is_float(s))]
-        dtype = max(widths, key=lambda name: int(name[-2:]))
-    return tree.map(lambda spec: replace(spec, dtype=dtype) if _is_float(spec) else spec, outputs)
-
-
-def _is_float(spec: Any) -> bool:
-    return isinstance(spec, Spec | Param) and spec.dtype.startswith(("float", "bfloat"))
 
 
 def _without_numbers(spec: Any) -> Any:
@@ -144,13 +126,6 @@ def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
     """What a rule that needs options only says about `step`; None where the layer has no such rule."""
     return None if rule is None else with_options(rule, step)()
-
-
-def _stored_as(params: ParamTree, policy: str) -> ParamTree:
-    """Parameters under a dtype policy: "mixed_float16" stores float32, "float16" stores float16."""
-    stored = "float32" if policy.startswith("mixed_") else compute_dtype(policy)
-    adapted: ParamTree = tree.map(lambda p: replace(p, dtype=stored) if p.dtype == "float32" else p, params)
-    return adapted
 
 
 def identity(x: Any) -> tuple[Any, ParamTree]:

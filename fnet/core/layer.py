@@ -13,22 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, cast
 
-import numpy as np
-
-from fnet import tree
+from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.masks import Masked, first_mask, masked, strip
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Array, Params, Spec
+from fnet.types import Params, Spec
 
 P = ParamSpec("P")
 
 CARRIERS = (Masked, tuple, list, dict)
 """Types of what may carry masks."""
-
-WIDE = frozenset({np.dtype("float32"), np.dtype("float64")})
-"""Dtypes that `in_floats` leaves as they are."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ def layer(
     """
     if mask not in ("keep", "drop", "own"):
         raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
-    shape = _of_floats(shape) if floats else shape
+    shape = dtypes.of_floats(shape) if floats else shape
     rules = Rules(shape, mask, children, rng, host, door, floats, takes, passes_on, unrounded, gives)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
@@ -107,8 +102,8 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
     outside: a layer that is called alone, or the model.
     """
     try:
-        if rules.floats and getattr(x, "dtype", None) not in WIDE:
-            x = in_floats(x, params)
+        if rules.floats and getattr(x, "dtype", None) not in dtypes.WIDE:
+            x = dtypes.in_floats(x, params)
         if rules.mask == "own" or not isinstance(x, CARRIERS):
             return function(params, x, **options)
         y = function(params, strip(x), **options)
@@ -138,38 +133,6 @@ def _explain(function: Callable[..., Any], params: Any, error: Exception) -> Non
             f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "
             "fnet.check(model, params) lists all that does not fit"
         ) from error
-
-
-def in_floats(x: Any, params: Any) -> Any:
-    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32; floats of 16
-    bits as wide as those in `params`."""
-    if isinstance(x, Masked):
-        return Masked(in_floats(x.values, params), x.mask)
-    if isinstance(x, Mapping):
-        return {key: item if key.endswith("mask") else in_floats(item, params) for key, item in x.items()}
-    if isinstance(x, tuple | list):
-        return type(x)(in_floats(item, params) for item in x)
-    if not ops.is_array(x) or not (x.dtype.kind in "iub" or (is_float(x) and x.dtype.itemsize == 2)):
-        return x
-    default = x.dtype if is_float(x) else "float32"
-    return x.astype(next((leaf.dtype for leaf in tree.leaves(params) if is_float(leaf)), default))
-
-
-def _of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
-    """A shape rule that sees float32 where its inputs are integers."""
-
-    def floated(x: Any) -> Any:
-        if isinstance(x, Mapping):
-            return {key: item if key.endswith("mask") else floated(item) for key, item in x.items()}
-        if isinstance(x, tuple | list):
-            return type(x)(floated(item) for item in x)
-        return Spec(x.shape, "float32") if isinstance(x, Spec) and x.dtype.startswith(("int", "uint", "bool")) else x
-
-    @functools.wraps(shape)
-    def rule(x: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
-        return shape(floated(x), **options)
-
-    return rule
 
 
 def rules(step: Any) -> Rules:
@@ -214,10 +177,10 @@ class Bound:
         """The layer on numbers rounded as its dtype policy says."""
         kept, gives = rules(self).unrounded, self.gives or policy
         if gives == "wider":
-            gives = _wider(x, policy)
-        params = _widened(params) if "params" in kept else _to_compute(params, policy)
-        x = _widened(x) if "inputs" in kept else _to_compute(x, policy)
-        return _from_compute(run(params, x), gives)
+            gives = dtypes.wider(x, policy)
+        params = dtypes.widened(params) if "params" in kept else dtypes.to_compute(params, policy)
+        x = dtypes.widened(x) if "inputs" in kept else dtypes.to_compute(x, policy)
+        return dtypes.from_compute(run(params, x), gives)
 
     @functools.cached_property
     def gives(self) -> str | None:
@@ -264,47 +227,3 @@ def name_of(value: Any) -> str:
         home = value.__module__.rpartition(".")[2]
         return f"{home}.{value.__name__}" if home in ("operations", "tf_functions") else value.__name__
     return repr(value)
-
-
-def compute_dtype(policy: str) -> str:
-    """The dtype that a Keras policy computes in: "mixed_float16" -> "float16"."""
-    return policy.removeprefix("mixed_")
-
-
-def is_float(a: Any) -> bool:
-    return ops.is_array(a) and (a.dtype.kind == "f" or a.dtype.name == "bfloat16")
-
-
-def _to_compute(values: Any, policy: str) -> Any:
-    """Floats rounded to the policy's compute dtype; 16-bit ones are then computed with as float32."""
-    dtype = compute_dtype(policy)
-    if dtype == "float16":
-        return _map_floats(lambda a: ops.cast(ops.cast(a, dtype), "float32"), values)
-    return _map_floats(lambda a: ops.cast(a, dtype), values)
-
-
-def _widened(values: Any) -> Any:
-    """Floats of 16 bits as float32."""
-    return _map_floats(lambda a: ops.cast(a, "float32") if a.dtype.itemsize < 4 else a, values)
-
-
-def _from_compute(values: Any, policy: str) -> Any:
-    dtype = compute_dtype(policy)
-    return _map_floats(lambda a: ops.cast(a, dtype), values)
-
-
-def _wider(values: Any, policy: str) -> str:
-    """The widest dtype among the floats in a tree and the policy's compute dtype."""
-    names: list[str] = [compute_dtype(policy), *(a.dtype.name for a in map(strip, tree.leaves(values)) if is_float(a))]
-    return max(names, key=lambda name: int(name[-2:]))
-
-
-def _map_floats(function: Callable[[Array], Array], values: Any) -> Any:
-    """`function` on the floats in a tree; masks and integers stay."""
-
-    def to(a: Any) -> Any:
-        if isinstance(a, Masked):
-            return Masked(to(a.values), a.mask)
-        return function(a) if is_float(a) else a
-
-    return tree.map(to, values)

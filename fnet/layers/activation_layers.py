@@ -12,8 +12,9 @@ from fnet.activation_functions import relu as relu_of
 from fnet.activation_functions import softmax as softmax_of
 from fnet.backend import xp
 from fnet.core import infer
-from fnet.core.compose import in_floats, layer
+from fnet.core.compose import layer
 from fnet.core.infer import activation_child
+from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, require_generation, values_of
 from fnet.operations.rules import positive, require_numbers
@@ -24,7 +25,8 @@ MASKED_OUT = -1e9
 
 
 def _floats(x: Spec) -> Spec:
-    return Spec(x.shape, "float32") if x.dtype.startswith(("int", "uint", "bool")) else x
+    y: Spec = floats_of(x)
+    return y
 
 
 def _activation_rule(x: Spec, *, activation: Activation) -> tuple[Spec, ParamTree]:

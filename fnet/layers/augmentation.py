@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 from fnet.backend import ops
 from fnet.core.compose import layer
+from fnet.dtypes import floats_of
 from fnet.types import Array, Params, ParamTree, Spec
 
 
 def _rule(x: Spec, *, casts: bool) -> tuple[Spec, ParamTree]:
-    return Spec(x.shape, "float32") if casts and x.dtype.startswith(("int", "uint", "bool")) else x, {}
+    return floats_of(x) if casts else x, {}
 
 
 def _identity(name: str, keras_class: str, casts: bool) -> Callable[..., Array]:

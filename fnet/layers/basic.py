@@ -10,10 +10,10 @@ from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.core.sources import only_item
+from fnet.dtypes import promoted, result_type
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
 from fnet.masks import Masked, mask_of, masked, require_generation, strip, values_of
-from fnet.operations.dtypes import promoted, result_type
 from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 

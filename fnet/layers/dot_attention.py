@@ -10,10 +10,10 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
+from fnet.dtypes import floating, floats_of, promoted
 from fnet.errors import InvalidInput
 from fnet.layers.regularization import drop
 from fnet.masks import mask_of, masked, values_of
-from fnet.operations.dtypes import floating, promoted
 from fnet.operations.products import matmul
 from fnet.types import Array, Param, Params, ParamTree, Rate, Spec
 
@@ -47,7 +47,7 @@ def _shapes(x: Any, name: str) -> tuple[Spec, Spec, Spec]:
 
 def _outputs(x: Any, name: str, return_attention_scores: bool) -> Any:
     query, value, key = _shapes(x, name)
-    dtype = "float32" if query.dtype.startswith(("int", "uint", "bool")) else query.dtype
+    dtype = floats_of(query).dtype
     y = Spec((*query.shape[:-1], value.shape[-1]), dtype)
     return (y, Spec((*query.shape[:-1], key.shape[-2]), dtype)) if return_attention_scores else y
 

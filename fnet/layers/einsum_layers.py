@@ -9,10 +9,10 @@ from fnet.activation_functions import Activation, activate
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
+from fnet.dtypes import promoted
 from fnet.layers import quantized
 from fnet.layers.basic import embedding
 from fnet.masks import values_of
-from fnet.operations.dtypes import promoted
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from fnet.backend import ops, xp
-from fnet.core.compose import in_floats, layer
+from fnet.core.compose import layer
+from fnet.dtypes import in_floats, is_integral, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, require_generation, values_of
-from fnet.operations.dtypes import result_type
 from fnet.operations.rules import positive, require_numbers
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
@@ -280,7 +280,7 @@ def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int], normalize: bool) 
         raise InvalidInput(f"dot takes axes of one size; got axis {i} of {a} and axis {j} of {b}")
     shape = (*a.shape[:i], *a.shape[i + 1 :], *b.shape[1:j], *b.shape[j + 1 :])
     dtype = "int32" if a.dtype == "int8" else a.dtype  # as below
-    if normalize and dtype.startswith(("int", "uint", "bool")):
+    if normalize and is_integral(dtype):
         dtype = "float32"
     return Spec(shape if len(shape) > 1 else (*shape, 1), dtype), {}
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core import infer
-from fnet.core.compose import bind, flow, in_floats, layer
+from fnet.core.compose import bind, flow, layer
+from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masks import mask_of, masked, values_of
@@ -120,11 +121,7 @@ def _sorted_axes(axis: Axes) -> list[int]:
 
 def _layer_rule(x: Spec, *, axis: Axes, center: bool, scale: bool, rms_scaling: bool) -> tuple[Spec, ParamTree]:
     shape = tuple(x.shape[a] for a in _sorted_axes(axis))
-    return _in_floats(x), _affine(shape, scale or rms_scaling, center and not rms_scaling)
-
-
-def _in_floats(x: Spec) -> Spec:
-    return Spec(x.shape, "float32") if x.dtype.startswith(("int", "uint", "bool")) else x
+    return floats_of(x), _affine(shape, scale or rms_scaling, center and not rms_scaling)
 
 
 def _truncated(y: Array, kind: Any, dtype: Any = None) -> Array:
@@ -177,7 +174,7 @@ def _group_rule(x: Spec, *, groups: int, axis: int, center: bool, scale: bool) -
     channels = x.shape[axis]
     if channels is None or (groups != -1 and channels % groups):
         raise InvalidInput(f"group_normalization takes channels that {groups} groups divide; axis {axis} of {x}")
-    return _in_floats(x), _affine((channels,), scale, center)
+    return floats_of(x), _affine((channels,), scale, center)
 
 
 @layer(shape=_group_rule, unrounded=("inputs", "params"))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.core.compose import in_floats, layer
+from fnet.core.compose import layer
+from fnet.dtypes import in_floats
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import mask_of, masked, require_generation, values_of
 from fnet.operations.rules import positive

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
-from fnet.operations.dtypes import tensor
+from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, named, operation, positive, same
 from fnet.types import Array, Spec
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.dtypes import tensor
 from fnet.layers import convolution, convolution_transpose, depthwise
-from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, named, operation, total
 from fnet.types import Array, Shape, Spec
 

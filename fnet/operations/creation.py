@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import bounds, dtype_of, floating, is_float, result_type, tensor, without_bool
+from fnet.dtypes import bounds, dtype_of, floating, is_float, result_type, tensor, without_bool
 from fnet.operations.rules import broadcast, like, operation, reduced_shape
 from fnet.types import Array, Spec
 

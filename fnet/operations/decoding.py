@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import result_type, tensor
+from fnet.dtypes import result_type, tensor
 from fnet.operations.rules import operation
 from fnet.types import Array, Spec
 

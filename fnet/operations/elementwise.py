@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import (
+from fnet.dtypes import (
     bounds,
     dtype_of,
     floating,

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet.backend import xp
+from fnet.core.compose import bind
+from fnet.core.infer import infer
+from fnet.dtypes import floating, tensor
 from fnet.layers.convolution import conv2d, conv3d
 from fnet.layers.depthwise import depthwise_conv2d
-from fnet.operations.dtypes import floating, tensor
 from fnet.operations.images import channels_first, on_last
 from fnet.operations.rules import operation, same
 from fnet.types import Array, Spec
@@ -75,9 +77,6 @@ def _patch_options(
 def _patches_rule(
     images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
 ) -> Spec:
-    from fnet.core.compose import bind
-    from fnet.core.infer import infer
-
     options = _patch_options(size, strides, dilation_rate, padding, data_format)
     rank = len(options["kernel_size"])
     batch = images if len(images.shape) == rank + 2 else Spec((1, *images.shape), images.dtype)

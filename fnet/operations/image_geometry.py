@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import floating, is_float, tensor
+from fnet.dtypes import floating, is_float, tensor
 from fnet.operations.images import on_last
 from fnet.operations.rules import axes_of, operation, same
 from fnet.types import Array, Spec

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from fnet.backend import xp
+from fnet.dtypes import floating, tensor
 from fnet.layers.image import resizing
-from fnet.operations.dtypes import floating, tensor
 from fnet.operations.rules import operation, same
 from fnet.types import Array, Shape, Spec
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import dtype_of, promoted, result_type, tensor
+from fnet.dtypes import dtype_of, promoted, result_type, tensor
 from fnet.operations.rules import (
     LIMIT,
     broadcast,

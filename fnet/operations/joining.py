@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import dtype_of, result_type, tensor
+from fnet.dtypes import dtype_of, result_type, tensor
 from fnet.operations.rules import operation, positive, reduced_shape, shape_of, total
 from fnet.operations.shaping import Ints
 from fnet.types import Array, Shape, Spec

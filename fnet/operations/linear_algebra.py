@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import floating, tensor
+from fnet.dtypes import floating, tensor
 from fnet.operations.rules import Operation, axes_of, named, operation, reduced_shape
 from fnet.types import Array, Shape, Spec
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fnet.backend import xp
-from fnet.operations.dtypes import is_bool, is_complex, is_float, promoted, strong, tensor
+from fnet.dtypes import is_bool, is_complex, is_float, promoted, strong, tensor
 from fnet.operations.elementwise import Kernel, binary, kernel_of, unary
 from fnet.operations.rules import Operation, broadcast, named, operation
 from fnet.types import Array

@@ -11,7 +11,7 @@ from typing import Any
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import floating, result_type, strong, tensor
+from fnet.dtypes import floating, result_type, strong, tensor
 from fnet.operations.rules import operation, positive, reduced_shape, same
 from fnet.types import Array, Spec
 

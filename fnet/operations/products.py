@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import floating, is_complex, promoted, result_type, strong, tensor
+from fnet.dtypes import counted, floating, is_complex, promoted, result_type, strong, tensor
 from fnet.operations.rules import axes_of, broadcast_shapes, operation, shape_of, total
 from fnet.types import Array, Shape, Spec
 
@@ -239,7 +239,5 @@ def _trace_rule(x: Spec, *, axis1: int, axis2: int) -> Shape:
 @operation(_trace_rule)
 def trace(x: Array, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """The sum of the diagonal of the planes (axis1, axis2)."""
-    from fnet.operations.dtypes import counted
-
     x = counted(tensor(x))
     return xp.sum(xp.diagonal(x, offset=offset, axis1=axis1, axis2=axis2), axis=-1, dtype=x.dtype)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import xp
-from fnet.operations.dtypes import counted, floating, is_float, result_type, tensor, without_bool
+from fnet.dtypes import counted, floating, is_float, result_type, tensor, without_bool
 from fnet.operations.rules import Operation, axes_of, named, operation, reduced, reduced_shape, total
 from fnet.types import Array, Shape, Spec
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fnet.backend import xp
-from fnet.operations.dtypes import tensor
+from fnet.dtypes import tensor
 from fnet.operations.rules import axes_of, broadcast_shapes, operation, positive, same, total, viewed
 from fnet.types import Array, Shape, Spec
 

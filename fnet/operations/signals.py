@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import bounds, floating, tensor
+from fnet.dtypes import bounds, floating, tensor
 from fnet.operations.rules import Operation, broadcast, named, operation
 from fnet.types import Array, Spec
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import promoted, strong, tensor
+from fnet.dtypes import promoted, strong, tensor
 from fnet.operations.rules import operation, shape_of, total
 from fnet.types import Array, Spec
 

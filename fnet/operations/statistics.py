@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import floating, is_bool, result_type, strong, tensor
+from fnet.dtypes import floating, is_bool, result_type, strong, tensor
 from fnet.operations.rules import axes_of, operation, positive, reduced, reduced_shape, shape_of
 from fnet.types import Array, Shape, Spec
 

@@ -11,9 +11,9 @@ from typing import Any
 from fnet.backend import xp
 from fnet.core.compose import bind
 from fnet.core.infer import infer
+from fnet.dtypes import tensor
 from fnet.layers import adaptive_pooling, pooling
 from fnet.operations.convolutions import of_rank
-from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, named, operation
 from fnet.types import Array, Spec
 

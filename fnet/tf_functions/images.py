@@ -13,8 +13,8 @@ import numpy as np
 
 from fnet import operations
 from fnet.backend import ops, xp
+from fnet.dtypes import is_float, tensor
 from fnet.layers import image
-from fnet.operations.dtypes import is_float, tensor
 from fnet.operations.rules import Operation
 from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, same_rule, sizes_of
 from fnet.tf_functions.shaping import rule_of

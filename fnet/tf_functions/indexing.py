@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import tensor
+from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, broadcast_shapes, positive, shape_of
 from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, named, number, sizes_of, together
 from fnet.types import Array, Shape, Spec

@@ -11,7 +11,7 @@ from typing import Any
 
 from fnet import operations
 from fnet.backend import ops, xp
-from fnet.operations.dtypes import is_complex, is_float, tensor
+from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.rules import Operation, reduced_shape
 from fnet.tf_functions.rules import Sizes, as_spec, function, known, named, number, same_rule
 from fnet.types import Array, Spec

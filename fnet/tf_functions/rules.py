@@ -21,8 +21,8 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.layer import layer, rules
+from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
-from fnet.operations.dtypes import tensor
 from fnet.operations.rules import Operation, operation, total
 from fnet.types import Array, Params, Shape, Spec
 

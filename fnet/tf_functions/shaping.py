@@ -15,7 +15,7 @@ import numpy as np
 from fnet import operations
 from fnet.backend import ops, xp
 from fnet.core.layer import rules
-from fnet.operations.dtypes import tensor
+from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, broadcast_shapes, positive, shape_of, total, viewed
 from fnet.tf_functions.rules import (
     Sizes,

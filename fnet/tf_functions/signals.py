@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import xp
-from fnet.operations.dtypes import tensor
+from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, positive
 from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, same_rule, sizes_of
 from fnet.types import Array, Spec

@@ -15,8 +15,9 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound, compute_dtype
+from fnet.core.compose import Bound
 from fnet.core.sources import Ref, feed, masked_by, references
+from fnet.dtypes import compute_dtype
 from fnet.types import Spec
 from params.convert.conversion import Conversion
 from params.convert.converted import Converted, Effects

@@ -1,0 +1,252 @@
+"""Dtypes: Keras's promotion, floats from integers, and dtype policies, for arrays and for Specs.
+
+Promotion is `keras.backend.result_type` on TensorFlow: NumPy's own would bring in float64.
+
+A Python number is weak: it takes the dtype of the tensors it meets, an int among ints, a float among floats;
+a float beside ints gives float32. int64 beside float32 is float32. Source: keras.src.backend.common.dtypes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.backend import ops, xp
+from fnet.masks import Masked, strip
+from fnet.types import Array, Param, ParamTree, Spec
+
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_FLOATS = ("float", "float16", "float32", "float64")
+_COMPLEX = ("complex64", "complex128")
+
+
+@functools.cache
+def result_type(*names: str) -> str:
+    """The dtype of an operation on these; "int" and "float" are Python's weak ones."""
+    if any(name in _COMPLEX for name in names):
+        return "complex128" if {"complex128", "float64"} & set(names) else "complex64"
+    floats = [name for name in names if "float" in name]
+    if not floats:
+        return _integers([name for name in names if name != "bool"])
+    if {"bfloat16", "float16"} <= set(floats):
+        floats.append("float32")
+    widest = max(floats, key=lambda name: _FLOATS.index(name.removeprefix("b")))
+    return "float32" if widest == "float" else widest
+
+
+def _integers(names: list[str]) -> str:
+    """The result type of integers (none: bool); a signed one that holds both where signs differ."""
+    strong = [name for name in names if name != "int"]
+    if not strong:
+        return "int32" if names else "bool"
+    signed = [int(name[3:]) for name in strong if name.startswith("int")]
+    unsigned = [int(name[4:]) for name in strong if name.startswith("uint")]
+    if not signed:
+        return f"uint{min(max(unsigned), 32)}" if len(strong) > 1 or unsigned[0] > 32 else strong[0]
+    bits = max(signed) if not unsigned else max(*signed, 2 * max(unsigned))
+    return f"int{bits}" if bits <= 64 else "float32"
+
+
+def dtype_of(value: Any) -> str:
+    """The name by which `value` takes part in promotion; weak for Python numbers."""
+    if hasattr(value, "dtype"):
+        return str(value.dtype.name)
+    if isinstance(value, bool | int | float | complex):
+        return {bool: "bool", int: "int", float: "float"}.get(type(value), "complex64")
+    return str(tensor(value).dtype.name)
+
+
+def tensor(value: Any, dtype: str | None = None) -> Array:
+    """`value` as an array: Python numbers and lists of them are int32, float32 or bool, as Keras makes them."""
+    if not hasattr(value, "dtype"):
+        if isinstance(value, list | tuple) and any(hasattr(item, "dtype") for item in value):
+            value = xp.stack(strong(*value))
+        else:
+            value = ops.asarray(value)
+            small = {"int64": "int32", "float64": "float32", "complex128": "complex64"}.get(value.dtype.name)
+            value = value if small is None else ops.cast(value, small)
+    else:
+        value = ops.asarray(value)
+    return value if dtype is None or value.dtype.name == dtype else ops.cast(value, dtype)
+
+
+def promoted(*values: Any) -> list[Any]:
+    """`values` as arrays of their result type; Python numbers are weak, and stay numbers where that is the same."""
+    names = [dtype_of(value) for value in values]
+    dtype = result_type(*names)
+    stays = ("int", "float") if dtype in names else ()
+    return [value if name in stays else tensor(value, dtype) for value, name in zip(values, names, strict=True)]
+
+
+def strong(*values: Any) -> list[Array]:
+    """`values` as arrays of their result type, Python numbers counting as int32 and float32 tensors."""
+    arrays = [tensor(value) for value in values]
+    dtype = result_type(*(a.dtype.name for a in arrays))
+    return [tensor(a, dtype) for a in arrays]
+
+
+def floating(*values: Any) -> list[Array]:
+    """`values` as arrays of one float dtype: float32 unless a tensor is of another one."""
+    arrays = [tensor(value) for value in values]
+    dtype = result_type(*(a.dtype.name for a in arrays), "float")
+    return [tensor(a, dtype) for a in arrays]
+
+
+def is_float(x: Any) -> bool:
+    """Whether `x` is an array of real floats."""
+    return ops.is_array(x) and (x.dtype.kind == "f" or x.dtype.name == "bfloat16")
+
+
+def is_integral(dtype: str) -> bool:
+    """Whether a dtype is of integers or booleans."""
+    return dtype.startswith(("int", "uint", "bool"))
+
+
+def is_complex(x: Array) -> bool:
+    """Whether `x` holds complex numbers."""
+    return x.dtype.name in _COMPLEX
+
+
+def is_bool(x: Array) -> bool:
+    """Whether `x` holds truth values."""
+    return bool(x.dtype.name == "bool")
+
+
+def counted(x: Array) -> Array:
+    """`x` in the dtype in which Keras sums: small ints and bool widen to 32 bits."""
+    name = x.dtype.name
+    wide = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}.get(name)
+    return x if wide is None else ops.cast(x, wide)
+
+
+def without_bool(x: Array) -> Array:
+    """`x`, truth values as int32."""
+    return ops.cast(x, "int32") if is_bool(x) else x
+
+
+def bounds(dtype: str) -> tuple[float, float]:
+    """The smallest and the largest number of a dtype."""
+    if dtype == "bfloat16":
+        return -3.3895313892515355e38, 3.3895313892515355e38
+    if dtype == "bool":
+        return 0, 1
+    if dtype in INTEGERS:
+        whole = np.iinfo(dtype)
+        return int(whole.min), int(whole.max)
+    info = np.finfo(dtype)
+    return float(info.min), float(info.max)
+
+
+# --- floats from integers ---------------------------------------------------------------------------
+
+WIDE = frozenset({np.dtype("float32"), np.dtype("float64")})
+"""Dtypes that `in_floats` leaves as they are."""
+
+
+def in_floats(x: Any, params: Any) -> Any:
+    """`x` with integers and booleans as floats, of the dtype of the first float in `params` or float32; floats of 16
+    bits as wide as those in `params`."""
+    if isinstance(x, Masked):
+        return Masked(in_floats(x.values, params), x.mask)
+    if isinstance(x, Mapping):
+        return {key: item if key.endswith("mask") else in_floats(item, params) for key, item in x.items()}
+    if isinstance(x, tuple | list):
+        return type(x)(in_floats(item, params) for item in x)
+    if not ops.is_array(x) or not (x.dtype.kind in "iub" or (is_float(x) and x.dtype.itemsize == 2)):
+        return x
+    default = x.dtype if is_float(x) else "float32"
+    return x.astype(next((leaf.dtype for leaf in tree.leaves(params) if is_float(leaf)), default))
+
+
+def floats_of(x: Any) -> Any:
+    """A tree of Specs with float32 in place of integers and booleans; masks given by name stay."""
+    if isinstance(x, Mapping):
+        return {key: item if key.endswith("mask") else floats_of(item) for key, item in x.items()}
+    if isinstance(x, tuple | list):
+        return type(x)(floats_of(item) for item in x)
+    return Spec(x.shape, "float32") if isinstance(x, Spec) and is_integral(x.dtype) else x
+
+
+def of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
+    """A shape rule that sees float32 where its inputs are integers."""
+
+    @functools.wraps(shape)
+    def rule(x: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+        return shape(floats_of(x), **options)
+
+    return rule
+
+
+# --- dtype policies -------------------------------------------------------------------------------------
+
+
+def compute_dtype(policy: str) -> str:
+    """The dtype that a Keras policy computes in: "mixed_float16" -> "float16"."""
+    return policy.removeprefix("mixed_")
+
+
+def to_compute(values: Any, policy: str) -> Any:
+    """Floats rounded to the policy's compute dtype; 16-bit ones are then computed with as float32."""
+    dtype = compute_dtype(policy)
+    if dtype == "float16":
+        return _map_floats(lambda a: ops.cast(ops.cast(a, dtype), "float32"), values)
+    return _map_floats(lambda a: ops.cast(a, dtype), values)
+
+
+def widened(values: Any) -> Any:
+    """Floats of 16 bits as float32."""
+    return _map_floats(lambda a: ops.cast(a, "float32") if a.dtype.itemsize < 4 else a, values)
+
+
+def from_compute(values: Any, policy: str) -> Any:
+    """Floats as they come out of a layer: of the compute dtype of the policy."""
+    dtype = compute_dtype(policy)
+    return _map_floats(lambda a: ops.cast(a, dtype), values)
+
+
+def wider(values: Any, policy: str) -> str:
+    """The widest dtype among the floats in a tree and the policy's compute dtype."""
+    names: list[str] = [compute_dtype(policy), *(a.dtype.name for a in map(strip, tree.leaves(values)) if is_float(a))]
+    return max(names, key=lambda name: int(name[-2:]))
+
+
+def is_float_spec(spec: Any) -> bool:
+    """Whether `spec` is that of an array or a parameter of real floats."""
+    return isinstance(spec, Spec | Param) and spec.dtype.startswith(("float", "bfloat"))
+
+
+def of_32_bits(specs: Any) -> Any:
+    """A tree of Specs with floats of 16 bits as float32, as where they meet parameters of float32."""
+    return tree.map(lambda s: replace(s, dtype="float32") if is_float_spec(s) and s.dtype.endswith("16") else s, specs)
+
+
+def given_as(outputs: Any, x: Any, policy: str, gives: str | None) -> Any:
+    """The output Specs of a layer fed with `x`: floats in the compute dtype of the policy, or as `Rules.gives` says."""
+    dtype = compute_dtype(gives or policy)
+    if dtype == "wider":
+        widths = [compute_dtype(policy), *(s.dtype for s in tree.leaves(x) if is_float_spec(s))]
+        dtype = max(widths, key=lambda name: int(name[-2:]))
+    return tree.map(lambda spec: replace(spec, dtype=dtype) if is_float_spec(spec) else spec, outputs)
+
+
+def stored_as(params: ParamTree, policy: str) -> ParamTree:
+    """Parameters under a dtype policy: "mixed_float16" stores float32, "float16" stores float16."""
+    stored = "float32" if policy.startswith("mixed_") else compute_dtype(policy)
+    adapted: ParamTree = tree.map(lambda p: replace(p, dtype=stored) if p.dtype == "float32" else p, params)
+    return adapted
+
+
+def _map_floats(function: Callable[[Array], Array], values: Any) -> Any:
+    """`function` on the floats in a tree; masks and integers stay."""
+
+    def to(a: Any) -> Any:
+        if isinstance(a, Masked):
+            return Masked(to(a.values), a.mask)
+        return function(a) if is_float(a) else a
+
+    return tree.map(to, values)
