@@ -97,6 +97,19 @@ def floating(*values: Any) -> list[Array]:
     return [tensor(a, dtype) for a in arrays]
 
 
+def factors(*xs: Any) -> tuple[list[Array], str]:
+    """(the factors as floats, the dtype of their product)."""
+    arrays = strong(*xs)
+    name = arrays[0].dtype.name
+    return (arrays if is_complex(arrays[0]) else floating(*arrays)), name
+
+
+def product_dtype(*xs: Any) -> str:
+    """The dtype of the matrix product of these: int32 for two of int8."""
+    names = {str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs}
+    return "int32" if names == {"int8"} else result_type(*names)
+
+
 def is_float(x: Any) -> bool:
     """Whether `x` is an array of real floats."""
     return ops.is_array(x) and (x.dtype.kind == "f" or x.dtype.name == "bfloat16")

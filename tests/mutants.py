@@ -115,6 +115,7 @@ PLACES = {
     "fnet/random": "initializers modelling regularization transforms",
     "fnet/initializers": "initializers modelling",
     "fnet/resampling": "image cases operations",
+    "fnet/shapes": "operations error_table layer_errors",
     "fnet/strings": f"{ERRORS} text hashing",
     "fnet/rewrites": "rewrites",
     "fnet/tree": "transforms compose modelling inference door",

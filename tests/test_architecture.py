@@ -1,6 +1,7 @@
 """The direction of imports, and what a fresh process loads."""
 
 import ast
+import graphlib
 import os
 import subprocess
 import sys
@@ -12,14 +13,15 @@ from tests import mutants
 
 ROOT = Path(__file__).parent.parent
 
-# Who may import whom: each tier sees itself and the tiers to its left.
+# Who may import whom: each tier sees itself and the tiers above it in this list.
 TIERS = [
-    {"masks", "tree", "types", "errors", "strings", "hashes", "starting", "writing"},
+    {"masks", "tree", "types", "errors", "strings", "hashes", "starting", "writing", "shapes"},
     {"backend"},
-    {"random", "initializers", "resampling"},
-    {"activation_functions"},
+    {"dtypes", "random", "initializers", "resampling", "activation_functions"},
     {"core"},
-    {"layers", "operations", "tf_functions"},
+    {"layers"},
+    {"operations"},
+    {"tf_functions"},
     {"rewrites"},
     {"inference"},
 ]
@@ -92,6 +94,28 @@ def test_inside_compare_imports_go_to_the_left_and_none_to_the_studies():
         if module != "__init__":
             used = {name.split(".")[1] for name in imports(path) if name.startswith("compare.")}
             assert not [name for name in used if places[name] > places[module]], path
+
+
+LAZY = {("fnet", "params")}
+"""(who, whom): imports for type checkers, which happen when a name is first used."""
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports anywhere in a file count: one inside a function is a circle that waits."""
+    files = {name(path): path for package in ("fnet", "params", "compare") for path in (ROOT / package).rglob("*.py")}
+    graph = {}
+    for module, path in files.items():
+        used = {found if found in files else found.rpartition(".")[0] for found in imports(path)}
+        graph[module] = {found for found in used & set(files) - {module} if (module, found) not in LAZY}
+    try:
+        tuple(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        raise AssertionError(" imports ".join(reversed(error.args[1]))) from None
+
+
+def name(path: Path) -> str:
+    """The module of a file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_jax_is_named_only_in_its_backend():

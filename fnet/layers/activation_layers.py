@@ -17,7 +17,7 @@ from fnet.core.infer import activation_child
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, require_generation, values_of
-from fnet.operations.rules import positive, require_numbers
+from fnet.shapes import positive, require_numbers
 from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
 
 MASKED_OUT = -1e9

@@ -10,11 +10,10 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
-from fnet.dtypes import floating, floats_of, promoted
+from fnet.dtypes import factors, floating, floats_of, product_dtype, promoted, tensor
 from fnet.errors import InvalidInput
 from fnet.layers.regularization import drop
 from fnet.masks import mask_of, masked, values_of
-from fnet.operations.products import matmul
 from fnet.types import Array, Param, Params, ParamTree, Rate, Spec
 
 SEQUENCES = ("query", "value", "key")
@@ -92,7 +91,8 @@ def attention(
 
     def scores(query: Array, key: Array) -> Array:
         if score_mode == "dot":
-            found = matmul({}, (query, xp.swapaxes(key, -1, -2)))
+            arrays, _ = factors(query, xp.swapaxes(key, -1, -2))
+            found = tensor(xp.matmul(*arrays), product_dtype(query, key))
             return _scaled(found, params) if use_scale else found
         pairs = _pairs(query, key)
         pairs = _scaled(pairs, params) if use_scale else pairs

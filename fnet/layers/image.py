@@ -13,8 +13,8 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.layers.numeric import float_rule, floats
-from fnet.operations.rules import require_numbers
 from fnet.resampling import require_interpolation, resample
+from fnet.shapes import require_numbers
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 
 CHANNELS_LAST = "channels_last"

@@ -17,7 +17,7 @@ from fnet.core.compose import layer
 from fnet.dtypes import in_floats, is_integral, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, require_generation, values_of
-from fnet.operations.rules import positive, require_numbers
+from fnet.shapes import positive, require_numbers
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
 GENERATIONS = ("keras2", "keras3.3", "keras3")

@@ -15,7 +15,7 @@ from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masks import mask_of, masked, values_of
-from fnet.operations.rules import axes_of, positive
+from fnet.shapes import axes_of, positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 Axes = int | Sequence[int]

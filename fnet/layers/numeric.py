@@ -12,7 +12,7 @@ from fnet.core.compose import layer
 from fnet.dtypes import in_floats
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import mask_of, masked, require_generation, values_of
-from fnet.operations.rules import positive
+from fnet.shapes import positive
 from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Spec
 
 EPSILON = 1e-7

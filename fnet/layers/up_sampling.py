@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from fnet.backend import xp
 from fnet.core.compose import layer
 from fnet.layers import image
-from fnet.operations.rules import require_numbers
 from fnet.resampling import require_interpolation
+from fnet.shapes import require_numbers
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, named, operation, positive, same
+from fnet.operations.rules import Operation, named, operation, same
+from fnet.shapes import positive
 from fnet.types import Array, Spec
 
 Axis = int | Sequence[int] | None

@@ -12,7 +12,8 @@ from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
 from fnet.dtypes import tensor
 from fnet.layers import convolution, convolution_transpose, depthwise
-from fnet.operations.rules import Operation, named, operation, total
+from fnet.operations.rules import Operation, named, operation
+from fnet.shapes import total
 from fnet.types import Array, Shape, Spec
 
 PerAxis = int | Sequence[int]

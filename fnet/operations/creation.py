@@ -14,7 +14,8 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.dtypes import bounds, dtype_of, floating, is_float, result_type, tensor, without_bool
-from fnet.operations.rules import broadcast, like, operation, reduced_shape
+from fnet.operations.rules import broadcast, like, operation
+from fnet.shapes import reduced_shape
 from fnet.types import Array, Spec
 
 # --- classes --------------------------------------------------------------------------------------

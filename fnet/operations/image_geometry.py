@@ -18,7 +18,8 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.dtypes import floating, is_float, tensor
 from fnet.operations.images import on_last
-from fnet.operations.rules import axes_of, operation, same
+from fnet.operations.rules import operation, same
+from fnet.shapes import axes_of
 from fnet.types import Array, Spec
 
 

@@ -13,18 +13,8 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.dtypes import dtype_of, promoted, result_type, tensor
-from fnet.operations.rules import (
-    LIMIT,
-    broadcast,
-    broadcast_shapes,
-    evaluated,
-    operation,
-    positive,
-    same,
-    shape_of,
-    total,
-    viewed,
-)
+from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, same, viewed
+from fnet.shapes import broadcast_shapes, positive, shape_of, total
 from fnet.types import Array, Shape, Spec
 
 # --- slices ---------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.dtypes import dtype_of, result_type, tensor
-from fnet.operations.rules import operation, positive, reduced_shape, shape_of, total
+from fnet.operations.rules import operation
 from fnet.operations.shaping import Ints
+from fnet.shapes import positive, reduced_shape, shape_of, total
 from fnet.types import Array, Shape, Spec
 
 # --- joining --------------------------------------------------------------------------------------

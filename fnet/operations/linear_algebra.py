@@ -13,7 +13,8 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.dtypes import floating, tensor
-from fnet.operations.rules import Operation, axes_of, named, operation, reduced_shape
+from fnet.operations.rules import Operation, named, operation
+from fnet.shapes import axes_of, reduced_shape
 from fnet.types import Array, Shape, Spec
 
 

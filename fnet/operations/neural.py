@@ -12,7 +12,8 @@ from typing import Any
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.dtypes import floating, result_type, strong, tensor
-from fnet.operations.rules import operation, positive, reduced_shape, same
+from fnet.operations.rules import operation, same
+from fnet.shapes import positive, reduced_shape
 from fnet.types import Array, Spec
 
 EPSILON = 1e-7

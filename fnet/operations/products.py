@@ -10,16 +10,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
-from fnet.dtypes import counted, floating, is_complex, promoted, result_type, strong, tensor
-from fnet.operations.rules import axes_of, broadcast_shapes, operation, shape_of, total
+from fnet.dtypes import counted, factors, product_dtype, promoted, result_type, strong, tensor
+from fnet.operations.rules import operation
+from fnet.shapes import axes_of, broadcast_shapes, shape_of, total
 from fnet.types import Array, Shape, Spec
-
-
-def _factors(*xs: Any) -> tuple[list[Array], str]:
-    """(the factors as floats, the dtype of their product)."""
-    arrays = strong(*xs)
-    name = arrays[0].dtype.name
-    return (arrays if is_complex(arrays[0]) else floating(*arrays)), name
 
 
 def _matmul_shape(a: Shape, b: Shape) -> Shape:
@@ -32,13 +26,8 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
     return made[:-1] if len(b) == 1 else made
 
 
-def _product_dtype(*xs: Any) -> str:
-    names = {str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs}
-    return "int32" if names == {"int8"} else result_type(*names)
-
-
 def _matmul_rule(x1: Any, x2: Any) -> Spec:
-    dtype = _product_dtype(x1, x2) if 1 not in (len(shape_of(x1)), len(shape_of(x2))) else None
+    dtype = product_dtype(x1, x2) if 1 not in (len(shape_of(x1)), len(shape_of(x2))) else None
     return Spec(_matmul_shape(shape_of(x1), shape_of(x2)), dtype or _plain_dtype(x1, x2))
 
 
@@ -51,7 +40,7 @@ def matmul(x1: Array, x2: Array) -> Array:
     """(..., n, k) @ (..., k, m) -> (..., n, m); a single axis is a row on the left, a column on the right."""
     x1, x2 = tensor(x1), tensor(x2)
     dtype = _matmul_rule(x1, x2).dtype
-    (x1, x2), _ = _factors(x1, x2)
+    (x1, x2), _ = factors(x1, x2)
     return tensor(xp.matmul(x1, x2), dtype)
 
 
@@ -65,14 +54,14 @@ def _dot_rule(x1: Any, x2: Any) -> Spec:
 @operation(_dot_rule)
 def dot(x1: Array, x2: Array) -> Array:
     """The sum over the last axis of `x1` and the one before last (or only one) of `x2`."""
-    (x1, x2), dtype = _factors(x1, x2)
+    (x1, x2), dtype = factors(x1, x2)
     return tensor(xp.dot(x1, x2), dtype)
 
 
 @operation(lambda x1, x2: Spec((), _plain_dtype(x1, x2)))
 def vdot(x1: Array, x2: Array) -> Array:
     """The sum of all products of two tensors of one size."""
-    (x1, x2), dtype = _factors(x1, x2)
+    (x1, x2), dtype = factors(x1, x2)
     return tensor(xp.dot(x1.reshape(-1), x2.reshape(-1)), dtype)
 
 
@@ -84,7 +73,7 @@ def _inner_rule(x1: Any, x2: Any) -> Spec:
 @operation(_inner_rule)
 def inner(x1: Array, x2: Array) -> Array:
     """The sum over the last axis of both."""
-    (x1, x2), dtype = _factors(x1, x2)
+    (x1, x2), dtype = factors(x1, x2)
     return tensor(xp.inner(x1, x2), dtype)
 
 
@@ -117,7 +106,7 @@ def _tensordot_rule(x1: Any, x2: Any, *, axes: Any) -> Spec:
 @operation(_tensordot_rule)
 def tensordot(x1: Array, x2: Array, *, axes: Any = 2) -> Array:
     """The sum over pairs of axes: the last and first `axes` ones, or (axes of x1, axes of x2)."""
-    (x1, x2), dtype = _factors(x1, x2)
+    (x1, x2), dtype = factors(x1, x2)
     return tensor(xp.tensordot(x1, x2, axes=_tensordot_axes(axes, x1.ndim, x2.ndim)), dtype)
 
 
@@ -146,17 +135,17 @@ def _einsum_rule(*operands: Any, subscripts: str) -> Spec:
     for term, x in zip(terms, operands, strict=True):
         for letter, size in zip(term, shape_of(x), strict=True):
             sizes[letter] = broadcast_shapes((sizes.get(letter, 1),), (size,))[0]
-    return Spec(tuple(sizes[letter] for letter in result), _product_dtype(*operands))
+    return Spec(tuple(sizes[letter] for letter in result), product_dtype(*operands))
 
 
 @operation(_einsum_rule)
 def einsum(*operands: Array, subscripts: str) -> Array:
     """The sum of products that `subscripts` names: einsum(x, w, subscripts="bi,ij->bj")."""
     arrays = [tensor(x) for x in operands]
-    dtype = _product_dtype(*arrays)
-    factors, _ = _factors(*arrays)
-    terms, result = _expanded(subscripts, [x.ndim for x in factors])
-    return tensor(ops.einsum(f"{','.join(terms)}->{result}", *factors), dtype)
+    dtype = product_dtype(*arrays)
+    arrays, _ = factors(*arrays)
+    terms, result = _expanded(subscripts, [x.ndim for x in arrays])
+    return tensor(ops.einsum(f"{','.join(terms)}->{result}", *arrays), dtype)
 
 
 def _kron_rule(x1: Any, x2: Any) -> Spec:

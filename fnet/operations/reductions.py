@@ -12,7 +12,8 @@ from typing import Any
 
 from fnet.backend import xp
 from fnet.dtypes import counted, floating, is_float, result_type, tensor, without_bool
-from fnet.operations.rules import Operation, axes_of, named, operation, reduced, reduced_shape, total
+from fnet.operations.rules import Operation, named, operation, reduced
+from fnet.shapes import axes_of, reduced_shape, total
 from fnet.types import Array, Shape, Spec
 
 Axis = int | Sequence[int] | None

@@ -13,7 +13,8 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import axes_of, broadcast_shapes, operation, positive, same, total, viewed
+from fnet.operations.rules import operation, same, viewed
+from fnet.shapes import axes_of, broadcast_shapes, positive, total
 from fnet.types import Array, Shape, Spec
 
 Ints = int | Sequence[int]

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.dtypes import promoted, strong, tensor
-from fnet.operations.rules import operation, shape_of, total
+from fnet.operations.rules import operation
+from fnet.shapes import shape_of, total
 from fnet.types import Array, Spec
 
 

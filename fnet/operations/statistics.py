@@ -12,7 +12,8 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.dtypes import floating, is_bool, result_type, strong, tensor
-from fnet.operations.rules import axes_of, operation, positive, reduced, reduced_shape, shape_of
+from fnet.operations.rules import operation, reduced
+from fnet.shapes import axes_of, positive, reduced_shape, shape_of
 from fnet.types import Array, Shape, Spec
 
 Axis = int | Sequence[int] | None

@@ -11,7 +11,7 @@ import numpy as np
 from fnet import operations
 from fnet.backend import xp
 from fnet.dtypes import is_complex, tensor
-from fnet.operations.rules import broadcast_shapes, reduced_shape
+from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import as_spec, dtype_like, function, same_rule, together
 from fnet.tf_functions.shaping import rule_of
 from fnet.types import Array, Spec

@@ -15,7 +15,8 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, broadcast_shapes, positive, shape_of
+from fnet.operations.rules import Operation
+from fnet.shapes import broadcast_shapes, positive, shape_of
 from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, named, number, sizes_of, together
 from fnet.types import Array, Shape, Spec
 

@@ -13,7 +13,8 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, broadcast_shapes, reduced_shape
+from fnet.operations.rules import Operation
+from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, named, same_rule, sizes_of, together
 from fnet.tf_functions.shaping import rule_of
 from fnet.types import Array, Spec

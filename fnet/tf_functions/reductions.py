@@ -12,7 +12,8 @@ from typing import Any
 from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import is_complex, is_float, tensor
-from fnet.operations.rules import Operation, reduced_shape
+from fnet.operations.rules import Operation
+from fnet.shapes import reduced_shape
 from fnet.tf_functions.rules import Sizes, as_spec, function, known, named, number, same_rule
 from fnet.types import Array, Spec
 

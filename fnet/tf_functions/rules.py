@@ -23,7 +23,8 @@ from fnet.backend import ops
 from fnet.core.layer import layer, rules
 from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
-from fnet.operations.rules import Operation, operation, total
+from fnet.operations.rules import Operation, operation
+from fnet.shapes import total
 from fnet.types import Array, Params, Shape, Spec
 
 HOME = "fnet.tf_functions"

@@ -16,7 +16,8 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.core.layer import rules
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, broadcast_shapes, positive, shape_of, total, viewed
+from fnet.operations.rules import Operation, viewed
+from fnet.shapes import broadcast_shapes, positive, shape_of, total
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,

@@ -9,7 +9,8 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, positive
+from fnet.operations.rules import Operation
+from fnet.shapes import positive
 from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, same_rule, sizes_of
 from fnet.types import Array, Spec
 

@@ -1,0 +1,75 @@
+"""Shapes with unknown sizes: axes, broadcasting, reductions. What shape rules of layers and operations share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet.errors import InvalidInput
+from fnet.types import Shape, Spec
+
+
+def sized(shape: Shape, unknown: int) -> tuple[int, ...]:
+    """`shape` with None replaced."""
+    return tuple(unknown if d is None else d for d in shape)
+
+
+def shape_of(x: Any) -> Shape:
+    """The shape of a Spec, an array, a number or nested lists."""
+    found: Shape = x.shape if hasattr(x, "shape") else np.shape(x)
+    return found
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """Shapes stretched to each other; an unknown size beside a known one above 1 is that one."""
+    rank = max((len(s) for s in shapes), default=0)
+    padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
+    return tuple(_stretched(sizes, shapes) for sizes in zip(*padded, strict=True))
+
+
+def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int | None:
+    large = {d for d in sizes if d not in (None, 1)}
+    if len(large) > 1:
+        raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast: sizes must be equal or 1")
+    if large:
+        return large.pop()
+    return None if None in sizes else 1
+
+
+def require_numbers(x: Spec) -> None:
+    """Raises InvalidInput for booleans, with which TensorFlow does not calculate."""
+    if x.dtype == "bool":
+        raise InvalidInput(f"numbers are wanted, not booleans; got {x}: cast them first")
+
+
+def positive(axis: int, rank: int) -> int:
+    """`axis` counted from the front."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} does not exist in {rank} dimensions")
+    return axis % rank
+
+
+def axes_of(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """The axes that a reduction over `axis` takes, counted from the front."""
+    if axis is None:
+        return tuple(range(rank))
+    found = tuple(positive(a, rank) for a in ([axis] if isinstance(axis, int) else axis))
+    if len(set(found)) != len(found):
+        raise ValueError(f"the axes {axis!r} name one of {rank} dimensions twice")
+    return found
+
+
+def reduced_shape(shape: Shape, axis: int | Sequence[int] | None, keepdims: bool) -> Shape:
+    """`shape` without `axis`, or with 1 there."""
+    gone = axes_of(axis, len(shape))
+    if keepdims:
+        return tuple(1 if i in gone else d for i, d in enumerate(shape))
+    return tuple(d for i, d in enumerate(shape) if i not in gone)
+
+
+def total(shape: Shape) -> int | None:
+    """The number of elements, None when a size is unknown."""
+    return None if None in shape else math.prod(d for d in shape if d is not None)
