@@ -81,6 +81,7 @@ def test_channels_first_and_options_of_the_normalization(each_backend):
 CONV = bind(conv2d, filters=3, kernel_size=3, padding="same")
 STAY = {
     "another axis": sequential(c=CONV, n=bind(batch_normalization, axis=1)),
+    "several axes": sequential(c=CONV, n=bind(batch_normalization, axis=[1, 3])),
     "an activation between": sequential(c=bind(CONV, activation="relu"), n=batch_normalization),
     "statistics of the batch": sequential(c=CONV, n=bind(batch_normalization, training=True)),
     "a policy": sequential(c=bind(CONV, dtype="float16"), n=batch_normalization),

@@ -12,6 +12,7 @@ import pytest
 import fnet
 from fnet import bind, conv2d, dense, embedding, flatten, layer, max_pooling2d, sequential
 from fnet.inference import processors, schedule
+from tests import parity
 
 CNN = sequential(
     conv=bind(conv2d, filters=16, kernel_size=3, activation="relu"), pool=max_pooling2d, flat=flatten,
@@ -42,13 +43,13 @@ def test_parts_are_even_and_depend_on_rows_and_work_alone(rows, work, sizes):
     assert [parts[0].start, parts[-1].stop] == [0, rows]
 
 
-def test_values_are_the_same_for_any_number_of_workers_and_in_every_call(small_parts):
+def test_values_are_the_same_for_any_number_of_workers_and_in_every_call(each_backend, small_parts):
     params = fnet.init(CNN, 0, (None, 18, 18, 3))
     x = np.random.default_rng(0).standard_normal((33, 18, 18, 3)).astype("float32")
     y = fnet.predict(CNN, params, x, batch_size=33)
     for workers in (None, 1, 2, 5):
         np.testing.assert_array_equal(fnet.predict(CNN, params, x, batch_size=33, workers=workers), y)
-    np.testing.assert_allclose(y, CNN(params, x), rtol=1e-5, atol=1e-6)
+    parity.assert_close(y, CNN(params, x))
 
 
 def test_rows_that_reach_each_other_stay_together(small_parts):

@@ -34,7 +34,7 @@ xp = jnp
 
 # fmt: off
 __all__ = [
-    "affine", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
+    "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet",
     "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
@@ -113,6 +113,14 @@ UNTRACEABLE: tuple[type[Exception], ...] = (
 def jit(f: Callable[..., Any]) -> Callable[..., Any]:
     """`jax.jit(f)`."""
     return jax.jit(f)
+
+
+def ahead(f: Callable[..., Any], *args: Any) -> Callable[..., Any] | None:
+    """`f` compiled for arguments like these, so that threads can share it; None where they are not on one CPU."""
+    devices = {device for leaf in jax.tree.leaves(args) if isinstance(leaf, jax.Array) for device in leaf.devices()}
+    if len(devices) > 1 or any(device.platform != "cpu" for device in devices or {jax.devices()[0]}):
+        return None
+    return jax.jit(f).lower(*args).compile()
 
 
 @functools.lru_cache(maxsize=256)

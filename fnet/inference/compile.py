@@ -62,6 +62,7 @@ class Compiled:
 
     def __init__(self, model: Any) -> None:
         self.model, self.run = model, jit(model)
+        self.ahead: dict[Any, Any] = {}
 
     def __call__(self, params: Params, x: Any) -> Any:
         try:
@@ -71,3 +72,36 @@ class Compiled:
                 raise
         self.run = self.model
         return self.model(params, x)
+
+    def for_threads(self, params: Params, batches: list[Any]) -> Callable[[Any], Any] | None:
+        """x -> NumPy arrays for these very params and `batches`, to be called in several threads at once.
+
+        None where that is no gain: the model begins with strings, cannot be compiled, or runs on no CPU.
+        """
+        if backend.name() == "numpy":
+            return functools.partial(self.model, params)
+        host, numeric = split_host(self.model)
+        if host is not None or self.run is self.model:
+            return None
+        compiled = {}
+        for batch in batches:
+            key = _spec(batch)
+            if key not in compiled:
+                compiled[key] = self._ahead(numeric, params, batch, (_spec(params), key))
+        if None in compiled.values():
+            return None
+        return lambda x: tree.map(ops.to_numpy, compiled[_spec(x)](params, x))
+
+    def _ahead(self, model: Any, params: Params, batch: Any, key: Any) -> Any:
+        """`model` compiled for such arguments, under the settings of the thread that asks."""
+        if key not in self.ahead:
+            try:
+                self.ahead[key] = ops.ahead(model, params, batch)
+            except ops.UNTRACEABLE:
+                self.ahead[key] = None
+        return self.ahead[key]
+
+
+def _spec(x: Any) -> Any:
+    """Shapes and dtypes of a tree of arrays, as a value."""
+    return tuple((path, a.shape, a.dtype) for path, a in tree.items(x))

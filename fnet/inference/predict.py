@@ -17,7 +17,6 @@ from fnet.core.compose import EMPTY
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
 from fnet.inference import schedule
 from fnet.inference.compile import Compiled, jit_carried
-from fnet.inference.device import on_device
 from fnet.inference.door import Door
 from fnet.inference.optimized import optimized
 from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
@@ -34,7 +33,7 @@ class _Prepared(NamedTuple):
     door: Door
     model: Any
     """What runs."""
-    run: Callable[[Params, Any], Any]
+    run: Compiled
     advance: Callable[[Params, Any, Any], tuple[Any, Any]] | None
     """`carried`, for a model whose states go from batch to batch."""
     padded: bool
@@ -93,7 +92,7 @@ def predict(
     NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
     optimize: whether what runs is `fnet.optimize(model, params)`, which is done once for arrays that are read-only;
     without, and for arrays that can change, it is the model itself.
-    workers: the most threads that share the rows of a batch, on NumPy; None for as many as there are processors for
+    workers: the most threads that share the rows of a batch; None for as many as there are processors for
     this process, by its affinity, the quota of its container, and OPENBLAS_NUM_THREADS or OMP_NUM_THREADS. The values
     are the same for any number.
 
@@ -105,7 +104,7 @@ def predict(
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
     size = _whole(batch_size)
     workers = None if workers is None else _whole(workers, "workers")
-    runs, values = optimized(model, params) if optimize else (model, params)
+    runs, values = optimized(model, params, optimize)
     prepared = _prepare(_Same(model), _Same(runs), backend.name())
     x = prepared.door.admit(x)
     rows = prepared.door.rows(x)
@@ -114,7 +113,7 @@ def predict(
             return _no_rows(model, params, x)
         if prepared.advance is not None:
             _require_whole_batches(rows, size)
-        work = _Work(prepared, tree.map(on_device, values), invalid == "mark", size, workers)
+        work = _Work(prepared, values, invalid == "mark", size, workers)
         outputs = joined(work.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
         _explain(model, params, x, error)
@@ -129,10 +128,9 @@ class _Work:
 
     def __init__(self, prepared: _Prepared, params: Params, mark: bool, batch_size: int, workers: int | None) -> None:
         self.prepared, self.params, self.mark, self.batch_size = prepared, params, mark, batch_size
-        drawn = any(path[-1] == "rng" for path, _ in tree.items(params))
-        self.scheduled = backend.name() == "numpy" and prepared.advance is None and not drawn
         self.workers = workers
-        self.padded = prepared.padded and not drawn  # how many bits are drawn shows in each of them
+        self.drawn = any(path[-1] == "rng" for path, _ in tree.items(params))
+        self.padded = prepared.padded and not self.drawn  # how many bits are drawn shows in each of them
         self.state: Any = EMPTY
         self.marked: list[int] = []
 
@@ -170,19 +168,20 @@ class _Work:
 
     def outputs(self, batch: Any, size: int) -> Any:
         """The outputs of a batch as NumPy arrays."""
-        if self.scheduled:
-            specs = tree.freeze(tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch))
-            work = _row_work(_Same(self.prepared.model), specs)
-            run = functools.partial(self.prepared.run, self.params)
-            return schedule.run(lambda part: tree.map(ops.to_numpy, run(part)), batch, size, work, self.workers)
         if self.prepared.advance is not None:
             y, self.state = self.prepared.advance(self.params, batch, self.state)
             return tree.map(ops.to_numpy, y)
         wanted = min(self.batch_size, 1 << (size - 1).bit_length()) if self.padded else size
-        if wanted == size:
-            return tree.map(ops.to_numpy, self.prepared.run(self.params, batch))
-        y = self.prepared.run(self.params, tree.map(lambda a: a[np.arange(wanted) % size], batch))
-        return tree.map(lambda a: ops.to_numpy(a)[:size], y)
+        if wanted != size:
+            batch = tree.map(lambda a: a[np.arange(wanted) % size], batch)
+        y = self.prepared.run(self.params, batch) if self.drawn else self.in_parts(batch, wanted)
+        return tree.map(lambda a: ops.to_numpy(a)[:size], y) if wanted != size else tree.map(ops.to_numpy, y)
+
+    def in_parts(self, batch: Any, rows: int) -> Any:
+        """The outputs of a batch, which may go through the model in parts."""
+        specs = tree.freeze(tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch))
+        work = _row_work(_Same(self.prepared.model), specs)
+        return schedule.run(self.prepared.run, self.params, batch, rows, work, self.workers)
 
 
 def _require_order(model: Any, params: Any) -> None:

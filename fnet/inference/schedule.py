@@ -18,8 +18,9 @@ from fnet.core import infer
 from fnet.core.compose import Graph, Sequential
 from fnet.core.layer import bind
 from fnet.inference import processors
+from fnet.inference.compile import Compiled
 from fnet.layers.basic import embedding
-from fnet.types import Param
+from fnet.types import Param, Params
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -61,23 +62,25 @@ def parts(rows: int, work: float) -> list[slice]:
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
-def run(function: Callable[[Any], Any], batch: Any, rows: int, work: float, workers: int | None) -> Any:
-    """`function(batch)` part by part in threads, each with one BLAS thread.
+def run(model: Compiled, params: Params, batch: Any, rows: int, work: float, workers: int | None) -> Any:
+    """`model(params, batch)` part by part in threads, each with one BLAS thread.
 
-    function: batch -> tree of NumPy arrays; a row of it depends on that row of the batch alone. workers: how many
+    A row of the outputs depends on that row of the batch alone, unless `work`, of one row, is 0. workers: how many
     threads; None: as many as there are processors for this process.
     """
     slices = parts(rows, work)
-    if len(slices) == 1 and work * rows > SMALL and workers != 1:
-        return function(batch)
-    with processors.one_blas_thread():
-        if len(slices) == 1:
-            return function(batch)
+    if len(slices) > 1:
         pieces = [tree.map(lambda a, part=part: a[part], batch) for part in slices]
-        done = in_threads(function, pieces, min(workers or processors.count(), len(pieces)))
-    if not _of_rows(done, slices):
-        return function(batch)
-    return tree.map(lambda *arrays: np.concatenate(arrays), *done)
+        run = model.for_threads(params, pieces)
+        if run is not None:
+            with processors.one_blas_thread():
+                done = in_threads(run, pieces, min(workers or processors.count(), len(pieces)))
+            if _of_rows(done, slices):
+                return tree.map(lambda *arrays: np.concatenate(arrays), *done)
+    if work * rows > SMALL and workers != 1:
+        return model(params, batch)
+    with processors.one_blas_thread():
+        return model(params, batch)
 
 
 def _of_rows(done: list[Any], slices: list[slice]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,9 +77,9 @@ def _is_linear(step: Bound) -> bool:
     return options["activation"] in (None, "linear") and options.get("quantization") is None
 
 
-def _is_channel_axis(step: Bound, axis: int, rank: int) -> bool:
+def _is_channel_axis(step: Bound, axis: int | Sequence[int], rank: int) -> bool:
     """Whether an axis of what `step` gives is that of its channels. rank: number of axes of the kernel."""
-    if step.function is dense:
+    if step.function is dense or not isinstance(axis, int):
         return axis == -1
     first = resolved_options(step)["data_format"] == "channels_first"
     return axis % rank == (1 if first else rank - 1)
