@@ -75,7 +75,7 @@ def batch_normalization(
     axes = axes_of(axis, values.ndim)
     if training:
         mean, variance = _batch_moments(values, mask if masked_moments else None, axes)
-        shape = params["moving_mean"].shape
+        shape = params["moving_mean"].shape if "moving_mean" in params else (-1,)
         params = {**params, "moving_mean": mean.reshape(shape), "moving_variance": variance.reshape(shape)}
     factor, offset = batch_factors(params, epsilon, center, scale)
     if axes != (values.ndim - 1,) or virtual_batch_size is not None:
