@@ -9,6 +9,7 @@ with the seed that makes it again.
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import json
 import random
@@ -145,7 +146,7 @@ def mutated_json(value: Any, rng: random.Random) -> Any:
         holder, key = rng.choice(found)
         kind = rng.randrange(8)
         if kind < 3:
-            holder[key] = rng.choice(STRANGE)
+            holder[key] = copy.deepcopy(rng.choice(STRANGE))  # later changes must not reach the table
         elif kind == 3:
             del holder[key]
         elif kind == 4:

@@ -177,6 +177,7 @@ def test_swapped_arguments_are_told_in_one_line():
         lambda: fnet.predict(PARAMS, MODEL, X),
         lambda: fnet.predict(MODEL, X, PARAMS),
         lambda: MODEL(X, PARAMS),
+        lambda: fnet.graph(inputs="x", d=(MODEL["d"], "x"), outputs="d")(X, PARAMS),
     ):
         with pytest.raises(fnet.InvalidInput) as caught:
             call()

@@ -672,6 +672,10 @@ FAMILIES = {
             "getitem": lambda e: e[:, :],
             "concat": lambda e: tf.concat([e], -1),
             "relu": tf.nn.relu,
+            "residual": lambda e: e + tf.nn.relu(e),
+            "residual_of_the_same": lambda e: tf.cast(e, tf.float32) + e,
+            "merged_with_a_function": lambda e: L.Add()([e, tf.nn.relu(e)]),
+            "merged_with_the_same": lambda e: L.Add()([tf.cast(e, tf.float32), e + 1.0]),
         }.items()
     },
     "mask_arguments": {
@@ -777,16 +781,26 @@ def save(archive, name, model, names):
 
 
 def main():
-    """All families in one archive; `--single FOLDER` writes an archive with one model for each case there; `--nodes`,
-    in TensorFlow 2.4, writes the nodes of graphs (`TensorFlowOpLayer`) that 2.0 to 2.3 wrote."""
+    """All families in one archive, or those named, where the archive keeps the others; `--single FOLDER` writes an
+    archive with one model for each case there; `--nodes`, in TensorFlow 2.4, writes the nodes of graphs
+    (`TensorFlowOpLayer`) that 2.0 to 2.3 wrote."""
     single = sys.argv[2] if sys.argv[1:2] == ["--single"] else None
+    named = [] if single else [name for name in sys.argv[1:] if name != "--nodes"]
     path = Path(single or Path(__file__).parent) / f"tf-{'nodes' if NODES else 'functions'}-{VERSION}.zip"
     if NODES:
         from tensorflow.python.keras.engine import keras_tensor
 
         keras_tensor.disable_keras_tensors()
+    kept = {}
+    if named and path.exists():
+        with zipfile.ZipFile(path) as archive:
+            kept = {n: archive.read(n) for n in archive.namelist() if n.partition(".")[0] not in named}
     with zipfile.ZipFile(path, "w") as archive:
+        for name, data in kept.items():
+            archive.writestr(name, data, zipfile.ZIP_DEFLATED)
         for family, cases in FAMILIES.items():
+            if named and family not in named:
+                continue
             if NODES:
                 cases = {n: case for n, case in cases.items() if n not in NO_NODES}
             if NODES and family not in OF_NODES:
