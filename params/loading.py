@@ -15,7 +15,7 @@ from params.assign.adapted import mark_boundaries
 from params.assign.contents import outline
 from params.assign.legacy_arrays import by_order
 from params.assign.values import values
-from params.assign.walk import namings
+from params.assign.walk import join, namings
 from params.assign.weight_paths import by_groups, fitting, plan
 from params.convert.conversion import BROKEN
 from params.convert.converted import Converted
@@ -41,11 +41,8 @@ class _Assets:
     def vocabulary(self) -> Vocabulary | None:
         if self.given is not None:
             return Vocabulary(self.given)
-        for folder in ("", "_lookup_layer"):
-            place = "/".join(part for part in (self.group, folder, VOCABULARY) if part)
-            if place in self.files:
-                return Vocabulary(file=self.files[place], place=place)
-        return None
+        place = join(self.group, VOCABULARY)
+        return Vocabulary(file=self.files[place], place=place) if place in self.files else None
 
 
 def load_keras(

@@ -145,3 +145,10 @@ def test_convolutions_compute_in_the_wider_float_and_integers_in_that_of_the_ker
     exact = sum(x[:, i : i + 4].astype("float64") @ kernel[i].astype("float64") for i in range(2))
     assert y.dtype == made
     np.testing.assert_allclose(y, exact, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint8", "uint16"])
+def test_floats_beyond_a_small_integer_type_wrap_around(dtype, each_backend):
+    x = np.float32([-1.5, 300, -40000, 70000, 1e6])
+    given = ops.cast(x, dtype)
+    np.testing.assert_array_equal(np.asarray(given), x.astype("int32").astype(dtype))

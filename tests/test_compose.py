@@ -176,6 +176,7 @@ def test_input_layer_casts_and_mends_the_rank_as_keras_does(each_backend):
     assert step({}, np.ones((2, 3), "float64")).dtype == np.float32
     assert step({}, [[1, 2, 3]]).shape == (1, 3)
     assert bind(input_layer, shape=(None, 1))({}, np.ones(4)).shape == (4, 1)
+    assert bind(input_layer, shape=(None, 5, 1))({}, np.ones((4, 5))).shape == (4, 5, 1)
     assert bind(input_layer, shape=(None,))({}, np.ones((4, 1))).shape == (4,)
     assert bind(input_layer, shape=(None, 1), optional=True)({}, None) is None
 

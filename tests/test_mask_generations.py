@@ -18,7 +18,7 @@ from params.convert.models import convert
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("masks-*.zip"))
 FILES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
 REFUSED = {"locally_connected": "LocallyConnected1D"}
-FAST = ("masks-2.15.0", "masks-3.10.0", "masks-3.15.1")
+FAST = ("masks-2.4.0", "masks-2.9.0", "masks-2.15.0", "masks-3.10.0", "masks-3.15.1")
 FEW = {"concatenate_with_an_input", "states_and_merges", "words_then_sentences", "transformer", "nested_of_several"}
 """The cases that run on JAX as well in the fast tests."""
 

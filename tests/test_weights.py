@@ -298,3 +298,15 @@ def test_a_graph_in_another_order_than_keras_lists_its_layers(tmp_path):
     )
     params = load_weights(tmp_path / "w.weights.h5", model, fnet.init(model, 0, (None, 4)), (None, 4))
     np.testing.assert_allclose(model(params, draw(2, 4)), keras_model(draw(2, 4)), atol=1e-6)
+
+
+def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
+    """Keras lists what training moves first; the arrays of cells have no names that say whose they are."""
+    steps = [keras.layers.LSTM(3, return_sequences=True, trainable=trainable) for trainable in (False, True, False)]
+    keras_model = keras.Sequential([keras.Input((4, 3)), keras.Sequential([keras.Input((4, 3)), *steps])])
+    weights = enumerate(keras_model.get_weights(), start=1)
+    keras_model.set_weights([draw(*weight.shape) / number for number, weight in weights])
+    keras_model.save(tmp_path / "m.h5")
+    model, params = load_keras(tmp_path / "m.h5")
+    x = draw(2, 4, 3)
+    np.testing.assert_allclose(model(params, x), keras_model(x), atol=1e-6)

@@ -1,7 +1,8 @@
 """Writes `masks-VERSION.zip` next to itself: small models in which masks meet every layer that reads, makes, keeps or
 drops them, with the inputs x_NAME and what the Keras that wrote them gave, y0, y1, ...
 
-The files here are from Keras 2.9.0, 2.12.0 and 2.15.0 (`pip install tensorflow==2.15.1` and so on), written as `.h5`,
+The files here are from Keras 2.4.0 and 2.9.0 (a few cases each), 2.12.0 and 2.15.0 (`pip install tensorflow==2.15.1`
+and so on), written as `.h5`,
 and 3.3.3, 3.6.0, 3.10.0 and 3.15.1 (TensorFlow as backend), written as `.keras`. Run it with the Python where that
 version is installed; what a version cannot build is named and left out.
 """
@@ -15,7 +16,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 warnings.simplefilter("ignore")
-import keras
+try:
+    import keras
+except ModuleNotFoundError:  # TensorFlow before 2.5
+    from tensorflow import keras
 import numpy as np
 
 VERSION = keras.__version__
