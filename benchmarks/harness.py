@@ -286,7 +286,7 @@ def main(cells: Sequence[Cell], description: str, measured: Callable[..., Iterat
     parser.add_argument("--quick", action="store_true", help="a few telling cells, a third of a second each")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="cells whose name fits, such as 'lstm*'")
     parser.add_argument("--contenders", default="*", metavar="A,B", help=f"of {', '.join(CONTENDERS)}; patterns")
-    parser.add_argument("--before", type=Path, metavar="DIR", help="hold ours beside another checkout of fnet")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="hold ours next to another checkout of fnet")
     parser.add_argument("--seconds", type=float, help="for each contender of each cell (2; with --quick 0.3)")
     parser.add_argument("--threads", type=int, metavar="N", help="of every library (all cores)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result with machine and versions")

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     except (RunLocked, RunMismatch, OSError, WorkerFailed) as error:
         log.error("%s: %s", type(error).__name__, error)
         return 1
-    page = report.write_report(comparisons, args.out / "report.html", "fnet demo: Keras beside fnet")
+    page = report.write_report(comparisons, args.out / "report.html", "fnet demo: Keras next to fnet")
     seconds = time.monotonic() - started
     console.print(f"models and report: {args.out}; open {page}. {seconds:.0f} s in all.", markup=False)
     return 0 if all(comparison.held for comparison in comparisons) else 1

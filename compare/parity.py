@@ -1,4 +1,4 @@
-"""Keras beside fnet on one file and the same rows: when parity holds.
+"""Keras next to fnet on one file and the same rows: when parity holds.
 
 Parity holds when, for every backend: every output and layer is within the yardstick (`compare.yardstick`) of a float64
 evaluation of the same Keras model, the predicted class is Keras's on every row, and macro-F1 is equal to four decimals.
@@ -126,7 +126,7 @@ def compare(
     fnet_file: what fnet loads instead, such as the .safetensors made from the Keras file.
     layer_rows: the number of first rows on which layers are compared one by one; 0 leaves that out.
     custom: {"package>Name": layer} as `load_keras` takes it, for layers of your own. fnet runs in processes of its own,
-    which import the layers: each stands at the top of a module, or of a script that says `if __name__ == "__main__":`;
+    which import the layers: each is at the top of a module, or of a script that says `if __name__ == "__main__":`;
     or it is given as "module:name" or "file.py:name".
     custom_objects: the same layers for Keras, {"package>Name": class}; classes that Keras has registered need no entry.
     Raises WorkerFailed when fnet refuses the file or fails on it, ImportFailed where a custom layer cannot be imported.

@@ -143,6 +143,6 @@ def tensors(x: Any, floats: str) -> Any:
 
 
 def threshold(model: Any) -> float:
-    """Above which a single output unit means class 1: 0.5 behind a sigmoid, else 0 (a logit)."""
+    """Above which a single output unit means class 1: 0.5 after a sigmoid, else 0 (a logit)."""
     activation = getattr(model.layers[-1], "activation", None)
     return 0.5 if getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid") else 0.0

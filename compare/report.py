@@ -90,7 +90,7 @@ def verdict(comparison: Comparison) -> str:
     return "parity does NOT hold:\n" + "\n".join(f"  {problem}" for problem in comparison.problems)
 
 
-def write_report(comparisons: list[Comparison], path: str | Path, title: str = "Keras beside fnet") -> Path:
+def write_report(comparisons: list[Comparison], path: str | Path, title: str = "Keras next to fnet") -> Path:
     """One HTML page about all comparisons: no network, light and dark, phone and print; written whole or not."""
     page = rendered(
         TEMPLATE,

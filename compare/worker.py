@@ -74,7 +74,7 @@ def run_worker(
 def place(function: Callable[..., Any] | str) -> str:
     """ "module:name", or "file.py:name" for a script's own, by which another process imports a function.
 
-    Raises ImportFailed for one that does not stand at the top of a module.
+    Raises ImportFailed for one that is not at the top of a module.
     """
     if isinstance(function, str):
         return function
@@ -89,7 +89,7 @@ def place(function: Callable[..., Any] | str) -> str:
 
 
 def imported(place: str) -> Any:
-    """What stands at "module:name" or "file.py:name". Raises ImportFailed where nothing does."""
+    """What is at "module:name" or "file.py:name". Raises ImportFailed where nothing is."""
     module, _, name = place.rpartition(":")
     try:
         return getattr(_module(module), name)

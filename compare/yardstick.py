@@ -54,12 +54,12 @@ def error(y: Any, reference: Any) -> float:
 
 
 def allowed(keras_error: float, policy: str = "float32") -> float:
-    """The largest error that fnet may have beside Keras's own under a dtype policy."""
+    """The largest error that fnet may have next to Keras's own under a dtype policy."""
     return 2 * keras_error + FLOORS.get(policy.removeprefix("mixed_"), DEFAULT_FLOOR)
 
 
 def judge(y: Any, keras: Any, reference: Any, policy: str = "float32") -> Judgement:
-    """An array of fnet's beside Keras's under `policy` and the float64 reference.
+    """An array of fnet's next to Keras's under `policy` and the float64 reference.
 
     Where Keras itself gives another integer than its float64 evaluation, or where its dtype cannot hold the value (it
     gives infinity, or its largest number), Keras's entry is as right as the reference's. What remains is measured.

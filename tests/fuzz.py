@@ -243,7 +243,7 @@ def load_all(data: bytes) -> None:
 
 
 def load_store(data: bytes) -> None:
-    """Load a saved model and what is said beside it."""
+    """Load a saved model and what is said next to it."""
     import tempfile
 
     from params import load, load_info

@@ -1,7 +1,7 @@
 """Model files as attackers and accidents make them, built from nothing: every one must be refused by type.
 
 `ATTACKS` holds one row a file: how to build its bytes, which errors of the family are right. The sources are the
-advisories named beside the rows. No file here needs Keras; what a payload would do is to create the file MARKER.
+advisories named next to the rows. No file here needs Keras; what a payload would do is to create the file MARKER.
 """
 
 import base64

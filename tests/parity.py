@@ -1,4 +1,4 @@
-"""A row of the table beside its Keras twin: weights, calls and the assertion at the yardstick."""
+"""A row of the table next to its Keras twin: weights, calls and the assertion at the yardstick."""
 
 from __future__ import annotations
 

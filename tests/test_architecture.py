@@ -72,7 +72,7 @@ def test_inside_fnet_imports_go_to_the_left():
         used = {name.split(".")[1] for name in imports(path) if name.startswith("fnet.")}
         assert tier(module) < len(TIERS), f"fnet/{module} has no tier: add it to TIERS"
         wrong = [name for name in used if tier(name) > tier(module)]
-        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}, which stand to its right"
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}, which are to its right"
 
 
 COMPARE = [

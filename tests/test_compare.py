@@ -1,4 +1,4 @@
-"""Keras beside fnet: the reference in float64, the measures, the verdict, the report, the command line."""
+"""Keras next to fnet: the reference in float64, the measures, the verdict, the report, the command line."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""What random whole models have found: each a small model beside Keras, saved and loaded."""
+"""What random whole models have found: each a small model next to Keras, saved and loaded."""
 
 import json
 import zipfile

@@ -39,7 +39,7 @@ def replaced(data, old, new, nth=0):
 
 
 def patched(data, signature, offset, new, nth=0):
-    """`data` with `new` at `offset` behind the n-th `signature`."""
+    """`data` with `new` at `offset` after the n-th `signature`."""
     at = -1
     for _ in range(nth + 1):
         at = data.index(signature, at + 1)

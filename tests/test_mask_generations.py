@@ -1,4 +1,4 @@
-"""Masks by the rules of the Keras that wrote the file (`golden/make_masks.py`), beside what it gave then."""
+"""Masks by the rules of the Keras that wrote the file (`golden/make_masks.py`), next to what it gave then."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""Every operation beside its Keras class, in every mode; values at the yardstick, dtypes and shapes equal.
+"""Every operation next to its Keras class, in every mode; values at the yardstick, dtypes and shapes equal.
 
 `make test` runs every row on NumPy, and the first row of every operation on JAX; `make test-slow` all of them on both.
 """

@@ -33,9 +33,13 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 @pytest.fixture
 def tiny(monkeypatch):
     """The small studies in place of the real ones, parity on NumPy only."""
-    tiny_studies.install(monkeypatch.setitem, monkeypatch.delitem)
-    monkeypatch.setattr(parity, "compare", functools.partial(parity.compare, backends=("numpy",)))
-    monkeypatch.delenv("FNET_DATA", raising=False)
+    install_tiny(monkeypatch)
+
+
+def install_tiny(patch):
+    tiny_studies.install(patch.setitem, patch.delitem)
+    patch.setattr(parity, "compare", functools.partial(parity.compare, backends=("numpy",)))
+    patch.delenv("FNET_DATA", raising=False)
 
 
 def study(folder, *arguments):
@@ -116,7 +120,7 @@ def test_a_row_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch):
     [
         ('{"run": "a"}\nbroken\n', "line 2: no JSON"),
         ('{"run": "a"}\n[1]\n', "line 2: no row of a run"),
-        ('{"run": "a"}\n{"run": "a"}\n', "a stands there more than once"),
+        ('{"run": "a"}\n{"run": "a"}\n', "a is there more than once"),
     ],
 )
 def test_rows_that_are_not_as_they_were_written(tmp_path, text, message, caplog):
@@ -142,8 +146,18 @@ def _of(family):
     return [s for s in studies.STUDIES.values() if s.family == family and s.arm != "designed"]
 
 
-def test_a_study_runs_is_not_repeated_and_reports(tiny, tmp_path, caplog, capsys):
-    assert study(tmp_path, "run", "rnn.direction.reported", "--seeds", "1") == 0
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with the two runs of a small study, trained and compared."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        install_tiny(patch)
+        assert study(folder, "run", "rnn.direction.reported", "--seeds", "1") == 0
+    return folder
+
+
+def test_a_study_runs_is_not_repeated_and_reports(tiny, finished, tmp_path, caplog, capsys):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     rows = store.read(tmp_path / "results")
     assert sorted(row["bidirectional"] for row in (r["options"] for r in rows)) == [False, True]
     for row in rows:
@@ -164,8 +178,8 @@ def test_a_study_runs_is_not_repeated_and_reports(tiny, tmp_path, caplog, capsys
     assert "1 of 5" in (tmp_path / "results" / "rnn.direction.reported.md").read_text("utf-8")
 
 
-def test_the_files_of_finished_runs_are_compared_again(tiny, tmp_path, caplog):
-    assert study(tmp_path, "run", "rnn.direction.reported", "--seeds", "1") == 0
+def test_the_files_of_finished_runs_are_compared_again(tiny, finished, tmp_path, caplog):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     rows = store.read(tmp_path / "results")
     spoilt = {**rows[0], "parity": {"held": False}}
     store.replace(tmp_path / "results", spoilt)

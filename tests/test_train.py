@@ -109,13 +109,13 @@ def test_interrupted_before_and_behind_every_file_written(uninterrupted, digits,
 
     def dying(when):
         def replaced(part, path):
-            if when == "behind":
+            if when == "after":
                 commit(part, path)
             raise Killed
 
         return replaced
 
-    for when in ("before", "behind") * 9:
+    for when in ("before", "after") * 9:
         monkeypatch.setattr(run_folder, "_commit", dying(when))
         try:
             train.train(config(), digits, tmp_path)

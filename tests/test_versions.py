@@ -1,4 +1,4 @@
-"""Files that earlier versions of Keras wrote (`golden/make_versions.py`), beside what they gave then."""
+"""Files that earlier versions of Keras wrote (`golden/make_versions.py`), next to what they gave then."""
 
 import io
 import json

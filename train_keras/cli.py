@@ -27,7 +27,7 @@ EPILOG = """examples:
 FAMILY_OPTIONS: dict[str, dict[str, Any]] = {
     "filters": {"type": int, "nargs": "+", "metavar": "N", "help": "cnn: filters of each block (32 64 128)"},
     "kernels": {"type": int, "nargs": "+", "metavar": "N", "help": "cnn: kernel size of each block, or one (3)"},
-    "pooling": {"choices": ("max", "average"), "help": "cnn: pooling behind each convolution (max)"},
+    "pooling": {"choices": ("max", "average"), "help": "cnn: pooling after each convolution (max)"},
     "dense": {"type": int, "metavar": "N", "help": "cnn: units of the hidden dense layer (128)"},
     "depth": {"type": int, "metavar": "N", "help": "cnn: convolutions in each block (1)"},
     "batch_norm": {"action": argparse.BooleanOptionalAction, "help": "cnn: batch normalization (no)"},
@@ -139,7 +139,7 @@ def _tell(result: Result, as_json: bool) -> None:
 
 
 class Bar:
-    """A progress bar over all epochs with the loss beside it, and one line an epoch."""
+    """A progress bar over all epochs with the loss next to it, and one line an epoch."""
 
     def __init__(self, shown: bool = True) -> None:
         from rich.console import Console

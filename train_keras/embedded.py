@@ -96,7 +96,7 @@ def reviews() -> dict[str, tuple[list[str], list[int]]]:
 
 
 def _sentences(label: str) -> list[str]:
-    """Every review of one class that the phrases make, the setting before or behind."""
+    """Every review of one class that the phrases make, the setting before or after."""
     made = []
     for topic, subjects in SUBJECTS.items():
         for subject, opinion, setting in itertools.product(subjects, OPINIONS[label][topic], SETTINGS):

@@ -31,7 +31,7 @@ class MalformedData(DataError):
 
 
 class SplitOverlap(DataError):
-    """The same text stands in two splits, so that a test score would not be one."""
+    """The same text is in two splits, so that a test score would not be one."""
 
 
 class TokenOutOfRange(DataError):

@@ -46,7 +46,7 @@ class Cnn:
     """Convolution (same, relu) and pooling by 2, repeated; flatten; dense relu; dense softmax.
 
     filters, kernels: one entry a block; a single kernel size serves all blocks. dropout: before the last layer.
-    Beyond the report's models: depth: convolutions a block; batch_norm: behind each of them, before its relu;
+    Beyond the report's models: depth: convolutions a block; batch_norm: after each of them, before its relu;
     global_pooling: the mean over the image instead of flatten and the dense layer; augment: training images are
     flipped and shifted at random.
     """
@@ -108,7 +108,7 @@ class Recurrent:
     length: tokens a text is cut or padded to. dropout: before the last layer. inner_dropout: on the inputs
     inside every recurrent layer. mask_zero: whether padding is skipped. head: what the last recurrent layer
     hands on: its final state ("last"), or its outputs pooled over the text (mean and maximum: "pool"), or attended to
-    by themselves first ("attention"). embedding_dropout: of whole dimensions of a text's embedding. ngrams: beside
+    by themselves first ("attention"). embedding_dropout: of whole dimensions of a text's embedding. ngrams: next to
     the recurrent branch linear ones on the tf-idf of words and of character n-grams, all logits added. These last
     three are beyond the report's models.
     """

@@ -145,7 +145,7 @@ def _spread_legend(x: float) -> str:
 
 
 def gaps(rows: Sequence[Gap]) -> Panel:
-    """Differences with their 95% intervals beside the line of no difference."""
+    """Differences with their 95% intervals next to the line of no difference."""
     finite = [v for row in rows for v in (row.difference, row.low, row.high) if math.isfinite(v)]
     marks = ticks(min([-0.01, *finite]), max([0.01, *finite]))
     left, width, step, head = 16.0, 350.0, 42.0, 6.0

@@ -36,7 +36,7 @@ DATA_NOTES = {
 
 
 def parity_page(rows: Sequence[Row]) -> Page:
-    """Every run: agreement of classes, macro-F1 of each side, errors beside what the yardstick allows, ties."""
+    """Every run: agreement of classes, macro-F1 of each side, errors next to what the yardstick allows, ties."""
     head = (
         *("run", "rows", "same class", "ties", "macro-F1 Keras", "fnet"),
         *("Keras's error", "fnet's error", "allowed", "mean / Keras's", ""),

@@ -106,7 +106,7 @@ def _missed(findings: Sequence[Finding]) -> list[Block]:
 
 
 def _overview(findings: Sequence[Finding], baselines: Mapping[str, Any]) -> list[Figure]:
-    """The chosen configurations beside the baselines and the report's best, images and texts apart."""
+    """The chosen configurations next to the baselines and the report's best, images and texts apart."""
     found = []
     for name, families in (("images", ("cnn",)), ("texts", ("rnn", "lstm"))):
         entries, data = [], None

@@ -29,7 +29,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     runs = [row["run"] for row in rows]
     twice = sorted({run for run in runs if runs.count(run) > 1})
     if twice:
-        raise RowsError(f"{path}: {', '.join(twice)} stand{'s' if len(twice) == 1 else ''} there more than once")
+        raise RowsError(f"{path}: {', '.join(twice)} {'is' if len(twice) == 1 else 'are'} there more than once")
     return rows
 
 
@@ -44,12 +44,12 @@ def _row(line: str, where: str) -> dict[str, Any]:
 
 
 def _whole(text: str) -> str:
-    """Without what stands behind the last end of line."""
+    """Without what comes after the last end of line."""
     return text[: text.rfind("\n") + 1]
 
 
 def append(folder: Path, row: dict[str, Any]) -> None:
-    """Add a row behind the last whole one. After a kill, or on a full disk, the old rows are all there."""
+    """Add a row after the last whole one. After a kill, or on a full disk, the old rows are all there."""
     path = folder / ROWS
     text = _whole(path.read_text("utf-8")) if path.exists() else ""
     writing.write(path, (text + _line(row)).encode())

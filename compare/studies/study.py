@@ -238,7 +238,7 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str
 
 
 def _held_against_keras(model_file: Path, data: Data) -> Comparison:
-    """Keras beside fnet on the whole test split."""
+    """Keras next to fnet on the whole test split."""
     from compare import parity
     from compare.measuring import Rows
 

@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     for name, module, words in (
         ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
         ("train", "train_keras.cli", "train one of the report's models with Keras"),
-        ("compare", "compare.cli", "Keras beside fnet on one model file and the same rows"),
+        ("compare", "compare.cli", "Keras next to fnet on one model file and the same rows"),
         ("study", "compare.studies.study", "the hyperparameter studies: list, run, report"),
     ):
         _delegate(commands, name, module, words)

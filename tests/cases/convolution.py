@@ -49,7 +49,7 @@ def dilated_transpose_twin(cls, keras, **options):
 
 
 def causal_twin(cls, keras, **options):
-    """The Keras layer behind the zeros that padding="causal" puts before, which Keras 3 cannot."""
+    """The Keras layer after the zeros that padding="causal" puts in front, which Keras 3 cannot."""
     zeros = options.get("dilation_rate", 1) * (options["kernel_size"] - 1)
     conv = getattr(keras.layers, cls)(**{**options, "padding": "valid"})
     return keras.Sequential([keras.layers.ZeroPadding1D((zeros, 0)), conv])
@@ -154,7 +154,7 @@ CHANNELS_FIRST = [
         {"filters": 4, "kernel_size": 1, **FIRST},
         twin=channels_first_twin,
     ),
-    # Behind a channels_first convolution Keras's softmax normalises over the width.
+    # After a channels_first convolution Keras's softmax normalises over the width.
     *rows(
         fnet.conv2d,
         "Conv2D",

@@ -287,7 +287,7 @@ FIRST = {1: (4, 4, 3, 7), 2: (4, 4, 2, 6, 5), 3: (4, 4, 2, 5, 4, 6)}
 
 
 def channels_first(function: Any, shape: Any, mask: bool, **options: Any) -> Case:
-    """Keras's convolutions on the CPU take channels last only: its layer stands between two transpositions."""
+    """Keras's convolutions on the CPU take channels last only: its layer is between two transpositions."""
     rank = len(shape) - 3
     there, back = (1, *range(3, rank + 3), 2), (1, rank + 2, *range(2, rank + 2))
 

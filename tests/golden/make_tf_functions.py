@@ -1,4 +1,4 @@
-"""Writes `tf-functions-VERSION.zip` beside itself: models that call functions of TensorFlow, and what it gave.
+"""Writes `tf-functions-VERSION.zip` next to itself: models that call functions of TensorFlow, and what it gave.
 
 Keras 2 wrote such calls into its files by the name of the function (`TFOpLambda`, `SlicingOpLambda`). Every family
 below is one model with an output for each case. The files here are from TensorFlow 2.4.4, 2.12.1 and 2.15.1 (2.9 writes

@@ -1,4 +1,4 @@
-"""Writes `weights-VERSION.zip` beside itself: files of Keras 2 whose weights are found by other rules than today's.
+"""Writes `weights-VERSION.zip` next to itself: files of Keras 2 whose weights are found by other rules than today's.
 
 Each case is `name.keras`, `name.weights.h5` and `name.h5` where this version can write it, and `name.npz` with inputs
 x0, ... and what the model gave, y0, ...  Run it with the Python where that TensorFlow is installed; the files here are

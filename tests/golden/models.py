@@ -468,7 +468,7 @@ def text():
 
 @golden
 def adapted():
-    """Two adapted lookups of one class beside one of another."""
+    """Two adapted lookups of one class next to one of another."""
     lookup, integers = layer("StringLookup"), layer("IntegerLookup")
     if lookup is None or integers is None or NUMBER < (2, 9):
         return None

@@ -1,4 +1,4 @@
-"""What the writers of golden files share: the Keras that is installed, drawn weights, files beside recorded outputs.
+"""What the writers of golden files share: the Keras that is installed, drawn weights, files next to recorded outputs.
 
 Any Python from 3.6 and any Keras from 2.2 runs this, so its syntax is plain.
 """

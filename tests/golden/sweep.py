@@ -4,7 +4,7 @@
     python -m tests.golden.check_sweep FOLDER                      # loads each: right, or refused by name
 
 Each value of each option in `sweep_rows.py` is tried alone, then options at random together; what this Keras does not
-know or cannot build is passed over. The bare layer is also tried in a Sequential, beside three others and called twice,
+know or cannot build is passed over. The bare layer is also tried in a Sequential, with three others and called twice,
 in a nested model called three times, and time-distributed.
 """
 

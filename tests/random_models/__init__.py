@@ -113,7 +113,7 @@ def _rows(tensor: Any, rng: np.random.Generator, rows: int) -> np.ndarray:
     return x
 
 
-# --- beside Keras ---
+# --- next to Keras ---
 
 
 def assert_parity(model: Any, x: Any, modes: Iterable[str]) -> None:

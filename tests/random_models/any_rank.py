@@ -11,7 +11,7 @@ from tests.random_models.builder import Builder
 
 def activation(b: Builder, x: Any) -> Any:
     layers = b.layers
-    # Keras hands a mask (batch, time) to Softmax, which refuses it beside (batch, time, features). Within a nested
+    # Keras hands a mask (batch, time) to Softmax, which refuses it next to (batch, time, features). Within a nested
     # model the mask comes with the call.
     free = b.depth == 0 and b.keras.src.backend.get_keras_mask(x) is None
     softmax = [lambda: layers.Softmax(b.pick([-1, 1]))] if free else []

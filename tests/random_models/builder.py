@@ -1,4 +1,4 @@
-"""The builder: grows a Keras functional model one drawn step at a time; the steps are in the modules beside it."""
+"""The builder: grows a Keras functional model one drawn step at a time; the steps are in the modules next to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows in which an option matters that no other row shows: each beside one that differs in it."""
+"""Rows in which an option matters that no other row shows: each next to one that differs in it."""
 
 from __future__ import annotations
 
