@@ -108,8 +108,11 @@ def round_bfloat16(x: Any) -> Any:
 
 
 def cast(x: Any, dtype: str) -> Any:
-    """`x` as `dtype`; "bfloat16" gives float32 that holds bfloat16 values."""
-    return round_bfloat16(x) if dtype == "bfloat16" else np.asarray(x).astype(dtype, copy=False)
+    """`x` as `dtype`, infinite where it is too large; "bfloat16" gives float32 that holds bfloat16 values."""
+    if dtype == "bfloat16":
+        return round_bfloat16(x)
+    with quiet():
+        return np.asarray(x).astype(dtype, copy=False)
 
 
 def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:

@@ -21,22 +21,26 @@ SUMMARY = "summary"
 
 def mark_boundaries(made: Converted, wanted: Any, file: WeightTree, naming: Naming) -> bool:
     """Write the boundaries into the configs of adapted Discretization layers; whether there are any such."""
-    parts = [part for part in within(made) if part.source.config.get(ADAPTED) and "num_bins" in part.source.config]
-    if parts:
+    homes = [(part, top) for top in made.parts.values() for part in within(top)]
+    adapted = [(part, top) for part, top in homes if {ADAPTED, "num_bins"} <= part.source.config.keys()]
+    if adapted:
         walk = Walk(naming)
         walk.visit(made, "", wanted)
-        for part in parts:
-            array = _summary(part, walk.groups.get(walk.identity(part)), file)
+        for part, top in adapted:
+            array = _summary(part, top, walk.groups.get(walk.identity(part)), file)
             part.source.config["bin_boundaries"] = boundaries(array, part.source.config["num_bins"])
-    return bool(parts)
+    return bool(adapted)
 
 
-def _summary(part: Converted, group: str | None, file: WeightTree) -> StoredArray:
+def _summary(part: Converted, top: Converted, group: str | None, file: WeightTree) -> StoredArray:
+    """The array of an adapted layer, which is `top` or inside it. One that was adapted before it was called wrote
+    no name before "summary" into a legacy file."""
     arrays = list(variables_of(file, group).arrays) if group is not None and file.groups else []
-    name = f"{part.source.name}/{SUMMARY}"
-    arrays += [a for layer in file.layers for n, a in layer.arrays if f"/{n.split(':')[0]}".endswith(f"/{name}")]
+    stored = [(f"/{layer.name}/{n.split(':')[0]}", array) for layer in file.layers for n, array in layer.arrays]
+    own = [array for name, array in stored if name.endswith(f"/{part.source.name}/{SUMMARY}")]
+    arrays += own or [array for name, array in stored if name == f"/{top.source.name}/{SUMMARY}"]
     if len(arrays) != 1 or len(arrays[0].shape) != 2 or arrays[0].shape[0] != 2 or not arrays[0].shape[1]:
-        raise WeightsMismatch(f"{part.source.label} was adapted, but the file holds no summary to take its bins from")
+        raise WeightsMismatch(f"{part.source.label} was adapted, but no summary in the file can only be its own")
     return arrays[0]
 
 

@@ -17,7 +17,7 @@ from fnet.core import infer
 from fnet.core.compose import Bound
 from fnet.types import Param, ParamTree
 from params.assign.own_layers import is_custom, places_inside, warn_of_twins
-from params.assign.walk import KERAS_3, Naming, Walk, join, place_of
+from params.assign.walk import KERAS_3, Naming, Walk, join, place_of, within
 from params.convert.converted import Converted
 from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.file.model_file import StoredArray, Variables, WeightTree
@@ -68,8 +68,7 @@ class Plan:
         frozen = frozen or made.source.config.get("trainable") is False
         if made.source.is_model:
             for name, part in made.parts.items():
-                stores = part.entry is not None and part.entry.arrays is not None
-                if name in wanted or part.source.is_model or stores:
+                if name in wanted or part.source.is_model or _stores(part):
                     self.add(part, wanted.get(name, {}), (*path, name), frozen)
         else:
             entry = made.entry or Entry(infer.identity)
@@ -106,6 +105,10 @@ class Plan:
             self.slots.append(Slot(home, number, name, where, trainable, owner, root))
         self.slots += [Slot(home, -1, name, None, False, owner, root) for name in again]
         steps = {} if step is None else infer.children(step)
+        if owner.step is step:
+            for name, part in owner.parts.items():
+                if name not in wanted and _stores(part):
+                    self.add(part, {}, (*path, name), frozen)
         for name, inner in wanted.items():
             place = join(group, place_of(entry.groups, name))
             if isinstance(inner, Param):
@@ -117,6 +120,11 @@ class Plan:
             else:
                 deeper = {k.removeprefix(f"{name}/"): g for k, g in entry.groups.items() if k.startswith(f"{name}/")}
                 self._layer(owner, None, inner, (*path, name), place, Entry(entry.layer, groups=deeper), frozen)
+
+
+def _stores(part: Converted) -> bool:
+    """Whether a layer, or one inside it, may have arrays in the file without having params."""
+    return any(item.entry is not None and item.entry.arrays is not None for item in within(part))
 
 
 def _config(made: Converted) -> dict[str, Any]:

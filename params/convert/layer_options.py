@@ -127,6 +127,10 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
+WRITTEN_BY_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
+"""Names that Keras 2 wrote for functions which are TensorFlow's."""
+
+
 def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
     """An activation: a name of Keras's, or a layer."""
     if value is None:
@@ -141,6 +145,7 @@ def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
         raise UnsupportedLayer(f"{source.label} has a Python function as activation: {LAMBDA}")
     if isinstance(value, list):
         raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
+    value = WRITTEN_BY_TENSORFLOW.get(value, value)
     if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
         custom = known.own(value) if isinstance(value, str) else None
         if custom is not None:

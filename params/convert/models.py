@@ -186,7 +186,8 @@ def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted]) -
                 f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
                 "those of each time step or of all, as it goes; build the model without that argument"
             )
-        if not part.source.is_model and part.source.policy != source.policy:
+        casts = part.source.policy in POLICIES  # layers of integers and texts leave floats as they come
+        if not part.source.is_model and casts and part.source.policy != source.policy:
             raise UnsupportedLayer(
                 f"{source.label} has the dtype policy {source.policy}, the layer in it, {part.source.label}, "
                 f"{part.source.policy}: give both the same and save again"

@@ -1,5 +1,7 @@
 """Loads what `sweep.py` wrote: each file is right, or refused by name at load; anything else is printed.
 
+Options that Keras itself does not write ("lost") change the answer of every reader.
+
 python -m tests.golden.check_sweep FOLDER [--refused] [CLASS ...]
 """
 
@@ -14,6 +16,7 @@ import numpy as np
 
 import fnet
 from compare import yardstick
+from fnet import backend
 from params import ModelFileError, UnsupportedLayer, load_keras
 
 FLOOR = 5e-6
@@ -21,20 +24,24 @@ FLOOR = 5e-6
 
 def check(folder: Path, line: dict, file: str) -> tuple[str, str]:
     """(verdict, detail) of one file."""
+    arrays = np.load(folder / f"{line['stem']}.npz")
+    inputs = [arrays[f"x{i}"] for i in range(sum(key.startswith("x") for key in arrays))]
+    expected = [arrays[f"y{i}"] for i in range(sum(key.startswith("y") for key in arrays))]
     try:
         model, params = load_keras(folder / file)
     except UnsupportedLayer as error:
         return "refused", str(error)
     except ModelFileError as error:
-        return "broken", f"{type(error).__name__}: {error}"
-    arrays = np.load(folder / f"{line['stem']}.npz")
-    inputs = [arrays[f"x{i}"] for i in range(sum(key.startswith("x") for key in arrays))]
-    expected = [arrays[f"y{i}"] for i in range(sum(key.startswith("y") for key in arrays))]
+        nothing = any(y.size == 0 for y in expected)  # a layer that leaves nothing of its input is refused
+        return "refused" if nothing else "broken", f"{type(error).__name__}: {error}"
     try:
         given = fnet.tree.leaves(model(params, inputs if len(inputs) > 1 else inputs[0]))
     except Exception as error:  # whatever a call raises is a fault to print
         return "CALL FAILS", f"{type(error).__name__}: {error}"
-    return verdict(given, expected, line["policy"])
+    found, detail = verdict(given, expected, line["policy"])
+    if found == "WRONG" and line.get("lost"):
+        return "lost", f"{line['stem']}: not in the file: {', '.join(line['lost'])}"
+    return found, detail
 
 
 def verdict(given: list, expected: list, policy: str) -> tuple[str, str]:
@@ -51,7 +58,8 @@ def verdict(given: list, expected: list, policy: str) -> tuple[str, str]:
         floor = {"float16": 4e-3, "bfloat16": 3e-2}.get(policy.removeprefix("mixed_"), FLOOR)
         if not error <= floor:
             return "WRONG", f"error {error:.2g}"
-        if y.dtype != reference.dtype and y.dtype.name != "bfloat16":
+        wide = {"int64": "int32", "float64": "float32"} if backend.name() == "jax" else {}
+        if y.dtype not in (reference.dtype, wide.get(reference.dtype.name)) and y.dtype.name != "bfloat16":
             return "DTYPE", f"{y.dtype}, expected {reference.dtype}"
     return "right", ""
 
@@ -68,14 +76,13 @@ def main(folder: Path, *only: str) -> None:
         for file in line["files"]:
             found, detail = check(folder, line, file)
             counts[found] += 1
-            if found == "refused":
-                refusals.setdefault(detail.replace(line["stem"], "*").partition(": ")[2][:230], []).append(
-                    line["label"]
-                )
+            if found in ("refused", "lost"):
+                detail = found + detail.replace(line["stem"], "*").partition(":")[2][:230]
+                refusals.setdefault(detail, []).append(line["label"])
             elif found != "right":
                 print(f"{found:10} {line['label']} {file.rpartition('.')[2]}: {detail[:300]}")
     for detail, labels in sorted(refusals.items(), key=lambda item: item[1]):
-        print(f"refused {len(labels):4}: {labels[0]}: {detail}")
+        print(f"{len(labels):4} of {labels[0]}: {detail}")
     print(dict(counts))
 
 

@@ -481,6 +481,25 @@ def adapted():
     return keras.Model([x, z], [one(x), two(x), three(z)]), inputs
 
 
+@golden
+def bins():
+    """Discretization adapted before it is called, by itself and inside a wrapper: its summary has no name in `.h5`."""
+    made = known(("Discretization", {"num_bins": 4}), ("Discretization", {"num_bins": 3}))
+    if len(made) < 2 or NUMBER < (2, 9) or not KERAS_2:
+        return None
+    for step in made:
+        step.adapt(draw(20, 3))
+    x, y = L.Input((3,)), L.Input((2, 3))
+    return keras.Model([x, y], [made[0](x), L.TimeDistributed(made[1])(y)]), [draw(4, 3), draw(4, 2, 3)]
+
+
+@golden
+def written_by_tensorflow():
+    """Activations that are functions of TensorFlow and keep its names."""
+    steps = known(("Dense", {"units": 3, "activation": "log_softmax"}), ("Activation", {"activation": "log_softmax"}))
+    return side_by_side((4,), steps) if KERAS_2 and steps else None, [draw(3, 4)]
+
+
 # --- of Keras 2 alone -----------------------------------------------------------------------------
 
 

@@ -33,6 +33,14 @@ KERAS_2 = NUMBER < (3, 0)
 RNG = np.random.RandomState(0)
 
 
+def set_policy(name):
+    """The dtype policy of layers that are given none, where this Keras has policies."""
+    if not KERAS_2:
+        keras.config.set_dtype_policy(name)
+    elif NUMBER >= (2, 4):
+        keras.mixed_precision.set_global_policy(name)
+
+
 def draw(*shape):
     """Drawn numbers of few digits, so that archives stay small."""
     return (np.round(RNG.standard_normal(shape) * 64) / 64).astype("float32")

@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from recording import KERAS_2, NUMBER, called, keras, numbered, redraw
+from recording import KERAS_2, NUMBER, called, keras, numbered, redraw, set_policy
 from sweep_rows import BATCH, ROWS, made
 
 L = keras.layers
@@ -170,7 +170,8 @@ def variants(name, row, rng):
 
 
 def write(folder, stem, cls, row, how, options):
-    """One model with its outputs; returns the names of its files."""
+    """One model with its outputs; returns the names of its files, what could not be saved, and the options that are not
+    in the config of the layer, which its file has lost."""
     if hasattr(keras.backend, "clear_session"):
         keras.backend.clear_session()
     values = feed(row)
@@ -191,7 +192,8 @@ def write(folder, stem, cls, row, how, options):
             if file.exists():
                 file.unlink()
     np.savez(str(folder / f"{stem}.npz"), **found)
-    return files, errors
+    configs = [layer.get_config() for layer in model.layers if type(layer) is cls]
+    return files, errors, [key for key in options if configs and key not in configs[0]]
 
 
 def shown(options):
@@ -225,8 +227,10 @@ def tried(folder, name):
 
 
 def complete(line, folder, row, how, options):
+    cls = layer_class(line["class"])
+    set_policy(line["policy"])  # that of layers inside it
     try:
-        line["files"], line["save_errors"] = write(folder, line["stem"], layer_class(line["class"]), row, how, options)
+        line["files"], line["save_errors"], line["lost"] = write(folder, line["stem"], cls, row, how, options)
     except Exception as error:  # passed over: this Keras has no such option, or cannot run it
         line["error"] = f"{type(error).__name__}: {str(error)[:200]}"
 

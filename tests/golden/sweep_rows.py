@@ -614,7 +614,7 @@ ROWS = {
     "Discretization": [
         Row((3,), {"bin_boundaries": [-0.5, 0.0, 0.7]}, output_mode=("int", "one_hot", "multi_hot", "count")),
         Row((1,), {"bin_boundaries": [-0.5, 0.0, 0.7]}, output_mode=("int", "one_hot", "multi_hot", "count")),
-        Row((3,), {"num_bins": 4}, feed="adapt", output_mode=("int", "multi_hot")),
+        Row((3,), {"num_bins": 4}, feed="adapt", redraws=False, output_mode=("int", "multi_hot")),
     ],
     "Hashing": [
         Row(
