@@ -310,3 +310,31 @@ def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
     model, params = load_keras(tmp_path / "m.h5")
     x = draw(2, 4, 3)
     np.testing.assert_allclose(model(params, x), keras_model(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+def test_layers_of_cudnn_by_name(archive):
+    model, params = load_keras(read(archive, "fast.h5"))
+    empty = tree.map(np.zeros_like, params)
+    assert_as_then(model, load_weights(read(archive, "fast.h5"), model, empty, by_name=True), archive, "fast")
+
+
+def test_layers_of_one_name_that_are_not_one_layer_next_to_one_that_is(tmp_path):
+    shared = keras.layers.Dense(4, name="shared")
+    parts = [keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="own"), shared], name=n) for n in "ab"]
+    keras_model = keras.Sequential([keras.Input((4,)), *parts])
+    keras_model.save(tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    weights = enumerate(keras_model.get_weights(), start=1)
+    keras_model.set_weights([draw(*weight.shape) / number for number, weight in weights])
+    keras_model.save_weights(tmp_path / "m.weights.h5")
+    x = draw(2, 4)
+    got = load_weights(tmp_path / "m.weights.h5", model, params)
+    np.testing.assert_allclose(model(got, x), keras_model(x), atol=1e-6)
+
+
+def test_a_message_shows_the_end_of_a_long_path():
+    """Its begin is that of every path of the model."""
+    path = "layers/sequential" + "/layers/sequential" * 4 + "/layers/dense_7"
+    with pytest.raises(WeightsMismatch, match=r"'\.\.\.\S+/layers/dense_7/vars/0'"):
+        load_keras(hostile.keras_zip(weights=hostile.h5(lambda file: hostile.dense_vars(file, path=path))))
