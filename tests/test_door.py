@@ -57,6 +57,7 @@ TAKEN = {
     "a list of rows": list(X),
     "a tuple of rows": tuple(X),
     "a list of series": [pandas.Series(row) for row in X],
+    "a list of rows with __dlpack__ alone": [only("__dlpack__", row) for row in X],
     "a list of tuples": [tuple(row) for row in X.tolist()],
     "lists": X.tolist(),
     "a list of one array": [X],
@@ -78,6 +79,13 @@ def test_what_people_have_is_taken(each_backend, x):
     y = fnet.predict(MODEL, PARAMS, x)
     np.testing.assert_allclose(y, Y[: len(y)], rtol=1e-6)
     assert len(y) in (2, 4)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "int64[pyarrow]", "float64"])
+def test_cells_that_are_missing_are_nan(dtype):
+    frame = pandas.DataFrame({name: pandas.Series([1, None, 0], dtype=dtype) for name in "abc"})
+    with pytest.raises(fnet.InvalidInput, match="row 1 has NaN at"):
+        fnet.predict(MODEL, PARAMS, frame)
 
 
 def test_tensors_of_other_libraries_are_taken(each_backend):

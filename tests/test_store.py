@@ -657,3 +657,10 @@ def test_a_saved_vocabulary_is_held_to_what_keras_takes(tmp_path):
         (tmp_path / "m").write_bytes(saved_as(model, weights))
         with pytest.raises(ModelFileError, match=r"vocabulary|table"):
             params.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_are_looked_at_also_where_the_model_does_not_say_what_it_takes(tmp_path, value):
+    params.save(tmp_path / "m", bind(fnet.dense, units=1), {"kernel": np.float32([[value]]), "bias": np.zeros(1)})
+    with pytest.raises(WeightsMismatch, match="'kernel' holds"):
+        params.load(tmp_path / "m")
