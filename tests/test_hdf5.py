@@ -10,8 +10,7 @@ import pytest
 
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, reading
 from params.file import hdf5
-from params.file.hdf5 import buffer
-from params.file.hdf5.data import _inflate
+from params.file.hdf5 import _inflate
 from params.file.reading import read
 from tests.hostile import BIAS, KERNEL, dense_vars, dense_vars_with, dense_weights, h5
 
@@ -233,7 +232,7 @@ def test_parts_check_for_themselves():
     with pytest.raises(CorruptFile, match="does not begin with the HDF5 signature"):
         hdf5.open_file(memoryview(bytes(100)), total=100, steps=100, text=100)
     with pytest.raises(CorruptFile, match="before its fields"):
-        buffer.integer(memoryview(b"abc"), 2, 2)
+        hdf5.integer(memoryview(b"abc"), 2, 2)
     with pytest.raises(CorruptFile, match="has no end"):
         _inflate(memoryview(zlib.compress(bytes(100))[:-6]), 1000)
 

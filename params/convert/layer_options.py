@@ -38,10 +38,9 @@ def _skipped(key: str, entry: Entry) -> bool:
 
 def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
     """Infinity is an argument of operations; as the option of a layer it would only make NaN later."""
-    for key, value in config.items():
-        for leaf in tree.leaves(value):
-            if isinstance(leaf, float) and not math.isfinite(leaf):
-                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
+    for (key, *_), leaf in tree.items(config):
+        if isinstance(leaf, float) and not math.isfinite(leaf):
+            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
 
 
 STRICTER: dict[str, dict[str, Range]] = {
@@ -65,8 +64,7 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     for key, value in changed.items():
         if key in legal:
             kind = kinds(entry.layer).get(key, Any)
-            value = _meant(value, kind)
-            if not fits(value, kind):
+            if not fits(value, kind) and not fits(value := _meant(value, kind), kind):
                 asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
                 raise CorruptFile(
                     f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
@@ -87,8 +85,6 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
 def _meant(value: Any, kind: Any) -> Any:
     """`value` as Python took it in Keras, where an option of the type `kind` is asked: 0 and 1 for False and True, a
     whole float for an integer, an array of one number for the number."""
-    if fits(value, kind):
-        return value
     parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in parts}
     if bool in plain and isinstance(value, int | float) and value in (0, 1):
@@ -96,7 +92,7 @@ def _meant(value: Any, kind: Any) -> Any:
     if int in plain and isinstance(value, float) and value.is_integer():
         return int(value)
     if float in plain and isinstance(value, tuple) and len(value) == 1:
-        return _meant(value[0], kind)
+        return value[0] if fits(value[0], kind) else _meant(value[0], kind)
     return value
 
 
@@ -112,9 +108,11 @@ def _value(key: str, value: Any, source: KerasObject, known: Conversion) -> Any:
     if key.endswith("activation"):
         return _activation(value, source, known)
     if isinstance(value, list):
-        return tuple(_value("", item, source, known) for item in value)
+        return tuple([_value("", item, source, known) for item in value])
+    if not isinstance(value, dict):
+        return value
     if not is_object(value):
-        return {k: _value("", v, source, known) for k, v in value.items()} if isinstance(value, dict) else value
+        return {k: _value("", v, source, known) for k, v in value.items()}
     if value["class_name"].startswith("__"):
         made = literal(value)
         return _tuples(made.tolist()) if hasattr(made, "tolist") else made

@@ -23,7 +23,7 @@ from params.convert.conversion import Conversion
 from params.convert.converted import Converted, Effects
 from params.convert.generations import CALLS_HAND_MASKS_ON, HEADS_DELETE_MASKS, HEADS_SEE_MASKS
 from params.errors import UnsupportedLayer
-from params.file.keras_objects import KerasObject
+from params.file.keras_objects import KerasObject, survey
 
 PASSED_ON = {
     *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity"),
@@ -74,25 +74,6 @@ def map_sources(function: Callable[[Any], Any], sources: Any) -> Any:
     if isinstance(sources, list | tuple):
         return type(sources)([map_sources(function, item) for item in sources])
     return function(sources)
-
-
-def makes_masks(value: Any, custom: Mapping[str, Any]) -> bool:
-    """Whether something in a config makes masks."""
-    if isinstance(value, list):
-        return any(makes_masks(item, custom) for item in value)
-    if not isinstance(value, dict):
-        return False
-    return makes_mask(value, custom) or any(makes_masks(item, custom) for item in value.values())
-
-
-def makes_mask(value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
-    """Whether an object of a config makes masks itself: a layer that does, a layer of the caller's, a mask given."""
-    if value.get("class_name") == "Masking" or value.get("mask_zero"):
-        return True
-    if custom and (custom.keys() & {value.get("class_name"), value.get("registered_name")}):
-        return True
-    given = [key for key, item in value.items() if item is not None and key.endswith("mask")]
-    return bool(given) and given != ["zero_output_for_mask"]
 
 
 def as_masked(
@@ -153,7 +134,7 @@ def _keep_given_mask_inside(
 def _makes_own(source: KerasObject, known: Conversion) -> bool:
     """Whether a layer may give a mask that it does not get."""
     described = {"class_name": source.class_name, "registered_name": source.registered_name, "config": source.config}
-    return makes_masks(described, known.custom)
+    return survey(described, known.custom)[2]
 
 
 def _after_model(

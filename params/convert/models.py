@@ -18,12 +18,12 @@ from params.convert.converted import Converted
 from params.convert.functional import functional, inner_layer
 from params.convert.generations import NEWEST, Version, options_of_age
 from params.convert.layer_options import config_values, layer_options, require_finite
-from params.convert.mask_effects import makes_mask, of_sequential
+from params.convert.mask_effects import of_sequential
 from params.convert.quantization import quantization
 from params.convert.recognition import custom_row, is_operation, require_own, row_of
 from params.convert.training_flags import of_steps
 from params.errors import UnsupportedLayer
-from params.file.keras_objects import NESTED, POLICIES, KerasObject, is_object, layers_of, parse, policy, shown
+from params.file.keras_objects import POLICIES, KerasObject, layers_of, parse, shown, survey
 from params.table.layers import BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 
 
@@ -51,35 +51,6 @@ def convert(
         made = convert_object(root, dataclasses.replace(known, mixed=True, numbers=itertools.count(), made={}))
     known.check_used(_names(objects) if custom else [])
     return made
-
-
-def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]], set[str], bool]:
-    """(serialized objects, float dtypes, whether something makes masks) of a config, in one walk.
-
-    The dtypes are policies of layers, and those of inputs, casts and constants, which Keras's layers cast to their own.
-    """
-    objects, floats, masked = [], set[str](), False
-    waiting = [config]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            masked = masked or makes_mask(value, custom)
-            if is_object(value):
-                objects.append(value)
-                _check_policy(value)
-            value = value.values()
-        floats.update([item for item in value if isinstance(item, str) and item in POLICIES])
-        waiting += reversed([item for item in value if isinstance(item, NESTED)])
-    return objects, floats, masked
-
-
-def _check_policy(item: dict[str, Any]) -> None:
-    """Refuse a dtype policy that fnet does not know."""
-    config = item["config"]
-    if isinstance(config, dict) and item["class_name"] != "InputLayer":
-        dtype = config.get("dtype")
-        if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
-            policy(dtype, shown(item["class_name"]))
 
 
 def _names(objects: Sequence[dict[str, Any]]) -> list[str]:

@@ -103,6 +103,45 @@ def parse(data: Any) -> KerasObject:
     return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
 
 
+def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]], set[str], bool]:
+    """(serialized objects, float dtypes, whether something makes masks) of a config, in one walk.
+
+    The dtypes are policies of layers, and those of inputs, casts and constants, which Keras's layers cast to their own.
+    """
+    objects, floats, masked = [], set[str](), False
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            masked = masked or _makes_mask(value, custom)
+            if is_object(value):
+                objects.append(value)
+                _check_policy(value)
+            value = value.values()
+        floats.update([item for item in value if isinstance(item, str) and item in POLICIES])
+        waiting += reversed([item for item in value if isinstance(item, NESTED)])
+    return objects, floats, masked
+
+
+def _check_policy(item: dict[str, Any]) -> None:
+    """Refuse a dtype policy that fnet does not know."""
+    config = item["config"]
+    if isinstance(config, dict) and item["class_name"] != "InputLayer":
+        dtype = config.get("dtype")
+        if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
+            policy(dtype, shown(item["class_name"]))
+
+
+def _makes_mask(value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
+    """Whether an object of a config makes masks itself: a layer that does, a layer of the caller's, a mask given."""
+    if value.get("class_name") == "Masking" or value.get("mask_zero"):
+        return True
+    if custom and (custom.keys() & {value.get("class_name"), value.get("registered_name")}):
+        return True
+    given = [key for key, item in value.items() if item is not None and key.endswith("mask")]
+    return bool(given) and given != ["zero_output_for_mask"]
+
+
 def layers_of(source: KerasObject) -> list[KerasObject]:
     """The layers that the config of a model lists, each with a name of its own."""
     layers = source.config.get("layers")

@@ -14,7 +14,6 @@ from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatc
 from params.file import hdf5
 from params.file.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
 from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
-from params.file.hdf5.headers import SIGNATURE
 from params.file.model_file import UNSAID, Format, LegacyLayer, Limits, ModelFile, StoredArray, Variables, WeightTree
 from params.file.strict_json import parse_object
 
@@ -62,7 +61,7 @@ def _file(data: memoryview, label: str, limits: Limits, path: Path | None = None
     head = bytes(data[:HEAD])
     if head[:4] == b"PK\3\4":
         return _keras(Zip(data, limits), "keras-zip", label, limits)
-    if head[:8] == SIGNATURE:
+    if head[:8] == hdf5.SIGNATURE:
         return _hdf5(data, label, limits)
     if head.lstrip()[:1] == b"{" and (path is not None or b'"class_name"' in head):
         return _json(data, path, label, limits)
@@ -127,7 +126,7 @@ def _assets(parts: Container, names: set[str], limits: Limits) -> dict[str, byte
 
 
 def _open(data: memoryview, limits: Limits) -> hdf5.Group:
-    if bytes(data[:8]) != SIGNATURE:
+    if bytes(data[:8]) != hdf5.SIGNATURE:
         raise CorruptFile(f"its weights are no HDF5 file: they begin with {quoted(bytes(data[:8]))}")
     return hdf5.open_file(data, total=limits.total, steps=limits.steps, text=2 * limits.config)
 
@@ -165,7 +164,7 @@ def _array(found: hdf5.Dataset, label: str) -> StoredArray:
 
 def _loader(found: hdf5.Dataset, label: str) -> Callable[[], Array]:
     def load() -> Array:
-        with reading(label), reading(f"{label}: array {quoted(found.path)}"):
+        with reading(f"{label}: array {quoted(found.path)}"):
             values = found.load()
             values.flags.writeable = False
             return values
