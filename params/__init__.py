@@ -15,8 +15,7 @@ from params.errors import (
     WeightsWarning,
 )
 from params.file.model_file import Limits
-from params.live import from_keras
-from params.loading import load_keras
+from params.loading import from_keras, load_keras
 from params.store.saving import load, load_info, save
 
 __all__ = [

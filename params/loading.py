@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.compose import rules
 from fnet.types import Array, ParamTree
-from params.assign.adapted import mark_boundaries
 from params.assign.contents import outline
 from params.assign.legacy_arrays import by_order
+from params.assign.told_by_arrays import attention_told, boundaries_told
 from params.assign.values import values
 from params.assign.walk import join, namings
 from params.assign.weight_paths import by_groups, fitting, plan
-from params.convert.conversion import BROKEN
-from params.convert.converted import Converted
+from params.convert.conversion import BROKEN, Converted
 from params.convert.generations import version_of
 from params.convert.legacy_config import modern
 from params.convert.models import convert
-from params.convert.quantization import mark_attention
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file.containers import VOCABULARY
 from params.file.model_file import UNSAID, Limits, ModelFile
@@ -77,6 +76,33 @@ def load_keras(
     if weights is not None:
         file = _with_weights(file, read(weights, limits or Limits()))
     return from_file(file, custom=custom, vocabulary=vocabulary, rng=rng, training=training)
+
+
+def from_keras(
+    model: Any,
+    *,
+    custom: Mapping[str, Callable[..., Any]] | None = None,
+    vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    limits: Limits | None = None,
+    rng: Array | int | None = None,
+    training: str | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """(model, params) of a live `keras.Model`; the arguments are those of `load_keras`.
+
+    The model is saved to a temporary file and loaded from there, so that a live model and its file cannot differ.
+    Raises TypeError for what is no Keras model, and ModelFileError as `load_keras`.
+    """
+    if not callable(getattr(model, "save", None)) or not hasattr(model, "get_config"):
+        raise TypeError(f"from_keras takes a keras.Model; got {type(model).__name__}")
+    import tempfile
+    import warnings
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, for how Keras makes arrays
+            model.save(path)
+        return load_keras(path, custom=custom, vocabulary=vocabulary, limits=limits, rng=rng, training=training)
 
 
 def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
@@ -146,12 +172,12 @@ def _load(
     bare = training is not None
     again = partial(convert, config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
     made = again()
-    if not old and mark_attention(made, file.arrays):
-        made = again()
+    if not old and (told := attention_told(made, file.arrays)):
+        made = again(told=told)
     wanted = _wanted(made, file)
     ways = namings(file.arrays.version, file.arrays.groups)
-    if old and mark_boundaries(made, wanted, file.arrays, ways[0]):
-        made = again()
+    if old and (told := boundaries_told(made, wanted, file.arrays, ways[0])):
+        made = again(told=told)
     assets = _assets(file, vocabulary)
     if legacy:
         found = by_order(plan(made, wanted, assets), made, file)

@@ -13,7 +13,7 @@ from params.assign.legacy_arrays import Slots, matched
 from params.assign.values import compare_with, values
 from params.assign.walk import stored_layers
 from params.assign.weight_paths import Found, Plan, listing, variables_of
-from params.convert.converted import Converted
+from params.convert.conversion import Converted
 from params.errors import WeightsMismatch, WeightsWarning, quoted
 from params.file.model_file import ModelFile
 

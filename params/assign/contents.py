@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from params.assign.naming import snake_case
+from params.convert.names import snake_case
 from params.file.model_file import ModelFile, StoredArray
 from params.table.layers import LAYERS
 

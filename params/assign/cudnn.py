@@ -18,8 +18,6 @@ from params.errors import WeightsMismatch, quoted
 from params.file.model_file import StoredArray
 
 NAMES = ("kernel", "recurrent_kernel", "bias")
-CLASSES = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
-"""{layer: the layer of Keras 2 that kept the same parameters in CuDNN's layout}."""
 
 
 def native(found: dict[tuple[Any, ...], Any], wanted: ParamTree) -> dict[tuple[Any, ...], Any]:

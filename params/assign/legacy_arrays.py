@@ -16,7 +16,7 @@ from params.assign.own_layers import is_custom, warn_of_twins
 from params.assign.theano import turned
 from params.assign.walk import stored_layers, within
 from params.assign.weight_paths import Found, Plan, Slot, listing
-from params.convert.converted import Converted
+from params.convert.conversion import Converted
 from params.convert.generations import version_of
 from params.errors import WeightsMismatch, quoted
 from params.file.keras_objects import KerasObject

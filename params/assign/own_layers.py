@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 
 from params.assign.walk import LISTS, join
-from params.convert.converted import Converted
+from params.convert.conversion import Converted
 from params.errors import WeightsWarning
 from params.file.model_file import StoredArray, WeightTree
 from params.table.layers import LAYERS

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from fnet import tree
 from fnet.types import Param, ParamTree
-from params.assign.naming import snake_case
-from params.convert.converted import Converted
+from params.convert.conversion import Converted
+from params.convert.names import snake_case
 from params.errors import WeightsMismatch
 from params.file.keras_objects import KerasObject
 

@@ -18,7 +18,7 @@ from fnet.core.compose import Bound
 from fnet.types import Param, ParamTree
 from params.assign.own_layers import is_custom, places_inside, warn_of_twins
 from params.assign.walk import KERAS_3, Naming, Walk, join, place_of, within
-from params.convert.converted import Converted
+from params.convert.conversion import Converted
 from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.file.model_file import StoredArray, Variables, WeightTree
 from params.table.entry import Entry

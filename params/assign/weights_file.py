@@ -17,20 +17,19 @@ from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
 from fnet.types import Params, ParamTree
 from params.assign.by_name import load_partly
-from params.assign.cudnn import CLASSES
 from params.assign.legacy_arrays import by_order
-from params.assign.naming import elements
 from params.assign.own_layers import split_name
 from params.assign.values import values
 from params.assign.walk import KERAS_3, Naming, join, namings, stored_layers
 from params.assign.weight_paths import Found, Plan, by_groups, entry_of, fitting, plan
 from params.convert.call_order import layer_order
-from params.convert.converted import Converted
+from params.convert.conversion import Converted
+from params.convert.names import elements
 from params.errors import CorruptFile, ModelFileError, WeightsMismatch
 from params.file.keras_objects import KerasObject
 from params.file.model_file import Limits, ModelFile, WeightTree
 from params.table.entry import ADAPTED, Entry
-from params.table.layers import LAYERS
+from params.table.layers import CUDNN, LAYERS
 
 
 def load_weights(
@@ -99,7 +98,7 @@ def _of_cudnn(made: Converted, classes: Container[str]) -> Converted:
     parts = {name: _of_cudnn(part, classes) for name, part in made.parts.items()}
     if made.source.class_name not in classes or made.entry is None:
         return replace(made, parts=parts)
-    source = replace(made.source, python_name=CLASSES[made.source.class_name])
+    source = replace(made.source, python_name=CUDNN[made.source.class_name])
     return replace(made, source=source, entry=replace(made.entry, groups={}), parts=parts)
 
 

@@ -10,7 +10,7 @@ import fnet
 from fnet import tree
 from fnet.core.compose import bind, option_names
 from fnet.core.sources import masked_by, references
-from params.convert.converted import Converted
+from params.convert.conversion import Converted
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import Tensor, literal
 from params.table.entry import Entry

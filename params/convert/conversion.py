@@ -1,4 +1,4 @@
-"""The state of one conversion, and what all its parts share: typed errors and keys for random layers."""
+"""What conversion makes of an object, the state of one conversion, and what its parts share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,39 @@ from typing import Any
 import fnet
 from fnet import random
 from fnet.types import Array
-from params.convert.converted import Converted
 from params.convert.generations import Version
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject
+from params.table.entry import Entry
 
 BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError)
 """What shape rules and `bind` raise when a config asks for the impossible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a model does to arrays that others hold as well (see `params.convert.mask_effects`)."""
+
+    lost: frozenset[str] = frozenset()
+    """The inputs whose masks it takes off; "" is the one of a sequential model."""
+    same: Mapping[int, str] = field(default_factory=dict)
+    """{number of an output: the input that comes out as it went in}."""
+
+
+@dataclass(eq=False, slots=True)
+class Converted:
+    """An object and the step it became."""
+
+    source: KerasObject
+    step: Any
+    entry: Entry | None = None
+    parts: dict[str, Converted] = field(default_factory=dict)
+    """{params key: what the layer or model is made of}."""
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """{params key: params that the config itself holds}: constants of a graph, rng of calls with training=True."""
+    operation: bool = False
+    """An operation on tensors: no layer, so Keras does not list it among the layers of its model."""
+    effects: Effects = field(default_factory=Effects)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,6 +77,8 @@ class Conversion:
     """What the layer whose config is read was called with: the layers inside it are called with the same."""
     path: tuple[str, ...] | None = None
     """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
+    told: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """{id of the config of a layer: options that the arrays of the file tell, and the config does not}."""
     used: dict[str, dict[str, str]] = field(default_factory=dict)
     """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
 
@@ -98,6 +126,15 @@ class Conversion:
     def inner(self, source: KerasObject, training: bool | None = None) -> Converted:
         """An object inside another as a step; training: what the model around it was called with."""
         return self.convert(source, self, training)
+
+    def inner_layer(self, parent: KerasObject, layer: KerasObject, training: bool | None = None) -> Converted:
+        """A layer of a model as a step. An input of a model inside one of Keras 2 loses the mask where it is cast."""
+        if layer.class_name != "InputLayer":
+            return self.inner(layer, training)
+        part = self.inner(layer)
+        if self.keras2 and self.masked and parent is not self.root:
+            part.step = fnet.bind(part.step, masks="keras2")
+        return part
 
     def rng_leaves(self, part: Converted, training: bool | None) -> dict[str, Any]:
         """The `rng` leaves of a layer called with training=True; none when it is not random."""

@@ -16,13 +16,12 @@ from fnet.core.sources import Ref, at, references, resolve, unmasked
 from fnet.layers.basic import constant
 from fnet.layers.wrappers import keeps_states
 from fnet.types import Array
-from params.assign.naming import Names
 from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, step_and_sources, tensors
-from params.convert.conversion import Conversion, named
-from params.convert.converted import Converted
+from params.convert.conversion import Conversion, Converted, named
 from params.convert.generations import HEADS_DELETE_MASKS
 from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
+from params.convert.names import Names
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import (
@@ -72,7 +71,7 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     build.names = Names(build.layers)
     for layer in layers:
         if layer.class_name == "InputLayer":
-            part = build.parts[layer.name] = inner_layer(source, layer, known)
+            part = build.parts[layer.name] = known.inner_layer(source, layer)
             build.nodes[layer.name] = part.step
             build.calls[layer.name, 0] = layer.name
             build.specs[layer.name] = infer.input_spec(part.step)
@@ -95,16 +94,6 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     ends = [tree.get(outputs, path) for path in paths_of(outputs)]
     made = graph(nodes, inputs=inputs, outputs=outputs)
     return Converted(source, made, parts=build.parts, given=build.given, effects=marks.effects(ends))
-
-
-def inner_layer(parent: KerasObject, layer: KerasObject, known: Conversion, training: bool | None = None) -> Converted:
-    """A layer of a model as a step. An input of a model inside a model of Keras 2 loses the mask where it is cast."""
-    if layer.class_name != "InputLayer":
-        return known.inner(layer, training)
-    part = known.inner(layer)
-    if known.keras2 and known.masked and parent is not known.root:
-        part.step = bind(part.step, masks="keras2")
-    return part
 
 
 def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: Any) -> tuple[dict[str, Any], Any]:

@@ -19,8 +19,7 @@ from fnet.core.compose import Bound
 from fnet.core.sources import Ref, feed, masked_by, references
 from fnet.dtypes import compute_dtype
 from fnet.types import Spec
-from params.convert.conversion import Conversion
-from params.convert.converted import Converted, Effects
+from params.convert.conversion import Conversion, Converted, Effects
 from params.convert.generations import CALLS_HAND_MASKS_ON, HEADS_DELETE_MASKS, HEADS_SEE_MASKS
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import KerasObject, survey

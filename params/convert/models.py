@@ -12,13 +12,12 @@ from fnet import random
 from fnet.core import infer
 from fnet.core.compose import Model, bind, option_names, sequential
 from fnet.types import Array
-from params.assign.naming import Names, elements
-from params.convert.conversion import Conversion, named
-from params.convert.converted import Converted
-from params.convert.functional import functional, inner_layer
+from params.convert.conversion import Conversion, Converted, named
+from params.convert.functional import functional
 from params.convert.generations import NEWEST, Version, options_of_age
 from params.convert.layer_options import config_values, layer_options, require_finite
 from params.convert.mask_effects import of_sequential
+from params.convert.names import Names, elements
 from params.convert.quantization import quantization
 from params.convert.recognition import custom_row, is_operation, require_own, row_of
 from params.convert.training_flags import of_steps
@@ -35,14 +34,14 @@ def convert(
     legacy: bool = False,
     rng: Array | int | None = None,
     bare: bool = False,
+    told: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Converted:
     """The model that a config in Keras 3 form describes."""
     key = random.key(rng) if isinstance(rng, int) else rng
     objects, floats, masked = survey(config, custom or {})
     root = parse(config)
-    known = Conversion(
-        convert_object, custom or {}, version, legacy, bool(floats - {"float32"}), key, bare, root, masked
-    )
+    mixed = bool(floats - {"float32"})
+    known = Conversion(convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked, told=told or {})
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
     _require_dense(objects)
@@ -101,6 +100,7 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
     entry = row_of(source, known)
     operation = is_operation(entry)
     config = config_values(source, entry, dataclasses.replace(known.inside(source), around=training))
+    config |= known.told.get(id(source.config), {})
     if (how := quantization(source)) is not None:
         config["quantization"] = how
     if not operation:
@@ -184,7 +184,7 @@ def _again(part: Converted) -> Converted:
 def _sequential(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
     layers = layers_of(source)
     flags = of_steps(layers, known.bare and not known.keras2, training)
-    parts = {layer.name: inner_layer(source, layer, known, flag) for layer, flag in zip(layers, flags, strict=True)}
+    parts = {layer.name: known.inner_layer(source, layer, flag) for layer, flag in zip(layers, flags, strict=True)}
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from fnet.core.compose import Bound, option_names, rules
-from params.assign import cudnn
 from params.convert.conversion import Conversion
 from params.errors import UnsafeFile, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, shown
 from params.table.entry import Entry
-from params.table.layers import LAYERS, REFUSED
+from params.table.layers import CUDNN, LAYERS, REFUSED
 from params.table.operations import BY_CLASS, OPERATIONS, REFUSED_OPERATIONS, operation
 
 FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
@@ -88,7 +87,7 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
     if found is None:
         raise UnsupportedLayer(_unknown(source, known))
     require_own(source, known)
-    if source.python_name in cudnn.CLASSES.values():
+    if source.python_name in CUDNN.values():
         return replace(found, groups={})  # these keep their arrays themselves, not in a cell
     return found
 

@@ -204,6 +204,9 @@ ROWS: dict[str, Callable[..., Entry]] = {
 }
 """{class: its row, but for the layer}, where there is more to say than the name."""
 
+CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
+"""{layer: the layer of Keras 2 that kept the same parameters in CuDNN's layout}."""
+
 _BY_LETTERS = {name.replace("_", ""): name for name in fnet.__all__}
 
 

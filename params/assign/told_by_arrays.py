@@ -1,0 +1,132 @@
+"""Options that a config does not say, and the arrays of the file tell: {id of the config: options}.
+
+The boundaries of a Discretization of Keras 2, whose file holds a summary of the data that it was adapted to (Keras 2
+itself forgets to compute them when it loads such a file). How the layers inside an attention layer are quantized: Keras
+keeps only the policy of the whole, float32, and cannot read such a file back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from params.assign.walk import Naming, Walk, join, place_of, within
+from params.assign.weight_paths import variables_of
+from params.convert.conversion import Converted
+from params.convert.quantization import quantization
+from params.errors import UnsupportedLayer, WeightsMismatch, quoted
+from params.file.model_file import StoredArray, WeightTree
+from params.table.entry import ADAPTED
+
+Told = dict[int, dict[str, Any]]
+
+SUMMARY = "summary"
+ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
+PROJECTIONS = ("query_dense", "key_dense", "value_dense", "gate_dense", "output_dense")
+DEFAULT_BLOCK = 128
+
+
+def boundaries_told(made: Converted, wanted: Any, file: WeightTree, naming: Naming) -> Told:
+    """The boundaries of adapted Discretization layers."""
+    homes = [(part, top) for top in made.parts.values() for part in within(top)]
+    adapted = [(part, top) for part, top in homes if {ADAPTED, "num_bins"} <= part.source.config.keys()]
+    if not adapted:
+        return {}
+    walk = Walk(naming)
+    walk.visit(made, "", wanted)
+    told: Told = {}
+    for part, top in adapted:
+        array = _summary(part, top, walk.groups.get(walk.identity(part)), file)
+        told[id(part.source.config)] = {"bin_boundaries": boundaries(array, part.source.config["num_bins"])}
+    return told
+
+
+def _summary(part: Converted, top: Converted, group: str | None, file: WeightTree) -> StoredArray:
+    """The array of an adapted layer, which is `top` or inside it. One that was adapted before it was called wrote
+    no name before "summary" into a legacy file."""
+    arrays = list(variables_of(file, group).arrays) if group is not None and file.groups else []
+    stored = [(f"/{layer.name}/{n.split(':')[0]}", array) for layer in file.layers for n, array in layer.arrays]
+    own = [array for name, array in stored if name.endswith(f"/{part.source.name}/{SUMMARY}")]
+    arrays += own or [array for name, array in stored if name == f"/{top.source.name}/{SUMMARY}"]
+    if len(arrays) != 1 or len(arrays[0].shape) != 2 or arrays[0].shape[0] != 2 or not arrays[0].shape[1]:
+        raise WeightsMismatch(f"{part.source.label} was adapted, but no summary in the file can only be its own")
+    return arrays[0]
+
+
+def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
+    """The boundaries of `bins` bins: quantiles of the (values, weights) that a summary holds."""
+    values, weights = array.load()
+    if type(bins) is not int or bins < 1 or bins > 1_000_000:
+        raise WeightsMismatch(f"{quoted(array.place)}: {quoted(bins)} bins")
+    if len(values) < bins:  # as many values as there are, but the last
+        return tuple(float(value) for value in values[:-1])
+    sums = weights.cumsum()
+    made = np.interp(1 / bins + np.arange(0.0, 1.0, 1 / bins), sums / sums[-1], values).astype("float32")
+    return tuple(float(value) for value in made[:-1])
+
+
+def attention_told(made: Converted, file: WeightTree) -> Told:
+    """The option `quantization` of the attention layers whose arrays are integers.
+
+    Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
+    call of `model.quantize` treats alike, else Keras's default.
+    """
+    told: Told = {}
+    if not any(_is_special(held.arrays) for held in file.groups.values()):
+        return told
+    walk = Walk()
+    walk.visit(made, "", {})
+    parts = list(within(made))
+    others = {quantization(part.source) for part in parts}
+    for part in parts:
+        group = walk.groups.get(walk.identity(part))
+        if part.source.class_name in ATTENTION and group is not None and part.entry is not None:
+            places = [join(group, place_of(part.entry.groups, name)) for name in PROJECTIONS]
+            held = [variables_of(file, place).arrays for place in places]
+            how = _by_arrays(part.source.label, [arrays for arrays in held if arrays], others)
+            if how is not None:
+                told[id(part.source.config)] = {"quantization": how}
+    return told
+
+
+def _is_special(arrays: tuple[StoredArray, ...]) -> bool:
+    """Whether these can be the arrays of a quantized layer: a kernel of integers, or the six more of "float8"."""
+    return bool(arrays) and (arrays[0].dtype == "int8" or _is_float8(arrays))
+
+
+def _is_float8(arrays: tuple[StoredArray, ...]) -> bool:
+    """Whether there are scales and histories behind the kernel and bias."""
+    return len(arrays) in (7, 8) and [len(array.shape) for array in arrays[-6:]] == [0, 1] * 3
+
+
+def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str | None]) -> str | None:
+    """The option that the arrays of the projections ask for; `others`: those of the other layers of the file."""
+    if held and all(map(_is_float8, held)):
+        return "float8"
+    whole = {arrays[0].dtype == "int8" for arrays in held}
+    if True not in whole:
+        return None
+    if {"int8", "int8_weight_only"} <= others or {"int4", "int4_dynamic"} <= others:
+        raise UnsupportedLayer(
+            f"{label}: other layers are quantized with and without inputs, and this one does not say"
+        )
+    if False in whole:
+        raise UnsupportedLayer(f"{label} has some projections in integers and some in floats")
+    if all(len(arrays[0].shape) > 2 for arrays in held):  # 4 bits are packed as a matrix
+        return "int8_weight_only" if "int8_weight_only" in others else "int8"
+    if not all("int8" in [array.dtype for array in arrays[1:]] for arrays in held):  # no zero points
+        return "int4_dynamic" if "int4_dynamic" in others else "int4"
+    blocks = [_block(label, arrays[-1].load()) for arrays in held]
+    split = [block for block, groups in blocks if groups > 1]
+    return f"int4/{split[0] if split else max([DEFAULT_BLOCK, *(block for block, _ in blocks)])}"
+
+
+def _block(label: str, groups: Any) -> tuple[int, int]:
+    """(rows in the first group, number of groups) of the array g_idx."""
+    rows = np.asarray(groups)
+    count = int((rows == 0).sum())
+    if not count or rows.ndim != 1 or not np.array_equal(rows, np.arange(rows.size) // count):
+        raise WeightsMismatch(f"{label} has rows in groups of uneven sizes")
+    return count, math.ceil(rows.size / count)
