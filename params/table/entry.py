@@ -84,7 +84,7 @@ IGNORED = frozenset(
 """Config keys that no layer needs at inference."""
 
 ADAPTED = "adapted"
-"""Mark in the config of a Discretization of Keras 2 whose boundaries are in its weights (`params.assign.adapted`)."""
+"""Mark in the config of a Discretization of Keras 2 whose boundaries arrays tell (`params.assign.told_by_arrays`)."""
 
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 """What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""
