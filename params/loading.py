@@ -168,7 +168,7 @@ def _load(
     legacy = file.format == "h5"
     version = version_of(file.keras_version)
     old = version < (3, 0)
-    config = modern(file.config) if legacy or old else file.config
+    config = modern(file.config, old) if legacy or old else file.config
     bare = training is not None
     again = partial(convert, config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
     made = again()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fnet import tree
 from params import UnsupportedLayer, from_keras, load_keras
 from tests import parity
 
@@ -100,6 +101,24 @@ def test_the_weights_of_tf_idf_stay_float32(policy):
     y, expected = model(params, texts), np.asarray(keras_model(keras.ops.convert_to_tensor(texts)))
     assert y.dtype == expected.dtype == "float32"
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("policy", ["float16", "bfloat16"])
+def test_bins_are_of_floats_as_they_come(policy):
+    """-0.52817178 would be rounded to below the boundary."""
+    edge = np.float32([[-0.52817178, 0.0]])
+    keras_model = under(policy, lambda: layers.Discretization([-0.52817178], output_mode="int", dtype=policy), (2,))
+    model, params = from_keras(keras_model)
+    np.testing.assert_array_equal(model(params, edge), np.asarray(keras_model(edge)))
+
+
+def test_legacy_files_of_keras_3_keep_the_policy_of_batch_normalization(tmp_path):
+    keras_model = under("float16", layers.BatchNormalization, (3,))
+    keras_model.save(tmp_path / "m.h5")
+    model, params = load_keras(tmp_path / "m.h5")
+    assert {leaf.dtype.name for leaf in tree.leaves(params)} == {"float16"}
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype("float16")
+    np.testing.assert_allclose(model(params, x), np.asarray(keras_model(x)), atol=2e-3)
 
 
 def test_a_wrapper_under_another_policy_than_the_layer_in_it_is_refused(tmp_path):

@@ -59,6 +59,11 @@ def quantized(mode, source="float32", **config):
 
 
 REFUSED = {
+    "default salt": (
+        lambda: alone(entry("Hashing", "h", num_bins=7, salt=[0xDECAFCAFFE] * 2)),
+        UnsupportedLayer,
+        "Hashing 'h' has the salt that TensorFlow 2.3 to 2.5 wrote.*custom=",
+    ),
     "activation": (
         lambda: activation("relux"),
         UnsupportedLayer,

@@ -120,7 +120,7 @@ def _discretization_rule(
     return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, "float32")), {}
 
 
-@layer(shape=_discretization_rule, mask="drop")
+@layer(shape=_discretization_rule, mask="drop", unrounded=("inputs",))
 def discretization(
     params: Params,
     x: Array,

@@ -49,24 +49,25 @@ KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod",
 """Layers whose first argument is written as it was given."""
 
 
-def modern(config: Any) -> dict[str, Any]:
-    """A model config as Keras 2 wrote it, in the form of Keras 3. One of Keras 3 comes back as it is."""
+def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
+    """A model config as Keras 2 wrote it, in the form of Keras 3. One of Keras 3 comes back as it is, and a layer in a
+    legacy file of Keras 3 (keras2=False) keeps its dtype policy."""
     if not is_object(config):
         raise CorruptFile(f"the model config is no model: {quoted(config)}")
-    changed = _object(config)
+    changed = _object(config, keras2)
     if not isinstance(changed, dict):
         raise CorruptFile("the model config is no model")
     return changed
 
 
-def _object(value: Any) -> Any:
+def _object(value: Any, keras2: bool) -> Any:
     """Every layer inside `value` in the form of Keras 3."""
     if isinstance(value, list):
-        return [_object(item) for item in value]
+        return [_object(item, keras2) for item in value]
     if not isinstance(value, dict):
         return value
     if not is_object(value) or value["class_name"].startswith("__"):
-        return {key: _object(item) for key, item in value.items()}
+        return {key: _object(item, keras2) for key, item in value.items()}
     if value["class_name"] == graph_ops.CLASS:
         value = graph_ops.as_function(value)
     name, config = value["class_name"], value["config"]
@@ -75,7 +76,7 @@ def _object(value: Any) -> Any:
     if not isinstance(config, dict):
         return value
     first = _first_input(config) if name == "Sequential" else None
-    config = {key: _object(item) for key, item in config.items()}
+    config = {key: _object(item, keras2) for key, item in config.items()}
     made = {**value, "class_name": RENAMED.get(name, name), "config": config, WRITTEN: name}
     if made["class_name"] == "Functional":
         _functional(config)
@@ -85,6 +86,8 @@ def _object(value: Any) -> Any:
         config["layers"] = [*first, *config["layers"]] if first else config.get("layers")
     elif "inbound_nodes" in value or "trainable" in config or name == "InputLayer":
         made["config"] = _layer(name, config)
+        if keras2:
+            _policy(made["class_name"], made["config"])
     return made
 
 
@@ -112,7 +115,6 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
         kept["use_causal_mask"] = True
     if name == "Bidirectional":
         _bidirectional(kept)
-    _policy(RENAMED.get(name, name), kept)
     if RENAMED.get(name, name) == "BatchNormalization":
         _batch_normalization(kept)
     if name in ("Conv2DTranspose", "Conv1DTranspose", "Conv3DTranspose") and kept.get("groups", 1) != 1:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import fnet
+from params.errors import UnsupportedLayer, quoted
 from params.table.entry import ADAPTED, DENSE, Entry
 from params.table.vocabularies import idf_arrays, modern_mode, vocabulary
 
@@ -113,6 +114,21 @@ WRAPPERS = frozenset({"Bidirectional", "SpectralNormalization", "TimeDistributed
 # --- what rows say beside the name ----------------------------------------------------------------
 
 
+_NO_SALT = 0xDECAFCAFFE
+
+
+def _salted(config: dict[str, Any]) -> dict[str, Any]:
+    """Refuses the salt that TensorFlow 2.3 to 2.5 wrote for none: its own copy of such a model hashes otherwise."""
+    if config.get("salt") in ([_NO_SALT] * 2, (_NO_SALT,) * 2):
+        raise UnsupportedLayer(
+            f"Hashing {quoted(config.get('name'))} has the salt that TensorFlow 2.3 to 2.5 wrote for a layer without "
+            "one: the model that was saved hashed without it, the one that Keras makes of the file with it; say which "
+            f"by custom={{{quoted(config.get('name'))}: bind(fnet.hashing, num_bins={config.get('num_bins')})}}, or "
+            f"with salt={_NO_SALT}"
+        )
+    return config
+
+
 def _input(config: dict[str, Any]) -> dict[str, Any]:
     """Any batch size: Keras, too, does not hold callers to the one that is written down."""
     return {**config, "shape": (None, *config["batch_shape"][1:])}
@@ -186,7 +202,8 @@ ROWS: dict[str, Callable[..., Entry]] = {
         ignored=_FACTORS | {ADAPTED},
         arrays=lambda config: ("summary",) if config.get(ADAPTED) else (),
     ),
-    **dict.fromkeys(("HashedCrossing", "Hashing"), _DENSE),
+    "HashedCrossing": _DENSE,
+    "Hashing": partial(_DENSE, options=_salted, limits="not the salt that TensorFlow 2.3 to 2.5 wrote for none"),
     "IntegerLookup": _LOOKUP,
     "StringLookup": partial(_LOOKUP, ignored=_TABLE | {"oov_method"}),
     "Normalization": partial(

@@ -62,6 +62,8 @@ LEAKY, FUNCTION, TANH = (
 
 
 def conv(rank, size=6, **options):
+    """(shape, options). Filters are to be no size of an axis: with data_format="channels_first" Keras 3 on TensorFlow
+    would then add the bias along that axis."""
     shape = (size,) * rank + (4,)
     some = {1: (1, 2, 3), 2: (1, 2, (2, 1), 3), 3: (1, 2, (2, 1, 2))}[rank]
     sizes = {1: (1, 2, 4), 2: (1, (2, 3), 4), 3: (1, (2, 1, 3))}[rank]
@@ -335,7 +337,7 @@ ROWS = {
     ],
     # --- convolution ---
     "Conv1D": [conv_row(1, {"filters": 4, "kernel_size": 2}, padding=("valid", "same", "causal"), groups=(1, 2, 4))],
-    "Conv2D": [conv_row(2, {"filters": 4, "kernel_size": 2}, groups=(1, 2, 4))],
+    "Conv2D": [conv_row(2, {"filters": 8, "kernel_size": 2}, groups=(1, 2, 4))],
     "Conv3D": [conv_row(3, {"filters": 2, "kernel_size": 2}, size=4, groups=(1, 2))],
     "Conv1DTranspose": [conv_row(1, {"filters": 3, "kernel_size": 2}, output_padding=(None, 0, 1))],
     "Conv2DTranspose": [
@@ -599,7 +601,7 @@ ROWS = {
         Row((4, 3), {"mean": 1.5, "variance": 2.0}, axis=(None,), invert=BOTH),
         Row((4, 3), {"mean": [1.0, 2.0, -1.0], "variance": [1.0, 0.5, 2.0]}, axis=(-1, 2), invert=BOTH),
         Row((4, 3), {"mean": [1.0, 2.0, -1.0, 0.0], "variance": [1.0, 0.5, 2.0, 0.0], "axis": 1}, invert=BOTH),
-        Row((4, 3), feed="adapt", axis=(-1, 1, None, (1, 2), 2), invert=BOTH),
+        Row((4, 3), feed="adapt", redraws=False, axis=(-1, 1, None, (1, 2), 2), invert=BOTH),
     ],
     "CategoryEncoding": [
         Row((1,), {"num_tokens": 10}, feed="int", output_mode=("multi_hot", "one_hot", "count", "binary")),
