@@ -3,12 +3,14 @@
 import ast
 import graphlib
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import fnet
 from tests import mutants
 
 ROOT = Path(__file__).parent.parent
@@ -140,6 +142,28 @@ def test_importing_loads_no_framework_and_no_functions_of_one(package):
     env = {key: value for key, value in os.environ.items() if key != "FNET_BACKEND"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_importing_fnet_loads_no_family_of_layers_or_operations():
+    code = "import sys, fnet; print([m for m in sys.modules if m.startswith(('fnet.layers', 'fnet.operations'))])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", [fnet, fnet.layers, fnet.operations])
+def test_no_public_name_is_that_of_a_module(package):
+    """`fnet.layers.x` would be one or the other, depending on what has been imported before."""
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert modules & set(package.__all__) <= {"activation_functions", "layers", "operations", "random"}
+    assert len(fnet.__all__) < 60
+
+
+@pytest.mark.parametrize("package", [fnet.layers, fnet.operations])
+def test_what_type_checkers_read_is_what_is_imported(package):
+    tree = ast.parse(Path(package.__file__).read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    families = {node.module.rpartition(".")[2]: [a.name for a in node.names] for node in block.body}
+    assert families == {family: names.split() for family, names in package.FAMILIES.items()}
 
 
 def test_what_reads_files_is_under_fnet_too_and_loads_when_used():

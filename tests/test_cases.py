@@ -11,6 +11,7 @@ from fnet.inference.string_split import has_host
 from fnet.masks import strip
 from tests import parity
 from tests.cases import all_cases, marked_cases, telling_cases
+from tests.public import NAMES
 
 CASES = all_cases()
 
@@ -29,7 +30,7 @@ def test_row_equals_its_keras_twin_in_every_mode(case):
 def test_row_is_a_value_and_its_shape_rule_tells_the_truth(case):
     step = case.step
     assert pickle.loads(pickle.dumps(step)) == step
-    names = {**vars(fnet), "operations": operations}
+    names = {**NAMES, "operations": operations}
     assert eval(repr(step), names) == step
     x = case.inputs()
     spec, _ = fnet.infer(step, fnet.core.infer.spec(x))

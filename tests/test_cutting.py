@@ -6,6 +6,7 @@ import pytest
 import fnet
 from fnet import at, bind, cut, dense, graph, identity, pruned, sequential
 from fnet.layers.merging import add
+from tests.public import NAMES
 
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 
@@ -54,7 +55,7 @@ def test_a_slice_of_a_graph_is_what_lies_between(each_backend):
     a, b = model[:"sum"](params, X)  # what the sum reads
     same(a, values["a"])
     same(b, values["b"])
-    assert eval(repr(part), {**vars(fnet), "add": add}) == part
+    assert eval(repr(part), {**NAMES, "add": add}) == part
     assert model["c"] == model[4] == bind(dense, units=2)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import fnet
 import fnet.layers
+from tests.public import NAMES
 
 MODULES = [f"fnet.layers.{info.name}" for info in pkgutil.iter_modules(fnet.layers.__path__)]
 
@@ -20,7 +21,7 @@ def test_examples(name):
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(verbose=False)
     own = [o for o in vars(module).values() if callable(o) and getattr(o, "__module__", "") == name]
     for function in own:
-        names = {**vars(fnet), **vars(module), "np": np}
+        names = {**NAMES, **vars(module), "np": np}
         for example in finder.find(function, getattr(function, "__name__", name), globs=names):
             said = []
             assert runner.run(example, out=said.append).failed == 0, "".join(said)

@@ -22,6 +22,7 @@ from params import load_keras
 from params.table.operations import OPERATIONS, REFUSED_OPERATIONS, operation
 from tests.cases.operations import CASES, OpCase
 from tests.operation_parity import Reference, arrays_of, as_dtype, called, compare, fnet_input, plain, reference, run
+from tests.public import NAMES
 
 FIRST = list({case.layer: number for number, case in reversed(list(enumerate(CASES)))}.values())
 """The first row of every operation."""
@@ -102,7 +103,7 @@ def test_operation_is_a_value_and_its_shape_rule_tells_the_truth(number):
     case = CASES[number]
     step = bind(case.layer, **case.options)
     assert pickle.loads(pickle.dumps(step)) == step
-    assert eval(repr(step), {**vars(fnet), "operations": operations, "inf": float("inf")}) == step
+    assert eval(repr(step), {**NAMES, "operations": operations, "inf": float("inf")}) == step
     x = fnet_input(case, case.draw())
     specs = tree.map(lambda a: fnet.Spec(a.shape, a.dtype.name) if isinstance(a, np.ndarray) else a, x)
     y = step({}, x)

@@ -96,10 +96,10 @@ def _depthwise_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any
     return {"kernel_size": tuple(window), "depth_multiplier": multiplier}, total((channels, multiplier))
 
 
-conv = _convolution(
+conv: Operation = _convolution(
     "conv", "(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out).", CONV, _conv_sizes
 )
-depthwise_conv = _convolution(
+depthwise_conv: Operation = _convolution(
     "depthwise_conv",
     "(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier).",
     DEPTHWISE,

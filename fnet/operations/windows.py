@@ -72,8 +72,8 @@ def _adaptive_pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) 
     return operation(rule)(named(name, text, apply))
 
 
-max_pool = _pool("max_pool", "The largest in each window.", MAX_POOL)
-average_pool = _pool("average_pool", "The mean of each window, padding not counted.", AVERAGE_POOL)
+max_pool: Operation = _pool("max_pool", "The largest in each window.", MAX_POOL)
+average_pool: Operation = _pool("average_pool", "The mean of each window, padding not counted.", AVERAGE_POOL)
 adaptive_max_pool = _adaptive_pool("adaptive_max_pool", "The largest in each of output_size parts.", ADAPTIVE_MAX)
 adaptive_average_pool = _adaptive_pool(
     "adaptive_average_pool", "The mean of each of output_size parts.", ADAPTIVE_AVERAGE

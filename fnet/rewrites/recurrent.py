@@ -10,7 +10,7 @@ from fnet.backend.gates import CELLS, laid_out
 from fnet.core.compose import EMPTY
 from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind
-from fnet.layers.recurrent_stack import Part, is_lookup, part, parts, recurrent_stack
+from fnet.layers.recurrence_stack import Part, is_lookup, part, parts, recurrent_stack
 from fnet.layers.regularization import dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d
 from fnet.rewrites.places import Rewrite, each_pair, each_step
 from fnet.types import Array, Params

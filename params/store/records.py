@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -29,28 +30,30 @@ NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def known_layers(custom: Layers | None = None, text: str | None = None) -> dict[str, Callable[..., Any]]:
-    """{name in a file: function}: fnet's public layers, the functions of `_families`, and `custom`.
+    """{name in a file: function}: fnet's layers, its operations and functions of TensorFlow, and `custom`.
 
-    text: the JSON to be read; a family that it does not name is not imported (None: all are).
+    text: the JSON to be read; what it does not name is not imported (None: all is).
     """
-    found = {name: getattr(fnet, name) for name in fnet.__all__ if _is_layer(getattr(fnet, name))}
-    for family, module in _families(text):
-        public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
-        found.update({f"{family}.{name}": value for name, value in public.items() if _is_layer(value)})
+    named = None if text is None else set(re.findall(r'"((?:operations\.|tf_functions\.)?\w+)"', text))
+    found: dict[str, Callable[..., Any]] = {}
+    for prefix, module in _families(named):
+        public = {name: prefix + name for name in module.__all__ if named is None or prefix + name in named}
+        found.update({full: getattr(module, name) for name, full in public.items()})
     found.update({f"custom.{name}": function for name, function in (custom or {}).items()})
-    return found
+    return {name: function for name, function in found.items() if name.startswith("custom.") or _is_layer(function)}
 
 
-def _families(text: str | None) -> Iterator[tuple[str, Any]]:
-    """(family, module) of the functions that are named "<family>.<function>" in files."""
-    if text is None or '"operations.' in text:
+def _families(named: set[str] | None) -> Iterator[tuple[str, Any]]:
+    """(beginning of the names in files, module) of the functions, where `named` has one of them."""
+    yield "", fnet.layers
+    if named is None or any(name.startswith("operations.") for name in named):
         from fnet import operations
 
-        yield "operations", operations
-    if text is None or '"tf_functions.' in text:
+        yield "operations.", operations
+    if named is None or any(name.startswith("tf_functions.") for name in named):
         from fnet import tf_functions
 
-        yield "tf_functions", tf_functions
+        yield "tf_functions.", tf_functions
 
 
 def _is_layer(value: Any) -> bool:

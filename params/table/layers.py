@@ -224,7 +224,7 @@ ROWS: dict[str, Callable[..., Entry]] = {
 CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
 """{layer: the layer of Keras 2 that kept the same parameters in CuDNN's layout}."""
 
-_BY_LETTERS = {name.replace("_", ""): name for name in fnet.__all__}
+_BY_LETTERS = {name.replace("_", ""): name for name in fnet.layers.NAMES}
 
 
 def _row(class_name: str) -> Entry:

@@ -97,7 +97,7 @@ def _class_name(name: str) -> str:
 
 def _listed() -> dict[tuple[str, str], str]:
     homes = {name: module for module, names in MODULES.items() for name in names.split()}
-    rows = {(f"keras.src.{homes.get(name, 'ops.numpy')}", _class_name(name)): name for name in operations.__all__}
+    rows = {(f"keras.src.{homes.get(name, 'ops.numpy')}", _class_name(name)): name for name in operations.NAMES}
     return {**rows, ("keras.src.activations.activations", "ReLU"): "relu"}
 
 
