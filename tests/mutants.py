@@ -111,6 +111,7 @@ PLACES = {
     "fnet/dtypes": "policies integers operations masks",
     "fnet/errors": f"{ERRORS} compose door",
     "fnet/hashes": "hashing",
+    "fnet/lazy": "architecture telling store",
     "fnet/masks": "masks mask_rules attention_masks mask_generations recurrent",
     "fnet/random": "initializers modelling regularization transforms",
     "fnet/initializers": "initializers modelling",

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers above it in this list.
 TIERS = [
-    {"masks", "tree", "types", "errors", "strings", "hashes", "starting", "writing", "shapes"},
+    {"lazy", "masks", "tree", "types", "errors", "strings", "hashes", "starting", "writing", "shapes"},
     {"backend"},
     {"dtypes", "random", "initializers", "resampling", "activation_functions"},
     {"core"},
