@@ -39,6 +39,14 @@ def test_every_file_and_name_on_the_page_exists():
     assert [f"{name} in {file}" for name, file in pairs if name not in names_of(file)] == []
 
 
+def test_every_file_that_contributing_names_exists():
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    files = re.findall(r"`((?:fnet|params|tests|compare|docs|benchmarks)/[\w/.]+)`", page)
+    assert len(files) > 10
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    assert [n for n, file in re.findall(r"`(\w+)` of `([\w/]+\.py)`", page) if n not in names_of(file)] == []
+
+
 def test_the_picture_shows_every_folder_and_module_of_fnet_and_params_and_nothing_else():
     shown, package = {}, ""
     for line in section("The folders").split("```")[1].splitlines()[1:]:
