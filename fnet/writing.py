@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -72,7 +71,7 @@ def _check_target(target: Path, status: os.stat_result) -> None:
 @contextlib.contextmanager
 def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
     """(descriptor, path) of a new file, locked as long as it is in the making; removed unless it was moved away."""
-    path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+    path = folder / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         if sys.platform not in NO_LOCKS:

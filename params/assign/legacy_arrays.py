@@ -12,10 +12,9 @@ import numpy as np
 
 from fnet.types import Array
 from params.assign.contents import is_keras_1
-from params.assign.own_layers import is_custom, warn_of_twins
 from params.assign.theano import turned
 from params.assign.walk import stored_layers, within
-from params.assign.weight_paths import Found, Plan, Slot, listing
+from params.assign.weight_paths import Found, Plan, Slot, is_custom, listing, warn_of_twins
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
 from params.errors import WeightsMismatch, quoted
@@ -135,7 +134,7 @@ def _updated(array: StoredArray, a: StoredArray, b: StoredArray, scale: float) -
     def read() -> Array:
         return np.asarray(array.load() + scale * (a.load() @ b.load()), array.dtype)
 
-    return dataclasses.replace(array, read=read)
+    return dataclasses.replace(array, load=read)
 
 
 def _known(name: str, slots: list[Slot]) -> bool:

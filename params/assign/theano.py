@@ -43,4 +43,4 @@ def _reversed(array: StoredArray) -> StoredArray:
     def read() -> Array:
         return np.ascontiguousarray(np.flip(array.load(), axes))
 
-    return dataclasses.replace(array, read=read)
+    return dataclasses.replace(array, load=read)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -113,6 +112,8 @@ class Conversion:
         for name in self.custom:
             places = self.used.get(name)
             if places is None and ">" not in name:
+                import difflib
+
                 near = difflib.get_close_matches(name, list(names), 3, 0.5) or list(names)[:5]
                 raise ModelFileError(
                     f"custom[{name!r}] is the name of no layer, class or function in the file; "

@@ -16,7 +16,7 @@ from params.convert.conversion import Conversion, named
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import LAMBDA, KerasObject, is_object, literal, parse, policy
+from params.file.keras_objects import LAMBDA, NESTED, KerasObject, is_object, literal, parse, policy
 from params.file.screening import TRAINING_ONLY
 from params.table.entry import IGNORED, Entry
 
@@ -38,9 +38,10 @@ def _skipped(key: str, entry: Entry) -> bool:
 
 def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
     """Infinity is an argument of operations; as the option of a layer it would only make NaN later."""
-    for (key, *_), leaf in tree.items(config):
-        if isinstance(leaf, float) and not math.isfinite(leaf):
-            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
+    for key, value in config.items():
+        for leaf in tree.leaves(value) if isinstance(value, NESTED) else (value,):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
 
 
 STRICTER: dict[str, dict[str, Range]] = {

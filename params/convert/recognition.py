@@ -12,7 +12,6 @@ from params.errors import UnsafeFile, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, shown
 from params.table.entry import Entry
 from params.table.layers import CUDNN, LAYERS, REFUSED
-from params.table.operations import BY_CLASS, OPERATIONS, REFUSED_OPERATIONS, operation
 
 FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 """Classes of Keras 2 whose config names a function of TensorFlow, or an operation that `graph_ops` left."""
@@ -95,9 +94,13 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
 def _operation(source: KerasObject, known: Conversion) -> Entry | None:
     """The row of an operation, None for a layer. Legacy files write no module: there, what has no `trainable`."""
     module, name = source.module, source.class_name
+    nameless = known.legacy and "trainable" not in source.config and name != "InputLayer"
+    if not (module.startswith("keras.src.") if module else nameless):
+        return None
+    from params.table.operations import BY_CLASS, OPERATIONS, REFUSED_OPERATIONS, operation  # and all that they run
+
     if not module:
-        untrained = "trainable" not in source.config and name != "InputLayer"
-        return operation(*BY_CLASS[name]) if known.legacy and untrained and name in BY_CLASS else None
+        return operation(*BY_CLASS[name]) if name in BY_CLASS else None
     if module.startswith("keras.src.ops.") and (module, name) not in OPERATIONS:
         why = REFUSED_OPERATIONS.get(name, f"{quoted(module)} has no such operation that fnet knows")
         raise UnsupportedLayer(f"the operation {shown(name)} (node {quoted(source.name)}) is not supported: {why}")

@@ -10,14 +10,16 @@ import mmap
 import os
 import stat
 import struct
-import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, quoted
 from params.file.model_file import Limits
+
+if TYPE_CHECKING:
+    import zipfile
 
 MAP_FROM = 32 << 20
 """Files of at least this many bytes are memory-mapped, smaller ones read."""
@@ -28,6 +30,8 @@ SMALL = 16 << 20
 LARGEST_RATIO = 200
 """Members that unpack to more than SMALL bytes may do so by this factor; weights hardly deflate at all."""
 VOCABULARY = "vocabulary.txt"
+STORED, DEFLATED = 0, 8
+"""Compressions of zip members that are read."""
 ENCRYPTED = 0x1 | 0x40 | 0x2000
 """Flag bits of encrypted zip members."""
 
@@ -169,13 +173,15 @@ class Zip:
         if info.file_size > max(SMALL, LARGEST_RATIO * info.compress_size):
             raise LimitExceeded(f"{quoted(name)} is a zip bomb: {info.compress_size} bytes for {info.file_size}")
         stored = self._data[start : start + info.compress_size]
-        found = stored if info.compress_type == zipfile.ZIP_STORED else memoryview(_inflate(stored, info.file_size))
+        found = stored if info.compress_type == STORED else memoryview(_inflate(stored, info.file_size))
         if len(found) != info.file_size or zlib.crc32(found) != info.CRC:
             raise CorruptFile(f"{quoted(name)} is damaged: its size or checksum is wrong")
         return found
 
 
 def _entries(data: memoryview) -> list[zipfile.ZipInfo]:
+    import zipfile
+
     try:
         with zipfile.ZipFile(_Bounded(data)) as archive:
             return archive.infolist()
@@ -194,7 +200,7 @@ def _check_member(info: zipfile.ZipInfo) -> None:
         raise UnsafeFile(f"member {quoted(name)} of the zip is a symbolic link")
     if info.flag_bits & ENCRYPTED:
         raise UnsafeFile(f"member {quoted(name)} of the zip is encrypted")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if info.compress_type not in (STORED, DEFLATED):
         raise UnsafeFile(f"member {quoted(name)} of the zip uses compression {info.compress_type}; deflate is read")
 
 

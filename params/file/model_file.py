@@ -46,14 +46,9 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: str
     """"float32", "float16", "float64", "bfloat16", "int8" ... "uint64", "bool"."""
-    read: Callable[[], Array] = field(repr=False)
-
-    def load(self) -> Array:
-        """The numbers, C-contiguous and read-only; bfloat16 (which NumPy lacks) comes widened to float32.
-
-        Raises CorruptFile where the bytes cannot be decoded.
-        """
-        return self.read()
+    load: Callable[[], Array] = field(repr=False)
+    """Gives the numbers, C-contiguous and read-only; bfloat16 (which NumPy lacks) comes widened to float32. Raises
+    CorruptFile where the bytes cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
