@@ -272,6 +272,12 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 _INSIDE = {name: _INSIDE.get(function.__name__, function) for name, function in ACTIVATIONS.items()}
 
 
+def clamped(activation: Activation) -> tuple[tuple[float | None, float | None] | None, Activation]:
+    """((least, most), None) for an activation that is a clipping, which backends do along with a bias; (None, it)."""
+    bounds = {"relu": (0.0, None), "relu6": (0.0, 6.0)}.get(activation) if isinstance(activation, str) else None
+    return bounds, None if bounds else activation
+
+
 def activate(activation: Activation, params: Params, y: Array) -> Array:
     """`activation` applied to `y`: a name from ACTIVATIONS, None, or a step fed with params["activation"]."""
     if activation is None or activation == "linear":

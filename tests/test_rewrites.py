@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fnet
+from compare import yardstick
 from fnet import (
     activation,
     add,
@@ -21,11 +22,13 @@ from fnet import (
     flatten,
     graph,
     input_layer,
+    max_pooling2d,
     relu,
     separable_conv2d,
     sequential,
     tree,
 )
+from fnet.backend.winograd import of_kernel
 from fnet.inference.optimized import optimized
 from tests import parity
 from tests.public import NAMES
@@ -144,6 +147,51 @@ def test_what_comes_out_is_a_model_like_any_other(tmp_path):
     assert loaded == fast
     np.testing.assert_array_equal(loaded(read, x)["z"], fast(values, x)["z"])
     assert fnet.optimize(fast, values)[0] == fast
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 14)])
+@pytest.mark.parametrize("channels", [3, 16, 65])
+def test_max_pooling_comes_before_bias_and_relu_and_windows_of_three_are_winograds(each_backend, channels, size):
+    conv = bind(conv2d, filters=16, kernel_size=3, padding="same", activation="relu")
+    model = sequential(a=conv, p=max_pooling2d, b=bind(conv, padding="valid"), q=bind(max_pooling2d, pool_size=(1, 2)))
+    params, x = drawn(model, (*size, channels))
+    fast, values = fnet.optimize(model, params)
+    assert fast.names == ("p", "q")
+    assert fast["p"].function is (fnet.pooled_conv2d if channels == 3 else fnet.winograd_conv2d)
+    parity.assert_close(fast(values, x), model(params, x))
+    fnet.check(fast, values, (None, *size, channels))
+
+
+POOLED = bind(conv2d, filters=4, kernel_size=3)
+UNPOOLED = {
+    "an activation that falls": sequential(c=bind(POOLED, activation="silu"), p=max_pooling2d),
+    "padding": sequential(c=POOLED, p=bind(max_pooling2d, padding="same")),
+    "overlap": sequential(c=POOLED, p=bind(max_pooling2d, pool_size=3, strides=2)),
+    "groups": sequential(c=bind(POOLED, groups=3), p=max_pooling2d),
+    "channels first": sequential(c=bind(POOLED, data_format="channels_first"), p=max_pooling2d),
+}
+
+
+@pytest.mark.parametrize("why", UNPOOLED)
+def test_what_is_not_the_same_after_pooling_stays_before_it(why):
+    model = UNPOOLED[why]
+    params = fnet.init(bind(conv2d, filters=3, kernel_size=3, groups=3 if why == "groups" else 1), 0, (None, 9, 9, 3))
+    assert fnet.optimize(model, {"c": params})[0] == model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize(("channels", "tile"), [(16, 4), (64, 4), (64, 2), (256, 2)])
+def test_winograds_form_keeps_to_the_yardstick(channels, tile, positive):
+    """With room to spare: Keras's own error is about 4e-7 here, and the yardstick allows 2.8e-6."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 12, 12, channels)).astype("float32")
+    x = np.maximum(x, 0) if positive else x
+    kernel = (rng.standard_normal((3, 3, channels, 64)) / (9 * channels) ** 0.5).astype("float32")
+    form = of_kernel(kernel.astype("float64"), tile).astype("float32")
+    y = bind(fnet.winograd_conv2d, tile=tile, use_bias=False)({"kernel": form}, x)
+    exact = bind(conv2d, use_bias=False)({"kernel": kernel.astype("float64")}, x.astype("float64"))
+    assert yardstick.error(y, exact) < (1.8e-6 if tile == 4 else 8e-7)
 
 
 def test_predict_and_compile_optimise_unless_told_otherwise(each_backend):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnet import tree
-from fnet.backend.jax_conv import conv, conv_transpose, max_over, max_pool, sum_pool
+from fnet.backend.jax_conv import clip, conv, conv_transpose, finish, max_over, max_pool, on_cpu, sum_pool, winograd
 from fnet.backend.jax_index import (
     concrete,
     dynamic_slice,
@@ -36,9 +36,10 @@ xp = jnp
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet",
-    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "finish", "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque",
+    "quiet", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax",
+    "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "winograd",
 ]
 # fmt: on
 
@@ -235,12 +236,6 @@ def elementwise(f: Callable[[Any], Any], x: Any) -> Any:
 def affine(x: Any, factor: Any, offset: Any) -> Any:
     """x * factor + offset."""
     return x * factor + offset
-
-
-def clip(x: Any, low: float | None, high: float | None) -> Any:
-    """`x` between `low` and `high` (None: no bound); NaN stays. The slope at a bound is 0, as TensorFlow's."""
-    x = x if low is None else jnp.where(x <= low, low, x)
-    return x if high is None else jnp.where(x >= high, high, x)
 
 
 def sigmoid(x: Any) -> Any:

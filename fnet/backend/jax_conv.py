@@ -13,25 +13,50 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fnet.backend.winograd import transforms
+
 Sizes = tuple[int, ...]
 Pads = Sequence[tuple[int, int]]
+Clamp = tuple[float | None, float | None]
 
 MOST_TAPS = 64
 """The largest window whose taps are written out, one product each."""
 
+FEW_CHANNELS, FEW_TAPS = 4, 9
+"""Channels and taps of a first convolution, which is faster as one product with the windows written out."""
+
 _LAYOUTS = {1: ("NWC", "WIO"), 2: ("NHWC", "HWIO"), 3: ("NDHWC", "DHWIO")}
 
 
+def on_cpu() -> bool:
+    """Whether arrays are on a CPU, where some forms are faster than XLA's own."""
+    return jax.default_backend() == "cpu"
+
+
 def conv(
-    x: Any, kernel: Any, bias: Any = None, *, strides: Sizes, padding: Pads, dilation: Sizes, groups: int = 1
+    x: Any,
+    kernel: Any,
+    bias: Any = None,
+    *,
+    strides: Sizes,
+    padding: Pads,
+    dilation: Sizes,
+    groups: int = 1,
+    clamp: Clamp | None = None,
 ) -> Any:
-    """(n, *spatial, c), (*window, c / groups, f) -> (n, *output, f): correlation, plus bias (f,) if given."""
+    """(n, *spatial, c), (*window, c / groups, f) -> (n, *output, f): correlation, plus bias (f,) if given.
+
+    clamp: (least, most) of the result.
+    """
     x, kernel = _same_dtype(x, kernel)
-    on_cpu, window = jax.default_backend() == "cpu", kernel.shape[:-2]
-    if on_cpu and groups == x.shape[-1] > 1 and math.prod(window) <= MOST_TAPS:
+    window = kernel.shape[:-2]
+    if on_cpu() and groups == x.shape[-1] > 1 and math.prod(window) <= MOST_TAPS:
         y = _depthwise(x, kernel, strides, padding, dilation)
-    elif on_cpu and groups == 1 and math.prod(window) == 1 and not any(map(any, padding)):
+    elif on_cpu() and groups == 1 and math.prod(window) == 1 and not any(map(any, padding)):
         y = lax.slice(x, (0,) * x.ndim, x.shape, (1, *strides, 1)) @ kernel.reshape(kernel.shape[-2:])
+    elif on_cpu() and groups == 1 and x.shape[-1] <= FEW_CHANNELS and math.prod(window) <= FEW_TAPS:
+        parts = _shifted(x, window, strides, padding, dilation)
+        y = jnp.concatenate(parts, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
     else:
         data, weights = _LAYOUTS[len(strides)]
         y = lax.conv_general_dilated(
@@ -43,24 +68,87 @@ def conv(
             dimension_numbers=(data, weights, data),
             feature_group_count=groups,
         )
-    return y if bias is None else y + bias
+    return finish(y, bias, clamp)
+
+
+def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
+    """y + bias (f,), clamped."""
+    y = y if bias is None else y + bias
+    return y if clamp is None else clip(y, *clamp)
+
+
+def clip(x: Any, low: float | None, high: float | None) -> Any:
+    """`x` between `low` and `high` (None: no bound); NaN stays. The slope at a bound is 0, as TensorFlow's."""
+    x = x if low is None else jnp.where(x <= low, low, x)
+    return x if high is None else jnp.where(x >= high, high, x)
+
+
+def winograd(x: Any, kernel: Any, bias: Any = None, *, padding: Pads, pool: int = 1, clamp: Clamp | None = None) -> Any:
+    """(n, h, w, c), kernel ((m + 2)^2, c, f) of `winograd.of_kernel` -> (n, h', w', f): a 3x3 correlation, plus bias.
+
+    pool: 2 for the maxima of 2x2 windows of it, taken before bias and clamp, which is the same.
+    """
+    m, filters = math.isqrt(len(kernel)) - 2, kernel.shape[-1]
+    n, *spatial, c = x.shape
+    sizes = [size + sum(pads) - 2 for size, pads in zip(spatial, padding, strict=True)]
+    down, across = (-(-size // m) for size in sizes)
+    ends = [(p[0], t * m + 2 - size - p[0], 0) for p, t, size in zip(padding, (down, across), spatial, strict=True)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *ends, (0, 0, 0)))
+    _, inputs, output = transforms(m)
+    places, a = range(m + 2), m + 2
+    stops = [1 + m * (down - 1), 1 + m * (across - 1)]
+    tiles = [
+        [lax.slice(x, (0, i, j, 0), (n, i + stops[0], j + stops[1], c), (1, m, m, 1)) for j in places] for i in places
+    ]
+    columns = [_mixed(inputs, [tiles[i][j] for i in places]) for j in places]
+    values = [_mixed(inputs, [columns[j][u] for j in places]) for u in places]
+    products = [[values[u][v].reshape(-1, c) @ kernel[u * a + v] for v in places] for u in places]
+    rows = [_mixed(output, [products[u][v] for u in places]) for v in places]
+    y = [_mixed(output, [rows[v][i] for v in places]) for i in range(m)]
+    kept = m // pool
+    if pool > 1:
+        y = [
+            [
+                functools.reduce(
+                    jnp.maximum, (y[2 * i][2 * j], y[2 * i][2 * j + 1], y[2 * i + 1][2 * j], y[2 * i + 1][2 * j + 1])
+                )
+                for j in range(kept)
+            ]
+            for i in range(kept)
+        ]
+    parts = [[part.reshape(n, down, across, filters) for part in row] for row in y]
+    joined = jnp.stack([jnp.stack(row, 3) for row in parts], 2).reshape(n, down * kept, across * kept, filters)
+    return finish(joined[:, : sizes[0] // pool, : sizes[1] // pool], bias, clamp)
+
+
+def _mixed(matrix: Any, arrays: list[Any]) -> list[Any]:
+    """`matrix` @ `arrays`, written out, without its zeros."""
+    return [
+        functools.reduce(operator.add, [float(w) * a for w, a in zip(row, arrays, strict=True) if w]) for row in matrix
+    ]
 
 
 def _depthwise(x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Sizes) -> Any:
     """Each channel by windows of its own, as a sum of shifted products, a tenth of XLA's own time on the CPU."""
     *window, _, filters = kernel.shape
     x = jnp.repeat(x, filters // x.shape[-1], axis=-1)
+    parts = _shifted(x, tuple(window), strides, padding, dilation)
+    return functools.reduce(
+        operator.add, [part * k for part, k in zip(parts, kernel.reshape(-1, filters), strict=True)]
+    )
+
+
+def _shifted(x: Any, window: Sizes, strides: Sizes, padding: Pads, dilation: Sizes) -> list[Any]:
+    """For each tap of the window what of `x` it meets, (n, *output, c)."""
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((before, after, 0) for before, after in padding), (0, 0, 0)))
-    counts = [
-        (n - (k - 1) * d - 1) // s + 1 for n, k, s, d in zip(x.shape[1:-1], window, strides, dilation, strict=True)
-    ]
-    products = []
+    axes = zip(x.shape[1:-1], window, strides, dilation, strict=True)
+    reach = [((n - (k - 1) * d - 1) // s) * s + 1 for n, k, s, d in axes]
+    parts = []
     for tap in np.ndindex(*window):
         starts = [t * d for t, d in zip(tap, dilation, strict=True)]
-        stops = [start + (n - 1) * s + 1 for start, n, s in zip(starts, counts, strides, strict=True)]
-        part = lax.slice(x, (0, *starts, 0), (len(x), *stops, filters), (1, *strides, 1))
-        products.append(part * kernel[(*tap, 0)])
-    return functools.reduce(operator.add, products)
+        stops = [start + length for start, length in zip(starts, reach, strict=True)]
+        parts.append(lax.slice(x, (0, *starts, 0), (len(x), *stops, x.shape[-1]), (1, *strides, 1)))
+    return parts
 
 
 def conv_transpose(

@@ -12,7 +12,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import contraction
-from fnet.backend.numpy_conv import conv, conv_transpose
+from fnet.backend.numpy_conv import conv, conv_transpose, finish, winograd
 from fnet.backend.numpy_index import (
     concrete,
     dynamic_slice,
@@ -34,9 +34,10 @@ xp = np
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "opaque", "quiet",
-    "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "finish", "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque",
+    "quiet", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax",
+    "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
+    "winograd",
 ]
 # fmt: on
 
@@ -59,6 +60,11 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 def is_array(x: Any) -> bool:
     """Whether `x` is an array that this backend computes with."""
     return isinstance(x, np.ndarray | np.generic)
+
+
+def on_cpu() -> bool:
+    """True: NumPy's arrays are in main memory."""
+    return True
 
 
 def is_traced(x: Any) -> bool:

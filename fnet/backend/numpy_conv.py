@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from fnet.backend.winograd import on_tiles
+
 BLOCK_BYTES = 3 << 19
 """Gathered windows are made in blocks of this size: they stay in the cache, and memory stays bounded."""
 ROW_ELEMENTS = 8192
@@ -19,7 +21,13 @@ ROW_ELEMENTS = 8192
 FEW_CHANNELS = 256
 """Depthwise: with at least so many channels one pixel is a vector long enough."""
 
+FINISH_ROW = 2048
+"""A bias is added to rows of about this length, the shortest that NumPy is fast on."""
+TILES = 48
+"""Winograd: tiles that are transformed at a time, so that they stay in the cache."""
+
 Sizes = tuple[int, ...]
+Clamp = tuple[float | None, float | None]
 
 
 def conv(
@@ -31,16 +39,36 @@ def conv(
     padding: Sequence[tuple[int, int]],
     dilation: Sizes,
     groups: int = 1,
+    clamp: Clamp | None = None,
 ) -> Any:
-    """(n, *spatial, c), (*window, c / groups, f) -> (n, *output, f): correlation, plus bias (f,) if given."""
+    """(n, *spatial, c), (*window, c / groups, f) -> (n, *output, f): correlation, plus bias (f,) if given.
+
+    clamp: (least, most) of the result.
+    """
     x, kernel = _same_dtype(x, kernel)
     x = _pad(x, padding)
     windows = _windows(x, kernel.shape[:-2], strides, dilation)
     if groups == 1:
-        return _dense_conv(x, windows, kernel, bias)
+        return _dense_conv(x, windows, kernel, bias, clamp)
     if kernel.shape[-2] == 1 and kernel.shape[-1] <= 2 * groups:
-        return _depthwise_conv(x, kernel, bias, strides, dilation)
-    return _grouped_conv(windows, kernel, bias, groups)
+        return finish(_depthwise_conv(x, kernel, strides, dilation), bias, clamp)
+    return finish(_grouped_conv(windows, kernel, groups), bias, clamp)
+
+
+def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
+    """y + bias (f,), clamped, in the place of the contiguous `y` (..., f)."""
+    if bias is not None:
+        filters = y.shape[-1]
+        repeat = max(1, FINISH_ROW // filters)
+        rows = y.reshape(-1, filters)
+        whole = len(rows) // repeat * repeat
+        if whole:
+            rows[:whole].reshape(-1, repeat * filters)[...] += np.tile(bias, repeat)
+        rows[whole:] += bias
+    if clamp is not None:
+        low, high = clamp
+        np.clip(y, -np.inf if low is None else low, np.inf if high is None else high, out=y)
+    return y
 
 
 def _same_dtype(x: Any, kernel: Any) -> tuple[Any, Any]:
@@ -102,7 +130,7 @@ def _even(count: int, fit: int) -> int:
     return max(1, -(-count // max(1, -(-count // fit))))
 
 
-def _dense_conv(x: Any, windows: Any, kernel: Any, bias: Any) -> Any:
+def _dense_conv(x: Any, windows: Any, kernel: Any, bias: Any, clamp: Clamp | None) -> Any:
     """One matrix product for each block of windows."""
     rank, filters = kernel.ndim - 2, kernel.shape[-1]
     output, taps = windows.shape[1 : rank + 1], math.prod(kernel.shape[:-1])
@@ -111,12 +139,11 @@ def _dense_conv(x: Any, windows: Any, kernel: Any, bias: Any) -> Any:
     for images, rows in _blocks(len(x), output[0], math.prod(output[1:]) * taps * x.itemsize):
         block = y[images, rows].reshape(-1, filters)
         np.matmul(windows[images, rows].reshape(-1, taps), matrix, out=block)
-        if bias is not None:
-            block += bias
+        finish(block, bias, clamp)
     return y
 
 
-def _grouped_conv(windows: Any, kernel: Any, bias: Any, groups: int) -> Any:
+def _grouped_conv(windows: Any, kernel: Any, groups: int) -> Any:
     """As `_dense_conv`, with a stack of matrix products, one a group."""
     rank, inner, filters = kernel.ndim - 2, kernel.shape[-2], kernel.shape[-1]
     output, taps = windows.shape[1 : rank + 1], math.prod(kernel.shape[:-1])
@@ -128,12 +155,10 @@ def _grouped_conv(windows: Any, kernel: Any, bias: Any, groups: int) -> Any:
         products = windows[:, images, rows].reshape(groups, -1, taps) @ matrices
         block = y[images, rows].reshape(-1, groups, filters // groups)
         block[...] = np.moveaxis(products, 0, 1)
-    if bias is not None:
-        y += bias
     return y
 
 
-def _depthwise_conv(x: Any, kernel: Any, bias: Any, strides: Sizes, dilation: Sizes) -> Any:
+def _depthwise_conv(x: Any, kernel: Any, strides: Sizes, dilation: Sizes) -> Any:
     """Each channel with windows of its own: einsum multiplies and adds along vectors of pixels x channels."""
     filters = kernel.shape[-1]
     if filters != x.shape[-1]:
@@ -141,12 +166,8 @@ def _depthwise_conv(x: Any, kernel: Any, bias: Any, strides: Sizes, dilation: Si
     kernel = kernel[..., 0, :]
     windows = _windows(x, kernel.shape[:-1], strides, dilation)
     if filters >= FEW_CHANNELS or strides[-1] != 1:
-        y = _multiply_windows(windows, kernel)
-    else:
-        y = _merged_depthwise(x, windows, kernel)
-    if bias is not None:
-        y += bias
-    return y
+        return _multiply_windows(windows, kernel)
+    return _merged_depthwise(x, windows, kernel)
 
 
 def _multiply_windows(windows: Any, kernel: Any, out: Any = None) -> Any:
@@ -225,3 +246,54 @@ def _as_forward_conv(x: Any, kernel: Any, bias: Any, dilation: Sizes, crop: Size
         padding.append((before, size + (k - 1) * d - n - before))
     mirrored = np.flip(kernel, axis=tuple(range(kernel.ndim - 2))).swapaxes(-1, -2)
     return conv(x, mirrored, bias, strides=(1,) * len(sizes), padding=padding, dilation=dilation)
+
+
+def winograd(
+    x: Any,
+    kernel: Any,
+    bias: Any = None,
+    *,
+    padding: Sequence[tuple[int, int]],
+    pool: int = 1,
+    clamp: Clamp | None = None,
+) -> Any:
+    """(n, h, w, c), kernel ((m + 2)^2, c, f) of `winograd.of_kernel` -> (n, h', w', f): a 3x3 correlation, plus bias.
+
+    pool: 2 for the maxima of 2x2 windows of it, taken before bias and clamp, which is the same.
+    """
+    m, filters = math.isqrt(len(kernel)) - 2, kernel.shape[-1]
+    sizes = [n + sum(pads) - 2 for n, pads in zip(x.shape[1:3], padding, strict=True)]
+    down, across = (-(-n // m) for n in sizes)
+    ends = [
+        (before, t * m + 2 - n - before)
+        for (before, _), t, n in zip(padding, (down, across), x.shape[1:3], strict=True)
+    ]
+    x = _pad(x, ends)
+    s = x.strides
+    shape = (m + 2, m + 2, len(x), down, across, x.shape[-1])
+    tiles = np.ndarray(shape, x.dtype, x, 0, (s[1], s[2], s[0], s[1] * m, s[2] * m, s[3]))
+    kept = m // pool
+    y = np.empty((len(x), down, kept, across, kept, filters), x.dtype)
+    for images, rows in _tile_blocks(len(x), down, across):
+        part = _winograd_tiles(tiles[:, :, images, rows], kernel, m, pool)
+        y[images, rows] = finish(part, bias, clamp).transpose(2, 3, 0, 4, 1, 5)
+    return y.reshape(len(x), down * kept, across * kept, filters)[:, : sizes[0] // pool, : sizes[1] // pool]
+
+
+def _winograd_tiles(tiles: Any, kernel: Any, m: int, pool: int) -> Any:
+    """(a, a, n, rows, columns, c) -> (m / pool, m / pool, n, rows, columns, f)."""
+    inputs, output = on_tiles(m)
+    a, n, c = len(kernel), tiles.shape[2:5], tiles.shape[-1]
+    values = (inputs @ tiles.reshape(a, -1)).reshape(a, -1, c) @ kernel
+    y = (output @ values.reshape(a, -1)).reshape(m, m, *n, kernel.shape[-1])
+    if pool == 1:
+        return y
+    first = np.maximum(y[::2], y[1::2])
+    return np.maximum(first[:, ::2], first[:, 1::2])
+
+
+def _tile_blocks(count: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """(images, rows of tiles) of blocks of about `TILES` tiles."""
+    images, step = max(1, TILES // (rows * columns)), min(rows, max(1, TILES // columns))
+    for image in range(0, count, images):
+        yield from ((slice(image, image + images), slice(r, r + step)) for r in range(0, rows, step))

@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         category_encoding as category_encoding, discretization as discretization, normalization as
         normalization, rescaling as rescaling,
     )
+    from fnet.layers.pooled_convolution import pooled_conv2d as pooled_conv2d, winograd_conv2d as winograd_conv2d
     from fnet.layers.pooling import (
         average_pooling1d as average_pooling1d, average_pooling2d as average_pooling2d, average_pooling3d as
         average_pooling3d, max_pooling1d as max_pooling1d, max_pooling2d as max_pooling2d, max_pooling3d as
@@ -156,6 +157,7 @@ FAMILIES = {
         "unit_normalization"
     ),
     "numeric": "category_encoding discretization normalization rescaling",
+    "pooled_convolution": "pooled_conv2d winograd_conv2d",
     "pooling": "average_pooling1d average_pooling2d average_pooling3d max_pooling1d max_pooling2d max_pooling3d",
     "preprocessing_pipeline": "pipeline",
     "random_fourier": "random_fourier_features",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fnet.activation_functions import Activation, activate
+from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
@@ -78,8 +78,18 @@ def _conv(
     pads = _pads(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
     x = to_channels_last(x, window.data_format)
-    y = ops.conv(x, kernel, bias, strides=window.strides, padding=pads, dilation=window.dilation, groups=groups)
-    return activate(activation, params, from_channels_last(y, window.data_format))
+    clamp, rest = clamped(activation)
+    y = ops.conv(
+        x,
+        kernel,
+        bias,
+        strides=window.strides,
+        padding=pads,
+        dilation=window.dilation,
+        groups=groups,
+        clamp=clamp,
+    )
+    return activate(rest, params, from_channels_last(y, window.data_format))
 
 
 @layer(shape=partial(_conv_rule, 1), mask="drop", floats=True)
@@ -113,7 +123,10 @@ def conv1d(
     return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
-@layer(shape=partial(_conv_rule, 2), mask="drop", floats=True)
+conv2d_rule = partial(_conv_rule, 2)
+
+
+@layer(shape=conv2d_rule, mask="drop", floats=True)
 def conv2d(
     params: Params,
     x: Array,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fnet.activation_functions import Activation, activate
+from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
@@ -24,14 +24,30 @@ def _pads(window: Windows, shape: Sizes, kernel: Sizes, depth_multiplier: int | 
     return window.fitted(kernel, (channels, depth_multiplier)).pads(sizes), channels
 
 
-def _depthwise(window: Windows, kernel: Array, bias: Array | None, x: Array, depth_multiplier: int | None) -> Any:
-    """Every channel with its own `depth_multiplier` windows; the result is channels last.
+def _depthwise(
+    window: Windows,
+    kernel: Array,
+    bias: Array | None,
+    x: Array,
+    depth_multiplier: int | None,
+    clamp: tuple[float | None, float | None] | None = None,
+) -> Any:
+    """Every channel with its own `depth_multiplier` windows; the result is channels last, clamped to (least, most).
 
     kernel: (*kernel_size, channels, depth_multiplier). As a convolution with one group for each channel.
     """
     pads, channels = _pads(window, x.shape, kernel.shape, depth_multiplier)
     x, kernel = to_channels_last(x, window.data_format), kernel.reshape(*kernel.shape[:-2], 1, -1)
-    return ops.conv(x, kernel, bias, strides=window.strides, padding=pads, dilation=window.dilation, groups=channels)
+    return ops.conv(
+        x,
+        kernel,
+        bias,
+        strides=window.strides,
+        padding=pads,
+        dilation=window.dilation,
+        groups=channels,
+        clamp=clamp,
+    )
 
 
 def _depthwise_rule(
@@ -83,8 +99,9 @@ def depthwise_conv1d(
     """
     window = windows("depthwise_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
     bias = params["bias"] if use_bias else None
-    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier)
-    return activate(activation, params, from_channels_last(y, data_format))
+    clamp, rest = clamped(activation)
+    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier, clamp)
+    return activate(rest, params, from_channels_last(y, data_format))
 
 
 @layer(shape=partial(_depthwise_rule, 2), mask="drop", floats=True)
@@ -113,8 +130,9 @@ def depthwise_conv2d(
     """
     window = windows("depthwise_conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
     bias = params["bias"] if use_bias else None
-    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier)
-    return activate(activation, params, from_channels_last(y, data_format))
+    clamp, rest = clamped(activation)
+    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier, clamp)
+    return activate(rest, params, from_channels_last(y, data_format))
 
 
 def _separable_rule(

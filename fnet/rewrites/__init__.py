@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnet.rewrites.convolution import pool_first, winograd_form
 from fnet.rewrites.folding import fold_batch_normalization, fold_relu
 from fnet.rewrites.places import Rewrite
 from fnet.rewrites.recurrent import join_stacks, lay_out_recurrent, look_up_projected, skip_dropout
@@ -16,6 +17,8 @@ from fnet.types import Params
 REWRITES: tuple[Rewrite, ...] = (
     fold_batch_normalization,
     fold_relu,
+    pool_first,
+    winograd_form,
     lay_out_recurrent,
     skip_dropout,
     join_stacks,

@@ -43,11 +43,11 @@ def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bo
     vectors = [*(moments.get(key) for key in names), *([params.get("bias")] if use_bias else [])]
     if any(v is None or (v.shape, v.dtype) != ((math.prod(shape),), kernel.dtype) for v in vectors):
         return None
-    exact = {key: _exact(moments[key]) for key in names}
-    factor, offset = batch_factors(exact, options["epsilon"], options["center"], options["scale"], lambda v: v**0.5)
-    bias = _exact(params["bias"]) * factor + offset if use_bias else offset
-    new = {name: _exact(kernel) * factor.reshape(shape), "bias": bias}
-    return bind(step, use_bias=True), {**params, **{key: _as_value(a, kernel.dtype) for key, a in new.items()}}
+    wide = {key: exact(moments[key]) for key in names}
+    factor, offset = batch_factors(wide, options["epsilon"], options["center"], options["scale"], lambda v: v**0.5)
+    bias = exact(params["bias"]) * factor + offset if use_bias else offset
+    new = {name: exact(kernel) * factor.reshape(shape), "bias": bias}
+    return bind(step, use_bias=True), {**params, **{key: as_value(a, kernel.dtype) for key, a in new.items()}}
 
 
 def _relu(step: Bound, params: Params, after: Bound, _: Params) -> tuple[Bound, Params] | None:
@@ -85,12 +85,12 @@ def _is_channel_axis(step: Bound, axis: int | Sequence[int], rank: int) -> bool:
     return axis % rank == (1 if first else rank - 1)
 
 
-def _exact(x: Array) -> Array:
+def exact(x: Array) -> Array:
     """A parameter in float64, on the host; a tracer of JAX as it is."""
     return x if ops.is_traced(x) else np.asarray(x, np.float64)
 
 
-def _as_value(x: Array, dtype: Any) -> Array:
+def as_value(x: Array, dtype: Any) -> Array:
     """An array of `dtype` that cannot change."""
     y = x.astype(dtype)
     if isinstance(y, np.ndarray):

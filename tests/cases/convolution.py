@@ -358,4 +358,47 @@ LOCAL = [
 ]
 """The other options in the golden files of Keras 2 (`tests/golden/models.py`)."""
 
-CASES = [*PLAIN, *CHANNELS_FIRST, *TRANSPOSED, *DEPTHWISE, *LOCAL]
+
+def optimised(layer, shape, conv, sizes=None, **more):
+    """What `fnet.optimize` makes of a conv2d, and of the max pooling after it; the twin is those two."""
+    steps = [
+        fnet.bind(fnet.conv2d, **conv),
+        *([] if sizes is None else [fnet.bind(fnet.max_pooling2d, pool_size=sizes)]),
+    ]
+    options = {**conv, "padding": conv.get("padding", "valid"), "use_bias": conv.get("use_bias", True), **more}
+    options.setdefault("activation", None)
+
+    def twin(keras):
+        layers = [keras.layers.Conv2D(**conv), *([] if sizes is None else [keras.layers.MaxPooling2D(sizes)])]
+        return keras.Sequential(layers)
+
+    label = f"{layer.__name__}({options},{sizes})-{shape}".replace(" ", "")
+    return Case(layer, shape, options, twin=twin, plain=fnet.sequential(*steps), label=label)
+
+
+def pooled(shape, pool, **conv):
+    return optimised(
+        fnet.pooled_conv2d, shape, conv, pool, strides=conv.get("strides", 1),
+        dilation_rate=conv.get("dilation_rate", 1), pool_size=pool,
+    )  # fmt: skip
+
+
+def winograd(shape, pool=None, tile=4, **conv):
+    case = optimised(fnet.winograd_conv2d, shape, {"kernel_size": 3, **conv}, pool, tile=tile, pool=pool or 1)
+    del case.options["kernel_size"]
+    return case
+
+
+OPTIMISED = [
+    pooled((2, 9, 8, 3), 2, filters=4, kernel_size=3, activation="relu"),
+    pooled((2, 9, 8, 3), (2, 3), filters=4, kernel_size=(2, 3), padding="same", strides=(1, 2), use_bias=False),
+    pooled((2, 12, 11, 3), 2, filters=4, kernel_size=3, dilation_rate=2, activation="relu6"),
+    winograd((2, 8, 8, 16), filters=16, padding="same", activation="relu"),
+    winograd((2, 9, 6, 16), filters=17, use_bias=False),
+    winograd((2, 11, 9, 16), 2, filters=16, padding="same", activation="relu6"),
+    winograd((1, 7, 10, 65), 2, tile=2, filters=16),
+    winograd((1, 5, 5, 65), tile=2, filters=16, padding="same"),
+]
+"""Layers that Keras lacks."""
+
+CASES = [*PLAIN, *CHANNELS_FIRST, *TRANSPOSED, *DEPTHWISE, *LOCAL, *OPTIMISED]

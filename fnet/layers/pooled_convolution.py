@@ -1,0 +1,135 @@
+"""Convolutions as `fnet.optimize` writes them: pooled before bias and activation, and in Winograd's form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnet.activation_functions import Activation, activate, clamped
+from fnet.backend import ops
+from fnet.core.infer import activation_child
+from fnet.core.layer import layer
+from fnet.errors import InvalidParams
+from fnet.layers.convolution import bias_param, conv2d_rule
+from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, output_sizes, per_axis, remembered, windows
+from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
+
+
+def _pooled(x: Spec, pool: Sizes) -> Spec:
+    n, *sizes, filters = x.shape
+    return Spec((n, *output_sizes(tuple(sizes), pool, pool, "valid"), filters), x.dtype)
+
+
+def _pooled_rule(
+    x: Spec,
+    *,
+    filters: int | None,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    dilation_rate: PerAxis,
+    activation: Activation,
+    use_bias: bool,
+    pool_size: PerAxis,
+) -> tuple[Spec, ParamTree]:
+    y, params = conv2d_rule(
+        x,
+        filters=filters,
+        kernel_size=kernel_size,
+        strides=strides,
+        padding=padding,
+        data_format=None,
+        dilation_rate=dilation_rate,
+        groups=1,
+        activation=activation,
+        use_bias=use_bias,
+    )
+    return _pooled(y, per_axis(pool_size, 2, "pool_size")), params
+
+
+@remembered
+def _pads(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None) -> Pads:
+    sizes, channels = window.split_known(shape)
+    return window.fitted(kernel, (channels, filters)).pads(sizes)
+
+
+@layer(shape=_pooled_rule, mask="drop", floats=True)
+def pooled_conv2d(
+    params: Params,
+    x: Array,
+    *,
+    filters: Positive | None = None,
+    kernel_size: PerAxis | None = None,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    dilation_rate: PerAxis = 1,
+    activation: Activation = None,
+    use_bias: bool = True,
+    pool_size: PerAxis = 2,
+) -> Any:
+    """(batch, height, width, in) -> (batch, pooled height, pooled width, filters): conv2d, max pooling, activation.
+
+    y = activation(max over windows of (x * kernel) + bias), with windows of `pool_size` next to each other. For an
+    activation that never falls, as linear, relu and relu6, it is the pooling of conv2d. Options and params as conv2d.
+    Mask: dropped. Errors: as conv2d.
+
+    >>> pooled_conv2d({"kernel": np.ones((2, 2, 1, 1)), "bias": np.zeros(1)}, np.ones((1, 5, 5, 1))).shape
+    (1, 2, 2, 1)
+    """
+    window = windows("pooled_conv2d", 2, kernel_size, strides, padding, None, dilation_rate)
+    pool = per_axis(pool_size, 2, "pool_size")
+    pads = _pads(window, x.shape, params["kernel"].shape, filters)
+    y = ops.conv(x, params["kernel"], strides=window.strides, padding=pads, dilation=window.dilation)
+    y = ops.max_pool(y, pool, pool, ((0, 0), (0, 0)))
+    clamp, rest = clamped(activation)
+    return activate(rest, params, ops.finish(y, params["bias"] if use_bias else None, clamp))
+
+
+def _winograd_rule(
+    x: Spec,
+    *,
+    filters: int | None,
+    padding: str,
+    activation: Activation,
+    use_bias: bool,
+    tile: int,
+    pool: int,
+) -> tuple[Spec, ParamTree]:
+    window = windows("winograd_conv2d", 2, 3, 1, padding, None)
+    sizes, channels = window.split(x.shape)
+    y = _pooled(Spec((x.shape[0], *window.outputs(sizes), filters), x.dtype), (pool, pool))
+    kernel = Param(((tile + 2) ** 2, channels, filters))
+    return y, {"kernel": kernel, **bias_param(use_bias, filters), **activation_child(activation, y)}
+
+
+@layer(shape=_winograd_rule, mask="drop", floats=True)
+def winograd_conv2d(
+    params: Params,
+    x: Array,
+    *,
+    filters: Positive | None = None,
+    padding: str = "valid",
+    activation: Activation = None,
+    use_bias: bool = True,
+    tile: Positive = 2,
+    pool: Positive = 1,
+) -> Any:
+    """(batch, height, width, in) -> (batch, new height, new width, filters): conv2d with a window of 3, strides of 1.
+
+    Computed in tiles of `tile` x `tile` outputs (2 or 4) with 2.25 or 4 times fewer products; a NaN or infinity
+    shows in its whole tile. pool=2 takes the maxima of 2x2 windows, as pooled_conv2d does.
+    params: kernel ((tile + 2)^2, in, filters), which `fnet.backend.winograd.of_kernel` makes of that of conv2d; bias
+    (filters,) unless `use_bias=False`. Mask: dropped. Errors: InvalidParams for another kernel. Source: Lavin and
+    Gray 2016, Fast Algorithms for Convolutional Neural Networks.
+
+    >>> winograd_conv2d({"kernel": np.ones((16, 1, 4))}, np.ones((1, 6, 6, 1)), use_bias=False, pool=2).shape
+    (1, 2, 2, 4)
+    """
+    kernel = params["kernel"]
+    expected = ((tile + 2) ** 2, x.shape[-1], filters or kernel.shape[-1])
+    if kernel.shape != expected:
+        raise InvalidParams(f"winograd_conv2d: these options need a kernel of {expected}; got {kernel.shape}")
+    window = windows("winograd_conv2d", 2, 3, 1, padding, None)
+    pads = window.pads(window.split_known(x.shape)[0])
+    clamp, rest = clamped(activation)
+    y = ops.winograd(x, kernel, params["bias"] if use_bias else None, padding=pads, pool=pool, clamp=clamp)
+    return activate(rest, params, y)

@@ -1,0 +1,71 @@
+"""Convolutions in faster forms: max pooling before bias and activation, windows of 3x3 in Winograd's form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnet import backend
+from fnet.backend import ops, winograd
+from fnet.core.infer import resolved_options
+from fnet.core.layer import Bound, bind, option_names
+from fnet.layers.convolution import conv2d
+from fnet.layers.pooled_convolution import pooled_conv2d, winograd_conv2d
+from fnet.layers.pooling import max_pooling2d
+from fnet.rewrites.folding import as_value, exact
+from fnet.rewrites.places import each_pair, each_step
+from fnet.types import Params
+
+FEW, MANY = 16, 256
+"""Channels and filters between which Winograd's form was measured to win (benchmarks/conv_kernels.py)."""
+
+LARGE_TILES = 64
+"""Up to so many channels tiles of 4x4 stay well within the yardstick. On JAX those of 2x2 are as fast, and exact."""
+
+NEVER_FALL = (None, "linear", "relu", "relu6")
+"""Activations that may come after a maximum as well as before it."""
+
+
+def _pool(conv: Bound, params: Params, pool: Bound, _: Params) -> tuple[Bound, Params] | None:
+    """conv2d and the max pooling after it as one layer."""
+    if conv.function is not conv2d or pool.function is not max_pooling2d or conv.dtype or pool.dtype:
+        return None
+    of_conv, of_pool = resolved_options(conv), resolved_options(pool)
+    plain = of_conv["groups"] == 1 and _is_channels_last(of_conv) and of_conv["activation"] in NEVER_FALL
+    sizes = [_pair(of_pool[key] or of_pool["pool_size"]) for key in ("pool_size", "strides")]
+    if not plain or not _is_channels_last(of_pool) or of_pool["padding"] != "valid" or sizes[0] != sizes[1]:
+        return None
+    options = {key: value for key, value in of_conv.items() if key in option_names(pooled_conv2d)}
+    return bind(pooled_conv2d, **options, pool_size=of_pool["pool_size"]), params
+
+
+def _winograd(step: Bound, params: Params) -> tuple[Bound, Params] | None:
+    """A convolution of 3x3 with strides of 1 in Winograd's form, where it wins."""
+    if step.function not in (conv2d, pooled_conv2d) or step.dtype or not ops.on_cpu():
+        return None
+    options, kernel = resolved_options(step), params.get("kernel")
+    if kernel is None or kernel.ndim != 4 or kernel.shape[:2] != (3, 3) or kernel.dtype != "float32":
+        return None
+    ones = _pair(options["strides"]) == _pair(options["dilation_rate"]) == (1, 1)
+    pool = _pair(options.get("pool_size", 1))
+    inside = all(FEW <= size <= MANY for size in kernel.shape[2:])
+    if not ones or not inside or pool not in ((1, 1), (2, 2)) or not _is_channels_last(options):
+        return None
+    if options.get("groups", 1) != 1:
+        return None
+    tile = 4 if kernel.shape[2] <= LARGE_TILES and backend.name() == "numpy" else 2
+    new = {key: value for key, value in options.items() if key in option_names(winograd_conv2d)}
+    form = as_value(winograd.of_kernel(exact(kernel), tile), kernel.dtype)
+    return bind(winograd_conv2d, **new, tile=tile, pool=pool[0]), {**params, "kernel": form}
+
+
+pool_first = each_pair(_pool)
+winograd_form = each_step(_winograd)
+
+
+def _is_channels_last(options: dict[str, Any]) -> bool:
+    return options.get("data_format") in (None, "channels_last")
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    first, second = (size, size) if isinstance(size, int) else size
+    return first, second
