@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from train_keras import cli, data, models, run_folder, train, tuning
+from train_keras import cli, data, models, run_folder, train, tuning, whole
 from train_keras.data import Data, Split
 from train_keras.errors import LabelOutOfRange, RunLocked, RunMismatch, TokenOutOfRange, TrainingDiverged
 
@@ -89,14 +89,14 @@ def test_interrupted_within_an_epoch_and_between_epochs(uninterrupted, digits, t
         if (step.epoch, step.batch) == (2, 2):
             raise Killed
 
-    def behind_epoch_two(record):
+    def after_epoch_two(record):
         if record["epoch"] == 2:
             raise Killed
 
     with pytest.raises(Killed):
         train.train(config(), digits, tmp_path, on_step=in_epoch_two)
     with pytest.raises(Killed):
-        train.train(config(), digits, tmp_path, on_epoch=behind_epoch_two)
+        train.train(config(), digits, tmp_path, on_epoch=after_epoch_two)
     epochs = []
     resumed = train.train(config(), digits, tmp_path, on_epoch=lambda record: epochs.append(record["epoch"]))
     assert epochs == [3]
@@ -104,8 +104,8 @@ def test_interrupted_within_an_epoch_and_between_epochs(uninterrupted, digits, t
 
 
 @pytest.mark.slow
-def test_interrupted_before_and_behind_every_file_written(uninterrupted, digits, tmp_path, monkeypatch):
-    commit, died = run_folder._commit, 0
+def test_interrupted_before_and_after_every_file_written(uninterrupted, digits, tmp_path, monkeypatch):
+    commit, died = whole.commit, 0
 
     def dying(when):
         def replaced(part, path):
@@ -116,14 +116,14 @@ def test_interrupted_before_and_behind_every_file_written(uninterrupted, digits,
         return replaced
 
     for when in ("before", "after") * 9:
-        monkeypatch.setattr(run_folder, "_commit", dying(when))
+        monkeypatch.setattr(whole, "commit", dying(when))
         try:
             train.train(config(), digits, tmp_path)
             break
         except Killed:
             died += 1
     assert died == 2 * 9  # a checkpoint and a state in each of 3 epochs; model, history, state at the end
-    monkeypatch.setattr(run_folder, "_commit", commit)
+    monkeypatch.setattr(whole, "commit", commit)
     assert_same_run(train.train(config(), digits, tmp_path), uninterrupted)
 
 
@@ -132,7 +132,7 @@ def test_killed_with_signal_9_and_run_again(tmp_path):
     command = [sys.executable, "-m", "train_keras", "--family", "lstm", "--epochs", "4", "--units", "4"]
     command += ["--embedding", "4", "--tokens", "50", "--length", "8", "--threads", "1", "--json", "--out"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "FNET_DATA": "embedded"}
-    whole = subprocess.run([*command, str(tmp_path / "whole")], env=env, check=True, capture_output=True)
+    through = subprocess.run([*command, str(tmp_path / "whole")], env=env, check=True, capture_output=True)
     with subprocess.Popen([*command, str(tmp_path / "killed")], env=env, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
         while not (tmp_path / "killed" / "epoch-0001.keras").exists() and time.monotonic() < deadline:
@@ -140,7 +140,7 @@ def test_killed_with_signal_9_and_run_again(tmp_path):
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "killed" / "model.keras").exists()
     again = subprocess.run([*command, str(tmp_path / "killed")], env=env, check=True, capture_output=True)
-    histories = [without_time(json.loads(run.stdout)["history"]) for run in (whole, again)]
+    histories = [without_time(json.loads(run.stdout)["history"]) for run in (through, again)]
     assert histories[0] == histories[1]
     for x, y in zip(weights(tmp_path / "whole"), weights(tmp_path / "killed"), strict=True):
         np.testing.assert_array_equal(x, y)
@@ -305,7 +305,7 @@ def test_a_full_disk_and_a_stop_are_told_and_lose_nothing(error, status, message
 
     command = ["--family", "cnn", "--data", "embedded", "--epochs", "1", "--filters", "1", "--batch-size", "600"]
     with monkeypatch.context() as patched:
-        patched.setattr(run_folder, "_commit", fail)
+        patched.setattr(whole, "commit", fail)
         assert cli.main([*command, "--out", str(tmp_path), "--json"]) == status
     assert re.search(message, caplog.text)
     assert cli.main([*command, "--out", str(tmp_path), "--json"]) == 0
