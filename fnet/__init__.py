@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fnet.strings import pack_strings, unpack_strings
     from params import (
         CorruptFile,
+        Explanation,
         LimitExceeded,
         Limits,
         ModelFileError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         UnsupportedLayer,
         WeightsMismatch,
         WeightsWarning,
+        explain,
         from_keras,
         load,
         load_info,
@@ -62,7 +64,7 @@ __all__ = [
     "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "summary", "trace", "with_rng",
     "classes", "compile", "jit", "optimize", "predict",
     "initial_state", "streaming",
-    "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Limits",
+    "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Explanation", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
     "InvalidInput", "InvalidParams", "InvalidRows", "MissingBackend",
@@ -84,7 +86,7 @@ _OWN = {
 _OF_FILES = {
     "CorruptFile", "LimitExceeded", "Limits", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
-    "from_keras", "load", "load_info", "load_keras", "load_weights", "save",
+    "Explanation", "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save",
 }
 """What reads and writes files, imported when it is first used: a model written by hand needs none of it."""
 # fmt: on

@@ -14,12 +14,15 @@ from params.errors import (
     WeightsMismatch,
     WeightsWarning,
 )
+from params.explaining.explanation import explain
+from params.explaining.record import Explanation
 from params.file.model_file import Limits
 from params.loading import from_keras, load_keras
 from params.store.saving import load, load_info, save
 
 __all__ = [
     "CorruptFile",
+    "Explanation",
     "LimitExceeded",
     "Limits",
     "ModelFileError",
@@ -27,6 +30,7 @@ __all__ = [
     "UnsupportedLayer",
     "WeightsMismatch",
     "WeightsWarning",
+    "explain",
     "from_keras",
     "load",
     "load_info",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet import starting
-from fnet.cli import convert, layers, predict, summary
+from fnet.cli import convert, explain, layers, predict, summary
 from fnet.cli.common import UsageError
 
 log = logging.getLogger("fnet")
@@ -92,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"fnet {_version()}")
     _add_loudness(top, False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (predict, convert, summary, layers):
+    for command in (predict, explain, convert, summary, layers):
         command.add(commands)
     for command_parser in commands.choices.values():
         _add_loudness(command_parser, argparse.SUPPRESS)  # what was said before the command stays

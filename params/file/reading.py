@@ -24,11 +24,12 @@ INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 DEFAULT = Limits()
 
 
-def read(source: Source, limits: Limits | None = None) -> ModelFile:
+def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -> ModelFile:
     """Open a model file and check all of its structure; the numbers of its arrays are read later, on `load`.
 
     source: a path to a `.keras` (zip or folder), `.h5`, `.weights.h5` or `.weights.json`, or the bytes or a
-    binary file object of one of them but the last. limits: what the file may ask for.
+    binary file object of one of them but the last. limits: what the file may ask for. arrays: False leaves the weights
+    of a `.keras` unread.
     Raises a ModelFileError for anything that is wrong with the file, whatever its bytes, and OSError when there
     is no such file.
     """
@@ -37,15 +38,15 @@ def read(source: Source, limits: Limits | None = None) -> ModelFile:
         if isinstance(source, str | os.PathLike):
             path = Path(source)
             if path.is_dir():
-                return _keras(Folder(path), "keras-dir", label, limits)
+                return _keras(Folder(path), "keras-dir", label, limits, arrays)
             if not path.is_file() and path.exists():
                 raise CorruptFile("neither a regular file nor a folder")
-            return _file(content(path, limits.total), label, limits, path)
+            return _file(content(path, limits.total), label, limits, path, arrays)
         if isinstance(source, bytes | bytearray | memoryview):
-            return _file(memoryview(bytes(source)), label, limits)
+            return _file(memoryview(bytes(source)), label, limits, None, arrays)
         if not hasattr(source, "read"):
             raise TypeError(f"a model file is a path, bytes or a binary file object, not {type(source).__name__}")
-        return _file(file_content(source, limits.total), label, limits)
+        return _file(file_content(source, limits.total), label, limits, None, arrays)
 
 
 def _label(source: Source) -> str:
@@ -55,12 +56,12 @@ def _label(source: Source) -> str:
     return "the model file"
 
 
-def _file(data: memoryview, label: str, limits: Limits, path: Path | None = None) -> ModelFile:
+def _file(data: memoryview, label: str, limits: Limits, path: Path | None, arrays: bool) -> ModelFile:
     if len(data) > limits.total:
         raise LimitExceeded(f"{len(data)} bytes; `Limits.total` allows {limits.total}")
     head = bytes(data[:HEAD])
     if head[:4] == b"PK\3\4":
-        return _keras(Zip(data, limits), "keras-zip", label, limits)
+        return _keras(Zip(data, limits), "keras-zip", label, limits, arrays)
     if head[:8] == hdf5.SIGNATURE:
         return _hdf5(data, label, limits)
     if head.lstrip()[:1] == b"{" and (path is not None or b'"class_name"' in head):
@@ -82,17 +83,19 @@ def _json(data: memoryview, path: Path | None, label: str, limits: Limits) -> Mo
 # --- .keras: zip or folder ------------------------------------------------------------------------------------
 
 
-def _keras(parts: Container, kind: Format, label: str, limits: Limits) -> ModelFile:
+def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: bool) -> ModelFile:
     names = set(parts.names())
     if CONFIG not in names:
         raise strange_parts(names)
-    if WEIGHTS not in names:
+    if WEIGHTS not in names and arrays:
         raise _no_weights(names)
     config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True)
     version = None
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
         version = _version(metadata.get("keras_version"))
+    if not arrays:
+        return ModelFile(kind, label, config, version, WeightTree(version=version))
     with reading(WEIGHTS):
         root = _open(parts.get(WEIGHTS, limits.total), limits)
     groups = dict(_groups(root, label))

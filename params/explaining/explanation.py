@@ -1,0 +1,126 @@
+"""`explain`: what is in a model file and what fnet makes of it, from the configuration alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fnet import tree
+from fnet.core import infer
+from params.convert.conversion import BROKEN, Conversion
+from params.convert.generations import Version, options_of_age, version_of
+from params.convert.legacy_config import modern
+from params.convert.models import convert_object
+from params.errors import CorruptFile, ModelFileError, quoted
+from params.explaining.mask_fates import fates
+from params.explaining.record import Explanation, Step
+from params.explaining.refusals import Refusals
+from params.explaining.sizes import sizes
+from params.file.keras_objects import POLICIES, KerasObject, parse, survey
+from params.file.model_file import UNSAID, Limits, ModelFile
+from params.file.reading import Source, read
+
+NEWEST_TRIED: Version = (3, 15)
+
+
+def explain(
+    source: Source, *, custom: Mapping[str, Callable[..., Any]] | None = None, limits: Limits | None = None
+) -> Explanation:
+    """What is in a `.keras` or `.h5` file, or a config alone, and what fnet makes of it; no weights are read.
+
+    Every layer and operation with its shapes, parameters, floating-point operations and masks, and all that is refused
+    at once, where `load_keras` stops at the first. custom, limits: as in `load_keras`.
+    Raises ModelFileError where the file holds no configuration that can be read, OSError when there is none.
+    """
+    file = read(source, limits or Limits(), arrays=False)
+    if file.config is None:
+        raise CorruptFile(f"{file.label} holds weights but no model, so there is nothing to explain")
+    version = version_of(file.keras_version)
+    legacy = file.format == "h5" or version < (3, 0)
+    try:
+        config = modern(file.config) if legacy else file.config
+        _, floats, masked = survey(config, custom or {})
+        root, mixed = parse(config), bool(floats - {"float32"})
+        known = Conversion(convert_object, custom or {}, version, legacy, mixed, None, False, root, masked)
+        return _explanation(file, Refusals(config, root, known))
+    except (*BROKEN, RecursionError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise CorruptFile(f"{file.label}: the model config is inconsistent ({error!r:.200})") from error
+
+
+def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
+    rows: dict[str, infer.Row] = {}
+    masks: dict[str, str] = {}
+    if refused.made is not None and refused.spec is not None:
+        rows = {"/".join(map(str, row.path)): row for row in infer.trace(refused.made.step, refused.spec)}
+        masks = fates(refused.made.step, refused.spec, rows) if refused.known.masked else {}
+    entries = set[Any]()
+    steps = []
+    for path, source in refused.objects.items():
+        row = rows.get(path)
+        steps.append(_step(path, source, refused, row, entries, masks.get(path, "")))
+        entries.add(row and row.entry)
+    return Explanation(
+        file.label.strip("'"),
+        file.format,
+        None if file.keras_version == UNSAID else file.keras_version,
+        _shown(refused.spec),
+        _shown(rows[""].outputs) if rows else "",
+        tuple(steps),
+        refused.all,
+        tuple(_unusual(steps, refused.spec, refused.known)),
+    )
+
+
+def _step(
+    path: str, source: KerasObject, refused: Refusals, row: infer.Row | None, entries: set[Any], mask: str
+) -> Step:
+    """One layer. row: as `trace` sees it. entries: of the params that are counted already."""
+    why = refused.of_layers.get(path, "")
+    plain = source.class_name == "InputLayer" and not (source.config.get("sparse") or source.config.get("ragged"))
+    limits = "" if why or plain else refused.limits[path]
+    measures = {} if row is None or why else sizes(row, row.entry in entries)
+    return Step(
+        path,
+        source.class_name,
+        "" if row is None or why else repr(row.step),
+        "refused" if why else "limited" if limits else "supported",
+        why or limits,
+        _policy(source),
+        "" if row is None else _shown(row.outputs),
+        mask=mask,
+        age=dict(options_of_age(source.class_name, source.config, refused.known.version)) or None,
+        **measures,
+    )
+
+
+def _shown(specs: Any) -> str:
+    return ", ".join(str(spec) for spec in tree.leaves(specs) if spec is not None)
+
+
+def _policy(source: KerasObject) -> str:
+    try:
+        return source.policy
+    except ModelFileError:
+        return quoted(source.config.get("dtype"))
+
+
+def _unusual(steps: list[Step], spec: Any, known: Conversion) -> Iterator[str]:
+    """What is worth a look."""
+    inputs = [item for item in tree.leaves(spec) if item is not None]
+    if NEWEST_TRIED < known.version != version_of(UNSAID):
+        yield f"written by a Keras newer than {NEWEST_TRIED[0]}.{NEWEST_TRIED[1]}, the newest that fnet was tried on"
+    images = [s for s in inputs if len(s.shape) == 4 and s.shape[-1] in (1, 3) and s.dtype.startswith("float")]
+    if images and not {"Rescaling", "Normalization"}.intersection(step.keras for step in steps):
+        yield "no Rescaling or Normalization layer: give images scaled as they were in training (1/255 is common)"
+    last = next((step for step in reversed(steps) if step.params), None)
+    if last is not None and "softmax" in last.fnet and last.output.endswith("[None, 1]"):
+        yield f"softmax over one unit ({last.path}) gives 1 for every row"
+    if lost := [step.path for step in steps if step.mask == "lost"]:
+        yield f"masks are lost at {', '.join(lost[:5])}: from there on padding counts as data, as in Keras"
+    policies = sorted({step.policy for step in steps if step.policy in POLICIES})
+    if len(policies) > 1:
+        yield f"several dtype policies: {', '.join(policies)}"
+    if old := sum(bool(step.age) for step in steps):
+        yield f"{old} layers follow the rules of an older Keras (docs/generations.md)"

@@ -1,0 +1,58 @@
+"""What becomes of masks, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.layer import bind, rules
+from fnet.core.model import Model
+from fnet.core.sources import resolve
+from fnet.masks import Masked, first_mask
+from params.convert.conversion import BROKEN
+
+
+def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str]:
+    """{path: "made", "kept", "used" or "lost"} of the steps that meet a mask; "?" where it cannot be told.
+
+    Zeros of the least size go through the model, and masks with them; only layers with a rule of their own are run.
+    rows: {path: the step as `trace` sees it}.
+    """
+    found: dict[str, str] = {}
+
+    def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(step, Model):
+            return step.walk(x, lambda name, key, inner, read: walk(inner, read, (*path, name)), resolve)
+        place = "/".join(path)
+        rule = rules(bind(step)).mask
+        y = tree.map(_zeros, rows[place].outputs)
+        before = _has_mask(x)
+        if rule == "own":
+            try:
+                y = step(tree.map(_zeros, rows[place].params), x)
+            except BROKEN:
+                found[place] = "?"
+                return y
+        elif rule == "keep" and (mask := first_mask(x)) is not None:
+            y = tree.map(lambda a: Masked(a, mask), y)
+        after = _has_mask(y)
+        if before or after:
+            found[place] = "made" if not before else "kept" if after else "used" if rule == "own" else "lost"
+        return y
+
+    walk(model, tree.map(_zeros, spec), ())
+    return found
+
+
+def _has_mask(x: Any) -> bool:
+    return any(isinstance(leaf, Masked) for leaf in tree.leaves([x]))
+
+
+def _zeros(spec: Any) -> Any:
+    """An array of a Spec or Param that takes no memory, sizes that are not known as 2."""
+    dtype = {"string": "U1", "bfloat16": "float32"}.get(spec.dtype, spec.dtype)
+    return np.broadcast_to(np.zeros((), dtype), tuple(2 if d is None else d for d in spec.shape))

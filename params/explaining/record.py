@@ -1,0 +1,130 @@
+"""What `explain` finds, as a record, a page of text and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer or operation of the file."""
+
+    path: str
+    """Its name, after those of the models around it: "block/conv"."""
+    keras: str
+    """The Keras class."""
+    fnet: str
+    """What it becomes, as the code that makes it; "" where it is refused."""
+    status: str
+    """"supported", "limited" (`note` says how) or "refused"."""
+    note: str
+    """Limits, or why it is refused."""
+    policy: str
+    """The dtype policy."""
+    output: str = ""
+    """Shape and dtype of what it gives, "" where they are not known."""
+    params: int | None = None
+    """Numbers in its parameters; None where they are not known, 0 where it shares those of another step."""
+    flops: int | None = None
+    """Floating-point operations of one row, a product with a sum counted as two; None where a size is not known."""
+    bytes: int | None = None
+    """Of what it gives for one row; None where a size is not known."""
+    mask: str = ""
+    """"made", "kept", "used" or "lost", where there is one."""
+    age: Mapping[str, Any] | None = None
+    """Options that it has because of the version of Keras that wrote the file."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found; `str()` is a page of text, `as_dict()` is JSON."""
+
+    file: str
+    format: str
+    keras_version: str | None
+    inputs: str
+    outputs: str
+    steps: tuple[Step, ...]
+    problems: tuple[str, ...]
+    """Every reason for which the file is refused; none means that `load_keras` takes the configuration."""
+    unusual: tuple[str, ...]
+    """What is worth a look: nothing here stops the file from loading."""
+
+    @property
+    def supported(self) -> bool:
+        """Whether fnet runs the model that the configuration describes."""
+        return not self.problems
+
+    @property
+    def params(self) -> int:
+        """Numbers in all parameters that are known; vocabularies, say, are in the weights."""
+        return sum(step.params or 0 for step in self.steps)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one row, of the steps of which they are known."""
+        return sum(step.flops or 0 for step in self.steps)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Of all that the steps give for one row, where it is known."""
+        return sum(step.bytes or 0 for step in self.steps)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as values of JSON."""
+        totals = {"params": self.params, "flops": self.flops, "activation_bytes": self.activation_bytes}
+        made: dict[str, Any] = json.loads(
+            json.dumps({"supported": self.supported, **totals, **asdict(self)}, default=str)
+        )
+        return made
+
+    def __str__(self) -> str:
+        return "\n".join(_page(self))
+
+
+def total(numbers: Iterable[int | None]) -> int | None:
+    """The sum; None where a number is not known."""
+    numbers = list(numbers)
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def _page(found: Explanation) -> Iterator[str]:
+    version = f"Keras {found.keras_version}" if found.keras_version else "a Keras that it does not name"
+    yield f"{found.file}: {found.format}, written by {version}; {len(found.steps)} layers and operations"
+    if found.inputs:
+        yield f"{found.inputs} -> {found.outputs}"
+    yield ""
+    lines = [("step", "Keras", "output", "params", "flops", "mask", "status")]
+    for step in found.steps:
+        lines.append(
+            (step.path, step.keras, step.output, _shown(step.params), _shown(step.flops), step.mask, step.status)
+        )
+    widths = [min(44, max(len(line[i]) for line in lines)) for i in range(7)]
+    right = (3, 4)
+    for line in lines:
+        cells = [
+            text.rjust(w) if i in right else text.ljust(w) for i, (text, w) in enumerate(zip(line, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+    yield ""
+    size = f"{found.activation_bytes / 1e6:,.1f} MB"
+    yield f"{found.params:,} params; for one row {found.flops:,} floating-point operations, {size} of outputs"
+    if unknown := sum(None in (step.params, step.flops, step.bytes) for step in found.steps):
+        yield f"without {unknown} steps (?), whose sizes are not in the configuration"
+    for title, texts in (("refused", found.problems), ("worth a look", found.unusual)):
+        if texts:
+            yield f"\n{title}:"
+            yield from (f"- {text}" for text in texts)
+    limited = {step.keras: step.note for step in found.steps if step.status == "limited"}
+    if limited:
+        yield "\nlimits:"
+        yield from (f"- {name}: {note}" for name, note in limited.items())
+    yield f"\nfnet {'runs' if found.supported else 'does not run'} this model."
+
+
+def _shown(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"

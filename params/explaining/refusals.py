@@ -1,0 +1,149 @@
+"""All that is refused, at once: what is refused gets a stand-in that gives what the file says, and the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import fnet
+from fnet import tree
+from fnet.core import infer
+from fnet.core.model import Model
+from fnet.types import Spec
+from params.convert.conversion import BROKEN, Conversion, Converted
+from params.convert.models import convert, convert_object
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
+from params.file.keras_objects import KerasObject, layers_of
+from params.file.screening import screen
+
+
+class Refusals:
+    """What is refused of one file; `made` and `spec` are the model with stand-ins and what it takes, where there are
+    such."""
+
+    def __init__(self, config: Any, root: KerasObject, known: Conversion) -> None:
+        self.config, self.known = config, known
+        self.objects = dict(objects(root))
+        self.told = dict(_told(root))
+        self.of_layers: dict[str, str] = {}
+        """{path: why}."""
+        self.limits: dict[str, str] = {}
+        """{path: what is not as in Keras}."""
+        self.of_file: list[str] = []
+        """Why, of what is no single layer."""
+        for path, source in self.objects.items():
+            try:
+                made = convert_object(source, replace(known, path=tuple(path.split("/")[:-1])), None)
+                self.limits[path] = "" if made.entry is None else made.entry.limits
+            except ModelFileError as error:
+                self.of_layers[path] = str(error)
+        self._screen()
+        self.made = self._convert()
+        self.spec = None if self.made is None else self._spec(self.made)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every reason once, layers first."""
+        return tuple(dict.fromkeys([*self.of_layers.values(), *self.of_file]))
+
+    def _screen(self) -> None:
+        try:
+            screen(self.config, {name.rpartition("/")[2] for name in (*self.known.custom, *self.of_layers)})
+        except ModelFileError as error:
+            self.of_file.append(str(error))
+
+    def _convert(self) -> Converted | None:
+        """The model, with a stand-in for each layer that is refused alone, in its calls, or by its shape rule."""
+        legacy, version = self.known.legacy, self.known.version
+        while True:
+            own = {path: _stand_in(self.told.get(path)) for path in self.of_layers}
+            try:
+                made = convert(self.config, custom={**self.known.custom, **own}, version=version, legacy=legacy)
+                self._require_shapes(made)
+                return made
+            except ModelFileError as error:
+                path = getattr(error, "path", None) or self._culprit(str(error))
+                if self.of_layers.keys() - self.told.keys() and isinstance(error, CorruptFile):
+                    return None  # shapes after a layer of which the file says nothing are a guess
+                if path is None or path in self.of_layers:
+                    self.of_file.append(str(error))
+                    return None
+                self.of_layers[path] = str(error)
+
+    def _culprit(self, message: str) -> str | None:
+        """The layer that a message names."""
+        named = [path for path, source in self.objects.items() if source.label in message]
+        return named[0] if len(named) == 1 else None
+
+    def _spec(self, made: Converted) -> Any:
+        spec = infer.input_spec(made.step)
+        shape = made.source.build_config.get("input_shape")
+        if spec is None and shape is None:
+            self.of_file.append(
+                f"{made.source.label} was saved before it was built, so the shapes of its inputs are unknown; call it "
+                "once, or begin with keras.Input, and save again"
+            )
+        return infer.spec(shape) if spec is None else spec
+
+    def _require_shapes(self, made: Converted) -> None:
+        """Raise CorruptFile, with the path of the layer, where a shape rule refuses a layer of a sequence."""
+
+        def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
+            if isinstance(step, Model):
+                return step.walk(x, lambda name, _, inner, read: walk(inner, read, (*path, name)), infer.resolve_specs)
+            try:
+                return infer.infer(step, x)[0]
+            except BROKEN as error:
+                place = "/".join(path)
+                label = self.objects[place].label if place in self.objects else place
+                refused = UnsupportedLayer(f"{label}: {error}")
+                vars(refused)["path"] = place
+                raise refused from error
+
+        spec = infer.input_spec(made.step)
+        if spec is not None:
+            walk(made.step, spec, ())
+
+
+def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:
+    """(path, layer) of every layer and operation, nested models opened, in the order of the file."""
+    for layer in layers_of(model) if model.is_model else []:
+        if layer.is_model:
+            yield from objects(layer, f"{path}{layer.name}/")
+        else:
+            yield f"{path}{layer.name}", layer
+
+
+def _told(model: KerasObject, path: str = "") -> Iterator[tuple[str, Spec]]:
+    """(path, Spec of the only output) of the layers of which the file tells it to those that read it."""
+    layers = layers_of(model) if model.is_model else []
+    for layer, after in pairwise(layers):
+        shape = after.build_config.get("input_shape")
+        if not after.calls and isinstance(shape, list) and all(d is None or type(d) is int for d in shape):
+            yield f"{path}{layer.name}", Spec(tuple(shape))
+    for tensor in _tensors([layer.calls for layer in layers]):
+        shape, history = tensor.get("shape"), tensor.get("keras_history")
+        if isinstance(shape, list) and isinstance(history, list) and history[1:] == [0, 0]:
+            yield f"{path}{history[0]}", Spec(tuple(shape), str(tensor.get("dtype", "float32")))
+    for layer in layers:
+        yield from _told(layer, f"{path}{layer.name}/")
+
+
+def _tensors(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        yield value.get("config") or {}
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item)
+
+
+def _stand_in(spec: Spec | None) -> Callable[..., Any]:
+    """A layer that gives what the file says of one that is refused, or, where it says nothing, what it got."""
+
+    @fnet.layer(shape=lambda x: (tree.leaves(x)[0] if spec is None else spec, {}))
+    def refused(params: Any, x: Any) -> Any:
+        raise NotImplementedError
+
+    return refused

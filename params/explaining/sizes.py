@@ -1,0 +1,68 @@
+"""How large a step is: its parameters, the operations of one row, the bytes of what it gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.layer import bind
+from params.explaining.record import total
+
+WIDTHS = {"bfloat16": 2, "string": 0}
+"""Bytes of dtypes that NumPy lacks, or that have no one size."""
+FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
+"""Layers that compute nothing, and dropouts."""
+
+
+def sizes(row: infer.Row, shared: bool) -> dict[str, int | None]:
+    """{"params", "flops", "bytes"} of a step for one row of a batch; None where a size is not known.
+
+    shared: the parameters are counted at another step.
+    """
+    outputs = [spec for spec in tree.leaves(row.outputs) if spec is not None]
+    bytes_ = [_product((*spec.shape[1:], _width(spec.dtype))) for spec in outputs]
+    params = 0 if shared else total(_product(param.shape) for param in tree.leaves(row.params))
+    return {"params": params, "flops": _flops(row, outputs), "bytes": total(bytes_)}
+
+
+def _flops(row: infer.Row, outputs: list[Any]) -> int | None:
+    """A product and its sum are two: every weight of a kernel once at each place, and the products of attention. Of
+    other layers, one for each number that they give."""
+    name, options = bind(row.step).function.__name__, infer.resolved_options(row.step)
+    if name in FREE or "dropout" in name:
+        return 0
+    kernels = [(str(path[-1]), param) for path, param in tree.items(row.params) if len(param.shape) > 1]
+    if not kernels:
+        return total(_product(spec.shape[1:]) for spec in outputs)
+    inputs = [spec.shape for spec in tree.leaves(row.inputs) if spec is not None]
+    weights = total(_product(param.shape) for _, param in kernels)
+    if any("recurrent" in kernel for kernel, _ in kernels):
+        places = inputs[0][1] if "conv" not in name else None
+    else:
+        shape = inputs[0] if "transpose" in name else outputs[0].shape
+        places = _product(shape[2:] if options.get("data_format") == "channels_first" else shape[1:-1])
+    if weights is None or places is None:
+        return None
+    scores = _attended(options, places, inputs) if name == "multi_head_attention" else 0
+    return None if scores is None else 2 * (weights * places + scores)
+
+
+def _attended(options: dict[str, Any], places: int, inputs: list[Any]) -> int | None:
+    """Products of queries with keys, and of weights with values."""
+    steps = inputs[min(1, len(inputs) - 1)][1]
+    width = int(options["key_dim"]) + int(options.get("value_dim") or options["key_dim"])
+    return None if steps is None else int(options["num_heads"]) * width * places * int(steps)
+
+
+def _product(shape: Sequence[int | None]) -> int | None:
+    known = [size for size in shape if size is not None]
+    return math.prod(known) if len(known) == len(shape) else None
+
+
+def _width(dtype: str) -> int:
+    return WIDTHS[dtype] if dtype in WIDTHS else np.dtype(dtype).itemsize

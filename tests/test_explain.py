@@ -1,0 +1,182 @@
+"""`explain`: all that is refused at once, sizes and masks, from configs of golden files with parts changed."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import fnet
+from fnet import cli
+from params import CorruptFile
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden(name, version="3.15.1"):
+    return zipfile.ZipFile(GOLDEN / f"keras-{version}.zip").read(name)
+
+
+def config(name):
+    return json.loads(zipfile.ZipFile(io.BytesIO(golden(f"{name}.keras"))).read("config.json"))
+
+
+def file(value):
+    """A `.keras` with this config and no weights at all."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("config.json", json.dumps(value))
+        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
+    return buffer.getvalue()
+
+
+def layer(value, name):
+    return next(item for item in value["config"]["layers"] if item["config"]["name"] == name)
+
+
+def steps(explanation):
+    return {step.path: step for step in explanation.steps}
+
+
+def test_a_model_that_loads_is_explained_without_its_weights():
+    value = fnet.explain(file(config("cnn")))
+    assert value.supported
+    assert (value.keras_version, value.inputs, value.outputs) == (
+        "3.15.1",
+        "float32[None, 8, 8, 3]",
+        "float32[None, 3]",
+    )
+    conv = steps(value)["conv2d"]
+    assert (conv.keras, conv.output, conv.params) == ("Conv2D", "float32[None, 8, 8, 4]", 3 * 3 * 3 * 4 + 4)
+    assert (conv.flops, conv.bytes) == (2 * 3 * 3 * 3 * 4 * 64, 4 * 64 * 4)
+    assert conv.fnet.startswith("bind(conv2d, filters=4")
+    _, params = fnet.load_keras(golden("cnn.keras"))
+    assert value.params == sum(leaf.size for leaf in fnet.tree.leaves(params))
+
+
+def test_all_that_is_refused_is_told_at_once():
+    value = config("cnn")
+    layer(value, "batch_normalization")["class_name"] = "Fancy"
+    layer(value, "max_pooling2d")["config"]["padding"] = "circular"
+    layer(value, "re_lu")["class_name"] = "Lambda"
+    with pytest.raises(fnet.ModelFileError):
+        fnet.load_keras(file(value))
+    found = fnet.explain(file(value))
+    assert not found.supported
+    refused = [path for path, step in steps(found).items() if step.status == "refused"]
+    assert refused == ["batch_normalization", "max_pooling2d", "re_lu"]
+    assert [any(word in text for text in found.problems) for word in ("Fancy", "circular", "Lambda")] == [True] * 3
+    assert len(found.problems) == 3
+    assert steps(found)["dense"].output == "float32[None, 3]"  # what comes after is known, as the file tells shapes
+
+
+def test_a_refused_layer_that_somebody_gives_a_function_for_is_none():
+    value = config("cnn")
+    layer(value, "re_lu")["class_name"] = "Lambda"
+    assert not fnet.explain(file(value)).supported
+    assert fnet.explain(file(value), custom={"re_lu": fnet.relu}).supported
+
+
+def test_calls_are_looked_at_too():
+    value = config("merges")
+    layer(value, "concatenate_2")["inbound_nodes"][0]["kwargs"]["unknown"] = 3
+    layer(value, "attention")["inbound_nodes"][0]["kwargs"]["other"] = 3
+    found = fnet.explain(file(value))
+    refused = {path: step.note for path, step in steps(found).items() if step.status == "refused"}
+    assert list(refused) == ["concatenate_2", "attention"]
+    assert all(word in note for word, note in zip(("'unknown'", "'other'"), refused.values(), strict=True))
+
+
+def test_layers_of_models_in_models_are_named_by_their_path():
+    value = config("cnn")
+    inner = json.loads(json.dumps(value))
+    inner["config"]["name"] = "block"
+    inner["config"]["layers"] = inner["config"]["layers"][:3]
+    layer(inner, "batch_normalization")["class_name"] = "Lambda"
+    value["config"]["layers"][1:3] = [inner]
+    found = fnet.explain(file(value))
+    assert [step.path for step in found.steps if step.status == "refused"] == ["block/batch_normalization"]
+    assert steps(found)["dense"].output == "float32[None, 3]"
+    assert fnet.explain(file(value), custom={"block/batch_normalization": fnet.identity}).supported
+
+
+def test_masks_are_made_kept_used_and_lost():
+    assert {path: step.mask for path, step in steps(fnet.explain(golden("cells.keras"))).items() if step.mask} == {
+        "masking": "made", "rnn": "kept", "time_distributed": "kept", "bidirectional_1": "used",
+    }  # fmt: skip
+
+
+def test_old_files_say_which_rules_they_follow():
+    found = fnet.explain(golden("words.h5", "2.9.0"))
+    assert (found.keras_version, found.format) == ("2.9.0", "h5")
+    assert steps(found)["text_vectorization"].age == {"encoding_dtype": "float32"}
+    assert any("rules of an older Keras" in text for text in found.unusual)
+
+
+@pytest.mark.parametrize("version", ["3.15.1", pytest.param("2.9.0", marks=pytest.mark.slow)])
+def test_golden_files_are_explained_as_they_load(version):
+    for name in zipfile.ZipFile(GOLDEN / f"keras-{version}.zip").namelist():
+        if not name.endswith((".keras", ".h5")) or name.endswith(".weights.h5"):
+            continue
+        found = fnet.explain(golden(name, version))
+        try:
+            _, params = fnet.load_keras(golden(name, version))
+        except fnet.ModelFileError as error:
+            loads = "vocabulary" in str(error)  # which is no part of the configuration
+            assert found.supported is loads, name
+            continue
+        assert found.supported, name
+        assert "?" not in [step.mask for step in found.steps]
+        if not any(step.params is None for step in found.steps):
+            assert found.params == sum(leaf.size for leaf in fnet.tree.leaves(params)), name
+        json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_weights_alone_and_broken_configs_are_typed_errors():
+    with pytest.raises(CorruptFile, match="weights but no model"):
+        fnet.explain(golden("cnn.weights.h5"))
+    for value in ({"class_name": "Sequential", "config": {"layers": 3}}, {"class_name": "Sequential", "config": []}):
+        with pytest.raises(CorruptFile):
+            fnet.explain(file(value))
+
+
+def test_the_command_prints_a_page_or_json(tmp_path, capsys):
+    (tmp_path / "cnn.keras").write_bytes(golden("cnn.keras"))
+    assert cli.main(["explain", str(tmp_path / "cnn.keras")]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("cnn.keras: keras-zip, written by Keras 3.15.1; 10 layers and operations\n")
+    assert "conv2d" in page
+    assert "fnet runs this model." in page
+    (tmp_path / "bad.keras").write_bytes(golden("refused_code.keras"))
+    assert cli.main(["explain", str(tmp_path / "bad.keras"), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["supported"] is False
+    assert [step["status"] for step in told["steps"]] == ["supported", "refused"]
+
+
+def test_no_family_of_functions_is_imported_that_the_file_does_not_use(tmp_path):
+    (tmp_path / "cnn.keras").write_bytes(golden("cnn.keras"))
+    code = f"import sys, fnet; fnet.explain({str(tmp_path / 'cnn.keras')!r}); print('fnet.tf_functions' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=GOLDEN.parents[1]
+    )
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.slow
+def test_resnet50_takes_less_than_a_second(tmp_path):
+    import keras
+
+    keras.applications.ResNet50(weights=None).save(tmp_path / "m.keras")
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        found = fnet.explain(tmp_path / "m.keras")
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 1
+    assert found.params == 25_636_712
+    assert 7.7e9 < found.flops < 7.8e9
