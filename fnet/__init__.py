@@ -18,6 +18,7 @@ from fnet import starting  # noqa: F401 - before what takes time to import
 from fnet import random
 from fnet.core.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential
 from fnet.core.cutting import cut, pruned
+from fnet.core.display import show
 from fnet.core.infer import activations, infer, summary, trace
 from fnet.core.parameters import check, init, merge, partition, with_rng
 from fnet.core.sources import at, masked_by
@@ -61,7 +62,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run",
     "sequential",
-    "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "summary", "trace", "with_rng",
+    "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "show", "summary", "trace",
+    "with_rng",
     "classes", "compile", "jit", "optimize", "predict",
     "initial_state", "streaming",
     "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Explanation", "Limits",

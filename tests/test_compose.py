@@ -1,6 +1,8 @@
 """bind, sequential and graph: records equal by value, structures as Keras takes them, errors that help."""
 
 import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -195,3 +197,40 @@ def test_dtype_policies_round_inputs_weights_and_outputs(policy):
 def test_a_function_without_rules_is_told_what_to_do():
     with pytest.raises(TypeError, match=r"is not a layer: decorate it with @fnet.layer"):
         fnet.infer(bind(lambda params, x: x), fnet.Spec((1,)))
+
+
+def test_a_long_repr_is_broken_into_lines_and_still_is_the_call():
+    block = sequential(a=bind(dense, units=300, activation="relu"), b=bind(dense, units=300, activation="tanh"))
+    steps = {f"step {i}": block for i in range(3)}
+    model = fnet.graph(
+        x=bind(fnet.input_layer, shape=(None, 300)),
+        h=(sequential(steps), "x"),
+        y=(bind(fnet.bidirectional, layer=bind(fnet.lstm, units=3, activation="relu", recurrent_dropout=0.25)), "h"),
+        inputs="x",
+        outputs="y",
+    )
+    assert len(repr(model).splitlines()) > 10
+    assert eval(repr(model), names()) == model
+    assert "\n" not in repr(block)
+
+
+def test_a_model_in_a_notebook_is_a_table_of_steps_and_shapes():
+    begun = sequential({"<x>": bind(fnet.input_layer, shape=(None, 4)), "d": bind(dense, units=3)})
+    table = begun._repr_html_()
+    assert "&lt;x&gt;" in table
+    assert ">(None, 3)<" in table
+    assert "total params: 15" in table
+    assert "bind(dense, units=3)" in sequential(d=bind(dense, units=3))._repr_html_()
+
+
+def test_params_are_shown_as_a_tree_of_shapes(monkeypatch):
+    params = {"d": {"kernel": np.zeros((3, 2), "float32")}, "f": {}}
+    lines = ["d", "  kernel: float32[3, 2]", "f: {}", "total: 6 numbers, 24 bytes"]
+    assert repr(fnet.show(params)).splitlines() == lines
+    monkeypatch.setitem(sys.modules, "treescope", None)
+    assert fnet.show(params)._repr_html_() == f"<pre>{fnet.show(params)!r}</pre>"
+    drawing = types.SimpleNamespace(render_to_html=lambda value: f"<b>{list(value)}</b>")
+    monkeypatch.setitem(sys.modules, "treescope", drawing)
+    assert fnet.show(params)._repr_html_() == "<b>['d', 'f']</b>"
+    with pytest.raises(fnet.InvalidInput, match=r"show takes params.* got a Bound; a model shows itself"):
+        fnet.show(bind(dense, units=3))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnet.core import cutting, infer
-from fnet.core.layer import Bound, Rules, bind, layer, name_of, option_names, rules
+from fnet.core.layer import Bound, Rules, bind, brief, layer, name_of, option_names, rules, written
 from fnet.core.model import EMPTY, Model, Node, Resolve, Step, Tap, Visit, flow, run
 from fnet.core.sources import feed, references, resolve
 from fnet.tree import freeze
@@ -43,6 +43,7 @@ class Sequential(Model):
     """Steps one after the other; its params are a dict with the step names as keys. Made by `sequential`."""
 
     linear = True
+    _repr_html_ = infer.html
     steps: tuple[tuple[str, Any], ...]
 
     @property
@@ -87,8 +88,8 @@ class Sequential(Model):
 
     def __repr__(self) -> str:
         if all(name.isidentifier() for name in self.names):
-            return f"sequential({', '.join(f'{name}={name_of(step)}' for name, step in self.steps)})"
-        return "sequential({" + ", ".join(f"{name!r}: {name_of(step)}" for name, step in self.steps) + "})"
+            return written("sequential", [f"{name}={name_of(step)}" for name, step in self.steps])
+        return written("sequential", [f"{name!r}: {name_of(step)}" for name, step in self.steps], ("({", "})"))
 
 
 def sequential(*steps: Any, **named: Any) -> Sequential:
@@ -120,7 +121,7 @@ def _checked(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     seen = set()
     for name, step in pairs:
         if not isinstance(name, str) or not callable(step):
-            raise TypeError(f"a step is (name, callable); got ({name!r}, {step!r})")
+            raise TypeError(f"a step is (name, callable); got ({name!r}, {brief(step)})")
         if name in seen:
             raise ValueError(f"two steps are named {name!r}; names are keys of the params, so each is used once")
         seen.add(name)
@@ -132,6 +133,7 @@ class Graph(Model):
     """Named nodes with named sources. Made by `graph`."""
 
     linear = False
+    _repr_html_ = infer.html
     nodes: tuple[tuple[str, Node], ...]
     inputs: Any
     outputs: Any
@@ -180,8 +182,8 @@ class Graph(Model):
         return self.nodes[key][1].step if isinstance(key, int) else cutting.part(self, key)
 
     def __repr__(self) -> str:
-        nodes = ", ".join(f"{name!r}: {node!r}" for name, node in self.nodes)
-        return f"graph({{{nodes}}}, inputs={self.inputs!r}, outputs={self.outputs!r})"
+        nodes = written("", [f"{name!r}: {node!r}" for name, node in self.nodes], "{}")
+        return written("graph", [nodes, f"inputs={self.inputs!r}", f"outputs={self.outputs!r}"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.nodes, self.inputs, self.outputs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.layer import bind, rules
+from fnet.core.layer import bind, brief, rules
 from fnet.core.model import EMPTY, Model, Node
 from fnet.core.sources import Ref, at, masked_by, references
 from fnet.tree import freeze
@@ -109,7 +109,7 @@ def _step_at(model: Any, path: Any) -> Any:
 
 def _require_model(model: Any) -> None:
     if not isinstance(model, Model):
-        raise TypeError(f"only models have named steps to cut at; got {model!r:.80}")
+        raise TypeError(f"only models have named steps to cut at; got {brief(model, 80)}")
 
 
 def _steps(model: Any) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
-from fnet.core.layer import Bound, bind, name_of, option_names, rules
+from fnet.core.layer import Bound, bind, brief, name_of, option_names, rules
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.options import misfit
 from fnet.core.sources import resolve, unmasked
@@ -71,7 +72,7 @@ def _trace(step: Any, x: Any, path: Path, entry: Path, rows: list[Row]) -> Any:
         outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else _apply_rule(step, x)
     except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
         if path and not getattr(error, "__notes__", None):
-            error.add_note(f"in {'/'.join(map(str, path))!r}: {step!r:.120} got {x}")
+            error.add_note(f"in {'/'.join(map(str, path))!r}: {brief(step, 120)} got {x}")
         raise
     rows.append(Row(path, step, x, outputs, params, entry))
     return outputs
@@ -95,7 +96,7 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
         outputs, params = _by_rule(bound, wide)
     for found in (*tree.leaves(outputs), *tree.leaves(params)):
         if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
-            raise ValueError(f"{bound!r:.100} of {x} would have the sizes {found.shape}")
+            raise ValueError(f"{brief(bound)} of {x} would have the sizes {found.shape}")
     if bound.dtype is None:
         return outputs, params
     return dtypes.given_as(outputs, x, bound.dtype, bound.gives), dtypes.stored_as(params, bound.dtype)
@@ -163,21 +164,38 @@ def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
 
 def summary(model: Any, *input_shapes: Any) -> str:
     """A table of the steps: path, layer, output shape, number of parameters."""
-    lines, seen, total = [], set(), 0
-    for row in trace(model, inputs_of(model, input_shapes))[:-1]:
+    lines, total = _table(model, inputs_of(model, input_shapes))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    body = ["  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)) for line in lines]
+    rule = "-" * len(body[0])
+    return "\n".join([body[0].rstrip(), rule, *(b.rstrip() for b in body[1:]), rule, f"total params: {total:,}"])
+
+
+def html(model: Any) -> str:
+    """The table of `summary` for notebooks; without shapes where the model does not say what it takes."""
+    takes, foot = input_spec(model), ""
+    lines: list[tuple[str, ...]] = [("step", "layer"), *((name, brief(step)) for name, _, step in model.entries)]
+    if takes is not None:
+        lines, total = _table(model, takes)
+        foot = f"<caption>total params: {total:,}</caption>"
+    rows = ["".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in line) for line in lines]
+    head = rows[0].replace("td", "th")
+    return f"<table>{foot}<tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows[1:])}</table>"
+
+
+def _table(model: Any, takes: Any) -> tuple[list[tuple[str, ...]], int]:
+    """(the lines of a summary with their header, the number of all parameters)."""
+    lines: list[tuple[str, ...]] = [("step", "layer", "output", "params")]
+    seen, total = set(), 0
+    for row in trace(model, takes)[:-1]:
         if isinstance(row.step, Model):
             continue
         count = 0 if row.entry in seen else sum(_sizes(row.params))
         seen.add(row.entry)
         total += count
-        lines.append(
-            ("/".join(map(str, row.path)), bind(row.step).function.__name__, _shapes(row.outputs), f"{count:,}")
-        )
-    header = ("step", "layer", "output", "params")
-    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(4)]
-    body = ["  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)) for line in [header, *lines]]
-    rule = "-" * len(body[0])
-    return "\n".join([body[0].rstrip(), rule, *(b.rstrip() for b in body[1:]), rule, f"total params: {total:,}"])
+        name = bind(row.step).function.__name__
+        lines.append(("/".join(map(str, row.path)), name, _shapes(row.outputs), f"{count:,}"))
+    return lines, total
 
 
 def _sizes(params: ParamTree) -> list[int]:

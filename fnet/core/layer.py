@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, cast
 
@@ -192,7 +193,7 @@ class Bound:
     def __repr__(self) -> str:
         options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}
         parts = [name_of(self.function), *(f"{key}={name_of(value)}" for key, value in options.items())]
-        return f"bind({', '.join(parts)})"
+        return written("bind", parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.function, self.options, self.dtype)
@@ -219,6 +220,24 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
         )
     dtype = None if "dtype" in legal else options.pop("dtype", None)
     return Bound(function, freeze(options), dtype)
+
+
+WIDTH = 100
+"""A repr that is longer is broken into lines."""
+
+
+def written(name: str, parts: Sequence[str], ends: Sequence[str] = "()") -> str:
+    """`name(part, part)`, a part in a line where that is long; Python reads both alike."""
+    line = f"{name}{ends[0]}{', '.join(parts)}{ends[1]}"
+    if (len(line) <= WIDTH and "\n" not in line) or not parts:
+        return line
+    body = "".join(f"{part},\n" for part in parts)
+    return f"{name}{ends[0]}\n{textwrap.indent(body, '    ')}{ends[1]}"
+
+
+def brief(value: Any, most: int = 100) -> str:
+    """The beginning of the repr of `value`, in one line, for messages."""
+    return " ".join(repr(value).split())[:most]
 
 
 def name_of(value: Any) -> str:

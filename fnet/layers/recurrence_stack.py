@@ -9,6 +9,7 @@ from fnet.backend import ops, xp
 from fnet.backend.gates import CELLS
 from fnet.core import infer
 from fnet.core.compose import bind, layer, sequential
+from fnet.core.layer import brief
 from fnet.errors import InvalidInput
 from fnet.layers.basic import embedding
 from fnet.layers.recurrent import gru, lstm, simple_rnn
@@ -62,7 +63,7 @@ def parts(layers: Any) -> tuple[dict[str, Any], tuple[Part, ...]]:
     ids = infer.resolved_options(layers[0]) if is_lookup(layers[0]) else {}
     made = tuple(p for p in map(part, layers[1 if ids else 0 :]) if p is not None)
     if not made or len(made) + bool(ids) < len(layers) or not all(p.return_sequences for p in made[:-1]):
-        raise ValueError(f"a recurrent stack cannot hold {layers!r:.200}; use fnet.sequential")
+        raise ValueError(f"a recurrent stack cannot hold {brief(layers, 200)}; use fnet.sequential")
     return ids, made
 
 

@@ -10,6 +10,7 @@ from fnet import tree
 from fnet.backend import ops, xp
 from fnet.core import infer
 from fnet.core.compose import EMPTY, Bound, Model, bind, flow, layer, option_names, rules
+from fnet.core.layer import brief
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.state_passing import Advance, State, advance
@@ -32,7 +33,7 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
     backward = bind(layer, go_backwards=True) if backward_layer is None else bind(backward_layer)
     options = [infer.resolved_options(half) for half in (forward, backward)]
     if not all("go_backwards" in option and "return_sequences" in option for option in options):
-        raise ValueError(f"bidirectional takes recurrent layers, not {forward!r:.60} and {backward!r:.60}")
+        raise ValueError(f"bidirectional takes recurrent layers, not {brief(forward, 60)} and {brief(backward, 60)}")
     if options[0]["go_backwards"] == options[1]["go_backwards"]:
         raise ValueError("bidirectional needs layers of opposite go_backwards; both are " + str(forward))
     for name in ("stateful", "return_sequences", "return_state"):
