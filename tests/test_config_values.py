@@ -78,6 +78,7 @@ def test_a_function_is_keras_s_where_its_module_is():
         (function("os", "relu"), "relu"),
         (function("my_package", "relu", "my_package>relu"), "my_package>relu"),
         (function("builtins", "my_package>relu", "function"), "my_package>relu"),
+        (function("builtins", "relu", "my_package>relu"), "my_package>relu"),
     ):
         data = hostile.keras_zip(hostile.dense_config(activation=activation))
         with pytest.raises(UnsupportedLayer, match=f"custom={{'{name}': my_activation}}"):

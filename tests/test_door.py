@@ -130,6 +130,7 @@ def test_any_byte_order_of_inputs_and_params(each_backend):
     for run in (fnet.predict, lambda m, p, x: fnet.compile(m, p)(x), lambda m, p, x: m(p, x)):
         np.testing.assert_allclose(np.asarray(run(model, params, big(ids))), expected, atol=1e-7)
         np.testing.assert_allclose(np.asarray(run(model, tree.map(big, params), ids)), expected, atol=1e-7)
+    assert fnet.predict(fnet.sequential(fnet.identity), {}, big(ids)).dtype.isnative
 
 
 @pytest.mark.parametrize(

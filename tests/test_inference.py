@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import chex
 import numpy as np
 import pytest
 
@@ -304,8 +305,20 @@ LOOPS = [
 ]
 
 
-@pytest.mark.parametrize("step", LOOPS, ids=repr)
-def test_a_loop_is_compiled_once_outside_of_jit(step):
+SEQUENCE, SIZES = np.ones((2, 4, 3), "float32"), np.full(2, 4, "int32")
+DECODED = bind(operations.ctc_decode, strategy="beam_search", beam_width=3)
+
+
+@pytest.mark.parametrize(
+    ("step", "x"),
+    [
+        *((step, SEQUENCE) for step in LOOPS),
+        (DECODED, (SEQUENCE, SIZES)),
+        (operations.ctc_loss, (np.ones((2, 2), "int32"), SEQUENCE, SIZES // 2, SIZES)),
+    ],
+    ids=lambda value: repr(value)[:60] if callable(value) else "",
+)
+def test_a_loop_is_compiled_once_outside_of_jit(step, x):
     import jax
 
     compiled = []
@@ -313,11 +326,10 @@ def test_a_loop_is_compiled_once_outside_of_jit(step):
         lambda event, *rest, **more: compiled.append(event) if "backend_compile" in event else None
     )
     with backend.using("jax"):
-        x = np.ones((2, 4, 3), "float32")
-        params = fnet.init(step, 0, x.shape)
+        params = fnet.init(step, 0, fnet.core.infer.spec(x))
         first = step(params, x)
         count = len(compiled)
         assert count
         for _ in range(3):
-            np.testing.assert_array_equal(step(params, x), first)
+            chex.assert_trees_all_equal(step(params, x), first)
         assert len(compiled) == count

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnet.backend import ops
 from fnet.rewrites.convolution import pool_first, winograd_form
 from fnet.rewrites.folding import fold_batch_normalization, fold_relu
 from fnet.rewrites.places import Rewrite
@@ -34,6 +35,7 @@ def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tupl
     What does not fit a rewrite, as params that two steps share, stays as it is.
     table_bytes: the most memory for what a recurrent layer makes of each row of the embedding before it.
     """
+    params = ops.native(params)
     for rewrite in (*REWRITES, look_up_projected(table_bytes)):
         model, params = rewrite(model, params)
     return model, params
