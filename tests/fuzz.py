@@ -278,9 +278,10 @@ def outcome(load: Callable[[bytes], None], data: bytes) -> str | None:
     except Exception as error:  # noqa: BLE001 - whatever it is: that is what is looked for
         return f"{type(error).__name__}: {error}"[:300]
     seconds, memory = time.process_time() - start, (peak() - before) if measured else 0
-    if seconds > SECONDS * max(1, len(data) / (1 << 20)):
+    times = max(1, len(data) / (1 << 20))
+    if seconds > SECONDS * times:
         return f"{seconds:.1f} seconds"
-    return f"{memory >> 20} MiB" if memory > MEMORY else None
+    return f"{memory >> 20} MiB" if memory > MEMORY * times else None
 
 
 def main() -> int:

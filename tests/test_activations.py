@@ -89,6 +89,13 @@ def test_nan_propagates(name, each_backend):
     assert np.isnan(y[0, 0]), f"{name} lost a NaN: {y}"
 
 
+@pytest.mark.parametrize("name", ["log_softmax", "sparsemax"])
+def test_nan_reaches_what_keras_says(name, each_backend):
+    rows = np.array([[np.nan, 1, 2], [1, 2, np.nan], [1, 2, 3], [np.nan] * 3], np.float32)
+    theirs = np.asarray(getattr(keras.activations, name)(rows))
+    np.testing.assert_array_equal(np.isnan(np.asarray(ACTIVATIONS[name](rows))), np.isnan(theirs))
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [

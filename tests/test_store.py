@@ -6,6 +6,7 @@ import mmap
 import os
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -664,3 +665,14 @@ def test_numbers_are_looked_at_also_where_the_model_does_not_say_what_it_takes(t
     params.save(tmp_path / "m", bind(fnet.dense, units=1), {"kernel": np.float32([[value]]), "bias": np.zeros(1)})
     with pytest.raises(WeightsMismatch, match="'kernel' holds"):
         params.load(tmp_path / "m")
+
+
+def test_a_header_beyond_the_limits_is_not_copied():
+    size = 8 << 20
+    data = memoryview(size.to_bytes(8, "little") + b"{" + b" " * (size - 1))
+    tracemalloc.start()
+    with pytest.raises(LimitExceeded, match="the header has"):
+        safetensors.read(data, containers.Limits(config=1 << 20))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < size // 8

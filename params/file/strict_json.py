@@ -26,7 +26,7 @@ LISTS = ("layers", "inbound_nodes")
 """Keys of the lists whose items each cost a conversion."""
 
 
-def parse(data: bytes | str, what: str, limits: Limits, *, infinite: bool = False) -> Any:
+def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, infinite: bool = False) -> Any:
     """The value that strict JSON text in UTF-8 stands for.
 
     infinite: take `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
@@ -59,7 +59,9 @@ def parse(data: bytes | str, what: str, limits: Limits, *, infinite: bool = Fals
     return value
 
 
-def parse_object(data: bytes | str, what: str, limits: Limits, *, infinite: bool = False) -> dict[str, Any]:
+def parse_object(
+    data: bytes | memoryview | str, what: str, limits: Limits, *, infinite: bool = False
+) -> dict[str, Any]:
     """`parse`, of a text that must be a JSON object."""
     value = parse(data, what, limits, infinite=infinite)
     if not isinstance(value, dict):

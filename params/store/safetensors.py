@@ -50,7 +50,7 @@ def read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, An
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise CorruptFile("no complete .safetensors file")
-    header = parse_object(bytes(data[8 : 8 + size]), "the header", limits)
+    header = parse_object(data[8 : 8 + size], "the header", limits)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise CorruptFile(f"the metadata are {quoted(metadata)}, not texts by name")
