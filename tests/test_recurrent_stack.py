@@ -14,11 +14,17 @@ def both(function, sequences, **options):
     return bind(bidirectional, layer=bind(function, units=4, return_sequences=sequences, **options))
 
 
+def saved(step):
+    """A bidirectional layer as Keras saves it: with a layer for each direction."""
+    layer = bind(step.options["layer"], zero_output_for_mask=True)
+    return bind(bidirectional, layer=layer, backward_layer=bind(layer, go_backwards=True))
+
+
 def classifier(function, **options):
     return sequential(
         ids=bind(embedding, input_dim=TOKENS, output_dim=6, mask_zero=True),
         rest=bind(dropout, rate=0.5),
-        first=both(function, True, **options),
+        first=saved(both(function, True, **options)),
         second=both(function, False, **options),
         scores=bind(dense, units=3),
     )

@@ -13,7 +13,7 @@ from fnet.core.layer import brief
 from fnet.errors import InvalidInput
 from fnet.layers.basic import embedding
 from fnet.layers.recurrent import gru, lstm, simple_rnn
-from fnet.layers.wrappers import bidirectional
+from fnet.layers.wrappers import bidirectional, halves
 from fnet.masks import mask_of, masked, values_of
 from fnet.types import Param, Params, ParamTree
 
@@ -38,8 +38,10 @@ def part(step: Any) -> Part | None:
     if bound.dtype is not None:
         return None
     if bound.function is bidirectional:
-        one = part(options["layer"]) if options["backward_layer"] is None else None
-        return one._replace(ways=2) if one is not None and options["merge_mode"] == "concat" else None
+        forward, backward = halves(options["layer"], options["backward_layer"])
+        alike = bind(backward, go_backwards=False) == bind(forward, go_backwards=False)
+        one = part(bind(forward, zero_output_for_mask=False)) if alike and options["merge_mode"] == "concat" else None
+        return None if one is None else one._replace(ways=2)
     plain = {
         **dict.fromkeys(("return_state", "go_backwards", "stateful", "zero_output_for_mask"), False),
         "activation": "tanh",
