@@ -19,7 +19,7 @@ from fnet.backend.gates import CELLS, laid_out
 Array: TypeAlias = np.ndarray[Any, Any]
 Weights: TypeAlias = Mapping[str, Array]
 Advance: TypeAlias = Callable[[Array, Array, Array], None]
-"""(z (gates, ways, n, units), h, new (ways, n, units)): one step, whose output goes into `new`."""
+"""(z (gates, ways, n, units), h, new (ways, n, units)): one step, whose output goes into `new`; one gate has no axis."""
 Begin: TypeAlias = Callable[..., tuple[Advance, Sequence[Array]]]
 """(h, *other states (ways, n, units)) -> (the steps of n rows, where they keep the other states)."""
 Swept: TypeAlias = tuple[Array, Array | None, tuple[Array, ...]]
@@ -120,6 +120,10 @@ def _runs(counts: Array) -> list[tuple[int, int]]:
     return [(int(counts[a]), b - a) for a, b in itertools.pairwise(changes)]
 
 
+SMALL = 1024
+"""Entries of a step's output up to which it pays to copy, so that all of a step is in one place."""
+
+
 def _sweep(begin: Begin, zs: Array, h: Array, others: Sequence[Array], runs: Sequence[tuple[int, int]]) -> Array:
     """The output of every place, (ways, places, units), from its projected input zs (gates, ways, places, units).
 
@@ -133,10 +137,14 @@ def _sweep(begin: Begin, zs: Array, h: Array, others: Sequence[Array], runs: Seq
         h = h[:, :n]
         advance, kept = begin(h, *(other[:, :n] for other in others))
         z_steps = zs[:, :, place:end].reshape(gates, ways, steps, n, units).transpose(2, 0, 1, 3, 4)
-        new_steps = hs[:, place:end].reshape(ways, steps, n, units).transpose(1, 0, 2, 3)
-        for z, new in zip(z_steps, new_steps, strict=True):
+        outputs = new_steps = hs[:, place:end].reshape(ways, steps, n, units).transpose(1, 0, 2, 3)
+        if n * units <= SMALL:
+            z_steps, new_steps = np.ascontiguousarray(z_steps), np.empty(outputs.shape, h.dtype)
+        for z, new in zip(z_steps if gates > 1 else z_steps[:, 0], new_steps, strict=True):
             advance(z, h, new)
             h = new
+        if new_steps is not outputs:
+            outputs[...] = new_steps
         for other, now in zip(others, kept, strict=True):
             other[:, :n] = now
         place = end
@@ -152,7 +160,7 @@ def _simple_rnn(weights: Weights) -> Begin:
 
     def advance(z: Array, h: Array, new: Array) -> None:
         np.matmul(h, kernel, new)
-        np.add(new, z[0], new)
+        np.add(new, z, new)
         np.tanh(new, new)
 
     return lambda h: (advance, ())
