@@ -4,7 +4,22 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bidirectional, bind, dense, dropout, embedding, gru, lstm, sequential, simple_rnn, tree
+from fnet import (
+    bidirectional,
+    bind,
+    dense,
+    dropout,
+    embedding,
+    graph,
+    gru,
+    input_layer,
+    lstm,
+    masking,
+    sequential,
+    simple_rnn,
+    tree,
+)
+from fnet.inference.lengths import batch_sizes, lengths
 from tests import parity
 
 TOKENS, TIME = 11, 7
@@ -135,3 +150,58 @@ def test_a_stack_of_what_is_no_stack_is_refused():
         stack(params, np.zeros((2, 3), "float32"))
     with pytest.raises(fnet.InvalidInput, match="at least one time step"):
         stack(params, np.zeros((2, 0, 3), "float32"))
+
+
+# --- rows by length -------------------------------------------------------------------------------
+
+
+def test_predict_takes_rows_by_length_and_gives_them_in_their_order():
+    model = classifier(lstm)
+    params, x, done = drawn(model), ids(200), []
+    expected = model(params, x)
+    y = fnet.predict(model, params, x, batch_size=8, progress=lambda rows, all_rows: done.append((rows, all_rows)))
+    parity.assert_close(y, expected)
+    assert done[-1] == (200, 200)
+    assert done == sorted(set(done))
+    np.testing.assert_array_equal(y, fnet.predict(model, params, x, batch_size=8))
+    parity.assert_close(fnet.predict(model, params, x, batch_size=8, optimize=False), expected)
+
+
+def test_what_is_wrong_with_a_row_is_told_by_its_place():
+    model = classifier(lstm)
+    params, x = drawn(model), ids()
+    x[3, 1] = TOKENS
+    with pytest.raises(fnet.InvalidInput, match="row 3 has id 11"):
+        fnet.predict(model, params, x, batch_size=2)
+    with pytest.warns(fnet.InvalidRows, match="1 of 9 rows"):
+        y = fnet.predict(model, params, x, batch_size=2, invalid="mark")
+    good = np.arange(9) != 3
+    parity.assert_close(y[good], model(params, x[good]))
+
+
+def test_by_what_rows_differ_in_length():
+    lookup = bind(embedding, input_dim=TOKENS, output_dim=6, mask_zero=True)
+    first, last = bind(gru, units=4, return_sequences=True), bind(gru, units=4)
+    nodes = {"x": bind(input_layer, shape=(None, TIME)), "e": (lookup, "x"), "y": (last, "e")}
+    for model, shrinks in (
+        (sequential(x=bind(input_layer, shape=(None, TIME)), e=lookup, y=last), True),
+        (sequential(e=lookup, y=first), False),
+        (graph(nodes, inputs="x", outputs="y"), True),
+        (sequential(inner=sequential(e=lookup), y=last), False),
+        (sequential(m=bind(masking, mask_value=-1.0), y=last), False),
+    ):
+        shape = (None, TIME, 3) if "m" in model.names else (None, TIME)
+        by = lengths(fnet.optimize(model, drawn(model, shape))[0])
+        assert by.shrinks == shrinks
+    np.testing.assert_array_equal(by.of(np.array([[[-1.0, -1.0], [-1.0, 0.0]]])), [1])
+    both_read = graph({**nodes, "z": (lookup, "x")}, inputs="x", outputs=("y", "z"))
+    unmasked = sequential(e=bind(embedding, input_dim=TOKENS, output_dim=6), y=last)
+    for model in (both_read, unmasked, sequential(e=lookup, y=bind(dense, units=2)), sequential(y=last)):
+        assert lengths(model) is None
+
+
+def test_short_rows_make_large_batches_of_no_more_places():
+    shares = np.array([1.0] * 10 + [0.5] * 40 + [0.01] * 300)
+    assert batch_sizes(350, 10, shares) == [10, 20, 20, 128, 128, 44]
+    assert batch_sizes(25, 10) == [10, 10, 5]
+    assert batch_sizes(3, 10, np.zeros(3)) == [3]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind, conv2d, dense, embedding, flatten, layer, max_pooling2d, sequential
+from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential
 from fnet.inference import processors, schedule
 from tests import parity
 
@@ -32,15 +32,25 @@ def blas_threads():
 
 
 def test_work_is_counted_from_the_shapes():
-    assert schedule.row_work(CNN, fnet.Spec((None, 18, 18, 3))) == 16 * 16 * 9 * 3 * 16 + 8 * 8 * 16 * 3
-    assert schedule.row_work(bind(embedding, input_dim=1000, output_dim=100), fnet.Spec((None, 7), "int32")) == 0
+    work = schedule.row_work(CNN, fnet.Spec((None, 18, 18, 3)))
+    assert (work.row, work.loops) == (16 * 16 * 9 * 3 * 16 + 8 * 8 * 16 * 3, False)
+    lookup = bind(embedding, input_dim=1000, output_dim=100)
+    assert schedule.row_work(lookup, fnet.Spec((None, 7), "int32")).row == 0
+    step = 4 * 5 * (3 + 5)
+    work = schedule.row_work(bind(lstm, units=5), fnet.Spec((None, 7, 3)))
+    assert work == schedule.Work(7 * step, step, loops=True)
 
 
 @pytest.mark.parametrize(("rows", "work", "sizes"), [(1, 1e12, [1]), (7, 0, [7]), (5, 160e6, [1, 1, 1, 2])])
 def test_parts_are_even_and_depend_on_rows_and_work_alone(rows, work, sizes):
-    parts = schedule.parts(rows, work)
+    parts = schedule.parts(rows, schedule.Work(work, work))
     assert [part.stop - part.start for part in parts] == sizes
     assert [parts[0].start, parts[-1].stop] == [0, rows]
+
+
+def test_rows_that_go_through_a_loop_stay_together_up_to_64():
+    for rows, number in ((1, 1), (127, 1), (128, 2), (300, 4)):
+        assert len(schedule.parts(rows, schedule.Work(1e12, 1e9, loops=True))) == number
 
 
 def test_values_are_the_same_for_any_number_of_workers_and_in_every_call(each_backend, small_parts):

@@ -19,7 +19,7 @@ from fnet.backend.gates import CELLS, laid_out
 Array: TypeAlias = np.ndarray[Any, Any]
 Weights: TypeAlias = Mapping[str, Array]
 Advance: TypeAlias = Callable[[Array, Array, Array], None]
-"""(z (gates, ways, n, units), h, new (ways, n, units)): one step, whose output goes into `new`; one gate has no axis."""
+"""(z (gates, ways, n, units), h, new (ways, n, units)): one step; its output goes into `new`. One gate has no axis."""
 Begin: TypeAlias = Callable[..., tuple[Advance, Sequence[Array]]]
 """(h, *other states (ways, n, units)) -> (the steps of n rows, where they keep the other states)."""
 Swept: TypeAlias = tuple[Array, Array | None, tuple[Array, ...]]
@@ -316,20 +316,29 @@ def recurrent_stack(cells: Sequence[tuple[str, int]], params: Any, x: Array, mas
     x = places.gather(xs)
     if "embeddings" in params:
         x = params["embeddings"][x]
+    hs = x[None, :, None] if x.ndim == 1 else x[None]
     for number, (cell, ways) in enumerate(cells):
         weights = params[f"layer_{number}"]
-        x = np.stack([x, places.mirrored(x)]) if ways == 2 else x[None]
-        zs = _looked_up(params["table"], x) if x.ndim == 2 else _projected(weights, x)
+        x = _each_way(places, hs, ways)
+        zs = _looked_up(params["table"], x[..., 0]) if "table" in params and number == 0 else _projected(weights, x)
         h = np.zeros((ways, places.running, zs.shape[-1]), zs.dtype)
-        hs = _sweep(_BEGINS[cell](weights), zs, h, [h] if cell == "lstm" else [], places.runs)
-        x = hs[0] if ways == 1 else np.concatenate([hs[0], places.mirrored(hs[1])], axis=-1)
+        hs = _sweep(_BEGINS[cell](weights), zs, h, [np.zeros_like(h)] if cell == "lstm" else [], places.runs)
     half = hs.dtype.type(0.5 if CELLS[cell].doubled else 1)
     if keep:
-        ys = places.spread(x * half, 0)
+        ys = places.spread(_each_way(places, hs * half, 1)[0], 0)
         return (ys if mask is None or ways == 1 else np.where(mask[:, :, None], ys, 0)).swapaxes(0, 1)
     y = np.zeros((ways, batch, hs.shape[-1]), hs.dtype)
     y[:, : places.running] = places.last(hs) * half
     return np.concatenate(list(places.unsorted(y)), axis=-1)
+
+
+def _each_way(places: Whole | Packed, hs: Array, ways: int) -> Array:
+    """(ways below, places, units) -> (ways, places, ways below * units), what each way reads."""
+    below, count, units = hs.shape
+    y = np.empty((ways, count, below, units), hs.dtype)
+    for way, other in np.ndindex(ways, below):
+        y[way, :, other] = hs[other] if way == other else places.mirrored(hs[other])
+    return y.reshape(ways, count, below * units)
 
 
 def _looked_up(table: Array, ids: Array) -> Array:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from fnet.core.compose import EMPTY
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
 from fnet.inference import schedule
 from fnet.inference.compile import Compiled, jit_carried
-from fnet.inference.door import Door
+from fnet.inference.door import Door, Fault
+from fnet.inference.lengths import CHUNK, Lengths, batch_sizes, lengths
 from fnet.inference.optimized import optimized
 from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
 from fnet.layers.wrappers import carried, keeps_states
@@ -38,6 +40,8 @@ class _Prepared(NamedTuple):
     """`carried`, for a model whose states go from batch to batch."""
     padded: bool
     """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
+    lengths: Lengths | None
+    """By what rows are sorted, where they do not reach each other and it pays."""
 
 
 class _Same:
@@ -54,9 +58,9 @@ class _Same:
 
 
 @functools.lru_cache(maxsize=64)
-def _row_work(runs: _Same, specs: Any) -> float:
-    """How much work a row of a batch is: 0, so that it goes in one piece, where rows can reach each other."""
-    return schedule.row_work(runs.value, tree.thaw(specs)) if apart(runs.value) else 0.0
+def _row_work(runs: _Same, specs: Any) -> schedule.Work:
+    """How much work a row of a batch is: none, so that it goes in one piece, where rows can reach each other."""
+    return schedule.row_work(runs.value, tree.thaw(specs)) if apart(runs.value) else schedule.Work()
 
 
 @functools.lru_cache(maxsize=8)
@@ -67,7 +71,9 @@ def _prepare(given: _Same, runs: _Same, name: str) -> _Prepared:
     if keeps_states(model):
         advance = jit_carried(model) if compiled else functools.partial(carried, model)
     door = Door(given.value)
-    return _Prepared(door, model, Compiled(model), advance, compiled and advance is None and apart(given.value))
+    separate = advance is None and apart(given.value)
+    by = lengths(model) if separate else None
+    return _Prepared(door, model, Compiled(model), advance, compiled and separate, by)
 
 
 def predict(
@@ -131,24 +137,40 @@ class _Work:
         self.workers = workers
         self.drawn = any(path[-1] == "rng" for path, _ in tree.items(params))
         self.padded = prepared.padded and not self.drawn  # how many bits are drawn shows in each of them
+        self.lengths = prepared.lengths if not mark and not self.drawn else None
         self.state: Any = EMPTY
         self.marked: list[int] = []
 
-    def batches(self, x: Any, rows: int, progress: Progress | None) -> Iterator[tuple[int, int, Any]]:
-        """(first row, rows, outputs) of every batch."""
-        for start in range(0, rows, self.batch_size):
-            batch = tree.map(lambda a: a[start : start + self.batch_size], x)  # noqa: B023 - called at once
-            size = min(self.batch_size, rows - start)
-            yield start, size, self.batch(batch, start, size)
+    def batches(self, x: Any, rows: int, progress: Progress | None) -> Iterator[tuple[Any, int, Any]]:
+        """(rows of every batch, their number, outputs): the rows are a slice, or, sorted by length, their numbers."""
+        order, sizes = self.by_length(x, rows)
+        for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
+            places = slice(start, start + size) if order is None else order[start : start + size]
+            batch = tree.map(lambda a: a[places], x)  # noqa: B023 - called at once
+            yield places, size, self.batch(batch, start, size) if order is None else self.outputs(batch, size)
             if progress is not None:
                 progress(start + size, rows)
+
+    def by_length(self, x: Any, rows: int) -> tuple[Any, list[int]]:
+        """(the rows, the longest first, all of them checked; None to take them as they come; the sizes of batches)."""
+        if self.lengths is None or rows == 1:
+            return None, batch_sizes(rows, self.batch_size)
+        for start in range(0, rows, CHUNK):
+            for fault in self.prepared.door.faults(tree.map(lambda a: a[start : start + CHUNK], x), start):  # noqa: B023
+                _refuse(fault)
+        (values,) = tree.leaves(x)
+        steps = self.lengths.of(values)
+        order = np.argsort(-steps, kind="stable")
+        if backend.name() != "numpy" or not self.lengths.shrinks:
+            return order, batch_sizes(rows, self.batch_size)
+        return order, batch_sizes(rows, self.batch_size, steps[order] / values.shape[1])
 
     def batch(self, batch: Any, start: int, size: int) -> Any:
         """The outputs of one batch, with its rows without an answer marked."""
         bad = np.zeros(size, bool)
         for fault in self.prepared.door.faults(batch, start):
             if not self.mark or self.prepared.advance is not None:  # states are those of all rows
-                raise InvalidInput(fault.say(int(fault.rows.argmax())))
+                _refuse(fault)
             bad |= fault.rows
         if not bad.any():
             y, kept = self.outputs(batch, size), size
@@ -182,6 +204,10 @@ class _Work:
         specs = tree.freeze(tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch))
         work = _row_work(_Same(self.prepared.model), specs)
         return schedule.run(self.prepared.run, self.params, batch, rows, work, self.workers)
+
+
+def _refuse(fault: Fault) -> NoReturn:
+    raise InvalidInput(fault.say(int(fault.rows.argmax())))
 
 
 def _require_order(model: Any, params: Any) -> None:

@@ -85,31 +85,33 @@ def _mark(dtype: np.dtype[Any]) -> Any:
 # --- batches --------------------------------------------------------------------------------------
 
 
-def joined(batches: Iterator[tuple[int, int, Any]], rows: int) -> Any:
-    """(first row, rows, outputs) of every batch -> the outputs one behind the other, as Keras's `predict` has them.
+def joined(batches: Iterator[tuple[Any, int, Any]], rows: int) -> Any:
+    """(rows, their number, outputs) of every batch -> the outputs in the order of rows, as Keras's `predict` has them.
+
+    rows: a slice, or the numbers of rows.
 
     Raises InvalidInput for outputs whose shapes differ beyond the first axis.
     """
-    start, size, y = next(batches)
-    if size == rows:
+    places, size, y = next(batches)
+    if size == rows and isinstance(places, slice):
         return y
-    outputs = tree.map(lambda a: _Output(a, size, rows), y)
-    for start, size, y in batches:
-        tree.map(lambda output, a, at=start, n=size: output.add(a, at, n), outputs, y)
+    outputs = tree.map(lambda a: _Output(a, places, size, rows), y)
+    for places, _, y in batches:
+        tree.map(lambda output, a, at=places: output.add(a, at), outputs, y)
     return tree.map(lambda output: output.value(), outputs)
 
 
 class _Output:
     """One output over all batches: written in place where it has a row for each of the input, else gathered."""
 
-    def __init__(self, y: Array, size: int, rows: int) -> None:
+    def __init__(self, y: Array, places: Any, size: int, rows: int) -> None:
         self.of_rows = y.shape[:1] == (size,)
         self.array = np.empty((rows, *y.shape[1:]), y.dtype) if self.of_rows else None
         self.parts: list[Array] = []
-        self.add(y, 0, size)
+        self.add(y, places)
 
-    def add(self, y: Array, start: int, size: int) -> None:
-        """The output of the rows from `start`."""
+    def add(self, y: Array, places: Any) -> None:
+        """The output of these rows."""
         y = np.atleast_1d(y)
         like = self.array if self.array is not None else self.parts[0] if self.parts else y
         if y.shape[1:] != like.shape[1:]:
@@ -120,7 +122,7 @@ class _Output:
         if self.array is None:
             self.parts.append(y)
         else:
-            self.array[start : start + size] = y
+            self.array[places] = y
 
     def value(self) -> Array:
         """All of it."""

@@ -9,17 +9,20 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Graph, Sequential
+from fnet.core.compose import Model
 from fnet.core.layer import bind
 from fnet.inference import processors
 from fnet.inference.compile import Compiled
 from fnet.layers.basic import embedding
+from fnet.layers.recurrent import gru, lstm, simple_rnn
+from fnet.layers.recurrent_stack import TABLES, recurrent_stack
+from fnet.layers.wrappers import bidirectional
 from fnet.types import Param, Params
 
 if TYPE_CHECKING:
@@ -31,41 +34,63 @@ U = TypeVar("U")
 PART = 160_000_000
 """Multiplications of one part: few enough that what flows stays in the cache, enough that BLAS runs at full speed."""
 
+RECURRENT = (simple_rnn, lstm, gru, bidirectional, recurrent_stack)
+
 SMALL = 30_000_000
 """Work that one thread does faster than several, which wait for each other."""
 
 
-def row_work(model: Any, specs: Any) -> float:
-    """About how many multiplications a row costs: the entries of each kernel times the places where it is used.
+LOOP = 64
+"""Rows of a part where a layer goes over its steps in a loop: a step of fewer costs nearly as much."""
 
-    specs: of a batch. 0 where shapes are not known before the model runs.
-    """
+
+class Work(NamedTuple):
+    """About how many multiplications a row costs. Zero where that is not known before the model runs."""
+
+    row: float = 0.0
+    at_once: float = 0.0
+    """Those of them that do not wait for others: of recurrent layers one step."""
+    loops: bool = False
+    """Whether a layer goes over its steps in a loop."""
+
+
+def row_work(model: Any, specs: Any) -> Work:
+    """The work of a row: the entries of each kernel times the places where it is used. specs: of a batch."""
     try:
-        return sum(map(_step_work, infer.trace(model, specs)))
+        works = [_step_work(row) for row in infer.trace(model, specs)]
     except (ValueError, TypeError, LookupError):
-        return 0.0
+        return Work()
+    rows, at_once, loops = zip(*works, strict=True)
+    return Work(sum(rows), max(at_once), any(loops))
 
 
-def _step_work(row: infer.Row) -> float:
-    if isinstance(row.step, Sequential | Graph) or bind(row.step).function is embedding:
-        return 0.0
-    kernels = [p.shape for p in tree.leaves(row.params) if isinstance(p, Param) and len(p.shape) > 1]
+def _step_work(row: infer.Row) -> Work:
+    if isinstance(row.step, Model) or bind(row.step).function is embedding:
+        return Work()
+    params = {path: p.shape for path, p in tree.items(row.params) if isinstance(p, Param) and len(p.shape) > 1}
+    kernels = sum(math.prod(d or 1 for d in shape) for path, shape in params.items() if path[-1] not in TABLES)
+    if bind(row.step).function in RECURRENT:
+        steps = tree.leaves(row.inputs)[0].shape[1] or 1
+        return Work(float(steps * kernels), float(kernels), loops=True)
     places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(row.outputs)), default=1)
-    return float(places * sum(math.prod(d or 1 for d in shape) for shape in kernels))
+    return Work(float(places * kernels), float(places * kernels))
 
 
-def parts(rows: int, work: float) -> list[slice]:
+def parts(rows: int, work: Work) -> list[slice]:
     """The rows of a batch in 1, 2, 4, ... even parts, by the work of one row; it depends on nothing else."""
-    number = 1 << round(math.log2(min(rows, max(1.0, rows * work / PART))))
+    if work.loops:
+        number = 1 << max(1, rows // LOOP).bit_length() - 1
+    else:
+        number = 1 << round(math.log2(min(rows, max(1.0, rows * work.row / PART))))
     number = number if number <= rows else number // 2
     edges = [rows * i // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
-def run(model: Compiled, params: Params, batch: Any, rows: int, work: float, workers: int | None) -> Any:
+def run(model: Compiled, params: Params, batch: Any, rows: int, work: Work, workers: int | None) -> Any:
     """`model(params, batch)` part by part in threads, each with one BLAS thread.
 
-    A row of the outputs depends on that row of the batch alone, unless `work`, of one row, is 0. workers: how many
+    A row of the outputs depends on that row of the batch alone, unless there is no `work`. workers: how many
     threads; None: as many as there are processors for this process.
     """
     slices = parts(rows, work)
@@ -77,7 +102,7 @@ def run(model: Compiled, params: Params, batch: Any, rows: int, work: float, wor
                 done = in_threads(run, pieces, min(workers or processors.count(), len(pieces)))
             if _of_rows(done, slices):
                 return tree.map(lambda *arrays: np.concatenate(arrays), *done)
-    if work * rows > SMALL and workers != 1:
+    if work.at_once * rows > SMALL and workers != 1:
         return model(params, batch)
     with processors.one_blas_thread():
         return model(params, batch)

@@ -20,6 +20,10 @@ from fnet.types import Param, Params, ParamTree
 CELL = {simple_rnn: "simple_rnn", lstm: "lstm", gru: "gru"}
 
 
+TABLES = ("table", "embeddings")
+"""Params of which a step reads one row."""
+
+
 class Part(NamedTuple):
     """A recurrent layer of a stack."""
 

@@ -1,0 +1,95 @@
+"""Rows by length: a model that masks padding right at its beginning computes rows of one length together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnet.core import infer
+from fnet.core.compose import Graph, Model, Sequential, bind, rules
+from fnet.core.layer import Bound
+from fnet.core.sources import references
+from fnet.inference.schedule import LOOP, RECURRENT
+from fnet.layers.basic import embedding, identity, masking
+from fnet.layers.recurrent_stack import is_lookup, parts, recurrent_stack
+from fnet.types import Array
+
+CHUNK = 4096
+"""Rows whose masks are made at a time, so that memory stays flat."""
+
+
+class Lengths(NamedTuple):
+    """How long the rows of a model are.
+
+    steps: rows (n, time, ...) -> bool (n, time), the steps that the model's first mask leaves. shrinks: whether masked
+    steps may be left out of the rows, since all that reads them is a recurrent stack that gives its last output.
+    """
+
+    steps: Callable[[Array], Array]
+    shrinks: bool
+
+    def of(self, x: Array) -> Array:
+        """(n, time, ...) -> (n,), the number of steps of each row."""
+        chunks = range(0, len(x), CHUNK)
+        return np.concatenate([np.count_nonzero(self.steps(np.asarray(x[at : at + CHUNK])), axis=1) for at in chunks])
+
+
+def batch_sizes(rows: int, batch_size: int, shares: Array | None = None) -> list[int]:
+    """The sizes of batches; shares: how much of its width each row fills, the largest first.
+
+    A batch has more rows where no row fills much, up to two parts for threads: its places are not more than in
+    `batch_size` full rows.
+    """
+    sizes: list[int] = []
+    while (start := sum(sizes)) < rows:
+        most = batch_size if shares is None else min(2 * LOOP, int(batch_size / max(shares[start], 1e-9)))
+        sizes.append(min(max(batch_size, most), rows - start))
+    return sizes
+
+
+def lengths(model: Any) -> Lengths | None:
+    """By what the rows of a model differ in length; None where it has no recurrent layers, or no mask to go by."""
+    if not any(step.function in RECURRENT for step in _layers(model)):
+        return None
+    step = _first(model)
+    if step is None:
+        return None
+    options = infer.resolved_options(step)
+    if step.function is masking:
+        return Lengths(lambda x: (x != options["mask_value"]).any(axis=-1), shrinks=False)
+    if step.function is embedding:
+        return Lengths(lambda x: x != 0, shrinks=False) if options["mask_zero"] else None
+    if step.function is recurrent_stack and is_lookup(options["layers"][0]):
+        ids, recurrent = parts(options["layers"])
+        return Lengths(lambda x: x != 0, not recurrent[-1].return_sequences) if ids["mask_zero"] else None
+    return None
+
+
+def _layers(step: Any) -> Iterator[Bound]:
+    """The layers in a step, those in wrappers too."""
+    if not isinstance(step, Model):
+        yield bind(step)
+    for child in infer.children(step).values():
+        yield from _layers(child)
+
+
+def _first(model: Any) -> Bound | None:
+    """The layer that alone reads what the model is given; None where several do."""
+    if isinstance(model, Sequential):
+        return next((_first(step) for _, step in model.steps if not _passes_on(step)), None)
+    if not isinstance(model, Graph):
+        return bind(model)
+    name, nodes = model.inputs, dict(model.nodes)
+    step: Any = nodes[name].step if isinstance(name, str) and name in nodes else identity
+    while isinstance(name, str) and _passes_on(step):
+        readers = [(n, node) for n, node in model.nodes if name in references(node.sources)]
+        if len(readers) != 1 or readers[0][1].sources != name or name in references(model.outputs):
+            return None
+        name, step = readers[0][0], readers[0][1].step
+    return _first(step) if isinstance(name, str) else None
+
+
+def _passes_on(step: Any) -> bool:
+    return not isinstance(step, Model) and rules(step).passes_on
