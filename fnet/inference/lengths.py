@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Graph, Model, Sequential, bind, rules
 from fnet.core.layer import Bound
@@ -35,6 +36,28 @@ class Lengths(NamedTuple):
         chunks = range(0, len(x), CHUNK)
         return np.concatenate([np.count_nonzero(self.steps(np.asarray(x[at : at + CHUNK])), axis=1) for at in chunks])
 
+    def shrunk(self, x: Any) -> Any:
+        """Rows without the steps that none of them has, those in front; of few widths, so that XLA compiles few shapes.
+
+        x: a tree of one array. As it is where masked steps may not be left out.
+        """
+        return tree.map(self._shrunk, x) if self.shrinks else x
+
+    def _shrunk(self, x: Array) -> Array:
+        x = np.asarray(x)
+        steps = self.steps(x)
+        lengths = np.count_nonzero(steps, axis=1)
+        width = min(_width(lengths.max(initial=1)), x.shape[1])
+        if (steps != (np.arange(x.shape[1]) < lengths[:, None])).any():
+            x = np.take_along_axis(x, np.argsort(~steps, axis=1, kind="stable"), axis=1)
+        return x[:, :width]
+
+
+def _width(steps: int) -> int:
+    """The next of 8, 12, 16, 24, 32, 48, ..."""
+    power = max(8, 1 << (int(steps) - 1).bit_length())
+    return power * 3 // 4 if steps <= power * 3 // 4 and power > 8 else power
+
 
 def batch_sizes(rows: int, batch_size: int, shares: Array | None = None) -> list[int]:
     """The sizes of batches; shares: how much of its width each row fills, the largest first.
@@ -44,7 +67,7 @@ def batch_sizes(rows: int, batch_size: int, shares: Array | None = None) -> list
     """
     sizes: list[int] = []
     while (start := sum(sizes)) < rows:
-        most = batch_size if shares is None else min(2 * LOOP, int(batch_size / max(shares[start], 1e-9)))
+        most = batch_size if shares is None else min(2 * LOOP["numpy"], int(batch_size / max(shares[start], 1e-9)))
         sizes.append(min(max(batch_size, most), rows - start))
     return sizes
 

@@ -203,7 +203,8 @@ class _Work:
         """The outputs of a batch, which may go through the model in parts."""
         specs = tree.freeze(tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch))
         work = _row_work(_Same(self.prepared.model), specs)
-        return schedule.run(self.prepared.run, self.params, batch, rows, work, self.workers)
+        cut = self.lengths.shrunk if self.lengths is not None and backend.name() != "numpy" else lambda part: part
+        return schedule.run(self.prepared.run, self.params, batch, rows, work, self.workers, cut)
 
 
 def _refuse(fault: Fault) -> NoReturn:

@@ -9,11 +9,11 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from fnet import tree
+from fnet import backend, tree
 from fnet.core import infer
 from fnet.core.compose import Model
 from fnet.core.layer import bind
@@ -28,6 +28,7 @@ from fnet.types import Param, Params
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+Cut: TypeAlias = Callable[[Any], Any]
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -40,7 +41,7 @@ SMALL = 30_000_000
 """Work that one thread does faster than several, which wait for each other."""
 
 
-LOOP = 64
+LOOP = {"numpy": 64, "jax": 16}
 """Rows of a part where a layer goes over its steps in a loop: a step of fewer costs nearly as much."""
 
 
@@ -79,7 +80,7 @@ def _step_work(row: infer.Row) -> Work:
 def parts(rows: int, work: Work) -> list[slice]:
     """The rows of a batch in 1, 2, 4, ... even parts, by the work of one row; it depends on nothing else."""
     if work.loops:
-        number = 1 << max(1, rows // LOOP).bit_length() - 1
+        number = 1 << max(1, rows // LOOP[backend.name()]).bit_length() - 1
     else:
         number = 1 << round(math.log2(min(rows, max(1.0, rows * work.row / PART))))
     number = number if number <= rows else number // 2
@@ -87,21 +88,22 @@ def parts(rows: int, work: Work) -> list[slice]:
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
-def run(model: Compiled, params: Params, batch: Any, rows: int, work: Work, workers: int | None) -> Any:
+def run(model: Compiled, params: Params, batch: Any, rows: int, work: Work, workers: int | None, cut: Cut) -> Any:
     """`model(params, batch)` part by part in threads, each with one BLAS thread.
 
     A row of the outputs depends on that row of the batch alone, unless there is no `work`. workers: how many
-    threads; None: as many as there are processors for this process.
+    threads; None: as many as there are processors for this process. cut: what is made of each part first.
     """
     slices = parts(rows, work)
     if len(slices) > 1:
-        pieces = [tree.map(lambda a, part=part: a[part], batch) for part in slices]
+        pieces = [cut(tree.map(lambda a, part=part: a[part], batch)) for part in slices]
         run = model.for_threads(params, pieces)
         if run is not None:
             with processors.one_blas_thread():
                 done = in_threads(run, pieces, min(workers or processors.count(), len(pieces)))
             if _of_rows(done, slices):
                 return tree.map(lambda *arrays: np.concatenate(arrays), *done)
+    batch = cut(batch)
     if work.at_once * rows > SMALL and workers != 1:
         return model(params, batch)
     with processors.one_blas_thread():
