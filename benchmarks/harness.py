@@ -46,7 +46,8 @@ class Cell:
     """A model and rows to time it on.
 
     build: gives the Keras model; it imports Keras itself. rows: (n) -> the first n rows, the same each time.
-    count: how many rows a call takes. quick: whether the cell belongs to `--quick`.
+    count: how many rows a call takes. batch: how many of them at a time (0: all). quick: whether the cell belongs to
+    `--quick`.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Cell:
     rows: Callable[[int], Any]
     count: int
     quick: bool = False
+    batch: int = 0
 
     @property
     def file(self) -> Path:
@@ -66,33 +68,42 @@ class Cell:
 # --- contenders ------------------------------------------------------------------------------------
 
 
-def _fnet(file: Path, x: Any) -> Callable[[], Any]:
+def _fnet(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     import fnet
 
     model, params = fnet.load_keras(file)
-    return lambda: fnet.predict(model, params, x, batch_size=len(x))
+    return lambda: fnet.predict(model, params, x, batch_size=batch)
 
 
-def _onnxruntime(file: Path, x: Any) -> Callable[[], Any]:
+def _batched(call: Callable[[Any], Any], x: Any, batch: int) -> Callable[[], Any]:
+    """`call` on the rows of x, some at a time."""
+    import numpy as np
+
+    if batch == len(x):
+        return lambda: call(x)
+    return lambda: np.concatenate([call(x[i : i + batch]) for i in range(0, len(x), batch)])
+
+
+def _onnxruntime(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     session = onnxruntime.InferenceSession(file.with_suffix(".onnx"), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda: session.run(None, {name: x})[0]
+    return _batched(lambda rows: session.run(None, {name: rows})[0], x, batch)
 
 
-def _tensorflow(file: Path, x: Any) -> Callable[[], Any]:
+def _tensorflow(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     import keras
     import tensorflow as tf
 
     model = keras.saving.load_model(file, compile=False)
     graph = tf.function(lambda rows: model(rows, training=False))
-    return lambda: graph(tf.constant(x)).numpy()
+    return _batched(lambda rows: graph(tf.constant(rows)).numpy(), x, batch)
 
 
-def _keras_jax(file: Path, x: Any) -> Callable[[], Any]:
+def _keras_jax(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     import jax
     import keras
     import numpy as np
@@ -100,14 +111,14 @@ def _keras_jax(file: Path, x: Any) -> Callable[[], Any]:
     model = keras.saving.load_model(file, compile=False)
     state = [[v.value for v in vs] for vs in (model.trainable_variables, model.non_trainable_variables)]
     call = jax.jit(lambda state, rows: model.stateless_call(*state, rows, training=False)[0])
-    return lambda: np.asarray(call(state, x))
+    return _batched(lambda rows: np.asarray(call(state, rows)), x, batch)
 
 
 @dataclass(frozen=True)
 class Contender:
     """How a library runs a file, what it needs, and the environment of its process. side: ours, before or peer."""
 
-    call: Callable[[Path, Any], Callable[[], Any]]
+    call: Callable[[Path, Any, int], Callable[[], Any]]
     packages: tuple[str, ...]
     environment: dict[str, str]
     side: str = "peer"
@@ -142,8 +153,8 @@ def contenders(names: Sequence[str], before: Path | None) -> dict[str, Contender
 # --- processes -------------------------------------------------------------------------------------
 
 
-def _serve(connection: Any, call: Callable[[Path, Any], Callable[[], Any]]) -> None:
-    """A contender's process: (file, rows) is answered by the output, seconds by the times of the calls in them."""
+def _serve(connection: Any, call: Callable[[Path, Any, int], Callable[[], Any]]) -> None:
+    """A contender's process: (file, rows, batch) is answered by the output, seconds by the times of calls."""
     import numpy as np
 
     if "FNET_FROM" in os.environ:
@@ -153,7 +164,8 @@ def _serve(connection: Any, call: Callable[[Path, Any], Callable[[], Any]]) -> N
         if isinstance(order, float):
             connection.send(_times(run, order))
         else:
-            run = call(order[0], np.load(order[1]))
+            file, rows, batch = order
+            run = call(file, np.load(rows), batch)
             connection.send(np.asarray(run()))
 
 
@@ -233,7 +245,7 @@ def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str
         rows = Path(folder) / "rows.npy"
         np.save(rows, cell.rows(cell.count))
         for name, connection in connections.items():
-            connection.send((cell.file, rows))
+            connection.send((cell.file, rows, cell.batch or cell.count))
             try:
                 outputs[name] = connection.recv()
             except EOFError:

@@ -1,4 +1,4 @@
-"""Whole models: a CNN, bidirectional SimpleRNN and LSTM on real and on full rows, an MLP, a small transformer.
+"""Whole models: a CNN, bidirectional SimpleRNN, LSTM and GRU on real and on full rows, an MLP, a small transformer.
 
     python benchmarks/models.py [--quick] [--only 'lstm*'] [--contenders 'fnet*,onnx*'] [--json FILE] [--before DIR]
 
@@ -93,16 +93,17 @@ def vectors(n: int) -> Any:
     return floats(784, n=n)
 
 
-rnn, lstm = partial(recurrent, "SimpleRNN", 128), partial(recurrent, "LSTM", 100)
+rnn, lstm, gru = partial(recurrent, "SimpleRNN", 128), partial(recurrent, "LSTM", 100), partial(recurrent, "GRU", 100)
 COUNTS = (1, 32, 256)
 CELLS = [
     *(Cell(f"cnn {n}", cnn, images, n, quick=n < 256) for n in COUNTS),
     *(
         Cell(f"{name} {kind} {n}", build, rows, n, quick=n == 32)
-        for name, build in (("rnn", rnn), ("lstm", lstm))
+        for name, build in (("rnn", rnn), ("lstm", lstm), ("gru", gru))
         for kind, rows in (("real", real), ("full", full))
-        for n in (*COUNTS, *((1024,) if kind == "real" else ()))
+        for n in COUNTS
     ),
+    *(Cell(f"{name} real 1024 by 32", build, real, 1024, batch=32) for name, build in (("rnn", rnn), ("lstm", lstm))),
     *(Cell(f"mlp {n}", mlp, vectors, n, quick=n == 1) for n in (1, 32)),
     *(Cell(f"transformer {n}", transformer, partial(full, length=128), n, quick=n == 1) for n in (1, 32)),
 ]

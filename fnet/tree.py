@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,31 +104,43 @@ def thaw(value: Any) -> Any:
     return value
 
 
+@functools.lru_cache(maxsize=512)
+def _kind(cls: Any) -> Any:
+    """dict, tuple or list for the types that trees are made of, None for those of leaves: remembered, since
+    `isinstance(leaf, Mapping)` takes long."""
+    if issubclass(cls, Mapping):
+        return dict
+    if issubclass(cls, tuple) and not issubclass(cls, FrozenList):
+        return tuple
+    return list if issubclass(cls, list | FrozenList) else None
+
+
 def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:  # noqa: A001 - read as tree.map
     """`f` on every leaf of `tree` (and the leaves at the same places of `rest`); the structure stays."""
-    if isinstance(tree, Mapping):
+    kind = _kind(tree.__class__)
+    if kind is None:
+        return None if tree is None else f(tree, *rest)
+    if kind is dict:
         return {key: map(f, item, *(r[key] for r in rest)) for key, item in tree.items()}
-    if isinstance(tree, list | tuple):
-        items = [map(f, item, *(r[i] for r in rest)) for i, item in enumerate(tree)]
-        return tuple(items) if isinstance(tree, tuple) and not isinstance(tree, FrozenList) else items
-    return None if tree is None else f(tree, *rest)
+    return kind(map(f, item, *(r[i] for r in rest)) for i, item in enumerate(tree))
 
 
 def items(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """(path, leaf) of every leaf, in the order of the containers."""
-    if isinstance(tree, Mapping):
-        for key, item in tree.items():
+    kind = _kind(tree.__class__)
+    if kind is not None:
+        for key, item in tree.items() if kind is dict else enumerate(tree):
             yield from items(item, (*path, key))
-    elif isinstance(tree, list | tuple):
-        for i, item in enumerate(tree):
-            yield from items(item, (*path, i))
     elif tree is not None:
         yield path, tree
 
 
 def leaves(tree: Any) -> list[Any]:
     """All leaves, in the order of the containers."""
-    return [leaf for _, leaf in items(tree)]
+    kind = _kind(tree.__class__)
+    if kind is None:
+        return [] if tree is None else [tree]
+    return [leaf for item in (tree.values() if kind is dict else tree) for leaf in leaves(item)]
 
 
 def nest(pairs: Mapping[Path, Any]) -> dict[str, Any]:

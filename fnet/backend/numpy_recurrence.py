@@ -336,18 +336,19 @@ def _each_way(places: Whole | Packed, hs: Array, ways: int) -> Array:
     """(ways below, places, units) -> (ways, places, ways below * units), what each way reads."""
     below, count, units = hs.shape
     y = np.empty((ways, count, below, units), hs.dtype)
-    for way, other in np.ndindex(ways, below):
+    for way, other in itertools.product(range(ways), range(below)):
         y[way, :, other] = hs[other] if way == other else places.mirrored(hs[other])
     return y.reshape(ways, count, below * units)
 
 
 def _looked_up(table: Array, ids: Array) -> Array:
-    """(gates, ways, rows, units), (ways, places) -> (gates, ways, places, units)."""
+    """(gates, ways, rows, units), ids (ways, places) int32 -> (gates, ways, places, units)."""
     gates, ways, rows, units = table.shape
-    if ids.size and (ids.max() >= rows or ids.min() < -rows):
-        raise IndexError(f"an id that is none of the {rows} rows of the table")
-    ids = np.where(ids < 0, ids + rows, ids)
+    if ids.size and ids.view(np.uint32).max() >= rows:
+        ids = np.where(ids < 0, ids + rows, ids)
+        if ids.min() < 0 or ids.max() >= rows:
+            raise IndexError(f"an id that is none of the {rows} rows of the table")
     zs = np.empty((gates, ways, ids.shape[1], units), table.dtype)
-    for gate, way in np.ndindex(gates, ways):
+    for gate, way in itertools.product(range(gates), range(ways)):
         np.take(table[gate, way], ids[way], axis=0, out=zs[gate, way], mode="clip")
     return zs
