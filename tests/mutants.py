@@ -60,7 +60,7 @@ PLACES = {
     "fnet/layers/pooled_convolution": f"rewrites {LAYERS}",
     "fnet/layers/windows": f"conv_pitfalls {LAYERS}",
     "fnet/layers/depthwise": f"conv_pitfalls {LAYERS}",
-    "fnet/layers/recurrent_stack": f"recurrent_stack {LAYERS}",
+    "fnet/layers/recurrence_stack": f"recurrent_stack {LAYERS}",
     "fnet/layers/rec": f"recurrent streaming mask_generations {LAYERS}",
     "fnet/layers/any_cell": f"recurrent streaming {LAYERS}",
     "fnet/layers/cells": f"recurrent {LAYERS}",

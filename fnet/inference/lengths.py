@@ -14,7 +14,7 @@ from fnet.core.layer import Bound
 from fnet.core.sources import references
 from fnet.inference.schedule import LOOP, RECURRENT
 from fnet.layers.basic import embedding, identity, masking
-from fnet.layers.recurrent_stack import is_lookup, parts, recurrent_stack
+from fnet.layers.recurrence_stack import is_lookup, parts, recurrent_stack
 from fnet.types import Array
 
 CHUNK = 4096

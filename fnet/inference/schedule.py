@@ -20,8 +20,8 @@ from fnet.core.layer import bind
 from fnet.inference import processors
 from fnet.inference.compile import Compiled
 from fnet.layers.basic import embedding
+from fnet.layers.recurrence_stack import TABLES, recurrent_stack
 from fnet.layers.recurrent import gru, lstm, simple_rnn
-from fnet.layers.recurrent_stack import TABLES, recurrent_stack
 from fnet.layers.wrappers import bidirectional
 from fnet.types import Param, Params
 
