@@ -194,6 +194,8 @@ ALLOWED = {
     ("fnet/operations/reductions.py", "getattr"),
     ("fnet/operations/rules.py", "getattr"),  # what functools.wraps copies
     ("fnet/operations/rules.py", "setattr"),
+    ("fnet/inference/processors.py", "ctypes"),  # the number of threads of the BLAS that NumPy has loaded
+    ("fnet/inference/processors.py", "getattr"),
     ("fnet/tf_functions/__init__.py", "globals"),  # the functions of the folder by their own names
     ("params/table/layers.py", "getattr"),  # names of the table in the same file
     ("params/table/operations.py", "getattr"),
