@@ -46,6 +46,8 @@ _HEADS = (((3, 7), _MASKS), ((3, 8), {"masks": "keras3.7"}), ((3, 10), {"masks":
 
 HEADS_SEE_MASKS: Version = (2, 10)
 """The first Keras whose MultiHeadAttention sees the masks that travel with its inputs."""
+MERGES_SEE_MASKS: Version = (3, 4)
+"""The first Keras whose Maximum, Minimum and Multiply leave out what masks hide."""
 CALLS_HAND_MASKS_ON: Version = (3, 11)
 """The first Keras 3 in which a mask given in a call is that of the output too."""
 HEADS_DELETE_MASKS: Version = (3, 8)

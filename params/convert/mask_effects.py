@@ -20,7 +20,12 @@ from fnet.core.sources import Ref, feed, masked_by, references
 from fnet.dtypes import compute_dtype
 from fnet.types import Spec
 from params.convert.conversion import Conversion, Converted, Effects
-from params.convert.generations import CALLS_HAND_MASKS_ON, HEADS_DELETE_MASKS, HEADS_SEE_MASKS
+from params.convert.generations import (
+    CALLS_HAND_MASKS_ON,
+    HEADS_DELETE_MASKS,
+    HEADS_SEE_MASKS,
+    MERGES_SEE_MASKS,
+)
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import KerasObject, survey
 
@@ -29,6 +34,9 @@ PASSED_ON = {
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
 }
 """Layers that give, at inference, the very array that they got."""
+
+MERGES_BY_MASK = ("Maximum", "Minimum", "Multiply")
+"""Layers that leave out what the masks of their inputs hide."""
 
 Place = tuple[str, tuple[Any, ...]]
 """(node, path in what it gives)."""
@@ -45,6 +53,14 @@ class Marks:
     """{array: the source of the mask that it has now, None for none}."""
     carrying: set[str] = field(default_factory=set)
     """Nodes whose outputs may carry a mask that nothing in the call of their reader says."""
+    unsaid: set[str] = field(default_factory=set)
+    """Those of them whose mask, in Keras, is another one than here."""
+    roots: dict[str, frozenset[str]] = field(default_factory=dict)
+    """{node: the inputs that it comes from}."""
+
+    def roots_of(self, source: Any) -> frozenset[str]:
+        """The inputs that a tree of sources comes from."""
+        return frozenset().union(*(self.roots.get(name, {name}) for name in references(source)))
 
     def place(self, source: str | Ref) -> Place:
         """The array that a source names, by its first place."""
@@ -117,16 +133,31 @@ def after_call(
 def _keep_given_mask_inside(
     marks: Marks, name: str, source: KerasObject, sources: Any, specs: Mapping[str, Any], known: Conversion
 ) -> None:
-    """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one."""
-    given = isinstance(sources, Mapping) and sources.get("mask") is not None
-    values = []
+    """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one.
+
+    Keras writes every mask into the call of its reader, but for those that merging reads: refused by name where the
+    mask that was given, which the output carries here, is not made of what its input is made of.
+    """
+    masks = [sources["mask"]] if isinstance(sources, Mapping) and sources.get("mask") is not None else []
+    values: list[str] = []
     for key, item in sources.items() if isinstance(sources, Mapping) else [("", sources)]:
         for leaf in tree.leaves([map_sources(_Leaf, item)]) if key != "mask" else ():
-            given = given or (isinstance(leaf.source, masked_by) and leaf.source.mask is not None)
+            if isinstance(leaf.source, masked_by) and leaf.source.mask is not None:
+                masks.append(leaf.source.mask)
             values += references(_values(leaf.source))
+    marks.roots[name] = marks.roots_of(sources)
+    merges = source.class_name in MERGES_BY_MASK and known.version >= MERGES_SEE_MASKS
+    if merges and marks.unsaid.intersection(values):
+        raise UnsupportedLayer(
+            f"{source.label} merges by the mask of its inputs, one of which was given a mask in a call next to the one "
+            "that it carries; Keras 3.4 to 3.10 took the latter here: build the model with one of the two masks"
+        )
     if source.is_model or marks.carrying.intersection(values) or _makes_own(source, known):
         marks.carrying.add(name)
-    elif given:
+        own = all(marks.roots_of(mask) <= marks.roots_of(values) for mask in masks)
+        if not own or marks.unsaid.intersection(values):
+            marks.unsaid.add(name)
+    elif masks:
         marks.changed.update({(name, path): None for path in paths_of(specs[name])})
 
 
