@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import fnet
 import fnet.layers
+from fnet import backend
 from tests.public import NAMES
 
 MODULES = [f"fnet.layers.{info.name}" for info in pkgutil.iter_modules(fnet.layers.__path__)]
@@ -27,7 +29,24 @@ def test_examples(name):
             assert runner.run(example, out=said.append).failed == 0, "".join(said)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/predict.md", "docs/weights-only.md"])
+ROOT = Path(__file__).parent.parent
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_pages(page, monkeypatch):
-    monkeypatch.chdir(Path(__file__).parent.parent)
-    assert doctest.testfile(page, module_relative=False).failed == 0
+    monkeypatch.chdir(ROOT)
+    with backend.using("jax" if page == "docs/howto-jax.md" else "numpy"):
+        assert doctest.testfile(page, module_relative=False).failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_pages_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text("utf-8"))
+    files = [link for link in links if "://" not in link]
+    assert [link for link in files if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    assert [page for page in PAGES if page.startswith("docs/") and f"({page[5:]})" not in index] == ["docs/README.md"]
