@@ -42,6 +42,20 @@ class _Prepared(NamedTuple):
     """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
     lengths: Lengths | None
     """By what rows are sorted, where they do not reach each other and it pays."""
+    apart: bool
+    """Whether no row can reach another."""
+    works: dict[Any, schedule.Work]
+    """{shapes and dtypes of a row: how much work it is}."""
+
+    def work_of(self, row: Any, batch: Any) -> schedule.Work:
+        """How much work a row is: none, so that a batch goes in one piece, where rows can reach each other."""
+        work = self.works.get(row)
+        if work is None:
+            specs = tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch)
+            work = self.works[row] = schedule.row_work(self.model, specs) if self.apart else schedule.Work()
+            if len(self.works) > 64:
+                self.works.clear()
+        return work
 
 
 class _Same:
@@ -57,12 +71,6 @@ class _Same:
         return isinstance(other, _Same) and other.value is self.value
 
 
-@functools.lru_cache(maxsize=64)
-def _row_work(runs: _Same, specs: Any) -> schedule.Work:
-    """How much work a row of a batch is: none, so that it goes in one piece, where rows can reach each other."""
-    return schedule.row_work(runs.value, tree.thaw(specs)) if apart(runs.value) else schedule.Work()
-
-
 @functools.lru_cache(maxsize=8)
 def _prepare(given: _Same, runs: _Same, name: str) -> _Prepared:
     """The door of the model that was given and the one that runs, compiled, remembered for both and the backend."""
@@ -73,7 +81,7 @@ def _prepare(given: _Same, runs: _Same, name: str) -> _Prepared:
     door = Door(given.value)
     separate = advance is None and apart(given.value)
     by = lengths(model) if separate else None
-    return _Prepared(door, model, Compiled(model), advance, compiled and separate, by)
+    return _Prepared(door, model, Compiled(model), advance, compiled and separate, by, apart(model), {})
 
 
 def predict(
@@ -201,8 +209,7 @@ class _Work:
 
     def in_parts(self, batch: Any, rows: int) -> Any:
         """The outputs of a batch, which may go through the model in parts."""
-        specs = tree.freeze(tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch))
-        work = _row_work(_Same(self.prepared.model), specs)
+        work = self.prepared.work_of(tuple((path, a.shape[1:], a.dtype) for path, a in tree.items(batch)), batch)
         cut = self.lengths.shrunk if self.lengths is not None and backend.name() != "numpy" else lambda part: part
         return schedule.run(self.prepared.run, self.params, batch, rows, work, self.workers, cut)
 
