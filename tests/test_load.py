@@ -609,7 +609,8 @@ def test_masks_by_position():
     y = layers.LSTM(4, return_sequences=True)(x, None, m)
     attended = layers.Attention()([y, x], [m, m])
     pooled = layers.GlobalAveragePooling1D()(y, m)
-    keras_model = keras.Model([x, m], [pooled, attended, layers.TimeDistributed(layers.Dense(2))(y, None, m)])
+    soft = layers.Softmax()(layers.Dense(6)(pooled), m)
+    keras_model = keras.Model([x, m], [pooled, attended, soft, layers.TimeDistributed(layers.Dense(2))(y, None, m)])
     fill(keras_model)
     assert_like_keras(*from_keras(keras_model), keras_model, [S, MASK])
 
