@@ -342,5 +342,5 @@ def test_a_message_shows_the_end_of_a_long_path():
 
 def test_a_file_of_keras_1_with_other_layers_is_said_to_be_one():
     stored = [(name, (f"{name}_W", hostile.KERNEL), (f"{name}_b", hostile.BIAS)) for name in ("dense_1", "dense_2")]
-    with pytest.raises(WeightsMismatch, match="2 stored.*those of Keras 1: load it once in Keras 2"):
+    with pytest.raises(WeightsMismatch, match=r"2 stored.*those of Keras 1: load it once in Keras 2"):
         load_keras(hostile.legacy(layers=stored))
