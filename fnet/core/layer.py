@@ -11,7 +11,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, cast
 
 from fnet import dtypes, tree
@@ -27,9 +27,12 @@ CARRIERS = (Masked, tuple, list, dict)
 """Types of what may carry masks."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a layer declares beside its function.
+    """What a layer declares next to its function `(params, x, *, options) -> y`: `@layer(shape=..., mask=...)`.
+
+    For a layer that takes its weights from a Keras file the shape rule lists the params in the order in which the Keras
+    layer creates them, under its own names where it gives names (see docs/weights-only.md).
 
     shape: (x: Spec or tree of Spec, *, options it needs) -> (output Spec tree, {param name: Param}).
     mask: "keep" hands the mask on, "drop" loses it; "own": the function gets `Masked` values and returns them.
@@ -59,41 +62,24 @@ class Rules:
     unrounded: tuple[str, ...] = ()
     gives: Callable[..., str | None] | None = None
 
+    def __post_init__(self) -> None:
+        if self.mask not in ("keep", "drop", "own"):
+            raise ValueError(f"mask rule {self.mask!r}; use 'keep', 'drop' or 'own'")
 
-def layer(
-    *,
-    shape: Callable[..., tuple[Any, Mapping[str, Any]]],
-    mask: str = "keep",
-    children: Callable[..., dict[str, Any]] | None = None,
-    rng: Callable[..., bool] | None = None,
-    host: bool = False,
-    door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None,
-    floats: bool = False,
-    takes: Callable[..., Spec] | None = None,
-    passes_on: bool = False,
-    unrounded: tuple[str, ...] = (),
-    gives: Callable[..., str | None] | None = None,
-) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
-    """Declare a function `(params, x, *, options) -> y` to be a layer, with its rules (see `Rules`).
+    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        """`function` as a layer: called alone it is quiet and takes arrays of any byte order."""
+        own = replace(self, shape=dtypes.of_floats(self.shape)) if self.floats else self
 
-    For a layer that takes its weights from a Keras file the shape rule lists the params in the order in which the Keras
-    layer creates them, under its own names where it gives names (see docs/weights-only.md).
-    """
-    if mask not in ("keep", "drop", "own"):
-        raise ValueError(f"mask rule {mask!r}; use 'keep', 'drop' or 'own'")
-    shape = dtypes.of_floats(shape) if floats else shape
-    rules = Rules(shape, mask, children, rng, host, door, floats, takes, passes_on, unrounded, gives)
-
-    def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
         def call(params: Params, x: Any, /, **options: Any) -> Any:
             with ops.quiet():
-                return apply(function, rules, options, ops.native(params), ops.native(x))
+                return apply(function, own, options, ops.native(params), ops.native(x))
 
-        vars(call)["rules"] = rules
+        vars(call)["rules"] = own
         return cast(Callable[P, Any], call)
 
-    return decorate
+
+layer = Rules
 
 
 def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any], params: Params, x: Any) -> Any:
