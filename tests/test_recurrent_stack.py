@@ -133,6 +133,20 @@ def test_what_does_more_than_a_stack_can_is_left_alone(name):
     assert fnet.optimize(model, drawn(model, (None, TIME, 3)))[0] == model
 
 
+@pytest.mark.parametrize("sources", [{"sequences": "x", "mask": "mask"}, ("x", "state", "state")])
+def test_a_layer_that_is_given_its_mask_or_states_is_left_alone(sources):
+    inputs = {
+        "x": bind(fnet.input_layer, shape=(None, 5, 3)),
+        "mask": bind(fnet.input_layer, shape=(None, 5), dtype="bool"),
+        "state": bind(fnet.input_layer, shape=(None, 4)),
+    }
+    model = fnet.graph({**inputs, "y": (bind(lstm, units=4), sources)}, inputs=list(inputs), outputs="y")
+    params = drawn(model, fnet.core.infer.input_spec(model))
+    assert fnet.optimize(model, params)[0] == model
+    x = [np.ones((2, 5, 3), "float32"), np.ones((2, 5), bool), np.ones((2, 4), "float32")]
+    np.testing.assert_array_equal(fnet.predict(model, params, x), model(params, x))
+
+
 def test_dropout_with_an_rng_is_left_alone():
     model = classifier(gru, dropout=0.5)
     params = fnet.with_rng(model, drawn(model), 3)

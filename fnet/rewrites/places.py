@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from fnet.core.compose import EMPTY, Graph, Node, Sequential, bind
@@ -22,7 +22,7 @@ PairRule: TypeAlias = Callable[[Bound, Params, Bound, Params], tuple[Bound, Para
 
 
 def each_step(rule: StepRule) -> Rewrite:
-    """The rewrite that asks `rule` about every layer of a model, nested ones too."""
+    """The rewrite that asks `rule` about every layer of a model that reads one array, nested ones too."""
 
     def rewrite(model: Any, params: Params) -> tuple[Any, Params]:
         if not isinstance(model, Sequential | Graph):
@@ -49,13 +49,14 @@ def each_pair(rule: PairRule) -> Rewrite:
 
 
 def _rebuilt(model: Any, params: Params, rewrite: Rewrite) -> tuple[Any, Params]:
-    """A model with `rewrite` applied to each of its steps; those that share params with another stay."""
+    """A model with `rewrite` applied to each of its steps; layers that share params with another stay, and those that
+    read several values, such as a recurrent one that is given its mask or states."""
     steps: dict[str, Any] = {}
     changed: dict[str, Params] = {}
-    owned = _owned(model)
+    owned, several = _owned(model), _reading_several(model)
     for name, step, entry in _steps(model):
         steps[name] = step
-        if entry in owned:
+        if entry in owned and name not in several:
             steps[name], new = rewrite(step, params.get(entry, EMPTY))
             if new is not params.get(entry, EMPTY):
                 changed[entry] = new
@@ -113,6 +114,13 @@ def _steps(model: Any) -> list[tuple[str, Any, str]]:
     if isinstance(model, Sequential):
         return [(name, step, name) for name, step in model.steps]
     return [(name, node.step, node.params or name) for name, node in model.nodes]
+
+
+def _reading_several(model: Any) -> set[str]:
+    """The layers of a graph that read a tuple, list or dict of values."""
+    nodes = model.nodes if isinstance(model, Graph) else ()
+    several = {name: node.step for name, node in nodes if isinstance(node.sources, tuple | list | Mapping)}
+    return {name for name, step in several.items() if not isinstance(step, Sequential | Graph)}
 
 
 def _owned(model: Any) -> set[str]:
