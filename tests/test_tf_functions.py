@@ -176,6 +176,29 @@ def test_the_scale_of_inception_resnet_loads_by_its_registered_name(module):
     np.testing.assert_allclose(model({}, np.ones((1, 4, 6), "float32")), np.full((1, 4, 6), 1.2), rtol=1e-6)
 
 
+def lambda_of_inception_resnet(module):
+    found = config("", {}, class_name="Lambda")
+    code = {"function": ["4wE=", None, None], "function_type": "lambda", "module": module, "arguments": {"scale": 0.2}}
+    first, second = [["x", 0, 0, {}], ["x", 0, 0, {}]]
+    layer = {"config": {"name": "tf.f", "trainable": True, **code}, "inbound_nodes": [[first, second]]}
+    found["config"]["layers"][1] |= layer
+    return modern(found)
+
+
+@pytest.mark.parametrize(
+    "module", [f"{home}.inception_resnet_v2" for home in ("keras.applications", "keras_applications")]
+)
+def test_the_lambda_of_inception_resnet_is_the_layer_that_it_became(module):
+    model = convert(lambda_of_inception_resnet(module), version=(2, 9), legacy=True).step
+    np.testing.assert_allclose(model({}, np.ones((1, 4, 6), "float32")), np.full((1, 4, 6), 1.2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("module", ["__main__", "my.inception_resnet_v2", "keras.applications.nasnet"])
+def test_other_lambdas_stay_refused(module):
+    with pytest.raises(UnsupportedLayer, match="Lambda 'tf.f' is not supported"):
+        convert(lambda_of_inception_resnet(module), version=(2, 9), legacy=True)
+
+
 def test_a_refusal_says_the_way_out():
     with pytest.raises(UnsupportedLayer, match=r"tf\.math\.special\.dawsn.*custom=\{'tf\.f': my_layer\}"):
         made("math.special.dawsn", {})

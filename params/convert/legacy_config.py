@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,8 @@ def _object(value: Any, keras2: bool) -> Any:
         return {key: _object(item, keras2) for key, item in value.items()}
     if value["class_name"] == graph_ops.CLASS:
         value = graph_ops.as_function(value)
+    elif value["class_name"] == "Lambda":
+        value = _of_applications(value)
     name, config = value["class_name"], value["config"]
     if name == "Sequential" and isinstance(config, list):
         config = {"name": "sequential", "layers": config}
@@ -89,6 +92,21 @@ def _object(value: Any, keras2: bool) -> Any:
         if keras2:
             _policy(made["class_name"], made["config"])
     return made
+
+
+SCALED_SUM = re.compile(r"(keras|keras_applications|tensorflow(_core)?\.python\.keras)(\.\w+)*\.inception_resnet_v2")
+"""The module whose only Lambda is `x[0] + x[1] * scale`. The code in the file stays unread."""
+
+
+def _of_applications(value: dict[str, Any]) -> dict[str, Any]:
+    """The Lambda of InceptionResNetV2, to Keras 2.10 or 2.11, as the layer that it became."""
+    config = value["config"]
+    given = config.get("arguments") if isinstance(config, dict) else None
+    module = config.get("module") if isinstance(config, dict) else None
+    if not isinstance(given, dict) or set(given) != {"scale"} or not SCALED_SUM.fullmatch(str(module)):
+        return value
+    kept = {key: config[key] for key in ("name", "trainable", "dtype") if key in config}
+    return {**value, "class_name": "CustomScaleLayer", "config": {**kept, **given}}
 
 
 def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
