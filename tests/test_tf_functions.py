@@ -195,7 +195,7 @@ def test_the_lambda_of_inception_resnet_is_the_layer_that_it_became(module):
 
 @pytest.mark.parametrize("module", ["__main__", "my.inception_resnet_v2", "keras.applications.nasnet"])
 def test_other_lambdas_stay_refused(module):
-    with pytest.raises(UnsupportedLayer, match="Lambda 'tf.f' is not supported"):
+    with pytest.raises(UnsupportedLayer, match=r"Lambda 'tf\.f' is not supported"):
         convert(lambda_of_inception_resnet(module), version=(2, 9), legacy=True)
 
 
