@@ -192,6 +192,10 @@ ALLOWED = {
     ("fnet/cli/__init__.py", "importlib.metadata"),
     ("fnet/operations/elementwise.py", "getattr"),  # names of the table in the same file
     ("fnet/operations/reductions.py", "getattr"),
+    ("fnet/core/display.py", "importlib"),  # treescope, where it is installed
+    ("fnet/lazy.py", "importlib"),  # the families of fnet.layers and fnet.operations, by the names listed there
+    ("fnet/lazy.py", "getattr"),
+    ("fnet/lazy.py", "setattr"),
     ("fnet/operations/rules.py", "getattr"),  # what functools.wraps copies
     ("fnet/operations/rules.py", "setattr"),
     ("fnet/inference/processors.py", "ctypes"),  # the number of threads of the BLAS that NumPy has loaded

@@ -25,6 +25,8 @@ NO_ROW = {
 
 OPTIMIZED = {"recurrent_stack", "pooled_conv2d", "winograd_conv2d"}
 """Layers that `fnet.optimize` puts in the place of several: no Keras class is one."""
+OF_NO_KERAS_CLASS = {"constant", "pooled_conv2d", "recurrent_stack", "winograd_conv2d"}
+"""The constants of graphs, and what `fnet.optimize` makes."""
 
 
 def public_layers():
