@@ -29,4 +29,5 @@ def random_fourier_features(params: Params, x: Array, *, output_dim: Positive) -
     >>> random_fourier_features(params, np.array([[0.0]]), output_dim=2)
     array([[1., 1.]])
     """
+    x = x.astype("float32")  # as Keras does, also with what is wider
     return xp.cos(x @ (params["unscaled_kernel"] * (1 / params["kernel_scale"])) + params["bias"])
