@@ -9,6 +9,7 @@ import pytest
 
 import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
+from fnet.core.layer import name_of
 from fnet.inference import device
 from fnet.inference.rows import apart
 from fnet.inference.string_split import split_host
@@ -316,7 +317,7 @@ DECODED = bind(operations.ctc_decode, strategy="beam_search", beam_width=3)
         (DECODED, (SEQUENCE, SIZES)),
         (operations.ctc_loss, (np.ones((2, 2), "int32"), SEQUENCE, SIZES // 2, SIZES)),
     ],
-    ids=lambda value: repr(value)[:60] if callable(value) else "",
+    ids=lambda value: name_of(value)[:60] if callable(value) else "",
 )
 def test_a_loop_is_compiled_once_outside_of_jit(step, x):
     import jax
