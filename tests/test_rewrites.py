@@ -30,7 +30,10 @@ from fnet import (
 )
 from fnet.backend.winograd import of_kernel
 from fnet.inference.optimized import optimized
-from tests import parity
+from fnet.inference.string_split import has_host
+from fnet.rewrites import folding
+from tests import parity, telling
+from tests.cases import all_cases
 from tests.public import NAMES
 
 
@@ -240,3 +243,24 @@ def test_gradients_through_an_optimised_model_are_those_of_the_model():
         parity.assert_close(jax.grad(loss, 2)(fast, values, x), jax.grad(loss, 2)(NESTED, params, x))
         of_params = jax.grad(lambda p: loss(*fnet.optimize(NESTED, p), x))(params)
         parity.assert_close(of_params, jax.grad(loss, 1)(NESTED, params, x))
+
+
+CASES = [case for case in all_cases() if case.plain is None and not has_host(case.step)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_every_row_of_the_table_gives_the_same_optimised(case):
+    """In a graph; a layer with a kernel has batch normalization and relu after it."""
+    x = case.inputs()
+    after = {"norm": batch_normalization, "act": relu} if case.layer in folding.KERNELS else {}
+    names = iter(f"x{i}" for i in range(100))
+    inputs = tree.map(lambda _: next(names), x)
+    chain = zip(after.items(), ["step", *after], strict=False)
+    nodes = {"step": (case.step, inputs), **{name: (step, before) for (name, step), before in chain}}
+    model = graph(nodes, inputs=inputs, outputs=list(nodes)[-1])
+    params = {"step": case.params} if case.params is not None else telling.drawn_params(case, x, model)
+    for name in after:
+        params[name] = {key: abs(a) for key, a in params.get(name, {}).items()}
+    y = model(params, x)
+    fast, values = fnet.optimize(model, params)
+    parity.assert_close(fast(values, x), y)
