@@ -6,7 +6,6 @@ Source: keras.layers.Conv1D, Conv2D, Conv3D. Arrays are correlated with the kern
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops
@@ -72,7 +71,7 @@ def _conv(
     groups: int,
     activation: Activation,
     use_bias: bool,
-) -> Any:
+) -> Array:
     """What conv1d, conv2d and conv3d do."""
     kernel = params["kernel"]
     pads = _pads(window, x.shape, kernel.shape, filters, groups)
@@ -106,7 +105,7 @@ def conv1d(
     groups: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, steps, in) -> (batch, new steps, filters): y = activation(x * kernel + bias).
 
     params: kernel (kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.
@@ -140,7 +139,7 @@ def conv2d(
     groups: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, height, width, in) -> (batch, new height, new width, filters): y = activation(x * kernel + bias).
 
     params: kernel (*kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.
@@ -170,7 +169,7 @@ def conv3d(
     groups: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, depth, height, width, in) -> (batch, *new sizes, filters): y = activation(x * kernel + bias).
 
     params: kernel (*kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.

@@ -7,7 +7,6 @@ Source: keras.layers.Conv1DTranspose, Conv2DTranspose, Conv3DTranspose; output s
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops
@@ -92,7 +91,7 @@ def _conv_transpose(
     output_padding: PerAxis | None,
     activation: Activation,
     use_bias: bool,
-) -> Any:
+) -> Array:
     """What conv1d_transpose, conv2d_transpose and conv3d_transpose do."""
     kernel = params["kernel"]
     crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
@@ -116,7 +115,7 @@ def conv1d_transpose(
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, steps, in) -> (batch, new steps, filters): y = activation(transposed convolution + bias).
 
     params: kernel (kernel_size, filters, in), bias (filters,) unless `use_bias=False`. new steps, with the dilated
@@ -146,7 +145,7 @@ def conv2d_transpose(
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, height, width, in) -> (batch, new height, new width, filters), sizes as in conv1d_transpose.
 
     params: kernel (*kernel_size, filters, in), bias (filters,) unless `use_bias=False`. Mask: dropped.
@@ -173,7 +172,7 @@ def conv3d_transpose(
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, depth, height, width, in) -> (batch, *new sizes, filters), sizes as in conv1d_transpose.
 
     params: kernel (*kernel_size, filters, in), bias (filters,) unless `use_bias=False`. Mask: dropped.

@@ -6,7 +6,6 @@ Source: keras.layers.DepthwiseConv1D/2D, SeparableConv1D/2D; Chollet 2017 (Xcept
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops
@@ -31,7 +30,7 @@ def _depthwise(
     x: Array,
     depth_multiplier: int | None,
     clamp: tuple[float | None, float | None] | None = None,
-) -> Any:
+) -> Array:
     """Every channel with its own `depth_multiplier` windows; the result is channels last, clamped to (least, most).
 
     kernel: (*kernel_size, channels, depth_multiplier). As a convolution with one group for each channel.
@@ -87,7 +86,7 @@ def depthwise_conv1d(
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, steps, in) -> (batch, new steps, in * depth_multiplier): each channel by kernels of its own.
 
     params: kernel (kernel_size, in, depth_multiplier), bias (in * depth_multiplier,) unless `use_bias=False`.
@@ -117,7 +116,7 @@ def depthwise_conv2d(
     dilation_rate: PerAxis = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, height, width, in) -> (batch, new height, new width, in * depth_multiplier).
 
     params: kernel (*kernel_size, in, depth_multiplier), bias (in * depth_multiplier,) unless `use_bias=False`.
@@ -167,7 +166,7 @@ def _ones(window: Windows, kernel: Sizes, channels: int, filters: int | None) ->
     return window._replace(size=(1,) * window.rank).fitted(kernel, (channels, filters)).taps
 
 
-def _pointwise(window: Windows, params: Params, y: Array, filters: int | None, use_bias: bool) -> Any:
+def _pointwise(window: Windows, params: Params, y: Array, filters: int | None, use_bias: bool) -> Array:
     """(..., in) -> (..., filters), channels last: a convolution with a window of one."""
     kernel = params["pointwise_kernel"]
     ones = _ones(window, kernel.shape, y.shape[-1], filters)
@@ -189,7 +188,7 @@ def separable_conv1d(
     depth_multiplier: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, steps, in) -> (batch, new steps, filters): depthwise, then 1x1 convolution, bias, activation.
 
     params: depthwise_kernel (kernel_size, in, depth_multiplier), pointwise_kernel (1, in * depth_multiplier,
@@ -216,7 +215,7 @@ def separable_conv2d(
     depth_multiplier: Positive = 1,
     activation: Activation = None,
     use_bias: bool = True,
-) -> Any:
+) -> Array:
     """(batch, height, width, in) -> (batch, new height, new width, filters): depthwise, then 1x1 convolution.
 
     params: depthwise_kernel (*kernel_size, in, depth_multiplier), pointwise_kernel (1, 1,
