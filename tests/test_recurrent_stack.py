@@ -1,5 +1,7 @@
 """Recurrent models as `fnet.optimize` makes them: values and gradients stay, on both backends, whatever the batch."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,7 @@ from fnet import (
 from fnet.inference.lengths import batch_sizes, lengths
 from tests import parity
 
+predicting = importlib.import_module("fnet.inference.predict")
 TOKENS, TIME = 11, 7
 
 
@@ -180,6 +183,21 @@ def test_predict_takes_rows_by_length_and_gives_them_in_their_order(each_backend
     assert done == sorted(set(done))
     np.testing.assert_array_equal(y, fnet.predict(model, params, x, batch_size=8))
     parity.assert_close(fnet.predict(model, params, x, batch_size=8, optimize=False), expected)
+
+
+def test_no_batch_has_more_places_than_full_rows_would_fill(monkeypatch):
+    model, places = classifier(lstm), []
+    params, x = drawn(model), np.tile(ids(8), (40, 1))
+    outputs = predicting._Work.outputs
+
+    def counted(self, batch, size):
+        places.append(size * int(np.count_nonzero(batch, axis=1).max()))
+        return outputs(self, batch, size)
+
+    monkeypatch.setattr(predicting._Work, "outputs", counted)
+    fnet.predict(model, params, x, batch_size=8)
+    assert max(places) <= 8 * TIME
+    assert len(places) < len(x) / 8
 
 
 def test_what_is_wrong_with_a_row_is_told_by_its_place():
