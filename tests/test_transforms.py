@@ -83,6 +83,9 @@ def test_under_jit_strings_are_refused_with_the_way_out(tmp_path):
         with pytest.raises(TypeError, match="str"):
             jax.jit(model)(params, np.array([["a"]]))
         assert fnet.jit(model)(params, np.array([["a"]])).shape == (1, 3)
+        ids = fnet.vocabulary_params(fnet.integer_lookup, [5, 7])
+        with pytest.raises(TypeError, match=r"cannot be traced by jax.jit: use fnet.jit\(model\)"):
+            jax.jit(fnet.integer_lookup)(ids, np.array([5]))
 
 
 @pytest.mark.slow
