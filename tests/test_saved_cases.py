@@ -43,7 +43,8 @@ def is_of_keras_3(case):
 OF_KERAS_2 = ("locally_connected1d", "locally_connected2d", "random_fourier_features")
 
 
-CASES = [case for case in all_cases() if can_be_masked(case) and is_of_keras_3(case)]
+CASES = [case for case in all_cases() if can_be_masked(case) and is_of_keras_3(case) and case.plain is None]
+"""Without what `fnet.optimize` makes, of which Keras has no layer."""
 
 
 def replaced(x, at, value):

@@ -144,15 +144,16 @@ def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 def quiet() -> contextlib.AbstractContextManager[Any]:
-    """Products of float32 in float32, which GPUs and TPUs round to fewer bits unless told; XLA gives no warnings.
+    """Products of float32 in float32, which GPUs and TPUs round to fewer bits unless told, and no Python warnings.
 
-    Where the process has set `jax_default_matmul_precision`, that is what counts.
+    Where the process has set `jax_default_matmul_precision`, that is what counts. XLA itself gives no warnings, but
+    NumPy does when JAX casts a constant to a smaller type.
     """
-    chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
-    if chosen is not None:
-        return contextlib.nullcontext()
-    precise: contextlib.AbstractContextManager[Any] = jax.default_matmul_precision("highest")
-    return precise
+    stack = contextlib.ExitStack()
+    stack.enter_context(np.errstate(all="ignore"))
+    if jax.config.jax_default_matmul_precision is None:  # type: ignore[attr-defined]
+        stack.enter_context(jax.default_matmul_precision("highest"))
+    return stack
 
 
 def opaque(x: Any) -> Any:
@@ -189,6 +190,8 @@ def erf(x: Any) -> Any:
 
 def bincount(bins: Any, length: int, weights: Any = None) -> Any:
     """How often each of `length` bins stands in `bins`, or the sum of its weights; negative bins are not counted."""
+    if weights is not None and weights.dtype == bool:
+        weights = weights.astype("int32")
     return jnp.bincount(jnp.where(bins < 0, length, bins), weights, length=length + 1)[:length]
 
 

@@ -189,7 +189,10 @@ def max_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
     By pairwise maxima: XLA's own reductions with max lose NaN on the CPU (openxla/xla issue 21461).
     """
     x = jnp.asarray(x)
-    least = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min
+    if x.dtype == bool:
+        least: Any = False
+    else:
+        least = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=least)
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
         x = _max_axis(x, axis, size, stride)

@@ -204,7 +204,8 @@ def mel_spectrogram(
     shaped = np.zeros(fft_length)
     start = (fft_length - length) // 2
     shaped[start : start + length] = window_of(window, length, periodic=True)
-    spectrum = xp.fft.rfft(frames(centered, fft_length, sequence_stride) * shaped.astype(x.dtype))
+    windowed = frames(centered, fft_length, sequence_stride) * shaped.astype(x.dtype)
+    spectrum = xp.fft.rfft(windowed if windowed.dtype.itemsize > 2 else windowed.astype("float32"))
     magnitude = xp.sqrt(spectrum.real * spectrum.real + spectrum.imag * spectrum.imag)
     top = max_freq or int(sampling_rate / 2)
     bands = mel_matrix(num_mel_bins, half + 1, sampling_rate, min_freq, top)

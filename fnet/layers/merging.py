@@ -38,7 +38,8 @@ def _one_dtype(x: Sequence[Any]) -> list[Any]:
     if len(x) < 2:
         return list(x)
     if isinstance(x[0], Spec):
-        return [Spec(s.shape, result_type(*(s.dtype for s in x))) for s in x]
+        dtype = result_type(*(s.dtype for s in x))
+        return [Spec(s.shape, dtype) for s in x]
     dtype = result_type(*(values_of(a).dtype.name for a in x))
     return [masked(values_of(a).astype(dtype), mask_of(a)) for a in x]
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.layer import layer, rules
+from fnet.core import infer
+from fnet.core.layer import bind, layer, rules
 from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
 from fnet.operations.rules import Operation, operation
@@ -85,9 +86,14 @@ def _handing_on(made: Operation) -> Operation:
     @functools.wraps(made)
     def call(params: Params, x: Any, **options: Any) -> Any:
         y = run(params, strip(x), **options)
-        return next((leaf for leaf in tree.leaves(x) if isinstance(leaf, Masked) and leaf.values is y), y)
+        same = next((leaf for leaf in tree.leaves(x) if isinstance(leaf, Masked) and leaf.values is y), None)
+        if same is None:
+            return y
+        spec, _ = infer.infer(bind(handing_on, **options), infer.spec(strip(x)))
+        return same if spec.dtype == y.dtype.name else y  # JAX without 64 bits makes no new array of a cast to them
 
-    return layer(shape=rules(made).shape, mask="own")(call)
+    handing_on = layer(shape=rules(made).shape, mask="own")(call)
+    return handing_on
 
 
 # --- numbers that rules know ----------------------------------------------------------------------

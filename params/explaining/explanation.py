@@ -7,6 +7,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
+from fnet.core.layer import brief
 from params.convert.conversion import BROKEN, Conversion
 from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import modern
@@ -84,7 +85,7 @@ def _step(
     return Step(
         path,
         source.class_name,
-        "" if row is None or why else repr(row.step),
+        "" if row is None or why else brief(row.step, 400),
         "refused" if why else "limited" if limits else "supported",
         why or limits,
         _policy(source),
