@@ -64,6 +64,7 @@ def settle(model, size, rng):
 def build(name, size, folder, seed=0, **options):
     """The file of a seeded model that gives logits."""
     keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)  # of the dropout while the statistics of batch normalization settle
     top = (
         {"include_top": False, "pooling": "avg"} if name == "VGG16" else {"classes": 10, "classifier_activation": None}
     )
