@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -223,7 +224,8 @@ def written(name: str, parts: Sequence[str], ends: Sequence[str] = "()") -> str:
 
 def brief(value: Any, most: int = 100) -> str:
     """The beginning of the repr of `value`, in one line, for messages."""
-    return " ".join(repr(value).split())[:most]
+    line = " ".join(repr(value).split())
+    return re.sub(r"(?<=[(\[{]) |,? (?=[)\]}])", "", line)[:most]
 
 
 def name_of(value: Any) -> str:
