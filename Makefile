@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_SLOW := $(VENV)/.ready-slow
 
 .PHONY: help setup demo check test test-slow mutants fuzz lint format bench study clean
 
@@ -19,6 +20,11 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+$(READY_SLOW): $(READY)
+	@echo "installing what the slow tests run fnet with: PyTorch, Ray, Flax, ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[integrations]'
+	@touch $@
+
 demo: $(READY) ## Train three small models on embedded data, run them without Keras, write the report
 	$(BIN)/fnet demo
 
@@ -28,7 +34,7 @@ check: $(READY) ## One minute of tests of what has changed, on NumPy
 test: $(READY) ## The fast tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
-test-slow: $(READY) ## The slow parity runs
+test-slow: $(READY_SLOW) ## The slow parity runs, and fnet with PyTorch, Ray, ONNX, ...
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
 
 mutants: $(READY) ## Put in small faults, one after the other, and print those that no test finds (an hour or more)
