@@ -226,6 +226,95 @@ def test_a_reader_who_leaves_and_ctrl_c_are_quiet(folder):
         assert running.stderr.read() == ""
 
 
+def interrupted(folder, monkeypatch, *arguments):
+    """A run with --output that Ctrl-C ends in its third batch; what is kept."""
+    predict, calls = fnet.predict, []
+
+    def until_the_third(*args, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return predict(*args, **options)
+
+    monkeypatch.setattr(fnet, "predict", until_the_third)
+    assert main(["predict", *arguments, "--batch-size", "2"]) == 130
+    monkeypatch.setattr(
+        fnet, "predict", lambda *args, **options: calls.append(len(args[2])) or predict(*args, **options)
+    )
+    calls.clear()
+    return calls
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "jsonl", "txt", "npy"])
+def test_an_interrupted_run_goes_on_and_gives_what_a_whole_one_gives(folder, capsys, caplog, monkeypatch, suffix):
+    np.save("x.npy", np.arange(27, dtype="float32").reshape(9, 3) % 5)
+    run(capsys, "numbers.safetensors", "x.npy", "--output", f"whole.{suffix}", "--batch-size", 2)
+    output, part = Path(f"y.{suffix}"), Path(f"y.{suffix}.part")
+    output.write_text("of before")
+    calls = interrupted(folder, monkeypatch, "numbers.safetensors", "x.npy", "--output", str(output))
+    assert output.read_text() == "of before"
+    assert f"4 rows are kept in {part}: the same command with --resume goes on" in caplog.text
+    with part.open("a") as file:
+        file.write('{"key": "torn off')
+    resumed = ["numbers.safetensors", "x.npy", "--batch-size", 2, "--output", output, "--resume"]
+    assert run(capsys, *resumed) == (0, "")
+    assert calls == [2, 2, 1]
+    assert f"4 of 9 rows are taken over from {part}" in caplog.text
+    assert output.read_bytes() == Path(f"whole.{suffix}").read_bytes()
+    assert not part.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "computed"),
+    [
+        (lambda: np.save("x.npy", np.full((9, 3), 2.0, "float32")), [2, 2, 2, 2, 1]),
+        (lambda: fnet.save("m.safetensors", *_trained("m.safetensors"), labels=["no", "yes"]), [2, 2, 2, 2, 1]),
+        (lambda: ["--scale", "0.5"], [2, 2, 2, 2, 1]),
+        (lambda: ["--batch-size", "3"], [3, 3, 3]),
+        (lambda: ["--labels", "b,a", "--top", "2"], [2, 2, 1]),  # another form of the same outputs
+    ],
+)
+def test_what_has_changed_is_computed_again(folder, capsys, monkeypatch, change, computed):
+    Path("m.safetensors").write_bytes(Path("numbers.safetensors").read_bytes())
+    np.save("x.npy", np.ones((9, 3), "float32") * np.arange(9)[:, None].astype("float32"))
+    calls = interrupted(folder, monkeypatch, "m.safetensors", "x.npy", "--output", "y.jsonl")
+    more = change() or []
+    run(capsys, "m.safetensors", "x.npy", "--batch-size", 2, *more, "--output", "y.jsonl", "--resume")
+    assert calls == computed
+    run(capsys, "m.safetensors", "x.npy", *more, "--output", "whole.jsonl")
+    assert Path("y.jsonl").read_text() == Path("whole.jsonl").read_text()
+
+
+def _trained(path):
+    model, params = fnet.load(path)
+    return model, fnet.tree.map(lambda a: a + 1, params)
+
+
+def test_resume_needs_a_file_and_takes_no_other_one(folder, capsys, caplog):
+    np.save("x.npy", np.ones((2, 3), "float32"))
+    assert main(["predict", "numbers.safetensors", "x.npy", "--resume"]) == 2
+    assert "--resume goes on with a file: give --output FILE" in caplog.text
+    Path("y.csv.part").write_text("a,b\n1,2\n")
+    assert main(["predict", "numbers.safetensors", "x.npy", "--output", "y.csv", "--resume"]) == 2
+    assert "y.csv.part is not what an interrupted fnet predict leaves" in caplog.text
+    assert Path("y.csv.part").read_text() == "a,b\n1,2\n"
+
+
+def test_rows_of_a_killed_process_are_kept(folder):
+    np.save("x.npy", np.zeros((200_000, 3), "float32"))
+    arguments = ["predict", "numbers.safetensors", "x.npy", "--output", "y.csv", "--batch-size", "8"]
+    places = [str(folder / word) if "." in word else word for word in arguments]
+    with start(*places) as running:
+        part = folder / "y.csv.part"
+        while not (part.exists() and part.stat().st_size > 10_000):
+            assert running.poll() is None
+        running.kill()
+    lines = part.read_text().splitlines()
+    assert len(lines) > 1
+    assert all(json.loads(line)["marked"] == [] for line in lines[:-1])
+    assert not (folder / "y.csv").exists()
+
+
 def test_progress_is_for_a_terminal_only(folder, monkeypatch, capsys):
     np.save("x.npy", np.zeros((5, 3), "float32"))
     ticks = iter(np.arange(100.0))
@@ -234,9 +323,14 @@ def test_progress_is_for_a_terminal_only(folder, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2"])
-    assert "4 of 5 rows, 2 rows/s" in capsys.readouterr().err
+    assert "4 of 5 rows, 2 rows/s, 0 s left" in capsys.readouterr().err
     main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2", "--quiet"])
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (200, "3:20 min"), (7500, "2:05 h")])
+def test_the_time_that_is_left_is_read_at_a_glance(seconds, text):
+    assert cli.predict._duration(seconds) == text
 
 
 def test_states_go_on_over_all_rows(folder, capsys):

@@ -36,6 +36,8 @@ def check_target(path: Path, *sources: str) -> None:
     """Refuse, before the work is done, to write where there is no folder, or over what is read."""
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent} to write it to")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: not a regular file, so not written over")
     for source in sources:
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise UsageError(f"{path}: the file to write is {source}, which is read; give it another name")

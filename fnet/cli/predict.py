@@ -16,6 +16,7 @@ import numpy as np
 from fnet import writing
 from fnet.cli import inputs, outputs
 from fnet.cli.common import UsageError, check_target, load_model, log, number, read_labels
+from fnet.cli.journal import Entry, Journal
 
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
 Rows without an answer (an empty text, NaN, ids beyond a table) are marked: `-` for the label, null for the outputs.
@@ -25,12 +26,15 @@ columns of numbers, or columns by the names of several inputs; .npy; .npz with a
 .txt with a text a line; - for standard input."""
 
 EPILOG = """exit status: 0 where some row has an answer, 1 where none has or something went wrong, 2 for wrong usage,
-130 after Ctrl-C. A file of --output appears complete or not at all.
+130 after Ctrl-C. A file of --output appears complete or not at all; until then FILE.part keeps each batch that is
+done. After Ctrl-C or a crash, the same command with --resume takes over what is still true and computes the rest:
+rows, weights or a --scale that changed are computed again.
 
 examples:
   fnet predict examples/models/nusax-lstm.safetensors --text 'pelayanannya ramah' 'makanan dingin' --top 2
   printf 'kamarnya bersih\\nmahal sekali\\n' | fnet predict examples/models/nusax-lstm.safetensors - --json
   fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv
+  fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv --resume
   fnet predict cnn.keras photos --resize --scale 1/255 --json > predictions.jsonl"""
 
 
@@ -68,25 +72,37 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="write here instead of printing, by suffix: .txt, .jsonl, .csv, .tsv, .parquet, .npy (the raw array)",
     )
+    command.add_argument("--resume", action="store_true", help="go on with an interrupted --output")
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
     form = _checked(args)
     run = _Run(args)
-    if form in outputs.LINES and args.output is None:
+    done = False
+    try:
+        _write(form, run)
+        done = True
+    finally:
+        run.close(done)
+    return run.finish()
+
+
+def _write(form: str, run: _Run) -> None:
+    """All answers, printed as they come or, when they are complete, to the file of --output."""
+    output = run.args.output
+    if output is None:
         for batch in run.answers():
             sys.stdout.writelines(outputs.LINES[form](batch, run.top))
             sys.stdout.flush()
     elif form in outputs.LINES:
         lines = [line for batch in run.answers() for line in outputs.LINES[form](batch, run.top)]
-        writing.write(args.output, "".join(lines).encode())
+        writing.write(output, "".join(lines).encode())
     elif form in outputs.TABLES:
         rows = list(outputs.columns(chain.from_iterable(run.answers()), run.top))
-        writing.write(args.output, outputs.TABLES[form](rows))
+        writing.write(output, outputs.TABLES[form](rows))
     else:
-        writing.write(args.output, outputs.npy([y for _, y in run.batches()]))
-    return run.finish()
+        writing.write(output, outputs.npy([y for _, y in run.batches()]))
 
 
 def _checked(args: argparse.Namespace) -> str:
@@ -99,6 +115,8 @@ def _checked(args: argparse.Namespace) -> str:
     form = outputs.form(args.output, args.json)
     if args.output is not None:
         check_target(args.output, args.model, *args.inputs)
+    elif args.resume:
+        raise UsageError("--resume goes on with a file: give --output FILE")
     return form
 
 
@@ -120,6 +138,10 @@ class _Run:
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
         self.rows, self.unanswered = 0, list[str]()
+        settings = self.scale, args.invalid, fnet.backend.name()
+        self.journal = (
+            None if args.output is None else Journal(args.output, args.resume, self.model, self.params, *settings)
+        )
 
     def answers(self) -> Iterator[Iterator[outputs.Answer]]:
         """The answers of each batch."""
@@ -138,12 +160,33 @@ class _Run:
         """((names, rows without an answer), outputs) of each batch."""
         progress = _Progress(self.source.total, self.args)
         for x, names in self.source.batches:
-            y, marked = self.predict(x)
+            y, marked = self.predict(x) if self.journal is None else self.kept(x, len(names))
             self.unanswered += [str(self.rows + row) for row in sorted(marked)]
             self.rows += len(names)
             yield (names, marked), y
             progress.show(self.rows)
         progress.end()
+
+    def kept(self, x: Any, rows: int) -> tuple[Any, set[int]]:
+        """`predict`, or what an interrupted run has of these rows."""
+        assert self.journal is not None
+        key = self.journal.key(x)
+        entry = self.journal.get(key, rows)
+        if entry is None:
+            y, marked = self.predict(x)
+            entry = Entry(y, sorted(marked))
+            self.journal.add(key, entry)
+        return entry.outputs, set(entry.marked)
+
+    def close(self, done: bool) -> None:
+        """Say what was taken over of an interrupted run, and what the next one can take over of this."""
+        if self.journal is None:
+            return
+        self.journal.close(done)
+        if self.journal.resumed:
+            log.info("%d of %d rows are taken over from %s", self.journal.taken, self.rows, self.journal.path)
+        if self.journal.path.exists():
+            log.warning("%d rows are kept in %s: the same command with --resume goes on", self.rows, self.journal.path)
 
     def predict(self, x: Any) -> tuple[Any, set[int]]:
         """(outputs, rows without an answer) of one batch."""
@@ -176,21 +219,32 @@ class _Run:
 
 
 class _Progress:
-    """Rows done and rows per second, on a terminal that the answers are not printed to."""
+    """Rows done, rows per second and the time left, on a terminal that the answers are not printed to."""
 
     def __init__(self, total: int | None, args: argparse.Namespace) -> None:
         answers_elsewhere = args.output is not None or not sys.stdout.isatty()
         self.shown = sys.stderr.isatty() and answers_elsewhere and not args.quiet
-        self.of = "" if total is None else f" of {total:,}"
+        self.total = total
         self.start = self.last = time.monotonic()
 
     def show(self, done: int) -> None:
         now = time.monotonic()
         if self.shown and now - self.last > 0.2:
             rate = done / (now - self.start)
-            print(f"\r{done:,}{self.of} rows, {rate:,.0f} rows/s ", end="", file=sys.stderr, flush=True)
+            of, left = "", ""
+            if self.total is not None:
+                of, left = f" of {self.total:,}", f", {_duration((self.total - done) / rate)} left"
+            print(f"\r{done:,}{of} rows, {rate:,.0f} rows/s{left}   ", end="", file=sys.stderr, flush=True)
             self.last = now
 
     def end(self) -> None:
         if self.last > self.start:
             print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    """Like 45 s, 3:20 min or 2:05 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    whole, unit = (int(seconds), "min") if seconds < 3600 else (int(seconds / 60), "h")
+    return f"{whole // 60}:{whole % 60:02} {unit}"

@@ -1,0 +1,106 @@
+"""What an interrupted `fnet predict --output FILE` keeps, so that `--resume` goes on: FILE.part, a batch a line.
+
+A line is JSON: a digest of the model, the settings and the rows of a batch, and what the model gave for them. So what
+the next run takes over is what it would compute: rows, a scale or a model that changed have another digest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnet import tree
+from fnet.cli.common import UsageError
+from fnet.types import Params
+
+
+class Entry(NamedTuple):
+    """What the model gave for the rows of a batch."""
+
+    outputs: Any
+    marked: list[int]
+    """Rows without an answer."""
+
+
+class Journal:
+    """The batches that are done, on disk as soon as they are."""
+
+    def __init__(self, output: Path, resume: bool, model: Any, params: Params, *settings: Any) -> None:
+        self.path = part_of(output)
+        whole = hashlib.blake2b(repr((model, settings)).encode())
+        for path, leaf in tree.items(params):
+            _feed(whole, (path, np.asarray(leaf)))
+        self.of_model = whole.digest()
+        self.resumed = resume and self.path.exists()
+        self.kept = _kept(self.path) if self.resumed else {}
+        self.file = self.path.open("a" if self.resumed else "w", encoding="utf-8")
+        self.rows = self.taken = 0
+
+    def key(self, rows: Any) -> str:
+        """The digest of a batch of rows, for this model and these settings."""
+        digest = hashlib.blake2b(self.of_model, digest_size=20)
+        for item in tree.items(rows):
+            _feed(digest, item)
+        return digest.hexdigest()
+
+    def get(self, key: str, rows: int) -> Entry | None:
+        """What was kept of a batch of so many rows, or None."""
+        self.rows += rows
+        entry = self.kept.get(key)
+        self.taken += 0 if entry is None else rows
+        return entry
+
+    def add(self, key: str, entry: Entry) -> None:
+        """Keep a batch that is done."""
+        line = {"key": key, "marked": entry.marked, "outputs": tree.map(_text_of, entry.outputs)}
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+
+    def close(self, done: bool) -> None:
+        """Leave the file for `--resume`, or, where all is done, remove it."""
+        self.file.close()
+        if done or not self.path.stat().st_size:
+            self.path.unlink()
+
+
+def part_of(output: Path) -> Path:
+    """Where what is done of an output file is kept."""
+    return output.with_name(f"{output.name}.part")
+
+
+def _kept(path: Path) -> dict[str, Entry]:
+    """{key: entry} of the whole lines of the file; the rest, which a killed process left, is cut off."""
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        os.truncate(path, len(whole))
+    try:
+        values = [json.loads(line) for line in whole.splitlines()]
+        return {v["key"]: Entry(tree.map(_array_of, v["outputs"]), v["marked"]) for v in values}
+    except (ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"{path} is not what an interrupted fnet predict leaves ({error}); remove it") from error
+
+
+def _feed(digest: Any, item: tuple[Any, np.ndarray[Any, Any]]) -> None:
+    """Add an array with its path to a digest; texts count as they are written in Python."""
+    path, array = item
+    digest.update(repr((path, array.dtype, array.shape)).encode())
+    digest.update(repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).data)
+
+
+def _text_of(array: np.ndarray[Any, Any]) -> str:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(array.tolist()) if array.dtype == object else array, allow_pickle=False)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _array_of(text: str) -> np.ndarray[Any, Any]:
+    array: np.ndarray[Any, Any] = np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
+    return array
