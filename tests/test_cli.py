@@ -213,6 +213,7 @@ def test_the_page_of_layers_is_what_the_command_prints(capsys):
         ("jax", "jax"),
         ("PIL.Image", "images"),
         ("pyarrow.parquet", "parquet"),
+        ("shtab", "completion"),
     ],
 )
 def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(module, extra, monkeypatch, caplog):
@@ -244,3 +245,14 @@ def test_rows_without_an_answer_are_marked_and_the_rest_goes_on(folder, capsys, 
     np.save(tmp_path / "nan.npy", pixels)
     assert run(capsys, "predict", folder / "image.keras", tmp_path / "nan.npy", "--output", tmp_path / "y.npy")[0] == 0
     assert np.isnan(np.load(tmp_path / "y.npy")).any(axis=1).tolist() == [False, False, True, False, False]
+
+
+def test_completion_knows_commands_options_and_files(capsys):
+    pytest.importorskip("shtab")
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    for word in ("predict", "--resume", "compare", "--inputs"):
+        assert word in script
+    tab = "COMP_WORDS=(fnet predict --res); COMP_CWORD=2; _shtab_fnet fnet --res predict; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", f"{script}\n{tab}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--resize", "--resume"]

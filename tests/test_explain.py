@@ -8,6 +8,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fnet
@@ -180,3 +181,51 @@ def test_resnet50_takes_less_than_a_second(tmp_path):
     assert min(seconds) < 1
     assert found.params == 25_636_712
     assert 7.7e9 < found.flops < 7.8e9
+
+
+def test_a_store_is_explained_from_its_header(tmp_path):
+    path = tmp_path / "cnn.safetensors"
+    model, params = fnet.load_keras(golden("cnn.keras"))
+    fnet.save(path, model, params)
+    data = path.read_bytes()
+    cut = data[: 8 + int.from_bytes(data[:8], "little")]  # no arrays at all
+    for source in (path, str(path), data, cut):
+        value = fnet.explain(source)
+        assert value.supported
+        of_file = {step.path: step for step in fnet.explain(golden("cnn.keras")).steps}
+        for step in value.steps:
+            other = of_file[step.path]
+            assert (step.keras, step.output, step.params, step.flops, step.fnet) == (
+                other.keras, other.output, other.params, other.flops, other.fnet
+            )  # fmt: skip
+    assert str(value).startswith("the model file: fnet store 1; ")
+
+
+def test_masks_of_a_store_are_those_of_its_file(tmp_path):
+    model = fnet.load_keras(golden("rnn.keras"))
+    fnet.save(tmp_path / "m.safetensors", *model)
+    masks = {step.path: step.mask for step in fnet.explain(tmp_path / "m.safetensors").steps}
+    assert masks == {step.path: step.mask for step in fnet.explain(golden("rnn.keras")).steps}
+    assert {"made", "used"} <= set(masks.values())
+
+
+def test_a_store_of_no_model_says_so(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"a": np.zeros(2, "float32")}, tmp_path / "a.safetensors")
+    with pytest.raises(CorruptFile, match=r"'a.safetensors': a .safetensors file that params.save did not write"):
+        fnet.explain(tmp_path / "a.safetensors")
+
+
+def test_a_store_whose_model_does_not_say_what_it_takes(tmp_path):
+    fnet.save(tmp_path / "m.safetensors", fnet.sequential(d=fnet.bind(fnet.dense, units=2)), {"d": {}})
+    (step,) = fnet.explain(tmp_path / "m.safetensors").steps
+    assert (step.path, step.keras, step.params) == ("d", "Dense", None)
+
+
+def test_calls_with_training_are_worth_a_look():
+    value = config("activations")
+    (call,) = layer(value, "gaussian_dropout")["inbound_nodes"]
+    call["kwargs"]["training"] = True
+    assert any("called with training=True: gaussian_dropout" in text for text in fnet.explain(file(value)).unusual)
+    assert not any("training=True" in text for text in fnet.explain(file(config("activations"))).unusual)

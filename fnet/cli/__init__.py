@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet import starting
-from fnet.cli import convert, explain, layers, predict, summary
+from fnet.cli import completion, convert, explain, layers, predict, summary
 from fnet.cli.common import UsageError
 
 log = logging.getLogger("fnet")
@@ -22,6 +22,7 @@ EXTRAS = {
     "jax": "jax",
     "PIL": "images",
     "pyarrow": "parquet",
+    "shtab": "completion",
 }
 
 
@@ -94,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (predict, explain, convert, summary, layers):
         command.add(commands)
+    completion.add(commands, top)
     for command_parser in commands.choices.values():
         _add_loudness(command_parser, argparse.SUPPRESS)  # what was said before the command stays
     for name, module, words in (
@@ -138,4 +140,4 @@ def _delegate(commands: Any, name: str, module: str, words: str) -> None:
         implementation.add_arguments(own)
         return int(implementation.run(own.parse_args(arguments)))
 
-    commands.add_parser(name, help=words, add_help=False).set_defaults(delegated=run)
+    commands.add_parser(name, help=words, add_help=False).set_defaults(delegated=run, module=module)

@@ -6,9 +6,9 @@ import argparse
 import json
 from typing import Any
 
-DESCRIPTION = """Each layer and operation of a .keras or .h5 file, supported, limited or refused and why, all at once;
-shapes, parameters, floating-point operations, masks, the Keras that wrote it, and what is worth a look. Reads the
-configuration alone, no weights."""
+DESCRIPTION = """Each layer and operation of a .keras, .h5 or .safetensors file, supported, limited or refused and why,
+all at once; shapes, parameters, floating-point operations, masks, the Keras that wrote it, and what is worth a look.
+Reads the configuration alone, no weights; `fnet verify` reads those."""
 
 
 def add(commands: Any) -> None:
@@ -17,10 +17,11 @@ def add(commands: Any) -> None:
         "explain",
         help="what is in a model file, what is refused and why",
         description=DESCRIPTION,
-        epilog="Exit status: 0 where fnet runs the model, 1 where it does not.  example:\n  fnet explain cnn.keras",
+        epilog="Exit status: 0 where fnet runs the model, 1 where it does not.\nexamples:\n  fnet explain cnn.keras\n"
+        "  fnet explain examples/models/cifar10-cnn.safetensors --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("model", help=".keras or .h5 file, or the config alone (.json)")
+    command.add_argument("model", help=".keras, .h5 or .safetensors file, or the config alone (.json)")
     command.add_argument("--json", action="store_true", help="the same as JSON")
     command.set_defaults(run=_run)
 

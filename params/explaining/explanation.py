@@ -13,10 +13,11 @@ from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import modern
 from params.convert.models import convert_object
 from params.errors import CorruptFile, ModelFileError, quoted
-from params.explaining.mask_fates import fates
-from params.explaining.record import Explanation, Step
+from params.explaining.mask_fates import fates, lost
+from params.explaining.record import Explanation, Step, shown_specs
 from params.explaining.refusals import Refusals
 from params.explaining.sizes import sizes
+from params.explaining.stored import explain_stored, is_stored
 from params.file.keras_objects import POLICIES, KerasObject, parse, survey
 from params.file.model_file import UNSAID, Limits, ModelFile
 from params.file.reading import Source, read
@@ -27,12 +28,15 @@ NEWEST_TRIED: Version = (3, 15)
 def explain(
     source: Source, *, custom: Mapping[str, Callable[..., Any]] | None = None, limits: Limits | None = None
 ) -> Explanation:
-    """What is in a `.keras` or `.h5` file, or a config alone, and what fnet makes of it; no weights are read.
+    """What is in a `.keras`, `.h5` or `.safetensors` file, or a config alone, and what fnet makes of it.
 
+    No weights are read.
     Every layer and operation with its shapes, parameters, floating-point operations and masks, and all that is refused
     at once, where `load_keras` stops at the first. custom, limits: as in `load_keras`.
     Raises ModelFileError where the file holds no configuration that can be read, OSError when there is none.
     """
+    if is_stored(source):
+        return explain_stored(source, custom, limits)
     file = read(source, limits or Limits(), arrays=False)
     if file.config is None:
         raise CorruptFile(f"{file.label} holds weights but no model, so there is nothing to explain")
@@ -66,11 +70,11 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
         file.label.strip("'"),
         file.format,
         None if file.keras_version == UNSAID else file.keras_version,
-        _shown(refused.spec),
-        _shown(rows[""].outputs) if rows else "",
+        shown_specs(refused.spec),
+        shown_specs(rows[""].outputs) if rows else "",
         tuple(steps),
         refused.all,
-        tuple(_unusual(steps, refused.spec, refused.known)),
+        tuple(_unusual(steps, refused)),
     )
 
 
@@ -89,15 +93,11 @@ def _step(
         "refused" if why else "limited" if limits else "supported",
         why or limits,
         _policy(source),
-        "" if row is None else _shown(row.outputs),
+        "" if row is None else shown_specs(row.outputs),
         mask=mask,
         age=dict(options_of_age(source.class_name, source.config, refused.known.version)) or None,
         **measures,
     )
-
-
-def _shown(specs: Any) -> str:
-    return ", ".join(str(spec) for spec in tree.leaves(specs) if spec is not None)
 
 
 def _policy(source: KerasObject) -> str:
@@ -107,9 +107,16 @@ def _policy(source: KerasObject) -> str:
         return quoted(source.config.get("dtype"))
 
 
-def _unusual(steps: list[Step], spec: Any, known: Conversion) -> Iterator[str]:
+def _trains(layer: KerasObject) -> bool:
+    """Whether a call of a layer that drops, adds noise or normalises by the batch says training=True."""
+    calls = [call for call in layer.calls if isinstance(call, dict) and isinstance(call.get("kwargs"), dict)]
+    return any(call["kwargs"].get("training") in (True, 1) for call in calls)
+
+
+def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     """What is worth a look."""
-    inputs = [item for item in tree.leaves(spec) if item is not None]
+    known = refused.known
+    inputs = [item for item in tree.leaves(refused.spec) if item is not None]
     if NEWEST_TRIED < known.version != version_of(UNSAID):
         yield f"written by a Keras newer than {NEWEST_TRIED[0]}.{NEWEST_TRIED[1]}, the newest that fnet was tried on"
     images = [s for s in inputs if len(s.shape) == 4 and s.shape[-1] in (1, 3) and s.dtype.startswith("float")]
@@ -118,8 +125,9 @@ def _unusual(steps: list[Step], spec: Any, known: Conversion) -> Iterator[str]:
     last = next((step for step in reversed(steps) if step.params), None)
     if last is not None and "softmax" in last.fnet and last.output.endswith("[None, 1]"):
         yield f"softmax over one unit ({last.path}) gives 1 for every row"
-    if lost := [step.path for step in steps if step.mask == "lost"]:
-        yield f"masks are lost at {', '.join(lost[:5])}: from there on padding counts as data, as in Keras"
+    if drawn := [path for path, source in refused.objects.items() if _trains(source)]:
+        yield f"called with training=True: {', '.join(drawn[:5])} (docs/predict.md says what then counts)"
+    yield from lost(steps)
     policies = sorted({step.policy for step in steps if step.policy in POLICIES})
     if len(policies) > 1:
         yield f"several dtype policies: {', '.join(policies)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from fnet.core.model import Model
 from fnet.core.sources import resolve
 from fnet.masks import Masked, first_mask
 from params.convert.conversion import BROKEN
+from params.explaining.record import Step
 
 
 def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str]:
@@ -46,6 +47,12 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str
 
     walk(model, tree.map(_zeros, spec), ())
     return found
+
+
+def lost(steps: Iterable[Step]) -> Iterator[str]:
+    """What is to be said of masks that are lost."""
+    if paths := [step.path for step in steps if step.mask == "lost"]:
+        yield f"masks are lost at {', '.join(paths[:5])}: from there on padding counts as data, as in Keras"
 
 
 def _has_mask(x: Any) -> bool:

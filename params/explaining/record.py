@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fnet import tree
+
 
 @dataclass(frozen=True)
 class Step:
@@ -85,6 +87,11 @@ class Explanation:
         return "\n".join(_page(self))
 
 
+def shown_specs(specs: Any) -> str:
+    """Shapes and dtypes of a tree of Specs: "float32[None, 3], int32[None]"."""
+    return ", ".join(str(spec) for spec in tree.leaves(specs) if spec is not None)
+
+
 def total(numbers: Iterable[int | None]) -> int | None:
     """The sum; None where a number is not known."""
     numbers = list(numbers)
@@ -94,7 +101,8 @@ def total(numbers: Iterable[int | None]) -> int | None:
 
 def _page(found: Explanation) -> Iterator[str]:
     version = f"Keras {found.keras_version}" if found.keras_version else "a Keras that it does not name"
-    yield f"{found.file}: {found.format}, written by {version}; {len(found.steps)} layers and operations"
+    origin = "" if found.format.startswith("fnet") else f", written by {version}"
+    yield f"{found.file}: {found.format}{origin}; {len(found.steps)} layers and operations"
     if found.inputs:
         yield f"{found.inputs} -> {found.outputs}"
     yield ""

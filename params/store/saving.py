@@ -96,6 +96,15 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
         }
 
 
+def architecture(data: memoryview, limits: Limits, custom: Layers | None = None) -> tuple[Any, dict[str, str]]:
+    """(model, metadata) of the bytes of a saved file, whose arrays are not looked at."""
+    metadata = _read(data, limits)[0]
+    model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
+    if not callable(model):
+        raise CorruptFile(f"the model is {quoted(model)}")
+    return model, metadata
+
+
 def _labels(labels: Any) -> list[str] | None:
     if labels is None:
         return None
@@ -168,10 +177,8 @@ def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
 
 
 def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[Any, dict[str, Any]]:
-    metadata, header, stored = _read(data, limits)
-    model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
-    if not callable(model):
-        raise CorruptFile(f"the model is {quoted(model)}")
+    model, metadata = architecture(data, limits, custom)
+    _, header, stored = _read(data, limits)
     checksums = _part(metadata, "checksums", limits)
     if not isinstance(checksums, dict):
         raise CorruptFile(f"its checksums are {quoted(checksums)}, not an object")

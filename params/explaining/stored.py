@@ -1,0 +1,86 @@
+"""What is in a `.safetensors` file that `save` wrote, from its header alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.layer import Bound, bind, brief
+from fnet.core.model import Model
+from params.errors import quoted, reading
+from params.explaining.mask_fates import fates, lost
+from params.explaining.record import Explanation, Step, shown_specs
+from params.explaining.sizes import sizes
+from params.file.containers import content
+from params.file.model_file import Limits
+from params.file.reading import Source
+from params.store.saving import DEFAULT, architecture
+from params.table.layers import LAYERS
+
+CLASSES = {entry.layer: name for name, entry in reversed(LAYERS.items())}
+"""{layer: the Keras class that it is}."""
+
+
+def is_stored(source: Source) -> bool:
+    """Whether the source is a file, or the bytes of one, that begins as a `.safetensors` does."""
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(10)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        head = bytes(source[:10])
+    else:
+        return False
+    return head[5:10] == b'\0\0\0{"'  # after the length of its header
+
+
+def open_stored(
+    source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
+) -> tuple[str, Any, dict[str, str]]:
+    """(name of the file, model, metadata) of a source that `is_stored`."""
+    limits = limits or DEFAULT
+    if isinstance(source, str | os.PathLike):
+        name, data = Path(source).name, content(Path(source), limits.total)
+    else:
+        assert isinstance(source, bytes | bytearray | memoryview)
+        name, data = "the model file", memoryview(source)
+    with reading(quoted(name)):
+        return name, *architecture(data, limits, custom)
+
+
+def explain_stored(
+    source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
+) -> Explanation:
+    """The explanation of a source that `is_stored`."""
+    name, model, metadata = open_stored(source, custom, limits)
+    spec = infer.input_spec(model)
+    kind = f"fnet store {metadata.get('format_version', '')}"
+    if spec is None:
+        parts = [(key, step) for key, _, step in model.entries] if isinstance(model, Model) else [("", model)]
+        steps = [_step((key,), step) for key, step in parts]
+        unusual = ("the model does not say what it takes, so shapes are not known: begin with fnet.input_layer",)
+        return Explanation(name, kind, None, "", "", tuple(steps), (), unusual)
+    rows = {"/".join(map(str, row.path)): row for row in infer.trace(model, spec)}
+    masks = fates(model, spec, rows)
+    entries, steps = set[Any](), []
+    for path, row in rows.items():
+        if path and not isinstance(row.step, Model):
+            size = sizes(row, row.entry in entries)
+            steps.append(_step(row.path, row.step, shown_specs(row.outputs), masks.get(path, ""), **size))
+            entries.add(row.entry)
+    inputs = shown_specs(tree.leaves(spec))
+    return Explanation(name, kind, None, inputs, shown_specs(rows[""].outputs), tuple(steps), (), tuple(lost(steps)))
+
+
+def _step(path: tuple[Any, ...], step: Any, output: str = "", mask: str = "", **size: Any) -> Step:
+    bound = step if isinstance(step, Bound) else None if isinstance(step, Model) else bind(step)
+    function = None if bound is None else bound.function
+    kind = type(step).__name__ if function is None else CLASSES.get(function, function.__name__)
+    policy = "float32" if bound is None or bound.dtype is None else bound.dtype
+    return Step("/".join(map(str, path)), kind, brief(step, 400), "supported", "", policy, output, mask=mask, **size)
