@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         load_keras,
         load_weights,
         save,
+        verify,
     )
 
     __version__: str
@@ -66,7 +67,8 @@ __all__ = [
     "with_rng",
     "classes", "compile", "jit", "optimize", "predict",
     "initial_state", "streaming",
-    "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "Explanation", "Limits",
+    "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "verify",
+    "Explanation", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
     "InvalidInput", "InvalidParams", "InvalidRows", "MissingBackend",
@@ -88,7 +90,7 @@ _OWN = {
 _OF_FILES = {
     "CorruptFile", "LimitExceeded", "Limits", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
-    "Explanation", "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save",
+    "Explanation", "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "verify",
 }
 """What reads and writes files, imported when it is first used: a model written by hand needs none of it."""
 # fmt: on

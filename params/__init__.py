@@ -19,6 +19,7 @@ from params.explaining.record import Explanation
 from params.file.model_file import Limits
 from params.loading import from_keras, load_keras
 from params.store.saving import load, load_info, save
+from params.store.verifying import verify
 
 __all__ = [
     "CorruptFile",
@@ -37,4 +38,5 @@ __all__ = [
     "load_keras",
     "load_weights",
     "save",
+    "verify",
 ]

@@ -17,7 +17,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "convert",
         help="a Keras file as one .safetensors file",
-        description="Write model and weights as one .safetensors file, which loads faster and holds no code.",
+        description="Write model and weights as one .safetensors file, which loads faster and holds no code. "
+        "It carries a self-test, which `fnet verify` runs.",
         epilog="example:  fnet convert cnn.keras cnn.safetensors --scale 1/255",
     )
     command.add_argument("model", help=".keras or .h5 file")
@@ -39,6 +40,6 @@ def _run(args: argparse.Namespace) -> int:
         scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
         if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
             check_labels(labels, scores.shape)
-    fnet.save(args.output, model, weights, labels=labels, scale=args.scale)
+    fnet.save(args.output, model, weights, labels=labels, scale=args.scale, selftest=True)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0

@@ -3,7 +3,8 @@
 Format, version 1. Arrays: one tensor for each leaf of the params tree, under the keys of its path joined by "/"
 ("~" and "/" inside a key are written "~0" and "~1"). Metadata, all JSON texts but the first: `format` "fnet";
 `format_version`; `model` (see `params.store.records`); `empty`, the paths of dicts without leaves; `checksums`, the
-CRC-32 of each tensor's bytes; `labels`; `scale`. Every later version of fnet reads it.
+CRC-32 of each tensor's bytes; `labels`; `scale`; `selftest`, which may be missing (see `params.store.selftest`). Every
+later version of fnet reads it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, 
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.strict_json import parse
+from params.store import selftest as self_test
 from params.store.records import Layers, decode, encode, known_layers
 from params.store.safetensors import NAMES, read, tensors, write
 
@@ -47,11 +49,14 @@ def save(
     scale: float | None = None,
     *,
     custom: Layers | None = None,
+    selftest: bool = False,
 ) -> None:
     """Write a model and its parameters as one `.safetensors` file, which `load` reads without Keras.
 
     labels: the names of the classes, in order. scale: what inputs are multiplied by first, as 1 / 255 for pixels.
     custom: {name: layer} for layers of your own in the model; `load` then needs the same.
+    selftest: whether the file carries made rows' outputs, for `fnet.verify` to see whether they come out elsewhere. Its
+    bytes then depend on the machine that writes it, in the last digits of those.
 
     The file appears complete or not at all: it is written beside `path`, flushed, read back and compared, then
     moved over what was there. Raises TypeError or ValueError for what cannot be saved, fnet.InvalidParams when
@@ -59,7 +64,8 @@ def save(
     """
     if infer.input_spec(model) is not None:
         parameters.check(model, params)
-    data = _packed(model, params, _labels(labels), _scale(scale), custom)
+    test = self_test.record(model, params) if selftest else None
+    data = _packed(model, params, _labels(labels), _scale(scale), custom, test)
     _unpacked(memoryview(data), custom, DEFAULT)  # what cannot be loaded is never written
     writing.write(path, data)
 
@@ -96,6 +102,12 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
         }
 
 
+def selftest_of(data: memoryview, limits: Limits) -> Any:
+    """The self-test in the bytes of a saved file, or None."""
+    metadata = _read(data, limits)[0]
+    return _part(metadata, "selftest", limits) if "selftest" in metadata else None
+
+
 def architecture(data: memoryview, limits: Limits, custom: Layers | None = None) -> tuple[Any, dict[str, str]]:
     """(model, metadata) of the bytes of a saved file, whose arrays are not looked at."""
     metadata = _read(data, limits)[0]
@@ -127,7 +139,9 @@ def _scale(scale: Any) -> float | None:
 # --- to bytes -------------------------------------------------------------------------------------------------
 
 
-def _packed(model: Any, params: Params, labels: list[str] | None, scale: float | None, custom: Layers | None) -> bytes:
+def _packed(
+    model: Any, params: Params, labels: list[str] | None, scale: float | None, custom: Layers | None, test: Any
+) -> bytes:
     layers = known_layers(custom)
     names = {function: name for name, function in reversed(layers.items())}
     leaves, empty = {}, []
@@ -142,6 +156,7 @@ def _packed(model: Any, params: Params, labels: list[str] | None, scale: float |
         "checksums": {path: zlib.crc32(leaves[path].reshape(-1).view(np.uint8).data) for path in sorted(leaves)},
         "labels": labels,
         "scale": scale,
+        **({} if test is None else {"selftest": test}),
     }
     metadata = {key: json.dumps(value, allow_nan=False) for key, value in texts.items()}
     return write(leaves, {"format": "fnet", "format_version": str(VERSION), **metadata})

@@ -1,0 +1,115 @@
+"""The self-test of a saved model: rows that a rule makes, and what the model gave for them when it was saved.
+
+The rows are not kept, only how they are made: uniform floats in [-1, 1), whole numbers below a bound, words, all from
+`fnet.random`, which gives the same bits everywhere. Of large outputs some values are kept, at even distances.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import fnet
+from fnet import random, tree
+from fnet.core import infer
+from fnet.types import Params, Spec
+from params.errors import CorruptFile, quoted
+
+ROWS, MOST = 2, 256
+"""How many rows are made; how many values of an output are kept."""
+TRIES = [(size, below) for size in (16, 64, 256) for below in (100, 10, 2)]
+"""(what sizes are that the model leaves open, below what whole numbers are): the first that the model takes counts."""
+WORDS = ["the", "of", "good", "bad", "7", "makanan", "enak", "kamar", "kotor", "a"]
+ALLOWED = {"float16": 5e-3, "bfloat16": 5e-2}
+"""{dtype of an output: difference relative to its largest value}; 1e-4 for others, as machines sum in other orders."""
+
+
+def record(model: Any, params: Params) -> dict[str, Any] | None:
+    """The self-test of a model, as JSON; None where it takes none of the rows, or gives NaN or infinity for them."""
+    for size, below in TRIES:
+        try:
+            y = _leaves(run(model, params, size, below))
+        except (ValueError, LookupError):  # fnet.InvalidInput among them
+            continue
+        if not all(np.isfinite(leaf).all() for leaf in y.values() if leaf.dtype.kind == "f"):
+            return None
+        outputs = {path: {"shape": list(leaf.shape), "values": _values(leaf).tolist()} for path, leaf in y.items()}
+        return {"size": size, "below": below, "outputs": outputs}
+    return None
+
+
+def check(model: Any, params: Params, kept: Any) -> tuple[float, list[str]]:
+    """(largest difference, relative to the largest value of its output; what is wrong) of a model against its record.
+
+    Raises CorruptFile for what `record` cannot have made.
+    """
+    match kept:
+        case {"size": int(size), "below": int(below), "outputs": dict(outputs)} if (size, below) in TRIES:
+            y = _leaves(run(model, params, size, below))
+        case _:
+            raise CorruptFile(f"the self-test is {quoted(kept)}")
+    if y.keys() != outputs.keys():
+        raise CorruptFile(f"the self-test has the outputs {quoted(list(outputs))}, the model {quoted(list(y))}")
+    worst, wrong = 0.0, list[str]()
+    for path, leaf in y.items():
+        values, expected = _values(leaf), _kept_values(path, leaf, outputs[path])
+        if leaf.dtype.kind != "f":
+            if count := int((values != expected).sum()):
+                wrong.append(f"{path} is not what it was: {count} of {values.size} values differ")
+            continue
+        difference = float(np.abs(values - expected).max(initial=0) / max(np.abs(expected).max(initial=0), 1e-30))
+        worst = max(worst, difference)
+        if not difference <= (allowed := ALLOWED.get(leaf.dtype.name, 1e-4)):
+            wrong.append(f"{path} differs by {difference:.3g} of its largest value; {allowed:g} is allowed")
+    return worst, wrong
+
+
+def _kept_values(path: str, leaf: np.ndarray[Any, Any], output: Any) -> np.ndarray[Any, Any]:
+    """The values of an output in a record. Raises CorruptFile where they are not of the output's shape and kind."""
+    match output:
+        case {"shape": list(shape), "values": list(values)} if shape == list(leaf.shape):
+            expected, now = np.asarray(values), _values(leaf)
+            numbers = now.dtype.kind == "f" and expected.dtype.kind in "fi"
+            if expected.shape == now.shape and (numbers or expected.dtype.kind == now.dtype.kind):
+                return expected
+    raise CorruptFile(f"the self-test has for the output {quoted(path)}: {quoted(output)}")
+
+
+def _leaves(y: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """{path: array} of the outputs."""
+    return {"/".join(map(str, path)) or "output": np.asarray(leaf) for path, leaf in tree.items(y)}
+
+
+def run(model: Any, params: Params, size: int, below: int) -> Any:
+    """What the model gives for the made rows. Raises ValueError where it does not take them."""
+    spec = infer.input_spec(model)
+    if spec is None:
+        raise ValueError("the model does not say what it takes")
+    count = iter(range(1000))
+    return fnet.predict(model, params, tree.map(lambda s: _made(s, next(count), size, below), spec), optimize=False)
+
+
+def _made(spec: Spec, number: int, size: int, below: int) -> Any:
+    """Rows for the input of this number."""
+    shape = (ROWS, *(size if d is None else d for d in spec.shape[1:]))
+    key = random.fold_in(random.key(20), number)
+    if spec.dtype == "string":
+        bits = np.asarray(random.bits(key, (*shape, 8)))
+        words = np.array(WORDS)[bits % len(WORDS)]
+        return np.array([" ".join(row) for row in words.reshape(-1, 8)], object).reshape(shape)
+    if spec.dtype == "bool":
+        return np.asarray(random.bernoulli(key, 0.5, shape))
+    if "int" in spec.dtype:
+        return (np.asarray(random.bits(key, shape)) % below).astype(spec.dtype)
+    return np.asarray(random.uniform(key, shape, -1.0, 1.0))
+
+
+def _values(y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """At most `MOST` values of an output, at even distances, as JSON holds them."""
+    flat = y.reshape(-1)
+    if flat.size > MOST:
+        flat = flat[np.linspace(0, flat.size - 1, MOST).round().astype(int)]
+    if flat.dtype.kind == "f":
+        return flat.astype(np.float64)
+    return flat.astype(str) if flat.dtype.kind in "SO" else flat.astype(np.int64) if flat.dtype.kind == "u" else flat

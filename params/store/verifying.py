@@ -1,0 +1,135 @@
+"""`verify`: whether a model file is whole, and whether the model gives here what it gave when it was saved."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.types import Params
+from params.errors import ModelFileError, quoted, reading
+from params.file.containers import content
+from params.file.model_file import Limits
+from params.loading import load_keras
+from params.store import selftest
+from params.store.records import Layers
+from params.store.saving import DEFAULT, load, selftest_of
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found; `str()` is a page of text, `as_dict()` is JSON."""
+
+    file: str
+    bytes: int
+    sha256: str
+    """Of the file; of an unzipped `.keras`, of its files with their names, in order."""
+    arrays: int
+    """How many arrays the params have."""
+    self_test: str
+    """"holds", "fails", or "none": what became of the self-test that a `.safetensors` may carry."""
+    difference: float | None
+    """The largest of the self-test, relative to the largest value of its output."""
+    problems: tuple[str, ...]
+    """Why the file is not to be trusted; none means that it is whole."""
+    unusual: tuple[str, ...]
+    """What is worth a look in the numbers."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as values of JSON."""
+        return {"holds": self.holds, **asdict(self)}
+
+    def __str__(self) -> str:
+        return "\n".join(_page(self))
+
+
+def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits: Limits | None = None) -> Verification:
+    """Read all of a model file: checksums, shapes, dtypes, numbers; then run its self-test, where it carries one.
+
+    A `.safetensors` that `save(..., selftest=True)` or `fnet convert` wrote carries rows that a rule makes and what
+    the model gave for them. custom, limits: as in `load` and `load_keras`. Raises OSError where there is no file.
+    """
+    path = Path(path)
+    size, digest = _digest(path)
+    stored = path.suffix == ".safetensors"
+    problems, difference, outcome = list[str](), None, "none"
+    params: Params = {}
+    try:
+        model, params = (load if stored else load_keras)(path, custom=custom, limits=limits)
+        kept = selftest_of(content(path, (limits or DEFAULT).total), limits or DEFAULT) if stored else None
+        if kept is not None:
+            with reading(quoted(path.name)):
+                difference, problems = selftest.check(model, params, kept)
+            outcome = "fails" if problems else "holds"
+    except ModelFileError as error:
+        problems = [str(error)]
+    arrays = len(tree.leaves(params))
+    return Verification(path.name, size, digest, arrays, outcome, difference, tuple(problems), tuple(_unusual(params)))
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    """(bytes, SHA-256) of a file, or of the files of a folder with their names."""
+    digest, size = hashlib.sha256(), 0
+    folder = path.is_dir()
+    for file in sorted(item for item in path.rglob("*") if item.is_file()) if folder else [path]:
+        if folder:
+            digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as opened:
+            while block := opened.read(BLOCK):
+                digest.update(block)
+                size += len(block)
+    return size, digest.hexdigest()
+
+
+def _unusual(params: Params) -> Iterator[str]:
+    """What training that went wrong, or never was, leaves in numbers: each kind once, with the arrays it is true of."""
+    found: dict[str, list[str]] = {}
+    for path, leaf in tree.items(params):
+        array = np.asarray(leaf)
+        if array.dtype.kind == "f" and array.size > 1 and (what := _oddity(path, array, params)):
+            found.setdefault(what, []).append("/".join(map(str, path)))
+    for what, names in found.items():
+        yield f"{what}: {', '.join(names[:5])}" + f" and {len(names) - 5} more" * (len(names) > 5)
+
+
+def _oddity(path: tree.Path, array: np.ndarray[Any, Any], params: Params) -> str:
+    """What is odd about the numbers of one array, or ""."""
+    if path[-1] == "moving_variance":
+        mean = tree.get(params, path[:-1]).get("moving_mean")
+        if (array == 1).all() and mean is not None and not np.asarray(mean).any():
+            return "moving statistics are as before any training"
+        return "channels that never changed in training (their variance is 0)" if (array == 0).any() else ""
+    if np.abs(array).max() > 1e4:
+        return "values beyond 10,000"
+    if array.ndim > 1 and array.min() == array.max():
+        return "the same number everywhere (was the layer trained, were its weights loaded?)"
+    if array.ndim > 1 and not array.reshape(-1, array.shape[-1]).any(axis=0).all():
+        return "columns of zeros, which give the bias alone"
+    return ""
+
+
+def _page(found: Verification) -> Iterator[str]:
+    yield f"{found.file}: {found.bytes:,} bytes, {found.arrays:,} arrays"
+    yield f"sha256 {found.sha256}"
+    if found.difference is not None:
+        yield f"self-test {found.self_test}: largest difference {found.difference:.2g} of the largest value"
+    else:
+        yield "self-test: the file carries none"
+    for title, texts in (("wrong", found.problems), ("worth a look", found.unusual)):
+        if texts:
+            yield f"\n{title}:"
+            yield from (f"- {text}" for text in texts)
+    yield f"\n{'The file is whole.' if found.holds else 'The file is not to be trusted.'}"

@@ -1,0 +1,133 @@
+"""`verify`: digests, the self-test that a store carries, and numbers that are worth a look."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind, sequential
+from fnet.cli import main
+from params.errors import CorruptFile
+from params.store import selftest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def cnn(tmp_path):
+    with zipfile.ZipFile(ROOT / "tests" / "golden" / "keras-3.15.1.zip") as archive:
+        return Path(archive.extract("cnn.keras", tmp_path))
+
+
+@pytest.fixture
+def stored(cnn):
+    path = cnn.with_suffix(".safetensors")
+    assert main(["convert", str(cnn), str(path), "-q"]) == 0
+    return path
+
+
+def test_a_converted_file_carries_a_self_test_that_holds_on_both_backends(stored, each_backend):
+    found = fnet.verify(stored)
+    assert found.holds
+    assert (found.self_test, found.problems) == ("holds", ())
+    assert found.difference < 1e-5
+    assert found.sha256 == hashlib.sha256(stored.read_bytes()).hexdigest()
+
+
+def test_other_numbers_than_when_it_was_saved_fail(stored, monkeypatch):
+    monkeypatch.setattr(selftest, "run", lambda *args, run=selftest.run: run(*args) * np.float32(1.001))
+    found = fnet.verify(stored)
+    assert (found.holds, found.self_test) == (False, "fails")
+    assert "output differs by 0.001 of its largest value; 0.0001 is allowed" in found.problems
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda test: test.pop("size"),
+        lambda test: test.update(size=5),
+        lambda test: test.update(outputs={}),
+        lambda test: test["outputs"]["output"].update(shape=[2, 4]),
+        lambda test: test["outputs"]["output"].update(values=["a"] * 6),
+        lambda test: test["outputs"]["output"].update(values=[[0.0] * 6]),
+    ],
+)
+def test_a_self_test_that_nobody_wrote_is_corrupt(change):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 4)), d=bind(fnet.dense, units=3))
+    params = fnet.init(model, 0)
+    kept = selftest.record(model, params)
+    assert selftest.check(model, params, kept) == (0, [])
+    change(kept)
+    with pytest.raises(CorruptFile, match="the self-test"):
+        selftest.check(model, params, kept)
+
+
+def test_models_of_texts_ids_and_several_outputs_are_tested_too():
+    model = fnet.graph(
+        {
+            "ids": bind(fnet.input_layer, shape=(None, None), dtype="int32"),
+            "e": (bind(fnet.embedding, input_dim=5, output_dim=3), "ids"),
+            "shape": (bind(fnet.operations.argmax, axis=-1), "e"),
+        },
+        inputs="ids",
+        outputs={"vectors": "e", "best": "shape"},
+    )
+    params = fnet.init(model, 0)
+    kept = selftest.record(model, params)
+    assert (kept["size"], kept["below"]) == (16, 2)  # the table has five rows
+    assert selftest.check(model, params, kept) == (0, [])
+    kept["outputs"]["best"]["values"][3] += 1
+    assert selftest.check(model, params, kept)[1] == ["best is not what it was: 1 of 32 values differ"]
+    kept = selftest.record(*fnet.load(ROOT / "examples" / "models" / "nusax-lstm.safetensors"))
+    assert np.ptp(kept["outputs"]["output"]["values"]) > 0.01
+
+
+def test_a_model_without_an_answer_has_no_self_test():
+    takes = bind(fnet.input_layer, shape=(None, 4))
+    assert selftest.record(sequential(x=takes, y=bind(fnet.operations.log)), {}) is None
+    assert selftest.record(sequential(d=bind(fnet.dense, units=2)), {"d": {}}) is None
+
+
+def test_damage_is_told_and_the_status_is_1(stored, cnn, capsys):
+    assert main(["verify", str(cnn)]) == 0
+    assert "self-test: the file carries none" in capsys.readouterr().out
+    data = bytearray(stored.read_bytes())
+    data[-9] ^= 1
+    stored.write_bytes(data)
+    assert main(["verify", str(stored), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["holds"], found["self_test"]) == (False, "none")
+    assert "checksum is wrong" in found["problems"][0]
+    assert main(["verify", str(cnn.parent / "none.keras")]) == 1
+
+
+def test_numbers_that_are_worth_a_look(tmp_path):
+    takes = bind(fnet.input_layer, shape=(None, 4))
+    layers = {name: bind(fnet.dense, units=3) for name in ("zeros", "dead", "large", "sound")}
+    model = sequential(x=takes, **layers, norm=fnet.batch_normalization, flat=fnet.batch_normalization)
+    params = fnet.tree.map(np.array, fnet.init(model, 0))
+    params["zeros"]["kernel"][:] = 0
+    params["dead"]["kernel"][:, 1] = 0
+    params["large"]["kernel"][0, 0] = 2e4
+    params["flat"]["moving_variance"][1] = 0
+    fnet.save(tmp_path / "m.safetensors", model, params)
+    assert set(fnet.verify(tmp_path / "m.safetensors").unusual) == {
+        "the same number everywhere (was the layer trained, were its weights loaded?): zeros/kernel",
+        "columns of zeros, which give the bias alone: dead/kernel",
+        "values beyond 10,000: large/kernel",
+        "moving statistics are as before any training: norm/moving_variance",
+        "channels that never changed in training (their variance is 0): flat/moving_variance",
+    }
+
+
+def test_a_folder_is_digested_with_the_names_of_its_files(tmp_path, cnn):
+    folder = tmp_path / "m.keras"
+    zipfile.ZipFile(cnn).extractall(folder)
+    first = fnet.verify(folder)
+    assert first.holds
+    (folder / "config.json").rename(folder / "a.json")
+    assert fnet.verify(folder).sha256 != first.sha256
