@@ -10,7 +10,7 @@ import pytest
 import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
 from fnet.core.layer import name_of
-from fnet.inference import device
+from fnet.inference import device, predict
 from fnet.inference.rows import apart
 from fnet.inference.string_split import split_host
 from tests import parity
@@ -271,6 +271,23 @@ def test_predict_sees_every_change_of_the_params(each_backend):
     fnet.predict(DENSE, params, x)
     bias.flags.writeable = False
     np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 4, atol=1e-6)
+
+
+def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend, monkeypatch):
+    params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
+    y = fnet.predict(DENSE, params, x)
+    monkeypatch.setattr(predict._Work, "batches", None)  # the long way is closed
+    np.testing.assert_array_equal(fnet.predict(DENSE, params, x), y)
+    np.testing.assert_array_equal(fnet.predict(DENSE, params, -x), -y)
+    monkeypatch.undo()
+    wrong = np.float32([[1] * 5, [1, 1, np.nan, 1, 1]])
+    with pytest.raises(fnet.InvalidInput, match=r"row 1 has NaN at \(2,\)"):
+        fnet.predict(DENSE, params, wrong)
+    with pytest.warns(fnet.InvalidRows):
+        assert np.isnan(fnet.predict(DENSE, params, wrong, invalid="mark")[1]).all()
+    seen = []
+    fnet.predict(DENSE, params, x, progress=lambda *rows: seen.append(rows))
+    assert seen == [(2, 2)]
 
 
 def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():

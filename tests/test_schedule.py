@@ -12,6 +12,7 @@ import pytest
 import fnet
 from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential
 from fnet.inference import processors, schedule
+from fnet.inference.predict import _prepare
 from tests import parity
 
 CNN = sequential(
@@ -23,7 +24,10 @@ CNN = sequential(
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of two rows or so of `CNN`."""
+    _prepare.cache_clear()  # it remembers parts
     monkeypatch.setattr(schedule, "PART", 200_000)
+    yield
+    _prepare.cache_clear()
 
 
 def blas_threads():
@@ -79,19 +83,19 @@ def test_blas_has_one_thread_inside_and_its_own_outside_whoever_leaves_first():
     inside, leave = threading.Event(), threading.Event()
 
     def stay():
-        with processors.one_blas_thread():
+        with processors.one_blas_thread:
             inside.set()
             leave.wait(60)
 
     thread = threading.Thread(target=stay)
-    with processors.one_blas_thread():
+    with processors.one_blas_thread:
         thread.start()
         inside.wait(60)
     assert blas_threads() == 1
     leave.set()
     thread.join()
     assert blas_threads() == before
-    with pytest.raises(ZeroDivisionError), processors.one_blas_thread():
+    with pytest.raises(ZeroDivisionError), processors.one_blas_thread:
         1 / 0  # noqa: B018
     assert blas_threads() == before
 

@@ -43,6 +43,20 @@ def is_value(leaf: Any) -> bool:
         if leaf.flags.writeable:
             return False
         leaf = leaf.base
-    if isinstance(leaf, memoryview):
-        leaf = leaf.obj
-    return leaf is None or isinstance(leaf, bytes) or (isinstance(leaf, mmap.mmap) and memoryview(leaf).readonly)
+    return leaf is None or _is_constant(leaf)
+
+
+def is_fixed(leaf: Any) -> bool:
+    """Whether nobody can make a value one that changes: no array holds its numbers, whose owner may make it writable."""
+    if not isinstance(leaf, np.ndarray):
+        return True
+    while isinstance(leaf, np.ndarray):
+        leaf = leaf.base
+    return _is_constant(leaf)
+
+
+def _is_constant(memory: Any) -> bool:
+    """Whether what lies below an array is bytes, or a file that is mapped to be read."""
+    if isinstance(memory, memoryview):
+        memory = memory.obj
+    return isinstance(memory, bytes) or (isinstance(memory, mmap.mmap) and memoryview(memory).readonly)

@@ -104,7 +104,9 @@ class Door:
 
     def faults(self, batch: Any, start: int) -> Iterator[Fault]:
         """What must not come in, input by input; rows are told counted from `start`."""
-        values = {name: value for name, value in feed(self.inputs, batch).items() if value is not None}
+        single = batch.__class__ is np.ndarray and self.inputs.__class__ is str
+        values = {self.inputs: batch} if single else feed(self.inputs, batch)
+        values = {name: value for name, value in values.items() if value is not None}
         for name, value in values.items():
             yield from _number_faults(name, value, self.specs.get(name), start)
         for name, rule in self.rules:
@@ -116,9 +118,9 @@ class Door:
 def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], start: int) -> Iterator[Fault]:
     """The fault of the rows in which a value is `wrong`, if there is one."""
     wrong = np.asarray(wrong).reshape(len(value), -1)
-    rows = wrong.any(axis=1)
-    if not rows.any():
+    if not wrong.any():
         return
+    rows = wrong.any(axis=1)
 
     def of_row(row: int) -> str:
         at = np.unravel_index(int(wrong[row].argmax()), value.shape[1:]) if value.ndim > 1 else ()
@@ -130,15 +132,16 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], sta
 
 def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> Iterator[Fault]:
     """NaN, infinity, numbers that the dtype of the input cannot hold, and texts that are none."""
-    dtype = "" if spec is None else spec.dtype
-    if value.dtype.kind == "O" and dtype == "string":
+    dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
+    if kind == "O" and dtype == "string":
         wrong = np.array([not isinstance(item, str | bytes) for item in value.flat], bool)
         yield from _fault(name, value, wrong, lambda item: f"{item!r:.40} (no text; for a missing one give '')", start)
-    if value.dtype.kind == "f":
+    if kind == "f":
         narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
         sound = abs(value) <= float(np.finfo(dtype).max) if narrow else np.isfinite(value)
-        yield from _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
-    if value.dtype.kind in "iuf" and dtype.startswith(("int", "uint")):
+        if not sound.all():
+            yield from _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
+    if kind in "iuf" and dtype.startswith(("int", "uint")) and value.dtype != dtype:
         limits = np.iinfo(dtype)
         value = ops.to_numpy(value)
         wrong = (value < limits.min) | (value > limits.max)

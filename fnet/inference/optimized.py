@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnet import backend, rewrites, tree
-from fnet.inference.device import is_value, on_device
+from fnet.inference.device import is_fixed, is_value, on_device
 from fnet.types import Params
 
 _LIMIT = 8
@@ -20,63 +20,84 @@ _known: dict[Any, _Known] = {}
 """{(backend, id of the model, whether optimised, names and ids of the params): what came of them}, the oldest first."""
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A leaf of the optimised params that is a leaf of the given ones: its number among them."""
+class Program(NamedTuple):
+    """A model and params to run."""
 
-    number: int
+    model: Any
+    params: Params
+    calls: dict[Any, Any]
+    """What `predict` remembers of calls with these params, by what kind of call it was."""
+
+
+class _Place(int):
+    """A leaf of the optimised params that is a leaf of the given ones: its number among them."""
 
 
 @dataclass(frozen=True)
 class _Known:
     """What `optimize` gave. It keeps the model alive, and no array that was given: it goes when the first of them does.
 
-    params: the optimised params, with a `_Place` for each array that was given; ids: of those arrays.
+    params: the optimised params, with a `_Place` for each array that was given; ids: of those arrays; open: the numbers
+    of those that their owner could make writable again.
     """
 
     given: Any
     model: Any
     params: Params
     ids: frozenset[int]
+    open: list[int]
     watched: list[Any]
+    calls: dict[Any, Any] = field(default_factory=dict)
 
 
-def optimized(model: Any, params: Params, optimize: bool = True) -> tuple[Any, Params]:
-    """(model, params) to run: optimised if asked for, the params on the device.
+def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
+    """The program to run: optimised if asked for, the params on the device.
 
-    It is done once for arrays that cannot change; where any can, the model stays as it is.
+    It is made once for arrays that cannot change; where any can, the model stays as it is.
     """
     leaves: list[Any] = []
-    key = (backend.name(), id(model), optimize, *_signature(params, leaves))
+    names: list[Any] = [backend.name(), id(model), optimize]
+    _describe(params, leaves, names)
+    key = (*names, *map(id, leaves))
+    known = _known.get(key)
+    if known is not None and all([is_value(leaves[number]) for number in known.open]):
+        return Program(known.model, _filled(known.params, leaves), known.calls)
     written = {id(leaf) for leaf in leaves if isinstance(leaf, np.ndarray) and not is_value(leaf)}
     if written:
         for other in [k for k, known in _known.items() if not written.isdisjoint(known.ids)]:
             _known.pop(other, None)
-        return model, tree.map(on_device, params)
-    known = _known.get(key)
-    if known is None:
-        made, new = rewrites.optimize(model, params) if optimize else (model, params)
-        numbers = {id(leaf): _Place(number) for number, leaf in enumerate(leaves)}
-        new = tree.map(lambda leaf: numbers.get(id(leaf), leaf), tree.map(on_device, new))
-        known = _known[key] = _Known(
-            model, made, new, frozenset(map(id, leaves)), [_watch(leaf, key) for leaf in leaves]
-        )
-        if len(_known) > _LIMIT:
-            _known.pop(next(iter(_known)), None)
-    return known.model, tree.map(lambda leaf: leaves[leaf.number] if isinstance(leaf, _Place) else leaf, known.params)
+        return Program(model, tree.map(on_device, params), {})
+    made, new = rewrites.optimize(model, params) if optimize else (model, params)
+    numbers = {id(leaf): _Place(number) for number, leaf in enumerate(leaves)}
+    new = tree.map(lambda leaf: numbers.get(id(leaf), leaf), tree.map(on_device, new))
+    may_open = [number for number, leaf in enumerate(leaves) if not is_fixed(leaf)]
+    known = _Known(model, made, new, frozenset(map(id, leaves)), may_open, [_watch(leaf, key) for leaf in leaves])
+    _known[key] = known
+    if len(_known) > _LIMIT:
+        _known.pop(next(iter(_known)), None)
+    return Program(made, _filled(new, leaves), known.calls)
 
 
-def _signature(params: Any, leaves: list[Any]) -> list[Any]:
-    """Names and ids that tell a tree of params from any other that is alive; its leaves are added to `leaves`."""
-    names: list[Any] = []
-    for name, item in params.items() if isinstance(params, Mapping) else enumerate(params):
-        names.append(name)
-        if isinstance(item, Mapping | list | tuple):
-            names += [_Place, *_signature(item, leaves), _Place]
-        elif item is not None:
+def _describe(params: Any, leaves: list[Any], names: list[Any]) -> None:
+    """Add the leaves of a tree of params, and the names that tell the place of each."""
+    entries = params if isinstance(params, dict | Mapping) else dict(enumerate(params))
+    names += entries
+    for name, item in entries.items():
+        if item.__class__ is np.ndarray or not isinstance(item, dict | list | tuple | Mapping):
             leaves.append(item)
-            names.append(id(item))
-    return names
+        else:
+            names += (_Place, name)
+            _describe(item, leaves, names)
+            names.append(_Place)
+
+
+def _filled(item: Any, leaves: list[Any]) -> Any:
+    """A tree of params with the arrays that were given at their places."""
+    if item.__class__ is dict:
+        return {key: _filled(part, leaves) for key, part in item.items()}
+    if item.__class__ is np.ndarray:
+        return item
+    return tree.map(lambda part: leaves[part] if part.__class__ is _Place else part, item)
 
 
 def _watch(leaf: Any, key: Any) -> Any:

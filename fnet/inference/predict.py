@@ -16,12 +16,12 @@ from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.compose import EMPTY
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
-from fnet.inference import schedule
 from fnet.inference.compile import Compiled, jit_carried
 from fnet.inference.door import Door, Fault
 from fnet.inference.lengths import CHUNK, Lengths, batch_sizes, lengths
 from fnet.inference.optimized import optimized
 from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
+from fnet.inference.schedule import Cut, Schedule, Work, as_it_is, row_work, schedule
 from fnet.layers.wrappers import carried, keeps_states
 from fnet.strings import is_strings
 from fnet.types import Params, Spec
@@ -44,18 +44,25 @@ class _Prepared(NamedTuple):
     """By what rows are sorted, where they do not reach each other and it pays."""
     apart: bool
     """Whether no row can reach another."""
-    works: dict[Any, schedule.Work]
-    """{shapes and dtypes of a row: how much work it is}."""
+    schedules: dict[Any, Schedule]
+    """{shapes and dtypes of a batch, workers: how it goes through the model}."""
 
-    def work_of(self, row: Any, batch: Any) -> schedule.Work:
-        """How much work a row is: none, so that a batch goes in one piece, where rows can reach each other."""
-        work = self.works.get(row)
-        if work is None:
+    @property
+    def cut(self) -> Cut:
+        """What is cut off the rows of a part before they go through the model."""
+        return as_it_is if self.lengths is None or backend.name() == "numpy" else self.lengths.shrunk
+
+    def schedule_of(self, batch: Any, rows: int, workers: int | None) -> Schedule:
+        """How a batch goes through the model: in one piece where rows can reach each other."""
+        key = (workers, *((path, a.shape, a.dtype) for path, a in tree.items(batch)))
+        made = self.schedules.get(key)
+        if made is None:
             specs = tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch)
-            work = self.works[row] = schedule.row_work(self.model, specs) if self.apart else schedule.Work()
-            if len(self.works) > 64:
-                self.works.clear()
-        return work
+            work = row_work(self.model, specs) if self.apart else Work()
+            made = self.schedules[key] = schedule(rows, work, workers)
+            if len(self.schedules) > 64:
+                self.schedules.clear()
+        return made
 
 
 class _Same:
@@ -118,23 +125,45 @@ def predict(
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
     size = _whole(batch_size)
     workers = None if workers is None else _whole(workers, "workers")
-    runs, values = optimized(model, params, optimize)
-    prepared = _prepare(_Same(model), _Same(runs), backend.name())
-    x = prepared.door.admit(x)
+    program = optimized(model, params, optimize)
+    again = program.calls.get(_kind(x, size, workers)) if invalid == "raise" and progress is None else None
+    if again is not None and not any(again.prepared.door.faults(x, 0)):
+        return again(program.params, x)
+    prepared = _prepare(_Same(model), _Same(program.model), backend.name())
+    given, x = x, prepared.door.admit(x)
     rows = prepared.door.rows(x)
     try:
         if rows == 0:
             return _no_rows(model, params, x)
         if prepared.advance is not None:
             _require_whole_batches(rows, size)
-        work = _Work(prepared, values, invalid == "mark", size, workers)
+        work = _Work(prepared, program.params, invalid == "mark", size, workers)
         outputs = joined(work.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
         _explain(model, params, x, error)
         raise
     if work.marked:
         warnings.warn(InvalidRows(_said(work.marked, rows), work.marked), stacklevel=2)
+    if given is x and work.may_repeat(x, rows):
+        program.calls[_kind(x, size, workers)] = _Again(prepared, prepared.schedule_of(x, rows, workers), workers)
     return outputs
+
+
+def _kind(x: Any, batch_size: int, workers: int | None) -> Any:
+    """What all that `predict` decides for an array of numbers depends on, except for its numbers."""
+    return (x.shape, x.dtype, batch_size, workers) if x.__class__ is np.ndarray else None
+
+
+class _Again(NamedTuple):
+    """A call of a kind that there was before, with the same params."""
+
+    prepared: _Prepared
+    schedule: Schedule
+    workers: int | None
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        y = self.schedule.run(self.prepared.run, params, x, self.workers, self.prepared.cut)
+        return tree.map(ops.to_numpy, y)
 
 
 class _Work:
@@ -201,17 +230,28 @@ class _Work:
         if self.prepared.advance is not None:
             y, self.state = self.prepared.advance(self.params, batch, self.state)
             return tree.map(ops.to_numpy, y)
-        wanted = min(self.batch_size, 1 << (size - 1).bit_length()) if self.padded else size
+        wanted = self.filled(size)
         if wanted != size:
             batch = tree.map(lambda a: a[np.arange(wanted) % size], batch)
         y = self.prepared.run(self.params, batch) if self.drawn else self.in_parts(batch, wanted)
         return tree.map(lambda a: ops.to_numpy(a)[:size], y) if wanted != size else tree.map(ops.to_numpy, y)
 
+    def filled(self, size: int) -> int:
+        """How many rows a batch of `size` is filled up to."""
+        return min(self.batch_size, 1 << (size - 1).bit_length()) if self.padded else size
+
     def in_parts(self, batch: Any, rows: int) -> Any:
         """The outputs of a batch, which may go through the model in parts."""
-        work = self.prepared.work_of(tuple((path, a.shape[1:], a.dtype) for path, a in tree.items(batch)), batch)
-        cut = self.lengths.shrunk if self.lengths is not None and backend.name() != "numpy" else lambda part: part
-        return schedule.run(self.prepared.run, self.params, batch, rows, work, self.workers, cut)
+        made = self.prepared.schedule_of(batch, rows, self.workers)
+        cut = self.prepared.cut if self.lengths is not None else as_it_is
+        return made.run(self.prepared.run, self.params, batch, self.workers, cut)
+
+    def may_repeat(self, x: Any, rows: int) -> bool:
+        """Whether a call with other numbers would be one batch that goes the way of this one."""
+        if self.mark or self.drawn or self.prepared.advance is not None or x.dtype.kind not in "biuf":
+            return False
+        whole = rows <= self.batch_size and rows == self.filled(rows)
+        return whole and (rows == 1 or self.lengths is None)
 
 
 def _refuse(fault: Fault) -> NoReturn:
@@ -220,9 +260,9 @@ def _refuse(fault: Fault) -> NoReturn:
 
 def _require_order(model: Any, params: Any) -> None:
     """The arguments are (model, params, x)."""
-    if isinstance(model, Mapping) and callable(params):
+    if callable(params) and isinstance(model, Mapping):
         raise InvalidInput("the order is predict(model, params, x); got the params first, then the model")
-    if not callable(model) or not isinstance(params, Mapping):
+    if not callable(model) or not isinstance(params, dict | Mapping):
         raise InvalidInput(
             f"predict takes (model, params, x): a model and a dict of arrays; got a {type(model).__name__} and a "
             f"{type(params).__name__}"
@@ -232,6 +272,8 @@ def _require_order(model: Any, params: Any) -> None:
 def _whole(number: Any, name: str = "batch_size") -> int:
     """A number of rows (or threads) as an int: whatever means a whole number of at least 1."""
     what = {"batch_size": "the number of rows at a time", "workers": "the number of threads"}[name]
+    if number.__class__ is int and number > 0:
+        return number
     text = isinstance(number, str) and number.strip().isdecimal()
     try:
         exact = isinstance(number, float | np.floating) and float(number).is_integer()

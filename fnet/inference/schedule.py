@@ -88,26 +88,43 @@ def parts(rows: int, work: Work) -> list[slice]:
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
-def run(model: Compiled, params: Params, batch: Any, rows: int, work: Work, workers: int | None, cut: Cut) -> Any:
-    """`model(params, batch)` part by part in threads, each with one BLAS thread.
+class Schedule(NamedTuple):
+    """How the batches of one kind go through a model."""
 
-    A row of the outputs depends on that row of the batch alone, unless there is no `work`. workers: how many
-    threads; None: as many as there are processors for this process. cut: what is made of each part first.
-    """
-    slices = parts(rows, work)
-    if len(slices) > 1:
-        pieces = [cut(tree.map(lambda a, part=part: a[part], batch)) for part in slices]
-        run = model.for_threads(params, pieces)
-        if run is not None:
-            with processors.one_blas_thread():
-                done = in_threads(run, pieces, min(workers or processors.count(), len(pieces)))
-            if _of_rows(done, slices):
-                return tree.map(lambda *arrays: np.concatenate(arrays), *done)
-    batch = cut(batch)
-    if work.at_once * rows > SMALL and workers != 1:
-        return model(params, batch)
-    with processors.one_blas_thread():
-        return model(params, batch)
+    slices: list[slice]
+    """Parts of the rows, for threads; a row of the outputs depends on that row alone where there are several."""
+    small: bool
+    """Whether a batch in one piece is done best by one BLAS thread."""
+
+    def run(self, model: Compiled, params: Params, batch: Any, workers: int | None, cut: Cut) -> Any:
+        """`model(params, batch)`, in threads with one BLAS thread each where there are parts.
+
+        workers: how many threads; None: as many as there are processors for this process. cut: what is made of each
+        part first.
+        """
+        if len(self.slices) > 1:
+            pieces = [cut(tree.map(lambda a, part=part: a[part], batch)) for part in self.slices]
+            run = model.for_threads(params, pieces)
+            if run is not None:
+                with processors.one_blas_thread:
+                    done = in_threads(run, pieces, min(workers or processors.count(), len(pieces)))
+                if _of_rows(done, self.slices):
+                    return tree.map(lambda *arrays: np.concatenate(arrays), *done)
+        if not self.small:
+            return model(params, cut(batch))
+        with processors.one_blas_thread:
+            return model(params, cut(batch))
+
+
+def as_it_is(part: Any) -> Any:
+    """A part of which nothing is cut off."""
+    return part
+
+
+def schedule(rows: int, work: Work, workers: int | None) -> Schedule:
+    """The schedule of a batch of so many rows, by the work of one."""
+    small = backend.name() == "numpy" and (work.at_once * rows <= SMALL or workers == 1)
+    return Schedule(parts(rows, work), small)
 
 
 def _of_rows(done: list[Any], slices: list[slice]) -> bool:
