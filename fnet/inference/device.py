@@ -47,7 +47,7 @@ def is_value(leaf: Any) -> bool:
 
 
 def is_fixed(leaf: Any) -> bool:
-    """Whether nobody can make a value one that changes: no array holds its numbers, whose owner may make it writable."""
+    """Whether a value stays one: its numbers are in no array, which whoever owns it could make writable."""
     if not isinstance(leaf, np.ndarray):
         return True
     while isinstance(leaf, np.ndarray):

@@ -60,7 +60,7 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     _describe(params, leaves, names)
     key = (*names, *map(id, leaves))
     known = _known.get(key)
-    if known is not None and all([is_value(leaves[number]) for number in known.open]):
+    if known is not None and all(map(is_value, map(leaves.__getitem__, known.open))):
         return Program(known.model, _filled(known.params, leaves), known.calls)
     written = {id(leaf) for leaf in leaves if isinstance(leaf, np.ndarray) and not is_value(leaf)}
     if written:

@@ -184,9 +184,10 @@ class _Work:
         for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
             places = slice(start, start + size) if order is None else order[start : start + size]
             batch = tree.map(lambda a: a[places], x)  # noqa: B023 - called at once
-            yield places, size, self.batch(batch, start, size) if order is None else self.outputs(batch, size)
+            y = self.batch(batch, start, size) if order is None else self.outputs(batch, size)
             if progress is not None:
                 progress(start + size, rows)
+            yield places, size, y
 
     def by_length(self, x: Any, rows: int) -> tuple[Any, list[int]]:
         """(the rows, the longest first, all of them checked; None to take them as they come; the sizes of batches)."""
