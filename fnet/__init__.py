@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fnet.inference.stream import initial_state, streaming
     from fnet.layers import *  # noqa: F403 - the flat names
     from fnet.layers.vocabulary import vocabulary_params
+    from fnet.pictures.plot import plot
     from fnet.rewrites import optimize
     from fnet.strings import pack_strings, unpack_strings
     from params import (
@@ -66,7 +67,7 @@ __all__ = [
     "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "show", "summary", "trace",
     "with_rng",
     "classes", "compile", "jit", "optimize", "predict",
-    "initial_state", "streaming",
+    "initial_state", "streaming", "plot",
     "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "verify",
     "Explanation", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
@@ -82,6 +83,7 @@ _OWN = {
     "inference.predict": "predict",
     "inference.stream": "initial_state streaming",
     "layers.vocabulary": "vocabulary_params",
+    "pictures.plot": "plot",
     "rewrites": "optimize",
     "strings": "pack_strings unpack_strings",
 }

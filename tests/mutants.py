@@ -127,6 +127,7 @@ PLACES = {
     "fnet/resampling": "image cases operations",
     "fnet/shapes": "operations error_table layer_errors",
     "fnet/strings": f"{ERRORS} text hashing",
+    "fnet/pictures": "pictures",
     "fnet/rewrites/recurrent": "recurrent_stack",
     "fnet/rewrites": "rewrites",
     "fnet/tree": "transforms compose modelling inference door",

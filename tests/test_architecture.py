@@ -26,6 +26,7 @@ TIERS = [
     {"tf_functions"},
     {"rewrites"},
     {"inference"},
+    {"pictures"},
 ]
 PACKAGES = {
     "fnet": {"fnet"},

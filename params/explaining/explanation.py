@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -37,6 +38,15 @@ def explain(
     """
     if is_stored(source):
         return explain_stored(source, custom, limits)
+    with opened(source, custom, limits) as (file, refused):
+        return _explanation(file, refused)
+
+
+@contextlib.contextmanager
+def opened(
+    source: Source, custom: Mapping[str, Callable[..., Any]] | None, limits: Limits | None
+) -> Iterator[tuple[ModelFile, Refusals]]:
+    """A file of Keras and what is refused of it; whatever goes wrong meanwhile is a ModelFileError."""
     file = read(source, limits or Limits(), arrays=False)
     if file.config is None:
         raise CorruptFile(f"{file.label} holds weights but no model, so there is nothing to explain")
@@ -47,7 +57,7 @@ def explain(
         _, floats, masked = survey(config, custom or {})
         root, mixed = parse(config), bool(floats - {"float32"})
         known = Conversion(convert_object, custom or {}, version, legacy, mixed, None, False, root, masked)
-        return _explanation(file, Refusals(config, root, known))
+        yield file, Refusals(config, root, known)
     except (*BROKEN, RecursionError) as error:
         if isinstance(error, ModelFileError):
             raise

@@ -1,0 +1,1 @@
+"""Pictures of models and of what flows in them: SVG and PNG, written here."""

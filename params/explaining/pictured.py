@@ -1,0 +1,35 @@
+"""A model file as a picture, from its configuration alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fnet.pictures.plot import Picture, plot
+from params.errors import UnsupportedLayer
+from params.explaining.explanation import opened
+from params.explaining.stored import is_stored, open_stored
+from params.file.model_file import Limits
+from params.file.reading import Source
+
+
+def picture(
+    source: Source,
+    *,
+    depth: int | None = None,
+    custom: Mapping[str, Callable[..., Any]] | None = None,
+    limits: Limits | None = None,
+) -> Picture:
+    """The model in a file, as `fnet.plot` draws it, what is refused in red; no weights are read.
+
+    depth: as in `fnet.plot`. custom, limits: as in `load_keras`. Raises ModelFileError where no model can be made of
+    the file, even with stand-ins for what is refused.
+    """
+    if is_stored(source):
+        return plot(open_stored(source, custom, limits)[1], depth=depth)
+    with opened(source, custom, limits) as (file, refused):
+        if refused.made is None:
+            raise UnsupportedLayer(f"{file.label} cannot be drawn: {'; '.join(refused.all)}"[:600])
+        classes = {path: f"{refused.objects[path].class_name}: {why}" for path, why in refused.of_layers.items()}
+        shapes = () if refused.spec is None else (refused.spec,)
+        return plot(refused.made.step, None, *shapes, depth=depth, refused=classes)

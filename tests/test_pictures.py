@@ -1,0 +1,202 @@
+"""Pictures of models: the layout, what is written at boxes and lines, files with refused layers, notebooks."""
+
+import itertools
+import json
+import random
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind, graph, sequential
+from fnet.cli import main
+from fnet.pictures.layout import POINT, Edge, arrange
+from params.explaining.pictured import picture
+
+ROOT = Path(__file__).parent.parent
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg, kind=None):
+    return [e.text for e in ElementTree.fromstring(svg).iter(f"{SVG}text") if kind in (None, e.get("class"))]
+
+
+def boxes(svg, kind):
+    return [e for e in ElementTree.fromstring(svg).iter(f"{SVG}rect") if e.get("class") == kind]
+
+
+# --- the layout ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_two_boxes_overlap_no_line_crosses_one_and_all_lead_down(seed):
+    draw = random.Random(seed)
+    names = [f"n{i}" for i in range(draw.randint(1, 30))]
+    sizes = {name: (draw.randint(20, 200), draw.randint(20, 60)) for name in names}
+    pairs = {tuple(sorted(draw.sample(range(len(names)), 2))) for _ in range(40)} if len(names) > 1 else set()
+    edges = [Edge(names[a], names[b]) for a, b in sorted(pairs)]
+    drawn = arrange(sizes, edges)
+    sides = {n: (x - sizes[n][0] / 2, x + sizes[n][0] / 2, y, y + sizes[n][1]) for n, (x, y) in drawn.places.items()}
+    for left, right, top, bottom in sides.values():
+        assert 0 <= left < right <= drawn.width + 1e-6
+        assert 0 <= top < bottom <= drawn.height
+    for (l1, r1, t1, b1), (l2, r2, t2, b2) in itertools.combinations(sides.values(), 2):
+        assert r1 <= l2 or r2 <= l1 or b1 <= t2 or b2 <= t1
+    for edge, line in drawn.lines.items():
+        assert line[0][:2] == (drawn.places[edge.source][0], sides[edge.source][3])
+        assert line[-1][:2] == drawn.places[edge.target]
+        assert all(y1 <= next_y for (_, _, y1), (_, next_y, _) in itertools.pairwise(line))
+        for (x, y0, y1), (name, (left, right, top, bottom)) in itertools.product(line[1:-1], sides.items()):
+            assert not (left - POINT / 2 < x < right + POINT / 2 and y0 < bottom and top < y1), name
+
+
+def test_a_chain_with_long_ways_around_it_is_straight():
+    names = [str(i) for i in range(40)]
+    sizes = {name: (60 + 37 * (i % 5), 30) for i, name in enumerate(names)}
+    along = [Edge(a, b) for a, b in itertools.pairwise(names)]
+    around = [Edge(str(i), str(i + 5)) for i in range(0, 35, 5)]
+    drawn = arrange(sizes, [*along, *around])
+    assert len({round(x, 3) for x, _ in drawn.places.values()}) == 1
+    for edge in around:
+        assert len({round(x, 3) for x, *_ in drawn.lines[edge][1:-1]}) == 1
+
+
+def test_lines_of_a_square_do_not_cross():
+    drawn = arrange(dict.fromkeys("abcd", (50, 20)), [Edge("a", "d"), Edge("b", "c")])
+    x = {name: place[0] for name, place in drawn.places.items()}
+    assert (x["a"] < x["b"]) == (x["d"] < x["c"])
+
+
+def test_an_input_is_right_above_what_reads_it():
+    drawn = arrange(dict.fromkeys("abcx", (50, 20)), [Edge("a", "b"), Edge("b", "c"), Edge("x", "c")])
+    assert drawn.places["x"][1] == drawn.places["b"][1]
+
+
+# --- models -------------------------------------------------------------------------------------------------
+
+
+def images(**more):
+    steps = {"x": bind(fnet.input_layer, shape=(None, 8, 8, 3)), "c": bind(fnet.conv2d, filters=4, kernel_size=3)}
+    return sequential(**steps, f=fnet.flatten, **more)
+
+
+def test_boxes_say_what_runs_and_lines_what_flows():
+    model = images(d=bind(fnet.dense, units=2, activation="softmax"))
+    svg = fnet.plot(model)
+    assert texts(svg, "title") == ["x", "c", "f", "d", "output"]
+    assert texts(svg, "soft") == ["input_layer", "conv2d 4 3", "112 params", "flatten", "dense 2 softmax", "290 params"]
+    assert texts(svg, "shape") == ["8×8×3", "6×6×4", "144", "2"]
+    assert svg == fnet.plot(model, fnet.init(model, 0))
+    assert svg._repr_svg_() == svg
+
+
+def test_a_model_that_does_not_say_what_it_takes_has_shapes_where_they_are_given():
+    model = sequential(d=bind(fnet.dense, units=2))
+    assert texts(fnet.plot(model), "shape") == []
+    assert texts(fnet.plot(model, None, (None, 7)), "shape") == ["2"]
+    assert "16 params" in texts(fnet.plot(model, None, (None, 7)))
+    assert "params" not in fnet.plot(model)
+    assert "16 params" in texts(fnet.plot(model, {"d": {"kernel": np.zeros((7, 2)), "bias": np.zeros(2)}}))
+    assert texts(fnet.plot(bind(fnet.dense, units=2)), "title") == ["dense", "output"]
+
+
+def twins():
+    inner = images()
+    return graph(
+        {
+            "a": bind(fnet.input_layer, shape=(None, 8, 8, 3)),
+            "b": bind(fnet.input_layer, shape=(None, 8, 8, 3)),
+            "left": (inner, "a", "tower"),
+            "right": (inner, "b", "tower"),
+            "d": (fnet.subtract, ["left", "right"]),
+        },
+        inputs=["a", "b"],
+        outputs={"difference": "d", "first": "left"},
+    )
+
+
+def test_nested_models_are_open_or_closed():
+    svg = fnet.plot(twins())
+    assert len(boxes(svg, "inner")) == 2
+    assert {"left", "right (weights of left)", "c", "output difference", "output first"} <= set(texts(svg, "title"))
+    assert texts(svg).count("112 params") == 1
+    svg = fnet.plot(twins(), depth=0)
+    assert set(texts(svg, "title")) == {"a", "b", "left", "right", "d", "output difference", "output first"}
+    assert texts(svg).count("sequential of 3 steps") == 2
+    assert texts(svg).count("112 params") == 1
+    assert texts(svg).count("weights of left") == 1
+
+
+def test_masks_are_lines_of_their_own_and_elements_have_their_shapes():
+    model = graph(
+        {
+            "x": bind(fnet.input_layer, shape=(None, 5, 3)),
+            "m": (bind(fnet.operations.any, axis=-1), "x"),
+            "r": (bind(fnet.lstm, units=2, return_state=True), fnet.masked_by("x", "m")),
+            "d": (bind(fnet.dense, units=1), fnet.at("r", 1)),
+        },
+        inputs="x",
+        outputs="d",
+    )
+    svg = fnet.plot(model)
+    lines = [e.get("class") for e in ElementTree.fromstring(svg).iter(f"{SVG}path")]
+    assert lines.count("line mask") == 1
+    assert texts(svg, "shape") == ["5×3", "5 bool", "2", "1"]
+
+
+def test_words_of_users_are_escaped():
+    model = sequential({"<b>&": bind(fnet.input_layer, shape=(None, 2))})
+    assert texts(fnet.plot(model), "title") == ["<b>&", "output"]
+
+
+def test_wrappers_name_what_they_wrap():
+    model = sequential(
+        x=bind(fnet.input_layer, shape=(None, 5, 3)),
+        b=bind(
+            fnet.bidirectional,
+            layer=bind(fnet.lstm, units=4),
+            backward_layer=bind(fnet.lstm, units=4, go_backwards=True),
+        ),
+    )
+    assert "bidirectional lstm 4" in texts(fnet.plot(model))
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def golden(name):
+    return zipfile.ZipFile(ROOT / "tests" / "golden" / "keras-3.15.1.zip").read(name)
+
+
+def test_what_is_refused_is_red():
+    config = json.loads(zipfile.ZipFile(BytesIO(golden("cnn.keras"))).read("config.json"))
+    refused = next(item for item in config["config"]["layers"] if item["class_name"] == "BatchNormalization")
+    refused["class_name"] = "Fancy"
+    svg = picture(json.dumps(config).encode())
+    assert len(boxes(svg, "refused")) == 1
+    assert "refused: Fancy" in texts(svg)
+    assert len(boxes(svg, "box")) == len(config["config"]["layers"]) - 1
+
+
+def test_files_of_all_kinds_give_the_picture_of_their_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model, params = fnet.load_keras(golden("cnn.keras"))
+    expected = fnet.plot(model, params)
+    Path("m.keras").write_bytes(golden("cnn.keras"))
+    fnet.save("m.safetensors", model, params)
+    assert main(["plot", "m.keras"]) == 0
+    assert Path("m.svg").read_text("utf-8") == expected
+    assert main(["plot", "m.safetensors", "--output", "-"]) == 0
+    assert capsys.readouterr().out == expected
+    assert main(["plot", "m.keras", "--output", "m.png"]) == 2
+
+
+@pytest.mark.parametrize("name", ["rnn", "words", "twins", "many", "thrice", "numbers", "merges", "flags"])
+def test_golden_files_are_drawn(name):
+    svg = picture(golden(f"{name}.keras"))
+    model, _ = fnet.load_keras(golden(f"{name}.keras"))
+    assert set(model.names) <= {title.partition(" (")[0] for title in texts(svg, "title")}
