@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_SLOW := $(VENV)/.ready-slow
+READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: help setup demo check test test-slow mutants fuzz lint format bench study clean
+.PHONY: help setup demo check test test-slow docs mutants fuzz lint format bench study clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +26,10 @@ $(READY_SLOW): $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[integrations]'
 	@touch $@
 
+$(READY_DOCS): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
 demo: $(READY) ## Train three small models on embedded data, run them without Keras, write the report
 	$(BIN)/fnet demo
 
@@ -36,6 +41,9 @@ test: $(READY) ## The fast tests
 
 test-slow: $(READY_SLOW) ## The slow parity runs, and fnet with PyTorch, Ray, ONNX, ...
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
+
+docs: $(READY_DOCS) ## The site, in build/site; a warning is an error, and so is a link that leads nowhere
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
 
 mutants: $(READY) ## Put in small faults, one after the other, and print those that no test finds (an hour or more)
 	$(BIN)/python -m tests.mutants --jobs 2 --slow

@@ -1,0 +1,81 @@
+"""The site: `make docs` builds it. A warning is an error, so a link to a page, a heading or a name must lead there."""
+
+import re
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import reference_pages  # next to this file
+
+project = "fnet"
+copyright = "the authors of fnet; Apache-2.0"
+extensions = ["myst_parser"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+root_doc = "index"
+exclude_patterns = ["results/figures", "try"]
+nitpicky = True
+smartquotes = False  # quotes of code in docstrings are code
+html_theme = "pydata_sphinx_theme"
+html_title = "fnet"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": True,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "navbar_align": "left",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
+NAME = re.compile(r"(fnet\.(?:operations\.)?[a-zA-Z]\w*)(\(.*\))?")
+LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#:]+)(#[^)]*)?\)")
+
+
+def link_names(app, doctree):
+    """`fnet.predict` in a text leads to its place in the reference; a name that there is not is a warning."""
+    for literal in list(doctree.findall(nodes.literal)):
+        name = NAME.fullmatch(literal.astext())
+        if name is None or isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
+            continue
+        link = addnodes.pending_xref(
+            "", refdomain="py", reftype="obj", reftarget=name[1], refexplicit=True, refwarn=True, refdoc=app.env.docname
+        )
+        literal.replace_self(link)
+        link += literal
+
+
+def leave_repository(app, name, source):
+    """A link to a file that is no page, as `../examples/serve`, becomes its path in the repository."""
+    folder = (HERE / name).parent
+
+    def plain(link):
+        path = (folder / link[2]).resolve()
+        if path.is_relative_to(HERE) or not path.exists():
+            return link[0]
+        words, place = link[1].strip("`"), path.relative_to(HERE.parent).as_posix()
+        return f"`{place}`" if words in place else f"{link[1]} (`{place}`)"
+
+    source[0] = LINK.sub(plain, source[0])
+
+
+def leave_out_of_search(app, doctree):
+    """The tables of single studies hide what somebody looks for."""
+    page = app.env.docname
+    if page.startswith("results/") and page != "results/README":
+        app.env.metadata[page]["nosearch"] = True
+
+
+def setup(app):
+    app.connect("builder-inited", lambda app: reference_pages.write())
+    app.connect("source-read", leave_repository)
+    app.connect("doctree-read", link_names)
+    app.connect("doctree-read", leave_out_of_search)

@@ -1,0 +1,142 @@
+"""The pages as a reader uses them: questions lead to their page, the reference is whole, the pictures are current."""
+
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fnet
+from fnet import layers, operations
+from fnet.cli import main
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+import pictures  # noqa: E402 - in docs
+import reference_pages  # noqa: E402
+
+QUESTIONS = {
+    "several inputs": "howto-inputs",
+    "what does predict check": "predict",
+    "cut functional model features": "howto-features",
+    "new head features": "howto-features",
+    "streaming rnn": "howto-streaming",
+    "jit": "howto-jax",
+    "ensembles vmap": "howto-jax",
+    "gpu": "howto-jax",
+    "batch normalisation training jax": "howto-jax",
+    "how fast": "howto-deploy",
+    "float16 int8": "howto-16-bit-and-int8",
+    "limits hostile files": "howto-hostile-files",
+    "code execution model file": "howto-hostile-files",
+    "threads": "howto-deploy",
+    "web service": "howto-deploy",
+    "windows macos": "howto-platforms",
+    "alpine musl": "howto-platforms",
+    "python versions": "howto-platforms",
+    "browser webassembly": "howto-platforms",
+    "small install": "howto-platforms",
+    "rescaling": "howto-inputs",
+    "answer nan": "howto-inputs",
+    "verify custom layer": "howto-custom-layers",
+    "lambda layer": "howto-custom-layers",
+    "public functions": "api",
+    "what is the report": "howto-compare",
+    "numbers differ conversion": "howto-compare",
+    "uncertainty dropout": "howto-uncertainty",
+    "teachable machine": "howto-files",
+    "old files keras 2": "howto-files",
+    "why is my file refused": "howto-files",
+    "weights only": "weights-only",
+    "memory predict": "howto-deploy",
+    "optax": "howto-jax",
+    "exit status": "command-line",
+}
+"""{words that somebody searches for: the page that answers}."""
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return reference_pages.pages()
+
+
+@pytest.fixture(scope="module")
+def texts(reference):
+    """{page: (title, headings, text)} in small letters."""
+    pages = {path.stem: path.read_text("utf-8") for path in DOCS.glob("*.md") if path.stem not in ("README", "index")}
+    pages |= {name.removesuffix(".md"): text for name, text in reference.items()}
+    return {
+        name: (text.splitlines()[0].lower(), " ".join(re.findall(r"^##+ .*", text, re.MULTILINE)).lower(), text.lower())
+        for name, text in pages.items()
+    }
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_words_of_a_question_find_its_page(question, texts):
+    """Among the three pages that have most of its words: rare ones count for more, those of titles most."""
+    scores = dict.fromkeys(texts, 0.0)
+    for word in question.split():
+        having = {name: [bool(re.search(rf"\b{word}", part)) for part in parts] for name, parts in texts.items()}
+        rarity = math.log(len(texts) / max(1, sum(any(parts) for parts in having.values())))
+        for name, (title, heading, text) in having.items():
+            scores[name] += rarity * (4 * title + 2 * heading + text)
+    best = sorted(scores, key=scores.__getitem__, reverse=True)[:3]
+    assert QUESTIONS[question] in best
+
+
+def test_the_reference_has_every_public_name(reference):
+    text = "\n".join(reference.values())
+    described = set(re.findall(r"\{py:\w+\} (fnet(?:\.operations)?\.\w+)", text))
+    public = {f"fnet.{name}" for name in (*fnet.__all__, *layers.NAMES)}
+    assert described == public | {f"fnet.operations.{name}" for name in operations.NAMES}
+
+
+def test_the_reference_has_the_help_of_every_command(reference):
+    page = reference["command-line.md"]
+    commands = re.findall(r"^## `fnet (\w+)`", page, re.MULTILINE)
+    assert {"predict", "explain", "convert", "compare", "train", "study"} <= set(commands)
+    assert [name for name in commands if f"usage: fnet {name}" not in page] == []
+    assert "usage: fnet study run" in page
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments"),
+    [(0, ["layers", "conv2d"]), (1, ["summary", "no-such-file.keras"]), (2, ["layers", "--no-such-option"])],
+)
+def test_exit_statuses_are_those_of_the_page(status, arguments, reference):
+    try:
+        got = main(arguments)
+    except SystemExit as stop:  # argparse
+        got = stop.code
+    assert got == status
+    assert f"| {status} | " in reference["command-line.md"]
+
+
+def test_pictures_are_what_their_script_draws():
+    files = {path.stem: path.read_text("utf-8") for path in (DOCS / "pictures").glob("*.svg")}
+    assert files == dict(pictures.pictures())
+
+
+@pytest.mark.slow
+def test_the_site_finds_the_pages(tmp_path):
+    """The built site, without a warning, and its own search in a browser."""
+    pytest.importorskip("sphinx")
+    browser = shutil.which("chromium")
+    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path]
+    done = subprocess.run(build, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    if browser is None:
+        pytest.skip("no chromium to search in")
+    for question, page in QUESTIONS.items():
+        address = f"{(tmp_path / 'search.html').as_uri()}?q={question.replace(' ', '+')}"
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
+        shown = subprocess.run([browser, *options, address], capture_output=True, text=True, timeout=60).stdout
+        results = re.findall(
+            r'<li class="kind-\w+"><a href="([\w/.-]+)\.html', shown.partition('id="search-results"')[2]
+        )
+        assert page in [Path(result).name for result in results][:12], question
