@@ -185,7 +185,7 @@ def test_what_is_not_the_same_after_pooling_stays_before_it(why):
 @pytest.mark.slow
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize(("channels", "tile"), [(16, 4), (64, 4), (64, 2), (256, 2)])
-def test_winograds_form_keeps_to_the_yardstick(channels, tile, positive):
+def test_winograds_form_keeps_to_the_yardstick(each_backend, channels, tile, positive):
     """With room to spare: Keras's own error is about 4e-7 here, and the yardstick allows 2.8e-6."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, 12, 12, channels)).astype("float32")

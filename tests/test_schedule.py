@@ -25,7 +25,7 @@ CNN = sequential(
 def small_parts(monkeypatch):
     """Parts of two rows or so of `CNN`."""
     _prepare.cache_clear()  # it remembers parts
-    monkeypatch.setattr(schedule, "PART", 200_000)
+    monkeypatch.setattr(schedule, "PART", dict.fromkeys(schedule.PART, 200_000))
     yield
     _prepare.cache_clear()
 

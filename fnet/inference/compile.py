@@ -19,19 +19,25 @@ def jit(model: Any) -> Callable[[Params, Any], Any]:
 
     Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
     """
+    run = _traced(model)
+    return model if run is model else lambda params, x: run(ops.native(params), ops.native(x))
+
+
+def _traced(model: Any) -> Callable[[Params, Any], Any]:
+    """`jit` for arrays of native byte order."""
     return model if backend.name() == "numpy" else _jit(model)
 
 
 @functools.lru_cache(maxsize=64)
 def _jit(model: Any) -> Callable[[Params, Any], Any]:
     host, numeric = split_host(model)
-    if host is not None and not numeric.names:
+    if host is None:
+        return ops.jit(numeric)
+    if not numeric.names:
         run: Callable[[Params, Any], Any] = model  # all of it runs in NumPy, and may give strings
         return run
     traced = ops.jit(numeric)
-    if host is None:
-        return lambda params, x: traced(ops.native(params), ops.native(x))
-    return lambda params, x: traced(ops.native(params), host(params, x))
+    return lambda params, x: traced(params, host(params, x))
 
 
 @functools.lru_cache(maxsize=64)
@@ -54,14 +60,15 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
         model, params = rewrites.optimize(model, params)
     if backend.name() == "numpy":
         return functools.partial(model, params)
-    return functools.partial(Compiled(model), tree.map(on_device, params))
+    run, kept = Compiled(model), tree.map(on_device, params)
+    return lambda x: run(kept, ops.native(x))
 
 
 class Compiled:
-    """`(params, x) -> y`: a model under jit, unless that turns out not to be possible."""
+    """`(params, x) -> y`, of native byte order: a model under jit, unless that turns out not to be possible."""
 
     def __init__(self, model: Any) -> None:
-        self.model, self.run = model, jit(model)
+        self.model, self.run = model, _traced(model)
         self.ahead: dict[Any, Any] = {}
 
     def __call__(self, params: Params, x: Any) -> Any:

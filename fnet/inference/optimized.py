@@ -16,6 +16,9 @@ from fnet.types import Params
 _LIMIT = 8
 """How many models are remembered."""
 
+_DICTS = (dict, Mapping)  # in this order, for the check of an abstract class takes long
+_BRANCHES = (dict, list, tuple, Mapping)
+
 _known: dict[Any, _Known] = {}
 """{(backend, id of the model, whether optimised, names and ids of the params): what came of them}, the oldest first."""
 
@@ -37,17 +40,22 @@ class _Place(int):
 class _Known:
     """What `optimize` gave. It keeps the model alive, and no array that was given: it goes when the first of them does.
 
-    params: the optimised params, with a `_Place` for each array that was given; ids: of those arrays; open: the numbers
-    of those that their owner could make writable again.
+    params: the optimised params, with a `_Place` for each array that was given; places: whether there are any; ids: of
+    those arrays; open: the numbers of those that their owner could make writable again.
     """
 
     given: Any
     model: Any
     params: Params
+    places: bool
     ids: frozenset[int]
     open: list[int]
     watched: list[Any]
     calls: dict[Any, Any] = field(default_factory=dict)
+
+    def program(self, leaves: list[Any]) -> Program:
+        """It with the arrays that were given."""
+        return Program(self.model, _filled(self.params, leaves) if self.places else self.params, self.calls)
 
 
 def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
@@ -61,7 +69,7 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     key = (*names, *map(id, leaves))
     known = _known.get(key)
     if known is not None and all(map(is_value, map(leaves.__getitem__, known.open))):
-        return Program(known.model, _filled(known.params, leaves), known.calls)
+        return known.program(leaves)
     written = {id(leaf) for leaf in leaves if isinstance(leaf, np.ndarray) and not is_value(leaf)}
     if written:
         for other in [k for k, known in _known.items() if not written.isdisjoint(known.ids)]:
@@ -71,19 +79,19 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     numbers = {id(leaf): _Place(number) for number, leaf in enumerate(leaves)}
     new = tree.map(lambda leaf: numbers.get(id(leaf), leaf), tree.map(on_device, new))
     may_open = [number for number, leaf in enumerate(leaves) if not is_fixed(leaf)]
-    known = _Known(model, made, new, frozenset(map(id, leaves)), may_open, [_watch(leaf, key) for leaf in leaves])
-    _known[key] = known
+    watched, places = [_watch(leaf, key) for leaf in leaves], any(isinstance(leaf, _Place) for leaf in tree.leaves(new))
+    known = _known[key] = _Known(model, made, new, places, frozenset(map(id, leaves)), may_open, watched)
     if len(_known) > _LIMIT:
         _known.pop(next(iter(_known)), None)
-    return Program(made, _filled(new, leaves), known.calls)
+    return known.program(leaves)
 
 
 def _describe(params: Any, leaves: list[Any], names: list[Any]) -> None:
     """Add the leaves of a tree of params, and the names that tell the place of each."""
-    entries = params if isinstance(params, dict | Mapping) else dict(enumerate(params))
+    entries = params if isinstance(params, _DICTS) else dict(enumerate(params))
     names += entries
     for name, item in entries.items():
-        if item.__class__ is np.ndarray or not isinstance(item, dict | list | tuple | Mapping):
+        if item.__class__ is np.ndarray or not isinstance(item, _BRANCHES):
             leaves.append(item)
         else:
             names += (_Place, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fnet import backend
 from fnet.backend import ops, winograd
 from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind, option_names
@@ -19,7 +18,7 @@ FEW, MANY = 16, 256
 """Channels and filters between which Winograd's form was measured to win (benchmarks/conv_kernels.py)."""
 
 LARGE_TILES = 64
-"""Up to so many channels tiles of 4x4 stay well within the yardstick. On JAX those of 2x2 are as fast, and exact."""
+"""Up to so many channels tiles of 4x4 stay well within the yardstick."""
 
 NEVER_FALL = (None, "linear", "relu", "relu6")
 """Activations that may come after a maximum as well as before it."""
@@ -52,7 +51,7 @@ def _winograd(step: Bound, params: Params) -> tuple[Bound, Params] | None:
         return None
     if options.get("groups", 1) != 1:
         return None
-    tile = 4 if kernel.shape[2] <= LARGE_TILES and backend.name() == "numpy" else 2
+    tile = 4 if kernel.shape[2] <= LARGE_TILES else 2
     new = {key: value for key, value in options.items() if key in option_names(winograd_conv2d)}
     form = as_value(winograd.of_kernel(exact(kernel), tile), kernel.dtype)
     return bind(winograd_conv2d, **new, tile=tile, pool=pool[0]), {**params, "kernel": form}
