@@ -230,7 +230,11 @@ def squareplus(x: Array, b: float = 4) -> Array:
 
 @_silent
 def softmax(x: Array, axis: int | Sequence[int] | None = -1) -> Array:
-    """exp(x) normalised to sum 1 over `axis` (several axes, or None for all)."""
+    """exp(x) normalised to sum 1 over `axis` (several axes, or None for all).
+
+    A NaN or +inf makes all of its row NaN, as IEEE arithmetic says. So does Keras with float64, float16 and under
+    `jit_compile`; its float32 kernel on CPUs leaves 0 in some places of the row: in which depends on the processor.
+    """
     return ops.softmax(x, tuple(axis) if isinstance(axis, Sequence) else axis)
 
 

@@ -59,6 +59,7 @@ IDLE_OPTIONS = {
     **dict.fromkeys((f"random_crop.{name}" for name in ("height", "width", "data_format")), EARLIER),
     "stateful": "of `predict`, not of a call: tests/test_streaming.py",
     "quantization": "tests/test_quantized.py",
+    "time_major": "of Keras 2: tests/test_recurrent.py, tests/test_versions.py",
 }
 """{option, or layer.option, that never changes what a call gives: why, or where it is tested}."""
 

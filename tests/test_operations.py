@@ -216,3 +216,11 @@ def test_the_arguments_of_the_table_are_those_of_the_keras_call():
         legal = {*option_names(entry.layer), *entry.neutral}
         if entry.options is None:
             assert made <= legal, f"{name}: {made - legal} are no options of {entry.layer.__name__}"
+
+
+@pytest.mark.parametrize("name", ["nanvar", "nanstd"])
+def test_what_deviates_from_an_infinite_mean_is_nan(name, each_backend):
+    rows = np.array([[1, np.inf, np.nan], [-np.inf, 2, 3], [1, np.nan, 3]], np.float32)
+    with np.errstate(invalid="ignore"):
+        expected = getattr(np, name)(rows, axis=1)
+    np.testing.assert_array_equal(getattr(operations, name)({}, rows, axis=1), expected)

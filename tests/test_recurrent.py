@@ -6,8 +6,11 @@ import pytest
 from keras import layers
 
 import fnet
-from fnet import bind, random
+from compare import yardstick
+from fnet import Masked, bind, random
 from fnet.backend import ops
+from fnet.core.compose import flow
+from fnet.inference.rows import apart
 from params import from_keras
 from tests import parity
 
@@ -173,3 +176,51 @@ def test_a_stateful_layer_keeps_its_states_from_one_time_to_the_next(make):
     for name in ("numpy-readonly", "jax-jit"):
         with parity.mode(name) as run:
             parity.assert_close(run(model, params, values), expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda name=name, **o: bind(getattr(fnet, name), units=4, **o) for name in ("simple_rnn", "lstm", "gru")),
+        lambda **o: bind(fnet.rnn, cell=LAYERS[4].options["cell"], **o),
+        lambda **o: bind(fnet.bidirectional, layer=bind(fnet.gru, units=4, **o)),
+    ],
+    ids=["simple_rnn", "lstm", "gru", "rnn", "bidirectional"],
+)
+def test_time_major_layers_take_time_first(each_backend, make):
+    """With masks, to the end, in pieces and in `predict`, whose rows they must not take apart."""
+    flags = {"return_sequences": True, "return_state": True, "go_backwards": False}
+    plain, turned = make(**flags), make(time_major=True, **flags)
+    params = fnet.init(plain, 0, X.shape)
+    mask = np.array([[1, 1, 0, 1, 0, 0], [0, 1, 1, 1, 1, 1], [0] * 6], bool)
+    expected, *states = flow(plain, params, Masked(X, mask))
+    y, *ends = flow(turned, params, Masked(X.swapaxes(0, 1), mask.T))
+    np.testing.assert_array_equal(np.asarray(y.values).swapaxes(0, 1), expected.values)
+    np.testing.assert_array_equal(np.asarray(y.mask).T, mask)
+    for one, other in zip(fnet.tree.leaves(ends), fnet.tree.leaves(states), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert fnet.infer(turned, fnet.Spec((6, 3, 5)))[0][0].shape == (6, 3, y.values.shape[-1])
+    assert (apart(plain), apart(turned)) == (True, False)
+
+
+def test_time_major_layers_are_carried_from_piece_to_piece(each_backend):
+    layer = bind(fnet.lstm, units=4, time_major=True, return_sequences=True)
+    params, by_time = fnet.init(layer, 0, (6, 3, 5)), X.swapaxes(0, 1)
+    step, state = fnet.streaming(layer), fnet.initial_state(layer, (4, 3, 5))
+    first, state = step(params, by_time[:4], state)
+    rest, _ = step(params, by_time[4:], state)
+    parity.assert_close(np.concatenate([first, rest]), layer(params, by_time))
+
+
+def test_states_of_a_stack_are_dealt_out_in_order(each_backend):
+    """Keras takes them flat, a list for each cell, or bare where a cell has one."""
+    layer = bind(fnet.rnn, cell=(bind(fnet.gru_cell, units=4), bind(fnet.lstm_cell, units=2)))
+    params = fnet.init(layer, 0, X.shape)
+    g, h, c = (X[:, i, :n] for i, n in enumerate((4, 2, 2)))
+    expected = layer(params, (X, [g], [h, c]))
+    assert yardstick.error(layer(params, (X, [g * 0], [h, c])), expected) > 1e-3
+    np.testing.assert_array_equal(layer(params, (X, g, [h, c])), expected)
+    np.testing.assert_array_equal(layer(params, (X, g, h, c)), expected)
+    for states, many in (((g, h), "few"), ((g, h, c, c), "many")):
+        with pytest.raises(fnet.InvalidInput, match=f"got too {many}"):
+            layer(params, (X, *states))

@@ -24,7 +24,7 @@ def apart(model: Any) -> bool:
         options = infer.resolved_options(model)
         axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
         known = getattr(function, "row_by_row", function.__module__.startswith("fnet.")) or "axis" in axes
-        if not known or options.get("training") or not all(map(_not_rows, axes.values())):
+        if not known or options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
             return False
     return all(map(apart, infer.children(model).values()))
 

@@ -112,7 +112,7 @@ def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any
         "previous_output": state.get("output"),
     }
     y, *states = strip(flow(bind(step, return_state=True), params, piece))
-    last = y[:, -1] if options["return_sequences"] else y
+    last = y if not options["return_sequences"] else y[-1] if options.get("time_major") else y[:, -1]
     if options["return_sequences"]:
         y = masked(y, given.handed_on)
     output = (y, *states) if options["return_state"] else y
@@ -146,7 +146,7 @@ def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
     options = infer.resolved_options(step)
     y, *states = infer.infer(bind(step, return_state=True), sequence_spec(x))[0]
     if options["return_sequences"]:
-        y = Spec((y.shape[0], *y.shape[2:]), y.dtype)
+        y = Spec((y.shape[1 if options.get("time_major") else 0], *y.shape[2:]), y.dtype)
     return {"states": tree.map(_zero, states), "output": _zero(y)}, outputs
 
 

@@ -106,8 +106,10 @@ def _one(cell: Any) -> Any:
     return Bound(stacked_rnn_cells, tree.freeze({"cells": cell})) if isinstance(cell, list | tuple) else cell
 
 
-def _rnn_rule(x: Any, *, cell: Any, return_sequences: bool, return_state: bool, masks: str) -> tuple[Any, ParamTree]:
-    y, params = infer.infer(_one(cell), time_step(x))
+def _rnn_rule(
+    x: Any, *, cell: Any, return_sequences: bool, return_state: bool, masks: str, time_major: bool
+) -> tuple[Any, ParamTree]:
+    y, params = infer.infer(_one(cell), time_step(x, time_major))
     return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), {"cell": params}
 
 
@@ -128,6 +130,7 @@ def rnn(
     unroll: bool = False,
     zero_output_for_mask: bool = False,
     masks: str = "keras3",
+    time_major: bool = False,
 ) -> Any:
     """(batch, time, ...) -> (batch, ...): a cell, or a list of cells on top of each other, over a sequence.
 
@@ -139,5 +142,5 @@ def rnn(
         _cell(_one(cell)),
         params.get("cell", EMPTY),
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )

@@ -21,6 +21,8 @@ _RANK = (
     "that the one before lacks return_sequences=True"
 )
 
+_COUNT = "a recurrent layer starts from the states of all its cells, one array for each or two (lstm); got too {}"
+
 StepInTime: TypeAlias = Callable[[Any, Any], tuple[Array, Any]]
 """(projected inputs of one time step, states) -> (output, states)."""
 
@@ -92,16 +94,16 @@ def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bo
     inputs = sequence_spec(x)
     y, states = cell_output
     if return_sequences:
-        y = Spec((y.shape[0], inputs.shape[1], *y.shape[1:]), y.dtype)
+        y = Spec((*inputs.shape[:2], *y.shape[1:]), y.dtype)
     return (y, *states) if return_state else y
 
 
-def time_step(x: Any) -> Spec:
+def time_step(x: Any, time_major: bool = False) -> Spec:
     """The Spec of one time step of the sequence."""
     inputs = sequence_spec(x)
     if len(inputs.shape) < 3:
         raise InvalidInput(_RANK.format(inputs.shape))
-    return Spec((inputs.shape[0], *inputs.shape[2:]), inputs.dtype)
+    return Spec((inputs.shape[1 if time_major else 0], *inputs.shape[2:]), inputs.dtype)
 
 
 def as_tuples(states: Any) -> Any:
@@ -124,38 +126,44 @@ class Over:
     unroll: bool
     zero_output_for_mask: bool
     masks: str = "keras3"
+    time_major: bool = False
 
 
 def run(cell: Cell, params: Params, x: Any, over: Over) -> Any:
     """The recurrent layer around a cell: (batch, time, ...) -> output, or (output, *states).
 
+    With `over.time_major` sequences and masks are (time, batch, ...).
     A masked step keeps the states and repeats the output before it (zeros before the first valid step).
     """
     feed = unpack(x, over.masks)
     if feed.values.ndim < 3:
         raise InvalidInput(_RANK.format(tuple(feed.values.shape)))
-    if feed.values.shape[1] == 0:
+    if feed.values.shape[0 if over.time_major else 1] == 0:
         raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(feed.values.shape)}")
-    xs, mask = xp.swapaxes(feed.values, 0, 1), _time_first(feed.mask)
+    xs = feed.values if over.time_major else xp.swapaxes(feed.values, 0, 1)
+    written = mask = _time_first(feed.mask, over.time_major)
     if over.go_backwards:
         xs, mask = xs[::-1], None if mask is None else mask[::-1]
     y, ys, states = sweep(cell, params, xs, feed.states, mask, feed.previous, keep=over.return_sequences)
+    if len(tree.leaves(feed.states)) > len(tree.leaves(states)):
+        raise InvalidInput(_COUNT.format("many"))
     if mask is not None and over.zero_output_for_mask:
         y = select(mask[-1], y, xp.zeros_like(y))
         if ys is not None:
             # Keras forgets to reverse the mask here when it unrolls; files were trained with that.
-            ys = select(_time_first(feed.mask) if over.unroll else mask, ys, xp.zeros_like(ys))
-    output = masked(xp.swapaxes(ys, 0, 1), feed.handed_on) if over.return_sequences else y
-    return (output, *as_lists(states)) if over.return_state else output
+            ys = select(written if over.unroll else mask, ys, xp.zeros_like(ys))
+    if over.return_sequences:
+        y = masked(ys if over.time_major else xp.swapaxes(ys, 0, 1), feed.handed_on)
+    return (y, *as_lists(states)) if over.return_state else y
 
 
-def _time_first(mask: Array | None) -> Any:
+def _time_first(mask: Array | None, time_major: bool) -> Any:
     """(batch, time) or (batch, time, 1) -> (time, batch), bool; a mask of places, (batch, time, ...), keeps them."""
     if mask is None:
         return None
     mask = ops.asarray(mask).astype(bool)
     by_step: Array = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
-    return xp.swapaxes(by_step, 0, 1)
+    return by_step if time_major else xp.swapaxes(by_step, 0, 1)
 
 
 def select(mask: Array, chosen: Array, other: Array) -> Array:
@@ -178,10 +186,7 @@ def sweep(
         return _sweep_stack(cell, params, xs, states, mask, previous, keep)
     kernel = ops.recurrences.get(cell.fused(params)) if mask is None or mask.ndim == 2 else None
     start, zero_states = cell.zeros(params, xs)
-    if states is None:
-        states = zero_states
-    else:
-        states = tree.map(lambda state, zero: ops.asarray(state, zero.dtype), states, zero_states)
+    states = zero_states if states is None else _like(zero_states, tree.leaves(states))
     if previous is not None:
         start = ops.asarray(previous, start.dtype)
     if kernel is not None:
@@ -190,6 +195,17 @@ def sweep(
     inputs = (tree.map(lambda leaf: leaf, params), xs, states, mask, start)
     end: tuple[Array, Any, Any] = ops.compiled(_steps, cell, keep)(*inputs)
     return end
+
+
+def _like(zero_states: Any, given: list[Array]) -> Any:
+    """The first of the `given` arrays as states of the form and the dtypes of `zero_states`.
+
+    Raises InvalidInput where there are too few.
+    """
+    if len(given) < len(tree.leaves(zero_states)):
+        raise InvalidInput(_COUNT.format("few"))
+    left = iter(given)
+    return tree.map(lambda zero: ops.asarray(next(left), zero.dtype), zero_states)
 
 
 def _steps(
@@ -215,12 +231,15 @@ def _steps(
 def _sweep_stack(
     stack: Stack, params: Params, xs: Array, states: Any, mask: Array | None, previous: Array | None, keep: bool
 ) -> tuple[Array, Any, Any]:
+    """Keras takes the states of a stack nested as it likes, so they are dealt out in order."""
     ends, params = [], params.get("cells", {})
+    left = None if states is None else tree.leaves(states)
     y, ys = xs[-1], xs
     for number, (name, cell) in enumerate(stack.cells):
         top = number == len(stack.cells) - 1
-        entry, start = params.get(name, {}), None if states is None else states[number]
-        y, ys, end = sweep(cell, entry, ys, start, mask, previous if top else None, keep=keep or not top)
+        entry = params.get(name, {})
+        y, ys, end = sweep(cell, entry, ys, left, mask, previous if top else None, keep=keep or not top)
+        left = None if left is None else left[len(tree.leaves(end)) :]
         ends.append(end)
     return y, ys, tuple(ends)
 

@@ -47,7 +47,7 @@ def part(step: Any) -> Part | None:
         one = part(bind(forward, zero_output_for_mask=False)) if alike and options["merge_mode"] == "concat" else None
         return None if one is None else one._replace(ways=2)
     plain = {
-        **dict.fromkeys(("return_state", "go_backwards", "stateful", "zero_output_for_mask"), False),
+        **dict.fromkeys(("return_state", "go_backwards", "stateful", "time_major", "zero_output_for_mask"), False),
         "activation": "tanh",
         "recurrent_activation": "sigmoid",
     }

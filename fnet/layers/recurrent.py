@@ -21,8 +21,9 @@ def _simple_rnn_rule(
     return_sequences: bool,
     return_state: bool,
     masks: str,
+    time_major: bool,
 ) -> tuple[Any, ParamTree]:
-    y, params = simple_rnn_cell_rule(time_step(x), units=units, use_bias=use_bias, activation=activation)
+    y, params = simple_rnn_cell_rule(time_step(x, time_major), units=units, use_bias=use_bias, activation=activation)
     return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
 
 
@@ -43,6 +44,7 @@ def simple_rnn(
     unroll: bool = False,
     zero_output_for_mask: bool = False,
     masks: str = "keras3",
+    time_major: bool = False,
 ) -> Any:
     """(batch, time, in) -> (batch, units): h_t = activation(x_t @ kernel + bias + h_(t-1) @ recurrent_kernel).
 
@@ -53,7 +55,7 @@ def simple_rnn(
         SimpleRNN(activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )
 
 
@@ -68,9 +70,10 @@ def _lstm_rule(
     return_sequences: bool,
     return_state: bool,
     masks: str,
+    time_major: bool,
 ) -> tuple[Any, ParamTree]:
     y, params = lstm_cell_rule(
-        time_step(x),
+        time_step(x, time_major),
         units=units,
         use_bias=use_bias,
         unit_forget_bias=unit_forget_bias,
@@ -99,6 +102,7 @@ def lstm(
     unroll: bool = False,
     zero_output_for_mask: bool = False,
     masks: str = "keras3",
+    time_major: bool = False,
     implementation: int = 2,
 ) -> Any:
     """(batch, time, in) -> (batch, units), the last output; (batch, time, units) with `return_sequences`.
@@ -113,6 +117,7 @@ def lstm(
     `go_backwards` reads from the end and leaves the outputs in the order of reading. `stateful` changes
     nothing here: each call starts from zero; `fnet.streaming` carries states. `unroll` matters in one corner:
     with go_backwards and zero_output_for_mask Keras zeroes by the mask in its original order.
+    With `time_major`, of Keras 2, the sequence, its mask and the sequences that come out are (time, batch, ...).
     `dropout` and `recurrent_dropout` act when params hold `rng`, one mask for a whole sequence
     (`implementation=1`, or any recurrent dropout: one for each gate).
     Mask: a masked step keeps the states and repeats the output before it, zeros before the first valid step,
@@ -130,7 +135,7 @@ def lstm(
         LSTM(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )
 
 
@@ -145,9 +150,10 @@ def _gru_rule(
     return_sequences: bool,
     return_state: bool,
     masks: str,
+    time_major: bool,
 ) -> tuple[Any, ParamTree]:
     y, params = gru_cell_rule(
-        time_step(x),
+        time_step(x, time_major),
         units=units,
         use_bias=use_bias,
         reset_after=reset_after,
@@ -176,6 +182,7 @@ def gru(
     unroll: bool = False,
     zero_output_for_mask: bool = False,
     masks: str = "keras3",
+    time_major: bool = False,
     implementation: int = 2,
 ) -> Any:
     """(batch, time, in) -> (batch, units): h_t = z h_(t-1) + (1 - z) tanh(candidate).
@@ -192,5 +199,5 @@ def gru(
         GRU(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation, reset_after),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )

@@ -36,8 +36,8 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
         raise ValueError(f"bidirectional takes recurrent layers, not {brief(forward, 60)} and {brief(backward, 60)}")
     if options[0]["go_backwards"] == options[1]["go_backwards"]:
         raise ValueError("bidirectional needs layers of opposite go_backwards; both are " + str(forward))
-    for name in ("stateful", "return_sequences", "return_state"):
-        if options[0][name] != options[1][name]:
+    for name in ("stateful", "return_sequences", "return_state", "time_major"):
+        if options[0].get(name) != options[1].get(name):
             raise ValueError(f"the layers of bidirectional differ in {name}: {forward}, {backward}")
     zero = {"zero_output_for_mask": options[0]["return_sequences"]}
     return tuple(  # type: ignore[return-value]
@@ -105,9 +105,10 @@ def bidirectional(
         y = strip(flow(step, params.get(name, EMPTY), given))
         ends.append(y if isinstance(y, tuple) else (y,))
     (y, *final), (y_back, *final_back) = ends
-    sequences = infer.resolved_options(forward)["return_sequences"]
+    options = infer.resolved_options(forward)
+    sequences = options["return_sequences"]
     if sequences:
-        y_back = xp.flip(y_back, axis=1)
+        y_back = xp.flip(y_back, axis=0 if options.get("time_major") else 1)
     ys = (y, y_back) if merge_mode is None else (MERGES[merge_mode](y, y_back),)
     if sequences:
         ys = tuple(masked(item, feed.handed_on) for item in ys)

@@ -183,8 +183,9 @@ def _nanmean(x: Array, axis: Any, keepdims: bool) -> Array:
 
 def _nanvar(x: Array, axis: Any, keepdims: bool) -> Array:
     x = floating(x)[0]
-    gap = _instead(x - _nanmean(x, axis, True), 0.0)
-    count = xp.sum(~xp.isnan(x), axis=axis, keepdims=keepdims).astype(x.dtype)
+    missing = xp.isnan(x)
+    gap = xp.where(missing, 0.0, x - _nanmean(x, axis, True))  # NaN where the mean is infinite
+    count = xp.sum(~missing, axis=axis, keepdims=keepdims).astype(x.dtype)
     return xp.sum(gap * gap, axis=axis, keepdims=keepdims) / count
 
 

@@ -533,6 +533,25 @@ def causally():
     return side_by_side((5, 3), known(step)), [draw(4, 5, 3)]
 
 
+@golden
+def time_major():
+    """Recurrent layers that take (time, batch, ...), masked, between transpositions."""
+    if not KERAS_2 or NUMBER < (2, 6):
+        return None
+    import tensorflow as tf
+
+    x = L.Input((5, 4))
+    by_time = L.Masking()(tf.transpose(x, [1, 0, 2]))
+    sequences = dict(return_sequences=True, time_major=True)
+    h, *states = L.LSTM(3, return_state=True, zero_output_for_mask=True, **sequences)(by_time)
+    both = L.Bidirectional(L.GRU(2, **sequences), merge_mode="sum")(by_time)
+    cells = L.RNN([L.GRUCell(2), L.LSTMCell(3)], **sequences)(by_time, initial_state=[states[0][:, :2], states])
+    last = L.SimpleRNN(3, time_major=True, go_backwards=True)(by_time)
+    values = draw(4, 5, 4)
+    values[0, :2], values[1, 3:], values[2] = 0, 0, 0
+    return keras.Model(x, [*(tf.transpose(y, [1, 0, 2]) for y in (h, both, cells)), *states, last]), [values]
+
+
 # --- what is refused by name ------------------------------------------------------------------------
 
 

@@ -1,7 +1,9 @@
 """The sweep: every layer class of the Keras that is installed, each option at every value, and what it gave.
 
-    PYTHON_WITH_KERAS tests/golden/sweep.py FOLDER [CLASS ...]    # writes files and what they gave
-    python -m tests.golden.check_sweep FOLDER                      # loads each: right, or refused by name
+    PYTHON_WITH_KERAS tests/golden/sweep.py FOLDER [CLASS ... | CLASS-]    # writes files and what they gave
+    python -m tests.golden.check_sweep FOLDER                               # loads each: right, or refused by name
+
+`CLASS-` is that class and all after it, in the order in which the sweep goes: how to go on with one that was stopped.
 
 Each value of each option in `sweep_rows.py` is tried alone, then options at random together; what this Keras does not
 know or cannot build is passed over. The bare layer is also tried in a Sequential, with three others and called twice,
@@ -260,8 +262,12 @@ def sweep(folder, name, index):
 
 def main(folder, only=()):
     folder.mkdir(parents=True, exist_ok=True)
-    known = [name for name in all_classes() if not only or name in only]
+    known = all_classes()
     known.sort(key=lambda name: ("RNN" in name) + ("LSTM" in name) + ("GRU" in name) + ("Bidirectional" in name))
+    if only and only[0].endswith("-"):
+        known = known[known.index(only[0][:-1]) :]
+    elif only:
+        known = [name for name in known if name in only]
     print("no rows for", [name for name in known if name not in ROWS], flush=True)
     with (folder / "index.jsonl").open("w") as index:
         for name in known:
