@@ -37,6 +37,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 NAME = re.compile(r"(fnet\.(?:operations\.)?[a-zA-Z]\w*)(\(.*\))?")
+PAGE = re.compile(r"\[([\w./-]+\.md)\]\((\1[^)]*)\)")
 LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#:]+)(#[^)]*)?\)")
 
 
@@ -53,8 +54,8 @@ def link_names(app, doctree):
         link += literal
 
 
-def leave_repository(app, name, source):
-    """A link to a file that is no page, as `../examples/serve`, becomes its path in the repository."""
+def mend_links(app, name, source):
+    """A link that shows the name of a page shows its title; one out of docs, as to `../examples`, is the path there."""
     folder = (HERE / name).parent
 
     def plain(link):
@@ -64,7 +65,14 @@ def leave_repository(app, name, source):
         words, place = link[1].strip("`"), path.relative_to(HERE.parent).as_posix()
         return f"`{place}`" if words in place else f"{link[1]} (`{place}`)"
 
-    source[0] = LINK.sub(plain, source[0])
+    source[0] = PAGE.sub(r"[](\2)", LINK.sub(plain, source[0]))
+
+
+def trim_code(app, doctree):
+    """An example ends with a blank line, for doctest; a reader needs none."""
+    for block in doctree.findall(nodes.literal_block):
+        block.rawsource = block.astext().rstrip()
+        block.children[:] = [nodes.Text(block.rawsource)]
 
 
 def leave_out_of_search(app, doctree):
@@ -76,6 +84,7 @@ def leave_out_of_search(app, doctree):
 
 def setup(app):
     app.connect("builder-inited", lambda app: reference_pages.write())
-    app.connect("source-read", leave_repository)
+    app.connect("source-read", mend_links)
     app.connect("doctree-read", link_names)
+    app.connect("doctree-read", trim_code)
     app.connect("doctree-read", leave_out_of_search)

@@ -20,10 +20,10 @@ from fnet import cli, layers, operations
 
 HERE = Path(__file__).parent
 GROUPS = {
-    "Files": "load_keras load_weights from_keras load load_info save to_keras explain Explanation Limits",
+    "Files": "load_keras load_weights from_keras load load_info save to_keras verify explain Explanation Limits",
     "Running": "predict compile jit optimize classes streaming initial_state",
     "Composing": "bind sequential graph at masked_by layer run Bound Sequential Graph Masked Param Spec",
-    "Looking": "summary show activations infer trace",
+    "Looking": "summary plot show activations infer trace",
     "Parameters": "init check merge partition with_rng cut pruned",
     "Text": "pack_strings unpack_strings vocabulary_params",
     "Modules": "activation_functions layers operations random",
@@ -145,7 +145,8 @@ def described(module: str, name: str) -> str:
     value = getattr(importlib.import_module(module), name)
     doc = prose(inspect.getdoc(value) or "")
     if inspect.ismodule(value):
-        return f"{FUNCTION_FENCE}{{py:module}} {module}.{name}\n{FUNCTION_FENCE}\n\n**{module}.{name}**: {doc}\n"
+        end = f"{FENCE}{{py:currentmodule}} None\n{FENCE}"
+        return f"{FENCE}{{py:module}} {module}.{name}\n{FENCE}\n\n**{module}.{name}**: {doc}\n\n{end}\n"
     kind = "exception" if inspect.isclass(value) and issubclass(value, Exception) else "class"
     kind = kind if inspect.isclass(value) else "function"
     base = f"*{value.__base__.__name__}.* " if kind == "exception" else ""
