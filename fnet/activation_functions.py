@@ -31,8 +31,7 @@ def _silent(function: Callable[P, Array]) -> Callable[P, Array]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Array:
-        with ops.quiet():
-            return function(*args, **kwargs)
+        return ops.exactly(function, *args, **kwargs)
 
     _INSIDE[function.__name__] = function
     return call

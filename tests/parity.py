@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import pickle
 import warnings
 from collections.abc import Iterator
@@ -95,15 +96,21 @@ def mode(name: str) -> Iterator[Any]:
     def readonly(step: Any, params: Any, x: Any) -> Any:
         """Params, inputs and what every layer gives, also inside wrappers, are read-only: a layer owns none of them."""
 
-        def apply(*args: Any) -> Any:
-            y = given(*args)
-            for leaf in tree.leaves(y):
-                _freeze(strip(leaf))
-                _freeze(mask_of(leaf))
-            return y
+        def body(function: Any) -> Any:
+            own = given(function)
 
-        given = core.apply
-        with mock.patch.object(core, "apply", apply), _nothing_remembered():
+            @functools.wraps(own or function)
+            def run(*args: Any, **options: Any) -> Any:
+                y = own(*args, **options)
+                for leaf in tree.leaves(y):
+                    _freeze(strip(leaf))
+                    _freeze(mask_of(leaf))
+                return y
+
+            return own and run
+
+        given = core.body
+        with mock.patch.object(core, "body", body), _nothing_remembered():
             return pickle.loads(pickle.dumps(step))(tree.map(_frozen, params), _map_masked(_frozen, x))
 
     def jitted(step: Any, params: Any, x: Any) -> Any:
@@ -121,9 +128,9 @@ def mode(name: str) -> Iterator[Any]:
 @contextlib.contextmanager
 def _nothing_remembered() -> Iterator[None]:
     """Functions that run as steps look up again what runs them, inside and afterwards."""
-    models._unbound.cache_clear()
+    models._bound.cache_clear()
     yield
-    models._unbound.cache_clear()
+    models._bound.cache_clear()
 
 
 def _freeze(values: Any) -> None:

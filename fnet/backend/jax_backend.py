@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +30,15 @@ from fnet.backend.jax_tanh import tanh
 from fnet.masks import Masked
 
 xp = jnp
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # fmt: off
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "finish", "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque",
-    "quiet", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax",
+    "exactly", "finish", "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native",
+    "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
     "winograd",
 ]
@@ -143,17 +144,17 @@ def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return jax.tree.map(np.asarray, f(*args, **options))
 
 
-def quiet() -> contextlib.AbstractContextManager[Any]:
-    """Products of float32 in float32, which GPUs and TPUs round to fewer bits unless told, and no Python warnings.
+@np.errstate(all="ignore")
+def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
+    """`f(*args, **options)`: products of float32 in float32, which GPUs and TPUs round to fewer bits unless told.
 
     Where the process has set `jax_default_matmul_precision`, that is what counts. XLA itself gives no warnings, but
-    NumPy does when JAX casts a constant to a smaller type.
+    NumPy does when JAX casts a constant to a smaller type: not here.
     """
-    stack = contextlib.ExitStack()
-    stack.enter_context(np.errstate(all="ignore"))
-    if jax.config.jax_default_matmul_precision is None:  # type: ignore[attr-defined]
-        stack.enter_context(jax.default_matmul_precision("highest"))
-    return stack
+    if jax.config.jax_default_matmul_precision is not None:  # type: ignore[attr-defined]
+        return f(*args, **options)
+    with jax.default_matmul_precision("highest"):
+        return f(*args, **options)
 
 
 def opaque(x: Any) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -29,13 +28,15 @@ from fnet.backend.numpy_recurrence import recurrences, recurrent_stack
 from fnet.backend.numpy_resample import weighted_take
 
 xp = np
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # fmt: off
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "finish", "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque",
-    "quiet", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax",
+    "exactly", "finish", "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native",
+    "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax",
     "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
     "winograd",
 ]
@@ -96,9 +97,10 @@ def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
     return f(*args, **options)
 
 
-def quiet() -> contextlib.AbstractContextManager[Any]:
-    """Floating-point arithmetic as IEEE says (inf, NaN), without Python warnings."""
-    return np.errstate(all="ignore")
+@np.errstate(all="ignore")
+def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
+    """`f(*args, **options)`: floating-point arithmetic as IEEE says (inf, NaN), without Python warnings."""
+    return f(*args, **options)
 
 
 def opaque(x: Any) -> Any:
@@ -113,12 +115,10 @@ def round_bfloat16(x: Any) -> Any:
     return np.where(np.isfinite(x), rounded.view(np.float32), np.asarray(x, np.float32))
 
 
+@np.errstate(all="ignore")
 def cast(x: Any, dtype: str) -> Any:
     """`x` as `dtype`, infinite where it is too large; "bfloat16" gives float32 that holds bfloat16 values."""
-    if dtype == "bfloat16":
-        return round_bfloat16(x)
-    with quiet():
-        return np.asarray(x).astype(dtype, copy=False)
+    return round_bfloat16(x) if dtype == "bfloat16" else np.asarray(x).astype(dtype, copy=False)
 
 
 def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:
@@ -212,7 +212,7 @@ def clip(x: Any, low: float | None, high: float | None) -> Any:
     if x.dtype.kind != "f":
         x = x if low is None else np.maximum(x, low)
         return x if high is None else np.minimum(x, high)
-    return np.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
+    return x.clip(-np.inf if low is None else low, np.inf if high is None else high)
 
 
 def _horner(coefficients: tuple[float, ...], x: Any) -> Any:
@@ -257,9 +257,9 @@ def tanh(x: Any) -> Any:
 
 def softmax(x: Any, axis: Any) -> Any:
     """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all), in one temporary."""
-    e = x - np.max(x, axis=axis, keepdims=True)
+    e = x - np.maximum.reduce(x, axis=axis, keepdims=True)
     np.exp(e, out=e)
-    e /= np.sum(e, axis=axis, keepdims=True)
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
     return e
 
 

@@ -6,6 +6,7 @@ what else was tried.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -45,7 +46,8 @@ def conv(
 
     clamp: (least, most) of the result.
     """
-    x, kernel = _same_dtype(x, kernel)
+    if x.dtype != kernel.dtype:
+        x, kernel = _same_dtype(x, kernel)
     x = _pad(x, padding)
     windows = _windows(x, kernel.shape[:-2], strides, dilation)
     if groups == 1:
@@ -80,7 +82,7 @@ def _same_dtype(x: Any, kernel: Any) -> tuple[Any, Any]:
 
 def _pad(x: Any, padding: Sequence[tuple[int, int]]) -> Any:
     """`x` with zeros around its spatial axes (cropped where negative), contiguous. np.pad is slower."""
-    if not any(before or after for before, after in padding):
+    if not any(map(any, padding)):
         return np.ascontiguousarray(x)
     sizes, source, target = [], [slice(None)], [slice(None)]
     for n, (before, after) in zip(x.shape[1:-1], padding, strict=True):
@@ -95,34 +97,29 @@ def _pad(x: Any, padding: Sequence[tuple[int, int]]) -> Any:
 
 def _windows(x: Any, window: Sizes, strides: Sizes, dilation: Sizes) -> Any:
     """A view (n, *output, *window, c) of the contiguous array `x` (n, *spatial, c)."""
-    axes = zip(x.shape[1:-1], window, strides, dilation, strict=True)
-    output = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
-    steps = x.strides[1:-1]
     # Unlike as_strided, np.ndarray is fast, and checks that the view stays inside the buffer.
-    return np.ndarray(
-        (x.shape[0], *output, *window, x.shape[-1]),
-        x.dtype,
-        x,
-        0,
-        (
-            x.strides[0],
-            *(step * s for step, s in zip(steps, strides, strict=True)),
-            *(step * d for step, d in zip(steps, dilation, strict=True)),
-            x.strides[-1],
-        ),
-    )
+    shape, steps = _view(x.shape, x.strides, window, strides, dilation)
+    return np.ndarray(shape, x.dtype, x, 0, steps)
 
 
-def _blocks(count: int, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:
+@functools.lru_cache(maxsize=1024)
+def _view(shape: Sizes, steps: Sizes, window: Sizes, strides: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
+    """(shape, bytes from one element to the next) of the view that `_windows` gives, from those of its array."""
+    axes = zip(shape[1:-1], window, strides, dilation, strict=True)
+    output = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
+    apart = [step * s for step, s in zip(steps[1:-1], strides, strict=True)]
+    taps = [step * d for step, d in zip(steps[1:-1], dilation, strict=True)]
+    return (shape[0], *output, *window, shape[-1]), (steps[0], *apart, *taps, steps[-1])
+
+
+def _blocks(count: int, rows: int, row_bytes: int) -> list[tuple[slice, slice]]:
     """(images, rows) of even blocks of at most BLOCK_BYTES: several whole images, or some rows of one."""
     fit = max(1, BLOCK_BYTES // max(row_bytes, 1))
     if fit >= rows:
         step = _even(count, fit // max(rows, 1))
-        yield from ((slice(i, i + step), slice(None)) for i in range(0, count, step))
-    else:
-        step = _even(rows, fit)
-        for image in range(count):
-            yield from ((slice(image, image + 1), slice(r, r + step)) for r in range(0, rows, step))
+        return [(slice(i, i + step), slice(None)) for i in range(0, count, step)]
+    step = _even(rows, fit)
+    return [(slice(i, i + 1), slice(r, r + step)) for i in range(count) for r in range(0, rows, step)]
 
 
 def _even(count: int, fit: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,46 +14,54 @@ Pads = Sequence[tuple[int, int]]
 
 def max_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
     """(n, *spatial, c) -> (n, *output, c): the maximum of each window; padding never wins, NaN always does."""
-    return _pool(np.maximum, np.asarray(x), window, strides, padding)
+    for axis, (size, stride, pads) in enumerate(zip(window, strides, padding, strict=True), start=1):
+        x = _pool_axis(np.maximum, x, axis, size, stride, pads)
+    return x
 
 
 def sum_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
     """(n, *spatial, c) -> (n, *output, c): the sum of each window, padding counting as 0."""
-    return _pool(np.add, np.asarray(x), window, strides, padding)
-
-
-def _pool(combine: np.ufunc, x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
     for axis, (size, stride, pads) in enumerate(zip(window, strides, padding, strict=True), start=1):
-        x = _pool_axis(combine, x, axis, size, stride, pads)
+        x = _pool_axis(np.add, x, axis, size, stride, pads)
     return x
 
 
 def _pool_axis(combine: np.ufunc, x: Any, axis: int, window: int, stride: int, pads: tuple[int, int]) -> Any:
     """Windows along one axis. The tap at the first real element lies inside the input for every window, so it
     starts the result; each other tap is combined into the windows for which it lies inside."""
-    size, before = x.shape[axis], pads[0]
-    count = (size + sum(pads) - window) // stride + 1
-    y = _tap(x, axis, 0, stride, count)
-    owned = False
-    for shift in (t - before for t in range(window) if t != before):
-        first = max(0, -(shift // stride))
-        last = min(count - 1, (size - 1 - shift) // stride)
-        if last < first:
-            continue
-        source = _tap(x, axis, first * stride + shift, stride, last - first + 1)
-        if not owned and last - first + 1 == count:
-            y, owned = combine(y, source), True
+    start, taps = _taps(x.shape[axis], window, stride, pads)
+    before = (slice(None),) * axis
+    y, owned = x[(*before, start)], False
+    for source, target in taps:
+        if target is None and not owned:
+            y, owned = combine(y, x[(*before, source)]), True
             continue
         if not owned:
             y, owned = y.copy(), True
-        target = y[(slice(None),) * axis + (slice(first, last + 1),)]
-        combine(target, source, out=target)
+        part = y if target is None else y[(*before, target)]
+        combine(part, x[(*before, source)], out=part)
     return y
 
 
-def _tap(x: Any, axis: int, start: int, stride: int, count: int) -> Any:
-    """`count` elements of an axis from `start` on, `stride` apart."""
-    return x[(slice(None),) * axis + (slice(start, start + (count - 1) * stride + 1, stride),)]
+@functools.lru_cache(maxsize=1024)
+def _taps(size: int, window: int, stride: int, pads: tuple[int, int]) -> tuple[slice, list[tuple[slice, slice | None]]]:
+    """(elements at the first real tap, [(elements at another tap, the windows that they belong to; None: all)])."""
+    count = (size + sum(pads) - window) // stride + 1
+    taps: list[tuple[slice, slice | None]] = []
+    for shift in range(-pads[0], window - pads[0]):
+        first = max(0, -(shift // stride))
+        last = min(count - 1, (size - 1 - shift) // stride)
+        if shift and first <= last:
+            whole = last - first + 1 == count
+            taps.append(
+                (_spaced(first * stride + shift, stride, last - first + 1), None if whole else slice(first, last + 1))
+            )
+    return _spaced(0, stride, count), taps
+
+
+def _spaced(start: int, stride: int, count: int) -> slice:
+    """`count` elements from `start` on, `stride` apart."""
+    return slice(start, start + (count - 1) * stride + 1, stride)
 
 
 def max_over(x: Any, axes: Sizes, keepdims: bool = False) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
-from fnet.core.layer import Bound, bind, brief, name_of, option_names, rules
+from fnet.core.layer import Bound, bind, brief, hashable, name_of, option_names, rules
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.options import misfit
 from fnet.core.sources import resolve, unmasked
@@ -121,7 +121,7 @@ def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
     """A rule of a layer with the options of `step` that it asks for."""
     bound, names = bind(step), option_names(rule)
     options = {**option_names(bound.function), **bound.options} if names else {}
-    return functools.partial(rule, **{key: tree.thaw(options[key]) for key in names})
+    return functools.partial(rule, **hashable({key: tree.thaw(options[key]) for key in names}))
 
 
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:

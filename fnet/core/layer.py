@@ -73,8 +73,7 @@ class Rules:
 
         @functools.wraps(function)
         def call(params: Params, x: Any, /, **options: Any) -> Any:
-            with ops.quiet():
-                return apply(function, own, options, ops.native(params), ops.native(x))
+            return ops.exactly(apply, function, own, hashable(options), ops.native(params), ops.native(x))
 
         vars(call)["rules"] = own
         return cast(Callable[P, Any], call)
@@ -86,8 +85,8 @@ layer = Rules
 def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any], params: Params, x: Any) -> Any:
     """`function` by the rules of its layer: integers as floats, the mask of `x` kept or lost, errors explained.
 
-    This is a layer as a model runs it. Warnings and foreign byte orders are the matter of whoever is called from
-    outside: a layer that is called alone, or the model.
+    Warnings and foreign byte orders are the matter of whoever is called from outside: a layer that is called alone, or
+    the model.
     """
     try:
         if rules.floats and getattr(x, "dtype", None) not in dtypes.WIDE:
@@ -97,30 +96,37 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
         y = function(params, strip(x), **options)
         return masked(y, first_mask(x) if rules.mask == "keep" else None)
     except (LookupError, AttributeError, TypeError) as error:
-        _explain(function, params, error)
-        raise
+        if (clear := explained(function, params, error)) is error:
+            raise
+        raise clear from error
 
 
-def inside(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[[Params, Any], Any]:
-    """`(params, x) -> y`: what a model runs of a function with its options, which for a layer is `apply`."""
-    body: Any = getattr(function, "__wrapped__", None)
-    own = getattr(function, "rules", None)
-    if own is None or own is getattr(body, "rules", None):  # no layer, or one that somebody has wrapped
-        return functools.partial(function, **options)
-    return functools.partial(apply, body, own, options)
+def hashable(options: Any) -> Any:
+    """Options as layers take them: lists as tuples, so that what is computed of them can be remembered."""
+    if isinstance(options, dict):
+        return {key: hashable(value) for key, value in options.items()}
+    return tuple(map(hashable, options)) if isinstance(options, list | tuple) else options
 
 
-def _explain(function: Callable[..., Any], params: Any, error: Exception) -> None:
-    """Raise InvalidParams or InvalidInput where params that are missing, or no dict, are the cause of an error."""
-    if not isinstance(params, Mapping):
-        raise InvalidInput(
+def body(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The function of a layer without its rules; None for what is no layer, or one that somebody has wrapped."""
+    own: Callable[..., Any] | None = getattr(function, "__wrapped__", None)
+    rules = getattr(function, "rules", None)
+    return None if rules is None or rules is getattr(own, "rules", None) else own
+
+
+def explained(function: Callable[..., Any], params: Any, error: Exception) -> Exception:
+    """InvalidParams or InvalidInput where params that are missing, or no dict, are the cause of an error; or itself."""
+    if not isinstance(params, Mapping) and isinstance(error, LookupError | AttributeError | TypeError):
+        return InvalidInput(
             f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"
-        ) from error
+        )
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in params:
-        raise InvalidParams(
+        return InvalidParams(
             f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "
             "fnet.check(model, params) lists all that does not fit"
-        ) from error
+        )
+    return error
 
 
 def rules(step: Any) -> Rules:
@@ -149,17 +155,25 @@ class Bound:
 
     @functools.cached_property
     def _thawed(self) -> dict[str, Any]:
-        return {key: tree.thaw(value) for key, value in self.options.items()}
+        return {key: hashable(tree.thaw(value)) for key, value in self.options.items()}
 
     @functools.cached_property
     def inside(self) -> Callable[[Params, Any], Any]:
-        """What a model runs of this layer."""
-        run = inside(self.function, self._thawed)
+        """What a model runs of this layer: `apply`, under the dtype policy."""
+        own = body(self.function)
+        run = functools.partial(self.function, **self._thawed)
+        if own is not None:
+            run = functools.partial(apply, own, rules(self), self._thawed)
         return run if self.dtype is None else functools.partial(self._under_policy, run, self.dtype)
 
+    @functools.cached_property
+    def straight(self) -> Callable[[Params, Any], Any]:
+        """What a model runs for one array of floats of `dtypes.WIDE`, for which no rule has anything to do."""
+        own = body(self.function)
+        return self.inside if own is None or self.dtype is not None else functools.partial(own, **self._thawed)
+
     def __call__(self, params: Params, x: Any) -> Any:
-        with ops.quiet():
-            return self.inside(ops.native(params), ops.native(x))
+        return ops.exactly(self.inside, ops.native(params), ops.native(x))
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
         """The layer on numbers rounded as its dtype policy says."""

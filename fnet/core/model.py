@@ -7,15 +7,16 @@ states through it are visits on that walk.
 from __future__ import annotations
 
 import functools
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from fnet.backend import ops
-from fnet.core.layer import Bound, inside, name_of
+from fnet.core.layer import Bound, explained, name_of
 from fnet.core.sources import describe, resolve
+from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.masks import strip
 from fnet.types import Params
@@ -92,24 +93,35 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
     if not isinstance(params, Mapping):
         swapped = "; the order is model(params, x)" if isinstance(x, Mapping) else ""
         raise InvalidInput(f"a model takes (params, x): a dict of arrays first; got {describe(params)}{swapped}")
-    with ops.quiet():
-        return flow(step, ops.native(params), ops.native(x), tap)
+    return ops.exactly(flow, step, ops.native(params), ops.native(x), tap)
 
 
 def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
     """`run` inside a model or a wrapper layer, where warnings are off and arrays are of native byte order."""
+    if isinstance(step, FunctionType):
+        step = _bound(step)
     if isinstance(step, Bound):
         return step.inside(params, x)
     if not isinstance(step, Model):
-        return _unbound(step)(params, x) if inspect.isfunction(step) else step(params, x)
+        return step(params, x)
 
     def visit(name: str, key: str, step: Any, x: Any) -> Any:
         entry = params.get(key, EMPTY)
         try:
-            y = step.inside(entry, x) if type(step) is Bound else flow(step, entry, x, tap, f"{path}{name}/")
+            if type(step) is FunctionType:
+                step = _bound(step)
+            if type(step) is not Bound:
+                y = flow(step, entry, x, tap, f"{path}{name}/")
+            elif getattr(x, "dtype", None) in WIDE:
+                y = step.straight(entry, x)
+            else:
+                y = step.inside(entry, x)
         except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
-            error.add_note(f"in {path + name!r}: {_label(step)}() got {describe(x)}, params {describe(entry)}")
-            raise
+            clear = explained(step.function, entry, error) if type(step) is Bound else error
+            clear.add_note(f"in {path + name!r}: {_label(step)}() got {describe(x)}, params {describe(entry)}")
+            if clear is error:
+                raise
+            raise clear from error
         if tap is not None:
             tap(path + name, strip(y))
         return y
@@ -117,12 +129,9 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
     return step.walk(x, visit)
 
 
-@functools.lru_cache(maxsize=256)
-def _unbound(function: Callable[..., Any]) -> Callable[[Params, Any], Any]:
-    return inside(function, EMPTY)
+_bound = functools.lru_cache(maxsize=256)(Bound)
+"""A layer without options as a step."""
 
 
 def _label(step: Any) -> str:
-    if inspect.isfunction(step):
-        return step.__name__
     return name_of(step.function) if isinstance(step, Bound) else type(step).__name__

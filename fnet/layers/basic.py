@@ -13,7 +13,7 @@ from fnet.core.sources import only_item
 from fnet.dtypes import promoted, result_type
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
-from fnet.masks import Masked, mask_of, masked, require_generation, strip, values_of
+from fnet.masks import Masked, require_generation, strip, values_of
 from fnet.strings import string_array
 from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 
@@ -56,11 +56,14 @@ def input_layer(
     Mask: kept; with masks="keras2" only where `x` is taken as it is, neither cast nor reshaped.
     Errors: InvalidInput for None, several arrays, or another number of axes. Source: keras.layers.InputLayer.
     """
-    x = only_item(x, shape)
-    given, mask = values_of(x), mask_of(x)
-    y = _taken_in(strip(x), shape, dtype, optional)
+    if isinstance(x, list | tuple | dict):
+        x = only_item(x, shape)
+        x = x if isinstance(x, Masked) else strip(x)
+    if not isinstance(x, Masked):
+        return _taken_in(x, shape, dtype, optional)
+    given, y = x.values, _taken_in(x.values, shape, dtype, optional)
     as_given = ops.is_array(given) and (given.dtype, given.ndim) == (y.dtype, y.ndim)
-    return y if y is None or (masks == "keras2" and not as_given) else masked(y, mask)
+    return y if masks == "keras2" and not as_given else Masked(y, x.mask)
 
 
 def _taken_in(x: Any, shape: Sequence[int | None], dtype: str, optional: bool) -> Any:

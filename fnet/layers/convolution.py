@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import partial
 
 from fnet.activation_functions import Activation, activate, clamped
-from fnet.backend import ops
+from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
-from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, from_channels_last, remembered, to_channels_last, windows
+from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, remembered, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 
@@ -76,10 +76,10 @@ def _conv(
     kernel = params["kernel"]
     pads = _pads(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
-    x = to_channels_last(x, window.data_format)
+    first = window.data_format == "channels_first"
     clamp, rest = clamped(activation)
     y = ops.conv(
-        x,
+        xp.moveaxis(x, 1, -1) if first else x,
         kernel,
         bias,
         strides=window.strides,
@@ -88,7 +88,7 @@ def _conv(
         groups=groups,
         clamp=clamp,
     )
-    return activate(rest, params, from_channels_last(y, window.data_format))
+    return activate(rest, params, xp.moveaxis(y, -1, 1) if first else y)
 
 
 @layer(shape=partial(_conv_rule, 1), mask="drop", floats=True)

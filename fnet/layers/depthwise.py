@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import partial
 
 from fnet.activation_functions import Activation, activate, clamped
-from fnet.backend import ops
+from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.layers.convolution import bias_param
-from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, from_channels_last, remembered, to_channels_last, windows
+from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, from_channels_last, remembered, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 
@@ -36,10 +36,9 @@ def _depthwise(
     kernel: (*kernel_size, channels, depth_multiplier). As a convolution with one group for each channel.
     """
     pads, channels = _pads(window, x.shape, kernel.shape, depth_multiplier)
-    x, kernel = to_channels_last(x, window.data_format), kernel.reshape(*kernel.shape[:-2], 1, -1)
     return ops.conv(
-        x,
-        kernel,
+        xp.moveaxis(x, 1, -1) if window.data_format == "channels_first" else x,
+        kernel.reshape(*kernel.shape[:-2], 1, -1),
         bias,
         strides=window.strides,
         padding=pads,

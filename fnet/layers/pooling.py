@@ -18,9 +18,7 @@ from fnet.layers.windows import (
     Sizes,
     Windows,
     counts_inside,
-    from_channels_last,
     remembered,
-    to_channels_last,
     windows,
 )
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
@@ -42,27 +40,28 @@ def _pool_rule(
 
 
 @remembered
-def _plan(window: Windows, shape: Sizes) -> tuple[Pads, np.ndarray]:
-    """The padding of each axis and how many inputs each window has, (*output, 1)."""
+def _plan(window: Windows, shape: Sizes) -> tuple[Sizes, Pads, np.ndarray]:
+    """The size of the windows, the padding of each axis and how many inputs each window has, (*output, 1)."""
     sizes, _ = window.split_known(shape)
     pads = window.pads(sizes)
     if window.padding == "valid":
-        return pads, np.array(math.prod(window.taps))
+        return window.taps, pads, np.array(math.prod(window.taps))
     counts = np.ones(())
     axes = zip(sizes, window.taps, window.strides, pads, window.outputs(sizes), strict=True)
     for size, width, step, (before, _), number in axes:
         counts = counts[..., None] * counts_inside(size, width, step, before, number or 0)
-    return pads, counts[..., None]
+    return window.taps, pads, counts[..., None]
 
 
 def _pool(window: Windows, average: bool, x: Array) -> Array:
     """What all six layers do."""
-    pads, counts = _plan(window, x.shape)
+    taps, pads, counts = _plan(window, x.shape)
     pool = ops.sum_pool if average else ops.max_pool
-    y = pool(to_channels_last(x, window.data_format), window.taps, window.strides, pads)
+    first = window.data_format == "channels_first"
+    y = pool(xp.moveaxis(x, 1, -1) if first else x, taps, window.strides, pads)
     if average:
         y = y / xp.asarray(counts, dtype=y.dtype)
-    return from_channels_last(y, window.data_format)
+    return xp.moveaxis(y, -1, 1) if first else y
 
 
 @layer(shape=partial(_pool_rule, 1), mask="drop")

@@ -7,7 +7,7 @@ the call, so that both agree by construction. Source: TensorFlow's padding rules
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
@@ -25,15 +25,9 @@ PerAxis: TypeAlias = int | Sequence[int]
 DATA_FORMATS = (None, "channels_last", "channels_first")
 
 
-def remembered(plan: Callable[P, R]) -> Callable[P, R]:
-    """`plan`, a function of shapes and options, computed once for each: a layer called again checks nothing anew."""
-    cached = functools.lru_cache(maxsize=4096)(plan)
-
-    @functools.wraps(plan)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return cached(*[tuple(a) if isinstance(a, list) else a for a in args], **kwargs)  # type: ignore[arg-type]
-
-    return call
+remembered = functools.lru_cache(maxsize=4096)
+"""Decorates plans, functions of shapes and options: computed once for each, so that a layer called again checks
+nothing anew."""
 
 
 def per_axis(value: PerAxis, rank: int, name: str, least: int = 1) -> Sizes:

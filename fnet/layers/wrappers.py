@@ -177,8 +177,7 @@ def keeps_states(step: Any) -> bool:
 
 def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:
     """(output, states) of a step whose stateful layers begin with `state`, empty before the first call."""
-    with ops.quiet():
-        y, after = advance(step, params, x, state, _ways)
+    y, after = ops.exactly(advance, step, params, x, state, _ways)
     return strip(y), after
 
 

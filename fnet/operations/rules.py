@@ -93,8 +93,7 @@ def is_shape(value: Any) -> bool:
 def dtype_by_evaluation(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> str:
     """The dtype of what `function` gives, found on arrays of size 1."""
     ones = tree.map(lambda s: _array((1,) * len(s.shape), s.dtype) if isinstance(s, Spec) else _small(s), inputs)
-    with ops.quiet():
-        return str(function(*ones, **{key: _small(value) for key, value in options.items()}).dtype)
+    return str(ops.exactly(function, *ones, **{key: _small(value) for key, value in options.items()}).dtype)
 
 
 def _small(value: Any) -> Any:
@@ -120,8 +119,7 @@ def evaluated(function: Callable[..., Any], inputs: tuple[Any, ...], options: di
         if sum(sizes) > LIMIT:
             raise ValueError(f"cannot infer the output shape for so large an input: {_specs(inputs)}")
         arrays = tree.map(lambda s, n=unknown: _array(sized(s.shape, n), s.dtype) if isinstance(s, Spec) else s, inputs)
-        with ops.quiet():
-            seen.append(function(*arrays, **options))
+        seen.append(ops.exactly(function, *arrays, **options))
     return tree.map(_joined, *seen)
 
 

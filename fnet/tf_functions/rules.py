@@ -150,8 +150,7 @@ def _numbers(f: Callable[..., Any], inputs: Any, options: dict[str, Any], unknow
         value = (None,) * math.prod(leaf.shape) if leaf.value is None else leaf.value  # type: ignore[arg-type]
         return np.array([unknown if n is None else n for n in value], leaf.dtype).reshape(leaf.shape)
 
-    with ops.quiet():
-        y = f(*tree.map(probe, inputs), **options)
+    y = ops.exactly(f, *tree.map(probe, inputs), **options)
     return [np.asarray(leaf).reshape(-1).tolist() for leaf in tree.leaves(y)]
 
 
