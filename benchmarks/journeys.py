@@ -1,7 +1,8 @@
 """Two journeys through the code, counted: a CNN's `.keras` file into params, and a batch through the model.
 
 Counted are the files of ours that are passed, how often execution changes file (into a call and back out of it),
-and the Python calls of ours. Imports are done before.
+and the Python calls of ours: those of `fnet/core`, which lead from layer to layer, also by themselves. Imports are
+done before.
 
     python benchmarks/journeys.py [model.keras] [--calls]    --calls: how often each function is called, too
 """
@@ -80,9 +81,10 @@ def main() -> None:
         function()  # what is made once, at the first call, is not counted
         journey = traced(function)
         calls = sum(journey.calls.values())
+        between = sum(n for (home, _), n in journey.calls.items() if home.startswith("fnet/core"))
         print(
             f"{title}: {len(journey.files)} files, {journey.changes} changes of file, {calls} calls, "
-            f"{calls / layers:.1f} for each of {layers} layers"
+            f"{calls / layers:.1f} for each of {layers} layers, {between / layers:.1f} of them of fnet/core"
         )
         if args.calls:
             for file in sorted(journey.files):

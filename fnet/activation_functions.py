@@ -19,8 +19,8 @@ Activation: TypeAlias = str | Callable[..., Any] | None
 """What layers take as `activation=`: a name, or a (bound) activation layer, whose params entry is "activation"."""
 
 
-_INSIDE: dict[str, Callable[..., Array]] = {}
-"""{name: what a layer, where warnings are off already, calls}."""
+IN_LAYERS: dict[str, Callable[..., Array]] = {}
+"""{name: what layers call, since warnings are off there already}."""
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -33,7 +33,7 @@ def _silent(function: Callable[P, Array]) -> Callable[P, Array]:
     def call(*args: P.args, **kwargs: P.kwargs) -> Array:
         return ops.exactly(function, *args, **kwargs)
 
-    _INSIDE[function.__name__] = function
+    IN_LAYERS[function.__name__] = function
     return call
 
 
@@ -272,7 +272,7 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 } | {"swish": silu, "hard_swish": hard_silu, "threshold": threshold}
 """By the names that Keras uses; `threshold` needs arguments."""
 
-_INSIDE = {name: _INSIDE.get(function.__name__, function) for name, function in ACTIVATIONS.items()}
+IN_LAYERS.update({name: IN_LAYERS.get(function.__name__, function) for name, function in ACTIVATIONS.items()})
 
 
 def clamped(activation: Activation) -> tuple[tuple[float | None, float | None] | None, Activation]:
@@ -287,7 +287,7 @@ def activate(activation: Activation, params: Params, y: Array) -> Array:
         return y
     if isinstance(activation, str):
         try:
-            return _INSIDE[activation](y)
+            return IN_LAYERS[activation](y)
         except KeyError:
             raise ValueError(f"no activation {activation!r}; known: {', '.join(sorted(ACTIVATIONS))}") from None
     return activation(params.get("activation", {}), y)

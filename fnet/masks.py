@@ -36,6 +36,11 @@ def mask_of(x: Any) -> Any:
     return x.mask if isinstance(x, Masked) else None
 
 
+def parted(x: Any) -> tuple[Any, Any]:
+    """(`x` without its mask, the mask or None)."""
+    return (x.values, x.mask) if isinstance(x, Masked) else (x, None)
+
+
 def masked(values: Any, mask: Any) -> Any:
     """`values` carrying `mask`; plain when there is none."""
     return values if mask is None else Masked(values, mask)

@@ -17,6 +17,8 @@ from fnet.backend.winograd import on_tiles
 
 BLOCK_BYTES = 3 << 19
 """Gathered windows are made in blocks of this size: they stay in the cache, and memory stays bounded."""
+ALL = [(slice(None), slice(None))]
+"""The one block where everything fits."""
 ROW_ELEMENTS = 8192
 """Depthwise: neighbouring pixels are merged into vectors of about this length, the longest that pays."""
 FEW_CHANNELS = 256
@@ -114,6 +116,8 @@ def _view(shape: Sizes, steps: Sizes, window: Sizes, strides: Sizes, dilation: S
 
 def _blocks(count: int, rows: int, row_bytes: int) -> list[tuple[slice, slice]]:
     """(images, rows) of even blocks of at most BLOCK_BYTES: several whole images, or some rows of one."""
+    if count * rows * row_bytes <= BLOCK_BYTES:
+        return ALL
     fit = max(1, BLOCK_BYTES // max(row_bytes, 1))
     if fit >= rows:
         step = _even(count, fit // max(rows, 1))

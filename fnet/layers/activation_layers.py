@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fnet.activation_functions import Activation, activate
-from fnet.activation_functions import elu as elu_of
-from fnet.activation_functions import leaky_relu as leaky_relu_of
-from fnet.activation_functions import relu as relu_of
-from fnet.activation_functions import softmax as softmax_of
+from fnet.activation_functions import IN_LAYERS, Activation, activate
 from fnet.backend import xp
 from fnet.core import infer
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
-from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.masks import masked, parted, require_generation
 from fnet.shapes import positive, require_numbers
 from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
+
+relu_of, elu_of, softmax_of = (IN_LAYERS[name] for name in ("relu", "elu", "softmax"))
 
 MASKED_OUT = -1e9
 """What stands for minus infinity where a softmax is masked, as in Keras."""
@@ -81,11 +79,11 @@ def relu(
     >>> relu({}, np.array([-1.0, 2.0, 9.0]), max_value=6.0)
     array([0., 2., 6.])
     """
-    values, mask = values_of(x), None if masks == "keras2" else mask_of(x)
+    values, mask = parted(x)
     if values.dtype.kind in "iu":  # integers stay integers, but for a slope
         values = in_floats(values, params) if negative_slope else values
         max_value = max_value if negative_slope or max_value is None else int(max_value)
-    return masked(relu_of(values, negative_slope, max_value, threshold), mask)
+    return masked(relu_of(values, negative_slope, max_value, threshold), None if masks == "keras2" else mask)
 
 
 @layer(shape=infer.identity, floats=True)
@@ -95,7 +93,7 @@ def leaky_relu(params: Params, x: Array, *, negative_slope: float = 0.3) -> Arra
     >>> leaky_relu({}, np.array([-1.0, 2.0]))
     array([-0.3,  2. ])
     """
-    return leaky_relu_of(x, negative_slope)
+    return relu_of(x, negative_slope)
 
 
 @layer(shape=infer.identity, floats=True)
@@ -149,7 +147,7 @@ def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: st
     >>> softmax({}, Masked(np.array([[0.0, 5.0, 0.0]]), np.array([[True, False, True]]))).values
     array([[0.5, 0. , 0.5]])
     """
-    values, mask = values_of(x), mask_of(x)
+    values, mask = parted(x)
     if mask is None:
         return softmax_of(values, axis)
     return masked(masked_softmax(values, mask, axis, masks), mask)

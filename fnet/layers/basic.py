@@ -112,10 +112,9 @@ def dense(
     >>> dense({"kernel": np.ones((3, 2)), "bias": np.zeros(2)}, np.ones((1, 3)))
     array([[3., 3.]])
     """
-    kernel = params["kernel" if quantization is None else "kernel_scale"]
-    y = x @ kernel if quantization is None else quantized.matmul(quantization, params, x)
+    y = x @ params["kernel"] if quantization is None else quantized.matmul(quantization, params, x)
     if use_bias:
-        y = y + quantized.bias(quantization, params)
+        y = y + (params["bias"] if quantization is None else quantized.bias(quantization, params))
     return activate(activation, params, y)
 
 

@@ -12,7 +12,7 @@ from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.windows import is_channels_first, join_shape, split_shape, split_sizes
-from fnet.masks import mask_of, values_of
+from fnet.masks import parted
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
 CHUNK = 256
@@ -78,7 +78,7 @@ def global_average_pooling1d(
     >>> global_average_pooling1d({}, np.array([[[1.], [3.]]]))
     array([[2.]])
     """
-    values, mask = values_of(x), mask_of(x)
+    values, mask = parted(x)
     if mask is None:
         return _mean(1, values, data_format, keepdims)
     (axis,) = _axes(1, values, data_format)

@@ -14,7 +14,7 @@ from fnet.core.compose import bind, flow, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
-from fnet.masks import mask_of, masked, values_of
+from fnet.masks import masked, parted, values_of
 from fnet.shapes import axes_of, positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
@@ -71,8 +71,8 @@ def batch_normalization(
     ...                     np.array([[1.0, 2.0]]), epsilon=0.0)
     array([[1., 2.]])
     """
-    values, mask = values_of(x), mask_of(x)
-    axes = axes_of(axis, values.ndim)
+    values, mask = parted(x)
+    axes = (values.ndim - 1,) if axis == -1 else axes_of(axis, values.ndim)
     if training:
         mean, variance = _batch_moments(values, mask if masked_moments else None, axes)
         shape = params["moving_mean"].shape if "moving_mean" in params else (-1,)

@@ -11,7 +11,7 @@ from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.dtypes import in_floats
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.masks import masked, parted, require_generation
 from fnet.shapes import positive
 from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Spec
 
@@ -56,8 +56,10 @@ def rescaling(
     >>> rescaling({}, np.array([0, 255]), scale=2 / 255, offset=-1)
     array([-1.,  1.], dtype=float32)
     """
-    values, mask = floats(values_of(x)), None if masks == "keras2" else mask_of(x)
-    return masked(values * _constant(scale, values) + _constant(offset, values), mask)
+    values, mask = parted(x)
+    values = floats(values)
+    y = values * _constant(scale, values) + _constant(offset, values)
+    return masked(y, None if masks == "keras2" else mask)
 
 
 def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
@@ -97,12 +99,14 @@ def normalization(
     array([[-1.],
            [ 0.]])
     """
-    values, mask = in_floats(floats(values_of(x)), params), None if masks == "keras2" else mask_of(x)
+    values, mask = parted(x)
+    values = in_floats(floats(values), params)
     kept = _kept(values.ndim, axis)
     given = (params["mean"], params["variance"]) if mean is None else (mean, variance)
     center, spread = (_along(statistic, kept, values) for statistic in given)
     deviation = xp.maximum(xp.sqrt(spread), EPSILON)
-    return masked(values * deviation + center if invert else (values - center) / deviation, mask)
+    y = values * deviation + center if invert else (values - center) / deviation
+    return masked(y, None if masks == "keras2" else mask)
 
 
 def _along(values: Any, kept: Sequence[int], x: Array) -> Array:

@@ -14,7 +14,7 @@ from fnet.errors import InvalidInput
 from fnet.layers.basic import embedding
 from fnet.layers.recurrent import gru, lstm, simple_rnn
 from fnet.layers.wrappers import bidirectional, halves
-from fnet.masks import mask_of, masked, values_of
+from fnet.masks import masked, parted
 from fnet.types import Param, Params, ParamTree
 
 CELL = {simple_rnn: "simple_rnn", lstm: "lstm", gru: "gru"}
@@ -119,7 +119,8 @@ def recurrent_stack(params: Params, x: Any, *, layers: Any, table: bool = True) 
     Source: none; the layers that it holds.
     """
     ids, recurrent = parts(tuple(layers))
-    values, mask = ops.asarray(values_of(x)), mask_of(x)
+    values, mask = parted(x)
+    values = ops.asarray(values)
     _require_rank(values.shape, bool(ids))
     if ids:
         mask = xp.not_equal(values, 0) if ids["mask_zero"] else None

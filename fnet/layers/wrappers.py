@@ -14,7 +14,7 @@ from fnet.core.layer import brief
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.state_passing import Advance, State, advance
-from fnet.masks import mask_of, masked, require_generation, strip, values_of
+from fnet.masks import mask_of, masked, parted, require_generation, strip, values_of
 from fnet.types import Array, Merge, Params, ParamTree, Spec
 
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
@@ -145,7 +145,7 @@ def time_distributed(params: Params, x: Any, *, layer: Any, masks: str = "keras3
     time), True for each time with a word; so a layer over sentences sees the empty ones.
     Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.
     """
-    values, mask = values_of(x), mask_of(x)
+    values, mask = parted(x)
     batch, time = values.shape[:2]
     if time == 0:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
