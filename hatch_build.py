@@ -43,7 +43,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
             shutil.copytree(
                 Path(self.root) / package, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
             )
-        for file in Path(self.folder).rglob("*.py"):
+        for file in Path(self.folder).rglob("*.py*"):
             file.write_bytes(inside(file.read_bytes().decode()).encode())
         build_data["force_include"][self.folder] = "fnet"
 

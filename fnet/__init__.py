@@ -10,78 +10,45 @@ needed to compose a model is imported when it is first used.
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fnet import starting  # noqa: F401 - before what takes time to import
 
 # isort: split
 from fnet import random
-from fnet.core.compose import Bound, Graph, Sequential, bind, graph, layer, run, sequential
+from fnet.core.compose import bind, graph, layer, sequential
 from fnet.core.cutting import cut, pruned
 from fnet.core.display import show
-from fnet.core.infer import activations, infer, summary, trace
+from fnet.core.infer import activations, infer, summary
 from fnet.core.parameters import check, init, merge, partition, with_rng
 from fnet.core.sources import at, masked_by
-from fnet.errors import InvalidInput, InvalidParams, InvalidRows, MissingBackend
+from fnet.errors import InvalidInput, InvalidParams
 from fnet.lazy import lazily
-from fnet.masks import Masked
 from fnet.types import Param, Spec
-
-if TYPE_CHECKING:
-    from fnet import activation_functions, layers, operations
-    from fnet.inference.compile import compile, jit  # noqa: A004 - the field's words
-    from fnet.inference.labels import classes
-    from fnet.inference.predict import predict
-    from fnet.inference.stream import initial_state, streaming
-    from fnet.layers import *  # noqa: F403 - the flat names
-    from fnet.layers.vocabulary import vocabulary_params
-    from fnet.pictures.plot import plot
-    from fnet.rewrites import optimize
-    from fnet.strings import pack_strings, unpack_strings
-    from params import (
-        CorruptFile,
-        Explanation,
-        LimitExceeded,
-        Limits,
-        ModelFileError,
-        UnsafeFile,
-        UnsupportedLayer,
-        WeightsMismatch,
-        WeightsWarning,
-        explain,
-        from_keras,
-        load,
-        load_info,
-        load_keras,
-        load_weights,
-        save,
-        verify,
-    )
-
-    __version__: str
 
 # fmt: off
 __all__ = [
-    "Bound", "Graph", "Masked", "Param", "Sequential", "Spec", "at", "bind", "graph", "layer", "masked_by", "run",
-    "sequential",
-    "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "show", "summary", "trace",
-    "with_rng",
+    "Param", "Spec", "at", "bind", "graph", "layer", "masked_by", "sequential",
+    "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "show", "summary", "with_rng",
     "classes", "compile", "jit", "optimize", "predict",
     "initial_state", "streaming", "plot",
-    "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "verify",
-    "Explanation", "Limits",
+    "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "verify", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
-    "WeightsWarning",
-    "InvalidInput", "InvalidParams", "InvalidRows", "MissingBackend",
-    "pack_strings", "unpack_strings", "vocabulary_params",
+    "InvalidInput", "InvalidParams",
     "activation_functions", "layers", "operations", "random",
 ]
+"""What one needs every day. The layers are `fnet.dense` as well as `fnet.layers.dense`; other names, such as
+`fnet.Bound`, are what these give, take or raise."""
 
 _OWN = {
+    "core.compose": "Bound Graph Sequential run",
+    "core.infer": "trace",
+    "errors": "InvalidRows MissingBackend",
     "inference.compile": "compile jit",
     "inference.labels": "classes",
     "inference.predict": "predict",
     "inference.stream": "initial_state streaming",
+    "masks": "Masked",
     "layers.vocabulary": "vocabulary_params",
     "pictures.plot": "plot",
     "rewrites": "optimize",
@@ -114,22 +81,23 @@ def _params() -> Any:
     return params
 
 
-if not TYPE_CHECKING:  # type checkers read the imports
-    _own, _ = lazily(__name__, _OWN)
+_own, _ = lazily(__name__, _OWN)
 
-    def __getattr__(name: str) -> Any:
-        if name == "__version__":
-            value: Any = importlib.import_module("importlib.metadata").version("fnet-layers")
-        elif name in _OF_FILES:
-            value = getattr(_params(), name)
-        elif name in ("activation_functions", "layers", "operations"):
-            return importlib.import_module(f"fnet.{name}")
-        elif name in (layers := importlib.import_module("fnet.layers")).NAMES:
-            value = getattr(layers, name)
-        else:
-            return _own(name)
-        globals()[name] = value
-        return value
 
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, *importlib.import_module("fnet.layers").NAMES, "__version__"})
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = importlib.import_module("importlib.metadata").version("fnet-layers")
+    elif name in _OF_FILES:
+        value = getattr(_params(), name)
+    elif name in ("activation_functions", "layers", "operations"):
+        return importlib.import_module(f"fnet.{name}")
+    elif name in (layers := importlib.import_module("fnet.layers")).NAMES:
+        value = getattr(layers, name)
+    else:
+        return _own(name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *importlib.import_module("fnet.layers").NAMES, "__version__"})

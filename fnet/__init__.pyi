@@ -1,0 +1,42 @@
+# What type checkers read of `__init__.py`: in a stub the layers that are imported by * are names of `fnet`, too.
+# isort: off
+# fmt: off
+from fnet import (
+    activation_functions as activation_functions, errors as errors, layers as layers, operations as operations,
+    random as random, types as types,
+)
+from fnet.core.compose import (
+    Bound as Bound, Graph as Graph, Sequential as Sequential, bind as bind, graph as graph, layer as layer, run as run,
+    sequential as sequential,
+)
+from fnet.core.cutting import cut as cut, pruned as pruned
+from fnet.core.display import show as show
+from fnet.core.infer import activations as activations, infer as infer, summary as summary, trace as trace
+from fnet.core.parameters import (
+    check as check, init as init, merge as merge, partition as partition, with_rng as with_rng,
+)
+from fnet.core.sources import at as at, masked_by as masked_by
+from fnet.errors import (
+    InvalidInput as InvalidInput, InvalidParams as InvalidParams, InvalidRows as InvalidRows,
+    MissingBackend as MissingBackend,
+)
+from fnet.inference.compile import compile as compile, jit as jit  # noqa: A004 - the field's words
+from fnet.inference.labels import classes as classes
+from fnet.inference.predict import predict as predict
+from fnet.inference.stream import initial_state as initial_state, streaming as streaming
+from fnet.layers import *  # noqa: F403
+from fnet.layers.vocabulary import vocabulary_params as vocabulary_params
+from fnet.masks import Masked as Masked
+from fnet.pictures.plot import plot as plot
+from fnet.rewrites import optimize as optimize
+from fnet.strings import pack_strings as pack_strings, unpack_strings as unpack_strings
+from fnet.types import Param as Param, Spec as Spec
+from params import (
+    CorruptFile as CorruptFile, Explanation as Explanation, LimitExceeded as LimitExceeded, Limits as Limits,
+    ModelFileError as ModelFileError, UnsafeFile as UnsafeFile, UnsupportedLayer as UnsupportedLayer,
+    WeightsMismatch as WeightsMismatch, WeightsWarning as WeightsWarning, explain as explain,
+    from_keras as from_keras, load as load, load_info as load_info, load_keras as load_keras,
+    load_weights as load_weights, save as save, verify as verify,
+)
+
+__version__: str
