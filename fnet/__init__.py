@@ -81,7 +81,7 @@ def _params() -> Any:
     return params
 
 
-_own, _ = lazily(__name__, _OWN)
+_own, _own_names = lazily(__name__, _OWN)
 
 
 def __getattr__(name: str) -> Any:
@@ -100,4 +100,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *importlib.import_module("fnet.layers").NAMES, "__version__"})
+    return sorted({*globals(), *_own_names(), *_OF_FILES, *importlib.import_module("fnet.layers").NAMES, "__version__"})

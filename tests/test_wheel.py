@@ -49,6 +49,7 @@ from pathlib import Path
 import numpy as np
 
 import fnet
+from fnet import bind, dense, layers, operations
 
 
 def scores(path: Path, x: fnet.types.Array) -> fnet.types.Array:
@@ -64,6 +65,26 @@ model = fnet.sequential(fnet.bind(fnet.dense, units=2), fnet.softmax)
 params = fnet.init(model, 0, (None, 3))
 print(model(params, np.ones((1, 3), np.float32)), scores(Path("cnn.keras"), np.ones((1, 3), np.float32)))
 print(fnet.__version__)
+
+
+def shifted_shape(x: fnet.Spec, *, factor: float) -> tuple[fnet.Spec, fnet.types.ParamTree]:
+    return x, {"offset": fnet.Param(x.shape[-1:], "zeros")}
+
+
+@fnet.layer(shape=shifted_shape)
+def shifted(params: fnet.types.Params, x: fnet.types.Array, *, factor: float) -> fnet.types.Array:
+    return factor * x + params["offset"]
+
+
+branches = fnet.graph(
+    inputs="x", h=(bind(dense, units=3), "x"), y=(bind(shifted, factor=2.0), "h"), outputs=(layers.add, ("x", "y"))
+)
+print(fnet.summary(branches, (None, 3)), fnet.infer(branches, fnet.Spec((None, 3))), fnet.random.key(0))
+print(operations.matmul, fnet.operations.add, fnet.activation_functions.relu(np.ones(3)), fnet.check(model, params))
+loaded, weights = fnet.load("cnn.safetensors")
+y, state = fnet.streaming(loaded)(weights, np.ones((1, 3), np.float32))
+print(y, state, fnet.show(weights), fnet.compile(loaded, weights)(np.ones((1, 3), np.float32)))
+assert isinstance(loaded, fnet.Sequential | fnet.Graph)
 """
 
 
@@ -126,6 +147,14 @@ def test_an_installed_wheel_owns_one_import_name(python, folder):
 def test_a_program_against_the_wheel_checks_under_mypy_strict(python, folder):
     (folder / "program.py").write_text(PROGRAM)
     run(sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "program.py", cwd=folder)
+
+
+@pytest.mark.slow
+def test_a_program_against_the_wheel_checks_under_pyright_strict(python, folder):
+    pytest.importorskip("pyright")
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    run(sys.executable, "-m", "pyright", "--pythonpath", python, "program.py", cwd=folder)
 
 
 @pytest.mark.slow
