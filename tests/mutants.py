@@ -65,7 +65,6 @@ PLACES = {
     "fnet/layers/any_cell": f"recurrent streaming {LAYERS}",
     "fnet/layers/cells": f"recurrent {LAYERS}",
     "fnet/layers/state_passing": "streaming recurrent predict_keras",
-    "fnet/layers/equations": f"recurrent {LAYERS}",
     "fnet/layers/wrappers": f"recurrent {LAYERS}",
     "fnet/layers/quantized": "quantized",
     "fnet/layers/norms": f"normalization {LAYERS}",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 from fnet import tree
 from fnet.backend import xp
 from fnet.core import infer
 from fnet.core.compose import EMPTY, Bound, Sequential, flow, layer, sequential
-from fnet.layers.cells import cell_inputs, gru_cell, lstm_cell, simple_rnn_cell
-from fnet.layers.equations import GRU, LSTM, SimpleRNN
+from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step
+from fnet.layers.recurrent import GRU, LSTM, SimpleRNN, cell_inputs
 from fnet.masks import strip
 from fnet.types import Array, Params, ParamTree, Spec
 
@@ -65,7 +65,7 @@ def _cell(step: Any) -> Any:
         return Custom(step)
     options = infer.resolved_options(step)
     kind: Any = known[function]
-    return kind(**{name: options[name] for name in kind.__dataclass_fields__})
+    return kind(**{field.name: options[field.name] for field in fields(kind)})
 
 
 def _named(cells: Cells) -> Sequential:

@@ -10,9 +10,8 @@ from fnet.activation_functions import Activation
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
-from fnet.layers.cells import drops
-from fnet.layers.equations import lstm_step
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step
+from fnet.layers.recurrent import drops, lstm_step
 from fnet.layers.windows import PerAxis, Windows, from_channels_last, to_channels_last, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Rate, Spec
 
@@ -57,7 +56,7 @@ class ConvLSTM:
         def step(z: Array, states: Any) -> tuple[Array, Any]:
             h, c = states
             z = z + _conv(inner, h, recurrent, None, dropped)
-            y, ends = lstm_step(self, params, z, to_channels_last(c, window.data_format), axis=-1)
+            y, ends = lstm_step(self, params, z, to_channels_last(c, window.data_format))
             back = [from_channels_last(a, window.data_format) for a in (y, *ends)]
             return back[0], (back[1], back[2])
 

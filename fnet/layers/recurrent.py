@@ -1,33 +1,279 @@
-"""Recurrent layers: simple_rnn, lstm, gru. Any other cell, and stacks of cells, run in `fnet.layers.any_cell`."""
+"""Recurrent layers: simple_rnn, lstm, gru, and the equations of one step in time of each.
+
+What each of these gives to `fnet.layers.recurrence`, which sweeps it over a sequence, is a `StepInTime`, and for plain
+cells the name of a kernel that does all steps. The same steps as layers are in `fnet.layers.cells`; any other cell, and
+stacks of cells, run in `fnet.layers.any_cell`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from fnet.activation_functions import Activation
-from fnet.core.compose import layer
-from fnet.layers.cells import drops, gru_cell_rule, lstm_cell_rule, simple_rnn_cell_rule
-from fnet.layers.equations import GRU, LSTM, SimpleRNN
-from fnet.layers.recurrence import Over, around, run, time_step
-from fnet.types import Params, ParamTree, Positive, Rate
+from fnet.activation_functions import Activation, activate
+from fnet.backend import xp
+from fnet.core.compose import EMPTY, layer
+from fnet.core.infer import activation_child
+from fnet.errors import InvalidInput
+from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, project, run, time_step
+from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 
-def _simple_rnn_rule(
+@dataclass(frozen=True)
+class _Cell:
+    """The options that all cells have; states of zeros."""
+
+    activation: Activation
+    use_bias: bool
+    dropout: float
+    recurrent_dropout: float
+
+    states: ClassVar[int] = 1
+
+    def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
+        """The zero output and states (batch, units), of the dtype that the cell computes in."""
+        kernel = params["recurrent_kernel"]
+        h = xp.zeros((xs.shape[1], kernel.shape[0]), xp.result_type(xs.dtype, kernel.dtype))
+        return h, (h,) * self.states
+
+    def _plain(self, params: Params) -> bool:
+        """Whether nothing is dropped and the activations are those that the kernels know."""
+        still = "rng" not in params or (self.dropout <= 0 and self.recurrent_dropout <= 0)
+        return still and self.activation == "tanh"
+
+
+@dataclass(frozen=True)
+class SimpleRNN(_Cell):
+    """h' = activation(x @ kernel + bias + h @ recurrent_kernel)."""
+
+    def fused(self, params: Params) -> str | None:
+        """The kernel for plain cells."""
+        return "simple_rnn" if self._plain(params) else None
+
+    def begin(self, params: Params, xs: Array) -> tuple[Array, StepInTime]:
+        """The projected inputs (time, batch, units), and the step."""
+        kernel = params["recurrent_kernel"]
+        zs = project(xs, params["kernel"], dropout_masks(params, 0, self.dropout, xs[0], 1))
+        if self.use_bias:
+            zs = zs + params["bias"]
+        dropped = dropout_masks(params, 1, self.recurrent_dropout, zs[0], 1)
+        half = kernel.shape[0] // 2
+        first, second = kernel[:half], kernel[half:]
+
+        def step(z: Array, states: Any) -> tuple[Array, Any]:
+            h = states[0] if dropped is None else states[0] * dropped[0]
+            # Two sums of half the length: without gates, every step multiplies the rounding of those before.
+            y = activate(self.activation, params, z + (h[:, :half] @ first + h[:, half:] @ second))
+            return y, (y,)
+
+        return zs, step
+
+
+@dataclass(frozen=True)
+class _Gated(_Cell):
+    """A cell with gates."""
+
+    recurrent_activation: Activation
+    implementation: int
+
+    def _plain(self, params: Params) -> bool:
+        return super()._plain(params) and self.recurrent_activation == "sigmoid"
+
+    def masks(self, params: Params, which: int, like: Array, gates: int) -> list[Array] | None:
+        """Dropout masks: one for each gate in Keras's implementation 1, else one for all.
+
+        A rate of 1 drops nothing, as in Keras.
+        """
+        rate = self.recurrent_dropout if which else self.dropout
+        separate = self.implementation == 1 or self.recurrent_dropout > 0
+        return dropout_masks(params, which, rate if rate < 1 else 0.0, like, gates if separate else 1)
+
+
+@dataclass(frozen=True)
+class LSTM(_Gated):
+    """c' = f c + i activation(z_c); h' = o activation(c'); gates in the order i, f, c, o along the last axis."""
+
+    states: ClassVar[int] = 2
+
+    def fused(self, params: Params) -> str | None:
+        """The kernel for tanh cells with sigmoid gates."""
+        return "lstm" if self._plain(params) else None
+
+    def begin(self, params: Params, xs: Array) -> tuple[Array, StepInTime]:
+        """The projected inputs (time, batch, 4 units), and the step."""
+        kernel = params["recurrent_kernel"]
+        zs = project(xs, params["kernel"], self.masks(params, 0, xs[0], 4))
+        if self.use_bias:
+            zs = zs + params["bias"]
+        dropped = self.masks(params, 1, zs[0, :, : kernel.shape[0]], 4)
+
+        def step(z: Array, states: Any) -> tuple[Array, Any]:
+            h, c = states
+            return lstm_step(self, params, z + project(h, kernel, dropped), c)
+
+        return zs, step
+
+
+def lstm_step(cell: Any, params: Params, z: Array, c: Array) -> tuple[Array, Any]:
+    """(h', (h', c')) from the summed gate inputs `z`, whose gates i, f, c, o lie along the last axis."""
+    i, f, g, o = xp.split(z, 4, axis=-1)
+    c = gate(cell, params, f) * c + gate(cell, params, i) * activate(cell.activation, params, g)
+    h = gate(cell, params, o) * activate(cell.activation, params, c)
+    return h, (h, c)
+
+
+@dataclass(frozen=True)
+class GRU(_Gated):
+    """h' = z h + (1 - z) activation(x_h + r (h @ R_h)); gates in the order z, r, h along the last axis.
+
+    With `reset_after=False` the last product is (r h) @ R_h.
+    """
+
+    reset_after: bool
+
+    def fused(self, params: Params) -> str | None:
+        """The kernels for tanh cells with sigmoid gates."""
+        return ("gru" if self.reset_after else "gru_reset_before") if self._plain(params) else None
+
+    def begin(self, params: Params, xs: Array) -> tuple[Array, StepInTime]:
+        """The projected inputs (time, batch, 3 units), and the step."""
+        units = params["recurrent_kernel"].shape[0]
+        bias, recurrent_bias = (params["bias"], None) if self.use_bias else (None, None)
+        if self.use_bias and self.reset_after:
+            bias, recurrent_bias = params["bias"]
+        zs = project(xs, params["kernel"], self.masks(params, 0, xs[0], 3))
+        if bias is not None:
+            zs = zs + bias
+        dropped = self.masks(params, 1, zs[0, :, :units], 3)
+        inner = self._reset_after if self.reset_after else self._reset_before
+
+        def step(z: Array, states: Any) -> tuple[Array, Any]:
+            (h,) = states
+            update, candidate = inner(params, z, h, recurrent_bias, dropped)
+            h = update * h + (1 - update) * activate(self.activation, params, candidate)
+            return h, (h,)
+
+        return zs, step
+
+    def _reset_after(self, params: Params, z: Array, h: Array, bias: Any, dropped: Any) -> tuple[Array, Array]:
+        """(update gate, what the candidate's activation takes)."""
+        y = project(h, params["recurrent_kernel"], dropped)
+        if bias is not None:
+            y = y + bias
+        (z_z, z_r, z_h), (y_z, y_r, y_h) = xp.split(z, 3, axis=-1), xp.split(y, 3, axis=-1)
+        return gate(self, params, z_z + y_z), z_h + gate(self, params, z_r + y_r) * y_h
+
+    def _reset_before(self, params: Params, z: Array, h: Array, bias: Any, dropped: Any) -> tuple[Array, Array]:
+        units = h.shape[-1]
+        kernel = params["recurrent_kernel"]
+        first, last = (None, None) if dropped is None else (dropped[:2], dropped[2:])
+        y = gate(self, params, z[:, : 2 * units] + project(h, kernel[:, : 2 * units], first))
+        reset = y[:, units:] * h
+        return y[:, :units], z[:, 2 * units :] + project(reset, kernel[:, 2 * units :], last)
+
+
+def gate(cell: Any, params: Params, z: Array) -> Array:
+    """The recurrent activation, whose own params (rare: a PReLU) are the entry "recurrent_activation"."""
+    return activate(cell.recurrent_activation, {"activation": params.get("recurrent_activation", EMPTY)}, z)
+
+
+# --- shape rules ----------------------------------------------------------------------------------
+
+
+def cell_inputs(x: Any) -> tuple[Any, Any]:
+    """(inputs, states) from `(inputs, states)` or {"inputs": ..., "states": ...}; a Spec has no states yet.
+
+    Keras's SimpleRNNCell calls its inputs "sequence".
+    """
+    if isinstance(x, Mapping):
+        return x["inputs"] if "inputs" in x else x["sequence"], x["states"]
+    if isinstance(x, tuple | list):
+        inputs, states = x
+        return inputs, states
+    return x, None
+
+
+def _cell_params(
+    features: int | None, y: Spec, gates: int, bias: Param | None, activation: Activation, gate_by: Activation
+) -> ParamTree:
+    """kernel, recurrent_kernel, bias of a cell, and what its activations own."""
+    units = y.shape[-1] or 0
+    own = activation_child(activation, y)
+    gate_own = {f"recurrent_{key}": value for key, value in activation_child(gate_by, y).items()}
+    return {
+        "kernel": Param((features, gates * units)),
+        "recurrent_kernel": Param((units, gates * units), "orthogonal"),
+        **({} if bias is None else {"bias": bias}),
+        **own,
+        **gate_own,
+    }
+
+
+def _state(inputs: Spec, units: int) -> Spec:
+    if len(inputs.shape) != 2:
+        raise InvalidInput(f"a recurrent cell takes (batch, features) at each time step; got {inputs}")
+    return Spec((inputs.shape[0], units), inputs.dtype)
+
+
+def simple_rnn_cell_rule(x: Any, *, units: int, use_bias: bool, activation: Activation) -> tuple[Any, ParamTree]:
+    """Shape rule of the cell: (output, [h])."""
+    inputs, _ = cell_inputs(x)
+    y, bias = _state(inputs, units), Param((units,), "zeros") if use_bias else None
+    return (y, [y]), _cell_params(inputs.shape[-1], y, 1, bias, activation, None)
+
+
+def lstm_cell_rule(
     x: Any,
     *,
     units: int,
     use_bias: bool,
+    unit_forget_bias: bool,
     activation: Activation,
-    return_sequences: bool,
-    return_state: bool,
-    masks: str,
-    time_major: bool,
+    recurrent_activation: Activation,
 ) -> tuple[Any, ParamTree]:
-    y, params = simple_rnn_cell_rule(time_step(x, time_major), units=units, use_bias=use_bias, activation=activation)
-    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
+    """Shape rule of the cell: (output, [h, c])."""
+    inputs, _ = cell_inputs(x)
+    y = _state(inputs, units)
+    bias = Param((4 * units,), "unit_forget" if unit_forget_bias else "zeros") if use_bias else None
+    return (y, [y, y]), _cell_params(inputs.shape[-1], y, 4, bias, activation, recurrent_activation)
 
 
-@layer(shape=_simple_rnn_rule, mask="own", rng=drops, floats=True)
+def gru_cell_rule(
+    x: Any, *, units: int, use_bias: bool, reset_after: bool, activation: Activation, recurrent_activation: Activation
+) -> tuple[Any, ParamTree]:
+    """Shape rule of the cell: (output, [h])."""
+    inputs, _ = cell_inputs(x)
+    y = _state(inputs, units)
+    bias = Param((2, 3 * units) if reset_after else (3 * units,), "zeros") if use_bias else None
+    return (y, [y]), _cell_params(inputs.shape[-1], y, 3, bias, activation, recurrent_activation)
+
+
+def drops(*, dropout: float, recurrent_dropout: float) -> bool:
+    """Whether an `rng` would change anything."""
+    return dropout > 0 or recurrent_dropout > 0
+
+
+def _over_time(cell_rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The shape rule of a recurrent layer, from that of its cell: it asks for the options of both."""
+
+    def rule(
+        x: Any, *, return_sequences: bool, return_state: bool, masks: str, time_major: bool, **options: Any
+    ) -> tuple[Any, ParamTree]:
+        y, params = cell_rule(time_step(x, time_major), **options)
+        return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
+
+    own = [p for p in inspect.signature(rule).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    asked = [p for p in inspect.signature(cell_rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    vars(rule)["__signature__"] = inspect.Signature([*own, *asked])
+    return rule
+
+
+# --- the layers -----------------------------------------------------------------------------------
+
+
+@layer(shape=_over_time(simple_rnn_cell_rule), mask="own", rng=drops, floats=True)
 def simple_rnn(
     params: Params,
     x: Any,
@@ -59,31 +305,7 @@ def simple_rnn(
     )
 
 
-def _lstm_rule(
-    x: Any,
-    *,
-    units: int,
-    use_bias: bool,
-    unit_forget_bias: bool,
-    activation: Activation,
-    recurrent_activation: Activation,
-    return_sequences: bool,
-    return_state: bool,
-    masks: str,
-    time_major: bool,
-) -> tuple[Any, ParamTree]:
-    y, params = lstm_cell_rule(
-        time_step(x, time_major),
-        units=units,
-        use_bias=use_bias,
-        unit_forget_bias=unit_forget_bias,
-        activation=activation,
-        recurrent_activation=recurrent_activation,
-    )
-    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
-
-
-@layer(shape=_lstm_rule, mask="own", rng=drops, floats=True)
+@layer(shape=_over_time(lstm_cell_rule), mask="own", rng=drops, floats=True)
 def lstm(
     params: Params,
     x: Any,
@@ -132,38 +354,14 @@ def lstm(
     array([[0., 0.]])
     """
     return run(
-        LSTM(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation),
+        LSTM(activation, use_bias, dropout, recurrent_dropout, recurrent_activation, implementation),
         params,
         x,
         Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )
 
 
-def _gru_rule(
-    x: Any,
-    *,
-    units: int,
-    use_bias: bool,
-    reset_after: bool,
-    activation: Activation,
-    recurrent_activation: Activation,
-    return_sequences: bool,
-    return_state: bool,
-    masks: str,
-    time_major: bool,
-) -> tuple[Any, ParamTree]:
-    y, params = gru_cell_rule(
-        time_step(x, time_major),
-        units=units,
-        use_bias=use_bias,
-        reset_after=reset_after,
-        activation=activation,
-        recurrent_activation=recurrent_activation,
-    )
-    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
-
-
-@layer(shape=_gru_rule, mask="own", rng=drops, floats=True)
+@layer(shape=_over_time(gru_cell_rule), mask="own", rng=drops, floats=True)
 def gru(
     params: Params,
     x: Any,
@@ -196,7 +394,7 @@ def gru(
     with one state h. Source: keras.layers.GRU; Cho et al. 2014.
     """
     return run(
-        GRU(activation, recurrent_activation, use_bias, dropout, recurrent_dropout, implementation, reset_after),
+        GRU(activation, use_bias, dropout, recurrent_dropout, recurrent_activation, implementation, reset_after),
         params,
         x,
         Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
