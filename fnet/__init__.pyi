@@ -31,12 +31,6 @@ from fnet.pictures.plot import plot as plot
 from fnet.rewrites import optimize as optimize
 from fnet.strings import pack_strings as pack_strings, unpack_strings as unpack_strings
 from fnet.types import Param as Param, Spec as Spec
-from params import (
-    CorruptFile as CorruptFile, Explanation as Explanation, LimitExceeded as LimitExceeded, Limits as Limits,
-    ModelFileError as ModelFileError, UnsafeFile as UnsafeFile, UnsupportedLayer as UnsupportedLayer,
-    WeightsMismatch as WeightsMismatch, WeightsWarning as WeightsWarning, explain as explain,
-    from_keras as from_keras, load as load, load_info as load_info, load_keras as load_keras,
-    load_weights as load_weights, save as save, verify as verify,
-)
+from params import *  # noqa: F403
 
 __version__: str

@@ -1,42 +1,24 @@
 """Parameter pytrees: loaders from Keras files and live models, and the safetensors store.
 
+Each is imported when it is first used: a store needs nothing of what reads Keras files.
+
 >>> from params import load_keras
 >>> model, params = load_keras("cnn.keras")  # doctest: +SKIP
 """
 
-from params.assign.weights_file import load_weights
-from params.errors import (
-    CorruptFile,
-    LimitExceeded,
-    ModelFileError,
-    UnsafeFile,
-    UnsupportedLayer,
-    WeightsMismatch,
-    WeightsWarning,
-)
-from params.explaining.explanation import explain
-from params.explaining.record import Explanation
-from params.file.model_file import Limits
-from params.loading import from_keras, load_keras
-from params.store.saving import load, load_info, save
-from params.store.verifying import verify
+from fnet.lazy import lazily
 
-__all__ = [
-    "CorruptFile",
-    "Explanation",
-    "LimitExceeded",
-    "Limits",
-    "ModelFileError",
-    "UnsafeFile",
-    "UnsupportedLayer",
-    "WeightsMismatch",
-    "WeightsWarning",
-    "explain",
-    "from_keras",
-    "load",
-    "load_info",
-    "load_keras",
-    "load_weights",
-    "save",
-    "verify",
-]
+HOMES = {
+    "assign.weights_file": "load_weights",
+    "errors": "CorruptFile LimitExceeded ModelFileError UnsafeFile UnsupportedLayer WeightsMismatch WeightsWarning",
+    "explaining.explanation": "explain",
+    "explaining.record": "Explanation",
+    "file.model_file": "Limits",
+    "loading": "from_keras load_keras",
+    "store.saving": "load load_info save",
+    "store.verifying": "verify",
+}
+"""{module: its names here}."""
+
+__all__ = [name for names in HOMES.values() for name in names.split()]
+__getattr__, __dir__ = lazily(__name__, HOMES)

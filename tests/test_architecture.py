@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fnet
+import params
 from tests import mutants
 
 ROOT = Path(__file__).parent.parent
@@ -165,17 +166,32 @@ def stub_of(package):
     return {node.module: [a.name for a in node.names] for node in tree.body if isinstance(node, ast.ImportFrom)}
 
 
-@pytest.mark.parametrize("package", [fnet.layers, fnet.operations])
-def test_what_type_checkers_read_is_what_is_imported(package):
-    families = {module.rpartition(".")[2]: names for module, names in stub_of(package).items()}
-    assert families == {family: names.split() for family, names in package.FAMILIES.items()}
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [(fnet.layers, fnet.layers.FAMILIES), (fnet.operations, fnet.operations.FAMILIES), (params, params.HOMES)],
+)
+def test_what_type_checkers_read_is_what_is_imported(package, homes):
+    read = {module.removeprefix(f"{package.__name__}."): names for module, names in stub_of(package).items()}
+    assert read == {home: names.split() for home, names in homes.items()}
 
 
 def test_what_type_checkers_read_of_fnet_is_what_it_has():
     stub = {name for names in stub_of(fnet).values() for name in names} - {"*"}
-    lazy = {name for names in fnet._OWN.values() for name in names.split()} | fnet._OF_FILES
-    assert {*fnet.__all__, *lazy} <= stub
+    lazy = {name for names in fnet._OWN.values() for name in names.split()}
+    assert {*fnet.__all__, *lazy} <= stub | fnet._OF_FILES
+    assert set(params.__all__) == fnet._OF_FILES
     assert [name for name in stub if not hasattr(fnet, name)] == []
+
+
+def test_loading_a_store_imports_nothing_that_reads_keras_files(tmp_path):
+    model = fnet.bind(fnet.dense, units=2)
+    fnet.save(tmp_path / "dense.safetensors", model, fnet.init(model, 0, (None, 3)))
+    code = (
+        "import sys, fnet; fnet.load(sys.argv[1])\n"
+        "print([m for m in sys.modules if m.startswith(('params.convert', 'params.assign', 'params.table'))])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "dense.safetensors")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
 def test_what_reads_files_is_under_fnet_too_and_loads_when_used():
