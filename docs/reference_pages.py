@@ -69,9 +69,9 @@ def is_error(name: str) -> bool:
 
 
 def api_page() -> str:
-    """Every name of `fnet.__all__` that is no error."""
-    groups = {title: [name for name in names.split() if name in fnet.__all__] for title, names in GROUPS.items()}
-    rest = sorted({name for name in fnet.__all__ if not is_error(name)} - {name for g in groups.values() for name in g})
+    """Every name of `fnet.PUBLIC` that is no error."""
+    groups = {title: [name for name in names.split() if name in fnet.PUBLIC] for title, names in GROUPS.items()}
+    rest = sorted({name for name in fnet.PUBLIC if not is_error(name)} - {name for g in groups.values() for name in g})
     body = [section(title, "fnet", names) for title, names in {**groups, "More": rest}.items() if names]
     return "\n".join(
         [
@@ -84,9 +84,7 @@ def api_page() -> str:
 
 def errors_page() -> str:
     """The errors and warnings, each after its base."""
-    errors = sorted(
-        (name for name in fnet.__all__ if is_error(name)), key=lambda name: len(getattr(fnet, name).__mro__)
-    )
+    errors = sorted((name for name in fnet.PUBLIC if is_error(name)), key=lambda name: len(getattr(fnet, name).__mro__))
     lead = (
         "Loaders raise `fnet.ModelFileError` and nothing else, whatever the bytes of a file. `fnet.InvalidInput` and "
         "`fnet.InvalidParams` are about what a caller hands to a model. Messages say the rule, what was got, what was "

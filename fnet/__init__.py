@@ -81,7 +81,10 @@ def _params() -> Any:
     return params
 
 
-_own, _own_names = lazily(__name__, _OWN)
+_own, _ = lazily(__name__, _OWN)
+
+PUBLIC = sorted({*__all__, *_OF_FILES, *(name for names in _OWN.values() for name in names.split())})
+"""All public names but those of the layers."""
 
 
 def __getattr__(name: str) -> Any:
@@ -100,4 +103,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_own_names(), *_OF_FILES, *importlib.import_module("fnet.layers").NAMES, "__version__"})
+    return sorted({*globals(), *PUBLIC, *importlib.import_module("fnet.layers").NAMES, "__version__"})

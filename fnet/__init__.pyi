@@ -33,4 +33,5 @@ from fnet.strings import pack_strings as pack_strings, unpack_strings as unpack_
 from fnet.types import Param as Param, Spec as Spec
 from params import *  # noqa: F403
 
+PUBLIC: list[str]
 __version__: str
