@@ -256,3 +256,36 @@ def test_completion_knows_commands_options_and_files(capsys):
     tab = "COMP_WORDS=(fnet predict --res); COMP_CWORD=2; _shtab_fnet fnet --res predict; echo ${COMPREPLY[@]}"
     done = subprocess.run(["bash", "-c", f"{script}\n{tab}"], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["--resize", "--resume"]
+
+
+def test_doctor_says_what_holds_the_machine_back(monkeypatch, capsys, tmp_path):
+    from fnet.cli import doctor
+    from fnet.inference import processors
+
+    def found(**changes):
+        for name, value in changes.items():
+            monkeypatch.setattr(processors, name, lambda value=value: value)
+        main(["doctor", "--json"])
+        return {line["what"]: line for line in json.loads(capsys.readouterr().out)}
+
+    for name in doctor.THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 4)
+    fine = found(allowed=4, count=4, settable=True)
+    assert not fine["processors"]["hinders"]
+    assert not fine["threads"]["hinders"]
+    assert found(allowed=2, count=2)["processors"]["found"] == "2 of 4"
+    assert found(allowed=2, count=2)["processors"]["hinders"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    bound = found(allowed=4, count=1)["threads"]
+    assert (bound["found"], bound["remedy"]) == (
+        "predict uses 1, OMP_NUM_THREADS=1", "unset OMP_NUM_THREADS to use all 4"
+    )  # fmt: skip
+    assert "cannot be set" in found(settable=False, count=1)["threads"]["remedy"]
+    assert main(["doctor"]) == 1
+    assert "hold this machine back (!)." in capsys.readouterr().out
+    monkeypatch.setitem(doctor.OPTIONAL, "no_such_package", ("extra", "wonders"))
+    assert found()["no_such_package"]["remedy"] == "for wonders: pip install 'fnet-layers[extra]'"
+    (tmp_path / "cpuinfo").write_text("flags\t\t: sse avx fma\n")
+    assert doctor._missing_instructions(tmp_path / "cpuinfo") == "AVX2"
+    assert doctor._missing_instructions(tmp_path / "none") == ""

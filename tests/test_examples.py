@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import fnet
 import params
@@ -51,3 +52,13 @@ def test_the_word_that_decides_is_found():
 def test_a_model_made_by_hand_trains():
     accuracy = float(output_of(EXAMPLES / "train_with_optax.py").split(": ")[1])
     assert accuracy > 0.85
+
+
+def test_the_pixel_that_decides_is_found(tmp_path, monkeypatch):
+    image = np.full((32, 32, 3), 120, "uint8")
+    image[8:14, 20:26] = (250, 30, 30)
+    Image.fromarray(image).save(tmp_path / "in.png")
+    monkeypatch.setenv("FNET_BACKEND", "jax")
+    said = output_of(EXAMPLES / "saliency.py", tmp_path / "in.png", tmp_path / "out.png")
+    assert "the pixel that matters most is at row" in said
+    assert np.ptp(np.asarray(Image.open(tmp_path / "out.png"))) > 100

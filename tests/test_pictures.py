@@ -15,6 +15,7 @@ import fnet
 from fnet import bind, graph, sequential
 from fnet.cli import main
 from fnet.pictures.layout import POINT, Edge, arrange
+from fnet.pictures.maps import feature_maps
 from params.explaining.pictured import picture
 
 ROOT = Path(__file__).parent.parent
@@ -200,3 +201,77 @@ def test_golden_files_are_drawn(name):
     svg = picture(golden(f"{name}.keras"))
     model, _ = fnet.load_keras(golden(f"{name}.keras"))
     assert set(model.names) <= {title.partition(" (")[0] for title in texts(svg, "title")}
+
+
+# --- what flows ---------------------------------------------------------------------------------------------
+
+
+def pixels(data):
+    from PIL import Image
+
+    return np.asarray(Image.open(BytesIO(data)))
+
+
+def test_maps_are_white_at_zero_blue_above_and_red_below():
+    image = pixels(feature_maps(np.array([[[0.0], [2.0]], [[-2.0], [np.nan]]])))
+    assert image.shape == (2 * 24 + 4, 2 * 24 + 4, 3)
+    corners = [image[10, 10], image[10, 40], image[40, 10], image[40, 40]]
+    assert [tuple(map(int, c)) for c in corners] == [(255, 255, 255), (12, 74, 140), (178, 34, 34), (150, 150, 150)]
+    half = pixels(feature_maps(np.array([1.0, 2.0])))  # two numbers in a line
+    assert tuple(map(int, half[10, 10])) == (134, 164, 198)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((8, 8, 5), (102, 152)), ((50, 3), (5 + 2, 52)), ((100,), (5, 102))])
+def test_every_channel_has_a_map(shape, size):
+    assert pixels(feature_maps(np.ones(shape, "float32"))).shape[:2] == size
+
+
+@pytest.mark.parametrize("values", [np.zeros((1, 2, 3, 4)), np.array(["a"]), np.zeros((0, 3)), np.float32(1)])
+def test_what_has_no_picture_is_refused(values):
+    with pytest.raises(fnet.InvalidInput, match="one to three axes"):
+        feature_maps(values)
+
+
+@pytest.fixture
+def shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = images(d=bind(fnet.dense, units=2, activation="softmax"))
+    fnet.save("m.safetensors", model, fnet.init(model, 0), scale=0.5)
+    np.save("x.npy", np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype("float32"))
+    return model, fnet.init(model, 0), np.load("x.npy") * np.float32(0.5)
+
+
+def test_activations_are_shown_in_numbers(shown, capsys):
+    assert main(["activations", "m.safetensors", "x.npy", "--rows", "2", "--json"]) == 0
+    table = {row["step"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(table) == ["x", "c", "f", "d"]
+    expected = fnet.activations(*shown[:2], shown[2][:2])["c"]
+    assert table["c"] == {
+        "step": "c", "shape": [2, 6, 6, 4], "dtype": "float32", "zeros": 0.0, "NaN": 0,
+        "least": pytest.approx(expected.min()), "mean": pytest.approx(expected.mean(), abs=1e-6),
+        "largest": pytest.approx(expected.max()),
+    }  # fmt: skip
+    assert main(["activations", "m.safetensors", "x.npy", "--at", "d"]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split() == ["step", "shape", "dtype", "least", "mean", "largest", "zeros", "NaN"]
+    assert line.split()[:3] == ["d", "[1,2]", "float32"]
+
+
+def test_activations_are_drawn(shown, capsys):
+    assert main(["activations", "m.safetensors", "x.npy", "--at", "c", "--output", "c.png"]) == 0
+    assert Path("c.png").read_bytes() == feature_maps(fnet.activations(*shown)["c"][0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give either input files or --text"),
+        (["x.npy", "--at", "e"], "no step e; the steps are x, c, f, d"),
+        (["x.npy", "--rows", "0"], "--rows is at least 1"),
+        (["x.npy", "--output", "a.png"], "give --at NAME once"),
+        (["x.npy", "--at", "c", "--output", "a.jpg"], "a name that ends in .png"),
+    ],
+)
+def test_activations_say_what_they_need(shown, caplog, arguments, message):
+    assert main(["activations", "m.safetensors", *arguments]) == 2
+    assert message in caplog.text

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet import starting
-from fnet.cli import completion, convert, explain, layers, plot, predict, summary, verify
+from fnet.cli import activations, completion, convert, doctor, explain, layers, plot, predict, summary, verify
 from fnet.cli.common import UsageError
 
 log = logging.getLogger("fnet")
@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"fnet {_version()}")
     _add_loudness(top, False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (predict, explain, plot, verify, convert, summary, layers):
+    for command in (predict, explain, plot, activations, verify, convert, summary, layers, doctor):
         command.add(commands)
     completion.add(commands, top)
     for command_parser in commands.choices.values():

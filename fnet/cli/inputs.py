@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnet import tree
-from fnet.cli.common import UsageError, log
+from fnet.cli.common import UsageError, log, number
+from fnet.core import infer, sources
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 TEXT = "text"
@@ -47,6 +48,35 @@ class Request(NamedTuple):
     @property
     def takes_text(self) -> bool:
         return getattr(self.spec, "dtype", "") == "string"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments that name rows and say how they are read."""
+    command.add_argument("inputs", nargs="*", help="files, a folder of images, or - for standard input")
+    command.add_argument(
+        "--text", action="append", default=[], help="a text to classify, and more where inputs stand; may be repeated"
+    )
+    command.add_argument("--column", help="the column that holds the text (default: text, or the only column)")
+    command.add_argument("--no-header", action="store_true", help="the first line of a .csv or .tsv is a row")
+    command.add_argument(
+        "--stdin-format", choices=("txt", "csv", "tsv", "jsonl"), default="txt", help="what standard input holds (txt)"
+    )
+    command.add_argument("--scale", type=number, help="multiply numbers by this first, as 1/255 for pixels")
+    command.add_argument("--resize", action="store_true", help="resize images to what the model takes")
+
+
+def request(model: Any, args: argparse.Namespace, size: int) -> Request:
+    """What a model takes, of what the arguments name, so many rows at a time."""
+    spec = infer.input_spec(model)
+    specs = {"x": None} if spec is None else sources.feed(getattr(model, "inputs", "x"), spec)
+    return Request(specs, args, size)
+
+
+def scaled(x: Any, scale: float | None) -> Any:
+    """Rows with their numbers multiplied by what --scale or the file says."""
+    if scale is None:
+        return x
+    return tree.map(lambda a: a if a.dtype.kind in "USO" else a.astype(np.float32) * np.float32(scale), x)
 
 
 def source(request: Request) -> Source:
@@ -184,12 +214,12 @@ def _jsonl(name: str, request: Request) -> Source:
 
 
 def _json_values(name: str) -> Iterator[Any]:
-    for number, line in enumerate(_lines(name), 1):
+    for place, line in enumerate(_lines(name), 1):
         if line.strip():
             try:
                 yield json.loads(line)
             except ValueError as error:
-                raise UsageError(f"{name}, line {number}: not JSON ({error})") from None
+                raise UsageError(f"{name}, line {place}: not JSON ({error})") from None
 
 
 def _fields(value: Any, header: list[str], name: str) -> list[Any]:

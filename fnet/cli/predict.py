@@ -15,7 +15,7 @@ import numpy as np
 
 from fnet import writing
 from fnet.cli import inputs, outputs
-from fnet.cli.common import UsageError, check_target, load_model, log, number, read_labels
+from fnet.cli.common import UsageError, check_target, load_model, log, read_labels
 from fnet.cli.journal import Entry, Journal
 
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
@@ -48,18 +48,8 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
-    command.add_argument("inputs", nargs="*", help="see above")
-    command.add_argument(
-        "--text", action="append", default=[], help="a text to classify, and more where inputs stand; may be repeated"
-    )
-    command.add_argument("--column", help="the column that holds the text (default: text, or the only column)")
-    command.add_argument("--no-header", action="store_true", help="the first line of a .csv or .tsv is a row")
-    command.add_argument(
-        "--stdin-format", choices=("txt", "csv", "tsv", "jsonl"), default="txt", help="what standard input holds (txt)"
-    )
+    inputs.add_arguments(command)
     command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
-    command.add_argument("--scale", type=number, help="multiply numbers by this first, as 1/255 for pixels")
-    command.add_argument("--resize", action="store_true", help="resize images to what the model takes")
     command.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
     command.add_argument("--top", type=int, metavar="K", help="the K best classes with their scores (1)")
     command.add_argument(
@@ -128,12 +118,9 @@ class _Run:
 
         self.args = args
         self.model, self.params, info = load_model(args.model)
-        spec = fnet.core.infer.input_spec(self.model)
-        names = getattr(self.model, "inputs", "x")
-        specs = {"x": None} if spec is None else fnet.core.sources.feed(names, spec)
         # states go on from batch to batch of one call
         size = sys.maxsize if fnet.layers.wrappers.keeps_states(self.model) else args.batch_size
-        self.source = inputs.source(inputs.Request(specs, args, size))
+        self.source = inputs.source(inputs.request(self.model, args, size))
         self.scale = args.scale if args.scale is not None else info.get("scale")
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
@@ -192,9 +179,7 @@ class _Run:
         """(outputs, rows without an answer) of one batch."""
         import fnet
 
-        if self.scale is not None:
-            scale = np.float32(self.scale)
-            x = fnet.tree.map(lambda a: a if a.dtype.kind in "USO" else a.astype(np.float32) * scale, x)
+        x = inputs.scaled(x, self.scale)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", fnet.InvalidRows)
             try:

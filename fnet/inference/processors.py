@@ -32,7 +32,7 @@ def count() -> int:
         return 1
     with _lock:
         threads = _before if _inside else blas[0]()
-    return max(1, min(_allowed(), threads))
+    return max(1, min(allowed(), threads))
 
 
 class _OneBlasThread:
@@ -91,7 +91,7 @@ def _libraries() -> list[str]:
 
 
 @functools.cache
-def _allowed() -> int:
+def allowed() -> int:
     """Processors by affinity and quota; the quota of a container changes rarely, so it is read once."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(affinity or 1, _quota())
