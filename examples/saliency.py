@@ -1,4 +1,4 @@
-"""Which pixels decide? The gradient of the winning score with respect to the image, by JAX; needs fnet-layers[jax,images].
+"""Which pixels decide? The gradient of the winning score with respect to the image. Needs JAX and Pillow.
 
 FNET_BACKEND=jax python examples/saliency.py photo.png saliency.png
 """

@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
         "doctor",
         help="what holds this machine back",
         description=DESCRIPTION,
-        epilog="Exit status: 0 where nothing does, 1 where something does.  example:\n  fnet doctor --json",
+        epilog="example:\n  fnet doctor",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--json", action="store_true", help="the same as JSON")
@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
             print(f"{mark} {finding.what:<{width}}  {finding.found}{remedy}")
         count = sum(finding.hinders for finding in found)
         print(f"\n{count} things hold this machine back (!)." if count else "\nNothing holds this machine back.")
-    return int(any(finding.hinders for finding in found))
+    return 0
 
 
 def findings() -> Iterator[Finding]:

@@ -35,6 +35,11 @@ def count() -> int:
     return max(1, min(allowed(), threads))
 
 
+def settable() -> bool:
+    """Whether the threads of NumPy's BLAS can be set, so that rows can be shared out to threads."""
+    return _blas() is not None
+
+
 class _OneBlasThread:
     """BLAS with one thread while the last of these is left, whatever thread enters it; then as before."""
 
