@@ -23,6 +23,8 @@ from fnet.types import Array, Param, ParamTree, Spec
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float", "float16", "float32", "float64")
 _COMPLEX = ("complex64", "complex128")
+KNOWN = frozenset((*INTEGERS, *_FLOATS[1:], *_COMPLEX, "bool", "bfloat16", "string"))
+"""The dtypes of what flows."""
 
 
 @functools.cache
@@ -177,12 +179,23 @@ def in_floats(x: Any, params: Any) -> Any:
 
 
 def floats_of(x: Any) -> Any:
-    """A tree of Specs with float32 in place of integers and booleans; masks given by name stay."""
+    """A tree of Specs with float32 in place of integers and booleans; masks given by name stay.
+
+    Raises ValueError for strings.
+    """
     if isinstance(x, Mapping):
         return {key: item if key.endswith("mask") else floats_of(item) for key, item in x.items()}
     if isinstance(x, tuple | list):
         return type(x)(floats_of(item) for item in x)
+    require_no_strings(x)
     return Spec(x.shape, "float32") if isinstance(x, Spec) and is_integral(x.dtype) else x
+
+
+def require_no_strings(*specs: Any) -> None:
+    """Raise ValueError where one of the Specs is of strings, with which no layer of numbers computes."""
+    for spec in specs:
+        if isinstance(spec, Spec) and spec.dtype == "string":
+            raise ValueError(f"numbers are wanted, not strings; got {spec}")
 
 
 def of_floats(shape: Callable[..., tuple[Any, Mapping[str, Any]]]) -> Callable[..., tuple[Any, Mapping[str, Any]]]:

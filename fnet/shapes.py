@@ -40,9 +40,10 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
 
 
 def require_numbers(x: Spec) -> None:
-    """Raises InvalidInput for booleans, with which TensorFlow does not calculate."""
-    if x.dtype == "bool":
-        raise InvalidInput(f"numbers are wanted, not booleans; got {x}: cast them first")
+    """Raises InvalidInput for booleans and strings, with which TensorFlow does not calculate."""
+    if x.dtype in ("bool", "string"):
+        kind = "booleans" if x.dtype == "bool" else "strings"
+        raise InvalidInput(f"numbers are wanted, not {kind}; got {x}: cast them first")
 
 
 def positive(axis: int, rank: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 Array: TypeAlias = Any
 """A NumPy array, a `jax.Array`, or a tracer."""
@@ -50,6 +50,9 @@ Tokens: TypeAlias = Annotated[int, Range(2)]
 OutputMode: TypeAlias = Annotated[str, OneOf(("int", "one_hot", "multi_hot", "count", "tf_idf"))]
 Merge: TypeAlias = Annotated[str, OneOf(("concat", "sum", "ave", "mul"))]
 DataFormat: TypeAlias = Annotated[str, OneOf(("channels_last", "channels_first"))]
+
+Window: TypeAlias = Literal["hann", "hamming"] | Sequence[float] | None
+"""How a frame is weighed before its Fourier transform: by name, number by number, or not at all."""
 
 Shape: TypeAlias = tuple[int | None, ...]
 """Sizes of the axes, batch axis first; None where any size will do."""

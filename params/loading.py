@@ -26,6 +26,7 @@ from params.errors import CorruptFile, LimitExceeded, ModelFileError, Unsupporte
 from params.file.containers import VOCABULARY
 from params.file.model_file import UNSAID, Limits, ModelFile
 from params.file.screening import screen
+from params.room import require_room
 from params.table.entry import Vocabulary
 
 
@@ -75,7 +76,7 @@ def load_keras(
     file = read(source, limits or Limits())
     if weights is not None:
         file = _with_weights(file, read(weights, limits or Limits()))
-    return from_file(file, custom=custom, vocabulary=vocabulary, rng=rng, training=training)
+    return from_file(file, custom=custom, vocabulary=vocabulary, limits=limits, rng=rng, training=training)
 
 
 def from_keras(
@@ -122,6 +123,7 @@ def from_file(
     *,
     custom: Mapping[str, Callable[..., Any]] | None = None,
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    limits: Limits | None = None,
     rng: Array | int | None = None,
     training: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
@@ -143,7 +145,7 @@ def from_file(
             raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
         rules(step)
     try:
-        return _load(file, custom, vocabulary, rng, training)
+        return _load(file, custom, vocabulary, limits or Limits(), rng, training)
     except ModelFileError as error:
         if file.label not in str(error):
             raise type(error)(f"{file.label}: {error}") from error
@@ -160,6 +162,7 @@ def _load(
     file: ModelFile,
     custom: Mapping[str, Callable[..., Any]] | None,
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None,
+    limits: Limits,
     rng: Array | int | None,
     training: str | None,
 ) -> tuple[Any, dict[str, Any]]:
@@ -174,7 +177,7 @@ def _load(
     made = again()
     if not old and (told := attention_told(made, file.arrays)):
         made = again(told=told)
-    wanted = _wanted(made, file)
+    wanted = _wanted(made, file, limits)
     ways = namings(file.arrays.version, file.arrays.groups)
     if old and (told := boundaries_told(made, wanted, file.arrays, ways[0])):
         made = again(told=told)
@@ -202,7 +205,7 @@ def _assets(
     return at
 
 
-def _wanted(made: Converted, file: ModelFile) -> ParamTree:
+def _wanted(made: Converted, file: ModelFile, limits: Limits) -> ParamTree:
     """The form of the params tree, from the shapes that the model says it takes."""
     spec = infer.input_spec(made.step)
     if spec is None:
@@ -214,8 +217,9 @@ def _wanted(made: Converted, file: ModelFile) -> ParamTree:
             + (f" although it holds {len(arrays)} arrays" if arrays else "")
             + "; call it once, or begin with keras.Input, and save again"
         )
-    _, wanted = infer.infer(made.step, spec)
-    return wanted
+    rows = infer.trace(made.step, spec)
+    require_room(rows, limits)
+    return infer.params_of(rows)
 
 
 def _built(made: Converted) -> Any:

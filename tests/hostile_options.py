@@ -106,7 +106,7 @@ def huge(*numbers: int) -> Iterator[tuple[str, Any, Any]]:
     """(label, bound layer or operation, Specs of its inputs) with one integer at each of `numbers`."""
     seen = set()
     for case in [*all_cases(), *CASES]:
-        x = _specs(case)
+        x = specs(case)
         for options in _options(case.layer, case.options, numbers):
             label = f"{case.layer.__name__}({options}) of {x}"
             if label not in seen:
@@ -114,7 +114,7 @@ def huge(*numbers: int) -> Iterator[tuple[str, Any, Any]]:
                 yield label, bind(case.layer, **options), x
 
 
-def _specs(case: Any) -> Any:
+def specs(case: Any) -> Any:
     """The Specs of the inputs of a case; literals stay what they are."""
     if not hasattr(case, "shapes"):
         inputs = tree.map(lambda a: fnet.Spec(a.shape, a.dtype) if hasattr(a, "dtype") else a, case.inputs)

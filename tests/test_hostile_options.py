@@ -11,9 +11,13 @@ import pytest
 import fnet
 from fnet import bind, sequential
 from fnet.core import infer
-from params import ModelFileError, load, load_keras, save
+from fnet.core.compose import option_names
+from params import Limits, ModelFileError, load, load_keras, save
+from params.errors import LimitExceeded
+from tests.cases import all_cases
+from tests.cases.operations import CASES
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
-from tests.hostile_options import REFUSED, huge
+from tests.hostile_options import REFUSED, huge, specs
 from tests.test_hostile_sizes import MEMORY, SECONDS, peak
 
 pytestmark = pytest.mark.usefixtures("own_garbage")
@@ -32,6 +36,7 @@ def model_file(class_name, shape, options):
 def test_an_option_that_keras_refuses_is_refused_by_name(row):
     with pytest.raises(ModelFileError) as caught:
         load_keras(model_file(*row))
+    assert "does not have" not in str(caught.value)
     assert "not those of its model" not in str(caught.value), "the option was taken; only the weights were missed"
 
 
@@ -70,22 +75,24 @@ def test_no_integer_costs_anything_in_a_shape_rule(numbers):
 
 
 OPERATIONS = {
-    "bincount": ("bincount", {"minlength": 10**9}, "int32"),
-    "diff": ("diff", {"n": 10**10}, "float32"),
-    "repeat": ("repeat", {"repeats": 10**12, "axis": 1}, "float32"),
-    "tile": ("tile", {"repeats": (1, 10**12)}, "float32"),
-    "one_hot": ("one_hot", {"num_classes": 10**12}, "int32"),
+    "bincount": ("bincount", {"minlength": 10**9}, "int32", None),
+    "diff": ("diff", {"n": 10**10}, "float32", None),
+    "repeat": ("repeat", {"repeats": 10**12, "axis": 1}, "float32", LimitExceeded),
+    "tile": ("tile", {"repeats": (1, 10**12)}, "float32", LimitExceeded),
+    "one_hot": ("one_hot", {"num_classes": 10**12}, "int32", LimitExceeded),
 }
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_saved_model_may_name_any_size(tmp_path, name):
-    operation, options, dtype = OPERATIONS[name]
+    operation, options, dtype, refused = OPERATIONS[name]
     step = bind(getattr(fnet.operations, operation), **options)
     model = sequential(x=bind(fnet.input_layer, shape=(None, 4), dtype=dtype), y=step)
     before, start = peak(reset=True), time.process_time()
     save(tmp_path / "m", model, {})
-    assert load(tmp_path / "m")[0] == model
+    assert load(tmp_path / "m", limits=Limits(depth=512, outputs=10**20))[0] == model
+    with pytest.raises(refused) if refused else contextlib.nullcontext():
+        load(tmp_path / "m")
     assert time.process_time() - start < SECONDS
     assert peak() - before < MEMORY
 
@@ -109,3 +116,122 @@ def test_files_of_keras_2_are_held_to_what_it_took():
                     load_keras(data)
             else:
                 assert load_keras(data)[0]
+
+
+FREE = {
+    *("oov_token", "mask_token", "mask_value"),  # texts of the user's own
+    *("vocabulary_size", "encoding_dtype"),  # looked at where they are used
+    ("stft_spectrogram", "window"),  # the kernels in the file tell what SciPy made of the name
+}
+
+
+def texts():
+    """(layer or operation, its options in some row, one of them that is a text, what it takes)."""
+    seen = set()
+    for case in [*all_cases(), *CASES]:
+        for name, default in option_names(case.layer).items():
+            text = isinstance(case.options.get(name, default), str) and name != "dtype"
+            names = {name, (case.layer.__name__, name), *([name] if name.endswith("activation") else [])}
+            if text and not names & FREE and (case.layer, name) not in seen:
+                seen.add((case.layer, name))
+                yield case, name
+
+
+@pytest.mark.parametrize(("case", "name"), list(texts()), ids=lambda value: getattr(value, "id", value))
+def test_a_text_that_an_option_does_not_know_is_refused_by_its_rule(case, name):
+    """Some of them were taken for the default, others found out at the first call."""
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        infer.infer(bind(case.layer, **{**case.options, name: "magic"}), specs(case))
+
+
+BEYOND = [
+    ("UpSampling1D", (8, 3), {"size": 10**9}),
+    ("CenterCrop", (8, 8, 3), {"height": 10**5, "width": 10**5}),
+    ("ZeroPadding2D", (8, 8, 3), {"padding": 10**5}),
+    ("RepeatVector", (4,), {"n": 10**9}),
+    ("AdaptiveMaxPooling1D", (8, 3), {"output_size": 10**9}),
+    ("CategoryEncoding", (4,), {"num_tokens": 10**9, "output_mode": "one_hot"}),
+    ("Resizing", (8, 8, 3), {"height": 10**6, "width": 10**6}),
+]
+
+
+@pytest.mark.parametrize("row", BEYOND, ids=lambda row: row[0])
+def test_outputs_that_no_memory_holds_are_refused_at_load(row):
+    data = model_file(*row)
+    with pytest.raises(LimitExceeded, match=r"'layer' gives .* bytes for one row; `Limits.outputs` allows 1073741824"):
+        load_keras(data)
+    assert load_keras(data, limits=Limits(outputs=10**20))
+    found = fnet.explain(data)
+    assert not found.supported
+    assert "Limits.outputs" in str(found)
+
+
+HALF_CHECKED = [
+    ("AutoContrast", (8, 8, 3), {"value_range": [1]}),
+    ("ContrastLimitedAdaptiveHistogramEqualization", (8, 8, 3), {"tile_grid_size": [0, 8]}),
+    ("ContrastLimitedAdaptiveHistogramEqualization", (8, 8, 3), {"tile_grid_size": [8]}),
+    ("BatchNormalization", (4,), {"axis": 0}),
+    ("Conv1D", (8, 3), {"filters": 2, "kernel_size": 2, "strides": 2**62}),
+    ("Conv1D", (8, 3), {"filters": 1e300, "kernel_size": 2}),
+    ("Hashing", (4,), {"num_bins": 3, "salt": [1, 2, 3]}),
+    ("Hashing", (4,), {"num_bins": 3, "dtype": "string"}),
+    ("MelSpectrogram", (400,), {"fft_length": 64, "sequence_length": 65}),
+    ("MelSpectrogram", (400,), {"fft_length": 64, "window": [1.0, 2.0]}),
+    ("MelSpectrogram", (400,), {"fft_length": 64, "window": "blackman"}),
+    ("Normalization", (4, 3), {"mean": "x", "variance": "x"}),
+    ("Normalization", (4, 3), {"mean": [1.0, 2.0], "variance": [1.0, 2.0]}),
+    ("Normalization", (4, 3), {"mean": [[[[1.0]]]], "variance": 1.0}),
+    ("Rescaling", (4, 3), {"scale": [1.0, 2.0]}),
+    ("Rescaling", (4, 3), {"scale": 1.0, "offset": []}),
+    ("Softmax", (4, 3), {"axis": [1, 1]}),
+]
+
+
+@pytest.mark.parametrize("row", HALF_CHECKED, ids=lambda row: f"{row[0]}-{json.dumps(row[2])}")
+def test_what_would_fail_at_the_first_call_is_refused_at_load(row):
+    with pytest.raises(ModelFileError) as caught:
+        load_keras(model_file(*row))
+    assert "does not have" not in str(caught.value)
+    assert "not those of its model" not in str(caught.value), "the option was taken; only the weights were missed"
+
+
+STRINGLESS = {
+    "Dense": {"units": 2}, "Activation": {"activation": "relu"}, "Softmax": {}, "ReLU": {}, "UnitNormalization": {},
+    "Rescaling": {"scale": 2.0}, "CategoryEncoding": {"num_tokens": 3}, "Discretization": {"bin_boundaries": [1.0]},
+    "MelSpectrogram": {"fft_length": 2}, "Embedding": {"input_dim": 3, "output_dim": 2}, "Normalization": {},
+    "BatchNormalization": {},
+}  # fmt: skip
+MISSHAPEN = [
+    ("Resizing", [None, 4], {"height": 2, "width": 2}), ("AutoContrast", [None, 4], {}),
+    ("ContrastLimitedAdaptiveHistogramEqualization", [None, 4], {}),
+    ("RepeatVector", [None, 3, 4], {"n": 2}), ("STFTSpectrogram", [None, 8, 3, 2], {"frame_length": 4}),
+    ("Softmax", [None, 0], {}), ("Dense", [], {"units": 2}), ("Dense", 3, {"units": 2}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRINGLESS)
+def test_layers_of_numbers_refuse_strings_at_load(name):
+    config = sequential_config(input_entry(4, dtype="string"), entry(name, "layer", **STRINGLESS[name]))
+    with pytest.raises(ModelFileError, match="numbers are wanted, not strings"):
+        load_keras(keras_zip(config, NO_WEIGHTS))
+
+
+@pytest.mark.parametrize("row", MISSHAPEN, ids=lambda row: f"{row[0]}-{row[1]}")
+def test_inputs_of_other_axes_than_a_layer_takes_are_refused_at_load(row):
+    first = input_entry(4)
+    first["config"]["batch_shape"] = row[1]
+    with pytest.raises(ModelFileError, match=r"batch_shape|takes|3 axes"):
+        load_keras(keras_zip(sequential_config(first, entry(row[0], "layer", **row[2])), NO_WEIGHTS))
+
+
+def test_attention_over_some_axes_needs_the_others_to_be_equal():
+    with pytest.raises(ValueError, match="not in attention_axes"):
+        infer.infer(
+            bind(fnet.multi_head_attention, num_heads=1, key_dim=2, attention_axes=(2,)),
+            (fnet.Spec((None, 5, 4, 3)), fnet.Spec((None, 6, 4, 3))),
+        )
+
+
+def test_a_saved_model_names_dtypes_that_there_are():
+    with pytest.raises(ValueError, match="would have the dtype 'magic'"):
+        infer.infer(bind(fnet.discretization, bin_boundaries=(1.0,), index_dtype="magic"), fnet.Spec((None, 4)))

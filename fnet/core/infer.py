@@ -51,7 +51,7 @@ def spec(shape: Any) -> Any:
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
     """(output Spec tree, nested dicts of Param) of a step fed with the Spec tree `x`."""
     rows = trace(step, x)
-    return rows[-1].outputs, _collect(rows) if isinstance(step, Model) else dict(rows[0].params)
+    return rows[-1].outputs, params_of(rows)
 
 
 def trace(model: Any, x: Any) -> list[Row]:
@@ -91,12 +91,16 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
         raise ValueError(f"{name_of(bound.function)}: {wrong}")
     outputs, params = _by_rule(bound, x)
+    if params and not rules(bound).host:
+        dtypes.require_no_strings(*tree.leaves(x))
     wide = dtypes.of_32_bits(x)
     if bound.dtype is None and wide != x and any(map(dtypes.is_float_spec, tree.leaves(params))):
         outputs, params = _by_rule(bound, wide)
     for found in (*tree.leaves(outputs), *tree.leaves(params)):
         if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
             raise ValueError(f"{brief(bound)} of {x} would have the sizes {found.shape}")
+        if getattr(found, "dtype", "bool") not in dtypes.KNOWN:
+            raise ValueError(f"{brief(bound)} of {x} would have the dtype {found.dtype!r:.60}")
     if bound.dtype is None:
         return outputs, params
     return dtypes.given_as(outputs, x, bound.dtype, bound.gives), dtypes.stored_as(params, bound.dtype)
@@ -134,8 +138,10 @@ def identity(x: Any) -> tuple[Any, ParamTree]:
     return x, EMPTY
 
 
-def _collect(rows: list[Row]) -> dict[str, Any]:
-    """The params tree of a traced model; shared weights once."""
+def params_of(rows: list[Row]) -> dict[str, Any]:
+    """The params tree of what `trace` saw; shared weights once."""
+    if not isinstance(rows[-1].step, Model):
+        return dict(rows[-1].params)
     root = rows[-1].entry
     found = {row.entry[len(root) :]: row.params for row in rows[:-1] if row.params}
     return tree.nest(found)

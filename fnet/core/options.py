@@ -37,6 +37,8 @@ def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | No
 @functools.cache
 def bounds(kind: Any) -> list[Range | OneOf]:
     """The ranges that an annotation names, each once."""
+    if get_origin(kind) is Literal:
+        return [OneOf(get_args(kind))]
     own = [part for part in getattr(kind, "__metadata__", ()) if isinstance(part, Range | OneOf)]
     return list(dict.fromkeys([*own, *(bound for part in get_args(kind) for bound in bounds(part))]))
 

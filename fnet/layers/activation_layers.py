@@ -13,7 +13,7 @@ from fnet.core.infer import activation_child
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.masks import masked, parted, require_generation
-from fnet.shapes import positive, require_numbers
+from fnet.shapes import axes_of, require_numbers
 from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
 
 relu_of, elu_of, softmax_of = (IN_LAYERS[name] for name in ("relu", "elu", "softmax"))
@@ -130,8 +130,7 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
 
 def _softmax_rule(x: Spec, *, axis: int | Sequence[int], masks: str) -> tuple[Spec, ParamTree]:
     require_generation(masks)
-    for each in [axis] if isinstance(axis, int) else axis:
-        positive(each, len(x.shape))
+    axes_of(axis, len(x.shape))
     return x, {}
 
 

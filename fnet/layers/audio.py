@@ -5,25 +5,27 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from fnet.backend import xp
 from fnet.core.compose import layer
+from fnet.dtypes import require_no_strings
 from fnet.strings import NumpyArray
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec, Window
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least power, and the least magnitude under the logarithm."""
 
-Window = str | Sequence[float] | None
+AnyWindow: TypeAlias = str | Sequence[float] | None
+"""Of kernels that are made once: SciPy's other names too, of which only the kernels that a file holds are known."""
 
 
 # --- windows and frames ---------------------------------------------------------------------------
 
 
-def window_of(window: Window, length: int, periodic: bool) -> NumpyArray:
+def window_of(window: AnyWindow, length: int, periodic: bool) -> NumpyArray:
     """float64[length]: "hann" or "hamming" by name, given numbers, or ones for None.
 
     Raises ValueError for another name: SciPy, which knows more, is not needed to run a model, only to make one.
@@ -38,6 +40,12 @@ def window_of(window: Window, length: int, periodic: bool) -> NumpyArray:
     a, b = terms[window]
     period = length if periodic else max(length - 1, 1)
     return a - b * np.cos(2 * np.pi * np.arange(length) / period) if length > 1 else np.ones(1)
+
+
+def require_window(window: Window, length: int, fft_length: int) -> None:
+    """Raise ValueError where a window does not have its `length`, or is longer than what is transformed."""
+    if length > fft_length or not (window is None or isinstance(window, str) or len(window) == length):
+        raise ValueError(f"a window of {length} numbers for a transform of {fft_length}: got window={window!r:.60}")
 
 
 def frames(x: Array, length: int, step: int) -> Array:
@@ -62,7 +70,7 @@ def _frame_count(time: int, length: int, step: int, padding: str) -> int:
 
 
 def stft_kernel(
-    side: str, window: Window, scaling: str | None, periodic: bool
+    side: str, window: AnyWindow, scaling: str | None, periodic: bool
 ) -> Callable[[Array, Sequence[int]], Array]:
     """The initializer of a kernel (frame_length, 1, frequencies): the windowed cosines or sines of a DFT."""
 
@@ -84,13 +92,15 @@ def _stft_rule(
     frame_length: int,
     frame_step: int | None,
     fft_length: int | None,
-    window: Window,
+    window: AnyWindow,
     periodic: bool,
     scaling: str | None,
     padding: str,
     expand_dims: bool,
     data_format: str | None,
 ) -> tuple[Spec, ParamTree]:
+    if len(x.shape) != 3:
+        raise ValueError(f"stft_spectrogram takes (batch, time, channels), or channels before time; got {x}")
     step, frequencies = _sizes(frame_length, frame_step, fft_length)
     sides = {"real": ["real"], "imag": ["imag"]}.get(mode, ["real", "imag"])
     shape = (frame_length, 1, frequencies)
@@ -110,14 +120,14 @@ def stft_spectrogram(
     params: Params,
     x: Array,
     *,
-    mode: str = "log",
+    mode: Literal["log", "magnitude", "psd", "real", "imag", "angle", "stft"] = "log",
     frame_length: Positive = 256,
     frame_step: Positive | None = None,
     fft_length: Positive | None = None,
-    window: Window = "hann",
+    window: AnyWindow = "hann",
     periodic: bool = False,
-    scaling: str | None = "density",
-    padding: str = "valid",
+    scaling: Literal["density", "spectrum"] | None = "density",
+    padding: Literal["valid", "same"] = "valid",
     expand_dims: bool = False,
     data_format: DataFormat | None = "channels_last",
 ) -> Array:
@@ -141,10 +151,10 @@ def stft_spectrogram(
     parts = [pieces @ params[f"{s}_kernel"][:, 0] for s in ("real", "imag") if f"{s}_kernel" in params]
     y = _combined(mode, *parts)
     if data_format == "channels_first":
-        return y if expand_dims else xp.swapaxes(y, 2, 3).reshape(y.shape[0], -1, y.shape[2])
+        return y if expand_dims else xp.swapaxes(y, 2, 3).reshape(y.shape[0], y.shape[1] * y.shape[3], y.shape[2])
     if expand_dims:
         return y.transpose(0, 2, 3, 1)
-    return y.transpose(0, 2, 1, 3).reshape(y.shape[0], y.shape[2], -1)
+    return y.transpose(0, 2, 1, 3).reshape(y.shape[0], y.shape[2], y.shape[1] * y.shape[3])
 
 
 def _combined(mode: str, real: Array, imag: Array | None = None) -> Array:
@@ -167,7 +177,17 @@ def _combined(mode: str, real: Array, imag: Array | None = None) -> Array:
 # --- mel ------------------------------------------------------------------------------------------
 
 
-def _mel_rule(x: Spec, *, sequence_stride: int, num_mel_bins: int, fft_length: int) -> tuple[Spec, ParamTree]:
+def _mel_rule(
+    x: Spec,
+    *,
+    sequence_stride: int,
+    num_mel_bins: int,
+    fft_length: int,
+    sequence_length: int | None,
+    window: Window,
+) -> tuple[Spec, ParamTree]:
+    require_no_strings(x)
+    require_window(window, sequence_length or fft_length, fft_length)
     time = x.shape[-1]
     count = None if time is None else 1 + (time + 2 * (fft_length // 2) - fft_length) // sequence_stride
     return Spec((*x.shape[:-1], num_mel_bins, count), x.dtype if x.dtype == "float64" else "float32"), {}

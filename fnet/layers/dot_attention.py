@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
@@ -41,7 +41,10 @@ def causal_mask(queries: int, keys: int) -> Array:
 
 def _shapes(x: Any, name: str) -> tuple[Spec, Spec, Spec]:
     given = named_inputs(name, x)
-    return given["query"], given["value"], given.get("key", given["value"])
+    query, value, key = given["query"], given["value"], given.get("key", given["value"])
+    if any(len(spec.shape) < 3 for spec in (query, value, key)):
+        raise ValueError(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
+    return query, value, key
 
 
 def _outputs(x: Any, name: str, return_attention_scores: bool) -> Any:
@@ -69,7 +72,7 @@ def attention(
     x: Any,
     *,
     use_scale: bool = False,
-    score_mode: str = "dot",
+    score_mode: Literal["dot", "concat"] = "dot",
     dropout: Rate = 0.0,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,

@@ -14,7 +14,7 @@ from fnet.hashes import farmhash64, siphash64
 from fnet.strings import NumpyArray
 from fnet.types import Array, Params, Spec
 
-Salt = int | Sequence[int] | None
+Salt = int | tuple[int, int] | None
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 """The output modes; tf_idf is for layers with a vocabulary."""
 

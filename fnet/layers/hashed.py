@@ -17,6 +17,8 @@ from fnet.types import Array, OutputMode, Params, ParamTree, Positive, Spec
 
 
 def _dtype(output_mode: str, dtype: str | None) -> str:
+    if dtype == "string":
+        raise ValueError("bins are numbers, not of the dtype 'string'")
     return dtype or ("int64" if output_mode == "int" else "float32")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
+from fnet.dtypes import require_no_strings
 from fnet.layers.numeric import float_rule, floats
 from fnet.resampling import require_interpolation, resample
 from fnet.shapes import require_numbers
@@ -21,7 +22,9 @@ CHANNELS_LAST = "channels_last"
 
 
 def _axes(rank: int, data_format: str | None) -> tuple[int, int]:
-    """The axes of height and width."""
+    """The axes of height and width; ValueError where an array of `rank` axes is no image and no batch of them."""
+    if rank not in (3, 4):
+        raise ValueError(f"images have 3 axes, or 4 with that of the batch; got {rank}")
     return (rank - 2, rank - 1) if data_format == "channels_first" else (rank - 3, rank - 2)
 
 
@@ -257,8 +260,13 @@ def _ranged(x: Array, source: Sequence[float], target: Sequence[float]) -> Array
     return unit * (float(target[1]) - float(target[0])) + float(target[0])
 
 
-@layer(shape=float_rule, mask="drop")
-def auto_contrast(params: Params, x: Array, *, value_range: Sequence[float] = (0, 255)) -> Array:
+def _contrast_rule(x: Spec) -> tuple[Spec, ParamTree]:
+    _axes(len(x.shape), CHANNELS_LAST)
+    return float_rule(x)
+
+
+@layer(shape=_contrast_rule, mask="drop")
+def auto_contrast(params: Params, x: Array, *, value_range: tuple[float, float] = (0, 255)) -> Array:
     """Images -> floats: each channel of each image stretched to the whole `value_range`; flat ones stay.
 
     No params. Mask: dropped. Source: keras.layers.AutoContrast.
@@ -272,7 +280,9 @@ def auto_contrast(params: Params, x: Array, *, value_range: Sequence[float] = (0
     return y if x.ndim == 4 else y[0]
 
 
-def _same_rule(x: Spec) -> tuple[Spec, ParamTree]:
+def _same_rule(x: Spec, *, data_format: str | None) -> tuple[Spec, ParamTree]:
+    _axes(len(x.shape), data_format)
+    require_no_strings(x)
     return x, {}
 
 
@@ -281,9 +291,9 @@ def contrast_limited_adaptive_histogram_equalization(
     params: Params,
     x: Array,
     *,
-    value_range: Sequence[float] = (0, 255),
+    value_range: tuple[float, float] = (0, 255),
     clip_limit: float = 4.0,
-    tile_grid_size: Sequence[int] = (8, 8),
+    tile_grid_size: tuple[Positive, Positive] = (8, 8),
     data_format: DataFormat | None = CHANNELS_LAST,
 ) -> Array:
     """Images -> images with the histogram of each tile equalised, blended between tiles; computed in float32.

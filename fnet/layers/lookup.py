@@ -5,7 +5,7 @@ They run in NumPy on both backends, in front of the jitted part.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,8 @@ def _string_rule(
     vocabulary_size: int | None,
     encoding_dtype: str,
 ) -> tuple[Spec, ParamTree]:
+    if invert and x.dtype == "string":
+        raise ValueError("with invert=True string_lookup takes ids, not strings")
     depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
     kinds = ("string" if invert else "int64", "float32" if output_mode == "tf_idf" else encoding_dtype)
     return lookup_spec(x.shape, output_mode, depth, kinds), table_params(True, output_mode, depth)
@@ -109,7 +111,7 @@ def integer_lookup(
     invert: bool = False,
     output_mode: OutputMode = "int",
     pad_to_max_tokens: bool = False,
-    oov_method: str = "floormod",
+    oov_method: Literal["floormod", "farmhash"] = "floormod",
     salt: Salt = None,
     vocabulary_size: int | None = None,
     encoding_dtype: str = "int64",

@@ -71,9 +71,20 @@ def shapes_of(name: str, x: Any) -> tuple[Any, Any, Any]:
     given = named_inputs(name, x, MASKS)
     query, value = given["query"], given["value"]
     key = given.get("key", value)
+    if any(len(spec.shape) < 3 for spec in (query, value, key)):
+        raise InvalidInput(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
     if value.shape[1:-1] != key.shape[1:-1]:
         raise InvalidInput(f"{name} takes value and key of equal sizes but the last; got {value} and {key}")
     return query, value, key
+
+
+def _require_same(query: Spec, value: Spec, axes: Sequence[int]) -> None:
+    """Raise ValueError where query and value have axes of different sizes over which nothing attends."""
+    apart = [(query.shape[a], value.shape[a]) for a in range(1, len(query.shape) - 1) if a not in axes]
+    if any(None not in pair and len(set(pair)) > 1 for pair in apart):
+        raise ValueError(
+            f"query {query} and value {value} differ at an axis that is not in attention_axes={tuple(axes)}"
+        )
 
 
 def _multi_head_rule(
@@ -93,6 +104,8 @@ def _multi_head_rule(
     require_generation(masks, GENERATIONS)
     query, value, key = shapes_of("multi_head_attention", x)
     size = value_dim or key_dim
+    axes = _attention_axes(attention_axes, len(query.shape))
+    _require_same(query, value, axes)
     made = _output_sizes(output_shape, query)
     how = (use_bias, len(query.shape) - 1, quantization)
     gate = {"gate_dense": dense_params(query.shape[-1:], (num_heads, size), *how)} if use_gate else {}
@@ -106,7 +119,6 @@ def _multi_head_rule(
     y = Spec((*query.shape[:-1], *made), query.dtype)
     if not return_attention_scores:
         return y, params
-    axes = _attention_axes(attention_axes, len(query.shape))
     batch = [d for a, d in enumerate(query.shape[:-1]) if a not in axes]
     scores = (*batch, num_heads, *(query.shape[a] for a in axes), *(key.shape[a] for a in axes))
     return (y, Spec(scores, query.dtype)), params

@@ -30,6 +30,8 @@ def _batch_rule(
     x: Spec, *, axis: Axes, center: bool, scale: bool, renorm: bool, virtual_batch_size: int | None
 ) -> tuple[Spec, ParamTree]:
     axes = axes_of(axis, len(x.shape))
+    if 0 in axes:
+        raise ValueError(f"axis {axis!r} of {x} is that of the rows, which have no statistics of their own")
     shape: Shape = (x.shape[axes[0]],)
     if len(axes) > 1 or virtual_batch_size is not None:
         shape = _wide(x.shape, axes)

@@ -9,11 +9,11 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
-from fnet.dtypes import in_floats
+from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import masked, parted, require_generation
-from fnet.shapes import positive
-from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Spec
+from fnet.shapes import broadcast_shapes, positive
+from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least standard deviation."""
@@ -32,11 +32,24 @@ def _constant(value: Any, x: Array) -> Any:
 
 def float_rule(x: Spec) -> tuple[Spec, ParamTree]:
     """The shape rule of `floats`."""
+    require_no_strings(x)
     return Spec(x.shape, x.dtype if x.dtype.startswith("float") else "float32"), {}
 
 
-def _rescaling_rule(x: Spec, *, masks: str) -> tuple[Spec, ParamTree]:
+def _require_numbers_along(shape: Shape, **options: Any) -> None:
+    """Raise ValueError where numbers or lists do not broadcast over values of `shape`."""
+    for name, value in options.items():
+        numbers = np.asarray(value)
+        if numbers.dtype.kind not in "biuf" or numbers.ndim > len(shape):
+            raise ValueError(f"{name} = {value!r:.60}: it must be numbers that broadcast over {shape}")
+        stretched = zip(shape, broadcast_shapes(shape, numbers.shape), strict=True)
+        if any(size not in (None, wide) for size, wide in stretched):
+            raise ValueError(f"{name} of the shape {numbers.shape} does not broadcast over {shape}")
+
+
+def _rescaling_rule(x: Spec, *, scale: Any, offset: Any, masks: str) -> tuple[Spec, ParamTree]:
     require_generation(masks)
+    _require_numbers_along(x.shape, scale=scale, offset=offset)
     return float_rule(x)
 
 
@@ -74,6 +87,8 @@ def _normalization_rule(
     if (mean is None) != (variance is None):
         raise ValueError("normalization takes both mean and variance as options, or neither")
     shape = tuple(x.shape[a] for a in _kept(len(x.shape), axis))
+    if mean is not None:
+        _require_numbers_along(shape, mean=mean, variance=variance)
     statistics = {"mean": Param(shape, "zeros", trainable=False), "variance": Param(shape, "ones", trainable=False)}
     return float_rule(x)[0], statistics if mean is None else {}
 
@@ -121,6 +136,7 @@ def _along(values: Any, kept: Sequence[int], x: Array) -> Array:
 def _discretization_rule(
     x: Spec, *, bin_boundaries: Sequence[float], output_mode: str, index_dtype: str
 ) -> tuple[Spec, ParamTree]:
+    require_no_strings(x)
     return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, "float32")), {}
 
 
@@ -151,6 +167,7 @@ def discretization(
 
 def _category_rule(x: Any, *, num_tokens: int, output_mode: str, drops_ones: bool) -> tuple[Spec, ParamTree]:
     ids, weights = _with_weights(x)
+    require_no_strings(ids, weights)
     shape = ids.shape if drops_ones or output_mode != "one_hot" else (*ids.shape, 1)
     dtype = weights.dtype if weights is not None and weights.dtype.startswith("float") else "float32"
     return lookup_spec(shape, output_mode, num_tokens, ("int64", dtype)), {}

@@ -83,6 +83,8 @@ def permute(params: Params, x: Array, *, dims: Sequence[int]) -> Array:
 
 
 def _repeat_vector_rule(x: Spec, *, n: int) -> tuple[Spec, ParamTree]:
+    if len(x.shape) != 2:
+        raise ValueError(f"repeat_vector takes (batch, features); got {x}")
     return Spec((x.shape[0], n, x.shape[1]), x.dtype), {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,9 @@ STANDARDIZE: dict[str | None, tuple[bytes | None, bytes]] = {
     None: (None, b""),
 }
 """{mode: arguments of `bytes.translate`}. TensorFlow changes ASCII letters and removes ASCII punctuation only."""
+
+
+Standardize: TypeAlias = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation"]
 
 
 def _text_rule(
@@ -54,8 +57,8 @@ def text_vectorization(
     x: Any,
     *,
     max_tokens: Tokens | None = None,
-    standardize: str | None = "lower_and_strip_punctuation",
-    split: str | None = "whitespace",
+    standardize: Standardize | None = "lower_and_strip_punctuation",
+    split: Literal["whitespace", "character"] | None = "whitespace",
     ngrams: int | Sequence[int] | None = None,
     output_mode: OutputMode = "int",
     output_sequence_length: int | None = None,

@@ -22,6 +22,9 @@ Pads: TypeAlias = tuple[tuple[int, int], ...]
 PerAxis: TypeAlias = int | Sequence[int]
 """An option that is one int for all spatial axes, or one for each."""
 
+LARGEST = 1 << 31
+"""What no size, stride or rate of a window reaches."""
+
 DATA_FORMATS = (None, "channels_last", "channels_first")
 
 
@@ -33,7 +36,7 @@ nothing anew."""
 def per_axis(value: PerAxis, rank: int, name: str, least: int = 1) -> Sizes:
     """`value` for each of `rank` spatial axes: 3 -> (3, 3). Raises ValueError, naming the option."""
     values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) != rank or not all(isinstance(v, int) and v >= least for v in values):
+    if len(values) != rank or not all(isinstance(v, int) and least <= v < LARGEST for v in values):
         raise ValueError(f"{name} must be one int >= {least}, or {rank} of them (one an axis); got {value!r}")
     return values
 

@@ -14,7 +14,7 @@ from fnet.dtypes import tensor
 from fnet.layers import convolution, convolution_transpose, depthwise
 from fnet.operations.rules import Operation, named, operation
 from fnet.shapes import total
-from fnet.types import Array, Shape, Spec
+from fnet.types import Array, DataFormat, Shape, Spec
 
 PerAxis = int | Sequence[int]
 
@@ -70,7 +70,7 @@ def _convolution(name: str, text: str, layers: dict[int, Callable[..., Any]], si
         *,
         strides: PerAxis = 1,
         padding: str = "valid",
-        data_format: str | None = None,
+        data_format: DataFormat | None = None,
         dilation_rate: PerAxis = 1,
     ) -> Array:
         inputs, kernel = tensor(inputs), tensor(kernel)
@@ -139,7 +139,7 @@ def conv_transpose(
     strides: PerAxis = 1,
     padding: str = "valid",
     output_padding: PerAxis | None = None,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
 ) -> Array:
     """(batch, *spatial, in), (*window, out, in) -> (batch, *larger, out): the gradient of a convolution."""
@@ -178,7 +178,7 @@ def separable_conv(
     *,
     strides: PerAxis = 1,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     dilation_rate: PerAxis = 1,
 ) -> Array:
     """A depthwise convolution, then one with windows of size 1."""

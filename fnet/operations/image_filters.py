@@ -19,7 +19,7 @@ from fnet.layers.convolution import conv2d, conv3d
 from fnet.layers.depthwise import depthwise_conv2d
 from fnet.operations.images import channels_first, on_last
 from fnet.operations.rules import operation, same
-from fnet.types import Array, Spec
+from fnet.types import Array, DataFormat, Spec
 
 
 def _gaussian(size: int, sigma: float, dtype: str) -> Array:
@@ -34,7 +34,7 @@ def gaussian_blur(
     *,
     kernel_size: Sequence[int] = (3, 3),
     sigma: Sequence[float] = (1.0, 1.0),
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """Each channel averaged with Gaussian weights; zeros lie around the image."""
 
@@ -48,7 +48,7 @@ def gaussian_blur(
 
 
 @operation(lambda images: Spec((*images.shape, 2), images.dtype))
-def sobel_edges(images: Array, *, data_format: str | None = None) -> Array:
+def sobel_edges(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """(batch, ...) -> (batch, ..., 2): the Sobel derivatives (down, across) of each channel; edges are reflected."""
     x = tensor(images)
     x = xp.moveaxis(x, 1, -1) if channels_first(data_format) else x
@@ -94,7 +94,7 @@ def extract_patches(
     strides: Any = None,
     dilation_rate: Any = 1,
     padding: str = "valid",
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """Images -> for each window of `size` (2 or 3 axes) all its numbers as channels."""
     x = tensor(images)
@@ -123,7 +123,7 @@ def ssim(
     filter_sigma: float = 1.5,
     k1: float = 0.01,
     k2: float = 0.03,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """The structural similarity of two images, 1 when equal. Source: Wang et al. 2004."""
     dtype = tensor(image1).dtype

@@ -11,7 +11,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from fnet.dtypes import floating, is_float, tensor
 from fnet.operations.images import on_last
 from fnet.operations.rules import operation, same
 from fnet.shapes import axes_of
-from fnet.types import Array, Spec
+from fnet.types import Array, DataFormat, Spec
 
 
 def _reflected(at: Array, size: int) -> Array:
@@ -78,10 +78,10 @@ def affine_transform(
     images: Array,
     transform: Array,
     *,
-    interpolation: str = "bilinear",
-    fill_mode: str = "constant",
+    interpolation: Literal["nearest", "bilinear"] = "bilinear",
+    fill_mode: Literal["constant", "nearest", "reflect", "wrap"] = "constant",
     fill_value: float = 0,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """Images turned, moved, scaled, sheared by 8 numbers (one set, or one an image), from output to input.
 
@@ -97,9 +97,9 @@ def perspective_transform(
     start_points: Array,
     end_points: Array,
     *,
-    interpolation: str = "bilinear",
+    interpolation: Literal["nearest", "bilinear"] = "bilinear",
     fill_value: float = 0,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """Images moved so that the four corners `start_points` (4, 2), or (batch, 4, 2), come to `end_points`."""
     start, end = (tensor(p, "float32").reshape((-1, 4, 2)) for p in (start_points, end_points))
@@ -133,7 +133,12 @@ def _inside(index: Array, size: int, fill_mode: str) -> tuple[Array, Array]:
 
 @operation(_map_rule)
 def map_coordinates(
-    inputs: Array, coordinates: Array, *, order: int, fill_mode: str = "constant", fill_value: float = 0
+    inputs: Array,
+    coordinates: Array,
+    *,
+    order: Literal[0, 1],
+    fill_mode: Literal["constant", "nearest", "wrap", "mirror", "reflect"] = "constant",
+    fill_value: float = 0,
 ) -> Array:
     """`inputs` at fractional `coordinates` (axes, ...): the nearest (order 0) or linearly between (order 1)."""
     inputs, coordinates = tensor(inputs), floating(coordinates)[0]

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from fnet.backend import xp
 from fnet.dtypes import floating, tensor
 from fnet.layers.image import resizing
 from fnet.operations.rules import operation, same
-from fnet.types import Array, Shape, Spec
+from fnet.types import Array, DataFormat, Shape, Spec
 
 
 def channels_first(data_format: str | None) -> bool:
@@ -98,7 +99,7 @@ def crop_images(
     right_cropping: int | None = None,
     target_height: int | None = None,
     target_width: int | None = None,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """`images` without margins; of margin, margin and target size of each axis two are given."""
     images = tensor(images)
@@ -134,7 +135,7 @@ def pad_images(
     right_padding: int | None = None,
     target_height: int | None = None,
     target_width: int | None = None,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """`images` with zeros around; of margin, margin and target size of each axis two are given."""
     images = tensor(images)
@@ -152,13 +153,13 @@ def resize(
     images: Array,
     *,
     size: Sequence[int],
-    interpolation: str = "bilinear",
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"] = "bilinear",
     antialias: bool = False,
     crop_to_aspect_ratio: bool = False,
     pad_to_aspect_ratio: bool = False,
-    fill_mode: str = "constant",
+    fill_mode: Literal["constant"] = "constant",
     fill_value: float = 0.0,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
 ) -> Array:
     """Images of `size` (height, width), of the same dtype; see the layer `resizing`."""
     return resizing(
@@ -185,7 +186,7 @@ def _gray_rule(images: Spec, *, data_format: str | None) -> Spec:
 
 
 @operation(_gray_rule)
-def rgb_to_grayscale(images: Array, *, data_format: str | None = None) -> Array:
+def rgb_to_grayscale(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """0.2989 red + 0.5870 green + 0.1140 blue, one channel; images of one channel as they are."""
     images = tensor(images)
     axis = image_axes(images.ndim, data_format)[2]
@@ -213,7 +214,7 @@ def _rgb_to_hsv(x: Array) -> Array:
 
 
 @operation(same)
-def rgb_to_hsv(images: Array, *, data_format: str | None = None) -> Array:
+def rgb_to_hsv(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """Red, green, blue in [0, 1] -> hue, saturation, value in [0, 1]."""
     return on_last(_rgb_to_hsv, images, data_format)
 
@@ -226,6 +227,6 @@ def _hsv_to_rgb(x: Array) -> Array:
 
 
 @operation(same)
-def hsv_to_rgb(images: Array, *, data_format: str | None = None) -> Array:
+def hsv_to_rgb(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """Hue, saturation, value in [0, 1] -> red, green, blue in [0, 1]."""
     return on_last(_hsv_to_rgb, images, data_format)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.dtypes import dtype_of, promoted, result_type, tensor
@@ -132,7 +132,9 @@ def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
 
 
 @operation(same)
-def scatter_update(inputs: Array, indices: Array, updates: Array, *, reduction: str | None = None) -> Array:
+def scatter_update(
+    inputs: Array, indices: Array, updates: Array, *, reduction: Literal["add", "max", "min", "mul"] | None = None
+) -> Array:
     """`inputs` with `updates` at `indices` (n, depth): put there, or by "add", "max", "min", "mul"."""
     inputs = tensor(inputs)
     return ops.scatter(inputs, tensor(indices), tensor(updates, inputs.dtype.name), reduction or "set")

@@ -11,8 +11,9 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.dtypes import bounds, floating, tensor
+from fnet.layers.audio import require_window
 from fnet.operations.rules import Operation, broadcast, named, operation
-from fnet.types import Array, Spec
+from fnet.types import Array, Positive, Spec, Window
 
 Pair = tuple[Array, Array]
 
@@ -113,12 +114,12 @@ def _extract_rule(x: Spec, *, sequence_length: int, sequence_stride: int) -> Spe
 
 
 @operation(_extract_rule)
-def extract_sequences(x: Array, *, sequence_length: int, sequence_stride: int) -> Array:
+def extract_sequences(x: Array, *, sequence_length: Positive, sequence_stride: Positive) -> Array:
     """(..., time) -> (..., frames, sequence_length): windows that begin every `sequence_stride` steps."""
     return _frame(tensor(x), sequence_length, sequence_stride)
 
 
-def _window(window: Any, length: int, size: int, dtype: str) -> Array | None:
+def _window(window: Window, length: int, size: int, dtype: str) -> Array | None:
     """A window of `length` in the middle of `size`; periodic hann and hamming by name."""
     if window is None:
         return None
@@ -131,7 +132,10 @@ def _window(window: Any, length: int, size: int, dtype: str) -> Array | None:
     return tensor(xp.pad(made, (before, size - length - before)), dtype)
 
 
-def _stft_rule(x: Spec, *, sequence_stride: int, fft_length: int, center: bool) -> tuple[Spec, Spec]:
+def _stft_rule(
+    x: Spec, *, sequence_length: int, sequence_stride: int, fft_length: int, window: Window, center: bool
+) -> tuple[Spec, Spec]:
+    require_window(window, sequence_length, fft_length)
     size = x.shape[-1]
     padded = None if size is None else size + 2 * (fft_length // 2) * center
     made = Spec((*x.shape[:-1], _frames(padded, fft_length, sequence_stride), fft_length // 2 + 1), x.dtype)
@@ -142,10 +146,10 @@ def _stft_rule(x: Spec, *, sequence_stride: int, fft_length: int, center: bool) 
 def stft(
     x: Array,
     *,
-    sequence_length: int,
-    sequence_stride: int,
-    fft_length: int,
-    window: Any = "hann",
+    sequence_length: Positive,
+    sequence_stride: Positive,
+    fft_length: Positive,
+    window: Window = "hann",
     center: bool = True,
 ) -> Pair:
     """(..., time) -> a pair (..., frames, fft_length // 2 + 1): Fourier transforms of windowed frames.
@@ -160,7 +164,17 @@ def stft(
     return _pair(xp.fft.rfft(frames if shape is None else frames * shape, fft_length), x.dtype.name)
 
 
-def _istft_rule(x: Sequence[Spec], *, sequence_stride: int, fft_length: int, length: int | None, center: bool) -> Spec:
+def _istft_rule(
+    x: Sequence[Spec],
+    *,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    length: int | None,
+    window: Window,
+    center: bool,
+) -> Spec:
+    require_window(window, sequence_length, fft_length)
     *batch, frames, _ = x[0].shape
     whole = None if frames is None else fft_length + sequence_stride * (frames - 1) - 2 * (fft_length // 2) * center
     return Spec((*batch, whole if length is None else length), x[0].dtype)
@@ -170,11 +184,11 @@ def _istft_rule(x: Sequence[Spec], *, sequence_stride: int, fft_length: int, len
 def istft(
     x: Sequence[Array],
     *,
-    sequence_length: int,
-    sequence_stride: int,
-    fft_length: int,
+    sequence_length: Positive,
+    sequence_stride: Positive,
+    fft_length: Positive,
     length: int | None = None,
-    window: Any = "hann",
+    window: Window = "hann",
     center: bool = True,
 ) -> Array:
     """The inverse of stft: a pair (..., frames, bins) -> (..., time), frames added where they overlap."""

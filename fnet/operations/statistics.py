@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from fnet.backend import ops, xp
 from fnet.dtypes import floating, is_bool, result_type, strong, tensor
@@ -22,11 +22,15 @@ Axis = int | Sequence[int] | None
 # --- order statistics -----------------------------------------------------------------------------
 
 
+Method: TypeAlias = Literal["linear", "lower", "higher", "midpoint", "nearest"]
+"""Which value a quantile between two places is."""
+
+
 def _quantile_rule(x: Spec, q: Any = 0.5, *, axis: Axis, keepdims: bool) -> Shape:
     return (*shape_of(q), *reduced_shape(x.shape, axis, keepdims))
 
 
-def _quantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> Array:
+def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool) -> Array:
     """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where there is one."""
     axes = axes_of(axis, x.ndim)
     others = tuple(i for i in range(x.ndim) if i not in axes)
@@ -41,7 +45,7 @@ def _quantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> Arra
     return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
 
 
-def _between(ranked: Array, place: Array, method: str) -> Array:
+def _between(ranked: Array, place: Array, method: Method) -> Array:
     """Values at fractional positions of the last axis of `ranked`."""
     last = ranked.shape[-1] - 1
     low = xp.clip(xp.floor(place), 0, last).astype("int32")
@@ -56,13 +60,13 @@ def _between(ranked: Array, place: Array, method: str) -> Array:
 
 
 @operation(_quantile_rule)
-def quantile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+def quantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q-quantiles, `method` "linear", "lower", "higher", "midpoint" or "nearest"; axes of `q` come first."""
     return _quantile(floating(x)[0], q, axis, method, keepdims)
 
 
 @operation(_quantile_rule)
-def percentile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+def percentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q / 100-quantiles."""
     return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims)
 
@@ -73,7 +77,7 @@ def median(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims)
 
 
-def _nanquantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> Array:
+def _nanquantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool) -> Array:
     """Quantiles of what is not NaN: the rows differ in length, so positions do as well."""
     axes = axes_of(axis, x.ndim)
     others = tuple(i for i in range(x.ndim) if i not in axes)
@@ -89,7 +93,7 @@ def _nanquantile(x: Array, q: Any, axis: Axis, method: str, keepdims: bool) -> A
     return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
 
 
-def _between_rows(ranked: Array, place: Array, method: str) -> Array:
+def _between_rows(ranked: Array, place: Array, method: Method) -> Array:
     """Values at fractional positions, different ones in every row."""
     last = ranked.shape[-1] - 1
 
@@ -106,13 +110,13 @@ def _between_rows(ranked: Array, place: Array, method: str) -> Array:
 
 
 @operation(_quantile_rule)
-def nanquantile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+def nanquantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q-quantiles of what is not NaN."""
     return _nanquantile(floating(x)[0], q, axis, method, keepdims)
 
 
 @operation(_quantile_rule)
-def nanpercentile(x: Array, q: Array, *, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Array:
+def nanpercentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q / 100-quantiles of what is not NaN."""
     return _nanquantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims)
 

@@ -15,7 +15,7 @@ from fnet.dtypes import tensor
 from fnet.layers import adaptive_pooling, pooling
 from fnet.operations.convolutions import of_rank
 from fnet.operations.rules import Operation, named, operation
-from fnet.types import Array, Spec
+from fnet.types import Array, DataFormat, Spec
 
 PerAxis = int | Sequence[int]
 
@@ -51,7 +51,7 @@ def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operat
         pool_size: PerAxis,
         strides: PerAxis | None = None,
         padding: str = "valid",
-        data_format: str | None = None,
+        data_format: DataFormat | None = None,
     ) -> Array:
         layer = of_rank(layers, inputs.shape)
         return layer({}, inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
@@ -66,7 +66,7 @@ def _adaptive_pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) 
         step = bind(of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format)
         return infer(step, inputs)[0]
 
-    def apply(inputs: Array, *, output_size: PerAxis, data_format: str | None = None) -> Array:
+    def apply(inputs: Array, *, output_size: PerAxis, data_format: DataFormat | None = None) -> Array:
         return of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
 
     return operation(rule)(named(name, text, apply))
@@ -177,7 +177,7 @@ def _depth_rule(x: Spec, *, block_size: int, data_format: str) -> Spec:
 
 
 @operation(_depth_rule)
-def depth_to_space(x: Array, *, block_size: int, data_format: str = "channels_last") -> Array:
+def depth_to_space(x: Array, *, block_size: int, data_format: DataFormat = "channels_last") -> Array:
     """Channels become blocks of `block_size` x `block_size` pixels."""
     x = tensor(x)
     last = xp.moveaxis(x, 1, -1) if data_format == "channels_first" else x
@@ -196,7 +196,7 @@ def _space_rule(x: Spec, *, block_size: int, data_format: str) -> Spec:
 
 
 @operation(_space_rule)
-def space_to_depth(x: Array, *, block_size: int, data_format: str = "channels_last") -> Array:
+def space_to_depth(x: Array, *, block_size: int, data_format: DataFormat = "channels_last") -> Array:
     """Blocks of `block_size` x `block_size` pixels become channels."""
     x = tensor(x)
     last = xp.moveaxis(x, 1, -1) if data_format == "channels_first" else x

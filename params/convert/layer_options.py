@@ -18,6 +18,7 @@ from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import LAMBDA, NESTED, KerasObject, is_object, literal, parse, policy
 from params.file.screening import TRAINING_ONLY
+from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
 
@@ -90,7 +91,7 @@ def _meant(value: Any, kind: Any) -> Any:
     plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in parts}
     if bool in plain and isinstance(value, int | float) and value in (0, 1):
         return bool(value)
-    if int in plain and isinstance(value, float) and value.is_integer():
+    if int in plain and isinstance(value, float) and value.is_integer() and abs(value) < LARGEST:
         return int(value)
     if float in plain and isinstance(value, tuple) and len(value) == 1:
         return value[0] if fits(value[0], kind) else _meant(value[0], kind)

@@ -57,7 +57,7 @@ def opened(
         _, floats, masked = survey(config, custom or {})
         root, mixed = parse(config), bool(floats - {"float32"})
         known = Conversion(convert_object, custom or {}, version, legacy, mixed, None, False, root, masked)
-        yield file, Refusals(config, root, known)
+        yield file, Refusals(config, root, known, limits or Limits())
     except (*BROKEN, RecursionError) as error:
         if isinstance(error, ModelFileError):
             raise

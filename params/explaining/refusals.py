@@ -14,17 +14,19 @@ from fnet.core.model import Model
 from fnet.types import Spec
 from params.convert.conversion import BROKEN, Conversion, Converted
 from params.convert.models import convert, convert_object
-from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of
+from params.file.model_file import Limits
 from params.file.screening import screen
+from params.room import require_room
 
 
 class Refusals:
     """What is refused of one file; `made` and `spec` are the model with stand-ins and what it takes, where there are
     such."""
 
-    def __init__(self, config: Any, root: KerasObject, known: Conversion) -> None:
-        self.config, self.known = config, known
+    def __init__(self, config: Any, root: KerasObject, known: Conversion, limits: Limits) -> None:
+        self.config, self.known, self.room = config, known, limits
         self.objects = dict(objects(root))
         self.told = dict(_told(root))
         self.of_layers: dict[str, str] = {}
@@ -88,17 +90,21 @@ class Refusals:
         return infer.spec(shape) if spec is None else spec
 
     def _require_shapes(self, made: Converted) -> None:
-        """Raise CorruptFile, with the path of the layer, where a shape rule refuses a layer of a sequence."""
+        """Raise, with the path of the layer, where a shape rule or the room refuses a layer of a sequence."""
 
         def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
             if isinstance(step, Model):
                 return step.walk(x, lambda name, _, inner, read: walk(inner, read, (*path, name)), infer.resolve_specs)
+            place = "/".join(path)
             try:
-                return infer.infer(step, x)[0]
+                rows = [replace(row, path=path) for row in infer.trace(step, x)]
+                require_room(rows, self.room)
+                return rows[-1].outputs
             except BROKEN as error:
-                place = "/".join(path)
                 label = self.objects[place].label if place in self.objects else place
-                refused = UnsupportedLayer(f"{label}: {error}")
+                refused: ModelFileError = UnsupportedLayer(f"{label}: {error}")
+                if isinstance(error, LimitExceeded):
+                    refused = error
                 vars(refused)["path"] = place
                 raise refused from error
 

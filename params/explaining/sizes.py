@@ -6,15 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import bind
 from params.explaining.record import total
+from params.room import width
 
-WIDTHS = {"bfloat16": 2, "string": 0}
-"""Bytes of dtypes that NumPy lacks, or that have no one size."""
 FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
 """Layers that compute nothing, and dropouts."""
 
@@ -25,7 +22,7 @@ def sizes(row: infer.Row, shared: bool) -> dict[str, int | None]:
     shared: the parameters are counted at another step.
     """
     outputs = [spec for spec in tree.leaves(row.outputs) if spec is not None]
-    bytes_ = [_product((*spec.shape[1:], _width(spec.dtype))) for spec in outputs]
+    bytes_ = [_product((*spec.shape[1:], width(spec.dtype))) for spec in outputs]
     params = 0 if shared else total(_product(param.shape) for param in tree.leaves(row.params))
     return {"params": params, "flops": _flops(row, outputs), "bytes": total(bytes_)}
 
@@ -62,7 +59,3 @@ def _attended(options: dict[str, Any], places: int, inputs: list[Any]) -> int | 
 def _product(shape: Sequence[int | None]) -> int | None:
     known = [size for size in shape if size is not None]
     return math.prod(known) if len(known) == len(shape) else None
-
-
-def _width(dtype: str) -> int:
-    return WIDTHS[dtype] if dtype in WIDTHS else np.dtype(dtype).itemsize

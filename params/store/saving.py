@@ -29,6 +29,7 @@ from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, 
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.strict_json import parse
+from params.room import require_room
 from params.store import selftest as self_test
 from params.store.records import Layers, decode, encode, known_layers
 from params.store.safetensors import NAMES, read, tensors, write
@@ -83,7 +84,7 @@ def load(
     limits = limits or DEFAULT
     with reading(quoted(Path(path).name)):
         model, params = _unpacked(content(Path(path), limits.total), custom, limits)
-        _check(model, params)
+        _check(model, params, limits)
     return model, params
 
 
@@ -247,7 +248,7 @@ def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
     here[last] = leaf
 
 
-def _check(model: Any, params: Params) -> None:
+def _check(model: Any, params: Params, limits: Limits) -> None:
     try:
         spec = infer.input_spec(model)
         if spec is not None:
@@ -255,7 +256,9 @@ def _check(model: Any, params: Params) -> None:
         for path, leaf in tree.items(params):
             if (wrong := parameters.faulty(path, leaf)) is not None:
                 raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
-        for row in () if spec is None else infer.trace(model, spec):
+        rows = [] if spec is None else infer.trace(model, spec)
+        require_room(rows, limits)
+        for row in rows:
             if "vocabulary" in row.params:
                 _check_vocabulary(row.step, tree.get(params, row.entry)["vocabulary"])
     except ModelFileError:

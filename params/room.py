@@ -1,0 +1,40 @@
+"""How much room the outputs of a model take, told before anything runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from fnet import tree
+from fnet.core import infer
+from fnet.types import Spec
+from params.errors import LimitExceeded, quoted
+from params.file.model_file import Limits
+
+WIDTHS = {"bfloat16": 2, "string": 0}
+"""Bytes of dtypes that NumPy lacks, or that have no one size."""
+
+
+def require_room(rows: Iterable[infer.Row], limits: Limits) -> None:
+    """Refuse a model of which a step gives more for one row of a batch than `Limits.outputs`; open sizes count as 1.
+
+    Raises LimitExceeded.
+    """
+    for row in rows:
+        for spec in tree.leaves(row.outputs):
+            if isinstance(spec, Spec) and (size := row_bytes(spec)) > limits.outputs:
+                path = "/".join(map(str, row.path))
+                allowed = f"`Limits.outputs` allows {limits.outputs}"
+                raise LimitExceeded(f"step {quoted(path)} gives {spec}: {size} bytes for one row; {allowed}")
+
+
+def row_bytes(spec: Spec) -> int:
+    """Bytes of what flows for one row of a batch; open sizes count as 1."""
+    return math.prod(1 if size is None else size for size in spec.shape[1:]) * width(spec.dtype)
+
+
+def width(dtype: str) -> int:
+    """Bytes of one value."""
+    return WIDTHS[dtype] if dtype in WIDTHS else np.dtype(dtype).itemsize
