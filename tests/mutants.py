@@ -158,6 +158,7 @@ PLACES = {
     "params/store/selftest": "verify",
     "params/store/verifying": "verify",
     "params/store/": "store writing",
+    "params/room": "hostile_options explain",
     "params/loading": f"predict_keras weights {FILES}",
     "params/errors": FILES,
     "compare/studies/statistics": "statistics",
