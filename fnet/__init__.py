@@ -32,7 +32,8 @@ __all__ = [
     "activations", "check", "cut", "infer", "init", "merge", "partition", "pruned", "show", "summary", "with_rng",
     "classes", "compile", "jit", "optimize", "predict",
     "initial_state", "streaming", "plot",
-    "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "verify", "Limits",
+    "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "to_keras",
+    "verify", "Limits",
     "CorruptFile", "LimitExceeded", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "InvalidInput", "InvalidParams",
     "activation_functions", "layers", "operations", "random",
@@ -43,7 +44,7 @@ __all__ = [
 _OWN = {
     "core.compose": "Bound Graph Sequential run",
     "core.infer": "trace",
-    "errors": "InvalidRows MissingBackend",
+    "errors": "ExportError InvalidRows MissingBackend",
     "inference.compile": "compile jit",
     "inference.labels": "classes",
     "inference.predict": "predict",
@@ -59,7 +60,8 @@ _OWN = {
 _OF_FILES = {
     "CorruptFile", "LimitExceeded", "Limits", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
-    "Explanation", "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "verify",
+    "Explanation", "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "to_keras",
+    "verify",
 }
 """What reads and writes files, imported when it is first used: a model written by hand needs none of it."""
 # fmt: on

@@ -17,8 +17,8 @@ from fnet.core.parameters import (
 )
 from fnet.core.sources import at as at, masked_by as masked_by
 from fnet.errors import (
-    InvalidInput as InvalidInput, InvalidParams as InvalidParams, InvalidRows as InvalidRows,
-    MissingBackend as MissingBackend,
+    ExportError as ExportError, InvalidInput as InvalidInput, InvalidParams as InvalidParams,
+    InvalidRows as InvalidRows, MissingBackend as MissingBackend,
 )
 from fnet.inference.compile import compile as compile, jit as jit  # noqa: A004 - the field's words
 from fnet.inference.labels import classes as classes

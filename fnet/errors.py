@@ -23,3 +23,7 @@ class InvalidParams(ValueError):
 
 class MissingBackend(ImportError):
     """The backend asked for is unknown, or the package behind it is not installed."""
+
+
+class ExportError(ValueError):
+    """A model cannot be exported: the other side lacks something, or computes something else. Nothing was written."""

@@ -157,6 +157,7 @@ PLACES = {
     "params/explaining/": "explain",
     "params/store/selftest": "verify",
     "params/store/verifying": "verify",
+    **dict.fromkeys(("params/store/hdf5", "params/store/keras", "params/store/meaning", "params/store/sp"), "to_keras"),
     "params/store/": "store writing",
     "params/room": "hostile_options explain",
     "params/loading": f"predict_keras weights {FILES}",

@@ -1,0 +1,416 @@
+"""A model as the config that Keras 3 writes: what `params.convert` reads, the other way round.
+
+The model is one of `params.store.spelling`. Every step becomes the object of its row in the tables, a graph a
+functional model, a node a call of its layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+import fnet
+from fnet import tree
+from fnet.activation_functions import ACTIVATIONS
+from fnet.core import infer
+from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, option_names
+from fnet.core.layer import brief, name_of
+from fnet.core.sources import Ref, masked_by, references
+from fnet.errors import ExportError
+from fnet.layers.basic import constant
+from fnet.layers.vocabulary import specials_of
+from fnet.strings import unpack_strings
+from fnet.tree import FrozenDict, FrozenList, FrozenSlice
+from fnet.types import Params, Spec
+from params.convert.call_order import layer_order
+from params.convert.generations import OPTIONS as OF_AGE
+from params.convert.mask_effects import paths_of
+from params.convert.recognition import is_operation
+from params.store.spelling import CLASSES, function_of
+from params.table.entry import Entry
+from params.table.layers import LAYERS
+
+NOT_WRITTEN = frozenset({*OF_AGE, "quantization", "training", "virtual_batch_size"})
+"""Options that no config of Keras 3 holds; a model has them from a file of another age or kind."""
+
+UNREAD = {
+    **dict.fromkeys(("random_brightness", "random_color_degeneration", "random_contrast", "random_hue"), ("factor",)),
+    **dict.fromkeys(("random_posterization", "random_rotation", "random_saturation", "random_sharpness"), ("factor",)),
+    "random_translation": ("height_factor", "width_factor"),
+    "random_zoom": ("height_factor",),
+    "max_num_bounding_boxes": ("max_number",),
+}
+"""{layer: arguments that Keras needs and inference does not}: they are written as 0, or as below."""
+NEUTRAL = {"random_posterization": 8, "max_num_bounding_boxes": 1}
+
+# --- the config -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What the parts of a config share."""
+
+    rows: Mapping[tuple[Any, ...], infer.Row]
+    custom: Mapping[Callable[..., Any], str]
+    """{layer of the caller's own: its registered name}."""
+
+    def object(self, step: Any, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
+        """A layer, operation or model as Keras describes it."""
+        if isinstance(step, Sequential):
+            layers = [self.object(s, n, params.get(n, {}), (*path, n)) for n, s in step.steps]
+            return _object("keras", "Sequential", {"name": name, "layers": layers})
+        if isinstance(step, Graph):
+            return self.functional(step, name, params, path)
+        bound = bind(step)
+        try:
+            return self.layer(bound, name, params, path)
+        except ExportError as error:
+            error.add_note(f"in {'/'.join(map(str, path)) or name!r}: {brief(bound)}")
+            raise
+
+    def layer(self, bound: Bound, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
+        """A layer or an operation."""
+        entry, label = entry_of(bound, self.custom), name_of(bound.function)
+        said = infer.resolved_options(bound) if bound.function is fnet.text_vectorization else bound.options
+        options = {key: item for key, item in said.items() if key not in entry.arguments}
+        for key in NOT_WRITTEN & set(options):
+            if options[key] != option_names(bound.function).get(key):
+                raise ExportError(_no_option(label, key, options[key]))
+            del options[key]
+        options.pop("vocabulary_size", None)
+        if is_operation(entry):
+            return self._operation(bound, name, entry, options)
+        config: dict[str, Any] = {"name": name}
+        if bound.function is fnet.input_layer:
+            config = {"name": name, "batch_shape": options.pop("shape"), "dtype": "float32", "sparse": False}
+        elif "dtype" not in option_names(bound.function):
+            config["dtype"] = _policy(self._policy_of(bound, path))
+        config |= dict.fromkeys(UNREAD.get(bound.function.__name__, ()), NEUTRAL.get(bound.function.__name__, 0.0))
+        config |= {key: self.value(key, item, params, path) for key, item in options.items()}
+        config |= _tables(bound, params)
+        if bound.function in self.custom:
+            registered = self.custom[bound.function]
+            return _object(None, registered.rpartition(">")[2], config, registered)
+        return _object("keras.layers", CLASSES[bound.function], config)
+
+    def _policy_of(self, bound: Bound, path: tuple[Any, ...]) -> str:
+        """The dtype policy of a layer; one that has none is of float32, where that changes nothing."""
+        if bound.dtype is not None:
+            return bound.dtype
+        row = self.rows.get(path)
+        for spec in tree.leaves(row.inputs) if row is not None else ():
+            if isinstance(spec, Spec) and spec.dtype in ("float16", "bfloat16", "float64"):
+                raise ExportError(
+                    f"{name_of(bound.function)} takes {spec.dtype} and has no dtype policy, which every layer of Keras "
+                    "has: bind it with dtype="
+                )
+        return "float32"
+
+    def _operation(self, bound: Bound, name: str, entry: Entry, options: dict[str, Any]) -> dict[str, Any]:
+        from params.table.operations import OPERATIONS
+
+        ours = {function: key for key, function in OPERATIONS.items()}
+        module, class_name = ours[bound.function.__name__]
+        rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else ""
+        options.pop(rest, None)
+        if bound.function.__name__ == "trapezoid":
+            options = {"x" if key == "positions" else key: item for key, item in options.items()}
+        config = {"name": name, **{key: self.value(key, item, {}, ()) for key, item in options.items()}}
+        return _object(module, class_name, config, class_name)
+
+    def value(self, key: str, value: Any, params: Params, path: tuple[Any, ...]) -> Any:
+        """A value of a config."""
+        if isinstance(value, Model):
+            return self.inside(value, params.get(key, {}))
+        if isinstance(value, Bound):
+            return self.object(value, _default_name(value), params.get(key, {}), (*path, key))
+        if callable(value) and not isinstance(value, type):
+            named = [name for name, function in ACTIVATIONS.items() if function is value]
+            if not named:
+                return self.object(bind(value), value.__name__, params.get(key, {}), (*path, key))
+            value = named[0]
+        if value == "hard_sigmoid_keras2" and key.endswith("activation"):
+            raise ExportError(f"{key}={value!r} is the function of that name in Keras 2, which Keras 3 does not have")
+        if isinstance(value, Mapping):
+            return {k: self.value(k, item, params, path) for k, item in value.items()}
+        if isinstance(value, tuple | list):
+            inner = params.get(key, {}) if isinstance(params, Mapping) else {}
+            return [self.value(str(i), item, inner, (*path, key)) for i, item in enumerate(value)]
+        return literal(value)
+
+    def inside(self, model: Any, params: Params) -> dict[str, Any]:
+        """A model inside a wrapper."""
+        takes = infer.input_spec(model)
+        if takes is None and isinstance(model, Graph):
+            raise ExportError(f"{brief(model)} inside a layer does not say what it takes: give it an input_layer")
+        rows = {} if takes is None else {row.path: row for row in infer.trace(model, takes)}
+        return replace(self, rows=rows).object(model, type(model).__name__.lower(), params, ())
+
+    def functional(self, model: Graph, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
+        """A graph as a functional model."""
+        calls = _Calls(self, model, params, path)
+        layers = calls.layers()
+        ends = {"input_layers": calls.ends(model.inputs), "output_layers": calls.ends(model.outputs)}
+        config = {"name": name, "layers": layers, **ends}
+        return _object("keras.src.models.functional", "Functional", config, "Functional")
+
+
+def _default_name(step: Any) -> str:
+    """The name of a layer inside another."""
+    return bind(step).function.__name__ if not isinstance(step, Model) else type(step).__name__.lower()
+
+
+def _object(
+    module: str | None, class_name: str, config: dict[str, Any], registered: str | None = None
+) -> dict[str, Any]:
+    return {"module": module, "class_name": class_name, "config": config, "registered_name": registered}
+
+
+def _policy(name: str) -> dict[str, Any]:
+    return _object("keras", "DTypePolicy", {"name": name})
+
+
+def entry_of(bound: Bound, custom: Mapping[Callable[..., Any], str] | None = None) -> Entry:
+    """The row of a layer or operation. Raises ExportError where Keras 3 has none."""
+    function = bound.function
+    if hasattr(function, "arguments") and function.__module__.startswith("fnet.operations"):
+        from params.table.operations import OPERATIONS, operation
+
+        return operation(*next(key for key, name in OPERATIONS.items() if name == function.__name__))
+    if function in CLASSES:
+        return LAYERS[CLASSES[function]]
+    if custom and function in custom:
+        return Entry(function, arguments=())
+    if function is constant:
+        return Entry(function)
+    raise ExportError(_no_class(function))
+
+
+def _no_class(function: Callable[..., Any]) -> str:
+    name = name_of(function)
+    if name.startswith("tf_functions."):
+        return f"{name} is a function of TensorFlow, which a file of Keras 3 cannot name: use an operation of keras.ops"
+    if getattr(fnet.layers, function.__name__, None) is function:
+        return f"Keras 3 has no layer {name}: if fnet.optimize made it, give the model as it was before"
+    return f"{name} is a layer of your own: give its Keras name, custom={{'my_package>{function.__name__}': {name}}}"
+
+
+def _no_option(label: str, key: str, value: Any) -> str:
+    why = {
+        "training": "Keras's predict never trains, whatever a file says",
+        "quantization": "Keras quantizes a model that it has: write it in floats, then model.quantize(...)",
+    }.get(key, "it is what another Keras computed, and Keras 3 does not")
+    return f"{label} has the option {key}={value!r}, which no file of Keras 3 can say: {why}"
+
+
+def literal(value: Any) -> Any:
+    """A number, text, slice or array in JSON."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, slice | FrozenSlice):
+        parts = {key: literal(getattr(value, key)) for key in ("start", "stop", "step")}
+        return {"class_name": "__slice__", "config": parts}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(value, tuple | list):
+        return [literal(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ExportError(f"a {type(value).__name__} has no form in a config: {value!r:.60}")
+
+
+def _array(value: Any) -> dict[str, Any]:
+    found = np.asarray(value)
+    return {"class_name": "__numpy__", "config": {"value": found.tolist(), "dtype": str(found.dtype)}}
+
+
+def _tables(bound: Bound, params: Params) -> dict[str, Any]:
+    """The tokens of a lookup, which a config holds without the special ones; its idf weights likewise."""
+    table = params.get("vocabulary")
+    if table is None:
+        return {}
+    tokens = unpack_strings(table) if isinstance(table, Mapping) else np.asarray(table).tolist()
+    specials = specials_of(bound)
+    start = len(specials.tokens)
+    found: dict[str, Any] = {"vocabulary": tokens[start:]}
+    if "idf_weights" in params:
+        found["idf_weights"] = np.asarray(params["idf_weights"])[start : len(tokens)].tolist()
+    return found
+
+
+# --- calls ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Calls:
+    """The calls of a graph: which layer a node calls, for the how manieth time."""
+
+    writing: Writing
+    model: Graph
+    params: Params
+    path: tuple[Any, ...]
+    nodes: dict[str, Node] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    """{node: the name of the layer that it calls}."""
+    called: dict[str, list[str]] = field(default_factory=dict)
+    """{layer: the nodes that call it}."""
+
+    def __post_init__(self) -> None:
+        for name, node in self.model.nodes:
+            self.nodes[name] = node
+            if function_of(node.step) is not constant:
+                key = self._key(name, node)
+                self.keys[name] = key
+                self.called.setdefault(key, []).append(name)
+
+    def _key(self, name: str, node: Node) -> str:
+        """The name of the layer that a node calls. A step without params is a layer of its own."""
+        key = node.params or name
+        first = self.called.get(key)
+        if first is None or _as_layer(self.nodes[first[0]].step) == _as_layer(node.step):
+            return key
+        raise ExportError(
+            f"{name!r} and {first[0]!r} share the params {key!r} and are not one layer: {brief(node.step)} and "
+            f"{brief(self.nodes[first[0]].step)}; a layer of Keras has one set of options"
+        )
+
+    def layers(self) -> list[dict[str, Any]]:
+        """The layers in Keras's order, with their calls."""
+        made = {}
+        for key, names in self.called.items():
+            step = self.nodes[names[0]].step
+            one = self.writing.object(step, key, self.params.get(key, {}), (*self.path, names[0]))
+            made[key] = {**one, "name": key, "inbound_nodes": [c for n in names if (c := self.call(n)) is not None]}
+        parents = {
+            name: [parent for parent in references(self.nodes[name].sources or ()) if parent in self.keys]
+            for name in self.keys
+        }
+        order = layer_order(references(self.model.outputs), parents, self.keys, references(self.model.inputs))
+        return [made[key] for key in dict.fromkeys([*order, *made])]
+
+    def call(self, name: str) -> dict[str, Any] | None:
+        """The arguments of a call; None for an input."""
+        node = self.nodes[name]
+        if node.sources is None:
+            return None
+        x, mask = _without_mask(node.sources)
+        if isinstance(node.step, Model):
+            args, kwargs = [self.source(x)], dict[str, Any]()
+        else:
+            args, kwargs = self.arguments(bind(node.step), x)
+        if mask is not None:
+            kwargs["mask"] = self.source(mask)
+        return {"args": args, "kwargs": kwargs}
+
+    def arguments(self, bound: Bound, x: Any) -> tuple[list[Any], dict[str, Any]]:
+        """(args, kwargs) of the Keras call of a layer that reads the sources `x`."""
+        entry = entry_of(bound, self.writing.custom)
+        options = {key: literal(tree.thaw(item)) for key, item in bound.options.items() if key in entry.arguments}
+        named = {f"**{key}" for key in bound.options} & set(entry.arguments)
+        for key in named:
+            options |= {name: literal(item) for name, item in bound.options[key[2:]].items()}
+        places = [name for name in entry.arguments if name not in options and not name.startswith("**")]
+        if isinstance(x, Mapping) and x and set(x) <= set(places):
+            given = {name: self.source(x[name]) for name in places if name in x}
+        elif not entry.arguments or places[:1] == []:
+            items = x if isinstance(x, tuple) and not isinstance(x, FrozenList) else (x,)
+            return [self.source(item) for item in items], options
+        elif isinstance(x, tuple) and (len(places) > 1 or (is_operation(entry) and entry.inputs is not None)):
+            if "initial_state" in places:
+                states = {"initial_state": [self.source(item) for item in x[1:]]} if len(x) > 1 else {}
+                given = {"sequences": self.source(x[0]), **states}
+            else:
+                given = {name: self.source(item) for name, item in zip(places, x, strict=False)}
+        else:
+            given = {places[0]: self.source(x)}
+        first = places[0]
+        kwargs = {key: item for key, item in given.items() if key != first and item is not None}
+        return [given[first]], {**kwargs, **options}
+
+    def source(self, source: Any) -> Any:
+        """A tree of sources as arguments."""
+        if isinstance(source, str | Ref):
+            node = source if isinstance(source, str) else source.node
+            if function_of(self.nodes[node].step) is constant:
+                return _array(self.params[self.nodes[node].params or node]["value"])
+            return self.tensor(source)
+        if isinstance(source, masked_by):
+            return self.source(source.values)
+        if isinstance(source, Mapping):
+            return {key: self.source(item) for key, item in source.items()}
+        if isinstance(source, tuple):
+            return [self.source(item) for item in source]
+        return literal(source)
+
+    def tensor(self, source: str | Ref) -> dict[str, Any]:
+        node, path = (source, ()) if isinstance(source, str) else (source.node, source.path)
+        outputs = self.writing.rows[(*self.path, node)].outputs
+        spec = tree.get(outputs, path)
+        config = {"shape": list(spec.shape), "dtype": spec.dtype, "keras_history": self.history(node, path)}
+        return {"class_name": "__keras_tensor__", "config": config}
+
+    def history(self, node: str, path: tuple[Any, ...], ends: bool = False) -> list[Any]:
+        """[layer, number of the call, number of the output]. In the ends of a model calls of a functional one count
+        from 1."""
+        outputs = self.writing.rows[(*self.path, node)].outputs
+        key = self.keys[node]
+        call = self.called[key].index(node) + (ends and isinstance(self.nodes[node].step, Graph))
+        return [key, call, paths_of(outputs).index(path)]
+
+    def ends(self, sources: Any) -> Any:
+        """`input_layers` or `output_layers`."""
+        if isinstance(sources, str):
+            return self.history(sources, (), True)
+        if isinstance(sources, Ref):
+            return self.history(sources.node, sources.path, True)
+        if isinstance(sources, masked_by):
+            return self.ends(sources.values)
+        if isinstance(sources, Mapping):
+            return {key: self.ends(item) for key, item in sources.items()}
+        if isinstance(sources, tuple):
+            return [self.ends(item) for item in sources]
+        raise ExportError(f"{sources!r:.60} is a constant among the inputs or outputs, which Keras has not")
+
+
+def _as_layer(step: Any) -> Any:
+    """A step without the options that a call gives."""
+    if isinstance(step, Model):
+        return step
+    bound = bind(step)
+    if bound.function not in CLASSES:
+        return bound
+    arguments = LAYERS[CLASSES[bound.function]].arguments
+    options = FrozenDict({key: item for key, item in bound.options.items() if key not in arguments})
+    return replace(bound, options=options)
+
+
+def _without_mask(sources: Any) -> tuple[Any, Any]:
+    """(sources, the mask that the call gives): one for the first array or the only one, else one for each."""
+    if isinstance(sources, masked_by):
+        return sources.values, sources.mask
+    if isinstance(sources, Mapping):
+        pairs = {key: _without_mask(item) for key, item in sources.items()}
+        by_name = {key: mask for key, (_, mask) in pairs.items()}
+        values = FrozenDict({key: item for key, (item, _) in pairs.items()})
+        given = [key for key, mask in by_name.items() if mask is not None]
+        return values, by_name[given[0]] if given == list(pairs)[:1] else FrozenDict(by_name) if given else None
+    if isinstance(sources, tuple):
+        listed = [_without_mask(item) for item in sources]
+        masks = [mask for _, mask in listed]
+        alone = not isinstance(sources, FrozenList) and not any(mask is not None for mask in masks[1:])
+        found = (masks[0] if alone else FrozenList(masks)) if any(mask is not None for mask in masks) else None
+        return type(sources)(item for item, _ in listed), found
+    return sources, None
+
+
+def described(
+    model: Any, params: Params, takes: Any, custom: Mapping[str, Callable[..., Any]] | None = None
+) -> dict[str, Any]:
+    """The config of a model that `spelled` made, in the form of Keras 3."""
+    rows = {row.path: row for row in infer.trace(model, takes)}
+    names = {function: name for name, function in (custom or {}).items()}
+    writing = Writing(rows, names)
+    return writing.object(model, type(model).__name__.lower(), params, ())

@@ -1,0 +1,192 @@
+"""`to_keras`: a model and its params as a `.keras` file that Keras 3 loads. Neither Keras nor h5py is needed.
+
+The config is read back by the converter that reads every file, and must give the model itself; the places of the arrays
+are those where the loader looks for them. What `load_keras` makes of the bytes is compared before they are written.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from fnet import tree, writing
+from fnet.backend import ops
+from fnet.core import infer, parameters
+from fnet.errors import ExportError
+from fnet.types import Params, ParamTree
+from params.assign.walk import join
+from params.assign.weight_paths import plan
+from params.convert.conversion import Converted
+from params.convert.models import convert
+from params.errors import ModelFileError
+from params.loading import load_keras
+from params.store import hdf5
+from params.store.keras_config import described
+from params.store.meaning import difference, meaning
+from params.store.spelling import spelled
+from params.table.entry import Vocabulary
+
+VERSION = "3.15.0"
+"""The Keras whose rules the files follow."""
+
+
+def to_keras(
+    model: Any,
+    params: Params,
+    path: str | os.PathLike[str],
+    *input_shapes: Any,
+    custom: Mapping[str, Callable[..., Any]] | None = None,
+) -> None:
+    """Write a model and its params as a `.keras` file, which `keras.saving.load_model` of Keras 3.15 reads.
+
+    input_shapes: one for each input, batch axis included; not needed when the model begins with `input_layer`.
+    custom: {"my_package>Name": layer} for layers of your own, whose Keras class is registered under that name.
+    The same model gives the same bytes. Layers that are the identity at inference and lost their settings when
+    they were loaded, such as RandomRotation, are written with a factor of 0.
+
+    Raises fnet.ExportError where a file of Keras 3 cannot say what the model computes, or says something else when it
+    is read back; fnet.InvalidParams for params that do not fit; OSError when the disk fails. The file appears complete
+    or not at all.
+    """
+    writing.write(path, keras_bytes(model, params, *input_shapes, custom=custom))
+
+
+def keras_bytes(
+    model: Any, params: Params, *input_shapes: Any, custom: Mapping[str, Callable[..., Any]] | None = None
+) -> bytes:
+    """The bytes of the file that `to_keras` writes."""
+    parameters.check(model, params, *input_shapes)
+    if any(key[-1] == "rng" for key, _ in tree.items(params)):
+        raise ExportError("the params hold keys of randomness (`rng`), which Keras draws anew: leave them out")
+    takes = infer.inputs_of(model, input_shapes)
+    whole = spelled(model, params, takes)
+    config = described(whole, params, takes, custom)
+    try:
+        made = convert(config, custom=custom)
+    except ModelFileError as error:
+        raise ExportError(f"what Keras would read is refused: {error}") from error
+    _require_same(meaning(whole, params), made, params)
+    wanted = infer.infer(made.step, infer.input_spec(made.step) or takes)[1]
+    data = _packed(config, _groups(made, wanted, params))
+    _compare(data, whole, params, custom)
+    return data
+
+
+def _compare(data: bytes, model: Any, params: Params, custom: Mapping[str, Callable[..., Any]] | None) -> None:
+    """Raise ExportError where `load_keras` reads something else from the bytes than what was to be written."""
+    try:
+        read, arrays = load_keras(data, custom=custom)
+    except ModelFileError as error:
+        raise ExportError(f"the file would not load: {error}") from error
+    if (different := difference(meaning(model, params), meaning(read, arrays))) is not None:
+        raise ExportError(f"Keras would read another model: {different}")
+    back = dict(tree.items(arrays))
+    for path, leaf in tree.items(params):
+        ours = ops.to_numpy(leaf)
+        if path in back and not np.array_equal(ours.astype(back[path].dtype), back[path]):
+            raise ExportError(f"{'/'.join(map(str, path))} would not be the same in the file")
+
+
+def _require_same(ours: Any, made: Converted, params: Params) -> None:
+    if (different := difference(ours, meaning(made.step, _with_given(made, params)))) is not None:
+        raise ExportError(f"Keras would read another model: {different}")
+
+
+def _with_given(made: Converted, params: Params) -> dict[str, Any]:
+    """The params with the constants that a config holds, at any depth."""
+    found = {**params, **made.given}
+    for name, part in made.parts.items():
+        if part.source.is_model:
+            found[name] = _with_given(part, params.get(name, {}))
+    return found
+
+
+# --- the bytes ------------------------------------------------------------------------------------------------
+
+
+class _NoAssets:
+    """Vocabularies are in the config."""
+
+    def vocabulary(self) -> Vocabulary | None:
+        return None
+
+
+def _groups(made: Converted, wanted: ParamTree, params: Params) -> hdf5.Group:
+    """The arrays of the params at the places where Keras looks for them."""
+    work = plan(made, wanted, lambda group, name: _NoAssets())
+    forms, leaves = dict(tree.items(wanted)), dict(tree.items(params))
+    root = hdf5.Group()
+    for owner, group in [*work.walk.named, (made, "")]:
+        _place(root, join(group, "vars")).attributes["name"] = owner.source.name
+    homes = {id(part): inner for part, inner in _objects(made, params)}
+    for slot in work.slots:
+        home = _place(root, join(slot.group, "vars"))
+        if slot.name == "idf_weights":
+            for name in ("", *(slot.owner.entry.copies if slot.owner.entry else ())):
+                place = _place(root, join(slot.group, name, "vars"))
+                _put(place, slot.name, homes[id(slot.owner)][slot.name], "float32")
+        elif slot.path is not None:
+            _put(home, str(slot.number), leaves[slot.path], forms[slot.path].dtype)
+        elif slot.number >= 0:
+            value = _unread(slot.name, homes[id(slot.owner)])
+            _put(home, str(slot.number), value, str(value.dtype))
+    return root
+
+
+def _objects(made: Converted, params: Params) -> Iterator[tuple[Converted, Params]]:
+    """An object and all that it is made of, with their params."""
+    yield made, params
+    for name, part in made.parts.items():
+        yield from _objects(part, params.get(name, {}))
+
+
+def _unread(name: str, params: Params) -> Any:
+    """The array of a variable that only training reads: the kernel that SpectralNormalization holds twice, the number
+    of rows that a Normalization has seen."""
+    if name == "kernel":
+        inner = params["layer"]
+        return ops.to_numpy(inner["kernel"] if "kernel" in inner else inner["embeddings"])
+    return np.zeros((), np.int32)
+
+
+def _place(group: hdf5.Group, path: str) -> hdf5.Group:
+    """The group at a path, made where it is not."""
+    for name in path.split("/"):
+        inner = group.members.setdefault(name, hdf5.Group())
+        assert isinstance(inner, hdf5.Group)
+        group = inner
+    return group
+
+
+def _put(group: hdf5.Group, name: str, value: Any, dtype: str) -> None:
+    array = ops.to_numpy(value)
+    if dtype == "bfloat16":
+        bits = array.astype(np.float32).view(np.uint32)
+        if (bits & 0xFFFF).any():
+            raise ExportError("an array of bfloat16 holds numbers that are none of bfloat16")
+        group.members[name] = (bits >> 16).astype("<u2").view("V2")
+        group.described[name] = {"dtype": "bfloat16"}
+        return
+    made = array.astype(dtype)
+    if not np.array_equal(made, array):
+        raise ExportError(f"{name}: {array.dtype} does not fit the {dtype} of the layer")
+    group.members[name] = made
+
+
+def _packed(config: Mapping[str, Any], groups: hdf5.Group) -> bytes:
+    """The zip of the three files, stored as they are."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in (
+            ("metadata.json", json.dumps({"keras_version": VERSION}).encode()),
+            ("config.json", json.dumps(config).encode()),
+            ("model.weights.h5", hdf5.write(groups)),
+        ):
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return file.getvalue()

@@ -1,0 +1,225 @@
+"""A model that says all that a config of Keras says.
+
+Inputs are steps, sizes are options, sources name single arrays; what Keras does not take as a Sequential is a graph.
+Rules for masks of another Keras are left out where no mask is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import fnet
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, graph, option_names
+from fnet.core.layer import name_of
+from fnet.core.sources import Ref, at, feed, masked_by
+from fnet.errors import ExportError
+from fnet.layers.basic import constant
+from fnet.tree import FrozenDict, FrozenList
+from fnet.types import Params, Spec
+from params.convert.names import Names
+from params.table.layers import FAMILIES, LAYERS, RENAMED
+
+FOREIGN = frozenset(
+    name for family, names in FAMILIES.items() if family.startswith(("of ", "inside ")) for name in names.split()
+)
+"""Classes that are not in `keras.layers` of Keras 3."""
+CLASSES = {entry.layer: name for name, entry in LAYERS.items() if name not in FOREIGN and name not in RENAMED}
+"""{layer: its class in Keras 3}."""
+NO_OWN = {*CLASSES, constant}
+"""Layers that make no masks, but for those that `makes_masks` names."""
+
+SIZES: dict[str, Callable[[Params], Any]] = {
+    "units": lambda p: p["recurrent_kernel"].shape[0] if "recurrent_kernel" in p else p["kernel"].shape[-1],
+    "filters": lambda p: p["recurrent_kernel"].shape[-2] if "recurrent_kernel" in p else p["bias"].shape[0],
+    "input_dim": lambda p: p["embeddings"].shape[0],
+    "output_dim": lambda p: p["embeddings"].shape[1],
+}
+"""{option: what the params of a layer say of it}, where the option may be left out."""
+
+
+def spelled(model: Any, params: Params, takes: Any) -> Any:
+    """`model`, fed with the Spec tree `takes`, as one that says all: the same function of the same params."""
+    if not isinstance(model, Model):
+        raise ExportError(f"a single layer is no model: give fnet.sequential({name_of(model)})")
+    return _spelled(model if makes_masks(model) else _without_ages(model), params, takes)
+
+
+def _spelled(model: Any, params: Params, takes: Any) -> Any:
+    rows = {row.path: row for row in infer.trace(model, takes) if len(row.path) < 2}
+    if isinstance(model, Sequential) and _is_plain(model, rows):
+        inner = [(name, _step(step, params.get(name, {}), rows[name,].inputs)) for name, step in model.steps]
+        return Sequential(tuple(_after_input(inner, takes)))
+    whole = _with_inputs(_as_graph(model, takes), takes)
+    rows = {row.path: row for row in infer.trace(whole, takes) if len(row.path) < 2}
+    specs = {name: rows[name,].outputs for name, _ in whole.nodes}
+    nodes = []
+    for name, node in whole.nodes:
+        step = _step(node.step, params.get(node.params or name, {}), rows[name,].inputs)
+        nodes.append((name, Node(step, _by_element(node.sources, specs), node.params)))
+    return Graph(tuple(nodes), whole.inputs, _by_element(whole.outputs, specs))
+
+
+def _step(step: Any, params: Params, takes: Any) -> Any:
+    """A step of a model, which reads what `takes` describes."""
+    return _spelled(step, params, takes) if isinstance(step, Model) else _complete(bind(step), params)
+
+
+def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.Row]) -> bool:
+    """Whether Keras takes the steps as a Sequential: layers of one array, called without more arguments."""
+    for name, step in model.steps:
+        row = rows[name,]
+        if not isinstance(row.inputs, Spec) or not isinstance(row.outputs, Spec):
+            return False
+        function = function_of(step)
+        if function is not None and function in CLASSES:
+            if set(bind(step).options) & set(LAYERS[CLASSES[function]].arguments):
+                return False
+        elif hasattr(function, "arguments") or function is constant:
+            return False
+    return bool(model.steps)
+
+
+def _after_input(steps: list[tuple[str, Any]], takes: Spec) -> list[tuple[str, Any]]:
+    """The steps of a sequential model with an `input_layer` in front."""
+    (name, first), *rest = steps
+    if function_of(first) is fnet.input_layer:
+        return [(name, _input(takes, first)), *rest]
+    return [(Names(name for name, _ in steps).fresh("input_layer"), _input(takes)), *steps]
+
+
+def _as_graph(model: Any, takes: Any) -> Graph:
+    """The model as a graph, which may be fed with several arrays."""
+    if isinstance(model, Graph) or isinstance(takes, Spec):
+        found: Graph = model.as_graph()
+        return found
+    names = Names(model.names)
+    inputs = tree.map(lambda spec: names.fresh("input_layer"), takes)
+    reads = [inputs, *model.names]
+    nodes = {name: (step, source) for (name, step), source in zip(model.steps, reads, strict=False)}
+    return graph(nodes, inputs=inputs, outputs=reads[-1])
+
+
+def _with_inputs(model: Graph, takes: Any) -> Graph:
+    """The graph with an `input_layer` for everything that it is fed with."""
+    fed = feed(model.inputs, takes)
+    names = Names([*model.names, *fed])
+    given = {name: node for name, node in model.nodes if node.sources is None}
+    nodes, renamed = dict[str, Node](), dict[str, str]()
+    for name, spec in fed.items():
+        if name not in given:
+            nodes[name] = Node(_input(spec))
+        elif function_of(given[name].step) is fnet.input_layer:
+            nodes[name] = Node(_input(spec, given[name].step))
+        else:  # a layer under the name of an input
+            renamed[name] = names.fresh("input_layer")
+            nodes[renamed[name]] = Node(_input(spec))
+            nodes[name] = replace(given[name], sources=renamed[name])
+    nodes |= {name: node for name, node in model.nodes if name not in nodes}
+    return Graph(tuple(nodes.items()), _renamed(model.inputs, renamed), model.outputs)
+
+
+def _input(spec: Any, given: Any = None) -> Bound:
+    """The input layer of a Spec, with what `given` says beside the number of rows."""
+    if not isinstance(spec, Spec):
+        raise ExportError(f"an input of the structure {spec!r:.80} is none that Keras has")
+    if given is None:
+        return bind(fnet.input_layer, shape=spec.shape, dtype=spec.dtype)
+    return bind(given, shape=(*spec.shape[:1], *given.options["shape"][1:]))
+
+
+def _renamed(sources: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(sources, str):
+        return names.get(sources, sources)
+    if isinstance(sources, Mapping):
+        return FrozenDict({key: _renamed(item, names) for key, item in sources.items()})
+    return type(sources)(_renamed(item, names) for item in sources)
+
+
+def function_of(step: Any) -> Callable[..., Any] | None:
+    """The function of a layer; None for a model."""
+    return None if isinstance(step, Model) else bind(step).function
+
+
+# --- masks ------------------------------------------------------------------------------------------------------
+
+
+def makes_masks(step: Any) -> bool:
+    """Whether a step, or one inside it, may give a mask that it does not get."""
+    if isinstance(step, Model):
+        nodes = step.as_graph().nodes if step.names else ()
+        return any(has_masks(node.sources) or makes_masks(node.step) for _, node in nodes)
+    bound = bind(step)
+    foreign = bound.function not in NO_OWN and not hasattr(bound.function, "arguments")
+    own = bound.function is fnet.masking or bool(bound.options.get("mask_zero"))
+    return foreign or own or any(map(makes_masks, infer.children(bound).values()))
+
+
+def has_masks(sources: Any) -> bool:
+    """Whether a tree of sources names a mask."""
+    if isinstance(sources, Mapping):
+        return any(key.endswith("mask") for key in sources) or any(map(has_masks, sources.values()))
+    return isinstance(sources, masked_by) or (isinstance(sources, tuple) and any(map(has_masks, sources)))
+
+
+def _without_ages(step: Any) -> Any:
+    """A step that no mask reaches without the rules for masks of the Keras that wrote it."""
+    if isinstance(step, Sequential):
+        return Sequential(tuple((name, _without_ages(inner)) for name, inner in step.steps))
+    if isinstance(step, Graph):
+        nodes = ((name, replace(node, step=_without_ages(node.step))) for name, node in step.nodes)
+        return Graph(tuple(nodes), step.inputs, step.outputs)
+    bound = bind(step)
+    options = {key: _aged(item) for key, item in bound.options.items() if key != "masks"}
+    return replace(bound, options=FrozenDict(options))
+
+
+def _aged(value: Any) -> Any:
+    if isinstance(value, Bound | Model):
+        return _without_ages(value)
+    return type(value)(map(_aged, value)) if type(value) in (tuple, FrozenList) else value
+
+
+# --- sizes and elements ---------------------------------------------------------------------------------
+
+
+def _complete(bound: Bound, params: Params) -> Bound:
+    """A layer with the sizes that its params tell, the steps inside it likewise."""
+    options = dict(bound.options)
+    for key in SIZES.keys() & option_names(bound.function).keys():
+        if options.get(key) is None and params:
+            options[key] = int(SIZES[key](params))
+    for key, value in options.items():
+        if isinstance(value, Bound):
+            options[key] = _complete(value, params.get(key, {}))
+        elif isinstance(value, Model) and (takes := infer.input_spec(value)) is not None:
+            options[key] = spelled(value, params.get(key, {}), takes)
+    if bound.function is fnet.rnn and isinstance(options["cell"], tuple):
+        options["cell"] = bind(fnet.stacked_rnn_cells, cells=options["cell"])
+    return Bound(bound.function, tree.freeze(options), bound.dtype)
+
+
+def _by_element(sources: Any, specs: Mapping[str, Any]) -> Any:
+    """Sources with an element for each array, where a node gives several."""
+    if isinstance(sources, str):
+        return _elements(sources, (), specs[sources])
+    if isinstance(sources, Ref):
+        return _elements(sources.node, sources.path, tree.get(specs[sources.node], sources.path))
+    if isinstance(sources, masked_by):
+        return masked_by(_by_element(sources.values, specs), _by_element(sources.mask, specs))
+    if isinstance(sources, Mapping):
+        return FrozenDict({key: _by_element(item, specs) for key, item in sources.items()})
+    if isinstance(sources, tuple):
+        return type(sources)(_by_element(item, specs) for item in sources)
+    return sources
+
+
+def _elements(node: str, path: tuple[Any, ...], spec: Any) -> Any:
+    if isinstance(spec, Mapping):
+        return FrozenDict({key: _elements(node, (*path, key), item) for key, item in spec.items()})
+    if isinstance(spec, list | tuple):
+        return FrozenList(_elements(node, (*path, i), item) for i, item in enumerate(spec))
+    return at(node, *path) if path else node

@@ -1,0 +1,349 @@
+"""`to_keras`: what it writes is what our loader and Keras itself read, and what no file can say is refused."""
+
+import io
+
+import h5py
+import numpy as np
+import pytest
+
+import fnet
+from fnet import ExportError, bind, operations, tf_functions, tree
+from fnet.core.sources import masked_by
+from params import load_keras
+from params.file.hdf5 import open_file
+from params.store import hdf5
+from params.store.keras_file import keras_bytes
+from params.store.meaning import meaning
+from tests import parity
+from tests.cases import Case, all_cases, marked_cases
+from tests.test_operations import SAVED, groups, saved_model
+from tests.test_saved_cases import CASES, HIDDEN, keras_model_of, with_hidden_steps
+from tests.test_versions import RIGHT, assert_as_then, models_of, named, recorded
+
+# --- HDF5 -------------------------------------------------------------------------------------------------------
+
+DTYPES = ("float16", "float32", "float64", "int8", "int16", "int64", "uint8", "uint32", "bool")
+
+
+def drawn_tree():
+    """Groups of more members than one symbol node, and than one node of a B-tree, holds."""
+    rng = np.random.default_rng(0)
+    arrays = {f"a{i}": rng.integers(0, 2, (i % 4, 3)).astype(DTYPES[i % len(DTYPES)]) for i in range(300)}
+    arrays |= {"scalar": np.float32(3).reshape(()), "bits": np.array([1, 2, 3], "<u2").view("V2")}
+    inner = {f"g{i}": hdf5.Group({str(j): np.arange(j) for j in range(i)}) for i in range(20)}
+    described = {"bits": {"dtype": "bfloat16"}}
+    return hdf5.Group(
+        {"many": hdf5.Group(arrays, {"name": "é", "none": ""}, described), "empty": hdf5.Group(), **inner}
+    )
+
+
+def test_hdf5_files_are_read_by_the_library_and_by_our_reader():
+    root = drawn_tree()
+    data = hdf5.write(root)
+    assert data == hdf5.write(drawn_tree())
+    ours = open_file(memoryview(data), total=1 << 30, steps=1 << 20, text=1 << 20)
+    with h5py.File(io.BytesIO(data)) as theirs:
+        assert theirs["many"].attrs["name"].decode() == ours.groups["many"].text("name") == "é"
+        assert theirs["many/bits"].attrs["dtype"] == b"bfloat16"
+        assert set(theirs["many"]) == set(root.members["many"].members)
+        assert list(theirs["g15"]) == sorted(map(str, range(15)))
+        for name, array in root.members["many"].members.items():
+            assert theirs["many"][name].dtype == array.dtype
+            assert theirs["many"][name][()].tobytes() == array.tobytes()
+            if name != "bits":
+                assert ours.find(f"many/{name}").load().tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("name", ["a/b", "", ".", "a\0"])
+def test_names_that_hdf5_cannot_hold_are_refused(name):
+    with pytest.raises(ValueError, match="cannot be a name"):
+        hdf5.write(hdf5.Group({name: hdf5.Group()}))
+
+
+def test_arrays_of_other_dtypes_are_refused():
+    with pytest.raises(TypeError, match="complex64 cannot be written"):
+        hdf5.write(hdf5.Group({"a": np.zeros(1, "complex64")}))
+
+
+# --- a model there and back -------------------------------------------------------------------------------------
+
+
+def specs_of(x):
+    """What a model takes that is fed with `x`, any number of rows."""
+    text = {"O": "string", "U": "string", "S": "string"}
+    return tree.map(lambda a: fnet.Spec((None, *a.shape[1:]), text.get(a.dtype.kind, str(a.dtype))), x)
+
+
+def model_of(case: Case):
+    """(model of one layer, drawn params, what it takes)."""
+    model = fnet.sequential([("layer", case.step)])
+    takes = specs_of(tree.map(np.asarray, case.inputs()))
+    rng = np.random.default_rng(1)
+
+    def draw(param):
+        shape = tuple(3 if d is None else d for d in param.shape)
+        if "float" not in param.dtype:
+            return rng.integers(0, 2, shape).astype(param.dtype)
+        made = np.abs(rng.standard_normal(shape)).astype("float32" if param.dtype == "bfloat16" else param.dtype)
+        return (made.view("u4") & 0xFFFF0000).view("f4") if param.dtype == "bfloat16" else made
+
+    params = {"layer": case.params} if case.params is not None else None
+    return model, params or tree.map(draw, fnet.infer(model, takes)[1]), takes
+
+
+NOT_OF_KERAS_3 = (
+    *("custom_scale_layer", "layer_scale", "locally_connected1d", "locally_connected2d", "random_fourier_features"),
+    "stochastic_depth",
+)
+
+
+def is_written(case):
+    """Whether a file of Keras 3 can say what the row says."""
+    trains = {"training", "virtual_batch_size"} & set(case.options)
+    one = case.layer is fnet.add and len(case.shapes) == 1
+    return case.plain is None and case.layer.__name__ not in NOT_OF_KERAS_3 and not trains and not one
+
+
+WRITTEN = [case for case in all_cases() if is_written(case)]
+
+
+@pytest.mark.parametrize("case", marked_cases(WRITTEN), ids=lambda case: case.id)
+def test_what_is_written_is_read_as_the_same_model(case):
+    model, params, takes = model_of(case)
+    shapes = takes if isinstance(takes, tuple) else (takes,)
+    data = keras_bytes(model, params, *shapes)
+    read, arrays = load_keras(data)
+    assert set(dict(tree.items(arrays))) == set(dict(tree.items(params)))
+    for path, leaf in tree.items(params):
+        np.testing.assert_array_equal(tree.get(arrays, path), leaf)
+    x = case.inputs()
+    for ours, theirs in zip(tree.leaves(model(params, x)), tree.leaves(read(arrays, x)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def small():
+    model = fnet.sequential(hidden=bind(fnet.dense, activation="relu", units=3), scores=bind(fnet.dense, units=2))
+    return model, fnet.init(model, 0, (None, 4))
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path):
+    model, params = small()
+    for name in ("a.keras", "b.keras"):
+        fnet.to_keras(model, params, tmp_path / name, (None, 4))
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+def test_sizes_that_only_the_params_tell_are_written():
+    model = fnet.sequential(
+        conv=bind(fnet.conv2d, kernel_size=3, filters=2), flat=fnet.flatten, scores=bind(fnet.dense, units=2)
+    )
+    params = fnet.init(model, 0, (None, 5, 5, 1))
+    bare = fnet.sequential(conv=bind(fnet.conv2d, kernel_size=3), flat=fnet.flatten, scores=fnet.dense)
+    read, _ = load_keras(keras_bytes(bare, params, (None, 5, 5, 1)))
+    assert read["conv"] == model["conv"]
+    assert read["scores"] == model["scores"]
+
+
+def test_graphs_with_shared_layers_constants_and_masks():
+    nodes = {
+        "ids": bind(fnet.input_layer, shape=(None, 6), dtype="int32"),
+        "x": bind(fnet.input_layer, shape=(None, 6, 3)),
+        "embedding": (bind(fnet.embedding, input_dim=5, output_dim=3, mask_zero=True), "ids"),
+        "twice": (operations.multiply, ("x", 2.0)),
+        "first": (bind(fnet.lstm, units=2, return_sequences=True, return_state=True), "embedding", "rnn"),
+        "again": (bind(fnet.lstm, units=2, return_sequences=True, return_state=True), "twice", "rnn"),
+        "known": (operations.greater, ("ids", 1)),
+        "last": (bind(fnet.gru, units=2), masked_by(fnet.at("first", 0), "known")),
+        "sum": (fnet.add, ("last", fnet.at("again", 1))),
+    }
+    model = fnet.graph(nodes, inputs={"ids": "ids", "x": "x"}, outputs={"sum": "sum", "states": "again"})
+    params = fnet.init(model, 0)
+    read, arrays = load_keras(keras_bytes(model, params))
+    x = {"ids": np.array([[1, 2, 0, 3, 0, 0]], "int32"), "x": np.ones((1, 6, 3), "float32")}
+    for ours, theirs in zip(tree.leaves(model(params, x)), tree.leaves(read(arrays, x)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)  # bytes in a file lie as they do, which BLAS can tell
+    assert isinstance(read(arrays, x)["states"], list | tuple)
+
+
+def test_a_layer_of_ones_own_is_written_under_its_registered_name():
+    @fnet.layer(shape=lambda x, *, factor: (x, {"offset": fnet.Param(x.shape[-1:], "zeros")}))
+    def shifted(params, x, *, factor):
+        return factor * x + params["offset"]
+
+    model = fnet.sequential(own=bind(shifted, factor=2.0))
+    params = fnet.init(model, 0, (None, 4))
+    custom = {"my_package>Shifted": shifted}
+    read, _ = load_keras(keras_bytes(model, params, (None, 4), custom=custom), custom=custom)
+    assert read["own"] == model["own"]
+    with pytest.raises(ExportError, match="give its Keras name, custom="):
+        keras_bytes(model, params, (None, 4))
+
+
+def residual_of_attention():
+    """Keras takes the mask off what attention reads, so the sum has none there, but has one here."""
+    return fnet.graph(
+        ids=bind(fnet.input_layer, shape=(None, 6), dtype="int32"),
+        embedding=(bind(fnet.embedding, input_dim=5, output_dim=4, mask_zero=True), "ids"),
+        attention=(bind(fnet.multi_head_attention, num_heads=1, key_dim=2), ("embedding", "embedding")),
+        sum=(fnet.add, ("embedding", "attention")),
+        last=(bind(fnet.lstm, units=2), "embedding"),
+        inputs="ids",
+        outputs=("sum", "last"),
+    )
+
+
+REFUSED = {
+    "masks of Keras 2": (
+        lambda: fnet.sequential(
+            e=bind(fnet.embedding, input_dim=4, output_dim=2, mask_zero=True),
+            l=bind(fnet.lstm, units=2, masks="keras2"),
+        ),
+        fnet.Spec((None, 3), "int32"),
+        "lstm has the option masks='keras2', which no file of Keras 3 can say",
+    ),
+    "hard_sigmoid of Keras 2": (
+        lambda: fnet.sequential(d=bind(fnet.dense, units=2, activation="hard_sigmoid_keras2")),
+        (None, 3),
+        "the function of that name in Keras 2",
+    ),
+    "what optimize makes": (
+        lambda: fnet.sequential(d=bind(fnet.layers.pooled_conv2d, kernel_size=3, filters=2)),
+        (None, 6, 6, 1),
+        "Keras 3 has no layer pooled_conv2d: if fnet.optimize made it",
+    ),
+    "training": (
+        lambda: fnet.sequential(b=bind(fnet.batch_normalization, training=True)),
+        (None, 3),
+        "Keras's predict never trains",
+    ),
+    "functions of TensorFlow": (
+        lambda: fnet.graph(y=(tf_functions.absolute, "x"), inputs="x", outputs="y"),
+        (None, 3),
+        "is a function of TensorFlow",
+    ),
+    "one entry, two layers": (
+        lambda: fnet.graph(
+            a=(bind(fnet.dense, units=3), "x", "w"),
+            b=(bind(fnet.dense, units=3, activation="relu"), "a", "w"),
+            inputs="x",
+            outputs="b",
+        ),
+        (None, 3),
+        "'b' and 'a' share the params 'w' and are not one layer",
+    ),
+    "masks that Keras takes off": (residual_of_attention, None, "Keras would read another model: at"),
+    "float16 without a policy": (
+        lambda: fnet.sequential(d=bind(fnet.dense, units=2)),
+        fnet.Spec((None, 3), "float16"),
+        "takes float16 and has no dtype policy",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_file_can_say_is_refused_and_nothing_is_written(name, tmp_path):
+    make, takes, message = REFUSED[name]
+    model, shapes = make(), () if takes is None else (takes,)
+    params = fnet.init(model, 0, *shapes)
+    with pytest.raises(ExportError, match=message.replace("(", r"\(")):
+        fnet.to_keras(model, params, tmp_path / "x.keras", *shapes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_keys_of_randomness_and_wrong_params_are_refused():
+    model, params = small()
+    with pytest.raises(ExportError, match="keys of randomness"):
+        keras_bytes(model, {**params, "hidden": {**params["hidden"], "rng": np.zeros(2, "uint32")}}, (None, 4))
+    with pytest.raises(fnet.InvalidParams, match="missing"):
+        keras_bytes(model, {}, (None, 4))
+
+
+def test_meanings_tell_models_apart():
+    model, params = small()
+    other = fnet.sequential(hidden=bind(fnet.dense, units=3), scores=bind(fnet.dense, units=2))
+    assert meaning(model, params) == meaning(model.as_graph(), params) != meaning(other, params)
+
+
+# --- Keras itself -----------------------------------------------------------------------------------------------
+
+
+def again(keras, model, params, path):
+    """The Keras model that Keras makes of what `to_keras` writes; its own file holds bit by bit the same weights."""
+    fnet.to_keras(model, params, path / "ours.keras")
+    theirs = keras.saving.load_model(path / "ours.keras")
+    theirs.save(path / "again.keras")
+    _, arrays = load_keras(path / "again.keras")
+    back = dict(tree.items(arrays))
+    for place, leaf in tree.items(params):
+        if place[-1] not in ("bytes", "offsets", "value"):
+            np.testing.assert_array_equal(back[place], leaf)
+    return theirs
+
+
+def outputs_of(keras, model, x):
+    """What a Keras model gives at inference."""
+    import tensorflow as tf
+
+    feed = tree.map(lambda a: tf.constant(a.astype(object) if a.dtype.kind in "US" else a), x)
+    return [np.asarray(y) for y in keras.tree.flatten(model(feed, training=False))]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict:UserWarning")
+@pytest.mark.filterwarnings("ignore:You passed .rms_scaling=True:UserWarning")
+@pytest.mark.parametrize("case", [case for case in CASES if is_written(case)], ids=lambda case: case.id)
+def test_keras_loads_every_row_to_the_same_outputs(case, tmp_path):
+    import keras
+
+    x = with_hidden_steps(case, tree.map(np.asarray, case.inputs()), HIDDEN)
+    layer, first = keras_model_of(case, x)
+    if getattr(layer, "stateful", False):
+        pytest.skip("fnet forgets the batch size of a file, which Keras needs for a stateful layer")
+    layer.set_weights(parity.random_weights(layer))
+    first.save(tmp_path / "first.keras")
+    model, params = load_keras(tmp_path / "first.keras")
+    feed = list(x) if isinstance(x, tuple) else x
+    expected = outputs_of(keras, first, feed)
+    for ours, theirs in zip(outputs_of(keras, again(keras, model, params, tmp_path), feed), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("numbers", groups(SAVED, 50))
+def test_keras_loads_operations_to_the_same_outputs(numbers, tmp_path):
+    import keras
+
+    _, arrays, expected = saved_model(numbers, tmp_path / "operations.keras")
+    model, params = load_keras(tmp_path / "operations.keras")
+    shapes = [fnet.Spec(a.shape, a.dtype.name) for a in arrays]
+    fnet.to_keras(model, params, tmp_path / "ours.keras", *shapes)
+    given = keras.saving.load_model(tmp_path / "ours.keras")(arrays)
+    for ours, theirs in zip(keras.tree.flatten(given), keras.tree.flatten(expected), strict=True):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+GOLDEN_3 = [(archive, name) for archive, name in RIGHT if archive.stem.startswith("keras-3")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("archive", "name"), GOLDEN_3, ids=named)
+def test_keras_loads_golden_files_to_what_they_gave(archive, name, tmp_path):
+    import keras
+
+    x, _, expected = recorded(archive, name)
+    for _, model, params in models_of(archive, name):
+        if archive.stem != "keras-3.15.1" and (why := refusal(model, params)) is not None:
+            assert "which no file of Keras 3 can say" in why or "read another model" in why
+            continue
+        assert_as_then(outputs_of(keras, again(keras, model, params, tmp_path), x), expected)
+
+
+def refusal(model, params):
+    """Why a model cannot be written; None where it can."""
+    try:
+        keras_bytes(model, params)
+    except ExportError as error:
+        return str(error)
+    return None
