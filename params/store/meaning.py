@@ -93,9 +93,8 @@ def difference(ours: Any, read: Any) -> str | None:
     if not (isinstance(ours, tuple) and isinstance(read, tuple) and isinstance(ours[0], dict)):
         return f"{ours!r:.150} became {read!r:.150}"
     for key in [*ours[0], *read[0]]:
-        mine, other = ours[0].get(key), read[0].get(key)
+        mine, other = ours[0].get(key, (None, None)), read[0].get(key, (None, None))
         if mine != other:
-            both = mine is not None and other is not None
-            part = both and mine[0] == other[0]  # the same layer, which reads something else
-            return f"at {key!r}: {(mine[1] if part else mine)!r:.200} became {(other[1] if part else other)!r:.200}"
+            reads = mine[0] == other[0]  # the same layer, which reads something else
+            return f"at {key!r}: {(mine[1] if reads else mine)!r:.200} became {(other[1] if reads else other)!r:.200}"
     return f"its inputs and outputs, {ours[1:]!r:.150}, became {read[1:]!r:.150}"
