@@ -14,6 +14,7 @@ from fnet import bind, tree
 from fnet.core import infer
 from fnet.core.compose import option_names
 from fnet.core.options import fits, kinds
+from fnet.core.rules import call_of
 from tests.cases import all_cases
 from tests.cases.operations import CASES
 
@@ -118,7 +119,7 @@ def specs(case: Any) -> Any:
     """The Specs of the inputs of a case; literals stay what they are."""
     if not hasattr(case, "shapes"):
         inputs = tree.map(lambda a: fnet.Spec(a.shape, a.dtype) if hasattr(a, "dtype") else a, case.inputs)
-        names = case.layer.__wrapped__.arguments
+        names = call_of(case.layer).arguments
         return inputs[0] if len(names) == 1 and not names[0].startswith("*") else inputs
     x = case.inputs()
     return fnet.Spec((len(x),), "string") if isinstance(x, list) else infer.spec(x)

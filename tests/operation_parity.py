@@ -13,6 +13,7 @@ import numpy as np
 from compare import yardstick
 from fnet import operations, tree
 from fnet.core.compose import bind
+from fnet.core.rules import call_of
 from params.table.operations import OPERATIONS, operation
 from tests.cases.operations import CASES, OpCase
 
@@ -127,7 +128,8 @@ def reference(number: int) -> Reference:
 
 def fnet_input(case: OpCase, inputs: tuple[Any, ...]) -> Any:
     """`x` of the layer: the one argument, or the tuple of them."""
-    single = len(case.layer.arguments) == 1 and not case.layer.arguments[0].startswith("*")
+    names = call_of(case.layer).arguments
+    single = len(names) == 1 and not names[0].startswith("*")
     return inputs[0] if single else inputs
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import fnet
 from fnet import tree
-from fnet.core.layer import option_names, rules
+from fnet.core.rules import option_names, rules
 from fnet.layers import augmentation
 from fnet.masks import mask_of, strip
 from params.convert import generations

@@ -9,6 +9,7 @@ import pytest
 
 import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
+from fnet.core.compose import Entrance
 from fnet.core.layer import name_of
 from fnet.inference import device, predict
 from fnet.inference.rows import apart
@@ -18,7 +19,7 @@ from tests import parity
 DENSE = sequential(x=bind(input_layer, shape=(None, 5)), h=bind(dense, units=4), y=bind(dense, units=3))
 
 
-@layer(shape=lambda x: (fnet.Spec((*x.shape, 1)), {}), host=True)
+@layer(shape=lambda x: (fnet.Spec((*x.shape, 1)), {}), entrance=Entrance(host=True))
 def lengths(params, x):
     return np.array([[len(text)] for text in np.asarray(x).ravel()], "float32")
 

@@ -8,7 +8,7 @@ import pytest
 
 import fnet
 from fnet import layers, operations
-from fnet.core.layer import Rules
+from fnet.core.rules import Rules
 from params.table.catalogue import catalogue
 from params.table.layers import LAYERS
 from tests import telling

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnet.core import cutting, infer
-from fnet.core.layer import Bound, Rules, bind, brief, layer, name_of, option_names, rules, written
+from fnet.core.layer import Bound, bind, brief, name_of, written
 from fnet.core.model import EMPTY, Model, Node, Resolve, Step, Tap, Visit, flow, run
+from fnet.core.rules import Call, Entrance, Rounding, Rules, layer, option_names, rules
 from fnet.core.sources import feed, references, resolve
 from fnet.tree import freeze
 
 __all__ = [
     "EMPTY",
     "Bound",
+    "Call",
+    "Entrance",
     "Graph",
     "Model",
     "Node",
+    "Rounding",
     "Rules",
     "Sequential",
     "Step",

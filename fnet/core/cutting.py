@@ -8,8 +8,9 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.layer import bind, brief, rules
+from fnet.core.layer import bind, brief
 from fnet.core.model import EMPTY, Model, Node
+from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, masked_by, references
 from fnet.tree import freeze
 from fnet.types import Params, Spec
@@ -310,7 +311,7 @@ def _input_layers(model: Any, given: list[str]) -> Iterable[tuple[str, Node]]:
 def _first_of_inputs(model: Any) -> Any:
     """The function of the first step that says what a model takes."""
     steps = list(_steps(model).values())
-    own = next((s for s in steps if not isinstance(s, Model) and rules(s).takes is not None), None)
+    own = next((s for s in steps if not isinstance(s, Model) and rules(s).entrance.takes is not None), None)
     return _first_of_inputs(steps[0]) if own is None else bind(own).function
 
 

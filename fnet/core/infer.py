@@ -1,6 +1,6 @@
 """What can be known of a model without running it: shapes, parameters, steps, `summary`.
 
-Everything here derives from the shape rules that layers declare (`fnet.core.layer.Rules`).
+Everything here derives from the shape rules that layers declare (`fnet.core.rules.Rules`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
-from fnet.core.layer import Bound, bind, brief, hashable, name_of, option_names, rules
+from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.options import misfit
+from fnet.core.rules import hashable, option_names, rules
 from fnet.core.sources import resolve, unmasked
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
@@ -86,7 +87,8 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     """The shape rule of a layer, given the options that it asks for."""
     bound = bind(step)
-    if not hasattr(bound.function, "follows_sizes"):
+    call = rules(bound).call
+    if call is None or not call.reads_values:
         x = tree.map(_without_numbers, x)
     if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
         raise ValueError(f"{name_of(bound.function)}: {wrong}")
@@ -155,7 +157,7 @@ def activation_child(activation: Activation, y: Spec) -> ParamTree:
 
 def input_spec(model: Any) -> Any:
     """The Spec tree that a model itself says it takes (its `input_layer` steps), or None."""
-    return model.inputs_by(input_spec) if isinstance(model, Model) else asked(rules(model).takes, model)
+    return model.inputs_by(input_spec) if isinstance(model, Model) else asked(rules(model).entrance.takes, model)
 
 
 def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:

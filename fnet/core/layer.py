@@ -1,8 +1,6 @@
-"""What a layer is: its rules, `layer` that declares them, `bind` that fixes options, dtype policies.
+"""A layer with its options fixed, as a value: `bind`; its dtype policy; its repr.
 
-A layer is a function `(params, x, *, options) -> y` decorated with `layer`, which records its mask rule and
-its shape rule and lets masks ride along (`fnet.masks`). `bind` makes a frozen record with the same call, equal
-and hashable by value. `fnet.core.compose` puts them together.
+`fnet.core.compose` puts layers together.
 """
 
 from __future__ import annotations
@@ -11,138 +9,15 @@ import functools
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from fnet import dtypes, tree
 from fnet.backend import ops
-from fnet.errors import InvalidInput, InvalidParams
-from fnet.masks import Masked, first_mask, masked, strip
+from fnet.core.rules import apply, body, hashable, option_names, rules
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Params, Spec
-
-P = ParamSpec("P")
-
-CARRIERS = (Masked, tuple, list, dict)
-"""Types of what may carry masks."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What a layer declares next to its function `(params, x, *, options) -> y`: `@layer(shape=..., mask=...)`.
-
-    For a layer that takes its weights from a Keras file the shape rule lists the params in the order in which the Keras
-    layer creates them, under its own names where it gives names (see docs/weights-only.md).
-
-    shape: (x: Spec or tree of Spec, *, options it needs) -> (output Spec tree, {param name: Param}).
-    mask: "keep" hands the mask on, "drop" loses it; "own": the function gets `Masked` values and returns them.
-    children: options -> {params key: step}, for wrappers around other layers.
-    rng: options -> whether an `rng` entry in the params would change the result (dropout).
-    host: takes strings, so it runs in NumPy in front of the jitted part.
-    door: (values, *, options) -> (bool of their shape: True for values that must not be fed from outside, such as
-    token ids beyond the table; what to say of such a value); `predict` asks, layers never do.
-    floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
-    params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
-    takes: options -> the Spec of what a model that begins with this layer takes.
-    passes_on: gives the values that it got, so the door of the layer after it is its own.
-    unrounded: which of "inputs" and "params" a dtype policy leaves as they are: what Keras has `autocast=False` for.
-    gives: options -> the dtype of the floats that come out under any dtype policy; None for the policy's own,
-    "wider" for the wider of that and the dtype of the inputs.
-    """
-
-    shape: Callable[..., tuple[Any, Mapping[str, Any]]]
-    mask: str = "keep"
-    children: Callable[..., dict[str, Any]] | None = None
-    rng: Callable[..., bool] | None = None
-    host: bool = False
-    door: Callable[..., tuple[Any, Callable[[Any], str]]] | None = None
-    floats: bool = False
-    takes: Callable[..., Spec] | None = None
-    passes_on: bool = False
-    unrounded: tuple[str, ...] = ()
-    gives: Callable[..., str | None] | None = None
-
-    def __post_init__(self) -> None:
-        if self.mask not in ("keep", "drop", "own"):
-            raise ValueError(f"mask rule {self.mask!r}; use 'keep', 'drop' or 'own'")
-
-    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
-        """`function` as a layer: called alone it is quiet and takes arrays of any byte order."""
-        own = replace(self, shape=dtypes.of_floats(self.shape)) if self.floats else self
-
-        @functools.wraps(function)
-        def call(params: Params, x: Any, /, **options: Any) -> Any:
-            return ops.exactly(apply, function, own, hashable(options), ops.native(params), ops.native(x))
-
-        vars(call)["rules"] = own
-        return cast(Callable[P, Any], call)
-
-
-layer = Rules
-
-
-def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any], params: Params, x: Any) -> Any:
-    """`function` by the rules of its layer: integers as floats, the mask of `x` kept or lost, errors explained.
-
-    Warnings and foreign byte orders are the matter of whoever is called from outside: a layer that is called alone, or
-    the model.
-    """
-    try:
-        if rules.floats and getattr(x, "dtype", None) not in dtypes.WIDE:
-            x = dtypes.in_floats(x, params)
-        if rules.mask == "own" or not isinstance(x, CARRIERS):
-            return function(params, x, **options)
-        y = function(params, strip(x), **options)
-        return masked(y, first_mask(x) if rules.mask == "keep" else None)
-    except (LookupError, AttributeError, TypeError) as error:
-        if (clear := explained(function, params, error)) is error:
-            raise
-        raise clear from error
-
-
-def hashable(options: Any) -> Any:
-    """Options as layers take them: lists as tuples, so that what is computed of them can be remembered."""
-    if isinstance(options, dict):
-        return {key: hashable(value) for key, value in options.items()}
-    return tuple(map(hashable, options)) if isinstance(options, list | tuple) else options
-
-
-def body(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The function of a layer without its rules; None for what is no layer, or one that somebody has wrapped."""
-    own: Callable[..., Any] | None = getattr(function, "__wrapped__", None)
-    rules = getattr(function, "rules", None)
-    return None if rules is None or rules is getattr(own, "rules", None) else own
-
-
-def explained(function: Callable[..., Any], params: Any, error: Exception) -> Exception:
-    """InvalidParams or InvalidInput where params that are missing, or no dict, are the cause of an error; or itself."""
-    if not isinstance(params, Mapping) and isinstance(error, LookupError | AttributeError | TypeError):
-        return InvalidInput(
-            f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"
-        )
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in params:
-        return InvalidParams(
-            f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "
-            "fnet.check(model, params) lists all that does not fit"
-        )
-    return error
-
-
-def rules(step: Any) -> Rules:
-    """The rules that the layer function (or bound layer) `step` declares."""
-    function = step.function if isinstance(step, Bound) else step
-    found = getattr(function, "rules", None)
-    if not isinstance(found, Rules):
-        raise TypeError(f"{function!r} is not a layer: decorate it with @fnet.layer(shape=...)")
-    return found
-
-
-@functools.cache
-def option_names(function: Callable[..., Any]) -> dict[str, Any]:
-    """{option: default} of a layer function; `inspect.Parameter.empty` marks a required one."""
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+from fnet.types import Params
 
 
 @dataclass(frozen=True, repr=False)
@@ -177,7 +52,7 @@ class Bound:
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
         """The layer on numbers rounded as its dtype policy says."""
-        kept, gives = rules(self).unrounded, self.gives or policy
+        kept, gives = rules(self).rounding.keeps, self.gives or policy
         if gives == "wider":
             gives = dtypes.wider(x, policy)
         params = dtypes.widened(params) if "params" in kept else dtypes.to_compute(params, policy)
@@ -186,8 +61,8 @@ class Bound:
 
     @functools.cached_property
     def gives(self) -> str | None:
-        """The dtype of the floats that come out under any dtype policy, "wider", or None (see `Rules.gives`)."""
-        rule = rules(self).gives
+        """The dtype of the floats that come out under any dtype policy, "wider", or None (see `Rounding.gives`)."""
+        rule = rules(self).rounding.gives
         options = {**option_names(self.function), **self._thawed}
         return None if rule is None else rule(**{key: options[key] for key in option_names(rule)})
 

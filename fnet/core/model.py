@@ -14,7 +14,8 @@ from types import FunctionType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from fnet.backend import ops
-from fnet.core.layer import Bound, explained, name_of
+from fnet.core.layer import Bound, name_of
+from fnet.core.rules import explained
 from fnet.core.sources import describe, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput

@@ -10,8 +10,8 @@ import numpy as np
 from fnet import random, tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.layer import rules
 from fnet.core.model import EMPTY, Model
+from fnet.core.rules import rules
 from fnet.errors import InvalidParams
 from fnet.initializers import INITIALIZERS
 from fnet.tree import Path

@@ -204,7 +204,7 @@ def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:
         step = next((s for _, s in model.steps if not _passes_on(s)), None)
         if step is not None:
             yield from _door_rules(step)
-    elif (door := rules(model).door) is not None:
+    elif (door := rules(model).entrance.faults) is not None:
         yield "x", infer.with_options(door, model)
 
 
@@ -218,4 +218,4 @@ def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:
 
 
 def _passes_on(step: Any) -> bool:
-    return not isinstance(step, Model) and rules(step).passes_on
+    return not isinstance(step, Model) and rules(step).entrance.passes_on

@@ -115,4 +115,4 @@ def _first(model: Any) -> Bound | None:
 
 
 def _passes_on(step: Any) -> bool:
-    return not isinstance(step, Model) and rules(step).passes_on
+    return not isinstance(step, Model) and rules(step).entrance.passes_on

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fnet import tree
+from fnet import layers, tree
 from fnet.core import infer
-from fnet.core.compose import Bound, Model
+from fnet.core.compose import Bound, Model, Rules
 from fnet.errors import InvalidInput
 from fnet.types import Array
 
@@ -23,10 +23,18 @@ def apart(model: Any) -> bool:
         function = model.function if isinstance(model, Bound) else model
         options = infer.resolved_options(model)
         axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
-        known = getattr(function, "row_by_row", function.__module__.startswith("fnet.")) or "axis" in axes
+        known = _rows_stay(function) or "axis" in axes
         if not known or options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
             return False
     return all(map(apart, infer.children(model).values()))
+
+
+def _rows_stay(function: Any) -> bool:
+    """Whether a layer is known to leave rows to themselves: those of fnet, and operations that say so."""
+    own: Rules | None = getattr(function, "rules", None)
+    if own is None or own.call is None:
+        return getattr(layers, function.__name__, None) is function
+    return own.call.rows
 
 
 def _not_rows(axis: Any) -> bool:

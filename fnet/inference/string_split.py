@@ -12,7 +12,7 @@ from fnet.tree import FrozenDict
 
 def has_host(step: Any) -> bool:
     """Whether `step` is, or contains, a layer that takes strings."""
-    if not isinstance(step, Model) and rules(step).host:
+    if not isinstance(step, Model) and rules(step).entrance.host:
         return True
     return any(has_host(child) for child in infer.children(step).values())
 

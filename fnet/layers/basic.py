@@ -7,7 +7,7 @@ from typing import Any
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
+from fnet.core.compose import Entrance, Rounding, layer
 from fnet.core.infer import activation_child
 from fnet.core.sources import only_item
 from fnet.dtypes import promoted, result_type
@@ -23,7 +23,7 @@ def _identity_rule(x: Any, *, masks: str) -> tuple[Any, ParamTree]:
     return x, {}
 
 
-@layer(shape=_identity_rule, mask="own", passes_on=True)
+@layer(shape=_identity_rule, mask="own", entrance=Entrance(passes_on=True))
 def identity(params: Params, x: Any, *, masks: str = "keras3") -> Any:
     """`x` itself, any shape. Mask: kept; lost with masks="keras2". Source: keras.layers.Identity."""
     return strip(x) if masks == "keras2" else x
@@ -39,7 +39,7 @@ def _taken(*, shape: Sequence[int | None], dtype: str) -> Spec:
     return Spec(tuple(shape), dtype)
 
 
-@layer(shape=_input_rule, mask="own", takes=_taken, passes_on=True)
+@layer(shape=_input_rule, mask="own", entrance=Entrance(takes=_taken, passes_on=True))
 def input_layer(
     params: Params,
     x: Any,
@@ -134,7 +134,7 @@ def _ids_door(ids: Array, *, input_dim: int | None) -> tuple[Array, Callable[[An
     return wrong, lambda id_: f"id {id_}, which is none of the{count} rows of the embedding (whole numbers from 0),"
 
 
-@layer(shape=_embedding_rule, mask="own", door=_ids_door, unrounded=("inputs",))
+@layer(shape=_embedding_rule, mask="own", entrance=Entrance(faults=_ids_door), rounding=Rounding(keeps=("inputs",)))
 def embedding(
     params: Params,
     x: Array,

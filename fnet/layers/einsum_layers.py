@@ -7,7 +7,7 @@ from typing import Any
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
+from fnet.core.compose import Rounding, layer
 from fnet.core.infer import activation_child
 from fnet.dtypes import promoted
 from fnet.layers import quantized
@@ -138,7 +138,7 @@ def _reversed_dtype(*, reverse: bool, reverse_dtype: str | None, quantization: s
     return reverse_dtype or "wider" if reverse and quantization is None else None
 
 
-@layer(shape=_reversible_rule, mask="own", unrounded=("inputs",), gives=_reversed_dtype)
+@layer(shape=_reversible_rule, mask="own", rounding=Rounding(keeps=("inputs",), gives=_reversed_dtype))
 def reversible_embedding(
     params: Params,
     x: Any,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import numpy_backend
+from fnet.core.compose import Rounding
 from fnet.errors import InvalidInput
 from fnet.hashes import farmhash64, siphash64
 from fnet.strings import NumpyArray
@@ -70,9 +71,8 @@ def count_rows(
     return (counts > 0 if mode == "multi_hot" else counts).astype(dtype).reshape(*shape, depth)
 
 
-def tf_idf_dtype() -> str:
-    """Of tf-idf under any dtype policy: Keras keeps the weights, and what they give, in float32."""
-    return "float32"
+TOKENS = Rounding(keeps=("inputs", "params"), gives=lambda: "float32")
+"""What layers of tokens do under any dtype policy: Keras keeps the tf-idf weights, and what they give, in float32."""
 
 
 def weigh(params: Params, counted: Callable[[str], NumpyArray], mode: str) -> NumpyArray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
-from fnet.core.compose import layer
+from fnet.core.compose import Entrance, layer
 from fnet.errors import InvalidInput
 from fnet.hashes import cross64, farmhash64
 from fnet.layers.encoding import Salt, encode, hash_buckets, lookup_spec
@@ -27,7 +27,7 @@ def _hashing_rule(x: Spec, *, num_bins: int, output_mode: str, dtype: str | None
     return lookup_spec(x.shape, output_mode, num_bins, (kind, kind)), {}
 
 
-@layer(shape=_hashing_rule, mask="drop", host=True)
+@layer(shape=_hashing_rule, mask="drop", entrance=Entrance(host=True))
 def hashing(
     params: Params,
     x: Any,
@@ -73,7 +73,7 @@ def _crossing_rule(x: Sequence[Spec], *, num_bins: int, output_mode: str, dtype:
     return lookup_spec(x[0].shape, output_mode, num_bins, (kind, kind)), {}
 
 
-@layer(shape=_crossing_rule, mask="drop", host=True)
+@layer(shape=_crossing_rule, mask="drop", entrance=Entrance(host=True))
 def hashed_crossing(
     params: Params, x: Sequence[Any], *, num_bins: Positive, output_mode: OutputMode = "int", dtype: str | None = None
 ) -> Array:

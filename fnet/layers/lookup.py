@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from fnet.backend import ops
-from fnet.core.compose import layer
+from fnet.core.compose import Entrance, layer
 from fnet.errors import InvalidInput
-from fnet.layers.encoding import Salt, depth_of, encode, hash_buckets, lookup_spec, tf_idf_dtype, weigh
+from fnet.layers.encoding import TOKENS, Salt, depth_of, encode, hash_buckets, lookup_spec, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
 from fnet.strings import NumpyArray, utf8
 from fnet.types import Array, Buckets, OutputMode, Params, ParamTree, Spec, Tokens
@@ -35,7 +35,12 @@ def _string_rule(
     return lookup_spec(x.shape, output_mode, depth, kinds), table_params(True, output_mode, depth)
 
 
-@layer(shape=_string_rule, mask="drop", host=True, unrounded=("inputs", "params"), gives=tf_idf_dtype)
+@layer(
+    shape=_string_rule,
+    mask="drop",
+    entrance=Entrance(host=True),
+    rounding=TOKENS,
+)
 def string_lookup(
     params: Params,
     x: Any,
@@ -99,7 +104,12 @@ def _integer_rule(
     return lookup_spec(x.shape, output_mode, depth, kinds), table_params(False, output_mode, depth)
 
 
-@layer(shape=_integer_rule, mask="drop", host=True, unrounded=("inputs", "params"), gives=tf_idf_dtype)
+@layer(
+    shape=_integer_rule,
+    mask="drop",
+    entrance=Entrance(host=True),
+    rounding=TOKENS,
+)
 def integer_lookup(
     params: Params,
     x: Any,

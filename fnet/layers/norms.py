@@ -10,7 +10,7 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core import infer
-from fnet.core.compose import bind, flow, layer
+from fnet.core.compose import Rounding, bind, flow, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
@@ -43,7 +43,7 @@ def _batch_rule(
     return x, {**_affine(shape, scale, center), **moments, **extra}
 
 
-@layer(shape=_batch_rule, mask="own", floats=True, unrounded=("params",))
+@layer(shape=_batch_rule, mask="own", floats=True, rounding=Rounding(keeps=("params",)))
 def batch_normalization(
     params: Params,
     x: Any,
@@ -134,7 +134,7 @@ def _truncated(y: Array, kind: Any, dtype: Any = None) -> Array:
     return ops.cast(ops.cast(y, kind.name), (dtype or kind).name)
 
 
-@layer(shape=_layer_rule, unrounded=("inputs", "params"))
+@layer(shape=_layer_rule, rounding=Rounding(keeps=("inputs", "params")))
 def layer_normalization(
     params: Params,
     x: Array,
@@ -179,7 +179,7 @@ def _group_rule(x: Spec, *, groups: int, axis: int, center: bool, scale: bool) -
     return floats_of(x), _affine((channels,), scale, center)
 
 
-@layer(shape=_group_rule, unrounded=("inputs", "params"))
+@layer(shape=_group_rule, rounding=Rounding(keeps=("inputs", "params")))
 def group_normalization(
     params: Params,
     x: Array,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
+from fnet.core.compose import Rounding, layer
 from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import masked, parted, require_generation
@@ -140,7 +140,7 @@ def _discretization_rule(
     return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, "float32")), {}
 
 
-@layer(shape=_discretization_rule, mask="drop", unrounded=("inputs",))
+@layer(shape=_discretization_rule, mask="drop", rounding=Rounding(keeps=("inputs",)))
 def discretization(
     params: Params,
     x: Array,

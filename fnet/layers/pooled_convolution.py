@@ -7,7 +7,7 @@ from typing import Any
 from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops
 from fnet.core.infer import activation_child
-from fnet.core.layer import layer
+from fnet.core.rules import layer
 from fnet.errors import InvalidParams
 from fnet.layers.convolution import bias_param, conv2d_rule
 from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, output_sizes, per_axis, remembered, windows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnet.backend import xp
-from fnet.core.compose import layer
+from fnet.core.compose import Rounding, layer
 from fnet.errors import InvalidInput
 from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 
@@ -18,7 +18,7 @@ def _rule(x: Spec, *, output_dim: int) -> tuple[Spec, ParamTree]:
     }
 
 
-@layer(shape=_rule, mask="drop", floats=True, unrounded=("params",), gives=lambda: "float32")
+@layer(shape=_rule, mask="drop", floats=True, rounding=Rounding(keeps=("params",), gives=lambda: "float32"))
 def random_fourier_features(params: Params, x: Array, *, output_dim: Positive) -> Array:
     """(batch, in) -> (batch, output_dim): cos(x @ unscaled_kernel / kernel_scale + bias).
 

@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from fnet.core.compose import layer
+from fnet.core.compose import Entrance, layer
 from fnet.errors import InvalidInput
-from fnet.layers.encoding import count_rows, depth_of, encode, lookup_spec, tf_idf_dtype, weigh
+from fnet.layers.encoding import TOKENS, count_rows, depth_of, encode, lookup_spec, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
 from fnet.strings import NumpyArray, utf8
 from fnet.types import Array, OutputMode, Params, ParamTree, Spec, Tokens
@@ -51,7 +51,12 @@ def _text_rule(
     return lookup_spec(tokens, output_mode, depth, kinds), table_params(True, output_mode, depth)
 
 
-@layer(shape=_text_rule, mask="drop", host=True, unrounded=("inputs", "params"), gives=tf_idf_dtype)
+@layer(
+    shape=_text_rule,
+    mask="drop",
+    entrance=Entrance(host=True),
+    rounding=TOKENS,
+)
 def text_vectorization(
     params: Params,
     x: Any,

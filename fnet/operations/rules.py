@@ -13,13 +13,14 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.compose import layer
+from fnet.core.compose import Call, layer
 from fnet.shapes import broadcast_shapes, reduced_shape, shape_of, sized
 from fnet.types import Params, ParamTree, Shape, Spec
 
@@ -34,10 +35,13 @@ MOST = 64
 """Larger integers among options and literals count as this when a dtype is found; no array has as many axes."""
 
 
-def operation(shape: Callable[..., Any], *, home: str = HOME) -> Callable[[Callable[..., Any]], Operation]:
+def operation(
+    shape: Callable[..., Any], *, home: str = HOME, call: Call | None = None
+) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks.
 
-    home: the package that it is public in.
+    home: the package that it is public in. call: what else is said of its calls; whether rows are apart is known of
+    shape rules that every entry follows by itself.
     """
 
     def decorate(function: Callable[..., Any]) -> Operation:
@@ -59,9 +63,9 @@ def operation(shape: Callable[..., Any], *, home: str = HOME) -> Callable[[Calla
         run.__name__, run.__qualname__, run.__doc__ = function.__name__, function.__qualname__, function.__doc__
         run.__module__ = home
         vars(run)["__wrapped__"] = function  # for the types of its options
-        vars(run)["row_by_row"] = shape in (same, like, broadcast)
-        vars(run)["arguments"] = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
-        return layer(shape=rule, mask="drop")(run)
+        names = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
+        known = Call(rows=shape in (same, like, broadcast)) if call is None else call
+        return layer(shape=rule, mask="drop", call=replace(known, arguments=names))(run)
 
     return decorate
 

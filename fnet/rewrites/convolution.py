@@ -6,7 +6,8 @@ from typing import Any
 
 from fnet.backend import ops, winograd
 from fnet.core.infer import resolved_options
-from fnet.core.layer import Bound, bind, option_names
+from fnet.core.layer import Bound, bind
+from fnet.core.rules import option_names
 from fnet.layers.convolution import conv2d
 from fnet.layers.pooled_convolution import pooled_conv2d, winograd_conv2d
 from fnet.layers.pooling import max_pooling2d

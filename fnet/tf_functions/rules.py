@@ -21,7 +21,8 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.layer import bind, layer, rules
+from fnet.core.layer import bind
+from fnet.core.rules import Call, layer, rules
 from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
 from fnet.operations.rules import Operation, operation
@@ -53,9 +54,9 @@ def function(
     """
 
     def decorate(f: Callable[..., Any]) -> Operation:
-        made = operation(_following(shape, f), home=HOME)(_at_once(f))
+        call = Call(numbers=sizes, reads_values=True, rows=rows)
+        made = operation(_following(shape, f), home=HOME, call=call)(_at_once(f))
         made = _handing_on(made) if same else made
-        vars(made).update(row_by_row=rows, sizes=sizes, follows_sizes=True)
         FUNCTIONS.update(dict.fromkeys(names, made))
         return made
 
@@ -92,7 +93,7 @@ def _handing_on(made: Operation) -> Operation:
         spec, _ = infer.infer(bind(handing_on, **options), infer.spec(strip(x)))
         return same if spec.dtype == y.dtype.name else y  # JAX without 64 bits makes no new array of a cast to them
 
-    handing_on = layer(shape=rules(made).shape, mask="own")(call)
+    handing_on = layer(shape=rules(made).shape, mask="own", call=rules(made).call)(call)
     return handing_on
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnet import operations
 from fnet.backend import ops, xp
-from fnet.core.layer import rules
+from fnet.core.rules import rules
 from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, viewed
 from fnet.shapes import broadcast_shapes, positive, shape_of, total

@@ -124,4 +124,4 @@ def _give(name: str) -> str:
 
 def is_operation(entry: Entry) -> bool:
     """Whether a row is of an operation, not of a layer."""
-    return hasattr(entry.layer, "arguments")
+    return rules(entry.layer).call is not None

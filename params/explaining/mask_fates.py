@@ -9,8 +9,9 @@ import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.layer import bind, rules
+from fnet.core.layer import bind
 from fnet.core.model import Model
+from fnet.core.rules import rules
 from fnet.core.sources import resolve
 from fnet.masks import Masked, first_mask
 from params.convert.conversion import BROKEN

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet import operations
+from fnet.core.rules import call_of
 from params.table.entry import Entry
 
 MODULES = {
@@ -112,7 +113,7 @@ def operation(module: str, class_name: str) -> Entry:
     """The row of an operation. Raises KeyError for one that is not in the table."""
     name = OPERATIONS[module, class_name]
     layer = getattr(operations, name)
-    names = vars(layer)["arguments"]
+    names = call_of(layer).arguments
     any_number = names[0].startswith("*")
     return Entry(
         layer,

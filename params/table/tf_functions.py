@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from fnet.core.layer import option_names
+from fnet.core.rules import call_of, option_names
 from fnet.core.sources import references
 from fnet.tf_functions import FUNCTIONS
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -105,15 +105,15 @@ def _row(name: str) -> Entry | None:
     found = FUNCTIONS.get(name) or FUNCTIONS.get(name.removeprefix("compat.v1."))
     if found is None or name in DIFFERENT:
         return None
-    arguments = vars(found)["arguments"]
+    call = call_of(found)
     return Entry(
         found,
         _no_options,
         ignored=frozenset({"*"}),
-        arguments=ORDER.get(name, arguments),
-        inputs=in_order(arguments) if len(arguments) > 1 else None,
+        arguments=ORDER.get(name, call.arguments),
+        inputs=in_order(call.arguments) if len(call.arguments) > 1 else None,
         call=functools.partial(_named_arguments, found, OWN.get(name.removeprefix("compat.v1."), {})),
-        literal=vars(found)["sizes"],
+        literal=call.numbers,
     )
 
 
@@ -124,7 +124,7 @@ def _no_options(config: dict[str, Any]) -> dict[str, Any]:
 
 def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call under the names that `function` knows; None means its default."""
-    legal = {*vars(function)["arguments"], *option_names(function)}
+    legal = {*call_of(function).arguments, *option_names(function)}
     made: dict[str, Any] = {}
     for key, value in given.items():
         name = own.get(key) or (key if key in legal else RENAMED.get(key, key))
