@@ -14,10 +14,10 @@ from typing import Any
 
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
-from fnet.core.layer import Bound, bind, brief, name_of
+from fnet.core.layer import bind, brief, name_of
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.options import misfit
-from fnet.core.rules import hashable, option_names, rules
+from fnet.core.rules import option_names, rules
 from fnet.core.sources import resolve, unmasked
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
@@ -87,17 +87,18 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     """The shape rule of a layer, given the options that it asks for."""
     bound = bind(step)
-    call = rules(bound).call
-    if call is None or not call.reads_values:
+    declared = rules(bound)
+    if declared.call is None or not declared.call.reads_values:
         x = tree.map(_without_numbers, x)
-    if (wrong := misfit(bound.function, resolved_options(bound))) is not None:
+    if (wrong := misfit(bound.function, bound.in_full)) is not None:
         raise ValueError(f"{name_of(bound.function)}: {wrong}")
-    outputs, params = _by_rule(bound, x)
-    if params and not rules(bound).host:
+    by_rule = with_options(declared.shape, bound)
+    outputs, params = by_rule(x)
+    if params and not declared.entrance.host:
         dtypes.require_no_strings(*tree.leaves(x))
     wide = dtypes.of_32_bits(x)
     if bound.dtype is None and wide != x and any(map(dtypes.is_float_spec, tree.leaves(params))):
-        outputs, params = _by_rule(bound, wide)
+        outputs, params = by_rule(wide)
     for found in (*tree.leaves(outputs), *tree.leaves(params)):
         if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
             raise ValueError(f"{brief(bound)} of {x} would have the sizes {found.shape}")
@@ -106,10 +107,6 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     if bound.dtype is None:
         return outputs, params
     return dtypes.given_as(outputs, x, bound.dtype, bound.gives), dtypes.stored_as(params, bound.dtype)
-
-
-def _by_rule(bound: Bound, x: Any) -> tuple[Any, ParamTree]:
-    return (x, EMPTY) if rules(bound).shape is identity else with_options(rules(bound).shape, bound)(x)
 
 
 def _without_numbers(spec: Any) -> Any:
@@ -125,9 +122,8 @@ def resolved_options(step: Any) -> dict[str, Any]:
 
 def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
     """A rule of a layer with the options of `step` that it asks for."""
-    bound, names = bind(step), option_names(rule)
-    options = {**option_names(bound.function), **bound.options} if names else {}
-    return functools.partial(rule, **hashable({key: tree.thaw(options[key]) for key in names}))
+    options = bind(step).in_full
+    return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
 
 
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:

@@ -30,7 +30,13 @@ class Bound:
 
     @functools.cached_property
     def _thawed(self) -> dict[str, Any]:
-        return {key: hashable(tree.thaw(value)) for key, value in self.options.items()}
+        options: dict[str, Any] = hashable(tree.thaw(self.options))
+        return options
+
+    @functools.cached_property
+    def in_full(self) -> dict[str, Any]:
+        """All options, bound ones over defaults, as the layer and its rules take them."""
+        return {**option_names(self.function), **self._thawed}
 
     @functools.cached_property
     def inside(self) -> Callable[[Params, Any], Any]:
@@ -63,8 +69,7 @@ class Bound:
     def gives(self) -> str | None:
         """The dtype of the floats that come out under any dtype policy, "wider", or None (see `Rounding.gives`)."""
         rule = rules(self).rounding.gives
-        options = {**option_names(self.function), **self._thawed}
-        return None if rule is None else rule(**{key: options[key] for key in option_names(rule)})
+        return None if rule is None else rule(**{key: self.in_full[key] for key in option_names(rule)})
 
     def __repr__(self) -> str:
         options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}

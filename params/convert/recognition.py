@@ -46,6 +46,8 @@ def require_own(source: KerasObject, known: Conversion) -> None:
 
 def custom_row(source: KerasObject, known: Conversion) -> Entry | None:
     """The caller's own layer, for the layer of this name or for a registered name or class."""
+    if not known.custom:
+        return None
     step = known.own_for(source)
     if step is not None:
         rules(step)
