@@ -56,7 +56,7 @@ def _conv_rule(
 
 
 @remembered
-def _pads(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, groups: int) -> Pads:
+def pads_of(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, groups: int) -> Pads:
     """The padding of each axis, everything checked against the shapes of input and kernel."""
     sizes, channels = window.split_known(shape)
     _check_groups(window.name, groups, channels, kernel[-1])
@@ -74,7 +74,7 @@ def _conv(
 ) -> Array:
     """What conv1d, conv2d and conv3d do."""
     kernel = params["kernel"]
-    pads = _pads(window, x.shape, kernel.shape, filters, groups)
+    pads = pads_of(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
     first = window.data_format == "channels_first"
     clamp, rest = clamped(activation)

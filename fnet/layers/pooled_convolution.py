@@ -9,8 +9,8 @@ from fnet.backend import ops
 from fnet.core.infer import activation_child
 from fnet.core.rules import layer
 from fnet.errors import InvalidParams
-from fnet.layers.convolution import bias_param, conv2d_rule
-from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, output_sizes, per_axis, remembered, windows
+from fnet.layers.convolution import bias_param, conv2d_rule, pads_of
+from fnet.layers.windows import PerAxis, output_sizes, per_axis, windows
 from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 
 
@@ -46,12 +46,6 @@ def _pooled_rule(
     return _pooled(y, per_axis(pool_size, 2, "pool_size")), params
 
 
-@remembered
-def _pads(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None) -> Pads:
-    sizes, channels = window.split_known(shape)
-    return window.fitted(kernel, (channels, filters)).pads(sizes)
-
-
 @layer(shape=_pooled_rule, mask="drop", floats=True)
 def pooled_conv2d(
     params: Params,
@@ -77,7 +71,7 @@ def pooled_conv2d(
     """
     window = windows("pooled_conv2d", 2, kernel_size, strides, padding, None, dilation_rate)
     pool = per_axis(pool_size, 2, "pool_size")
-    pads = _pads(window, x.shape, params["kernel"].shape, filters)
+    pads = pads_of(window, x.shape, params["kernel"].shape, filters, 1)
     y = ops.conv(x, params["kernel"], strides=window.strides, padding=pads, dilation=window.dilation)
     y = ops.max_pool(y, pool, pool, ((0, 0), (0, 0)))
     clamp, rest = clamped(activation)
