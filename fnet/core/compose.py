@@ -151,10 +151,10 @@ class Graph(Model):
     def _last_use(self) -> dict[str, tuple[str, ...]]:
         """{node: values that nobody reads after it}, so that memory is given back early."""
         last = {name: reader for reader, node in self.nodes for name in references(node.sources)}
-        kept = set(references(self.outputs))
+        outputs = set(references(self.outputs))
         dead: dict[str, tuple[str, ...]] = {}
         for name, reader in last.items():
-            if name not in kept:
+            if name not in outputs:
                 dead[reader] = (*dead.get(reader, ()), name)
         return dead
 
@@ -203,12 +203,12 @@ def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **n
     Raises ValueError for a source that no earlier node or input gives.
     """
     built = Graph(tuple(_checked_nodes({**nodes, **named})), freeze(inputs), freeze(outputs))
-    known = set(references(built.inputs))
+    names = set(references(built.inputs))
     for name, node in built.nodes:
-        wanted = references(node.sources) if node.sources is not None else [name]
-        _need(name, wanted, known)
-        known.add(name)
-    _need("outputs", references(built.outputs), known)
+        sources = references(node.sources) if node.sources is not None else [name]
+        _need(name, sources, names)
+        names.add(name)
+    _need("outputs", references(built.outputs), names)
     return built
 
 
@@ -220,10 +220,10 @@ def _checked_nodes(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
         yield name, Node(node.step, freeze(node.sources), node.params)
 
 
-def _need(name: str, wanted: Iterable[str], known: set[str]) -> None:
-    for source in wanted:
-        if source not in known:
+def _need(name: str, sources: Iterable[str], names: set[str]) -> None:
+    for source in sources:
+        if source not in names:
             raise ValueError(
                 f"{name!r} reads {source!r}, which is neither an input nor an earlier node; "
-                f"known here: {', '.join(sorted(known))}"
+                f"known here: {', '.join(sorted(names))}"
             )

@@ -40,15 +40,15 @@ def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:
     ('b', 'c')
     """
     _require_model(model)
-    given = list(dict.fromkeys(tree.leaves(inputs)))
-    wanted = [OWN] if outputs is None else tree.leaves(outputs)
+    starts = list(dict.fromkeys(tree.leaves(inputs)))
+    ends = [OWN] if outputs is None else tree.leaves(outputs)
     if model.linear and (row := _row(model, inputs, outputs)) is not None:
         return row
-    part = _part(model.as_graph(), given, wanted)
-    ends = iter(part.outputs)
-    made = next(ends) if outputs is None else tree.map(lambda _: next(ends), outputs)
-    taken = part.inputs if inputs is None else freeze(inputs)
-    return replace(part, nodes=(*_input_layers(model, given), *part.nodes), inputs=taken, outputs=freeze(made))
+    part = _part(model.as_graph(), starts, ends)
+    values = iter(part.outputs)
+    structure = next(values) if outputs is None else tree.map(lambda _: next(values), outputs)
+    reads = part.inputs if inputs is None else freeze(inputs)
+    return replace(part, nodes=(*_input_layers(model, starts), *part.nodes), inputs=reads, outputs=freeze(structure))
 
 
 def part(model: Any, key: str | int | slice) -> Any:
@@ -62,14 +62,14 @@ def part(model: Any, key: str | int | slice) -> Any:
 
 def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any:
     """The part between two steps; None: an end of the model."""
-    given: list[str] = []
+    starts: list[str] = []
     if start is not None and (read := _read_by(model, start)) is not None:
-        given = list(dict.fromkeys(name for name in references(read)))
-        if not given:
+        starts = list(dict.fromkeys(name for name in references(read)))
+        if not starts:
             raise ValueError(f"{start!r} reads nothing, so no model can begin with it")
     whole = model.as_graph()
     if stop is None:
-        part = _part(whole, given, [OWN])
+        part = _part(whole, starts, [OWN])
         outputs = part.outputs[0]
     else:
         read = _read_by(model, stop)
@@ -77,11 +77,11 @@ def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any
             raise ValueError(f"{stop!r} is an input, so no model can end before it")
         leaves = _leaves(read)
         names = [leaf if isinstance(leaf, str) else leaf.node for leaf in leaves]
-        part = _part(whole, given, names)
+        part = _part(whole, starts, names)
         ends = {leaf: _beneath(end, leaf) for leaf, end in zip(leaves, part.outputs, strict=True)}
         outputs = _mapped(read, ends)
-    inputs = part.inputs if not given else given[0] if len(given) == 1 else tuple(given)
-    return replace(part, nodes=(*_input_layers(model, given), *part.nodes), inputs=inputs, outputs=freeze(outputs))
+    inputs = part.inputs if not starts else starts[0] if len(starts) == 1 else tuple(starts)
+    return replace(part, nodes=(*_input_layers(model, starts), *part.nodes), inputs=inputs, outputs=freeze(outputs))
 
 
 def pruned(model: Any, params: Params) -> Params:
@@ -91,11 +91,11 @@ def pruned(model: Any, params: Params) -> Params:
     """
     if not isinstance(model, Model):
         return params
-    kept: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for _, key, step in model.entries:
         if key in params:
-            kept[key] = _joined(kept.get(key, EMPTY), pruned(step, params[key]))
-    return kept
+            entries[key] = _joined(entries.get(key, EMPTY), pruned(step, params[key]))
+    return entries
 
 
 def _step_at(model: Any, path: Any) -> Any:
@@ -162,9 +162,9 @@ def _within(name: str, leaf: Any) -> Any:
 
 def _leaves(sources: Any) -> list[Any]:
     """The names and elements in a tree of sources."""
-    found: dict[Any, None] = {}
-    _mapped(sources, lambda leaf: found.setdefault(leaf))
-    return list(found)
+    leaves: dict[Any, None] = {}
+    _mapped(sources, lambda leaf: leaves.setdefault(leaf))
+    return list(leaves)
 
 
 def _mapped(sources: Any, function: Any) -> Any:
@@ -225,8 +225,8 @@ class _Cut:
     def leaf(self, leaf: str | Ref) -> str | Ref:
         """A source of the whole as one of the part."""
         name = leaf if isinstance(leaf, str) else leaf.node
-        found: str | Ref = _beneath(self.source(name), leaf)
-        return found
+        source: str | Ref = _beneath(self.source(name), leaf)
+        return source
 
     def node(self, name: str, node: Node) -> Node:
         """A node of the whole as one of the part."""
@@ -240,47 +240,47 @@ class _Cut:
         return Node(step, freeze(sources), node.params)
 
 
-def _part(graph: Any, given: list[str], wanted: list[str]) -> Any:
+def _part(graph: Any, starts: list[str], ends: list[str]) -> Any:
     """What leads from the given steps, or without any from the inputs, to the wanted ones; a tuple of these."""
-    found = _Cut(graph)
-    for path in given:
+    cut = _Cut(graph)
+    for path in starts:
         name, rest = _split(graph, path)
-        found.fed.setdefault(name, []).append(rest)
-    places = [None if path == OWN else _split(graph, path) for path in wanted]
+        cut.fed.setdefault(name, []).append(rest)
+    places = [None if path == OWN else _split(graph, path) for path in ends]
     for place in places:
         for name, rest in [(name, None) for name in references(graph.outputs)] if place is None else [place]:
-            found.ask(name, rest)
-    _require_reached(found, given)
-    reached = [name for name in references(graph.inputs) if name in found.asked and name not in found.fed]
-    if given and reached:
-        raise ValueError(_also_needs(found, given, reached))
+            cut.ask(name, rest)
+    _require_reached(cut, starts)
+    reached = [name for name in references(graph.inputs) if name in cut.asked and name not in cut.fed]
+    if starts and reached:
+        raise ValueError(_also_needs(cut, starts, reached))
     nodes = []
     for name, node in graph.nodes:
-        if name in found.asked and None not in found.fed.get(name, ()):
-            nodes.append((name, found.node(name, node)))
-    ends = tuple(_mapped(graph.outputs, found.leaf) if place is None else found.source(*place) for place in places)
-    inputs = tuple(given) if given else _only(graph.inputs, set(reached))
-    return replace(graph, nodes=tuple(nodes), inputs=inputs, outputs=freeze(ends))
+        if name in cut.asked and None not in cut.fed.get(name, ()):
+            nodes.append((name, cut.node(name, node)))
+    sources = tuple(_mapped(graph.outputs, cut.leaf) if place is None else cut.source(*place) for place in places)
+    inputs = tuple(starts) if starts else _only(graph.inputs, set(reached))
+    return replace(graph, nodes=tuple(nodes), inputs=inputs, outputs=freeze(sources))
 
 
-def _require_reached(found: _Cut, given: list[str]) -> None:
-    unread = [path for path in given if _split(found.graph, path)[0] not in found.asked]
+def _require_reached(cut: _Cut, starts: list[str]) -> None:
+    unread = [path for path in starts if _split(cut.graph, path)[0] not in cut.asked]
     if unread:
         raise ValueError(f"the outputs need nothing of what {', '.join(map(repr, unread))} gives")
 
 
-def _also_needs(found: _Cut, given: list[str], reached: list[str]) -> str:
+def _also_needs(cut: _Cut, starts: list[str], reached: list[str]) -> str:
     """The message where what comes before the cut is read past it."""
-    start = next((name for name in found.asked if _is_read_late(found, name, reached)), reached[0])
-    more = ", ".join(map(repr, [*given, reached[0]]))
+    start = next((name for name in cut.asked if _is_read_late(cut, name, reached)), reached[0])
+    more = ", ".join(map(repr, [*starts, reached[0]]))
     return (
-        f"the outputs need more than {', '.join(map(repr, given))}: {start!r} reads the input {reached[0]!r} around "
+        f"the outputs need more than {', '.join(map(repr, starts))}: {start!r} reads the input {reached[0]!r} around "
         f"the cut. Give what comes around it as well, cut(model, inputs=({more}), ...), or cut where everything passes"
     )
 
 
-def _is_read_late(found: _Cut, name: str, reached: list[str]) -> bool:
-    node = dict(found.graph.nodes).get(name)
+def _is_read_late(cut: _Cut, name: str, reached: list[str]) -> bool:
+    node = dict(cut.graph.nodes).get(name)
     return node is not None and bool(set(references(node.sources)) & set(reached))
 
 
@@ -290,20 +290,20 @@ def _only(inputs: Any, reached: set[str]) -> Any:
         return inputs
     if isinstance(inputs, Mapping):
         return freeze({key: _only(item, reached) for key, item in inputs.items() if reached & set(references(item))})
-    kept = [_only(item, reached) for item in inputs if reached & set(references(item))]
-    if len(kept) == 1 and len(inputs) > 1:
-        return kept[0]
-    return freeze(kept) if isinstance(inputs, tree.FrozenList) else tuple(kept)
+    parts = [_only(item, reached) for item in inputs if reached & set(references(item))]
+    if len(parts) == 1 and len(inputs) > 1:
+        return parts[0]
+    return freeze(parts) if isinstance(inputs, tree.FrozenList) else tuple(parts)
 
 
-def _input_layers(model: Any, given: list[str]) -> Iterable[tuple[str, Node]]:
+def _input_layers(model: Any, starts: list[str]) -> Iterable[tuple[str, Node]]:
     """Input layers for what is given, where the model says what it takes."""
-    takes = infer.input_spec(model) if given else None
+    takes = infer.input_spec(model) if starts else None
     if takes is None:
         return
     input_layer = _first_of_inputs(model)
     rows = {"/".join(map(str, row.path)): row.outputs for row in infer.trace(model, takes)}
-    for path in given:
+    for path in starts:
         if isinstance(spec := rows.get(path), Spec):
             yield path, Node(bind(input_layer, shape=spec.shape, dtype=spec.dtype))
 

@@ -99,11 +99,11 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     wide = dtypes.of_32_bits(x)
     if bound.dtype is None and wide != x and any(map(dtypes.is_float_spec, tree.leaves(params))):
         outputs, params = by_rule(wide)
-    for found in (*tree.leaves(outputs), *tree.leaves(params)):
-        if any(d is not None and d < 0 for d in getattr(found, "shape", ())):
-            raise ValueError(f"{brief(bound)} of {x} would have the sizes {found.shape}")
-        if getattr(found, "dtype", "bool") not in dtypes.KNOWN:
-            raise ValueError(f"{brief(bound)} of {x} would have the dtype {found.dtype!r:.60}")
+    for leaf in (*tree.leaves(outputs), *tree.leaves(params)):
+        if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
+            raise ValueError(f"{brief(bound)} of {x} would have the sizes {leaf.shape}")
+        if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
+            raise ValueError(f"{brief(bound)} of {x} would have the dtype {leaf.dtype!r:.60}")
     if bound.dtype is None:
         return outputs, params
     return dtypes.given_as(outputs, x, bound.dtype, bound.gives), dtypes.stored_as(params, bound.dtype)
@@ -141,8 +141,8 @@ def params_of(rows: list[Row]) -> dict[str, Any]:
     if not isinstance(rows[-1].step, Model):
         return dict(rows[-1].params)
     root = rows[-1].entry
-    found = {row.entry[len(root) :]: row.params for row in rows[:-1] if row.params}
-    return tree.nest(found)
+    params = {row.entry[len(root) :]: row.params for row in rows[:-1] if row.params}
+    return tree.nest(params)
 
 
 def activation_child(activation: Activation, y: Spec) -> ParamTree:
@@ -160,10 +160,10 @@ def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
     """The Spec tree of the inputs: of the shapes given, one for each, or else what the model itself says."""
     if shapes:
         return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
-    found = input_spec(model)
-    if found is None:
+    takes = input_spec(model)
+    if takes is None:
         raise ValueError("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
-    return found
+    return takes
 
 
 def summary(model: Any, *input_shapes: Any) -> str:
@@ -215,18 +215,18 @@ def children(step: Any) -> dict[str, Any]:
     """{params key: step} of the steps inside a step."""
     if isinstance(step, Model):
         return {key: child for _, key, child in step.entries}
-    found: dict[str, Any] = asked(rules(step).children, step) or {}
-    return found
+    steps: dict[str, Any] = asked(rules(step).children, step) or {}
+    return steps
 
 
 def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:
     """{path: value} of what flows out of the named steps (one, several, None: all), as `block/conv` for nested ones."""
-    found: dict[str, Any] = {}
-    run(model, params, x, found.__setitem__)
+    values: dict[str, Any] = {}
+    run(model, params, x, values.__setitem__)
     if names is None:
-        return found
+        return values
     names = [names] if isinstance(names, str) else names
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in values]
     if missing:
-        raise KeyError(f"no step {', '.join(missing)}; the steps are {', '.join(found)}")
-    return {name: found[name] for name in names}
+        raise KeyError(f"no step {', '.join(missing)}; the steps are {', '.join(values)}")
+    return {name: values[name] for name in names}

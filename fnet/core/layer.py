@@ -58,11 +58,11 @@ class Bound:
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
         """The layer on numbers rounded as its dtype policy says."""
-        kept, gives = rules(self).rounding.keeps, self.gives or policy
+        keeps, gives = rules(self).rounding.keeps, self.gives or policy
         if gives == "wider":
             gives = dtypes.wider(x, policy)
-        params = dtypes.widened(params) if "params" in kept else dtypes.to_compute(params, policy)
-        x = dtypes.widened(x) if "inputs" in kept else dtypes.to_compute(x, policy)
+        params = dtypes.widened(params) if "params" in keeps else dtypes.to_compute(params, policy)
+        x = dtypes.widened(x) if "inputs" in keeps else dtypes.to_compute(x, policy)
         return dtypes.from_compute(run(params, x), gives)
 
     @functools.cached_property

@@ -26,8 +26,8 @@ def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | No
     """What is wrong with the first option that its annotation does not allow, or None."""
     for name, kind in kinds(function).items():
         if name in options and not fits(options[name], kind):
-            asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
-            return f"the option {name!r} = {options[name]!r:.60} is of the wrong type or out of range{asked}"
+            hint = "".join(f"; it must be {bound}" for bound in bounds(kind))
+            return f"the option {name!r} = {options[name]!r:.60} is of the wrong type or out of range{hint}"
     for name, value in options.items():
         if name.endswith("activation") and isinstance(value, str) and value not in ACTIVATIONS:
             return f"the option {name!r} = {value!r:.60} is no activation; `fnet.activation_functions` has them"

@@ -31,7 +31,7 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
     each input, batch axis included; not needed when the model begins with `input_layer`.
     """
     rng = random.as_key(key)
-    made = {}
+    leaves = {}
     for number, (path, param) in enumerate(wanted(model, *input_shapes).items()):
         if None in param.shape and param.dtype.startswith("float"):
             raise ValueError(
@@ -39,8 +39,8 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
             )
         sizes = tuple(0 if d is None else d for d in param.shape)
         make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
-        made[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
-    return tree.nest(made)
+        leaves[path] = ops.cast(make(random.fold_in(rng, number), sizes), param.dtype)
+    return tree.nest(leaves)
 
 
 def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
@@ -93,8 +93,8 @@ def check(model: Any, params: Params, *input_shapes: Any) -> None:
         raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))
 
 
-def _fits(shape: Any, wanted: Any) -> bool:
-    return len(shape) == len(wanted) and all(w in (None, d) for d, w in zip(shape, wanted, strict=True))
+def _fits(shape: Any, expected: Any) -> bool:
+    return len(shape) == len(expected) and all(w in (None, d) for d, w in zip(shape, expected, strict=True))
 
 
 def _join(path: Path) -> str:
