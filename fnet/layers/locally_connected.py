@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import repeat
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -159,7 +159,7 @@ def _numbers(taps: Taps, channels: int, size: int, first: bool) -> np.ndarray:
 
 def _locally_connected(
     window: Windows, params: Params, x: Array, use_bias: bool, activation: Activation, implementation: int
-) -> Any:
+) -> Array:
     sizes, channels = window.split_known(x.shape)
     taps = _taps(window, sizes)
     kernel = _matrices(params["kernel"], taps, window, x.shape, implementation)
@@ -187,7 +187,7 @@ def locally_connected1d(
     activation: Activation = None,
     use_bias: bool = True,
     implementation: int = 1,
-) -> Any:
+) -> Array:
     """(batch, steps, in) -> (batch, new steps, filters): as conv1d, with another kernel for every new step.
 
     params: kernel, as `implementation` says: 1 (new steps, kernel_size * in, filters); 2 (steps, in, new steps,
@@ -219,7 +219,7 @@ def locally_connected2d(
     activation: Activation = None,
     use_bias: bool = True,
     implementation: int = 1,
-) -> Any:
+) -> Array:
     """(batch, height, width, in) -> (batch, new height, new width, filters): another kernel for every new place.
 
     params: kernel, as `implementation` says: 1 (new height * new width, kernel height * width * in, filters);

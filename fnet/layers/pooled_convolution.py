@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops
 from fnet.core.infer import activation_child
@@ -59,7 +57,7 @@ def pooled_conv2d(
     activation: Activation = None,
     use_bias: bool = True,
     pool_size: PerAxis = 2,
-) -> Any:
+) -> Array:
     """(batch, height, width, in) -> (batch, pooled height, pooled width, filters): conv2d, max pooling, activation.
 
     y = activation(max over windows of (x * kernel) + bias), with windows of `pool_size` next to each other. For an
@@ -106,7 +104,7 @@ def winograd_conv2d(
     use_bias: bool = True,
     tile: Positive = 2,
     pool: Positive = 1,
-) -> Any:
+) -> Array:
     """(batch, height, width, in) -> (batch, new height, new width, filters): conv2d with a window of 3, strides of 1.
 
     Computed in tiles of `tile` x `tile` outputs (2 or 4) with 2.25 or 4 times fewer products; a NaN or infinity
