@@ -58,6 +58,7 @@ _OWN = {
 """{module: its names here}, imported when they are first used."""
 
 _OF_FILES = {
+    "Predict",
     "CorruptFile", "LimitExceeded", "Limits", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
     "Explanation", "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "to_keras",

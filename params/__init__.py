@@ -15,6 +15,7 @@ HOMES = {
     "explaining.record": "Explanation",
     "file.model_file": "Limits",
     "loading": "from_keras load_keras",
+    "predicting": "Predict",
     "store.keras_file": "to_keras",
     "store.saving": "load load_info save",
     "store.verifying": "verify",

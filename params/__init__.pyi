@@ -11,6 +11,7 @@ from params.explaining.explanation import explain as explain
 from params.explaining.record import Explanation as Explanation
 from params.file.model_file import Limits as Limits
 from params.loading import from_keras as from_keras, load_keras as load_keras
+from params.predicting import Predict as Predict
 from params.store.keras_file import to_keras as to_keras
 from params.store.saving import load as load, load_info as load_info, save as save
 from params.store.verifying import verify as verify

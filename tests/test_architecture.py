@@ -28,6 +28,7 @@ TIERS = [
     {"rewrites"},
     {"inference"},
     {"pictures"},
+    {"sklearn"},
 ]
 PACKAGES = {
     "fnet": {"fnet"},

@@ -1,0 +1,118 @@
+"""`FnetClassifier`: a Keras model in scikit-learn, as features under a head that is fitted, or as it was trained.
+
+Needs scikit-learn, which nothing else of fnet does; so it is imported as `from fnet.sklearn import FnetClassifier`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+import fnet
+from fnet.inference.labels import final_activation
+
+
+class FnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose features are what flows at a step of a model; the model itself is not trained.
+
+    source: a model file, or (model, params); None for the columns of X themselves.
+    at: the step whose output the head reads, as "mean" or "block/pool"; None for what the model gives. More than one
+    axis is flattened.
+    head: a classifier of scikit-learn that `fit` fits; None for LogisticRegression.
+    batch_size: rows at a time.
+
+    `FnetClassifier.trained(source)` is fitted already: it classifies as the model was trained to.
+    """
+
+    def __init__(self, source: Any = None, *, at: str | None = None, head: Any = None, batch_size: int = 256) -> None:
+        self.source = source
+        self.at = at
+        self.head = head
+        self.batch_size = batch_size
+
+    @classmethod
+    def trained(cls, source: Any, labels: Any = None) -> FnetClassifier:
+        """The model as it was trained. labels: the classes in order; None for those of a `.safetensors`, or numbers."""
+        made = cls(source)
+        model, params, known = _loaded(source)
+        made._model = (model, params)
+        made._logits = final_activation(model) == "linear"
+        made.head_ = None
+        scores = fnet.infer(model, fnet.core.infer.input_spec(model))[0]
+        names = known if labels is None else labels
+        made.classes_ = np.arange(max(2, scores.shape[-1])) if names is None else np.asarray(names)
+        if len(made.classes_) != max(2, scores.shape[-1]):
+            raise ValueError(f"{len(made.classes_)} labels, but the model has {max(2, scores.shape[-1])} classes")
+        return made
+
+    def fit(self, X: Any, y: Any) -> FnetClassifier:  # noqa: N803 - scikit-learn's name
+        """Fit the head on the features of X."""
+        self._model: tuple[Any, Any] | None = None
+        if self.source is not None:
+            model, params, _ = _loaded(self.source)
+            cut = model if self.at is None else fnet.cut(model, outputs=self.at)
+            self._model = (cut, params if self.at is None else fnet.pruned(cut, params))
+        if self._plain():
+            X, y = validate_data(self, X, y)  # noqa: N806
+        check_classification_targets(y)
+        head = LogisticRegression(max_iter=1000) if self.head is None else clone(self.head)
+        self.head_ = head.fit(self._features(X), y)
+        self.classes_ = self.head_.classes_
+        return self
+
+    def predict_proba(self, X: Any) -> Any:  # noqa: N803
+        """(rows, classes): the probability of each class."""
+        check_is_fitted(self, "classes_")
+        if self.head_ is None:
+            return _probabilities(self._scores(X), self._logits)
+        return self.head_.predict_proba(self._features(self._checked(X)))
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """(rows,): the most probable class."""
+        check_is_fitted(self, "classes_")
+        if self.head_ is None:
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return self.head_.predict(self._features(self._checked(X)))
+
+    def _plain(self) -> bool:
+        """Whether the model does not say what it takes, so that X is any table of numbers."""
+        return fnet.core.infer.input_spec(self._model[0]) is None if self._model else True
+
+    def _checked(self, X: Any) -> Any:  # noqa: N803
+        return validate_data(self, X, reset=False) if self._plain() else X
+
+    def _features(self, X: Any) -> Any:  # noqa: N803
+        if self._model is None:
+            return X
+        y = self._scores(np.asarray(X, np.float32) if self._plain() else X)
+        return y.reshape(len(y), -1)
+
+    def _scores(self, X: Any) -> Any:  # noqa: N803
+        assert self._model is not None
+        model, params = self._model
+        return fnet.predict(model, params, X, batch_size=self.batch_size)
+
+
+def _loaded(source: Any) -> tuple[Any, Any, Any]:
+    """(model, params, labels or None) of a file or of (model, params)."""
+    if isinstance(source, tuple | list):
+        return source[0], source[1], None
+    if str(source).endswith(".safetensors"):
+        return (*fnet.load(source), fnet.load_info(source)["labels"])
+    return (*fnet.load_keras(source), None)
+
+
+def _probabilities(y: Any, logits: bool) -> Any:
+    """(rows, classes) of scores: logits become probabilities; of one unit it is that of the second class."""
+    scores = np.asarray(y, np.float64).reshape(len(y), -1)
+    if scores.shape[1] == 1:
+        second = 1 / (1 + np.exp(-scores)) if logits else scores
+        return np.concatenate([1 - second, second], axis=1)
+    if logits:
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)

@@ -1,0 +1,243 @@
+"""A model beyond one process: `fnet.Predict` in datasets, Ray and Spark, and `FnetClassifier` in scikit-learn."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind, sequential
+from fnet.sklearn import FnetClassifier
+
+ROOT = Path(__file__).parent.parent
+TEXTS = str(ROOT / "examples" / "models" / "nusax-lstm.safetensors")
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """A file with labels and a scale, of a model on three numbers."""
+    path = tmp_path / "m.safetensors"
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=bind(fnet.dense, units=2, activation="softmax"))
+    fnet.save(path, model, fnet.init(model, 0), labels=["no", "yes"], scale=0.5)
+    return str(path)
+
+
+# --- Predict ------------------------------------------------------------------------------------------------
+
+
+def test_it_is_a_value_that_pickles_small_and_loads_when_it_is_used(numbers):
+    predict = fnet.Predict(numbers, columns="x", scale=2)
+    assert eval(repr(predict), {"Predict": fnet.Predict}) == predict
+    assert pickle.loads(pickle.dumps(predict)) == predict
+    assert len(pickle.dumps(predict)) < 400
+    assert hash(predict) == hash(fnet.Predict(numbers, columns="x", scale=2))
+    later = fnet.Predict(f"{numbers}.later")
+    Path(f"{numbers}.later").write_bytes(b"")
+    with pytest.raises(fnet.ModelFileError):
+        later(np.ones((1, 3)))
+
+
+def test_columns_become_rows_and_outputs_become_columns(numbers):
+    x = np.arange(12.0).reshape(4, 3)
+    model, params = fnet.load(numbers)
+    expected = fnet.predict(model, params, x * 0.5)
+    batches = {
+        "x": {"x": x, "id": [7, 8, 9, 10]},
+        "v": {"v": list(x)},
+        ("a", "b", "c"): {"c": x[:, 2], "a": x[:, 0], "b": x[:, 1].tolist()},
+        None: {"x": x.tolist(), "other": ["a"] * 4},
+    }
+    for columns, batch in batches.items():
+        y = fnet.Predict(numbers, columns)(batch)
+        assert list(y) == [*batch, "output", "label", "score"]
+        np.testing.assert_array_equal(y["output"], expected)
+        assert y["label"].tolist() == ["no" if a > b else "yes" for a, b in expected]
+        np.testing.assert_array_equal(y["score"], expected.max(axis=1))
+    np.testing.assert_array_equal(fnet.Predict(numbers)(x), expected)
+    bare = fnet.Predict(numbers, "x", output="scores", labels=False, scale=1)({"x": x})
+    assert list(bare) == ["x", "scores"]
+    np.testing.assert_array_equal(bare["scores"], fnet.predict(model, params, x))
+
+
+def test_rows_without_an_answer_are_marked_or_raise(numbers):
+    x = [[1.0, 2, 3], [1.0, np.nan, 3]]
+    y = fnet.Predict(numbers)({"x": x})
+    assert np.isnan(y["output"]).any(axis=1).tolist() == np.isnan(y["score"]).tolist() == [False, True]
+    assert y["label"][1] == ""
+    with pytest.raises(fnet.InvalidInput, match="row 1"):
+        fnet.Predict(numbers, invalid="raise")({"x": x})
+
+
+def test_several_inputs_and_outputs_go_by_their_names(tmp_path):
+    nodes = {name: bind(fnet.input_layer, shape=(None, 1)) for name in ("a", "b")}
+    nodes |= {"sum": (fnet.add, ["a", "b"]), "difference": (fnet.subtract, ["a", "b"])}
+    model = fnet.graph(nodes, inputs=["a", "b"], outputs={"plus": "sum", "minus": "difference"})
+    fnet.save(tmp_path / "m.safetensors", model, {})
+    predict = fnet.Predict(str(tmp_path / "m.safetensors"))
+    y = predict({"b": [[1.0]], "id": [3], "a": [[5.0]]})
+    assert {key: np.asarray(value).ravel().tolist() for key, value in y.items()} == {
+        "b": [1], "id": [3], "a": [5], "output_plus": [6], "output_minus": [4],
+    }  # fmt: skip
+    assert predict([np.ones((1, 1)), np.ones((1, 1))])["minus"].tolist() == [[0]]
+    with pytest.raises(fnet.InvalidInput, match="the model takes the columns a, b; got a, c"):
+        predict({"a": [[1]], "c": [[1]]})
+
+
+def test_what_it_cannot_read_is_said(numbers):
+    with pytest.raises(fnet.InvalidInput, match="which of the columns a, b does the model read"):
+        fnet.Predict(numbers)({"a": [1], "b": [2]})
+    with pytest.raises(fnet.InvalidInput, match="no column c; the batch has a, b"):
+        fnet.Predict(numbers, "c")({"a": [1], "b": [2]})
+    with pytest.raises(fnet.InvalidInput, match="needs batched=True"):
+        fnet.Predict(TEXTS)({"text": "one row"})
+
+
+def test_a_file_that_was_written_anew_is_loaded_anew(numbers):
+    predict, x = fnet.Predict(numbers), np.ones((1, 3))
+    before = predict(x)
+    model, params = fnet.load(numbers)
+    fnet.save(
+        numbers, model, fnet.tree.map(lambda a: a + np.float32(np.arange(a.shape[-1])), params), labels=["a", "b"]
+    )
+    assert (predict(x) != before).any()
+
+
+@pytest.mark.slow
+def test_datasets_map_in_processes():
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_dict({"id": list(range(30)), "text": ["ramah sekali", "kotor", ""] * 10})
+    mapped = rows.map(fnet.Predict(TEXTS), batched=True, batch_size=7, num_proc=2)
+    assert mapped["id"] == list(range(30))
+    assert list(mapped["label"]) == ["positive", "negative", ""] * 10
+
+
+def parquet(folder):
+    """600 rows in six Parquet files."""
+    import pyarrow
+    import pyarrow.parquet
+
+    folder.mkdir()
+    for i in range(6):
+        columns = {"id": list(range(100 * i, 100 * i + 100)), "text": ["ramah sekali", "kotor"] * 50}
+        pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{i}.parquet")
+
+
+def run(*command, expected=0):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], env=env, capture_output=True, text=True, check=False, timeout=900
+    )
+    assert (done.returncode == 0) == (expected == 0), done.stderr[-3000:]
+
+
+FAILING = """
+import os, sys
+import numpy as np
+import ray
+from pathlib import Path
+from ray.data import DataContext
+from ray.data.checkpoint import CheckpointConfig
+import fnet
+
+folder = Path(sys.argv[1])
+
+class Failing:
+    def __init__(self, predict):
+        self.predict = predict
+
+    def __call__(self, batch):
+        killed = folder / "killed"
+        if 150 in batch["id"] and not killed.exists():
+            killed.write_text("")
+            os._exit(9)  # the worker dies; Ray runs its batch on another
+        if 599 in batch["id"]:
+            while not list((folder / "out").glob("*.parquet")):  # something is written
+                pass
+            raise RuntimeError("the job crashes")
+        return self.predict(batch)
+
+ray.init(num_cpus=4, log_to_driver=False, include_dashboard=False)
+context = DataContext.get_current()
+context.checkpoint_config = CheckpointConfig(id_column="id", checkpoint_path=str(folder / "done"))
+rows = ray.data.read_parquet(str(folder / "in"), override_num_blocks=6)
+rows.map_batches(Failing(fnet.Predict(sys.argv[2], "text")), batch_size=50).write_parquet(str(folder / "out"))
+"""
+
+
+@pytest.mark.slow
+def test_ray_goes_on_after_a_killed_worker_and_a_crash(tmp_path):
+    pytest.importorskip("ray")
+    import pyarrow.parquet
+
+    parquet(tmp_path / "in")
+    (tmp_path / "failing.py").write_text(FAILING)
+    run(tmp_path / "failing.py", tmp_path, TEXTS, expected=1)
+    assert (tmp_path / "killed").exists()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
+    assert before
+    command = [ROOT / "examples" / "ray_parquet.py", TEXTS, tmp_path / "in", tmp_path / "out", "--column", "text"]
+    run(*command, "--checkpoint", tmp_path / "done", "--cpus", 4)
+    table = pyarrow.parquet.read_table(tmp_path / "out").to_pydict()
+    assert sorted(table["id"]) == list(range(600))
+    assert all(
+        label == ("negative" if i % 2 else "positive") for i, label in zip(table["id"], table["label"], strict=True)
+    )
+    assert {path: path.stat().st_mtime_ns for path in before} == before  # what was done was not done again
+
+
+@pytest.mark.slow
+def test_spark_adds_a_column(tmp_path):
+    pytest.importorskip("pyspark")
+    import pyarrow.parquet
+
+    parquet(tmp_path / "in")
+    run(ROOT / "examples" / "spark_parquet.py", TEXTS, tmp_path / "in", tmp_path / "out")
+    table = pyarrow.parquet.read_table(tmp_path / "out").to_pydict()
+    expected = fnet.Predict(TEXTS)(np.array(table["text"], object))
+    np.testing.assert_allclose(table["output"], expected, atol=1e-6)
+    assert len(table["id"]) == 600
+
+
+# --- scikit-learn -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # check_estimator's own
+@pytest.mark.parametrize("source", [None, (sequential(half=bind(fnet.rescaling, scale=0.5)), {})])
+def test_the_estimator_keeps_the_rules_of_scikit_learn(source):
+    from sklearn.utils.estimator_checks import check_estimator
+
+    checks = check_estimator(FnetClassifier(source), on_fail=None)
+    assert [check["check_name"] for check in checks if check["status"] == "failed"] == []
+    assert len(checks) > 40
+
+
+def test_a_trained_model_classifies_and_a_new_head_is_fitted_on_its_features():
+    model = FnetClassifier.trained(TEXTS)
+    assert model.predict(["pelayanannya ramah sekali", "kamarnya kotor"]).tolist() == ["positive", "negative"]
+    np.testing.assert_allclose(model.predict_proba(["ramah"]), fnet.Predict(TEXTS)(["ramah"]), atol=1e-6)
+    assert model.classes_.tolist() == fnet.load_info(TEXTS)["labels"]
+    texts, classes = ["bagus sekali", "kotor", "ramah", "buruk"] * 2, ["good", "bad"] * 4
+    head = FnetClassifier(TEXTS, at="mean").fit(texts, classes)
+    assert head.score(texts, classes) == 1
+    assert head.head_.n_features_in_ == 128
+    assert pickle.loads(pickle.dumps(head)).predict(["kotor"]).tolist() == ["bad"]
+    with pytest.raises(ValueError, match="2 labels, but the model has 3 classes"):
+        FnetClassifier.trained(TEXTS, labels=["a", "b"])
+
+
+def test_scores_of_logits_and_of_one_unit_become_probabilities():
+    def trained(**options):
+        model = sequential(x=bind(fnet.input_layer, shape=(None, 2)), d=bind(fnet.dense, **options))
+        params = {"d": {"kernel": np.eye(2, options["units"], dtype="float32"), "bias": np.zeros(options["units"])}}
+        params["d"]["bias"] = params["d"]["bias"].astype("float32")
+        return FnetClassifier.trained((model, params)).predict_proba(np.array([[np.log(3), 0]], "float32"))
+
+    np.testing.assert_allclose(trained(units=2), [[0.75, 0.25]], atol=1e-6)
+    np.testing.assert_allclose(trained(units=2, activation="softmax"), [[0.75, 0.25]], atol=1e-6)
+    np.testing.assert_allclose(trained(units=1), [[0.25, 0.75]], atol=1e-6)
+    np.testing.assert_allclose(trained(units=1, activation="sigmoid"), [[0.25, 0.75]], atol=1e-6)
