@@ -11,7 +11,9 @@ import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
 from fnet.core.compose import Entrance
 from fnet.core.layer import name_of
+from fnet.inference import compile as compiling
 from fnet.inference import device, predict
+from fnet.inference.optimized import optimized
 from fnet.inference.rows import apart
 from fnet.inference.string_split import split_host
 from tests import parity
@@ -290,6 +292,23 @@ def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend
     seen = []
     fnet.predict(DENSE, params, x, progress=lambda *rows: seen.append(rows))
     assert seen == [(2, 2)]
+
+
+def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(monkeypatch):
+    with backend.using("jax"):
+        params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
+        y = fnet.predict(DENSE, params, x)
+        run = optimized(DENSE, params).run
+        assert len(run.compiled) == 1
+        np.testing.assert_array_equal(run(None, x), y)  # no params are asked for
+        np.testing.assert_array_equal(fnet.predict(DENSE, params, backend.ops.asarray(x)), y)
+        fnet.predict(DENSE, params, x[:1])
+        run.most = 1
+        fnet.predict(DENSE, params, np.ones((4, 5), "float32"))
+        assert len(run.compiled) == 2  # the oldest is gone
+        monkeypatch.setattr(compiling, "CONSTANTS", 8)
+        assert optimized(DENSE, tree.map(frozen, params)).run is None
+    assert optimized(DENSE, params).run is None
 
 
 def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
@@ -19,25 +21,19 @@ def jit(model: Any) -> Callable[[Params, Any], Any]:
 
     Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
     """
-    run = _traced(model)
+    run = model if backend.name() == "numpy" else _jit(model)
     return model if run is model else lambda params, x: run(ops.native(params), ops.native(x))
-
-
-def _traced(model: Any) -> Callable[[Params, Any], Any]:
-    """`jit` for arrays of native byte order."""
-    return model if backend.name() == "numpy" else _jit(model)
 
 
 @functools.lru_cache(maxsize=64)
 def _jit(model: Any) -> Callable[[Params, Any], Any]:
+    """`jit` on JAX, for arrays of native byte order."""
     host, numeric = split_host(model)
-    if host is None:
-        return ops.jit(numeric)
-    if not numeric.names:
+    if host is not None and not numeric.names:
         run: Callable[[Params, Any], Any] = model  # all of it runs in NumPy, and may give strings
         return run
     traced = ops.jit(numeric)
-    return lambda params, x: traced(params, host(params, x))
+    return traced if host is None else lambda params, x: traced(params, host(params, x))
 
 
 @functools.lru_cache(maxsize=64)
@@ -60,24 +56,43 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
         model, params = rewrites.optimize(model, params)
     if backend.name() == "numpy":
         return functools.partial(model, params)
-    run, kept = Compiled(model), tree.map(on_device, params)
+    kept = tree.map(on_device, params)
+    run = Compiled(model, kept if may_be_constants(kept) else None)
     return lambda x: run(kept, ops.native(x))
 
 
-class Compiled:
-    """`(params, x) -> y`, of native byte order: a model under jit, unless that turns out not to be possible."""
+CONSTANTS = 128 << 20
+"""The most bytes of params that become part of what XLA compiles, once for each shape of the inputs."""
 
-    def __init__(self, model: Any) -> None:
-        self.model, self.run = model, _traced(model)
-        self.ahead: dict[Any, Any] = {}
+
+def may_be_constants(params: Params) -> bool:
+    """Whether params that never change should be part of what is compiled: XLA lays them out as its products want."""
+    return backend.name() != "numpy" and ops.on_cpu() and _bytes(params) <= CONSTANTS
+
+
+class Compiled:
+    """`(params, x) -> y`, of native byte order: a model under jit, unless that turns out not to be possible.
+
+    constants: the params of all calls, where they are to be part of what is compiled.
+    """
+
+    def __init__(self, model: Any, constants: Params | None = None) -> None:
+        self.model = model
+        self.run = model if backend.name() == "numpy" else _jit(model)
+        self.constants = constants
+        self.most = 64 if constants is None else max(1, 4 * CONSTANTS // max(1, _bytes(constants)))
+        self.compiled: dict[Any, Any] = {}
+        """{shapes and dtypes: what is compiled for them}, at most so many."""
 
     def __call__(self, params: Params, x: Any) -> Any:
         try:
+            if self._is_constant_with(x) and (run := self._for(params, x)) is not None:
+                return run(x)
             return self.run(params, x)
         except ops.UNTRACEABLE:
             if self.run is self.model:
                 raise
-        self.run = self.model
+        self.run, self.constants = self.model, None
         return self.model(params, x)
 
     def for_threads(self, params: Params, batches: list[Any]) -> Callable[[Any], Any] | None:
@@ -87,28 +102,41 @@ class Compiled:
         """
         if backend.name() == "numpy":
             return functools.partial(self.model, params)
-        host, numeric = split_host(self.model)
-        if host is not None or self.run is self.model:
+        if self.run is self.model:
             return None
-        compiled = {}
-        for batch in batches:
-            key = _spec(batch)
-            if key not in compiled:
-                compiled[key] = self._ahead(numeric, params, batch, (_spec(params), key))
-        if None in compiled.values():
-            return None
-        return lambda x: tree.map(ops.to_numpy, compiled[_spec(x)](params, x))
+        runs = {_spec(batch): batch for batch in batches}
+        runs = {key: self._for(params, batch) for key, batch in runs.items()}
+        return None if None in runs.values() else lambda x: tree.map(ops.to_numpy, runs[_spec(x)](x))
 
-    def _ahead(self, model: Any, params: Params, batch: Any, key: Any) -> Any:
-        """`model` compiled for such arguments, under the settings of the thread that asks."""
-        if key not in self.ahead:
+    def _is_constant_with(self, x: Any) -> bool:
+        """Whether the constants count: `x` is not on some other device already."""
+        return self.constants is not None and all(isinstance(a, np.ndarray) for a in tree.leaves(x))
+
+    def _for(self, params: Params, batch: Any) -> Callable[[Any], Any] | None:
+        """`x -> y` compiled for such a batch, under the settings of the thread that asks."""
+        given = () if self._is_constant_with(batch) else (params,)
+        key = (_spec(batch), *map(_spec, given))
+        if key not in self.compiled:
+            host, _ = split_host(self.model)
+            function = self.model if given else functools.partial(self.model, self.constants)
             try:
-                self.ahead[key] = ops.ahead(model, params, batch)
+                self.compiled[key] = None if host is not None else ops.ahead(function, *given, batch)
             except ops.UNTRACEABLE:
-                self.ahead[key] = None
-        return self.ahead[key]
+                self.compiled[key] = None
+            if len(self.compiled) > self.most:
+                self.compiled.pop(next(iter(self.compiled)))
+        run = self.compiled[key]
+        return run if run is None or not given else functools.partial(run, *given)
+
+
+def _bytes(params: Params) -> int:
+    return sum(a.nbytes for a in tree.leaves(params))
 
 
 def _spec(x: Any) -> Any:
-    """Shapes and dtypes of a tree of arrays, as a value."""
-    return tuple((path, a.shape, a.dtype) for path, a in tree.items(x))
+    """Containers, shapes and dtypes of a tree of arrays, as a value."""
+    if isinstance(x, Mapping):
+        return tuple((key, _spec(item)) for key, item in x.items())
+    if isinstance(x, list | tuple):
+        return (x.__class__, *map(_spec, x))
+    return None if x is None else (x.shape, x.dtype)

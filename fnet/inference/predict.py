@@ -19,7 +19,7 @@ from fnet.errors import InvalidInput, InvalidParams, InvalidRows
 from fnet.inference.compile import Compiled, jit_carried
 from fnet.inference.door import Door, Fault
 from fnet.inference.lengths import CHUNK, Lengths, batch_sizes, lengths
-from fnet.inference.optimized import optimized
+from fnet.inference.optimized import Program, optimized
 from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
 from fnet.inference.schedule import Cut, Schedule, Work, as_it_is, row_work, schedule
 from fnet.layers.wrappers import carried, keeps_states
@@ -137,7 +137,7 @@ def predict(
             return _no_rows(model, params, x)
         if prepared.advance is not None:
             _require_whole_batches(rows, size)
-        work = _Work(prepared, program.params, invalid == "mark", size, workers)
+        work = _Work(prepared, program, invalid == "mark", size, workers)
         outputs = joined(work.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
         _explain(model, params, x, error)
@@ -145,7 +145,9 @@ def predict(
     if work.marked:
         warnings.warn(InvalidRows(_said(work.marked, rows), work.marked), stacklevel=2)
     if given is x and work.may_repeat(x, rows):
-        program.calls[_kind(x, size, workers)] = _Again(prepared, prepared.schedule_of(x, rows, workers), workers)
+        program.calls[_kind(x, size, workers)] = _Again(
+            work.run, prepared, prepared.schedule_of(x, rows, workers), workers
+        )
     return outputs
 
 
@@ -157,22 +159,24 @@ def _kind(x: Any, batch_size: int, workers: int | None) -> Any:
 class _Again(NamedTuple):
     """A call of a kind that there was before, with the same params."""
 
+    run: Compiled
     prepared: _Prepared
     schedule: Schedule
     workers: int | None
 
     def __call__(self, params: Params, x: Any) -> Any:
-        y = self.schedule.run(self.prepared.run, params, x, self.workers, self.prepared.cut)
+        y = self.schedule.run(self.run, params, x, self.workers, self.prepared.cut)
         return tree.map(ops.to_numpy, y)
 
 
 class _Work:
     """One call of `predict`: batch after batch."""
 
-    def __init__(self, prepared: _Prepared, params: Params, mark: bool, batch_size: int, workers: int | None) -> None:
-        self.prepared, self.params, self.mark, self.batch_size = prepared, params, mark, batch_size
+    def __init__(self, prepared: _Prepared, program: Program, mark: bool, batch_size: int, workers: int | None) -> None:
+        self.prepared, self.params, self.mark, self.batch_size = prepared, program.params, mark, batch_size
+        self.run = program.run or prepared.run
         self.workers = workers
-        self.drawn = any(path[-1] == "rng" for path, _ in tree.items(params))
+        self.drawn = any(path[-1] == "rng" for path, _ in tree.items(program.params))
         self.padded = prepared.padded and not self.drawn  # how many bits are drawn shows in each of them
         self.lengths = prepared.lengths if not mark and not self.drawn else None
         self.state: Any = EMPTY
@@ -234,7 +238,7 @@ class _Work:
         wanted = self.filled(size)
         if wanted != size:
             batch = tree.map(lambda a: a[np.arange(wanted) % size], batch)
-        y = self.prepared.run(self.params, batch) if self.drawn else self.in_parts(batch, wanted)
+        y = self.run(self.params, batch) if self.drawn else self.in_parts(batch, wanted)
         return tree.map(lambda a: ops.to_numpy(a)[:size], y) if wanted != size else tree.map(ops.to_numpy, y)
 
     def filled(self, size: int) -> int:
@@ -245,7 +249,7 @@ class _Work:
         """The outputs of a batch, which may go through the model in parts."""
         made = self.prepared.schedule_of(batch, rows, self.workers)
         cut = self.prepared.cut if self.lengths is not None else as_it_is
-        return made.run(self.prepared.run, self.params, batch, self.workers, cut)
+        return made.run(self.run, self.params, batch, self.workers, cut)
 
     def may_repeat(self, x: Any, rows: int) -> bool:
         """Whether a call with other numbers would be one batch that goes the way of this one."""

@@ -892,18 +892,21 @@ class Dataset(Node):
         return prod(self.shape) * max(self.type.size, 4 if self.type.name == "bfloat16" else 0)
 
     def load(self) -> Array:
-        """The values: a copy, C-contiguous, in the machine's byte order; bfloat16 as float32."""
+        """The values: a copy, C-contiguous, in the machine's byte order; bfloat16 as float32.
+
+        What is stored as it is to be is backed by bytes, which nobody can make writable.
+        """
         name = {"bfloat16": "u2", "bool": "u1"}.get(self.type.name, self.type.name)
         dtype = np.dtype(name).newbyteorder(self.type.order)  # type: ignore[arg-type]
         if self._storage.data is not None:
-            found = np.frombuffer(self._storage.data, dtype).reshape(self.shape)
+            found = np.frombuffer(bytes(self._storage.data), dtype).reshape(self.shape)
         else:
             found = read_chunks(self._file, self._storage, self._filters, self.shape, dtype)
         if self.type.name == "bfloat16":
             return (found.astype(np.uint32) << np.uint32(16)).view(np.float32)
         if self.type.name == "bool" and found.size and found.max() > 1:
             raise CorruptFile("a bool is neither 0 nor 1")
-        return found.astype("bool" if self.type.name == "bool" else dtype.newbyteorder("="))
+        return found.astype("bool" if self.type.name == "bool" else dtype.newbyteorder("="), copy=False)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
