@@ -3,7 +3,7 @@
 Promotion is `keras.backend.result_type` on TensorFlow: NumPy's own would bring in float64.
 
 A Python number is weak: it takes the dtype of the tensors it meets, an int among ints, a float among floats;
-a float beside ints gives float32. int64 beside float32 is float32. Source: keras.src.backend.common.dtypes.
+a float with ints gives float32. int64 with float32 is float32. Source: keras.src.backend.common.dtypes.
 """
 
 from __future__ import annotations

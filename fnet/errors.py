@@ -22,7 +22,7 @@ class InvalidParams(ValueError):
 
 
 class MissingBackend(ImportError):
-    """The backend asked for is unknown, or the package behind it is not installed."""
+    """The backend asked for is unknown, or its package is not installed."""
 
 
 class ExportError(ValueError):

@@ -1,4 +1,4 @@
-"""The hash functions behind TensorFlow's string ops, vectorised over many strings: FarmHash, SipHash, crosses.
+"""The hash functions of TensorFlow's string ops, vectorised over many strings: FarmHash, SipHash, crosses.
 
 All arithmetic is modulo 2**64 on uint64 arrays, one element a string. NumPy on both backends.
 Sources: Pike, FarmHash (`Fingerprint64`, which is farmhashna's `Hash64`), 2014; Aumasson and Bernstein,

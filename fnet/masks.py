@@ -54,7 +54,7 @@ def strip(x: Any) -> Any:
 
 
 def first_mask(x: Any) -> Any:
-    """The mask of the first leaf of `x`: what Keras hands on behind a layer with several inputs."""
+    """The mask of the first leaf of `x`: what Keras hands on after a layer with several inputs."""
     if isinstance(x, tuple | list | dict):
         leaves = tree.leaves(x)
         return mask_of(leaves[0]) if leaves else None

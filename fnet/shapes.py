@@ -24,7 +24,7 @@ def shape_of(x: Any) -> Shape:
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
-    """Shapes stretched to each other; an unknown size beside a known one above 1 is that one."""
+    """Shapes stretched to each other; an unknown size that meets a known one above 1 is that one."""
     rank = max((len(s) for s in shapes), default=0)
     padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
     return tuple(_stretched(sizes, shapes) for sizes in zip(*padded, strict=True))

@@ -158,7 +158,7 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
 
 
 def opaque(x: Any) -> Any:
-    """`x` itself, rounded as it stands: XLA may not fuse a product into a sum, or divide by means of a reciprocal."""
+    """`x` itself, rounded as it is: XLA may not fuse a product into a sum, or divide by means of a reciprocal."""
     return jnp.where(x == x, x, jnp.nan)  # an optimization_barrier is gone before XLA fuses
 
 
@@ -190,7 +190,7 @@ def erf(x: Any) -> Any:
 
 
 def bincount(bins: Any, length: int, weights: Any = None) -> Any:
-    """How often each of `length` bins stands in `bins`, or the sum of its weights; negative bins are not counted."""
+    """How often each of `length` bins occurs in `bins`, or the sum of its weights; negative bins are not counted."""
     if weights is not None and weights.dtype == bool:
         weights = weights.astype("int32")
     return jnp.bincount(jnp.where(bins < 0, length, bins), weights, length=length + 1)[:length]

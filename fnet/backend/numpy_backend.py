@@ -104,7 +104,7 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
 
 
 def opaque(x: Any) -> Any:
-    """`x` itself, rounded as it stands: what XLA must be told, NumPy does."""
+    """`x` itself, rounded as it is: what XLA must be told, NumPy does."""
     return x
 
 
@@ -224,7 +224,7 @@ def _horner(coefficients: tuple[float, ...], x: Any) -> Any:
 
 
 def bincount(bins: Any, length: int, weights: Any = None) -> Any:
-    """How often each of `length` bins stands in `bins`, or the sum of its weights; negative bins are not counted."""
+    """How often each of `length` bins occurs in `bins`, or the sum of its weights; negative bins are not counted."""
     inside = bins >= 0
     if not inside.all():
         bins, weights = bins[inside], None if weights is None else weights[inside]

@@ -10,7 +10,7 @@ import numpy as np
 def weighted_take(x: Any, axis: int, pixels: Any, weights: Any, lerp: bool) -> Any:
     """sum_k x[pixels[k]] * weights[k] along `axis`; `lerp`: of two, as a + (b - a) * weights[1].
 
-    x: (..., n, ...) of floats. pixels: int64[k, out]. weights: [k, ...] of the rank of `x` behind the first axis.
+    x: (..., n, ...) of floats. pixels: int64[k, out]. weights: [k, ...] of the rank of `x` after the first axis.
     """
     out = np.empty((*x.shape[:axis], pixels.shape[1], *x.shape[axis + 1 :]), x.dtype)
     if axis == 0:

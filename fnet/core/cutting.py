@@ -16,7 +16,7 @@ from fnet.tree import freeze
 from fnet.types import Params, Spec
 
 OWN = ""
-"""Stands for what a model itself gives, among the values that are wanted of it."""
+"""What a model itself gives, as the name of a value that is asked of it."""
 
 
 def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:

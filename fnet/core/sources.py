@@ -1,4 +1,4 @@
-"""Sources: what the nodes of a graph read, by name, and the values that stand there.
+"""Sources: what the nodes of a graph read, by name, and the values there.
 
 A tree of sources is made of tuples, lists and dicts; its leaves are names of nodes, `at(...)`, `masked_by(...)`, or
 constants.

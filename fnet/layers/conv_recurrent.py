@@ -147,7 +147,7 @@ def conv_lstm1d(
         i, f, g, o = split(conv(x_t, kernel) + conv(h_(t-1), recurrent_kernel) + bias, 4)
 
     The input's convolution obeys `strides`, `padding` and `dilation_rate`; that of the state keeps its size
-    ("same", stride 1). With "channels_first" the channels stand behind the time axis, in the states too.
+    ("same", stride 1). With "channels_first" the channels come after the time axis, in the states too.
     params: kernel (*kernel_size, in, 4 filters), recurrent_kernel (*kernel_size, filters, 4 filters), bias
     (4 filters,); gates i, f, c, o. The other options, states, mask rule and errors are those of `lstm`; a mask of
     places, (batch, time, steps), hides each by itself; dropout draws one mask for each gate.

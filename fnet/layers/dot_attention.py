@@ -35,7 +35,7 @@ def named_inputs(name: str, x: Any, masks: Sequence[str] = ()) -> dict[str, Any]
 
 
 def causal_mask(queries: int, keys: int) -> Array:
-    """(queries, keys): True where key j is not behind query i."""
+    """(queries, keys): True where key j is not later than query i."""
     return xp.arange(queries)[:, None] >= xp.arange(keys)
 
 

@@ -48,7 +48,7 @@ def _output_shape(
 
 
 def _bias_shape(output: str, bias_axes: str, sizes: dict[str, int | None]) -> Shape:
-    """Sizes of the output axes in `bias_axes` (in the order of the output), 1 for those between and behind."""
+    """Sizes of the output axes in `bias_axes` (in the order of the output), 1 for those between and after."""
     first = min(output.index(c) for c in bias_axes)
     return tuple(sizes[c] if c in bias_axes else 1 for c in output[first:])
 

@@ -48,7 +48,7 @@ def encode(ids: Array, mode: str, depth: int, dtype: Any, weights: Array = None,
 
 
 def _samples_last(a: Array) -> Array:
-    """(batch, n, ...) -> (batch, ..., n): what is counted together stands last."""
+    """(batch, n, ...) -> (batch, ..., n): what is counted together is the last axis."""
     a = a.reshape(1) if a.ndim == 0 else a
     return a.transpose(0, *range(2, a.ndim), 1) if a.ndim > 2 else a
 
@@ -63,7 +63,7 @@ def count_rows(
     weights: Array = None,
     backend: Any = numpy_backend,
 ) -> Array:
-    """(*shape, depth): how often (multi_hot: whether) each id stands in each row; rows, ids: one entry a token."""
+    """(*shape, depth): how often (multi_hot: whether) each id occurs in each row; rows, ids: one entry a token."""
     size = math.prod(shape) * depth
     inside = (ids >= 0) & (ids < depth)
     bins = (rows * depth + ids + 1) * inside - 1  # -1 where there is no column

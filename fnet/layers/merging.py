@@ -1,6 +1,6 @@
 """Merge layers: several arrays into one. `x` is a tuple or list of arrays.
 
-Arrays of lower rank get axes of size 1 behind the batch axis until the ranks agree; then NumPy's broadcasting
+Arrays of lower rank get axes of size 1 after the batch axis until the ranks agree; then NumPy's broadcasting
 holds. Mask: the OR of the masks if every input has one, else none; with masks="keras2" the AND of those that there
 are, which hide nothing of the values. Concatenate and dot have rules of their own.
 """
@@ -45,7 +45,7 @@ def _one_dtype(x: Sequence[Any]) -> list[Any]:
 
 
 def _merged_shape(shapes: Sequence[Shape]) -> Shape:
-    """The shape to which all broadcast, low ranks filled up behind the batch axis; None where unknown."""
+    """The shape to which all broadcast, low ranks filled up after the batch axis; None where unknown."""
     rank = max(map(len, shapes))
     full = [(*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
     merged: list[int | None] = []

@@ -138,7 +138,7 @@ def quantize_inputs(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
 
 
 def round_float8(x: Array, scale: Array) -> Array:
-    """`x` rounded to the multiples by `scale` of the 8-bit floats e4m3: 3 bits behind the first, at most 448."""
+    """`x` rounded to the multiples by `scale` of the 8-bit floats e4m3: 3 bits after the first, at most 448."""
     x = xp.clip(x / scale, -448, 448)
     _, exponent = xp.frexp(x)
     exponent = xp.maximum(exponent, -5) - 4  # of the last bit that is kept; denormals below 2^-6

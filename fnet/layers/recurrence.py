@@ -59,7 +59,7 @@ class Feed:
 def unpack(x: Any, masks: str = "keras3") -> Feed:
     """Take apart `sequence`, `(sequence, *states)` or a dict with the names of the Keras call.
 
-    masks: whose rule decides whether a mask that travels with the sequence is applied beside initial states.
+    masks: whose rule decides whether a mask that travels with the sequence is applied where there are initial states.
 
     The dict's keys: "sequences", "initial_state" (an array or a list), "mask" (an explicit one, which is always
     applied), and "previous_output", which Keras lacks: it lets a sequence continue where another one stopped.

@@ -35,7 +35,7 @@ STRINGS: ParamTree = {
 
 @dataclass(frozen=True)
 class Specials:
-    """Where the special tokens stand: ids [mask,] oov..., then the tokens of the vocabulary."""
+    """Where the special tokens are: ids [mask,] oov..., then the tokens of the vocabulary."""
 
     mask_token: Any
     oov_token: Any
@@ -103,7 +103,7 @@ def vocabulary_params(step: Any, tokens: Iterable[Any], idf_weights: Sequence[fl
 
 
 def _legal(tokens: Iterable[Any], specials: Specials, kind: type, options: dict[str, Any]) -> tuple[bool, list[Any]]:
-    """(whether the special tokens stand in front, all tokens), read one by one up to the first that Keras refuses."""
+    """(whether the special tokens come first, all tokens), read one by one up to the first that Keras refuses."""
     waiting = (_of_kind(token, kind, number) for number, token in enumerate(tokens))
     listed = list(islice(waiting, specials.token_start))
     complete = listed == specials.tokens

@@ -107,7 +107,7 @@ def counts_inside(size: int, window: int, stride: int, before: int, count: int) 
 
 
 def is_channels_first(data_format: str | None) -> bool:
-    """Whether `data_format` puts the channels behind the batch axis; None is "channels_last"."""
+    """Whether `data_format` puts the channels after the batch axis; None is "channels_last"."""
     if data_format not in DATA_FORMATS:
         raise ValueError(f"data_format must be 'channels_last' or 'channels_first'; got {data_format!r}")
     return data_format == "channels_first"

@@ -86,7 +86,7 @@ def bidirectional(
     "ave", "mul", or None for both outputs. With return_state: (output, *forward states, *backward states).
     x: as for `lstm`; initial states are the forward ones, then the backward ones.
     params: {"forward_layer": ..., "backward_layer": ...}.
-    Mask: both halves obey it, with zero outputs at masked steps; handed on with return_sequences. Beside initial
+    Mask: both halves obey it, with zero outputs at masked steps; handed on with return_sequences. Next to initial
     states as for `lstm`, by the option `masks` of this layer.
     Errors: ValueError for layers that do not fit together or an unknown merge_mode.
     Source: keras.layers.Bidirectional; Schuster and Paliwal 1997.
@@ -140,7 +140,7 @@ def time_distributed(params: Params, x: Any, *, layer: Any, masks: str = "keras3
     layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows. Recurrent
     layers with `stateful` at any depth in it go from time step to time step and keep their states, as in Keras.
     params: {"layer": ...}. Mask: handed on as it is; its slice at each time step reaches the layer where it has
-    more axes than (batch, time), as behind an embedding of (batch, time, words). With masks="keras2" the output
+    more axes than (batch, time), as after an embedding of (batch, time, words). With masks="keras2" the output
     carries what the layer hands on or makes, as (batch, time, words), and where that is nothing the mask as (batch,
     time), True for each time with a word; so a layer over sentences sees the empty ones.
     Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.

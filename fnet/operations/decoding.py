@@ -78,7 +78,7 @@ class Beam(NamedTuple):
     """The labellings that are kept, the likeliest first; a free slot has probability 0."""
 
     labels: Array
-    """(batch, beam, steps), -1 behind the last label."""
+    """(batch, beam, steps), -1 after the last label."""
     length: Array
     """(batch, beam)."""
     blank: Array
@@ -223,7 +223,7 @@ def _minus_log(places: Array, logs: Array, lengths: Array, steps: Array) -> Arra
 
 
 def _with_blanks(target: Array, blank: int) -> Array:
-    """(batch, labels) -> (batch, 2 labels + 1): a blank before and behind each label."""
+    """(batch, labels) -> (batch, 2 labels + 1): a blank before and after each label."""
     labels = xp.maximum(target, 0)
     pairs = xp.stack([xp.full_like(labels, blank), labels], axis=-1).reshape(len(labels), -1)
     return xp.concatenate([pairs, xp.full_like(pairs[:, :1], blank)], axis=1)

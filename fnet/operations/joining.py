@@ -60,7 +60,7 @@ def _append_rule(x1: Spec, x2: Spec, *, axis: int | None) -> Spec:
 
 @operation(_append_rule)
 def append(x1: Array, x2: Array, *, axis: int | None = None) -> Array:
-    """`x2` behind `x1` along `axis` (None: both in one dimension)."""
+    """`x2` after `x1` along `axis` (None: both in one dimension)."""
     arrays = _together([tensor(x1), tensor(x2)])
     return xp.concatenate([a.reshape(-1) for a in arrays] if axis is None else arrays, axis=axis or 0)
 

@@ -241,10 +241,10 @@ def _minus_one_if_all_nan(x: Array, found: Array, axis: int | None, keepdims: bo
     return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(found, -1), found)
 
 
-argmax = _position("argmax", "Where the largest stands first.", _argmax)
-argmin = _position("argmin", "Where the smallest stands first.", _argmin)
-nanargmax = _position("nanargmax", "Where the largest that is not NaN stands first; -1 if all are NaN.", _nanargmax)
-nanargmin = _position("nanargmin", "Where the smallest that is not NaN stands first; -1 if all are NaN.", _nanargmin)
+argmax = _position("argmax", "Where the largest is first.", _argmax)
+argmin = _position("argmin", "Where the smallest is first.", _argmin)
+nanargmax = _position("nanargmax", "Where the largest that is not NaN is first; -1 if all are NaN.", _nanargmax)
+nanargmin = _position("nanargmin", "Where the smallest that is not NaN is first; -1 if all are NaN.", _nanargmin)
 
 
 # --- running sums ---------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ def _tile_rule(x: Spec, *, repeats: Ints) -> Spec:
 
 @operation(_tile_rule)
 def tile(x: Array, *, repeats: Ints) -> Array:
-    """`x` laid `repeats` times beside itself along the last axes."""
+    """`x` repeated `repeats` times along the last axes."""
     return xp.tile(tensor(x), as_ints(repeats))
 
 

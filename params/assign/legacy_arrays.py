@@ -32,7 +32,7 @@ _TWICE = ("SpectralNormalization", "kernel")
 def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
     """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
 
-    Within a layer the trainable arrays stand before the others. Names are a cross-check.
+    Within a layer the trainable arrays come before the others. Names are a cross-check.
     """
     found = dict(work.given)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)

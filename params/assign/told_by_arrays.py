@@ -97,7 +97,7 @@ def _is_special(arrays: tuple[StoredArray, ...]) -> bool:
 
 
 def _is_float8(arrays: tuple[StoredArray, ...]) -> bool:
-    """Whether there are scales and histories behind the kernel and bias."""
+    """Whether scales and histories follow the kernel and bias."""
     return len(arrays) in (7, 8) and [len(array.shape) for array in arrays[-6:]] == [0, 1] * 3
 
 

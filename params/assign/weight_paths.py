@@ -63,7 +63,7 @@ class Plan:
     """Parameters from the config or the assets."""
 
     def add(self, made: Converted, wanted: ParamTree, path: ParamPath, frozen: bool = False) -> None:
-        """The parameters of `made`, which stand at `path` and have the form `wanted`."""
+        """The parameters of `made`, which are at `path` and have the form `wanted`."""
         group = self.walk.groups[self.walk.identity(made)]
         frozen = frozen or made.source.config.get("trainable") is False
         if made.source.is_model:
@@ -237,7 +237,7 @@ def variables_of(file: WeightTree, group: str) -> Variables:
 
 
 def _check_names(work: Plan, file: WeightTree) -> None:
-    """The layer names beside the arrays, where the file has them, are those of the config."""
+    """The layer names next to the arrays, where the file has them, are those of the config."""
     for owner, group in work.walk.named:
         variables = file.groups.get(group)
         if variables is not None and variables.name not in (None, owner.source.name):

@@ -32,7 +32,7 @@ FURTHER = {
     **dict.fromkeys(("AdditiveAttention", "Attention", "GlobalAveragePooling1D", "Softmax"), ("mask",)),
     **dict.fromkeys(("BatchNormalization", "Functional", "Pipeline", "Sequential", "TimeDistributed"), _CONTEXT),
 }
-"""Names of the arguments that Keras's calls take by position behind those of the row."""
+"""Names of the arguments that Keras's calls take by position after those of the row."""
 
 
 def by_keyword(class_name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -97,7 +97,7 @@ OPTIONS = frozenset(
 
 
 def options_of_age(class_name: str, config: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
-    """The options that a layer of `class_name` has in a file of this version of Keras, beside those of its config."""
+    """The options that a layer of `class_name` has in a file of this version of Keras, besides those of its config."""
     for bound, options in BEFORE.get(class_name, ()):
         if version < bound:
             return options(config) if callable(options) else options

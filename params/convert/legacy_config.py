@@ -161,7 +161,7 @@ def _policy(name: str, config: dict[str, Any]) -> None:
     """The dtype policy of layers whose arrays had another dtype in Keras 2, as the one of Keras 3 that has it."""
     if name == "Normalization":  # the compute dtype
         config["dtype"] = policy(config.get("dtype")).removeprefix("mixed_")
-    if name in ("BatchNormalization", "RandomFourierFeatures"):  # float32 beside 16 bits, the latter always
+    if name in ("BatchNormalization", "RandomFourierFeatures"):  # float32 next to 16 bits, the latter always
         written = policy(config.get("dtype"))
         if written in ("float16", "bfloat16"):
             config["dtype"] = f"mixed_{written}"

@@ -3,7 +3,7 @@
 In Keras a mask is an attribute of an array. MultiHeadAttention (from 3.8 on) deletes it from its inputs, and a nested
 model that is called with an explicit mask leaves that on its inputs, also through models in models. Whoever reads
 the same array afterwards finds it so: a residual connection around attention has no mask, nor has the next block, and
-models were trained like that. Here nothing changes behind a reader's back: the converter knows the order of the calls
+models were trained like that. Here nothing changes unseen: the converter knows the order of the calls
 and which outputs are the very array that went in, and writes `masked_by(x, None)` where a later call reads it.
 """
 

@@ -53,7 +53,7 @@ def content(path: Path, most: int) -> memoryview:
 
 
 def file_content(file: BinaryIO, most: int) -> memoryview:
-    """The bytes of an open file from where it stands, memory-mapped when it is a large file on disk.
+    """The bytes of an open file from its position on, memory-mapped when it is a large file on disk.
 
     Pipes, sockets and whatever else has a `read` are read to their end; devices, which have none, are refused.
     """
@@ -110,7 +110,7 @@ class Folder:
         return content(target, most)
 
     def _homes(self) -> list[Path]:
-        """Where files may really be: the folder, or the blobs beside it in a cache of the Hub."""
+        """Where files may really be: the folder, or the blobs next to it in a cache of the Hub."""
         root = self.root.resolve()
         in_cache = root.parent.name == "snapshots"
         return [root, root.parent.parent / "blobs"] if in_cache else [root]

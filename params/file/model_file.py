@@ -24,7 +24,7 @@ class Limits:
     """How much a file may ask for. Sizes in bytes; raise them for larger models of a known origin."""
 
     total: int = 4 << 30
-    """All arrays of the file together, as they will stand in memory; also the largest weights member."""
+    """All arrays of the file together, as they will be in memory; also the largest weights member."""
     config: int = 16 << 20
     """config.json, metadata.json, a legacy model_config, a shard index."""
     vocabulary: int = 64 << 20

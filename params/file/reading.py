@@ -229,7 +229,7 @@ def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[
 
 
 def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limits) -> ModelFile:
-    """`x.weights.json` with its `x_00000.weights.h5`, ... beside it."""
+    """`x.weights.json` with its `x_00000.weights.h5`, ... next to it."""
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or path is None:
         raise strange_json(index)

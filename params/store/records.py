@@ -127,7 +127,7 @@ WRITERS: dict[type, Callable[[Any, Mapping[Callable[..., Any], str]], Any]] = {
     Mapping: lambda v, names: {"dict": _pairs(v, names)},
     list: _all,
 }
-"""{type: how it is written}; a subclass stands before its base."""
+"""{type: how it is written}; a subclass comes before its base."""
 
 
 # --- from JSON ------------------------------------------------------------------------------------------------

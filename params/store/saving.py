@@ -59,7 +59,7 @@ def save(
     selftest: whether the file carries made rows' outputs, for `fnet.verify` to see whether they come out elsewhere. Its
     bytes then depend on the machine that writes it, in the last digits of those.
 
-    The file appears complete or not at all: it is written beside `path`, flushed, read back and compared, then
+    The file appears complete or not at all: it is written next to `path`, flushed, read back and compared, then
     moved over what was there. Raises TypeError or ValueError for what cannot be saved, fnet.InvalidParams when
     the params do not fit the model, OSError when the disk fails (what was at `path` is then still there).
     """
@@ -89,7 +89,7 @@ def load(
 
 
 def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> dict[str, Any]:
-    """What a saved file says beside model and params: {"format_version": 1, "labels": [...], "scale": 0.0039}.
+    """What a saved file says besides model and params: {"format_version": 1, "labels": [...], "scale": 0.0039}.
 
     `labels` and `scale` are None where `save` was given none.
     """

@@ -23,7 +23,7 @@ class Vocabulary:
 
 
 class Assets(Protocol):
-    """What a file holds beside arrays for one layer, and what the caller gave in its place."""
+    """What a file holds besides arrays for one layer, and what the caller gave in its place."""
 
     def vocabulary(self) -> Vocabulary | None:
         """What the argument `vocabulary=` of the loader gave, else the layer's `vocabulary.txt`, else None."""

@@ -111,7 +111,7 @@ TRAINING_MATTERS = frozenset(
 WRAPPERS = frozenset({"Bidirectional", "SpectralNormalization", "TimeDistributed"})
 """Layers that run one layer of any class under its own dtype policy."""
 
-# --- what rows say beside the name ----------------------------------------------------------------
+# --- what rows say besides the name ----------------------------------------------------------------
 
 
 _NO_SALT = 0xDECAFCAFFE
@@ -154,8 +154,8 @@ def _sequences(given: dict[str, Any]) -> Any:
     if set(given) == {"sequences"}:
         return given["sequences"]
     if isinstance(given["sequences"], list):  # Keras 2 wrote the states next to the sequence
-        first, *beside = given["sequences"]
-        given = {**given, "sequences": first, **({"initial_state": beside} if beside else {})}
+        first, *initial = given["sequences"]
+        given = {**given, "sequences": first, **({"initial_state": initial} if initial else {})}
     states = given.get("initial_state")
     if "mask" in given or not isinstance(states, list):
         return given
