@@ -1,0 +1,26 @@
+"""AWS Lambda: a model next to this file, and NumPy, are all there is to deploy.
+
+pip install --target package fnet-layers && cp examples/serve/lambda_function.py model.safetensors package/
+cd package && zip -r ../function.zip .      # handler: lambda_function.handler
+"""
+
+import json
+import os
+from pathlib import Path
+
+import fnet
+
+PATH = os.environ.get("MODEL", str(Path(__file__).parent / "model.safetensors"))
+model, params = fnet.load(PATH)  # once, when the function is started
+labels = fnet.load_info(PATH)["labels"]
+
+
+def handler(event, context):
+    """{"body": '{"rows": [...]}'} -> {"statusCode", "body"}."""
+    try:
+        rows = json.loads(event["body"])["rows"]
+        y = fnet.predict(model, params, rows)
+    except (KeyError, TypeError, ValueError) as error:  # fnet.InvalidInput is a ValueError
+        return {"statusCode": 422, "body": json.dumps({"detail": str(error)})}
+    found = {"outputs": y.tolist(), **({"labels": [labels[i] for i in fnet.classes(model, y)]} if labels else {})}
+    return {"statusCode": 200, "body": json.dumps(found)}

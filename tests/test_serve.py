@@ -1,0 +1,162 @@
+"""examples/serve: a model behind a real uvicorn, asked with httpx; and the function for Lambda."""
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet
+
+ROOT = Path(__file__).parent.parent
+SERVE = ROOT / "examples" / "serve"
+MODELS = ROOT / "examples" / "models"
+
+# httpx's own: where a service answers 413 before it has read all, the socket is left to the collector
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """start(model, **environment) -> client of a service, ended after the tests of this file."""
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip("uvicorn")
+    pytest.importorskip("fastapi")
+    running, clients = [], []
+
+    def start(model, **environment):
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "MODEL": str(MODELS / model), **environment}
+        command = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--app-dir",
+            SERVE,
+            "app:app",
+            "--port",
+            port,
+            "--log-level",
+            "warning",
+        ]
+        running.append(subprocess.Popen([*map(str, command)], env=env))
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+        for _ in range(600):
+            try:
+                client.get("/health").raise_for_status()
+                return client
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError("the service does not start")
+
+    yield start
+    for client in clients:
+        client.close()
+    for process in running:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def texts(serve):
+    return serve("nusax-lstm.safetensors", MAX_ROWS="50", MAX_BYTES="100000")
+
+
+@pytest.mark.slow
+def test_texts_come_as_json_and_as_lines(texts):
+    rows = ["pelayanannya ramah sekali", "kamarnya kotor"]
+    expected = fnet.predict(*fnet.load(MODELS / "nusax-lstm.safetensors"), rows)
+    as_json = texts.post("/predict", json={"rows": rows})
+    assert as_json.status_code == 200
+    assert as_json.json()["labels"] == ["positive", "negative"]
+    np.testing.assert_allclose(as_json.json()["outputs"], expected, atol=1e-6)
+    lines = texts.post("/predict", content="\n".join(rows), headers={"Content-Type": "text/plain; charset=utf-8"})
+    assert lines.json() == as_json.json()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "said"),
+    [
+        (b"{", "application/json", 400, "not JSON of the form"),
+        (b"[1]", "application/json", 400, "not JSON of the form"),
+        (b'{"rows": []}', "application/json", 422, "rows are a list of at least one text"),
+        (b'{"rows": ["good", ""]}', "application/json", 422, "row 1"),
+        (b'{"rows": [1, 2]}', "application/json", 422, "1"),
+        (json.dumps({"rows": ["a"] * 51}).encode(), "application/json", 413, "51 rows; 50 are the most"),
+        (b"x" * 100_001, "text/plain", 413, "more than 100000 bytes"),
+        (b"\xff", "text/plain", 400, "not UTF-8"),
+        (b"x", "image/png", 415, "use application/json or text/plain"),
+        (b"x", "", 415, "use application/json or text/plain"),
+    ],
+)
+def test_what_a_client_does_wrong_is_a_4xx_that_says_what(texts, content, kind, status, said):
+    answer = texts.post("/predict", content=content, headers={"Content-Type": kind} if kind else {})
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.slow
+def test_requests_at_the_same_time_go_together_and_fail_alone(texts):
+    import httpx
+
+    before = counted(texts)
+    bodies = [{"rows": ["ramah"]}, {"rows": [""]}] * 30
+    address = f"{texts.base_url}/predict".replace("//predict", "/predict")
+    with ThreadPoolExecutor(60) as pool:
+        answers = list(pool.map(lambda body: httpx.post(address, json=body, timeout=60), bodies))
+    assert [answer.status_code for answer in answers] == [200, 422] * 30
+    assert {json.dumps(answer.json()) for answer in answers[::2]} == {
+        answers[0].text.replace(",", ", ").replace(":", ": ")
+    }
+    after = counted(texts)
+    assert after['fnet_requests_total{status="200"}'] - before.get('fnet_requests_total{status="200"}', 0) == 30
+    assert after["fnet_rows_total"] - before["fnet_rows_total"] == 30
+    assert after["fnet_rows_waiting"] == 0
+
+
+def counted(client):
+    return {
+        key: float(value) for key, value in (line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines())
+    }
+
+
+@pytest.mark.slow
+def test_images_are_resized_and_too_much_at_once_is_refused(serve):
+    from PIL import Image
+
+    client = serve("cifar10-cnn.safetensors", MAX_WAITING="2")
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 50, 3), 90, "uint8")).save(buffer, "png")
+    answer = client.post("/predict", content=buffer.getvalue(), headers={"Content-Type": "image/png"})
+    expected = fnet.predict(*fnet.load(MODELS / "cifar10-cnn.safetensors"), np.full((1, 32, 32, 3), 90, "float32"))
+    np.testing.assert_allclose(answer.json()["outputs"], expected, atol=1e-5)
+    broken = client.post("/predict", content=buffer.getvalue()[:60], headers={"Content-Type": "image/png"})
+    assert (broken.status_code, broken.json()["detail"]) == (422, "not an image that can be read")
+    shape = client.post("/predict", json={"rows": [[1, 2]]})
+    assert shape.status_code == 422
+    busy = client.post("/predict", json={"rows": np.zeros((3, 32, 32, 3)).tolist()})
+    assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
+
+
+def test_the_function_for_lambda_answers(monkeypatch):
+    monkeypatch.setenv("MODEL", str(MODELS / "nusax-lstm.safetensors"))
+    spec = importlib.util.spec_from_file_location("lambda_function", SERVE / "lambda_function.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    done = module.handler({"body": json.dumps({"rows": ["ramah", "kotor"]})}, None)
+    assert done["statusCode"] == 200
+    assert json.loads(done["body"])["labels"] == ["positive", "negative"]
+    for body in ("{", '{"x": 1}', '{"rows": [""]}'):
+        assert module.handler({"body": body}, None)["statusCode"] == 422
