@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> int:
 def _one(family: str, folder: Path) -> Comparison:
     from compare import parity
     from compare.cli import data_rows
-    from train_keras import data, models, train
+    from train_keras import architectures, data, train
     from train_keras.cli import Bar
 
     title, epochs, options = MODELS[family]
-    config = train.Config(family, models.options(family, **options), epochs)
+    config = train.Config(family, architectures.options(family, **options), epochs)
     embedded = data.load(config.options.kind, "embedded")
     with Bar() as bar:
         bar.console.print(f"training: {title}")

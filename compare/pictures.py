@@ -109,8 +109,11 @@ def confusion(comparison: Comparison) -> str:
     return inline(matrix(side.name, counts, classes))
 
 
-def matrix(title: str, counts: Any, classes: Sequence[str]) -> Panel:
-    """A confusion matrix, rows true and columns predicted; the shade is the share of the true class."""
+def matrix(title: str, counts: Any, classes: Sequence[str], *, shares: bool = False) -> Panel:
+    """A confusion matrix, rows true and columns predicted; the shade is the share of the true class.
+
+    shares: print it as a percentage, instead of the count.
+    """
     n = len(classes)
     side = 34.0 if n > 4 else 52.0
     left, head = 24 + LETTER * max(len(c) for c in classes), 44.0
@@ -127,8 +130,11 @@ def matrix(title: str, counts: Any, classes: Sequence[str]) -> Panel:
             count = int(counts[i][j])
             share = count / total
             place = {"x": left + side * j, "y": head + side * i, "width": side, "height": side}
-            data = {"data_true": i, "data_predicted": j, "data_count": count}
+            data = {"data_count": count} if shares else {"data_true": i, "data_predicted": j, "data_count": count}
+            if shares and share < 0.005:
+                continue
             body.append(element("rect", **place, class_="cell", fill_opacity=f"{share:.3f}", **data))
             over = "middle over" if share > 0.85 else "middle"  # where dark letters are hard to read
-            body.append(text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, str(count), over))
+            shown = f"{share:.0%}" if shares else str(count)
+            body.append(text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, shown, over))
     return Panel(max(left + side * n + 12, 240.0), foot + slanted + 14, "".join(body), f"{title}: confusion matrix")

@@ -14,8 +14,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
-from train_keras import cli, data, models, run_folder, train, tuning, whole
+from train_keras import architectures, arrangement, cli, data, models, run_folder, train, tuning, whole
 from train_keras.data import Data, Split
 from train_keras.errors import LabelOutOfRange, RunLocked, RunMismatch, TokenOutOfRange, TrainingDiverged
 
@@ -39,7 +40,7 @@ def reviews():
 
 
 def config(epochs=3, patience=None, seed=0, **options):
-    chosen = models.options("cnn", **{"filters": (2,), "dense": 4, "dropout": 0.5, **options})
+    chosen = architectures.options("cnn", **{"filters": (2,), "dense": 4, "dropout": 0.5, **options})
     return train.Config("cnn", chosen, epochs, batch_size=16, seed=seed, patience=patience, decay=True)
 
 
@@ -56,6 +57,12 @@ def assert_same_run(a, b):
     assert a.best_epoch == b.best_epoch
     for x, y in zip(weights(a.folder), weights(b.folder), strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+@pytest.fixture(autouse=True)
+def every_epoch_written(monkeypatch):
+    """As the epochs of a long training are."""
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", -1.0)
 
 
 class Killed(BaseException):
@@ -174,7 +181,7 @@ def test_the_best_epochs_weights_are_kept(digits, tmp_path):
 
 
 def test_text_models_take_strings(reviews, tmp_path):
-    small = models.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
+    small = architectures.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
     result = train.train(train.Config("rnn", small, 1), reviews, tmp_path)
     model = keras.saving.load_model(result.model_file)
     assert train.probabilities(model, reviews.test.x).shape == (24, 3)
@@ -183,7 +190,7 @@ def test_text_models_take_strings(reviews, tmp_path):
 @pytest.mark.slow
 def test_an_interrupted_text_model_with_every_branch_is_the_same(reviews, tmp_path):
     small = {"units": 3, "layers": 1, "tokens": 40, "length": 6, "embedding": 4, "embedding_dropout": 0.5}
-    options = models.options("lstm", head="pool", ngrams=True, **small)
+    options = architectures.options("lstm", head="pool", ngrams=True, **small)
     chosen = train.Config("lstm", options, 2, batch_size=8, learning_rate=3e-3, patience=1)
     whole = train.train(chosen, reviews, tmp_path / "whole")
     assert {"words_tf_idf", "characters_tf_idf", "embedding_dropout"} <= {
@@ -204,20 +211,63 @@ def test_folds_score_every_row_once_and_leave_the_test_split_alone():
     x = np.concatenate([whole.train.x, whole.valid.x])
     scored = []
     for fold, rows in tuning.folds(whole, 3, repeat=0):
-        assert list(fold.test.x) == list(x[rows])
-        used = [*fold.train.x, *fold.valid.x, *fold.test.x]
-        assert sorted(used) == sorted(x)
-        assert len(fold.valid) == len(whole.valid)
+        assert list(fold.valid.x) == list(x[rows])
+        assert sorted([*fold.train.x, *fold.valid.x]) == sorted(x)
         scored += list(rows)
     assert sorted(scored) == list(range(len(x)))
 
 
+def test_the_rows_that_train_are_the_reports_the_official_or_all():
+    whole = data.load("texts", "embedded")
+    train_rows, held = arrangement.arranged(whole, "report")
+    assert len(train_rows) == 4 * len(held)
+    assert sorted([*train_rows.x, *held.x]) == sorted(whole.train.x)
+    first, second = train_test_split(list(whole.train.x), test_size=0.2, random_state=42)
+    assert (list(train_rows.x), list(held.x)) == (first, second)
+    assert arrangement.arranged(whole, "official") == (whole.train, whole.valid)
+    everything, nothing = arrangement.arranged(whole, "all")
+    assert nothing is None
+    assert list(everything.x) == [*whole.train.x, *whole.valid.x]
+
+
+def test_the_kept_weights_are_the_moving_average(digits, tmp_path):
+    """One step has no past: its average is its weights; of two steps it is between them."""
+    chosen = dataclasses.replace(config(), epochs=2, batch_size=len(digits.train), decay=False, average=0.75)
+    result = train.train(chosen, digits, tmp_path / "kept")
+    last = train.train(dataclasses.replace(chosen, average=None), digits, tmp_path / "last")
+    one = train.train(dataclasses.replace(chosen, average=None, epochs=1), digits, tmp_path / "one")
+    kept, final, first = (keras.saving.load_model(r.model_file).get_weights() for r in (result, last, one))
+    for k, f, o in zip(kept, final, first, strict=True):
+        if k.dtype.kind == "f":
+            np.testing.assert_allclose(k, 0.75 * o + 0.25 * f, rtol=1e-4, atol=1e-6)
+    model = keras.saving.load_model(result.model_file)
+    again = train.evaluate(model, digits.valid)
+    assert again["loss"] == pytest.approx(result.history[-1]["val_loss"], rel=1e-5)
+
+
+def test_all_rows_leave_none_to_stop_by():
+    with pytest.raises(ValueError, match="leave out patience"):
+        dataclasses.replace(config(), rows="all", patience=2)
+
+
+def test_pooled_texts_take_no_notice_of_padding_and_empty_ones_have_an_answer(reviews):
+    small = {"units": 3, "layers": 1, "tokens": 90, "embedding": 4, "head": "pool"}
+    models_of = [architectures.options("lstm", length=n, **small).build(reviews.train.x, 3) for n in (30, 60)]
+    models_of[1].set_weights(models_of[0].get_weights())
+    short, long = (train.probabilities(m, np.array([*reviews.test.x, ""], object)) for m in models_of)
+    np.testing.assert_allclose(short, long, rtol=1e-5, atol=1e-6)
+    assert np.isfinite(short).all()
+
+
 @pytest.mark.slow
 def test_cross_validation_gives_scores(reviews):
-    small = models.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
+    small = architectures.options("rnn", units=3, layers=1, tokens=40, length=6, embedding=4)
     found = tuning.score(train.Config("rnn", small, 1, batch_size=16), reviews, parts=3, repeat=0)
-    assert 0 <= found["macro_f1"] <= 1
-    assert found["epoch"] == 1
+    assert list(found) == ["last"]
+    assert [set(epoch) for epoch in found["last"]] == [{"loss", "accuracy", "macro_f1"}]
+    averaged = train.Config("rnn", small, 2, batch_size=16, average=0.9)
+    found = tuning.score(averaged, reviews, parts=3, repeat=0)
+    assert {name: len(epochs) for name, epochs in found.items()} == {"last": 2, "average": 2}
 
 
 def test_bad_labels_train_nothing(digits, tmp_path):
@@ -268,12 +318,12 @@ def test_token_ids_beyond_the_table_are_refused():
 )
 def test_options_that_make_no_model(family, changed, message):
     with pytest.raises(ValueError, match=message):
-        models.options(family, **changed)
+        architectures.options(family, **changed)
 
 
 def test_an_option_of_another_family_is_refused():
     with pytest.raises(TypeError, match="rnn has no option filters; it has layers, units"):
-        models.options("rnn", filters=(3,))
+        architectures.options("rnn", filters=(3,))
 
 
 @pytest.mark.parametrize(
@@ -286,7 +336,7 @@ def test_a_configuration_that_trains_nothing_is_refused(changed):
 
 @pytest.mark.parametrize("family", ["cnn", "rnn", "lstm"])
 def test_every_layer_has_a_fixed_name(family, digits, reviews):
-    chosen = models.options(family)
+    chosen = architectures.options(family)
     x = digits.train.x if chosen.kind == "images" else reviews.train.x
     first, second = (chosen.build(x, 3) for _ in range(2))
     assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
@@ -295,7 +345,11 @@ def test_every_layer_has_a_fixed_name(family, digits, reviews):
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device, in .*whole epoch is kept"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            1,
+            "No space left on device, in .*What was written last is kept",
+        ),
         (KeyboardInterrupt(), 130, "run this again to go on"),
     ],
 )
@@ -312,7 +366,7 @@ def test_a_full_disk_and_a_stop_are_told_and_lose_nothing(error, status, message
 
 
 def test_every_option_of_a_model_has_its_argument():
-    fields = {f.name for options in models.FAMILIES.values() for f in dataclasses.fields(options)}
+    fields = {f.name for options in architectures.FAMILIES.values() for f in dataclasses.fields(options)}
     assert fields - {"cell"} == set(cli.FAMILY_OPTIONS)
 
 

@@ -4,25 +4,27 @@ import argparse
 import logging
 import sys
 
-from train_keras import models, studies
+from train_keras import architectures, studies
 from train_keras.config import Config
 
 
 def _cnn(**changed):
-    return Config("cnn", models.options("cnn", **({"filters": (4, 4), "dense": 8} | changed)), epochs=2, batch_size=64)
+    return Config(
+        "cnn", architectures.options("cnn", **({"filters": (4, 4), "dense": 8} | changed)), epochs=2, batch_size=64
+    )
 
 
 def _rnn(**changed):
     small = {"units": 4, "embedding": 4, "tokens": 200, "length": 12, "layers": 1}
-    return Config("rnn", models.options("rnn", **(small | changed)), epochs=2, patience=1)
+    return Config("rnn", architectures.options("rnn", **(small | changed)), epochs=2, patience=1)
 
 
 TINY = (
     studies.Study(
-        "cnn.pooling", "Maximum or average?", "reported", {"max": _cnn(), "average": _cnn(pooling="average")}
+        "cnn.pooling", "Maximum or average?", "reported", {"max": _cnn(), "average": _cnn(pooling="average")}, 3
     ),
     studies.Study(
-        "rnn.direction.reported", "Both directions?", "reported", {"uni": _rnn(bidirectional=False), "bi": _rnn()}
+        "rnn.direction.reported", "Both directions?", "reported", {"uni": _rnn(bidirectional=False), "bi": _rnn()}, 5
     ),
 )
 

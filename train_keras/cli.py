@@ -44,6 +44,7 @@ FAMILY_OPTIONS: dict[str, dict[str, Any]] = {
     "length": {"type": int, "metavar": "N", "help": "rnn, lstm: tokens kept of a text (rnn 64, lstm 100)"},
     "embedding": {"type": int, "metavar": "N", "help": "rnn, lstm: embedding size (rnn 128, lstm 100)"},
     "inner_dropout": {"type": float, "metavar": "P", "help": "rnn, lstm: dropout inside (rnn 0, lstm 0.3)"},
+    "dropout_each": {"action": argparse.BooleanOptionalAction, "help": "rnn, lstm: dropout after every layer (no)"},
     "dropout": {"type": float, "metavar": "P", "help": "dropout before the last layer (cnn 0, rnn 0.2, lstm 0.5)"},
 }
 
@@ -65,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, order and dropout (0)")
     parser.add_argument(
         "--patience", type=int, metavar="N", help="stop after N epochs without a lower validation loss, keep the best"
+    )
+    parser.add_argument(
+        "--average", type=float, metavar="M", help="keep the moving average of the weights, with this momentum"
     )
     parser.add_argument("--decay", action="store_true", help="let the learning rate fall to zero along a cosine")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
@@ -98,10 +102,10 @@ def run(args: argparse.Namespace) -> int:
         log.error("%s: %s", type(error).__name__, error)
         return 1
     except OSError as error:
-        log.error("%s, in %s. The last whole epoch is kept: mend it and run this again", error, folder)
+        log.error("%s, in %s. What was written last is kept: mend it and run this again", error, folder)
         return 1
     except KeyboardInterrupt:
-        log.error("stopped. The last whole epoch is kept in %s: run this again to go on", folder)
+        log.error("stopped. What was written last is kept in %s: run this again to go on", folder)
         return 130
     _tell(result, args.json)
     return 0
@@ -109,8 +113,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _config(args: argparse.Namespace) -> Config:
     """What to train. Raises TypeError or ValueError for arguments that do not fit the family."""
+    from train_keras.architectures import options
     from train_keras.config import Config
-    from train_keras.models import options
 
     given = {name: getattr(args, name) for name in FAMILY_OPTIONS if getattr(args, name) is not None}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
@@ -123,6 +127,7 @@ def _config(args: argparse.Namespace) -> Config:
         seed=args.seed,
         patience=args.patience,
         decay=args.decay,
+        average=args.average,
     )
 
 

@@ -5,30 +5,41 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from train_keras import models
+from train_keras import architectures
+from train_keras.arrangement import ARRANGEMENTS
 
 
 @dataclass(frozen=True)
 class Config:
     """Everything that decides what a run gives, besides the data.
 
-    patience: None trains all epochs. decay: the learning rate falls to zero along half a cosine.
+    patience: None trains all epochs. decay: the learning rate falls to zero along half a cosine. rows: which rows train
+    (`train_keras.arrangement`). average: None keeps the weights of the last step, a number their exponential
+    moving average over the steps, with that momentum.
     """
 
     family: str
-    options: models.Options
+    options: architectures.Options
     epochs: int
     batch_size: int = 32
     learning_rate: float = 1e-3
     seed: int = 0
     patience: int | None = None
     decay: bool = False
+    rows: str = "official"
+    average: float | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
             raise ValueError(f"epochs, batch_size and patience must be at least 1: {self}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0) or self.seed < 0:
             raise ValueError(f"the learning rate must be positive and finite, the seed not negative: {self}")
+        if self.rows not in ARRANGEMENTS:
+            raise ValueError(f"rows {self.rows!r}; use one of {', '.join(ARRANGEMENTS)}")
+        if self.rows == "all" and self.patience is not None:
+            raise ValueError("rows 'all' leaves none to decide when training stops: leave out patience")
+        if self.average is not None and not 0 < self.average < 1:
+            raise ValueError(f"average is a momentum between 0 and 1, got {self.average}")
 
     def best_epoch(self, history: list[dict[str, float]]) -> int:
         """The epoch whose weights are kept: the last, or with patience the first of lowest validation loss.

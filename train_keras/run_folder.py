@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,25 @@ def write_checkpoint(model: keras.Model, config: Config, folder: Path, state: di
     drop_checkpoints(folder, kept)
 
 
-def write_result(config: Config, folder: Path, state: dict[str, Any]) -> None:
-    """Write the model and the history of a run that ends here, then that it has ended."""
+def write_result(
+    config: Config,
+    folder: Path,
+    state: dict[str, Any],
+    averaged: Callable[[keras.Model], contextlib.AbstractContextManager[None]] | None,
+) -> None:
+    """Write the model and the history of a run that ends here, then that it has ended.
+
+    averaged: None writes the weights as they are; else it puts those to write into the model.
+    """
     best = config.best_epoch(state["history"])
+    checkpoint = folder / checkpoint_file(best)
     with whole(folder / MODEL) as part:
-        part.write_bytes((folder / checkpoint_file(best)).read_bytes())
+        if averaged is None:
+            part.write_bytes(checkpoint.read_bytes())
+        else:
+            model = keras.saving.load_model(checkpoint)
+            with averaged(model):
+                model.save(part)
     write_json(folder / HISTORY, {"run": state["run"], "best_epoch": best, "history": state["history"]})
     state["finished"] = True
     write_json(folder / STATE, state)

@@ -9,21 +9,19 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from train_keras import models
+from train_keras import architectures, settings
 from train_keras.config import Config
-
-SEEDS = {"cnn": 3, "rnn": 5, "lstm": 5}
-"""Seeds of each family when none are asked for."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A question and the configurations that answer it: {label: configuration of seed 0}."""
+    """A question and the configurations that answer it: {label: configuration of seed 0}; `seeds` of each."""
 
     name: str
     question: str
     arm: str
     variants: dict[str, Config]
+    seeds: int
 
     @property
     def family(self) -> str:
@@ -40,102 +38,79 @@ class Run:
 
 
 def _cnn(**changed: object) -> Config:
-    return Config("cnn", models.options("cnn", **changed), epochs=5)
+    return Config("cnn", architectures.options("cnn", **changed), epochs=5)
 
 
 def _reported(family: str, **changed: object) -> Config:
-    """As the report trained: the SimpleRNN without mask, a fixed number of epochs."""
+    """As the report's notebook trained: one direction, Dropout after every recurrent layer, 400 texts."""
+    given: dict[str, object] = {"bidirectional": False, "dropout_each": True, **changed}
     if family == "rnn":
-        return Config("rnn", models.options("rnn", mask_zero=False, **changed), epochs=15, batch_size=64)
-    return Config("lstm", models.options("lstm", **changed), epochs=3)
+        chosen = architectures.options("rnn", **{"length": 100, "inner_dropout": 0.2, "dropout": 0.3, **given})
+        return Config("rnn", chosen, epochs=15, batch_size=64, rows="report")
+    return Config("lstm", architectures.options("lstm", **given), epochs=3, rows="report")
 
 
-PROPER = {
-    "tokens": 5000,
-    "length": 64,
-    "embedding": 128,
-    "embedding_dropout": 0.5,
-    "inner_dropout": 0.0,
-    "dropout": 0.5,
-}
-"""Options of the arm that is trained properly, the same for all; docs/choices.md tells how they were chosen."""
+def _printed(family: str, **changed: object) -> Config:
+    """The SimpleRNN of the module that the report prints, which differs from the one that its notebook ran."""
+    given: dict[str, object] = {"bidirectional": False, "dropout_each": True, "mask_zero": False, **changed}
+    return Config(family, architectures.options(family, **given), epochs=15, batch_size=64, rows="report")
 
 
-def _proper(family: str, **changed: object) -> Config:
-    """Trained properly: padding skipped, early stopping on the validation loss with the best weights."""
-    chosen = models.options(family, **PROPER, **changed)
+def _stopped(family: str, **changed: object) -> Config:
+    """Stopped early by the validation loss, the best epoch's weights kept."""
+    chosen = architectures.options(family, **settings.BASE, embedding_dropout=0.5, **changed)
     return Config(family, chosen, epochs=30, batch_size=25, learning_rate=3e-3, patience=4)
 
 
-ARMS = {"reported": _reported, "proper": _proper}
+ARMS = {"reported": (_reported, 5), "printed": (_printed, 5), "stopped": (_stopped, 5), "proper": (settings.proper, 10)}
+"""{arm of the text studies: (its configurations, its seeds)}."""
 
 
 def _text_studies(family: str, arm: str) -> list[Study]:
-    make, cell = ARMS[arm], {"rnn": "a SimpleRNN", "lstm": "an LSTM"}[family]
-    ways = {"uni": False, "bi": True}
-    return [
-        Study(
-            f"{family}.layers.{arm}",
-            f"How many layers should {cell} have?",
-            arm,
-            {f"{n} x 64": make(family, layers=n) for n in (1, 2, 3)},
-        ),
-        Study(
-            f"{family}.cells.{arm}",
+    (make, seeds), cell = ARMS[arm], {"rnn": "a SimpleRNN", "lstm": "an LSTM"}[family]
+    topics = {
+        "layers": (f"How many layers should {cell} have?", {f"{n} x 64": make(family, layers=n) for n in (1, 2, 3)}),
+        "cells": (
             f"How many cells should {cell} layer have?",
-            arm,
             {f"2 x {n}": make(family, units=n) for n in (32, 64, 128)},
         ),
-        Study(
-            f"{family}.direction.{arm}",
+        "direction": (
             f"Should {cell} read in both directions?",
-            arm,
-            {name: make(family, bidirectional=both) for name, both in ways.items()},
+            {name: make(family, bidirectional=both) for name, both in (("uni", False), ("bi", True))},
         ),
-    ]
+    }
+    return [Study(f"{family}.{topic}.{arm}", asked, arm, given, seeds) for topic, (asked, given) in topics.items()]
 
 
 def _cnn_studies() -> list[Study]:
     layers = {2: (32, 64), 3: (32, 64, 128), 4: (32, 64, 128, 128)}
     filters = [(16, 32, 64), (32, 64, 128), (64, 128, 256)]
     kernels = [(3, 3, 3), (5, 3, 3), (7, 5, 3)]
-    arm = "reported"
-    return [
-        Study(
-            "cnn.layers",
+    topics = {
+        "layers": (
             "How many convolution layers?",
-            arm,
             {f"{n} layers": _cnn(filters=sizes) for n, sizes in layers.items()},
         ),
-        Study("cnn.filters", "How many filters?", arm, {_dashed(sizes): _cnn(filters=sizes) for sizes in filters}),
-        Study(
-            "cnn.kernels",
+        "filters": ("How many filters?", {_dashed(sizes): _cnn(filters=sizes) for sizes in filters}),
+        "kernels": (
             "Which kernel sizes?",
-            arm,
             # One size for all layers is written as the default is, so that the base is trained once.
             {_dashed(sizes): _cnn(kernels=sizes if len(set(sizes)) > 1 else sizes[:1]) for sizes in kernels},
         ),
-        Study(
-            "cnn.pooling", "Maximum or average pooling?", arm, {kind: _cnn(pooling=kind) for kind in models.POOLINGS}
-        ),
-    ]
+        "pooling": ("Maximum or average pooling?", {kind: _cnn(pooling=kind) for kind in architectures.POOLINGS}),
+    }
+    return [Study(f"cnn.{topic}", asked, "reported", variants, 3) for topic, (asked, variants) in topics.items()]
 
 
 def _dashed(sizes: tuple[int, ...]) -> str:
     return "-".join(map(str, sizes))
 
 
-def _designed_text(family: str) -> Config:
-    """Slower than the proper arm: the linear branches take more epochs to learn than the recurrent one."""
-    chosen = _proper(family, layers=1, head="pool", ngrams=True)
-    return dataclasses.replace(chosen, learning_rate=1e-3, patience=5)
-
-
 def _designed() -> list[Study]:
-    """One configuration of our own for each family, chosen on training and validation data."""
-    cnn = models.options(
-        "cnn", filters=(32, 64, 128, 256), batch_norm=True, global_pooling=True, augment=True, dropout=0.2
-    )
+    """Configurations of our own, chosen on training and validation data."""
+    better = {"batch_norm": True, "global_pooling": True, "augment": True, "dropout": 0.2}
+    wide = architectures.options("cnn", filters=(32, 64, 128, 256), **better)
+    deep = architectures.options("cnn", filters=(32, 64, 128), depth=2, **better)
     return [
         Study(
             "cnn.designed",
@@ -143,26 +118,54 @@ def _designed() -> list[Study]:
             "designed",
             {
                 "base": _cnn(),
-                "designed": Config("cnn", cnn, epochs=15, batch_size=64, learning_rate=2e-3, decay=True),
+                "designed": Config("cnn", wide, epochs=15, batch_size=64, learning_rate=2e-3, decay=True),
             },
+            3,
+        ),
+        Study(
+            "cnn.deep",
+            "What do two convolutions a block and the average of the weights give?",
+            "designed",
+            {"deep": Config("cnn", deep, 10, batch_size=64, learning_rate=2e-3, decay=True, average=0.998)},
+            3,
         ),
         *(
             Study(
                 f"{family}.designed",
                 "What do pooling over the text, and n-grams of words and characters beside it, give?",
                 "designed",
-                {"2 x 64": _proper(family), "designed": _designed_text(family)},
+                {"2 x 64": _stopped(family), "designed": _designed_text(family)},
+                5,
             )
             for family in ("rnn", "lstm")
         ),
+        Study(
+            "text.parts",
+            "What is each part of the designed text model worth?",
+            "designed",
+            {label: settings.SETTINGS[name] for label, name in settings.PARTS.items()},
+            10,
+        ),
     ]
+
+
+def _designed_text(family: str) -> Config:
+    """Slower than the grid's: the linear branches take more epochs to learn than the recurrent one."""
+    chosen = _stopped(family, layers=1, head="pool", ngrams=True)
+    return dataclasses.replace(chosen, learning_rate=1e-3, patience=5)
 
 
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
         *_cnn_studies(),
-        *(study for family in ("rnn", "lstm") for arm in ARMS for study in _text_studies(family, arm)),
+        *(
+            study
+            for family in ("rnn", "lstm")
+            for arm in ARMS
+            if (family, arm) != ("lstm", "printed")
+            for study in _text_studies(family, arm)
+        ),
         *_designed(),
     )
 }
@@ -171,7 +174,7 @@ STUDIES: dict[str, Study] = {
 
 def run_name(config: Config) -> str:
     """The name of a run: what differs from the family's defaults, and the seed; the same for equal runs."""
-    defaults = models.FAMILIES[config.family]
+    defaults = architectures.FAMILIES[config.family]
     parts = []
     for field in dataclasses.fields(config.options):
         value = getattr(config.options, field.name)
@@ -180,18 +183,19 @@ def run_name(config: Config) -> str:
             parts.append(f"{field.name}-{text}")
     patience = "" if config.patience is None else f"-patience-{config.patience}"
     decay = "-decay" if config.decay else ""
+    rows = "" if config.rows == Config.rows else f"-rows-{config.rows}"
+    average = "" if config.average is None else f"-average-{config.average:g}"
     rate = "" if config.learning_rate == Config.learning_rate else f"-rate-{config.learning_rate:g}"
-    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{rate}{patience}{decay}")
+    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{rate}{patience}{decay}{rows}{average}")
     return "_".join([config.family, *parts, f"seed-{config.seed}"])
 
 
 def runs(studies: list[Study], seeds: int | None = None) -> list[Run]:
     """The distinct runs of some studies, seed by seed, so that every configuration has one before any has two."""
     chosen: dict[str, Run] = {}
-    most = max((seeds or SEEDS[study.family]) for study in studies)
-    for seed in range(most):
+    for seed in range(max(seeds or study.seeds for study in studies)):
         for study in studies:
-            if seed >= (seeds or SEEDS[study.family]):
+            if seed >= (seeds or study.seeds):
                 continue
             for config in study.variants.values():
                 seeded = dataclasses.replace(config, seed=seed)

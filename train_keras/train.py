@@ -8,10 +8,11 @@ running it again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
+from train_keras.arrangement import arranged
 from train_keras.config import Config
 from train_keras.data import Data, Split
 from train_keras.errors import TrainingDiverged, rows
@@ -38,6 +40,8 @@ from train_keras.validation import validate
 __all__ = ["Config", "Result", "Step", "evaluate", "forget", "probabilities", "tensor", "train"]
 
 EVALUATION_BATCH = 256
+CHECKPOINT_SECONDS = 30.0
+"""Short runs are not written after every epoch: what a kill may cost. With patience any epoch may be the best."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def train(
         state = load_state(folder, config, data)
         if not state["finished"]:
             _epochs(config, data, folder, state, on_step, on_epoch)
-            write_result(config, folder, state)
+            write_result(config, folder, state, averaged if config.average else None)
         drop_checkpoints(folder, set())
         return Result(folder, state["history"], config.best_epoch(state["history"]))
 
@@ -103,55 +107,72 @@ def _epochs(
     on_step: Callable[[Step], None] | None,
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:
-    model = _traced(_restored(config, data, folder, state), config, data)
-    history = state["history"]
+    whole, model = traced(_restored(config, data, folder, state), config, data.fingerprint)
+    reader = reader_of(whole)
+    split, held = arranged(data, config.rows)
+    split, held = read(reader, split), held and read(reader, held)
+    history, kept = state["history"], time.monotonic()
     while len(history) < config.epochs and not config.stops_after(history):
         epoch, started = len(history) + 1, time.monotonic()
-        record = {"epoch": epoch, **_train_epoch(model, config, data.train, epoch, on_step)}
-        record |= {f"val_{name}": value for name, value in evaluate(model, data.valid).items()}
+        record = {"epoch": epoch, **train_epoch(model, config, split, epoch, on_step)}
+        if held:
+            with averaged(model) if config.average else contextlib.nullcontext():
+                record |= {f"val_{name}": value for name, value in evaluate(model, held).items()}
         record["seconds"] = round(time.monotonic() - started, 3)
         history.append(record)
-        write_checkpoint(model, config, folder, state)
+        ends = len(history) == config.epochs
+        if config.patience is not None or ends or time.monotonic() - kept > CHECKPOINT_SECONDS:
+            write_checkpoint(whole, config, folder, state)
+            kept = time.monotonic()
         if on_epoch is not None:
             on_epoch(record)
 
 
 def _restored(config: Config, data: Data, folder: Path, state: dict[str, Any]) -> keras.Model:
     """The model as it was after the last whole epoch, or a new one."""
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(config.seed)
     if state["history"]:
         return keras.saving.load_model(folder / checkpoint_file(len(state["history"])))
-    model = config.options.build(data.train.x, len(data.classes))
+    return new(config, data)
+
+
+def new(config: Config, data: Data) -> keras.Model:
+    """The model of a configuration, ready to train on its rows of the data."""
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(config.seed)
+    split, _ = arranged(data, config.rows)
+    model = config.options.build(split.x, len(data.classes))
     rate = config.learning_rate
     if config.decay:
-        steps = config.epochs * math.ceil(len(data.train) / config.batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-    # XLA is left out: it cannot run strings, and compiles longer than a small run trains.
-    model.compile(
-        keras.optimizers.Adam(rate),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+        rate = keras.optimizers.schedules.CosineDecay(rate, config.epochs * math.ceil(len(split) / config.batch_size))
+    average = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
+    _compile(model, keras.optimizers.Adam(rate, **average))
     model.optimizer.build(model.trainable_variables)
     return model
 
 
-_TRACED: dict[tuple[Config, str], keras.Model] = {}
+def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
+    # XLA is left out: it compiles longer than a small run trains.
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 
 
-def _traced(model: keras.Model, config: Config, data: Data) -> keras.Model:
-    """The first model of this configuration, whatever its seed, in the state of `model`.
+_TRACED: dict[tuple[Config, str], tuple[keras.Model, keras.Model]] = {}
 
+
+def traced(model: keras.Model, config: Config, shapes: str) -> tuple[keras.Model, keras.Model]:
+    """The first model of this configuration and these shapes, whatever its seed, in the state of `model`; what trains.
+
+    What trains follows the layers that read strings: strings are read alike in every epoch, so that is done once.
     To trace a recurrent model takes as long as several of its epochs; this process does it once for all seeds.
     """
-    first = _TRACED.setdefault((dataclasses.replace(config, seed=0), data.fingerprint), model)
+    key = (dataclasses.replace(config, seed=0), shapes)
+    if key not in _TRACED:
+        _TRACED[key] = (model, _after_reading(model))
+    first, part = _TRACED[key]
     if first is not model:
         state, kept = ([*m.variables, *m.optimizer.variables] for m in (model, first))
         for variable, value in zip(kept, state, strict=True):
             variable.assign(value)
-    return first
+    return first, part
 
 
 def forget() -> None:
@@ -160,7 +181,48 @@ def forget() -> None:
     keras.utils.clear_session()
 
 
-def _train_epoch(
+def _after_reading(model: keras.Model) -> keras.Model:
+    """The layers after those that read strings, with the same optimizer; the model itself where none does."""
+    read = _read_by(model)
+    if not read:
+        return model
+    part = keras.Model(read, model.outputs[0])
+    _compile(part, model.optimizer)
+    return part
+
+
+def reader_of(model: keras.Model) -> keras.Model | None:
+    """The layers that read strings; None where none does."""
+    read = _read_by(model)
+    return keras.Model(model.inputs, read) if read else None
+
+
+def _read_by(model: keras.Model) -> list[Any]:
+    return [layer.output for layer in model.layers if isinstance(layer, keras.layers.TextVectorization)]
+
+
+def read(reader: keras.Model | None, split: Split) -> Split:
+    """The rows as those layers read them."""
+    if reader is None:
+        return split
+    found = reader.predict_on_batch(tensor(split.x))
+    return dataclasses.replace(split, x=found if isinstance(found, list) else [found])
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Have the moving averages of the weights in their place."""
+    optimizer, weights = model.optimizer, model.trainable_variables
+    last = [weight.numpy() for weight in weights]
+    optimizer.finalize_variable_values(weights)
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, last, strict=True):
+            weight.assign(value)
+
+
+def train_epoch(
     model: keras.Model,
     config: Config,
     split: Split,
@@ -177,7 +239,7 @@ def _train_epoch(
     totals = {"loss": 0.0, "accuracy": 0.0}
     for batch in range(batches):
         taken = order[batch * config.batch_size : (batch + 1) * config.batch_size]
-        logs = model.train_on_batch(tensor(split.x[taken]), tensor(split.y[taken]), return_dict=True)
+        logs = model.train_on_batch(taken_of(split.x, taken), tensor(split.y[taken]), return_dict=True)
         if not math.isfinite(logs["loss"]):
             raise TrainingDiverged(
                 f"loss {logs['loss']} at epoch {epoch}, batch {batch + 1} of {batches} ({rows(taken)}); "
@@ -194,19 +256,30 @@ def tensor(x: Any) -> Any:
     return tf.constant(list(x) if x.dtype == object else x)
 
 
+def taken_of(x: Any, rows: Any) -> Any:
+    """Some rows of one input, or of each of a list of inputs."""
+    return [tensor(a[rows]) for a in x] if isinstance(x, list) else tensor(x[rows])
+
+
 def probabilities(model: keras.Model, x: Any) -> Any:
     """What the model gives for all rows, float32 (rows, classes)."""
-    starts = range(0, len(x), EVALUATION_BATCH)
-    return np.concatenate([model.predict_on_batch(tensor(x[i : i + EVALUATION_BATCH])) for i in starts])
+    count = len(x[0]) if isinstance(x, list) else len(x)
+    parts = (slice(i, i + EVALUATION_BATCH) for i in range(0, count, EVALUATION_BATCH))
+    return np.concatenate([model.predict_on_batch(taken_of(x, rows)) for rows in parts])
 
 
 def evaluate(model: keras.Model, split: Split) -> dict[str, float]:
     """Loss, accuracy and macro-F1 on a split."""
-    y = np.asarray(probabilities(model, split.x), np.float64)
-    right = np.clip(y[np.arange(len(y)), split.y], keras.config.epsilon(), 1)
+    return scores(probabilities(model, split.x), split.y)
+
+
+def scores(y: Any, labels: Any) -> dict[str, float]:
+    """Loss, accuracy and macro-F1 of probabilities (rows, classes)."""
+    y = np.asarray(y, np.float64)
+    right = np.clip(y[np.arange(len(y)), labels], keras.config.epsilon(), 1)
     predicted = y.argmax(axis=1)
     return {
         "loss": float(-np.log(right).mean()),
-        "accuracy": float((predicted == split.y).mean()),
-        "macro_f1": float(f1_score(split.y, predicted, average="macro", zero_division=0)),
+        "accuracy": float((predicted == labels).mean()),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
     }

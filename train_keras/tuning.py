@@ -1,85 +1,112 @@
-"""Cross-validation over the training and validation rows of a data set: how settings are chosen.
+"""Repeated cross-validation over the training and validation rows of a data set: how settings are chosen.
 
-The test split is not read. Each part of the rows is scored once, by a model that trained on the others but for some
-that decide when it stops. `python -m train_keras.tuning rnn.designed lstm.designed --data DIR` scores every
-configuration of some studies: the macro-F1 and the loss of all rows, each predicted by the model that did not see it.
+The test split is not read. Each part of the rows is scored by a model that trained on all the others, after every
+epoch, with the weights of the last step and with their moving average: one pass says how many epochs are best, and
+what the averaging is worth. `python -m train_keras.tuning LABEL... --data DIR --rows FILE` appends a row for each
+setting of `train_keras.settings` and repeat that FILE does not hold yet; docs/choices.md is made from those rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import json
+import logging
 import sys
-import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 
+from train_keras.arrangement import both
+from train_keras.code import code
 from train_keras.quiet import import_keras
 
 if TYPE_CHECKING:
     from train_keras.config import Config
     from train_keras.data import Data
 
+WEIGHTS = ("last", "average")
+
 
 def folds(data: Data, parts: int, repeat: int) -> Iterator[tuple[Data, Any]]:
-    """(data to train on, the rows of its test split): as many parts, drawn from the training and validation rows.
-
-    Rows are numbered through training, then validation; as many decide when to stop as the validation split has.
-    """
-    from train_keras.data import Split
-
-    x, y = (np.concatenate([getattr(s, a) for s in (data.train, data.valid)]) for a in ("x", "y"))
-    splits = StratifiedKFold(parts, shuffle=True, random_state=repeat).split(y, y)
-    for i, (others, scored) in enumerate(splits):
-        others = np.random.default_rng((repeat, i)).permutation(others)
-        kept = len(data.valid)
-        train, valid, test = (Split(x[rows], y[rows]) for rows in (others[kept:], others[:kept], scored))
-        yield dataclasses.replace(data, train=train, valid=valid, test=test), scored
+    """(data whose training split is the other parts, rows of this part), numbered through training, then validation."""
+    rows = both(data)
+    for others, scored in StratifiedKFold(parts, shuffle=True, random_state=repeat).split(rows.y, rows.y):
+        train, held = (dataclasses.replace(rows, x=rows.x[i], y=rows.y[i]) for i in (others, scored))
+        yield dataclasses.replace(data, train=train, valid=held), scored
 
 
-def score(config: Config, data: Data, parts: int, repeat: int) -> dict[str, float]:
-    """Macro-F1 and loss over all rows, and the mean number of the epoch whose weights were kept."""
-    import keras
-
+def score(config: Config, data: Data, parts: int, repeat: int) -> dict[str, list[dict[str, float]]]:
+    """{"last", "average": one record of loss, accuracy and macro-F1 an epoch}, over all rows once."""
     from train_keras import train
 
-    y = np.concatenate([data.train.y, data.valid.y])
-    predicted, epochs = np.zeros((len(y), len(data.classes))), []
+    config = dataclasses.replace(config, seed=repeat, rows="official", patience=None)
+    used, y = WEIGHTS if config.average else WEIGHTS[:1], both(data).y
+    predicted = {name: np.zeros((config.epochs, len(y), len(data.classes))) for name in used}
     for fold, rows in folds(data, parts, repeat):
-        with tempfile.TemporaryDirectory(prefix="fnet-tuning-") as folder:
-            result = train.train(dataclasses.replace(config, seed=repeat), fold, folder)
-            predicted[rows] = train.probabilities(keras.saving.load_model(result.model_file), fold.test.x)
-        epochs.append(result.best_epoch)
-        train.forget()
-    right = np.clip(predicted[np.arange(len(y)), y], keras.config.epsilon(), 1)
-    f1 = f1_score(y, predicted.argmax(axis=1), average="macro", zero_division=0)
-    return {"macro_f1": float(f1), "loss": float(-np.log(right).mean()), "epoch": float(np.mean(epochs))}
+        model = train.new(config, fold)
+        reader = train.reader_of(model)
+        split, held = (train.read(reader, s) for s in (fold.train, fold.valid))
+        _, part = train.traced(model, config, ",".join(str(v.shape) for v in model.variables))
+        for epoch in range(config.epochs):
+            train.train_epoch(part, config, split, epoch + 1, None)
+            for name in used:
+                with train.averaged(part) if name == "average" else contextlib.nullcontext():
+                    predicted[name][epoch, rows] = train.probabilities(part, held.x)
+    return {name: [train.scores(p, y) for p in found] for name, found in predicted.items()}
+
+
+def row(label: str, config: Config, data: Data, parts: int, repeat: int) -> dict[str, Any]:
+    """A setting scored once: what `score` gives, with the configuration, the data and what it ran on."""
+    from train_keras.run_folder import identity
+
+    started = time.monotonic()
+    scored = score(config, data, parts, repeat)
+    about = {key: value for key, value in identity(config, data).items() if key not in ("seed", "rows", "patience")}
+    seconds = round(time.monotonic() - started, 1)
+    return {"setting": label, "repeat": repeat, "parts": parts, **about, "code": code(), "seconds": seconds, **scored}
+
+
+def done(rows: Path) -> list[dict[str, Any]]:
+    """The rows of a file, none where there is no file."""
+    return [json.loads(line) for line in rows.read_text("utf-8").splitlines()] if rows.exists() else []
 
 
 def main(argv: list[str] | None = None) -> int:
-    """One line a configuration and repeat."""
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.tuning", description=__doc__)
-    parser.add_argument("studies", nargs="+", metavar="STUDY", help="names from `fnet study list`")
+    """Score what is missing, repeat by repeat."""
+    from train_keras.settings import SETTINGS
+
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.INFO)
+    parser = argparse.ArgumentParser(prog="python -m train_keras.tuning", description=__doc__)
+    parser.add_argument("labels", nargs="+", metavar="LABEL", help=f"all, or of: {', '.join(SETTINGS)}")
     parser.add_argument("--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA)")
-    parser.add_argument("--folds", type=int, default=6, metavar="N", help="parts of the rows (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="other parts, other seeds (%(default)s)")
+    parser.add_argument("--rows", type=Path, required=True, metavar="FILE", help="where the rows are, .jsonl")
+    parser.add_argument("--folds", type=int, default=5, metavar="N", help="parts of the rows (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="other parts, other seeds (%(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
     args = parser.parse_args(argv)
+    wrong = [label for label in args.labels if label != "all" and label not in SETTINGS]
+    if wrong:
+        parser.error(f"no setting {', '.join(wrong)}; there are all, {', '.join(SETTINGS)}")
     import_keras(args.threads)
     from train_keras.data import load
-    from train_keras.studies import STUDIES, run_name
 
-    configs = {run_name(c): c for name in args.studies for c in STUDIES[name].variants.values()}
-    for name, config in configs.items():
-        for repeat in range(args.repeats):
-            found = score(config, load(config.options.kind, args.data), args.folds, repeat)
-            numbers = "  ".join(f"{key} {value:.4f}" for key, value in found.items())
-            sys.stdout.write(f"{name}  repeat {repeat}  {numbers}\n")
-            sys.stdout.flush()
+    labels = list(SETTINGS) if "all" in args.labels else args.labels
+    known = {(found["setting"], found["repeat"]) for found in done(args.rows)}
+    for repeat in range(args.repeats):
+        for label in labels:
+            if (label, repeat) not in known:
+                config = SETTINGS[label]
+                found = row(label, config, load(config.options.kind, args.data), args.folds, repeat)
+                with args.rows.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(found, separators=(",", ":")) + "\n")
+                best = max(found[WEIGHTS[-1] if config.average else WEIGHTS[0]], key=lambda e: e["macro_f1"])
+                logging.info("%s, repeat %d: %.4f at best, %.0f s", label, repeat, best["macro_f1"], found["seconds"])
     return 0
 
 

@@ -12,17 +12,17 @@ from typing import Any
 from markupsafe import escape
 from PIL import Image
 
-from compare.svg import Panel, circle, cross, diamond, element, line, text, ticks
+from compare.svg import LETTER, Panel, circle, cross, diamond, element, line, text, ticks
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The loss of one run, epoch by epoch; `best` is the epoch whose weights were kept."""
+    """A number by epoch over the seeds that got that far: its mean, and the lowest and highest seed (none: no band)."""
 
     kind: str
-    seed: int
-    values: tuple[float, ...]
-    best: int | None = None
+    mean: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,45 +47,110 @@ class Gap:
     high: float
 
 
-def curves(title: str, runs: Sequence[Curve], top: float, epochs: int) -> Panel:
-    """Training (solid) and validation loss (dashed) of every seed; a ring at the epoch that was kept."""
-    width, height, left, bottom, head = 310.0, 240.0, 40.0, 34.0, 44.0
-    marks = ticks(0, top)
-    places = range(1, epochs + 1)
+def curves(title: str, given: Sequence[Curve], top: float, epochs: int) -> Panel:
+    """Training (solid) and validation loss (dashed): mean of the seeds, and a band of all of them."""
+    kinds = {"training": "c0", "validation": "c1 dashed"}
+    return _lines(title, f"{title}: loss by epoch", given, kinds, (0.0, top), epochs)
+
+
+def score_curves(title: str, given: Sequence[Curve], epochs: int) -> Panel:
+    """A score by epoch, one line a configuration."""
+    kinds = dict(zip(dict.fromkeys(curve.kind for curve in given), STYLES, strict=False))
+    values = [value for curve in given for value in curve.mean]
+    return _lines(title, f"{title} by epoch", given, kinds, (min(values), max(values)), epochs)
+
+
+STYLES = ("c0", "c1 dashed", "c2 dotted", "c3", "c0 dotted")
+
+
+def _lines(
+    title: str,
+    label: str,
+    given: Sequence[Curve],
+    kinds: dict[str, str],
+    ends: tuple[float, float],
+    epochs: int,
+) -> Panel:
+    """Lines over epochs; kinds: {kind of curve: its classes}."""
+    width, height, left, bottom, head = 310.0, 220.0, 40.0, 34.0, 44.0
+    marks, places = ticks(*ends), range(1, epochs + 1)
 
     def at(epoch: int, value: float) -> tuple[float, float]:
         x = left + (width - left - 14) * (epoch - 1) / max(1, epochs - 1)
-        return x, height - bottom - (height - bottom - head) * value / marks[-1]
+        inside = min(max(value, marks[0]), marks[-1])
+        return x, height - bottom - (height - bottom - head) * (inside - marks[0]) / ((marks[-1] - marks[0]) or 1)
 
-    body = [text(left, 16, title, "title"), _legend(left, 34)]
+    def points(values: Sequence[float]) -> list[str]:
+        return [f"{x:.0f},{y:.1f}" for x, y in (at(epoch, value) for epoch, value in enumerate(values, 1))]
+
+    body, x = [text(left, 16, title, "title")], left
+    for name, style in kinds.items():
+        body += [line(x, 30, x + 18, 30, f"line {style}"), text(x + 22, 34, name, "soft")]
+        x += 34 + LETTER * len(name)
     for mark in marks:
         y = at(1, mark)[1]
         body += [line(left, y, width - 14, y, "grid"), text(left - 6, y + 4, f"{mark:g}", "soft end")]
     step = max(1, round(epochs / 6))
-    body += [text(at(e, 0)[0], height - bottom + 16, str(e), "soft middle") for e in places if (e - 1) % step == 0]
+    base = height - bottom + 16
+    body += [text(at(e, marks[0])[0], base, str(e), "soft middle") for e in places if (e - 1) % step == 0]
     body.append(text((left + width) / 2, height - 4, "epoch", "soft middle"))
-    for run in runs:
-        points = [at(epoch, min(value, marks[-1])) for epoch, value in enumerate(run.values, 1)]
-        colour = "c0" if run.kind == "training" else "c1 dashed"
-        told = element("title", f"{run.kind} loss, seed {run.seed}: " + ", ".join(f"{v:.3f}" for v in run.values))
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        data = {"data_kind": run.kind, "data_seed": run.seed, "data_values": ",".join(map(repr, run.values))}
-        body.append(element("polyline", told, points=drawn, class_=f"line {colour}", **data))
-        if run.best is not None:
-            x, y = points[run.best - 1]
-            body.append(element("circle", cx=x, cy=y, r=3.5, class_="mark c1"))
-    return Panel(width, height, "".join(body), f"{title}: loss by epoch")
+    for curve in given:
+        style = kinds[curve.kind]
+        if curve.low:
+            band = " ".join([*points(curve.low), *reversed(points(curve.high))])
+            body.append(element("polygon", points=band, class_=f"band {style.split()[0]}"))
+        data = {"data_kind": curve.kind, "data_last": round(curve.mean[-1], 6)}
+        body.append(element("polyline", points=" ".join(points(curve.mean)), class_=f"line {style}", **data))
+    return Panel(width, height, "".join(body), label)
 
 
-def _legend(x: float, y: float) -> str:
-    return (
-        line(x, y - 4, x + 22, y - 4, "line c0")
-        + text(x + 27, y, "training", "soft")
-        + line(x + 86, y - 4, x + 108, y - 4, "line c1 dashed")
-        + text(x + 113, y, "validation", "soft")
-        + element("circle", cx=x + 193, cy=y - 4, r=3.5, class_="mark c1")
-        + text(x + 201, y, "kept", "soft")
-    )
+def levels(rows: Sequence[Spread], references: dict[str, float], name: str) -> Panel:
+    """The effect of a hyperparameter: levels from left to right, seeds as rings, joined means, the report."""
+    given = [v for row in rows for v in (*row.scores, row.mean, row.low, row.high, *row.reported)]
+    finite = [v for v in (*given, *references.values()) if math.isfinite(v)] or [0.0, 1.0]
+    marks = ticks(max(0.0, min(finite)), min(1.0, max(finite)))
+    left, width, height, head = 40.0, 360.0, 300.0, 52.0
+    foot, step = height - 46.0, (width - left - 8) / max(1, len(rows))
+
+    def at(value: float) -> float:
+        return foot - (foot - head) * (min(max(value, marks[0]), marks[-1]) - marks[0]) / ((marks[-1] - marks[0]) or 1)
+
+    body = [_spread_legend(4.0)]
+    for mark in marks:
+        body += [
+            line(left, at(mark), width - 4, at(mark), "grid"),
+            text(left - 6, at(mark) + 4, f"{mark:g}", "soft end"),
+        ]
+    for reference, value in references.items():
+        body.append(line(left, at(value), width - 4, at(value), "line c2 dashed", data_reference=reference))
+        body.append(text(width - 6, at(value) - 5, f"{reference} {value:.3f}", "soft end"))
+    places = [left + step * (i + 0.5) for i in range(len(rows))]
+    known = [(x, at(row.mean)) for x, row in zip(places, rows, strict=True) if row.scores]
+    body.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in known), class_="line c1 dashed"))
+    for x, row in zip(places, rows, strict=True):
+        body += [text(x, foot + 20, row.label, "middle"), _level(row, x, at)]
+    body.append(text((left + width) / 2, height - 6, name, "soft middle"))
+    body.append(text(left - 34, head - 14, "macro-F1 on test", "soft"))
+    told = "; ".join(f"{row.label} {row.mean:.3f}" for row in rows if row.scores)
+    return Panel(width, height, "".join(body), f"Macro-F1 on test by {name}: {told or 'no run yet'}")
+
+
+def _level(row: Spread, x: float, at: Any) -> str:
+    data = {"data_configuration": row.label}
+    body = []
+    if math.isfinite(row.low):
+        span = {"data_low": row.low, "data_high": row.high}
+        body.append(line(x, at(row.low), x, at(row.high), "line thick c0", **data, **span))
+    for i, score in enumerate(row.scores):
+        place = x + 14 + 5 * (i % 3)
+        body.append(element("circle", cx=place, cy=at(score), r=3.0, class_="mark c0", data_score=score, **data))
+    for score in row.reported:
+        body.append(cross(x - 18, at(score), "line c3", data_reported=score, **data))
+    if row.scores:
+        body.append(diamond(x, at(row.mean), "full c1", data_mean=row.mean, **data))
+    else:
+        body.append(text(x, at(0) - 12, "no run yet", "soft middle"))
+    return "".join(body)
 
 
 def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from compare import yardstick
-from compare.report import number, score
+from compare.report import number
 from compare.studies.document import Block, Heading, Page, Table, Text, Verdict
-from compare.studies.findings import CLASSES
+from compare.studies.findings import CLASSES, Finding
 
 Row = dict[str, Any]
 
@@ -35,16 +35,14 @@ DATA_NOTES = {
 # --- parity ----------------------------------------------------------------------------------------
 
 
-def parity_page(rows: Sequence[Row]) -> Page:
-    """Every run: agreement of classes, macro-F1 of each side, errors next to what the yardstick allows, ties."""
-    head = (
-        *("run", "rows", "same class", "ties", "macro-F1 Keras", "fnet"),
-        *("Keras's error", "fnet's error", "allowed", "mean / Keras's", ""),
-    )
-    lines = [_parity_line(row) for row in rows]
+def parity_page(findings: Sequence[Finding]) -> Page:
+    """Agreement of classes, errors next to what the yardstick allows, and the ratio of mean errors, run by run."""
+    named = {row["run"]: row for f in findings for v in f.variants for row in v.rows}
+    rows = [row for row in named.values() if row["parity"] is not None]
+    later = len(named) - len(rows)
     failed = [row["run"] for row in rows if not row["parity"]["held"]]
     if not rows:
-        verdict = Verdict("No run is finished yet.")
+        verdict = Verdict("No run is compared yet.")
     elif failed:
         verdict = Verdict(f"Parity does not hold for {len(failed)} of {len(rows)} runs.", "failed")
     elif _earlier(rows):
@@ -56,34 +54,63 @@ def parity_page(rows: Sequence[Row]) -> Page:
         split. Where one number stands for fnet, it is the worse of the two backends. The error is the largest absolute
         difference from the same Keras model in float64, divided by the largest reference value. fnet may have twice
         Keras's own error plus 2e-6. A tie is a row whose two scores in float64 lie no farther apart than that; on all
-        other rows the classes must be the same. Since one maximum decides, the mean absolute error is shown too, as a
-        multiple of Keras's."""
+        other rows the classes must be the same. One maximum decides about an error, and softmax hides small
+        probabilities; the mean absolute error is shown too, as a multiple of Keras's."""
     )
     problems = [Text(f"{row['run']}: {problem}") for row in rows for problem in row["parity"]["problems"]]
-    return Page("parity", "Parity", (verdict, told, *_recorded(rows), *problems, Table(head, tuple(lines))))
+    waiting = [Text(f"{later} runs wait for “fnet study compare all --missing”.")] if later else []
+    means = [_means(rows)] if rows else []
+    tables = [block for f in _own(findings) for block in _parity_of(*f)]
+    return Page("parity", "Parity", (verdict, told, *waiting, *_recorded(rows), *problems, *means, *tables))
 
 
-def _parity_line(row: Row) -> tuple[str, ...]:
+def _own(findings: Sequence[Finding]) -> list[tuple[Finding, list[tuple[str, Row]]]]:
+    """Every study with those compared runs that no study before it has: [(study, [(configuration, row)])]."""
+    seen: set[str] = set()
+    found = []
+    for finding in findings:
+        mine = [(v.label, row) for v in finding.variants for row in v.rows if row["run"] not in seen and row["parity"]]
+        seen |= {row["run"] for _, row in mine}
+        if mine:
+            found.append((finding, mine))
+    return found
+
+
+def _parity_of(finding: Finding, rows: Sequence[tuple[str, Row]]) -> list[Block]:
+    head = ("configuration", "seed", "", "mean error / Keras's", "error", "Keras's", "allowed", "ties", "same class")
+    return [Heading(finding.study.name), Table(head, tuple(_parity_line(label, row) for label, row in rows))]
+
+
+def _parity_line(label: str, row: Row) -> tuple[str, ...]:
     found = row["parity"]
     keras, ours = found["sides"]["Keras"], [side for name, side in found["sides"].items() if name != "Keras"]
     count = found["rows"]
     same = min(round(side["agreement"] * count) for side in ours)
-    f1 = {score(side["macro_f1"]) for side in ours}
-    errors, means = ([side[name] for side in ours] for name in ("error", "mean_abs_error"))
-    ratio = max(means) / keras["mean_abs_error"] if None not in means and keras["mean_abs_error"] else None
+    errors = [side["error"] for side in ours]
+    ratios = [_ratio(side, keras) for side in ours]
     return (
-        row["run"],
-        str(count),
-        f"{same} ({same / count:.2%})",
-        str(max(side["ties"] for side in ours)),
-        score(keras["macro_f1"]),
-        " / ".join(sorted(f1)),
-        number(keras["error"]),
-        number(None if None in errors else max(errors)),
-        number(found["allowed"]),
-        "–" if ratio is None else f"{ratio:.2f}",
-        "holds" if found["held"] else "does not hold",
+        *(label, str(row["seed"]), "holds" if found["held"] else "does not hold"),
+        "–" if None in ratios else f"{max(filter(None, ratios)):.2f}",
+        *(number(None if None in errors else max(errors)), number(keras["error"]), number(found["allowed"])),
+        *(str(max(side["ties"] for side in ours)), f"{same} of {count}"),
     )
+
+
+def _ratio(side: Row, keras: Row) -> float | None:
+    """The mean error as a multiple of Keras's."""
+    known = side["mean_abs_error"] is not None and keras["mean_abs_error"]
+    return side["mean_abs_error"] / keras["mean_abs_error"] if known else None
+
+
+def _means(rows: Sequence[Row]) -> Table:
+    """The mean of the ratio of mean errors, by family and backend."""
+    lines = []
+    for family in dict.fromkeys(row["family"] for row in rows):
+        mine = [row["parity"]["sides"] for row in rows if row["family"] == family]
+        for side in dict.fromkeys(name for sides in mine for name in sides if name != "Keras"):
+            ratios = [r for sides in mine if side in sides and (r := _ratio(sides[side], sides["Keras"])) is not None]
+            lines.append((family, side, f"{sum(ratios) / len(ratios):.2f}" if ratios else "–", str(len(ratios))))
+    return Table(("family", "backend", "mean error / Keras's", "runs"), tuple(lines), frozenset({0, 1}))
 
 
 def _earlier(rows: Sequence[Row]) -> list[Row]:
@@ -163,6 +190,7 @@ def provenance_page(rows: Sequence[Row]) -> Page:
         ("NumPy, fnet's backend", _distinct(_version(row, "fnet numpy", "numpy") for row in rows)),
         ("JAX, fnet's backend", _distinct(_version(row, "fnet jax", "jax") for row in rows)),
         ("machine", _distinct(row["machine"] for row in rows)),
+        ("code", _distinct(row["code"] for row in rows)),
         ("first run finished", dates[0] if dates else "–"),
         ("last run finished", dates[-1] if dates else "–"),
         ("training", f"{hours:.1f} hours in {len(rows)} runs"),
@@ -172,7 +200,9 @@ def provenance_page(rows: Sequence[Row]) -> Page:
         Text(
             """Everything here is made from rows.jsonl (one finished run a line: configuration, seed, versions, data
             hash, history, metrics, parity, predicted classes) and labels.json by “fnet study report”. “make study” with
-            FNET_DATA set to the folder with the data trains what is missing and writes the report again."""
+            FNET_DATA set to the folder with the data trains what is missing and writes the report again. archive.jsonl
+            has rows that no study uses any more, each with the reason. The code of a row is a digest of the files of
+            train_keras that trained it; the rows of November 24 were written before it was kept."""
         ),
         Table(("", "of the runs"), tuple(facts), frozenset({0, 1})),
         Heading("Data"),
@@ -183,7 +213,7 @@ def provenance_page(rows: Sequence[Row]) -> Page:
 
 
 def _version(row: Row, side: str, package: str) -> str:
-    return str(row["parity"]["sides"].get(side, {}).get("versions", {}).get(package, "–"))
+    return str((row["parity"] or {"sides": {}})["sides"].get(side, {}).get("versions", {}).get(package, "–"))
 
 
 def _distinct(values: Iterable[str]) -> str:

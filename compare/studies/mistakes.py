@@ -10,36 +10,29 @@ import numpy as np
 from compare import pictures
 from compare.studies import charts
 from compare.studies.document import Block, Figure, Heading, Page, Table, Text
-from compare.studies.findings import CLASSES, Finding, Variant, best
+from compare.studies.findings import CLASSES, Finding, Variant, best, designed_text
 from compare.studies.pages import confusion
 from train_keras.data import Data
 
-HARDEST = 20
+HARDEST = 15
 SHOWN = 160
 """Characters of a text that are quoted."""
-
-FAMILIES = {"cnn": "CNN", "rnn": "SimpleRNN", "lstm": "LSTM"}
 
 
 def page(findings: Sequence[Finding], loaded: Mapping[str, Data]) -> Page:
     """Classes by family, then the rows that most models fail on, data set by data set."""
     blocks: list[Block] = [
         Text(
-            """The classes are those of each family's best configuration on validation, all seeds together. The hard
-            rows are counted over every trained model of a data set, whatever its configuration. None of this chose
-            anything: it is looked at after training."""
+            """Of the best models: the designed CNN with the highest mean on validation, and the designed text model (of
+            the grids where nothing designed has run), all their seeds together. None of this chose anything: it is
+            looked at after training."""
         )
     ]
-    for family, title in FAMILIES.items():
-        chosen = max(
-            (pair for designed in (False, True) if (pair := best(list(findings), (family,), designed))),
-            key=lambda pair: pair[1].valid.mean,
-            default=None,
-        )
+    images = best(findings, "images", True) or best(findings, "images", False)
+    texts = designed_text(findings) or best(findings, "texts", False)
+    for title, chosen in (("CNN", images), ("Text model", texts)):
         if chosen is not None:
-            blocks += _classes(title, *chosen)
-    for name in sorted({f.data for f in findings if f.data}):
-        blocks += _rows(name, findings, loaded.get(name))
+            blocks += [*_classes(title, *chosen), *_rows(*chosen, loaded.get(str(chosen[0].data)))]
     if len(blocks) == 1:
         blocks = [Text("No run is finished yet.")]
     return Page("errors", "Error analysis", tuple(blocks))
@@ -63,21 +56,23 @@ def _classes(title: str, finding: Finding, variant: Variant) -> list[Block]:
     return [
         Heading(label),
         Table(("class, worst first", "recall", "precision", "F1", "mostly taken for"), ordered, frozenset({0, 4})),
-        Figure(f"errors-{variant.config.family}", (pictures.matrix(title, counts, classes),), f"{label}, all seeds."),
+        Figure(
+            f"errors-{variant.config.options.kind}",
+            (pictures.matrix(title, counts, classes, shares=True),),
+            f"{label}, all seeds: shares of the true class.",
+        ),
     ]
 
 
-def _rows(name: str, findings: Sequence[Finding], data: Data | None) -> list[Block]:
-    """The rows of a data set that most of its models fail on, with the texts where the data are there."""
-    rows = {row["run"]: row for f in findings if f.data == name for v in f.variants for row in v.rows}
-    labels = next(f.labels for f in findings if f.data == name)
-    predicted = np.array([[int(c) for c in row["test"]["predicted"]] for row in rows.values()])
+def _rows(finding: Finding, variant: Variant, data: Data | None) -> list[Block]:
+    """The rows that most seeds of a model fail on, with the texts or images where the data are there."""
+    labels, predicted, name = finding.labels, variant.predicted, str(finding.data)
     share = (predicted != labels).mean(axis=0)
     hardest = np.argsort(-share, kind="stable")[:HARDEST]
     blocks: list[Block] = [
-        Heading(f"Rows of {name} that most models fail on"),
+        Heading(f"Rows of {name} that it fails on"),
         Text(
-            f"{len(rows)} models, {len(labels)} test rows: {int((share == 0).sum())} rows are right in all, "
+            f"{len(predicted)} seeds, {len(labels)} test rows: {int((share == 0).sum())} rows are right in all, "
             f"{int((share == 1).sum())} wrong in all, {int((share > 0.5).sum())} wrong in more than half."
         ),
     ]
@@ -87,7 +82,7 @@ def _rows(name: str, findings: Sequence[Finding], data: Data | None) -> list[Blo
         given = np.bincount(predicted[:, row], minlength=len(classes))
         given[labels[row]] = 0
         lines.append((str(row), classes[labels[row]], classes[int(given.argmax())], f"{share[row]:.0%}"))
-    head: tuple[str, ...] = ("row", "true", "mostly predicted", "models wrong")
+    head: tuple[str, ...] = ("row", "true", "mostly predicted", "seeds wrong")
     if data is None:
         blocks.append(Text("Rows are numbered from 0 in the order of the test split.", soft=True))
     elif data.kind == "texts":
@@ -127,4 +122,4 @@ def _by_length(data: Data, share: Any) -> Table:
                 taken = quarter == i
                 ends = f"{values[taken].min():.3g} to {values[taken].max():.3g}"
                 lines.append((name, ends, str(int(taken.sum())), f"{share[taken].mean():.1%}"))
-    return Table(("texts by", "from, to", "texts", "wrong, mean of all models"), tuple(lines), frozenset({0}))
+    return Table(("texts by", "from, to", "texts", "wrong, mean of all seeds"), tuple(lines), frozenset({0}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from compare import report, svg
 from compare.studies import baselines, evidence, mistakes
 from compare.studies import rows as store
 from compare.studies.document import Page, write_markdown
-from compare.studies.findings import collect
+from compare.studies.findings import collect, judge
 from compare.studies.overview import summary
 from compare.studies.pages import study_page
 from fnet import writing
@@ -20,7 +21,7 @@ from train_keras.data import Data
 from train_keras.errors import DataError
 
 TEMPLATE = Path(__file__).parent / "studies.html.j2"
-HTML = "report.html"
+HTML, SIMULATION = "report.html", "simulation.json"
 
 ABOUT = (
     ("errors", "which classes, texts and images fail, with examples"),
@@ -47,16 +48,16 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
         baselines.keep(results, found)
     known = baselines.kept(results)
     pages = [
-        summary(findings, known, ABOUT),
-        *(study_page(finding, known) for finding in findings),
+        summary(findings, known, simulated(results), ABOUT),
+        *(study_page(finding, known, judge(findings, finding.study.arm)) for finding in findings),
         mistakes.page(findings, loaded),
-        evidence.parity_page(rows),
+        evidence.parity_page(findings),
         evidence.speed_page(),
         evidence.provenance_page(rows),
     ]
     page = html or results / HTML
     page.parent.mkdir(parents=True, exist_ok=True)
-    writing.write(page, render(pages, rows).encode())
+    writing.write(page, render(pages).encode())
     return [page, *write_markdown(pages, results)]
 
 
@@ -77,12 +78,14 @@ def _kind(row: dict[str, Any]) -> str:
     return "images" if row["family"] == "cnn" else "texts"
 
 
-def render(pages: list[Page], rows: list[dict[str, Any]]) -> str:
-    """One HTML page about all, with the numbers of the rows as JSON in it."""
+def render(pages: list[Page]) -> str:
+    """One HTML page about all."""
     filters = {"drawn": lambda panel: Markup(svg.inline(panel))}
-    return report.rendered(TEMPLATE, filters, title="fnet: the studies", pages=pages, numbers=_numbers(rows))
+    return report.rendered(TEMPLATE, filters, title="fnet: the studies", pages=pages)
 
 
-def _numbers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows without the predictions, which are long and are in rows.jsonl."""
-    return [row | {"test": {"macro_f1": row["test"]["macro_f1"]}} for row in rows]
+def simulated(results: Path) -> list[dict[str, Any]]:
+    """What `compare.studies.simulation` wrote, as kept in a results folder."""
+    path = results / SIMULATION
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+    return found

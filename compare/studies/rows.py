@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fnet import writing
 
@@ -102,6 +105,16 @@ def labels_of(folder: Path) -> dict[str, str]:
     path = folder / LABELS
     found: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return found
+
+
+def packed(probabilities: Any) -> str:
+    """Probabilities (rows, classes) as base64 of 16-bit fractions of one."""
+    return base64.b64encode(np.round(np.asarray(probabilities) * 65535).astype("<u2").tobytes()).decode()
+
+
+def unpacked(text: str, rows: int) -> Any:
+    """What was packed, (rows, classes) float64."""
+    return np.frombuffer(base64.b64decode(text), "<u2").reshape(rows, -1) / 65535
 
 
 def digits(classes: Any) -> str:

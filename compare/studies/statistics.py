@@ -1,4 +1,15 @@
-"""What the evidence allows to conclude: intervals over seeds, paired bootstrap over rows and seeds, Holm."""
+"""What the evidence allows to conclude: means and differences with their errors over seeds and test rows, Holm.
+
+A score varies with the seed of the training, with the rows that happen to be in the test split, and with how the one
+meets the other. Macro-F1 is linearised in the rows: each row has an influence on the score of each seed, and the
+influences of a configuration are a table of seeds by rows. The variance of a mean over that table is
+
+    rows / n + seeds / s + (seeds x rows) / (n s)
+
+with the three components of a two-way analysis of variance. A mean over seeds of the row means holds the first and
+the third, a variance of the seeds' scores the second and the third; the third is subtracted once, so that it
+counts once. `compare.studies.simulation` holds the test against trainings whose difference is known.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +25,35 @@ from scipy import stats
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-RESAMPLES = 2000
-LEVEL = 0.05
+LEVEL, POWER = 0.05, 0.8
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean over seeds with its sample standard deviation and Student-t 95% interval (NaN for one seed)."""
+    """Mean over seeds, its sample standard deviation, Student-t 95% intervals (NaN for one seed).
+
+    low, high: for new seeds on these test rows. wide_low, wide_high: for new seeds and new test rows.
+    """
 
     mean: float
     deviation: float
     low: float
     high: float
+    wide_low: float
+    wide_high: float
     seeds: int
+
+
+NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, 0)
+"""The estimate of a configuration without runs."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`first` minus `second` in mean macro-F1: 95% interval, two-sided p, and p after Holm (NaN: not testable)."""
+    """`first` minus `second` in mean macro-F1: 95% interval, two-sided p, and p after Holm (NaN: not testable).
+
+    detectable: the true difference that such a test shows with a probability of 80%.
+    """
 
     first: str
     second: str
@@ -39,6 +61,7 @@ class Comparison:
     low: float
     high: float
     p: float
+    detectable: float = math.nan
     adjusted: float = math.nan
 
     @property
@@ -56,91 +79,105 @@ class Comparison:
         return f"{self.better} is better"
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean, spread and interval of one number per seed."""
-    array = np.asarray(values, float)
-    mean, n = float(array.mean()), len(array)
-    if n < 2:
-        return Estimate(mean, math.nan, math.nan, math.nan, n)
-    deviation = float(array.std(ddof=1))
-    half = float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
-    return Estimate(mean, deviation, mean - half, mean + half, n)
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The scores of a configuration (seeds,), and the influence of every row on each of them (seeds, rows)."""
+
+    scores: Array
+    influence: Array
+
+    @property
+    def by_row(self) -> Array:
+        """The influence of the rows on the mean over seeds, (rows,)."""
+        return np.asarray(self.influence.mean(axis=0))
+
+    @property
+    def seeds(self) -> float:
+        """The variance of the mean that new seeds bring on these rows (seeds, and seeds x rows)."""
+        return float(np.var(self.scores, ddof=1)) / len(self.scores)
+
+    @property
+    def both(self) -> float:
+        """The variance of the mean that comes from seeds x rows."""
+        rest = self.influence - self.by_row
+        seeds, rows = rest.shape
+        return float(np.square(rest).sum()) / float((seeds - 1) * (rows - 1) * seeds * rows)
+
+
+def scored(labels: Array, predictions: Array, classes: int) -> Scored:
+    """Scores and influences of predictions (seeds, rows)."""
+    scores = np.array([macro_f1(labels, predicted, classes) for predicted in predictions])
+    return Scored(scores, np.stack([influence(labels, predicted, classes) for predicted in predictions]))
 
 
 def macro_f1(labels: Array, predicted: Array, classes: int, weights: Array | None = None) -> float:
     """Macro-F1 of one prediction (rows,), rows counted `weights` times; a class never met counts as 0."""
-    return _f1_of(np.bincount(labels * classes + predicted, weights, classes * classes), classes)
-
-
-def _f1_of(counts: Array, classes: int) -> float:
-    confusion = counts.reshape(classes, classes)
+    confusion = np.bincount(labels * classes + predicted, weights, classes * classes).reshape(classes, classes)
     totals = confusion.sum(0) + confusion.sum(1)
     return float(np.mean(2 * confusion.diagonal() / np.where(totals == 0, 1, totals)))
 
 
-def compare(predictions: Mapping[str, Array], labels: Array, *, seed: int = 0) -> list[Comparison]:
-    """All pairs of configurations, Holm-corrected together.
+def influence(labels: Array, predicted: Array, classes: int) -> Array:
+    """By how much macro-F1 grows with the share of each row, (rows,); they sum to 0."""
+    right = labels == predicted
+    totals = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)
+    totals = np.where(totals == 0, 1, totals)
+    f1 = 2 * np.bincount(labels[right], minlength=classes) / totals
+    lost = (f1 / totals)[labels] + (f1 / totals)[predicted]
+    return np.asarray(len(labels) / classes * (2 * right / totals[labels] - lost))
 
-    predictions: {configuration: class numbers (seeds, rows)}. Rows and seeds are both resampled, so that the
-    error covers new texts and new trainings. The drawn rows are the same for all configurations (which pairs
-    them); seeds are drawn for each on its own, because a seed means nothing across configurations.
 
-    A bootstrap of three seeds alone is far too sure of itself: it finds one difference in four between equal
-    configurations. So one seed fewer than there are is drawn, which makes the variance unbiased (McCarthy and
-    Snowden 1985), and the bootstrap's standard error is held against Student's t with Welch and Satterthwaite's
-    degrees of freedom. Where a configuration has one seed nothing follows: interval and p are NaN.
+def estimate(values: Scored) -> Estimate:
+    """Mean, spread and intervals of a configuration."""
+    scores = values.scores
+    mean, n = float(scores.mean()), len(scores)
+    if n < 2:
+        return dataclasses.replace(NOTHING, mean=mean, seeds=n)
+    error, wide = math.sqrt(values.seeds), _error(values.by_row, [values])
+    half = float(stats.t.ppf(0.975, n - 1)) * error
+    far = float(stats.t.ppf(0.975, wide[1])) * wide[0]
+    return Estimate(mean, float(scores.std(ddof=1)), mean - half, mean + half, mean - far, mean + far, n)
+
+
+def compare(predictions: Mapping[str, Array], labels: Array) -> list[Comparison]:
+    """All pairs of configurations, Holm-corrected together. predictions: {configuration: classes (seeds, rows)}.
+
+    The rows are the same for all configurations, which pairs them; seeds are not, because a seed means nothing across
+    configurations. Where a configuration has one seed nothing follows: interval and p are NaN.
     """
     classes = 1 + int(max(labels.max(), *(p.max() for p in predictions.values())))
-    rng = np.random.default_rng(seed)
-    exact = {name: np.array([macro_f1(labels, p, classes) for p in given]) for name, given in predictions.items()}
-    drawn = _resampled(predictions, labels, classes, rng)
-    means = {name: _mean_of_drawn_seeds(scores, rng) for name, scores in drawn.items()}
-    pairs = []
-    for first, second in itertools.combinations(predictions, 2):
-        difference = float(exact[first].mean() - exact[second].mean())
-        error = float((means[first] - means[second]).std(ddof=1))
-        both = (exact[first], exact[second])
-        pairs.append(_tested((first, second), difference, error, both))
-    return _holm(pairs)
+    all_scored = {name: scored(labels, given, classes) for name, given in predictions.items()}
+    names = itertools.combinations(all_scored, 2)
+    return holm([tested(pair, all_scored[pair[0]], all_scored[pair[1]]) for pair in names])
 
 
-def _resampled(
-    predictions: Mapping[str, Array], labels: Array, classes: int, rng: np.random.Generator
-) -> dict[str, Array]:
-    """{configuration: macro-F1 (RESAMPLES, seeds)}, every prediction on the same drawn rows."""
-    scores = {name: np.empty((RESAMPLES, len(given))) for name, given in predictions.items()}
-    for i in range(RESAMPLES):
-        rows = rng.integers(0, len(labels), len(labels))
-        true = labels[rows] * classes
-        for name, given in predictions.items():
-            for s, predicted in enumerate(given):
-                scores[name][i, s] = _f1_of(np.bincount(true + predicted[rows], minlength=classes**2), classes)
-    return scores
-
-
-def _mean_of_drawn_seeds(scores: Array, rng: np.random.Generator) -> Array:
-    """(RESAMPLES,): for every resample the mean over n - 1 of the n seeds, drawn with replacement."""
-    count = scores.shape[1]
-    chosen = rng.integers(0, count, (len(scores), max(1, count - 1)))
-    return np.asarray(np.take_along_axis(scores, chosen, axis=1).mean(axis=1))
-
-
-def _tested(pair: tuple[str, str], difference: float, error: float, scores: tuple[Array, Array]) -> Comparison:
-    """The comparison of a pair from its standard error and the scores of both (seeds,)."""
-    if min(map(len, scores)) < 2:
+def tested(pair: tuple[str, str], first: Scored, second: Scored) -> Comparison:
+    """The comparison of a pair, not corrected."""
+    difference = float(first.scores.mean() - second.scores.mean())
+    if min(len(first.scores), len(second.scores)) < 2:
         return Comparison(*pair, difference, math.nan, math.nan, math.nan)
+    error, freedom = _error(first.by_row - second.by_row, [first, second])
     if error == 0:
-        return Comparison(*pair, difference, difference, difference, 1.0 if difference == 0 else 0.0)
-    # Only the part of the error that comes from seeds is estimated from few numbers.
-    parts = [float(s.var(ddof=1)) / len(s) for s in scores]
-    uncertain = sum(part**2 / (len(s) - 1) for part, s in zip(parts, scores, strict=True))
-    freedom = max(error**2, sum(parts)) ** 2 / uncertain if uncertain else math.inf
-    half = float(stats.t.ppf(0.975, freedom)) * error
+        return Comparison(*pair, difference, difference, difference, 1.0 if difference == 0 else 0.0, 0.0)
+    edge = float(stats.t.ppf(1 - LEVEL / 2, freedom))
     p = 2 * float(stats.t.sf(abs(difference) / error, freedom))
-    return Comparison(*pair, difference, difference - half, difference + half, p)
+    detectable = (edge + float(stats.t.ppf(POWER, freedom))) * error
+    return Comparison(*pair, difference, difference - edge * error, difference + edge * error, p, detectable)
 
 
-def _holm(pairs: Sequence[Comparison]) -> list[Comparison]:
+def _error(by_row: Array, parts: Sequence[Scored]) -> tuple[float, float]:
+    """(standard error, Welch and Satterthwaite's degrees of freedom) of a mean or a difference of means.
+
+    by_row: the influence of the rows on it. parts: the one or two configurations that it is made of.
+    """
+    rows = float(by_row.var(ddof=1)) / len(by_row)
+    both = sum(part.both for part in parts)
+    variance = max(rows + sum(part.seeds for part in parts) - both, both)  # an estimate, which may be too low
+    uncertain = rows**2 / (len(by_row) - 1) + sum(part.seeds**2 / (len(part.scores) - 1) for part in parts)
+    return math.sqrt(variance), variance**2 / uncertain if uncertain else math.inf
+
+
+def holm(pairs: Sequence[Comparison]) -> list[Comparison]:
     """The pairs with p adjusted by Holm's step-down method, in their order."""
     known = [pair for pair in pairs if not math.isnan(pair.p)]
     adjusted, largest = dict.fromkeys(pairs, math.nan), 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = actions.add_parser("list", help="the studies, and how many of their runs are done")
     ran = actions.add_parser("run", help="train, compare and record what is not recorded yet")
     compared = actions.add_parser("compare", help="compare the trained files of finished runs with Keras again")
+    ran.add_argument("--later", action="store_true", help="leave the parity with Keras to `fnet study compare`")
+    compared.add_argument("--missing", action="store_true", help="only those that were not compared yet")
     for action in (ran, compared):
         action.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
         action.add_argument("--seeds", type=int, metavar="N", help="seeds a configuration (cnn 3, rnn and lstm 5)")
@@ -166,11 +167,12 @@ def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
             progress.start(item.name)
             loaded = data.load(item.config.options.kind, args.data, args.cache)
             _same_data(finished, item, loaded, args.results)
-            row = finish(item, loaded, args.runs / item.name, progress.step)
+            row = finish(item, loaded, args.runs / item.name, progress.step, later=args.later)
             store.keep_labels(args.results, loaded.name, list(loaded.test.y))
             store.append(args.results, row)
-            failed += not row["parity"]["held"]
-            progress.finish(f"{item.name}: test macro-F1 {row['test']['macro_f1']:.4f}", row["parity"]["problems"])
+            found = row["parity"] or {"held": True, "problems": []}
+            failed += not found["held"]
+            progress.finish(f"{item.name}: test macro-F1 {row['test']['macro_f1']:.4f}", found["problems"])
     return 1 if failed else 0
 
 
@@ -181,6 +183,8 @@ def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
 
     finished = store.read(args.results)
     rows = {row["run"]: row for row in finished}
+    if args.missing:
+        wanted = [r for r in wanted if r.name in rows and rows[r.name]["parity"] is None]
     here = [r for r in wanted if r.name in rows and (args.runs / r.name / MODEL).exists()]
     log.warning("%d of %d runs are finished and have their file in %s", len(here), len(wanted), args.runs)
     failed = 0
@@ -190,7 +194,7 @@ def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
             loaded = data.load(item.config.options.kind, args.data, args.cache)
             _same_data(finished, item, loaded, args.results)
             row, found = rows[item.name], _held_against_keras(args.runs / item.name / MODEL, loaded)
-            store.replace(args.results, {**row, **_compared(found, row)})
+            store.replace(args.results, {**row, "parity": _parity(found, row)})
             failed += not found.held
             progress.finish(f"{item.name}: compared", list(found.problems))
     return 1 if failed or len(here) < len(wanted) else 0
@@ -198,8 +202,8 @@ def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
 
 def _same_data(finished: list[dict[str, Any]], item: Run, loaded: Data, results: Path) -> None:
     """Raise RunMismatch where the folder holds rows of these models on other data: they would not compare."""
+    from train_keras.architectures import FAMILIES
     from train_keras.errors import RunMismatch
-    from train_keras.models import FAMILIES
 
     for row in finished:
         same_kind = FAMILIES[row["family"]].kind == item.config.options.kind
@@ -210,31 +214,48 @@ def _same_data(finished: list[dict[str, Any]], item: Run, loaded: Data, results:
             )
 
 
-def finish(item: Run, data: Data, folder: Path, on_step: Any = None) -> dict[str, Any]:
-    """Train a run (or take it up), compare the file with Keras on the whole test split, and give its row."""
+def finish(item: Run, data: Data, folder: Path, on_step: Any = None, *, later: bool = False) -> dict[str, Any]:
+    """Train a run (or take it up), score it on the whole test split, compare it with Keras there, and give its row.
+
+    later: leave out the comparison; the row then has None for parity.
+    """
+    import keras
+
     import params
     from train_keras import train
+    from train_keras.code import code
     from train_keras.run_folder import identity
 
-    started = time.monotonic()
     result = train.train(item.config, data, folder, on_step=on_step)
     model, weights = params.load_keras(result.model_file)
     params.save(folder / "model.safetensors", model, weights, labels=list(data.classes))
-    found = _held_against_keras(result.model_file, data)
+    probabilities = train.probabilities(keras.saving.load_model(result.model_file), data.test.x)
     best = result.history[result.best_epoch - 1]
-    return {
+    row = {
         "run": item.name,
         "family": item.config.family,
         **identity(item.config, data),
         "source": data.source,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
-        "seconds": round(time.monotonic() - started, 1),
+        "code": code(),
+        "seconds": round(sum(epoch["seconds"] for epoch in result.history), 1),
         "best_epoch": result.best_epoch,
         "history": result.history,
-        "valid": {key.removeprefix("val_"): value for key, value in best.items() if key.startswith("val_")},
-        **_compared(found),
+        "valid": {key.removeprefix("val_"): value for key, value in best.items() if key.startswith("val_")} or None,
+        "test": _tested(probabilities, data),
+        "parity": None,
     }
+    return row if later else row | {"parity": _parity(_held_against_keras(result.model_file, data), row)}
+
+
+def _tested(probabilities: Any, data: Data) -> dict[str, Any]:
+    """Macro-F1, the class of every row, and for texts the probabilities, from which ensembles are made."""
+    from train_keras.train import scores
+
+    kept = store.packed(probabilities) if data.kind == "texts" else None
+    found = scores(probabilities, data.test.y)["macro_f1"]
+    return {"macro_f1": found, "predicted": store.digits(probabilities.argmax(axis=1)), "probabilities": kept}
 
 
 def _held_against_keras(model_file: Path, data: Data) -> Comparison:
@@ -247,13 +268,11 @@ def _held_against_keras(model_file: Path, data: Data) -> Comparison:
     return parity.compare(model_file, rows, batch_size=200, layer_rows=8)  # no batch is shorter: one trace
 
 
-def _compared(found: Comparison, row: dict[str, Any] | None = None) -> dict[str, Any]:
+def _parity(found: Comparison, row: dict[str, Any]) -> dict[str, Any]:
     """What a row holds of the comparison. Raises RowsError where the file does not predict what `row` says."""
-    keras = found.sides[0]
-    test = {"macro_f1": keras.f1, "predicted": store.digits(keras.predicted)}
-    if row is not None and test["predicted"] != row["test"]["predicted"]:
+    if store.digits(found.sides[0].predicted) != row["test"]["predicted"]:
         raise store.RowsError(f"{row['run']}: the file predicts other classes than its row holds: another training?")
-    return {"test": test, "parity": _without_layers(found.summary())}
+    return _without_layers(found.summary())
 
 
 def _without_layers(summary: dict[str, Any]) -> dict[str, Any]:
