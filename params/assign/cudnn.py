@@ -20,14 +20,18 @@ from params.file.model_file import StoredArray
 NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def native(found: dict[tuple[Any, ...], Any], wanted: ParamTree) -> dict[tuple[Any, ...], Any]:
-    """`found` with the arrays of CuDNN layers as the layers of today have them. Raises WeightsMismatch for a GRU that
+def native(loaded: dict[tuple[Any, ...], Any], expected: ParamTree) -> dict[tuple[Any, ...], Any]:
+    """`loaded` with the arrays of CuDNN layers as the layers of today have them. Raises WeightsMismatch for a GRU that
     multiplies before it resets, which CuDNN cannot compute."""
-    want = dict(tree.items(wanted))
-    changed = dict(found)
+    want = dict(tree.items(expected))
+    changed = dict(loaded)
     for home, gates in _recurrent(want):
-        arrays = {(*home, name): found.get((*home, name)) for name in NAMES}
-        units, stored, asked = want[*home, NAMES[1]].shape[0], found.get((*home, NAMES[2])), want[*home, NAMES[2]].shape
+        arrays = {(*home, name): loaded.get((*home, name)) for name in NAMES}
+        units, stored, asked = (
+            want[*home, NAMES[1]].shape[0],
+            loaded.get((*home, NAMES[2])),
+            want[*home, NAMES[2]].shape,
+        )
         if not isinstance(stored, StoredArray) or stored.shape == asked or units is None:
             continue
         if gates == 3 and len(asked) == 1 and stored.shape in ((6 * units,), (2, 3 * units)):

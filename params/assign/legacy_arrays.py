@@ -14,7 +14,7 @@ from fnet.types import Array
 from params.assign.contents import is_keras_1
 from params.assign.theano import turned
 from params.assign.walk import stored_layers, within
-from params.assign.weight_paths import Found, Plan, Slot, is_custom, listing, warn_of_twins
+from params.assign.weight_paths import Loaded, Plan, Slot, is_custom, listing, warn_of_twins
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
 from params.errors import WeightsMismatch, quoted
@@ -29,29 +29,29 @@ _TWICE = ("SpectralNormalization", "kernel")
 """The wrapper's own name for the kernel of the layer inside, which legacy files hold once."""
 
 
-def by_order(work: Plan, made: Converted, file: ModelFile) -> Found:
+def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
     """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
 
     Within a layer the trainable arrays come before the others. Names are a cross-check.
     """
-    found = dict(work.given)
+    loaded = dict(work.given)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
     stored = [layer for layer in file.arrays.layers if layer.arrays]
     held = Slots(work, untracked)
-    wanted = [(part, slots) for part in stored_layers(made) if (slots := held.of(part))]
-    if len(stored) != len(wanted):
-        names = {part.source.name for part, _ in wanted}, {layer.name for layer in stored}
-        lost = [part.source.label for part, _ in wanted if part.source.name not in names[1]]
+    expected = [(part, slots) for part in stored_layers(converted) if (slots := held.of(part))]
+    if len(stored) != len(expected):
+        names = {part.source.name for part, _ in expected}, {layer.name for layer in stored}
+        lost = [part.source.label for part, _ in expected if part.source.name not in names[1]]
         raise WeightsMismatch(
-            listing(lost, sorted(names[1] - names[0])) + f" ({len(wanted)} layers, {len(stored)} stored)" + _age(file)
+            listing(lost, sorted(names[1] - names[0])) + f" ({len(expected)} layers, {len(stored)} stored)" + _age(file)
         )
     if file.arrays.top_level:
         raise WeightsMismatch("the file holds weights of the model itself, which a Functional or Sequential has not")
-    for layer, (part, slots) in zip(stored, wanted, strict=True):
+    for layer, (part, slots) in zip(stored, expected, strict=True):
         for slot, array in matched(layer, part, slots):
             for path in held.paths[slot.group, slot.number]:
-                found[path] = array
-    return turned(work, found) if file.backend == "theano" else found
+                loaded[path] = array
+    return turned(work, loaded) if file.backend == "theano" else loaded
 
 
 def _age(file: ModelFile) -> str:
@@ -79,10 +79,10 @@ class Slots:
     def of(self, part: Converted) -> list[Slot]:
         """The slots of a top-level layer, each once, trainable ones first."""
         keys = {key for item in within(part) for key in self._keys(item)}
-        found = dict(pair for key in keys for pair in self._owned.get(key, ()))
+        slots = dict(pair for key in keys for pair in self._owned.get(key, ()))
         unique: dict[tuple[str, int], Slot] = {}
-        for number in sorted(found):
-            unique.setdefault((found[number].group, found[number].number), found[number])
+        for number in sorted(slots):
+            unique.setdefault((slots[number].group, slots[number].number), slots[number])
         return sorted(unique.values(), key=lambda slot: not slot.trainable)
 
 
@@ -114,7 +114,7 @@ def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iter
     """The arrays of a layer, LoRA's updates added to them as `.keras` files have it: w + alpha / rank * a @ b."""
     named = {_short(name): array for name, array in layer.arrays}
     used: list[StoredArray] = []
-    made: list[tuple[str, StoredArray]] = []
+    converted: list[tuple[str, StoredArray]] = []
     for name, array in layer.arrays:
         owner, own = _short(name)
         a, b = (named.get((owner, f"lora_{own}_{side}")) for side in "ab")
@@ -123,8 +123,8 @@ def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iter
         if a is not None and b is not None and rank and alpha and array.dtype.startswith("float"):
             used += [a, b]
             array = _updated(array, a, b, alpha / rank)
-        made.append((name, array))
-    return ((name, array) for name, array in made if not any(array is other for other in used))
+        converted.append((name, array))
+    return ((name, array) for name, array in converted if not any(array is other for other in used))
 
 
 def _updated(array: StoredArray, a: StoredArray, b: StoredArray, scale: float) -> StoredArray:

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from fnet.types import Array
-from params.assign.weight_paths import Found, Plan
+from params.assign.weight_paths import Loaded, Plan
 from params.errors import UnsupportedLayer
 from params.file.model_file import StoredArray
 
@@ -18,11 +18,11 @@ OTHERS = ("Conv1DTranspose", "Conv3DTranspose", "DepthwiseConv2D", "SeparableCon
 """Those that it forgets."""
 
 
-def turned(work: Plan, found: Found) -> Found:
-    """`found` with the kernels of convolutions reversed along their spatial axes, as Keras does."""
-    changed = dict(found)
+def turned(work: Plan, arrays: Loaded) -> Loaded:
+    """`arrays` with the kernels of convolutions reversed along their spatial axes, as Keras does."""
+    changed = dict(arrays)
     for slot in work.slots:
-        array = None if slot.path is None else found.get(slot.path)
+        array = None if slot.path is None else arrays.get(slot.path)
         if slot.path is None or not isinstance(array, StoredArray) or not slot.name.endswith("kernel"):
             continue
         name = slot.owner.source.class_name

@@ -28,14 +28,14 @@ PROJECTIONS = ("query_dense", "key_dense", "value_dense", "gate_dense", "output_
 DEFAULT_BLOCK = 128
 
 
-def boundaries_told(made: Converted, wanted: Any, file: WeightTree, naming: Naming) -> Told:
+def boundaries_told(converted: Converted, expected: Any, file: WeightTree, naming: Naming) -> Told:
     """The boundaries of adapted Discretization layers."""
-    homes = [(part, top) for top in made.parts.values() for part in within(top)]
+    homes = [(part, top) for top in converted.parts.values() for part in within(top)]
     adapted = [(part, top) for part, top in homes if {ADAPTED, "num_bins"} <= part.source.config.keys()]
     if not adapted:
         return {}
     walk = Walk(naming)
-    walk.visit(made, "", wanted)
+    walk.visit(converted, "", expected)
     told: Told = {}
     for part, top in adapted:
         array = _summary(part, top, walk.groups.get(walk.identity(part)), file)
@@ -63,11 +63,11 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     if len(values) < bins:  # as many values as there are, but the last
         return tuple(float(value) for value in values[:-1])
     sums = weights.cumsum()
-    made = np.interp(1 / bins + np.arange(0.0, 1.0, 1 / bins), sums / sums[-1], values).astype("float32")
-    return tuple(float(value) for value in made[:-1])
+    converted = np.interp(1 / bins + np.arange(0.0, 1.0, 1 / bins), sums / sums[-1], values).astype("float32")
+    return tuple(float(value) for value in converted[:-1])
 
 
-def attention_told(made: Converted, file: WeightTree) -> Told:
+def attention_told(converted: Converted, file: WeightTree) -> Told:
     """The option `quantization` of the attention layers whose arrays are integers.
 
     Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
@@ -77,8 +77,8 @@ def attention_told(made: Converted, file: WeightTree) -> Told:
     if not any(_is_special(held.arrays) for held in file.groups.values()):
         return told
     walk = Walk()
-    walk.visit(made, "", {})
-    parts = list(within(made))
+    walk.visit(converted, "", {})
+    parts = list(within(converted))
     others = {quantization(part.source) for part in parts}
     for part in parts:
         group = walk.groups.get(walk.identity(part))

@@ -10,22 +10,22 @@ from fnet import tree
 from fnet.core.parameters import faulty
 from fnet.types import Array, Param, ParamTree
 from params.assign.cudnn import native
-from params.assign.weight_paths import Found
+from params.assign.weight_paths import Loaded
 from params.errors import WeightsMismatch, quoted
 from params.file.model_file import StoredArray
 
 
-def values(found: Found, wanted: ParamTree) -> dict[str, Any]:
+def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
     """The params tree: every stored array compared with its `Param`, then read."""
-    want = dict(tree.items(wanted))
-    found = native(found, wanted)
+    want = dict(tree.items(expected))
+    arrays = native(arrays, expected)
     for path, param in want.items():
-        if path not in found:
+        if path not in arrays:
             raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
-        compare_with(path, found[path], param)
+        compare_with(path, arrays[path], param)
     read: dict[str, Array] = {}
     loaded = {}
-    for path, item in found.items():
+    for path, item in arrays.items():
         if not isinstance(item, StoredArray):
             loaded[path] = _checked(path, item)
             continue
@@ -40,19 +40,19 @@ def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
     name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
     shape, dtype = tuple(item.shape), str(item.dtype)
     if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
-        wanted = ["any" if d is None else d for d in param.shape]
-        raise WeightsMismatch(f"{quoted(name)} must have the shape {wanted}, but {quoted(place)} has {list(shape)}")
+        expected = ["any" if d is None else d for d in param.shape]
+        raise WeightsMismatch(f"{quoted(name)} must have the shape {expected}, but {quoted(place)} has {list(shape)}")
     if isinstance(item, StoredArray) and dtype != param.dtype:
         raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
 
 
 def _checked(path: tuple[Any, ...], value: Array) -> Array:
     """A read-only array without NaN, infinity or negative variance."""
-    made = np.asarray(value)
+    array = np.asarray(value)
     name = "/".join(map(str, path))
-    if (wrong := faulty(path, made)) is not None:
+    if (wrong := faulty(path, array)) is not None:
         raise WeightsMismatch(f"{quoted(name)} {wrong}")
-    if made.flags.writeable:
-        made = made.view()
-        made.flags.writeable = False
-    return made
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array

@@ -76,13 +76,13 @@ class Walk:
     named: list[tuple[Converted, str]] = field(default_factory=list)
     """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
 
-    def identity(self, made: Converted) -> Any:
+    def identity(self, converted: Converted) -> Any:
         """One value for all mentions of one object.
 
         A mention with `shared_object_id` may be of an object first met inside a nested model, whose config is a
         copy from before the mark was set: that one has the same class, name and config.
         """
-        source = made.source
+        source = converted.source
         if source.shared is None:
             return id(source)
         alike = self.met.get((source.class_name, source.name), [])
@@ -93,28 +93,28 @@ class Walk:
             raise WeightsMismatch(f"{source.label} is shared with one of {len(known)} layers that look the same")
         return known[0]
 
-    def visit(self, made: Converted, group: str, wanted: ParamTree) -> None:
-        """Give `made`, whose params have the form `wanted`, and what it is made of their groups."""
-        key = self.identity(made)
+    def visit(self, converted: Converted, group: str, expected: ParamTree) -> None:
+        """Give `converted`, whose params have the form `expected`, and what it is made of their groups."""
+        key = self.identity(converted)
         if key in self.groups:
             return
         self.groups[key] = group
-        self.met.setdefault((made.source.class_name, made.source.name), []).append((made.source, key))
-        if made.source.is_model:
-            self._visit_layers(made, join(group, self.naming.layers), wanted)
+        self.met.setdefault((converted.source.class_name, converted.source.name), []).append((converted.source, key))
+        if converted.source.is_model:
+            self._visit_layers(converted, join(group, self.naming.layers), expected)
         else:
-            places = made.entry.groups if made.entry is not None else {}
-            names = {place_of(places, name): name for name in made.parts}
+            places = converted.entry.groups if converted.entry is not None else {}
+            names = {place_of(places, name): name for name in converted.parts}
             for place in self.naming.ordered(names):
-                inner = wanted.get(names[place], {})
-                self.visit(made.parts[names[place]], join(group, place), inner if isinstance(inner, dict) else {})
+                inner = expected.get(names[place], {})
+                self.visit(converted.parts[names[place]], join(group, place), inner if isinstance(inner, dict) else {})
 
-    def _visit_layers(self, made: Converted, group: str, wanted: ParamTree) -> None:
+    def _visit_layers(self, converted: Converted, group: str, expected: ParamTree) -> None:
         used: dict[str, int] = {}
-        for part in stored_layers(made):
+        for part in stored_layers(converted):
             if not self.naming.duplicates_count and self.identity(part) in self.groups:
                 continue
-            inner = wanted.get(part.source.name, {})
+            inner = expected.get(part.source.name, {})
             name = snake_case(part.source.python_name)
             count = used.get(name, 0)
             used[name] = count + (2 if self.naming.twice and has_weights(part, inner) else 1)
@@ -124,30 +124,30 @@ class Walk:
             self.visit(part, place, inner)
 
 
-def has_weights(made: Converted, wanted: ParamTree) -> bool:
+def has_weights(converted: Converted, expected: ParamTree) -> bool:
     """Whether Keras lists weights of an object: its arrays, and the tables of a lookup that was adapted."""
-    if made.source.is_model:
-        return any(has_weights(part, wanted.get(name, {})) for name, part in made.parts.items())
-    config = dict(made.source.config)
-    if made.entry is not None and made.entry.tables is not None and config.get("vocabulary") is None:
+    if converted.source.is_model:
+        return any(has_weights(part, expected.get(name, {})) for name, part in converted.parts.items())
+    config = dict(converted.source.config)
+    if converted.entry is not None and converted.entry.tables is not None and config.get("vocabulary") is None:
         return True
-    if made.entry is not None and made.entry.arrays is not None:
-        return bool(made.entry.arrays(config))
-    return any(isinstance(leaf, Param) for leaf in tree.leaves(wanted))
+    if converted.entry is not None and converted.entry.arrays is not None:
+        return bool(converted.entry.arrays(config))
+    return any(isinstance(leaf, Param) for leaf in tree.leaves(expected))
 
 
-def stored_layers(made: Converted) -> list[Converted]:
+def stored_layers(converted: Converted) -> list[Converted]:
     """The layers of a model as Keras lists them: no operations; the input layers of a Functional, not a Sequential."""
-    parts = [part for part in made.parts.values() if not part.operation]
-    if made.source.class_name == "Sequential" and parts and parts[0].source.class_name == "InputLayer":
+    parts = [part for part in converted.parts.values() if not part.operation]
+    if converted.source.class_name == "Sequential" and parts and parts[0].source.class_name == "InputLayer":
         return parts[1:]
     return parts
 
 
-def within(made: Converted) -> Iterator[Converted]:
+def within(converted: Converted) -> Iterator[Converted]:
     """An object and all that it is made of."""
-    yield made
-    for part in made.parts.values():
+    yield converted
+    for part in converted.parts.values():
         yield from within(part)
 
 

@@ -29,7 +29,7 @@ TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|los
 
 
 ParamPath = tuple[Any, ...]
-Found = dict[ParamPath, Any]
+Loaded = dict[ParamPath, Any]
 """{path in the params: StoredArray or array}."""
 
 
@@ -59,32 +59,32 @@ class Plan:
     """(group, layer name) -> Assets of the object there."""
     walk: Walk
     slots: list[Slot] = field(default_factory=list)
-    given: Found = field(default_factory=dict)
+    given: Loaded = field(default_factory=dict)
     """Parameters from the config or the assets."""
 
-    def add(self, made: Converted, wanted: ParamTree, path: ParamPath, frozen: bool = False) -> None:
-        """The parameters of `made`, which are at `path` and have the form `wanted`."""
-        group = self.walk.groups[self.walk.identity(made)]
-        frozen = frozen or made.source.config.get("trainable") is False
-        if made.source.is_model:
-            for name, part in made.parts.items():
-                if name in wanted or part.source.is_model or _stores(part):
-                    self.add(part, wanted.get(name, {}), (*path, name), frozen)
+    def add(self, converted: Converted, expected: ParamTree, path: ParamPath, frozen: bool = False) -> None:
+        """The parameters of `converted`, which are at `path` and have the form `expected`."""
+        group = self.walk.groups[self.walk.identity(converted)]
+        frozen = frozen or converted.source.config.get("trainable") is False
+        if converted.source.is_model:
+            for name, part in converted.parts.items():
+                if name in expected or part.source.is_model or _stores(part):
+                    self.add(part, expected.get(name, {}), (*path, name), frozen)
         else:
-            entry = made.entry or Entry(infer.identity)
-            assets = self.assets(group, made.source.name)
-            tables = {} if entry.tables is None else entry.tables(_config(made), assets, made.step)
+            entry = converted.entry or Entry(infer.identity)
+            assets = self.assets(group, converted.source.name)
+            tables = {} if entry.tables is None else entry.tables(_config(converted), assets, converted.step)
             self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
-            names = None if entry.arrays is None else list(entry.arrays(_config(made)))
-            self._layer(made, made.step, wanted, path, group, entry, frozen, names)
-        for name, values in made.given.items():
+            names = None if entry.arrays is None else list(entry.arrays(_config(converted)))
+            self._layer(converted, converted.step, expected, path, group, entry, frozen, names)
+        for name, values in converted.given.items():
             self.given |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
 
     def _layer(
         self,
         owner: Converted,
         step: Any,
-        wanted: ParamTree,
+        expected: ParamTree,
         path: ParamPath,
         group: str,
         entry: Entry,
@@ -92,8 +92,8 @@ class Plan:
         names: list[str] | None = None,
     ) -> None:
         """The arrays of a layer, then those of its sub-layers; `step` is None for a mere group of arrays."""
-        own = {n: p for n, p in wanted.items() if isinstance(p, Param) and (*path, n) not in self.given}
-        again = [n for n, p in wanted.items() if isinstance(p, Param) and n not in own]
+        own = {n: p for n, p in expected.items() if isinstance(p, Param) and (*path, n) not in self.given}
+        again = [n for n, p in expected.items() if isinstance(p, Param) and n not in own]
         home = join(group, entry.groups.get("", ""))
         root = self.walk.groups[self.walk.identity(owner)]
         if is_custom(owner):  # Keras stores what training moves before the rest
@@ -107,9 +107,9 @@ class Plan:
         steps = {} if step is None else infer.children(step)
         if owner.step is step:
             for name, part in owner.parts.items():
-                if name not in wanted and _stores(part):
+                if name not in expected and _stores(part):
                     self.add(part, {}, (*path, name), frozen)
-        for name, inner in wanted.items():
+        for name, inner in expected.items():
             place = join(group, place_of(entry.groups, name))
             if isinstance(inner, Param):
                 continue
@@ -127,8 +127,8 @@ def _stores(part: Converted) -> bool:
     return any(item.entry is not None and item.entry.arrays is not None for item in within(part))
 
 
-def _config(made: Converted) -> dict[str, Any]:
-    return dict(made.source.config)
+def _config(converted: Converted) -> dict[str, Any]:
+    return dict(converted.source.config)
 
 
 def entry_of(step: Any) -> Entry:
@@ -137,18 +137,20 @@ def entry_of(step: Any) -> Entry:
     return next((entry for entry in LAYERS.values() if entry.layer is function), Entry(function))
 
 
-def plan(made: Converted, wanted: ParamTree, assets: Callable[[str, str], Any], naming: Naming = KERAS_3) -> Plan:
-    """The slots of a model whose params have the form `wanted`."""
+def plan(
+    converted: Converted, expected: ParamTree, assets: Callable[[str, str], Any], naming: Naming = KERAS_3
+) -> Plan:
+    """The slots of a model whose params have the form `expected`."""
     walk = Walk(naming)
-    walk.visit(made, "", wanted)
+    walk.visit(converted, "", expected)
     work = Plan(assets, walk)
-    work.add(made, wanted, ())
+    work.add(converted, expected, ())
     return work
 
 
-def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
+def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
     """{params path: stored array or value} for the Keras 3 layout; `names`: layer names must agree as well."""
-    found, missing, used = dict(work.given), [], set()
+    arrays, missing, used = dict(work.given), [], set()
     for slot in work.slots:
         variables = _variables(file, slot)
         array = variables.named.get(slot.name)
@@ -159,7 +161,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
         elif slot.path is not None:
             missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
         if array is not None and slot.path is not None:
-            found[slot.path] = array
+            arrays[slot.path] = array
     if names:
         _check_names(work, file)
     used |= _copies(work, file)
@@ -167,39 +169,39 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Found:
     extra = sorted(place for place in places - used if not TRAINER.match(place))
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
-    _warn_of_twins(work, found)
-    return found
+    _warn_of_twins(work, arrays)
+    return arrays
 
 
 def _variables(file: WeightTree, slot: Slot) -> Variables:
     """The arrays of the group of a slot."""
-    found = variables_of(file, slot.group)
-    if found.arrays or found.named or not is_custom(slot.owner):
-        return found
+    variables = variables_of(file, slot.group)
+    if variables.arrays or variables.named or not is_custom(slot.owner):
+        return variables
     place = places_inside(file, slot.home).get(slot.group.removeprefix(slot.home).strip("/"))
-    return found if place is None else file.groups[place]
+    return variables if place is None else file.groups[place]
 
 
-def _warn_of_twins(work: Plan, found: Found) -> None:
+def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
     """Groups number the arrays of a layer and do not name them."""
     owners: dict[str, list[Slot]] = {}
     for slot in work.slots:
         if slot.path is not None and is_custom(slot.owner):
             owners.setdefault(slot.group, []).append(slot)
     for slots in owners.values():
-        warn_of_twins(slots[0].owner.source.label, [(slot.name, found[slot.path]) for slot in slots if slot.path])
+        warn_of_twins(slots[0].owner.source.label, [(slot.name, arrays[slot.path]) for slot in slots if slot.path])
 
 
-def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Found], file: WeightTree) -> Found:
+def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Loaded], file: WeightTree) -> Loaded:
     """What `fill` finds by the first plan that fits the file; by the one whose groups are those of the file where
     several do."""
-    fits: list[tuple[int, Found]] = []
+    fits: list[tuple[int, Loaded]] = []
     errors: list[ModelFileError] = []
     for make in plans:
         try:
             work = make()
-            found = fill(work)
-            fits.append((len(set(work.walk.groups.values()) ^ file.groups.keys()), found))
+            arrays = fill(work)
+            fits.append((len(set(work.walk.groups.values()) ^ file.groups.keys()), arrays))
         except (WeightsMismatch, UnsupportedLayer) as error:
             errors.append(error)
     if not fits:
@@ -229,11 +231,11 @@ def _pairs(first: Variables, again: Variables) -> list[tuple[StoredArray, Stored
 
 def variables_of(file: WeightTree, group: str) -> Variables:
     """The arrays of a group. Earlier versions of Keras met private attributes first: `_query_dense`."""
-    found = file.groups.get(group)
-    if found is None:
+    variables = file.groups.get(group)
+    if variables is None:
         parent, _, name = group.rpartition("/")
-        found = file.groups.get(join(parent, name.removeprefix("_") if name.startswith("_") else f"_{name}"))
-    return found or Variables(None)
+        variables = file.groups.get(join(parent, name.removeprefix("_") if name.startswith("_") else f"_{name}"))
+    return variables or Variables(None)
 
 
 def _check_names(work: Plan, file: WeightTree) -> None:
@@ -267,9 +269,9 @@ def _end(place: str, width: int = 64) -> str:
 _KNOWN = frozenset(entry.layer for entry in LAYERS.values())
 
 
-def is_custom(made: Converted) -> bool:
+def is_custom(converted: Converted) -> bool:
     """Whether an object became a function of the caller's own."""
-    return made.entry is not None and not made.operation and made.entry.layer not in _KNOWN
+    return converted.entry is not None and not converted.operation and converted.entry.layer not in _KNOWN
 
 
 def places_inside(file: WeightTree, home: str) -> dict[str, str]:
@@ -284,7 +286,7 @@ def places_inside(file: WeightTree, home: str) -> dict[str, str]:
         for at in _in_lists(parts):
             base, number = split_name(parts[at])
             numbers.setdefault((*parts[:at], base), set()).add(number)
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for parts in below:
         names = dict(enumerate(parts))
         for at in _in_lists(parts):
@@ -292,8 +294,8 @@ def places_inside(file: WeightTree, home: str) -> dict[str, str]:
             rank = sorted(numbers[*parts[:at], base]).index(number)
             names[at] = f"{base}_{rank}" if rank else base
             del names[at - 1]
-        found.setdefault("/".join(names.values()), join(home, *parts))
-    return found
+        places.setdefault("/".join(names.values()), join(home, *parts))
+    return places
 
 
 def _in_lists(parts: Sequence[str]) -> list[int]:

@@ -20,7 +20,7 @@ from params.assign.by_name import load_partly
 from params.assign.legacy_arrays import by_order
 from params.assign.values import values
 from params.assign.walk import KERAS_3, Naming, join, namings, stored_layers
-from params.assign.weight_paths import Found, Plan, by_groups, entry_of, fitting, plan, split_name
+from params.assign.weight_paths import Loaded, Plan, by_groups, entry_of, fitting, plan, split_name
 from params.convert.call_order import layer_order
 from params.convert.conversion import Converted
 from params.convert.names import elements
@@ -53,24 +53,24 @@ def load_weights(
     from params.file.reading import read
 
     file = read(path, limits or Limits())
-    _, wanted = infer.infer(model, infer.inputs_of(model, input_shapes))
-    made = _described(model, "model", params)
+    _, expected = infer.infer(model, infer.inputs_of(model, input_shapes))
+    converted = _described(model, "model", params)
     if file.format == "json":
         raise CorruptFile(f"{file.label} is the config of a model: it holds no weights")
     try:
         if by_name or skip_mismatch:
-            work = _plan(made, params, wanted, namings(file.arrays.version, file.arrays.groups)[0])
-            return load_partly(work, made, wanted, params, file, by_name=by_name, skip=skip_mismatch)
+            work = _plan(converted, params, expected, namings(file.arrays.version, file.arrays.groups)[0])
+            return load_partly(work, converted, expected, params, file, by_name=by_name, skip=skip_mismatch)
         if file.format == "h5":
-            found = by_order(_plan(made, params, wanted), made, _in_order(made, file))
+            arrays = by_order(_plan(converted, params, expected), converted, _in_order(converted, file))
         else:
-            found = _by_groups(made, params, wanted, file)
-        return values(found, wanted)
+            arrays = _by_groups(converted, params, expected, file)
+        return values(arrays, expected)
     except ModelFileError as error:
         raise type(error)(f"{file.label}: {error}") from error
 
 
-def _by_groups(made: Converted, params: Params, wanted: ParamTree, file: ModelFile) -> Found:
+def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: ModelFile) -> Loaded:
     """The arrays of a file with groups, whatever Keras wrote it.
 
     An fnet model does not say which of its layers are one object: first none is; then those of one name and one step
@@ -81,10 +81,10 @@ def _by_groups(made: Converted, params: Params, wanted: ParamTree, file: ModelFi
     errors: list[WeightsMismatch] = []
     kinds: list[set[str]] = [set(), {"LSTM", "GRU"}, {"LSTM"}, {"GRU"}] if ways != (KERAS_3,) else [set()]
     for kind, share in itertools.product(kinds, (_not_shared, _by_arrays, _by_name)):
-        as_shared = share(_of_cudnn(made, kind), params)
+        as_shared = share(_of_cudnn(converted, kind), params)
         if as_shared is None:
             continue
-        plans = [partial(_plan, as_shared, params, wanted, way) for way in ways]
+        plans = [partial(_plan, as_shared, params, expected, way) for way in ways]
         try:
             return fitting(plans, lambda work: _filled(work, file.arrays), file.arrays)
         except WeightsMismatch as error:
@@ -92,40 +92,40 @@ def _by_groups(made: Converted, params: Params, wanted: ParamTree, file: ModelFi
     raise errors[0]
 
 
-def _of_cudnn(made: Converted, classes: Container[str]) -> Converted:
+def _of_cudnn(converted: Converted, classes: Container[str]) -> Converted:
     """The model with the recurrent layers of these classes as Keras 2 had them on CuDNN."""
-    parts = {name: _of_cudnn(part, classes) for name, part in made.parts.items()}
-    if made.source.class_name not in classes or made.entry is None:
-        return replace(made, parts=parts)
-    source = replace(made.source, python_name=CUDNN[made.source.class_name])
-    return replace(made, source=source, entry=replace(made.entry, groups={}), parts=parts)
+    parts = {name: _of_cudnn(part, classes) for name, part in converted.parts.items()}
+    if converted.source.class_name not in classes or converted.entry is None:
+        return replace(converted, parts=parts)
+    source = replace(converted.source, python_name=CUDNN[converted.source.class_name])
+    return replace(converted, source=source, entry=replace(converted.entry, groups={}), parts=parts)
 
 
-def _filled(work: Plan, file: WeightTree) -> Found:
+def _filled(work: Plan, file: WeightTree) -> Loaded:
     return by_groups(_regrouped(work, file), file, names=False)
 
 
-def _plan(made: Converted, params: Params, wanted: ParamTree, naming: Naming = KERAS_3) -> Plan:
+def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Naming = KERAS_3) -> Plan:
     """The plan of a model whose constants, vocabularies and rng, which are no arrays of the file, stay as they are."""
-    work = plan(made, wanted, _no_assets, naming)
+    work = plan(converted, expected, _no_assets, naming)
     slots = {slot.path for slot in work.slots}
     work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
     return work
 
 
-def _not_shared(made: Converted, params: Params) -> Converted:
-    return made
+def _not_shared(converted: Converted, params: Params) -> Converted:
+    return converted
 
 
-def _by_arrays(made: Converted, params: Params) -> Converted | None:
-    return _shared(made, params, lambda mine: tuple(id(leaf) for leaf in tree.leaves(mine)))
+def _by_arrays(converted: Converted, params: Params) -> Converted | None:
+    return _shared(converted, params, lambda mine: tuple(id(leaf) for leaf in tree.leaves(mine)))
 
 
-def _by_name(made: Converted, params: Params) -> Converted | None:
-    return _shared(made, params, lambda mine: ())
+def _by_name(converted: Converted, params: Params) -> Converted | None:
+    return _shared(converted, params, lambda mine: ())
 
 
-def _shared(made: Converted, params: Params, arrays: Callable[[Params], Any]) -> Converted | None:
+def _shared(converted: Converted, params: Params, arrays: Callable[[Params], Any]) -> Converted | None:
     """The model with its layers of one name, step and `arrays` as one object; None where there are no such."""
     sources: dict[Any, KerasObject] = {}
     again = []
@@ -139,13 +139,13 @@ def _shared(made: Converted, params: Params, arrays: Callable[[Params], Any]) ->
             again.append(source)
         return replace(part, source=source, parts=parts)
 
-    found = marked(made, params)
-    return found if again else None
+    shared = marked(converted, params)
+    return shared if again else None
 
 
-def _in_order(made: Converted, file: ModelFile) -> ModelFile:
+def _in_order(converted: Converted, file: ModelFile) -> ModelFile:
     """The file with its layers as the model has them, where the names of all agree."""
-    names = [part.source.name for part in stored_layers(made)]
+    names = [part.source.name for part in stored_layers(converted)]
     layers = {layer.name: layer for layer in file.arrays.layers if layer.arrays}
     if not layers.keys() <= set(names):
         return file
