@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import fnet
 from fnet import tree
 from params import UnsupportedLayer, from_keras, load_keras
 from tests import parity
@@ -126,3 +127,90 @@ def test_a_wrapper_under_another_policy_than_the_layer_in_it_is_refused(tmp_path
     keras.Sequential([keras.Input((3, 4)), wrapper]).save(tmp_path / "m.keras")
     with pytest.raises(UnsupportedLayer, match="has the dtype policy float64, the layer in it, Dense"):
         load_keras(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
+def test_counts_have_the_dtype_of_variables(policy, mode, tmp_path):
+    """What Keras declares under a mixed policy is another one."""
+    made = under(policy, lambda: layers.CategoryEncoding(5, output_mode=mode), (3,), "int32")
+    ids = np.array([[1, 2, 2]], "int32")
+    made.save(tmp_path / "m.keras")
+    for model, params in (from_keras(made), load_keras(tmp_path / "m.keras")):
+        expected = np.asarray(made(ids))
+        y = np.asarray(model(params, ids))
+        assert y.dtype == expected.dtype
+        np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("mode", parity.MODES[1:3])
+def test_cells_of_16_bits_begin_with_zeros_of_their_own(policy, mode):
+    def make():
+        return layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)], return_sequences=True)
+
+    keras_model, wide = under(policy, make, (4, 3)), under("float64", make, (4, 3))
+    wide.set_weights(keras_model.get_weights())
+    model, params = from_keras(keras_model)
+    x = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+    expected = np.asarray(keras_model(x)).astype("float16" if policy == "mixed_float16" else "float32")
+    with parity.mode(mode) as run:
+        parity.assert_parity(np.asarray(run(model, params, x)), expected, np.asarray(wide(x)), policy)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "simple_rnn"])
+def test_states_of_bfloat16_can_be_carried(cell):
+    layer = fnet.bind(getattr(fnet, cell), units=3, dtype="mixed_bfloat16", return_sequences=True)
+    x = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+    params = fnet.init(layer, 0, x.shape)
+    step, state = fnet.streaming(layer), fnet.initial_state(layer, (2, 2, 3))
+    first, state = step(params, x[:, :2], state)
+    rest, _ = step(params, x[:, 2:], state)
+    parity.assert_close(np.concatenate([first, rest], axis=1), layer(params, x), "bfloat16")
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "float64"])
+@pytest.mark.parametrize("given", ["float64", "float32", "uint8"])
+def test_a_random_crop_at_rest_leaves_images_as_they_come(policy, given):
+    made = under(policy, lambda: layers.RandomCrop(3, 3), (4, 4, 3), given)
+    images = (np.arange(96).reshape(2, 4, 4, 3) * (1 + 2**-20)).astype(given)
+    model, params = from_keras(made)
+    y = np.asarray(model(params, images))
+    assert y.dtype == made(images, training=False).numpy().dtype == given
+    np.testing.assert_array_equal(y, images)
+
+
+@pytest.mark.parametrize("mode", parity.MODES[1:3])
+def test_inputs_of_bfloat16_are_rounded(mode):
+    """Keras gives that dtype to the inputs of a model inside TimeDistributed."""
+    x = keras.Input((3,), dtype="bfloat16")
+    made = keras.Model(x, layers.Dense(2, dtype="float32")(x))
+    values = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")
+    model, params = from_keras(made)
+    expected = np.asarray(made(keras.ops.cast(values, "bfloat16")))
+    assert np.ptp(expected - np.asarray(made.layers[1](values))) > 1e-4
+    with parity.mode(mode) as run:
+        parity.assert_close(np.asarray(run(model, params, values)), expected)
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, "bfloat16"])
+@pytest.mark.parametrize("mode", parity.MODES[1:3])
+def test_layers_of_a_model_in_a_wrapper_round_by_their_own_policies(policy, mode):
+    """Neither moving statistics nor a kernel of float32 is rounded by the wrapper around their model."""
+
+    def make():
+        wide = layers.Dense(2, dtype="float32")
+        return layers.TimeDistributed(keras.Sequential([keras.Input((3,)), layers.BatchNormalization(dtype=own), wide]))
+
+    own = policy if policy in POLICIES else "float32"
+    made = under(policy, make, (2, 3))
+    norm, dense = made.layers[1].layer.layers
+    norm.set_weights([np.ones(3), np.zeros(3), np.array([1000.3, 1000.3, 1000.3]), np.ones(3)])
+    dense.set_weights([np.full((3, 2), 1 + 2**-12) * [[1, 1000], [1, -1], [1, 3]], np.zeros(2)])
+    x = np.array([[[1000, 1008, 992], [1016, 1000, 1000]]], "float32")
+    model, params = from_keras(made)
+    with parity.mode(mode) as run:
+        y = np.asarray(run(model, params, x))
+    expected = np.asarray(made(x))
+    assert y.dtype == expected.dtype == "float32"
+    parity.assert_close(y, expected)

@@ -106,7 +106,8 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
             raise ValueError(f"{brief(bound)} of {x} would have the dtype {leaf.dtype!r:.60}")
     if bound.dtype is None:
         return outputs, params
-    return dtypes.given_as(outputs, x, bound.dtype, bound.gives), dtypes.stored_as(params, bound.dtype)
+    stored = {k: p if k in bound.ruled else dtypes.stored_as(p, bound.dtype) for k, p in params.items()}
+    return outputs if bound.wraps(params) else dtypes.given_as(outputs, x, bound.dtype, bound.gives), stored
 
 
 def _without_numbers(spec: Any) -> Any:

@@ -17,7 +17,7 @@ from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.rules import apply, body, hashable, option_names, rules
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Params
+from fnet.types import Params, ParamTree
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,9 +61,25 @@ class Bound:
         keeps, gives = rules(self).rounding.keeps, self.gives or policy
         if gives == "wider":
             gives = dtypes.wider(x, policy)
-        params = dtypes.widened(params) if "params" in keeps else dtypes.to_compute(params, policy)
+        rounded = dtypes.widened if "params" in keeps else functools.partial(dtypes.to_compute, policy=policy)
+        params = {key: entry if key in self.ruled else rounded(entry) for key, entry in params.items()}
         x = dtypes.widened(x) if "inputs" in keeps else dtypes.to_compute(x, policy)
-        return dtypes.from_compute(run(params, x), gives)
+        y = run(params, x)
+        return y if self.wraps(params) else dtypes.from_compute(y, gives)
+
+    def wraps(self, params: Params | ParamTree) -> bool:
+        """Whether all that has params is inside under policies of its own: then what comes out is what that gives."""
+        return bool(self.ruled) and params.keys() <= self.ruled
+
+    @functools.cached_property
+    def ruled(self) -> frozenset[str]:
+        """The keys of the params of what is inside and has dtype policies of its own."""
+        rule = rules(self).children
+        if rule is None:
+            return frozenset()
+        options = {**option_names(self.function), **self._thawed}
+        inside = rule(**{key: options[key] for key in option_names(rule)})
+        return frozenset(key for key, step in inside.items() if _has_policy(step))
 
     @functools.cached_property
     def gives(self) -> str | None:
@@ -78,6 +94,13 @@ class Bound:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.function, self.options, self.dtype)
+
+
+def _has_policy(step: Any) -> bool:
+    """Whether a layer, or one in a model, says a dtype policy."""
+    if isinstance(step, Bound):
+        return step.dtype is not None or bool(step.ruled)
+    return any(_has_policy(child) for _, _, child in getattr(step, "entries", ()))
 
 
 def bind(function: Callable[..., Any], /, **options: Any) -> Bound:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnet import tree
-from fnet.backend import ops, xp
+from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.compose import EMPTY, Bound, Model, bind, flow, option_names, rules
-from fnet.layers.recurrence import sequence_spec, unpack
+from fnet.layers.recurrence import sequence_spec, unpack, zeros
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.layers.wrappers import bidirectional
 from fnet.masks import masked, strip
-from fnet.types import Array, Params, Spec
+from fnet.types import Params, Spec
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,8 @@ def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
     y, *states = infer.infer(bind(step, return_state=True), sequence_spec(x))[0]
     if options["return_sequences"]:
         y = Spec((y.shape[1 if options.get("time_major") else 0], *y.shape[2:]), y.dtype)
-    return {"states": tree.map(_zero, states), "output": _zero(y)}, outputs
+    return {"states": tree.map(zeros, states), "output": zeros(y)}, outputs
 
 
 def _starts_wired(x: Any) -> bool:
     return unpack(x).states is not None
-
-
-def _zero(spec: Spec) -> Array:
-    return xp.zeros(spec.shape, spec.dtype)

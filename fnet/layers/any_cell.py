@@ -7,11 +7,10 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 from fnet import tree
-from fnet.backend import xp
 from fnet.core import infer
 from fnet.core.compose import EMPTY, Bound, Sequential, flow, layer, sequential
 from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
-from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step
+from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step, zeros
 from fnet.layers.recurrent import GRU, LSTM, SimpleRNN, cell_inputs
 from fnet.masks import strip
 from fnet.types import Array, Params, ParamTree, Spec
@@ -27,11 +26,8 @@ class Custom:
 
     def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
         """Zeros of the shapes that the step's rule tells."""
-        made = tree.map(
-            lambda spec: xp.zeros(spec.shape, spec.dtype),
-            infer.infer(self.step, Spec(tuple(xs.shape[1:]), str(xs.dtype)))[0],
-        )
-        return made[0], as_tuples(made[1])
+        y, states = infer.infer(self.step, Spec(tuple(xs.shape[1:]), str(xs.dtype)))[0]
+        return zeros(y), as_tuples(tree.map(zeros, states))
 
     def fused(self, params: Params) -> str | None:
         """No kernel knows it."""

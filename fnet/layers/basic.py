@@ -72,7 +72,10 @@ def _taken_in(x: Any, shape: Sequence[int | None], dtype: str, optional: bool) -
         if optional:
             return None
         raise InvalidInput("None for an input that is not optional")
-    x = string_array(x) if dtype == "string" else ops.asarray(x, dtype)
+    if dtype == "bfloat16":
+        x = ops.cast(ops.asarray(x), dtype)
+    else:
+        x = string_array(x) if dtype == "string" else ops.asarray(x, dtype)
     if x.ndim == len(shape) + 1 and x.shape[-1] == 1:
         return x[..., 0]
     if x.ndim == len(shape) - 1 and shape[-1] == 1:

@@ -106,6 +106,11 @@ def time_step(x: Any, time_major: bool = False) -> Spec:
     return Spec((inputs.shape[1 if time_major else 0], *inputs.shape[2:]), inputs.dtype)
 
 
+def zeros(spec: Spec) -> Array:
+    """Zeros of this shape and dtype; those of bfloat16 are float32, as everywhere inside a model."""
+    return xp.zeros(spec.shape, "float32" if spec.dtype == "bfloat16" else spec.dtype)
+
+
 def as_tuples(states: Any) -> Any:
     """`states` with lists made tuples, so that all of a loop's states have one structure."""
     return tuple(map(as_tuples, states)) if isinstance(states, tuple | list) else states

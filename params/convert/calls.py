@@ -9,8 +9,10 @@ from typing import Any
 import fnet
 from fnet import tree
 from fnet.core.compose import bind, option_names
+from fnet.core.options import kinds
 from fnet.core.sources import masked_by, references
 from params.convert.conversion import Converted
+from params.convert.layer_options import meant
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import Tensor, literal
 from params.table.entry import Entry
@@ -71,7 +73,10 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -
         if key in given:
             raise CorruptFile(f"{label} was called with two values for {quoted(key)}")
         given[key] = value
-    options = {key: _plain(v) for key, v in given.items() if key in legal and not _has_source(v)}
+    kind = {} if part.entry is None else kinds(entry.layer)
+    options = {
+        key: meant(_plain(v), kind.get(key, Any)) for key, v in given.items() if key in legal and not _has_source(v)
+    }
     first = next(iter(entry.arguments), "")
     sources = {key: value for key, value in given.items() if key not in options and (value is not None or key == first)}
     rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None

@@ -96,6 +96,13 @@ OPTIONS = frozenset(
 """The options that only the age of a file sets."""
 
 
+def policy_of_result(class_name: str, policy: str, version: Version) -> str | None:
+    """The policy that a layer keeps, whatever it declares; None where it gives floats as they come."""
+    if class_name == "CategoryEncoding" and version >= (3, 0) and policy.startswith("mixed_"):
+        return "float32"  # counts have the dtype of variables
+    return None if class_name == "RandomCrop" and version >= (3, 8) else policy
+
+
 def options_of_age(class_name: str, config: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
     """The options that a layer of `class_name` has in a file of this version of Keras, besides those of its config."""
     for bound, options in BEFORE.get(class_name, ()):

@@ -66,7 +66,7 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     for key, value in changed.items():
         if key in legal:
             kind = kinds(entry.layer).get(key, Any)
-            if not fits(value, kind) and not fits(value := _meant(value, kind), kind):
+            if not fits(value := meant(value, kind), kind):
                 asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
                 raise CorruptFile(
                     f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
@@ -84,17 +84,19 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     return options
 
 
-def _meant(value: Any, kind: Any) -> Any:
+def meant(value: Any, kind: Any) -> Any:
     """`value` as Python took it in Keras, where an option of the type `kind` is asked: 0 and 1 for False and True, a
     whole float for an integer, an array of one number for the number."""
     parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    if fits(value, kind):
+        return value
     plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in parts}
     if bool in plain and isinstance(value, int | float) and value in (0, 1):
         return bool(value)
     if int in plain and isinstance(value, float) and value.is_integer() and abs(value) < LARGEST:
         return int(value)
     if float in plain and isinstance(value, tuple) and len(value) == 1:
-        return value[0] if fits(value[0], kind) else _meant(value[0], kind)
+        return meant(value[0], kind)
     return value
 
 

@@ -14,7 +14,7 @@ from fnet.core.compose import Model, bind, option_names, sequential
 from fnet.types import Array
 from params.convert.conversion import Conversion, Converted, named
 from params.convert.functional import functional
-from params.convert.generations import NEWEST, Version, options_of_age
+from params.convert.generations import NEWEST, Version, options_of_age, policy_of_result
 from params.convert.layer_options import config_values, layer_options, require_finite
 from params.convert.mask_effects import of_sequential
 from params.convert.names import Names, elements
@@ -123,7 +123,8 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
     if not options.get("training"):
         options.pop("masked_moments", None)  # moving ones know no mask
     if known.mixed and source.policy in POLICIES and "dtype" not in legal and not operation:
-        options["dtype"] = source.policy
+        kept = policy_of_result(source.class_name, source.policy, known.version)
+        options |= {} if kept is None else {"dtype": kept}
     with named(source):
         step = bind(entry.layer, **options)
         inside = infer.children(step)

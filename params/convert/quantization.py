@@ -11,7 +11,7 @@ from typing import Any
 
 from fnet.layers.quantized import scheme
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import KerasObject
+from params.file.keras_objects import KerasObject, quantized
 
 UNSCALED = ("TimeDistributed", "SpectralNormalization")
 """Wrappers that reach into the layer inside, past what quantization changed."""
@@ -24,9 +24,10 @@ def quantization(source: KerasObject) -> str | None:
             f"{source.label} wraps a quantized layer: Keras leaves out the scales there, so its results mean nothing; "
             "quantize the model without this layer"
         )
-    if not _is_quantized({"config": source.config}):
+    how = quantized(source.config.get("dtype"))
+    if how is None:
         return None
-    mode = source.config["dtype"]["config"]["mode"]
+    mode, _ = how
     if not isinstance(mode, str):
         raise CorruptFile(f"{source.label} has the quantization mode {quoted(mode)}")
     bits, _, block = mode.partition("/")
@@ -53,8 +54,7 @@ def quantization(source: KerasObject) -> str | None:
 def _is_quantized(value: Any) -> bool:
     """Whether a config value is a layer with a quantized policy."""
     config = value.get("config") if isinstance(value, Mapping) else None
-    dtype = config.get("dtype") if isinstance(config, Mapping) else None
-    return isinstance(dtype, Mapping) and isinstance(dtype.get("config"), Mapping) and "mode" in dtype["config"]
+    return isinstance(config, Mapping) and quantized(config.get("dtype")) is not None
 
 
 def _quantizes_inputs(source: KerasObject, bits: str) -> bool:

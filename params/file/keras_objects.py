@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,13 +176,28 @@ OTHER_DTYPES = (
 )
 
 
+QUANTIZED_NAME = re.compile(r"(int8|float8)_from_(\w+)")
+
+
+def quantized(value: Any) -> tuple[Any, Any] | None:
+    """(mode, policy that it was made from) of a quantized dtype policy, which Keras 3.1 to 3.3 wrote as one name."""
+    if isinstance(value, str):
+        written = QUANTIZED_NAME.fullmatch(value)
+        return None if written is None else (written[1], written[2])
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict) or "mode" not in value["config"]:
+        return None
+    return value["config"]["mode"], value["config"].get("source_name")
+
+
 def policy(value: Any, label: str = "a layer") -> str:
     """The name of a dtype policy: from a name, a DTypePolicy (Keras 3) or a Policy (Keras 2); of a quantized one the
     policy that it was made from."""
     if value is None:
         return "float32"
     name = value
-    if is_object(value):
+    if isinstance(value, str) and (how := quantized(value)):
+        name = how[1]
+    elif is_object(value):
         if value["class_name"] not in (*PLAIN_POLICIES, *QUANTIZED_POLICIES):
             lost = value["class_name"] in CALIBRATED_POLICIES
             why = "whose zero points Keras leaves out of the file (and cannot load it)" if lost else "unknown to fnet"
