@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,31 @@ def test_exit_statuses_are_those_of_the_page(status, arguments, reference):
         got = stop.code
     assert got == status
     assert f"| {status} | " in reference["command-line.md"]
+
+
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "examples").glob("*/*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_commands_on_pages_exist_with_their_options(page):
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [re.sub(r"^(\w+=\S* )+", "", line) for block in blocks for line in block.splitlines()]
+    for line in lines:
+        if line.startswith("fnet "):
+            command, *words = shlex.split(line, comments=True)[1:]
+            action = [words[0]] if command == "study" else []
+            known = reference_pages.help_of(command, *action)
+            assert f"usage: fnet {command}" in known, line
+            assert [w for w in words if w.startswith("--") and w.partition("=")[0] not in known] == [], line
+
+
+def test_the_first_command_of_the_readme_prints_what_it_says(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    commands, printed = re.search(
+        r"^```sh\n(.*?)```\n\n```text\n(.*?)```", PAGES[0].read_text("utf-8"), re.M | re.S
+    ).groups()
+    assert main(shlex.split(commands.splitlines()[-1])[1:]) == 0
+    assert capsys.readouterr().out == printed
 
 
 def test_pictures_are_what_their_script_draws():

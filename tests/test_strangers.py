@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
+from compare import yardstick
 from params import CorruptFile, UnsafeFile, UnsupportedLayer, load_keras
 from params.file import containers
 from tests import parity
@@ -27,6 +28,17 @@ X = np.ones((1, 3), "float32")
 def assert_loads(source):
     model, params = load_keras(source)
     parity.assert_close(model(params, X), X @ KERNEL + BIAS)
+
+
+def test_teachable_machine():
+    """Its `keras_model.h5`: the architecture of the service (`golden/make_teachable.py`)."""
+    with zipfile.ZipFile(Path(__file__).parent / "golden" / "teachable-machine.zip") as archive:
+        model, params = load_keras(archive.read("keras_model.h5"))
+        recorded = np.load(io.BytesIO(archive.read("recorded.npz")))
+    y = model(params, recorded["image"] / np.float32(127.5) - 1)
+    assert recorded["exact"].dtype == "float64"
+    assert recorded["exact"].std() > 0.05
+    assert yardstick.judge(y, recorded["y"], recorded["exact"]).held
 
 
 # --- sources --------------------------------------------------------------------------------------------------
