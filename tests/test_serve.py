@@ -19,9 +19,6 @@ ROOT = Path(__file__).parent.parent
 SERVE = ROOT / "examples" / "serve"
 MODELS = ROOT / "examples" / "models"
 
-# httpx's own: where a service answers 413 before it has read all, the socket is left to the collector
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 @pytest.fixture(scope="module")
 def serve():
@@ -38,20 +35,10 @@ def serve():
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "MODEL": str(MODELS / model), **environment}
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--app-dir",
-            SERVE,
-            "app:app",
-            "--port",
-            port,
-            "--log-level",
-            "warning",
-        ]
-        running.append(subprocess.Popen([*map(str, command)], env=env))
+        options = ["--app-dir", str(SERVE), "--port", str(port), "--log-level", "warning"]
+        running.append(subprocess.Popen([sys.executable, "-m", "uvicorn", "app:app", *options], env=env))
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+        clients.append(client)
         for _ in range(600):
             try:
                 client.get("/health").raise_for_status()
