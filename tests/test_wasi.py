@@ -36,3 +36,20 @@ def test_the_golden_files_give_what_keras_gave(tmp_path):
     count, _, over, *_ = run_under_wasi(tmp_path, "-m", "tests.golden.on_device").split()
     assert int(count) > 350
     assert over == "0"
+
+
+TRY = """
+import sys, pathlib, json
+sys.path.insert(0, "/repo/docs/try")
+import page
+page.FOLDER = pathlib.Path("/made")
+name = "nusax-lstm.safetensors"
+said = json.loads(page.open_model(name, pathlib.Path("/repo/examples/models/" + name).read_bytes()))
+answer = json.loads(page.run_text("pelayanannya ramah sekali"))
+print(said["takes"], said["svg"][:4], said["error"] or "fine", answer["scores"][0]["label"])
+"""
+
+
+@pytest.mark.slow
+def test_what_the_page_in_the_browser_calls_runs(tmp_path):
+    assert run_under_wasi(tmp_path, "-c", TRY).split() == ["text", "<svg", "fine", "positive"]
