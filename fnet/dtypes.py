@@ -71,6 +71,8 @@ def tensor(value: Any, dtype: str | None = None) -> Array:
         else:
             value = ops.asarray(value)
             small = {"int64": "int32", "float64": "float32", "complex128": "complex64"}.get(value.dtype.name)
+            if small == "int32" and value.size and not -(1 << 31) <= value.min() <= value.max() < 1 << 31:
+                raise OverflowError(f"{value} is beyond int32, in which an operation takes whole numbers")
             value = value if small is None else ops.cast(value, small)
     else:
         value = ops.asarray(value)

@@ -138,6 +138,7 @@ PLACES = {
     "fnet/types": "compose modelling",
     "fnet/writing": "writing store",
     "params/file/hdf5": "hdf5 read hostile hostile_sizes",
+    "params/file/lookup3": "hdf5",
     "params/file/foreign_files": "strangers weights",
     "params/file/strict_json": f"store {FILES}",
     "params/file/": f"{FILES} weights versions hostile_sizes",

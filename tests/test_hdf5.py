@@ -11,6 +11,7 @@ import pytest
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, WeightsMismatch, reading
 from params.file import hdf5
 from params.file.hdf5 import _inflate
+from params.file.lookup3 import lookup3
 from params.file.reading import read
 from tests.hostile import BIAS, KERNEL, dense_vars, dense_vars_with, dense_weights, h5
 
@@ -27,6 +28,7 @@ def many(file, count=400, length=1):
 
 DENSE = h5(many, libver=("v108", "v108"))
 TALL = h5(lambda f: many(f, 1200))
+MANY = h5(lambda f: (many(f, 1200, 200), [f["vars"].attrs.__setitem__(f"a{n}", n) for n in range(4)]), libver="latest")
 
 
 def replaced(data, old, new, nth=0):
@@ -106,11 +108,16 @@ BROKEN = {
     "attribute_version": (replaced(TEXTS, b"\1\0\5\0\x08\0\x08\0", b"\x09"), CorruptFile, "attribute version 9"),
     "attribute_fields": (replaced(TEXTS, b"\1\0\5\0\x08\0\x08\0", b"\1\0\xff"), CorruptFile, "before its fields"),
     "attribute_type_shared": (replaced(NEW, b"\3\0\5\0", b"\3\1"), CorruptFile, "named type"),
-    "group_name_outside": (patched(WEIGHTS, b"HEAP", 8, b"\2"), CorruptFile, "outside its heap"),
-    "group_name_endless": (patched(WEIGHTS, b"HEAP", 8, b"\x0a"), CorruptFile, "has no end"),
+    "group_name_outside": (patched(WEIGHTS, b"HEAP", 8, struct.pack("<QQ", 2, 1)), CorruptFile, "outside its heap"),
+    "group_name_endless": (patched(WEIGHTS, b"HEAP", 8, struct.pack("<QQ", 10, 1)), CorruptFile, "has no end"),
     "group_name_slash": (replaced(WEIGHTS, b"dense\0", b"den/e"), CorruptFile, "cannot be the name"),
     "group_name_not_utf8": (replaced(WEIGHTS, b"dense\0", b"d\xffnse"), CorruptFile, "UnicodeDecodeError"),
-    "group_name_twice": (replaced(TALL, b"10\0\0\0\0\0\0", b"11"), CorruptFile, "two members called"),
+    "group_name_twice": (replaced(TALL, b"10\0\0\0\0\0\0", b"100"), CorruptFile, "two members called"),
+    "group_name_elsewhere": (replaced(TALL, b"1005\0", b"zzzz"), CorruptFile, "names ascend"),
+    "group_tree_keys": (patched(WEIGHTS, b"TREE", 40, bytes(8)), CorruptFile, "names ascend"),
+    "group_entry_kind": (patched(WEIGHTS, b"SNOD", 24, b"\7"), CorruptFile, "kind of a symbol table entry"),
+    "group_heap_free": (patched(WEIGHTS, b"HEAP", 16, UNDEFINED), CorruptFile, "free space of a local heap"),
+    "superblock_ranks": (WEIGHTS[:16] + bytes(4) + WEIGHTS[20:], CorruptFile, "no room for entries"),
     "group_tree_type": (patched(WEIGHTS, b"TREE", 4, b"\1"), CorruptFile, "type of a group's B-tree"),
     "group_tree_levels": (patched(TALL, b"TREE", 5, b"\2", 1), CorruptFile, "levels of a group's B-tree"),
     "group_tree_signature": (patched(WEIGHTS, b"TREE", 0, b"E"), CorruptFile, "no TREE structure"),
@@ -141,6 +148,13 @@ def load_all(data):
             array.load()
 
 
+@pytest.fixture
+def any_checksum(monkeypatch):
+    """Structures whose checksum was taken after they were changed."""
+    monkeypatch.setattr(hdf5, "check_sum", lambda data, told, at: None)
+
+
+@pytest.mark.usefixtures("any_checksum")
 @pytest.mark.parametrize("name", BROKEN)
 def test_one_wrong_field_is_noticed(name):
     data, error, match = BROKEN[name]
@@ -163,6 +177,24 @@ def test_a_heap_without_free_space_ends_where_it_ends():
     assert read(data).arrays.groups["layers/dense"].name == "dense"
 
 
+@pytest.mark.parametrize(("data", "checksum"), [(b"", 0xDEADBEEF), (b"Four score and seven years ago", 0x17770551)])
+def test_checksums_are_those_that_their_author_publishes(data, checksum):
+    assert lookup3(data) == checksum
+
+
+GUARDED = [(NEW, "\x89HDF"), (NEW, "OHDR"), *((DENSE, s) for s in ("FRHP", "FHDB", "BTHD", "BTLF")),
+           (MANY, "FHIB"), (MANY, "BTIN"), (MANY, "OCHK")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "signature"), GUARDED, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_structure_that_is_not_what_its_checksum_was_taken_of_is_refused(data, signature):
+    load_all(data)
+    at = data.index(signature.encode("latin1")) + 12
+    with pytest.raises(CorruptFile, match="its checksum is wrong"):
+        load_all(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
+
+
+@pytest.mark.usefixtures("any_checksum")
 def test_a_dense_group_without_members_is_empty():
     assert read(patched(DENSE, b"BTHD", 16, UNDEFINED)).arrays.groups[""].arrays == ()
 

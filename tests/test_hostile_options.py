@@ -13,7 +13,7 @@ from fnet import bind, sequential
 from fnet.core import infer
 from fnet.core.compose import option_names
 from params import Limits, ModelFileError, load, load_keras, save
-from params.errors import LimitExceeded
+from params.errors import CorruptFile, LimitExceeded
 from tests.cases import all_cases
 from tests.cases.operations import CASES
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
@@ -75,7 +75,7 @@ def test_no_integer_costs_anything_in_a_shape_rule(numbers):
 
 
 OPERATIONS = {
-    "bincount": ("bincount", {"minlength": 10**9}, "int32", None),
+    "bincount": ("bincount", {"minlength": 1 << 27}, "int32", None),
     "diff": ("diff", {"n": 10**10}, "float32", None),
     "repeat": ("repeat", {"repeats": 10**12, "axis": 1}, "float32", LimitExceeded),
     "tile": ("tile", {"repeats": (1, 10**12)}, "float32", LimitExceeded),
@@ -209,6 +209,13 @@ MISSHAPEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("vocabulary", [{"a": 1}, 3, True, 1.5])
+def test_a_vocabulary_is_a_list_of_tokens(vocabulary):
+    config = sequential_config(input_entry(1, dtype="string"), entry("StringLookup", "look", vocabulary=vocabulary))
+    with pytest.raises(CorruptFile, match="not a list of tokens"):
+        load_keras(keras_zip(config, NO_WEIGHTS))
+
+
 @pytest.mark.parametrize("name", STRINGLESS)
 def test_layers_of_numbers_refuse_strings_at_load(name):
     config = sequential_config(input_entry(4, dtype="string"), entry(name, "layer", **STRINGLESS[name]))
@@ -235,3 +242,14 @@ def test_attention_over_some_axes_needs_the_others_to_be_equal():
 def test_a_saved_model_names_dtypes_that_there_are():
     with pytest.raises(ValueError, match="would have the dtype 'magic'"):
         infer.infer(bind(fnet.discretization, bin_boundaries=(1.0,), index_dtype="magic"), fnet.Spec((None, 4)))
+
+
+def test_a_range_of_numbers_in_the_file_has_a_size():
+    assert fnet.infer(bind(fnet.operations.arange), (0, 10**9, 3))[0] == fnet.Spec((333333334,), "int32")
+    assert fnet.infer(bind(fnet.operations.arange), (5, 2))[0] == fnet.Spec((0,), "int32")
+
+
+def test_numbers_beyond_int32_are_no_other_numbers():
+    """They wrapped around: 2**32 was index 0."""
+    with pytest.raises(OverflowError, match="beyond int32"):
+        fnet.operations.take({}, (np.arange(3.0), 1 << 32))

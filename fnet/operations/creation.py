@@ -93,7 +93,10 @@ def full(fill_value: Any, *, shape: Sequence[int], dtype: str | None = None) -> 
 
 
 def _arange_rule(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None) -> Spec:
-    return Spec((None,), dtype or result_type(*(_promotion_name(v) for v in (start, stop, step) if v is not None)))
+    name = dtype or result_type(*(_promotion_name(v) for v in (start, stop, step) if v is not None))
+    first, last, width = (0, start, 1) if stop is None else (start, stop, 1 if step is None else step)
+    known = all(isinstance(v, int | float) for v in (first, last, width))
+    return Spec((max(0, math.ceil((last - first) / width)) if known else None,), name)
 
 
 def _promotion_name(value: Any) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fnet.backend import ops, xp
 from fnet.dtypes import floating, is_bool, result_type, strong, tensor
 from fnet.operations.rules import operation, reduced
 from fnet.shapes import axes_of, positive, reduced_shape, shape_of
-from fnet.types import Array, Shape, Spec
+from fnet.types import Array, Range, Shape, Spec
 
 Axis = int | Sequence[int] | None
 
@@ -150,7 +150,13 @@ def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
 
 
 @operation(_bincount_rule)
-def bincount(x: Array, *, weights: Sequence[float] | None = None, minlength: int = 0, sparse: bool = False) -> Array:
+def bincount(
+    x: Array,
+    *,
+    weights: Sequence[float] | None = None,
+    minlength: Annotated[int, Range(0, 1 << 27)] = 0,
+    sparse: bool = False,
+) -> Array:
     """How often each of 0, 1, ... occurs in the last axis, or the sum of `weights` there.
 
     The length depends on the values, so not under jit. `sparse` is how Keras stores these numbers; here they are

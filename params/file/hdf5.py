@@ -27,6 +27,7 @@ import numpy as np
 
 from fnet.types import Array
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, WeightsMismatch, quoted
+from params.file.lookup3 import lookup3
 
 # --- bytes --------------------------------------------------------------------------------------------
 
@@ -62,10 +63,25 @@ class Buffer:
             raise CorruptFile(f"the file ends before byte {at + count}, at {self.size}: truncated?")
         return self.data[at : at + count]
 
+    def guarded(self, at: int, count: int) -> memoryview:
+        """`count` bytes from `at`, of which the checksum that follows them must be right."""
+        if count < 4:
+            raise CorruptFile(f"the structure at byte {at} is too short for its signature")
+        block = self.take(at, count + 4)
+        self.step(count // 12)
+        check_sum(block[:count], integer(block, count, 4), at)
+        return block[:count]
+
     def signature(self, at: int, signature: bytes) -> None:
         """Check that the structure at `at` begins as it should."""
         if bytes(self.take(at, len(signature))) != signature:
             raise CorruptFile(f"no {signature.decode()} structure at byte {at}")
+
+
+def check_sum(data: bytes | memoryview, told: int, at: int) -> None:
+    """Raise CorruptFile where the structure at `at` is not what its checksum was taken of."""
+    if lookup3(data) != told:
+        raise CorruptFile(f"the structure at byte {at} is damaged: its checksum is wrong")
 
 
 def unpack(layout: str, data: memoryview, at: int = 0) -> tuple[int, ...]:
@@ -120,9 +136,11 @@ def root_address(file: Buffer) -> int:
     if sizes != (8, 8):
         raise CorruptFile(f"HDF5 addresses of {sizes} bytes; 8 is what h5py writes")
     if version < 2:
+        if 0 in unpack("HH", head, 16):
+            raise CorruptFile("an HDF5 file whose B-trees have no room for entries")
         base, _, end, _, _, root = unpack("6Q", head, 24 + 4 * version)
     else:
-        base, _, end, root = unpack("4Q", head, 12)
+        base, _, end, root = unpack("4Q", file.guarded(0, 44), 12)
     if base != 0:
         raise CorruptFile("an HDF5 file inside another file is not read")
     if end > file.size:
@@ -165,7 +183,8 @@ def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
     at = address + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
     width = 1 << (flags & 3)
     size = integer(file.take(at, width), 0, width)
-    blocks = [file.take(at + width, size)]
+    start = at + width - address
+    blocks = [file.guarded(address, start + size)[start:]]
     prefix = 6 if flags & 4 else 4
     while blocks:
         block, at = blocks.pop(0), 0
@@ -177,7 +196,7 @@ def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
                 start, length = unpack("QQ", message.data)
                 file.enter(start, "header continuation")
                 file.signature(start, b"OCHK")
-                blocks.append(file.take(start, length)[4:-4])
+                blocks.append(file.guarded(start, length - 4)[4:])
             elif kind != NIL:
                 yield message
 
@@ -203,6 +222,8 @@ def only(found: list[Message], kind: int, what: str) -> memoryview | None:
 
 MANAGED, HUGE = 0x00, 0x10
 """First byte of the id of an object in a fractal heap: inside its blocks, or in a place of its own."""
+GUARDED = 0x02
+"""Flag of a fractal heap whose direct blocks have checksums."""
 HUGE_BY_NUMBER = 1
 """Type of the version 2 B-tree that lists huge objects."""
 
@@ -278,8 +299,8 @@ class _FractalHeap:
 def _fractal_heap(file: Buffer, address: int) -> _FractalHeap:
     file.enter(address, "fractal heap")
     file.signature(address, b"FRHP")
-    head = file.take(address, 146)
-    version, id_length, filters, _, largest = unpack("BHHBI", head, 4)
+    head = file.guarded(address, 142)
+    version, id_length, filters, flags, largest = unpack("BHHBI", head, 4)
     expect(version, 0, "fractal heap version")
     expect(filters, 0, "length of the filters of a fractal heap:")
     (listed,) = unpack("Q", head, 22)
@@ -289,7 +310,7 @@ def _fractal_heap(file: Buffer, address: int) -> _FractalHeap:
         raise CorruptFile("the sizes of a fractal heap make no sense")
     offset_width = (bits + 7) // 8
     length_width = min(((direct - 1).bit_length() + 7) // 8, (max(largest, 1).bit_length() - 1) // 8 + 1)
-    shape = _Shape(width, start, direct, offset_width)
+    shape = _Shape(width, start, direct, offset_width, bool(flags & GUARDED))
     blocks: list[tuple[int, int, memoryview]] = []
     if root != UNDEFINED:
         blocks.extend(_blocks(file, shape, root, 0, rows) if rows else [_direct(file, shape, root, 0, start)])
@@ -310,19 +331,26 @@ class _Shape:
     start: int
     direct: int
     offset_width: int
+    guarded: bool
 
 
 def _direct(file: Buffer, shape: _Shape, address: int, offset: int, size: int) -> tuple[int, int, memoryview]:
     file.enter(address, "fractal heap block")
     file.signature(address, b"FHDB")
-    return offset, size, file.take(address, size)
+    block = file.take(address, size)
+    if shape.guarded:
+        file.step(size // 12)
+        at = 13 + shape.offset_width
+        check_sum(bytes(block[:at]) + bytes(4) + bytes(block[at + 4 :]), integer(block, at, 4), address)
+    return offset, size, block
 
 
 def _blocks(file: Buffer, shape: _Shape, address: int, offset: int, rows: int) -> Iterator[tuple[int, int, memoryview]]:
     """The direct blocks below an indirect block of `rows` rows."""
     file.enter(address, "fractal heap block")
     file.signature(address, b"FHIB")
-    children = file.take(address + 13 + shape.offset_width, rows * shape.width * 8)
+    head = 13 + shape.offset_width
+    children = file.guarded(address, head + rows * shape.width * 8)[head:]
     for number in range(rows * shape.width):
         size = shape.start << max(0, number // shape.width - 1)
         (child,) = unpack("Q", children, 8 * number)
@@ -339,7 +367,7 @@ def _records(file: Buffer, address: int, kind: int) -> Iterator[memoryview]:
     """The records of a version 2 B-tree, in order."""
     file.enter(address, "B-tree")
     file.signature(address, b"BTHD")
-    version, found, node, size, depth, _, _, root, count = unpack("BBIHHBBQH", file.take(address, 38), 4)
+    version, found, node, size, depth, _, _, root, count = unpack("BBIHHBBQH", file.guarded(address, 34), 4)
     expect(version, 0, "B-tree version")
     expect(found, kind, "B-tree type")
     if not (0 < size < node - 26 and depth <= 8):
@@ -367,10 +395,11 @@ class _Levels:
 def _node(file: Buffer, levels: _Levels, address: int, count: int, level: int) -> Iterator[memoryview]:
     file.enter(address, "B-tree node")
     file.signature(address, b"BTIN" if level else b"BTLF")
-    records = file.take(address + 6, count * levels.record)
+    pointer = 8 + levels.count_width + levels.total_widths[level - 1] if level else 0
+    size = 6 + count * levels.record
+    node = file.guarded(address, size + (count + 1) * pointer)
+    records, pointers = node[6:size], node[size:]
     if level:
-        pointer = 8 + levels.count_width + levels.total_widths[level - 1]
-        pointers = file.take(address + 6 + len(records), (count + 1) * pointer)
         for i in range(count + 1):
             (child,) = unpack("Q", pointers, i * pointer)
             inner = integer(pointers, i * pointer + 8, levels.count_width)
@@ -442,11 +471,21 @@ def _refuse(name: str) -> None:
     raise UnsafeFile(f"{quoted(name)} is a soft or external link; only objects of the file itself are read")
 
 
+LAST_FREE = 1
+"""What a local heap says in place of where its next free space is."""
+
+
 def _local_heap(file: Buffer, address: int) -> memoryview:
     file.enter(address, "local heap")
     file.signature(address, b"HEAP")
-    size, _, segment = unpack("QQQ", file.take(address, 32), 8)
-    return file.take(segment, size)
+    size, free, segment = unpack("QQQ", file.take(address, 32), 8)
+    heap = file.take(segment, size)
+    while free != LAST_FREE:
+        file.step()
+        if free + 16 > size or unpack("QQ", heap, free)[1] == 0:
+            raise CorruptFile("the free space of a local heap makes no sense")
+        (free,) = unpack("Q", heap, free)
+    return heap
 
 
 def _symbols(file: Buffer, address: int, names: memoryview, above: int | None = None) -> Iterator[tuple[str, int]]:
@@ -459,8 +498,12 @@ def _symbols(file: Buffer, address: int, names: memoryview, above: int | None = 
         raise CorruptFile("the levels of a group's B-tree do not fit")
     node = file.take(address + 24, 8 + 16 * count)
     for i in range(count):
-        (child,) = unpack("Q", node, 8 + 16 * i)
-        yield from _symbols(file, child, names, level) if level else _symbol_node(file, child, names)
+        least, child, most = unpack("QQQ", node, 16 * i)
+        after, last = _text(names, least).encode(), _text(names, most).encode()
+        for name, target in _symbols(file, child, names, level) if level else _symbol_node(file, child, names):
+            if not after < name.encode() <= last:
+                raise CorruptFile(f"{quoted(name)} is not where the B-tree of its group says: names ascend there")
+            yield name, target
 
 
 def _symbol_node(file: Buffer, address: int, names: memoryview) -> Iterator[tuple[str, int]]:
@@ -474,6 +517,7 @@ def _symbol_node(file: Buffer, address: int, names: memoryview) -> Iterator[tupl
         name = _text(names, offset)
         if cache == SOFT:
             _refuse(name)
+        expect(cache, (0, 1), "kind of a symbol table entry:")
         yield name, target
 
 

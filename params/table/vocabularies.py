@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet.layers import lookup
 from fnet.layers.vocabulary import specials_of, vocabulary_params
-from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
 from params.table.entry import Assets
 
 
@@ -24,6 +24,8 @@ def vocabulary(config: dict[str, Any], assets: Assets, step: Any) -> dict[str, A
             f"the file has lost the vocabulary of {name} (a legacy .h5 cannot hold it, and Keras "
             "itself fails on such a model); save as .keras, or give the tokens: load_keras(..., vocabulary=[...])"
         )
+    if found is None and not isinstance(tokens, tuple | list):
+        raise CorruptFile(f"the vocabulary of {name} is {quoted(tokens, 40)}, not a list of tokens")
     try:
         if found is not None and found.file is not None:
             lines = written_lines(found.file, empty_word=specials_of(step).mask_token is None and not integers)
