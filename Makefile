@@ -66,7 +66,8 @@ bench: $(READY) ## Speed next to ONNX Runtime, TensorFlow and Keras on JAX, as r
 		$(BIN)/python benchmarks/$$name.py $(QUICK) --json benchmarks/results-$$name.json || exit 1; done
 
 study: $(READY) ## The studies on real data (FNET_DATA=folder); hours; resumes where it stopped
-	@$(BIN)/fnet study run all; done=$$?; $(BIN)/fnet study report; exit $$done
+	@$(BIN)/fnet study run all --results docs/results --runs runs/studies; done=$$?; \
+		$(BIN)/fnet study report --results docs/results; exit $$done
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

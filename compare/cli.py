@@ -1,4 +1,4 @@
-"""`fnet compare` and `python -m compare`: the arguments, the rows to compare on, the table and the report."""
+"""`fnet compare`: the arguments, the rows to compare on, the table and the report."""
 
 from __future__ import annotations
 
@@ -116,6 +116,13 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
     for file in (args.model, args.fnet, args.inputs, args.labels):
         if file is not None and not file.exists():
             raise UsageError(f"no file {file}")
+    if args.model.suffix not in (".keras", ".h5", ".hdf5"):
+        raise UsageError(
+            f"{args.model} is no file of Keras (.keras, .h5, .hdf5): give that one, and --fnet {args.model} "
+            "if fnet is to load this one instead"
+            if args.model.suffix == ".safetensors"
+            else f"{args.model} is no file of Keras: give a .keras, .h5 or .hdf5 file"
+        )
 
 
 def _named(given: list[str]) -> dict[str, str]:
@@ -204,8 +211,8 @@ def data_rows(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`python -m compare`."""
+    """As `fnet compare`."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}")
+    parser = argparse.ArgumentParser(prog="fnet compare")
     add_arguments(parser)
     return run(parser.parse_args(argv))

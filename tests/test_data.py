@@ -213,7 +213,7 @@ def test_a_parquet_label_out_of_range_is_named(cifar):
 def test_a_file_that_is_no_parquet_is_refused(cifar, tmp_path):
     (tmp_path / "cifar10" / "test-00000-of-00001.parquet").write_bytes(b"PAR1 no")
     data._load.cache_clear()
-    with pytest.raises(MalformedData, match="cannot read"):
+    with pytest.raises(MalformedData, match="is no whole Parquet file"):
         data.load("images", str(tmp_path))
 
 

@@ -26,7 +26,7 @@ from compare import parity, svg
 from compare.studies import baselines, document, evidence, findings, overview, pages, publish, statistics
 from compare.studies import rows as store
 from tests import tiny_studies
-from train_keras import data, run_folder, studies
+from train_keras import data, locks, studies
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
 
@@ -93,7 +93,7 @@ def test_rows_that_do_not_compare_are_not_merged(tiny, tmp_path, caplog):
     assert "rows on different data" in caplog.text
     assert study(tmp_path, "merge", str(tmp_path / "none")) == 1
     assert "holds no rows.jsonl" in caplog.text
-    with run_folder.locked(here):
+    with locks.locked(here):
         assert study(tmp_path, "merge", str(there)) == 1
     assert "another process" in caplog.text
     (there / store.ROWS).write_text("")
@@ -223,7 +223,7 @@ def test_the_files_of_finished_runs_are_compared_again(tiny, finished, tmp_path,
 
 def test_a_second_process_in_one_folder_is_refused(tiny, tmp_path, caplog):
     (tmp_path / "results").mkdir()
-    with run_folder.locked(tmp_path / "results"):
+    with locks.locked(tmp_path / "results"):
         assert study(tmp_path, "run", "all") == 1
     assert "another process" in caplog.text
     assert store.read(tmp_path / "results") == []
@@ -262,6 +262,76 @@ def test_a_bad_data_set_is_told(tiny, tmp_path, text, message, caplog):
             (tmp_path / "nusax" / f"{split}.csv").write_text(text)
     assert study(tmp_path, "run", "rnn.direction.reported", "--data", str(tmp_path)) == 1
     assert re.search(message, caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"id,text,label\n", "EmptySplit: .*train.csv: no rows below the header"),
+        (b"id,text,label\n1,caf\xe9,neutral\n", "MalformedData: .*train.csv, line 2: byte 0xe9 is no UTF-8"),
+        (
+            b"id,text,label\n1,enak,happy\n",
+            "row 0: label 'happy' is no class; use negative, neutral, positive, or 0 to 2",
+        ),
+    ],
+)
+def test_a_bad_file_is_told_in_our_words(tiny, tmp_path, content, message, caplog):
+    (tmp_path / "nusax").mkdir()
+    for split in ("train", "valid", "test"):
+        (tmp_path / "nusax" / f"{split}.csv").write_bytes(content)
+    assert study(tmp_path, "run", "rnn.direction.reported", "--data", str(tmp_path)) == 1
+    assert re.search(message, caplog.text)
+
+
+def test_a_cut_parquet_file_is_told_in_our_words(tiny, tmp_path, caplog):
+    (tmp_path / "cifar10").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "cifar10" / f"{split}-00000-of-00001.parquet").write_bytes(b"PAR1" + bytes(100))
+    assert study(tmp_path, "run", "cnn.pooling", "--data", str(tmp_path)) == 1
+    assert "is no whole Parquet file: it does not begin and end with PAR1. Fetch it again" in caplog.text
+
+
+def test_a_mistyped_folder_is_not_made(tiny, tmp_path, caplog):
+    assert study(tmp_path, "report") == 2
+    assert f"no rows.jsonl in {tmp_path / 'results'}" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--threads"])
+def test_numbers_start_at_one(tiny, tmp_path, option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        study(tmp_path, "run", "all", option, "0")
+    assert f"{option}: must be a whole number from 1 on, got '0'" in capsys.readouterr().err
+
+
+def test_a_stop_says_where_what_is_finished_lies(tiny, tmp_path, monkeypatch, caplog):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "read", stopped)
+    assert study(tmp_path, "list") == 130
+    assert f"stopped. What is finished is in {tmp_path / 'results'}: run this again to go on" in caplog.text
+
+
+def test_all_that_a_run_writes_is_in_the_folder_asked_for(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["run", "rnn.direction.reported", "--seeds", "1", "--later", "--results", str(tmp_path / "here")]
+    assert tiny_studies.main(arguments) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    (first, _) = store.read(tmp_path / "here")
+    assert first["parity"] is None
+    assert store.unpacked(first["test"]["probabilities"], len(first["test"]["predicted"])).sum(1) == pytest.approx(
+        1, abs=1e-4
+    )
+    assert tiny_studies.main(["compare", "all", "--missing", "--seeds", "1", "--results", str(tmp_path / "here")]) == 0
+    assert all(row["parity"]["held"] for row in store.read(tmp_path / "here"))
+
+
+def test_the_list_needs_no_tensorflow():
+    code = "import sys; from fnet.cli import main; main(['study', 'list']); print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "cnn.layers" in done.stdout
 
 
 def test_what_is_asked_for_has_to_be_there(tiny, tmp_path, caplog):
@@ -807,6 +877,24 @@ def test_the_page_fits_a_phone_and_a_laptop_in_light_and_dark(made, tmp_path, wi
     assert found["letters"] > 10
     assert (sum(map(int, re.findall(r"\d+", found["paper"]))) < 380) is dark
     assert (sum(map(int, re.findall(r"\d+", found["ink"]))) > 380) is dark
+
+
+@browser
+@pytest.mark.slow
+def test_axe_finds_nothing(made, tmp_path):
+    axe = pytest.importorskip("axe_core_python")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8").replace("</script", "<\\/script")
+    run = "axe.run().then(r => document.title = JSON.stringify(r.violations.map(v => v.id)))"
+    page = (made / "report.html").read_text("utf-8")
+
+    def violations(text):
+        probe = tmp_path / "probe.html"
+        probe.write_text(text.replace("</body>", f"<script>{script}</script><script>{run}</script></body>"), "utf-8")
+        dom, _ = chromium(probe, tmp_path, "--virtual-time-budget=60000", "--dump-dom")
+        return json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom)[1]))
+
+    assert violations(page) == []
+    assert "html-has-lang" in violations(page.replace('lang="en"', ""))  # it looks
 
 
 @browser

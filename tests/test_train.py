@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from train_keras import architectures, arrangement, cli, data, models, run_folder, train, tuning, whole
+from train_keras import architectures, arrangement, cli, data, locks, models, train, tuning, whole
 from train_keras.data import Data, Split
 from train_keras.errors import LabelOutOfRange, RunLocked, RunMismatch, TokenOutOfRange, TrainingDiverged
 
@@ -284,7 +284,7 @@ def test_a_folder_with_another_run_is_refused(uninterrupted, digits):
 
 
 def test_two_at_once_in_one_folder_are_refused(digits, tmp_path):
-    with run_folder.locked(tmp_path), pytest.raises(RunLocked, match="another process trains"):
+    with locks.locked(tmp_path), pytest.raises(RunLocked, match="another process trains"):
         train.train(config(), digits, tmp_path)
 
 

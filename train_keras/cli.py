@@ -1,4 +1,4 @@
-"""`fnet train` and `python -m train_keras`: the arguments, and a run with a progress bar."""
+"""`fnet train`: the arguments, and a run with a progress bar."""
 
 from __future__ import annotations
 
@@ -178,8 +178,8 @@ class Bar:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`python -m train_keras`."""
+    """As `fnet train`."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}")
+    parser = argparse.ArgumentParser(prog="fnet train")
     add_arguments(parser)
     return run(parser.parse_args(argv))

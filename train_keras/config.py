@@ -30,10 +30,14 @@ class Config:
     average: float | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
-            raise ValueError(f"epochs, batch_size and patience must be at least 1: {self}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0) or self.seed < 0:
-            raise ValueError(f"the learning rate must be positive and finite, the seed not negative: {self}")
+        for name in ("epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {self.seed}")
         if self.rows not in ARRANGEMENTS:
             raise ValueError(f"rows {self.rows!r}; use one of {', '.join(ARRANGEMENTS)}")
         if self.rows == "all" and self.patience is not None:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from train_keras import embedded
-from train_keras.errors import DataNotFound, EmptySplit, MalformedData
+from train_keras.errors import DataNotFound, EmptySplit, LabelOutOfRange, MalformedData, rows
 from train_keras.validation import validate
 from train_keras.whole import whole
 
@@ -149,16 +149,19 @@ def _nusax(where: str) -> Data:
     for name in ("train", "valid", "test"):
         table = _rows(builder, files[name], where)
         _need(table, ("text", "label"), f"nusax, {name} split")
-        labels = [_class_index(label) for label in table["label"]]
+        labels = _class_numbers(table["label"], f"nusax, {name} split")
         parts[name] = _texts(list(table["text"]), labels)
     return Data("nusax", "texts", NUSAX_CLASSES, **parts, source=_origin(where))
 
 
-def _class_index(label: Any) -> int:
-    """0, 1 or 2 for a class name or index; -1, which validation reports with its row, for anything else."""
-    if isinstance(label, str):
-        return NUSAX_CLASSES.index(label) if label in NUSAX_CLASSES else -1
-    return int(label) if isinstance(label, int) else -1
+def _class_numbers(labels: Sequence[Any], where: str) -> list[int]:
+    """The numbers of classes that are named, or numbered already. Raises LabelOutOfRange for anything else."""
+    numbers: dict[Any, int] = {given: i for i, name in enumerate(NUSAX_CLASSES) for given in (i, name)}
+    wrong = [i for i, label in enumerate(labels) if not isinstance(label, str | int) or label not in numbers]
+    if wrong:
+        legal = f"{', '.join(NUSAX_CLASSES)}, or 0 to {len(NUSAX_CLASSES) - 1}"
+        raise LabelOutOfRange(f"{where}, {rows(wrong)}: label {labels[wrong[0]]!r} is no class; use {legal}")
+    return [numbers[label] for label in labels]
 
 
 def _origin(where: str) -> str:
@@ -183,6 +186,8 @@ def _rows(builder: str, file: str, where: str) -> Any:
         datasets.disable_progress_bars()  # nothing is fetched, so there is nothing to wait for
     # Texts such as "NA" or "null" are texts.
     options: dict[str, Any] = {"keep_default_na": False} if builder == "csv" else {}
+    if where != "hub":
+        _check_file(Path(file))
     unreachable: tuple[type[Exception], ...] = (OSError, *_http_errors())
     with tempfile.TemporaryDirectory(prefix="fnet-data-") as scratch:
         try:
@@ -198,8 +203,26 @@ def _rows(builder: str, file: str, where: str) -> Any:
         except unreachable as error:
             raise DataNotFound(f"cannot read {file}: {error}") from error
         except (ValueError, datasets.exceptions.DatasetsError) as error:
-            raise MalformedData(f"cannot read {file}: {error}") from error
+            raise MalformedData(f"{file} is no {builder.upper()} file that can be read: {error}") from error
     return table
+
+
+def _check_file(file: Path) -> None:
+    """Raise a DataError for what the readers of CSV and Parquet tell in words of their own."""
+    content = file.read_bytes()
+    if file.suffix == ".parquet":
+        if len(content) < 12 or not content.startswith(b"PAR1") or not content.endswith(b"PAR1"):
+            raise MalformedData(f"{file} is no whole Parquet file: it does not begin and end with PAR1. Fetch it again")
+        return
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise MalformedData(
+            f"{file}, line {line}: byte {content[error.start]:#04x} is no UTF-8. Save it as UTF-8"
+        ) from None
+    if len([line for line in lines if line.strip()]) < 2:
+        raise EmptySplit(f"{file}: no rows below the header; every split needs at least one")
 
 
 def _quiet_datasets() -> Any:

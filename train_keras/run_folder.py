@@ -9,34 +9,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import filelock
 import keras
 import tensorflow as tf
 
 from train_keras.config import Config
 from train_keras.data import Data
-from train_keras.errors import RunLocked, RunMismatch
+from train_keras.errors import RunMismatch
 from train_keras.whole import whole
 
-STATE, MODEL, HISTORY, LOCK = "state.json", "model.keras", "history.json", "lock"
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go of it when the process ends, however it ends."""
-    lock = filelock.FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise RunLocked(f"another process trains in {folder}; wait for it, or use another folder") from None
-    try:
-        yield
-    finally:
-        lock.release()
+STATE, MODEL, HISTORY = "state.json", "model.keras", "history.json"
 
 
 def identity(config: Config, data: Data) -> dict[str, Any]:

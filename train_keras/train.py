@@ -26,12 +26,12 @@ from train_keras.arrangement import arranged
 from train_keras.config import Config
 from train_keras.data import Data, Split
 from train_keras.errors import TrainingDiverged, rows
+from train_keras.locks import locked
 from train_keras.run_folder import (
     MODEL,
     checkpoint_file,
     drop_checkpoints,
     load_state,
-    locked,
     write_checkpoint,
     write_result,
 )

@@ -25,9 +25,9 @@ are not repeated. Every trained file goes through parity with Keras, on NumPy an
 
 EPILOG = """examples:
   fnet study list
-  fnet study run cnn.filters --seeds 3 --data DIR
+  fnet study run cnn.filters --seeds 3 --data DIR      rows, trained files: runs/results
   fnet study run all --data DIR
-  fnet study report
+  fnet study report --data DIR                         pages in runs/results, beside the rows
 
 on several machines: run different studies on each, with --results FOLDER; copy the folders together, then
   fnet study merge FOLDER
@@ -47,11 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     compared.add_argument("--missing", action="store_true", help="only those that were not compared yet")
     for action in (ran, compared):
         action.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
-        action.add_argument("--seeds", type=int, metavar="N", help="seeds a configuration (cnn 3, rnn and lstm 5)")
-        action.add_argument(
-            "--runs", type=Path, default=Path("runs/studies"), metavar="DIR", help="trained files (%(default)s)"
-        )
-        action.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
+        action.add_argument("--seeds", type=_positive, metavar="N", help="seeds a configuration (3, 5 or 10: see list)")
+        action.add_argument("--runs", type=Path, metavar="DIR", help="trained files (RESULTS/runs)")
+        action.add_argument("--threads", type=_positive, metavar="N", help="threads for TensorFlow (all cores)")
     reported = actions.add_parser("report", help="the pages, figures and tables from the rows")
     reported.add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
     merged = actions.add_parser("merge", help="add the rows of another results folder, such as another machine's")
@@ -63,27 +61,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
     for action in (listed, ran, compared, reported, merged):
         action.add_argument(
-            "--results", type=Path, default=Path("docs/results"), metavar="DIR", help="rows and report (%(default)s)"
+            "--results", type=Path, default=Path("runs/results"), metavar="DIR", help="rows and report (%(default)s)"
         )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what was asked: 0 done, 1 a run failed or parity did not hold, 2 wrong usage."""
-    from train_keras.quiet import import_keras
+def _positive(text: str) -> int:
+    """A number from 1 on, of the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return int(text)
 
-    import_keras(getattr(args, "threads", None))
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked: 0 done, 1 a run failed or parity did not hold, 2 wrong usage, 130 stopped."""
     try:
         actions = {"list": _list, "run": _run, "compare": _run, "report": _report, "merge": _merge}
         return actions[args.action](args)
     except store.RowsError as error:
         log.error("%s", error)
         return 1
+    except KeyboardInterrupt:
+        log.error("stopped. What is finished is in %s: run this again to go on", args.results)
+        return 130
 
 
 def _report(args: argparse.Namespace) -> int:
     from compare.studies import publish
     from compare.studies.findings import ReportError
 
+    if not (args.results / store.ROWS).exists():
+        log.error("no %s in %s: --results is the folder of `fnet study run`", store.ROWS, args.results)
+        return 2
     try:
         written = publish.write(args.results, args.html, args.data, args.cache)
     except (ReportError, OSError) as error:
@@ -95,8 +103,10 @@ def _report(args: argparse.Namespace) -> int:
 
 def _merge(args: argparse.Namespace) -> int:
     from train_keras.errors import RunLocked
-    from train_keras.run_folder import locked
+    from train_keras.locks import locked
 
+    if not (args.folder / store.ROWS).exists():
+        raise store.RowsError(f"{args.folder} holds no {store.ROWS}")
     args.results.mkdir(parents=True, exist_ok=True)
     try:
         with locked(args.results):
@@ -135,7 +145,8 @@ def _chosen(names: list[str]) -> list[Study]:
 def _run(args: argparse.Namespace) -> int:
     from compare.worker import WorkerFailed
     from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
-    from train_keras.run_folder import locked
+    from train_keras.locks import locked
+    from train_keras.quiet import import_keras
     from train_keras.studies import runs
 
     try:
@@ -143,6 +154,8 @@ def _run(args: argparse.Namespace) -> int:
     except ValueError as error:
         log.error("%s", error)
         return 2
+    args.runs = args.runs or args.results / "runs"
+    import_keras(args.threads)
     args.results.mkdir(parents=True, exist_ok=True)
     try:
         with locked(args.results):
