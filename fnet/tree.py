@@ -125,14 +125,13 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:  # noqa: A001 - re
     return kind(map(f, item, *(r[i] for r in rest)) for i, item in enumerate(tree))
 
 
-def items(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def items(tree: Any, path: Path = ()) -> list[tuple[Path, Any]]:
     """(path, leaf) of every leaf, in the order of the containers."""
     kind = _kind(tree.__class__)
-    if kind is not None:
-        for key, item in tree.items() if kind is dict else enumerate(tree):
-            yield from items(item, (*path, key))
-    elif tree is not None:
-        yield path, tree
+    if kind is None:
+        return [] if tree is None else [(path, tree)]
+    children = tree.items() if kind is dict else enumerate(tree)
+    return [pair for key, item in children for pair in items(item, (*path, key))]
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -192,6 +192,10 @@ ALLOWED = {
     ("fnet/cli/__init__.py", "importlib.metadata"),
     ("fnet/operations/elementwise.py", "getattr"),  # names of the table in the same file
     ("fnet/operations/reductions.py", "getattr"),
+    ("fnet/cli/completion.py", "importlib"),  # our own packages, each in the command that needs it
+    ("fnet/cli/doctor.py", "importlib"),  # packages of a fixed list, to say whether they are there
+    ("fnet/cli/doctor.py", "importlib.util"),
+    ("params/store/keras_config.py", "getattr"),  # start, stop and step of a slice
     ("fnet/core/display.py", "importlib"),  # treescope, where it is installed
     ("fnet/lazy.py", "importlib"),  # the families of fnet.layers and fnet.operations, by the names listed there
     ("fnet/lazy.py", "getattr"),

@@ -33,7 +33,7 @@ def _rows_stay(function: Any) -> bool:
     """Whether a layer is known to leave rows to themselves: those of fnet, and operations that say so."""
     own: Rules | None = getattr(function, "rules", None)
     if own is None or own.call is None:
-        return getattr(layers, function.__name__, None) is function
+        return layers.is_own(function)
     return own.call.rows
 
 

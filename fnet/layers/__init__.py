@@ -3,6 +3,8 @@
 Every layer is a pure function `(params, x, *, options) -> y`; `fnet.bind` fixes its options.
 """
 
+from collections.abc import Callable
+
 from fnet.lazy import lazily
 
 FAMILIES = {
@@ -69,3 +71,8 @@ NAMES = [name for names in FAMILIES.values() for name in names.split()]
 
 __all__ = NAMES
 __getattr__, __dir__ = lazily(__name__, FAMILIES)
+
+
+def is_own(function: Callable[..., object]) -> bool:
+    """Whether a function is one of these layers, not a user's."""
+    return function.__name__ in NAMES and __getattr__(function.__name__) is function

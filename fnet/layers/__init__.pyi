@@ -1,6 +1,8 @@
 # What type checkers read of `__init__.py`.
 # isort: off
 # fmt: off
+from collections.abc import Callable
+
 from fnet.layers.activation_layers import (
     activation as activation, elu as elu, leaky_relu as leaky_relu, prelu as prelu, relu as relu, softmax as
     softmax,
@@ -111,3 +113,5 @@ from fnet.layers.wrappers import bidirectional as bidirectional, time_distribute
 
 FAMILIES: dict[str, str]
 NAMES: list[str]
+
+def is_own(function: Callable[..., object]) -> bool: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ class Tensor:
     index: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class KerasObject:
     """A layer, model or operation."""
 
@@ -51,7 +52,7 @@ class KerasObject:
         if not self.python_name:
             object.__setattr__(self, "python_name", self.class_name.rpartition(">")[2])
 
-    @property
+    @functools.cached_property
     def is_model(self) -> bool:
         return self.class_name in MODELS
 
@@ -60,7 +61,7 @@ class KerasObject:
         """The name of the dtype policy."""
         return policy(self.config.get("dtype"), self.label)
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """How messages call it: `Dense layer 'logits'`."""
         return f"{shown(self.class_name)} {quoted(self.name)}"
