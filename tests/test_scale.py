@@ -109,34 +109,38 @@ def test_a_file_that_was_written_anew_is_loaded_anew(numbers):
 @pytest.mark.slow
 def test_datasets_map_in_processes():
     datasets = pytest.importorskip("datasets")
-    rows = datasets.Dataset.from_dict({"id": list(range(30)), "text": ["ramah sekali", "kotor", ""] * 10})
+    rows = datasets.Dataset.from_dict(
+        {"id": list(range(30)), "text": ["pelayanannya ramah sekali", "kamarnya kotor", ""] * 10}
+    )
     mapped = rows.map(fnet.Predict(TEXTS), batched=True, batch_size=7, num_proc=2)
     assert mapped["id"] == list(range(30))
     assert list(mapped["label"]) == ["positive", "negative", ""] * 10
 
 
-def parquet(folder):
-    """600 rows in six Parquet files."""
+def parquet(folder, numbers):
+    """Parquet files of a hundred rows each."""
     import pyarrow
     import pyarrow.parquet
 
-    folder.mkdir()
-    for i in range(6):
-        columns = {"id": list(range(100 * i, 100 * i + 100)), "text": ["ramah sekali", "kotor"] * 50}
+    folder.mkdir(exist_ok=True)
+    for i in numbers:
+        columns = {
+            "id": list(range(100 * i, 100 * i + 100)),
+            "text": ["pelayanannya ramah sekali", "kamarnya kotor"] * 50,
+        }
         pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{i}.parquet")
 
 
-def run(*command, expected=0):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
+def run(*command):
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, *map(str, command)], env=env, capture_output=True, text=True, check=False, timeout=900
+        [sys.executable, *map(str, command)], env=env, capture_output=True, text=True, check=False, timeout=600
     )
-    assert (done.returncode == 0) == (expected == 0), done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
-FAILING = """
+KILLED = """
 import os, sys
-import numpy as np
 import ray
 from pathlib import Path
 from ray.data import DataContext
@@ -145,7 +149,7 @@ import fnet
 
 folder = Path(sys.argv[1])
 
-class Failing:
+class Killed:
     def __init__(self, predict):
         self.predict = predict
 
@@ -154,31 +158,28 @@ class Failing:
         if 150 in batch["id"] and not killed.exists():
             killed.write_text("")
             os._exit(9)  # the worker dies; Ray runs its batch on another
-        if 599 in batch["id"]:
-            while not list((folder / "out").glob("*.parquet")):  # something is written
-                pass
-            raise RuntimeError("the job crashes")
         return self.predict(batch)
 
 ray.init(num_cpus=4, log_to_driver=False, include_dashboard=False)
 context = DataContext.get_current()
 context.checkpoint_config = CheckpointConfig(id_column="id", checkpoint_path=str(folder / "done"))
-rows = ray.data.read_parquet(str(folder / "in"), override_num_blocks=6)
-rows.map_batches(Failing(fnet.Predict(sys.argv[2], "text")), batch_size=50).write_parquet(str(folder / "out"))
+rows = ray.data.read_parquet(str(folder / "in"))
+rows.map_batches(Killed(fnet.Predict(sys.argv[2], "text")), batch_size=50).write_parquet(str(folder / "out"))
 """
 
 
 @pytest.mark.slow
-def test_ray_goes_on_after_a_killed_worker_and_a_crash(tmp_path):
+def test_ray_goes_on_after_a_killed_worker_and_computes_only_what_is_new(tmp_path):
     pytest.importorskip("ray")
     import pyarrow.parquet
 
-    parquet(tmp_path / "in")
-    (tmp_path / "failing.py").write_text(FAILING)
-    run(tmp_path / "failing.py", tmp_path, TEXTS, expected=1)
+    parquet(tmp_path / "in", range(3))
+    (tmp_path / "killed.py").write_text(KILLED)
+    run(tmp_path / "killed.py", tmp_path, TEXTS)
     assert (tmp_path / "killed").exists()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
-    assert before
+    assert sorted(pyarrow.parquet.read_table(tmp_path / "out")["id"].to_pylist()) == list(range(300))
+    parquet(tmp_path / "in", range(3, 6))
     command = [ROOT / "examples" / "ray_parquet.py", TEXTS, tmp_path / "in", tmp_path / "out", "--column", "text"]
     run(*command, "--checkpoint", tmp_path / "done", "--cpus", 4)
     table = pyarrow.parquet.read_table(tmp_path / "out").to_pydict()
@@ -194,7 +195,7 @@ def test_spark_adds_a_column(tmp_path):
     pytest.importorskip("pyspark")
     import pyarrow.parquet
 
-    parquet(tmp_path / "in")
+    parquet(tmp_path / "in", range(6))
     run(ROOT / "examples" / "spark_parquet.py", TEXTS, tmp_path / "in", tmp_path / "out")
     table = pyarrow.parquet.read_table(tmp_path / "out").to_pydict()
     expected = fnet.Predict(TEXTS)(np.array(table["text"], object))
