@@ -14,6 +14,7 @@ from fnet import bind, sequential
 from fnet.sklearn import FnetClassifier
 
 ROOT = Path(__file__).parent.parent
+PAIR = ["pelayanannya ramah sekali", "kamarnya kotor"]
 TEXTS = str(ROOT / "examples" / "models" / "nusax-lstm.safetensors")
 
 
@@ -109,9 +110,7 @@ def test_a_file_that_was_written_anew_is_loaded_anew(numbers):
 @pytest.mark.slow
 def test_datasets_map_in_processes():
     datasets = pytest.importorskip("datasets")
-    rows = datasets.Dataset.from_dict(
-        {"id": list(range(30)), "text": ["pelayanannya ramah sekali", "kamarnya kotor", ""] * 10}
-    )
+    rows = datasets.Dataset.from_dict({"id": list(range(30)), "text": [*PAIR, ""] * 10})
     mapped = rows.map(fnet.Predict(TEXTS), batched=True, batch_size=7, num_proc=2)
     assert mapped["id"] == list(range(30))
     assert list(mapped["label"]) == ["positive", "negative", ""] * 10
@@ -126,7 +125,7 @@ def parquet(folder, numbers):
     for i in numbers:
         columns = {
             "id": list(range(100 * i, 100 * i + 100)),
-            "text": ["pelayanannya ramah sekali", "kamarnya kotor"] * 50,
+            "text": PAIR * 50,
         }
         pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{i}.parquet")
 
@@ -242,3 +241,17 @@ def test_scores_of_logits_and_of_one_unit_become_probabilities():
     np.testing.assert_allclose(trained(units=2, activation="softmax"), [[0.75, 0.25]], atol=1e-6)
     np.testing.assert_allclose(trained(units=1), [[0.25, 0.75]], atol=1e-6)
     np.testing.assert_allclose(trained(units=1, activation="sigmoid"), [[0.25, 0.75]], atol=1e-6)
+
+
+# --- JAX ----------------------------------------------------------------------------------------------------
+
+
+def test_rows_and_kernels_are_spread_over_a_mesh():
+    env = {**os.environ, "FNET_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    command = [sys.executable, str(ROOT / "examples" / "mesh.py")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert "rows over 8 devices: 8 shards of (8, 10)" in done.stdout
+    assert "a kernel over 8 devices: 8 shards of (256, 16)" in done.stdout
+    differences = [float(line.rpartition(" ")[2]) for line in done.stdout.splitlines() if "difference" in line]
+    assert len(differences) == 2
+    assert max(differences) < 1e-5
