@@ -1,6 +1,7 @@
 """Dtype policies of 16 bits: what they round, and what Keras keeps from rounding (`autocast=False`)."""
 
 import functools
+import json
 
 import keras
 import numpy as np
@@ -9,7 +10,9 @@ from keras import layers
 
 import fnet
 from fnet import tree
+from fnet.core import infer
 from params import UnsupportedLayer, from_keras, load_keras
+from params.convert.models import convert
 from tests import parity
 
 POLICIES = ("mixed_float16", "mixed_bfloat16")
@@ -214,3 +217,28 @@ def test_layers_of_a_model_in_a_wrapper_round_by_their_own_policies(policy, mode
     expected = np.asarray(made(x))
     assert y.dtype == expected.dtype == "float32"
     parity.assert_close(y, expected)
+
+
+@pytest.mark.parametrize(
+    ("own", "before", "after", "inside"),
+    [
+        ("mixed_float16", "mixed_float16", "float32", "mixed_float16"),
+        ("float32", "float32", "float32", None),
+        ("float32", "mixed_float16", "mixed_float16", "mixed_float16"),
+        ("float64", "float32", "float32", "float32"),
+        ("mixed_float16", "float32", "float32", "refused"),
+        ("float32", "mixed_float16", "float32", "refused"),
+    ],
+)
+def test_heads_before_keras_2_14_have_the_policy_of_the_other_layers(own, before, after, inside):
+    x = keras.Input((4, 6))
+    h = layers.Dense(6, dtype=before)(x)
+    y = layers.Dense(2, dtype=after)(layers.MultiHeadAttention(2, 3, dtype=own, name="heads")(h, h))
+    config = json.loads(keras.Model(x, y).to_json())
+    if inside == "refused":
+        with pytest.raises(UnsupportedLayer, match="the global one, which files"):
+            convert(config, version=(2, 13))
+    else:
+        assert infer.children(convert(config, version=(2, 13)).step)["heads"].dtype == inside
+    kept = infer.children(convert(config, version=(2, 14)).step)["heads"].dtype
+    assert kept == (None if inside is None else own)

@@ -44,6 +44,8 @@ _MASKS = {"masks": "keras2"}
 """The option of layers whose rule for masks was another one; docs/generations.md says which."""
 _HEADS = (((3, 7), _MASKS), ((3, 8), {"masks": "keras3.7"}), ((3, 10), {"masks": "keras3.8"}))
 
+HEADS_HAVE_POLICIES: Version = (2, 14)
+"""The first Keras whose MultiHeadAttention hands its dtype policy to the layers inside it."""
 HEADS_SEE_MASKS: Version = (2, 10)
 """The first Keras whose MultiHeadAttention sees the masks that travel with its inputs."""
 MERGES_SEE_MASKS: Version = (3, 4)

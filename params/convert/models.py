@@ -14,7 +14,7 @@ from fnet.core.compose import Model, bind, option_names, sequential
 from fnet.types import Array
 from params.convert.conversion import Conversion, Converted, named
 from params.convert.functional import functional
-from params.convert.generations import NEWEST, Version, options_of_age, policy_of_result
+from params.convert.generations import HEADS_HAVE_POLICIES, NEWEST, Version, options_of_age, policy_of_result
 from params.convert.layer_options import config_values, layer_options, require_finite
 from params.convert.mask_effects import of_sequential
 from params.convert.names import Names, elements
@@ -45,11 +45,40 @@ def convert(
     if not root.is_model and custom_row(root, known) is None:
         raise UnsupportedLayer(_no_graph(root))
     _require_dense(objects)
+    if version < HEADS_HAVE_POLICIES:
+        _rule_heads(objects)
     made = convert_object(root, known)
     if "float64" in known.seen and not known.mixed:  # layers cast what a quotient of integers gives to their own dtype
         made = convert_object(root, dataclasses.replace(known, mixed=True, numbers=itertools.count(), made={}))
     known.check_used(_names(objects) if custom else [])
     return made
+
+
+def _rule_heads(objects: Sequence[dict[str, Any]]) -> None:
+    """Give each MultiHeadAttention the dtype policy of the layers inside it, to Keras 2.13 the global one.
+
+    No file tells it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
+    them. Raises UnsupportedLayer where nothing says what it was.
+    """
+    layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]
+    heads = [layer for layer in layers if layer.class_name == "MultiHeadAttention"]
+    others = {layer.policy for layer in layers if not layer.is_model and layer not in heads} & set(POLICIES)
+    for head in heads:
+        own, shared = head.policy, sorted(others)
+        known = own in others and (own != "float32" or len(others) == 1)
+        if known or (not others and "mixed" not in own):  # alone: the arrays will say
+            continue
+        if len(shared) != 1 or _width(own) < _width(shared[0]):
+            raise UnsupportedLayer(
+                f"{head.label} has the dtype policy {own}; the layers inside it had the global one, which files of "
+                f"Keras to 2.13 do not tell (other layers: {', '.join(shared) or 'none'}): save it with Keras 2.14"
+            )
+        head.config["dtype"] = shared[0]
+
+
+def _width(policy: str) -> int:
+    """The bits of the dtype that a policy computes in."""
+    return int(policy[-2:])
 
 
 def _names(objects: Sequence[dict[str, Any]]) -> list[str]:

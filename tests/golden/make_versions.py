@@ -23,7 +23,7 @@ import numpy as np
 from models import MODELS
 from recording import NUMBER, VERSION, called, keras, numbered, predicted, redraw
 
-KEPT = ("numbers", "words", "categories", "text", "texts", "adapted", "bins")
+KEPT = ("numbers", "words", "categories", "text", "texts", "adapted", "bins", "teachable")
 """Models whose weights are what they were adapted to."""
 WITH_WEIGHTS = ("cnn", "rnn", "cells", "twins", "states", "deferred", "many", "thrice", "text")
 """Models whose weights are written on their own as well."""

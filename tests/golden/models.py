@@ -4,7 +4,7 @@ A model is a function () -> (model, inputs), or None for what a version has not.
 """
 
 import numpy as np
-from recording import KERAS_2, NUMBER, draw, keras
+from recording import EAGER, KERAS_2, NUMBER, draw, keras
 
 L = keras.layers
 P = getattr(getattr(L, "experimental", None), "preprocessing", None)
@@ -550,6 +550,32 @@ def time_major():
     values = draw(4, 5, 4)
     values[0, :2], values[1, 3:], values[2] = 0, 0, 0
     return keras.Model(x, [*(tf.transpose(y, [1, 0, 2]) for y in (h, both, cells)), *states, last]), [values]
+
+
+@golden
+def teachable():
+    """What Teachable Machine exports: MobileNetV2 cut before its top, in two Sequentials, with TensorFlow 2.4.
+
+    Its weights are of three values each, so that the archive stays small.
+    """
+    if NUMBER != (2, 4) or not EAGER:
+        return None
+    base = keras.applications.MobileNetV2(input_shape=(96, 96, 3), alpha=0.35, include_top=False, weights=None)
+    cut = keras.Model(base.inputs, base.get_layer("out_relu").output)
+    features = keras.Sequential([cut, L.GlobalAveragePooling2D()])
+    head = keras.Sequential(
+        [L.Dense(100, activation="relu", input_shape=(1280,)), L.Dense(2, activation="softmax", use_bias=False)]
+    )
+    model = keras.Sequential([features, head])
+    rng = np.random.RandomState(0)
+    for weight in model.weights:
+        shape, name = tuple(weight.shape), weight.name
+        three = rng.choice([-1.0, 0.0, 1.0], shape)
+        size = np.prod(shape[:2] if "depthwise" in name else shape[:-1])
+        positive = "variance" in name or "gamma" in name
+        spread = 2.4 / size  # as small as keeps the numbers of one size through 53 layers
+        weight.assign(1 + three / 4 if positive else three * spread**0.5 if "kernel" in name else three / 8)
+    return model, [rng.choice([-1.0, 0.0, 1.0], (2, 96, 96, 3)).astype("float32")]
 
 
 # --- what is refused by name ------------------------------------------------------------------------
