@@ -10,7 +10,7 @@ import pytest
 
 import fnet
 from fnet import backend, random
-from fnet.backend import jax_backend, numpy_backend, ops, xp
+from fnet.backend import contraction, jax_backend, numpy_backend, ops, xp
 
 
 def start(code: str, value: str) -> subprocess.CompletedProcess[str]:
@@ -152,3 +152,23 @@ def test_floats_beyond_a_small_integer_type_wrap_around(dtype, each_backend):
     x = np.float32([-1.5, 300, -40000, 70000, 1e6])
     given = ops.cast(x, dtype)
     np.testing.assert_array_equal(np.asarray(given), x.astype("int32").astype(dtype))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 32, 100])
+@pytest.mark.parametrize("columns", [64, 200, 256])
+def test_products_of_few_rows_by_some_columns_at_a_time_are_the_products(monkeypatch, rows, columns):
+    monkeypatch.setattr(contraction, "_never_packs_small_products", lambda: True)
+    contraction._columns.cache_clear()
+    rng = np.random.default_rng(0)
+    x, kernel = (
+        rng.standard_normal((rows, 784)).astype("float32"),
+        rng.standard_normal((784, columns)).astype("float32"),
+    )
+    exact = x.astype("float64") @ kernel.astype("float64")
+    fortran, spread = np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]
+    for a, b in ((x, kernel), (fortran(x), fortran(kernel)), (spread(x), spread(kernel)), (spread(x), kernel)):
+        y = contraction.matmul(a, b)
+        assert y.dtype == np.float32
+        np.testing.assert_allclose(y, exact, atol=2e-5 * max(1, np.abs(exact).max(initial=0)))
+    assert (contraction._columns(32, 784, 256), contraction._columns(32, 784, 200)) == (32, 0)
+    contraction._columns.cache_clear()

@@ -35,10 +35,10 @@ R = TypeVar("R")
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "exactly", "finish", "is_array", "is_traced", "jit", "lu", "max_over", "max_pool", "mean_square", "native",
-    "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid", "softmax",
-    "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide",
-    "winograd",
+    "exactly", "finish", "is_array", "is_traced", "jit", "lu", "matmul", "max_over", "max_pool", "mean_square",
+    "native", "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid",
+    "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take",
+    "wide", "winograd",
 ]
 # fmt: on
 
@@ -241,6 +241,11 @@ def take(table: Any, ids: Any) -> Any:
 def einsum(equation: str, *operands: Any) -> Any:
     """`np.einsum`; two operands go through one (batched) matrix product."""
     return contraction.einsum(equation, *operands)
+
+
+def matmul(x: Any, kernel: Any) -> Any:
+    """x (..., in) @ kernel (in, out)."""
+    return contraction.matmul(x, kernel)
 
 
 def sigmoid(x: Any) -> Any:

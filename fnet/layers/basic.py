@@ -115,7 +115,7 @@ def dense(
     >>> dense({"kernel": np.ones((3, 2)), "bias": np.zeros(2)}, np.ones((1, 3)))
     array([[3., 3.]])
     """
-    y = x @ params["kernel"] if quantization is None else quantized.matmul(quantization, params, x)
+    y = ops.matmul(x, params["kernel"]) if quantization is None else quantized.matmul(quantization, params, x)
     if use_bias:
         y = y + (params["bias"] if quantization is None else quantized.bias(quantization, params))
     return activate(activation, params, y)
