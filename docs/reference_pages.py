@@ -22,7 +22,8 @@ HERE = Path(__file__).parent
 GROUPS = {
     "Files": "load_keras load_weights from_keras load load_info save to_keras verify explain Explanation Limits",
     "Running": "predict compile jit optimize classes streaming initial_state",
-    "Composing": "bind sequential graph at masked_by layer run Bound Sequential Graph Masked Param Spec",
+    "Composing": "bind sequential graph at masked_by run Bound Sequential Graph Masked Param Spec",
+    "Layers of your own": "layer Entrance Rounding",
     "Looking": "summary plot show activations infer trace",
     "Parameters": "init check merge partition with_rng cut pruned",
     "Text": "pack_strings unpack_strings vocabulary_params",

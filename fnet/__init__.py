@@ -42,7 +42,7 @@ __all__ = [
 `fnet.Bound`, are what these give, take or raise."""
 
 _OWN = {
-    "core.compose": "Bound Graph Sequential run",
+    "core.compose": "Bound Entrance Graph Rounding Sequential run",
     "core.infer": "trace",
     "errors": "ExportError InvalidRows MissingBackend",
     "inference.compile": "compile jit",

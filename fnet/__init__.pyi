@@ -6,8 +6,8 @@ from fnet import (
     random as random, types as types,
 )
 from fnet.core.compose import (
-    Bound as Bound, Graph as Graph, Sequential as Sequential, bind as bind, graph as graph, layer as layer, run as run,
-    sequential as sequential,
+    Bound as Bound, Entrance as Entrance, Graph as Graph, Rounding as Rounding, Sequential as Sequential, bind as bind,
+    graph as graph, layer as layer, run as run, sequential as sequential,
 )
 from fnet.core.cutting import cut as cut, pruned as pruned
 from fnet.core.display import show as show

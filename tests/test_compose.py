@@ -234,3 +234,48 @@ def test_params_are_shown_as_a_tree_of_shapes(monkeypatch):
     assert fnet.show(params)._repr_html_() == "<b>['d', 'f']</b>"
     with pytest.raises(fnet.InvalidInput, match=r"show takes params.* got a Bound; a model shows itself"):
         fnet.show(bind(dense, units=3))
+
+
+def calls(function):
+    """The Python calls of fnet that a call makes."""
+    count = 0
+
+    def note(frame, event, _):
+        nonlocal count
+        count += event == "call" and f"{fnet.__path__[0]}/" in frame.f_code.co_filename
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_a_layer_costs_two_calls_for_a_plain_array_of_floats():
+    """One of the model's loop, one of the layer; rules are looked at where there is a mask or an integer."""
+    short, long = (sequential(*[bind(dense, units=3, use_bias=False)] * count) for count in (1, 9))
+    x = np.ones((2, 3), np.float32)
+    params = fnet.init(long, 0, x.shape)
+    counts = [calls(lambda model=model: model(params, x)) for model in (short, long, short, long)]
+    assert counts[3] - counts[2] == 8 * 3  # and `activate`
+
+
+def test_options_come_to_a_layer_as_tuples_also_those_that_were_lists():
+    @layer(shape=lambda x, *, sizes: (x, {}))
+    def told(params, x, *, sizes):
+        return sizes
+
+    assert told({}, np.ones(1), sizes=[[1, 2], 3]) == ((1, 2), 3)
+    assert bind(told, sizes=[[1, 2], 3])({}, np.ones(1)) == ((1, 2), 3)
+    assert sequential(bind(told, sizes=[[1, 2], 3]))({}, np.ones(1)) == ((1, 2), 3)
+
+
+def test_what_a_layer_lacks_is_told_on_the_straight_path_too():
+    model = sequential(a=bind(dense, units=3), b=bind(dense, units=3))
+    with pytest.raises(fnet.InvalidParams, match=r"missing kernel: the params of dense are empty") as error:
+        model({"a": {"kernel": np.ones((3, 3)), "bias": np.ones(3)}, "b": {}}, np.ones((1, 3)))
+    assert error.value.__notes__ == ["in 'b': dense() got float64[1, 3], params {}"]
+    with pytest.raises(fnet.InvalidInput, match=r"dense takes .params, x.: a dict of arrays first; got a ndarray"):
+        model({"a": np.ones(3), "b": {}}, np.ones((1, 3)))
