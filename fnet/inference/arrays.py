@@ -6,8 +6,9 @@ Only a table that has nothing but `__arrow_c_stream__` or `__dataframe__` needs 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def array(value: Any) -> Any:
     value: an array, tensor or column of any library, a number, a string, or (nested) lists of these.
     Raises InvalidInput, naming the type and the way out, for what is none of them.
     """
-    if value is None or isinstance(value, np.ma.MaskedArray):
+    if value is None or _is_masked(value):
         return value if value is None else _filled(value)
     if is_table(value):
         return table(value)
@@ -110,7 +111,7 @@ def _of_object(value: Any) -> NumpyArray:
     for attempt in (_column, _exported, _shared):
         found = attempt(value)
         if found is not None:
-            return _filled(found) if isinstance(found, np.ma.MaskedArray) else found
+            return _filled(found) if _is_masked(found) else found
     raise InvalidInput(
         f"a {_type(value)} is no array and has no `__array__`, `__dlpack__` or buffer; give a NumPy array"
         + (" (x.collect())" if hasattr(value, "collect") else "")
@@ -197,6 +198,12 @@ def _stacked(rows: list[NumpyArray]) -> NumpyArray:
 
 def _is_row(item: Any) -> bool:
     return isinstance(item, list | tuple) or (hasattr(item, "__array__") and getattr(item, "shape", ()) != ())
+
+
+def _is_masked(value: Any) -> TypeGuard[np.ma.MaskedArray[Any, Any]]:
+    """Whether it is a masked array: whoever made one has imported numpy.ma, which NumPy itself does when it is used."""
+    masked: Any = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(value, masked.MaskedArray)
 
 
 def _filled(value: np.ma.MaskedArray[Any, Any]) -> NumpyArray:
