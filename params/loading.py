@@ -45,6 +45,10 @@ class _Assets:
         return Vocabulary(file=self.files[place], place=place) if place in self.files else None
 
 
+LONGEST = 900
+"""Characters of a message; what a file says in it is cut before, and a shape of many axes here."""
+
+
 def load_keras(
     source: Any,
     *,
@@ -147,8 +151,9 @@ def from_file(
     try:
         return _load(file, custom, vocabulary, limits or Limits(), rng, training)
     except ModelFileError as error:
-        if file.label not in str(error):
-            raise type(error)(f"{file.label}: {error}") from error
+        text = str(error) if file.label in str(error) else f"{file.label}: {error}"
+        if text != str(error) or len(text) > LONGEST:
+            raise type(error)(text[:LONGEST]) from error
         raise
     except (*BROKEN, RecursionError) as error:
         where = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))

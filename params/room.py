@@ -24,10 +24,10 @@ def require_room(rows: Iterable[infer.Row], limits: Limits) -> None:
     """
     for row in rows:
         for spec in tree.leaves(row.outputs):
-            if isinstance(spec, Spec) and (size := row_bytes(spec)) > limits.outputs:
+            if isinstance(spec, Spec) and row_bytes(spec) > limits.outputs:
                 path = "/".join(map(str, row.path))
-                allowed = f"`Limits.outputs` allows {limits.outputs}"
-                raise LimitExceeded(f"step {quoted(path)} gives {spec}: {size} bytes for one row; {allowed}")
+                allowed = f"the {limits.outputs} bytes that `Limits.outputs` allows"
+                raise LimitExceeded(f"step {quoted(path)} gives {quoted(spec, 160)}: for one row more than {allowed}")
 
 
 def row_bytes(spec: Spec) -> int:

@@ -425,6 +425,7 @@ row("dtype_long", lambda: packed(dense_config(dtype="d" * 500_000)), *ANY)
 row("einsum_long", lambda: packed(sequential_config(
     input_entry(4), entry("EinsumDense", "e", equation="a" * 100_000, output_shape=[1]))), *ANY)  # fmt: skip
 row("shape_long", lambda: packed(sequential_config(input_entry(*[1] * 50_000), relu("r"))), *EITHER)
+row("outputs_of_many_axes", lambda: packed(sequential_config(input_entry(*[2] * 300), relu("r"))), LimitExceeded)
 row("reshape_long", lambda: packed(sequential_config(
     input_entry(1), entry("Reshape", "r", target_shape=[1] * 50_000))), *EITHER)  # fmt: skip
 

@@ -375,10 +375,19 @@ TELLING = [
     ("fnet/backend/numpy_backend.py", "    c -= _mean(c, axes)", "    pass"),
     ("fnet/backend/jax_backend.py", "    c = c - jnp.mean(c, axis=axes, keepdims=True)", "    pass"),
     ("fnet/layers/quantized.py", "list(_pieces(equation, q, kernel))", "[ops.einsum(equation, q, kernel)]"),
+    ("fnet/rewrites/folding.py", "* factor + offset if use_bias", "* factor - offset if use_bias"),
+    ("fnet/rewrites/folding.py", "{name: exact(kernel) * factor", "{name: -exact(kernel) * factor"),
+    ("fnet/rewrites/folding.py", '{None: "relu", 6: "relu6"}', '{None: "relu6", 6: "relu"}'),
+    ("fnet/rewrites/convolution.py", 'of_conv["activation"] in NEVER_FALL', 'of_conv["activation"] not in NEVER_FALL'),
+    ("fnet/rewrites/convolution.py", "winograd.of_kernel(exact(kernel)", "winograd.of_kernel(-exact(kernel)"),
+    ("fnet/rewrites/recurrent.py", "dtype.type(0.5)", "dtype.type(-0.5)"),
+    ("fnet/rewrites/recurrent.py", "embeddings @ first", "-embeddings @ first"),
+    ("fnet/rewrites/recurrent.py", 'table + first["bias"]', 'table - first["bias"]'),
+    ("fnet/rewrites/recurrent.py", '("forward_layer", "backward_layer")', '("backward_layer", "forward_layer")'),
+    ("fnet/rewrites/recurrent.py", "not after_params else None", "True else None"),
     ("params/file/hdf5.py", "SMALL_CHUNK = 1 << 20", "SMALL_CHUNK = 1 << 30"),
     ("compare/studies/statistics.py", "(len(pairs) - rank) * pair.p", "len(pairs) * pair.p"),
     ("compare/studies/statistics.py", "largest = max(largest, min(1.0,", "largest = max(0.0, min(1.0,"),
-    ("compare/studies/statistics.py", "max(1, count - 1)", "max(1, count)"),
 ]  # fmt: skip
 """(path, text, its replacement) that no rule makes: a lost fsync, one key for all params, a lost second mean."""
 

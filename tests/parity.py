@@ -120,7 +120,14 @@ def mode(name: str) -> Iterator[Any]:
             return fnet.jit(step)(params, x)
         return jax.jit(step)(params, x)
 
-    run = {"numpy": plain, "numpy-readonly": readonly, "jax": plain, "jax-jit": jitted}[name]
+    def optimized(step: Any, params: Any, x: Any) -> Any:
+        run = jitted if name.startswith("jax") else plain
+        return run(*fnet.optimize(step, params), x)
+
+    run = {
+        "numpy": plain, "numpy-readonly": readonly, "numpy-optimized": optimized,
+        "jax": plain, "jax-jit": jitted, "jax-optimized": optimized,
+    }[name]  # fmt: skip
     with backend.using(name.split("-")[0]):
         yield run
 

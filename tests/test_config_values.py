@@ -144,3 +144,39 @@ def test_kernels_from_theano_that_keras_forgets_are_refused(layer, tmp_path):
         fnet.load_weights(data, *from_keras(keras_model))
     keras_model, data = theano_file(tmp_path, [layers.Input((6, 6, 2)), layer(kernel_size=1, name="conv", **options)])
     fnet.load_weights(data, *from_keras(keras_model))
+
+
+OLD_NAMES = {
+    "BatchNormalizationV1": ("batch_normalization", "gamma", "beta", "moving_mean", "moving_variance"),
+    "BatchNormalizationV2": ("batch_normalization", "gamma", "beta", "moving_mean", "moving_variance"),
+    "SyncBatchNormalization": ("batch_normalization", "gamma", "beta", "moving_mean", "moving_variance"),
+    "LayerNormalizationV2": ("layer_normalization", "gamma", "beta"),
+}
+
+
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_layers_by_the_names_that_keras_2_gave_them(old):
+    function, *names = OLD_NAMES[old]
+    config = {"name": "n", "trainable": True, "batch_input_shape": [None, 3], "dtype": "float32", "axis": [-1]}
+    config["axis"] = [1] if function == "layer_normalization" else -1
+    layers = [{"class_name": old, "config": {**config, "epsilon": 0.1}}]
+    values = np.float32([[2, 3, 4], [0, 1, -1], [5, 6, 7], [0.3, 1, 2]])[: len(names)]
+    arrays = [(f"n/{name}:0", value) for name, value in zip(names, values, strict=True)]
+    whole = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    model, params = load_keras(hostile.legacy(whole, [("n", *arrays)]))
+    x = np.float32([[1, 2, 4]])
+    y = fnet.bind(getattr(fnet, function), epsilon=0.1)(dict(zip(names, values, strict=True)), x)
+    np.testing.assert_array_equal(model(params, x), y)
+
+
+def test_a_model_of_keras_2_is_a_graph_under_the_name_model():
+    layers = [
+        {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+         "config": {"name": "x", "batch_input_shape": [None, 3], "dtype": "float32", "sparse": False}},
+        {"class_name": "Dense", "name": "dense", "inbound_nodes": [[["x", 0, 0, {}]]],
+         "config": {"name": "dense", "units": 2, "activation": "linear", "use_bias": True, "dtype": "float32"}},
+    ]  # fmt: skip
+    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["dense", 0, 0]]}
+    model, params = load_keras(hostile.legacy({"class_name": "Model", "config": config}))
+    x = np.ones((1, 3), "float32")
+    np.testing.assert_array_equal(model(params, x), x @ hostile.KERNEL + hostile.BIAS)

@@ -158,7 +158,9 @@ BEYOND = [
 @pytest.mark.parametrize("row", BEYOND, ids=lambda row: row[0])
 def test_outputs_that_no_memory_holds_are_refused_at_load(row):
     data = model_file(*row)
-    with pytest.raises(LimitExceeded, match=r"'layer' gives .* bytes for one row; `Limits.outputs` allows 1073741824"):
+    with pytest.raises(
+        LimitExceeded, match=r"'layer' gives .* more than the 1073741824 bytes that `Limits.outputs` allows"
+    ):
         load_keras(data)
     assert load_keras(data, limits=Limits(outputs=10**20))
     found = fnet.explain(data)

@@ -103,4 +103,5 @@ def test_drawn_models_equal_keras(data):
     model = random_models.draw_model(data.draw, keras)
     x = random_models.draw_inputs(model, np.random.default_rng(data.draw(st.integers(0, 2**16))))
     eager = data.draw(st.integers(0, 9)) == 9
-    random_models.assert_parity(model, x, ["numpy-readonly", "jax-jit", *(["jax"] if eager else [])])
+    forms = ["numpy-optimized", "jax-optimized"]
+    random_models.assert_parity(model, x, ["numpy-readonly", "jax-jit", *forms, *(["jax"] if eager else [])])
