@@ -333,6 +333,13 @@ def test_the_time_that_is_left_is_read_at_a_glance(seconds, text):
     assert cli.predict._duration(seconds) == text
 
 
+def test_a_model_without_wrappers_runs_in_a_fresh_process(folder):
+    np.save("x.npy", np.zeros((1, 3), "float32"))
+    with start("predict", str(folder / "numbers.safetensors"), str(folder / "x.npy")) as running:
+        assert running.stdout.read().count("\n") == 1
+        assert running.stderr.read() == ""
+
+
 def test_states_go_on_over_all_rows(folder, capsys):
     layer = bind(fnet.simple_rnn, units=2, stateful=True)
     model = sequential(x=bind(fnet.input_layer, shape=(None, 3, 1)), y=layer)

@@ -115,11 +115,12 @@ class _Run:
 
     def __init__(self, args: argparse.Namespace) -> None:
         import fnet
+        from fnet.layers.wrappers import keeps_states  # not before a model is there
 
         self.args = args
         self.model, self.params, info = load_model(args.model)
         # states go on from batch to batch of one call
-        size = sys.maxsize if fnet.layers.wrappers.keeps_states(self.model) else args.batch_size
+        size = sys.maxsize if keeps_states(self.model) else args.batch_size
         self.source = inputs.source(inputs.request(self.model, args, size))
         self.scale = args.scale if args.scale is not None else info.get("scale")
         self.labels = read_labels(args.labels) or info.get("labels")
