@@ -57,6 +57,11 @@ QUESTIONS = {
     "memory predict": "howto-deploy",
     "optax": "howto-jax",
     "exit status": "command-line",
+    "picture model shapes": "howto-look-inside",
+    "graphviz plot_model": "howto-look-inside",
+    "activations": "howto-look-inside",
+    "csv parquet": "howto-many-files",
+    "resume": "howto-many-files",
 }
 """{words that somebody searches for: the page that answers}."""
 
