@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 
 import fnet
-from compare.svg import Panel, element, standalone, text
+from compare.svg import Panel, element, text
 
 CELL = 34.0
+ROOT = Path(__file__).parent.parent
 STYLE = """
+text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+.soft { fill: var(--soft); }
+.title { font-weight: 600; }
+.middle { text-anchor: middle; }
 .box { fill: var(--tint); stroke: var(--line); }
 .lit { fill: var(--c0); fill-opacity: .22; stroke: var(--c0); stroke-width: 1.6; }
 .lit2 { fill: var(--c1); fill-opacity: .22; stroke: var(--c1); stroke-width: 1.6; }
@@ -210,14 +215,20 @@ def bidirectional() -> Panel:
             body += [arrow((x - 48, 33), (x - 1, 33)), arrow((x, 137), (x - 47, 137))]
     body += [arrow((382, 33), (448, 33), (448, 67)), arrow((131, 154), (131, 176), (484, 176), (484, 103))]
     body += [box(431, 68, "f3", "lit", 34), box(467, 68, "b1", "lit2", 34)]
-    body += [text(466, 58, "output", "middle soft")]
-    return Panel(524, 192, "".join(body), "one layer reads from left to right, another from right to left")
+    body += [text(508, 89, "output", "soft")]
+    return Panel(560, 192, "".join(body), "one layer reads from left to right, another from right to left")
 
 
 def pictures() -> Iterator[tuple[str, str]]:
-    """(name, SVG) of each."""
+    """(name, SVG) of each; its colours follow the page's, light or dark."""
+    palette = (ROOT / "compare" / "palette.css").read_text("utf-8")
     for draw in (dense, convolution, pooling, embedding, simple_rnn, lstm, mask, bidirectional):
-        yield draw.__name__, standalone([draw()], 1).replace("</style>", f"{STYLE}</style>", 1)
+        panel = draw()
+        paper = element("rect", width=panel.width, height=panel.height, fill="var(--paper)")
+        size = {"width": panel.width, "height": panel.height, "viewBox": f"0 0 {panel.width} {panel.height}"}
+        body = f"<style>{palette}{STYLE}</style>{paper}{panel.body}"
+        picture = element("svg", body, xmlns="http://www.w3.org/2000/svg", **size, role="img", aria_label=panel.label)
+        yield draw.__name__, picture + "\n"
 
 
 if __name__ == "__main__":
