@@ -61,8 +61,8 @@ def input_layer(
         x = x if isinstance(x, Masked) else strip(x)
     if not isinstance(x, Masked):
         return _taken_in(x, shape, dtype, optional)
-    given, y = x.values, _taken_in(x.values, shape, dtype, optional)
-    as_given = ops.is_array(given) and (given.dtype, given.ndim) == (y.dtype, y.ndim)
+    values, y = x.values, _taken_in(x.values, shape, dtype, optional)
+    as_given = ops.is_array(values) and (values.dtype, values.ndim) == (y.dtype, y.ndim)
     return y if masks == "keras2" and not as_given else Masked(y, x.mask)
 
 

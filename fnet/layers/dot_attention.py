@@ -21,17 +21,17 @@ SEQUENCES = ("query", "value", "key")
 
 def named_inputs(name: str, x: Any, masks: Sequence[str] = ()) -> dict[str, Any]:
     """`x` of an attention layer as a dict: query, value, perhaps key, and the explicit `masks` that were given."""
-    given = dict(x) if isinstance(x, Mapping) else None
+    inputs = dict(x) if isinstance(x, Mapping) else None
     if isinstance(x, tuple | list) and len(x) in (2, 3):
-        given = dict(zip(SEQUENCES, x, strict=False))
+        inputs = dict(zip(SEQUENCES, x, strict=False))
     legal = (*SEQUENCES, *masks)
-    if given is None or not {"query", "value"} <= set(given) <= set(legal):
-        got = f"the keys {sorted(given)}" if given is not None else f"{type(x).__name__} {x!r:.60}"
+    if inputs is None or not {"query", "value"} <= set(inputs) <= set(legal):
+        got = f"the keys {sorted(inputs)}" if inputs is not None else f"{type(x).__name__} {x!r:.60}"
         raise InvalidInput(
             f"{name} takes (query, value) or (query, value, key), or a dict with some of {', '.join(legal)}, "
             f"query and value among them; got {got}"
         )
-    return {key: value for key, value in given.items() if value is not None}
+    return {key: value for key, value in inputs.items() if value is not None}
 
 
 def causal_mask(queries: int, keys: int) -> Array:
@@ -40,8 +40,8 @@ def causal_mask(queries: int, keys: int) -> Array:
 
 
 def _shapes(x: Any, name: str) -> tuple[Spec, Spec, Spec]:
-    given = named_inputs(name, x)
-    query, value, key = given["query"], given["value"], given.get("key", given["value"])
+    inputs = named_inputs(name, x)
+    query, value, key = inputs["query"], inputs["value"], inputs.get("key", inputs["value"])
     if any(len(spec.shape) < 3 for spec in (query, value, key)):
         raise ValueError(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
     return query, value, key
@@ -95,14 +95,14 @@ def attention(
     def scores(query: Array, key: Array) -> Array:
         if score_mode == "dot":
             arrays, _ = factors(query, xp.swapaxes(key, -1, -2))
-            found = tensor(xp.matmul(*arrays), product_dtype(query, key))
-            return _scaled(found, params) if use_scale else found
+            products = tensor(xp.matmul(*arrays), product_dtype(query, key))
+            return _scaled(products, params) if use_scale else products
         pairs = _pairs(query, key)
         pairs = _scaled(pairs, params) if use_scale else pairs
         return params["concat_score_weight"] * xp.sum(xp.tanh(*floating(pairs)), axis=-1)
 
-    given = named_inputs("attention", x)
-    return _attend(params, given, scores, dropout, return_attention_scores, use_causal_mask)
+    inputs = named_inputs("attention", x)
+    return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask)
 
 
 def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) -> tuple[Any, ParamTree]:
@@ -135,8 +135,8 @@ def additive_attention(
         pairs = xp.tanh(*floating(_pairs(query, key)))
         return pairs @ params["scale"] if use_scale else xp.sum(pairs, axis=-1)
 
-    given = named_inputs("additive_attention", x)
-    return _attend(params, given, scores, dropout, return_attention_scores, use_causal_mask)
+    inputs = named_inputs("additive_attention", x)
+    return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask)
 
 
 def _pairs(query: Array, key: Array) -> Array:
@@ -151,13 +151,13 @@ def _scaled(scores: Array, params: Params) -> Array:
 
 
 def _attend(
-    params: Params, given: Mapping[str, Any], scores: Any, dropout: float, with_scores: bool, causal: bool
+    params: Params, inputs: Mapping[str, Any], scores: Any, dropout: float, with_scores: bool, causal: bool
 ) -> Any:
     """softmax of `scores(query, key)` @ value, with the masks of query and value."""
-    query, value = values_of(given["query"]), values_of(given["value"])
-    key = values_of(given.get("key", value))
+    query, value = values_of(inputs["query"]), values_of(inputs["value"])
+    key = values_of(inputs.get("key", value))
     (logits,) = floating(scores(query, key))
-    seen = _seen(mask_of(given["value"]), logits, causal)
+    seen = _seen(mask_of(inputs["value"]), logits, causal)
     if seen is not None:
         # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
         logits = xp.where(seen, logits, logits - 1e9)
@@ -166,9 +166,9 @@ def _attend(
         weights = drop(params["rng"], weights, dropout)
     weights, value = promoted(weights, value)
     y = weights @ value
-    asked = mask_of(given["query"])
-    y = y if asked is None else xp.where(asked[..., None], y, 0)
-    y = masked(y, asked)
+    query_mask = mask_of(inputs["query"])
+    y = y if query_mask is None else xp.where(query_mask[..., None], y, 0)
+    y = masked(y, query_mask)
     return (y, weights) if with_scores else y
 
 

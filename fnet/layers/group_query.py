@@ -86,12 +86,14 @@ def group_query_attention(
     >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
     (1, 4, 5)
     """
-    given = named_inputs("group_query_attention", x, MASKS)
-    query, value = values_of(given["query"]), values_of(given["value"])
-    key = values_of(given.get("key", value))
-    carried = mask_of(given["query"])
-    asked = values_of(given.get("query_mask"))
-    hidden = merge_masks(given, carried if asked is None else asked, query, value, use_causal_mask, sliding_window)
+    inputs = named_inputs("group_query_attention", x, MASKS)
+    query, value = values_of(inputs["query"]), values_of(inputs["value"])
+    key = values_of(inputs.get("key", value))
+    carried = mask_of(inputs["query"])
+    query_mask = values_of(inputs.get("query_mask"))
+    hidden = merge_masks(
+        inputs, carried if query_mask is None else query_mask, query, value, use_causal_mask, sliding_window
+    )
     q, k, v = project_inputs(params, query, key, value, (num_query_heads, num_key_value_heads), quantization)
     q, k, v = (heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
     fused = dropout == 0 and not return_attention_scores and masks != "keras2"

@@ -26,9 +26,9 @@ GENERATIONS = ("keras2", "keras3.3", "keras3")
 
 def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
     if not isinstance(x, tuple | list) or not x or (count is not None and len(x) != count):
-        wanted = "a tuple or list of arrays" if count is None else f"a tuple or list of {count} arrays"
+        expected = "a tuple or list of arrays" if count is None else f"a tuple or list of {count} arrays"
         got = f"{len(x)} of them" if isinstance(x, tuple | list) else type(x).__name__
-        raise InvalidInput(f"{name} takes {wanted}; got {got}")
+        raise InvalidInput(f"{name} takes {expected}; got {got}")
     return _one_dtype(x)
 
 
@@ -268,10 +268,10 @@ def _row_mask(a: Any) -> Array:
 
 def _dot_axes(axes: int | Sequence[int], ranks: Sequence[int]) -> tuple[int, int]:
     first, second = (axes, axes) if isinstance(axes, int) else axes
-    found = positive(first, ranks[0]), positive(second, ranks[1])
-    if 0 in found:
+    axes = positive(first, ranks[0]), positive(second, ranks[1])
+    if 0 in axes:
         raise ValueError(f"dot takes no product over the batch axis; got axes={axes} for ranks {list(ranks)}")
-    return found
+    return axes
 
 
 def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int], normalize: bool) -> tuple[Spec, ParamTree]:

@@ -68,9 +68,9 @@ def _output_sizes(output_shape: int | Sequence[int] | None, query: Any) -> tuple
 
 
 def shapes_of(name: str, x: Any) -> tuple[Any, Any, Any]:
-    given = named_inputs(name, x, MASKS)
-    query, value = given["query"], given["value"]
-    key = given.get("key", value)
+    inputs = named_inputs(name, x, MASKS)
+    query, value = inputs["query"], inputs["value"]
+    key = inputs.get("key", value)
     if any(len(spec.shape) < 3 for spec in (query, value, key)):
         raise InvalidInput(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
     if value.shape[1:-1] != key.shape[1:-1]:
@@ -106,7 +106,7 @@ def _multi_head_rule(
     size = value_dim or key_dim
     axes = _attention_axes(attention_axes, len(query.shape))
     _require_same(query, value, axes)
-    made = _output_sizes(output_shape, query)
+    sizes = _output_sizes(output_shape, query)
     how = (use_bias, len(query.shape) - 1, quantization)
     gate = {"gate_dense": dense_params(query.shape[-1:], (num_heads, size), *how)} if use_gate else {}
     params = {
@@ -114,9 +114,9 @@ def _multi_head_rule(
         "key_dense": dense_params(key.shape[-1:], (num_heads, key_dim), *how),
         **gate,
         "value_dense": dense_params(value.shape[-1:], (num_heads, size), *how),
-        "output_dense": dense_params((num_heads, size), made, *how),
+        "output_dense": dense_params((num_heads, size), sizes, *how),
     }
-    y = Spec((*query.shape[:-1], *made), query.dtype)
+    y = Spec((*query.shape[:-1], *sizes), query.dtype)
     if not return_attention_scores:
         return y, params
     batch = [d for a, d in enumerate(query.shape[:-1]) if a not in axes]
@@ -170,12 +170,14 @@ def multi_head_attention(
     >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
     (1, 4, 5)
     """
-    given = named_inputs("multi_head_attention", x, MASKS)
-    query, value = values_of(given["query"]), values_of(given["value"])
-    key = values_of(given.get("key", value))
-    asked = mask_of(given["query"])
-    asking = values_of(given.get("query_mask")) if masks in ("keras2", "keras3.7") else None
-    hidden = merge_masks(given, asked if asking is None else asking, query, value, use_causal_mask, sliding_window)
+    inputs = named_inputs("multi_head_attention", x, MASKS)
+    query, value = values_of(inputs["query"]), values_of(inputs["value"])
+    key = values_of(inputs.get("key", value))
+    query_mask = mask_of(inputs["query"])
+    explicit = values_of(inputs.get("query_mask")) if masks in ("keras2", "keras3.7") else None
+    hidden = merge_masks(
+        inputs, query_mask if explicit is None else explicit, query, value, use_causal_mask, sliding_window
+    )
     axes = _attention_axes(attention_axes, query.ndim)
     q, k, v = project_inputs(params, query, key, value, (num_heads, num_heads), quantization)
     fused = dropout == 0 and not return_attention_scores and query.ndim == 3 and masks != "keras2"
@@ -185,7 +187,7 @@ def multi_head_attention(
     weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused, masks)
     y = heads_last(heard(params, weights, dropout) @ v, axes, q_sizes)
     y = gated(params, y, query, quantization) if use_gate else y
-    y = masked(project(params["output_dense"], y, _output_sizes(output_shape, query), 2, quantization), asked)
+    y = masked(project(params["output_dense"], y, _output_sizes(output_shape, query), 2, quantization), query_mask)
     if not return_attention_scores:
         return y
     return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), hidden)
@@ -215,18 +217,18 @@ def heard(params: Params, weights: Array, dropout: float) -> Array:
 
 
 def merge_masks(
-    given: Mapping[str, Any], query_mask: Any, query: Array, value: Array, causal: bool, window: int | None
+    inputs: Mapping[str, Any], query_mask: Any, query: Array, value: Array, causal: bool, window: int | None
 ) -> Array | None:
     """All masks as one that broadcasts to (batch, t, s), or None: True is seen."""
     masks = [] if query_mask is None else [query_mask[..., :, None]]
     for name in ("value", "key"):
-        mask = values_of(given.get(f"{name}_mask"))
-        mask = mask_of(given.get(name)) if mask is None else mask
+        mask = values_of(inputs.get(f"{name}_mask"))
+        mask = mask_of(inputs.get(name)) if mask is None else mask
         masks += [] if mask is None else [mask[..., None, :]]
     t, s = query.shape[1], value.shape[1]
     masks += [causal_mask(t, s)[None]] if causal else []
     masks += [] if window is None else [(abs(xp.arange(t)[:, None] - xp.arange(s)) < window)[None]]
-    explicit = values_of(given.get("attention_mask"))
+    explicit = values_of(inputs.get("attention_mask"))
     masks += [] if explicit is None else [explicit]
     merged = None
     for mask in masks:

@@ -117,8 +117,8 @@ def normalization(
     values, mask = parted(x)
     values = in_floats(floats(values), params)
     kept = _kept(values.ndim, axis)
-    given = (params["mean"], params["variance"]) if mean is None else (mean, variance)
-    center, spread = (_along(statistic, kept, values) for statistic in given)
+    statistics = (params["mean"], params["variance"]) if mean is None else (mean, variance)
+    center, spread = (_along(statistic, kept, values) for statistic in statistics)
     deviation = xp.maximum(xp.sqrt(spread), EPSILON)
     y = values * deviation + center if invert else (values - center) / deviation
     return masked(y, None if masks == "keras2" else mask)

@@ -67,10 +67,10 @@ def is_lookup(step: Any) -> bool:
 def parts(layers: Any) -> tuple[dict[str, Any], tuple[Part, ...]]:
     """(options of the embedding, empty without one; the recurrent layers). Raises ValueError for what is no stack."""
     ids = infer.resolved_options(layers[0]) if is_lookup(layers[0]) else {}
-    made = tuple(p for p in map(part, layers[1 if ids else 0 :]) if p is not None)
-    if not made or len(made) + bool(ids) < len(layers) or not all(p.return_sequences for p in made[:-1]):
+    parts = tuple(p for p in map(part, layers[1 if ids else 0 :]) if p is not None)
+    if not parts or len(parts) + bool(ids) < len(layers) or not all(p.return_sequences for p in parts[:-1]):
         raise ValueError(f"a recurrent stack cannot hold {brief(layers, 200)}; use fnet.sequential")
-    return ids, made
+    return ids, parts
 
 
 def _stack_rule(x: Any, *, layers: Any, table: bool) -> tuple[Any, ParamTree]:

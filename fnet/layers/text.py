@@ -134,10 +134,10 @@ def _grams(tokens: list[bytes], n: int) -> list[bytes]:
 
 def _pad(ids: NumpyArray, lengths: NumpyArray, length: int | None) -> NumpyArray:
     """(rows, length): flat ids in rows of their lengths, cut or filled up with 0."""
-    wanted = int(lengths.max(initial=0)) if length is None else length
+    size = int(lengths.max(initial=0)) if length is None else length
     columns = np.arange(ids.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    padded = np.zeros((len(lengths), wanted), np.int64)
-    inside = columns < wanted
+    padded = np.zeros((len(lengths), size), np.int64)
+    inside = columns < size
     padded[np.repeat(np.arange(len(lengths)), lengths)[inside], columns[inside]] = ids[inside]
     return padded
 

@@ -179,9 +179,9 @@ class Windows(NamedTuple):
 
         Raises InvalidParams otherwise: the arrays and the options (or the input) do not belong together.
         """
-        wanted = (*(self.size or (None,) * self.rank), *tail)
-        if len(kernel) != len(wanted) or any(w not in (None, d) for w, d in zip(wanted, kernel, strict=True)):
-            expected = ", ".join("any" if w is None else str(w) for w in wanted)
+        shape = (*(self.size or (None,) * self.rank), *tail)
+        if len(kernel) != len(shape) or any(w not in (None, d) for w, d in zip(shape, kernel, strict=True)):
+            expected = ", ".join("any" if w is None else str(w) for w in shape)
             raise InvalidParams(
                 f"{self.name}: this input and these options need a kernel of ({expected}); got {kernel}"
             )
