@@ -58,7 +58,7 @@ def _rule_heads(objects: Sequence[dict[str, Any]]) -> None:
     """Give each MultiHeadAttention the dtype policy of the layers inside it, to Keras 2.13 the global one.
 
     No file tells it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
-    them. Raises UnsupportedLayer where nothing says what it was.
+    them. Changed is the config, which is that of `legacy_config`. Raises UnsupportedLayer where nothing says the policy.
     """
     layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]
     heads = [layer for layer in layers if layer.class_name == "MultiHeadAttention"]
