@@ -255,6 +255,8 @@ def of_32_bits(specs: Any) -> Any:
 
 def given_as(outputs: Any, x: Any, policy: str, gives: str | None) -> Any:
     """The output Specs of a layer fed with `x`: floats in the compute dtype of the policy, or in `Rounding.gives`."""
+    if gives == "inner":
+        return outputs
     dtype = compute_dtype(gives or policy)
     if dtype == "wider":
         widths = [compute_dtype(policy), *(s.dtype for s in tree.leaves(x) if is_float_spec(s))]

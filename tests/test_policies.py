@@ -242,3 +242,34 @@ def test_heads_before_keras_2_14_have_the_policy_of_the_other_layers(own, before
         assert infer.children(convert(config, version=(2, 13)).step)["heads"].dtype == inside
     kept = infer.children(convert(again, version=(2, 14)).step)["heads"].dtype
     assert kept == (None if inside is None else own)
+
+
+@pytest.mark.parametrize(
+    ("own", "inside"), [("float64", "mixed_float16"), ("float16", "float32"), ("float32", "float64")]
+)
+def test_what_a_stack_of_cells_gives_has_the_policy_of_the_layer_around_it(own, inside):
+    x = keras.Input((4, 3))
+    cells = [layers.LSTMCell(2, dtype=inside), layers.GRUCell(3, dtype=inside)]
+    made = keras.Model(x, layers.RNN(cells, return_sequences=True, dtype=own)(x))
+    values = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+    model, params = from_keras(made)
+    y, expected = np.asarray(model(params, values)), np.asarray(made(values))
+    assert y.dtype == expected.dtype
+    parity.assert_close(y, expected, "float16")
+
+
+def test_time_distributed_of_keras_2_leaves_a_layer_its_policy():
+    """It calls the layer, which Keras 3 does not."""
+    x = keras.Input((2, 3))
+    made = keras.Model(x, layers.TimeDistributed(layers.Dense(2, dtype="float32"), dtype="float16")(x))
+    config = json.loads(made.to_json())
+    step = convert(config, version=(2, 15)).step
+    values = np.random.default_rng(0).standard_normal((4, 2, 3)).astype("float32")
+    params = fnet.init(step, 0, values.shape)
+    y = np.asarray(step(params, values))
+    (entry,) = params.values()
+    rounded = values.astype("float16").astype("float32")
+    np.testing.assert_array_equal(y, fnet.dense(entry["layer"], rounded))
+    assert y.dtype == "float32"
+    with pytest.raises(UnsupportedLayer, match="dtype policy float16, the layer in it"):
+        from_keras(made)

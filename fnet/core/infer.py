@@ -107,7 +107,7 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     if bound.dtype is None:
         return outputs, params
     stored = {k: p if k in bound.ruled else dtypes.stored_as(p, bound.dtype) for k, p in params.items()}
-    return outputs if bound.wraps(params) else dtypes.given_as(outputs, x, bound.dtype, bound.gives), stored
+    return dtypes.given_as(outputs, x, bound.dtype, bound.gives), stored
 
 
 def _without_numbers(spec: Any) -> Any:

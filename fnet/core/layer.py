@@ -17,7 +17,7 @@ from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.rules import apply, body, hashable, option_names, rules
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Params, ParamTree
+from fnet.types import Params
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,11 +65,7 @@ class Bound:
         params = {key: entry if key in self.ruled else rounded(entry) for key, entry in params.items()}
         x = dtypes.widened(x) if "inputs" in keeps else dtypes.to_compute(x, policy)
         y = run(params, x)
-        return y if self.wraps(params) else dtypes.from_compute(y, gives)
-
-    def wraps(self, params: Params | ParamTree) -> bool:
-        """Whether all that has params is inside under policies of its own: then what comes out is what that gives."""
-        return bool(self.ruled) and params.keys() <= self.ruled
+        return y if gives == "inner" else dtypes.from_compute(y, gives)
 
     @functools.cached_property
     def ruled(self) -> frozenset[str]:
@@ -79,11 +75,11 @@ class Bound:
             return frozenset()
         options = {**option_names(self.function), **self._thawed}
         inside = rule(**{key: options[key] for key in option_names(rule)})
-        return frozenset(key for key, step in inside.items() if _has_policy(step))
+        return frozenset(key for key, step in inside.items() if has_policy(step))
 
     @functools.cached_property
     def gives(self) -> str | None:
-        """The dtype of the floats that come out under any dtype policy, "wider", or None (see `Rounding.gives`)."""
+        """The dtype of the floats that come out under any policy, "wider", "inner" or None (see `Rounding.gives`)."""
         rule = rules(self).rounding.gives
         return None if rule is None else rule(**{key: self.in_full[key] for key in option_names(rule)})
 
@@ -96,11 +92,11 @@ class Bound:
         return Bound, (self.function, self.options, self.dtype)
 
 
-def _has_policy(step: Any) -> bool:
+def has_policy(step: Any) -> bool:
     """Whether a layer, or one in a model, says a dtype policy."""
     if isinstance(step, Bound):
         return step.dtype is not None or bool(step.ruled)
-    return any(_has_policy(child) for _, _, child in getattr(step, "entries", ()))
+    return any(has_policy(child) for _, _, child in getattr(step, "entries", ()))
 
 
 def bind(function: Callable[..., Any], /, **options: Any) -> Bound:

@@ -10,7 +10,8 @@ from fnet import tree
 from fnet.backend import ops, xp
 from fnet.core import infer
 from fnet.core.compose import EMPTY, Bound, Model, bind, flow, layer, option_names, rules
-from fnet.core.layer import brief
+from fnet.core.layer import brief, has_policy
+from fnet.core.rules import Rounding
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.state_passing import Advance, State, advance
@@ -133,7 +134,12 @@ def _time_distributed_children(*, layer: Any) -> dict[str, Any]:
     return {"layer": layer}
 
 
-@layer(shape=_time_distributed_rule, mask="own", children=_time_distributed_children)
+def _gives(*, layer: Any) -> str | None:
+    """What the layer inside gives, where that has dtype policies of its own."""
+    return "inner" if has_policy(layer) else None
+
+
+@layer(shape=_time_distributed_rule, mask="own", children=_time_distributed_children, rounding=Rounding(gives=_gives))
 def time_distributed(params: Params, x: Any, *, layer: Any, masks: str = "keras3") -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 

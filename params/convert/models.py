@@ -58,7 +58,7 @@ def _rule_heads(objects: Sequence[dict[str, Any]]) -> None:
     """Give each MultiHeadAttention the dtype policy of the layers inside it, to Keras 2.13 the global one.
 
     No file tells it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
-    them. Changed is the config, which is that of `legacy_config`. Raises UnsupportedLayer where nothing says the policy.
+    them. It is written into their configs. Raises UnsupportedLayer where nothing says what it was.
     """
     layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]
     heads = [layer for layer in layers if layer.class_name == "MultiHeadAttention"]
@@ -160,7 +160,7 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, known)
     if source.class_name in WRAPPERS:
-        _require_plain_inside(source, parts)
+        _require_plain_inside(source, parts, known.keras2)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
@@ -178,9 +178,10 @@ def _also(source: KerasObject) -> str:
     return " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
 
 
-def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted]) -> None:
-    """Refuse a wrapper whose dtype policy is not that of the layer in it (Keras casts between the two in its way), or
-    that hands time steps to statistics of a batch."""
+def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:
+    """Refuse a wrapper whose dtype policy is not that of the layer in it where that layer then computes under another
+    than its own, or one that hands time steps to statistics of a batch."""
+    calls = keras2 and source.class_name == "TimeDistributed"
     for part in parts.values():
         if source.class_name == "TimeDistributed" and _by_batch(part.step):
             raise UnsupportedLayer(
@@ -188,7 +189,7 @@ def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted]) -
                 "those of each time step or of all, as it goes; build the model without that argument"
             )
         casts = part.source.policy in POLICIES  # layers of integers and texts leave floats as they come
-        if not part.source.is_model and casts and part.source.policy != source.policy:
+        if not calls and not part.source.is_model and casts and part.source.policy != source.policy:
             raise UnsupportedLayer(
                 f"{source.label} has the dtype policy {source.policy}, the layer in it, {part.source.label}, "
                 f"{part.source.policy}: give both the same and save again"
