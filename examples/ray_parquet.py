@@ -2,7 +2,8 @@
 
 python examples/ray_parquet.py MODEL IN OUT --id id --column text    (needs fnet-layers[ray])
 
-With --checkpoint FOLDER, Ray notes there which ids are written; the same command after a crash computes the others.
+With --checkpoint FOLDER, Ray notes there which ids are written; the same command, after a crash or when files were added,
+computes the others.
 """
 
 import argparse
@@ -29,11 +30,11 @@ ray.init(num_cpus=args.cpus, log_to_driver=False, include_dashboard=False)
 context = DataContext.get_current()
 context.enable_progress_bars = False
 if args.checkpoint:
-    context.checkpoint_config = CheckpointConfig(id_column=args.id, checkpoint_path=str(args.checkpoint.resolve()))
+    place = str(args.checkpoint.resolve())
+    context.checkpoint_config = CheckpointConfig(args.id, place, delete_checkpoint_on_success=False)
 
-predict = fnet.Predict(
-    str(Path(args.model).resolve()), columns=args.column, batch_size=args.batch_size
-)  # each worker loads the file once
+place = str(Path(args.model).resolve())
+predict = fnet.Predict(place, columns=args.column, batch_size=args.batch_size)  # each worker loads the file once
 rows = ray.data.read_parquet(args.source)
 rows.map_batches(predict, batch_size=args.batch_size).write_parquet(args.target)
 print(f"wrote {args.target}")

@@ -161,7 +161,7 @@ class Killed:
 
 ray.init(num_cpus=4, log_to_driver=False, include_dashboard=False)
 context = DataContext.get_current()
-context.checkpoint_config = CheckpointConfig(id_column="id", checkpoint_path=str(folder / "done"))
+context.checkpoint_config = CheckpointConfig("id", str(folder / "done"), delete_checkpoint_on_success=False)
 rows = ray.data.read_parquet(str(folder / "in"))
 rows.map_batches(Killed(fnet.Predict(sys.argv[2], "text")), batch_size=50).write_parquet(str(folder / "out"))
 """
