@@ -48,6 +48,8 @@ def plan(equation: str, rank_a: int, rank_b: int) -> Plan | None:
     out = out.replace("...", filler)
     if len(a) != rank_a or len(b) != rank_b or any(len(set(term)) != len(term) for term in (a, b, out)):
         return None
+    if not set(out) <= set(a + b):
+        return None
     return _plan(a, b, out)
 
 

@@ -136,8 +136,12 @@ def ssim(
         return conv2d({"kernel": kernel}, x, use_bias=False)
 
     mean_a, mean_b = mean(a), mean(b)
-    spread = mean(a * a) - mean_a * mean_a + mean(b * b) - mean_b * mean_b
-    joint = mean(a * b) - mean_a * mean_b
+    a, b = (
+        x - xp.mean(x, axis=(1, 2), keepdims=True) for x in (a, b)
+    )  # beside large means squares would hide what differs
+    off_a, off_b = mean(a), mean(b)
+    spread = mean(a * a) - off_a * off_a + mean(b * b) - off_b * off_b
+    joint = mean(a * b) - off_a * off_b
     c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
     similar = (2 * mean_a * mean_b + c1) * (2 * joint + c2)
     similar = similar / ((mean_a * mean_a + mean_b * mean_b + c1) * (spread + c2))
