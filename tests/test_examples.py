@@ -62,3 +62,15 @@ def test_the_pixel_that_decides_is_found(tmp_path, monkeypatch):
     said = output_of(EXAMPLES / "saliency.py", tmp_path / "in.png", tmp_path / "out.png")
     assert "the pixel that matters most is at row" in said
     assert np.ptp(np.asarray(Image.open(tmp_path / "out.png"))) > 100
+
+
+def test_the_card_of_the_text_model_shows_what_the_file_gives_for_everyday_phrases():
+    model, weights = params.load(MODELS / "nusax-lstm.safetensors")
+    labels = params.load_info(MODELS / "nusax-lstm.safetensors")["labels"]
+    card = (MODELS / "nusax-lstm.md").read_text("utf-8")
+    lines = [line.strip("| ").split(" | ") for line in card[card.index("| phrase |") :].splitlines()[2:]]
+    scores = np.asarray(fnet.predict(model, weights, [line[0] for line in lines]))
+    given = [[labels[row.argmax()], f"{row.max():.2f}"] for row in scores]
+    assert len(lines) == 24
+    assert [line[2:] for line in lines] == given
+    assert f"what was expected for {sum(line[1] == line[2] for line in lines)}." in card

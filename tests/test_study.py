@@ -23,10 +23,10 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from compare import parity, svg
-from compare.studies import baselines, document, evidence, findings, overview, pages, publish, statistics
+from compare.studies import baselines, choices, document, evidence, findings, overview, pages, publish, statistics
 from compare.studies import rows as store
 from tests import tiny_studies
-from train_keras import data, locks, studies
+from train_keras import data, locks, settings, studies
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
 
@@ -497,7 +497,7 @@ def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):
     assert "15 of 16 runs are finished; the rest is shown as missing" in pages["README"]
     assert "4 of 5" in pages["rnn.direction.reported"]
     assert "Not yet decided: 9 of 10 runs are finished" in pages["rnn.direction.reported"]
-    assert "max does better than average" in pages["cnn.pooling"]
+    assert "Shown to be better: max over average." in pages["cnn.pooling"]
     assert "Of 2 conclusions, as the report trained: 1 contradicted, 1 not yet decided." in pages["README"]
     assert "single run, original images" in pages["cnn.pooling"]
     assert "Parity holds for all 15 runs" in pages["parity"]
@@ -648,7 +648,12 @@ def test_the_page_of_a_study_is_what_the_committed_rows_say(name):
 def test_the_other_pages_are_what_the_committed_rows_say():
     found = list(committed_findings().values())
     summary = overview.summary(found, baselines.kept(RESULTS), publish.simulated(RESULTS), publish.ABOUT)
-    for page in (summary, evidence.parity_page(found), evidence.provenance_page(store.read(RESULTS))):
+    for page in (
+        summary,
+        choices.page(choices.kept(RESULTS)),
+        evidence.parity_page(found),
+        evidence.provenance_page(store.read(RESULTS)),
+    ):
         for path, text in files_of(page).items():
             assert text == (RESULTS / path).read_text("utf-8"), path
 
@@ -775,6 +780,31 @@ def numeric_influence(confusion, step=1e-4):
         moved[i, j] += step
         change[i, j] = n * (score(moved) - score(confusion)) / step
     return change - (change * confusion).sum() / n
+
+
+def tuned(setting, repeat, averages):
+    epochs = [{"macro_f1": f1, "loss": 1 - f1} for f1 in averages]
+    last = [{"macro_f1": f1 - 0.01, "loss": 1.0} for f1 in averages]
+    return {"setting": setting, "family": "lstm", "repeat": repeat, "average": epochs, "last": last}
+
+
+def test_a_setting_is_scored_at_the_epoch_that_is_best_over_all_repeats():
+    rows = [tuned("a", 0, [0.5, 0.9, 0.6]), tuned("a", 1, [0.5, 0.5, 0.7]), tuned("b", 0, [0.72, 0.6, 0.5])]
+    first, second = choices.scored(rows)
+    assert (first.label, first.repeats, first.epoch) == ("b", 1, 1)
+    assert (second.label, second.repeats, second.epoch) == ("a", 2, 2)
+    assert (second.macro_f1, second.loss, second.last) == pytest.approx((0.7, 0.3, 0.69))
+    assert second.error == pytest.approx(0.2)
+    assert "2 of 2 settings have fewer than 5 repeats so far" in document.markdown(choices.page(rows))
+
+
+def test_the_settings_taken_are_those_that_the_committed_rows_choose():
+    """Where every setting of a kind of cell has all repeats; before that nothing is chosen."""
+    found = choices.scored(choices.kept(RESULTS))
+    for family, (label, epochs) in settings.CHOSEN.items():
+        mine = [s for s in found if s.label.startswith(f"{family}, ")]
+        if mine and all(s.repeats >= choices.REPEATS for s in mine):
+            assert (mine[0].label, mine[0].epoch) == (label, epochs)
 
 
 def parity_row(**sides):

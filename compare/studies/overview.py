@@ -70,7 +70,6 @@ def summary(
         *_other_arms(findings),
         Heading("What was reached"),
         _targets(findings),
-        Text("How the settings were chosen: docs/choices.md in the repository."),
         *_overview(findings, baselines),
         _baselines(baselines),
         Heading("The studies"),

@@ -42,7 +42,7 @@ LIMITS = {
     "stopped": "One setting for all, chosen on the bidirectional LSTM of 2 x 64. 500 texts train, 100 stop, 400 test.",
     "proper": "The setting was chosen on the bidirectional 2 x 64 of each cell and serves its neighbours too. 600 "
     "texts of one language and one source train, 400 test.",
-    "designed": "One data set for each design. What was tried before is in docs/choices.md.",
+    "designed": "One data set for each design. What was tried before is in the page on choices.",
 }
 
 TOPICS = {
@@ -59,14 +59,18 @@ def study_page(finding: Finding, baselines: Mapping[str, Any], judged: Sequence[
     """Question, verdict, effect, setup, curves, comparisons and confusion matrices of a study."""
     present = [v for v in finding.variants if v.rows]
     slug = finding.study.name
-    blocks: list[Block] = [Verdict(*_verdict(finding)), *_claim(finding, judged)]
+    blocks: list[Block] = [Verdict(*_verdict(finding))]
     if present:
         known = baselines.get(str(finding.data), {}).get("scores", {})
         references = {"TF-IDF, chosen on validation": known[CHOSEN]} if CHOSEN in known else {}
         entries = [spread(v, v.label, () if v.reported is None else (v.reported,)) for v in finding.variants]
         axis = next((words for topic, words in TOPICS.items() if f".{topic}" in slug), "configuration")
-        figure = Figure(f"{slug}-scores", (charts.levels(entries, references, axis),), _effect_caption(finding), 1)
-        blocks += [figure, Text(_in_words(finding, present)), Text(f"What this cannot say: {_limits(finding)}")]
+        blocks.append(
+            Figure(f"{slug}-scores", (charts.levels(entries, references, axis),), _effect_caption(finding), 1)
+        )
+    blocks += _claim(finding, judged)
+    if present:
+        blocks += [Text(_in_words(finding, present)), Text(f"What this cannot say: {_limits(finding)}")]
     blocks += [Heading("Scores"), _scores(finding), Heading("Setup"), *_setup(finding)]
     if present:
         blocks += [Heading("Learning curves"), _curves(slug, present), Text(_gap_in_words(present))]
@@ -95,9 +99,10 @@ def _verdict(finding: Finding) -> tuple[str, str]:
         return "One configuration: nothing to compare.", "open"
     if not shown:
         return f"No difference shown between {', '.join(v.label for v in finding.variants)}.", "open"
-    told = [f"{c.better} does better than {c.second if c.better == c.first else c.first}" for c in shown]
-    rest = len(finding.comparisons) - len(shown)
-    return "; ".join(told) + (f"; no difference shown in the other {rest}." if rest else "."), "held"
+    told = [f"{c.better} over {c.second if c.better == c.first else c.first}" for c in shown]
+    rest = [f"{c.first} and {c.second}" for c in finding.comparisons if c not in shown]
+    more = f"; no difference shown between {', '.join(rest)}" if rest else ""
+    return f"Shown to be better: {', '.join(told)}{more}.", "held"
 
 
 def _claim(finding: Finding, judged: Sequence[Judgement]) -> list[Text]:

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from compare import report, svg
-from compare.studies import baselines, evidence, mistakes
+from compare.studies import baselines, choices, evidence, mistakes
 from compare.studies import rows as store
 from compare.studies.document import Page, write_markdown
 from compare.studies.findings import collect, judge
@@ -25,6 +25,7 @@ HTML, SIMULATION = "report.html", "simulation.json"
 
 ABOUT = (
     ("errors", "which classes, texts and images fail, with examples"),
+    ("choices", "how the settings of the text models were chosen"),
     ("parity", "Keras beside fnet on every trained file"),
     ("speed", "the benchmarks"),
     ("provenance", "versions, data, machines, dates, licences"),
@@ -51,6 +52,7 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
         summary(findings, known, simulated(results), ABOUT),
         *(study_page(finding, known, judge(findings, finding.study.arm)) for finding in findings),
         mistakes.page(findings, loaded),
+        choices.page(choices.kept(results)),
         evidence.parity_page(findings),
         evidence.speed_page(),
         evidence.provenance_page(rows),

@@ -135,7 +135,8 @@ def estimate(values: Scored) -> Estimate:
         return dataclasses.replace(NOTHING, mean=mean, seeds=n)
     error, wide = math.sqrt(values.seeds), _error(values.by_row, [values])
     half = float(stats.t.ppf(0.975, n - 1)) * error
-    far = float(stats.t.ppf(0.975, wide[1])) * wide[0]
+    # With few seeds Student's t is wide: new rows on top of new seeds cannot make the interval narrower.
+    far = max(half, float(stats.t.ppf(0.975, wide[1])) * wide[0])
     return Estimate(mean, float(scores.std(ddof=1)), mean - half, mean + half, mean - far, mean + far, n)
 
 

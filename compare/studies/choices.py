@@ -1,0 +1,95 @@
+"""The page about how the settings of the text models were chosen, from the rows of `train_keras.tuning`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare.studies.document import Block, Page, Table, Text, Verdict
+from train_keras.settings import CHOSEN
+
+TUNING = "tuning.jsonl"
+REPEATS = 5
+
+METHOD = """The settings of the text models are chosen on the 600 training and validation texts alone, by repeated
+cross-validation: in each repeat the texts are divided anew into five parts, each part is scored by a model that trained
+on the other 480 texts, and a score is of all 600 texts once. After every epoch both the weights of the last step and
+their moving average are scored, so that one pass says how many epochs are best and what the averaging is worth. The
+setting and the number of epochs with the highest mean macro-F1 are taken; the test split has no part in it."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A setting over its repeats, at its best epoch: means over repeats, standard error of the mean of macro-F1."""
+
+    label: str
+    family: str
+    repeats: int
+    epoch: int
+    macro_f1: float
+    error: float
+    loss: float
+    last: float
+
+
+def kept(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the tuning tool in a results folder."""
+    path = folder / TUNING
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def scored(rows: Sequence[dict[str, Any]]) -> list[Scored]:
+    """Every setting at its best epoch, the best setting first."""
+    found = []
+    for label in dict.fromkeys(row["setting"] for row in rows):
+        mine = [row for row in rows if row["setting"] == label]
+        name = "average" if "average" in mine[0] else "last"
+        f1 = np.array([[epoch["macro_f1"] for epoch in row[name]] for row in mine])
+        best = int(f1.mean(axis=0).argmax())
+        error = float(f1[:, best].std(ddof=1)) / math.sqrt(len(mine)) if len(mine) > 1 else math.nan
+        loss, last = (
+            float(np.mean([row[of][best][key] for row in mine])) for of, key in ((name, "loss"), ("last", "macro_f1"))
+        )
+        family = mine[0]["family"]
+        found.append(Scored(label, family, len(mine), best + 1, float(f1[:, best].mean()), error, loss, last))
+    return sorted(found, key=lambda one: -one.macro_f1)
+
+
+def page(rows: Sequence[dict[str, Any]]) -> Page:
+    """What was compared, and what was taken."""
+    blocks: list[Block] = [Text(METHOD)]
+    settings = scored(rows)
+    short = [one for one in settings if one.repeats < REPEATS]
+    if not settings:
+        blocks.append(Verdict(f"No cross-validation is recorded yet. Until it is, these are taken: {_taken()}."))
+    elif short:
+        blocks.append(Verdict(f"{len(short)} of {len(settings)} settings have fewer than {REPEATS} repeats so far."))
+    else:
+        blocks.append(Verdict(f"Taken: {_taken()}.", "held"))
+    if settings:
+        head = ("setting", "macro-F1", "standard error", "epochs", "loss", "without averaging", "repeats")
+        blocks.append(Table(head, tuple(map(_line, settings))))
+    return Page("choices", "How the settings were chosen", tuple(blocks))
+
+
+def _taken() -> str:
+    return "; ".join(f"{label}, {epochs} epochs" for label, epochs in CHOSEN.values())
+
+
+def _line(one: Scored) -> tuple[str, ...]:
+    error = "–" if math.isnan(one.error) else f"{one.error:.4f}"
+    return (
+        one.label,
+        f"{one.macro_f1:.4f}",
+        error,
+        str(one.epoch),
+        f"{one.loss:.3f}",
+        f"{one.last:.4f}",
+        str(one.repeats),
+    )
