@@ -80,6 +80,8 @@ def test_models_of_texts_ids_and_several_outputs_are_tested_too():
     kept = selftest.record(model, params)
     assert (kept["size"], kept["below"]) == (16, 2)  # the table has five rows
     assert selftest.check(model, params, kept) == (0, [])
+    with pytest.raises(CorruptFile, match="the self-test does not run: "):
+        selftest.check(model, params, {**kept, "below": 100})
     kept["outputs"]["best"]["values"][3] += 1
     assert selftest.check(model, params, kept)[1] == ["best is not what it was: 1 of 32 values differ"]
     kept = selftest.record(*fnet.load(ROOT / "examples" / "models" / "nusax-lstm.safetensors"))
