@@ -45,6 +45,7 @@ _OWN = {
     "core.compose": "Bound Entrance Graph Rounding Sequential run",
     "core.infer": "trace",
     "errors": "ExportError InvalidRows MissingBackend",
+    "export.programs": "load_stablehlo run_onnx to_onnx to_stablehlo",
     "inference.compile": "compile jit",
     "inference.labels": "classes",
     "inference.predict": "predict",
@@ -63,6 +64,7 @@ _OF_FILES = {
     "WeightsWarning",
     "Explanation", "explain", "from_keras", "load", "load_info", "load_keras", "load_weights", "save", "to_keras",
     "verify",
+    "from_equinox", "from_flax", "from_torch", "to_equinox", "to_flax", "to_torch",
 }
 """What reads and writes files, imported when it is first used: a model written by hand needs none of it."""
 # fmt: on

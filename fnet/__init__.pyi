@@ -20,6 +20,9 @@ from fnet.errors import (
     ExportError as ExportError, InvalidInput as InvalidInput, InvalidParams as InvalidParams,
     InvalidRows as InvalidRows, MissingBackend as MissingBackend,
 )
+from fnet.export.programs import (
+    load_stablehlo as load_stablehlo, run_onnx as run_onnx, to_onnx as to_onnx, to_stablehlo as to_stablehlo,
+)
 from fnet.inference.compile import compile as compile, jit as jit  # noqa: A004 - the field's words
 from fnet.inference.labels import classes as classes
 from fnet.inference.predict import predict as predict

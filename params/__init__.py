@@ -9,6 +9,7 @@ Each is imported when it is first used: a store needs nothing of what reads Kera
 from fnet.lazy import lazily
 
 HOMES = {
+    "bridges.crossing": "from_equinox from_flax from_torch to_equinox to_flax to_torch",
     "assign.weights_file": "load_weights",
     "errors": "CorruptFile LimitExceeded ModelFileError UnsafeFile UnsupportedLayer WeightsMismatch WeightsWarning",
     "explaining.explanation": "explain",

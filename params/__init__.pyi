@@ -2,6 +2,10 @@
 # isort: off
 # fmt: off
 from params.assign.weights_file import load_weights as load_weights
+from params.bridges.crossing import (
+    from_equinox as from_equinox, from_flax as from_flax, from_torch as from_torch, to_equinox as to_equinox,
+    to_flax as to_flax, to_torch as to_torch,
+)
 from params.errors import (
     CorruptFile as CorruptFile, LimitExceeded as LimitExceeded, ModelFileError as ModelFileError,
     UnsafeFile as UnsafeFile, UnsupportedLayer as UnsupportedLayer, WeightsMismatch as WeightsMismatch,

@@ -27,6 +27,7 @@ TIERS = [
     {"tf_functions"},
     {"rewrites"},
     {"inference"},
+    {"export"},
     {"pictures"},
     {"sklearn"},
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -28,9 +30,22 @@ FEW_CHANNELS, FEW_TAPS = 4, 9
 _LAYOUTS = {1: ("NWC", "WIO"), 2: ("NHWC", "HWIO"), 3: ("NDHWC", "DHWIO")}
 
 
+_anywhere = contextvars.ContextVar("_anywhere", default=False)
+
+
+@contextlib.contextmanager
+def anywhere() -> Iterator[None]:
+    """Inside, what is traced is for any device: convolutions are XLA's own."""
+    token = _anywhere.set(True)
+    try:
+        yield
+    finally:
+        _anywhere.reset(token)
+
+
 def on_cpu() -> bool:
     """Whether arrays are on a CPU, where some forms are faster than XLA's own."""
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and not _anywhere.get()
 
 
 def conv(
@@ -147,7 +162,7 @@ def _shifted(x: Any, window: Sizes, strides: Sizes, padding: Pads, dilation: Siz
     for tap in np.ndindex(*window):
         starts = [t * d for t, d in zip(tap, dilation, strict=True)]
         stops = [start + length for start, length in zip(starts, reach, strict=True)]
-        parts.append(lax.slice(x, (0, *starts, 0), (len(x), *stops, x.shape[-1]), (1, *strides, 1)))
+        parts.append(lax.slice(x, (0, *starts, 0), (x.shape[0], *stops, x.shape[-1]), (1, *strides, 1)))
     return parts
 
 
@@ -193,7 +208,8 @@ def max_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
         least: Any = False
     else:
         least = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=least)
+    if any(map(any, padding)):
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=jnp.asarray(least, x.dtype))
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
         x = _max_axis(x, axis, size, stride)
     return x

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet import starting
-from fnet.cli import activations, completion, convert, doctor, explain, layers, plot, predict, summary, verify
+from fnet.cli import activations, completion, convert, doctor, explain, export, layers, plot, predict, summary, verify
 from fnet.cli.common import UsageError
 
 log = logging.getLogger("fnet")
@@ -20,6 +20,7 @@ log = logging.getLogger("fnet")
 EXTRAS = {
     **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "jinja2", "rich"), "keras"),
     "jax": "jax",
+    **dict.fromkeys(("jax2onnx", "onnxruntime", "onnx"), "onnx"),
     "PIL": "images",
     "pyarrow": "parquet",
     "shtab": "completion",
@@ -93,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"fnet {_version()}")
     _add_loudness(top, False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (predict, explain, plot, activations, verify, convert, summary, layers, doctor):
+    for command in (predict, explain, plot, activations, verify, convert, export, summary, layers, doctor):
         command.add(commands)
     completion.add(commands, top)
     for command_parser in commands.choices.values():

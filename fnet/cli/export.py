@@ -1,0 +1,52 @@
+"""`fnet export`: a model as an ONNX file, as StableHLO, or as a `.keras` file."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from fnet.cli.common import UsageError, check_target
+
+log = logging.getLogger("fnet")
+
+SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "export",
+        help="a model as ONNX, StableHLO or .keras",
+        description="Write a model for another runtime, after what it computes there was compared with fnet; where "
+        "they differ, nothing is written. Neither Keras nor TensorFlow is needed; ONNX and StableHLO need the "
+        "extra [onnx].",
+        epilog="example:  fnet export cnn.keras cnn.onnx",
+    )
+    command.add_argument("model", help=".keras, .h5 or .safetensors file")
+    command.add_argument("output", help="the file to write; its suffix says what: .onnx, .stablehlo or .keras")
+    command.add_argument("--to", choices=sorted(SUFFIXES.values()), help="what to write, whatever the suffix")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import fnet
+
+    kind = args.to or SUFFIXES.get(Path(args.output).suffix)
+    if kind is None:
+        raise UsageError(f"{args.output}: the suffix is none of {', '.join(SUFFIXES)}; say which with --to")
+    check_target(Path(args.output), args.model)
+    load = fnet.load if args.model.endswith(".safetensors") else fnet.load_keras
+    model, params = load(args.model)
+    if kind == "keras":
+        fnet.to_keras(model, params, args.output)
+        log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
+        return 0
+    from fnet.export import to_onnx, to_stablehlo
+
+    verdicts = (to_onnx if kind == "onnx" else to_stablehlo)(model, params, args.output)
+    worst = max(verdicts, key=lambda verdict: verdict.error)
+    size = f"{Path(args.output).stat().st_size:,}"
+    log.info("wrote %s (%s bytes); error %.1e, allowed %.1e", args.output, size, worst.error, worst.allowed)
+    return 0

@@ -1,0 +1,98 @@
+"""How far two forms of a model may lie apart: the yardstick, with the model in float64 as the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import fnet
+from fnet import tree
+from fnet.backend import ops
+from fnet.core.compose import Bound, Graph, Model, Sequential, bind
+from fnet.tree import FrozenDict, FrozenList
+from fnet.types import Params
+
+FLOOR = 2e-6
+"""What is allowed of the largest value, on top of twice the error of fnet's own float32."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The errors of an output, each relative to the largest value of the reference."""
+
+    error: float
+    own: float
+    """Of fnet on NumPy in float32."""
+
+    @property
+    def allowed(self) -> float:
+        """The largest error that is no difference."""
+        return 2 * self.own + FLOOR
+
+    @property
+    def holds(self) -> bool:
+        """Whether the error is allowed."""
+        return self.error <= self.allowed
+
+
+def in_float64(step: Any) -> Any:
+    """A step that computes in float64 whatever its dtype policy; operations compute as their inputs are."""
+    if isinstance(step, Sequential):
+        return Sequential(tuple((name, in_float64(inner)) for name, inner in step.steps))
+    if isinstance(step, Graph):
+        nodes = ((name, replace(node, step=in_float64(node.step))) for name, node in step.nodes)
+        return Graph(tuple(nodes), step.inputs, step.outputs)
+    bound = bind(step)
+    options = {key: _in_float64(value) for key, value in bound.options.items()}
+    if bound.function is fnet.input_layer and options.get("dtype", "float32") == "float32":
+        return replace(bound, options=FrozenDict({**options, "dtype": "float64"}))
+    layer = not hasattr(bound.function, "arguments") and bound.function is not fnet.input_layer
+    return replace(bound, options=FrozenDict(options), dtype="float64" if layer else None)
+
+
+def _in_float64(value: Any) -> Any:
+    if isinstance(value, Bound | Model):
+        return in_float64(value)
+    return type(value)(map(_in_float64, value)) if type(value) in (tuple, FrozenList) else value
+
+
+def wide(leaf: Any) -> Any:
+    """An array in float64, where it is of floats."""
+    array = ops.to_numpy(leaf)
+    return array.astype(np.float64) if array.dtype == np.float32 else array
+
+
+def verdicts(model: Any, params: Params, x: Any, given: Any) -> list[Verdict]:
+    """What to say of the outputs `given`, which another form of the model made of `x`. Runs on NumPy."""
+    exact = tree.leaves(in_float64(model)(tree.map(wide, params), tree.map(wide, x)))
+    own = tree.leaves(model(params, x))
+    return [Verdict(_error(z, e), _error(y, e)) for z, y, e in zip(tree.leaves(given), own, exact, strict=True)]
+
+
+def _error(y: Any, exact: Any) -> float:
+    """max|y - exact| / max|exact|; infinite where shapes, texts or integers differ."""
+    y, exact = np.asarray(y), np.asarray(exact)
+    if y.shape != exact.shape:
+        return float("inf")
+    if exact.dtype.kind not in "fc":
+        return 0.0 if np.array_equal(y, exact) else float("inf")
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(y.astype(exact.dtype) - exact)
+    same = (y == exact) | (np.isnan(y) & np.isnan(exact))
+    largest = float(np.max(np.abs(exact), initial=0.0, where=np.isfinite(exact))) or 1.0
+    return float(np.max(apart, initial=0.0, where=~same)) / largest
+
+
+def drawn(takes: Any, rows: int) -> Any:
+    """Inputs like the Spec tree `takes`, the same at each call; integers are 0 or 1, free sizes 4."""
+    rng = np.random.default_rng(rows)
+
+    def one(spec: Any) -> Any:
+        shape = tuple((4 if axis else rows) if d is None else d for axis, d in enumerate(spec.shape))
+        if spec.dtype.startswith(("int", "uint", "bool")):
+            return rng.integers(0, 2, shape).astype(spec.dtype)
+        return rng.standard_normal(shape).astype("float32" if spec.dtype == "bfloat16" else spec.dtype)
+
+    return tree.map(one, takes)

@@ -1,0 +1,138 @@
+"""`to_onnx` and `to_stablehlo`: a model with its params as one program, compared with fnet before it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet import backend, tree, writing
+from fnet.core import infer, parameters
+from fnet.core.sources import references
+from fnet.errors import ExportError
+from fnet.export.exactness import Verdict, drawn, verdicts
+from fnet.inference.string_split import has_host
+from fnet.types import Params, Spec
+
+OPSET = 21
+ROWS = (1, 3)
+"""Batches of so many rows are compared."""
+
+
+def to_onnx(
+    model: Any, params: Params, path: str | os.PathLike[str], *input_shapes: Any, opset: int = OPSET
+) -> list[Verdict]:
+    """Write a model with its params as an ONNX file; the number of rows is free. What is said of each output.
+
+    Inputs have the names of the model's, outputs come in the order of their leaves. Needs jax, jax2onnx and
+    onnxruntime, neither Keras nor TensorFlow.
+    Raises fnet.ExportError for a model that takes strings or cannot be converted, or whose program gives something else
+    than the model in ONNX Runtime; nothing is written then.
+    """
+    from fnet.backend import jax_lowering
+
+    def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
+        return jax_lowering.onnx(f, specs, names, opset)
+
+    return _write(model, params, path, input_shapes, convert, run_onnx)
+
+
+def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *input_shapes: Any) -> list[Verdict]:
+    """Write a model with its params as StableHLO of `jax.export`, for CPU, CUDA and TPU; the number of rows is free.
+
+    `load_stablehlo` gives it back as a function. The errors are those of `to_onnx`. Needs jax.
+    """
+    from fnet.backend import jax_lowering
+
+    def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
+        return jax_lowering.stablehlo(f, specs)
+
+    return _write(model, params, path, input_shapes, convert, _run_stablehlo)
+
+
+def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
+    """The function in a file of `to_stablehlo`: one array for each input, in order -> the leaves of the outputs."""
+    from fnet.backend import jax_lowering
+
+    if isinstance(source, bytes):
+        return jax_lowering.called(source)
+    with open(source, "rb") as file:  # noqa: PTH123 - any path-like
+        return jax_lowering.called(file.read())
+
+
+def run_onnx(program: bytes | str, arrays: Sequence[Any]) -> list[Any]:
+    """What ONNX Runtime gives on a CPU: one array for each input, in order -> the outputs."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
+    names = [item.name for item in session.get_inputs()]
+    return list(session.run(None, dict(zip(names, map(np.asarray, arrays), strict=True))))
+
+
+def _run_stablehlo(program: bytes, arrays: Sequence[Any]) -> list[Any]:
+    return [np.asarray(y) for y in load_stablehlo(program)(*arrays)]
+
+
+def flat(model: Any, params: Params, takes: Any) -> tuple[Callable[..., Any], list[Spec], list[str]]:
+    """(a function of one array for each input, to the list of the outputs, what it takes, names of the inputs)."""
+    specs, nested = tree.leaves(takes), getattr(model, "inputs", None)
+    names = references(nested) if nested is not None else ["x"]
+    if len(names) != len(specs):
+        names = [f"x{i}" for i in range(len(specs))]
+
+    def f(*arrays: Any) -> list[Any]:
+        left = iter(arrays)
+        return tree.leaves(model(params, tree.map(lambda spec: next(left), takes)))
+
+    return f, specs, names
+
+
+def _write(
+    model: Any,
+    params: Params,
+    path: str | os.PathLike[str],
+    input_shapes: tuple[Any, ...],
+    convert: Callable[[Callable[..., Any], Sequence[Spec], Sequence[str]], bytes],
+    run: Callable[[bytes, Sequence[Any]], list[Any]],
+) -> list[Verdict]:
+    parameters.check(model, params, *input_shapes)
+    if has_host(model):
+        raise ExportError(
+            "the model takes strings, which no array program does: export what comes after them, such as "
+            'model["embedding":], and give it what `fnet.cut` gives before'
+        )
+    takes = infer.inputs_of(model, input_shapes)
+    f, specs, names = flat(model, params, takes)
+    try:
+        with backend.using("jax"):
+            program = convert(f, specs, names)
+    except ImportError:
+        raise
+    except Exception as error:  # whatever a converter raises: it is not ours
+        raise ExportError(f"it cannot be converted: {type(error).__name__}: {error}"[:400]) from error
+    found: list[Verdict] = []
+    for rows in ROWS:
+        x = drawn(takes, rows)
+        found = [*found, *_compared(model, params, x, program, run)]
+    writing.write(path, program)
+    return found
+
+
+def _compared(model: Any, params: Params, x: Any, program: bytes, run: Callable[..., list[Any]]) -> list[Verdict]:
+    """The verdicts of one batch. Raises ExportError where one does not hold."""
+    try:
+        given = run(program, tree.leaves(x))
+    except Exception as error:
+        raise ExportError(f"the program does not run: {type(error).__name__}: {error}"[:400]) from error
+    with backend.using("numpy"):
+        found = verdicts(model, params, x, given)
+    for number, verdict in enumerate(found):
+        if not verdict.holds:
+            raise ExportError(
+                f"output {number} of the program is off by {verdict.error:.1e} of the largest value, where "
+                f"{verdict.allowed:.1e} is allowed: nothing was written"
+            )
+    return found

@@ -1,0 +1,124 @@
+"""Params of a layer or model as the arrays of another library, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+import fnet
+from fnet import tree
+from fnet.backend import ops
+from fnet.core import infer
+from fnet.core.compose import Model, bind
+from fnet.core.layer import name_of
+from fnet.errors import ExportError
+from fnet.types import Params
+from params.bridges.layouts import EQUINOX, FLAX, TORCH, Arrays, Layout, torch_rnn
+
+Layouts = Mapping[Callable[..., Any], Layout]
+
+
+def to_torch(step: Any, params: Params) -> dict[str, Any]:
+    """The state dict of the PyTorch module that computes what a layer of fnet computes, as NumPy arrays.
+
+    Of a model, the arrays of each layer stand under its name, "block.conv.weight". PyTorch has channels first; a
+    Flatten before a Linear sees other places then. An LSTM, GRU or Bidirectional is a module of one layer;
+    MultiheadAttention needs one size for all. `running_mean` and `running_var` are those of Keras: PyTorch updates them
+    with the sample variance.
+    Raises fnet.ExportError for a layer that PyTorch does not have in this form.
+
+    >>> from params.bridges import to_torch
+    >>> to_torch(fnet.dense, {"kernel": np.ones((3, 2)), "bias": np.zeros(2)})["weight"].shape
+    (2, 3)
+    """
+    return _there(step, _numpy(params), TORCH, "PyTorch")
+
+
+def from_torch(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The params of a layer or model of fnet from a PyTorch state dict, of NumPy arrays or tensors on a CPU."""
+    return _back(step, _numpy(arrays), TORCH, "PyTorch")
+
+
+def to_flax(step: Any, params: Params) -> dict[str, Any]:
+    """The arrays of the flax.nnx module that computes what a layer computes, by path, "query.kernel".
+
+    lstm is an OptimizedLSTMCell, gru a GRUCell, which lacks one bias: that must be zero. The errors are those of
+    `to_torch`.
+    """
+    return _there(step, _numpy(params), FLAX, "flax.nnx")
+
+
+def from_flax(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The params of a layer or model of fnet from the arrays of a flax.nnx module, by path."""
+    return _back(step, _numpy(arrays), FLAX, "flax.nnx")
+
+
+def to_equinox(step: Any, params: Params) -> dict[str, Any]:
+    """The arrays of the Equinox module that computes what a layer computes, by path, "query_proj.weight".
+
+    lstm is an LSTMCell, gru a GRUCell. There is no BatchNorm, which keeps its statistics elsewhere. The errors are
+    those of `to_torch`.
+    """
+    return _there(step, _numpy(params), EQUINOX, "Equinox")
+
+
+def from_equinox(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The params of a layer or model of fnet from the arrays of an Equinox module, by path."""
+    return _back(step, _numpy(arrays), EQUINOX, "Equinox")
+
+
+def _numpy(arrays: Any) -> Any:
+    return tree.map(lambda leaf: np.asarray(leaf) if hasattr(leaf, "__array__") else ops.to_numpy(leaf), arrays)
+
+
+def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[str, Any]:
+    if isinstance(step, Model):
+        made: Arrays = {}
+        for _, key, inner in step.entries:
+            if params.get(key):
+                part = _there(inner, params[key], layouts, library)
+                made |= {f"{key}.{name}": array for name, array in part.items()}
+        return made
+    bound = bind(step)
+    options = infer.resolved_options(bound)
+    if bound.function is fnet.bidirectional and library == "PyTorch":
+        return {
+            name: array
+            for layout, half in zip(_both_ways(options), ("forward_layer", "backward_layer"), strict=True)
+            for name, array in layout.there(params[half], infer.resolved_options(options["layer"])).items()
+        }
+    return _layout(bound.function, layouts, library).there(params, options)
+
+
+def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) -> dict[str, Any]:
+    if isinstance(step, Model):
+        made: Arrays = {}
+        for _, key, inner in step.entries:
+            own = {name.removeprefix(f"{key}."): a for name, a in arrays.items() if name.startswith(f"{key}.")}
+            if own:
+                made[key] = _back(inner, own, layouts, library)
+        return made
+    bound = bind(step)
+    options = infer.resolved_options(bound)
+    if bound.function is fnet.bidirectional and library == "PyTorch":
+        forward, backward = _both_ways(options)
+        inner = infer.resolved_options(options["layer"])
+        return {"forward_layer": forward.back(arrays, inner), "backward_layer": backward.back(arrays, inner)}
+    return _layout(bound.function, layouts, library).back(arrays, options)
+
+
+def _both_ways(options: Mapping[str, Any]) -> tuple[Layout, Layout]:
+    """The layouts of the two halves of a recurrent layer that reads both ways."""
+    kind = bind(options["layer"]).function.__name__
+    if options["backward_layer"] is not None or kind not in ("lstm", "gru", "simple_rnn"):
+        raise ExportError("PyTorch reads both ways with one LSTM, GRU or RNN: no backward_layer of another kind")
+    return torch_rnn(kind), torch_rnn(kind, "_l0_reverse")
+
+
+def _layout(function: Callable[..., Any], layouts: Layouts, library: str) -> Layout:
+    if function not in layouts:
+        known = ", ".join(sorted(f.__name__ for f in layouts))
+        raise ExportError(f"there is no bridge for {name_of(function)} to {library}; there are those of {known}")
+    return layouts[function]

@@ -1,0 +1,332 @@
+"""How PyTorch, flax.nnx and Equinox lay out the parameters of a layer, next to Keras's layout, which is fnet's.
+
+An entry is one array of the other library: its name, where it is in the params of fnet, and how it becomes the other
+and comes back. What is not one array for one (biases, heads in one matrix) has functions of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+import fnet
+from fnet.errors import ExportError
+from fnet.types import Params
+
+Arrays: TypeAlias = dict[str, Any]
+Options: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The two ways of one layer: (params, options) -> arrays of the other, and back."""
+
+    there: Callable[[Params, Options], Arrays]
+    back: Callable[[Mapping[str, Any], Options], Arrays]
+
+
+Change: TypeAlias = Callable[[Any], Any]
+
+
+def same(a: Any) -> Any:
+    """The array as it is."""
+    return a
+
+
+def turned(a: Any) -> Any:
+    """(in, out) as (out, in)."""
+    return a.T
+
+
+def channels_first(a: Any) -> Any:
+    """A kernel (*window, in, out) as (out, in, *window); of a transposed convolution, (*window, out, in)."""
+    return np.moveaxis(a, (-1, -2), (0, 1))
+
+
+def channels_last(a: Any) -> Any:
+    """A kernel (out, in, *window) as (*window, in, out)."""
+    return np.moveaxis(a, (0, 1), (-1, -2))
+
+
+def columns(a: Any) -> Any:
+    """A bias (out,) as Equinox has it for a convolution: (out, 1, ...); the axes are added by the caller."""
+    return a.reshape(-1)
+
+
+def renamed(*pairs: tuple[str, str] | tuple[str, str, Change, Change]) -> Layout:
+    """One array for one: (its name there, its name here, how it goes there, how it comes back)."""
+    full = [(*pair, same, same)[:4] if len(pair) == 2 else pair for pair in pairs]
+
+    def there(params: Params, options: Options) -> Arrays:
+        return {theirs: go(params[ours]) for theirs, ours, go, _ in full if ours in params}
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        return {ours: come(arrays[theirs]) for theirs, ours, _, come in full if theirs in arrays}
+
+    return Layout(there, back)
+
+
+def depthwise(weight: str, bias: str) -> Layout:
+    """A kernel (*window, in, multiplier) as (in * multiplier, 1, *window), a convolution in groups of one channel."""
+
+    def there(params: Params, options: Options) -> Arrays:
+        kernel = params["kernel"]
+        flat = kernel.reshape(*kernel.shape[:-2], 1, -1)
+        return {weight: channels_first(flat), **({bias: params["bias"]} if "bias" in params else {})}
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        kernel = channels_last(arrays[weight])
+        multiplier = options.get("depth_multiplier", 1)
+        made = {"kernel": kernel.reshape(*kernel.shape[:-2], -1, multiplier)}
+        return {**made, **({"bias": arrays[bias]} if bias in arrays else {})}
+
+    return Layout(there, back)
+
+
+def gates(a: Any, order: tuple[int, ...]) -> Any:
+    """The blocks of the last axis, one a gate, in another order."""
+    parts = np.split(a, len(order), axis=-1)
+    return np.concatenate([parts[i] for i in order], axis=-1)
+
+
+TO_RZN = (1, 0, 2)
+"""Keras has update, reset, new; the others reset, update, new. The order is its own inverse."""
+
+
+def _plain_cell(options: Options, names: Mapping[str, Any]) -> None:
+    """Raise ExportError for activations that the cells of other libraries do not have."""
+    for name, value in names.items():
+        if options.get(name, value) != value:
+            raise ExportError(f"{name}={options[name]!r}: the cells of other libraries have {value!r}")
+
+
+LSTM = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+
+
+def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
+    """`torch.nn.LSTM`, `GRU` and `RNN` of one layer: two matrices and two biases."""
+    names = [f"{part}{suffix}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+
+    def there(params: Params, options: Options) -> Arrays:
+        _plain_cell(options, LSTM if kind != "simple_rnn" else {})
+        order = _order(kind, options)
+        arrays = [gates(params[key], order).T for key in ("kernel", "recurrent_kernel")]
+        if "bias" in params:
+            bias = np.asarray(params["bias"])
+            both = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+            arrays += [gates(row, order) for row in both]
+        return dict(zip(names, arrays, strict=False))
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        order = _order(kind, options)
+        made = {
+            key: gates(arrays[name].T, order) for key, name in zip(("kernel", "recurrent_kernel"), names, strict=False)
+        }
+        if names[2] in arrays:
+            both = np.stack([gates(arrays[name], order) for name in names[2:]])
+            made["bias"] = both if kind == "gru" else both[0] + both[1]
+        return made
+
+    return Layout(there, back)
+
+
+def _order(kind: str, options: Options) -> tuple[int, ...]:
+    if kind == "gru" and not options.get("reset_after", True):
+        raise ExportError("a gru with reset_after=False resets before it multiplies, which no other library does")
+    return {"lstm": (0, 1, 2, 3), "gru": TO_RZN, "simple_rnn": (0,)}[kind]
+
+
+def torch_heads() -> Layout:
+    """`torch.nn.MultiheadAttention(dim, heads, batch_first=True)`: the three projections in one matrix (3 dim, dim)."""
+    parts = ("query_dense", "key_dense", "value_dense")
+
+    def there(params: Params, options: Options) -> Arrays:
+        dims = {params[part]["kernel"].shape[0] for part in parts}
+        sizes = {int(np.prod(params[part]["kernel"].shape[1:])) for part in parts}
+        out = params["output_dense"]["kernel"].shape[-1]
+        if len(dims | sizes | {out}) > 1:
+            raise ExportError(
+                f"the heads of PyTorch share one size: inputs {sorted(dims)}, heads {sorted(sizes)}, output {out}"
+            )
+        (dim,) = dims
+        weights = [params[part]["kernel"].reshape(dim, dim).T for part in parts]
+        made = {"in_proj_weight": np.concatenate(weights)}
+        made["out_proj.weight"] = params["output_dense"]["kernel"].reshape(dim, dim).T
+        if "bias" in params["output_dense"]:
+            made["in_proj_bias"] = np.concatenate([params[part]["bias"].reshape(-1) for part in parts])
+            made["out_proj.bias"] = params["output_dense"]["bias"]
+        return made
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        heads = options["num_heads"]
+        weight = arrays["in_proj_weight"]
+        dim = weight.shape[1]
+        made: Arrays = {
+            part: {"kernel": rows.T.reshape(dim, heads, -1)}
+            for part, rows in zip(parts, np.split(weight, 3), strict=True)
+        }
+        made["output_dense"] = {"kernel": arrays["out_proj.weight"].T.reshape(heads, -1, dim)}
+        if "in_proj_bias" in arrays:
+            for part, row in zip(parts, np.split(arrays["in_proj_bias"], 3), strict=True):
+                made[part]["bias"] = row.reshape(heads, -1)
+            made["output_dense"]["bias"] = arrays["out_proj.bias"]
+        return made
+
+    return Layout(there, back)
+
+
+def heads_by_name(there_names: Mapping[str, str], weight: str, turn: bool) -> Layout:
+    """Heads whose projections are modules of their own. turn: as matrices (out, in), else as in Keras."""
+
+    def there(params: Params, options: Options) -> Arrays:
+        made: Arrays = {}
+        for ours, theirs in there_names.items():
+            kernel, last = params[ours]["kernel"], ours == "output_dense"
+            flat = kernel.reshape(-1, kernel.shape[-1]) if last else kernel.reshape(kernel.shape[0], -1)
+            made[f"{theirs}.{weight}"] = flat.T if turn else kernel
+            if "bias" in params[ours]:
+                made[f"{theirs}.bias"] = params[ours]["bias"].reshape(-1) if turn else params[ours]["bias"]
+        return made
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        made: Arrays = {}
+        for ours, theirs in there_names.items():
+            kernel, bias = arrays[f"{theirs}.{weight}"], arrays.get(f"{theirs}.bias")
+            last, heads = ours == "output_dense", options["num_heads"]
+            if turn:
+                flat = kernel.T
+                kernel = flat.reshape(heads, -1, flat.shape[1]) if last else flat.reshape(flat.shape[0], heads, -1)
+                bias = bias if last or bias is None else bias.reshape(heads, -1)
+            made[ours] = {"kernel": kernel, **({} if bias is None else {"bias": bias})}
+        return made
+
+    return Layout(there, back)
+
+
+def flax_lstm() -> Layout:
+    """`nnx.OptimizedLSTMCell`: Keras's order; the bias is with the state."""
+    return renamed(("dense_i.kernel", "kernel"), ("dense_h.kernel", "recurrent_kernel"), ("dense_h.bias", "bias"))
+
+
+def flax_gru() -> Layout:
+    """`nnx.GRUCell`: one bias, of the inputs; that of the new state beside the reset gate must be zero."""
+
+    def there(params: Params, options: Options) -> Arrays:
+        _plain_cell(options, LSTM)
+        order = _order("gru", options)
+        made = {
+            "dense_i.kernel": gates(params["kernel"], order),
+            "dense_h.kernel": gates(params["recurrent_kernel"], order),
+        }
+        inputs, state = params["bias"]
+        units = len(state) // 3
+        if np.any(state[2 * units :]):
+            raise ExportError("nnx.GRUCell has no bias of the state for the new state; here it is not zero")
+        return {**made, "dense_i.bias": gates(inputs + state, order)}
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        order = _order("gru", options)
+        bias = gates(arrays["dense_i.bias"], order)
+        made = {"kernel": gates(arrays["dense_i.kernel"], order), "bias": np.stack([bias, np.zeros_like(bias)])}
+        return {**made, "recurrent_kernel": gates(arrays["dense_h.kernel"], order)}
+
+    return Layout(there, back)
+
+
+def equinox_lstm() -> Layout:
+    """`eqx.nn.LSTMCell`: matrices (4 units, in), one bias."""
+    return renamed(
+        ("weight_ih", "kernel", turned, turned), ("weight_hh", "recurrent_kernel", turned, turned), ("bias", "bias")
+    )
+
+
+def equinox_gru() -> Layout:
+    """`eqx.nn.GRUCell`: one bias, and that of the state for the new state by itself."""
+
+    def there(params: Params, options: Options) -> Arrays:
+        _plain_cell(options, LSTM)
+        order = _order("gru", options)
+        made = {"weight_ih": gates(params["kernel"], order).T, "weight_hh": gates(params["recurrent_kernel"], order).T}
+        inputs, state = params["bias"]
+        units = len(state) // 3
+        both = inputs + np.concatenate([state[: 2 * units], np.zeros_like(state[2 * units :])])
+        return {**made, "bias": gates(both, order), "bias_n": state[2 * units :]}
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        order = _order("gru", options)
+        state = np.concatenate([np.zeros_like(arrays["bias_n"])] * 2 + [arrays["bias_n"]])
+        made = {"kernel": gates(arrays["weight_ih"].T, order), "bias": np.stack([gates(arrays["bias"], order), state])}
+        return {**made, "recurrent_kernel": gates(arrays["weight_hh"].T, order)}
+
+    return Layout(there, back)
+
+
+_CONV = renamed(("weight", "kernel", channels_first, channels_last), ("bias", "bias"))
+_CONVOLUTIONS = (fnet.conv1d, fnet.conv2d, fnet.conv3d)
+_TRANSPOSED = (fnet.conv1d_transpose, fnet.conv2d_transpose, fnet.conv3d_transpose)
+_DEPTHWISE = (fnet.depthwise_conv1d, fnet.depthwise_conv2d)
+_SCALES = renamed(("weight", "gamma"), ("bias", "beta"))
+
+TORCH: dict[Callable[..., Any], Layout] = {
+    fnet.dense: renamed(("weight", "kernel", turned, turned), ("bias", "bias")),
+    **dict.fromkeys((*_CONVOLUTIONS, *_TRANSPOSED), _CONV),
+    **dict.fromkeys(_DEPTHWISE, depthwise("weight", "bias")),
+    fnet.batch_normalization: renamed(
+        ("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"), ("running_var", "moving_variance")
+    ),
+    fnet.layer_normalization: _SCALES,
+    fnet.group_normalization: _SCALES,
+    fnet.embedding: renamed(("weight", "embeddings")),
+    fnet.lstm: torch_rnn("lstm"),
+    fnet.gru: torch_rnn("gru"),
+    fnet.simple_rnn: torch_rnn("simple_rnn"),
+    fnet.multi_head_attention: torch_heads(),
+}
+"""Of `torch.nn`: Linear, Conv, ConvTranspose, BatchNorm, LayerNorm, GroupNorm, Embedding, LSTM, GRU, RNN,
+MultiheadAttention."""
+
+_HEADS = {"query_dense": "query", "key_dense": "key", "value_dense": "value", "output_dense": "out"}
+_FLAX_KERNEL = renamed(("kernel", "kernel"), ("bias", "bias"))
+_FLAX_SCALES = renamed(("scale", "gamma"), ("bias", "beta"))
+
+FLAX: dict[Callable[..., Any], Layout] = {
+    **dict.fromkeys((fnet.dense, *_CONVOLUTIONS), _FLAX_KERNEL),
+    fnet.batch_normalization: renamed(
+        ("scale", "gamma"), ("bias", "beta"), ("mean", "moving_mean"), ("var", "moving_variance")
+    ),
+    fnet.layer_normalization: _FLAX_SCALES,
+    fnet.group_normalization: _FLAX_SCALES,
+    fnet.embedding: renamed(("embedding", "embeddings")),
+    fnet.lstm: flax_lstm(),
+    fnet.gru: flax_gru(),
+    fnet.multi_head_attention: heads_by_name(_HEADS, "kernel", False),
+}
+"""Of `flax.nnx`: Linear, Conv, BatchNorm, LayerNorm, GroupNorm, Embed, OptimizedLSTMCell, GRUCell,
+MultiHeadAttention."""
+
+_PROJECTIONS = {ours: f"{theirs}_proj" for ours, theirs in _HEADS.items()} | {"output_dense": "output_proj"}
+
+
+def equinox_conv(axes: int) -> Layout:
+    """`eqx.nn.Conv`: a bias (out, 1, ...), with an axis for each of the window."""
+
+    def tall(bias: Any) -> Any:
+        return bias.reshape(-1, *[1] * axes)
+
+    return renamed(("weight", "kernel", channels_first, channels_last), ("bias", "bias", tall, columns))
+
+
+EQUINOX: dict[Callable[..., Any], Layout] = {
+    fnet.dense: TORCH[fnet.dense],
+    **{function: equinox_conv(axes) for axes, function in enumerate(_CONVOLUTIONS, 1)},
+    fnet.layer_normalization: _SCALES,
+    fnet.group_normalization: _SCALES,
+    fnet.embedding: TORCH[fnet.embedding],
+    fnet.lstm: equinox_lstm(),
+    fnet.gru: equinox_gru(),
+    fnet.multi_head_attention: heads_by_name(_PROJECTIONS, "weight", True),
+}
+"""Of `equinox.nn`: Linear, Conv, LayerNorm, GroupNorm, Embedding, LSTMCell, GRUCell, MultiheadAttention."""

@@ -1,0 +1,265 @@
+"""Params to PyTorch, flax.nnx and Equinox and back: the real modules compute the same."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import ExportError, bind, tree
+from params.bridges import from_equinox, from_flax, from_torch, to_equinox, to_flax, to_torch
+
+WAYS = {"torch": (to_torch, from_torch), "flax": (to_flax, from_flax), "equinox": (to_equinox, from_equinox)}
+
+GRU = bind(fnet.gru, units=4, return_sequences=True)
+LSTM = bind(fnet.lstm, units=4, return_sequences=True)
+HEADS = bind(fnet.multi_head_attention, num_heads=2, key_dim=3)
+ROWS = {
+    "dense": (bind(fnet.dense, units=4), (2, 3)),
+    "dense without bias": (bind(fnet.dense, units=4, use_bias=False), (2, 3)),
+    "conv1d": (bind(fnet.conv1d, filters=4, kernel_size=3), (2, 7, 3)),
+    "conv2d": (bind(fnet.conv2d, filters=4, kernel_size=(3, 2), strides=2), (2, 7, 6, 3)),
+    "conv2d in groups": (bind(fnet.conv2d, filters=4, kernel_size=3, groups=2), (2, 7, 6, 2)),
+    "conv3d": (bind(fnet.conv3d, filters=2, kernel_size=2), (2, 4, 5, 3, 2)),
+    "depthwise_conv2d": (bind(fnet.depthwise_conv2d, kernel_size=3, depth_multiplier=2), (2, 6, 5, 3)),
+    "conv2d_transpose": (bind(fnet.conv2d_transpose, filters=4, kernel_size=3, strides=2), (2, 4, 5, 3)),
+    "batch_normalization": (fnet.batch_normalization, (4, 3)),
+    "layer_normalization": (fnet.layer_normalization, (4, 3)),
+    "group_normalization": (bind(fnet.group_normalization, groups=2), (2, 5, 4)),
+    "embedding": (bind(fnet.embedding, input_dim=5, output_dim=3), (2, 6)),
+    "lstm": (LSTM, (2, 5, 3)),
+    "gru": (GRU, (2, 5, 3)),
+    "simple_rnn": (bind(fnet.simple_rnn, units=4, return_sequences=True), (2, 5, 3)),
+    "bidirectional": (bind(fnet.bidirectional, layer=LSTM), (2, 5, 3)),
+    "multi_head_attention": (HEADS, (2, 5, 6)),
+}
+LACKING = {
+    "flax": ("depthwise_conv2d", "conv2d_transpose", "simple_rnn", "bidirectional"),
+    "equinox": ("depthwise_conv2d", "conv2d_transpose", "simple_rnn", "bidirectional", "batch_normalization"),
+}
+
+
+def drawn(name):
+    """(step, params, x) of a row, all params drawn."""
+    step, shape = ROWS[name]
+    rng = np.random.default_rng(0)
+    ids = name == "embedding"
+    x = rng.integers(0, 5, shape).astype("int32") if ids else rng.standard_normal(shape).astype("float32")
+    takes = fnet.Spec(shape, "int32" if ids else "float32")
+    wanted = fnet.infer(step, (takes, takes) if name == "multi_head_attention" else takes)[1]
+    return step, tree.map(lambda p: np.abs(rng.standard_normal(p.shape)).astype("float32"), wanted), x
+
+
+def pairs():
+    return [(library, name) for library in WAYS for name in ROWS if name not in LACKING.get(library, ())]
+
+
+@pytest.mark.parametrize(("library", "name"), pairs())
+def test_there_and_back_is_the_same(library, name):
+    step, params, _ = drawn(name)
+    if (library, name) == ("flax", "gru"):
+        params["bias"][1, 8:] = 0
+    there, back = WAYS[library]
+    arrays = there(step, params)
+    again = there(step, back(step, arrays))
+    assert set(again) == set(arrays)
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(again[key], array)
+    if "lstm" not in str(step) and (library, name) not in (("flax", "gru"), ("equinox", "gru")):
+        for path, leaf in tree.items(back(step, arrays)):
+            np.testing.assert_array_equal(leaf, tree.get(params, path))
+
+
+def test_models_go_by_the_names_of_their_layers():
+    model = fnet.sequential(hidden=bind(fnet.dense, units=3, activation="relu"), scores=bind(fnet.dense, units=2))
+    params = fnet.init(model, 0, (None, 4))
+    arrays = to_torch(model, params)
+    assert list(arrays) == ["hidden.weight", "hidden.bias", "scores.weight", "scores.bias"]
+    back = from_torch(model, arrays)
+    np.testing.assert_array_equal(back["hidden"]["kernel"], params["hidden"]["kernel"])
+
+
+REFUSED = {
+    "no bridge": (bind(fnet.prelu), {"alpha": np.ones(3)}, "there is no bridge for prelu to PyTorch"),
+    "other activation": (
+        bind(fnet.lstm, units=1, activation="relu"),
+        {"kernel": np.ones((1, 4))},
+        "activation='relu': the cells of other libraries have 'tanh'",
+    ),
+    "reset before": (
+        bind(fnet.gru, units=1, reset_after=False),
+        {"kernel": np.ones((1, 3))},
+        "resets before it multiplies",
+    ),
+    "sizes of heads": (
+        bind(fnet.multi_head_attention, num_heads=1, key_dim=2),
+        {
+            **{f"{n}_dense": {"kernel": np.ones((3, 1, 2))} for n in ("query", "key", "value")},
+            "output_dense": {"kernel": np.ones((1, 2, 3))},
+        },
+        "the heads of PyTorch share one size",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_pytorch_lacks_is_refused(name):
+    step, params, message = REFUSED[name]
+    with pytest.raises(ExportError, match=message):
+        to_torch(step, params)
+
+
+def test_the_gru_of_flax_lacks_a_bias():
+    step, params, _ = drawn("gru")
+    with pytest.raises(ExportError, match="has no bias of the state"):
+        to_flax(step, params)
+
+
+# --- the real libraries -----------------------------------------------------------------------------------------
+
+
+def assert_same(ours, theirs):
+    """Within what float32 rounds."""
+    np.testing.assert_allclose(theirs, ours, rtol=0, atol=4e-6 * float(np.abs(ours).max()))
+
+
+def torch_module(torch, name, x):
+    """The module of a row, and what it makes of `x` with channels last."""
+    nn, channels = torch.nn, x.shape[-1]
+    first = lambda module: lambda x: module(x.movedim(-1, 1)).movedim(1, -1)  # noqa: E731
+    rnn = lambda module: lambda x: module(x)[0]  # noqa: E731
+    heads = nn.MultiheadAttention(6, 2, batch_first=True)
+    made = {
+        "dense": lambda: (nn.Linear(3, 4), None),
+        "dense without bias": lambda: (nn.Linear(3, 4, bias=False), None),
+        "conv1d": lambda: (nn.Conv1d(3, 4, 3), first),
+        "conv2d": lambda: (nn.Conv2d(3, 4, (3, 2), 2), first),
+        "conv2d in groups": lambda: (nn.Conv2d(2, 4, 3, groups=2), first),
+        "conv3d": lambda: (nn.Conv3d(2, 2, 2), first),
+        "depthwise_conv2d": lambda: (nn.Conv2d(3, 6, 3, groups=channels), first),
+        "conv2d_transpose": lambda: (nn.ConvTranspose2d(3, 4, 3, 2), first),
+        "batch_normalization": lambda: (nn.BatchNorm1d(3, eps=1e-3), None),
+        "layer_normalization": lambda: (nn.LayerNorm(3, eps=1e-3), None),
+        "group_normalization": lambda: (nn.GroupNorm(2, 4, eps=1e-3), first),
+        "embedding": lambda: (nn.Embedding(5, 3), None),
+        "lstm": lambda: (nn.LSTM(3, 4, batch_first=True), rnn),
+        "gru": lambda: (nn.GRU(3, 4, batch_first=True), rnn),
+        "simple_rnn": lambda: (nn.RNN(3, 4, batch_first=True), rnn),
+        "bidirectional": lambda: (nn.LSTM(3, 4, batch_first=True, bidirectional=True), rnn),
+        "multi_head_attention": lambda: (heads, lambda module: lambda x: module(x, x, x)[0]),
+    }[name]()
+    module, call = made
+    return module.eval(), (call or (lambda m: m))(module)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_pytorch_computes_the_same(name):
+    torch = pytest.importorskip("torch")
+    step, params, x = drawn(name)
+    module, call = torch_module(torch, name, x)
+    arrays = {key: torch.tensor(np.array(value)) for key, value in to_torch(step, params).items()}
+    missing = module.load_state_dict(arrays, strict=False)
+    assert not missing.unexpected_keys
+    assert set(missing.missing_keys) <= {"num_batches_tracked"}
+    with torch.no_grad():
+        theirs = call(torch.tensor(x)).numpy()
+    given = (x, x) if name == "multi_head_attention" else x
+    assert_same(step(params, given), theirs)
+    assert_same(step(from_torch(step, module.state_dict()), given), theirs)
+
+
+def flax_module(nnx, name):
+    rngs = nnx.Rngs(0)
+    return {
+        "dense": lambda: nnx.Linear(3, 4, rngs=rngs),
+        "dense without bias": lambda: nnx.Linear(3, 4, use_bias=False, rngs=rngs),
+        "conv1d": lambda: nnx.Conv(3, 4, (3,), padding="VALID", rngs=rngs),
+        "conv2d": lambda: nnx.Conv(3, 4, (3, 2), (2, 2), padding="VALID", rngs=rngs),
+        "conv2d in groups": lambda: nnx.Conv(2, 4, (3, 3), padding="VALID", feature_group_count=2, rngs=rngs),
+        "conv3d": lambda: nnx.Conv(2, 2, (2, 2, 2), padding="VALID", rngs=rngs),
+        "batch_normalization": lambda: nnx.BatchNorm(3, epsilon=1e-3, use_running_average=True, rngs=rngs),
+        "layer_normalization": lambda: nnx.LayerNorm(3, epsilon=1e-3, rngs=rngs),
+        "group_normalization": lambda: nnx.GroupNorm(4, 2, epsilon=1e-3, rngs=rngs),
+        "embedding": lambda: nnx.Embed(5, 3, rngs=rngs),
+        "lstm": lambda: nnx.OptimizedLSTMCell(3, 4, rngs=rngs),
+        "gru": lambda: nnx.GRUCell(3, 4, rngs=rngs),
+        "multi_head_attention": lambda: nnx.MultiHeadAttention(2, 6, decode=False, rngs=rngs),
+    }[name]()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for library, name in pairs() if library == "flax"])
+def test_flax_computes_the_same(name):
+    nnx = pytest.importorskip("flax.nnx")
+    step, params, x = drawn(name)
+    if name == "gru":
+        params["bias"][1, 8:] = 0
+    module = flax_module(nnx, name)
+    for path, array in to_flax(step, params).items():
+        *above, last = path.split(".")
+        home = module
+        for part in above:
+            home = getattr(home, part)
+        variable = getattr(home, last)
+        assert variable[...].shape == array.shape
+        variable[...] = array
+    if name in ("lstm", "gru"):
+        carry, outputs = module.initialize_carry((2, 3), nnx.Rngs(0)), []
+        for t in range(x.shape[1]):
+            carry, y = module(carry, x[:, t])
+            outputs.append(np.asarray(y))
+        theirs = np.stack(outputs, axis=1)
+    else:
+        theirs = np.asarray(module(x))
+    assert_same(step(params, (x, x) if name == "multi_head_attention" else x), theirs)
+
+
+def equinox_module(eqx, jax, name):
+    key = jax.random.PRNGKey(0)
+    return {
+        "dense": lambda: eqx.nn.Linear(3, 4, key=key),
+        "dense without bias": lambda: eqx.nn.Linear(3, 4, use_bias=False, key=key),
+        "conv1d": lambda: eqx.nn.Conv1d(3, 4, 3, key=key),
+        "conv2d": lambda: eqx.nn.Conv2d(3, 4, (3, 2), 2, key=key),
+        "conv2d in groups": lambda: eqx.nn.Conv2d(2, 4, 3, groups=2, key=key),
+        "conv3d": lambda: eqx.nn.Conv3d(2, 2, 2, key=key),
+        "layer_normalization": lambda: eqx.nn.LayerNorm(3, eps=1e-3),
+        "group_normalization": lambda: eqx.nn.GroupNorm(2, 4, eps=1e-3),
+        "embedding": lambda: eqx.nn.Embedding(5, 3, key=key),
+        "lstm": lambda: eqx.nn.LSTMCell(3, 4, key=key),
+        "gru": lambda: eqx.nn.GRUCell(3, 4, key=key),
+        "multi_head_attention": lambda: eqx.nn.MultiheadAttention(
+            2, 6, **{f"use_{part}_bias": True for part in ("query", "key", "value", "output")}, key=key
+        ),
+    }[name]()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for library, name in pairs() if library == "equinox"])
+def test_equinox_computes_the_same(name):
+    eqx, jax = pytest.importorskip("equinox"), pytest.importorskip("jax")
+    step, params, x = drawn(name)
+    module = equinox_module(eqx, jax, name)
+    for path, array in to_equinox(step, params).items():
+
+        def place(tree, path=path):
+            for part in path.split("."):
+                tree = getattr(tree, part)
+            return tree
+
+        assert place(module).shape == array.shape
+        module = eqx.tree_at(place, module, array)
+
+    def run(row):
+        if name in ("lstm", "gru"):
+            state, outputs = (np.zeros(4, "float32"),) * 2 if name == "lstm" else np.zeros(4, "float32"), []
+            for t in range(row.shape[0]):
+                state = module(row[t], state)
+                outputs.append(np.asarray(state[0] if name == "lstm" else state))
+            return np.stack(outputs)
+        if name.startswith("conv") or name == "group_normalization":
+            return np.moveaxis(np.asarray(module(np.moveaxis(row, -1, 0))), 0, -1)
+        if name == "embedding":
+            return np.stack([np.asarray(module(i)) for i in row])
+        return np.asarray(module(row, row, row) if name == "multi_head_attention" else module(row))
+
+    assert_same(step(params, (x, x) if name == "multi_head_attention" else x), np.stack([run(row) for row in x]))

@@ -1,0 +1,119 @@
+"""ONNX and StableHLO: what is written computes the same, what cannot is refused; each conversion takes seconds."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import ExportError, bind, cli, tree
+from fnet.export.exactness import drawn, in_float64, verdicts
+from fnet.export.programs import flat
+
+
+def small():
+    model = fnet.sequential(
+        x=bind(fnet.input_layer, shape=(None, 4)),
+        hidden=bind(fnet.dense, units=3, activation="relu"),
+        scores=bind(fnet.dense, units=2),
+    )
+    return model, fnet.init(model, 0)
+
+
+def test_a_model_in_float64_is_the_reference():
+    model, params = small()
+    x = drawn(fnet.Spec((None, 4)), 3)
+    assert in_float64(model)(tree.map(np.float64, params), np.float64(x)).dtype == np.float64
+    (same,) = verdicts(model, params, x, model(params, x))
+    assert same.holds
+    assert 0 < same.error == same.own < 1e-6
+    (other,) = verdicts(model, params, x, model(params, x) * np.float32(1.00001))
+    assert not other.holds
+    (wrong,) = verdicts(model, params, x, model(params, x)[:1])
+    assert wrong.error == float("inf")
+
+
+def test_inputs_are_drawn_alike_at_each_call_and_take_their_names():
+    takes = {"ids": fnet.Spec((None, None), "int32"), "x": fnet.Spec((None, 3))}
+    first, again = drawn(takes, 2), drawn(takes, 2)
+    assert first["ids"].shape == (2, 4)
+    np.testing.assert_array_equal(first["x"], again["x"])
+    model, params = small()
+    _, specs, names = flat(model, params, fnet.infer(model, fnet.Spec((None, 4)))[0])
+    assert (len(specs), names) == (1, ["x"])
+
+
+def test_texts_are_refused_before_anything_is_imported(tmp_path):
+    model = fnet.sequential(
+        words=bind(fnet.input_layer, shape=(None,), dtype="string"), ids=bind(fnet.hashing, num_bins=3)
+    )
+    with pytest.raises(ExportError, match="takes strings"):
+        fnet.to_onnx(model, {}, tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_writes_keras_files_and_says_what_suffixes_there_are(tmp_path, capsys, caplog):
+    model, params = small()
+    fnet.save(tmp_path / "m.safetensors", model, params)
+    assert cli.main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "m.keras")]) == 0
+    read, _ = fnet.load_keras(tmp_path / "m.keras")
+    assert read == model
+    assert cli.main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "m.bin")]) == 2
+    assert ".onnx, .stablehlo, .keras" in caplog.text
+
+
+def image_model():
+    return fnet.sequential(
+        x=bind(fnet.input_layer, shape=(None, 8, 8, 1)),
+        conv=bind(fnet.conv2d, filters=3, kernel_size=3, padding="same", activation="relu"),
+        pool=fnet.max_pooling2d,
+        norm=fnet.batch_normalization,
+        flat=fnet.flatten,
+        scores=bind(fnet.dense, units=2, activation="softmax"),
+    )
+
+
+def text_model():
+    return fnet.sequential(
+        x=bind(fnet.input_layer, shape=(None, 6), dtype="int32"),
+        words=bind(fnet.embedding, input_dim=7, output_dim=3, mask_zero=True),
+        both=bind(fnet.bidirectional, layer=bind(fnet.lstm, units=4)),
+        scores=bind(fnet.dense, units=2),
+    )
+
+
+def attention_model():
+    return fnet.graph(
+        x=bind(fnet.input_layer, shape=(None, 6, 4)),
+        heads=(bind(fnet.multi_head_attention, num_heads=2, key_dim=3), ("x", "x")),
+        sum=(fnet.add, ("x", "heads")),
+        norm=(fnet.layer_normalization, "sum"),
+        inputs="x",
+        outputs="norm",
+    )
+
+
+MODELS = {"images": image_model, "texts": text_model, "attention": attention_model}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_stablehlo_is_read_and_called_again(name, tmp_path):
+    pytest.importorskip("jax")
+    model = MODELS[name]()
+    params = fnet.init(model, 0)
+    found = fnet.to_stablehlo(model, params, tmp_path / "m.stablehlo")
+    assert all(verdict.holds for verdict in found)
+    x = drawn(fnet.core.infer.input_spec(model), 5)
+    (y,) = fnet.load_stablehlo(tmp_path / "m.stablehlo")(x)
+    assert all(verdict.holds for verdict in verdicts(model, params, x, [np.asarray(y)]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_onnx_runs_in_onnx_runtime(name, tmp_path):
+    pytest.importorskip("jax2onnx")
+    model = MODELS[name]()
+    params = fnet.init(model, 0)
+    found = fnet.to_onnx(model, params, tmp_path / "m.onnx")
+    assert all(verdict.holds for verdict in found)
+    x = drawn(fnet.core.infer.input_spec(model), 5)
+    assert all(v.holds for v in verdicts(model, params, x, fnet.run_onnx(str(tmp_path / "m.onnx"), [x])))
