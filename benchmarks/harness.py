@@ -15,6 +15,7 @@ import fnmatch
 import hashlib
 import importlib.util
 import inspect
+import io
 import json
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -114,6 +115,27 @@ def _keras_jax(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     return _batched(lambda rows: np.asarray(call(state, rows)), x, batch)
 
 
+def _litert(file: Path, x: Any, batch: int) -> Callable[[], Any]:
+    import keras
+    import tensorflow as tf
+
+    model = keras.saving.load_model(file, compile=False)
+    with redirect_stdout(io.StringIO()):  # it prints every variable
+        content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()
+    interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+    place, out = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    interpreter.resize_tensor_input(place, (batch, *x.shape[1:]))
+    interpreter.allocate_tensors()
+
+    def call(rows: Any) -> Any:
+        interpreter.set_tensor(place, rows)
+        interpreter.invoke()
+        return interpreter.get_tensor(out)
+
+    return _batched(call, x, batch)
+
+
 @dataclass(frozen=True)
 class Contender:
     """How a library runs a file, what it needs, and the environment of its process. side: ours, before or peer."""
@@ -135,6 +157,7 @@ CONTENDERS = {
     "onnxruntime": Contender(_onnxruntime, ("onnxruntime", "onnx", "tf2onnx"), {}),
     "tensorflow": Contender(_tensorflow, ("keras", "tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
     "keras jax": Contender(_keras_jax, ("keras", "jax"), {"KERAS_BACKEND": "jax"}),
+    "litert": Contender(_litert, ("keras", "tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
 }
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
@@ -154,7 +177,10 @@ def contenders(names: Sequence[str], before: Path | None) -> dict[str, Contender
 
 
 def _serve(connection: Any, call: Callable[[Path, Any, int], Callable[[], Any]]) -> None:
-    """A contender's process: (file, rows, batch) is answered by the output, seconds by the times of calls."""
+    """A contender's process: (file, rows, batch) is answered by the output, seconds by the times of calls.
+
+    What a contender cannot run, as models that LiteRT does not convert, is answered by the reason.
+    """
     import numpy as np
 
     if "FNET_FROM" in os.environ:
@@ -165,8 +191,11 @@ def _serve(connection: Any, call: Callable[[Path, Any, int], Callable[[], Any]])
             connection.send(_times(run, order))
         else:
             file, rows, batch = order
-            run = call(file, np.load(rows), batch)
-            connection.send(np.asarray(run()))
+            try:
+                run = call(file, np.load(rows), batch)
+                connection.send(np.asarray(run()))
+            except Exception as error:  # noqa: BLE001 - whatever a library raises, it takes no part
+                connection.send(f"{type(error).__name__}: {' '.join(str(error).split())[:100]}")
 
 
 def _times(run: Callable[[], Any], seconds: float) -> list[float]:
@@ -237,7 +266,10 @@ def build(cells: Sequence[Cell], onnx: bool) -> None:
 
 
 def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str, list[float]]:
-    """{contender: seconds of each call}, the contenders in turn, for about `seconds` each."""
+    """{contender: seconds of each call}, the contenders in turn, for about `seconds` each; only those that can run it.
+
+    Raises SystemExit where ours cannot, or outputs differ.
+    """
     import numpy as np
 
     outputs = {}
@@ -250,6 +282,11 @@ def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str
                 outputs[name] = connection.recv()
             except EOFError:
                 raise SystemExit(f"{cell.name}: {name} failed; its own message is above") from None
+            if isinstance(outputs[name], str):
+                if name.startswith("fnet"):
+                    raise SystemExit(f"{cell.name}: {name} failed: {outputs[name]}")
+                print(f"{cell.name}: {name} does not take part: {outputs.pop(name)}", file=sys.stderr)
+    connections = {name: connection for name, connection in connections.items() if name in outputs}
     first, expected = next(iter(outputs.items()))
     for name, y in outputs.items():
         error = np.abs(y - expected).max() / np.abs(expected).max()
@@ -264,21 +301,54 @@ def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str
     return times
 
 
-def entry(cell: Cell, times: dict[str, list[float]], table: dict[str, Contender]) -> dict[str, Any]:
-    """One line of the result: milliseconds of each contender (best and median), and the ratios of each of ours."""
-    best = {name: 1e3 * min(ts) for name, ts in times.items()}
-    median = {name: 1e3 * statistics.median(ts) for name, ts in times.items()}
-    peer = min((name for name in best if table[name].side == "peer"), key=best.__getitem__, default=None)
+def entry(cell: Cell, times: dict[str, list[float]], table: dict[str, Contender], busy: bool = False) -> dict[str, Any]:
+    """One line of the result: milliseconds of each contender, and the ratios of each of ours.
+
+    Ratios are of the best times; on busy cores, where the best time is that of a moment of rest, of the mean ones.
+    """
+    best, median, mean = (
+        {name: 1e3 * of(ts) for name, ts in times.items()} for of in (min, statistics.median, statistics.fmean)
+    )
+    by = mean if busy else best
+    peer = min((name for name in by if table[name].side == "peer"), key=by.__getitem__, default=None)
     ratios = {}
-    for name in best:
+    for name in by:
         if table[name].side == "ours":
-            ratios |= {f"peer / {name}": best[peer] / best[name]} if peer else {}
-            ratios |= {f"before / {name}": best[f"{name} before"] / best[name]} if f"{name} before" in best else {}
-    return {"cell": cell.name, "rows": cell.count, "best ms": best, "median ms": median, "peer": peer, "ratio": ratios}
+            ratios |= {f"peer / {name}": by[peer] / by[name]} if peer else {}
+            ratios |= {f"before / {name}": by[f"{name} before"] / by[name]} if f"{name} before" in by else {}
+    name = f"{cell.name} busy" if busy else cell.name
+    found = {"cell": name, "rows": cell.count, "best ms": best, "median ms": median, "mean ms": mean}
+    return found | {"shown ms": by, "peer": peer, "ratio": ratios}
 
 
-def run(cells: Sequence[Cell], table: dict[str, Contender], seconds: float, threads: int | None) -> Iterator[Any]:
-    """The line of each cell as soon as it is measured."""
+def _burn() -> None:
+    """Work without end, of ordinary priority."""
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    while True:
+        pass
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Every core with other work, from here on to the end."""
+    burners = [
+        multiprocessing.get_context("spawn").Process(target=_burn, daemon=True) for _ in range(os.cpu_count() or 1)
+    ]
+    for burner in burners:
+        burner.start()
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.terminate()
+            burner.join()
+
+
+def run(
+    cells: Sequence[Cell], table: dict[str, Contender], seconds: float, threads: int | None, busy: bool = False
+) -> Iterator[Any]:
+    """The line of each cell as soon as it is measured; busy: once more while all cores have other work."""
     build(cells, any(c.call is _onnxruntime for c in table.values()))
     limits = {} if threads is None else dict.fromkeys(THREADS, str(threads))
     with ExitStack() as stack:
@@ -287,6 +357,9 @@ def run(cells: Sequence[Cell], table: dict[str, Contender], seconds: float, thre
         }
         for cell in cells:
             yield entry(cell, measure(cell, connections, seconds), table)
+            if busy:
+                with busy_cores():
+                    yield entry(cell, measure(cell, connections, seconds), table, busy=True)
 
 
 # --- the command line ------------------------------------------------------------------------------
@@ -301,6 +374,9 @@ def main(cells: Sequence[Cell], description: str, measured: Callable[..., Iterat
     parser.add_argument("--before", type=Path, metavar="DIR", help="hold ours next to another checkout of fnet")
     parser.add_argument("--seconds", type=float, help="for each contender of each cell (2; with --quick 0.3)")
     parser.add_argument("--threads", type=int, metavar="N", help="of every library (all cores)")
+    parser.add_argument(
+        "--busy", action="store_true", help="each cell also with all cores busy; without a priority of its own"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result with machine and versions")
     args = parser.parse_args()
 
@@ -315,12 +391,12 @@ def main(cells: Sequence[Cell], description: str, measured: Callable[..., Iterat
     about["versions"] = machine.versions(sorted({p for c in table.values() for p in c.packages}))
     print(f"{about['machine']}; " + ", ".join(f"{k} {v}" for k, v in about["versions"].items()))
     lines: list[Any] = []
-    for line in measured(picked, table, seconds, args.threads):
-        columns = line["best ms"] | line["ratio"]
+    for line in measured(picked, table, seconds, args.threads, args.busy):
+        columns = line["shown ms"] | line["ratio"]
         if not lines:
             print(f"{'milliseconds, ratios':<26}" + "".join(f"  {name:>8}" for name in columns))
         numbers = (
-            f"  {value:>{max(8, len(name))}.{3 if name in line['best ms'] else 2}f}" for name, value in columns.items()
+            f"  {value:>{max(8, len(name))}.{3 if name in line['shown ms'] else 2}f}" for name, value in columns.items()
         )
         print(f"{line['cell']:<26}" + "".join(numbers), flush=True)
         lines.append(line)

@@ -33,21 +33,36 @@ CODE = {
 CELLS = [Cell("start cnn", cnn, images, 1, quick=True), Cell("start lstm", lstm, real, 1)]
 
 
-def starts(cells: Sequence[Cell], table: dict[str, Contender], seconds: float, threads: int | None) -> Iterator[Any]:
+def starts(
+    cells: Sequence[Cell], table: dict[str, Contender], seconds: float, threads: int | None, busy: bool = False
+) -> Iterator[Any]:
     """The line of each cell: whole processes, the contenders in turn, for about `seconds` each."""
     harness.build(cells, "onnxruntime" in table)
-    table = table | {"numpy": Contender(lambda file, x: lambda: None, (), {}, "floor")}
+    table = {name: contender for name, contender in table.items() if name.split()[0] in CODE}
+    table |= {"numpy": Contender(lambda file, x: lambda: None, (), {}, "floor")}
     limits = {} if threads is None else dict.fromkeys(harness.THREADS, str(threads))
     with tempfile.TemporaryDirectory(prefix="fnet-benchmark-") as folder:
         for cell in cells:
             rows = Path(folder) / "rows.npy"
             np.save(rows, cell.rows(cell.count))
-            times: dict[str, list[float]] = {name: [] for name in table}
-            end = time.perf_counter() + seconds * len(table)
-            while time.perf_counter() < end or min(map(len, times.values())) < 3:
-                for name, contender in table.items():
-                    times[name].append(_seconds(name, contender, [str(cell.file), str(rows)], limits))
-            yield harness.entry(cell, times, table)
+            arguments = [str(cell.file), str(rows)]
+            yield harness.entry(cell, _in_turn(table, arguments, limits, seconds), table)
+            if busy:
+                with harness.busy_cores():
+                    times = _in_turn(table, arguments, limits, seconds)
+                yield harness.entry(cell, times, table, busy=True)
+
+
+def _in_turn(
+    table: dict[str, Contender], arguments: list[str], limits: dict[str, str], seconds: float
+) -> dict[str, list[float]]:
+    """{contender: seconds of each process}."""
+    times: dict[str, list[float]] = {name: [] for name in table}
+    end = time.perf_counter() + seconds * len(table)
+    while time.perf_counter() < end or min(map(len, times.values())) < 3:
+        for name, contender in table.items():
+            times[name].append(_seconds(name, contender, arguments, limits))
+    return times
 
 
 def _seconds(name: str, contender: Contender, arguments: list[str], limits: dict[str, str]) -> float:

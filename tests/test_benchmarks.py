@@ -50,10 +50,11 @@ def test_cells_have_names_of_their_own_rows_that_repeat_and_files_that_options_t
     import applications
     import layers
     import models
+    import sizes
 
-    cells = [*models.CELLS, *applications.CELLS, *layers.CELLS]
+    cells = [*models.CELLS, *sizes.CELLS, *applications.CELLS, *layers.CELLS]
     assert len({cell.name for cell in cells}) == len(cells)
-    for cell in models.CELLS:
+    for cell in [*models.CELLS, *sizes.CELLS]:
         x = cell.rows(cell.count)
         assert len(x) == cell.count, cell
         assert np.array_equal(x, cell.rows(cell.count)), cell

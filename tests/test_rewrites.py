@@ -153,9 +153,9 @@ def test_what_comes_out_is_a_model_like_any_other(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 14)])
-@pytest.mark.parametrize("channels", [3, 16, 65])
+@pytest.mark.parametrize("channels", [3, 64, 65])
 def test_max_pooling_comes_before_bias_and_relu_and_windows_of_three_are_winograds(each_backend, channels, size):
-    conv = bind(conv2d, filters=16, kernel_size=3, padding="same", activation="relu")
+    conv = bind(conv2d, filters=64, kernel_size=3, padding="same", activation="relu")
     model = sequential(a=conv, p=max_pooling2d, b=bind(conv, padding="valid"), q=bind(max_pooling2d, pool_size=(1, 2)))
     params, x = drawn(model, (*size, channels))
     fast, values = fnet.optimize(model, params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnet import backend
 from fnet.backend import ops, winograd
 from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind
@@ -15,8 +16,11 @@ from fnet.rewrites.folding import as_value, exact
 from fnet.rewrites.places import each_pair, each_step
 from fnet.types import Params
 
-FEW, MANY = 16, 256
-"""Channels and filters between which Winograd's form was measured to win (benchmarks/conv_kernels.py)."""
+FEW = {("numpy", 1): 16, ("numpy", 2): 16, ("jax", 1): 64, ("jax", 2): 32}
+"""{(backend, pooling): channels and filters from which on Winograd's form wins}, by benchmarks/sizes.py."""
+
+MANY = 256
+"""Channels and filters up to which it wins."""
 
 LARGE_TILES = 64
 """Up to so many channels tiles of 4x4 stay well within the yardstick."""
@@ -47,8 +51,10 @@ def _winograd(step: Bound, params: Params) -> tuple[Bound, Params] | None:
         return None
     ones = _pair(options["strides"]) == _pair(options["dilation_rate"]) == (1, 1)
     pool = _pair(options.get("pool_size", 1))
-    inside = all(FEW <= size <= MANY for size in kernel.shape[2:])
-    if not ones or not inside or pool not in ((1, 1), (2, 2)) or not _is_channels_last(options):
+    if not ones or pool not in ((1, 1), (2, 2)) or not _is_channels_last(options):
+        return None
+    least = FEW[backend.name(), pool[0]]
+    if not all(least <= size <= MANY for size in kernel.shape[2:]):
         return None
     if options.get("groups", 1) != 1:
         return None
