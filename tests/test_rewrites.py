@@ -31,6 +31,7 @@ from fnet import (
 from fnet.backend.winograd import of_kernel
 from fnet.inference.optimized import optimized
 from fnet.inference.string_split import has_host
+from fnet.layers.recurrence_stack import part
 from fnet.rewrites import folding
 from tests import parity, telling
 from tests.cases import all_cases
@@ -248,9 +249,8 @@ def test_gradients_through_an_optimised_model_are_those_of_the_model():
 CASES = [case for case in all_cases() if case.plain is None and not has_host(case.step)]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_every_row_of_the_table_gives_the_same_optimised(case):
-    """In a graph; a layer with a kernel has batch normalization and relu after it."""
+def model_of(case):
+    """(a graph of a row, its params, inputs); a layer with a kernel has batch normalization and relu after it."""
     x = case.inputs()
     after = {"norm": batch_normalization, "act": relu} if case.layer in folding.KERNELS else {}
     names = iter(f"x{i}" for i in range(100))
@@ -261,6 +261,38 @@ def test_every_row_of_the_table_gives_the_same_optimised(case):
     params = {"step": case.params} if case.params is not None else telling.drawn_params(case, x, model)
     for name in after:
         params[name] = {key: abs(a) for key, a in params.get(name, {}).items()}
-    y = model(params, x)
+    return model, params, x
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_every_row_of_the_table_gives_the_same_optimised(case):
+    model, params, x = model_of(case)
     fast, values = fnet.optimize(model, params)
-    parity.assert_close(fast(values, x), y)
+    parity.assert_close(fast(values, x), model(params, x))
+
+
+SLOPED = {case.layer: case for case in CASES if case.layer in folding.KERNELS or part(case.step) is not None}
+"""The last row of each layer that a rewrite changes."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SLOPED.values(), ids=lambda case: case.id)
+def test_gradients_through_every_layer_that_a_rewrite_changes_are_those_of_the_model(case):
+    import jax
+
+    with fnet.backend.using("jax"):
+        model, params, x = model_of(case)
+        whole = jax.eval_shape(model, params, x)
+        weights = tree.map(lambda a: np.random.default_rng(0).standard_normal(a.shape).astype("float32"), whole)
+
+        def loss(rewrite, params, x):
+            run, values = rewrite(model, params)
+            outputs = zip(tree.leaves(run(values, x)), tree.leaves(weights), strict=True)
+            return sum((y.astype("float32") * w).sum() for y, w in outputs)
+
+        slope = jax.jit(jax.grad(loss, (1, 2), allow_int=True), static_argnums=0)
+        fast, plain = (slope(rewrite, params, x) for rewrite in (fnet.optimize, lambda *same: same))
+        floats = [(a, b) for a, b in zip(tree.leaves(fast), tree.leaves(plain), strict=True) if a.dtype == "float32"]
+        assert floats
+        for a, b in floats:
+            parity.assert_close(a, b)
