@@ -49,6 +49,7 @@ _OWN = {
     "inference.compile": "compile jit",
     "inference.labels": "classes",
     "inference.predict": "predict",
+    "inference.statistics": "with_statistics",
     "inference.stream": "initial_state streaming",
     "masks": "Masked",
     "layers.vocabulary": "vocabulary_params",

@@ -26,6 +26,7 @@ from fnet.export.programs import (
 from fnet.inference.compile import compile as compile, jit as jit  # noqa: A004 - the field's words
 from fnet.inference.labels import classes as classes
 from fnet.inference.predict import predict as predict
+from fnet.inference.statistics import with_statistics as with_statistics
 from fnet.inference.stream import initial_state as initial_state, streaming as streaming
 from fnet.layers import *  # noqa: F403
 from fnet.layers.vocabulary import vocabulary_params as vocabulary_params

@@ -76,7 +76,7 @@ def batch_normalization(
     values, mask = parted(x)
     axes = (values.ndim - 1,) if axis == -1 else axes_of(axis, values.ndim)
     if training:
-        mean, variance = _batch_moments(values, mask if masked_moments else None, axes)
+        mean, variance = batch_moments(values, mask if masked_moments else None, axes)
         shape = params["moving_mean"].shape if "moving_mean" in params else (-1,)
         params = {**params, "moving_mean": mean.reshape(shape), "moving_variance": variance.reshape(shape)}
     factor, offset = batch_factors(params, epsilon, center, scale)
@@ -91,7 +91,7 @@ def _wide(shape: Shape, axes: Sequence[int]) -> Shape:
     return tuple(size if a in axes else 1 for a, size in enumerate(shape))
 
 
-def _batch_moments(x: Array, mask: Array | None, kept: Sequence[int]) -> tuple[Array, Array]:
+def batch_moments(x: Array, mask: Array | None, kept: Sequence[int]) -> tuple[Array, Array]:
     """The mean and variance over all axes but `kept`, of what `mask` shows."""
     axes = tuple(a for a in range(x.ndim) if a not in kept)
     if mask is None:

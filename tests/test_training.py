@@ -1,0 +1,80 @@
+"""Batch normalization in training: the outputs and the new statistics are those of Keras."""
+
+import numpy as np
+import pytest
+
+import fnet
+from fnet import bind
+
+
+def model_of():
+    return fnet.sequential(
+        x=bind(fnet.input_layer, shape=(None, 3)),
+        norm=fnet.batch_normalization,
+        block=fnet.sequential(scores=bind(fnet.dense, units=2), again=bind(fnet.batch_normalization, scale=False)),
+    )
+
+
+X = np.random.default_rng(0).standard_normal((6, 3)).astype("float32") * 3 + 1
+
+
+def test_moving_statistics_move_towards_those_of_the_batch():
+    model = model_of()
+    params = fnet.init(model, 0)
+    y, new = fnet.with_statistics(model, params, X, momentum=0.9)
+    np.testing.assert_allclose(new["norm"]["moving_mean"], 0.1 * X.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(new["norm"]["moving_variance"], 0.9 + 0.1 * X.var(0), rtol=1e-5)
+    assert abs(float(y.mean())) < 1e-5
+    assert not np.array_equal(new["block"]["again"]["moving_mean"], params["block"]["again"]["moving_mean"])
+    assert params["norm"]["moving_mean"].max() == 0
+    np.testing.assert_array_equal(new["block"]["scores"]["kernel"], params["block"]["scores"]["kernel"])
+
+
+def test_hidden_steps_do_not_count():
+    masked = fnet.sequential(mask=bind(fnet.masking, mask_value=-9.0), norm=fnet.batch_normalization)
+    x = np.stack([X[:3], np.full((3, 3), -9, "float32")])
+    params = fnet.init(masked, 0, (None, 3, 3))
+    _, new = fnet.with_statistics(masked, params, x, momentum=0.0)
+    np.testing.assert_allclose(new["norm"]["moving_mean"], X[:3].mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("step", [bind(fnet.time_distributed, layer=fnet.batch_normalization)])
+def test_batch_normalization_in_a_wrapper_is_refused(step):
+    model = fnet.sequential(wrapped=step)
+    params = fnet.init(model, 0, (None, 4, 3))
+    with pytest.raises(ValueError, match="has no statistics of its own here"):
+        fnet.with_statistics(model, params, np.ones((2, 4, 3), "float32"))
+
+
+@pytest.mark.slow
+def test_statistics_are_those_of_keras():
+    import keras
+
+    layer = keras.layers.BatchNormalization(momentum=0.9)
+    theirs = np.asarray(layer(X, training=True))
+    model = fnet.sequential(norm=fnet.batch_normalization)
+    y, new = fnet.with_statistics(model, fnet.init(model, 0, (None, 3)), X, momentum=0.9)
+    np.testing.assert_allclose(y, theirs, atol=1e-6)
+    np.testing.assert_allclose(new["norm"]["moving_mean"], layer.moving_mean.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(new["norm"]["moving_variance"], layer.moving_variance.numpy(), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_step_of_training_on_jax(each_backend):
+    import jax
+
+    from fnet import backend
+
+    if backend.name() == "numpy":
+        return
+    model = model_of()
+    weights, rest = fnet.partition(model, fnet.init(model, 0))
+
+    @jax.jit
+    def loss(weights, x):
+        y, new = fnet.with_statistics(model, fnet.merge(weights, rest), x)
+        return (y**2).sum(), new
+
+    gradients, new = jax.grad(loss, has_aux=True)(weights, X)
+    assert float(abs(gradients["norm"]["gamma"]).max()) >= 0
+    assert float(abs(new["norm"]["moving_mean"]).max()) > 0
