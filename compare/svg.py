@@ -64,7 +64,8 @@ def element(tag: str, content: str = "", /, **attributes: Any) -> str:
     written = []
     for key, value in attributes.items():
         name = key.rstrip("_").replace("_", "-")
-        shown = f"{value:.1f}" if isinstance(value, float) and not name.startswith("data-") else str(value)
+        short = isinstance(value, float) and not name.startswith("data-")
+        shown = f"{value:.1f}".removesuffix(".0") if short else str(value)
         written.append(f' {name}="{escape(shown)}"')
     return f"<{tag}{''.join(written)}>{content}</{tag}>" if content else f"<{tag}{''.join(written)}/>"
 

@@ -785,7 +785,7 @@ def numeric_influence(confusion, step=1e-4):
 def tuned(setting, repeat, averages):
     epochs = [{"macro_f1": f1, "loss": 1 - f1} for f1 in averages]
     last = [{"macro_f1": f1 - 0.01, "loss": 1.0} for f1 in averages]
-    return {"setting": setting, "family": "lstm", "repeat": repeat, "average": epochs, "last": last}
+    return {"setting": setting, "family": "lstm", "repeat": repeat, "scores": {"average": epochs, "last": last}}
 
 
 def test_a_setting_is_scored_at_the_epoch_that_is_best_over_all_repeats():

@@ -268,6 +268,9 @@ def test_cross_validation_gives_scores(reviews):
     averaged = train.Config("rnn", small, 2, batch_size=16, average=0.9)
     found = tuning.score(averaged, reviews, parts=3, repeat=0)
     assert {name: len(epochs) for name, epochs in found.items()} == {"last": 2, "average": 2}
+    row = tuning.row("tiny", averaged, reviews, parts=3, repeat=1)
+    assert (row["setting"], row["repeat"], row["average"], row["scores"].keys()) == ("tiny", 1, 0.9, found.keys())
+    assert json.loads(json.dumps(row)) == row
 
 
 def test_bad_labels_train_nothing(digits, tmp_path):

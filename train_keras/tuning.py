@@ -69,7 +69,8 @@ def row(label: str, config: Config, data: Data, parts: int, repeat: int) -> dict
     scored = score(config, data, parts, repeat)
     about = {key: value for key, value in identity(config, data).items() if key not in ("seed", "rows", "patience")}
     seconds = round(time.monotonic() - started, 1)
-    return {"setting": label, "repeat": repeat, "parts": parts, **about, "code": code(), "seconds": seconds, **scored}
+    known = {"setting": label, "repeat": repeat, "parts": parts, **about, "code": code(), "seconds": seconds}
+    return {**known, "scores": scored}
 
 
 def done(rows: Path) -> list[dict[str, Any]]:
@@ -105,7 +106,8 @@ def main(argv: list[str] | None = None) -> int:
                 found = row(label, config, load(config.options.kind, args.data), args.folds, repeat)
                 with args.rows.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(found, separators=(",", ":")) + "\n")
-                best = max(found[WEIGHTS[-1] if config.average else WEIGHTS[0]], key=lambda e: e["macro_f1"])
+                weights = WEIGHTS[-1] if config.average else WEIGHTS[0]
+                best = max(found["scores"][weights], key=lambda e: e["macro_f1"])
                 logging.info("%s, repeat %d: %.4f at best, %.0f s", label, repeat, best["macro_f1"], found["seconds"])
     return 0
 

@@ -49,12 +49,13 @@ def scored(rows: Sequence[dict[str, Any]]) -> list[Scored]:
     found = []
     for label in dict.fromkeys(row["setting"] for row in rows):
         mine = [row for row in rows if row["setting"] == label]
-        name = "average" if "average" in mine[0] else "last"
-        f1 = np.array([[epoch["macro_f1"] for epoch in row[name]] for row in mine])
+        name = "average" if "average" in mine[0]["scores"] else "last"
+        f1 = np.array([[epoch["macro_f1"] for epoch in row["scores"][name]] for row in mine])
         best = int(f1.mean(axis=0).argmax())
         error = float(f1[:, best].std(ddof=1)) / math.sqrt(len(mine)) if len(mine) > 1 else math.nan
         loss, last = (
-            float(np.mean([row[of][best][key] for row in mine])) for of, key in ((name, "loss"), ("last", "macro_f1"))
+            float(np.mean([row["scores"][of][best][key] for row in mine]))
+            for of, key in ((name, "loss"), ("last", "macro_f1"))
         )
         family = mine[0]["family"]
         found.append(Scored(label, family, len(mine), best + 1, float(f1[:, best].mean()), error, loss, last))

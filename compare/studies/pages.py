@@ -77,7 +77,7 @@ def study_page(finding: Finding, baselines: Mapping[str, Any], judged: Sequence[
     if finding.comparisons:
         blocks += [Heading("Comparisons"), _comparisons(finding.comparisons)]
     if present:
-        blocks += [Heading("Confusion matrices"), _confusions(finding, present)]
+        blocks += [Heading("Confusion of the highest mean"), _confusions(finding, present)]
     return Page(slug, f"{finding.study.question} ({slug})", tuple(blocks))
 
 
@@ -261,10 +261,9 @@ def _pair(pair: Comparison) -> str:
 
 def _confusions(finding: Finding, present: Sequence[Variant]) -> Figure:
     classes = finding.classes
-    if len(classes) > 4:
-        present = [max(present, key=lambda v: v.test.mean)]  # large ones are much alike: one is enough
-    counts = {v.label: confusion(v, finding.labels, len(classes)) for v in present}
-    panels = tuple(pictures.matrix(label, found, classes, shares=True) for label, found in counts.items())
+    best = max(present, key=lambda v: v.test.mean)  # of one study they are much alike: one is enough
+    counts = confusion(best, finding.labels, len(classes))
+    panels = (pictures.matrix(best.label, counts, classes, shares=True),)
     return Figure(
         f"{finding.study.name}-confusion",
         panels,
