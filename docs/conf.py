@@ -1,16 +1,21 @@
 """The site: `make docs` builds it. A warning is an error, so a link to a page, a heading or a name must lead there."""
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.util import logging
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 import reference_pages  # next to this file
+
+LOG = logging.getLogger(__name__)
+DESCRIBED = reference_pages.described_names()
 
 project = "fnet"
 copyright = "the authors of fnet; Apache-2.0"
@@ -47,11 +52,21 @@ def link_names(app, doctree):
         name = NAME.fullmatch(literal.astext())
         if name is None or isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
             continue
+        if name[1] not in DESCRIBED:
+            if not exists(name[1]):
+                LOG.warning("there is no %s", name[1], location=literal)
+            continue
         link = addnodes.pending_xref(
-            "", refdomain="py", reftype="obj", reftarget=name[1], refexplicit=True, refwarn=True, refdoc=app.env.docname
+            "", refdomain="py", reftype="obj", reftarget=name[1], refexplicit=True, refdoc=app.env.docname
         )
         literal.replace_self(link)
         link += literal
+
+
+def exists(name):
+    """Whether a dotted name is a module or in one."""
+    module, _, last = name.rpartition(".")
+    return hasattr(importlib.import_module(module), last) or importlib.util.find_spec(name) is not None
 
 
 def mend_links(app, name, source):

@@ -61,6 +61,11 @@ def write() -> None:
             path.write_text(text, "utf-8")
 
 
+def described_names() -> set[str]:
+    """The full names that have a place in the reference."""
+    return {name for text in pages().values() for name in re.findall(r"\{py:\w+\} (fnet[\w.]*)", text)}
+
+
 # --- pages -----------------------------------------------------------------------------------------
 
 
