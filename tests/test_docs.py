@@ -62,6 +62,9 @@ QUESTIONS = {
     "activations": "howto-look-inside",
     "csv parquet": "howto-many-files",
     "resume": "howto-many-files",
+    "back to keras": "howto-export",
+    "onnx": "howto-export",
+    "ray spark": "howto-scale",
 }
 """{words that somebody searches for: the page that answers}."""
 
