@@ -10,7 +10,7 @@ import numpy as np
 import fnet
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.compose import Bound, Graph, Model, Sequential, bind
+from fnet.core.compose import Bound, Graph, Model, Sequential, bind, rules
 from fnet.tree import FrozenDict, FrozenList
 from fnet.types import Params
 
@@ -48,7 +48,7 @@ def in_float64(step: Any) -> Any:
     options = {key: _in_float64(value) for key, value in bound.options.items()}
     if bound.function is fnet.input_layer and options.get("dtype", "float32") == "float32":
         return replace(bound, options=FrozenDict({**options, "dtype": "float64"}))
-    layer = not hasattr(bound.function, "arguments") and bound.function is not fnet.input_layer
+    layer = rules(bound).call is None and bound.function is not fnet.input_layer
     return replace(bound, options=FrozenDict(options), dtype="float64" if layer else None)
 
 

@@ -29,7 +29,7 @@ from params.convert.call_order import layer_order
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.mask_effects import paths_of
 from params.convert.recognition import is_operation
-from params.store.spelling import CLASSES, function_of
+from params.store.spelling import CLASSES, function_of, is_operation_of_keras
 from params.table.entry import Entry
 from params.table.layers import LAYERS
 
@@ -176,7 +176,7 @@ def _policy(name: str) -> dict[str, Any]:
 def entry_of(bound: Bound, custom: Mapping[Callable[..., Any], str] | None = None) -> Entry:
     """The row of a layer or operation. Raises ExportError where Keras 3 has none."""
     function = bound.function
-    if hasattr(function, "arguments") and function.__module__.startswith("fnet.operations"):
+    if is_operation_of_keras(function):
         from params.table.operations import OPERATIONS, operation
 
         return operation(*next(key for key, name in OPERATIONS.items() if name == function.__name__))

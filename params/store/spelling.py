@@ -78,7 +78,7 @@ def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.Row]) -> b
         if function is not None and function in CLASSES:
             if set(bind(step).options) & set(LAYERS[CLASSES[function]].arguments):
                 return False
-        elif hasattr(function, "arguments") or function is constant:
+        elif is_operation_of_keras(function) or function is constant:
             return False
     return bool(model.steps)
 
@@ -139,6 +139,11 @@ def _renamed(sources: Any, names: Mapping[str, str]) -> Any:
     return type(sources)(_renamed(item, names) for item in sources)
 
 
+def is_operation_of_keras(function: Callable[..., Any] | None) -> bool:
+    """Whether a function is one of `fnet.operations`."""
+    return function is not None and function.__module__.startswith("fnet.operations")
+
+
 def function_of(step: Any) -> Callable[..., Any] | None:
     """The function of a layer; None for a model."""
     return None if isinstance(step, Model) else bind(step).function
@@ -153,7 +158,7 @@ def makes_masks(step: Any) -> bool:
         nodes = step.as_graph().nodes if step.names else ()
         return any(has_masks(node.sources) or makes_masks(node.step) for _, node in nodes)
     bound = bind(step)
-    foreign = bound.function not in NO_OWN and not hasattr(bound.function, "arguments")
+    foreign = bound.function not in NO_OWN and not is_operation_of_keras(bound.function)
     own = bound.function is fnet.masking or bool(bound.options.get("mask_zero"))
     return foreign or own or any(map(makes_masks, infer.children(bound).values()))
 
