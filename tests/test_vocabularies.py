@@ -20,7 +20,7 @@ NO_WEIGHTS = h5(lambda file: file.create_group("layers"))
 
 def model_file(class_name, data=None, **options):
     """A `.keras` with one lookup layer and the bytes of its `vocabulary.txt`."""
-    dtype = "int64" if class_name == "IntegerLookup" else "string"
+    dtype = "int64" if class_name == "IntegerLookup" or options.get("invert") else "string"
     config = sequential_config(input_entry(1, dtype=dtype), entry(class_name, "look", **options))
     members = [] if data is None else [(f"assets/layers/{FOLDERS[class_name]}/vocabulary.txt", data)]
     return keras_zip(config, NO_WEIGHTS, members=members, method=zipfile.ZIP_DEFLATED)
