@@ -57,7 +57,7 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
     if backend.name() == "numpy":
         return functools.partial(model, params)
     kept = tree.map(on_device, params)
-    run = Compiled(model, kept if may_be_constants(kept) else None)
+    run = Compiled(model, kept if may_be_constants(params, kept) else None)
     return lambda x: run(kept, ops.native(x))
 
 
@@ -65,9 +65,14 @@ CONSTANTS = 128 << 20
 """The most bytes of params that become part of what XLA compiles, once for each shape of the inputs."""
 
 
-def may_be_constants(params: Params) -> bool:
-    """Whether params that never change should be part of what is compiled: XLA lays them out as its products want."""
-    return backend.name() != "numpy" and ops.on_cpu() and _bytes(params) <= CONSTANTS
+def may_be_constants(given: Params, kept: Params) -> bool:
+    """Whether params that never change should be part of what is compiled: XLA lays them out as its products want.
+
+    given: as they came, NumPy arrays that are on no device yet; kept: what is made of them.
+    """
+    if backend.name() == "numpy" or not ops.on_cpu():
+        return False
+    return all(isinstance(leaf, np.ndarray) for leaf in tree.leaves(given)) and _bytes(kept) <= CONSTANTS
 
 
 class Compiled:

@@ -88,8 +88,7 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     new = tree.map(lambda leaf: numbers.get(id(leaf), leaf), tree.map(on_device, new))
     may_open = [number for number, leaf in enumerate(leaves) if not is_fixed(leaf)]
     watched, places = [_watch(leaf, key) for leaf in leaves], any(isinstance(leaf, _Place) for leaf in tree.leaves(new))
-    given = all(isinstance(leaf, np.ndarray) for leaf in leaves)
-    run = Compiled(made, new) if given and may_be_constants(new) else None
+    run = Compiled(made, new) if may_be_constants(params, new) else None
     known = _known[key] = _Known(model, made, new, places, frozenset(map(id, leaves)), may_open, watched, run)
     if len(_known) > _LIMIT:
         _known.pop(next(iter(_known)), None)
