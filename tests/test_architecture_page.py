@@ -21,7 +21,8 @@ GOLDEN = ROOT / "tests" / "golden" / "keras-3.15.1.zip"
 def names_of(path):
     """What a file defines, at its top or in a class."""
     tree = ast.parse((ROOT / path).read_text("utf-8"))
-    targets = (t for node in ast.walk(tree) if isinstance(node, ast.Assign) for t in node.targets)
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign)]
+    targets = [t for node in assigned for t in (node.targets if isinstance(node, ast.Assign) else [node.target])]
     defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     return defined | {t.id for t in targets if isinstance(t, ast.Name)}
 

@@ -188,13 +188,13 @@ def test_predict_takes_rows_by_length_and_gives_them_in_their_order(each_backend
 def test_no_batch_has_more_places_than_full_rows_would_fill(monkeypatch):
     model, places = classifier(lstm), []
     params, x = drawn(model), np.tile(ids(8), (40, 1))
-    outputs = predicting._Work.outputs
+    outputs = predicting._Call.outputs
 
     def counted(self, batch, size):
         places.append(size * int(np.count_nonzero(batch, axis=1).max()))
         return outputs(self, batch, size)
 
-    monkeypatch.setattr(predicting._Work, "outputs", counted)
+    monkeypatch.setattr(predicting._Call, "outputs", counted)
     fnet.predict(model, params, x, batch_size=8)
     assert max(places) <= 8 * TIME
     assert len(places) < len(x) / 8

@@ -106,7 +106,7 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
             raise ValueError(f"{brief(bound)} of {x} would have the dtype {leaf.dtype!r:.60}")
     if bound.dtype is None:
         return outputs, params
-    stored = {k: p if k in bound.ruled else dtypes.stored_as(p, bound.dtype) for k, p in params.items()}
+    stored = {k: p if k in bound.keys_with_policies else dtypes.stored_as(p, bound.dtype) for k, p in params.items()}
     return dtypes.given_as(outputs, x, bound.dtype, bound.gives), stored
 
 

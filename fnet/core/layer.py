@@ -39,8 +39,8 @@ class Bound:
         return {**option_names(self.function), **self._thawed}
 
     @functools.cached_property
-    def inside(self) -> Callable[[Params, Any], Any]:
-        """What a model runs of this layer: `apply`, under the dtype policy."""
+    def by_rules(self) -> Callable[[Params, Any], Any]:
+        """What a model runs of this layer: `apply`, which sees to masks and integers, under the dtype policy."""
         own = body(self.function)
         run = functools.partial(self.function, **self._thawed)
         if own is not None:
@@ -48,13 +48,13 @@ class Bound:
         return run if self.dtype is None else functools.partial(self._under_policy, run, self.dtype)
 
     @functools.cached_property
-    def straight(self) -> Callable[[Params, Any], Any]:
+    def on_floats(self) -> Callable[[Params, Any], Any]:
         """What a model runs for one array of floats of `dtypes.WIDE`, for which no rule has anything to do."""
         own = body(self.function)
-        return self.inside if own is None or self.dtype is not None else functools.partial(own, **self._thawed)
+        return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self._thawed)
 
     def __call__(self, params: Params, x: Any) -> Any:
-        return ops.exactly(self.inside, ops.native(params), ops.native(x))
+        return ops.exactly(self.by_rules, ops.native(params), ops.native(x))
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
         """The layer on numbers rounded as its dtype policy says."""
@@ -62,20 +62,19 @@ class Bound:
         if gives == "wider":
             gives = dtypes.wider(x, policy)
         rounded = dtypes.widened if "params" in keeps else functools.partial(dtypes.to_compute, policy=policy)
-        params = {key: entry if key in self.ruled else rounded(entry) for key, entry in params.items()}
+        params = {key: entry if key in self.keys_with_policies else rounded(entry) for key, entry in params.items()}
         x = dtypes.widened(x) if "inputs" in keeps else dtypes.to_compute(x, policy)
         y = run(params, x)
         return y if gives == "inner" else dtypes.from_compute(y, gives)
 
     @functools.cached_property
-    def ruled(self) -> frozenset[str]:
-        """The keys of the params of what is inside and has dtype policies of its own."""
+    def keys_with_policies(self) -> frozenset[str]:
+        """The keys of the params of layers inside this one that have dtype policies of their own."""
         rule = rules(self).children
         if rule is None:
             return frozenset()
-        options = {**option_names(self.function), **self._thawed}
-        inside = rule(**{key: options[key] for key in option_names(rule)})
-        return frozenset(key for key, step in inside.items() if has_policy(step))
+        children = rule(**{key: self.in_full[key] for key in option_names(rule)})
+        return frozenset(key for key, step in children.items() if has_policy(step))
 
     @functools.cached_property
     def gives(self) -> str | None:
@@ -95,7 +94,7 @@ class Bound:
 def has_policy(step: Any) -> bool:
     """Whether a layer, or one in a model, says a dtype policy."""
     if isinstance(step, Bound):
-        return step.dtype is not None or bool(step.ruled)
+        return step.dtype is not None or bool(step.keys_with_policies)
     return any(has_policy(child) for _, _, child in getattr(step, "entries", ()))
 
 

@@ -102,7 +102,7 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
     if isinstance(step, FunctionType):
         step = _bound(step)
     if isinstance(step, Bound):
-        return step.inside(params, x)
+        return step.by_rules(params, x)
     if not isinstance(step, Model):
         return step(params, x)
 
@@ -114,9 +114,9 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
             if type(step) is not Bound:
                 y = flow(step, entry, x, tap, f"{path}{name}/")
             elif getattr(x, "dtype", None) in WIDE:
-                y = step.straight(entry, x)
+                y = step.on_floats(entry, x)
             else:
-                y = step.inside(entry, x)
+                y = step.by_rules(entry, x)
         except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
             clear = explained(step.function, entry, error) if type(step) is Bound else error
             clear.add_note(f"in {path + name!r}: {_label(step)}() got {describe(x)}, params {describe(entry)}")

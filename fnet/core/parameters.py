@@ -18,7 +18,7 @@ from fnet.tree import Path
 from fnet.types import Array, Param, Params
 
 
-def wanted(model: Any, *input_shapes: Any) -> dict[Path, Param]:
+def needed(model: Any, *input_shapes: Any) -> dict[Path, Param]:
     """{path: Param} of the parameters that a model has."""
     _, params = infer.infer(model, infer.inputs_of(model, input_shapes))
     return dict(tree.items(params))
@@ -32,7 +32,7 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
     """
     rng = random.as_key(key)
     leaves = {}
-    for number, (path, param) in enumerate(wanted(model, *input_shapes).items()):
+    for number, (path, param) in enumerate(needed(model, *input_shapes).items()):
         if None in param.shape and param.dtype.startswith("float"):
             raise ValueError(
                 f"{_join(path)} would be {_text(param)}: give the size (units=, filters=, ...) of its layer"
@@ -48,7 +48,7 @@ def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
 
     Names, shapes and dtypes are compared, and the numbers are looked at: no NaN, infinity or negative variance.
     """
-    return misplaced(wanted(model, *input_shapes), params) or [
+    return misplaced(needed(model, *input_shapes), params) or [
         f"{_join(path)}: {wrong}" for path, leaf in tree.items(params) if (wrong := faulty(path, leaf)) is not None
     ]
 
@@ -129,7 +129,7 @@ def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str,
 
     `jax.grad` and optax take the first; `merge` joins the two again.
     """
-    want = wanted(model, *input_shapes)
+    want = needed(model, *input_shapes)
     trainable: dict[Path, Any] = {}
     rest: dict[Path, Any] = {}
     for path, leaf in tree.items(params):

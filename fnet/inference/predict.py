@@ -137,16 +137,16 @@ def predict(
             return _no_rows(model, params, x)
         if prepared.advance is not None:
             _require_whole_batches(rows, size)
-        work = _Work(prepared, program, invalid == "mark", size, workers)
-        outputs = joined(work.batches(x, rows, progress), rows)
+        call = _Call(prepared, program, invalid == "mark", size, workers)
+        outputs = joined(call.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
         _explain(model, params, x, error)
         raise
-    if work.marked:
-        warnings.warn(InvalidRows(_said(work.marked, rows), work.marked), stacklevel=2)
-    if given is x and work.may_repeat(x, rows):
+    if call.marked:
+        warnings.warn(InvalidRows(_said(call.marked, rows), call.marked), stacklevel=2)
+    if given is x and call.may_repeat(x, rows):
         program.calls[_kind(x, size, workers)] = _Again(
-            work.run, prepared, prepared.schedule_of(x, rows, workers), workers
+            call.run, prepared, prepared.schedule_of(x, rows, workers), workers
         )
     return outputs
 
@@ -169,7 +169,7 @@ class _Again(NamedTuple):
         return tree.map(ops.to_numpy, y)
 
 
-class _Work:
+class _Call:
     """One call of `predict`: batch after batch."""
 
     def __init__(self, prepared: _Prepared, program: Program, mark: bool, batch_size: int, workers: int | None) -> None:
@@ -235,11 +235,11 @@ class _Work:
         if self.prepared.advance is not None:
             y, self.state = self.prepared.advance(self.params, batch, self.state)
             return tree.map(ops.to_numpy, y)
-        wanted = self.filled(size)
-        if wanted != size:
-            batch = tree.map(lambda a: a[np.arange(wanted) % size], batch)
-        y = self.run(self.params, batch) if self.drawn else self.in_parts(batch, wanted)
-        return tree.map(lambda a: ops.to_numpy(a)[:size], y) if wanted != size else tree.map(ops.to_numpy, y)
+        filled = self.filled(size)
+        if filled != size:
+            batch = tree.map(lambda a: a[np.arange(filled) % size], batch)
+        y = self.run(self.params, batch) if self.drawn else self.in_parts(batch, filled)
+        return tree.map(lambda a: ops.to_numpy(a)[:size], y) if filled != size else tree.map(ops.to_numpy, y)
 
     def filled(self, size: int) -> int:
         """How many rows a batch of `size` is filled up to."""

@@ -17,7 +17,7 @@ from fnet.masks import mask_of, masked, require_generation, strip, values_of
 from fnet.types import Array, Params, Spec
 
 _RANK = (
-    "a recurrent layer takes sequences (batch, time, ...); got shape {}. Behind another recurrent layer this means "
+    "a recurrent layer takes sequences (batch, time, ...); got shape {}. After another recurrent layer this means "
     "that the one before lacks return_sequences=True"
 )
 

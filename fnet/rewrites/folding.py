@@ -17,7 +17,7 @@ from fnet.layers.convolution import conv1d, conv2d, conv3d
 from fnet.layers.convolution_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
 from fnet.layers.depthwise import depthwise_conv1d, depthwise_conv2d, separable_conv1d, separable_conv2d
 from fnet.layers.norms import batch_factors, batch_normalization
-from fnet.rewrites.places import each_pair
+from fnet.rewrites.places import each_pair, read_only
 from fnet.types import Array, Params
 
 KERNELS: dict[Callable[..., Any], tuple[str, tuple[int, ...]]] = {
@@ -91,8 +91,5 @@ def exact(x: Array) -> Array:
 
 
 def as_value(x: Array, dtype: Any) -> Array:
-    """An array of `dtype` that cannot change."""
-    y = x.astype(dtype)
-    if isinstance(y, np.ndarray):
-        y.flags.writeable = False
-    return y
+    """A copy of `x` as `dtype`, which cannot change."""
+    return read_only(x.astype(dtype))

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from fnet.core.compose import EMPTY, Graph, Node, Sequential, bind
 from fnet.core.layer import Bound
 from fnet.core.sources import references
-from fnet.types import Params
+from fnet.types import Array, Params
 
 Rewrite: TypeAlias = Callable[[Any, Params], tuple[Any, Params]]
 """(model, params) -> (model, params)."""
@@ -70,7 +72,7 @@ def _rebuilt(model: Any, params: Params, rewrite: Rewrite) -> tuple[Any, Params]
 def _merged_sequential(model: Sequential, params: Params, rule: PairRule) -> tuple[Any, Params]:
     built: list[tuple[str, Any]] = []
     for name, step in model.steps:
-        if built and (made := _pair(rule, built[-1], (name, step), params)) is not None:
+        if built and (made := _merged_step(rule, built[-1], (name, step), params)) is not None:
             (before, _), step = built.pop(), made[0]
             params = _replaced(params, before, name, made[1])
         built.append((name, step))
@@ -86,7 +88,7 @@ def _merged_graph(model: Graph, params: Params, rule: PairRule) -> tuple[Any, Pa
         before = built.get(node.sources) if isinstance(node.sources, str) else None
         if before is not None and before.sources is not None and readers[node.sources] == 1:
             first, second = before.params or node.sources, node.params or name
-            made = _pair(rule, (first, before.step), (second, node.step), params)
+            made = _merged_step(rule, (first, before.step), (second, node.step), params)
             if made is not None and {first, second} <= owned:
                 del built[node.sources]
                 node = Node(made[0], before.sources, node.params)
@@ -95,7 +97,7 @@ def _merged_graph(model: Graph, params: Params, rule: PairRule) -> tuple[Any, Pa
     return Graph(tuple(built.items()), model.inputs, model.outputs), params
 
 
-def _pair(
+def _merged_step(
     rule: PairRule, first: tuple[str, Any], second: tuple[str, Any], params: Params
 ) -> tuple[Bound, Params] | None:
     """What `rule` says of two (params name, step)."""
@@ -103,6 +105,13 @@ def _pair(
         return None
     a, b = (params.get(name, EMPTY) for name, _ in (first, second))
     return rule(bind(first[1]), a, bind(second[1]), b)
+
+
+def read_only(x: Array) -> Array:
+    """The new array `x` itself, which can no longer change on NumPy; JAX's never can."""
+    if isinstance(x, np.ndarray):
+        x.flags.writeable = False
+    return x
 
 
 def _replaced(params: Params, gone: str, name: str, entry: Params) -> Params:

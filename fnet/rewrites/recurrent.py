@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fnet import tree
 from fnet.backend import xp
 from fnet.backend.gates import CELLS, laid_out
@@ -12,8 +10,8 @@ from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind
 from fnet.layers.recurrence_stack import Part, is_lookup, part, parts, recurrent_stack
 from fnet.layers.regularization import dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d
-from fnet.rewrites.places import Rewrite, each_pair, each_step
-from fnet.types import Array, Params
+from fnet.rewrites.places import Rewrite, each_pair, each_step, read_only
+from fnet.types import Params
 
 IDLE = (dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d)
 """What does nothing without an rng."""
@@ -29,7 +27,7 @@ def _lay_out(step: Bound, params: Params) -> tuple[Bound, Params] | None:
         return None
     laid = [laid_out(one.cell, way) for way in ways]
     entry = {name: xp.stack([way[name] for way in laid], axis=-3) for name in laid[0]}
-    return bind(recurrent_stack, layers=(step,)), {"layer_0": tree.map(_as_value, entry)}
+    return bind(recurrent_stack, layers=(step,)), {"layer_0": tree.map(read_only, entry)}
 
 
 def _skip(step: Bound, params: Params, after: Bound, after_params: Params) -> tuple[Bound, Params] | None:
@@ -48,7 +46,7 @@ def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bou
         return None
     entries = [stack[f"layer_{number}"] for number in range(len(above))]
     if CELLS[recurrent[-1].cell].doubled:
-        entries[0] = {**entries[0], "kernel": _as_value(entries[0]["kernel"] * entries[0]["kernel"].dtype.type(0.5))}
+        entries[0] = {**entries[0], "kernel": read_only(entries[0]["kernel"] * entries[0]["kernel"].dtype.type(0.5))}
     new = {f"layer_{number}": entry for number, entry in enumerate(entries, len(recurrent))}
     return bind(step, layers=(*below, *above)), {**params, **new}
 
@@ -68,7 +66,7 @@ def look_up_projected(table_bytes: int) -> Rewrite:
         table = embeddings @ first["kernel"]
         table = table + first["bias"] if "bias" in first else table
         left = {name: value for name, value in first.items() if name not in ("kernel", "bias")}
-        return bind(after, layers=(step, *layers)), {"table": _as_value(table), **stack, "layer_0": left}
+        return bind(after, layers=(step, *layers)), {"table": read_only(table), **stack, "layer_0": left}
 
     return each_pair(rule)
 
@@ -76,10 +74,3 @@ def look_up_projected(table_bytes: int) -> Rewrite:
 lay_out_recurrent = each_step(_lay_out)
 skip_dropout = each_pair(_skip)
 join_stacks = each_pair(_join)
-
-
-def _as_value(x: Array) -> Array:
-    """An array that cannot change."""
-    if isinstance(x, np.ndarray):
-        x.flags.writeable = False
-    return x

@@ -162,7 +162,6 @@ def _sequences(given: dict[str, Any]) -> Any:
     return (given["sequences"], *states)
 
 
-_FLASH = frozenset({"flash_attention"})
 _PRIVATE = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "value", "gate", "output")}
 _ATTENTION = partial(Entry, arguments=_QUERIES, inputs=_queries, ignored=_FLASH)
 _UNGROUPED = partial(Entry, neutral={"groups": (1,)})  # Keras 2 wrote `groups` into layers that have none
