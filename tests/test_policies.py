@@ -248,6 +248,7 @@ def test_heads_before_keras_2_14_have_the_policy_of_the_other_layers(own, before
     ("own", "inside"), [("float64", "mixed_float16"), ("float16", "float32"), ("float32", "float64")]
 )
 def test_what_a_stack_of_cells_gives_has_the_policy_of_the_layer_around_it(own, inside):
+    keras.utils.set_random_seed(1)  # of some weights Keras itself rounds further than the tolerance
     x = keras.Input((4, 3))
     cells = [layers.LSTMCell(2, dtype=inside), layers.GRUCell(3, dtype=inside)]
     made = keras.Model(x, layers.RNN(cells, return_sequences=True, dtype=own)(x))
