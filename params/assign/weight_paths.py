@@ -22,7 +22,7 @@ from params.convert.conversion import Converted
 from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, WeightsWarning, quoted
 from params.file.model_file import StoredArray, Variables, WeightTree
 from params.table.entry import Entry
-from params.table.layers import LAYERS
+from params.table.layers import LAYERS, class_of
 
 TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer))(/|$)")
 """Groups of the root that belong to training: trackers of losses and metrics."""
@@ -134,7 +134,8 @@ def _config(converted: Converted) -> dict[str, Any]:
 def entry_of(step: Any) -> Entry:
     """The row of the layer that a step runs; an empty one for layers without a row."""
     function = step.function if isinstance(step, Bound) else step
-    return next((entry for entry in LAYERS.values() if entry.layer is function), Entry(function))
+    name = class_of(function)
+    return LAYERS[name] if name else Entry(function)
 
 
 def plan(
@@ -266,12 +267,10 @@ def _end(place: str, width: int = 64) -> str:
 
 # --- layers of the caller's own: where their arrays are, and when the file does not say which is which ---
 
-_KNOWN = frozenset(entry.layer for entry in LAYERS.values())
-
 
 def is_custom(converted: Converted) -> bool:
     """Whether an object became a function of the caller's own."""
-    return converted.entry is not None and not converted.operation and converted.entry.layer not in _KNOWN
+    return converted.entry is not None and not converted.operation and not class_of(converted.entry.layer)
 
 
 def places_inside(file: WeightTree, home: str) -> dict[str, str]:

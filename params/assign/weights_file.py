@@ -28,7 +28,7 @@ from params.errors import CorruptFile, ModelFileError, WeightsMismatch
 from params.file.keras_objects import KerasObject
 from params.file.model_file import Limits, ModelFile, WeightTree
 from params.table.entry import ADAPTED, Entry
-from params.table.layers import CUDNN, LAYERS
+from params.table.layers import CUDNN, class_of
 
 
 def load_weights(
@@ -213,12 +213,11 @@ def _described(step: Any, name: str, params: Params) -> Converted:
         parts = {key: _described(steps[key], key, params.get(key, {})) for key in _layers(step)}
         return Converted(_source("Functional", name), step, parts=parts)
     entry = entry_of(step)
-    class_name = next((known for known, row in LAYERS.items() if row is entry), "")
     bound = step if isinstance(step, Bound) else bind(step)
     children = {} if bound.function is stacked_rnn_cells else infer.children(bound)
     parts = {key: _described(item, key, params.get(key, {})) for key, item in children.items()}
     return Converted(
-        _source(class_name or bound.function.__name__, name, {**bound.options, ADAPTED: True}),
+        _source(class_of(bound.function) or bound.function.__name__, name, {**bound.options, ADAPTED: True}),
         bound,
         _known_again(entry, parts, params),
         parts,

@@ -19,10 +19,7 @@ from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.reading import Source
 from params.store.saving import DEFAULT, architecture
-from params.table.layers import LAYERS
-
-CLASSES = {entry.layer: name for name, entry in reversed(LAYERS.items())}
-"""{layer: the Keras class that it is}."""
+from params.table.layers import class_of
 
 
 def is_stored(source: Source) -> bool:
@@ -81,6 +78,6 @@ def explain_stored(
 def _step(path: tuple[Any, ...], step: Any, output: str = "", mask: str = "", **size: Any) -> Step:
     bound = step if isinstance(step, Bound) else None if isinstance(step, Model) else bind(step)
     function = None if bound is None else bound.function
-    kind = type(step).__name__ if function is None else CLASSES.get(function, function.__name__)
+    kind = type(step).__name__ if function is None else class_of(function) or function.__name__
     policy = "float32" if bound is None or bound.dtype is None else bound.dtype
     return Step("/".join(map(str, path)), kind, brief(step, 400), "supported", "", policy, output, mask=mask, **size)

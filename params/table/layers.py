@@ -6,7 +6,7 @@ The name is enough: the class `LayerNormalization` is `fnet.layer_normalization`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -229,17 +229,43 @@ CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
 """{layer: the layer of Keras 2 that kept the same parameters in CuDNN's layout}."""
 
 _BY_LETTERS = {name.replace("_", ""): name for name in fnet.layers.NAMES}
-
-
-def _row(class_name: str) -> Entry:
-    layer = getattr(fnet, RENAMED.get(class_name) or _BY_LETTERS[class_name.lower()])
-    return ROWS.get(class_name, Entry)(layer)
-
-
-LAYERS = {
-    name: _row(name)
+_NAMES = {
+    name: RENAMED.get(name) or _BY_LETTERS[name.lower()]
     for family, names in FAMILIES.items()
     for name in names.split()
     if family != "models" and name not in REFUSED
 }
+_CLASSES = {layer: name for name, layer in reversed(_NAMES.items())}
+
+
+class _Layers(Mapping[str, Entry]):
+    """The entries by class. Each is made when it is asked for: then its layer is imported."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Entry] = {}
+
+    def __getitem__(self, class_name: str) -> Entry:
+        entry = self._made.get(class_name)
+        if entry is None:
+            layer = getattr(fnet, _NAMES[class_name])
+            entry = self._made.setdefault(class_name, ROWS.get(class_name, Entry)(layer))
+        return entry
+
+    def __contains__(self, class_name: object) -> bool:
+        return class_name in _NAMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+LAYERS: Mapping[str, Entry] = _Layers()
 """{Keras class name: entry}."""
+
+
+def class_of(function: Any) -> str:
+    """The Keras class that a layer of fnet is; "" for other functions."""
+    name = _CLASSES.get(getattr(function, "__name__", ""), "")
+    return name if name and LAYERS[name].layer is function else ""
