@@ -29,12 +29,15 @@ from params.convert.call_order import layer_order
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.mask_effects import paths_of
 from params.convert.recognition import is_operation
-from params.store.spelling import CLASSES, function_of, is_operation_of_keras
+from params.store.spelling import CLASSES, call_options, function_of, is_operation_of_keras
 from params.table.entry import Entry
 from params.table.layers import LAYERS
 
 NOT_WRITTEN = frozenset({*OF_AGE, "quantization", "training", "virtual_batch_size"})
 """Options that no config of Keras 3 holds; a model has them from a file of another age or kind."""
+
+READ_WHOLE = (fnet.rescaling, fnet.text_vectorization)
+"""Layers of which Keras reads options that have a default, too."""
 
 UNREAD = {
     **dict.fromkeys(("random_brightness", "random_color_degeneration", "random_contrast", "random_hue"), ("factor",)),
@@ -74,8 +77,8 @@ class Writing:
     def layer(self, bound: Bound, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
         """A layer or an operation."""
         entry, label = entry_of(bound, self.custom), name_of(bound.function)
-        said = infer.resolved_options(bound) if bound.function is fnet.text_vectorization else bound.options
-        options = {key: item for key, item in said.items() if key not in entry.arguments}
+        said = infer.resolved_options(bound) if bound.function in READ_WHOLE else bound.options
+        options = {key: item for key, item in said.items() if key not in call_options(entry)}
         for key in NOT_WRITTEN & set(options):
             if options[key] != option_names(bound.function).get(key):
                 raise ExportError(_no_option(label, key, options[key]))
@@ -308,7 +311,7 @@ class _Calls:
     def arguments(self, bound: Bound, x: Any) -> tuple[list[Any], dict[str, Any]]:
         """(args, kwargs) of the Keras call of a layer that reads the sources `x`."""
         entry = entry_of(bound, self.writing.custom)
-        options = {key: literal(tree.thaw(item)) for key, item in bound.options.items() if key in entry.arguments}
+        options = {key: literal(tree.thaw(item)) for key, item in bound.options.items() if key in call_options(entry)}
         named = {f"**{key}" for key in bound.options} & set(entry.arguments)
         for key in named:
             options |= {name: literal(item) for name, item in bound.options[key[2:]].items()}
@@ -382,7 +385,7 @@ def _as_layer(step: Any) -> Any:
     bound = bind(step)
     if bound.function not in CLASSES:
         return bound
-    arguments = LAYERS[CLASSES[bound.function]].arguments
+    arguments = call_options(LAYERS[CLASSES[bound.function]])
     options = FrozenDict({key: item for key, item in bound.options.items() if key not in arguments})
     return replace(bound, options=options)
 

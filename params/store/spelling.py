@@ -21,6 +21,7 @@ from fnet.layers.basic import constant
 from fnet.tree import FrozenDict, FrozenList
 from fnet.types import Params, Spec
 from params.convert.names import Names
+from params.table.entry import Entry
 from params.table.layers import FAMILIES, LAYERS, RENAMED
 
 FOREIGN = frozenset(
@@ -29,6 +30,13 @@ FOREIGN = frozenset(
 """Classes that are not in `keras.layers` of Keras 3."""
 CLASSES = {entry.layer: name for name, entry in LAYERS.items() if name not in FOREIGN and name not in RENAMED}
 """{layer: its class in Keras 3}."""
+
+
+def call_options(entry: Entry) -> frozenset[str]:
+    """The arguments of the Keras call of a layer, some of which are options here."""
+    return frozenset({*entry.arguments, "return_attention_scores", "use_causal_mask"})
+
+
 NO_OWN = {*CLASSES, constant}
 """Layers that make no masks, but for those that `makes_masks` names."""
 
@@ -76,7 +84,7 @@ def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.Row]) -> b
             return False
         function = function_of(step)
         if function is not None and function in CLASSES:
-            if set(bind(step).options) & set(LAYERS[CLASSES[function]].arguments):
+            if set(bind(step).options) & call_options(LAYERS[CLASSES[function]]):
                 return False
         elif is_operation_of_keras(function) or function is constant:
             return False
