@@ -11,6 +11,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import contraction
+from fnet.backend.contraction import matmul
 from fnet.backend.numpy_conv import conv, conv_transpose, finish, winograd
 from fnet.backend.numpy_index import (
     concrete,
@@ -241,11 +242,6 @@ def take(table: Any, ids: Any) -> Any:
 def einsum(equation: str, *operands: Any) -> Any:
     """`np.einsum`; two operands go through one (batched) matrix product."""
     return contraction.einsum(equation, *operands)
-
-
-def matmul(x: Any, kernel: Any) -> Any:
-    """x (..., in) @ kernel (in, out)."""
-    return contraction.matmul(x, kernel)
 
 
 def sigmoid(x: Any) -> Any:

@@ -268,10 +268,10 @@ def _row_mask(a: Any) -> Array:
 
 def _dot_axes(axes: int | Sequence[int], ranks: Sequence[int]) -> tuple[int, int]:
     first, second = (axes, axes) if isinstance(axes, int) else axes
-    axes = positive(first, ranks[0]), positive(second, ranks[1])
-    if 0 in axes:
+    pair = positive(first, ranks[0]), positive(second, ranks[1])
+    if 0 in pair:
         raise ValueError(f"dot takes no product over the batch axis; got axes={axes} for ranks {list(ranks)}")
-    return axes
+    return pair
 
 
 def _dot_rule(x: Sequence[Spec], *, axes: int | Sequence[int], normalize: bool) -> tuple[Spec, ParamTree]:

@@ -89,7 +89,7 @@ class Writing:
         config: dict[str, Any] = {"name": name}
         if bound.function is fnet.input_layer:
             config = {"name": name, "batch_shape": options.pop("shape"), "dtype": "float32", "sparse": False}
-        elif "dtype" not in option_names(bound.function):
+        elif "dtype" not in option_names(bound.function) and bound.function is not fnet.pipeline:  # it takes none
             config["dtype"] = _policy(self._policy_of(bound, path))
         config |= dict.fromkeys(UNREAD.get(bound.function.__name__, ()), NEUTRAL.get(bound.function.__name__, 0.0))
         config |= {key: self.value(key, item, params, path) for key, item in options.items()}

@@ -186,7 +186,7 @@ ROWS: dict[str, Callable[..., Entry]] = {
     "InputLayer": partial(_DENSE, options=_input, limits="sparse tensors come as dense arrays; no ragged inputs"),
     "ReversibleEmbedding": partial(Entry, arguments=("inputs", "reverse")),
     "GroupQueryAttention": partial(_ATTENTION, groups=_PRIVATE),
-    "MultiHeadAttention": _ATTENTION,
+    "MultiHeadAttention": partial(_ATTENTION, groups={"gate_dense": "_gate_dense"}),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _UNGROUPED),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"), _UNGROUPED),
     "BatchNormalization": partial(
