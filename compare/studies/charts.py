@@ -87,9 +87,12 @@ def _lines(
     for name, style in kinds.items():
         body += [line(x, 30, x + 18, 30, f"line {style}"), text(x + 22, 34, name, "soft")]
         x += 34 + LETTER * len(name)
+    grid = ""
     for mark in marks:
         y = at(1, mark)[1]
-        body += [line(left, y, width - 14, y, "grid"), text(left - 6, y + 4, f"{mark:g}", "soft end")]
+        grid += f"M{left:.0f} {y:.1f}H{width - 14:.0f}"
+        body.append(text(left - 6, y + 4, f"{mark:g}", "soft end"))
+    body.append(element("path", d=grid, class_="grid"))
     step = max(1, round(epochs / 6))
     base = height - bottom + 16
     body += [text(at(e, marks[0])[0], base, str(e), "soft middle") for e in places if (e - 1) % step == 0]
