@@ -414,7 +414,11 @@ def examples():
                 yield text
 
 
-@pytest.mark.parametrize("example", list(examples()))
+def marked(example):
+    return pytest.param(example, marks=pytest.mark.slow if example.startswith("fnet export") else (), id=example)
+
+
+@pytest.mark.parametrize("example", [marked(example) for example in examples()])
 def test_the_examples_of_help_run_as_printed(folder, example):
     script = f'fnet() {{ {sys.executable} -m fnet "$@"; }}; set -e -o pipefail; {example}'
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

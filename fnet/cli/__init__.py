@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rest = [word for word in rest if word not in args.inputs]
     if rest and not hasattr(args, "delegated"):
         top.error(f"unrecognized arguments: {' '.join(rest)}")
-    logging.basicConfig(format="fnet: %(message)s")
+    logging.basicConfig(format="fnet: %(message)s", level=logging.ERROR)  # of libraries, errors alone
     for name in ("fnet", "compare", "train_keras"):
         level = logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO
         logging.getLogger(name).setLevel(level)
