@@ -15,8 +15,8 @@ import numpy as np
 import fnet
 from compare import yardstick
 from fnet import backend, tree
-from fnet.core import model as models
 from fnet.core import layer as core
+from fnet.core import model as models
 from fnet.inference.string_split import has_host
 from fnet.masks import Masked, mask_of, strip
 from tests.cases import Case

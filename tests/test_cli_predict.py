@@ -424,7 +424,7 @@ def test_the_examples_of_help_run_as_printed(folder, example):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, cwd=folder, check=False)
     assert (done.returncode, done.stderr) == (0, "") or done.stderr.startswith("fnet: wrote")
-    assert done.stdout or ">" in example or any(word in example for word in ("--output", "convert", "plot"))
+    assert done.stdout or ">" in example or any(word in example for word in ("--output", "convert", "export", "plot"))
 
 
 def test_every_command_has_an_example():
