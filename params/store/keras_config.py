@@ -49,6 +49,9 @@ UNREAD = {
 """{layer: arguments that Keras needs and inference does not}: they are written as 0, or as below."""
 NEUTRAL = {"random_posterization": 8, "max_num_bounding_boxes": 1}
 
+NOT_READ = ("fake_quant_with_min_max_vars", "segment_max", "segment_min", "segment_prod", "segment_sum")
+"""Operations that Keras writes into files and cannot read from them (3.15)."""
+
 # --- the config -------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +118,8 @@ class Writing:
     def _operation(self, bound: Bound, name: str, entry: Entry, options: dict[str, Any]) -> dict[str, Any]:
         from params.table.operations import OPERATIONS
 
+        if bound.function.__name__ in NOT_READ:
+            raise ExportError(f"Keras itself cannot read {name_of(bound.function)} from a file")
         ours = {function: key for key, function in OPERATIONS.items()}
         module, class_name = ours[bound.function.__name__]
         rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else ""
