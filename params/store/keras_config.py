@@ -49,7 +49,15 @@ UNREAD = {
 """{layer: arguments that Keras needs and inference does not}: they are written as 0, or as below."""
 NEUTRAL = {"random_posterization": 8, "max_num_bounding_boxes": 1}
 
-NOT_READ = ("fake_quant_with_min_max_vars", "segment_max", "segment_min", "segment_prod", "segment_sum")
+NOT_READ = (
+    "adaptive_average_pool",
+    "adaptive_max_pool",
+    "fake_quant_with_min_max_vars",
+    "segment_max",
+    "segment_min",
+    "segment_prod",
+    "segment_sum",
+)
 """Operations that Keras writes into files and cannot read from them (3.15)."""
 
 # --- the config -------------------------------------------------------------------------------------------------
