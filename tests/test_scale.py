@@ -108,6 +108,8 @@ def test_a_file_that_was_written_anew_is_loaded_anew(numbers):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, which other tests have imported
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*_at_fork:pytest.PytestUnraisableExceptionWarning")
 def test_datasets_map_in_processes():
     datasets = pytest.importorskip("datasets")
     rows = datasets.Dataset.from_dict({"id": list(range(30)), "text": [*PAIR, ""] * 10})
