@@ -183,22 +183,33 @@ def forget() -> None:
 
 def _after_reading(model: keras.Model) -> keras.Model:
     """The layers after those that read strings, with the same optimizer; the model itself where none does."""
-    read = _read_by(model)
+    _, read, y = _ends(model)
     if not read:
         return model
-    part = keras.Model(read, model.outputs[0])
+    part = keras.Model(read, y)
     _compile(part, model.optimizer)
     return part
 
 
 def reader_of(model: keras.Model) -> keras.Model | None:
     """The layers that read strings; None where none does."""
-    read = _read_by(model)
-    return keras.Model(model.inputs, read) if read else None
+    x, read, _ = _ends(model)
+    return keras.Model(x, read) if read else None
 
 
-def _read_by(model: keras.Model) -> list[Any]:
-    return [layer.output for layer in model.layers if isinstance(layer, keras.layers.TextVectorization)]
+def _ends(model: keras.Model) -> tuple[Any, list[Any], Any]:
+    """(inputs, what the layers that read strings give, output) in one graph."""
+    x, y = model.inputs, model.outputs[0]
+    readers = [layer for layer in model.layers if isinstance(layer, keras.layers.TextVectorization)]
+    if not readers or not isinstance(model, keras.Sequential):
+        return x, [layer.output for layer in readers], y
+    # the layers of a Sequential that comes from a file have been called before it was built: their outputs are others'
+    first, *rest = model.layers
+    x = keras.Input(x[0].shape[1:], dtype=x[0].dtype)
+    read = y = first(x)
+    for layer in rest:
+        y = layer(y)
+    return x, [read], y
 
 
 def read(reader: keras.Model | None, split: Split) -> Split:
