@@ -42,7 +42,7 @@ def piece(x, masked, start, stop):
 
 def joined(pieces, layer):
     """The outputs of the pieces put together as the whole sequence would give them."""
-    options = fnet.core.infer.resolved_options(layer)
+    options = bind(layer).all_options
     outputs = [strip(y)[0] if options["return_state"] else strip(y) for y in pieces]
     y = np.concatenate(outputs, axis=1) if options["return_sequences"] else outputs[-1]
     return (y, *strip(pieces[-1])[1:]) if options["return_state"] else y

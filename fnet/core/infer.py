@@ -90,7 +90,7 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     declared = rules(bound)
     if declared.call is None or not declared.call.reads_values:
         x = tree.map(_without_numbers, x)
-    if (wrong := misfit(bound.function, bound.in_full)) is not None:
+    if (wrong := misfit(bound.function, bound.all_options)) is not None:
         raise ValueError(f"{name_of(bound.function)}: {wrong}")
     by_rule = with_options(declared.shape, bound)
     outputs, params = by_rule(x)
@@ -115,15 +115,9 @@ def _without_numbers(spec: Any) -> Any:
     return replace(spec, value=None) if isinstance(spec, Spec) and spec.value is not None else spec
 
 
-def resolved_options(step: Any) -> dict[str, Any]:
-    """All options of a layer, bound ones over defaults."""
-    bound = bind(step)
-    return {**option_names(bound.function), **{k: tree.thaw(v) for k, v in bound.options.items()}}
-
-
 def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
     """A rule of a layer with the options of `step` that it asks for."""
-    options = bind(step).in_full
+    options = bind(step).all_options
     return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
 
 

@@ -34,7 +34,7 @@ class Bound:
         return options
 
     @functools.cached_property
-    def in_full(self) -> dict[str, Any]:
+    def all_options(self) -> dict[str, Any]:
         """All options, bound ones over defaults, as the layer and its rules take them."""
         return {**option_names(self.function), **self._thawed}
 
@@ -73,14 +73,14 @@ class Bound:
         rule = rules(self).children
         if rule is None:
             return frozenset()
-        children = rule(**{key: self.in_full[key] for key in option_names(rule)})
+        children = rule(**{key: self.all_options[key] for key in option_names(rule)})
         return frozenset(key for key, step in children.items() if has_policy(step))
 
     @functools.cached_property
     def gives(self) -> str | None:
         """The dtype of the floats that come out under any policy, "wider", "inner" or None (see `Rounding.gives`)."""
         rule = rules(self).rounding.gives
-        return None if rule is None else rule(**{key: self.in_full[key] for key in option_names(rule)})
+        return None if rule is None else rule(**{key: self.all_options[key] for key in option_names(rule)})
 
     def __repr__(self) -> str:
         options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}

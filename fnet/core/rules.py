@@ -112,6 +112,7 @@ class Rules:
 
 
 layer = Rules
+"""The decorator: `@layer(shape=...)` makes rules, which then take the function (`Rules.__call__`)."""
 
 
 def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any], params: Params, x: Any) -> Any:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
-from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Sequential
+from fnet.core.compose import Graph, Sequential, bind
 from fnet.core.sources import references
 from fnet.errors import InvalidInput
 from fnet.types import Array
@@ -35,9 +34,8 @@ def final_activation(model: Any) -> str:
         return final_activation(model.steps[-1][1]) if model.steps else "linear"
     if isinstance(model, Graph):
         return final_activation(dict(model.nodes)[references(model.outputs)[0]].step)
-    options = infer.resolved_options(model)
-    function = model.function if isinstance(model, Bound) else model
-    named = options.get("activation", function.__name__)
+    bound = bind(model)
+    named = bound.all_options.get("activation", bound.function.__name__)
     return named if isinstance(named, str) else "linear"
 
 

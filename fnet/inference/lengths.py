@@ -79,7 +79,7 @@ def lengths(model: Any) -> Lengths | None:
     step = _first(model)
     if step is None:
         return None
-    options = infer.resolved_options(step)
+    options = bind(step).all_options
     if step.function is masking:
         return Lengths(lambda x: (x != options["mask_value"]).any(axis=-1), shrinks=False)
     if step.function is embedding:

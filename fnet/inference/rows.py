@@ -9,7 +9,7 @@ import numpy as np
 
 from fnet import layers, tree
 from fnet.core import infer
-from fnet.core.compose import Bound, Model, Rules
+from fnet.core.compose import Model, Rules, bind
 from fnet.errors import InvalidInput
 from fnet.types import Array
 
@@ -20,8 +20,7 @@ def apart(model: Any) -> bool:
     Of some operations (reshapes, products) and of custom layers this is not known: False.
     """
     if not isinstance(model, Model):
-        function = model.function if isinstance(model, Bound) else model
-        options = infer.resolved_options(model)
+        function, options = bind(model).function, bind(model).all_options
         axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
         known = _rows_stay(function) or "axis" in axes
         if not known or options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):

@@ -56,7 +56,7 @@ def _holds(step: Any) -> bool:
 
 def _moved(step: Any, params: Params, x: Any, momentum: float) -> dict[str, Array]:
     """The params of a batch normalization with its moving statistics moved towards those of `x`."""
-    options = infer.resolved_options(step)
+    options = bind(step).all_options
     if options["renorm"] or options["virtual_batch_size"] is not None:
         raise ValueError(f"{brief(step)}: renorm and virtual batches are not trained here")
     values, mask = parted(x)

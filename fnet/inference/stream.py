@@ -84,7 +84,7 @@ def _directions(step: Any) -> list[bool]:
     if (step.function if isinstance(step, Bound) else step) is bidirectional:
         return [False, True]
     if is_recurrent(step):
-        return [infer.resolved_options(step)["go_backwards"]]
+        return [bind(step).all_options["go_backwards"]]
     if isinstance(step, Model):
         return [found for child in infer.children(step).values() for found in _directions(child)]
     rules(step)
@@ -103,7 +103,7 @@ def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any
     given = unpack(x)
     if given.states is not None:
         return flow(step, params, x), {}
-    options = infer.resolved_options(step)
+    options = bind(step).all_options
     piece = {
         "sequences": given.values,
         "initial_state": state.get("states"),
@@ -142,7 +142,7 @@ def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
     outputs, _ = infer.infer(step, x)
     if not is_recurrent(step) or _starts_wired(x):
         return {}, outputs
-    options = infer.resolved_options(step)
+    options = bind(step).all_options
     y, *states = infer.infer(bind(step, return_state=True), sequence_spec(x))[0]
     if options["return_sequences"]:
         y = Spec((y.shape[1 if options.get("time_major") else 0], *y.shape[2:]), y.dtype)

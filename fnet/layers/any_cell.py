@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Bound, Sequential, flow, layer, sequential
+from fnet.core.compose import EMPTY, Bound, Sequential, bind, flow, layer, sequential
 from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step, zeros
 from fnet.layers.recurrent import GRU, LSTM, SimpleRNN, cell_inputs
@@ -50,18 +50,14 @@ def as_lists_of(states: Any) -> Any:
 
 def _cell(step: Any) -> Any:
     """The mathematics of a cell layer; a stack becomes one sweep for each of its cells."""
-    function = step.function if isinstance(step, Bound) else step
-    known = {simple_rnn_cell: SimpleRNN, lstm_cell: LSTM, gru_cell: GRU}
-    if isinstance(step, Bound) and step.dtype is not None:
+    kinds: dict[Any, Any] = {simple_rnn_cell: SimpleRNN, lstm_cell: LSTM, gru_cell: GRU}
+    bound = bind(step)
+    if bound.dtype is None and bound.function is stacked_rnn_cells:
+        return Stack(tuple((name, _cell(cell)) for name, cell in _named(bound.all_options["cells"]).steps))
+    if bound.dtype is not None or bound.function not in kinds:
         return Custom(step)
-    if function is stacked_rnn_cells:
-        options = infer.resolved_options(step)
-        return Stack(tuple((name, _cell(cell)) for name, cell in _named(options["cells"]).steps))
-    if function not in known:
-        return Custom(step)
-    options = infer.resolved_options(step)
-    kind: Any = known[function]
-    return kind(**{field.name: options[field.name] for field in fields(kind)})
+    kind = kinds[bound.function]
+    return kind(**{field.name: bound.all_options[field.name] for field in fields(kind)})
 
 
 def _named(cells: Cells) -> Sequential:

@@ -38,7 +38,7 @@ class Part(NamedTuple):
 def part(step: Any) -> Part | None:
     """What a layer is as a part of a stack; None for one that cannot be."""
     bound = bind(step)
-    options = infer.resolved_options(bound)
+    options = bound.all_options
     if bound.dtype is not None:
         return None
     if bound.function is bidirectional:
@@ -66,7 +66,7 @@ def is_lookup(step: Any) -> bool:
 @functools.lru_cache(maxsize=1024)
 def parts(layers: Any) -> tuple[dict[str, Any], tuple[Part, ...]]:
     """(options of the embedding, empty without one; the recurrent layers). Raises ValueError for what is no stack."""
-    ids = infer.resolved_options(layers[0]) if is_lookup(layers[0]) else {}
+    ids = bind(layers[0]).all_options if is_lookup(layers[0]) else {}
     parts = tuple(p for p in map(part, layers[1 if ids else 0 :]) if p is not None)
     if not parts or len(parts) + bool(ids) < len(layers) or not all(p.return_sequences for p in parts[:-1]):
         raise ValueError(f"a recurrent stack cannot hold {brief(layers, 200)}; use fnet.sequential")

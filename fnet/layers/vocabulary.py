@@ -15,7 +15,6 @@ import numpy as np
 
 from fnet.backend import ops
 from fnet.core.compose import bind
-from fnet.core.infer import resolved_options
 from fnet.errors import InvalidInput
 from fnet.strings import NumpyArray, pack_strings, unpack_bytes
 from fnet.types import Param, Params, ParamTree
@@ -62,7 +61,7 @@ class Specials:
 
 def specials_of(step: Any) -> Specials:
     """The special tokens of a lookup layer or `text_vectorization`."""
-    options = resolved_options(step)
+    options = bind(step).all_options
     return Specials(
         options.get("mask_token", ""),
         options.get("oov_token", "[UNK]"),
@@ -83,7 +82,7 @@ def vocabulary_params(step: Any, tokens: Iterable[Any], idf_weights: Sequence[fl
     >>> string_lookup(params, ["dog", "cow"])
     array([2, 0])
     """
-    options, specials = resolved_options(step), specials_of(step)
+    options, specials = bind(step).all_options, specials_of(step)
     strings = bind(step).function.__name__ != "integer_lookup"
     complete, listed = _legal(tokens, specials, str if strings else int, options)
     added = [] if complete else specials.tokens

@@ -32,7 +32,7 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
     """The forward and the backward layer as they run: Keras forces zero_output_for_mask = return_sequences."""
     forward = bind(layer)
     backward = bind(layer, go_backwards=True) if backward_layer is None else bind(backward_layer)
-    options = [infer.resolved_options(half) for half in (forward, backward)]
+    options = [half.all_options for half in (forward, backward)]
     if not all("go_backwards" in option and "return_sequences" in option for option in options):
         raise ValueError(f"bidirectional takes recurrent layers, not {brief(forward, 60)} and {brief(backward, 60)}")
     if options[0]["go_backwards"] == options[1]["go_backwards"]:
@@ -106,7 +106,7 @@ def bidirectional(
         y = strip(flow(step, params.get(name, EMPTY), given))
         ends.append(y if isinstance(y, tuple) else (y,))
     (y, *final), (y_back, *final_back) = ends
-    options = infer.resolved_options(forward)
+    options = forward.all_options
     sequences = options["return_sequences"]
     if sequences:
         y_back = xp.flip(y_back, axis=0 if options.get("time_major") else 1)
@@ -177,7 +177,7 @@ def _by_time(mask: Array | None) -> Array | None:
 
 def keeps_states(step: Any) -> bool:
     """Whether a recurrent layer in a step begins with the states of its last call."""
-    own = {} if isinstance(step, Model) else infer.resolved_options(step)
+    own = {} if isinstance(step, Model) else bind(step).all_options
     return bool(own.get("stateful")) or any(map(keeps_states, infer.children(step).values()))
 
 
@@ -205,7 +205,7 @@ def _ways(step: Any) -> Advance | None:
 
 
 def _advance_times(step: Any, params: Params, x: Any, state: State) -> tuple[Any, Any]:
-    inside = infer.resolved_options(step)["layer"]
+    inside = bind(step).all_options["layer"]
     y, state = _in_turn(params.get("layer", EMPTY), values_of(x), None, inside, state)
     return masked(y, mask_of(x)), state
 
@@ -215,14 +215,14 @@ def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple
     given = unpack(x)
     if given.states is not None:
         return flow(step, params, x), {}
-    options = infer.resolved_options(step)
+    options = bind(step).all_options
     parts = {key: options[key] for key in ("layer", "backward_layer") if options.get(key) is not None}
     giving: dict[str, Any] = {key: bind(part, return_state=True) for key, part in parts.items()}
     begun = {"sequences": given.values, "initial_state": state.get("states"), "mask": given.mask}
     y = strip(flow(bind(step, **(giving or {"return_state": True})), params, begun))
     count = 2 if "layer" in parts and options["merge_mode"] is None else 1
     ys, states = y[:count], list(y[count:])
-    options = infer.resolved_options(parts["layer"]) if parts else options
+    options = bind(parts["layer"]).all_options if parts else options
     if options["return_sequences"]:
         ys = tuple(masked(item, given.handed_on) for item in ys)
     ys = (*ys, *states) if options["return_state"] else ys

@@ -6,7 +6,6 @@ from typing import Any
 
 from fnet import backend
 from fnet.backend import ops, winograd
-from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind
 from fnet.core.rules import option_names
 from fnet.layers.convolution import conv2d
@@ -33,7 +32,7 @@ def _pool(conv: Bound, params: Params, pool: Bound, _: Params) -> tuple[Bound, P
     """conv2d and the max pooling after it as one layer."""
     if conv.function is not conv2d or pool.function is not max_pooling2d or conv.dtype or pool.dtype:
         return None
-    of_conv, of_pool = resolved_options(conv), resolved_options(pool)
+    of_conv, of_pool = conv.all_options, pool.all_options
     plain = of_conv["groups"] == 1 and _is_channels_last(of_conv) and of_conv["activation"] in NEVER_FALL
     sizes = [_pair(of_pool[key] or of_pool["pool_size"]) for key in ("pool_size", "strides")]
     if not plain or not _is_channels_last(of_pool) or of_pool["padding"] != "valid" or sizes[0] != sizes[1]:
@@ -46,7 +45,7 @@ def _winograd(step: Bound, params: Params) -> tuple[Bound, Params] | None:
     """A convolution of 3x3 with strides of 1 in Winograd's form, where it wins."""
     if step.function not in (conv2d, pooled_conv2d) or step.dtype or not ops.on_cpu():
         return None
-    options, kernel = resolved_options(step), params.get("kernel")
+    options, kernel = step.all_options, params.get("kernel")
     if kernel is None or kernel.ndim != 4 or kernel.shape[:2] != (3, 3) or kernel.dtype != "float32":
         return None
     ones = _pair(options["strides"]) == _pair(options["dilation_rate"]) == (1, 1)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
-from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind
 from fnet.layers.activation_layers import activation, relu
 from fnet.layers.basic import dense
@@ -34,8 +33,8 @@ def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bo
     """gamma * (x * kernel + bias - mean) / deviation + beta as x * kernel' + bias'."""
     if norm.function is not batch_normalization or norm.dtype is not None or not _is_linear(step):
         return None
-    options, (name, axes) = resolved_options(norm), KERNELS[step.function]
-    kernel, use_bias = params.get(name), resolved_options(step)["use_bias"]
+    options, (name, axes) = norm.all_options, KERNELS[step.function]
+    kernel, use_bias = params.get(name), step.all_options["use_bias"]
     if kernel is None or options["training"] or not _is_channel_axis(step, options["axis"], kernel.ndim):
         return None
     shape = [kernel.shape[a] if a in axes else 1 for a in range(-kernel.ndim, 0)]
@@ -54,7 +53,7 @@ def _relu(step: Bound, params: Params, after: Bound, _: Params) -> tuple[Bound, 
     """A linear layer and the relu after it as one layer."""
     if not _is_linear(step) or after.dtype is not None or after.function not in (relu, activation):
         return None
-    options = resolved_options(after)
+    options = after.all_options
     name = options.get("activation")
     if after.function is relu and (options["negative_slope"], options["threshold"], options["masks"]) == (
         0,
@@ -73,7 +72,7 @@ def _is_linear(step: Bound) -> bool:
     """Whether a step is a layer of `KERNELS` that computes in float32, without activation."""
     if step.function not in KERNELS or step.dtype is not None:
         return False
-    options = resolved_options(step)
+    options = step.all_options
     return options["activation"] in (None, "linear") and options.get("quantization") is None
 
 
@@ -81,7 +80,7 @@ def _is_channel_axis(step: Bound, axis: int | Sequence[int], rank: int) -> bool:
     """Whether an axis of what `step` gives is that of its channels. rank: number of axes of the kernel."""
     if step.function is dense or not isinstance(axis, int):
         return axis == -1
-    first = resolved_options(step)["data_format"] == "channels_first"
+    first = step.all_options["data_format"] == "channels_first"
     return axis % rank == (1 if first else rank - 1)
 
 

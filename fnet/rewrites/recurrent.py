@@ -6,7 +6,6 @@ from fnet import tree
 from fnet.backend import xp
 from fnet.backend.gates import CELLS, laid_out
 from fnet.core.compose import EMPTY
-from fnet.core.infer import resolved_options
 from fnet.core.layer import Bound, bind
 from fnet.layers.recurrence_stack import Part, is_lookup, part, parts, recurrent_stack
 from fnet.layers.regularization import dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d
@@ -40,7 +39,7 @@ def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bou
     """Two stacks as one."""
     if step.function is not recurrent_stack or after.function is not recurrent_stack:
         return None
-    below, above = (resolved_options(bound)["layers"] for bound in (step, after))
+    below, above = (bound.all_options["layers"] for bound in (step, after))
     recurrent: tuple[Part, ...] = parts(below)[1]
     if not recurrent[-1].return_sequences or is_lookup(above[0]):
         return None
@@ -57,7 +56,7 @@ def look_up_projected(table_bytes: int) -> Rewrite:
     def rule(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
         if not is_lookup(step) or after.function is not recurrent_stack or "embeddings" not in params:
             return None
-        embeddings, first, layers = params["embeddings"], stack["layer_0"], resolved_options(after)["layers"]
+        embeddings, first, layers = params["embeddings"], stack["layer_0"], after.all_options["layers"]
         if "kernel" not in first:
             return None
         gates, ways, _, units = first["kernel"].shape

@@ -10,7 +10,6 @@ import numpy as np
 import fnet
 from fnet import tree
 from fnet.backend import ops
-from fnet.core import infer
 from fnet.core.compose import Model, bind
 from fnet.core.layer import name_of
 from fnet.errors import ExportError
@@ -82,12 +81,12 @@ def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[st
                 made |= {f"{key}.{name}": array for name, array in part.items()}
         return made
     bound = bind(step)
-    options = infer.resolved_options(bound)
+    options = bound.all_options
     if bound.function is fnet.bidirectional and library == "PyTorch":
         return {
             name: array
             for layout, half in zip(_both_ways(options), ("forward_layer", "backward_layer"), strict=True)
-            for name, array in layout.there(params[half], infer.resolved_options(options["layer"])).items()
+            for name, array in layout.there(params[half], bind(options["layer"]).all_options).items()
         }
     return _layout(bound.function, layouts, library).there(params, options)
 
@@ -101,10 +100,10 @@ def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) 
                 made[key] = _back(inner, own, layouts, library)
         return made
     bound = bind(step)
-    options = infer.resolved_options(bound)
+    options = bound.all_options
     if bound.function is fnet.bidirectional and library == "PyTorch":
         forward, backward = _both_ways(options)
-        inner = infer.resolved_options(options["layer"])
+        inner = bind(options["layer"]).all_options
         return {"forward_layer": forward.back(arrays, inner), "backward_layer": backward.back(arrays, inner)}
     return _layout(bound.function, layouts, library).back(arrays, options)
 

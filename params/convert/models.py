@@ -169,7 +169,7 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
 
 def _by_batch(step: Any) -> bool:
     """Whether a step computes statistics over the rows of its batch, at any depth."""
-    own = not isinstance(step, Model) and infer.resolved_options(step).get("training")
+    own = not isinstance(step, Model) and bind(step).all_options.get("training")
     return bool(own) or any(map(_by_batch, infer.children(step).values()))
 
 

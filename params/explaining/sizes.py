@@ -30,7 +30,7 @@ def sizes(row: infer.Row, shared: bool) -> dict[str, int | None]:
 def _flops(row: infer.Row, outputs: list[Any]) -> int | None:
     """A product and its sum are two: every weight of a kernel once at each place, and the products of attention. Of
     other layers, one for each number that they give."""
-    name, options = bind(row.step).function.__name__, infer.resolved_options(row.step)
+    name, options = bind(row.step).function.__name__, bind(row.step).all_options
     if name in FREE or "dropout" in name:
         return 0
     kernels = [(str(path[-1]), param) for path, param in tree.items(row.params) if len(param.shape) > 1]

@@ -88,7 +88,7 @@ class Writing:
     def layer(self, bound: Bound, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
         """A layer or an operation."""
         entry, label = entry_of(bound, self.custom), name_of(bound.function)
-        said = infer.resolved_options(bound) if bound.function in READ_WHOLE else bound.options
+        said = bound.all_options if bound.function in READ_WHOLE else bound.options
         options = {key: item for key, item in said.items() if key not in call_options(entry)}
         for key in NOT_WRITTEN & set(options):
             if options[key] != option_names(bound.function).get(key):

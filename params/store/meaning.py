@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from fnet.core import infer
 from fnet.core.compose import Bound, Model, bind
 from fnet.core.sources import Ref, masked_by, references
 from fnet.layers.basic import constant, input_layer
@@ -19,7 +18,7 @@ def meaning(step: Any, params: Params) -> Any:
     """What a step computes: equal for two steps that compute the same from the same params."""
     if not isinstance(step, Model):
         bound = bind(step)
-        options = {key: _option(item) for key, item in infer.resolved_options(bound).items()}
+        options = {key: _option(item) for key, item in bound.all_options.items()}
         options.pop("vocabulary_size", None)
         if bound.function is input_layer:
             options["shape"] = (None, *options["shape"][1:])  # callers may give any number of rows, whatever it says
