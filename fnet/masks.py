@@ -16,16 +16,6 @@ class Masked:
     mask: Any
 
 
-GENERATIONS = ("keras2", "keras3")
-"""Values of the option `masks`: by the rules of which Keras a layer treats masks. "keras3" is the newest."""
-
-
-def require_generation(masks: str, known: tuple[str, ...] = GENERATIONS) -> None:
-    """Raises ValueError for a value that the option `masks` does not have."""
-    if masks not in known:
-        raise ValueError(f"masks={masks!r}; use {' or '.join(map(repr, known))}, the Keras whose rules masks follow")
-
-
 def values_of(x: Any) -> Any:
     """`x` without its mask."""
     return x.values if isinstance(x, Masked) else x

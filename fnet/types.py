@@ -49,6 +49,8 @@ Buckets: TypeAlias = Annotated[int, Range(0, 1 << 20)]
 Tokens: TypeAlias = Annotated[int, Range(2)]
 OutputMode: TypeAlias = Annotated[str, OneOf(("int", "one_hot", "multi_hot", "count", "tf_idf"))]
 Merge: TypeAlias = Annotated[str, OneOf(("concat", "sum", "ave", "mul"))]
+Masks: TypeAlias = Literal["keras2", "keras3"]
+"""By the rules of which Keras a layer treats masks; "keras3" is the newest."""
 DataFormat: TypeAlias = Annotated[str, OneOf(("channels_last", "channels_first"))]
 
 Window: TypeAlias = Literal["hann", "hamming"] | Sequence[float] | None

@@ -135,7 +135,7 @@ ONE, TWO = fnet.Spec((None, 3, 4)), (fnet.Spec((None, 3, 4)), fnet.Spec((None, 3
     ids=lambda value: repr(value)[:30],
 )
 def test_a_generation_that_there_is_not_is_told(step, spec):
-    with pytest.raises(ValueError, match="masks='keras9'; use 'keras2'"):
+    with pytest.raises(ValueError, match=r"'masks' = 'keras9'.*; it must be 'keras2'"):
         fnet.infer(bind(step, masks="keras9"), spec)
 
 

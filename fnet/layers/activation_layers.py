@@ -12,9 +12,9 @@ from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
-from fnet.masks import masked, parted, require_generation
+from fnet.masks import masked, parted
 from fnet.shapes import axes_of, require_numbers
-from fnet.types import Array, NotNegative, Param, Params, ParamTree, Spec
+from fnet.types import Array, Masks, NotNegative, Param, Params, ParamTree, Spec
 
 relu_of, elu_of, softmax_of = (IN_LAYERS[name] for name in ("relu", "elu", "softmax"))
 
@@ -56,8 +56,7 @@ def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     return activate(activation, params, x)
 
 
-def _relu_rule(x: Spec, *, negative_slope: float, masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks)
+def _relu_rule(x: Spec, *, negative_slope: float) -> tuple[Spec, ParamTree]:
     require_numbers(x)
     return (_floats(x) if negative_slope else x), {}
 
@@ -70,7 +69,7 @@ def relu(
     max_value: NotNegative | None = None,
     negative_slope: NotNegative = 0.0,
     threshold: NotNegative = 0.0,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """(...) -> (...): x above `threshold`, at most `max_value`; negative_slope * (x - threshold) below.
 
@@ -128,14 +127,13 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
     return xp.where(x > 0, x, params["alpha"] * x)
 
 
-def _softmax_rule(x: Spec, *, axis: int | Sequence[int], masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks)
+def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTree]:
     axes_of(axis, len(x.shape))
     return x, {}
 
 
 @layer(shape=_softmax_rule, mask="own", floats=True)
-def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: str = "keras3") -> Any:
+def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: Masks = "keras3") -> Any:
     """(...) -> (...): exp(x) normalised to sum 1 over `axis` (one or several).
 
     Mask: kept, and obeyed: what it hides gets probability 0, wherever it broadcasts against `x`; a row in which

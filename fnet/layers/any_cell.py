@@ -13,7 +13,7 @@ from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step, zeros
 from fnet.layers.recurrent import GRU, LSTM, SimpleRNN, cell_inputs
 from fnet.masks import strip
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, Masks, Params, ParamTree, Spec
 
 Cells: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...]"
 
@@ -99,10 +99,10 @@ def _one(cell: Any) -> Any:
 
 
 def _rnn_rule(
-    x: Any, *, cell: Any, return_sequences: bool, return_state: bool, masks: str, time_major: bool
+    x: Any, *, cell: Any, return_sequences: bool, return_state: bool, time_major: bool
 ) -> tuple[Any, ParamTree]:
     y, params = infer.infer(_one(cell), time_step(x, time_major))
-    return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), {"cell": params}
+    return around(x, y, return_sequences=return_sequences, return_state=return_state), {"cell": params}
 
 
 def _rnn_children(*, cell: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def rnn(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
     time_major: bool = False,
 ) -> Any:
     """(batch, time, ...) -> (batch, ...): a cell, or a list of cells on top of each other, over a sequence.

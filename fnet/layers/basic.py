@@ -7,30 +7,25 @@ from typing import Any
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops, xp
+from fnet.core import infer
 from fnet.core.compose import Entrance, Rounding, layer
 from fnet.core.infer import activation_child
 from fnet.core.sources import only_item
 from fnet.dtypes import promoted, result_type
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
-from fnet.masks import Masked, require_generation, strip, values_of
+from fnet.masks import Masked, strip, values_of
 from fnet.strings import string_array
-from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
+from fnet.types import Array, Masks, Param, Params, ParamTree, Positive, Spec
 
 
-def _identity_rule(x: Any, *, masks: str) -> tuple[Any, ParamTree]:
-    require_generation(masks)
-    return x, {}
-
-
-@layer(shape=_identity_rule, mask="own", entrance=Entrance(passes_on=True))
-def identity(params: Params, x: Any, *, masks: str = "keras3") -> Any:
+@layer(shape=infer.identity, mask="own", entrance=Entrance(passes_on=True))
+def identity(params: Params, x: Any, *, masks: Masks = "keras3") -> Any:
     """`x` itself, any shape. Mask: kept; lost with masks="keras2". Source: keras.layers.Identity."""
     return strip(x) if masks == "keras2" else x
 
 
-def _input_rule(x: Spec, *, shape: Sequence[int | None], dtype: str, masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks)
+def _input_rule(x: Spec, *, shape: Sequence[int | None], dtype: str) -> tuple[Spec, ParamTree]:
     sizes = x.shape if len(x.shape) == len(shape) else shape
     return Spec(tuple(b if a is None else a for a, b in zip(sizes, shape, strict=True)), dtype), {}
 
@@ -47,7 +42,7 @@ def input_layer(
     shape: Sequence[int | None],
     dtype: str = "float32",
     optional: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """What a model takes: `x` as an array of `dtype`, any shape that fits `shape` (batch axis included).
 

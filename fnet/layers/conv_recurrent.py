@@ -13,7 +13,7 @@ from fnet.core.infer import activation_child
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step
 from fnet.layers.recurrent import drops, lstm_step
 from fnet.layers.windows import PerAxis, Windows, from_channels_last, to_channels_last, windows
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Rate, Spec
+from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, Positive, Rate, Spec
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,6 @@ def _rule(
     unit_forget_bias: bool,
     return_sequences: bool,
     return_state: bool,
-    masks: str,
 ) -> tuple[Any, ParamTree]:
     inputs = time_step(x)
     window = windows(f"conv_lstm{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
@@ -107,7 +106,7 @@ def _rule(
     y = Spec(window.join(inputs.shape[0], window.outputs(sizes), filters), inputs.dtype)
     bias = {"bias": Param((4 * filters,), "unit_forget" if unit_forget_bias else "zeros")} if use_bias else {}
     gate_own = {f"recurrent_{key}": value for key, value in activation_child(recurrent_activation, y).items()}
-    outputs = around(x, (y, [y, y]), return_sequences=return_sequences, return_state=return_state, masks=masks)
+    outputs = around(x, (y, [y, y]), return_sequences=return_sequences, return_state=return_state)
     return outputs, {
         "kernel": Param((*window.taps, channels, 4 * filters)),
         "recurrent_kernel": Param((*window.taps, filters, 4 * filters), "orthogonal"),
@@ -140,7 +139,7 @@ def conv_lstm1d(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """(batch, time, steps, in) -> (batch, new steps, filters): `lstm` with convolutions.
 
@@ -185,7 +184,7 @@ def conv_lstm2d(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """(batch, time, height, width, in) -> (batch, new height, new width, filters): `lstm` with convolutions.
 
@@ -223,7 +222,7 @@ def conv_lstm3d(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """(batch, time, *volume, in) -> (batch, *new volume, filters): `lstm` with convolutions.
 

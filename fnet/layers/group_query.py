@@ -7,8 +7,8 @@ from typing import Any
 from fnet.core.compose import layer
 from fnet.layers.dot_attention import named_inputs
 from fnet.layers.multi_head import (
-    GENERATIONS,
     MASKS,
+    HeadMasks,
     attention_weights,
     dense_params,
     drops,
@@ -22,7 +22,7 @@ from fnet.layers.multi_head import (
     shapes_of,
     widen_mask,
 )
-from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.masks import mask_of, masked, values_of
 from fnet.types import Array, Params, ParamTree, Positive, Rate, Spec
 
 
@@ -36,9 +36,7 @@ def _grouped_rule(
     use_gate: bool,
     return_attention_scores: bool,
     quantization: str | None,
-    masks: str,
 ) -> tuple[Any, ParamTree]:
-    require_generation(masks, GENERATIONS)
     query, value, key = shapes_of("group_query_attention", x)
     if num_query_heads % num_key_value_heads:
         raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
@@ -71,7 +69,7 @@ def group_query_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
     quantization: str | None = None,
-    masks: str = "keras3",
+    masks: HeadMasks = "keras3",
 ) -> Any:
     """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim).
 

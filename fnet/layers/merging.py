@@ -10,17 +10,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.dtypes import in_floats, is_integral, result_type
 from fnet.errors import InvalidInput
-from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.masks import mask_of, masked, values_of
 from fnet.shapes import positive, require_numbers
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
-GENERATIONS = ("keras2", "keras3.3", "keras3")
+MergeMasks: TypeAlias = Literal["keras2", "keras3.3", "keras3"]
 """Values of `masks` here; "keras3.3": Keras 3.0 to 3.3, whose merge layers lose masks."""
 
 
@@ -57,8 +57,7 @@ def _merged_shape(shapes: Sequence[Shape]) -> Shape:
     return tuple(merged)
 
 
-def _merge_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks, GENERATIONS)
+def _merge_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
     for spec in (specs := _several("a merge layer", x)):
         require_numbers(spec)
     return Spec(_merged_shape([s.shape for s in specs]), specs[0].dtype), {}
@@ -69,8 +68,8 @@ def _align(arrays: Sequence[Array]) -> list[Array]:
     return [a if a.ndim == rank else a.reshape(*a.shape[:1], *(1,) * (rank - a.ndim), *a.shape[1:]) for a in arrays]
 
 
-def _average_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
-    y, _ = _merge_rule(x, masks=masks)
+def _average_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
+    y, _ = _merge_rule(x)
     wide = {"int32": "float64", "uint32": "float64", "int64": "float64", "uint64": "float64"}
     return Spec(y.shape, wide.get(y.dtype, "float32" if y.dtype.startswith(("int", "uint")) else y.dtype)), {}
 
@@ -89,7 +88,7 @@ def _merge(name: str, x: Any, masks: str, function: Callable[[list[Array]], Arra
 
 
 @layer(shape=_merge_rule, mask="own")
-def add(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
+def add(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): their sum. Source: keras.layers.Add.
 
     >>> add({}, (np.ones((1, 2, 2)), np.array([[1.0, 2.0]])))
@@ -99,12 +98,12 @@ def add(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
     return _merge("add", x, masks, lambda arrays: functools.reduce(xp.add, arrays))
 
 
-def _subtract_rule(x: Sequence[Spec], *, masks: str) -> tuple[Spec, ParamTree]:
-    return _merge_rule(_several("subtract", x, 2), masks=masks)
+def _subtract_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
+    return _merge_rule(_several("subtract", x, 2))
 
 
 @layer(shape=_subtract_rule, mask="own")
-def subtract(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
+def subtract(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Two (batch, ...) -> (batch, ...): the first minus the second. Source: keras.layers.Subtract.
 
     >>> subtract({}, (np.array([[3.0]]), np.array([[1.0]])))
@@ -114,7 +113,7 @@ def subtract(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> An
 
 
 @layer(shape=_average_rule, mask="own")
-def average(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
+def average(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): their mean. Integers are added as such; of 8 and 16 bits they then give
     float32, of more float64. Source: keras.layers.Average.
 
@@ -132,7 +131,7 @@ def average(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any
 
 
 @layer(shape=_merge_rule, mask="own")
-def multiply(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
+def multiply(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): their product.
 
     Masked inputs count as 1 where they are hidden; where all are hidden the product is 0 (not with masks="keras2").
@@ -154,7 +153,7 @@ def multiply(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> An
 
 
 @layer(shape=_merge_rule, mask="own")
-def maximum(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
+def maximum(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): the largest at each place, of what masks do not hide.
 
     Source: keras.layers.Maximum.
@@ -166,7 +165,7 @@ def maximum(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any
 
 
 @layer(shape=_merge_rule, mask="own")
-def minimum(params: Params, x: Sequence[Array], *, masks: str = "keras3") -> Any:
+def minimum(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): the smallest at each place, of what masks do not hide.
 
     Source: keras.layers.Minimum.
@@ -206,8 +205,7 @@ def _extreme(name: str, x: Any, masks: str, function: Callable[[Array, Array], A
 # --- concatenate ----------------------------------------------------------------------------------
 
 
-def _concatenate_rule(x: Sequence[Spec], *, axis: int, masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks, GENERATIONS)
+def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]:
     specs = _several("concatenate", x)
     at = positive(axis, len(specs[0].shape))
     sizes = [s.shape[at] for s in specs]
@@ -220,7 +218,7 @@ def _concatenate_rule(x: Sequence[Spec], *, axis: int, masks: str) -> tuple[Spec
 
 
 @layer(shape=_concatenate_rule, mask="own")
-def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: str = "keras3") -> Any:
+def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) of equal shape except along `axis` -> one, side by side along `axis`.
 
     Mask: if an input has one, those of all (all True for inputs without), side by side likewise; along the last

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from fnet.activation_functions import sigmoid
 from fnet.backend import ops, xp
@@ -18,10 +18,10 @@ from fnet.layers import quantized
 from fnet.layers.activation_layers import masked_softmax
 from fnet.layers.dot_attention import causal_mask, named_inputs
 from fnet.layers.regularization import drop
-from fnet.masks import mask_of, masked, require_generation, values_of
+from fnet.masks import mask_of, masked, values_of
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
-GENERATIONS = ("keras2", "keras3.7", "keras3.8", "keras3")
+HeadMasks: TypeAlias = Literal["keras2", "keras3.7", "keras3.8", "keras3"]
 """Values of `masks` here: for Keras 2 from 2.10 on and 3.0 to 3.6; 3.7; 3.8 and 3.9; 3.10 and later."""
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
@@ -99,9 +99,7 @@ def _multi_head_rule(
     use_gate: bool,
     return_attention_scores: bool,
     quantization: str | None,
-    masks: str,
 ) -> tuple[Any, ParamTree]:
-    require_generation(masks, GENERATIONS)
     query, value, key = shapes_of("multi_head_attention", x)
     size = value_dim or key_dim
     axes = _attention_axes(attention_axes, len(query.shape))
@@ -145,7 +143,7 @@ def multi_head_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
     quantization: str | None = None,
-    masks: str = "keras3",
+    masks: HeadMasks = "keras3",
 ) -> Any:
     """query (batch, t, dim), value (batch, s, dim_v)[, key (batch, s, dim_k)] -> (batch, t, dim or output_shape).
 

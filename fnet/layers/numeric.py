@@ -11,9 +11,9 @@ from fnet.backend import ops, xp
 from fnet.core.compose import Rounding, layer
 from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.masks import masked, parted, require_generation
+from fnet.masks import masked, parted
 from fnet.shapes import broadcast_shapes, positive
-from fnet.types import Array, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
+from fnet.types import Array, Masks, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least standard deviation."""
@@ -47,8 +47,7 @@ def _require_numbers_along(shape: Shape, **options: Any) -> None:
             raise ValueError(f"{name} of the shape {numbers.shape} does not broadcast over {shape}")
 
 
-def _rescaling_rule(x: Spec, *, scale: Any, offset: Any, masks: str) -> tuple[Spec, ParamTree]:
-    require_generation(masks)
+def _rescaling_rule(x: Spec, *, scale: Any, offset: Any) -> tuple[Spec, ParamTree]:
     _require_numbers_along(x.shape, scale=scale, offset=offset)
     return float_rule(x)
 
@@ -60,7 +59,7 @@ def rescaling(
     *,
     scale: float | Sequence[float],
     offset: float | Sequence[float] = 0.0,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """(...) -> (...): x * scale + offset, numbers or lists that broadcast; integers become float32.
 
@@ -81,9 +80,8 @@ def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
 
 
 def _normalization_rule(
-    x: Spec, *, axis: int | Sequence[int] | None, mean: Any, variance: Any, masks: str
+    x: Spec, *, axis: int | Sequence[int] | None, mean: Any, variance: Any
 ) -> tuple[Spec, ParamTree]:
-    require_generation(masks)
     if (mean is None) != (variance is None):
         raise ValueError("normalization takes both mean and variance as options, or neither")
     shape = tuple(x.shape[a] for a in _kept(len(x.shape), axis))
@@ -102,7 +100,7 @@ def normalization(
     mean: Any = None,
     variance: Any = None,
     invert: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """(...) -> (...): (x - mean) / max(sqrt(variance), 1e-7); `invert`: x * max(sqrt(variance), 1e-7) + mean.
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 from fnet import random, tree
 from fnet.backend import ops, xp
 from fnet.errors import InvalidInput
-from fnet.masks import mask_of, masked, require_generation, strip, values_of
+from fnet.masks import mask_of, masked, strip, values_of
 from fnet.types import Array, Params, Spec
 
 _RANK = (
@@ -88,9 +88,8 @@ def sequence_spec(x: Any) -> Spec:
     return spec
 
 
-def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool, masks: str = "keras3") -> Any:
+def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool) -> Any:
     """The output Specs of a recurrent layer from those of its cell: (output, states)."""
-    require_generation(masks)
     inputs = sequence_spec(x)
     y, states = cell_output
     if return_sequences:

@@ -18,7 +18,7 @@ from fnet.core.compose import EMPTY, layer
 from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, project, run, time_step
-from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
+from fnet.types import Array, Masks, Param, Params, ParamTree, Positive, Rate, Spec
 
 
 @dataclass(frozen=True)
@@ -259,10 +259,10 @@ def _over_time(cell_rule: Callable[..., Any]) -> Callable[..., Any]:
     """The shape rule of a recurrent layer, from that of its cell: it asks for the options of both."""
 
     def rule(
-        x: Any, *, return_sequences: bool, return_state: bool, masks: str, time_major: bool, **options: Any
+        x: Any, *, return_sequences: bool, return_state: bool, time_major: bool, **options: Any
     ) -> tuple[Any, ParamTree]:
         y, params = cell_rule(time_step(x, time_major), **options)
-        return around(x, y, return_sequences=return_sequences, return_state=return_state, masks=masks), params
+        return around(x, y, return_sequences=return_sequences, return_state=return_state), params
 
     own = [p for p in inspect.signature(rule).parameters.values() if p.kind is not p.VAR_KEYWORD]
     asked = [p for p in inspect.signature(cell_rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -289,7 +289,7 @@ def simple_rnn(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
     time_major: bool = False,
 ) -> Any:
     """(batch, time, in) -> (batch, units): h_t = activation(x_t @ kernel + bias + h_(t-1) @ recurrent_kernel).
@@ -323,7 +323,7 @@ def lstm(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
     time_major: bool = False,
     implementation: int = 2,
 ) -> Any:
@@ -379,7 +379,7 @@ def gru(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
-    masks: str = "keras3",
+    masks: Masks = "keras3",
     time_major: bool = False,
     implementation: int = 2,
 ) -> Any:

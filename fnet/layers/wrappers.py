@@ -15,8 +15,8 @@ from fnet.core.rules import Rounding
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.state_passing import Advance, State, advance
-from fnet.masks import mask_of, masked, parted, require_generation, strip, values_of
-from fnet.types import Array, Merge, Params, ParamTree, Spec
+from fnet.masks import mask_of, masked, parted, strip, values_of
+from fnet.types import Array, Masks, Merge, Params, ParamTree, Spec
 
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "concat": lambda a, b: xp.concatenate([a, b], axis=-1),
@@ -47,10 +47,7 @@ def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
     )
 
 
-def _bidirectional_rule(
-    x: Any, *, layer: Any, backward_layer: Any, merge_mode: str | None, masks: str
-) -> tuple[Any, ParamTree]:
-    require_generation(masks)
+def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: str | None) -> tuple[Any, ParamTree]:
     forward, backward = halves(layer, backward_layer)
     sequences = sequence_spec(x)
     (y, params), (y_back, params_back) = (infer.infer(half, sequences) for half in (forward, backward))
@@ -77,7 +74,7 @@ def bidirectional(
     layer: Any,
     backward_layer: Any = None,
     merge_mode: Merge | None = "concat",
-    masks: str = "keras3",
+    masks: Masks = "keras3",
 ) -> Any:
     """A recurrent layer from both ends: (batch, time, in) -> (batch, 2 units), or (batch, time, 2 units).
 
@@ -123,8 +120,7 @@ def _fold(spec: Spec) -> Spec:
     return Spec((spec.shape[0], *spec.shape[2:]), spec.dtype)
 
 
-def _time_distributed_rule(x: Spec, *, layer: Any, masks: str) -> tuple[Any, ParamTree]:
-    require_generation(masks)
+def _time_distributed_rule(x: Spec, *, layer: Any) -> tuple[Any, ParamTree]:
     y, params = infer.infer(layer, _fold(x))
     y = tree.map(lambda s: Spec((s.shape[0], x.shape[1], *s.shape[1:]), s.dtype), y)
     return y, {"layer": params} if params else {}
@@ -140,7 +136,7 @@ def _gives(*, layer: Any) -> str | None:
 
 
 @layer(shape=_time_distributed_rule, mask="own", children=_time_distributed_children, rounding=Rounding(gives=_gives))
-def time_distributed(params: Params, x: Any, *, layer: Any, masks: str = "keras3") -> Any:
+def time_distributed(params: Params, x: Any, *, layer: Any, masks: Masks = "keras3") -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 
     layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows. Recurrent
