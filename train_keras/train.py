@@ -137,7 +137,6 @@ def _restored(config: Config, data: Data, folder: Path, state: dict[str, Any]) -
 
 def new(config: Config, data: Data) -> keras.Model:
     """The model of a configuration, ready to train on its rows of the data."""
-    tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
     split, _ = arranged(data, config.rows)
     model = config.options.build(split.x, len(data.classes))
@@ -164,6 +163,7 @@ def traced(model: keras.Model, config: Config, shapes: str) -> tuple[keras.Model
     What trains follows the layers that read strings: strings are read alike in every epoch, so that is done once.
     To trace a recurrent model takes as long as several of its epochs; this process does it once for all seeds.
     """
+    tf.config.experimental.enable_op_determinism()  # for a model from a checkpoint as well
     key = (dataclasses.replace(config, seed=0), shapes)
     if key not in _TRACED:
         _TRACED[key] = (model, _after_reading(model))

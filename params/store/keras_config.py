@@ -57,6 +57,7 @@ NOT_READ = (
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "separable_conv",
 )
 """Operations that Keras writes into files and cannot read from them (3.15)."""
 
