@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_jax(item: pytest.Item) -> bool:
-    return "jax" in item.nodeid or "in_every_mode" in item.nodeid
+    return "jax" in item.nodeid or "on_both_backends" in item.nodeid
 
 
 def _rank(item: pytest.Item, paths: list[str]) -> int:

@@ -10,7 +10,7 @@ from fnet import backend, operations, tree
 from fnet.inference.string_split import has_host
 from fnet.masks import strip
 from tests import parity
-from tests.cases import all_cases, marked_cases, telling_cases
+from tests.cases import all_cases, fast_cases, marked_cases, telling_cases
 from tests.public import NAMES
 
 CASES = all_cases()
@@ -22,8 +22,14 @@ def test_row_equals_its_keras_twin_on_numpy(case):
 
 
 @pytest.mark.parametrize("case", marked_cases(), ids=lambda case: case.id)
-def test_row_equals_its_keras_twin_in_every_mode(case):
+def test_row_equals_its_keras_twin_on_both_backends(case):
     parity.assert_row(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", fast_cases(), ids=lambda case: case.id)
+def test_row_equals_its_keras_twin_where_jax_runs_one_operation_after_the_other(case):
+    parity.assert_row(case, modes=("jax",))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

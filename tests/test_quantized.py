@@ -19,7 +19,10 @@ from params import UnsupportedLayer, from_keras, load, load_keras, save
 from params.file.keras_objects import policy
 from tests import parity
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras's save
+    pytest.mark.usefixtures("own_garbage"),  # Keras collects garbage for each layer that it quantizes
+]
 
 
 def slowly(*values):

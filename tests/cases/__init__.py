@@ -1,7 +1,7 @@
 """THE table: one row (or more) a layer, by family. A layer without a row does not exist.
 
-`tests/test_cases.py` runs every row on NumPy, NumPy with read-only arrays, JAX eager and JAX jit, compares
-it with its Keras twin at the yardstick, pickles it and evaluates its repr.
+`tests/test_cases.py` runs every row on NumPy, NumPy with read-only arrays and JAX jit, compares it with its Keras
+twin at the yardstick, pickles it and evaluates its repr.
 """
 
 from __future__ import annotations
@@ -147,16 +147,17 @@ def all_cases() -> list[Case]:
     return [case for family in families for case in family.CASES]
 
 
-def marked_cases(cases: list[Case] | None = None) -> list[Any]:
-    """The rows as pytest parameters: the first and the middle one of each layer are fast, the others slow.
+def fast_cases(cases: list[Case] | None = None) -> list[Case]:
+    """The first and the middle row of each layer."""
+    return [rows[i] for rows in _by_layer(all_cases() if cases is None else cases) for i in sorted({0, len(rows) // 2})]
 
-    Every row compiles on JAX, so all of them take minutes; `.ci/run` runs all.
-    """
-    marked = []
-    for rows in _by_layer(all_cases() if cases is None else cases):
-        fast = {0, len(rows) // 2}
-        marked += [case if i in fast else pytest.param(case, marks=pytest.mark.slow) for i, case in enumerate(rows)]
-    return marked
+
+def marked_cases(cases: list[Case] | None = None) -> list[Any]:
+    """The rows as pytest parameters, slow but for `fast_cases`: compiling all of them on JAX takes minutes."""
+    cases = all_cases() if cases is None else cases
+    fast = {id(case) for case in fast_cases(cases)}
+    by_layer = [case for rows in _by_layer(cases) for case in rows]
+    return [case if id(case) in fast else pytest.param(case, marks=pytest.mark.slow) for case in by_layer]
 
 
 def telling_cases() -> list[Case]:
