@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -77,10 +78,19 @@ def load_keras(
     """
     from params.file.reading import read
 
-    file = read(source, limits or Limits())
+    limits = limits or Limits()
+    file = read(source, limits)
     if weights is not None:
-        file = _with_weights(file, read(weights, limits or Limits()))
-    return from_file(file, custom=custom, vocabulary=vocabulary, limits=limits, rng=rng, training=training)
+        file = _with_weights(file, read(weights, limits))
+    _require_model(file)
+    if training not in (None, "as written"):
+        raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
+    for name, step in (custom or {}).items():
+        if not callable(step):
+            raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
+        rules(step)
+    with _telling(file.label):
+        return _load(file, custom or {}, vocabulary, limits, rng, bare=training is not None)
 
 
 def from_keras(
@@ -122,16 +132,8 @@ def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
     )
 
 
-def from_file(
-    file: ModelFile,
-    *,
-    custom: Mapping[str, Callable[..., Any]] | None = None,
-    vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
-    limits: Limits | None = None,
-    rng: Array | int | None = None,
-    training: str | None = None,
-) -> tuple[Any, dict[str, Any]]:
-    """(model, params) from a file that was read."""
+def _require_model(file: ModelFile) -> None:
+    """Refuse a file that has not both a config and arrays."""
     if file.config is None:
         raise UnsupportedLayer(
             f"{file.label} holds weights but no model: give them to a model by load_weights(path, model, params), or "
@@ -142,60 +144,59 @@ def from_file(
             f"{file.label}: it is the config of a model without its weights (model.to_json): give them, "
             "load_keras(path, weights=...), or save the whole model"
         )
-    if training not in (None, "as written"):
-        raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
-    for name, step in (custom or {}).items():
-        if not callable(step):
-            raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
-        rules(step)
+
+
+@contextmanager
+def _telling(label: str) -> Iterator[None]:
+    """Errors of the family, which name the file; others are of an inconsistent config, or of too much memory."""
     try:
-        return _load(file, custom, vocabulary, limits or Limits(), rng, training)
+        yield
     except ModelFileError as error:
-        text = str(error) if file.label in str(error) else f"{file.label}: {error}"
+        text = str(error) if label in str(error) else f"{label}: {error}"
         if text != str(error) or len(text) > LONGEST:
             raise type(error)(text[:LONGEST]) from error
         raise
     except (*BROKEN, RecursionError) as error:
         where = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
         text = f"{type(error).__name__}: {str(error)[:200]}{where}"
-        raise CorruptFile(f"{file.label}: the model config is inconsistent ({text[:300]})") from error
+        raise CorruptFile(f"{label}: the model config is inconsistent ({text[:300]})") from error
     except MemoryError as error:
-        raise LimitExceeded(f"{file.label} asks for more memory than there is") from error
+        raise LimitExceeded(f"{label} asks for more memory than there is") from error
 
 
 def _load(
     file: ModelFile,
-    custom: Mapping[str, Callable[..., Any]] | None,
+    custom: Mapping[str, Callable[..., Any]],
     vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None,
     limits: Limits,
     rng: Array | int | None,
-    training: str | None,
+    bare: bool,
 ) -> tuple[Any, dict[str, Any]]:
     assert file.config is not None
-    screen(file.config, {name.rpartition("/")[2] for name in custom or ()})
+    screen(file.config, {name.rpartition("/")[2] for name in custom})
     legacy = file.format == "h5"
     version = version_of(file.keras_version)
     old = version < (3, 0)
     config = modern(file.config, old) if legacy or old else file.config
-    bare = training is not None
-    again = partial(convert, config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
-    made = again()
-    if not old and (told := attention_told(made, file.arrays)):
-        made = again(told=told)
-    wanted = _wanted(made, file, limits)
-    ways = namings(file.arrays.version, file.arrays.groups)
-    if old and (told := boundaries_told(made, wanted, file.arrays, ways[0])):
-        made = again(told=told)
+    convert_config = partial(convert, config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
+    converted = convert_config()
+    if not old and (told := attention_told(converted, file.arrays)):
+        converted = convert_config(told=told)
+    expected = _expected(converted, file, limits)
+    possible = namings(file.arrays.version, file.arrays.groups)
+    if old and (told := boundaries_told(converted, expected, file.arrays, possible[0])):
+        converted = convert_config(told=told)
     assets = _assets(file, vocabulary)
     if legacy:
-        found = by_order(plan(made, wanted, assets), made, file)
+        stored = by_order(plan(converted, expected, assets), converted, file)
     else:
-        plans = [partial(plan, made, wanted, assets, way) for way in ways]
-        found = fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
-    params = values(found, wanted)
-    if lines := parameters.misplaced(dict(tree.items(wanted)), params):  # the numbers were looked at as they were read
+        plans = [partial(plan, converted, expected, assets, naming) for naming in possible]
+        stored = fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
+    params = values(stored, expected)
+    lines = parameters.misplaced(dict(tree.items(expected)), params)  # the numbers were looked at as they were read
+    if lines:
         raise WeightsMismatch(f"these parameters do not fit the model: {'; '.join(lines)}"[:400])
-    return made.step, params
+    return converted.step, params
 
 
 def _assets(
@@ -210,26 +211,26 @@ def _assets(
     return at
 
 
-def _wanted(made: Converted, file: ModelFile, limits: Limits) -> ParamTree:
+def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTree:
     """The form of the params tree, from the shapes that the model says it takes."""
-    spec = infer.input_spec(made.step)
+    spec = infer.input_spec(converted.step)
     if spec is None:
-        spec = _built(made)
+        spec = _built(converted)
     if spec is None:
         arrays = [a.place for v in file.arrays.groups.values() for a in v.arrays]
         raise UnsupportedLayer(
-            f"{made.source.label} was saved before it was built, so the shapes of its inputs are unknown"
+            f"{converted.source.label} was saved before it was built, so the shapes of its inputs are unknown"
             + (f" although it holds {len(arrays)} arrays" if arrays else "")
             + "; call it once, or begin with keras.Input, and save again"
         )
-    rows = infer.trace(made.step, spec)
+    rows = infer.trace(converted.step, spec)
     require_room(rows, limits)
     return infer.params_of(rows)
 
 
-def _built(made: Converted) -> Any:
+def _built(converted: Converted) -> Any:
     """The input shapes that a Sequential of several inputs was built with."""
-    shape = made.source.build_config.get("input_shape")
+    shape = converted.source.build_config.get("input_shape")
     return None if shape is None else infer.spec(_as_shapes(shape))
 
 

@@ -48,13 +48,11 @@ def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
 
 
 def window_padding(sizes: Sizes, windows: Sizes, strides: Sizes, padding: str) -> Pads:
-    """(before, after) of each axis for "valid", "same" or "causal" padding; `windows` are dilated sizes."""
+    """(before, after) of each axis for "valid", "causal" or else "same" padding; `windows` are dilated sizes."""
     if padding == "valid":
         return tuple((0, 0) for _ in sizes)
     if padding == "causal":
         return tuple((window - 1, 0) for window in windows)
-    if padding != "same":
-        raise ValueError(f"padding must be 'valid', 'same' or (conv1d, separable_conv1d) 'causal'; got {padding!r}")
     return tuple(map(same_padding, sizes, windows, strides))
 
 
@@ -91,8 +89,6 @@ def transposed_size(size: int, window: int, stride: int, padding: str, extra: in
     """
     if padding == "valid":
         return (size - 1) * stride + (max(window, stride) if extra is None else window + extra), 0
-    if padding != "same":
-        raise ValueError(f"padding must be 'valid' or 'same'; got {padding!r}")
     output = size * stride if extra is None else (size - 1) * stride + window % 2 + extra
     return output, max((size - 1) * stride + window - output, 0) // 2
 
