@@ -23,6 +23,13 @@ def shape_of(x: Any) -> Shape:
     return found
 
 
+def fits(shape: Shape, wanted: Shape) -> bool:
+    """Whether an array of `shape` is one of `wanted`; None is any size."""
+    return len(shape) == len(wanted) and all(
+        None in (have, want) or have == want for have, want in zip(shape, wanted, strict=True)
+    )
+
+
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """Shapes stretched to each other; an unknown size that meets a known one above 1 is that one."""
     rank = max((len(s) for s in shapes), default=0)

@@ -94,10 +94,10 @@ def test_slices_are_models():
         model["z":]
 
 
-def test_errors_keep_their_type_and_name_the_step():
+def test_errors_name_the_step():
     model = sequential(block=sequential(head=bind(dense, units=3)))
     params = {"block": {"head": {"kernel": np.ones((6, 3), "float32"), "bias": np.ones(3, "float32")}}}
-    with pytest.raises(ValueError, match="matmul") as caught:
+    with pytest.raises(ValueError, match=r"dense takes \(None, 6\)") as caught:
         model(params, np.ones((2, 5), "float32"))
     notes = caught.value.__notes__
     assert notes[0] == ("in 'block/head': dense() got float32[2, 5], params {kernel: float32[6, 3], bias: float32[3]}")

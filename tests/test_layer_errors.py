@@ -70,3 +70,43 @@ def test_padding_with_the_wrong_number_of_entries():
 def test_score_mode_is_checked():
     with pytest.raises(ValueError, match="score_mode is 'dot' or 'concat'; got 'sum'"):
         fnet.attention({}, (np.ones((1, 2, 3)),) * 2, score_mode="sum")
+
+
+SHAPES = [
+    ({"h": bind(fnet.dense, units=3)}, (4,), (5,), r"dense takes \(None, 4\) .*; got \(2, 5\), .* kernel of \(5, 3\)"),
+    ({"h": bind(fnet.conv2d, filters=3, kernel_size=3)}, (8, 8, 1), (8, 8, 3), r"conv2d takes \(None, 8, 8, 1\)"),
+    ({"f": fnet.flatten, "h": bind(fnet.dense, units=2)}, (3, 3), (4, 4), r"dense takes \(None, 9\) .* got \(2, 16\)"),
+    ({"h": bind(fnet.lstm, units=3)}, (5, 3), (5, 4), r"lstm takes \(None, 5, 3\)"),
+    ({"h": bind(fnet.bidirectional, layer=bind(fnet.gru, units=3))}, (5, 3), (5, 4), r"gru takes \(None, 5, 3\)"),
+    ({"h": fnet.layer_normalization}, (3,), (4,), r"layer_normalization takes \(None, 3\)"),
+    ({"h": bind(fnet.dense, units=3, dtype="float16")}, (4,), (5,), r"dense takes \(None, 4\)"),
+]
+
+
+@pytest.mark.parametrize(("steps", "takes", "given", "message"), SHAPES, ids=lambda value: str(value)[:30])
+def test_an_input_of_the_wrong_shape_names_the_layer_and_what_it_takes(steps, takes, given, message):
+    model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, *takes)), **steps)
+    params = fnet.init(model, 0)
+    with pytest.raises(fnet.InvalidInput, match=message) as caught:
+        model(params, np.ones((2, *given), "float32"))
+    notes = caught.value.__notes__
+    assert notes[0].startswith("in 'h': ")
+    assert notes[-1] == f"the model takes {(None, *takes)}; got {(2, *given)}"
+    assert caught.value.__cause__ is not None
+
+
+def test_a_layer_alone_says_what_it_takes_and_several_inputs_what_they_would_need():
+    with pytest.raises(fnet.InvalidInput, match=r"dense takes \(None, 4\) with these params; got \(2, 5\)"):
+        fnet.dense({"kernel": np.ones((4, 3)), "bias": np.ones(3)}, np.ones((2, 5)))
+    with pytest.raises(fnet.InvalidInput, match="shapes that broadcast against each other"):
+        fnet.add({}, (np.ones((2, 2)), np.ones((2, 3))))
+
+
+def test_an_error_with_another_cause_goes_on_as_it_is():
+    @fnet.layer(shape=lambda x: (x, {"offset": fnet.Param(x.shape[-1:])}))
+    def failing(params, x):
+        raise ValueError("of its own")
+
+    with pytest.raises(ValueError, match="of its own") as caught:
+        failing({"offset": np.ones(3)}, np.ones((2, 3)))
+    assert type(caught.value) is ValueError

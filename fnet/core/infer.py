@@ -15,7 +15,7 @@ from typing import Any
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
 from fnet.core.layer import bind, brief, name_of
-from fnet.core.model import EMPTY, Model, run
+from fnet.core.model import EMPTY, Model, declared_inputs, run
 from fnet.core.options import misfit
 from fnet.core.rules import option_names, rules
 from fnet.core.sources import resolve, unmasked
@@ -148,7 +148,7 @@ def activation_child(activation: Activation, y: Spec) -> ParamTree:
 
 def input_spec(model: Any) -> Any:
     """The Spec tree that a model itself says it takes (its `input_layer` steps), or None."""
-    return model.inputs_by(input_spec) if isinstance(model, Model) else asked(rules(model).entrance.takes, model)
+    return declared_inputs(model)
 
 
 def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from fnet import tree
 from fnet.backend import ops
 from fnet.core.layer import Bound, name_of
-from fnet.core.rules import explained
+from fnet.core.rules import explained, option_names, rules
 from fnet.core.sources import describe, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.masks import strip
+from fnet.shapes import fits
 from fnet.types import Params
 
 EMPTY: Params = {}
@@ -94,7 +96,26 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
     if not isinstance(params, Mapping):
         swapped = "; the order is model(params, x)" if isinstance(x, Mapping) else ""
         raise InvalidInput(f"a model takes (params, x): a dict of arrays first; got {describe(params)}{swapped}")
-    return ops.exactly(flow, step, ops.native(params), ops.native(x), tap)
+    try:
+        return ops.exactly(flow, step, ops.native(params), ops.native(x), tap)
+    except InvalidInput as error:
+        takes = tree.leaves(declared_inputs(step))
+        given = [tuple(getattr(leaf, "shape", ())) for leaf in tree.leaves(strip(x))]
+        if len(takes) == len(given) and not all(
+            fits(have, spec.shape) for have, spec in zip(given, takes, strict=True)
+        ):
+            shapes = (", ".join(map(str, each)) for each in ([spec.shape for spec in takes], given))
+            error.add_note("the model takes {}; got {}".format(*shapes))
+        raise
+
+
+def declared_inputs(step: Any) -> Any:
+    """The Spec tree that a step itself says it takes (the `input_layer` steps of a model), or None."""
+    if isinstance(step, Model):
+        return step.inputs_by(declared_inputs)
+    rule = getattr(getattr(step, "function", step), "rules", None) and rules(step).entrance.takes
+    options = (step if isinstance(step, Bound) else _bound(step)).in_full if rule else EMPTY
+    return rule(**{key: options[key] for key in option_names(rule)}) if rule else None
 
 
 def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:
@@ -118,7 +139,7 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
             else:
                 y = step.by_rules(entry, x)
         except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
-            clear = explained(step.function, entry, error) if type(step) is Bound else error
+            clear = _explained(step, entry, x, error) if type(step) is Bound else error
             clear.add_note(f"in {path + name!r}: {_label(step)}() got {describe(x)}, params {describe(entry)}")
             if clear is error:
                 raise
@@ -128,6 +149,12 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
         return y
 
     return step.walk(x, visit)
+
+
+def _explained(step: Bound, params: Params, x: Any, error: Exception) -> Exception:
+    """`explained`, for a step of a model."""
+    declared = getattr(step.function, "rules", None)
+    return explained(step.function, declared, step.in_full if declared else EMPTY, params, x, error)
 
 
 _bound = functools.lru_cache(maxsize=256)(Bound)

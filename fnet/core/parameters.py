@@ -14,6 +14,7 @@ from fnet.core.model import EMPTY, Model
 from fnet.core.rules import rules
 from fnet.errors import InvalidParams
 from fnet.initializers import INITIALIZERS
+from fnet.shapes import fits
 from fnet.tree import Path
 from fnet.types import Array, Param, Params
 
@@ -64,7 +65,7 @@ def misplaced(want: Mapping[Path, Param], params: Params) -> list[str]:
             lines.append(f"{_join(path)}: expected an array, got a {type(leaf).__name__}")
         elif path not in want:
             lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
-        elif not _fits(leaf.shape, want[path].shape) or leaf.dtype.name not in _stored_as(want[path].dtype):
+        elif not fits(leaf.shape, want[path].shape) or leaf.dtype.name not in _stored_as(want[path].dtype):
             lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
     return lines
 
@@ -91,10 +92,6 @@ def check(model: Any, params: Params, *input_shapes: Any) -> None:
     lines = differences(model, params, *input_shapes)
     if lines:
         raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))
-
-
-def _fits(shape: Any, expected: Any) -> bool:
-    return len(shape) == len(expected) and all(w in (None, d) for d, w in zip(shape, expected, strict=True))
 
 
 def _join(path: Path) -> str:

@@ -18,6 +18,7 @@ from fnet.core.compose import Graph, Model, Sequential, rules
 from fnet.core.sources import Ref, describe, feed, only_item, references
 from fnet.errors import InvalidInput
 from fnet.inference.arrays import array, columns, is_table, table
+from fnet.shapes import fits
 from fnet.types import Array, Spec
 
 Rule = Callable[[Array], Any]
@@ -177,16 +178,10 @@ def _check_shape(name: str, value: Any, wanted: Spec) -> None:
     shape = tuple(value.shape)
     if wanted.dtype == "string":
         return
-    if _fits(shape, wanted.shape) or _fits(shape[:-1], wanted.shape) or _fits((*shape, 1), wanted.shape):
+    if fits(shape, wanted.shape) or fits(shape[:-1], wanted.shape) or fits((*shape, 1), wanted.shape):
         return
-    hint = "; add a batch axis: x[None]" if _fits((None, *shape), wanted.shape) else ""
+    hint = "; add a batch axis: x[None]" if fits((None, *shape), wanted.shape) else ""
     raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {wanted.shape}{hint}")
-
-
-def _fits(shape: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        w is None or d is None or d == w for d, w in zip(shape, wanted, strict=True)
-    )
 
 
 def _input_specs(model: Any) -> dict[str, Spec]:
