@@ -114,7 +114,7 @@ def declared_inputs(step: Any) -> Any:
     if isinstance(step, Model):
         return step.inputs_by(declared_inputs)
     rule = getattr(getattr(step, "function", step), "rules", None) and rules(step).entrance.takes
-    options = (step if isinstance(step, Bound) else _bound(step)).in_full if rule else EMPTY
+    options = (step if isinstance(step, Bound) else _bound(step)).all_options if rule else EMPTY
     return rule(**{key: options[key] for key in option_names(rule)}) if rule else None
 
 
@@ -154,7 +154,7 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
 def _explained(step: Bound, params: Params, x: Any, error: Exception) -> Exception:
     """`explained`, for a step of a model."""
     declared = getattr(step.function, "rules", None)
-    return explained(step.function, declared, step.in_full if declared else EMPTY, params, x, error)
+    return explained(step.function, declared, step.all_options if declared else EMPTY, params, x, error)
 
 
 _bound = functools.lru_cache(maxsize=256)(Bound)
