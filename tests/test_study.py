@@ -1,5 +1,6 @@
 """`fnet study`: rows that a kill cannot spoil, runs that resume, what is refused, and the report in a browser."""
 
+import base64
 import dataclasses
 import errno
 import functools
@@ -66,7 +67,7 @@ def test_a_line_that_a_kill_cut_off_is_not_there_and_the_next_row_stands_whole(t
 
 
 def row_on(run, sha="1"):
-    return {"run": run, "data": "reviews", "data_sha256": sha}
+    return {"run": run, "data": "reviews", "data_sha256": sha, "parity": None}
 
 
 def test_two_machines_rows_become_one_folder(tiny, tmp_path, caplog):
@@ -82,6 +83,22 @@ def test_two_machines_rows_become_one_folder(tiny, tmp_path, caplog):
     assert store.labels_of(here) == {"reviews": "01"}
     assert study(tmp_path, "merge", str(there)) == 0
     assert len(store.read(here)) == 3
+
+
+def test_a_row_that_was_compared_later_takes_the_place_of_the_one_before(tiny, tmp_path, caplog):
+    """Of one training only: another training of the same run does not."""
+    here, there = tmp_path / "results", tmp_path / "there"
+    held = [None, {"held": True}, {"held": True, "compared": "2026-01-02"}, {"held": False, "compared": "2026-01-03"}]
+    runs = {"waits": (0, 1), "old": (1, 2), "later": (2, 3), "earlier": (3, 2), "kept": (1, 0)}
+    for folder, side in ((here, 0), (there, 1)):
+        folder.mkdir()
+        for run, parities in runs.items():
+            store.append(folder, row_on(run) | {"seconds": 1, "parity": held[parities[side]]})
+        store.append(folder, row_on("trained twice") | {"seconds": side, "parity": held[side]})
+    assert study(tmp_path, "merge", str(there)) == 0
+    assert f"0 rows added, 6 were there already, 3 of them compared later in {there}" in caplog.text
+    found = {row["run"]: held.index(row["parity"]) for row in store.read(here)}
+    assert found == {"waits": 1, "old": 2, "later": 3, "earlier": 3, "kept": 1, "trained twice": 0}
 
 
 def test_rows_that_do_not_compare_are_not_merged(tiny, tmp_path, caplog):
@@ -198,7 +215,7 @@ def test_a_study_runs_is_not_repeated_and_reports(tiny, finished, tmp_path, capl
     assert study(tmp_path, "list") == 0
     assert "2/10" in capsys.readouterr().out
     assert study(tmp_path, "report") == 0
-    assert "1 of 5" in (tmp_path / "results" / "rnn.direction.reported.md").read_text("utf-8")
+    assert "1 of 5" in (tmp_path / "results" / "rnn.direction.md").read_text("utf-8")
 
 
 def test_the_files_of_finished_runs_are_compared_again(tiny, finished, tmp_path, caplog):
@@ -495,8 +512,8 @@ def test_rows_of_an_earlier_yardstick_say_what_they_show_of_todays():
 def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):
     pages = {path.stem: path.read_text("utf-8") for path in made.glob("*.md")}
     assert "15 of 16 runs are finished; the rest is shown as missing" in pages["README"]
-    assert "4 of 5" in pages["rnn.direction.reported"]
-    assert "Not yet decided: 9 of 10 runs are finished" in pages["rnn.direction.reported"]
+    assert "4 of 5" in pages["rnn.direction"]
+    assert "Not yet decided: 9 of 10 runs are finished" in pages["rnn.direction"]
     assert "Shown to be better: max over average." in pages["cnn.pooling"]
     assert "Of 2 conclusions, as the report trained: 1 contradicted, 1 not yet decided." in pages["README"]
     assert "single run, original images" in pages["cnn.pooling"]
@@ -635,14 +652,12 @@ def files_of(page):
     return {page.file: document.markdown(page), **made}
 
 
-@pytest.mark.parametrize("name", studies.STUDIES)
-def test_the_page_of_a_study_is_what_the_committed_rows_say(name):
+def test_the_pages_of_the_studies_are_what_the_committed_rows_say():
     """Whoever changes a number, a rule or a word of the report makes the pages anew: `fnet study report`."""
-    found = committed_findings()
-    judged = findings.judge(list(found.values()), studies.STUDIES[name].arm)
-    page = pages.study_page(found[name], baselines.kept(RESULTS), judged)
-    for path, text in files_of(page).items():
-        assert text == (RESULTS / path).read_text("utf-8"), path
+    found = list(committed_findings().values())
+    for page in publish.topic_pages(found, baselines.kept(RESULTS)):
+        for path, text in files_of(page).items():
+            assert text == (RESULTS / path).read_text("utf-8"), path
 
 
 def test_the_other_pages_are_what_the_committed_rows_say():
@@ -692,7 +707,12 @@ def test_the_published_means_are_those_of_an_independent_recomputation():
         assert row["test"]["macro_f1"] == pytest.approx(f1, abs=1e-12)
         scores.setdefault(row["run"].rpartition("_seed-")[0], []).append(f1)
     for study in studies.STUDIES.values():
-        for cells in table_after((RESULTS / f"{study.name}.md").read_text("utf-8"), "## Scores"):
+        topic = committed_findings()[study.name].topic
+        lines = table_after((RESULTS / f"{topic}.md").read_text("utf-8"), "## Scores")
+        if lines[0][0] in studies.ARMS:
+            lines = [cells for arm, *cells in lines if arm == study.arm]
+        assert [cells[0] for cells in lines] == list(study.variants)
+        for cells in lines:
             config = study.variants[cells[0]]
             mine = scores.get(studies.run_name(config).rpartition("_seed-")[0])
             if mine is None:
@@ -704,6 +724,30 @@ def test_the_published_means_are_those_of_an_independent_recomputation():
                 continue
             low, high = stats.t.interval(0.95, len(mine) - 1, np.mean(mine), stats.sem(mine))
             assert cells[2] == f"{low:.3f} to {high:.3f}"
+            assert cells[5] == (f"{study.seeds}" if len(mine) == study.seeds else f"{len(mine)} of {study.seeds}")
+
+
+def test_the_published_ensembles_are_those_of_an_independent_recomputation():
+    """The most probable class of the mean of the seeds' probabilities, from base64 on."""
+    labels = json.loads((RESULTS / "labels.json").read_text())
+    kept = {}
+    for line in (RESULTS / "rows.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        if text := row["test"]["probabilities"]:
+            given = np.array(memoryview(base64.b64decode(text)).cast("H"), float).reshape(-1, 3) / 65535
+            kept.setdefault(row["run"].rpartition("_seed-")[0], []).append((row["data"], given))
+    told = 0
+    for finding in committed_findings().values():
+        lines = table_after((RESULTS / f"{finding.topic}.md").read_text("utf-8"), "## Scores")
+        for label, config in finding.study.variants.items():
+            mine = kept.get(studies.run_name(config).rpartition("_seed-")[0])
+            if mine and finding.study.arm in ("reported", "printed", "proper"):
+                predicted = sum(given for _, given in mine).argmax(1)
+                f1 = f1_score(list(map(int, labels[mine[0][0]])), predicted, average="macro")
+                (cells,) = (cells for arm, *cells in lines if (arm, cells[0]) == (finding.study.arm, label))
+                assert cells[7] == f"{f1:.4f}"
+                told += 1
+    assert told > 20
 
 
 def test_the_published_verdicts_follow_from_the_published_numbers():
@@ -798,16 +842,23 @@ def test_a_setting_is_scored_at_the_epoch_that_is_best_over_all_repeats():
     assert (second.label, second.repeats, second.epoch) == ("a", 2, 2)
     assert (second.macro_f1, second.loss, second.last) == pytest.approx((0.7, 0.3, 0.69))
     assert second.error == pytest.approx(0.2)
-    assert "2 of 2 settings have fewer than 5 repeats so far" in document.markdown(choices.page(rows))
+    assert "2 of 2 settings have fewer than 3 repeats so far" in document.markdown(choices.page(rows))
 
 
 def test_the_settings_taken_are_those_that_the_committed_rows_choose():
-    """Where every setting of a kind of cell has all repeats; before that nothing is chosen."""
-    found = choices.scored(choices.kept(RESULTS))
-    for family, (label, epochs) in settings.CHOSEN.items():
-        mine = [s for s in found if s.label.startswith(f"{family}, ")]
-        if mine and all(s.repeats >= choices.REPEATS for s in mine):
-            assert (mine[0].label, mine[0].epoch) == (label, epochs)
+    """By arithmetic of its own: means over repeats, the highest over settings of the grid and over epochs."""
+    scores = {}
+    for line in (RESULTS / choices.TUNING).read_text("utf-8").splitlines():
+        row = json.loads(line)
+        scores.setdefault(row["setting"], []).append([epoch["macro_f1"] for epoch in row["scores"]["average"]])
+    assert min(map(len, scores.values())) >= choices.REPEATS
+    means = {label: [sum(epoch) / len(given) for epoch in zip(*given, strict=True)] for label, given in scores.items()}
+    best = {label: (max(mean), mean.index(max(mean)) + 1) for label, mean in means.items()}
+    for family, chosen in settings.CHOSEN.items():
+        label = max((label for label in best if label.startswith(f"{family}, ")), key=best.get)
+        assert chosen == (label, best[label][1])
+    for label, epochs in settings.PARTS.values():
+        assert epochs == best[label][1]
 
 
 def parity_row(**sides):
@@ -818,14 +869,16 @@ def parity_row(**sides):
     return {"run": "r", "seed": 3, "parity": parity_of}
 
 
-def test_a_line_of_the_page_on_parity_shows_the_worse_backend():
+def test_a_line_of_the_page_on_parity_shows_the_worse_backend_and_seed():
     one, two = {"mean_abs_error": 1e-8}, {"error": 3e-6, "mean_abs_error": 6e-8, "agreement": 0.99, "ties": 2}
-    line = evidence._parity_line("2 x 64", parity_row(numpy=one, jax=two))
-    assert line[:3] == ("2 x 64", "3", "holds")
-    assert [float(cell) for cell in line[3:7]] == pytest.approx([3.0, 3e-6, 1e-6, 4e-6])
-    assert line[7:] == ("2", "198 of 200")
-    unknown = evidence._parity_line("a", parity_row(numpy={"error": None, "mean_abs_error": None}))
-    assert unknown[3] == unknown[4] == "–"
+    rows = [parity_row(numpy=one, jax=two), parity_row(numpy=one | {"ties": 1}, jax=one)]
+    line = evidence._parity_line("2 x 64", [row["parity"] for row in rows])
+    assert line[:4] == ("2 x 64", "holds", "3.00 0.50", "0.75 0.25")
+    assert [float(cell) for cell in line[4:7]] == pytest.approx([3e-6, 1e-6, 4e-6])
+    assert line[7:] == ("3", "198 of 200")
+    broken = parity_row(numpy={"error": None, "mean_abs_error": None})["parity"] | {"held": False}
+    unknown = evidence._parity_line("a", [broken, rows[1]["parity"]])
+    assert unknown[1:5] == ("does not hold", "– 0.50", "– 0.25", "–")
 
 
 # --- in a browser ----------------------------------------------------------------------------------
@@ -859,17 +912,17 @@ def test_the_page_renders_and_its_charts_hold_the_numbers_of_the_rows(made, tmp_
     assert console == []
     rows = store.read(made)
     drawn = figures(dom)
-    for name, family in (("cnn.pooling", "cnn"), ("rnn.direction.reported", "rnn")):
+    for name, family in (("cnn.pooling", "cnn"), ("rnn.direction", "rnn")):
         mine = [row for row in rows if row["family"] == family]
         assert numbers(drawn[f"{name}-scores"], "score") == sorted(row["test"]["macro_f1"] for row in mine)
         by_config = {}
         for row in mine:
             by_config.setdefault(row["run"].rpartition("_")[0], []).append(row["history"][-1])
         ends = sorted(
-            round(np.mean([e[key] for e in found]), 6) for found in by_config.values() for key in ("loss", "val_loss")
+            round(np.mean([e[key] for e in found]), 6) for found in by_config.values() for key in pages.CURVES
         )
-        lasts = re.findall(r'data-kind="(?:training|validation)" data-last="([^"]+)"', drawn[f"{name}-curves"])
-        assert sorted(map(float, lasts)) == pytest.approx(ends, abs=1e-6)
+        lasts = numbers(drawn[f"{name}-curves"], "last")
+        assert lasts == pytest.approx(ends, abs=1e-6)
     scores = {p: [r["test"]["macro_f1"] for r in rows if r["options"].get("pooling") == p] for p in ("max", "average")}
     means = sorted(np.mean(values) for values in scores.values())
     np.testing.assert_allclose(numbers(drawn["cnn.pooling-scores"], "mean"), means)

@@ -45,21 +45,23 @@ SETTINGS: dict[str, Config] = {
 }
 """Recurrent layers alone are the grid's base, 2 x 64 in both directions."""
 
-CHOSEN = {"lstm": ("lstm, rate 0.003", 8), "rnn": ("rnn, rate 0.001", 10)}
-"""{cell: (setting, epochs)} of the arm that is trained properly."""
+CHOSEN = {"lstm": ("lstm, rate 0.003", 6), "rnn": ("rnn, rate 0.0003", 19)}
+"""{cell: (setting, epochs)} of the arm that is trained properly: the best of docs/results/tuning.jsonl."""
 
 PARTS = {
-    "n-grams": "n-grams, rate 0.001",
-    "LSTM, pooled": "lstm pooled, rate 0.002",
-    "LSTM beside n-grams": "lstm beside n-grams, rate 0.001",
-    "SimpleRNN, pooled": "rnn pooled, rate 0.001",
-    "SimpleRNN beside n-grams": "rnn beside n-grams, rate 0.001",
+    "n-grams": ("n-grams, rate 0.001", 10),
+    "LSTM, pooled": ("lstm pooled, rate 0.002", 6),
+    "LSTM beside n-grams": ("lstm beside n-grams, rate 0.001", 4),
 }
-"""{label of a part of the designed text model, or of the whole: setting}."""
+"""{label of a part of the designed text model, or of the whole: (setting, its best number of epochs there)}."""
+
+
+def taken(label: str, epochs: int) -> Config:
+    """A setting with the number of epochs that was chosen for it."""
+    return dataclasses.replace(SETTINGS[label], epochs=epochs)
 
 
 def proper(family: str, **changed: Any) -> Config:
     """A configuration of the grid under the setting that was chosen for its cell."""
-    label, epochs = CHOSEN[family]
-    base = SETTINGS[label]
-    return dataclasses.replace(base, epochs=epochs, options=dataclasses.replace(base.options, **changed))
+    base = taken(*CHOSEN[family])
+    return dataclasses.replace(base, options=dataclasses.replace(base.options, **changed))

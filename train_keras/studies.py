@@ -143,7 +143,7 @@ def _designed() -> list[Study]:
             "text.parts",
             "What is each part of the designed text model worth?",
             "designed",
-            {label: settings.SETTINGS[name] for label, name in settings.PARTS.items()},
+            {label: settings.taken(*chosen) for label, chosen in settings.PARTS.items()},
             10,
         ),
     ]

@@ -17,12 +17,10 @@ from compare.svg import LETTER, Panel, circle, cross, diamond, element, line, te
 
 @dataclass(frozen=True)
 class Curve:
-    """A number by epoch over the seeds that got that far: its mean, and the lowest and highest seed (none: no band)."""
+    """A number by epoch, the mean of the seeds that got that far."""
 
     kind: str
     mean: tuple[float, ...]
-    low: tuple[float, ...] = ()
-    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,31 +45,12 @@ class Gap:
     high: float
 
 
-def curves(title: str, given: Sequence[Curve], top: float, epochs: int) -> Panel:
-    """Training (solid) and validation loss (dashed): mean of the seeds, and a band of all of them."""
-    kinds = {"training": "c0", "validation": "c1 dashed"}
-    return _lines(title, f"{title}: loss by epoch", given, kinds, (0.0, top), epochs)
-
-
-def score_curves(title: str, given: Sequence[Curve], epochs: int) -> Panel:
-    """A score by epoch, one line a configuration."""
-    kinds = dict(zip(dict.fromkeys(curve.kind for curve in given), STYLES, strict=False))
-    values = [value for curve in given for value in curve.mean]
-    return _lines(title, f"{title} by epoch", given, kinds, (min(values), max(values)), epochs)
-
-
 STYLES = ("c0", "c1 dashed", "c2 dotted", "c3", "c0 dotted")
 
 
-def _lines(
-    title: str,
-    label: str,
-    given: Sequence[Curve],
-    kinds: dict[str, str],
-    ends: tuple[float, float],
-    epochs: int,
-) -> Panel:
-    """Lines over epochs; kinds: {kind of curve: its classes}."""
+def curves(title: str, given: Sequence[Curve], ends: tuple[float, float], epochs: int) -> Panel:
+    """A number by epoch, one line a configuration, on an axis from end to end."""
+    kinds = dict(zip(dict.fromkeys(curve.kind for curve in given), STYLES, strict=False))
     width, height, left, bottom, head = 310.0, 220.0, 40.0, 34.0, 44.0
     marks, places = ticks(*ends), range(1, epochs + 1)
 
@@ -99,19 +78,16 @@ def _lines(
     body.append(text((left + width) / 2, height - 4, "epoch", "soft middle"))
     for curve in given:
         style = kinds[curve.kind]
-        if curve.low:
-            band = " ".join([*points(curve.low), *reversed(points(curve.high))])
-            body.append(element("polygon", points=band, class_=f"band {style.split()[0]}"))
         data = {"data_kind": curve.kind, "data_last": round(curve.mean[-1], 6)}
         body.append(element("polyline", points=" ".join(points(curve.mean)), class_=f"line {style}", **data))
-    return Panel(width, height, "".join(body), label)
+    return Panel(width, height, "".join(body), f"{title} by epoch")
 
 
-def levels(rows: Sequence[Spread], references: dict[str, float], name: str) -> Panel:
+def levels(
+    title: str, rows: Sequence[Spread], references: dict[str, float], name: str, ends: tuple[float, float]
+) -> Panel:
     """The effect of a hyperparameter: levels from left to right, seeds as rings, joined means, the report."""
-    given = [v for row in rows for v in (*row.scores, row.mean, row.low, row.high, *row.reported)]
-    finite = [v for v in (*given, *references.values()) if math.isfinite(v)] or [0.0, 1.0]
-    marks = ticks(max(0.0, min(finite)), min(1.0, max(finite)))
+    marks = ticks(max(0.0, ends[0]), min(1.0, ends[1]))
     left, width, height, head = 40.0, 360.0, 300.0, 52.0
     foot, step = height - 46.0, (width - left - 8) / max(1, len(rows))
 
@@ -133,9 +109,9 @@ def levels(rows: Sequence[Spread], references: dict[str, float], name: str) -> P
     for x, row in zip(places, rows, strict=True):
         body += [text(x, foot + 20, row.label, "middle"), _level(row, x, at)]
     body.append(text((left + width) / 2, height - 6, name, "soft middle"))
-    body.append(text(left - 34, head - 14, "macro-F1 on test", "soft"))
+    body.append(text(left - 34, head - 14, f"macro-F1 on test, {title}" if title else "macro-F1 on test", "soft"))
     told = "; ".join(f"{row.label} {row.mean:.3f}" for row in rows if row.scores)
-    return Panel(width, height, "".join(body), f"Macro-F1 on test by {name}: {told or 'no run yet'}")
+    return Panel(width, height, "".join(body), f"Macro-F1 on test by {name}, {title}: {told or 'no run yet'}")
 
 
 def _level(row: Spread, x: float, at: Any) -> str:

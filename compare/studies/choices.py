@@ -15,7 +15,7 @@ from compare.studies.document import Block, Page, Table, Text, Verdict
 from train_keras.settings import CHOSEN
 
 TUNING = "tuning.jsonl"
-REPEATS = 5
+REPEATS = 3
 
 METHOD = """The settings of the text models are chosen on the 600 training and validation texts alone, by repeated
 cross-validation: in each repeat the texts are divided anew into five parts, each part is scored by a model that trained

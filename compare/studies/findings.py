@@ -132,6 +132,14 @@ REPORTED = {
 SINGLE_RUN = {"images": "single run, original images", "texts": "single run, 100 rows of its training split"}
 """{kind of data: what a score of the report was measured on}."""
 
+ARMS = {
+    "reported": "as the report's notebook trained",
+    "printed": "as the module trains that the report prints",
+    "stopped": "stopped early",
+    "proper": "trained properly",
+}
+"""{arm of the text studies: what it is}."""
+
 VERDICTS = ("holds", "holds in part", "not shown", "not contradicted", "contradicted", "not yet decided")
 
 TARGETS = (
@@ -228,6 +236,11 @@ class Finding:
         return CLASSES[self.data] if self.data else ()
 
     @property
+    def present(self) -> tuple[Variant, ...]:
+        """The configurations that have runs."""
+        return tuple(v for v in self.variants if v.rows)
+
+    @property
     def done(self) -> int:
         """How many runs are finished, of `wanted`."""
         return sum(min(len(v.rows), v.wanted) for v in self.variants)
@@ -240,14 +253,13 @@ class Finding:
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """All pairs of configurations that have runs, Holm-corrected together."""
-        present = [v for v in self.variants if v.rows]
-        pairs = itertools.combinations(present, 2)
+        pairs = itertools.combinations(self.present, 2)
         return tuple(statistics.holm([statistics.tested((a.label, b.label), a.scored, b.scored) for a, b in pairs]))
 
     @property
     def topic(self) -> str:
-        """The study's name without its arm: the arms of a text study test one claim."""
-        return self.study.name.removesuffix(f".{self.study.arm}")
+        """The study's name without its arm: the arms of a text study ask one question, and test one claim."""
+        return self.study.name if self.study.arm == "designed" else self.study.name.removesuffix(f".{self.study.arm}")
 
     @property
     def claim(self) -> Claim | None:
@@ -317,6 +329,14 @@ def _directed(part: Part, finding: Finding) -> Comparison | None:
     if part.better not in found or part.worse not in found:
         return None
     return statistics.tested((part.better, part.worse), found[part.better].scored, found[part.worse].scored)
+
+
+def topics(findings: Sequence[Finding]) -> list[tuple[Finding, ...]]:
+    """The studies that ask one question, one an arm, together."""
+    found: dict[str, tuple[Finding, ...]] = {}
+    for finding in findings:
+        found[finding.topic] = (*found.get(finding.topic, ()), finding)
+    return list(found.values())
 
 
 def collect(rows: list[Row], labels: dict[str, str]) -> list[Finding]:

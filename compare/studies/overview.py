@@ -11,6 +11,7 @@ from compare.studies import charts
 from compare.studies.baselines import CHOSEN
 from compare.studies.document import Block, Cell, Figure, Heading, Link, Page, Table, Text, Verdict
 from compare.studies.findings import (
+    ARMS,
     REPORT,
     TARGETS,
     VERDICTS,
@@ -36,13 +37,6 @@ CLAIMS_NOTE = f"""The ten conclusions about hyperparameters in the report's last
 tests it. A part holds where its better side is shown to be better: p below {LEVEL:g} after Holm's correction over all
 parts of the ten together. It is contradicted where the other side is, and not shown otherwise. “Not A > B” holds where
 B is shown to be better, and is not contradicted where neither is."""
-
-ARMS = {
-    "reported": "as the report's notebook trained",
-    "printed": "as the module trains that the report prints",
-    "stopped": "stopped early",
-    "proper": "trained properly",
-}
 
 
 def summary(
@@ -157,7 +151,7 @@ def _claims(judged: Sequence[Judgement]) -> Table:
     lines: list[tuple[Cell, ...]] = []
     for found in judged:
         claim = found.claim
-        lines.append((Link(claim.number, found.study.name), claim.text, found.verdict, "", "", "", ""))
+        lines.append((Link(claim.number, claim.parts[0].study), claim.text, found.verdict, "", "", "", ""))
         for part in found.judged:
             lines.append(("", part.part.text, part.verdict, *_numbers(part.pair)))
     return Table(head, tuple(lines), frozenset({0, 1, 2}))
@@ -199,5 +193,7 @@ def _studies(findings: Sequence[Finding]) -> Table:
         leader = max((v for v in finding.variants if v.rows), key=lambda v: v.test.mean, default=None)
         name = finding.study.name
         best_of = ("–", "–") if leader is None else (leader.label, score(leader.test.mean))
-        lines.append((Link(name, name), finding.study.question, f"{finding.done} of {finding.wanted}", *best_of))
+        lines.append(
+            (Link(name, finding.topic), finding.study.question, f"{finding.done} of {finding.wanted}", *best_of)
+        )
     return Table(head, tuple(lines), frozenset({0, 1, 3}))

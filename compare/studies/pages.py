@@ -1,4 +1,4 @@
-"""The pages of the study report about one study each."""
+"""The pages of the study report: one for each question, the arms that answer it side by side."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from compare import pictures
 from compare.studies import charts
 from compare.studies.baselines import CHOSEN
 from compare.studies.document import Block, Figure, Heading, Page, Table, Text, Verdict
-from compare.studies.findings import SINGLE_RUN, Finding, Judgement, Variant
-from compare.studies.statistics import LEVEL, Comparison
+from compare.studies.findings import ARMS, SINGLE_RUN, Finding, Judgement, Variant
+from compare.studies.statistics import LEVEL
 
-ARMS = {
+TRAINED = {
     "reported": "As the report trained, by its notebook: one direction, Dropout after every recurrent layer, a fixed "
-    "number of epochs, the last epoch's weights; the same 400 of the 500 training texts, scored here on the official "
-    "test split.",
+    "number of epochs, the last epoch's weights; the same 400 of the 500 training texts, the other 100 validate. Here "
+    "the official test split is scored, in the report those 100.",
     "printed": "As the module reads that the report prints: no mask, no dropout inside the layers, Dropout of 0.2 "
     "after each, texts of 64 tokens. Its notebook, which made the report's scores, ran another one.",
     "stopped": "Stopped early on the validation loss, the best epoch's weights kept; one setting for both kinds of "
@@ -55,30 +55,31 @@ TOPICS = {
 }
 
 
-def study_page(finding: Finding, baselines: Mapping[str, Any], judged: Sequence[Judgement] = ()) -> Page:
-    """Question, verdict, effect, setup, curves, comparisons and confusion matrices of a study."""
-    present = [v for v in finding.variants if v.rows]
-    slug = finding.study.name
-    blocks: list[Block] = [Verdict(*_verdict(finding))]
-    if present:
-        known = baselines.get(str(finding.data), {}).get("scores", {})
-        references = {"TF-IDF, chosen on validation": known[CHOSEN]} if CHOSEN in known else {}
-        entries = [spread(v, v.label, () if v.reported is None else (v.reported,)) for v in finding.variants]
-        axis = next((words for topic, words in TOPICS.items() if f".{topic}" in slug), "configuration")
-        blocks.append(
-            Figure(f"{slug}-scores", (charts.levels(entries, references, axis),), _effect_caption(finding), 1)
-        )
-    blocks += _claim(finding, judged)
-    if present:
-        blocks += [Text(_in_words(finding, present)), Text(f"What this cannot say: {_limits(finding)}")]
-    blocks += [Heading("Scores"), _scores(finding), Heading("Setup"), *_setup(finding)]
-    if present:
-        blocks += [Heading("Learning curves"), _curves(slug, present), Text(_gap_in_words(present))]
-    if finding.comparisons:
-        blocks += [Heading("Comparisons"), _comparisons(finding.comparisons)]
-    if present:
-        blocks += [Heading("Confusion of the highest mean"), _confusions(finding, present)]
-    return Page(slug, f"{finding.study.question} ({slug})", tuple(blocks))
+def topic_page(group: Sequence[Finding], baselines: Mapping[str, Any], judgements: Sequence[Judgement] = ()) -> Page:
+    """Question, verdicts, effect, setup, curves, comparisons and confusion matrices of the studies of one question."""
+    first, judged = group[0], {j.study.name: j for j in judgements}
+    claim = first.claim
+    blocks: list[Block] = []
+    if claim:
+        blocks.append(Text(f"The report's conclusion {claim.number}: “{claim.text}.”"))
+    blocks += [Verdict(*_verdict(finding, judged.get(finding.study.name))) for finding in group]
+    begun = [finding for finding in group if finding.present]
+    if begun:
+        blocks += [_effects(begun, baselines), *(Text(_in_words(finding)) for finding in begun)]
+    blocks += [Heading("Scores"), _scores(group), Heading("Setup"), *_setup(group)]
+    if begun:
+        blocks += [Heading("Learning curves"), _curves(begun), *(Text(_gap_in_words(finding)) for finding in begun)]
+    if any(finding.comparisons for finding in begun):
+        blocks += [Heading("Comparisons"), _comparisons(begun)]
+    if begun:
+        blocks += [Heading("Confusion of the highest mean"), _confusions(begun)]
+    return Page(first.topic, f"{first.study.question} ({first.topic})", tuple(blocks))
+
+
+def _arm(finding: Finding) -> str:
+    """The arm at the head of a sentence; nothing where the report has one."""
+    name = ARMS.get(finding.study.arm, "") if finding.study.family != "cnn" else ""
+    return f"{name[:1].upper()}{name[1:]}: " if name else ""
 
 
 def _limits(finding: Finding) -> str:
@@ -86,12 +87,38 @@ def _limits(finding: Finding) -> str:
     return LIMITS["cnn" if cnn else finding.study.arm]
 
 
-def _effect_caption(finding: Finding) -> str:
-    report = "; crosses are the report" if any(v.reported for v in finding.variants) else ""
-    return f"Macro-F1 on test: every seed, the mean and its 95% interval over seeds{report}."
+def _effects(group: Sequence[Finding], baselines: Mapping[str, Any]) -> Figure:
+    """A panel an arm, all with one axis."""
+    first = group[0]
+    known = baselines.get(str(first.data), {}).get("scores", {})
+    references = {"TF-IDF, chosen on validation": known[CHOSEN]} if CHOSEN in known else {}
+    axis = next((words for topic, words in TOPICS.items() if f".{topic}" in first.topic), "configuration")
+    spreads = [
+        [spread(v, v.label, () if v.reported is None else (v.reported,)) for v in finding.variants] for finding in group
+    ]
+    values = [n for row in itertools.chain(*spreads) for n in (*row.scores, row.low, row.high, *row.reported)]
+    values = [n for n in (*values, *references.values()) if math.isfinite(n)]
+    panels = [
+        charts.levels(
+            ARMS.get(f.study.arm, "") if len(group) > 1 else "", rows, references, axis, (min(values), max(values))
+        )
+        for f, rows in zip(group, spreads, strict=True)
+    ]
+    report = "; crosses are the report" if any(v.reported for f in group for v in f.variants) else ""
+    caption = f"Macro-F1 on test: every seed, the mean and its 95% interval over seeds{report}."
+    return Figure(f"{first.topic}-scores", tuple(panels), caption, 2)
 
 
-def _verdict(finding: Finding) -> tuple[str, str]:
+def _verdict(finding: Finding, judged: Judgement | None) -> tuple[str, str]:
+    """What an arm shows, and what that says about the report's conclusion."""
+    told, mood = _shown(finding)
+    if judged:
+        parts = "; ".join(f"{j.part.text}: {j.verdict}" for j in judged.judged)
+        told += f" The conclusion: {judged.verdict} ({parts})."
+    return _arm(finding) + told, mood
+
+
+def _shown(finding: Finding) -> tuple[str, str]:
     if finding.done < finding.wanted:
         return f"Not yet decided: {finding.done} of {finding.wanted} runs are finished.", "open"
     shown = [c for c in finding.comparisons if c.adjusted < LEVEL]
@@ -105,17 +132,9 @@ def _verdict(finding: Finding) -> tuple[str, str]:
     return f"Shown to be better: {', '.join(told)}{more}.", "held"
 
 
-def _claim(finding: Finding, judged: Sequence[Judgement]) -> list[Text]:
-    found = next((j for j in judged if j.study.name == finding.study.name), None)
-    if found is None:
-        return []
-    claim = found.claim
-    parts = "; ".join(f"{j.part.text}: {j.verdict}" for j in found.judged)
-    return [Text(f"The report's conclusion {claim.number}: “{claim.text}.” Verdict: {found.verdict} ({parts}).")]
-
-
-def _in_words(finding: Finding, present: Sequence[Variant]) -> str:
-    """The effect: lowest and highest mean, and what the comparisons that show nothing could have shown."""
+def _in_words(finding: Finding) -> str:
+    """The effect: lowest and highest mean, what the comparisons that show nothing could have shown, and the limits."""
+    present = finding.present
     low, high = (pick(present, key=lambda v: v.test.mean) for pick in (min, max))
     told = f"Mean macro-F1 goes from {low.test.mean:.3f} ({low.label}) to {high.test.mean:.3f} ({high.label})."
     if low is high:
@@ -129,13 +148,13 @@ def _in_words(finding: Finding, present: Sequence[Variant]) -> str:
         told += (
             f" Seeds of one configuration differ by a standard deviation of {min(spreads):.3f} to {max(spreads):.3f}."
         )
-    return told
+    return f"{_arm(finding)}{told} What this cannot say: {_limits(finding)}"
 
 
-def _gap_in_words(present: Sequence[Variant]) -> str:
+def _gap_in_words(finding: Finding) -> str:
     """How far validation is from training at the kept epoch, whether training had ended, and what follows."""
     told = []
-    for v in present:
+    for v in finding.present:
         pairs = [(row["history"][row["best_epoch"] - 1], row["history"]) for row in v.rows]
         if any("val_loss" not in kept for kept, _ in pairs):
             kept = np.mean([k["loss"] for k, _ in pairs])
@@ -146,7 +165,8 @@ def _gap_in_words(present: Sequence[Variant]) -> str:
         gap = held - loss
         why = "overfitted" if gap > GAP else "still learning" if falling > 0.5 else "neither"
         told.append(f"{v.label}: {loss:.2f} and {held:.2f}, a gap of {gap:.2f}, {WHY[why]}")
-    return f"Mean loss in training and on the rows that score the epochs, at the kept epoch. {'; '.join(told)}."
+    what = "mean loss in training and on the rows that score the epochs, at the kept epoch"
+    return f"{_arm(finding)}{what}. {'; '.join(told)}." if _arm(finding) else f"{what.capitalize()}. {'; '.join(told)}."
 
 
 GAP = 0.3
@@ -157,20 +177,18 @@ WHY = {
 }
 
 
-def _setup(finding: Finding) -> list[Block]:
-    """The settings that all configurations share; those that differ name the configurations."""
-    settings = [_flat(v) for v in finding.variants]
-    shared = {k: v for k, v in settings[0].items() if all(s.get(k) == v for s in settings)}
-    varied = [k for k in settings[0] if k not in shared]
-    head = ("setting", *(v.label for v in finding.variants))
-    lines = [(k, *(shown(s.get(k)) for s in settings)) for k in varied]
+def _setup(group: Sequence[Finding]) -> list[Block]:
+    """How each arm trained; what all configurations share; what differs, by arm and in the order of configurations."""
+    settings = [[_flat(v) for v in finding.variants] for finding in group]
+    every = list(itertools.chain(*settings))
+    shared = {k: v for k, v in every[0].items() if all(s.get(k) == v for s in every)}
+    varied = [k for k in every[0] if k not in shared]
+    lines = [(k, *(" / ".join(dict.fromkeys(shown(s.get(k)) for s in arm)) for arm in settings)) for k in varied]
     common = ", ".join(f"{k} {shown(v)}" for k, v in shared.items())
-    cnn = finding.study.family == "cnn" and finding.study.arm == "reported"
-    return [
-        Text(CNN_ARM if cnn else ARMS[finding.study.arm]),
-        Text(f"The same for all: {common}."),
-        Table(head, tuple(lines)),
-    ]
+    cnn = group[0].study.family == "cnn" and group[0].study.arm == "reported"
+    told = [Text(f"{_arm(f)}{CNN_ARM if cnn else TRAINED[f.study.arm]}") for f in group]
+    head = ("setting", *(f.study.arm for f in group))
+    return [*told, Text(f"The same for all: {common}."), Table(head, tuple(lines), frozenset(range(len(head))))]
 
 
 def _flat(variant: Variant) -> dict[str, Any]:
@@ -189,25 +207,36 @@ def shown(value: Any) -> str:
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _scores(finding: Finding) -> Table:
-    kind = finding.variants[0].config.options.kind
-    report = any(v.reported is not None for v in finding.variants)
-    same = "the same 100 rows" if kind == "texts" and report else "validation"
-    head: tuple[str, ...] = ("configuration", "mean", "95%, new seeds", "95%, new seeds and texts", "sd", "seeds", same)
-    if kind == "images":
-        head = tuple(name.replace("texts", "images") for name in head)
+def _scores(group: Sequence[Finding]) -> Table:
+    """A line a configuration, the arm in a column where there are several."""
+    kind, variants = group[0].variants[0].config.options.kind, [v for f in group for v in f.variants]
+    report, ensembles = (any(getattr(v, of) for v in variants) for of in ("reported", "ensemble"))
+    head: tuple[str, ...] = (
+        "configuration",
+        "mean",
+        "95%, new seeds",
+        f"95%, new seeds and {kind}",
+        "sd",
+        "seeds",
+        "validation",
+    )
+    head += ("ensemble",) if ensembles else ()
     head += (f"the report ({SINGLE_RUN[kind]})",) if report else ()
-    head += ("ensemble",) if any(v.ensemble for v in finding.variants) else ()
     lines = []
-    for v in finding.variants:
-        test = v.test
-        numbers = (value(test.mean), interval(test.low, test.high), interval(test.wide_low, test.wide_high))
-        line: tuple[str, ...] = (v.label, *numbers, value(test.deviation), v.seeds, value(v.valid))
-        line += (value(math.nan if v.reported is None else v.reported),) if report else ()
-        if "ensemble" in head:
-            line += (value(v.ensemble.mean) if v.ensemble else "–",)
-        lines.append(line)
-    return Table(head, tuple(lines))
+    for finding in group:
+        for v in finding.variants:
+            test = v.test
+            numbers = (value(test.mean), interval(test.low, test.high), interval(test.wide_low, test.wide_high))
+            line: tuple[str, ...] = (v.label, *numbers, value(test.deviation), v.seeds, value(v.valid))
+            line += (value(v.ensemble.mean) if v.ensemble else "–",) if ensembles else ()
+            line += (value(math.nan if v.reported is None else v.reported),) if report else ()
+            lines.append(_in_arm(group, finding, line))
+    return Table(_in_arm(group, None, head), tuple(lines), frozenset({0, 1} if len(group) > 1 else {0}))
+
+
+def _in_arm(group: Sequence[Finding], finding: Finding | None, cells: tuple[str, ...]) -> tuple[str, ...]:
+    """A line of a table about all arms, or its head: the arm first, where there are several."""
+    return (finding.study.arm if finding else "arm", *cells) if len(group) > 1 else cells
 
 
 def spread(variant: Variant, label: str, reported: tuple[float, ...]) -> charts.Spread:
@@ -216,59 +245,58 @@ def spread(variant: Variant, label: str, reported: tuple[float, ...]) -> charts.
     return charts.Spread(label, variant.scores, test.mean, test.low, test.high, reported)
 
 
-def _curves(slug: str, present: Sequence[Variant]) -> Figure:
-    histories = [row["history"] for v in present for row in v.rows]
-    top = max(max(e["loss"], e.get("val_loss", 0.0)) for history in histories for e in history)
-    epochs = max(map(len, histories))
-    panels = [charts.curves(v.label, _both(v), top, epochs) for v in present]
-    scores = [(v.label, _over_seeds(v, "val_macro_f1")) for v in present]
-    means = [charts.Curve(label, found[0]) for label, found in scores if found]
-    if means:
-        panels.append(charts.score_curves("Macro-F1, validation", means, epochs))
-    told = "Loss by epoch: the mean of the seeds, and the band that they fill"
-    return Figure(f"{slug}-curves", tuple(panels), f"{told}; mean macro-F1 on validation." if means else f"{told}.")
+CURVES = {"loss": "loss, training", "val_loss": "loss, validation", "val_macro_f1": "macro-F1, validation"}
+"""{number of an epoch: its name}."""
 
 
-def _both(variant: Variant) -> list[charts.Curve]:
-    kinds = {"training": "loss", "validation": "val_loss"}
-    found = [(kind, _over_seeds(variant, key)) for kind, key in kinds.items()]
-    return [charts.Curve(kind, *curves) for kind, curves in found if curves]
+def _curves(group: Sequence[Finding]) -> Figure:
+    """A panel for each arm and each number; losses on one axis, so that the gap between them is seen."""
+    panels = []
+    for finding in group:
+        curves = {
+            key: [charts.Curve(v.label, mean) for v in finding.present if (mean := _over_seeds(v, key))]
+            for key in CURVES
+        }
+        epochs = max(len(curve.mean) for curve in curves["loss"])
+        losses = [n for key in ("loss", "val_loss") for curve in curves[key] for n in curve.mean]
+        arm = f", {finding.study.arm}" if len(group) > 1 else ""
+        for key, name in CURVES.items():
+            values = losses if "loss" in key else [n for curve in curves[key] for n in curve.mean]
+            if curves[key]:
+                ends = (0.0 if "loss" in key else min(values), max(values))
+                panels.append(charts.curves(f"{name}{arm}", curves[key], ends, epochs))
+    return Figure(f"{group[0].topic}-curves", tuple(panels), "By epoch, the mean of the seeds; losses on one axis.")
 
 
-def _over_seeds(variant: Variant, key: str) -> tuple[tuple[float, ...], ...]:
-    """(mean, lowest, highest) of a number after each epoch, over the seeds that got that far; () if not measured."""
+def _over_seeds(variant: Variant, key: str) -> tuple[float, ...]:
+    """The mean of a number after each epoch, over the seeds that got that far; () if not measured."""
     given = [[epoch[key] for epoch in row["history"] if key in epoch] for row in variant.rows]
     by_epoch = [[v for v in values if v is not None] for values in itertools.zip_longest(*given)]
-    made = tuple(tuple(float(f(values)) for values in by_epoch) for f in (np.mean, min, max))
-    return made if by_epoch else ()
+    return tuple(float(np.mean(values)) for values in by_epoch)
 
 
-def _comparisons(pairs: Sequence[Comparison]) -> Table:
+def _comparisons(group: Sequence[Finding]) -> Table:
     head = ("pair", "difference", "verdict", "95% interval", "p", "p (Holm)", "could show")
-    lines = tuple(
-        (
-            *(_pair(c), signed(c.difference), c.verdict, span(c.low, c.high)),
-            *(p_value(c.p), p_value(c.adjusted), value(c.detectable)),
-        )
-        for c in pairs
-    )
-    return Table(head, lines, frozenset({0, 2}))
+    lines = []
+    for finding in group:
+        for c in finding.comparisons:
+            told = f"{c.first} − {c.second}", signed(c.difference), c.verdict, span(c.low, c.high)
+            line = *told, p_value(c.p), p_value(c.adjusted), value(c.detectable)
+            lines.append(_in_arm(group, finding, line))
+    prose = {0, 2} if len(group) == 1 else {0, 1, 3}
+    return Table(_in_arm(group, None, head), tuple(lines), frozenset(prose))
 
 
-def _pair(pair: Comparison) -> str:
-    return f"{pair.first} − {pair.second}"
-
-
-def _confusions(finding: Finding, present: Sequence[Variant]) -> Figure:
-    classes = finding.classes
-    best = max(present, key=lambda v: v.test.mean)  # of one study they are much alike: one is enough
-    counts = confusion(best, finding.labels, len(classes))
-    panels = (pictures.matrix(best.label, counts, classes, shares=True),)
-    return Figure(
-        f"{finding.study.name}-confusion",
-        panels,
-        "Shares of the true class that are predicted as each, from half a percent, all seeds together.",
-    )
+def _confusions(group: Sequence[Finding]) -> Figure:
+    """Of one study they are much alike: one an arm is enough."""
+    panels = []
+    for finding in group:
+        best = max(finding.present, key=lambda v: v.test.mean)
+        counts = confusion(best, finding.labels, len(finding.classes))
+        title = f"{best.label}, {finding.study.arm}" if len(group) > 1 else best.label
+        panels.append(pictures.matrix(title, counts, finding.classes, shares=True))
+    caption = "Shares of the true class that are predicted as each, from half a percent, all seeds together."
+    return Figure(f"{group[0].topic}-confusion", tuple(panels), caption, 4)
 
 
 def confusion(variant: Variant, labels: Any, classes: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from compare import report, svg
 from compare.studies import baselines, choices, evidence, mistakes
 from compare.studies import rows as store
 from compare.studies.document import Page, write_markdown
-from compare.studies.findings import collect, judge
+from compare.studies.findings import Finding, collect, judge, topics
 from compare.studies.overview import summary
-from compare.studies.pages import study_page
+from compare.studies.pages import topic_page
 from fnet import writing
 from train_keras import data
 from train_keras.data import Data
@@ -50,7 +51,7 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
     known = baselines.kept(results)
     pages = [
         summary(findings, known, simulated(results), ABOUT),
-        *(study_page(finding, known, judge(findings, finding.study.arm)) for finding in findings),
+        *topic_pages(findings, known),
         mistakes.page(findings, loaded),
         choices.page(choices.kept(results)),
         evidence.parity_page(findings),
@@ -61,6 +62,12 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
     page.parent.mkdir(parents=True, exist_ok=True)
     writing.write(page, render(pages).encode())
     return [page, *write_markdown(pages, results)]
+
+
+def topic_pages(findings: list[Finding], known: Mapping[str, Any]) -> list[Page]:
+    """A page for each question; known: the baselines."""
+    judged = [j for arm in dict.fromkeys(f.study.arm for f in findings) for j in judge(findings, arm)]
+    return [topic_page(group, known, judged) for group in topics(findings)]
 
 
 def _data_of(rows: list[dict[str, Any]], where: str | None, cache: str | None) -> dict[str, Data]:

@@ -68,10 +68,13 @@ def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def merge(folder: Path, other: Path) -> tuple[int, int]:
-    """Add the rows of another folder, such as another machine's: (rows added, rows of runs that were there already).
+def merge(folder: Path, other: Path) -> tuple[int, int, int]:
+    """Take in the rows of another folder, such as another machine's: (rows added, rows compared later, rows left).
 
-    Raises RowsError, and adds nothing, where the two hold results on different data, or different test labels.
+    A row of a run that is there already stays, unless the other folder holds the same training compared with Keras
+    at a later time: then that row takes its place.
+
+    Raises RowsError, and changes nothing, where the two hold results on different data, or different test labels.
     """
     mine, theirs = read(folder), read(other)
     if not (other / ROWS).exists():
@@ -82,11 +85,23 @@ def merge(folder: Path, other: Path) -> tuple[int, int]:
     kept, given = labels_of(folder), labels_of(other)
     if any(kept[data] != given[data] for data in kept.keys() & given.keys()):
         raise RowsError(f"{folder} and {other} hold different test labels of one data set")
-    done = {row["run"] for row in mine}
-    new = [row for row in theirs if row["run"] not in done]
+    rows = {row["run"]: row for row in mine}
+    later = [row for row in theirs if row["run"] in rows and _compared_later(row, rows[row["run"]])]
+    rows = {row["run"]: row for row in theirs} | rows | {row["run"]: row for row in later}
+    added = len(rows) - len(mine)
+    order = dict.fromkeys(row["run"] for row in (*mine, *theirs))
     _write_labels(folder, {**given, **kept})
-    writing.write(folder / ROWS, "".join(_line(row) for row in (*mine, *new)).encode())
-    return len(new), len(theirs) - len(new)
+    writing.write(folder / ROWS, "".join(_line(rows[run]) for run in order).encode())
+    return added, len(later), len(theirs) - added - len(later)
+
+
+def _compared_later(row: dict[str, Any], than: dict[str, Any]) -> bool:
+    """Whether two rows are of one training, and `row` holds the later comparison of its file."""
+
+    def when(parity: dict[str, Any] | None) -> tuple[bool, str]:
+        return parity is not None, (parity or {}).get("compared", "")  # the first rows do not say when
+
+    return {**row, "parity": None} == {**than, "parity": None} and when(row["parity"]) > when(than["parity"])
 
 
 def keep_labels(folder: Path, data: str, labels: list[int]) -> None:

@@ -110,11 +110,12 @@ def _merge(args: argparse.Namespace) -> int:
     args.results.mkdir(parents=True, exist_ok=True)
     try:
         with locked(args.results):
-            added, there = store.merge(args.results, args.folder)
+            added, later, there = store.merge(args.results, args.folder)
     except (RunLocked, OSError) as error:
         log.error("%s: %s", type(error).__name__, error)
         return 1
-    log.warning("%s: %d rows added, %d were there already", args.results, added, there)
+    told = "%s: %d rows added, %d were there already, %d of them compared later in %s"
+    log.warning(told, args.results, added, later + there, later, args.folder)
     return 0
 
 
@@ -249,7 +250,7 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None, *, later: b
         "family": item.config.family,
         **identity(item.config, data),
         "source": data.source,
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "finished": _now(),
         "machine": machine.describe(),
         "code": code(),
         "seconds": round(sum(epoch["seconds"] for epoch in result.history), 1),
@@ -260,6 +261,10 @@ def finish(item: Run, data: Data, folder: Path, on_step: Any = None, *, later: b
         "parity": None,
     }
     return row if later else row | {"parity": _parity(_held_against_keras(result.model_file, data), row)}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _tested(probabilities: Any, data: Data) -> dict[str, Any]:
@@ -285,7 +290,7 @@ def _parity(found: Comparison, row: dict[str, Any]) -> dict[str, Any]:
     """What a row holds of the comparison. Raises RowsError where the file does not predict what `row` says."""
     if store.digits(found.sides[0].predicted) != row["test"]["predicted"]:
         raise store.RowsError(f"{row['run']}: the file predicts other classes than its row holds: another training?")
-    return _without_layers(found.summary())
+    return _without_layers(found.summary()) | {"compared": _now()}
 
 
 def _without_layers(summary: dict[str, Any]) -> dict[str, Any]:
