@@ -22,8 +22,8 @@ if len(sys.argv) != 3:
 model, params = fnet.load(MODEL)
 labels = fnet.load_info(MODEL)["labels"]
 pixels = np.asarray(Image.open(sys.argv[1]).convert("RGB").resize((32, 32)), "float32")[None]
-label = int(fnet.classes(model, model(params, pixels))[0])
-slopes = jax.grad(lambda x: jax.numpy.log(model(params, x))[0, label])(pixels)[0]
+label = int(fnet.classes(model, fnet.jit(model)(params, pixels))[0])
+slopes = jax.jit(jax.grad(lambda x: jax.numpy.log(model(params, x))[0, label]))(pixels)[0]
 influence = np.abs(slopes).max(axis=-1)  # (32, 32): of the channel that matters most
 Path(sys.argv[2]).write_bytes(feature_maps(influence[..., None]))
 row, column = np.unravel_index(influence.argmax(), influence.shape)

@@ -63,10 +63,10 @@ def test_loaded_models_go_through_jit_vmap_and_grad(tmp_path, kind):
             x = host(params, texts)
         y = model(params, x)
         parity.assert_close(jax.jit(model)(params, x), y)
-        rows = jax.vmap(lambda row: model(params, row[None])[0])(np.asarray(x))
+        rows = jax.jit(jax.vmap(lambda row: model(params, row[None])[0]))(np.asarray(x))
         parity.assert_close(rows, y)
         trainable, rest = fnet.partition(model, params, fnet.core.infer.spec(x))
-        grads = jax.grad(lambda t: (model(fnet.merge(t, rest), x)[:, 0] ** 2).sum())(trainable)
+        grads = jax.jit(jax.grad(lambda t: (model(fnet.merge(t, rest), x)[:, 0] ** 2).sum()))(trainable)
         assert {p for p, _ in tree.items(grads)} == {p for p, _ in tree.items(trainable)}
         for path, gradient in tree.items(grads):
             assert np.isfinite(gradient).all(), path
