@@ -25,9 +25,9 @@ def as_key(key_or_seed: Array | int) -> Array:
     if isinstance(key_or_seed, int):
         return key(key_or_seed)
     if getattr(key_or_seed, "shape", None) != (2,):
-        found = f"{key_or_seed.dtype}{list(key_or_seed.shape)}" if hasattr(key_or_seed, "shape") else repr(key_or_seed)
+        shown = f"{key_or_seed.dtype}{list(key_or_seed.shape)}" if hasattr(key_or_seed, "shape") else repr(key_or_seed)
         raise InvalidInput(
-            f"a key is an int or uint32[2]; got {found} (of a key of jax.random.key: jax.random.key_data(key))"
+            f"a key is an int or uint32[2]; got {shown} (of a key of jax.random.key: jax.random.key_data(key))"
         )
     return key_or_seed
 

@@ -19,8 +19,8 @@ def sized(shape: Shape, unknown: int) -> tuple[int, ...]:
 
 def shape_of(x: Any) -> Shape:
     """The shape of a Spec, an array, a number or nested lists."""
-    found: Shape = x.shape if hasattr(x, "shape") else np.shape(x)
-    return found
+    shape: Shape = x.shape if hasattr(x, "shape") else np.shape(x)
+    return shape
 
 
 def fits(shape: Shape, wanted: Shape) -> bool:
@@ -64,10 +64,10 @@ def axes_of(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     """The axes that a reduction over `axis` takes, counted from the front."""
     if axis is None:
         return tuple(range(rank))
-    found = tuple(positive(a, rank) for a in ([axis] if isinstance(axis, int) else axis))
-    if len(set(found)) != len(found):
+    axes = tuple(positive(a, rank) for a in ([axis] if isinstance(axis, int) else axis))
+    if len(set(axes)) != len(axes):
         raise ValueError(f"the axes {axis!r} name one of {rank} dimensions twice")
-    return found
+    return axes
 
 
 def reduced_shape(shape: Shape, axis: int | Sequence[int] | None, keepdims: bool) -> Shape:

@@ -171,8 +171,8 @@ class Graph(Model):
     def inputs_by(self, of: Callable[[Any], Any]) -> Any:
         """What `of` says of the nodes that stand for the inputs."""
         steps = {name: node.step for name, node in self.nodes if node.sources is None}
-        found = {name: of(steps[name]) if name in steps else None for name in references(self.inputs)}
-        return None if None in found.values() else resolve(self.inputs, found)
+        parts = {name: of(steps[name]) if name in steps else None for name in references(self.inputs)}
+        return None if None in parts.values() else resolve(self.inputs, parts)
 
     def as_graph(self) -> Graph:
         """Itself."""

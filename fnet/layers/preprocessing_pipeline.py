@@ -17,9 +17,9 @@ def _steps(layers: Sequence[Any]) -> dict[str, Any]:
 def _pipeline_rule(x: Any, *, layers: Sequence[Any]) -> tuple[Any, ParamTree]:
     params = {}
     for name, step in _steps(layers).items():
-        x, found = infer(step, x)
-        if found:
-            params[name] = found
+        x, needed = infer(step, x)
+        if needed:
+            params[name] = needed
     return x, params
 
 

@@ -153,11 +153,11 @@ def vocabulary_of(params: Params, specials: Specials, strings: bool, layer_name:
 
     Tables are known by identity as long as they cannot change (read-only and JAX arrays), else by content.
     """
-    found = params.get("vocabulary")
-    arrays = [] if found is None else [found["bytes"], found["offsets"]] if strings else [found]
+    table = params.get("vocabulary")
+    arrays = [] if table is None else [table["bytes"], table["offsets"]] if strings else [table]
     key = (strings, specials, *(_identity(a) for a in arrays))
     if key not in _derived:
-        tokens: Any = _table(found) if strings else _integers(found)
+        tokens: Any = _table(table) if strings else _integers(table)
         if len(tokens) <= specials.token_start:
             raise InvalidInput(
                 f"{layer_name} has no vocabulary: its params hold {len(tokens)} tokens; "

@@ -93,8 +93,8 @@ class Beam(NamedTuple):
 
 def _beam_search(logs: Array, lengths: Array, width: int) -> tuple[Array, Array]:
     """((batch, width, steps) labels, (batch, width) log-probabilities), the blank being the last class."""
-    found: tuple[Array, Array] = ops.compiled(_search, width)(logs, lengths)
-    return found
+    beams: tuple[Array, Array] = ops.compiled(_search, width)(logs, lengths)
+    return beams
 
 
 def _search(width: int, logs: Array, lengths: Array) -> tuple[Array, Array]:

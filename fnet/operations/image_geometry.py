@@ -109,8 +109,8 @@ def perspective_transform(
     across = xp.concatenate([point, nothing, -start[..., :1] * end], axis=-1)
     down = xp.concatenate([nothing, point, -start[..., 1:] * end], axis=-1)
     equations = xp.stack([across, down], axis=2).reshape((-1, 8, 8))
-    found = xp.linalg.solve(equations, start.reshape((-1, 8, 1)))[..., 0]
-    return on_last(lambda x: _projected(x, found, interpolation, "constant", fill_value), images, data_format)
+    factors = xp.linalg.solve(equations, start.reshape((-1, 8, 1)))[..., 0]
+    return on_last(lambda x: _projected(x, factors, interpolation, "constant", fill_value), images, data_format)
 
 
 def _map_rule(inputs: Spec, coordinates: Any) -> Spec:
@@ -150,9 +150,9 @@ def map_coordinates(
     total = xp.zeros(coordinates.shape[1:], coordinates.dtype)
     for corner in itertools.product(*ends):
         indices, valid, weights = zip(*corner, strict=True)
-        found = inputs[indices].astype(coordinates.dtype)
-        found = xp.where(functools.reduce(operator.and_, valid), found, xp.full_like(found, fill_value))
-        total = total + found * functools.reduce(operator.mul, weights)
+        pixels = inputs[indices].astype(coordinates.dtype)
+        pixels = xp.where(functools.reduce(operator.and_, valid), pixels, xp.full_like(pixels, fill_value))
+        total = total + pixels * functools.reduce(operator.mul, weights)
     return ops.cast(total if is_float(inputs) else xp.round(total), inputs.dtype.name)
 
 

@@ -101,12 +101,12 @@ def take(x: Array, indices: Array, *, axis: int | None = None) -> Array:
 
 
 def _take_along_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
-    found = shape_of(indices)
+    sizes = shape_of(indices)
     if axis is None:
-        return Spec(tuple(found), x.dtype)
+        return Spec(tuple(sizes), x.dtype)
     axis = positive(axis, len(x.shape))
-    spread = broadcast_shapes((*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*found[:axis], 1, *found[axis + 1 :]))
-    return Spec((*spread[:axis], found[axis], *spread[axis + 1 :]), x.dtype)
+    spread = broadcast_shapes((*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*sizes[:axis], 1, *sizes[axis + 1 :]))
+    return Spec((*spread[:axis], sizes[axis], *spread[axis + 1 :]), x.dtype)
 
 
 @operation(_take_along_rule)

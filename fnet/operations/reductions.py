@@ -226,19 +226,19 @@ def _argmin(x: Array, axis: int | None, keepdims: bool) -> Array:
 
 
 def _nanargmax(x: Array, axis: int | None, keepdims: bool) -> Array:
-    found = _argmax(_instead(x, -float("inf")), axis, keepdims)
-    return _minus_one_if_all_nan(x, found, axis, keepdims)
+    places = _argmax(_instead(x, -float("inf")), axis, keepdims)
+    return _minus_one_if_all_nan(x, places, axis, keepdims)
 
 
 def _nanargmin(x: Array, axis: int | None, keepdims: bool) -> Array:
-    found = _argmin(_instead(x, float("inf")), axis, keepdims)
-    return _minus_one_if_all_nan(x, found, axis, keepdims)
+    places = _argmin(_instead(x, float("inf")), axis, keepdims)
+    return _minus_one_if_all_nan(x, places, axis, keepdims)
 
 
-def _minus_one_if_all_nan(x: Array, found: Array, axis: int | None, keepdims: bool) -> Array:
+def _minus_one_if_all_nan(x: Array, places: Array, axis: int | None, keepdims: bool) -> Array:
     if not is_float(x):
-        return found
-    return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(found, -1), found)
+        return places
+    return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(places, -1), places)
 
 
 argmax = _position("argmax", "Where the largest is first.", _argmax)

@@ -83,10 +83,10 @@ def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., A
 def _outputs(function: Callable[..., Any], shape: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     wanted = inspect.signature(shape).parameters.values()
     needed = {p.name: options[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
-    found = shape(*inputs, **needed)
-    if not is_shape(found):
-        return found
-    return Spec(tuple(found), dtype_by_evaluation(function, inputs, options))
+    outputs = shape(*inputs, **needed)
+    if not is_shape(outputs):
+        return outputs
+    return Spec(tuple(outputs), dtype_by_evaluation(function, inputs, options))
 
 
 def is_shape(value: Any) -> bool:

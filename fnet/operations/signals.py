@@ -248,8 +248,8 @@ def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> O
         data, ids = tensor(data), tensor(segment_ids)
         count = int(xp.max(ids)) + 1 if num_segments is None else num_segments
         nothing = 0 if sorted and by != "mul" else start(data.dtype.name)
-        found = _combined(xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype), ids, data, by)
-        return found if nothing == start(data.dtype.name) else _filled(found, ids, nothing)
+        y = _combined(xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype), ids, data, by)
+        return y if nothing == start(data.dtype.name) else _filled(y, ids, nothing)
 
     return operation(_segment_rule)(named(name, text, apply))
 
@@ -262,10 +262,10 @@ def _combined(empty: Array, ids: Array, data: Array, by: str) -> Array:
     return ops.scatter(room, place[:, None], data, by)[:count]
 
 
-def _filled(found: Array, ids: Array, nothing: float) -> Array:
+def _filled(y: Array, ids: Array, nothing: float) -> Array:
     """`found` with `nothing` in the segments that no id names."""
-    present = (ids[:, None] == xp.arange(found.shape[0])).any(axis=0)
-    return xp.where(present.reshape((-1,) + (1,) * (found.ndim - 1)), found, xp.full_like(found, nothing))
+    present = (ids[:, None] == xp.arange(y.shape[0])).any(axis=0)
+    return xp.where(present.reshape((-1,) + (1,) * (y.ndim - 1)), y, xp.full_like(y, nothing))
 
 
 segment_sum = _segments("segment_sum", "The sum of the rows with each id.", "add", lambda dtype: 0)

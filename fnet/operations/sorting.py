@@ -84,8 +84,8 @@ def digitize(x: Array, *, bins: Sequence[float]) -> Array:
 def isin(x1: Array, x2: Array, *, assume_unique: bool = False, invert: bool = False) -> Array:
     """Whether each of `x1` is (`invert`: is not) among `x2`. `assume_unique` is a hint that changes nothing."""
     x1, x2 = strong(x1, x2)
-    found = xp.isin(x1, x2)
-    return ~found if invert else found
+    member = xp.isin(x1, x2)
+    return ~member if invert else member
 
 
 def _unique_rule(

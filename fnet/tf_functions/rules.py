@@ -138,8 +138,8 @@ def _with_numbers(made: Any, f: Callable[..., Any], inputs: tuple[Any, ...], opt
     values = [
         tuple(n[0] if len(set(n)) == 1 else None for n in zip(*flat, strict=True)) for flat in zip(*probes, strict=True)
     ]
-    found = iter(values)
-    return tree.map(lambda spec: replace(spec, value=next(found)), made)
+    numbers = iter(values)
+    return tree.map(lambda spec: replace(spec, value=next(numbers)), made)
 
 
 def _numbers(f: Callable[..., Any], inputs: Any, options: dict[str, Any], unknown: int) -> list[list[int]]:
@@ -206,14 +206,14 @@ def as_spec(x: Any) -> Spec:
 
 def dtype_like(*values: Any) -> str:
     """The dtype of the first tensor among `values`; numbers and lists take it."""
-    found = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
-    return str(found[0].dtype) if found else as_spec(values[0]).dtype
+    arrays = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
+    return str(arrays[0].dtype) if arrays else as_spec(values[0]).dtype
 
 
 def together(*values: Any) -> list[Array]:
     """`values` as arrays of one dtype, that of the first array among them."""
-    found = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
-    return [tensor(value, found[0].dtype.name if found else None) for value in values]
+    arrays = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
+    return [tensor(value, arrays[0].dtype.name if arrays else None) for value in values]
 
 
 def same_rule(x: Any, *rest: Any) -> Spec:

@@ -60,7 +60,7 @@ def _depths(
 
 def _inputs_first(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]]) -> tuple[list[Node], list[Node]]:
     """All nodes that lead to `ends`, depth first, without recursion: each after those that it reads, and as met."""
-    found: dict[Node, None] = {}
+    order: dict[Node, None] = {}
     entered: dict[Node, None] = {}
     waiting = list(reversed(list(ends)))
     while waiting:
@@ -71,5 +71,5 @@ def _inputs_first(ends: Iterable[Node], parents: Mapping[Node, Sequence[Node]]) 
             waiting += reversed(unseen)
         else:
             entered.setdefault(node)
-            found.setdefault(waiting.pop())
-    return list(found), list(entered)
+            order.setdefault(waiting.pop())
+    return list(order), list(entered)

@@ -291,12 +291,12 @@ class _Call:
         """Keras 2 wrote arrays as nested lists, without their dtype."""
         if not self.build.known.keras2:
             return [self.value(item) for item in value]
-        found = None if option else numbers(value, self.float)
-        if found is None or (self.function and found.ndim == 1 and found.size <= SHORT and found.dtype.kind == "i"):
+        array = None if option else numbers(value, self.float)
+        if array is None or (self.function and array.ndim == 1 and array.size <= SHORT and array.dtype.kind == "i"):
             return [self.value(item, option) for item in value]
-        if name == "initial_state" and found.ndim == 3:  # one for each state
+        if name == "initial_state" and array.ndim == 3:  # one for each state
             return [self.value(item) for item in value]
-        return _constant(self.build, self.layer, found)
+        return _constant(self.build, self.layer, array)
 
 
 SHORT = 16

@@ -82,15 +82,15 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
     if name in FUNCTION_LAYERS:
         from params.table.tf_functions import tf_row  # 230 functions, which few files need
 
-        found: Entry | None = tf_row(source)
+        entry: Entry | None = tf_row(source)
     else:
-        found = _operation(source, known) or LAYERS.get(name)
-    if found is None:
+        entry = _operation(source, known) or LAYERS.get(name)
+    if entry is None:
         raise UnsupportedLayer(_unknown(source, known))
     require_own(source, known)
     if source.python_name in CUDNN.values():
-        return replace(found, groups={})  # these keep their arrays themselves, not in a cell
-    return found
+        return replace(entry, groups={})  # these keep their arrays themselves, not in a cell
+    return entry
 
 
 def _operation(source: KerasObject, known: Conversion) -> Entry | None:

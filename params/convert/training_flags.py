@@ -68,12 +68,12 @@ def _walk(
         place: [(t.layer, t.call) for t in tensors(call) if layers[t.layer].calls] for place, call in calls.items()
     }
     ends = [end for end in _ends(model.config.get("output_layers"), layers) if end in calls]
-    found, flag = dict[Call, Flag](), None
+    flags, flag = dict[Call, Flag](), None
     for place in keras_order(ends, parents, {place: place[0] for place in calls}):
         flag = flag if own[place] is None else own[place]
-        found[place] = flag
+        flags[place] = flag
         flag = _after(layers[place[0]], flag)
-    return {place: found.get(place) for place in calls}, flag
+    return {place: flags.get(place) for place in calls}, flag
 
 
 def _after(layer: KerasObject, flag: Flag) -> Flag:

@@ -24,7 +24,7 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str
     Zeros of the least size go through the model, and masks with them; only layers with a rule of their own are run.
     rows: {path: the step as `trace` sees it}.
     """
-    found: dict[str, str] = {}
+    fate_of: dict[str, str] = {}
 
     def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
         if isinstance(step, Model):
@@ -37,17 +37,17 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str
             try:
                 y = step(tree.map(_zeros, rows[place].params), x)
             except BROKEN:
-                found[place] = "?"
+                fate_of[place] = "?"
                 return y
         elif rule == "keep" and (mask := first_mask(x)) is not None:
             y = tree.map(lambda a: Masked(a, mask), y)
         after = _has_mask(y)
         if before or after:
-            found[place] = "made" if not before else "kept" if after else "used" if rule == "own" else "lost"
+            fate_of[place] = "made" if not before else "kept" if after else "used" if rule == "own" else "lost"
         return y
 
     walk(model, tree.map(_zeros, spec), ())
-    return found
+    return fate_of
 
 
 def lost(steps: Iterable[Step]) -> Iterator[str]:

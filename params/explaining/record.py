@@ -99,15 +99,15 @@ def total(numbers: Iterable[int | None]) -> int | None:
     return sum(known) if len(known) == len(numbers) else None
 
 
-def _page(found: Explanation) -> Iterator[str]:
-    version = f"Keras {found.keras_version}" if found.keras_version else "a Keras that it does not name"
-    origin = "" if found.format.startswith("fnet") else f", written by {version}"
-    yield f"{found.file}: {found.format}{origin}; {len(found.steps)} layers and operations"
-    if found.inputs:
-        yield f"{found.inputs} -> {found.outputs}"
+def _page(report: Explanation) -> Iterator[str]:
+    version = f"Keras {report.keras_version}" if report.keras_version else "a Keras that it does not name"
+    origin = "" if report.format.startswith("fnet") else f", written by {version}"
+    yield f"{report.file}: {report.format}{origin}; {len(report.steps)} layers and operations"
+    if report.inputs:
+        yield f"{report.inputs} -> {report.outputs}"
     yield ""
     lines = [("step", "Keras", "output", "params", "flops", "mask", "status")]
-    for step in found.steps:
+    for step in report.steps:
         lines.append(
             (step.path, step.keras, step.output, _shown(step.params), _shown(step.flops), step.mask, step.status)
         )
@@ -119,19 +119,19 @@ def _page(found: Explanation) -> Iterator[str]:
         ]
         yield "  ".join(cells).rstrip()
     yield ""
-    size = f"{found.activation_bytes / 1e6:,.1f} MB"
-    yield f"{found.params:,} params; for one row {found.flops:,} floating-point operations, {size} of outputs"
-    if unknown := sum(None in (step.params, step.flops, step.bytes) for step in found.steps):
+    size = f"{report.activation_bytes / 1e6:,.1f} MB"
+    yield f"{report.params:,} params; for one row {report.flops:,} floating-point operations, {size} of outputs"
+    if unknown := sum(None in (step.params, step.flops, step.bytes) for step in report.steps):
         yield f"without {unknown} steps (?), whose sizes are not in the configuration"
-    for title, texts in (("refused", found.problems), ("worth a look", found.unusual)):
+    for title, texts in (("refused", report.problems), ("worth a look", report.unusual)):
         if texts:
             yield f"\n{title}:"
             yield from (f"- {text}" for text in texts)
-    limited = {step.keras: step.note for step in found.steps if step.status == "limited"}
+    limited = {step.keras: step.note for step in report.steps if step.status == "limited"}
     if limited:
         yield "\nlimits:"
         yield from (f"- {name}: {note}" for name, note in limited.items())
-    yield f"\nfnet {'runs' if found.supported else 'does not run'} this model."
+    yield f"\nfnet {'runs' if report.supported else 'does not run'} this model."
 
 
 def _shown(number: int | None) -> str:

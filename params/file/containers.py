@@ -138,9 +138,9 @@ class _Bounded(io.RawIOBase):
         wanted = len(self._data) - self._at if count < 0 else count
         if wanted > LARGEST_DIRECTORY:
             raise LimitExceeded(f"a zip whose list of entries takes more than {LARGEST_DIRECTORY} bytes")
-        found = bytes(self._data[self._at : self._at + wanted])
-        self._at += len(found)
-        return found
+        data = bytes(self._data[self._at : self._at + wanted])
+        self._at += len(data)
+        return data
 
 
 class Zip:
@@ -173,10 +173,10 @@ class Zip:
         if info.file_size > max(SMALL, LARGEST_RATIO * info.compress_size):
             raise LimitExceeded(f"{quoted(name)} is a zip bomb: {info.compress_size} bytes for {info.file_size}")
         stored = self._data[start : start + info.compress_size]
-        found = stored if info.compress_type == STORED else memoryview(_inflate(stored, info.file_size))
-        if len(found) != info.file_size or zlib.crc32(found) != info.CRC:
+        member = stored if info.compress_type == STORED else memoryview(_inflate(stored, info.file_size))
+        if len(member) != info.file_size or zlib.crc32(member) != info.CRC:
             raise CorruptFile(f"{quoted(name)} is damaged: its size or checksum is wrong")
-        return found
+        return member
 
 
 def _entries(data: memoryview) -> list[zipfile.ZipInfo]:
@@ -212,8 +212,8 @@ def _starts(data: memoryview, members: list[zipfile.ZipInfo]) -> dict[str, int]:
         if at < end or at + 30 > len(data):
             raise UnsafeFile(f"member {quoted(info.filename)} overlaps another, or the end of the file")
         signature, name, extra = struct.unpack_from("<4s22xHH", data, at)
-        found = bytes(data[at + 30 : at + 30 + name])
-        if signature != b"PK\3\4" or found not in (
+        stored_name = bytes(data[at + 30 : at + 30 + name])
+        if signature != b"PK\3\4" or stored_name not in (
             info.orig_filename.encode(),
             info.orig_filename.encode("cp437", "replace"),
         ):

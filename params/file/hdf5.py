@@ -104,10 +104,10 @@ def integer(data: memoryview, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
 
 
-def expect(found: int, wanted: int | tuple[int, ...], what: str) -> None:
+def expect(number: int, wanted: int | tuple[int, ...], what: str) -> None:
     """Check a version or constant."""
-    if found not in (wanted if isinstance(wanted, tuple) else (wanted,)):
-        raise CorruptFile(f"{what} {found} is unknown")
+    if number not in (wanted if isinstance(wanted, tuple) else (wanted,)):
+        raise CorruptFile(f"{what} {number} is unknown")
 
 
 # --- object headers -----------------------------------------------------------------------------------
@@ -152,10 +152,10 @@ def messages(file: Buffer, address: int) -> list[Message]:
     """The messages of the object header at `address`, which nobody else may have read."""
     file.enter(address, "object")
     version = file.take(address, 1)[0]
-    found = list(_messages_v1(file, address) if version == 1 else _messages_v2(file, address))
-    if any(message.kind == EXTERNAL_FILES for message in found):
+    header = list(_messages_v1(file, address) if version == 1 else _messages_v2(file, address))
+    if any(message.kind == EXTERNAL_FILES for message in header):
         raise UnsafeFile("an array's bytes are in another file (HDF5 external storage)")
-    return found
+    return header
 
 
 def _messages_v1(file: Buffer, address: int) -> Iterator[Message]:
@@ -210,9 +210,9 @@ def _message(file: Buffer, kind: int, flags: int, block: memoryview, at: int, le
     return Message(kind, block[at : at + length])
 
 
-def only(found: list[Message], kind: int, what: str) -> memoryview | None:
+def only(header: list[Message], kind: int, what: str) -> memoryview | None:
     """The data of the single message of a kind, or None."""
-    datas = [message.data for message in found if message.kind == kind]
+    datas = [message.data for message in header if message.kind == kind]
     if len(datas) > 1:
         raise CorruptFile(f"an object has {len(datas)} {what} messages")
     return datas[0] if datas else None
@@ -367,9 +367,9 @@ def _records(file: Buffer, address: int, kind: int) -> Iterator[memoryview]:
     """The records of a version 2 B-tree, in order."""
     file.enter(address, "B-tree")
     file.signature(address, b"BTHD")
-    version, found, node, size, depth, _, _, root, count = unpack("BBIHHBBQH", file.guarded(address, 34), 4)
+    version, stored, node, size, depth, _, _, root, count = unpack("BBIHHBBQH", file.guarded(address, 34), 4)
     expect(version, 0, "B-tree version")
-    expect(found, kind, "B-tree type")
+    expect(stored, kind, "B-tree type")
     if not (0 < size < node - 26 and depth <= 8):
         raise CorruptFile("the sizes of a B-tree make no sense")
     if root != UNDEFINED:
@@ -416,10 +416,10 @@ LINKS_BY_NAME = 5
 """Type of the version 2 B-tree that lists the links of a dense group."""
 
 
-def members(file: Buffer, found: list[Message]) -> dict[str, int]:
+def members(file: Buffer, header: list[Message]) -> dict[str, int]:
     """{name: address of the object} of a group, hard links only."""
     links: dict[str, int] = {}
-    for name, address in _links(file, found):
+    for name, address in _links(file, header):
         if name in links:
             raise CorruptFile(f"a group has two members called {quoted(name)}")
         if not name or "/" in name or name == ".":
@@ -428,13 +428,13 @@ def members(file: Buffer, found: list[Message]) -> dict[str, int]:
     return links
 
 
-def is_group(found: list[Message]) -> bool:
+def is_group(header: list[Message]) -> bool:
     """Whether an object with these messages is a group."""
-    return any(message.kind in (SYMBOL_TABLE, LINK_INFO, LINK) for message in found)
+    return any(message.kind in (SYMBOL_TABLE, LINK_INFO, LINK) for message in header)
 
 
-def _links(file: Buffer, found: list[Message]) -> Iterator[tuple[str, int]]:
-    for message in found:
+def _links(file: Buffer, header: list[Message]) -> Iterator[tuple[str, int]]:
+    for message in header:
         if message.kind == SYMBOL_TABLE:
             tree, heap = unpack("QQ", message.data)
             yield from _symbols(file, tree, _local_heap(file, heap))
@@ -573,9 +573,9 @@ def datatype(data: memoryview) -> Type:
         return Type(f"{'' if bits & 8 else 'u'}int{8 * size}", size, order) if plain else unknown
     if kind == 1:
         offset, precision, *layout, bias = unpack("HHBBBBI", data, 8)
-        found = FLOATS.get((size, *layout, bias))
+        float_type = FLOATS.get((size, *layout, bias))
         plain = offset == 0 and precision == 8 * size and bits & 0x70 == 0x20 and bits >> 8 & 255 == 8 * size - 1
-        return Type(found, size, order) if found and plain else unknown
+        return Type(float_type, size, order) if float_type and plain else unknown
     if kind == 3:
         return Type("string", size)
     if kind == 5 and size == 2:
@@ -613,18 +613,18 @@ class Attributes:
         self._heaps = GlobalHeaps(file)
         self._text = text
 
-    def parse(self, found: list[Message]) -> dict[str, memoryview]:
+    def parse(self, header: list[Message]) -> dict[str, memoryview]:
         """{name: attribute message} of an object."""
         attributes: dict[str, memoryview] = {}
-        for data in self._messages(found):
+        for data in self._messages(header):
             name = str(_fields(data)[0], "utf-8")
             if name in attributes:
                 raise CorruptFile(f"an object has two attributes called {quoted(name)}")
             attributes[name] = data
         return attributes
 
-    def _messages(self, found: list[Message]) -> Iterator[memoryview]:
-        for message in found:
+    def _messages(self, header: list[Message]) -> Iterator[memoryview]:
+        for message in header:
             if message.kind == ATTRIBUTE:
                 yield message.data
             elif message.kind == ATTRIBUTE_INFO:
@@ -758,17 +758,17 @@ def filters(data: memoryview | None) -> tuple[int, ...]:
         return ()
     version, count = unpack("BB", data)
     expect(version, (1, 2), "filter pipeline version")
-    at, found = 8 if version == 1 else 2, []
+    at, pipeline = 8 if version == 1 else 2, []
     for _ in range(count):
         (number,) = unpack("H", data, at)
-        if number not in FILTERS_READ or number in found:
+        if number not in FILTERS_READ or number in pipeline:
             raise UnsafeFile(f"HDF5 filter {number}; only deflate, shuffle and fletcher32 are read, each once")
-        found.append(number)
+        pipeline.append(number)
         named = version == 1
         name = unpack("H", data, at + 2)[0] if named else 0
         values = unpack("H", data, at + (6 if named else 4))[0]
         at += (8 + (name + 7) // 8 * 8 if named else 6) + 4 * (values + (values % 2 if named else 0))
-    return tuple(found)
+    return tuple(pipeline)
 
 
 def check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> None:
@@ -862,12 +862,12 @@ def _unfilter(data: memoryview, applied: tuple[int, ...], mask: int, size: int, 
 def _inflate(data: memoryview, most: int) -> bytes:
     """Deflated bytes, at most `most`."""
     decoder = zlib.decompressobj()
-    found = decoder.decompress(data, most)
-    if not decoder.eof and (decoder.unconsumed_tail or len(found) == most):
+    inflated = decoder.decompress(data, most)
+    if not decoder.eof and (decoder.unconsumed_tail or len(inflated) == most):
         raise LimitExceeded("a chunk unpacks to more than its size")
     if not decoder.eof:
         raise CorruptFile("a compressed chunk has no end")
-    return found
+    return inflated
 
 
 def _fletcher32(data: memoryview) -> memoryview:
@@ -905,10 +905,10 @@ class Node:
         """A text attribute, or None."""
         if name not in self._attributes:
             return None
-        shape, found = self._reader.texts(self._attributes[name])
-        if len(found) != 1 or shape not in ((), (1,)):
+        shape, texts = self._reader.texts(self._attributes[name])
+        if len(texts) != 1 or shape not in ((), (1,)):
             raise CorruptFile(f"attribute {quoted(name)} of {quoted(self.path)} is not one text")
-        return found[0]
+        return texts[0]
 
     def texts(self, name: str) -> list[str] | None:
         """A list of texts, also where Keras split it over `name0`, `name1`, ...; or None."""
@@ -943,14 +943,14 @@ class Dataset(Node):
         name = {"bfloat16": "u2", "bool": "u1"}.get(self.type.name, self.type.name)
         dtype = np.dtype(name).newbyteorder(self.type.order)  # type: ignore[arg-type]
         if self._storage.data is not None:
-            found = np.frombuffer(bytes(self._storage.data), dtype).reshape(self.shape)
+            array = np.frombuffer(bytes(self._storage.data), dtype).reshape(self.shape)
         else:
-            found = read_chunks(self._file, self._storage, self._filters, self.shape, dtype)
+            array = read_chunks(self._file, self._storage, self._filters, self.shape, dtype)
         if self.type.name == "bfloat16":
-            return (found.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        if self.type.name == "bool" and found.size and found.max() > 1:
+            return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        if self.type.name == "bool" and array.size and array.max() > 1:
             raise CorruptFile("a bool is neither 0 nor 1")
-        return found.astype("bool" if self.type.name == "bool" else dtype.newbyteorder("="), copy=False)
+        return array.astype("bool" if self.type.name == "bool" else dtype.newbyteorder("="), copy=False)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -1005,12 +1005,12 @@ class _Walk:
         """The object at `address`, with all below it."""
         if depth > DEEPEST:
             raise LimitExceeded(f"groups are nested more than {DEEPEST} deep")
-        found = messages(self.file, address)
-        attributes = self.attributes.parse(found)
-        if not is_group(found):
-            return self._dataset(path, found, attributes)
+        header = messages(self.file, address)
+        attributes = self.attributes.parse(header)
+        if not is_group(header):
+            return self._dataset(path, header, attributes)
         groups, datasets = {}, {}
-        for name, target in members(self.file, found).items():
+        for name, target in members(self.file, header).items():
             node = self.node(f"{path}/{name}" if path else name, target, depth + 1)
             if isinstance(node, Group):
                 groups[name] = node
@@ -1018,25 +1018,25 @@ class _Walk:
                 datasets[name] = node
         return Group(path, attributes, self.attributes, groups, datasets)
 
-    def _dataset(self, path: str, found: list[Message], attributes: dict[str, memoryview]) -> Dataset:
-        kind = only(found, DATATYPE, "datatype")
-        space = only(found, DATASPACE, "dataspace")
-        layout = only(found, LAYOUT, "data layout")
+    def _dataset(self, path: str, header: list[Message], attributes: dict[str, memoryview]) -> Dataset:
+        kind = only(header, DATATYPE, "datatype")
+        space = only(header, DATASPACE, "dataspace")
+        layout = only(header, LAYOUT, "data layout")
         if kind is None or space is None or layout is None:
             raise CorruptFile(f"{quoted(path)} is neither a group nor an array")
         try:
-            return self._array(path, attributes, datatype(kind), dataspace(space), layout, found)
+            return self._array(path, attributes, datatype(kind), dataspace(space), layout, header)
         except ModelFileError as error:
             raise type(error)(f"array {quoted(path)}: {error}") from error
 
     def _array(
         self, path: str, attributes: dict[str, memoryview], kind: Type, shape: tuple[int, ...] | None,
-        layout: memoryview, found: list[Message],
+        layout: memoryview, header: list[Message],
     ) -> Dataset:  # fmt: skip
         if shape is None:
             raise WeightsMismatch("it is a null array, without a shape")
         place = storage(self.file, layout, prod(shape) * kind.size)
-        applied = filters(only(found, FILTERS, "filter"))
+        applied = filters(only(header, FILTERS, "filter"))
         if place.data is None:
             check_chunk(place.chunk, shape, kind.size)
             self._packed += prod(shape) * kind.size

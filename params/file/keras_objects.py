@@ -149,14 +149,14 @@ def layers_of(source: KerasObject) -> list[KerasObject]:
     layers = source.config.get("layers")
     if not isinstance(layers, list):
         raise CorruptFile(f"{source.label}: layers is {quoted(layers)}, not a list")
-    found: dict[str, KerasObject] = {}
+    by_name: dict[str, KerasObject] = {}
     for layer in map(parse, layers):
         if not layer.name:
             raise CorruptFile(f"{source.label} has a layer without a name")
-        if layer.name in found:
+        if layer.name in by_name:
             raise CorruptFile(f"{source.label} has several layers named {quoted(layer.name)}")
-        found[layer.name] = layer
-    return list(found.values())
+        by_name[layer.name] = layer
+    return list(by_name.values())
 
 
 def _unshared(value: Any) -> Any:

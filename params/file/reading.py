@@ -110,22 +110,22 @@ def _no_weights(names: set[str]) -> Exception:
     return CorruptFile(f"no {WEIGHTS} in it")
 
 
-def _version(found: Any) -> str | None:
-    if found is not None and not (isinstance(found, str) and len(found) <= 64):
-        raise CorruptFile(f"keras_version is {quoted(found)}")
-    return found
+def _version(version: Any) -> str | None:
+    if version is not None and not (isinstance(version, str) and len(version) <= 64):
+        raise CorruptFile(f"keras_version is {quoted(version)}")
+    return version
 
 
 def _assets(parts: Container, names: set[str], limits: Limits) -> dict[str, bytes]:
-    found, left = {}, limits.vocabulary
+    assets, left = {}, limits.vocabulary
     for name in sorted(names):
         if name.startswith("assets/") and name.endswith("/" + VOCABULARY):
-            found[name.removeprefix("assets/")] = data = bytes(parts.get(name, left))
+            assets[name.removeprefix("assets/")] = data = bytes(parts.get(name, left))
             left -= len(data)
-    for name, data in found.items():
-        if found.get(name.replace("/_lookup_layer/", "/"), data) != data:
+    for name, data in assets.items():
+        if assets.get(name.replace("/_lookup_layer/", "/"), data) != data:
             raise CorruptFile(f"{quoted(name)} differs from its copy one folder up: which is the vocabulary?")
-    return found
+    return assets
 
 
 def _open(data: memoryview, limits: Limits) -> hdf5.Group:
@@ -159,16 +159,16 @@ def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[
             )
 
 
-def _array(found: hdf5.Dataset, label: str) -> StoredArray:
-    if not found.type.readable or found.type.name in ("string", "text"):
-        raise WeightsMismatch(f"array {quoted(found.path)} holds {found.type.name} values; numbers were expected")
-    return StoredArray(found.path, found.shape, found.type.name, _loader(found, label))
+def _array(dataset: hdf5.Dataset, label: str) -> StoredArray:
+    if not dataset.type.readable or dataset.type.name in ("string", "text"):
+        raise WeightsMismatch(f"array {quoted(dataset.path)} holds {dataset.type.name} values; numbers were expected")
+    return StoredArray(dataset.path, dataset.shape, dataset.type.name, _loader(dataset, label))
 
 
-def _loader(found: hdf5.Dataset, label: str) -> Callable[[], Array]:
+def _loader(dataset: hdf5.Dataset, label: str) -> Callable[[], Array]:
     def load() -> Array:
-        with reading(f"{label}: array {quoted(found.path)}"):
-            values = found.load()
+        with reading(f"{label}: array {quoted(dataset.path)}"):
+            values = dataset.load()
             values.flags.writeable = False
             return values
 
@@ -218,14 +218,14 @@ def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[
         group = group.groups.get(part) if group else None
     if group is None:
         raise WeightsMismatch(f"layer {quoted(name)} is listed, but no group holds its weights")
-    found = []
+    arrays = []
     for weight in group.texts("weight_names") or []:
         array = group.find(weight)
         if array is None or array.path in used:
             raise WeightsMismatch(f"weight {quoted(weight)} of layer {quoted(name)} is missing or listed twice")
         used.add(array.path)
-        found.append((weight, _array(array, label)))
-    return tuple(found)
+        arrays.append((weight, _array(array, label)))
+    return tuple(arrays)
 
 
 def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limits) -> ModelFile:
@@ -244,8 +244,8 @@ def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limit
         left -= sum(array.nbytes for group in root.walk() for array in group.datasets.values())
         if left < 0:
             raise LimitExceeded(f"its shards hold more than the {limits.total} bytes of `Limits.total`")
-        for key, found in _groups(root, label, complete=False):
-            merged[key] = _joined(key, merged.get(key), found)
+        for key, variables in _groups(root, label, complete=False):
+            merged[key] = _joined(key, merged.get(key), variables)
     _check_map(weight_map, merged)
     return ModelFile("weights-json", label, None, None, WeightTree(merged))
 
@@ -261,20 +261,20 @@ def _shards(weight_map: dict[str, Any]) -> list[str]:
     return sorted(names)
 
 
-def _joined(path: str, before: Variables | None, found: Variables) -> Variables:
+def _joined(path: str, before: Variables | None, after: Variables) -> Variables:
     """The variables of one object from two shards."""
     if before is None:
-        return found
-    arrays = {int(a.place.rpartition("/")[2]): a for a in (*before.arrays, *found.arrays)}
-    if len(arrays) != len(before.arrays) + len(found.arrays) or set(before.named) & set(found.named):
+        return after
+    arrays = {int(a.place.rpartition("/")[2]): a for a in (*before.arrays, *after.arrays)}
+    if len(arrays) != len(before.arrays) + len(after.arrays) or set(before.named) & set(after.named):
         raise WeightsMismatch(f"an array of {quoted(path)} is in two shards")
     ordered = tuple(arrays[number] for number in sorted(arrays))
-    return Variables(before.name or found.name, ordered, {**before.named, **found.named})
+    return Variables(before.name or after.name, ordered, {**before.named, **after.named})
 
 
 def _check_map(weight_map: dict[str, Any], merged: dict[str, Variables]) -> None:
-    for path, found in merged.items():
-        numbers = [int(array.place.rpartition("/")[2]) for array in found.arrays]
+    for path, variables in merged.items():
+        numbers = [int(array.place.rpartition("/")[2]) for array in variables.arrays]
         if numbers != list(range(len(numbers))):
             raise WeightsMismatch(f"the shards hold arrays {quoted(numbers)} of {quoted(path)}: some are missing")
     for key in weight_map:

@@ -144,8 +144,8 @@ def _place(text: str, token: str) -> str:
     """Where in `text` the first bare `token` is, as " at layers[2].config.rate"; "" at the top."""
     path: list[str | int] = []
     key = ""
-    for found in _TOKEN.finditer(text):
-        mark = found[0]
+    for match in _TOKEN.finditer(text):
+        mark = match[0]
         if mark == token:
             break
         if mark in ("[", "{"):

@@ -240,8 +240,8 @@ def literal(value: Any) -> Any:
 
 
 def _array(value: Any) -> dict[str, Any]:
-    found = np.asarray(value)
-    return {"class_name": "__numpy__", "config": {"value": found.tolist(), "dtype": str(found.dtype)}}
+    array = np.asarray(value)
+    return {"class_name": "__numpy__", "config": {"value": array.tolist(), "dtype": str(array.dtype)}}
 
 
 def _tables(bound: Bound, params: Params) -> dict[str, Any]:
@@ -252,10 +252,10 @@ def _tables(bound: Bound, params: Params) -> dict[str, Any]:
     tokens = unpack_strings(table) if isinstance(table, Mapping) else np.asarray(table).tolist()
     specials = specials_of(bound)
     start = len(specials.tokens)
-    found: dict[str, Any] = {"vocabulary": tokens[start:]}
+    tables: dict[str, Any] = {"vocabulary": tokens[start:]}
     if "idf_weights" in params:
-        found["idf_weights"] = np.asarray(params["idf_weights"])[start : len(tokens)].tolist()
-    return found
+        tables["idf_weights"] = np.asarray(params["idf_weights"])[start : len(tokens)].tolist()
+    return tables
 
 
 # --- calls ------------------------------------------------------------------------------------------------------
@@ -418,8 +418,8 @@ def _without_mask(sources: Any) -> tuple[Any, Any]:
         listed = [_without_mask(item) for item in sources]
         masks = [mask for _, mask in listed]
         alone = not isinstance(sources, FrozenList) and not any(mask is not None for mask in masks[1:])
-        found = (masks[0] if alone else FrozenList(masks)) if any(mask is not None for mask in masks) else None
-        return type(sources)(item for item, _ in listed), found
+        mask = (masks[0] if alone else FrozenList(masks)) if any(mask is not None for mask in masks) else None
+        return type(sources)(item for item, _ in listed), mask
     return sources, None
 
 

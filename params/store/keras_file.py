@@ -100,11 +100,11 @@ def _require_same(ours: Any, made: Converted, params: Params) -> None:
 
 def _with_given(made: Converted, params: Params) -> dict[str, Any]:
     """The params with the constants that a config holds, at any depth."""
-    found = {**params, **made.given}
+    whole = {**params, **made.given}
     for name, part in made.parts.items():
         if part.source.is_model:
-            found[name] = _with_given(part, params.get(name, {}))
-    return found
+            whole[name] = _with_given(part, params.get(name, {}))
+    return whole
 
 
 # --- the bytes ------------------------------------------------------------------------------------------------

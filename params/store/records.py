@@ -35,12 +35,12 @@ def known_layers(custom: Layers | None = None, text: str | None = None) -> dict[
     text: the JSON to be read; what it does not name is not imported (None: all is).
     """
     named = None if text is None else set(re.findall(r'"((?:operations\.|tf_functions\.)?\w+)"', text))
-    found: dict[str, Callable[..., Any]] = {}
+    functions: dict[str, Callable[..., Any]] = {}
     for prefix, module in _families(named):
         public = {name: prefix + name for name in module.__all__ if named is None or prefix + name in named}
-        found.update({full: getattr(module, name) for name, full in public.items()})
-    found.update({f"custom.{name}": function for name, function in (custom or {}).items()})
-    return {name: function for name, function in found.items() if name.startswith("custom.") or _is_layer(function)}
+        functions.update({full: getattr(module, name) for name, full in public.items()})
+    functions.update({f"custom.{name}": function for name, function in (custom or {}).items()})
+    return {name: function for name, function in functions.items() if name.startswith("custom.") or _is_layer(function)}
 
 
 def _families(named: set[str] | None) -> Iterator[tuple[str, Any]]:
@@ -160,10 +160,10 @@ def _decode_all(parts: Any, layers: Layers, count: int | None = None) -> list[An
 
 def _decode_pairs(parts: Any, layers: Layers) -> dict[Any, Any]:
     pairs = [_decode_all(pair, layers, 2) for pair in _list(parts)]
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    items = dict(pairs)
+    if len(items) != len(pairs):
         raise CorruptFile("a dict of the model has a key twice")
-    return found
+    return items
 
 
 def _list(parts: Any) -> list[Any]:
@@ -199,12 +199,12 @@ def _decode_sequential(parts: Any, layers: Layers) -> Any:
 
 def _decode_graph(parts: Any, layers: Layers) -> Any:
     nodes, inputs, outputs = _list(parts)
-    found = {}
+    by_name = {}
     for name, step, sources, entry in _list(nodes):
-        if not isinstance(name, str) or name in found or not (entry is None or isinstance(entry, str)):
+        if not isinstance(name, str) or name in by_name or not (entry is None or isinstance(entry, str)):
             raise CorruptFile(f"{quoted(name)} cannot be the name of a node, or is there twice")
-        found[name] = Node(decode(step, layers), decode(sources, layers), entry)
-    return graph(found, inputs=decode(inputs, layers), outputs=decode(outputs, layers))
+        by_name[name] = Node(decode(step, layers), decode(sources, layers), entry)
+    return graph(by_name, inputs=decode(inputs, layers), outputs=decode(outputs, layers))
 
 
 def _decode_at(parts: Any, layers: Layers) -> Ref:

@@ -229,10 +229,10 @@ def _part(metadata: Mapping[str, str], key: str, limits: Limits) -> Any:
     return parse(metadata[key], f"metadata {key}", limits)
 
 
-def _texts(found: Any) -> list[str]:
-    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-        raise CorruptFile(f"{quoted(found)} is not a list of texts")
-    return found
+def _texts(texts: Any) -> list[str]:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise CorruptFile(f"{quoted(texts)} is not a list of texts")
+    return texts
 
 
 def _place(params: dict[str, Any], path: str, leaf: Any) -> None:

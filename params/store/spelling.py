@@ -102,8 +102,8 @@ def _after_input(steps: list[tuple[str, Any]], takes: Spec) -> list[tuple[str, A
 def _as_graph(model: Any, takes: Any) -> Graph:
     """The model as a graph, which may be fed with several arrays."""
     if isinstance(model, Graph) or isinstance(takes, Spec):
-        found: Graph = model.as_graph()
-        return found
+        whole: Graph = model.as_graph()
+        return whole
     names = Names(model.names)
     inputs = tree.map(lambda spec: names.fresh("input_layer"), takes)
     reads = [inputs, *model.names]

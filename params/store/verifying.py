@@ -96,12 +96,12 @@ def _digest(path: Path) -> tuple[int, str]:
 
 def _unusual(params: Params) -> Iterator[str]:
     """What training that went wrong, or never was, leaves in numbers: each kind once, with the arrays it is true of."""
-    found: dict[str, list[str]] = {}
+    oddities: dict[str, list[str]] = {}
     for path, leaf in tree.items(params):
         array = np.asarray(leaf)
         if array.dtype.kind == "f" and array.size > 1 and (what := _oddity(path, array, params)):
-            found.setdefault(what, []).append("/".join(map(str, path)))
-    for what, names in found.items():
+            oddities.setdefault(what, []).append("/".join(map(str, path)))
+    for what, names in oddities.items():
         yield f"{what}: {', '.join(names[:5])}" + f" and {len(names) - 5} more" * (len(names) > 5)
 
 
@@ -121,15 +121,15 @@ def _oddity(path: tree.Path, array: np.ndarray[Any, Any], params: Params) -> str
     return ""
 
 
-def _page(found: Verification) -> Iterator[str]:
-    yield f"{found.file}: {found.bytes:,} bytes, {found.arrays:,} arrays"
-    yield f"sha256 {found.sha256}"
-    if found.difference is not None:
-        yield f"self-test {found.self_test}: largest difference {found.difference:.2g} of the largest value"
+def _page(report: Verification) -> Iterator[str]:
+    yield f"{report.file}: {report.bytes:,} bytes, {report.arrays:,} arrays"
+    yield f"sha256 {report.sha256}"
+    if report.difference is not None:
+        yield f"self-test {report.self_test}: largest difference {report.difference:.2g} of the largest value"
     else:
         yield "self-test: the file carries none"
-    for title, texts in (("wrong", found.problems), ("worth a look", found.unusual)):
+    for title, texts in (("wrong", report.problems), ("worth a look", report.unusual)):
         if texts:
             yield f"\n{title}:"
             yield from (f"- {text}" for text in texts)
-    yield f"\n{'The file is whole.' if found.holds else 'The file is not to be trusted.'}"
+    yield f"\n{'The file is whole.' if report.holds else 'The file is not to be trusted.'}"

@@ -102,17 +102,17 @@ def _way_out(source: KerasObject) -> str:
 
 @functools.cache
 def _row(name: str) -> Entry | None:
-    found = FUNCTIONS.get(name) or FUNCTIONS.get(name.removeprefix("compat.v1."))
-    if found is None or name in DIFFERENT:
+    function = FUNCTIONS.get(name) or FUNCTIONS.get(name.removeprefix("compat.v1."))
+    if function is None or name in DIFFERENT:
         return None
-    call = call_of(found)
+    call = call_of(function)
     return Entry(
-        found,
+        function,
         _no_options,
         ignored=frozenset({"*"}),
         arguments=ORDER.get(name, call.arguments),
         inputs=in_order(call.arguments) if len(call.arguments) > 1 else None,
-        call=functools.partial(_named_arguments, found, OWN.get(name.removeprefix("compat.v1."), {})),
+        call=functools.partial(_named_arguments, function, OWN.get(name.removeprefix("compat.v1."), {})),
         literal=call.numbers,
     )
 

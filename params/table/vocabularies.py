@@ -14,28 +14,28 @@ from params.table.entry import Assets
 
 def vocabulary(config: dict[str, Any], assets: Assets, step: Any) -> dict[str, Any]:
     """The tokens of a lookup: from its config, its assets, or the caller."""
-    name, found = quoted(config.get("name")), assets.vocabulary()
+    name, asset = quoted(config.get("name")), assets.vocabulary()
     integers = step.function is lookup.integer_lookup
-    tokens: Any = config.get("vocabulary") if found is None else found.given
-    if isinstance(tokens, str) and found is None:
+    tokens: Any = config.get("vocabulary") if asset is None else asset.given
+    if isinstance(tokens, str) and asset is None:
         raise UnsupportedLayer(f"{name} names a vocabulary file, {quoted(tokens)}: not read")
     if tokens is None:
         raise UnsupportedLayer(
             f"the file has lost the vocabulary of {name} (a legacy .h5 cannot hold it, and Keras "
             "itself fails on such a model); save as .keras, or give the tokens: load_keras(..., vocabulary=[...])"
         )
-    if found is None and not isinstance(tokens, tuple | list):
+    if asset is None and not isinstance(tokens, tuple | list):
         raise CorruptFile(f"the vocabulary of {name} is {quoted(tokens, 40)}, not a list of tokens")
     try:
-        if found is not None and found.file is not None:
-            lines = written_lines(found.file, empty_word=specials_of(step).mask_token is None and not integers)
+        if asset is not None and asset.file is not None:
+            lines = written_lines(asset.file, empty_word=specials_of(step).mask_token is None and not integers)
             tokens = _with_specials(map(int, lines) if integers else lines, step)
         weights = config.get("idf_weights")
         return vocabulary_params(step, tokens, weights if isinstance(weights, list) else None)
     except (ValueError, TypeError, OverflowError) as error:
         if isinstance(error, ModelFileError):
             raise
-        place = quoted(found.place) if found is not None and found.place else "its config"
+        place = quoted(asset.place) if asset is not None and asset.place else "its config"
         raise WeightsMismatch(f"the vocabulary of {name}, in {place}, is one that Keras refuses: {error}") from error
 
 
