@@ -396,7 +396,7 @@ def start(folder):
 def kill_when(process, there):
     """kill -9 as soon as `there()`, which has to come before the process ends."""
     while not there():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -414,7 +414,7 @@ def test_killed_and_resumed_gives_the_rows_of_an_uninterrupted_study(tmp_path):
     second = start(broken)
     assert second.wait(timeout=300) == 1 or process.wait(timeout=300) == 1  # whoever came second
     process, told = (process, second) if process.poll() is None else (second, process)
-    assert "another process" in told.stderr.read()
+    assert "another process" in told.communicate()[1]
     kill_when(process, lambda: store.read(broken / "results"))
     rows = (broken / "results" / store.ROWS).read_text()
     assert start(broken).communicate()[0] is None
