@@ -24,6 +24,7 @@ EPILOG = """examples:
   fnet compare model.keras --data DIR --report out.html   CIFAR-10 or NusaX from a folder
   fnet compare model.keras --inputs x.npy --labels y.npy  rows of your own
   fnet compare model.keras --fnet model.safetensors       what `fnet convert` made of it
+  fnet compare model.keras --inputs x.npy --with model.onnx --certificate parity.json
   fnet compare model.keras --custom 'my>Shifted=pure.py:shifted' --custom-object 'my>Shifted=layers.py:Shifted'"""
 
 
@@ -33,6 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", type=Path, help=".keras or .h5 file")
     parser.add_argument("--fnet", type=Path, metavar="FILE", help="what fnet loads instead (a .safetensors)")
+    parser.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        dest="others",
+        metavar="OTHER",
+        help="measure this too: a .onnx, .stablehlo, .safetensors, .keras or .h5 file, or a function of an array for "
+        "each input, module:function or file.py:function; repeatable",
+    )
     parser.add_argument(
         "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
     )
@@ -62,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the same layer for Keras: package>Name=module:Class, or file.py:Class; repeatable",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
+    parser.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="write hashes, versions, errors and verdict as JSON"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of tables")
     parser.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
 
@@ -77,8 +90,9 @@ def run(args: argparse.Namespace) -> int:
     import_keras()
     from rich.console import Console
 
-    from compare import parity, report
+    from compare import certificate, others, parity, report
     from compare.worker import ImportFailed, WorkerFailed, imported
+    from fnet import writing
     from train_keras.errors import DataError
 
     try:
@@ -92,9 +106,16 @@ def run(args: argparse.Namespace) -> int:
     sizes = {"batch_size": args.batch_size, "layer_rows": args.layer_rows}
     try:
         found = parity.compare(
-            args.model, rows, fnet_file=args.fnet, backends=backends, custom=custom, custom_objects=objects, **sizes
+            args.model,
+            rows,
+            fnet_file=args.fnet,
+            other_sides=args.others,
+            backends=backends,
+            custom=custom,
+            custom_objects=objects,
+            **sizes,
         )
-    except WorkerFailed as error:
+    except (WorkerFailed, ImportFailed) as error:
         log.error("%s", error)
         return 1
     if args.json:
@@ -103,6 +124,15 @@ def run(args: argparse.Namespace) -> int:
         report.print_comparison(found, Console())
     if args.report:
         log.warning("report: %s", report.write_report([found], args.report))
+    if args.certificate:
+        files = [
+            args.model,
+            *filter(None, [args.fnet]),
+            *(Path(place) for place in args.others if others.is_file(place)),
+        ]
+        text = json.dumps(certificate.certificate(found, files), indent=2, ensure_ascii=False)
+        writing.write(args.certificate, f"{text}\n".encode())
+        log.warning("certificate: %s", args.certificate)
     return 0 if found.held else 1
 
 
@@ -113,7 +143,14 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
         raise UsageError("--batch-size and --rows must be at least 1, --layer-rows not negative")
     if args.labels and not args.inputs:
         raise UsageError("--labels belongs to --inputs")
-    for file in (args.model, args.fnet, args.inputs, args.labels):
+    from compare import others
+
+    for place in args.others:
+        if not others.is_file(place) and ":" not in place:
+            suffixes = ", ".join((*others.PROGRAMS, *others.MODELS))
+            raise UsageError(f"--with {place}: give a file ({suffixes}), module:function or file.py:function")
+    other_files = (Path(place) for place in args.others if others.is_file(place))
+    for file in (args.model, args.fnet, args.inputs, args.labels, *other_files):
         if file is not None and not file.exists():
             raise UsageError(f"no file {file}")
     if args.model.suffix not in (".keras", ".h5", ".hdf5"):

@@ -11,12 +11,12 @@ import importlib.util
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compare import reference, worker, yardstick
+from compare import others, reference, worker, yardstick
 from compare.measuring import Errors, Measured, Rows, Run, Side, over_layers, over_outputs
 
 log = logging.getLogger("compare")
@@ -113,6 +113,7 @@ def compare(
     rows: Rows,
     *,
     fnet_file: str | Path | None = None,
+    other_sides: Sequence[str] = (),
     backends: tuple[str, ...] | None = None,
     batch_size: int = 32,
     layer_rows: int = LAYER_ROWS,
@@ -124,6 +125,7 @@ def compare(
 
     backends: of fnet; all that are installed, where none are named.
     fnet_file: what fnet loads instead, such as the .safetensors made from the Keras file.
+    other_sides: what is measured beside fnet: .onnx and .stablehlo files, files that fnet loads, "module:function".
     layer_rows: the number of first rows on which layers are compared one by one; 0 leaves that out.
     custom: {"package>Name": layer} as `load_keras` takes it, for layers of your own. fnet runs in processes of its own,
     which import the layers: each is at the top of a module, or of a script that says `if __name__ == "__main__":`;
@@ -138,6 +140,7 @@ def compare(
         f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows, found)
         for b in backends or installed()
     }
+    ours |= {place: _other_run(place, rows, batch_size, layer_rows, found) for place in other_sides}
     model, keras = _keras_run(path, rows, batch_size, layer_rows, custom_objects)
     with reference.float64(path, custom_objects) as wide:
         exact = _outputs(wide, rows, batch_size, layer_rows)
@@ -157,12 +160,21 @@ def _compared(
     """All differences between the runs, of which the first is Keras's."""
     sides = tuple(measured.side(name, run) for name, run in runs.items())
     outputs = measured.outputs(runs)
-    layers, missing = measured.layers({name: run.layers for name, run in runs.items()}, exact_layers, kinds)
+    layers, missing = measured.layers(
+        {name: run.layers for name, run in runs.items() if run.layers}, exact_layers, kinds
+    )
     foreign = [f"{name} loaded {', '.join(run.foreign)}" for name, run in runs.items() if run.foreign]
     classes = [problem for side in sides[1:] for problem in measured.problems(side, sides[0])]
     problems = [*foreign, *over_outputs(outputs), *classes, *over_layers(layers)]
     about = (title, file, measured.rows, measured.policy)
     return Comparison(*about, sides, tuple(outputs), tuple(layers), tuple(missing), tuple(problems))
+
+
+def _other_run(place: str, rows: Rows, batch_size: int, layer_rows: int, custom: dict[str, str]) -> Run:
+    """What the other side gives; fnet on NumPy, of a file that it loads."""
+    if Path(place).suffix in others.MODELS:
+        return _fnet_run(Path(place), rows, "numpy", batch_size, layer_rows, custom)
+    return others.run(place, rows, batch_size)
 
 
 def _fnet_run(

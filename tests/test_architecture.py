@@ -83,9 +83,9 @@ def test_inside_fnet_imports_go_to_the_left():
 
 COMPARE = [
     {"machine", "svg", "yardstick"},
-    {"measuring", "reference", "worker"},
+    {"measuring", "others", "reference", "worker"},
     {"parity"},
-    {"pictures"},
+    {"certificate", "pictures"},
     {"report"},
     {"cli", "demo", "__main__"},
     {"studies"},

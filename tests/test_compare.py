@@ -1,5 +1,6 @@
 """Keras next to fnet: the reference in float64, the measures, the verdict, the report, the command line."""
 
+import hashlib
 import importlib
 import json
 import re
@@ -9,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from compare import cli, demo, measuring, parity, pictures, reference, report, worker, yardstick
+from compare import certificate, cli, demo, measuring, parity, pictures, reference, report, worker, yardstick
+from fnet import cli as fnet_cli
 from tests.parity import assert_parity
 
 F32_MAX = float(np.finfo("float32").max)
@@ -259,6 +261,78 @@ def test_a_custom_layer_that_no_other_process_finds_is_refused_at_once(folder, r
 def test_arguments_that_do_not_fit(folder, more, message, caplog):
     assert cli.main(arguments(folder, *more)) == 2
     assert message in caplog.text
+
+
+def other_side(x):
+    """As the model of `small`, in NumPy alone; `wrong_side` is off by 1e-3."""
+    import fnet
+
+    model, params = fnet.load_keras(other_side.file)
+    return model(params, x)
+
+
+def wrong_side(x):
+    return other_side(x) + np.float32(1e-3)
+
+
+def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_path, caplog, monkeypatch, capsys):
+    monkeypatch.setattr(other_side, "file", folder / "model.keras", raising=False)
+    monkeypatch.setattr(worker, "imported", lambda place: globals()[place.partition(":")[2]])
+    sides = ["--with", "mine:other_side", "--with", str(folder / "model.keras")]
+    file = tmp_path / "parity.json"
+    options = ["--backends", "numpy", "--json", "--certificate", str(file)]
+    assert cli.main(arguments(folder, *options, *sides)) == 0
+    made = json.loads(file.read_text("utf-8"))
+    assert made["verdict"] == "parity holds"
+    digest = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
+    assert [each["sha256"] for each in made["files"]] == [digest, digest]
+    x = np.load(folder / "x.npy")
+    assert made["inputs"] == [
+        {"dtype": "float32", "shape": [50, 6], "sha256": hashlib.sha256(b"float32[50, 6]" + x.tobytes()).hexdigest()}
+    ]
+    assert made["versions"]["keras"] == keras.__version__
+    assert set(made["comparison"]["layers"]) == {"hidden", "out"}
+    assert made["comparison"]["sides"]["mine:other_side"]["error"] < 1e-6
+    assert cli.main(arguments(folder, *options, "--with", "mine:wrong_side")) == 1
+    made = json.loads(file.read_text("utf-8"))
+    assert made["verdict"] == "parity does not hold"
+    assert made["comparison"]["problems"][0].startswith("mine:wrong_side: error 0.001")
+    assert capsys.readouterr().out.count('"held"') == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "message"),
+    [
+        ("no.onnx", 2, "no file no.onnx"),
+        ("model.tflite", 2, "--with model.tflite: give a file (.onnx, "),
+        ("no_such_module:f", 1, "cannot import 'no_such_module:f'"),
+        ("math:sqrt", 1, "math:sqrt failed: TypeError"),
+    ],
+)
+def test_other_sides_that_cannot_be_run(other, status, message, folder, caplog):
+    assert cli.main(arguments(folder, "--backends", "numpy", "--with", other)) == status
+    assert message in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["onnx", "stablehlo"])
+def test_what_is_exported_is_compared_with_keras(kind, folder, tmp_path):
+    pytest.importorskip({"onnx": "jax2onnx", "stablehlo": "jax"}[kind])
+    file = tmp_path / f"model.{kind}"
+    assert fnet_cli.main(["export", str(folder / "model.keras"), str(file)]) == 0
+    certificate = tmp_path / "parity.json"
+    options = ["--backends", "numpy", "--with", str(file), "--certificate", str(certificate)]
+    assert cli.main(arguments(folder, *options)) == 0
+    made = json.loads(certificate.read_text("utf-8"))
+    assert [each["name"] for each in made["files"]] == ["model.keras", file.name]
+    assert made["comparison"]["sides"][str(file)]["error"] <= made["comparison"]["allowed"]
+
+
+def test_texts_are_digested_as_utf8():
+    rows = np.array([["ä", "b"]], object)
+    wanted = hashlib.sha256("string[1, 2]ä\0b\0".encode()).hexdigest()
+    assert certificate._inputs(rows) == {"dtype": "string", "shape": [1, 2], "sha256": wanted}
+    assert certificate._inputs(rows.astype(str)) == certificate._inputs(rows)
 
 
 def test_a_store_of_fnet_is_no_file_of_keras(tmp_path, caplog):

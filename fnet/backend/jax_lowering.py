@@ -36,8 +36,13 @@ def stablehlo(f: Callable[..., Any], specs: Sequence[Spec]) -> bytes:
 
 
 def called(program: bytes) -> Callable[..., Any]:
-    """The function that `stablehlo` serialised."""
-    return jax.export.deserialize(bytearray(program)).call
+    """The function that `stablehlo` serialised, for arrays of any dtype: they are cast to those that it takes."""
+    made: Any = jax.export.deserialize(bytearray(program))
+
+    def call(*arrays: Any) -> Any:
+        return made.call(*(jax.numpy.asarray(x, takes.dtype) for x, takes in zip(arrays, made.in_avals, strict=True)))
+
+    return call
 
 
 def onnx(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str], opset: int) -> bytes:

@@ -62,14 +62,32 @@ def load_stablehlo(source: bytes | str | os.PathLike[str]) -> Callable[..., list
         return jax_lowering.called(file.read())
 
 
-def run_onnx(program: bytes | str, arrays: Sequence[Any]) -> list[Any]:
-    """What ONNX Runtime gives on a CPU: one array for each input, in order -> the outputs."""
+def load_onnx(source: bytes | str | os.PathLike[str]) -> Callable[..., list[Any]]:
+    """The function in an ONNX file, in ONNX Runtime on a CPU: one array for each input, in order -> the outputs.
+
+    Arrays of another dtype than the file takes are cast.
+    """
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
+    program = source if isinstance(source, bytes) else os.fspath(source)
     session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
-    names = [item.name for item in session.get_inputs()]
-    return list(session.run(None, dict(zip(names, map(np.asarray, arrays), strict=True))))
+    takes = {item.name: _DTYPES.get(item.type, item.type[len("tensor(") : -1]) for item in session.get_inputs()}
+
+    def call(*arrays: Any) -> list[Any]:
+        given = {name: np.asarray(x, dtype) for (name, dtype), x in zip(takes.items(), arrays, strict=True)}
+        return list(session.run(None, given))
+
+    return call
+
+
+_DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
+"""What ONNX Runtime calls otherwise than NumPy."""
+
+
+def run_onnx(program: bytes | str, arrays: Sequence[Any]) -> list[Any]:
+    """What `load_onnx` of a program gives for one array for each input."""
+    return load_onnx(program)(*arrays)
 
 
 def _run_stablehlo(program: bytes, arrays: Sequence[Any]) -> list[Any]:
