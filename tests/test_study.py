@@ -727,6 +727,26 @@ def test_the_published_means_are_those_of_an_independent_recomputation():
             assert cells[5] == (f"{study.seeds}" if len(mine) == study.seeds else f"{len(mine)} of {study.seeds}")
 
 
+def test_what_was_reached_is_what_the_rows_give():
+    """Each aim's configuration is named; its mean or its ensemble is on its own page, whose numbers are recomputed."""
+    text = (RESULTS / "README.md").read_text("utf-8")
+    for what, told, outcome, aim, _, seeds, configuration in table_after(text, "## What was reached"):
+        if outcome == "no run yet":
+            assert told == "–"
+            continue
+        label, study = re.fullmatch(r"(.*) \((.*)\)", configuration).groups()
+        found = committed_findings()[study]
+        lines = table_after((RESULTS / f"{found.topic}.md").read_text("utf-8"), "## Scores")
+        arms = lines[0][0] in studies.ARMS
+        (cells,) = (line[arms:] for line in lines if label == line[arms] and (not arms or line[0] == found.study.arm))
+        assert told == cells[7 if what.startswith("ensemble") else 1]
+        missed = float(aim) - float(told)
+        expected = "reached" if missed <= 0 else f"missed by {missed:.3f}"
+        assert outcome.removesuffix(" so far")[:-1] == expected[:-1]  # the last digit may be rounded otherwise
+        assert outcome.endswith(" so far") is ("of" in seeds)
+        assert seeds == cells[5]
+
+
 def test_the_published_ensembles_are_those_of_an_independent_recomputation():
     """The most probable class of the mean of the seeds' probabilities, from base64 on."""
     labels = json.loads((RESULTS / "labels.json").read_text())

@@ -15,7 +15,7 @@ import numpy as np
 from compare.studies import statistics
 from compare.studies.rows import unpacked
 from compare.studies.statistics import Comparison, Estimate, Scored
-from train_keras import data
+from train_keras import data, settings
 from train_keras.config import Config
 from train_keras.studies import STUDIES, Study, run_name
 
@@ -150,6 +150,20 @@ TARGETS = (
     ("designed text model", "text", "designed", 0.79),
 )
 """(what, images or texts, which, the macro-F1 on test that was aimed at, fixed before any look at test scores)."""
+
+TRIED = (
+    ("the designed CNN", (("cnn.designed", "designed"), ("cnn.deep", "deep"))),
+    ("the LSTM of the grid", tuple((f"lstm.direction.{arm}", "bi") for arm in ("reported", "stopped", "proper"))),
+    (
+        "the designed text model",
+        (
+            ("rnn.designed", "designed"),
+            ("lstm.designed", "designed"),
+            *(("text.parts", label) for label in settings.PARTS),
+        ),
+    ),
+)
+"""(what an aim is about, the configurations that were tried for it as (study, label))."""
 
 CLASSES = {
     "cifar10": data.CIFAR10_CLASSES,

@@ -14,6 +14,7 @@ from compare.studies.findings import (
     ARMS,
     REPORT,
     TARGETS,
+    TRIED,
     VERDICTS,
     Finding,
     Judgement,
@@ -64,6 +65,7 @@ def summary(
         *_other_arms(findings),
         Heading("What was reached"),
         _targets(findings),
+        _tried(findings),
         *_overview(findings, baselines),
         _baselines(baselines),
         Heading("The studies"),
@@ -93,6 +95,26 @@ def _targets(findings: Sequence[Finding]) -> Table:
         wide = interval(found.wide_low, found.wide_high)
         lines.append((name, score(found.mean), outcome, f"{aim:.2f}", wide, variant.seeds, label))
     return Table(head, tuple(lines), frozenset({0, 2, 6}))
+
+
+def _tried(findings: Sequence[Finding]) -> Text:
+    """What each aim was tried with, and what came of it, in macro-F1 on test."""
+    told = []
+    for what, configurations in TRIED:
+        outcomes = []
+        for study, label in configurations:
+            found = named(findings, study, label)
+            if found:
+                variant = found[1]
+                more = f", {variant.ensemble.mean:.3f} as an ensemble" if variant.ensemble else ""
+                outcomes.append(f"{label} of {study} ({variant.test.mean:.3f}{more})")
+            elif any(finding.study.name == study for finding in findings):
+                outcomes.append(f"{label} of {study} (no run yet)")
+        if outcomes:
+            told.append(f"for {what}, {', '.join(outcomes)}")
+    return Text(
+        f"Tried: {'; '.join(told) or 'nothing yet'}. What was scored on validation alone is in the page on choices."
+    )
 
 
 def _aimed(findings: Sequence[Finding], kind: str, which: str) -> tuple[Finding, Variant] | None:
