@@ -65,9 +65,9 @@ def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, 
 
 
 def _relu_above(x: Array, negative_slope: float, max_value: float | None, threshold: float) -> Array:
-    kept = xp.where(x <= threshold, xp.zeros_like(x), x)
-    kept = kept if max_value is None else xp.clip(kept, 0, max_value)
-    return kept if negative_slope == 0 else kept - negative_slope * xp.maximum(threshold - x, 0)
+    above = xp.where(x <= threshold, xp.zeros_like(x), x)
+    above = above if max_value is None else xp.clip(above, 0, max_value)
+    return above if negative_slope == 0 else above - negative_slope * xp.maximum(threshold - x, 0)
 
 
 def relu6(x: Array) -> Array:

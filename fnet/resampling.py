@@ -34,7 +34,7 @@ def resample(x: Array, axis: int, size: int, interpolation: str, antialias: bool
 
 
 @functools.lru_cache(maxsize=256)
-def taps(size: int, wanted: int, interpolation: str, antialias: bool) -> Taps:
+def taps(size: int, count: int, interpolation: str, antialias: bool) -> Taps:
     """The pixels and weights for `size` -> `wanted` pixels.
 
     Raises ValueError for an unknown interpolation, naming the known ones.
@@ -42,8 +42,8 @@ def taps(size: int, wanted: int, interpolation: str, antialias: bool) -> Taps:
     if interpolation not in _PLAIN:
         require_interpolation(interpolation)
     if interpolation not in _PLAIN or (antialias and interpolation != "area"):
-        return _spans(size, wanted, *KERNELS[interpolation], antialias)
-    return _PLAIN[interpolation](size, wanted)
+        return _spans(size, count, *KERNELS[interpolation], antialias)
+    return _PLAIN[interpolation](size, count)
 
 
 def require_interpolation(interpolation: str) -> None:
@@ -52,17 +52,17 @@ def require_interpolation(interpolation: str) -> None:
         raise ValueError(f"no interpolation {interpolation!r}; known: {', '.join(INTERPOLATIONS)}")
 
 
-def _centers(size: int, wanted: int) -> Floats:
+def _centers(size: int, count: int) -> Floats:
     """Where the middle of each output pixel lies, in input pixels."""
-    return (np.arange(wanted, dtype=F32) + F32(0.5)) * (F32(size) / F32(wanted))
+    return (np.arange(count, dtype=F32) + F32(0.5)) * (F32(size) / F32(count))
 
 
-def _nearest(size: int, wanted: int) -> Any:
-    return np.minimum(np.floor(_centers(size, wanted)).astype(np.int64), size - 1)
+def _nearest(size: int, count: int) -> Any:
+    return np.minimum(np.floor(_centers(size, count)).astype(np.int64), size - 1)
 
 
-def _bilinear(size: int, wanted: int) -> Taps:
-    at = _centers(size, wanted) - F32(0.5)
+def _bilinear(size: int, count: int) -> Taps:
+    at = _centers(size, count) - F32(0.5)
     floor = np.floor(at)
     low = np.maximum(floor.astype(np.int64), 0)
     high = np.minimum(np.ceil(at).astype(np.int64), size - 1)
@@ -70,17 +70,17 @@ def _bilinear(size: int, wanted: int) -> Taps:
     return np.stack([low, high]), np.stack([F32(1) - share, share])
 
 
-def _bilinear_from_corners(size: int, wanted: int) -> Taps:
+def _bilinear_from_corners(size: int, count: int) -> Taps:
     """As TensorFlow 1 had it: pixels are points, the first of the output lies on the first of the input."""
-    at = np.arange(wanted, dtype=F32) * (F32(size) / F32(wanted))
+    at = np.arange(count, dtype=F32) * (F32(size) / F32(count))
     floor = np.floor(at)
     low = floor.astype(np.int64)
     return np.stack([low, np.minimum(low + 1, size - 1)]), np.stack([F32(1) - (at - floor), at - floor])
 
 
-def _bicubic(size: int, wanted: int) -> Taps:
+def _bicubic(size: int, count: int) -> Taps:
     """Keys's cubic (a = -1/2) from a table; pixels outside of the image weigh nothing, the rest sums to 1."""
-    at = _centers(size, wanted) - F32(0.5)
+    at = _centers(size, count) - F32(0.5)
     floor = np.floor(at)
     near, far = _cubic_table()
     step = np.rint((at - floor) * F32(_TABLE_STEPS)).astype(np.int64)
@@ -108,25 +108,25 @@ def _normalised(weights: Floats) -> Floats:
     return weights * np.where(safe, F32(1) / np.where(safe, total, F32(1)), F32(1))
 
 
-def _area(size: int, wanted: int) -> Taps:
+def _area(size: int, count: int) -> Taps:
     """The mean over the part of the input that an output pixel covers."""
-    scale = F32(size) / F32(wanted)
-    start, stop = np.arange(wanted, dtype=F32) * scale, (np.arange(wanted, dtype=F32) + F32(1)) * scale
+    scale = F32(size) / F32(count)
+    start, stop = np.arange(count, dtype=F32) * scale, (np.arange(count, dtype=F32) + F32(1)) * scale
     first = np.floor(start).astype(np.int64)
-    count = int((np.ceil(stop).astype(np.int64) - first).max())
-    pixels = first + np.arange(count)[:, None]
+    most = int((np.ceil(stop).astype(np.int64) - first).max())
+    pixels = first + np.arange(most)[:, None]
     left, right = pixels.astype(F32), pixels.astype(F32) + F32(1)
     covered = np.clip(np.minimum(right, stop) - np.maximum(left, start), F32(0), F32(1))
     covered = np.where((left < start) & (right > stop), scale, covered)  # all of an output pixel in one pixel
     return np.minimum(pixels, size - 1), (covered / scale).astype(F32)
 
 
-def _spans(size: int, wanted: int, kernel: Callable[[Floats], Floats], radius: float, antialias: bool) -> Taps:
+def _spans(size: int, count: int, kernel: Callable[[Floats], Floats], radius: float, antialias: bool) -> Taps:
     """A kernel around each output pixel, widened by the factor of shrinking when `antialias`."""
-    scale = F32(wanted) / F32(size)
+    scale = F32(count) / F32(size)
     inverse = F32(1.0 / float(scale))
     widened = max(inverse, F32(1)) if antialias else F32(1)
-    at = (np.arange(wanted, dtype=F32) + F32(0.5)) * inverse
+    at = (np.arange(count, dtype=F32) + F32(0.5)) * inverse
     reach = F32(radius) * widened
     first = np.clip(np.ceil(at - reach - F32(0.5)).astype(np.int64), 0, size - 1)
     last = np.clip(np.floor(at + reach - F32(0.5)).astype(np.int64), 0, size - 1)

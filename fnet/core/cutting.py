@@ -207,9 +207,9 @@ class _Cut:
         while waiting:
             name, rest = waiting.pop()
             new = name not in self.asked
-            wanted = self.asked.setdefault(name, [])
-            if rest not in wanted:
-                wanted.append(rest)
+            paths = self.asked.setdefault(name, [])
+            if rest not in paths:
+                paths.append(rest)
             if new and name not in self.fed and name in nodes:
                 waiting += [(source, None) for source in references(nodes[name].sources)]
 
@@ -233,8 +233,8 @@ class _Cut:
         if not self.is_changed(name):
             return replace(node, sources=freeze(_mapped(node.sources, self.leaf)))
         inside = [rest for rest in self.fed.get(name, ()) if rest is not None]
-        wanted = [OWN if rest is None else rest for rest in self.asked[name]]
-        part = _part(node.step.as_graph(), inside, wanted)
+        paths = [OWN if rest is None else rest for rest in self.asked[name]]
+        part = _part(node.step.as_graph(), inside, paths)
         step = replace(part, inputs=tuple(inside)) if inside else part
         sources = tuple(f"{name}/{rest}" for rest in inside) if inside else _mapped(node.sources, self.leaf)
         return Node(step, freeze(sources), node.params)

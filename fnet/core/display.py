@@ -27,10 +27,10 @@ class Shown:
 
     def _repr_html_(self) -> str:
         try:
-            drawn: str = importlib.import_module("treescope").render_to_html(dict(self.params))
+            html: str = importlib.import_module("treescope").render_to_html(dict(self.params))
         except ModuleNotFoundError:
             return f"<pre>{escape(repr(self))}</pre>"
-        return drawn
+        return html
 
 
 def show(params: Params) -> Shown:

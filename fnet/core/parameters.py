@@ -111,14 +111,14 @@ def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
 
 
 def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
-    made = dict(params)
+    entries = dict(params)
     for number, (name, child) in enumerate(infer.children(step).items()):
         entry = _with_rng(child, params.get(name, EMPTY), random.fold_in(rng, number + 1))
         if entry:
-            made[name] = entry
+            entries[name] = entry
     if not isinstance(step, Model) and infer.asked(rules(step).rng, step):
-        made["rng"] = random.fold_in(rng, 0)
-    return made
+        entries["rng"] = random.fold_in(rng, 0)
+    return entries
 
 
 def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:

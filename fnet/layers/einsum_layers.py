@@ -38,11 +38,11 @@ def _output_shape(
     elided = "..." in equation
     left = elided and equation.replace(" ", "").startswith("...")
     named = output[max(hidden, 1) :] if left else output[1 : len(output) - hidden]
-    wanted = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
-    for letter, size in zip(named, wanted, strict=True):
+    sizes_out = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+    for letter, size in zip(named, sizes_out, strict=True):
         known = sizes.get(letter)
         if None not in (known, size) and known != size:
-            raise ValueError(f"{equation!r} of {x} cannot give {wanted}: axis {letter!r} has the size {known}")
+            raise ValueError(f"{equation!r} of {x} cannot give {sizes_out}: axis {letter!r} has the size {known}")
         sizes[letter] = known if size is None else size
     return term, kernel, output, sizes
 

@@ -23,8 +23,8 @@ def _global_rule(rank: int, x: Spec, *, data_format: str | None, keepdims: bool)
     name = f"global_pooling{rank}d"
     sizes, channels = split_shape(name, x.shape, rank, data_format)
     _reject_empty(name, sizes)
-    kept = (1,) * rank if keepdims else ()
-    return Spec(join_shape(x.shape[0], kept, channels, data_format), x.dtype), {}
+    ones = (1,) * rank if keepdims else ()
+    return Spec(join_shape(x.shape[0], ones, channels, data_format), x.dtype), {}
 
 
 def _reject_empty(name: str, sizes: Any) -> None:

@@ -41,14 +41,14 @@ def resize(
     Source: tf.image.resize.
     """
     axes = _axes(images.ndim, data_format)
-    if all(images.shape[axis] == wanted for axis, wanted in zip(axes, size, strict=True)):
+    if all(images.shape[axis] == target for axis, target in zip(axes, size, strict=True)):
         return images
     x = images if interpolation == "nearest" else floats(images)
     order = [*zip(axes, size, strict=True)]
     if interpolation == "bilinear" and not antialias:
         order.reverse()  # TensorFlow's kernel goes along the width first: integers then round the same way
-    for axis, wanted in order:
-        x = resample(x, axis, wanted, interpolation, antialias)
+    for axis, target in order:
+        x = resample(x, axis, target, interpolation, antialias)
     return x
 
 
@@ -184,11 +184,11 @@ def center_crop(
     """
     x = floats(x) if casts else ops.asarray(x)
     axes = _axes(x.ndim, data_format)
-    spare = [x.shape[axis] - wanted for axis, wanted in zip(axes, (height, width), strict=True)]
+    spare = [x.shape[axis] - target for axis, target in zip(axes, (height, width), strict=True)]
     if min(spare) < 0:
         return resize(_crop_to_aspect(x, (height, width), data_format), (height, width), data_format=data_format)
-    for axis, extra, wanted in zip(axes, spare, (height, width), strict=True):
-        x = _window(x, axis, extra // 2, wanted)
+    for axis, extra, target in zip(axes, spare, (height, width), strict=True):
+        x = _window(x, axis, extra // 2, target)
     return x
 
 
@@ -226,8 +226,8 @@ def _window_at_corner(x: Array, size: tuple[int, int], data_format: str | None) 
     axes = _axes(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
     largest = (int(float(sizes[1] * size[0]) / size[1]), int(float(sizes[0] * size[1]) / size[0]))
-    for axis, have, fits, wanted in zip(axes, sizes, largest, size, strict=True):
-        x = _window(x, axis, (have - max(min(have, fits), 1)) // 2, wanted)
+    for axis, have, fits, target in zip(axes, sizes, largest, size, strict=True):
+        x = _window(x, axis, (have - max(min(have, fits), 1)) // 2, target)
     return resize(floats(x), size, data_format=data_format)
 
 
@@ -237,8 +237,8 @@ def _short_side(x: Array, size: tuple[int, int], data_format: str | None) -> Arr
     taller = height / width > size[0] / size[1]
     whole = (int(size[1] * height / width), size[1]) if taller else (size[0], int(size[0] * width / height))
     x = resize(floats(x), whole, data_format=data_format)
-    for axis, have, wanted in zip(axes, whole, size, strict=True):
-        x = _window(x, axis, (have - wanted) // 2, wanted)
+    for axis, have, target in zip(axes, whole, size, strict=True):
+        x = _window(x, axis, (have - target) // 2, target)
     return x
 
 

@@ -70,8 +70,8 @@ def string_lookup(
     specials = Specials(mask_token, oov_token, num_oov_indices, output_mode)
     vocabulary = vocabulary_of(params, specials, True, "string_lookup")
     if invert:
-        known = [token.decode("utf-8", "surrogateescape") for token in vocabulary.tokens]
-        return _inverse(np.array([*known, oov_token], object), ops.to_numpy(x))
+        texts = [token.decode("utf-8", "surrogateescape") for token in vocabulary.tokens]
+        return _inverse(np.array([*texts, oov_token], object), ops.to_numpy(x))
     keys, shape = utf8(x, "string_lookup")
     ids = token_ids(vocabulary, keys, specials, "string_lookup", lambda k: hash_buckets(k, num_oov_indices, salt))
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))

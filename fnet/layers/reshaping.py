@@ -39,15 +39,15 @@ def flatten(params: Params, x: Array, *, data_format: DataFormat = "channels_las
 def _target(shape: Shape, target_shape: Sequence[int | None]) -> Shape:
     """`target_shape` with its one unknown (-1 or None) from the sizes of `shape` (both without batch axis)."""
     size = _product(shape)
-    wanted = [-1 if d is None else d for d in target_shape]
-    if min(wanted, default=0) < -1:
+    target = [-1 if d is None else d for d in target_shape]
+    if min(target, default=0) < -1:
         raise InvalidInput(f"reshape to {tuple(target_shape)}: a size is at least 0, or -1 or None for what is left")
-    known = math.prod(d for d in wanted if d != -1)
-    if wanted.count(-1) > 1 or (
-        size is not None and (size != known if -1 not in wanted else known == 0 or size % known)
+    product = math.prod(d for d in target if d != -1)
+    if target.count(-1) > 1 or (
+        size is not None and (size != product if -1 not in target else product == 0 or size % product)
     ):
         raise InvalidInput(f"reshape cannot make {tuple(target_shape)} of {tuple(shape)}: the sizes do not agree")
-    return tuple((None if size is None else size // known) if d == -1 else d for d in wanted)
+    return tuple((None if size is None else size // product) if d == -1 else d for d in target)
 
 
 def _reshape_rule(x: Spec, *, target_shape: Sequence[int | None]) -> tuple[Spec, ParamTree]:

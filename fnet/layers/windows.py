@@ -61,8 +61,8 @@ def output_sizes(sizes: Shape, windows: Sizes, strides: Sizes, padding: str) -> 
 
     Raises InvalidInput when none fits: the window is larger than the input, or the input is empty.
     """
-    known = tuple(1 if size is None else size for size in sizes)
-    pads = window_padding(known, windows, strides, padding)
+    sample = tuple(1 if size is None else size for size in sizes)
+    pads = window_padding(sample, windows, strides, padding)
     counts = []
     for size, window, stride, (before, after) in zip(sizes, windows, strides, pads, strict=True):
         count = None if size is None else (size + before + after - window) // stride + 1

@@ -51,14 +51,14 @@ def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: 
     forward, backward = halves(layer, backward_layer)
     sequences = sequence_spec(x)
     (y, params), (y_back, params_back) = (infer.infer(half, sequences) for half in (forward, backward))
-    wanted = {"forward_layer": params, "backward_layer": params_back}
+    needed = {"forward_layer": params, "backward_layer": params_back}
     states: tuple[Spec, ...] = ()
     if isinstance(y, tuple):
         states, y, y_back = (*y[1:], *y_back[1:]), y[0], y_back[0]
     if merge_mode == "concat":
         y = Spec((*y.shape[:-1], y.shape[-1] + y_back.shape[-1]), y.dtype)
     ys = (y, y_back) if merge_mode is None else (y,)
-    return ((*ys, *states) if len(ys) + len(states) > 1 else y), wanted
+    return ((*ys, *states) if len(ys) + len(states) > 1 else y), needed
 
 
 def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any]:
@@ -99,8 +99,8 @@ def bidirectional(
         ("forward_layer", forward, None if feed.states is None else feed.states[:half]),
         ("backward_layer", backward, None if feed.states is None else feed.states[half:]),
     ):
-        given = {"sequences": feed.values, "initial_state": states, "mask": feed.mask}
-        y = strip(flow(step, params.get(name, EMPTY), given))
+        inputs = {"sequences": feed.values, "initial_state": states, "mask": feed.mask}
+        y = strip(flow(step, params.get(name, EMPTY), inputs))
         ends.append(y if isinstance(y, tuple) else (y,))
     (y, *final), (y_back, *final_back) = ends
     options = forward.all_options
@@ -159,10 +159,10 @@ def time_distributed(params: Params, x: Any, *, layer: Any, masks: Masks = "kera
     if inner_mask is not None:
         inner = masked(inner, mask.reshape(batch * time, *mask.shape[2:]))
     y = flow(layer, params.get("layer", EMPTY), inner)
-    made = mask_of(y)
+    own_mask = mask_of(y)
     y = tree.map(lambda a: a.reshape(batch, time, *a.shape[1:]), strip(y))
-    if masks == "keras2" and made is not None:
-        return masked(y, made.reshape(batch, time, *made.shape[1:]))
+    if masks == "keras2" and own_mask is not None:
+        return masked(y, own_mask.reshape(batch, time, *own_mask.shape[1:]))
     return masked(y, _by_time(mask) if masks == "keras2" else mask)
 
 
@@ -208,19 +208,19 @@ def _advance_times(step: Any, params: Params, x: Any, state: State) -> tuple[Any
 
 def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple[Any, dict[str, Any]]:
     """A recurrent or bidirectional layer; the states of both directions are one list."""
-    given = unpack(x)
-    if given.states is not None:
+    inputs = unpack(x)
+    if inputs.states is not None:
         return flow(step, params, x), {}
     options = bind(step).all_options
     parts = {key: options[key] for key in ("layer", "backward_layer") if options.get(key) is not None}
     giving: dict[str, Any] = {key: bind(part, return_state=True) for key, part in parts.items()}
-    begun = {"sequences": given.values, "initial_state": state.get("states"), "mask": given.mask}
+    begun = {"sequences": inputs.values, "initial_state": state.get("states"), "mask": inputs.mask}
     y = strip(flow(bind(step, **(giving or {"return_state": True})), params, begun))
     count = 2 if "layer" in parts and options["merge_mode"] is None else 1
     ys, states = y[:count], list(y[count:])
     options = bind(parts["layer"]).all_options if parts else options
     if options["return_sequences"]:
-        ys = tuple(masked(item, given.handed_on) for item in ys)
+        ys = tuple(masked(item, inputs.handed_on) for item in ys)
     ys = (*ys, *states) if options["return_state"] else ys
     return ys if len(ys) > 1 else ys[0], {"states": states}
 

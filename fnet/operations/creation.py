@@ -116,8 +116,8 @@ def _linspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | N
     spread = broadcast(start, stop)
     place = axis if axis >= 0 else len(spread) + 1 + axis
     name = dtype or result_type(_promotion_name(start), _promotion_name(stop), "float")
-    made = Spec((*spread[:place], num, *spread[place:]), name)
-    return (made, Spec(spread, name)) if retstep else made
+    y = Spec((*spread[:place], num, *spread[place:]), name)
+    return (y, Spec(spread, name)) if retstep else y
 
 
 @operation(_linspace_rule)
@@ -134,15 +134,15 @@ def linspace(
     """`num` equally spaced numbers from `start` to `stop` on a new axis, and with `retstep` their distance."""
     start, stop = floating(start, stop)
     step = (stop - start) / max(num - 1 if endpoint else num, 1)
-    made = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
+    y = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
     whole = dtype is not None and "int" in dtype
-    made = made if dtype is None else ops.cast(xp.floor(made) if whole else made, dtype)
-    return (made, step) if retstep else made
+    y = y if dtype is None else ops.cast(xp.floor(y) if whole else y, dtype)
+    return (y, step) if retstep else y
 
 
 def _logspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
-    made: Spec = _linspace_rule(start, stop, num=num, axis=axis, dtype=dtype, retstep=False)
-    return made
+    y: Spec = _linspace_rule(start, stop, num=num, axis=axis, dtype=dtype, retstep=False)
+    return y
 
 
 def _geomspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
@@ -167,8 +167,8 @@ def logspace(
 ) -> Array:
     """`base` to the power of `num` equally spaced exponents from `start` to `stop`."""
     start, stop = floating(start, stop)
-    made = _logspace(start, stop, num, endpoint, base, axis)
-    return made if dtype is None else ops.cast(made, dtype)
+    y = _logspace(start, stop, num, endpoint, base, axis)
+    return y if dtype is None else ops.cast(y, dtype)
 
 
 @operation(_geomspace_rule)

@@ -82,8 +82,8 @@ def _patches_rule(
     batch = images if len(images.shape) == rank + 2 else Spec((1, *images.shape), images.dtype)
     channels = batch.shape[1 if channels_first(data_format) else -1] or 1
     filters = functools.reduce(operator.mul, options["kernel_size"], channels)
-    made = infer(bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch)[0]
-    return Spec(made.shape[len(batch.shape) - len(images.shape) :], images.dtype)
+    y = infer(bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch)[0]
+    return Spec(y.shape[len(batch.shape) - len(images.shape) :], images.dtype)
 
 
 @operation(_patches_rule)

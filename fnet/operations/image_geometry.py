@@ -202,10 +202,10 @@ def _translate_rule(
 ) -> Spec:
     if method not in KERNELS:
         raise ValueError(f"method must be one of {', '.join(KERNELS)}; got {method!r}")
-    made = list(images.shape)
-    for axis in axes_of(spatial_dims, len(made)):
-        made[axis] = output_shape[axis]
-    return Spec(tuple(made), images.dtype)
+    sizes = list(images.shape)
+    for axis in axes_of(spatial_dims, len(sizes)):
+        sizes[axis] = output_shape[axis]
+    return Spec(tuple(sizes), images.dtype)
 
 
 @operation(_translate_rule)

@@ -50,10 +50,10 @@ def _spans(size: int | None, before: int | None, after: int | None, target: int 
 
 
 def _resized(shape: Shape, sizes: tuple[int | None, int | None], data_format: str | None) -> Shape:
-    made = list(shape)
+    new_shape = list(shape)
     for axis, size in zip(image_axes(len(shape), data_format), sizes, strict=False):
-        made[axis] = size
-    return tuple(made)
+        new_shape[axis] = size
+    return tuple(new_shape)
 
 
 Edge = tuple[int | None, int | None, int | None]

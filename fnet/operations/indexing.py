@@ -58,9 +58,9 @@ def get_item(x: Array, index: Any = None, *, key: Any = ()) -> Array:
 def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Spec:
     starts = start_indices if isinstance(start_indices, list | tuple) else [None] * len(shape)
     sizes: list[int | None] = []
-    for size, start, wanted in zip(inputs.shape, starts, shape, strict=True):
+    for size, start, length in zip(inputs.shape, starts, shape, strict=True):
         rest = size - start if isinstance(size, int) and isinstance(start, int) else None
-        sizes.append(rest if wanted == -1 else wanted)
+        sizes.append(rest if length == -1 else length)
     return Spec(tuple(sizes), inputs.dtype)
 
 

@@ -34,16 +34,16 @@ def _joined(shapes: Sequence[Shape], axis: int) -> Shape:
     """The shape of tensors joined along `axis`."""
     first = shapes[0]
     axis = positive(axis, len(first))
-    made: list[int | None] = []
+    sizes_out: list[int | None] = []
     for i, sizes in enumerate(itertools.zip_longest(*shapes, fillvalue=-1)):
         known = {d for d in sizes if d is not None}
         if i == axis:
-            made.append(None if None in sizes else sum(d for d in sizes if d is not None))
+            sizes_out.append(None if None in sizes else sum(d for d in sizes if d is not None))
         elif len(known) > 1:
             raise ValueError(f"shapes {', '.join(map(str, shapes))} differ outside of axis {axis}")
         else:
-            made.append(known.pop() if known else None)
-    return tuple(made)
+            sizes_out.append(known.pop() if known else None)
+    return tuple(sizes_out)
 
 
 @operation(lambda xs, *, axis: Spec(_joined([shape_of(x) for x in xs], axis), _dtype(xs)))

@@ -30,8 +30,8 @@ def _axes(axis: Axis) -> Any:
 
 
 def _moments_rule(x: Spec, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
-    made = Spec(reduced_shape(x.shape, axes, keepdims), x.dtype)
-    return made, made
+    y = Spec(reduced_shape(x.shape, axes, keepdims), x.dtype)
+    return y, y
 
 
 @operation(_moments_rule)

@@ -21,9 +21,9 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
     right = (*b, 1) if len(b) == 1 else b
     if left[-1] is not None and right[-2] is not None and left[-1] != right[-2]:
         raise ValueError(f"matmul of {a} and {b}: the last axis of the first must be the one before last of the second")
-    made = (*broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
-    made = made[:-2] + made[-1:] if len(a) == 1 else made
-    return made[:-1] if len(b) == 1 else made
+    y = (*broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
+    y = y[:-2] + y[-1:] if len(a) == 1 else y
+    return y[:-1] if len(b) == 1 else y
 
 
 def _matmul_rule(x1: Any, x2: Any) -> Spec:
@@ -165,11 +165,11 @@ def _cross_rule(x1: Any, x2: Any, *, axisa: int, axisb: int, axisc: int, axis: i
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
     a, b = list(shape_of(x1)), list(shape_of(x2))
     widths = (a.pop(axisa), b.pop(axisb))
-    made = broadcast_shapes(tuple(a), tuple(b))
+    y = broadcast_shapes(tuple(a), tuple(b))
     if widths == (2, 2):
-        return Spec(made, _plain_dtype(x1, x2))
-    place = axisc if axisc >= 0 else len(made) + 1 + axisc
-    return Spec((*made[:place], 3, *made[place:]), _plain_dtype(x1, x2))
+        return Spec(y, _plain_dtype(x1, x2))
+    place = axisc if axisc >= 0 else len(y) + 1 + axisc
+    return Spec((*y[:place], 3, *y[place:]), _plain_dtype(x1, x2))
 
 
 def _three(x: Array) -> Array:

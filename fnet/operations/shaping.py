@@ -173,8 +173,8 @@ def _repeat_rule(x: Spec, *, repeats: Ints, axis: int | None) -> Spec:
     flat = Spec((total(x.shape),), x.dtype) if axis is None else x
     place = positive(axis or 0, len(flat.shape))
     size, times = flat.shape[place], as_ints(repeats)
-    made = sum(times) if len(times) > 1 else None if size is None else size * times[0]
-    return Spec((*flat.shape[:place], made, *flat.shape[place + 1 :]), x.dtype)
+    length = sum(times) if len(times) > 1 else None if size is None else size * times[0]
+    return Spec((*flat.shape[:place], length, *flat.shape[place + 1 :]), x.dtype)
 
 
 @operation(_repeat_rule)

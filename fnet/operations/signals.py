@@ -125,11 +125,11 @@ def _window(window: Window, length: int, size: int, dtype: str) -> Array | None:
         return None
     if isinstance(window, str):
         even = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}[window]
-        made = even[0] - even[1] * xp.cos(xp.arange(length) * (2 * math.pi / length))
+        y = even[0] - even[1] * xp.cos(xp.arange(length) * (2 * math.pi / length))
     else:
-        made = xp.asarray(window)
+        y = xp.asarray(window)
     before = (size - length) // 2
-    return tensor(xp.pad(made, (before, size - length - before)), dtype)
+    return tensor(xp.pad(y, (before, size - length - before)), dtype)
 
 
 def _stft_rule(
@@ -138,8 +138,8 @@ def _stft_rule(
     require_window(window, sequence_length, fft_length)
     size = x.shape[-1]
     padded = None if size is None else size + 2 * (fft_length // 2) * center
-    made = Spec((*x.shape[:-1], _frames(padded, fft_length, sequence_stride), fft_length // 2 + 1), x.dtype)
-    return made, made
+    y = Spec((*x.shape[:-1], _frames(padded, fft_length, sequence_stride), fft_length // 2 + 1), x.dtype)
+    return y, y
 
 
 @operation(_stft_rule)

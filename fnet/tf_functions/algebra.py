@@ -140,8 +140,8 @@ def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: 
         squares = xp.real(x * xp.conj(x)) if is_complex(x) else x * x
         return xp.sqrt(xp.sum(squares, axis=axes, keepdims=keepdims))
     if of_matrices:
-        made = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=axes, keepdims=keepdims)
-        return made.astype(x.dtype)
+        y = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=axes, keepdims=keepdims)
+        return y.astype(x.dtype)
     size = xp.abs(x)
     if ord == math.inf:
         return xp.max(size, axis=axes, keepdims=keepdims)
@@ -270,8 +270,8 @@ def diag(diagonal: Array, *, k: int = 0) -> Array:
 
 
 def _diag_part_rule(x: Any, *, k: int) -> Spec:
-    made: Spec = rule_of(operations.diagonal, as_spec(x), offset=k, axis1=-2, axis2=-1)
-    return Spec(made.shape, made.dtype)
+    y: Spec = rule_of(operations.diagonal, as_spec(x), offset=k, axis1=-2, axis2=-1)
+    return Spec(y.shape, y.dtype)
 
 
 @function(_diag_part_rule, "linalg.diag_part")

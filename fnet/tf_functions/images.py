@@ -316,8 +316,8 @@ def per_image_standardization(image: Array) -> Array:
 
 
 def _patches_rule(images: Any, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Spec:
-    made: Spec = rule_of(operations.extract_patches, as_spec(images), **_patches(sizes, strides, rates, padding))
-    return made
+    y: Spec = rule_of(operations.extract_patches, as_spec(images), **_patches(sizes, strides, rates, padding))
+    return y
 
 
 def _patches(sizes: Any, strides: Any, rates: Any, padding: str) -> dict[str, Any]:

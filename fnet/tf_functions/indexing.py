@@ -63,19 +63,19 @@ def _length(size: int | None, part: builtins.slice) -> int | None:
 
 
 def _key_shape(shape: Shape, key: Any) -> Shape:
-    made: list[int | None] = []
+    new_shape: list[int | None] = []
     sizes = iter(shape)
     for part in _full(key, len(shape)):
         if part is None:
-            made.append(1)
+            new_shape.append(1)
         elif isinstance(part, builtins.slice):
-            made.append(_length(next(sizes), part))
+            new_shape.append(_length(next(sizes), part))
         elif _is_mask(part):
             _ = [next(sizes) for _ in shape_of(part)]
-            made.append(None)
+            new_shape.append(None)
         else:
             _in_range(next(sizes), known(part))
-    return tuple(made)
+    return tuple(new_shape)
 
 
 def _in_range(size: int | None, index: int | None) -> None:
@@ -170,11 +170,11 @@ def strided_slice(
 
 def _slice_rule(input_: Any, begin: Any, size: Any) -> Spec:
     spec = as_spec(input_)
-    made = []
+    sizes = []
     for whole, first, count in zip(spec.shape, sizes_of(begin), sizes_of(size), strict=True):
         rest = None if whole is None or first is None else whole - first
-        made.append(rest if count == -1 else count)
-    return Spec(tuple(made), spec.dtype)
+        sizes.append(rest if count == -1 else count)
+    return Spec(tuple(sizes), spec.dtype)
 
 
 @function(_slice_rule, "slice", sizes=("begin", "size"))

@@ -40,8 +40,8 @@ def log_softmax(logits: Array, *, axis: Axis = -1) -> Array:
 
 
 def _moments_rule(x: Any, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
-    made = Spec(reduced_shape(as_spec(x).shape, axes, keepdims), as_spec(x).dtype)
-    return made, made
+    y = Spec(reduced_shape(as_spec(x).shape, axes, keepdims), as_spec(x).dtype)
+    return y, y
 
 
 @function(_moments_rule, "nn.moments")
@@ -228,10 +228,8 @@ def _convolution(name: str, operation: Operation, *names: str) -> Operation:
     ) -> Spec:
         spec, weights = as_spec(x), as_spec(filters)
         how = _how(len(spec.shape) - 2, strides, data_format, dilations)
-        made: Spec = rule_of(
-            operation, (_padded_spec(spec, padding), weights), padding=_margins(spec, padding)[1], **how
-        )
-        return Spec(made.shape, dtype_like(x, filters))
+        y: Spec = rule_of(operation, (_padded_spec(spec, padding), weights), padding=_margins(spec, padding)[1], **how)
+        return Spec(y.shape, dtype_like(x, filters))
 
     def apply(
         x: Array,
@@ -272,8 +270,8 @@ def _separable_rule(
 ) -> Spec:
     parts = tuple(map(as_spec, (x, depthwise_filter, pointwise_filter)))
     how = _how(2, strides, data_format, dilations)
-    made: Spec = rule_of(operations.separable_conv, parts, padding=padding.lower(), **how)
-    return made
+    y: Spec = rule_of(operations.separable_conv, parts, padding=padding.lower(), **how)
+    return y
 
 
 @function(_separable_rule, "nn.separable_conv2d")
@@ -361,8 +359,8 @@ def _pooling(name: str, operation: Operation, *names: str) -> Operation:
     ) -> Spec:
         spec = as_spec(x)
         how = _pool_options(len(spec.shape) - 2, ksize, strides, data_format)
-        made: Spec = rule_of(operation, _padded_spec(spec, padding), padding=_margins(spec, padding)[1], **how)
-        return made
+        y: Spec = rule_of(operation, _padded_spec(spec, padding), padding=_margins(spec, padding)[1], **how)
+        return y
 
     def apply(
         x: Array,
@@ -392,8 +390,8 @@ avg_pool = _pooling(
 def _blocks(name: str, operation: Operation) -> Operation:
     def rule(x: Any, *, block_size: int, data_format: str) -> Spec:
         order = "channels_first" if _first(data_format) else "channels_last"
-        made: Spec = rule_of(operation, as_spec(x), block_size=block_size, data_format=order)
-        return made
+        y: Spec = rule_of(operation, as_spec(x), block_size=block_size, data_format=order)
+        return y
 
     def apply(x: Array, *, block_size: int, data_format: str = "NHWC") -> Array:
         order = "channels_first" if _first(data_format) else "channels_last"

@@ -123,23 +123,23 @@ def _is_few(spec: Any) -> bool:
     )
 
 
-def _with_numbers(made: Any, f: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _with_numbers(specs: Any, f: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """The Specs `made` with the numbers that `f` gives for those of `inputs`, as far as they are known."""
     read = [leaf for leaf in tree.leaves(inputs) if isinstance(leaf, Spec)]
-    gives = tree.leaves(made)
+    gives = tree.leaves(specs)
     if not gives or not read or not all(map(_is_few, gives)) or not all(map(_is_few, read)):
-        return made
+        return specs
     if all(spec.value is not None for spec in gives) or all(spec.value is None for spec in read):
-        return made
+        return specs
     try:
         probes = [_numbers(f, inputs, options, size) for size in _PROBES]
     except (ValueError, IndexError, ZeroDivisionError):
-        return made  # a probe that does not fit, such as an index
+        return specs  # a probe that does not fit, such as an index
     values = [
         tuple(n[0] if len(set(n)) == 1 else None for n in zip(*flat, strict=True)) for flat in zip(*probes, strict=True)
     ]
     numbers = iter(values)
-    return tree.map(lambda spec: replace(spec, value=next(numbers)), made)
+    return tree.map(lambda spec: replace(spec, value=next(numbers)), specs)
 
 
 def _numbers(f: Callable[..., Any], inputs: Any, options: dict[str, Any], unknown: int) -> list[list[int]]:

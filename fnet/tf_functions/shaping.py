@@ -118,8 +118,8 @@ def _squeezed(axis: Axis) -> Axis:
 
 
 def _squeeze_rule(x: Any, *, axis: Axis) -> Spec:
-    made: Spec = rule_of(operations.squeeze, as_spec(x), axis=_squeezed(axis))
-    return made
+    y: Spec = rule_of(operations.squeeze, as_spec(x), axis=_squeezed(axis))
+    return y
 
 
 @function(_squeeze_rule, "squeeze")
@@ -176,8 +176,8 @@ def concat(values: Sequence[Array], *, axis: int) -> Array:
 
 
 def _stack_rule(values: Any, *, axis: int) -> Spec:
-    made: Spec = rule_of(operations.stack, _specs(values), axis=axis)
-    return made
+    y: Spec = rule_of(operations.stack, _specs(values), axis=axis)
+    return y
 
 
 @function(_stack_rule, "stack", "keras.backend.stack")
@@ -229,8 +229,8 @@ def split(value: Array, num_or_size_splits: Sizes, *, axis: int = 0, num: int | 
 def _tile_rule(x: Any, multiples: Any) -> Spec:
     spec = as_spec(x)
     times = sizes_of(multiples)
-    made = (None if None in pair else math.prod(pair) for pair in zip(spec.shape, times, strict=True))  # type: ignore[arg-type]
-    return Spec(tuple(made), spec.dtype)
+    sizes = (None if None in pair else math.prod(pair) for pair in zip(spec.shape, times, strict=True))  # type: ignore[arg-type]
+    return Spec(tuple(sizes), spec.dtype)
 
 
 @function(_tile_rule, "tile", "keras.backend.tile", sizes=("multiples",))
@@ -360,9 +360,9 @@ def numbers(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | None 
 
 
 def _linspace_rule(start: Any, stop: Any, num: Any, *, axis: int) -> Spec:
-    made = broadcast_shapes(as_spec(start).shape, as_spec(stop).shape)
-    place = axis if axis >= 0 else len(made) + 1 + axis
-    return Spec((*made[:place], known(num), *made[place:]), dtype_like(start, stop))
+    y = broadcast_shapes(as_spec(start).shape, as_spec(stop).shape)
+    place = axis if axis >= 0 else len(y) + 1 + axis
+    return Spec((*y[:place], known(num), *y[place:]), dtype_like(start, stop))
 
 
 @function(_linspace_rule, "linspace", sizes=("num",))
@@ -381,8 +381,8 @@ def _eye_rule(num_rows: Any, num_columns: Any = None, batch_shape: Any = (), *, 
 def eye(num_rows: Sizes, num_columns: Sizes = None, batch_shape: Sizes = (), *, dtype: str = "float32") -> Array:
     """Matrices with ones on the diagonal."""
     rows = number(num_rows)
-    made = ops.cast(xp.eye(rows, rows if num_columns is None else number(num_columns)), dtype)
-    return xp.broadcast_to(made, (*ints(batch_shape), *made.shape))
+    y = ops.cast(xp.eye(rows, rows if num_columns is None else number(num_columns)), dtype)
+    return xp.broadcast_to(y, (*ints(batch_shape), *y.shape))
 
 
 def _mask_rule(lengths: Any, maxlen: Any = None, *, dtype: str) -> Spec:

@@ -36,7 +36,7 @@ def load_partly(
         else _groups(held, work, converted, file, by_name)
     )
     want = dict(tree.items(expected))
-    taken: Loaded = {}
+    arrays_by_path: Loaded = {}
     skipped, unknown, loaded = [], [], set()
     for part, name, read in layers:
         if part is None:
@@ -51,13 +51,13 @@ def load_partly(
                 raise
             skipped.append(f"{part.source.name} ({error})")
         else:
-            taken |= arrays
+            arrays_by_path |= arrays
             loaded.add(part.source.name)
     kept = [p.source.name for p in stored_layers(converted) if held.of(p) and p.source.name not in loaded]
     if kept or unknown:
         warnings.warn(_report(file.label, len(loaded), kept, skipped, unknown), WeightsWarning, stacklevel=3)
     before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
-    return values({**before, **taken}, expected)
+    return values({**before, **arrays_by_path}, expected)
 
 
 def _report(label: str, loaded: int, kept: list[str], skipped: list[str], unknown: list[str]) -> str:

@@ -56,10 +56,10 @@ def _legacy(file: ModelFile) -> Iterator[Held]:
 def _groups(file: ModelFile) -> Iterator[Held]:
     for group, variables in file.arrays.groups.items():
         arrays = (*((str(n), a) for n, a in enumerate(variables.arrays)), *variables.named.items())
-        known = [_CLASSES.get(re.sub(r"_\d+$", "", part)) for part in group.split("/")]
+        classes = [_CLASSES.get(re.sub(r"_\d+$", "", part)) for part in group.split("/")]
         if arrays:
             name = f" {variables.name!r}" if variables.name else ""
-            yield Held(f"{group}{name}", tuple(arrays), next((c for c in reversed(known) if c), ""))
+            yield Held(f"{group}{name}", tuple(arrays), next((c for c in reversed(classes) if c), ""))
 
 
 def guess(names: Sequence[str], arrays: Sequence[StoredArray]) -> str:

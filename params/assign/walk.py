@@ -54,9 +54,9 @@ def namings(version: str | None, groups: Iterable[str]) -> tuple[Naming, ...]:
 
     A `.weights.h5` does not tell its version; then the first of these with which all arrays fit is the one.
     """
-    known = re.match(r"(\d+)\.(\d+)", version or "")
-    if known is not None:
-        major, minor = map(int, known.groups())
+    numbers = re.match(r"(\d+)\.(\d+)", version or "")
+    if numbers is not None:
+        major, minor = map(int, numbers.groups())
         if major != 2:
             return (KERAS_3,)
         return (KERAS_2_12,) if minor < 14 else (KERAS_2_14,) if minor == 14 else (KERAS_2_15,)
@@ -86,12 +86,12 @@ class Walk:
         if source.shared is None:
             return id(source)
         alike = self.met.get((source.class_name, source.name), [])
-        known = [key for other, key in alike if other.signature == source.signature]
-        if source.shared in known or not known:
+        keys = [key for other, key in alike if other.signature == source.signature]
+        if source.shared in keys or not keys:
             return source.shared
-        if len(known) > 1:
-            raise WeightsMismatch(f"{source.label} is shared with one of {len(known)} layers that look the same")
-        return known[0]
+        if len(keys) > 1:
+            raise WeightsMismatch(f"{source.label} is shared with one of {len(keys)} layers that look the same")
+        return keys[0]
 
     def visit(self, converted: Converted, group: str, expected: ParamTree) -> None:
         """Give `converted`, whose params have the form `expected`, and what it is made of their groups."""

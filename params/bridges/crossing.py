@@ -74,12 +74,12 @@ def _numpy(arrays: Any) -> Any:
 
 def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[str, Any]:
     if isinstance(step, Model):
-        made: Arrays = {}
+        arrays: Arrays = {}
         for _, key, inner in step.entries:
             if params.get(key):
                 part = _there(inner, params[key], layouts, library)
-                made |= {f"{key}.{name}": array for name, array in part.items()}
-        return made
+                arrays |= {f"{key}.{name}": array for name, array in part.items()}
+        return arrays
     bound = bind(step)
     options = bound.all_options
     if bound.function is fnet.bidirectional and library == "PyTorch":
@@ -93,12 +93,12 @@ def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[st
 
 def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) -> dict[str, Any]:
     if isinstance(step, Model):
-        made: Arrays = {}
+        params: Arrays = {}
         for _, key, inner in step.entries:
             own = {name.removeprefix(f"{key}."): a for name, a in arrays.items() if name.startswith(f"{key}.")}
             if own:
-                made[key] = _back(inner, own, layouts, library)
-        return made
+                params[key] = _back(inner, own, layouts, library)
+        return params
     bound = bind(step)
     options = bound.all_options
     if bound.function is fnet.bidirectional and library == "PyTorch":
@@ -118,6 +118,6 @@ def _both_ways(options: Mapping[str, Any]) -> tuple[Layout, Layout]:
 
 def _layout(function: Callable[..., Any], layouts: Layouts, library: str) -> Layout:
     if function not in layouts:
-        known = ", ".join(sorted(f.__name__ for f in layouts))
-        raise ExportError(f"there is no bridge for {name_of(function)} to {library}; there are those of {known}")
+        names = ", ".join(sorted(f.__name__ for f in layouts))
+        raise ExportError(f"there is no bridge for {name_of(function)} to {library}; there are those of {names}")
     return layouts[function]

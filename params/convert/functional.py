@@ -92,8 +92,8 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     if known.masked:
         nodes, outputs = _with_masks(build, marks, nodes, outputs)
     ends = [tree.get(outputs, path) for path in paths_of(outputs)]
-    made = graph(nodes, inputs=inputs, outputs=outputs)
-    return Converted(source, made, parts=build.parts, given=build.given, effects=marks.effects(ends))
+    whole = graph(nodes, inputs=inputs, outputs=outputs)
+    return Converted(source, whole, parts=build.parts, given=build.given, effects=marks.effects(ends))
 
 
 def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: Any) -> tuple[dict[str, Any], Any]:
@@ -181,8 +181,8 @@ def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tu
             if name not in build.layers:
                 return f"{reader} reads {quoted(name)}, which is no layer of the model"
             if number >= len(build.layers[name].calls):
-                made = len(build.layers[name].calls)
-                return f"{reader} reads call {number} of {quoted(name)}, which is called {made} times"
+                count = len(build.layers[name].calls)
+                return f"{reader} reads call {number} of {quoted(name)}, which is called {count} times"
     names = ", ".join(quoted(calls[place][0].name, 30) for place in list(waiting)[:5])
     return f"calls that read each other in a circle: {names}"
 

@@ -276,6 +276,6 @@ def _end(value: Any, layers: list[dict[str, Any]], first: dict[str, int]) -> Any
         )
         return [layer, call - first.get(layer, 0) + functional, index]
     if isinstance(value, list):
-        made = [_end(item, layers, first) for item in value]
-        return made[0] if len(made) == 1 else made
+        ends = [_end(item, layers, first) for item in value]
+        return ends[0] if len(ends) == 1 else ends
     return {key: _end(item, layers, first) for key, item in value.items()} if isinstance(value, dict) else value

@@ -135,10 +135,10 @@ class _Bounded(io.RawIOBase):
         return self._at
 
     def read(self, count: int = -1) -> bytes:
-        wanted = len(self._data) - self._at if count < 0 else count
-        if wanted > LARGEST_DIRECTORY:
+        most = len(self._data) - self._at if count < 0 else count
+        if most > LARGEST_DIRECTORY:
             raise LimitExceeded(f"a zip whose list of entries takes more than {LARGEST_DIRECTORY} bytes")
-        data = bytes(self._data[self._at : self._at + wanted])
+        data = bytes(self._data[self._at : self._at + most])
         self._at += len(data)
         return data
 

@@ -104,9 +104,9 @@ def integer(data: memoryview, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
 
 
-def expect(number: int, wanted: int | tuple[int, ...], what: str) -> None:
+def expect(number: int, known: int | tuple[int, ...], what: str) -> None:
     """Check a version or constant."""
-    if number not in (wanted if isinstance(wanted, tuple) else (wanted,)):
+    if number not in (known if isinstance(known, tuple) else (known,)):
         raise CorruptFile(f"{what} {number} is unknown")
 
 
@@ -796,9 +796,9 @@ def read_chunks(
     chunk, size = place.chunk[:-1], prod(place.chunk)
     if place.address == UNDEFINED and whole.size:
         raise WeightsMismatch("never written: the file holds no bytes for it")
-    wanted = prod(-(-full // part) for full, part in zip(shape, chunk, strict=True))
+    count = prod(-(-full // part) for full, part in zip(shape, chunk, strict=True))
     seen: set[tuple[int, ...]] = set()
-    for corner, start, stored, mask in _chunks(file, place, size) if wanted else ():
+    for corner, start, stored, mask in _chunks(file, place, size) if count else ():
         if corner in seen or any(c % p or c >= s for c, p, s in zip(corner, chunk, shape, strict=True)):
             raise CorruptFile(f"a chunk at {corner} is there twice or outside the array")
         seen.add(corner)
@@ -806,8 +806,8 @@ def read_chunks(
         part = np.frombuffer(data, dtype).reshape(chunk)
         inside = tuple(slice(c, min(c + p, s)) for c, p, s in zip(corner, chunk, shape, strict=True))
         whole[inside] = part[tuple(slice(0, s.stop - s.start) for s in inside)]
-    if len(seen) != wanted:
-        raise WeightsMismatch(f"{wanted - len(seen)} of its {wanted} chunks were never written")
+    if len(seen) != count:
+        raise WeightsMismatch(f"{count - len(seen)} of its {count} chunks were never written")
     return whole
 
 

@@ -284,8 +284,8 @@ def array(value: Any, dtype: Any) -> Array:
     if dtype not in (*POLICIES[:4], *OTHER_DTYPES[:9]):
         raise CorruptFile(f"a constant of the dtype {quoted(dtype)}")
     try:
-        made = np.array(value, "float32" if dtype == "bfloat16" else dtype)
+        values = np.array(value, "float32" if dtype == "bfloat16" else dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise CorruptFile(f"a constant is not an array of {dtype}: {quoted(value)}") from error
-    made.flags.writeable = False
-    return made
+    values.flags.writeable = False
+    return values

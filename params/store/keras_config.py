@@ -296,17 +296,17 @@ class _Calls:
 
     def layers(self) -> list[dict[str, Any]]:
         """The layers in Keras's order, with their calls."""
-        made = {}
+        by_name = {}
         for key, names in self.called.items():
             step = self.nodes[names[0]].step
             one = self.writing.object(step, key, self.params.get(key, {}), (*self.path, names[0]))
-            made[key] = {**one, "name": key, "inbound_nodes": [c for n in names if (c := self.call(n)) is not None]}
+            by_name[key] = {**one, "name": key, "inbound_nodes": [c for n in names if (c := self.call(n)) is not None]}
         parents = {
             name: [parent for parent in references(self.nodes[name].sources or ()) if parent in self.keys]
             for name in self.keys
         }
         order = layer_order(references(self.model.outputs), parents, self.keys, references(self.model.inputs))
-        return [made[key] for key in dict.fromkeys([*order, *made])]
+        return [by_name[key] for key in dict.fromkeys([*order, *by_name])]
 
     def call(self, name: str) -> dict[str, Any] | None:
         """The arguments of a call; None for an input."""

@@ -68,12 +68,12 @@ def keras_bytes(
     whole = spelled(model, params, takes)
     config = described(whole, params, takes, custom)
     try:
-        made = convert(config, custom=custom)
+        converted = convert(config, custom=custom)
     except ModelFileError as error:
         raise ExportError(f"what Keras would read is refused: {error}") from error
-    _require_same(meaning(whole, params), made, params)
-    wanted = infer.infer(made.step, infer.input_spec(made.step) or takes)[1]
-    data = _packed(config, _groups(made, wanted, params))
+    _require_same(meaning(whole, params), converted, params)
+    expected = infer.infer(converted.step, infer.input_spec(converted.step) or takes)[1]
+    data = _packed(config, _groups(converted, expected, params))
     _compare(data, whole, params, custom)
     return data
 
@@ -93,15 +93,15 @@ def _compare(data: bytes, model: Any, params: Params, custom: Mapping[str, Calla
             raise ExportError(f"{'/'.join(map(str, path))} would not be the same in the file")
 
 
-def _require_same(ours: Any, made: Converted, params: Params) -> None:
-    if (different := difference(ours, meaning(made.step, _with_given(made, params)))) is not None:
+def _require_same(ours: Any, converted: Converted, params: Params) -> None:
+    if (different := difference(ours, meaning(converted.step, _with_given(converted, params)))) is not None:
         raise ExportError(f"Keras would read another model: {different}")
 
 
-def _with_given(made: Converted, params: Params) -> dict[str, Any]:
+def _with_given(converted: Converted, params: Params) -> dict[str, Any]:
     """The params with the constants that a config holds, at any depth."""
-    whole = {**params, **made.given}
-    for name, part in made.parts.items():
+    whole = {**params, **converted.given}
+    for name, part in converted.parts.items():
         if part.source.is_model:
             whole[name] = _with_given(part, params.get(name, {}))
     return whole
@@ -117,14 +117,14 @@ class _NoAssets:
         return None
 
 
-def _groups(made: Converted, wanted: ParamTree, params: Params) -> hdf5.Group:
+def _groups(converted: Converted, expected: ParamTree, params: Params) -> hdf5.Group:
     """The arrays of the params at the places where Keras looks for them."""
-    work = plan(made, wanted, lambda group, name: _NoAssets())
-    forms, leaves = dict(tree.items(wanted)), dict(tree.items(params))
+    work = plan(converted, expected, lambda group, name: _NoAssets())
+    forms, leaves = dict(tree.items(expected)), dict(tree.items(params))
     root = hdf5.Group()
-    for owner, group in [*work.walk.named, (made, "")]:
+    for owner, group in [*work.walk.named, (converted, "")]:
         _place(root, join(group, "vars")).attributes["name"] = owner.source.name
-    homes = {id(part): inner for part, inner in _objects(made, params)}
+    homes = {id(part): inner for part, inner in _objects(converted, params)}
     for slot in work.slots:
         home = _place(root, join(slot.group, "vars"))
         if slot.name == "idf_weights":
@@ -139,10 +139,10 @@ def _groups(made: Converted, wanted: ParamTree, params: Params) -> hdf5.Group:
     return root
 
 
-def _objects(made: Converted, params: Params) -> Iterator[tuple[Converted, Params]]:
+def _objects(converted: Converted, params: Params) -> Iterator[tuple[Converted, Params]]:
     """An object and all that it is made of, with their params."""
-    yield made, params
-    for name, part in made.parts.items():
+    yield converted, params
+    for name, part in converted.parts.items():
         yield from _objects(part, params.get(name, {}))
 
 
@@ -173,10 +173,10 @@ def _put(group: hdf5.Group, name: str, value: Any, dtype: str) -> None:
         group.members[name] = (bits >> 16).astype("<u2").view("V2")
         group.described[name] = {"dtype": "bfloat16"}
         return
-    made = array.astype(dtype)
-    if not np.array_equal(made, array):
+    stored = array.astype(dtype)
+    if not np.array_equal(stored, array):
         raise ExportError(f"{name}: {array.dtype} does not fit the {dtype} of the layer")
-    group.members[name] = made
+    group.members[name] = stored
 
 
 def _packed(config: Mapping[str, Any], groups: hdf5.Group) -> bytes:

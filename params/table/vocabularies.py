@@ -70,10 +70,10 @@ def written_lines(data: bytes, *, empty_word: bool) -> Iterator[str]:
 
 def _with_specials(tokens: Iterator[Any], step: Any) -> Iterator[Any]:
     """The tokens of a file, in which Keras writes the special ones first."""
-    wanted = specials_of(step).tokens
-    first = list(islice(tokens, len(wanted)))
-    if first != wanted:
-        raise ValueError(f"it begins with {quoted(first, 60)}, not with the special tokens {quoted(wanted, 60)}")
+    specials = specials_of(step).tokens
+    first = list(islice(tokens, len(specials)))
+    if first != specials:
+        raise ValueError(f"it begins with {quoted(first, 60)}, not with the special tokens {quoted(specials, 60)}")
     return chain(first, tokens)
 
 
