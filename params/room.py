@@ -31,8 +31,8 @@ def require_room(rows: Iterable[infer.Row], limits: Limits) -> None:
 
 
 def row_bytes(spec: Spec) -> int:
-    """Bytes of what flows for one row of a batch; open sizes count as 1."""
-    return math.prod(1 if size is None else size for size in spec.shape[1:]) * width(spec.dtype)
+    """Bytes of what flows for one row of a batch; open sizes count as 1, that of the batch among them."""
+    return math.prod(1 if size is None else size for size in spec.shape) * width(spec.dtype)
 
 
 def width(dtype: str) -> int:

@@ -255,3 +255,41 @@ def test_numbers_beyond_int32_are_no_other_numbers():
     """They wrapped around: 2**32 was index 0."""
     with pytest.raises(OverflowError, match="beyond int32"):
         fnet.operations.take({}, (np.arange(3.0), 1 << 32))
+
+
+def test_an_axis_that_an_operation_does_not_have_is_refused_by_its_rule():
+    """Some were found out at the first call."""
+    seen = set()
+    for case in CASES:
+        for name in option_names(case.layer):
+            if name.startswith("axis") and (case.layer, name) not in seen:
+                seen.add((case.layer, name))
+                for axis in (10**9, -(10**9), 40):
+                    with pytest.raises((ValueError, IndexError)):
+                        infer.infer(bind(case.layer, **{**case.options, name: axis}), specs(case))
+    assert len(seen) > 60
+
+
+@pytest.mark.parametrize(("operation", "x"), [
+    ("slice_update", (fnet.Spec((None, 4)), (0, 1, 0), np.ones((1, 1)))),
+    ("slice_update", (fnet.Spec((None, 4)), (0, 1), np.ones((1, 1, 1)))),
+    ("scatter_update", (fnet.Spec((None, 4)), np.array([[0, 0, 0]]), np.ones(1))),
+    ("scatter_update", (fnet.Spec((None, 4)), np.array([[0, 0]]), np.ones((1, 1)))),
+    ("scatter_update", (fnet.Spec((None, 4)), 3, np.ones(1))),
+    ("ctc_decode", (fnet.Spec((None, 4, 3)), 1 << 31)),
+])  # fmt: skip
+def test_arguments_that_do_not_fit_each_other_are_refused_by_the_rule(operation, x):
+    with pytest.raises(ValueError, match=r"updates|indices|lengths"):
+        infer.infer(bind(getattr(fnet.operations, operation)), x)
+
+
+@pytest.mark.parametrize(("version", "dtype", "expected"), [
+    ("3.6.0", "int64", "int64"), ("3.6.0", "float16", "float16"), ("3.6.0", "float32", "float32"),
+    ("2.15.0", "int32", "int32"), ("3.15.1", "float16", "int32")])  # fmt: skip
+def test_bins_had_the_dtype_of_the_layer(version, dtype, expected):
+    layer = entry("Discretization", "bins", bin_boundaries=[0.0, 1.0], output_mode="int", dtype=dtype)
+    data = keras_zip(
+        sequential_config(input_entry(3), layer), NO_WEIGHTS, json.dumps({"keras_version": version})
+    )
+    model, params = load_keras(data)
+    assert model(params, np.zeros((1, 3), "float32")).dtype == expected

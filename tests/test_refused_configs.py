@@ -58,7 +58,122 @@ def quantized(mode, source="float32", **config):
     return alone(dense_entry(dtype=policy, **config))
 
 
+INPUT = tensor("input_layer")
+
+
+def spelled(**config):
+    """A graph whose one tensor says `config` of itself."""
+    return functional(node(DENSE, {**INPUT, "config": {**INPUT["config"], **config}}))
+
+
+def operation(name, *args, config=None, **kwargs):
+    """A graph of one operation of Keras; its arrays are arguments, or nothing."""
+    made = {**entry(name, "dense"), "module": "keras.src.ops.numpy", "config": {"name": "dense", **(config or {})}}
+    return functional(node(made, *args, **kwargs))
+
+
 REFUSED = {
+    **{
+        f"trainable {value}": (
+            lambda v=value: alone({**DENSE, "config": {**DENSE["config"], "trainable": v}}),
+            CorruptFile,
+            "trainable is .*, not true or false",
+        )
+        for value in (None, 2.0, -1, "yes", [])
+    },
+    **{
+        f"tensor {config}": (lambda c=config: spelled(**c), CorruptFile, "a tensor of the shape")
+        for config in (
+            {"shape": 3},
+            {"shape": [None, "3"]},
+            {"shape": [None, -1]},
+            {"shape": [None, 1.5]},
+            {"shape": [[], 3]},
+            {"dtype": 1.5},
+            {"dtype": "float31"},
+        )
+    },
+    **{
+        f"batch {size}": (
+            lambda s=size: functional(
+                node(DENSE, INPUT),
+                layers=[
+                    {
+                        **input_entry(3),
+                        "name": "input_layer",
+                        "inbound_nodes": [],
+                        "config": {**input_entry(3)["config"], "batch_shape": [s, 3]},
+                    },
+                    node(DENSE, INPUT),
+                ],
+            ),
+            CorruptFile,
+            "has the batch_shape",
+        )
+        for size in (2.0, "2", -1, [1])
+    },
+    "calls": (lambda: functional({**node(DENSE, INPUT), "inbound_nodes": None}), CorruptFile, "not a list"),
+    "name": (lambda: functional({**node(DENSE, INPUT), "name": 1.5}), CorruptFile, "name is 1.5, not a str"),
+    "called input": (
+        lambda: functional(
+            node(DENSE, INPUT),
+            layers=[{**input_entry(3), "name": "input_layer", "inbound_nodes": [1]}, node(DENSE, INPUT)],
+        ),
+        CorruptFile,
+        "but an input reads nothing",
+    ),
+    "no tensor": (lambda: functional(node(DENSE, [1.0, 2.0, 3.0])), CorruptFile, "is called on no tensor"),
+    "mask": (lambda: functional(node(DENSE, INPUT, mask=INPUT)), CorruptFile, "takes no mask"),
+    **{
+        f"mask {value}": (
+            lambda v=value: functional(node(entry("Softmax", "dense"), INPUT, mask=v)),
+            CorruptFile,
+            "which is no tensor",
+        )
+        for value in (2.0, {}, [1])
+    },
+    "states": (
+        lambda: functional(node(entry("LSTM", "dense", units=2), INPUT, initial_state=[2.0, 3])),
+        CorruptFile,
+        "called with initial_state=2.0, which is no tensor",
+    ),
+    **{
+        f"argument {key}": (
+            lambda k=key: operation("Absolute", INPUT, **{k: None}),
+            UnsupportedLayer,
+            f"was called with '{key}', an argument",
+        )
+        for key in ("training", "mask", "foo")
+    },
+    **{
+        f"no {key}": (
+            lambda c=class_name, o=options: alone(entry(c, "x", **o), shape=(4, 3)),
+            CorruptFile,
+            f"lacks the option '{key}'",
+        )
+        for key, class_name, options in (
+            ("units", "Dense", {}),
+            ("units", "GRU", {"units": None}),
+            ("filters", "Conv1D", {"kernel_size": 2}),
+            ("key_dim", "MultiHeadAttention", {"num_heads": 2}),
+        )
+    },
+    "rows": (lambda: operation("BroadcastTo", INPUT, config={"shape": [10**9, 3]}), LimitExceeded, "for one row more"),
+    **{
+        f"axis {name}": (lambda n=name: operation(n, INPUT, config={"axis": 10**9}), CorruptFile, "axis 1000000000")
+        for name in ("Flip", "Sort", "Argsort")
+    },
+    "quantile": (lambda: operation("Quantile", INPUT, -(10**9)), CorruptFile, "a quantile is between 0 and 1"),
+    "coordinates": (
+        lambda: operation("UnravelIndex", INPUT, config={"shape": [-4, 5]}),
+        CorruptFile,
+        "give sizes of 1 and more",
+    ),
+    "padding": (
+        lambda: operation("Pad", INPUT, config={"pad_width": [[0, 0], True]}),
+        CorruptFile,
+        "True is no whole number",
+    ),
     "default salt": (
         lambda: alone(entry("Hashing", "h", num_bins=7, salt=[0xDECAFCAFFE] * 2)),
         UnsupportedLayer,

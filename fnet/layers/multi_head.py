@@ -19,6 +19,7 @@ from fnet.layers.activation_layers import masked_softmax
 from fnet.layers.dot_attention import causal_mask, named_inputs
 from fnet.layers.regularization import drop
 from fnet.masks import mask_of, masked, values_of
+from fnet.shapes import positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 HeadMasks: TypeAlias = Literal["keras2", "keras3.7", "keras3.8", "keras3"]
@@ -58,7 +59,7 @@ def _attention_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, .
     """Axes of an input of `rank` over which it attends; None: all between batch and features."""
     if axes is None:
         return tuple(range(1, rank - 1))
-    return tuple(a % rank for a in ((axes,) if isinstance(axes, int) else axes))
+    return tuple(positive(a, rank) for a in ((axes,) if isinstance(axes, int) else axes))
 
 
 def _output_sizes(output_shape: int | Sequence[int] | None, query: Any) -> tuple[int, ...]:

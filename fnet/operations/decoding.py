@@ -11,6 +11,7 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.dtypes import result_type, tensor
 from fnet.operations.rules import operation
+from fnet.shapes import shape_of
 from fnet.types import Array, Spec
 
 NOTHING = -1
@@ -19,6 +20,8 @@ NOTHING = -1
 
 def _decode_rule(inputs: Spec, sequence_lengths: Any, *, strategy: str, top_paths: int) -> tuple[Spec, Spec]:
     batch, steps, _ = inputs.shape
+    if len(shape_of(sequence_lengths)) != 1:
+        raise ValueError(f"ctc_decode takes lengths of the shape (batch,); got {shape_of(sequence_lengths)}")
     paths = 1 if strategy == "greedy" else top_paths
     return Spec((paths, batch, steps), "int32"), Spec((batch, paths), result_type(inputs.dtype, "float32"))
 

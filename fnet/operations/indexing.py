@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.dtypes import dtype_of, promoted, result_type, tensor
-from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, same, viewed
+from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
 from fnet.shapes import broadcast_shapes, positive, shape_of, total
 from fnet.types import Array, Shape, Spec
 
@@ -76,7 +76,17 @@ def slice(inputs: Array, start_indices: Any, *, shape: Sequence[int]) -> Array:
     return ops.dynamic_slice(inputs, starts, tuple(shape))
 
 
-@operation(same)
+def _update_rule(inputs: Spec, start_indices: Any, updates: Any) -> Spec:
+    if isinstance(start_indices, list | tuple) and not len(start_indices) == len(shape_of(updates)) == len(
+        inputs.shape
+    ):
+        raise ValueError(
+            f"{len(start_indices)} start indices and {len(shape_of(updates))} axes of updates for {inputs}"
+        )
+    return inputs
+
+
+@operation(_update_rule)
 def slice_update(inputs: Array, start_indices: Any, updates: Array) -> Array:
     """`inputs` with the block that begins at `start_indices` replaced by `updates`."""
     inputs = tensor(inputs)
@@ -131,7 +141,17 @@ def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
     return ops.scatter(xp.zeros(tuple(shape), values.dtype), indices, values, "add")
 
 
-@operation(same)
+def _scatter_rule(inputs: Spec, indices: Any, updates: Any) -> Spec:
+    places = shape_of(indices)
+    depth = places[-1] if places else None
+    if depth is None or depth > len(inputs.shape):
+        raise ValueError(f"indices of the shape {places} for {inputs}; each names a place by up to as many as its axes")
+    if len(shape_of(updates)) > len(places) - 1 + len(inputs.shape) - depth:
+        raise ValueError(f"updates of the shape {shape_of(updates)} for indices of the shape {places} into {inputs}")
+    return inputs
+
+
+@operation(_scatter_rule)
 def scatter_update(
     inputs: Array, indices: Array, updates: Array, *, reduction: Literal["add", "max", "min", "mul"] | None = None
 ) -> Array:

@@ -21,7 +21,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.compose import Call, layer
-from fnet.shapes import broadcast_shapes, reduced_shape, shape_of, sized
+from fnet.shapes import broadcast_shapes, positive, reduced_shape, shape_of, sized
 from fnet.types import Params, ParamTree, Shape, Spec
 
 Operation: TypeAlias = Callable[..., Any]
@@ -55,7 +55,9 @@ def operation(
 
         def rule(x: Any, **chosen: Any) -> tuple[Any, ParamTree]:
             inputs = (x,) if single else tuple(x)
-            return _outputs(function, shape, inputs, chosen), {}
+            outputs = _outputs(function, shape, inputs, chosen)
+            _require_axes(chosen, max((len(s.shape) for s in _specs([inputs, outputs])), default=0))
+            return outputs, {}
 
         head = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("params", "x")]
         for made, first in ((run, head), (rule, head[1:])):
@@ -87,6 +89,14 @@ def _outputs(function: Callable[..., Any], shape: Any, inputs: tuple[Any, ...], 
     if not is_shape(outputs):
         return outputs
     return Spec(tuple(outputs), dtype_by_evaluation(function, inputs, options))
+
+
+def _require_axes(options: dict[str, Any], rank: int) -> None:
+    """Refuse an axis that neither what comes in nor what goes out has."""
+    for name, value in options.items():
+        if name.startswith("axis") and type(value) in (int, list, tuple):
+            for axis in [value] if isinstance(value, int) else value:
+                positive(axis, rank)
 
 
 def is_shape(value: Any) -> bool:

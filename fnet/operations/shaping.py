@@ -21,6 +21,8 @@ Ints = int | Sequence[int]
 
 
 def as_ints(value: Ints) -> tuple[int, ...]:
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is no whole number")
     return (value,) if isinstance(value, int) else tuple(value)
 
 

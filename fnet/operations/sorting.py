@@ -140,6 +140,8 @@ def _resized(x: Array, size: int, axis: int, fill: float) -> Array:
 
 
 def _unravel_rule(indices: Spec, *, shape: Sequence[int]) -> tuple[Spec, ...]:
+    if not shape or min(shape) < 1:
+        raise ValueError(f"shape={tuple(shape)}; give sizes of 1 and more")
     return (indices,) * len(shape)
 
 

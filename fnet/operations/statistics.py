@@ -27,6 +27,8 @@ Method: TypeAlias = Literal["linear", "lower", "higher", "midpoint", "nearest"]
 
 
 def _quantile_rule(x: Spec, q: Any = 0.5, *, axis: Axis, keepdims: bool) -> Shape:
+    if isinstance(q, int | float) and not 0 <= q <= 100:
+        raise ValueError(f"a quantile is between 0 and 1, a percentile between 0 and 100; got {q}")
     return (*shape_of(q), *reduced_shape(x.shape, axis, keepdims))
 
 

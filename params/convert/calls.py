@@ -10,7 +10,7 @@ import fnet
 from fnet import tree
 from fnet.core.compose import bind, option_names
 from fnet.core.options import kinds
-from fnet.core.sources import masked_by, references
+from fnet.core.sources import Ref, masked_by, references
 from params.convert.conversion import Converted
 from params.convert.layer_options import meant
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -65,10 +65,13 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -
     legal = {} if part.entry is None else option_names(entry.layer)
     given = _by_name(entry, args, label)
     kwargs = kwargs if entry.call is None else entry.call(kwargs)
+    strict = part.operation and entry.call is None  # one of Keras, which knows its arguments and no others
     own_mask = "mask" in entry.arguments
     mask = None if own_mask else kwargs.get("mask")
+    if mask is not None:
+        _require_taken(mask, part)
     for key, value in kwargs.items():
-        if key == "training" or (key == "mask" and not own_mask):
+        if not strict and (key == "training" or (key == "mask" and not own_mask)):
             continue
         if key in given:
             raise CorruptFile(f"{label} was called with two values for {quoted(key)}")
@@ -82,14 +85,43 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -
     rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
     if rest is not None:
         options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
-    unknown = [key for key in sources if entry.arguments and key not in entry.arguments]
+    read = given.keys() - options if strict and rest is None else sources
+    unknown = [key for key in given if key in read and entry.arguments and key not in entry.arguments]
     if unknown:
         raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
-    for value in sources.values():
+    for key, value in sources.items():
         _no_text(value, label)
+        if key in ("mask", "initial_state"):
+            _require_tensors(value, key, label)
     step = part.step if not options else bind(part.step, **options)
     x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
     return step, _masked(x, mask, part.source.is_model)
+
+
+TAKE_MASKS = frozenset(
+    {
+        *("AdditiveAttention", "Attention", "BatchNormalization", "Functional", "GlobalAveragePooling1D", "Lambda"),
+        *("GroupNormalization", "Pipeline", "Sequential", "Softmax", "TimeDistributed"),
+    }
+)
+"""Classes of Keras whose call takes `mask`, next to those that have it among the arguments of their row."""
+
+
+def _require_taken(mask: Any, part: Converted) -> None:
+    """Refuse a mask for a layer that takes none, and one that is no tensor."""
+    source = part.source
+    if source.class_name not in TAKE_MASKS and (part.entry is None or part.entry.arguments):
+        raise CorruptFile(f"{source.label} was called with mask={quoted(mask)}, and takes no mask")
+    _require_tensors(mask, "mask", source.label)
+
+
+def _require_tensors(value: Any, name: str, label: str) -> None:
+    """Refuse what is neither a tensor nor a tree of them in the place of one."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for item in inner:
+        _require_tensors(item, name, label)
+    if value is not None and not isinstance(value, str | Ref) and not inner:
+        raise CorruptFile(f"{label} was called with {name}={quoted(value)}, which is no tensor")
 
 
 def _by_name(entry: Entry, args: list[Any], label: str) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
     build.names = Names(build.layers)
     for layer in layers:
         if layer.class_name == "InputLayer":
+            if layer.calls:
+                raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
             part = build.parts[layer.name] = known.inner_layer(source, layer)
             build.nodes[layer.name] = part.step
             build.calls[layer.name, 0] = layer.name
@@ -191,6 +193,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     """One call of a layer as a node."""
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
+    if next(tensors([call["args"], call["kwargs"]]), None) is None:
+        raise CorruptFile(f"{layer.label} is called on no tensor of the model")
     entry = build.parts[layer.name].entry
     options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
     places = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]

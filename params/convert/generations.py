@@ -40,6 +40,12 @@ def _relu(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"masks": "keras2"} if "negative_slope" in config else {}
 
 
+def _bins(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The numbers of bins had the dtype of the layer, by default int64."""
+    dtype = config.get("dtype")
+    return {"index_dtype": dtype.removeprefix("mixed_") if isinstance(dtype, str) else "int64"}
+
+
 _MASKS = {"masks": "keras2"}
 """The option of layers whose rule for masks was another one; docs/generations.md says which."""
 _HEADS = (((3, 7), _MASKS), ((3, 8), {"masks": "keras3.7"}), ((3, 10), {"masks": "keras3.8"}))
@@ -63,7 +69,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), (((3, 0), {"encoding_dtype": "float32"}),)),
     "BatchNormalization": (((2, 12), {"masked_moments": False}),),
     "CategoryEncoding": (((3, 0), {}), ((3, 4), {"drops_ones": False})),
-    "Discretization": (((3, 12), {"index_dtype": "int64"}),),
+    "Discretization": (((3, 12), _bins),),
     "UpSampling2D": (((2, 4), {"half_pixels": False}),),
     **dict.fromkeys(
         ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),

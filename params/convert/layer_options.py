@@ -53,6 +53,15 @@ STRICTER: dict[str, dict[str, Range]] = {
 """{class: {option: what Keras 3 takes}} where Keras 2, and so the layer, takes more."""
 
 
+REQUIRED = frozenset(
+    {
+        *("filters", "head_dim", "input_dim", "key_dim", "num_heads", "num_key_value_heads", "num_query_heads"),
+        *("output_dim", "units"),
+    }
+)
+"""Options that every file gives; in code fnet takes what is not given from the arrays."""
+
+
 def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool) -> dict[str, Any]:
     """The options that a config gives a layer; refuses what the layer does not know."""
     for key, taken in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
@@ -62,6 +71,9 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     with named(source):
         changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
+    missing = [key for key in legal if key in REQUIRED and changed.get(key) is None]
+    if missing and entry.arguments:
+        raise CorruptFile(f"{source.label} lacks the option {quoted(missing[0])}")
     options = {}
     for key, value in changed.items():
         if key in legal:

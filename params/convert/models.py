@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import fnet
 from fnet import random
@@ -22,7 +22,7 @@ from params.convert.quantization import quantization
 from params.convert.recognition import custom_row, is_operation, require_own, row_of
 from params.convert.training_flags import of_steps
 from params.errors import UnsupportedLayer
-from params.file.keras_objects import POLICIES, KerasObject, layers_of, parse, shown, survey
+from params.file.keras_objects import POLICIES, KerasObject, is_shape, layers_of, parse, shown, survey
 from params.table.layers import BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 
 
@@ -219,7 +219,7 @@ def _sequential(source: KerasObject, known: Conversion, training: bool | None) -
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
-        if _is_shape(shape):
+        if is_shape(shape):
             name = Names(parts).fresh("input_layer")
             dtype = parts[layers[0].name].source.policy if layers else "float32"
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
@@ -231,7 +231,3 @@ def _sequential(source: KerasObject, known: Conversion, training: bool | None) -
         if leaves:
             made.given[layer.name] = leaves
     return made
-
-
-def _is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
-    return isinstance(value, list | tuple) and all(d is None or type(d) is int for d in value)

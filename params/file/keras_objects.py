@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -90,15 +90,22 @@ def parse(data: Any) -> KerasObject:
     if not isinstance(config, dict):
         raise CorruptFile(f"the config of {shown(data['class_name'])} is not an object but {quoted(config)}")
     name = config.get("name") or data.get("name") or ""
-    calls = data.get("inbound_nodes") or []
+    calls = data.get("inbound_nodes", [])
     build = data.get("build_config") or {}
     module, registered = data.get("module"), data.get("registered_name")
-    for key, value, kind in (("name", name, str), ("inbound_nodes", calls, list), ("build_config", build, dict)):
+    for key, value, kind in (
+        ("name", name, str),
+        ("name", data.get("name", ""), str),
+        ("inbound_nodes", calls, list),
+        ("build_config", build, dict),
+    ):
         if not isinstance(value, kind):
             raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a {kind.__name__}")
     for key, value in (("module", module), ("registered_name", registered)):
         if value is not None and not isinstance(value, str):
             raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a string")
+    if config.get("trainable", True) not in (False, True):
+        raise CorruptFile(f"{shown(data['class_name'])}: trainable is {quoted(config['trainable'])}, not true or false")
     shared = data.get("shared_object_id")
     shared = shared if isinstance(shared, int) else None
     written = str(data.get(WRITTEN, "")).rpartition(">")[2]
@@ -227,6 +234,7 @@ def literal(value: dict[str, Any]) -> Any:
     if kind in ("__numpy__", "__tensor__"):
         return array(config.get("value"), config.get("dtype"))
     if kind == "__keras_tensor__":
+        _require_spec(config.get("shape", []), config.get("dtype", "float32"))
         return tensor(config.get("keras_history"))
     if kind == "__bytes__" and isinstance(config.get("value"), str):
         return config["value"]
@@ -239,6 +247,17 @@ def _slice_part(value: Any) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise UnsupportedLayer(f"a slice with the bound {quoted(value)}: only integers and None are supported")
+
+
+def _require_spec(shape: Any, dtype: Any) -> None:
+    """Refuse a tensor of a graph whose shape or dtype is none; what they are in truth, the layers say."""
+    if not is_shape(shape) or dtype not in (*POLICIES[:4], *OTHER_DTYPES):
+        raise CorruptFile(f"a tensor of the shape {quoted(shape)} and the dtype {quoted(dtype)}")
+
+
+def is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
+    """Whether a JSON value is a list of sizes, of which null is unknown."""
+    return isinstance(value, list | tuple) and all(d is None or (type(d) is int and d >= 0) for d in value)
 
 
 def tensor(history: Any) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 
 import fnet
 from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.file.keras_objects import is_shape
 from params.table.entry import ADAPTED, DENSE, Entry
 from params.table.vocabularies import idf_arrays, modern_mode, vocabulary
 
@@ -132,7 +133,7 @@ def _salted(config: dict[str, Any]) -> dict[str, Any]:
 def _input(config: dict[str, Any]) -> dict[str, Any]:
     """Any batch size: Keras, too, does not hold callers to the one that is written down."""
     shape = config["batch_shape"]
-    if not isinstance(shape, list | tuple) or not shape or 0 in shape[1:]:
+    if not is_shape(shape) or not shape or 0 in shape[1:]:
         raise CorruptFile(
             f"an input has the batch_shape {quoted(shape)}; it must be sizes of 1 and more, the batch first"
         )
