@@ -288,8 +288,6 @@ def test_arguments_that_do_not_fit_each_other_are_refused_by_the_rule(operation,
     ("2.15.0", "int32", "int32"), ("3.15.1", "float16", "int32")])  # fmt: skip
 def test_bins_had_the_dtype_of_the_layer(version, dtype, expected):
     layer = entry("Discretization", "bins", bin_boundaries=[0.0, 1.0], output_mode="int", dtype=dtype)
-    data = keras_zip(
-        sequential_config(input_entry(3), layer), NO_WEIGHTS, json.dumps({"keras_version": version})
-    )
+    data = keras_zip(sequential_config(input_entry(3), layer), NO_WEIGHTS, json.dumps({"keras_version": version}))
     model, params = load_keras(data)
     assert model(params, np.zeros((1, 3), "float32")).dtype == expected
