@@ -6,12 +6,12 @@ import hashlib
 import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import fnet
 from compare import machine
 from compare.parity import Comparison
 
@@ -32,7 +32,7 @@ def certificate(comparison: Comparison, files: Iterable[Path]) -> dict[str, Any]
         "inputs": [_inputs(array) for array in (x if isinstance(x, tuple) else (x,))],
         "machine": machine.describe(),
         "system": platform.platform(),
-        "versions": {"fnet-layers": metadata.version("fnet-layers"), **dict(sorted(versions.items()))},
+        "versions": {"fnet-layers": fnet.__version__, **dict(sorted(versions.items()))},
         "comparison": found,
     }
 

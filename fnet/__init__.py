@@ -26,6 +26,8 @@ from fnet.errors import InvalidInput, InvalidParams
 from fnet.lazy import lazily
 from fnet.types import Param, Spec
 
+__version__ = "0.1.0"
+
 # fmt: off
 __all__ = [
     "Param", "Spec", "at", "bind", "graph", "layer", "masked_by", "sequential",
@@ -94,10 +96,8 @@ PUBLIC = sorted({*__all__, *_OF_FILES, *(name for names in _OWN.values() for nam
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = importlib.import_module("importlib.metadata").version("fnet-layers")
-    elif name in _OF_FILES:
-        value = getattr(_params(), name)
+    if name in _OF_FILES:
+        value: Any = getattr(_params(), name)
     elif name in ("activation_functions", "layers", "operations"):
         return importlib.import_module(f"fnet.{name}")
     elif name in (layers := importlib.import_module("fnet.layers")).NAMES:
@@ -109,4 +109,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PUBLIC, *importlib.import_module("fnet.layers").NAMES, "__version__"})
+    return sorted({*globals(), *PUBLIC, *importlib.import_module("fnet.layers").NAMES})

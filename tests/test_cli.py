@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fnet
 from fnet import cli
 from fnet.cli import main
 from tests import parity
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -289,3 +292,12 @@ def test_doctor_says_what_holds_the_machine_back(monkeypatch, capsys, tmp_path):
     (tmp_path / "cpuinfo").write_text("flags\t\t: sse avx fma\n")
     assert doctor._missing_instructions(tmp_path / "cpuinfo") == "AVX2"
     assert doctor._missing_instructions(tmp_path / "none") == ""
+
+
+def test_commands_of_a_folder_that_is_not_installed(tmp_path):
+    numpy = Path(np.__file__).parent
+    for package in (ROOT / "fnet", ROOT / "params", numpy, numpy.with_name("numpy.libs")):
+        (tmp_path / package.name).symlink_to(package)
+    command = [sys.executable, "-S", "-m", "fnet", "--version"]  # -S: no site-packages
+    said = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert said == f"fnet {fnet.__version__}\n"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from fnet import starting
+from fnet import __version__, starting
 from fnet.cli import activations, completion, convert, doctor, explain, export, layers, plot, predict, summary, verify
 from fnet.cli.common import UsageError
 
@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 1 it did not work (or parity did not hold), 2 wrong usage, 130 Ctrl-C. "
         "FNET_BACKEND=jax runs the same commands on JAX. `fnet COMMAND --help` explains a command.",
     )
-    top.add_argument("--version", action="version", version=f"fnet {_version()}")
+    top.add_argument("--version", action="version", version=f"fnet {__version__}")
     _add_loudness(top, False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (predict, explain, plot, activations, verify, convert, export, summary, layers, doctor):
@@ -122,12 +122,6 @@ def _said(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("fnet-layers")
 
 
 def _delegate(commands: Any, name: str, module: str, words: str) -> None:
