@@ -42,7 +42,7 @@ class _Building:
     """A graph in the making."""
 
     source: KerasObject
-    known: Conversion
+    conversion: Conversion
     layers: dict[str, KerasObject]
     flags: dict[tuple[str, int], bool | None]
     """{(layer, number of the call): what it computes as}."""
@@ -63,22 +63,24 @@ class _Building:
     """{node: the layer that it calls}."""
 
 
-def functional(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
+def functional(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """The graph of a functional model."""
     layers = layers_of(source)
-    flags = of_calls(source, layers, "inner" if known.keras2 else "outer" if known.bare else "unread", training)
-    build = _Building(source, known, {layer.name: layer for layer in layers}, flags)
+    flags = of_calls(
+        source, layers, "inner" if conversion.keras2 else "outer" if conversion.bare else "unread", training
+    )
+    build = _Building(source, conversion, {layer.name: layer for layer in layers}, flags)
     build.names = Names(build.layers)
     for layer in layers:
         if layer.class_name == "InputLayer":
             if layer.calls:
                 raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
-            part = build.parts[layer.name] = known.inner_layer(source, layer)
+            part = build.parts[layer.name] = conversion.inner_layer(source, layer)
             build.nodes[layer.name] = part.step
             build.calls[layer.name, 0] = layer.name
             build.specs[layer.name] = infer.input_spec(part.step)
         else:
-            build.parts[layer.name] = known.inner(layer, flags.get((layer.name, 0)))
+            build.parts[layer.name] = conversion.inner(layer, flags.get((layer.name, 0)))
     _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
     inputs = _unpacked(_ends(build, source.config.get("input_layers"), "input_layers"))
     for name in references(inputs):
@@ -86,12 +88,12 @@ def functional(source: KerasObject, known: Conversion, training: bool | None) ->
             raise CorruptFile(f"{source.label}: the input {quoted(name)} is not an InputLayer")
     outputs = _unpacked(_ends(build, source.config.get("output_layers"), "output_layers"))
     unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(_read(build, outputs))
-    kept = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
-    nodes = {name: build.nodes[name] for name in kept}
+    names = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
+    nodes = {name: build.nodes[name] for name in names}
     marks = Marks(tuple(references(inputs)))
-    if source is not known.root:
+    if source is not conversion.root:
         marks.carrying.update(marks.inputs)
-    if known.masked:
+    if conversion.masked:
         nodes, outputs = _with_masks(build, marks, nodes, outputs)
     ends = [tree.get(outputs, path) for path in paths_of(outputs)]
     whole = graph(nodes, inputs=inputs, outputs=outputs)
@@ -107,15 +109,15 @@ def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: 
             sources = map_sources(marks.read, sources)
             node = (step, sources, *entry)
             if name in build.made:
-                after_call(marks, name, build.made[name], sources, build.specs, build.known)
+                after_call(marks, name, build.made[name], sources, build.specs, build.conversion)
         written[name] = node
-    require_expressible(marks, build.source, build.known)
+    require_expressible(marks, build.source, build.conversion)
     return written, map_sources(marks.read, outputs)
 
 
 def _order(build: _Building, outputs: Any) -> list[str]:
     """The names of the nodes, as the layers come in the file; as Keras runs them where that shows in the result."""
-    if not build.known.masked or not any(_changes_masks(part, build.known) for part in build.parts.values()):
+    if not build.conversion.masked or not any(_changes_masks(part, build.conversion) for part in build.parts.values()):
         return list(build.nodes)
     layer_of = {name: layer for (layer, _), name in build.calls.items()}
     parents: dict[str, list[str]] = {name: [] for name in layer_of}
@@ -128,11 +130,11 @@ def _order(build: _Building, outputs: Any) -> list[str]:
     return list(dict.fromkeys([*first, *ran, *build.nodes]))
 
 
-def _changes_masks(part: Converted, known: Conversion) -> bool:
+def _changes_masks(part: Converted, conversion: Conversion) -> bool:
     """Whether a layer, or one inside a model, may change the masks that others read."""
-    deletes = part.source.class_name == "MultiHeadAttention" and known.version >= HEADS_DELETE_MASKS
+    deletes = part.source.class_name == "MultiHeadAttention" and conversion.version >= HEADS_DELETE_MASKS
     masked = part.source.is_model and any("mask" in call.get("kwargs", {}) for call in part.source.calls)
-    return deletes or masked or any(_changes_masks(inner, known) for inner in part.parts.values())
+    return deletes or masked or any(_changes_masks(inner, conversion) for inner in part.parts.values())
 
 
 def _read(build: _Building, outputs: Any) -> Iterator[str]:
@@ -206,8 +208,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     training = build.flags[layer.name, number]
     part = _for_call(build, layer, training)
     step, sources = step_and_sources(part, args, kwargs)
-    if build.known.masked:
-        sources = as_masked(part, sources, kwargs, build.specs, build.known)
+    if build.conversion.masked:
+        sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
     if number and keeps_states(step):
         raise UnsupportedLayer(
             f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
@@ -216,14 +218,14 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
     with named(layer):
         got = resolve(unmasked(tree.freeze(sources)), build.specs)
-        build.specs[name], wanted = infer.infer(step, got)
-    build.known.seen.update(
+        build.specs[name], needed = infer.infer(step, got)
+    build.conversion.seen.update(
         spec.dtype for spec in tree.leaves(build.specs[name]) if part.operation and spec is not None
     )
     build.calls[layer.name, number] = name
     build.made[name] = part
-    shares = number > 0 and bool(wanted)
-    leaves = build.known.rng_leaves(part, training)
+    shares = number > 0 and bool(needed)
+    leaves = build.conversion.rng_leaves(part, training)
     if shares and (leaves or layer.name in build.given):
         raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")
     if leaves:
@@ -236,7 +238,7 @@ def _for_call(build: _Building, layer: KerasObject, training: bool | None) -> Co
     part = build.parts[layer.name]
     if training is build.flags[layer.name, 0]:
         return part
-    other = build.known.inner(layer, training)
+    other = build.conversion.inner(layer, training)
     if other.step != part.step or (other.source.is_model and _draws(part) is not _draws(other)):
         raise UnsupportedLayer(
             f"{layer.label} is called several times, in some with training=True: Keras changes what it holds from one "
@@ -293,7 +295,7 @@ class _Call:
 
     def _list(self, value: list[Any], option: bool, name: str) -> Any:
         """Keras 2 wrote arrays as nested lists, without their dtype."""
-        if not self.build.known.keras2:
+        if not self.build.conversion.keras2:
             return [self.value(item) for item in value]
         array = None if option else numbers(value, self.float)
         if array is None or (self.function and array.ndim == 1 and array.size <= SHORT and array.dtype.kind == "i"):

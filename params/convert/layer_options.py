@@ -22,13 +22,13 @@ from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
 
-def config_values(source: KerasObject, entry: Entry, known: Conversion) -> dict[str, Any]:
+def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
     """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
     but that of the inputs for many an operation."""
     kept = {key: item for key, item in source.config.items() if not _skipped(key, entry)}
     if option_names(entry.layer).get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
-    return {key: _value(key, item, source, known) for key, item in kept.items()}
+    return {key: _value(key, item, source, conversion) for key, item in kept.items()}
 
 
 def _skipped(key: str, entry: Entry) -> bool:
@@ -64,10 +64,10 @@ REQUIRED = frozenset(
 
 def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool) -> dict[str, Any]:
     """The options that a config gives a layer; refuses what the layer does not know."""
-    for key, taken in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
-        value = config.get(key, taken.least)
-        if not isinstance(value, int | float) or value not in taken:
-            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {taken}")
+    for key, allowed in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
+        value = config.get(key, allowed.least)
+        if not isinstance(value, int | float) or value not in allowed:
+            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {allowed}")
     with named(source):
         changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
@@ -117,24 +117,24 @@ def _differs(value: Any, default: Any) -> bool:
     return type(value) is not type(default) or value != default
 
 
-def _value(key: str, value: Any, source: KerasObject, known: Conversion) -> Any:
+def _value(key: str, value: Any, source: KerasObject, conversion: Conversion) -> Any:
     """A config value: lists as tuples, nested layers as steps, activations by name."""
     if key == "dtype":
         return policy(value, source.label)
     if key.endswith("activation"):
-        return _activation(value, source, known)
+        return _activation(value, source, conversion)
     if isinstance(value, list):
-        return tuple([_value("", item, source, known) for item in value])
+        return tuple([_value("", item, source, conversion) for item in value])
     if not isinstance(value, dict):
         return value
     if not is_object(value):
-        return {k: _value("", v, source, known) for k, v in value.items()}
+        return {k: _value("", v, source, conversion) for k, v in value.items()}
     if value["class_name"].startswith("__"):
         made = literal(value)
         return _tuples(made.tolist()) if hasattr(made, "tolist") else made
     if value["class_name"] in ("DTypePolicy", "Policy"):
         return policy(value, source.label)
-    return known.inner(parse(value), known.around).step
+    return conversion.inner(parse(value), conversion.around).step
 
 
 def _tuples(value: Any) -> Any:
@@ -145,14 +145,14 @@ WRITTEN_BY_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax
 """Names that Keras 2 wrote for functions which are TensorFlow's."""
 
 
-def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
+def _activation(value: Any, source: KerasObject, conversion: Conversion) -> Any:
     """An activation: a name of Keras's, or a layer."""
     if value is None:
         return "linear"
     if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
-        value = _function(value, source, known)
+        value = _function(value, source, conversion)
     if is_object(value):
-        return known.inner(parse(value), known.around).step
+        return conversion.inner(parse(value), conversion.around).step
     if isinstance(value, dict) or callable(value):
         if callable(value):
             return value
@@ -161,11 +161,11 @@ def _activation(value: Any, source: KerasObject, known: Conversion) -> Any:
         raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
     value = WRITTEN_BY_TENSORFLOW.get(value, value)
     if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
-        custom = known.own(value) if isinstance(value, str) else None
+        custom = conversion.own(value) if isinstance(value, str) else None
         if custom is not None:
             return bind(custom)
         raise UnsupportedLayer(_no_activation(source, value))
-    return "hard_sigmoid_keras2" if known.keras2 and value == "hard_sigmoid" else value
+    return "hard_sigmoid_keras2" if conversion.keras2 and value == "hard_sigmoid" else value
 
 
 def _no_activation(source: KerasObject, name: Any) -> str:
@@ -175,14 +175,14 @@ def _no_activation(source: KerasObject, name: Any) -> str:
     )
 
 
-def _function(value: dict[str, Any], source: KerasObject, known: Conversion) -> Any:
+def _function(value: dict[str, Any], source: KerasObject, conversion: Conversion) -> Any:
     """A function in a config: one of Keras's activations by name, or the caller's own."""
     name, registered, module = (value.get(key) for key in ("config", "registered_name", "module"))
     if value["class_name"] != "function" or not isinstance(name, str):
         raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
     full = registered if isinstance(registered, str) and registered != "function" else name
     for key in (full, name):
-        custom = known.own(key)
+        custom = conversion.own(key)
         if custom is not None:
             return bind(custom)
     keras = module in (None, "builtins") or (isinstance(module, str) and KERAS_MODULES.fullmatch(module))

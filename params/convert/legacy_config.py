@@ -101,12 +101,12 @@ SCALED_SUM = re.compile(r"(keras|keras_applications|tensorflow(_core)?\.python\.
 def _of_applications(value: dict[str, Any]) -> dict[str, Any]:
     """The Lambda of InceptionResNetV2, to Keras 2.10 or 2.11, as the layer that it became."""
     config = value["config"]
-    given = config.get("arguments") if isinstance(config, dict) else None
+    arguments = config.get("arguments") if isinstance(config, dict) else None
     module = config.get("module") if isinstance(config, dict) else None
-    if not isinstance(given, dict) or set(given) != {"scale"} or not SCALED_SUM.fullmatch(str(module)):
+    if not isinstance(arguments, dict) or set(arguments) != {"scale"} or not SCALED_SUM.fullmatch(str(module)):
         return value
     kept = {key: config[key] for key in ("name", "trainable", "dtype") if key in config}
-    return {**value, "class_name": "CustomScaleLayer", "config": {**kept, **given}}
+    return {**value, "class_name": "CustomScaleLayer", "config": {**kept, **arguments}}
 
 
 def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:

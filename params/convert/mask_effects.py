@@ -92,37 +92,37 @@ def map_sources(function: Callable[[Any], Any], sources: Any) -> Any:
 
 
 def as_masked(
-    part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], known: Conversion
+    part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], conversion: Conversion
 ) -> Any:
     """The sources of a call without the masks that a layer of Keras 2 does not see: those of attention before 2.10, and
     all where the call says `mask=None`. Refuses by name what those rules make of masks and fnet cannot say."""
     source, label, explicit = part.source, part.source.label, kwargs.get("mask")
-    if not known.keras2:
+    if not conversion.keras2:
         return sources
     if source.is_model and isinstance(explicit, list) and None in explicit:
         raise UnsupportedLayer(f"{label} was called with masks for some of its inputs only, which deletes the others")
     if source.class_name == "GroupNormalization" and explicit is not None:
         raise UnsupportedLayer(f"{label} was called with a mask, by which Keras 2 weighs its means; fnet does not")
     heads = source.class_name == "MultiHeadAttention"
-    if heads and known.version >= HEADS_SEE_MASKS and _is_cast(part.step, _spec(_attended(sources)[0], specs)):
+    if heads and conversion.version >= HEADS_SEE_MASKS and _is_cast(part.step, _spec(_attended(sources)[0], specs)):
         raise UnsupportedLayer(
             f"{label} casts its query, which then has no mask inside, but one outside: give the layers one dtype policy"
         )
-    if (heads and known.version < HEADS_SEE_MASKS) or ("mask" in kwargs and explicit is None):
+    if (heads and conversion.version < HEADS_SEE_MASKS) or ("mask" in kwargs and explicit is None):
         return map_sources(lambda leaf: masked_by(leaf, None) if isinstance(leaf, str | Ref) else leaf, sources)
     return sources
 
 
 def after_call(
-    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], known: Conversion
+    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], conversion: Conversion
 ) -> None:
     """Record what the call of a layer, the node `name`, does to the masks of the arrays that it reads."""
     source = part.source
-    if not known.keras2 and known.version < CALLS_HAND_MASKS_ON:
-        _keep_given_mask_inside(marks, name, source, sources, specs, known)
+    if not conversion.keras2 and conversion.version < CALLS_HAND_MASKS_ON:
+        _keep_given_mask_inside(marks, name, source, sources, specs, conversion)
     if source.is_model:
-        _after_model(marks, name, part, sources, specs, known)
-    elif source.class_name == "MultiHeadAttention" and known.version >= HEADS_DELETE_MASKS:
+        _after_model(marks, name, part, sources, specs, conversion)
+    elif source.class_name == "MultiHeadAttention" and conversion.version >= HEADS_DELETE_MASKS:
         for leaf in map(_values, _attended(sources)):
             if isinstance(leaf, str | Ref) and not _is_cast(part.step, _spec(leaf, specs)):
                 marks.changed[marks.place(leaf)] = None
@@ -131,7 +131,7 @@ def after_call(
 
 
 def _keep_given_mask_inside(
-    marks: Marks, name: str, source: KerasObject, sources: Any, specs: Mapping[str, Any], known: Conversion
+    marks: Marks, name: str, source: KerasObject, sources: Any, specs: Mapping[str, Any], conversion: Conversion
 ) -> None:
     """A mask given in a call acts inside the layer only; the output carries that of the input, if there is one.
 
@@ -146,13 +146,13 @@ def _keep_given_mask_inside(
                 masks.append(leaf.source.mask)
             values += references(_values(leaf.source))
     marks.roots[name] = marks.roots_of(sources)
-    merges = source.class_name in MERGES_BY_MASK and known.version >= MERGES_SEE_MASKS
+    merges = source.class_name in MERGES_BY_MASK and conversion.version >= MERGES_SEE_MASKS
     if merges and marks.unsaid.intersection(values):
         raise UnsupportedLayer(
             f"{source.label} merges by the mask of its inputs, one of which was given a mask in a call next to the one "
             "that it carries; Keras 3.4 to 3.10 took the latter here: build the model with one of the two masks"
         )
-    if source.is_model or marks.carrying.intersection(values) or _makes_own(source, known):
+    if source.is_model or marks.carrying.intersection(values) or _makes_own(source, conversion):
         marks.carrying.add(name)
         own = all(marks.roots_of(mask) <= marks.roots_of(values) for mask in masks)
         if not own or marks.unsaid.intersection(values):
@@ -161,14 +161,14 @@ def _keep_given_mask_inside(
         marks.changed.update({(name, path): None for path in paths_of(specs[name])})
 
 
-def _makes_own(source: KerasObject, known: Conversion) -> bool:
+def _makes_own(source: KerasObject, conversion: Conversion) -> bool:
     """Whether a layer may give a mask that it does not get."""
     described = {"class_name": source.class_name, "registered_name": source.registered_name, "config": source.config}
-    return survey(described, known.custom)[2]
+    return survey(described, conversion.custom)[2]
 
 
 def _after_model(
-    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], known: Conversion
+    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], conversion: Conversion
 ) -> None:
     for key, leaf, as_is in _fed(part, sources, specs):
         values = _values(leaf)
@@ -262,10 +262,10 @@ def of_sequential(source: KerasObject, parts: list[Converted], step: Any) -> Eff
     return Effects(frozenset({""} if lost else ()), {0: ""} if same else {})
 
 
-def require_expressible(marks: Marks, source: KerasObject, known: Conversion) -> None:
+def require_expressible(marks: Marks, source: KerasObject, conversion: Conversion) -> None:
     """Refuse a mask that is made inside a nested model and stays on what the model around it reads."""
     for name in marks.inputs:
-        if source is not known.root and marks.changed.get((name, ())) is not None:
+        if source is not conversion.root and marks.changed.get((name, ())) is not None:
             raise UnsupportedLayer(
                 f"{source.label} calls a model inside it with an explicit mask on its own input; Keras leaves that "
                 "mask on the array for all that read it later. Pass the mask to the layers that need it instead"

@@ -41,17 +41,22 @@ def convert(
     objects, floats, masked = survey(config, custom or {})
     root = parse(config)
     mixed = bool(floats - {"float32"})
-    known = Conversion(convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked, told=told or {})
-    if not root.is_model and custom_row(root, known) is None:
+    conversion = Conversion(
+        convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked, told=told or {}
+    )
+    if not root.is_model and custom_row(root, conversion) is None:
         raise UnsupportedLayer(_no_graph(root))
     _require_dense(objects)
     if version < HEADS_HAVE_POLICIES:
         _rule_heads(objects)
-    made = convert_object(root, known)
-    if "float64" in known.seen and not known.mixed:  # layers cast what a quotient of integers gives to their own dtype
-        made = convert_object(root, dataclasses.replace(known, mixed=True, numbers=itertools.count(), made={}))
-    known.check_used(_names(objects) if custom else [])
-    return made
+    converted = convert_object(root, conversion)
+    if "float64" in conversion.seen and not conversion.mixed:
+        # layers cast what a quotient of integers gives to their own dtype
+        converted = convert_object(
+            root, dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), made={})
+        )
+    conversion.check_used(_names(objects) if custom else [])
+    return converted
 
 
 def _rule_heads(objects: Sequence[dict[str, Any]]) -> None:
@@ -115,30 +120,30 @@ def _require_dense(objects: Sequence[dict[str, Any]]) -> None:
         )
 
 
-def convert_object(source: KerasObject, known: Conversion, training: bool | None = None) -> Converted:
+def convert_object(source: KerasObject, conversion: Conversion, training: bool | None = None) -> Converted:
     """A layer or model as a step. training: what it is called with; None where nothing says so."""
     if source.is_model:
-        require_own(source, known)
+        require_own(source, conversion)
     make = {"Sequential": _sequential, "Functional": functional}.get(source.class_name, _layer)
-    made = make(source, known.inside(source) if source.is_model else known, training)
-    known.made[id(made.step)] = made
-    return made
+    converted = make(source, conversion.inside(source) if source.is_model else conversion, training)
+    conversion.made[id(converted.step)] = converted
+    return converted
 
 
-def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
-    entry = row_of(source, known)
+def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
+    entry = row_of(source, conversion)
     operation = is_operation(entry)
-    config = config_values(source, entry, dataclasses.replace(known.inside(source), around=training))
-    config |= known.told.get(id(source.config), {})
+    config = config_values(source, entry, dataclasses.replace(conversion.inside(source), around=training))
+    config |= conversion.told.get(id(source.config), {})
     if (how := quantization(source)) is not None:
         config["quantization"] = how
     if not operation:
         require_finite(config, source)
-    options = layer_options(entry, config, source, known.keras2)
+    options = layer_options(entry, config, source, conversion.keras2)
     if not operation:
-        options |= options_of_age(source.class_name, source.config, known.version)
+        options |= options_of_age(source.class_name, source.config, conversion.version)
     legal = option_names(entry.layer)
-    if training is None and known.bare and source.class_name in TRAINS_BY_DEFAULT:
+    if training is None and conversion.bare and source.class_name in TRAINS_BY_DEFAULT:
         training = True
     if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
         training = False  # a frozen one keeps to its moving statistics
@@ -151,16 +156,16 @@ def _layer(source: KerasObject, known: Conversion, training: bool | None) -> Con
         )
     if not options.get("training"):
         options.pop("masked_moments", None)  # moving ones know no mask
-    if known.mixed and source.policy in POLICIES and "dtype" not in legal and not operation:
-        kept = policy_of_result(source.class_name, source.policy, known.version)
-        options |= {} if kept is None else {"dtype": kept}
+    if conversion.mixed and source.policy in POLICIES and "dtype" not in legal and not operation:
+        policy = policy_of_result(source.class_name, source.policy, conversion.version)
+        options |= {} if policy is None else {"dtype": policy}
     with named(source):
         step = bind(entry.layer, **options)
         inside = infer.children(step)
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
-    parts = _parts(inside, known)
+    parts = _parts(inside, conversion)
     if source.class_name in WRAPPERS:
-        _require_plain_inside(source, parts, known.keras2)
+        _require_plain_inside(source, parts, conversion.keras2)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
@@ -196,11 +201,11 @@ def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], k
             )
 
 
-def _parts(inside: Mapping[str, Any], known: Conversion) -> dict[str, Converted]:
+def _parts(inside: Mapping[str, Any], conversion: Conversion) -> dict[str, Converted]:
     """Where the steps inside a layer come from; what one step serves twice (Bidirectional) are two objects."""
     parts: dict[str, Converted] = {}
     for key, step in inside.items():
-        part = known.made.get(id(step))
+        part = conversion.made.get(id(step))
         if part is not None and part.step is step:
             parts[key] = _again(part) if part in parts.values() else part
     return parts
@@ -212,10 +217,10 @@ def _again(part: Converted) -> Converted:
     return dataclasses.replace(part, source=source, parts={k: _again(p) for k, p in part.parts.items()})
 
 
-def _sequential(source: KerasObject, known: Conversion, training: bool | None) -> Converted:
+def _sequential(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     layers = layers_of(source)
-    flags = of_steps(layers, known.bare and not known.keras2, training)
-    parts = {layer.name: known.inner_layer(source, layer, flag) for layer, flag in zip(layers, flags, strict=True)}
+    flags = of_steps(layers, conversion.bare and not conversion.keras2, training)
+    parts = {layer.name: conversion.inner_layer(source, layer, flag) for layer, flag in zip(layers, flags, strict=True)}
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
@@ -224,10 +229,10 @@ def _sequential(source: KerasObject, known: Conversion, training: bool | None) -
             dtype = parts[layers[0].name].source.policy if layers else "float32"
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
-    made = Converted(source, sequential(steps), parts=parts)
-    made.effects = of_sequential(source, list(parts.values()), made.step)
+    converted = Converted(source, sequential(steps), parts=parts)
+    converted.effects = of_sequential(source, list(parts.values()), converted.step)
     for layer, flag in zip(layers, flags, strict=True):
-        leaves = known.rng_leaves(parts[layer.name], flag)
+        leaves = conversion.rng_leaves(parts[layer.name], flag)
         if leaves:
-            made.given[layer.name] = leaves
-    return made
+            converted.given[layer.name] = leaves
+    return converted

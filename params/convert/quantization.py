@@ -71,8 +71,8 @@ def _quantizes_inputs(source: KerasObject, bits: str) -> bool:
         return False
     own = quantizer.get("config") if isinstance(quantizer, Mapping) else None
     own = own if isinstance(own, Mapping) else {}
-    wanted = {"value_range": [-127, 127], "epsilon": 1e-07, "output_dtype": "int8"}
-    same = {key: own.get(key) for key in wanted} == wanted and own.get("axis") in (None, -1, [-1])
+    default = {"value_range": [-127, 127], "epsilon": 1e-07, "output_dtype": "int8"}
+    same = {key: own.get(key) for key in default} == default and own.get("axis") in (None, -1, [-1])
     if not same or quantizer.get("class_name") != "AbsMaxQuantizer":
         raise UnsupportedLayer(f"{source.label} rounds its inputs by {quoted(quantizer)}; fnet knows Keras's default")
     return True

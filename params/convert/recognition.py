@@ -33,10 +33,10 @@ REGISTERED = {"CustomScaleLayer": "Custom>CustomScaleLayer"}
 """Classes of Keras 2 that it registered as if they were a user's."""
 
 
-def require_own(source: KerasObject, known: Conversion) -> None:
+def require_own(source: KerasObject, conversion: Conversion) -> None:
     """The object must be Keras's own: a foreign module or registered name under a known class is a spoof."""
     module, registered = source.module, source.registered_name
-    own = known.legacy if module is None else bool(KERAS_MODULES.fullmatch(module))
+    own = conversion.legacy if module is None else bool(KERAS_MODULES.fullmatch(module))
     if not own or registered not in (None, source.class_name, REGISTERED.get(source.class_name)):
         raise UnsafeFile(
             f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "
@@ -44,16 +44,16 @@ def require_own(source: KerasObject, known: Conversion) -> None:
         )
 
 
-def custom_row(source: KerasObject, known: Conversion) -> Entry | None:
+def custom_row(source: KerasObject, conversion: Conversion) -> Entry | None:
     """The caller's own layer, for the layer of this name or for a registered name or class."""
-    if not known.custom:
+    if not conversion.custom:
         return None
-    step = known.own_for(source)
+    step = conversion.own_for(source)
     if step is not None:
         rules(step)
         return _replacing(step, source)
     for name in (source.registered_name, source.class_name):
-        step = known.own(name)
+        step = conversion.own(name)
         if step is not None:
             rules(step)
             return Entry(step, arguments=())
@@ -70,9 +70,9 @@ def _replacing(step: Any, source: KerasObject) -> Entry:
     return Entry(step, lambda config: {**further, **config}, ignored=ignored, arguments=())
 
 
-def row_of(source: KerasObject, known: Conversion) -> Entry:
+def row_of(source: KerasObject, conversion: Conversion) -> Entry:
     """The row of a layer or operation. Raises UnsupportedLayer for what has none, UnsafeFile for a spoof."""
-    custom = custom_row(source, known)
+    custom = custom_row(source, conversion)
     if custom is not None:
         return custom
     name = source.class_name
@@ -84,19 +84,19 @@ def row_of(source: KerasObject, known: Conversion) -> Entry:
 
         entry: Entry | None = tf_row(source)
     else:
-        entry = _operation(source, known) or LAYERS.get(name)
+        entry = _operation(source, conversion) or LAYERS.get(name)
     if entry is None:
-        raise UnsupportedLayer(_unknown(source, known))
-    require_own(source, known)
+        raise UnsupportedLayer(_unknown(source, conversion))
+    require_own(source, conversion)
     if source.python_name in CUDNN.values():
         return replace(entry, groups={})  # these keep their arrays themselves, not in a cell
     return entry
 
 
-def _operation(source: KerasObject, known: Conversion) -> Entry | None:
+def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
     """The row of an operation, None for a layer. Legacy files write no module: there, what has no `trainable`."""
     module, name = source.module, source.class_name
-    nameless = known.legacy and "trainable" not in source.config and name != "InputLayer"
+    nameless = conversion.legacy and "trainable" not in source.config and name != "InputLayer"
     if not (module.startswith("keras.src.") if module else nameless):
         return None
     from params.table.operations import BY_CLASS, OPERATIONS, REFUSED_OPERATIONS, operation  # and all that they run
@@ -109,11 +109,11 @@ def _operation(source: KerasObject, known: Conversion) -> Entry | None:
     return operation(module, name) if (module, name) in OPERATIONS else None
 
 
-def _unknown(source: KerasObject, known: Conversion) -> str:
+def _unknown(source: KerasObject, conversion: Conversion) -> str:
     """The message for a class without a row: a layer of Keras's, or somebody's own."""
     module, name = source.module or "", source.registered_name or source.class_name
     own = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
-    if not module and known.legacy and ">" not in name:
+    if not module and conversion.legacy and ">" not in name:
         own = name in KERAS_2
     if own:
         return f"{source.label} is a layer of Keras that fnet does not have (see `fnet layers`): {_give(name)}"

@@ -56,8 +56,8 @@ def opened(
         config = modern(file.config) if legacy else file.config
         _, floats, masked = survey(config, custom or {})
         root, mixed = parse(config), bool(floats - {"float32"})
-        known = Conversion(convert_object, custom or {}, version, legacy, mixed, None, False, root, masked)
-        yield file, Refusals(config, root, known, limits or Limits())
+        conversion = Conversion(convert_object, custom or {}, version, legacy, mixed, None, False, root, masked)
+        yield file, Refusals(config, root, conversion, limits or Limits())
     except (*BROKEN, RecursionError) as error:
         if isinstance(error, ModelFileError):
             raise
@@ -69,7 +69,7 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
     masks: dict[str, str] = {}
     if refused.made is not None and refused.spec is not None:
         rows = {"/".join(map(str, row.path)): row for row in infer.trace(refused.made.step, refused.spec)}
-        masks = fates(refused.made.step, refused.spec, rows) if refused.known.masked else {}
+        masks = fates(refused.made.step, refused.spec, rows) if refused.conversion.masked else {}
     entries = set[Any]()
     steps = []
     for path, source in refused.objects.items():
@@ -105,7 +105,7 @@ def _step(
         _policy(source),
         "" if row is None else shown_specs(row.outputs),
         mask=mask,
-        age=dict(options_of_age(source.class_name, source.config, refused.known.version)) or None,
+        age=dict(options_of_age(source.class_name, source.config, refused.conversion.version)) or None,
         **measures,
     )
 
@@ -125,9 +125,9 @@ def _trains(layer: KerasObject) -> bool:
 
 def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     """What is worth a look."""
-    known = refused.known
+    conversion = refused.conversion
     inputs = [item for item in tree.leaves(refused.spec) if item is not None]
-    if NEWEST_TRIED < known.version != version_of(UNSAID):
+    if NEWEST_TRIED < conversion.version != version_of(UNSAID):
         yield f"written by a Keras newer than {NEWEST_TRIED[0]}.{NEWEST_TRIED[1]}, the newest that fnet was tried on"
     images = [s for s in inputs if len(s.shape) == 4 and s.shape[-1] in (1, 3) and s.dtype.startswith("float")]
     if images and not {"Rescaling", "Normalization"}.intersection(step.keras for step in steps):

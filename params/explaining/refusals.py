@@ -25,8 +25,8 @@ class Refusals:
     """What is refused of one file; `made` and `spec` are the model with stand-ins and what it takes, where there are
     such."""
 
-    def __init__(self, config: Any, root: KerasObject, known: Conversion, limits: Limits) -> None:
-        self.config, self.known, self.room = config, known, limits
+    def __init__(self, config: Any, root: KerasObject, conversion: Conversion, limits: Limits) -> None:
+        self.config, self.conversion, self.room = config, conversion, limits
         self.objects = dict(objects(root))
         self.told = dict(_told(root))
         self.of_layers: dict[str, str] = {}
@@ -37,7 +37,7 @@ class Refusals:
         """Why, of what is no single layer."""
         for path, source in self.objects.items():
             try:
-                made = convert_object(source, replace(known, path=tuple(path.split("/")[:-1])), None)
+                made = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)
                 self.limits[path] = "" if made.entry is None else made.entry.limits
             except ModelFileError as error:
                 self.of_layers[path] = str(error)
@@ -52,19 +52,21 @@ class Refusals:
 
     def _screen(self) -> None:
         try:
-            screen(self.config, {name.rpartition("/")[2] for name in (*self.known.custom, *self.of_layers)})
+            screen(self.config, {name.rpartition("/")[2] for name in (*self.conversion.custom, *self.of_layers)})
         except ModelFileError as error:
             self.of_file.append(str(error))
 
     def _convert(self) -> Converted | None:
         """The model, with a stand-in for each layer that is refused alone, in its calls, or by its shape rule."""
-        legacy, version = self.known.legacy, self.known.version
+        legacy, version = self.conversion.legacy, self.conversion.version
         while True:
             own = {path: _stand_in(self.told.get(path)) for path in self.of_layers}
             try:
-                made = convert(self.config, custom={**self.known.custom, **own}, version=version, legacy=legacy)
-                self._require_shapes(made)
-                return made
+                converted = convert(
+                    self.config, custom={**self.conversion.custom, **own}, version=version, legacy=legacy
+                )
+                self._require_shapes(converted)
+                return converted
             except ModelFileError as error:
                 path = getattr(error, "path", None) or self._culprit(str(error))
                 if self.of_layers.keys() - self.told.keys() and isinstance(error, CorruptFile):
@@ -79,17 +81,17 @@ class Refusals:
         named = [path for path, source in self.objects.items() if source.label in message]
         return named[0] if len(named) == 1 else None
 
-    def _spec(self, made: Converted) -> Any:
-        spec = infer.input_spec(made.step)
-        shape = made.source.build_config.get("input_shape")
+    def _spec(self, converted: Converted) -> Any:
+        spec = infer.input_spec(converted.step)
+        shape = converted.source.build_config.get("input_shape")
         if spec is None and shape is None:
             self.of_file.append(
-                f"{made.source.label} was saved before it was built, so the shapes of its inputs are unknown; call it "
-                "once, or begin with keras.Input, and save again"
+                f"{converted.source.label} was saved before it was built, so the shapes of its inputs are unknown; "
+                "call it once, or begin with keras.Input, and save again"
             )
         return infer.spec(shape) if spec is None else spec
 
-    def _require_shapes(self, made: Converted) -> None:
+    def _require_shapes(self, converted: Converted) -> None:
         """Raise, with the path of the layer, where a shape rule or the room refuses a layer of a sequence."""
 
         def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
@@ -108,9 +110,9 @@ class Refusals:
                 vars(refused)["path"] = place
                 raise refused from error
 
-        spec = infer.input_spec(made.step)
+        spec = infer.input_spec(converted.step)
         if spec is not None:
-            walk(made.step, spec, ())
+            walk(converted.step, spec, ())
 
 
 def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:
