@@ -1,6 +1,7 @@
 """Every operation next to its Keras class, in every mode; values at the yardstick, dtypes and shapes equal.
 
-`make test` runs every row on NumPy, and the first row of every operation on JAX; `make test-slow` all of them on both.
+`make test` runs every row on NumPy, and the first row of every operation on JAX; `make test-slow` all of them on both,
+and without `jax.jit` those that need it and the first ones.
 """
 
 from __future__ import annotations
@@ -67,8 +68,11 @@ def test_operation_equals_its_keras_class_on_numpy(number):
         compare(run(case, theirs.inputs, [as_dtype(a, "float64") for a in arrays]), wide, "numpy", case)
 
 
-@pytest.mark.parametrize("number", fast([n for n, c in enumerate(CASES) if "jax" not in c.skip_modes], set()))
-def test_operation_equals_its_keras_class_on_jax(number):
+EAGER = [n for n, c in enumerate(CASES) if "jax" not in c.skip_modes and (n in FIRST or "jax-jit" in c.skip_modes)]
+
+
+@pytest.mark.parametrize("number", fast(EAGER, set()))
+def test_operation_equals_its_keras_class_on_jax_without_jit(number):
     case, theirs = CASES[number], reference(number)
     with backend.using("jax"):
         compare(run(case, theirs.inputs, arrays_of(theirs.inputs)), theirs, "jax", case)

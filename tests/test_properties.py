@@ -94,6 +94,7 @@ def test_drawn_layers_equal_keras_on_both_backends(case, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_garbage")  # Keras collects garbage when a model is drawn
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:keras")
 @settings(max_examples=EXAMPLES or 50)
 @given(st.data())
