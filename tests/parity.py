@@ -57,7 +57,10 @@ def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None)
             warnings.filterwarnings("ignore", "Layer .* was passed an input with a mask attached")
             return layer(*args, **kwargs, **case.call)
 
-    call()
+    if isinstance(x, np.ndarray):
+        layer.build(x.shape)
+    else:
+        call()
     layer.set_weights(weights if weights is not None else random_weights(layer))
     if hasattr(layer, "finalize_state"):
         layer.finalize_state()  # Normalization copies its weights when it is adapted
