@@ -169,7 +169,7 @@ PLACES = {
     **dict.fromkeys(("params/store/hdf5", "params/store/keras", "params/store/meaning", "params/store/sp"), "to_keras"),
     "params/store/": "store writing",
     "params/room": "hostile_options explain",
-    "params/loading": f"predict_keras weights {FILES}",
+    "params/loading": f"versions predict_keras weights {FILES}",
     "params/errors": FILES,
     "compare/studies/statistics": "statistics",
     "compare/yardstick": "compare",

@@ -235,6 +235,30 @@ def test_weights_alone_are_listed():
         load_weights(legacy(("lstm_1", gates)), model, fnet.init(model, 0, (None, 5, 3)), (None, 5, 3))
 
 
+GUESSES = {
+    "SimpleRNN": {"kernel": (3, 4), "recurrent_kernel": (4, 4), "bias": (4,)},
+    "GRU": {"kernel": (3, 12), "recurrent_kernel": (4, 12), "bias": (2, 12)},
+    "LSTM": {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (16,)},
+    "BatchNormalization": {"gamma": (4,), "beta": (4,), "moving_mean": (4,), "moving_variance": (4,)},
+    "LayerNormalization": {"gamma": (4,), "beta": (4,)},
+    "DepthwiseConv2D": {"depthwise_kernel": (3, 3, 2, 1), "bias": (2,)},
+    "SeparableConv2D": {"depthwise_kernel": (3, 3, 2, 1), "pointwise_kernel": (1, 1, 2, 4)},
+    "Embedding": {"embeddings": (5, 2)},
+    "Dense": {"kernel": (3, 4), "bias": (4,)},
+    "Conv1D": {"kernel": (3, 2, 4)},
+    "Conv3D": {"kernel": (3, 3, 3, 2, 4)},
+    "LSTM of Keras 1": {f"x_{m}_{g}": (3, 4) for g in "icfo" for m in "WU"},
+    "GRU of Keras 1": {f"x_{m}_{g}": (3, 4) for g in "zrh" for m in "WU"},
+}
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_the_class_of_arrays_is_guessed(name):
+    data = legacy(("x", {f"{array}:0": draw(*shape) for array, shape in GUESSES[name].items()}))
+    with pytest.raises(UnsupportedLayer, match=rf": x \({name}\?\): "):
+        load_keras(data)
+
+
 def test_a_binary_file_that_was_saved_as_text():
     for data in (hostile.legacy(), b"\x89HDF\r\n\x1a\n" + bytes(range(256))):
         spoilt = data.decode("utf-8", "replace").encode()
