@@ -57,7 +57,7 @@ def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None)
             warnings.filterwarnings("ignore", "Layer .* was passed an input with a mask attached")
             return layer(*args, **kwargs, **case.call)
 
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray) and case.layer is not fnet.pipeline:  # which does not build what is in it
         layer.build(x.shape)
     else:
         call()
