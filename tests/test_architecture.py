@@ -163,7 +163,7 @@ def test_no_public_name_is_that_of_a_module(package):
 
 
 def stub_of(package):
-    """{module: [names]} of what the stub next to a package's `__init__.py` exports: `from module import name as name`."""
+    """{module: [names]} that the stub next to a package exports: `from module import name as name`."""
     tree = ast.parse(Path(package.__file__ + "i").read_text("utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     return {node.module: [a.name for a in node.names if a.name in (a.asname, "*")] for node in imports}
