@@ -21,9 +21,10 @@ def key(seed: int) -> Array:
 
 
 def as_key(key_or_seed: Array | int) -> Array:
-    """uint32[2] from such a key or an integer seed. Raises InvalidInput for any other array."""
+    """uint32[2] from such a key, on JAX a typed one too, or a seed. Raises InvalidInput for any other array."""
     if isinstance(key_or_seed, int):
         return key(key_or_seed)
+    key_or_seed = ops.key_data(key_or_seed)
     if getattr(key_or_seed, "shape", None) != (2,):
         shown = f"{key_or_seed.dtype}{list(key_or_seed.shape)}" if hasattr(key_or_seed, "shape") else repr(key_or_seed)
         raise InvalidInput(

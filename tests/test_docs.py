@@ -56,6 +56,8 @@ QUESTIONS = {
     "weights only": "weights-only",
     "memory predict": "howto-deploy",
     "optax": "howto-jax",
+    "orbax checkpoint": "howto-train-in-jax",
+    "fine-tune": "howto-train-in-jax",
     "exit status": "command-line",
     "picture model shapes": "howto-look-inside",
     "graphviz plot_model": "howto-look-inside",

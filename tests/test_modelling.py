@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind, dense, embedding, input_layer, sequential
+from fnet import backend, bind, dense, embedding, input_layer, sequential
 
 MODEL = sequential(
     ids=bind(input_layer, shape=(None, 6), dtype="int32"),
@@ -65,6 +65,17 @@ def test_a_key_of_another_kind_is_named(each_backend):
     for key in (np.zeros((3,), "uint32"), np.uint32(3), None):
         with pytest.raises(fnet.InvalidInput, match=r"a key is an int or uint32\[2\]; got .*jax\.random\.key_data"):
             fnet.with_rng(model, {}, key)
+
+
+def test_typed_keys_of_jax_are_their_numbers():
+    jax = pytest.importorskip("jax")
+    model = sequential(bind(dense, units=2), bind(fnet.dropout, rate=0.5))
+    with backend.using("jax"):
+        typed, plain = jax.random.key(3), jax.random.key_data(jax.random.key(3))
+        one, same = (fnet.init(model, key, (None, 3)) for key in (typed, plain))
+        np.testing.assert_array_equal(one["dense"]["kernel"], same["dense"]["kernel"])
+        traced = jax.jit(lambda key: fnet.with_rng(model, one, key)["dropout"]["rng"])(typed)
+        np.testing.assert_array_equal(traced, fnet.with_rng(model, one, plain)["dropout"]["rng"])
 
 
 def test_check_lists_everything_that_is_wrong_at_once():

@@ -1,5 +1,10 @@
 """Batch normalization in training: the outputs and the new statistics are those of Keras."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -28,6 +33,16 @@ def test_moving_statistics_move_towards_those_of_the_batch():
     assert not np.array_equal(new["block"]["again"]["moving_mean"], params["block"]["again"]["moving_mean"])
     assert params["norm"]["moving_mean"].max() == 0
     np.testing.assert_array_equal(new["block"]["scores"]["kernel"], params["block"]["scores"]["kernel"])
+
+
+def test_keys_that_were_used_are_not_in_the_new_params():
+    model = fnet.sequential(norm=fnet.batch_normalization, drop=bind(fnet.dropout, rate=0.5))
+    params = fnet.init(model, 0, (None, 3))
+    awake = fnet.with_rng(model, params, 1)
+    y, new = fnet.with_statistics(model, awake, X)
+    assert (np.asarray(y) == 0).any()
+    assert set(awake) == {"norm", "drop"}
+    assert set(new) == {"norm"}
 
 
 def test_hidden_steps_do_not_count():
@@ -78,3 +93,39 @@ def test_a_step_of_training_on_jax(each_backend):
     gradients, new = jax.grad(loss, has_aux=True)(weights, X)
     assert float(abs(gradients["norm"]["gamma"]).max()) >= 0
     assert float(abs(new["norm"]["moving_mean"]).max()) > 0
+
+
+@pytest.mark.slow
+def test_the_program_of_the_page_fine_tunes_a_keras_file_and_keras_loads_it(tmp_path):
+    pytest.importorskip("optax")
+    pytest.importorskip("orbax.checkpoint")
+    import keras
+    from sklearn.datasets import load_digits
+
+    keras.utils.set_random_seed(0)
+    made = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(8, 3),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(10, activation="softmax", name="scores"),
+        ]
+    )
+    made.save(tmp_path / "my.keras")
+    page = (Path(__file__).parent.parent / "docs" / "howto-train-in-jax.md").read_text("utf-8")
+    program = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after, same = done.stdout.splitlines()
+    accuracy = [float(line.split()[1]) for line in (before, after)]
+    assert accuracy[0] < 0.4
+    assert accuracy[1] > 0.8
+    assert same == "the checkpoint is the same: True"
+    x = load_digits().data[:20].reshape(-1, 8, 8, 1).astype("float32") / 16
+    theirs = keras.saving.load_model(tmp_path / "tuned.keras")
+    np.testing.assert_allclose(fnet.predict(*fnet.load_keras(tmp_path / "tuned.keras"), x), theirs(x), atol=2e-6)
+    mean = next(w for w in theirs.weights if w.path.endswith("moving_mean"))
+    assert float(abs(np.asarray(mean)).max()) > 0

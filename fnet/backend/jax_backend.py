@@ -37,10 +37,10 @@ R = TypeVar("R")
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "exactly", "finish", "is_array", "is_traced", "jit", "lu", "matmul", "max_over", "max_pool", "mean_square",
-    "native", "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter", "sigmoid",
-    "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take",
-    "wide", "winograd",
+    "exactly", "finish", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
+    "mean_square", "native", "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter",
+    "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE",
+    "weighted_take", "wide", "winograd",
 ]
 # fmt: on
 
@@ -91,6 +91,12 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
             'model["embedding":]'
         )
     return np.asarray(x)
+
+
+def key_data(key: Any) -> Any:
+    """The numbers of a key of randomness, those of a typed key of `jax.random.key` too."""
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(key) if typed else key
 
 
 def is_array(x: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.compose import bind
@@ -19,12 +20,13 @@ def with_statistics(model: Any, params: Params, x: Any, momentum: float = 0.99) 
     """(outputs, new params): the model with every batch normalization by the statistics of this batch.
 
     Of the new params only the moving means and variances differ: `momentum` times the old plus the rest times those of
-    the batch, as Keras's `fit` has it. Nothing is changed in place, so it goes through `jax.jit` and, with
-    `has_aux=True`, `jax.grad`. The batch counts by the mask that reaches the layer.
+    the batch, as Keras's `fit` has it. Keys of randomness are used up, so the new params have none. Nothing is changed
+    in place, so it goes through `jax.jit` and, with `has_aux=True`, `jax.grad`. The batch counts by the mask that
+    reaches the layer.
     Raises ValueError for a batch normalization inside a wrapper, or with `renorm` or virtual batches.
     """
     y, new = ops.exactly(_step, model, ops.native(params), ops.native(x), momentum)
-    return strip(y), new
+    return strip(y), tree.nest({path: leaf for path, leaf in tree.items(new) if path[-1] != "rng"})
 
 
 def _step(model: Any, params: Params, x: Any, momentum: float) -> tuple[Any, dict[str, Any]]:
