@@ -275,10 +275,14 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 IN_LAYERS.update({name: IN_LAYERS.get(function.__name__, function) for name, function in ACTIVATIONS.items()})
 
 
+CLAMPS: dict[str, tuple[float | None, float | None]] = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
+"""{activation that is a clipping: (least, most)}."""
+
+
 def clamped(activation: Activation) -> tuple[tuple[float | None, float | None] | None, Activation]:
     """((least, most), None) for an activation that is a clipping, which backends do along with a bias; (None, it)."""
-    bounds = {"relu": (0.0, None), "relu6": (0.0, 6.0)}.get(activation) if isinstance(activation, str) else None
-    return bounds, None if bounds else activation
+    bounds = CLAMPS.get(activation) if isinstance(activation, str) else None
+    return (None, activation) if bounds is None else (bounds, None)
 
 
 def activate(activation: Activation, params: Params, y: Array) -> Array:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from fnet import tree
+from fnet.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

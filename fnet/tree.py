@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any
+
+from fnet.records import dataclass
 
 Path = tuple[str | int, ...]
 
@@ -140,6 +143,19 @@ def leaves(tree: Any) -> list[Any]:
     if kind is None:
         return [] if tree is None else [tree]
     return [leaf for item in (tree.values() if kind is dict else tree) for leaf in leaves(item)]
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """(leaves, a hashable value of all the rest) of a tree. Fast for a dict of dicts of leaves, as most params are."""
+    try:
+        leaves = [*chain.from_iterable([part.values() for part in tree.values()])]
+        names = (*tree, *chain.from_iterable(tree.values()), *[len(part) for part in tree.values()])
+    except (AttributeError, TypeError):
+        leaves, names = [], ()
+    if leaves and not any(_kind(each) for each in {*builtins.map(type, leaves)}):
+        return leaves, names
+    found = items(tree)
+    return [leaf for _, leaf in found], tuple(path for path, _ in found)
 
 
 def nest(pairs: Mapping[Path, Any]) -> dict[str, Any]:

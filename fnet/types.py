@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal, TypeAlias
+
+from fnet.records import dataclass
 
 Array: TypeAlias = Any
 """A NumPy array, a `jax.Array`, or a tracer."""

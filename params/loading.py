@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.compose import rules
+from fnet.records import dataclass
 from fnet.types import Array, ParamTree
 from params.assign.contents import outline
 from params.assign.legacy_arrays import by_order

@@ -6,7 +6,6 @@ import functools
 import threading
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import fnet
 from fnet import tree
 from fnet.core import infer, sources
 from fnet.inference.labels import middle
+from fnet.records import dataclass
 from params.loading import load_keras
 from params.store.saving import load, load_info
 

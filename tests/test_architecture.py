@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers above it in this list.
 TIERS = [
-    {"lazy", "masks", "tree", "types", "errors", "strings", "hashes", "starting", "writing", "shapes"},
+    {"lazy", "masks", "tree", "types", "errors", "strings", "hashes", "starting", "records", "writing", "shapes"},
     {"backend"},
     {"dtypes", "random", "initializers", "resampling", "activation_functions"},
     {"core"},

@@ -200,6 +200,9 @@ ALLOWED = {
     ("fnet/lazy.py", "importlib"),  # the families of fnet.layers and fnet.operations, by the names listed there
     ("fnet/lazy.py", "getattr"),
     ("fnet/lazy.py", "setattr"),
+    ("fnet/records.py", "exec"),  # the names of the fields of our own classes, as the standard library does
+    ("fnet/records.py", "getattr"),
+    ("fnet/records.py", "setattr"),
     ("fnet/operations/rules.py", "getattr"),  # what functools.wraps copies
     ("fnet/operations/rules.py", "setattr"),
     ("fnet/inference/processors.py", "ctypes"),  # the number of threads of the BLAS that NumPy has loaded

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import math
 import string
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from fnet.records import dataclass
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,16 @@ def _product(found: Plan, a: Any, b: Any) -> Any:
     return y.reshape((*y.shape[:batch], *rows, *columns)).transpose(found.out)
 
 
+FEW_ROWS = 5
+"""Up to so many rows, less one, a product is at the speed of the memory as it is."""
+
 UNPACKED = 1_000_000
 """OpenBLAS does products of up to so many multiplications without packing their operands anew."""
 
 
 def matmul(x: Any, kernel: Any) -> Any:
     """(..., in) @ (in, out). Some columns at a time where x has few rows, in up to half the time."""
-    width = _columns(*x.shape, kernel.shape[1]) if x.ndim == kernel.ndim == 2 else 0
+    width = _columns(*x.shape, kernel.shape[1]) if x.ndim == kernel.ndim == 2 and len(x) >= FEW_ROWS else 0
     if not width or not (x.dtype == kernel.dtype == np.float32) or not kernel.flags.c_contiguous:
         return x @ kernel
     y = np.empty((len(x), kernel.shape[1]), x.dtype)
@@ -117,7 +121,7 @@ def _side_by_side(matrix: Any, width: int) -> Any:
 @functools.lru_cache(maxsize=1024)
 def _columns(rows: int, depth: int, columns: int) -> int:
     """How many columns at a time make the product faster; 0: all of them."""
-    if rows < 5 or not depth or not _never_packs_small_products():
+    if not depth or not _never_packs_small_products():
         return 0
     width = 1 << max(UNPACKED // (rows * depth), 1).bit_length() - 1
     return width if 32 <= width < columns and columns % width == 0 else 0

@@ -7,10 +7,11 @@ nothing. Written with the methods that arrays of NumPy and JAX share.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from fnet.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ R = TypeVar("R")
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "exactly", "finish", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
+    "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
     "mean_square", "native", "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter",
     "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE",
     "weighted_take", "wide", "winograd",
@@ -97,6 +97,12 @@ def key_data(key: Any) -> Any:
     """The numbers of a key of randomness, those of a typed key of `jax.random.key` too."""
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     return jax.random.key_data(key) if typed else key
+
+
+def flatten(params: Any) -> tuple[list[Any], Any]:
+    """`fnet.tree.flatten` by JAX, which is several times as fast; what is a Mapping and no dict is a leaf."""
+    leaves, structure = jax.tree_util.default_registry.flatten(params)
+    return leaves, structure
 
 
 def is_array(x: Any) -> bool:
@@ -225,8 +231,8 @@ def matmul(x: Any, kernel: Any) -> Any:
     return x @ kernel
 
 
-def softmax(x: Any, axis: Any) -> Any:
-    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all)."""
+def softmax(x: Any, axis: Any, own: bool = False) -> Any:
+    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all). own: only NumPy has a use for it."""
     e = jnp.exp(x - jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True)))
     return e / jnp.sum(e, axis=axis, keepdims=True)
 

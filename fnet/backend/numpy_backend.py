@@ -27,6 +27,7 @@ from fnet.backend.numpy_index import (
 from fnet.backend.numpy_pool import max_over, max_pool, sum_pool
 from fnet.backend.numpy_recurrence import recurrences, recurrent_stack
 from fnet.backend.numpy_resample import weighted_take
+from fnet.tree import flatten
 
 xp = np
 P = ParamSpec("P")
@@ -36,7 +37,7 @@ R = TypeVar("R")
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "exactly", "finish", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
+    "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
     "mean_square", "native", "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter",
     "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE",
     "weighted_take", "wide", "winograd",
@@ -261,9 +262,9 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-def softmax(x: Any, axis: Any) -> Any:
-    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all), in one temporary."""
-    e = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+def softmax(x: Any, axis: Any, own: bool = False) -> Any:
+    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all). own: `x` may be written over."""
+    e = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=x if own else None)
     np.exp(e, out=e)
     e /= np.add.reduce(e, axis=axis, keepdims=True)
     return e
@@ -288,11 +289,19 @@ def _mean(x: Any, axes: tuple[int, ...]) -> Any:
     rows = _rows(x, axes)
     if rows is None:
         return np.mean(x, axis=axes, keepdims=True)
-    return np.vecdot(rows, np.full(rows.shape[1], 1 / rows.shape[1], x.dtype)).reshape(_kept(x, axes))
+    return np.vecdot(rows, _even_weights(rows.shape[1], x.dtype)).reshape(_kept(x, axes))
+
+
+@functools.lru_cache(maxsize=16)
+def _even_weights(n: int, dtype: Any) -> Any:
+    """`n` times 1 / n."""
+    return np.full(n, 1 / n, dtype)
 
 
 def _rows(x: Any, axes: tuple[int, ...]) -> Any:
     """`x` as (rows, n) when `axes` are its last ones, so that a dot product does each sum; else None."""
+    if axes == (-1,) and x.size:
+        return x.reshape(-1, x.shape[-1])
     size = math.prod(x.shape[a] for a in axes)
     trailing = sorted(a % x.ndim for a in axes) == list(range(x.ndim - len(axes), x.ndim))
     return x.reshape(-1, size) if size and trailing else None

@@ -26,6 +26,8 @@ FEW_CHANNELS = 256
 
 FINISH_ROW = 2048
 """A bias is added to rows of about this length, the shortest that NumPy is fast on."""
+FEW = 1 << 15
+"""Up to so many entries it is added as it is: repeating it takes longer."""
 TILES = 48
 """Winograd: tiles that are transformed at a time, so that they stay in the cache."""
 
@@ -60,8 +62,10 @@ def conv(
 
 
 def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
-    """y + bias (f,), clamped, in the place of the contiguous `y` (..., f)."""
-    if bias is not None:
+    """y + bias (f,), clamped, in the place of `y` (..., f)."""
+    if bias is not None and (y.size <= FEW or not y.flags.c_contiguous):
+        y += bias
+    elif bias is not None:
         filters = y.shape[-1]
         repeat = max(1, FINISH_ROW // filters)
         rows = y.reshape(-1, filters)
@@ -71,7 +75,7 @@ def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
         rows[whole:] += bias
     if clamp is not None:
         low, high = clamp
-        np.clip(y, -np.inf if low is None else low, np.inf if high is None else high, out=y)
+        y.clip(-np.inf if low is None else low, np.inf if high is None else high, out=y)
     return y
 
 

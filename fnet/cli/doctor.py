@@ -10,9 +10,11 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from fnet.records import dataclass
 
 DESCRIPTION = """What fnet finds on this machine, a line each: what is in order, and what makes it slow or stops a
 command, with the remedy."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fnet.core import cutting, infer
@@ -16,6 +15,7 @@ from fnet.core.layer import Bound, bind, brief, name_of, written
 from fnet.core.model import EMPTY, Model, Node, Resolve, Step, Tap, Visit, flow, run
 from fnet.core.rules import Call, Entrance, Rounding, Rules, layer, option_names, rules
 from fnet.core.sources import feed, references, resolve
+from fnet.records import dataclass
 from fnet.tree import freeze
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from fnet import tree
@@ -12,6 +12,7 @@ from fnet.core.layer import bind, brief
 from fnet.core.model import EMPTY, Model, Node
 from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, masked_by, references
+from fnet.records import dataclass
 from fnet.tree import freeze
 from fnet.types import Params, Spec
 

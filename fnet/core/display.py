@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from fnet import tree
 from fnet.core.sources import describe
 from fnet.errors import InvalidInput
+from fnet.records import dataclass
 from fnet.types import Params
 
 

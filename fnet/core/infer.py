@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -19,6 +19,7 @@ from fnet.core.model import EMPTY, Model, declared_inputs, run
 from fnet.core.options import misfit
 from fnet.core.rules import option_names, rules
 from fnet.core.sources import resolve, unmasked
+from fnet.records import dataclass
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
 

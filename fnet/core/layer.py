@@ -10,12 +10,13 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.rules import apply, body, hashable, option_names, rules
+from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
 from fnet.types import Params
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
@@ -21,6 +20,7 @@ from fnet.core.sources import describe, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.masks import strip
+from fnet.records import dataclass
 from fnet.shapes import fits
 from fnet.types import Params
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ParamSpec, cast
 
 from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.masks import Masked, first_mask, masked, strip
+from fnet.records import dataclass
 from fnet.shapes import fits
 from fnet.types import Params, Spec
 

@@ -7,12 +7,12 @@ constants.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fnet import tree
 from fnet.errors import InvalidInput
 from fnet.masks import Masked, masked, strip
+from fnet.records import dataclass
 from fnet.tree import FrozenDict
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import fnet
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.compose import Bound, Graph, Model, Sequential, bind, rules
+from fnet.records import dataclass
 from fnet.tree import FrozenDict, FrozenList
 from fnet.types import Params
 

@@ -55,6 +55,15 @@ def is_fixed(leaf: Any) -> bool:
     return _is_constant(leaf)
 
 
+def twin(leaf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Another array of the numbers of one that `is_fixed` and not empty, which keeps those alive and not that array."""
+    memory: Any = leaf
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
+    start = np.frombuffer(memory, np.uint8)
+    return np.ndarray(leaf.shape, leaf.dtype, memory, leaf.ctypes.data - start.ctypes.data, leaf.strides)
+
+
 def _is_constant(memory: Any) -> bool:
     """Whether what lies below an array is bytes, or a file that is mapped to be read."""
     if isinstance(memory, memoryview):

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnet import backend, rewrites, tree
+from fnet.backend import ops
 from fnet.inference.compile import Compiled, may_be_constants
-from fnet.inference.device import is_fixed, is_value, on_device
+from fnet.inference.device import is_fixed, is_value, on_device, twin
+from fnet.records import dataclass
 from fnet.types import Params
 
 _LIMIT = 8
 """How many models are remembered."""
 
-_DICTS = (dict, Mapping)  # in this order, for the check of an abstract class takes long
-_BRANCHES = (dict, list, tuple, Mapping)
-
 _known: dict[Any, _Known] = {}
-"""{(backend, id of the model, whether optimised, names and ids of the params): what came of them}, the oldest first."""
+"""{(backend, id of the model, whether optimised, structure and ids of the params): what came of them}, oldest first."""
 
 
 class Program(NamedTuple):
@@ -44,24 +41,20 @@ class _Place(int):
 class _Known:
     """What `optimize` gave. It keeps the model alive, and no array that was given: it goes when the first of them does.
 
-    params: the optimised params, with a `_Place` for each array that was given; places: whether there are any; ids: of
-    those arrays; open: the numbers of those that their owner could make writable again.
+    made: with twins of the arrays that were given or, where one has none, a `_Place`; places: whether there are any;
+    ids: of those arrays; open: the numbers of those that their owner could make writable again.
     """
 
     given: Any
-    model: Any
-    params: Params
+    made: Program
     places: bool
     ids: frozenset[int]
     open: list[int]
     watched: list[Any]
-    run: Compiled | None
-    calls: dict[Any, Any] = field(default_factory=dict)
 
     def program(self, leaves: list[Any]) -> Program:
         """It with the arrays that were given."""
-        params = _filled(self.params, leaves) if self.places else self.params
-        return Program(self.model, params, self.run, self.calls)
+        return self.made._replace(params=_filled(self.made.params, leaves)) if self.places else self.made
 
 
 def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
@@ -70,12 +63,10 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     It is made once for arrays that cannot change; where any can, the model stays as it is.
     """
     kind = (backend.name(), id(model), optimize)
-    leaves, names = _of_layers(params)
-    known = _known.get(key := (*kind, *names, *map(id, leaves)))
-    if known is None and (not leaves or any(isinstance(leaf, _BRANCHES) for leaf in leaves)):
-        leaves, names = [], []
-        _describe(params, leaves, names)
-        known = _known.get(key := (*kind, *names, *map(id, leaves)))
+    leaves, structure = ops.flatten(params)
+    if any(issubclass(each, Mapping) for each in {*map(type, leaves)}):  # of a kind that JAX takes for a leaf
+        leaves, structure = tree.flatten(params)
+    known = _known.get(key := (*kind, structure, *map(id, leaves)))
     if known is not None and all(map(is_value, map(leaves.__getitem__, known.open))):
         return known.program(leaves)
     written = {id(leaf) for leaf in leaves if isinstance(leaf, np.ndarray) and not is_value(leaf)}
@@ -84,37 +75,20 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
             _known.pop(other, None)
         return Program(model, tree.map(on_device, params), None, {})
     made, new = rewrites.optimize(model, params) if optimize else (model, params)
-    numbers = {id(leaf): _Place(number) for number, leaf in enumerate(leaves)}
-    new = tree.map(lambda leaf: numbers.get(id(leaf), leaf), tree.map(on_device, new))
     may_open = [number for number, leaf in enumerate(leaves) if not is_fixed(leaf)]
+    stand_ins = {id(leaf): _stand_in(leaf, number) for number, leaf in enumerate(leaves)}
+    new = tree.map(lambda leaf: stand_ins.get(id(leaf), leaf), tree.map(on_device, new))
     watched, places = [_watch(leaf, key) for leaf in leaves], any(isinstance(leaf, _Place) for leaf in tree.leaves(new))
-    run = Compiled(made, new) if may_be_constants(params, new) else None
-    known = _known[key] = _Known(model, made, new, places, frozenset(map(id, leaves)), may_open, watched, run)
+    made = Program(made, new, Compiled(made, new) if may_be_constants(params, new) else None, {})
+    known = _known[key] = _Known(model, made, places, frozenset(map(id, leaves)), may_open, watched)
     if len(_known) > _LIMIT:
         _known.pop(next(iter(_known)), None)
     return known.program(leaves)
 
 
-def _of_layers(params: Any) -> tuple[list[Any], list[Any]]:
-    """(leaves, names) as `_describe` adds them, in less than half the time, for a dict of dicts of arrays."""
-    try:
-        leaves = [*chain.from_iterable(map(dict.values, params.values()))]
-        return leaves, [*params, *chain.from_iterable(params.values()), *map(len, params.values())]
-    except (AttributeError, TypeError):
-        return [], []
-
-
-def _describe(params: Any, leaves: list[Any], names: list[Any]) -> None:
-    """Add the leaves of a tree of params, and the names that tell the place of each."""
-    entries = params if isinstance(params, _DICTS) else dict(enumerate(params))
-    names += entries
-    for name, item in entries.items():
-        if item.__class__ is np.ndarray or not isinstance(item, _BRANCHES):
-            leaves.append(item)
-        else:
-            names += (_Place, name)
-            _describe(item, leaves, names)
-            names.append(_Place)
+def _stand_in(leaf: Any, number: int) -> Any:
+    """What is kept in place of an array that was given."""
+    return twin(leaf) if isinstance(leaf, np.ndarray) and leaf.size and is_fixed(leaf) else _Place(number)
 
 
 def _filled(item: Any, leaves: list[Any]) -> Any:

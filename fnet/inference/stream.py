@@ -5,7 +5,6 @@ What Keras keeps inside `stateful=True` layers is an argument and a result here:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from fnet import tree
@@ -16,6 +15,7 @@ from fnet.layers.recurrence import sequence_spec, unpack, zeros
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.layers.wrappers import bidirectional
 from fnet.masks import masked, strip
+from fnet.records import dataclass
 from fnet.types import Params, Spec
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 from fnet import tree
@@ -13,6 +13,7 @@ from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step, zeros
 from fnet.layers.recurrent import GRU, LSTM, SimpleRNN, cell_inputs
 from fnet.masks import strip
+from fnet.records import dataclass
 from fnet.types import Array, Masks, Params, ParamTree, Spec
 
 Cells: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fnet.activation_functions import Activation, activate
+from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
 from fnet.core import infer
 from fnet.core.compose import Entrance, Rounding, layer
@@ -111,9 +111,10 @@ def dense(
     array([[3., 3.]])
     """
     y = ops.matmul(x, params["kernel"]) if quantization is None else quantized.matmul(quantization, params, x)
-    if use_bias:
-        y = y + (params["bias"] if quantization is None else quantized.bias(quantization, params))
-    return activate(activation, params, y)
+    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    if use_bias or clamp:
+        y = ops.finish(y, quantized.bias(quantization, params) if use_bias else None, clamp)
+    return y if clamp else activate(activation, params, y)
 
 
 def _embedding_rule(x: Spec, *, input_dim: int, output_dim: int, quantization: str | None) -> tuple[Spec, ParamTree]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ from fnet.core.infer import activation_child
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step
 from fnet.layers.recurrent import drops, lstm_step
 from fnet.layers.windows import PerAxis, Windows, from_channels_last, to_channels_last, windows
+from fnet.records import dataclass
 from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, Positive, Rate, Spec
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
-from fnet.dtypes import in_floats, is_integral, result_type
+from fnet.dtypes import WIDE, in_floats, is_integral, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of
 from fnet.shapes import positive, require_numbers
@@ -35,7 +35,8 @@ def _several(name: str, x: Any, count: int | None = None) -> list[Any]:
 def _one_dtype(x: Sequence[Any]) -> list[Any]:
     """Arrays, or their specs, in the one dtype that Keras computes in: int64 next to float32 is float32, two of uint64
     are uint32."""
-    if len(x) < 2:
+    kinds = {values_of(a).dtype for a in x}
+    if len(x) < 2 or (len(kinds) == 1 and kinds <= WIDE):
         return list(x)
     if isinstance(x[0], Spec):
         dtype = result_type(*(s.dtype for s in x))

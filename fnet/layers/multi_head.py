@@ -275,9 +275,9 @@ def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool, masks
     """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else by `masks`."""
     scores = q @ xp.swapaxes(k, -1, -2)
     if mask is None:
-        return ops.softmax(scores, -1)
+        return ops.softmax(scores, -1, own=True)
     if fused:
-        return ops.softmax(xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max)), -1)
+        return ops.softmax(xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max)), -1, own=True)
     return masked_softmax(scores, mask, -1, "keras3" if masks == "keras3" else "keras2")
 
 

@@ -18,10 +18,10 @@ import math
 import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fnet.backend import ops, xp
+from fnet.records import dataclass
 from fnet.types import Array, Param, Params, Shape
 
 EXACT = 1024

@@ -7,13 +7,13 @@ A cell is told to `begin` on a sequence with time first: it projects all time st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from fnet import random, tree
 from fnet.backend import ops, xp
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, strip, values_of
+from fnet.records import dataclass
 from fnet.types import Array, Params, Spec
 
 _RANK = (

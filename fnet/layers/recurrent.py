@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fnet.activation_functions import Activation, activate
@@ -18,6 +17,7 @@ from fnet.core.compose import EMPTY, layer
 from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, project, run, time_step
+from fnet.records import dataclass
 from fnet.types import Array, Masks, Param, Params, ParamTree, Positive, Rate, Spec
 
 

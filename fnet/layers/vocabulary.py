@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from fnet.backend import ops
 from fnet.core.compose import bind
 from fnet.errors import InvalidInput
+from fnet.records import dataclass
 from fnet.strings import NumpyArray, pack_strings, unpack_bytes
 from fnet.types import Param, Params, ParamTree
 

@@ -11,9 +11,10 @@ import graphlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
+
+from fnet.records import dataclass
 
 GAP, RANK_GAP, POINT = 24.0, 46.0, 8.0
 """Between boxes next to each other; between ranks; the half width of a line that passes."""

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Any
 
@@ -17,6 +17,7 @@ from fnet.core.model import Model
 from fnet.core.rules import option_names
 from fnet.core.sources import Ref, masked_by, references
 from fnet.pictures.layout import Edge, Layout, arrange
+from fnet.records import dataclass
 from fnet.types import Params, Spec
 
 LETTER, SMALL = 7.4, 6.8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from fnet.records import dataclass
 from params.convert.names import snake_case
 from params.file.model_file import ModelFile, StoredArray
 from params.table.layers import LAYERS

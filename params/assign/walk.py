@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from fnet import tree
+from fnet.records import dataclass
 from fnet.types import Param, ParamTree
 from params.convert.conversion import Converted
 from params.convert.names import snake_case

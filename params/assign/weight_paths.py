@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Bound
+from fnet.records import dataclass
 from fnet.types import Param, ParamTree
 from params.assign.walk import KERAS_3, LISTS, Naming, Walk, join, place_of, within
 from params.convert.conversion import Converted

@@ -7,13 +7,13 @@ and comes back. What is not one array for one (biases, heads in one matrix) has 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 import fnet
 from fnet.errors import ExportError
+from fnet.records import dataclass
 from fnet.types import Params
 
 Arrays: TypeAlias = dict[str, Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import fnet
@@ -11,6 +10,7 @@ from fnet import tree
 from fnet.core.compose import bind, option_names
 from fnet.core.options import kinds
 from fnet.core.sources import Ref, masked_by, references
+from fnet.records import dataclass
 from params.convert.conversion import Converted
 from params.convert.layer_options import meant
 from params.errors import CorruptFile, UnsupportedLayer, quoted

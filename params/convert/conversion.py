@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import fnet
 from fnet import random
+from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.generations import Version
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted

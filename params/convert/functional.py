@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import fnet
@@ -15,6 +15,7 @@ from fnet.core.compose import bind, graph, option_names
 from fnet.core.sources import Ref, at, references, resolve, unmasked
 from fnet.layers.basic import constant
 from fnet.layers.wrappers import keeps_states
+from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, step_and_sources, tensors

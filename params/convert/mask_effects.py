@@ -10,7 +10,7 @@ and which outputs are the very array that went in, and writes `masked_by(x, None
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from fnet import tree
@@ -18,6 +18,7 @@ from fnet.core import infer
 from fnet.core.compose import Bound
 from fnet.core.sources import Ref, feed, masked_by, references
 from fnet.dtypes import compute_dtype
+from fnet.records import dataclass
 from fnet.types import Spec
 from params.convert.conversion import Conversion, Converted, Effects
 from params.convert.generations import (

@@ -11,10 +11,10 @@ import os
 import stat
 import struct
 import zlib
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from fnet.records import dataclass
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, quoted
 from params.file.model_file import Limits
 

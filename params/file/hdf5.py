@@ -18,13 +18,14 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
+from fnet.records import dataclass
 from fnet.types import Array
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, WeightsMismatch, quoted
 from params.file.lookup3 import lookup3

@@ -6,11 +6,12 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeGuard
 
 import numpy as np
 
+from fnet.records import dataclass
 from fnet.types import Array
 from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
 

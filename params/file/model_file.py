@@ -7,9 +7,10 @@ against the bytes that the file really has, the numbers are touched by `load` on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from fnet.records import dataclass
 from fnet.types import Array
 
 Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "json"]

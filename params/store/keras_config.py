@@ -7,7 +7,7 @@ functional model, a node a call of its layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from fnet.core.sources import Ref, masked_by, references
 from fnet.errors import ExportError
 from fnet.layers.basic import constant
 from fnet.layers.vocabulary import specials_of
+from fnet.records import dataclass
 from fnet.strings import unpack_strings
 from fnet.tree import FrozenDict, FrozenList, FrozenSlice
 from fnet.types import Params, Spec

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fnet import tree
+from fnet.records import dataclass
 from fnet.types import Params
 from params.errors import ModelFileError, quoted, reading
 from params.file.containers import content

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from fnet.records import dataclass
 from params.table.layers import FAMILIES, LAYERS, REFUSED
 from params.table.operations import OPERATIONS, REFUSED_OPERATIONS
 

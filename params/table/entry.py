@@ -9,8 +9,10 @@ The order of a layer's arrays is the order of the params in its shape rule; nest
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
+
+from fnet.records import dataclass
 
 
 @dataclass(frozen=True)

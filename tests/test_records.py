@@ -1,0 +1,98 @@
+"""`fnet.records.dataclass` makes what the standard library makes."""
+
+import copy
+import dataclasses
+import inspect
+import pickle
+from dataclasses import field
+
+import pytest
+
+from fnet.records import dataclass
+
+KINDS = {
+    "frozen": {"frozen": True},
+    "slots": {"frozen": True, "slots": True},
+    "by identity": {"frozen": True, "eq": False},
+    "own repr": {"frozen": True, "repr": False},
+    "open": {},
+    "by name": {"kw_only": True},
+}
+
+
+def both(**options):
+    """A class by the standard library and by ours."""
+    made = []
+    for decorator in (dataclasses.dataclass, dataclass):
+
+        @decorator(**options)
+        class Pair:
+            first: int
+            second: list = field(default_factory=list)
+            third: float = field(default=0.5, compare=False)
+            hidden: str = field(default="h", repr=False)
+
+        made.append(Pair)
+    return made
+
+
+def seen(cls, *values, **named):
+    """What somebody who holds two of a class sees of them."""
+    a, b, c = cls(*values, **named), cls(*values, **named, third=2.0), cls(*values, **named, hidden="other")
+    by_value = a == b, a == c, a == 1, dataclasses.asdict(a), dataclasses.replace(b, hidden="x").hidden
+    shown = None if "<" in repr(a) else repr(a)
+    arguments = [(p.name, p.kind, p.annotation) for p in inspect.signature(cls).parameters.values()]
+    return by_value, shown, arguments, cls.__hash__ is None, a.second is b.second
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_is_that_of_the_standard_library(kind):
+    theirs, ours = both(**KINDS[kind])
+    values = {} if kind == "by name" else {"first": 1}
+    named = {"first": 1} if kind == "by name" else {}
+    assert seen(ours, *values.values(), **named) == seen(theirs, *values.values(), **named)
+    for wrong in ((), (1, 2, 3, 4, 5)):
+        with pytest.raises(TypeError):
+            ours(*wrong)
+
+
+@pytest.mark.parametrize("kind", ["frozen", "slots"])
+def test_what_is_frozen_stays_as_it_is_and_has_a_hash(kind):
+    theirs, ours = both(**KINDS[kind])
+    one = ours(1, (2,))
+    assert hash(one) == hash(theirs(1, (2,))) == hash(ours(1, (2,), 7.0)) != hash(ours(1, (3,)))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.first = 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del one.first
+    assert copy.copy(one) == copy.deepcopy(one) == one
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """With slots."""
+
+    x: int
+
+    def __post_init__(self):
+        if self.x < 0:
+            raise ValueError("negative")
+
+
+@dataclass(frozen=True)
+class Derived(Base):
+    """With a field more and a repr of its own."""
+
+    y: int = 0
+
+    def __repr__(self):
+        return f"{self.x} {self.y}"
+
+
+def test_classes_are_inherited_and_what_they_define_themselves_stays():
+    assert repr(Base(1)) == "Base(x=1)"
+    assert repr(Derived(1, 2)) == "1 2"
+    assert Derived(1) != Base(1)
+    assert pickle.loads(pickle.dumps([Base(1), Derived(1, 2)])) == [Base(1), Derived(1, 2)]
+    with pytest.raises(ValueError, match="negative"):
+        Derived(-1)
