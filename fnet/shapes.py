@@ -40,7 +40,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int | None:
     large = {d for d in sizes if d not in (None, 1)}
     if len(large) > 1:
-        raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast: sizes must be equal or 1")
+        raise InvalidInput(f"shapes {', '.join(map(str, shapes))} do not broadcast: sizes must be equal or 1")
     if large:
         return large.pop()
     return None if None in sizes else 1

@@ -246,6 +246,13 @@ def test_a_saved_model_names_dtypes_that_there_are():
         infer.infer(bind(fnet.discretization, bin_boundaries=(1.0,), index_dtype="magic"), fnet.Spec((None, 4)))
 
 
+def test_a_block_is_inside_of_what_it_is_taken_of():
+    block = bind(fnet.operations.slice, shape=(1, 2))
+    assert fnet.infer(block, (fnet.Spec((None, 4)), (0, 2)))[0] == fnet.Spec((1, 2))
+    with pytest.raises(ValueError, match="is not inside of"):
+        infer.infer(block, (fnet.Spec((None, 4)), (0, 3)))
+
+
 def test_a_range_of_numbers_in_the_file_has_a_size():
     assert fnet.infer(bind(fnet.operations.arange), (0, 10**9, 3))[0] == fnet.Spec((333333334,), "int32")
     assert fnet.infer(bind(fnet.operations.arange), (5, 2))[0] == fnet.Spec((0,), "int32")

@@ -21,6 +21,7 @@ from fnet import (
     simple_rnn,
     tree,
 )
+from fnet.errors import InvalidInput
 from fnet.inference.lengths import batch_sizes, lengths
 from tests import parity
 
@@ -111,7 +112,7 @@ def test_an_id_beyond_the_table_is_an_error_and_a_negative_one_counts_from_the_e
     np.testing.assert_array_equal(fast(values, x), model(params, x))
     for wrong in (TOKENS, -TOKENS - 1):
         x[0, 0] = wrong
-        with pytest.raises(IndexError):
+        with pytest.raises(InvalidInput, match="picks what is not there"):
             fast(values, x)
 
 

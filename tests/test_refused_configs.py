@@ -6,6 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
+import fnet
+from fnet import InvalidInput
 from params import Limits, load_keras
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, UnsupportedLayer, WeightsMismatch
 from tests import hostile
@@ -25,12 +27,13 @@ def node(layer, *args, **kwargs):
     return {**layer, "name": layer["config"]["name"], "inbound_nodes": [{"args": list(args), "kwargs": kwargs}]}
 
 
-def functional(*layers, inputs="input_layer", outputs="dense", **changes):
+def functional(*layers, inputs="input_layer", outputs="dense", weights=None, **changes):
     first = {**input_entry(3), "name": "input_layer", "inbound_nodes": []}
     ends = {"input_layers": [[inputs, 0, 0]], "output_layers": [[outputs, 0, 0]]}
     config = {"name": "functional", "trainable": True, "layers": [first, *layers], **ends, **changes}
     module = "keras.src.models.functional"
-    return keras_zip({"module": module, "class_name": "Functional", "config": config, "registered_name": "Functional"})
+    model = {"module": module, "class_name": "Functional", "config": config, "registered_name": "Functional"}
+    return keras_zip(model, weights)
 
 
 def activation(value):
@@ -58,6 +61,7 @@ def quantized(mode, source="float32", **config):
     return alone(dense_entry(dtype=policy, **config))
 
 
+NO_WEIGHTS = hostile.h5(lambda file: file.create_group("layers"))
 INPUT = tensor("input_layer")
 
 
@@ -69,7 +73,7 @@ def spelled(**config):
 def operation(name, *args, config=None, **kwargs):
     """A graph of one operation of Keras; its arrays are arguments, or nothing."""
     made = {**entry(name, "dense"), "module": "keras.src.ops.numpy", "config": {"name": "dense", **(config or {})}}
-    return functional(node(made, *args, **kwargs))
+    return functional(node(made, *args, **kwargs), weights=NO_WEIGHTS)
 
 
 REFUSED = {
@@ -169,6 +173,15 @@ REFUSED = {
         CorruptFile,
         "give sizes of 1 and more",
     ),
+    "index": (lambda: operation("Take", INPUT, 7, config={"axis": 1}), CorruptFile, "index 7 of 3 entries"),
+    **{
+        f"lacks {key}": (
+            lambda k=key: functional({a: b for a, b in node(DENSE, INPUT).items() if a != k}),
+            CorruptFile,
+            "without its name or calls",
+        )
+        for key in ("name", "inbound_nodes")
+    },
     "padding": (
         lambda: operation("Pad", INPUT, config={"pad_width": [[0, 0], True]}),
         CorruptFile,
@@ -275,3 +288,14 @@ def test_the_frame_of_these_files_is_good():
     for data in (alone(DENSE), functional(node(DENSE, tensor("input_layer"))), activation("linear")):
         model, params = load_keras(data)
         np.testing.assert_array_equal(model(params, x), x @ hostile.KERNEL + hostile.BIAS)
+
+
+@pytest.mark.parametrize("row", [
+    ("Take", {"axis": 1}, [{"class_name": "__numpy__", "config": {"value": [0, 9], "dtype": "int32"}}]),
+    ("BroadcastTo", {"shape": [1000, 3]}, []),
+])  # fmt: skip
+def test_what_only_the_numbers_tell_is_typed_at_predict(row):
+    name, config, more = row
+    model, params = load_keras(operation(name, INPUT, *more, config=config))
+    with pytest.raises(InvalidInput, match=r"picks what is not there|do not broadcast"):
+        fnet.predict(model, params, np.ones((2, 3), "float32"))

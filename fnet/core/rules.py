@@ -172,6 +172,8 @@ def explained(
         return error
     asked = {key: ({**option_names(function), **options})[key] for key in option_names(rules.shape)}
     wrong = misfit_of_input(function.__name__, functools.partial(rules.shape, **asked), params, strip(x))
+    if wrong is None and isinstance(error, IndexError):
+        wrong = f"{function.__name__} picks what is not there: {error}"
     return error if wrong is None else InvalidInput(wrong)
 
 

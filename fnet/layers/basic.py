@@ -147,7 +147,7 @@ def embedding(
 
     params: embeddings (input_dim, output_dim), with `quantization` those of `fnet.layers.quantized.table_params`.
     Mask: `x != 0` when `mask_zero`, else none.
-    Errors: on NumPy an id >= input_dim is an IndexError; on JAX, which cannot raise, its row is NaN.
+    Errors: on NumPy an id >= input_dim is InvalidInput; on JAX, which cannot raise, its row is NaN.
     Source: keras.layers.Embedding.
     """
     ids = ops.asarray(x.values if isinstance(x, Masked) else x)

@@ -60,6 +60,8 @@ def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Sp
     sizes: list[int | None] = []
     for size, start, length in zip(inputs.shape, starts, shape, strict=True):
         rest = size - start if isinstance(size, int) and isinstance(start, int) else None
+        if rest is not None and rest < max(wanted, 0):
+            raise ValueError(f"a block of {tuple(shape)} at {tuple(starts)} is not inside of {inputs}")
         sizes.append(rest if length == -1 else length)
     return Spec(tuple(sizes), inputs.dtype)
 
@@ -97,6 +99,9 @@ def slice_update(inputs: Array, start_indices: Any, updates: Array) -> Array:
 
 
 def _take_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
+    size = total(x.shape) if axis is None else x.shape[positive(axis, len(x.shape))]
+    if isinstance(indices, int) and size is not None and not -size <= indices < size:
+        raise ValueError(f"index {indices} of {size} entries")
     if axis is None:
         return Spec(tuple(shape_of(indices)), x.dtype)
     axis = positive(axis, len(x.shape))

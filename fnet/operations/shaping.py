@@ -13,6 +13,7 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.dtypes import tensor
+from fnet.errors import InvalidInput
 from fnet.operations.rules import operation, same, viewed
 from fnet.shapes import axes_of, broadcast_shapes, positive, total
 from fnet.types import Array, Shape, Spec
@@ -109,14 +110,15 @@ def moveaxis(x: Array, *, source: Ints, destination: Ints) -> Array:
 
 def _broadcast_to_rule(x: Spec, *, shape: Sequence[int]) -> Spec:
     if broadcast_shapes(x.shape, tuple(shape)) != tuple(shape):
-        raise ValueError(f"{x.shape} does not broadcast to {tuple(shape)}")
+        raise InvalidInput(f"{x.shape} does not broadcast to {tuple(shape)}")
     return Spec(tuple(shape), x.dtype)
 
 
 @operation(_broadcast_to_rule)
 def broadcast_to(x: Array, *, shape: Sequence[int]) -> Array:
     """`x` repeated along axes of size 1 to `shape`."""
-    return xp.broadcast_to(tensor(x), tuple(shape))
+    x = tensor(x)
+    return xp.broadcast_to(x, _broadcast_to_rule(x, shape=shape).shape)
 
 
 @operation(same)

@@ -67,6 +67,9 @@ class _Building:
 def functional(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """The graph of a functional model."""
     layers = layers_of(source)
+    for item in source.config["layers"]:
+        if not {"name", "inbound_nodes"} <= item.keys():
+            raise CorruptFile(f"{source.label} has a layer without its name or calls: {quoted(item)}")
     flags = of_calls(
         source, layers, "inner" if conversion.keras2 else "outer" if conversion.bare else "unread", training
     )

@@ -203,7 +203,10 @@ def shown(options):
 
 
 def _shown(value):
-    value = made(value)
+    try:
+        value = made(value)
+    except Exception as error:  # this Keras cannot make it, nor will it build the layer
+        return type(error).__name__
     if isinstance(value, list):
         return "[" + ", ".join(map(_shown, value)) + "]"
     if hasattr(value, "get_config"):
