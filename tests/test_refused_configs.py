@@ -299,3 +299,15 @@ def test_what_only_the_numbers_tell_is_typed_at_predict(row):
     model, params = load_keras(operation(name, INPUT, *more, config=config))
     with pytest.raises(InvalidInput, match=r"picks what is not there|do not broadcast"):
         fnet.predict(model, params, np.ones((2, 3), "float32"))
+
+
+def test_a_layer_of_a_sequential_model_may_have_no_name():
+    """Custom layers whose `get_config` leaves it out; Keras makes one up."""
+    own = fnet.layer(shape=lambda x: (x, {}))(lambda params, x, *, by=1.0: x * by)
+    doubled = {"module": "mine", "class_name": "Scaled", "registered_name": "mine>Scaled", "config": {"by": 2.0}}
+    dense = {**DENSE, "config": {key: value for key, value in DENSE["config"].items() if key != "name"}}
+    x = np.ones((1, 3), "float32")
+    model, params = load_keras(alone(dense, doubled), custom={"mine>Scaled": own})
+    np.testing.assert_array_equal(model(params, x), 2 * (x @ hostile.KERNEL + hostile.BIAS))
+    with pytest.raises(UnsupportedLayer, match=r"Scaled 'layer_2' is a custom layer: give its pure function"):
+        load_keras(alone(dense, doubled))

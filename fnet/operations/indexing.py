@@ -60,7 +60,7 @@ def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Sp
     sizes: list[int | None] = []
     for size, start, length in zip(inputs.shape, starts, shape, strict=True):
         rest = size - start if isinstance(size, int) and isinstance(start, int) else None
-        if rest is not None and rest < max(wanted, 0):
+        if rest is not None and rest < max(length, 0):
             raise ValueError(f"a block of {tuple(shape)} at {tuple(starts)} is not inside of {inputs}")
         sizes.append(rest if length == -1 else length)
     return Spec(tuple(sizes), inputs.dtype)

@@ -244,7 +244,8 @@ def _check_names(work: Plan, file: WeightTree) -> None:
     """The layer names next to the arrays, where the file has them, are those of the config."""
     for owner, group in work.walk.named:
         variables = file.groups.get(group)
-        if variables is not None and variables.name not in (None, owner.source.name):
+        said = "name" in owner.source.config
+        if said and variables is not None and variables.name not in (None, owner.source.name):
             raise WeightsMismatch(
                 f"the arrays at {quoted(group)} belong to a layer named {quoted(variables.name)}, "
                 f"not to {owner.source.label}"

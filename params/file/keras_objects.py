@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -153,14 +153,17 @@ def _makes_mask(value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
 
 
 def layers_of(source: KerasObject) -> list[KerasObject]:
-    """The layers that the config of a model lists, each with a name of its own."""
+    """The layers that the config of a model lists, each with a name of its own.
+
+    A layer whose config leaves its name out, as those of custom layers may, is given one, as Keras does.
+    """
     layers = source.config.get("layers")
     if not isinstance(layers, list):
         raise CorruptFile(f"{source.label}: layers is {quoted(layers)}, not a list")
     by_name: dict[str, KerasObject] = {}
-    for layer in map(parse, layers):
+    for number, layer in enumerate(map(parse, layers)):
         if not layer.name:
-            raise CorruptFile(f"{source.label} has a layer without a name")
+            layer = replace(layer, name=f"layer_{number}")
         if layer.name in by_name:
             raise CorruptFile(f"{source.label} has several layers named {quoted(layer.name)}")
         by_name[layer.name] = layer
