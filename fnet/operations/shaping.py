@@ -118,7 +118,8 @@ def _broadcast_to_rule(x: Spec, *, shape: Sequence[int]) -> Spec:
 def broadcast_to(x: Array, *, shape: Sequence[int]) -> Array:
     """`x` repeated along axes of size 1 to `shape`."""
     x = tensor(x)
-    return xp.broadcast_to(x, _broadcast_to_rule(x, shape=shape).shape)
+    broadcast_shapes(x.shape, tuple(shape))
+    return xp.broadcast_to(x, tuple(shape))
 
 
 @operation(same)
