@@ -167,6 +167,21 @@ def test_graphs_with_shared_layers_constants_and_masks():
     assert isinstance(read(arrays, x)["states"], list | tuple)
 
 
+def test_keras_reads_a_graph_inside_a_graph_that_is_called_twice_and_ends_it(tmp_path):
+    import keras
+
+    inner = fnet.graph(
+        {"a": bind(fnet.input_layer, shape=(None, 3)), "d": (bind(fnet.dense, units=3), "a")}, inputs="a", outputs="d"
+    )
+    nodes = {"x": bind(fnet.input_layer, shape=(None, 3)), "one": (inner, "x", "g"), "two": (inner, "one", "g")}
+    model = fnet.graph(nodes, inputs="x", outputs={"one": "one", "two": "two"})
+    params, x = fnet.init(model, 0), np.arange(6, dtype="float32").reshape(2, 3)
+    (tmp_path / "m.keras").write_bytes(keras_bytes(model, params))
+    theirs = keras.saving.load_model(tmp_path / "m.keras")(x)
+    for name, ours in model(params, x).items():
+        np.testing.assert_allclose(theirs[name], ours, rtol=1e-5)
+
+
 def test_a_layer_of_ones_own_is_written_under_its_registered_name():
     @fnet.layer(shape=lambda x, *, factor: (x, {"offset": fnet.Param(x.shape[-1:], "zeros")}))
     def shifted(params, x, *, factor):
