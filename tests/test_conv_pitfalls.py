@@ -256,7 +256,7 @@ def test_blocks_of_rows_and_of_images_give_what_one_block_gives(monkeypatch):
         (bind(fnet.depthwise_conv1d, kernel_size=3, padding="causal"), (None, 5, 3), "padding must be"),
         (bind(fnet.locally_connected1d, filters=4, kernel_size=3), (None, None, 3), "sizes must be known"),
         (bind(fnet.locally_connected1d, filters=4, kernel_size=3, padding="same"), (None, 5, 3), "has padding='valid'"),
-        (bind(fnet.locally_connected2d, filters=4, kernel_size=3, implementation=4), (None, 5, 5, 3), "1, 2 or 3"),
+        (bind(fnet.locally_connected2d, filters=4, kernel_size=3, implementation=4), (None, 5, 5, 3), "1 or 2 or 3"),
         (bind(fnet.conv2d, filters=4, kernel_size=(3, 3, 3)), (None, 5, 5, 3), "kernel_size must be one int"),
         (bind(fnet.conv2d, filters=4, kernel_size=3, strides=0), (None, 5, 5, 3), "strides must be one int >= 1"),
         (bind(fnet.conv2d, filters=4), (None, 5, 5, 3), "needs kernel_size="),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import repeat
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -117,8 +117,6 @@ def _rule(
     implementation: int,
 ) -> tuple[Spec, ParamTree]:
     window = windows(f"locally_connected{rank}d", rank, kernel_size, strides, padding, data_format)
-    if implementation not in (1, 2, 3):
-        raise ValueError(f"implementation must be 1, 2 or 3; got {implementation!r}")
     kernel = Param(_kernel_shape(window, x.shape, filters, implementation))
     outputs = window.outputs(window.split(x.shape)[0])
     y = Spec(window.join(x.shape[0], outputs, filters), x.dtype)
@@ -186,7 +184,7 @@ def locally_connected1d(
     data_format: DataFormat | None = None,
     activation: Activation = None,
     use_bias: bool = True,
-    implementation: int = 1,
+    implementation: Literal[1, 2, 3] = 1,
 ) -> Array:
     """(batch, steps, in) -> (batch, new steps, filters): as conv1d, with another kernel for every new step.
 
@@ -218,7 +216,7 @@ def locally_connected2d(
     data_format: DataFormat | None = None,
     activation: Activation = None,
     use_bias: bool = True,
-    implementation: int = 1,
+    implementation: Literal[1, 2, 3] = 1,
 ) -> Array:
     """(batch, height, width, in) -> (batch, new height, new width, filters): another kernel for every new place.
 

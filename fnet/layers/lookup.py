@@ -5,6 +5,7 @@ They run in NumPy on both backends, in front of the jitted part.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,8 @@ from fnet.strings import NumpyArray, utf8
 from fnet.types import Array, Buckets, OutputMode, Params, ParamTree, Spec, Tokens
 
 
-def _string_rule(
+def _rule(
+    strings: bool,
     x: Spec,
     *,
     max_tokens: int | None,
@@ -28,19 +30,16 @@ def _string_rule(
     vocabulary_size: int | None,
     encoding_dtype: str,
 ) -> tuple[Spec, ParamTree]:
-    if invert and x.dtype == "string":
+    """The shape rule of a table of strings, or of integers."""
+    if strings and invert and x.dtype == "string":
         raise ValueError("with invert=True string_lookup takes ids, not strings")
     depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
-    kinds = ("string" if invert else "int64", "float32" if output_mode == "tf_idf" else encoding_dtype)
-    return lookup_spec(x.shape, output_mode, depth, kinds), table_params(True, output_mode, depth)
+    ids = "string" if strings and invert else "int64"
+    kinds = (ids, "float32" if output_mode == "tf_idf" else encoding_dtype)
+    return lookup_spec(x.shape, output_mode, depth, kinds), table_params(strings, output_mode, depth)
 
 
-@layer(
-    shape=_string_rule,
-    mask="drop",
-    entrance=Entrance(host=True),
-    rounding=TOKENS,
-)
+@layer(shape=partial(_rule, True), mask="drop", entrance=Entrance(host=True), rounding=TOKENS)
 def string_lookup(
     params: Params,
     x: Any,
@@ -90,26 +89,7 @@ def _dtype(mode: str, encoding_dtype: str) -> str:
     return "int64" if mode == "int" else encoding_dtype
 
 
-def _integer_rule(
-    x: Spec,
-    *,
-    max_tokens: int | None,
-    output_mode: str,
-    pad_to_max_tokens: bool,
-    vocabulary_size: int | None,
-    encoding_dtype: str,
-) -> tuple[Spec, ParamTree]:
-    depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
-    kinds = ("int64", "float32" if output_mode == "tf_idf" else encoding_dtype)
-    return lookup_spec(x.shape, output_mode, depth, kinds), table_params(False, output_mode, depth)
-
-
-@layer(
-    shape=_integer_rule,
-    mask="drop",
-    entrance=Entrance(host=True),
-    rounding=TOKENS,
-)
+@layer(shape=partial(_rule, False), mask="drop", entrance=Entrance(host=True), rounding=TOKENS)
 def integer_lookup(
     params: Params,
     x: Any,

@@ -51,12 +51,7 @@ def _text_rule(
     return lookup_spec(tokens, output_mode, depth, kinds), table_params(True, output_mode, depth)
 
 
-@layer(
-    shape=_text_rule,
-    mask="drop",
-    entrance=Entrance(host=True),
-    rounding=TOKENS,
-)
+@layer(shape=_text_rule, mask="drop", entrance=Entrance(host=True), rounding=TOKENS)
 def text_vectorization(
     params: Params,
     x: Any,
