@@ -802,26 +802,64 @@ def test_the_published_verdicts_follow_from_the_published_numbers():
         assert re.search(rf"\b{number} {verdict.replace('holds', 'holds?')}", counted)
 
 
+def test_the_sentences_of_the_studies_follow_from_their_published_comparisons():
+    """Holm's p from the plain ones, what is shown from those, and the sentence from what is shown."""
+    for group in findings.topics(list(committed_findings().values())):
+        text = (RESULTS / f"{group[0].topic}.md").read_text("utf-8")
+        sentences = [line for line in text.split("\n") if line.startswith("> **")]
+        lines = table_after(text, "## Comparisons") if "## Comparisons" in text else []
+        assert len(sentences) == len(group)
+        for finding, sentence in zip(group, sentences, strict=True):
+            if len(group) > 1:
+                assert findings.ARMS[finding.study.arm].split()[-1] in sentence.split(":")[0]
+            mine = [line[len(group) > 1 :] for line in lines if len(group) == 1 or line[0] == finding.study.arm]
+            tested = sorted((p_of(line[4]), p_of(line[5]), line) for line in mine if line[4] != "–")
+            holm = 0.0
+            for i, (p, adjusted, (pair, difference, *_)) in enumerate(tested):
+                holm = max(holm, min(1.0, p * (len(tested) - i)))
+                assert adjusted == pytest.approx(holm, abs=5e-4)
+                first, second = pair.split(" − ")
+                better, worse = (first, second) if difference.startswith("+") else (second, first)
+                if "Not yet decided" in sentence:
+                    continue
+                shown = f"{better} over {worse}" in sentence
+                assert shown is (adjusted < 0.05), sentence
+                assert shown or "o difference shown" in sentence
+
+
+def p_of(cell):
+    return 0.0 if cell.startswith("\\<") else float(cell)
+
+
 def test_the_tested_differences_are_those_of_a_two_way_analysis_of_variance():
-    """Of the CNN's claims, by influences taken numerically and sums of squares written out."""
-    text = (RESULTS / "README.md").read_text("utf-8")
-    published = {
-        told: (d, span) for n, told, _, d, span, *_ in table_after(text, "## The report's conclusions") if not n
-    }
-    found = committed_findings()["cnn.pooling"]
-    parts = {
-        v.label: (v.predicted, [f1_score(found.labels, p, average="macro") for p in v.predicted])
-        for v in found.variants
-    }
-    tables = {}
-    for label, (predicted, scores) in parts.items():
-        confusion = [np.histogram2d(found.labels, p, bins=(range(11), range(11)))[0] for p in predicted]
-        influence = np.array([numeric_influence(c) for c in confusion])
-        tables[label] = (
-            np.array([u[found.labels, p] for u, p in zip(influence, predicted, strict=True)]),
-            np.array(scores),
-        )
-    (a, fa), (b, fb) = tables["average"], tables["max"]
+    """Of all parts of the conclusions, by influences taken numerically and sums of squares written out."""
+    text, topic, told = (RESULTS / "README.md").read_text("utf-8"), "", 0
+    for number, what, _, difference, interval, *_ in table_after(text, "## The report's conclusions"):
+        if number:
+            topic = re.search(r"\((.*)\.md\)", number)[1]
+            continue
+        found = committed_findings()[topic if topic.startswith("cnn") else f"{topic}.reported"]
+        tables = {v.label: influences(found.labels, v.predicted, len(found.classes)) for v in found.variants}
+        expected = two_way(*(tables[label] for label in what.removeprefix("not ").split(" \\> ")))
+        given = [float(x.replace("−", "-")) for x in (difference, *interval.split(" to "))]
+        assert given == pytest.approx(expected, abs=2e-4), (topic, what)
+        told += 1
+    assert told == sum(len(claim.parts) for claim in findings.CLAIMS)
+
+
+def influences(labels, predicted, classes):
+    """((seeds, rows) influence of each row on the score of each seed, the scores)."""
+    edges = range(classes + 1)
+    confusion = [np.histogram2d(labels, p, bins=(edges, edges))[0] for p in predicted]
+    scores = [f1_score(labels, p, average="macro") for p in predicted]
+    return np.array([numeric_influence(c)[labels, p] for c, p in zip(confusion, predicted, strict=True)]), np.array(
+        scores
+    )
+
+
+def two_way(first, second):
+    """(difference of the means of two tables of influences, the ends of its 95% interval)."""
+    (a, fa), (b, fb) = first, second
     n = a.shape[1]
     rows = (a.mean(0) - b.mean(0)).var(ddof=1) / n
     seeds = [f.var(ddof=1) / len(f) for f in (fa, fb)]
@@ -829,10 +867,7 @@ def test_the_tested_differences_are_those_of_a_two_way_analysis_of_variance():
     variance = rows + sum(seeds) - sum(rest)
     freedom = variance**2 / (rows**2 / (n - 1) + sum(s**2 / (len(f) - 1) for s, f in zip(seeds, (fa, fb), strict=True)))
     difference, half = fa.mean() - fb.mean(), stats.t.ppf(0.975, freedom) * variance**0.5
-    told, interval = published["average \\> max"]
-    assert [float(x.replace("−", "-")) for x in (told, *interval.split(" to "))] == pytest.approx(
-        [difference, difference - half, difference + half], abs=2e-4
-    )
+    return [difference, difference - half, difference + half]
 
 
 def numeric_influence(confusion, step=1e-4):

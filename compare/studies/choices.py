@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from compare.studies.document import Block, Page, Table, Text, Verdict
-from train_keras.settings import CHOSEN
+from train_keras.settings import CHOSEN, PARTS, SETTINGS
 
 TUNING = "tuning.jsonl"
 REPEATS = 3
@@ -73,6 +73,7 @@ def page(rows: Sequence[dict[str, Any]]) -> Page:
         blocks.append(Verdict(f"{len(short)} of {len(settings)} settings have fewer than {REPEATS} repeats so far."))
     else:
         blocks.append(Verdict(f"Taken: {_taken()}.", "held"))
+        blocks += [Text(told) for told in _limits(settings)]
     if settings:
         head = ("setting", "macro-F1", "standard error", "epochs", "loss", "without averaging", "repeats")
         blocks.append(Table(head, tuple(map(_line, settings))))
@@ -80,7 +81,16 @@ def page(rows: Sequence[dict[str, Any]]) -> Page:
 
 
 def _taken() -> str:
-    return "; ".join(f"{label}, {epochs} epochs" for label, epochs in CHOSEN.values())
+    grid, parts = ("; ".join(f"{label}, {epochs} epochs" for label, epochs in of.values()) for of in (CHOSEN, PARTS))
+    return f"for the grid {grid}; for the parts of the designed model {parts}"
+
+
+def _limits(settings: Sequence[Scored]) -> list[str]:
+    """What the rows do not choose between."""
+    alone = [cell for cell in CHOSEN if sum(one.label.startswith(f"{cell}, ") for one in settings) == 1]
+    left = [label for label in SETTINGS if label not in {one.label for one in settings}]
+    told = [f"Of the grid's {cell} one setting is scored: the rows choose its epochs alone." for cell in alone]
+    return [*told, *([f"Written down and not scored: {'; '.join(left)}."] if left else [])]
 
 
 def _line(one: Scored) -> tuple[str, ...]:
