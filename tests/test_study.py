@@ -1022,6 +1022,14 @@ def test_the_page_fits_a_phone_and_a_laptop_in_light_and_dark(made, tmp_path, wi
 
 @browser
 @pytest.mark.slow
+def test_the_published_page_prints_on_less_than_thirty_sheets(tmp_path):
+    printed = tmp_path / "report.pdf"
+    chromium(RESULTS / "report.html", tmp_path, f"--print-to-pdf={printed}")
+    assert 10 < len(re.findall(rb"/Type ?/Page\b", printed.read_bytes())) < 30
+
+
+@browser
+@pytest.mark.slow
 def test_axe_finds_nothing(made, tmp_path):
     axe = pytest.importorskip("axe_core_python")
     script = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8").replace("</script", "<\\/script")

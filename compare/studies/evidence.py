@@ -169,7 +169,8 @@ def speed_page(folder: Path = BENCHMARKS) -> Page:
         versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
         blocks += [Heading(path.stem), Text(f"{result['machine']}; {versions}", soft=True), _speeds(result["cells"])]
     if not blocks:
-        blocks = [Text("No benchmark has been recorded: “make bench” writes benchmarks/results*.json.")]
+        told = "No benchmark is recorded here: “make bench” writes benchmarks/results*.json. See docs/performance.md."
+        blocks = [Text(told)]
     return Page("speed", "Speed", tuple(blocks))
 
 

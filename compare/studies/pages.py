@@ -186,7 +186,7 @@ def _setup(group: Sequence[Finding]) -> list[Block]:
     lines = [(k, *(" / ".join(dict.fromkeys(shown(s.get(k)) for s in arm)) for arm in settings)) for k in varied]
     common = ", ".join(f"{k} {shown(v)}" for k, v in shared.items())
     cnn = group[0].study.family == "cnn" and group[0].study.arm == "reported"
-    told = [Text(f"{_arm(f)}{CNN_ARM if cnn else TRAINED[f.study.arm]}") for f in group]
+    told = [Text(CNN_ARM if cnn else TRAINED[f.study.arm]) for f in group]
     head = ("setting", *(f.study.arm for f in group))
     return [*told, Text(f"The same for all: {common}."), Table(head, tuple(lines), frozenset(range(len(head))))]
 
