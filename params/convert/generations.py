@@ -46,6 +46,11 @@ def _bins(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"index_dtype": dtype.removeprefix("mixed_") if isinstance(dtype, str) else "int64"}
 
 
+def _bins_of_keras2(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A dtype of floats, which every layer had to 2.7, was none for numbers of bins."""
+    return _bins(config) if "int" in str(config.get("dtype")) else {"index_dtype": "int64"}
+
+
 _MASKS = {"masks": "keras2"}
 """The option of layers whose rule for masks was another one; docs/generations.md says which."""
 _HEADS = (((3, 7), _MASKS), ((3, 8), {"masks": "keras3.7"}), ((3, 10), {"masks": "keras3.8"}))
@@ -69,7 +74,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), (((3, 0), {"encoding_dtype": "float32"}),)),
     "BatchNormalization": (((2, 12), {"masked_moments": False}),),
     "CategoryEncoding": (((3, 0), {}), ((3, 4), {"drops_ones": False})),
-    "Discretization": (((3, 12), _bins),),
+    "Discretization": (((3, 0), _bins_of_keras2), ((3, 12), _bins)),
     "UpSampling2D": (((2, 4), {"half_pixels": False}),),
     **dict.fromkeys(
         ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
