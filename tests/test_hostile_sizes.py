@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from params import ModelFileError, load_keras
+from params.convert.names import Names
+from tests.hostile import dense_config, dense_weights, keras_zip
 from tests.hostile_sizes import SIZES
 
 pytestmark = pytest.mark.usefixtures("own_garbage")
@@ -64,3 +66,14 @@ def test_names_in_a_file_of_weights_alone_are_cut():
         load_keras(data)
     assert len(str(caught.value)) < 1000
     assert "\x1b" not in str(caught.value)
+
+
+def test_names_of_many_layers_of_one_class_are_given_without_counting_again():
+    names, start = Names(), time.process_time()
+    assert [names.fresh("dense") for _ in range(6_000)][-2:] == ["dense_5998", "dense_5999"]
+    assert time.process_time() - start < 1
+
+
+def test_what_training_used_is_not_read():
+    config = {**dense_config(), "compile_config": {"loss": {"class_name": "__lambda__", "config": {"value": "AAEC"}}}}
+    load_keras(keras_zip(config, dense_weights()))
