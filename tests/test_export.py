@@ -1,5 +1,7 @@
 """ONNX and StableHLO: what is written computes the same, what cannot is refused; each conversion takes seconds."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import fnet
 from fnet import ExportError, bind, cli, tree
 from fnet.export.exactness import drawn, in_float64, verdicts
 from fnet.export.programs import flat
+from tests import exported
 
 
 def small():
@@ -58,6 +61,21 @@ def test_the_command_writes_keras_files_and_says_what_suffixes_there_are(tmp_pat
     assert read == model
     assert cli.main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "m.bin")]) == 2
     assert ".onnx, .stablehlo, .keras" in caplog.text
+
+
+def test_the_page_of_exports_is_made_of_what_was_seen_and_has_every_layer():
+    assert (exported.DOCS / "exports.md").read_text("utf-8") == exported.page()
+    seen = json.loads(exported.ROWS.read_text("utf-8"))
+    assert set(seen) == set(exported.cases())
+    assert [name for name, row in seen.items() if not {"Keras", "StableHLO"} <= set(row)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Keras", "StableHLO"])
+def test_what_the_page_of_exports_says_is_still_so(kind):
+    seen = json.loads(exported.ROWS.read_text("utf-8"))
+    for name, case in list(exported.cases().items())[::5]:
+        assert exported.cell(exported.outcome(case, kind)) == exported.cell(seen[name][kind]), name
 
 
 def image_model():

@@ -16,7 +16,8 @@ from params.store.keras_config import NOT_READ
 from params.store.keras_file import keras_bytes
 from params.store.meaning import meaning
 from tests import parity
-from tests.cases import Case, all_cases, marked_cases
+from tests.cases import all_cases, marked_cases
+from tests.exported import model_of
 from tests.test_operations import CASES as OPERATIONS
 from tests.test_operations import SAVED, groups, saved_model
 from tests.test_saved_cases import CASES, HIDDEN, keras_model_of, with_hidden_steps
@@ -68,29 +69,6 @@ def test_arrays_of_other_dtypes_are_refused():
 
 
 # --- a model there and back -------------------------------------------------------------------------------------
-
-
-def specs_of(x):
-    """What a model takes that is fed with `x`, any number of rows."""
-    text = {"O": "string", "U": "string", "S": "string"}
-    return tree.map(lambda a: fnet.Spec((None, *a.shape[1:]), text.get(a.dtype.kind, str(a.dtype))), x)
-
-
-def model_of(case: Case):
-    """(model of one layer, drawn params, what it takes)."""
-    model = fnet.sequential([("layer", case.step)])
-    takes = specs_of(tree.map(np.asarray, case.inputs()))
-    rng = np.random.default_rng(1)
-
-    def draw(param):
-        shape = tuple(3 if d is None else d for d in param.shape)
-        if "float" not in param.dtype:
-            return rng.integers(0, 2, shape).astype(param.dtype)
-        made = np.abs(rng.standard_normal(shape)).astype("float32" if param.dtype == "bfloat16" else param.dtype)
-        return (made.view("u4") & 0xFFFF0000).view("f4") if param.dtype == "bfloat16" else made
-
-    params = {"layer": case.params} if case.params is not None else None
-    return model, params or tree.map(draw, fnet.infer(model, takes)[1]), takes
 
 
 NOT_OF_KERAS_3 = (
@@ -366,3 +344,57 @@ def refusal(model, params):
     except ExportError as error:
         return str(error)
     return None
+
+
+def sums_of_masked(keras):
+    """Two sequences with masks of their own, added and concatenated: Keras adds operations for the masks on loading."""
+    one, two = keras.Input((6, 3), name="one"), keras.Input((6, 3), name="two")
+    first, second = keras.layers.Masking()(one), keras.layers.Masking()(two)
+    both = keras.layers.Concatenate()([keras.layers.Add()([first, second]), first])
+    return keras.Model([one, two], keras.layers.LSTM(4)(both))
+
+
+def joined_in_time(keras):
+    """Masks concatenated along time, between layers of weights."""
+    one, two = keras.Input((6, 3), name="one"), keras.Input((6, 3), name="two")
+    runs = [keras.layers.GRU(3, return_sequences=True)(keras.layers.Masking()(x)) for x in (one, two)]
+    return keras.Model([one, two], keras.layers.GRU(2)(keras.layers.Concatenate(axis=1)(runs)))
+
+
+def masked_in_a_nested_model(keras):
+    """The mask is made inside a nested model, which is used twice, and another one reads it."""
+    inner = keras.Input((6, 3))
+    block = keras.Model(inner, keras.layers.Dense(3)(keras.layers.Masking()(inner)), name="block")
+    head = keras.Sequential([keras.Input((6, 3)), keras.layers.LSTM(4), keras.layers.Dense(2)], name="head")
+    one, two = keras.Input((6, 3), name="one"), keras.Input((6, 3), name="two")
+    return keras.Model([one, two], head(keras.layers.Maximum()([block(one), block(two)])))
+
+
+def one_of_two_masked(keras):
+    """An addition of which one term alone has a mask, then attention by that of the other."""
+    one, two = keras.Input((6, 3), name="one"), keras.Input((6, 3), name="two")
+    masked = keras.layers.Masking()(one)
+    mixed = keras.layers.Add()([masked, two])
+    heads = keras.layers.MultiHeadAttention(2, 3)(mixed, masked)
+    return keras.Model([one, two], keras.layers.GlobalAveragePooling1D()(keras.layers.Add()([heads, masked])))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("make", [sums_of_masked, joined_in_time, masked_in_a_nested_model, one_of_two_masked])
+def test_masks_that_merge_go_back_to_keras(make, tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    first = make(keras)
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype("float32")
+    x[0, :, 4:] = 0
+    x[1, 1:4, :2] = x[1, :, 5:] = 0
+    first.save(tmp_path / "first.keras")
+    model, params = load_keras(tmp_path / "first.keras")
+    expected = outputs_of(keras, first, list(x))
+    unmasked = outputs_of(keras, first, list(np.where(x == 0, np.float32(1e-30), x)))
+    assert abs(expected[0] - unmasked[0]).max() > 1e-3  # the masks count
+    (ours,) = outputs_of(keras, again(keras, model, params, tmp_path), list(x))
+    np.testing.assert_array_equal(ours, expected[0])
+    np.testing.assert_allclose(fnet.predict(model, params, tuple(x)), expected[0], atol=2e-6)

@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
         "export",
         help="a model as ONNX, StableHLO or .keras",
         description="Write a model for another runtime, after what it computes there was compared with fnet; where "
-        "they differ, nothing is written. Neither Keras nor TensorFlow is needed; ONNX and StableHLO need the "
-        "extra [onnx].",
+        "they differ, nothing is written. Neither Keras nor TensorFlow is needed; ONNX needs the extra "
+        "[onnx], StableHLO [jax].",
         epilog="example:  fnet export cnn.keras cnn.onnx",
     )
     command.add_argument("model", help=".keras, .h5 or .safetensors file")
