@@ -213,6 +213,8 @@ def test_other_arguments_that_cannot_be_saved(tmp_path):
         params.save(tmp_path / "m", model, weights, labels="cat")
     with pytest.raises(ValueError, match="labels are a list of texts"):
         params.save(tmp_path / "m", model, weights, labels=[1])
+    with pytest.raises(ValueError, match="labels are a list of texts"):
+        params.save(tmp_path / "m", model, weights, labels={"cat": 0, "dog": 1})
     for scale in (float("nan"), "1", True):
         with pytest.raises(ValueError, match="scale is a finite number"):
             params.save(tmp_path / "m", model, weights, scale=scale)
