@@ -381,3 +381,26 @@ def test_numpy_ma_is_not_imported_to_predict():
     run = "fnet.predict(fnet.identity, {}, np.ones((1, 2)))"
     code = f"import sys, numpy as np, fnet; {run}; sys.exit('numpy.ma' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rows_of_a_mel_spectrogram_reach_each_other_within_a_call_of_keras_only():
+    """Decibels are cut below the largest of a batch: of each time step by itself, and of no part of a batch."""
+    mel = bind(fnet.mel_spectrogram, fft_length=128, sequence_stride=32, num_mel_bins=4)
+    x = np.random.default_rng(0).standard_normal((4, 3, 400)).astype("float32")
+    x[0, 0] *= 1e4
+    each = np.stack([mel({}, x[:, i]) for i in range(3)], axis=1)
+    np.testing.assert_array_equal(bind(fnet.time_distributed, layer=mel)({}, x), each)
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 400)), mel=mel)
+    rows = np.concatenate([x[:, 0], *[x[:, 1]] * 7])
+    np.testing.assert_allclose(fnet.predict(model, {}, rows), model({}, rows), rtol=1e-6)
+    assert not apart(model)
+
+
+def test_operations_over_the_batch_see_each_time_step_by_itself():
+    largest = bind(fnet.operations.max, axis=0, keepdims=True)
+    steps = {"x": bind(fnet.input_layer, shape=(None, 2)), "y": (largest, "x")}
+    over = graph({**steps, "z": (bind(fnet.operations.subtract), ("x", "y"))}, inputs="x", outputs="z")
+    x = np.random.default_rng(0).standard_normal((4, 3, 2)).astype("float32")
+    np.testing.assert_array_equal(bind(fnet.time_distributed, layer=over)({}, x), x - x.max(axis=0))
+    at_once = bind(fnet.time_distributed, layer=over, masks="keras2")({}, x)
+    np.testing.assert_array_equal(at_once, x - x.max(axis=(0, 1)))

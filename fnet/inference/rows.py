@@ -11,6 +11,7 @@ from fnet import layers, tree
 from fnet.core import infer
 from fnet.core.compose import Model, Rules, bind
 from fnet.errors import InvalidInput
+from fnet.layers.wrappers import MIX_ROWS
 from fnet.types import Array
 
 
@@ -32,7 +33,7 @@ def _rows_stay(function: Any) -> bool:
     """Whether a layer is known to leave rows to themselves: those of fnet, and operations that say so."""
     own: Rules | None = getattr(function, "rules", None)
     if own is None or own.call is None:
-        return layers.is_own(function)
+        return layers.is_own(function) and function.__name__ not in MIX_ROWS
     return own.call.rows
 
 

@@ -18,6 +18,9 @@ from fnet.layers.state_passing import Advance, State, advance
 from fnet.masks import mask_of, masked, parted, strip, values_of
 from fnet.types import Array, Masks, Merge, Params, ParamTree, Spec
 
+MIX_ROWS = frozenset({"mel_spectrogram"})
+"""The layers in which a row reaches others of its batch: decibels are cut below the largest of all."""
+
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "concat": lambda a, b: xp.concatenate([a, b], axis=-1),
     "sum": lambda a, b: a + b,
@@ -139,8 +142,9 @@ def _gives(*, layer: Any) -> str | None:
 def time_distributed(params: Params, x: Any, *, layer: Any, masks: Masks = "keras3") -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 
-    layer: any step; it sees (batch * time, ...) at once, which is the same because steps do not mix rows. Recurrent
-    layers with `stateful` at any depth in it go from time step to time step and keep their states, as in Keras.
+    layer: any step; it sees (batch * time, ...) at once, which is the same where steps do not mix rows. One that may,
+    and recurrent layers with `stateful` at any depth in it, go from time step to time step; the latter keep their
+    states, as in Keras. With masks="keras2" only these do: Keras 2 shows the layer all at once.
     params: {"layer": ...}. Mask: handed on as it is; its slice at each time step reaches the layer where it has
     more axes than (batch, time), as after an embedding of (batch, time, words). With masks="keras2" the output
     carries what the layer hands on or makes, as (batch, time, words), and where that is nothing the mask as (batch,
@@ -152,7 +156,7 @@ def time_distributed(params: Params, x: Any, *, layer: Any, masks: Masks = "kera
     if time == 0:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
     inner_mask = mask if mask is not None and mask.ndim > 2 and (masks == "keras2" or _takes_mask(layer)) else None
-    if keeps_states(layer):
+    if keeps_states(layer) or (masks == "keras3" and mixes_rows(layer)):
         y, _ = _in_turn(params.get("layer", EMPTY), values, inner_mask, layer, EMPTY)
         return masked(y, mask)
     inner = values.reshape(batch * time, *values.shape[2:])
@@ -169,6 +173,16 @@ def time_distributed(params: Params, x: Any, *, layer: Any, masks: Masks = "kera
 def _by_time(mask: Array | None) -> Array | None:
     """A mask (batch, time, ...) as (batch, time): True where anything is seen."""
     return mask if mask is None or mask.ndim == 2 else xp.any(mask, axis=tuple(range(2, mask.ndim)))
+
+
+def mixes_rows(step: Any) -> bool:
+    """Whether something in a step may let rows of a batch reach each other: a layer or operation that does."""
+    if not isinstance(step, Model):
+        function = bind(step).function
+        called = getattr(function, "rules", None) and rules(function).call
+        if function.__name__ in MIX_ROWS or (called and not called.rows):
+            return True
+    return any(map(mixes_rows, infer.children(step).values()))
 
 
 def keeps_states(step: Any) -> bool:
