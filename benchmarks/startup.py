@@ -69,7 +69,7 @@ def _seconds(name: str, contender: Contender, arguments: list[str], limits: dict
     """How long one process takes."""
     environment = {**os.environ, **harness.QUIET, **limits, **contender.environment}
     environment["PYTHONPATH"] = environment.get("FNET_FROM", str(harness.ROOT))
-    command = [sys.executable, "-c", START + CODE[name.split()[0]], *arguments]
+    command = [sys.executable, "-P", "-c", START + CODE[name.split()[0]], *arguments]
     start = time.perf_counter()
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return time.perf_counter() - start
