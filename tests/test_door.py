@@ -274,3 +274,15 @@ def test_a_text_without_tokens_has_no_answer(each_backend):
             -1,
             *fnet.classes(model, good)[1:],
         ]
+
+
+@pytest.mark.parametrize("size", [3, 9000])
+def test_numbers_whose_squares_overflow_come_in(size):
+    model = fnet.sequential(fnet.bind(fnet.dense, units=1, use_bias=False))
+    params = {"dense": {"kernel": np.ones((size, 1), np.float32)}}
+    x = np.full((1, size), 1e30, np.float32)
+    for _ in range(2):
+        np.testing.assert_allclose(fnet.predict(model, params, x), [[size * 1e30]], rtol=1e-5)
+    x[0, 1] = -np.inf
+    with pytest.raises(fnet.InvalidInput, match=r"row 0 has infinity at \(1,\)"):
+        fnet.predict(model, params, x)
