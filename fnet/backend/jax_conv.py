@@ -235,7 +235,7 @@ def _slice(x: Any, axis: int, start: int, length: int, stride: int = 1) -> Any:
 def sum_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
     """(n, *spatial, c) -> (n, *output, c): the sum of each window, padding counting as 0."""
     x = jnp.asarray(x)
-    zero = jnp.zeros((), x.dtype)
+    zero = np.zeros((), x.dtype)  # a literal in the program, as jax2onnx wants it
     return lax.reduce_window(x, zero, lax.add, (1, *window, 1), (1, *strides, 1), ((0, 0), *padding, (0, 0)))
 
 
