@@ -239,7 +239,7 @@ def test_rows_without_an_answer_are_marked_and_the_rest_goes_on(folder, capsys, 
     assert status == 0
     assert [row["input"] for row in rows] == ["baik", "", "buruk"]
     assert [row["output"] is None for row in rows] == [False, True, False]
-    assert "1 of 3 rows have no answer and are marked: 1" in caplog.text
+    assert "1 of 3 rows have no answer and are marked: rows 1" in caplog.text
     _, out = run(capsys, "predict", folder / "text.keras", *texts, "--labels", "negatif,positif")
     assert out.splitlines()[1] == "-\t-\t"
     assert run(capsys, "predict", folder / "text.keras", "--text", "")[0] == 1

@@ -132,7 +132,7 @@ def test_an_empty_cell_is_a_row_without_an_answer(folder, capsys, caplog):
         False,
         True,
     ]
-    assert "1 of 2 rows have no answer and are marked: 1" in caplog.text
+    assert "1 of 2 rows have no answer and are marked: rows 1" in caplog.text
     assert run(capsys, "numbers.safetensors", "x.csv", "--invalid", "raise", "--batch-size", 1)[0] == 1
     assert "has NaN" in caplog.text
     assert "in the batch whose row 0 is row 1 of all" in caplog.text

@@ -214,7 +214,7 @@ def test_missing_params_are_explained(each_backend):
 def test_rows_without_an_answer_are_marked_and_the_others_go_on(each_backend, batch_size):
     bad = X.copy()
     bad[1, 0], bad[2, 2] = np.nan, np.inf
-    with pytest.warns(fnet.InvalidRows, match="2 of 4 rows have no answer and are marked: 1, 2"):
+    with pytest.warns(fnet.InvalidRows, match="2 of 4 rows have no answer and are marked: rows 1, 2"):
         y = fnet.predict(MODEL, PARAMS, bad, batch_size=batch_size, invalid="mark")
     np.testing.assert_allclose(y, np.where(np.isin(np.arange(4), (1, 2))[:, None], np.nan, Y), rtol=1e-6)
     with pytest.raises(fnet.InvalidInput, match="row 1 has NaN"):

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
         description=DESCRIPTION,
         epilog="examples:\n"
         "  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize\n"
-        "  fnet activations cnn.keras photos/0.png --resize --at conv2d --output maps.png\n"
+        "  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize --at conv_1 --output maps.png\n"
         "  fnet activations examples/models/nusax-lstm.safetensors --text 'kamarnya bersih' --at embedding",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

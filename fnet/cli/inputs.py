@@ -54,7 +54,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments that name rows and say how they are read."""
     command.add_argument("inputs", nargs="*", help="files, a folder of images, or - for standard input")
     command.add_argument(
-        "--text", action="append", default=[], help="a text to classify, and more where inputs stand; may be repeated"
+        "--text", action="append", default=[], help="a text to classify; inputs are then texts, too; may be repeated"
     )
     command.add_argument("--column", help="the column that holds the text (default: text, or the only column)")
     command.add_argument("--no-header", action="store_true", help="the first line of a .csv or .tsv is a row")

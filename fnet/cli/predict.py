@@ -200,7 +200,7 @@ class _Run:
         """Say which rows have no answer; the exit status."""
         if self.unanswered:
             shown = ", ".join(self.unanswered[:10]) + ", ..." * (len(self.unanswered) > 10)
-            log.warning("%d of %d rows have no answer and are marked: %s", len(self.unanswered), self.rows, shown)
+            log.warning("%d of %d rows have no answer and are marked: rows %s", len(self.unanswered), self.rows, shown)
         return int(0 < self.rows == len(self.unanswered))
 
 

@@ -313,7 +313,7 @@ def _explain(model: Any, params: Params, x: Any, error: Exception) -> None:
 
 def _said(marked: list[int], rows: int) -> str:
     shown = ", ".join(map(str, marked[:10])) + (", ..." if len(marked) > 10 else "")
-    return f"{len(marked)} of {rows} rows have no answer and are marked: {shown}"
+    return f"{len(marked)} of {rows} rows have no answer and are marked: rows {shown}"
 
 
 def _no_rows(model: Any, params: Params, x: Any) -> Any:

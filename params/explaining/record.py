@@ -120,8 +120,8 @@ def _page(report: Explanation) -> Iterator[str]:
         ]
         yield "  ".join(cells).rstrip()
     yield ""
-    size = f"{report.activation_bytes / 1e6:,.1f} MB"
-    yield f"{report.params:,} params; for one row {report.flops:,} floating-point operations, {size} of outputs"
+    work = f"{report.flops:,} floating-point operations, {report.activation_bytes:,} bytes of outputs"
+    yield f"{report.params:,} params; for one row {work}"
     if unknown := sum(None in (step.params, step.flops, step.bytes) for step in report.steps):
         yield f"without {unknown} steps (?), whose sizes are not in the configuration"
     for title, texts in (("refused", report.problems), ("worth a look", report.unusual)):
