@@ -228,3 +228,11 @@ def test_what_deviates_from_an_infinite_mean_is_nan(name, each_backend):
     with np.errstate(invalid="ignore"):
         expected = getattr(np, name)(rows, axis=1)
     np.testing.assert_array_equal(getattr(operations, name)({}, rows, axis=1), expected)
+
+
+@pytest.mark.parametrize("name", ["segment_sum", "segment_prod", "segment_max", "segment_min"])
+@pytest.mark.parametrize(("rows", "ids"), [(1, (3,)), (3, (2,)), (3, (3, 2))])
+def test_segments_take_one_id_for_each_row(name, rows, ids, each_backend):
+    data = np.ones((rows, 2), "float32")
+    with pytest.raises(fnet.InvalidInput, match="one id for each row"):
+        getattr(operations, name)({}, (data, np.zeros(ids, "int32")), num_segments=3)

@@ -11,8 +11,10 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.dtypes import bounds, floating, tensor
+from fnet.errors import InvalidInput
 from fnet.layers.audio import require_window
 from fnet.operations.rules import Operation, broadcast, named, operation
+from fnet.shapes import fits, shape_of
 from fnet.types import Array, Positive, Spec, Window
 
 Pair = tuple[Array, Array]
@@ -229,6 +231,9 @@ def _overlap_add(frames: Array, stride: int) -> Array:
 
 
 def _segment_rule(data: Spec, segment_ids: Any, *, num_segments: int | None) -> Spec:
+    ids = shape_of(segment_ids)
+    if not data.shape or not fits(ids, data.shape[:1]):
+        raise InvalidInput(f"segments take one id for each row; got ids {ids} for data {tuple(data.shape)}")
     return Spec((num_segments, *data.shape[1:]), data.dtype)
 
 
@@ -246,6 +251,7 @@ def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> O
         sorted: bool = False,  # noqa: A002
     ) -> Array:
         data, ids = tensor(data), tensor(segment_ids)
+        _segment_rule(data, ids, num_segments=num_segments)
         count = int(xp.max(ids)) + 1 if num_segments is None else num_segments
         nothing = 0 if sorted and by != "mul" else start(data.dtype.name)
         y = _combined(xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype), ids, data, by)

@@ -156,7 +156,7 @@ def bincount(
     x: Array,
     *,
     weights: Sequence[float] | None = None,
-    minlength: Annotated[int, Range(0, 1 << 27)] = 0,
+    minlength: Annotated[int, Range(0, 1 << 24)] = 0,
     sparse: bool = False,
 ) -> Array:
     """How often each of 0, 1, ... occurs in the last axis, or the sum of `weights` there.
