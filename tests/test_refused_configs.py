@@ -162,7 +162,11 @@ REFUSED = {
             ("key_dim", "MultiHeadAttention", {"num_heads": 2}),
         )
     },
-    "columns": (lambda: operation("Bincount", INPUT, config={"minlength": 10**8}), CorruptFile, "'minlength' = 1000000"),
+    "columns": (
+        lambda: operation("Bincount", INPUT, config={"minlength": 10**8}),
+        CorruptFile,
+        "'minlength' = 1000000",
+    ),
     "rows": (lambda: operation("BroadcastTo", INPUT, config={"shape": [10**9, 3]}), LimitExceeded, "for one row more"),
     **{
         f"axis {name}": (lambda n=name: operation(n, INPUT, config={"axis": 10**9}), CorruptFile, "axis 1000000000")
