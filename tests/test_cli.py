@@ -130,6 +130,20 @@ def test_predict_writes_whole_files(folder, capsys, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.npy", "out.txt"]
 
 
+def test_numbers_that_would_be_scaled_twice_are_told(tmp_path, caplog):
+    file, rows = tmp_path / "scaling.safetensors", tmp_path / "rows.npy"
+    model = fnet.sequential(
+        fnet.bind(fnet.input_layer, shape=(None, 4)), fnet.bind(fnet.rescaling, scale=1 / 255), fnet.flatten
+    )
+    fnet.save(file, model, {})
+    np.save(rows, np.ones((2, 4), np.float32))
+    assert main(["predict", str(file), str(rows), "--scale", "1/255"]) == 0
+    assert "begins with a Rescaling layer" in caplog.text
+    caplog.clear()
+    assert main(["predict", str(file), str(rows)]) == 0
+    assert "Rescaling" not in caplog.text
+
+
 def test_convert_keeps_labels_and_scale(folder, capsys, tmp_path):
     made = tmp_path / "image.safetensors"
     labels = ("--labels", "nol,satu,dua", "--scale", "1/255")

@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
         check_target(args.output, args.model, *args.inputs)
     model, params, info = load_model(args.model)
     x, _ = next(inputs.source(inputs.request(model, args, args.rows)).batches)
-    x = inputs.scaled(x, args.scale if args.scale is not None else info.get("scale"))
+    x = inputs.scaled(x, inputs.scale_of(model, args, info))
     try:
         flows = fnet.activations(model, params, x, args.at)
     except KeyError as error:

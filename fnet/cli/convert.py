@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fnet.cli.common import UsageError, check_labels, check_target, number, read_labels
+from fnet.cli.inputs import scale_of
 
 log = logging.getLogger("fnet")
 
@@ -40,6 +41,6 @@ def _run(args: argparse.Namespace) -> int:
         scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
         if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
             check_labels(labels, scores.shape)
-    fnet.save(args.output, model, weights, labels=labels, scale=args.scale, selftest=True)
+    fnet.save(args.output, model, weights, labels=labels, scale=scale_of(model, args, {}), selftest=True)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0

@@ -6,7 +6,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +70,17 @@ def request(model: Any, args: argparse.Namespace, size: int) -> Request:
     spec = infer.input_spec(model)
     specs = {"x": None} if spec is None else sources.feed(getattr(model, "inputs", "x"), spec)
     return Request(specs, args, size)
+
+
+def scale_of(model: Any, args: argparse.Namespace, info: Mapping[str, Any]) -> float | None:
+    """What numbers are multiplied by: --scale, or what the file says. Warns where the model does it as well."""
+    from fnet.inference import lengths  # not before a model is there
+
+    scale: float | None = args.scale if args.scale is not None else info.get("scale")
+    layer = lengths.first(model)
+    if scale is not None and layer is not None and layer.function.__name__ == "rescaling":
+        log.warning("the model begins with a Rescaling layer, and --scale scales once more: leave it out")
+    return scale
 
 
 def scaled(x: Any, scale: float | None) -> Any:

@@ -122,7 +122,7 @@ class _Run:
         # states go on from batch to batch of one call
         size = sys.maxsize if keeps_states(self.model) else args.batch_size
         self.source = inputs.source(inputs.request(self.model, args, size))
-        self.scale = args.scale if args.scale is not None else info.get("scale")
+        self.scale = inputs.scale_of(self.model, args, info)
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
         self.rows, self.unanswered = 0, list[str]()

@@ -76,7 +76,7 @@ def lengths(model: Any) -> Lengths | None:
     """By what the rows of a model differ in length; None where it has no recurrent layers, or no mask to go by."""
     if not any(step.function in RECURRENT for step in _layers(model)):
         return None
-    step = _first(model)
+    step = first(model)
     if step is None:
         return None
     options = bind(step).all_options
@@ -98,10 +98,10 @@ def _layers(step: Any) -> Iterator[Bound]:
         yield from _layers(child)
 
 
-def _first(model: Any) -> Bound | None:
+def first(model: Any) -> Bound | None:
     """The layer that alone reads what the model is given; None where several do."""
     if isinstance(model, Sequential):
-        return next((_first(step) for _, step in model.steps if not _passes_on(step)), None)
+        return next((first(step) for _, step in model.steps if not _passes_on(step)), None)
     if not isinstance(model, Graph):
         return bind(model)
     name, nodes = model.inputs, dict(model.nodes)
@@ -111,7 +111,7 @@ def _first(model: Any) -> Bound | None:
         if len(readers) != 1 or readers[0][1].sources != name or name in references(model.outputs):
             return None
         name, step = readers[0][0], readers[0][1].step
-    return _first(step) if isinstance(name, str) else None
+    return first(step) if isinstance(name, str) else None
 
 
 def _passes_on(step: Any) -> bool:
