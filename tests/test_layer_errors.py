@@ -110,3 +110,26 @@ def test_an_error_with_another_cause_goes_on_as_it_is():
     with pytest.raises(ValueError, match="of its own") as caught:
         failing({"offset": np.ones(3)}, np.ones((2, 3)))
     assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize(("layer", "options"), [
+    (fnet.batch_normalization, {}),
+    (fnet.batch_normalization, {"axis": 1}),
+    (fnet.layer_normalization, {}),
+    (fnet.group_normalization, {"groups": 1}),
+    (fnet.rms_normalization, {}),
+    (fnet.normalization, {}),
+    (fnet.prelu, {}),
+    (fnet.prelu, {"shared_axes": (1,)}),
+    (fnet.multi_head_attention, {"num_heads": 1, "key_dim": 2}),
+])  # fmt: skip
+@pytest.mark.parametrize("alone", [True, False])
+def test_params_do_not_broadcast_over_an_input_of_size_1(layer, options, alone, each_backend):
+    step, axis = fnet.bind(layer, **options), options.get("axis", 2)
+    pair = layer is fnet.multi_head_attention
+    spec, x = fnet.Spec((None, 4, 3)), np.ones((2, 1, 3) if axis == 1 else (2, 4, 1), "float32")
+    params = fnet.init(step, 0, {"query": spec, "value": spec} if pair else spec)
+    x = {"query": x, "value": x} if pair else x
+    model, params = (step, params) if alone else (fnet.sequential(only=step), {"only": params})
+    with pytest.raises(fnet.InvalidInput, match=rf"{layer.__name__}.* got .* would need a .*, and it has"):
+        model(params, x)

@@ -124,7 +124,10 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
     >>> prelu({"alpha": np.array([0.5, 0.0])}, np.array([[-2.0, 3.0]]))
     array([[-1.,  3.]])
     """
-    return xp.where(x > 0, x, params["alpha"] * x)
+    alpha = params["alpha"]
+    if alpha.shape != x.shape[1:] and alpha.shape != _prelu_rule(x, shared_axes=shared_axes)[1]["alpha"].shape:
+        raise ValueError("an alpha of other sizes, which would broadcast")
+    return xp.where(x > 0, x, alpha * x)
 
 
 def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTree]:

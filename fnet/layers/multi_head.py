@@ -36,6 +36,8 @@ def project(
     inner, outer = rest[:contracted], rest[contracted : contracted + len(outputs)]
     equation = f"{lead}{inner},{inner}{outer}->{lead}{outer}"
     if quantization is None:
+        if params["kernel"].shape[:contracted] != x.shape[x.ndim - contracted :]:
+            raise ValueError("a kernel of other sizes, over which einsum would broadcast")
         y = ops.einsum(equation, x, params["kernel"])
     else:
         y = quantized.product(quantization, equation, params, x, (*x.shape[x.ndim - contracted :], *outputs))

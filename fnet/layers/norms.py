@@ -80,6 +80,8 @@ def batch_normalization(
         shape = params["moving_mean"].shape if "moving_mean" in params else (-1,)
         params = {**params, "moving_mean": mean.reshape(shape), "moving_variance": variance.reshape(shape)}
     factor, offset = batch_factors(params, epsilon, center, scale)
+    if factor.ndim == 1 and factor.shape[0] != values.shape[axes[0]]:
+        raise ValueError("another number of channels, which would broadcast")
     if axes != (values.ndim - 1,) or virtual_batch_size is not None:
         wide = _wide(values.shape, axes)
         factor, offset = factor.reshape(wide), offset.reshape(wide)
@@ -231,7 +233,10 @@ def rms_normalization(params: Params, x: Array, *, axis: Axes = -1, epsilon: flo
     array([[ 1., -1.]])
     """
     kind, x = x.dtype, in_floats(x, params)
-    y = x * (1 / xp.sqrt(ops.mean_square(x, tuple(_sorted_axes(axis))) + epsilon))
+    axes = tuple(_sorted_axes(axis))
+    if params["scale"].shape != tuple(x.shape[a] for a in axes):
+        raise ValueError("a scale of other sizes, which would broadcast")
+    y = x * (1 / xp.sqrt(ops.mean_square(x, axes) + epsilon))
     return _truncated(y * params["scale"], kind)
 
 

@@ -12,7 +12,7 @@ from fnet.core.compose import Rounding, layer
 from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import masked, parted
-from fnet.shapes import broadcast_shapes, positive
+from fnet.shapes import broadcast_shapes, positive, shape_of
 from fnet.types import Array, Masks, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
@@ -115,6 +115,8 @@ def normalization(
     values, mask = parted(x)
     values = in_floats(floats(values), params)
     kept = _kept(values.ndim, axis)
+    if mean is None and shape_of(params["mean"]) != tuple(values.shape[a] for a in kept):
+        raise ValueError("a mean of other sizes, which would broadcast")
     statistics = (params["mean"], params["variance"]) if mean is None else (mean, variance)
     center, spread = (_along(statistic, kept, values) for statistic in statistics)
     deviation = xp.maximum(xp.sqrt(spread), EPSILON)
