@@ -27,8 +27,9 @@ def add(commands: Any) -> None:
         help="what flows inside a model: ranges, feature maps as a picture",
         description=DESCRIPTION,
         epilog="examples:\n"
-        "  fnet activations examples/models/cifar10-cnn.safetensors 0.png --resize\n"
-        "  fnet activations examples/models/cifar10-cnn.safetensors 0.png --resize --at conv_1 --output maps.png\n"
+        "  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize\n"
+        "  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize --at conv_1 "
+        "--output maps.png\n"
         "  fnet activations examples/models/nusax-lstm.safetensors --text 'kamarnya bersih' --at embedding",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
