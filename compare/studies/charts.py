@@ -115,21 +115,20 @@ def levels(
 
 
 def _level(row: Spread, x: float, at: Any) -> str:
-    data = {"data_configuration": row.label}
     body = []
     if math.isfinite(row.low):
         span = {"data_low": row.low, "data_high": row.high}
-        body.append(line(x, at(row.low), x, at(row.high), "line thick c0", **data, **span))
+        body.append(line(x, at(row.low), x, at(row.high), "line thick c0", **span))
     for i, score in enumerate(row.scores):
         place = x + 14 + 5 * (i % 3)
-        body.append(element("circle", cx=place, cy=at(score), r=3.0, class_="mark c0", data_score=score, **data))
+        body.append(element("circle", cx=place, cy=at(score), r=3.0, class_="mark c0", data_score=score))
     for score in row.reported:
-        body.append(cross(x - 18, at(score), "line c3", data_reported=score, **data))
+        body.append(cross(x - 18, at(score), "line c3", data_reported=score))
     if row.scores:
-        body.append(diamond(x, at(row.mean), "full c1", data_mean=row.mean, **data))
+        body.append(diamond(x, at(row.mean), "full c1", data_mean=row.mean))
     else:
         body.append(text(x, at(0) - 12, "no run yet", "soft middle"))
-    return "".join(body)
+    return element("g", "".join(body), data_configuration=row.label)
 
 
 def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:
@@ -159,21 +158,20 @@ def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:
 
 
 def _spread(row: Spread, y: float, left: float, at: Any) -> str:
-    data = {"data_configuration": row.label}
     body = [text(left, y - 12, row.label)]
     if math.isfinite(row.low):
         span = {"data_low": row.low, "data_high": row.high}
-        body.append(line(at(row.low), y, at(row.high), y, "line thick c0", **data, **span))
+        body.append(line(at(row.low), y, at(row.high), y, "line thick c0", **span))
     for score in row.scores:
         told = element("title", str(escape(f"{row.label}: {score:.4f}")))
-        body.append(element("circle", told, cx=at(score), cy=y, r=4.0, class_="mark c0", data_score=score, **data))
+        body.append(element("circle", told, cx=at(score), cy=y, r=4.0, class_="mark c0", data_score=score))
     for score in row.reported:
-        body.append(cross(at(score), y + 9, "line c3", data_reported=score, **data))
+        body.append(cross(at(score), y + 9, "line c3", data_reported=score))
     if row.scores:
-        body.append(diamond(at(row.mean), y, "full c1", data_mean=row.mean, **data))
+        body.append(diamond(at(row.mean), y, "full c1", data_mean=row.mean))
     else:
         body.append(text(left, y + 4, "no run yet", "soft"))
-    return "".join(body)
+    return element("g", "".join(body), data_configuration=row.label)
 
 
 def _spread_legend(x: float) -> str:
