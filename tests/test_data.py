@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from train_keras import data, embedded, validation
-from train_keras.errors import (
-    DataNotFound,
-    EmptySplit,
-    EmptyText,
-    LabelOutOfRange,
-    MalformedData,
-    SplitOverlap,
-    rows,
-)
+from train_keras.errors import DataNotFound, EmptySplit, EmptyText, LabelOutOfRange, MalformedData, SplitOverlap, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # `datasets` and its dependencies warn on their own account
 
@@ -242,7 +234,4 @@ def test_the_hub_is_asked_for_files_that_datasets_reads(monkeypatch):
     found = data.load("texts", "hub")
     data._load.cache_clear()
     assert found.source == "Hugging Face hub"
-    assert asked[1] == (
-        "parquet",
-        "hf://datasets/indonlp/NusaX-senti@refs/convert/parquet/ind/validation/*.parquet",
-    )
+    assert asked[1] == ("parquet", "hf://datasets/indonlp/NusaX-senti@refs/convert/parquet/ind/validation/*.parquet")

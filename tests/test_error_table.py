@@ -46,12 +46,7 @@ RULES = [
         "an image of unknown size needs both margins",
     ),
     (fnet.lstm, {"units": 2}, X, r"takes sequences \(batch, time, ...\); got shape \(None, 3\)"),
-    (
-        fnet.conv2d,
-        {"filters": 2, "kernel_size": 1},
-        Spec((None, 5, 3)),
-        r"takes 4 axes .* add the batch axis",
-    ),
+    (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5, 3)), r"takes 4 axes .* add the batch axis"),
     (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5)), "takes 4 axes"),
     (fnet.max_pooling1d, {"data_format": "channels_first"}, Y, "batch, channels, .spatial"),
 ]

@@ -12,8 +12,7 @@ KEY = random.key(5)
 
 
 @pytest.mark.parametrize(
-    ("shape", "fans"),
-    [((), 2), ((900,), 1800), ((30, 50), 80), ((3, 5, 8, 16), 15 * 24), ((7, 40, 2), 7 * 42)],
+    ("shape", "fans"), [((), 2), ((900,), 1800), ((30, 50), 80), ((3, 5, 8, 16), 15 * 24), ((7, 40, 2), 7 * 42)]
 )
 def test_glorot_uniform_fills_its_interval(shape, fans, each_backend):
     x = np.asarray(initializers.glorot_uniform(KEY, shape))

@@ -229,11 +229,7 @@ REFUSED = {
         CorruptFile,
         "which does not exist",
     ),
-    "two_of_a_name": (
-        lambda: alone(DENSE, dense_entry(units=2)),
-        CorruptFile,
-        "has several layers named",
-    ),
+    "two_of_a_name": (lambda: alone(DENSE, dense_entry(units=2)), CorruptFile, "has several layers named"),
     "policy": (lambda: alone(dense_entry(dtype="float31")), CorruptFile, "unknown dtype policy: 'float31'"),
     "mode": (lambda: quantized(3), CorruptFile, "quantization mode 3"),
     "mode_unknown": (lambda: quantized("int2"), UnsupportedLayer, "quantized as 'int2'; fnet knows"),

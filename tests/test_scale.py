@@ -125,10 +125,7 @@ def parquet(folder, numbers):
 
     folder.mkdir(exist_ok=True)
     for i in numbers:
-        columns = {
-            "id": list(range(100 * i, 100 * i + 100)),
-            "text": PAIR * 50,
-        }
+        columns = {"id": list(range(100 * i, 100 * i + 100)), "text": PAIR * 50}
         pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{i}.parquet")
 
 

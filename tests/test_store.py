@@ -150,8 +150,7 @@ def test_graphs_come_back():
 
 
 @pytest.mark.parametrize(
-    "value",
-    [float("inf"), -float("inf"), np.float32(0.5), np.int64(3), (1, [2, (3,)]), {"a": {1: "b"}}, True, ""],
+    "value", [float("inf"), -float("inf"), np.float32(0.5), np.int64(3), (1, [2, (3,)]), {"a": {1: "b"}}, True, ""]
 )
 def test_option_values_come_back(value):
     step = fnet.Bound(fnet.dense, tree.freeze({"activation": value}))

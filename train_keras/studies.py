@@ -87,10 +87,7 @@ def _cnn_studies() -> list[Study]:
     filters = [(16, 32, 64), (32, 64, 128), (64, 128, 256)]
     kernels = [(3, 3, 3), (5, 3, 3), (7, 5, 3)]
     topics = {
-        "layers": (
-            "How many convolution layers?",
-            {f"{n} layers": _cnn(filters=sizes) for n, sizes in layers.items()},
-        ),
+        "layers": ("How many convolution layers?", {f"{n} layers": _cnn(filters=sizes) for n, sizes in layers.items()}),
         "filters": ("How many filters?", {_dashed(sizes): _cnn(filters=sizes) for sizes in filters}),
         "kernels": (
             "Which kernel sizes?",
@@ -116,10 +113,7 @@ def _designed() -> list[Study]:
             "cnn.designed",
             "What do batch normalization, a fourth block, global pooling, augmentation and 15 epochs give?",
             "designed",
-            {
-                "base": _cnn(),
-                "designed": Config("cnn", wide, epochs=15, batch_size=64, learning_rate=2e-3, decay=True),
-            },
+            {"base": _cnn(), "designed": Config("cnn", wide, epochs=15, batch_size=64, learning_rate=2e-3, decay=True)},
             3,
         ),
         Study(

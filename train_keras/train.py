@@ -27,14 +27,7 @@ from train_keras.config import Config
 from train_keras.data import Data, Split
 from train_keras.errors import TrainingDiverged, rows
 from train_keras.locks import locked
-from train_keras.run_folder import (
-    MODEL,
-    checkpoint_file,
-    drop_checkpoints,
-    load_state,
-    write_checkpoint,
-    write_result,
-)
+from train_keras.run_folder import MODEL, checkpoint_file, drop_checkpoints, load_state, write_checkpoint, write_result
 from train_keras.validation import validate
 
 __all__ = ["Config", "Result", "Step", "evaluate", "forget", "probabilities", "tensor", "train"]
@@ -234,11 +227,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
 
 
 def train_epoch(
-    model: keras.Model,
-    config: Config,
-    split: Split,
-    epoch: int,
-    on_step: Callable[[Step], None] | None,
+    model: keras.Model, config: Config, split: Split, epoch: int, on_step: Callable[[Step], None] | None
 ) -> dict[str, float]:
     """One pass over the rows in an order, and with dropouts, that (seed, epoch) decides."""
     rng = np.random.default_rng((config.seed, epoch))

@@ -151,12 +151,7 @@ def body(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 def explained(
-    function: Callable[..., Any],
-    rules: Rules | None,
-    options: Mapping[str, Any],
-    params: Any,
-    x: Any,
-    error: Exception,
+    function: Callable[..., Any], rules: Rules | None, options: Mapping[str, Any], params: Any, x: Any, error: Exception
 ) -> Exception:
     """InvalidInput or InvalidParams where what a layer was given is the cause of an error; or the error itself."""
     if not isinstance(params, Mapping) and isinstance(error, LookupError | AttributeError | TypeError):

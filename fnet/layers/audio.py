@@ -178,13 +178,7 @@ def _combined(mode: str, real: Array, imag: Array | None = None) -> Array:
 
 
 def _mel_rule(
-    x: Spec,
-    *,
-    sequence_stride: int,
-    num_mel_bins: int,
-    fft_length: int,
-    sequence_length: int | None,
-    window: Window,
+    x: Spec, *, sequence_stride: int, num_mel_bins: int, fft_length: int, sequence_length: int | None, window: Window
 ) -> tuple[Spec, ParamTree]:
     require_no_strings(x)
     require_window(window, sequence_length or fft_length, fft_length)

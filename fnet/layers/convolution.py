@@ -64,13 +64,7 @@ def pads_of(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, g
 
 
 def _conv(
-    window: Windows,
-    params: Params,
-    x: Array,
-    filters: int | None,
-    groups: int,
-    activation: Activation,
-    use_bias: bool,
+    window: Windows, params: Params, x: Array, filters: int | None, groups: int, activation: Activation, use_bias: bool
 ) -> Array:
     """What conv1d, conv2d and conv3d do."""
     kernel = params["kernel"]

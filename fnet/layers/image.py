@@ -93,13 +93,7 @@ def _sized_rule(x: Spec, *, height: int, width: int, data_format: str | None) ->
 
 
 def _resizing_rule(
-    x: Spec,
-    *,
-    height: int,
-    width: int,
-    interpolation: str,
-    data_format: str | None,
-    keeps_integers: bool,
+    x: Spec, *, height: int, width: int, interpolation: str, data_format: str | None, keeps_integers: bool
 ) -> tuple[Spec, ParamTree]:
     require_interpolation(interpolation)
     require_numbers(x)

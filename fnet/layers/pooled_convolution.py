@@ -77,14 +77,7 @@ def pooled_conv2d(
 
 
 def _winograd_rule(
-    x: Spec,
-    *,
-    filters: int | None,
-    padding: str,
-    activation: Activation,
-    use_bias: bool,
-    tile: int,
-    pool: int,
+    x: Spec, *, filters: int | None, padding: str, activation: Activation, use_bias: bool, tile: int, pool: int
 ) -> tuple[Spec, ParamTree]:
     window = windows("winograd_conv2d", 2, 3, 1, padding, None)
     sizes, channels = window.split(x.shape)

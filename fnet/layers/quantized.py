@@ -113,10 +113,7 @@ def table_params(quantization: str, rows: int, columns: int, untied: bool = Fals
     how = scheme(quantization)
     packed = (columns + 1) // 2 if how.bits == 4 else columns
     groups = (-(-columns // how.block),) if how.block else ()
-    params = {
-        "embeddings": _fixed((rows, packed)),
-        "embeddings_scale": _fixed((rows, *groups), "ones", "float32"),
-    }
+    params = {"embeddings": _fixed((rows, packed)), "embeddings_scale": _fixed((rows, *groups), "ones", "float32")}
     if how.block:
         params["embeddings_zero"] = _fixed((rows, *groups))
         params["g_idx"] = _fixed((columns,), _blocks(how.block), "float32")

@@ -173,13 +173,7 @@ def logspace(
 
 @operation(_geomspace_rule)
 def geomspace(
-    start: Array,
-    stop: Array,
-    *,
-    num: int = 50,
-    endpoint: bool = True,
-    dtype: str | None = None,
-    axis: int = 0,
+    start: Array, stop: Array, *, num: int = 50, endpoint: bool = True, dtype: str | None = None, axis: int = 0
 ) -> Array:
     """`num` numbers of equal ratio from `start` to `stop`, which have one sign."""
     start, stop = (tensor(v, dtype or "float32") for v in (start, stop))

@@ -211,12 +211,7 @@ def silu(features: Array, *, beta: float = 1.0) -> Array:
 
 @function(same_rule, "keras.activations.relu", "keras.backend.relu", rows=True)
 def relu_with_limits(
-    x: Array,
-    *,
-    alpha: float = 0.0,
-    negative_slope: float = 0.0,
-    max_value: float | None = None,
-    threshold: float = 0.0,
+    x: Array, *, alpha: float = 0.0, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Array:
     """x above `threshold` (at most `max_value`), alpha * (x - threshold) below."""
     return ACTIVATIONS["relu"](tensor(x), alpha or negative_slope, max_value, threshold)

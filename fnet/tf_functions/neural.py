@@ -88,12 +88,7 @@ def bias_add(value: Array, bias: Array, *, data_format: str = "NHWC") -> Array:
 
 @function(same_rule, "nn.local_response_normalization")
 def local_response_normalization(
-    x: Array,
-    *,
-    depth_radius: int = 5,
-    bias: float = 1.0,
-    alpha: float = 1.0,
-    beta: float = 0.5,
+    x: Array, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
 ) -> Array:
     """x / (bias + alpha * sum of x^2 over the `depth_radius` channels on both sides)^beta."""
     x = tensor(x)
@@ -217,15 +212,7 @@ def _padded(x: Array, padding: Padding, fill: float = 0.0) -> Array:
 def _convolution(name: str, operation: Operation, *names: str) -> Operation:
     """A convolution with one kernel."""
 
-    def rule(
-        x: Any,
-        filters: Any,
-        *,
-        strides: Any,
-        padding: Padding,
-        data_format: str | None,
-        dilations: Any,
-    ) -> Spec:
+    def rule(x: Any, filters: Any, *, strides: Any, padding: Padding, data_format: str | None, dilations: Any) -> Spec:
         spec, weights = as_spec(x), as_spec(filters)
         how = _how(len(spec.shape) - 2, strides, data_format, dilations)
         y: Spec = rule_of(operation, (_padded_spec(spec, padding), weights), padding=_margins(spec, padding)[1], **how)
@@ -251,10 +238,7 @@ conv = _convolution(
     "conv", operations.conv, "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.convolution", "nn.atrous_conv2d"
 )
 depthwise_conv2d = _convolution(
-    "depthwise_conv2d",
-    operations.depthwise_conv,
-    "nn.depthwise_conv2d",
-    "compat.v1.nn.depthwise_conv2d_native",
+    "depthwise_conv2d", operations.depthwise_conv, "nn.depthwise_conv2d", "compat.v1.nn.depthwise_conv2d_native"
 )
 
 
@@ -290,13 +274,7 @@ def separable_conv2d(
     return operations.separable_conv({}, parts, padding=padding.lower(), **_how(2, strides, data_format, dilations))
 
 
-def _transpose_rule(
-    x: Any,
-    filters: Any,
-    output_shape: Any,
-    *,
-    data_format: str | None,
-) -> Spec:
+def _transpose_rule(x: Any, filters: Any, output_shape: Any, *, data_format: str | None) -> Spec:
     spec, sizes = as_spec(x), sizes_of(output_shape)
     if len(sizes) == len(spec.shape):
         return Spec((spec.shape[0] if sizes[0] is None else sizes[0], *sizes[1:]), spec.dtype)
@@ -349,26 +327,14 @@ def _pool_options(rank: int, ksize: Any, strides: Any, data_format: str | None) 
 
 
 def _pooling(name: str, operation: Operation, *names: str) -> Operation:
-    def rule(
-        x: Any,
-        *,
-        ksize: Any,
-        strides: Any,
-        padding: Padding,
-        data_format: str | None,
-    ) -> Spec:
+    def rule(x: Any, *, ksize: Any, strides: Any, padding: Padding, data_format: str | None) -> Spec:
         spec = as_spec(x)
         how = _pool_options(len(spec.shape) - 2, ksize, strides, data_format)
         y: Spec = rule_of(operation, _padded_spec(spec, padding), padding=_margins(spec, padding)[1], **how)
         return y
 
     def apply(
-        x: Array,
-        *,
-        ksize: Any,
-        strides: Any = None,
-        padding: Padding = "VALID",
-        data_format: str | None = None,
+        x: Array, *, ksize: Any, strides: Any = None, padding: Padding = "VALID", data_format: str | None = None
     ) -> Array:
         x = tensor(x)
         how = _pool_options(x.ndim - 2, ksize, strides, data_format)

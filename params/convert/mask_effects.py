@@ -21,12 +21,7 @@ from fnet.dtypes import compute_dtype
 from fnet.records import dataclass
 from fnet.types import Spec
 from params.convert.conversion import Conversion, Converted, Effects
-from params.convert.generations import (
-    CALLS_HAND_MASKS_ON,
-    HEADS_DELETE_MASKS,
-    HEADS_SEE_MASKS,
-    MERGES_SEE_MASKS,
-)
+from params.convert.generations import CALLS_HAND_MASKS_ON, HEADS_DELETE_MASKS, HEADS_SEE_MASKS, MERGES_SEE_MASKS
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import KerasObject, survey
 

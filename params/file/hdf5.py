@@ -786,11 +786,7 @@ def unpacked(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
 
 
 def read_chunks(
-    file: Buffer,
-    place: Storage,
-    applied: tuple[int, ...],
-    shape: tuple[int, ...],
-    dtype: np.dtype[np.generic],
+    file: Buffer, place: Storage, applied: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[np.generic]
 ) -> Array:
     """The array put together from its chunks; every element must come from one."""
     whole = np.empty(shape, dtype)

@@ -167,10 +167,7 @@ _PRIVATE = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "valu
 _ATTENTION = partial(Entry, arguments=_QUERIES, inputs=_queries, ignored=_FLASH)
 _UNGROUPED = partial(Entry, neutral={"groups": (1,)})  # Keras 2 wrote `groups` into layers that have none
 _RECURRENT = partial(
-    Entry,
-    arguments=("sequences", "initial_state", "mask"),
-    inputs=_sequences,
-    neutral={"implementation": (0, 1, 2)},
+    Entry, arguments=("sequences", "initial_state", "mask"), inputs=_sequences, neutral={"implementation": (0, 1, 2)}
 )
 # Keras meets the attributes `activation` and `recurrent_activation` of a layer before its cell.
 _WITH_CELL = partial(
@@ -203,9 +200,7 @@ ROWS: dict[str, Callable[..., Entry]] = {
     "CategoryEncoding": partial(_DENSE, options=modern_mode, arguments=("inputs", "count_weights")),
     "ContrastLimitedAdaptiveHistogramEqualization": partial(Entry, ignored=_FACTORS),
     "Discretization": partial(
-        _DENSE,
-        ignored=_FACTORS | {ADAPTED},
-        arrays=lambda config: ("summary",) if config.get(ADAPTED) else (),
+        _DENSE, ignored=_FACTORS | {ADAPTED}, arrays=lambda config: ("summary",) if config.get(ADAPTED) else ()
     ),
     "HashedCrossing": _DENSE,
     "Hashing": partial(_DENSE, options=_salted, limits="not the salt that TensorFlow 2.3 to 2.5 wrote for none"),

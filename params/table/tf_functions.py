@@ -31,11 +31,7 @@ RENAMED = {
 }
 """{argument of an older or another form: the name that functions here have}."""
 
-OWN = {
-    "math.nextafter": {"x2": "y"},
-    "math.scalar_mul": {"x": "y"},
-    "nn.embedding_lookup": {"ids": "indices"},
-}
+OWN = {"math.nextafter": {"x2": "y"}, "math.scalar_mul": {"x": "y"}, "nn.embedding_lookup": {"ids": "indices"}}
 """{function: {argument: the name that the function here has}}."""
 
 ORDER = {"compat.v1.math.in_top_k": ("predictions", "targets")}

@@ -68,11 +68,7 @@ def windows(rank: int) -> list[dict[str, Any]]:
 NEGATIVE = np.random.default_rng(0).integers(-99, -1, (2, 5, 7, 3)).astype("int32")
 """What is padded with is not the largest here."""
 
-SIZES = {
-    1: (3, 2, 13),
-    2: ((3, 4), (13, 14), 3, (9, 2)),
-    3: ((2, 3, 3), (7, 2, 3), 4),
-}
+SIZES = {1: (3, 2, 13), 2: ((3, 4), (13, 14), 3, (9, 2)), 3: ((2, 3, 3), (7, 2, 3), 4)}
 
 CASES = [
     *[

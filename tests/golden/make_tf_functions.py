@@ -146,7 +146,7 @@ FAMILIES = {
             ),
         ],
         "reflected": lambda t: [
-            *(1 + t["x"], 1 - t["x"], 2.5 * t["x"], 1 / t["p"], 2 // t["p"], 2 % t["p"], 2.0 ** t["x"]),
+            *(1 + t["x"], 1 - t["x"], 2.5 * t["x"], 1 / t["p"], 2 // t["p"], 2 % t["p"], 2.0 ** t["x"])
         ],
         "numpy_right": lambda t: [t["x"] + C, t["x"] * C, t["x"] - C, t["x"] / (C + 4)],
         "numpy_left": lambda t: [C + t["x"], C * t["x"], C - t["x"]],
@@ -231,7 +231,7 @@ FAMILIES = {
         "of_bytes": lambda t: [tf.reduce_sum(t["b"], 1), tf.reduce_mean(t["b"], 1)],
         "count": lambda t: tf.math.count_nonzero(t["i"], axis=1, keepdims=True, dtype=tf.int32),
         "arg": lambda t: [
-            *(tf.argmax(t["x"]), tf.argmax(t["x"], axis=-1), tf.argmin(t["x"], 1), tf.argmax(t["x"], 2, tf.int32)),
+            *(tf.argmax(t["x"]), tf.argmax(t["x"], axis=-1), tf.argmin(t["x"], 1), tf.argmax(t["x"], 2, tf.int32))
         ],
         "running": lambda t: [
             *(tf.cumsum(t["x"], axis=1), tf.cumsum(t["x"], -1, exclusive=True), tf.cumsum(t["x"], 1, reverse=True)),
@@ -652,7 +652,7 @@ FAMILIES = {
             *(
                 K.binary_crossentropy(tf.abs(t["u"]), K.sigmoid(t["x"])),
                 K.categorical_crossentropy(t["p"], K.softmax(t["x"])),
-            ),
+            )
         ],
     },
     "masks": {

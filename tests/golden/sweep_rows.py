@@ -54,11 +54,7 @@ def made(value):
     return value() if callable(value) and getattr(value, "__name__", "") == "<lambda>" else value
 
 
-LEAKY, FUNCTION, TANH = (
-    lambda: L.LeakyReLU(0.2),
-    lambda: keras.activations.relu,
-    lambda: keras.activations.tanh,
-)
+LEAKY, FUNCTION, TANH = (lambda: L.LeakyReLU(0.2), lambda: keras.activations.relu, lambda: keras.activations.tanh)
 
 
 def conv(rank, size=6, **options):
