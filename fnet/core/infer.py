@@ -16,7 +16,6 @@ from fnet import dtypes, tree
 from fnet.activation_functions import Activation
 from fnet.core.layer import bind, brief, name_of
 from fnet.core.model import EMPTY, Model, declared_inputs, run
-from fnet.core.options import misfit
 from fnet.core.rules import option_names, rules
 from fnet.core.sources import resolve, unmasked
 from fnet.records import dataclass
@@ -91,8 +90,8 @@ def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     declared = rules(bound)
     if declared.call is None or not declared.call.reads_values:
         x = tree.map(_without_numbers, x)
-    if (wrong := misfit(bound.function, bound.all_options)) is not None:
-        raise ValueError(f"{name_of(bound.function)}: {wrong}")
+    if bound.misfit is not None:
+        raise ValueError(f"{name_of(bound.function)}: {bound.misfit}")
     by_rule = with_options(declared.shape, bound)
     outputs, params = by_rule(x)
     if params and not declared.entrance.host:

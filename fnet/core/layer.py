@@ -15,6 +15,7 @@ from typing import Any
 
 from fnet import dtypes, tree
 from fnet.backend import ops
+from fnet.core.options import misfit
 from fnet.core.rules import apply, body, hashable, option_names, rules
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
@@ -38,6 +39,11 @@ class Bound:
     def all_options(self) -> dict[str, Any]:
         """All options, bound ones over defaults, as the layer and its rules take them."""
         return {**option_names(self.function), **self._thawed}
+
+    @functools.cached_property
+    def misfit(self) -> str | None:
+        """What is wrong with the first option that is not what its annotation says; None where all are."""
+        return misfit(self.function, self.all_options)
 
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:

@@ -15,11 +15,11 @@ from fnet.inference.device import is_fixed, is_value, on_device, twin
 from fnet.records import dataclass
 from fnet.types import Params
 
-_LIMIT = 8
-"""How many models are remembered."""
+_MOST = 8
+"""How many programs are remembered."""
 
-_known: dict[Any, _Known] = {}
-"""{(backend, id of the model, whether optimised, structure and ids of the params): what came of them}, oldest first."""
+_programs: dict[Any, _Remembered] = {}
+"""{(backend, id of the model, whether optimised, structure and ids of the params): the program}, the oldest first."""
 
 
 class Program(NamedTuple):
@@ -34,27 +34,30 @@ class Program(NamedTuple):
 
 
 class _Place(int):
-    """A leaf of the optimised params that is a leaf of the given ones: its number among them."""
+    """In place of a leaf of the optimised params that is one of the arrays given: its number among them."""
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What `optimize` gave. It keeps the model alive, and no array that was given: it goes when the first of them does.
+class _Remembered:
+    """A program, and when it may be used again.
 
-    made: with twins of the arrays that were given or, where one has none, a `_Place`; places: whether there are any;
-    ids: of those arrays; open: the numbers of those that their owner could make writable again.
+    It keeps the model alive, so that its id stays its own, and none of the arrays that were given: in the params of the
+    program are twins of them or, for one that can have none, a `_Place`. When one of the arrays goes, it is forgotten.
+
+    ids: of those arrays; open: the numbers of those that their owner could make writable again; watched: weak
+    references to them.
     """
 
-    given: Any
-    made: Program
-    places: bool
+    given_model: Any
+    program: Program
+    has_places: bool
     ids: frozenset[int]
     open: list[int]
     watched: list[Any]
 
-    def program(self, leaves: list[Any]) -> Program:
-        """It with the arrays that were given."""
-        return self.made._replace(params=_filled(self.made.params, leaves)) if self.places else self.made
+    def filled(self, leaves: list[Any]) -> Program:
+        """The program with the arrays that were given."""
+        return self.program._replace(params=_filled(self.program.params, leaves)) if self.has_places else self.program
 
 
 def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
@@ -62,33 +65,50 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
 
     It is made once for arrays that cannot change; where any can, the model stays as it is.
     """
-    kind = (backend.name(), id(model), optimize)
     leaves, structure = ops.flatten(params)
     if any(issubclass(each, Mapping) for each in {*map(type, leaves)}):  # of a kind that JAX takes for a leaf
         leaves, structure = tree.flatten(params)
-    known = _known.get(key := (*kind, structure, *map(id, leaves)))
-    if known is not None and all(map(is_value, map(leaves.__getitem__, known.open))):
-        return known.program(leaves)
-    written = {id(leaf) for leaf in leaves if isinstance(leaf, np.ndarray) and not is_value(leaf)}
-    if written:
-        for other in [k for k, known in _known.items() if not written.isdisjoint(known.ids)]:
-            _known.pop(other, None)
+    key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
+    remembered = _programs.get(key)
+    if remembered is not None and all(map(is_value, map(leaves.__getitem__, remembered.open))):
+        return remembered.filled(leaves)
+    writable = {id(leaf) for leaf in leaves if isinstance(leaf, np.ndarray) and not is_value(leaf)}
+    if writable:
+        _forget_programs_of(writable)
         return Program(model, tree.map(on_device, params), None, {})
-    made, new = rewrites.optimize(model, params) if optimize else (model, params)
-    may_open = [number for number, leaf in enumerate(leaves) if not is_fixed(leaf)]
+    program = _program(model, params, leaves, optimize)
+    return _remember(key, model, program, leaves).filled(leaves)
+
+
+def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> Program:
+    """The program for params of these leaves, with stand-ins for those that are in it as they were given."""
+    faster, new = rewrites.optimize(model, params) if optimize else (model, params)
     stand_ins = {id(leaf): _stand_in(leaf, number) for number, leaf in enumerate(leaves)}
     new = tree.map(lambda leaf: stand_ins.get(id(leaf), leaf), tree.map(on_device, new))
-    watched, places = [_watch(leaf, key) for leaf in leaves], any(isinstance(leaf, _Place) for leaf in tree.leaves(new))
-    made = Program(made, new, Compiled(made, new) if may_be_constants(params, new) else None, {})
-    known = _known[key] = _Known(model, made, places, frozenset(map(id, leaves)), may_open, watched)
-    if len(_known) > _LIMIT:
-        _known.pop(next(iter(_known)), None)
-    return known.program(leaves)
+    return Program(faster, new, Compiled(faster, new) if may_be_constants(params, new) else None, {})
 
 
 def _stand_in(leaf: Any, number: int) -> Any:
     """What is kept in place of an array that was given."""
     return twin(leaf) if isinstance(leaf, np.ndarray) and leaf.size and is_fixed(leaf) else _Place(number)
+
+
+def _remember(key: Any, model: Any, program: Program, leaves: list[Any]) -> _Remembered:
+    """Keep a program for the next call, and forget the oldest where there are many."""
+    has_places = any(isinstance(leaf, _Place) for leaf in tree.leaves(program.params))
+    may_open = [number for number, leaf in enumerate(leaves) if not is_fixed(leaf)]
+    watched = [_watch(leaf, key) for leaf in leaves]
+    remembered = _Remembered(model, program, has_places, frozenset(map(id, leaves)), may_open, watched)
+    _programs[key] = remembered
+    if len(_programs) > _MOST:
+        _programs.pop(next(iter(_programs)), None)
+    return remembered
+
+
+def _forget_programs_of(ids: set[int]) -> None:
+    """Forget the programs of arrays that have become writable."""
+    for key in [key for key, remembered in _programs.items() if not ids.isdisjoint(remembered.ids)]:
+        _programs.pop(key, None)
 
 
 def _filled(item: Any, leaves: list[Any]) -> Any:
@@ -101,6 +121,6 @@ def _filled(item: Any, leaves: list[Any]) -> Any:
 
 
 def _watch(leaf: Any, key: Any) -> Any:
-    """A weak reference to an array, with which the entry goes; what is no array is kept."""
+    """A weak reference to an array, with which its program goes; what is no array is kept."""
     is_watched = hasattr(leaf, "__array__") and not isinstance(leaf, np.generic)
-    return weakref.ref(leaf, lambda _: _known.pop(key, None)) if is_watched else leaf
+    return weakref.ref(leaf, lambda _: _programs.pop(key, None)) if is_watched else leaf

@@ -78,7 +78,7 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     for key, value in changed.items():
         if key in legal:
             kind = kinds(entry.layer).get(key, Any)
-            if not fits(value := meant(value, kind), kind):
+            if not fits(value, kind) and not fits(value := meant(value, kind), kind):
                 asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
                 raise CorruptFile(
                     f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
