@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_old_files_say_which_rules_they_follow():
     found = fnet.explain(golden("words.h5", "2.9.0"))
     assert (found.keras_version, found.format) == ("2.9.0", "h5")
     assert steps(found)["text_vectorization"].age == {"encoding_dtype": "float32"}
-    assert any("rules of an older Keras" in text for text in found.unusual)
+    assert any("rules of an older Keras" in text and "text_vectorization" in text for text in found.unusual)
 
 
 @pytest.mark.parametrize("version", ["3.15.1", pytest.param("2.9.0", marks=pytest.mark.slow)])
@@ -229,3 +230,37 @@ def test_calls_with_training_are_worth_a_look():
     call["kwargs"]["training"] = True
     assert any("called with training=True: gaussian_dropout" in text for text in fnet.explain(file(value)).unusual)
     assert not any("training=True" in text for text in fnet.explain(file(config("activations"))).unusual)
+
+
+MODELS = Path(__file__).parent.parent / "examples" / "models"
+
+
+@pytest.mark.parametrize("name", ["cifar10-cnn", "nusax-lstm", "cnn.keras"])
+def test_what_is_held_at_once_is_what_a_run_takes(name):
+    """And no more: the working memory of a step (windows of a convolution, gates of an LSTM) comes on top."""
+    source = golden(name) if name.endswith(".keras") else MODELS / f"{name}.safetensors"
+    model, params = fnet.load_keras(source) if isinstance(source, bytes) else fnet.load(source)
+    (spec,) = fnet.tree.leaves(fnet.core.infer.input_spec(model))
+    x = np.array([["ramah"]], object) if spec.dtype == "string" else np.zeros((1, *spec.shape[1:]), "float32")
+    model(params, x)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        model(params, x)
+        taken = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    held = fnet.explain(source).held_bytes
+    assert 0.9 * held <= taken <= 4 * held + 20_000
+
+
+def test_what_is_held_at_once_is_counted(tmp_path):
+    """A residual block: what goes past it is held, what it has used is not."""
+    x = fnet.bind(fnet.input_layer, shape=(None, 10))
+    wide, narrow = fnet.bind(fnet.dense, units=100), fnet.bind(fnet.dense, units=10)
+    block = fnet.graph(
+        x=x, a=(wide, "x"), b=(wide, "a"), c=(narrow, "b"), sum=(fnet.add, ("c", "x")), inputs="x", outputs="sum"
+    )
+    for model in (block, fnet.sequential(x=x, block=block, last=narrow)):  # what goes in is not counted
+        fnet.save(tmp_path / "m.safetensors", model, fnet.init(model, 0))
+        assert fnet.explain(tmp_path / "m.safetensors").held_bytes == 4 * (100 + 100)

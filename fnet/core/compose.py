@@ -148,7 +148,7 @@ class Graph(Model):
         return tuple((name, node.params or name, node.step) for name, node in self.nodes)
 
     @functools.cached_property
-    def _last_use(self) -> dict[str, tuple[str, ...]]:
+    def last_use(self) -> dict[str, tuple[str, ...]]:
         """{node: values that nobody reads after it}, so that memory is given back early."""
         last = {name: reader for reader, node in self.nodes for name in references(node.sources)}
         outputs = set(references(self.outputs))
@@ -164,7 +164,7 @@ class Graph(Model):
         for name, node in self.nodes:
             got = values[name] if node.sources is None else resolve(node.sources, values)
             values[name] = visit(name, node.params or name, node.step, got)
-            for dead in self._last_use.get(name, ()):
+            for dead in self.last_use.get(name, ()):
                 del values[dead]
         return resolve(self.outputs, values)
 

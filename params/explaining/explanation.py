@@ -15,9 +15,9 @@ from params.convert.legacy_config import modern
 from params.convert.models import convert_object
 from params.errors import CorruptFile, ModelFileError, quoted
 from params.explaining.mask_fates import fates, lost
-from params.explaining.record import Explanation, Step, shown_specs
+from params.explaining.record import Explanation, Step, named, shown_specs
 from params.explaining.refusals import Refusals
-from params.explaining.sizes import sizes
+from params.explaining.sizes import held, sizes
 from params.explaining.stored import explain_stored, is_stored
 from params.file.keras_objects import POLICIES, KerasObject, parse, survey
 from params.file.model_file import UNSAID, Limits, ModelFile
@@ -85,6 +85,7 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
         tuple(steps),
         refused.all,
         tuple(_unusual(steps, refused)),
+        held({row.path: row for row in rows.values()}) if rows else None,
     )
 
 
@@ -141,5 +142,5 @@ def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     policies = sorted({step.policy for step in steps if step.policy in POLICIES})
     if len(policies) > 1:
         yield f"several dtype policies: {', '.join(policies)}"
-    if old := sum(bool(step.age) for step in steps):
-        yield f"{old} layers follow the rules of an older Keras (docs/generations.md)"
+    if old := [step.path for step in steps if step.age]:
+        yield f"by the rules of an older Keras (docs/generations.md): {named(old)}"

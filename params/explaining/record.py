@@ -55,6 +55,9 @@ class Explanation:
     """Every reason for which the file is refused; none means that `load_keras` takes the configuration."""
     unusual: tuple[str, ...]
     """What is worth a look: nothing here stops the file from loading."""
+    held_bytes: int | None = None
+    """The most of what the steps give that is held at once, for one row; the working memory of a step is not counted.
+    None where shapes are not known."""
 
     @property
     def supported(self) -> bool:
@@ -121,9 +124,11 @@ def _page(report: Explanation) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
     yield ""
     work = f"{report.flops:,} floating-point operations, {report.activation_bytes:,} bytes of outputs"
-    yield f"{report.params:,} params; for one row {work}"
-    if unknown := sum(None in (step.params, step.flops, step.bytes) for step in report.steps):
-        yield f"without {unknown} steps (?), whose sizes are not in the configuration"
+    at_once = "" if report.held_bytes is None else f", {report.held_bytes:,} of them at once"
+    yield f"{report.params:,} params; for one row {work}{at_once}"
+    unknown = [step.path for step in report.steps if step.output and None in (step.params, step.flops, step.bytes)]
+    if unknown:
+        yield f"not counted, for their sizes are not in the configuration: {named(unknown)}"
     for title, texts in (("refused", report.problems), ("worth a look", report.unusual)):
         if texts:
             yield f"\n{title}:"
@@ -133,6 +138,11 @@ def _page(report: Explanation) -> Iterator[str]:
         yield "\nlimits:"
         yield from (f"- {name}: {note}" for name, note in limited.items())
     yield f"\nfnet {'runs' if report.supported else 'does not run'} this model."
+
+
+def named(paths: list[str]) -> str:
+    """The first few of them."""
+    return ", ".join(paths[:5]) + f" and {len(paths) - 5} more" * (len(paths) > 5)
 
 
 def _shown(number: int | None) -> str:

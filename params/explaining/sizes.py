@@ -1,14 +1,17 @@
-"""How large a step is: its parameters, the operations of one row, the bytes of what it gives."""
+"""How large a step is: its parameters, the operations of one row, the bytes of what it gives; what is held at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fnet import tree
 from fnet.core import infer
+from fnet.core.compose import Graph
 from fnet.core.layer import bind
+from fnet.core.model import Model
+from fnet.tree import Path
 from params.explaining.record import total
 from params.room import width
 
@@ -22,9 +25,37 @@ def sizes(row: infer.Row, shared: bool) -> dict[str, int | None]:
     shared: the parameters are counted at another step.
     """
     outputs = [spec for spec in tree.leaves(row.outputs) if spec is not None]
-    bytes_ = [_product((*spec.shape[1:], width(spec.dtype))) for spec in outputs]
     params = 0 if shared else total(_product(param.shape) for param in tree.leaves(row.params))
-    return {"params": params, "flops": _flops(row, outputs), "bytes": total(bytes_)}
+    return {"params": params, "flops": _flops(row, outputs), "bytes": _bytes(row)}
+
+
+def held(rows: Mapping[Path, infer.Row], path: Path = ()) -> int:
+    """The most bytes of outputs that are held at once while the step at `path` runs, for one row of a batch.
+
+    What it was given is not counted; sizes that are not known count as nothing. rows: {path: the step}, as `trace` sees
+    them.
+    """
+    step = rows[path].step
+    if not isinstance(step, Model):
+        return 0 if bind(step).function.__name__ == "input_layer" else _bytes(rows[path]) or 0
+    most, live = 0, dict[str, int]()
+    dead = step.last_use if isinstance(step, Graph) else {}
+    for name, _, _ in step.entries:
+        during = held(rows, (*path, name))
+        most = max(most, sum(live.values()) + during)
+        if not isinstance(step, Graph):  # each step reads the one before it
+            live.clear()
+        live[name] = (_bytes(rows[*path, name]) or 0) if during else 0
+        for value in dead.get(name, ()):
+            live.pop(value, None)
+    return most
+
+
+def _bytes(row: infer.Row) -> int | None:
+    """What a step gives for one row of a batch."""
+    return total(
+        _product((*spec.shape[1:], width(spec.dtype))) for spec in tree.leaves(row.outputs) if spec is not None
+    )
 
 
 def _flops(row: infer.Row, outputs: list[Any]) -> int | None:

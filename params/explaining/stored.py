@@ -14,7 +14,7 @@ from fnet.core.model import Model
 from params.errors import quoted, reading
 from params.explaining.mask_fates import fates, lost
 from params.explaining.record import Explanation, Step, shown_specs
-from params.explaining.sizes import sizes
+from params.explaining.sizes import held, sizes
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.reading import Source
@@ -72,7 +72,8 @@ def explain_stored(
             steps.append(_step(row.path, row.step, shown_specs(row.outputs), masks.get(path, ""), **size))
             entries.add(row.entry)
     inputs = shown_specs(tree.leaves(spec))
-    return Explanation(name, kind, None, inputs, shown_specs(rows[""].outputs), tuple(steps), (), tuple(lost(steps)))
+    outputs, at_once = shown_specs(rows[""].outputs), held({row.path: row for row in rows.values()})
+    return Explanation(name, kind, None, inputs, outputs, tuple(steps), (), tuple(lost(steps)), at_once)
 
 
 def _step(path: tuple[Any, ...], step: Any, output: str = "", mask: str = "", **size: Any) -> Step:
