@@ -14,9 +14,9 @@ from typing import Any
 
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
-from fnet.core.layer import bind, brief, name_of
+from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import EMPTY, Model, declared_inputs, run
-from fnet.core.rules import option_names, rules
+from fnet.core.rules import Rules, option_names, rules
 from fnet.core.sources import resolve, unmasked
 from fnet.records import dataclass
 from fnet.tree import Path
@@ -85,9 +85,17 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
-    """The shape rule of a layer, given the options that it asks for."""
+    """The shape rule of a layer, given the options that it asks for; remembered for layers of one array."""
     bound = bind(step)
     declared = rules(bound)
+    if not isinstance(x, Spec) or declared.call is not None:
+        return _by_rule(bound, declared, x)
+    if x not in bound.inferred:
+        bound.inferred[x] = _by_rule(bound, declared, x)
+    return bound.inferred[x]
+
+
+def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
     if declared.call is None or not declared.call.reads_values:
         x = tree.map(_without_numbers, x)
     if bound.misfit is not None:

@@ -46,6 +46,11 @@ class Bound:
         return misfit(self.function, self.all_options)
 
     @functools.cached_property
+    def inferred(self) -> dict[Any, tuple[Any, Any]]:
+        """{Spec of the input: what `fnet.core.infer` has made of it}: outputs and params."""
+        return {}
+
+    @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:
         """What a model runs of this layer: `apply`, which sees to masks and integers, under the dtype policy."""
         own = body(self.function)

@@ -7,10 +7,13 @@ import inspect
 import numbers
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from fnet.activation_functions import ACTIVATIONS
+from fnet.core.rules import option_names
 from fnet.types import OneOf, Range
+
+Test: TypeAlias = Callable[[Any], bool]
 
 
 @functools.cache
@@ -23,10 +26,11 @@ def kinds(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | None:
-    """What is wrong with the first option that its annotation does not allow, or None."""
-    for name, kind in kinds(function).items():
-        if name in options and not fits(options[name], kind):
-            hint = "".join(f"; it must be {bound}" for bound in bounds(kind))
+    """What is wrong with the first option that its annotation does not allow, or None; defaults are allowed."""
+    defaults = option_names(function)
+    for name, fit in tests(function).items():
+        if name in options and options[name] is not defaults.get(name) and not fit(options[name]):
+            hint = "".join(f"; it must be {bound}" for bound in bounds(kinds(function)[name]))
             return f"the option {name!r} = {options[name]!r:.60} is of the wrong type or out of range{hint}"
     for name, value in options.items():
         if name.endswith("activation") and isinstance(value, str) and value not in ACTIVATIONS:
@@ -49,15 +53,20 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 @functools.cache
-def _test(kind: Any) -> Callable[[Any], bool]:
+def tests(function: Callable[..., Any]) -> dict[str, Test]:
+    """{argument: what tells whether a value is of its annotated type} of a layer."""
+    return {name: _test(kind) for name, kind in kinds(function).items()}
+
+
+@functools.cache
+def _test(kind: Any) -> Test:
     """What tells whether a value is of the annotated type `kind`."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         plain, limits = _test(parts[0]), bounds(kind)
         return lambda value: plain(value) and all(value in bound for bound in limits)
     if origin in (Union, types.UnionType):
-        tests = list(map(_test, parts))
-        return lambda value: any(test(value) for test in tests)
+        return functools.partial(_any_fits, list(map(_test, parts)))
     if origin is Literal:
         return lambda value: value in parts
     if kind is None or kind is type(None):
@@ -66,17 +75,26 @@ def _test(kind: Any) -> Callable[[Any], bool]:
         return lambda value: isinstance(value, kind)
     if kind in (int, float):
         number = numbers.Integral if kind is int else numbers.Real
-        return lambda value: isinstance(value, number) and not isinstance(value, bool)
+        return lambda value: type(value) is kind or (isinstance(value, number) and not isinstance(value, bool))
     if origin in (tuple, list, Sequence):
-        return lambda value: isinstance(value, tuple | list) and _all_fit(value, origin, parts)
+        return functools.partial(_all_fit, origin, parts, list(map(_test, parts)))
     if origin is Mapping or origin is dict:
         return lambda value: isinstance(value, Mapping)
     return callable if origin is Callable else lambda value: True
 
 
-def _all_fit(value: Any, origin: Any, parts: tuple[Any, ...]) -> bool:
+def _any_fits(tests: list[Test], value: Any) -> bool:
+    for test in tests:  # noqa: SIM110 - a generator takes longer than the tests
+        if test(value):
+            return True
+    return False
+
+
+def _all_fit(origin: Any, parts: tuple[Any, ...], tests: list[Test], value: Any) -> bool:
+    if not isinstance(value, (tuple, list)):
+        return False
     if origin is tuple and parts and parts[-1] is not Ellipsis:
-        return len(value) == len(parts) and all(map(fits, value, parts))
+        return len(value) == len(tests) and all(test(item) for test, item in zip(tests, value, strict=True))
     if parts and parts[0] in (int, float, bool, str):
         value = {type(item): item for item in value}.values()  # one of each type stands for all
-    return not parts or all(fits(item, parts[0]) for item in value)
+    return not parts or all(map(tests[0], value))

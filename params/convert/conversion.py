@@ -103,9 +103,9 @@ class Conversion:
                 return self.custom[name]
         return None
 
-    def inside(self, source: KerasObject) -> Conversion:
-        """The conversion of what `source` is made of."""
-        return replace(self, path=() if self.path is None else (*self.path, source.name))
+    def inside(self, source: KerasObject, around: bool | None) -> Conversion:
+        """The conversion of what `source`, called with training=`around`, is made of."""
+        return replace(self, path=() if self.path is None else (*self.path, source.name), around=around)
 
     def check_used(self, names: Iterable[str]) -> None:
         """Raise ModelFileError for keys of `custom` that replace nothing, or layers that differ. Registered names

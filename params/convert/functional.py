@@ -151,12 +151,12 @@ def _read(build: _Building, outputs: Any) -> Iterator[str]:
 
 def _call_all(build: _Building, layers: list[KerasObject]) -> None:
     """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
-    calls = [(layer, number, call) for layer in layers for number, call in enumerate(layer.calls)]
+    calls = [(layer, number, call, list(tensors(call))) for layer in layers for number, call in enumerate(layer.calls)]
     needs: dict[int, set[tuple[str, int]]] = {}
     readers: dict[tuple[str, int], list[int]] = defaultdict(list)
     ready: list[int] = []
-    for place, (layer, number, call) in enumerate(calls):
-        needs[place] = {need for need in _read_by(layer, number, call) if need not in build.calls}
+    for place, (layer, number, _, read) in enumerate(calls):
+        needs[place] = {need for need in _read_by(layer, number, read) if need not in build.calls}
         for need in needs[place]:
             readers[need].append(place)
         if not needs[place]:
@@ -173,11 +173,11 @@ def _call_all(build: _Building, layers: list[KerasObject]) -> None:
         raise CorruptFile(f"{build.source.label}: {_unreadable(build, calls, waiting)}")
 
 
-def _read_by(layer: KerasObject, number: int, call: Any) -> Iterator[tuple[str, int]]:
+def _read_by(layer: KerasObject, number: int, read: list[Tensor]) -> Iterator[tuple[str, int]]:
     """(layer, call) of everything that a call reads, the earlier call of the same layer included."""
     if number:
         yield layer.name, number - 1
-    for tensor in tensors(call):
+    for tensor in read:
         yield tensor.layer, tensor.call
 
 
@@ -195,8 +195,8 @@ def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tu
     return f"calls that read each other in a circle: {names}"
 
 
-def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
-    """One call of a layer as a node."""
+def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: list[Tensor]) -> None:
+    """One call of a layer, on the tensors `read`, as a node."""
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
     if next(tensors([call["args"], call["kwargs"]]), None) is None:
@@ -204,7 +204,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any) -> None:
     entry = build.parts[layer.name].entry
     options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
     places = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
-    made_from = _Call(build, layer, _float(build, call), entry is not None and entry.call is not None)
+    made_from = _Call(build, layer, _float(build, read), entry is not None and entry.call is not None)
     args = [made_from.value(item, name in options) for item, name in zip(call["args"], places, strict=False)]
     kwargs = {key: made_from.value(item, key in options, key) for key, item in call["kwargs"].items()}
     part = build.parts[layer.name]
@@ -257,9 +257,9 @@ def _draws(part: Converted) -> bool:
     return own or any(map(_draws, part.parts.values()))
 
 
-def _float(build: _Building, call: Any) -> str:
+def _float(build: _Building, read: list[Tensor]) -> str:
     """The dtype of the floats among the numbers of a call: that of its tensors where these are of 64 bits."""
-    for name in {build.calls[t.layer, t.call] for t in tensors(call)}:
+    for name in {build.calls[t.layer, t.call] for t in read}:
         if name not in build.wide:
             build.wide[name] = any(spec.dtype == "float64" for spec in tree.leaves(build.specs[name]))
         if build.wide[name]:

@@ -16,8 +16,7 @@ from params.convert.conversion import Conversion, named
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import LAMBDA, NESTED, KerasObject, is_object, literal, parse, policy
-from params.file.screening import TRAINING_ONLY
+from params.file.keras_objects import LAMBDA, NESTED, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
 from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
@@ -77,6 +76,8 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     options = {}
     for key, value in changed.items():
         if key in legal:
+            if type(value) in tree.PLAIN and not _differs(value, legal[key]):
+                continue
             kind = kinds(entry.layer).get(key, Any)
             if not fits(value, kind) and not fits(value := meant(value, kind), kind):
                 asked = "".join(f"; it must be {bound}" for bound in bounds(kind))

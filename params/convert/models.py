@@ -125,7 +125,7 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
     if source.is_model:
         require_own(source, conversion)
     make = {"Sequential": _sequential, "Functional": functional}.get(source.class_name, _layer)
-    converted = make(source, conversion.inside(source) if source.is_model else conversion, training)
+    converted = make(source, conversion.inside(source, conversion.around) if source.is_model else conversion, training)
     conversion.made[id(converted.step)] = converted
     return converted
 
@@ -133,7 +133,7 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     entry = row_of(source, conversion)
     operation = is_operation(entry)
-    config = config_values(source, entry, dataclasses.replace(conversion.inside(source), around=training))
+    config = config_values(source, entry, conversion.inside(source, training))
     config |= conversion.told.get(id(source.config), {})
     if (how := quantization(source)) is not None:
         config["quantization"] = how

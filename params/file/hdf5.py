@@ -87,10 +87,10 @@ def check_sum(data: bytes | memoryview, told: int, at: int) -> None:
 
 def unpack(layout: str, data: memoryview, at: int = 0) -> tuple[int, ...]:
     """Little-endian integers at `at`, with the bounds checked."""
-    form = _form(layout)
-    if at + form.size > len(data):
-        raise CorruptFile("a structure ends before its fields do")
-    return form.unpack_from(data, at)
+    try:
+        return _form(layout).unpack_from(data, at)
+    except struct.error as error:
+        raise CorruptFile("a structure ends before its fields do") from error
 
 
 @functools.lru_cache(maxsize=256)
@@ -159,13 +159,17 @@ def messages(file: Buffer, address: int) -> list[Message]:
     return header
 
 
+_PREFIX = struct.Struct("<HHB3x")
+"""What comes before a message: its type, length and flags."""
+
+
 def _messages_v1(file: Buffer, address: int) -> Iterator[Message]:
     _, _, count, _, size = unpack("BBHII", file.take(address, 12))
     blocks = [file.take(address + 16, size)]
     while blocks:
         block, at = blocks.pop(0), 0
         while count > 0 and at + 8 <= len(block):
-            kind, length, flags = unpack("HHB", block, at)
+            kind, length, flags = _PREFIX.unpack_from(block, at)
             message = _message(file, kind, flags, block, at + 8, length)
             at += 8 + length
             count -= 1
@@ -507,14 +511,17 @@ def _symbols(file: Buffer, address: int, names: memoryview, above: int | None = 
             yield name, target
 
 
+_SYMBOL = struct.Struct("<QQI20x")
+"""An entry of a symbol table: where its name is, its object, and what is kept of that."""
+
+
 def _symbol_node(file: Buffer, address: int, names: memoryview) -> Iterator[tuple[str, int]]:
     file.enter(address, "symbol table node")
     file.signature(address, b"SNOD")
     (count,) = unpack("H", file.take(address, 8), 6)
     file.step(count)
     entries = file.take(address + 8, 40 * count)
-    for i in range(count):
-        offset, target, cache = unpack("QQI", entries, 40 * i)
+    for offset, target, cache in _SYMBOL.iter_unpack(entries):
         name = _text(names, offset)
         if cache == SOFT:
             _refuse(name)

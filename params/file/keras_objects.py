@@ -18,6 +18,8 @@ from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
 MODELS = ("Functional", "Sequential")
 NESTED = (dict, list, tuple)
 """The values of a config that hold others. A tuple, not a union: this is asked of every value."""
+TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
+"""Ends of the config keys that only training reads."""
 WRITTEN = "written_class_name"
 """Key of the name that a file gives to a class which `params.convert.legacy_config` calls by its present one."""
 LAMBDA = "its Python code is in the file, and a model file is data: replace it by layers or keras.ops operations"
@@ -117,8 +119,9 @@ def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]]
     """(serialized objects, float dtypes, whether something makes masks) of a config, in one walk.
 
     The dtypes are policies of layers, and those of inputs, casts and constants, which Keras's layers cast to their own.
+    What only training reads, a third of most configs, is not looked at.
     """
-    objects, floats, masked = [], set[str](), False
+    objects, values, masked = list[dict[str, Any]](), list[Any](), False
     waiting = [config]
     while waiting:
         value = waiting.pop()
@@ -127,9 +130,16 @@ def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]]
             if is_object(value):
                 objects.append(value)
                 _check_policy(value)
-            value = value.values()
-        floats.update([item for item in value if isinstance(item, str) and item in POLICIES])
-        waiting += reversed([item for item in value if isinstance(item, NESTED)])
+            values += value.values()
+            inner = [
+                item for key, item in value.items() if item.__class__ in NESTED and not key.endswith(TRAINING_ONLY)
+            ]
+        else:
+            values += value
+            inner = [item for item in value if item.__class__ in NESTED]
+        inner.reverse()
+        waiting += inner
+    floats = set(POLICIES).intersection([item for item in values if item.__class__ is str])
     return objects, floats, masked
 
 
@@ -144,9 +154,13 @@ def _check_policy(item: dict[str, Any]) -> None:
 
 def _makes_mask(value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
     """Whether an object of a config makes masks itself: a layer that does, a layer of the caller's, a mask given."""
-    if value.get("class_name") == "Masking" or value.get("mask_zero"):
+    if value.get("class_name") == "Masking":
         return True
     if custom and (custom.keys() & {value.get("class_name"), value.get("registered_name")}):
+        return True
+    if "mask" not in "".join(value):  # as in most
+        return False
+    if value.get("mask_zero"):
         return True
     given = [key for key, item in value.items() if item is not None and key.endswith("mask")]
     return bool(given) and given != ["zero_output_for_mask"]

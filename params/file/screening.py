@@ -10,10 +10,7 @@ from collections.abc import Container
 from typing import Any
 
 from params.errors import UnsafeFile, quoted
-from params.file.keras_objects import NESTED
-
-TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
-"""Ends of the config keys that only training reads."""
+from params.file.keras_objects import NESTED, TRAINING_ONLY
 
 
 def screen(value: Any, replaced: Container[str] = ()) -> None:

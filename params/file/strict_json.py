@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
+from itertools import accumulate
 from typing import Any
 
 from params.errors import CorruptFile, LimitExceeded, quoted
@@ -17,7 +19,8 @@ UNREAD = ("compile_config", "training_config")
 """Keys whose values are dropped as soon as they are parsed: what training used, which no loader reads."""
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z|\\\Z)', re.DOTALL)
 """A text, or the rest of an input that ends inside one: no scan ever starts twice at the same place."""
-_BRACKETS = re.compile(r"[\[\]{}]")
+_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - _LEVELS.keys())
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -71,21 +74,16 @@ def parse_object(
 
 def _check_size(text: str, what: str, limits: Limits) -> None:
     """Values and nesting, counted before parsing, which takes memory for each value and recurses for each level."""
-    bare = _STRING.sub("", text)
+    bare = _STRING.sub("", text) if "\\" in text else "".join(text.split('"')[::2])
     opened, closed = (bare.count(a) + bare.count(b) for a, b in ("[{", "]}"))
     values = opened + bare.count(",")
     if 2 * values > limits.steps:
         raise LimitExceeded(f"{what} has {values} values, each two steps; `Limits.steps` allows {limits.steps}")
     if opened != closed:
         raise CorruptFile(f"{what} is not JSON: {opened} brackets open, {closed} close")
-    depth = 0
-    for mark in _BRACKETS.findall(bare):
-        if mark in "[{":
-            depth += 1
-            if depth > limits.depth:
-                raise LimitExceeded(f"{what} is nested deeper than the {limits.depth} levels of `Limits.depth`")
-        else:
-            depth -= 1
+    brackets = bare.encode("utf-8", "replace").translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > limits.depth:
+        raise LimitExceeded(f"{what} is nested deeper than the {limits.depth} levels of `Limits.depth`")
 
 
 class _Objects:
@@ -129,15 +127,15 @@ def _infinity(text: str) -> Any:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if number in (float("inf"), float("-inf")):
+    if math.isinf(number):
         raise _Refused(text, "is beyond any float")
     return number
 
 
 def _integer(text: str) -> int:
-    if len(text) > 20 or abs(int(text)) >= LARGEST:
+    if len(text) > 20 or abs(number := int(text)) >= LARGEST:
         raise _Refused(text, "is too large an integer")
-    return int(text)
+    return number
 
 
 def _place(text: str, token: str) -> str:
