@@ -297,5 +297,5 @@ def test_a_command_that_has_started_is_interrupted_with_status_130(monkeypatch, 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fnet.cli.summary._run", interrupted)
+    monkeypatch.setattr("fnet.cli.summary.run", interrupted)
     assert cli.main(["summary", str(tmp_path)]) == 130

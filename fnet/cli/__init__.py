@@ -17,6 +17,9 @@ from fnet.cli.common import UsageError
 
 log = logging.getLogger("fnet")
 
+COMMANDS = (predict, explain, plot, activations, verify, convert, export, summary, layers, doctor, completion)
+"""Modules with HELP, DESCRIPTION and EPILOG, `add_arguments(parser)`, and `run(args)`, which gives the exit status."""
+
 EXTRAS = {
     **dict.fromkeys(("keras", "tensorflow", "datasets", "sklearn", "jinja2", "rich"), "keras"),
     "jax": "jax",
@@ -94,18 +97,24 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"fnet {__version__}")
     _add_loudness(top, False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (predict, explain, plot, activations, verify, convert, export, summary, layers, doctor):
-        command.add(commands)
-    completion.add(commands, top)
-    for command_parser in commands.choices.values():
-        _add_loudness(command_parser, argparse.SUPPRESS)  # what was said before the command stays
-    for name, module, words in (
+    for module in COMMANDS:
+        command = commands.add_parser(
+            module.__name__.rpartition(".")[2],
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        _add_loudness(command, argparse.SUPPRESS)  # what was said before the command stays
+        command.set_defaults(run=module.run, parser=top)
+    for name, package, words in (
         ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
         ("train", "train_keras.cli", "train one of the report's models with Keras"),
         ("compare", "compare.cli", "Keras next to fnet on one model file and the same rows"),
         ("study", "compare.studies.study", "the hyperparameter studies: list, run, report"),
     ):
-        _delegate(commands, name, module, words)
+        _delegate(commands, name, package, words)
     return top
 
 

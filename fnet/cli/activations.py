@@ -14,35 +14,28 @@ from fnet import tree, writing
 from fnet.cli import inputs
 from fnet.cli.common import UsageError, check_target, load_model, log
 
+HELP = "what flows inside a model: ranges, feature maps as a picture"
 DESCRIPTION = """What flows out of the steps of a model for some rows: shapes, ranges, how many numbers are 0 or NaN.
 With --output, the first row at one step as a picture: a map for each channel, a line for each feature over time;
 white is 0, blue above, red below."""
+EPILOG = """examples:
+  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize
+  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize --at conv_1 --output maps.png
+  fnet activations examples/models/nusax-lstm.safetensors --text 'kamarnya bersih' --at embedding"""
 HEADER = ("step", "shape", "dtype", "least", "mean", "largest", "zeros", "NaN")
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "activations",
-        help="what flows inside a model: ranges, feature maps as a picture",
-        description=DESCRIPTION,
-        epilog="examples:\n"
-        "  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize\n"
-        "  fnet activations examples/models/cifar10-cnn.safetensors photos/0.png --resize --at conv_1 "
-        "--output maps.png\n"
-        "  fnet activations examples/models/nusax-lstm.safetensors --text 'kamarnya bersih' --at embedding",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("model", help="model file")
     inputs.add_arguments(command)
     command.add_argument("--at", action="append", metavar="NAME", help="a step, as block/conv (all); may be repeated")
     command.add_argument("--rows", type=int, default=1, metavar="N", help="how many rows, from the first on (1)")
     command.add_argument("--output", type=Path, metavar="FILE", help="write the picture of one step as .png")
     command.add_argument("--json", action="store_true", help="the table as JSON")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     import fnet
 
     if bool(args.inputs) == bool(args.text):

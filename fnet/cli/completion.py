@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import importlib
 from typing import Any
 
+HELP = "completion for a shell"
 DESCRIPTION = """Print what makes a shell complete fnet's commands, options and files. Once, in a shell's start-up file:
   bash: eval "$(fnet completion bash)" in ~/.bashrc
   zsh:  fnet completion zsh > ~/.zsh/completions/_fnet, a folder that is in fpath
   fish: fnet completion fish > ~/.config/fish/completions/fnet.fish"""
+EPILOG = "example:\n  fnet completion bash"
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
 
-def add(commands: Any, top: argparse.ArgumentParser) -> None:
-    """Add the command. top: the parser of all commands."""
-    command = commands.add_parser(
-        "completion",
-        help="completion for a shell",
-        description=DESCRIPTION,
-        epilog="example:\n  fnet completion bash",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("shell", choices=SHELLS, help="the shell")
-    command.set_defaults(run=functools.partial(_run, top))
 
 
-def _run(top: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     import shtab
 
-    _prepare(top, shtab.FILE)
-    print(shtab.complete(top, args.shell))
+    _prepare(args.parser, shtab.FILE)
+    print(shtab.complete(args.parser, args.shell))
     return 0
 
 

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import Any
 
-from fnet.cli.common import UsageError, check_labels, check_target, number, read_labels
+from fnet.cli.common import UsageError, check_labels, check_target, log, number, read_labels
 from fnet.cli.inputs import scale_of
 
-log = logging.getLogger("fnet")
+HELP = "a Keras file as one .safetensors file"
+DESCRIPTION = """Write model and weights as one .safetensors file, which loads faster and holds no code.
+It carries a self-test, which `fnet verify` runs."""
+EPILOG = "example:  fnet convert cnn.keras cnn.safetensors --scale 1/255"
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "convert",
-        help="a Keras file as one .safetensors file",
-        description="Write model and weights as one .safetensors file, which loads faster and holds no code. "
-        "It carries a self-test, which `fnet verify` runs.",
-        epilog="example:  fnet convert cnn.keras cnn.safetensors --scale 1/255",
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("model", help=".keras or .h5 file")
     command.add_argument("output", help="the .safetensors file to write")
     command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one a line")
     command.add_argument("--scale", type=number, help="what inputs are multiplied by first, as 1/255 for pixels")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     import fnet
 
     if not args.output.endswith(".safetensors"):

@@ -16,8 +16,10 @@ from typing import Any
 
 from fnet.records import dataclass
 
+HELP = "what holds this machine back"
 DESCRIPTION = """What fnet finds on this machine, a line each: what is in order, and what makes it slow or stops a
 command, with the remedy."""
+EPILOG = "example:\n  fnet doctor"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 OPTIONAL = {
     "PIL": ("images", "images on the command line"),
@@ -42,20 +44,12 @@ class Finding:
     """Whether it holds this machine back; a package that is not installed does not."""
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "doctor",
-        help="what holds this machine back",
-        description=DESCRIPTION,
-        epilog="example:\n  fnet doctor",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("--json", action="store_true", help="the same as JSON")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     found = list(findings())
     if args.json:
         print(json.dumps([asdict(finding) for finding in found], indent=1))

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
-from typing import Any
 
-from fnet.cli.common import UsageError, check_target
-
-log = logging.getLogger("fnet")
+from fnet.cli.common import UsageError, check_target, log
 
 SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "export",
-        help="a model as ONNX, StableHLO or .keras",
-        description="Write a model for another runtime, after what it computes there was compared with fnet; where "
-        "they differ, nothing is written. Neither Keras nor TensorFlow is needed; ONNX needs the extra "
-        "[onnx], StableHLO [jax].",
-        epilog="example:  fnet export cnn.keras cnn.onnx",
-    )
+HELP = "a model as ONNX, StableHLO or .keras"
+DESCRIPTION = """Write a model for another runtime, after what it computes there was compared with fnet; where they
+differ, nothing is written. Neither Keras nor TensorFlow is needed; ONNX needs the extra [onnx], StableHLO [jax]."""
+EPILOG = "example:  fnet export cnn.keras cnn.onnx"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("model", help=".keras, .h5 or .safetensors file")
     command.add_argument("output", help="the file to write; its suffix says what: .onnx, .stablehlo or .keras")
     command.add_argument("--to", choices=sorted(SUFFIXES.values()), help="what to write, whatever the suffix")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     import fnet
 
     kind = args.to or SUFFIXES.get(Path(args.output).suffix)

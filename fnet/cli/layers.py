@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-log = logging.getLogger("fnet")
+from fnet.cli.common import log
+
+HELP = "every Keras layer and operation: supported or refused, and why"
+DESCRIPTION = "The conversion table: every public keras.layers class and keras.ops operation."
+EPILOG = "example:  fnet layers conv2d"
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "layers",
-        help="every Keras layer and operation: supported or refused, and why",
-        description="The conversion table: every public keras.layers class and keras.ops operation.",
-        epilog="example:  fnet layers conv2d",
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("name", nargs="?", help="only names that contain this (case does not matter)")
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same as JSON")
     form.add_argument("--markdown", action="store_true", help="the same as a Markdown page")
     command.add_argument("--refused", action="store_true", help="only what is refused")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     from params.table.catalogue import catalogue
 
     wanted = (args.name or "").lower()

@@ -5,34 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from fnet import writing
 from fnet.cli.common import UsageError, check_target, log
 
+HELP = "a model as a picture (SVG)"
 DESCRIPTION = """Draw the steps of a model as an SVG, shapes at the lines between them, from the configuration alone:
 no weights are read. What is refused is red. A box says more when the mouse is over it."""
+EPILOG = """examples:
+  fnet plot cnn.keras
+  fnet plot examples/models/nusax-lstm.safetensors --depth 0 --output lstm.svg"""
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "plot",
-        help="a model as a picture (SVG)",
-        description=DESCRIPTION,
-        epilog="examples:\n  fnet plot cnn.keras\n"
-        "  fnet plot examples/models/nusax-lstm.safetensors --depth 0 --output lstm.svg",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("model", help=".keras, .h5 or .safetensors file, or the config alone (.json)")
     command.add_argument("--depth", type=int, metavar="N", help="levels of nested models to open (all)")
     command.add_argument(
         "--output", metavar="FILE", help="the .svg to write (the model's name in this folder); - for standard output"
     )
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     from params.explaining.pictured import picture
 
     if args.output == "-":

@@ -18,6 +18,7 @@ from fnet.cli import inputs, outputs
 from fnet.cli.common import UsageError, check_target, load_model, log, read_labels
 from fnet.cli.journal import Entry, Journal
 
+HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
 Rows without an answer (an empty text, NaN, ids beyond a table) are marked: `-` for the label, null for the outputs.
 
@@ -38,15 +39,8 @@ examples:
   fnet predict cnn.keras photos --resize --scale 1/255 --json > predictions.jsonl"""
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "predict",
-        help="predictions for texts, images, tables or arrays",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("model", help="model file, or directory of an unzipped .keras")
     inputs.add_arguments(command)
     command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
@@ -63,19 +57,18 @@ def add(commands: Any) -> None:
         help="write here instead of printing, by suffix: .txt, .jsonl, .csv, .tsv, .parquet, .npy (the raw array)",
     )
     command.add_argument("--resume", action="store_true", help="go on with an interrupted --output")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     form = _checked(args)
-    run = _Run(args)
+    job = _Run(args)
     done = False
     try:
-        _write(form, run)
+        _write(form, job)
         done = True
     finally:
-        run.close(done)
-    return run.finish()
+        job.close(done)
+    return job.finish()
 
 
 def _write(form: str, run: _Run) -> None:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from fnet.cli.common import load_model
 
+HELP = "the steps of a model"
+DESCRIPTION = "Steps, output shapes and parameter counts of a model."
+EPILOG = "example:  fnet summary examples/models/cifar10-cnn.safetensors"
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "summary",
-        help="the steps of a model",
-        description="Steps, output shapes and parameter counts of a model.",
-        epilog="example:  fnet summary examples/models/cifar10-cnn.safetensors",
-    )
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("model", help="model file")
     command.add_argument("--json", action="store_true", help="the same as JSON")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     import fnet
 
     model, _, info = load_model(args.model)

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
+HELP = "whether a model file is whole and gives what it gave"
 DESCRIPTION = """Read all of a model file (.keras, .h5, .safetensors): checksums, shapes, dtypes, numbers, and what is
 worth a look in them (layers of zeros, statistics as before training). Then run the self-test that a .safetensors of
 `fnet convert` carries: rows made by a rule, and what the model gave for them when it was saved."""
+EPILOG = """Exit status: 0 where the file is whole, 1 where it is not.
+examples:
+  fnet verify examples/models/nusax-lstm.safetensors
+  fnet verify cnn.keras --json"""
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "verify",
-        help="whether a model file is whole and gives what it gave",
-        description=DESCRIPTION,
-        epilog="Exit status: 0 where the file is whole, 1 where it is not.\nexamples:\n"
-        "  fnet verify examples/models/nusax-lstm.safetensors\n  fnet verify cnn.keras --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     command.add_argument("model", help="model file")
     command.add_argument("--json", action="store_true", help="the same as JSON")
-    command.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     import fnet
 
     found = fnet.verify(args.model)
