@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers above it in this list.
 TIERS = [
-    {"lazy", "masks", "tree", "types", "errors", "strings", "hashes", "starting", "records", "writing", "shapes"},
+    {"constants", "errors", "hashes", "lazy", "masks", "records", "shapes", "starting"}
+    | {"strings", "tree", "types", "writing"},
     {"backend"},
     {"dtypes", "random", "initializers", "resampling", "activation_functions"},
     {"core"},

@@ -17,7 +17,7 @@ from safetensors.numpy import save as pack
 
 import fnet
 import params
-from fnet import at, bind, graph, layer, masked_by, operations, sequential, tree, writing
+from fnet import at, bind, constants, graph, layer, masked_by, operations, sequential, tree, writing
 from fnet.inference.device import is_value
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file import containers
@@ -107,6 +107,32 @@ def test_bytes_that_somebody_can_change_are_no_value():
         array.flags.writeable = False
         assert is_value(array) is value
         assert is_value(array[1:]) is value
+
+
+@pytest.mark.parametrize("block", [0, 1 << 12, 1 << 20])
+def test_copies_hold_what_was_copied_and_nobody_can_change_them(monkeypatch, block):
+    monkeypatch.setattr(constants, "BLOCK", block)
+    monkeypatch.setattr(constants, "SMALL", 1 << 10)
+    sizes, memory = [5000, 0, 1, 63, 64, 65, 300, 9000, 12], constants.Constants(14_000)
+    numbers = [np.arange(size).astype("u1") for size in sizes]
+    copies = [np.frombuffer(memory.copy(each.data), "u1") for each in numbers]
+    for given, copy in zip(numbers, copies, strict=True):
+        np.testing.assert_array_equal(copy, given)
+        assert copy.flags.aligned
+        assert is_value(copy)
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            copy.flags.writeable = True
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        assert {type(bytes_below(copy)) for copy in copies} >= {constants._Block}
+
+
+def test_memory_that_its_owner_can_write_to_is_no_value():
+    with mmap.mmap(-1, 64) as owned:
+        view = memoryview(owned).toreadonly()
+        array = np.frombuffer(view, "u1")
+        assert not is_value(array)
+        del array
+        view.release()
 
 
 def bytes_below(array):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import mmap
 import weakref
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from fnet import backend
 from fnet.backend import ops
+from fnet.constants import is_constant
 
 _copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
 """{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
@@ -43,7 +43,7 @@ def is_value(leaf: Any) -> bool:
         if leaf.flags.writeable:
             return False
         leaf = leaf.base
-    return leaf is None or _is_constant(leaf)
+    return leaf is None or is_constant(leaf)
 
 
 def is_fixed(leaf: Any) -> bool:
@@ -52,7 +52,7 @@ def is_fixed(leaf: Any) -> bool:
         return True
     while isinstance(leaf, np.ndarray):
         leaf = leaf.base
-    return _is_constant(leaf)
+    return is_constant(leaf)
 
 
 def twin(leaf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -62,10 +62,3 @@ def twin(leaf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         memory = memory.base
     start = np.frombuffer(memory, np.uint8)
     return np.ndarray(leaf.shape, leaf.dtype, memory, leaf.ctypes.data - start.ctypes.data, leaf.strides)
-
-
-def _is_constant(memory: Any) -> bool:
-    """Whether what lies below an array is bytes, or a file that is mapped to be read."""
-    if isinstance(memory, memoryview):
-        memory = memory.obj
-    return isinstance(memory, bytes) or (isinstance(memory, mmap.mmap) and memoryview(memory).readonly)

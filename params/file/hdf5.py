@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fnet.constants import Constants
 from fnet.records import dataclass
 from fnet.types import Array
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, WeightsMismatch, quoted
@@ -42,6 +43,7 @@ class Buffer:
     def __init__(self, data: memoryview, steps: int) -> None:
         self.data = data
         self.size = len(data)
+        self.constants = Constants(len(data))
         self._steps = steps
         self._entered: set[int] = set()
 
@@ -942,12 +944,12 @@ class Dataset(Node):
     def load(self) -> Array:
         """The values: a copy, C-contiguous, in the machine's byte order; bfloat16 as float32.
 
-        What is stored as it is to be is backed by bytes, which nobody can make writable.
+        What is stored as it is to be lies in memory that nobody can make writable.
         """
         name = {"bfloat16": "u2", "bool": "u1"}.get(self.type.name, self.type.name)
         dtype = np.dtype(name).newbyteorder(self.type.order)  # type: ignore[arg-type]
         if self._storage.data is not None:
-            array = np.frombuffer(bytes(self._storage.data), dtype).reshape(self.shape)
+            array = np.frombuffer(self._file.constants.copy(self._storage.data), dtype).reshape(self.shape)
         else:
             array = read_chunks(self._file, self._storage, self._filters, self.shape, dtype)
         if self.type.name == "bfloat16":

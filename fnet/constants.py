@@ -1,0 +1,61 @@
+"""Memory that is filled once: numbers that nobody can change."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import threading
+from typing import Any
+
+BLOCK = 32 << 20
+"""Bytes of a block, as far as that many are needed."""
+SMALL = 2 << 20
+"""Blocks of fewer bytes have no use for pages of 2 MiB."""
+_ALIGNED = 64
+
+
+class _Block(mmap.mmap):
+    """Memory of a `Constants`, which alone writes to it."""
+
+
+class Constants:
+    """Copies of bytes that nobody can change.
+
+    They share blocks in large pages, where the system has them: of ordinary ones the first touch takes three times as
+    long as the copy. A block goes when the last copy in it does.
+    """
+
+    def __init__(self, size: int) -> None:
+        """size: how many bytes will be copied, at most about."""
+        self._lock = threading.Lock()
+        self._left = size if hasattr(mmap, "MADV_HUGEPAGE") else 0
+        self._block: memoryview = memoryview(b"")
+
+    def copy(self, data: memoryview) -> memoryview:
+        """A copy of `data`, read-only."""
+        with self._lock:
+            if not self._block or len(data) > len(self._block):
+                size = max(len(data), min(BLOCK, self._left))
+                if self._left < SMALL or size < SMALL:
+                    return memoryview(bytes(data))
+                self._left -= size
+                self._block = _new(size)
+            room, self._block = self._block[: len(data)], self._block[-(-len(data) // _ALIGNED) * _ALIGNED :]
+        room[:] = data
+        return room.toreadonly()
+
+
+def _new(size: int) -> memoryview:
+    block = _Block(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a system without large pages
+        block.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(block)
+
+
+def is_constant(memory: Any) -> bool:
+    """Whether nobody can change what lies below an array: bytes, a file that is mapped to be read, or a copy."""
+    if isinstance(memory, memoryview):
+        if isinstance(memory.obj, _Block):
+            return memory.readonly
+        memory = memory.obj
+    return isinstance(memory, bytes) or (isinstance(memory, mmap.mmap) and memoryview(memory).readonly)
