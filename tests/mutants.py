@@ -130,6 +130,7 @@ PLACES = {
     "fnet/masks": "masks mask_rules attention_masks mask_generations recurrent",
     "fnet/random": "initializers modelling regularization transforms",
     "fnet/initializers": "initializers modelling",
+    "fnet/constants": "store",
     "fnet/records": "records",
     "fnet/resampling": "image cases operations",
     "fnet/shapes": "operations error_table layer_errors",
