@@ -1,7 +1,7 @@
 """A model that says all that a config of Keras says.
 
 Inputs are steps, sizes are options, sources name single arrays; what Keras does not take as a Sequential is a graph.
-Rules for masks of another Keras are left out where no mask is made.
+Rules of another Keras are left out where they change nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ def call_options(entry: Entry) -> frozenset[str]:
     """The arguments of the Keras call of a layer, some of which are options here."""
     return frozenset({*entry.arguments, "return_attention_scores", "use_causal_mask"})
 
+
+RECURRENT = frozenset(
+    {fnet.rnn, fnet.simple_rnn, fnet.lstm, fnet.gru, fnet.bidirectional}
+    | {fnet.conv_lstm1d, fnet.conv_lstm2d, fnet.conv_lstm3d}
+)
+"""Layers whose rule for masks is one for masks next to initial states."""
 
 NO_OWN = {*CLASSES, constant}
 """Layers that make no masks, but for those that `makes_masks` names."""
@@ -73,7 +79,9 @@ def _spelled(model: Any, params: Params, takes: Any) -> Any:
 
 def _step(step: Any, params: Params, takes: Any) -> Any:
     """A step of a model, which reads what `takes` describes."""
-    return _spelled(step, params, takes) if isinstance(step, Model) else _complete(bind(step), params)
+    if isinstance(step, Model):
+        return _spelled(step, params, takes)
+    return _complete(_without_idle_ages(bind(step), isinstance(takes, Spec)), params)
 
 
 def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.Row]) -> bool:
@@ -187,6 +195,20 @@ def _without_ages(step: Any) -> Any:
         return Graph(tuple(nodes), step.inputs, step.outputs)
     bound = bind(step)
     options = {key: _aged(item) for key, item in bound.options.items() if key != "masks"}
+    return replace(bound, options=FrozenDict(options))
+
+
+def _without_idle_ages(bound: Bound, alone: bool) -> Bound:
+    """A layer without the rules of another Keras that change nothing: of initial states where it gets one array
+    (`alone`), of the dtype of encodings where it gives none of that dtype."""
+    options = {
+        key: _without_idle_ages(value, alone) if isinstance(value, Bound) else value
+        for key, value in bound.options.items()
+    }
+    if alone and bound.function in RECURRENT:
+        options.pop("masks", None)
+    if bound.all_options.get("output_mode") in ("int", "tf_idf"):
+        options.pop("encoding_dtype", None)
     return replace(bound, options=FrozenDict(options))
 
 
