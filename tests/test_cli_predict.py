@@ -105,6 +105,74 @@ def test_a_folder_of_images_is_its_images(folder, capsys):
     assert run(capsys, IMAGES, *[f"photos/{i}.png" for i in range(3)], "--resize")[1] == out
 
 
+def test_folders_in_a_folder_count_and_a_broken_image_is_a_row_without_an_answer(folder, capsys, caplog):
+    Path("photos/more").mkdir()
+    Path("photos/1.png").rename("photos/more/1.png")
+    Path("photos/9.png").write_bytes(b"not a picture")
+    rows = lines(capsys, IMAGES, "photos", "--resize")
+    assert [row["input"] for row in rows] == ["photos/0.png", "photos/2.png", "photos/9.png", "photos/more/1.png"]
+    assert [row["output"] is None for row in rows] == [False, False, True, False]
+    assert "photos/9.png is not an image that can be read" in caplog.text
+    assert "1 of 4 rows have no answer and are marked: rows 2" in caplog.text
+    assert run(capsys, IMAGES, "photos", "--resize", "--invalid", "raise") == (2, "")
+    assert run(capsys, IMAGES, "photos/9.png", "--resize")[0] == 1  # no image of the batch has a size
+
+
+def test_images_of_several_sizes_for_a_model_that_takes_any(folder, capsys, caplog):
+    from PIL import Image
+
+    mean = sequential(x=bind(fnet.input_layer, shape=(None, None, None, 3)), y=fnet.global_average_pooling2d)
+    fnet.save("any.safetensors", mean, {})
+    Image.fromarray(np.full((5, 5, 3), 7, "uint8")).save("photos/small.png")
+    assert run(capsys, "any.safetensors", "photos") == (2, "")
+    assert "differ in size, and the model takes any: add --batch-size 1" in caplog.text
+    rows = lines(capsys, "any.safetensors", "photos", "--batch-size", 1)
+    assert rows[-1]["output"] == [7, 7, 7]
+
+
+def test_the_truth_is_counted_and_what_is_wrong_is_told(folder, capsys, caplog):
+    table = "id,a,b,c,is\n7,1,2,3,{0}\n8,4,5,6,{1}\n9,nan,1,1,yes\n"
+    Path("t.csv").write_text(table.format("no", "yes"))
+    rows = lines(capsys, "numbers.safetensors", "t.csv", "--truth", "is", "--keep", "id")
+    assert [(row["id"], row["truth"]) for row in rows] == [("7", "no"), ("8", "yes"), ("9", "yes")]
+    assert rows[2]["label"] is None
+    said = [row["label"] for row in rows[:2]]
+    other = {"no": "yes", "yes": "no"}
+    Path("t.csv").write_text(table.format(said[0], other[said[1]]))
+    caplog.clear()
+    status, _ = run(
+        capsys, "numbers.safetensors", "t.csv", "--truth", "is", "--keep", "id", "--wrong", "--output", "w.csv"
+    )
+    assert status == 0
+    assert "1 of 2 rows are right: accuracy 0.5000" in caplog.text
+    wrong = list(csv.DictReader(Path("w.csv").read_text().splitlines()))
+    assert [(row["id"], row["truth"], row["label"]) for row in wrong] == [
+        ("8", other[said[1]], said[1]),
+        ("9", "yes", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["numbers.safetensors", "t.csv", "--truth", "what"], "t.csv has no column what; it has a, b, c, is"),
+        (["numbers.safetensors", "n.csv", "--truth", "is"], "'maybe' is none of the labels no, yes"),
+        (["numbers.safetensors", "t.csv", "--wrong"], "--wrong needs the right classes: --truth COLUMN"),
+        (["numbers.safetensors", "t.csv", "--keep", "score"], "--keep score: the outputs have a column of that name"),
+        (["two.safetensors", "two.csv", "--truth", "is"], "'yes' is no number of a class: name the classes, --labels"),
+        ([TEXTS, "--text", "satu", "--truth", "is"], "--text has no columns"),
+        ([IMAGES, "photos", "--resize", "--truth", "is"], "--truth folder"),
+        (["numbers.safetensors", "t.csv", "--truth", "is", "--wrong", "--output", "x.npy"], "leave --wrong and --keep"),
+    ],
+)
+def test_a_truth_that_cannot_be_judged_is_told(folder, capsys, caplog, arguments, message):
+    Path("t.csv").write_text("a,b,c,is\n1,2,3,yes\n")
+    Path("n.csv").write_text("a,b,c,is\n1,2,3,maybe\n")
+    Path("two.csv").write_text("a,b,is\n1,2,yes\n")
+    assert run(capsys, *arguments)[0] == 2
+    assert message in caplog.text
+
+
 def test_several_inputs_are_columns_by_name(folder, capsys):
     Path("x.csv").write_text("b,id,a\n1,7,10\n2,8,20\n")
     assert [row["output"] for row in lines(capsys, "two.safetensors", "x.csv")] == [[11], [22]]
@@ -358,7 +426,7 @@ def test_states_go_on_over_all_rows(folder, capsys):
     [
         ([TEXTS, "makanan dingin"], "makanan dingin: no such file; for words, use --text 'makanan dingin'"),
         ([IMAGES, "cat.heic"], "cat.heic: no such file"),
-        ([IMAGES, "."], ". is a folder without images"),
+        ([IMAGES, "examples/models"], "examples/models is a folder without images"),
         ([IMAGES, "cnn.keras"], "cnn.keras: not read; use .csv, .jsonl, .npy"),
         ([TEXTS, "photos/0.png"], "photos/0.png is an image, but the model takes texts"),
         ([TEXTS, "--text", "a", "--top", "0"], "--batch-size and --top are at least 1"),
@@ -423,7 +491,9 @@ def test_the_examples_of_help_run_as_printed(folder, example):
     script = f'fnet() {{ {sys.executable} -m fnet "$@"; }}; set -e -o pipefail; {example}'
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, cwd=folder, check=False)
-    assert (done.returncode, done.stderr) == (0, "") or done.stderr.startswith("fnet: wrote")
+    assert (done.returncode, done.stderr) == (0, "") or done.stderr.startswith(
+        ("fnet: wrote", "fnet: 1 of 1 rows are right")
+    )
     assert done.stdout or ">" in example or any(word in example for word in ("--output", "convert", "export", "plot"))
 
 

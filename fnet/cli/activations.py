@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("--output writes one step as a .png: give --at NAME once, and a name that ends in .png")
         check_target(args.output, args.model, *args.inputs)
     model, params, info = load_model(args.model)
-    x, _ = next(inputs.source(inputs.request(model, args, args.rows)).batches)
-    x = inputs.scaled(x, inputs.scale_of(model, args, info))
+    batch = next(inputs.source(inputs.request(model, args, args.rows)).batches)
+    x = inputs.scaled(batch.rows, inputs.scale_of(model, args, info))
     try:
         flows = fnet.activations(model, params, x, args.at)
     except KeyError as error:

@@ -20,13 +20,24 @@ from fnet.core import infer, sources
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 TEXT = "text"
 """The column that holds the text, unless --column names one."""
+FOLDER = "folder"
+"""What --truth and --keep call the folder of an image."""
+
+
+class Batch(NamedTuple):
+    """Some rows."""
+
+    rows: Any
+    """An array, or a dict of them by input."""
+    names: list[str]
+    kept: dict[str, list[Any]] = {}  # noqa: RUF012 - read only
+    """{column: its cells}, of those that go with the answers."""
 
 
 class Source(NamedTuple):
     """Rows to come."""
 
-    batches: Iterator[tuple[Any, list[str]]]
-    """(rows, their names): rows are an array, or a dict of them by input."""
+    batches: Iterator[Batch]
     total: int | None = None
     """How many rows there are, where that is known before they are read."""
 
@@ -39,6 +50,8 @@ class Request(NamedTuple):
     args: argparse.Namespace
     size: int
     """Rows in a batch."""
+    kept: tuple[str, ...] = ()
+    """Columns that go with the answers and are no inputs."""
 
     @property
     def spec(self) -> Any:
@@ -52,7 +65,7 @@ class Request(NamedTuple):
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments that name rows and say how they are read."""
-    command.add_argument("inputs", nargs="*", help="files, a folder of images, or - for standard input")
+    command.add_argument("inputs", nargs="*", help="files, folders of images, or - for standard input")
     command.add_argument(
         "--text", action="append", default=[], help="a text to classify; inputs are then texts, too; may be repeated"
     )
@@ -65,11 +78,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--resize", action="store_true", help="resize images to what the model takes")
 
 
-def request(model: Any, args: argparse.Namespace, size: int) -> Request:
+def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str] = ()) -> Request:
     """What a model takes, of what the arguments name, so many rows at a time."""
     spec = infer.input_spec(model)
     specs = {"x": None} if spec is None else sources.feed(getattr(model, "inputs", "x"), spec)
-    return Request(specs, args, size)
+    return Request(specs, args, size, tuple(dict.fromkeys(kept)))
 
 
 def scale_of(model: Any, args: argparse.Namespace, info: Mapping[str, Any]) -> float | None:
@@ -94,6 +107,7 @@ def source(request: Request) -> Source:
     """The rows that the command line names. Raises UsageError for what cannot be read."""
     args = request.args
     if args.text:
+        _require_columns(request, "--text")
         texts = [*args.text, *args.inputs]
         return Source(_texts(texts, request.size), len(texts))
     folders = [name for name in args.inputs if name != "-" and Path(name).is_dir()]
@@ -102,12 +116,16 @@ def source(request: Request) -> Source:
     if kinds <= IMAGES:
         if request.takes_text:
             raise UsageError(f"{names[0]} is an image, but the model takes texts: give a .txt file, or --text WORDS")
+        if set(request.kept) - {FOLDER}:
+            raise UsageError(f"images have no columns: the right class of an image can be its folder, --truth {FOLDER}")
         return Source(_images(names, request), len(names))
     if len(names) > 1:
         raise UsageError("give one input file, or several images")
     kind = kinds.pop()
     if kind not in READERS:
         raise UsageError(f"{names[0]}: {_hint(names[0], request)}")
+    if kind not in TABLES:
+        _require_columns(request, names[0])
     return READERS[kind](names[0], request)
 
 
@@ -115,8 +133,15 @@ def _kind(name: str, args: argparse.Namespace) -> str:
     return f".{args.stdin_format}" if name == "-" else Path(name).suffix.lower()
 
 
+def _require_columns(request: Request, name: str) -> None:
+    """Raises UsageError where columns are asked of what has none."""
+    if request.kept:
+        raise UsageError(f"{name} has no columns, so none can be named by --truth or --keep")
+
+
 def _images_of(folder: Path) -> list[str]:
-    files = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    """The images of a folder and of those inside it."""
+    files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
     if not files:
         raise UsageError(f"{folder} is a folder without images ({', '.join(sorted(IMAGES))}); name the file to read")
     return files
@@ -138,26 +163,33 @@ def _in_batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _texts(texts: Iterable[str], size: int) -> Iterator[tuple[Any, list[str]]]:
+def _texts(texts: Iterable[str], size: int) -> Iterator[Batch]:
     for batch in _in_batches(texts, size):
-        yield np.array(batch, object), batch
+        yield Batch(np.array(batch, object), batch)
 
 
-def _images(names: list[str], request: Request) -> Iterator[tuple[Any, list[str]]]:
+def _images(names: list[str], request: Request) -> Iterator[Batch]:
     for batch in _in_batches(names, request.size):
-        yield np.stack([_image(Path(name), request.spec, request.args.resize) for name in batch]), batch
+        images = [_image(Path(name), request) for name in batch]
+        sizes = {image.shape for image in images if image is not None}
+        if len(sizes) > 1:
+            raise UsageError(f"images from {batch[0]} on differ in size, and the model takes any: add --batch-size 1")
+        whole = next(iter(sizes), _shape(request.spec, 1, 1))
+        missing = np.full(whole, np.nan, np.float32)  # a row without an answer
+        rows = np.stack([missing if image is None else image for image in images])
+        yield Batch(rows, batch, {FOLDER: [Path(name).parent.name for name in batch]} if request.kept else {})
 
 
 def _arrays(x: Any, request: Request) -> Source:
     lengths = {a.shape[:1] for a in tree.leaves(x)}
     if len(lengths) != 1 or lengths in ({()}, {(0,)}):  # `predict` says what is wrong
-        return Source(iter([(x, [])]))
+        return Source(iter([Batch(x, [])]))
     ((total,),) = lengths
 
-    def batches() -> Iterator[tuple[Any, list[str]]]:
+    def batches() -> Iterator[Batch]:
         for start in range(0, total, request.size):
             part = tree.map(lambda a: a[start : start + request.size], x)  # noqa: B023 - called at once
-            yield part, [str(row) for row in range(start, min(start + request.size, total))]
+            yield Batch(part, [str(row) for row in range(start, min(start + request.size, total))])
 
     return Source(batches(), total)
 
@@ -251,15 +283,19 @@ def _parquet(name: str, request: Request) -> Source:
 READERS: dict[str, Callable[[str, Request], Source]] = {
     ".csv": _csv, ".jsonl": _jsonl, ".npy": _npy, ".npz": _npz, ".parquet": _parquet, ".tsv": _csv, ".txt": _txt,
 }  # fmt: skip
+TABLES = {".csv", ".jsonl", ".parquet", ".tsv"}
+"""Files with columns."""
 
 
 # --- tables -------------------------------------------------------------------------------------------------
 
 
-def _table(
-    header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request
-) -> Iterator[tuple[Any, list[str]]]:
+def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request: Request) -> Iterator[Batch]:
     """Rows of cells as what the model takes: a column of texts, columns by the names of several inputs, or numbers."""
+    if missing := [column for column in request.kept if column not in header]:
+        raise UsageError(f"{name} has no column {missing[0]}; it has {', '.join(header)}")
+    kept = {column: header.index(column) for column in request.kept}
+    numbers = [at for at in range(len(header)) if at not in kept.values()]
     several = len(request.specs) > 1 and set(request.specs) <= set(header)
     place = _text_column(header, name, request) if request.takes_text or request.args.column else None
     start = 0
@@ -268,15 +304,17 @@ def _table(
             if len(fields) != len(header):
                 raise UsageError(f"{name}: row {row} has {len(fields)} fields, the header names {len(header)}")
         names = [str(row) for row in range(start, start + len(batch))]
+        cells = {column: [row[at] for row in batch] for column, at in kept.items()}
         if several:
             columns = {key: [row[header.index(key)] for row in batch] for key in request.specs}
-            yield {key: _column(cells, request.specs[key], name) for key, cells in columns.items()}, names
+            yield Batch({key: _column(of, request.specs[key], name) for key, of in columns.items()}, names, cells)
         elif place is not None:
             texts = [row[place] for row in batch]
-            yield np.array(texts, object), ["" if text is None else str(text) for text in texts]
+            yield Batch(np.array(texts, object), ["" if text is None else str(text) for text in texts], cells)
         else:
-            alone = len(header) == 1 and isinstance(batch[0][0], list)
-            yield _column([row[0] if alone else list(row) for row in batch], request.spec, name), names
+            alone = len(numbers) == 1 and isinstance(batch[0][numbers[0]], list)
+            of_rows = [row[numbers[0]] if alone else [row[at] for at in numbers] for row in batch]
+            yield Batch(_column(of_rows, request.spec, name), names, cells)
         start += len(batch)
 
 
@@ -296,22 +334,36 @@ def _column(cells: list[Any], spec: Any, name: str) -> Any:
         numbers = tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells)
         return np.array(numbers, "float64" if "int" in dtype else "float32")
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{name}: every column must hold numbers for this model ({error})") from None
+        hint = "; the ids of words come from a tokenizer that is not in the file" if "int" in dtype else ""
+        raise UsageError(f"{name}: every column must hold numbers for this model ({error}){hint}") from None
 
 
 # --- images -------------------------------------------------------------------------------------------------
 
 
-def _image(path: Path, spec: Any, resize: bool) -> np.ndarray[Any, Any]:
-    """(height, width, channels) uint8, in the mode that the model takes."""
+def _shape(spec: Any, height: int, width: int) -> tuple[int, int, int]:
+    """The (height, width, channels) that the model takes, these where it takes any."""
+    _, rows, columns, channels = spec.shape if spec is not None and len(spec.shape) == 4 else (None, None, None, 3)
+    return rows or height, columns or width, channels or 3
+
+
+def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
+    """(height, width, channels) uint8, in the mode that the model takes; None for a file that is no whole image."""
     from PIL import Image
 
-    shape = spec.shape if spec is not None and len(spec.shape) == 4 else (None, None, None, 3)
-    with Image.open(path) as image:
-        pixels = image.convert("L" if shape[3] == 1 else "RGB")
-    height, width = (shape[1] or pixels.height, shape[2] or pixels.width)
+    try:
+        with Image.open(path) as image:
+            pixels = image.convert("L" if _shape(request.spec, 1, 1)[2] == 1 else "RGB")
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if getattr(request.args, "invalid", "raise") == "raise":
+            raise UsageError(f"{path} is not an image that can be read ({error})") from error
+        log.warning("%s is not an image that can be read (%s)", path, error)
+        return None
+    height, width, _ = _shape(request.spec, pixels.height, pixels.width)
     if (pixels.height, pixels.width) != (height, width):
-        if not resize:
+        if not request.args.resize:
             raise UsageError(
                 f"{path} is {pixels.width}x{pixels.height}, the model takes {width}x{height}; add --resize to resize it"
             )

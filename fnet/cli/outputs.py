@@ -25,19 +25,35 @@ class Answer(NamedTuple):
     """(label, score) of the best classes; None where there are no labels to give, empty for a row without an answer."""
     values: Any
     """The outputs; None for a row without an answer."""
+    kept: dict[str, Any]
+    """{column: cell} of the input that goes with the answer; "truth" is the right class."""
+
+    @property
+    def is_right(self) -> bool | None:
+        """Whether the best class is the right one; None for a row without an answer."""
+        return self.best[0][0] == str(self.kept[TRUTH]) if self.best else None
 
 
-def answers(names: list[str], y: Any, unanswered: set[int], scores: Scores | None) -> Iterator[Answer]:
+TRUTH = "truth"
+"""The column of the right class, whatever its name is in the input."""
+OWN = ("input", "label", "score", "output")
+"""Columns that the outputs have."""
+
+
+def answers(
+    names: list[str], y: Any, unanswered: set[int], scores: Scores | None, kept: dict[str, list[Any]]
+) -> Iterator[Answer]:
     """An answer for each row of a batch."""
     if any(a.shape[:1] != (len(names),) for a in tree.leaves(y)):
         raise UsageError("the model does not give one answer for each row; fnet.predict in Python gives what it gives")
     best = None if scores is None else scores.best(y)
     for row, name in enumerate(names):
+        cells = {column: of[row] for column, of in kept.items()}
         if row in unanswered:
-            yield Answer(name, None if best is None else [], None)
+            yield Answer(name, None if best is None else [], None, cells)
         else:
             values = tree.map(lambda a: _plain(a[row]), y)  # noqa: B023 - called at once
-            yield Answer(name, None if best is None else best[row], values)
+            yield Answer(name, None if best is None else best[row], values, cells)
 
 
 def _plain(a: Any) -> Any:
@@ -76,20 +92,20 @@ class Scores:
 
 
 def text(batch: Iterator[Answer], top: int) -> Iterator[str]:
-    """Tab-separated: labels with their scores, or the outputs; the input last."""
+    """Tab-separated: labels with their scores, or the outputs; columns that are kept; the input last."""
     for answer in batch:
-        name = re.sub(r"[\t\r\n]", " ", answer.name)
+        last = [re.sub(r"[\t\r\n]", " ", str(cell)) for cell in (*answer.kept.values(), answer.name)]
         if answer.best is None:
-            yield f"{json.dumps(answer.values)}\t{name}\n"
+            first = [json.dumps(answer.values)]
         else:
-            pairs = [f"{label}\t{score:.4f}" for label, score in answer.best] or ["-\t-"] * top
-            yield "\t".join([*pairs, name]) + "\n"
+            first = [f"{label}\t{score:.4f}" for label, score in answer.best] or ["-\t-"] * top
+        yield "\t".join([*first, *last]) + "\n"
 
 
 def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
     """One JSON object a line."""
     for answer in batch:
-        value: dict[str, Any] = {"input": answer.name}
+        value: dict[str, Any] = {"input": answer.name, **answer.kept}
         if answer.best is not None:
             value["label"] = answer.best[0][0] if answer.best else None
             if top > 1:
@@ -100,7 +116,7 @@ def json_lines(batch: Iterator[Answer], top: int) -> Iterator[str]:
 def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
     """{column: cell} of each row; one without an answer has no columns of the outputs."""
     for answer in batch:
-        row: dict[str, Any] = {"input": answer.name}
+        row: dict[str, Any] = {"input": answer.name, **answer.kept}
         for place, (label, score) in enumerate(answer.best or (), 1):
             end = f"_{place}" if top > 1 else ""
             row |= {f"label{end}": label, f"score{end}": round(score, 6)}

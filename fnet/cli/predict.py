@@ -22,9 +22,9 @@ HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
 Rows without an answer (an empty text, NaN, ids beyond a table) are marked: `-` for the label, null for the outputs.
 
-inputs: image files or a folder of them; .csv and .tsv with a header, .jsonl, .parquet (pyarrow): a column of texts,
-columns of numbers, or columns by the names of several inputs; .npy; .npz with an array for each input by its name;
-.txt with a text a line; - for standard input."""
+inputs: image files, or a folder of them with the folders in it; .csv and .tsv with a header, .jsonl, .parquet
+(pyarrow): a column of texts, columns of numbers, or columns by the names of several inputs; .npy; .npz with an array
+for each input by its name; .txt with a text a line; - for standard input."""
 
 EPILOG = """exit status: 0 where some row has an answer, 1 where none has or something went wrong, 2 for wrong usage,
 130 after Ctrl-C. A file of --output appears complete or not at all; until then FILE.part keeps each batch that is
@@ -36,7 +36,9 @@ examples:
   printf 'kamarnya bersih\\nmahal sekali\\n' | fnet predict examples/models/nusax-lstm.safetensors - --json
   fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv
   fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv --resume
-  fnet predict cnn.keras photos --resize --scale 1/255 --json > predictions.jsonl"""
+  fnet predict cnn.keras photos --resize --scale 1/255 --json > predictions.jsonl
+  printf 'text,is\\nkamarnya bersih,positive\\n' | fnet predict examples/models/nusax-lstm.safetensors - \
+--stdin-format csv --truth is"""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -48,6 +50,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--top", type=int, metavar="K", help="the K best classes with their scores (1)")
     command.add_argument(
         "--invalid", choices=("mark", "raise"), default="mark", help="rows without an answer: mark them, or stop (mark)"
+    )
+    command.add_argument(
+        "--truth",
+        metavar="COLUMN",
+        help="the column of the right class (of images: folder), to count how many are right",
+    )
+    command.add_argument("--wrong", action="store_true", help="with --truth: only the rows whose class is another")
+    command.add_argument(
+        "--keep", metavar="COLUMNS", default="", help="columns, with commas between, to write next to the answers"
     )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.add_argument(
@@ -95,12 +106,22 @@ def _checked(args: argparse.Namespace) -> str:
         raise UsageError("give either input files or --text")
     if args.batch_size < 1 or (args.top is not None and args.top < 1):
         raise UsageError("--batch-size and --top are at least 1")
+    if args.wrong and args.truth is None:
+        raise UsageError("--wrong needs the right classes: --truth COLUMN")
+    if taken := set(_listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
+        raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
     form = outputs.form(args.output, args.json)
     if args.output is not None:
         check_target(args.output, args.model, *args.inputs)
+        if form == ".npy" and (args.wrong or args.keep):
+            raise UsageError("a .npy holds the outputs of all rows and nothing else: leave --wrong and --keep out")
     elif args.resume:
         raise UsageError("--resume goes on with a file: give --output FILE")
     return form
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 class _Run:
@@ -114,11 +135,12 @@ class _Run:
         self.model, self.params, info = load_model(args.model)
         # states go on from batch to batch of one call
         size = sys.maxsize if keeps_states(self.model) else args.batch_size
-        self.source = inputs.source(inputs.request(self.model, args, size))
+        kept = [*_listed(args.keep), *([] if args.truth is None else [args.truth])]
+        self.source = inputs.source(inputs.request(self.model, args, size, kept))
         self.scale = inputs.scale_of(self.model, args, info)
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
-        self.rows, self.unanswered = 0, list[str]()
+        self.rows, self.right, self.unanswered = 0, 0, list[str]()
         settings = self.scale, args.invalid, fnet.backend.name()
         self.journal = (
             None if args.output is None else Journal(args.output, args.resume, self.model, self.params, *settings)
@@ -128,23 +150,46 @@ class _Run:
         """The answers of each batch."""
         from fnet.inference.labels import middle
 
-        labelled = self.labels or self.args.top
-        scores = outputs.Scores(self.labels, middle(self.model), self.top) if labelled else None
-        for (names, marked), y in self.batches():
+        asked = self.args.labels or self.args.top or self.args.truth
+        scores = outputs.Scores(self.labels, middle(self.model), self.top) if self.labels or asked else None
+        for (batch, marked), y in self.batches():
             if scores is not None and not isinstance(y, np.ndarray):
-                if self.args.labels or self.args.top:
-                    raise UsageError("--labels and --top are for the classes of one output; this model has several")
+                if asked:
+                    raise UsageError(
+                        "--labels, --top and --truth are for classes of one output; this model has several"
+                    )
                 scores = None
-            yield outputs.answers(names, y, marked, scores)
+            of_batch = outputs.answers(batch.names, y, marked, scores, self.columns(batch))
+            yield of_batch if self.args.truth is None else self.judged(of_batch)
 
-    def batches(self) -> Iterator[tuple[tuple[list[str], set[int]], Any]]:
-        """((names, rows without an answer), outputs) of each batch."""
+    def columns(self, batch: inputs.Batch) -> dict[str, list[Any]]:
+        """The columns of a batch that go with its answers."""
+        columns = {name: batch.kept[name] for name in _listed(self.args.keep)}
+        return columns if self.args.truth is None else {**columns, outputs.TRUTH: batch.kept[self.args.truth]}
+
+    def judged(self, answers: Iterator[outputs.Answer]) -> Iterator[outputs.Answer]:
+        """Answers, counted where they are right; with --wrong only the others."""
+        for answer in answers:
+            if answer.best is None:
+                raise UsageError("--truth is for scores of classes, (rows, classes) of floats; this model gives others")
+            truth = str(answer.kept[outputs.TRUTH])
+            if truth not in self.labels if self.labels else not truth.isdigit():
+                known = f"none of the labels {', '.join(self.labels)}" if self.labels else "no number of a class"
+                hint = "" if self.labels else ": name the classes, --labels (Keras numbers folders by the alphabet)"
+                raise UsageError(f"--truth {self.args.truth}: {truth!r} is {known}{hint}")
+            self.right += answer.is_right is True
+            if not (self.args.wrong and answer.is_right):
+                yield answer
+
+    def batches(self) -> Iterator[tuple[tuple[inputs.Batch, set[int]], Any]]:
+        """((rows, those without an answer), outputs) of each batch."""
         progress = _Progress(self.source.total, self.args)
-        for x, names in self.source.batches:
-            y, marked = self.predict(x) if self.journal is None else self.kept(x, len(names))
+        for batch in self.source.batches:
+            rows = len(batch.names)
+            y, marked = self.predict(batch.rows) if self.journal is None else self.kept(batch.rows, rows)
             self.unanswered += [str(self.rows + row) for row in sorted(marked)]
-            self.rows += len(names)
-            yield (names, marked), y
+            self.rows += rows
+            yield (batch, marked), y
             progress.show(self.rows)
         progress.end()
 
@@ -194,6 +239,9 @@ class _Run:
         if self.unanswered:
             shown = ", ".join(self.unanswered[:10]) + ", ..." * (len(self.unanswered) > 10)
             log.warning("%d of %d rows have no answer and are marked: rows %s", len(self.unanswered), self.rows, shown)
+        answered = self.rows - len(self.unanswered)
+        if self.args.truth is not None and answered:
+            log.info("%d of %d rows are right: accuracy %.4f", self.right, answered, self.right / answered)
         return int(0 < self.rows == len(self.unanswered))
 
 
