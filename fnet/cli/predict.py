@@ -37,7 +37,7 @@ examples:
   fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv
   fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv --resume
   fnet predict cnn.keras photos --resize --scale 1/255 --json > predictions.jsonl
-  printf 'text,is\\nkamarnya bersih,positive\\n' | fnet predict examples/models/nusax-lstm.safetensors - \
+  printf 'text,is\\npelayanannya ramah sekali,positive\\n' | fnet predict examples/models/nusax-lstm.safetensors - \
 --stdin-format csv --truth is"""
 
 
