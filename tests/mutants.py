@@ -384,6 +384,7 @@ TELLING = [
     ("fnet/layers/quantized.py", "list(_pieces(equation, q, kernel))", "[ops.einsum(equation, q, kernel)]"),
     ("fnet/rewrites/folding.py", "* factor + offset if use_bias", "* factor - offset if use_bias"),
     ("fnet/rewrites/folding.py", "{name: exact(kernel) * factor", "{name: -exact(kernel) * factor"),
+    ("fnet/rewrites/folding.py", "exact(kernel) * scale", "exact(kernel) * -scale"),
     ("fnet/rewrites/folding.py", '{None: "relu", 6: "relu6"}', '{None: "relu6", 6: "relu"}'),
     ("fnet/rewrites/convolution.py", 'of_conv["activation"] in NEVER_FALL', 'of_conv["activation"] not in NEVER_FALL'),
     ("fnet/rewrites/convolution.py", "winograd.of_kernel(exact(kernel)", "winograd.of_kernel(-exact(kernel)"),

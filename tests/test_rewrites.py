@@ -24,6 +24,7 @@ from fnet import (
     input_layer,
     max_pooling2d,
     relu,
+    rescaling,
     separable_conv2d,
     sequential,
     tree,
@@ -77,6 +78,19 @@ def test_batch_normalization_and_relu_go_into_the_layer_before_them(each_backend
     fnet.check(fast, values, (None, *shape))
 
 
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("scale", [1 / 255, -3])
+def test_a_scale_goes_into_the_kernel_after_it(each_backend, name, scale):
+    step, shape = LINEAR[name]
+    model = sequential(scale=bind(rescaling, scale=scale), linear=bind(step, activation="leaky_relu"))
+    params, x = drawn(model, shape)
+    fast, values = fnet.optimize(model, params)
+    assert fast.names == ("linear",)
+    parity.assert_close(fast(values, x), model(params, x))
+    pixels = np.arange(x.size, dtype="uint8").reshape(x.shape)
+    parity.assert_close(fast(values, pixels), model(params, pixels))
+
+
 def test_channels_first_and_options_of_the_normalization(each_backend):
     norm = bind(batch_normalization, axis=1, epsilon=0.1, scale=False)
     model = sequential(c=bind(conv2d, filters=4, kernel_size=3, data_format="channels_first"), n=norm)
@@ -97,6 +111,12 @@ STAY = {
     "a slope": sequential(c=CONV, r=bind(relu, negative_slope=0.1)),
     "a threshold": sequential(c=CONV, r=bind(relu, threshold=0.1)),
     "another activation": sequential(c=CONV, r=bind(activation, activation="tanh")),
+    "an offset": sequential(s=bind(rescaling, scale=0.1, offset=-1.0), c=CONV),
+    "several scales": sequential(s=bind(rescaling, scale=[0.1, 0.2, 0.3]), c=CONV),
+    "a scale that moves floats to their end": sequential(s=bind(rescaling, scale=1e-30), c=CONV),
+    "a scale under a policy": sequential(s=bind(rescaling, scale=0.1, dtype="float16"), c=CONV),
+    "a scale that takes the mask off": sequential(s=bind(rescaling, scale=0.1, masks="keras2"), c=CONV),
+    "a scale before a policy": sequential(s=bind(rescaling, scale=0.1), c=bind(CONV, dtype="float16")),
     "read twice": graph(inputs="x", c=(CONV, "x"), n=(batch_normalization, "c"), y=(add, ("c", "n")), outputs="y"),
     "an output": graph(inputs="x", c=(CONV, "x"), n=(batch_normalization, "c"), outputs=("c", "n")),
     "shared": graph(

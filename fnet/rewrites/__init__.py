@@ -10,12 +10,13 @@ from typing import Any
 
 from fnet.backend import ops
 from fnet.rewrites.convolution import pool_first, winograd_form
-from fnet.rewrites.folding import fold_batch_normalization, fold_relu
+from fnet.rewrites.folding import fold_batch_normalization, fold_relu, fold_scale
 from fnet.rewrites.places import Rewrite
 from fnet.rewrites.recurrent import join_stacks, lay_out_recurrent, look_up_projected, skip_dropout
 from fnet.types import Params
 
 REWRITES: tuple[Rewrite, ...] = (
+    fold_scale,
     fold_batch_normalization,
     fold_relu,
     pool_first,

@@ -1,4 +1,4 @@
-"""Batch normalization folded into the layer before it, and relu made the activation of that layer."""
+"""A scale folded into the layer after it, batch normalization into the one before it, and relu as its activation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fnet.layers.convolution import conv1d, conv2d, conv3d
 from fnet.layers.convolution_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
 from fnet.layers.depthwise import depthwise_conv1d, depthwise_conv2d, separable_conv1d, separable_conv2d
 from fnet.layers.norms import batch_factors, batch_normalization
+from fnet.layers.numeric import rescaling
 from fnet.rewrites.places import each_pair, read_only
 from fnet.types import Array, Params
 
@@ -27,6 +28,9 @@ KERNELS: dict[Callable[..., Any], tuple[str, tuple[int, ...]]] = {
     **dict.fromkeys((separable_conv1d, separable_conv2d), ("pointwise_kernel", (-1,))),
 }
 """{linear layer: (the kernel that makes its output channels, the axes of it that they are along)}."""
+
+LARGEST_SCALE = 1 << 16
+"""Scales of up to so much, and from its inverse on, leave a kernel far from where floats end."""
 
 
 def _fold(step: Bound, params: Params, norm: Bound, moments: Params) -> tuple[Bound, Params] | None:
@@ -64,16 +68,31 @@ def _relu(step: Bound, params: Params, after: Bound, _: Params) -> tuple[Bound, 
     return (bind(step, activation=name), params) if name in ("relu", "relu6") else None
 
 
+def _scale(step: Bound, _: Params, after: Bound, params: Params) -> tuple[Bound, Params] | None:
+    """(x * scale) * kernel as x * (scale * kernel). An offset stays: what it takes from x would cancel later."""
+    if step.function is not rescaling or step.dtype is not None or not _has_kernel(after):
+        return None
+    options, name = step.all_options, KERNELS[after.function][0]
+    scale, kernel = options["scale"], params.get(name)
+    plain = isinstance(scale, int | float) and options["offset"] == 0 and options["masks"] == "keras3"
+    if not plain or not 1 / LARGEST_SCALE <= abs(scale) <= LARGEST_SCALE or kernel is None or kernel.dtype != "float32":
+        return None
+    return after, {**params, name: as_value(exact(kernel) * scale, kernel.dtype)}
+
+
+fold_scale = each_pair(_scale)
 fold_batch_normalization = each_pair(_fold)
 fold_relu = each_pair(_relu)
 
 
+def _has_kernel(step: Bound) -> bool:
+    """Whether a step is a layer of `KERNELS` that computes in float32."""
+    return step.function in KERNELS and step.dtype is None and step.all_options.get("quantization") is None
+
+
 def _is_linear(step: Bound) -> bool:
-    """Whether a step is a layer of `KERNELS` that computes in float32, without activation."""
-    if step.function not in KERNELS or step.dtype is not None:
-        return False
-    options = step.all_options
-    return options["activation"] in (None, "linear") and options.get("quantization") is None
+    """Whether a step has a kernel and no activation."""
+    return _has_kernel(step) and step.all_options["activation"] in (None, "linear")
 
 
 def _is_channel_axis(step: Bound, axis: int | Sequence[int], rank: int) -> bool:
