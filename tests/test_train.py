@@ -273,6 +273,11 @@ def test_cross_validation_gives_scores(reviews):
     row = tuning.row("tiny", averaged, reviews, parts=3, repeat=1)
     assert (row["setting"], row["repeat"], row["average"], row["scores"].keys()) == ("tiny", 1, 0.9, found.keys())
     assert json.loads(json.dumps(row)) == row
+    several = tuning.row("tiny", averaged, reviews, parts=3, repeat=1, members=2)
+    assert several["setting"] == "2 x tiny"
+    assert several["scores"]["last"][1]["loss"] != row["scores"]["last"][1]["loss"]
+    again = tuning.score(averaged, reviews, parts=3, repeat=1)
+    assert again == row["scores"]
 
 
 def test_bad_labels_train_nothing(digits, tmp_path):

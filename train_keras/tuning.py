@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 import sys
@@ -41,14 +42,17 @@ def folds(data: Data, parts: int, repeat: int) -> Iterator[tuple[Data, Any]]:
         yield dataclasses.replace(data, train=train, valid=held), scored
 
 
-def score(config: Config, data: Data, parts: int, repeat: int) -> dict[str, list[dict[str, float]]]:
-    """{"last", "average": one record of loss, accuracy and macro-F1 an epoch}, over all rows once."""
+def score(config: Config, data: Data, parts: int, repeat: int, members: int = 1) -> dict[str, list[dict[str, float]]]:
+    """{"last", "average": one record of loss, accuracy and macro-F1 an epoch}, over all rows once.
+
+    members: so many seeds train, and the mean of their probabilities is scored.
+    """
     from train_keras import train
 
-    config = dataclasses.replace(config, seed=repeat, rows="official", patience=None)
     used, y = WEIGHTS if config.average else WEIGHTS[:1], both(data).y
     predicted = {name: np.zeros((config.epochs, len(y), len(data.classes))) for name in used}
-    for fold, rows in folds(data, parts, repeat):
+    for (fold, rows), member in itertools.product(folds(data, parts, repeat), range(members)):
+        config = dataclasses.replace(config, seed=repeat + 1000 * member, rows="official", patience=None)
         model = train.new(config, fold)
         reader = train.reader_of(model)
         split, held = (train.read(reader, s) for s in (fold.train, fold.valid))
@@ -57,20 +61,25 @@ def score(config: Config, data: Data, parts: int, repeat: int) -> dict[str, list
             train.train_epoch(part, config, split, epoch + 1, None)
             for name in used:
                 with train.averaged(part) if name == "average" else contextlib.nullcontext():
-                    predicted[name][epoch, rows] = train.probabilities(part, held.x)
+                    predicted[name][epoch, rows] += train.probabilities(part, held.x) / members
     return {name: [train.scores(p, y) for p in found] for name, found in predicted.items()}
 
 
-def row(label: str, config: Config, data: Data, parts: int, repeat: int) -> dict[str, Any]:
+def named(label: str, members: int) -> str:
+    """A setting as its rows name it: that of an ensemble says of how many seeds."""
+    return label if members == 1 else f"{members} x {label}"
+
+
+def row(label: str, config: Config, data: Data, parts: int, repeat: int, members: int = 1) -> dict[str, Any]:
     """A setting scored once: what `score` gives, with the configuration, the data and what it ran on."""
     from train_keras.run_folder import identity
 
     started = time.monotonic()
-    scored = score(config, data, parts, repeat)
+    scored = score(config, data, parts, repeat, members)
     about = {key: value for key, value in identity(config, data).items() if key not in ("seed", "rows", "patience")}
     seconds = round(time.monotonic() - started, 1)
-    known = {"setting": label, "repeat": repeat, "parts": parts, **about, "code": code(), "seconds": seconds}
-    return {**known, "scores": scored}
+    known = {"setting": named(label, members), "repeat": repeat, "parts": parts, **about}
+    return {**known, "code": code(), "seconds": seconds, "scores": scored}
 
 
 def done(rows: Path) -> list[dict[str, Any]]:
@@ -89,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE", help="where the rows are, .jsonl")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="parts of the rows (%(default)s)")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="other parts, other seeds (%(default)s)")
+    parser.add_argument("--members", type=int, default=1, metavar="N", help="seeds of an ensemble (%(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
     args = parser.parse_args(argv)
     wrong = [label for label in args.labels if label != "all" and label not in SETTINGS]
@@ -101,14 +111,15 @@ def main(argv: list[str] | None = None) -> int:
     known = {(found["setting"], found["repeat"]) for found in done(args.rows)}
     for repeat in range(args.repeats):
         for label in labels:
-            if (label, repeat) not in known:
+            if (named(label, args.members), repeat) not in known:
                 config = SETTINGS[label]
-                found = row(label, config, load(config.options.kind, args.data), args.folds, repeat)
+                found = row(label, config, load(config.options.kind, args.data), args.folds, repeat, args.members)
                 with args.rows.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(found, separators=(",", ":")) + "\n")
                 weights = WEIGHTS[-1] if config.average else WEIGHTS[0]
                 best = max(found["scores"][weights], key=lambda e: e["macro_f1"])
-                logging.info("%s, repeat %d: %.4f at best, %.0f s", label, repeat, best["macro_f1"], found["seconds"])
+                told = found["setting"], repeat, best["macro_f1"], found["seconds"]
+                logging.info("%s, repeat %d: %.4f at best, %.0f s", *told)
     return 0
 
 
