@@ -501,8 +501,9 @@ def test_every_command_has_an_example():
 
 
 def test_quiet_and_verbose_before_and_after_the_command(folder, capsys, caplog):
-    texts = ["predict", TEXTS, "--text", "", "ramah"]
-    for arguments, count in ((texts, 1), (["-q", *texts], 0), ([*texts, "--quiet"], 0)):
+    np.save("x.npy", [[1, 2, 3], [np.nan, 2, 3]])
+    rows = ["predict", "numbers.safetensors", "x.npy"]
+    for arguments, count in ((rows, 1), (["-q", *rows], 0), ([*rows, "--quiet"], 0)):
         caplog.clear()
         assert main(arguments) == 0
         assert len(caplog.messages) == count

@@ -12,7 +12,6 @@ import pytest
 
 import fnet
 from fnet import bind, tree
-from params import load
 
 MODEL = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2))
 PARAMS = {"d": {"kernel": np.arange(6, dtype="float32").reshape(3, 2), "bias": np.float32([0.5, -0.5])}}
@@ -260,7 +259,18 @@ TEXTS = ["pelayanannya ramah sekali", "", "kamarnya kotor dan mahal"]
 
 
 def test_a_text_without_tokens_has_no_answer(each_backend):
-    model, params = load("examples/models/nusax-lstm.safetensors")
+    model = fnet.sequential(
+        text=bind(fnet.input_layer, shape=(None,), dtype="string"),
+        ids=fnet.text_vectorization,
+        words=bind(fnet.embedding, input_dim=10, output_dim=4, mask_zero=True),
+        mean=fnet.global_average_pooling1d,
+        scores=bind(fnet.dense, units=3, activation="softmax"),
+    )
+    params = {
+        "ids": fnet.vocabulary_params(fnet.text_vectorization, " ".join(TEXTS).split()),
+        "words": {"embeddings": np.random.default_rng(0).normal(size=(10, 4)).astype("float32")},
+        "scores": {"kernel": np.eye(4, 3, dtype="float32"), "bias": np.zeros(3, "float32")},
+    }
     good = fnet.predict(model, params, TEXTS[::2])
     with pytest.raises(fnet.InvalidInput, match="row 1 has a text without tokens"):
         fnet.predict(model, params, TEXTS)

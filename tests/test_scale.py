@@ -112,7 +112,7 @@ def test_a_file_that_was_written_anew_is_loaded_anew(numbers):
 @pytest.mark.filterwarnings("ignore:Exception ignored in.*_at_fork:pytest.PytestUnraisableExceptionWarning")
 def test_datasets_map_in_processes():
     datasets = pytest.importorskip("datasets")
-    rows = datasets.Dataset.from_dict({"id": list(range(30)), "text": [*PAIR, ""] * 10})
+    rows = datasets.Dataset.from_dict({"id": list(range(30)), "text": [*PAIR, None] * 10})
     mapped = rows.map(fnet.Predict(TEXTS), batched=True, batch_size=7, num_proc=2)
     assert mapped["id"] == list(range(30))
     assert list(mapped["label"]) == ["positive", "negative", ""] * 10
@@ -221,9 +221,9 @@ def test_a_trained_model_classifies_and_a_new_head_is_fitted_on_its_features():
     np.testing.assert_allclose(model.predict_proba(["ramah"]), fnet.Predict(TEXTS)(["ramah"]), atol=1e-6)
     assert model.classes_.tolist() == fnet.load_info(TEXTS)["labels"]
     texts, classes = ["bagus sekali", "kotor", "ramah", "buruk"] * 2, ["good", "bad"] * 4
-    head = FnetClassifier(TEXTS, at="mean").fit(texts, classes)
+    head = FnetClassifier(TEXTS, at="pooled").fit(texts, classes)
     assert head.score(texts, classes) == 1
-    assert head.head_.n_features_in_ == 128
+    assert head.head_.n_features_in_ == 256
     assert pickle.loads(pickle.dumps(head)).predict(["kotor"]).tolist() == ["bad"]
     with pytest.raises(ValueError, match="2 labels, but the model has 3 classes"):
         FnetClassifier.trained(TEXTS, labels=["a", "b"])

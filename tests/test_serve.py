@@ -79,7 +79,7 @@ def test_texts_come_as_json_and_as_lines(texts):
         (b"{", "application/json", 400, "not JSON of the form"),
         (b"[1]", "application/json", 400, "not JSON of the form"),
         (b'{"rows": []}', "application/json", 422, "rows are a list of at least one text"),
-        (b'{"rows": ["good", ""]}', "application/json", 422, "row 1"),
+        (b'{"rows": ["good", null]}', "application/json", 422, "row 1"),
         (b'{"rows": [1, 2]}', "application/json", 422, "1"),
         (json.dumps({"rows": ["a"] * 51}).encode(), "application/json", 413, "51 rows; 50 are the most"),
         (b"x" * 100_001, "text/plain", 413, "more than 100000 bytes"),
@@ -99,7 +99,7 @@ def test_requests_at_the_same_time_go_together_and_fail_alone(texts):
     import httpx
 
     before = counted(texts)
-    bodies = [{"rows": ["ramah"]}, {"rows": [""]}] * 30
+    bodies = [{"rows": ["ramah"]}, {"rows": [None]}] * 30
     address = f"{texts.base_url}/predict".replace("//predict", "/predict")
     with ThreadPoolExecutor(60) as pool:
         answers = list(pool.map(lambda body: httpx.post(address, json=body, timeout=60), bodies))
@@ -145,5 +145,5 @@ def test_the_function_for_lambda_answers(monkeypatch):
     done = module.handler({"body": json.dumps({"rows": ["ramah", "kotor"]})}, None)
     assert done["statusCode"] == 200
     assert json.loads(done["body"])["labels"] == ["positive", "negative"]
-    for body in ("{", '{"x": 1}', '{"rows": [""]}'):
+    for body in ("{", '{"x": 1}', '{"rows": [null]}'):
         assert module.handler({"body": body}, None)["statusCode"] == 422
