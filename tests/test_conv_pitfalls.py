@@ -59,8 +59,9 @@ def test_same_padding_is_split_as_tensorflow_does_with_the_odd_zero_at_the_end(s
 @pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("kernel", [(2, 2), (4, 3), (1, 4), (3, 3)])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1)])
-def test_same_convolution_of_even_kernels_and_strides(kernel, strides):
-    x, weights = image(2, 6, 7, 3), image(*kernel, 3, 4, seed=1)
+@pytest.mark.parametrize("channels", [3, 256])
+def test_same_convolution_of_even_kernels_and_strides(kernel, strides, channels):
+    x, weights = image(2, 6, 7, channels), image(*kernel, channels, 4, seed=1)
     pads = [same_padding(n, k, s) for n, k, s in zip((6, 7), kernel, strides, strict=True)]
     expected = plain_conv2d(x, weights, strides, pads)
     y = fnet.conv2d({"kernel": weights}, x, strides=strides, padding="same", use_bias=False)
