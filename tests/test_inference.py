@@ -16,7 +16,7 @@ from fnet.core.layer import name_of
 from fnet.inference import compile as compiling
 from fnet.inference import device, predict
 from fnet.inference.optimized import optimized
-from fnet.inference.rows import apart
+from fnet.inference.rows import rows_independent
 from fnet.inference.string_split import split_host
 from tests import parity
 
@@ -97,13 +97,15 @@ def test_outputs_that_cannot_be_joined_are_refused():
 
 
 def test_batches_are_filled_up_only_where_rows_stay_apart():
-    assert apart(DENSE)
-    assert apart(
+    assert rows_independent(DENSE)
+    assert rows_independent(
         sequential(bind(operations.mean, axis=1), operations.relu, bind(operations.clip, x_min=0.0, x_max=1.0))
     )
-    assert not apart(sequential(DENSE, bind(fnet.layer_normalization, axis=(-2, -1))))
-    assert not apart(graph(inputs=("x", "t"), y=(bind(operations.tensordot, axes=1), ("x", "t")), outputs="y"))
-    assert not apart(sequential(total))
+    assert not rows_independent(sequential(DENSE, bind(fnet.layer_normalization, axis=(-2, -1))))
+    assert not rows_independent(
+        graph(inputs=("x", "t"), y=(bind(operations.tensordot, axes=1), ("x", "t")), outputs="y")
+    )
+    assert not rows_independent(sequential(total))
 
 
 def test_progress_counts_rows():
@@ -393,7 +395,7 @@ def test_rows_of_a_mel_spectrogram_reach_each_other_within_a_call_of_keras_only(
     model = sequential(x=bind(fnet.input_layer, shape=(None, 400)), mel=mel)
     rows = np.concatenate([x[:, 0], *[x[:, 1]] * 7])
     np.testing.assert_allclose(fnet.predict(model, {}, rows), model({}, rows), rtol=1e-6)
-    assert not apart(model)
+    assert not rows_independent(model)
 
 
 def test_operations_over_the_batch_see_each_time_step_by_itself():

@@ -10,7 +10,7 @@ from compare import yardstick
 from fnet import Masked, bind, random
 from fnet.backend import ops
 from fnet.core.compose import flow
-from fnet.inference.rows import apart
+from fnet.inference.rows import rows_independent
 from params import from_keras
 from tests import parity
 
@@ -209,7 +209,7 @@ def test_time_major_layers_take_time_first(each_backend, make):
     for one, other in zip(fnet.tree.leaves(ends), fnet.tree.leaves(states), strict=True):
         np.testing.assert_array_equal(one, other)
     assert fnet.infer(turned, fnet.Spec((6, 3, 5)))[0][0].shape == (6, 3, y.values.shape[-1])
-    assert (apart(plain), apart(turned)) == (True, False)
+    assert (rows_independent(plain), rows_independent(turned)) == (True, False)
 
 
 def test_time_major_layers_are_carried_from_piece_to_piece(each_backend):

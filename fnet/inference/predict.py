@@ -20,7 +20,7 @@ from fnet.inference.compile import Compiled, jit_carried
 from fnet.inference.door import Door, Fault
 from fnet.inference.lengths import CHUNK, Lengths, batch_sizes, lengths
 from fnet.inference.optimized import Program, optimized
-from fnet.inference.rows import apart, joined, left_out, neutral, spread, unanswered
+from fnet.inference.rows import joined, left_out, neutral, rows_independent, spread, unanswered
 from fnet.inference.schedule import Cut, Schedule, Work, as_it_is, row_work, schedule
 from fnet.layers.wrappers import carried, keeps_states
 from fnet.strings import is_strings
@@ -42,7 +42,7 @@ class _Prepared(NamedTuple):
     """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
     lengths: Lengths | None
     """By what rows are sorted, where they do not reach each other and it pays."""
-    apart: bool
+    rows_independent: bool
     """Whether no row can reach another."""
     schedules: dict[Any, Schedule]
     """{shapes and dtypes of a batch, workers: how it goes through the model}."""
@@ -58,7 +58,7 @@ class _Prepared(NamedTuple):
         made = self.schedules.get(key)
         if made is None:
             specs = tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch)
-            work = row_work(self.model, specs) if self.apart else Work()
+            work = row_work(self.model, specs) if self.rows_independent else Work()
             made = self.schedules[key] = schedule(rows, work, workers)
             if len(self.schedules) > 64:
                 self.schedules.clear()
@@ -86,9 +86,9 @@ def _prepare(given: _Same, runs: _Same, name: str) -> _Prepared:
     if keeps_states(model):
         advance = jit_carried(model) if compiled else functools.partial(carried, model)
     door = Door(given.value)
-    separate = advance is None and apart(given.value)
+    separate = advance is None and rows_independent(given.value)
     by = lengths(model) if separate else None
-    return _Prepared(door, model, Compiled(model), advance, compiled and separate, by, apart(model), {})
+    return _Prepared(door, model, Compiled(model), advance, compiled and separate, by, rows_independent(model), {})
 
 
 def predict(

@@ -15,7 +15,7 @@ from fnet.layers.wrappers import MIX_ROWS
 from fnet.types import Array
 
 
-def apart(model: Any) -> bool:
+def rows_independent(model: Any) -> bool:
     """Whether no row can reach another, so that a batch may be filled up with rows that are thrown away.
 
     Of some operations (reshapes, products) and of custom layers this is not known: False.
@@ -26,7 +26,7 @@ def apart(model: Any) -> bool:
         known = _rows_stay(function) or "axis" in axes
         if not known or options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
             return False
-    return all(map(apart, infer.children(model).values()))
+    return all(map(rows_independent, infer.children(model).values()))
 
 
 def _rows_stay(function: Any) -> bool:

@@ -10,7 +10,16 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import EMPTY, Bound, Sequential, bind, flow, layer, sequential
 from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
-from fnet.layers.recurrence import Over, Stack, StepInTime, around, as_tuples, run, time_step, zeros
+from fnet.layers.recurrence import (
+    SequenceOptions,
+    Stack,
+    StepInTime,
+    around,
+    as_tuples,
+    run_over_time,
+    time_step,
+    zeros,
+)
 from fnet.layers.recurrent import GRU, LSTM, SimpleRNN, cell_inputs
 from fnet.masks import strip
 from fnet.records import dataclass
@@ -131,9 +140,9 @@ def rnn(
     list of them. params: {"cell": ...}. The other options, states, mask rule and errors are those of `lstm`;
     the states of a stack are one list for each cell. Source: keras.layers.RNN.
     """
-    return run(
+    return run_over_time(
         _cell(_one(cell)),
         params.get("cell", EMPTY),
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )

@@ -9,7 +9,7 @@ from fnet.activation_functions import Activation
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
-from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, run, time_step
+from fnet.layers.recurrence import SequenceOptions, StepInTime, around, dropout_masks, run_over_time, time_step
 from fnet.layers.recurrent import drops, lstm_step
 from fnet.layers.windows import PerAxis, Windows, from_channels_last, to_channels_last, windows
 from fnet.records import dataclass
@@ -153,11 +153,11 @@ def conv_lstm1d(
     Source: keras.layers.ConvLSTM1D; Shi et al. 2015.
     """
     window = windows("conv_lstm1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    return run(
+    return run_over_time(
         ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )
 
 
@@ -191,11 +191,11 @@ def conv_lstm2d(
     All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM2D.
     """
     window = windows("conv_lstm2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    return run(
+    return run_over_time(
         ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )
 
 
@@ -229,9 +229,9 @@ def conv_lstm3d(
     All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM3D.
     """
     window = windows("conv_lstm3d", 3, kernel_size, strides, padding, data_format, dilation_rate)
-    return run(
+    return run_over_time(
         ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
     )

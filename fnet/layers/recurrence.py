@@ -41,7 +41,7 @@ class Cell(Protocol):
 
 
 @dataclass(frozen=True)
-class Feed:
+class RecurrentInput:
     """What a recurrent layer was given, taken apart.
 
     mask: the steps to compute, or None. handed_on: the mask that the output carries. They differ in one case,
@@ -56,7 +56,7 @@ class Feed:
     previous: Array | None = None
 
 
-def unpack(x: Any, masks: str = "keras3") -> Feed:
+def unpack(x: Any, masks: str = "keras3") -> RecurrentInput:
     """Take apart `sequence`, `(sequence, *states)` or a dict with the names of the Keras call.
 
     masks: whose rule decides whether a mask that travels with the sequence is applied where there are initial states.
@@ -79,7 +79,7 @@ def unpack(x: Any, masks: str = "keras3") -> Feed:
         states = strip(states)
         states = as_tuples(states) if isinstance(states, tuple | list) else (states,)
     applied = explicit if states is not None and masks != "keras2" else handed_on
-    return Feed(values_of(values), states, applied, handed_on, previous)
+    return RecurrentInput(values_of(values), states, applied, handed_on, previous)
 
 
 def sequence_spec(x: Any) -> Spec:
@@ -121,7 +121,7 @@ def as_lists(states: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Over:
+class SequenceOptions:
     """How a recurrent layer goes over its sequence, and what of it comes out: options that all of them have."""
 
     return_sequences: bool
@@ -133,32 +133,32 @@ class Over:
     time_major: bool = False
 
 
-def run(cell: Cell, params: Params, x: Any, over: Over) -> Any:
+def run_over_time(cell: Cell, params: Params, x: Any, options: SequenceOptions) -> Any:
     """The recurrent layer around a cell: (batch, time, ...) -> output, or (output, *states).
 
-    With `over.time_major` sequences and masks are (time, batch, ...).
+    With `options.time_major` sequences and masks are (time, batch, ...).
     A masked step keeps the states and repeats the output before it (zeros before the first valid step).
     """
-    feed = unpack(x, over.masks)
-    if feed.values.ndim < 3:
-        raise InvalidInput(_RANK.format(tuple(feed.values.shape)))
-    if feed.values.shape[0 if over.time_major else 1] == 0:
-        raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(feed.values.shape)}")
-    xs = feed.values if over.time_major else xp.swapaxes(feed.values, 0, 1)
-    written = mask = _time_first(feed.mask, over.time_major)
-    if over.go_backwards:
+    inputs = unpack(x, options.masks)
+    if inputs.values.ndim < 3:
+        raise InvalidInput(_RANK.format(tuple(inputs.values.shape)))
+    if inputs.values.shape[0 if options.time_major else 1] == 0:
+        raise InvalidInput(f"a recurrent layer needs at least one time step; got shape {tuple(inputs.values.shape)}")
+    xs = inputs.values if options.time_major else xp.swapaxes(inputs.values, 0, 1)
+    mask = mask_as_given = _time_first(inputs.mask, options.time_major)
+    if options.go_backwards:
         xs, mask = xs[::-1], None if mask is None else mask[::-1]
-    y, ys, states = sweep(cell, params, xs, feed.states, mask, feed.previous, keep=over.return_sequences)
-    if len(tree.leaves(feed.states)) > len(tree.leaves(states)):
+    y, ys, states = sweep(cell, params, xs, inputs.states, mask, inputs.previous, keep=options.return_sequences)
+    if len(tree.leaves(inputs.states)) > len(tree.leaves(states)):
         raise InvalidInput(_COUNT.format("many"))
-    if mask is not None and over.zero_output_for_mask:
+    if mask is not None and options.zero_output_for_mask:
         y = select(mask[-1], y, xp.zeros_like(y))
         if ys is not None:
             # Keras forgets to reverse the mask here when it unrolls; files were trained with that.
-            ys = select(written if over.unroll else mask, ys, xp.zeros_like(ys))
-    if over.return_sequences:
-        y = masked(ys if over.time_major else xp.swapaxes(ys, 0, 1), feed.handed_on)
-    return (y, *as_lists(states)) if over.return_state else y
+            ys = select(mask_as_given if options.unroll else mask, ys, xp.zeros_like(ys))
+    if options.return_sequences:
+        y = masked(ys if options.time_major else xp.swapaxes(ys, 0, 1), inputs.handed_on)
+    return (y, *as_lists(states)) if options.return_state else y
 
 
 def _time_first(mask: Array | None, time_major: bool) -> Any:

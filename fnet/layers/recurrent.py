@@ -16,7 +16,7 @@ from fnet.backend import xp
 from fnet.core.compose import EMPTY, layer
 from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
-from fnet.layers.recurrence import Over, StepInTime, around, dropout_masks, project, run, time_step
+from fnet.layers.recurrence import SequenceOptions, StepInTime, around, dropout_masks, project, run_over_time, time_step
 from fnet.records import dataclass
 from fnet.types import Array, Masks, Param, Params, ParamTree, Positive, Rate, Spec
 
@@ -297,11 +297,11 @@ def simple_rnn(
     params: kernel (in, units), recurrent_kernel (units, units), bias (units,). The options, states, mask rule
     and errors are those of `lstm`, with one state h. Source: keras.layers.SimpleRNN.
     """
-    return run(
+    return run_over_time(
         SimpleRNN(activation, use_bias, dropout, recurrent_dropout),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )
 
 
@@ -353,11 +353,11 @@ def lstm(
     >>> lstm(p, np.zeros((1, 5, 3)))
     array([[0., 0.]])
     """
-    return run(
+    return run_over_time(
         LSTM(activation, use_bias, dropout, recurrent_dropout, recurrent_activation, implementation),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )
 
 
@@ -393,9 +393,9 @@ def gru(
     `reset_after=False`; gates z, r, h. The other options, states, mask rule and errors are those of `lstm`,
     with one state h. Source: keras.layers.GRU; Cho et al. 2014.
     """
-    return run(
+    return run_over_time(
         GRU(activation, use_bias, dropout, recurrent_dropout, recurrent_activation, implementation, reset_after),
         params,
         x,
-        Over(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks, time_major),
     )

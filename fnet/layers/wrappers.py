@@ -95,14 +95,14 @@ def bidirectional(
     if merge_mode not in (*MERGES, None):
         raise ValueError(f"merge_mode {merge_mode!r}; use {', '.join(MERGES)} or None")
     forward, backward = halves(layer, backward_layer)
-    feed = unpack(x, masks)
-    half = 0 if feed.states is None else len(feed.states) // 2
+    given = unpack(x, masks)
+    half = 0 if given.states is None else len(given.states) // 2
     ends = []
     for name, step, states in (
-        ("forward_layer", forward, None if feed.states is None else feed.states[:half]),
-        ("backward_layer", backward, None if feed.states is None else feed.states[half:]),
+        ("forward_layer", forward, None if given.states is None else given.states[:half]),
+        ("backward_layer", backward, None if given.states is None else given.states[half:]),
     ):
-        inputs = {"sequences": feed.values, "initial_state": states, "mask": feed.mask}
+        inputs = {"sequences": given.values, "initial_state": states, "mask": given.mask}
         y = strip(flow(step, params.get(name, EMPTY), inputs))
         ends.append(y if isinstance(y, tuple) else (y,))
     (y, *final), (y_back, *final_back) = ends
@@ -112,7 +112,7 @@ def bidirectional(
         y_back = xp.flip(y_back, axis=0 if options.get("time_major") else 1)
     ys = (y, y_back) if merge_mode is None else (MERGES[merge_mode](y, y_back),)
     if sequences:
-        ys = tuple(masked(item, feed.handed_on) for item in ys)
+        ys = tuple(masked(item, given.handed_on) for item in ys)
     outputs = (*ys, *final, *final_back)
     return outputs if len(outputs) > 1 else outputs[0]
 

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,19 @@ class Slot:
     """The group of the owner."""
 
 
+class _Layer(NamedTuple):
+    """A layer whose arrays are looked for, or one inside it."""
+
+    owner: Converted
+    """The layer of the file."""
+    step: Any
+    """What runs; None for a mere group of arrays."""
+    entry: Entry
+    group: str
+    path: ParamPath
+    frozen: bool
+
+
 @dataclass(eq=False)
 class Plan:
     """The slots of all parameters, in the order in which Keras lists its variables, and what no array holds."""
@@ -77,50 +90,48 @@ class Plan:
             tables = {} if entry.tables is None else entry.tables(_config(converted), assets, converted.step)
             self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
             names = None if entry.arrays is None else list(entry.arrays(_config(converted)))
-            self._layer(converted, converted.step, expected, path, group, entry, frozen, names)
+            layer = _Layer(converted, converted.step, entry, group, path, frozen)
+            self._add_arrays(layer, expected, names)
+            for name, part in converted.parts.items():
+                if name not in expected and _stores(part):
+                    self.add(part, {}, (*path, name), frozen)
+            self._add_inside(layer, expected)
         for name, values in converted.given.items():
             self.given |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
 
-    def _layer(
-        self,
-        owner: Converted,
-        step: Any,
-        expected: ParamTree,
-        path: ParamPath,
-        group: str,
-        entry: Entry,
-        frozen: bool,
-        names: list[str] | None = None,
-    ) -> None:
-        """The arrays of a layer, then those of its sub-layers; `step` is None for a mere group of arrays."""
-        own = {n: p for n, p in expected.items() if isinstance(p, Param) and (*path, n) not in self.given}
-        again = [n for n, p in expected.items() if isinstance(p, Param) and n not in own]
-        home = join(group, entry.groups.get("", ""))
-        root = self.walk.groups[self.walk.identity(owner)]
-        if is_custom(owner):  # Keras stores what training moves before the rest
+    def _add_arrays(self, layer: _Layer, expected: ParamTree, names: list[str] | None = None) -> None:
+        """The arrays of a layer itself. names: those that the file lists, where they are not its params."""
+        params = {name: param for name, param in expected.items() if isinstance(param, Param)}
+        own = {name: param for name, param in params.items() if (*layer.path, name) not in self.given}
+        if is_custom(layer.owner):  # Keras stores what training moves before the rest
             own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
+        group = join(layer.group, layer.entry.groups.get("", ""))
+        home = self.walk.groups[self.walk.identity(layer.owner)]
         for number, name in enumerate(own if names is None else names):
             param = own.get(name)
-            trainable = param is not None and param.trainable and not frozen
-            where = (*path, name) if param else None
-            self.slots.append(Slot(home, number, name, where, trainable, owner, root))
-        self.slots += [Slot(home, -1, name, None, False, owner, root) for name in again]
-        steps = {} if step is None else infer.children(step)
-        if owner.step is step:
-            for name, part in owner.parts.items():
-                if name not in expected and _stores(part):
-                    self.add(part, {}, (*path, name), frozen)
+            trainable = param is not None and param.trainable and not layer.frozen
+            path = (*layer.path, name) if param else None
+            self.slots.append(Slot(group, number, name, path, trainable, layer.owner, home))
+        self.slots += [Slot(group, -1, name, None, False, layer.owner, home) for name in params if name not in own]
+
+    def _add_inside(self, layer: _Layer, expected: ParamTree) -> None:
+        """The arrays of what a layer is made of: layers of the file, sub-layers of fnet alone, groups of arrays."""
+        parts = layer.owner.parts if layer.step is layer.owner.step else {}
+        steps = {} if layer.step is None else infer.children(layer.step)
         for name, inner in expected.items():
-            place = join(group, place_of(entry.groups, name))
             if isinstance(inner, Param):
                 continue
-            if step is not None and name in owner.parts and owner.step is step:
-                self.add(owner.parts[name], inner, (*path, name), frozen)
-            elif name in steps:
-                self._layer(owner, steps[name], inner, (*path, name), place, entry_of(steps[name]), frozen)
-            else:
-                deeper = {k.removeprefix(f"{name}/"): g for k, g in entry.groups.items() if k.startswith(f"{name}/")}
-                self._layer(owner, None, inner, (*path, name), place, Entry(entry.layer, groups=deeper), frozen)
+            path = (*layer.path, name)
+            if name in parts:
+                self.add(parts[name], inner, path, layer.frozen)
+                continue
+            groups = layer.entry.groups
+            below = {key.removeprefix(f"{name}/"): g for key, g in groups.items() if key.startswith(f"{name}/")}
+            entry = entry_of(steps[name]) if name in steps else Entry(layer.entry.layer, groups=below)
+            group = join(layer.group, place_of(groups, name))
+            sub_layer = layer._replace(step=steps.get(name), entry=entry, group=group, path=path)
+            self._add_arrays(sub_layer, inner)
+            self._add_inside(sub_layer, inner)
 
 
 def _stores(part: Converted) -> bool:

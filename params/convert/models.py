@@ -23,6 +23,7 @@ from params.convert.recognition import custom_row, is_operation, require_own, ro
 from params.convert.training_flags import of_steps
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, is_shape, layers_of, parse, shown, survey
+from params.table.entry import Entry
 from params.table.layers import BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 
 
@@ -131,34 +132,21 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
 
 
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
+    """A layer or an operation as a step, with the options that its config and the age of the file give it."""
     entry = row_of(source, conversion)
     operation = is_operation(entry)
     config = config_values(source, entry, conversion.inside(source, training))
     config |= conversion.told.get(id(source.config), {})
-    if (how := quantization(source)) is not None:
-        config["quantization"] = how
+    if (form := quantization(source)) is not None:
+        config["quantization"] = form
     if not operation:
         require_finite(config, source)
     options = layer_options(entry, config, source, conversion.keras2)
     if not operation:
         options |= options_of_age(source.class_name, source.config, conversion.version)
-    legal = option_names(entry.layer)
-    if training is None and conversion.bare and source.class_name in TRAINS_BY_DEFAULT:
-        training = True
-    if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
-        training = False  # a frozen one keeps to its moving statistics
-    if training and "training" in legal and not (config.get("renorm") or config.get("virtual_batch_size")):
-        options["training"] = True
-    elif training and source.class_name in TRAINING_MATTERS:
-        raise UnsupportedLayer(
-            f"{source.label} was called with training=True, which changes what it computes{_also(source)}; "
-            "build the model without that argument, or as training=False"
-        )
-    if not options.get("training"):
-        options.pop("masked_moments", None)  # moving ones know no mask
-    if conversion.mixed and source.policy in POLICIES and "dtype" not in legal and not operation:
-        policy = policy_of_result(source.class_name, source.policy, conversion.version)
-        options |= {} if policy is None else {"dtype": policy}
+    _train(options, source, entry, config, _mode(source, config, conversion, training))
+    if not operation:
+        options |= _dtype(source, entry, conversion)
     with named(source):
         step = bind(entry.layer, **options)
         inside = infer.children(step)
@@ -170,6 +158,38 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
     return Converted(source, step, entry, parts, operation=operation)
+
+
+def _mode(source: KerasObject, config: Mapping[str, Any], conversion: Conversion, training: bool | None) -> bool | None:
+    """Whether a layer computes as in training. training: what it is called with; None where nothing says so."""
+    if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
+        return False  # a frozen one keeps to its moving statistics
+    by_default = conversion.bare and source.class_name in TRAINS_BY_DEFAULT
+    return True if training is None and by_default else training
+
+
+def _train(
+    options: dict[str, Any], source: KerasObject, entry: Entry, config: Mapping[str, Any], training: bool | None
+) -> None:
+    """Write `training` into the options, or refuse it for a layer that would compute something else by it."""
+    renorm = config.get("renorm") or config.get("virtual_batch_size")
+    if training and "training" in option_names(entry.layer) and not renorm:
+        options["training"] = True
+    elif training and source.class_name in TRAINING_MATTERS:
+        raise UnsupportedLayer(
+            f"{source.label} was called with training=True, which changes what it computes{_also(source)}; "
+            "build the model without that argument, or as training=False"
+        )
+    if not options.get("training"):
+        options.pop("masked_moments", None)  # moving ones know no mask
+
+
+def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
+    """The dtype policy of a layer as an option, in a model of which not all is float32."""
+    if not conversion.mixed or source.policy not in POLICIES or "dtype" in option_names(entry.layer):
+        return {}
+    policy = policy_of_result(source.class_name, source.policy, conversion.version)
+    return {} if policy is None else {"dtype": policy}
 
 
 def _by_batch(step: Any) -> bool:
