@@ -1,11 +1,13 @@
 """Integers and booleans where a layer computes in floats: what lookups, encodings and comparisons give, say."""
 
+import h5py
+import keras
 import numpy as np
 import pytest
 
 import fnet
 from fnet import Masked, backend, bind, tree
-from params import from_keras
+from params import from_keras, load_keras
 from tests import parity
 from tests.cases import Case
 
@@ -162,3 +164,44 @@ def test_an_operation_without_a_dtype_takes_that_of_its_input(name):
     y, expected = model(params, feed), np.asarray(keras_model(feed))
     assert y.dtype == expected.dtype
     np.testing.assert_array_equal(y, expected)
+
+
+OLD = {
+    ("GlobalAveragePooling1D", "2.15.0"): [[1, -2], [235, 100]],
+    ("LayerNormalization", "2.15.0"): [[[0.9997779, -0.9997779]], [[0.9999997, -0.9999997]]],
+    ("LayerNormalization", "3.10.0"): [[[0.9997779, -0.9997779]], [[0.9999997, -0.9999997]]],
+    ("SpectralNormalization", "2.15.0"): [[[-0.75, -1.75]], [[274.75, 199.75]]],
+}
+"""{(class, Keras): what that Keras gives for `ROWS`, of a sequence its first step}."""
+ROWS = np.array([[[1, -2], [2, -3], [2, -3]], [[200, 100], [250, 100], [255, 101]]], "int32")
+
+
+def of_earlier_keras(name, version, dtype, path):
+    """A model of one layer in a file that says it is of this version of Keras."""
+    options = {"layer": keras.layers.Dense(2)} if name == "SpectralNormalization" else {}
+    layer = getattr(keras.layers, name)(**options)
+    keras_model = keras.Sequential([keras.Input((3, 2), dtype=dtype), layer])
+    if options:
+        layer.layer.set_weights([np.array([[1.0, 0.5], [0.75, 1.0]]), np.array([-0.25, -0.25])])
+    keras_model.save(path)
+    with h5py.File(path, "r+") as file:
+        for holder in (file, file["model_weights"]):
+            holder.attrs["keras_version"] = version
+    return load_keras(path)
+
+
+@pytest.mark.parametrize(("name", "version"), OLD)
+def test_integers_in_files_of_an_earlier_keras(name, version, tmp_path):
+    model, params = of_earlier_keras(name, version, "int32", tmp_path / "m.h5")
+    y, expected = model(params, ROWS), np.array(OLD[name, version])
+    assert y.dtype == fnet.infer(model, fnet.Spec((2, 3, 2), "int32"))[0].dtype
+    assert (y.dtype.kind == "i") == (name == "GlobalAveragePooling1D")
+    np.testing.assert_allclose(y[:, :1] if expected.ndim == 3 else y, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["GlobalAveragePooling1D", "LayerNormalization", "SpectralNormalization"])
+def test_the_rules_for_integers_do_not_keep_a_model_of_floats_from_keras_3(name, tmp_path):
+    model, params = of_earlier_keras(name, "2.15.0", "float32", tmp_path / "m.h5")
+    fnet.to_keras(model, params, tmp_path / "m.keras")
+    y = keras.saving.load_model(tmp_path / "m.keras")(ROWS.astype("float32"))
+    np.testing.assert_allclose(model(params, ROWS.astype("float32")), y, atol=1e-6)

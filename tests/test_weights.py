@@ -324,6 +324,30 @@ def test_a_graph_in_another_order_than_keras_lists_its_layers(tmp_path):
     np.testing.assert_allclose(model(params, draw(2, 4)), keras_model(draw(2, 4)), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["Sequential", "TimeDistributed"])
+def test_what_holds_layers_without_weights_counts_once_however_often_it_is_called(kind, tmp_path):
+    """A file without names counts models and wrappers, and the second of these two has the weights."""
+    layers = keras.layers
+
+    def holder(layer):
+        if kind == "Sequential":
+            return keras.Sequential([keras.Input((3, 4)), layer])
+        return layers.TimeDistributed(layer)
+
+    x, twice = keras.Input((3, 4)), holder(layers.Activation("tanh"))
+    keras_model = keras.Model(x, holder(layers.Dense(2))(layers.Add()([twice(x), twice(layers.Softmax()(x))])))
+    keras_model.save(tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    weights = enumerate(keras_model.get_weights(), start=1)
+    keras_model.set_weights([draw(*weight.shape) / number for number, weight in weights])
+    keras_model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
+        file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+    got, x = load_weights(tmp_path / "m.weights.h5", model, params), draw(2, 3, 4)
+    np.testing.assert_allclose(model(got, x), keras_model(x), atol=1e-6)
+    np.testing.assert_allclose(fnet.predict(model, got, x), keras_model(x), atol=1e-6)
+
+
 def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
     """Keras lists what training moves first; the arrays of cells have no names that say whose they are."""
     steps = [keras.layers.LSTM(3, return_sequences=True, trainable=trainable) for trainable in (False, True, False)]

@@ -5,11 +5,13 @@ Source: keras.layers.GlobalAveragePooling1D and so on. Unlike TensorFlow's, glob
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
+from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.windows import is_channels_first, join_shape, split_shape, split_sizes
 from fnet.masks import parted
@@ -25,6 +27,13 @@ def _global_rule(rank: int, x: Spec, *, data_format: str | None, keepdims: bool)
     _reject_empty(name, sizes)
     ones = (1,) * rank if keepdims else ()
     return Spec(join_shape(x.shape[0], ones, channels, data_format), x.dtype), {}
+
+
+def _average_rule(
+    rank: int, x: Spec, *, data_format: str | None, keepdims: bool, keeps_integers: bool
+) -> tuple[Spec, ParamTree]:
+    y, params = _global_rule(rank, x, data_format=data_format, keepdims=keepdims)
+    return y if keeps_integers else floats_of(y), params
 
 
 def _reject_empty(name: str, sizes: Any) -> None:
@@ -55,8 +64,11 @@ def _sum(x: Array, axis: int) -> Array:
     return xp.sum(x, axis=axis, keepdims=True)
 
 
-def _mean(rank: int, x: Array, data_format: str | None, keepdims: bool) -> Array:
+def _mean(rank: int, x: Array, params: Params, data_format: str | None, keepdims: bool, keeps_integers: bool) -> Array:
     """The mean over the spatial axes, one after the other."""
+    if keeps_integers and x.dtype.kind in "iu":
+        return _integer_mean(x, _axes(rank, x, data_format), keepdims)
+    x = in_floats(x, params)
     axes = _axes(rank, x, data_format)
     count = 1
     for axis in axes:
@@ -65,14 +77,27 @@ def _mean(rank: int, x: Array, data_format: str | None, keepdims: bool) -> Array
     return (x if keepdims else xp.squeeze(x, axes)) / count
 
 
-@layer(shape=partial(_global_rule, 1), mask="own", floats=True)
+def _integer_mean(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """The mean truncated towards 0, as TensorFlow divides integers."""
+    total = xp.sum(x.astype("int64"), axis=axes, keepdims=keepdims)
+    count = math.prod(x.shape[axis] for axis in axes)
+    return (xp.sign(total) * (xp.abs(total) // count)).astype(x.dtype)
+
+
+@layer(shape=partial(_average_rule, 1), mask="own")
 def global_average_pooling1d(
-    params: Params, x: Any, *, data_format: DataFormat | None = None, keepdims: bool = False
+    params: Params,
+    x: Any,
+    *,
+    data_format: DataFormat | None = None,
+    keepdims: bool = False,
+    keeps_integers: bool = False,
 ) -> Array:
     """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the mean.
 
     No params. Mask: used up; masked steps count neither in the sum nor in the number, and a row without any
     step left is NaN, as in Keras. data_format: "channels_last" (also None) or "channels_first".
+    keeps_integers: without a mask, the mean of integers is an integer, truncated towards 0, as in Keras 2.
     Errors: InvalidInput for zero steps. Source: keras.layers.GlobalAveragePooling1D.
 
     >>> global_average_pooling1d({}, np.array([[[1.], [3.]]]))
@@ -80,35 +105,46 @@ def global_average_pooling1d(
     """
     values, mask = parted(x)
     if mask is None:
-        return _mean(1, values, data_format, keepdims)
-    (axis,) = _axes(1, values, data_format)
+        return _mean(1, values, params, data_format, keepdims, keeps_integers)
+    (axis,), values = _axes(1, values, data_format), in_floats(values, params)
     inside = xp.expand_dims(mask, 3 - axis)
     total = _sum(xp.where(inside, values, xp.zeros_like(values)), axis)
     mean = total / xp.sum(inside, axis=axis, keepdims=True).astype(values.dtype)
     return mean if keepdims else xp.squeeze(mean, axis)
 
 
-@layer(shape=partial(_global_rule, 2), mask="drop", floats=True)
+@layer(shape=partial(_average_rule, 2), mask="drop")
 def global_average_pooling2d(
-    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
+    params: Params,
+    x: Array,
+    *,
+    data_format: DataFormat | None = None,
+    keepdims: bool = False,
+    keeps_integers: bool = False,
 ) -> Array:
     """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels) with `keepdims`: the mean.
 
-    No params. Mask: dropped. data_format: "channels_last" (also None) or "channels_first".
+    No params. Mask: dropped. data_format: "channels_last" (also None) or "channels_first". keeps_integers: the mean of
+    integers is an integer, truncated towards 0, as in Keras 2.
     Errors: InvalidInput for an empty spatial axis. Source: keras.layers.GlobalAveragePooling2D.
     """
-    return _mean(2, x, data_format, keepdims)
+    return _mean(2, x, params, data_format, keepdims, keeps_integers)
 
 
-@layer(shape=partial(_global_rule, 3), mask="drop", floats=True)
+@layer(shape=partial(_average_rule, 3), mask="drop")
 def global_average_pooling3d(
-    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
+    params: Params,
+    x: Array,
+    *,
+    data_format: DataFormat | None = None,
+    keepdims: bool = False,
+    keeps_integers: bool = False,
 ) -> Array:
     """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between (`keepdims`): the mean.
 
     As global_average_pooling2d. Source: keras.layers.GlobalAveragePooling3D.
     """
-    return _mean(3, x, data_format, keepdims)
+    return _mean(3, x, params, data_format, keepdims, keeps_integers)
 
 
 @layer(shape=partial(_global_rule, 1), mask="drop")

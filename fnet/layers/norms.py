@@ -146,18 +146,21 @@ def layer_normalization(
     center: bool = True,
     scale: bool = True,
     rms_scaling: bool = False,
+    keeps_integers: bool = True,
 ) -> Array:
     """(...) -> (...): mean 0 and variance 1 over `axis` (one or several) of each sample, then gamma and beta.
 
     params: gamma, beta (unless `scale`, `center` are False), of the sizes of the axes. `rms_scaling` (which Keras
     deprecates) divides x, not x - mean, by the deviation, and has gamma only. Of integers the result is truncated to
-    integers (in floats), as in Keras. Near the largest float this stays exact, where Keras's sums overflow to NaN.
+    integers (in floats), as in Keras from 3.11 on, unless `keeps_integers` is False. Near the largest float this stays
+    exact, where Keras's sums overflow to NaN.
     Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
 
     >>> layer_normalization({"gamma": np.ones(2), "beta": np.zeros(2)}, np.array([[1.0, 3.0]]), epsilon=0.0)
     array([[-1.,  1.]])
     """
     kind, x = x.dtype, in_floats(x, params)
+    kind = kind if keeps_integers else x.dtype
     axes = _sorted_axes(axis)
     wide = [1] * x.ndim
     for a in axes:
@@ -258,13 +261,13 @@ def unit_normalization(params: Params, x: Array, *, axis: Axes = -1) -> Array:
     return l2_normalize(x, tuple(_sorted_axes(axis)), 1e-12)
 
 
-def _spectral_rule(x: Spec, *, layer: Callable[..., Any]) -> tuple[Any, ParamTree]:
+def _spectral_rule(x: Spec, *, layer: Callable[..., Any], keeps_integers: bool) -> tuple[Any, ParamTree]:
     y, inner = infer.infer(layer, x)
     kernel = inner.get("kernel", inner.get("embeddings"))
     if kernel is None:
         raise InvalidInput(f"spectral_normalization wraps layers with a kernel or embeddings; got {bind(layer)!r}")
     u = Param((1, kernel.shape[-1]), "uniform", trainable=False)
-    y = Spec(y.shape, x.dtype)
+    y = Spec(y.shape, x.dtype) if keeps_integers else y
     return y, {"vector_u": u, "layer": inner}
 
 
@@ -273,10 +276,13 @@ def _spectral_children(*, layer: Callable[..., Any]) -> dict[str, Any]:
 
 
 @layer(shape=_spectral_rule, mask="own", children=_spectral_children)
-def spectral_normalization(params: Params, x: Any, *, layer: Callable[..., Any], power_iterations: Positive = 1) -> Any:
+def spectral_normalization(
+    params: Params, x: Any, *, layer: Callable[..., Any], power_iterations: Positive = 1, keeps_integers: bool = True
+) -> Any:
     """What `layer` gives: at inference its stored kernel, which training has normalized, is used as it is.
 
     params: "layer", those of `layer`; vector_u (1, n), of training. `power_iterations` matters in training only.
+    The result has the dtype of x, integers too, as in Keras 3, unless `keeps_integers` is False.
     Mask: as `layer` does. Source: keras.layers.SpectralNormalization; Miyato et al. 2018.
 
     >>> kernel = {"kernel": np.ones((2, 1)), "bias": np.zeros(1)}
@@ -287,4 +293,4 @@ def spectral_normalization(params: Params, x: Any, *, layer: Callable[..., Any],
     y = flow(layer, params["layer"], x)
     dtype = values_of(x).dtype
     # Keras casts to the dtype of the input, also the rows of an embedding to that of its ids.
-    return y if values_of(y).dtype == dtype else values_of(y).astype(dtype)
+    return y if not keeps_integers or values_of(y).dtype == dtype else values_of(y).astype(dtype)

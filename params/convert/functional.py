@@ -228,7 +228,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     )
     build.calls[layer.name, number] = name
     build.made[name] = part
-    shares = number > 0 and bool(needed)
+    shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
     leaves = build.conversion.rng_leaves(part, training)
     if shares and (leaves or layer.name in build.given):
         raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")

@@ -16,6 +16,7 @@ from fnet.core import infer
 from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, graph, option_names
 from fnet.core.layer import name_of
 from fnet.core.sources import Ref, at, feed, masked_by
+from fnet.dtypes import is_integral
 from fnet.errors import ExportError
 from fnet.layers.basic import constant
 from fnet.tree import FrozenDict, FrozenList
@@ -81,7 +82,8 @@ def _step(step: Any, params: Params, takes: Any) -> Any:
     """A step of a model, which reads what `takes` describes."""
     if isinstance(step, Model):
         return _spelled(step, params, takes)
-    return _complete(_without_idle_ages(bind(step), isinstance(takes, Spec)), params)
+    integers = any(spec is not None and is_integral(spec.dtype) for spec in tree.leaves(takes))
+    return _complete(_without_idle_ages(bind(step), isinstance(takes, Spec), integers), params)
 
 
 def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.Row]) -> bool:
@@ -198,15 +200,17 @@ def _without_ages(step: Any) -> Any:
     return replace(bound, options=FrozenDict(options))
 
 
-def _without_idle_ages(bound: Bound, alone: bool) -> Bound:
+def _without_idle_ages(bound: Bound, alone: bool, integers: bool) -> Bound:
     """A layer without the rules of another Keras that change nothing: of initial states where it gets one array
-    (`alone`), of the dtype of encodings where it gives none of that dtype."""
+    (`alone`), of `integers` where it gets none, of the dtype of encodings where it gives none of that dtype."""
     options = {
-        key: _without_idle_ages(value, alone) if isinstance(value, Bound) else value
+        key: _without_idle_ages(value, alone, integers) if isinstance(value, Bound) else value
         for key, value in bound.options.items()
     }
     if alone and bound.function in RECURRENT:
         options.pop("masks", None)
+    if not integers:
+        options.pop("keeps_integers", None)
     if bound.all_options.get("output_mode") in ("int", "tf_idf"):
         options.pop("encoding_dtype", None)
     return replace(bound, options=FrozenDict(options))

@@ -1,6 +1,7 @@
 """The sweep: every layer class of the Keras that is installed, each option at every value, and what it gave.
 
     PYTHON_WITH_KERAS tests/golden/sweep.py FOLDER [CLASS ... | CLASS-]    # writes files and what they gave
+    PYTHON_WITH_KERAS tests/golden/sweep.py FOLDER --drawn COUNT [SEED]    # the same of whole models, drawn at random
     python -m tests.golden.check_sweep FOLDER                               # loads each: right, or refused by name
 
 `CLASS-` is that class and all after it, in the order in which the sweep goes: how to go on with one that was stopped.
@@ -15,6 +16,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -22,20 +24,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from recording import KERAS_2, NUMBER, called, keras, numbered, redraw, set_policy
-from sweep_rows import BATCH, ROWS, made
+from recording import KERAS_2, NUMBER, called, keras, numbered, predicted, redraw, set_policy
+from sweep_drawn import draw_model
+from sweep_rows import BATCH, ROWS, layer_class, made
 
 L = keras.layers
 TOGETHER = 5
+SECONDS = 60
+"""What a drawn model may take."""
 POLICIES = ("float64", "float16", "mixed_float16", "mixed_bfloat16")
-
-
-def layer_class(name):
-    """The class of this Keras, or None."""
-    place = L
-    for part in name.split("."):
-        place = getattr(place, part, None)
-    return place
+DRAWN = ("float32",) * 12 + POLICIES
 
 
 def all_classes():
@@ -146,7 +144,19 @@ def distributed(cls, row, options, values):
     return keras.Model(x, layer(x)), [_feed(row.feed, 0, (BATCH, 3) + values[0].shape[1:])]
 
 
+def of_integers(kind):
+    """The model with integers where floats come in."""
+
+    def integers(cls, row, options, values):
+        values = [(value * 3).astype(kind) if value.dtype.kind == "f" else value for value in values]
+        return plain(cls, row, options, values)
+
+    integers.__name__ = kind
+    return integers
+
+
 CONTEXTS = (siblings, nested)
+INTEGERS = tuple(map(of_integers, ("int32", "uint8", "int64")))
 SINGLE_CONTEXTS = (in_sequential, distributed)
 
 
@@ -162,7 +172,7 @@ def variants(name, row, rng):
     for _ in range(TOGETHER if len(drawable) > 1 else 0):
         keys = rng.sample(drawable, rng.randint(2, min(len(drawable), 6)))
         yield plain, {key: rng.choice(row.options[key]) for key in keys}
-    for how in CONTEXTS:
+    for how in (*CONTEXTS, *(INTEGERS if row.feed == "float" else ())):
         yield how, {}
     if len(row.shapes) == 1 and row.call is None:
         for how in SINGLE_CONTEXTS:
@@ -171,31 +181,27 @@ def variants(name, row, rng):
         yield plain, {"dtype": policy}
 
 
-def write(folder, stem, cls, row, how, options):
-    """One model with its outputs; returns the names of its files, what could not be saved, and the options that are not
-    in the config of the layer, which its file has lost."""
+def clear():
     if hasattr(keras.backend, "clear_session"):
         keras.backend.clear_session()
-    values = feed(row)
-    model, values = how(cls, row, options, values)
-    if row.redraws:
-        redraw(model)
-    found = dict(numbered("x", values), **numbered("y", called(model, values)))
+
+
+def write(folder, stem, model, found):
+    """The files of a model next to what it gave; (names of the files, what could not be saved)."""
     files = []
     suffixes = ("h5",) if NUMBER < (2, 12) else ("h5", "keras") if KERAS_2 else ("keras", "h5")
     errors = []
     for suffix in suffixes:
         file = folder / f"{stem}.{suffix}"
         try:
-            model.save(str(file))
+            model.save(str(file), **({"save_format": "keras_v3"} if KERAS_2 and suffix == "keras" else {}))
             files.append(file.name)
         except Exception as error:  # what this version cannot write is no file to load
             errors.append(f"{suffix}: {str(error)[:80]}")
             if file.exists():
                 file.unlink()
     np.savez(str(folder / f"{stem}.npz"), **found)
-    configs = [layer.get_config() for layer in model.layers if type(layer) is cls]
-    return files, errors, [key for key in options if configs and key not in configs[0]]
+    return files, errors
 
 
 def shown(options):
@@ -235,12 +241,63 @@ def complete(line, folder, row, how, options):
     cls = layer_class(line["class"])
     set_policy(line["policy"])  # that of layers inside it
     try:
-        line["files"], line["save_errors"], line["lost"] = write(folder, line["stem"], cls, row, how, options)
+        clear()
+        model, values = how(cls, row, options, feed(row))
+        if row.redraws:
+            redraw(model)
+        found = dict(numbered("x", values), **numbered("y", called(model, values)))
+        line["files"], line["save_errors"] = write(folder, line["stem"], model, found)
+        configs = [layer.get_config() for layer in model.layers if type(layer) is cls]
+        line["lost"] = [key for key in options if configs and key not in configs[0]]  # the file has not got these
     except Exception as error:  # passed over: this Keras has no such option, or cannot run it
         line["error"] = f"{type(error).__name__}: {str(error)[:200]}"
 
 
-def sweep(folder, name, index):
+def tried_drawn(count, seed, folder, name):
+    """Every drawn model as (line of the index, what writes its files and completes the line)."""
+    for turn in range(count):
+        rng = random.Random(f"{seed} {turn}")
+        line = {"label": "", "class": name, "files": [], "error": "", "stem": f"drawn-{seed}-{turn:04d}"}
+        line["policy"] = rng.choice(DRAWN)
+        yield line, functools.partial(complete_drawn, line, folder, rng)
+
+
+class TooLong(BaseException):
+    """A model takes too long; not an Exception, of which those of a step mean that it is drawn again."""
+
+
+def too_long(*_):
+    raise TooLong
+
+
+def complete_drawn(line, folder, rng):
+    """A drawn model with what the call gave, what `predict` gave, and its weights alone in a file."""
+    set_policy(line["policy"])
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(SECONDS)
+    try:
+        clear()
+        model, values, line["label"], redraws = draw_model(rng, feed)
+        if redraws:
+            redraw(model)
+        given = called(model, values)
+        if any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(given, called(model, values))):
+            raise ValueError("the model draws numbers when it is called")
+        found = dict(numbered("x", values), **numbered("y", given))
+        if rng.random() < 0.4:
+            found.update(numbered("p", predicted(model, values)))
+        line["files"], line["save_errors"] = write(folder, line["stem"], model, found)
+        weights = folder / f"{line['stem']}.weights.h5"
+        if line["files"] and NUMBER >= (2, 12):
+            model.save_weights(str(weights))
+            line["files"].append(weights.name)
+    except (Exception, TooLong) as error:
+        line["error"] = f"{type(error).__name__}: {str(error)[:200]}"
+    finally:
+        signal.alarm(0)
+
+
+def sweep(folder, name, index, tried=tried):
     """Write the models of a class in a process of their own; where Keras brings it down, in another those after it."""
     lines, done = [line for line, _ in tried(folder, name)], 0
     while done < len(lines):
@@ -265,6 +322,10 @@ def sweep(folder, name, index):
 
 def main(folder, only=()):
     folder.mkdir(parents=True, exist_ok=True)
+    if only and only[0] == "--drawn":
+        with (folder / "index.jsonl").open("w") as index:
+            sweep(folder, "drawn", index, functools.partial(tried_drawn, int(only[1]), "".join(only[2:])))
+        return
     known = all_classes()
     known.sort(key=lambda name: ("RNN" in name) + ("LSTM" in name) + ("GRU" in name) + ("Bidirectional" in name))
     if only and only[0].endswith("-"):

@@ -49,6 +49,14 @@ class Row:
         self.options = options
 
 
+def layer_class(name):
+    """The class of this Keras, or None."""
+    place = L
+    for part in name.split("."):
+        place = getattr(place, part, None)
+    return place
+
+
 def made(value):
     """Lambdas among the values make what needs the Keras at hand, anew for each layer."""
     return value() if callable(value) and getattr(value, "__name__", "") == "<lambda>" else value
