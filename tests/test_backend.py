@@ -139,6 +139,31 @@ print(held() - before)
     assert int(start(code, "numpy").stdout) < 100
 
 
+@pytest.mark.parametrize("name", backend.BACKENDS)
+def test_a_prediction_changes_no_setting_of_the_process(name):
+    code = """
+import gc, locale, os, random, signal, sys, warnings
+import numpy as np
+if os.environ["FNET_BACKEND"] == "jax":
+    import jax
+def settings():
+    return {
+        "garbage": (gc.get_threshold(), gc.isenabled(), gc.get_freeze_count()), "directory": os.getcwd(),
+        "signals": list(map(signal.getsignal, signal.valid_signals())), "environment": dict(os.environ),
+        "limits": (sys.getrecursionlimit(), sys.getswitchinterval()), "hooks": (sys.excepthook, sys.gettrace()),
+        "warnings": list(warnings.filters), "numpy": (np.geterr(), np.get_printoptions()), "path": list(sys.path),
+        "random": (random.getstate(), np.random.get_state()[1].tolist()), "locale": locale.setlocale(locale.LC_ALL),
+    }
+before = settings()
+import fnet
+step = fnet.sequential([("hidden", fnet.bind(fnet.dense, units=3)), ("drop", fnet.bind(fnet.dropout, rate=0.5))])
+fnet.predict(step, fnet.init(step, 0, (None, 2)), np.ones((5, 2), "float32"), batch_size=2)
+print([key for key, value in settings().items() if value != before[key]])
+"""
+    done = start(code, name)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(("kind", "made"), [("float32", "float32"), ("float16", "float32"), ("int32", "float32")])
 def test_convolutions_compute_in_the_wider_float_and_integers_in_that_of_the_kernel(kind, made, each_backend):
     rng = np.random.default_rng(0)

@@ -180,3 +180,86 @@ def test_a_model_of_keras_2_is_a_graph_under_the_name_model():
     model, params = load_keras(hostile.legacy({"class_name": "Model", "config": config}))
     x = np.ones((1, 3), "float32")
     np.testing.assert_array_equal(model(params, x), x @ hostile.KERNEL + hostile.BIAS)
+
+
+def of_keras_2(class_name, options, arrays=(), shape=(3,)):
+    """(model, params) of a file of Keras 2 that holds one layer."""
+    config = {"name": "n", "trainable": True, "batch_input_shape": [None, *shape], "dtype": "float32", **options}
+    layer = {"class_name": class_name, "config": config}
+    whole = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+    return load_keras(hostile.legacy(whole, [("n", *((f"n/{name}:0", value) for name, value in arrays))]))
+
+
+SEQUENCE = np.random.default_rng(1).standard_normal((2, 5, 3)).astype("float32")
+
+
+def gates(units, biases):
+    """Arrays of a GRU, of numbers that are all different."""
+    rng = np.random.default_rng(2)
+    sizes = {"kernel": (3, 3 * units), "recurrent_kernel": (units, 3 * units), "bias": biases}
+    return {name: rng.standard_normal(size).astype("float32") for name, size in sizes.items()}
+
+
+GRU = {"units": 2, "recurrent_activation": "sigmoid"}
+OLD_OPTIONS = {
+    "theta": ("ThresholdedReLU", {"theta": 0.5}, {}, X, np.where(X > 0.5, X, 0)),
+    "theta as it was unless said": ("ThresholdedReLU", {}, {}, 2 * X, np.where(2 * X > 1, 2 * X, 0)),
+    "alpha": ("LeakyReLU", {"alpha": 0.25}, {}, X, np.where(X > 0, X, X / 4)),
+    "a GRU that resets before, as it was unless said": (
+        "GRU", GRU, (arrays := gates(2, (6,))), SEQUENCE, fnet.gru(arrays, SEQUENCE, units=2, reset_after=False)),
+    "one axis in a list": (
+        "BatchNormalization", {"axis": [1], "epsilon": 0.0, "fused": True, "renorm": False},
+        {"gamma": np.float32([1, 2, 3]), "beta": np.float32([0, 1, 2]), "moving_mean": np.float32([1, 0, 1]),
+         "moving_variance": np.float32([4, 1, 16])},
+        X, (X - [1, 0, 1]) / [2, 1, 4] * [1, 2, 3] + [0, 1, 2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OLD_OPTIONS)
+def test_options_that_keras_2_had_mean_what_they_meant(name):
+    class_name, options, arrays, x, expected = OLD_OPTIONS[name]
+    model, params = of_keras_2(class_name, options, list(arrays.items()), x.shape[1:])
+    np.testing.assert_allclose(model(params, x), expected, rtol=1e-5, atol=1e-6)
+
+
+IGNORED_OPTIONS = (
+    *("input_length", "query_shape", "key_shape", "value_shape", "input_dtype", "renorm_clipping", "renorm_momentum"),
+    "experimental_autocast",
+)
+
+
+@pytest.mark.parametrize("key", IGNORED_OPTIONS)
+def test_keys_of_keras_2_that_change_nothing_may_say_anything(key):
+    model, params = of_keras_2("ReLU", {key: "anything"})
+    np.testing.assert_array_equal(model(params, X), np.maximum(X, 0))
+
+
+DROPPED_OPTIONS = {
+    **dict.fromkeys(("time_major", "dynamic", "renorm", "ragged", "sparse", "causal", "unit_norm"), (False,)),
+    "softmax_robust_masking": (False,),
+    "fused": (True, False),
+}
+
+
+@pytest.mark.parametrize("key", DROPPED_OPTIONS)
+def test_an_option_that_keras_3_dropped_is_its_neutral_value_or_refused_by_name(key):
+    for value in DROPPED_OPTIONS[key]:
+        model, params = of_keras_2("ReLU", {key: value})
+        np.testing.assert_array_equal(model(params, X), np.maximum(X, 0))
+    with pytest.raises(UnsupportedLayer, match=f"ReLU 'n' has the option '{key}' = 'other'"):
+        of_keras_2("ReLU", {key: "other"})
+
+
+UNKNOWN = "SequenceFeatures DenseFeatures LSTMV1 GRUV1 CategoryCrossing Highway MaxoutDense DeviceWrapper"
+
+
+@pytest.mark.parametrize("name", UNKNOWN.split())
+def test_a_layer_that_keras_3_has_not_is_refused_by_name(name):
+    with pytest.raises(UnsupportedLayer, match=f"{name} 'n'"):
+        of_keras_2(name, {"units": 2})
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_groups_of_a_transposed_convolution_are_refused(rank):
+    with pytest.raises(UnsupportedLayer, match=f"Conv{rank}DTranspose 'n' with groups=2"):
+        of_keras_2(f"Conv{rank}DTranspose", {"filters": 2, "kernel_size": 2, "groups": 2}, (), (6,) * rank + (4,))

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from params import ModelFileError, load_keras
+from params.convert import functional
 from params.convert.names import Names
-from tests.hostile import dense_config, dense_weights, keras_zip
-from tests.hostile_sizes import SIZES
+from tests.hostile import dense_config, dense_weights, entry, keras_zip
+from tests.hostile_sizes import SIZES, call, called_often, chain, packed, relu
+from tests.hostile_sizes import functional as config_of
 
 pytestmark = pytest.mark.usefixtures("own_garbage")
 
@@ -72,6 +74,22 @@ def test_names_of_many_layers_of_one_class_are_given_without_counting_again():
     names, start = Names(), time.process_time()
     assert [names.fresh("dense") for _ in range(6_000)][-2:] == ["dense_5998", "dense_5999"]
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(("config", "reads"), [(chain(90, reverse=True), 90), (called_often(90), 179)])
+def test_what_a_call_reads_is_asked_once_whatever_the_order_of_the_layers(config, reads, monkeypatch):
+    seen, read_by = [], functional._read_by
+    monkeypatch.setattr(functional, "_read_by", lambda *a: (seen.append(need) or need for need in read_by(*a)))
+    load_keras(packed(config))
+    assert len(seen) == reads
+
+
+def test_layers_that_wait_for_one_another_come_in_the_order_of_the_file():
+    names = ["d", "b", "c"]
+    layers = {name: (relu(name), [call("late")]) for name in names}
+    late = {"late": (relu("late"), [call("a")])}
+    model, _ = load_keras(packed(config_of({**layers, **late, "add": (entry("Add", "add"), [call(*names)])}, "add")))
+    assert model.names == ("a", "late", *names, "add")
 
 
 def test_what_training_used_is_not_read():
