@@ -23,7 +23,7 @@ def certificate(comparison: Comparison, files: Iterable[Path]) -> dict[str, Any]
     zero after it. Whoever has the files and the inputs can repeat all of it.
     """
     x = comparison.rows.x
-    found = comparison.summary()
+    summary = comparison.summary()
     versions = {name: v for side in comparison.sides for name, v in side.versions.items()}
     return {
         "verdict": "parity holds" if comparison.held else "parity does not hold",
@@ -33,7 +33,7 @@ def certificate(comparison: Comparison, files: Iterable[Path]) -> dict[str, Any]
         "machine": machine.describe(),
         "system": platform.platform(),
         "versions": {"fnet-layers": fnet.__version__, **dict(sorted(versions.items()))},
-        "comparison": found,
+        "comparison": summary,
     }
 
 

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     sizes = {"batch_size": args.batch_size, "layer_rows": args.layer_rows}
     try:
-        found = parity.compare(
+        comparison = parity.compare(
             args.model,
             rows,
             fnet_file=args.fnet,
@@ -119,21 +119,21 @@ def run(args: argparse.Namespace) -> int:
         log.error("%s", error)
         return 1
     if args.json:
-        print(json.dumps(found.summary()))
+        print(json.dumps(comparison.summary()))
     else:
-        report.print_comparison(found, Console())
+        report.print_comparison(comparison, Console())
     if args.report:
-        log.warning("report: %s", report.write_report([found], args.report))
+        log.warning("report: %s", report.write_report([comparison], args.report))
     if args.certificate:
         files = [
             args.model,
             *filter(None, [args.fnet]),
             *(Path(place) for place in args.others if others.is_file(place)),
         ]
-        text = json.dumps(certificate.certificate(found, files), indent=2, ensure_ascii=False)
+        text = json.dumps(certificate.certificate(comparison, files), indent=2, ensure_ascii=False)
         writing.write(args.certificate, f"{text}\n".encode())
         log.warning("certificate: %s", args.certificate)
-    return 0 if found.held else 1
+    return 0 if comparison.held else 1
 
 
 def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str, ...]) -> None:
@@ -232,19 +232,19 @@ def data_rows(
     from train_keras import data
 
     try:
-        wanted = reference.load(model_file, custom_objects).inputs[0]
+        takes = reference.load(model_file, custom_objects).inputs[0]
     except (ValueError, OSError, TypeError, AttributeError) as error:
         raise UsageError(f"Keras cannot load {model_file}: {error}") from error
-    kind = "texts" if wanted.dtype == "string" else "images"
-    found = data.load(kind, where, cache)
-    part = found.splits[split]
-    if kind == "images" and tuple(wanted.shape[1:]) != part.x.shape[1:]:
+    kind = "texts" if takes.dtype == "string" else "images"
+    data_set = data.load(kind, where, cache)
+    part = data_set.splits[split]
+    if kind == "images" and tuple(takes.shape[1:]) != part.x.shape[1:]:
         raise UsageError(
-            f"{model_file.name} takes {tuple(wanted.shape[1:])}, {found.name} has {part.x.shape[1:]}; "
+            f"{model_file.name} takes {tuple(takes.shape[1:])}, {data_set.name} has {part.x.shape[1:]}; "
             "use another --data, or --inputs"
         )
     x = part.x.astype(np.float32) if kind == "images" else part.x
-    return Rows(f"{found.name} {split}", x, part.y, found.classes)
+    return Rows(f"{data_set.name} {split}", x, part.y, data_set.classes)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -132,27 +132,27 @@ class Measured:
         exact = self.exact[0].reshape(len(self.rows), -1)
         allowed = yardstick.judge(self.keras[0], self.keras[0], self.exact[0], self.policy).allowed
         within = allowed * yardstick.magnitude(exact)
-        found = []
+        rows = []
         for row in np.flatnonzero(predicted != self.keras_classes):
             ours, theirs = int(predicted[row]), int(self.keras_classes[row])
             if exact.shape[1] == 1:
                 margin = abs(float(exact[row].item()) - self.threshold)
             else:
                 margin = abs(float(exact[row, theirs] - exact[row, ours]))
-            found.append(Differing(int(row), theirs, ours, margin, margin <= within))
-        return found
+            rows.append(Differing(int(row), theirs, ours, margin, margin <= within))
+        return rows
 
     def problems(self, side: Side, keras: Side) -> list[str]:
         """Why the classes of a side keep parity from holding; nothing where they do not."""
-        found = []
+        lines = []
         apart = [d for d in side.differing if not d.tie]
         if apart:
             shown = ", ".join(f"row {d.row}: {d.fnet} for {d.keras}" for d in apart[:5])
-            found.append(f"{side.name}: another class than Keras on {len(apart)} rows ({shown})")
+            lines.append(f"{side.name}: another class than Keras on {len(apart)} rows ({shown})")
         only_ties = bool(side.differing) and not apart
         if side.f1 is not None and keras.f1 is not None and not only_ties and f"{side.f1:.4f}" != f"{keras.f1:.4f}":
-            found.append(f"{side.name}: macro-F1 {side.f1:.4f}, Keras has {keras.f1:.4f}")
-        return found
+            lines.append(f"{side.name}: macro-F1 {side.f1:.4f}, Keras has {keras.f1:.4f}")
+        return lines
 
     def outputs(self, runs: dict[str, Run]) -> list[Errors]:
         """The errors of every output."""
@@ -189,13 +189,13 @@ class Measured:
 
 def over_outputs(table: Sequence[Errors]) -> list[str]:
     """Every side whose error is over the yardstick at an output."""
-    found = []
+    lines = []
     for line in table:
         what = "error" if len(table) == 1 else f"error of {line.name}"
-        found += [
+        lines += [
             f"{side}: {what} {line.errors[side]:.3g} is over the allowed {line.allowed:.3g}" for side in line.over
         ]
-    return found
+    return lines
 
 
 def over_layers(table: Sequence[Errors]) -> list[str]:

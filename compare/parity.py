@@ -134,13 +134,13 @@ def compare(
     Raises WorkerFailed when fnet refuses the file or fails on it, ImportFailed where a custom layer cannot be imported.
     """
     path = Path(model_file)
-    found = {name: worker.place(function) for name, function in (custom or {}).items()}
+    places = {name: worker.place(function) for name, function in (custom or {}).items()}
     # fnet first: what it refuses is known before Keras, the slow part, has started.
     ours = {
-        f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows, found)
+        f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows, places)
         for b in backends or installed()
     }
-    ours |= {place: _other_run(place, rows, batch_size, layer_rows, found) for place in other_sides}
+    ours |= {place: _other_run(place, rows, batch_size, layer_rows, places) for place in other_sides}
     model, keras = _keras_run(path, rows, batch_size, layer_rows, custom_objects)
     with reference.float64(path, custom_objects) as wide:
         exact = _outputs(wide, rows, batch_size, layer_rows)
@@ -193,11 +193,11 @@ def _fnet_run(
 
 def _grouped(arrays: dict[str, Any], kind: str) -> dict[str, list[Any]]:
     """{name: arrays in order} of the arrays called "kind name index"."""
-    found: dict[str, list[Any]] = {}
+    values: dict[str, list[Any]] = {}
     for key, value in arrays.items():
         if key.startswith(f"{kind} "):
-            found.setdefault(key[len(kind) + 1 :].rpartition(" ")[0], []).append(value)
-    return found
+            values.setdefault(key[len(kind) + 1 :].rpartition(" ")[0], []).append(value)
+    return values
 
 
 def _keras_run(

@@ -107,12 +107,12 @@ def layer_outputs(model: Any, x: Any) -> dict[str, list[Any]]:
     nodes = [node for _, nodes in by_depth for node in nodes if not node.is_input]
     runs = Counter(node.operation.name for node in nodes)
     # Keras itself adds operations for masks inside a Sequential: they are no layers of anybody's.
-    wanted = {layer.name for layer in model.layers} if graph is not model else set(runs)
-    found = {n.operation.name: n.outputs for n in nodes if runs[n.operation.name] == 1}
-    found = {name: outputs for name, outputs in found.items() if name in wanted}
-    if not found:
+    layer_names = {layer.name for layer in model.layers} if graph is not model else set(runs)
+    outputs = {n.operation.name: n.outputs for n in nodes if runs[n.operation.name] == 1}
+    outputs = {name: outputs for name, outputs in outputs.items() if name in layer_names}
+    if not outputs:
         return {}
-    given = keras.Model(graph.inputs, found)(tensors(x, keras.config.floatx()), training=False)
+    given = keras.Model(graph.inputs, outputs)(tensors(x, keras.config.floatx()), training=False)
     return {name: [np.asarray(leaf) for leaf in keras.tree.flatten(value)] for name, value in given.items()}
 
 

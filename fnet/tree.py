@@ -154,8 +154,8 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
         leaves, names = [], ()
     if leaves and not any(_kind(each) for each in {*builtins.map(type, leaves)}):
         return leaves, names
-    found = items(tree)
-    return [leaf for _, leaf in found], tuple(path for path, _ in found)
+    pairs = items(tree)
+    return [leaf for _, leaf in pairs], tuple(path for path, _ in pairs)
 
 
 def nest(pairs: Mapping[Path, Any]) -> dict[str, Any]:

@@ -27,9 +27,9 @@ def einsum(equation: str, *operands: Any) -> Any:
     """`np.einsum(equation, *operands)`; two operands go through `np.matmul` wherever it can express them."""
     if len(operands) == 2:
         a, b = map(np.asarray, operands)
-        found = plan(equation.replace(" ", ""), a.ndim, b.ndim)
-        if found is not None and _sizes_agree(found, a, b):
-            return _product(found, a, b)
+        product = plan(equation.replace(" ", ""), a.ndim, b.ndim)
+        if product is not None and _sizes_agree(product, a, b):
+            return _product(product, a, b)
     return np.einsum(equation, *operands, optimize=True)
 
 
@@ -74,26 +74,26 @@ def _plan(a: str, b: str, out: str) -> Plan:
     return Plan((lone_a, lone_b), (order_a, order_b), len(batch), len(contracted), result)
 
 
-def _sizes_agree(found: Plan, a: Any, b: Any) -> bool:
+def _sizes_agree(product: Plan, a: Any, b: Any) -> bool:
     """Whether contracted axes have one size in both: einsum would broadcast a size of 1, a matmul does not."""
-    if any(found.sums):
+    if any(product.sums):
         return True
-    first, count = found.batch, found.contracted
-    ends = [a.shape[i] for i in found.orders[0][len(found.orders[0]) - count :]]
-    return ends == [b.shape[i] for i in found.orders[1][first : first + count]]
+    first, count = product.batch, product.contracted
+    ends = [a.shape[i] for i in product.orders[0][len(product.orders[0]) - count :]]
+    return ends == [b.shape[i] for i in product.orders[1][first : first + count]]
 
 
-def _product(found: Plan, a: Any, b: Any) -> Any:
-    a = np.sum(a, axis=found.sums[0]) if found.sums[0] else a
-    b = np.sum(b, axis=found.sums[1]) if found.sums[1] else b
-    a, b = a.transpose(found.orders[0]), b.transpose(found.orders[1])
-    batch, inner = found.batch, found.contracted
+def _product(product: Plan, a: Any, b: Any) -> Any:
+    a = np.sum(a, axis=product.sums[0]) if product.sums[0] else a
+    b = np.sum(b, axis=product.sums[1]) if product.sums[1] else b
+    a, b = a.transpose(product.orders[0]), b.transpose(product.orders[1])
+    batch, inner = product.batch, product.contracted
     rows, columns = a.shape[batch : a.ndim - inner], b.shape[batch + inner :]
     depth = math.prod(b.shape[batch : batch + inner])
     left = a.reshape(*a.shape[:batch], math.prod(rows), depth)
     right = b.reshape(*b.shape[:batch], depth, math.prod(columns))
     y = left @ right
-    return y.reshape((*y.shape[:batch], *rows, *columns)).transpose(found.out)
+    return y.reshape((*y.shape[:batch], *rows, *columns)).transpose(product.out)
 
 
 FEW_ROWS = 5
@@ -131,6 +131,6 @@ def _columns(rows: int, depth: int, columns: int) -> int:
 def _never_packs_small_products() -> bool:
     """Whether this is OpenBLAS on a processor for which it has such kernels, those with AVX-512."""
     about: Any = np.show_config(mode="dicts")
-    simd = about.get("SIMD Extensions", {}).get("found", [])
+    simd = about.get("SIMD Extensions", {}).get("product", [])
     blas = about.get("Build Dependencies", {}).get("blas", {}).get("name", "")
     return "openblas" in blas and any(name.startswith(("AVX512", "X86_V4")) for name in simd)

@@ -27,18 +27,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from params.table.catalogue import catalogue
 
-    wanted = (args.name or "").lower()
-    chosen = [row for row in catalogue() if wanted in row.keras.lower() and not (args.refused and row.supported)]
+    part = (args.name or "").lower()
+    rows = [row for row in catalogue() if part in row.keras.lower() and not (args.refused and row.supported)]
     if args.json:
-        print(json.dumps([asdict(row) for row in chosen], indent=1))
+        print(json.dumps([asdict(row) for row in rows], indent=1))
     elif args.markdown:
-        print("\n".join(_markdown(chosen)))
+        print("\n".join(_markdown(rows)))
     else:
-        for row in chosen:
+        for row in rows:
             print(f"{row.family:<14} {row.keras:<28} {row.fnet or 'refused':<32} {row.note}".rstrip())
-    if not chosen:
+    if not rows:
         log.error("no %slayer or operation of Keras has %r in its name", "refused " * args.refused, args.name or "")
-    return 0 if chosen else 1
+    return 0 if rows else 1
 
 
 def _markdown(rows: Sequence[Any]) -> Iterator[str]:

@@ -24,6 +24,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import fnet
 
-    found = fnet.verify(args.model)
-    print(json.dumps(found.as_dict(), indent=1) if args.json else found)
-    return 0 if found.holds else 1
+    verification = fnet.verify(args.model)
+    print(json.dumps(verification.as_dict(), indent=1) if args.json else verification)
+    return 0 if verification.holds else 1

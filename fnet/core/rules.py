@@ -180,10 +180,10 @@ def misfit_of_input(name: str, rule: Callable[..., Any], params: Params, x: Any)
 
     def misfit(spec: Any) -> str | None:
         """The first param that an input like `spec` wants in another shape."""
-        wanted = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in have)
+        params_needed = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in have)
         wrong = (
             f"a {'/'.join(map(str, path))} of {want}, and it has {have[path]}"
-            for path, want in wanted
+            for path, want in params_needed
             if not fits(have[path], want)
         )
         return next(wrong, None)

@@ -131,12 +131,12 @@ def _write(
         raise
     except Exception as error:  # whatever a converter raises: it is not ours
         raise ExportError(f"it cannot be converted: {type(error).__name__}: {error}"[:400]) from error
-    found: list[Verdict] = []
+    all_verdicts: list[Verdict] = []
     for rows in ROWS:
         x = drawn(takes, rows)
-        found = [*found, *_compared(model, params, x, program, run)]
+        all_verdicts = [*all_verdicts, *_compared(model, params, x, program, run)]
     writing.write(path, program)
-    return found
+    return all_verdicts
 
 
 def _compared(model: Any, params: Params, x: Any, program: bytes, run: Callable[..., list[Any]]) -> list[Verdict]:
@@ -146,11 +146,11 @@ def _compared(model: Any, params: Params, x: Any, program: bytes, run: Callable[
     except Exception as error:
         raise ExportError(f"the program does not run: {type(error).__name__}: {error}"[:400]) from error
     with backend.using("numpy"):
-        found = verdicts(model, params, x, given)
-    for number, verdict in enumerate(found):
+        of_batch = verdicts(model, params, x, given)
+    for number, verdict in enumerate(of_batch):
         if not verdict.holds:
             raise ExportError(
                 f"output {number} of the program is off by {verdict.error:.1e} of the largest value, where "
                 f"{verdict.allowed:.1e} is allowed: nothing was written"
             )
-    return found
+    return of_batch

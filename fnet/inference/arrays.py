@@ -37,10 +37,10 @@ def array(value: Any) -> Any:
         return _of_list(value)
     if isinstance(value, str | bytes):
         return string_array(value)
-    found = value if ops.is_array(value) else _of_object(value)
-    if found.ndim and found.dtype.kind == "O" and found.size and _is_row(found.flat[0]):
-        return _of_list(list(found))
-    return _native(found)
+    values = value if ops.is_array(value) else _of_object(value)
+    if values.ndim and values.dtype.kind == "O" and values.size and _is_row(values.flat[0]):
+        return _of_list(list(values))
+    return _native(values)
 
 
 def is_table(value: Any) -> bool:
@@ -73,11 +73,11 @@ def columns(value: Any) -> dict[str, NumpyArray]:
 
 def table(value: Any) -> NumpyArray:
     """A table, or a dict of columns, as one array (rows, columns), columns in their order."""
-    found = {key: array(item) for key, item in value.items()} if isinstance(value, Mapping) else columns(value)
-    if not found:
+    by_name = {key: array(item) for key, item in value.items()} if isinstance(value, Mapping) else columns(value)
+    if not by_name:
         raise InvalidInput("a table without columns")
-    parts = list(found.values())
-    strings = {name for name, part in found.items() if is_strings(part)}
+    parts = list(by_name.values())
+    strings = {name for name, part in by_name.items() if is_strings(part)}
     if strings and len(strings) < len(parts):
         raise InvalidInput(
             f"a table with texts in {', '.join(sorted(strings))} and numbers in the rest; choose the columns that the "
@@ -85,7 +85,7 @@ def table(value: Any) -> NumpyArray:
         )
     sizes = {len(part) for part in parts}
     if len(sizes) > 1:
-        raise InvalidInput(f"columns of different lengths: { {name: len(part) for name, part in found.items()} }")
+        raise InvalidInput(f"columns of different lengths: { {name: len(part) for name, part in by_name.items()} }")
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
@@ -109,9 +109,9 @@ def _of_object(value: Any) -> NumpyArray:
     if isinstance(value, bool | int | float | complex):
         return np.asarray(value)
     for attempt in (_column, _exported, _shared):
-        found = attempt(value)
-        if found is not None:
-            return _filled(found) if _is_masked(found) else found
+        result = attempt(value)
+        if result is not None:
+            return _filled(result) if _is_masked(result) else result
     raise InvalidInput(
         f"a {_type(value)} is no array and has no `__array__`, `__dlpack__` or buffer; give a NumPy array"
         + (" (x.collect())" if hasattr(value, "collect") else "")
@@ -143,12 +143,12 @@ def _exported(value: Any) -> NumpyArray | None:
     if not (hasattr(value, "__array__") or hasattr(value, "__array_interface__") or _is_buffer(value)):
         return None
     try:
-        found = np.asarray(value)
+        result = np.asarray(value)
     except (TypeError, ValueError, RuntimeError, NotImplementedError, BufferError) as error:
         if hasattr(value, "__dlpack__"):
             return None
         raise InvalidInput(f"a {_type(value)} does not give its array: {str(error)[:200]}") from error
-    return None if found.dtype.kind == "O" and not found.ndim else found
+    return None if result.dtype.kind == "O" and not result.ndim else result
 
 
 def _shared(value: Any) -> NumpyArray | None:
@@ -216,13 +216,13 @@ def _filled(value: np.ma.MaskedArray[Any, Any]) -> NumpyArray:
     return np.asarray(np.where(np.ma.getmaskarray(value), np.nan, value.data), dtype)
 
 
-def _native(found: Array) -> Array:
+def _native(values: Array) -> Array:
     """An array of a dtype and a byte order that both backends compute with."""
-    if found.dtype.name.startswith(WIDENED):
-        return found.astype("float32" if "float" in found.dtype.name else "int8")
-    if isinstance(found, np.ndarray) and not found.dtype.isnative:
-        return found.astype(found.dtype.newbyteorder("="))
-    return np.asarray(found) if isinstance(found, np.matrix) else found
+    if values.dtype.name.startswith(WIDENED):
+        return values.astype("float32" if "float" in values.dtype.name else "int8")
+    if isinstance(values, np.ndarray) and not values.dtype.isnative:
+        return values.astype(values.dtype.newbyteorder("="))
+    return np.asarray(values) if isinstance(values, np.matrix) else values
 
 
 def _type(value: Any) -> str:

@@ -177,32 +177,32 @@ def _no_others(x: Mapping[str, Any], names: list[str]) -> None:
         )
 
 
-def _check_kind(name: str, value: Any, wanted: Spec) -> None:
+def _check_kind(name: str, value: Any, spec: Spec) -> None:
     """Numbers where numbers are wanted: NumPy would cast dates, drop imaginary parts, and make NaN of None."""
     kind = getattr(value.dtype, "kind", "")
-    if wanted.dtype == "string" or kind not in "cmMOSTU" or (kind == "c" and wanted.dtype.startswith("complex")):
+    if spec.dtype == "string" or kind not in "cmMOSTU" or (kind == "c" and spec.dtype.startswith("complex")):
         return
     strings = kind in "STU" or (kind == "O" and isinstance(next(iter(value.flat), None), str | bytes))
     what = "strings" if strings else f"{value.dtype} values"
     hint = "; if they are numbers: x.astype('float32')" if kind == "O" and not strings else ""
-    raise InvalidInput(f"input {name!r} holds {what}, the model takes {wanted.dtype}{list(wanted.shape)}{hint}")
+    raise InvalidInput(f"input {name!r} holds {what}, the model takes {spec.dtype}{list(spec.shape)}{hint}")
 
 
-def _check_shape(name: str, value: Any, wanted: Spec) -> None:
+def _check_shape(name: str, value: Any, spec: Spec) -> None:
     shape = tuple(value.shape)
-    if wanted.dtype == "string":
+    if spec.dtype == "string":
         return
-    if fits(shape, wanted.shape) or fits(shape[:-1], wanted.shape) or fits((*shape, 1), wanted.shape):
+    if fits(shape, spec.shape) or fits(shape[:-1], spec.shape) or fits((*shape, 1), spec.shape):
         return
-    hint = "; add a batch axis: x[None]" if fits((None, *shape), wanted.shape) else ""
-    raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {wanted.shape}{hint}")
+    hint = "; add a batch axis: x[None]" if fits((None, *shape), spec.shape) else ""
+    raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {spec.shape}{hint}")
 
 
 def _input_specs(model: Any) -> dict[str, Spec]:
-    found = infer.input_spec(model)
-    if found is None:
+    specs = infer.input_spec(model)
+    if specs is None:
         return {}
-    return feed(model.inputs, found) if isinstance(model, Graph) else {"x": found}
+    return feed(model.inputs, specs) if isinstance(model, Graph) else {"x": specs}
 
 
 def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:

@@ -63,9 +63,9 @@ def _moved(step: Any, params: Params, x: Any, momentum: float) -> dict[str, Arra
         raise ValueError(f"{brief(step)}: renorm and virtual batches are not trained here")
     values, mask = parted(x)
     values = values.astype("float32") if values.dtype.itemsize < 4 or values.dtype.kind in "iub" else values
-    found = batch_moments(values, mask if options["masked_moments"] else None, axes_of(options["axis"], values.ndim))
+    moments = batch_moments(values, mask if options["masked_moments"] else None, axes_of(options["axis"], values.ndim))
     new = dict(params)
-    for name, moment in zip(("moving_mean", "moving_variance"), found, strict=True):
+    for name, moment in zip(("moving_mean", "moving_variance"), moments, strict=True):
         old = params[name]
         new[name] = old * momentum + moment.reshape(old.shape).astype(old.dtype) * (1 - momentum)
     return new

@@ -86,7 +86,7 @@ def _directions(step: Any) -> list[bool]:
     if is_recurrent(step):
         return [bind(step).all_options["go_backwards"]]
     if isinstance(step, Model):
-        return [found for child in infer.children(step).values() for found in _directions(child)]
+        return [direction for child in infer.children(step).values() for direction in _directions(child)]
     rules(step)
     return []
 

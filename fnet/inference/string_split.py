@@ -76,11 +76,11 @@ def _split_graph(model: Graph) -> tuple[Graph, Graph]:
 
 def _ancestors(model: Graph) -> set[str]:
     """The nodes that contain string layers, and all nodes that lead to them."""
-    wanted = {name for name, node in model.nodes if has_host(node.step)}
+    nodes = {name for name, node in model.nodes if has_host(node.step)}
     for name, node in reversed(model.nodes):
-        if name in wanted:
-            wanted |= set(references(node.sources))
-    return wanted
+        if name in nodes:
+            nodes |= set(references(node.sources))
+    return nodes
 
 
 def _crossing(sources: Any, numeric: set[str], cut: dict[str, Any]) -> Any:

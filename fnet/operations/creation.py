@@ -236,8 +236,8 @@ def saturate_cast(x: Array, *, dtype: str) -> Array:
     """`x` as `dtype`, values outside its range moved to the nearest end."""
     x = tensor(x)
     x = without_bool(x)
-    wanted, given = bounds(dtype), bounds(x.dtype.name)
-    low, high = max(wanted[0], given[0]), min(wanted[1], given[1])
+    limits, own = bounds(dtype), bounds(x.dtype.name)
+    low, high = max(limits[0], own[0]), min(limits[1], own[1])
     return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
 
 

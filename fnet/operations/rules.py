@@ -83,8 +83,8 @@ def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., A
 
 
 def _outputs(function: Callable[..., Any], shape: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    wanted = inspect.signature(shape).parameters.values()
-    needed = {p.name: options[p.name] for p in wanted if p.kind is p.KEYWORD_ONLY}
+    parameters = inspect.signature(shape).parameters.values()
+    needed = {p.name: options[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
     outputs = shape(*inputs, **needed)
     if not is_shape(outputs):
         return outputs

@@ -30,11 +30,11 @@ def as_ints(value: Ints) -> tuple[int, ...]:
 # --- one tensor -----------------------------------------------------------------------------------
 
 
-def reshaped(shape: Shape, wanted: Sequence[int | None]) -> Shape:
-    """`wanted` with its -1 (or None) replaced where the sizes tell; raises where they contradict each other."""
-    sizes = [-1 if d is None else d for d in wanted]
+def reshaped(shape: Shape, target: Sequence[int | None]) -> Shape:
+    """`target` with its -1 (or None) replaced where the sizes tell; raises where they contradict each other."""
+    sizes = [-1 if d is None else d for d in target]
     if sizes.count(-1) > 1:
-        raise ValueError(f"only one size of a shape may be -1, got {tuple(wanted)}")
+        raise ValueError(f"only one size of a shape may be -1, got {tuple(target)}")
     known = math.prod(d for d in sizes if d != -1)
     count = total(shape)
     if count is None:
@@ -42,7 +42,7 @@ def reshaped(shape: Shape, wanted: Sequence[int | None]) -> Shape:
     if -1 in sizes and known and count % known == 0:
         return tuple(count // known if d == -1 else d for d in sizes)
     if count != math.prod(sizes):
-        raise ValueError(f"cannot reshape {shape}, {count} numbers, to {tuple(wanted)}")
+        raise ValueError(f"cannot reshape {shape}, {count} numbers, to {tuple(target)}")
     return tuple(sizes)
 
 

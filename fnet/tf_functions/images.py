@@ -99,10 +99,10 @@ def pad_to_bounding_box(
 def resize_with_crop_or_pad(image: Array, *, target_height: int, target_width: int) -> Array:
     """The middle of the target size, zeros where the image is smaller."""
     x = tensor(image)
-    for axis, wanted in ((x.ndim - 3, target_height), (x.ndim - 2, target_width)):
-        spare = wanted - x.shape[axis]
+    for axis, size in ((x.ndim - 3, target_height), (x.ndim - 2, target_width)):
+        spare = size - x.shape[axis]
         if spare < 0:
-            x = x[(slice(None),) * axis + (slice(-spare // 2, -spare // 2 + wanted),)]
+            x = x[(slice(None),) * axis + (slice(-spare // 2, -spare // 2 + size),)]
         else:
             x = xp.pad(x, [(spare // 2, spare - spare // 2) if i == axis else (0, 0) for i in range(x.ndim)])
     return x

@@ -189,8 +189,8 @@ def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[
     """(input of a nested model, its source, whether it takes the array as it is) of a call."""
     inputs = getattr(part.step, "inputs", "")
     leaves = feed(inputs, map_sources(_Leaf, sources))
-    wanted = infer.input_spec(part.step)
-    takes = feed(inputs, wanted) if wanted is not None else {}
+    spec = infer.input_spec(part.step)
+    takes = feed(inputs, spec) if spec is not None else {}
     fed = []
     for key, leaf in leaves.items():
         if isinstance(leaf, _Leaf):
