@@ -82,7 +82,7 @@ def _step(step: Any, params: Params, takes: Any) -> Any:
     """A step of a model, which reads what `takes` describes."""
     if isinstance(step, Model):
         return _spelled(step, params, takes)
-    integers = any(spec is not None and is_integral(spec.dtype) for spec in tree.leaves(takes))
+    integers = any(isinstance(spec, Spec) and is_integral(spec.dtype) for spec in tree.leaves(takes))
     return _complete(_without_idle_ages(bind(step), isinstance(takes, Spec), integers), params)
 
 
