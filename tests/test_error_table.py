@@ -7,7 +7,7 @@ import fnet
 from fnet import InvalidInput, Spec, bind
 from fnet import operations as o
 
-X, Y, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 6, 3))
+X, Y, SEQUENCE, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 3)), Spec((2, 5, 6, 3))
 
 RULES = [
     (o.concatenate, {"axis": 1}, (Spec((2, 3)), Spec((4, 3))), "differ outside of axis 1"),
@@ -49,6 +49,118 @@ RULES = [
     (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5, 3)), r"takes 4 axes .* add the batch axis"),
     (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5)), "takes 4 axes"),
     (fnet.max_pooling1d, {"data_format": "channels_first"}, Y, "batch, channels, .spatial"),
+    (fnet.prelu, {"shared_axes": (3,)}, Y, r"shared_axes \(3,\) are no axes of"),
+    (fnet.prelu, {"shared_axes": -1}, Y, "shared_axes -1 are no axes of"),
+    (fnet.adaptive_average_pooling2d, {"output_size": None}, IMAGE, "needs output_size=, one int or 2 of them"),
+    (fnet.stft_spectrogram, {"frame_length": 8, "frame_step": 9}, Spec((2, 40, 1)), "frames of 8: a step of 9"),
+    (
+        fnet.stft_spectrogram,
+        {"frame_length": 8, "fft_length": 7},
+        Spec((2, 40, 1)),
+        "frames of 8: .* an fft_length of 7",
+    ),
+    (fnet.stft_spectrogram, {"frame_length": 8}, Spec((2, 40)), r"takes \(batch, time, channels\)"),
+    (
+        fnet.conv2d_transpose,
+        {"filters": 1, "kernel_size": 1, "strides": 2, "output_padding": 2},
+        IMAGE,
+        "must be smaller than strides",
+    ),
+    (fnet.attention, {}, (Y, Y), r"attention takes \(batch, steps, features\); got"),
+    (
+        fnet.multi_head_attention,
+        {"num_heads": 1, "key_dim": 2},
+        {"query": Y, "value": Y},
+        r"takes \(batch, steps, features\)",
+    ),
+    (
+        fnet.hashing,
+        {"num_bins": 3, "dtype": "string"},
+        Spec((2, 3), "string"),
+        "bins are numbers, not of the dtype 'string'",
+    ),
+    (
+        fnet.locally_connected1d,
+        {"filters": 1, "kernel_size": 2, "implementation": 1, "padding": "same"},
+        SEQUENCE,
+        "implementation=1 has padding='valid' only",
+    ),
+    (
+        fnet.string_lookup,
+        {"invert": True},
+        Spec((2,), "string"),
+        "with invert=True string_lookup takes ids, not strings",
+    ),
+    (fnet.add, {}, SEQUENCE, "a merge layer takes a tuple or list of arrays; got Spec"),
+    (fnet.add, {}, (), "a merge layer takes a tuple or list of arrays; got 0 of them"),
+    (fnet.subtract, {}, (Y, Y, Y), "subtract takes a tuple or list of 2 arrays; got 3 of them"),
+    (fnet.concatenate, {"axis": 1}, (SEQUENCE, Spec((2, 5, 4))), "takes arrays of equal shape except along axis 1"),
+    (fnet.repeat_vector, {"n": 2}, SEQUENCE, r"repeat_vector takes \(batch, features\); got"),
+    (fnet.random_fourier_features, {"output_dim": 2}, SEQUENCE, r"takes \(batch, in\); got"),
+    (
+        fnet.bidirectional,
+        {"layer": bind(fnet.dense, units=2), "backward_layer": bind(fnet.gru, units=2)},
+        SEQUENCE,
+        "bidirectional takes recurrent layers, not",
+    ),
+    (
+        fnet.bidirectional,
+        {"layer": bind(fnet.gru, units=2), "backward_layer": bind(fnet.gru, units=2)},
+        SEQUENCE,
+        "needs layers of opposite go_backwards; both are",
+    ),
+    (
+        fnet.bidirectional,
+        {
+            "layer": bind(fnet.gru, units=2),
+            "backward_layer": bind(fnet.gru, units=2, go_backwards=True, return_state=True),
+        },
+        SEQUENCE,
+        "differ in return_state",
+    ),
+    (
+        fnet.bidirectional,
+        {
+            "layer": bind(fnet.gru, units=2),
+            "backward_layer": bind(fnet.gru, units=2, go_backwards=True, return_sequences=True),
+        },
+        SEQUENCE,
+        "differ in return_sequences",
+    ),
+    (fnet.bidirectional, {"layer": bind(fnet.gru, units=2), "merge_mode": "max"}, SEQUENCE, "merge_mode"),
+    (fnet.normalization, {"mean": 1.0}, Y, "takes both mean and variance as options, or neither"),
+    (o.conv, {"strides": 1}, (Spec((2, 5)), Spec((2, 3))), r"expected 3 or 4 or 5 axes, got the shape \(2, 5\)"),
+    (
+        o.pad_images,
+        {"top_padding": 3, "target_height": 6, "left_padding": 0, "right_padding": 0},
+        IMAGE,
+        "must not be negative; got 3 before and -2 after",
+    ),
+    (o.slice_update, {}, (Y, (0,), Spec((1, 1))), "1 start indices and 2 axes of updates for"),
+    (o.take, {"axis": None}, (Y, 20), "index 20 of 20 entries"),
+    (o.take, {"axis": 0}, (Y, 4), "index 4 of 4 entries"),
+    (o.take, {"axis": 1}, (Y, -6), "index -6 of 5 entries"),
+    (o.tensordot, {"axes": 3}, (Y, Y), "tensordot over 3 axes of 2 and 2"),
+    (o.tensordot, {"axes": -1}, (Y, Y), "tensordot over -1 axes of 2 and 2"),
+    (o.pad, {"pad_width": ((1, 1), (1, 1), (1, 1))}, Y, r"for 2 axes; give \(\(before, after\), ...\)"),
+    (o.pad, {"pad_width": ((1, -1),)}, Y, "for 2 axes; give"),
+    (o.pad, {"pad_width": ((1, 1, 1),)}, Y, "for 2 axes; give"),
+    (o.resize, {"size": (2, 2), "interpolation": "magic"}, IMAGE, "magic"),
+    (fnet.resizing, {"height": 2, "width": 2, "interpolation": "magic"}, IMAGE, "magic"),
+    (o.sum, {"axis": (0, -2)}, Y, r"the axes \(0, -2\) name one of 2 dimensions twice"),
+    (
+        fnet.stft_spectrogram,
+        {"frame_length": 8, "window": (1.0,) * 7},
+        Spec((2, 40, 1)),
+        "a window of 8 numbers for a transform of 8",
+    ),
+    (
+        o.stft,
+        {"sequence_length": 8, "sequence_stride": 2, "fft_length": 7},
+        Spec((2, 40)),
+        "a window of 8 numbers for a transform of 7",
+    ),
+    (fnet.einsum_dense, {"equation": "ab,bc->bc", "output_shape": 7}, SEQUENCE, "."),
 ]
 CALLS = [
     (fnet.input_layer, {"shape": (None, 3)}, None, "None for an input that is not optional"),
@@ -61,6 +173,26 @@ CALLS = [
     (fnet.string_lookup, {}, [["a", "b"], ["c"]], r"item 0 is \['a', 'b'\] of type list"),
     (fnet.category_encoding, {"num_tokens": 3}, {"inputs": [[1]], "count_weights": [[1.0]]}, "count weights go with"),
     (o.ctc_decode, {"strategy": "best"}, (np.ones((1, 3, 4), "float32"), np.array([3])), "strategy must be"),
+    (
+        fnet.resizing,
+        {"height": 2, "width": 2, "fill_mode": "reflect", "pad_to_aspect_ratio": True},
+        np.ones((1, 4, 4, 1), "f4"),
+        "fill_mode 'reflect': only 'constant' is known",
+    ),
+    (fnet.hashed_crossing, {"num_bins": 3}, (np.array([1]),), "takes two or more columns of one shape"),
+    (
+        fnet.hashed_crossing,
+        {"num_bins": 3},
+        (np.array([1]), np.array([1, 2])),
+        r"columns of one shape; got shapes \[\(1,\), \(2,\)\]",
+    ),
+    (
+        fnet.hashed_crossing,
+        {"num_bins": 3},
+        (np.array([1]), np.array([1.5])),
+        r"takes strings or integers; got float64\[1\]",
+    ),
+    (fnet.integer_lookup, {}, np.array([[1j]]), r"integer_lookup takes integers; got complex128\[1, 1\]"),
 ]
 
 
@@ -72,7 +204,11 @@ def test_shape_rules_refuse(layer, options, x, message):
 
 @pytest.mark.parametrize(("layer", "options", "x", "message"), CALLS, ids=lambda v: getattr(v, "__name__", None))
 def test_calls_refuse(layer, options, x, message):
-    params = fnet.vocabulary_params(bind(layer), ["a", "b"]) if layer is fnet.string_lookup else {}
+    params = (
+        fnet.vocabulary_params(bind(layer), ["a", "b"] if layer is fnet.string_lookup else [1, 2])
+        if "lookup" in layer.__name__
+        else {}
+    )
     with pytest.raises((ValueError, InvalidInput), match=message):
         bind(layer, **options)(params, x)
 

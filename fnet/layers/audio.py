@@ -42,7 +42,7 @@ def window_of(window: AnyWindow, length: int, periodic: bool) -> NumpyArray:
     return a - b * np.cos(2 * np.pi * np.arange(length) / period) if length > 1 else np.ones(1)
 
 
-def require_window(window: Window, length: int, fft_length: int) -> None:
+def require_window(window: AnyWindow, length: int, fft_length: int) -> None:
     """Raise ValueError where a window does not have its `length`, or is longer than what is transformed."""
     if length > fft_length or not (window is None or isinstance(window, str) or len(window) == length):
         raise ValueError(f"a window of {length} numbers for a transform of {fft_length}: got window={window!r:.60}")
@@ -102,6 +102,7 @@ def _stft_rule(
     if len(x.shape) != 3:
         raise ValueError(f"stft_spectrogram takes (batch, time, channels), or channels before time; got {x}")
     step, frequencies = _sizes(frame_length, frame_step, fft_length)
+    require_window(window, frame_length, frame_length)
     sides = {"real": ["real"], "imag": ["imag"]}.get(mode, ["real", "imag"])
     shape = (frame_length, 1, frequencies)
     params = {f"{s}_kernel": Param(shape, stft_kernel(s, window, scaling, periodic)) for s in sides}
