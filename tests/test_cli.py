@@ -2,16 +2,18 @@
 
 import json
 import logging
+import signal
 import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fnet
-from fnet import cli
+from fnet import cli, starting
 from fnet.cli import main
 from tests import parity
 
@@ -315,3 +317,37 @@ def test_commands_of_a_folder_that_is_not_installed(tmp_path):
     command = [sys.executable, "-S", "-m", "fnet", "--version"]  # -S: no site-packages
     said = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert said == f"fnet {fnet.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "command", "expected"),
+    [
+        ("/usr/bin/fnet", ["fnet", "load"], True),
+        (r"C:\tools\fnet.exe", ["fnet.exe"], True),
+        ("-m", ["python", "-m", "fnet"], True),
+        ("-m", ["python", "-m", "pytest"], False),
+        ("/home/fnet/app.py", ["python", "app.py", "fnet"], False),
+        ("fnet.py", ["python", "fnet.py"], False),
+    ],
+)
+def test_only_the_command_ends_on_ctrl_c_while_it_starts(program, command, expected, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [program, *command[1:]])
+    monkeypatch.setattr(sys, "orig_argv", command)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(starting.begin).result()
+        assert signal.getsignal(signal.SIGINT) is before  # Python lets the main thread alone set it
+        starting.begin()
+        assert signal.getsignal(signal.SIGINT) is (signal.SIG_DFL if expected else before)
+        starting.over()
+        assert signal.getsignal(signal.SIGINT) is (signal.default_int_handler if expected else before)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if expected:
+        with pytest.raises(SystemExit) as caught:
+            starting.refuse(ValueError("no such backend"))
+        assert caught.value.code == 2
+    else:
+        starting.refuse(ValueError("no such backend"))
+    assert capsys.readouterr().err == ("fnet: no such backend\n" if expected else "")

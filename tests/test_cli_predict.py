@@ -394,6 +394,11 @@ def test_progress_is_for_a_terminal_only(folder, monkeypatch, capsys):
     assert "4 of 5 rows, 2 rows/s, 0 s left" in capsys.readouterr().err
     main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2", "--quiet"])
     assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2"])
+    assert capsys.readouterr().err == ""  # the answers are there
+    main(["predict", "numbers.safetensors", "x.npy", "--batch-size", "2", "--output", "y.npy"])
+    assert "4 of 5 rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (200, "3:20 min"), (7500, "2:05 h")])

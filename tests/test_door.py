@@ -12,6 +12,7 @@ import pytest
 
 import fnet
 from fnet import bind, tree
+from fnet.inference import arrays
 
 MODEL = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2))
 PARAMS = {"d": {"kernel": np.arange(6, dtype="float32").reshape(3, 2), "bias": np.float32([0.5, -0.5])}}
@@ -296,3 +297,19 @@ def test_numbers_whose_squares_overflow_come_in(size):
     x[0, 1] = -np.inf
     with pytest.raises(fnet.InvalidInput, match=r"row 0 has infinity at \(1,\)"):
         fnet.predict(model, params, x)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pandas.DataFrame([[1.0, 2.0]], columns=["a", "a"]), "several columns of one name: a, a"),
+        (pandas.DataFrame(index=[0, 1]), "a table without columns"),
+        ({}, "a table without columns"),
+        ({"a": [1.0, 2.0], "b": [1.0]}, "columns of different lengths: {'a': 2, 'b': 1}"),
+        ({"a": [1.0], "b": ["x"]}, "texts in b and numbers in the rest"),
+    ],
+    ids=str,
+)
+def test_a_table_that_is_no_array_is_refused(table, message):
+    with pytest.raises(fnet.InvalidInput, match=message):
+        arrays.table(table)

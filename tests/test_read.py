@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch
+from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, errors
 from params.file import containers, hdf5
 from params.file.reading import read
 from params.file.strict_json import parse
@@ -523,3 +523,54 @@ def test_errors_name_what_is_wrong_in_the_file():
     ):
         with pytest.raises(CorruptFile, match=rf"config\.json at '{place}'"):
             read(hostile.keras_zip(text))
+
+
+@pytest.mark.parametrize(("limit", "least"), [("config", 32), ("depth", 4), ("steps", 14), ("layers", 2)])
+def test_a_limit_of_json_allows_what_it_says(limit, least):
+    text = '{"layers": [[1, 2], {"a": [3]}]}'
+    assert parse(text, "x", Limits(**{limit: least})) == json.loads(text)
+    with pytest.raises(LimitExceeded):
+        parse(text, "x", Limits(**{limit: least - 1}))
+
+
+def test_the_key_that_is_there_twice_is_named():
+    with pytest.raises(CorruptFile, match=r"^x: key 'a' is there twice"):
+        parse('{"b": 2, "a": 1, "c": 4, "a": 3}', "x", Limits())
+
+
+def test_checking_sums_is_work_that_counts():
+    block = bytes(range(120))
+    file = hdf5.Buffer(memoryview(block + hdf5.lookup3(block).to_bytes(4, "little")), steps=10)
+    assert file.guarded(0, 120) == block
+    with pytest.raises(LimitExceeded):
+        file.guarded(0, 120)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "message"),
+    [
+        (CorruptFile("broken"), CorruptFile, "'m': broken"),
+        (UnsafeFile("a pickle"), UnsafeFile, "'m': a pickle"),
+        (CorruptFile("'m': broken"), CorruptFile, "'m': broken"),
+        (MemoryError(), LimitExceeded, "'m': reading it takes more memory than there is"),
+        (RecursionError(), LimitExceeded, "'m': reading it takes more memory than there is"),
+        (KeyError("a"), CorruptFile, "'m': KeyError where data was expected: 'a'"),
+        (ZeroDivisionError("by 0"), CorruptFile, "'m': ZeroDivisionError where data was expected: by 0"),
+    ],
+)
+def test_what_goes_wrong_names_the_file_once(raised, kind, message):
+    with pytest.raises(kind) as caught, errors.reading("'m'"):
+        raise raised
+    assert (type(caught.value), str(caught.value)) == (kind, message)
+
+
+@pytest.mark.parametrize("kind", [CorruptFile, ValueError])
+def test_a_long_story_is_cut(kind):
+    with pytest.raises(CorruptFile) as caught, errors.reading("'m'"):
+        raise kind("n" * 999)
+    assert len(str(caught.value)) == errors.LONGEST
+
+
+def test_what_is_no_fault_of_the_file_goes_on_as_it_is():
+    with pytest.raises(AttributeError), errors.reading("'m'"):
+        raise AttributeError
