@@ -46,6 +46,12 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
     return None if None in sizes else 1
 
 
+def require_kept(y: Any, x: Any, name: str) -> None:
+    """Raises InvalidInput where the numbers of a layer have stretched its input `x` to `y`."""
+    if y.shape != x.shape:
+        raise InvalidInput(f"{name} got {x.shape}, over which its numbers broadcast to {y.shape}: they are for others")
+
+
 def require_numbers(x: Spec) -> None:
     """Raises InvalidInput for booleans and strings, with which TensorFlow does not calculate."""
     if x.dtype in ("bool", "string"):

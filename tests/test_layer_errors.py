@@ -117,14 +117,58 @@ def test_an_error_with_another_cause_goes_on_as_it_is():
     (fnet.prelu, {}),
     (fnet.prelu, {"shared_axes": (1,)}),
     (fnet.multi_head_attention, {"num_heads": 1, "key_dim": 2}),
+    (fnet.einsum_dense, {"equation": "abc,cd->abd", "output_shape": (None, 2)}),
+    (fnet.einsum_dense, {"equation": "abc,cd->abcd", "output_shape": (None, None, 2)}),
+    (fnet.additive_attention, {}),
 ])  # fmt: skip
 @pytest.mark.parametrize("alone", [True, False])
 def test_params_do_not_broadcast_over_an_input_of_size_1(layer, options, alone, each_backend):
     step, axis = fnet.bind(layer, **options), options.get("axis", 2)
-    pair = layer is fnet.multi_head_attention
+    pair = layer in (fnet.multi_head_attention, fnet.additive_attention)
     spec, x = fnet.Spec((None, 4, 3)), np.ones((2, 1, 3) if axis == 1 else (2, 4, 1), "float32")
     params = fnet.init(step, 0, {"query": spec, "value": spec} if pair else spec)
     x = {"query": x, "value": x} if pair else x
     model, params = (step, params) if alone else (fnet.sequential(only=step), {"only": params})
     with pytest.raises(fnet.InvalidInput, match=rf"{layer.__name__}.* got .* would need a .*, and it has"):
         model(params, x)
+
+
+@pytest.mark.parametrize(("step", "x"), [
+    (fnet.bind(fnet.rescaling, scale=(1.0, 2.0, 3.0)), np.ones((2, 4, 1), "float32")),
+    (fnet.bind(fnet.normalization, mean=(1.0, 2.0, 3.0), variance=1.0), np.ones((2, 4, 1), "float32")),
+    (fnet.bind(fnet.layer_scale, projection_dim=3), np.ones((2, 4, 1), "float32")),
+    (fnet.bind(fnet.multi_head_attention, num_heads=1, key_dim=2), {"query": (4,), "value": (5,), "key": (1,)}),
+    (fnet.bind(fnet.group_query_attention, head_dim=2, num_query_heads=2, num_key_value_heads=1),
+     {"query": (4,), "value": (5,), "key": (1,)}),
+    (fnet.bind(fnet.multi_head_attention, num_heads=1, key_dim=2, attention_axes=2), {"query": (4, 4), "value": (1, 4)}),
+])  # fmt: skip
+def test_inputs_of_size_1_do_not_broadcast(step, x, each_backend):
+    if isinstance(x, dict):
+        x = {name: np.ones((2, *shape, 3), "float32") for name, shape in x.items()}
+        honest = {name: fnet.Spec((None, *(4,) * (len(x["query"].shape) - 2), 3)) for name in x}
+    else:
+        honest = fnet.Spec((None, 4, 3))
+    with pytest.raises(fnet.InvalidInput, match=r"broadcast|equal sizes|differ at an axis"):
+        step(fnet.init(step, 0, honest), x)
+
+
+def test_einsum_sums_axes_of_one_size(each_backend):
+    """NumPy and JAX stretch a size of 1; TensorFlow does not. Axes that stay broadcast as Keras lets them."""
+    einsum, ones = fnet.operations.einsum, np.ones
+    with pytest.raises(ValueError, match=r"sums axes 'b' of the sizes 1 and 3"):
+        einsum({}, (ones((2, 1)), ones((3, 4))), subscripts="ab,bc->ac")
+    with pytest.raises(ValueError, match=r"sums axes 'b' of the sizes 1 and 3"):
+        fnet.infer(fnet.bind(einsum, subscripts="ab,bc->ac"), (fnet.Spec((None, 1)), fnet.Spec((3, 4))))
+    y = einsum({}, (ones((1, 2, 3, 4)), ones((5, 2, 3, 4))), subscripts="abcd,abed->abce")
+    assert y.shape == (5, 2, 3, 3)
+    assert einsum({}, (ones((1, 2, 3)), ones((5, 3, 4))), subscripts="...ab,...bc->...ac").shape == (5, 2, 4)
+
+
+def test_additive_attention_adds_features_that_broadcast(each_backend):
+    """Keras adds a query of one feature to keys of three, with a scale of one."""
+    step = fnet.bind(fnet.additive_attention)
+    x = (np.full((1, 2, 1), 0.5, "float32"), np.arange(12, dtype="float32").reshape(1, 4, 3) / 12)
+    params = {"scale": np.array([2.0], "float32")}
+    scores = 2 * np.tanh(x[0][:, :, None] + x[1][:, None]).sum(-1)
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    np.testing.assert_allclose(step(params, x), weights @ x[1], rtol=1e-5)

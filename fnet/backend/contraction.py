@@ -25,12 +25,25 @@ class Plan:
 
 def einsum(equation: str, *operands: Any) -> Any:
     """`np.einsum(equation, *operands)`; two operands go through `np.matmul` wherever it can express them."""
+    operands = tuple(map(np.asarray, operands))
+    require_sizes(equation, *(x.shape for x in operands))
     if len(operands) == 2:
-        a, b = map(np.asarray, operands)
-        product = plan(equation.replace(" ", ""), a.ndim, b.ndim)
-        if product is not None and _sizes_agree(product, a, b):
-            return _product(product, a, b)
+        product = plan(equation.replace(" ", ""), *(x.ndim for x in operands))
+        if product is not None:
+            return _product(product, *operands)
     return np.einsum(equation, *operands, optimize=True)
+
+
+@functools.lru_cache(maxsize=1024)
+def require_sizes(equation: str, *shapes: tuple[int, ...]) -> None:
+    """Refuse axes of different sizes that are summed together: einsum would stretch a size of 1, TensorFlow does not."""
+    terms, _, out = equation.replace(" ", "").partition("->")
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms.split(","), shapes, strict=False):
+        before, _, after = term.partition("...")
+        for letter, size in (*zip(before, shape, strict=False), *zip(after[::-1], shape[::-1], strict=False)):
+            if letter not in out and sizes.setdefault(letter, size) != size:
+                raise ValueError(f"{equation!r} of {shapes} sums axes {letter!r} of the sizes {sizes[letter]} and {size}")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -72,15 +85,6 @@ def _plan(a: str, b: str, out: str) -> Plan:
     made = [*batch, *rows, *columns]
     result = tuple(made.index(c) for c in out)
     return Plan((lone_a, lone_b), (order_a, order_b), len(batch), len(contracted), result)
-
-
-def _sizes_agree(product: Plan, a: Any, b: Any) -> bool:
-    """Whether contracted axes have one size in both: einsum would broadcast a size of 1, a matmul does not."""
-    if any(product.sums):
-        return True
-    first, count = product.batch, product.contracted
-    ends = [a.shape[i] for i in product.orders[0][len(product.orders[0]) - count :]]
-    return ends == [b.shape[i] for i in product.orders[1][first : first + count]]
 
 
 def _product(product: Plan, a: Any, b: Any) -> Any:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnet import tree
+from fnet.backend import contraction
 from fnet.backend.jax_conv import clip, conv, conv_transpose, finish, max_over, max_pool, on_cpu, sum_pool, winograd
 from fnet.backend.jax_index import (
     concrete,
@@ -222,7 +223,8 @@ def take(table: Any, ids: Any) -> Any:
 
 
 def einsum(equation: str, *operands: Any) -> Any:
-    """`jax.numpy.einsum`."""
+    """`jax.numpy.einsum`; axes that are summed together have one size."""
+    contraction.require_sizes(equation, *(jnp.shape(x) for x in operands))
     return jnp.einsum(equation, *operands)
 
 

@@ -246,7 +246,7 @@ def take(table: Any, ids: Any) -> Any:
 
 
 def einsum(equation: str, *operands: Any) -> Any:
-    """`np.einsum`; two operands go through one (batched) matrix product."""
+    """`np.einsum`; axes that are summed together have one size. Two operands are one (batched) matrix product."""
     return contraction.einsum(equation, *operands)
 
 

@@ -133,7 +133,11 @@ def additive_attention(
 
     def scores(query: Array, key: Array) -> Array:
         pairs = xp.tanh(*floating(_pairs(query, key)))
-        return pairs @ params["scale"] if use_scale else xp.sum(pairs, axis=-1)
+        if not use_scale:
+            return xp.sum(pairs, axis=-1)
+        if params["scale"].shape != query.shape[-1:]:
+            raise ValueError("a scale of another size, which would broadcast")
+        return pairs @ xp.broadcast_to(params["scale"], pairs.shape[-1:])
 
     inputs = named_inputs("additive_attention", x)
     return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,14 +97,23 @@ def einsum_dense(
     >>> einsum_dense({"kernel": np.ones((2, 3))}, np.ones((1, 2)), equation="ab,bc->ac", output_shape=3)
     array([[2., 2., 2.]])
     """
-    y = (
-        ops.einsum(equation, x, params["kernel"])
-        if quantization is None
-        else _quantized(quantization, equation, params, x, output_shape)
-    )
+    if quantization is None:
+        _require_shared(equation, x.shape, params["kernel"].shape)
+        y = ops.einsum(equation, x, params["kernel"])
+    else:
+        y = _quantized(quantization, equation, params, x, output_shape)
     if bias_axes:
         y += quantized.bias(quantization, params)
     return activate(activation, params, y)
+
+
+@functools.lru_cache(maxsize=256)
+def _require_shared(equation: str, x: Shape, kernel: Shape) -> None:
+    """Raise ValueError where an axis that both have, summed or not, has another size: einsum would stretch a 1."""
+    term, letters, _ = _terms(equation, len(x))
+    sizes = dict(zip(term, x, strict=True))
+    if any(sizes.get(letter, size) != size for letter, size in zip(letters, kernel, strict=True)):
+        raise ValueError(f"{equation!r} of an input {x} and a kernel {kernel}, which would broadcast")
 
 
 def _quantized(quantization: str, equation: str, params: Params, x: Array, output_shape: Any) -> Array:

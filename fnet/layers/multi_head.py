@@ -36,8 +36,6 @@ def project(
     inner, outer = rest[:contracted], rest[contracted : contracted + len(outputs)]
     equation = f"{lead}{inner},{inner}{outer}->{lead}{outer}"
     if quantization is None:
-        if params["kernel"].shape[:contracted] != x.shape[x.ndim - contracted :]:
-            raise ValueError("a kernel of other sizes, over which einsum would broadcast")
         y = ops.einsum(equation, x, params["kernel"])
     else:
         y = quantized.product(quantization, equation, params, x, (*x.shape[x.ndim - contracted :], *outputs))
@@ -81,12 +79,12 @@ def shapes_of(name: str, x: Any) -> tuple[Any, Any, Any]:
     return query, value, key
 
 
-def _require_same(query: Spec, value: Spec, axes: Sequence[int]) -> None:
-    """Raise ValueError where query and value have axes of different sizes over which nothing attends."""
+def _require_same(query: Any, value: Any, axes: Sequence[int]) -> None:
+    """Raise InvalidInput where query and value have axes of different sizes over which nothing attends."""
     apart = [(query.shape[a], value.shape[a]) for a in range(1, len(query.shape) - 1) if a not in axes]
     if any(None not in pair and len(set(pair)) > 1 for pair in apart):
-        raise ValueError(
-            f"query {query} and value {value} differ at an axis that is not in attention_axes={tuple(axes)}"
+        raise InvalidInput(
+            f"query {query.shape} and value {value.shape} differ at an axis that is not in attention_axes={tuple(axes)}"
         )
 
 
@@ -180,6 +178,7 @@ def multi_head_attention(
         inputs, query_mask if explicit is None else explicit, query, value, use_causal_mask, sliding_window
     )
     axes = _attention_axes(attention_axes, query.ndim)
+    _require_same(query, value, axes)
     q, k, v = project_inputs(params, query, key, value, (num_heads, num_heads), quantization)
     fused = dropout == 0 and not return_attention_scores and query.ndim == 3 and masks != "keras2"
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
@@ -203,6 +202,8 @@ def project_inputs(
     quantization: str | None,
 ) -> tuple[Array, Array, Array]:
     """q / sqrt(size), k, v (..., heads, size). heads: of q, and of k and v; None: as many as the kernels have."""
+    if key.shape[1:-1] != value.shape[1:-1]:
+        raise ValueError("key and value of other sizes, which would broadcast")
     asking = heads[0] or params["query_dense"]["kernel"].shape[1]
     answering = heads[1] or params["key_dense"]["kernel"].shape[1]
     q, k, v = (

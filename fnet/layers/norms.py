@@ -15,7 +15,7 @@ from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masks import masked, parted, values_of
-from fnet.shapes import axes_of, positive
+from fnet.shapes import axes_of, broadcast_shapes, positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 Axes = int | Sequence[int]
@@ -222,7 +222,8 @@ def group_normalization(
 
 
 def _rms_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
-    return x, {"scale": Param(tuple(x.shape[a] for a in _sorted_axes(axis)), "ones")}
+    scale = tuple(x.shape[a] for a in _sorted_axes(axis))
+    return Spec(broadcast_shapes(x.shape, scale), x.dtype), {"scale": Param(scale, "ones")}
 
 
 @layer(shape=_rms_rule, mask="drop")

@@ -12,7 +12,7 @@ from fnet.core.compose import Rounding, layer
 from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import masked, parted
-from fnet.shapes import broadcast_shapes, positive, shape_of
+from fnet.shapes import broadcast_shapes, positive, require_kept, shape_of
 from fnet.types import Array, Masks, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
@@ -71,6 +71,7 @@ def rescaling(
     values, mask = parted(x)
     values = floats(values)
     y = values * _constant(scale, values) + _constant(offset, values)
+    require_kept(y, values, "rescaling")
     return masked(y, None if masks == "keras2" else mask)
 
 
@@ -121,6 +122,7 @@ def normalization(
     center, spread = (_along(statistic, kept, values) for statistic in statistics)
     deviation = xp.maximum(xp.sqrt(spread), EPSILON)
     y = values * deviation + center if invert else (values - center) / deviation
+    require_kept(y, values, "normalization")
     return masked(y, None if masks == "keras2" else mask)
 
 

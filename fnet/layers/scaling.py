@@ -9,6 +9,7 @@ from fnet import random
 from fnet.backend import xp
 from fnet.core import infer
 from fnet.core.compose import layer
+from fnet.shapes import broadcast_shapes, require_kept
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 
@@ -26,7 +27,9 @@ def layer_scale(params: Params, x: Array, *, projection_dim: Positive | None = N
     >>> layer_scale({"gamma": np.array([2.0, 3.0])}, np.ones((1, 2)))
     array([[2., 3.]])
     """
-    return x * params["gamma"]
+    y = x * params["gamma"]
+    require_kept(y, x, "layer_scale")
+    return y
 
 
 def _by_rate(*, drop_path_rate: float) -> bool:
@@ -47,13 +50,13 @@ def stochastic_depth(params: Params, x: Array, *, drop_path_rate: Rate) -> Array
     return xp.where(kept, x / keep, 0)
 
 
-def _first(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
-    return x[0], {}
+def _custom_scale_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
+    return Spec(broadcast_shapes(*(spec.shape for spec in x)), x[0].dtype), {}
 
 
-@layer(shape=_first, mask="drop", floats=True)
+@layer(shape=_custom_scale_rule, mask="drop", floats=True)
 def custom_scale_layer(params: Params, x: Sequence[Array], *, scale: float) -> Array:
-    """(a, b) of one shape -> a + b * scale.
+    """(a, b), which broadcast -> a + b * scale.
 
     Mask: dropped. Source: keras.src.applications.inception_resnet_v2.CustomScaleLayer.
 

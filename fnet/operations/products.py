@@ -134,6 +134,9 @@ def _einsum_rule(*operands: Any, subscripts: str) -> Spec:
     sizes: dict[str, int | None] = {}
     for term, x in zip(terms, operands, strict=True):
         for letter, size in zip(term, shape_of(x), strict=True):
+            other = sizes.get(letter, size)
+            if letter not in result and None not in (size, other) and size != other:
+                raise ValueError(f"einsum {subscripts!r} sums axes {letter!r} of the sizes {other} and {size}")
             sizes[letter] = broadcast_shapes((sizes.get(letter, 1),), (size,))[0]
     return Spec(tuple(sizes[letter] for letter in result), product_dtype(*operands))
 
