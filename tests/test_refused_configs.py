@@ -70,6 +70,12 @@ def spelled(**config):
     return functional(node(DENSE, {**INPUT, "config": {**INPUT["config"], **config}}))
 
 
+def without(key):
+    """A graph whose one tensor does not say `key` of itself."""
+    said = {name: value for name, value in INPUT["config"].items() if name != key}
+    return functional(node(DENSE, {**INPUT, "config": said}))
+
+
 def operation(name, *args, config=None, **kwargs):
     """A graph of one operation of Keras; its arrays are arguments, or nothing."""
     made = {**entry(name, "dense"), "module": "keras.src.ops.numpy", "config": {"name": "dense", **(config or {})}}
@@ -83,7 +89,7 @@ REFUSED = {
             CorruptFile,
             "trainable is .*, not true or false",
         )
-        for value in (None, 2.0, -1, "yes", [])
+        for value in (None, 2.0, -1, "yes", [], 1)
     },
     **{
         f"tensor {config}": (lambda c=config: spelled(**c), CorruptFile, "a tensor of the shape")
@@ -97,6 +103,85 @@ REFUSED = {
             {"dtype": "float31"},
         )
     },
+    **{
+        f"tensor without {key}": (lambda k=key: without(k), CorruptFile, "a tensor")
+        for key in ("shape", "dtype", "keras_history")
+    },
+    "two names": (
+        lambda: functional({**node(DENSE, INPUT), "config": {**DENSE["config"], "name": "x"}}, outputs="x"),
+        CorruptFile,
+        "has two names, 'dense' and 'x'",
+    ),
+    **{
+        f"built for {shape}": (
+            lambda s=shape: alone({**DENSE, "build_config": {"input_shape": s}}),
+            CorruptFile,
+            "which is no shape",
+        )
+        for shape in ("x", 3, [None, "3"], [None, -1], [None, 2.0], [[None, 3], 4], {"a": 3}, True)
+    },
+    **{
+        f"shared {value}": (lambda v=value: alone({**DENSE, "shared_object_id": v}), CorruptFile, "not an integer")
+        for value in ([], {"a": 1}, "1", 1.0, True)
+    },
+    **{
+        f"module {module}": (lambda m=module: alone({**DENSE, "module": m}), UnsafeFile, "claims the module")
+        for module in ("keras", "keras.models", "keras.ops", "keras.activations", "tf_keras.models", "")
+    },
+    **{
+        f"module of the model {module}": (
+            lambda m=module: keras_zip({**sequential_config(input_entry(3), DENSE), "module": m}),
+            UnsafeFile,
+            "claims the module",
+        )
+        for module in ("keras.layers", "keras.src.layers.core.dense", "keras.ops", "keras.applications")
+    },
+    **{
+        f"{key} {value}": (lambda k=key, v=value: alone(dense_entry(**{k: v})), CorruptFile, f"has the {key}")
+        for key in ("kernel_initializer", "bias_regularizer", "kernel_constraint", "activity_regularizer")
+        for value in (5, True, [], {}, {"class_name": [], "config": {}})
+    },
+    **{
+        f"policy {dtype} of {name}": (
+            lambda n=name, o=options, d=dtype: alone(entry(n, "x", dtype=d, **o), shape=(4, 3)),
+            UnsupportedLayer,
+            f"computes in floats and has the dtype policy {dtype}",
+        )
+        for dtype in ("bool", "int32", "string", "complex64")
+        for name, options in (("BatchNormalization", {}), ("LSTM", {"units": 2}), ("LayerNormalization", {}))
+    },
+    "value by position": (
+        lambda: functional(node(DENSE, INPUT, 3)),
+        CorruptFile,
+        "was called with 3 by position, which is no tensor",
+    ),
+    "text by position": (
+        lambda: functional(node(DENSE, INPUT, "x")),
+        CorruptFile,
+        "was called with .*'x'.* by position, which is no tensor",
+    ),
+    "argument of none": (
+        lambda: functional(node(DENSE, INPUT, foo=None)),
+        UnsupportedLayer,
+        "was called with 'foo', an argument that fnet does not know",
+    ),
+    "mask of none": (lambda: functional(node(DENSE, INPUT, mask=None)), CorruptFile, "takes no mask"),
+    "state of another size": (
+        lambda: functional(
+            node(entry("LSTM", "dense", units=2), INPUT, initial_state=[INPUT, INPUT]),
+            layers=[
+                {**input_entry(4, 3), "name": "input_layer", "inbound_nodes": []},
+                node(entry("LSTM", "dense", units=2), INPUT, initial_state=[INPUT, INPUT]),
+            ],
+        ),
+        CorruptFile,
+        r"has states of \(None, 2\); got one of \(None, 4, 3\)",
+    ),
+    "no sequence": (
+        lambda: functional(node(entry("LSTM", "dense", units=2), None, initial_state=[INPUT, INPUT])),
+        CorruptFile,
+        "takes sequences",
+    ),
     **{
         f"batch {size}": (
             lambda s=size: functional(

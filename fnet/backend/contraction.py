@@ -36,14 +36,16 @@ def einsum(equation: str, *operands: Any) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def require_sizes(equation: str, *shapes: tuple[int, ...]) -> None:
-    """Refuse axes of different sizes that are summed together: einsum would stretch a size of 1, TensorFlow does not."""
+    """Refuse to sum axes of different sizes: NumPy and JAX stretch a size of 1, TensorFlow does not."""
     terms, _, out = equation.replace(" ", "").partition("->")
     sizes: dict[str, int] = {}
     for term, shape in zip(terms.split(","), shapes, strict=False):
         before, _, after = term.partition("...")
         for letter, size in (*zip(before, shape, strict=False), *zip(after[::-1], shape[::-1], strict=False)):
             if letter not in out and sizes.setdefault(letter, size) != size:
-                raise ValueError(f"{equation!r} of {shapes} sums axes {letter!r} of the sizes {sizes[letter]} and {size}")
+                raise ValueError(
+                    f"{equation!r} of {shapes} sums axes {letter!r} of the sizes {sizes[letter]} and {size}"
+                )
 
 
 @functools.lru_cache(maxsize=1024)

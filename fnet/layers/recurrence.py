@@ -7,13 +7,14 @@ A cell is told to `begin` on a sequence with time first: it projects all time st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from fnet import random, tree
 from fnet.backend import ops, xp
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, strip, values_of
 from fnet.records import dataclass
+from fnet.shapes import fits, shape_of
 from fnet.types import Array, Params, Spec
 
 _RANK = (
@@ -84,17 +85,28 @@ def unpack(x: Any, masks: str = "keras3") -> RecurrentInput:
 
 def sequence_spec(x: Any) -> Spec:
     """The Spec of the sequence among what a recurrent layer is given."""
-    spec: Spec = x["sequences"] if isinstance(x, Mapping) else x[0] if isinstance(x, tuple | list) else x
-    return spec
+    spec: Any = x["sequences"] if isinstance(x, Mapping) else x[0] if isinstance(x, tuple | list) else x
+    if not hasattr(spec, "shape"):
+        raise InvalidInput(f"a recurrent layer takes sequences (batch, time, ...); got {spec!r:.60}")
+    return cast(Spec, spec)
 
 
 def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool) -> Any:
     """The output Specs of a recurrent layer from those of its cell: (output, states)."""
     inputs = sequence_spec(x)
     y, states = cell_output
+    _require_states(x, states)
     if return_sequences:
         y = Spec((*inputs.shape[:2], *y.shape[1:]), y.dtype)
     return (y, *states) if return_state else y
+
+
+def _require_states(x: Any, states: Any) -> None:
+    """Raise InvalidInput where a recurrent layer is given initial states of other shapes than its own."""
+    given = x.get("initial_state") if isinstance(x, Mapping) else x[1:] if isinstance(x, tuple | list) else None
+    for have, own in zip(tree.leaves(given), tree.leaves(states), strict=False):
+        if not fits(shape_of(have), own.shape):
+            raise InvalidInput(f"a recurrent layer has states of {own.shape}; got one of {shape_of(have)}")
 
 
 def time_step(x: Any, time_major: bool = False) -> Spec:

@@ -58,10 +58,12 @@ def tensors(value: Any) -> Iterator[Tensor]:
             yield from tensors(value[key])
 
 
-def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], keras2: bool) -> tuple[Any, Any]:
     """The step with the options that the call gives, and its sources."""
     label = part.source.label
     entry = part.entry or Entry(fnet.identity)
+    if not keras2 and not part.operation and entry.arguments:
+        _require_bound(part, entry, args, kwargs)
     legal = {} if part.entry is None else option_names(entry.layer)
     given = _by_name(entry, args, label)
     kwargs = kwargs if entry.call is None else entry.call(kwargs)
@@ -98,6 +100,20 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any]) -
     return step, _masked(x, mask, part.source.is_model)
 
 
+def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Refuse what the call of a layer of Keras 3 does not take: values that are no tensors by position, other names."""
+    for value in tree.leaves(args):
+        if isinstance(value, Literal) or not isinstance(value, str | Ref):
+            raise CorruptFile(f"{part.source.label} was called with {quoted(value)} by position, which is no tensor")
+    taken = {*entry.arguments, *({} if part.entry is None else option_names(entry.layer)), "training", "mask"}
+    for name in kwargs.keys() - taken:
+        raise UnsupportedLayer(
+            f"{part.source.label} was called with {quoted(name)}, an argument that fnet does not know"
+        )
+    if "mask" in kwargs and "mask" not in entry.arguments:
+        _require_taken(kwargs["mask"], part)
+
+
 TAKE_MASKS = frozenset(
     {
         *("AdditiveAttention", "Attention", "BatchNormalization", "Functional", "GlobalAveragePooling1D", "Lambda"),
@@ -112,7 +128,8 @@ def _require_taken(mask: Any, part: Converted) -> None:
     source = part.source
     if source.class_name not in TAKE_MASKS and (part.entry is None or part.entry.arguments):
         raise CorruptFile(f"{source.label} was called with mask={quoted(mask)}, and takes no mask")
-    _require_tensors(mask, "mask", source.label)
+    if mask is not None:
+        _require_tensors(mask, "mask", source.label)
 
 
 def _require_tensors(value: Any, name: str, label: str) -> None:

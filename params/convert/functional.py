@@ -211,7 +211,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     args, kwargs = by_keyword("" if part.operation else layer.class_name, args, kwargs)
     training = build.flags[layer.name, number]
     part = _for_call(build, layer, training)
-    step, sources = step_and_sources(part, args, kwargs)
+    step, sources = step_and_sources(part, args, kwargs, build.conversion.keras2)
     if build.conversion.masked:
         sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
     if number and keeps_states(step):

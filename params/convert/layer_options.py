@@ -24,10 +24,19 @@ from params.table.entry import IGNORED, Entry
 def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
     """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
     but that of the inputs for many an operation."""
+    for key, item in source.config.items():
+        unread = key.endswith((*TRAINING_ONLY, "quantization_config"))
+        if unread and not conversion.keras2 and not _names_something(item):
+            raise CorruptFile(f"{source.label} has the {key} {quoted(item)}, which names nothing of Keras")
     kept = {key: item for key, item in source.config.items() if not _skipped(key, entry)}
     if option_names(entry.layer).get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
     return {key: _value(key, item, source, conversion) for key, item in kept.items()}
+
+
+def _names_something(value: Any) -> bool:
+    """Whether a value can be an initializer, a regularizer or a constraint: nothing, a name, or an object."""
+    return value is None or isinstance(value, str) or is_object(value)
 
 
 def _skipped(key: str, entry: Entry) -> bool:

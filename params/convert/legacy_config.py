@@ -239,7 +239,7 @@ def _first_calls(layers: list[dict[str, Any]], trees: list[Any]) -> dict[str, in
 def _tensor(history: list[Any], first: dict[str, int]) -> dict[str, Any]:
     layer, call, index = history[:3]
     place = [layer, call - first.get(layer, 0), index]
-    return {"class_name": "__keras_tensor__", "config": {"keras_history": place}}
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": place, "shape": (), "dtype": "float32"}}
 
 
 def _call(call: Any, first: dict[str, int], kept: bool) -> Any:

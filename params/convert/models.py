@@ -10,7 +10,7 @@ from typing import Any
 import fnet
 from fnet import random
 from fnet.core import infer
-from fnet.core.compose import Model, bind, option_names, sequential
+from fnet.core.compose import Model, bind, option_names, rules, sequential
 from fnet.types import Array
 from params.convert.conversion import Conversion, Converted, named
 from params.convert.functional import functional
@@ -146,6 +146,7 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
         options |= options_of_age(source.class_name, source.config, conversion.version)
     _train(options, source, entry, config, _mode(source, config, conversion, training))
     if not operation:
+        _require_floats(source, entry)
         options |= _dtype(source, entry, conversion)
     with named(source):
         step = bind(entry.layer, **options)
@@ -190,6 +191,23 @@ def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[st
         return {}
     policy = policy_of_result(source.class_name, source.policy, conversion.version)
     return {} if policy is None else {"dtype": policy}
+
+
+FLOATS_INSIDE = (
+    *("AdditiveAttention", "Attention", "Embedding", "GroupNormalization", "LayerNormalization", "Normalization"),
+    *("RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"),
+)
+"""Classes with floats of their own that take integers as they come."""
+
+
+def _require_floats(source: KerasObject, entry: Entry) -> None:
+    """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats."""
+    in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and rules(entry.layer).floats)
+    if in_floats and source.policy not in POLICIES:
+        raise UnsupportedLayer(
+            f"{source.label} computes in floats and has the dtype policy {source.policy}, to which Keras casts its "
+            "numbers; give it a policy of floats"
+        )
 
 
 def _by_batch(step: Any) -> bool:

@@ -20,6 +20,9 @@ KERAS_MODULES = re.compile(
     r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
 )
 """Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
+NOT_OF_LAYERS = re.compile(r"(tf_)?keras(\.(models|ops|activations|quantizers))?")
+NOT_OF_MODELS = re.compile(r"(tf_)?keras(\.src)?\.(layers|ops|applications|activations|quantizers)(\.\w+)*")
+"""Public modules in which Keras has no layers, and modules in which it has no models."""
 
 
 KERAS_2 = (
@@ -36,7 +39,8 @@ REGISTERED = {"CustomScaleLayer": "Custom>CustomScaleLayer"}
 def require_own(source: KerasObject, conversion: Conversion) -> None:
     """The object must be Keras's own: a foreign module or registered name under a known class is a spoof."""
     module, registered = source.module, source.registered_name
-    own = conversion.legacy if module is None else bool(KERAS_MODULES.fullmatch(module))
+    elsewhere = NOT_OF_MODELS if source.is_model else NOT_OF_LAYERS
+    own = bool(KERAS_MODULES.fullmatch(module) and not elsewhere.fullmatch(module)) if module else conversion.legacy
     if not own or registered not in (None, source.class_name, REGISTERED.get(source.class_name)):
         raise UnsafeFile(
             f"{source.label} claims the module {quoted(module)} and the registered name {quoted(registered)}, "

@@ -141,7 +141,8 @@ def _told(model: KerasObject, path: str = "") -> Iterator[tuple[str, Spec]]:
 
 def _tensors(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        yield value.get("config") or {}
+        config = value.get("config")
+        yield config if isinstance(config, dict) else {}
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _tensors(item)

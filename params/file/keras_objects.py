@@ -107,10 +107,21 @@ def parse(data: Any) -> KerasObject:
     for key, value in (("module", module), ("registered_name", registered)):
         if value is not None and not isinstance(value, str):
             raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a string")
-    if config.get("trainable", True) not in (False, True):
+    if config.get("trainable", True) not in (False, True) or (
+        module and type(config.get("trainable", True)) is not bool
+    ):
         raise CorruptFile(f"{shown(data['class_name'])}: trainable is {quoted(config['trainable'])}, not true or false")
+    if "name" in data and config.get("name") not in (None, data["name"]):
+        raise CorruptFile(
+            f"{shown(data['class_name'])} has two names, {quoted(data['name'])} and {quoted(config['name'])}"
+        )
+    if not _are_shapes(build.get("input_shape")):
+        raise CorruptFile(
+            f"{shown(data['class_name'])} was built for {quoted(build['input_shape'])}, which is no shape"
+        )
     shared = data.get("shared_object_id")
-    shared = shared if isinstance(shared, int) else None
+    if shared is not None and type(shared) is not int:
+        raise CorruptFile(f"{shown(data['class_name'])}: shared_object_id is {quoted(shared)}, not an integer")
     written = str(data.get(WRITTEN, "")).rpartition(">")[2]
     return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
 
@@ -252,7 +263,7 @@ def literal(value: dict[str, Any]) -> Any:
     if kind in ("__numpy__", "__tensor__"):
         return array(config.get("value"), config.get("dtype"))
     if kind == "__keras_tensor__":
-        _require_spec(config.get("shape", []), config.get("dtype", "float32"))
+        _require_spec(config.get("shape"), config.get("dtype"))
         return tensor(config.get("keras_history"))
     if kind == "__bytes__" and isinstance(config.get("value"), str):
         return config["value"]
@@ -271,6 +282,13 @@ def _require_spec(shape: Any, dtype: Any) -> None:
     """Refuse a tensor of a graph whose shape or dtype is none; what they are in truth, the layers say."""
     if not is_shape(shape) or dtype not in (*POLICIES[:4], *OTHER_DTYPES):
         raise CorruptFile(f"a tensor of the shape {quoted(shape)} and the dtype {quoted(dtype)}")
+
+
+def _are_shapes(value: Any) -> bool:
+    """Whether a JSON value is a shape, or a nest of shapes; null is not known."""
+    if isinstance(value, dict):
+        return all(map(_are_shapes, value.values()))
+    return value is None or is_shape(value) or (isinstance(value, list) and all(map(_are_shapes, value)))
 
 
 def is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
