@@ -10,7 +10,7 @@ import pytest
 
 import fnet
 from fnet import backend, random
-from fnet.backend import contraction, jax_backend, numpy_backend, ops, xp
+from fnet.backend import contraction, jax_backend, jax_conv, numpy_backend, ops, xp
 
 
 def start(code: str, value: str) -> subprocess.CompletedProcess[str]:
@@ -20,6 +20,34 @@ def start(code: str, value: str) -> subprocess.CompletedProcess[str]:
 
 def test_backends_export_the_same_names():
     assert sorted(numpy_backend.__all__) == sorted(jax_backend.__all__)
+
+
+@pytest.mark.parametrize("of", [numpy_backend, jax_backend], ids=["numpy", "jax"])
+def test_the_place_of_a_number_among_bounds_and_zeros_around_it(of):
+    bounds = np.array([-1.0, 0.0, 2.0], "float32")
+    x = np.array([[-2, -1, -0.0], [1, 2, np.nan]], "float32")
+    np.testing.assert_array_equal(of.place_of(x, bounds), [[0, 1, 2], [2, 3, 3]])
+    np.testing.assert_array_equal(of.zero_pad(np.array([[7]]), ((1, 0), (0, 2))), [[0, 0, 0], [7, 0, 0]])
+
+
+def planes(f, *shapes):
+    """What a convolution gives as XLA's own and as a sum of planes, of the same random numbers."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
+    results = []
+    for axes in (3, 2):
+        with jax_conv.anywhere(axes):
+            results.append(np.asarray(f(*arrays)))
+    return results
+
+
+def test_a_convolution_of_three_axes_is_a_sum_of_planes():
+    options = {"strides": (2, 1, 2), "padding": ((1, 1), (0, 2), (1, 0)), "dilation": (1, 2, 1)}
+    whole, parts = planes(lambda x, k: jax_conv.conv(x, k, **options), (2, 5, 6, 7, 3), (3, 2, 2, 3, 4))
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+    options = {"strides": (2, 3, 1), "dilation": (1, 1, 1), "crop": (1, 0, 0), "sizes": (6, 8, 5)}
+    whole, parts = planes(lambda x, k: jax_conv.conv_transpose(x, k, **options), (2, 3, 2, 4, 3), (3, 2, 2, 4, 3))
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
 def test_environment_variable_selects_the_backend():

@@ -79,6 +79,17 @@ def test_what_the_page_of_exports_says_is_still_so(kind):
         assert exported.cell(exported.outcome(case, kind)) == exported.cell(seen[name][kind]), name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "layer",
+    ["category_encoding", "conv3d_transpose", "discretization", "locally_connected1d", "zero_padding2d"],
+)
+def test_what_the_converter_to_onnx_lacks_is_said_in_other_words(layer):
+    pytest.importorskip("jax2onnx")
+    rows = [case for case in exported.cases()[layer] if len(case.shapes) > 1]
+    assert [exported.outcome(case, "ONNX") for case in rows[:2]] == ["yes"] * len(rows[:2])
+
+
 def image_model():
     return fnet.sequential(
         x=bind(fnet.input_layer, shape=(None, 8, 8, 1)),

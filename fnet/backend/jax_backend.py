@@ -13,7 +13,18 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import contraction
-from fnet.backend.jax_conv import clip, conv, conv_transpose, finish, max_over, max_pool, on_cpu, sum_pool, winograd
+from fnet.backend.jax_conv import (
+    clip,
+    conv,
+    conv_transpose,
+    finish,
+    max_over,
+    max_pool,
+    on_cpu,
+    sum_pool,
+    winograd,
+    zero_pad,
+)
 from fnet.backend.jax_index import (
     concrete,
     dynamic_slice,
@@ -39,9 +50,9 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
-    "mean_square", "native", "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter",
-    "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE",
-    "weighted_take", "wide", "winograd",
+    "mean_square", "native", "on_cpu", "opaque", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan",
+    "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy",
+    "UNTRACEABLE", "weighted_take", "wide", "winograd", "zero_pad",
 ]
 # fmt: on
 
@@ -207,6 +218,11 @@ def bincount(bins: Any, length: int, weights: Any = None) -> Any:
     if weights is not None and weights.dtype == bool:
         weights = weights.astype("int32")
     return jnp.bincount(jnp.where(bins < 0, length, bins), weights, length=length + 1)[:length]
+
+
+def place_of(x: Any, bounds: Any) -> Any:
+    """How many of the rising `bounds` are at most x; all of them for NaN."""
+    return jnp.sum(~(jnp.asarray(x)[..., None] < bounds), axis=-1, dtype="int32")
 
 
 def weighted_take(x: Any, axis: int, pixels: Any, weights: Any, lerp: bool) -> Any:

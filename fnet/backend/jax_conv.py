@@ -33,13 +33,13 @@ MANY_CHANNELS = 256
 _LAYOUTS = {1: ("NWC", "WIO"), 2: ("NHWC", "HWIO"), 3: ("NDHWC", "DHWIO")}
 
 
-_anywhere = contextvars.ContextVar("_anywhere", default=False)
+_anywhere = contextvars.ContextVar("_anywhere", default=0)
 
 
 @contextlib.contextmanager
-def anywhere() -> Iterator[None]:
-    """Inside, what is traced is for any device: convolutions are XLA's own."""
-    token = _anywhere.set(True)
+def anywhere(axes: int = 3) -> Iterator[None]:
+    """Inside, what is traced is for any device: convolutions are XLA's own, of so many axes at most."""
+    token = _anywhere.set(axes)
     try:
         yield
     finally:
@@ -80,17 +80,53 @@ def conv(
         taps = kernel.reshape(-1, *kernel.shape[-2:])
         y = functools.reduce(operator.add, [part @ tap for part, tap in zip(parts, taps, strict=True)])
     else:
-        data, weights = _LAYOUTS[len(strides)]
-        y = lax.conv_general_dilated(
-            x,
-            kernel,
-            strides,
-            list(padding),
-            rhs_dilation=dilation,
-            dimension_numbers=(data, weights, data),
-            feature_group_count=groups,
-        )
+        y = _of_xla(x, kernel, strides, padding, dilation, groups=groups)
     return finish(y, bias, clamp)
+
+
+def _of_xla(
+    x: Any,
+    kernel: Any,
+    strides: Sizes,
+    padding: Pads,
+    dilation: Sizes,
+    stretch: Sizes | None = None,
+    groups: int = 1,
+) -> Any:
+    """XLA's own convolution of `x`, with `stretch` - 1 zeros between its numbers; of planes, where it has more axes
+    than `anywhere` allows."""
+    stretch = stretch or (1,) * len(strides)
+    if len(strides) > (_anywhere.get() or 3):
+        return _of_planes(x, kernel, strides, padding, dilation, stretch, groups)
+    data, weights = _LAYOUTS[len(strides)]
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        list(padding),
+        lhs_dilation=stretch,
+        rhs_dilation=dilation,
+        dimension_numbers=(data, weights, data),
+        feature_group_count=groups,
+    )
+
+
+def _of_planes(x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Sizes, stretch: Sizes, groups: int) -> Any:
+    """The same as a sum over the first axis of the kernel, of convolutions of one axis less."""
+    if stretch[0] > 1:
+        gaps = jnp.zeros((*x.shape[:2], stretch[0] - 1, *x.shape[2:]), x.dtype)
+        stretched = jnp.concatenate([x[:, :, None], gaps], 2).reshape(-1, x.shape[1] * stretch[0], *x.shape[2:])
+        x = stretched[:, : stretched.shape[1] - stretch[0] + 1]
+    x = zero_pad(x, ((0, 0), padding[0], *((0, 0),) * len(strides)))
+    outputs = (x.shape[1] - (kernel.shape[0] - 1) * dilation[0] - 1) // strides[0] + 1
+    parts = []
+    for tap in range(kernel.shape[0]):
+        start = tap * dilation[0]
+        met = lax.slice_in_dim(x, start, start + (outputs - 1) * strides[0] + 1, strides[0], 1)
+        planes = met.reshape(-1, *met.shape[2:])
+        y = _of_xla(planes, kernel[tap], strides[1:], padding[1:], dilation[1:], stretch[1:], groups)
+        parts.append(y.reshape(-1, outputs, *y.shape[1:]))
+    return functools.reduce(operator.add, parts)
 
 
 def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
@@ -99,10 +135,26 @@ def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
     return y if clamp is None else clip(y, *clamp)
 
 
+def zero_pad(x: Any, widths: Pads) -> Any:
+    """`x` with so many zeros before and after along each axis."""
+    x = jnp.asarray(x)
+    if all(isinstance(size, int) for size in x.shape):
+        return lax.pad(x, np.zeros((), x.dtype), [(before, after, 0) for before, after in widths])
+    for axis, ends in enumerate(widths):  # of a program for any number of rows: jax2onnx cannot pad that
+        before, after = (jnp.zeros((*x.shape[:axis], width, *x.shape[axis + 1 :]), x.dtype) for width in ends)
+        x = jnp.concatenate([before, x, after], axis) if any(ends) else x
+    return x
+
+
 def clip(x: Any, low: float | None, high: float | None) -> Any:
     """`x` between `low` and `high` (None: no bound); NaN stays. The slope at a bound is 0, as TensorFlow's."""
-    x = x if low is None else jnp.where(x <= low, low, x)
-    return x if high is None else jnp.where(x >= high, high, x)
+    x = x if low is None else jnp.where(x <= low, _bound(low, x), x)
+    return x if high is None else jnp.where(x >= high, _bound(high, x), x)
+
+
+def _bound(value: float, x: Any) -> Any:
+    """A bound of `x`; of its dtype, where that is of floats, for a loop in ONNX takes no other."""
+    return np.asarray(value, x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else value
 
 
 def winograd(x: Any, kernel: Any, bias: Any = None, *, padding: Pads, pool: int = 1, clamp: Clamp | None = None) -> Any:
@@ -181,20 +233,12 @@ def conv_transpose(
     crop: how much of the start of each axis is cut off.
     """
     x, kernel = _same_dtype(x, kernel)
-    data, weights = _LAYOUTS[len(strides)]
     padding = []
     for n, k, s, d, cut, size in zip(x.shape[1:-1], kernel.shape, strides, dilation, crop, sizes, strict=False):
         before = (k - 1) * d - cut
         padding.append((before, size + (k - 1) * d - ((n - 1) * s + 1) - before))
-    y = lax.conv_general_dilated(
-        x,
-        jnp.flip(kernel, tuple(range(len(strides)))).swapaxes(-1, -2),
-        (1,) * len(strides),
-        padding,
-        lhs_dilation=strides,
-        rhs_dilation=dilation,
-        dimension_numbers=(data, weights, data),
-    )
+    turned = jnp.flip(kernel, tuple(range(len(strides)))).swapaxes(-1, -2)
+    y = _of_xla(x, turned, (1,) * len(strides), padding, dilation, strides)
     return y if bias is None else y + bias
 
 

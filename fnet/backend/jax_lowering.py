@@ -49,7 +49,7 @@ def onnx(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str], ops
     """`f` of arrays like `specs` as an ONNX model, whose inputs have these names."""
     import jax2onnx
 
-    with anywhere(), warnings.catch_warnings():
+    with anywhere(axes=2), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converter, about itself
         made = jax2onnx.to_onnx(f, _symbolic(specs), opset=opset, input_names=list(names))
     return bytes(made.SerializeToString())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -38,9 +38,9 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
-    "mean_square", "native", "on_cpu", "opaque", "recurrences", "recurrent_stack", "round_bfloat16", "scan", "scatter",
-    "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE",
-    "weighted_take", "wide", "winograd",
+    "mean_square", "native", "on_cpu", "opaque", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan",
+    "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy",
+    "UNTRACEABLE", "weighted_take", "wide", "winograd", "zero_pad",
 ]
 # fmt: on
 
@@ -228,6 +228,16 @@ def _horner(coefficients: tuple[float, ...], x: Any) -> Any:
         y *= x
         y += c
     return y
+
+
+def place_of(x: Any, bounds: Any) -> Any:
+    """How many of the rising `bounds` are at most x; all of them for NaN."""
+    return np.searchsorted(bounds, x, side="right")
+
+
+def zero_pad(x: Any, widths: Sequence[tuple[int, int]]) -> Any:
+    """`x` with so many zeros before and after along each axis."""
+    return np.pad(x, widths)
 
 
 def bincount(bins: Any, length: int, weights: Any = None) -> Any:

@@ -42,9 +42,18 @@ def encode(ids: Array, mode: str, depth: int, dtype: Any, weights: Array = None,
         ids = ids[..., 0] if ids.ndim > 1 and ids.shape[-1] == 1 else ids
         return (ids.reshape(*(ids.shape or (1,)), 1) == np.arange(depth)).astype(dtype)
     ids, weights = (None if a is None else _samples_last(a) for a in (ids, weights))
+    if not all(isinstance(size, int) for size in ids.shape):  # of a program for any number of rows
+        return _counted(ids, mode, depth, dtype, weights)
     rows = np.repeat(np.arange(math.prod(ids.shape[:-1])), ids.shape[-1])
     flat = None if weights is None else weights.reshape(-1)
     return count_rows(rows, ids.reshape(-1), ids.shape[:-1], mode, depth, dtype, flat, backend)
+
+
+def _counted(ids: Array, mode: str, depth: int, dtype: Any, weights: Array) -> Array:
+    """`count_rows` of ids (..., n), each compared with each column."""
+    there = ids[..., None] == np.arange(depth)
+    counts = (there if weights is None else there * weights[..., None]).sum(-2)
+    return (counts > 0 if mode == "multi_hot" else counts).astype(dtype)
 
 
 def _samples_last(a: Array) -> Array:

@@ -163,10 +163,10 @@ def _locally_connected(
     kernel = _matrices(params["kernel"], taps, window, x.shape, implementation)
     kernel = kernel.reshape(len(taps.at), -1, kernel.shape[-1])  # (places, taps * channels, filters)
     x = to_channels_last(x, window.data_format).reshape(-1, prod(sizes), channels)
-    seen = x[:, taps.at].reshape(len(x), len(taps.at), -1)  # (batch, places, taps * channels)
+    seen = x[:, taps.at].reshape(-1, len(taps.at), kernel.shape[1])  # (batch, places, taps * channels)
     y = xp.swapaxes(xp.swapaxes(seen, 0, 1) @ kernel, 0, 1)  # (batch, places, filters)
     outputs = window.outputs(sizes)
-    y = from_channels_last(y.reshape(len(x), *outputs, -1), window.data_format)
+    y = from_channels_last(y.reshape(-1, *outputs, kernel.shape[-1]), window.data_format)
     if use_bias:
         y = y + params["bias"].reshape(y.shape[1:])
     return activate(activation, params, y)

@@ -161,7 +161,7 @@ def discretization(
     array([0, 1, 2], dtype=int32)
     """
     boundaries = ops.asarray(bin_boundaries, "float32")
-    bins = xp.searchsorted(boundaries, floats(x), side="right")
+    bins = ops.place_of(floats(x), boundaries)
     if output_mode == "int":
         return ops.cast(bins, index_dtype)
     return encode(bins, output_mode, len(bin_boundaries) + 1, "float32", backend=ops)

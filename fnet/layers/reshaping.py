@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
-from fnet.backend import xp
+from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spec
@@ -147,7 +147,7 @@ def _pad(x: Array, padding: Any, rank: int, data_format: str | None = None) -> A
     widths = [(0, 0)] * x.ndim
     for axis, each in zip(_spatial(rank, data_format), pairs(padding, rank), strict=True):
         widths[axis] = each
-    return xp.pad(x, widths)
+    return ops.zero_pad(x, widths)
 
 
 def _cropping1d_rule(x: Spec, *, cropping: Any) -> tuple[Spec, ParamTree]:
