@@ -300,3 +300,32 @@ def test_shape_rules_know_the_width_of_counts_from_the_size_of_the_vocabulary(la
     wide = {"max_tokens": 9, "pad_to_max_tokens": True}
     assert fnet.infer(bind(layer, **options, **wide), spec)[0].shape == (None, 9)
     assert fnet.infer(bind(layer, output_mode="multi_hot", max_tokens=9), spec)[0].shape == (None, None)
+
+
+def test_strings_that_no_layer_reads_go_through_a_model(each_backend):
+    """Next to those that become numbers; side by side, turned and repeated on the way."""
+    model = fnet.graph(
+        inputs=["a", "b"],
+        a=bind(fnet.input_layer, shape=(None, 2), dtype="string"),
+        b=bind(fnet.input_layer, shape=(None, 1), dtype="string"),
+        both=(fnet.concatenate, ["b", "a"]),
+        ids=(bind(fnet.string_lookup), "both"),
+        doubled=(bind(fnet.rescaling, scale=2.0), "ids"),
+        again=(bind(fnet.repeat_vector, n=2), "a"),
+        turned=(bind(fnet.permute, dims=(2, 1)), "again"),
+        outputs=["doubled", "both", "b", "turned"],
+    )
+    params = {"ids": fnet.vocabulary_params(bind(fnet.string_lookup), ["x", "yy"])}
+    rows = [np.array([["x", "?"], ["yy", "yy"]]), np.array([["yy"], ["longer"]])]
+    for run in (model, lambda params, x: fnet.predict(model, params, x, batch_size=1)):
+        doubled, both, b, turned = run(params, rows)
+        np.testing.assert_array_equal(doubled, [[4, 2, 0], [0, 4, 4]])
+        np.testing.assert_array_equal(both, [["yy", "x", "?"], ["longer", "yy", "yy"]])
+        np.testing.assert_array_equal(b, rows[1])
+        np.testing.assert_array_equal(turned, [[["x", "x"], ["?", "?"]], [["yy", "yy"], ["yy", "yy"]]])
+
+
+def test_strings_are_no_numbers_to_put_next_to():
+    specs = fnet.Spec((None, 2), "string"), fnet.Spec((None, 2))
+    with pytest.raises(ValueError, match="numbers are wanted, not strings"):
+        fnet.infer(fnet.concatenate, specs)

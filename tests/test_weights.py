@@ -348,6 +348,23 @@ def test_what_holds_layers_without_weights_counts_once_however_often_it_is_calle
     np.testing.assert_allclose(fnet.predict(model, got, x), keras_model(x), atol=1e-6)
 
 
+def test_batch_normalization_over_devices_has_a_name_of_its_own(tmp_path):
+    """Keras 2.12 to 2.15 name the groups of `SyncBatchNormalization` after that class."""
+    steps = [keras.layers.BatchNormalization(), keras.layers.Dense(4), keras.layers.BatchNormalization()]
+    keras_model = keras.Sequential([keras.Input((4,)), *steps])
+    weights = enumerate(keras_model.get_weights(), start=1)
+    keras_model.set_weights([np.abs(draw(*weight.shape)) + 1 / number for number, weight in weights])
+    keras_model.save(tmp_path / "m.keras")
+    keras_model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
+        file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+        for end in ("", "_1"):
+            file.move(f"layers/batch_normalization{end}", f"layers/sync_batch_normalization{end}")
+    model, params = load_keras(tmp_path / "m.keras")
+    got, x = load_weights(tmp_path / "m.weights.h5", model, tree.map(np.zeros_like, params)), draw(2, 4)
+    np.testing.assert_allclose(model(got, x), keras_model(x), atol=1e-6)
+
+
 def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
     """Keras lists what training moves first; the arrays of cells have no names that say whose they are."""
     steps = [keras.layers.LSTM(3, return_sequences=True, trainable=trainable) for trainable in (False, True, False)]

@@ -13,6 +13,7 @@ from fnet.backend import ops
 from fnet.inference.device import on_device
 from fnet.inference.string_split import split_host
 from fnet.layers.wrappers import carried
+from fnet.strings import is_strings
 from fnet.types import Params
 
 
@@ -33,7 +34,15 @@ def _jit(model: Any) -> Callable[[Params, Any], Any]:
         run: Callable[[Params, Any], Any] = model  # all of it runs in NumPy, and may give strings
         return run
     traced = ops.jit(numeric)
-    return traced if host is None else lambda params, x: traced(params, host(params, x))
+    if host is None:
+        return traced
+
+    def run_both(params: Params, x: Any) -> Any:
+        """Strings that no layer makes numbers of, which no device holds, go through the rest as it is."""
+        read = host(params, x)
+        return (numeric if any(map(is_strings, tree.leaves(read))) else traced)(params, read)
+
+    return run_both
 
 
 @functools.lru_cache(maxsize=64)

@@ -12,12 +12,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, cast
 
+import numpy as np
+
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
-from fnet.dtypes import WIDE, in_floats, is_integral, result_type
+from fnet.dtypes import WIDE, in_floats, is_integral, require_no_strings, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of
 from fnet.shapes import positive, require_numbers
+from fnet.strings import is_strings
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
 MergeMasks: TypeAlias = Literal["keras2", "keras3.3", "keras3"]
@@ -36,9 +39,10 @@ def _one_dtype(x: Sequence[Any]) -> list[Any]:
     """Arrays, or their specs, in the one dtype that Keras computes in: int64 next to float32 is float32, two of uint64
     are uint32."""
     kinds = {values_of(a).dtype for a in x}
-    if len(x) < 2 or (len(kinds) == 1 and kinds <= WIDE):
+    if len(x) < 2 or (len(kinds) == 1 and kinds <= WIDE) or kinds == {"string"} or is_strings(values_of(x[0])):
         return list(x)
     if isinstance(x[0], Spec):
+        require_no_strings(*x)
         dtype = result_type(*(s.dtype for s in x))
         return [Spec(s.shape, dtype) for s in x]
     dtype = result_type(*(values_of(a).dtype.name for a in x))
@@ -220,7 +224,7 @@ def _concatenate_rule(x: Sequence[Spec], *, axis: int) -> tuple[Spec, ParamTree]
 
 @layer(shape=_concatenate_rule, mask="own")
 def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: MergeMasks = "keras3") -> Any:
-    """Several (batch, ...) of equal shape except along `axis` -> one, side by side along `axis`.
+    """Several (batch, ...) of equal shape except along `axis` -> one, side by side along `axis`; strings, too.
 
     Mask: if an input has one, those of all (all True for inputs without), side by side likewise; along the last
     axis their OR, with masks="keras2" their AND. Source: keras.layers.Concatenate.
@@ -230,6 +234,8 @@ def concatenate(params: Params, x: Sequence[Array], *, axis: int = -1, masks: Me
     """
     x = _several("concatenate", x)
     arrays = [values_of(a) for a in x]
+    if is_strings(arrays[0]):  # which no device holds
+        return np.concatenate(arrays, axis=axis)
     lost = masks == "keras3.3" or all(mask_of(a) is None for a in x)
     mask = None if lost else _all_of(x, axis) if masks == "keras2" else _concatenated_mask(x, axis)
     return masked(xp.concatenate(arrays, axis=axis), mask)

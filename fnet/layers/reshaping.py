@@ -79,7 +79,7 @@ def permute(params: Params, x: Array, *, dims: Sequence[int]) -> Array:
     >>> permute({}, np.ones((2, 3, 4)), dims=(2, 1)).shape
     (2, 4, 3)
     """
-    return xp.transpose(x, (0, *dims))
+    return x.transpose(0, *dims)
 
 
 def _repeat_vector_rule(x: Spec, *, n: int) -> tuple[Spec, ParamTree]:
@@ -95,7 +95,7 @@ def repeat_vector(params: Params, x: Array, *, n: Natural) -> Array:
     >>> repeat_vector({}, np.ones((2, 3)), n=4).shape
     (2, 4, 3)
     """
-    return xp.broadcast_to(x[:, None, :], (x.shape[0], n, x.shape[1]))
+    return x[:, None, :].repeat(n, axis=1)
 
 
 # --- cropping and padding -------------------------------------------------------------------------

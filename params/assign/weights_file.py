@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
@@ -23,12 +22,12 @@ from params.assign.walk import KERAS_3, Naming, join, namings, stored_layers
 from params.assign.weight_paths import Loaded, Plan, by_groups, entry_of, fitting, plan, split_name
 from params.convert.call_order import layer_order
 from params.convert.conversion import Converted
-from params.convert.names import elements
+from params.convert.names import elements, snake_case
 from params.errors import CorruptFile, ModelFileError, WeightsMismatch
 from params.file.keras_objects import KerasObject
 from params.file.model_file import Limits, ModelFile, WeightTree
 from params.table.entry import ADAPTED, Entry
-from params.table.layers import CUDNN, class_of
+from params.table.layers import OTHER_NAMES, class_of
 
 
 def load_weights(
@@ -75,13 +74,15 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
 
     An fnet model does not say which of its layers are one object: first none is; then those of one name and one step
     whose params are the same arrays, as the loader gives them; then all of one name and one step. Nor does it say
-    which of its recurrent layers were CuDNN's: none, or all of a class. What fits the file entirely is right.
+    which of its layers were of another class in Keras 2 (CuDNN's): all of those for which the file has such a group.
+    What fits the file entirely is right.
     """
     ways = namings(file.arrays.version, file.arrays.groups)
     errors: list[WeightsMismatch] = []
-    kinds: list[set[str]] = [set(), {"LSTM", "GRU"}, {"LSTM"}, {"GRU"}] if ways != (KERAS_3,) else [set()]
-    for kind, share in itertools.product(kinds, (_not_shared, _by_arrays, _by_name)):
-        as_shared = share(_of_cudnn(converted, kind), params)
+    classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
+    renamed = _renamed(converted, {name for name, other in OTHER_NAMES.items() if snake_case(other) in classes})
+    for share in (_not_shared, _by_arrays, _by_name):
+        as_shared = share(renamed, params)
         if as_shared is None:
             continue
         plans = [partial(_plan, as_shared, params, expected, way) for way in ways]
@@ -92,12 +93,12 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
     raise errors[0]
 
 
-def _of_cudnn(converted: Converted, classes: Container[str]) -> Converted:
-    """The model with the recurrent layers of these classes as Keras 2 had them on CuDNN."""
-    parts = {name: _of_cudnn(part, classes) for name, part in converted.parts.items()}
+def _renamed(converted: Converted, classes: Container[str]) -> Converted:
+    """The model with the layers of these classes under the other name that Keras 2 had for them."""
+    parts = {name: _renamed(part, classes) for name, part in converted.parts.items()}
     if converted.source.class_name not in classes or converted.entry is None:
         return replace(converted, parts=parts)
-    source = replace(converted.source, python_name=CUDNN[converted.source.class_name])
+    source = replace(converted.source, python_name=OTHER_NAMES[converted.source.class_name])
     return replace(converted, source=source, entry=replace(converted.entry, groups={}), parts=parts)
 
 

@@ -223,6 +223,8 @@ ROWS: dict[str, Callable[..., Entry]] = {
 
 CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
 """{layer: the layer of Keras 2 that kept the same parameters in CuDNN's layout}."""
+OTHER_NAMES = {**CUDNN, "BatchNormalization": "SyncBatchNormalization"}
+"""{layer: another class of Keras 2 that is the same layer here}."""
 
 _BY_LETTERS = {name.replace("_", ""): name for name in fnet.layers.NAMES}
 _NAMES = {

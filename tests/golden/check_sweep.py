@@ -46,7 +46,7 @@ def check(folder: Path, line: dict, file: str) -> tuple[str, str]:
             break
     if found == "WRONG" and line.get("lost"):
         return "lost", f"{line['stem']}: not in the file: {', '.join(line['lost'])}"
-    return found, detail if run is model else f"predict: {detail}"
+    return found, f"predict: {detail}" if detail and run is not model else detail
 
 
 def loaded(folder: Path, line: dict, file: str) -> tuple[Any, Any]:
