@@ -12,7 +12,7 @@ import importlib
 import os
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fnet import starting
 from fnet.errors import MissingBackend
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from fnet.backend import numpy_backend as ops
 else:
-    xp = SimpleNamespace()
+
+    class _Arrays(SimpleNamespace):
+        def __getattr__(self, name: str) -> Any:
+            """`fft`, which few models need and takes a millisecond to import."""
+            if name != "fft":
+                raise AttributeError(f"the backend has no {name!r}")
+            self.fft = importlib.import_module(f"fnet.backend.{_selected}_backend").xp.fft
+            return self.fft
+
+    xp = _Arrays()
     ops = SimpleNamespace()
 
 __all__ = ["BACKENDS", "name", "ops", "using", "xp"]
@@ -49,7 +58,7 @@ def _select(backend: str) -> None:
             "FNET_BACKEND=jax needs jax, which is not installed: pip install 'fnet-layers[jax]'"
         ) from error
     # vars, not dir: numpy lists submodules that it imports when asked for them (f2py, testing, ma, ...: 0.2 s)
-    arrays = [*vars(module.xp), "fft", "linalg"]
+    arrays = [*vars(module.xp).keys() - {"fft"}, "linalg"]
     for namespace, source, names in ((xp, module.xp, arrays), (ops, module, module.__all__)):
         vars(namespace).clear()
         vars(namespace).update({n: getattr(source, n) for n in names if not n.startswith("_")})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import Any
 
 from fnet import tree
@@ -29,6 +28,8 @@ class Shown:
         try:
             html: str = importlib.import_module("treescope").render_to_html(dict(self.params))
         except ModuleNotFoundError:
+            from html import escape  # here, since it takes a millisecond to import
+
             return f"<pre>{escape(repr(self))}</pre>"
         return html
 

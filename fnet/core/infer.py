@@ -9,7 +9,6 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 from fnet import dtypes, tree
@@ -180,6 +179,8 @@ def summary(model: Any, *input_shapes: Any) -> str:
 
 def html(model: Any) -> str:
     """The table of `summary` for notebooks; without shapes where the model does not say what it takes."""
+    from html import escape  # here, since it takes a millisecond to import
+
     takes, foot = input_spec(model), ""
     lines: list[tuple[str, ...]] = [("step", "layer"), *((name, brief(step)) for name, _, step in model.entries)]
     if takes is not None:
