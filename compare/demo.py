@@ -29,7 +29,7 @@ MODELS: dict[str, tuple[str, int, dict[str, Any]]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the demo to a parser."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, "example: fnet demo --out fnet-demo"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=Path, default=Path("fnet-demo"), metavar="DIR", help="folder (fnet-demo)")
 

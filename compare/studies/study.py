@@ -40,9 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    listed = actions.add_parser("list", help="the studies, and how many of their runs are done")
-    ran = actions.add_parser("run", help="train, compare and record what is not recorded yet")
-    compared = actions.add_parser("compare", help="compare the trained files of finished runs with Keras again")
+
+    def action_of(name: str, words: str, example: str) -> argparse.ArgumentParser:
+        kind = argparse.RawDescriptionHelpFormatter
+        said = words[0].upper() + words[1:] + "."
+        return actions.add_parser(
+            name, help=words, description=said, epilog=f"example: {example}", formatter_class=kind
+        )
+
+    listed = action_of("list", "the studies, and how many of their runs are done", "fnet study list")
+    ran = action_of(
+        "run", "train, compare and record what is not recorded yet", "fnet study run cnn.filters --seeds 3 --data DIR"
+    )
+    compared = action_of(
+        "compare",
+        "compare the trained files of finished runs with Keras again",
+        "fnet study compare cnn.filters --data DIR --results runs/results",
+    )
     ran.add_argument("--later", action="store_true", help="leave the parity with Keras to `fnet study compare`")
     compared.add_argument("--missing", action="store_true", help="only those that were not compared yet")
     for action in (ran, compared):
@@ -50,9 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--seeds", type=_positive, metavar="N", help="seeds a configuration (3, 5 or 10: see list)")
         action.add_argument("--runs", type=Path, metavar="DIR", help="trained files (RESULTS/runs)")
         action.add_argument("--threads", type=_positive, metavar="N", help="threads for TensorFlow (all cores)")
-    reported = actions.add_parser("report", help="the pages, figures and tables from the rows")
+    reported = action_of("report", "the pages, figures and tables from the rows", "fnet study report --data DIR")
     reported.add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
-    merged = actions.add_parser("merge", help="add the rows of another results folder, such as another machine's")
+    merged = action_of(
+        "merge",
+        "add the rows of another results folder, such as another machine's",
+        "fnet study merge other-machine/results",
+    )
     merged.add_argument("folder", type=Path, metavar="FOLDER", help="a results folder of `fnet study run`")
     for action in (ran, compared, reported):
         action.add_argument(

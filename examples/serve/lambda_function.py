@@ -1,7 +1,6 @@
 """AWS Lambda: a model next to this file, and NumPy, are all there is to deploy.
 
-pip install --target package fnet-layers && cp examples/serve/lambda_function.py model.safetensors package/
-cd package && zip -r ../function.zip .      # handler: lambda_function.handler
+docs/howto-deploy.md says how they are packed. The handler is lambda_function.handler.
 """
 
 import json
