@@ -146,7 +146,11 @@ def residual(block):
     )
 
 
-NESTED = residual(sequential(c=CONV, n=batch_normalization, r=bind(activation, activation="relu"), f=flatten))
+NESTED = residual(
+    sequential(
+        s=bind(rescaling, scale=0.5), c=CONV, n=batch_normalization, r=bind(activation, activation="relu"), f=flatten
+    )
+)
 
 
 def test_graphs_and_nested_models_are_rewritten_and_what_is_left_keeps_its_values(each_backend):
