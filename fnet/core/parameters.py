@@ -77,7 +77,7 @@ def _stored_as(dtype: str) -> tuple[str, ...]:
 
 def faulty(path: Path, leaf: Array) -> str | None:
     """What is wrong with the numbers of a parameter: NaN, infinity, a negative variance; None where nothing is."""
-    if "float" not in leaf.dtype.name or not leaf.size:
+    if (leaf.dtype.kind != "f" and "float" not in leaf.dtype.name) or not leaf.size:
         return None
     numbers = ops.to_numpy(leaf)
     if not np.isfinite(numbers).all():

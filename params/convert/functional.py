@@ -151,7 +151,7 @@ def _read(build: _Building, outputs: Any) -> Iterator[str]:
 
 def _call_all(build: _Building, layers: list[KerasObject]) -> None:
     """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
-    calls = [(layer, number, call, list(tensors(call))) for layer in layers for number, call in enumerate(layer.calls)]
+    calls = [(layer, number, call, _tensors(call)) for layer in layers for number, call in enumerate(layer.calls)]
     needs: dict[int, set[tuple[str, int]]] = {}
     readers: dict[tuple[str, int], list[int]] = defaultdict(list)
     ready: list[int] = []
@@ -171,6 +171,11 @@ def _call_all(build: _Building, layers: list[KerasObject]) -> None:
     waiting = {place: missing for place, missing in needs.items() if missing}
     if waiting:
         raise CorruptFile(f"{build.source.label}: {_unreadable(build, calls, waiting)}")
+
+
+def _tensors(call: Any) -> list[Tensor]:
+    """The tensors that a call is made on."""
+    return list(tensors([call.get("args"), call.get("kwargs")] if isinstance(call, dict) else call))
 
 
 def _read_by(layer: KerasObject, number: int, read: list[Tensor]) -> Iterator[tuple[str, int]]:
@@ -199,7 +204,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     """One call of a layer, on the tensors `read`, as a node."""
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
-    if next(tensors([call["args"], call["kwargs"]]), None) is None:
+    if not read:
         raise CorruptFile(f"{layer.label} is called on no tensor of the model")
     entry = build.parts[layer.name].entry
     options = set() if entry is None else {*option_names(entry.layer), *entry.literal}

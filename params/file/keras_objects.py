@@ -212,6 +212,8 @@ OTHER_DTYPES = (
 )
 
 
+_DTYPES = (*POLICIES[:4], *OTHER_DTYPES)
+
 QUANTIZED_NAME = re.compile(r"(int8|float8)_from_(\w+)")
 
 
@@ -279,7 +281,7 @@ def _slice_part(value: Any) -> int | None:
 
 def _require_spec(shape: Any, dtype: Any) -> None:
     """Refuse a tensor of a graph whose shape or dtype is none; what they are in truth, the layers say."""
-    if not is_shape(shape) or dtype not in (*POLICIES[:4], *OTHER_DTYPES):
+    if not is_shape(shape) or dtype not in _DTYPES:
         raise CorruptFile(f"a tensor of the shape {quoted(shape)} and the dtype {quoted(dtype)}")
 
 
