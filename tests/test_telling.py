@@ -1,13 +1,16 @@
 """The tables of cases: every layer and operation has a row, every row says something, every option matters in one."""
 
 import importlib
+import inspect
 import pkgutil
 
+import keras
 import numpy as np
 import pytest
 
 import fnet
 from fnet import layers, operations
+from fnet.core.compose import option_names
 from fnet.core.rules import Rules
 from params.table.catalogue import catalogue
 from params.table.layers import LAYERS
@@ -54,6 +57,38 @@ def test_every_layer_is_exported():
         if isinstance(getattr(value, "rules", None), Rules) and value.__module__ == module.__name__ and name[0] != "_"
     }
     assert declared == set(fnet.layers.__all__)
+
+
+UNSAID = {"data_format": "channels_last", "activation": "linear", "dtype": "float32"}
+"""What None stands for where it is the default of Keras."""
+NEEDED = {"shape", "num_tokens", "bin_boundaries", "num_classes"}
+"""Options of which Keras's default None stands for what training found, or is an error."""
+
+
+def _other_defaults(name, function, original):
+    """(name, option, default, Keras's) where `function` takes by default something else than Keras."""
+    defaults = {key: p.default for key, p in inspect.signature(original).parameters.items()}
+    for key, own in option_names(function).items():
+        default = defaults.get(key, inspect.Parameter.empty)
+        if default is inspect.Parameter.empty or (key in NEEDED and default is None):
+            continue
+        if isinstance(default, tuple | list):
+            same = own in (tuple(default), default[0] if len(set(default)) == 1 else None)
+        else:
+            same = own == default or (default is None and own == UNSAID.get(key, default))
+        if not same:
+            yield name, key, own, default
+
+
+def test_defaults_are_those_of_keras():
+    classes = {name: getattr(keras.layers, name) for name in LAYERS if hasattr(keras.layers, name)}
+    homes = (keras.ops, keras.ops.nn, keras.ops.image, keras.ops.linalg)
+    ops = {name: getattr(home, name) for name in operations.__all__ for home in homes if hasattr(home, name)}
+    assert len(classes) > 130
+    assert len(ops) > 310
+    others = [item for name, cls in classes.items() for item in _other_defaults(name, LAYERS[name].layer, cls)]
+    others += [item for name, op in ops.items() for item in _other_defaults(name, getattr(operations, name), op)]
+    assert others == []
 
 
 def test_every_layer_is_in_the_table_that_users_read():
