@@ -60,44 +60,69 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], keras2: bool) -> tuple[Any, Any]:
     """The step with the options that the call gives, and its sources."""
-    label = part.source.label
     entry = part.entry or Entry(fnet.identity)
     if not keras2 and not part.operation and entry.arguments:
         _require_bound(part, entry, args, kwargs)
-    legal = {} if part.entry is None else option_names(entry.layer)
-    given = _by_name(entry, args, label)
     kwargs = kwargs if entry.call is None else entry.call(kwargs)
-    strict = part.operation and entry.call is None  # one of Keras, which knows its arguments and no others
-    own_mask = "mask" in entry.arguments
-    mask = None if own_mask else kwargs.get("mask")
+    arguments = _by_name(part, entry, args, kwargs)
+    mask = None if "mask" in entry.arguments else kwargs.get("mask")
     if mask is not None:
         _require_taken(mask, part)
+    options, sources = _options_and_sources(part, entry, arguments)
+    step = part.step if not options else bind(part.step, **options)
+    x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
+    return step, _masked(x, mask, part.source.is_model)
+
+
+def _is_strict(part: Converted, entry: Entry) -> bool:
+    """Whether it is an operation of Keras, which knows its arguments and no others."""
+    return part.operation and entry.call is None
+
+
+def _by_name(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by their names, without `training`, and without a mask that is no argument of the row."""
+    label = part.source.label
+    if len(args) > len(entry.arguments) > 0:
+        raise UnsupportedLayer(
+            f"{label} was called with {len(args)} positional arguments; fnet knows {', '.join(entry.arguments)}"
+        )
+    names = entry.arguments or map(str, range(len(args)))
+    arguments = dict(zip(names, args, strict=False))
+    left_out = () if _is_strict(part, entry) else ("training",) if "mask" in entry.arguments else ("training", "mask")
     for key, value in kwargs.items():
-        if not strict and (key == "training" or (key == "mask" and not own_mask)):
+        if key in left_out:
             continue
-        if key in given:
+        if key in arguments:
             raise CorruptFile(f"{label} was called with two values for {quoted(key)}")
-        given[key] = value
-    kind = {} if part.entry is None else kinds(entry.layer)
+        arguments[key] = value
+    return arguments
+
+
+def _options_and_sources(
+    part: Converted, entry: Entry, arguments: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Which arguments are options of the step, and which it reads. Refuses what it does not know."""
+    label = part.source.label
+    legal, kind = ({}, {}) if part.entry is None else (option_names(entry.layer), kinds(entry.layer))
     options = {
-        key: meant(_plain(v), kind.get(key, Any)) for key, v in given.items() if key in legal and not _has_source(v)
+        key: meant(_plain(value), kind.get(key, Any))
+        for key, value in arguments.items()
+        if key in legal and not _has_source(value)
     }
     first = next(iter(entry.arguments), "")
-    sources = {key: value for key, value in given.items() if key not in options and (value is not None or key == first)}
+    sources = {key: v for key, v in arguments.items() if key not in options and (v is not None or key == first)}
     rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
     if rest is not None:
         options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
-    read = given.keys() - options if strict and rest is None else sources
-    unknown = [key for key in given if key in read and entry.arguments and key not in entry.arguments]
+    read = arguments.keys() - options if _is_strict(part, entry) and rest is None else sources
+    unknown = [key for key in arguments if key in read and entry.arguments and key not in entry.arguments]
     if unknown:
         raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
     for key, value in sources.items():
         _no_text(value, label)
         if key in ("mask", "initial_state"):
             _require_tensors(value, key, label)
-    step = part.step if not options else bind(part.step, **options)
-    x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
-    return step, _masked(x, mask, part.source.is_model)
+    return options, sources
 
 
 def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -139,16 +164,6 @@ def _require_tensors(value: Any, name: str, label: str) -> None:
         _require_tensors(item, name, label)
     if value is not None and not isinstance(value, str | Ref) and not inner:
         raise CorruptFile(f"{label} was called with {name}={quoted(value)}, which is no tensor")
-
-
-def _by_name(entry: Entry, args: list[Any], label: str) -> dict[str, Any]:
-    if not entry.arguments:
-        return {str(number): value for number, value in enumerate(args)}
-    if len(args) > len(entry.arguments):
-        raise UnsupportedLayer(
-            f"{label} was called with {len(args)} positional arguments; fnet knows {', '.join(entry.arguments)}"
-        )
-    return dict(zip(entry.arguments, args, strict=False))
 
 
 def _arranged(entry: Entry, sources: dict[str, Any]) -> Any:

@@ -77,15 +77,26 @@ def functional(source: KerasObject, conversion: Conversion, training: bool | Non
     build.names = Names(build.layers)
     for layer in layers:
         if layer.class_name == "InputLayer":
-            if layer.calls:
-                raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
-            part = build.parts[layer.name] = conversion.inner_layer(source, layer)
-            build.nodes[layer.name] = part.step
-            build.calls[layer.name, 0] = layer.name
-            build.specs[layer.name] = infer.input_spec(part.step)
+            _add_input(build, layer)
         else:
             build.parts[layer.name] = conversion.inner(layer, flags.get((layer.name, 0)))
     _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
+    return _connected(build)
+
+
+def _add_input(build: _Building, layer: KerasObject) -> None:
+    """An input as a node, which reads nothing."""
+    if layer.calls:
+        raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
+    part = build.parts[layer.name] = build.conversion.inner_layer(build.source, layer)
+    build.nodes[layer.name] = part.step
+    build.calls[layer.name, 0] = layer.name
+    build.specs[layer.name] = infer.input_spec(part.step)
+
+
+def _connected(build: _Building) -> Converted:
+    """The graph of all nodes between the inputs and outputs that the model names; inputs that nobody reads go."""
+    source, conversion = build.source, build.conversion
     inputs = _unpacked(_ends(build, source.config.get("input_layers"), "input_layers"))
     for name in references(inputs):
         if build.layers.get(name, source).class_name != "InputLayer":
@@ -202,18 +213,7 @@ def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tu
 
 def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: list[Tensor]) -> None:
     """One call of a layer, on the tensors `read`, as a node."""
-    if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
-        raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
-    if not read:
-        raise CorruptFile(f"{layer.label} is called on no tensor of the model")
-    entry = build.parts[layer.name].entry
-    options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
-    places = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
-    made_from = _Call(build, layer, _float(build, read), entry is not None and entry.call is not None)
-    args = [made_from.value(item, name in options) for item, name in zip(call["args"], places, strict=False)]
-    kwargs = {key: made_from.value(item, key in options, key) for key, item in call["kwargs"].items()}
-    part = build.parts[layer.name]
-    args, kwargs = by_keyword("" if part.operation else layer.class_name, args, kwargs)
+    args, kwargs = _arguments(build, layer, call, read)
     training = build.flags[layer.name, number]
     part = _for_call(build, layer, training)
     step, sources = step_and_sources(part, args, kwargs, build.conversion.keras2)
@@ -226,20 +226,34 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         )
     name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
     with named(layer):
-        got = resolve(unmasked(tree.freeze(sources)), build.specs)
-        build.specs[name], needed = infer.infer(step, got)
-    build.conversion.seen.update(
-        spec.dtype for spec in tree.leaves(build.specs[name]) if part.operation and spec is not None
-    )
+        build.specs[name], needed = infer.infer(step, resolve(unmasked(tree.freeze(sources)), build.specs))
+    if part.operation:
+        build.conversion.seen.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
     build.made[name] = part
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
-    leaves = build.conversion.rng_leaves(part, training)
-    if shares and (leaves or layer.name in build.given):
+    rng = build.conversion.rng_leaves(part, training)
+    if shares and (rng or layer.name in build.given):
         raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")
-    if leaves:
-        build.given[name] = leaves
+    if rng:
+        build.given[name] = rng
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
+
+
+def _arguments(build: _Building, layer: KerasObject, call: Any, read: list[Tensor]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call by position and by name: sources for its tensors, values for the rest."""
+    if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
+        raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
+    if not read:
+        raise CorruptFile(f"{layer.label} is called on no tensor of the model")
+    part = build.parts[layer.name]
+    entry = part.entry
+    options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
+    names = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
+    reading = _Call(build, layer, _float(build, read), entry is not None and entry.call is not None)
+    args = [reading.value(item, name in options) for item, name in zip(call["args"], names, strict=False)]
+    kwargs = {key: reading.value(item, key in options, key) for key, item in call["kwargs"].items()}
+    return by_keyword("" if part.operation else layer.class_name, args, kwargs)
 
 
 def _for_call(build: _Building, layer: KerasObject, training: bool | None) -> Converted:
