@@ -120,7 +120,7 @@ def _designed() -> list[Study]:
             "cnn.deep",
             "What do two convolutions a block and the average of the weights give?",
             "designed",
-            {"deep": Config("cnn", deep, 10, batch_size=64, learning_rate=2e-3, decay=True, average=0.998)},
+            {"deep": Config("cnn", deep, 30, batch_size=64, learning_rate=2e-3, decay=True, average=0.998)},
             3,
         ),
         *(
