@@ -23,11 +23,11 @@ def test_backends_export_the_same_names():
 
 
 @pytest.mark.parametrize("of", [numpy_backend, jax_backend], ids=["numpy", "jax"])
-def test_the_place_of_a_number_among_bounds_and_zeros_around_it(of):
+def test_the_place_of_a_number_among_bounds_and_numbers_around_it(of):
     bounds = np.array([-1.0, 0.0, 2.0], "float32")
     x = np.array([[-2, -1, -0.0], [1, 2, np.nan]], "float32")
     np.testing.assert_array_equal(of.place_of(x, bounds), [[0, 1, 2], [2, 3, 3]])
-    np.testing.assert_array_equal(of.zero_pad(np.array([[7]]), ((1, 0), (0, 2))), [[0, 0, 0], [7, 0, 0]])
+    np.testing.assert_array_equal(of.pad(np.array([[7]]), ((1, 0), (0, 2)), 5), [[5, 5, 5], [7, 5, 5]])
 
 
 def planes(f, *shapes):

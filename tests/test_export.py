@@ -82,7 +82,14 @@ def test_what_the_page_of_exports_says_is_still_so(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "layer",
-    ["category_encoding", "conv3d_transpose", "discretization", "locally_connected1d", "zero_padding2d"],
+    [
+        "category_encoding",
+        "conv3d_transpose",
+        "discretization",
+        "locally_connected1d",
+        "max_pooling2d",
+        "zero_padding2d",
+    ],
 )
 def test_what_the_converter_to_onnx_lacks_is_said_in_other_words(layer):
     pytest.importorskip("jax2onnx")

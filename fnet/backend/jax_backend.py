@@ -21,9 +21,9 @@ from fnet.backend.jax_conv import (
     max_over,
     max_pool,
     on_cpu,
+    pad,
     sum_pool,
     winograd,
-    zero_pad,
 )
 from fnet.backend.jax_index import (
     concrete,
@@ -50,9 +50,9 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
-    "mean_square", "native", "on_cpu", "opaque", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan",
-    "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy",
-    "UNTRACEABLE", "weighted_take", "wide", "winograd", "zero_pad",
+    "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16",
+    "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy",
+    "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
 

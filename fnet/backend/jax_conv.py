@@ -117,7 +117,7 @@ def _of_planes(x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Siz
         gaps = jnp.zeros((*x.shape[:2], stretch[0] - 1, *x.shape[2:]), x.dtype)
         stretched = jnp.concatenate([x[:, :, None], gaps], 2).reshape(-1, x.shape[1] * stretch[0], *x.shape[2:])
         x = stretched[:, : stretched.shape[1] - stretch[0] + 1]
-    x = zero_pad(x, ((0, 0), padding[0], *((0, 0),) * len(strides)))
+    x = pad(x, ((0, 0), padding[0], *((0, 0),) * len(strides)))
     outputs = (x.shape[1] - (kernel.shape[0] - 1) * dilation[0] - 1) // strides[0] + 1
     parts = []
     for tap in range(kernel.shape[0]):
@@ -135,13 +135,13 @@ def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
     return y if clamp is None else clip(y, *clamp)
 
 
-def zero_pad(x: Any, widths: Pads) -> Any:
-    """`x` with so many zeros before and after along each axis."""
+def pad(x: Any, widths: Pads, value: float = 0) -> Any:
+    """`x` with `value` so often before and after along each axis."""
     x = jnp.asarray(x)
     if all(isinstance(size, int) for size in x.shape):
-        return lax.pad(x, np.zeros((), x.dtype), [(before, after, 0) for before, after in widths])
+        return lax.pad(x, np.asarray(value, x.dtype), [(before, after, 0) for before, after in widths])
     for axis, ends in enumerate(widths):  # of a program for any number of rows: jax2onnx cannot pad that
-        before, after = (jnp.zeros((*x.shape[:axis], width, *x.shape[axis + 1 :]), x.dtype) for width in ends)
+        before, after = (jnp.full((*x.shape[:axis], w, *x.shape[axis + 1 :]), value, x.dtype) for w in ends)
         x = jnp.concatenate([before, x, after], axis) if any(ends) else x
     return x
 
@@ -260,7 +260,7 @@ def max_pool(x: Any, window: Sizes, strides: Sizes, padding: Pads) -> Any:
     else:
         least = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min
     if any(map(any, padding)):
-        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=jnp.asarray(least, x.dtype))
+        x = pad(x, ((0, 0), *padding, (0, 0)), least)
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
         x = _max_axis(x, axis, size, stride)
     return x

@@ -38,9 +38,9 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
-    "mean_square", "native", "on_cpu", "opaque", "place_of", "recurrences", "recurrent_stack", "round_bfloat16", "scan",
-    "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy",
-    "UNTRACEABLE", "weighted_take", "wide", "winograd", "zero_pad",
+    "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16",
+    "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy",
+    "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
 
@@ -235,9 +235,9 @@ def place_of(x: Any, bounds: Any) -> Any:
     return np.searchsorted(bounds, x, side="right")
 
 
-def zero_pad(x: Any, widths: Sequence[tuple[int, int]]) -> Any:
-    """`x` with so many zeros before and after along each axis."""
-    return np.pad(x, widths)
+def pad(x: Any, widths: Sequence[tuple[int, int]], value: float = 0) -> Any:
+    """`x` with `value` so often before and after along each axis."""
+    return np.pad(x, widths, constant_values=value)
 
 
 def bincount(bins: Any, length: int, weights: Any = None) -> Any:

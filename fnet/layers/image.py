@@ -82,7 +82,7 @@ def _pad_to_aspect(x: Array, size: tuple[int, int], data_format: str | None, fil
     widths = [(0, 0)] * x.ndim
     for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
         widths[axis] = ((max(have, fits) - have) // 2,) * 2
-    return xp.pad(x, widths, constant_values=fill_value)
+    return ops.pad(x, widths, fill_value)
 
 
 def _sized_rule(x: Spec, *, height: int, width: int, data_format: str | None) -> tuple[Spec, ParamTree]:

@@ -147,7 +147,7 @@ def _pad(x: Array, padding: Any, rank: int, data_format: str | None = None) -> A
     widths = [(0, 0)] * x.ndim
     for axis, each in zip(_spatial(rank, data_format), pairs(padding, rank), strict=True):
         widths[axis] = each
-    return ops.zero_pad(x, widths)
+    return ops.pad(x, widths)
 
 
 def _cropping1d_rule(x: Spec, *, cropping: Any) -> tuple[Spec, ParamTree]:
