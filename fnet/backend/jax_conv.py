@@ -140,9 +140,11 @@ def pad(x: Any, widths: Pads, value: float = 0) -> Any:
     x = jnp.asarray(x)
     if all(isinstance(size, int) for size in x.shape):
         return lax.pad(x, np.asarray(value, x.dtype), [(before, after, 0) for before, after in widths])
-    for axis, ends in enumerate(widths):  # of a program for any number of rows: jax2onnx cannot pad that
-        before, after = (jnp.full((*x.shape[:axis], w, *x.shape[axis + 1 :]), value, x.dtype) for w in ends)
-        x = jnp.concatenate([before, x, after], axis) if any(ends) else x
+    fill = np.asarray(value, x.dtype)
+    for axis, (before, after) in enumerate(widths):  # of a program for any number of rows: jax2onnx cannot pad that
+        around = [jnp.zeros((*x.shape[:axis], n, *x.shape[axis + 1 :]), x.dtype) + fill for n in (before, after) if n]
+        if around:
+            x = jnp.concatenate([*around[: before > 0], x, *around[before > 0 :]], axis)
     return x
 
 
