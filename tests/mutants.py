@@ -269,6 +269,8 @@ def _code(tree: ast.AST) -> Iterator[tuple[ast.AST, dict[str, ast.expr]]]:
                     continue
                 if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
                     continue
+                if isinstance(child, ast.AnnAssign) and "TypeAlias" in ast.dump(child.annotation):
+                    continue
                 if isinstance(child, ast.AST):
                     yield from walk(child, options)
 

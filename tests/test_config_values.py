@@ -263,3 +263,15 @@ def test_a_layer_that_keras_3_has_not_is_refused_by_name(name):
 def test_groups_of_a_transposed_convolution_are_refused(rank):
     with pytest.raises(UnsupportedLayer, match=f"Conv{rank}DTranspose 'n' with groups=2"):
         of_keras_2(f"Conv{rank}DTranspose", {"filters": 2, "kernel_size": 2, "groups": 2}, (), (6,) * rank + (4,))
+
+
+@pytest.mark.parametrize("value", [None, {"class_name": "function", "config": "linear", "registered_name": "linear"}])
+def test_an_activation_may_be_nothing(value):
+    model, params = load_keras(hostile.legacy(hostile.legacy_config(activation=value)))
+    np.testing.assert_array_equal(model(params, X), X @ hostile.KERNEL + hostile.BIAS)
+
+
+@pytest.mark.parametrize("value", [{}, {"a": 1}, 3, "threshold", "hard_sigmoid_keras2"])
+def test_what_is_no_activation_is_refused_by_name(value):
+    with pytest.raises(UnsupportedLayer, match="Dense 'dense' has"):
+        load_keras(hostile.legacy(hostile.legacy_config(activation=value)))

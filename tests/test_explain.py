@@ -15,6 +15,7 @@ import pytest
 import fnet
 from fnet import cli
 from params import CorruptFile
+from tests.hostile_sizes import chain, packed
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -264,3 +265,10 @@ def test_what_is_held_at_once_is_counted(tmp_path):
     for model in (block, fnet.sequential(x=x, block=block, last=narrow)):  # what goes in is not counted
         fnet.save(tmp_path / "m.safetensors", model, fnet.init(model, 0))
         assert fnet.explain(tmp_path / "m.safetensors").held_bytes == 4 * (100 + 100)
+
+
+def test_what_is_wrong_with_the_model_as_a_whole_is_one_problem():
+    found = fnet.explain(packed(chain(3, close=True)))
+    (problem,) = found.problems
+    assert "calls that read each other in a circle: 'r0', 'r1', 'r2'" in problem
+    assert not found.supported
