@@ -1,9 +1,10 @@
-"""Reshaping layers: flatten, reshape, permute, repeat, crop, pad with zeros, up-sample. All of them drop masks."""
+"""Reshaping layers: flatten, reshape, permute, repeat, crop, pad with zeros. All of them drop masks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from fnet.backend import ops, xp
@@ -151,7 +152,7 @@ def _pad(x: Array, padding: Any, rank: int, data_format: str | None = None) -> A
 
 
 def _cropping1d_rule(x: Spec, *, cropping: Any) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(1, None), [-sum(p) for p in pairs(cropping, 1)])
+    return _cropping_rule(1, x, cropping=cropping, data_format=None)
 
 
 @layer(shape=_cropping1d_rule, mask="drop")
@@ -164,11 +165,11 @@ def cropping1d(params: Params, x: Array, *, cropping: int | Sequence[int] = (1, 
     return _crop(x, cropping, 1)
 
 
-def _cropping2d_rule(x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(2, data_format), [-sum(p) for p in pairs(cropping, 2)])
+def _cropping_rule(rank: int, x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(rank, data_format), [-sum(p) for p in pairs(cropping, rank)])
 
 
-@layer(shape=_cropping2d_rule, mask="drop")
+@layer(shape=partial(_cropping_rule, 2), mask="drop")
 def cropping2d(
     params: Params, x: Array, *, cropping: Any = ((0, 0), (0, 0)), data_format: DataFormat | None = "channels_last"
 ) -> Array:
@@ -182,11 +183,7 @@ def cropping2d(
     return _crop(x, cropping, 2, data_format)
 
 
-def _cropping3d_rule(x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(3, data_format), [-sum(p) for p in pairs(cropping, 3)])
-
-
-@layer(shape=_cropping3d_rule, mask="drop")
+@layer(shape=partial(_cropping_rule, 3), mask="drop")
 def cropping3d(
     params: Params,
     x: Array,
@@ -202,11 +199,11 @@ def cropping3d(
     return _crop(x, cropping, 3, data_format)
 
 
-def _zero_padding1d_rule(x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(1, data_format), [sum(p) for p in pairs(padding, 1)])
+def _padding_rule(rank: int, x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(rank, data_format), [sum(p) for p in pairs(padding, rank)])
 
 
-@layer(shape=_zero_padding1d_rule, mask="drop")
+@layer(shape=partial(_padding_rule, 1), mask="drop")
 def zero_padding1d(
     params: Params, x: Array, *, padding: int | Sequence[int] = 1, data_format: DataFormat | None = "channels_last"
 ) -> Array:
@@ -218,11 +215,7 @@ def zero_padding1d(
     return _pad(x, padding, 1, data_format)
 
 
-def _zero_padding2d_rule(x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(2, data_format), [sum(p) for p in pairs(padding, 2)])
-
-
-@layer(shape=_zero_padding2d_rule, mask="drop")
+@layer(shape=partial(_padding_rule, 2), mask="drop")
 def zero_padding2d(
     params: Params, x: Array, *, padding: Any = (1, 1), data_format: DataFormat | None = "channels_last"
 ) -> Array:
@@ -236,11 +229,7 @@ def zero_padding2d(
     return _pad(x, padding, 2, data_format)
 
 
-def _zero_padding3d_rule(x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(3, data_format), [sum(p) for p in pairs(padding, 3)])
-
-
-@layer(shape=_zero_padding3d_rule, mask="drop")
+@layer(shape=partial(_padding_rule, 3), mask="drop")
 def zero_padding3d(
     params: Params,
     x: Array,
