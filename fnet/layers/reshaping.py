@@ -151,6 +151,10 @@ def _pad(x: Array, padding: Any, rank: int, data_format: str | None = None) -> A
     return ops.pad(x, widths)
 
 
+def _cropping_rule(rank: int, x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
+    return _resized(x, _spatial(rank, data_format), [-sum(p) for p in pairs(cropping, rank)])
+
+
 def _cropping1d_rule(x: Spec, *, cropping: Any) -> tuple[Spec, ParamTree]:
     return _cropping_rule(1, x, cropping=cropping, data_format=None)
 
@@ -163,10 +167,6 @@ def cropping1d(params: Params, x: Array, *, cropping: int | Sequence[int] = (1, 
     (2, 2, 3)
     """
     return _crop(x, cropping, 1)
-
-
-def _cropping_rule(rank: int, x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(rank, data_format), [-sum(p) for p in pairs(cropping, rank)])
 
 
 @layer(shape=partial(_cropping_rule, 2), mask="drop")
