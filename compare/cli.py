@@ -30,6 +30,8 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a comparison to a parser."""
+    from train_keras.cli import add_data_arguments
+
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", type=Path, help=".keras or .h5 file")
@@ -43,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure this too: a .onnx, .stablehlo, .safetensors, .keras or .h5 file, or a function of an array for "
         "each input, module:function or file.py:function; repeatable",
     )
-    parser.add_argument(
-        "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
-    )
+    add_data_arguments(parser)
     parser.add_argument("--split", choices=("test", "valid", "train"), default="test", help="of the data (test)")
     parser.add_argument(
         "--inputs", type=Path, metavar="FILE", help=".npy, or .npz with an array for each input, by its name"
@@ -76,7 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--certificate", type=Path, metavar="FILE", help="write hashes, versions, errors and verdict as JSON"
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of tables")
-    parser.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
 
 
 class UsageError(ValueError):
@@ -177,7 +176,7 @@ def load_rows(args: argparse.Namespace, custom_objects: dict[str, Any]) -> Rows:
     from compare.measuring import Rows
 
     if args.inputs is None:
-        rows = data_rows(args.model, args.data, args.split, args.cache, custom_objects)
+        rows = data_rows(args.model, args.data, args.split, args.cache, custom_objects, args.language)
     else:
         rows = Rows(args.inputs.name, *_own(args, custom_objects))
     if args.rows is None:
@@ -223,6 +222,7 @@ def data_rows(
     split: str,
     cache: str | None = None,
     custom_objects: dict[str, Any] | None = None,
+    language: str = "indonesian",
 ) -> Rows:
     """A split of the images or texts, whichever the model takes, as float32 pixels or strings."""
     import numpy as np
@@ -236,7 +236,7 @@ def data_rows(
     except (ValueError, OSError, TypeError, AttributeError) as error:
         raise UsageError(f"Keras cannot load {model_file}: {error}") from error
     kind = "texts" if takes.dtype == "string" else "images"
-    data_set = data.load(kind, where, cache)
+    data_set = data.load(kind, where, cache, language)
     part = data_set.splits[split]
     if kind == "images" and tuple(takes.shape[1:]) != part.x.shape[1:]:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 A chart is one or more panels. In a page each panel is an <svg> of its own, so that they wrap on a phone, and
 takes its colours from the page; in a file they are next to each other with the colours inside. The numbers are
-`data-` attributes of the marks, unrounded. Colours are never the only difference: lines are also
+`data-` attributes of the marks, to seven digits. Colours are never the only difference: lines are also
 dashed, marks have shapes.
 """
 
@@ -60,12 +60,13 @@ def _svg(width: float, height: float, body: str, label: str, more: str) -> str:
 
 
 def element(tag: str, content: str = "", /, **attributes: Any) -> str:
-    """An element around markup; `class_` is class, `data_kind` data-kind; floats are short, but whole in data."""
+    """An element around markup; `class_` is class, `data_kind` data-kind; floats are short, seven digits in data."""
     written = []
     for key, value in attributes.items():
         name = key.rstrip("_").replace("_", "-")
-        short = isinstance(value, float) and not name.startswith("data-")
-        shown = f"{value:.1f}".removesuffix(".0") if short else str(value)
+        shown = str(value)
+        if isinstance(value, float):
+            shown = f"{value:.7g}" if name.startswith("data-") else f"{value:.1f}".removesuffix(".0")
         written.append(f' {name}="{escape(shown)}"')
     return f"<{tag}{''.join(written)}>{content}</{tag}>" if content else f"<{tag}{''.join(written)}/>"
 

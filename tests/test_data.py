@@ -235,3 +235,36 @@ def test_the_hub_is_asked_for_files_that_datasets_reads(monkeypatch):
     data._load.cache_clear()
     assert found.source == "Hugging Face hub"
     assert asked[1] == ("parquet", "hf://datasets/indonlp/NusaX-senti@refs/convert/parquet/ind/validation/*.parquet")
+
+
+def folder_of(tmp_path, language, word):
+    """A folder of NusaX laid out as its repository is."""
+    place = tmp_path / "nusax" / language
+    place.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "valid", "test"):
+        lines = [f"{i},{word} {split} {i},{label}" for i, label in enumerate(data.NUSAX_CLASSES)]
+        (place / f"{split}.csv").write_text("\n".join(["id,text,label", *lines]))
+
+
+def test_the_languages_of_nusax_are_folders_and_names_on_the_hub(tmp_path, monkeypatch):
+    folder_of(tmp_path, "javanese", "apik")
+    folder_of(tmp_path, "", "bagus")
+    found = data.load("texts", tmp_path, language="javanese")
+    assert (found.name, list(found.valid.x)) == ("nusax-javanese", [f"apik valid {i}" for i in range(3)])
+    assert data.load("texts", tmp_path).name == "nusax"
+    asked = []
+    monkeypatch.setattr(data, "_rows", lambda builder, file, where: asked.append(file))
+    with pytest.raises(AttributeError):
+        data.load("texts", "hub", language="toba_batak")
+    assert asked == ["hf://datasets/indonlp/NusaX-senti@refs/convert/parquet/bbc/train/*.parquet"]
+    assert len(data.LANGUAGES) == len(set(data.LANGUAGES.values())) == 12
+
+
+def test_a_language_that_is_not_there_is_told(tmp_path):
+    folder_of(tmp_path, "", "bagus")
+    with pytest.raises(DataNotFound, match=r"no .*nusax/sundanese/train\.csv"):
+        data.load("texts", tmp_path, language="sundanese")
+    with pytest.raises(DataNotFound, match="no english texts are embedded; --data is 'hub' or a folder"):
+        data.load("texts", "embedded", language="english")
+    with pytest.raises(ValueError, match="language 'jawa'; use one of indonesian, acehnese"):
+        data.load("texts", tmp_path, language="jawa")

@@ -56,9 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--family", required=True, choices=tuple(EPOCHS), help="kind of model")
-    parser.add_argument(
-        "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
-    )
+    add_data_arguments(parser)
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/FAMILY-DATA-seedN)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs at most (cnn 5, rnn and lstm 15)")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows a step (32)")
@@ -72,11 +70,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--decay", action="store_true", help="let the learning rate fall to zero along a cosine")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
-    parser.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, no progress bar")
     group = parser.add_argument_group("the model", "defaults in brackets")
     for name, settings in FAMILY_OPTIONS.items():
         group.add_argument(f"--{name.replace('_', '-')}", **settings)
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which data: of `train_keras.data.load`."""
+    from train_keras.data import INDONESIAN, LANGUAGES
+
+    parser.add_argument(
+        "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
+    )
+    told = f"texts of NusaX from 'hub' or a folder: {', '.join(LANGUAGES)} (%(default)s)"
+    parser.add_argument("--language", choices=LANGUAGES, default=INDONESIAN, metavar="NAME", help=told)
+    parser.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     folder = args.out
     try:
-        loaded = data.load(config.options.kind, args.data, args.cache)
+        loaded = data.load(config.options.kind, args.data, args.cache, args.language)
         folder = args.out or f"runs/{args.family}-{loaded.name}-seed{args.seed}"
         with Bar(shown=not args.json) as bar:
             result = train.train(config, loaded, folder, on_step=bar.step, on_epoch=bar.epoch)

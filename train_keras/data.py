@@ -5,6 +5,7 @@ a folder that holds
 
     cifar10/{train,test}-00000-of-00001.parquet     columns img {bytes, path}, label 0-9
     nusax/{train,valid,test}.csv                    columns id, text, label (negative, neutral, positive)
+    nusax/LANGUAGE/{train,valid,test}.csv           the same in another of the twelve languages of NusaX
 
 Pixels stay uint8 (the models divide by 255 themselves), texts stay strings, labels are int64.
 """
@@ -39,10 +40,24 @@ SPLIT_SEED = 0
 CIFAR10_HUB = {s: f"hf://datasets/uoft-cs/cifar10/plain_text/{s}-*.parquet" for s in ("train", "test")}
 # The repository of NusaX-Senti is a loading script, which `datasets` no longer runs; the hub keeps its
 # conversion to Parquet under another revision.
-NUSAX_HUB = {
-    split: f"hf://datasets/indonlp/NusaX-senti@refs/convert/parquet/ind/{folder}/*.parquet"
-    for split, folder in (("train", "train"), ("valid", "validation"), ("test", "test"))
+NUSAX_HUB = "hf://datasets/indonlp/NusaX-senti@refs/convert/parquet/{}/{}/*.parquet"
+NUSAX_FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
+INDONESIAN = "indonesian"
+LANGUAGES = {
+    INDONESIAN: "ind",
+    "acehnese": "ace",
+    "balinese": "ban",
+    "banjarese": "bjn",
+    "buginese": "bug",
+    "english": "eng",
+    "javanese": "jav",
+    "madurese": "mad",
+    "minangkabau": "min",
+    "ngaju": "nij",
+    "sundanese": "sun",
+    "toba_batak": "bbc",
 }
+"""{language of NusaX, as its folder is called: its name on the hub}."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,27 +102,34 @@ class Data:
         return digest.hexdigest()
 
 
-def load(kind: str, where: str | Path | None = None, cache: str | Path | None = None) -> Data:
+def load(
+    kind: str, where: str | Path | None = None, cache: str | Path | None = None, language: str = INDONESIAN
+) -> Data:
     """The validated data set of a kind ("images" or "texts") from `where`.
 
     where: "embedded", "hub" or a folder; None reads FNET_DATA, and is "embedded" where that is not set.
     cache: a folder that keeps decoded CIFAR-10 pixels between runs. One process loads a data set once.
+    language: of the texts of NusaX, one of LANGUAGES.
 
     Raises a DataError that names the split and the rows.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind {kind!r}; use one of {', '.join(KINDS)}")
-    return _load(kind, str(where or os.environ.get("FNET_DATA") or "embedded"), str(cache) if cache else None)
+    for what, given, legal in (("kind", kind, KINDS), ("language", language, LANGUAGES)):
+        if given not in legal:
+            raise ValueError(f"{what} {given!r}; use one of {', '.join(legal)}")
+    where = str(where or os.environ.get("FNET_DATA") or "embedded")
+    return _load(kind, where, str(cache) if cache else None, language if kind == "texts" else INDONESIAN)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(kind: str, where: str, cache: str | None) -> Data:
+def _load(kind: str, where: str, cache: str | None, language: str) -> Data:
     if where == "embedded":
+        if language != INDONESIAN:
+            raise DataNotFound(f"no {language} texts are embedded; --data is 'hub' or a folder with nusax/{language}")
         data = _digits() if kind == "images" else _reviews()
     elif kind == "images":
         data = _cifar10(where, cache)
     else:
-        data = _nusax(where)
+        data = _nusax(where, language)
     validate(data)
     return data
 
@@ -142,16 +164,19 @@ def _cifar10(where: str, cache: str | None) -> Data:
     return Data("cifar10", "images", CIFAR10_CLASSES, train, valid, parts["test"], _origin(where))
 
 
-def _nusax(where: str) -> Data:
+def _nusax(where: str, language: str) -> Data:
     builder = "parquet" if where == "hub" else "csv"
-    files = NUSAX_HUB if where == "hub" else _in_folder(where, "nusax", "{}.csv")
-    parts = {}
-    for name in ("train", "valid", "test"):
+    if where == "hub":
+        files = {split: NUSAX_HUB.format(LANGUAGES[language], folder) for split, folder in NUSAX_FOLDERS.items()}
+    else:
+        files = _in_folder(where, "nusax", "{}.csv" if language == INDONESIAN else f"{language}/{{}}.csv")
+    data, parts = "nusax" if language == INDONESIAN else f"nusax-{language}", {}
+    for name in NUSAX_FOLDERS:
         table = _rows(builder, files[name], where)
-        _need(table, ("text", "label"), f"nusax, {name} split")
-        labels = _class_numbers(table["label"], f"nusax, {name} split")
+        _need(table, ("text", "label"), f"{data}, {name} split")
+        labels = _class_numbers(table["label"], f"{data}, {name} split")
         parts[name] = _texts(list(table["text"]), labels)
-    return Data("nusax", "texts", NUSAX_CLASSES, **parts, source=_origin(where))
+    return Data(data, "texts", NUSAX_CLASSES, **parts, source=_origin(where))
 
 
 def _class_numbers(labels: Sequence[Any], where: str) -> list[int]:

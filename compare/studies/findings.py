@@ -167,7 +167,7 @@ TRIED = (
 
 CLASSES = {
     "cifar10": data.CIFAR10_CLASSES,
-    "nusax": data.NUSAX_CLASSES,
+    **dict.fromkeys(("nusax", *(f"nusax-{language}" for language in data.LANGUAGES)), data.NUSAX_CLASSES),
     "reviews": data.NUSAX_CLASSES,
     "digits": tuple("0123456789"),
 }

@@ -28,15 +28,22 @@ ABOUT = (
     ("errors", "which classes, texts and images fail, with examples"),
     ("choices", "how the settings of the text models were chosen"),
     ("parity", "Keras beside fnet on every trained file"),
+    ("elsewhere", "the same commands on other data"),
     ("speed", "the benchmarks"),
     ("provenance", "versions, data, machines, dates, licences"),
 )
 
 
-def write(results: Path, html: Path | None = None, where: str | None = None, cache: str | None = None) -> list[Path]:
+def write(
+    results: Path,
+    html: Path | None = None,
+    where: str | None = None,
+    cache: str | None = None,
+    language: str = data.INDONESIAN,
+) -> list[Path]:
     """Write the report on the rows in `results`; the paths written, the HTML page first.
 
-    html: the page, by default report.html in `results`. where, cache: the data (as in `fnet study run`), for
+    html: the page, by default report.html in `results`. where, cache, language: the data (as in `fnet study run`), for
     baselines and the texts and images of the error analysis; without the data of the rows, baselines are
     those kept in `results` and the error analysis has row numbers only.
 
@@ -45,7 +52,7 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
     rows = store.read(results)
     labels = store.labels_of(results)
     findings = collect(rows, labels)
-    loaded = _data_of(rows, where, cache)
+    loaded = _data_of(rows, where, cache, language)
     for found in loaded.values():
         baselines.keep(results, found)
     known = baselines.kept(results)
@@ -55,6 +62,7 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
         mistakes.page(findings, loaded),
         choices.page(choices.kept(results)),
         evidence.parity_page(findings),
+        evidence.elsewhere_page(elsewhere(results)),
         evidence.speed_page(),
         evidence.provenance_page(rows),
     ]
@@ -64,18 +72,24 @@ def write(results: Path, html: Path | None = None, where: str | None = None, cac
     return [page, *write_markdown(pages, results)]
 
 
+def elsewhere(results: Path) -> list[tuple[str, list[Finding]]]:
+    """The studies on other data: of each folder of rows inside `results`, by its name."""
+    folders = sorted(path.parent for path in results.glob(f"*/{store.ROWS}"))
+    return [(folder.name, collect(store.read(folder), store.labels_of(folder))) for folder in folders]
+
+
 def topic_pages(findings: list[Finding], known: Mapping[str, Any]) -> list[Page]:
     """A page for each question; known: the baselines."""
     judged = [j for arm in dict.fromkeys(f.study.arm for f in findings) for j in judge(findings, arm)]
     return [topic_page(group, known, judged) for group in topics(findings)]
 
 
-def _data_of(rows: list[dict[str, Any]], where: str | None, cache: str | None) -> dict[str, Data]:
+def _data_of(rows: list[dict[str, Any]], where: str | None, cache: str | None, language: str) -> dict[str, Data]:
     """{name: data set} of the rows, as far as `where` holds the very same data."""
     found = {}
     for name, kind, digest in sorted({(r["data"], _kind(r), r["data_sha256"]) for r in rows}):
         try:
-            loaded = data.load(kind, where, cache)
+            loaded = data.load(kind, where, cache, language)
         except DataError:
             continue  # the report says what it lacks
         if (loaded.name, loaded.fingerprint) == (name, digest):

@@ -37,6 +37,8 @@ after a change of fnet: hold the trained files against Keras once more
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the studies to a parser."""
+    from train_keras.cli import add_data_arguments
+
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
@@ -73,10 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     merged.add_argument("folder", type=Path, metavar="FOLDER", help="a results folder of `fnet study run`")
     for action in (ran, compared, reported):
-        action.add_argument(
-            "--data", metavar="WHERE", help="'embedded', 'hub' or a folder (default: $FNET_DATA, else embedded)"
-        )
-        action.add_argument("--cache", metavar="DIR", help="keep decoded CIFAR-10 pixels in this folder")
+        add_data_arguments(action)
     for action in (listed, ran, compared, reported, merged):
         action.add_argument(
             "--results", type=Path, default=Path("runs/results"), metavar="DIR", help="rows and report (%(default)s)"
@@ -111,7 +110,7 @@ def _report(args: argparse.Namespace) -> int:
         log.error("no %s in %s: --results is the folder of `fnet study run`", store.ROWS, args.results)
         return 2
     try:
-        written = publish.write(args.results, args.html, args.data, args.cache)
+        written = publish.write(args.results, args.html, args.data, args.cache, args.language)
     except (ReportError, OSError) as error:
         log.error("%s", error)
         return 1
@@ -197,7 +196,7 @@ def _run_all(wanted: list[Run], args: argparse.Namespace) -> int:
     with _Progress(len(wanted), len(wanted) - len(missing)) as progress:
         for item in missing:
             progress.start(item.name)
-            loaded = data.load(item.config.options.kind, args.data, args.cache)
+            loaded = data.load(item.config.options.kind, args.data, args.cache, args.language)
             _same_data(finished, item, loaded, args.results)
             row = finish(item, loaded, args.runs / item.name, progress.step, later=args.later)
             store.keep_labels(args.results, loaded.name, list(loaded.test.y))
@@ -223,7 +222,7 @@ def _compare_all(wanted: list[Run], args: argparse.Namespace) -> int:
     with _Progress(len(here), 0) as progress:
         for item in here:
             progress.start(item.name)
-            loaded = data.load(item.config.options.kind, args.data, args.cache)
+            loaded = data.load(item.config.options.kind, args.data, args.cache, args.language)
             _same_data(finished, item, loaded, args.results)
             row, found = rows[item.name], _held_against_keras(args.runs / item.name / MODEL, loaded)
             store.replace(args.results, {**row, "parity": _parity(found, row)})
