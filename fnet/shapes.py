@@ -46,6 +46,13 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
     return None if None in sizes else 1
 
 
+def require_ascending(numbers: Any, name: str) -> None:
+    """Raises InvalidInput where the ends of bins do not ascend: a search among them would find any."""
+    ends = np.asarray(numbers)
+    if ends.ndim != 1 or not bool(np.all(ends[1:] >= ends[:-1])):
+        raise InvalidInput(f"{name} must ascend; got {numbers!r:.60}")
+
+
 def require_kept(y: Any, x: Any, name: str) -> None:
     """Raises InvalidInput where the numbers of a layer have stretched its input `x` to `y`."""
     if y.shape != x.shape:

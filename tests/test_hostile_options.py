@@ -175,6 +175,7 @@ HALF_CHECKED = [
     ("BatchNormalization", (4,), {"axis": 0}),
     ("Conv1D", (8, 3), {"filters": 2, "kernel_size": 2, "strides": 2**62}),
     ("Conv1D", (8, 3), {"filters": 1e300, "kernel_size": 2}),
+    ("Discretization", (4,), {"bin_boundaries": [2.0, 1.0]}),
     ("Hashing", (4,), {"num_bins": 3, "salt": [1, 2, 3]}),
     ("Hashing", (4,), {"num_bins": 3, "dtype": "string"}),
     ("MelSpectrogram", (400,), {"fft_length": 64, "sequence_length": 65}),

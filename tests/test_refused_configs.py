@@ -177,6 +177,49 @@ REFUSED = {
         CorruptFile,
         r"has states of \(None, 2\); got one of \(None, 4, 3\)",
     ),
+    **{
+        f"{name} {key} {value}": (
+            lambda n=name, o=options, k=key, v=value: alone(entry(n, "x", **{**o, k: v}), shape=(4, 3)),
+            CorruptFile,
+            f"has the option '{key}' = .* of the wrong type",
+        )
+        for name, options, key, value in (
+            ("Dense", {}, "units", 2.0),
+            ("Conv1D", {"filters": 2}, "kernel_size", [2.0]),
+            ("Conv1D", {"filters": 2, "kernel_size": 2}, "groups", 1.0),
+            ("UpSampling1D", {}, "size", 2.0),
+            ("Permute", {}, "dims", [2.0, 1]),
+            ("Dropout", {}, "rate", [0.5]),
+            ("LSTM", {"units": 2}, "dropout", [0.0]),
+        )
+    },
+    **{
+        f"seed {value}": (lambda v=value: alone(entry("Dropout", "x", rate=0.5, seed=v)), CorruptFile, "is no integer")
+        for value in ([1, 2], "x", 1.0, {})
+    },
+    **{
+        f"idf {value}": (
+            lambda v=value: alone(entry("StringLookup", "x", vocabulary=["a"], output_mode="int", idf_weights=v)),
+            CorruptFile,
+            "has idf_weights, which go with output_mode='tf_idf', not 'int'",
+        )
+        for value in ({}, [], [1.0])
+    },
+    "sparse": (
+        lambda: alone(entry("Hashing", "x", num_bins=3, output_mode="int", sparse=True)),
+        CorruptFile,
+        "is sparse, which no output_mode='int' is",
+    ),
+    "padded": (
+        lambda: alone(entry("IntegerLookup", "x", vocabulary=[1], pad_to_max_tokens=True, max_tokens=None)),
+        CorruptFile,
+        "has pad_to_max_tokens, but no max_tokens",
+    ),
+    "bins": (
+        lambda: operation("Digitize", INPUT, config={"bins": [0.0, 2.0, 1.0]}),
+        CorruptFile,
+        r"bins must ascend; got \(0.0, 2.0, 1.0\)",
+    ),
     "no sequence": (
         lambda: functional(node(entry("LSTM", "dense", units=2), None, initial_state=[INPUT, INPUT])),
         CorruptFile,

@@ -12,7 +12,7 @@ from fnet.core.compose import Rounding, layer
 from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import masked, parted
-from fnet.shapes import broadcast_shapes, positive, require_kept, shape_of
+from fnet.shapes import broadcast_shapes, positive, require_ascending, require_kept, shape_of
 from fnet.types import Array, Masks, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
@@ -139,6 +139,7 @@ def _discretization_rule(
     x: Spec, *, bin_boundaries: Sequence[float], output_mode: str, index_dtype: str
 ) -> tuple[Spec, ParamTree]:
     require_no_strings(x)
+    require_ascending(bin_boundaries, "bin_boundaries")
     return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, "float32")), {}
 
 

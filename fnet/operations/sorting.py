@@ -12,7 +12,7 @@ from typing import Any, Literal
 from fnet.backend import ops, xp
 from fnet.dtypes import promoted, strong, tensor
 from fnet.operations.rules import operation
-from fnet.shapes import shape_of, total
+from fnet.shapes import require_ascending, shape_of, total
 from fnet.types import Array, Spec
 
 
@@ -72,7 +72,12 @@ def searchsorted(sorted_sequence: Array, values: Array, *, side: Literal["left",
     return xp.searchsorted(sequence, values, side=side).astype("int32")
 
 
-@operation(lambda x: Spec(x.shape, "int32"))
+def _digitize_rule(x: Any, *, bins: Sequence[float]) -> Spec:
+    require_ascending(bins, "bins")
+    return Spec(x.shape, "int32")
+
+
+@operation(_digitize_rule)
 def digitize(x: Array, *, bins: Sequence[float]) -> Array:
     """int32 number of the interval between ascending `bins` into which `x` falls."""
     x = tensor(x)

@@ -14,7 +14,7 @@ from fnet.core.options import bounds, fits, kinds
 from fnet.types import Range
 from params.convert.conversion import Conversion, named
 from params.convert.generations import OPTIONS as OF_AGE
-from params.convert.recognition import KERAS_MODULES
+from params.convert.recognition import KERAS_MODULES, is_operation
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import LAMBDA, NESTED, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
 from params.file.strict_json import LARGEST
@@ -28,10 +28,25 @@ def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> 
         unread = key.endswith((*TRAINING_ONLY, "quantization_config"))
         if unread and not conversion.keras2 and not _names_something(item):
             raise CorruptFile(f"{source.label} has the {key} {quoted(item)}, which names nothing of Keras")
+    if not conversion.keras2:
+        _require_sense(source.config, source.label)
     kept = {key: item for key, item in source.config.items() if not _skipped(key, entry)}
     if option_names(entry.layer).get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
     return {key: _value(key, item, source, conversion) for key, item in kept.items()}
+
+
+def _require_sense(config: Mapping[str, Any], label: str) -> None:
+    """Refuse options that change nothing here, and with which Keras 3 makes no layer."""
+    seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
+    if seed is not None and not isinstance(seed, int):
+        raise CorruptFile(f"{label} has the seed {quoted(seed)}, which is no integer")
+    if weights is not None and mode not in ("tf_idf", "tf-idf"):
+        raise CorruptFile(f"{label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
+    if mode == "int" and config.get("sparse"):
+        raise CorruptFile(f"{label} is sparse, which no output_mode='int' is")
+    if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
+        raise CorruptFile(f"{label} has pad_to_max_tokens, but no max_tokens")
 
 
 def _names_something(value: Any) -> bool:
@@ -70,6 +85,14 @@ REQUIRED = frozenset(
 """Options that every file gives; in code fnet takes what is not given from the arrays."""
 
 
+EXACT = REQUIRED | {
+    *("cropping", "depth_multiplier", "dims", "dropout", "groups", "kernel_size", "max_tokens", "max_value", "n"),
+    *("negative_slope", "ngrams", "num_oov_indices", "num_tokens", "output_sequence_length", "output_shape", "rate"),
+    *("recurrent_dropout", "size", "stddev", "threshold", "value_dim"),
+}
+"""Options of layers of which Keras 3 makes shapes, or which it compares: no float for an integer, no list for one."""
+
+
 def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool) -> dict[str, Any]:
     """The options that a config gives a layer; refuses what the layer does not know."""
     for key, allowed in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
@@ -82,13 +105,14 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     missing = [key for key in legal if key in REQUIRED and changed.get(key) is None]
     if missing and entry.arguments:
         raise CorruptFile(f"{source.label} lacks the option {quoted(missing[0])}")
+    exact = frozenset[str]() if keras2 or is_operation(entry) else EXACT
     options = {}
     for key, value in changed.items():
         if key in legal:
             if type(value) in tree.PLAIN and not _differs(value, legal[key]):
                 continue
             kind = kinds(entry.layer).get(key, Any)
-            if not fits(value, kind) and not fits(value := meant(value, kind), kind):
+            if not fits(value, kind) and (key in exact or not fits(value := meant(value, kind), kind)):
                 asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
                 raise CorruptFile(
                     f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
