@@ -18,13 +18,16 @@ X = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
 
 @pytest.mark.parametrize("whole", [hostile.keras_zip, hostile.legacy], ids=["keras", "h5"])
 def test_numbers_for_what_python_takes_them(whole):
-    """Files of real programs say `"use_bias": 1`."""
+    """Files of real programs say `"use_bias": 1`, those of Keras 2 `"units": 2.0`, of which Keras 3 makes no layer."""
 
     def given(**options):
         config = hostile.dense_config if whole is hostile.keras_zip else hostile.legacy_config
         return load_keras(whole(config(**options)))
 
-    model, params = given(use_bias=1, units=2.0)
+    if whole is hostile.keras_zip:
+        with pytest.raises(fnet.ModelFileError, match="of the wrong type"):
+            given(units=2.0)
+    model, params = given(use_bias=1, units=2 if whole is hostile.keras_zip else 2.0)
     np.testing.assert_array_equal(model(params, X), X @ hostile.KERNEL + hostile.BIAS)
     with pytest.raises(WeightsMismatch):  # the bias is there, but nobody wants it
         given(use_bias=0)

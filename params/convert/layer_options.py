@@ -86,9 +86,9 @@ REQUIRED = frozenset(
 
 
 EXACT = REQUIRED | {
-    *("cropping", "depth_multiplier", "dims", "dropout", "groups", "kernel_size", "max_tokens", "max_value", "n"),
-    *("negative_slope", "ngrams", "num_oov_indices", "num_tokens", "output_sequence_length", "output_shape", "rate"),
-    *("recurrent_dropout", "size", "stddev", "threshold", "value_dim"),
+    *("cropping", "depth_multiplier", "dims", "dropout", "groups", "kernel_size", "max_tokens", "n", "ngrams"),
+    *("num_oov_indices", "num_tokens", "output_sequence_length", "output_shape", "rate", "recurrent_dropout", "size"),
+    *("stddev", "value_dim"),
 }
 """Options of layers of which Keras 3 makes shapes, or which it compares: no float for an integer, no list for one."""
 
