@@ -378,8 +378,8 @@ def test_the_report_is_one_page_that_escapes_and_fetches_nothing(good, bad, tmp_
 def test_the_marks_of_a_picture_hold_the_errors_and_lie_in_their_order(good):
     drawn = pictures.layer_errors(good)
     marks = re.findall(r'data-layer="(.*?)" data-side="(.*?)" data-error="(.*?)"', drawn)
-    assert [(layer, side, float(error)) for layer, side, error in marks] == [
-        (layer.name, side, error) for layer in good.layers for side, error in layer.errors.items()
+    assert marks == [
+        (layer.name, side, f"{error:.7g}") for layer in good.layers for side, error in layer.errors.items()
     ]
     shown = re.findall(r'data-side="(.*?)" data-counts="(.*?)"', pictures.row_errors(good))
     assert [side for side, _ in shown] == [side.name for side in good.sides]

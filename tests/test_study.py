@@ -1107,7 +1107,7 @@ def test_the_page_renders_and_its_charts_hold_the_numbers_of_the_rows(made, tmp_
     for name, family in (("cnn.pooling", "cnn"), ("rnn.direction", "rnn")):
         mine = [row for row in rows if row["family"] == family]
         scores = sorted(row["test"]["macro_f1"] for row in mine)
-        assert numbers(drawn[f"{name}-scores"], "score") == pytest.approx(scores, rel=1e-5)
+        assert numbers(drawn[f"{name}-scores"], "score") == pytest.approx(scores, rel=1e-6)
         by_config = {}
         for row in mine:
             by_config.setdefault(row["run"].rpartition("_")[0], []).append(row["history"][-1])
@@ -1118,7 +1118,7 @@ def test_the_page_renders_and_its_charts_hold_the_numbers_of_the_rows(made, tmp_
         assert lasts == pytest.approx(ends, abs=1e-6)
     scores = {p: [r["test"]["macro_f1"] for r in rows if r["options"].get("pooling") == p] for p in ("max", "average")}
     means = sorted(np.mean(values) for values in scores.values())
-    assert numbers(drawn["cnn.pooling-scores"], "mean") == pytest.approx(means, rel=1e-5)
+    assert numbers(drawn["cnn.pooling-scores"], "mean") == pytest.approx(means, rel=1e-6)
     cells = [html.unescape(c) for c in re.findall(r"<td[^>]*>([^<]*)</td>", dom)]
     assert {f"{mean:.4f}" for mean in means} <= set(cells)
 
