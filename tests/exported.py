@@ -1,10 +1,13 @@
-"""What each layer becomes elsewhere: the first row of the table of layers of every layer, in each format.
+"""What each layer becomes elsewhere: every row of the table of layers and every golden file, in each format.
 
-    python -m tests.exported --seconds 600    # go on with docs/exports.json, a layer after the other
+    python -m tests.exported --seconds 600    # go on with docs/exports.json, a layer or an archive after the other
+    python -m tests.exported --rows 1         # the first row of each layer that was not run
+    python -m tests.exported --again dense    # forget what is said of these
     python -m tests.exported --page           # docs/exports.md from it
 
-ONNX runs in ONNX Runtime and StableHLO in JAX, and both are compared with fnet before they are written; what is written
-for Keras is loaded by Keras in `tests/test_to_keras.py`, and the bridges are run in `tests/test_bridges.py`.
+ONNX runs in ONNX Runtime and StableHLO in JAX. Both are compared with fnet before they are written, on inputs that are
+drawn, and here on the inputs of the row, too. What is written for Keras is loaded by Keras in `tests/test_to_keras.py`,
+and the bridges are run in `tests/test_bridges.py`.
 """
 
 from __future__ import annotations
@@ -14,22 +17,29 @@ import json
 import signal
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fnet
-from fnet import tree
+from fnet import tree, writing
+from fnet.core.compose import bind
+from fnet.export import load_onnx, load_stablehlo
+from fnet.export.exactness import verdicts
 from params.bridges.layouts import EQUINOX, FLAX, TORCH
 from tests.cases import Case, all_cases
+from tests.golden.on_device import inputs as recorded
+from tests.golden.on_device import models as files_of
 
 DOCS = Path(__file__).parent.parent / "docs"
-ROWS = DOCS / "exports.json"
+SEEN = DOCS / "exports.json"
 LIMIT = 180
-"""Seconds for one conversion."""
+"""Seconds of processor time for one conversion."""
 
 WRITERS = {"Keras": fnet.to_keras, "StableHLO": fnet.to_stablehlo, "ONNX": fnet.to_onnx}
+READERS = {"StableHLO": load_stablehlo, "ONNX": load_onnx}
 SUFFIXES = {"Keras": ".keras", "StableHLO": ".stablehlo", "ONNX": ".onnx"}
 BRIDGES = {"PyTorch": TORCH, "flax.nnx": FLAX, "Equinox": EQUINOX}
 KINDS = {
@@ -37,27 +47,29 @@ KINDS = {
     "off by": "other values",
     "cannot be converted": "not converted",
     "does not run": "does not run",
-    "which no file of Keras 3": "no such layer",
 }
-"""What a refusal says, in a word of the table."""
+"""What a refusal says, in a word of the table; else it is "no"."""
+
+HIDDEN = -9.0
+"""The value of the steps that `masking` hides."""
 
 HEAD = """# What can be exported: layer by layer
 
-Made by `python -m tests.exported`: of every layer, the first row of the table in `tests/cases`, as a model with a free
-number of rows. "yes" is a file that was written after its outputs were compared with fnet's; everything else is the
-refusal (`fnet.ExportError`), and nothing is written then. {count}
+Made by `python -m tests.exported`: every row of the table in `tests/cases`, as a model with a free number of rows, with
+its masks, and every golden file. "yes" is a file that was written for each of them after its outputs were compared with
+fnet's, "3 of 5" for so many, "(first 1 of 5)" where not all rows were run; the rest is refused (`fnet.ExportError`) and
+nothing is written then. The reasons are at the end of the page. {count}
 Run with JAX 0.10.2, jax2onnx 0.17.1 and ONNX Runtime 1.32.0 on x86-64.
 
 | word | what it means |
 |---|---|
 | no | refused: a file of Keras 3 cannot say it |
-| strings | the layer takes strings, which no array program does |
+| strings | the layer takes strings or looks up tokens, which no array program does |
 | other values | what the other runtime computes is farther off than the yardstick allows |
 | not converted, does not run | `jax.export`, jax2onnx or ONNX Runtime cannot |
 | – | not run yet; for PyTorch, flax.nnx, Equinox: there is no bridge |
 
-A layer may be "yes" with the options of its first row and be refused with others, by name. The golden files of Keras 3
-go back to Keras in `tests/test_to_keras.py`. [howto-export.md](howto-export.md) shows how to export.
+[howto-export.md](howto-export.md) shows how to export.
 
 """
 
@@ -85,28 +97,75 @@ def model_of(case: Case):
     return model, params or tree.map(draw, fnet.infer(model, takes)[1]), takes
 
 
-def cases() -> dict[str, Any]:
-    """{layer: its first row}, of the layers that files have: what `fnet.optimize` makes is left out."""
-    first: dict[str, Any] = {}
+def masked(case: Case, model: Any, x: Any) -> tuple[Any, Any]:
+    """(the model after a `masking` that makes the mask of its only input, that input); others stay as they are."""
+    mask = case.masks().get(None)
+    if mask is None or np.ndim(x) != 3 or x.dtype.kind != "f":
+        return model, x
+    hidden = np.where(mask[..., None], x, np.float32(HIDDEN))
+    return fnet.sequential([("mask", bind(fnet.masking, mask_value=HIDDEN)), *model.steps]), hidden
+
+
+def cases() -> dict[str, list[Case]]:
+    """{layer: its rows}, of the layers that files have: what `fnet.optimize` makes is left out."""
+    rows: dict[str, list[Case]] = {}
     for case in all_cases():
         if case.plain is None:
-            first.setdefault(case.layer.__name__, case)
-    return dict(sorted(first.items()))
+            rows.setdefault(case.layer.__name__, []).append(case)
+    return dict(sorted(rows.items()))
 
 
-def outcome(case: Any, kind: str) -> str:
-    """ "yes", or what the refusal says."""
+def archives() -> dict[str, Path]:
+    """{name of an archive of golden files: its path}."""
+    return {path.stem: path for path in sorted((Path(__file__).parent / "golden").glob("keras-*.zip"))}
+
+
+def outcome(case: Case, kind: str) -> str:
+    """ "yes", or what the refusal of a row says."""
     model, params, takes = model_of(case)
-    shapes = takes if isinstance(takes, tuple) else (takes,)
-    signal.alarm(LIMIT)
+    model, x = masked(case, model, tree.map(np.asarray, case.inputs()))
+    shapes = takes if isinstance(takes, tuple) and len(takes) > 1 else (takes,)
+    return written(model, params, x, kind, *shapes)
+
+
+def written(model: Any, params: Any, x: Any, kind: str, *shapes: Any) -> str:
+    """ "yes" where the file is written and gives what the model gives of `x`, or what the refusal says."""
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            WRITERS[kind](model, params, Path(folder) / f"m{SUFFIXES[kind]}", *shapes)
+            path = Path(folder) / f"m{SUFFIXES[kind]}"
+            WRITERS[kind](model, params, path, *shapes)
+            if kind in READERS:
+                given = [np.asarray(y) for y in READERS[kind](path)(*tree.leaves(x))]
+                assert all(verdict.holds for verdict in verdicts(model, params, x, given)), "written, and wrong"
     except (fnet.ExportError, fnet.InvalidInput) as error:
-        return str(error)[:300]
+        return " ".join(str(error).split())[:200]
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "yes"
+
+
+def of_layer(cases: list[Case], kind: str) -> dict[str, str]:
+    """{row: its outcome} of a layer."""
+    return {case.id: outcome(case, kind) for case in cases}
+
+
+def of_archive(archive: Path, kind: str) -> dict[str, str]:
+    """{model: its outcome} of an archive of golden files."""
+    outcomes = {}
+    for name, data, arrays in files_of(archive):
+        model, params = fnet.load_keras(data)
+        x = recorded(arrays, "x")
+        outcomes[name.split()[-1]] = written(model, params, x if len(x) > 1 else x[0], kind)
+    return outcomes
+
+
+def tasks(most: int) -> Iterator[tuple[str, int, Callable[[str], dict[str, str]]]]:
+    """(name of a layer or an archive, how many rows it has, what runs at most so many)."""
+    for name, rows in cases().items():
+        yield name, len(rows), lambda kind, rows=rows: of_layer(rows[:most], kind)
+    for name, path in archives().items():
+        yield name, 0, lambda kind, path=path: of_archive(path, kind)
 
 
 def too_long(*_: Any) -> None:
@@ -114,41 +173,105 @@ def too_long(*_: Any) -> None:
     raise TimeoutError(f"not done after {LIMIT} s")
 
 
-def run(seconds: float, kinds: list[str]) -> None:
-    """Fill in what is missing until the time is over."""
-    signal.signal(signal.SIGALRM, too_long)
-    rows = json.loads(ROWS.read_text("utf-8")) if ROWS.exists() else {}
+def run(seconds: float, kinds: list[str], most: int) -> None:
+    """Fill in what is missing, at most so many rows of a layer, until the time is over."""
+    signal.signal(signal.SIGPROF, too_long)
     end = time.monotonic() + seconds
     for kind in kinds:
-        for name, case in cases().items():
+        for name, total, task in tasks(most):
+            if seen().get(kind, {}).get(name, {"rows": -1})["rows"] >= min(total, most):
+                continue
             if time.monotonic() > end:
                 return
-            if kind not in rows.setdefault(name, {}):
-                rows[name][kind] = outcome(case, kind)
-                ROWS.write_text(json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-                print(f"{name}: {kind}: {rows[name][kind][:100]}", flush=True)
+            outcomes = task(kind)
+            refused = {row: said for row, said in outcomes.items() if said != "yes"}
+            keep(kind, name, {"rows": len(outcomes), "refused": refused})
+            print(f"{kind}: {name}: {len(refused)} of {len(outcomes)} refused", flush=True)
 
 
-def cell(said: str | None) -> str:
-    """The word of the table for an outcome."""
-    if said is None or said == "yes":
-        return said or "–"
-    return next((word for part, word in KINDS.items() if part in said), "no").replace("no such layer", "no")
+def seen() -> dict[str, dict[str, Any]]:
+    """{format: {layer or archive: {"rows": how many, "refused": {row: why}}}}, as far as it has been run."""
+    said: dict[str, dict[str, Any]] = json.loads(SEEN.read_text("utf-8")) if SEEN.exists() else {}
+    return said
+
+
+def keep(kind: str, name: str, said: Any) -> None:
+    """Write down what was seen; None forgets it."""
+    all_of_it = seen()
+    all_of_it.setdefault(kind, {})[name] = said
+    if said is None:
+        del all_of_it[kind][name]
+    writing.write(SEEN, (json.dumps(all_of_it, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+def word(said: str) -> str:
+    """The word of the table for a refusal."""
+    return next((word for part, word in KINDS.items() if part in said), "no")
+
+
+def cell(said: dict[str, Any] | None, total: int = 0) -> str:
+    """What the table says of a layer or an archive, which has so many rows."""
+    if said is None:
+        return "–"
+    rows, refused = said["rows"], said["refused"]
+    if not refused:
+        text = "yes" if rows else "–"
+    elif len(refused) < rows:
+        text = f"{rows - len(refused)} of {rows}"
+    else:
+        text = ", ".join(sorted({word(why) for why in refused.values()}))
+    return text if rows >= total else f"{text} (first {rows} of {total})"
+
+
+def table(head: str, names: list[str], more: Callable[[str], list[str]], columns: list[str]) -> list[str]:
+    """A table of Markdown: a line for each name, of what was seen of it and `more`."""
+    said, rows = seen(), cases()
+    lines = [f"| {head} | " + " | ".join([*WRITERS, *columns]) + " |", "|---" * (1 + len(WRITERS) + len(columns)) + "|"]
+    for name in names:
+        cells = [cell(said.get(kind, {}).get(name), len(rows.get(name, ()))) for kind in WRITERS]
+        lines.append("| " + " | ".join([f"`{name}`", *cells, *more(name)]) + " |")
+    return lines
+
+
+def reasons() -> list[str]:
+    """What is refused and why, by format: each reason once, with the layers and archives, and one row of a layer."""
+    lines = []
+    for kind in WRITERS:
+        rows: dict[str, dict[str, list[str]]] = {}
+        for name, said in sorted(seen().get(kind, {}).items()):
+            for row, why in said["refused"].items():
+                rows.setdefault(why, {}).setdefault(name, []).append(row)
+        lines += ["", f"## Refused as {kind}", ""]
+        for why, of in rows.items():
+            where = (_where(name, which, seen()[kind][name]["rows"]) for name, which in of.items())
+            lines.append(f"- {why.replace('<', '&lt;').replace('*', chr(92) + '*')}: {', '.join(where)}")
+    return lines
+
+
+def _where(name: str, which: list[str], of: int) -> str:
+    if len(which) == of:
+        return f"`{name}`"
+    row = " ".join(which[0].split()).replace("`", "'")
+    return f"`{name}` ({len(which)} of {of}, such as `{row}`)"
 
 
 def page() -> str:
     """docs/exports.md."""
-    rows = json.loads(ROWS.read_text("utf-8"))
-    counts = (
-        f"{kind}: {sum(row.get(kind) == 'yes' for row in rows.values())} of {sum(kind in row for row in rows.values())}"
-        for kind in WRITERS
-    )
-    lines = ["| layer | " + " | ".join([*WRITERS, *BRIDGES]) + " |", "|---" * (1 + len(WRITERS) + len(BRIDGES)) + "|"]
-    for name, case in cases().items():
-        ours = [cell(rows.get(name, {}).get(kind)) for kind in WRITERS]
-        bridges = ["yes" if case.layer in layouts else "–" for layouts in BRIDGES.values()]
-        lines.append("| " + " | ".join([f"`{name}`", *ours, *bridges]) + " |")
-    return HEAD.format(count=f"Written, of those run: {', '.join(counts)}.") + "\n".join(lines) + "\n"
+    rows, said = cases(), seen()
+
+    def bridges(name: str) -> list[str]:
+        return ["yes" if rows[name][0].layer in layouts else "–" for layouts in BRIDGES.values()]
+
+    def total(kind: str) -> str:
+        of = list(said.get(kind, {}).values())
+        done = sum(item["rows"] for item in of)
+        return f"{kind}: {done - sum(len(item['refused']) for item in of)} of {done}"
+
+    count = f"Written, of rows and files together: {', '.join(map(total, WRITERS))}."
+    lines = table("layer", list(rows), bridges, list(BRIDGES))
+    lines += ["", "## Golden files", "", "Models that earlier versions of Keras wrote, whole.", ""]
+    lines += table("archive", list(archives()), lambda name: [], [])
+    return HEAD.format(count=count) + "\n".join([*lines, *reasons()]) + "\n"
 
 
 def main() -> None:
@@ -156,12 +279,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--to", nargs="*", choices=WRITERS, default=list(WRITERS))
+    parser.add_argument("--again", nargs="*", default=[])
+    parser.add_argument("--rows", type=int, default=10**6)
     parser.add_argument("--page", action="store_true")
     args = parser.parse_args()
     if args.page:
         (DOCS / "exports.md").write_text(page(), "utf-8")
-    else:
-        run(args.seconds, args.to)
+        return
+    for kind in args.to:
+        for name in set(args.again) & set(seen().get(kind, {})):
+            keep(kind, name, None)
+    run(args.seconds, args.to, args.rows)
 
 
 if __name__ == "__main__":

@@ -119,8 +119,8 @@ def _write(
     parameters.check(model, params, *input_shapes)
     if has_host(model):
         raise ExportError(
-            "the model takes strings, which no array program does: export what comes after them, such as "
-            'model["embedding":], and give it what `fnet.cut` gives before'
+            "the model takes strings or looks up tokens, which no array program does: export what comes after them, "
+            'such as model["embedding":], and give it what `fnet.cut` gives before'
         )
     takes = infer.inputs_of(model, input_shapes)
     f, specs, names = flat(model, params, takes)
