@@ -357,7 +357,8 @@ def test_keras_loads_golden_files_to_what_they_gave(archive, name, tmp_path):
     x, _, expected = recorded(archive, name)
     for _, model, params in models_of(archive, name):
         if archive.stem != "keras-3.15.1" and (why := refusal(model, params)) is not None:
-            assert any(words in why for words in ("no file of Keras 3 can say", "read another model", "does not have"))
+            said = ("no file of Keras 3 can say", "read another model", "does not have", "has no layer", "cannot name")
+            assert any(words in why for words in said)
             continue
         assert_as_then(outputs_of(keras, again(keras, model, params, tmp_path), x), expected)
 
