@@ -37,6 +37,9 @@ from params.table.layers import LAYERS
 NOT_WRITTEN = frozenset({*OF_AGE, "quantization", "training", "virtual_batch_size"})
 """Options that no config of Keras 3 holds; a model has them from a file of another age or kind."""
 
+OF_KERAS_2 = ((fnet.separable_conv1d, "padding", str), (fnet.batch_normalization, "axis", tuple))
+"""(layer, option, kind of its values) that Keras 2 alone takes, but for the paddings "valid" and "same"."""
+
 READ_WHOLE = (fnet.rescaling, fnet.text_vectorization)
 """Layers of which Keras reads options that have a default, too."""
 
@@ -96,6 +99,13 @@ class Writing:
             if options[key] != option_names(bound.function).get(key):
                 raise ExportError(_no_option(label, key, options[key]))
             del options[key]
+        for function, key, kinds in OF_KERAS_2:
+            if (
+                bound.function is function
+                and isinstance(options.get(key), kinds)
+                and options[key] not in ("valid", "same")
+            ):
+                raise ExportError(_no_option(label, key, options[key]))
         options.pop("vocabulary_size", None)
         if is_operation(entry):
             return self._operation(bound, name, entry, options)
