@@ -229,6 +229,17 @@ def test_products_of_few_rows_by_some_columns_at_a_time_are_the_products(monkeyp
     contraction._columns.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("blas", "simd", "never"),
+    [("scipy-openblas", "AVX512_ICL", True), ("scipy-openblas", "X86_V3", False), ("mkl", "X86_V4", False)],
+)
+def test_openblas_with_avx512_is_recognized_by_what_numpy_says_of_itself(monkeypatch, blas, simd, never):
+    assert "found" in np.show_config(mode="dicts")["SIMD Extensions"]
+    about = {"SIMD Extensions": {"found": ["X86_V2", simd]}, "Build Dependencies": {"blas": {"name": blas}}}
+    monkeypatch.setattr(np, "show_config", lambda mode: about)
+    assert contraction._never_packs_small_products.__wrapped__() is never
+
+
 EQUATIONS = [
     ("ab,bc->ac", (2, 3), (3, 4)),
     ("aab,bc->ac", (2, 2, 3), (3, 4)),

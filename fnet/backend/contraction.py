@@ -137,6 +137,6 @@ def _columns(rows: int, depth: int, columns: int) -> int:
 def _never_packs_small_products() -> bool:
     """Whether this is OpenBLAS on a processor for which it has such kernels, those with AVX-512."""
     about: Any = np.show_config(mode="dicts")
-    simd = about.get("SIMD Extensions", {}).get("product", [])
+    simd = about.get("SIMD Extensions", {}).get("found", [])
     blas = about.get("Build Dependencies", {}).get("blas", {}).get("name", "")
     return "openblas" in blas and any(name.startswith(("AVX512", "X86_V4")) for name in simd)
