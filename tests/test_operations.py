@@ -21,6 +21,7 @@ from fnet import backend, operations, tree
 from fnet.core.compose import bind, option_names
 from params import load_keras
 from params.table.operations import OPERATIONS, REFUSED_OPERATIONS, operation
+from tests import parity
 from tests.cases.operations import CASES, OpCase
 from tests.operation_parity import Reference, arrays_of, as_dtype, called, compare, fnet_input, plain, reference, run
 from tests.public import NAMES
@@ -222,6 +223,16 @@ def test_the_arguments_of_the_table_are_those_of_the_keras_call():
             assert made <= legal, f"{name}: {made - legal} are no options of {entry.layer.__name__}"
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("axis", [(0, 2), (1,), (2, 0, 1)], ids=str)
+def test_softmax_takes_several_axes_as_the_function_of_keras_does(name, axis, each_backend):
+    import keras  # whose class, with which rows are compared, takes one axis
+
+    x = np.random.default_rng(0).normal(0, 3, (3, 4, 2)).astype("float32")
+    theirs, exact = (np.asarray(getattr(keras.ops, name)(a, axis=axis)) for a in (x, x.astype("float64")))
+    parity.assert_parity(np.asarray(getattr(operations, name)({}, x, axis=axis)), theirs, exact)
+
+
 @pytest.mark.parametrize("name", ["nanvar", "nanstd"])
 def test_what_deviates_from_an_infinite_mean_is_nan(name, each_backend):
     rows = np.array([[1, np.inf, np.nan], [-np.inf, 2, 3], [1, np.nan, 3]], np.float32)
@@ -236,3 +247,10 @@ def test_segments_take_one_id_for_each_row(name, rows, ids, each_backend):
     data = np.ones((rows, 2), "float32")
     with pytest.raises(fnet.InvalidInput, match="one id for each row"):
         getattr(operations, name)({}, (data, np.zeros(ids, "int32")), num_segments=3)
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "beam_search"])
+def test_the_blank_of_ctc_decode_is_the_last_class_where_no_index_is_given(strategy):
+    logits = 9 * np.eye(4, dtype="float32")[None, [3, 0, 0, 3, 0, 2]]
+    (labels,), _ = operations.ctc_decode({}, (logits, np.array([6])), strategy=strategy, mask_index=None)
+    np.testing.assert_array_equal(labels, [[0, 0, 2, -1, -1, -1]])
