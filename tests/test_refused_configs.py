@@ -150,6 +150,20 @@ REFUSED = {
         for dtype in ("bool", "int32", "string", "complex64")
         for name, options in (("BatchNormalization", {}), ("LSTM", {"units": 2}), ("LayerNormalization", {}))
     },
+    **{
+        f"floats for {name} of {dtype}": (
+            lambda n=name, o=options, d=dtype: alone(entry(n, "x", dtype=d, **o), shape=(4, 3)),
+            UnsupportedLayer,
+            f"gets floats and has the dtype policy {dtype}",
+        )
+        for dtype in ("bool", "int32")
+        for name, options in (("Flatten", {}), ("MaxPooling1D", {}), ("Activation", {"activation": "relu"}))
+    },
+    "floats for a layer of integers": (
+        lambda: functional(node(entry("Flatten", "dense", dtype="int32"), INPUT)),
+        UnsupportedLayer,
+        "Flatten 'dense' gets floats and has the dtype policy int32, to which Keras casts them",
+    ),
     "value by position": (
         lambda: functional(node(DENSE, INPUT, 3)),
         CorruptFile,
@@ -440,3 +454,25 @@ def test_a_layer_of_a_sequential_model_may_have_no_name():
     np.testing.assert_array_equal(model(params, x), 2 * (x @ hostile.KERNEL + hostile.BIAS))
     with pytest.raises(UnsupportedLayer, match=r"Scaled 'layer_2' is a custom layer: give its pure function"):
         load_keras(alone(dense, doubled))
+
+
+def test_the_config_of_a_custom_layer_is_its_own():
+    own = fnet.layer(shape=lambda x: (x, {}))(lambda params, x, *, seed=(): x * sum(seed))
+    options = {"seed": [1, 2], "kernel_regularizer": 0.01}
+    layer = entry("Seeded", "seeded", module="mine", registered="mine>Seeded", **options)
+    data = keras_zip(sequential_config(input_entry(3), layer), NO_WEIGHTS)
+    model, params = load_keras(data, custom={"mine>Seeded": own})
+    np.testing.assert_array_equal(model(params, np.ones((1, 3), "float32")), np.full((1, 3), 3.0))
+
+
+def test_keras_before_3_12_takes_1_for_trainable():
+    layer = {**DENSE, "config": {**DENSE["config"], "trainable": 1}}
+    load_keras(keras_zip(sequential_config(input_entry(3), layer), metadata='{"keras_version": "3.11.3"}'))
+
+
+def test_a_layer_with_the_policy_of_integers_takes_integers():
+    first = {**input_entry(3), "config": {**input_entry(3)["config"], "dtype": "int32"}}
+    flat = entry("Flatten", "flatten", dtype="int32")
+    model, params = load_keras(keras_zip(sequential_config(first, flat), NO_WEIGHTS))
+    x = np.array([[1, 2, 3]], "int32")
+    assert model(params, x).dtype == "int32"

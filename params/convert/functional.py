@@ -13,6 +13,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import bind, graph, option_names
 from fnet.core.sources import Ref, at, references, resolve, unmasked
+from fnet.dtypes import is_float_spec
 from fnet.layers.basic import constant
 from fnet.layers.wrappers import keeps_states
 from fnet.records import dataclass
@@ -26,6 +27,7 @@ from params.convert.names import Names
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import (
+    POLICIES,
     KerasObject,
     Tensor,
     is_object,
@@ -226,7 +228,9 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         )
     name = layer.name if number == 0 else build.names.fresh(f"{layer.name}_{number}")
     with named(layer):
-        build.specs[name], needed = infer.infer(step, resolve(unmasked(tree.freeze(sources)), build.specs))
+        inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
+        require_no_cast(part, inputs, build.conversion)
+        build.specs[name], needed = infer.infer(step, inputs)
     if part.operation:
         build.conversion.seen.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
@@ -238,6 +242,27 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     if rng:
         build.given[name] = rng
     build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
+
+
+INDEX_DTYPES = frozenset(
+    {
+        *("CategoryEncoding", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"),
+        "TextVectorization",
+    }
+)
+"""Layers whose dtype policy is that of the indices they give; they take what they get as it is."""
+
+
+def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> None:
+    """Refuse floats for a layer whose dtype policy is of integers, booleans or texts, to which Keras 3 casts them."""
+    source, own = part.source, part.entry is not None and bool(part.entry.arguments) and not part.operation
+    if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in INDEX_DTYPES:
+        return
+    if any(map(is_float_spec, tree.leaves(inputs))):
+        raise UnsupportedLayer(
+            f"{source.label} gets floats and has the dtype policy {source.policy}, to which Keras casts them; "
+            "give it a policy of floats"
+        )
 
 
 def _arguments(build: _Building, layer: KerasObject, call: Any, read: list[Tensor]) -> tuple[list[Any], dict[str, Any]]:

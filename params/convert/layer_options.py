@@ -24,12 +24,11 @@ from params.table.entry import IGNORED, Entry
 def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
     """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
     but that of the inputs for many an operation."""
-    for key, item in source.config.items():
-        unread = key.endswith((*TRAINING_ONLY, "quantization_config"))
-        if unread and not conversion.keras2 and not _names_something(item):
-            raise CorruptFile(f"{source.label} has the {key} {quoted(item)}, which names nothing of Keras")
-    if not conversion.keras2:
+    if entry.arguments and not conversion.keras2:  # one of Keras's own
         _require_sense(source.config, source.label)
+        trainable = source.config.get("trainable", True)
+        if conversion.version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
+            raise CorruptFile(f"{source.label}: trainable is {quoted(trainable)}, not true or false")
     kept = {key: item for key, item in source.config.items() if not _skipped(key, entry)}
     if option_names(entry.layer).get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
@@ -38,6 +37,9 @@ def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> 
 
 def _require_sense(config: Mapping[str, Any], label: str) -> None:
     """Refuse options that change nothing here, and with which Keras 3 makes no layer."""
+    for key, item in config.items():
+        if key.endswith((*TRAINING_ONLY, "quantization_config")) and not _names_something(item):
+            raise CorruptFile(f"{label} has the {key} {quoted(item)}, which names nothing of Keras")
     seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
     if seed is not None and not isinstance(seed, int):
         raise CorruptFile(f"{label} has the seed {quoted(seed)}, which is no integer")

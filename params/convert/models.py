@@ -13,7 +13,7 @@ from fnet.core import infer
 from fnet.core.compose import Model, bind, option_names, rules, sequential
 from fnet.types import Array
 from params.convert.conversion import Conversion, Converted, named
-from params.convert.functional import functional
+from params.convert.functional import functional, require_no_cast
 from params.convert.generations import HEADS_HAVE_POLICIES, NEWEST, Version, options_of_age, policy_of_result
 from params.convert.layer_options import config_values, layer_options, require_finite
 from params.convert.mask_effects import of_sequential
@@ -268,6 +268,11 @@ def _sequential(source: KerasObject, conversion: Conversion, training: bool | No
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
     converted = Converted(source, sequential(steps), parts=parts)
+    spec = infer.input_spec(converted.step)
+    if spec is not None and not all(part.source.policy in POLICIES for part in parts.values()):
+        inputs = {row.path: row.inputs for row in infer.trace(converted.step, spec)}
+        for name, part in parts.items():
+            require_no_cast(part, inputs[name,], conversion)
     converted.effects = of_sequential(source, list(parts.values()), converted.step)
     for layer, flag in zip(layers, flags, strict=True):
         leaves = conversion.rng_leaves(parts[layer.name], flag)

@@ -107,9 +107,8 @@ def parse(data: Any) -> KerasObject:
     for key, value in (("module", module), ("registered_name", registered)):
         if value is not None and not isinstance(value, str):
             raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a string")
-    trainable = config.get("trainable", True)
-    if trainable not in (False, True) or (module and type(trainable) is not bool):
-        raise CorruptFile(f"{shown(data['class_name'])}: trainable is {quoted(trainable)}, not true or false")
+    if config.get("trainable", True) not in (False, True):
+        raise CorruptFile(f"{shown(data['class_name'])}: trainable is {quoted(config['trainable'])}, not true or false")
     if "name" in data and config.get("name") not in (None, data["name"]):
         raise CorruptFile(
             f"{shown(data['class_name'])} has two names, {quoted(data['name'])} and {quoted(config['name'])}"
