@@ -84,6 +84,7 @@ def test_what_the_page_of_exports_says_is_still_so(kind):
         "category_encoding",
         "conv3d_transpose",
         "discretization",
+        "einsum_dense",
         "locally_connected1d",
         "max_pooling1d",
         "zero_padding2d",

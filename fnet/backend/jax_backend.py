@@ -240,7 +240,8 @@ def take(table: Any, ids: Any) -> Any:
 
 def einsum(equation: str, *operands: Any) -> Any:
     """`jax.numpy.einsum`; axes that are summed together have one size."""
-    contraction.require_sizes(equation, *(jnp.shape(x) for x in operands))
+    # not `jnp.shape`, for which a converter puts arrays that it traces
+    contraction.require_sizes(equation, *(np.shape(x) for x in operands))
     return jnp.einsum(equation, *operands)
 
 
