@@ -63,6 +63,7 @@ def quantized(mode, source="float32", **config):
 
 NO_WEIGHTS = hostile.h5(lambda file: file.create_group("layers"))
 INPUT = tensor("input_layer")
+ELLIPSIS = {"class_name": "__ellipsis__", "config": {}}
 
 
 def spelled(**config):
@@ -163,6 +164,23 @@ REFUSED = {
         lambda: functional(node(entry("Flatten", "dense", dtype="int32"), INPUT)),
         UnsupportedLayer,
         "Flatten 'dense' gets floats and has the dtype policy int32, to which Keras casts them",
+    ),
+    "unstacked batch": (
+        lambda: functional(
+            node({**entry("Unstack", "dense", "keras.src.ops.core"), "config": {"name": "dense", "axis": 0}}, INPUT)
+        ),
+        UnsupportedLayer,
+        "how many tensors it gives is unknown; say num=",
+    ),
+    "ellipsis for an array": (
+        lambda: operation("LogicalOr", INPUT, ELLIPSIS),
+        UnsupportedLayer,
+        r"was called with '\.\.\.', which fnet does not know",
+    ),
+    "ellipsis for one of several": (
+        lambda: functional(node(entry("Dot", "dense", axes=1), [INPUT, ELLIPSIS])),
+        CorruptFile,
+        "by position, which is no tensor",
     ),
     "value by position": (
         lambda: functional(node(DENSE, INPUT, 3)),

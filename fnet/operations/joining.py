@@ -186,8 +186,12 @@ def dsplit(x: Array, *, indices_or_sections: Ints) -> list[Array]:
 def _unstack_rule(x: Spec, *, num: int | None, axis: int) -> list[Spec]:
     size = x.shape[positive(axis, len(x.shape))]
     count = size if num is None else num
-    if count is None or count > 1 << 16:
-        raise ValueError(f"unstack along an axis of size {size}: how many tensors it gives is unknown; say num=")
+    if count is None:
+        raise NotImplementedError(
+            "unstack along an axis of unknown size: how many tensors it gives is unknown; say num="
+        )
+    if count > 1 << 16:
+        raise ValueError(f"unstack into {count} tensors")
     return [Spec(reduced_shape(x.shape, axis, False), x.dtype)] * count
 
 

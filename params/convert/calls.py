@@ -119,7 +119,7 @@ def _options_and_sources(
     if unknown:
         raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
     for key, value in sources.items():
-        _no_text(value, label)
+        _no_text(value, label, index=key in legal or key in entry.literal)
         if key in ("mask", "initial_state"):
             _require_tensors(value, key, label)
     return options, sources
@@ -188,10 +188,12 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _no_text(value: Any, label: str) -> None:
+def _no_text(value: Any, label: str, index: bool) -> None:
+    """Refuse texts among what a step reads, and `...`, which only an index may have next to tensors."""
     for leaf in tree.leaves(value):
-        if isinstance(leaf, Literal):
-            raise UnsupportedLayer(f"{label} was called with {quoted(leaf.value)}, which fnet does not know")
+        if isinstance(leaf, Literal) or (leaf is ... and not index):
+            value = leaf.value if isinstance(leaf, Literal) else "..."
+            raise UnsupportedLayer(f"{label} was called with {quoted(value)}, which fnet does not know")
 
 
 def _masked(x: Any, mask: Any, is_model: bool = False) -> Any:

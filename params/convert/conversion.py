@@ -159,6 +159,8 @@ def named(source: KerasObject) -> Iterator[None]:
         yield
     except ModelFileError:
         raise
+    except NotImplementedError as error:
+        raise UnsupportedLayer(f"{source.label}: {error}") from error
     except BROKEN as error:
         text = f"{source.label}: {type(error).__name__}: {error}"
         raise CorruptFile(f"the config describes an impossible layer: {text[:300]}") from error
