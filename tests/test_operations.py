@@ -135,16 +135,8 @@ def is_saved(case: OpCase) -> bool:
 NOT_ALWAYS_BUILT = {
     *("adaptive_average_pool", "adaptive_max_pool", "allclose", "average", "geomspace", "layer_norm", "logspace"),
     *("add", "batch_norm", "conv", "conv_transpose", "digitize", "einsum", "full", "get_item", "histogram", "hstack"),
-    *(
-        "linspace",
-        "multiply",
-        "perspective_transform",
-        "relu",
-        "rms_norm",
-        "searchsorted",
-        "trapezoid",
-        "view_as_complex",
-    ),
+    *("linspace", "multiply", "perspective_transform", "relu", "rms_norm", "searchsorted"),
+    *("trapezoid", "view_as_complex"),
 }
 """Operations with rows that Keras computes, but cannot put into a functional model or run there."""
 
