@@ -82,3 +82,12 @@ def test_a_cell_is_measured_from_end_to_end(tmp_path):
     assert set(line["ratio"]) >= {"peer / fnet numpy", "before / fnet numpy"}
     assert found["versions"]["numpy"] == np.__version__
     assert "cores" in found["machine"]
+
+
+def test_the_performance_page_says_what_the_committed_runs_say(harness):
+    import page
+
+    text = page.PAGE.read_text("utf-8")
+    assert page.renewed(text) == text
+    assert all(f"| {name} |" in text for name in page.cells())
+    assert len(page.cells()) > 20

@@ -628,7 +628,7 @@ def test_the_speed_page_shows_what_benchmarks_wrote(tmp_path):
         {"cell": "rnn 1", "best ms": {"fnet numpy": 1.0}, "ratio": {}},
     ]
     result = {"machine": "2 cores", "versions": {"numpy": "2.4"}, "cells": cells}
-    (tmp_path / "results-models.json").write_text(json.dumps(result))
+    (tmp_path / "speed-models.json").write_text(json.dumps(result))
     text = document.markdown(evidence.speed_page(tmp_path))
     assert "| cnn\\|1 | 0.25 | 0.5 | 2 |" in text
     assert "| rnn 1 | 1 | – | – |" in text
@@ -668,6 +668,7 @@ def test_the_other_pages_are_what_the_committed_rows_say():
         choices.page(choices.kept(RESULTS)),
         evidence.parity_page(found),
         evidence.elsewhere_page(publish.elsewhere(RESULTS)),
+        evidence.speed_page(RESULTS),
         evidence.provenance_page(store.read(RESULTS)),
     ):
         for path, text in files_of(page).items():

@@ -16,8 +16,6 @@ from compare.studies.pages import interval, value
 
 Row = dict[str, Any]
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
 DATA_NOTES = {
     ("cifar10", "local folder"): """The CIFAR-10 images of a local folder are JPEG copies (quality about 75) of the
     originals, stored in Parquet: models score about 0.01 to 0.02 lower in macro-F1 on them than on the originals.
@@ -207,15 +205,16 @@ def _of_other_data(finding: Finding) -> Table:
 # --- speed -----------------------------------------------------------------------------------------
 
 
-def speed_page(folder: Path = BENCHMARKS) -> Page:
-    """What the benchmarks wrote as results*.json: a table each, milliseconds and ratios, with machine and versions."""
+def speed_page(results: Path) -> Page:
+    """The files speed-*.json of the folder, which `make bench` wrote: milliseconds and ratios, machine and versions."""
     blocks: list[Block] = []
-    for path in sorted(folder.glob("results*.json")):
+    for path in sorted(results.glob("speed-*.json")):
         result = json.loads(path.read_text("utf-8"))
         versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
         blocks += [Heading(path.stem), Text(f"{result['machine']}; {versions}", soft=True), _speeds(result["cells"])]
     if not blocks:
-        told = "No benchmark is recorded here: “make bench” writes benchmarks/results*.json. See docs/performance.md."
+        told = """No benchmark is recorded here: “make bench” writes benchmarks/results-*.json, of which copies in this
+        folder, as speed-*.json, are shown. See docs/performance.md."""
         blocks = [Text(told)]
     return Page("speed", "Speed", tuple(blocks))
 

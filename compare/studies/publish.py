@@ -63,7 +63,7 @@ def write(
         choices.page(choices.kept(results)),
         evidence.parity_page(findings),
         evidence.elsewhere_page(elsewhere(results)),
-        evidence.speed_page(),
+        evidence.speed_page(results),
         evidence.provenance_page(rows),
     ]
     page = html or results / HTML
