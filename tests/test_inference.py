@@ -406,3 +406,10 @@ def test_operations_over_the_batch_see_each_time_step_by_itself():
     np.testing.assert_array_equal(bind(fnet.time_distributed, layer=over)({}, x), x - x.max(axis=0))
     at_once = bind(fnet.time_distributed, layer=over, masks="keras2")({}, x)
     np.testing.assert_array_equal(at_once, x - x.max(axis=(0, 1)))
+
+
+def test_of_the_shapes_that_a_layer_was_asked_for_the_last_one_is_remembered():
+    step = bind(fnet.dense, units=2)
+    for size in range(1, 9):
+        assert fnet.infer(step, fnet.Spec((None, size)))[0].shape == (None, 2)
+    assert len(step.inferred) == 1

@@ -13,6 +13,7 @@ CALLS = [
     (fnet.dot, {"axes": 1}, (np.ones((2, 3)),), "dot takes a tuple or list of 2 arrays; got 1 of them"),
     (fnet.reshape, {"target_shape": (4,)}, np.ones((2, 3)), r"cannot make \(4,\) of \(3,\): the sizes do not agree"),
     (fnet.reshape, {"target_shape": (-1, 2)}, np.ones((2, 3)), r"cannot make \(-1, 2\) of \(3,\)"),
+    (fnet.repeat_vector, {"n": 2}, np.ones((2, 3, 4)), r"takes \(batch, features\); got"),
     (fnet.cropping1d, {"cropping": 2}, np.ones((1, 4, 1)), "takes 4 off axis 1, which has size 4"),
     (fnet.softmax, {}, Masked(np.ones((2, 3, 5)), np.ones((2, 3), bool)), r"a mask of shape \(2, 3\) for \(2, 3, 5\)"),
     (

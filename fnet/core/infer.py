@@ -84,14 +84,17 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
-    """The shape rule of a layer, given the options that it asks for; remembered for layers of one array."""
+    """The shape rule of a layer, given the options that it asks for; of one array, the last answer is remembered."""
     bound = bind(step)
     declared = rules(bound)
     if not isinstance(x, Spec) or declared.call is not None:
         return _by_rule(bound, declared, x)
-    if x not in bound.inferred:
-        bound.inferred[x] = _by_rule(bound, declared, x)
-    return bound.inferred[x]
+    known = bound.inferred.get(x)
+    if known is None:
+        known = _by_rule(bound, declared, x)
+        bound.inferred.clear()
+        bound.inferred[x] = known
+    return known
 
 
 def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:

@@ -47,7 +47,7 @@ class Bound:
 
     @functools.cached_property
     def inferred(self) -> dict[Any, tuple[Any, Any]]:
-        """{Spec of the input: what `fnet.core.infer` has made of it}: outputs and params."""
+        """{Spec of the last input: what `fnet.core.infer` made of it}: outputs and params."""
         return {}
 
     @functools.cached_property

@@ -96,6 +96,8 @@ def repeat_vector(params: Params, x: Array, *, n: Natural) -> Array:
     >>> repeat_vector({}, np.ones((2, 3)), n=4).shape
     (2, 4, 3)
     """
+    if x.ndim != 2:
+        raise InvalidInput(f"repeat_vector takes (batch, features); got shape {x.shape}")
     return x[:, None, :].repeat(n, axis=1)
 
 
