@@ -79,6 +79,17 @@ def test_crosses_of_random_columns_are_tensorflows():
     np.testing.assert_array_equal(fnet.hashed_crossing({}, columns, num_bins=10_007), np.asarray(theirs))
 
 
+def test_crosses_that_are_sparse_are_no_less_integers(tmp_path):
+    """Of the layers with `sparse`, HashedCrossing alone does not ask for another output than integers."""
+    import keras
+
+    columns = (keras.Input((1,), dtype="int64"), keras.Input((1,), dtype="int64"))
+    keras.Model(columns, keras.layers.HashedCrossing(5, sparse=True)(columns)).save(tmp_path / "m.keras")
+    x = (np.arange(4)[:, None], np.arange(4)[:, None] + 7)
+    model, params = fnet.load_keras(tmp_path / "m.keras")
+    np.testing.assert_array_equal(model(params, x), fnet.hashed_crossing({}, x, num_bins=5))
+
+
 def test_no_strings_and_wrong_ones():
     assert fnet.hashing({}, np.array([], str), num_bins=3).shape == (0,)
     assert farmhash64([]).shape == siphash64([], (1, 2)).shape == (0,)

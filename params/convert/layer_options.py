@@ -25,7 +25,7 @@ def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> 
     """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
     but that of the inputs for many an operation."""
     if entry.arguments and not conversion.keras2:  # one of Keras's own
-        _require_sense(source.config, source.label)
+        _require_sense(source)
         trainable = source.config.get("trainable", True)
         if conversion.version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
             raise CorruptFile(f"{source.label}: trainable is {quoted(trainable)}, not true or false")
@@ -35,8 +35,9 @@ def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> 
     return {key: _value(key, item, source, conversion) for key, item in kept.items()}
 
 
-def _require_sense(config: Mapping[str, Any], label: str) -> None:
+def _require_sense(source: KerasObject) -> None:
     """Refuse options that change nothing here, and with which Keras 3 makes no layer."""
+    config, label = source.config, source.label
     for key, item in config.items():
         if key.endswith((*TRAINING_ONLY, "quantization_config")) and not _names_something(item):
             raise CorruptFile(f"{label} has the {key} {quoted(item)}, which names nothing of Keras")
@@ -45,7 +46,7 @@ def _require_sense(config: Mapping[str, Any], label: str) -> None:
         raise CorruptFile(f"{label} has the seed {quoted(seed)}, which is no integer")
     if weights is not None and mode not in ("tf_idf", "tf-idf"):
         raise CorruptFile(f"{label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
-    if mode == "int" and config.get("sparse"):
+    if mode == "int" and config.get("sparse") and source.class_name != "HashedCrossing":  # alone in not asking
         raise CorruptFile(f"{label} is sparse, which no output_mode='int' is")
     if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
         raise CorruptFile(f"{label} has pad_to_max_tokens, but no max_tokens")
