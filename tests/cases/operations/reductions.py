@@ -23,6 +23,7 @@ REDUCTIONS = [
     *rows((o.argmax, o.argmin, o.nanargmax, o.nanargmin), A((2, 3, 4)), axis=1, keepdims=True),
     *rows((o.nanargmax, o.nanargmin), A((4, 3), nan=True), axis=1),
     *rows((o.count_nonzero,), I, axis=1),
+    *rows((o.count_nonzero,), A((4, 5, 3), "int32", 0, 2), axis=(0, -1)),
     *rows((o.average,), A((2, 3, 4)), axis=1),
     *rows((o.average,), M, P, axis=1),
     *rows((o.average,), A((2, 3, 4)), A((3,), center=2.0, scale=0.2), axis=1),
