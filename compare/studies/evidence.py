@@ -207,16 +207,22 @@ def _of_other_data(finding: Finding) -> Table:
 
 def speed_page(results: Path) -> Page:
     """The files speed-*.json of the folder, which `make bench` wrote: milliseconds and ratios, machine and versions."""
+    told = Text(
+        """The best time of each library, and as “peer / fnet” that of the fastest other one, LiteRT included, by that
+        of fnet: above 1 fnet is ahead. docs/performance.md says what the cells are and gives LiteRT a column of its
+        own."""
+    )
     blocks: list[Block] = []
     for path in sorted(results.glob("speed-*.json")):
         result = json.loads(path.read_text("utf-8"))
         versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
         blocks += [Heading(path.stem), Text(f"{result['machine']}; {versions}", soft=True), _speeds(result["cells"])]
     if not blocks:
-        told = """No benchmark is recorded here: “make bench” writes benchmarks/results-*.json, of which copies in this
-        folder, as speed-*.json, are shown. See docs/performance.md."""
-        blocks = [Text(told)]
-    return Page("speed", "Speed", tuple(blocks))
+        told = Text(
+            """No benchmark is recorded here: “make bench” writes benchmarks/results-*.json, of which copies in this
+            folder, as speed-*.json, are shown. See docs/performance.md."""
+        )
+    return Page("speed", "Speed", (told, *blocks))
 
 
 def _speeds(cells: Sequence[Row]) -> Table:
