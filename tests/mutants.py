@@ -220,7 +220,8 @@ TWINS = {
         ("log", "log1p"), ("amin", "amax"), ("startswith", "endswith"), ("logical_and", "logical_or"),
     ) for pair in ((a, b), (b, a))),
 }  # fmt: skip
-CASTS = {"astype", "cast", "asarray", "float", "int"}
+CASTS = {"astype", "cast", "asarray", "float", "int", "abs", "absolute"}
+"""Calls that leave a value of the same meaning when they go."""
 SYMMETRIC = {
     "isinstance",
     "maximum",
@@ -318,6 +319,7 @@ def _choices(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
             yield "removed check", test, "False"
         case ast.If(test=test):
             yield "negated", test, f"not ({text(test)})"
+            yield "dropped branch", test, "False"
 
 
 def _places(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
@@ -333,6 +335,8 @@ def _places(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
                 yield "off by one", bound, f"({text(bound)}) + 1"
         case ast.keyword(arg="axis", value=ast.Constant(value=int(value))):
             yield "wrong axis", node.value, str(0 if value == -1 else value - 1)
+        case ast.keyword(arg="dtype" | "mask", value=ast.expr() as value) if text(value) != "None":
+            yield "dropped option", value, "None"
         case ast.Constant(value=bool(value)):
             yield "flag", node, repr(not value)
         case ast.Constant(value=int(value)):
@@ -362,7 +366,7 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, ast.AST, str]]:
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     if name in CASTS and len(node.args) in (1, 2):
         inner = function.value if name == "astype" else node.args[0]
-        yield "missing cast", node, f"({text(inner)})"
+        yield "missing call", node, f"({text(inner)})"
     if name in TWINS:
         base = f"{text(function.value)}." if isinstance(function, ast.Attribute) else ""
         yield "other function", function, f"{base}{TWINS[name]}"

@@ -161,6 +161,40 @@ RULES = [
         "a window of 8 numbers for a transform of 7",
     ),
     (fnet.einsum_dense, {"equation": "ab,bc->bc", "output_shape": 7}, SEQUENCE, "."),
+    (fnet.einsum_dense, {"equation": "abc,cd->abd", "output_shape": (4, 2)}, SEQUENCE, "axis 'b' has the size 5"),
+    (
+        fnet.group_query_attention,
+        {"head_dim": 2, "num_query_heads": 3, "num_key_value_heads": 2},
+        (SEQUENCE, SEQUENCE),
+        "num_query_heads 3 must be a multiple of 2",
+    ),
+    (fnet.resizing, {"height": 2, "width": 2}, Y, "images have 3 axes, or 4 with that of the batch; got 2"),
+    (o.resize, {"size": (2, 2)}, Y, "images have 3 axes, or 4"),
+    (fnet.reshape, {"target_shape": (-2,)}, SEQUENCE, r"reshape to \(-2,\): a size is at least 0"),
+    (fnet.zero_padding2d, {"padding": -1}, IMAGE, "cropped or padded is at least 0; got -1"),
+    (fnet.conv2d, {"filters": 1, "kernel_size": (1, 2, 3)}, IMAGE, "kernel_size must be one int >= 1, or 2 of them"),
+    (fnet.conv2d, {"filters": 1, "kernel_size": 0}, IMAGE, "kernel_size must be one int >= 1, or 2 of them"),
+    (fnet.conv2d, {"filters": 1, "kernel_size": 1, "padding": "causal"}, IMAGE, "one of 'valid', 'same'; got 'causal'"),
+    *(
+        (fnet.locally_connected1d, {"filters": 1, "kernel_size": 2}, Spec(shape), "so its sizes must be known; got")
+        for shape in ((None, None, 3), (2, 5, None))
+    ),
+    (fnet.conv1d_transpose, {"filters": 1, "kernel_size": 2}, Spec((2, 0, 3)), "empty spatial axis cannot be enlarged"),
+    (
+        fnet.conv1d_transpose,
+        {"filters": 1, "kernel_size": 2, "padding": "same", "output_padding": 0, "strides": 3},
+        Spec((2, 1, 3)),
+        "leave nothing",
+    ),
+    (o.segment_sum, {"num_segments": 2}, (Y, Spec((3,), "int32")), "one id for each row; got ids"),
+    *((o.quantile, {}, (Y, q), "a quantile is between 0 and 1") for q in (-1, 101)),
+    (o.unstack, {"num": 3}, Y, "unstack into 3 tensors along an axis of size 4"),
+    (
+        o.scale_and_translate,
+        {"spatial_dims": (1, 2), "method": "magic"},
+        (IMAGE, (2, 9, 8, 3), Spec((2,)), Spec((2,))),
+        "method must be one of linear",
+    ),
 ]
 CALLS = [
     (fnet.input_layer, {"shape": (None, 3)}, None, "None for an input that is not optional"),
@@ -171,6 +205,14 @@ CALLS = [
     (fnet.string_lookup, {}, np.array(["a", None], object), "item 1 is None of type NoneType; replace missing texts"),
     (fnet.string_lookup, {}, np.array(["a", "\ud800"], object), "item 1 is not valid Unicode"),
     (fnet.string_lookup, {}, [["a", "b"], ["c"]], r"item 0 is \['a', 'b'\] of type list"),
+    (
+        fnet.string_lookup,
+        {},
+        [np.array([["a", "b"]]), np.array([["c"]])],
+        "strings come as an array or a list, all rows of one length",
+    ),
+    (fnet.string_lookup, {"num_oov_indices": 0}, np.array(["a", "c"]), "in its vocabulary; item 1 is b'c'"),
+    (fnet.category_encoding, {"num_tokens": 3, "output_mode": "hot"}, np.array([[1]]), "output_mode 'hot'"),
     (fnet.category_encoding, {"num_tokens": 3}, {"inputs": [[1]], "count_weights": [[1.0]]}, "count weights go with"),
     (o.ctc_decode, {"strategy": "best"}, (np.ones((1, 3, 4), "float32"), np.array([3])), "strategy must be"),
     (
@@ -211,6 +253,34 @@ def test_calls_refuse(layer, options, x, message):
     )
     with pytest.raises((ValueError, InvalidInput), match=message):
         bind(layer, **options)(params, x)
+
+
+@pytest.mark.parametrize(("lookup", "tokens"), [("string", ["a", 1]), ("integer", [1, "a"]), ("integer", [1, True])])
+def test_tokens_are_of_one_kind(lookup, tokens):
+    with pytest.raises(TypeError, match=f"token 1 is {tokens[1]!r}, not a"):
+        fnet.vocabulary_params(bind(getattr(fnet, f"{lookup}_lookup")), tokens)
+
+
+@pytest.mark.parametrize("offsets", [[0, 2], [0, 4], [1, 3], [0, 2, 1, 3], [[0, 3]], []])
+def test_offsets_that_do_not_cut_a_packed_table(offsets):
+    with pytest.raises(ValueError, match="whose offsets do not cut its 3 bytes into strings"):
+        fnet.unpack_strings({"bytes": np.zeros(3, np.uint8), "offsets": np.array(offsets)})
+
+
+def test_what_is_no_string_is_not_packed():
+    with pytest.raises(TypeError, match="1 is a int, not a string"):
+        fnet.pack_strings(["a", 1])
+
+
+@pytest.mark.parametrize(
+    ("number", "fits"), [(-(1 << 31), True), ((1 << 31) - 1, True), (-(1 << 31) - 1, False), (1 << 31, False)]
+)
+def test_whole_numbers_of_an_operation_are_int32(number, fits):
+    if fits:
+        assert o.add({}, ([number], np.zeros(1, "int32"))).tolist() == [number]
+    else:
+        with pytest.raises(OverflowError, match="beyond int32"):
+            o.add({}, ([number], np.zeros(1, "int32")))
 
 
 def test_tokens_in_one_hot_need_rows_of_one_length():

@@ -22,7 +22,7 @@ from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 CHANNELS_LAST = "channels_last"
 
 
-def _axes(rank: int, data_format: str | None) -> tuple[int, int]:
+def height_and_width(rank: int, data_format: str | None) -> tuple[int, int]:
     """The axes of height and width; ValueError where an array of `rank` axes is no image and no batch of them."""
     if rank not in (3, 4):
         raise ValueError(f"images have 3 axes, or 4 with that of the batch; got {rank}")
@@ -41,7 +41,7 @@ def resize(
     interpolation: one of `fnet.resampling.INTERPOLATIONS`. antialias widens the kernels when shrinking.
     Source: tf.image.resize.
     """
-    axes = _axes(images.ndim, data_format)
+    axes = height_and_width(images.ndim, data_format)
     if all(images.shape[axis] == target for axis, target in zip(axes, size, strict=True)):
         return images
     x = images if interpolation == "nearest" else floats(images)
@@ -67,7 +67,7 @@ def _window(x: Array, axis: int, start: int, count: int) -> Array:
 
 def _crop_to_aspect(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
     """The largest middle window with the aspect ratio of `size`."""
-    axes = _axes(x.ndim, data_format)
+    axes = height_and_width(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
     for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
         count = max(min(have, fits), 1)
@@ -77,7 +77,7 @@ def _crop_to_aspect(x: Array, size: tuple[int, int], data_format: str | None) ->
 
 def _pad_to_aspect(x: Array, size: tuple[int, int], data_format: str | None, fill_value: float) -> Array:
     """`fill_value` on both sides of the short axis, for the aspect ratio of `size`."""
-    axes = _axes(x.ndim, data_format)
+    axes = height_and_width(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
     widths = [(0, 0)] * x.ndim
     for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
@@ -87,7 +87,7 @@ def _pad_to_aspect(x: Array, size: tuple[int, int], data_format: str | None, fil
 
 def _sized_rule(x: Spec, *, height: int, width: int, data_format: str | None) -> tuple[Spec, ParamTree]:
     shape = list(x.shape)
-    for axis, size in zip(_axes(len(shape), data_format), (height, width), strict=True):
+    for axis, size in zip(height_and_width(len(shape), data_format), (height, width), strict=True):
         shape[axis] = size
     return Spec(tuple(shape), x.dtype), {}
 
@@ -172,7 +172,7 @@ def center_crop(
     float32 (not so before Keras 2.8). No params. Mask: dropped. Source: keras.layers.CenterCrop.
     """
     x = floats(x) if casts else ops.asarray(x)
-    axes = _axes(x.ndim, data_format)
+    axes = height_and_width(x.ndim, data_format)
     spare = [x.shape[axis] - target for axis, target in zip(axes, (height, width), strict=True)]
     if min(spare) < 0:
         return resize(_crop_to_aspect(x, (height, width), data_format), (height, width), data_format=data_format)
@@ -210,7 +210,7 @@ def random_crop(
 
 
 def _window_at_corner(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
-    axes = _axes(x.ndim, data_format)
+    axes = height_and_width(x.ndim, data_format)
     sizes = tuple(x.shape[axis] for axis in axes)
     largest = (int(float(sizes[1] * size[0]) / size[1]), int(float(sizes[0] * size[1]) / size[0]))
     for axis, have, fits, target in zip(axes, sizes, largest, size, strict=True):
@@ -219,7 +219,7 @@ def _window_at_corner(x: Array, size: tuple[int, int], data_format: str | None) 
 
 
 def _short_side(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
-    axes = _axes(x.ndim, data_format)
+    axes = height_and_width(x.ndim, data_format)
     height, width = (x.shape[axis] for axis in axes)
     taller = height / width > size[0] / size[1]
     whole = (int(size[1] * height / width), size[1]) if taller else (size[0], int(size[0] * width / height))
@@ -248,7 +248,7 @@ def _ranged(x: Array, source: Sequence[float], target: Sequence[float]) -> Array
 
 
 def _contrast_rule(x: Spec) -> tuple[Spec, ParamTree]:
-    _axes(len(x.shape), CHANNELS_LAST)
+    height_and_width(len(x.shape), CHANNELS_LAST)
     return float_rule(x)
 
 
@@ -268,7 +268,7 @@ def auto_contrast(params: Params, x: Array, *, value_range: tuple[float, float] 
 
 
 def _same_rule(x: Spec, *, data_format: str | None) -> tuple[Spec, ParamTree]:
-    _axes(len(x.shape), data_format)
+    height_and_width(len(x.shape), data_format)
     require_no_strings(x)
     return x, {}
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from fnet.backend import xp
 from fnet.dtypes import floating, tensor
-from fnet.layers.image import resizing
+from fnet.layers.image import height_and_width, resizing
 from fnet.operations.rules import operation, same
 from fnet.types import Array, DataFormat, Shape, Spec
 
@@ -20,8 +20,8 @@ def channels_first(data_format: str | None) -> bool:
 
 
 def image_axes(rank: int, data_format: str | None) -> tuple[int, int, int]:
-    """The axes of height, width and channels."""
-    return (rank - 2, rank - 1, rank - 3) if channels_first(data_format) else (rank - 3, rank - 2, rank - 1)
+    """The axes of height, width and channels; ValueError where there are neither 3 nor 4."""
+    return *height_and_width(rank, data_format), rank - 3 if channels_first(data_format) else rank - 1
 
 
 def on_last(compute: Callable[[Array], Array], images: Array, data_format: str | None) -> Array:

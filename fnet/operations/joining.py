@@ -190,8 +190,8 @@ def _unstack_rule(x: Spec, *, num: int | None, axis: int) -> list[Spec]:
         raise NotImplementedError(
             "unstack along an axis of unknown size: how many tensors it gives is unknown; say num="
         )
-    if count > 1 << 16:
-        raise ValueError(f"unstack into {count} tensors")
+    if count > 1 << 16 or size not in (None, count):
+        raise ValueError(f"unstack into {count} tensors along an axis of size {size}")
     return [Spec(reduced_shape(x.shape, axis, False), x.dtype)] * count
 
 
