@@ -348,18 +348,22 @@ def test_what_holds_layers_without_weights_counts_once_however_often_it_is_calle
     np.testing.assert_allclose(fnet.predict(model, got, x), keras_model(x), atol=1e-6)
 
 
-def test_batch_normalization_over_devices_has_a_name_of_its_own(tmp_path):
-    """Keras 2.12 to 2.15 name the groups of `SyncBatchNormalization` after that class."""
-    steps = [keras.layers.BatchNormalization(), keras.layers.Dense(4), keras.layers.BatchNormalization()]
-    keras_model = keras.Sequential([keras.Input((4,)), *steps])
+@pytest.mark.parametrize("over_devices", [(0, 2), (1,), (0, 1, 2)])
+def test_batch_normalization_over_devices_has_a_name_of_its_own(over_devices, tmp_path):
+    """Keras 2.12 to 2.15 name the groups of `SyncBatchNormalization` after that class; some or all of three here."""
+    names = [f"{'sync_' * (number in over_devices)}batch_normalization_{number + 5}" for number in range(3)]
+    keras_model = keras.Sequential([keras.Input((4,)), *(keras.layers.BatchNormalization(name=name) for name in names)])
     weights = enumerate(keras_model.get_weights(), start=1)
     keras_model.set_weights([np.abs(draw(*weight.shape)) + 1 / number for number, weight in weights])
     keras_model.save(tmp_path / "m.keras")
     keras_model.save_weights(tmp_path / "m.weights.h5")
     with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
         file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
-        for end in ("", "_1"):
-            file.move(f"layers/batch_normalization{end}", f"layers/sync_batch_normalization{end}")
+        for name, end in zip(names, ("", "_1", "_2"), strict=True):
+            file.move(f"layers/batch_normalization{end}", f"layers/{name}")
+        for base in {name[:-2] for name in names}:
+            for number, name in enumerate(sorted(name for name in names if name.startswith(base))):
+                file.move(f"layers/{name}", f"layers/{base}_{number}" if number else f"layers/{base}")
     model, params = load_keras(tmp_path / "m.keras")
     got, x = load_weights(tmp_path / "m.weights.h5", model, tree.map(np.zeros_like, params)), draw(2, 4)
     np.testing.assert_allclose(model(got, x), keras_model(x), atol=1e-6)

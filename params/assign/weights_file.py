@@ -74,13 +74,13 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
 
     An fnet model does not say which of its layers are one object: first none is; then those of one name and one step
     whose params are the same arrays, as the loader gives them; then all of one name and one step. Nor does it say
-    which of its layers were of another class in Keras 2 (CuDNN's): all of those for which the file has such a group.
-    What fits the file entirely is right.
+    which of its layers were of another class in Keras 2 (CuDNN's): all of those for which the file has such a group, or
+    those named after it where it has groups of both. What fits the file entirely is right.
     """
     ways = namings(file.arrays.version, file.arrays.groups)
     errors: list[WeightsMismatch] = []
     classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
-    renamed = _renamed(converted, {name for name, other in OTHER_NAMES.items() if snake_case(other) in classes})
+    renamed = _renamed(converted, classes)
     for share in (_not_shared, _by_arrays, _by_name):
         as_shared = share(renamed, params)
         if as_shared is None:
@@ -94,12 +94,17 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
 
 
 def _renamed(converted: Converted, classes: Container[str]) -> Converted:
-    """The model with the layers of these classes under the other name that Keras 2 had for them."""
+    """The model with layers under the other name that Keras 2 had for them, by the `classes` that groups are named after."""
     parts = {name: _renamed(part, classes) for name, part in converted.parts.items()}
-    if converted.source.class_name not in classes or converted.entry is None:
-        return replace(converted, parts=parts)
-    source = replace(converted.source, python_name=OTHER_NAMES[converted.source.class_name])
-    return replace(converted, source=source, entry=replace(converted.entry, groups={}), parts=parts)
+    converted = replace(converted, parts=parts)
+    own, other = converted.source.class_name, OTHER_NAMES.get(converted.source.class_name, "")
+    both = snake_case(own) in classes
+    named = split_name(converted.source.name)[0] == snake_case(other)
+    if converted.entry is None or snake_case(other) not in classes or (both and not named):
+        return converted
+    return replace(
+        converted, source=replace(converted.source, python_name=other), entry=replace(converted.entry, groups={})
+    )
 
 
 def _filled(work: Plan, file: WeightTree) -> Loaded:
