@@ -369,6 +369,23 @@ def test_batch_normalization_over_devices_has_a_name_of_its_own(over_devices, tm
     np.testing.assert_allclose(model(got, x), keras_model(x), atol=1e-6)
 
 
+def test_keras_on_numpy_stores_float64_as_float32(tmp_path):
+    keras_model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype="float64")])
+    keras_model.save(tmp_path / "m.keras")
+    archive = zipfile.ZipFile(tmp_path / "m.keras")
+    contents = {name: archive.read(name) for name in archive.namelist()}
+    kernel, bias = (weight.astype("float32") for weight in keras_model.get_weights())
+    contents["model.weights.h5"] = hostile.h5(lambda file: hostile.dense_vars(file, kernel=kernel, bias=bias))
+    with zipfile.ZipFile(tmp_path / "n.keras", "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    model, params = load_keras(tmp_path / "n.keras")
+    x = draw(2, 4)
+    y = model(params, x)
+    assert y.dtype == params["dense"]["kernel"].dtype == "float64"
+    np.testing.assert_allclose(y, x.astype("float64") @ kernel.astype("float64") + bias, rtol=1e-12)
+
+
 def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
     """Keras lists what training moves first; the arrays of cells have no names that say whose they are."""
     steps = [keras.layers.LSTM(3, return_sequences=True, trainable=trainable) for trainable in (False, True, False)]

@@ -1,4 +1,7 @@
-"""From stored arrays to the params tree: shape and dtype compared before any bytes are read, numbers checked after."""
+"""From stored arrays to the params tree: shape and dtype compared before any bytes are read, numbers checked after.
+
+Keras on NumPy stores the weights of a float64 policy as float32, and casts them when it loads them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
             loaded[path] = _checked(path, item)
             continue
         if item.place not in read:
-            read[item.place] = _checked(path, item.load())
+            array = item.load()
+            read[item.place] = _checked(path, array.astype("float64") if _widens(item, want.get(path)) else array)
         loaded[path] = read[item.place]
     return tree.nest({path: loaded[path] for path in [*want, *(p for p in loaded if p not in want)]})
 
@@ -42,8 +46,12 @@ def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
     if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
         expected = ["any" if d is None else d for d in param.shape]
         raise WeightsMismatch(f"{quoted(name)} must have the shape {expected}, but {quoted(place)} has {list(shape)}")
-    if isinstance(item, StoredArray) and dtype != param.dtype:
+    if isinstance(item, StoredArray) and dtype != param.dtype and not _widens(item, param):
         raise WeightsMismatch(f"{quoted(name)} must be {param.dtype}, but {quoted(place)} is {dtype}")
+
+
+def _widens(item: StoredArray, param: Param | None) -> bool:
+    return param is not None and (item.dtype, param.dtype) == ("float32", "float64")
 
 
 def _checked(path: tuple[Any, ...], value: Array) -> Array:
