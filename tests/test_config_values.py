@@ -35,6 +35,14 @@ def test_numbers_for_what_python_takes_them(whole):
         given(use_bias="yes")
 
 
+def test_true_is_the_number_1():
+    """Keras writes what it was given, and takes it again."""
+    x = keras.Input((3,))
+    keras_model = keras.Model(x, layers.Rescaling(True, 0.5)(layers.Dropout(True)(layers.ReLU(negative_slope=True)(x))))
+    model, params = from_keras(keras_model)
+    np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "zero", [np.zeros(1, "float32"), np.float32(0), tf.constant(0.0), tf.constant([0.0])], ids=repr
 )

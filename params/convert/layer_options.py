@@ -115,7 +115,8 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
             if type(value) in tree.PLAIN and not _differs(value, legal[key]):
                 continue
             kind = kinds(entry.layer).get(key, Any)
-            if not fits(value, kind) and (key in exact or not fits(value := meant(value, kind), kind)):
+            asis = key in exact and type(value) is not bool
+            if not fits(value, kind) and (asis or not fits(value := meant(value, kind), kind)):
                 asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
                 raise CorruptFile(
                     f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
@@ -134,14 +135,16 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
 
 
 def meant(value: Any, kind: Any) -> Any:
-    """`value` as Python took it in Keras, where an option of the type `kind` is asked: 0 and 1 for False and True, a
-    whole float for an integer, an array of one number for the number."""
+    """`value` as Python took it in Keras, where an option of the type `kind` is asked: 0 and 1 for False and True, True
+    for the float 1, a whole float for an integer, an array of one number for the number."""
     parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     if fits(value, kind):
         return value
     plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in parts}
     if bool in plain and isinstance(value, int | float) and value in (0, 1):
         return bool(value)
+    if float in plain and isinstance(value, bool):
+        return float(value)
     if int in plain and isinstance(value, float) and value.is_integer() and abs(value) < LARGEST:
         return int(value)
     if float in plain and isinstance(value, tuple) and len(value) == 1:
