@@ -94,7 +94,7 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
 
 
 def _renamed(converted: Converted, classes: Container[str]) -> Converted:
-    """The model with layers under the other name that Keras 2 had for them; `classes`: those that groups are named after."""
+    """The model with the other names that Keras 2 had for layers; `classes`: those that groups are named after."""
     parts = {name: _renamed(part, classes) for name, part in converted.parts.items()}
     converted = replace(converted, parts=parts)
     own, other = converted.source.class_name, OTHER_NAMES.get(converted.source.class_name, "")
