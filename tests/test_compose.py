@@ -262,6 +262,15 @@ def test_a_layer_costs_four_calls_for_a_plain_array_of_floats():
     assert counts[3] - counts[2] == 8 * 4
 
 
+def test_numbers_of_numpy_are_options_as_those_of_python_are():
+    x = np.float32([-1])
+    assert (
+        fnet.elu({}, x, alpha=np.float64(0.3)).dtype == bind(fnet.elu, alpha=np.float64(0.3))({}, x).dtype == "float32"
+    )
+    clip = bind(fnet.operations.clip, x_min=np.float64(0), x_max=np.float64(1))
+    assert sequential(clip)({}, x).dtype == "float32"
+
+
 def test_options_come_to_a_layer_as_tuples_also_those_that_were_lists():
     @layer(shape=lambda x, *, sizes: (x, {}))
     def told(params, x, *, sizes):

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ParamSpec, cast
 
+import numpy as np
+
 from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.errors import InvalidInput, InvalidParams
@@ -137,9 +139,12 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
 
 
 def hashable(options: Any) -> Any:
-    """Options as layers take them: lists as tuples, so that what is computed of them can be remembered."""
+    """Options as layers take them: lists as tuples, so that what is computed of them can be remembered; numbers of
+    NumPy, which would make of float32 their own dtype, as Python's."""
     if isinstance(options, dict):
         return {key: hashable(value) for key, value in options.items()}
+    if isinstance(options, np.generic):
+        return options.item()
     return tuple(map(hashable, options)) if isinstance(options, list | tuple) else options
 
 
