@@ -3,14 +3,16 @@
 import io
 import json
 import os
+import struct
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from fnet.inference import schedule
 from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, errors
-from params.file import containers, hdf5
+from params.file import containers, hdf5, reading
 from params.file.reading import read
 from params.file.strict_json import parse
 from tests import hostile
@@ -461,6 +463,30 @@ def test_odd_lengths_have_checksums_too():
 def test_an_empty_checksum_is_refused():
     with pytest.raises(CorruptFile, match="too short for its checksum"):
         hdf5._fletcher32(memoryview(b"abc"))
+
+
+def test_a_heap_of_names_counts_by_its_size():
+    heap = b"HEAP" + bytes(4) + struct.pack("<QQQ", 1 << 20, 1, 32) + bytes(1 << 20)
+    assert hdf5._local_heap(hdf5.Buffer(memoryview(heap), 20_000), 0) == bytes(1 << 20)
+    with pytest.raises(LimitExceeded):  # many groups may name one heap
+        hdf5._local_heap(hdf5.Buffer(memoryview(heap), 10_000), 0)
+
+
+@pytest.mark.parametrize("part", ["config", "weights"])
+def test_a_file_that_two_threads_read_is_refused_like_others(part, monkeypatch):
+    data = bytearray(keras_zip())
+    if part == "config":
+        data = bytearray(keras_zip(config="{"))
+    else:
+        data[data.index(BIAS.tobytes())] ^= 1
+    threads = []
+    in_threads = schedule.in_threads
+    monkeypatch.setattr(schedule, "in_threads", lambda f, items, n: threads.append(n) or in_threads(f, items, n))
+    for least in (0, reading.THREAD_FROM):
+        monkeypatch.setattr(reading, "THREAD_FROM", least)
+        with pytest.raises(CorruptFile, match="is not JSON" if part == "config" else "is damaged"):
+            read(bytes(data))
+    assert len(threads) == 1
 
 
 def test_the_reader_knows_no_path():

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from math import prod
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 
@@ -121,11 +121,11 @@ NIL, DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL_FILES = 0x00, 0x01, 0x02, 0x
 LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 0x08, 0x0B, 0x0C, 0x10, 0x11, 0x15
 
 
-class Message(NamedTuple):
-    """One header message: its type and its bytes."""
+Header: TypeAlias = dict[int, list[memoryview]]
+"""The messages of an object header: {type: the bytes of each of that type}."""
 
-    kind: int
-    data: memoryview
+Message: TypeAlias = tuple[int, memoryview]
+"""The type of a header message and its bytes."""
 
 
 def root_address(file: Buffer) -> int:
@@ -151,12 +151,14 @@ def root_address(file: Buffer) -> int:
     return root
 
 
-def messages(file: Buffer, address: int) -> list[Message]:
+def messages(file: Buffer, address: int) -> Header:
     """The messages of the object header at `address`, which nobody else may have read."""
     file.enter(address, "object")
     version = file.take(address, 1)[0]
-    header = list(_messages_v1(file, address) if version == 1 else _messages_v2(file, address))
-    if any(message.kind == EXTERNAL_FILES for message in header):
+    header: Header = {}
+    for kind, data in _messages_v1(file, address) if version == 1 else _messages_v2(file, address):
+        header.setdefault(kind, []).append(data)
+    if EXTERNAL_FILES in header:
         raise UnsafeFile("an array's bytes are in another file (HDF5 external storage)")
     return header
 
@@ -168,19 +170,19 @@ _PREFIX = struct.Struct("<HHB3x")
 def _messages_v1(file: Buffer, address: int) -> Iterator[Message]:
     _, _, count, _, size = unpack("BBHII", file.take(address, 12))
     blocks = [file.take(address + 16, size)]
-    while blocks:
-        block, at = blocks.pop(0), 0
-        while count > 0 and at + 8 <= len(block):
+    for block in blocks:
+        at, end = 0, len(block)
+        while count > 0 and at + 8 <= end:
             kind, length, flags = _PREFIX.unpack_from(block, at)
-            message = _message(file, kind, flags, block, at + 8, length)
+            data = _message(file, kind, flags, block, at + 8, length)
             at += 8 + length
             count -= 1
             if kind == CONTINUATION:
-                start, length = unpack("QQ", message.data)
+                start, length = unpack("QQ", data)
                 file.enter(start, "header continuation")
                 blocks.append(file.take(start, length))
             elif kind != NIL:
-                yield message
+                yield kind, data
 
 
 def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
@@ -193,36 +195,36 @@ def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
     start = at + width - address
     blocks = [file.guarded(address, start + size)[start:]]
     prefix = 6 if flags & 4 else 4
-    while blocks:
-        block, at = blocks.pop(0), 0
+    for block in blocks:
+        at = 0
         while at + prefix <= len(block):
             kind, length, message_flags = unpack("BHB", block, at)
-            message = _message(file, kind, message_flags, block, at + prefix, length)
+            data = _message(file, kind, message_flags, block, at + prefix, length)
             at += prefix + length
             if kind == CONTINUATION:
-                start, length = unpack("QQ", message.data)
+                start, length = unpack("QQ", data)
                 file.enter(start, "header continuation")
                 file.signature(start, b"OCHK")
                 blocks.append(file.guarded(start, length - 4)[4:])
             elif kind != NIL:
-                yield message
+                yield kind, data
 
 
-def _message(file: Buffer, kind: int, flags: int, block: memoryview, at: int, length: int) -> Message:
+def _message(file: Buffer, kind: int, flags: int, block: memoryview, at: int, length: int) -> memoryview:
     file.step()
     if at + length > len(block):
         raise CorruptFile("a header message reaches past the end of its header")
     if flags & 2 and kind != NIL:
         raise CorruptFile("a header message is shared between objects, which h5py does for named types only")
-    return Message(kind, block[at : at + length])
+    return block[at : at + length]
 
 
-def only(header: list[Message], kind: int, what: str) -> memoryview | None:
+def only(header: Header, kind: int, what: str) -> memoryview | None:
     """The data of the single message of a kind, or None."""
-    datas = [message.data for message in header if message.kind == kind]
+    datas = header.get(kind, (None,))
     if len(datas) > 1:
         raise CorruptFile(f"an object has {len(datas)} {what} messages")
-    return datas[0] if datas else None
+    return datas[0]
 
 
 # --- heaps --------------------------------------------------------------------------------------------
@@ -423,7 +425,7 @@ LINKS_BY_NAME = 5
 """Type of the version 2 B-tree that lists the links of a dense group."""
 
 
-def members(file: Buffer, header: list[Message]) -> dict[str, int]:
+def members(file: Buffer, header: Header) -> dict[str, int]:
     """{name: address of the object} of a group, hard links only."""
     links: dict[str, int] = {}
     for name, address in _links(file, header):
@@ -435,24 +437,22 @@ def members(file: Buffer, header: list[Message]) -> dict[str, int]:
     return links
 
 
-def is_group(header: list[Message]) -> bool:
+def is_group(header: Header) -> bool:
     """Whether an object with these messages is a group."""
-    return any(message.kind in (SYMBOL_TABLE, LINK_INFO, LINK) for message in header)
+    return SYMBOL_TABLE in header or LINK_INFO in header or LINK in header
 
 
-def _links(file: Buffer, header: list[Message]) -> Iterator[tuple[str, int]]:
-    for message in header:
-        if message.kind == SYMBOL_TABLE:
-            tree, heap = unpack("QQ", message.data)
-            yield from _symbols(file, tree, _local_heap(file, heap))
-        elif message.kind == LINK:
-            yield link(message.data)
-        elif message.kind == LINK_INFO:
-            version, flags = unpack("BB", message.data)
-            expect(version, 0, "link info version")
-            heap, tree = unpack("QQ", message.data, 10 if flags & 1 else 2)
-            if heap != UNDEFINED:
-                yield from map(link, dense_objects(file, heap, tree, LINKS_BY_NAME, 4))
+def _links(file: Buffer, header: Header) -> Iterator[tuple[str, int]]:
+    for data in header.get(SYMBOL_TABLE, ()):
+        tree, heap = unpack("QQ", data)
+        yield from _symbols(file, tree, _local_heap(file, heap))
+    yield from map(link, header.get(LINK, ()))
+    for data in header.get(LINK_INFO, ()):
+        version, flags = unpack("BB", data)
+        expect(version, 0, "link info version")
+        heap, tree = unpack("QQ", data, 10 if flags & 1 else 2)
+        if heap != UNDEFINED:
+            yield from map(link, dense_objects(file, heap, tree, LINKS_BY_NAME, 4))
 
 
 def link(data: memoryview) -> tuple[str, int]:
@@ -482,20 +482,21 @@ LAST_FREE = 1
 """What a local heap says in place of where its next free space is."""
 
 
-def _local_heap(file: Buffer, address: int) -> memoryview:
+def _local_heap(file: Buffer, address: int) -> bytes:
     file.enter(address, "local heap")
     file.signature(address, b"HEAP")
     size, free, segment = unpack("QQQ", file.take(address, 32), 8)
+    file.step(size // 64)
     heap = file.take(segment, size)
     while free != LAST_FREE:
         file.step()
         if free + 16 > size or unpack("QQ", heap, free)[1] == 0:
             raise CorruptFile("the free space of a local heap makes no sense")
         (free,) = unpack("Q", heap, free)
-    return heap
+    return bytes(heap)
 
 
-def _symbols(file: Buffer, address: int, names: memoryview, above: int | None = None) -> Iterator[tuple[str, int]]:
+def _symbols(file: Buffer, address: int, names: bytes, above: int | None = None) -> Iterator[tuple[str, int]]:
     """Links below a version 1 B-tree node of type 0; `above` is the level of the node that named it."""
     file.enter(address, "B-tree node")
     file.signature(address, b"TREE")
@@ -517,7 +518,7 @@ _SYMBOL = struct.Struct("<QQI20x")
 """An entry of a symbol table: where its name is, its object, and what is kept of that."""
 
 
-def _symbol_node(file: Buffer, address: int, names: memoryview) -> Iterator[tuple[str, int]]:
+def _symbol_node(file: Buffer, address: int, names: bytes) -> Iterator[tuple[str, int]]:
     file.enter(address, "symbol table node")
     file.signature(address, b"SNOD")
     (count,) = unpack("H", file.take(address, 8), 6)
@@ -531,14 +532,14 @@ def _symbol_node(file: Buffer, address: int, names: memoryview) -> Iterator[tupl
         yield name, target
 
 
-def _text(names: memoryview, offset: int, longest: int = 4096) -> str:
+def _text(names: bytes, offset: int, longest: int = 4096) -> str:
     """The null-terminated UTF-8 text at `offset`."""
     if offset >= len(names):
         raise CorruptFile("a name lies outside its heap")
-    text, end, _ = bytes(names[offset : offset + longest]).partition(b"\0")
-    if not end:
+    end = names.find(0, offset, offset + longest)
+    if end < 0:
         raise CorruptFile("a name in a heap has no end")
-    return str(text, "utf-8")
+    return str(names[offset:end], "utf-8")
 
 
 # --- types, shapes, attributes ------------------------------------------------------------------------
@@ -623,7 +624,7 @@ class Attributes:
         self._heaps = GlobalHeaps(file)
         self._text = text
 
-    def parse(self, header: list[Message]) -> dict[str, memoryview]:
+    def parse(self, header: Header) -> dict[str, memoryview]:
         """{name: attribute message} of an object."""
         attributes: dict[str, memoryview] = {}
         for data in self._messages(header):
@@ -633,16 +634,14 @@ class Attributes:
             attributes[name] = data
         return attributes
 
-    def _messages(self, header: list[Message]) -> Iterator[memoryview]:
-        for message in header:
-            if message.kind == ATTRIBUTE:
-                yield message.data
-            elif message.kind == ATTRIBUTE_INFO:
-                version, flags = unpack("BB", message.data)
-                expect(version, 0, "attribute info version")
-                heap, tree = unpack("QQ", message.data, 4 if flags & 1 else 2)
-                if heap != UNDEFINED:
-                    yield from dense_objects(self._file, heap, tree, ATTRIBUTES_BY_NAME, 0)
+    def _messages(self, header: Header) -> Iterator[memoryview]:
+        yield from header.get(ATTRIBUTE, ())
+        for data in header.get(ATTRIBUTE_INFO, ()):
+            version, flags = unpack("BB", data)
+            expect(version, 0, "attribute info version")
+            heap, tree = unpack("QQ", data, 4 if flags & 1 else 2)
+            if heap != UNDEFINED:
+                yield from dense_objects(self._file, heap, tree, ATTRIBUTES_BY_NAME, 0)
 
     def texts(self, data: memoryview) -> tuple[tuple[int, ...], list[str]]:
         """(shape, texts) of an attribute; anything without elements is an empty list."""
@@ -1024,7 +1023,7 @@ class _Walk:
                 datasets[name] = node
         return Group(path, attributes, self.attributes, groups, datasets)
 
-    def _dataset(self, path: str, header: list[Message], attributes: dict[str, memoryview]) -> Dataset:
+    def _dataset(self, path: str, header: Header, attributes: dict[str, memoryview]) -> Dataset:
         kind = only(header, DATATYPE, "datatype")
         space = only(header, DATASPACE, "dataspace")
         layout = only(header, LAYOUT, "data layout")
@@ -1037,7 +1036,7 @@ class _Walk:
 
     def _array(
         self, path: str, attributes: dict[str, memoryview], kind: Type, shape: tuple[int, ...] | None,
-        layout: memoryview, header: list[Message],
+        layout: memoryview, header: Header,
     ) -> Dataset:  # fmt: skip
         if shape is None:
             raise WeightsMismatch("it is a null array, without a shape")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from fnet.types import Array
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
@@ -20,6 +20,11 @@ from params.file.strict_json import parse_object
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+THREAD_FROM = 4 << 20
+"""Bytes of a zip whose checksum takes long enough for a thread of its own, next to the one that parses the config."""
+T = TypeVar("T")
+U = TypeVar("U")
+
 INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 DEFAULT = Limits()
 
@@ -38,7 +43,7 @@ def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -
         if isinstance(source, str | os.PathLike):
             path = Path(source)
             if path.is_dir():
-                return _keras(Folder(path), "keras-dir", label, limits, arrays)
+                return _keras(Folder(path), "keras-dir", label, limits, arrays, 0)
             if not path.is_file() and path.exists():
                 raise CorruptFile("neither a regular file nor a folder")
             return _file(content(path, limits.total), label, limits, path, arrays)
@@ -61,7 +66,7 @@ def _file(data: memoryview, label: str, limits: Limits, path: Path | None, array
         raise LimitExceeded(f"{len(data)} bytes; `Limits.total` allows {limits.total}")
     head = bytes(data[:HEAD])
     if head[:4] == b"PK\3\4":
-        return _keras(Zip(data, limits), "keras-zip", label, limits, arrays)
+        return _keras(Zip(data, limits), "keras-zip", label, limits, arrays, len(data))
     if head[:8] == hdf5.SIGNATURE:
         return _hdf5(data, label, limits)
     if head.lstrip()[:1] == b"{" and (path is not None or b'"class_name"' in head):
@@ -83,23 +88,43 @@ def _json(data: memoryview, path: Path | None, label: str, limits: Limits) -> Mo
 # --- .keras: zip or folder ------------------------------------------------------------------------------------
 
 
-def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: bool) -> ModelFile:
+def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: bool, zipped: int) -> ModelFile:
+    """zipped: how many bytes have checksums."""
     names = set(parts.names())
     if CONFIG not in names:
         raise strange_parts(names)
     if WEIGHTS not in names and arrays:
         raise _no_weights(names)
-    config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True)
+    config, data = _at_once(
+        lambda: parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True),
+        lambda: _weights(parts, limits) if arrays else None,
+        in_threads=zipped >= THREAD_FROM,
+    )
     version = None
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
         version = _version(metadata.get("keras_version"))
-    if not arrays:
+    if data is None:
         return ModelFile(kind, label, config, version, WeightTree(version=version))
     with reading(WEIGHTS):
-        root = _open(parts.get(WEIGHTS, limits.total), limits)
+        root = _open(data, limits)
     groups = dict(_groups(root, label))
     return ModelFile(kind, label, config, version, WeightTree(groups, version=version), _assets(parts, names, limits))
+
+
+def _weights(parts: Container, limits: Limits) -> memoryview:
+    with reading(WEIGHTS):
+        return parts.get(WEIGHTS, limits.total)
+
+
+def _at_once(first: Callable[[], T], second: Callable[[], U], in_threads: bool) -> tuple[T, U]:
+    """(first(), second()). in_threads: each in a thread of its own, where there are processors for them."""
+    if not in_threads:
+        return first(), second()
+    from fnet.inference import processors, schedule
+
+    done: list[Any] = schedule.in_threads(lambda task: task(), [first, second], min(2, processors.count()))
+    return done[0], done[1]
 
 
 def _no_weights(names: set[str]) -> Exception:

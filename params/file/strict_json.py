@@ -102,7 +102,7 @@ class _Objects:
             for key in UNREAD:
                 made.pop(key, None)
         for key in LISTS:
-            if isinstance(made.get(key), list):
+            if key in made and isinstance(made[key], list):
                 self.left -= len(made[key])
         if self.left < 0:
             raise LimitExceeded(f"more than the {self.most} layers and calls that `Limits.layers` allows")
