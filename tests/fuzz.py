@@ -28,6 +28,8 @@ from params.file.reading import read
 ROOT = Path(__file__).parent.parent
 SECONDS = 2.0
 MEMORY = 512 << 20
+LARGEST = 3_000_000
+"""Characters of a config that is repeated or nested."""
 
 STRANGE: list[Any] = [
     *(0, 1, -1, 2, 3, 7, 64, 255, 256, 1000, 10**5, 10**6, 10**9, -(10**9), 2**31, 2**53, 2**62, 2**63, 2**64 - 1),
@@ -157,14 +159,14 @@ def mutated_json(value: Any, rng: random.Random) -> Any:
                 else None
             )
         elif kind == 5 and isinstance(holder, list):
-            holder[key:key] = [holder[key]] * rng.choice([1, 2, 50, 2000])
+            most = LARGEST // len(json.dumps(value))
+            holder[key:key] = [holder[key]] * min(most, rng.choice([1, 2, 50, 2000]))
         elif kind == 6 and isinstance(holder, dict):
             holder[rng.choice(["", "units", "name", "dtype", "layers", str(key) + "_"])] = holder[key]
         else:
-            for _ in range(rng.choice([1, 5, 30])):
+            most = LARGEST // len(json.dumps(value))
+            for _ in range(min(most, rng.choice([1, 5, 30]))):
                 holder[key] = {**holder[key], "layer": holder[key]} if isinstance(holder[key], dict) else [holder[key]]
-            if len(json.dumps(value)) > 3_000_000:
-                return value
     return value
 
 

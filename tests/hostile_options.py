@@ -62,6 +62,10 @@ REFUSED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
       for wrong in ({"pool_size": 0}, {"pool_size": -1}, {"pool_size": [2] * (n + 1)}, {"padding": "full"},
                     {"strides": 0}, {"strides": -1}, {"pool_size": 99})),
     *(("DepthwiseConv2D", IMAGE, {"kernel_size": 2, **w}) for w in ({"depth_multiplier": 0}, {"depth_multiplier": -1})),
+    *(("ReLU", ROW, {key: [1.0]}) for key in ("max_value", "negative_slope", "threshold")),
+    *((f"Conv{n}D{way}", shape, {"filters": 2, "kernel_size": 2, "strides": 2, "dilation_rate": [1] * (n - 1) + [3]})
+      for n, shape in ((1, SEQUENCE), (2, IMAGE), (3, VOLUME)) for way in ("", "Transpose")),
+    *(("EinsumDense", SEQUENCE, o) for o in ({"equation": "abc,cd->abd"}, {"output_shape": [None, 2]})),
     *(("LSTM", SEQUENCE, {"units": u}) for u in (0, -1)),
     *(("GRU", SEQUENCE, {"units": u}) for u in (0, -1)),
     *(("MultiHeadAttention", SEQUENCE, {"num_heads": h, "key_dim": k}) for h, k in ((0, 2), (-1, 2), (2, 0), (2, -1))),

@@ -66,6 +66,7 @@ KERNEL_AT, KERNEL_HEADER = place_of("layers/dense/vars/0")
 BIAS_AT, _ = place_of("layers/dense/vars/1")
 SPACE = struct.pack("<BBBB4xQQ", 1, 2, 1, 0, 3, 2)
 CHUNKED = h5(lambda f: dense_vars_with(f, chunks=(2, 1), compression="gzip"))
+SHUFFLED = h5(lambda f: dense_vars_with(f, chunks=(2, 1), shuffle=True))
 CHUNKS = struct.pack("<BBB", 3, 2, 3)
 TEXTS = h5(
     lambda f: (f.create_group("vars").attrs.create("name", np.bytes_(b"abcde")), f["vars"].attrs.create("naoe", 1))
@@ -138,6 +139,8 @@ BROKEN = {
     "chunk_twice": (
         patched(CHUNKED, b"TREE\1", 24 + 2 * 40 + 8, bytes(24)), CorruptFile, "twice or outside the array",
     ),
+    "chunk_inside": (patched(CHUNKED, b"TREE\1", 24 + 24, b"\4"), CorruptFile, "inside of a value"),
+    "shuffle_width": (replaced(SHUFFLED, b"shuffle\0\4", b"shuffle\0\x08"), CorruptFile, "shuffled as others"),
     "chunk_tree": (patched(CHUNKED, b"TREE\1", 5, b"\1"), CorruptFile, "no TREE structure"),
 }  # fmt: skip
 

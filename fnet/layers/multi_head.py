@@ -57,9 +57,13 @@ def dense_params(
 
 def _attention_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     """Axes of an input of `rank` over which it attends; None: all between batch and features."""
+    between = range(1, rank - 1)
     if axes is None:
-        return tuple(range(1, rank - 1))
-    return tuple(positive(a, rank) for a in ((axes,) if isinstance(axes, int) else axes))
+        return tuple(between)
+    chosen = tuple(positive(a, rank) for a in ((axes,) if isinstance(axes, int) else axes))
+    if not chosen or len(set(chosen)) < len(chosen) or not set(between).issuperset(chosen):
+        raise ValueError(f"attention_axes={axes}: give some of {list(between)}, between batch and features, each once")
+    return chosen
 
 
 def _output_sizes(output_shape: int | Sequence[int] | None, query: Any) -> tuple[int, ...]:

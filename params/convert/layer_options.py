@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import types
 from collections.abc import Mapping
@@ -50,6 +51,15 @@ def _require_sense(source: KerasObject) -> None:
         raise CorruptFile(f"{label} is sparse, which no output_mode='int' is")
     if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
         raise CorruptFile(f"{label} has pad_to_max_tokens, but no max_tokens")
+    if source.class_name.startswith("Conv") and all(
+        _above_one(config.get(key)) for key in ("strides", "dilation_rate")
+    ):
+        raise CorruptFile(f"{label} has both strides and a dilation_rate above 1")
+
+
+def _above_one(value: Any) -> bool:
+    """Whether a size, or one of several, is above 1."""
+    return any(isinstance(size, int | float) and size > 1 for size in (value if isinstance(value, list) else [value]))
 
 
 def _names_something(value: Any) -> bool:
@@ -89,9 +99,9 @@ REQUIRED = frozenset(
 
 
 EXACT = REQUIRED | {
-    *("cropping", "depth_multiplier", "dims", "dropout", "groups", "kernel_size", "max_tokens", "n", "ngrams"),
-    *("num_oov_indices", "num_tokens", "output_sequence_length", "output_shape", "rate", "recurrent_dropout", "size"),
-    *("stddev", "value_dim"),
+    *("cropping", "depth_multiplier", "dims", "dropout", "groups", "kernel_size", "max_tokens", "max_value", "n"),
+    *("negative_slope", "ngrams", "num_oov_indices", "num_tokens", "output_sequence_length", "output_shape", "rate"),
+    *("recurrent_dropout", "size", "stddev", "threshold", "value_dim"),
 }
 """Options of layers of which Keras 3 makes shapes, or which it compares: no float for an integer, no list for one."""
 
@@ -105,7 +115,8 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
     with named(source):
         changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
-    missing = [key for key in legal if key in REQUIRED and changed.get(key) is None]
+    needed = [key for key, default in legal.items() if key in REQUIRED or default is inspect.Parameter.empty]
+    missing = [key for key in needed if changed.get(key) is None]
     if missing and entry.arguments:
         raise CorruptFile(f"{source.label} lacks the option {quoted(missing[0])}")
     exact = frozenset[str]() if keras2 or is_operation(entry) else EXACT

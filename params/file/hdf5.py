@@ -761,7 +761,7 @@ def _chunked_v4(layout: memoryview) -> Storage:
     return Storage(chunk=chunk, address=unpack("Q", layout, at + 1)[0], index=1, single=single)
 
 
-def filters(data: memoryview | None) -> tuple[int, ...]:
+def filters(data: memoryview | None, itemsize: int) -> tuple[int, ...]:
     """The filters of an array in the order of writing; all others are refused, as they are programs."""
     if data is None:
         return ()
@@ -776,7 +776,10 @@ def filters(data: memoryview | None) -> tuple[int, ...]:
         named = version == 1
         name = unpack("H", data, at + 2)[0] if named else 0
         values = unpack("H", data, at + (6 if named else 4))[0]
-        at += (8 + (name + 7) // 8 * 8 if named else 6) + 4 * (values + (values % 2 if named else 0))
+        at += 8 + (name + 7) // 8 * 8 if named else 6
+        if number == SHUFFLE and values and unpack("I", data, at)[0] != itemsize:
+            raise CorruptFile(f"values of {itemsize} bytes, shuffled as others")
+        at += 4 * (values + (values % 2 if named else 0))
     return tuple(pipeline)
 
 
@@ -840,7 +843,9 @@ def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above
     key = 8 + 8 * rank
     node = file.take(address + 24, count * (key + 8) + key)
     for i in range(count):
-        stored, mask, *corner, _, child = unpack(f"II{rank}QQ", node, i * (key + 8))
+        stored, mask, *corner, inner, child = unpack(f"II{rank}QQ", node, i * (key + 8))
+        if inner:
+            raise CorruptFile("a chunk begins inside of a value")
         if level:
             yield from _chunk_nodes(file, child, rank, entered, level)
         else:
@@ -1041,7 +1046,7 @@ class _Walk:
         if shape is None:
             raise WeightsMismatch("it is a null array, without a shape")
         place = storage(self.file, layout, prod(shape) * kind.size)
-        applied = filters(only(header, FILTERS, "filter"))
+        applied = filters(only(header, FILTERS, "filter"), kind.size)
         if place.data is None:
             check_chunk(place.chunk, shape, kind.size)
             self._packed += prod(shape) * kind.size
