@@ -106,7 +106,10 @@ def test_every_row_has_finite_gradients(case):
             assert np.isfinite(gradient).all(), path
 
 
-@pytest.mark.parametrize(("chosen", "told"), [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
+PRECISIONS = pytest.mark.parametrize(("chosen", "told"), [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
+
+
+@PRECISIONS
 def test_products_keep_all_bits_of_float32_on_any_device_unless_the_process_wants_fewer(chosen, told):
     model = fnet.sequential(
         conv=fnet.bind(fnet.conv2d, filters=2, kernel_size=3),
@@ -120,6 +123,24 @@ def test_products_keep_all_bits_of_float32_on_any_device_unless_the_process_want
     with backend.using("jax"), jax.default_matmul_precision(chosen):
         params = fnet.init(model, 0, (None, 8, 8, 1))
         text = str(jax.make_jaxpr(model)(params, np.ones((1, 8, 8, 1), "float32")))
+    _all_products(text, told, at_least=4)
+
+
+@PRECISIONS
+def test_products_that_optimize_makes_keep_all_bits_too(chosen, told):
+    model = fnet.sequential(
+        tokens=fnet.bind(fnet.embedding, input_dim=7, output_dim=4), lstm=fnet.bind(fnet.lstm, units=3)
+    )
+    import jax
+
+    params = fnet.init(model, 0, (None, 5))
+    with backend.using("jax"), jax.default_matmul_precision(chosen):
+        text = str(jax.make_jaxpr(lambda params: fnet.optimize(model, params)[1])(params))
+    _all_products(text, told, at_least=1)
+
+
+def _all_products(text, told, at_least):
+    """Of a program, as its text, `at_least` so many products are there, and all have the precision that was `told`."""
     products = text.count("dot_general[") + text.count("conv_general_dilated[")
-    assert products >= 4
+    assert products >= at_least
     assert text.count(f"(Precision.{told}, Precision.{told})") == products

@@ -36,7 +36,10 @@ def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tupl
     What does not fit a rewrite, as params that two steps share, stays as it is.
     table_bytes: the most memory for what a recurrent layer makes of each row of the embedding before it.
     """
-    params = ops.native(params)
+    return ops.exactly(_rewritten, model, ops.native(params), table_bytes)
+
+
+def _rewritten(model: Any, params: Params, table_bytes: int) -> tuple[Any, Params]:
     for rewrite in (*REWRITES, look_up_projected(table_bytes)):
         model, params = rewrite(model, params)
     return model, params
