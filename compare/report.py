@@ -50,14 +50,18 @@ def ratio(side: Side, keras: Side) -> str:
 def print_comparison(comparison: Comparison, console: Console, layers: bool = True) -> None:
     """The tables of a comparison, and its verdict, on a terminal."""
     rows = f"{len(comparison.rows)} rows of {comparison.rows.name}"
-    title = Text(f"{comparison.title}: {comparison.file}, {rows}", style="bold")
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    file = "" if comparison.title.endswith(comparison.file) else f": {comparison.file}"
+    console.print(Text(f"{comparison.title}{file}, {rows}", style="bold"))
+    keras, scored = comparison.sides[0], any(side.f1 is not None for side in comparison.sides)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
-    for name in ("macro-F1", "same class", "error", "max abs", "mean abs", "mean / Keras", "seconds"):
+    for name in (*(("macro-F1",) if scored else ()), "same class", "error", "mean / Keras", "seconds"):
         table.add_column(name, justify="right")
     for side in comparison.sides:
-        numbers = (number(side.error), number(side.max_abs), number(side.mean_abs), ratio(side, comparison.sides[0]))
-        table.add_row(side.name, score(side.f1), agreement(side), *numbers, f"{side.seconds:.2f}")
+        scores = (score(side.f1),) if scored else ()
+        table.add_row(
+            side.name, *scores, agreement(side), number(side.error), ratio(side, keras), f"{side.seconds:.2f}"
+        )
     console.print(table)
     if len(comparison.outputs) > 1:
         console.print(_errors_table("output", comparison.outputs))

@@ -14,7 +14,7 @@ from fnet.core import infer, parameters
 from fnet.core.compose import rules
 from fnet.records import dataclass
 from fnet.types import Array, ParamTree
-from params.assign.contents import outline
+from params.assign.contents import weights_alone
 from params.assign.legacy_arrays import by_order
 from params.assign.told_by_arrays import attention_told, boundaries_told
 from params.assign.values import values
@@ -136,14 +136,11 @@ def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
 def _require_model(file: ModelFile) -> None:
     """Refuse a file that has not both a config and arrays."""
     if file.config is None:
-        raise UnsupportedLayer(
-            f"{file.label} holds weights but no model: give them to a model by load_weights(path, model, params), or "
-            f'give its config, load_keras("model.json", weights=path). It has {outline(file)}'
-        )
+        raise weights_alone(file)
     if file.format == "json":
         raise CorruptFile(
             f"{file.label}: it is the config of a model without its weights (model.to_json): give them, "
-            "load_keras(path, weights=...), or save the whole model"
+            "load_keras(path, weights=...) or `fnet predict model.json --weights FILE`, or save the whole model"
         )
 
 

@@ -184,7 +184,7 @@ def test_summary_and_layers(folder, capsys):
         (["layers", "nosuchlayer"], 1, "no layer or operation of Keras has 'nosuchlayer' in its name"),
         (["predict", "image.keras", "pixels.npy", "--output", "no/out.npy"], 2, "no folder no to write it to"),
         (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras: No such file"),
-        (["predict", "labels.txt", "pixels.npy"], 1, "labels.txt"),
+        (["predict", "labels.txt", "pixels.npy"], 2, "labels.txt is no model file; the model comes first"),
         (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),
     ],
 )
@@ -241,11 +241,11 @@ def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
 
     stub = types.SimpleNamespace(run=run, verbose=False, quiet=False)
     monkeypatch.setattr(cli, "parser", lambda: types.SimpleNamespace(parse_known_args=lambda argv: (stub, [])))
-    assert cli.main([]) == 1
+    assert cli.main(["layers"]) == 1
     assert caplog.messages[-1] == f"this command needs {module}: pip install 'fnet-layers[{extra}]'"
     monkeypatch.setattr(stub, "run", lambda args: (_ for _ in ()).throw(ModuleNotFoundError("gone", name="my_module")))
     with pytest.raises(ModuleNotFoundError, match="gone"):
-        cli.main([])
+        cli.main(["layers"])
 
 
 def test_rows_without_an_answer_are_marked_and_the_rest_goes_on(folder, capsys, caplog, tmp_path):

@@ -229,6 +229,72 @@ def test_the_suffix_says_the_form(folder, capsys):
         assert [float(rows[1][f"output_{i}"]) for i in (0, 1)] == expected[1]["output"]
 
 
+def test_a_table_is_printed_as_it_is_written(folder, capsys):
+    rows = ["[null, 2, 3]", *["[1, 2, 3]", "[4, 5, null]"] * 3, "[4, 5, 6]"]
+    Path("x.jsonl").write_text("\n".join(rows))
+    for form in ("csv", "tsv"):
+        assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", f"y.{form}") == (0, "")
+        for batch in (1, 3, 32):  # with batches of 1 the first has no row that names columns
+            printed = run(capsys, "numbers.safetensors", "x.jsonl", "--batch-size", batch, "--format", form)
+            assert printed == (0, Path(f"y.{form}").read_text())
+    assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", "-", "--format", "tsv") == printed
+    assert not Path("-").exists()
+    Path("x.jsonl").write_text("[null, 2, 3]")
+    assert run(capsys, "numbers.safetensors", "x.jsonl", "--format", "csv") == (1, "input\n0\n")
+
+
+def test_a_printed_table_whose_rows_grow_says_where_they_fit(folder, capsys, caplog):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, None, 1)), y=fnet.relu)
+    fnet.save("any.safetensors", model, {})
+    Path("x.jsonl").write_text("[[1]]\n[[1], [2]]\n")
+    assert run(capsys, "any.safetensors", "x.jsonl", "--format", "csv", "--batch-size", 1)[0] == 2
+    assert "a row has more outputs than the first (output_1_0): --format jsonl" in caplog.text
+
+
+def test_columns_of_numbers_are_taken_in_the_order_of_column(folder, capsys):
+    Path("x.csv").write_text("c,id,a,b\n3,7,1,2\n")
+    Path("y.csv").write_text("a,b,c\n1,2,3\n")
+    status, out = run(capsys, "numbers.safetensors", "x.csv", "--column", "a,b,c", "--format", "csv")
+    assert (status, out) == run(capsys, "numbers.safetensors", "y.csv", "--format", "csv")
+    assert status == 0
+
+
+def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsys, caplog):
+    shape = (None, 20, 30, 3)
+    plain = sequential(x=bind(fnet.input_layer, shape=shape), y=fnet.flatten, z=bind(fnet.dense, units=1))
+    fnet.save("plain.safetensors", plain, fnet.init(plain, 0))
+    own = sequential(x=bind(fnet.input_layer, shape=shape), s=bind(fnet.rescaling, scale=2 / 255, offset=-1), m=plain)
+    fnet.save("own.safetensors", own, {"m": fnet.load("plain.safetensors")[1]})
+    told = "no Rescaling or Normalization layer in the model"
+    run(capsys, "plain.safetensors", "photos/1.png")
+    assert told in caplog.text
+    caplog.clear()
+    _, expected = run(capsys, "own.safetensors", "photos/1.png")
+    assert run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1/127.5", "--offset", "-1") == (0, expected)
+    run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1")
+    assert told not in caplog.text
+
+
+def test_labels_of_teachable_machine_lose_their_numbers(folder, capsys):
+    Path("labels.txt").write_text("0 left\n1 right hand\n")
+    Path("other.txt").write_text("1 left\n2 right\n")
+    Path("x.csv").write_text("a,b,c\n1,2,3\n")
+    for name, labels in (("labels.txt", {"left", "right hand"}), ("other.txt", {"1 left", "2 right"})):
+        assert run(capsys, "numbers.safetensors", "x.csv", "--labels", name)[1].split("\t")[0] in labels
+
+
+def test_a_config_and_weights_in_two_files_are_one_model(folder, capsys):
+    with zipfile.ZipFile("cnn.keras") as archive:
+        Path("cnn.json").write_bytes(archive.read("config.json"))
+        Path("cnn.weights.h5").write_bytes(archive.read("model.weights.h5"))
+    shape = fnet.core.infer.input_spec(fnet.load_keras("cnn.keras")[0]).shape
+    np.save("x.npy", np.random.default_rng(0).random((2, *shape[1:])))
+    expected = run(capsys, "cnn.keras", "x.npy", "--json")
+    assert run(capsys, "cnn.json", "x.npy", "--json", "--weights", "cnn.weights.h5") == expected
+    assert main(["convert", "cnn.json", "cnn.safetensors", "--weights", "cnn.weights.h5"]) == 0
+    assert run(capsys, "cnn.safetensors", "x.npy", "--json") == expected
+
+
 @pytest.mark.parametrize("name", ["y.json", "y.png", "y.h5"])
 def test_other_suffixes_are_refused_before_the_work(folder, caplog, name):
     assert main(["predict", "missing.keras", "x.npy", "--output", name]) == 2
@@ -435,14 +501,24 @@ def test_states_go_on_over_all_rows(folder, capsys):
         ([IMAGES, "cnn.keras"], "cnn.keras: not read; use .csv, .jsonl, .npy"),
         ([TEXTS, "photos/0.png"], "photos/0.png is an image, but the model takes texts"),
         ([TEXTS, "--text", "a", "--top", "0"], "--batch-size and --top are at least 1"),
-        ([TEXTS, "--text", "a", "--json", "--output", "y.csv"], "--json writes .jsonl"),
+        ([TEXTS, "--text", "a", "--json", "--output", "y.csv"], "--format jsonl writes .jsonl"),
         ([IMAGES, "broken.jsonl"], "broken.jsonl, line 2: not JSON"),
         ([IMAGES, "mixed.jsonl"], "every line must be an object with the keys a"),
+        (
+            ["photos/0.png", "cnn.keras"],
+            "photos/0.png is no model file; the model comes first: fnet predict MODEL INPUT",
+        ),
+        (["numbers.safetensors", "four.csv"], "has 4 columns for the model (id, a, b, c), which takes 3: name them"),
+        (["numbers.safetensors", "four.csv", "--column", "a,z,c"], "no column z; it has id, a, b, c"),
+        (["two.safetensors", "four.csv"], "id, a, c, d; the model takes a column for each of its inputs, a, b"),
+        (["numbers.safetensors", "four.csv", "--weights", "w.h5"], "numbers.safetensors has its own"),
     ],
 )
 def test_hints(folder, caplog, arguments, message):
     Path("broken.jsonl").write_text("[1]\n[1,\n")
     Path("mixed.jsonl").write_text('{"a": 1}\n[1]\n')
+    header = "id,a,b,c" if arguments[0] != "two.safetensors" else "id,a,c,d"
+    Path("four.csv").write_text(f"{header}\n1,2,3,4\n")
     assert main(["predict", *arguments]) == 2
     assert message in caplog.text
 
@@ -495,6 +571,13 @@ def marked(example):
 def test_the_examples_of_help_run_as_printed(folder, example):
     script = f'fnet() {{ {sys.executable} -m fnet "$@"; }}; set -e -o pipefail; {example}'
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if "table.keras" in example or "model.json" in example:
+        model = sequential(x=bind(fnet.input_layer, shape=(None, 2)), y=bind(fnet.dense, units=1))
+        fnet.to_keras(model, fnet.init(model, 0), "table.keras")
+        with zipfile.ZipFile("table.keras") as archive:
+            Path("model.json").write_bytes(archive.read("config.json"))
+            Path("model.weights.h5").write_bytes(archive.read("model.weights.h5"))
+        Path("flats.csv").write_text("id,rooms,area\n7,2,50\n8,3,80\n")
     done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr or done.stderr.startswith("fnet: wrote") or "rows are right" in done.stderr

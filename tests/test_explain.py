@@ -14,7 +14,7 @@ import pytest
 
 import fnet
 from fnet import cli
-from params import CorruptFile
+from params import CorruptFile, UnsupportedLayer
 from tests.hostile_sizes import chain, packed
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -140,7 +140,7 @@ def test_golden_files_are_explained_as_they_load(version):
 
 
 def test_weights_alone_and_broken_configs_are_typed_errors():
-    with pytest.raises(CorruptFile, match="weights but no model"):
+    with pytest.raises(UnsupportedLayer, match="weights but no model"):
         fnet.explain(golden("cnn.weights.h5"))
     for value in ({"class_name": "Sequential", "config": {"layers": 3}}, {"class_name": "Sequential", "config": []}):
         with pytest.raises(CorruptFile):

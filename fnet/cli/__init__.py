@@ -35,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     starting.over()
     _take_place_of_closed_streams()
     top = parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        top.print_help(sys.stderr)
+        return 2
     args, rest = top.parse_known_args(argv)
     if hasattr(args, "inputs"):  # argparse takes only those beside the model, and leaves those behind an option
         args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]

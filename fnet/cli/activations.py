@@ -12,7 +12,7 @@ import numpy as np
 
 from fnet import tree, writing
 from fnet.cli import inputs
-from fnet.cli.common import UsageError, check_target, load_model, log
+from fnet.cli.common import UsageError, add_model, check_target, load_model, log
 
 HELP = "what flows inside a model: ranges, feature maps as a picture"
 DESCRIPTION = """What flows out of the steps of a model for some rows: shapes, ranges, how many numbers are 0 or NaN.
@@ -27,7 +27,7 @@ HEADER = ("step", "shape", "dtype", "least", "mean", "largest", "zeros", "NaN")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("model", help="model file")
+    add_model(command)
     inputs.add_arguments(command)
     command.add_argument("--at", action="append", metavar="NAME", help="a step, as block/conv (all); may be repeated")
     command.add_argument("--rows", type=int, default=1, metavar="N", help="how many rows, from the first on (1)")
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
         if args.output.suffix.lower() != ".png" or len(args.at or ()) != 1:
             raise UsageError("--output writes one step as a .png: give --at NAME once, and a name that ends in .png")
         check_target(args.output, args.model, *args.inputs)
-    model, params, info = load_model(args.model)
-    batch = next(inputs.source(inputs.request(model, args, args.rows)).batches)
-    x = inputs.scaled(batch.rows, inputs.scale_of(model, args, info))
+    model, params, info = load_model(args)
+    source = inputs.source(inputs.request(model, args, args.rows))
+    x = inputs.scaling(model, args, info, source.pixels)(next(source.batches).rows)
     try:
         flows = fnet.activations(model, params, x, args.at)
     except KeyError as error:

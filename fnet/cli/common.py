@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from fractions import Fraction
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,35 @@ class UsageError(Exception):
     """What was asked for makes no sense: exit status 2."""
 
 
-def load_model(path: str) -> tuple[Any, Any, dict[str, Any]]:
+def add_model(command: argparse.ArgumentParser) -> None:
+    """The arguments that name a model."""
+    command.add_argument("model", help="model file, or directory of an unzipped .keras")
+    command.add_argument(
+        "--weights", metavar="FILE", help="the weights, where the model file is a config alone (.json)"
+    )
+
+
+def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     """(model, params, info): info holds what a .safetensors keeps beside the weights (labels, scale)."""
     import fnet
 
-    if str(path).endswith(".safetensors"):
-        return (*fnet.load(path), fnet.load_info(path))
-    return (*fnet.load_keras(path), {})
+    if not args.model.endswith(".safetensors"):
+        return (*fnet.load_keras(args.model, weights=args.weights), {})
+    if args.weights is not None:
+        raise UsageError(f"--weights: {args.model} has its own; they go with the config of a Keras model (.json)")
+    return (*fnet.load(args.model), fnet.load_info(args.model))
 
 
 def number(text: str) -> float:
     """The type of --scale."""
     try:
-        return float(Fraction(text))
+        over, _, under = text.partition("/")
+        value = float(over) / float(under or 1)
     except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number such as 0.5 or 1/255") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number such as 0.5 or 1/127.5")
+    return value
 
 
 def check_target(path: Path, *sources: str) -> None:
@@ -49,7 +63,9 @@ def read_labels(text: str | None) -> list[str] | None:
         return None
     path = Path(text)
     if path.is_file():
-        return path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").splitlines()
+        numbered = all(line.startswith(f"{row} ") for row, line in enumerate(lines))  # as Teachable Machine does
+        return [line.split(" ", 1)[1] for line in lines] if numbered else lines
     if "," not in text:
         raise UsageError(f"--labels {text}: no such file; give a file with a name a line, or names with commas between")
     return [part.strip() for part in text.split(",")]

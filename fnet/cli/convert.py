@@ -6,18 +6,20 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fnet.cli.common import UsageError, check_labels, check_target, log, number, read_labels
-from fnet.cli.inputs import scale_of
+from fnet.cli.common import UsageError, add_model, check_labels, check_target, log, number, read_labels
+from fnet.cli.inputs import warn_of_two_scales
 
 HELP = "a Keras file as one .safetensors file"
 DESCRIPTION = """Write model and weights as one .safetensors file, which loads faster and holds no code.
 It carries a self-test, which `fnet verify` runs."""
-EPILOG = "example:  fnet convert cnn.keras cnn.safetensors --scale 1/255"
+EPILOG = """examples:
+  fnet convert cnn.keras cnn.safetensors --scale 1/255
+  fnet convert model.json model.safetensors --weights model.weights.h5"""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("model", help=".keras or .h5 file")
+    add_model(command)
     command.add_argument("output", help="the .safetensors file to write")
     command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one a line")
     command.add_argument("--scale", type=number, help="what inputs are multiplied by first, as 1/255 for pixels")
@@ -29,12 +31,13 @@ def run(args: argparse.Namespace) -> int:
     if not args.output.endswith(".safetensors"):
         raise UsageError(f"{args.output}: the file to write ends in .safetensors")
     check_target(Path(args.output), args.model)
-    model, weights = fnet.load_keras(args.model)
+    model, weights = fnet.load_keras(args.model, weights=args.weights)
     labels = read_labels(args.labels)
     if labels:
         scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
         if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
             check_labels(labels, scores.shape)
-    fnet.save(args.output, model, weights, labels=labels, scale=scale_of(model, args, {}), selftest=True)
+    warn_of_two_scales(model, args.scale)
+    fnet.save(args.output, model, weights, labels=labels, scale=args.scale, selftest=True)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
 
-from fnet.cli.common import UsageError, check_target, log
+from fnet.cli.common import UsageError, add_model, check_target, load_model, log
 
 SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
 
@@ -18,7 +19,7 @@ EPILOG = "example:  fnet export cnn.keras cnn.onnx"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("model", help=".keras, .h5 or .safetensors file")
+    add_model(command)
     command.add_argument("output", help="the file to write; its suffix says what: .onnx, .stablehlo or .keras")
     command.add_argument("--to", choices=sorted(SUFFIXES.values()), help="what to write, whatever the suffix")
 
@@ -30,8 +31,9 @@ def run(args: argparse.Namespace) -> int:
     if kind is None:
         raise UsageError(f"{args.output}: the suffix is none of {', '.join(SUFFIXES)}; say which with --to")
     check_target(Path(args.output), args.model)
-    load = fnet.load if args.model.endswith(".safetensors") else fnet.load_keras
-    model, params = load(args.model)
+    if kind == "onnx" and importlib.util.find_spec("jax2onnx") is None:  # not JAX first, and then the rest of it
+        raise ModuleNotFoundError("ONNX needs jax2onnx", name="jax2onnx")
+    model, params, _ = load_model(args)
     if kind == "keras":
         fnet.to_keras(model, params, args.output)
         log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")

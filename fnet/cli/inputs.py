@@ -40,6 +40,8 @@ class Source(NamedTuple):
     batches: Iterator[Batch]
     total: int | None = None
     """How many rows there are, where that is known before they are read."""
+    pixels: bool = False
+    """Whether they are images, numbers from 0 to 255."""
 
 
 class Request(NamedTuple):
@@ -69,12 +71,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--text", action="append", default=[], help="a text to classify; inputs are then texts, too; may be repeated"
     )
-    command.add_argument("--column", help="the column that holds the text (default: text, or the only column)")
+    command.add_argument(
+        "--column",
+        metavar="NAMES",
+        help="the column of the text (text, or the only one), or the columns of numbers, with commas between (all)",
+    )
     command.add_argument("--no-header", action="store_true", help="the first line of a .csv or .tsv is a row")
     command.add_argument(
         "--stdin-format", choices=("txt", "csv", "tsv", "jsonl"), default="txt", help="what standard input holds (txt)"
     )
     command.add_argument("--scale", type=number, help="multiply numbers by this first, as 1/255 for pixels")
+    command.add_argument("--offset", type=number, help="then add this, as -1 after --scale 1/127.5 for pixels")
     command.add_argument("--resize", action="store_true", help="resize images to what the model takes")
 
 
@@ -85,22 +92,49 @@ def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str]
     return Request(specs, args, size, tuple(dict.fromkeys(kept)))
 
 
-def scale_of(model: Any, args: argparse.Namespace, info: Mapping[str, Any]) -> float | None:
-    """What numbers are multiplied by: --scale, or what the file says. Warns where the model does it as well."""
+class Scaling(NamedTuple):
+    """What is done to the numbers of rows first; texts stay as they are."""
+
+    scale: float | None
+    offset: float | None
+
+    def __call__(self, x: Any) -> Any:
+        return x if self == (None, None) else tree.map(self._scaled, x)
+
+    def _scaled(self, a: Any) -> Any:
+        if a.dtype.kind in "USO":
+            return a
+        scale, offset = (1.0 if self.scale is None else self.scale), self.offset or 0.0
+        return a.astype(np.float32) * np.float32(scale) + np.float32(offset)
+
+
+def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixels: bool) -> Scaling:
+    """What --scale and --offset or the file say. Warns where the model scales as well, and where nothing does."""
+    scaling = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
+    warn_of_two_scales(model, scaling.scale)
+    if pixels and scaling == (None, None) and not _scales(model):
+        log.warning(
+            "no Rescaling or Normalization layer in the model, so it sees pixels from 0 to 255: give --scale 1/255 "
+            "(or --scale 1/127.5 --offset -1) if it was trained on such; --scale 1 says that they are right"
+        )
+    return scaling
+
+
+def warn_of_two_scales(model: Any, scale: float | None) -> None:
+    """Warn where --scale scales what the model scales as well."""
     from fnet.inference import lengths  # not before a model is there
 
-    scale: float | None = args.scale if args.scale is not None else info.get("scale")
-    layer = lengths.first(model)
-    if scale is not None and layer is not None and layer.function.__name__ == "rescaling":
+    layer = None if scale is None else lengths.first(model)
+    if scale != 1 and layer is not None and layer.function.__name__ == "rescaling":
         log.warning("the model begins with a Rescaling layer, and --scale scales once more: leave it out")
-    return scale
 
 
-def scaled(x: Any, scale: float | None) -> Any:
-    """Rows with their numbers multiplied by what --scale or the file says."""
-    if scale is None:
-        return x
-    return tree.map(lambda a: a if a.dtype.kind in "USO" else a.astype(np.float32) * np.float32(scale), x)
+def _scales(step: Any) -> bool:
+    """Whether a layer in a step is one that scales what a model is given."""
+    from fnet.core.compose import Model, bind
+
+    own = "" if isinstance(step, Model) else bind(step).function.__name__
+    return own in ("rescaling", "normalization") or any(map(_scales, infer.children(step).values()))
 
 
 def source(request: Request) -> Source:
@@ -118,7 +152,7 @@ def source(request: Request) -> Source:
             raise UsageError(f"{names[0]} is an image, but the model takes texts: give a .txt file, or --text WORDS")
         if set(request.kept) - {FOLDER}:
             raise UsageError(f"images have no columns: the right class of an image can be its folder, --truth {FOLDER}")
-        return Source(_images(names, request), len(names))
+        return Source(_images(names, request), len(names), pixels=True)
     if len(names) > 1:
         raise UsageError("give one input file, or several images")
     kind = kinds.pop()
@@ -295,9 +329,14 @@ def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request:
     if missing := [column for column in request.kept if column not in header]:
         raise UsageError(f"{name} has no column {missing[0]}; it has {', '.join(header)}")
     kept = {column: header.index(column) for column in request.kept}
-    numbers = [at for at in range(len(header)) if at not in kept.values()]
-    several = len(request.specs) > 1 and set(request.specs) <= set(header)
-    place = _text_column(header, name, request) if request.takes_text or request.args.column else None
+    several = len(request.specs) > 1
+    if several and not set(request.specs) <= set(header):
+        raise UsageError(
+            f"{name} has the columns {', '.join(header)}; the model takes a column for each of its inputs, "
+            f"{', '.join(request.specs)}"
+        )
+    place = _text_column(header, name, request) if request.takes_text else None
+    numbers = [] if several or request.takes_text else _number_columns(header, name, request)
     start = 0
     for batch in _in_batches(rows, request.size):
         for row, fields in enumerate(batch, start):
@@ -323,6 +362,21 @@ def _text_column(header: list[str], name: str, request: Request) -> int:
     if column not in header:
         raise UsageError(f"{name} has the columns {', '.join(header)}; name the text with --column")
     return header.index(column)
+
+
+def _number_columns(header: list[str], name: str, request: Request) -> list[int]:
+    """The places of the columns of numbers: those of --column, in its order, or all but those that are kept."""
+    others = [column for column in header if column not in request.kept]
+    columns = request.args.column.split(",") if request.args.column else others
+    if missing := [column for column in columns if column not in header]:
+        raise UsageError(f"{name} has no column {missing[0]}; it has {', '.join(header)}")
+    shape: tuple[int | None, ...] = getattr(request.spec, "shape", ())
+    if len(columns) > 1 and len(shape) == 2 and shape[1] not in (None, len(columns)):
+        raise UsageError(
+            f"{name} has {len(columns)} columns for the model ({', '.join(columns)}), which takes {shape[1]}: "
+            "name them, --column a,b,c, or those that are not for it, --keep id"
+        )
+    return [header.index(column) for column in columns]
 
 
 def _column(cells: list[Any], spec: Any, name: str) -> Any:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,20 +125,19 @@ def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _filled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with the columns of all."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [{name: row.get(name) for name in names} for row in rows]
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    """The columns of all rows."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def delimited(rows: list[dict[str, Any]], delimiter: str) -> bytes:
-    """A table with its header as CSV or TSV."""
+def delimited(rows: list[dict[str, Any]], delimiter: str, names: list[str] | None = None) -> str:
+    """Rows as CSV or TSV: after a header of all their columns, or going on after one of `names`."""
     file = io.StringIO()
-    rows = _filled(rows)
-    writer = csv.DictWriter(file, list(rows[0]) if rows else ["input"], delimiter=delimiter, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.DictWriter(file, names or _names(rows) or ["input"], delimiter=delimiter, lineterminator="\n")
+    if names is None:
+        writer.writeheader()
     writer.writerows(rows)
-    return file.getvalue().encode()
+    return file.getvalue()
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:
@@ -146,8 +145,10 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(_filled(rows)), buffer)
+    buffer, names = io.BytesIO(), _names(rows)
+    pyarrow.parquet.write_table(
+        pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]), buffer
+    )
     return buffer.getvalue()
 
 
@@ -164,17 +165,41 @@ def npy(parts: list[Any]) -> bytes:
 
 LINES: dict[str, Callable[[Iterator[Answer], int], Iterator[str]]] = {".txt": text, ".jsonl": json_lines}
 TABLES: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
-    ".csv": lambda rows: delimited(rows, ","), ".tsv": lambda rows: delimited(rows, "\t"), ".parquet": parquet,
-}  # fmt: skip
+    ".csv": lambda rows: delimited(rows, ",").encode(),
+    ".tsv": lambda rows: delimited(rows, "\t").encode(),
+    ".parquet": parquet,
+}
 
 
-def form(output: Path | None, as_json: bool) -> str:
-    """The suffix that says the form. Raises UsageError for one that is not written."""
-    suffix = ".txt" if output is None else output.suffix.lower() or ".txt"
-    if as_json:
-        if suffix not in (".txt", ".json", ".jsonl"):
-            raise UsageError(f"{output}: --json writes .jsonl; leave it out, or give a file of that name")
-        return ".jsonl"
+def printed(batches: Iterable[Iterator[Answer]], form: str, top: int) -> Iterator[Iterable[str]]:
+    """The lines of each batch as soon as it is there; a table begins with the first row whose outputs name columns."""
+    if form in LINES:
+        yield from (LINES[form](batch, top) for batch in batches)
+        return
+    delimiter = "," if form == ".csv" else "\t"
+    names, rows = None, list[dict[str, Any]]()
+    for batch in batches:
+        answers = list(batch)
+        rows += columns(iter(answers), top)
+        if names is not None and (strange := set(_names(rows)) - set(names)):
+            raise UsageError(
+                f"a row has more outputs than the first ({min(strange)}): --format jsonl, or a file, --output"
+            )
+        if names is not None or any(answer.values is not None for answer in answers):
+            yield [delimited(rows, delimiter, names)]
+            names, rows = names or _names(rows), []
+    if names is None:
+        yield [delimited(rows, delimiter)]
+
+
+def form(output: Path | None, given: str | None) -> str:
+    """The form as a suffix, of --format or the file. Raises UsageError for one that is not written."""
+    suffix = "" if output is None else output.suffix.lower()
+    if given is not None:
+        if suffix not in ("", ".txt", ".json", f".{given}"):
+            raise UsageError(f"{output}: --format {given} writes .{given}; leave it out, or give a file of that name")
+        return f".{given}"
+    suffix = suffix or ".txt"
     if suffix not in {*LINES, *TABLES, ".npy"}:
         hint = "; .jsonl has one JSON object a line" if suffix == ".json" else ""
         raise UsageError(f"{output}: write to {', '.join(sorted([*LINES, *TABLES, '.npy']))}{hint}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from fnet import writing
 from fnet.cli import inputs, outputs
-from fnet.cli.common import UsageError, check_target, load_model, log, read_labels
+from fnet.cli.common import UsageError, add_model, check_target, load_model, log, read_labels
 from fnet.cli.journal import Entry, Journal
 
 HELP = "predictions for texts, images, tables or arrays"
@@ -37,13 +37,14 @@ examples:
   fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv
   fnet predict examples/models/cifar10-cnn.safetensors photos --resize --output classes.csv --resume
   fnet predict cnn.keras photos --resize --scale 1/255 --json > predictions.jsonl
+  fnet predict table.keras flats.csv --column rooms,area --keep id --format csv | head -3
   printf 'text,is\\npelayanannya ramah sekali,positive\\n' | fnet predict examples/models/nusax-lstm.safetensors - \
 --stdin-format csv --truth is"""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("model", help="model file, or directory of an unzipped .keras")
+    add_model(command)
     inputs.add_arguments(command)
     command.add_argument("--labels", help="class names, comma-separated, or a file with one a line")
     command.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
@@ -60,7 +61,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--keep", metavar="COLUMNS", default="", help="columns, with commas between, to write next to the answers"
     )
-    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument("--format", choices=("txt", "csv", "tsv", "jsonl"), help="what is printed (txt)")
+    command.add_argument(
+        "--json", action="store_const", dest="format", const="jsonl", help="one JSON object a line: --format jsonl"
+    )
     command.add_argument(
         "--output",
         type=Path,
@@ -86,12 +90,11 @@ def _write(form: str, run: _Run) -> None:
     """All answers, printed as they come or, when they are complete, to the file of --output."""
     output = run.args.output
     if output is None:
-        for batch in run.answers():
-            sys.stdout.writelines(outputs.LINES[form](batch, run.top))
+        for lines in outputs.printed(run.answers(), form, run.top):
+            sys.stdout.writelines(lines)
             sys.stdout.flush()
     elif form in outputs.LINES:
-        lines = [line for batch in run.answers() for line in outputs.LINES[form](batch, run.top)]
-        writing.write(output, "".join(lines).encode())
+        writing.write(output, "".join(chain.from_iterable(outputs.printed(run.answers(), form, run.top))).encode())
     elif form in outputs.TABLES:
         rows = list(outputs.columns(chain.from_iterable(run.answers()), run.top))
         writing.write(output, outputs.TABLES[form](rows))
@@ -110,7 +113,11 @@ def _checked(args: argparse.Namespace) -> str:
         raise UsageError("--wrong needs the right classes: --truth COLUMN")
     if taken := set(_listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
         raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
-    form = outputs.form(args.output, args.json)
+    if Path(args.model).suffix.lower() in {*inputs.IMAGES, *inputs.TABLES, ".txt"}:
+        raise UsageError(f"{args.model} is no model file; the model comes first: fnet predict MODEL INPUT")
+    if str(args.output) in ("-", "/dev/stdout"):
+        args.output = None
+    form = outputs.form(args.output, args.format)
     if args.output is not None:
         check_target(args.output, args.model, *args.inputs)
         if form == ".npy" and (args.wrong or args.keep):
@@ -132,16 +139,16 @@ class _Run:
         from fnet.layers.wrappers import keeps_states  # not before a model is there
 
         self.args = args
-        self.model, self.params, info = load_model(args.model)
+        self.model, self.params, info = load_model(args)
         # states go on from batch to batch of one call
         size = sys.maxsize if keeps_states(self.model) else args.batch_size
         kept = [*_listed(args.keep), *([] if args.truth is None else [args.truth])]
         self.source = inputs.source(inputs.request(self.model, args, size, kept))
-        self.scale = inputs.scale_of(self.model, args, info)
+        self.scaling = inputs.scaling(self.model, args, info, self.source.pixels)
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
         self.rows, self.right, self.unanswered = 0, 0, list[str]()
-        settings = self.scale, args.invalid, fnet.backend.name()
+        settings = self.scaling, args.invalid, fnet.backend.name()
         self.journal = (
             None if args.output is None else Journal(args.output, args.resume, self.model, self.params, *settings)
         )
@@ -218,7 +225,7 @@ class _Run:
         """(outputs, rows without an answer) of one batch."""
         import fnet
 
-        x = inputs.scaled(x, self.scale)
+        x = self.scaling(x)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", fnet.InvalidRows)
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from fnet.cli.common import load_model
+from fnet.cli.common import add_model, load_model
 
 HELP = "the steps of a model"
 DESCRIPTION = "Steps, output shapes and parameter counts of a model."
@@ -14,14 +14,14 @@ EPILOG = "example:  fnet summary examples/models/cifar10-cnn.safetensors"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("model", help="model file")
+    add_model(command)
     command.add_argument("--json", action="store_true", help="the same as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     import fnet
 
-    model, _, info = load_model(args.model)
+    model, _, info = load_model(args)
     if args.json:
         rows = fnet.trace(model, fnet.core.infer.input_spec(model))[:-1]
         steps = [

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from fnet.records import dataclass
 from params.convert.names import snake_case
+from params.errors import UnsupportedLayer
 from params.file.model_file import ModelFile, StoredArray
 from params.table.layers import LAYERS
 
@@ -44,6 +45,15 @@ def outline(file: ModelFile, most: int = 4) -> str:
     age = "arrays of Keras 1, " if is_keras_1(file) else ""
     shown = [repr(str(item))[1:-1][:150] for item in held[:most]]  # names are the file's: cut, without control codes
     return f"{age}{len(held)} layers with arrays: {'; '.join(shown)}{more}"
+
+
+def weights_alone(file: ModelFile) -> UnsupportedLayer:
+    """The error for a file without a config: what it holds, and the two ways from there to a model."""
+    return UnsupportedLayer(
+        f'{file.label} holds weights but no model: give its config too, load_keras("model.json", weights=path) or '
+        f"`fnet convert model.json model.safetensors --weights FILE`, or give them to a model that you write, "
+        f"load_weights(path, model, params). It has {outline(file)}"
+    )
 
 
 def _legacy(file: ModelFile) -> Iterator[Held]:

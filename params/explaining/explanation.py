@@ -9,6 +9,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import brief
+from params.assign.contents import weights_alone
 from params.convert.conversion import BROKEN, Conversion
 from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import modern
@@ -49,7 +50,7 @@ def opened(
     """A file of Keras and what is refused of it; whatever goes wrong meanwhile is a ModelFileError."""
     file = read(source, limits or Limits(), arrays=False)
     if file.config is None:
-        raise CorruptFile(f"{file.label} holds weights but no model, so there is nothing to explain")
+        raise weights_alone(file)
     version = version_of(file.keras_version)
     legacy = file.format == "h5" or version < (3, 0)
     try:
