@@ -1,11 +1,9 @@
 """`fnet study`: rows that a kill cannot spoil, runs that resume, what is refused, and the report in a browser."""
 
-import base64
 import dataclasses
 import errno
 import functools
 import html
-import itertools
 import json
 import os
 import re
@@ -15,19 +13,17 @@ import subprocess
 import sys
 import time
 import types
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn.metrics import f1_score
 
-from compare import parity, svg
-from compare.studies import baselines, choices, document, evidence, findings, overview, pages, publish, statistics
+from compare import parity
+from compare.studies import baselines, choices, document, evidence, findings, pages, publish, statistics
 from compare.studies import rows as store
 from tests import tiny_studies
-from train_keras import data, locks, settings, studies
+from train_keras import data, locks, studies
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
 
@@ -635,390 +631,7 @@ def test_the_speed_page_shows_what_benchmarks_wrote(tmp_path):
     assert "2 cores; numpy 2.4" in text
 
 
-# --- the committed pages ---------------------------------------------------------------------------
-
-RESULTS = ROOT / "docs" / "results"
-
-
-@functools.cache
-def committed_findings():
-    return {f.study.name: f for f in findings.collect(store.read(RESULTS), store.labels_of(RESULTS))}
-
-
-def files_of(page):
-    """{path: text} of a page and its figures."""
-    figures = [block for block in page.blocks if isinstance(block, document.Figure)]
-    made = {f"figures/{f.name}.svg": svg.standalone(f.panels, f.columns) for f in figures}
-    return {page.file: document.markdown(page), **made}
-
-
-def test_the_pages_of_the_studies_are_what_the_committed_rows_say():
-    """Whoever changes a number, a rule or a word of the report makes the pages anew: `fnet study report`."""
-    found = list(committed_findings().values())
-    for page in publish.topic_pages(found, baselines.kept(RESULTS)):
-        for path, text in files_of(page).items():
-            assert text == (RESULTS / path).read_text("utf-8"), path
-
-
-def test_the_other_pages_are_what_the_committed_rows_say():
-    found = list(committed_findings().values())
-    summary = overview.summary(found, baselines.kept(RESULTS), publish.simulated(RESULTS), publish.ABOUT)
-    for page in (
-        summary,
-        choices.page(choices.kept(RESULTS)),
-        evidence.parity_page(found),
-        evidence.elsewhere_page(publish.elsewhere(RESULTS)),
-        evidence.speed_page(RESULTS),
-        evidence.provenance_page(store.read(RESULTS)),
-    ):
-        for path, text in files_of(page).items():
-            assert text == (RESULTS / path).read_text("utf-8"), path
-
-
-def test_the_published_page_is_small():
-    assert (RESULTS / "report.html").stat().st_size < 600_000
-
-
-def test_rows_have_one_set_of_keys():
-    rows = store.read(RESULTS)
-    assert len({(*row, *row["test"]) for row in rows}) == 1
-    assert len({(row["family"] == "cnn", *row["options"]) for row in rows}) == 2
-    archived = [json.loads(line) for line in (RESULTS / "archive.jsonl").read_text("utf-8").splitlines()]
-    assert all(row["reason"] for row in archived)
-    assert not {row["run"] for row in archived} & {row["run"] for row in rows}
-    assert {row["run"] for row in rows} <= {run.name for run in studies.runs(list(studies.STUDIES.values()))}
-
-
-def table_after(text, heading):
-    """The cells of the first Markdown table after a heading."""
-    lines = text[text.index(heading) :].split("\n")
-    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
-    table = list(itertools.takewhile(lambda line: line.startswith("|"), lines[first:]))
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table[2:]]
-
-
-def test_the_published_means_are_those_of_an_independent_recomputation():
-    """From predictions and labels in the files, by scikit-learn and pandas-free arithmetic of its own."""
-    labels = {
-        name: list(map(int, digits)) for name, digits in json.loads((RESULTS / "labels.json").read_text()).items()
-    }
-    scores = {}
-    for line in (RESULTS / "rows.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
-        f1 = f1_score(labels[row["data"]], list(map(int, row["test"]["predicted"])), average="macro")
-        assert row["test"]["macro_f1"] == pytest.approx(f1, abs=1e-12)
-        scores.setdefault(row["run"].rpartition("_seed-")[0], []).append(f1)
-    for study in studies.STUDIES.values():
-        topic = committed_findings()[study.name].topic
-        lines = table_after((RESULTS / f"{topic}.md").read_text("utf-8"), "## Scores")
-        if lines[0][0] in studies.ARMS:
-            lines = [cells for arm, *cells in lines if arm == study.arm]
-        assert [cells[0] for cells in lines] == list(study.variants)
-        for cells in lines:
-            config = study.variants[cells[0]]
-            mine = scores.get(studies.run_name(config).rpartition("_seed-")[0])
-            if mine is None:
-                assert cells[1] == "–"
-                continue
-            assert cells[1] == f"{np.mean(mine):.4f}"
-            if len(mine) == 1:
-                assert cells[2] == "–"
-                continue
-            low, high = stats.t.interval(0.95, len(mine) - 1, np.mean(mine), stats.sem(mine))
-            assert cells[2] == f"{low:.3f} to {high:.3f}"
-            assert cells[5] == (f"{study.seeds}" if len(mine) == study.seeds else f"{len(mine)} of {study.seeds}")
-
-
-def test_what_was_reached_is_what_the_rows_give():
-    """Each aim's configuration is named; its mean or its ensemble is on its own page, whose numbers are recomputed."""
-    text = (RESULTS / "README.md").read_text("utf-8")
-    for what, told, outcome, aim, _, seeds, configuration in table_after(text, "## What was reached"):
-        if outcome == "no run yet":
-            assert told == "–"
-            continue
-        label, study = re.fullmatch(r"(.*) \((.*)\)", configuration).groups()
-        found = committed_findings()[study]
-        lines = table_after((RESULTS / f"{found.topic}.md").read_text("utf-8"), "## Scores")
-        arms = lines[0][0] in studies.ARMS
-        (cells,) = (line[arms:] for line in lines if label == line[arms] and (not arms or line[0] == found.study.arm))
-        assert told == cells[7 if what.startswith("ensemble") else 1]
-        missed = float(aim) - float(told)
-        expected = "reached" if missed <= 0 else f"missed by {missed:.3f}"
-        assert outcome.removesuffix(" so far")[:-1] == expected[:-1]  # the last digit may be rounded otherwise
-        assert outcome.endswith(" so far") is ("of" in seeds)
-        assert seeds == cells[5]
-
-
-def test_the_published_ensembles_are_those_of_an_independent_recomputation():
-    """The most probable class of the mean of the seeds' probabilities, from base64 on."""
-    labels = json.loads((RESULTS / "labels.json").read_text())
-    kept = {}
-    for line in (RESULTS / "rows.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
-        if text := row["test"]["probabilities"]:
-            given = np.array(memoryview(base64.b64decode(text)).cast("H"), float).reshape(-1, 3) / 65535
-            kept.setdefault(row["run"].rpartition("_seed-")[0], []).append((row["data"], given))
-    told = 0
-    for finding in committed_findings().values():
-        lines = table_after((RESULTS / f"{finding.topic}.md").read_text("utf-8"), "## Scores")
-        for label, config in finding.study.variants.items():
-            mine = kept.get(studies.run_name(config).rpartition("_seed-")[0])
-            if mine and finding.study.arm in ("reported", "printed", "proper"):
-                predicted = sum(given for _, given in mine).argmax(1)
-                f1 = f1_score(list(map(int, labels[mine[0][0]])), predicted, average="macro")
-                (cells,) = (cells for arm, *cells in lines if (arm, cells[0]) == (finding.study.arm, label))
-                assert cells[7] == f"{f1:.4f}"
-                told += 1
-    assert told > 20
-
-
-def test_the_published_verdicts_follow_from_the_published_numbers():
-    """Difference, interval and Holm's p are published; the verdict is read off them by other code."""
-    text = (RESULTS / "README.md").read_text("utf-8")
-    parts, verdicts, claim = {}, {}, None
-    for number, told, verdict, difference, _, p, _ in table_after(text, "## The report's conclusions"):
-        if number:
-            claim = number.split("]")[0].strip("[")
-            verdicts[claim] = verdict
-            continue
-        if p == "–" or verdict == "not yet decided":
-            expected = "not yet decided"
-        else:
-            shown = p.startswith("\\<") or float(p) < 0.05
-            up = difference.startswith("+")
-            denied = told.startswith("not ")
-            expected = (
-                ("contradicted" if up is denied else "holds")
-                if shown
-                else f"not {'contradicted' if denied else 'shown'}"
-            )
-        assert verdict == expected, told
-        parts.setdefault(claim, []).append(verdict)
-    assert list(verdicts) == [claim.number for claim in findings.CLAIMS]
-    for claim, found in parts.items():
-        one = verdicts[claim]
-        assert (one == "contradicted") is ("contradicted" in found and "not yet decided" not in found)
-        assert (one == "holds") is (set(found) == {"holds"})
-    counted = re.search(r"Of 10 conclusions, as the report trained: (.*?)\.", text)[1]
-    for verdict, number in Counter(verdicts.values()).items():
-        assert re.search(rf"\b{number} {verdict.replace('holds', 'holds?')}", counted)
-
-
-def test_the_sentences_of_the_studies_follow_from_their_published_comparisons():
-    """Holm's p from the plain ones, what is shown from those, and the sentence from what is shown."""
-    for group in findings.topics(list(committed_findings().values())):
-        text = (RESULTS / f"{group[0].topic}.md").read_text("utf-8")
-        sentences = [line for line in text.split("\n") if line.startswith("> **")]
-        lines = table_after(text, "## Comparisons") if "## Comparisons" in text else []
-        assert len(sentences) == len(group)
-        for finding, sentence in zip(group, sentences, strict=True):
-            if len(group) > 1:
-                assert findings.ARMS[finding.study.arm].split()[-1] in sentence.split(":")[0]
-            mine = [line[len(group) > 1 :] for line in lines if len(group) == 1 or line[0] == finding.study.arm]
-            tested = sorted((p_of(line[4]), p_of(line[5]), line) for line in mine if line[4] != "–")
-            holm = 0.0
-            for i, (p, adjusted, (pair, difference, *_)) in enumerate(tested):
-                holm = max(holm, min(1.0, p * (len(tested) - i)))
-                assert adjusted == pytest.approx(holm, abs=5e-4)
-                first, second = pair.split(" − ")
-                better, worse = (first, second) if difference.startswith("+") else (second, first)
-                if "Not yet decided" in sentence:
-                    continue
-                shown = f"{better} over {worse}" in sentence
-                assert shown is (adjusted < 0.05), sentence
-                assert shown or "o difference shown" in sentence
-
-
-def p_of(cell):
-    return 0.0 if cell.startswith("\\<") else float(cell)
-
-
-@functools.cache
-def table_of(study, label):
-    """The scores of a configuration by seed, and the influence of each test row on each: `influences`."""
-    found = committed_findings()[study]
-    (variant,) = (v for v in found.variants if v.label == label)
-    return influences(found.labels, variant.predicted, len(found.classes)) if variant.rows else None
-
-
-def told(cells):
-    """The numbers of some cells: `+0.1`, `0.1 to 0.2`, `< 0.0001`."""
-    parts = (part for cell in cells for part in cell.replace("\\< ", "").split(" to "))
-    return [float(part.replace("−", "-")) for part in parts]
-
-
-def test_the_tested_differences_are_those_of_a_two_way_analysis_of_variance():
-    """Of all parts of the conclusions, by influences taken numerically and sums of squares written out."""
-    text, topic, parts = (RESULTS / "README.md").read_text("utf-8"), "", {}
-    for number, what, _, *cells in table_after(text, "## The report's conclusions"):
-        if number:
-            topic = re.search(r"\((.*)\.md\)", number)[1]
-            continue
-        study = topic if topic.startswith("cnn") else f"{topic}.reported"
-        better, worse = what.removeprefix("not ").split(" \\> ")
-        parts[topic, what] = two_way(table_of(study, better), table_of(study, worse)), told(cells)
-    assert len(parts) == sum(len(claim.parts) for claim in findings.CLAIMS)
-    corrected = holm_of({part: expected[3] for part, (expected, _) in parts.items()})
-    for part, ((difference, low, high, _, shows), given) in parts.items():
-        assert given == pytest.approx([difference, low, high, corrected[part], shows], abs=3e-3), part
-        assert given[:3] == pytest.approx([difference, low, high], abs=2e-4), part
-
-
-def test_every_published_interval_is_that_of_an_independent_recomputation():
-    """Of every configuration of every study: over seeds and rows, spread, validation; what was reached as well."""
-    ends = {}
-    for finding in committed_findings().values():
-        lines = table_after((RESULTS / f"{finding.topic}.md").read_text("utf-8"), "## Scores")
-        if lines[0][0] in studies.ARMS:
-            lines = [cells for arm, *cells in lines if arm == finding.study.arm]
-        for variant, cells in zip(finding.variants, lines, strict=True):
-            if not variant.rows:
-                assert set(cells[1:5]) == {"–"}
-                continue
-            scores = [row["test"]["macro_f1"] for row in variant.rows]
-            mean, low, high, *_ = two_way(table_of(finding.study.name, variant.label))
-            half = stats.t.ppf(0.975, len(scores) - 1) * stats.sem(scores)
-            low, high = min(low, mean - half), max(high, mean + half)
-            assert told([cells[3], cells[4]]) == pytest.approx([low, high, np.std(scores, ddof=1)], abs=6e-4), cells
-            held = [row["valid"]["macro_f1"] for row in variant.rows if row["valid"]]
-            assert cells[6] == (f"{np.mean(held):.4f}" if held else "–")
-            ends[finding.study.name, variant.label] = cells[3]
-    for what, _, outcome, _, interval, _, configuration in table_after(
-        (RESULTS / "README.md").read_text("utf-8"), "## What was reached"
-    ):
-        label, study = re.fullmatch(r"(.*) \((.*)\)", configuration).groups()
-        if what.startswith("ensemble"):
-            found = committed_findings()[study]
-            (rows,) = (v.rows for v in found.variants if v.label == label)
-            mean = sum(store.unpacked(row["test"]["probabilities"], len(found.labels)) for row in rows)
-            (table,), (score,) = influences(found.labels, mean.argmax(1)[None], len(found.classes))
-            half = 1.96 * stats.sem(table)
-            assert told([interval]) == pytest.approx([score - half, score + half], abs=6e-4)
-        else:
-            assert interval == ends[study, label], outcome
-
-
-def test_every_published_comparison_is_that_of_an_independent_recomputation():
-    """Of every pair of every study: difference, interval, p, what could be shown, and the verdict after Holm."""
-    count = 0
-    for group in findings.topics(list(committed_findings().values())):
-        text = (RESULTS / f"{group[0].topic}.md").read_text("utf-8")
-        lines = table_after(text, "## Comparisons") if "## Comparisons" in text else []
-        for finding in group:
-            expected = {}
-            for first, second in itertools.combinations([v.label for v in finding.present], 2):
-                tables = (table_of(finding.study.name, label) for label in (first, second))
-                expected[f"{first} − {second}"] = two_way(*tables)
-            corrected = holm_of({pair: numbers[3] for pair, numbers in expected.items()})
-            mine = [line[len(group) > 1 :] for line in lines if len(group) == 1 or line[0] == finding.study.arm]
-            assert [line[0] for line in mine] == list(expected)
-            for pair, difference, verdict, interval, p, _, shows in mine:
-                middle, low, high, chance, detectable = expected[pair]
-                assert told([difference, interval]) == pytest.approx([middle, low, high], abs=2e-4), pair
-                assert told([p, shows]) == pytest.approx([chance, detectable], abs=1e-3), pair
-                better = pair.split(" − ")[int(middle < 0)]
-                assert verdict == (f"{better} is better" if corrected[pair] < 0.05 else "no difference shown"), pair
-                count += 1
-    assert count > 60
-
-
-def test_the_published_verdicts_of_every_arm_are_those_of_an_independent_recomputation():
-    text = (RESULTS / "README.md").read_text("utf-8")
-    given = {n: dict(zip(studies.ARMS, verdicts, strict=True)) for n, *verdicts in table_after(text, "in every arm")}
-    assert list(given) == ["3a", "3b", "3c", "4a", "4b", "4c"]
-    for arm in studies.ARMS:
-        tested = {}
-        for claim in findings.CLAIMS:
-            for part in claim.parts:
-                study = part.study if part.study.startswith("cnn") else f"{part.study}.{arm}"
-                if study in studies.STUDIES:
-                    tables = [table_of(study, label) for label in (part.better, part.worse)]
-                    tested[claim.number, part.better, part.worse, part.denied] = two_way(*tables)
-        corrected = holm_of({part: numbers[3] for part, numbers in tested.items()})
-        verdicts = {}
-        for (number, better, worse, denied), (difference, *_) in tested.items():
-            shown = corrected[number, better, worse, denied] < 0.05
-            against = "contradicted" if (difference > 0) is denied else "holds"
-            verdicts.setdefault(number, set()).add(against if shown else f"not {'contradicted' if denied else 'shown'}")
-        for number, by_arm in given.items():
-            mine = verdicts.get(number)
-            if mine is None:
-                assert by_arm[arm] == "–"
-            elif len(mine) == 1:
-                assert {by_arm[arm]} == mine
-            else:
-                mixed = "holds in part" if "holds" in mine else "not shown"
-                assert by_arm[arm] == ("contradicted" if "contradicted" in mine else mixed)
-
-
-def test_the_table_of_studies_names_the_highest_means():
-    text = (RESULTS / "README.md").read_text("utf-8")
-    lines = table_after(text, "## The studies")
-    assert len(lines) == len(studies.STUDIES)
-    for name, _, runs, label, score in lines:
-        found = committed_findings()[re.match(r"\[(.*)\]", name)[1]]
-        done = {v.label: np.mean([row["test"]["macro_f1"] for row in v.rows]) for v in found.variants if v.rows}
-        assert runs == f"{sum(len(v.rows) for v in found.variants)} of {found.study.seeds * len(found.variants)}"
-        assert (label, score) == ((max(done, key=done.get), f"{max(done.values()):.4f}") if done else ("–", "–"))
-
-
-def holm_of(chances):
-    """{what: p after Holm} of {what: p}."""
-    ordered, largest = sorted(chances, key=chances.get), 0.0
-    return {
-        what: (largest := max(largest, min(1.0, chances[what] * (len(ordered) - i)))) for i, what in enumerate(ordered)
-    }
-
-
-def influences(labels, predicted, classes):
-    """((seeds, rows) influence of each row on the score of each seed, the scores)."""
-    edges = range(classes + 1)
-    confusion = [np.histogram2d(labels, p, bins=(edges, edges))[0] for p in predicted]
-    scores = [f1_score(labels, p, average="macro") for p in predicted]
-    return np.array([numeric_influence(c)[labels, p] for c, p in zip(confusion, predicted, strict=True)]), np.array(
-        scores
-    )
-
-
-def two_way(*tables):
-    """(mean, or difference of two; the ends of its 95% interval; p; what such a test shows in four cases of five)."""
-    n, signs = tables[0][0].shape[1], (1, -1)
-    rows = sum(sign * u.mean(0) for sign, (u, _) in zip(signs, tables, strict=False)).var(ddof=1) / n
-    seeds = [f.var(ddof=1) / len(f) for _, f in tables]
-    rest = sum(((u - u.mean(0)) ** 2).sum() / ((len(u) - 1) * (n - 1)) / (len(u) * n) for u, _ in tables)
-    variance = max(rows + sum(seeds) - rest, rest)
-    spread = sum(s**2 / (len(f) - 1) for s, (_, f) in zip(seeds, tables, strict=True))
-    freedom, error = variance**2 / (rows**2 / (n - 1) + spread), variance**0.5
-    middle = sum(sign * f.mean() for sign, (_, f) in zip(signs, tables, strict=False))
-    edge = stats.t.ppf(0.975, freedom)
-    p = 2 * stats.t.sf(abs(middle) / error, freedom)
-    return middle, middle - edge * error, middle + edge * error, p, (edge + stats.t.ppf(0.8, freedom)) * error
-
-
-def numeric_influence(confusion, step=1e-4):
-    """(classes, classes): the derivative of macro-F1 by the share of rows in each cell, less its mean."""
-
-    def score(c):
-        return np.mean(2 * np.diag(c) / (c.sum(0) + c.sum(1)))
-
-    n, change = confusion.sum(), np.zeros(confusion.shape)
-    for i, j in np.ndindex(*confusion.shape):
-        moved = confusion.copy()
-        moved[i, j] += step
-        change[i, j] = n * (score(moved) - score(confusion)) / step
-    return change - (change * confusion).sum() / n
-
-
-def test_the_page_on_other_data_shows_what_its_rows_give():
-    text = (RESULTS / "elsewhere.md").read_text("utf-8")
-    rows, labels = store.read(RESULTS / "digits"), store.labels_of(RESULTS / "digits")["digits"]
-    assert all(row["parity"]["held"] and set(row["parity"]["sides"]) > {"Keras"} for row in rows)
-    for label, mean, interval, _, seeds, _ in table_after(text, "## digits"):
-        mine = [row["test"]["predicted"] for row in rows if row["options"]["pooling"] == label]
-        scores = [f1_score(list(labels), list(predicted), average="macro") for predicted in mine]
-        assert (mean, seeds) == (f"{np.mean(scores):.4f}", str(len(scores)))
-        low, high = stats.t.interval(0.95, len(scores) - 1, np.mean(scores), stats.sem(scores))
-        assert interval == f"{low:.3f} to {high:.3f}"
+# --- the pages on choices and parity ----------------------------------------------------------------
 
 
 def tuned(setting, repeat, averages):
@@ -1035,23 +648,6 @@ def test_a_setting_is_scored_at_the_epoch_that_is_best_over_all_repeats():
     assert (second.macro_f1, second.loss, second.last) == pytest.approx((0.7, 0.3, 0.69))
     assert second.error == pytest.approx(0.2)
     assert "2 of 2 settings have fewer than 3 repeats so far" in document.markdown(choices.page(rows))
-
-
-def test_the_settings_taken_are_those_that_the_committed_rows_choose():
-    """By arithmetic of its own: means over the repeats of then, the highest over settings of the grid and epochs."""
-    scores = {}
-    for line in (RESULTS / choices.TUNING).read_text("utf-8").splitlines():
-        row = json.loads(line)
-        if row["repeat"] < settings.CHOSEN_OVER:
-            scores.setdefault(row["setting"], []).append([epoch["macro_f1"] for epoch in row["scores"]["average"]])
-    assert min(map(len, scores.values())) >= choices.REPEATS
-    means = {label: [sum(epoch) / len(given) for epoch in zip(*given, strict=True)] for label, given in scores.items()}
-    best = {label: (max(mean), mean.index(max(mean)) + 1) for label, mean in means.items()}
-    for family, chosen in settings.CHOSEN.items():
-        label = max((label for label in best if label.startswith(f"{family}, ")), key=best.get)
-        assert chosen == (label, best[label][1])
-    for label, epochs in settings.PARTS.values():
-        assert epochs == best[label][1]
 
 
 def parity_row(**sides):
@@ -1163,7 +759,7 @@ def test_the_page_fits_a_phone_and_a_laptop_in_light_and_dark(made, tmp_path, wi
 @pytest.mark.slow
 def test_the_published_page_prints_on_less_than_thirty_sheets(tmp_path):
     printed = tmp_path / "report.pdf"
-    chromium(RESULTS / "report.html", tmp_path, f"--print-to-pdf={printed}")
+    chromium(ROOT / "docs" / "results" / "report.html", tmp_path, f"--print-to-pdf={printed}")
     assert 10 < len(re.findall(rb"/Type ?/Page\b", printed.read_bytes())) < 30
 
 

@@ -29,7 +29,7 @@ FEATURES: dict[str, tuple[dict[str, Any], ...]] = {
 }
 STRENGTHS = {"logistic regression": (1, 3, 10, 30), "linear SVM": (0.1, 0.3, 1, 3)}
 CLASSIFIERS: dict[str, Callable[..., Any]] = {
-    "logistic regression": lambda strength: LogisticRegression(C=strength, max_iter=2000),
+    "logistic regression": lambda strength: LogisticRegression(C=strength, max_iter=20_000, tol=1e-8),
     "linear SVM": lambda strength: LinearSVC(C=strength, random_state=0),
 }
 
