@@ -6,6 +6,7 @@ import pytest
 import fnet
 from fnet import InvalidInput, Spec, bind
 from fnet import operations as o
+from fnet.masks import Masked
 
 X, Y, SEQUENCE, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 3)), Spec((2, 5, 6, 3))
 
@@ -90,6 +91,16 @@ RULES = [
         {"invert": True},
         Spec((2,), "string"),
         "with invert=True string_lookup takes ids, not strings",
+    ),
+    (fnet.add, {}, (X, Y), "shapes that broadcast against each other"),
+    (fnet.permute, {"dims": (1, 1)}, SEQUENCE, r"each of the axes 1 to 2 once; got dims=\(1, 1\)"),
+    (fnet.cropping2d, {"cropping": 2}, Spec((None, 4, 9, 1)), "takes 4 off axis 1, which has size 4"),
+    (fnet.dot, {"axes": 1}, (X, Y), "dot takes axes of one size"),
+    (
+        fnet.multi_head_attention,
+        {"num_heads": 1, "key_dim": 2},
+        (SEQUENCE, SEQUENCE, Spec((2, 4, 3))),
+        "value and key of equal sizes but the last",
     ),
     (fnet.add, {}, SEQUENCE, "a merge layer takes a tuple or list of arrays; got Spec"),
     (fnet.add, {}, (), "a merge layer takes a tuple or list of arrays; got 0 of them"),
@@ -197,9 +208,32 @@ RULES = [
     ),
 ]
 CALLS = [
+    (fnet.add, {}, np.ones((2, 3)), "add takes a tuple or list of arrays; got ndarray"),
+    (fnet.subtract, {}, (np.ones(2),) * 3, "subtract takes a tuple or list of 2 arrays; got 3 of them"),
+    (fnet.dot, {"axes": 1}, (np.ones((2, 3)),), "dot takes a tuple or list of 2 arrays; got 1 of them"),
+    (fnet.dot, {"axes": 0}, (np.ones((2, 2)),) * 2, "no product over the batch axis; got axes=0"),
+    (fnet.reshape, {"target_shape": (4,)}, np.ones((2, 3)), r"cannot make \(4,\) of \(3,\): the sizes do not agree"),
+    (fnet.reshape, {"target_shape": (-1, 2)}, np.ones((2, 3)), r"cannot make \(-1, 2\) of \(3,\)"),
+    (fnet.repeat_vector, {"n": 2}, np.ones((2, 3, 4)), r"takes \(batch, features\); got"),
+    (fnet.cropping1d, {"cropping": 2}, np.ones((1, 4, 1)), "takes 4 off axis 1, which has size 4"),
+    (fnet.zero_padding2d, {"padding": (1, 2, 3)}, np.ones((1, 2, 2, 1)), "a number or 2 entries, one for each axis"),
+    (fnet.softmax, {}, Masked(np.ones((2, 3, 5)), np.ones((2, 3), bool)), r"a mask of shape \(2, 3\) for \(2, 3, 5\)"),
+    (fnet.attention, {"score_mode": "sum"}, (np.ones((1, 2, 3)),) * 2, "score_mode is 'dot' or 'concat'; got 'sum'"),
+    (
+        fnet.multi_head_attention,
+        {},
+        {"query": np.ones((1, 2, 3)), "value": np.ones((1, 2, 3)), "key": np.ones((1, 4, 3)), "training": True},
+        "takes .query, value. or",
+    ),
     (fnet.input_layer, {"shape": (None, 3)}, None, "None for an input that is not optional"),
     (fnet.input_layer, {"shape": (None, 3)}, np.ones((2, 3, 4)), r"an input of shape \(2, 3, 4\); wanted \(None, 3\)"),
     (fnet.lstm, {"units": 2}, np.ones((3, 4)), "batch, time"),
+    (
+        fnet.bidirectional,
+        {"layer": bind(fnet.lstm, units=2), "merge_mode": "max"},
+        np.ones((2, 3, 4)),
+        "merge_mode 'max'; use",
+    ),
     (fnet.lstm, {"units": 2}, np.ones((3, 0, 4)), "needs at least one time step"),
     (fnet.string_lookup, {}, np.ones((2, 3)), r"takes strings; got float64\[2, 3\]"),
     (fnet.string_lookup, {}, np.array(["a", None], object), "item 1 is None of type NoneType; replace missing texts"),
@@ -252,13 +286,7 @@ def test_calls_refuse(layer, options, x, message):
         else {}
     )
     with pytest.raises((ValueError, InvalidInput), match=message):
-        bind(layer, **options)(params, x)
-
-
-@pytest.mark.parametrize(("lookup", "tokens"), [("string", ["a", 1]), ("integer", [1, "a"]), ("integer", [1, True])])
-def test_tokens_are_of_one_kind(lookup, tokens):
-    with pytest.raises(TypeError, match=f"token 1 is {tokens[1]!r}, not a"):
-        fnet.vocabulary_params(bind(getattr(fnet, f"{lookup}_lookup")), tokens)
+        layer(params, x, **options)
 
 
 @pytest.mark.parametrize("offsets", [[0, 2], [0, 4], [1, 3], [0, 2, 1, 3], [[0, 3]], []])

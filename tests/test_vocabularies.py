@@ -85,6 +85,7 @@ def test_a_file_that_is_no_vocabulary_is_refused(name):
 
 LISTS = {
     "empty": ("StringLookup", {"vocabulary": []}, "no tokens"),
+    "file": ("StringLookup", {"vocabulary": "words.txt"}, "names a vocabulary file, 'words.txt': not read"),
     "twice": ("StringLookup", {"vocabulary": ["a", "b", "a"]}, "'a' is there twice"),
     "special_twice": ("StringLookup", {"vocabulary": ["[UNK]", "a", "[UNK]", "[UNK]"]}, "twice"),
     "only_special": ("StringLookup", {"vocabulary": ["[UNK]"]}, r"no tokens but \['\[UNK\]'\]"),
