@@ -148,7 +148,7 @@ PLACES = {
     "params/file/foreign_files": "strangers weights",
     "params/file/strict_json": f"store {FILES}",
     "params/file/": f"{FILES} weights versions hostile_sizes",
-    "params/convert/generations": "versions config_values mask_generations",
+    "params/convert/generations": "generations versions config_values mask_generations",
     "params/convert/graph_ops": f"tf_functions operations {GRAPHS}",
     "params/convert/legacy": f"versions {FILES}",
     "params/convert/mask_effects": "mask_generations mask_rules",

@@ -22,7 +22,9 @@ from tests import operation_parity, parity
 from tests.cases import Case
 from tests.cases.operations import OpCase
 
-EARLIER = "says what an earlier Keras did: tests/test_versions.py, tests/test_mask_generations.py"
+EARLIER = (
+    "says what an earlier Keras did: tests/test_generations.py, tests/test_versions.py, tests/test_mask_generations.py"
+)
 REST = "acts in training only"
 IDLE_LAYERS = {
     "identity": "gives its input back",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind
+from fnet import Spec, bind
 
 SHAPES = [
     ({"h": bind(fnet.dense, units=3)}, (4,), (5,), r"dense takes \(None, 4\) .*; got \(2, 5\), .* kernel of \(5, 3\)"),
@@ -112,3 +112,20 @@ def test_additive_attention_adds_features_that_broadcast(each_backend):
     scores = 2 * np.tanh(x[0][:, :, None] + x[1][:, None]).sum(-1)
     weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     np.testing.assert_allclose(step(params, x), weights @ x[1], rtol=1e-5)
+
+
+OVER_SPACE = [
+    (getattr(fnet, f"{layer}{rank}d"), rank)
+    for layer in ("cropping", "zero_padding", "up_sampling")
+    for rank in (1, 2, 3)
+]
+
+
+@pytest.mark.parametrize(("layer", "rank"), OVER_SPACE, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize("more", [1, 3])
+def test_layers_over_space_take_one_number_of_axes(layer, rank, more):
+    shape = (5,) * (rank + more)
+    with pytest.raises(fnet.InvalidInput, match=f"{layer.__name__} takes {rank + 2} axes"):
+        layer({}, np.ones(shape))
+    with pytest.raises(fnet.InvalidInput, match=f"{layer.__name__} takes {rank + 2} axes"):
+        fnet.infer(layer, Spec(shape))

@@ -56,13 +56,13 @@ def dense_params(
 
 
 def _attention_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
-    """Axes of an input of `rank` over which it attends; None: all between batch and features."""
-    between = range(1, rank - 1)
+    """Axes of an input of `rank` over which it attends; None: all between batch and features. The last, of the
+    features, is that of the heads in what is projected."""
     if axes is None:
-        return tuple(between)
+        return tuple(range(1, rank - 1))
     chosen = tuple(positive(a, rank) for a in ((axes,) if isinstance(axes, int) else axes))
-    if not chosen or len(set(chosen)) < len(chosen) or not set(between).issuperset(chosen):
-        raise ValueError(f"attention_axes={axes}: give some of {list(between)}, between batch and features, each once")
+    if not chosen or len(set(chosen)) < len(chosen) or 0 in chosen:
+        raise ValueError(f"attention_axes={axes}: give some of {list(range(1, rank))}, not the batch, each once")
     return chosen
 
 
@@ -122,8 +122,8 @@ def _multi_head_rule(
     y = Spec((*query.shape[:-1], *sizes), query.dtype)
     if not return_attention_scores:
         return y, params
-    batch = [d for a, d in enumerate(query.shape[:-1]) if a not in axes]
-    scores = (*batch, num_heads, *(query.shape[a] for a in axes), *(key.shape[a] for a in axes))
+    q, k = ((*spec.shape[:-1], num_heads) for spec in (query, key))
+    scores = (*(d for a, d in enumerate(q) if a not in axes), *(q[a] for a in axes), *(k[a] for a in axes))
     return (y, Spec(scores, query.dtype)), params
 
 
@@ -154,7 +154,7 @@ def multi_head_attention(
 
     For each head softmax(query @ key^T / sqrt(key_dim)) @ value of the projected inputs; the heads, times a
     sigmoid gate of the query with `use_gate`, are projected to the output. Inputs may have more axes;
-    `attention_axes` says over which it attends (default: all between batch and features).
+    `attention_axes` says over which it attends (default: all between batch and features; -1: over the heads).
     `sliding_window`: |t - s| < window only; `use_causal_mask`: s <= t only. `return_attention_scores` adds the
     softmax (batch, heads, t, s).
     params: query_dense, key_dense, value_dense and, with `use_gate`, gate_dense: kernel (dim, heads, size), bias

@@ -123,8 +123,11 @@ def _sorted_axes(axis: Axes) -> list[int]:
     return [axis] if isinstance(axis, int) else sorted(axis)
 
 
-def _layer_rule(x: Spec, *, axis: Axes, center: bool, scale: bool, rms_scaling: bool) -> tuple[Spec, ParamTree]:
-    shape = tuple(x.shape[a] for a in _sorted_axes(axis))
+def _layer_rule(
+    x: Spec, *, axis: Axes, center: bool, scale: bool, rms_scaling: bool, sorts_axes: bool
+) -> tuple[Spec, ParamTree]:
+    named = [axis] if isinstance(axis, int) else axis
+    shape = tuple(x.shape[a] for a in (_sorted_axes(axis) if sorts_axes else named))
     return floats_of(x), _affine(shape, scale or rms_scaling, center and not rms_scaling)
 
 
@@ -147,13 +150,15 @@ def layer_normalization(
     scale: bool = True,
     rms_scaling: bool = False,
     keeps_integers: bool = True,
+    sorts_axes: bool = True,
 ) -> Array:
     """(...) -> (...): mean 0 and variance 1 over `axis` (one or several) of each sample, then gamma and beta.
 
-    params: gamma, beta (unless `scale`, `center` are False), of the sizes of the axes. `rms_scaling` (which Keras
-    deprecates) divides x, not x - mean, by the deviation, and has gamma only. Of integers the result is truncated to
-    integers (in floats), as in Keras from 3.11 on, unless `keeps_integers` is False. Near the largest float this stays
-    exact, where Keras's sums overflow to NaN.
+    params: gamma, beta (unless `scale`, `center` are False), of the sizes of the axes, ascending; with
+    sorts_axes=False, as in Keras before 3.14, of the sizes in the order of `axis`, read on along the ascending ones.
+    `rms_scaling` (which Keras deprecates) divides x, not x - mean, by the deviation, and has gamma only. Of integers
+    the result is truncated to integers (in floats), as in Keras from 3.11 on, unless `keeps_integers` is False. Near
+    the largest float this stays exact, where Keras's sums overflow to NaN.
     Mask: kept. Source: keras.layers.LayerNormalization; Ba et al. 2016.
 
     >>> layer_normalization({"gamma": np.ones(2), "beta": np.zeros(2)}, np.array([[1.0, 3.0]]), epsilon=0.0)

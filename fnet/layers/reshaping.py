@@ -10,6 +10,7 @@ from typing import Any, cast
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.errors import InvalidInput
+from fnet.layers.windows import spatial_axes
 from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spec
 
 Pair = tuple[int, int]
@@ -123,10 +124,6 @@ def _pair(amount: Any) -> Pair:
     return first, last
 
 
-def _spatial(rank: int, data_format: str | None) -> range:
-    return range(2, rank + 2) if data_format == "channels_first" else range(1, rank + 1)
-
-
 def _resized(x: Spec, axes: range, change: Sequence[int]) -> tuple[Spec, ParamTree]:
     shape = list(x.shape)
     for axis, by in zip(axes, change, strict=True):
@@ -139,7 +136,8 @@ def _resized(x: Spec, axes: range, change: Sequence[int]) -> tuple[Spec, ParamTr
 
 def _crop(x: Array, cropping: Any, rank: int, data_format: str | None = None) -> Array:
     cut: list[slice] = [slice(None)] * x.ndim
-    for axis, (before, after) in zip(_spatial(rank, data_format), pairs(cropping, rank), strict=True):
+    axes = spatial_axes(f"cropping{rank}d", x.shape, rank, data_format)
+    for axis, (before, after) in zip(axes, pairs(cropping, rank), strict=True):
         if before + after >= x.shape[axis]:
             raise InvalidInput(f"cropping takes {before + after} off axis {axis}, which has size {x.shape[axis]}")
         cut[axis] = slice(before, x.shape[axis] - after)
@@ -148,13 +146,15 @@ def _crop(x: Array, cropping: Any, rank: int, data_format: str | None = None) ->
 
 def _pad(x: Array, padding: Any, rank: int, data_format: str | None = None) -> Array:
     widths = [(0, 0)] * x.ndim
-    for axis, each in zip(_spatial(rank, data_format), pairs(padding, rank), strict=True):
+    axes = spatial_axes(f"zero_padding{rank}d", x.shape, rank, data_format)
+    for axis, each in zip(axes, pairs(padding, rank), strict=True):
         widths[axis] = each
     return ops.pad(x, widths)
 
 
 def _cropping_rule(rank: int, x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(rank, data_format), [-sum(p) for p in pairs(cropping, rank)])
+    axes = spatial_axes(f"cropping{rank}d", x.shape, rank, data_format)
+    return _resized(x, axes, [-sum(p) for p in pairs(cropping, rank)])
 
 
 def _cropping1d_rule(x: Spec, *, cropping: Any) -> tuple[Spec, ParamTree]:
@@ -202,7 +202,8 @@ def cropping3d(
 
 
 def _padding_rule(rank: int, x: Spec, *, padding: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
-    return _resized(x, _spatial(rank, data_format), [sum(p) for p in pairs(padding, rank)])
+    axes = spatial_axes(f"zero_padding{rank}d", x.shape, rank, data_format)
+    return _resized(x, axes, [sum(p) for p in pairs(padding, rank)])
 
 
 @layer(shape=partial(_padding_rule, 1), mask="drop")

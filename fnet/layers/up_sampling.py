@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fnet.backend import xp
 from fnet.core.compose import layer
 from fnet.layers import image
+from fnet.layers.windows import spatial_axes
 from fnet.resampling import require_interpolation
 from fnet.shapes import require_numbers
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
@@ -16,13 +17,13 @@ def _factors(size: int | Sequence[int], rank: int) -> tuple[int, ...]:
     return (size,) * rank if isinstance(size, int) else tuple(size)
 
 
-def _axes(rank: int, data_format: str | None) -> range:
-    return range(2, rank + 2) if data_format == "channels_first" else range(1, rank + 1)
+def _axes(x: Array | Spec, rank: int, data_format: str | None) -> range:
+    return spatial_axes(f"up_sampling{rank}d", x.shape, rank, data_format)
 
 
 def _enlarged(x: Spec, size: int | Sequence[int], rank: int, data_format: str | None) -> tuple[Spec, ParamTree]:
     shape = list(x.shape)
-    for axis, factor in zip(_axes(rank, data_format), _factors(size, rank), strict=True):
+    for axis, factor in zip(_axes(x, rank, data_format), _factors(size, rank), strict=True):
         known = shape[axis]
         shape[axis] = None if known is None else known * factor
     return Spec(tuple(shape), x.dtype), {}
@@ -31,7 +32,7 @@ def _enlarged(x: Spec, size: int | Sequence[int], rank: int, data_format: str | 
 def _repeat(x: Array, size: int | Sequence[int], rank: int, data_format: str | None) -> Array:
     """Every entry `factor` times along each spatial axis, in one copy."""
     spread, wide, shape = [], [], []
-    factors = dict(zip(_axes(rank, data_format), _factors(size, rank), strict=True))
+    factors = dict(zip(_axes(x, rank, data_format), _factors(size, rank), strict=True))
     for axis, known in enumerate(x.shape):
         factor = factors.get(axis, 1)
         spread += [known, 1]
@@ -86,7 +87,7 @@ def up_sampling2d(
     """
     if interpolation == "nearest":
         return _repeat(x, size, 2, data_format)
-    height, width = (x.shape[a] * f for a, f in zip(_axes(2, data_format), _factors(size, 2), strict=True))
+    height, width = (x.shape[a] * f for a, f in zip(_axes(x, 2, data_format), _factors(size, 2), strict=True))
     interpolation = interpolation if half_pixels or interpolation != "bilinear" else "bilinear from corners"
     y = image.resize(x, (height, width), interpolation, data_format=data_format)
     return y if y.dtype == x.dtype else image.saturated(y, x.dtype)

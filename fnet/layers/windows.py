@@ -120,6 +120,12 @@ def split_shape(name: str, shape: Shape, rank: int, data_format: str | None) -> 
     return tuple(shape[1:-1]), shape[-1]
 
 
+def spatial_axes(name: str, shape: Shape, rank: int, data_format: str | None) -> range:
+    """The `rank` axes of space in an input of layer `name`. Raises InvalidInput for another rank."""
+    split_shape(name, shape, rank, data_format)
+    return range(2, rank + 2) if is_channels_first(data_format) else range(1, rank + 1)
+
+
 def split_sizes(name: str, shape: Sizes, rank: int, data_format: str | None) -> tuple[Sizes, int]:
     """As `split_shape`, of an array: every size is known."""
     spatial, channels = split_shape(name, shape, rank, data_format)

@@ -53,7 +53,42 @@ def _bins_of_keras2(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 _MASKS = {"masks": "keras2"}
 """The option of layers whose rule for masks was another one; docs/generations.md says which."""
-_HEADS = (((3, 7), _MASKS), ((3, 8), {"masks": "keras3.7"}), ((3, 10), {"masks": "keras3.8"}))
+
+
+def _axes(config: Mapping[str, Any], key: str) -> list[int]:
+    """The axes that a config names, one or several; none where it says something else."""
+    axes = config.get(key)
+    axes = axes if isinstance(axes, list) else [axes]
+    return axes if all(type(axis) is int for axis in axes) else []
+
+
+def _heads(masks: Mapping[str, Any]) -> Options:
+    """Negative axes counted from the end of the projected inputs, which have one axis more, that of the heads."""
+
+    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        axes = _axes(config, "attention_axes")
+        counted = {"attention_axes": tuple(axis + (axis < 0) for axis in axes)} if min(axes, default=0) < 0 else {}
+        return {**masks, **counted}
+
+    return options
+
+
+def _layer_norm(keeps: Mapping[str, Any]) -> Options:
+    """Parameters had the sizes of the axes in the order in which they are named."""
+
+    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        axes = _axes(config, "axis")
+        return {**keeps, **({} if axes == sorted(axes) else {"sorts_axes": False})}
+
+    return options
+
+
+_HEADS = (
+    ((3, 7), _heads(_MASKS)),
+    ((3, 8), _heads({"masks": "keras3.7"})),
+    ((3, 10), _heads({"masks": "keras3.8"})),
+    ((3, 12), _heads({})),
+)
 
 HEADS_HAVE_POLICIES: Version = (2, 14)
 """The first Keras whose MultiHeadAttention hands its dtype policy to the layers inside it."""
@@ -82,7 +117,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     ),
     **dict.fromkeys(("Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), (((3, 0), _MASKS),)),
     **dict.fromkeys([f"GlobalAveragePooling{rank}D" for rank in (1, 2, 3)], (((3, 0), {"keeps_integers": True}),)),
-    "LayerNormalization": (((3, 11), {"keeps_integers": False}),),
+    "LayerNormalization": (((3, 11), _layer_norm({"keeps_integers": False})), ((3, 14), _layer_norm({}))),
     "SpectralNormalization": (((3, 0), {"keeps_integers": False}),),
     **dict.fromkeys(("GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("Identity", "Normalization", "Rescaling"), (((3, 0), _MASKS),)),
@@ -106,7 +141,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
 OPTIONS = frozenset(
     {
         *("casts", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
-        *("keeps_integers", "masked_moments", "masks", "rounds_integers"),
+        *("keeps_integers", "masked_moments", "masks", "rounds_integers", "sorts_axes"),
     }
 )
 """The options that only the age of a file sets."""

@@ -1,0 +1,75 @@
+"""What a config says in files of an earlier Keras: files of this Keras are told to be of that one."""
+
+import io
+import json
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import fnet
+from params import from_keras, load_keras
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((2, 4, 3, 5)).astype("float32")
+
+
+def of_an_earlier_keras(keras_model, version, path, **options):
+    """{name: bytes} of a file of this version, which it also writes, with the last layer's options changed."""
+    keras_model.set_weights([RNG.standard_normal(weight.shape) for weight in keras_model.get_weights()])
+    keras_model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(contents["config.json"])
+    config["config"]["layers"][-1]["config"] |= options
+    contents["config.json"] = json.dumps(config)
+    contents["metadata.json"] = json.dumps({"keras_version": version})
+    write(path, contents)
+    return contents
+
+
+def write(path, contents):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    ("version", "written", "axes"),
+    [("3.11.3", [-3], 2), ("3.11.3", [-4, -3], (1, 2)), ("3.6.0", [-2], -1), ("3.9.2", -3, 2), ("3.12.0", [-2], 2)],
+)
+def test_negative_axes_of_attention_count_the_heads_to_3_11(version, written, axes, tmp_path):
+    x = keras.Input(X.shape[1:])
+    keras_model = keras.Model(x, layers.MultiHeadAttention(2, 3, attention_axes=axes)(x, x))
+    of_an_earlier_keras(keras_model, version, tmp_path / "m.keras", attention_axes=written)
+    model, params = load_keras(tmp_path / "m.keras")
+    np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-5)
+
+
+def test_scores_of_attention_over_the_heads():
+    x = keras.Input(X.shape[1:])
+    keras_model = keras.Model(x, layers.MultiHeadAttention(2, 3, attention_axes=-1)(x, x, return_attention_scores=True))
+    model, params = from_keras(keras_model)
+    for given, expected in zip(model(params, X), keras_model(X), strict=True):
+        np.testing.assert_allclose(given, expected, atol=1e-6)
+    assert [spec.shape for spec in fnet.infer(model, fnet.Spec(X.shape))[0]] == [X.shape, (2, 4, 3, 2, 2)]
+
+
+@pytest.mark.parametrize("version", ["3.6.0", "3.13.2"])
+def test_parameters_of_layer_normalization_are_in_the_order_of_its_axes_to_3_13(version, tmp_path):
+    x = keras.Input(X.shape[1:])
+    keras_model = keras.Model(x, layers.LayerNormalization(axis=(1, 3))(x))
+    contents = of_an_earlier_keras(keras_model, version, tmp_path / "m.keras", axis=[-1, 1])
+    weights = io.BytesIO(contents["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        arrays = file["layers/layer_normalization/vars"]
+        for number in ("0", "1"):
+            flat = arrays[number][...].reshape(5, 4)
+            del arrays[number]
+            arrays[number] = flat
+    write(tmp_path / "m.keras", {**contents, "model.weights.h5": weights.getvalue()})
+    model, params = load_keras(tmp_path / "m.keras")
+    np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-5)
