@@ -244,7 +244,7 @@ def test_attention_over_some_axes_needs_the_others_to_be_equal():
 
 @pytest.mark.parametrize("axes", [(), (0,), -3, (1, 1)])
 def test_attention_is_over_axes_within_a_row(axes):
-    """Keras's equations of such axes are others: of the batch, of one row of a batch. The last axis is that of heads."""
+    """Keras has other equations for such axes: of the batch, of one row of it. The last axis is that of the heads."""
     with pytest.raises(ValueError, match="each once"):
         infer.infer(
             bind(fnet.multi_head_attention, num_heads=1, key_dim=2, attention_axes=axes), (fnet.Spec((2, 5, 3)),) * 2
