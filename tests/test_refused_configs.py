@@ -146,10 +146,13 @@ REFUSED = {
         f"policy {dtype} of {name}": (
             lambda n=name, o=options, d=dtype: alone(entry(n, "x", dtype=d, **o), shape=(4, 3)),
             UnsupportedLayer,
-            f"computes in floats and has the dtype policy {dtype}",
+            f"has the dtype policy {dtype}",
         )
         for dtype in ("bool", "int32", "string", "complex64")
-        for name, options in (("BatchNormalization", {}), ("LSTM", {"units": 2}), ("LayerNormalization", {}))
+        for name, options in (
+            *(("BatchNormalization", {}), ("LSTM", {"units": 2}), ("LayerNormalization", {}), ("RandomFlip", {})),
+            *(("Rescaling", {"scale": 0.5}), ("CenterCrop", {"height": 2, "width": 2})),
+        )
     },
     **{
         f"floats for {name} of {dtype}": (

@@ -24,7 +24,7 @@ from params.convert.training_flags import of_steps
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, is_shape, layers_of, parse, shown, survey
 from params.table.entry import Entry
-from params.table.layers import BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
+from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 
 
 def convert(
@@ -146,7 +146,7 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
         options |= options_of_age(source.class_name, source.config, conversion.version)
     _train(options, source, entry, config, _mode(source, config, conversion, training))
     if not operation:
-        _require_floats(source, entry)
+        _require_floats(source, entry, conversion.keras2)
         options |= _dtype(source, entry, conversion)
     with named(source):
         step = bind(entry.layer, **options)
@@ -200,13 +200,18 @@ FLOATS_INSIDE = (
 """Classes with floats of their own that take integers as they come."""
 
 
-def _require_floats(source: KerasObject, entry: Entry) -> None:
-    """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats."""
+CASTING = ("CenterCrop", "Rescaling", *AUGMENTATION)
+"""Classes that cast what they get, integers too, to the dtype of their policy."""
+
+
+def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
+    """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats, or casts."""
     in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and rules(entry.layer).floats)
-    if in_floats and source.policy not in POLICIES:
+    casts = source.class_name in CASTING or (keras2 and source.class_name == "Resizing")
+    if (in_floats or casts) and source.policy not in POLICIES:
         raise UnsupportedLayer(
-            f"{source.label} computes in floats and has the dtype policy {source.policy}, to which Keras casts its "
-            "numbers; give it a policy of floats"
+            f"{source.label} has the dtype policy {source.policy}, to which Keras casts its numbers; give it a policy "
+            "of floats"
         )
 
 
