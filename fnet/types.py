@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, Literal, TypeAlias
@@ -23,7 +24,7 @@ class Range:
     most: float = float("inf")
 
     def __contains__(self, value: Any) -> bool:
-        return bool(self.least <= value <= self.most)
+        return isinstance(value, numbers.Real) and bool(self.least <= value <= self.most)
 
     def __str__(self) -> str:
         return f"at least {self.least}" if self.most == float("inf") else f"from {self.least} to {self.most}"

@@ -212,6 +212,11 @@ MISSHAPEN = [
 ]  # fmt: skip
 
 
+def test_a_sequential_model_has_layers():
+    with pytest.raises(CorruptFile, match="has no layers"):
+        load_keras(keras_zip(sequential_config(input_entry(4), sequential_config()), NO_WEIGHTS))
+
+
 @pytest.mark.parametrize("vocabulary", [{"a": 1}, 3, True, 1.5])
 def test_a_vocabulary_is_a_list_of_tokens(vocabulary):
     config = sequential_config(input_entry(1, dtype="string"), entry("StringLookup", "look", vocabulary=vocabulary))

@@ -108,6 +108,11 @@ LISTS = {
     "text_mask_moved": ("TextVectorization", {"vocabulary": ["a", ""]}, "mask token ''"),
     "oov_huge": ("StringLookup", {"vocabulary": ["a"], "num_oov_indices": 10**9}, "num_oov_indices"),
     "oov_negative": ("StringLookup", {"vocabulary": ["a"], "num_oov_indices": -1}, "num_oov_indices"),
+    "oov_method": ("StringLookup", {"vocabulary": ["a"], "oov_method": "x"}, "must be 'floormod' or 'farmhash'"),
+    "salt_for_none": ("IntegerLookup", {"vocabulary": [1], "oov_method": "floormod", "salt": 3}, "has a salt"),
+    "dtype": ("IntegerLookup", {"vocabulary": [1], "vocabulary_dtype": "int32"}, "must be 'int64'"),
+    "mask_float": ("IntegerLookup", {"vocabulary": [1], "mask_token": 0.0}, "mask_token"),
+    "ngrams": ("TextVectorization", {"vocabulary": ["a"], "ngrams": [0]}, "ngrams"),
     "max_tokens_small": ("StringLookup", {"vocabulary": ["a"], "max_tokens": 1}, "max_tokens"),
 }  # fmt: skip
 

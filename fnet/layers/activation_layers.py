@@ -131,7 +131,8 @@ def prelu(params: Params, x: Array, *, shared_axes: Sequence[int] | int | None =
 
 
 def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTree]:
-    axes_of(axis, len(x.shape))
+    if not axes_of(axis, len(x.shape)):
+        raise ValueError("a softmax over no axis")
     return x, {}
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 
 from fnet.backend import xp
 from fnet.core.compose import layer
 from fnet.dtypes import require_no_strings
+from fnet.errors import InvalidInput
 from fnet.strings import NumpyArray
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec, Window
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Range, Spec, Window
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least power, and the least magnitude under the logarithm."""
+
+Samples: TypeAlias = Annotated[int, Range(1, 1 << 24)]
+"""Steps of a signal that a frame may span: minutes."""
 
 AnyWindow: TypeAlias = str | Sequence[float] | None
 """Of kernels that are made once: SciPy's other names too, of which only the kernels that a file holds are known."""
@@ -40,6 +44,17 @@ def window_of(window: AnyWindow, length: int, periodic: bool) -> NumpyArray:
     a, b = terms[window]
     period = length if periodic else max(length - 1, 1)
     return a - b * np.cos(2 * np.pi * np.arange(length) / period) if length > 1 else np.ones(1)
+
+
+def frame_window(window: Window, length: int, size: int) -> NumpyArray | None:
+    """float64[size]: a window of `length` in the middle of zeros, or None where frames are not weighed at all.
+
+    By name it is periodic where `length` is even, as TensorFlow's.
+    """
+    if window is None:
+        return None
+    before = (size - length) // 2
+    return np.pad(window_of(window, length, periodic=length % 2 == 0), (before, size - length - before))
 
 
 def require_window(window: AnyWindow, length: int, fft_length: int) -> None:
@@ -66,7 +81,9 @@ def _sizes(frame_length: int, frame_step: int | None, fft_length: int | None) ->
 
 
 def _frame_count(time: int, length: int, step: int, padding: str) -> int:
-    return -(-time // step) if padding == "same" else max(0, 1 + (time - length) // step)
+    if padding == "valid" and time < length:
+        raise ValueError(f"{time} steps are less than one frame of {length}")
+    return -(-time // step) if padding == "same" else 1 + (time - length) // step
 
 
 def stft_kernel(
@@ -184,8 +201,15 @@ def _mel_rule(
     require_no_strings(x)
     require_window(window, sequence_length or fft_length, fft_length)
     time = x.shape[-1]
+    _require_mirror(time, fft_length)
     count = None if time is None else 1 + (time + 2 * (fft_length // 2) - fft_length) // sequence_stride
     return Spec((*x.shape[:-1], num_mel_bins, count), x.dtype if x.dtype == "float64" else "float32"), {}
+
+
+def _require_mirror(time: int | None, fft_length: int) -> None:
+    """Raise InvalidInput for signals too short to be mirrored at both ends by half a frame."""
+    if time is not None and fft_length // 2 >= time:
+        raise InvalidInput(f"mel_spectrogram takes signals of more than {fft_length // 2} steps; got {time}")
 
 
 @layer(shape=_mel_rule, mask="drop")
@@ -193,9 +217,9 @@ def mel_spectrogram(
     params: Params,
     x: Array,
     *,
-    fft_length: Positive = 2048,
-    sequence_stride: Positive = 512,
-    sequence_length: Positive | None = None,
+    fft_length: Samples = 2048,
+    sequence_stride: Samples = 512,
+    sequence_length: Samples | None = None,
     window: Window = "hann",
     sampling_rate: Positive = 16000,
     num_mel_bins: Positive = 128,
@@ -213,13 +237,12 @@ def mel_spectrogram(
     No params. Mask: dropped. Source: keras.layers.MelSpectrogram; the mel scale is HTK's.
     """
     x = x if x.dtype.kind == "f" else x.astype("float32")
-    length = sequence_length or fft_length
     half = fft_length // 2
+    _require_mirror(x.shape[-1], fft_length)
     centered = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode="reflect")
-    shaped = np.zeros(fft_length)
-    start = (fft_length - length) // 2
-    shaped[start : start + length] = window_of(window, length, periodic=True)
-    windowed = frames(centered, fft_length, sequence_stride) * shaped.astype(x.dtype)
+    windowed = frames(centered, fft_length, sequence_stride)
+    shaped = frame_window(window, sequence_length or fft_length, fft_length)
+    windowed = windowed if shaped is None else windowed * shaped.astype(x.dtype)
     spectrum = xp.fft.rfft(windowed if windowed.dtype.itemsize > 2 else windowed.astype("float32"))
     magnitude = xp.sqrt(spectrum.real * spectrum.real + spectrum.imag * spectrum.imag)
     top = max_freq or int(sampling_rate / 2)

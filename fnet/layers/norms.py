@@ -15,7 +15,7 @@ from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize
 from fnet.masks import masked, parted, values_of
-from fnet.shapes import axes_of, broadcast_shapes, positive
+from fnet.shapes import axes_of, broadcast_shapes
 from fnet.types import Array, Param, Params, ParamTree, Positive, Shape, Spec
 
 Axes = int | Sequence[int]
@@ -126,6 +126,7 @@ def _sorted_axes(axis: Axes) -> list[int]:
 def _layer_rule(
     x: Spec, *, axis: Axes, center: bool, scale: bool, rms_scaling: bool, sorts_axes: bool
 ) -> tuple[Spec, ParamTree]:
+    axes_of(axis, len(x.shape))
     named = [axis] if isinstance(axis, int) else axis
     shape = tuple(x.shape[a] for a in (_sorted_axes(axis) if sorts_axes else named))
     return floats_of(x), _affine(shape, scale or rms_scaling, center and not rms_scaling)
@@ -227,6 +228,7 @@ def group_normalization(
 
 
 def _rms_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
+    axes_of(axis, len(x.shape))
     scale = tuple(x.shape[a] for a in _sorted_axes(axis))
     return Spec(broadcast_shapes(x.shape, scale), x.dtype), {"scale": Param(scale, "ones")}
 
@@ -250,8 +252,7 @@ def rms_normalization(params: Params, x: Array, *, axis: Axes = -1, epsilon: flo
 
 
 def _unit_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
-    for each in _sorted_axes(axis):
-        positive(each, len(x.shape))
+    axes_of(axis, len(x.shape))
     return x, {}
 
 

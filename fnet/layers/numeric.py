@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.masks import masked, parted
 from fnet.shapes import broadcast_shapes, positive, require_ascending, require_kept, shape_of
-from fnet.types import Array, Masks, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
+from fnet.types import Array, Masks, OneOf, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
 """Keras's `backend.epsilon()`: the least standard deviation."""
@@ -168,6 +168,9 @@ def discretization(
     return encode(bins, output_mode, len(bin_boundaries) + 1, "float32", backend=ops)
 
 
+CategoryMode: TypeAlias = Annotated[str, OneOf(("one_hot", "multi_hot", "count"))]
+
+
 def _category_rule(x: Any, *, num_tokens: int, output_mode: str, drops_ones: bool) -> tuple[Spec, ParamTree]:
     ids, weights = _with_weights(x)
     require_no_strings(ids, weights)
@@ -185,7 +188,7 @@ def _with_weights(x: Any) -> tuple[Any, Any]:
 
 @layer(shape=_category_rule, mask="drop")
 def category_encoding(
-    params: Params, x: Any, *, num_tokens: Positive, output_mode: OutputMode = "multi_hot", drops_ones: bool = True
+    params: Params, x: Any, *, num_tokens: Positive, output_mode: CategoryMode = "multi_hot", drops_ones: bool = True
 ) -> Array:
     """Ids -> float32 over `num_tokens` columns: one_hot, multi_hot or count.
 

@@ -14,7 +14,7 @@ from fnet.errors import InvalidInput
 from fnet.layers.encoding import TOKENS, count_rows, depth_of, encode, lookup_spec, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
 from fnet.strings import NumpyArray, utf8
-from fnet.types import Array, OutputMode, Params, ParamTree, Spec, Tokens
+from fnet.types import Array, OutputMode, Params, ParamTree, Positive, Spec, Tokens
 
 _LOWER = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
 _PUNCTUATION = string.punctuation.encode()
@@ -59,7 +59,7 @@ def text_vectorization(
     max_tokens: Tokens | None = None,
     standardize: Standardize | None = "lower_and_strip_punctuation",
     split: Literal["whitespace", "character"] | None = "whitespace",
-    ngrams: int | Sequence[int] | None = None,
+    ngrams: Positive | Sequence[Positive] | None = None,
     output_mode: OutputMode = "int",
     output_sequence_length: int | None = None,
     pad_to_max_tokens: bool = False,

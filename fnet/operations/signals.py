@@ -5,14 +5,13 @@ Source: keras.ops.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.dtypes import bounds, floating, tensor
 from fnet.errors import InvalidInput
-from fnet.layers.audio import require_window
+from fnet.layers.audio import frame_window, require_window
 from fnet.operations.rules import Operation, broadcast, named, operation
 from fnet.shapes import fits, shape_of
 from fnet.types import Array, Positive, Spec, Window
@@ -121,19 +120,6 @@ def extract_sequences(x: Array, *, sequence_length: Positive, sequence_stride: P
     return _frame(tensor(x), sequence_length, sequence_stride)
 
 
-def _window(window: Window, length: int, size: int, dtype: str) -> Array | None:
-    """A window of `length` in the middle of `size`; periodic hann and hamming by name."""
-    if window is None:
-        return None
-    if isinstance(window, str):
-        even = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}[window]
-        y = even[0] - even[1] * xp.cos(xp.arange(length) * (2 * math.pi / length))
-    else:
-        y = xp.asarray(window)
-    before = (size - length) // 2
-    return tensor(xp.pad(y, (before, size - length - before)), dtype)
-
-
 def _stft_rule(
     x: Spec, *, sequence_length: int, sequence_stride: int, fft_length: int, window: Window, center: bool
 ) -> tuple[Spec, Spec]:
@@ -162,8 +148,9 @@ def stft(
     if center:
         x = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(fft_length // 2,) * 2], mode="reflect")
     frames = _frame(x, fft_length, sequence_stride)
-    shape = _window(window, sequence_length, fft_length, x.dtype.name)
-    return _pair(xp.fft.rfft(frames if shape is None else frames * shape, fft_length), x.dtype.name)
+    shape = frame_window(window, sequence_length, fft_length)
+    frames = frames if shape is None else frames * tensor(shape, x.dtype.name)
+    return _pair(xp.fft.rfft(frames, fft_length), x.dtype.name)
 
 
 def _istft_rule(
@@ -196,9 +183,9 @@ def istft(
     """The inverse of stft: a pair (..., frames, bins) -> (..., time), frames added where they overlap."""
     dtype = _name(x)
     frames = tensor(xp.fft.irfft(_complex(x), fft_length), dtype)
-    shape = _window(window, sequence_length, fft_length, dtype)
+    shape = frame_window(window, sequence_length, fft_length)
     if shape is not None:
-        frames = frames * _inverse_window(shape, sequence_stride)
+        frames = frames * _inverse_window(tensor(shape, dtype), sequence_stride)
     y = _overlap_add(frames, sequence_stride)
     start = fft_length // 2 if center else 0
     stop = start + length if length is not None else y.shape[-1] - start

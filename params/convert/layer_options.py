@@ -12,7 +12,7 @@ from fnet import tree
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core.compose import bind, option_names
 from fnet.core.options import bounds, fits, kinds
-from fnet.types import Range
+from fnet.types import OneOf, Range
 from params.convert.conversion import Conversion, named
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES, is_operation
@@ -49,6 +49,8 @@ def _require_sense(source: KerasObject) -> None:
         raise CorruptFile(f"{label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
     if mode == "int" and config.get("sparse") and source.class_name != "HashedCrossing":  # alone in not asking
         raise CorruptFile(f"{label} is sparse, which no output_mode='int' is")
+    if config.get("salt") is not None and config.get("oov_method") == "floormod":
+        raise CorruptFile(f"{label} has a salt, which goes with oov_method='farmhash'")
     if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
         raise CorruptFile(f"{label} has pad_to_max_tokens, but no max_tokens")
     if source.class_name.startswith("Conv") and all(
@@ -81,12 +83,17 @@ def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
                 raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
 
 
-STRICTER: dict[str, dict[str, Range]] = {
+STRICTER: dict[str, dict[str, Range | OneOf]] = {
+    "AutoContrast": {"data_format": OneOf(("channels_last", "channels_first"))},
+    "BatchNormalization": {"axis": Range(-32, 31)},
+    "Discretization": {"num_bins": Range(0)},
     "GaussianNoise": {"stddev": Range(0, 1)},
+    "IntegerLookup": {"vocabulary_dtype": OneOf(("int64",))},
     "LeakyReLU": {"negative_slope": Range(0)},
     "RepeatVector": {"n": Range(1)},
+    "StringLookup": {"oov_method": OneOf(("floormod", "farmhash"))},
 }
-"""{class: {option: what Keras 3 takes}} where Keras 2, and so the layer, takes more."""
+"""{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
 
 
 REQUIRED = frozenset(
@@ -99,9 +106,11 @@ REQUIRED = frozenset(
 
 
 EXACT = REQUIRED | {
-    *("cropping", "depth_multiplier", "dims", "dropout", "groups", "kernel_size", "max_tokens", "max_value", "n"),
-    *("negative_slope", "ngrams", "num_oov_indices", "num_tokens", "output_sequence_length", "output_shape", "rate"),
-    *("recurrent_dropout", "size", "stddev", "threshold", "value_dim"),
+    *("axes", "axis", "clip_limit", "cropping", "depth_multiplier", "dims", "dropout", "fft_length", "frame_length"),
+    *("groups", "height", "kernel_size", "mask_token", "max_freq", "max_tokens", "max_value", "min_freq", "n"),
+    *("negative_slope", "ngrams", "num_mel_bins", "num_oov_indices", "num_tokens", "output_sequence_length"),
+    *("output_shape", "rate", "recurrent_dropout", "sequence_length", "sequence_stride", "size", "stddev"),
+    *("threshold", "value_dim", "width"),
 }
 """Options of layers of which Keras 3 makes shapes, or which it compares: no float for an integer, no list for one."""
 
@@ -109,17 +118,22 @@ EXACT = REQUIRED | {
 def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool) -> dict[str, Any]:
     """The options that a config gives a layer; refuses what the layer does not know."""
     for key, allowed in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
-        value = config.get(key, allowed.least)
-        if not isinstance(value, int | float) or value not in allowed:
+        value = source.config.get(key)
+        if value is not None and value not in allowed:
             raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {allowed}")
     with named(source):
         changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
-    needed = [key for key, default in legal.items() if key in REQUIRED or default is inspect.Parameter.empty]
-    missing = [key for key in needed if changed.get(key) is None]
+    operation = is_operation(entry)  # whose options may be arguments of its call
+    needed = (
+        REQUIRED
+        if operation
+        else REQUIRED | {key for key, default in legal.items() if default is inspect.Parameter.empty}
+    )
+    missing = [key for key in legal if key in needed and changed.get(key) is None]
     if missing and entry.arguments:
         raise CorruptFile(f"{source.label} lacks the option {quoted(missing[0])}")
-    exact = frozenset[str]() if keras2 or is_operation(entry) else EXACT
+    exact = frozenset[str]() if keras2 or operation else EXACT
     options = {}
     for key, value in changed.items():
         if key in legal:

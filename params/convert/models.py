@@ -21,7 +21,7 @@ from params.convert.names import Names, elements
 from params.convert.quantization import quantization
 from params.convert.recognition import custom_row, is_operation, require_own, row_of
 from params.convert.training_flags import of_steps
-from params.errors import UnsupportedLayer
+from params.errors import CorruptFile, UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, is_shape, layers_of, parse, shown, survey
 from params.table.entry import Entry
 from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
@@ -262,6 +262,8 @@ def _again(part: Converted) -> Converted:
 
 def _sequential(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     layers = layers_of(source)
+    if not layers and not conversion.keras2:
+        raise CorruptFile(f"{source.label} has no layers")
     flags = of_steps(layers, conversion.bare and not conversion.keras2, training)
     parts = {layer.name: conversion.inner_layer(source, layer, flag) for layer, flag in zip(layers, flags, strict=True)}
     steps = [(name, part.step) for name, part in parts.items()]

@@ -85,4 +85,7 @@ def idf_arrays(config: dict[str, Any]) -> tuple[str, ...]:
 def modern_mode(config: dict[str, Any]) -> dict[str, Any]:
     """Output modes by their present names."""
     old = {"binary": "multi_hot", "tf-idf": "tf_idf"}
-    return {key: old.get(value, value) if key == "output_mode" else value for key, value in config.items()}
+    return {
+        key: old.get(value, value) if key == "output_mode" and isinstance(value, str) else value
+        for key, value in config.items()
+    }

@@ -271,6 +271,8 @@ AUDIO = [
     mel((200,), power_to_db=False, mag_exp=1.0),
     mel((2, 150), sequence_length=40, window="hamming", max_freq=7000.0, min_freq=100.0),
     mel((2, 150), min_power=3.0),
+    mel((2, 150), sequence_length=41),
+    mel((2, 150), sequence_length=40, window=None),
     mel((2, 150), top_db=10.0, ref_power=0.5, min_power=1e-4, sampling_rate=8000),
 ]
 

@@ -92,6 +92,7 @@ SIGNALS = [
     *rows((o.stft,), A((2, 30)), sequence_length=8, sequence_stride=3, fft_length=10),
     *rows((o.stft,), A((2, 30)), sequence_length=8, sequence_stride=4, fft_length=8, window="hamming", center=False),
     *rows((o.stft,), A((2, 30)), sequence_length=8, sequence_stride=4, fft_length=8, window=None),
+    *rows((o.stft,), A((2, 30)), sequence_length=7, sequence_stride=4, fft_length=8),
     *rows((o.istft,), (A((2, 7, 5)), A((2, 7, 5))), sequence_length=8, sequence_stride=2, fft_length=8),
     *rows((o.istft,), (A((2, 7, 6)), A((2, 7, 6))), sequence_length=8, sequence_stride=3, fft_length=10, length=15),
     *[
