@@ -24,7 +24,8 @@ class Range:
     most: float = float("inf")
 
     def __contains__(self, value: Any) -> bool:
-        return isinstance(value, numbers.Real) and bool(self.least <= value <= self.most)
+        is_number = isinstance(value, numbers.Real)
+        return is_number and bool(self.least <= value <= self.most)
 
     def __str__(self) -> str:
         return f"at least {self.least}" if self.most == float("inf") else f"from {self.least} to {self.most}"
