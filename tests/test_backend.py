@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,6 +50,17 @@ def test_a_convolution_of_three_axes_is_a_sum_of_planes():
     options = {"strides": (2, 3, 1), "dilation": (1, 1, 1), "crop": (1, 0, 0), "sizes": (6, 8, 5)}
     whole, parts = planes(lambda x, k: jax_conv.conv_transpose(x, k, **options), (2, 3, 2, 4, 3), (3, 2, 2, 4, 3))
     np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "is_sum"), [((2, 9, 8, 3), False), ((2, 96, 70, 3), True)])
+def test_a_convolution_of_few_channels_is_a_product_or_for_large_pictures_a_sum(shape, is_sum):
+    rng = np.random.default_rng(0)
+    x, kernel = (rng.standard_normal(s).astype("float32") for s in (shape, (3, 2, 3, 24)))
+    options = {"strides": (2, 1), "padding": ((1, 0), (0, 2)), "dilation": (1, 2)}
+    program = jax.jit(lambda x: jax_conv.conv(x, kernel, kernel[0, 0, 0], clamp=(0, 6), **options))
+    assert ("dot_general" not in program.lower(x).as_text()) == is_sum
+    y = numpy_backend.conv(x, kernel, kernel[0, 0, 0], clamp=(0, 6), **options)
+    np.testing.assert_allclose(program(x), y, atol=2e-6)
 
 
 def test_environment_variable_selects_the_backend():

@@ -209,8 +209,10 @@ def test_what_is_not_the_same_after_pooling_stays_before_it(why):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("positive", [False, True])
-@pytest.mark.parametrize(("channels", "tile"), [(16, 4), (64, 4), (64, 2), (256, 2)])
-def test_winograds_form_keeps_to_the_yardstick(each_backend, channels, tile, positive):
+@pytest.mark.parametrize(
+    ("channels", "tile", "most"), [(16, 4, 1.8e-6), (64, 4, 1.8e-6), (64, 2, 8e-7), (256, 2, 8e-7), (512, 2, 1.2e-6)]
+)
+def test_winograds_form_keeps_to_the_yardstick(each_backend, channels, tile, most, positive):
     """With room to spare: Keras's own error is about 4e-7 here, and the yardstick allows 2.8e-6."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, 12, 12, channels)).astype("float32")
@@ -219,7 +221,7 @@ def test_winograds_form_keeps_to_the_yardstick(each_backend, channels, tile, pos
     form = of_kernel(kernel.astype("float64"), tile).astype("float32")
     y = bind(fnet.winograd_conv2d, tile=tile, use_bias=False)({"kernel": form}, x)
     exact = bind(conv2d, use_bias=False)({"kernel": kernel.astype("float64")}, x.astype("float64"))
-    assert yardstick.error(y, exact) < (1.8e-6 if tile == 4 else 8e-7)
+    assert yardstick.error(y, exact) < most
 
 
 def test_predict_and_compile_optimise_unless_told_otherwise(each_backend):

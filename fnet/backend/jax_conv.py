@@ -25,7 +25,11 @@ MOST_TAPS = 64
 """The largest window whose taps are written out, one product each."""
 
 FEW_CHANNELS, FEW_TAPS = 4, 9
-"""Channels and taps of a first convolution, which is faster as one product with the windows written out."""
+"""Channels and taps of a first convolution, which XLA's own form takes longest for."""
+
+SMALL_PICTURE = 1 << 16
+"""Numbers of its result up to which one product with the windows written out is fastest; else a sum is, of each channel
+of each tap times its filters, for it writes nothing out."""
 
 MANY_CHANNELS = 256
 """From so many channels on a small window is as fast as one product for each tap, and on 7x7 places twice as fast."""
@@ -73,8 +77,7 @@ def conv(
     elif on_cpu() and groups == 1 and math.prod(window) == 1 and not any(map(any, padding)):
         y = lax.slice(x, (0,) * x.ndim, x.shape, (1, *strides, 1)) @ kernel.reshape(kernel.shape[-2:])
     elif on_cpu() and groups == 1 and x.shape[-1] <= FEW_CHANNELS and math.prod(window) <= FEW_TAPS:
-        parts = _shifted(x, window, strides, padding, dilation)
-        y = jnp.concatenate(parts, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+        y = _of_few_channels(_shifted(x, window, strides, padding, dilation), kernel.reshape(-1, kernel.shape[-1]))
     elif on_cpu() and groups == 1 and x.shape[-1] >= MANY_CHANNELS and math.prod(window) <= FEW_TAPS:
         parts = _shifted(x, window, strides, padding, dilation)
         taps = kernel.reshape(-1, *kernel.shape[-2:])
@@ -82,6 +85,18 @@ def conv(
     else:
         y = _of_xla(x, kernel, strides, padding, dilation, groups=groups)
     return finish(y, bias, clamp)
+
+
+def _of_few_channels(parts: list[Any], kernel: Any) -> Any:
+    """What each tap meets, each (n, *output, c), and (taps * c, f) -> (n, *output, f)."""
+    if math.prod(parts[0].shape[:-1]) * kernel.shape[-1] < SMALL_PICTURE:
+        return jnp.concatenate(parts, axis=-1) @ kernel
+    return _sum_of_products([part[..., c : c + 1] for part in parts for c in range(part.shape[-1])], kernel)
+
+
+def _sum_of_products(parts: list[Any], kernel: Any) -> Any:
+    """The sum of each part (..., f or 1) times its row of `kernel` (parts, f)."""
+    return functools.reduce(operator.add, [part * row for part, row in zip(parts, kernel, strict=True)])
 
 
 def _of_xla(
@@ -208,10 +223,7 @@ def _depthwise(x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Siz
     """Each channel by windows of its own, as a sum of shifted products, a tenth of XLA's own time on the CPU."""
     *window, _, filters = kernel.shape
     x = jnp.repeat(x, filters // x.shape[-1], axis=-1)
-    parts = _shifted(x, tuple(window), strides, padding, dilation)
-    return functools.reduce(
-        operator.add, [part * k for part, k in zip(parts, kernel.reshape(-1, filters), strict=True)]
-    )
+    return _sum_of_products(_shifted(x, tuple(window), strides, padding, dilation), kernel.reshape(-1, filters))
 
 
 def _shifted(x: Any, window: Sizes, strides: Sizes, padding: Pads, dilation: Sizes) -> list[Any]:

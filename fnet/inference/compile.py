@@ -70,7 +70,7 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
     return lambda x: run(kept, ops.native(x))
 
 
-CONSTANTS = 128 << 20
+CONSTANTS = 160 << 20
 """The most bytes of params that become part of what XLA compiles, once for each shape of the inputs."""
 
 

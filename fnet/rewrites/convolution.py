@@ -18,7 +18,7 @@ from fnet.types import Params
 FEW = {("numpy", 1): 16, ("numpy", 2): 16, ("jax", 1): 64, ("jax", 2): 32}
 """{(backend, pooling): channels and filters from which on Winograd's form wins}, by benchmarks/sizes.py."""
 
-MANY = 256
+MANY = 512
 """Channels and filters up to which it wins."""
 
 LARGE_TILES = 64
