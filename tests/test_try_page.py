@@ -72,6 +72,15 @@ def test_an_image_model_gets_the_pixels_of_a_canvas(page):
     np.testing.assert_allclose([s["score"] for s in scores], np.sort(y)[::-1][:10], rtol=1e-6)
 
 
+def test_pixels_go_in_as_the_visitor_says(page, tmp_path):
+    model = fnet.sequential(x=fnet.bind(fnet.input_layer, shape=(None, 1, 1, 3)), y=fnet.identity)
+    fnet.save(tmp_path / "m.safetensors", model, {}, scale=2.0)
+    page.open_model("m.safetensors", (tmp_path / "m.safetensors").read_bytes())
+    for within, expected in (("", [510, 204, 0]), ("0 1", [1, 0.4, 0]), ("-1 1", [1, -0.2, -1])):
+        scores = json.loads(page.run_image(bytes([0, 102, 255, 0]), 1, 1, within))["scores"]
+        assert [s["score"] for s in scores] == pytest.approx(expected, abs=1e-6)
+
+
 def test_numbers_are_read_as_people_write_them(page, tmp_path):
     model = fnet.sequential(x=fnet.bind(fnet.input_layer, shape=(None, 3)), y=fnet.identity)
     fnet.save(tmp_path / "m.safetensors", model, {}, scale=2.0)

@@ -80,12 +80,18 @@ def run_numbers(text: str) -> str:
     return _run(row.reshape(1, *shape), scaled=True)
 
 
-def run_image(rgba: bytes, height: int, width: int) -> str:
-    """The same of an image: the bytes of its pixels, four to each, as a canvas has them."""
+def run_image(rgba: bytes, height: int, width: int, within: str = "") -> str:
+    """The same of an image: the bytes of its pixels, four to each, as a canvas has them.
+
+    within: the least and the largest number that the model takes for a pixel, "-1 1"; "" leaves them from 0 to 255.
+    """
     pixels = np.frombuffer(_bytes(rgba), np.uint8).reshape(1, height, width, 4)[..., :3].astype(np.float32)
     if fnet.core.infer.input_spec(_opened["model"]).shape[3] == 1:
         pixels = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)
-    return _run(pixels, scaled=True)
+    if within:
+        least, most = map(float, within.split())
+        pixels = pixels * np.float32((most - least) / 255) + np.float32(least)
+    return _run(pixels, scaled=not within)
 
 
 def _run(x: Any, scaled: bool = False) -> str:
