@@ -142,6 +142,9 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
         raise UsageError("--batch-size and --rows must be at least 1, --layer-rows not negative")
     if args.labels and not args.inputs:
         raise UsageError("--labels belongs to --inputs")
+    for file in filter(None, (args.inputs, args.labels)):
+        if file.suffix not in (".npy", ".npz"):
+            raise UsageError(f"{file}: inputs and labels are arrays of NumPy, .npy or .npz: np.save('x.npy', rows)")
     from compare import others
 
     for place in args.others:

@@ -345,6 +345,8 @@ def test_a_store_of_fnet_is_no_file_of_keras(tmp_path, caplog):
 def test_labels_need_inputs_and_as_many_rows(folder, caplog):
     assert cli.main([str(folder / "model.keras"), "--labels", str(folder / "y.npy")]) == 2
     assert "--labels belongs to --inputs" in caplog.text
+    assert cli.main([str(folder / "model.keras"), "--inputs", str(folder / "rows.csv")]) == 2
+    assert "rows.csv: inputs and labels are arrays of NumPy, .npy or .npz" in caplog.text
     np.save(folder / "short.npy", np.zeros(3, np.int64))
     inputs = ["--inputs", str(folder / "x.npy"), "--labels", str(folder / "short.npy")]
     assert cli.main([str(folder / "model.keras"), *inputs]) == 2
