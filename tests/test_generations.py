@@ -49,6 +49,27 @@ def test_negative_axes_of_attention_count_the_heads_to_3_11(version, written, ax
     np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-5)
 
 
+@pytest.mark.parametrize("version", ["3.11.3", "3.15.1"])
+def test_attention_over_one_axis_is_over_time_whatever_its_axes(version, tmp_path):
+    x = keras.Input(X.shape[2:])
+    keras_model = keras.Model(x, layers.MultiHeadAttention(2, 3, attention_axes=-1)(x, x))
+    of_an_earlier_keras(keras_model, version, tmp_path / "m.keras", attention_axes=[-2 if "11" in version else -1])
+    model, params = load_keras(tmp_path / "m.keras")
+    np.testing.assert_allclose(model(params, X[0]), keras_model(X[0]), atol=1e-5)
+
+
+def test_shapes_of_slices_are_arguments_of_the_call_to_3_11(tmp_path):
+    x = keras.Input(X.shape[1:])
+    keras_model = keras.Model(x, keras.ops.slice(x, (0, 1, 0, 2), (2, 2, 3, 3)))
+    config = of_an_earlier_keras(keras_model, "3.10.0", tmp_path / "m.keras")
+    parts = json.loads(config["config.json"])
+    operation = parts["config"]["layers"][-1]
+    operation["inbound_nodes"][0]["args"].append(operation["config"].pop("shape"))
+    write(tmp_path / "m.keras", {**config, "config.json": json.dumps(parts)})
+    model, params = load_keras(tmp_path / "m.keras")
+    np.testing.assert_array_equal(model(params, X), X[:2, 1:3, :, 2:])
+
+
 def test_scores_of_attention_over_the_heads():
     x = keras.Input(X.shape[1:])
     keras_model = keras.Model(x, layers.MultiHeadAttention(2, 3, attention_axes=-1)(x, x, return_attention_scores=True))

@@ -155,6 +155,7 @@ def multi_head_attention(
     For each head softmax(query @ key^T / sqrt(key_dim)) @ value of the projected inputs; the heads, times a
     sigmoid gate of the query with `use_gate`, are projected to the output. Inputs may have more axes;
     `attention_axes` says over which it attends (default: all between batch and features; -1: over the heads).
+    Of (batch, t, dim) it is always t where neither dropout nor scores are asked for, but up to Keras 3.6.
     `sliding_window`: |t - s| < window only; `use_causal_mask`: s <= t only. `return_attention_scores` adds the
     softmax (batch, heads, t, s).
     params: query_dense, key_dense, value_dense and, with `use_gate`, gate_dense: kernel (dim, heads, size), bias
@@ -181,10 +182,10 @@ def multi_head_attention(
     hidden = merge_masks(
         inputs, query_mask if explicit is None else explicit, query, value, use_causal_mask, sliding_window
     )
-    axes = _attention_axes(attention_axes, query.ndim)
+    fused = dropout == 0 and not return_attention_scores and query.ndim == 3 and masks != "keras2"
+    axes = (1,) if fused else _attention_axes(attention_axes, query.ndim)
     _require_same(query, value, axes)
     q, k, v = project_inputs(params, query, key, value, (num_heads, num_heads), quantization)
-    fused = dropout == 0 and not return_attention_scores and query.ndim == 3 and masks != "keras2"
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
     q, k, v = (heads_first(a, axes) for a in (q, k, v))
     hidden = widen_mask(hidden, q, len(axes))

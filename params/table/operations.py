@@ -68,9 +68,12 @@ CALLED = {
     "isclose": ("x1", "x2", "rtol", "atol"),
     "pad": ("x", "constant_values"),
     "rearrange": ("tensor", "pattern", "**axes_lengths"),
+    "scatter": ("indices", "values", "shape"),
+    "slice": ("inputs", "start_indices", "shape"),
     "stop_gradient": ("variable",),
 }
-"""{our name: the arguments of the Keras call}, where they are not those of our function."""
+"""{our name: the arguments of the Keras call}, where they are not those of our function. The shapes of `scatter` and
+`slice` were arguments in Keras 3.0 to 3.11; later they are options."""
 
 _FUNCTIONS = "it calls Python functions, which a model file cannot hold as data"
 _SCAN = f"{_FUNCTIONS}; use a recurrent layer"
