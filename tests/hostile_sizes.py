@@ -232,6 +232,22 @@ for name, wrap in WRAPPERS.items():
         inner = dense_entry() if name in ("time_distributed", "spectral_normalization", "sequential") else LSTM
         row(f"deep_{name}_{levels}", lambda n=levels, wrap=wrap, inner=inner: packed(nested(n, inner, wrap)), *ANY)
 
+
+def laughs(levels, times):
+    """A model that calls the one inside it several times, as that does the next."""
+    model = functional({"r": (relu("r"), [call("a")])}, "r")
+    for n in range(levels):
+        inner = {**model, "config": {**model["config"], "name": f"m{n}"}}
+        calls = [call("a"), *({"args": [tensor(f"m{n}", k)], "kwargs": {}} for k in range(times - 1))]
+        model = functional({f"m{n}": (inner, calls)}, f"m{n}")
+        model["config"]["output_layers"] = [[f"m{n}", times - 1, 0]]
+    return model
+
+
+row("laughs_4096", lambda: packed(laughs(6, 4)))
+row("laughs_a_million", lambda: packed(laughs(10, 4)), LimitExceeded)
+row("laughs_in_wrappers", lambda: packed(nested(
+    1, laughs(10, 4), lambda layer, n: entry("TimeDistributed", "t", layer=layer))), LimitExceeded)  # fmt: skip
 row("chain_of_2000", lambda: packed(chain(2000)))
 row("chain_of_2000_reversed", lambda: packed(chain(2000, reverse=True)))
 row("chain_of_2000_shuffled", lambda: packed(shuffled(2000)))

@@ -59,7 +59,22 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, infinite
         raise CorruptFile(f"{what}: {error}") from error
     if _SURROGATE.search(text):
         _check_text(value, what)
+    if (count := runs(value)) > limits.layers:
+        raise LimitExceeded(f"{what}: layers run {count} times, more than the {limits.layers} of `Limits.layers`")
     return value
+
+
+def runs(item: Any) -> int:
+    """How many layers run when what an item of a config describes is called, models inside as often as it calls them.
+
+    A model that calls a model four times, which calls one four times, ... is short, and its runs are beyond number.
+    """
+    if not isinstance(item, dict):
+        return 1
+    config, calls = item.get("config"), item.get("inbound_nodes")
+    inside = config.get("layers", config.get("layer")) if isinstance(config, dict) else config
+    count = sum(map(runs, inside)) if isinstance(inside, list) else runs(inside)
+    return max(count, 1) * (max(len(calls), 1) if isinstance(calls, list) else 1)
 
 
 def parse_object(
