@@ -120,6 +120,7 @@ def matrix(title: str, counts: Any, classes: Sequence[str], *, shares: bool = Fa
     foot = head + side * n
     slanted = 10 + 0.72 * LETTER * max(len(c) for c in classes)
     body = [text(8, 16, title, "title"), text(8, 34, "true class ↓, predicted class →", "soft")]
+    cells = []
     for i, name in enumerate(classes):
         body.append(text(left - 8, head + side * (i + 0.5) + 4, name, "end"))
         x, y = left + side * (i + 0.5) + 4, foot + 14
@@ -133,8 +134,9 @@ def matrix(title: str, counts: Any, classes: Sequence[str], *, shares: bool = Fa
             data = {"data_count": count} if shares else {"data_true": i, "data_predicted": j, "data_count": count}
             if shares and share < 0.005:
                 continue
-            body.append(element("rect", **place, class_="cell", fill_opacity=f"{share:.3f}", **data))
-            over = "middle over" if share > 0.85 else "middle"  # where dark letters are hard to read
+            cells.append(element("rect", **place, class_="cell", fill_opacity=f"{share:.3f}", **data))
+            over = "over" if share > 0.85 else ""  # where dark letters are hard to read
             shown = f"{share:.0%}" if shares else str(count)
-            body.append(text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, shown, over))
+            cells.append(text(left + side * (j + 0.5), head + side * (i + 0.5) + 4, shown, over))
+    body.append(element("g", "".join(cells), class_="middle"))
     return Panel(max(left + side * n + 12, 240.0), foot + slanted + 14, "".join(body), f"{title}: confusion matrix")

@@ -49,7 +49,7 @@ def test_the_other_pages_are_what_the_committed_rows_say():
     summary = overview.summary(found, baselines.kept(RESULTS), publish.simulated(RESULTS), publish.ABOUT)
     for page in (
         summary,
-        choices.page(choices.kept(RESULTS)),
+        choices.page(choices.kept(RESULTS), choices.kept(RESULTS, choices.SEARCH)),
         evidence.parity_page(found),
         evidence.elsewhere_page(publish.elsewhere(RESULTS)),
         evidence.speed_page(RESULTS),
@@ -444,6 +444,24 @@ def test_the_published_table_of_settings_is_that_of_an_independent_recomputation
         assert (loss, last) == tuple(
             f"{np.mean(n):.{d}f}" for n, d in zip(zip(*at_best, strict=True), (3, 4), strict=True)
         )
+
+
+def test_the_design_taken_is_the_best_of_the_published_search():
+    """Of the rows that trained to their end; the study has it but for its last two epochs."""
+    rows = [json.loads(line) for line in (RESULTS / choices.SEARCH).read_text("utf-8").splitlines()]
+    ended = sorted((row for row in rows if row["epoch"] == row["epochs"]), key=lambda row: row["last"], reverse=True)
+    lines = table_after((RESULTS / "choices.md").read_text("utf-8"), "## Images")
+    keys = ("last", "average", "last, flipped too")
+    assert [[line[0], *line[2:5], line[5]] for line in lines] == [
+        [row["spec"], *(f"{row[key]:.4f}" for key in keys), str(row["epochs"])] for row in ended
+    ]
+    costs = [row["multiply_adds"] * 40_000 * row["epochs"] / (38.6e6 * 40_000 * 30) for row in ended]
+    assert [float(line[6]) for line in lines] == pytest.approx(costs, abs=6e-3)
+    taken = studies.STUDIES["cnn.residual"].variants["residual"]
+    f = taken.options.filters
+    assert ended[0]["spec"] == f"c{f[0] // 2} q{f[0]} r{f[0]} q{f[1]} q{f[2]} r{f[2]} G"
+    same = (ended[0]["opt"], ended[0]["lr"], ended[0]["batch"], ended[0]["wd"], ended[0]["smooth"], ended[0]["shift"])
+    assert same == ("sgd", taken.learning_rate, taken.batch_size, 0.005, 0.1, 4)
 
 
 def test_the_published_page_on_parity_is_that_of_an_independent_recomputation():

@@ -247,6 +247,34 @@ def test_the_kept_weights_are_the_moving_average(digits, tmp_path):
     assert again["loss"] == pytest.approx(result.history[-1]["val_loss"], rel=1e-5)
 
 
+def test_one_cycle_interrupted_is_the_same_and_moves_the_images(digits, tmp_path, monkeypatch):
+    searched = architectures.options("cnn", filters=(4, 6), batch_norm=True, global_pooling=True, residual=True)
+    chosen = train.Config("cnn", searched, 2, batch_size=16, learning_rate=0.1, recipe="one-cycle")
+
+    def after_one(record):
+        if record["epoch"] == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train.train(chosen, digits, tmp_path / "killed", on_epoch=after_one)
+    resumed, whole = (train.train(chosen, digits, tmp_path / name) for name in ("killed", "whole"))
+    assert_same_run(resumed, whole)
+    monkeypatch.setattr(train, "moved", lambda images, _: images)
+    assert train.train(chosen, digits, tmp_path / "still").history[0]["loss"] != whole.history[0]["loss"]
+
+
+def test_images_are_moved_by_whole_pixels_and_mirrored():
+    image = np.arange(12 * 10 * 2, dtype=np.uint8).reshape(1, 12, 10, 2)
+    given = train.moved(np.repeat(image, 400, 0), np.random.default_rng(0))
+    padded = np.pad(image[0], ((4, 4), (4, 4), (0, 0)), mode="reflect")
+    windows = [padded[i : i + 12, j : j + 10] for i in range(9) for j in range(9)]
+    known = {w.tobytes() for window in windows for w in (window, window[:, ::-1])}
+    found = {one.tobytes() for one in given}
+    assert found <= known
+    assert len(found) > 130  # of 162
+    assert given.dtype == np.uint8
+
+
 def test_all_rows_leave_none_to_stop_by():
     with pytest.raises(ValueError, match="leave out patience"):
         dataclasses.replace(config(), rows="all", patience=2)
@@ -322,6 +350,7 @@ def test_token_ids_beyond_the_table_are_refused():
         ("cnn", {"pooling": "median"}, "pooling 'median'; use one of max, average"),
         ("cnn", {"filters": (8, 8), "kernels": (3, 3, 3)}, "2 filters need 1 or 2 kernels"),
         ("cnn", {"dense": 0}, "dense must be at least 1"),
+        ("cnn", {"residual": True, "batch_norm": True}, "residual needs batch_norm and global_pooling"),
         ("rnn", {"units": 0}, "units must be at least 1"),
         ("lstm", {"dropout": 1.0}, "dropout is a fraction"),
     ],
@@ -342,6 +371,19 @@ def test_an_option_of_another_family_is_refused():
 def test_a_configuration_that_trains_nothing_is_refused(changed):
     with pytest.raises(ValueError, match="must be"):
         train.Config(**{"family": "cnn", "options": config().options, "epochs": 1, **changed})
+
+
+@pytest.mark.parametrize(
+    ("family", "changed", "message"),
+    [
+        ("cnn", {"recipe": "sgd"}, "recipe 'sgd'; use one of adam, one-cycle"),
+        ("cnn", {"recipe": "one-cycle", "decay": True}, "a falling rate of its own"),
+        ("rnn", {"recipe": "one-cycle"}, "'one-cycle' is for images"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_refused(family, changed, message):
+    with pytest.raises(ValueError, match=message):
+        train.Config(family, architectures.options(family), 1, **changed)
 
 
 @pytest.mark.parametrize("family", ["cnn", "rnn", "lstm"])

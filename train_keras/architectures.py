@@ -35,9 +35,9 @@ class Cnn:
     """Convolution (same, relu) and pooling by 2, repeated; flatten; dense relu; dense softmax.
 
     filters, kernels: one entry a block; a single kernel size serves all blocks. dropout: before the last layer.
-    Beyond the report's models: depth: convolutions a block; batch_norm: after each of them, before its relu;
-    global_pooling: the mean over the image instead of flatten and the dense layer; augment: training images are
-    flipped and shifted at random.
+    Beyond the report's models: batch_norm: after each convolution, before its relu; global_pooling: the mean over the
+    image instead of flatten and the dense layer; augment: training images are flipped and shifted at random by the
+    model; residual: `train_keras.models.residual`, which has both of the former and no dense layer but the last.
     """
 
     kind: ClassVar[str] = "images"
@@ -47,24 +47,33 @@ class Cnn:
     pooling: str = "max"
     dense: int = 128
     dropout: float = 0.0
-    depth: int = 1
     batch_norm: bool = False
     global_pooling: bool = False
     augment: bool = False
+    residual: bool = False
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling {self.pooling!r}; use one of {', '.join(POOLINGS)}")
         if len(self.kernels) not in (1, len(self.filters)):
             raise ValueError(f"{len(self.filters)} filters need 1 or {len(self.filters)} kernels, got {self.kernels}")
-        _positive(filters=self.filters, kernels=self.kernels, dense=self.dense, depth=self.depth)
+        _positive(filters=self.filters, kernels=self.kernels, dense=self.dense)
         _fractions(dropout=self.dropout)
+        if self.residual and not (self.batch_norm and self.global_pooling):
+            raise ValueError("residual needs batch_norm and global_pooling")
+
+    @property
+    def blocks(self) -> list[tuple[int, int]]:
+        """(filters, kernel size) of each block."""
+        kernels = self.kernels if len(self.kernels) > 1 else self.kernels * len(self.filters)
+        return list(zip(self.filters, kernels, strict=True))
 
     def build(self, x: Any, classes: int) -> keras.Model:
         """The model for images shaped like `x` (n, height, width, channels)."""
         from train_keras import models
 
-        return models.cnn(self, x.shape[1:], classes)
+        build = models.residual if self.residual else models.cnn
+        return build(self, x.shape[1:], classes)
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ FAMILY_OPTIONS: dict[str, dict[str, Any]] = {
     "kernels": {"type": int, "nargs": "+", "metavar": "N", "help": "cnn: kernel size of each block, or one (3)"},
     "pooling": {"choices": ("max", "average"), "help": "cnn: pooling after each convolution (max)"},
     "dense": {"type": int, "metavar": "N", "help": "cnn: units of the hidden dense layer (128)"},
-    "depth": {"type": int, "metavar": "N", "help": "cnn: convolutions in each block (1)"},
     "batch_norm": {"action": argparse.BooleanOptionalAction, "help": "cnn: batch normalization (no)"},
     "global_pooling": {"action": argparse.BooleanOptionalAction, "help": "cnn: mean over the image, no dense (no)"},
     "augment": {"action": argparse.BooleanOptionalAction, "help": "cnn: flip and shift training images (no)"},
+    "residual": {"action": argparse.BooleanOptionalAction, "help": "cnn: shortcuts, needs the two above (no)"},
     "layers": {"type": int, "metavar": "N", "help": "rnn, lstm: recurrent layers (2)"},
     "units": {"type": int, "metavar": "N", "help": "rnn, lstm: units of each (64)"},
     "bidirectional": {"action": argparse.BooleanOptionalAction, "help": "rnn, lstm: both directions (yes)"},
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/FAMILY-DATA-seedN)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs at most (cnn 5, rnn and lstm 15)")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows a step (32)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="R", help="Adam's (0.001)")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="R", help="at its highest (0.001)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, order and dropout (0)")
     parser.add_argument(
         "--patience", type=int, metavar="N", help="stop after N epochs without a lower validation loss, keep the best"
@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--average", type=float, metavar="M", help="keep the moving average of the weights, with this momentum"
     )
     parser.add_argument("--decay", action="store_true", help="let the learning rate fall to zero along a cosine")
+    parser.add_argument("--recipe", choices=("adam", "one-cycle"), default="adam", help="how to train images (adam)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for TensorFlow (all cores)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, no progress bar")
     group = parser.add_argument_group("the model", "defaults in brackets")
@@ -137,6 +138,7 @@ def _config(args: argparse.Namespace) -> Config:
         patience=args.patience,
         decay=args.decay,
         average=args.average,
+        recipe=args.recipe,
     )
 
 

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from train_keras import architectures
 from train_keras.arrangement import ARRANGEMENTS
 
+RECIPES = {
+    "adam": "Adam at the learning rate, on the images as they are",
+    "one-cycle": "Nesterov's momentum of 0.9; the rate climbs for a fifth of the steps, then falls along a cosine; "
+    "weight decay of 0.005; labels smoothed by 0.1; images mirrored and shifted by up to 4 whole pixels",
+}
+"""{name: what it means}."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -15,7 +22,7 @@ class Config:
 
     patience: None trains all epochs. decay: the learning rate falls to zero along half a cosine. rows: which rows train
     (`train_keras.arrangement`). average: None keeps the weights of the last step, a number their exponential
-    moving average over the steps, with that momentum.
+    moving average over the steps, with that momentum. recipe: one of RECIPES; the second one is for images.
     """
 
     family: str
@@ -28,6 +35,7 @@ class Config:
     decay: bool = False
     rows: str = "official"
     average: float | None = None
+    recipe: str = "adam"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -40,6 +48,10 @@ class Config:
             raise ValueError(f"seed must be 0 or more, got {self.seed}")
         if self.rows not in ARRANGEMENTS:
             raise ValueError(f"rows {self.rows!r}; use one of {', '.join(ARRANGEMENTS)}")
+        if self.recipe not in RECIPES:
+            raise ValueError(f"recipe {self.recipe!r}; use one of {', '.join(RECIPES)}")
+        if self.recipe != "adam" and (self.options.kind != "images" or self.decay):
+            raise ValueError(f"recipe {self.recipe!r} is for images, and has a falling rate of its own")
         if self.rows == "all" and self.patience is not None:
             raise ValueError("rows 'all' leaves none to decide when training stops: leave out patience")
         if self.average is not None and not 0 < self.average < 1:

@@ -29,15 +29,13 @@ def _head(dropout: float, classes: int) -> list[keras.Layer]:
 def cnn(options: Cnn, shape: tuple[int, ...], classes: int) -> keras.Model:
     """A convolutional network for images of a shape (height, width, channels)."""
     layers = keras.layers
-    kernels = options.kernels * len(options.filters) if len(options.kernels) == 1 else options.kernels
     steps = [layers.Input(shape, name="pixels"), layers.Rescaling(1 / 255, name="rescaling")]
     if options.augment:
         shift = layers.RandomTranslation(0.1, 0.1, fill_mode="reflect", name="shift")
         steps += [layers.RandomFlip("horizontal", name="flip"), shift]
-    for i, (filters, kernel) in enumerate(zip(options.filters, kernels, strict=True), 1):
-        for j in range(1, options.depth + 1):
-            steps += _convolution(options, filters, kernel, f"{i}" if options.depth == 1 else f"{i}_{j}")
-        steps.append(POOLINGS[options.pooling](2, name=f"pool_{i}"))
+    for i, (filters, kernel) in enumerate(options.blocks, 1):
+        pool = POOLINGS[options.pooling](2, name=f"pool_{i}")
+        steps += [*_convolution(filters, kernel, i, normed=options.batch_norm), pool]
     if options.global_pooling:
         steps.append(layers.GlobalAveragePooling2D(name="mean"))
     else:
@@ -45,12 +43,34 @@ def cnn(options: Cnn, shape: tuple[int, ...], classes: int) -> keras.Model:
     return keras.Sequential([*steps, *_head(options.dropout, classes)], name="cnn")
 
 
-def _convolution(options: Cnn, filters: int, kernel: int, number: str) -> list[keras.Layer]:
+def residual(options: Cnn, shape: tuple[int, ...], classes: int) -> keras.Model:
+    """A convolution of half the first block's filters; blocks that pool before they normalize; maximum of the image.
+
+    After the first block and the last one there are two more convolutions beside a shortcut.
+    """
+    layers, blocks = keras.layers, options.blocks
+    pixels = layers.Input(shape, name="pixels")
+    first = _convolution(max(1, blocks[0][0] // 2), blocks[0][1], 0)
+    x = _through([layers.Rescaling(1 / 255, name="rescaling"), *first], pixels)
+    for i, (filters, kernel) in enumerate(blocks, 1):
+        x = _through(_convolution(filters, kernel, i, POOLINGS[options.pooling](2, name=f"pool_{i}")), x)
+        if i in (1, len(blocks)):
+            beside = [layer for j in "ab" for layer in _convolution(filters, kernel, f"{i}{j}")]
+            x = layers.Add(name=f"add_{i}")([x, _through(beside, x)])
+    x = layers.GlobalMaxPooling2D(name="largest")(x)
+    return keras.Model(pixels, _through(_head(options.dropout, classes), x), name="residual")
+
+
+def _convolution(
+    filters: int, kernel: int, number: int | str, pool: keras.Layer | None = None, *, normed: bool = True
+) -> list[keras.Layer]:
+    """Convolution, pooling where it is given, batch normalization, relu; not normed: convolution and relu alone."""
     layers = keras.layers
-    if not options.batch_norm:
+    if not normed:
         return [layers.Conv2D(filters, kernel, padding="same", activation="relu", name=f"conv_{number}")]
     return [
         layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"conv_{number}"),
+        *([pool] if pool else []),
         layers.BatchNormalization(name=f"norm_{number}"),
         layers.Activation("relu", name=f"relu_{number}"),
     ]

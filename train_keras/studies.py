@@ -107,7 +107,8 @@ def _designed() -> list[Study]:
     """Configurations of our own, chosen on training and validation data."""
     better = {"batch_norm": True, "global_pooling": True, "augment": True, "dropout": 0.2}
     wide = architectures.options("cnn", filters=(32, 64, 128, 256), **better)
-    deep = architectures.options("cnn", filters=(32, 64, 128), depth=2, **better)
+    searched = {"batch_norm": True, "global_pooling": True, "residual": True}
+    shortcuts = architectures.options("cnn", filters=(48, 96, 192), **searched)
     return [
         Study(
             "cnn.designed",
@@ -117,10 +118,10 @@ def _designed() -> list[Study]:
             3,
         ),
         Study(
-            "cnn.deep",
-            "What do two convolutions a block and the average of the weights give?",
+            "cnn.residual",
+            "What do shortcuts and one cycle of the learning rate give, chosen by a search on validation?",
             "designed",
-            {"deep": Config("cnn", deep, 30, batch_size=64, learning_rate=2e-3, decay=True, average=0.998)},
+            {"residual": Config("cnn", shortcuts, 20, batch_size=128, learning_rate=0.2, recipe="one-cycle")},
             3,
         ),
         *(
@@ -179,8 +180,9 @@ def run_name(config: Config) -> str:
     decay = "-decay" if config.decay else ""
     rows = "" if config.rows == Config.rows else f"-rows-{config.rows}"
     average = "" if config.average is None else f"-average-{config.average:g}"
+    recipe = "" if config.recipe == Config.recipe else f"-{config.recipe}"
     rate = "" if config.learning_rate == Config.learning_rate else f"-rate-{config.learning_rate:g}"
-    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{rate}{patience}{decay}{rows}{average}")
+    parts.append(f"epochs-{config.epochs}-batch-{config.batch_size}{rate}{patience}{decay}{rows}{average}{recipe}")
     return "_".join([config.family, *parts, f"seed-{config.seed}"])
 
 

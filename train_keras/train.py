@@ -1,8 +1,8 @@
-"""Training: Adam on sparse categorical cross-entropy, the same to the bit however often it is interrupted.
+"""Training: a recipe (`train_keras.config`) on cross-entropy, the same to the bit however often it is interrupted.
 
-What happens in an epoch depends on the state at its start and on (seed, epoch) alone: the order of the rows
-and the seed of every dropout are drawn from these two. After each epoch the whole state (weights, Adam's
-moments, history) is in the run's folder (`train_keras.run_folder`). So a process killed at any moment is resumed by
+What happens in an epoch depends on the state at its start and on (seed, epoch) alone: the order of the rows, how
+images are moved and the seed of every dropout are drawn from these two. After each epoch the whole state (weights, the
+optimizer's, history) is in the run's folder (`train_keras.run_folder`). So a process killed at any moment is resumed by
 running it again.
 """
 
@@ -133,18 +133,27 @@ def new(config: Config, data: Data) -> keras.Model:
     keras.utils.set_random_seed(config.seed)
     split, _ = arranged(data, config.rows)
     model = config.options.build(split.x, len(data.classes))
-    rate = config.learning_rate
-    if config.decay:
-        rate = keras.optimizers.schedules.CosineDecay(rate, config.epochs * math.ceil(len(split) / config.batch_size))
-    average = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
-    _compile(model, keras.optimizers.Adam(rate, **average))
+    _compile(model, _optimizer(config, config.epochs * math.ceil(len(split) / config.batch_size)), config)
     model.optimizer.build(model.trainable_variables)
     return model
 
 
-def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
+def _optimizer(config: Config, steps: int) -> keras.Optimizer:
+    """The optimizer of a recipe for so many steps."""
+    falling, rate = keras.optimizers.schedules.CosineDecay, config.learning_rate
+    average = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
+    if config.recipe == "adam":
+        return keras.optimizers.Adam(falling(rate, steps) if config.decay else rate, **average)
+    climb = math.ceil(steps / 5)
+    cycle = falling(0.0, max(1, steps - climb), warmup_target=rate, warmup_steps=climb)
+    return keras.optimizers.SGD(cycle, momentum=0.9, nesterov=True, weight_decay=0.005, **average)
+
+
+def _compile(model: keras.Model, optimizer: keras.Optimizer, config: Config) -> None:
+    smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    loss = "sparse_categorical_crossentropy" if config.recipe == "adam" else smoothed
     # XLA is left out: it compiles longer than a small run trains.
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
 
 
 _TRACED: dict[tuple[Config, str], tuple[keras.Model, keras.Model]] = {}
@@ -159,7 +168,7 @@ def traced(model: keras.Model, config: Config, shapes: str) -> tuple[keras.Model
     tf.config.experimental.enable_op_determinism()  # for a model from a checkpoint as well
     key = (dataclasses.replace(config, seed=0), shapes)
     if key not in _TRACED:
-        _TRACED[key] = (model, _after_reading(model))
+        _TRACED[key] = (model, _after_reading(model, config))
     first, part = _TRACED[key]
     if first is not model:
         state, kept = ([*m.variables, *m.optimizer.variables] for m in (model, first))
@@ -174,13 +183,13 @@ def forget() -> None:
     keras.utils.clear_session()
 
 
-def _after_reading(model: keras.Model) -> keras.Model:
+def _after_reading(model: keras.Model, config: Config) -> keras.Model:
     """The layers after those that read strings, with the same optimizer; the model itself where none does."""
     _, read, y = _ends(model)
     if not read:
         return model
     part = keras.Model(read, y)
-    _compile(part, model.optimizer)
+    _compile(part, model.optimizer, config)
     return part
 
 
@@ -239,7 +248,11 @@ def train_epoch(
     totals = {"loss": 0.0, "accuracy": 0.0}
     for batch in range(batches):
         taken = order[batch * config.batch_size : (batch + 1) * config.batch_size]
-        logs = model.train_on_batch(taken_of(split.x, taken), tensor(split.y[taken]), return_dict=True)
+        if config.recipe == "adam":
+            x, y = taken_of(split.x, taken), tensor(split.y[taken])
+        else:
+            x, y = tensor(moved(split.x[taken], rng)), tf.one_hot(split.y[taken], model.output_shape[-1])
+        logs = model.train_on_batch(x, y, return_dict=True)
         if not math.isfinite(logs["loss"]):
             raise TrainingDiverged(
                 f"loss {logs['loss']} at epoch {epoch}, batch {batch + 1} of {batches} ({rows(taken)}); "
@@ -249,6 +262,15 @@ def train_epoch(
         if on_step is not None:
             on_step(Step(epoch, config.epochs, batch + 1, batches, float(logs["loss"])))
     return {name: total / len(order) for name, total in totals.items()}
+
+
+def moved(images: Any, rng: np.random.Generator) -> Any:
+    """Images (n, height, width, channels), half of them mirrored, shifted by up to 4 pixels, reflected at the edges."""
+    n, height, width, _ = images.shape
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="reflect")
+    down, right = rng.integers(0, 9, (2, n, 1))
+    columns = np.where(rng.random((n, 1)) < 0.5, np.arange(width), np.arange(width)[::-1])
+    return padded[np.arange(n)[:, None, None], (down + np.arange(height))[:, :, None], (right + columns)[:, None]]
 
 
 def tensor(x: Any) -> Any:

@@ -152,7 +152,7 @@ TARGETS = (
 """(what, images or texts, which, the macro-F1 on test that was aimed at, fixed before any look at test scores)."""
 
 TRIED = (
-    ("the designed CNN", (("cnn.designed", "designed"), ("cnn.deep", "deep"))),
+    ("the designed CNN", (("cnn.designed", "designed"), ("cnn.residual", "residual"))),
     ("the LSTM of the grid", tuple((f"lstm.direction.{arm}", "bi") for arm in ("reported", "stopped", "proper"))),
     (
         "the designed text model",
@@ -395,7 +395,9 @@ def best(findings: Sequence[Finding], kind: str, designed: bool) -> tuple[Findin
         (finding, variant)
         for finding in findings
         for variant in finding.variants
-        if variant.config.options.kind == kind and variant.rows and designed is (variant.label in ("designed", "deep"))
+        if variant.config.options.kind == kind
+        and variant.rows
+        and designed is (variant.label in ("designed", "residual"))
     ]
     return max(given, key=lambda pair: np.nan_to_num(pair[1].valid), default=None)
 

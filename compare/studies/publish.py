@@ -26,7 +26,7 @@ HTML, SIMULATION = "report.html", "simulation.json"
 
 ABOUT = (
     ("errors", "which classes, texts and images fail, with examples"),
-    ("choices", "how the settings of the text models were chosen"),
+    ("choices", "how settings and the designed CNN were chosen"),
     ("parity", "Keras beside fnet on every trained file"),
     ("elsewhere", "the same commands on other data"),
     ("speed", "the benchmarks"),
@@ -60,7 +60,7 @@ def write(
         summary(findings, known, simulated(results), ABOUT),
         *topic_pages(findings, known),
         mistakes.page(findings, loaded),
-        choices.page(choices.kept(results)),
+        choices.page(choices.kept(results), choices.kept(results, choices.SEARCH)),
         evidence.parity_page(findings),
         evidence.elsewhere_page(elsewhere(results)),
         evidence.speed_page(results),
