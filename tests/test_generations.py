@@ -8,10 +8,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 import fnet
-from params import from_keras, load_keras
+from params import UnsupportedLayer, from_keras, load_keras
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 4, 3, 5)).astype("float32")
@@ -60,7 +60,7 @@ def test_attention_over_one_axis_is_over_time_whatever_its_axes(version, tmp_pat
 
 def test_shapes_of_slices_are_arguments_of_the_call_to_3_11(tmp_path):
     x = keras.Input(X.shape[1:])
-    keras_model = keras.Model(x, keras.ops.slice(x, (0, 1, 0, 2), (2, 2, 3, 3)))
+    keras_model = keras.Model(x, ops.slice(x, (0, 1, 0, 2), (2, 2, 3, 3)))
     config = of_an_earlier_keras(keras_model, "3.10.0", tmp_path / "m.keras")
     parts = json.loads(config["config.json"])
     operation = parts["config"]["layers"][-1]
@@ -94,3 +94,23 @@ def test_parameters_of_layer_normalization_are_in_the_order_of_its_axes_to_3_13(
     write(tmp_path / "m.keras", {**contents, "model.weights.h5": weights.getvalue()})
     model, params = load_keras(tmp_path / "m.keras")
     np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "before", "first"),
+    [
+        (lambda x: ops.correlate(x[0, 0, 0], x[0, 0, 1], mode="same"), "3.12.0", "3.13.0"),
+        (lambda x: ops.dot_product_attention(x, x, x), "3.6.0", "3.7.0"),
+        (lambda x: ops.image.map_coordinates(x, ops.stack([x[0, 0, 0]] * 4), 1), "3.11.3", "3.12.0"),
+    ],
+    ids=["correlate", "dot_product_attention", "map_coordinates"],
+)
+def test_operations_that_computed_otherwise_are_refused_by_name(call, before, first, tmp_path):
+    x = keras.Input(batch_shape=X.shape)
+    keras_model = keras.Model(x, call(x))
+    of_an_earlier_keras(keras_model, first, tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-6)
+    of_an_earlier_keras(keras_model, before, tmp_path / "m.keras")
+    with pytest.raises(UnsupportedLayer, match=f"supported in files of Keras before {first[:-2]}"):
+        load_keras(tmp_path / "m.keras")

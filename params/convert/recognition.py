@@ -103,13 +103,20 @@ def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
     nameless = conversion.legacy and "trainable" not in source.config and name != "InputLayer"
     if not (module.startswith("keras.src.") if module else nameless):
         return None
-    from params.table.operations import BY_CLASS, OPERATIONS, REFUSED_OPERATIONS, operation  # and all that they run
+    # and all that they run
+    from params.table.operations import BY_CLASS, CHANGED, OPERATIONS, REFUSED_OPERATIONS, operation
 
     if not module:
         return operation(*BY_CLASS[name]) if name in BY_CLASS else None
     if module.startswith("keras.src.ops.") and (module, name) not in OPERATIONS:
         why = REFUSED_OPERATIONS.get(name, f"{quoted(module)} has no such operation that fnet knows")
         raise UnsupportedLayer(f"the operation {shown(name)} (node {quoted(source.name)}) is not supported: {why}")
+    first, option, values, did = CHANGED.get(name, ((0, 0), "", (), ""))
+    if conversion.version < first and module.startswith("keras.src.ops.") and source.config.get(option) in values:
+        raise UnsupportedLayer(
+            f"the operation {name} (node {quoted(source.name)}) with {option}={source.config[option]!r} is not "
+            f"supported in files of Keras before {first[0]}.{first[1]}, which {did}; save the model with a later Keras"
+        )
     return operation(module, name) if (module, name) in OPERATIONS else None
 
 

@@ -94,6 +94,14 @@ REFUSED_OPERATIONS = {
 }
 """{class name: why fnet does not have it}."""
 
+CHANGED: dict[str, tuple[tuple[int, int], str, tuple[Any, ...], str]] = {
+    "Correlate": ((3, 13), "mode", ("same",), "took another middle part"),
+    "DotProductAttention": ((3, 7), "is_causal", (False, True), "squared the scores on TensorFlow, and scaled on JAX"),
+    "MapCoordinates": ((3, 12), "fill_mode", ("constant", "reflect"), "filled otherwise beyond the edges"),
+}
+"""{class: (the first Keras that computes as fnet does, an option, its values with which those before did not, what they
+did)}."""
+
 
 def _class_name(name: str) -> str:
     return SPELLED.get(name) or "".join(word.capitalize() for word in name.split("_"))
