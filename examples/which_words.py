@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 import fnet
-from params import load, load_info
 
 MODEL = Path(__file__).parent / "models" / "nusax-lstm.safetensors"
 
-model, weights = load(MODEL)
-labels = load_info(MODEL)["labels"]
+model, weights = fnet.load(MODEL)
+labels = fnet.load_info(MODEL)["labels"]
 words = " ".join(sys.argv[1:] or ["kamarnya bersih tapi pelayanannya lambat sekali"]).split()
 if len(words) < 2:
     sys.exit("give two words or more: of no words at all the model can say nothing")

@@ -62,6 +62,12 @@ def test_packages_import_in_one_direction(package):
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
+def test_examples_import_what_is_installed_under_its_name():
+    """In an installed wheel the other packages are inside `fnet`; make.py is of the project itself."""
+    for path in set((ROOT / "examples").rglob("*.py")) - {ROOT / "examples" / "models" / "make.py"}:
+        assert not [name for name in imports(path) if name.split(".")[0] in set(PACKAGES) - {"fnet"}], path
+
+
 def is_shell(path: Path) -> bool:
     """Whether a file belongs to the command line `fnet`."""
     return ROOT / "fnet" / "cli" in path.parents or path == ROOT / "fnet" / "__main__.py"

@@ -28,8 +28,26 @@ def test_a_model_in_float64_is_the_reference():
     assert 0 < same.error == same.own < 1e-6
     (other,) = verdicts(model, params, x, model(params, x) * np.float32(1.00001))
     assert not other.holds
+    half = fnet.sequential(
+        y=bind(fnet.reversible_embedding, input_dim=5, output_dim=4, reverse=True, reverse_dtype="float16")
+    )
+    table = {"y": {"embeddings": np.linspace(-1, 1, 20, dtype="float32").reshape(5, 4)}}
+    (rounded,) = verdicts(half, table, x, half(table, x))
+    assert 1e-5 < rounded.own < 1e-2  # against float64, although an option of the layer says float16
     (wrong,) = verdicts(model, params, x, model(params, x)[:1])
     assert wrong.error == float("inf")
+
+
+@pytest.mark.slow
+def test_what_counts_in_bins_is_exported_with_a_free_number_of_rows(tmp_path):
+    options = {"tile_grid_size": (2, 2), "value_range": (0, 1)}
+    model = fnet.sequential(
+        x=bind(fnet.input_layer, shape=(None, 4, 6, 1)),
+        y=bind(fnet.contrast_limited_adaptive_histogram_equalization, **options),
+    )
+    (one, three) = fnet.to_stablehlo(model, {}, tmp_path / "m.stablehlo")
+    assert one.holds
+    assert three.holds
 
 
 def test_inputs_are_drawn_alike_at_each_call_and_take_their_names():

@@ -137,11 +137,23 @@ def test_images_are_resized_and_too_much_at_once_is_refused(serve):
     assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
 
 
-def test_the_function_for_lambda_answers(monkeypatch):
-    monkeypatch.setenv("MODEL", str(MODELS / "nusax-lstm.safetensors"))
+def function_for_lambda(monkeypatch, path):
+    monkeypatch.setenv("MODEL", str(path))
     spec = importlib.util.spec_from_file_location("lambda_function", SERVE / "lambda_function.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_function_for_lambda_scales_as_the_file_says(monkeypatch, tmp_path):
+    model = fnet.sequential(x=fnet.bind(fnet.input_layer, shape=(None, 2)), y=fnet.identity)
+    fnet.save(tmp_path / "m.safetensors", model, {}, scale=0.5)
+    done = function_for_lambda(monkeypatch, tmp_path / "m.safetensors").handler({"body": '{"rows": [[2, 4]]}'}, None)
+    assert json.loads(done["body"])["outputs"] == [[1, 2]]
+
+
+def test_the_function_for_lambda_answers(monkeypatch):
+    module = function_for_lambda(monkeypatch, MODELS / "nusax-lstm.safetensors")
     done = module.handler({"body": json.dumps({"rows": ["ramah", "kotor"]})}, None)
     assert done["statusCode"] == 200
     assert json.loads(done["body"])["labels"] == ["positive", "negative"]

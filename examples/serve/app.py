@@ -164,6 +164,8 @@ def __getattr__(name: str) -> Any:
     """`app`, made when uvicorn asks for it."""
     if name != "app":
         raise AttributeError(name)
+    if "MODEL" not in os.environ:
+        raise SystemExit("which model? MODEL=examples/models/nusax-lstm.safetensors uvicorn ...")
     limits = {key: int(os.environ[f"MAX_{key.upper()}"]) for key in ("rows", "bytes", "batch", "waiting")
               if f"MAX_{key.upper()}" in os.environ}  # fmt: skip
     return create_app(os.environ["MODEL"], **limits)

@@ -7,18 +7,21 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 import fnet
 
 PATH = os.environ.get("MODEL", str(Path(__file__).parent / "model.safetensors"))
 model, params = fnet.load(PATH)  # once, when the function is started
-labels = fnet.load_info(PATH)["labels"]
+info = fnet.load_info(PATH)
+labels, scale = info["labels"], info["scale"]
 
 
 def handler(event, context):
     """{"body": '{"rows": [...]}'} -> {"statusCode", "body"}."""
     try:
         rows = json.loads(event["body"])["rows"]
-        y = fnet.predict(model, params, rows)
+        y = fnet.predict(model, params, rows if scale is None else np.asarray(rows, "float32") * np.float32(scale))
     except (KeyError, TypeError, ValueError) as error:  # fnet.InvalidInput is a ValueError
         return {"statusCode": 422, "body": json.dumps({"detail": str(error)})}
     found = {"outputs": y.tolist(), **({"labels": [labels[i] for i in fnet.classes(model, y)]} if labels else {})}

@@ -217,7 +217,8 @@ def bincount(bins: Any, length: int, weights: Any = None) -> Any:
     """How often each of `length` bins occurs in `bins`, or the sum of its weights; negative bins are not counted."""
     if weights is not None and weights.dtype == bool:
         weights = weights.astype("int32")
-    return jnp.bincount(jnp.where(bins < 0, length, bins), weights, length=length + 1)[:length]
+    counts = jnp.zeros(length, "int32" if weights is None else weights.dtype)  # `jnp.bincount` wants a fixed length
+    return counts.at[jnp.where(bins < 0, length, bins)].add(1 if weights is None else weights, mode="drop")
 
 
 def place_of(x: Any, bounds: Any) -> Any:

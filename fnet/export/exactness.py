@@ -39,7 +39,7 @@ class Verdict:
 
 
 def in_float64(step: Any) -> Any:
-    """A step that computes in float64 whatever its dtype policy; operations compute as their inputs are."""
+    """A step that computes in float64 whatever its dtype policy says; operations compute as their inputs are."""
     if isinstance(step, Sequential):
         return Sequential(tuple((name, in_float64(inner)) for name, inner in step.steps))
     if isinstance(step, Graph):
@@ -50,6 +50,8 @@ def in_float64(step: Any) -> Any:
     if bound.function is fnet.input_layer and options.get("dtype", "float32") == "float32":
         return replace(bound, options=FrozenDict({**options, "dtype": "float64"}))
     layer = rules(bound).call is None and bound.function is not fnet.input_layer
+    if layer and options.get("reverse_dtype") is not None:
+        options["reverse_dtype"] = "float64"
     return replace(bound, options=FrozenDict(options), dtype="float64" if layer else None)
 
 

@@ -307,13 +307,14 @@ def _clahe(images: Array, clip_limit: float, grid: tuple[int, ...]) -> Array:
     pixels = xp.clip(padded, 0, 255).astype("int32")
     # (batch, rows of tiles, columns of tiles, channels, 256): the equalising map of each tile
     maps = _tile_maps(pixels, grid, tile, clip_limit)
-    maps = xp.pad(maps, [(0, 0), (1, 1), (1, 1), (0, 0), (0, 0)], mode="edge").reshape(-1)
+    maps = xp.pad(maps, [(0, 0), (1, 1), (1, 1), (0, 0), (0, 0)], mode="edge").reshape(batch, -1)
     (y0, y1, wy), (x0, x1, wx) = (_blend(tile[i], grid[i]) for i in (0, 1))
     row, column = (grid[1] + 2) * channels * 256, channels * 256
-    base = np.arange(batch)[:, None, None, None] * ((grid[0] + 2) * row) + np.arange(channels) * 256 + pixels
+    base = np.arange(channels) * 256 + pixels
 
     def mapped(y: Array, x: Array) -> Array:
-        return xp.take(maps, base + y[:, None, None] * row + x[:, None] * column, mode="clip")
+        places = base + y[:, None, None] * row + x[:, None] * column
+        return xp.take_along_axis(maps, places.reshape(batch, -1), axis=1).reshape(places.shape)
 
     wy, wx = wy[:, None, None], wx[:, None]
     top = _mixed(mapped(y0, x0), mapped(y0, x1), wx)
@@ -330,8 +331,8 @@ def _tile_maps(pixels: Array, grid: tuple[int, ...], tile: tuple[int, ...], clip
     batch, channels, area = pixels.shape[0], pixels.shape[-1], tile[0] * tile[1]
     tiles = pixels.reshape(batch, grid[0], tile[0], grid[1], tile[1], channels).transpose(0, 1, 3, 5, 2, 4)
     tiles = tiles.reshape(-1, area)
-    bins = tiles + np.arange(len(tiles), dtype=np.int32)[:, None] * 256
-    counts = ops.bincount(bins.reshape(-1), 256 * len(tiles)).astype("float32").reshape(-1, 256)
+    bins = tiles + xp.arange(tiles.shape[0], dtype="int32")[:, None] * 256
+    counts = ops.bincount(bins.reshape(-1), 256 * tiles.shape[0]).astype("float32").reshape(-1, 256)
     if clip_limit > 0:
         clipped = xp.clip(counts, 0, clip_limit * area / 256.0)
         counts = clipped + xp.sum(counts - clipped, axis=-1, keepdims=True) / 256.0
