@@ -111,13 +111,18 @@ def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
     if module.startswith("keras.src.ops.") and (module, name) not in OPERATIONS:
         why = REFUSED_OPERATIONS.get(name, f"{quoted(module)} has no such operation that fnet knows")
         raise UnsupportedLayer(f"the operation {shown(name)} (node {quoted(source.name)}) is not supported: {why}")
+    if (module, name) not in OPERATIONS:
+        return None
+    entry = operation(module, name)
     first, option, values, did = CHANGED.get(name, ((0, 0), "", (), ""))
-    if conversion.version < first and module.startswith("keras.src.ops.") and source.config.get(option) in values:
-        raise UnsupportedLayer(
-            f"the operation {name} (node {quoted(source.name)}) with {option}={source.config[option]!r} is not "
-            f"supported in files of Keras before {first[0]}.{first[1]}, which {did}; save the model with a later Keras"
-        )
-    return operation(module, name) if (module, name) in OPERATIONS else None
+    if conversion.version < first:
+        value = source.config.get(option, option_names(entry.layer)[option])  # configs leave defaults out
+        if value in values:
+            raise UnsupportedLayer(
+                f"the operation {name} (node {quoted(source.name)}) with {option}={value!r} is not supported in files "
+                f"of Keras before {first[0]}.{first[1]}, which {did}; save the model with a later Keras"
+            )
+    return entry
 
 
 def _unknown(source: KerasObject, conversion: Conversion) -> str:
