@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from fnet.records import dataclass
 
 Path = tuple[str | int, ...]
@@ -105,6 +107,18 @@ def thaw(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(thaw(item) for item in value)
     return value
+
+
+def as_options(value: Any) -> Any:
+    """Options, frozen or not, as layers take them: lists as tuples, so that what is computed of them can be
+    remembered; numbers of NumPy, which would make of float32 their own dtype, as Python's."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: as_options(item) for key, item in value.items()}
+    return tuple(as_options(item) for item in value) if isinstance(value, list | tuple) else thaw(value)
 
 
 @functools.lru_cache(maxsize=512)

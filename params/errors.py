@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 LONGEST = 400
 
@@ -48,20 +49,31 @@ def quoted(name: object, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-@contextmanager
-def reading(label: str) -> Iterator[None]:
-    """What goes wrong inside names the file, and is of the family above.
+DAMAGE = (MemoryError, RecursionError, struct.error, zlib.error, ArithmeticError, LookupError, ValueError)
+"""What reading damaged bytes can raise: errors of the family above, and of Python itself."""
 
-    The other exceptions named here are what parsing broken bytes can raise in Python itself.
-    """
+
+@contextmanager
+def retold(kinds: tuple[type[Exception], ...], clear: Callable[[Exception], Exception]) -> Iterator[None]:
+    """Errors of some kinds as what `clear` makes of them; those that it leaves go on as they are."""
     try:
         yield
-    except ModelFileError as error:
-        message = str(error)
-        if message.startswith(label):
+    except kinds as error:
+        if (told := clear(error)) is error:
             raise
-        raise type(error)(f"{label}: {message}"[:LONGEST]) from error
-    except (MemoryError, RecursionError) as error:
-        raise LimitExceeded(f"{label}: reading it takes more memory than there is") from error
-    except (struct.error, zlib.error, ArithmeticError, LookupError, ValueError) as error:
-        raise CorruptFile(f"{label}: {type(error).__name__} where data was expected: {error}"[:LONGEST]) from error
+        raise told from error
+
+
+def reading(label: str) -> AbstractContextManager[None]:
+    """What goes wrong inside names the file, and is of the family above."""
+    return retold(DAMAGE, partial(in_file, label))
+
+
+def in_file(label: str, error: Exception) -> ModelFileError:
+    """An error of `DAMAGE` as one of the family that names the file."""
+    if isinstance(error, ModelFileError):
+        named = str(error).startswith(label)
+        return error if named else type(error)(f"{label}: {error}"[:LONGEST])
+    if isinstance(error, MemoryError | RecursionError):
+        return LimitExceeded(f"{label}: reading it takes more memory than there is")
+    return CorruptFile(f"{label}: {type(error).__name__} where data was expected: {error}"[:LONGEST])

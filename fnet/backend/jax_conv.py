@@ -153,14 +153,17 @@ def finish(y: Any, bias: Any, clamp: Clamp | None) -> Any:
 def pad(x: Any, widths: Pads, value: float = 0) -> Any:
     """`x` with `value` so often before and after along each axis."""
     x = jnp.asarray(x)
-    if all(isinstance(size, int) for size in x.shape):
-        return lax.pad(x, np.asarray(value, x.dtype), [(before, after, 0) for before, after in widths])
     fill = np.asarray(value, x.dtype)
+    if all(isinstance(size, int) for size in x.shape):
+        return lax.pad(x, fill, [(before, after, 0) for before, after in widths])
     for axis, (before, after) in enumerate(widths):  # of a program for any number of rows: jax2onnx cannot pad that
-        around = [jnp.zeros((*x.shape[:axis], n, *x.shape[axis + 1 :]), x.dtype) + fill for n in (before, after) if n]
-        if around:
-            x = jnp.concatenate([*around[: before > 0], x, *around[before > 0 :]], axis)
+        x = jnp.concatenate([*_filled(x, axis, before, fill), x, *_filled(x, axis, after, fill)], axis)
     return x
+
+
+def _filled(x: Any, axis: int, size: int, fill: Any) -> list[Any]:
+    """[an array of `fill`, like `x` but of `size` along `axis`]; nothing for a size of 0."""
+    return [jnp.broadcast_to(fill, (*x.shape[:axis], size, *x.shape[axis + 1 :]))] if size else []
 
 
 def clip(x: Any, low: float | None, high: float | None) -> Any:

@@ -53,11 +53,11 @@ def conv(
     if x.dtype != kernel.dtype:
         x, kernel = _same_dtype(x, kernel)
     x = _pad(x, padding)
+    if groups > 1 and kernel.shape[-2] == 1 and kernel.shape[-1] <= 2 * groups:
+        return finish(_depthwise_conv(x, kernel, strides, dilation), bias, clamp)
     windows = _windows(x, kernel.shape[:-2], strides, dilation)
     if groups == 1:
         return _dense_conv(x, windows, kernel, bias, clamp)
-    if kernel.shape[-2] == 1 and kernel.shape[-1] <= 2 * groups:
-        return finish(_depthwise_conv(x, kernel, strides, dilation), bias, clamp)
     return finish(_grouped_conv(windows, kernel, groups), bias, clamp)
 
 

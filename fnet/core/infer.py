@@ -5,7 +5,6 @@ Everything here derives from the shape rules that layers declare (`fnet.core.rul
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from fnet import dtypes, tree
 from fnet.activation_functions import Activation
 from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import EMPTY, Model, declared_inputs, run
-from fnet.core.rules import Rules, option_names, rules
+from fnet.core.rules import Rules, rules
 from fnet.core.sources import resolve, unmasked
 from fnet.records import dataclass
 from fnet.tree import Path
@@ -85,31 +84,32 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
 
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     """The shape rule of a layer, given the options that it asks for; of one array, the last answer is remembered."""
-    bound = bind(step)
+    bound = step if isinstance(step, Bound) else bind(step)
     declared = rules(bound)
     if not isinstance(x, Spec) or declared.call is not None:
         return _by_rule(bound, declared, x)
-    known = bound.inferred.get(x)
-    if known is None:
-        known = _by_rule(bound, declared, x)
-        bound.inferred.clear()
-        bound.inferred[x] = known
+    for last, known in bound.inferred:
+        if last == x:
+            return known
+    known = _by_rule(bound, declared, x)
+    bound.inferred[:] = [(x, known)]
     return known
 
 
 def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
-    if declared.call is None or not declared.call.reads_values:
-        x = tree.map(_without_numbers, x)
+    specs = tree.leaves(x)
+    if (declared.call is None or not declared.call.reads_values) and any(map(_has_numbers, specs)):
+        x = tree.map(lambda spec: replace(spec, value=None) if _has_numbers(spec) else spec, x)
     if bound.misfit is not None:
         raise ValueError(f"{name_of(bound.function)}: {bound.misfit}")
-    by_rule = with_options(declared.shape, bound)
+    by_rule = bound.fill(declared.shape)
     outputs, params = by_rule(x)
     if params and not declared.entrance.host:
-        dtypes.require_no_strings(*tree.leaves(x))
-    wide = dtypes.of_32_bits(x)
-    if bound.dtype is None and wide != x and any(map(dtypes.is_float_spec, tree.leaves(params))):
-        outputs, params = by_rule(wide)
-    for leaf in (*tree.leaves(outputs), *tree.leaves(params)):
+        dtypes.require_no_strings(*specs)
+    if params and bound.dtype is None and any(map(dtypes.is_float_spec, tree.leaves(params))):
+        wide = dtypes.of_32_bits(x)
+        outputs, params = (outputs, params) if wide == x else by_rule(wide)
+    for leaf in tree.leaves((outputs, params)):
         if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
             raise ValueError(f"{brief(bound)} of {x} would have the sizes {leaf.shape}")
         if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
@@ -120,20 +120,14 @@ def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
     return dtypes.given_as(outputs, x, bound.dtype, bound.gives), stored
 
 
-def _without_numbers(spec: Any) -> Any:
-    """Of the numbers that functions of TensorFlow know of their sizes, other layers make what they do not say."""
-    return replace(spec, value=None) if isinstance(spec, Spec) and spec.value is not None else spec
-
-
-def with_options(rule: Callable[..., Any], step: Any) -> Callable[..., Any]:
-    """A rule of a layer with the options of `step` that it asks for."""
-    options = bind(step).all_options
-    return functools.partial(rule, **{key: options[key] for key in option_names(rule)})
+def _has_numbers(spec: Any) -> bool:
+    """Whether functions of TensorFlow know numbers in it, of which other layers make what they do not say."""
+    return isinstance(spec, Spec) and spec.value is not None
 
 
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
     """What a rule that needs options only says about `step`; None where the layer has no such rule."""
-    return None if rule is None else with_options(rule, step)()
+    return None if rule is None else bind(step).fill(rule)()
 
 
 def identity(x: Any) -> tuple[Any, ParamTree]:

@@ -11,15 +11,17 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeVar
 
 from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.options import misfit
-from fnet.core.rules import apply, body, hashable, option_names, rules
+from fnet.core.rules import apply, body, option_names, rules
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Params
+from fnet.types import Params, ParamTree
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,14 +33,19 @@ class Bound:
     dtype: str | None = None
 
     @functools.cached_property
-    def _thawed(self) -> dict[str, Any]:
-        options: dict[str, Any] = hashable(tree.thaw(self.options))
+    def given(self) -> dict[str, Any]:
+        """The bound options, as the layer and its rules take them."""
+        options: dict[str, Any] = tree.as_options(self.options)
         return options
 
     @functools.cached_property
     def all_options(self) -> dict[str, Any]:
         """All options, bound ones over defaults, as the layer and its rules take them."""
-        return {**option_names(self.function), **self._thawed}
+        return {**option_names(self.function), **self.given}
+
+    def fill(self, rule: Callable[..., T]) -> Callable[..., T]:
+        """A rule of the layer with the options that it asks for."""
+        return functools.partial(rule, **{key: self.all_options[key] for key in option_names(rule)})
 
     @functools.cached_property
     def misfit(self) -> str | None:
@@ -46,24 +53,24 @@ class Bound:
         return misfit(self.function, self.all_options)
 
     @functools.cached_property
-    def inferred(self) -> dict[Any, tuple[Any, Any]]:
-        """{Spec of the last input: what `fnet.core.infer` made of it}: outputs and params."""
-        return {}
+    def inferred(self) -> list[tuple[Any, tuple[Any, ParamTree]]]:
+        """[(Spec of the last input, what `fnet.core.infer` made of it)]: outputs and params."""
+        return []
 
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:
         """What a model runs of this layer: `apply`, which sees to masks and integers, under the dtype policy."""
         own = body(self.function)
-        run = functools.partial(self.function, **self._thawed)
+        run = functools.partial(self.function, **self.given)
         if own is not None:
-            run = functools.partial(apply, own, rules(self), self._thawed)
+            run = functools.partial(apply, own, rules(self), self.given)
         return run if self.dtype is None else functools.partial(self._under_policy, run, self.dtype)
 
     @functools.cached_property
     def on_floats(self) -> Callable[[Params, Any], Any]:
         """What a model runs for one array of floats of `dtypes.WIDE`, for which no rule has anything to do."""
         own = body(self.function)
-        return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self._thawed)
+        return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self.given)
 
     def __call__(self, params: Params, x: Any) -> Any:
         return ops.exactly(self.by_rules, ops.native(params), ops.native(x))
@@ -83,16 +90,14 @@ class Bound:
     def keys_with_policies(self) -> frozenset[str]:
         """The keys of the params of layers inside this one that have dtype policies of their own."""
         rule = rules(self).children
-        if rule is None:
-            return frozenset()
-        children = rule(**{key: self.all_options[key] for key in option_names(rule)})
+        children = {} if rule is None else self.fill(rule)()
         return frozenset(key for key, step in children.items() if has_policy(step))
 
     @functools.cached_property
     def gives(self) -> str | None:
         """The dtype of the floats that come out under any policy, "wider", "inner" or None (see `Rounding.gives`)."""
         rule = rules(self).rounding.gives
-        return None if rule is None else rule(**{key: self.all_options[key] for key in option_names(rule)})
+        return None if rule is None else self.fill(rule)()
 
     def __repr__(self) -> str:
         options = {**self.options, **({} if self.dtype is None else {"dtype": self.dtype})}

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.layer import Bound, name_of
-from fnet.core.rules import explained, option_names, rules
+from fnet.core.rules import explained, rules
 from fnet.core.sources import describe, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
@@ -114,8 +114,7 @@ def declared_inputs(step: Any) -> Any:
     if isinstance(step, Model):
         return step.inputs_by(declared_inputs)
     rule = getattr(getattr(step, "function", step), "rules", None) and rules(step).entrance.takes
-    options = (step if isinstance(step, Bound) else _bound(step)).all_options if rule else EMPTY
-    return rule(**{key: options[key] for key in option_names(rule)}) if rule else None
+    return (step if isinstance(step, Bound) else _bound(step)).fill(rule)() if rule else None
 
 
 def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ParamSpec, cast
 
-import numpy as np
-
 from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.errors import InvalidInput, InvalidParams
@@ -82,7 +80,8 @@ class Rules:
     layer creates them, under its own names where it gives names (see docs/weights-only.md).
 
     shape: (x: Spec or tree of Spec, *, options it needs) -> (output Spec tree, {param name: Param}).
-    mask: "keep" hands the mask on, "drop" loses it; "own": the function gets `Masked` values and returns them.
+    mask: "keep" hands the mask on, but for layers bound with masks="keras2", "drop" loses it; "own": the function
+    gets `Masked` values and returns them.
     floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
     params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
     children: options -> {params key: step}, for wrappers around other layers.
@@ -103,13 +102,17 @@ class Rules:
         if self.mask not in ("keep", "drop", "own"):
             raise ValueError(f"mask rule {self.mask!r}; use 'keep', 'drop' or 'own'")
 
+    def keeps_mask(self, options: Mapping[str, Any]) -> bool:
+        """Whether the mask is handed on by a layer with these options."""
+        return self.mask == "keep" and options.get("masks") != "keras2"
+
     def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
         """`function` as a layer: called alone it is quiet and takes arrays of any byte order."""
         own = replace(self, shape=dtypes.of_floats(self.shape)) if self.floats else self
 
         @functools.wraps(function)
         def call(params: Params, x: Any, /, **options: Any) -> Any:
-            return ops.exactly(apply, function, own, hashable(options), ops.native(params), ops.native(x))
+            return ops.exactly(apply, function, own, tree.as_options(options), ops.native(params), ops.native(x))
 
         vars(call)["rules"] = own
         return cast(Callable[P, Any], call)
@@ -131,21 +134,11 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
         if rules.mask == "own" or not isinstance(x, CARRIERS):
             return function(params, x, **options)
         y = function(params, strip(x), **options)
-        return masked(y, first_mask(x) if rules.mask == "keep" else None)
+        return masked(y, first_mask(x) if rules.keeps_mask(options) else None)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         if (clear := explained(function, rules, options, params, x, error)) is error:
             raise
         raise clear from error
-
-
-def hashable(options: Any) -> Any:
-    """Options as layers take them: lists as tuples, so that what is computed of them can be remembered; numbers of
-    NumPy, which would make of float32 their own dtype, as Python's."""
-    if isinstance(options, dict):
-        return {key: hashable(value) for key, value in options.items()}
-    if isinstance(options, np.generic):
-        return options.item()
-    return tuple(map(hashable, options)) if isinstance(options, list | tuple) else options
 
 
 def body(function: Callable[..., Any]) -> Callable[..., Any] | None:

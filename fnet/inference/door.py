@@ -15,7 +15,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.compose import Graph, Model, Sequential, rules
+from fnet.core.compose import Graph, Model, Sequential, bind, rules
 from fnet.core.sources import Ref, describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
@@ -109,25 +109,27 @@ class Door:
             raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
         return counts.pop()
 
-    def faults(self, batch: Any, start: int) -> Iterator[Fault]:
+    def faults(self, batch: Any, start: int) -> list[Fault]:
         """What must not come in, input by input; rows are told counted from `start`."""
         if batch.__class__ is np.ndarray and self.inputs.__class__ is str:
             values = {self.inputs: batch}
         else:
             values = {name: value for name, value in feed(self.inputs, batch).items() if value is not None}
+        faults: list[Fault] = []
         for name, value in values.items():
-            yield from _number_faults(name, value, self.specs.get(name), start)
+            faults += _number_faults(name, value, self.specs.get(name), start)
         for name, rule in self.rules:
             if name in values and values[name].dtype.kind in "biuf":
                 wrong, say = rule(values[name])
-                yield from _fault(name, values[name], wrong, say, start)
+                faults += _fault(name, values[name], wrong, say, start)
+        return faults
 
 
-def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], start: int) -> Iterator[Fault]:
+def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], start: int) -> list[Fault]:
     """The fault of the rows in which a value is `wrong`, if there is one."""
     wrong = np.asarray(wrong).reshape(len(value), -1)
     if not wrong.any():
-        return
+        return []
     rows = wrong.any(axis=1)
 
     def of_row(row: int) -> str:
@@ -135,26 +137,28 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], sta
         place = tuple(int(i) for i in at)
         return f"input {name!r}, row {start + row} has {say(ops.to_numpy(value[row])[place])} at {place}"
 
-    yield Fault(rows, of_row)
+    return [Fault(rows, of_row)]
 
 
-def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> Iterator[Fault]:
+def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> list[Fault]:
     """NaN, infinity, numbers that the dtype of the input cannot hold, and texts that are none."""
     dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
+    faults: list[Fault] = []
     if kind == "O" and dtype == "string":
         wrong = np.array([not isinstance(item, str | bytes) for item in value.flat], bool)
-        yield from _fault(name, value, wrong, lambda item: f"{item!r:.40} (no text; for a missing one give '')", start)
+        faults += _fault(name, value, wrong, lambda item: f"{item!r:.40} (no text; for a missing one give '')", start)
     if kind == "f":
         narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
         if narrow or not _squares_are_finite(value):
             sound = abs(value) <= float(np.finfo(dtype).max) if narrow else np.isfinite(value)
             if not sound.all():
-                yield from _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
+                faults += _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
     if kind in "iuf" and dtype.startswith(("int", "uint")) and value.dtype != dtype:
         limits = np.iinfo(dtype)
         value = ops.to_numpy(value)
         wrong = (value < limits.min) | (value > limits.max)
-        yield from _fault(name, value, wrong, lambda item: f"{item}, which is no {dtype}", start)
+        faults += _fault(name, value, wrong, lambda item: f"{item}, which is no {dtype}", start)
+    return faults
 
 
 def _squares_are_finite(value: Array) -> bool:
@@ -214,7 +218,7 @@ def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:
         if step is not None:
             yield from _door_rules(step)
     elif (door := rules(model).entrance.faults) is not None:
-        yield "x", infer.with_options(door, model)
+        yield "x", bind(model).fill(door)
 
 
 def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,8 +65,6 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     It is made once for arrays that cannot change; where any can, the model stays as it is.
     """
     leaves, structure = ops.flatten(params)
-    if any(issubclass(each, Mapping) for each in {*map(type, leaves)}):  # of a kind that JAX takes for a leaf
-        leaves, structure = tree.flatten(params)
     key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
     remembered = _programs.get(key)
     if remembered is not None and all(map(is_value, map(leaves.__getitem__, remembered.open))):

@@ -127,7 +127,7 @@ def predict(
     workers = None if workers is None else _whole(workers, "workers")
     program = optimized(model, params, optimize)
     again = program.calls.get(_kind(x, size, workers)) if invalid == "raise" and progress is None else None
-    if again is not None and not any(again.prepared.door.faults(x, 0)):
+    if again is not None and not again.prepared.door.faults(x, 0):
         return again(program.params, x)
     prepared = _prepare(_Same(model), _Same(program.model), backend.name())
     given, x = x, prepared.door.admit(x)

@@ -61,16 +61,16 @@ def _relu_rule(x: Spec, *, negative_slope: float) -> tuple[Spec, ParamTree]:
     return (_floats(x) if negative_slope else x), {}
 
 
-@layer(shape=_relu_rule, mask="own")
+@layer(shape=_relu_rule)
 def relu(
     params: Params,
-    x: Any,
+    x: Array,
     *,
     max_value: NotNegative | None = None,
     negative_slope: NotNegative = 0.0,
     threshold: NotNegative = 0.0,
     masks: Masks = "keras3",
-) -> Any:
+) -> Array:
     """(...) -> (...): x above `threshold`, at most `max_value`; negative_slope * (x - threshold) below.
 
     Mask: kept; lost with masks="keras2" (before Keras 2.6). Source: keras.layers.ReLU.
@@ -78,11 +78,10 @@ def relu(
     >>> relu({}, np.array([-1.0, 2.0, 9.0]), max_value=6.0)
     array([0., 2., 6.])
     """
-    values, mask = parted(x)
-    if values.dtype.kind in "iu":  # integers stay integers, but for a slope
-        values = in_floats(values, params) if negative_slope else values
+    if x.dtype.kind in "iu":  # integers stay integers, but for a slope
+        x = in_floats(x, params) if negative_slope else x
         max_value = max_value if negative_slope or max_value is None else int(max_value)
-    return masked(relu_of(values, negative_slope, max_value, threshold), None if masks == "keras2" else mask)
+    return relu_of(x, negative_slope, max_value, threshold)
 
 
 @layer(shape=infer.identity, floats=True)

@@ -12,7 +12,7 @@ from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.layers.convolution import bias_param
-from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, from_channels_last, remembered, windows
+from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, remembered, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 
@@ -23,7 +23,7 @@ def _pads(window: Windows, shape: Sizes, kernel: Sizes, depth_multiplier: int | 
     return window.fitted(kernel, (channels, depth_multiplier)).pads(sizes), channels
 
 
-def _depthwise(
+def _by_channel(
     window: Windows,
     kernel: Array,
     bias: Array | None,
@@ -46,6 +46,15 @@ def _depthwise(
         groups=channels,
         clamp=clamp,
     )
+
+
+def _depthwise(
+    window: Windows, params: Params, x: Array, depth_multiplier: int, activation: Activation, use_bias: bool
+) -> Array:
+    """What depthwise_conv1d and depthwise_conv2d do."""
+    clamp, rest = clamped(activation)
+    y = _by_channel(window, params["kernel"], params["bias"] if use_bias else None, x, depth_multiplier, clamp)
+    return activate(rest, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
 
 
 def _depthwise_rule(
@@ -96,10 +105,7 @@ def depthwise_conv1d(
     (1, 3, 8)
     """
     window = windows("depthwise_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    bias = params["bias"] if use_bias else None
-    clamp, rest = clamped(activation)
-    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier, clamp)
-    return activate(rest, params, from_channels_last(y, data_format))
+    return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
 
 
 @layer(shape=partial(_depthwise_rule, 2), mask="drop", floats=True)
@@ -127,10 +133,7 @@ def depthwise_conv2d(
     (1, 3, 3, 2)
     """
     window = windows("depthwise_conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    bias = params["bias"] if use_bias else None
-    clamp, rest = clamped(activation)
-    y = _depthwise(window, params["kernel"], bias, x, depth_multiplier, clamp)
-    return activate(rest, params, from_channels_last(y, data_format))
+    return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
 
 
 def _separable_rule(
@@ -165,12 +168,21 @@ def _ones(window: Windows, kernel: Sizes, channels: int, filters: int | None) ->
     return window._replace(size=(1,) * window.rank).fitted(kernel, (channels, filters)).taps
 
 
-def _pointwise(window: Windows, params: Params, y: Array, filters: int | None, use_bias: bool) -> Array:
-    """(..., in) -> (..., filters), channels last: a convolution with a window of one."""
-    kernel = params["pointwise_kernel"]
+def _separable(
+    window: Windows,
+    params: Params,
+    x: Array,
+    depth_multiplier: int,
+    filters: int | None,
+    activation: Activation,
+    use_bias: bool,
+) -> Array:
+    """What separable_conv1d and separable_conv2d do: after the depthwise part a convolution with a window of one."""
+    y = _by_channel(window, params["depthwise_kernel"], None, x, depth_multiplier)
+    kernel, bias = params["pointwise_kernel"], params["bias"] if use_bias else None
     ones = _ones(window, kernel.shape, y.shape[-1], filters)
-    bias = params["bias"] if use_bias else None
-    return ops.conv(y, kernel, bias, strides=ones, padding=((0, 0),) * window.rank, dilation=ones)
+    y = ops.conv(y, kernel, bias, strides=ones, padding=((0, 0),) * window.rank, dilation=ones)
+    return activate(activation, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
 
 
 @layer(shape=partial(_separable_rule, 1), mask="drop", floats=True)
@@ -195,9 +207,7 @@ def separable_conv1d(
     run, is what Keras 2 computes. Mask: dropped. Errors: as conv1d. Source: keras.layers.SeparableConv1D.
     """
     window = windows("separable_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    y = _depthwise(window, params["depthwise_kernel"], None, x, depth_multiplier)
-    y = _pointwise(window, params, y, filters, use_bias)
-    return activate(activation, params, from_channels_last(y, data_format))
+    return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)
 
 
 @layer(shape=partial(_separable_rule, 2), mask="drop", floats=True)
@@ -222,6 +232,4 @@ def separable_conv2d(
     Source: keras.layers.SeparableConv2D.
     """
     window = windows("separable_conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    y = _depthwise(window, params["depthwise_kernel"], None, x, depth_multiplier)
-    y = _pointwise(window, params, y, filters, use_bias)
-    return activate(activation, params, from_channels_last(y, data_format))
+    return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)

@@ -11,7 +11,6 @@ from fnet.backend import ops, xp
 from fnet.core.compose import Rounding, layer
 from fnet.dtypes import in_floats, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.masks import masked, parted
 from fnet.shapes import broadcast_shapes, positive, require_ascending, require_kept, shape_of
 from fnet.types import Array, Masks, OneOf, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
@@ -52,15 +51,15 @@ def _rescaling_rule(x: Spec, *, scale: Any, offset: Any) -> tuple[Spec, ParamTre
     return float_rule(x)
 
 
-@layer(shape=_rescaling_rule, mask="own")
+@layer(shape=_rescaling_rule)
 def rescaling(
     params: Params,
-    x: Any,
+    x: Array,
     *,
     scale: float | Sequence[float],
     offset: float | Sequence[float] = 0.0,
     masks: Masks = "keras3",
-) -> Any:
+) -> Array:
     """(...) -> (...): x * scale + offset, numbers or lists that broadcast; integers become float32.
 
     No params. Mask: kept; lost with masks="keras2". Source: keras.layers.Rescaling.
@@ -68,11 +67,10 @@ def rescaling(
     >>> rescaling({}, np.array([0, 255]), scale=2 / 255, offset=-1)
     array([-1.,  1.], dtype=float32)
     """
-    values, mask = parted(x)
-    values = floats(values)
-    y = values * _constant(scale, values) + _constant(offset, values)
-    require_kept(y, values, "rescaling")
-    return masked(y, None if masks == "keras2" else mask)
+    x = floats(x)
+    y = x * _constant(scale, x) + _constant(offset, x)
+    require_kept(y, x, "rescaling")
+    return y
 
 
 def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
@@ -92,17 +90,17 @@ def _normalization_rule(
     return float_rule(x)[0], statistics if mean is None else {}
 
 
-@layer(shape=_normalization_rule, mask="own")
+@layer(shape=_normalization_rule)
 def normalization(
     params: Params,
-    x: Any,
+    x: Array,
     *,
     axis: int | Sequence[int] | None = -1,
     mean: Any = None,
     variance: Any = None,
     invert: bool = False,
     masks: Masks = "keras3",
-) -> Any:
+) -> Array:
     """(...) -> (...): (x - mean) / max(sqrt(variance), 1e-7); `invert`: x * max(sqrt(variance), 1e-7) + mean.
 
     params: mean, variance (sizes of the kept axes), unless both are given as options: numbers or lists that
@@ -113,17 +111,16 @@ def normalization(
     array([[-1.],
            [ 0.]])
     """
-    values, mask = parted(x)
-    values = in_floats(floats(values), params)
-    kept = _kept(values.ndim, axis)
-    if mean is None and shape_of(params["mean"]) != tuple(values.shape[a] for a in kept):
+    x = in_floats(floats(x), params)
+    kept = _kept(x.ndim, axis)
+    if mean is None and shape_of(params["mean"]) != tuple(x.shape[a] for a in kept):
         raise ValueError("a mean of other sizes, which would broadcast")
     statistics = (params["mean"], params["variance"]) if mean is None else (mean, variance)
-    center, spread = (_along(statistic, kept, values) for statistic in statistics)
+    center, spread = (_along(statistic, kept, x) for statistic in statistics)
     deviation = xp.maximum(xp.sqrt(spread), EPSILON)
-    y = values * deviation + center if invert else (values - center) / deviation
-    require_kept(y, values, "normalization")
-    return masked(y, None if masks == "keras2" else mask)
+    y = x * deviation + center if invert else (x - center) / deviation
+    require_kept(y, x, "normalization")
+    return y
 
 
 def _along(values: Any, kept: Sequence[int], x: Array) -> Array:

@@ -18,7 +18,7 @@ from fnet.core import infer
 from fnet.core.compose import Bound
 from fnet.records import dataclass
 from fnet.types import Param, ParamTree
-from params.assign.walk import KERAS_3, LISTS, Naming, Walk, join, place_of, within
+from params.assign.walk import KERAS_3, LISTS, Naming, Walk, join, place_of
 from params.convert.conversion import Converted
 from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, WeightsWarning, quoted
 from params.file.model_file import StoredArray, Variables, WeightTree
@@ -60,6 +60,8 @@ class _Layer(NamedTuple):
     step: Any
     """What runs; None for a mere group of arrays."""
     entry: Entry
+    home: str
+    """The group of the layer of the file."""
     group: str
     path: ParamPath
     frozen: bool
@@ -86,11 +88,12 @@ class Plan:
                     self.add(part, expected.get(name, {}), (*path, name), frozen)
         else:
             entry = converted.entry or Entry(infer.identity)
-            assets = self.assets(group, converted.source.name)
-            tables = {} if entry.tables is None else entry.tables(_config(converted), assets, converted.step)
-            self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
+            if entry.tables is not None:
+                assets = self.assets(group, converted.source.name)
+                tables = entry.tables(_config(converted), assets, converted.step)
+                self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
             names = None if entry.arrays is None else list(entry.arrays(_config(converted)))
-            layer = _Layer(converted, converted.step, entry, group, path, frozen)
+            layer = _Layer(converted, converted.step, entry, group, group, path, frozen)
             self._add_arrays(layer, expected, names)
             for name, part in converted.parts.items():
                 if name not in expected and _stores(part):
@@ -106,21 +109,20 @@ class Plan:
         if is_custom(layer.owner):  # Keras stores what training moves before the rest
             own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
         group = join(layer.group, layer.entry.groups.get("", ""))
-        home = self.walk.groups[self.walk.identity(layer.owner)]
         for number, name in enumerate(own if names is None else names):
             param = own.get(name)
             trainable = param is not None and param.trainable and not layer.frozen
             path = (*layer.path, name) if param else None
-            self.slots.append(Slot(group, number, name, path, trainable, layer.owner, home))
-        self.slots += [Slot(group, -1, name, None, False, layer.owner, home) for name in params if name not in own]
+            self.slots.append(Slot(group, number, name, path, trainable, layer.owner, layer.home))
+        told = [name for name in params if name not in own]
+        self.slots += [Slot(group, -1, name, None, False, layer.owner, layer.home) for name in told]
 
     def _add_inside(self, layer: _Layer, expected: ParamTree) -> None:
         """The arrays of what a layer is made of: layers of the file, sub-layers of fnet alone, groups of arrays."""
+        nested = {name: inner for name, inner in expected.items() if not isinstance(inner, Param)}
         parts = layer.owner.parts if layer.step is layer.owner.step else {}
-        steps = {} if layer.step is None else infer.children(layer.step)
-        for name, inner in expected.items():
-            if isinstance(inner, Param):
-                continue
+        steps = infer.children(layer.step) if nested and layer.step is not None else {}
+        for name, inner in nested.items():
             path = (*layer.path, name)
             if name in parts:
                 self.add(parts[name], inner, path, layer.frozen)
@@ -136,7 +138,8 @@ class Plan:
 
 def _stores(part: Converted) -> bool:
     """Whether a layer, or one inside it, may have arrays in the file without having params."""
-    return any(item.entry is not None and item.entry.arrays is not None for item in within(part))
+    own = part.entry is not None and part.entry.arrays is not None
+    return own or any(map(_stores, part.parts.values()))
 
 
 def _config(converted: Converted) -> dict[str, Any]:
@@ -198,8 +201,9 @@ def _variables(file: WeightTree, slot: Slot) -> Variables:
 def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
     """Groups number the arrays of a layer and do not name them."""
     owners: dict[str, list[Slot]] = {}
+    custom = set(filter(is_custom, {slot.owner for slot in work.slots}))
     for slot in work.slots:
-        if slot.path is not None and is_custom(slot.owner):
+        if slot.path is not None and slot.owner in custom:
             owners.setdefault(slot.group, []).append(slot)
     for slots in owners.values():
         warn_of_twins(slots[0].owner.source.label, [(slot.name, arrays[slot.path]) for slot in slots if slot.path])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import field, replace
 from typing import Any
 
@@ -13,11 +14,11 @@ from fnet import random
 from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.generations import Version
-from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted, retold
 from params.file.keras_objects import KerasObject
 from params.table.entry import Entry
 
-BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError)
+BROKEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, NotImplementedError)
 """What shape rules and `bind` raise when a config asks for the impossible."""
 
 
@@ -47,7 +48,7 @@ class Converted:
     effects: Effects = field(default_factory=Effects)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Conversion:
     """The settings of one load, and the objects that became steps so far."""
 
@@ -73,8 +74,6 @@ class Conversion:
     """{id of the step: what it comes from}."""
     seen: set[str] = field(default_factory=set)
     """The dtypes that operations give."""
-    around: bool | None = None
-    """What the layer whose config is read was called with: the layers inside it are called with the same."""
     path: tuple[str, ...] | None = None
     """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
     told: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
@@ -82,7 +81,7 @@ class Conversion:
     used: dict[str, dict[str, str]] = field(default_factory=dict)
     """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
 
-    @property
+    @functools.cached_property
     def keras2(self) -> bool:
         """The file is from Keras 2 or 1: `hard_sigmoid` means another function."""
         return self.version < (3, 0)
@@ -103,9 +102,9 @@ class Conversion:
                 return self.custom[name]
         return None
 
-    def inside(self, source: KerasObject, around: bool | None) -> Conversion:
-        """The conversion of what `source`, called with training=`around`, is made of."""
-        return replace(self, path=() if self.path is None else (*self.path, source.name), around=around)
+    def inside(self, source: KerasObject) -> Conversion:
+        """The conversion of what `source` is made of."""
+        return replace(self, path=() if self.path is None else (*self.path, source.name))
 
     def check_used(self, names: Iterable[str]) -> None:
         """Raise ModelFileError for keys of `custom` that replace nothing, or layers that differ. Registered names
@@ -129,18 +128,16 @@ class Conversion:
         """An object inside another as a step; training: what the model around it was called with."""
         return self.convert(source, self, training)
 
-    def inner_layer(self, parent: KerasObject, layer: KerasObject, training: bool | None = None) -> Converted:
-        """A layer of a model as a step. An input of a model inside one of Keras 2 loses the mask where it is cast."""
-        if layer.class_name != "InputLayer":
-            return self.inner(layer, training)
+    def input_of(self, parent: KerasObject, layer: KerasObject) -> Converted:
+        """An input of a model as a step. That of a model inside one of Keras 2 loses the mask where it is cast."""
         part = self.inner(layer)
         if self.keras2 and self.masked and parent is not self.root:
             part.step = fnet.bind(part.step, masks="keras2")
         return part
 
-    def rng_leaves(self, part: Converted, training: bool | None) -> dict[str, Any]:
+    def rng_leaves(self, part: Converted) -> dict[str, Any]:
         """The `rng` leaves of a layer called with training=True; none when it is not random."""
-        if not training or part.source.is_model:
+        if part.source.is_model:
             return {}
         key = random.key(0) if self.rng is None else random.fold_in(self.rng, next(self.numbers))
         leaves = fnet.with_rng(part.step, {}, key)
@@ -152,15 +149,16 @@ class Conversion:
         return leaves
 
 
-@contextlib.contextmanager
-def named(source: KerasObject) -> Iterator[None]:
+def named(source: KerasObject) -> AbstractContextManager[None]:
     """Errors of rules and options become typed ones that name the layer."""
-    try:
-        yield
-    except ModelFileError:
-        raise
-    except NotImplementedError as error:
-        raise UnsupportedLayer(f"{source.label}: {error}") from error
-    except BROKEN as error:
-        text = f"{source.label}: {type(error).__name__}: {error}"
-        raise CorruptFile(f"the config describes an impossible layer: {text[:300]}") from error
+    return retold(BROKEN, functools.partial(of_layer, source))
+
+
+def of_layer(source: KerasObject, error: Exception) -> ModelFileError:
+    """An error of rules and options as a typed one that names the layer."""
+    if isinstance(error, ModelFileError):
+        return error
+    if isinstance(error, NotImplementedError):
+        return UnsupportedLayer(f"{source.label}: {error}")
+    text = f"{source.label}: {type(error).__name__}: {error}"
+    return CorruptFile(f"the config describes an impossible layer: {text[:300]}")

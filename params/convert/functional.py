@@ -90,7 +90,7 @@ def _add_input(build: _Building, layer: KerasObject) -> None:
     """An input as a node, which reads nothing."""
     if layer.calls:
         raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
-    part = build.parts[layer.name] = build.conversion.inner_layer(build.source, layer)
+    part = build.parts[layer.name] = build.conversion.input_of(build.source, layer)
     build.nodes[layer.name] = part.step
     build.calls[layer.name, 0] = layer.name
     build.specs[layer.name] = infer.input_spec(part.step)
@@ -236,7 +236,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     build.calls[layer.name, number] = name
     build.made[name] = part
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
-    rng = build.conversion.rng_leaves(part, training)
+    rng = build.conversion.rng_leaves(part) if training else {}
     if shares and (rng or layer.name in build.given):
         raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")
     if rng:
@@ -335,7 +335,7 @@ class _Call:
                     return made.tolist()
                 return _constant(self.build, self.layer, made) if hasattr(made, "dtype") else Literal.of(made)
             if value["class_name"] in ("DTypePolicy", "Policy"):
-                return Literal.of(policy(value, self.layer.label))
+                return Literal.of(policy(value, self.layer))
             raise UnsupportedLayer(f"{self.layer.label} was called with {shown(value['class_name'])} as an argument")
         if isinstance(value, dict):
             return {key: self.value(item) for key, item in value.items()}

@@ -5,74 +5,71 @@ from __future__ import annotations
 import inspect
 import math
 import types
-from collections.abc import Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Container, Mapping
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from fnet import tree
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core.compose import bind, option_names
 from fnet.core.options import bounds, fits, kinds
 from fnet.types import OneOf, Range
-from params.convert.conversion import Conversion, named
+from params.convert.conversion import Conversion
 from params.convert.generations import OPTIONS as OF_AGE
-from params.convert.recognition import KERAS_MODULES, is_operation
+from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import LAMBDA, NESTED, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
 from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
 
-def config_values(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
+def config_values(source: KerasObject, entry: Entry, conversion: Conversion, training: bool | None) -> dict[str, Any]:
     """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
-    but that of the inputs for many an operation."""
+    but that of the inputs for many an operation. training: what the layer, and so those inside it, is called with."""
     if entry.arguments and not conversion.keras2:  # one of Keras's own
         _require_sense(source)
         trainable = source.config.get("trainable", True)
         if conversion.version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
             raise CorruptFile(f"{source.label}: trainable is {quoted(trainable)}, not true or false")
-    kept = {key: item for key, item in source.config.items() if not _skipped(key, entry)}
-    if option_names(entry.layer).get("dtype", "") is None and kept.get("dtype", "") is None:
+    legal = option_names(entry.layer)
+    kept = {key: item for key, item in source.config.items() if not key.endswith(TRAINING_ONLY)}
+    if "*" in entry.ignored:
+        kept = {key: item for key, item in kept.items() if key == "name" or key in legal}
+    for key in ("quantization_config", *entry.ignored):
+        kept.pop(key, None)
+    if legal.get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
-    return {key: _value(key, item, source, conversion) for key, item in kept.items()}
+    values = _Values(source, conversion, training)
+    return {key: values.read(key, item) for key, item in kept.items()}
 
 
 def _require_sense(source: KerasObject) -> None:
     """Refuse options that change nothing here, and with which Keras 3 makes no layer."""
-    config, label = source.config, source.label
+    config = source.config
     for key, item in config.items():
-        if key.endswith((*TRAINING_ONLY, "quantization_config")) and not _names_something(item):
-            raise CorruptFile(f"{label} has the {key} {quoted(item)}, which names nothing of Keras")
+        if key.endswith((*TRAINING_ONLY, "quantization_config")) and not (
+            item is None or isinstance(item, str) or is_object(item)
+        ):
+            raise CorruptFile(f"{source.label} has the {key} {quoted(item)}, which names nothing of Keras")
     seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
     if seed is not None and not isinstance(seed, int):
-        raise CorruptFile(f"{label} has the seed {quoted(seed)}, which is no integer")
+        raise CorruptFile(f"{source.label} has the seed {quoted(seed)}, which is no integer")
     if weights is not None and mode not in ("tf_idf", "tf-idf"):
-        raise CorruptFile(f"{label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
+        raise CorruptFile(f"{source.label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
     if mode == "int" and config.get("sparse") and source.class_name != "HashedCrossing":  # alone in not asking
-        raise CorruptFile(f"{label} is sparse, which no output_mode='int' is")
+        raise CorruptFile(f"{source.label} is sparse, which no output_mode='int' is")
     if config.get("salt") is not None and config.get("oov_method") == "floormod":
-        raise CorruptFile(f"{label} has a salt, which goes with oov_method='farmhash'")
+        raise CorruptFile(f"{source.label} has a salt, which goes with oov_method='farmhash'")
     if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
-        raise CorruptFile(f"{label} has pad_to_max_tokens, but no max_tokens")
+        raise CorruptFile(f"{source.label} has pad_to_max_tokens, but no max_tokens")
     if source.class_name.startswith("Conv") and all(
         _above_one(config.get(key)) for key in ("strides", "dilation_rate")
     ):
-        raise CorruptFile(f"{label} has both strides and a dilation_rate above 1")
+        raise CorruptFile(f"{source.label} has both strides and a dilation_rate above 1")
 
 
 def _above_one(value: Any) -> bool:
     """Whether a size, or one of several, is above 1."""
     return any(isinstance(size, int | float) and size > 1 for size in (value if isinstance(value, list) else [value]))
-
-
-def _names_something(value: Any) -> bool:
-    """Whether a value can be an initializer, a regularizer or a constraint: nothing, a name, or an object."""
-    return value is None or isinstance(value, str) or is_object(value)
-
-
-def _skipped(key: str, entry: Entry) -> bool:
-    if key.endswith(TRAINING_ONLY) or key in entry.ignored or key == "quantization_config":
-        return True
-    return "*" in entry.ignored and key != "name" and key not in option_names(entry.layer)
 
 
 def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
@@ -115,37 +112,26 @@ EXACT = REQUIRED | {
 """Options of layers of which Keras 3 makes shapes, or which it compares: no float for an integer, no list for one."""
 
 
-def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool) -> dict[str, Any]:
-    """The options that a config gives a layer; refuses what the layer does not know."""
+def layer_options(
+    entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool, operation: bool
+) -> dict[str, Any]:
+    """The options that a config gives a layer, without those that are its defaults; refuses what the layer does not
+    know. Whether they are of the types that the layer asks for, `Bound.misfit` says."""
     for key, allowed in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
         value = source.config.get(key)
         if value is not None and value not in allowed:
             raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {allowed}")
-    with named(source):
-        changed = config if entry.options is None else entry.options(dict(config))
+    changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
-    operation = is_operation(entry)  # whose options may be arguments of its call
-    needed = (
-        REQUIRED
-        if operation
-        else REQUIRED | {key for key, default in legal.items() if default is inspect.Parameter.empty}
-    )
+    needed = REQUIRED
+    if not operation:  # whose options may be arguments of its call
+        needed |= {key for key, default in legal.items() if default is inspect.Parameter.empty}
     missing = [key for key in legal if key in needed and changed.get(key) is None]
     if missing and entry.arguments:
         raise CorruptFile(f"{source.label} lacks the option {quoted(missing[0])}")
-    exact = frozenset[str]() if keras2 or operation else EXACT
     options = {}
     for key, value in changed.items():
         if key in legal:
-            if type(value) in tree.PLAIN and not _differs(value, legal[key]):
-                continue
-            kind = kinds(entry.layer).get(key, Any)
-            asis = key in exact and type(value) is not bool
-            if not fits(value, kind) and (asis or not fits(value := meant(value, kind), kind)):
-                asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
-                raise CorruptFile(
-                    f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
-                )
             if _differs(value, legal[key]):
                 options[key] = value
         elif not (
@@ -157,6 +143,28 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ker
         ):
             raise UnsupportedLayer(f"{source.label} has the option {quoted(key)} = {quoted(value)}, unknown to fnet")
     return options
+
+
+def meant_options(
+    options: Mapping[str, Any], entry: Entry, source: KerasObject, exact: Container[str]
+) -> dict[str, Any]:
+    """Options of which some are not of the types that the layer asks for, as they were meant.
+
+    exact: options of which Keras takes no other. Raises CorruptFile for what can mean nothing there.
+    """
+    kind_of, defaults = kinds(entry.layer), option_names(entry.layer)
+    right = {}
+    for key, value in options.items():
+        kind = kind_of.get(key, Any)
+        as_is = key in exact and type(value) is not bool
+        if not fits(value, kind) and (as_is or not fits(value := meant(value, kind), kind)):
+            asked = "".join(f"; it must be {bound}" for bound in bounds(kind))
+            raise CorruptFile(
+                f"{source.label} has the option {quoted(key)} = {quoted(value)}, of the wrong type{asked}"
+            )
+        if key not in defaults or _differs(value, defaults[key]):
+            right[key] = value
+    return right
 
 
 def meant(value: Any, kind: Any) -> Any:
@@ -182,26 +190,6 @@ def _differs(value: Any, default: Any) -> bool:
     return type(value) is not type(default) or value != default
 
 
-def _value(key: str, value: Any, source: KerasObject, conversion: Conversion) -> Any:
-    """A config value: lists as tuples, nested layers as steps, activations by name."""
-    if key == "dtype":
-        return policy(value, source.label)
-    if key.endswith("activation"):
-        return _activation(value, source, conversion)
-    if isinstance(value, list):
-        return tuple([_value("", item, source, conversion) for item in value])
-    if not isinstance(value, dict):
-        return value
-    if not is_object(value):
-        return {k: _value("", v, source, conversion) for k, v in value.items()}
-    if value["class_name"].startswith("__"):
-        made = literal(value)
-        return _tuples(made.tolist()) if hasattr(made, "tolist") else made
-    if value["class_name"] in ("DTypePolicy", "Policy"):
-        return policy(value, source.label)
-    return conversion.inner(parse(value), conversion.around).step
-
-
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
@@ -210,27 +198,73 @@ WRITTEN_BY_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax
 """Names that Keras 2 wrote for functions which are TensorFlow's."""
 
 
-def _activation(value: Any, source: KerasObject, conversion: Conversion) -> Any:
-    """An activation: a name of Keras's, or a layer."""
-    if value is None:
-        return "linear"
-    if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
-        value = _function(value, source, conversion)
-    if is_object(value):
-        return conversion.inner(parse(value), conversion.around).step
-    if isinstance(value, dict) or callable(value):
-        if callable(value):
+class _Values(NamedTuple):
+    """How the values in the config of one layer are read."""
+
+    source: KerasObject
+    conversion: Conversion
+    training: bool | None
+
+    def read(self, key: str, value: Any) -> Any:
+        """A config value: lists as tuples, nested layers as steps, activations by name."""
+        if key == "dtype":
+            return self.source.policy
+        if key.endswith("activation"):
+            return self.activation(value)
+        if isinstance(value, list):
+            return tuple([self.read("", item) for item in value])
+        if not isinstance(value, dict):
             return value
-        raise UnsupportedLayer(f"{source.label} has a Python function as activation: {LAMBDA}")
-    if isinstance(value, list):
-        raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
-    value = WRITTEN_BY_TENSORFLOW.get(value, value)
-    if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
-        custom = conversion.own(value) if isinstance(value, str) else None
-        if custom is not None:
-            return bind(custom)
-        raise UnsupportedLayer(_no_activation(source, value))
-    return "hard_sigmoid_keras2" if conversion.keras2 and value == "hard_sigmoid" else value
+        if not is_object(value):
+            return {k: self.read("", v) for k, v in value.items()}
+        if value["class_name"].startswith("__"):
+            made = literal(value)
+            return _tuples(made.tolist()) if hasattr(made, "tolist") else made
+        if value["class_name"] in ("DTypePolicy", "Policy"):
+            return policy(value, self.source)
+        return self.step(value)
+
+    def step(self, value: dict[str, Any]) -> Any:
+        """A layer inside this one."""
+        return self.conversion.inside(self.source).inner(parse(value), self.training).step
+
+    def activation(self, value: Any) -> Any:
+        """An activation: a name of Keras's, or a layer."""
+        source, keras2 = self.source, self.conversion.keras2
+        if value is None:
+            return "linear"
+        if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
+            value = self.function(value)
+        if is_object(value):
+            return self.step(value)
+        if isinstance(value, dict) or callable(value):
+            if callable(value):
+                return value
+            raise UnsupportedLayer(f"{source.label} has a Python function as activation: {LAMBDA}")
+        if isinstance(value, list):
+            raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
+        value = WRITTEN_BY_TENSORFLOW.get(value, value)
+        if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
+            custom = self.conversion.own(value) if isinstance(value, str) else None
+            if custom is not None:
+                return bind(custom)
+            raise UnsupportedLayer(_no_activation(source, value))
+        return "hard_sigmoid_keras2" if keras2 and value == "hard_sigmoid" else value
+
+    def function(self, value: dict[str, Any]) -> Any:
+        """A function in a config: one of Keras's activations by name, or the caller's own."""
+        name, registered, module = (value.get(key) for key in ("config", "registered_name", "module"))
+        if value["class_name"] != "function" or not isinstance(name, str):
+            raise UnsupportedLayer(f"{self.source.label} has a Python lambda as activation: {LAMBDA}")
+        full = registered if isinstance(registered, str) and registered != "function" else name
+        for key in (full, name):
+            custom = self.conversion.own(key)
+            if custom is not None:
+                return bind(custom)
+        keras = module in (None, "builtins") or (isinstance(module, str) and KERAS_MODULES.fullmatch(module))
+        if not keras or full != name:
+            raise UnsupportedLayer(_no_activation(self.source, full))
+        return name
 
 
 def _no_activation(source: KerasObject, name: Any) -> str:
@@ -238,19 +272,3 @@ def _no_activation(source: KerasObject, name: Any) -> str:
         f"{source.label} has the activation {quoted(name)}, which is not one of Keras's; if it is your own, "
         f"give it as a layer: custom={{{quoted(name)}: my_activation}}"
     )
-
-
-def _function(value: dict[str, Any], source: KerasObject, conversion: Conversion) -> Any:
-    """A function in a config: one of Keras's activations by name, or the caller's own."""
-    name, registered, module = (value.get(key) for key in ("config", "registered_name", "module"))
-    if value["class_name"] != "function" or not isinstance(name, str):
-        raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
-    full = registered if isinstance(registered, str) and registered != "function" else name
-    for key in (full, name):
-        custom = conversion.own(key)
-        if custom is not None:
-            return bind(custom)
-    keras = module in (None, "builtins") or (isinstance(module, str) and KERAS_MODULES.fullmatch(module))
-    if not keras or full != name:
-        raise UnsupportedLayer(_no_activation(source, full))
-    return name

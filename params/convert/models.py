@@ -10,16 +10,16 @@ from typing import Any
 import fnet
 from fnet import random
 from fnet.core import infer
-from fnet.core.compose import Model, bind, option_names, rules, sequential
+from fnet.core.compose import Model, Rules, bind, option_names, rules, sequential
 from fnet.types import Array
-from params.convert.conversion import Conversion, Converted, named
+from params.convert.conversion import BROKEN, Conversion, Converted, of_layer
 from params.convert.functional import functional, require_no_cast
 from params.convert.generations import HEADS_HAVE_POLICIES, NEWEST, Version, options_of_age, policy_of_result
-from params.convert.layer_options import config_values, layer_options, require_finite
+from params.convert.layer_options import EXACT, config_values, layer_options, meant_options, require_finite
 from params.convert.mask_effects import of_sequential
 from params.convert.names import Names, elements
 from params.convert.quantization import quantization
-from params.convert.recognition import custom_row, is_operation, require_own, row_of
+from params.convert.recognition import custom_row, require_own, row_of
 from params.convert.training_flags import of_steps
 from params.errors import CorruptFile, UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, is_shape, layers_of, parse, shown, survey
@@ -125,8 +125,15 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
     """A layer or model as a step. training: what it is called with; None where nothing says so."""
     if source.is_model:
         require_own(source, conversion)
-    make = {"Sequential": _sequential, "Functional": functional}.get(source.class_name, _layer)
-    converted = make(source, conversion.inside(source, conversion.around) if source.is_model else conversion, training)
+        make = _sequential if source.class_name == "Sequential" else functional
+        converted = make(source, conversion.inside(source), training)
+    else:
+        try:
+            converted = _layer(source, conversion, training)
+        except BROKEN as error:
+            if (clear := of_layer(source, error)) is error:
+                raise
+            raise clear from error
     conversion.made[id(converted.step)] = converted
     return converted
 
@@ -134,27 +141,30 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """A layer or an operation as a step, with the options that its config and the age of the file give it."""
     entry = row_of(source, conversion)
-    operation = is_operation(entry)
-    config = config_values(source, entry, conversion.inside(source, training))
+    declared, keras2 = rules(entry.layer), conversion.keras2
+    operation = declared.call is not None
+    config = config_values(source, entry, conversion, training)
     config |= conversion.told.get(id(source.config), {})
     if (form := quantization(source)) is not None:
         config["quantization"] = form
     if not operation:
         require_finite(config, source)
-    options = layer_options(entry, config, source, conversion.keras2)
+    options = layer_options(entry, config, source, keras2, operation)
     if not operation:
         options |= options_of_age(source.class_name, source.config, conversion.version)
     _train(options, source, entry, config, _mode(source, config, conversion, training))
     if not operation:
-        _require_floats(source, entry, conversion.keras2)
+        _require_floats(source, entry, declared, keras2)
         options |= _dtype(source, entry, conversion)
-    with named(source):
-        step = bind(entry.layer, **options)
-        inside = infer.children(step)
+    step = bind(entry.layer, **options)
+    if step.misfit is not None:
+        exact = frozenset[str]() if keras2 or operation else EXACT
+        step = bind(entry.layer, **meant_options(options, entry, source, exact))
+    inside = {} if declared.children is None else infer.children(step)
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, conversion)
     if source.class_name in WRAPPERS:
-        _require_plain_inside(source, parts, conversion.keras2)
+        _require_plain_inside(source, parts, keras2)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
@@ -204,9 +214,9 @@ CASTING = ("CenterCrop", "Rescaling", *AUGMENTATION)
 """Classes that cast what they get, integers too, to the dtype of their policy."""
 
 
-def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
+def _require_floats(source: KerasObject, entry: Entry, declared: Rules, keras2: bool) -> None:
     """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats, or casts."""
-    in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and rules(entry.layer).floats)
+    in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and declared.floats)
     casts = source.class_name in CASTING or (keras2 and source.class_name == "Resizing")
     if (in_floats or casts) and source.policy not in POLICIES:
         raise UnsupportedLayer(
@@ -265,7 +275,10 @@ def _sequential(source: KerasObject, conversion: Conversion, training: bool | No
     if not layers and not conversion.keras2:
         raise CorruptFile(f"{source.label} has no layers")
     flags = of_steps(layers, conversion.bare and not conversion.keras2, training)
-    parts = {layer.name: conversion.inner_layer(source, layer, flag) for layer, flag in zip(layers, flags, strict=True)}
+    parts = {}
+    for layer, flag in zip(layers, flags, strict=True):
+        takes = layer.class_name == "InputLayer"
+        parts[layer.name] = conversion.input_of(source, layer) if takes else convert_object(layer, conversion, flag)
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
@@ -280,9 +293,9 @@ def _sequential(source: KerasObject, conversion: Conversion, training: bool | No
         inputs = {row.path: row.inputs for row in infer.trace(converted.step, spec)}
         for name, part in parts.items():
             require_no_cast(part, inputs[name,], conversion)
-    converted.effects = of_sequential(source, list(parts.values()), converted.step)
+    if conversion.masked:
+        converted.effects = of_sequential(source, list(parts.values()), converted.step)
     for layer, flag in zip(layers, flags, strict=True):
-        leaves = conversion.rng_leaves(parts[layer.name], flag)
-        if leaves:
+        if flag and (leaves := conversion.rng_leaves(parts[layer.name])):
             converted.given[layer.name] = leaves
     return converted

@@ -30,20 +30,22 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str
         if isinstance(step, Model):
             return step.walk(x, lambda name, key, inner, read: walk(inner, read, (*path, name)), resolve)
         place = "/".join(path)
-        rule = rules(bind(step)).mask
+        bound = bind(step)
+        declared = rules(bound)
         y = tree.map(_zeros, rows[place].outputs)
         before = _has_mask(x)
-        if rule == "own":
+        if declared.mask == "own":
             try:
                 y = step(tree.map(_zeros, rows[place].params), x)
             except BROKEN:
                 fate_of[place] = "?"
                 return y
-        elif rule == "keep" and (mask := first_mask(x)) is not None:
+        elif declared.keeps_mask(bound.options) and (mask := first_mask(x)) is not None:
             y = tree.map(lambda a: Masked(a, mask), y)
         after = _has_mask(y)
         if before or after:
-            fate_of[place] = "made" if not before else "kept" if after else "used" if rule == "own" else "lost"
+            gone = "used" if declared.mask == "own" else "lost"
+            fate_of[place] = "made" if not before else "kept" if after else gone
         return y
 
     walk(model, tree.map(_zeros, spec), ())

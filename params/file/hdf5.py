@@ -970,11 +970,9 @@ class Group(Node):
     groups: Mapping[str, Group]
     datasets: Mapping[str, Dataset]
 
-    def walk(self) -> Iterator[Group]:
+    def walk(self) -> list[Group]:
         """This group and all groups below."""
-        yield self
-        for group in self.groups.values():
-            yield from group.walk()
+        return [self, *(inner for group in self.groups.values() for inner in group.walk())]
 
     def find(self, path: str) -> Dataset | None:
         """The array at a path such as "dense/kernel:0", or None."""

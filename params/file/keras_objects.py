@@ -59,15 +59,18 @@ class KerasObject:
     def is_model(self) -> bool:
         return self.class_name in MODELS
 
-    @property
+    @functools.cached_property
     def policy(self) -> str:
         """The name of the dtype policy."""
-        return policy(self.config.get("dtype"), self.label)
+        return policy(self.config.get("dtype"), self)
 
     @functools.cached_property
     def label(self) -> str:
-        """How messages call it: `Dense layer 'logits'`."""
+        """How messages call it: `Dense 'logits'`."""
         return f"{shown(self.class_name)} {quoted(self.name)}"
+
+    def __str__(self) -> str:
+        return self.label
 
     @property
     def signature(self) -> str:
@@ -226,9 +229,9 @@ def quantized(value: Any) -> tuple[Any, Any] | None:
     return value["config"]["mode"], value["config"].get("source_name")
 
 
-def policy(value: Any, label: str = "a layer") -> str:
+def policy(value: Any, owner: object = "a layer") -> str:
     """The name of a dtype policy: from a name, a DTypePolicy (Keras 3) or a Policy (Keras 2); of a quantized one the
-    policy that it was made from."""
+    policy that it was made from. owner: what messages say has it."""
     if value is None:
         return "float32"
     name = value
@@ -239,13 +242,13 @@ def policy(value: Any, label: str = "a layer") -> str:
             lost = value["class_name"] in CALIBRATED_POLICIES
             why = "whose zero points Keras leaves out of the file (and cannot load it)" if lost else "unknown to fnet"
             raise UnsupportedLayer(
-                f"{label} has the dtype policy {quoted(value['class_name'])}, {why}; quantized models can be int8, "
+                f"{owner} has the dtype policy {quoted(value['class_name'])}, {why}; quantized models can be int8, "
                 "int4 and float8: quantize it as one of these, or save it before `model.quantize(...)`"
             )
         key = "name" if value["class_name"] in PLAIN_POLICIES else "source_name"
         name = value["config"].get(key) if isinstance(value["config"], dict) else None
     if name not in POLICIES and name not in OTHER_DTYPES:
-        raise CorruptFile(f"{label} has an unknown dtype policy: {quoted(name)}")
+        raise CorruptFile(f"{owner} has an unknown dtype policy: {quoted(name)}")
     return str(name)
 
 

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from fnet.types import Array
-from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
+from params.errors import (
+    DAMAGE,
+    CorruptFile,
+    LimitExceeded,
+    UnsafeFile,
+    WeightsMismatch,
+    in_file,
+    quoted,
+    reading,
+)
 from params.file import hdf5
 from params.file.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
 from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
@@ -192,10 +201,12 @@ def _array(dataset: hdf5.Dataset, label: str) -> StoredArray:
 
 def _loader(dataset: hdf5.Dataset, label: str) -> Callable[[], Array]:
     def load() -> Array:
-        with reading(f"{label}: array {quoted(dataset.path)}"):
+        try:
             values = dataset.load()
-            values.flags.writeable = False
-            return values
+        except DAMAGE as error:
+            raise in_file(f"{label}: array {quoted(dataset.path)}", error) from error
+        values.flags.writeable = False
+        return values
 
     return load
 
