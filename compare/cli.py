@@ -16,8 +16,8 @@ log = logging.getLogger("compare")
 
 DESCRIPTION = """Run a Keras model file in Keras, in float64, and in fnet on each backend, on the same rows.
 
-Prints macro-F1, the agreement of classes and the errors, also layer by layer. Exit status: 0 when parity
-holds, 1 when it does not (or fnet refuses the file), 2 for arguments that do not fit."""
+Prints the agreement of classes and the errors, also layer by layer, and macro-F1 where there are labels.
+Exit status: 0 when parity holds, 1 when it does not (or fnet refuses the file), 2 for arguments that do not fit."""
 
 EPILOG = """examples:
   fnet compare model.keras                                test split of the embedded data that fits

@@ -275,6 +275,17 @@ def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsy
     assert told not in caplog.text
 
 
+def test_a_row_of_many_scores_is_told_how_to_read_it(folder, capsys, caplog):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=bind(fnet.dense, units=21))
+    fnet.save("many.safetensors", model, fnet.init(model, 0))
+    np.save("x.npy", ROWS)
+    for arguments, said in (([], 1), (["--top", "2"], 0), (["--json"], 0), (["--output", "y.csv"], 0)):
+        caplog.clear()
+        with caplog.at_level("INFO", "fnet"):
+            assert run(capsys, "many.safetensors", "x.npy", "--batch-size", 1, *arguments)[0] == 0
+        assert caplog.text.count("a row is 21 numbers: --top 5") == said
+
+
 def test_labels_of_teachable_machine_lose_their_numbers(folder, capsys):
     Path("labels.txt").write_text("0 left\n1 right hand\n")
     Path("other.txt").write_text("1 left\n2 right\n")

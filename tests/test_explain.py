@@ -147,6 +147,16 @@ def test_weights_alone_and_broken_configs_are_typed_errors():
             fnet.explain(file(value))
 
 
+def test_steps_of_a_nested_model_are_below_a_line_with_its_path():
+    with zipfile.ZipFile(GOLDEN / "teachable-machine.zip") as archive:
+        lines = str(fnet.explain(archive.read("keras_model.h5"))).splitlines()
+    at = lines.index("sequential/mobilenetv2_0.35_224/")
+    assert [line.split()[0] for line in lines[at + 1 : at + 4]] == ["input_1", "Conv1", "bn_Conv1"]
+    steps = [line for line in lines[4 : lines.index("", 4)] if not line.endswith("/")]
+    assert len({len(line) for line in steps}) < 4  # in columns
+    assert {line.startswith("  ") for line in steps} == {True, False}
+
+
 def test_the_command_prints_a_page_or_json(tmp_path, capsys):
     (tmp_path / "cnn.keras").write_bytes(golden("cnn.keras"))
     assert cli.main(["explain", str(tmp_path / "cnn.keras")]) == 0

@@ -42,6 +42,10 @@ examples:
 --stdin-format csv --truth is"""
 
 
+MANY = 20
+"""Scores of a row that are too many to read in a line."""
+
+
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(command)
@@ -166,6 +170,14 @@ class _Run:
                         "--labels, --top and --truth are for classes of one output; this model has several"
                     )
                 scores = None
+            many = isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] > MANY
+            if (
+                many
+                and scores is None
+                and self.rows == len(batch.names)
+                and self.args.output is self.args.format is None
+            ):
+                log.info("a row is %d numbers: --top 5 prints the best classes, --labels names them", y.shape[1])
             of_batch = outputs.answers(batch.names, y, marked, scores, self.columns(batch))
             yield of_batch if self.args.truth is None else self.judged(of_batch)
 

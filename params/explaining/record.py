@@ -103,6 +103,27 @@ def total(numbers: Iterable[int | None]) -> int | None:
     return sum(known) if len(known) == len(numbers) else None
 
 
+def _table(steps: Iterable[Step]) -> Iterator[str]:
+    """A line for each step; those of a nested model are below a line with its path, which their names leave out."""
+    lines: list[tuple[str, ...]] = [("step", "Keras", "output", "params", "flops", "mask", "status")]
+    inside = ""
+    for step in steps:
+        model, _, name = step.path.rpartition("/")
+        if model not in ("", inside):
+            lines.append((f"{model}/",))
+        inside = model
+        name = f"  {name}" if model else name
+        lines.append((name, step.keras, step.output, _shown(step.params), _shown(step.flops), step.mask, step.status))
+    widths = [min(44, max(len(line[i]) for line in lines if len(line) > 1)) for i in range(7)]
+    right = (3, 4)
+    for line in lines:
+        cells = [  # a path is alone in its line
+            text.rjust(w) if i in right else text.ljust(w)
+            for i, (text, w) in enumerate(zip(line, widths, strict=False))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
 def _page(report: Explanation) -> Iterator[str]:
     version = f"Keras {report.keras_version}" if report.keras_version else "a Keras that it does not name"
     origin = "" if report.format.startswith("fnet") else f", written by {version}"
@@ -110,18 +131,7 @@ def _page(report: Explanation) -> Iterator[str]:
     if report.inputs:
         yield f"{report.inputs} -> {report.outputs}"
     yield ""
-    lines = [("step", "Keras", "output", "params", "flops", "mask", "status")]
-    for step in report.steps:
-        lines.append(
-            (step.path, step.keras, step.output, _shown(step.params), _shown(step.flops), step.mask, step.status)
-        )
-    widths = [min(44, max(len(line[i]) for line in lines)) for i in range(7)]
-    right = (3, 4)
-    for line in lines:
-        cells = [
-            text.rjust(w) if i in right else text.ljust(w) for i, (text, w) in enumerate(zip(line, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    yield from _table(report.steps)
     yield ""
     work = f"{report.flops:,} floating-point operations, {report.activation_bytes:,} bytes of outputs"
     at_once = "" if report.held_bytes is None else f", {report.held_bytes:,} of them at once"
