@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from fnet.types import Array
-from params.errors import (
-    DAMAGE,
-    CorruptFile,
-    LimitExceeded,
-    UnsafeFile,
-    WeightsMismatch,
-    in_file,
-    quoted,
-    reading,
-)
+from params.errors import DAMAGE, CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, in_file, quoted, reading
 from params.file import hdf5
 from params.file.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
 from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
