@@ -57,10 +57,18 @@ def unpack_bytes(table: Mapping[str, Array]) -> list[bytes]:
     return [joined[start:stop] for start, stop in pairwise(offsets)]
 
 
+def first_of(x: Any) -> Any:
+    """The first item of (nested) lists, at most 64 deep: a list may hold itself."""
+    for _ in range(64):
+        if not isinstance(x, list | tuple) or not x:
+            break
+        x = x[0]
+    return x
+
+
 def is_strings(x: Any) -> bool:
     """Whether `x` holds strings: a string, an array of them, or (nested) lists whose first item is one."""
-    while isinstance(x, list | tuple) and x:
-        x = x[0]
+    x = first_of(x)
     kind = getattr(getattr(x, "dtype", None), "kind", "")
     return isinstance(x, str | bytes) or kind in ("S", "U", "O")
 

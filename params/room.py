@@ -16,16 +16,22 @@ from params.file.model_file import Limits
 WIDTHS = {"bfloat16": 2, "string": 0}
 """Bytes of dtypes that NumPy lacks, or that have no one size."""
 
+MOST_AXES = 64
+"""Of an array of NumPy."""
+
 
 def require_room(rows: Iterable[infer.Row], limits: Limits) -> None:
-    """Refuse a model of which a step gives more for one row of a batch than `Limits.outputs`; open sizes count as 1.
+    """Refuse a model of which a step gives more for one row of a batch than `Limits.outputs` (open sizes count as 1),
+    or more axes than arrays have.
 
     Raises LimitExceeded.
     """
     for row in rows:
         for spec in tree.leaves(row.outputs):
-            if isinstance(spec, Spec) and row_bytes(spec) > limits.outputs:
+            if isinstance(spec, Spec) and (len(spec.shape) > MOST_AXES or row_bytes(spec) > limits.outputs):
                 path = "/".join(map(str, row.path))
+                if len(spec.shape) > MOST_AXES:
+                    raise LimitExceeded(f"step {quoted(path)} gives {len(spec.shape)} axes; {MOST_AXES} are possible")
                 allowed = f"the {limits.outputs} bytes that `Limits.outputs` allows"
                 raise LimitExceeded(f"step {quoted(path)} gives {quoted(spec, 160)}: for one row more than {allowed}")
 

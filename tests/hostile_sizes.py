@@ -442,6 +442,8 @@ row("einsum_long", lambda: packed(sequential_config(
     input_entry(4), entry("EinsumDense", "e", equation="a" * 100_000, output_shape=[1]))), *ANY)  # fmt: skip
 row("shape_long", lambda: packed(sequential_config(input_entry(*[1] * 50_000), relu("r"))), *EITHER)
 row("outputs_of_many_axes", lambda: packed(sequential_config(input_entry(*[2] * 300), relu("r"))), LimitExceeded)
+row("reshape_to_100_axes", lambda: packed(sequential_config(
+    input_entry(1), entry("Reshape", "r", target_shape=[1] * 100))), LimitExceeded)  # fmt: skip
 row("reshape_long", lambda: packed(sequential_config(
     input_entry(1), entry("Reshape", "r", target_shape=[1] * 50_000))), *EITHER)  # fmt: skip
 

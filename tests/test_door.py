@@ -1,6 +1,7 @@
 """What people hand to `predict`: tables, columns, tensors, lists, any byte order; and what it refuses or marks."""
 
 import importlib.util
+import io
 import warnings
 
 import ml_dtypes
@@ -133,6 +134,10 @@ def test_any_byte_order_of_inputs_and_params(each_backend):
     assert fnet.predict(fnet.sequential(fnet.identity), {}, big(ids)).dtype.isnative
 
 
+SELF: list = []
+SELF.append(SELF)
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
@@ -153,11 +158,23 @@ def test_any_byte_order_of_inputs_and_params(each_backend):
         (object(), "a object is no array"),
         (polars.DataFrame(COLUMNS).lazy(), r"polars\.LazyFrame is no array.*collect"),
         (None, "None where rows are wanted"),
+        ({}, "where rows are wanted"),
+        (io.BytesIO(b"x"), r"_io\.BytesIO is no array"),
+        (np.zeros((2, 3), "V4"), "records or raw bytes"),
+        (np.zeros(2, [("a", "f4")]), "records or raw bytes"),
+        (SELF, "different lengths"),
     ],
 )
 def test_what_is_refused_is_named(x, message):
     with pytest.raises(fnet.InvalidInput, match=message):
         fnet.predict(MODEL, PARAMS, x)
+
+
+def test_tensors_without_an_array_are_named():
+    torch = pytest.importorskip("torch")
+    for x in (torch.tensor(X).to_sparse(), torch.empty(4, 3, device="meta")):
+        with pytest.raises(fnet.InvalidInput, match=r"torch\.Tensor does not share its array"):
+            fnet.predict(MODEL, PARAMS, x)
 
 
 def test_numbers_that_an_integer_input_cannot_hold_are_refused():

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnet.backend import ops
 from fnet.errors import InvalidInput
-from fnet.strings import is_strings, string_array
+from fnet.strings import first_of, is_strings, string_array
 from fnet.types import Array
 
 NumpyArray = np.ndarray[Any, Any]
@@ -138,7 +138,9 @@ def _column(value: Any) -> NumpyArray | None:
 
 def _exported(value: Any) -> NumpyArray | None:
     """What `__array__`, or a buffer, gives."""
-    if hasattr(value, "detach"):  # a torch tensor that takes part in a gradient does not give its array
+    if hasattr(value, "detach") and hasattr(
+        value, "__array__"
+    ):  # a torch tensor that takes part in a gradient does not give its array
         value = value.detach()
     if not (hasattr(value, "__array__") or hasattr(value, "__array_interface__") or _is_buffer(value)):
         return None
@@ -155,12 +157,12 @@ def _shared(value: Any) -> NumpyArray | None:
     """What `__dlpack__` gives; torch's bfloat16, which NumPy does not have, as float32."""
     if not hasattr(value, "__dlpack__"):
         return None
-    try:
-        return np.from_dlpack(value)
-    except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        if hasattr(value, "detach") and hasattr(value, "float"):
-            return np.asarray(value.detach().cpu().float())
-        raise InvalidInput(f"a {_type(value)} does not share its array: {str(error)[:200]}") from error
+    for attempt in (np.from_dlpack, lambda value: np.asarray(value.detach().cpu().float())):
+        try:
+            return attempt(value)
+        except (TypeError, ValueError, RuntimeError, BufferError, AttributeError) as error:
+            reason = str(error)[:200]
+    raise InvalidInput(f"a {_type(value)} does not share its array: {reason}")
 
 
 def _is_buffer(value: Any) -> bool:
@@ -175,10 +177,7 @@ def _of_list(value: Any) -> Any:
     """(Nested) lists of numbers or strings, or a list of rows, as an array."""
     if is_strings(value):
         return string_array(value)
-    first = value
-    while isinstance(first, list | tuple) and len(first):
-        first = first[0]
-    if not isinstance(first, bool | int | float | complex | np.ndarray | np.generic | list | tuple | None):
+    if not isinstance(first_of(value), bool | int | float | complex | np.ndarray | np.generic | list | tuple | None):
         return _stacked([ops.to_numpy(array(item)) for item in value])
     try:
         return _native(np.asarray(value))
@@ -220,6 +219,10 @@ def _native(values: Array) -> Array:
     """An array of a dtype and a byte order that both backends compute with."""
     if values.dtype.name.startswith(WIDENED):
         return values.astype("float32" if "float" in values.dtype.name else "int8")
+    if isinstance(values, np.ndarray) and values.dtype.kind == "V":
+        raise InvalidInput(
+            f"an array of records or raw bytes ({values.dtype}); give its numbers as an array of one dtype"
+        )
     if isinstance(values, np.ndarray) and not values.dtype.isnative:
         return values.astype(values.dtype.newbyteorder("="))
     return np.asarray(values) if isinstance(values, np.matrix) else values

@@ -50,8 +50,8 @@ class Door:
 
     def admit(self, x: Any) -> Any:
         """`x` as arrays in the structure of the inputs; shapes and kinds checked. Raises InvalidInput."""
-        if x is None:
-            raise InvalidInput("None where rows are wanted; give an array, a table or a list")
+        if x is None or (isinstance(x, Mapping) and not x):
+            raise InvalidInput(f"{x} where rows are wanted; give an array, a table or a list")
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
         for name, value in feed(self.inputs, x).items():
             if value is not None and self.specs.get(name) is not None:
