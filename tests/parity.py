@@ -71,17 +71,18 @@ def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None)
     return layer, tree.map(np.asarray, y), [None if m is None else np.asarray(m) for m in masks]
 
 
-def fnet_params(case: Case, x: Any, weights: list[np.ndarray]) -> dict[str, Any]:
-    """The Keras weights as the params tree that the layer's shape rule describes."""
+def fnet_params(case: Case, x: Any, variables: list[Any]) -> dict[str, Any]:
+    """The Keras weights as the params tree that the layer's shape rule describes, trained where Keras trains them."""
     if case.params is not None:
         fnet.check(case.step, case.params, fnet.core.infer.spec(x))
         return case.params
     step = case.step if case.plain is None else case.plain
     _, wanted = fnet.infer(step, fnet.core.infer.spec(x))
-    paths = [path for path, _ in tree.items(wanted)]
-    weights = weights if case.order is None else [weights[i] for i in case.order]
-    assert len(paths) == len(weights), f"{len(weights)} Keras weights, but the shape rule names {paths}"
-    params = tree.nest(dict(zip(paths, weights, strict=True)))
+    described = dict(tree.items(wanted))
+    variables = variables if case.order is None else [variables[i] for i in case.order]
+    assert len(described) == len(variables), f"{len(variables)} Keras weights, but the shape rule names {described}"
+    assert [param.trainable for param in described.values()] == [variable.trainable for variable in variables]
+    params = tree.nest({path: variable.numpy() for path, variable in zip(described, variables, strict=True)})
     if case.plain is not None:
         model, optimized = fnet.optimize(case.plain, params)
         ((name, step),) = model.steps
@@ -218,7 +219,7 @@ def assert_row(case: Case, seed: int = 0, modes: tuple[str, ...] = FAST_MODES) -
     layer, keras32, masks = keras_call(case, x, "float32", None)
     weights = [np.asarray(w) for w in layer.get_weights()]
     _, reference, _ = keras_call(case, x, "float64", weights)
-    params = fnet_params(case, x, weights)
+    params = fnet_params(case, x, layer.weights)
     for name in modes:
         with mode(name) as run:
             y = run(case.step, params, with_mask(case, x))

@@ -96,6 +96,19 @@ def test_dropout_draws_one_mask_for_the_whole_sequence(each_backend):
     assert np.abs(np.asarray(layer(noisy, X)) - np.asarray(layer(params, X))).max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("options", "alike"), [({}, True), ({"implementation": 1}, False), ({"recurrent_dropout": 0.5}, False)]
+)
+def test_gates_share_a_mask_or_have_their_own(options, alike):
+    """Where the kernels of all gates are equal, and so are the masks, every gate is the sigmoid of one number."""
+    layer = bind(fnet.lstm, units=4, dropout=0.5, return_state=True, **options)
+    params = {key: np.zeros_like(value) for key, value in fnet.init(layer, 0, X.shape).items()}
+    params["kernel"] = np.tile(np.random.default_rng(0).standard_normal((5, 4)).astype("float32"), 4)
+    h, _, c = layer(fnet.with_rng(layer, params, 7), X[:, :1])
+    o = h / np.tanh(c)
+    assert (yardstick.error(c, o * np.tanh(np.log(o / (1 - o)))) < 1e-4) == alike
+
+
 DROPPING = [
     bind(fnet.lstm, units=4, dropout=0.5),
     bind(fnet.gru, units=4, recurrent_dropout=0.5),

@@ -110,7 +110,7 @@ def test_a_saved_row_loads_as_itself(case, tmp_path):
     as_called = {"training": "as written"} if case.call.get("training") else {}
     model, params = load_keras(tmp_path / "model.keras", **as_called)
     masked = parity.with_mask(case, with_hidden_steps(case, x, 0))
-    expected = strip(case.step(parity.fnet_params(case, x, layer.get_weights()), masked))
+    expected = strip(case.step(parity.fnet_params(case, x, layer.weights), masked))
     for ours, theirs in zip(tree.leaves(model(params, x)), tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(ours, theirs)
         assert ours.dtype == theirs.dtype
