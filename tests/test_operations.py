@@ -109,9 +109,19 @@ def test_operation_is_a_value_and_its_shape_rule_tells_the_truth(number):
     step = bind(case.layer, **case.options)
     assert pickle.loads(pickle.dumps(step)) == step
     assert eval(repr(step), {**NAMES, "operations": operations, "inf": float("inf")}) == step
-    x = fnet_input(case, case.draw())
+    for dtype in ("float32", "float16", "float64"):
+        x = tree.map(lambda a, dtype=dtype: as_dtype(a, dtype) if isinstance(a, np.ndarray) else a, case.draw())
+        _rule_tells_the_truth(case, step, fnet_input(case, x))
+
+
+def _rule_tells_the_truth(case, step, x):
     specs = tree.map(lambda a: fnet.Spec(a.shape, a.dtype.name) if isinstance(a, np.ndarray) else a, x)
-    y = step({}, x)
+    try:
+        y = step({}, x)
+    except TypeError as error:
+        if "float16 is unsupported in linalg" not in str(error):
+            raise
+        return
     y = list(y) if isinstance(y, tuple) else y
     given, told = tree.leaves(y), tree.leaves(fnet.infer(step, specs)[0])
     assert len(given) == len(told)

@@ -41,9 +41,10 @@ def _channels(shape: Sequence[Any], data_format: str | None) -> Any:
 
 
 def _inferred(step: Bound | None, inputs: Spec, filters: int | None, data_format: str | None) -> Any:
-    """The Spec of what `step` gives; spatial sizes are unknown without it, when the kernel has no known size."""
+    """The Spec of what `step` gives, in the dtype of the inputs; spatial sizes are unknown without it, when the kernel
+    has no known size."""
     if step is not None:
-        return infer(step, inputs)[0]
+        return Spec(infer(step, inputs)[0].shape, inputs.dtype)
     spatial = (None,) * (len(inputs.shape) - 2)
     first = data_format == "channels_first"
     return Spec((inputs.shape[0], filters, *spatial) if first else (inputs.shape[0], *spatial, filters), inputs.dtype)
@@ -62,7 +63,7 @@ def _convolution(name: str, text: str, layers: dict[int, Callable[..., Any]], si
         if options is None:
             return _inferred(None, inputs, filters, data_format)
         step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
-        return infer(bind(step, dilation_rate=dilation_rate, use_bias=False, **options), inputs)[0]
+        return _inferred(bind(step, dilation_rate=dilation_rate, use_bias=False, **options), inputs, None, None)
 
     def apply(
         inputs: Array,

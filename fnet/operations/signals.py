@@ -75,7 +75,12 @@ def irfft(x: Sequence[Array], *, fft_length: int | None = None) -> Array:
     return tensor(xp.fft.irfft(_complex(x), fft_length), _name(x))
 
 
-@operation(lambda x: Spec(x[0].shape if isinstance(x, list | tuple) else x.shape[:-1], "complex64"))
+def _complex_rule(x: Any) -> Spec:
+    real, shape = (x[0], x[0].shape) if isinstance(x, list | tuple) else (x, x.shape[:-1])
+    return Spec(shape, "complex128" if real.dtype == "float64" else "complex64")
+
+
+@operation(_complex_rule)
 def view_as_complex(x: Array) -> Array:
     """(..., 2) of real and imaginary parts -> complex (...)."""
     x = tensor(x)
