@@ -35,7 +35,7 @@ def resample(x: Array, axis: int, size: int, interpolation: str, antialias: bool
 
 @functools.lru_cache(maxsize=256)
 def taps(size: int, count: int, interpolation: str, antialias: bool) -> Taps:
-    """The pixels and weights for `size` -> `wanted` pixels.
+    """The pixels and weights for `size` -> `count` pixels.
 
     Raises ValueError for an unknown interpolation, naming the known ones.
     """

@@ -199,6 +199,13 @@ RULES = [
     ),
     (o.segment_sum, {"num_segments": 2}, (Y, Spec((3,), "int32")), "one id for each row; got ids"),
     *((o.quantile, {}, (Y, q), "a quantile is between 0 and 1") for q in (-1, 101)),
+    (
+        fnet.lstm,
+        {"units": 2},
+        {"sequences": SEQUENCE, "initial_state": (Spec((2, 2)), Spec((2, 3)))},
+        r"has states of \(2, 2\); got one of \(2, 3\)",
+    ),
+    *((fnet.group_normalization, {"groups": 2}, Spec((4, n)), "channels that 2 groups divide") for n in (5, None)),
     (o.unstack, {"num": 3}, Y, "unstack into 3 tensors along an axis of size 4"),
     (
         o.scale_and_translate,
@@ -248,6 +255,12 @@ CALLS = [
     (fnet.string_lookup, {"num_oov_indices": 0}, np.array(["a", "c"]), "in its vocabulary; item 1 is b'c'"),
     (fnet.category_encoding, {"num_tokens": 3, "output_mode": "hot"}, np.array([[1]]), "output_mode 'hot'"),
     (fnet.category_encoding, {"num_tokens": 3}, {"inputs": [[1]], "count_weights": [[1.0]]}, "count weights go with"),
+    (
+        o.sparse_categorical_crossentropy,
+        {"axis": 0},
+        (np.zeros(2), np.ones((2, 3))),
+        "needs the classes in the last axis",
+    ),
     (o.ctc_decode, {"strategy": "best"}, (np.ones((1, 3, 4), "float32"), np.array([3])), "strategy must be"),
     (
         fnet.resizing,

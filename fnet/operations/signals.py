@@ -261,7 +261,7 @@ def _combined(empty: Array, ids: Array, data: Array, by: str) -> Array:
 
 
 def _filled(y: Array, ids: Array, nothing: float) -> Array:
-    """`found` with `nothing` in the segments that no id names."""
+    """`y` with `nothing` in the segments that no id names."""
     present = (ids[:, None] == xp.arange(y.shape[0])).any(axis=0)
     return xp.where(present.reshape((-1,) + (1,) * (y.ndim - 1)), y, xp.full_like(y, nothing))
 

@@ -1,9 +1,13 @@
 """Rows of fnet.layers.merging."""
 
+import numpy as np
+
 import fnet
 from tests.cases import Case
 
 PAIR = ((3, 4, 5), (3, 4, 5))
+SHORT = (np.float32([[3e-8, 4e-8, 0], [1, 2, 3]]), np.float32([[3, 1, 2], [1, 1, 1]]))
+"""A vector too short to be made of length 1."""
 ELEMENTWISE = [
     (fnet.add, "Add"),
     (fnet.subtract, "Subtract"),
@@ -48,6 +52,7 @@ CASES = [
     Case(fnet.concatenate, (*PAIR, (3, 2, 5)), {"axis": 1}, twin="Concatenate", mask=(0, 2)),
     Case(fnet.dot, ((3, 4), (3, 4)), {"axes": 1}, twin="Dot"),
     Case(fnet.dot, ((3, 4), (3, 4)), {"axes": -1, "normalize": True}, twin="Dot"),
+    Case(fnet.dot, ((2, 3), (2, 3)), {"axes": 1, "normalize": True}, "Dot", label="dot of short vectors", feed=SHORT),
     Case(fnet.dot, ((2, 3, 5), (2, 4, 3)), {"axes": (1, 2)}, twin="Dot"),
     Case(fnet.dot, ((2, 3, 5), (2, 4, 3)), {"axes": (-2, -1), "normalize": True}, twin="Dot", mask=(0, 1)),
     Case(fnet.dot, ((2, 3), (2, 4, 3)), {"axes": (1, 2)}, twin="Dot"),
