@@ -118,3 +118,16 @@ def test_operations_that_computed_otherwise_are_refused_by_name(call, before, fi
     write(tmp_path / "m.keras", {**contents, "config.json": json.dumps(config)})
     with pytest.raises(UnsupportedLayer, match=f"supported in files of Keras before {first[:-2]}"):
         load_keras(tmp_path / "m.keras")
+
+
+def test_indices_and_integers_of_operations_in_files_of_keras_3_0(tmp_path):
+    x = keras.Input(X.shape[1:])
+    of_an_earlier_keras(keras.Model(x, ops.take(x, -1, axis=1)), "3.2.1", tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    np.testing.assert_array_equal(model(params, X), X[:, 0])
+    images = np.array([[[[0], [3]], [[0], [3]]]], "uint8")
+    x = keras.Input((2, 2, 1), dtype="uint8")
+    for version, expected in (("3.5.0", [0, 0, 1, 2, 3]), ("3.6.0", [0, 0, 2, 3, 3])):
+        of_an_earlier_keras(keras.Model(x, ops.image.resize(x, (2, 5))), version, tmp_path / "m.keras")
+        model, params = load_keras(tmp_path / "m.keras")
+        assert model(params, images)[0, 0, :, 0].tolist() == expected

@@ -160,6 +160,7 @@ def resize(
     fill_mode: Literal["constant"] = "constant",
     fill_value: float = 0.0,
     data_format: DataFormat | None = None,
+    rounds_integers: bool = True,
 ) -> Array:
     """Images of `size` (height, width), of the same dtype; see the layer `resizing`."""
     return resizing(
@@ -174,6 +175,7 @@ def resize(
         fill_value=fill_value,
         antialias=antialias,
         data_format=data_format,
+        rounds_integers=rounds_integers,
     )
 
 

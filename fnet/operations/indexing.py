@@ -109,9 +109,11 @@ def _take_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
 
 
 @operation(_take_rule)
-def take(x: Array, indices: Array, *, axis: int | None = None) -> Array:
-    """Entries of `axis` (None: of the flat tensor) at `indices`; negative ones count from the end."""
+def take(x: Array, indices: Array, *, axis: int | None = None, clips: bool = False) -> Array:
+    """Entries of `axis` (None: of the flat tensor) at `indices`; negative ones count from the end. With `clips`, as in
+    Keras before 3.3, they are the first, and those beyond the last entry the last."""
     x, indices = tensor(x), tensor(indices)
+    indices = xp.clip(indices, 0, (x.size if axis is None else x.shape[axis]) - 1) if clips else indices
     return ops.take(x.reshape(-1), indices) if axis is None else ops.take_axis(x, indices, axis)
 
 

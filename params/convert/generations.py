@@ -135,12 +135,15 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     ),
     "Hashing": (((2, 8), {"dtype": "int64"}),),
     "Resizing": (((2, 8), _resized), ((3, 0), {"keeps_integers": False}), ((3, 6), {"rounds_integers": False})),
+    "ops.Resize": (((3, 6), {"rounds_integers": False}),),
+    "ops.Take": (((3, 3), {"clips": True}),),
 }
-"""{Keras class: ((version, options of the fnet layer in files written before it), ...)}, oldest first."""
+"""{Keras class, "ops." before an operation: ((version, options of the fnet layer in files written before it), ...)},
+oldest first."""
 
 OPTIONS = frozenset(
     {
-        *("casts", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
+        *("casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
         *("keeps_integers", "masked_moments", "masks", "rounds_integers", "sorts_axes"),
     }
 )

@@ -150,8 +150,8 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     if not operation:
         require_finite(config, source)
     options = layer_options(entry, config, source, keras2, operation)
-    if not operation:
-        options |= options_of_age(source.class_name, source.config, conversion.version)
+    name = f"ops.{source.class_name}" if operation else source.class_name
+    options |= options_of_age(name, source.config, conversion.version)
     _train(options, source, entry, config, _mode(source, config, conversion, training))
     if not operation:
         _require_floats(source, entry, declared, keras2)
