@@ -306,6 +306,18 @@ def test_a_config_and_weights_in_two_files_are_one_model(folder, capsys):
     assert run(capsys, "cnn.safetensors", "x.npy", "--json") == expected
 
 
+def test_convert_keeps_an_offset_as_a_layer(folder, capsys, caplog):
+    shape = fnet.core.infer.input_spec(fnet.load_keras("cnn.keras")[0]).shape
+    np.save("x.npy", np.random.default_rng(0).integers(0, 256, (2, *shape[1:])))
+    expected = run(capsys, "cnn.keras", "x.npy", "--json", "--scale", "1/127.5", "--offset", "-1")
+    assert main(["convert", "cnn.keras", "cnn.safetensors", "--scale", "1/127.5", "--offset", "-1"]) == 0
+    assert run(capsys, "cnn.safetensors", "x.npy", "--json") == expected
+    assert fnet.load_info("cnn.safetensors")["scale"] is None
+    fnet.to_keras(*fnet.load("two.safetensors"), "two.keras")
+    assert main(["convert", "two.keras", "y.safetensors", "--offset", "-1"]) == 2
+    assert "--offset is for a model with one input" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["y.json", "y.png", "y.h5"])
 def test_other_suffixes_are_refused_before_the_work(folder, caplog, name):
     assert main(["predict", "missing.keras", "x.npy", "--output", name]) == 2

@@ -23,6 +23,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("output", help="the .safetensors file to write")
     command.add_argument("--labels", help="class names to keep: comma-separated, or a file with one a line")
     command.add_argument("--scale", type=number, help="what inputs are multiplied by first, as 1/255 for pixels")
+    command.add_argument(
+        "--offset", type=number, help="what is then added, as -1 after 1/127.5: both become a layer before the model"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +40,24 @@ def run(args: argparse.Namespace) -> int:
         scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
         if len(getattr(scores, "shape", (0, 0, 0))) <= 2:
             check_labels(labels, scores.shape)
-    warn_of_two_scales(model, args.scale)
-    fnet.save(args.output, model, weights, labels=labels, scale=args.scale, selftest=True)
+    warn_of_two_scales(model, args.scale, args.offset)
+    scale = args.scale
+    if args.offset:
+        model, weights, scale = _rescaled(model, args.scale, args.offset), {"model": weights}, None
+    fnet.save(args.output, model, weights, labels=labels, scale=scale, selftest=True)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0
+
+
+def _rescaled(model: Any, scale: float | None, offset: float) -> Any:
+    """The model after a layer that scales what it is given; its params are at "model"."""
+    import fnet
+
+    spec: Any = fnet.core.infer.input_spec(model)
+    if not isinstance(spec, fnet.Spec) or "float" not in spec.dtype:
+        raise UsageError("--offset is for a model with one input, of floats")
+    return fnet.sequential(
+        pixels=fnet.bind(fnet.input_layer, shape=spec.shape, dtype=spec.dtype),
+        rescaling=fnet.bind(fnet.rescaling, scale=1.0 if scale is None else scale, offset=offset),
+        model=model,
+    )

@@ -110,22 +110,22 @@ class Scaling(NamedTuple):
 
 def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixels: bool) -> Scaling:
     """What --scale and --offset or the file say. Warns where the model scales as well, and where nothing does."""
-    scaling = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
-    warn_of_two_scales(model, scaling.scale)
-    if pixels and scaling == (None, None) and not _scales(model):
+    said = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
+    warn_of_two_scales(model, *said)
+    if pixels and said == (None, None) and not _scales(model):
         log.warning(
             "no Rescaling or Normalization layer in the model, so it sees pixels from 0 to 255: give --scale 1/255 "
             "(or --scale 1/127.5 --offset -1) if it was trained on such; --scale 1 says that they are right"
         )
-    return scaling
+    return said
 
 
-def warn_of_two_scales(model: Any, scale: float | None) -> None:
-    """Warn where --scale scales what the model scales as well."""
+def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = None) -> None:
+    """Warn where --scale or --offset changes what the model scales as well."""
     from fnet.inference import lengths  # not before a model is there
 
-    layer = None if scale is None else lengths.first(model)
-    if scale != 1 and layer is not None and layer.function.__name__ == "rescaling":
+    layer = None if scale in (None, 1) and not offset else lengths.first(model)
+    if layer is not None and layer.function.__name__ == "rescaling":
         log.warning("the model begins with a Rescaling layer, and --scale scales once more: leave it out")
 
 
