@@ -27,8 +27,8 @@ def _fourier(keras):
 
     class Fourier(keras.layers.Layer):
         def build(self, shape):
-            self.scale, self.kernel = self.add_weight(shape=(1,)), self.add_weight(shape=(shape[-1], 4))
-            self.offset = self.add_weight(shape=(4,))
+            self.scale = self.add_weight(shape=(1,))
+            self.kernel, self.offset = (self.add_weight(shape=s, trainable=False) for s in ((shape[-1], 4), (4,)))
 
         def call(self, x):
             return keras.ops.cos(x @ self.kernel / self.scale + self.offset)

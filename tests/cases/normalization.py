@@ -41,8 +41,8 @@ def _wide(*shape):
     def twin(keras):
         class Wide(keras.layers.Layer):
             def build(self, _):
-                names = ("gamma", "beta", "moving_mean", "moving_variance")
-                self.values = [self.add_weight(shape=shape, name=name) for name in names]
+                names = {"gamma": True, "beta": True, "moving_mean": False, "moving_variance": False}
+                self.values = [self.add_weight(shape=shape, name=name, trainable=names[name]) for name in names]
 
             def call(self, x):
                 gamma, beta, mean, variance = (keras.ops.reshape(v, (*shape[:1], *shape[-2:])) for v in self.values)
