@@ -59,10 +59,15 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import fnet
 from tests.test_jax import MODELS
 
-mesh = jax.make_mesh((2,), ("rows",), axis_types=(AxisType.Auto,))
-rows, everywhere = NamedSharding(mesh, PartitionSpec("rows")), NamedSharding(mesh, PartitionSpec())
-for model, shape in MODELS.values():
-    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+text = fnet.sequential(
+    table=fnet.bind(fnet.embedding, input_dim=9, output_dim=5, mask_zero=True),
+    both=fnet.bind(fnet.bidirectional, layer=fnet.bind(fnet.simple_rnn, units=4)),
+)
+rng = np.random.default_rng(0)
+cases = [(AxisType.Auto, model, rng.standard_normal(shape).astype("float32")) for model, shape in MODELS.values()]
+for kind, model, x in [*cases, (AxisType.Explicit, text, rng.integers(0, 9, (4, 6)).astype("int32"))]:
+    mesh = jax.make_mesh((2,), ("rows",), axis_types=(kind,))
+    rows, everywhere = NamedSharding(mesh, PartitionSpec("rows")), NamedSharding(mesh, PartitionSpec())
     params = fnet.init(model, 0, x.shape)
     y = jax.jit(model, out_shardings=rows)(jax.device_put(params, everywhere), jax.device_put(x, rows))
     assert [part.data.shape[0] for part in y.addressable_shards] == [2, 2], y.sharding

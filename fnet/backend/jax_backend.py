@@ -204,8 +204,16 @@ def cast(x: Any, dtype: str) -> Any:
     return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))
 
 
+def _is_spread(arrays: Any) -> bool:
+    """Whether any of the arrays is spread over a mesh of explicit axes, where JAX wants to be told how results are."""
+    return any(jax.typeof(leaf).sharding.mesh.explicit_axes for leaf in jax.tree.leaves(arrays))
+
+
 def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int) -> tuple[Any, Any]:
-    """`jax.lax.scan`."""
+    """`jax.lax.scan`, which on a mesh begins with a carry that is spread as that of a step is."""
+    if _is_spread((init, xs)):
+        carry, _ = jax.eval_shape(f, init, jax.tree.map(lambda a: a[0], xs))
+        init = jax.tree.map(lambda a, like: jax.sharding.reshard(a, like.sharding), init, carry)  # type: ignore[no-untyped-call]
     return jax.lax.scan(f, init, xs, length=length)
 
 
@@ -237,7 +245,11 @@ def weighted_take(x: Any, axis: int, pixels: Any, weights: Any, lerp: bool) -> A
 
 def take(table: Any, ids: Any) -> Any:
     """Rows of `table`; a negative id counts from the end, one that is too large gives NaN."""
-    return jnp.take(jnp.asarray(table), ids, axis=0, mode="fill")
+    table = jnp.asarray(table)
+    if _is_spread((table, ids)):
+        rows, columns = jax.typeof(ids).sharding, jax.typeof(table).sharding
+        return table.at[ids].get(mode="fill", out_sharding=rows.update(spec=(*rows.spec, *columns.spec[1:])))
+    return jnp.take(table, ids, axis=0, mode="fill")
 
 
 def einsum(equation: str, *operands: Any) -> Any:

@@ -267,7 +267,7 @@ def project(x: Array, kernel: Array, dropped: Sequence[Array] | None = None) -> 
         return xp.concatenate([project(x, gate, [mask]) for gate, mask in zip(gates, dropped, strict=True)], axis=-1)
     if dropped is not None:
         x = x * dropped[0]
-    return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
+    return x @ kernel if x.ndim == 2 else xp.tensordot(x, kernel, 1)
 
 
 def dropout_masks(params: Params, which: int, rate: float, like: Array, count: int) -> list[Array] | None:
