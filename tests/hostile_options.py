@@ -80,7 +80,10 @@ REFUSED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("MelSpectrogram", (200,), {"fft_length": 400}),
     ("STFTSpectrogram", (50, 1), {"frame_length": 100}),
     ("CategoryEncoding", ROW, {"num_tokens": 3, "output_mode": "int"}),
-    ("AutoContrast", IMAGE, {"data_format": "zzz"}),
+    *((name, IMAGE, {"data_format": d, **o}) for d in ("zzz", ["channels_last"], 5)
+      for name, o in (("AutoContrast", {}), ("RandomFlip", {}), ("RandomRotation", {"factor": 0.1}))),
+    ("Dropout", SEQUENCE, {"rate": 0.5, "seed": True}),
+    ("GaussianNoise", SEQUENCE, {"stddev": 0.5, "seed": True}),
     *(("LSTM", SEQUENCE, {"units": u}) for u in (0, -1)),
     *(("GRU", SEQUENCE, {"units": u}) for u in (0, -1)),
     *(("MultiHeadAttention", SEQUENCE, {"num_heads": h, "key_dim": k}) for h, k in ((0, 2), (-1, 2), (2, 0), (2, -1))),

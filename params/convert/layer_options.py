@@ -51,8 +51,10 @@ def _require_sense(source: KerasObject) -> None:
         ):
             raise CorruptFile(f"{source.label} has the {key} {quoted(item)}, which names nothing of Keras")
     seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
-    if seed is not None and not isinstance(seed, int):
+    if seed is not None and type(seed) is not int:
         raise CorruptFile(f"{source.label} has the seed {quoted(seed)}, which is no integer")
+    if str(config.get("data_format")).lower() not in ("none", "channels_last", "channels_first"):
+        raise CorruptFile(f"{source.label} has the data_format {quoted(config['data_format'])}; Keras has two")
     if weights is not None and mode not in ("tf_idf", "tf-idf"):
         raise CorruptFile(f"{source.label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
     if mode == "int" and config.get("sparse") and source.class_name != "HashedCrossing":  # alone in not asking
@@ -81,7 +83,6 @@ def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
 
 
 STRICTER: dict[str, dict[str, Range | OneOf]] = {
-    "AutoContrast": {"data_format": OneOf(("channels_last", "channels_first"))},
     "BatchNormalization": {"axis": Range(-32, 31)},
     "Discretization": {"num_bins": Range(0)},
     "GaussianNoise": {"stddev": Range(0, 1)},
