@@ -82,7 +82,7 @@ def fnet_params(case: Case, x: Any, variables: list[Any]) -> dict[str, Any]:
     variables = variables if case.order is None else [variables[i] for i in case.order]
     assert len(described) == len(variables), f"{len(variables)} Keras weights, but the shape rule names {described}"
     assert [param.trainable for param in described.values()] == [variable.trainable for variable in variables]
-    params = tree.nest({path: variable.numpy() for path, variable in zip(described, variables, strict=True)})
+    params = tree.nest({path: np.asarray(variable) for path, variable in zip(described, variables, strict=True)})
     if case.plain is not None:
         model, optimized = fnet.optimize(case.plain, params)
         ((name, step),) = model.steps

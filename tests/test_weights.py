@@ -370,7 +370,7 @@ def test_batch_normalization_over_devices_has_a_name_of_its_own(over_devices, tm
 
 
 def test_keras_on_numpy_stores_float64_as_float32(tmp_path):
-    keras_model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype="float64")])
+    keras_model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype="float64", name="dense")])
     keras_model.save(tmp_path / "m.keras")
     archive = zipfile.ZipFile(tmp_path / "m.keras")
     contents = {name: archive.read(name) for name in archive.namelist()}

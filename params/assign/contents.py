@@ -50,8 +50,8 @@ def outline(file: ModelFile, most: int = 4) -> str:
 def weights_alone(file: ModelFile) -> UnsupportedLayer:
     """The error for a file without a config: what it holds, and the two ways from there to a model."""
     return UnsupportedLayer(
-        f'{file.label} holds weights but no model: give its config too, load_keras("model.json", weights=path) or '
-        f"`fnet convert model.json model.safetensors --weights FILE`, or give them to a model that you write, "
+        f'{file.label} holds weights but no model: give its config, load_keras("model.json", weights=path) or '
+        f"`fnet convert model.json m.safetensors --weights FILE`, or a model that you write, "
         f"load_weights(path, model, params). It has {outline(file)}"
     )
 

@@ -97,10 +97,10 @@ def _renamed(converted: Converted, classes: Container[str]) -> Converted:
     """The model with the other names that Keras 2 had for layers; `classes`: those that groups are named after."""
     parts = {name: _renamed(part, classes) for name, part in converted.parts.items()}
     converted = replace(converted, parts=parts)
-    own, other = converted.source.class_name, OTHER_NAMES.get(converted.source.class_name, "")
-    both = snake_case(own) in classes
-    named = split_name(converted.source.name)[0] == snake_case(other)
-    if converted.entry is None or snake_case(other) not in classes or (both and not named):
+    own, other = converted.source.class_name, OTHER_NAMES.get(converted.source.class_name)
+    if other is None or converted.entry is None or snake_case(other) not in classes:
+        return converted
+    if snake_case(own) in classes and split_name(converted.source.name)[0] != snake_case(other):
         return converted
     return replace(
         converted, source=replace(converted.source, python_name=other), entry=replace(converted.entry, groups={})
