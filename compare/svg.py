@@ -9,7 +9,7 @@ dashed, marks have shapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,16 @@ def text(x: float, y: float, words: str, class_: str = "") -> str:
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str, **data: Any) -> str:
     return element("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), class_=class_, **data)
+
+
+def across(left: float, right: float, ys: Iterable[float]) -> str:
+    """The lines of a grid from left to right, as one element."""
+    return element("path", d="".join(f"M{left:.0f} {y:.1f}H{right:.0f}" for y in ys), class_="grid")
+
+
+def upright(head: float, foot: float, xs: Iterable[float]) -> str:
+    """The lines of a grid from top to bottom, as one element."""
+    return element("path", d="".join(f"M{x:.1f} {head:.0f}V{foot:.0f}" for x in xs), class_="grid")
 
 
 def diamond(x: float, y: float, class_: str, **data: Any) -> str:

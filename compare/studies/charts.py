@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import escape
 from PIL import Image
 
-from compare.svg import LETTER, Panel, circle, cross, diamond, element, line, text, ticks
+from compare.svg import LETTER, Panel, across, circle, cross, diamond, element, line, text, ticks, upright
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,8 @@ def curves(title: str, given: Sequence[Curve], ends: tuple[float, float], epochs
     for name, style in kinds.items():
         body += [line(x, 30, x + 18, 30, f"line {style}"), text(x + 22, 34, name, "soft")]
         x += 34 + LETTER * len(name)
-    grid = ""
-    for mark in marks:
-        y = at(1, mark)[1]
-        grid += f"M{left:.0f} {y:.1f}H{width - 14:.0f}"
-        body.append(text(left - 6, y + 4, f"{mark:g}", "soft end"))
-    body.append(element("path", d=grid, class_="grid"))
+    body += [text(left - 6, at(1, mark)[1] + 4, f"{mark:g}", "soft end") for mark in marks]
+    body.append(across(left, width - 14, [at(1, mark)[1] for mark in marks]))
     step = max(1, round(epochs / 6))
     base = height - bottom + 16
     body += [text(at(e, marks[0])[0], base, str(e), "soft middle") for e in places if (e - 1) % step == 0]
@@ -94,12 +90,8 @@ def levels(
     def at(value: float) -> float:
         return foot - (foot - head) * (min(max(value, marks[0]), marks[-1]) - marks[0]) / ((marks[-1] - marks[0]) or 1)
 
-    body = [_spread_legend(4.0)]
-    for mark in marks:
-        body += [
-            line(left, at(mark), width - 4, at(mark), "grid"),
-            text(left - 6, at(mark) + 4, f"{mark:g}", "soft end"),
-        ]
+    body = [_spread_legend(4.0), across(left, width - 4, map(at, marks))]
+    body += [text(left - 6, at(mark) + 4, f"{mark:g}", "soft end") for mark in marks]
     for reference, value in references.items():
         body.append(line(left, at(value), width - 4, at(value), "line c2 dashed", data_reference=reference))
         body.append(text(width - 6, at(value) - 5, f"{reference} {value:.3f}", "soft end"))
@@ -143,9 +135,8 @@ def spreads(rows: Sequence[Spread], references: dict[str, float]) -> Panel:
         span = (marks[-1] - marks[0]) or 1
         return left + 300.0 * (min(max(value, marks[0]), marks[-1]) - marks[0]) / span
 
-    body = [_spread_legend(left)]
-    for mark in marks:
-        body += [line(at(mark), head, at(mark), foot, "grid"), text(at(mark), foot + 16, f"{mark:g}", "soft middle")]
+    body = [_spread_legend(left), upright(head, foot, map(at, marks))]
+    body += [text(at(mark), foot + 16, f"{mark:g}", "soft middle") for mark in marks]
     body.append(text(left + 150, foot + 34, "macro-F1 on test", "soft middle"))
     for i, (name, value) in enumerate(references.items()):
         x, y = at(value), 36.0 + 18 * i
@@ -196,9 +187,8 @@ def gaps(rows: Sequence[Gap]) -> Panel:
     def at(value: float) -> float:
         return left + 300.0 * (value - marks[0]) / (marks[-1] - marks[0])
 
-    body = []
-    for mark in marks:
-        body += [line(at(mark), head, at(mark), foot, "grid"), text(at(mark), foot + 16, f"{mark:g}", "soft middle")]
+    body = [upright(head, foot, map(at, marks))]
+    body += [text(at(mark), foot + 16, f"{mark:g}", "soft middle") for mark in marks]
     body.append(line(at(0), head, at(0), foot, "axis"))
     body.append(text(left + 150, foot + 34, "difference in macro-F1", "soft middle"))
     for i, row in enumerate(rows):
