@@ -298,6 +298,22 @@ def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend
     assert seen == [(2, 2)]
 
 
+def test_a_call_with_another_kind_of_array_says_nothing_of_the_calls_after_it(each_backend):
+    params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
+    y = fnet.predict(DENSE, params, backend.xp.asarray(x) if backend.name() == "jax" else x.view(np.memmap))
+    np.testing.assert_array_equal(fnet.predict(DENSE, params, x.tolist()), y)
+
+
+def test_files_mapped_into_memory_have_answers_for_all_of_their_rows(tmp_path):
+    """The first rows go through a layer with a loop in two parts."""
+    model = sequential(x=bind(input_layer, shape=(None, 2, 3)), h=bind(fnet.lstm, units=2))
+    params = tree.map(frozen, fnet.init(model, 0))
+    np.save(tmp_path / "x.npy", np.zeros((200, 2, 3), "float32"))
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for part in (x[:128], x):
+        assert fnet.predict(model, params, part, batch_size=128).shape == (len(part), 2)
+
+
 def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(monkeypatch):
     with backend.using("jax"):
         params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")

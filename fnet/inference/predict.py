@@ -126,7 +126,8 @@ def predict(
     size = _whole(batch_size)
     workers = None if workers is None else _whole(workers, "workers")
     program = optimized(model, params, optimize)
-    again = program.calls.get(_kind(x, size, workers)) if invalid == "raise" and progress is None else None
+    kind = _kind(x, size, workers) if invalid == "raise" and progress is None else None
+    again = program.calls.get(kind)
     if again is not None and not again.prepared.door.faults(x, 0):
         return again(program.params, x)
     prepared = _prepare(_Same(model), _Same(program.model), backend.name())
@@ -144,16 +145,15 @@ def predict(
         raise
     if call.marked:
         warnings.warn(InvalidRows(_said(call.marked, rows), call.marked), stacklevel=2)
-    if given is x and call.may_repeat(x, rows):
-        program.calls[_kind(x, size, workers)] = _Again(
-            call.run, prepared, prepared.schedule_of(x, rows, workers), workers
-        )
+    if kind is not None and given is x and call.may_repeat(x, rows):
+        program.calls[kind] = _Again(call.run, prepared, prepared.schedule_of(x, rows, workers), workers)
     return outputs
 
 
 def _kind(x: Any, batch_size: int, workers: int | None) -> Any:
-    """What all that `predict` decides for an array of numbers depends on, except for its numbers."""
-    return (x.shape, x.dtype, batch_size, workers) if x.__class__ is np.ndarray else None
+    """What all that `predict` decides for an array depends on, except for its numbers; None for what is no array."""
+    is_array = x.__class__ is np.ndarray or ops.is_array(x)
+    return (x.__class__, x.shape, x.dtype, batch_size, workers) if is_array else None
 
 
 class _Again(NamedTuple):
@@ -253,7 +253,7 @@ class _Call:
 
     def may_repeat(self, x: Any, rows: int) -> bool:
         """Whether a call with other numbers would be one batch that goes the way of this one."""
-        if self.mark or self.drawn or self.prepared.advance is not None or x.dtype.kind not in "biuf":
+        if self.drawn or self.prepared.advance is not None or x.dtype.kind not in "biuf":
             return False
         whole = rows <= self.batch_size and rows == self.filled(rows)
         return whole and (rows == 1 or self.lengths is None)
