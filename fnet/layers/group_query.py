@@ -5,24 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from fnet.core.compose import layer
-from fnet.layers.dot_attention import named_inputs
 from fnet.layers.multi_head import (
-    MASKS,
     HeadMasks,
+    after_dropout,
     attention_weights,
     dense_params,
     drops,
-    gated,
     heads_first,
     heads_last,
-    heard,
-    merge_masks,
-    project,
+    inputs_of,
+    project_heads,
     project_inputs,
     shapes_of,
     widen_mask,
 )
-from fnet.masks import mask_of, masked, values_of
+from fnet.masks import masked
 from fnet.types import Array, Params, ParamTree, Positive, Rate, Spec
 
 
@@ -84,24 +81,16 @@ def group_query_attention(
     >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
     (1, 4, 5)
     """
-    inputs = named_inputs("group_query_attention", x, MASKS)
-    query, value = values_of(inputs["query"]), values_of(inputs["value"])
-    key = values_of(inputs.get("key", value))
-    carried = mask_of(inputs["query"])
-    query_mask = values_of(inputs.get("query_mask"))
-    hidden = merge_masks(
-        inputs, carried if query_mask is None else query_mask, query, value, use_causal_mask, sliding_window
-    )
+    query, value, key, query_mask, seen = inputs_of("group_query_attention", x, True, use_causal_mask, sliding_window)
     q, k, v = project_inputs(params, query, key, value, (num_query_heads, num_key_value_heads), quantization)
     q, k, v = (heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
     fused = dropout == 0 and not return_attention_scores and masks != "keras2"
-    hidden = widen_mask(hidden, q, 1)
-    weights = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(hidden, q, k), fused, masks)
-    y = (heard(params, weights, dropout) @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
+    seen = widen_mask(seen, q, 1)
+    weights = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(seen, q, k), fused, masks)
+    y = (after_dropout(params, weights, dropout) @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
     y = heads_last(y, (1,), q.shape[2:3])
-    y = gated(params, y, query, quantization) if use_gate else y
-    y = masked(project(params["output_dense"], y, query.shape[-1:], 2, quantization), carried)
-    return (y, masked(weights.reshape(*q.shape[:-1], k.shape[-2]), hidden)) if return_attention_scores else y
+    y = masked(project_heads(params, y, query, query.shape[-1:], use_gate, quantization), query_mask)
+    return (y, masked(weights.reshape(*q.shape[:-1], k.shape[-2]), seen)) if return_attention_scores else y
 
 
 def _by_group(q: Array, k: Array) -> Array:

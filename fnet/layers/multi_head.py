@@ -174,13 +174,9 @@ def multi_head_attention(
     >>> step(fnet.init(step, 0, (query.shape, query.shape)), (query, query)).shape
     (1, 4, 5)
     """
-    inputs = named_inputs("multi_head_attention", x, MASKS)
-    query, value = values_of(inputs["query"]), values_of(inputs["value"])
-    key = values_of(inputs.get("key", value))
-    query_mask = mask_of(inputs["query"])
-    explicit = values_of(inputs.get("query_mask")) if masks in ("keras2", "keras3.7") else None
-    hidden = merge_masks(
-        inputs, query_mask if explicit is None else explicit, query, value, use_causal_mask, sliding_window
+    explicit = masks in ("keras2", "keras3.7")
+    query, value, key, query_mask, seen = inputs_of(
+        "multi_head_attention", x, explicit, use_causal_mask, sliding_window
     )
     fused = dropout == 0 and not return_attention_scores and query.ndim == 3 and masks != "keras2"
     axes = (1,) if fused else _attention_axes(attention_axes, query.ndim)
@@ -188,14 +184,30 @@ def multi_head_attention(
     q, k, v = project_inputs(params, query, key, value, (num_heads, num_heads), quantization)
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
     q, k, v = (heads_first(a, axes) for a in (q, k, v))
-    hidden = widen_mask(hidden, q, len(axes))
-    weights = attention_weights(q, k, _flat(hidden, q_sizes, k_sizes), fused, masks)
-    y = heads_last(heard(params, weights, dropout) @ v, axes, q_sizes)
-    y = gated(params, y, query, quantization) if use_gate else y
-    y = masked(project(params["output_dense"], y, _output_sizes(output_shape, query), 2, quantization), query_mask)
+    seen = widen_mask(seen, q, len(axes))
+    weights = attention_weights(q, k, _flat(seen, q_sizes, k_sizes), fused, masks)
+    y = heads_last(after_dropout(params, weights, dropout) @ v, axes, q_sizes)
+    y = project_heads(params, y, query, _output_sizes(output_shape, query), use_gate, quantization)
+    y = masked(y, query_mask)
     if not return_attention_scores:
         return y
-    return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), hidden)
+    return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), seen)
+
+
+def inputs_of(
+    name: str, x: Any, explicit: bool, causal: bool, window: int | None
+) -> tuple[Array, Array, Array, Array | None, Array | None]:
+    """(query, value, key, the mask that the query carries, all masks as one, see `merge_masks`) of layer `name`.
+
+    explicit: whether a query_mask that is given by name counts, in place of the one that the query carries.
+    """
+    inputs = named_inputs(name, x, MASKS)
+    query, value = values_of(inputs["query"]), values_of(inputs["value"])
+    key = values_of(inputs.get("key", value))
+    carried = mask_of(inputs["query"])
+    given = values_of(inputs.get("query_mask")) if explicit else None
+    seen = merge_masks(inputs, carried if given is None else given, query, value, causal, window)
+    return query, value, key, carried, seen
 
 
 def project_inputs(
@@ -218,7 +230,7 @@ def project_inputs(
     return q * (1 / math.sqrt(q.shape[-1])), k, v
 
 
-def heard(params: Params, weights: Array, dropout: float) -> Array:
+def after_dropout(params: Params, weights: Array, dropout: float) -> Array:
     """The weights that are left after dropout, which acts where params hold `rng`."""
     return drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
 
@@ -289,5 +301,10 @@ def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool, masks
     return masked_softmax(scores, mask, -1, "keras3" if masks == "keras3" else "keras2")
 
 
-def gated(params: Params, y: Array, query: Array, quantization: str | None) -> Array:
-    return y * sigmoid(project(params["gate_dense"], query, y.shape[-2:], quantization=quantization))
+def project_heads(
+    params: Params, y: Array, query: Array, sizes: Sequence[int], use_gate: bool, quantization: str | None
+) -> Array:
+    """The heads (..., heads, size), times the sigmoid gate of the query with `use_gate`, as (..., *sizes)."""
+    if use_gate:
+        y = y * sigmoid(project(params["gate_dense"], query, y.shape[-2:], quantization=quantization))
+    return project(params["output_dense"], y, sizes, 2, quantization)
