@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.types import Params, ParamTree
-from params.assign.cudnn import native
+from params.assign.cudnn import from_cudnn
 from params.assign.legacy_arrays import Slots, matched
 from params.assign.values import compare_with, values
 from params.assign.walk import stored_layers
@@ -43,7 +43,7 @@ def load_partly(
             unknown.append(name)
             continue
         try:
-            arrays = native(read(), expected)
+            arrays = from_cudnn(read(), expected)
             for path, array in arrays.items():
                 compare_with(path, array, want[path])
         except WeightsMismatch as error:

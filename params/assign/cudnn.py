@@ -20,7 +20,7 @@ from params.file.model_file import StoredArray
 NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def native(loaded: dict[tuple[Any, ...], Any], expected: ParamTree) -> dict[tuple[Any, ...], Any]:
+def from_cudnn(loaded: dict[tuple[Any, ...], Any], expected: ParamTree) -> dict[tuple[Any, ...], Any]:
     """`loaded` with the arrays of CuDNN layers as the layers of today have them. Raises WeightsMismatch for a GRU that
     multiplies before it resets, which CuDNN cannot compute."""
     want = dict(tree.items(expected))

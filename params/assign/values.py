@@ -12,7 +12,7 @@ import numpy as np
 from fnet import tree
 from fnet.core.parameters import faulty
 from fnet.types import Array, Param, ParamTree
-from params.assign.cudnn import native
+from params.assign.cudnn import from_cudnn
 from params.assign.weight_paths import Loaded
 from params.errors import WeightsMismatch, quoted
 from params.file.model_file import StoredArray
@@ -21,7 +21,7 @@ from params.file.model_file import StoredArray
 def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
     """The params tree: every stored array compared with its `Param`, then read."""
     want = dict(tree.items(expected))
-    arrays = native(arrays, expected)
+    arrays = from_cudnn(arrays, expected)
     for path, param in want.items():
         if path not in arrays:
             raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")

@@ -49,7 +49,7 @@ def convert(
         raise UnsupportedLayer(_no_graph(root))
     _require_dense(objects)
     if version < HEADS_HAVE_POLICIES:
-        _rule_heads(objects)
+        _set_policies_of_heads(objects)
     converted = convert_object(root, conversion)
     if "float64" in conversion.seen and not conversion.mixed:
         # layers cast what a quotient of integers gives to their own dtype
@@ -60,7 +60,7 @@ def convert(
     return converted
 
 
-def _rule_heads(objects: Sequence[dict[str, Any]]) -> None:
+def _set_policies_of_heads(objects: Sequence[dict[str, Any]]) -> None:
     """Give each MultiHeadAttention the dtype policy of the layers inside it, to Keras 2.13 the global one.
 
     No file tells it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
@@ -152,7 +152,7 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     options = layer_options(entry, config, source, keras2, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
-    _train(options, source, entry, config, _mode(source, config, conversion, training))
+    _set_training(options, source, entry, config, _trains(source, config, conversion, training))
     if not operation:
         _require_floats(source, entry, declared, keras2)
         options |= _dtype(source, entry, conversion)
@@ -171,7 +171,9 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     return Converted(source, step, entry, parts, operation=operation)
 
 
-def _mode(source: KerasObject, config: Mapping[str, Any], conversion: Conversion, training: bool | None) -> bool | None:
+def _trains(
+    source: KerasObject, config: Mapping[str, Any], conversion: Conversion, training: bool | None
+) -> bool | None:
     """Whether a layer computes as in training. training: what it is called with; None where nothing says so."""
     if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
         return False  # a frozen one keeps to its moving statistics
@@ -179,7 +181,7 @@ def _mode(source: KerasObject, config: Mapping[str, Any], conversion: Conversion
     return True if training is None and by_default else training
 
 
-def _train(
+def _set_training(
     options: dict[str, Any], source: KerasObject, entry: Entry, config: Mapping[str, Any], training: bool | None
 ) -> None:
     """Write `training` into the options, or refuse it for a layer that would compute something else by it."""
