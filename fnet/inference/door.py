@@ -214,7 +214,7 @@ def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:
     if isinstance(model, Graph):
         yield from _graph_rules(model)
     elif isinstance(model, Sequential):
-        step = next((s for _, s in model.steps if not _passes_on(s)), None)
+        step = next((s for _, s in model.steps if not passes_on(s)), None)
         if step is not None:
             yield from _door_rules(step)
     elif (door := rules(model).entrance.faults) is not None:
@@ -230,5 +230,6 @@ def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:
                     yield sources, rule
 
 
-def _passes_on(step: Any) -> bool:
+def passes_on(step: Any) -> bool:
+    """Whether a step is a layer that gives the values that it got."""
     return not isinstance(step, Model) and rules(step).entrance.passes_on

@@ -141,12 +141,12 @@ def predict(
         call = _Call(prepared, program, invalid == "mark", size, workers)
         outputs = joined(call.batches(x, rows, progress), rows)
     except (KeyError, InvalidParams) as error:
-        _explain(model, params, x, error)
+        _require_fitting(model, params, x, error)
         raise
     if call.marked:
         warnings.warn(InvalidRows(_said(call.marked, rows), call.marked), stacklevel=2)
-    if kind is not None and given is x and call.may_repeat(x, rows):
-        program.calls[kind] = _Again(call.run, prepared, prepared.schedule_of(x, rows, workers), workers)
+    if kind is not None and given is x and (again := call.again(x, rows)) is not None:
+        program.calls[kind] = again
     return outputs
 
 
@@ -251,12 +251,14 @@ class _Call:
         cut = self.prepared.cut if self.lengths is not None else as_it_is
         return made.run(self.run, self.params, batch, self.workers, cut)
 
-    def may_repeat(self, x: Any, rows: int) -> bool:
-        """Whether a call with other numbers would be one batch that goes the way of this one."""
+    def again(self, x: Any, rows: int) -> _Again | None:
+        """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
         if self.drawn or self.prepared.advance is not None or x.dtype.kind not in "biuf":
-            return False
+            return None
         whole = rows <= self.batch_size and rows == self.filled(rows)
-        return whole and (rows == 1 or self.lengths is None)
+        if not whole or (rows > 1 and self.lengths is not None):
+            return None
+        return _Again(self.run, self.prepared, self.prepared.schedule_of(x, rows, self.workers), self.workers)
 
 
 def _refuse(fault: Fault) -> NoReturn:
@@ -303,7 +305,7 @@ def _require_whole_batches(rows: int, batch_size: int) -> None:
         )
 
 
-def _explain(model: Any, params: Params, x: Any, error: Exception) -> None:
+def _require_fitting(model: Any, params: Params, x: Any, error: Exception) -> None:
     """Raise InvalidParams, as `fnet.check` says it, where params that are missing are the cause of an error."""
     known = infer.input_spec(model) is not None
     lines = parameters.differences(model, params, *(() if known else (infer.spec(x),)))
