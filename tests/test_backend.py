@@ -6,6 +6,7 @@ import sys
 
 import chex
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -61,6 +62,25 @@ def test_a_convolution_of_few_channels_is_a_product_or_for_large_pictures_a_sum(
     assert ("dot_general" not in program.lower(x).as_text()) == is_sum
     y = numpy_backend.conv(x, kernel, kernel[0, 0, 0], clamp=(0, 6), **options)
     np.testing.assert_allclose(program(x), y, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_sums_of_products_of_half_floats_are_rounded_once(dtype, groups):
+    rng = np.random.default_rng(0)
+    shapes = (1, 64, 64, 4), (3, 3, 4 // groups, 24)
+    x, kernel = (np.asarray(jnp.asarray(rng.standard_normal(s), dtype).astype("float32")) for s in shapes)
+    options = {"strides": (1, 1), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": groups}
+    y = jax_conv.conv(jnp.asarray(x, dtype), jnp.asarray(kernel, dtype), **options)
+    rounded = jnp.asarray(numpy_backend.conv(x, kernel, **options), dtype).astype("float32")
+    np.testing.assert_allclose(y.astype("float32"), rounded, rtol=float(jnp.finfo(dtype).eps), atol=1e-5)
+
+
+def test_a_convolution_of_few_channels_has_any_number_of_rows():
+    (rows,) = jax.export.symbolic_shape("rows")
+    kernel, options = np.ones((3, 3, 1, 8), "float32"), {"strides": (1, 1), "padding": ((0, 0),) * 2, "dilation": (1, 1)}
+    exported = jax.export.export(jax.jit(lambda x: jax_conv.conv(x, kernel, **options)))(jax.ShapeDtypeStruct((rows, 28, 28, 1), "float32"))
+    assert exported.out_avals[0].shape == (rows, 26, 26, 8)
 
 
 def test_environment_variable_selects_the_backend():

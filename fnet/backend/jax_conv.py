@@ -89,14 +89,17 @@ def conv(
 
 def _of_few_channels(parts: list[Any], kernel: Any) -> Any:
     """What each tap meets, each (n, *output, c), and (taps * c, f) -> (n, *output, f)."""
-    if math.prod(parts[0].shape[:-1]) * kernel.shape[-1] < SMALL_PICTURE:
+    sizes = [size for size in parts[0].shape[:-1] if isinstance(size, int)]  # the number of rows may be open
+    if math.prod(sizes) * kernel.shape[-1] < SMALL_PICTURE:
         return jnp.concatenate(parts, axis=-1) @ kernel
     return _sum_of_products([part[..., c : c + 1] for part in parts for c in range(part.shape[-1])], kernel)
 
 
 def _sum_of_products(parts: list[Any], kernel: Any) -> Any:
-    """The sum of each part (..., f or 1) times its row of `kernel` (parts, f)."""
-    return functools.reduce(operator.add, [part * row for part, row in zip(parts, kernel, strict=True)])
+    """The sum of each part (..., f or 1) times its row of `kernel` (parts, f); half floats are added as float32."""
+    wide = jnp.promote_types(kernel.dtype, "float32") if jnp.issubdtype(kernel.dtype, jnp.floating) else kernel.dtype
+    products = [part.astype(wide) * row for part, row in zip(parts, kernel.astype(wide), strict=True)]
+    return functools.reduce(operator.add, products).astype(kernel.dtype)
 
 
 def _of_xla(
