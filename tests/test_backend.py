@@ -78,8 +78,10 @@ def test_sums_of_products_of_half_floats_are_rounded_once(dtype, groups):
 
 def test_a_convolution_of_few_channels_has_any_number_of_rows():
     (rows,) = jax.export.symbolic_shape("rows")
-    kernel, options = np.ones((3, 3, 1, 8), "float32"), {"strides": (1, 1), "padding": ((0, 0),) * 2, "dilation": (1, 1)}
-    exported = jax.export.export(jax.jit(lambda x: jax_conv.conv(x, kernel, **options)))(jax.ShapeDtypeStruct((rows, 28, 28, 1), "float32"))
+    kernel = np.ones((3, 3, 1, 8), "float32")
+    options = {"strides": (1, 1), "padding": ((0, 0),) * 2, "dilation": (1, 1)}
+    program = jax.export.export(jax.jit(lambda x: jax_conv.conv(x, kernel, **options)))
+    exported = program(jax.ShapeDtypeStruct((rows, 28, 28, 1), "float32"))
     assert exported.out_avals[0].shape == (rows, 26, 26, 8)
 
 

@@ -239,6 +239,7 @@ def test_a_table_is_printed_as_it_is_written(folder, capsys):
             assert printed == (0, Path(f"y.{form}").read_text())
     assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", "-", "--format", "tsv") == printed
     assert not Path("-").exists()
+    assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", "y.json", "--format", "csv")[0] == 2
     Path("x.jsonl").write_text("[null, 2, 3]")
     assert run(capsys, "numbers.safetensors", "x.jsonl", "--format", "csv") == (1, "input\n0\n")
 
@@ -273,6 +274,13 @@ def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsy
     assert run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1/127.5", "--offset", "-1") == (0, expected)
     run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1")
     assert told not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["1/", "/2", "1/0", "nan"])
+def test_a_scale_is_a_number_or_one_over_another(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "model.keras", "x.npy", "--scale", text])
+    assert "is not a number such as 0.5 or 1/127.5" in capsys.readouterr().err
 
 
 def test_a_row_of_many_scores_is_told_how_to_read_it(folder, capsys, caplog):

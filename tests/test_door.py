@@ -170,6 +170,18 @@ def test_what_is_refused_is_named(x, message):
         fnet.predict(MODEL, PARAMS, x)
 
 
+def test_an_array_that_is_not_shared_says_why():
+    class Far:
+        def __dlpack__(self, **options):
+            raise BufferError("it is far away")
+
+        def __dlpack_device__(self):
+            return 1, 0
+
+    with pytest.raises(fnet.InvalidInput, match="does not share its array: it is far away"):
+        fnet.predict(MODEL, PARAMS, Far())
+
+
 def test_tensors_without_an_array_are_named():
     torch = pytest.importorskip("torch")
     for x in (torch.tensor(X).to_sparse(), torch.empty(4, 3, device="meta")):

@@ -193,6 +193,8 @@ MISTAKES = {
     "npy": (written(lambda f: np.save(f, X)), CorruptFile, "one NumPy array"),
     "docx": (zipped("[Content_Types].xml", "word/document.xml"), CorruptFile, "office"),
     "other zip": (zipped("a.txt"), CorruptFile, r"no config\.json in it, so no \.keras model; it holds \['a\.txt'\]"),
+    "weights in a zip": (zipped("model.weights.h5"), CorruptFile, r"no config\.json in it"),
+    "model in a zip": (zipped("my/model.keras"), CorruptFile, "holds one: take that out and give it, 'my/model.keras'"),
     "empty zip": (zipped(), CorruptFile, "an empty zip"),
     "gzip": (gzip.compress(keras_zip()), CorruptFile, r"compressed by gzip.*gzip\.open"),
     "bzip2": (bz2.compress(b"x"), CorruptFile, r"compressed by bzip2"),

@@ -37,8 +37,8 @@ def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
 def number(text: str) -> float:
     """The type of --scale."""
     try:
-        over, _, under = text.partition("/")
-        value = float(over) / float(under or 1)
+        over, slash, under = text.partition("/")
+        value = float(over) / float(under if slash else 1)
     except (ValueError, ZeroDivisionError):
         value = math.nan
     if not math.isfinite(value):

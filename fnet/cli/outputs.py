@@ -196,7 +196,7 @@ def form(output: Path | None, given: str | None) -> str:
     """The form as a suffix, of --format or the file. Raises UsageError for one that is not written."""
     suffix = "" if output is None else output.suffix.lower()
     if given is not None:
-        if suffix not in ("", ".txt", ".json", f".{given}"):
+        if suffix not in ("", ".txt", f".{given}") and (given, suffix) != ("jsonl", ".json"):
             raise UsageError(f"{output}: --format {given} writes .{given}; leave it out, or give a file of that name")
         return f".{given}"
     suffix = suffix or ".txt"

@@ -7,7 +7,7 @@ Only a table that has nothing but `__arrow_c_stream__` or `__dataframe__` needs 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -138,9 +138,7 @@ def _column(value: Any) -> NumpyArray | None:
 
 def _exported(value: Any) -> NumpyArray | None:
     """What `__array__`, or a buffer, gives."""
-    if hasattr(value, "detach") and hasattr(
-        value, "__array__"
-    ):  # a torch tensor that takes part in a gradient does not give its array
+    if hasattr(value, "detach") and hasattr(value, "__array__"):  # torch's, which in a gradient give no array
         value = value.detach()
     if not (hasattr(value, "__array__") or hasattr(value, "__array_interface__") or _is_buffer(value)):
         return None
@@ -157,7 +155,10 @@ def _shared(value: Any) -> NumpyArray | None:
     """What `__dlpack__` gives; torch's bfloat16, which NumPy does not have, as float32."""
     if not hasattr(value, "__dlpack__"):
         return None
-    for attempt in (np.from_dlpack, lambda value: np.asarray(value.detach().cpu().float())):
+    attempts: list[Callable[[Any], NumpyArray]] = [np.from_dlpack]
+    if hasattr(value, "detach") and hasattr(value, "float"):
+        attempts.append(lambda tensor: np.asarray(tensor.detach().cpu().float()))
+    for attempt in attempts:
         try:
             return attempt(value)
         except (TypeError, ValueError, RuntimeError, BufferError, AttributeError) as error:

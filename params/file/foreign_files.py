@@ -80,8 +80,9 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
         if any(name.endswith(end) for name in names):
             kind = UnsafeFile if end == "data.pkl" else CorruptFile
             return kind(f"it is {what}")
-    if models := sorted(name for name in names if name.endswith((".h5", ".hdf5", ".keras"))):
-        return CorruptFile(f"a model is in it, but it is none itself: unpack it and give {quoted(models[0])}")
+    models = [name for name in names if name.endswith((".h5", ".hdf5", ".keras")) and not name.endswith(".weights.h5")]
+    if models:
+        return CorruptFile(f"it is no model, but holds one: take that out and give it, {quoted(min(models))}")
     return CorruptFile(f"no config.json in it, so no .keras model; it holds {quoted(sorted(names)[:4])}")
 
 
