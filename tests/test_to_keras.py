@@ -83,7 +83,8 @@ def is_written(case):
     one = case.layer is fnet.add and len(case.shapes) == 1
     trains |= case.layer is fnet.separable_conv1d and case.options.get("padding") == "causal"
     trains |= case.layer is fnet.batch_normalization and isinstance(case.options.get("axis"), tuple)
-    return case.plain is None and case.layer.__name__ not in NOT_OF_KERAS_3 and not trains and not one
+    both = all(np.max(case.options.get(name, 1)) > 1 for name in ("strides", "dilation_rate"))
+    return case.plain is None and case.layer.__name__ not in NOT_OF_KERAS_3 and not (trains or one or both)
 
 
 WRITTEN = [case for case in all_cases() if is_written(case)]

@@ -59,7 +59,11 @@ def _require_sense(source: KerasObject) -> None:
         raise CorruptFile(f"{source.label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
     if mode == "int" and config.get("sparse") and source.class_name != "HashedCrossing":  # alone in not asking
         raise CorruptFile(f"{source.label} is sparse, which no output_mode='int' is")
-    if config.get("salt") is not None and config.get("oov_method") == "floormod":
+    if (
+        source.class_name == "IntegerLookup"
+        and config.get("salt") is not None
+        and config.get("oov_method") == "floormod"
+    ):
         raise CorruptFile(f"{source.label} has a salt, which goes with oov_method='farmhash'")
     if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
         raise CorruptFile(f"{source.label} has pad_to_max_tokens, but no max_tokens")

@@ -35,7 +35,7 @@ CLASSES = {entry.layer: name for name, entry in LAYERS.items() if name not in FO
 
 def call_options(entry: Entry) -> frozenset[str]:
     """The arguments of the Keras call of a layer, some of which are options here."""
-    return frozenset({*entry.arguments, "return_attention_scores", "use_causal_mask"})
+    return frozenset({*entry.arguments, "return_attention_scores", "use_causal_mask"}).difference(entry.earlier)
 
 
 RECURRENT = frozenset(

@@ -54,6 +54,7 @@ class Entry:
     only the first is given, else a tuple in this order (when one in between is missing: a dict by name), or what
     `inputs` makes of {name: source}. `mask` and `training` need not be listed.
 
+    earlier: which of them a call has in files of earlier versions alone, and the config in those of today.
     call: the arguments that a call gives by name -> the same under the names of the fnet layer.
     literal: arguments whose numbers stay numbers: rules read them (sizes).
 
@@ -70,6 +71,7 @@ class Entry:
     copies: tuple[str, ...] = ()
     container: str = ""
     arguments: tuple[str, ...] = ("inputs",)
+    earlier: tuple[str, ...] = ()
     inputs: Callable[[dict[str, Any]], Any] | None = None
     call: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     literal: tuple[str, ...] = ()

@@ -72,8 +72,10 @@ CALLED = {
     "slice": ("inputs", "start_indices", "shape"),
     "stop_gradient": ("variable",),
 }
-"""{our name: the arguments of the Keras call}, where they are not those of our function. The shapes of `scatter` and
-`slice` were arguments in Keras 3.0 to 3.11; later they are options."""
+"""{our name: the arguments of the Keras call}, where they are not those of our function."""
+
+CALLED_EARLIER = {"scatter": ("shape",), "slice": ("shape",)}
+"""{our name: those that the call had in Keras 3.0 to 3.11; later they are options}."""
 
 _FUNCTIONS = "it calls Python functions, which a model file cannot hold as data"
 _SCAN = f"{_FUNCTIONS}; use a recurrent layer"
@@ -130,6 +132,7 @@ def operation(module: str, class_name: str) -> Entry:
         layer,
         {"quantile": _linear, "trapezoid": _positions}.get(name),
         arguments=CALLED.get(name, () if any_number else names),
+        earlier=CALLED_EARLIER.get(name, ()),
         inputs=in_order(names) if len(names) > 1 or any_number else None,
         neutral=dict.fromkeys(("sparse", "ragged"), (False,)) if name == "convert_to_tensor" else {},
     )
