@@ -182,6 +182,7 @@ def test_an_array_that_is_not_shared_says_why():
         fnet.predict(MODEL, PARAMS, Far())
 
 
+@pytest.mark.slow
 def test_tensors_without_an_array_are_named():
     torch = pytest.importorskip("torch")
     for x in (torch.tensor(X).to_sparse(), torch.empty(4, 3, device="meta")):
