@@ -14,7 +14,8 @@ import numpy as np
 
 import fnet
 from fnet import tree
-from fnet.core.rules import option_names, rules
+from fnet.core.options import option_names
+from fnet.core.rules import rules
 from fnet.layers import augmentation
 from fnet.masks import mask_of, strip
 from params.convert import generations

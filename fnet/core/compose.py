@@ -13,7 +13,8 @@ from typing import Any
 from fnet.core import cutting, infer
 from fnet.core.layer import Bound, bind, brief, name_of, written
 from fnet.core.model import EMPTY, Model, Node, Resolve, Step, Tap, Visit, flow, run
-from fnet.core.rules import Call, Entrance, Rounding, Rules, layer, option_names, rules
+from fnet.core.options import option_names
+from fnet.core.rules import Call, Entrance, Rounding, Rules, layer, rules
 from fnet.core.sources import feed, references, resolve
 from fnet.records import dataclass
 from fnet.tree import freeze

@@ -13,7 +13,8 @@ from typing import Any
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
 from fnet.core.layer import Bound, bind, brief, name_of
-from fnet.core.model import EMPTY, Model, declared_inputs, run
+from fnet.core.model import EMPTY, Model, run
+from fnet.core.model import input_spec as input_spec
 from fnet.core.rules import Rules, rules
 from fnet.core.sources import resolve, unmasked
 from fnet.records import dataclass
@@ -148,11 +149,6 @@ def activation_child(activation: Activation, y: Spec) -> ParamTree:
     """The params that an activation adds to the layer it belongs to: {"activation": {...}} or nothing."""
     params = {} if activation is None or isinstance(activation, str) else infer(activation, y)[1]
     return {"activation": params} if params else {}
-
-
-def input_spec(model: Any) -> Any:
-    """The Spec tree that a model itself says it takes (its `input_layer` steps), or None."""
-    return declared_inputs(model)
 
 
 def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from fnet import dtypes, tree
 from fnet.backend import ops
-from fnet.core.options import misfit
-from fnet.core.rules import apply, body, option_names, rules
+from fnet.core.options import misfit, option_names
+from fnet.core.rules import apply, rules, undecorated
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
 from fnet.types import Params, ParamTree
@@ -60,7 +60,7 @@ class Bound:
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:
         """What a model runs of this layer: `apply`, which sees to masks and integers, under the dtype policy."""
-        own = body(self.function)
+        own = undecorated(self.function)
         run = functools.partial(self.function, **self.given)
         if own is not None:
             run = functools.partial(apply, own, rules(self), self.given)
@@ -69,7 +69,7 @@ class Bound:
     @functools.cached_property
     def on_floats(self) -> Callable[[Params, Any], Any]:
         """What a model runs for one array of floats of `dtypes.WIDE`, for which no rule has anything to do."""
-        own = body(self.function)
+        own = undecorated(self.function)
         return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self.given)
 
     def __call__(self, params: Params, x: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 
 from fnet import tree
 from fnet.backend import ops
+from fnet.core.explaining import explained
 from fnet.core.layer import Bound, name_of
-from fnet.core.rules import explained, rules
+from fnet.core.rules import rules
 from fnet.core.sources import describe, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
@@ -99,7 +100,7 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
     try:
         return ops.exactly(flow, step, ops.native(params), ops.native(x), tap)
     except InvalidInput as error:
-        takes = tree.leaves(declared_inputs(step))
+        takes = tree.leaves(input_spec(step))
         given = [tuple(getattr(leaf, "shape", ())) for leaf in tree.leaves(strip(x))]
         if len(takes) == len(given) and not all(
             fits(have, spec.shape) for have, spec in zip(given, takes, strict=True)
@@ -109,10 +110,10 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
         raise
 
 
-def declared_inputs(step: Any) -> Any:
+def input_spec(step: Any) -> Any:
     """The Spec tree that a step itself says it takes (the `input_layer` steps of a model), or None."""
     if isinstance(step, Model):
-        return step.inputs_by(declared_inputs)
+        return step.inputs_by(input_spec)
     rule = getattr(getattr(step, "function", step), "rules", None) and rules(step).entrance.takes
     return (step if isinstance(step, Bound) else _bound(step)).fill(rule)() if rule else None
 
@@ -128,21 +129,18 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
 
     def visit(name: str, key: str, step: Any, x: Any) -> Any:
         entry = params.get(key, EMPTY)
+        if type(step) is FunctionType:
+            step = _bound(step)
         try:
-            if type(step) is FunctionType:
-                step = _bound(step)
             if type(step) is not Bound:
                 y = flow(step, entry, x, tap, f"{path}{name}/")
             elif getattr(x, "dtype", None) in WIDE:
                 y = step.on_floats(entry, x)
             else:
                 y = step.by_rules(entry, x)
-        except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
-            clear = _explained(step, entry, x, error) if type(step) is Bound else error
-            clear.add_note(f"in {path + name!r}: {_label(step)}() got {describe(x)}, params {describe(entry)}")
-            if clear is error:
-                raise
-            raise clear from error
+        except Exception as error:  # whatever it is, it goes on, with a note of where it was raised
+            _tell(error, path + name, step, entry, x)
+            raise
         if tap is not None:
             tap(path + name, strip(y))
         return y
@@ -150,15 +148,18 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
     return step.walk(x, visit)
 
 
-def _explained(step: Bound, params: Params, x: Any, error: Exception) -> Exception:
-    """`explained`, for a step of a model."""
-    declared = getattr(step.function, "rules", None)
-    return explained(step.function, declared, step.all_options if declared else EMPTY, params, x, error)
+def _tell(error: Exception, path: str, step: Step, params: Params, x: Any) -> None:
+    """Note on an error of a step where it was raised. Raises a clearer one where params or input are its cause."""
+    clear = error
+    if isinstance(step, Bound):
+        declared = getattr(step.function, "rules", None)
+        shape, options = (declared.shape, step.all_options) if declared else (None, EMPTY)
+        clear = explained(step.function, shape, options, params, x, error)
+    label = name_of(step.function) if isinstance(step, Bound) else type(step).__name__
+    clear.add_note(f"in {path!r}: {label}() got {describe(x)}, params {describe(params)}")
+    if clear is not error:
+        raise clear from error
 
 
 _bound = functools.lru_cache(maxsize=256)(Bound)
 """A layer without options as a step."""
-
-
-def _label(step: Any) -> str:
-    return name_of(step.function) if isinstance(step, Bound) else type(step).__name__

@@ -1,4 +1,4 @@
-"""Whether the options of a layer are of the types and in the ranges that its function is annotated with."""
+"""The options of a layer function, and whether they are of the types and in the ranges that it is annotated with."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from fnet.activation_functions import ACTIVATIONS
-from fnet.core.rules import option_names
 from fnet.types import OneOf, Range
 
 Test: TypeAlias = Callable[[Any], bool]
+
+
+@functools.cache
+def option_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """{option: default} of a layer function; `inspect.Parameter.empty` marks a required one."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 @functools.cache

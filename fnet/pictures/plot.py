@@ -14,7 +14,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import Bound, bind, brief
 from fnet.core.model import Model
-from fnet.core.rules import option_names
+from fnet.core.options import option_names
 from fnet.core.sources import Ref, masked_by, references
 from fnet.pictures.layout import Edge, Layout, arrange
 from fnet.records import dataclass

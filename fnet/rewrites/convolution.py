@@ -7,7 +7,7 @@ from typing import Any
 from fnet import backend
 from fnet.backend import ops, winograd
 from fnet.core.layer import Bound, bind
-from fnet.core.rules import option_names
+from fnet.core.options import option_names
 from fnet.layers.convolution import conv2d
 from fnet.layers.pooled_convolution import pooled_conv2d, winograd_conv2d
 from fnet.layers.pooling import max_pooling2d

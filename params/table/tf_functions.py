@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from fnet.core.rules import call_of, option_names
+from fnet.core.options import option_names
+from fnet.core.rules import call_of
 from fnet.core.sources import references
 from fnet.tf_functions import FUNCTIONS
 from params.errors import CorruptFile, UnsupportedLayer, quoted

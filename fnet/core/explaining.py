@@ -1,0 +1,86 @@
+"""What was wrong with the params or the input of a layer, told where its equation failed with an error of its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fnet import tree
+from fnet.core.options import option_names
+from fnet.errors import InvalidInput, InvalidParams
+from fnet.masks import strip
+from fnet.shapes import fits
+from fnet.types import Params, Spec
+
+
+def explained(
+    function: Callable[..., Any],
+    shape: Callable[..., Any] | None,
+    options: Mapping[str, Any],
+    params: Any,
+    x: Any,
+    error: Exception,
+) -> Exception:
+    """InvalidInput or InvalidParams where what a layer was given is the cause of an error; or the error itself.
+
+    shape: the shape rule of the layer, None where it has none.
+    """
+    if not isinstance(params, Mapping) and isinstance(error, LookupError | AttributeError | TypeError):
+        return InvalidInput(
+            f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"
+        )
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in params:
+        return InvalidParams(
+            f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "
+            "fnet.check(model, params) lists all that does not fit"
+        )
+    if shape is None or isinstance(error, InvalidInput) or not isinstance(error, TypeError | ValueError | IndexError):
+        return error
+    asked = {key: ({**option_names(function), **options})[key] for key in option_names(shape)}
+    wrong = _misfit(function.__name__, functools.partial(shape, **asked), params, strip(x))
+    if wrong is None and isinstance(error, IndexError):
+        wrong = f"{function.__name__} picks what is not there: {error}"
+    return error if wrong is None else InvalidInput(wrong)
+
+
+def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str | None:
+    """What to say where the shape rule of a layer wants other params for an input like `x`; None where it does not."""
+    if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in tree.leaves(x)):
+        return None
+    have = {path: tuple(leaf.shape) for path, leaf in tree.items(params)}
+
+    def misfit(spec: Any) -> str | None:
+        """The first param that an input like `spec` wants in another shape."""
+        params_needed = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in have)
+        wrong = (
+            f"a {'/'.join(map(str, path))} of {want}, and it has {have[path]}"
+            for path, want in params_needed
+            if not fits(have[path], want)
+        )
+        return next(wrong, None)
+
+    spec = tree.map(lambda leaf: Spec(tuple(leaf.shape), str(leaf.dtype)), x)
+    try:
+        wrong = misfit(spec)
+        if wrong is None:
+            return None
+        others = _others(spec, {size for shape in have.values() for size in shape})
+        takes = next((other for other in others if not misfit(other)), None)
+    except InvalidInput as error:  # the rule says itself what does not fit
+        return str(error)
+    except (TypeError, ValueError, LookupError, AttributeError):  # the rule knows no such input
+        return None
+    known = "" if takes is None else f" takes {(None, *tree.leaves(takes)[0].shape[1:])} with these params;"
+    given = ", ".join(str(leaf.shape) for leaf in tree.leaves(spec))
+    return f"{name}{known} got {given}, for which it would need {wrong}"
+
+
+def _others(spec: Any, sizes: set[int]) -> Iterator[Any]:
+    """A single Spec, in its container, with another size along one axis, the last first; none for several inputs."""
+    shape, *more = (leaf.shape for leaf in tree.leaves(spec))
+    for axis in reversed(range(1, 0 if more else len(shape))):
+        for size in sorted(sizes):
+            other = (*shape[:axis], size, *shape[axis + 1 :])
+            yield tree.map(lambda leaf, other=other: replace(leaf, shape=other), spec)
