@@ -146,8 +146,11 @@ def written(model: Any, params: Any, x: Any, kind: str, *shapes: Any) -> str:
 
 
 def of_layer(cases: list[Case], kind: str) -> dict[str, str]:
-    """{row: its outcome} of a layer."""
-    return {case.id: outcome(case, kind) for case in cases}
+    """{row: its outcome} of a layer; rows of one name, which differ in masks or weights, are numbered."""
+    outcomes: dict[str, str] = {}
+    for number, case in enumerate(cases):
+        outcomes[f"{case.id} (row {number})" if case.id in outcomes else case.id] = outcome(case, kind)
+    return outcomes
 
 
 def of_archive(archive: Path, kind: str) -> dict[str, str]:
