@@ -90,14 +90,16 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from compare import certificate, others, parity, report
-    from compare.worker import ImportFailed, WorkerFailed, imported
+    from compare.worker import WorkerFailed
     from fnet import writing
+    from fnet.importing import ImportFailed, imported, named
     from train_keras.errors import DataError
 
     try:
         backends = None if args.backends is None else tuple(args.backends.split(","))
         _check(args, backends or (), parity.BACKENDS)
-        custom, objects = _named(args.custom), {n: imported(p) for n, p in _named(args.custom_object).items()}
+        custom = named(args.custom, "--custom")
+        objects = {name: imported(place) for name, place in named(args.custom_object, "--custom-object").items()}
         rows = load_rows(args, objects)
     except (UsageError, DataError, ImportFailed) as error:
         log.error("%s", error)
@@ -162,16 +164,6 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
             if args.model.suffix == ".safetensors"
             else f"{args.model} is no file of Keras: give a .keras, .h5 or .hdf5 file"
         )
-
-
-def _named(given: list[str]) -> dict[str, str]:
-    """{name: place} of "name=place" arguments."""
-    pairs = [text.partition("=") for text in given]
-    if bad := [text for text, (name, _, place) in zip(given, pairs, strict=True) if not (name and place)]:
-        raise UsageError(
-            f"--custom and --custom-object take NAME=PLACE, such as 'my>Shifted=pure.py:shifted'; got {bad[0]!r}"
-        )
-    return {name: place for name, _, place in pairs}
 
 
 def load_rows(args: argparse.Namespace, custom_objects: dict[str, Any]) -> Rows:

@@ -13,6 +13,7 @@ from compare import machine, worker
 from compare.measuring import Rows, Run
 from fnet import tree
 from fnet.export import load_onnx, load_stablehlo
+from fnet.importing import imported
 
 PROGRAMS = {".onnx": ("onnxruntime",), ".stablehlo": ("jax", "jaxlib")}
 """What runs the files with this suffix."""
@@ -34,7 +35,7 @@ def run(place: str, rows: Rows, batch_size: int) -> Run:
     """
     suffix = Path(place).suffix
     started = time.perf_counter()
-    call = _program(place) if suffix in PROGRAMS else worker.imported(place)
+    call = _program(place) if suffix in PROGRAMS else imported(place)
     loaded = time.perf_counter()
     arrays = rows.x if isinstance(rows.x, tuple) else (rows.x,)
     parts = []

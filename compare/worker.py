@@ -7,7 +7,6 @@ facts (.json). FNET_BACKEND chooses the backend, as everywhere.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from compare import machine
+from fnet.importing import ImportFailed, imported
 
 FILES = {"inputs": "inputs.npz", "arrays": "arrays.npz", "facts": "facts.json"}
 
@@ -30,10 +30,6 @@ FOREIGN = ("keras", "tensorflow", "h5py")
 
 class WorkerFailed(RuntimeError):
     """fnet's process ended with an error; the message holds its last lines."""
-
-
-class ImportFailed(ValueError):
-    """A custom layer that cannot be imported."""
 
 
 # --- in the parent process ----------------------------------------------------------------------------
@@ -86,26 +82,6 @@ def place(function: Callable[..., Any] | str) -> str:
             'or give "module:name" or "file.py:name"'
         )
     return f"{where}:{name}"
-
-
-def imported(place: str) -> Any:
-    """What is at "module:name" or "file.py:name". Raises ImportFailed where nothing is."""
-    module, _, name = place.rpartition(":")
-    try:
-        return getattr(_module(module), name)
-    except (ImportError, OSError, AttributeError) as error:
-        raise ImportFailed(f"cannot import {place!r}: {error}; give module:name or file.py:name") from error
-
-
-def _module(name: str) -> Any:
-    if not name.endswith(".py"):
-        return importlib.import_module(name)
-    spec = importlib.util.spec_from_file_location(Path(name).stem, name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # --- in the process of its own ------------------------------------------------------------------------

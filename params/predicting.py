@@ -14,7 +14,9 @@ import numpy as np
 import fnet
 from fnet import tree
 from fnet.core import infer, sources
+from fnet.inference import arrays
 from fnet.inference.labels import middle
+from fnet.inference.scaling import Scaling
 from fnet.records import dataclass
 from params.loading import load_keras
 from params.store.saving import load, load_info
@@ -33,9 +35,9 @@ class Predict:
     output: the name of the column of what the model gives; outputs that have names get `output_name`.
     labels: whether "label" and "score" of the best class come too, where a `.safetensors` has labels.
     batch_size, invalid: as in `fnet.predict`; rows without an answer are marked unless invalid="raise".
-    scale: what numbers are multiplied by first; None for what a `.safetensors` says.
+    scale, offset: what numbers are multiplied by first, None for what a `.safetensors` says, and what is then added.
 
-    predict(batch) -> the batch with columns more, for a mapping {column: values};
+    predict(batch) -> the batch with columns more, for a mapping {column: values} or, with `columns`, a DataFrame;
     predict(x) -> what the model gives, for an array or a list of them, one for each input.
     """
 
@@ -46,9 +48,12 @@ class Predict:
     batch_size: int = 256
     invalid: str = "mark"
     scale: float | None = None
+    offset: float | None = None
 
     def __call__(self, batch: Any) -> Any:
         model = _loaded(self.path, _stamp(self.path))
+        if self.columns is not None and arrays.is_table(batch):
+            batch = arrays.columns(batch)
         if not isinstance(batch, Mapping):
             return self._run(model, batch)
         columns = dict(batch.items())
@@ -58,9 +63,7 @@ class Predict:
         return {**columns, **{"_".join(map(str, (self.output, *path))): leaf for path, leaf in tree.items(y)}}
 
     def _run(self, model: _Model, x: Any) -> Any:
-        scale = model.scale if self.scale is None else self.scale
-        if scale is not None:
-            x = tree.map(lambda a: _scaled(np.asarray(a), scale), x)
+        x = Scaling(model.scale if self.scale is None else self.scale, self.offset)(x)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fnet.InvalidRows)  # the marks say it
             return fnet.predict(model.model, model.params, x, batch_size=self.batch_size, invalid=self.invalid)
@@ -80,8 +83,8 @@ class Predict:
             raise fnet.InvalidInput(f"no column {', '.join(missing)}; the batch has {', '.join(columns)}")
         if len(model.inputs) > 1:
             return {key: _array(columns[name]) for key, name in zip(model.inputs, names, strict=True)}
-        arrays = [_array(columns[name]) for name in names]
-        return arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=-1)
+        parts = [_array(columns[name]) for name in names]
+        return parts[0] if len(parts) == 1 else np.stack(parts, axis=-1)
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,6 @@ def _array(values: Any) -> Any:
     if array.dtype == object and len(array) and not isinstance(array[0], str | bytes | type(None)):
         return np.stack([np.asarray(row) for row in array])
     return array
-
-
-def _scaled(array: Any, scale: float) -> Any:
-    return array if array.dtype.kind in "USO" else array.astype(np.float32) * np.float32(scale)
 
 
 def _best(model: _Model, y: Any) -> dict[str, Any]:

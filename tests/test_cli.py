@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import cli, starting
+from fnet import cli, importing, starting
 from fnet.cli import main
 from tests import parity
 
@@ -144,6 +144,44 @@ def test_numbers_that_would_be_scaled_twice_are_told(tmp_path, caplog):
     caplog.clear()
     assert main(["predict", str(file), str(rows)]) == 0
     assert "Rescaling" not in caplog.text
+
+
+CUSTOM = """
+import fnet
+
+@fnet.layer(shape=lambda x, *, factor=2.0: (x, {"offset": fnet.Param(x.shape[-1:], "zeros")}))
+def shifted(params, x, *, factor=2.0):
+    return factor * x + params["offset"]
+"""
+
+
+def test_a_layer_of_ones_own_is_imported_where_custom_names_it_and_nowhere_else(tmp_path, capsys, caplog):
+    (tmp_path / "pure.py").write_text(CUSTOM)
+    place = f"my>Shifted={tmp_path}/pure.py:shifted"
+    layer = {"class_name": "Shifted", "registered_name": "my>Shifted", "module": "pure", "config": {"name": "shifted"}}
+    takes = {"class_name": "InputLayer", "config": {"batch_shape": [None, 3], "name": "x", "dtype": "float32"}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [takes, layer]}}
+    (tmp_path / "m.json").write_text(json.dumps(config))
+    assert run(capsys, "explain", tmp_path / "m.json")[0] == 1
+    assert run(capsys, "explain", tmp_path / "m.json", "--custom", place)[0] == 0
+    assert run(capsys, "plot", tmp_path / "m.json", "--custom", place, "--output", "-")[0] == 0
+
+    model = fnet.sequential(x=fnet.bind(fnet.input_layer, shape=(None, 3)), own=importing.imported(place[11:]))
+    file, rows = tmp_path / "m.safetensors", tmp_path / "x.npy"
+    fnet.save(file, model, {"own": {"offset": np.ones(3, "f")}}, custom={"my>Shifted": model.steps[1][1]})
+    np.save(rows, np.ones((1, 3), "f"))
+    for command in (["predict", file, rows], ["verify", file], ["summary", file], ["activations", file, rows]):
+        assert run(capsys, *command)[0] == 1
+        assert run(capsys, *command, "--custom", place)[0] == 0
+    assert (
+        run(capsys, "predict", file, rows, "--custom", place, "--json")[1]
+        == '{"input": "0", "output": [3.0, 3.0, 3.0]}\n'
+    )
+    assert run(capsys, "export", file, tmp_path / "m.keras", "--custom", place)[0] == 0
+    assert run(capsys, "convert", tmp_path / "m.keras", file, "--custom", place)[0] == 0
+    for wrong, said in ((f"{place}x", "cannot import"), ("my>Shifted", "takes NAME=PLACE")):
+        assert run(capsys, "predict", file, rows, "--custom", wrong)[0] == 2
+        assert said in caplog.text
 
 
 def test_convert_keeps_labels_and_scale(folder, capsys, tmp_path):

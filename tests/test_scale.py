@@ -64,6 +64,23 @@ def test_columns_become_rows_and_outputs_become_columns(numbers):
     np.testing.assert_array_equal(bare["scores"], fnet.predict(model, params, x))
 
 
+def test_numbers_are_scaled_and_an_offset_is_added(numbers):
+    x = np.arange(12.0).reshape(4, 3)
+    model, params = fnet.load(numbers)  # the file says scale=0.5
+    for given, first in (({"offset": -1}, x * 0.5 - 1), ({"scale": 2, "offset": 3}, x * 2 + 3)):
+        np.testing.assert_array_equal(fnet.Predict(numbers, **given)(x), fnet.predict(model, params, first))
+
+
+def test_a_table_is_read_by_its_columns(numbers):
+    pandas = pytest.importorskip("pandas")
+    x = np.arange(6.0).reshape(2, 3)
+    table = pandas.DataFrame({"id": ["p", "q"], "a": x[:, 0], "b": x[:, 1], "c": x[:, 2]})
+    y = fnet.Predict(numbers, ("a", "b", "c"))(table)
+    assert list(y) == ["id", "a", "b", "c", "output", "label", "score"]
+    np.testing.assert_array_equal(y["output"], fnet.Predict(numbers)(x))
+    np.testing.assert_array_equal(fnet.Predict(numbers)(table[["a", "b", "c"]]), y["output"])
+
+
 def test_rows_without_an_answer_are_marked_or_raise(numbers):
     x = [[1.0, 2, 3], [1.0, np.nan, 3]]
     y = fnet.Predict(numbers)({"x": x})

@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from fnet.importing import ImportFailed, imported, named
+
 log = logging.getLogger("fnet")
 
 
@@ -21,6 +23,27 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--weights", metavar="FILE", help="the weights, where the model file is a config alone (.json)"
     )
+    add_custom(command)
+
+
+def add_custom(command: argparse.ArgumentParser) -> None:
+    """The argument that names layers of the user's own, whose code is run for it and for nothing else."""
+    command.add_argument(
+        "--custom",
+        action="append",
+        default=[],
+        metavar="NAME=PLACE",
+        help="a function for a custom layer, package>Name=file.py:function (or module:function), or for one layer, "
+        "such as a Lambda, by its name; imports and runs that file; may be repeated",
+    )
+
+
+def custom_layers(args: argparse.Namespace) -> dict[str, Any]:
+    """{name: function} of --custom. Raises UsageError where there is no such function."""
+    try:
+        return {name: imported(place) for name, place in named(args.custom, "--custom").items()}
+    except ImportFailed as error:
+        raise UsageError(error) from error
 
 
 def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
@@ -28,10 +51,10 @@ def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     import fnet
 
     if not args.model.endswith(".safetensors"):
-        return (*fnet.load_keras(args.model, weights=args.weights), {})
+        return (*fnet.load_keras(args.model, weights=args.weights, custom=custom_layers(args)), {})
     if args.weights is not None:
         raise UsageError(f"--weights: {args.model} has its own; they go with the config of a Keras model (.json)")
-    return (*fnet.load(args.model), fnet.load_info(args.model))
+    return (*fnet.load(args.model, custom=custom_layers(args)), fnet.load_info(args.model))
 
 
 def number(text: str) -> float:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fnet.cli.common import UsageError, add_model, check_labels, check_target, log, number, read_labels
+from fnet.cli.common import UsageError, add_model, check_labels, check_target, custom_layers, log, number, read_labels
 from fnet.cli.inputs import warn_of_two_scales
 
 HELP = "a Keras file as one .safetensors file"
@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.output.endswith(".safetensors"):
         raise UsageError(f"{args.output}: the file to write ends in .safetensors")
     check_target(Path(args.output), args.model)
-    model, weights = fnet.load_keras(args.model, weights=args.weights)
+    custom = custom_layers(args)
+    model, weights = fnet.load_keras(args.model, weights=args.weights, custom=custom)
     labels = read_labels(args.labels)
     if labels:
         scores: Any = fnet.core.infer.infer(model, fnet.core.infer.input_spec(model))[0]
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     scale = args.scale
     if args.offset:
         model, weights, scale = _rescaled(model, args.scale, args.offset), {"model": weights}, None
-    fnet.save(args.output, model, weights, labels=labels, scale=scale, selftest=True)
+    fnet.save(args.output, model, weights, labels=labels, scale=scale, custom=custom, selftest=True)
     log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
     return 0
 

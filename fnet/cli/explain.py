@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from fnet.cli.common import add_custom, custom_layers
+
 HELP = "what is in a model file, what is refused and why"
 DESCRIPTION = """Each layer and operation of a .keras, .h5 or .safetensors file, supported, limited or refused and why,
 all at once; shapes, parameters, floating-point operations, masks, the Keras that wrote it, and what is worth a look.
@@ -19,11 +21,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     command.add_argument("model", help=".keras, .h5 or .safetensors file, or the config alone (.json)")
     command.add_argument("--json", action="store_true", help="the same as JSON")
+    add_custom(command)
 
 
 def run(args: argparse.Namespace) -> int:
     import fnet
 
-    explanation = fnet.explain(args.model)
+    explanation = fnet.explain(args.model, custom=custom_layers(args))
     print(json.dumps(explanation.as_dict(), indent=1) if args.json else explanation)
     return 0 if explanation.supported else 1

@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from fnet.cli.common import UsageError, add_model, check_target, load_model, log
+from fnet.cli.common import UsageError, add_model, check_target, custom_layers, load_model, log
 
 SUFFIXES = {".onnx": "onnx", ".stablehlo": "stablehlo", ".keras": "keras"}
 
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
         raise ModuleNotFoundError("ONNX needs jax2onnx", name="jax2onnx")
     model, params, _ = load_model(args)
     if kind == "keras":
-        fnet.to_keras(model, params, args.output)
+        classes = {name: layer for name, layer in custom_layers(args).items() if ">" in name}
+        fnet.to_keras(model, params, args.output, custom=classes)
         log.info("wrote %s (%s bytes)", args.output, f"{Path(args.output).stat().st_size:,}")
         return 0
     from fnet.export import to_onnx, to_stablehlo

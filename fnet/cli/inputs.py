@@ -16,6 +16,7 @@ import numpy as np
 from fnet import tree
 from fnet.cli.common import UsageError, log, number
 from fnet.core import infer, sources
+from fnet.inference.scaling import Scaling
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 TEXT = "text"
@@ -90,22 +91,6 @@ def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str]
     spec = infer.input_spec(model)
     specs = {"x": None} if spec is None else sources.feed(getattr(model, "inputs", "x"), spec)
     return Request(specs, args, size, tuple(dict.fromkeys(kept)))
-
-
-class Scaling(NamedTuple):
-    """What is done to the numbers of rows first; texts stay as they are."""
-
-    scale: float | None
-    offset: float | None
-
-    def __call__(self, x: Any) -> Any:
-        return x if self == (None, None) else tree.map(self._scaled, x)
-
-    def _scaled(self, a: Any) -> Any:
-        if a.dtype.kind in "USO":
-            return a
-        scale, offset = (1.0 if self.scale is None else self.scale), self.offset or 0.0
-        return a.astype(np.float32) * np.float32(scale) + np.float32(offset)
 
 
 def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixels: bool) -> Scaling:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fnet import writing
-from fnet.cli.common import UsageError, check_target, log
+from fnet.cli.common import UsageError, add_custom, check_target, custom_layers, log
 
 HELP = "a model as a picture (SVG)"
 DESCRIPTION = """Draw the steps of a model as an SVG, shapes at the lines between them, from the configuration alone:
@@ -24,18 +24,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output", metavar="FILE", help="the .svg to write (the model's name in this folder); - for standard output"
     )
+    add_custom(command)
 
 
 def run(args: argparse.Namespace) -> int:
     from params.explaining.pictured import picture
 
+    custom = custom_layers(args)
     if args.output == "-":
-        sys.stdout.write(picture(args.model, depth=args.depth))
+        sys.stdout.write(picture(args.model, depth=args.depth, custom=custom))
         return 0
     output = Path(args.output or f"{Path(args.model).stem}.svg")
     if output.suffix != ".svg":
         raise UsageError(f"{output}: the picture is an SVG, so a name that ends in .svg")
     check_target(output, args.model)
-    writing.write(output, picture(args.model, depth=args.depth).encode())
+    writing.write(output, picture(args.model, depth=args.depth, custom=custom).encode())
     log.info("wrote %s", output)
     return 0

@@ -1,0 +1,44 @@
+"""Functions of the user's own, by the place that a command line names. Nothing in a model file leads here."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class ImportFailed(ValueError):
+    """A function that cannot be imported."""
+
+
+def imported(place: str) -> Any:
+    """What is at "module:name" or "file.py:name". Raises ImportFailed where nothing is."""
+    module, _, name = place.rpartition(":")
+    try:
+        return getattr(_module(module), name)
+    except (ImportError, OSError, AttributeError, ValueError) as error:
+        raise ImportFailed(f"cannot import {place!r}: {error}; give module:name or file.py:name") from error
+
+
+def named(given: Iterable[str], option: str) -> dict[str, str]:
+    """{name: place} of "name=place" arguments of an option. Raises ImportFailed for another form."""
+    places = {name: place for name, _, place in (text.partition("=") for text in given)}
+    if not all(name and place for name, place in places.items()):
+        raise ImportFailed(f"{option} takes NAME=PLACE, such as 'my>Shifted=pure.py:shifted'; got {' '.join(given)!r}")
+    return places
+
+
+@functools.cache
+def _module(name: str) -> Any:
+    """A module, or a file as one, which is run once."""
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
