@@ -1,6 +1,7 @@
 """What the values in a config mean: what Python made of them in the Keras that wrote the file; and what is not read."""
 
 import io
+import json
 
 import h5py
 import keras
@@ -11,6 +12,7 @@ from keras import layers
 
 import fnet
 from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras
+from params.convert.models import convert
 from tests import hostile
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
@@ -53,6 +55,22 @@ def test_options_that_are_arrays(zero):
     values = X[None].repeat(2, 0) * np.array([1, 1, 0, 0], "float32")[:, None]
     model, params = from_keras(keras_model)
     np.testing.assert_allclose(model(params, values), keras_model(values), atol=1e-6)
+
+
+def test_layers_that_differ_in_their_names_alone_are_one_step():
+    """A deep model has its layers many times; a value of another type is another, whatever Python's `==` says."""
+    dense = [layers.Dense(3, name=name, trainable=name != "d") for name in "abcd"]
+    config = json.loads(keras.Sequential([keras.Input((3,)), *dense]).to_json())
+    steps = dict(convert(config).step.steps)
+    assert steps["a"] is steps["b"] is steps["c"] is not steps["d"]
+    third = config["config"]["layers"][3]["config"]
+    third["units"] = 3.0
+    with pytest.raises(fnet.ModelFileError, match=r"'c'.*of the wrong type"):
+        convert(config)
+    third |= {"units": 3, "activation": "relu"}
+    steps = dict(convert(config).step.steps)
+    assert steps["a"] is steps["b"] is not steps["c"]
+    assert steps["c"].options["activation"] == "relu"
 
 
 FOREIGN = {"module": "my_package", "class_name": "Mine", "config": {"x": 1}, "registered_name": "my_package>Mine"}

@@ -21,6 +21,9 @@ from fnet.records import dataclass
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
 
+REMEMBERED = 64
+"""Shapes of which a layer remembers what its rule says; one step of a deep model may be many of its layers."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -84,16 +87,18 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
-    """The shape rule of a layer, given the options that it asks for; of one array, the last answer is remembered."""
+    """The shape rule of a layer, given the options that it asks for; of one array, the last answers are remembered."""
     bound = step if isinstance(step, Bound) else bind(step)
     declared = rules(bound)
     if not isinstance(x, Spec) or declared.call is not None:
         return _by_rule(bound, declared, x)
-    for last, known in bound.inferred:
-        if last == x:
-            return known
-    known = _by_rule(bound, declared, x)
-    bound.inferred[:] = [(x, known)]
+    key = tuple(x.shape), x.dtype
+    known = bound.inferred.get(key)
+    if known is None:
+        known = _by_rule(bound, declared, x)
+        if len(bound.inferred) >= REMEMBERED:
+            bound.inferred.clear()
+        bound.inferred[key] = known
     return known
 
 

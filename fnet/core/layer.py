@@ -53,9 +53,9 @@ class Bound:
         return misfit(self.function, self.all_options)
 
     @functools.cached_property
-    def inferred(self) -> list[tuple[Any, tuple[Any, ParamTree]]]:
-        """[(Spec of the last input, what `fnet.core.infer` made of it)]: outputs and params."""
-        return []
+    def inferred(self) -> dict[tuple[Any, str], tuple[Any, ParamTree]]:
+        """{(shape, dtype) of an input: what `fnet.core.infer` made of it}: outputs and params, of the latest inputs."""
+        return {}
 
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:

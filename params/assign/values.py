@@ -41,8 +41,10 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
 
 def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
     """Raise WeightsMismatch where an array is not what the parameter at `path` must be."""
-    name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
     shape, dtype = tuple(item.shape), str(item.dtype)
+    if shape == tuple(param.shape) and dtype == param.dtype:
+        return
+    name, place = "/".join(map(str, path)), getattr(item, "place", "the config")
     if len(shape) != len(param.shape) or any(w not in (None, d) for d, w in zip(shape, param.shape, strict=True)):
         expected = ["any" if d is None else d for d in param.shape]
         raise WeightsMismatch(f"{quoted(name)} must have the shape {expected}, but {quoted(place)} has {list(shape)}")
@@ -57,9 +59,8 @@ def _widens(item: StoredArray, param: Param | None) -> bool:
 def _checked(path: tuple[Any, ...], value: Array) -> Array:
     """A read-only array without NaN, infinity or negative variance."""
     array = np.asarray(value)
-    name = "/".join(map(str, path))
     if (wrong := faulty(path, array)) is not None:
-        raise WeightsMismatch(f"{quoted(name)} {wrong}")
+        raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
     if array.flags.writeable:
         array = array.view()
         array.flags.writeable = False

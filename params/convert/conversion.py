@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import marshal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import field, replace
@@ -78,6 +79,8 @@ class Conversion:
     """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
     told: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """{id of the config of a layer: options that the arrays of the file tell, and the config does not}."""
+    alike: dict[bytes, Converted] = field(default_factory=dict)
+    """{all that a file says of a layer but its name: the first layer of a model that it says this of}."""
     used: dict[str, dict[str, str]] = field(default_factory=dict)
     """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
 
@@ -127,6 +130,22 @@ class Conversion:
     def inner(self, source: KerasObject, training: bool | None = None) -> Converted:
         """An object inside another as a step; training: what the model around it was called with."""
         return self.convert(source, self, training)
+
+    def of_model(self, source: KerasObject, training: bool | None = None) -> Converted:
+        """A layer of a model as a step: the step of an earlier one that differs in its name alone, as of most layers
+        of a deep model. Not so where layers have others inside, which are told apart by the ids of their steps."""
+        if source.is_model or self.custom or self.told:
+            return self.inner(source, training)
+        config = {key: value for key, value in source.config.items() if key != "name"}
+        said = (source.class_name, source.python_name, source.module, source.registered_name, config, training)
+        key = marshal.dumps(said, 2)  # a version without references: equal values, of equal types, are equal bytes
+        part = self.alike.get(key)
+        if part is None:
+            part = self.inner(source, training)
+            if not part.parts:
+                self.alike[key] = part
+            return part
+        return replace(part, source=source)
 
     def input_of(self, parent: KerasObject, layer: KerasObject) -> Converted:
         """An input of a model as a step. That of a model inside one of Keras 2 loses the mask where it is cast."""

@@ -81,7 +81,7 @@ def functional(source: KerasObject, conversion: Conversion, training: bool | Non
         if layer.class_name == "InputLayer":
             _add_input(build, layer)
         else:
-            build.parts[layer.name] = conversion.inner(layer, flags.get((layer.name, 0)))
+            build.parts[layer.name] = conversion.of_model(layer, flags.get((layer.name, 0)))
     _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
     return _connected(build)
 

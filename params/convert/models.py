@@ -54,7 +54,7 @@ def convert(
     if "float64" in conversion.seen and not conversion.mixed:
         # layers cast what a quotient of integers gives to their own dtype
         converted = convert_object(
-            root, dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), made={})
+            root, dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), made={}, alike={})
         )
     conversion.check_used(_names(objects) if custom else [])
     return converted
@@ -280,7 +280,7 @@ def _sequential(source: KerasObject, conversion: Conversion, training: bool | No
     parts = {}
     for layer, flag in zip(layers, flags, strict=True):
         takes = layer.class_name == "InputLayer"
-        parts[layer.name] = conversion.input_of(source, layer) if takes else convert_object(layer, conversion, flag)
+        parts[layer.name] = conversion.input_of(source, layer) if takes else conversion.of_model(layer, flag)
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")

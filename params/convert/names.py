@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -9,6 +10,7 @@ PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Classes that Keras exports, and writes into configs, under another name than the class itself has."""
 
 
+@functools.lru_cache(maxsize=256)
 def snake_case(name: str) -> str:
     """Keras's rule: "Conv2DTranspose" -> "conv2d_transpose", "PReLU" -> "p_re_lu"."""
     name = re.sub(r"\W+", "", PYTHON_NAMES.get(name, name))

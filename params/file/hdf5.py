@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from math import prod
 from operator import itemgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def check_sum(data: bytes | memoryview, told: int, at: int) -> None:
         raise CorruptFile(f"the structure at byte {at} is damaged: its checksum is wrong")
 
 
-def unpack(layout: str, data: memoryview, at: int = 0) -> tuple[int, ...]:
+def unpack(layout: str, data: bytes | memoryview, at: int = 0) -> tuple[int, ...]:
     """Little-endian integers at `at`, with the bounds checked."""
     try:
         return _form(layout).unpack_from(data, at)
@@ -561,6 +561,9 @@ FLOATS: dict[tuple[int, ...], str] = {
 """(size, exponent position and size, mantissa position and size, bias) of the floats that are read."""
 
 
+MOST_AXES = 32
+
+
 @dataclass(frozen=True, slots=True)
 class Type:
     """A datatype. name: "float32", "int8", "bool", "bfloat16", "string", "text", or what it is, unreadable here."""
@@ -572,7 +575,12 @@ class Type:
 
 
 def datatype(data: memoryview) -> Type:
-    """The type that a datatype message describes."""
+    """The type that a datatype message describes, of which no more is read; most of a file are the same."""
+    return _datatype(bytes(data[:64]))
+
+
+@functools.lru_cache(maxsize=64)
+def _datatype(data: bytes) -> Type:
     head, size = unpack("II", data)
     kind, bits = head & 15, head >> 8
     name = CLASSES[kind] if kind < len(CLASSES) else f"class {kind}"
@@ -598,22 +606,37 @@ def datatype(data: memoryview) -> Type:
     return unknown
 
 
-def _is_bool(data: memoryview, size: int, count: int) -> bool:
+def _is_bool(data: bytes, size: int, count: int) -> bool:
     """Whether an enum is the one by which h5py stores bool: {FALSE: 0, TRUE: 1} on one byte."""
-    members = bytes(data[20:])
+    members = data[20:]
     padded = b"FALSE\0\0\0TRUE\0\0\0\0\0\1", b"FALSE\0TRUE\0\0\1"
     return size == 1 and count == 2 and members.startswith(padded)
 
 
 def dataspace(data: memoryview) -> tuple[int, ...] | None:
     """The shape that a dataspace message describes; None for the null space, which holds nothing."""
+    return _dataspace(bytes(data[: 8 + 8 * MOST_AXES]))
+
+
+@functools.lru_cache(maxsize=64)
+def _dataspace(data: bytes) -> tuple[int, ...] | None:
     version, rank, _, kind = unpack("BBBB", data)
     expect(version, (1, 2), "dataspace version")
     if version == 2 and kind == 2:
         return None
-    if rank > 32:
-        raise CorruptFile(f"an array of rank {rank}; HDF5 allows 32")
+    if rank > MOST_AXES:
+        raise CorruptFile(f"an array of rank {rank}; HDF5 allows {MOST_AXES}")
     return unpack(f"{rank}Q", data, 8 if version == 1 else 4)
+
+
+class Attribute(NamedTuple):
+    """One attribute. shape: None where it holds nothing."""
+
+    name: str
+    type: memoryview
+    """The datatype message."""
+    shape: tuple[int, ...] | None
+    values: memoryview
 
 
 class Attributes:
@@ -624,14 +647,13 @@ class Attributes:
         self._heaps = GlobalHeaps(file)
         self._text = text
 
-    def parse(self, header: Header) -> dict[str, memoryview]:
-        """{name: attribute message} of an object."""
-        attributes: dict[str, memoryview] = {}
-        for data in self._messages(header):
-            name = str(_fields(data)[0], "utf-8")
-            if name in attributes:
-                raise CorruptFile(f"an object has two attributes called {quoted(name)}")
-            attributes[name] = data
+    def parse(self, header: Header) -> dict[str, Attribute]:
+        """{name: attribute} of an object."""
+        attributes: dict[str, Attribute] = {}
+        for attribute in map(_attribute, self._messages(header)):
+            if attribute.name in attributes:
+                raise CorruptFile(f"an object has two attributes called {quoted(attribute.name)}")
+            attributes[attribute.name] = attribute
         return attributes
 
     def _messages(self, header: Header) -> Iterator[memoryview]:
@@ -643,16 +665,16 @@ class Attributes:
             if heap != UNDEFINED:
                 yield from dense_objects(self._file, heap, tree, ATTRIBUTES_BY_NAME, 0)
 
-    def texts(self, data: memoryview) -> tuple[tuple[int, ...], list[str]]:
+    def texts(self, attribute: Attribute) -> tuple[tuple[int, ...], list[str]]:
         """(shape, texts) of an attribute; anything without elements is an empty list."""
-        name, type_message, shape, values = _fields(data)
+        name, type_message, shape, values = attribute
         kind, count = datatype(type_message), 0 if shape is None else prod(shape)
         if shape is None or count == 0:
             return (0,), []
         if kind.name not in ("string", "text"):
-            raise CorruptFile(f"attribute {quoted(str(name, 'utf-8'))} is {kind.name}; text was expected")
+            raise CorruptFile(f"attribute {quoted(name)} is {kind.name}; text was expected")
         if kind.size * count > len(values):
-            raise CorruptFile(f"attribute {quoted(str(name, 'utf-8'))} holds less than it declares")
+            raise CorruptFile(f"attribute {quoted(name)} holds less than it declares")
         self._file.step(count)
         read = self._variable if kind.name == "text" else self._fixed
         return shape, [read(values[i * kind.size : (i + 1) * kind.size]) for i in range(count)]
@@ -676,8 +698,8 @@ class Attributes:
         return str(value, "utf-8").rstrip("\0")
 
 
-def _fields(data: memoryview) -> tuple[bytes, memoryview, tuple[int, ...] | None, memoryview]:
-    """(name, datatype, shape, values) of an attribute message; shape None: it holds nothing."""
+def _attribute(data: memoryview) -> Attribute:
+    """What an attribute message says."""
     version, flags, name, kind, space = unpack("BBHHH", data)
     expect(version, (1, 2, 3), "attribute version")
     if version > 1 and flags & 3:
@@ -688,8 +710,8 @@ def _fields(data: memoryview) -> tuple[bytes, memoryview, tuple[int, ...] | None
             raise CorruptFile("an attribute ends before its fields do")
         parts.append(data[at : at + size])
         at += (size + 7) // 8 * 8 if version == 1 else size
-    text = bytes(parts[0]).partition(b"\0")[0]
-    return text, parts[1], dataspace(parts[2]), data[at:]
+    text = str(bytes(parts[0]).partition(b"\0")[0], "utf-8")
+    return Attribute(text, parts[1], dataspace(parts[2]), data[at:])
 
 
 # --- numbers ------------------------------------------------------------------------------------------
@@ -908,7 +930,7 @@ class Node:
     """What groups and arrays share: attributes, read when asked for."""
 
     path: str
-    _attributes: Mapping[str, memoryview] = field(repr=False)
+    _attributes: Mapping[str, Attribute] = field(repr=False)
     _reader: Attributes = field(repr=False)
 
     def text(self, name: str) -> str | None:
@@ -950,8 +972,7 @@ class Dataset(Node):
 
         What is stored as it is to be lies in memory that nobody can make writable.
         """
-        name = {"bfloat16": "u2", "bool": "u1"}.get(self.type.name, self.type.name)
-        dtype = np.dtype(name).newbyteorder(self.type.order)  # type: ignore[arg-type]
+        dtype = _dtype(self.type.name, self.type.order)
         if self._storage.data is not None:
             array = np.frombuffer(self._file.constants.copy(self._storage.data), dtype).reshape(self.shape)
         else:
@@ -961,6 +982,12 @@ class Dataset(Node):
         if self.type.name == "bool" and array.size and array.max() > 1:
             raise CorruptFile("a bool is neither 0 nor 1")
         return array.astype("bool" if self.type.name == "bool" else dtype.newbyteorder("="), copy=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _dtype(name: str, order: str) -> np.dtype[np.generic]:
+    """The dtype of what is stored."""
+    return np.dtype({"bfloat16": "u2", "bool": "u1"}.get(name, name)).newbyteorder(order)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -1026,7 +1053,7 @@ class _Walk:
                 datasets[name] = node
         return Group(path, attributes, self.attributes, groups, datasets)
 
-    def _dataset(self, path: str, header: Header, attributes: dict[str, memoryview]) -> Dataset:
+    def _dataset(self, path: str, header: Header, attributes: dict[str, Attribute]) -> Dataset:
         kind = only(header, DATATYPE, "datatype")
         space = only(header, DATASPACE, "dataspace")
         layout = only(header, LAYOUT, "data layout")
@@ -1038,7 +1065,7 @@ class _Walk:
             raise type(error)(f"array {quoted(path)}: {error}") from error
 
     def _array(
-        self, path: str, attributes: dict[str, memoryview], kind: Type, shape: tuple[int, ...] | None,
+        self, path: str, attributes: dict[str, Attribute], kind: Type, shape: tuple[int, ...] | None,
         layout: memoryview, header: Header,
     ) -> Dataset:  # fmt: skip
         if shape is None:

@@ -25,7 +25,7 @@ def screen(value: Any, replaced: Container[str] = ()) -> None:
         if isinstance(item, list):
             if key == "activation":
                 raise UnsafeFile(f"the activation of layer {quoted(layer)} holds code (a lambda); {_way_out(layer)}")
-            waiting += [(inner, "", layer) for inner in item if isinstance(inner, NESTED)]
+            waiting += [(inner, "", layer) for inner in item if inner.__class__ in NESTED]
         elif isinstance(item, dict) and not (replaced and _is_replaced(item, replaced)):
             if item.get("class_name") == "__lambda__":
                 raise UnsafeFile(f"{quoted(key)} of layer {quoted(layer)} holds code (a Lambda); {_way_out(layer)}")
@@ -33,7 +33,7 @@ def screen(value: Any, replaced: Container[str] = ()) -> None:
             waiting += [
                 (inner, name, layer)
                 for name, inner in item.items()
-                if isinstance(inner, NESTED) and not name.endswith(TRAINING_ONLY)
+                if inner.__class__ in NESTED and not name.endswith(TRAINING_ONLY)
             ]
 
 
