@@ -121,6 +121,8 @@ PLACES = {
     "fnet/inference/schedule": "schedule",
     "fnet/inference/lengths": "recurrent_stack schedule",
     "fnet/inference/labels": f"{ERRORS} cli",
+    "fnet/inference/batches": f"{ERRORS} door inference text predict_keras recurrent_stack",
+    "fnet/inference/prepared": "schedule inference recurrent_stack",
     "fnet/inference/predict": f"{ERRORS} door inference text predict_keras",
     "fnet/inference/rows": "door inference text",
     "fnet/inference/scaling": "scale cli",

@@ -284,7 +284,7 @@ def test_predict_sees_every_change_of_the_params(each_backend):
 def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend, monkeypatch):
     params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
     y = fnet.predict(DENSE, params, x)
-    monkeypatch.setattr(predict._Call, "batches", None)  # the long way is closed
+    monkeypatch.setattr(predict, "batches", None)  # the long way is closed
     np.testing.assert_array_equal(fnet.predict(DENSE, params, x), y)
     np.testing.assert_array_equal(fnet.predict(DENSE, params, -x), -y)
     monkeypatch.undo()

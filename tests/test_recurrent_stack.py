@@ -1,7 +1,5 @@
 """Recurrent models as `fnet.optimize` makes them: values and gradients stay, on both backends, whatever the batch."""
 
-import importlib
-
 import numpy as np
 import pytest
 
@@ -22,10 +20,10 @@ from fnet import (
     tree,
 )
 from fnet.errors import InvalidInput
+from fnet.inference.batches import Runner
 from fnet.inference.lengths import batch_sizes, lengths
 from tests import parity
 
-predicting = importlib.import_module("fnet.inference.predict")
 TOKENS, TIME = 11, 7
 
 
@@ -189,13 +187,13 @@ def test_predict_takes_rows_by_length_and_gives_them_in_their_order(each_backend
 def test_no_batch_has_more_places_than_full_rows_would_fill(monkeypatch):
     model, places = classifier(lstm), []
     params, x = drawn(model), np.tile(ids(8), (40, 1))
-    outputs = predicting._Call.outputs
+    outputs = Runner.outputs
 
     def counted(self, batch, size):
         places.append(size * int(np.count_nonzero(batch, axis=1).max()))
         return outputs(self, batch, size)
 
-    monkeypatch.setattr(predicting._Call, "outputs", counted)
+    monkeypatch.setattr(Runner, "outputs", counted)
     fnet.predict(model, params, x, batch_size=8)
     assert max(places) <= 8 * TIME
     assert len(places) < len(x) / 8

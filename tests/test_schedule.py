@@ -12,7 +12,7 @@ import pytest
 import fnet
 from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential
 from fnet.inference import processors, schedule
-from fnet.inference.predict import _prepare
+from fnet.inference.prepared import _prepared
 from tests import parity
 
 CNN = sequential(
@@ -24,10 +24,10 @@ CNN = sequential(
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of two rows or so of `CNN`."""
-    _prepare.cache_clear()  # it remembers parts
+    _prepared.clear()  # it remembers parts
     monkeypatch.setattr(schedule, "PART", dict.fromkeys(schedule.PART, 200_000))
     yield
-    _prepare.cache_clear()
+    _prepared.clear()
 
 
 def blas_threads():

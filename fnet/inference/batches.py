@@ -1,0 +1,155 @@
+"""The rows of one call of `predict`: how they are sorted, how batches run, and which rows have no answer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+import numpy as np
+
+from fnet import backend, tree
+from fnet.backend import ops
+from fnet.core.compose import EMPTY
+from fnet.errors import InvalidInput
+from fnet.inference.compile import Compiled
+from fnet.inference.door import Fault
+from fnet.inference.lengths import CHUNK, batch_sizes
+from fnet.inference.optimized import Program
+from fnet.inference.prepared import Prepared
+from fnet.inference.rows import left_out, neutral, spread, unanswered
+from fnet.inference.schedule import Schedule, as_it_is
+from fnet.strings import is_strings
+from fnet.types import Params
+
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+class Settings(NamedTuple):
+    """How a call wants its rows."""
+
+    batch_size: int
+    workers: int | None
+    """The most threads; None: as many as there are processors."""
+    marks: bool
+    """Whether rows without an answer are marked in the outputs, not refused."""
+
+
+class Again(NamedTuple):
+    """How a call goes that is like one before: one batch of the same kind, with the same params."""
+
+    run: Compiled
+    prepared: Prepared
+    schedule: Schedule
+    workers: int | None
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        y = self.schedule.run(self.run, params, x, self.workers, self.prepared.cut)
+        return tree.map(ops.to_numpy, y)
+
+
+class Runner:
+    """What runs the batches of one call; the states of a stateful model go from one to the next."""
+
+    def __init__(self, prepared: Prepared, program: Program, settings: Settings) -> None:
+        self.prepared, self.settings, self.params = prepared, settings, program.params
+        self.run = program.run or prepared.run
+        self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
+        self.padded = prepared.padded and not self.draws  # how many bits are drawn shows in each of them
+        self.lengths = None if settings.marks or self.draws else prepared.lengths
+        self.state: Any = EMPTY
+
+    def outputs(self, batch: Any, size: int) -> Any:
+        """The outputs of a batch as NumPy arrays."""
+        if self.prepared.advance is not None:
+            y, self.state = self.prepared.advance(self.params, batch, self.state)
+            return tree.map(ops.to_numpy, y)
+        filled = self._filled(size)
+        if filled != size:
+            batch = tree.map(lambda a: a[np.arange(filled) % size], batch)
+        y = self.run(self.params, batch) if self.draws else self._in_parts(batch, filled)
+        return tree.map(lambda a: ops.to_numpy(a)[:size], y) if filled != size else tree.map(ops.to_numpy, y)
+
+    def _filled(self, size: int) -> int:
+        """How many rows a batch of `size` is filled up to."""
+        return min(self.settings.batch_size, 1 << (size - 1).bit_length()) if self.padded else size
+
+    def _in_parts(self, batch: Any, rows: int) -> Any:
+        """The outputs of a batch, which may go through the model in parts."""
+        workers = self.settings.workers
+        cut = self.prepared.cut if self.lengths is not None else as_it_is
+        return self.prepared.schedule_of(batch, rows, workers).run(self.run, self.params, batch, workers, cut)
+
+    def again(self, x: Any, rows: int) -> Again | None:
+        """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
+        if self.draws or self.prepared.advance is not None or x.dtype.kind not in "biuf":
+            return None
+        whole = rows <= self.settings.batch_size and rows == self._filled(rows)
+        if not whole or (rows > 1 and self.lengths is not None):
+            return None
+        workers = self.settings.workers
+        return Again(self.run, self.prepared, self.prepared.schedule_of(x, rows, workers), workers)
+
+
+def batches(
+    runner: Runner, x: Any, rows: int, marked: list[int], progress: Progress | None
+) -> Iterator[tuple[Any, int, Any]]:
+    """(rows of every batch, their number, outputs): the rows are a slice, or, sorted by length, their numbers.
+
+    The rows that are marked, as they have no answer, are added to `marked`.
+    """
+    order, sizes = _by_length(runner, x, rows)
+    for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
+        places = slice(start, start + size) if order is None else order[start : start + size]
+        batch = _at(x, places)
+        y = _answers(runner, batch, start, size, marked) if order is None else runner.outputs(batch, size)
+        if progress is not None:
+            progress(start + size, rows)
+        yield places, size, y
+
+
+def _by_length(runner: Runner, x: Any, rows: int) -> tuple[Any, list[int]]:
+    """(the rows, the longest first, all of them checked; None to take them as they come; the sizes of batches)."""
+    lengths, most = runner.lengths, runner.settings.batch_size
+    if lengths is None or rows == 1:
+        return None, batch_sizes(rows, most)
+    for start in range(0, rows, CHUNK):
+        for fault in runner.prepared.door.faults(_at(x, slice(start, start + CHUNK)), start):
+            _refuse(fault)
+    (values,) = tree.leaves(x)
+    steps = lengths.of(values)
+    order = np.argsort(-steps, kind="stable")
+    shares = steps[order] / values.shape[1] if backend.name() == "numpy" and lengths.shrinks else None
+    return order, batch_sizes(rows, most, shares)
+
+
+def _answers(runner: Runner, batch: Any, start: int, size: int, marked: list[int]) -> Any:
+    """The outputs of one batch, with its rows without an answer marked, and added to `marked`; or refused."""
+    bad = np.zeros(size, bool)
+    for fault in runner.prepared.door.faults(batch, start):
+        if not runner.settings.marks or runner.prepared.advance is not None:  # states are those of all rows
+            _refuse(fault)
+        bad |= fault.rows
+    if not bad.any():
+        y, kept = runner.outputs(batch, size), size
+    else:
+        kept = max(size - int(bad.sum()), 1)
+        y = runner.outputs(neutral(batch) if bad.all() else left_out(batch, bad), kept)
+    empty = unanswered(y, kept)
+    if runner.settings.marks and (bad.any() or empty.any()):
+        y, bad = spread(y, bad, empty)
+        marked += [start + int(row) for row in np.flatnonzero(bad)]
+    elif empty.any() and any(map(is_strings, tree.leaves(batch))):
+        raise InvalidInput(
+            f"row {start + int(empty.argmax())} has a text without tokens, for which the model gives NaN; leave "
+            'it out, or use invalid="mark"'
+        )
+    return y
+
+
+def _at(x: Any, places: Any) -> Any:
+    return tree.map(lambda a: a[places], x)
+
+
+def _refuse(fault: Fault) -> NoReturn:
+    raise InvalidInput(fault.say(int(fault.rows.argmax())))

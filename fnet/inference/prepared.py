@@ -1,0 +1,89 @@
+"""What is known of a model before `predict` runs it, remembered for the calls that follow."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fnet import backend, tree
+from fnet.inference.compile import Compiled, jit_carried
+from fnet.inference.door import Door
+from fnet.inference.lengths import Lengths, lengths
+from fnet.inference.rows import rows_independent
+from fnet.inference.schedule import Cut, Schedule, Work, as_it_is, row_work, schedule
+from fnet.layers.wrappers import carried, keeps_states
+from fnet.types import Params, Spec
+
+_MOST = 8
+"""How many models are remembered."""
+
+_prepared: dict[tuple[int, int, str], Prepared] = {}
+"""{(ids of the model that was given and of the one that runs, backend): what is known}, the oldest first."""
+
+
+class Prepared(NamedTuple):
+    """What `predict` knows about a model; its params come with each call."""
+
+    given: Any
+    """The model that was given; alive here, so that its id stays its own."""
+    model: Any
+    """What runs."""
+    door: Door
+    run: Compiled
+    advance: Callable[[Params, Any, Any], tuple[Any, Any]] | None
+    """`carried`, for a model whose states go from batch to batch."""
+    padded: bool
+    """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
+    lengths: Lengths | None
+    """By what rows are sorted, where they do not reach each other and it pays."""
+    rows_independent: bool
+    """Whether no row can reach another."""
+    schedules: dict[Any, Schedule]
+    """{shapes and dtypes of a batch, workers: how it goes through the model}."""
+
+    @property
+    def cut(self) -> Cut:
+        """What is cut off the rows of a part before they go through the model."""
+        return as_it_is if self.lengths is None or backend.name() == "numpy" else self.lengths.shrunk
+
+    def schedule_of(self, batch: Any, rows: int, workers: int | None) -> Schedule:
+        """How a batch goes through the model: in one piece where rows can reach each other."""
+        key = (workers, *((path, a.shape, a.dtype) for path, a in tree.items(batch)))
+        known = self.schedules.get(key)
+        if known is None:
+            specs = tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch)
+            work = row_work(self.model, specs) if self.rows_independent else Work()
+            known = self.schedules[key] = schedule(rows, work, workers)
+            if len(self.schedules) > 64:
+                self.schedules.clear()
+        return known
+
+
+def prepared(given: Any, model: Any) -> Prepared:
+    """The door of the model that was given and the one that runs, compiled."""
+    key = (id(given), id(model), backend.name())
+    known = _prepared.get(key)
+    if known is None:
+        known = _prepared[key] = _prepare(given, model)
+        if len(_prepared) > _MOST:
+            _prepared.pop(next(iter(_prepared)), None)
+    return known
+
+
+def _prepare(given: Any, model: Any) -> Prepared:
+    compiled, advance = backend.name() != "numpy", None
+    if keeps_states(model):
+        advance = jit_carried(model) if compiled else functools.partial(carried, model)
+    separate = advance is None and rows_independent(given)
+    return Prepared(
+        given=given,
+        model=model,
+        door=Door(given),
+        run=Compiled(model),
+        advance=advance,
+        padded=compiled and separate,
+        lengths=lengths(model) if separate else None,
+        rows_independent=rows_independent(model),
+        schedules={},
+    )
