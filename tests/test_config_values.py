@@ -73,6 +73,27 @@ def test_layers_that_differ_in_their_names_alone_are_one_step():
     assert steps["c"].options["activation"] == "relu"
 
 
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_nan_and_infinity_are_arguments_of_operations(tmp_path, suffix):
+    x = keras.Input((3,))
+    hidden = np.array([0, -np.inf, np.nan], "float32")
+    y = [keras.ops.where(x > 0, x, np.nan), keras.ops.full_like(x, np.inf), keras.ops.multiply(x, np.nan), x + hidden]
+    keras_model = keras.Model(x, y)
+    keras_model.save(tmp_path / f"model.{suffix}")
+    model, params = load_keras(tmp_path / f"model.{suffix}")
+    fnet.save(tmp_path / "model.safetensors", model, params)
+    for again in (model, params), fnet.load(tmp_path / "model.safetensors"):
+        for ours, theirs in zip(again[0](again[1], X), keras_model(X), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity"])
+def test_nan_and_infinity_are_no_options_of_layers(number):
+    config = json.dumps(hostile.dense_config(units="this")).replace('"this"', number)
+    with pytest.raises(fnet.ModelFileError, match="must be finite"):
+        load_keras(hostile.keras_zip(config))
+
+
 FOREIGN = {"module": "my_package", "class_name": "Mine", "config": {"x": 1}, "registered_name": "my_package>Mine"}
 
 

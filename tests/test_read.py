@@ -433,14 +433,16 @@ def test_the_index_alone_says_what_is_missing(tmp_path):
 # --- parts ----------------------------------------------------------------------------------------------------
 
 
-def test_infinity_is_read_where_it_is_asked_for():
-    text = "[Infinity, -Infinity, 1.5]"
-    assert parse(text, "x", Limits(), infinite=True) == [float("inf"), float("-inf"), 1.5]
-    with pytest.raises(CorruptFile, match=r"x at '\[0\]': Infinity is not JSON"):
-        parse(text, "x", Limits())
-    for number, message in (("NaN", "NaN is not JSON"), ("1e999", "beyond any float")):
-        with pytest.raises(CorruptFile, match=message):
-            parse(number, "x", Limits(), infinite=True)
+def test_nan_and_infinity_are_read_where_they_are_asked_for():
+    text = "[Infinity, -Infinity, 1.5, NaN]"
+    *numbers, nan = parse(text, "x", Limits(), nonfinite=True)
+    assert numbers == [float("inf"), float("-inf"), 1.5]
+    assert nan != nan
+    for bare in ("Infinity", "NaN"):
+        with pytest.raises(CorruptFile, match=rf"x at '\[0\]': {bare} is not JSON"):
+            parse(f"[{bare}]", "x", Limits())
+    with pytest.raises(CorruptFile, match="beyond any float"):
+        parse("1e999", "x", Limits(), nonfinite=True)
 
 
 def test_strict_json_gives_what_json_gives():
@@ -542,8 +544,8 @@ def test_errors_name_what_is_wrong_in_the_file():
     with pytest.raises(CorruptFile, match=r"the model file: model\.weights\.h5: .*truncated"):
         read(hostile.keras_zip(weights=hostile.dense_weights()[:-40]))
     for text, place in (
-        ('{"a": [1, {"b": {"c": [0, NaN]}}]}', r"a\[1\]\.b\.c\[1\]"),
-        ('{"layers": [{"name": "NaN", "config": {"rate": NaN}}]}', r"layers\[0\]\.config\.rate"),
+        ('{"a": [1, {"b": {"c": [0, 1e999]}}]}', r"a\[1\]\.b\.c\[1\]"),
+        ('{"layers": [{"name": "1e999", "config": {"rate": 1e999}}]}', r"layers\[0\]\.config\.rate"),
         ('{"a": {"b": 1e999}}', r"a\.b"),
         ('{"a": [[], 99999999999999999999]}', r"a\[1\]"),
     ):

@@ -76,8 +76,11 @@ def _stored_as(dtype: str) -> tuple[str, ...]:
 
 
 def faulty(path: Path, leaf: Array) -> str | None:
-    """What is wrong with the numbers of a parameter: NaN, infinity, a negative variance; None where nothing is."""
-    if (leaf.dtype.kind != "f" and "float" not in leaf.dtype.name) or not leaf.size:
+    """What is wrong with the numbers of a parameter: NaN, infinity, a negative variance; None where nothing is.
+
+    A `constant` of a graph may hold any number: -inf hides places in masks that are added.
+    """
+    if (leaf.dtype.kind != "f" and "float" not in leaf.dtype.name) or not leaf.size or path[-1] == "value":
         return None
     numbers = ops.to_numpy(leaf)
     if not np.isfinite(numbers).all():

@@ -79,7 +79,7 @@ def _above_one(value: Any) -> bool:
 
 
 def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
-    """Infinity is an argument of operations; as the option of a layer it would only make NaN later."""
+    """NaN and infinity are arguments of operations; as options of a layer they would only make NaN later."""
     for key, value in config.items():
         for leaf in tree.leaves(value) if isinstance(value, NESTED) else (value,):
             if isinstance(leaf, float) and not math.isfinite(leaf):

@@ -76,7 +76,7 @@ def _file(data: memoryview, label: str, limits: Limits, path: Path | None, array
 
 def _json(data: memoryview, path: Path | None, label: str, limits: Limits) -> ModelFile:
     """The config of a model without its weights (`model.to_json()`, or the config.json of a `.keras`), or an index."""
-    index = parse_object(bytes(data[: limits.config + 1]), label, limits, infinite=True)
+    index = parse_object(bytes(data[: limits.config + 1]), label, limits, nonfinite=True)
     if "class_name" not in index:
         return _sharded(index, path, label, limits)
     version = _version(index.get("keras_version"))
@@ -96,7 +96,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: b
     if WEIGHTS not in names and arrays:
         raise _no_weights(names)
     config, data = _at_once(
-        lambda: parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, infinite=True),
+        lambda: parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, nonfinite=True),
         lambda: _weights(parts, limits) if arrays else None,
         in_threads=zipped >= THREAD_FROM,
     )
@@ -215,7 +215,7 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
             raise CorruptFile("HDF5, but not of Keras: neither `model_config` nor `layer_names` nor `vars` in it")
         return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
     text = root.text("model_config")
-    config = None if text is None else parse_object(text, "model_config", limits, infinite=True)
+    config = None if text is None else parse_object(text, "model_config", limits, nonfinite=True)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     backend = holder.text("backend") or root.text("backend")
     return ModelFile("h5", label, config, version, replace(_legacy(holder, label), version=version), backend=backend)

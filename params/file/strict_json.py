@@ -1,4 +1,4 @@
-"""JSON as data: bounded, without duplicates; infinite numbers only where Keras writes them."""
+"""JSON as data: bounded, without duplicates; NaN and infinity only where Keras writes them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LISTS = ("layers", "inbound_nodes")
 """Keys of the lists whose items each cost a conversion."""
 
 
-def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, infinite: bool = False) -> Any:
+def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinite: bool = False) -> Any:
     """The value that strict JSON text in UTF-8 stands for.
 
-    infinite: take `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
-    Raises CorruptFile for what is not JSON, duplicate keys, NaN, infinity, lone surrogates and huge integers,
+    nonfinite: take `NaN`, `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
+    Raises CorruptFile for what is not JSON, else NaN and infinity too, duplicate keys, lone surrogates and huge integers,
     and LimitExceeded for text that is too long, nested too deep or describes too many layers; `what` names the text in
     messages.
     """
@@ -44,7 +44,7 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, infinite
     except UnicodeDecodeError as error:
         raise CorruptFile(f"{what} is not UTF-8 text: {error}") from error
     _check_size(text, what, limits)
-    constant = _infinity if infinite else _constant
+    constant = float if nonfinite else _constant
     try:
         value = json.loads(
             text, object_pairs_hook=_Objects(limits), parse_constant=constant, parse_float=_finite, parse_int=_integer
@@ -78,10 +78,10 @@ def runs(item: Any) -> int:
 
 
 def parse_object(
-    data: bytes | memoryview | str, what: str, limits: Limits, *, infinite: bool = False
+    data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinite: bool = False
 ) -> dict[str, Any]:
     """`parse`, of a text that must be a JSON object."""
-    value = parse(data, what, limits, infinite=infinite)
+    value = parse(data, what, limits, nonfinite=nonfinite)
     if not isinstance(value, dict):
         raise CorruptFile(f"{what} must be a JSON object, not {quoted(value, 40)}")
     return value
@@ -134,10 +134,6 @@ class _Refused(ValueError):
 
 def _constant(text: str) -> Any:
     raise _Refused(text, "is not JSON")
-
-
-def _infinity(text: str) -> Any:
-    return _constant(text) if text == "NaN" else float(text)
 
 
 def _finite(text: str) -> float:
