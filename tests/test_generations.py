@@ -1,5 +1,6 @@
 """What a config says in files of an earlier Keras: files of this Keras are told to be of that one."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -12,6 +13,7 @@ from keras import layers, ops
 
 import fnet
 from params import UnsupportedLayer, from_keras, load_keras
+from params.convert.generations import options_of_age, policy_of_result
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 4, 3, 5)).astype("float32")
@@ -131,3 +133,34 @@ def test_indices_and_integers_of_operations_in_files_of_keras_3_0(tmp_path):
         of_an_earlier_keras(keras.Model(x, ops.image.resize(x, (2, 5))), version, tmp_path / "m.keras")
         model, params = load_keras(tmp_path / "m.keras")
         assert model(params, images)[0, 0, :, 0].tolist() == expected
+
+
+def test_dtypes_of_linspace_and_the_order_of_top_k(tmp_path):
+    x = keras.Input(X.shape[1:])
+    for version, dtype in (("3.2.1", "float64"), ("3.3.0", "float32")):
+        y = [ops.linspace(x, x + 1, 3), ops.logspace(x, x + 1, 3), ops.linspace(x, x, 3, dtype="float16")]
+        of_an_earlier_keras(keras.Model(x, y), version, tmp_path / "m.keras")
+        model, params = load_keras(tmp_path / "m.keras")
+        assert [a.dtype for a in model(params, X)] == [dtype, dtype, "float16"]
+    assert options_of_age("ops.TopK", {}, (3, 10)) == {"sorted": False}
+    assert options_of_age("ops.TopK", {}, (3, 11)) == options_of_age("ops.TopK", {"sorted": True}, (3, 10)) == {}
+    for k in (2, 1):
+        keras_model = keras.Model(x, ops.top_k(x, k, sorted=False)[0])
+        keras_model.save(tmp_path / "m.keras")
+        with pytest.raises(UnsupportedLayer, match="sorted=False") if k > 1 else contextlib.nullcontext():
+            model, params = load_keras(tmp_path / "m.keras")
+            np.testing.assert_array_equal(model(params, X), keras_model(X))
+
+
+@pytest.mark.parametrize(
+    ("name", "interpolation", "version", "policy"),
+    [
+        ("Normalization", None, (2, 4), "float32"),
+        ("Normalization", None, (2, 6), "float16"),
+        ("Resizing", "bilinear", (2, 7), "float32"),
+        ("Resizing", "bilinear", (2, 8), "float16"),
+        ("Resizing", "nearest", (2, 7), "float16"),
+    ],
+)
+def test_layers_that_gave_float32_whatever_their_policy(name, interpolation, version, policy):
+    assert policy_of_result(name, {"interpolation": interpolation}, "float16", version) == policy

@@ -100,3 +100,22 @@ def test_before_3_6_resizing_cut_off_the_fractions_of_bytes():
     pixels = np.arange(486).reshape(3, 6, 9, 3).astype("uint8")
     step = fnet.bind(fnet.resizing, height=4, width=8, interpolation="bicubic", rounds_integers=False)
     assert step({}, pixels)[0, 0, :, 0].tolist() == [4, 8, 11, 14, 18, 21, 24, 28]  # of Keras 3.0.5
+
+
+@pytest.mark.parametrize("name", ["RandomInvert", "RandomFlip"])
+def test_augmentation_hands_on_images_with_boxes(name, each_backend):
+    import keras
+
+    from params import from_keras
+
+    layer = getattr(keras.layers, name)()
+    layer.bounding_box_format = "xyxy"
+    shapes = {"images": ((8, 8, 3), "uint8"), "boxes": ((2, 4), "int32"), "labels": ((2,), "float32")}
+    images, boxes, labels = (keras.Input(shape, dtype=dtype) for shape, dtype in shapes.values())
+    given = layer({"images": images, "bounding_boxes": {"boxes": boxes, "labels": labels}})
+    keras_model = keras.Model([images, boxes, labels], [given["images"], *given["bounding_boxes"].values()])
+    model, params = from_keras(keras_model)
+    x = [np.full((1, *shape), 3, dtype) for shape, dtype in shapes.values()]
+    for ours, theirs in zip(model(params, x), keras_model([*x], training=False), strict=True):
+        assert str(ours.dtype) == theirs.dtype.name
+        np.testing.assert_array_equal(ours, theirs)

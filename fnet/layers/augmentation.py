@@ -6,29 +6,45 @@ outside of those augments, which is training and has no place here. No mask pass
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fnet.backend import ops
 from fnet.core.compose import layer
 from fnet.dtypes import floats_of
-from fnet.types import Array, Params, ParamTree, Spec
+from fnet.types import Array, Params, ParamTree
 
 
-def _rule(x: Spec, *, casts: bool) -> tuple[Spec, ParamTree]:
-    return floats_of(x) if casts else x, {}
+def _rule(x: Any, *, casts: bool) -> tuple[Any, ParamTree]:
+    return _handed_on(x, casts, floats_of), {}
 
 
-def _identity(name: str, keras_class: str, casts: bool) -> Callable[..., Array]:
+def _handed_on(x: Any, casts: bool, floats: Callable[[Any], Any]) -> Any:
+    """`x`, integers in `floats` if the layer casts; next to labels and boxes in a dict the images, and boxes always."""
+    if not isinstance(x, Mapping):
+        return floats(x) if casts else x
+    handed = {"images": _handed_on(x["images"], casts, floats)}
+    if "bounding_boxes" in x:
+        handed["bounding_boxes"] = {**x["bounding_boxes"], "boxes": floats(x["bounding_boxes"]["boxes"])}
+    return {**x, **handed}
+
+
+def _in_floats(x: Array) -> Array:
+    return ops.cast(x, "float32") if x.dtype.kind in "iub" else x
+
+
+def _identity(name: str, keras_class: str, casts: bool) -> Callable[..., Any]:
     """The inference form of one augmentation layer; `casts`: whether it makes integer images float32 today."""
     today = casts
 
-    def function(params: Params, x: Array, *, casts: bool = today) -> Array:
-        return ops.cast(x, "float32") if casts and x.dtype.kind in "iub" else x
+    def function(params: Params, x: Any, *, casts: bool = today) -> Any:
+        return _handed_on(x, casts, _in_floats)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
         "(...) -> (...): the images themselves; only training augments. casts: integers become float32, which "
-        f"differs between layers and versions of Keras. Mask: dropped. Source: keras.layers.{keras_class}."
+        "differs between layers and versions of Keras. A dict of images, labels and bounding_boxes, {boxes, labels}, "
+        f"is handed on, too, its boxes as floats. Mask: dropped. Source: keras.layers.{keras_class}."
     )
     return layer(shape=_rule, mask="drop")(function)
 

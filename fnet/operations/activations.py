@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
-from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, named, operation, same
+from fnet.dtypes import floating, tensor
+from fnet.operations.rules import Operation, like, named, operation, same
 from fnet.shapes import positive
 from fnet.types import Array, Spec
 
@@ -49,10 +49,10 @@ def relu(x: Array, *, negative_slope: float = 0.0, max_value: float | None = Non
     return ACTIVATIONS["relu"](tensor(x), negative_slope, max_value, threshold)
 
 
-@operation(same)
+@operation(like)
 def leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
-    """x above 0, negative_slope * x below."""
-    return ACTIVATIONS["leaky_relu"](tensor(x), negative_slope)
+    """x above 0, negative_slope * x below; integers become floats."""
+    return ACTIVATIONS["leaky_relu"](floating(x)[0], negative_slope)
 
 
 @operation(same)

@@ -10,7 +10,7 @@ from typing import Any
 
 from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
-from fnet.dtypes import tensor
+from fnet.dtypes import factors, tensor
 from fnet.layers import convolution, convolution_transpose, depthwise
 from fnet.operations.rules import Operation, named, operation
 from fnet.shapes import total
@@ -74,10 +74,11 @@ def _convolution(name: str, text: str, layers: dict[int, Callable[..., Any]], si
         data_format: DataFormat | None = None,
         dilation_rate: PerAxis = 1,
     ) -> Array:
-        inputs, kernel = tensor(inputs), tensor(kernel)
+        (inputs, kernel), dtype = factors(inputs, kernel)
         options, _ = sizes(_channels(inputs.shape, data_format), kernel.shape)
         step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
-        return bind(step, dilation_rate=dilation_rate, use_bias=False, **options)({"kernel": kernel}, inputs)
+        step = bind(step, dilation_rate=dilation_rate, use_bias=False, **options)
+        return tensor(step({"kernel": kernel}, inputs), dtype)
 
     return operation(rule)(named(name, text, apply))
 
@@ -144,9 +145,10 @@ def conv_transpose(
     dilation_rate: PerAxis = 1,
 ) -> Array:
     """(batch, *spatial, in), (*window, out, in) -> (batch, *larger, out): the gradient of a convolution."""
-    inputs, kernel = tensor(inputs), tensor(kernel)
+    (inputs, kernel), dtype = factors(inputs, kernel)
     step = _transpose_step(inputs.shape, kernel.shape, strides=strides, padding=padding, data_format=data_format)
-    return bind(step, output_padding=output_padding, dilation_rate=dilation_rate)({"kernel": kernel}, inputs)
+    step = bind(step, output_padding=output_padding, dilation_rate=dilation_rate)
+    return tensor(step({"kernel": kernel}, inputs), dtype)
 
 
 def _separable_step(inputs: Shape, kernels: tuple[Shape, Shape], **options: Any) -> Bound:
@@ -183,8 +185,8 @@ def separable_conv(
     dilation_rate: PerAxis = 1,
 ) -> Array:
     """A depthwise convolution, then one with windows of size 1."""
-    inputs = tensor(inputs)
-    params = {"depthwise_kernel": tensor(depthwise_kernel), "pointwise_kernel": tensor(pointwise_kernel)}
-    shapes = (params["depthwise_kernel"].shape, params["pointwise_kernel"].shape)
+    (inputs, depthwise_kernel, pointwise_kernel), dtype = factors(inputs, depthwise_kernel, pointwise_kernel)
+    shapes = (depthwise_kernel.shape, pointwise_kernel.shape)
     step = _separable_step(inputs.shape, shapes, strides=strides, padding=padding, data_format=data_format)
-    return bind(step, dilation_rate=dilation_rate)(params, inputs)
+    params = {"depthwise_kernel": depthwise_kernel, "pointwise_kernel": pointwise_kernel}
+    return tensor(bind(step, dilation_rate=dilation_rate)(params, inputs), dtype)

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fnet import tree
 from fnet.backend import ops, xp
-from fnet.dtypes import floating, tensor
+from fnet.dtypes import floating, tensor, widened
 from fnet.operations.rules import Operation, named, operation
 from fnet.shapes import axes_of, reduced_shape
 from fnet.types import Array, Shape, Spec
@@ -32,6 +33,12 @@ def _scalar_rule(x: Spec) -> Spec:
     return Spec(_square(x)[:-2], x.dtype)
 
 
+def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
+    """What `compute` gives, of halves in float32: LAPACK has none."""
+    x = tensor(x)
+    return tree.map(lambda y: tensor(y, x.dtype.name), compute(widened(x)))
+
+
 def _transposed(x: Array) -> Array:
     return xp.swapaxes(x, -1, -2)
 
@@ -39,7 +46,8 @@ def _transposed(x: Array) -> Array:
 @operation(lambda x: Spec(_square(x), x.dtype))
 def inv(x: Array) -> Array:
     """The inverse of square matrices. Errors: a singular one raises LinAlgError on NumPy and is inf or NaN on JAX."""
-    return xp.linalg.inv(tensor(x))
+    inverse: Array = _of_half(xp.linalg.inv, x)
+    return inverse
 
 
 @operation(_scalar_rule)
@@ -133,7 +141,7 @@ def _qr_rule(x: Spec, *, mode: str) -> tuple[Spec, Spec]:
 @operation(_qr_rule)
 def qr(x: Array, *, mode: Literal["reduced", "complete"] = "reduced") -> tuple[Array, Array]:
     """(Q, R) with Q @ R = x, `mode` "reduced" or "complete"."""
-    q, r = xp.linalg.qr(tensor(x), mode=mode)
+    q, r = _of_half(lambda x: tuple(xp.linalg.qr(x, mode=mode)), x)
     return q, r
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
-from fnet.dtypes import floating, result_type, strong, tensor
+from fnet.dtypes import floating, is_float, result_type, strong, tensor
 from fnet.operations.rules import operation, same
 from fnet.shapes import positive, reduced_shape
 from fnet.types import Array, Spec
@@ -36,11 +36,16 @@ def _moments_rule(x: Spec, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
 
 @operation(_moments_rule)
 def moments(x: Array, *, axes: Axis, keepdims: bool = False, synchronized: bool = False) -> tuple[Array, Array]:
-    """(mean, variance) over `axes`. `synchronized` is about replicas in training and changes nothing here."""
+    """(mean, variance) over `axes`, of integers without fractions.
+
+    `synchronized` is about replicas in training and changes nothing here.
+    """
     x = tensor(x)
     wide = tensor(x, result_type(x.dtype.name, "float32"))
-    mean = xp.mean(wide, axis=_axes(axes), keepdims=keepdims)
-    return tensor(mean, x.dtype.name), tensor(xp.var(wide, axis=_axes(axes), keepdims=keepdims), x.dtype.name)
+    mean = xp.mean(wide, axis=_axes(axes), keepdims=True)
+    mean = mean if is_float(x) else xp.trunc(mean)
+    variance = xp.mean(xp.square(wide - mean), axis=_axes(axes), keepdims=keepdims)
+    return tensor(mean.reshape(variance.shape), x.dtype.name), tensor(variance, x.dtype.name)
 
 
 @operation(same)

@@ -42,15 +42,20 @@ def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
     return xp.argsort(tensor(tensor(x), "int32"), axis=axis, stable=True).astype("int32")
 
 
-def _top_k_rule(x: Spec, *, k: int) -> tuple[Spec, Spec]:
+def _top_k_rule(x: Spec, *, k: int, sorted: bool) -> tuple[Spec, Spec]:  # noqa: A002 - Keras's name
     if x.shape[-1] is not None and x.shape[-1] < k:
         raise ValueError(f"top_k of {k} from an axis of size {x.shape[-1]}")
+    if not sorted and k not in (1, x.shape[-1]):
+        raise NotImplementedError(f"top_k of {k}, sorted=False: in the order of a heap of TensorFlow; take sorted=True")
     return Spec((*x.shape[:-1], k), x.dtype), Spec((*x.shape[:-1], k), "int32")
 
 
 @operation(_top_k_rule)
 def top_k(x: Array, *, k: int, sorted: bool = True) -> tuple[Array, Array]:  # noqa: A002 - Keras's name
-    """(the k largest of the last axis, descending, their int32 positions); of equal ones the first."""
+    """(the k largest of the last axis, descending, their int32 positions); of equal ones the first.
+
+    sorted: False is refused where the order would then be another one, which no document says.
+    """
     x = tensor(x)
     order = xp.flip(x.shape[-1] - 1 - xp.argsort(xp.flip(x, -1), axis=-1, stable=True), -1)[..., :k]
     return xp.take_along_axis(x, order, axis=-1), order.astype("int32")

@@ -83,6 +83,16 @@ def _layer_norm(keeps: Mapping[str, Any]) -> Options:
     return options
 
 
+def _linspace(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The functions that TensorFlow has in the manner of NumPy gave float64 of floats."""
+    return {} if config.get("dtype") else {"dtype": "float64"}
+
+
+def _top_k(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The default of the class, not of the function, which writes what it was given."""
+    return {} if "sorted" in config else {"sorted": False}
+
+
 _HEADS = (
     ((3, 7), _heads(_MASKS)),
     ((3, 8), _heads({"masks": "keras3.7"})),
@@ -135,8 +145,10 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     ),
     "Hashing": (((2, 8), {"dtype": "int64"}),),
     "Resizing": (((2, 8), _resized), ((3, 0), {"keeps_integers": False}), ((3, 6), {"rounds_integers": False})),
+    **dict.fromkeys(("ops.Linspace", "ops.Logspace"), (((3, 3), _linspace),)),
     "ops.Resize": (((3, 6), {"rounds_integers": False}),),
     "ops.Take": (((3, 3), {"clips": True}),),
+    "ops.TopK": (((3, 11), _top_k),),
 }
 """{Keras class, "ops." before an operation: ((version, options of the fnet layer in files written before it), ...)},
 oldest first."""
@@ -150,8 +162,11 @@ OPTIONS = frozenset(
 """The options that only the age of a file sets."""
 
 
-def policy_of_result(class_name: str, policy: str, version: Version) -> str | None:
+def policy_of_result(class_name: str, config: Mapping[str, Any], policy: str, version: Version) -> str | None:
     """The policy that a layer keeps, whatever it declares; None where it gives floats as they come."""
+    interpolates = class_name == "Resizing" and config.get("interpolation") != "nearest"
+    if (class_name == "Normalization" and version < (2, 5)) or (interpolates and version < (2, 8)):
+        return "float32"
     if class_name == "CategoryEncoding" and version >= (3, 0) and policy.startswith("mixed_"):
         return "float32"  # counts have the dtype of variables
     return None if class_name == "RandomCrop" and version >= (3, 8) else policy

@@ -201,7 +201,7 @@ def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[st
     """The dtype policy of a layer as an option, in a model of which not all is float32."""
     if not conversion.mixed or source.policy not in POLICIES or "dtype" in option_names(entry.layer):
         return {}
-    policy = policy_of_result(source.class_name, source.policy, conversion.version)
+    policy = policy_of_result(source.class_name, source.config, source.policy, conversion.version)
     return {} if policy is None else {"dtype": policy}
 
 

@@ -31,7 +31,7 @@ from sweep_rows import BATCH, ROWS, layer_class, made
 L = keras.layers
 TOGETHER = 5
 SECONDS = 60
-"""What a drawn model may take."""
+"""What a drawn model may take of the processor, however many others want it."""
 POLICIES = ("float64", "float16", "mixed_float16", "mixed_bfloat16")
 DRAWN = ("float32",) * 12 + POLICIES
 
@@ -273,8 +273,8 @@ def too_long(*_):
 def complete_drawn(line, folder, rng):
     """A drawn model with what the call gave, what `predict` gave, and its weights alone in a file."""
     set_policy(line["policy"])
-    signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(SECONDS)
+    signal.signal(signal.SIGPROF, too_long)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         clear()
         model, values, line["label"], redraws = draw_model(rng, feed)
@@ -294,7 +294,7 @@ def complete_drawn(line, folder, rng):
     except (Exception, TooLong) as error:
         line["error"] = f"{type(error).__name__}: {str(error)[:200]}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def sweep(folder, name, index, tried=tried):

@@ -62,6 +62,8 @@ LINEAR_ALGEBRA = [
     *rows((o.svd,), A((2, 4, 3)), compute_uv=False),
     OpCase(o.svd, (A((2, 4, 3)),), {"full_matrices": False}, check=lambda u, s, v: (s, np.abs(u), np.abs(v))),
     OpCase(o.qr, (A((2, 4, 3)),), check=lambda q, r: (np.abs(q), np.abs(r))),
+    *rows((o.inv,), A((3, 2, 2), "float16")),
+    OpCase(o.qr, (A((4, 3), "float16"),), check=lambda q, r: (np.abs(q), np.abs(r))),
     OpCase(o.qr, (A((4, 3)),), {"mode": "complete"}, check=lambda q, r: (np.abs(q[:, :3]), np.abs(r))),
 ]
 
