@@ -33,9 +33,9 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
     """The value that strict JSON text in UTF-8 stands for.
 
     nonfinite: take `NaN`, `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
-    Raises CorruptFile for what is not JSON, else NaN and infinity too, duplicate keys, lone surrogates and huge integers,
-    and LimitExceeded for text that is too long, nested too deep or describes too many layers; `what` names the text in
-    messages.
+    Raises CorruptFile for what is not JSON (NaN and infinity, unless asked for), duplicate keys, lone surrogates and
+    huge integers, and LimitExceeded for text that is too long, nested too deep or describes too many layers; `what`
+    names the text in messages.
     """
     if len(data) > limits.config:
         raise LimitExceeded(f"{what} has {len(data)} bytes; `Limits.config` allows {limits.config}")
