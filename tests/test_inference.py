@@ -1,5 +1,6 @@
 """predict, compile and jit: any number of rows, any structure, and a door that lets nothing wrong in."""
 
+import functools
 import gc
 import subprocess
 import sys
@@ -430,3 +431,33 @@ def test_of_the_shapes_that_a_layer_was_asked_for_some_are_remembered():
     for size in range(1, 100):
         assert fnet.infer(step, fnet.Spec((None, size)))[1]["kernel"].shape == (size, 2)
     assert 0 < len(step.inferred) <= infer.REMEMBERED
+
+
+class Foreign:
+    """An array of another library, which may change."""
+
+    def __init__(self, values):
+        self.values = values
+        self.shape, self.dtype = values.shape, "other.float32"
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values.astype(dtype or self.values.dtype)
+
+
+@pytest.mark.parametrize("kind", ["jax", "other"])
+def test_params_of_other_libraries(kind):
+    jnp = pytest.importorskip("jax.numpy")
+    images = bind(fnet.conv2d, filters=2, kernel_size=3), fnet.max_pooling2d, fnet.batch_normalization, fnet.flatten
+    words = bind(embedding, input_dim=9, output_dim=4), bind(fnet.lstm, units=3)
+    for steps, x in ((images, np.ones((2, 6, 6, 1), "float32")), (words, np.arange(8).reshape(2, 4))):
+        model = sequential(*steps, bind(dense, units=2))
+        params = fnet.init(model, 0, x.shape)
+        given = fnet.tree.map(jnp.asarray if kind == "jax" else lambda a: Foreign(np.array(a)), params)
+        optimized = fnet.optimize(model, given)
+        runs = [fnet.compile(model, given, optimize=flag) for flag in (True, False)]
+        runs += [functools.partial(*optimized), functools.partial(fnet.predict, model, given)]
+        for run in runs:
+            np.testing.assert_allclose(run(x), model(params, x), atol=1e-6)
+    if kind == "other":  # nothing is remembered of what may change
+        given["dense"]["bias"].values += 1
+        np.testing.assert_allclose(fnet.predict(model, given, x), model(params, x) + 1, atol=1e-6)

@@ -63,9 +63,9 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
     """
     if optimize:
         model, params = rewrites.optimize(model, params)
-    if backend.name() == "numpy":
-        return functools.partial(model, params)
     kept = tree.map(on_device, params)
+    if backend.name() == "numpy":
+        return functools.partial(model, kept)
     run = Compiled(model, kept if may_be_constants(params, kept) else None)
     return lambda x: run(kept, ops.native(x))
 

@@ -11,6 +11,7 @@ import numpy as np
 from fnet import backend
 from fnet.backend import ops
 from fnet.constants import is_constant
+from fnet.inference.arrays import array
 
 _copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
 """{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
@@ -18,6 +19,8 @@ _copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
 
 def on_device(leaf: Any) -> Any:
     """A leaf of the params as an array of the backend; the copy of one that cannot change is made once."""
+    if is_foreign(leaf):
+        leaf = array(leaf)
     if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
         return ops.asarray(ops.native(leaf))
     key, value = id(leaf), is_value(leaf)
@@ -44,6 +47,11 @@ def is_value(leaf: Any) -> bool:
             return False
         leaf = leaf.base
     return leaf is None or is_constant(leaf)
+
+
+def is_foreign(leaf: Any) -> bool:
+    """Whether it is an array of a library other than NumPy and the backend's, which may change."""
+    return hasattr(leaf, "__array__") and not ops.is_array(leaf)
 
 
 def is_fixed(leaf: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.inference.compile import Compiled, may_be_constants
-from fnet.inference.device import is_fixed, is_value, on_device, twin
+from fnet.inference.device import is_fixed, is_foreign, is_value, on_device, twin
 from fnet.records import dataclass
 from fnet.types import Params
 
@@ -69,7 +69,9 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     remembered = _programs.get(key)
     if remembered is not None and all(map(is_value, map(leaves.__getitem__, remembered.open))):
         return remembered.filled(leaves)
-    writable = {id(leaf) for leaf in leaves if isinstance(leaf, np.ndarray) and not is_value(leaf)}
+    writable = {
+        id(leaf) for leaf in leaves if (not is_value(leaf) if isinstance(leaf, np.ndarray) else is_foreign(leaf))
+    }
     if writable:
         _forget_programs_of(writable)
         return Program(model, tree.map(on_device, params), None, {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnet import tree
 from fnet.backend import ops
 from fnet.rewrites.convolution import pool_first, winograd_form
 from fnet.rewrites.folding import fold_batch_normalization, fold_relu, fold_scale
@@ -36,7 +37,12 @@ def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tupl
     What does not fit a rewrite, as params that two steps share, stays as it is.
     table_bytes: the most memory for what a recurrent layer makes of each row of the embedding before it.
     """
-    return ops.exactly(_rewritten, model, ops.native(params), table_bytes)
+    return ops.exactly(_rewritten, model, tree.map(_as_array, ops.native(params)), table_bytes)
+
+
+def _as_array(leaf: Any) -> Any:
+    """An array of another library, JAX's next to the NumPy backend, as one of NumPy; others as they are."""
+    return ops.to_numpy(leaf) if hasattr(leaf, "__array__") and not ops.is_array(leaf) else leaf
 
 
 def _rewritten(model: Any, params: Params, table_bytes: int) -> tuple[Any, Params]:
