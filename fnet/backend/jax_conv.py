@@ -81,7 +81,8 @@ def conv(
     elif on_cpu() and groups == 1 and x.shape[-1] >= MANY_CHANNELS and math.prod(window) <= FEW_TAPS:
         parts = _shifted(x, window, strides, padding, dilation)
         taps = kernel.reshape(-1, *kernel.shape[-2:])
-        y = functools.reduce(operator.add, [part @ tap for part, tap in zip(parts, taps, strict=True)])
+        products = map(functools.partial(jnp.matmul, preferred_element_type=_wide(x.dtype)), parts, taps)
+        y = functools.reduce(operator.add, products).astype(x.dtype)
     else:
         y = _of_xla(x, kernel, strides, padding, dilation, groups=groups)
     return finish(y, bias, clamp)
@@ -97,9 +98,14 @@ def _of_few_channels(parts: list[Any], kernel: Any) -> Any:
 
 def _sum_of_products(parts: list[Any], kernel: Any) -> Any:
     """The sum of each part (..., f or 1) times its row of `kernel` (parts, f); half floats are added as float32."""
-    wide = jnp.promote_types(kernel.dtype, "float32") if jnp.issubdtype(kernel.dtype, jnp.floating) else kernel.dtype
+    wide = _wide(kernel.dtype)
     products = [part.astype(wide) * row for part, row in zip(parts, kernel.astype(wide), strict=True)]
     return functools.reduce(operator.add, products).astype(kernel.dtype)
+
+
+def _wide(dtype: Any) -> Any:
+    """The dtype in which products are added: float32 for half floats."""
+    return jnp.promote_types(dtype, "float32") if jnp.issubdtype(dtype, jnp.floating) else dtype
 
 
 def _of_xla(
