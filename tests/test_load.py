@@ -483,6 +483,24 @@ def test_state_of_the_trainer_is_no_part_of_the_model(tmp_path):
         assert_like_keras(model, params, keras_model, X)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_state_of_the_trainer_of_a_model_inside_is_no_part_of_the_model(tmp_path, wrapped):
+    """Keras keeps in the group of a model that was trained its optimizer and metrics, wherever that model is."""
+    inner = keras.Sequential([vector(), layers.Dense(3), layers.BatchNormalization()])
+    inner.compile("adam", "mse", metrics=["mae"])
+    inner.optimizer.build(inner.trainable_variables)
+    inside = [layers.RepeatVector(2), layers.TimeDistributed(inner)] if wrapped else [inner]
+    keras_model = keras.Sequential([vector(), *inside, layers.Dense(2)])
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.keras")
+    keras_model.save_weights(tmp_path / "model.weights.h5")
+    with h5py.File(tmp_path / "model.weights.h5") as file:
+        assert ("layers/time_distributed/layer" if wrapped else "layers/sequential") + "/optimizer/vars/0" in file
+    model, params = load_keras(tmp_path / "model.keras")
+    assert_like_keras(model, params, keras_model, X)
+    assert_like_keras(model, load_weights(tmp_path / "model.weights.h5", model, fnet.init(model, 0)), keras_model, X)
+
+
 def test_load_weights_into_fresh_params(tmp_path):
     keras_model, x = stacked_and_bidirectional()
     fill(keras_model)

@@ -148,6 +148,16 @@ def test_what_is_not_in_the_table_is_refused_by_name(function, kwargs, why):
     assert "tf.f" in str(refused.value)
 
 
+@pytest.mark.parametrize(("function", "axis"), [("stack", 0), ("stack", 2), ("concat", 1)])
+def test_one_tensor_in_place_of_a_list(function, axis):
+    """`tf.stack(x)` are the rows of x along another axis, `tf.concat(x)` is x."""
+    x = np.arange(48, dtype="float32").reshape(2, 4, 6)
+    model = made(function, {"axis": axis})
+    y = model({}, x)
+    np.testing.assert_array_equal(y, np.stack(x, axis) if function == "stack" else x)
+    assert infer.infer(model, fnet.Spec(x.shape))[0].shape == y.shape
+
+
 def test_an_operation_of_a_node_that_is_not_in_the_table_is_refused_by_name():
     layer = {"name": "f", "node_def": {"op": "Betainc", "input": ["x"], "attr": {}}, "constants": {}}
     found = config("", {}, class_name="TensorFlowOpLayer")

@@ -169,20 +169,30 @@ def _specs(values: Any) -> list[Spec]:
     return [Spec(as_spec(item).shape, dtype) for item in values]
 
 
-@function(lambda values, *, axis: rule_of(operations.concatenate, _specs(values), axis=axis), "concat")
-def concat(values: Sequence[Array], *, axis: int) -> Array:
-    """The tensors of a list one after the other along `axis`."""
-    return xp.concatenate(together(*values), axis=axis)
+def _concat_rule(values: Any, *, axis: int) -> Spec:
+    y: Spec = values if hasattr(values, "dtype") else rule_of(operations.concatenate, _specs(values), axis=axis)
+    return y
+
+
+@function(_concat_rule, "concat")
+def concat(values: Array | Sequence[Array], *, axis: int) -> Array:
+    """The tensors of a list one after the other along `axis`; one tensor alone is itself."""
+    return values if hasattr(values, "dtype") else xp.concatenate(together(*values), axis=axis)
 
 
 def _stack_rule(values: Any, *, axis: int) -> Spec:
+    if hasattr(values, "dtype"):
+        moved: Spec = rule_of(operations.moveaxis, values, source=0, destination=axis)
+        return moved
     y: Spec = rule_of(operations.stack, _specs(values), axis=axis)
     return y
 
 
 @function(_stack_rule, "stack", "keras.backend.stack")
-def stack(values: Sequence[Array], *, axis: int = 0) -> Array:
-    """The tensors of a list, all of one shape, along a new axis."""
+def stack(values: Array | Sequence[Array], *, axis: int = 0) -> Array:
+    """The tensors of a list, all of one shape, along a new axis; one tensor is the list of its rows."""
+    if hasattr(values, "dtype"):
+        return xp.moveaxis(tensor(values), 0, axis)
     return xp.stack(together(*values), axis=axis)
 
 

@@ -76,6 +76,8 @@ class Walk:
     """{(class, name): the objects met so far, with their identities}."""
     named: list[tuple[Converted, str]] = field(default_factory=list)
     """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
+    models: list[str] = field(default_factory=list)
+    """The groups of models: Keras keeps in them what a model was trained with, too."""
 
     def identity(self, converted: Converted) -> Any:
         """One value for all mentions of one object.
@@ -102,6 +104,7 @@ class Walk:
         self.groups[key] = group
         self.met.setdefault((converted.source.class_name, converted.source.name), []).append((converted.source, key))
         if converted.source.is_model:
+            self.models.append(group)
             self._visit_layers(converted, join(group, self.naming.layers), expected)
         else:
             places = converted.entry.groups if converted.entry is not None else {}

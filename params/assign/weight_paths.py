@@ -25,8 +25,8 @@ from params.file.model_file import StoredArray, Variables, WeightTree
 from params.table.entry import Entry
 from params.table.layers import LAYERS, class_of
 
-TRAINER = re.compile(r"(_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer))(/|$)")
-"""Groups of the root that belong to training: trackers of losses and metrics."""
+TRAINER = r"_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer)(/|$)"
+"""Groups in the group of a model that belong to training: the optimizer, trackers of losses and metrics."""
 
 
 ParamPath = tuple[Any, ...]
@@ -182,7 +182,8 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
         _check_names(work, file)
     used |= _copies(work, file)
     places = {a.place for v in file.groups.values() for a in (*v.arrays, *v.named.values())}
-    extra = sorted(place for place in places - used if not TRAINER.match(place))
+    training = re.compile("|".join(re.escape(group and f"{group}/") + TRAINER for group in work.walk.models))
+    extra = sorted(place for place in places - used if not training.match(place))
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
     _warn_of_twins(work, arrays)
