@@ -45,7 +45,7 @@ test-slow: $(READY_SLOW) ## The slow parity runs, and fnet with PyTorch, Ray, ON
 docs: $(READY_DOCS) ## The site, in build/site; a warning is an error, and so is a link that leads nowhere
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
 
-mutants: $(READY) ## Put in small faults, one after the other, and print those that no test finds (an hour or more)
+mutants: $(READY) ## Put in small faults, one after the other, and print those that no test finds (an hour)
 	$(BIN)/python -m tests.mutants --jobs 2 --slow
 
 SECONDS ?= 600

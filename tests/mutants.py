@@ -2,12 +2,13 @@
 
 A fault is one change of one place that a reviewer would call a bug: a sign, an off-by-one, a dropped term, swapped
 operands, a wrong default, an ignored option, a removed check, a wrong error type. They are drawn with a seed, package
-by package, from what the syntax trees offer, and `TELLING` adds some by hand that no rule makes. Each goes into a
-scratch copy of the tree, never into the tree itself; there the test files that belong to the place (`PLACES`) run until
-the first failure, with `--slow` its slow tests too, and with `--all` the whole fast suite for what still survives.
+by package, from what the syntax trees offer, and `TELLING` adds some by hand that no rule makes. The fast suite runs
+once, with probes at all of them (`tests.reach`). Then each goes into a scratch copy of the tree, never into the tree
+itself, and the tests that reach it run, the quickest first, until one fails; with `--slow`, what survives is given to
+the slow tests of its place (`PLACES`).
 
-Why not mutmut or cosmic-ray: both run the whole suite, or all tests that touch a line, for every fault of every line;
-here that is 7,000 tests, many of which compile on JAX, for 50,000 faults. A sample with a seed says as much.
+Why not mutmut or cosmic-ray: both judge every fault of every line; here that is 15,000 tests for 50,000 faults. A
+sample with a seed says as much.
 TensorFlow takes longer to import than most faults to be found, so tests run in forks of one process that has it.
 """
 
@@ -16,7 +17,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import functools
 import os
 import random
 import shutil
@@ -26,10 +26,12 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import reach
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,6 +47,8 @@ SHARES = {
     "compare/": 8,
 }
 """How many of a hundred faults a folder gets; a file counts for the first that it lies below."""
+
+PACKAGES = ("fnet/", "params/", "compare/")
 
 ERRORS = "error_table layer_errors"
 LAYERS = f"{ERRORS} telling cases masks mask_rules drawn saved_cases"
@@ -476,44 +480,28 @@ def scratch_copy(folder: Path) -> Path:
     return folder
 
 
-def files_of(path: str, every: bool) -> list[str]:
-    """The test files of a module, or all."""
-    if every:
-        return ["tests"]
+def files_of(path: str) -> list[str]:
+    """The test files of a module."""
     names = next(names for start, names in PLACES.items() if path.startswith(start))
     return [f"tests/test_{name}.py" for name in dict.fromkeys(names.split())]
 
 
-@functools.cache
-def selection(path: str) -> str:
-    """For a module of layers or operations the -k of the rows that it defines or serves; else nothing."""
-    folder = next((f for f in ("fnet/layers/", "fnet/operations/") if path.startswith(f)), None)
-    if folder is None:
-        return ""
-    users, todo = set(), [Path(path).stem]
-    imports = {p: (ROOT / p).read_text() for p in _tracked(f"{folder}*.py") if not p.endswith("__init__.py")}
-    while todo:
-        module = todo.pop()
-        users.add(module)
-        dotted = folder.replace("/", ".")
-        todo += [
-            Path(p).stem
-            for p, t in imports.items()
-            if f"from {dotted}{module} import" in t and Path(p).stem not in users
-        ]
-    names = [n.name for module in users for n in ast.parse(imports[f"{folder}{module}.py"]).body
-             if isinstance(n, ast.FunctionDef) and n.decorator_list and not n.name.startswith("_")]  # fmt: skip
-    return "" if len(names) > 40 else " or ".join(sorted(set(names)))
+def reached(folder: Path, faults: list[Fault], jobs: int) -> Mapping[int, list[str]]:
+    """{number of a fault: the fast tests that run what it changes}, of a run in a scratch copy with probes."""
+    paths = [path for path in _tracked("*.py") if path.startswith(PACKAGES)]
+    places = [(fault.path, fault.line) for fault in faults]
+    for path, text in reach.probed(places, {path: (ROOT / path).read_text() for path in paths}).items():
+        (folder / path).write_text(text)
+    rows = folder / "reached"
+    rows.mkdir()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.reach", "-n", str(jobs), "-m", "not slow", *QUIET]
+    variables = os.environ | {"PYTHONPATH": str(folder), reach.FOLDER: str(rows)}
+    subprocess.run(command, cwd=folder, env=variables, check=False, stdout=subprocess.DEVNULL)
+    return reach.tests_of(rows)
 
 
-def _rows_then_all(path: str) -> list[list[str]]:
-    """Options of pytest: the rows of the module first, where there are any, then all."""
-    chosen = selection(path)
-    return [["-k", chosen], []] if chosen else [[]]
-
-
-def found(folder: Path, fault: Fault | None, arguments: list[str], timeout: float) -> tuple[str, float]:
-    """("killed" | "timeout" | "survived", seconds) of pytest on a scratch copy with the fault in it."""
+def found(folder: Path, fault: Fault | None, tests: list[str], marks: str, timeout: float) -> tuple[str, float]:
+    """("killed" | "timeout" | "survived", seconds) of tests, or of files of tests, with the fault in a scratch copy."""
     begin = time.monotonic()
     source = b""
     if fault is not None:
@@ -523,7 +511,7 @@ def found(folder: Path, fault: Fault | None, arguments: list[str], timeout: floa
             stale.unlink()
     child = os.fork()
     if child == 0:
-        _pytest(folder, arguments)
+        _pytest(folder, tests, marks)
     try:
         while True:
             done, status = os.waitpid(child, os.WNOHANG)
@@ -544,7 +532,7 @@ def found(folder: Path, fault: Fault | None, arguments: list[str], timeout: floa
 QUIET = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
 
-def _pytest(folder: Path, arguments: list[str]) -> None:
+def _pytest(folder: Path, tests: list[str], marks: str) -> None:
     """In a fork: run pytest on the scratch copy and leave with its exit code."""
     os.setsid()
     os.chdir(folder)
@@ -558,7 +546,9 @@ def _pytest(folder: Path, arguments: list[str]) -> None:
     try:
         import pytest
 
-        code = int(pytest.main(["-x", "-q", *QUIET, *arguments]))
+        files = dict.fromkeys(test.partition("::")[0] for test in tests)
+        plugins = [reach.Chosen(tests)] if "::" in tests[0] else []
+        code = int(pytest.main(["-x", "-q", *QUIET, "-m", marks, *files], plugins))
     except BaseException:  # noqa: BLE001 - a fork never returns into its parent's code
         traceback.print_exc()
     finally:
@@ -571,19 +561,17 @@ SOUND: dict[str, bool] = {}
 """{test that failed on a fault: whether it passes without one}."""
 
 
-def found_by_sound_tests(folder: Path, fault: Fault, arguments: list[str], timeout: float) -> tuple[str, float]:
+def found_by_sound_tests(folder: Path, fault: Fault, tests: list[str], marks: str, timeout: float) -> tuple[str, float]:
     """As `found`, by tests that pass without the fault; those that do not are left out."""
     while True:
-        broken = [f"--deselect={test}" for test, sound in SOUND.items() if not sound]
-        word, seconds = found(folder, fault, [*arguments, *broken], timeout)
+        left = [test for test in tests if SOUND.get(test, True)]
+        word, seconds = found(folder, fault, left, marks, timeout) if left else ("survived", 0.0)
         test = finder_of(folder).removeprefix("FAILED ").partition(" - ")[0]
-        if word != "killed" or "::" not in test or SOUND.get(test):
+        if word != "killed" or test not in left or SOUND.get(test):
             return word, seconds
         log = (folder / "pytest.log").read_bytes()
-        SOUND[test] = found(folder, None, [test], timeout)[0] == "survived"
+        SOUND[test] = found(folder, None, [test], marks, timeout)[0] == "survived"
         (folder / "pytest.log").write_bytes(log)
-        if SOUND[test]:
-            return word, seconds
 
 
 def finder_of(folder: Path) -> str:
@@ -618,9 +606,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only files whose path begins so: fnet/layers/")
     parser.add_argument("--jobs", type=int, default=1, help="how many at a time (1)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds after which a fault counts as found (600)")
-    parser.add_argument("--quick", action="store_true", help="only the rows of the module, or its first two test files")
     parser.add_argument("--slow", action="store_true", help="give those that survive to the slow tests of the place")
-    parser.add_argument("--all", action="store_true", help="give those that survive to the whole fast suite")
     parser.add_argument("--list", action="store_true", help="only print the faults")
     parser.add_argument("--pick", default="", help="only the faults with these numbers: 3,17")
     given = parser.parse_args()
@@ -632,37 +618,30 @@ def main() -> None:
             print(n, faults[n].shown(sources[faults[n].path]))
         return
     warm()
-    for n in chosen:
-        selection(faults[n].path)  # `ast` of Python 3.11 fails in threads
-    stages = [("not slow", False)] + [("slow", False)] * given.slow + [("not slow", True)] * given.all
-
     with tempfile.TemporaryDirectory(prefix="mutants-") as base:
+        tests = reached(scratch_copy(Path(base) / "probes"), faults, given.jobs)
         folders = [scratch_copy(Path(base) / str(n)) for n in range(given.jobs)]
 
         def judge(n: int) -> str:
+            """How a fault ends: "survived", or by which suite it was found."""
             fault, folder = faults[n], folders.pop()
-            word, result, seconds = "survived", "survived", 0.0
-            for marks, every in stages:
-                choices = [[]] if every else _rows_then_all(fault.path)
-                for rows in choices[:1] if given.quick else choices:
-                    files = files_of(fault.path, every)
-                    arguments = ["-m", marks, *rows, *(files if rows or not given.quick else files[:2])]
-                    word, took = found_by_sound_tests(folder, fault, arguments, given.timeout)
-                    seconds += took
-                    if word != "survived":
-                        break
+            result, seconds = "survived", 0.0
+            stages = [("not slow", tests.get(n, [])), *([("slow", files_of(fault.path))] if given.slow else [])]
+            for marks, chosen_tests in stages:
+                word, took = found_by_sound_tests(folder, fault, chosen_tests, marks, given.timeout)
+                seconds += took
                 if word != "survived":
-                    result = f"{word} by {'every' if every else 'own'} {marks} tests"
+                    result = f"{word} by {marks} tests"
                     break
-            by = f"\n      by {finder_of(folder)}" if word == "killed" else ""
-            print(f"{n:3} {result:28} {seconds:5.0f} s  {fault.shown(sources[fault.path])}{by}", flush=True)
+            by = f"\n      by {finder_of(folder)}" if result.startswith("killed") else ""
+            print(f"{n:3} {result:24} {seconds:5.0f} s  {fault.shown(sources[fault.path])}{by}", flush=True)
             folders.append(folder)
-            return word
+            return result
 
         with ThreadPoolExecutor(given.jobs) as pool:
-            words = list(pool.map(judge, chosen))
-    left = words.count("survived")
-    print(f"{len(words) - left} of {len(words)} faults found, {left} survived")
+            results = list(pool.map(judge, chosen))
+    fast, left = (sum(part in result for result in results) for part in ("not slow", "survived"))
+    print(f"{len(results) - left} of {len(results)} faults found, {fast} of them by the fast suite; {left} survived")
 
 
 if __name__ == "__main__":

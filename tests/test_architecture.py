@@ -220,5 +220,5 @@ def test_every_module_has_test_files_of_its_own_that_exist():
         place = next((start for start in mutants.PLACES if path.startswith(start)), None)
         assert place, f"{path} has no place: add its test files to PLACES"
         used.add(place)
-        assert all((ROOT / file).is_file() for file in mutants.files_of(path, every=False)), path
+        assert all((ROOT / file).is_file() for file in mutants.files_of(path)), path
     assert used == set(mutants.PLACES), "places of no module, or after a shorter one"

@@ -1,10 +1,15 @@
 """Inputs that do not fit the params: refused where NumPy would broadcast; the error names layer and shapes."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 
 import fnet
 from fnet import Spec, bind
+from fnet.core.options import fits
+from fnet.types import OutputMode, Positive, Rate
 
 SHAPES = [
     ({"h": bind(fnet.dense, units=3)}, (4,), (5,), r"dense takes \(None, 4\) .*; got \(2, 5\), .* kernel of \(5, 3\)"),
@@ -129,3 +134,29 @@ def test_layers_over_space_take_one_number_of_axes(layer, rank, more):
         layer({}, np.ones(shape))
     with pytest.raises(fnet.InvalidInput, match=f"{layer.__name__} takes {rank + 2} axes"):
         fnet.infer(layer, Spec(shape))
+
+
+KINDS = [
+    (int, [1, np.int64(1)], [True, 1.0, "1", None]),
+    (float, [1.5, 1, np.float32(1)], [True, "1", None]),
+    (bool, [True], [1, "True", None]),
+    (str, ["a"], [1, None]),
+    (int | None, [1, None], ["1"]),
+    (Literal["a", None], ["a", None], ["b"]),
+    (Positive, [1], [0, 1.0]),
+    (Rate, [0, 1.0], [-0.1, 1.1]),
+    (OutputMode, ["int"], ["ints", 1]),
+    (tuple[int, str], [(1, "a"), [1, "a"]], [(1,), (1, "a", 1), ("a", "a"), (1, 1), "ab"]),
+    (tuple[int, ...], [(1, 2), ()], [(1, "a"), ("a", 1), 1]),
+    (Sequence[float], [[1, 2.5]], [[1, "a"], ["a", 1], "a"]),
+    (list[tuple[int, int]], [[(1, 2)], []], [[(1, 2), 3], [3, (1, 2)]]),
+    (Mapping[str, Any], [{"a": 1}], [[1], None]),
+    (Callable[..., Any], [len], [1, None]),
+    (Any, [1, None, "a"], []),
+]
+
+
+@pytest.mark.parametrize(("kind", "right", "wrong"), KINDS, ids=str)
+def test_an_option_is_of_its_annotated_type_in_every_part(kind, right, wrong):
+    assert [value for value in right if not fits(value, kind)] == []
+    assert [value for value in wrong if fits(value, kind)] == []

@@ -1,0 +1,157 @@
+"""Which tests run what a fault changes?  For `tests.mutants`: probes in a scratch copy, and one run of the suite there.
+
+A probe is a call before a statement; it notes the numbers of the faults that the statement stands for. Loaded into
+pytest (`-p tests.reach`), this module writes a line for each test: what it took, and which faults it reached.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+FOLDER = "FNET_REACH"
+"""The variable that names the folder where the processes of a run write what they saw."""
+
+PROBE = '__import__("builtins").__dict__.get("_reached", len)({numbers})'
+"""In a process that some test starts nobody listens: there a probe does nothing."""
+
+Place = tuple[str, int]
+"""A file and a line in it."""
+
+
+# --- probes ---------------------------------------------------------------------------------------
+
+
+def probed(changes: Iterable[Place], sources: Mapping[str, str]) -> dict[str, str]:
+    """The sources with a probe before each statement that the changes, numbered from 0, reach."""
+    trees = {path: ast.parse(text) for path, text in sources.items()}
+    users = _users(trees)
+    probes: dict[Place, list[int]] = defaultdict(list)
+    for number, change in enumerate(changes):
+        for place in _statements_of(change, trees, users):
+            probes[place].append(number)
+    lines = {path: text.splitlines(keepends=True) for path, text in sources.items()}
+    for (path, line), numbers in sorted(probes.items(), reverse=True):
+        below = lines[path][line - 1]
+        indent = below[: len(below) - len(below.lstrip())]
+        lines[path].insert(line - 1, f"{indent}{PROBE.format(numbers=(*numbers,))}\n")
+    return {path: "".join(parts) for path, parts in lines.items()}
+
+
+def _statements_of(change: Place, trees: Mapping[str, ast.Module], users: Mapping[str, set[Place]]) -> set[Place]:
+    """The statements of functions that do something else after a change: the one around it, or those that use what
+    it binds at import."""
+    todo, seen, places = [change], set(), set()
+    while todo:
+        path, line = place = todo.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        *above, statement = _around(trees[path], line)
+        if any(isinstance(node, ast.FunctionDef) for node in above):
+            places.add((path, _probe_line([*above, statement])))
+        elif isinstance(statement, ast.FunctionDef):  # its decorators and defaults
+            places.add((path, _begin(statement.body[bool(ast.get_docstring(statement)) :][0])))
+        elif names := _bound(statement):
+            todo += [user for name in names for user in users[name]]
+        else:
+            todo += [(path, n.body[-1].lineno) for n in ast.walk(trees[path]) if isinstance(n, ast.FunctionDef)]
+    return places
+
+
+def _around(tree: ast.AST, line: int) -> list[ast.stmt]:
+    """The statements that a line is in, from the outermost in."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ExceptHandler | ast.match_case):
+            if inner := _around(node, line):
+                return inner
+        elif isinstance(node, ast.stmt) and _begin(node) <= line <= (node.end_lineno or 0):
+            return [node, *_around(node, line)]
+    return []
+
+
+def _begin(node: ast.stmt) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
+
+
+def _probe_line(around: list[ast.stmt]) -> int:
+    """The line before which the probe of the innermost statement can go: an `elif` belongs to its `if`."""
+    *above, node = around
+    while above and isinstance(node, ast.If) and isinstance(above[-1], ast.If):
+        if above[-1].orelse != [node] or above[-1].col_offset != node.col_offset:
+            break
+        node = above.pop()
+    return _begin(node)
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement gives a value."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return {name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)}
+
+
+def _users(trees: Mapping[str, ast.Module]) -> Mapping[str, set[Place]]:
+    """{name: where it is used}."""
+    users: dict[str, set[Place]] = defaultdict(set)
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                users[node.id].add((path, node.lineno))
+            elif isinstance(node, ast.Attribute):
+                users[node.attr].add((path, node.lineno))
+    return users
+
+
+# --- in the processes that run tests ---------------------------------------------------------------
+
+_numbers: set[int] = set()
+
+
+def pytest_configure() -> None:
+    builtins._reached = _numbers.update  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    _numbers.clear()
+    begin = time.process_time()
+    try:
+        return (yield)
+    finally:
+        row = (item.nodeid, time.process_time() - begin, sorted(_numbers))
+        with Path(os.environ[FOLDER], str(os.getpid())).open("a") as file:
+            print(json.dumps(row), file=file)
+
+
+# --- what they wrote -------------------------------------------------------------------------------
+
+
+def tests_of(folder: Path) -> Mapping[int, list[str]]:
+    """{fault: the tests that reach it}: one row of every test, the quickest, then the second rows, and so on."""
+    rows = [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
+    ranked: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
+    same: Counter[tuple[int, str]] = Counter()
+    for name, seconds, numbers in sorted(rows, key=lambda row: row[1]):
+        for number in numbers:
+            function = number, name.partition("[")[0]
+            ranked[number].append((same[function], seconds, name))
+            same[function] += 1
+    return {number: [name for *_, name in sorted(tests)] for number, tests in ranked.items()}
+
+
+class Chosen:
+    """Plugin of pytest: these tests and no others, in this order."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self.places = {name: place for place, name in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((i for i in items if i.nodeid in self.places), key=lambda i: self.places[i.nodeid])
