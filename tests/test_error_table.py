@@ -140,6 +140,13 @@ RULES = [
     ),
     (fnet.bidirectional, {"layer": bind(fnet.gru, units=2), "merge_mode": "max"}, SEQUENCE, "merge_mode"),
     (fnet.normalization, {"mean": 1.0}, Y, "takes both mean and variance as options, or neither"),
+    (
+        fnet.normalization,
+        {"mean": (1.0, 2.0, 3.0), "variance": 1.0},
+        Spec((4, 1)),
+        r"mean of the shape \(3,\) does not broadcast",
+    ),
+    (fnet.normalization, {"mean": 1.0, "variance": "ab"}, Y, "variance = 'ab': it must be numbers that broadcast"),
     (o.conv, {"strides": 1}, (Spec((2, 5)), Spec((2, 3))), r"expected 3 or 4 or 5 axes, got the shape \(2, 5\)"),
     (
         o.pad_images,

@@ -86,6 +86,8 @@ def test_params_do_not_broadcast_over_an_input_of_size_1(layer, options, alone, 
      {"query": (4,), "value": (5,), "key": (1,)}),
     (fnet.bind(fnet.multi_head_attention, num_heads=1, key_dim=2, attention_axes=2),
      {"query": (4, 4), "value": (1, 4)}),
+    (fnet.bind(fnet.multi_head_attention, num_heads=1, key_dim=2, attention_axes=2),
+     {"query": (4, 4), "value": (4, 4), "key": (1, 4)}),
 ])  # fmt: skip
 def test_inputs_of_size_1_do_not_broadcast(step, x, each_backend):
     if isinstance(x, dict):

@@ -24,6 +24,7 @@ from params import (
     load_keras,
     load_weights,
 )
+from params.assign import walk
 from tests import hostile
 
 ARCHIVES = sorted((Path(__file__).parent / "golden").glob("weights-*.zip"))
@@ -430,3 +431,18 @@ def test_a_file_of_keras_1_with_other_layers_is_said_to_be_one():
     stored = [(name, (f"{name}_W", hostile.KERNEL), (f"{name}_b", hostile.BIAS)) for name in ("dense_1", "dense_2")]
     with pytest.raises(WeightsMismatch, match=r"2 stored.*those of Keras 1: load it once in Keras 2"):
         load_keras(hostile.legacy(layers=stored))
+
+
+@pytest.mark.parametrize(("version", "groups", "expected"), [
+    ("2.12.0", [], [walk.KERAS_2_12]),
+    ("2.13.1", [], [walk.KERAS_2_12]),
+    ("2.14.0", [], [walk.KERAS_2_14]),
+    ("2.15.0", [], [walk.KERAS_2_15]),
+    ("2.20.1", [], [walk.KERAS_2_15]),
+    ("3.0.5", ["_layer_checkpoint_dependencies/dense"], [walk.KERAS_3]),
+    (None, ["_layer_checkpoint_dependencies/dense"], [walk.KERAS_2_12, walk.KERAS_2_14]),
+    (None, ["layers/dense"], [walk.KERAS_3, walk.KERAS_2_15]),
+    ("", [], [walk.KERAS_3, walk.KERAS_2_15]),
+])  # fmt: skip
+def test_the_version_of_a_file_says_how_its_groups_are_named(version, groups, expected):
+    assert list(walk.namings(version, groups)) == expected
