@@ -12,14 +12,13 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.compose import rules
-from fnet.records import dataclass
 from fnet.types import Array, ParamTree
-from params.assign.contents import weights_alone
 from params.assign.legacy_arrays import by_order
-from params.assign.told_by_arrays import attention_told, boundaries_told
+from params.assign.options_from_arrays import attention_options, boundary_options
 from params.assign.values import values
 from params.assign.walk import join, namings
 from params.assign.weight_paths import by_groups, fitting, plan
+from params.assign.weights_outline import weights_alone
 from params.convert.conversion import BROKEN, Converted
 from params.convert.generations import version_of
 from params.convert.legacy_config import modern
@@ -28,24 +27,8 @@ from params.errors import CorruptFile, LimitExceeded, ModelFileError, Unsupporte
 from params.file.containers import VOCABULARY
 from params.file.model_file import UNSAID, Limits, ModelFile
 from params.file.screening import screen
-from params.room import require_room
-from params.table.entry import Vocabulary
-
-
-@dataclass(frozen=True)
-class _Assets:
-    """The assets of one object of a file (see `params.table.entry.Assets`)."""
-
-    files: Mapping[str, bytes]
-    group: str
-    given: Sequence[str] | None = None
-
-    def vocabulary(self) -> Vocabulary | None:
-        if self.given is not None:
-            return Vocabulary(self.given)
-        place = join(self.group, VOCABULARY)
-        return Vocabulary(file=self.files[place], place=place) if place in self.files else None
-
+from params.output_sizes import require_room
+from params.table.entry import Vocabularies, Vocabulary
 
 LONGEST = 900
 """Characters of a message; what a file says in it is cut before, and a shape of many axes here."""
@@ -172,23 +155,17 @@ def _load(
 ) -> tuple[Any, dict[str, Any]]:
     assert file.config is not None
     screen(file.config, {name.rpartition("/")[2] for name in custom})
-    legacy = file.format == "h5"
     version = version_of(file.keras_version)
-    old = version < (3, 0)
-    config = modern(file.config, old) if legacy or old else file.config
-    convert_config = partial(convert, config, custom=custom, version=version, legacy=legacy or old, rng=rng, bare=bare)
-    converted = convert_config()
-    if not old and (told := attention_told(converted, file.arrays)):
-        converted = convert_config(told=told)
-    expected = _expected(converted, file, limits)
-    possible = namings(file.arrays.version, file.arrays.groups)
-    if old and (told := boundaries_told(converted, expected, file.arrays, possible[0])):
-        converted = convert_config(told=told)
-    assets = _assets(file, vocabulary)
+    keras2, legacy = version < (3, 0), file.format == "h5"
+    config = modern(file.config, keras2) if legacy or keras2 else file.config
+    make = partial(convert, config, custom=custom, version=version, legacy=legacy or keras2, rng=rng, bare=bare)
+    converted, expected = (_of_keras2 if keras2 else _of_keras3)(make, file, limits)
+    vocabularies = _vocabularies(file, vocabulary)
     if legacy:
-        stored = by_order(plan(converted, expected, assets), converted, file)
+        stored = by_order(plan(converted, expected, vocabularies), converted, file)
     else:
-        plans = [partial(plan, converted, expected, assets, naming) for naming in possible]
+        possible = namings(file.arrays.version, file.arrays.groups)
+        plans = [partial(plan, converted, expected, vocabularies, naming) for naming in possible]
         stored = fitting(plans, partial(by_groups, file=file.arrays), file.arrays)
     params = values(stored, expected)
     lines = parameters.misplaced(dict(tree.items(expected)), params)  # the numbers were looked at as they were read
@@ -197,16 +174,34 @@ def _load(
     return converted.step, params
 
 
-def _assets(
-    file: ModelFile, vocabulary: Sequence[str] | Mapping[str, Sequence[str]] | None
-) -> Callable[[str, str], _Assets]:
-    """(group, layer name) -> the assets of the object there."""
+def _of_keras3(make: Callable[..., Converted], file: ModelFile, limits: Limits) -> tuple[Converted, ParamTree]:
+    """The model and the form of its params, where arrays tell how the layers inside an attention are quantized."""
+    converted = make()
+    if told := attention_options(converted, file.arrays):
+        converted = make(told=told)
+    return converted, _expected(converted, file, limits)
 
-    def at(group: str, name: str) -> _Assets:
-        given = vocabulary.get(name) if isinstance(vocabulary, Mapping) else vocabulary
-        return _Assets(file.assets, group, given)
 
-    return at
+def _of_keras2(make: Callable[..., Converted], file: ModelFile, limits: Limits) -> tuple[Converted, ParamTree]:
+    """The model and the form of its params, where arrays tell the boundaries that a layer was adapted to."""
+    converted = make()
+    expected = _expected(converted, file, limits)
+    naming = namings(file.arrays.version, file.arrays.groups)[0]
+    told = boundary_options(converted, expected, file.arrays, naming)
+    return make(told=told) if told else converted, expected
+
+
+def _vocabularies(file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[str]] | None) -> Vocabularies:
+    """What the argument `vocabulary=` of the loader gave, else the layer's `vocabulary.txt`."""
+
+    def of(group: str, name: str) -> Vocabulary | None:
+        tokens = given.get(name) if isinstance(given, Mapping) else given
+        if tokens is not None:
+            return Vocabulary(tokens)
+        place = join(group, VOCABULARY)
+        return Vocabulary(file=file.assets[place], place=place) if place in file.assets else None
+
+    return of
 
 
 def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTree:

@@ -102,7 +102,7 @@ def mode(name: str) -> Iterator[Any]:
     def readonly(step: Any, params: Any, x: Any) -> Any:
         """Params, inputs and what every layer gives, also inside wrappers, are read-only: a layer owns none of them."""
 
-        def body(function: Any) -> Any:
+        def undecorated(function: Any) -> Any:
             own = given(function)
 
             @functools.wraps(own or function)
@@ -115,8 +115,8 @@ def mode(name: str) -> Iterator[Any]:
 
             return own and run
 
-        given = core.body
-        with mock.patch.object(core, "body", body), _nothing_remembered():
+        given = core.undecorated
+        with mock.patch.object(core, "undecorated", undecorated), _nothing_remembered():
             return pickle.loads(pickle.dumps(step))(tree.map(_frozen, params), _map_masked(_frozen, x))
 
     def jitted(step: Any, params: Any, x: Any) -> Any:

@@ -568,7 +568,7 @@ def test_the_key_that_is_there_twice_is_named():
 
 def test_checking_sums_is_work_that_counts():
     block = bytes(range(120))
-    file = hdf5.Buffer(memoryview(block + hdf5.lookup3(block).to_bytes(4, "little")), steps=10)
+    file = hdf5.Buffer(memoryview(block + hdf5.checksum(block).to_bytes(4, "little")), steps=10)
     assert file.guarded(0, 120) == block
     with pytest.raises(LimitExceeded):
         file.guarded(0, 120)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.types import Params, ParamTree
-from params.assign.cudnn import from_cudnn
+from params.assign.engine_layouts import from_cudnn
 from params.assign.legacy_arrays import Slots, matched
 from params.assign.values import compare_with, values
 from params.assign.walk import stored_layers

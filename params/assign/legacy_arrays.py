@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from fnet.types import Array
-from params.assign.contents import is_keras_1
-from params.assign.theano import turned
+from params.assign.engine_layouts import from_theano
 from params.assign.walk import stored_layers, within
 from params.assign.weight_paths import Loaded, Plan, Slot, is_custom, listing, warn_of_twins
+from params.assign.weights_outline import is_keras_1
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
 from params.errors import WeightsMismatch, quoted
@@ -51,7 +51,7 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
         for slot, array in matched(layer, part, slots):
             for path in held.paths[slot.group, slot.number]:
                 loaded[path] = array
-    return turned(work, loaded) if file.backend == "theano" else loaded
+    return from_theano(work, loaded) if file.backend == "theano" else loaded
 
 
 def _age(file: ModelFile) -> str:

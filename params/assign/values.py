@@ -12,7 +12,7 @@ import numpy as np
 from fnet import tree
 from fnet.core.parameters import faulty
 from fnet.types import Array, Param, ParamTree
-from params.assign.cudnn import from_cudnn
+from params.assign.engine_layouts import from_cudnn
 from params.assign.weight_paths import Loaded
 from params.errors import WeightsMismatch, quoted
 from params.file.model_file import StoredArray

@@ -22,7 +22,7 @@ from params.assign.walk import KERAS_3, LISTS, Naming, Walk, join, place_of
 from params.convert.conversion import Converted
 from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, WeightsWarning, quoted
 from params.file.model_file import StoredArray, Variables, WeightTree
-from params.table.entry import Entry
+from params.table.entry import Entry, Vocabularies, in_configs
 from params.table.layers import LAYERS, class_of
 
 TRAINER = r"_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer)(/|$)"
@@ -71,12 +71,11 @@ class _Layer(NamedTuple):
 class Plan:
     """The slots of all parameters, in the order in which Keras lists its variables, and what no array holds."""
 
-    assets: Callable[[str, str], Any]
-    """(group, layer name) -> Assets of the object there."""
+    vocabularies: Vocabularies
     walk: Walk
     slots: list[Slot] = field(default_factory=list)
     given: Loaded = field(default_factory=dict)
-    """Parameters from the config or the assets."""
+    """Parameters from the config or a vocabulary."""
 
     def add(self, converted: Converted, expected: ParamTree, path: ParamPath, frozen: bool = False) -> None:
         """The parameters of `converted`, which are at `path` and have the form `expected`."""
@@ -89,8 +88,8 @@ class Plan:
         else:
             entry = converted.entry or Entry(infer.identity)
             if entry.tables is not None:
-                assets = self.assets(group, converted.source.name)
-                tables = entry.tables(_config(converted), assets, converted.step)
+                vocabulary = self.vocabularies(group, converted.source.name)
+                tables = entry.tables(_config(converted), vocabulary, converted.step)
                 self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
             names = None if entry.arrays is None else list(entry.arrays(_config(converted)))
             layer = _Layer(converted, converted.step, entry, group, group, path, frozen)
@@ -154,12 +153,12 @@ def entry_of(step: Any) -> Entry:
 
 
 def plan(
-    converted: Converted, expected: ParamTree, assets: Callable[[str, str], Any], naming: Naming = KERAS_3
+    converted: Converted, expected: ParamTree, vocabularies: Vocabularies = in_configs, naming: Naming = KERAS_3
 ) -> Plan:
     """The slots of a model whose params have the form `expected`."""
     walk = Walk(naming)
     walk.visit(converted, "", expected)
-    work = Plan(assets, walk)
+    work = Plan(vocabularies, walk)
     work.add(converted, expected, ())
     return work
 

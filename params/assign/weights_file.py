@@ -113,7 +113,7 @@ def _filled(work: Plan, file: WeightTree) -> Loaded:
 
 def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Naming = KERAS_3) -> Plan:
     """The plan of a model whose constants, vocabularies and rng, which are no arrays of the file, stay as they are."""
-    work = plan(converted, expected, _no_assets, naming)
+    work = plan(converted, expected, naming=naming)
     slots = {slot.path for slot in work.slots}
     work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
     return work
@@ -203,10 +203,6 @@ def _moved(group: str, moved: Mapping[str, str]) -> str:
         home, _, last = home.rpartition("/")
         rest = join(last, rest)
     return join(moved.get(home, home), rest)
-
-
-def _no_assets(group: str, name: str) -> Any:
-    return None
 
 
 def _described(step: Any, name: str, params: Params) -> Converted:

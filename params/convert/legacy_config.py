@@ -126,7 +126,7 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
     if name in ("GRU", "GRUCell"):
         kept.setdefault("reset_after", False)
     if name == "Discretization" and kept.get("bin_boundaries", ()) is None:
-        kept |= {"bin_boundaries": [], ADAPTED: True}  # see params.assign.told_by_arrays
+        kept |= {"bin_boundaries": [], ADAPTED: True}  # see params.assign.options_from_arrays
     if name == "CuDNNGRU":
         kept["reset_after"] = True
     if name in ("Attention", "AdditiveAttention") and kept.pop("causal", False):

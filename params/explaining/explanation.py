@@ -9,7 +9,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import brief
-from params.assign.contents import weights_alone
+from params.assign.weights_outline import weights_alone
 from params.convert.conversion import BROKEN, Conversion
 from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import modern

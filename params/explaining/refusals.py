@@ -18,7 +18,7 @@ from params.errors import CorruptFile, LimitExceeded, ModelFileError, Unsupporte
 from params.file.keras_objects import KerasObject, layers_of
 from params.file.model_file import Limits
 from params.file.screening import screen
-from params.room import require_room
+from params.output_sizes import require_room
 
 
 class Refusals:

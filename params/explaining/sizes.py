@@ -13,7 +13,7 @@ from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.tree import Path
 from params.explaining.record import total
-from params.room import width
+from params.output_sizes import width
 
 FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
 """Layers that compute nothing, and dropouts."""

@@ -29,7 +29,7 @@ from fnet.constants import Constants
 from fnet.records import dataclass
 from fnet.types import Array
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, WeightsMismatch, quoted
-from params.file.lookup3 import lookup3
+from params.file.checksum import checksum
 
 # --- bytes --------------------------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ class Buffer:
 
 def check_sum(data: bytes | memoryview, told: int, at: int) -> None:
     """Raise CorruptFile where the structure at `at` is not what its checksum was taken of."""
-    if lookup3(data) != told:
+    if checksum(data) != told:
         raise CorruptFile(f"the structure at byte {at} is damaged: its checksum is wrong")
 
 

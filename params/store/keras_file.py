@@ -30,7 +30,6 @@ from params.store import hdf5
 from params.store.keras_config import described
 from params.store.meaning import difference, meaning
 from params.store.spelling import spelled
-from params.table.entry import Vocabulary
 
 VERSION = "3.15.0"
 """The Keras whose rules the files follow."""
@@ -110,16 +109,9 @@ def _with_given(converted: Converted, params: Params) -> dict[str, Any]:
 # --- the bytes ------------------------------------------------------------------------------------------------
 
 
-class _NoAssets:
-    """Vocabularies are in the config."""
-
-    def vocabulary(self) -> Vocabulary | None:
-        return None
-
-
 def _groups(converted: Converted, expected: ParamTree, params: Params) -> hdf5.Group:
     """The arrays of the params at the places where Keras looks for them."""
-    work = plan(converted, expected, lambda group, name: _NoAssets())
+    work = plan(converted, expected)
     forms, leaves = dict(tree.items(expected)), dict(tree.items(params))
     root = hdf5.Group()
     for owner, group in [*work.walk.named, (converted, "")]:

@@ -29,7 +29,7 @@ from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, 
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.strict_json import parse
-from params.room import require_room
+from params.output_sizes import require_room
 from params.store import selftest as self_test
 from params.store.records import Layers, decode, encode, known_layers
 from params.store.safetensors import NAMES, read, tensors, write

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from fnet.records import dataclass
 
@@ -24,11 +24,12 @@ class Vocabulary:
     place: str = ""
 
 
-class Assets(Protocol):
-    """What a file holds besides arrays for one layer, and what the caller gave in its place."""
+Vocabularies: TypeAlias = Callable[[str, str], Vocabulary | None]
+"""(group of a layer, its name) -> its tokens where the caller gave them or the file has a `vocabulary.txt` for it."""
 
-    def vocabulary(self) -> Vocabulary | None:
-        """What the argument `vocabulary=` of the loader gave, else the layer's `vocabulary.txt`, else None."""
+
+def in_configs(group: str, name: str) -> None:
+    """The `Vocabularies` of a file whose configs hold all tokens."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Entry:
     layer (`children` of its rules) follow its own row.
     arrays: config -> names of the layer's own arrays in file order, where they are not those of the rule: a name
     that the rule does not have is read past (Normalization's "count").
-    tables: (config, Assets, step) -> params that come from the config or assets, not from arrays.
+    tables: (config, Vocabulary or None, step) -> params that come from the config or a vocabulary, not from arrays.
     copies: sub-groups where Keras writes the layer's own arrays once more.
     container: attribute whose list of layers has the params keys "0", "1", ...
 
@@ -67,7 +68,7 @@ class Entry:
     neutral: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     arrays: Callable[[dict[str, Any]], tuple[str, ...]] | None = None
-    tables: Callable[[dict[str, Any], Assets, Any], dict[str, Any]] | None = None
+    tables: Callable[[dict[str, Any], Vocabulary | None, Any], dict[str, Any]] | None = None
     copies: tuple[str, ...] = ()
     container: str = ""
     arguments: tuple[str, ...] = ("inputs",)
@@ -88,7 +89,7 @@ IGNORED = frozenset(
 """Config keys that no layer needs at inference."""
 
 ADAPTED = "adapted"
-"""Mark in the config of a Discretization of Keras 2 whose boundaries arrays tell (`params.assign.told_by_arrays`)."""
+"""Mark in the config of a Discretization of Keras 2 whose boundaries arrays tell (`options_from_arrays`)."""
 
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 """What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""

@@ -9,12 +9,12 @@ from typing import Any
 from fnet.layers import lookup
 from fnet.layers.vocabulary import specials_of, vocabulary_params
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch, quoted
-from params.table.entry import Assets
+from params.table.entry import Vocabulary
 
 
-def vocabulary(config: dict[str, Any], assets: Assets, step: Any) -> dict[str, Any]:
-    """The tokens of a lookup: from its config, its assets, or the caller."""
-    name, asset = quoted(config.get("name")), assets.vocabulary()
+def vocabulary(config: dict[str, Any], asset: Vocabulary | None, step: Any) -> dict[str, Any]:
+    """The tokens of a lookup: from its file or the caller, or else its config."""
+    name = quoted(config.get("name"))
     integers = step.function is lookup.integer_lookup
     tokens: Any = config.get("vocabulary") if asset is None else asset.given
     if isinstance(tokens, str) and asset is None:

@@ -28,7 +28,7 @@ PROJECTIONS = ("query_dense", "key_dense", "value_dense", "gate_dense", "output_
 DEFAULT_BLOCK = 128
 
 
-def boundaries_told(converted: Converted, expected: Any, file: WeightTree, naming: Naming) -> Told:
+def boundary_options(converted: Converted, expected: Any, file: WeightTree, naming: Naming) -> Told:
     """The boundaries of adapted Discretization layers."""
     homes = [(part, top) for top in converted.parts.values() for part in within(top)]
     adapted = [(part, top) for part, top in homes if {ADAPTED, "num_bins"} <= part.source.config.keys()]
@@ -67,7 +67,7 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     return tuple(float(value) for value in converted[:-1])
 
 
-def attention_told(converted: Converted, file: WeightTree) -> Told:
+def attention_options(converted: Converted, file: WeightTree) -> Told:
     """The option `quantization` of the attention layers whose arrays are integers.
 
     Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one

@@ -1,12 +1,13 @@
-"""Arrays of recurrent layers as CuDNN lays them out, which `CuDNNLSTM` and `CuDNNGRU` of Keras 2 stored.
+"""Arrays as the engines below Keras laid them out: CuDNN those of recurrent layers, Theano those of convolutions.
 
-Keras tells them by the bias, which is twice as long as that of its own layers, and converts them when it loads them
-into those, at any depth. Here the same, for every file.
+`CuDNNLSTM` and `CuDNNGRU` of Keras 2 stored the first. Keras tells them by the bias, which is twice as long as that of
+its own layers, and converts them when it loads them into those, at any depth. Here the same, for every file.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 
 from fnet import tree
 from fnet.types import Array, Param, ParamTree
-from params.errors import WeightsMismatch, quoted
+from params.assign.weight_paths import Loaded, Plan
+from params.errors import UnsupportedLayer, WeightsMismatch, quoted
 from params.file.model_file import StoredArray
 
 NAMES = ("kernel", "recurrent_kernel", "bias")
@@ -79,3 +81,40 @@ def _converted(array: StoredArray, number: int, gates: int) -> StoredArray:
     if number == 2:
         shape = (2, shape[0] // 2) if gates == 3 else (shape[0] // 2,)
     return dataclasses.replace(array, shape=shape, load=(kernel, recurrent, bias)[number])
+
+
+# --- Theano ---------------------------------------------------------------------------------------
+
+TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+"""Classes whose kernels Keras turns when it loads such a file on another backend."""
+OTHERS = ("Conv1DTranspose", "Conv3DTranspose", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
+"""Those that it forgets."""
+
+
+def from_theano(work: Plan, arrays: Loaded) -> Loaded:
+    """`arrays` of a file of Keras 2.0 to 2.3 on Theano, whose convolutions turn their kernels round: those kernels
+    reversed along their spatial axes, as Keras does. Raises UnsupportedLayer for kernels that Keras forgets."""
+    changed = dict(arrays)
+    for slot in work.slots:
+        array = None if slot.path is None else arrays.get(slot.path)
+        if slot.path is None or not isinstance(array, StoredArray) or not slot.name.endswith("kernel"):
+            continue
+        name = slot.owner.source.class_name
+        if name in TURNED:
+            changed[slot.path] = _reversed(array)
+        elif name in OTHERS and math.prod(array.shape[:-2]) > 1:
+            raise UnsupportedLayer(
+                f"{slot.owner.source.label} was trained on Theano, and its kernel is one that Keras forgets to turn "
+                "round when it loads the file on another backend: load the model there, reverse the spatial axes of "
+                "the kernel and save it on TensorFlow"
+            )
+    return changed
+
+
+def _reversed(array: StoredArray) -> StoredArray:
+    axes = tuple(range(len(array.shape) - 2))
+
+    def read() -> Array:
+        return np.ascontiguousarray(np.flip(array.load(), axes))
+
+    return dataclasses.replace(array, load=read)

@@ -28,7 +28,7 @@ class Held:
         return f"{self.place}{f' ({self.guess}?)' if self.guess else ''}: {arrays}"
 
 
-def contents(file: ModelFile) -> list[Held]:
+def held_arrays(file: ModelFile) -> list[Held]:
     """The layers of a file that have arrays, in its order; groups without names for arrays number them."""
     return list(_legacy(file) if file.arrays.layers else _groups(file))
 
@@ -40,7 +40,7 @@ def is_keras_1(file: ModelFile) -> bool:
 
 def outline(file: ModelFile, most: int = 4) -> str:
     """One line that says what the first layers hold."""
-    held = contents(file)
+    held = held_arrays(file)
     more = f"; and {len(held) - most} more" if len(held) > most else ""
     age = "arrays of Keras 1, " if is_keras_1(file) else ""
     shown = [repr(str(item))[1:-1][:150] for item in held[:most]]  # names are the file's: cut, without control codes

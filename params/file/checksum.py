@@ -13,7 +13,7 @@ def _turned(x: int, by: int) -> int:
     return ((x << by) | (x >> (32 - by))) & WORD
 
 
-def lookup3(data: bytes | memoryview) -> int:
+def checksum(data: bytes | memoryview) -> int:
     """The checksum of some bytes, 32 bits."""
     a = b = c = (0xDEADBEEF + len(data)) & WORD
     if not len(data):
