@@ -138,8 +138,9 @@ def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            masked = masked or _makes_mask(value, custom)
-            if is_object(value):
+            kind = value.get("class_name")
+            masked = masked or _makes_mask(kind, value, custom)
+            if kind.__class__ is str and "config" in value:
                 objects.append(value)
                 _check_policy(value)
             values += value.values()
@@ -158,17 +159,17 @@ def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]]
 def _check_policy(item: dict[str, Any]) -> None:
     """Refuse a dtype policy that fnet does not know."""
     config = item["config"]
-    if isinstance(config, dict) and item["class_name"] != "InputLayer":
-        dtype = config.get("dtype")
+    if isinstance(config, dict) and "dtype" in config and item["class_name"] != "InputLayer":
+        dtype = config["dtype"]
         if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
             policy(dtype, shown(item["class_name"]))
 
 
-def _makes_mask(value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
+def _makes_mask(class_name: Any, value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
     """Whether an object of a config makes masks itself: a layer that does, a layer of the caller's, a mask given."""
-    if value.get("class_name") == "Masking":
+    if class_name == "Masking":
         return True
-    if custom and (custom.keys() & {value.get("class_name"), value.get("registered_name")}):
+    if custom and (custom.keys() & {class_name, value.get("registered_name")}):
         return True
     if "mask" not in "".join(value):  # as in most
         return False
