@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import itertools
 import subprocess
 import sys
 import weakref
@@ -18,6 +19,7 @@ from fnet.core.layer import name_of
 from fnet.inference import compile as compiling
 from fnet.inference import device, predict
 from fnet.inference.optimized import optimized
+from fnet.inference.prepared import prepared
 from fnet.inference.rows import rows_independent
 from fnet.inference.string_split import split_host
 from tests import parity
@@ -314,6 +316,69 @@ def test_files_mapped_into_memory_have_answers_for_all_of_their_rows(tmp_path):
     x = np.load(tmp_path / "x.npy", mmap_mode="r")
     for part in (x[:128], x):
         assert fnet.predict(model, params, part, batch_size=128).shape == (len(part), 2)
+
+
+WORDS = "abcdefgh"
+SOME_TEXTS = [" ".join(WORDS[: 1 + 5 * i % 8]) for i in range(70)]
+
+
+def of_texts(*after, in_graph=False, **options):
+    """(a model of texts, its read-only params): ids, an embedding that masks, and the steps `after`."""
+    steps = [
+        ("x", bind(input_layer, shape=(None,), dtype="string")),
+        ("ids", bind(fnet.text_vectorization, **options)),
+        ("words", bind(embedding, input_dim=10, output_dim=3, mask_zero=True)),
+        *((f"h{i}", step) for i, step in enumerate(after)),
+    ]
+    model = sequential(steps)
+    params = {**fnet.init(model, 0), "ids": fnet.vocabulary_params(fnet.text_vectorization, list(WORDS))}
+    if in_graph:
+        nodes = {name: (step, before) for (before, _), (name, step) in itertools.pairwise(steps)}
+        model = graph({"x": steps[0][1]} | nodes, inputs="x", outputs=steps[-1][0])
+    return model, tree.map(frozen, params)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_texts_become_numbers_first_and_their_rows_are_sorted_by_length(each_backend, in_graph):
+    both = bind(fnet.bidirectional, layer=bind(fnet.lstm, units=4))
+    model, params = of_texts(both, bind(dense, units=2), output_sequence_length=9, in_graph=in_graph)
+    y = fnet.predict(model, params, SOME_TEXTS)
+    program = optimized(model, params)
+    assert prepared(model, program.model).lengths is not None
+    numbers = program.host(program.params, np.array(SOME_TEXTS[:5]))
+    assert [np.asarray(leaf).shape for leaf in tree.leaves(numbers)] == [(5, 9)]
+    parity.assert_close(y, model(params, np.array(SOME_TEXTS)))
+    parity.assert_close(fnet.predict(model, params, SOME_TEXTS, optimize=False), y)
+    with pytest.warns(fnet.InvalidRows, match="rows 40"):
+        marked = fnet.predict(model, params, [*SOME_TEXTS[:40], None, *SOME_TEXTS[40:]], invalid="mark")
+    parity.assert_close(np.delete(marked, 40, axis=0), y)
+
+
+def test_among_texts_in_the_order_of_their_lengths_the_row_without_tokens_is_named(each_backend):
+    states = bind(fnet.lstm, units=2, return_sequences=True)
+    model, params = of_texts(states, fnet.global_average_pooling1d, output_sequence_length=9)
+    assert fnet.predict(model, params, SOME_TEXTS).shape == (70, 2)
+    assert optimized(model, params).host is not None
+    with pytest.raises(fnet.InvalidInput, match="row 41 has a text without tokens"):
+        fnet.predict(model, params, [*SOME_TEXTS[:41], "", *SOME_TEXTS[41:]])
+
+
+def test_texts_that_are_as_wide_as_the_longest_of_a_batch_stay_as_they_come():
+    """Layers without masks see how wide they are."""
+    model, params = of_texts(bind(fnet.lstm, units=2, return_sequences=True), fnet.global_max_pooling1d)
+    program = optimized(model, params)
+    assert program.host is None
+    parity.assert_close(fnet.predict(model, params, SOME_TEXTS, batch_size=70), model(params, np.array(SOME_TEXTS)))
+
+
+def test_integers_are_looked_up_in_every_call_of_a_kind(each_backend):
+    ids = {"x": bind(input_layer, shape=(None, 4), dtype="int64"), "ids": bind(fnet.hashing, num_bins=50)}
+    model = sequential(ids | {"words": bind(embedding, input_dim=50, output_dim=3)})
+    params = tree.map(frozen, fnet.init(model, 0))
+    for start in (0, 100):
+        x = np.arange(start, start + 8).reshape(2, 4)
+        parity.assert_close(fnet.predict(model, params, x), model(params, x))
+    assert optimized(model, params).host is not None
 
 
 def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
@@ -53,7 +53,7 @@ class Runner:
 
     def __init__(self, prepared: Prepared, program: Program, settings: Settings) -> None:
         self.prepared, self.settings, self.params = prepared, settings, program.params
-        self.run = program.run or prepared.run
+        self.run, self.host = program.run or prepared.run, program.host
         self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
         self.padded = prepared.padded and not self.draws  # how many bits are drawn shows in each of them
         self.lengths = None if settings.marks or self.draws else prepared.lengths
@@ -61,6 +61,7 @@ class Runner:
 
     def outputs(self, batch: Any, size: int) -> Any:
         """The outputs of a batch as NumPy arrays."""
+        batch = self.numbers(batch)
         if self.prepared.advance is not None:
             y, self.state = self.prepared.advance(self.params, batch, self.state)
             return tree.map(ops.to_numpy, y)
@@ -69,6 +70,10 @@ class Runner:
             batch = tree.map(lambda a: a[np.arange(filled) % size], batch)
         y = self.run(self.params, batch) if self.draws else self._in_parts(batch, filled)
         return tree.map(lambda a: ops.to_numpy(a)[:size], y) if filled != size else tree.map(ops.to_numpy, y)
+
+    def numbers(self, batch: Any) -> Any:
+        """What the compiled model takes of a batch as it was given."""
+        return batch if self.host is None else tree.map(ops.to_numpy, self.host(self.params, batch))
 
     def _filled(self, size: int) -> int:
         """How many rows a batch of `size` is filled up to."""
@@ -82,7 +87,7 @@ class Runner:
 
     def again(self, x: Any, rows: int) -> Again | None:
         """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
-        if self.draws or self.prepared.advance is not None or x.dtype.kind not in "biuf":
+        if self.draws or self.host or self.prepared.advance is not None or x.dtype.kind not in "biuf":
             return None
         whole = rows <= self.settings.batch_size and rows == self._filled(rows)
         if not whole or (rows > 1 and self.lengths is not None):
@@ -102,7 +107,7 @@ def batches(
     for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
         places = slice(start, start + size) if order is None else order[start : start + size]
         batch = _at(x, places)
-        y = _answers(runner, batch, start, size, marked) if order is None else runner.outputs(batch, size)
+        y = _answers(runner, batch, start, size, marked) if order is None else _checked(runner, batch, places)
         if progress is not None:
             progress(start + size, rows)
         yield places, size, y
@@ -113,11 +118,14 @@ def _by_length(runner: Runner, x: Any, rows: int) -> tuple[Any, list[int]]:
     lengths, most = runner.lengths, runner.settings.batch_size
     if lengths is None or rows == 1:
         return None, batch_sizes(rows, most)
+    counts = []
     for start in range(0, rows, CHUNK):
-        for fault in runner.prepared.door.faults(_at(x, slice(start, start + CHUNK)), start):
+        chunk = _at(x, slice(start, start + CHUNK))
+        for fault in runner.prepared.door.faults(chunk, start):
             _refuse(fault)
-    (values,) = tree.leaves(x)
-    steps = lengths.of(values)
+        (values,) = tree.leaves(runner.numbers(chunk))
+        counts.append(lengths.of(values))
+    steps = np.concatenate(counts)
     order = np.argsort(-steps, kind="stable")
     shares = steps[order] / values.shape[1] if backend.name() == "numpy" and lengths.shrinks else None
     return order, batch_sizes(rows, most, shares)
@@ -139,12 +147,26 @@ def _answers(runner: Runner, batch: Any, start: int, size: int, marked: list[int
     if runner.settings.marks and (bad.any() or empty.any()):
         y, bad = spread(y, bad, empty)
         marked += [start + int(row) for row in np.flatnonzero(bad)]
-    elif empty.any() and any(map(is_strings, tree.leaves(batch))):
+    else:
+        _require_tokens(batch, empty, range(start, start + size))
+    return y
+
+
+def _checked(runner: Runner, batch: Any, places: Any) -> Any:
+    """The outputs of the rows with these numbers, in which the door has found nothing."""
+    y = runner.outputs(batch, len(places))
+    if runner.host is not None:
+        _require_tokens(batch, unanswered(y, len(places)), places)
+    return y
+
+
+def _require_tokens(batch: Any, empty: Any, places: Sequence[int]) -> None:
+    """Refuse texts of which a model makes nothing. places: the numbers of the rows."""
+    if empty.any() and any(map(is_strings, tree.leaves(batch))):
         raise InvalidInput(
-            f"row {start + int(empty.argmax())} has a text without tokens, for which the model gives NaN; leave "
+            f"row {places[int(empty.argmax())]} has a text without tokens, for which the model gives NaN; leave "
             'it out, or use invalid="mark"'
         )
-    return y
 
 
 def _at(x: Any, places: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +34,7 @@ class Lengths(NamedTuple):
 
     def of(self, x: Array) -> Array:
         """(n, time, ...) -> (n,), the number of steps of each row."""
-        chunks = range(0, len(x), CHUNK)
-        return np.concatenate([np.count_nonzero(self.steps(np.asarray(x[at : at + CHUNK])), axis=1) for at in chunks])
+        return np.count_nonzero(self.steps(np.asarray(x)), axis=1)
 
     def shrunk(self, x: Any) -> Any:
         """Rows without the steps that none of them has, those in front; of few widths, so that XLA compiles few shapes.
@@ -106,6 +105,8 @@ def first(model: Any) -> Bound | None:
     if not isinstance(model, Graph):
         return bind(model)
     name, nodes = model.inputs, dict(model.nodes)
+    if isinstance(name, Mapping) and len(name) == 1:
+        (name,) = name.values()
     step: Any = nodes[name].step if isinstance(name, str) and name in nodes else identity
     while isinstance(name, str) and passes_on(step):
         readers = [(n, node) for n, node in model.nodes if name in references(node.sources)]

@@ -11,6 +11,7 @@ from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.inference.compile import Compiled, may_be_constants
 from fnet.inference.device import is_fixed, is_foreign, is_value, on_device, twin
+from fnet.inference.string_split import split_numbers
 from fnet.records import dataclass
 from fnet.types import Params
 
@@ -30,6 +31,8 @@ class Program(NamedTuple):
     """It with these params as a part of what is compiled, where that is faster."""
     calls: dict[Any, Any]
     """What `predict` remembers of calls with these params, by what kind of call it was."""
+    host: Any = None
+    """What makes, with the same params, the numbers that the model takes of the texts that are given."""
 
 
 class _Place(int):
@@ -82,9 +85,10 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
 def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> Program:
     """The program for params of these leaves, with stand-ins for those that are in it as they were given."""
     faster, new = rewrites.optimize(model, params) if optimize else (model, params)
+    host, faster = split_numbers(faster)
     stand_ins = {id(leaf): _stand_in(leaf, number) for number, leaf in enumerate(leaves)}
     new = tree.map(lambda leaf: stand_ins.get(id(leaf), leaf), tree.map(on_device, new))
-    return Program(faster, new, Compiled(faster, new) if may_be_constants(params, new) else None, {})
+    return Program(faster, new, Compiled(faster, new) if may_be_constants(params, new) else None, {}, host)
 
 
 def _stand_in(leaf: Any, number: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Graph, Model, Node, Sequential, rules
 from fnet.core.sources import Ref, masked_by, references
@@ -30,6 +31,20 @@ def split_host(model: Any) -> tuple[Any, Any]:
     if isinstance(model, Graph):
         return _split_graph(model)
     return model, Sequential(())
+
+
+def split_numbers(model: Any) -> tuple[Any, Any]:
+    """`split_host` where host gives numbers of which no size depends on the texts; else (None, model)."""
+    host, numeric = split_host(model)
+    takes = None if host is None or not numeric.names else infer.input_spec(host)
+    if takes is None:
+        return None, model
+    try:
+        crossing = tree.leaves(infer.infer(host, takes)[0])
+    except (ValueError, TypeError, LookupError):  # a rule that needs more than the model says of its inputs
+        return None, model
+    known = all(spec.dtype != "string" and None not in spec.shape[1:] for spec in crossing)
+    return (host, numeric) if known else (None, model)
 
 
 def _split_sequential(model: Sequential) -> tuple[Sequential, Sequential]:
