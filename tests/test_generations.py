@@ -14,6 +14,7 @@ from keras import layers, ops
 import fnet
 from params import UnsupportedLayer, from_keras, load_keras
 from params.convert.generations import options_of_age, policy_of_result
+from tests import hostile
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 4, 3, 5)).astype("float32")
@@ -164,3 +165,41 @@ def test_dtypes_of_linspace_and_the_order_of_top_k(tmp_path):
 )
 def test_layers_that_gave_float32_whatever_their_policy(name, interpolation, version, policy):
     assert policy_of_result(name, {"interpolation": interpolation}, "float16", version) == policy
+
+
+INTEGERS = np.array([[[1, 2], [2, 4], [4, 9]], [[7, 1], [0, 0], [1, -3]]], "int32")
+
+
+def of_keras_2(class_name, config, *arrays, shape=(3, 2)):
+    """(model, params) of a file of Keras 2.15: one layer on integers."""
+    place = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, *shape], "dtype": "int32"}}
+    layer = {"class_name": class_name, "config": {"name": "n", "trainable": True, "dtype": "float32", **config}}
+    whole = {"class_name": "Sequential", "config": {"name": "s", "layers": [place, layer]}}
+    return load_keras(hostile.legacy(whole, [("n", *arrays)] if arrays else []))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_means_of_integers_are_integers_in_files_of_keras_2(rank):
+    values = INTEGERS.reshape(2, 3, *(1,) * (rank - 1), 2)
+    model, params = of_keras_2(f"GlobalAveragePooling{rank}D", {}, shape=values.shape[1:])
+    y = model(params, values)
+    assert y.dtype == "int32"
+    assert y.tolist() == [[2, 5], [2, 0]]  # as TensorFlow 2.12 gave
+
+
+def test_spectral_normalization_of_integers_in_files_of_keras_2():
+    dense = {"class_name": "Dense", "config": {"name": "dense", "trainable": True, "dtype": "float32", "units": 3}}
+    kernel, bias, u = (np.linspace(0.1, 0.9, n, dtype="float32") for n in (6, 3, 3))
+    arrays = [("n/kernel:0", kernel.reshape(2, 3)), ("n/bias:0", bias), ("n/vector_u:0", u[None])]
+    model, params = of_keras_2("SpectralNormalization", {"layer": dense}, *arrays)
+    np.testing.assert_allclose(model(params, INTEGERS)[0, 0], [1.36, 2.24, 3.12], rtol=1e-6)  # as TensorFlow 2.15 gave
+
+
+@pytest.mark.parametrize(("version", "kept"), [("3.10.0", False), ("3.11.0", True)])
+def test_layer_normalization_of_integers_gives_floats_to_3_10(version, kept, tmp_path):
+    x = keras.Input((3, 2), dtype="int32")
+    keras_model = keras.Model(x, layers.LayerNormalization()(x))
+    of_an_earlier_keras(keras_model, version, tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    expected = layers.LayerNormalization.call(keras_model.layers[-1], INTEGERS.astype("float32"))
+    np.testing.assert_allclose(model(params, INTEGERS), np.trunc(expected) if kept else expected, atol=1e-6)

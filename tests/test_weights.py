@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -307,6 +308,37 @@ def test_names_tell_arrays_of_one_shape_in_legacy_files():
         load_keras(custom_file(("s/u:0", gain), ("s/v:0", offset)), custom={"Shifted": shifted})
     with pytest.raises(UnsupportedLayer, match="Shifted 's' is a custom layer"):
         load_keras(data)
+
+
+class Drifting(keras.layers.Layer):
+    """Made in the order count, gain, mean, offset, of which the second and last are trained."""
+
+    def build(self, shape):
+        for name in ("count", "gain", "mean", "offset"):
+            setattr(self, name, self.add_weight(shape=shape[-1:], name=name, trainable=name in ("gain", "offset")))
+
+    def call(self, x):
+        return (x - self.mean) * self.gain / self.count + self.offset
+
+
+DRIFTING = {name: Param((3,), trainable=name in ("gain", "offset")) for name in ("count", "gain", "mean", "offset")}
+
+
+@fnet.layer(shape=lambda x: (x, DRIFTING))
+def drifting(params, x):
+    return (x - params["mean"]) * params["gain"] / params["count"] + params["offset"]
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_what_training_moves_comes_first_in_a_layer_of_ones_own(ending, tmp_path):
+    keras_model = keras.Sequential([keras.Input((3,)), Drifting()])
+    keras_model.set_weights([draw(3) + 3 for _ in range(4)])
+    keras_model.save(tmp_path / f"m.{ending}")
+    x = draw(2, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", WeightsWarning)
+        model, params = load_keras(tmp_path / f"m.{ending}", custom={"Drifting": drifting})
+    np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-6)
 
 
 def test_a_graph_in_another_order_than_keras_lists_its_layers(tmp_path):

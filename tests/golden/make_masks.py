@@ -310,6 +310,17 @@ def conv_lstm1d_masked_by_place():
     return [w], [y, L.ConvLSTM1D(2, 3, padding="same")(y)]
 
 
+@case
+def conv_lstms_with_states():
+    c, s = feed("c"), feed("s")
+    outputs = []
+    for layer, place in ((L.ConvLSTM1D, (72,)), (L.ConvLSTM2D, (6, 12)), (L.ConvLSTM3D, (6, 6, 2))):
+        x = L.Masking()(L.Reshape((T, *place, 72 // int(np.prod(place))))(c))
+        states = [L.Reshape((*place, 1))(L.Dense(72)(s)) for _ in range(2)]
+        outputs.append(layer(1, 2, padding="same")(x, initial_state=states))
+    return [c, s], outputs
+
+
 # --- wrappers ---------------------------------------------------------------------------------------
 
 
