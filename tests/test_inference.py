@@ -412,12 +412,24 @@ def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():
         assert len(device._copies) == kept - len(gone)
 
 
+DROPOUT = bind(fnet.dropout, rate=0.5)
+
+
 @pytest.mark.parametrize("rows", [5, 7])
 def test_random_bits_are_those_of_the_model_also_where_batches_are_filled_up(each_backend, rows):
-    model = sequential(x=bind(input_layer, shape=(None, 5)), d=bind(fnet.dropout, rate=0.5))
+    model = sequential(x=bind(input_layer, shape=(None, 5)), d=DROPOUT)
     params = fnet.with_rng(model, {}, 3)
     x = np.ones((rows, 5), "float32")
     np.testing.assert_array_equal(fnet.predict(model, params, x), np.asarray(model(params, x)))
+
+
+def test_random_bits_are_those_of_the_model_also_where_threads_share_a_batch():
+    model = sequential(x=bind(input_layer, shape=(None, 2, 3)), r=bind(fnet.simple_rnn, units=2), d=DROPOUT)
+    params = tree.map(frozen, fnet.with_rng(model, fnet.init(model, 0), 3))
+    x = np.random.default_rng(0).standard_normal((128, 2, 3)).astype("float32")
+    for _ in range(2):  # the second call is like one before
+        y = fnet.predict(model, params, x, batch_size=128, workers=2)
+        np.testing.assert_allclose(y, model(params, x), atol=1e-6)
 
 
 CELLS = [bind(fnet.lstm_cell, units=2), bind(fnet.gru_cell, units=2)]

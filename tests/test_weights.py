@@ -332,7 +332,7 @@ def drifting(params, x):
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_what_training_moves_comes_first_in_a_layer_of_ones_own(ending, tmp_path):
     keras_model = keras.Sequential([keras.Input((3,)), Drifting()])
-    keras_model.set_weights([draw(3) + 3 for _ in range(4)])
+    keras_model.set_weights([draw(3) + number + 3 for number in range(4)])
     keras_model.save(tmp_path / f"m.{ending}")
     x = draw(2, 3)
     with warnings.catch_warnings():
