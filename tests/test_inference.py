@@ -363,6 +363,26 @@ def test_among_texts_in_the_order_of_their_lengths_the_row_without_tokens_is_nam
         fnet.predict(model, params, [*SOME_TEXTS[:41], "", *SOME_TEXTS[41:]])
 
 
+def test_rows_that_are_marked_are_sorted_with_the_others(each_backend):
+    """In any order of lengths, a row beyond the table and one of padding alone among them."""
+    states = bind(fnet.lstm, units=2, return_sequences=True)
+    ids = {"x": bind(input_layer, shape=(None, 9), dtype="int32")}
+    words = bind(embedding, input_dim=10, output_dim=3, mask_zero=True)
+    model = sequential(ids | {"words": words, "states": states, "mean": bind(fnet.global_average_pooling1d)})
+    params = tree.map(frozen, fnet.init(model, 0))
+    x = np.random.default_rng(0).integers(1, 10, (70, 9)) * (np.arange(9) <= np.arange(70)[:, None] * 5 % 8)
+    x[[3, 50]], x[41] = 10, 0
+    with pytest.warns(fnet.InvalidRows, match="3 of 70 rows .* rows 3, 41, 50") as said:
+        y = fnet.predict(model, params, x, invalid="mark")
+    assert said[0].message.rows == [3, 41, 50]
+    assert prepared(model, optimized(model, params).model).lengths is not None
+    good = np.delete(np.arange(70), [3, 41, 50])
+    assert np.isnan(y[[3, 41, 50]]).all()
+    parity.assert_close(y[good], model(params, x[good]))
+    with pytest.raises(fnet.InvalidInput, match="row 3"):
+        fnet.predict(model, params, x)
+
+
 def test_texts_that_are_as_wide_as_the_longest_of_a_batch_stay_as_they_come():
     """Layers without masks see how wide they are."""
     model, params = of_texts(bind(fnet.lstm, units=2, return_sequences=True), fnet.global_max_pooling1d)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
@@ -56,7 +56,7 @@ class Runner:
         self.run, self.host = program.run or prepared.run, program.host
         self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
         self.padded = prepared.padded and not self.draws  # how many bits are drawn shows in each of them
-        self.lengths = None if settings.marks or self.draws else prepared.lengths
+        self.lengths = None if self.draws else prepared.lengths
         self.state: Any = EMPTY
 
     def outputs(self, batch: Any, size: int) -> Any:
@@ -105,39 +105,57 @@ def batches(
     """
     order, sizes = _by_length(runner, x, rows)
     for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
-        places = slice(start, start + size) if order is None else order[start : start + size]
+        numbers: Any = range(start, start + size) if order is None else order[start : start + size]
+        places = slice(start, start + size) if order is None else numbers
         batch = _at(x, places)
-        y = _answers(runner, batch, start, size, marked) if order is None else _checked(runner, batch, places)
+        if order is None or runner.settings.marks:
+            y = _answers(runner, batch, numbers, marked)
+        else:
+            y = _checked(runner, batch, numbers)
         if progress is not None:
             progress(start + size, rows)
         yield places, size, y
 
 
 def _by_length(runner: Runner, x: Any, rows: int) -> tuple[Any, list[int]]:
-    """(the rows, the longest first, all of them checked; None to take them as they come; the sizes of batches)."""
+    """(the rows, the longest first; None to take them as they come; the sizes of batches).
+
+    Raises InvalidInput where rows that are sorted have no answer and are not to be marked.
+    """
     lengths, most = runner.lengths, runner.settings.batch_size
     if lengths is None or rows == 1:
         return None, batch_sizes(rows, most)
     counts = []
     for start in range(0, rows, CHUNK):
         chunk = _at(x, slice(start, start + CHUNK))
-        for fault in runner.prepared.door.faults(chunk, start):
-            _refuse(fault)
-        (values,) = tree.leaves(runner.numbers(chunk))
-        counts.append(lengths.of(values))
+        faults = runner.prepared.door.faults(chunk, start)
+        if faults and not runner.settings.marks:
+            _refuse(faults[0])
+        bad = _bad(faults, min(CHUNK, rows - start))
+        (values,) = tree.leaves(runner.numbers(left_out(chunk, bad) if faults else chunk))
+        counts.append(np.zeros(len(bad), int))
+        counts[-1][~bad] = lengths.of(values)
     steps = np.concatenate(counts)
     order = np.argsort(-steps, kind="stable")
     shares = steps[order] / values.shape[1] if backend.name() == "numpy" and lengths.shrinks else None
     return order, batch_sizes(rows, most, shares)
 
 
-def _answers(runner: Runner, batch: Any, start: int, size: int, marked: list[int]) -> Any:
-    """The outputs of one batch, with its rows without an answer marked, and added to `marked`; or refused."""
-    bad = np.zeros(size, bool)
-    for fault in runner.prepared.door.faults(batch, start):
-        if not runner.settings.marks or runner.prepared.advance is not None:  # states are those of all rows
-            _refuse(fault)
-        bad |= fault.rows
+def _bad(faults: list[Fault], size: int) -> Any:
+    """bool (size,): the rows in which there is a fault."""
+    return np.any([fault.rows for fault in faults], axis=0) if faults else np.zeros(size, bool)
+
+
+def _answers(runner: Runner, batch: Any, numbers: Any, marked: list[int]) -> Any:
+    """The outputs of one batch, with its rows without an answer marked, and added to `marked`; or refused.
+
+    numbers: of its rows.
+    """
+    size = len(numbers)
+    faults = runner.prepared.door.faults(batch, numbers[0])
+    if faults and (not runner.settings.marks or runner.prepared.advance is not None):  # states are those of all rows
+        _refuse(faults[0])
+    bad = _bad(faults, size)
     if not bad.any():
         y, kept = runner.outputs(batch, size), size
     else:
@@ -146,25 +164,25 @@ def _answers(runner: Runner, batch: Any, start: int, size: int, marked: list[int
     empty = unanswered(y, kept)
     if runner.settings.marks and (bad.any() or empty.any()):
         y, bad = spread(y, bad, empty)
-        marked += [start + int(row) for row in np.flatnonzero(bad)]
+        marked += [int(numbers[row]) for row in np.flatnonzero(bad)]
     else:
-        _require_tokens(batch, empty, range(start, start + size))
+        _require_tokens(batch, empty, numbers)
     return y
 
 
-def _checked(runner: Runner, batch: Any, places: Any) -> Any:
+def _checked(runner: Runner, batch: Any, numbers: Any) -> Any:
     """The outputs of the rows with these numbers, in which the door has found nothing."""
-    y = runner.outputs(batch, len(places))
+    y = runner.outputs(batch, len(numbers))
     if runner.host is not None:
-        _require_tokens(batch, unanswered(y, len(places)), places)
+        _require_tokens(batch, unanswered(y, len(numbers)), numbers)
     return y
 
 
-def _require_tokens(batch: Any, empty: Any, places: Sequence[int]) -> None:
-    """Refuse texts of which a model makes nothing. places: the numbers of the rows."""
+def _require_tokens(batch: Any, empty: Any, numbers: Any) -> None:
+    """Refuse texts of which a model makes nothing. numbers: of the rows."""
     if empty.any() and any(map(is_strings, tree.leaves(batch))):
         raise InvalidInput(
-            f"row {places[int(empty.argmax())]} has a text without tokens, for which the model gives NaN; leave "
+            f"row {numbers[int(empty.argmax())]} has a text without tokens, for which the model gives NaN; leave "
             'it out, or use invalid="mark"'
         )
 

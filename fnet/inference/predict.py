@@ -73,6 +73,7 @@ def predict(
         _require_fitting(model, params, x, error)
         raise
     if marked:
+        marked.sort()
         warnings.warn(InvalidRows(_said(marked, rows), marked), stacklevel=2)
     if kind is not None and given is x and (again := runner.again(x, rows)) is not None:
         program.calls[kind] = again
