@@ -260,28 +260,29 @@ def frozen(a):
 
 
 def test_predict_sees_every_change_of_the_params(each_backend):
-    params = tree.map(frozen, fnet.init(DENSE, 0))
+    model = sequential(x=DENSE["x"], y=DENSE["y"], scaled=bind(fnet.batch_normalization, epsilon=0.0))
+    params = tree.map(frozen, fnet.init(model, 0))
     x = np.ones((1, 5), "float32")
-    before = fnet.predict(DENSE, params, x)
+    before = fnet.predict(model, params, x)
     params["y"]["bias"] = frozen(params["y"]["bias"] + 1)  # another read-only leaf in the same dict
-    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 1, atol=1e-6)
+    np.testing.assert_allclose(fnet.predict(model, params, x), before + 1, atol=1e-6)
     hidden = np.array(params["y"]["bias"])
     params["y"]["bias"] = hidden.view()
     params["y"]["bias"].flags.writeable = False  # a read-only view of an array that changes
-    fnet.predict(DENSE, params, x)
+    fnet.predict(model, params, x)
     hidden += 1
-    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 2, atol=1e-6)
+    np.testing.assert_allclose(fnet.predict(model, params, x), before + 2, atol=1e-6)
     bias = params["y"]["bias"] = frozen(hidden)
-    fnet.predict(DENSE, params, x)
+    fnet.predict(model, params, x)
     bias.flags.writeable = True
     bias += 1
-    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 3, atol=1e-6)
+    np.testing.assert_allclose(fnet.predict(model, params, x), before + 3, atol=1e-6)
     bias.flags.writeable = False
     bias.flags.writeable = True
     bias += 1
-    fnet.predict(DENSE, params, x)
+    fnet.predict(model, params, x)
     bias.flags.writeable = False
-    np.testing.assert_allclose(fnet.predict(DENSE, params, x), before + 4, atol=1e-6)
+    np.testing.assert_allclose(fnet.predict(model, params, x), before + 4, atol=1e-6)
 
 
 def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend, monkeypatch):

@@ -111,6 +111,25 @@ def test_every_function_is_public_under_its_name():
         assert (function.__module__, function.__name__) == ("fnet.tf_functions", name)
 
 
+@pytest.mark.parametrize("name", [
+    "argmax", "argmin", "argsort", "categorical_crossentropy", "count_nonzero", "crelu", "cumprod", "cumsum",
+    "expand_dims", "l2_normalize", "log_softmax", "norm", "normalize", "one_hot", "reduce_logsumexp", "reduce_prod",
+    "softmax", "softmax_cross_entropy_with_logits", "sort",
+])  # fmt: skip
+def test_the_first_axis_is_treated_as_the_last(name):
+    x = np.random.default_rng(0).uniform(0.1, 1, (2, 3, 4)).astype("float32")
+    first, step = np.moveaxis(x, -1, 0), getattr(tf_functions, name)
+    if name in ("one_hot", "expand_dims"):  # the axis is new
+        x = first = np.array([[0, 2, 1], [1, 1, 0]])
+    x, first = (((a, 3) if name == "one_hot" else (a, a) if "entropy" in name else a) for a in (x, first))
+    got, expected = (step({}, a, axis=axis) for a, axis in ((first, 0), (x, -1)))
+    takes = fnet.tree.map(lambda a: infer.spec(a) if isinstance(a, np.ndarray) else a, first)
+    specs, _ = infer.infer(fnet.bind(step, axis=0), takes)
+    for y, wanted, spec in zip(*map(fnet.tree.leaves, (got, expected, specs)), strict=True):
+        assert spec.shape == y.shape
+        np.testing.assert_allclose(y if y.ndim == 2 and wanted.ndim == 2 else np.moveaxis(y, 0, -1), wanted, rtol=1e-5)
+
+
 # --- configs made by hand -------------------------------------------------------------------------
 
 
@@ -238,3 +257,4 @@ def test_a_constant_of_the_file_is_a_param():
     found = convert(modern(config("math.multiply", {"y": [[0.5] * 6] * 4})), version=(2, 15), legacy=True)
     assert found.given["tf.f_constant"]["value"].shape == (4, 6)
     assert "0.5" not in repr(found.step)
+
