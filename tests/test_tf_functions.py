@@ -257,4 +257,3 @@ def test_a_constant_of_the_file_is_a_param():
     found = convert(modern(config("math.multiply", {"y": [[0.5] * 6] * 4})), version=(2, 15), legacy=True)
     assert found.given["tf.f_constant"]["value"].shape == (4, 6)
     assert "0.5" not in repr(found.step)
-
