@@ -14,6 +14,7 @@ import pytest
 import fnet
 from fnet import bind, graph, sequential
 from fnet.cli import main
+from fnet.pictures import layout
 from fnet.pictures.layout import POINT, Edge, arrange
 from fnet.pictures.maps import feature_maps
 from params.explaining.pictured import picture
@@ -53,6 +54,25 @@ def test_no_two_boxes_overlap_no_line_crosses_one_and_all_lead_down(seed):
         assert all(y1 <= next_y for (_, _, y1), (_, next_y, _) in itertools.pairwise(line))
         for (x, y0, y1), (name, (left, right, top, bottom)) in itertools.product(line[1:-1], sides.items()):
             assert not (left - POINT / 2 < x < right + POINT / 2 and y0 < bottom and top < y1), name
+
+
+@pytest.mark.parametrize(("wanted", "half", "places"), [
+    ([0, 100], [10, 10], [0, 100]),
+    ([0, 5, 100], [10, 10, 10], [-7.5, 12.5, 100]),
+    ([90, 0, 0], [10, 20, 10], [0, 30, 60]),
+    ([0, 0], [10, POINT], [0, 10 + POINT]),  # lines give way to boxes
+    ([0, 0], [POINT, 10], [-10 - POINT, 0]),
+])  # fmt: skip
+def test_boxes_lie_where_they_are_wanted_or_as_near_as_others_let_them(wanted, half, places):
+    got = layout._placed(range(len(half)), wanted, dict(enumerate(half)))
+    assert list(got.values()) == pytest.approx(places, abs=1e-6)
+
+
+@pytest.mark.parametrize(("values", "median"), [
+    ([(9, 1), (1, 1)], 5), ([(9, 2), (1, 1)], 9), ([(9, 1), (1, 3), (2, 1)], 1), ([(3, 1), (1, 1), (2, 2), (7, 1)], 2)
+])  # fmt: skip
+def test_the_median_is_weighted(values, median):
+    assert layout._median(values) == median
 
 
 def test_a_chain_with_long_ways_around_it_is_straight():
