@@ -100,6 +100,13 @@ def test_outputs_that_cannot_be_joined_are_refused():
         fnet.predict(model, {}, np.ones((13, 4), "float32"), batch_size=5)
 
 
+def test_outputs_with_as_many_rows_as_a_batch_by_chance_are_joined_one_after_the_other():
+    """Keras joins whatever batches give; one row in place of two is not written twice."""
+    model = fnet.sequential(fnet.bind(fnet.input_layer, shape=(None,), dtype="int32"), operations.unique)
+    x = np.array([1, 2, 3, 3, 4, 5], "int32")
+    np.testing.assert_array_equal(fnet.predict(model, fnet.init(model, 0), x, batch_size=2), [1, 2, 3, 4, 5])
+
+
 def test_batches_are_filled_up_only_where_rows_stay_apart():
     assert rows_independent(DENSE)
     assert rows_independent(

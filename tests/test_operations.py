@@ -272,3 +272,10 @@ def test_the_blank_of_ctc_decode_is_the_last_class_where_no_index_is_given(strat
     logits = 9 * np.eye(4, dtype="float32")[None, [3, 0, 0, 3, 0, 2]]
     (labels,), _ = operations.ctc_decode({}, (logits, np.array([6])), strategy=strategy, mask_index=None)
     np.testing.assert_array_equal(labels, [[0, 0, 2, -1, -1, -1]])
+
+
+def test_each_nan_is_unique(each_backend):
+    """As in TensorFlow; NumPy takes them for one."""
+    y, counts = operations.unique({}, np.array([1, np.nan, 2, np.nan], "float32"), return_counts=True)
+    np.testing.assert_array_equal(y, [1, 2, np.nan, np.nan])
+    np.testing.assert_array_equal(counts, [1, 1, 1, 1])

@@ -104,22 +104,21 @@ def joined(batches: Iterator[tuple[Any, int, Any]], rows: int) -> Any:
     if size == rows and isinstance(places, slice):
         return y
     outputs = tree.map(lambda a: _Output(a, places, size, rows), y)
-    for places, _, y in batches:
-        tree.map(lambda output, a, at=places: output.add(a, at), outputs, y)
+    for places, size, y in batches:
+        tree.map(lambda output, a, at=places, n=size: output.add(a, at, n), outputs, y)
     return tree.map(lambda output: output.value(), outputs)
 
 
 class _Output:
-    """One output over all batches: written in place where it has a row for each of the input, else gathered."""
+    """One output over all batches: written in place while it has a row for each of the input, else gathered."""
 
     def __init__(self, y: Array, places: Any, size: int, rows: int) -> None:
-        self.of_rows = y.shape[:1] == (size,)
-        self.array = np.empty((rows, *y.shape[1:]), y.dtype) if self.of_rows else None
+        self.array = np.empty((rows, *y.shape[1:]), y.dtype) if y.shape[:1] == (size,) else None
         self.parts: list[Array] = []
-        self.add(y, places)
+        self.add(y, places, size)
 
-    def add(self, y: Array, places: Any) -> None:
-        """The output of these rows."""
+    def add(self, y: Array, places: Any, size: int) -> None:
+        """The output of these `size` rows."""
         y = np.atleast_1d(y)
         like = self.array if self.array is not None else self.parts[0] if self.parts else y
         if y.shape[1:] != like.shape[1:]:
@@ -127,6 +126,8 @@ class _Output:
                 f"outputs of different batches cannot be stacked: {like.shape[1:]} and then {y.shape[1:]}; "
                 "pad the inputs to one length, or raise batch_size to the number of rows"
             )
+        if self.array is not None and len(y) != size:  # batches before had as many by chance
+            self.parts, self.array = [self.array[: places.start]], None
         if self.array is None:
             self.parts.append(y)
         else:

@@ -18,6 +18,7 @@ from fnet.types import Array, Spec
 
 EPSILON = 1e-7
 """keras.config.epsilon()."""
+FLOAT16_LARGEST = 65504.0
 
 Axis = int | Sequence[int] | None
 
@@ -36,7 +37,7 @@ def _moments_rule(x: Spec, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
 
 @operation(_moments_rule)
 def moments(x: Array, *, axes: Axis, keepdims: bool = False, synchronized: bool = False) -> tuple[Array, Array]:
-    """(mean, variance) over `axes`, of integers without fractions.
+    """(mean, variance) over `axes`, of integers without fractions, of 16-bit floats no larger than float16 holds.
 
     `synchronized` is about replicas in training and changes nothing here.
     """
@@ -45,7 +46,10 @@ def moments(x: Array, *, axes: Axis, keepdims: bool = False, synchronized: bool 
     mean = xp.mean(wide, axis=_axes(axes), keepdims=True)
     mean = mean if is_float(x) else xp.trunc(mean)
     variance = xp.mean(xp.square(wide - mean), axis=_axes(axes), keepdims=keepdims)
-    return tensor(mean.reshape(variance.shape), x.dtype.name), tensor(variance, x.dtype.name)
+    mean = mean.reshape(variance.shape)
+    if x.dtype.name in ("float16", "bfloat16"):
+        mean, variance = (xp.clip(y, -FLOAT16_LARGEST, FLOAT16_LARGEST) for y in (mean, variance))
+    return tensor(mean, x.dtype.name), tensor(variance, x.dtype.name)
 
 
 @operation(same)

@@ -125,10 +125,10 @@ def unique(
     """The different entries (of `axis`), and on request (first positions, inverse, counts) in int32.
 
     They come ascending, or as they occur first (`sorted=False`). `size` cuts or fills (values with `fill_value`
-    or 0, positions with 1, counts with 0) to a known number.
+    or 0, positions with 1, counts with 0) to a known number. Each NaN is another.
     """
     x = tensor(x)
-    values, *rest = xp.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+    values, *rest = xp.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     index, inverse, counts = (r.astype("int32") for r in rest)
     inverse = inverse.reshape(x.shape) if axis is None else inverse.reshape(-1)
     if not sorted:
