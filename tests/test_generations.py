@@ -12,6 +12,7 @@ import pytest
 from keras import layers, ops
 
 import fnet
+from fnet.core import infer
 from params import UnsupportedLayer, from_keras, load_keras
 from params.convert.generations import options_of_age, policy_of_result
 from tests import hostile
@@ -203,3 +204,31 @@ def test_layer_normalization_of_integers_gives_floats_to_3_10(version, kept, tmp
     model, params = load_keras(tmp_path / "m.keras")
     expected = layers.LayerNormalization.call(keras_model.layers[-1], INTEGERS.astype("float32"))
     np.testing.assert_allclose(model(params, INTEGERS), np.trunc(expected) if kept else expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "mixed_float16"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda dtype: layers.CategoryEncoding(5, output_mode="count", dtype=dtype),
+        lambda dtype: layers.Discretization([1.0, 3.0], output_mode="one_hot", dtype=dtype.removeprefix("mixed_")),
+        lambda dtype: layers.Hashing(4, output_mode="one_hot", dtype=dtype),
+        lambda dtype: layers.IntegerLookup(vocabulary=[1, 2], output_mode="multi_hot", dtype=dtype),
+    ],
+    ids=["CategoryEncoding", "Discretization", "Hashing", "IntegerLookup"],
+)
+def test_encodings_have_the_dtype_of_their_layer(layer, dtype):
+    x = keras.Input((3,), dtype="int32")
+    keras_model = keras.Model(x, layer(dtype)(x))
+    model, params = from_keras(keras_model)
+    ids = np.array([[1, 2, 2], [4, 0, 1]], "int32")
+    y = model(params, ids)
+    assert y.dtype == keras_model(ids).numpy().dtype
+    np.testing.assert_array_equal(y, keras_model(ids))
+    assert infer.infer(model, fnet.Spec((None, 3), "int32"))[0].dtype == y.dtype
+
+
+def test_hashes_of_keras_2_have_the_compute_dtype():
+    assert options_of_age("Hashing", {"dtype": "mixed_float16"}, (2, 15)) == {"dtype": "float16"}
+    assert options_of_age("HashedCrossing", {"dtype": "bfloat16"}, (2, 15)) == {"dtype": "float32"}
+    assert options_of_age("Hashing", {"dtype": "int32"}, (3, 15)) == {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core.compose import Rounding, layer
-from fnet.dtypes import in_floats, require_no_strings
+from fnet.dtypes import in_floats, is_integral, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.shapes import broadcast_shapes, positive, require_ascending, require_kept, shape_of
 from fnet.types import Array, Masks, OneOf, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
@@ -133,11 +133,11 @@ def _along(values: Any, kept: Sequence[int], x: Array) -> Array:
 
 
 def _discretization_rule(
-    x: Spec, *, bin_boundaries: Sequence[float], output_mode: str, index_dtype: str
+    x: Spec, *, bin_boundaries: Sequence[float], output_mode: str, index_dtype: str, encoding_dtype: str
 ) -> tuple[Spec, ParamTree]:
     require_no_strings(x)
     require_ascending(bin_boundaries, "bin_boundaries")
-    return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, "float32")), {}
+    return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, encoding_dtype)), {}
 
 
 @layer(shape=_discretization_rule, mask="drop", rounding=Rounding(keeps=("inputs",)))
@@ -148,8 +148,9 @@ def discretization(
     bin_boundaries: Sequence[float],
     output_mode: OutputMode = "int",
     index_dtype: str = "int32",
+    encoding_dtype: str = "float32",
 ) -> Array:
-    """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (float32).
+    """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (`encoding_dtype`).
 
     Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. index_dtype: of the bins (int64
     before Keras 3.12). No params. Mask: dropped.
@@ -162,17 +163,20 @@ def discretization(
     bins = ops.place_of(floats(x), boundaries)
     if output_mode == "int":
         return ops.cast(bins, index_dtype)
-    return encode(bins, output_mode, len(bin_boundaries) + 1, "float32", backend=ops)
+    return encode(bins, output_mode, len(bin_boundaries) + 1, encoding_dtype, backend=ops)
 
 
 CategoryMode: TypeAlias = Annotated[str, OneOf(("one_hot", "multi_hot", "count"))]
 
 
-def _category_rule(x: Any, *, num_tokens: int, output_mode: str, drops_ones: bool) -> tuple[Spec, ParamTree]:
+def _category_rule(
+    x: Any, *, num_tokens: int, output_mode: str, drops_ones: bool, encoding_dtype: str
+) -> tuple[Spec, ParamTree]:
     ids, weights = _with_weights(x)
     require_no_strings(ids, weights)
     shape = ids.shape if drops_ones or output_mode != "one_hot" else (*ids.shape, 1)
-    dtype = weights.dtype if weights is not None and weights.dtype.startswith("float") else "float32"
+    weighs = weights is not None and weights.dtype.startswith("float") and not is_integral(encoding_dtype)
+    dtype = weights.dtype if weighs else encoding_dtype
     return lookup_spec(shape, output_mode, num_tokens, ("int64", dtype)), {}
 
 
@@ -185,9 +189,15 @@ def _with_weights(x: Any) -> tuple[Any, Any]:
 
 @layer(shape=_category_rule, mask="drop")
 def category_encoding(
-    params: Params, x: Any, *, num_tokens: Positive, output_mode: CategoryMode = "multi_hot", drops_ones: bool = True
+    params: Params,
+    x: Any,
+    *,
+    num_tokens: Positive,
+    output_mode: CategoryMode = "multi_hot",
+    drops_ones: bool = True,
+    encoding_dtype: str = "float32",
 ) -> Array:
-    """Ids -> float32 over `num_tokens` columns: one_hot, multi_hot or count.
+    """Ids -> `encoding_dtype` over `num_tokens` columns: one_hot, multi_hot or count.
 
     one_hot: (..., n) -> (..., n, columns); a last axis of size 1 is dropped first if `drops_ones` (not so in Keras 3.0
     to 3.3). multi_hot, count: (batch, n) -> (batch, columns).
@@ -200,6 +210,8 @@ def category_encoding(
     ids, weights = _with_weights(x)
     if weights is not None and output_mode != "count":
         raise ValueError(f"count weights go with output_mode='count', not {output_mode!r}")
-    dtype = "float32" if weights is None or weights.dtype.kind != "f" else weights.dtype
+    if weights is not None and is_integral(encoding_dtype):
+        weights = ops.cast(weights, encoding_dtype)
+    dtype = encoding_dtype if weights is None or weights.dtype.kind != "f" else weights.dtype
     ids = ids if drops_ones or output_mode != "one_hot" else ids[..., None]
     return encode(ids.astype("int32"), output_mode, num_tokens, dtype, weights, ops)

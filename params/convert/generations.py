@@ -10,6 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fnet.dtypes import is_integral
+from params.file.keras_objects import policy
+
 Version = tuple[int, int]
 NEWEST: Version = (99, 0)
 Options = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -49,6 +52,27 @@ def _bins(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _bins_of_keras2(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A dtype of floats, which every layer had to 2.7, was none for numbers of bins."""
     return _bins(config) if "int" in str(config.get("dtype")) else {"index_dtype": "int64"}
+
+
+def _buckets(mixed: Mapping[str, str]) -> Options:
+    """Bins of hashes have the dtype of the layer; a policy of two says which one; NumPy holds bfloat16 as float32."""
+
+    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        dtype = {"bfloat16": "float32", **mixed}.get(policy(config.get("dtype")))
+        return {} if dtype is None else {"dtype": dtype}
+
+    return options
+
+
+def _encoding(more: Options) -> Options:
+    """Encodings have the dtype of the layer; where that is one of floats, the policy says it."""
+
+    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        dtype = policy(config.get("dtype"))
+        integers = {"encoding_dtype": dtype} if is_integral(dtype) and config.get("output_mode") != "int" else {}
+        return {**(more(config) if callable(more) else more), **integers}
+
+    return options
 
 
 _MASKS = {"masks": "keras2"}
@@ -100,6 +124,11 @@ _HEADS = (
     ((3, 12), _heads({})),
 )
 
+_HASHED = (
+    ((3, 0), _buckets({"mixed_float16": "float16", "mixed_bfloat16": "float32"})),
+    (NEWEST, _buckets({"mixed_float16": "float32", "mixed_bfloat16": "float32"})),
+)
+
 HEADS_HAVE_POLICIES: Version = (2, 14)
 """The first Keras whose MultiHeadAttention hands its dtype policy to the layers inside it."""
 HEADS_SEE_MASKS: Version = (2, 10)
@@ -118,8 +147,18 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("RandomBrightness", "RandomContrast"), (((2, 8), _KEEPS), ((3, 6), _CASTS))),
     **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), (((3, 0), {"encoding_dtype": "float32"}),)),
     "BatchNormalization": (((2, 12), {"masked_moments": False}),),
-    "CategoryEncoding": (((3, 0), {}), ((3, 4), {"drops_ones": False})),
-    "Discretization": (((3, 0), _bins_of_keras2), ((3, 12), _bins)),
+    "CategoryEncoding": (
+        ((2, 8), {}),
+        ((3, 0), _encoding({})),
+        ((3, 4), _encoding({"drops_ones": False})),
+        (NEWEST, _encoding({})),
+    ),
+    "Discretization": (
+        ((2, 8), _bins_of_keras2),
+        ((3, 0), _encoding(_bins_of_keras2)),
+        ((3, 12), _encoding(_bins)),
+        (NEWEST, _encoding({})),
+    ),
     "UpSampling2D": (((2, 4), {"half_pixels": False}),),
     **dict.fromkeys(
         ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
@@ -143,7 +182,8 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
         ("RandomHeight", "RandomWidth"),
         (((2, 8), _KEEPS), ((2, 9), {}), ((2, 10), _KEEPS), ((2, 12), {}), (NEWEST, _KEEPS)),
     ),
-    "Hashing": (((2, 8), {"dtype": "int64"}),),
+    "Hashing": (((2, 8), {"dtype": "int64"}), *_HASHED),
+    "HashedCrossing": _HASHED,
     "Resizing": (((2, 8), _resized), ((3, 0), {"keeps_integers": False}), ((3, 6), {"rounds_integers": False})),
     **dict.fromkeys(("ops.Linspace", "ops.Logspace"), (((3, 3), _linspace),)),
     "ops.Resize": (((3, 6), {"rounds_integers": False}),),
@@ -162,14 +202,14 @@ OPTIONS = frozenset(
 """The options that only the age of a file sets."""
 
 
-def policy_of_result(class_name: str, config: Mapping[str, Any], policy: str, version: Version) -> str | None:
+def policy_of_result(class_name: str, config: Mapping[str, Any], declared: str, version: Version) -> str | None:
     """The policy that a layer keeps, whatever it declares; None where it gives floats as they come."""
     interpolates = class_name == "Resizing" and config.get("interpolation") != "nearest"
     if (class_name == "Normalization" and version < (2, 5)) or (interpolates and version < (2, 8)):
         return "float32"
-    if class_name == "CategoryEncoding" and version >= (3, 0) and policy.startswith("mixed_"):
+    if class_name == "CategoryEncoding" and version >= (3, 0) and declared.startswith("mixed_"):
         return "float32"  # counts have the dtype of variables
-    return None if class_name == "RandomCrop" and version >= (3, 8) else policy
+    return None if class_name == "RandomCrop" and version >= (3, 8) else declared
 
 
 def options_of_age(class_name: str, config: Mapping[str, Any], version: Version) -> Mapping[str, Any]:

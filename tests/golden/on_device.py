@@ -1,11 +1,13 @@
-"""The golden files on another machine: `FNET_BACKEND=jax python -m tests.golden.on_device [NAME ...]` on a GPU, say.
+"""The golden files on another machine: `FNET_BACKEND=jax python -m tests.golden.on_device [--whole] [NAME ...]`.
 
-Needs neither Keras nor TensorFlow: what each model gave where it was written is in its archive. Prints the models whose
-error is over the floor of the yardstick, and how many there were.
+Runs `predict`; with --whole also the call, `predict` in batches of 3 and 1, the model from the store and its weights
+alone. Needs neither Keras nor TensorFlow: what each model gave where it was written is in its archive. Prints what is
+over the floor of the yardstick, and how many models there were.
 """
 
 import io
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import numpy as np
 
 import fnet
 from compare import yardstick
-from params import load_keras
+from params import load_keras, load_weights
 
 SUFFIXES = ("keras", "h5")
 OF_ARCHIVE = ("text", "adapted")
@@ -21,31 +23,47 @@ OF_ARCHIVE = ("text", "adapted")
 
 
 def models(archive):
-    """(name, bytes of a file, its recorded arrays) of each model of an archive that a file holds whole."""
+    """(name, {suffix: bytes} of its files, its recorded arrays) of each model of an archive that a file holds whole."""
     members = zipfile.ZipFile(archive)
-    for name in sorted({member.partition(".")[0] for member in members.namelist()}):
-        if name.startswith("refused"):
-            continue
-        for suffix in SUFFIXES:
-            if f"{name}.{suffix}" in members.namelist() and not (suffix == "h5" and name in OF_ARCHIVE):
-                arrays = np.load(io.BytesIO(members.read(f"{name}.npz")))
-                yield f"{archive.stem} {name}.{suffix}", members.read(f"{name}.{suffix}"), arrays
-                break
+    files = {}
+    for member in members.namelist():
+        name, _, suffix = member.partition(".")
+        files.setdefault(name, {})[suffix] = members.read(member)
+    for name, by_suffix in files.items():
+        whole = [suffix for suffix in SUFFIXES if suffix in by_suffix and not (suffix == "h5" and name in OF_ARCHIVE)]
+        if whole and not name.startswith("refused"):
+            yield f"{archive.stem} {name}.{whole[0]}", by_suffix, whole[0], np.load(io.BytesIO(by_suffix["npz"]))
 
 
-def inputs(arrays, letter):
+def recorded(arrays, letter):
     return [arrays[f"{letter}{i}"] for i in range(sum(key.startswith(letter) for key in arrays))]
 
 
-def error_of(data, arrays):
-    """The largest error of what `predict` gives, relative to the largest value of its output."""
-    model, params = load_keras(data)
-    x = inputs(arrays, "x")
-    y = fnet.predict(model, params, x if len(x) > 1 else x[0])
+def ways(files, suffix, arrays, whole):
+    """(name, what it gives, what was recorded) of each way to an answer; of all ways only if `whole`."""
+    model, params = load_keras(files[suffix])
+    x, called, predicted = (recorded(arrays, letter) for letter in "xyp")
+    x = x if len(x) > 1 else x[0]
+    yield "predict", fnet.predict(model, params, x), predicted
+    if not whole:
+        return
+    yield "call", model(params, x), called
+    for size in (3, 1):
+        yield f"predict by {size}", fnet.predict(model, params, x, batch_size=size), predicted
+    with tempfile.TemporaryDirectory() as folder:
+        fnet.save(Path(folder) / "m.safetensors", model, params)
+        again, stored = fnet.load(Path(folder) / "m.safetensors")
+    yield "store", again(stored, x), called
+    if "weights.h5" in files:
+        empty = fnet.tree.map(lambda a: np.zeros_like(a) if a.dtype.kind == "f" else a, params)
+        yield "load_weights", model(load_weights(files["weights.h5"], model, empty), x), called
+
+
+def error_of(given, expected):
+    """The largest error, relative to the largest value of its output; texts are equal, or it is infinite."""
     errors = [
-        yardstick.error(ours, theirs)
-        for ours, theirs in zip(fnet.tree.leaves(y), inputs(arrays, "p"), strict=True)
-        if theirs.dtype.kind in "fiu"
+        yardstick.error(np.asarray(ours).astype(theirs.dtype), theirs)
+        for ours, theirs in zip(fnet.tree.leaves(given), expected, strict=True)
     ]
     return max(errors, default=0.0)
 
@@ -55,20 +73,25 @@ def main(names):
         import jax
 
         print(jax.devices(), jax.__version__)
+    whole = "--whole" in names
+    names = [name for name in names if name != "--whole"]
     count, over, worst = 0, 0, 0.0
     for archive in sorted(Path(__file__).parent.glob("keras-*.zip")):
         if names and not any(name in archive.stem for name in names):
             continue
-        for name, data, arrays in models(archive):
+        for name, files, suffix, arrays in models(archive):
+            errors = {"model": 0.0}
             try:
-                error = error_of(data, arrays)
+                for way, given, expected in ways(files, suffix, arrays, whole):
+                    errors[way] = error_of(given, expected)
             except Exception as failure:  # whatever a model raises on this device is what is looked for
-                print(f"{name}: {type(failure).__name__}: {str(failure)[:200]}")
-                error = np.inf
-            count, worst = count + 1, max(worst, error)
-            if error > yardstick.allowed(0):
+                errors[f"{type(failure).__name__}: {str(failure)[:200]}"] = np.inf
+            count, worst = count + 1, max(worst, *errors.values())
+            wrong = {way: float(f"{error:.2g}") for way, error in errors.items() if error > yardstick.allowed(0)}
+            if wrong:
                 over += 1
-                print(f"{name}: {error:.2g}", flush=True)
+                print(f"{name}: {wrong}", flush=True)
+        print(f"{archive.stem}: {count} models so far", flush=True)
     print(f"{count} models, {over} over {yardstick.allowed(0):.0e}, the largest error {worst:.2g}")
 
 
