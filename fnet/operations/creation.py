@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.dtypes import bounds, dtype_of, floating, is_float, result_type, tensor, without_bool
+from fnet.dtypes import bounds, dtype_of, floating, is_float, is_integral, result_type, tensor, without_bool
 from fnet.operations.rules import broadcast, like, operation
 from fnet.shapes import reduced_shape
 from fnet.types import Array, Spec
@@ -132,12 +132,18 @@ def linspace(
     axis: int = 0,
 ) -> Any:
     """`num` equally spaced numbers from `start` to `stop` on a new axis, and with `retstep` their distance."""
-    start, stop = floating(start, stop)
+    start, stop = _ends(start, stop, dtype)
     step = (stop - start) / max(num - 1 if endpoint else num, 1)
     y = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
     whole = dtype is not None and "int" in dtype
     y = y if dtype is None else ops.cast(xp.floor(y) if whole else y, dtype)
     return (y, step) if retstep else y
+
+
+def _ends(start: Array, stop: Array, dtype: str | None) -> list[Array]:
+    """Both ends as floats, of `dtype` where that is one of floats."""
+    ends = floating(start, stop)
+    return ends if dtype is None or is_integral(dtype) else [tensor(end, dtype) for end in ends]
 
 
 def _logspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
@@ -166,7 +172,7 @@ def logspace(
     axis: int = 0,
 ) -> Array:
     """`base` to the power of `num` equally spaced exponents from `start` to `stop`."""
-    start, stop = floating(start, stop)
+    start, stop = _ends(start, stop, dtype)
     y = _logspace(start, stop, num, endpoint, base, axis)
     return y if dtype is None else ops.cast(y, dtype)
 

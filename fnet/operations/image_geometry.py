@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.dtypes import floating, is_float, tensor
+from fnet.dtypes import floating, is_float, result_type, tensor
 from fnet.operations.images import on_last
 from fnet.operations.rules import operation, same
 from fnet.shapes import axes_of
@@ -68,8 +68,10 @@ def _projected(x: Array, transform: Array, interpolation: str, fill_mode: str, f
         return _pixels(x, xp.round(rows), xp.round(columns), fill_value)
     top, left = xp.floor(rows), xp.floor(columns)
     low, side = (rows - top)[..., None], (columns - left)[..., None]
-    above = (1 - side) * _pixels(x, top, left, fill_value) + side * _pixels(x, top, left + 1, fill_value)
-    below = (1 - side) * _pixels(x, top + 1, left, fill_value) + side * _pixels(x, top + 1, left + 1, fill_value)
+    wide = result_type(x.dtype.name, "float32")
+    corners = ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1))
+    a, b, c, d = (tensor(_pixels(x, *corner, fill_value), wide) for corner in corners)
+    above, below = (1 - side) * a + side * b, (1 - side) * c + side * d
     return ((1 - low) * above + low * below).astype(x.dtype)
 
 

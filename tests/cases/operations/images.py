@@ -51,6 +51,7 @@ IMAGES = [
         for mode in ("constant", "nearest", "reflect", "wrap")
     ],
     *rows((o.affine_transform,), IMAGE, A((2, 8), center=0.1, scale=0.2), fill_value=0.5),
+    *rows((o.affine_transform,), A((2, 6, 7, 3), "int32", 0, 9), A((8,), "int32", 0, 3)),
     *rows(
         (o.perspective_transform,),
         IMAGE,

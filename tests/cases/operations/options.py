@@ -96,6 +96,7 @@ NUMBERS = [
     *rows((o.logspace,), A((3,), center=1.0, scale=0.2), A((3,), center=2.0, scale=0.2), num=5, base=3.0),
     *rows((o.linspace, o.logspace), A((2, 3), center=1.0), A((2, 3), center=3.0), num=4, axis=-2),
     *rows((o.linspace, o.geomspace, o.logspace), 1.0, 5.0, num=4, dtype="float16"),
+    *rows((o.linspace, o.logspace), A((2,), "float16"), A((2,), "float16", center=5.0), num=3, dtype="float32"),
     OpCase(o.arange, (A((), "int32", 5, 9),), {"dtype": "float32"}, jit=False),
     *rows((o.lstsq,), A((5, 3)), A((5, 2)), rcond=0.7),
     *rows((o.pinv,), A((2, 4, 3)), rcond=0.6),
