@@ -274,3 +274,15 @@ def test_time_distributed_of_keras_2_leaves_a_layer_its_policy():
     assert y.dtype == "float32"
     with pytest.raises(UnsupportedLayer, match="dtype policy float16, the layer in it"):
         from_keras(made)
+
+
+def test_layers_cast_the_average_of_integers_to_their_own_dtype():
+    x = keras.Input((3,), dtype="int32")
+    mean = layers.Average()([x, x])
+    readers = layers.ReLU(negative_slope=0.2), layers.LeakyReLU(), layers.Flatten()
+    keras_model = keras.Model(x, [mean, keras.ops.multiply(mean, 2), *(layer(mean) for layer in readers)])
+    model, params = from_keras(keras_model)
+    ids = np.array([[1, -2, 4]], "int32")
+    for ours, theirs in zip(model(params, ids), keras_model(ids), strict=True):
+        assert ours.dtype == theirs.numpy().dtype
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)

@@ -230,9 +230,10 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     with named(layer):
         inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
         require_no_cast(part, inputs, build.conversion)
+        if layer.class_name == "Average" and not any(map(is_float_spec, tree.leaves(inputs))):
+            step = bind(step, dtype=None)  # a policy casts floats that come in, and the quotient is none of these
         build.specs[name], needed = infer.infer(step, inputs)
-    if part.operation:
-        build.conversion.seen.update(spec.dtype for spec in tree.leaves(build.specs[name]))
+    build.conversion.seen.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
     build.made[name] = part
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights

@@ -52,7 +52,7 @@ def convert(
         _set_policies_of_heads(objects)
     converted = convert_object(root, conversion)
     if "float64" in conversion.seen and not conversion.mixed:
-        # layers cast what a quotient of integers gives to their own dtype
+        # layers cast what a quotient or an average of integers gives to their own dtype
         converted = convert_object(
             root, dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), made={}, alike={})
         )
