@@ -120,6 +120,8 @@ def _litert(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     import tensorflow as tf
 
     model = keras.saving.load_model(file, compile=False)
+    if any(isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) for layer in model.layers):
+        raise NotImplementedError("LiteRT converts no recurrent layers")  # which it takes seconds and pages to find out
     with redirect_stdout(io.StringIO()):  # it prints every variable
         content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()
