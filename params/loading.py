@@ -23,10 +23,10 @@ from params.convert.conversion import BROKEN, Converted
 from params.convert.generations import version_of
 from params.convert.legacy_config import modern
 from params.convert.models import convert
+from params.convert.requirements import screen
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file.containers import VOCABULARY
 from params.file.model_file import UNSAID, Limits, ModelFile
-from params.file.screening import screen
 from params.output_sizes import require_room
 from params.table.entry import Vocabularies, Vocabulary
 

@@ -162,6 +162,7 @@ PLACES = {
     "params/convert/legacy": f"versions {FILES}",
     "params/convert/mask_effects": "mask_generations mask_rules",
     "params/convert/quantization": "quantized",
+    "params/convert/requirements": f"config_values {FILES} hostile_options policies",
     "params/convert/training_flags": "predict_keras call_structures",
     "params/convert/layer_options": f"policies saved_cases {GRAPHS} hostile_options",
     "params/convert/": f"{GRAPHS} saved_cases policies hostile_options hostile_sizes",

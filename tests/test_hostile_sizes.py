@@ -10,7 +10,7 @@ import pytest
 
 from params import ModelFileError, load_keras
 from params.convert import functional
-from params.convert.names import Names
+from params.file.keras_objects import Names
 from tests.hostile import dense_config, dense_weights, entry, keras_zip
 from tests.hostile_sizes import SIZES, call, called_often, chain, packed, relu
 from tests.hostile_sizes import functional as config_of

@@ -14,9 +14,8 @@ from fnet import tree
 from fnet.records import dataclass
 from fnet.types import Param, ParamTree
 from params.convert.conversion import Converted
-from params.convert.names import snake_case
 from params.errors import WeightsMismatch
-from params.file.keras_objects import KerasObject
+from params.file.keras_objects import KerasObject, snake_case
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,8 @@ from params.assign.walk import KERAS_3, Naming, join, namings, stored_layers
 from params.assign.weight_paths import Loaded, Plan, by_groups, entry_of, fitting, plan, split_name
 from params.convert.call_order import layer_order
 from params.convert.conversion import Converted
-from params.convert.names import elements, snake_case
 from params.errors import CorruptFile, ModelFileError, WeightsMismatch
-from params.file.keras_objects import KerasObject
+from params.file.keras_objects import KerasObject, elements, snake_case
 from params.file.model_file import Limits, ModelFile, WeightTree
 from params.table.entry import ADAPTED, Entry
 from params.table.layers import OTHER_NAMES, class_of

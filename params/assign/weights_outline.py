@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from fnet.records import dataclass
-from params.convert.names import snake_case
 from params.errors import UnsupportedLayer
+from params.file.keras_objects import snake_case
 from params.file.model_file import ModelFile, StoredArray
 from params.table.layers import LAYERS
 

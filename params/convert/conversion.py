@@ -69,6 +69,12 @@ class Conversion:
     """The whole model; other models are inside it and may be given masks."""
     masked: bool = True
     """Something in the file makes masks."""
+    told: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """{id of the config of a layer: options that the arrays of the file tell, and the config does not}."""
+    alike: dict[bytes, Converted] = field(default_factory=dict)
+    """{all that a file says of a layer but its name: the first layer of a model that it says this of}."""
+    policies: Mapping[int, str] = field(default_factory=dict)
+    """{id of the config of a layer: the dtype policy that it had, and the config does not say}."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
     """Of the layers that get a key of their own."""
     made: dict[int, Converted] = field(default_factory=dict)
@@ -77,10 +83,6 @@ class Conversion:
     """The dtypes that operations give."""
     path: tuple[str, ...] | None = None
     """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
-    told: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    """{id of the config of a layer: options that the arrays of the file tell, and the config does not}."""
-    alike: dict[bytes, Converted] = field(default_factory=dict)
-    """{all that a file says of a layer but its name: the first layer of a model that it says this of}."""
     used: dict[str, dict[str, str]] = field(default_factory=dict)
     """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
 

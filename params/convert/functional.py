@@ -23,12 +23,12 @@ from params.convert.calls import Literal, by_keyword, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
 from params.convert.generations import HEADS_DELETE_MASKS
 from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
-from params.convert.names import Names
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import (
     POLICIES,
     KerasObject,
+    Names,
     Tensor,
     is_object,
     is_triple,

@@ -7,11 +7,12 @@ set itself, and the repr of the model shows them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fnet.dtypes import is_integral
-from params.file.keras_objects import policy
+from params.errors import UnsupportedLayer
+from params.file.keras_objects import POLICIES, parse, policy
 
 Version = tuple[int, int]
 NEWEST: Version = (99, 0)
@@ -210,6 +211,36 @@ def policy_of_result(class_name: str, config: Mapping[str, Any], declared: str, 
     if class_name == "CategoryEncoding" and version >= (3, 0) and declared.startswith("mixed_"):
         return "float32"  # counts have the dtype of variables
     return None if class_name == "RandomCrop" and version >= (3, 8) else declared
+
+
+def policies_of_heads(objects: Sequence[dict[str, Any]]) -> dict[int, str]:
+    """{id of the config of a MultiHeadAttention: the dtype policy of the layers inside it, to Keras 2.13 the global
+    one}, where that is not the one that it says.
+
+    No file tells it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
+    them. Raises UnsupportedLayer where nothing says what it was.
+    """
+    policies: dict[int, str] = {}
+    layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]
+    heads = [layer for layer in layers if layer.class_name == "MultiHeadAttention"]
+    others = {layer.policy for layer in layers if not layer.is_model and layer not in heads} & set(POLICIES)
+    for head in heads:
+        own, shared = head.policy, sorted(others)
+        known = own in others and (own != "float32" or len(others) == 1)
+        if known or (not others and "mixed" not in own):  # alone: the arrays will say
+            continue
+        if len(shared) != 1 or _bits(own) < _bits(shared[0]):
+            raise UnsupportedLayer(
+                f"{head.label} has the dtype policy {own}; the layers inside it had the global one, which files of "
+                f"Keras to 2.13 do not tell (other layers: {', '.join(shared) or 'none'}): save it with Keras 2.14"
+            )
+        policies[id(head.config)] = shared[0]
+    return policies
+
+
+def _bits(name: str) -> int:
+    """The bits of the dtype that a policy computes in."""
+    return int(name[-2:])
 
 
 def options_of_age(class_name: str, config: Mapping[str, Any], version: Version) -> Mapping[str, Any]:

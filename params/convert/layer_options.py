@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import math
 import types
 from collections.abc import Container, Mapping
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from fnet import tree
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core.compose import bind, option_names
 from fnet.core.options import bounds, fits, kinds
-from fnet.types import OneOf, Range
 from params.convert.conversion import Conversion
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import LAMBDA, NESTED, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
+from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
 from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
@@ -25,11 +22,6 @@ from params.table.entry import IGNORED, Entry
 def config_values(source: KerasObject, entry: Entry, conversion: Conversion, training: bool | None) -> dict[str, Any]:
     """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
     but that of the inputs for many an operation. training: what the layer, and so those inside it, is called with."""
-    if entry.arguments and not conversion.keras2:  # one of Keras's own
-        _require_sense(source)
-        trainable = source.config.get("trainable", True)
-        if conversion.version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
-            raise CorruptFile(f"{source.label}: trainable is {quoted(trainable)}, not true or false")
     legal = option_names(entry.layer)
     kept = {key: item for key, item in source.config.items() if not key.endswith(TRAINING_ONLY)}
     if "*" in entry.ignored:
@@ -40,62 +32,6 @@ def config_values(source: KerasObject, entry: Entry, conversion: Conversion, tra
         del kept["dtype"]
     values = _Values(source, conversion, training)
     return {key: values.read(key, item) for key, item in kept.items()}
-
-
-def _require_sense(source: KerasObject) -> None:
-    """Refuse options that change nothing here, and with which Keras 3 makes no layer."""
-    config = source.config
-    for key, item in config.items():
-        if key.endswith((*TRAINING_ONLY, "quantization_config")) and not (
-            item is None or isinstance(item, str) or is_object(item)
-        ):
-            raise CorruptFile(f"{source.label} has the {key} {quoted(item)}, which names nothing of Keras")
-    seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
-    if seed is not None and type(seed) is not int:
-        raise CorruptFile(f"{source.label} has the seed {quoted(seed)}, which is no integer")
-    if str(config.get("data_format")).lower() not in ("none", "channels_last", "channels_first"):
-        raise CorruptFile(f"{source.label} has the data_format {quoted(config['data_format'])}; Keras has two")
-    if weights is not None and mode not in ("tf_idf", "tf-idf"):
-        raise CorruptFile(f"{source.label} has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}")
-    if mode == "int" and config.get("sparse") and source.class_name != "HashedCrossing":  # alone in not asking
-        raise CorruptFile(f"{source.label} is sparse, which no output_mode='int' is")
-    if (
-        source.class_name == "IntegerLookup"
-        and config.get("salt") is not None
-        and config.get("oov_method") == "floormod"
-    ):
-        raise CorruptFile(f"{source.label} has a salt, which goes with oov_method='farmhash'")
-    if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
-        raise CorruptFile(f"{source.label} has pad_to_max_tokens, but no max_tokens")
-    if source.class_name.startswith("Conv") and all(
-        _above_one(config.get(key)) for key in ("strides", "dilation_rate")
-    ):
-        raise CorruptFile(f"{source.label} has both strides and a dilation_rate above 1")
-
-
-def _above_one(value: Any) -> bool:
-    """Whether a size, or one of several, is above 1."""
-    return any(isinstance(size, int | float) and size > 1 for size in (value if isinstance(value, list) else [value]))
-
-
-def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
-    """NaN and infinity are arguments of operations; as options of a layer they would only make NaN later."""
-    for key, value in config.items():
-        for leaf in tree.leaves(value) if isinstance(value, NESTED) else (value,):
-            if isinstance(leaf, float) and not math.isfinite(leaf):
-                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
-
-
-STRICTER: dict[str, dict[str, Range | OneOf]] = {
-    "BatchNormalization": {"axis": Range(-32, 31)},
-    "Discretization": {"num_bins": Range(0)},
-    "GaussianNoise": {"stddev": Range(0, 1)},
-    "IntegerLookup": {"vocabulary_dtype": OneOf(("int64",))},
-    "LeakyReLU": {"negative_slope": Range(0)},
-    "RepeatVector": {"n": Range(1)},
-    "StringLookup": {"oov_method": OneOf(("floormod", "farmhash"))},
-}
-"""{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
 
 
 REQUIRED = frozenset(
@@ -117,15 +53,9 @@ EXACT = REQUIRED | {
 """Options of layers of which Keras 3 makes shapes, or which it compares: no float for an integer, no list for one."""
 
 
-def layer_options(
-    entry: Entry, config: dict[str, Any], source: KerasObject, keras2: bool, operation: bool
-) -> dict[str, Any]:
+def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, operation: bool) -> dict[str, Any]:
     """The options that a config gives a layer, without those that are its defaults; refuses what the layer does not
     know. Whether they are of the types that the layer asks for, `Bound.misfit` says."""
-    for key, allowed in ({} if keras2 else STRICTER.get(source.class_name, {})).items():
-        value = source.config.get(key)
-        if value is not None and value not in allowed:
-            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {allowed}")
     changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
     needed = REQUIRED

@@ -10,21 +10,36 @@ from typing import Any
 import fnet
 from fnet import random
 from fnet.core import infer
-from fnet.core.compose import Model, Rules, bind, option_names, rules, sequential
+from fnet.core.compose import bind, option_names, rules, sequential
 from fnet.types import Array
 from params.convert.conversion import BROKEN, Conversion, Converted, of_layer
 from params.convert.functional import functional, require_no_cast
-from params.convert.generations import HEADS_HAVE_POLICIES, NEWEST, Version, options_of_age, policy_of_result
-from params.convert.layer_options import EXACT, config_values, layer_options, meant_options, require_finite
+from params.convert.generations import (
+    HEADS_HAVE_POLICIES,
+    NEWEST,
+    Version,
+    options_of_age,
+    policies_of_heads,
+    policy_of_result,
+)
+from params.convert.layer_options import EXACT, config_values, layer_options, meant_options
 from params.convert.mask_effects import of_sequential
-from params.convert.names import Names, elements
 from params.convert.quantization import quantization
 from params.convert.recognition import custom_row, require_own, row_of
+from params.convert.requirements import (
+    no_graph,
+    require_dense,
+    require_finite,
+    require_floats,
+    require_plain_inside,
+    require_ranges,
+    require_sense,
+)
 from params.convert.training_flags import of_steps
 from params.errors import CorruptFile, UnsupportedLayer
-from params.file.keras_objects import POLICIES, KerasObject, is_shape, layers_of, parse, shown, survey
+from params.file.keras_objects import POLICIES, KerasObject, Names, elements, is_shape, layers_of, parse, survey
 from params.table.entry import Entry
-from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
+from params.table.layers import TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
 
 
 def convert(
@@ -42,14 +57,23 @@ def convert(
     objects, floats, masked = survey(config, custom or {})
     root = parse(config)
     mixed = bool(floats - {"float32"})
+    policies = policies_of_heads(objects) if version < HEADS_HAVE_POLICIES else {}
     conversion = Conversion(
-        convert_object, custom or {}, version, legacy, mixed, key, bare, root, masked, told=told or {}
+        convert_object,
+        custom or {},
+        version,
+        legacy,
+        mixed,
+        key,
+        bare,
+        root,
+        masked,
+        told=told or {},
+        policies=policies,
     )
     if not root.is_model and custom_row(root, conversion) is None:
-        raise UnsupportedLayer(_no_graph(root))
-    _require_dense(objects)
-    if version < HEADS_HAVE_POLICIES:
-        _set_policies_of_heads(objects)
+        raise UnsupportedLayer(no_graph(root))
+    require_dense(objects)
     converted = convert_object(root, conversion)
     if "float64" in conversion.seen and not conversion.mixed:
         # layers cast what a quotient or an average of integers gives to their own dtype
@@ -60,33 +84,6 @@ def convert(
     return converted
 
 
-def _set_policies_of_heads(objects: Sequence[dict[str, Any]]) -> None:
-    """Give each MultiHeadAttention the dtype policy of the layers inside it, to Keras 2.13 the global one.
-
-    No file tells it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
-    them. It is written into their configs. Raises UnsupportedLayer where nothing says what it was.
-    """
-    layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]
-    heads = [layer for layer in layers if layer.class_name == "MultiHeadAttention"]
-    others = {layer.policy for layer in layers if not layer.is_model and layer not in heads} & set(POLICIES)
-    for head in heads:
-        own, shared = head.policy, sorted(others)
-        known = own in others and (own != "float32" or len(others) == 1)
-        if known or (not others and "mixed" not in own):  # alone: the arrays will say
-            continue
-        if len(shared) != 1 or _width(own) < _width(shared[0]):
-            raise UnsupportedLayer(
-                f"{head.label} has the dtype policy {own}; the layers inside it had the global one, which files of "
-                f"Keras to 2.13 do not tell (other layers: {', '.join(shared) or 'none'}): save it with Keras 2.14"
-            )
-        head.config["dtype"] = shared[0]
-
-
-def _width(policy: str) -> int:
-    """The bits of the dtype that a policy computes in."""
-    return int(policy[-2:])
-
-
 def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
     """The names of layers, then of classes and functions."""
     named = [item for item in objects if not item["class_name"].startswith("__")]
@@ -95,34 +92,10 @@ def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for name in (*layers[1:], *classes) if isinstance(name, str)))
 
 
-def _no_graph(root: KerasObject) -> str:
-    if root.class_name in LAYERS:
-        return f"the file holds the single layer {root.label}, not a model: wrap it in keras.Sequential and save again"
-    if "input_layers" in root.config:
-        return (
-            f"{shown(root.class_name)} is a subclass of Model around a graph, and may compute something else than the "
-            "graph says. If it does not, save the graph itself: keras.Model(model.inputs, model.outputs).save(path)"
-        )
-    return (
-        f"{shown(root.class_name)} is a subclassed model: its file holds constructor arguments, not what it computes. "
-        "Rebuild it as a Functional model, or write it with fnet and fill it by load_weights(path, model, params)"
-    )
-
-
-def _require_dense(objects: Sequence[dict[str, Any]]) -> None:
-    """Refuse sparse inputs of a model in which some layer tells zeros from entries that are not there."""
-    objects = [item for item in objects if isinstance(item["config"], dict)]
-    sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects)
-    layer = next((item for item in objects if item["class_name"] in BY_ENTRY), None)
-    if sparse and layer is not None:
-        raise UnsupportedLayer(
-            f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
-            "for entries; build the model with dense inputs"
-        )
-
-
 def convert_object(source: KerasObject, conversion: Conversion, training: bool | None = None) -> Converted:
     """A layer or model as a step. training: what it is called with; None where nothing says so."""
+    if (policy := conversion.policies.get(id(source.config))) is not None:
+        source = dataclasses.replace(source, config={**source.config, "dtype": policy})
     if source.is_model:
         require_own(source, conversion)
         make = _sequential if source.class_name == "Sequential" else functional
@@ -143,18 +116,22 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     entry = row_of(source, conversion)
     declared, keras2 = rules(entry.layer), conversion.keras2
     operation = declared.call is not None
+    if entry.arguments and not keras2:  # one of Keras's own
+        require_sense(source, conversion.version)
     config = config_values(source, entry, conversion, training)
     config |= conversion.told.get(id(source.config), {})
     if (form := quantization(source)) is not None:
         config["quantization"] = form
     if not operation:
         require_finite(config, source)
-    options = layer_options(entry, config, source, keras2, operation)
+    if not keras2:
+        require_ranges(source)
+    options = layer_options(entry, config, source, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
     _set_training(options, source, entry, config, _trains(source, config, conversion, training))
     if not operation:
-        _require_floats(source, entry, declared, keras2)
+        require_floats(source, entry, declared, keras2)
         options |= _dtype(source, entry, conversion)
     step = bind(entry.layer, **options)
     if step.misfit is not None:
@@ -164,7 +141,7 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     inside |= {key: item for key, item in config.items() if key.endswith("activation")}
     parts = _parts(inside, conversion)
     if source.class_name in WRAPPERS:
-        _require_plain_inside(source, parts, keras2)
+        require_plain_inside(source, parts, keras2)
     if entry.container:
         class_names = {key: part.source.class_name for key, part in parts.items()}
         entry = dataclasses.replace(entry, groups=elements(entry.container, class_names))
@@ -205,55 +182,9 @@ def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[st
     return {} if policy is None else {"dtype": policy}
 
 
-FLOATS_INSIDE = (
-    *("AdditiveAttention", "Attention", "Embedding", "GroupNormalization", "LayerNormalization", "Normalization"),
-    *("RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"),
-)
-"""Classes with floats of their own that take integers as they come."""
-
-
-CASTING = ("CenterCrop", "Rescaling", *AUGMENTATION)
-"""Classes that cast what they get, integers too, to the dtype of their policy."""
-
-
-def _require_floats(source: KerasObject, entry: Entry, declared: Rules, keras2: bool) -> None:
-    """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats, or casts."""
-    in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and declared.floats)
-    casts = source.class_name in CASTING or (keras2 and source.class_name == "Resizing")
-    if (in_floats or casts) and source.policy not in POLICIES:
-        raise UnsupportedLayer(
-            f"{source.label} has the dtype policy {source.policy}, to which Keras casts its numbers; give it a policy "
-            "of floats"
-        )
-
-
-def _by_batch(step: Any) -> bool:
-    """Whether a step computes statistics over the rows of its batch, at any depth."""
-    own = not isinstance(step, Model) and bind(step).all_options.get("training")
-    return bool(own) or any(map(_by_batch, infer.children(step).values()))
-
-
 def _also(source: KerasObject) -> str:
     """What else to know of a layer that trains without being told."""
     return " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
-
-
-def _require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:
-    """Refuse a wrapper whose dtype policy is not that of the layer in it where that layer then computes under another
-    than its own, or one that hands time steps to statistics of a batch."""
-    calls = keras2 and source.class_name == "TimeDistributed"
-    for part in parts.values():
-        if source.class_name == "TimeDistributed" and _by_batch(part.step):
-            raise UnsupportedLayer(
-                f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
-                "those of each time step or of all, as it goes; build the model without that argument"
-            )
-        casts = part.source.policy in POLICIES  # layers of integers and texts leave floats as they come
-        if not calls and not part.source.is_model and casts and part.source.policy != source.policy:
-            raise UnsupportedLayer(
-                f"{source.label} has the dtype policy {source.policy}, the layer in it, {part.source.label}, "
-                f"{part.source.policy}: give both the same and save again"
-            )
 
 
 def _parts(inside: Mapping[str, Any], conversion: Conversion) -> dict[str, Converted]:

@@ -14,10 +14,10 @@ from fnet.core.model import Model
 from fnet.types import Spec
 from params.convert.conversion import BROKEN, Conversion, Converted
 from params.convert.models import convert, convert_object
+from params.convert.requirements import screen
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of
 from params.file.model_file import Limits
-from params.file.screening import screen
 from params.output_sizes import require_room
 
 

@@ -21,7 +21,7 @@ from fnet.errors import ExportError
 from fnet.layers.basic import constant
 from fnet.tree import FrozenDict, FrozenList
 from fnet.types import Params, Spec
-from params.convert.names import Names
+from params.file.keras_objects import Names
 from params.table.entry import Entry
 from params.table.layers import FAMILIES, LAYERS, RENAMED
 

@@ -1,0 +1,207 @@
+"""What is refused of a config before a layer is made of it: code, and what Keras or fnet makes no layer of.
+
+What a layer does not know, `params.convert.layer_options` refuses; classes, `params.convert.recognition`. What training
+alone reads is not looked at: nothing is ever imported, and inference never needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.compose import Model, Rules, bind
+from fnet.types import OneOf, Range
+from params.convert.conversion import Converted
+from params.convert.generations import Version
+from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
+from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, is_object, shown
+from params.table.entry import Entry
+from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS
+
+# --- whole configs --------------------------------------------------------------------------------
+
+
+def screen(value: Any, replaced: Container[str] = ()) -> None:
+    """Raise UnsafeFile where a parsed config holds code.
+
+    replaced: names of layers, classes and functions that the caller has given functions for; what is written there
+    does not matter.
+    """
+    waiting: list[tuple[Any, str, Any]] = [(value, "", None)]
+    while waiting:
+        item, key, layer = waiting.pop()
+        if isinstance(item, list):
+            if key == "activation":
+                raise UnsafeFile(f"the activation of layer {quoted(layer)} holds code (a lambda); {_way_out(layer)}")
+            waiting += [(inner, "", layer) for inner in item if inner.__class__ in NESTED]
+        elif isinstance(item, dict) and not (replaced and _is_replaced(item, replaced)):
+            if item.get("class_name") == "__lambda__":
+                raise UnsafeFile(f"{quoted(key)} of layer {quoted(layer)} holds code (a Lambda); {_way_out(layer)}")
+            layer = item.get("name", layer)
+            waiting += [
+                (inner, name, layer)
+                for name, inner in item.items()
+                if inner.__class__ in NESTED and not name.endswith(TRAINING_ONLY)
+            ]
+
+
+def _is_replaced(item: dict[str, Any], replaced: Container[str]) -> bool:
+    config = item.get("config")
+    names = (config.get("name") if isinstance(config, dict) else None, item.get("registered_name"))
+    return any(isinstance(name, str) and name in replaced for name in names)
+
+
+def _way_out(layer: Any) -> str:
+    return (
+        "code in files is never run: replace it by layers or keras.ops operations, or give a function for the layer, "
+        f"load_keras(..., custom={{{quoted(layer)}: my_layer}})"
+    )
+
+
+def require_dense(objects: Sequence[dict[str, Any]]) -> None:
+    """Refuse sparse inputs of a model in which some layer tells zeros from entries that are not there."""
+    objects = [item for item in objects if isinstance(item["config"], dict)]
+    sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects)
+    layer = next((item for item in objects if item["class_name"] in BY_ENTRY), None)
+    if sparse and layer is not None:
+        raise UnsupportedLayer(
+            f"the model has sparse inputs and a {layer['class_name']}, which would take the zeros of a dense array "
+            "for entries; build the model with dense inputs"
+        )
+
+
+def no_graph(root: KerasObject) -> str:
+    """The message for a root that is no model of layers."""
+    if root.class_name in LAYERS:
+        return f"the file holds the single layer {root.label}, not a model: wrap it in keras.Sequential and save again"
+    if "input_layers" in root.config:
+        return (
+            f"{shown(root.class_name)} is a subclass of Model around a graph, and may compute something else than the "
+            "graph says. If it does not, save the graph itself: keras.Model(model.inputs, model.outputs).save(path)"
+        )
+    return (
+        f"{shown(root.class_name)} is a subclassed model: its file holds constructor arguments, not what it computes. "
+        "Rebuild it as a Functional model, or write it with fnet and fill it by load_weights(path, model, params)"
+    )
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+def require_sense(source: KerasObject, version: Version) -> None:
+    """Refuse options that change nothing here, and with which Keras 3 makes no layer."""
+    if (wrong := _senseless(source.class_name, source.config)) is not None:
+        raise CorruptFile(f"{source.label} {wrong}")
+    trainable = source.config.get("trainable", True)
+    if version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
+        raise CorruptFile(f"{source.label}: trainable is {quoted(trainable)}, not true or false")
+
+
+def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
+    """What is wrong with options of a layer that change nothing here; None where Keras 3 would take them."""
+    for key, item in config.items():
+        if key.endswith((*TRAINING_ONLY, "quantization_config")) and not (
+            item is None or isinstance(item, str) or is_object(item)
+        ):
+            return f"has the {key} {quoted(item)}, which names nothing of Keras"
+    seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
+    if seed is not None and type(seed) is not int:
+        return f"has the seed {quoted(seed)}, which is no integer"
+    if str(config.get("data_format")).lower() not in ("none", "channels_last", "channels_first"):
+        return f"has the data_format {quoted(config['data_format'])}; Keras has two"
+    if weights is not None and mode not in ("tf_idf", "tf-idf"):
+        return f"has idf_weights, which go with output_mode='tf_idf', not {quoted(mode)}"
+    if mode == "int" and config.get("sparse") and class_name != "HashedCrossing":  # alone in not asking
+        return "is sparse, which no output_mode='int' is"
+    if class_name == "IntegerLookup" and config.get("salt") is not None and config.get("oov_method") == "floormod":
+        return "has a salt, which goes with oov_method='farmhash'"
+    if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
+        return "has pad_to_max_tokens, but no max_tokens"
+    if class_name.startswith("Conv") and all(_above_one(config.get(key)) for key in ("strides", "dilation_rate")):
+        return "has both strides and a dilation_rate above 1"
+    return None
+
+
+def _above_one(value: Any) -> bool:
+    """Whether a size, or one of several, is above 1."""
+    return any(isinstance(size, int | float) and size > 1 for size in (value if isinstance(value, list) else [value]))
+
+
+def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
+    """NaN and infinity are arguments of operations; as options of a layer they would only make NaN later."""
+    for key, value in config.items():
+        for leaf in tree.leaves(value) if isinstance(value, NESTED) else (value,):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
+
+
+STRICTER: dict[str, dict[str, Range | OneOf]] = {
+    "BatchNormalization": {"axis": Range(-32, 31)},
+    "Discretization": {"num_bins": Range(0)},
+    "GaussianNoise": {"stddev": Range(0, 1)},
+    "IntegerLookup": {"vocabulary_dtype": OneOf(("int64",))},
+    "LeakyReLU": {"negative_slope": Range(0)},
+    "RepeatVector": {"n": Range(1)},
+    "StringLookup": {"oov_method": OneOf(("floormod", "farmhash"))},
+}
+"""{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
+
+
+def require_ranges(source: KerasObject) -> None:
+    """Refuse options that Keras 3 does not take, and the layer does."""
+    for key, allowed in STRICTER.get(source.class_name, {}).items():
+        value = source.config.get(key)
+        if value is not None and value not in allowed:
+            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {allowed}")
+
+
+# --- dtype policies, and wrappers -----------------------------------------------------------------
+
+
+FLOATS_INSIDE = (
+    *("AdditiveAttention", "Attention", "Embedding", "GroupNormalization", "LayerNormalization", "Normalization"),
+    *("RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"),
+)
+"""Classes with floats of their own that take integers as they come."""
+
+
+CASTING = ("CenterCrop", "Rescaling", *AUGMENTATION)
+"""Classes that cast what they get, integers too, to the dtype of their policy."""
+
+
+def require_floats(source: KerasObject, entry: Entry, declared: Rules, keras2: bool) -> None:
+    """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats, or casts."""
+    in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and declared.floats)
+    casts = source.class_name in CASTING or (keras2 and source.class_name == "Resizing")
+    if (in_floats or casts) and source.policy not in POLICIES:
+        raise UnsupportedLayer(
+            f"{source.label} has the dtype policy {source.policy}, to which Keras casts its numbers; give it a policy "
+            "of floats"
+        )
+
+
+def _by_batch(step: Any) -> bool:
+    """Whether a step computes statistics over the rows of its batch, at any depth."""
+    own = not isinstance(step, Model) and bind(step).all_options.get("training")
+    return bool(own) or any(map(_by_batch, infer.children(step).values()))
+
+
+def require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:
+    """Refuse a wrapper whose dtype policy is not that of the layer in it where that layer then computes under another
+    than its own, or one that hands time steps to statistics of a batch."""
+    calls = keras2 and source.class_name == "TimeDistributed"
+    for part in parts.values():
+        if source.class_name == "TimeDistributed" and _by_batch(part.step):
+            raise UnsupportedLayer(
+                f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
+                "those of each time step or of all, as it goes; build the model without that argument"
+            )
+        casts = part.source.policy in POLICIES  # layers of integers and texts leave floats as they come
+        if not calls and not part.source.is_model and casts and part.source.policy != source.policy:
+            raise UnsupportedLayer(
+                f"{source.label} has the dtype policy {source.policy}, the layer in it, {part.source.label}, "
+                f"{part.source.policy}: give both the same and save again"
+            )
