@@ -135,6 +135,9 @@ def test_the_truth_is_counted_and_what_is_wrong_is_told(folder, capsys, caplog):
     Path("t.csv").write_text(table.format("no", "yes"))
     rows = lines(capsys, "numbers.safetensors", "t.csv", "--truth", "is", "--keep", "id")
     assert [(row["id"], row["truth"]) for row in rows] == [("7", "no"), ("8", "yes"), ("9", "yes")]
+    table = (folder / "t.csv").read_text("utf-8")
+    (folder / "numbered.csv").write_text(table.replace("no\n", "0\n").replace("yes\n", "1\n"), "utf-8")
+    assert lines(capsys, "numbers.safetensors", "numbered.csv", "--truth", "is", "--keep", "id") == rows
     assert rows[2]["label"] is None
     said = [row["label"] for row in rows[:2]]
     other = {"no": "yes", "yes": "no"}

@@ -343,3 +343,11 @@ def test_numbers_whose_squares_overflow_come_in(size):
 def test_a_table_that_is_no_array_is_refused(table, message):
     with pytest.raises(fnet.InvalidInput, match=message):
         arrays.table(table)
+
+
+def test_a_missing_text_of_a_table_is_told_as_a_plain_nan():
+    model = fnet.sequential(
+        x=fnet.bind(fnet.input_layer, shape=(None,), dtype="string"), ids=fnet.bind(fnet.hashing, num_bins=3)
+    )
+    with pytest.raises(fnet.InvalidInput, match=r"row 1 has nan \(no text; for a missing one give ''\)$"):
+        fnet.predict(model, {}, np.array(["a", np.float64("nan")], object))

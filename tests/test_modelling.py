@@ -55,6 +55,11 @@ def test_init_without_a_shape_asks_for_one():
         fnet.init(sequential(dense), 0)
 
 
+def test_what_is_no_shape_is_said():
+    with pytest.raises(TypeError, match="'m.svg' is no shape: give one such as"):
+        fnet.plot(sequential(a=bind(dense, units=1)), {}, "m.svg")
+
+
 def test_init_without_a_size_asks_for_one():
     with pytest.raises(ValueError, match=r"dense/kernel would be float32\[3, any\]: give the size \(units="):
         fnet.init(sequential(dense), 0, (None, 3))

@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     @property
     def is_right(self) -> bool | None:
         """Whether the best class is the right one; None for a row without an answer."""
-        return self.best[0][0] == str(self.kept[TRUTH]) if self.best else None
+        return self.best[0][0] == self.kept[TRUTH] if self.best else None
 
 
 TRUTH = "truth"

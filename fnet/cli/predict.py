@@ -59,7 +59,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--truth",
         metavar="COLUMN",
-        help="the column of the right class (of images: folder), to count how many are right",
+        help="the column of the right class, its label or number (of images: folder), to count how many are right",
     )
     command.add_argument("--wrong", action="store_true", help="with --truth: only the rows whose class is another")
     command.add_argument(
@@ -184,14 +184,22 @@ class _Run:
     def columns(self, batch: inputs.Batch) -> dict[str, list[Any]]:
         """The columns of a batch that go with its answers."""
         columns = {name: batch.kept[name] for name in _listed(self.args.keep)}
-        return columns if self.args.truth is None else {**columns, outputs.TRUTH: batch.kept[self.args.truth]}
+        if self.args.truth is None:
+            return columns
+        return {**columns, outputs.TRUTH: [self.class_of(cell) for cell in batch.kept[self.args.truth]]}
+
+    def class_of(self, cell: Any) -> str:
+        """The right class that a cell says: its label, or its number where no label is that."""
+        text, labels = str(cell), self.labels or []
+        by_number = text not in labels and text.isdigit() and int(text) < len(labels)
+        return labels[int(text)] if by_number else text
 
     def judged(self, answers: Iterator[outputs.Answer]) -> Iterator[outputs.Answer]:
         """Answers, counted where they are right; with --wrong only the others."""
         for answer in answers:
             if answer.best is None:
                 raise UsageError("--truth is for scores of classes, (rows, classes) of floats; this model gives others")
-            truth = str(answer.kept[outputs.TRUTH])
+            truth = answer.kept[outputs.TRUTH]
             if truth not in self.labels if self.labels else not truth.isdigit():
                 known = f"none of the labels {', '.join(self.labels)}" if self.labels else "no number of a class"
                 hint = "" if self.labels else ": name the classes, --labels (Keras numbers folders by the alphabet)"

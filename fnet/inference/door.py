@@ -135,7 +135,8 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], sta
     def of_row(row: int) -> str:
         at = np.unravel_index(int(wrong[row].argmax()), value.shape[1:]) if value.ndim > 1 else ()
         place = tuple(int(i) for i in at)
-        return f"input {name!r}, row {start + row} has {say(ops.to_numpy(value[row])[place])} at {place}"
+        where = f" at {place}" if place else ""
+        return f"input {name!r}, row {start + row} has {say(ops.to_numpy(value[row])[place])}{where}"
 
     return [Fault(rows, of_row)]
 
@@ -146,7 +147,9 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> li
     faults: list[Fault] = []
     if kind == "O" and dtype == "string":
         wrong = np.array([not isinstance(item, str | bytes) for item in value.flat], bool)
-        faults += _fault(name, value, wrong, lambda item: f"{item!r:.40} (no text; for a missing one give '')", start)
+        faults += _fault(
+            name, value, wrong, lambda item: f"{_plain(item)!r:.40} (no text; for a missing one give '')", start
+        )
     if kind == "f":
         narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
         if narrow or not _squares_are_finite(value):
@@ -159,6 +162,11 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> li
         wrong = (value < limits.min) | (value > limits.max)
         faults += _fault(name, value, wrong, lambda item: f"{item}, which is no {dtype}", start)
     return faults
+
+
+def _plain(item: Any) -> Any:
+    """A scalar of NumPy as Python's, whose repr is the number."""
+    return item.item() if isinstance(item, np.generic) else item
 
 
 def _squares_are_finite(value: Array) -> bool:
