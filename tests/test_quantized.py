@@ -304,7 +304,7 @@ def test_long_sums_of_integers_are_exact(size, each_backend):
     exact = q @ kernel
     assert np.abs(exact).max() < 1 << 24
     y = quantized.exact_einsum("ab,bc->ac", q.astype("float32"), kernel.astype("int8"))
-    np.testing.assert_array_equal(np.asarray(y), exact.astype("float32"))
+    np.testing.assert_array_equal(np.asarray(y), exact.astype("float32"), strict=True)
 
 
 @pytest.mark.parametrize("text", ["int7", "int4/0", "int4/-1", "int4/x", "int8/128", ""])

@@ -793,3 +793,9 @@ def test_a_figure_of_the_markdown_is_a_picture_of_its_own(made, tmp_path):
     with Image.open(shot) as image:
         colours = image.convert("RGB").getcolors(1 << 20)
     assert (0x00, 0x72, 0xB2) in {colour for _, colour in colours}  # the training line
+
+
+def test_every_arm_says_how_it_trained_and_what_it_cannot_say():
+    arms = {study.arm for study in studies.STUDIES.values()}
+    assert set(pages.TRAINED) == arms
+    assert set(pages.LIMITS) == {"cnn", *arms}

@@ -83,6 +83,13 @@ def test_sizes_are_known_while_jax_traces(each_backend):
     assert fnet.jit(sizes_at_work())({}, np.ones((2, 3, 4), "float32")).shape == (2, 12)
 
 
+def test_other_layers_do_not_pass_on_the_sizes_that_functions_know():
+    first = fnet.layer(shape=lambda x: (x[0], {}))(lambda params, x: x[0])
+    known, unknown = fnet.Spec((2,), "int32", value=(3, 4)), fnet.Spec((2,), "int32")
+    for inputs in ((known, unknown), (known, known)):
+        assert infer.infer(first, inputs)[0].value is None
+
+
 def test_rules_know_the_sizes_that_functions_compute():
     y, _ = infer.infer(sizes_at_work(), fnet.Spec((None, 3, 4)))
     assert y.shape == (None, 12)
