@@ -13,7 +13,7 @@ from fnet import tree
 from fnet.core.parameters import faulty
 from fnet.types import Array, Param, ParamTree
 from params.assign.engine_layouts import from_cudnn
-from params.assign.weight_paths import Loaded
+from params.assign.weight_paths import OF_TRAINING, Loaded
 from params.errors import WeightsMismatch, quoted
 from params.file.model_file import StoredArray
 
@@ -23,6 +23,8 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
     want = dict(tree.items(expected))
     arrays = from_cudnn(arrays, expected)
     for path, param in want.items():
+        if path not in arrays and path[-1] in OF_TRAINING:
+            arrays = {**arrays, path: np.zeros(param.shape, param.dtype)}
         if path not in arrays:
             raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")
         compare_with(path, arrays[path], param)

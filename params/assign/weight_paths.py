@@ -52,6 +52,11 @@ class Slot:
     """The group of the owner."""
 
 
+OF_TRAINING = ("vector_u",)
+"""Parameters that only training reads; a SpectralNormalization that a Sequential of Keras 2 builds when it is called
+has none in the file."""
+
+
 class _Layer(NamedTuple):
     """A layer whose arrays are looked for, or one inside it."""
 
@@ -173,7 +178,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
             array = variables.arrays[slot.number]
         if array is not None:
             used.add(array.place)
-        elif slot.path is not None:
+        elif slot.path is not None and slot.name not in OF_TRAINING:
             missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
         if array is not None and slot.path is not None:
             arrays[slot.path] = array
