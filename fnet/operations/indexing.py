@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
-from fnet.dtypes import dtype_of, promoted, result_type, tensor
+from fnet.dtypes import dtype_of, is_integral, promoted, result_type, tensor
 from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
 from fnet.shapes import broadcast_shapes, positive, shape_of, total
 from fnet.types import Array, Shape, Spec
@@ -192,7 +192,15 @@ def _select_rule(condlist: Sequence[Any], choicelist: Sequence[Any], default: An
 
 @operation(_select_rule)
 def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any = 0) -> Array:
-    """The entry of the first of `choicelist` whose condition holds, else `default`."""
+    """The entry of the first of `choicelist` whose condition holds, else `default`.
+
+    As in TensorFlow's NumPy a float among integers gives float64, an integer among truth values int64.
+    """
+    kind = result_type(*map(dtype_of, choicelist))
+    if isinstance(default, float) and is_integral(kind):
+        default = tensor(default, "float64")
+    elif type(default) is int and kind == "bool":
+        default = tensor(default, "int64")
     *choices, result = promoted(*choicelist, default)
     for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
         result = xp.where(tensor(condition, "bool"), choice, result)

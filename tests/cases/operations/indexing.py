@@ -36,6 +36,8 @@ INDEXING = [
     *rows((o.where,), A((2, 1), "bool"), 1, A((1, 3), "int32")),
     OpCase(o.where, (B,), jit=False),
     *rows((o.select,), [B, B], [M, P], 7.0),
+    *rows((o.select,), [B, B], [I, I], 7.5),
+    *rows((o.select,), [B, B], [B, B], 7),
     *rows((o.sort, o.argsort), A((3, 5)), axis=0),
     *rows((o.sort, o.argsort), A((3, 5)), axis=None),
     *rows((o.top_k,), A((3, 5)), k=2),
