@@ -153,8 +153,17 @@ def _rot90_rule(array: Spec, *, k: int, axes: Sequence[int]) -> Spec:
 
 @operation(_rot90_rule)
 def rot90(array: Array, *, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
-    """`array` turned `k` times by 90 degrees in the plane of `axes`, from the first towards the second."""
-    return xp.rot90(tensor(array), k, (axes[0], axes[1]))
+    """`array` turned `k` times by 90 degrees in the plane of `axes`, from the first towards the second.
+
+    As in Keras on TensorFlow the first quarter of a half turn is reshaped to the sides of `array`, which moves the
+    entries where the sides differ.
+    """
+    if k % 4 != 2:
+        return xp.rot90(tensor(array), k, (axes[0], axes[1]))
+    y = moved = xp.moveaxis(tensor(array), tuple(axes), (-2, -1))
+    for _ in range(2):
+        y = xp.rot90(y, axes=(-2, -1)).reshape(moved.shape)
+    return xp.moveaxis(y, (-2, -1), tuple(axes))
 
 
 # --- repeating and padding ------------------------------------------------------------------------

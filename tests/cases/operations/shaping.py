@@ -24,6 +24,8 @@ SHAPING = [
     *rows((o.roll,), A((2, 3)), shift=2, axis=1),
     *rows((o.rot90,), A((2, 3, 4))),
     *rows((o.rot90,), A((2, 3, 4)), k=3, axes=(1, 2)),
+    *rows((o.rot90,), A((2, 3, 4)), k=2, axes=(2, 1)),
+    *rows((o.rot90,), A((2, 3, 3)), k=-2, axes=(1, 2)),
     *rows((o.concatenate,), [M, I], axis=1),
     *rows((o.concatenate,), [M, M, M], axis=-1),
     *rows((o.append,), M, I),
