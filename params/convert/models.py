@@ -32,7 +32,6 @@ from params.convert.requirements import (
     require_finite,
     require_floats,
     require_plain_inside,
-    require_ranges,
     require_sense,
 )
 from params.convert.training_flags import of_steps
@@ -124,8 +123,6 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
         config["quantization"] = form
     if not operation:
         require_finite(config, source)
-    if not keras2:
-        require_ranges(source)
     options = layer_options(entry, config, source, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)

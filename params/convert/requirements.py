@@ -91,13 +91,29 @@ def no_graph(root: KerasObject) -> str:
 # --- options --------------------------------------------------------------------------------------
 
 
+STRICTER: dict[str, dict[str, Range | OneOf]] = {
+    "BatchNormalization": {"axis": Range(-32, 31)},
+    "Discretization": {"num_bins": Range(0)},
+    "GaussianNoise": {"stddev": Range(0, 1)},
+    "IntegerLookup": {"vocabulary_dtype": OneOf(("int64",))},
+    "LeakyReLU": {"negative_slope": Range(0)},
+    "RepeatVector": {"n": Range(1)},
+    "StringLookup": {"oov_method": OneOf(("floormod", "farmhash"))},
+}
+"""{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
+
+
 def require_sense(source: KerasObject, version: Version) -> None:
-    """Refuse options that change nothing here, and with which Keras 3 makes no layer."""
+    """Refuse options with which Keras 3 makes no layer, and that change nothing here or that the layer takes."""
     if (wrong := _senseless(source.class_name, source.config)) is not None:
         raise CorruptFile(f"{source.label} {wrong}")
     trainable = source.config.get("trainable", True)
     if version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
         raise CorruptFile(f"{source.label}: trainable is {quoted(trainable)}, not true or false")
+    for key, allowed in STRICTER.get(source.class_name, {}).items():
+        value = source.config.get(key)
+        if value is not None and value not in allowed:
+            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {allowed}")
 
 
 def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
@@ -136,26 +152,6 @@ def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
         for leaf in tree.leaves(value) if isinstance(value, NESTED) else (value,):
             if isinstance(leaf, float) and not math.isfinite(leaf):
                 raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
-
-
-STRICTER: dict[str, dict[str, Range | OneOf]] = {
-    "BatchNormalization": {"axis": Range(-32, 31)},
-    "Discretization": {"num_bins": Range(0)},
-    "GaussianNoise": {"stddev": Range(0, 1)},
-    "IntegerLookup": {"vocabulary_dtype": OneOf(("int64",))},
-    "LeakyReLU": {"negative_slope": Range(0)},
-    "RepeatVector": {"n": Range(1)},
-    "StringLookup": {"oov_method": OneOf(("floormod", "farmhash"))},
-}
-"""{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
-
-
-def require_ranges(source: KerasObject) -> None:
-    """Refuse options that Keras 3 does not take, and the layer does."""
-    for key, allowed in STRICTER.get(source.class_name, {}).items():
-        value = source.config.get(key)
-        if value is not None and value not in allowed:
-            raise CorruptFile(f"{source.label} has the option {quoted(key)} = {quoted(value)}; it must be {allowed}")
 
 
 # --- dtype policies, and wrappers -----------------------------------------------------------------
