@@ -9,6 +9,10 @@ class InvalidInput(ValueError):
     """A value handed to a model is not what the model takes: structure, shape, dtype, range, NaN."""
 
 
+class OutOfMemory(InvalidInput, MemoryError):
+    """A step of a model takes more memory for an input than there is; smaller batches take less."""
+
+
 class InvalidRows(UserWarning):
     """Some rows have no answer, and are marked in the outputs; `rows` are their numbers."""
 

@@ -1,46 +1,85 @@
-"""How much room the outputs of a model take, told before anything runs."""
+"""How much a model may ask for, told before anything runs: memory and work for one row of a batch."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-
-import numpy as np
+from dataclasses import replace
+from typing import Any
 
 from fnet import tree
-from fnet.core import infer
+from fnet.core import infer, room
+from fnet.core.explaining import FAILURES
+from fnet.core.layer import Bound
+from fnet.core.rules import rules
+from fnet.shapes import sized
 from fnet.types import Spec
 from params.errors import LimitExceeded, quoted
 from params.file.model_file import Limits
 
-WIDTHS = {"bfloat16": 2, "string": 0}
-"""Bytes of dtypes that NumPy lacks, or that have no one size."""
-
 MOST_AXES = 64
 """Of an array of NumPy."""
 
+GROWTH = 64
+"""A byte that is fed to a model, or that its params take, may ask for as many bytes more than `Limits.outputs`."""
 
-def require_room(rows: Iterable[infer.Row], limits: Limits) -> None:
-    """Refuse a model of which a step gives more for one row of a batch than `Limits.outputs` (open sizes count as 1),
-    or more axes than arrays have.
+WORK = 8
+"""As many bytes may be written for each that may be held."""
+
+OPEN = (64, 256, 1024)
+"""Sizes for which a model with open ones is looked at: the first that all its layers take."""
+
+
+def require_room(rows: list[infer.Row], limits: Limits) -> None:
+    """Refuse a model that asks for more than `Limits.outputs` allows for one row of a batch, or gives more axes than
+    arrays have. rows: what `trace` saw of it.
 
     Raises LimitExceeded.
     """
     for row in rows:
         for spec in tree.leaves(row.outputs):
-            if isinstance(spec, Spec) and (len(spec.shape) > MOST_AXES or row_bytes(spec) > limits.outputs):
-                path = "/".join(map(str, row.path))
-                if len(spec.shape) > MOST_AXES:
-                    raise LimitExceeded(f"step {quoted(path)} gives {len(spec.shape)} axes; {MOST_AXES} are possible")
-                allowed = f"the {limits.outputs} bytes that `Limits.outputs` allows"
-                raise LimitExceeded(f"step {quoted(path)} gives {quoted(spec, 160)}: for one row more than {allowed}")
+            if isinstance(spec, Spec) and len(spec.shape) > MOST_AXES:
+                raise LimitExceeded(f"step {_path(row)} gives {len(spec.shape)} axes; {MOST_AXES} are possible")
+    rows = _closed(rows)
+    given = room.size(rows[-1].inputs) + room.size(infer.params_of(rows))
+    allowed, needed = limits.outputs + GROWTH * given, room.of_rows(rows)
+    _require(needed.largest, "holds", needed.held, allowed)
+    _require(needed.busiest, "writes", needed.work, WORK * allowed)
 
 
-def row_bytes(spec: Spec) -> int:
-    """Bytes of what flows for one row of a batch; open sizes count as 1, that of the batch among them."""
-    return math.prod(1 if size is None else size for size in spec.shape) * width(spec.dtype)
+def _require(row: infer.Row, does: str, needed: int, allowed: int) -> None:
+    """Refuse what takes more bytes than are allowed; `row` is where the most of them are."""
+    if needed > allowed:
+        raise LimitExceeded(
+            f"step {_path(row)} gives {quoted(row.outputs, 120)}: for one row the model {does} {needed >> 20:,} MiB, "
+            f"and `Limits.outputs`, its params and the row allow {allowed >> 20:,}; for a file that you trust, give "
+            "limits with larger outputs"
+        )
 
 
-def width(dtype: str) -> int:
-    """Bytes of one value."""
-    return WIDTHS[dtype] if dtype in WIDTHS else np.dtype(dtype).itemsize
+def _path(row: infer.Row) -> str:
+    return quoted("/".join(map(str, row.path)))
+
+
+def _is_open(row: infer.Row) -> bool:
+    """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known."""
+    call = rules(row.step).call if isinstance(row.step, Bound) else None
+    begin = 0 if call is not None and not call.rows else 1
+    return any(None in spec.shape[begin:] for spec in tree.leaves(row.outputs) if isinstance(spec, Spec))
+
+
+def _sized(spec: Any, size: int) -> Any:
+    """A Spec of one row, with `size` for the other open sizes."""
+    if not isinstance(spec, Spec):
+        return spec
+    return replace(spec, shape=sized(spec.shape[:1], 1) + sized(spec.shape[1:], size))
+
+
+def _closed(rows: list[infer.Row]) -> list[infer.Row]:
+    """What `trace` sees of the model for sizes in place of open ones that reach the outputs of steps."""
+    if not any(map(_is_open, rows)):
+        return rows
+    for size in OPEN:
+        try:
+            return infer.trace(rows[-1].step, tree.map(lambda spec, size=size: _sized(spec, size), rows[-1].inputs))
+        except FAILURES:
+            continue
+    return rows

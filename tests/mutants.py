@@ -113,6 +113,7 @@ PLACES = {
     "fnet/core/model": f"{ERRORS} compose inference masks call_structures",
     "fnet/core/options": f"{ERRORS} compose mask_generations saved_cases cases",
     "fnet/core/parameters": "modelling initializers compose store",
+    "fnet/core/room": "hostile_options explain",
     "fnet/core/rules": "compose policies integers masks layer_errors",
     "fnet/core/sources": "inference call_structures compose door",
     "fnet/inference/door": "door inference text predict_keras",

@@ -10,10 +10,11 @@ import pytest
 
 import fnet
 from fnet import bind, sequential
-from fnet.core import infer
+from fnet.core import infer, room
 from fnet.core.compose import option_names
 from params import Limits, ModelFileError, load, load_keras, save
 from params.errors import CorruptFile, LimitExceeded
+from params.output_sizes import require_room
 from tests.cases import all_cases
 from tests.cases.operations import CASES
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
@@ -158,14 +159,73 @@ BEYOND = [
 @pytest.mark.parametrize("row", BEYOND, ids=lambda row: row[0])
 def test_outputs_that_no_memory_holds_are_refused_at_load(row):
     data = model_file(*row)
-    with pytest.raises(
-        LimitExceeded, match=r"'layer' gives .* more than the 1073741824 bytes that `Limits.outputs` allows"
-    ):
+    with pytest.raises(LimitExceeded, match=r"'layer' gives .* the model (holds|writes) .* MiB, and `Limits.outputs`"):
         load_keras(data)
     assert load_keras(data, limits=Limits(outputs=10**20))
     found = fnet.explain(data)
     assert not found.supported
     assert "Limits.outputs" in str(found)
+
+
+ASKING = {  # (layers of Keras, shape of the input)
+    "a long recurrence": ([("RepeatVector", {"n": 10**5}), ("SimpleRNN", {"units": 1})], (4,)),
+    "tiles": ([("ContrastLimitedAdaptiveHistogramEqualization", {"tile_grid_size": [10**4, 10**4]})], (8, 8, 3)),
+    "padding by dilation": (
+        [("DepthwiseConv2D", {"kernel_size": 2, "padding": "same", "dilation_rate": 10**7})], (8, 8, 3)
+    ),
+    "an open size": ([("UpSampling1D", {"size": 10**7})], (None, 3)),
+    "much work in little memory": (
+        [("UpSampling2D", {"size": 200}), *[("MaxPooling2D", {"pool_size": 99, "strides": 1, "padding": "same"})] * 9],
+        (8, 8, 1),
+    ),
+    "inside a wrapper": (
+        [("TimeDistributed", {"layer": sequential_config(
+            input_entry(8, 8, 3), entry("UpSampling2D", "up", size=1000), entry("GlobalMaxPooling2D", "pool"))})],
+        (9, 8, 8, 3),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_what_a_small_file_may_ask_for_is_bounded_at_load(name):
+    layers, shape = ASKING[name]
+    entries = [entry(kind, f"l{number}", **options) for number, (kind, options) in enumerate(layers)]
+    with pytest.raises(LimitExceeded, match=r"the model (holds|writes) .* MiB"):
+        load_keras(keras_zip(sequential_config(input_entry(*shape), *entries), NO_WEIGHTS))
+
+
+def test_large_inputs_and_many_params_may_ask_for_more():
+    def rows(size, filters):
+        conv = bind(fnet.conv2d, filters=filters, kernel_size=3, padding="same")
+        return infer.trace(sequential(conv), fnet.Spec((None, size, size, 3)))
+
+    def attention(length):
+        specs = (fnet.Spec((1, length, 4)),) * 2
+        return infer.trace(bind(fnet.multi_head_attention, num_heads=8, key_dim=1), specs)
+
+    require_room(attention(1000), Limits())
+    with pytest.raises(LimitExceeded, match="holds"):
+        require_room(attention(10_000), Limits())
+    require_room(rows(1024, 64), Limits())
+    with pytest.raises(LimitExceeded, match="holds"):
+        require_room(rows(1024, 4096), Limits())
+    require_room(rows(1024, 4096), Limits(outputs=1 << 36))
+
+
+def test_what_a_model_holds_is_what_is_alive_at_once():
+    wide = [bind(fnet.dense, units=1000) for _ in range(10)]
+    in_turn = room.of(sequential(*wide), fnet.Spec((1, 1000)))
+    nodes = {f"n{number}": (step, "x") for number, step in enumerate(wide)}
+    together = room.of(fnet.graph(nodes, inputs="x", outputs=tuple(nodes)), fnet.Spec((1, 1000)))
+    assert in_turn.work == together.work
+    assert in_turn.held == 4000 * (1 + 1 + 3)  # the input of the model, what the step before gave, the step
+    assert together.held == 4000 * (1 + 9 + 3)
+
+
+def test_rules_of_room_ask_for_options_that_there_are():
+    for name in dir(fnet.layers):
+        own = getattr(getattr(getattr(fnet.layers, name), "rules", None), "room", None)
+        assert own is None or set(option_names(own)) <= set(option_names(getattr(fnet.layers, name))), name
 
 
 HALF_CHECKED = [

@@ -48,7 +48,7 @@ def _taps(size: int, window: int, stride: int, pads: tuple[int, int]) -> tuple[s
     """(elements at the first real tap, [(elements at another tap, the windows that they belong to; None: all)])."""
     count = (size + sum(pads) - window) // stride + 1
     taps: list[tuple[slice, slice | None]] = []
-    for shift in range(-pads[0], window - pads[0]):
+    for shift in range(max(-pads[0], (1 - count) * stride), min(window - pads[0], size)):
         first = max(0, -(shift // stride))
         last = min(count - 1, (size - 1 - shift) // stride)
         if shift and first <= last:

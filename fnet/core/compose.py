@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -55,6 +56,11 @@ class Sequential(Model):
     def entries(self) -> tuple[tuple[str, str, Any], ...]:
         """(name, name, step): each step has params of its own."""
         return tuple((name, name, step) for name, step in self.steps)
+
+    @functools.cached_property
+    def last_use(self) -> dict[str, tuple[str, ...]]:
+        """{step: the one before it}."""
+        return {after: (name,) for name, after in itertools.pairwise(self.names)}
 
     def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
         """Each step is fed with what the one before it gave."""

@@ -5,29 +5,38 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fnet import tree
 from fnet.core.options import option_names
-from fnet.errors import InvalidInput, InvalidParams
-from fnet.masks import strip
+from fnet.core.sources import describe
+from fnet.errors import InvalidInput, InvalidParams, OutOfMemory
+from fnet.masks import Masked, mask_of, strip
 from fnet.shapes import fits
 from fnet.types import Params, Spec
+
+if TYPE_CHECKING:
+    from fnet.core.rules import Rules
 
 
 def explained(
     function: Callable[..., Any],
-    shape: Callable[..., Any] | None,
+    rules: Rules | None,
     options: Mapping[str, Any],
     params: Any,
     x: Any,
     error: Exception,
 ) -> Exception:
-    """InvalidInput or InvalidParams where what a layer was given is the cause of an error; or the error itself.
+    """InvalidInput or InvalidParams where what a layer was given is the cause of an error, OutOfMemory where there is
+    none; or the error itself.
 
-    shape: the shape rule of the layer, None where it has none.
+    rules: of the layer, None for a function that has none.
     """
-    if not isinstance(params, Mapping) and isinstance(error, LookupError | AttributeError | TypeError):
+    if isinstance(error, MemoryError):
+        return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
+    if not isinstance(params, Mapping) and isinstance(error, FAILURES):
         return InvalidInput(
             f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"
         )
@@ -36,13 +45,42 @@ def explained(
             f"missing {error.args[0]}: the params of {function.__name__} are {', '.join(map(str, params)) or 'empty'}; "
             "fnet.check(model, params) lists all that does not fit"
         )
-    if shape is None or isinstance(error, InvalidInput) or not isinstance(error, TypeError | ValueError | IndexError):
+    if rules is None or isinstance(error, InvalidInput) or not isinstance(error, FAILURES):
         return error
-    asked = {key: ({**option_names(function), **options})[key] for key in option_names(shape)}
-    wrong = _misfit(function.__name__, functools.partial(shape, **asked), params, strip(x))
+    if (foreign := _no_arrays(rules, x)) is not None:
+        return InvalidInput(f"{function.__name__} takes {foreign}; `fnet.predict` takes what people have: {error}")
+    asked = {key: ({**option_names(function), **options})[key] for key in option_names(rules.shape)}
+    wrong = _misfit(function.__name__, functools.partial(rules.shape, **asked), params, strip(x))
     if wrong is None and isinstance(error, IndexError):
         wrong = f"{function.__name__} picks what is not there: {error}"
     return error if wrong is None else InvalidInput(wrong)
+
+
+FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""What is raised by what cannot be computed with."""
+
+
+def _no_arrays(rules: Rules, x: Any) -> str | None:
+    """What a layer takes, where `x` is no arrays, or not of numbers, or has masks that do not fit; or None."""
+    leaves = tree.leaves(strip(x))
+    arrays = [leaf for leaf in leaves if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
+    if not arrays:
+        return f"arrays; got {', '.join(type(leaf).__name__ for leaf in leaves[:3]) or 'nothing'}"
+    strange = [leaf.dtype for leaf in arrays if getattr(leaf.dtype, "kind", "") in "OSUMm" or _has_fields(leaf.dtype)]
+    if strange and not rules.entrance.host:
+        return f"numbers; got {strange[0]}"
+    if rules.call is None and any(not leaf.shape for leaf in arrays):
+        return "rows; got a single value"
+    for leaf in tree.leaves(x):
+        shape = getattr(mask_of(leaf), "shape", ())
+        if isinstance(leaf, Masked) and (len(shape) < 2 or tuple(shape) != tuple(leaf.values.shape[: len(shape)])):
+            return f"masks of the first axes of their values; got {describe(leaf)}"
+    return None
+
+
+def _has_fields(dtype: Any) -> bool:
+    """Whether values are raw bytes or records, as no numbers are."""
+    return issubclass(getattr(dtype, "type", object), np.void)
 
 
 def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str | None:
@@ -70,8 +108,8 @@ def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str 
         takes = next((other for other in others if not misfit(other)), None)
     except InvalidInput as error:  # the rule says itself what does not fit
         return str(error)
-    except (TypeError, ValueError, LookupError, AttributeError):  # the rule knows no such input
-        return None
+    except FAILURES as error:  # the rule knows no such input
+        return None if hasattr(x, "shape") else f"{name} does not take {describe(x)}: {error}"
     known = "" if takes is None else f" takes {(None, *tree.leaves(takes)[0].shape[1:])} with these params;"
     given = ", ".join(str(leaf.shape) for leaf in tree.leaves(spec))
     return f"{name}{known} got {given}, for which it would need {wrong}"

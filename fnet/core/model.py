@@ -54,6 +54,11 @@ class Model(ABC):
     def entries(self) -> tuple[tuple[str, str, Any], ...]:
         """(name, key of the params, step) in the order in which they run; steps of one key share weights."""
 
+    @property
+    @abstractmethod
+    def last_use(self) -> Mapping[str, tuple[str, ...]]:
+        """{step: the values that nobody reads after it}, so that memory is given back early."""
+
     @abstractmethod
     def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
         """Visit the steps in their order, fed with `x` and with what visits gave; what the outputs are."""
@@ -153,8 +158,7 @@ def _tell(error: Exception, path: str, step: Step, params: Params, x: Any) -> No
     clear = error
     if isinstance(step, Bound):
         declared = getattr(step.function, "rules", None)
-        shape, options = (declared.shape, step.all_options) if declared else (None, EMPTY)
-        clear = explained(step.function, shape, options, params, x, error)
+        clear = explained(step.function, declared, step.all_options if declared else EMPTY, params, x, error)
     label = name_of(step.function) if isinstance(step, Bound) else type(step).__name__
     clear.add_note(f"in {path!r}: {label}() got {describe(x)}, params {describe(params)}")
     if clear is not error:

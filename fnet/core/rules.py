@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, cast
 
 from fnet import dtypes, tree
 from fnet.backend import ops
-from fnet.core.explaining import explained
+from fnet.core.explaining import FAILURES, explained
 from fnet.masks import Masked, first_mask, masked, strip
 from fnet.records import dataclass
 from fnet.types import Params, Spec
@@ -82,6 +82,8 @@ class Rules:
     floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
     params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
     children: options -> {params key: step}, for wrappers around other layers.
+    room: (x, *, options it needs) -> (bytes that it holds, bytes that it writes) beyond what `fnet.core.room` makes of
+    its inputs, outputs and params.
     rng: options -> whether an `rng` entry in the params would change the result (dropout).
     entrance, rounding, call: what few layers declare; see there.
     """
@@ -90,6 +92,7 @@ class Rules:
     mask: str
     floats: bool
     children: Callable[..., dict[str, Any]] | None
+    room: Callable[..., tuple[int, int]] | None
     rng: Callable[..., bool] | None
     entrance: Entrance
     rounding: Rounding
@@ -110,6 +113,7 @@ def layer(
     mask: str = "keep",
     floats: bool = False,
     children: Callable[..., dict[str, Any]] | None = None,
+    room: Callable[..., tuple[int, int]] | None = None,
     rng: Callable[..., bool] | None = None,
     entrance: Entrance | None = None,
     rounding: Rounding | None = None,
@@ -120,7 +124,7 @@ def layer(
     Called alone the layer is quiet and takes arrays of any byte order. Raises ValueError for a mask rule there is not.
     """
     shape = dtypes.of_floats(shape) if floats else shape
-    own = Rules(shape, mask, floats, children, rng, entrance or Entrance(), rounding or Rounding(), call)
+    own = Rules(shape, mask, floats, children, room, rng, entrance or Entrance(), rounding or Rounding(), call)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)
@@ -146,8 +150,8 @@ def apply(function: Callable[..., Any], rules: Rules, options: Mapping[str, Any]
             return function(params, x, **options)
         y = function(params, strip(x), **options)
         return masked(y, first_mask(x) if rules.keeps_mask(options) else None)
-    except (LookupError, AttributeError, TypeError, ValueError) as error:
-        if (clear := explained(function, rules.shape, options, params, x, error)) is error:
+    except FAILURES as error:
+        if (clear := explained(function, rules, options, params, x, error)) is error:
             raise
         raise clear from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import itertools
@@ -26,7 +27,7 @@ from fnet.layers.wrappers import bidirectional
 from fnet.types import Param, Params
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Cut: TypeAlias = Callable[[Any], Any]
 T = TypeVar("T")
@@ -159,8 +160,10 @@ def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list
                 return
             results[i] = function(item)
 
-    helpers = [_pool().submit(contextvars.copy_context().run, drain) for _ in range(workers - 1)]
+    helpers: list[Future[None]] = []
     try:
+        with contextlib.suppress(RuntimeError):  # no thread can be started: this one does the work
+            helpers += (_pool().submit(contextvars.copy_context().run, drain) for _ in range(workers - 1))
         drain()
     finally:
         todo.clear()
@@ -169,7 +172,8 @@ def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list
     for error in errors:
         if error is not None:
             raise error
-    return [results[i] for i in range(len(items))]
+    # What no thread could be started for is in the queue all the same, where one of before may take it.
+    return [results[i] if i in results else function(item) for i, item in enumerate(items)]
 
 
 @functools.cache

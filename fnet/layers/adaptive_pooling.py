@@ -13,6 +13,7 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.core.compose import layer
+from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.windows import (
     PerAxis,
@@ -23,6 +24,7 @@ from fnet.layers.windows import (
     split_sizes,
     to_channels_last,
 )
+from fnet.shapes import sized
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
 
@@ -36,6 +38,17 @@ def _adaptive_rule(
     return Spec(join_shape(x.shape[0], output, channels, data_format), x.dtype), {}
 
 
+def _adaptive_room(rank: int, x: Spec, *, output_size: PerAxis | None, data_format: str | None) -> tuple[int, int]:
+    """Each axis is pooled by itself, so the results for the first ones are held; and each tap of a window is read."""
+    spatial, channels = split_shape("adaptive_pooling", x.shape, rank, data_format)
+    sizes, held, work = list(sized(spatial, 1)), 0, 0
+    for axis, count in enumerate(_output(rank, output_size)):
+        taps, sizes[axis] = sizes[axis] // count + 2, count
+        part = size(Spec((x.shape[0], *sizes, channels), x.dtype))
+        held, work = max(held, 3 * part), work + taps * part
+    return held, work
+
+
 def _output(rank: int, output_size: PerAxis | None) -> tuple[int, ...]:
     if output_size is None:
         raise ValueError(f"adaptive pooling needs output_size=, one int or {rank} of them")
@@ -47,8 +60,8 @@ def _pool(rank: int, average: bool, x: Array, output_size: PerAxis | None, data_
     output = _output(rank, output_size)
     split_sizes(f"adaptive_pooling{rank}d", x.shape, rank, data_format)
     y = to_channels_last(x, data_format)
-    for axis, size in enumerate(output, start=1):
-        y = _average_axis(y, axis, size) if average else _max_axis(y, axis, size)
+    for axis, count in enumerate(output, start=1):
+        y = _average_axis(y, axis, count) if average else _max_axis(y, axis, count)
     return from_channels_last(y, data_format)
 
 
@@ -82,7 +95,7 @@ def _average_axis(x: Array, axis: int, count: int) -> Array:
     return y / xp.asarray(sizes.reshape(shape), dtype=y.dtype)
 
 
-@layer(shape=partial(_adaptive_rule, 1), mask="drop", floats=True)
+@layer(shape=partial(_adaptive_rule, 1), room=partial(_adaptive_room, 1), mask="drop", floats=True)
 def adaptive_average_pooling1d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
@@ -97,7 +110,7 @@ def adaptive_average_pooling1d(
     return _pool(1, True, x, output_size, data_format)
 
 
-@layer(shape=partial(_adaptive_rule, 2), mask="drop", floats=True)
+@layer(shape=partial(_adaptive_rule, 2), room=partial(_adaptive_room, 2), mask="drop", floats=True)
 def adaptive_average_pooling2d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
@@ -108,7 +121,7 @@ def adaptive_average_pooling2d(
     return _pool(2, True, x, output_size, data_format)
 
 
-@layer(shape=partial(_adaptive_rule, 3), mask="drop", floats=True)
+@layer(shape=partial(_adaptive_rule, 3), room=partial(_adaptive_room, 3), mask="drop", floats=True)
 def adaptive_average_pooling3d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
@@ -119,7 +132,7 @@ def adaptive_average_pooling3d(
     return _pool(3, True, x, output_size, data_format)
 
 
-@layer(shape=partial(_adaptive_rule, 1), mask="drop")
+@layer(shape=partial(_adaptive_rule, 1), room=partial(_adaptive_room, 1), mask="drop")
 def adaptive_max_pooling1d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
@@ -131,7 +144,7 @@ def adaptive_max_pooling1d(
     return _pool(1, False, x, output_size, data_format)
 
 
-@layer(shape=partial(_adaptive_rule, 2), mask="drop")
+@layer(shape=partial(_adaptive_rule, 2), room=partial(_adaptive_room, 2), mask="drop")
 def adaptive_max_pooling2d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
@@ -142,7 +155,7 @@ def adaptive_max_pooling2d(
     return _pool(2, False, x, output_size, data_format)
 
 
-@layer(shape=partial(_adaptive_rule, 3), mask="drop")
+@layer(shape=partial(_adaptive_rule, 3), room=partial(_adaptive_room, 3), mask="drop")
 def adaptive_max_pooling3d(
     params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:

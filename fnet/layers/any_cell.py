@@ -16,6 +16,7 @@ from fnet.layers.recurrence import (
     StepInTime,
     around,
     as_tuples,
+    room_over_time,
     run_over_time,
     time_step,
     zeros,
@@ -119,7 +120,7 @@ def _rnn_children(*, cell: Any) -> dict[str, Any]:
     return {"cell": _one(cell)}
 
 
-@layer(shape=_rnn_rule, mask="own", children=_rnn_children, floats=True)
+@layer(shape=_rnn_rule, room=room_over_time(_rnn_rule), mask="own", children=_rnn_children, floats=True)
 def rnn(
     params: Params,
     x: Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,17 @@ from fnet.activation_functions import Activation
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
-from fnet.layers.recurrence import SequenceOptions, StepInTime, around, dropout_masks, run_over_time, time_step
+from fnet.core.room import size
+from fnet.layers.recurrence import (
+    SequenceOptions,
+    StepInTime,
+    around,
+    dropout_masks,
+    room_over_time,
+    run_over_time,
+    sequence_spec,
+    time_step,
+)
 from fnet.layers.recurrent import drops, lstm_step
 from fnet.layers.windows import PerAxis, Windows, from_channels_last, to_channels_last, windows
 from fnet.records import dataclass
@@ -116,7 +127,29 @@ def _rule(
     }
 
 
-@layer(shape=partial(_rule, 1), mask="own", rng=drops, floats=True)
+def _room(
+    rank: int,
+    x: Any,
+    *,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> tuple[int, int]:
+    """All time steps with padding."""
+    inputs, time = time_step(x), sequence_spec(x).shape[1] or 1
+    window = windows(f"conv_lstm{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    held = 2 * time * size(window.padded(inputs))
+    return held, held
+
+
+def _recurrent(rank: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    rule = partial(_rule, rank)
+    return layer(shape=rule, room=room_over_time(rule, partial(_room, rank)), mask="own", rng=drops, floats=True)
+
+
+@_recurrent(1)
 def conv_lstm1d(
     params: Params,
     x: Any,
@@ -161,7 +194,7 @@ def conv_lstm1d(
     )
 
 
-@layer(shape=partial(_rule, 2), mask="own", rng=drops, floats=True)
+@_recurrent(2)
 def conv_lstm2d(
     params: Params,
     x: Any,
@@ -199,7 +232,7 @@ def conv_lstm2d(
     )
 
 
-@layer(shape=partial(_rule, 3), mask="own", rng=drops, floats=True)
+@_recurrent(3)
 def conv_lstm3d(
     params: Params,
     x: Any,

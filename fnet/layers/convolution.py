@@ -11,6 +11,7 @@ from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
+from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, remembered, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
@@ -55,6 +56,22 @@ def _conv_rule(
     }
 
 
+def padded_room(
+    rank: int,
+    x: Spec,
+    *,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    padding: str,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> tuple[int, int]:
+    """A convolution holds its input with padding, and once more in blocks."""
+    name = "conv1d" if padding == "causal" else "conv"
+    held = 2 * size(windows(name, rank, kernel_size, strides, padding, data_format, dilation_rate).padded(x))
+    return held, held
+
+
 @remembered
 def pads_of(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, groups: int) -> Pads:
     """The padding of each axis, everything checked against the shapes of input and kernel."""
@@ -85,7 +102,7 @@ def _conv(
     return activate(rest, params, xp.moveaxis(y, -1, 1) if first else y)
 
 
-@layer(shape=partial(_conv_rule, 1), mask="drop", floats=True)
+@layer(shape=partial(_conv_rule, 1), room=partial(padded_room, 1), mask="drop", floats=True)
 def conv1d(
     params: Params,
     x: Array,
@@ -119,7 +136,7 @@ def conv1d(
 conv2d_rule = partial(_conv_rule, 2)
 
 
-@layer(shape=conv2d_rule, mask="drop", floats=True)
+@layer(shape=conv2d_rule, room=partial(padded_room, 2), mask="drop", floats=True)
 def conv2d(
     params: Params,
     x: Array,
@@ -149,7 +166,7 @@ def conv2d(
     return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
-@layer(shape=partial(_conv_rule, 3), mask="drop", floats=True)
+@layer(shape=partial(_conv_rule, 3), room=partial(padded_room, 3), mask="drop", floats=True)
 def conv3d(
     params: Params,
     x: Array,

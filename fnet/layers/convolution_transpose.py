@@ -6,12 +6,14 @@ Source: keras.layers.Conv1DTranspose, Conv2DTranspose, Conv3DTranspose; output s
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
+from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.convolution import bias_param
 from fnet.layers.windows import (
@@ -25,6 +27,7 @@ from fnet.layers.windows import (
     transposed_size,
     windows,
 )
+from fnet.shapes import sized
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Shape, Spec
 
 
@@ -73,6 +76,28 @@ def _transpose_rule(
     }
 
 
+def _transpose_room(
+    rank: int,
+    x: Spec,
+    *,
+    filters: int | None,
+    kernel_size: PerAxis | None,
+    strides: PerAxis,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> tuple[int, int]:
+    """It holds what it gives before that is cropped, or with strides of 1 what it reads with padding, twice."""
+    window = windows("conv_transpose", rank, kernel_size, strides, "valid", data_format, dilation_rate)
+    spatial, channels = window.split(x.shape)
+    sizes = [(n - 1) * s + 2 * w for n, s, w in zip(sized(spatial, 1), window.strides, window.extent, strict=True)]
+    held = 2 * size(Spec((x.shape[0], *sizes, max(filters or 1, channels or 1)), x.dtype))
+    return held, held + math.prod(window.taps) * TAP
+
+
+TAP = 1 << 15
+"""A tap of the window takes as long as writing this many bytes, about, whatever it adds."""
+
+
 @remembered
 def _plan(
     window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, output_padding: PerAxis | None
@@ -101,7 +126,7 @@ def _conv_transpose(
     return activate(activation, params, from_channels_last(y, window.data_format))
 
 
-@layer(shape=partial(_transpose_rule, 1), mask="drop", floats=True)
+@layer(shape=partial(_transpose_rule, 1), room=partial(_transpose_room, 1), mask="drop", floats=True)
 def conv1d_transpose(
     params: Params,
     x: Array,
@@ -131,7 +156,7 @@ def conv1d_transpose(
     return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
-@layer(shape=partial(_transpose_rule, 2), mask="drop", floats=True)
+@layer(shape=partial(_transpose_rule, 2), room=partial(_transpose_room, 2), mask="drop", floats=True)
 def conv2d_transpose(
     params: Params,
     x: Array,
@@ -158,7 +183,7 @@ def conv2d_transpose(
     return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
-@layer(shape=partial(_transpose_rule, 3), mask="drop", floats=True)
+@layer(shape=partial(_transpose_rule, 3), room=partial(_transpose_room, 3), mask="drop", floats=True)
 def conv3d_transpose(
     params: Params,
     x: Array,

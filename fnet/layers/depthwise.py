@@ -11,7 +11,7 @@ from fnet.activation_functions import Activation, activate, clamped
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
-from fnet.layers.convolution import bias_param
+from fnet.layers.convolution import bias_param, padded_room
 from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, remembered, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
@@ -81,7 +81,7 @@ def _depthwise_rule(
     }
 
 
-@layer(shape=partial(_depthwise_rule, 1), mask="drop", floats=True)
+@layer(shape=partial(_depthwise_rule, 1), room=partial(padded_room, 1), mask="drop", floats=True)
 def depthwise_conv1d(
     params: Params,
     x: Array,
@@ -108,7 +108,7 @@ def depthwise_conv1d(
     return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
 
 
-@layer(shape=partial(_depthwise_rule, 2), mask="drop", floats=True)
+@layer(shape=partial(_depthwise_rule, 2), room=partial(padded_room, 2), mask="drop", floats=True)
 def depthwise_conv2d(
     params: Params,
     x: Array,
@@ -185,7 +185,7 @@ def _separable(
     return activate(activation, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
 
 
-@layer(shape=partial(_separable_rule, 1), mask="drop", floats=True)
+@layer(shape=partial(_separable_rule, 1), room=partial(padded_room, 1), mask="drop", floats=True)
 def separable_conv1d(
     params: Params,
     x: Array,
@@ -210,7 +210,7 @@ def separable_conv1d(
     return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)
 
 
-@layer(shape=partial(_separable_rule, 2), mask="drop", floats=True)
+@layer(shape=partial(_separable_rule, 2), room=partial(padded_room, 2), mask="drop", floats=True)
 def separable_conv2d(
     params: Params,
     x: Array,

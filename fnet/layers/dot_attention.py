@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
+from fnet.core import room
 from fnet.core.compose import layer
 from fnet.dtypes import factors, floating, floats_of, product_dtype, promoted, tensor
 from fnet.errors import InvalidInput
@@ -66,7 +67,22 @@ def _drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_attention_rule, mask="own", rng=_drops)
+def _pairs_room(x: Any) -> tuple[int, int]:
+    """For each query and key the sum of both."""
+    query, _, key = _shapes(x, "additive_attention")
+    pairs = Spec((*query.shape[:-1], *key.shape[-2:]), floats_of(query).dtype)
+    return 2 * room.size(pairs), 2 * room.size(pairs)
+
+
+def _attention_room(x: Any, *, score_mode: str) -> tuple[int, int]:
+    """For each query and key a weight."""
+    if score_mode == "concat":
+        return _pairs_room(x)
+    query, _, key = _shapes(x, "attention")
+    return room.of_products(Spec((*query.shape[:-1], key.shape[-2]), floats_of(query).dtype), query.shape[-1] or 1)
+
+
+@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=_drops)
 def attention(
     params: Params,
     x: Any,
@@ -111,7 +127,7 @@ def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) ->
     return _outputs(x, "additive_attention", return_attention_scores), scale
 
 
-@layer(shape=_additive_rule, mask="own", rng=_drops)
+@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=_drops)
 def additive_attention(
     params: Params,
     x: Any,

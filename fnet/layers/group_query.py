@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnet.core import room
 from fnet.core.compose import layer
 from fnet.layers.multi_head import (
     HeadMasks,
@@ -47,11 +48,21 @@ def _grouped_rule(
         "value_dense": dense_params(value.shape[-1:], answering, *how),
         "output_dense": dense_params(asking, query.shape[-1:], *how),
     }
-    scores = Spec((query.shape[0], num_query_heads, query.shape[1], key.shape[1]), query.dtype)
-    return ((query, scores) if return_attention_scores else query), params
+    return ((query, _scores(query, key, num_query_heads)) if return_attention_scores else query), params
 
 
-@layer(shape=_grouped_rule, mask="own", rng=drops, floats=True)
+def _scores(query: Spec, key: Spec, heads: int) -> Spec:
+    """The Spec of the weights of each query and key."""
+    return Spec((query.shape[0], heads, query.shape[1], key.shape[1]), query.dtype)
+
+
+def _grouped_room(x: Any, *, num_query_heads: int, head_dim: int) -> tuple[int, int]:
+    """The weights twice, and their products."""
+    query, _, key = shapes_of("group_query_attention", x)
+    return room.of_products(_scores(query, key, num_query_heads), head_dim)
+
+
+@layer(shape=_grouped_rule, room=_grouped_room, mask="own", rng=drops, floats=True)
 def group_query_attention(
     params: Params,
     x: Any,

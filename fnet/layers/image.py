@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from fnet.backend import ops, xp
+from fnet.core import room
 from fnet.core.compose import layer
 from fnet.dtypes import require_no_strings
 from fnet.layers.numeric import float_rule, floats
@@ -101,7 +102,16 @@ def _resizing_rule(
     return _sized_rule(x, height=height, width=width, data_format=data_format)
 
 
-@layer(shape=_resizing_rule, mask="drop")
+def _resizing_room(x: Spec, *, height: int, width: int, data_format: str | None) -> tuple[int, int]:
+    """One axis is resized after the other."""
+    y, _ = _sized_rule(x, height=height, width=width, data_format=data_format)
+    axes = [axis % len(x.shape) for axis in height_and_width(len(x.shape), data_format)]
+    parts = [[b if a == axis else n for a, (n, b) in enumerate(zip(x.shape, y.shape, strict=True))] for axis in axes]
+    held = 3 * max(room.size(Spec(tuple(part))) for part in parts)
+    return held, held
+
+
+@layer(shape=_resizing_rule, room=_resizing_room, mask="drop")
 def resizing(
     params: Params,
     x: Array,
@@ -273,7 +283,17 @@ def _same_rule(x: Spec, *, data_format: str | None) -> tuple[Spec, ParamTree]:
     return x, {}
 
 
-@layer(shape=_same_rule, mask="drop")
+def _clahe_room(x: Spec, *, tile_grid_size: tuple[int, int], data_format: str | None) -> tuple[int, int]:
+    """A map of 256 numbers for each tile, and the images as whole tiles."""
+    axes = [axis % len(x.shape) for axis in height_and_width(len(x.shape), data_format)]
+    padded, tiled = list(x.shape), list(x.shape)
+    for axis, tiles in zip(axes, tile_grid_size, strict=True):
+        padded[axis], tiled[axis] = -(-(x.shape[axis] or 1) // tiles) * tiles, tiles + 2
+    held = 8 * room.size(Spec(tuple(padded))) + 8 * 256 * room.size(Spec(tuple(tiled)))
+    return held, held
+
+
+@layer(shape=_same_rule, room=_clahe_room, mask="drop")
 def contrast_limited_adaptive_histogram_equalization(
     params: Params,
     x: Array,

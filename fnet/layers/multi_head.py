@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from fnet.activation_functions import sigmoid
 from fnet.backend import ops, xp
+from fnet.core import room
 from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
@@ -122,16 +123,31 @@ def _multi_head_rule(
     y = Spec((*query.shape[:-1], *sizes), query.dtype)
     if not return_attention_scores:
         return y, params
+    return (y, _scores(query, key, num_heads, axes)), params
+
+
+def _scores(query: Spec, key: Spec, num_heads: int, axes: Sequence[int]) -> Spec:
+    """The Spec of the weights of each query and key."""
     q, k = ((*spec.shape[:-1], num_heads) for spec in (query, key))
-    scores = (*(d for a, d in enumerate(q) if a not in axes), *(q[a] for a in axes), *(k[a] for a in axes))
-    return (y, Spec(scores, query.dtype)), params
+    return Spec(
+        (*(d for a, d in enumerate(q) if a not in axes), *(q[a] for a in axes), *(k[a] for a in axes)), query.dtype
+    )
+
+
+def _multi_head_room(
+    x: Any, *, num_heads: int, key_dim: int, attention_axes: int | Sequence[int] | None
+) -> tuple[int, int]:
+    """The weights twice, and their products."""
+    query, _, key = shapes_of("multi_head_attention", x)
+    scores = _scores(query, key, num_heads, _attention_axes(attention_axes, len(query.shape)))
+    return room.of_products(scores, key_dim)
 
 
 def drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
-@layer(shape=_multi_head_rule, mask="own", rng=drops, floats=True)
+@layer(shape=_multi_head_rule, room=_multi_head_room, mask="own", rng=drops, floats=True)
 def multi_head_attention(
     params: Params,
     x: Any,

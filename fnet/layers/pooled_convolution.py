@@ -7,7 +7,7 @@ from fnet.backend import ops
 from fnet.core.infer import activation_child
 from fnet.core.rules import layer
 from fnet.errors import InvalidParams
-from fnet.layers.convolution import bias_param, conv2d_rule, pads_of
+from fnet.layers.convolution import bias_param, conv2d_rule, padded_room, pads_of
 from fnet.layers.windows import PerAxis, Sizes, output_sizes, per_axis, windows
 from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 
@@ -44,7 +44,21 @@ def _pooled_rule(
     return _pooled(y, per_axis(pool_size, 2, "pool_size")), params
 
 
-@layer(shape=_pooled_rule, mask="drop", floats=True)
+def _pooled_room(
+    x: Spec, *, kernel_size: PerAxis | None, strides: PerAxis, padding: str, dilation_rate: PerAxis
+) -> tuple[int, int]:
+    return padded_room(
+        2,
+        x,
+        kernel_size=kernel_size,
+        strides=strides,
+        padding=padding,
+        data_format=None,
+        dilation_rate=dilation_rate,
+    )
+
+
+@layer(shape=_pooled_rule, room=_pooled_room, mask="drop", floats=True)
 def pooled_conv2d(
     params: Params,
     x: Array,

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from fnet.backend import ops, xp
+from fnet.core import room
 from fnet.core.compose import layer
 from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, counts_inside, remembered, windows
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
@@ -29,6 +30,17 @@ def _pool_rule(
     window = _windows(rank, pool_size, strides, padding, data_format)
     sizes, channels = window.split(x.shape)
     return Spec(window.join(x.shape[0], window.outputs(sizes), channels), x.dtype), {}
+
+
+def _pool_room(
+    rank: int, x: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
+) -> tuple[int, int]:
+    """Each axis is gone through once for each tap of its windows."""
+    y, _ = _pool_rule(rank, x, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
+    window = _windows(rank, pool_size, strides, padding, data_format)
+    sizes, _ = window.split(x.shape)
+    taps = sum(min(taps, size or 1) for taps, size in zip(window.taps, sizes, strict=True))
+    return 0, taps * max(room.size(x), room.size(y))
 
 
 @remembered
@@ -56,7 +68,7 @@ def _pool(window: Windows, average: bool, x: Array) -> Array:
     return xp.moveaxis(y, -1, 1) if first else y
 
 
-@layer(shape=partial(_pool_rule, 1), mask="drop")
+@layer(shape=partial(_pool_rule, 1), room=partial(_pool_room, 1), mask="drop")
 def max_pooling1d(
     params: Params,
     x: Array,
@@ -79,7 +91,7 @@ def max_pooling1d(
     return _pool(_windows(1, pool_size, strides, padding, data_format), False, x)
 
 
-@layer(shape=partial(_pool_rule, 2), mask="drop")
+@layer(shape=partial(_pool_rule, 2), room=partial(_pool_room, 2), mask="drop")
 def max_pooling2d(
     params: Params,
     x: Array,
@@ -100,7 +112,7 @@ def max_pooling2d(
     return _pool(_windows(2, pool_size, strides, padding, data_format), False, x)
 
 
-@layer(shape=partial(_pool_rule, 3), mask="drop")
+@layer(shape=partial(_pool_rule, 3), room=partial(_pool_room, 3), mask="drop")
 def max_pooling3d(
     params: Params,
     x: Array,
@@ -117,7 +129,7 @@ def max_pooling3d(
     return _pool(_windows(3, pool_size, strides, padding, data_format), False, x)
 
 
-@layer(shape=partial(_pool_rule, 1), mask="drop", floats=True)
+@layer(shape=partial(_pool_rule, 1), room=partial(_pool_room, 1), mask="drop", floats=True)
 def average_pooling1d(
     params: Params,
     x: Array,
@@ -138,7 +150,7 @@ def average_pooling1d(
     return _pool(_windows(1, pool_size, strides, padding, data_format), True, x)
 
 
-@layer(shape=partial(_pool_rule, 2), mask="drop", floats=True)
+@layer(shape=partial(_pool_rule, 2), room=partial(_pool_room, 2), mask="drop", floats=True)
 def average_pooling2d(
     params: Params,
     x: Array,
@@ -156,7 +168,7 @@ def average_pooling2d(
     return _pool(_windows(2, pool_size, strides, padding, data_format), True, x)
 
 
-@layer(shape=partial(_pool_rule, 3), mask="drop", floats=True)
+@layer(shape=partial(_pool_rule, 3), room=partial(_pool_room, 3), mask="drop", floats=True)
 def average_pooling3d(
     params: Params,
     x: Array,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fnet.core.compose import EMPTY, flow, layer
+from fnet.core import room
+from fnet.core.compose import EMPTY, flow, layer, sequential
 from fnet.core.infer import infer
 from fnet.types import Params, ParamTree
 
@@ -27,7 +28,12 @@ def _children(*, layers: Sequence[Any]) -> dict[str, Any]:
     return _steps(layers)
 
 
-@layer(shape=_pipeline_rule, mask="own", children=_children)
+def _room(x: Any, *, layers: Sequence[Any]) -> tuple[int, int]:
+    needed = room.of(sequential(_steps(layers)), x)
+    return needed.held, needed.work
+
+
+@layer(shape=_pipeline_rule, room=_room, mask="own", children=_children)
 def pipeline(params: Params, x: Any, *, layers: Sequence[Any]) -> Any:
     """`layers`, steps, one after the other.
 

@@ -6,11 +6,14 @@ A cell is told to `begin` on a sequence with time first: it projects all time st
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 from fnet import random, tree
 from fnet.backend import ops, xp
+from fnet.core.options import option_names
+from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, strip, values_of
 from fnet.records import dataclass
@@ -99,6 +102,29 @@ def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bo
     if return_sequences:
         y = Spec((*inputs.shape[:2], *y.shape[1:]), y.dtype)
     return (y, *states) if return_state else y
+
+
+STEP = 1 << 16
+"""A step in time takes as long as writing this many bytes, about, whatever it computes."""
+
+
+def room_over_time(
+    shape: Callable[..., Any], more: Callable[..., tuple[int, int]] | None = None
+) -> Callable[..., tuple[int, int]]:
+    """What a recurrent layer of this shape rule declares: what all steps read of the inputs, as for four gates.
+
+    more: what else it declares, of some of the options.
+    """
+    names = () if more is None else option_names(more)
+
+    def rule(x: Any, **options: Any) -> tuple[int, int]:
+        y, _ = shape(x, **{**options, "return_sequences": True, "return_state": False})
+        steps = sequence_spec(x).shape[0 if options.get("time_major") else 1] or 1
+        held, work = (0, 0) if more is None else more(x, **{name: options[name] for name in names})
+        return 4 * size(y) + held, steps * STEP + work
+
+    vars(rule)["__signature__"] = inspect.signature(shape)
+    return rule
 
 
 def _require_states(x: Any, states: Any) -> None:

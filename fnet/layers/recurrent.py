@@ -16,7 +16,16 @@ from fnet.backend import xp
 from fnet.core.compose import EMPTY, layer
 from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
-from fnet.layers.recurrence import SequenceOptions, StepInTime, around, dropout_masks, project, run_over_time, time_step
+from fnet.layers.recurrence import (
+    SequenceOptions,
+    StepInTime,
+    around,
+    dropout_masks,
+    project,
+    room_over_time,
+    run_over_time,
+    time_step,
+)
 from fnet.records import dataclass
 from fnet.types import Array, Masks, Param, Params, ParamTree, Positive, Rate, Spec
 
@@ -270,10 +279,15 @@ def _over_time(cell_rule: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
+def _recurrent(cell_rule: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    rule = _over_time(cell_rule)
+    return layer(shape=rule, room=room_over_time(rule), mask="own", rng=drops, floats=True)
+
+
 # --- the layers -----------------------------------------------------------------------------------
 
 
-@layer(shape=_over_time(simple_rnn_cell_rule), mask="own", rng=drops, floats=True)
+@_recurrent(simple_rnn_cell_rule)
 def simple_rnn(
     params: Params,
     x: Any,
@@ -305,7 +319,7 @@ def simple_rnn(
     )
 
 
-@layer(shape=_over_time(lstm_cell_rule), mask="own", rng=drops, floats=True)
+@_recurrent(lstm_cell_rule)
 def lstm(
     params: Params,
     x: Any,
@@ -361,7 +375,7 @@ def lstm(
     )
 
 
-@layer(shape=_over_time(gru_cell_rule), mask="own", rng=drops, floats=True)
+@_recurrent(gru_cell_rule)
 def gru(
     params: Params,
     x: Any,

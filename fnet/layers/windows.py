@@ -12,7 +12,8 @@ from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
 from fnet.errors import InvalidInput, InvalidParams
-from fnet.types import Array, Shape
+from fnet.shapes import sized
+from fnet.types import Array, Shape, Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -197,6 +198,16 @@ class Windows(NamedTuple):
         """(before, after) of each axis. Raises InvalidInput where no window fits."""
         self.outputs(spatial)
         return window_padding(spatial, self.extent, self.strides, self.padding)
+
+    def padded(self, x: Spec) -> Spec:
+        """The input `x` with its padding; open sizes count as 1."""
+        spatial, channels = self.split(x.shape)
+        sizes = sized(spatial, 1)
+        pads = window_padding(sizes, self.extent, self.strides, self.padding)
+        return Spec(
+            (x.shape[0], *(n + before + after for n, (before, after) in zip(sizes, pads, strict=True)), channels),
+            x.dtype,
+        )
 
     def split(self, shape: Shape) -> tuple[Shape, int | None]:
         """(spatial sizes, channels) of an input (see `split_shape`)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.backend import ops, xp
-from fnet.core import infer
+from fnet.core import infer, room
 from fnet.core.compose import EMPTY, Bound, Model, bind, flow, layer, option_names, rules
 from fnet.core.layer import brief, has_policy
 from fnet.core.rules import Rounding
@@ -69,7 +69,12 @@ def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any
     return {"forward_layer": layer, "backward_layer": layer if backward_layer is None else backward_layer}
 
 
-@layer(shape=_bidirectional_rule, mask="own", children=_bidirectional_children)
+def _bidirectional_room(x: Any, *, layer: Any, backward_layer: Any) -> tuple[int, int]:
+    needed = [room.of(half, sequence_spec(x)) for half in halves(layer, backward_layer)]
+    return sum(half.held for half in needed), sum(half.work for half in needed)
+
+
+@layer(shape=_bidirectional_rule, room=_bidirectional_room, mask="own", children=_bidirectional_children)
 def bidirectional(
     params: Params,
     x: Any,
@@ -138,7 +143,19 @@ def _gives(*, layer: Any) -> str | None:
     return "inner" if has_policy(layer) else None
 
 
-@layer(shape=_time_distributed_rule, mask="own", children=_time_distributed_children, rounding=Rounding(gives=_gives))
+def _time_distributed_room(x: Spec, *, layer: Any) -> tuple[int, int]:
+    batch, time, *rest = x.shape
+    needed = room.of(layer, Spec(((batch or 1) * (time or 1), *rest), x.dtype))
+    return needed.held, needed.work
+
+
+@layer(
+    shape=_time_distributed_rule,
+    room=_time_distributed_room,
+    mask="own",
+    children=_time_distributed_children,
+    rounding=Rounding(gives=_gives),
+)
 def time_distributed(params: Params, x: Any, *, layer: Any, masks: Masks = "keras3") -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 

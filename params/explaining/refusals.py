@@ -15,7 +15,7 @@ from fnet.types import Spec
 from params.convert.conversion import BROKEN, Conversion, Converted
 from params.convert.models import convert, convert_object
 from params.convert.requirements import screen
-from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of
 from params.file.model_file import Limits
 from params.output_sizes import require_room
@@ -92,27 +92,24 @@ class Refusals:
         return infer.spec(shape) if spec is None else spec
 
     def _require_shapes(self, converted: Converted) -> None:
-        """Raise, with the path of the layer, where a shape rule or the room refuses a layer of a sequence."""
+        """Raise, with the path of the layer, where a shape rule, or the room, refuses a layer."""
 
         def walk(step: Any, x: Any, path: tuple[str, ...]) -> Any:
             if isinstance(step, Model):
                 return step.walk(x, lambda name, _, inner, read: walk(inner, read, (*path, name)), infer.resolve_specs)
             place = "/".join(path)
             try:
-                rows = [replace(row, path=path) for row in infer.trace(step, x)]
-                require_room(rows, self.room)
-                return rows[-1].outputs
+                return infer.trace(step, x)[-1].outputs
             except BROKEN as error:
                 label = self.objects[place].label if place in self.objects else place
-                refused: ModelFileError = UnsupportedLayer(f"{label}: {error}")
-                if isinstance(error, LimitExceeded):
-                    refused = error
+                refused = UnsupportedLayer(f"{label}: {error}")
                 vars(refused)["path"] = place
                 raise refused from error
 
         spec = infer.input_spec(converted.step)
         if spec is not None:
             walk(converted.step, spec, ())
+            require_room(infer.trace(converted.step, spec), self.room)
 
 
 def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:

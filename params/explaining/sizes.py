@@ -11,9 +11,9 @@ from fnet.core import infer
 from fnet.core.compose import Graph
 from fnet.core.layer import bind
 from fnet.core.model import Model
+from fnet.core.room import width
 from fnet.tree import Path
 from params.explaining.record import total
-from params.output_sizes import width
 
 FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
 """Layers that compute nothing, and dropouts."""

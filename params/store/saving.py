@@ -250,14 +250,14 @@ def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
 
 def _check(model: Any, params: Params, limits: Limits) -> None:
     try:
-        spec = infer.input_spec(model)
-        if spec is not None:
+        rows: list[infer.Row] = []
+        if (spec := infer.input_spec(model)) is not None:
             parameters.check(model, params)
+            rows = infer.trace(model, spec)
+            require_room(rows, limits)
         for path, leaf in tree.items(params):
             if (wrong := parameters.faulty(path, leaf)) is not None:
                 raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
-        rows = [] if spec is None else infer.trace(model, spec)
-        require_room(rows, limits)
         for row in rows:
             if "vocabulary" in row.params:
                 _check_vocabulary(row.step, tree.get(params, row.entry)["vocabulary"])

@@ -1,0 +1,99 @@
+"""How much memory and work a model takes for inputs of given shapes, told before anything runs."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnet import tree
+from fnet.core import infer
+from fnet.core.layer import Bound, bind
+from fnet.core.model import Model
+from fnet.core.rules import rules
+from fnet.records import dataclass
+from fnet.tree import Path
+from fnet.types import Spec
+
+WIDTHS = {"string": 0, "bfloat16": 2}
+"""Bytes of dtypes that NumPy lacks, or that have no one size."""
+
+PRODUCTS = 16
+"""As many products are added up in the time in which a byte is written, about."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a model takes.
+
+    held: bytes of what flows, at most at once; what layers need while they run is counted roughly.
+    work: bytes that are written, all together; products are counted as `PRODUCTS` says.
+    largest: the step at which the most is held. busiest: the one with the most work.
+    """
+
+    held: int
+    work: int
+    largest: infer.Row
+    busiest: infer.Row
+
+
+def of(step: Any, x: Any) -> Room:
+    """What a step takes that is fed with the Spec tree `x`."""
+    return of_rows(infer.trace(step, x))
+
+
+def of_rows(rows: Sequence[infer.Row]) -> Room:
+    """What a model takes, from what `trace` saw of it; open sizes count as 1."""
+    return _of(rows[-1], {row.path: row for row in rows})
+
+
+def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
+    if not isinstance(row.step, Model):
+        return _of_layer(row)
+    live, held, work, largest, busiest = size(row.inputs), 0, 0, row, (0, row)
+    given = dict[str, int]()
+    for name, _, _ in row.step.entries:
+        part = by_path[(*row.path, name)]
+        inner = _of(part, by_path)
+        if live + inner.held > held:
+            held, largest = live + inner.held, inner.largest
+        work += inner.work
+        busiest = max(busiest, (inner.work, inner.busiest), key=operator.itemgetter(0))
+        given[name] = size(part.outputs)
+        live += given[name] - sum(given.pop(dead, 0) for dead in row.step.last_use.get(name, ()))
+    return Room(held, work, largest, busiest[1])
+
+
+def _of_layer(row: infer.Row) -> Room:
+    """What a layer holds next to its inputs: its outputs, twice the larger of both, and what it says."""
+    bound = row.step if isinstance(row.step, Bound) else bind(row.step)
+    read, written = size(row.inputs), size(row.outputs)
+    own = rules(bound).room
+    held, work = (own and bound.fill(own)(row.inputs)) or (0, 0)
+    terms = sum(math.prod(d or 1 for d in param.shape[:-1]) for param in tree.leaves(row.params))
+    products = terms * sum(numbers(spec) for spec in tree.leaves(row.outputs) if hasattr(spec, "shape"))
+    return Room(written + 2 * max(read, written) + held, read + written + products // PRODUCTS + work, row, row)
+
+
+def of_products(spec: Spec, terms: int) -> tuple[int, int]:
+    """What a layer declares that holds two arrays of `spec` while it runs, of sums of so many products."""
+    return 2 * size(spec), 2 * size(spec) + numbers(spec) * terms // PRODUCTS
+
+
+def size(specs: Any) -> int:
+    """The bytes of a tree of Specs or Params; open sizes count as 1, other leaves as nothing, and narrow numbers as 32
+    bits, since most layers compute with those."""
+    return sum(numbers(leaf) * max(width(leaf.dtype), 4) for leaf in tree.leaves(specs) if hasattr(leaf, "shape"))
+
+
+def numbers(spec: Any) -> int:
+    """How many numbers an array of a Spec or Param holds; open sizes count as 1."""
+    return math.prod(1 if d is None else d for d in spec.shape)
+
+
+def width(dtype: str) -> int:
+    """Bytes of one value."""
+    return WIDTHS[dtype] if dtype in WIDTHS else np.dtype(dtype).itemsize
