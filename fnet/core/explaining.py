@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +17,10 @@ from fnet.masks import Masked, mask_of, strip
 from fnet.shapes import fits
 from fnet.types import Params, Spec
 
-if TYPE_CHECKING:
-    from fnet.core.rules import Rules
-
 
 def explained(
     function: Callable[..., Any],
-    rules: Rules | None,
+    rules: Any,
     options: Mapping[str, Any],
     params: Any,
     x: Any,
@@ -32,7 +29,7 @@ def explained(
     """InvalidInput or InvalidParams where what a layer was given is the cause of an error, OutOfMemory where there is
     none; or the error itself.
 
-    rules: of the layer, None for a function that has none.
+    rules: the `Rules` of the layer, None for a function that has none.
     """
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
@@ -60,7 +57,7 @@ FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 """What is raised by what cannot be computed with."""
 
 
-def _no_arrays(rules: Rules, x: Any) -> str | None:
+def _no_arrays(rules: Any, x: Any) -> str | None:
     """What a layer takes, where `x` is no arrays, or not of numbers, or has masks that do not fit; or None."""
     leaves = tree.leaves(strip(x))
     arrays = [leaf for leaf in leaves if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
