@@ -366,6 +366,17 @@ def test_a_legacy_file_keeps_low_rank_updates_apart(tmp_path):
         assert_like_keras(*load_keras(tmp_path / "model.h5"), model, feed)
 
 
+def test_a_legacy_file_from_before_alpha_adds_low_rank_updates_as_they_are(tmp_path):
+    keras_model = keras.Sequential([vector(), layers.Dense(3)])
+    keras_model.layers[0].enable_lora(2)
+    fill(keras_model)
+    keras_model.save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        assert ', "lora_alpha": 2' in file.attrs["model_config"]
+        file.attrs["model_config"] = file.attrs["model_config"].replace(', "lora_alpha": 2', "")
+    assert_like_keras(*load_keras(tmp_path / "model.h5"), keras_model, X)
+
+
 def test_a_legacy_file_calls_grouped_attention_by_its_class(tmp_path):
     x = sequence()
     keras_model = keras.Model(x, layers.GroupQueryAttention(2, 4, 2)(x, x))

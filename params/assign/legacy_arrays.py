@@ -122,9 +122,9 @@ def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iter
         a, b = (named.get((owner, f"lora_{own}_{side}")) for side in "ab")
         config = owners[owner].config if owner in owners else {}
         rank, alpha = config.get("lora_rank"), config.get("lora_alpha")
-        if a is not None and b is not None and rank and alpha and array.dtype.startswith("float"):
+        if a is not None and b is not None and rank and array.dtype.startswith("float"):
             used += [a, b]
-            array = _updated(array, a, b, alpha / rank)
+            array = _updated(array, a, b, 1 if alpha is None else alpha / rank)  # Keras before 3.10 has no alpha
         converted.append((name, array))
     return ((name, array) for name, array in converted if not any(array is other for other in used))
 

@@ -37,7 +37,8 @@ def check(folder: Path, line: dict, file: str) -> tuple[str, str]:
         return "refused" if nothing else "broken", f"{type(error).__name__}: {error}"
     x = inputs if len(inputs) > 1 else inputs[0]
     found, detail = "right", ""
-    for run, outputs in ((model, expected), (partial(fnet.predict, model), foretold)):
+    predict = partial(fnet.predict, model, batch_size=line.get("batch_size", 32))
+    for run, outputs in ((model, expected), (predict, foretold)):
         try:
             found, detail = verdict(leaves(run(params, x)), outputs, line["policy"]) if outputs else ("right", "")
         except Exception as error:  # whatever a call raises is a fault to print
@@ -105,7 +106,7 @@ def main(folder: Path, *only: str) -> None:
                 detail = found + detail.replace(line["stem"], "*").partition(":")[2][:230]
                 refusals.setdefault(detail, []).append(line["label"])
             elif found != "right":
-                print(f"{found:10} {line['label']} {file.rpartition('.')[2]}: {detail[:300]}")
+                print(f"{found:10} {file} {line['label']}: {detail[:300]}")
     for detail, labels in sorted(refusals.items(), key=lambda item: item[1]):
         print(f"{len(labels):4} of {labels[0]}: {detail}")
     print(dict(counts))
