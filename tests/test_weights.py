@@ -22,6 +22,7 @@ from params import (
     UnsupportedLayer,
     WeightsMismatch,
     WeightsWarning,
+    from_keras,
     load_keras,
     load_weights,
 )
@@ -478,3 +479,16 @@ def test_a_file_of_keras_1_with_other_layers_is_said_to_be_one():
 ])  # fmt: skip
 def test_the_version_of_a_file_says_how_its_groups_are_named(version, groups, expected):
     assert list(walk.namings(version, groups)) == expected
+
+
+def test_outputs_by_name_are_ordered_by_their_names_in_a_weights_file(tmp_path):
+    x = keras.Input((3,))
+    keras_model = keras.Model(x, {"z": keras.layers.Dense(2)(x), "a": keras.layers.Dense(2)(x)})
+    model, params = from_keras(keras_model)
+    keras_model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "a") as file:  # to 3.5 the names of the layers were not in it
+        file.visititems(lambda name, group: group.attrs.pop("name", None))
+    again = load_weights(tmp_path / "m.weights.h5", model, tree.map(np.zeros_like, params))
+    values = np.eye(3, dtype="float32")
+    for name, y in keras_model(values).items():
+        np.testing.assert_allclose(model(again, values)[name], y, atol=1e-6)
