@@ -1,5 +1,6 @@
 """Inputs that do not fit the params: refused where NumPy would broadcast; the error names layer and shapes."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -8,7 +9,11 @@ import pytest
 
 import fnet
 from fnet import Spec, bind
+from fnet.core import infer
 from fnet.core.options import fits
+from fnet.errors import OutOfMemory
+from fnet.inference import schedule
+from fnet.masks import Masked
 from fnet.types import OutputMode, Positive, Rate
 
 SHAPES = [
@@ -162,3 +167,57 @@ KINDS = [
 def test_an_option_is_of_its_annotated_type_in_every_part(kind, right, wrong):
     assert [value for value in right if not fits(value, kind)] == []
     assert [value for value in wrong if fits(value, kind)] == []
+
+
+FOREIGN = [
+    "abc",
+    b"x",
+    None,
+    {1, 2},
+    [[1, 2], [3]],
+    {},
+    object(),
+    np.full((2, 4), "a"),
+    np.zeros((2, 4), "V4"),
+    [10**400],
+]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("x", FOREIGN, ids=repr)
+def test_a_model_that_is_called_with_no_arrays_says_so(x, declared):
+    first = {"x": bind(fnet.input_layer, shape=(None, 4))} if declared else {}
+    model = fnet.sequential(**first, y=bind(fnet.dense, units=2))
+    params = {"y": {"kernel": np.ones((4, 2), "float32"), "bias": np.zeros(2, "float32")}}
+    with pytest.raises(fnet.InvalidInput):
+        model(params, x)
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (2,), (2, 5, 4)])
+def test_a_mask_that_does_not_fit_its_values_is_told(shape):
+    step = bind(fnet.multi_head_attention, num_heads=1, key_dim=2)
+    x = np.ones((2, 5, 3), "float32")
+    model = fnet.graph(inputs="x", y=(step, ("x", "x")), outputs="y")
+    params = fnet.init(model, 0, x.shape)
+    with pytest.raises(fnet.InvalidInput, match="mask"):
+        model(params, Masked(x, np.ones(shape, bool)))
+
+
+def test_no_memory_for_a_step_names_it():
+    def greedy(params, x):
+        raise MemoryError("Unable to allocate 9 PiB")
+
+    model = fnet.sequential(greedy=fnet.layer(shape=infer.identity)(greedy))
+    with pytest.raises(OutOfMemory, match="greedy takes more memory") as caught:
+        model({}, np.ones((1, 2)))
+    assert isinstance(caught.value, MemoryError | fnet.InvalidInput)
+
+
+def test_where_no_thread_can_be_started_the_calling_one_does_the_work(monkeypatch):
+    def no(self):
+        raise RuntimeError("can't start new thread")
+
+    schedule._pool.cache_clear()
+    monkeypatch.setattr(threading.Thread, "start", no)
+    assert schedule.in_threads(lambda n: n + 1, [1, 2, 3], 3) == [2, 3, 4]
+    schedule._pool.cache_clear()
