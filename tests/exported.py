@@ -30,8 +30,8 @@ from fnet.export import load_onnx, load_stablehlo
 from fnet.export.exactness import verdicts
 from params.bridges.layouts import EQUINOX, FLAX, TORCH
 from tests.cases import Case, all_cases
-from tests.golden.on_device import inputs as recorded
 from tests.golden.on_device import models as files_of
+from tests.golden.on_device import recorded
 
 DOCS = Path(__file__).parent.parent / "docs"
 SEEN = DOCS / "exports.json"
