@@ -62,6 +62,7 @@ TAKEN = {
     "a list of tuples": [tuple(row) for row in X.tolist()],
     "lists": X.tolist(),
     "a list of one array": [X],
+    "a list of one table": [polars.DataFrame(COLUMNS)],
     "a tuple of one array": (X,),
     "a memoryview": memoryview(X),
     "by name": {"x": X.tolist()},
@@ -222,6 +223,8 @@ def test_swapped_arguments_are_told_in_one_line():
             call()
         assert len(str(caught.value)) < 200
         assert "params, x" in str(caught.value)
+    with pytest.raises(fnet.InvalidInput, match="got the params first, then the model"):
+        fnet.predict(PARAMS, MODEL, X)
     with pytest.raises(fnet.InvalidInput, match=r"dense takes \(params, x\)"):
         fnet.dense(X, PARAMS)
 

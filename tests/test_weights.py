@@ -187,6 +187,32 @@ def test_a_config_and_the_weights_of_another_file(archive, end, tmp_path):
         load_weights(tmp_path / "model.json", *made)
 
 
+def test_a_config_keeps_its_vocabulary_next_to_the_weights_of_another_file(tmp_path):
+    lookup = keras.layers.StringLookup()
+    lookup.adapt(["b", "a", "b"])
+    x = keras.Input((2,), dtype="string")
+    keras_model = keras.Model(x, keras.layers.Embedding(4, 3)(lookup(x)))
+    keras_model.save(tmp_path / "m.keras")
+    keras_model.save_weights(tmp_path / "w.weights.h5")
+    model, params = load_keras(tmp_path / "m.keras", weights=tmp_path / "w.weights.h5")
+    table = params["embedding"]["embeddings"]
+    np.testing.assert_array_equal(model(params, np.array([["a", "b"], ["c", "a"]])), table[[[2, 1], [0, 2]]])
+
+
+def test_a_config_of_keras_3_has_the_age_that_its_weights_say():
+    data = (Path(__file__).parent / "golden" / "keras-3.6.0.zip", "images.keras")
+    whole = read(*data)
+    config = zipfile.ZipFile(io.BytesIO(whole)).read("config.json")
+    assert (
+        load_keras(config, weights=whole)[0] == load_keras(whole)[0] != load_keras(config, weights=weights_of(whole))[0]
+    )
+
+
+def weights_of(whole):
+    """The weights file in a `.keras`, which does not say its age."""
+    return zipfile.ZipFile(io.BytesIO(whole)).read("model.weights.h5")
+
+
 def legacy(*layers):
     def write(file):
         file.attrs["layer_names"] = [name for name, _ in layers]
@@ -356,6 +382,16 @@ def test_a_graph_in_another_order_than_keras_lists_its_layers(tmp_path):
     )
     params = load_weights(tmp_path / "w.weights.h5", model, fnet.init(model, 0, (None, 4)), (None, 4))
     np.testing.assert_allclose(model(params, draw(2, 4)), keras_model(draw(2, 4)), atol=1e-6)
+
+
+def test_layers_of_a_legacy_file_in_another_order_are_told_by_their_names():
+    step = bind(dense, units=4, use_bias=False)
+    model = fnet.graph(inputs="x", p=(step, "x"), q=(step, "p"), r=(step, "q"), outputs="r")
+    kernels = {name: draw(4, 4) + number for number, name in enumerate("rpq")}
+    data = legacy(*((name, {"kernel:0": kernel}) for name, kernel in kernels.items()))
+    params = load_weights(data, model, fnet.init(model, 0, (None, 4)), (None, 4))
+    for name, kernel in kernels.items():
+        np.testing.assert_array_equal(params[name]["kernel"], kernel)
 
 
 @pytest.mark.parametrize("kind", ["Sequential", "TimeDistributed"])
