@@ -182,6 +182,7 @@ ALLOWED = {
     ("fnet/__init__.py", "importlib"),  # our own `params`, when a name of it is first used
     ("fnet/__init__.py", "getattr"),  # of the names listed in the same file
     ("fnet/__init__.py", "globals"),
+    ("params/convert/conversion.py", "marshal"),  # `dumps` alone, for equal bytes of equal values
     ("params/store/records.py", "getattr"),  # of names that fnet exports, listed there
     ("fnet/core/compose.py", "importlib"),  # our own `cutting`, when a model is cut
     ("fnet/backend/__init__.py", "importlib"),  # one of two fixed names
@@ -201,6 +202,9 @@ ALLOWED = {
     ("fnet/lazy.py", "importlib"),  # the families of fnet.layers and fnet.operations, by the names listed there
     ("fnet/lazy.py", "getattr"),
     ("fnet/lazy.py", "setattr"),
+    ("fnet/importing.py", "importlib"),  # what the user names on a command line
+    ("fnet/importing.py", "importlib.util"),
+    ("fnet/importing.py", "getattr"),
     ("fnet/records.py", "exec"),  # the names of the fields of our own classes, as the standard library does
     ("fnet/records.py", "getattr"),
     ("fnet/records.py", "setattr"),

@@ -303,6 +303,13 @@ def test_a_binary_file_that_was_saved_as_text():
         spoilt = data.decode("utf-8", "replace").encode()
         with pytest.raises(CorruptFile, match="begins EF BF BD"):
             load_keras(spoilt)
+    for start, begins in (
+        (b"?HDF\r\n\x1a\n", "3F 48"),
+        (b"\x89HDF\n\x1a\n", "89 48"),
+        (b"\x89HDF\r\r\n\x1a\r\n", "89 48"),
+    ):
+        with pytest.raises(CorruptFile, match=f"saved it as such.*begins {begins}"):
+            load_keras(start + bytes(range(256)))
 
 
 # --- files of Keras 3, and names in legacy files --------------------------------------------------

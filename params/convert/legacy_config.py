@@ -127,8 +127,6 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
         kept.setdefault("reset_after", False)
     if name == "Discretization" and kept.get("bin_boundaries", ()) is None:
         kept |= {"bin_boundaries": [], ADAPTED: True}  # see params.assign.options_from_arrays
-    if name == "CuDNNGRU":
-        kept["reset_after"] = True
     if name in ("Attention", "AdditiveAttention") and kept.pop("causal", False):
         kept["use_causal_mask"] = True
     if name == "Bidirectional":

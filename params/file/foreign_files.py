@@ -38,10 +38,10 @@ PARTS = {
 
 def stranger(head: bytes) -> ModelFileError:
     """The error for a file that is neither zip nor HDF5, from its first `HEAD` bytes."""
-    if head.startswith(b"\xef\xbf\xbd") or (head[1:].startswith(b"HDF\r\n\x1a\n") and head[:1] != b"\x89"):
+    if head.startswith(b"\xef\xbf\xbd") or head[1:4] == b"HDF":
         return CorruptFile(
-            "it was a binary file, but a program read it as text and saved it as UTF-8, which loses bytes for good (it "
-            "begins EF BF BD): fetch it again, as binary"
+            "it was a binary file, but a program read it as text and saved it as such, which loses bytes for good (it "
+            f"begins {head[:8].hex(' ').upper()}): fetch it again, as binary"
         )
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
