@@ -452,7 +452,7 @@ def test_options_of_the_wrong_type_are_refused(tmp_path):
     first = {"name": "d", "batch_input_shape": [None, 4], "units": "3", "trainable": True}
     config = {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": first}]}
     rewritten(tmp_path / "model.h5", config, {})
-    with pytest.raises(CorruptFile, match="Dense 'd' has the option 'units' = '3', of the wrong type"):
+    with pytest.raises(CorruptFile, match="Dense 'd' has the option 'units' = '3', of the wrong type or out of range"):
         load_keras(tmp_path / "model.h5")
 
 
