@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import json
 import signal
 import tracemalloc
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from params import Limits, ModelFileError, load_keras
+from params import CorruptFile, Limits, ModelFileError, load_keras
 from params.errors import LimitExceeded
 from params.file.reading import read
+from params.file.strict_json import parse
 from tests import hostile
 
 ROOT = Path(__file__).parent.parent
@@ -169,6 +171,34 @@ def test_work_is_bounded():
     assert len(packed) < 1 << 16
     with pytest.raises(LimitExceeded, match=r"its arrays take 4000008 bytes"):
         read(hostile.keras_zip(weights=packed), Limits(total=1 << 20))
+
+
+def calling_twice(levels):
+    """A model that calls the one inside it twice, as that does the next."""
+    inside = calling_twice(levels - 1) if levels > 1 else {}
+    return {"config": {"layers": [inside]}, "inbound_nodes": [[], []]}
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "message"),
+    [
+        ([[1]], Limits(depth=1), r"deeper than the 1 levels of `Limits\.depth`"),
+        ({"layers": [1, 2, 3]}, Limits(layers=2), r"more than the 2 layers and calls that `Limits\.layers`"),
+        ({"a": {"inbound_nodes": [1, 2]}, "layers": [1]}, Limits(layers=2), r"`Limits\.layers`"),
+        (calling_twice(6), Limits(layers=63), r"layers run 64 times, .* 63 of `Limits\.layers`"),
+        ([1] * 9, Limits(steps=17), r"has 9 values, each two steps"),
+    ],
+)
+def test_a_config_is_bounded_before_it_is_converted(value, limits, message):
+    text = json.dumps(value)
+    assert parse(text, "config", Limits()) == value
+    with pytest.raises(LimitExceeded, match=message):
+        parse(text, "config", limits)
+
+
+def test_a_key_that_is_there_twice_is_refused():
+    with pytest.raises(CorruptFile, match="key 'a' is there twice"):
+        parse('{"b": {"a": 1, "a": 1}}', "config", Limits())
 
 
 # --- the sources ----------------------------------------------------------------------------------------------
