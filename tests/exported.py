@@ -156,8 +156,8 @@ def of_layer(cases: list[Case], kind: str) -> dict[str, str]:
 def of_archive(archive: Path, kind: str) -> dict[str, str]:
     """{model: its outcome} of an archive of golden files."""
     outcomes = {}
-    for name, data, arrays in files_of(archive):
-        model, params = fnet.load_keras(data)
+    for name, files, suffix, arrays in files_of(archive):
+        model, params = fnet.load_keras(files[suffix])
         x = recorded(arrays, "x")
         outcomes[name.split()[-1]] = written(model, params, x if len(x) > 1 else x[0], kind)
     return outcomes
