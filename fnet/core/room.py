@@ -68,14 +68,15 @@ def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
 
 
 def _of_layer(row: infer.Row) -> Room:
-    """What a layer holds next to its inputs: its outputs, twice the larger of both, and what it says."""
+    """What a layer holds next to its inputs: its outputs, twice the largest of both, and what it says."""
     bound = row.step if isinstance(row.step, Bound) else bind(row.step)
     read, written = size(row.inputs), size(row.outputs)
+    largest = max([written, *map(size, tree.leaves(row.inputs))])
     own = rules(bound).room
     held, work = (own and bound.fill(own)(row.inputs)) or (0, 0)
     terms = sum(math.prod(d or 1 for d in param.shape[:-1]) for param in tree.leaves(row.params))
     products = terms * sum(numbers(spec) for spec in tree.leaves(row.outputs) if hasattr(spec, "shape"))
-    return Room(written + 2 * max(read, written) + held, read + written + products // PRODUCTS + work, row, row)
+    return Room(written + 2 * largest + held, read + written + products // PRODUCTS + work, row, row)
 
 
 def of_products(spec: Spec, terms: int) -> tuple[int, int]:
