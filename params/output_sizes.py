@@ -21,7 +21,7 @@ MOST_AXES = 64
 GROWTH = 64
 """A byte that is fed to a model, or that its params take, may ask for as many bytes more than `Limits.outputs`."""
 
-WORK = 8
+WORK = 16
 """As many bytes may be written for each that may be held."""
 
 OPEN = (64, 256, 1024)
