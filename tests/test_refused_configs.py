@@ -330,7 +330,11 @@ REFUSED = {
         CorruptFile,
         "'minlength' = 1000000",
     ),
-    "rows": (lambda: operation("BroadcastTo", INPUT, config={"shape": [10**9, 3]}), LimitExceeded, "for one row more"),
+    "rows": (
+        lambda: operation("BroadcastTo", INPUT, config={"shape": [10**9, 3]}),
+        LimitExceeded,
+        "for one row the model holds",
+    ),
     **{
         f"axis {name}": (lambda n=name: operation(n, INPUT, config={"axis": 10**9}), CorruptFile, "axis 1000000000")
         for name in ("Flip", "Sort", "Argsort")
