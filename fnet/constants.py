@@ -7,6 +7,8 @@ import mmap
 import threading
 from typing import Any
 
+import numpy as np
+
 BLOCK = 32 << 20
 """Bytes of a block, as far as that many are needed."""
 SMALL = 2 << 20
@@ -52,8 +54,16 @@ def _new(size: int) -> memoryview:
     return memoryview(block)
 
 
-def is_constant(memory: Any) -> bool:
-    """Whether nobody can change what lies below an array: bytes, a file that is mapped to be read, or a copy."""
+def constant(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Another array of the same numbers, which nobody can change."""
+    return np.ndarray(array.shape, array.dtype, array.tobytes())
+
+
+def is_constant(array: np.ndarray[Any, Any]) -> bool:
+    """Whether nobody can ever change an array: below it lie bytes, a file that is mapped to be read, or a copy."""
+    memory: Any = array
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
     if isinstance(memory, memoryview):
         if isinstance(memory.obj, _Block):
             return memory.readonly

@@ -13,6 +13,7 @@ import pytest
 
 import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
+from fnet.constants import constant
 from fnet.core import infer
 from fnet.core.compose import Entrance
 from fnet.core.layer import name_of
@@ -204,25 +205,20 @@ def test_strings_run_in_front_of_the_jitted_part(each_backend, model):
 
 
 def test_params_changed_in_place_count_from_the_next_call_on(each_backend):
-    """Also where all other arrays are read-only, so that the tree looks as if it could not change."""
-    params = fnet.init(DENSE, 0)
-    params = fnet.tree.map(lambda leaf: np.array(leaf), params)
-    leaves = fnet.tree.leaves(params)
+    """Also where all other arrays cannot change, so that the tree looks as if it could not, either."""
+    given = dict(tree.items(fnet.init(DENSE, 0)))
     x = np.random.default_rng(0).standard_normal((7, 5)).astype("float32")
-    for changed in range(len(leaves)):
-        for at, leaf in enumerate(leaves):
-            leaf.flags.writeable = at == changed
+    for path in given:
+        params = tree.nest({other: np.array(a) if other == path else constant(a) for other, a in given.items()})
+        changed = tree.get(params, path)
         before = fnet.predict(DENSE, params, x)
-        leaves[changed][...] += 0.5
+        changed += 0.5
         after = fnet.predict(DENSE, params, x)
         np.testing.assert_allclose(after, np.asarray(DENSE(params, x)), rtol=1e-6, atol=1e-6)
         assert np.abs(after - before).max() > 1e-3
-        leaves[changed].flags.writeable = False
-        alone = fnet.predict(DENSE, params, x)
-        np.testing.assert_array_equal(alone, after)
 
 
-def test_compiled_models_are_remembered_only_for_read_only_params():
+def test_compiled_models_are_remembered_only_for_constant_params():
     params = fnet.init(DENSE, 0)
     x = np.ones((1, 5), "float32")
     before = fnet.predict(DENSE, params, x)
@@ -260,18 +256,12 @@ def test_sizes_that_depend_on_values_need_no_compilation(each_backend):
 # --- what is remembered between calls -------------------------------------------------------------
 
 
-def frozen(a):
-    a = np.array(a)
-    a.flags.writeable = False
-    return a
-
-
 def test_predict_sees_every_change_of_the_params(each_backend):
     model = sequential(x=DENSE["x"], y=DENSE["y"], scaled=bind(fnet.batch_normalization, epsilon=0.0))
-    params = tree.map(frozen, fnet.init(model, 0))
+    params = tree.map(constant, fnet.init(model, 0))
     x = np.ones((1, 5), "float32")
     before = fnet.predict(model, params, x)
-    params["y"]["bias"] = frozen(params["y"]["bias"] + 1)  # another read-only leaf in the same dict
+    params["y"]["bias"] = constant(params["y"]["bias"] + 1)  # another constant leaf in the same dict
     np.testing.assert_allclose(fnet.predict(model, params, x), before + 1, atol=1e-6)
     hidden = np.array(params["y"]["bias"])
     params["y"]["bias"] = hidden.view()
@@ -279,21 +269,16 @@ def test_predict_sees_every_change_of_the_params(each_backend):
     fnet.predict(model, params, x)
     hidden += 1
     np.testing.assert_allclose(fnet.predict(model, params, x), before + 2, atol=1e-6)
-    bias = params["y"]["bias"] = frozen(hidden)
-    fnet.predict(model, params, x)
-    bias.flags.writeable = True
-    bias += 1
-    np.testing.assert_allclose(fnet.predict(model, params, x), before + 3, atol=1e-6)
-    bias.flags.writeable = False
-    bias.flags.writeable = True
-    bias += 1
-    fnet.predict(model, params, x)
-    bias.flags.writeable = False
-    np.testing.assert_allclose(fnet.predict(model, params, x), before + 4, atol=1e-6)
+    bias = params["y"]["bias"] = np.array(hidden)  # unlocked, changed and locked again between two calls
+    for more in (2, 3, 4):
+        bias.flags.writeable = False
+        np.testing.assert_allclose(fnet.predict(model, params, x), before + more, atol=1e-6)
+        bias.flags.writeable = True
+        bias += 1
 
 
 def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend, monkeypatch):
-    params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
+    params, x = tree.map(constant, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
     y = fnet.predict(DENSE, params, x)
     monkeypatch.setattr(predict, "batches", None)  # the long way is closed
     np.testing.assert_array_equal(fnet.predict(DENSE, params, x), y)
@@ -311,7 +296,7 @@ def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend
 
 
 def test_a_call_with_another_kind_of_array_says_nothing_of_the_calls_after_it(each_backend):
-    params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
+    params, x = tree.map(constant, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
     y = fnet.predict(DENSE, params, backend.xp.asarray(x) if backend.name() == "jax" else x.view(np.memmap))
     np.testing.assert_array_equal(fnet.predict(DENSE, params, x.tolist()), y)
 
@@ -319,7 +304,7 @@ def test_a_call_with_another_kind_of_array_says_nothing_of_the_calls_after_it(ea
 def test_files_mapped_into_memory_have_answers_for_all_of_their_rows(tmp_path):
     """The first rows go through a layer with a loop in two parts."""
     model = sequential(x=bind(input_layer, shape=(None, 2, 3)), h=bind(fnet.lstm, units=2))
-    params = tree.map(frozen, fnet.init(model, 0))
+    params = tree.map(constant, fnet.init(model, 0))
     np.save(tmp_path / "x.npy", np.zeros((200, 2, 3), "float32"))
     x = np.load(tmp_path / "x.npy", mmap_mode="r")
     for part in (x[:128], x):
@@ -343,7 +328,7 @@ def of_texts(*after, in_graph=False, **options):
     if in_graph:
         nodes = {name: (step, before) for (before, _), (name, step) in itertools.pairwise(steps)}
         model = graph({"x": steps[0][1]} | nodes, inputs="x", outputs=steps[-1][0])
-    return model, tree.map(frozen, params)
+    return model, tree.map(constant, params)
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
@@ -377,7 +362,7 @@ def test_rows_that_are_marked_are_sorted_with_the_others(each_backend):
     ids = {"x": bind(input_layer, shape=(None, 9), dtype="int32")}
     words = bind(embedding, input_dim=10, output_dim=3, mask_zero=True)
     model = sequential(ids | {"words": words, "states": states, "mean": bind(fnet.global_average_pooling1d)})
-    params = tree.map(frozen, fnet.init(model, 0))
+    params = tree.map(constant, fnet.init(model, 0))
     x = np.random.default_rng(0).integers(1, 10, (70, 9)) * (np.arange(9) <= np.arange(70)[:, None] * 5 % 8)
     x[[3, 50]], x[41] = 10, 0
     with pytest.warns(fnet.InvalidRows, match="3 of 70 rows .* rows 3, 41, 50") as said:
@@ -402,7 +387,7 @@ def test_texts_that_are_as_wide_as_the_longest_of_a_batch_stay_as_they_come():
 def test_integers_are_looked_up_in_every_call_of_a_kind(each_backend):
     ids = {"x": bind(input_layer, shape=(None, 4), dtype="int64"), "ids": bind(fnet.hashing, num_bins=50)}
     model = sequential(ids | {"words": bind(embedding, input_dim=50, output_dim=3)})
-    params = tree.map(frozen, fnet.init(model, 0))
+    params = tree.map(constant, fnet.init(model, 0))
     for start in (0, 100):
         x = np.arange(start, start + 8).reshape(2, 4)
         parity.assert_close(fnet.predict(model, params, x), model(params, x))
@@ -411,7 +396,7 @@ def test_integers_are_looked_up_in_every_call_of_a_kind(each_backend):
 
 def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(monkeypatch):
     with backend.using("jax"):
-        params, x = tree.map(frozen, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
+        params, x = tree.map(constant, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
         y = fnet.predict(DENSE, params, x)
         run = optimized(DENSE, params).run
         assert len(run.compiled) == 1
@@ -422,13 +407,13 @@ def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(
         fnet.predict(DENSE, params, np.ones((4, 5), "float32"))
         assert len(run.compiled) == 2  # the oldest is gone
         monkeypatch.setattr(compiling, "CONSTANTS", 8)
-        assert optimized(DENSE, tree.map(frozen, params)).run is None
+        assert optimized(DENSE, tree.map(constant, params)).run is None
     assert optimized(DENSE, params).run is None
 
 
 def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():
     with backend.using("jax"):
-        params = tree.map(frozen, fnet.init(DENSE, 0))
+        params = tree.map(constant, fnet.init(DENSE, 0))
         fnet.predict(DENSE, params, np.ones((1, 5), "float32"))
         copies = [device.on_device(leaf) for leaf in tree.leaves(params)]
         assert all(device.on_device(leaf) is copy for leaf, copy in zip(tree.leaves(params), copies, strict=True))
@@ -453,7 +438,7 @@ def test_random_bits_are_those_of_the_model_also_where_batches_are_filled_up(eac
 
 def test_random_bits_are_those_of_the_model_also_where_threads_share_a_batch():
     model = sequential(x=bind(input_layer, shape=(None, 2, 3)), r=bind(fnet.simple_rnn, units=2), d=DROPOUT)
-    params = tree.map(frozen, fnet.with_rng(model, fnet.init(model, 0), 3))
+    params = tree.map(constant, fnet.with_rng(model, fnet.init(model, 0), 3))
     x = np.random.default_rng(0).standard_normal((128, 2, 3)).astype("float32")
     for _ in range(2):  # the second call is like one before
         y = fnet.predict(model, params, x, batch_size=128, workers=2)

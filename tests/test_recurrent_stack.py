@@ -19,6 +19,7 @@ from fnet import (
     simple_rnn,
     tree,
 )
+from fnet.constants import constant
 from fnet.errors import InvalidInput
 from fnet.inference.batches import Runner
 from fnet.inference.lengths import batch_sizes, lengths
@@ -49,10 +50,7 @@ def classifier(function, **options):
 
 def drawn(model, shape=(None, TIME)):
     rng = np.random.default_rng(0)
-    params = tree.map(lambda a: rng.standard_normal(a.shape).astype(a.dtype) * 0.6, fnet.init(model, 0, shape))
-    for leaf in tree.leaves(params):
-        leaf.flags.writeable = False
-    return params
+    return tree.map(lambda a: constant(rng.standard_normal(a.shape).astype(a.dtype) * 0.6), fnet.init(model, 0, shape))
 
 
 def ids(rows=9):

@@ -30,6 +30,7 @@ from fnet import (
     tree,
 )
 from fnet.backend.winograd import of_kernel
+from fnet.constants import constant
 from fnet.inference.optimized import optimized
 from fnet.inference.string_split import has_host
 from fnet.layers.recurrence_stack import part
@@ -45,11 +46,9 @@ def drawn(model, shape, seed=0):
 
     def leaf(path, p):
         low = 0.5 if path[-1] in ("moving_variance", "gamma") else -1
-        return rng.uniform(low, 1, p.shape).astype(p.dtype)
+        return constant(rng.uniform(low, 1, p.shape).astype(p.dtype))
 
     params = tree.nest({path: leaf(path, p) for path, p in tree.items(fnet.init(model, 0, (None, *shape)))})
-    for a in tree.leaves(params):
-        a.flags.writeable = False
     return params, rng.standard_normal((3, *shape)).astype("float32")
 
 

@@ -14,7 +14,7 @@ from fnet.constants import is_constant
 from fnet.inference.arrays import array
 
 _copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
-"""{id of a read-only array: (the array, its copy on the device)}; an entry goes when its array does."""
+"""{id of an array that cannot change: (it, its copy on the device)}; an entry goes when its array does."""
 
 
 def on_device(leaf: Any) -> Any:
@@ -41,12 +41,10 @@ def _forget(key: int, gone: weakref.ref[Any]) -> None:
 
 
 def is_value(leaf: Any) -> bool:
-    """Whether nobody can change an array: it, all that it is a view of, and the bytes below are read-only."""
-    while isinstance(leaf, np.ndarray):
-        if leaf.flags.writeable:
-            return False
-        leaf = leaf.base
-    return leaf is None or is_constant(leaf)
+    """Whether nobody can ever change an array: it is one of JAX's, or has its numbers in constant memory, or none."""
+    if not isinstance(leaf, np.ndarray):
+        return not is_foreign(leaf)
+    return not leaf.size or is_constant(leaf)
 
 
 def is_foreign(leaf: Any) -> bool:
@@ -54,17 +52,8 @@ def is_foreign(leaf: Any) -> bool:
     return hasattr(leaf, "__array__") and not ops.is_array(leaf)
 
 
-def is_fixed(leaf: Any) -> bool:
-    """Whether a value stays one: its numbers are in no array, which whoever owns it could make writable."""
-    if not isinstance(leaf, np.ndarray):
-        return True
-    while isinstance(leaf, np.ndarray):
-        leaf = leaf.base
-    return is_constant(leaf)
-
-
 def twin(leaf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Another array of the numbers of one that `is_fixed` and not empty, which keeps those alive and not that array."""
+    """Another array of the numbers of one that `is_value` and not empty, which keeps those alive and not that array."""
     memory: Any = leaf
     while isinstance(memory, np.ndarray):
         memory = memory.base

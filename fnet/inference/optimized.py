@@ -10,7 +10,7 @@ import numpy as np
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.inference.compile import Compiled, may_be_constants
-from fnet.inference.device import is_fixed, is_foreign, is_value, on_device, twin
+from fnet.inference.device import is_value, on_device, twin
 from fnet.inference.string_split import split_numbers
 from fnet.records import dataclass
 from fnet.types import Params
@@ -41,20 +41,17 @@ class _Place(int):
 
 @dataclass(frozen=True)
 class _Remembered:
-    """A program, and when it may be used again.
+    """A program for the next call with the same arrays.
 
     It keeps the model alive, so that its id stays its own, and none of the arrays that were given: in the params of the
     program are twins of them or, for one that can have none, a `_Place`. When one of the arrays goes, it is forgotten.
 
-    ids: of those arrays; open: the numbers of those that their owner could make writable again; watched: weak
-    references to them.
+    watched: weak references to them.
     """
 
     given_model: Any
     program: Program
     has_places: bool
-    ids: frozenset[int]
-    open: list[int]
     watched: list[Any]
 
     def filled(self, leaves: list[Any]) -> Program:
@@ -70,13 +67,9 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     leaves, structure = ops.flatten(params)
     key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
     remembered = _programs.get(key)
-    if remembered is not None and all(map(is_value, map(leaves.__getitem__, remembered.open))):
+    if remembered is not None:
         return remembered.filled(leaves)
-    writable = {
-        id(leaf) for leaf in leaves if (not is_value(leaf) if isinstance(leaf, np.ndarray) else is_foreign(leaf))
-    }
-    if writable:
-        _forget_programs_of(writable)
+    if not all(map(is_value, leaves)):
         return Program(model, tree.map(on_device, params), None, {})
     program = _program(model, params, leaves, optimize)
     return _remember(key, model, program, leaves).filled(leaves)
@@ -93,25 +86,18 @@ def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> P
 
 def _stand_in(leaf: Any, number: int) -> Any:
     """What is kept in place of an array that was given."""
-    return twin(leaf) if isinstance(leaf, np.ndarray) and leaf.size and is_fixed(leaf) else _Place(number)
+    return twin(leaf) if isinstance(leaf, np.ndarray) and leaf.size else _Place(number)
 
 
 def _remember(key: Any, model: Any, program: Program, leaves: list[Any]) -> _Remembered:
     """Keep a program for the next call, and forget the oldest where there are many."""
     has_places = any(isinstance(leaf, _Place) for leaf in tree.leaves(program.params))
-    may_open = [number for number, leaf in enumerate(leaves) if not is_fixed(leaf)]
     watched = [_watch(leaf, key) for leaf in leaves]
-    remembered = _Remembered(model, program, has_places, frozenset(map(id, leaves)), may_open, watched)
+    remembered = _Remembered(model, program, has_places, watched)
     _programs[key] = remembered
     if len(_programs) > _MOST:
         _programs.pop(next(iter(_programs)), None)
     return remembered
-
-
-def _forget_programs_of(ids: set[int]) -> None:
-    """Forget the programs of arrays that have become writable."""
-    for key in [key for key, remembered in _programs.items() if not ids.isdisjoint(remembered.ids)]:
-        _programs.pop(key, None)
 
 
 def _filled(item: Any, leaves: list[Any]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
+from fnet.constants import is_constant
 from fnet.core.compose import bind
 from fnet.errors import InvalidInput
 from fnet.records import dataclass
@@ -151,27 +152,28 @@ _DERIVED_KEPT = 32
 def vocabulary_of(params: Params, specials: Specials, strings: bool, layer_name: str) -> Vocabulary:
     """The vocabulary of a params entry, derived once for each table.
 
-    Tables are known by identity as long as they cannot change (read-only and JAX arrays), else by content.
+    Tables are known by identity as long as they cannot change (those of files and of JAX), else by content.
     """
     table = params.get("vocabulary")
     arrays = [] if table is None else [table["bytes"], table["offsets"]] if strings else [table]
     key = (strings, specials, *(_identity(a) for a in arrays))
-    if key not in _derived:
+    known = _derived.pop(key, None)
+    if known is None:
         tokens: Any = _table(table) if strings else _integers(table)
         if len(tokens) <= specials.token_start:
             raise InvalidInput(
                 f"{layer_name} has no vocabulary: its params hold {len(tokens)} tokens; "
                 "load a model that was adapted, or make them: fnet.vocabulary_params(step, tokens)"
             )
-        _derived[key] = (arrays, _strings(tokens, specials) if strings else _numbers(tokens, specials))
-        while len(_derived) > _DERIVED_KEPT:
-            _derived.popitem(last=False)
-    _derived.move_to_end(key)
-    return _derived[key][1]
+        known = (arrays, _strings(tokens, specials) if strings else _numbers(tokens, specials))
+    _derived[key] = known
+    while len(_derived) > _DERIVED_KEPT:
+        _derived.popitem(last=False)
+    return known[1]
 
 
 def _identity(a: Any) -> Any:
-    if isinstance(a, np.ndarray) and a.flags.writeable:
+    if isinstance(a, np.ndarray) and not is_constant(a):
         return a.tobytes()
     return id(a)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fnet import tree
+from fnet.constants import constant, is_constant
 from fnet.core.parameters import faulty
 from fnet.types import Array, Param, ParamTree
 from params.assign.engine_layouts import from_cudnn
@@ -59,11 +60,8 @@ def _widens(item: StoredArray, param: Param | None) -> bool:
 
 
 def _checked(path: tuple[Any, ...], value: Array) -> Array:
-    """A read-only array without NaN, infinity or negative variance."""
+    """An array that nobody can change, without NaN, infinity or negative variance."""
     array = np.asarray(value)
     if (wrong := faulty(path, array)) is not None:
         raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
-    if array.flags.writeable:
-        array = array.view()
-        array.flags.writeable = False
-    return array
+    return array if is_constant(array) else constant(array)
