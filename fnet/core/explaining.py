@@ -61,7 +61,7 @@ def _no_arrays(rules: Any, x: Any) -> str | None:
     """What a layer takes, where `x` is no arrays, or not of numbers, or has masks that do not fit; or None."""
     leaves = tree.leaves(strip(x))
     arrays = [leaf for leaf in leaves if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
-    if not arrays:
+    if not arrays and not rules.entrance.host:
         return f"arrays; got {', '.join(type(leaf).__name__ for leaf in leaves[:3]) or 'nothing'}"
     strange = [leaf.dtype for leaf in arrays if getattr(leaf.dtype, "kind", "") in "OSUMm" or _has_fields(leaf.dtype)]
     if strange and not rules.entrance.host:
