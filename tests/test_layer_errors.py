@@ -184,7 +184,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("declared", [True, False])
-@pytest.mark.parametrize("x", FOREIGN, ids=repr)
+@pytest.mark.parametrize("x", FOREIGN, ids=lambda x: type(x).__name__)
 def test_a_model_that_is_called_with_no_arrays_says_so(x, declared):
     first = {"x": bind(fnet.input_layer, shape=(None, 4))} if declared else {}
     model = fnet.sequential(**first, y=bind(fnet.dense, units=2))
