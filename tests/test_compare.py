@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from compare import certificate, cli, demo, measuring, parity, pictures, reference, report, worker, yardstick
+from compare import certificate, cli, demo, measuring, others, parity, pictures, reference, report, worker, yardstick
 from fnet import cli as fnet_cli
 from fnet.importing import ImportFailed
 from tests.parity import assert_parity
@@ -278,7 +278,7 @@ def wrong_side(x):
 
 def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_path, caplog, monkeypatch, capsys):
     monkeypatch.setattr(other_side, "file", folder / "model.keras", raising=False)
-    monkeypatch.setattr(worker, "imported", lambda place: globals()[place.partition(":")[2]])
+    monkeypatch.setattr(others, "imported", lambda place: globals()[place.partition(":")[2]])
     sides = ["--with", "mine:other_side", "--with", str(folder / "model.keras")]
     file = tmp_path / "parity.json"
     options = ["--backends", "numpy", "--json", "--certificate", str(file)]

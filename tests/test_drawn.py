@@ -57,21 +57,18 @@ def test_infinity_in_operations():
     random_models.assert_parity(keras.Model(given, [keras.ops.softmax(hidden), largest]), x, MODES)
 
 
-def test_infinity_as_the_option_of_a_layer_is_refused(tmp_path):
+def test_infinity_and_nan_as_options_of_layers_are_refused(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.ReLU(6.0, name="capped")])
     model.save(tmp_path / "a.keras")
     with zipfile.ZipFile(tmp_path / "a.keras") as file:
         parts = {name: file.read(name) for name in file.namelist()}
-    for text, message in (
-        ("Infinity", r"'capped' has the option 'max_value' = inf; it must be finite"),
-        ("NaN", "NaN"),
-    ):
+    for text, told in (("Infinity", "inf"), ("NaN", "nan")):
         config = parts["config.json"].decode().replace('"max_value": 6.0', f'"max_value": {text}')
         assert json.loads(config) != json.loads(parts["config.json"])
         with zipfile.ZipFile(tmp_path / "b.keras", "w") as file:
             for name, part in {**parts, "config.json": config}.items():
                 file.writestr(name, part)
-        with pytest.raises(CorruptFile, match=message):
+        with pytest.raises(CorruptFile, match=f"'capped' has the option 'max_value' = {told}; it must be finite"):
             load_keras(tmp_path / "b.keras")
 
 

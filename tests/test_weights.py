@@ -201,11 +201,11 @@ def test_a_config_keeps_its_vocabulary_next_to_the_weights_of_another_file(tmp_p
     lookup = keras.layers.StringLookup()
     lookup.adapt(["b", "a", "b"])
     x = keras.Input((2,), dtype="string")
-    keras_model = keras.Model(x, keras.layers.Embedding(4, 3)(lookup(x)))
+    keras_model = keras.Model(x, keras.layers.Embedding(4, 3, name="table")(lookup(x)))
     keras_model.save(tmp_path / "m.keras")
     keras_model.save_weights(tmp_path / "w.weights.h5")
     model, params = load_keras(tmp_path / "m.keras", weights=tmp_path / "w.weights.h5")
-    table = params["embedding"]["embeddings"]
+    table = params["table"]["embeddings"]
     np.testing.assert_array_equal(model(params, np.array([["a", "b"], ["c", "a"]])), table[[[2, 1], [0, 2]]])
 
 
