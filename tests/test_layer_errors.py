@@ -221,3 +221,33 @@ def test_where_no_thread_can_be_started_the_calling_one_does_the_work(monkeypatc
     monkeypatch.setattr(threading.Thread, "start", no)
     assert schedule.in_threads(lambda n: n + 1, [1, 2, 3], 3) == [2, 3, 4]
     schedule._pool.cache_clear()
+
+
+CALLS = {
+    "check": fnet.check,
+    "compile": fnet.compile,
+    "optimize": fnet.optimize,
+    "predict": lambda model, params: fnet.predict(model, params, np.ones((1, 4))),
+    "save": lambda model, params: fnet.save("unwritten.safetensors", model, params),
+    "to_keras": lambda model, params: fnet.to_keras(model, params, "unwritten.keras"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_swapped_arguments_and_what_is_no_model_are_told(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = fnet.sequential(y=bind(fnet.dense, units=2))
+    params = fnet.init(model, 0, (None, 4))
+    with pytest.raises(fnet.InvalidInput, match=rf"the order is {name}\(.*model, params.*got the params first"):
+        CALLS[name](params, model)
+    with pytest.raises(
+        fnet.InvalidInput, match=rf"{name} takes \(.*a model and a dict of arrays; got a str and a dict"
+    ):
+        CALLS[name]("model.keras", params)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_params_in_place_of_shapes_are_told():
+    model = fnet.sequential(y=bind(fnet.dense, units=2))
+    with pytest.raises(fnet.InvalidInput, match=r"dense, units=2\) does not take \{y: \{kernel: float32\[4, 2\]"):
+        fnet.summary(model, fnet.init(model, 0, (None, 4)))

@@ -18,6 +18,18 @@ from fnet.shapes import fits
 from fnet.types import Params, Spec
 
 
+def require_order(call: str, model: Any, params: Any) -> None:
+    """Raise InvalidInput where the first arguments of `call`, as "compile(model, params)", are none of these."""
+    if callable(params) and isinstance(model, Mapping):
+        raise InvalidInput(f"the order is {call}; got the params first, then the model")
+    if not callable(model) or not isinstance(params, dict | Mapping):
+        name, _, arguments = call.partition("(")
+        raise InvalidInput(
+            f"{name} takes ({arguments}: a model and a dict of arrays; got a {type(model).__name__} and a "
+            f"{type(params).__name__}"
+        )
+
+
 def explained(
     function: Callable[..., Any],
     rules: Any,

@@ -16,7 +16,8 @@ from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
 from fnet.core.rules import Rules, rules
-from fnet.core.sources import resolve, unmasked
+from fnet.core.sources import describe, resolve, unmasked
+from fnet.errors import InvalidInput
 from fnet.records import dataclass
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
@@ -111,7 +112,10 @@ def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
     if bound.misfit is not None:
         raise ValueError(f"{name_of(bound.function)}: {bound.misfit}")
     by_rule = bound.fill(declared.shape)
-    outputs, params = by_rule(x)
+    try:
+        outputs, params = by_rule(x)
+    except AttributeError as error:  # of a container, where the layer takes one array
+        raise InvalidInput(f"{brief(bound)} does not take {describe(x)}: {error}") from error
     if params and not declared.entrance.host:
         dtypes.require_no_strings(*specs)
     if params and bound.dtype is None and any(map(dtypes.is_float_spec, tree.leaves(params))):

@@ -10,6 +10,7 @@ import numpy as np
 from fnet import random, tree
 from fnet.backend import ops
 from fnet.core import infer
+from fnet.core.explaining import require_order
 from fnet.core.model import EMPTY, Model
 from fnet.core.rules import rules
 from fnet.errors import InvalidParams
@@ -92,6 +93,7 @@ def faulty(path: Path, leaf: Array) -> str | None:
 
 def check(model: Any, params: Params, *input_shapes: Any) -> None:
     """Raise InvalidParams, listing all leaves that are missing, extra, of the wrong shape or dtype, or not numbers."""
+    require_order("check(model, params)", model, params)
     lines = differences(model, params, *input_shapes)
     if lines:
         raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines))

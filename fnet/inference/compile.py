@@ -10,6 +10,7 @@ import numpy as np
 
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
+from fnet.core.explaining import require_order
 from fnet.inference.device import on_device
 from fnet.inference.string_split import split_host
 from fnet.layers.wrappers import carried
@@ -61,6 +62,7 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
     optimize: whether `fnet.optimize` makes it faster; without, the values are those of `model(params, x)`.
     What XLA cannot compile, because sizes in it depend on values (`bincount`, say), runs operation by operation.
     """
+    require_order("compile(model, params)", model, params)
     if optimize:
         model, params = rewrites.optimize(model, params)
     kept = tree.map(on_device, params)

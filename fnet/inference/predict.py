@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer, parameters
+from fnet.core.explaining import require_order
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
 from fnet.inference.batches import Progress, Runner, Settings, batches
 from fnet.inference.optimized import optimized
@@ -49,7 +49,7 @@ def predict(
     Raises InvalidInput for what would give a wrong answer without a word: rows as above, a missing batch axis, wrong
     shapes, inputs of different lengths; InvalidParams where the params are not those of the model.
     """
-    _require_order(model, params)
+    require_order("predict(model, params, x)", model, params)
     if invalid not in ("raise", "mark"):
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
     size = _whole(batch_size)
@@ -84,17 +84,6 @@ def _kind(x: Any, settings: Settings) -> Any:
     """What all that `predict` decides for an array depends on, except for its numbers; None for what is no array."""
     is_array = x.__class__ is np.ndarray or ops.is_array(x)
     return (x.__class__, x.shape, x.dtype, settings) if is_array else None
-
-
-def _require_order(model: Any, params: Any) -> None:
-    """The arguments are (model, params, x)."""
-    if callable(params) and isinstance(model, Mapping):
-        raise InvalidInput("the order is predict(model, params, x); got the params first, then the model")
-    if not callable(model) or not isinstance(params, dict | Mapping):
-        raise InvalidInput(
-            f"predict takes (model, params, x): a model and a dict of arrays; got a {type(model).__name__} and a "
-            f"{type(params).__name__}"
-        )
 
 
 def _whole(number: Any, name: str = "batch_size") -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.backend import ops
+from fnet.core.explaining import require_order
 from fnet.rewrites.convolution import pool_first, winograd_form
 from fnet.rewrites.folding import fold_batch_normalization, fold_relu, fold_scale
 from fnet.rewrites.places import Rewrite
@@ -37,6 +38,7 @@ def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tupl
     What does not fit a rewrite, as params that two steps share, stays as it is.
     table_bytes: the most memory for what a recurrent layer makes of each row of the embedding before it.
     """
+    require_order("optimize(model, params)", model, params)
     return ops.exactly(_rewritten, model, tree.map(_as_array, ops.native(params)), table_bytes)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from fnet import tree, writing
 from fnet.backend import ops
 from fnet.core import infer, parameters
+from fnet.core.explaining import require_order
 from fnet.errors import ExportError
 from fnet.types import Params, ParamTree
 from params.assign.walk import join
@@ -53,6 +54,7 @@ def to_keras(
     is read back; fnet.InvalidParams for params that do not fit; OSError when the disk fails. The file appears complete
     or not at all.
     """
+    require_order("to_keras(model, params, path)", model, params)
     writing.write(path, keras_bytes(model, params, *input_shapes, custom=custom))
 
 

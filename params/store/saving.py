@@ -21,6 +21,7 @@ import numpy as np
 
 from fnet import tree, writing
 from fnet.core import infer, parameters
+from fnet.core.explaining import require_order
 from fnet.errors import InvalidParams
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.strings import unpack_bytes
@@ -63,6 +64,7 @@ def save(
     moved over what was there. Raises TypeError or ValueError for what cannot be saved, fnet.InvalidParams when
     the params do not fit the model, OSError when the disk fails (what was at `path` is then still there).
     """
+    require_order("save(path, model, params)", model, params)
     if infer.input_spec(model) is not None:
         parameters.check(model, params)
     test = self_test.record(model, params) if selftest else None
