@@ -55,8 +55,8 @@ def _new(size: int) -> memoryview:
 
 
 def constant(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Another array of the same numbers, which nobody can change."""
-    return np.ndarray(array.shape, array.dtype, array.tobytes())
+    """The same numbers where nobody can change them: the array itself, or a copy."""
+    return array if is_constant(array) else np.ndarray(array.shape, array.dtype, array.tobytes())
 
 
 def is_constant(array: np.ndarray[Any, Any]) -> bool:

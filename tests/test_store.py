@@ -85,6 +85,7 @@ def test_jax_arrays_are_saved_and_bfloat16_comes_back_as_float32(tmp_path):
     np.testing.assert_array_equal(loaded["a"], np.arange(4, dtype="float32"))
     assert loaded["b"].dtype == np.float32
     np.testing.assert_array_equal(loaded["b"], [1.5, -2])
+    assert all(map(is_value, tree.leaves(loaded)))
 
 
 def test_every_layer_of_the_table_comes_back():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fnet import tree
-from fnet.constants import constant, is_constant
+from fnet.constants import constant
 from fnet.core.parameters import faulty
 from fnet.types import Array, Param, ParamTree
 from params.assign.engine_layouts import from_cudnn
@@ -64,4 +64,4 @@ def _checked(path: tuple[Any, ...], value: Array) -> Array:
     array = np.asarray(value)
     if (wrong := faulty(path, array)) is not None:
         raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
-    return array if is_constant(array) else constant(array)
+    return constant(array)

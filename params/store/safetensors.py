@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fnet.constants import constant
 from fnet.types import Array
 from params.errors import CorruptFile, LimitExceeded, quoted
 from params.file.model_file import Limits
@@ -97,5 +98,4 @@ def _array(data: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], name:
         raise CorruptFile("a bool is neither 0 nor 1")
     if name == "BF16":
         array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    array.flags.writeable = False
-    return array
+    return constant(array)
