@@ -1,5 +1,6 @@
 """Models saved by Keras and loaded without it: graphs, sharing, masks, calls, policies, legacy files, refusals."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -681,6 +682,37 @@ def test_subclassed_models_are_refused_with_the_way_out():
     x = vector()
     with pytest.raises(UnsupportedLayer, match=r"save the graph itself: keras.Model\(model.inputs, model.outputs\)"):
         from_keras(WithTrainStep(x, layers.Dense(2)(x)))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Twofold(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.a, self.b = layers.Dense(4), layers.Dense(4)
+
+    def call(self, x):
+        return self.b(self.a(x))
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_function_for_a_whole_subclassed_model_uses_all_its_arrays_but_those_of_training(names):
+    keras_model = Twofold()
+    keras_model.compile("adam", "mse")
+    keras_model(X)
+    keras_model.optimizer.build(keras_model.trainable_variables)
+    fill(keras_model)
+    shapes = {"kernel": fnet.Param((4, 4)), "bias": fnet.Param((4,), "zeros")}
+
+    @fnet.layer(shape=lambda x: (x, dict.fromkeys(names, shapes)))
+    def whole(params, x):
+        for name in names:
+            x = fnet.dense(params[name], x, units=4)
+        return x
+
+    refused = contextlib.nullcontext() if names == "ab" else pytest.raises(WeightsMismatch, match="not used by the")
+    with refused:
+        model, params = from_keras(keras_model, custom={"tests>Twofold": whole})
+        assert_like_keras(model, params, keras_model, X)
 
 
 def test_from_keras_takes_keras_models_only():

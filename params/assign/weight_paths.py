@@ -186,7 +186,8 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
         _check_names(work, file)
     used |= _copies(work, file)
     places = {a.place for v in file.groups.values() for a in (*v.arrays, *v.named.values())}
-    training = re.compile("|".join(re.escape(group and f"{group}/") + TRAINER for group in work.walk.models))
+    models = {"", *work.walk.models}  # the whole may be a layer of the caller's
+    training = re.compile("|".join(re.escape(group and f"{group}/") + TRAINER for group in models))
     extra = sorted(place for place in places - used if not training.match(place))
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
