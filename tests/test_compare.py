@@ -293,6 +293,7 @@ def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_
     ]
     assert made["versions"]["keras"] == keras.__version__
     assert set(made["comparison"]["layers"]) == {"hidden", "out"}
+    assert made["comparison"]["floor"] == 2e-6
     assert made["comparison"]["sides"]["mine:other_side"]["error"] < 1e-6
     assert cli.main(arguments(folder, *options, "--with", "mine:wrong_side")) == 1
     made = json.loads(file.read_text("utf-8"))
