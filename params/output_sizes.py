@@ -18,10 +18,10 @@ from params.file.model_file import Limits
 MOST_AXES = 64
 """Of an array of NumPy."""
 
-GROWTH = 64
+GROWTH = 256
 """A byte that is fed to a model, or that its params take, may ask for as many bytes more than `Limits.outputs`."""
 
-WORK = 16
+WORK = 24
 """As many bytes may be written for each that may be held."""
 
 OPEN = (64, 256, 1024)

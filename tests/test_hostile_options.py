@@ -168,7 +168,7 @@ def test_outputs_that_no_memory_holds_are_refused_at_load(row):
 
 
 ASKING = {  # (layers of Keras, shape of the input)
-    "a long recurrence": ([("RepeatVector", {"n": 10**5}), ("SimpleRNN", {"units": 1})], (4,)),
+    "a long recurrence": ([("RepeatVector", {"n": 10**6}), ("SimpleRNN", {"units": 1})], (4,)),
     "tiles": ([("ContrastLimitedAdaptiveHistogramEqualization", {"tile_grid_size": [10**4, 10**4]})], (8, 8, 3)),
     "padding by dilation": (
         [("DepthwiseConv2D", {"kernel_size": 2, "padding": "same", "dilation_rate": 10**7})], (8, 8, 3)
@@ -210,6 +210,32 @@ def test_large_inputs_and_many_params_may_ask_for_more():
     with pytest.raises(LimitExceeded, match="holds"):
         require_room(rows(1024, 4096), Limits())
     require_room(rows(1024, 4096), Limits(outputs=1 << 36))
+
+
+def conv(filters, rank=2, size=3):
+    function = {1: fnet.conv1d, 2: fnet.conv2d, 3: fnet.conv3d}[rank]
+    return bind(function, filters=filters, kernel_size=size, padding="same")
+
+
+HONEST = {
+    "audio": ([conv(64, 1)] * 3, (160_000, 1)),
+    "denoising": ([conv(64)] * 16, (480, 640, 1)),
+    "microscopy": ([conv(16), fnet.max_pooling2d, conv(32), fnet.up_sampling2d, conv(1)], (2048, 2048, 1)),
+    "super-resolution": ([conv(64, size=9), conv(32, size=5), conv(3, size=5)], (1024, 1024, 3)),
+    "video": ([conv(32, 3), conv(64, 3)], (16, 112, 112, 3)),
+    "frames": ([bind(fnet.time_distributed, layer=conv(32))] * 2, (60, 128, 128, 3)),
+    "radar": (
+        [bind(fnet.conv_lstm2d, filters=64, kernel_size=3, padding="same", return_sequences=True)] * 2,
+        (20, 128, 128, 1),
+    ),
+    "long series": ([bind(fnet.lstm, units=16, return_sequences=True)] * 2, (20_000, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_models_as_people_have_them_need_no_other_limits(name):
+    steps, shape = HONEST[name]
+    require_room(infer.trace(sequential(*steps), fnet.Spec((None, *shape))), Limits())
 
 
 def test_what_a_model_holds_is_what_is_alive_at_once():
