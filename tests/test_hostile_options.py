@@ -76,7 +76,7 @@ def test_no_integer_costs_anything_in_a_shape_rule(numbers):
 
 
 OPERATIONS = {
-    "bincount": ("bincount", {"minlength": 1 << 24}, "int32", None),
+    "bincount": ("bincount", {"minlength": 1 << 24}, "int32", LimitExceeded),
     "diff": ("diff", {"n": 10**10}, "float32", None),
     "repeat": ("repeat", {"repeats": 10**12, "axis": 1}, "float32", LimitExceeded),
     "tile": ("tile", {"repeats": (1, 10**12)}, "float32", LimitExceeded),
@@ -249,9 +249,72 @@ def test_what_a_model_holds_is_what_is_alive_at_once():
 
 
 def test_rules_of_room_ask_for_options_that_there_are():
-    for name in dir(fnet.layers):
-        own = getattr(getattr(getattr(fnet.layers, name), "rules", None), "room", None)
-        assert own is None or set(option_names(own)) <= set(option_names(getattr(fnet.layers, name))), name
+    for home in (fnet.layers, fnet.operations):
+        for name in dir(home):
+            own = getattr(getattr(getattr(home, name), "rules", None), "room", None)
+            assert own is None or set(option_names(own)) <= set(option_names(getattr(home, name))), name
+
+
+IMAGE4, PICTURE, MATRIX = fnet.Spec((2, 9, 8, 4)), fnet.Spec((8, 9, 3)), fnet.Spec((2600, 2600))
+COSTLY = {
+    "conv": ((IMAGE4, fnet.Spec((3, 3, 4, 5))), {"padding": "same", "dilation_rate": 10**5}),
+    "conv_transpose": ((IMAGE4, fnet.Spec((3, 3, 5, 4))), {"padding": "same", "dilation_rate": 10**5}),
+    "depthwise_conv": ((IMAGE4, fnet.Spec((3, 3, 4, 2))), {"padding": "same", "dilation_rate": 10**5}),
+    "separable_conv": (
+        (IMAGE4, fnet.Spec((3, 3, 4, 2)), fnet.Spec((1, 1, 8, 5))), {"padding": "same", "dilation_rate": 10**5}),
+    "max_pool": (fnet.Spec((1, 1000, 1000, 8)), {"pool_size": 999, "strides": 1, "padding": "same"}),
+    "adaptive_max_pool": (fnet.Spec((1, 4, 4, 900)), {"output_size": (10**5, 1)}),
+    "unfold": (fnet.Spec((1, 3, 8, 8)), {"kernel_size": 2, "padding": 10**4, "stride": 10**4}),
+    "fold": (
+        fnet.Spec((2, 4, 1)), {"output_size": 2, "kernel_size": 2, "padding": 10**4, "stride": 10**5}),
+    "gaussian_blur": (PICTURE, {"kernel_size": (10**7, 5)}),
+    "extract_patches": (PICTURE, {"size": 3, "strides": 1, "padding": "same", "dilation_rate": 10**4}),
+    "resize": (fnet.Spec((4, 1000, 3)), {"size": (10**5, 1)}),
+    "extract_sequences": (fnet.Spec((2, 10)), {"sequence_length": 10**8, "sequence_stride": 3}),
+    "stft": (fnet.Spec((2, 30)), {"sequence_length": 8, "sequence_stride": 4, "fft_length": 10**8, "center": False}),
+    "istft": ((fnet.Spec((2, 7, 5)),) * 2, {"sequence_length": 8, "sequence_stride": 2, "fft_length": 10**5}),
+    "ctc_decode": ((fnet.Spec((3, 9, 5)), fnet.Spec((3,), "int32")), {"strategy": "beam_search", "beam_width": 10**4}),
+    "diff": (fnet.Spec((10**6,)), {"n": 10**6}),
+    "segment_sum": ((fnet.Spec((1000,)), fnet.Spec((1000,), "int32")), {"num_segments": 10**6, "sorted": True}),
+    "scale_and_translate": (
+        (fnet.Spec((1000, 4)), (10**5, 4), np.ones(1), np.ones(1)), {"spatial_dims": (0,), "method": "linear"}),
+    "matmul": ((MATRIX, MATRIX), {}),
+    "dot": ((MATRIX, MATRIX), {}),
+    "inner": ((MATRIX, MATRIX), {}),
+    "tensordot": ((MATRIX, MATRIX), {"axes": 1}),
+    "einsum": ((MATRIX, MATRIX), {"subscripts": "ab,bc->ac"}),
+    "cdist": ((MATRIX, MATRIX), {}),
+    "correlate": ((fnet.Spec((10**6,)),) * 2, {"mode": "full"}),
+    "dot_product_attention": ((fnet.Spec((1, 10**4, 8, 1)),) * 3, {}),
+    "solve": ((MATRIX, MATRIX), {}),
+    **{name: (MATRIX, {}) for name in ("inv", "det", "svd", "eigh", "eig", "qr", "pinv", "matrix_rank", "cholesky")},
+    "norm": (MATRIX, {"ord": 2}),
+}  # fmt: skip
+"""{operation: (Specs of its inputs, options)}: small files may ask for these, which take gigabytes or minutes."""
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_an_operation_takes_is_bounded(name):
+    x, options = COSTLY[name]
+    rows = infer.trace(bind(getattr(fnet.operations, name), **options), x)
+    given = room.of_rows(rows)
+    assert given.held > 128 << 20 or given.work > 1 << 30, (given.held >> 20, given.work >> 20)
+
+
+@pytest.mark.parametrize(("name", "x", "options"), [
+    ("round", PICTURE, {"decimals": 1000}),
+    ("round", PICTURE, {"decimals": -1000}),
+    ("fake_quant_with_min_max_vars", (PICTURE, 0.0, 1.0), {"num_bits": 10**5}),
+    ("fake_quant_with_min_max_vars", (PICTURE, 0.0, 1.0), {"num_bits": 1}),
+    ("ssim", (PICTURE, PICTURE), {"filter_size": 10}),
+    ("fold", fnet.Spec((2, 12, 20)), {"output_size": (5, 6), "kernel_size": 10**4}),
+    ("fold", fnet.Spec((2, 12, 21)), {"output_size": (5, 6), "kernel_size": 2}),
+    ("ctc_decode", (fnet.Spec((3, 9, 5)), fnet.Spec((3,), "int32")),
+     {"strategy": "beam_search", "beam_width": 2, "top_paths": 3}),
+])  # fmt: skip
+def test_an_option_that_no_call_can_take_is_refused_by_the_rule(name, x, options):
+    with pytest.raises(ValueError, match=r"must be|does not fit|needed|too few"):
+        infer.trace(bind(getattr(fnet.operations, name), **options), x)
 
 
 HALF_CHECKED = [

@@ -45,6 +45,12 @@ def of(step: Any, x: Any) -> Room:
     return of_rows(infer.trace(step, x))
 
 
+def of_step(step: Any, x: Any) -> tuple[int, int]:
+    """What a layer or an operation declares that runs `step`, another one."""
+    needed = of(step, x)
+    return needed.held, needed.work
+
+
 def of_rows(rows: Sequence[infer.Row]) -> Room:
     """What a model takes, from what `trace` saw of it; open sizes count as 1."""
     return _of(rows[-1], {row.path: row for row in rows})
@@ -82,6 +88,11 @@ def _of_layer(row: infer.Row) -> Room:
 def of_products(spec: Spec, terms: int) -> tuple[int, int]:
     """What a layer declares that holds two arrays of `spec` while it runs, of sums of so many products."""
     return 2 * size(spec), 2 * size(spec) + numbers(spec) * terms // PRODUCTS
+
+
+def work_of_products(spec: Spec, terms: int) -> tuple[int, int]:
+    """What an operation declares whose result `spec` are sums of so many products."""
+    return 0, numbers(spec) * terms // PRODUCTS
 
 
 def size(specs: Any) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.core.room import of_step
 from fnet.dtypes import factors, tensor
 from fnet.layers import convolution, convolution_transpose, depthwise
 from fnet.operations.rules import Operation, named, operation
@@ -50,20 +51,37 @@ def _inferred(step: Bound | None, inputs: Spec, filters: int | None, data_format
     return Spec((inputs.shape[0], filters, *spatial) if first else (inputs.shape[0], *spatial, filters), inputs.dtype)
 
 
+def _room(step: Bound | None, inputs: Spec) -> tuple[int, int]:
+    """What the layer takes that an operation runs; nothing is known without its kernel."""
+    return (0, 0) if step is None else of_step(step, inputs)
+
+
 # --- one kernel -----------------------------------------------------------------------------------
 
 
 def _convolution(name: str, text: str, layers: dict[int, Callable[..., Any]], sizes: Callable[..., Any]) -> Operation:
     """A convolution with one kernel; `sizes` tells the options and the filters that its shape stands for."""
 
+    def step_of(
+        inputs: Any, kernel: Any, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
+    ) -> Bound:
+        options, _ = sizes(_channels(inputs.shape, data_format), kernel.shape)
+        step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
+        return bind(step, dilation_rate=dilation_rate, use_bias=False, **options)
+
     def rule(
         inputs: Spec, kernel: Spec, *, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
     ) -> Any:
-        options, filters = sizes(_channels(inputs.shape, data_format), kernel.shape)
-        if options is None:
-            return _inferred(None, inputs, filters, data_format)
-        step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
-        return _inferred(bind(step, dilation_rate=dilation_rate, use_bias=False, **options), inputs, None, None)
+        _, filters = sizes(_channels(inputs.shape, data_format), kernel.shape)
+        known = None not in kernel.shape
+        step = step_of(inputs, kernel, strides, padding, data_format, dilation_rate) if known else None
+        return _inferred(step, inputs, filters, data_format)
+
+    def room(
+        x: tuple[Spec, Spec], *, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
+    ) -> tuple[int, int]:
+        known = None not in x[1].shape
+        return _room(step_of(*x, strides, padding, data_format, dilation_rate) if known else None, x[0])
 
     def apply(
         inputs: Array,
@@ -75,26 +93,22 @@ def _convolution(name: str, text: str, layers: dict[int, Callable[..., Any]], si
         dilation_rate: PerAxis = 1,
     ) -> Array:
         (inputs, kernel), dtype = factors(inputs, kernel)
-        options, _ = sizes(_channels(inputs.shape, data_format), kernel.shape)
-        step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
-        step = bind(step, dilation_rate=dilation_rate, use_bias=False, **options)
+        step = step_of(inputs, kernel, strides, padding, data_format, dilation_rate)
         return tensor(step({"kernel": kernel}, inputs), dtype)
 
-    return operation(rule)(named(name, text, apply))
+    return operation(rule, room=room)(named(name, text, apply))
 
 
-def _conv_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any] | None, int | None]:
+def _conv_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any], int | None]:
     *window, inner, filters = kernel
-    if inner is None or None in kernel:
-        return None, filters
+    if inner is None:
+        return {}, filters
     groups = (channels or inner) // inner
     return {"filters": filters, "kernel_size": tuple(window), "groups": groups}, filters
 
 
-def _depthwise_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any] | None, int | None]:
+def _depthwise_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any], int | None]:
     *window, _, multiplier = kernel
-    if None in kernel:
-        return None, total((channels, multiplier))
     return {"kernel_size": tuple(window), "depth_multiplier": multiplier}, total((channels, multiplier))
 
 
@@ -133,7 +147,22 @@ def _conv_transpose_rule(
     return _inferred(step, inputs, kernel.shape[-2], data_format)
 
 
-@operation(_conv_transpose_rule)
+def _conv_transpose_room(
+    x: tuple[Spec, Spec],
+    *,
+    strides: PerAxis,
+    padding: str,
+    output_padding: PerAxis | None,
+    data_format: str | None,
+    dilation_rate: PerAxis,
+) -> tuple[int, int]:
+    options = {"strides": strides, "padding": padding, "output_padding": output_padding}
+    options |= {"data_format": data_format, "dilation_rate": dilation_rate}
+    inputs, kernel = x
+    return _room(None if None in kernel.shape else _transpose_step(inputs.shape, kernel.shape, **options), inputs)
+
+
+@operation(_conv_transpose_rule, room=_conv_transpose_room)
 def conv_transpose(
     inputs: Array,
     kernel: Array,
@@ -173,7 +202,15 @@ def _separable_rule(
     return _inferred(step, inputs, shapes[1][-1], data_format)
 
 
-@operation(_separable_rule)
+def _separable_room(
+    x: tuple[Spec, Spec, Spec], *, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
+) -> tuple[int, int]:
+    options = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
+    shapes = (x[1].shape, x[2].shape)
+    return _room(None if None in shapes[0] else _separable_step(x[0].shape, shapes, **options), x[0])
+
+
+@operation(_separable_rule, room=_separable_room)
 def separable_conv(
     inputs: Array,
     depthwise_kernel: Array,

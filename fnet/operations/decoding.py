@@ -9,31 +9,44 @@ from typing import Any, Literal, NamedTuple
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
+from fnet.core.room import size
 from fnet.dtypes import result_type, tensor
 from fnet.operations.rules import operation
-from fnet.shapes import shape_of
-from fnet.types import Array, Spec
+from fnet.shapes import shape_of, sized
+from fnet.types import Array, Positive, Spec
 
 NOTHING = -1
 """What follows the last label of a row."""
 
 
-def _decode_rule(inputs: Spec, sequence_lengths: Any, *, strategy: str, top_paths: int) -> tuple[Spec, Spec]:
+def _decode_rule(
+    inputs: Spec, sequence_lengths: Any, *, strategy: str, beam_width: int, top_paths: int
+) -> tuple[Spec, Spec]:
     batch, steps, _ = inputs.shape
     if len(shape_of(sequence_lengths)) != 1:
         raise ValueError(f"ctc_decode takes lengths of the shape (batch,); got {shape_of(sequence_lengths)}")
     paths = 1 if strategy == "greedy" else top_paths
+    if strategy != "greedy" and top_paths > beam_width:
+        raise ValueError(f"ctc_decode keeps beam_width={beam_width} labellings, too few for top_paths={top_paths}")
     return Spec((paths, batch, steps), "int32"), Spec((batch, paths), result_type(inputs.dtype, "float32"))
 
 
-@operation(_decode_rule)
+def _decode_room(x: tuple[Spec, Any], *, strategy: str, beam_width: int) -> tuple[int, int]:
+    """A beam compares each of its labellings with each, label by label, and extends each by each class, every step."""
+    batch, steps, classes = sized(x[0].shape, 1)
+    width = 0 if strategy == "greedy" else beam_width
+    held = size(Spec((batch, width, width, steps))) // 2 + 8 * size(Spec((batch, width, classes)))
+    return held, steps * held
+
+
+@operation(_decode_rule, room=_decode_room)
 def ctc_decode(
     inputs: Array,
     sequence_lengths: Array,
     *,
     strategy: Literal["greedy", "beam_search"] = "greedy",
-    beam_width: int = 100,
-    top_paths: int = 1,
+    beam_width: Positive = 100,
+    top_paths: Positive = 1,
     merge_repeated: bool = True,
     mask_index: int | None = 0,
 ) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from fnet.backend import ops, xp
 from fnet.dtypes import (
@@ -25,7 +25,7 @@ from fnet.dtypes import (
     without_bool,
 )
 from fnet.operations.rules import Operation, broadcast, like, named, operation
-from fnet.types import Array
+from fnet.types import Array, Range
 
 Kernel = str | Callable[..., Any]
 """The name of a function of `xp`, looked up at the call, or a function."""
@@ -260,7 +260,7 @@ isreal = unary("isreal", "Whether the imaginary part is 0.", _isreal)
 
 
 @operation(like)
-def round(x: Array, *, decimals: int = 0) -> Array:
+def round(x: Array, *, decimals: Annotated[int, Range(-308, 308)] = 0) -> Array:
     """`x` rounded to `decimals`, halves to even."""
     x = tensor(x)
     if not is_float(x) and decimals >= 0:

@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet.backend import xp
-from fnet.core.compose import bind
+from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.core.room import of_step, size
 from fnet.dtypes import floating, tensor
 from fnet.layers.convolution import conv2d, conv3d
 from fnet.layers.depthwise import depthwise_conv2d
 from fnet.operations.images import channels_first, on_last
 from fnet.operations.rules import operation, same
-from fnet.types import Array, DataFormat, Spec
+from fnet.shapes import total
+from fnet.types import Array, DataFormat, Positive, Spec
 
 
 def _gaussian(size: int, sigma: float, dtype: str) -> Array:
@@ -28,11 +30,24 @@ def _gaussian(size: int, sigma: float, dtype: str) -> Array:
     return tensor(bell / xp.sum(bell), dtype)
 
 
-@operation(same)
+def _batch_of(images: Spec, axes: int = 4) -> Spec:
+    """One image as a batch of one."""
+    return images if len(images.shape) == axes else Spec((1, *images.shape), images.dtype)
+
+
+def _blur_room(images: Spec, *, kernel_size: Sequence[int], data_format: str | None) -> tuple[int, int]:
+    batch = _batch_of(images)
+    blur = bind(depthwise_conv2d, kernel_size=tuple(kernel_size), padding="same", use_bias=False)
+    held, work = of_step(bind(blur, data_format=data_format), batch)
+    kernel = size(Spec((*kernel_size, batch.shape[1 if channels_first(data_format) else -1])))
+    return held + 3 * kernel, work + 3 * kernel
+
+
+@operation(same, room=_blur_room)
 def gaussian_blur(
     images: Array,
     *,
-    kernel_size: Sequence[int] = (3, 3),
+    kernel_size: Sequence[Positive] = (3, 3),
     sigma: Sequence[float] = (1.0, 1.0),
     data_format: DataFormat | None = None,
 ) -> Array:
@@ -74,19 +89,33 @@ def _patch_options(
     }
 
 
+def _patches_step(images: Spec, options: dict[str, Any]) -> tuple[Bound, Spec]:
+    """The convolution that takes patches, and what it is fed with."""
+    rank = len(options["kernel_size"])
+    batch = _batch_of(images, rank + 2)
+    channels = batch.shape[1 if channels_first(options["data_format"]) else -1] or 1
+    filters = functools.reduce(operator.mul, options["kernel_size"], channels)
+    return bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch
+
+
 def _patches_rule(
     images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
 ) -> Spec:
-    options = _patch_options(size, strides, dilation_rate, padding, data_format)
-    rank = len(options["kernel_size"])
-    batch = images if len(images.shape) == rank + 2 else Spec((1, *images.shape), images.dtype)
-    channels = batch.shape[1 if channels_first(data_format) else -1] or 1
-    filters = functools.reduce(operator.mul, options["kernel_size"], channels)
-    y = infer(bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch)[0]
+    step, batch = _patches_step(images, _patch_options(size, strides, dilation_rate, padding, data_format))
+    y = infer(step, batch)[0]
     return Spec(y.shape[len(batch.shape) - len(images.shape) :], images.dtype)
 
 
-@operation(_patches_rule)
+def _patches_room(
+    images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
+) -> tuple[int, int]:
+    step, batch = _patches_step(images, _patch_options(size, strides, dilation_rate, padding, data_format))
+    held, work = of_step(step, batch)
+    kernel = 4 * step.given["filters"] ** 2
+    return held + kernel, work + kernel
+
+
+@operation(_patches_rule, room=_patches_room)
 def extract_patches(
     images: Array,
     *,
@@ -109,17 +138,34 @@ def extract_patches(
     return y[0] if single else y
 
 
-def _ssim_rule(image1: Spec, image2: Spec) -> Spec:
+def _ssim_step(image1: Spec, filter_size: int, data_format: str | None) -> tuple[Bound, Spec]:
+    """The convolution that averages each channel, and what it is fed with."""
+    *batch, height, width, channels = image1.shape
+    if channels_first(data_format):
+        channels, height, width = height, width, channels
+    single = Spec((total((*batch, channels)), height, width, 1))
+    return bind(conv2d, filters=1, kernel_size=filter_size, use_bias=False), single
+
+
+def _ssim_rule(image1: Spec, image2: Spec, *, filter_size: int, data_format: str | None) -> Spec:
+    infer(*_ssim_step(image1, filter_size, data_format))
     return Spec(image1.shape[:-3], image1.dtype)
 
 
-@operation(_ssim_rule)
+def _ssim_room(x: tuple[Spec, Spec], *, filter_size: int, data_format: str | None) -> tuple[int, int]:
+    """Six averages of each channel; the kernel is made of numbers of 64 bits."""
+    held, work = of_step(*_ssim_step(x[0], filter_size, data_format))
+    kernel = 3 * size(Spec((filter_size, filter_size)))
+    return 6 * held + kernel, 6 * work + kernel
+
+
+@operation(_ssim_rule, room=_ssim_room)
 def ssim(
     image1: Array,
     image2: Array,
     *,
     max_val: float = 1.0,
-    filter_size: int = 11,
+    filter_size: Positive = 11,
     filter_sigma: float = 1.5,
     k1: float = 0.01,
     k2: float = 0.03,

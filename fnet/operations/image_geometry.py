@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fnet.backend import ops, xp
+from fnet.core.room import size, work_of_products
 from fnet.dtypes import floating, is_float, result_type, tensor
 from fnet.operations.images import on_last
 from fnet.operations.rules import operation, same
@@ -145,10 +146,10 @@ def map_coordinates(
     """`inputs` at fractional `coordinates` (axes, ...): the nearest (order 0) or linearly between (order 1)."""
     inputs, coordinates = tensor(inputs), floating(coordinates)[0]
     ends = []
-    for at, size in zip(coordinates, inputs.shape, strict=True):
+    for at, width in zip(coordinates, inputs.shape, strict=True):
         low = xp.floor(at) if order else xp.round(at)
         pairs = [(low, 1 - (at - low)), (low + 1, at - low)] if order else [(low, xp.ones_like(at))]
-        ends.append([(*_inside(index.astype("int32"), size, fill_mode), weight) for index, weight in pairs])
+        ends.append([(*_inside(index.astype("int32"), width, fill_mode), weight) for index, weight in pairs])
     total = xp.zeros(coordinates.shape[1:], coordinates.dtype)
     for corner in itertools.product(*ends):
         indices, valid, weights = zip(*corner, strict=True)
@@ -210,7 +211,19 @@ def _translate_rule(
     return Spec(tuple(sizes), images.dtype)
 
 
-@operation(_translate_rule)
+def _translate_room(x: Sequence[Any], *, spatial_dims: Sequence[int]) -> tuple[int, int]:
+    """How much of each input pixel goes into each output pixel, axis by axis; the image after each axis."""
+    shape, held, work = list(x[0].shape), 0, 0
+    for axis in axes_of(spatial_dims, len(shape)):
+        width = shape[axis] or 1
+        shape[axis] = int(x[1][axis])
+        between, shares = Spec(tuple(shape)), Spec((width, shape[axis]))
+        held = max(held, 2 * size(between) + 6 * size(shares))
+        work += 8 * size(shares) + work_of_products(between, width)[1]
+    return held, work
+
+
+@operation(_translate_rule, room=_translate_room)
 def scale_and_translate(
     images: Array,
     output_shape: Sequence[int],

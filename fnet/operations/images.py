@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from fnet.backend import xp
+from fnet.core.compose import bind
+from fnet.core.room import of_step
 from fnet.dtypes import floating, tensor
 from fnet.layers.image import height_and_width, resizing
 from fnet.operations.rules import operation, same
-from fnet.types import Array, DataFormat, Shape, Spec
+from fnet.types import Array, DataFormat, Positive, Shape, Spec
 
 
 def channels_first(data_format: str | None) -> bool:
@@ -148,11 +150,15 @@ def _resize_rule(images: Spec, *, size: Sequence[int], data_format: str | None) 
     return Spec(_resized(images.shape, (size[0], size[1]), data_format), images.dtype)
 
 
-@operation(_resize_rule)
+def _resize_room(images: Spec, *, size: Sequence[int], data_format: str | None) -> tuple[int, int]:
+    return of_step(bind(resizing, height=size[0], width=size[1], data_format=data_format), images)
+
+
+@operation(_resize_rule, room=_resize_room)
 def resize(
     images: Array,
     *,
-    size: Sequence[int],
+    size: Sequence[Positive],
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"] = "bilinear",
     antialias: bool = False,
     crop_to_aspect_ratio: bool = False,

@@ -7,16 +7,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from fnet import tree
 from fnet.backend import ops, xp
+from fnet.core.room import size, work_of_products
 from fnet.dtypes import floating, tensor, widened
 from fnet.operations.rules import Operation, named, operation
-from fnet.shapes import axes_of, reduced_shape
+from fnet.shapes import axes_of, reduced_shape, sized
 from fnet.types import Array, Shape, Spec
+
+DIRECT, ITERATIVE = 2, 32
+"""Products for each of the n^3 of a matrix, about: where it is solved, and where its values are looked for."""
+
+
+def _room(times: int, x: Any) -> tuple[int, int]:
+    """Copies of the matrices, in 64 bits, and work that grows with their third power."""
+    matrices = x if isinstance(x, Spec) else x[0]
+    held = 4 * size(matrices)
+    return held, held + work_of_products(matrices, times * max(sized(matrices.shape[-2:], 1), default=1))[1]
+
+
+_solved, _searched = partial(_room, DIRECT), partial(_room, ITERATIVE)
 
 
 def _square(x: Spec) -> Shape:
@@ -43,14 +58,14 @@ def _transposed(x: Array) -> Array:
     return xp.swapaxes(x, -1, -2)
 
 
-@operation(lambda x: Spec(_square(x), x.dtype))
+@operation(lambda x: Spec(_square(x), x.dtype), room=_solved)
 def inv(x: Array) -> Array:
     """The inverse of square matrices. Errors: a singular one raises LinAlgError on NumPy and is inf or NaN on JAX."""
     inverse: Array = _of_half(xp.linalg.inv, x)
     return inverse
 
 
-@operation(_scalar_rule)
+@operation(_scalar_rule, room=_solved)
 def det(x: Array) -> Array:
     """The determinant of square matrices."""
     return xp.linalg.det(tensor(x))
@@ -60,14 +75,14 @@ def _slogdet_rule(x: Spec) -> tuple[Spec, Spec]:
     return _scalar_rule(x), _scalar_rule(x)
 
 
-@operation(_slogdet_rule)
+@operation(_slogdet_rule, room=_solved)
 def slogdet(x: Array) -> tuple[Array, Array]:
     """(sign of the determinant, log of its magnitude)."""
     sign, log = xp.linalg.slogdet(tensor(x))
     return sign, log
 
 
-@operation(_scalar_rule)
+@operation(_scalar_rule, room=_solved)
 def logdet(x: Array) -> Array:
     """The log of the determinant of Hermitian positive definite matrices."""
     factor = xp.linalg.cholesky(tensor(x))
@@ -78,7 +93,7 @@ def _with_upper(name: str, text: str, compute: Callable[[Array, bool], Array]) -
     def apply(x: Array, *, upper: bool = False) -> Array:
         return compute(tensor(x), upper)
 
-    return operation(_matrix_rule)(named(name, text, apply))
+    return operation(_matrix_rule, room=_solved)(named(name, text, apply))
 
 
 def _cholesky(x: Array, upper: bool) -> Array:
@@ -102,7 +117,7 @@ def _eigh_rule(x: Spec) -> tuple[Spec, Spec]:
     return Spec(_square(x)[:-1], x.dtype), _matrix_rule(x)
 
 
-@operation(_eigh_rule)
+@operation(_eigh_rule, room=_searched)
 def eigh(x: Array) -> tuple[Array, Array]:
     """(ascending eigenvalues, eigenvectors in columns) of symmetric matrices; the signs of vectors are arbitrary."""
     values, vectors = xp.linalg.eigh(tensor(x))
@@ -114,7 +129,7 @@ def _eig_rule(x: Spec) -> tuple[Spec, Spec]:
     return Spec(_square(x)[:-1], dtype), Spec(x.shape, dtype)
 
 
-@operation(_eig_rule)
+@operation(_eig_rule, room=_searched)
 def eig(x: Array) -> tuple[Array, Array]:
     """(complex eigenvalues, eigenvectors in columns) of square matrices, in an arbitrary order."""
     values, vectors = xp.linalg.eig(tensor(x))
@@ -126,7 +141,7 @@ def _lu_rule(x: Spec) -> tuple[Spec, Spec]:
     return x, Spec(x.shape[:-1], "int32")
 
 
-@operation(_lu_rule)
+@operation(_lu_rule, room=_solved)
 def lu_factor(x: Array) -> tuple[Array, Array]:
     """(L below and U on and above the diagonal, int32 row order p) with x[p] = L @ U, by partial pivoting."""
     return ops.lu(tensor(x))
@@ -138,7 +153,7 @@ def _qr_rule(x: Spec, *, mode: str) -> tuple[Spec, Spec]:
     return Spec((*batch, m, inner), x.dtype), Spec((*batch, inner, n), x.dtype)
 
 
-@operation(_qr_rule)
+@operation(_qr_rule, room=_searched)
 def qr(x: Array, *, mode: Literal["reduced", "complete"] = "reduced") -> tuple[Array, Array]:
     """(Q, R) with Q @ R = x, `mode` "reduced" or "complete"."""
     q, r = _of_half(lambda x: tuple(xp.linalg.qr(x, mode=mode)), x)
@@ -155,7 +170,7 @@ def _svd_rule(x: Spec, *, full_matrices: bool, compute_uv: bool) -> Any:
     return Spec((*batch, m, left), x.dtype), values, Spec((*batch, right, n), x.dtype)
 
 
-@operation(_svd_rule)
+@operation(_svd_rule, room=_searched)
 def svd(x: Array, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """(U, singular values, V transposed), or the values alone; the signs of vectors are arbitrary."""
     if not compute_uv:
@@ -172,14 +187,14 @@ def _as_columns(b: Array, rank: int) -> Array:
     return b[..., None] if b.ndim == rank - 1 else b
 
 
-@operation(_solve_rule)
+@operation(_solve_rule, room=_solved)
 def solve(a: Array, b: Array) -> Array:
     """x with a @ x = b, for square matrices `a` and vectors or matrices `b`."""
     a, b = tensor(a), tensor(b)
     return xp.linalg.solve(a, _as_columns(b, a.ndim)).reshape(b.shape)
 
 
-@operation(_solve_rule)
+@operation(_solve_rule, room=_solved)
 def solve_triangular(a: Array, b: Array, *, lower: bool = False) -> Array:
     """x with a @ x = b, of which only one triangle of `a` counts."""
     a, b = tensor(a), tensor(b)
@@ -191,7 +206,7 @@ def _lstsq_rule(a: Spec, b: Spec) -> Spec:
     return Spec((a.shape[1], *b.shape[1:]), a.dtype)
 
 
-@operation(_lstsq_rule)
+@operation(_lstsq_rule, room=_searched)
 def lstsq(a: Array, b: Array, *, rcond: float | None = None) -> Array:
     """(m, n), (m,) or (m, k) -> the x of least |a @ x - b|; singular values below rcond * largest count as 0."""
     a, b = tensor(a), tensor(b)
@@ -207,7 +222,7 @@ def _pinv_rule(x: Spec) -> Spec:
     return Spec((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
 
 
-@operation(_pinv_rule)
+@operation(_pinv_rule, room=_searched)
 def pinv(x: Array, *, rcond: float | None = None) -> Array:
     """The pseudo-inverse; singular values below rcond * largest (10 max(m, n) eps) count as 0."""
     x = tensor(x)
@@ -218,7 +233,7 @@ def pinv(x: Array, *, rcond: float | None = None) -> Array:
     return (_transposed(vt) * inverse[..., None, :]) @ _transposed(u)
 
 
-@operation(lambda x: Spec(x.shape[:-2], "int32"))
+@operation(lambda x: Spec(x.shape[:-2], "int32"), room=_searched)
 def matrix_rank(x: Array, *, tol: float | None = None) -> Array:
     """The int32 number of singular values above `tol` (eps * max(m, n) * the largest)."""
     x = tensor(x)
@@ -232,7 +247,16 @@ def _norm_rule(x: Spec, *, axis: int | Sequence[int] | None, keepdims: bool) -> 
     return reduced_shape(x.shape, axis, keepdims)
 
 
-@operation(_norm_rule)
+def _norm_room(x: Spec, *, ord: Any, axis: int | Sequence[int] | None) -> tuple[int, int]:  # noqa: A002 - Keras's name
+    """Of matrices the norms 2, -2 and "nuc" are made of singular values."""
+    axes = axes_of(axis, len(x.shape))
+    if len(axes) != 2 or ord not in (2, -2, "nuc"):
+        return 0, 0
+    others = tuple(width for at, width in enumerate(x.shape) if at not in axes)
+    return _searched(Spec((*others, x.shape[axes[0]], x.shape[axes[1]]), x.dtype))
+
+
+@operation(_norm_rule, room=_norm_room)
 def norm(
     x: Array,
     *,

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
+from fnet.core.room import of_products
 from fnet.dtypes import floating, is_float, result_type, strong, tensor
 from fnet.operations.rules import operation, same
 from fnet.shapes import positive, reduced_shape
-from fnet.types import Array, Spec
+from fnet.types import Array, Range, Spec
 
 EPSILON = 1e-7
 """keras.config.epsilon()."""
@@ -190,7 +191,13 @@ def _hidden(logits: Array, mask: Array | None, is_causal: bool) -> Array:
     return logits if seen is None else xp.where(seen, logits, xp.full_like(logits, lowest))
 
 
-@operation(_attention_rule)
+def _attention_room(x: Sequence[Any]) -> tuple[int, int]:
+    """The scores of all pairs, of each head."""
+    query, key = x[0].shape, x[1].shape
+    return of_products(Spec((query[0], query[2], query[1], key[1]), x[0].dtype), query[3] or 1)
+
+
+@operation(_attention_rule, room=_attention_room)
 def dot_product_attention(
     query: Array,
     key: Array,
@@ -238,7 +245,7 @@ def fake_quant_with_min_max_vars(
     min_vals: Array,
     max_vals: Array,
     *,
-    num_bits: int = 8,
+    num_bits: Annotated[int, Range(2, 16)] = 8,
     narrow_range: bool = False,
     axis: int | None = None,
 ) -> Array:

@@ -5,14 +5,16 @@ Integers are multiplied as floats, as in Keras, and the result is an integer aga
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
+from fnet.core.room import numbers, size, work_of_products
 from fnet.dtypes import counted, factors, product_dtype, promoted, result_type, strong, tensor
 from fnet.operations.rules import operation
-from fnet.shapes import axes_of, broadcast_shapes, shape_of, total
+from fnet.shapes import axes_of, broadcast_shapes, shape_of, sized, total
 from fnet.types import Array, Shape, Spec
 
 
@@ -35,7 +37,11 @@ def _plain_dtype(*xs: Any) -> str:
     return result_type(*(str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs))
 
 
-@operation(_matmul_rule)
+def _matmul_room(x: tuple[Any, Any]) -> tuple[int, int]:
+    return work_of_products(_matmul_rule(*x), shape_of(x[0])[-1] or 1)
+
+
+@operation(_matmul_rule, room=_matmul_room)
 def matmul(x1: Array, x2: Array) -> Array:
     """(..., n, k) @ (..., k, m) -> (..., n, m); a single axis is a row on the left, a column on the right."""
     x1, x2 = tensor(x1), tensor(x2)
@@ -51,7 +57,11 @@ def _dot_rule(x1: Any, x2: Any) -> Spec:
     return Spec((*a[:-1], *b[:-2], *b[-1:]) if len(b) > 1 else a[:-1], _plain_dtype(x1, x2))
 
 
-@operation(_dot_rule)
+def _dot_room(x: tuple[Any, Any]) -> tuple[int, int]:
+    return work_of_products(_dot_rule(*x), (shape_of(x[0]) or (1,))[-1] or 1)
+
+
+@operation(_dot_rule, room=_dot_room)
 def dot(x1: Array, x2: Array) -> Array:
     """The sum over the last axis of `x1` and the one before last (or only one) of `x2`."""
     (x1, x2), dtype = factors(x1, x2)
@@ -70,7 +80,11 @@ def _inner_rule(x1: Any, x2: Any) -> Spec:
     return Spec((*a[:-1], *b[:-1]) if a and b else (*a, *b), _plain_dtype(x1, x2))
 
 
-@operation(_inner_rule)
+def _inner_room(x: tuple[Any, Any]) -> tuple[int, int]:
+    return work_of_products(_inner_rule(*x), (shape_of(x[0]) or (1,))[-1] or 1)
+
+
+@operation(_inner_rule, room=_inner_room)
 def inner(x1: Array, x2: Array) -> Array:
     """The sum over the last axis of both."""
     (x1, x2), dtype = factors(x1, x2)
@@ -103,7 +117,13 @@ def _tensordot_rule(x1: Any, x2: Any, *, axes: Any) -> Spec:
     return Spec(tuple(rest), _plain_dtype(x1, x2))
 
 
-@operation(_tensordot_rule)
+def _tensordot_room(x: tuple[Any, Any], *, axes: Any) -> tuple[int, int]:
+    a, b = (sized(shape_of(one), 1) for one in x)
+    summed = _tensordot_axes(axes, len(a), len(b))[0]
+    return work_of_products(_tensordot_rule(*x, axes=axes), math.prod(a[axis] for axis in summed))
+
+
+@operation(_tensordot_rule, room=_tensordot_room)
 def tensordot(x1: Array, x2: Array, *, axes: Any = 2) -> Array:
     """The sum over pairs of axes: the last and first `axes` ones, or (axes of x1, axes of x2)."""
     (x1, x2), dtype = factors(x1, x2)
@@ -129,19 +149,31 @@ def _expanded(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     return spelt, right.replace("...", dots)
 
 
-def _einsum_rule(*operands: Any, subscripts: str) -> Spec:
+def _einsum_sizes(operands: Sequence[Any], subscripts: str) -> tuple[dict[str, int | None], str]:
+    """({letter: size of its axes}, the letters of the result)."""
     terms, result = _expanded(subscripts, [len(shape_of(x)) for x in operands])
     sizes: dict[str, int | None] = {}
     for term, x in zip(terms, operands, strict=True):
-        for letter, size in zip(term, shape_of(x), strict=True):
-            other = sizes.get(letter, size)
-            if letter not in result and None not in (size, other) and size != other:
-                raise ValueError(f"einsum {subscripts!r} sums axes {letter!r} of the sizes {other} and {size}")
-            sizes[letter] = broadcast_shapes((sizes.get(letter, 1),), (size,))[0]
+        for letter, width in zip(term, shape_of(x), strict=True):
+            other = sizes.get(letter, width)
+            if letter not in result and None not in (width, other) and width != other:
+                raise ValueError(f"einsum {subscripts!r} sums axes {letter!r} of the sizes {other} and {width}")
+            sizes[letter] = broadcast_shapes((sizes.get(letter, 1),), (width,))[0]
+    return sizes, result
+
+
+def _einsum_rule(*operands: Any, subscripts: str) -> Spec:
+    sizes, result = _einsum_sizes(operands, subscripts)
     return Spec(tuple(sizes[letter] for letter in result), product_dtype(*operands))
 
 
-@operation(_einsum_rule)
+def _einsum_room(x: Sequence[Any], *, subscripts: str) -> tuple[int, int]:
+    sizes, result = _einsum_sizes(x, subscripts)
+    summed = [width or 1 for letter, width in sizes.items() if letter not in result]
+    return work_of_products(_einsum_rule(*x, subscripts=subscripts), math.prod(summed))
+
+
+@operation(_einsum_rule, room=_einsum_room)
 def einsum(*operands: Array, subscripts: str) -> Array:
     """The sum of products that `subscripts` names: einsum(x, w, subscripts="bi,ij->bj")."""
     arrays = [tensor(x) for x in operands]
@@ -191,7 +223,17 @@ def cross(x1: Array, x2: Array, *, axisa: int = -1, axisb: int = -1, axisc: int 
     return third if flat else xp.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, third], axis=axisc)
 
 
-@operation(lambda x, y: Spec((*broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]), x.dtype))
+def _cdist_rule(x: Spec, y: Spec) -> Spec:
+    return Spec((*broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-2]), x.dtype)
+
+
+def _cdist_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
+    """All differences, and their squares."""
+    held = 2 * size(_cdist_rule(*x)) * (x[0].shape[-1] or 1)
+    return held, held
+
+
+@operation(_cdist_rule, room=_cdist_room)
 def cdist(x: Array, y: Array) -> Array:
     """(..., n, d), (..., m, d) -> (..., n, m): Euclidean distances."""
     x, y = tensor(x), tensor(y)
@@ -206,7 +248,11 @@ def _correlate_rule(x1: Spec, x2: Spec, *, mode: str) -> Shape:
     return ({"valid": n - m + 1, "same": max(n, m), "full": n + m - 1}[mode],)
 
 
-@operation(_correlate_rule)
+def _correlate_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
+    return work_of_products(x[0], numbers(x[1]))
+
+
+@operation(_correlate_rule, room=_correlate_room)
 def correlate(x1: Array, x2: Array, *, mode: Literal["valid", "same", "full"] = "valid") -> Array:
     """(n,), (m,) -> sums of products of `x2` laid over `x1` at every shift; `mode` "valid", "same", "full"."""
     name = promoted(x1, x2)[0].dtype.name

@@ -9,14 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import ops, xp
+from fnet.core.room import size as bytes_of
 from fnet.dtypes import bounds, floating, tensor
 from fnet.errors import InvalidInput
 from fnet.layers.audio import frame_window, require_window
 from fnet.operations.rules import Operation, broadcast, named, operation
-from fnet.shapes import fits, shape_of
+from fnet.shapes import fits, shape_of, sized
 from fnet.types import Array, Positive, Spec, Window
 
 Pair = tuple[Array, Array]
+
+PASSES = 32
+"""As often a Fourier transform writes its numbers, about."""
 
 
 def _complex(x: Sequence[Array]) -> Array:
@@ -119,7 +123,19 @@ def _extract_rule(x: Spec, *, sequence_length: int, sequence_stride: int) -> Spe
     return Spec((*x.shape[:-1], count, sequence_length), x.dtype)
 
 
-@operation(_extract_rule)
+def _frames_room(x: Spec, length: int, stride: int) -> tuple[int, int]:
+    """(bytes of the frames, of what is gathered for them): twice themselves and the places of all their numbers."""
+    count = _frames(x.shape[-1] or 1, length, stride) or 0
+    frames = Spec((*x.shape[:-1], count, length), x.dtype)
+    return bytes_of(frames), 2 * bytes_of(frames) + 8 * length * (count + 1)
+
+
+def _extract_room(x: Spec, *, sequence_length: int, sequence_stride: int) -> tuple[int, int]:
+    _, held = _frames_room(x, sequence_length, sequence_stride)
+    return held, held
+
+
+@operation(_extract_rule, room=_extract_room)
 def extract_sequences(x: Array, *, sequence_length: Positive, sequence_stride: Positive) -> Array:
     """(..., time) -> (..., frames, sequence_length): windows that begin every `sequence_stride` steps."""
     return _frame(tensor(x), sequence_length, sequence_stride)
@@ -135,7 +151,13 @@ def _stft_rule(
     return y, y
 
 
-@operation(_stft_rule)
+def _stft_room(x: Spec, *, sequence_stride: int, fft_length: int, center: bool) -> tuple[int, int]:
+    padded = Spec((*x.shape[:-1], (x.shape[-1] or 1) + 2 * (fft_length // 2) * center), x.dtype)
+    frames, held = _frames_room(padded, fft_length, sequence_stride)
+    return bytes_of(padded) + held + 2 * frames, bytes_of(padded) + held + PASSES * frames
+
+
+@operation(_stft_rule, room=_stft_room)
 def stft(
     x: Array,
     *,
@@ -174,7 +196,16 @@ def _istft_rule(
     return Spec((*batch, whole if length is None else length), x[0].dtype)
 
 
-@operation(_istft_rule)
+def _istft_room(x: Sequence[Spec], *, sequence_stride: int, fft_length: int) -> tuple[int, int]:
+    """Frames are cut into parts of one stride, and each part is added to all of the sequence."""
+    *batch, count, _ = sized(x[0].shape, 1)
+    parts = -(-fft_length // sequence_stride)
+    frames = bytes_of(Spec((*batch, count, parts * sequence_stride), x[0].dtype))
+    whole = bytes_of(Spec((*batch, count + parts - 1, sequence_stride), x[0].dtype))
+    return 4 * frames + 3 * whole, PASSES * frames + 2 * parts * whole
+
+
+@operation(_istft_rule, room=_istft_room)
 def istft(
     x: Sequence[Array],
     *,
@@ -229,6 +260,12 @@ def _segment_rule(data: Spec, segment_ids: Any, *, num_segments: int | None) -> 
     return Spec((num_segments, *data.shape[1:]), data.dtype)
 
 
+def _segment_room(x: Sequence[Any], *, num_segments: int | None, sorted: bool) -> tuple[int, int]:  # noqa: A002
+    """Each id is compared with each segment where those without rows are looked for."""
+    held = 2 * bytes_of(Spec((*shape_of(x[1]), num_segments))) * sorted
+    return held, held
+
+
 def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> Operation:
     """An operation that combines the rows of `data` with one id; `start` is what an id without rows gives.
 
@@ -249,7 +286,7 @@ def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> O
         y = _combined(xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype), ids, data, by)
         return y if nothing == start(data.dtype.name) else _filled(y, ids, nothing)
 
-    return operation(_segment_rule)(named(name, text, apply))
+    return operation(_segment_rule, room=_segment_room)(named(name, text, apply))
 
 
 def _combined(empty: Array, ids: Array, data: Array, by: str) -> Array:

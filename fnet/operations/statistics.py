@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fnet.backend import ops, xp
+from fnet.core.room import size
 from fnet.dtypes import floating, is_bool, result_type, strong, tensor
 from fnet.operations.rules import operation, reduced
 from fnet.shapes import axes_of, positive, reduced_shape, shape_of
@@ -151,7 +152,13 @@ def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
     return (*x.shape[:-1], None)
 
 
-@operation(_bincount_rule)
+def _bincount_room(x: Spec, *, minlength: int) -> tuple[int, int]:
+    """Each number is compared with each that is counted."""
+    held = size(Spec((*x.shape, minlength))) * 3 // 2
+    return held, held
+
+
+@operation(_bincount_rule, room=_bincount_room)
 def bincount(
     x: Array,
     *,
@@ -194,7 +201,11 @@ def _diff_rule(a: Spec, *, n: int, axis: int) -> Shape:
     return tuple(None if d is None else max(0, d - n) if i == axis else d for i, d in enumerate(a.shape))
 
 
-@operation(_diff_rule)
+def _diff_room(a: Spec, *, n: int, axis: int) -> tuple[int, int]:
+    return 0, min(n, a.shape[axis] or 1) * size(a)
+
+
+@operation(_diff_rule, room=_diff_room)
 def diff(a: Array, *, n: int = 1, axis: int = -1) -> Array:
     """`n` times the difference between neighbours along `axis`; of truth values, whether they differ."""
     a = tensor(a)

@@ -5,16 +5,19 @@ Each pooling is the layer of that name for 1, 2 or 3 spatial axes. Source: keras
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet.backend import xp
 from fnet.core.compose import bind
 from fnet.core.infer import infer
+from fnet.core.room import of_step, size
 from fnet.dtypes import tensor
 from fnet.layers import adaptive_pooling, pooling
 from fnet.operations.convolutions import of_rank
 from fnet.operations.rules import Operation, named, operation
+from fnet.shapes import fits, sized
 from fnet.types import Array, DataFormat, Spec
 
 PerAxis = int | Sequence[int]
@@ -45,6 +48,12 @@ def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operat
         step = bind(of_rank(layers, inputs.shape), pool_size=pool_size, strides=strides, padding=padding)
         return infer(bind(step, data_format=data_format), inputs)[0]
 
+    def room(
+        inputs: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
+    ) -> tuple[int, int]:
+        step = bind(of_rank(layers, inputs.shape), pool_size=pool_size, strides=strides, padding=padding)
+        return of_step(bind(step, data_format=data_format), inputs)
+
     def apply(
         inputs: Array,
         *,
@@ -56,7 +65,7 @@ def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operat
         layer = of_rank(layers, inputs.shape)
         return layer({}, inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
 
-    return operation(rule)(named(name, text, apply))
+    return operation(rule, room=room)(named(name, text, apply))
 
 
 def _adaptive_pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operation:
@@ -66,10 +75,13 @@ def _adaptive_pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) 
         step = bind(of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format)
         return infer(step, inputs)[0]
 
+    def room(inputs: Spec, *, output_size: PerAxis, data_format: str | None) -> tuple[int, int]:
+        return of_step(bind(of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format), inputs)
+
     def apply(inputs: Array, *, output_size: PerAxis, data_format: DataFormat | None = None) -> Array:
         return of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
 
-    return operation(rule)(named(name, text, apply))
+    return operation(rule, room=room)(named(name, text, apply))
 
 
 max_pool: Operation = _pool("max_pool", "The largest in each window.", MAX_POOL)
@@ -94,6 +106,18 @@ def _grid(size: PerAxis, kernel: PerAxis, dilation: PerAxis, padding: PerAxis, s
     return rows, columns
 
 
+def _with_padding(x: Spec, size: PerAxis, padding: PerAxis) -> Spec:
+    """(batch, channels, height, width) of `size`, zeros around."""
+    sizes = (n + 2 * p for n, p in zip(_pair(size), _pair(padding), strict=True))
+    return Spec((*x.shape[:2], *sizes), x.dtype)
+
+
+def _unfold_room(x: Spec, *, padding: PerAxis) -> tuple[int, int]:
+    height, width = sized(x.shape[2:], 1)
+    held = size(_with_padding(x, (height, width), padding))
+    return held, held
+
+
 def _unfold_rule(x: Spec, *, kernel_size: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis) -> Spec:
     batch, channels, height, width = x.shape
     kernel = _pair(kernel_size)
@@ -104,7 +128,7 @@ def _unfold_rule(x: Spec, *, kernel_size: PerAxis, dilation: PerAxis, padding: P
     return Spec((batch, deep, rows * columns), x.dtype)
 
 
-@operation(_unfold_rule)
+@operation(_unfold_rule, room=_unfold_room)
 def unfold(
     x: Array, *, kernel_size: PerAxis, dilation: PerAxis = 1, padding: PerAxis = 0, stride: PerAxis = 1
 ) -> Array:
@@ -125,13 +149,31 @@ def _taps(kernel_size: PerAxis, dilation: PerAxis) -> list[tuple[int, int]]:
     return [(i * down, j * right) for i in range(height) for j in range(width)]
 
 
-def _fold_rule(x: Spec, *, output_size: PerAxis, kernel_size: PerAxis) -> Spec:
-    kernel = _pair(kernel_size)
-    channels = None if x.shape[1] is None else x.shape[1] // (kernel[0] * kernel[1])
-    return Spec((x.shape[0], channels, *_pair(output_size)), x.dtype)
+def _fold_rule(
+    x: Spec, *, output_size: PerAxis, kernel_size: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis
+) -> Spec:
+    batch, deep, count = x.shape
+    taps = math.prod(_pair(kernel_size))
+    rows, columns = _grid(output_size, kernel_size, dilation, padding, stride)
+    if (deep or 0) % taps or not fits((count,), (rows * columns,)) or min(rows, columns) < 1:
+        raise ValueError(f"fold of {x}: {rows} x {columns} windows of {taps} numbers a channel are needed")
+    return Spec((batch, None if deep is None else deep // taps, *_pair(output_size)), x.dtype)
 
 
-@operation(_fold_rule)
+def _fold_room(
+    x: Spec, *, output_size: PerAxis, kernel_size: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis
+) -> tuple[int, int]:
+    """Each number of a window is spread by the stride and added to all of the image."""
+    grid = _grid(output_size, kernel_size, dilation, padding, stride)
+    taps = math.prod(_pair(kernel_size))
+    channels = Spec((x.shape[0], (x.shape[1] or taps) // taps), x.dtype)
+    held = 3 * size(_with_padding(channels, output_size, padding)) + 2 * size(channels) * math.prod(
+        n * step for n, step in zip(grid, _pair(stride), strict=True)
+    )
+    return held, taps * held
+
+
+@operation(_fold_rule, room=_fold_room)
 def fold(
     x: Array,
     *,
