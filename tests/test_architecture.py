@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 # Who may import whom: each tier sees itself and the tiers above it in this list.
 TIERS = [
-    {"constants", "errors", "hashes", "importing", "lazy", "masks", "records", "shapes", "starting"}
+    {"constants", "errors", "hashes", "importing", "latest", "lazy", "masks", "records", "shapes", "starting"}
     | {"strings", "tree", "types", "writing"},
     {"backend"},
     {"dtypes", "random", "initializers", "resampling", "activation_functions"},

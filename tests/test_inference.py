@@ -403,9 +403,9 @@ def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(
         np.testing.assert_array_equal(run(None, x), y)  # no params are asked for
         np.testing.assert_array_equal(fnet.predict(DENSE, params, backend.ops.asarray(x)), y)
         fnet.predict(DENSE, params, x[:1])
-        run.most = 1
+        run.compiled.most = 1
         fnet.predict(DENSE, params, np.ones((4, 5), "float32"))
-        assert len(run.compiled) == 2  # the oldest is gone
+        assert len(run.compiled) == 1  # the others are gone
         monkeypatch.setattr(compiling, "CONSTANTS", 8)
         assert optimized(DENSE, tree.map(constant, params)).run is None
     assert optimized(DENSE, params).run is None

@@ -13,6 +13,7 @@ from fnet.backend import ops
 from fnet.core.explaining import require_order
 from fnet.inference.device import on_device
 from fnet.inference.string_split import split_host
+from fnet.latest import Latest
 from fnet.layers.wrappers import carried
 from fnet.strings import is_strings
 from fnet.types import Params
@@ -96,9 +97,9 @@ class Compiled:
         self.model = model
         self.run = model if backend.name() == "numpy" else _jit(model)
         self.constants = constants
-        self.most = 64 if constants is None else max(1, 4 * CONSTANTS // max(1, _bytes(constants)))
-        self.compiled: dict[Any, Any] = {}
-        """{shapes and dtypes: what is compiled for them}, at most so many."""
+        most = 64 if constants is None else max(1, 4 * CONSTANTS // max(1, _bytes(constants)))
+        self.compiled: Latest[Any, Callable[..., Any] | None] = Latest(most)
+        """{shapes and dtypes: what is compiled for them; None where that is not possible}."""
 
     def __call__(self, params: Params, x: Any) -> Any:
         try:
@@ -132,17 +133,18 @@ class Compiled:
         """`x -> y` compiled for such a batch, under the settings of the thread that asks."""
         given = () if self._is_constant_with(batch) else (params,)
         key = (_spec(batch), *map(_spec, given))
-        if key not in self.compiled:
-            host, _ = split_host(self.model)
-            function = self.model if given else functools.partial(self.model, self.constants)
-            try:
-                self.compiled[key] = None if host is not None else ops.ahead(function, *given, batch)
-            except ops.UNTRACEABLE:
-                self.compiled[key] = None
-            if len(self.compiled) > self.most:
-                self.compiled.pop(next(iter(self.compiled)))
-        run = self.compiled[key]
+        run = self.compiled.made(key, functools.partial(self._ahead, given, batch))
         return run if run is None or not given else functools.partial(run, *given)
+
+    def _ahead(self, given: tuple[Params, ...], batch: Any) -> Callable[..., Any] | None:
+        """What is compiled for params, unless they are constants, and a batch; None where that is not possible."""
+        if split_host(self.model)[0] is not None:
+            return None
+        function = self.model if given else functools.partial(self.model, self.constants)
+        try:
+            return ops.ahead(function, *given, batch)
+        except ops.UNTRACEABLE:
+            return None
 
 
 def _bytes(params: Params) -> int:

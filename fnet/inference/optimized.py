@@ -12,14 +12,15 @@ from fnet.backend import ops
 from fnet.inference.compile import Compiled, may_be_constants
 from fnet.inference.device import is_value, on_device, twin
 from fnet.inference.string_split import split_numbers
+from fnet.latest import Latest
 from fnet.records import dataclass
 from fnet.types import Params
 
-_MOST = 8
-"""How many programs are remembered."""
+_programs: Latest[Any, _Remembered] = Latest(8)
+"""{(backend, id of the model, whether optimised, structure and ids of the params): the program}."""
 
-_programs: dict[Any, _Remembered] = {}
-"""{(backend, id of the model, whether optimised, structure and ids of the params): the program}, the oldest first."""
+_CALLS = 64
+"""Of how many kinds of calls a program remembers how they go."""
 
 
 class Program(NamedTuple):
@@ -29,7 +30,7 @@ class Program(NamedTuple):
     params: Params
     run: Compiled | None
     """It with these params as a part of what is compiled, where that is faster."""
-    calls: dict[Any, Any]
+    calls: Latest[Any, Any]
     """What `predict` remembers of calls with these params, by what kind of call it was."""
     host: Any = None
     """What makes, with the same params, the numbers that the model takes of the texts that are given."""
@@ -66,11 +67,11 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     """
     leaves, structure = ops.flatten(params)
     key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
-    remembered = _programs.get(key)
+    remembered = _programs.find(key)
     if remembered is not None:
         return remembered.filled(leaves)
     if not all(map(is_value, leaves)):
-        return Program(model, tree.map(on_device, params), None, {})
+        return Program(model, tree.map(on_device, params), None, Latest(_CALLS))
     program = _program(model, params, leaves, optimize)
     return _remember(key, model, program, leaves).filled(leaves)
 
@@ -81,7 +82,8 @@ def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> P
     host, faster = split_numbers(faster)
     stand_ins = {id(leaf): _stand_in(leaf, number) for number, leaf in enumerate(leaves)}
     new = tree.map(lambda leaf: stand_ins.get(id(leaf), leaf), tree.map(on_device, new))
-    return Program(faster, new, Compiled(faster, new) if may_be_constants(params, new) else None, {}, host)
+    run = Compiled(faster, new) if may_be_constants(params, new) else None
+    return Program(faster, new, run, Latest(_CALLS), host)
 
 
 def _stand_in(leaf: Any, number: int) -> Any:
@@ -90,14 +92,10 @@ def _stand_in(leaf: Any, number: int) -> Any:
 
 
 def _remember(key: Any, model: Any, program: Program, leaves: list[Any]) -> _Remembered:
-    """Keep a program for the next call, and forget the oldest where there are many."""
+    """Keep a program for the next call."""
     has_places = any(isinstance(leaf, _Place) for leaf in tree.leaves(program.params))
     watched = [_watch(leaf, key) for leaf in leaves]
-    remembered = _Remembered(model, program, has_places, watched)
-    _programs[key] = remembered
-    if len(_programs) > _MOST:
-        _programs.pop(next(iter(_programs)), None)
-    return remembered
+    return _programs.keep(key, _Remembered(model, program, has_places, watched))
 
 
 def _filled(item: Any, leaves: list[Any]) -> Any:

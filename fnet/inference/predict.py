@@ -76,7 +76,7 @@ def predict(
         marked.sort()
         warnings.warn(InvalidRows(_said(marked, rows), marked), stacklevel=2)
     if kind is not None and given is x and (again := runner.again(x, rows)) is not None:
-        program.calls[kind] = again
+        program.calls.keep(kind, again)
     return outputs
 
 

@@ -12,14 +12,12 @@ from fnet.inference.door import Door
 from fnet.inference.lengths import Lengths, lengths
 from fnet.inference.rows import rows_independent
 from fnet.inference.schedule import Cut, Schedule, Work, as_it_is, row_work, schedule
+from fnet.latest import Latest
 from fnet.layers.wrappers import carried, keeps_states
 from fnet.types import Params, Spec
 
-_MOST = 8
-"""How many models are remembered."""
-
-_prepared: dict[tuple[int, int, str], Prepared] = {}
-"""{(ids of the model that was given and of the one that runs, backend): what is known}, the oldest first."""
+_prepared: Latest[tuple[int, int, str], Prepared] = Latest(8)
+"""{(ids of the model that was given and of the one that runs, backend): what is known}."""
 
 
 class Prepared(NamedTuple):
@@ -63,12 +61,7 @@ class Prepared(NamedTuple):
 def prepared(given: Any, model: Any) -> Prepared:
     """The door of the model that was given and the one that runs, compiled."""
     key = (id(given), id(model), backend.name())
-    known = _prepared.get(key)
-    if known is None:
-        known = _prepared[key] = _prepare(given, model)
-        if len(_prepared) > _MOST:
-            _prepared.pop(next(iter(_prepared)), None)
-    return known
+    return _prepared.made(key, functools.partial(_prepare, given, model))
 
 
 def _prepare(given: Any, model: Any) -> Prepared:

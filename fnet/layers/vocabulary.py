@@ -5,7 +5,6 @@ Special tokens are included, as Keras's `get_vocabulary()` gives them. NumPy on 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice, repeat
 from typing import Any
@@ -16,6 +15,7 @@ from fnet.backend import ops
 from fnet.constants import is_constant
 from fnet.core.compose import bind
 from fnet.errors import InvalidInput
+from fnet.latest import Latest
 from fnet.records import dataclass
 from fnet.strings import NumpyArray, pack_strings, unpack_bytes
 from fnet.types import Param, Params, ParamTree
@@ -145,8 +145,8 @@ class Vocabulary:
     """(tokens, id of an unknown one) -> ids int64[n]"""
 
 
-_derived: OrderedDict[tuple[Any, ...], tuple[Any, Vocabulary]] = OrderedDict()
-_DERIVED_KEPT = 32
+_derived: Latest[tuple[Any, ...], tuple[Any, Vocabulary]] = Latest(32)
+"""{kind, special tokens and arrays of a table: (the arrays, so that their ids stay theirs; what is derived)}."""
 
 
 def vocabulary_of(params: Params, specials: Specials, strings: bool, layer_name: str) -> Vocabulary:
@@ -157,7 +157,7 @@ def vocabulary_of(params: Params, specials: Specials, strings: bool, layer_name:
     table = params.get("vocabulary")
     arrays = [] if table is None else [table["bytes"], table["offsets"]] if strings else [table]
     key = (strings, specials, *(_identity(a) for a in arrays))
-    known = _derived.pop(key, None)
+    known = _derived.find(key)
     if known is None:
         tokens: Any = _table(table) if strings else _integers(table)
         if len(tokens) <= specials.token_start:
@@ -165,10 +165,7 @@ def vocabulary_of(params: Params, specials: Specials, strings: bool, layer_name:
                 f"{layer_name} has no vocabulary: its params hold {len(tokens)} tokens; "
                 "load a model that was adapted, or make them: fnet.vocabulary_params(step, tokens)"
             )
-        known = (arrays, _strings(tokens, specials) if strings else _numbers(tokens, specials))
-    _derived[key] = known
-    while len(_derived) > _DERIVED_KEPT:
-        _derived.popitem(last=False)
+        known = _derived.keep(key, (arrays, _strings(tokens, specials) if strings else _numbers(tokens, specials)))
     return known[1]
 
 

@@ -1,0 +1,47 @@
+"""What is remembered of the things that were asked for last."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_NOTHING: Any = object()
+
+
+class Latest(OrderedDict[K, V]):
+    """{key: value}, at most so many: what was not asked for longest is forgotten first.
+
+    Threads may share it: every step is one operation of the dictionary, and what another thread has forgotten in
+    between is made again.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def find(self, key: K, default: V | None = None) -> V | None:
+        """The value of a key, from now on the last to be forgotten; `default` where there is none."""
+        try:
+            self.move_to_end(key)
+            return self[key]
+        except KeyError:
+            return default
+
+    def keep(self, key: K, value: V) -> V:
+        """`value`, remembered from now on."""
+        self[key] = value
+        try:
+            while len(self) > self.most:
+                self.popitem(last=False)
+        except KeyError:  # others have forgotten them all
+            pass
+        return value
+
+    def made(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made where there is none."""
+        value = self.find(key, _NOTHING)
+        return self.keep(key, make()) if value is _NOTHING else value  # type: ignore[return-value]
