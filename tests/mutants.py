@@ -136,6 +136,7 @@ PLACES = {
     "fnet/dtypes": "policies integers operations masks",
     "fnet/errors": f"{ERRORS} compose door",
     "fnet/hashes": "hashing",
+    "fnet/latest": "latest",
     "fnet/lazy": "architecture telling store",
     "fnet/masks": "masks mask_rules attention_masks mask_generations recurrent",
     "fnet/random": "initializers modelling regularization transforms",

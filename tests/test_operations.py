@@ -279,3 +279,18 @@ def test_each_nan_is_unique(each_backend):
     y, counts = operations.unique({}, np.array([1, np.nan, 2, np.nan], "float32"), return_counts=True)
     np.testing.assert_array_equal(y, [1, 2, np.nan, np.nan])
     np.testing.assert_array_equal(counts, [1, 1, 1, 1])
+
+
+def test_the_ends_of_spaces_of_integers_lose_their_fractions_first(each_backend):
+    """As in Keras on TensorFlow; NumPy rounds what is between the fractions."""
+    ends = np.float32(0.3), np.float32(7.9)
+    np.testing.assert_array_equal(operations.linspace({}, ends, num=7, dtype="int32"), [0, 1, 2, 3, 4, 5, 7])
+    np.testing.assert_array_equal(
+        operations.logspace({}, (ends[0], np.float32(2.7)), num=5, dtype="int32"), [1, 1, 10, 10, 100]
+    )
+
+
+@pytest.mark.parametrize("name", ["inv", "qr"])
+def test_matrices_of_integers_are_refused_not_cut(name, each_backend):
+    with pytest.raises(fnet.InvalidInput, match="floats"):
+        getattr(operations, name)({}, np.eye(2, dtype="int32"))

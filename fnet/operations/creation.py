@@ -133,17 +133,21 @@ def linspace(
 ) -> Any:
     """`num` equally spaced numbers from `start` to `stop` on a new axis, and with `retstep` their distance."""
     start, stop = _ends(start, stop, dtype)
-    step = (stop - start) / max(num - 1 if endpoint else num, 1)
-    y = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
-    whole = dtype is not None and "int" in dtype
-    y = y if dtype is None else ops.cast(xp.floor(y) if whole else y, dtype)
-    return (y, step) if retstep else y
+    y = _spaced(start, stop, num, endpoint, axis, dtype)
+    return (y, (stop - start) / max(num - 1 if endpoint else num, 1)) if retstep else y
 
 
 def _ends(start: Array, stop: Array, dtype: str | None) -> list[Array]:
-    """Both ends as floats, of `dtype` where that is one of floats."""
-    ends = floating(start, stop)
-    return ends if dtype is None or is_integral(dtype) else [tensor(end, dtype) for end in ends]
+    """Both ends in `dtype`; integers, which have lost their fractions then, as float64."""
+    if dtype is None:
+        return floating(start, stop)
+    return [tensor(tensor(end, dtype), "float64" if is_integral(dtype) else dtype) for end in (start, stop)]
+
+
+def _spaced(start: Array, stop: Array, num: int, endpoint: bool, axis: int, dtype: str | None) -> Array:
+    """Equally spaced numbers between the `_ends` of `dtype`; integers are rounded down."""
+    y: Array = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
+    return y if dtype is None else ops.cast(xp.floor(y) if is_integral(dtype) else y, dtype)
 
 
 def _logspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | None) -> Spec:
@@ -155,9 +159,9 @@ def _geomspace_rule(start: Any, stop: Any, *, num: int, axis: int, dtype: str | 
     return _logspace_rule(start, stop, num=num, axis=axis, dtype=dtype or "float32")
 
 
-def _logspace(start: Array, stop: Array, num: int, endpoint: bool, base: float, axis: int) -> Array:
-    exponents = xp.linspace(start, stop, num, endpoint=endpoint, axis=axis).astype(start.dtype)
-    return xp.power(tensor(base, start.dtype.name), exponents)
+def _powers(base: float, exponents: Array) -> Array:
+    y: Array = xp.power(tensor(base, exponents.dtype.name), exponents)
+    return y
 
 
 @operation(_logspace_rule)
@@ -172,9 +176,7 @@ def logspace(
     axis: int = 0,
 ) -> Array:
     """`base` to the power of `num` equally spaced exponents from `start` to `stop`."""
-    start, stop = _ends(start, stop, dtype)
-    y = _logspace(start, stop, num, endpoint, base, axis)
-    return y if dtype is None else ops.cast(y, dtype)
+    return _powers(base, _spaced(*_ends(start, stop, dtype), num, endpoint, axis, dtype))
 
 
 @operation(_geomspace_rule)
@@ -184,7 +186,7 @@ def geomspace(
     """`num` numbers of equal ratio from `start` to `stop`, which have one sign."""
     start, stop = (tensor(v, dtype or "float32") for v in (start, stop))
     first, last = (xp.log(xp.abs(v)) / math.log(10) for v in (start, stop))
-    return _logspace(first, last, num, endpoint, 10.0, axis) * xp.expand_dims(xp.sign(start), axis)
+    return _powers(10.0, _spaced(first, last, num, endpoint, axis, None)) * xp.expand_dims(xp.sign(start), axis)
 
 
 @operation(lambda x: Spec((), "int32"))

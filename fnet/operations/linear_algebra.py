@@ -15,7 +15,8 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops, xp
 from fnet.core.room import size, work_of_products
-from fnet.dtypes import floating, tensor, widened
+from fnet.dtypes import floating, is_integral, tensor, widened
+from fnet.errors import InvalidInput
 from fnet.operations.rules import Operation, named, operation
 from fnet.shapes import axes_of, reduced_shape, sized
 from fnet.types import Array, Shape, Spec
@@ -49,8 +50,10 @@ def _scalar_rule(x: Spec) -> Spec:
 
 
 def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
-    """What `compute` gives, of halves in float32: LAPACK has none."""
+    """What `compute` gives, of halves in float32: LAPACK has none. Raises InvalidInput for integers, as TensorFlow."""
     x = tensor(x)
+    if is_integral(x.dtype.name):
+        raise InvalidInput(f"a matrix of floats is wanted, not of {x.dtype.name}; cast it first")
     return tree.map(lambda y: tensor(y, x.dtype.name), compute(widened(x)))
 
 
