@@ -176,7 +176,8 @@ def logspace(
     axis: int = 0,
 ) -> Array:
     """`base` to the power of `num` equally spaced exponents from `start` to `stop`."""
-    return _powers(base, _spaced(*_ends(start, stop, dtype), num, endpoint, axis, dtype))
+    start, stop = _ends(start, stop, dtype)
+    return _powers(base, _spaced(start, stop, num, endpoint, axis, dtype))
 
 
 @operation(_geomspace_rule)
