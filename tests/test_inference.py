@@ -407,7 +407,7 @@ def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(
         fnet.predict(DENSE, params, np.ones((4, 5), "float32"))
         assert len(run.compiled) == 1  # the others are gone
         monkeypatch.setattr(compiling, "CONSTANTS", 8)
-        assert optimized(DENSE, tree.map(constant, params)).run is None
+        assert optimized(DENSE, tree.map(constant, fnet.init(DENSE, 1))).run is None
     assert optimized(DENSE, params).run is None
 
 
@@ -551,3 +551,11 @@ def test_params_of_other_libraries(kind):
     if kind == "other":  # nothing is remembered of what may change
         given["dense"]["bias"].values += 1
         np.testing.assert_allclose(fnet.predict(model, given, x), model(params, x) + 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+def test_what_is_compiled_keeps_the_params_as_they_were(optimize, each_backend):
+    params, x = {"kernel": np.ones((5, 3), "float32"), "bias": np.zeros(3, "float32")}, np.ones((2, 5), "float32")
+    run = fnet.compile(fnet.bind(fnet.layers.dense, units=3), params, optimize=optimize)
+    params["kernel"][:] = 7
+    np.testing.assert_array_equal(run(x), np.full((2, 3), 5))

@@ -191,7 +191,7 @@ class _Run:
     def class_of(self, cell: Any) -> str:
         """The right class that a cell says: its label, or its number where no label is that."""
         text, labels = str(cell), self.labels or []
-        by_number = text not in labels and text.isdigit() and int(text) < len(labels)
+        by_number = text not in labels and text.isdecimal() and int(text) < len(labels)
         return labels[int(text)] if by_number else text
 
     def judged(self, answers: Iterator[outputs.Answer]) -> Iterator[outputs.Answer]:

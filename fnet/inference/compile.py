@@ -11,7 +11,7 @@ import numpy as np
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.core.explaining import require_order
-from fnet.inference.device import on_device
+from fnet.inference.device import is_value, on_device
 from fnet.inference.string_split import split_host
 from fnet.latest import Latest
 from fnet.layers.wrappers import carried
@@ -68,9 +68,14 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
         model, params = rewrites.optimize(model, params)
     kept = tree.map(on_device, params)
     if backend.name() == "numpy":
-        return functools.partial(model, kept)
+        return functools.partial(model, tree.map(_as_it_is_now, kept))
     run = Compiled(model, kept if may_be_constants(params, kept) else None)
     return lambda x: run(kept, ops.native(x))
+
+
+def _as_it_is_now(leaf: Any) -> Any:
+    """A leaf of NumPy's, or a copy of one that its owner may change."""
+    return leaf.copy("K") if isinstance(leaf, np.ndarray) and not is_value(leaf) else leaf
 
 
 CONSTANTS = 160 << 20
