@@ -12,6 +12,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.compose import rules
+from fnet.layers.wrappers import keeps_states
 from fnet.types import Array, ParamTree
 from params.assign.legacy_arrays import by_order
 from params.assign.options_from_arrays import attention_options, boundary_options
@@ -23,7 +24,7 @@ from params.convert.conversion import BROKEN, Converted
 from params.convert.generations import version_of
 from params.convert.legacy_config import modern
 from params.convert.models import convert
-from params.convert.requirements import screen
+from params.convert.requirements import require_batch, screen
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file.containers import VOCABULARY
 from params.file.model_file import UNSAID, Limits, ModelFile
@@ -160,6 +161,8 @@ def _load(
     config = modern(file.config, keras2) if legacy or keras2 else file.config
     make = partial(convert, config, custom=custom, version=version, legacy=legacy or keras2, rng=rng, bare=bare)
     converted, expected = (_of_keras2 if keras2 else _of_keras3)(make, file, limits)
+    if keeps_states(converted.step):
+        require_batch(file.config)
     vocabularies = _vocabularies(file, vocabulary)
     if legacy:
         stored = by_order(plan(converted, expected, vocabularies), converted, file)

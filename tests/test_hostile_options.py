@@ -462,3 +462,14 @@ def test_bins_had_the_dtype_of_the_layer(version, dtype, expected):
     data = keras_zip(sequential_config(input_entry(3), layer), NO_WEIGHTS, json.dumps({"keras_version": version}))
     model, params = load_keras(data)
     assert model(params, np.zeros((1, 3), "float32")).dtype == expected
+
+
+@pytest.mark.parametrize("stateful", [1, True])
+@pytest.mark.parametrize("batch", [None, 2])
+def test_states_are_kept_only_of_batches_whose_size_the_file_says(stateful, batch):
+    config = sequential_config(input_entry(4, 3), entry("LSTM", "lstm", units=2, stateful=stateful))
+    config["config"]["layers"][0]["config"]["batch_shape"][0] = batch
+    config["config"]["layers"][1]["build_config"] = {"input_shape": [batch, 4, 3]}
+    refused = "needs batches of one size" if batch is None else "missing"  # it has no weights
+    with pytest.raises(ModelFileError, match=refused):
+        load_keras(keras_zip(config, NO_WEIGHTS))

@@ -48,6 +48,35 @@ def screen(value: Any, replaced: Container[str] = ()) -> None:
             ]
 
 
+BATCHES = ("batch_shape", "batch_input_shape", "build_input_shape", "build_config")
+"""Keys under which configs say shapes with the axis of the batch."""
+
+
+def require_batch(config: Any) -> None:
+    """Raise UnsupportedLayer where no shape of a parsed config says how many rows a batch has, which Keras needs for
+    layers that keep their states."""
+    waiting: list[Any] = [config]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if any(_says_rows(item.get(key)) for key in BATCHES):
+                return
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    raise UnsupportedLayer(
+        "a layer with stateful=True needs batches of one size, and the file says none; build the model with "
+        "keras.Input(batch_size=...)"
+    )
+
+
+def _says_rows(shape: Any) -> bool:
+    """Whether a shape, or one of several in lists and objects, begins with a number."""
+    if isinstance(shape, dict):
+        return any(map(_says_rows, shape.values()))
+    return isinstance(shape, list) and (type(next(iter(shape), None)) is int or any(map(_says_rows, shape)))
+
+
 def _is_replaced(item: dict[str, Any], replaced: Container[str]) -> bool:
     config = item.get("config")
     names = (config.get("name") if isinstance(config, dict) else None, item.get("registered_name"))
