@@ -91,7 +91,7 @@ def main(names):
             if wrong:
                 over += 1
                 print(f"{name}: {wrong}", flush=True)
-        print(f"{archive.stem}: {count} models so far", flush=True)
+        print(f"{archive.stem}: {count} models so far", file=sys.stderr)
     print(f"{count} models, {over} over {yardstick.allowed(0):.0e}, the largest error {worst:.2g}")
 
 
