@@ -76,7 +76,7 @@ def test_no_integer_costs_anything_in_a_shape_rule(numbers):
 
 
 OPERATIONS = {
-    "bincount": ("bincount", {"minlength": 1 << 30}, "int32", LimitExceeded),
+    "bincount": ("bincount", {"minlength": 1 << 24}, "int32", None),
     "diff": ("diff", {"n": 10**10}, "float32", None),
     "repeat": ("repeat", {"repeats": 10**12, "axis": 1}, "float32", LimitExceeded),
     "tile": ("tile", {"repeats": (1, 10**12)}, "float32", LimitExceeded),
