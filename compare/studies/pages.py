@@ -141,14 +141,17 @@ def _in_words(finding: Finding) -> str:
         told = f"{low.label} has a mean macro-F1 of {low.test.mean:.3f}."
     hidden = [c.detectable for c in finding.comparisons if c.adjusted >= LEVEL and math.isfinite(c.detectable)]
     if hidden:
-        ends = f"{min(hidden):.3f}" if len(hidden) == 1 else f"{min(hidden):.3f} to {max(hidden):.3f}"
-        told += f" Where no difference is shown, this many runs and rows show one of {ends} in four cases of five."
+        shown_by = f"this many runs and rows show one of {_range(hidden)} in four cases of five"
+        told += f" Where no difference is shown, {shown_by}."
     spreads = [v.test.deviation for v in present if math.isfinite(v.test.deviation)]
     if spreads:
-        told += (
-            f" Seeds of one configuration differ by a standard deviation of {min(spreads):.3f} to {max(spreads):.3f}."
-        )
+        told += f" Seeds of one configuration differ by a standard deviation of {_range(spreads)}."
     return f"{_arm(finding)}{told} What this cannot say: {_limits(finding)}"
+
+
+def _range(numbers: Sequence[float]) -> str:
+    """From the least to the largest, where those differ as far as they are shown."""
+    return " to ".join(dict.fromkeys(f"{number:.4f}" for number in (min(numbers), max(numbers))))
 
 
 def _gap_in_words(finding: Finding) -> str:
@@ -188,7 +191,8 @@ def _setup(group: Sequence[Finding]) -> list[Block]:
     cnn = group[0].study.family == "cnn" and group[0].study.arm == "reported"
     told = [Text(CNN_ARM if cnn else TRAINED[f.study.arm]) for f in group]
     head = ("setting", *(f.study.arm for f in group))
-    return [*told, Text(f"The same for all: {common}."), Table(head, tuple(lines), frozenset(range(len(head))))]
+    blocks: list[Block] = [*told, Text(f"The same for all: {common}.")]
+    return [*blocks, Table(head, tuple(lines), frozenset(range(len(head))))] if lines else blocks
 
 
 def _flat(variant: Variant) -> dict[str, Any]:
