@@ -97,16 +97,24 @@ def text(value):
     return value if isinstance(value, str | bytes) else json.dumps(value)
 
 
+def zip_of(*members, method=zipfile.ZIP_STORED):
+    """A zip with just these members, the same bytes at any time: a `ZipInfo` carries no date of today."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members:
+            archive.writestr(name if isinstance(name, zipfile.ZipInfo) else zipfile.ZipInfo(name), data, method)
+    return buffer.getvalue()
+
+
 def keras_zip(config=None, weights=None, metadata=METADATA, members=(), method=zipfile.ZIP_STORED):
     """The bytes of a `.keras` file."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        archive.writestr("metadata.json", text(metadata))
-        archive.writestr("config.json", text(dense_config() if config is None else config))
-        archive.writestr("model.weights.h5", dense_weights() if weights is None else weights)
-        for name, data in members:
-            archive.writestr(name, data)
-    return buffer.getvalue()
+    return zip_of(
+        ("metadata.json", text(metadata)),
+        ("config.json", text(dense_config() if config is None else config)),
+        ("model.weights.h5", dense_weights() if weights is None else weights),
+        *members,
+        method=method,
+    )
 
 
 def legacy(config=None, layers=(("dense", ("dense/kernel:0", KERNEL), ("dense/bias:0", BIAS)),), change=None):
@@ -298,15 +306,6 @@ def npz_pickle():
 
 add("pickle_as_weights", lambda: keras_zip(weights=pickle.dumps(Touch())), CorruptFile)
 add("pickle_alone", lambda: pickle.dumps(Touch()), UnsafeFile)
-
-
-def zip_of(*members, method=zipfile.ZIP_STORED):
-    """A zip with just these members; the first may not be where attackers expect it."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, data in members:
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 # CVE-2025-12058: a vocabulary that is a path
