@@ -87,3 +87,47 @@ def test_wrong_inputs_are_named(x, message):
     with pytest.raises(fnet.InvalidInput) as raised:
         fnet.attention({}, x)
     assert message in str(raised.value)
+
+
+def _weights(mask, step=None, **options):
+    """The weights of attention of four places over each other under an attention_mask."""
+    step = step or bind(fnet.multi_head_attention, **ATTENTION)
+    step = bind(step, return_attention_scores=True, **options)
+    shape = (1, 2, 2, 4) if "attention_axes" in options else (1, 4, 4)
+    query = np.random.default_rng(0).standard_normal(shape, "float32")
+    params = fnet.init(step, 0, (query.shape, query.shape))
+    return np.asarray(step(params, {"query": query, "value": query, "attention_mask": mask})[1].values)
+
+
+@pytest.mark.parametrize(
+    ("masks", "as_hidden"), [("keras2", True), ("keras3.7", True), ("keras3.8", False), ("keras3.12", False)]
+)
+def test_a_fraction_in_a_mask_weighs_to_keras_3_7_and_is_seen_later(masks, as_hidden, each_backend):
+    mask = np.ones((1, 4, 4), "float32")
+    mask[0, :, 1] = 0.75
+    np.testing.assert_array_equal(
+        _weights(mask, masks=masks), _weights(mask == 1 if as_hidden else mask > 0, masks=masks)
+    )
+    both = _weights(mask, masks=masks, use_causal_mask=True)  # next to another mask it is one of bool
+    np.testing.assert_array_equal(both, _weights(mask > 0, masks=masks, use_causal_mask=True))
+
+
+def test_a_fraction_in_a_mask_of_grouped_queries_weighs_the_result_to_keras_3_12(each_backend):
+    step = bind(fnet.group_query_attention, head_dim=3, num_query_heads=4, num_key_value_heads=2)
+    mask = np.ones((1, 4, 4), "float32")
+    mask[0, :, 1] = 0.25
+    plain = _weights(mask == 1, step)
+    np.testing.assert_array_equal(_weights(mask, step), plain)
+    np.testing.assert_array_equal(_weights(mask, step, masks="keras2"), _weights(mask == 1, step, masks="keras2"))
+    mask[0, :, 1] = 1 + 2**-23  # above 1 it adds to the score, -1e9 (1 - mask) = 119
+    np.testing.assert_allclose(_weights(mask, step, masks="keras3.12")[..., 1], 1 + 2**-23, rtol=1e-6)
+
+
+def test_where_all_is_hidden_over_two_axes_each_weight_is_1_to_keras_3_9(each_backend):
+    """Recorded with Keras 2.15 and 3.6: the logarithm of the sum is lost next to -1e9."""
+    mask = np.zeros((1, 2, 2, 2, 2), bool)
+    for masks, weight in (("keras2", 1.0), ("keras3.8", 1.0), ("keras3.12", 0.0), ("keras3", 0.0)):
+        np.testing.assert_array_equal(_weights(mask, masks=masks, attention_axes=(1, 2)), weight)
+    x = fnet.masks.Masked(np.ones((1, 2, 2), "float32"), mask[0, :1, 0])
+    for masks, weight in (("keras2", 1.0), ("keras3.12", 0.0)):
+        np.testing.assert_array_equal(fnet.softmax({}, x, axis=(1, 2), masks=masks).values, weight)

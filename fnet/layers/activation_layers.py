@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from fnet.activation_functions import IN_LAYERS, Activation, activate
 from fnet.backend import xp
@@ -20,6 +20,8 @@ relu_of, elu_of, softmax_of = (IN_LAYERS[name] for name in ("relu", "elu", "soft
 
 MASKED_OUT = -1e9
 """What stands for minus infinity where a softmax is masked, as in Keras."""
+SoftmaxMasks: TypeAlias = Literal["keras2", "keras3.12", "keras3"]
+"""Values of `masks` here: to Keras 3.9; 3.10 to 3.12; later."""
 
 
 def _floats(x: Spec) -> Spec:
@@ -136,11 +138,12 @@ def _softmax_rule(x: Spec, *, axis: int | Sequence[int]) -> tuple[Spec, ParamTre
 
 
 @layer(shape=_softmax_rule, mask="own", floats=True)
-def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: Masks = "keras3") -> Any:
+def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: SoftmaxMasks = "keras3") -> Any:
     """(...) -> (...): exp(x) normalised to sum 1 over `axis` (one or several).
 
     Mask: kept, and obeyed: what it hides gets probability 0, wherever it broadcasts against `x`; a row in which
-    all is hidden is all 0, but with masks="keras2" as if nothing were hidden.
+    all is hidden is all 0, but with masks="keras2" as if nothing were hidden. Numbers above 0.5 hide nothing; up
+    to "keras3.12" they weigh.
     Errors: InvalidInput for a mask that does not broadcast, as Keras.
     Source: keras.layers.Softmax.
 
@@ -153,17 +156,28 @@ def softmax(params: Params, x: Any, *, axis: int | Sequence[int] = -1, masks: Ma
     return masked(masked_softmax(values, mask, axis, masks), mask)
 
 
-def masked_softmax(x: Array, mask: Array, axis: int | Sequence[int], masks: str = "keras3") -> Array:
-    """softmax over `axis` of the places where `mask` (broadcast against `x`; floats: above 0.5) is True.
+def masked_softmax(
+    x: Array, mask: Array, axis: int | Sequence[int], masks: SoftmaxMasks = "keras3", several: bool = False
+) -> Array:
+    """softmax over `axis` of the places where `mask` (broadcast against `x`; numbers: above 0.5) is True.
 
-    Keras 2 adds -1e9 where it is not, so places that are all hidden are weighed among each other.
+    Up to "keras3.12" -1e9 (1 - mask) is added instead, so places that are all hidden are weighed among each other;
+    "keras3.12" then multiplies by the mask. Over several axes, or one that stands for `several`, the logarithm of a
+    sum is subtracted there, which next to -1e9 is lost: each of such places has weight 1.
     """
     _check_broadcast(x, mask)
-    if masks == "keras2":
-        return softmax_of(x + (1 - mask.astype(x.dtype)) * MASKED_OUT, axis)
-    seen = mask if mask.dtype == bool else mask > 0.5
-    y = softmax_of(xp.where(seen, x, MASKED_OUT), axis)
-    return xp.where(seen, y, 0)
+    if masks == "keras3":
+        seen = mask if mask.dtype == bool else mask > 0.5
+        return xp.where(seen, softmax_of(xp.where(seen, x, MASKED_OUT), axis), 0)
+    shares = mask.astype(x.dtype)
+    x = x + (1 - shares) * MASKED_OUT
+    axes = axes_of(axis, x.ndim)
+    if several or len(axes) > 1:
+        top = xp.max(x, axis=axes, keepdims=True)
+        y = xp.exp(x - (xp.log(xp.sum(xp.exp(x - top), axis=axes, keepdims=True)) + top))
+    else:
+        y = softmax_of(x, axes)
+    return y * shares if masks == "keras3.12" else y
 
 
 def _check_broadcast(x: Array, mask: Array) -> None:

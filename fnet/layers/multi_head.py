@@ -23,8 +23,8 @@ from fnet.masks import mask_of, masked, values_of
 from fnet.shapes import positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
-HeadMasks: TypeAlias = Literal["keras2", "keras3.7", "keras3.8", "keras3"]
-"""Values of `masks` here: for Keras 2 from 2.10 on and 3.0 to 3.6; 3.7; 3.8 and 3.9; 3.10 and later."""
+HeadMasks: TypeAlias = Literal["keras2", "keras3.7", "keras3.8", "keras3.12", "keras3"]
+"""Values of `masks` here: for Keras 2 from 2.10 on and 3.0 to 3.6; 3.7; 3.8 and 3.9; 3.10 to 3.12; later."""
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
 
@@ -182,6 +182,7 @@ def multi_head_attention(
     what hid them. Keras reads no explicit query_mask, so it changes nothing; up to Keras 3.7 it does.
     Where all is hidden, the weights are equal; with dropout, scores or more axes they are 0, as in Keras. Up to 3.9
     (masks="keras3.8") they are not 0 but those that there would be without the masks, up to 3.6 ("keras2") always.
+    Up to 3.7 numbers in an attention_mask that is the only mask weigh, as in `softmax`.
     Source: keras.layers.MultiHeadAttention; Vaswani et al. 2017.
 
     >>> import fnet
@@ -201,7 +202,7 @@ def multi_head_attention(
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
     q, k, v = (heads_first(a, axes) for a in (q, k, v))
     seen = widen_mask(seen, q, len(axes))
-    weights = attention_weights(q, k, _flat(seen, q_sizes, k_sizes), fused, masks)
+    weights = attention_weights(q, k, _flat(seen, q_sizes, k_sizes), fused, masks, len(axes) > 1)
     y = heads_last(after_dropout(params, weights, dropout) @ v, axes, q_sizes)
     y = project_heads(params, y, query, _output_sizes(output_shape, query), use_gate, quantization)
     y = masked(y, query_mask)
@@ -215,14 +216,16 @@ def inputs_of(
 ) -> tuple[Array, Array, Array, Array | None, Array | None]:
     """(query, value, key, the mask that the query carries, all masks as one, see `merge_masks`) of layer `name`.
 
-    explicit: whether a query_mask that is given by name counts, in place of the one that the query carries.
+    explicit: whether a query_mask that is given by name counts, in place of the one that the query carries, and
+    whether an attention_mask with no other next to it keeps its numbers, by which a softmax weighs.
     """
     inputs = named_inputs(name, x, MASKS)
     query, value = values_of(inputs["query"]), values_of(inputs["value"])
     key = values_of(inputs.get("key", value))
     carried = mask_of(inputs["query"])
     given = values_of(inputs.get("query_mask")) if explicit else None
-    seen = merge_masks(inputs, carried if given is None else given, query, value, causal, window)
+    asking = carried if given is None else given
+    seen = merge_masks(inputs, asking, query, value, causal, window, numbers=explicit)
     return query, value, key, carried, seen
 
 
@@ -252,9 +255,18 @@ def after_dropout(params: Params, weights: Array, dropout: float) -> Array:
 
 
 def merge_masks(
-    inputs: Mapping[str, Any], query_mask: Any, query: Array, value: Array, causal: bool, window: int | None
+    inputs: Mapping[str, Any],
+    query_mask: Any,
+    query: Array,
+    value: Array,
+    causal: bool,
+    window: int | None,
+    numbers: bool,
 ) -> Array | None:
-    """All masks as one that broadcasts to (batch, t, s), or None: True is seen."""
+    """All masks as one that broadcasts to (batch, t, s), or None: True is seen.
+
+    numbers: whether an attention_mask that is the only one stays what it is.
+    """
     masks = [] if query_mask is None else [query_mask[..., :, None]]
     for name in ("value", "key"):
         mask = values_of(inputs.get(f"{name}_mask"))
@@ -264,6 +276,8 @@ def merge_masks(
     masks += [causal_mask(t, s)[None]] if causal else []
     masks += [] if window is None else [(abs(xp.arange(t)[:, None] - xp.arange(s)) < window)[None]]
     explicit = values_of(inputs.get("attention_mask"))
+    if explicit is not None and numbers and not masks:
+        return explicit
     masks += [] if explicit is None else [explicit]
     merged = None
     for mask in masks:
@@ -307,14 +321,17 @@ def _flat(mask: Array | None, q_sizes: Sequence[int], k_sizes: Sequence[int]) ->
     return full.reshape(*lead, math.prod(q_sizes), math.prod(k_sizes))
 
 
-def attention_weights(q: Array, k: Array, mask: Array | None, fused: bool, masks: str = "keras3") -> Array:
-    """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else by `masks`."""
+def attention_weights(
+    q: Array, k: Array, mask: Array | None, fused: bool, masks: HeadMasks = "keras3", several: bool = False
+) -> Array:
+    """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else by `masks`, over a last
+    axis that stands for `several`."""
     scores = q @ xp.swapaxes(k, -1, -2)
     if mask is None:
         return ops.softmax(scores, -1, own=True)
     if fused:
         return ops.softmax(xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max)), -1, own=True)
-    return masked_softmax(scores, mask, -1, "keras3" if masks == "keras3" else "keras2")
+    return masked_softmax(scores, mask, -1, "keras2" if masks == "keras3.7" or masks == "keras3.8" else masks, several)
 
 
 def project_heads(

@@ -122,7 +122,8 @@ _HEADS = (
     ((3, 7), _heads(_MASKS)),
     ((3, 8), _heads({"masks": "keras3.7"})),
     ((3, 10), _heads({"masks": "keras3.8"})),
-    ((3, 12), _heads({})),
+    ((3, 12), _heads({"masks": "keras3.12"})),
+    ((3, 13), {"masks": "keras3.12"}),
 )
 
 _HASHED = (
@@ -173,7 +174,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("Identity", "Normalization", "Rescaling"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("GroupQueryAttention", "MultiHeadAttention"), _HEADS),
     "ReLU": (((2, 6), _relu),),
-    "Softmax": (((3, 10), _MASKS),),
+    "Softmax": (((3, 10), _MASKS), ((3, 13), {"masks": "keras3.12"})),
     "RandomCrop": (
         ((2, 7), {"inference": "short side"}),
         ((3, 6), {"inference": "cover"}),
