@@ -11,7 +11,7 @@ from fnet import ExportError, bind, operations, tf_functions, tree
 from fnet.core.sources import masked_by
 from params import load_keras
 from params.file.hdf5 import open_file
-from params.store import hdf5
+from params.store import hdf5_writer
 from params.store.keras_config import NOT_READ
 from params.store.keras_file import keras_bytes
 from params.store.meaning import meaning
@@ -33,17 +33,17 @@ def drawn_tree():
     rng = np.random.default_rng(0)
     arrays = {f"a{i}": rng.integers(0, 2, (i % 4, 3)).astype(DTYPES[i % len(DTYPES)]) for i in range(300)}
     arrays |= {"scalar": np.float32(3).reshape(()), "bits": np.array([1, 2, 3], "<u2").view("V2")}
-    inner = {f"g{i}": hdf5.Group({str(j): np.arange(j) for j in range(i)}) for i in range(20)}
+    inner = {f"g{i}": hdf5_writer.Group({str(j): np.arange(j) for j in range(i)}) for i in range(20)}
     described = {"bits": {"dtype": "bfloat16"}}
-    return hdf5.Group(
-        {"many": hdf5.Group(arrays, {"name": "é", "none": ""}, described), "empty": hdf5.Group(), **inner}
+    return hdf5_writer.Group(
+        {"many": hdf5_writer.Group(arrays, {"name": "é", "none": ""}, described), "empty": hdf5_writer.Group(), **inner}
     )
 
 
 def test_hdf5_files_are_read_by_the_library_and_by_our_reader():
     root = drawn_tree()
-    data = hdf5.write(root)
-    assert data == hdf5.write(drawn_tree())
+    data = hdf5_writer.write(root)
+    assert data == hdf5_writer.write(drawn_tree())
     ours = open_file(memoryview(data), total=1 << 30, steps=1 << 20, text=1 << 20)
     with h5py.File(io.BytesIO(data)) as theirs:
         assert theirs["many"].attrs["name"].decode() == ours.groups["many"].text("name") == "é"
@@ -60,12 +60,12 @@ def test_hdf5_files_are_read_by_the_library_and_by_our_reader():
 @pytest.mark.parametrize("name", ["a/b", "", ".", "a\0"])
 def test_names_that_hdf5_cannot_hold_are_refused(name):
     with pytest.raises(ValueError, match="cannot be a name"):
-        hdf5.write(hdf5.Group({name: hdf5.Group()}))
+        hdf5_writer.write(hdf5_writer.Group({name: hdf5_writer.Group()}))
 
 
 def test_arrays_of_other_dtypes_are_refused():
     with pytest.raises(TypeError, match="complex64 cannot be written"):
-        hdf5.write(hdf5.Group({"a": np.zeros(1, "complex64")}))
+        hdf5_writer.write(hdf5_writer.Group({"a": np.zeros(1, "complex64")}))
 
 
 # --- a model there and back -------------------------------------------------------------------------------------

@@ -80,8 +80,8 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
     errors: list[WeightsMismatch] = []
     classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
     renamed = _renamed(converted, classes)
-    for share in (_not_shared, _by_arrays, _by_name):
-        as_shared = share(renamed, params)
+    for arrays in SHARED_BY:
+        as_shared = renamed if arrays is None else _shared(renamed, params, arrays)
         if as_shared is None:
             continue
         plans = [partial(_plan, as_shared, params, expected, way) for way in ways]
@@ -118,16 +118,13 @@ def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Nam
     return work
 
 
-def _not_shared(converted: Converted, params: Params) -> Converted:
-    return converted
-
-
-def _by_arrays(converted: Converted, params: Params) -> Converted | None:
-    return _shared(converted, params, lambda mine: tuple(id(leaf) for leaf in tree.leaves(mine)))
-
-
-def _by_name(converted: Converted, params: Params) -> Converted | None:
-    return _shared(converted, params, lambda mine: ())
+SHARED_BY: tuple[Callable[[Params], Any] | None, ...] = (
+    None,
+    lambda params: tuple(id(leaf) for leaf in tree.leaves(params)),
+    lambda params: (),
+)
+"""What the params of layers of one name and step must have in common to be one object, in the order of trying; None: no
+two layers are."""
 
 
 def _shared(converted: Converted, params: Params, arrays: Callable[[Params], Any]) -> Converted | None:

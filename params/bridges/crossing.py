@@ -83,11 +83,9 @@ def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[st
     bound = bind(step)
     options = bound.all_options
     if bound.function is fnet.bidirectional and library == "PyTorch":
-        return {
-            name: array
-            for layout, half in zip(_both_ways(options), ("forward_layer", "backward_layer"), strict=True)
-            for name, array in layout.there(params[half], bind(options["layer"]).all_options).items()
-        }
+        forward, backward = _both_ways(options)
+        inner = bind(options["layer"]).all_options
+        return forward.there(params["forward_layer"], inner) | backward.there(params["backward_layer"], inner)
     return _layout(bound.function, layouts, library).there(params, options)
 
 

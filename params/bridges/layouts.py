@@ -69,19 +69,23 @@ def renamed(*pairs: tuple[str, str] | tuple[str, str, Change, Change]) -> Layout
     return Layout(there, back)
 
 
-def depthwise(weight: str, bias: str) -> Layout:
+def _bias(arrays: Mapping[str, Any]) -> Arrays:
+    """The bias among some arrays, where there is one."""
+    return {"bias": arrays["bias"]} if "bias" in arrays else {}
+
+
+def depthwise() -> Layout:
     """A kernel (*window, in, multiplier) as (in * multiplier, 1, *window), a convolution in groups of one channel."""
 
     def there(params: Params, options: Options) -> Arrays:
         kernel = params["kernel"]
         flat = kernel.reshape(*kernel.shape[:-2], 1, -1)
-        return {weight: channels_first(flat), **({bias: params["bias"]} if "bias" in params else {})}
+        return {"weight": channels_first(flat), **_bias(params)}
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
-        kernel = channels_last(arrays[weight])
+        kernel = channels_last(arrays["weight"])
         multiplier = options.get("depth_multiplier", 1)
-        made = {"kernel": kernel.reshape(*kernel.shape[:-2], -1, multiplier)}
-        return {**made, **({"bias": arrays[bias]} if bias in arrays else {})}
+        return {"kernel": kernel.reshape(*kernel.shape[:-2], -1, multiplier), **_bias(arrays)}
 
     return Layout(there, back)
 
@@ -96,14 +100,11 @@ TO_RZN = (1, 0, 2)
 """Keras has update, reset, new; the others reset, update, new. The order is its own inverse."""
 
 
-def _plain_cell(options: Options, names: Mapping[str, Any]) -> None:
-    """Raise ExportError for activations that the cells of other libraries do not have."""
-    for name, value in names.items():
+def _plain_cell(options: Options) -> None:
+    """Raise ExportError for activations that the gated cells of other libraries do not have."""
+    for name, value in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
         if options.get(name, value) != value:
             raise ExportError(f"{name}={options[name]!r}: the cells of other libraries have {value!r}")
-
-
-LSTM = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 
 
 def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
@@ -111,7 +112,8 @@ def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
     names = [f"{part}{suffix}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def there(params: Params, options: Options) -> Arrays:
-        _plain_cell(options, LSTM if kind != "simple_rnn" else {})
+        if kind != "simple_rnn":
+            _plain_cell(options)
         order = _order(kind, options)
         arrays = [gates(params[key], order).T for key in ("kernel", "recurrent_kernel")]
         if "bias" in params:
@@ -206,16 +208,11 @@ def heads_by_name(there_names: Mapping[str, str], weight: str, turn: bool) -> La
     return Layout(there, back)
 
 
-def flax_lstm() -> Layout:
-    """`nnx.OptimizedLSTMCell`: Keras's order; the bias is with the state."""
-    return renamed(("dense_i.kernel", "kernel"), ("dense_h.kernel", "recurrent_kernel"), ("dense_h.bias", "bias"))
-
-
 def flax_gru() -> Layout:
     """`nnx.GRUCell`: one bias, of the inputs; that of the new state beside the reset gate must be zero."""
 
     def there(params: Params, options: Options) -> Arrays:
-        _plain_cell(options, LSTM)
+        _plain_cell(options)
         order = _order("gru", options)
         made = {
             "dense_i.kernel": gates(params["kernel"], order),
@@ -236,18 +233,11 @@ def flax_gru() -> Layout:
     return Layout(there, back)
 
 
-def equinox_lstm() -> Layout:
-    """`eqx.nn.LSTMCell`: matrices (4 units, in), one bias."""
-    return renamed(
-        ("weight_ih", "kernel", turned, turned), ("weight_hh", "recurrent_kernel", turned, turned), ("bias", "bias")
-    )
-
-
 def equinox_gru() -> Layout:
     """`eqx.nn.GRUCell`: one bias, and that of the state for the new state by itself."""
 
     def there(params: Params, options: Options) -> Arrays:
-        _plain_cell(options, LSTM)
+        _plain_cell(options)
         order = _order("gru", options)
         made = {"weight_ih": gates(params["kernel"], order).T, "weight_hh": gates(params["recurrent_kernel"], order).T}
         inputs, state = params["bias"]
@@ -273,7 +263,7 @@ _SCALES = renamed(("weight", "gamma"), ("bias", "beta"))
 TORCH: dict[Callable[..., Any], Layout] = {
     fnet.dense: renamed(("weight", "kernel", turned, turned), ("bias", "bias")),
     **dict.fromkeys((*_CONVOLUTIONS, *_TRANSPOSED), _CONV),
-    **dict.fromkeys(_DEPTHWISE, depthwise("weight", "bias")),
+    **dict.fromkeys(_DEPTHWISE, depthwise()),
     fnet.batch_normalization: renamed(
         ("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"), ("running_var", "moving_variance")
     ),
@@ -300,7 +290,9 @@ FLAX: dict[Callable[..., Any], Layout] = {
     fnet.layer_normalization: _FLAX_SCALES,
     fnet.group_normalization: _FLAX_SCALES,
     fnet.embedding: renamed(("embedding", "embeddings")),
-    fnet.lstm: flax_lstm(),
+    fnet.lstm: renamed(  # the bias is with the state
+        ("dense_i.kernel", "kernel"), ("dense_h.kernel", "recurrent_kernel"), ("dense_h.bias", "bias")
+    ),
     fnet.gru: flax_gru(),
     fnet.multi_head_attention: heads_by_name(_HEADS, "kernel", False),
 }
@@ -325,7 +317,9 @@ EQUINOX: dict[Callable[..., Any], Layout] = {
     fnet.layer_normalization: _SCALES,
     fnet.group_normalization: _SCALES,
     fnet.embedding: TORCH[fnet.embedding],
-    fnet.lstm: equinox_lstm(),
+    fnet.lstm: renamed(
+        ("weight_ih", "kernel", turned, turned), ("weight_hh", "recurrent_kernel", turned, turned), ("bias", "bias")
+    ),
     fnet.gru: equinox_gru(),
     fnet.multi_head_attention: heads_by_name(_PROJECTIONS, "weight", True),
 }

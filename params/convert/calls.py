@@ -139,12 +139,7 @@ def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[
         _require_taken(kwargs["mask"], part)
 
 
-TAKE_MASKS = frozenset(
-    {
-        *("AdditiveAttention", "Attention", "BatchNormalization", "Functional", "GlobalAveragePooling1D", "Lambda"),
-        *("GroupNormalization", "Pipeline", "Sequential", "Softmax", "TimeDistributed"),
-    }
-)
+TAKE_MASKS = frozenset({*FURTHER, "GroupNormalization", "Lambda"})
 """Classes of Keras whose call takes `mask`, next to those that have it among the arguments of their row."""
 
 

@@ -8,87 +8,66 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Any
 
 from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.file.keras_objects import snake_case
 
 CLASS = "TensorFlowOpLayer"
 
-_SAME = {
-    "nn": "Relu Relu6 Elu Selu Softmax Softsign LogSoftmax",
-    "math": (
-        "Abs Exp Expm1 Log Log1p Sqrt Rsqrt Square Sigmoid Tanh Softplus Floor Ceil Rint Round Sign Erf Erfc Erfinv "
-        "Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Reciprocal Imag Real Conj"
+
+def _named(homes: Mapping[str, str]) -> dict[str, str]:
+    """{operation: function} of operations whose function is in the module `home`, by their name in snake case."""
+    return {op: f"{home}.{snake_case(op)}".lstrip(".") for home, ops in homes.items() for op in ops.split()}
+
+
+_UNARY = {
+    **_named(
+        {
+            "": "Identity OnesLike Rank StopGradient Where ZerosLike",
+            "bitwise": "Invert",
+            "linalg": "Cholesky",
+            "math": (
+                "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Conj Cos Cosh Erf Erfc Erfinv Exp Expm1 Floor Imag IsFinite "
+                "IsInf IsNan Log Log1p LogicalNot Real Reciprocal Rint Round Rsqrt Sigmoid Sign Sin Sinh Softplus Sqrt "
+                "Square Tan Tanh"
+            ),
+            "nn": "Elu L2Loss LogSoftmax Relu Relu6 Selu Softmax Softsign",
+        }
     ),
-}
-_UNARY = {op: f"{home}.{op.lower()}" for home, ops in _SAME.items() for op in ops.split()} | {
-    "LogSoftmax": "nn.log_softmax",
     "ComplexAbs": "math.abs",
-    "Neg": "math.negative",
-    "Inv": "math.reciprocal",
-    "LogicalNot": "math.logical_not",
-    "IsNan": "math.is_nan",
-    "IsInf": "math.is_inf",
-    "IsFinite": "math.is_finite",
-    "Invert": "bitwise.invert",
-    "Identity": "identity",
-    "StopGradient": "stop_gradient",
-    "ZerosLike": "zeros_like",
-    "OnesLike": "ones_like",
-    "Rank": "rank",
-    "Where": "where",
-    "L2Loss": "nn.l2_loss",
-    "RGBToHSV": "image.rgb_to_hsv",
     "HSVToRGB": "image.hsv_to_rgb",
-    "MatrixInverse": "linalg.inv",
+    "Inv": "math.reciprocal",
     "MatrixDeterminant": "linalg.det",
-    "Cholesky": "linalg.cholesky",
+    "MatrixInverse": "linalg.inv",
+    "Neg": "math.negative",
+    "RGBToHSV": "image.rgb_to_hsv",
 }
 _BINARY = {
-    "Add": "math.add",
+    **_named(
+        {
+            "bitwise": "BitwiseAnd BitwiseOr BitwiseXor LeftShift RightShift",
+            "math": (
+                "Add Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr Maximum Minimum NotEqual Pow "
+                "SquaredDifference Xdivy Xlog1py Xlogy"
+            ),
+        }
+    ),
     "AddV2": "math.add",
-    "Sub": "math.subtract",
-    "Mul": "math.multiply",
-    "RealDiv": "realdiv",
     "Div": "compat.v1.div",
     "DivNoNan": "math.divide_no_nan",
-    "MulNoNan": "math.multiply_no_nan",
     "FloorDiv": "math.floordiv",
     "FloorMod": "math.floormod",
+    "Mul": "math.multiply",
+    "MulNoNan": "math.multiply_no_nan",
+    "NextAfter": "math.nextafter",
+    "RealDiv": "realdiv",
+    "Sub": "math.subtract",
     "TruncateDiv": "truncatediv",
     "TruncateMod": "truncatemod",
-    "Pow": "math.pow",
-    "Maximum": "math.maximum",
-    "Minimum": "math.minimum",
-    "SquaredDifference": "math.squared_difference",
-    "Xdivy": "math.xdivy",
-    "Xlogy": "math.xlogy",
-    "Xlog1py": "math.xlog1py",
-    "NextAfter": "math.nextafter",
-    "Equal": "math.equal",
-    "NotEqual": "math.not_equal",
-    "Greater": "math.greater",
-    "GreaterEqual": "math.greater_equal",
-    "Less": "math.less",
-    "LessEqual": "math.less_equal",
-    "LogicalAnd": "math.logical_and",
-    "LogicalOr": "math.logical_or",
-    "BitwiseAnd": "bitwise.bitwise_and",
-    "BitwiseOr": "bitwise.bitwise_or",
-    "BitwiseXor": "bitwise.bitwise_xor",
-    "LeftShift": "bitwise.left_shift",
-    "RightShift": "bitwise.right_shift",
 }
-_REDUCTIONS = {
-    "Sum": "reduce_sum",
-    "Mean": "reduce_mean",
-    "Max": "reduce_max",
-    "Min": "reduce_min",
-    "Prod": "reduce_prod",
-    "All": "reduce_all",
-    "Any": "reduce_any",
-    "EuclideanNorm": "reduce_euclidean_norm",
-}
+_REDUCTIONS = _named({"": "All Any EuclideanNorm Max Mean Min Prod Sum"})
 _MASKS = "begin_mask end_mask ellipsis_mask new_axis_mask shrink_axis_mask"
 _CONV = "strides padding data_format dilations"
 _POOL = "ksize strides padding data_format"
@@ -96,7 +75,7 @@ _POOL = "ksize strides padding data_format"
 ROWS: dict[str, tuple[str, str, str]] = {
     **{op: (function, "x", "") for op, function in _UNARY.items()},
     **{op: (function, "x y", "") for op, function in _BINARY.items()},
-    **{op: (f"math.{function}", "x axis", "keep_dims") for op, function in _REDUCTIONS.items()},
+    **{op: (f"math.reduce_{function}", "x axis", "keep_dims") for op, function in _REDUCTIONS.items()},
     "AddN": ("math.add_n", "*x", ""),
     "ArgMax": ("math.argmax", "x axis", "output_type"),
     "ArgMin": ("math.argmin", "x axis", "output_type"),

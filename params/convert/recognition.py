@@ -26,9 +26,9 @@ NOT_OF_MODELS = re.compile(r"(tf_)?keras(\.src)?\.(layers|ops|applications|activ
 
 
 KERAS_2 = (
-    *("AbstractRNNCell", "ActivityRegularizer", "AlphaDropout", "ConvRNN2D", "CudnnLSTM", "DenseFeatures", "Highway"),
-    *("MaxoutDense", "Merge", "PeepholeLSTMCell", "RandomHeight"),
-    *("RandomWidth", "SequenceFeatures", "SReLU", "ParametricSoftplus", "AtrousConvolution2D", "TimeDistributedDense"),
+    *("AbstractRNNCell", "ActivityRegularizer", "AtrousConvolution2D", "ConvRNN2D", "CudnnLSTM", "DenseFeatures"),
+    *("Highway", "MaxoutDense", "Merge", "ParametricSoftplus", "PeepholeLSTMCell", "SequenceFeatures", "SReLU"),
+    "TimeDistributedDense",
 )
 """Layers of earlier versions of Keras that the table has not. Legacy files write no module; other names are custom."""
 

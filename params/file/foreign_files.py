@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
 
@@ -86,6 +85,6 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
     return CorruptFile(f"no config.json in it, so no .keras model; it holds {quoted(sorted(names)[:4])}")
 
 
-def strange_json(index: Mapping[str, Any]) -> ModelFileError:
+def strange_json() -> ModelFileError:
     """The error for a JSON file that is no index of shards."""
     return CorruptFile("no `weight_map`: not the index of a sharded weights file")

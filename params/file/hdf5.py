@@ -17,7 +17,7 @@ import functools
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from math import prod
 from operator import itemgetter
@@ -676,11 +676,8 @@ class Attributes:
         if kind.size * count > len(values):
             raise CorruptFile(f"attribute {quoted(name)} holds less than it declares")
         self._file.step(count)
-        read = self._variable if kind.name == "text" else self._fixed
+        read = self._variable if kind.name == "text" else self._decode
         return shape, [read(values[i * kind.size : (i + 1) * kind.size]) for i in range(count)]
-
-    def _fixed(self, value: memoryview) -> str:
-        return self._decode(value)
 
     def _variable(self, value: memoryview) -> str:
         length, address, index = unpack("IQI", value)
@@ -756,17 +753,15 @@ def storage(file: Buffer, layout: memoryview, size: int) -> Storage:
         _same_size(stored, size)
         return Storage(file.take(address, size), (address, address + size))
     expect(kind, CHUNKED, "data layout class")
-    return _chunked_v3(layout) if version == 3 else _chunked_v4(layout)
+    if version == 4:
+        return _chunked_v4(layout)
+    rank, address = unpack("BQ", layout, 2)
+    return Storage(chunk=unpack(f"{rank}I", layout, 11), address=address)
 
 
 def _same_size(stored: int, size: int) -> None:
     if stored != size:
         raise CorruptFile(f"its shape and type need {size} bytes, {stored} are stored")
-
-
-def _chunked_v3(layout: memoryview) -> Storage:
-    rank, address = unpack("BQ", layout, 2)
-    return Storage(chunk=unpack(f"{rank}I", layout, 11), address=address)
 
 
 def _chunked_v4(layout: memoryview) -> Storage:
@@ -1001,12 +996,17 @@ class Group(Node):
         """This group and all groups below."""
         return [self, *(inner for group in self.groups.values() for inner in group.walk())]
 
+    def below(self, names: Sequence[str]) -> Group | None:
+        """The group below this one that a path of names leads to, or None."""
+        group: Group | None = self
+        for name in names:
+            group = group.groups.get(name) if group else None
+        return group
+
     def find(self, path: str) -> Dataset | None:
         """The array at a path such as "dense/kernel:0", or None."""
         *parents, name = path.split("/")
-        group: Group | None = self
-        for parent in parents:
-            group = group.groups.get(parent) if group else None
+        group = self.below(parents)
         return group.datasets.get(name) if group else None
 
 

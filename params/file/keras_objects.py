@@ -99,30 +99,25 @@ def parse(data: Any) -> KerasObject:
     calls = data.get("inbound_nodes", [])
     build = data.get("build_config") or {}
     module, registered = data.get("module"), data.get("registered_name")
+    shared, label = data.get("shared_object_id"), shown(data["class_name"])
     for key, value, kind in (
         ("name", name, str),
         ("name", data.get("name", ""), str),
         ("inbound_nodes", calls, list),
         ("build_config", build, dict),
+        ("module", "" if module is None else module, str),
+        ("registered_name", "" if registered is None else registered, str),
     ):
         if not isinstance(value, kind):
-            raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a {kind.__name__}")
-    for key, value in (("module", module), ("registered_name", registered)):
-        if value is not None and not isinstance(value, str):
-            raise CorruptFile(f"{shown(data['class_name'])}: {key} is {quoted(value)}, not a string")
-    if config.get("trainable", True) not in (False, True):
-        raise CorruptFile(f"{shown(data['class_name'])}: trainable is {quoted(config['trainable'])}, not true or false")
-    if "name" in data and config.get("name") not in (None, data["name"]):
-        raise CorruptFile(
-            f"{shown(data['class_name'])} has two names, {quoted(data['name'])} and {quoted(config['name'])}"
-        )
-    if not _are_shapes(build.get("input_shape")):
-        raise CorruptFile(
-            f"{shown(data['class_name'])} was built for {quoted(build['input_shape'])}, which is no shape"
-        )
-    shared = data.get("shared_object_id")
+            raise CorruptFile(f"{label}: {key} is {quoted(value)}, not a {kind.__name__}")
     if shared is not None and type(shared) is not int:
-        raise CorruptFile(f"{shown(data['class_name'])}: shared_object_id is {quoted(shared)}, not an integer")
+        raise CorruptFile(f"{label}: shared_object_id is {quoted(shared)}, not an integer")
+    if config.get("trainable", True) not in (False, True):
+        raise CorruptFile(f"{label}: trainable is {quoted(config['trainable'])}, not true or false")
+    if "name" in data and config.get("name") not in (None, data["name"]):
+        raise CorruptFile(f"{label} has two names, {quoted(data['name'])} and {quoted(config['name'])}")
+    if not _are_shapes(build.get("input_shape")):
+        raise CorruptFile(f"{label} was built for {quoted(build['input_shape'])}, which is no shape")
     written = str(data.get(WRITTEN, "")).rpartition(">")[2]
     return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
 
@@ -243,19 +238,14 @@ def elements(container: str, class_names: Mapping[str, str]) -> dict[str, str]:
 
 # --- dtype policies -------------------------------------------------------------------------------
 
-POLICIES = ("float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
+FLOATS = ("float32", "float16", "bfloat16", "float64")
+POLICIES = (*FLOATS, "mixed_float16", "mixed_bfloat16")
 PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
 QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy", "QuantizedFloat8DTypePolicy")
 """Policies whose integers `params.convert.quantization` knows; the floats next to them have a `source_name`."""
 CALIBRATED_POLICIES = ("GPTQDTypePolicy", "AWQDTypePolicy")
-OTHER_DTYPES = (
-    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", "string"),
-    *("complex64", "complex128"),
-)
-
-
-_DTYPES = (*POLICIES[:4], *OTHER_DTYPES)
-
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+OTHER_DTYPES = (*INTEGERS, "bool", "string", "complex64", "complex128")
 QUANTIZED_NAME = re.compile(r"(int8|float8)_from_(\w+)")
 
 
@@ -323,7 +313,7 @@ def _slice_part(value: Any) -> int | None:
 
 def _require_spec(shape: Any, dtype: Any) -> None:
     """Refuse a tensor of a graph whose shape or dtype is none; what they are in truth, the layers say."""
-    if not is_shape(shape) or dtype not in _DTYPES:
+    if not is_shape(shape) or dtype not in (*FLOATS, *OTHER_DTYPES):
         raise CorruptFile(f"a tensor of the shape {quoted(shape)} and the dtype {quoted(dtype)}")
 
 
@@ -379,7 +369,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def array(value: Any, dtype: Any) -> Array:
     """A constant of the graph, read-only."""
-    if dtype not in (*POLICIES[:4], *OTHER_DTYPES[:9]):
+    if dtype not in (*FLOATS, *INTEGERS, "bool"):
         raise CorruptFile(f"a constant of the dtype {quoted(dtype)}")
     try:
         values = np.array(value, "float32" if dtype == "bfloat16" else dtype)

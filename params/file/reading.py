@@ -240,10 +240,7 @@ def _legacy(holder: hdf5.Group, label: str) -> WeightTree:
 
 def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[tuple[str, StoredArray], ...]:
     """(weight name, array) of a layer, as its `weight_names` list them."""
-    group: hdf5.Group | None = holder
-    for part in name.split("/"):
-        group = group.groups.get(part) if group else None
-    if group is None:
+    if (group := holder.below(name.split("/"))) is None:
         raise WeightsMismatch(f"layer {quoted(name)} is listed, but no group holds its weights")
     arrays = []
     for weight in group.texts("weight_names") or []:
@@ -259,7 +256,7 @@ def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limit
     """`x.weights.json` with its `x_00000.weights.h5`, ... next to it."""
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or path is None:
-        raise strange_json(index)
+        raise strange_json()
     merged: dict[str, Variables] = {}
     left = limits.total
     for shard in _shards(weight_map):

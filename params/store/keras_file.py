@@ -27,7 +27,7 @@ from params.convert.conversion import Converted
 from params.convert.models import convert
 from params.errors import ModelFileError
 from params.loading import load_keras
-from params.store import hdf5
+from params.store import hdf5_writer
 from params.store.keras_config import described
 from params.store.meaning import difference, meaning
 from params.store.spelling import spelled
@@ -111,11 +111,11 @@ def _with_given(converted: Converted, params: Params) -> dict[str, Any]:
 # --- the bytes ------------------------------------------------------------------------------------------------
 
 
-def _groups(converted: Converted, expected: ParamTree, params: Params) -> hdf5.Group:
+def _groups(converted: Converted, expected: ParamTree, params: Params) -> hdf5_writer.Group:
     """The arrays of the params at the places where Keras looks for them."""
     work = plan(converted, expected)
     forms, leaves = dict(tree.items(expected)), dict(tree.items(params))
-    root = hdf5.Group()
+    root = hdf5_writer.Group()
     for owner, group in [*work.walk.named, (converted, "")]:
         _place(root, join(group, "vars")).attributes["name"] = owner.source.name
     homes = {id(part): inner for part, inner in _objects(converted, params)}
@@ -149,16 +149,16 @@ def _unread(name: str, params: Params) -> Any:
     return np.zeros((), np.int32)
 
 
-def _place(group: hdf5.Group, path: str) -> hdf5.Group:
+def _place(group: hdf5_writer.Group, path: str) -> hdf5_writer.Group:
     """The group at a path, made where it is not."""
     for name in path.split("/"):
-        inner = group.members.setdefault(name, hdf5.Group())
-        assert isinstance(inner, hdf5.Group)
+        inner = group.members.setdefault(name, hdf5_writer.Group())
+        assert isinstance(inner, hdf5_writer.Group)
         group = inner
     return group
 
 
-def _put(group: hdf5.Group, name: str, value: Any, dtype: str) -> None:
+def _put(group: hdf5_writer.Group, name: str, value: Any, dtype: str) -> None:
     array = ops.to_numpy(value)
     if dtype == "bfloat16":
         bits = array.astype(np.float32).view(np.uint32)
@@ -173,14 +173,14 @@ def _put(group: hdf5.Group, name: str, value: Any, dtype: str) -> None:
     group.members[name] = stored
 
 
-def _packed(config: Mapping[str, Any], groups: hdf5.Group) -> bytes:
+def _packed(config: Mapping[str, Any], groups: hdf5_writer.Group) -> bytes:
     """The zip of the three files, stored as they are."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in (
             ("metadata.json", json.dumps({"keras_version": VERSION}).encode()),
             ("config.json", json.dumps(config).encode()),
-            ("model.weights.h5", hdf5.write(groups)),
+            ("model.weights.h5", hdf5_writer.write(groups)),
         ):
             archive.writestr(zipfile.ZipInfo(name), data)
     return file.getvalue()
