@@ -14,6 +14,7 @@ import pytest
 import fnet
 from fnet import bind, tree
 from fnet.inference import arrays
+from fnet.inference.door import MISSING
 
 MODEL = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 3)), d=bind(fnet.dense, units=2))
 PARAMS = {"d": {"kernel": np.arange(6, dtype="float32").reshape(3, 2), "bias": np.float32([0.5, -0.5])}}
@@ -257,6 +258,36 @@ def test_rows_without_an_answer_are_marked_and_the_others_go_on(each_backend, ba
         fnet.predict(MODEL, PARAMS, X, invalid="mark")
     with pytest.raises(ValueError, match="'raise' or 'mark'"):
         fnet.predict(MODEL, PARAMS, X, invalid="skip")
+
+
+def test_nan_goes_into_a_model_that_has_an_answer_for_it(each_backend):
+    ops = fnet.operations
+    model = fnet.graph(
+        inputs=("x", "n"),
+        x=bind(fnet.input_layer, shape=(None, 3)),
+        n=bind(fnet.input_layer, shape=(None, 1), dtype="int32"),
+        hidden=(ops.isnan, "x"),
+        seen=(ops.where, ("hidden", 0.0, "x")),
+        y=(fnet.sequential(inner=bind(fnet.time_distributed, layer=ops.nan_to_num)), "x"),
+        outputs=("seen", "y", "n"),
+    )
+    x = X.copy()
+    x[1, 0], x[2, 1] = np.nan, np.inf
+    n = np.zeros((4, 1), "int32")
+    for part in (model, fnet.cut(model, outputs=("seen", "n")), fnet.cut(model, outputs=("y", "n"))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            marked = fnet.predict(part, {}, (x, n), invalid="mark")
+        for y, expected in zip(marked, part({}, (x, n)), strict=True):
+            np.testing.assert_array_equal(y, expected)
+    with pytest.raises(fnet.InvalidInput, match="row 3 has 1e\\+300, which is infinity in float32"):
+        fnet.predict(model, {}, (np.array([*x[:3].tolist(), [1e300, 0, 0]]), n))
+
+
+def test_every_operation_that_has_an_answer_for_nan_is_known_by_its_name():
+    names = [n for n in (*fnet.operations.__all__, "is_nan", "is_inf", "is_finite") if MISSING.fullmatch(n)]
+    assert {"isnan", "isfinite", "isinf", "isposinf", "isneginf", "nan_to_num", "nanmean", "is_nan", "is_inf", "is_finite"} < set(names)
+    assert {n for n in fnet.operations.__all__ if "nan" in n or "inf" in n} <= set(names)
 
 
 def test_ids_beyond_the_table_and_outputs_of_all_kinds(each_backend):

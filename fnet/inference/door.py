@@ -7,6 +7,7 @@ must not see, because its answer would be wrong without a word.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -31,6 +32,10 @@ FEW = 8192
 """Numbers up to which one dot product tells that all are finite; that of more would go to several threads."""
 
 
+MISSING = re.compile(r"nan.*|is_?(nan|inf|finite|posinf|neginf)")
+"""Names of operations that have an answer for NaN or infinity."""
+
+
 class Fault(NamedTuple):
     """Rows of one input that the model must not see."""
 
@@ -46,6 +51,7 @@ class Door:
     def __init__(self, model: Any) -> None:
         self.specs = _input_specs(model)
         self.rules = list(_door_rules(model))
+        self.missing = _answers_missing(model)
         self.inputs = model.inputs if isinstance(model, Graph) else "x"
 
     def admit(self, x: Any) -> Any:
@@ -117,7 +123,7 @@ class Door:
             values = {name: value for name, value in feed(self.inputs, batch).items() if value is not None}
         faults: list[Fault] = []
         for name, value in values.items():
-            faults += _number_faults(name, value, self.specs.get(name), start)
+            faults += _number_faults(name, value, self.specs.get(name), start, self.missing)
         for name, rule in self.rules:
             if name in values and values[name].dtype.kind in "biuf":
                 wrong, say = rule(values[name])
@@ -141,8 +147,9 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], sta
     return [Fault(rows, of_row)]
 
 
-def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> list[Fault]:
-    """NaN, infinity, numbers that the dtype of the input cannot hold, and texts that are none."""
+def _number_faults(name: str, value: Array, spec: Spec | None, start: int, missing: bool) -> list[Fault]:
+    """NaN and infinity, unless `missing` says that they have an answer, numbers that the dtype of the input cannot
+    hold, and texts that are none."""
     dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
     faults: list[Fault] = []
     if kind == "O" and dtype == "string":
@@ -154,6 +161,7 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int) -> li
         narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
         if narrow or not _squares_are_finite(value):
             sound = abs(value) <= float(np.finfo(dtype).max) if narrow else np.isfinite(value)
+            sound = sound | ~np.isfinite(value) if missing else sound
             if not sound.all():
                 faults += _fault(name, value, ~ops.to_numpy(sound), lambda item: _unsound(item, dtype), start)
     if kind in "iuf" and dtype.startswith(("int", "uint")) and value.dtype != dtype:
@@ -215,6 +223,12 @@ def _input_specs(model: Any) -> dict[str, Spec]:
     if specs is None:
         return {}
     return feed(model.inputs, specs) if isinstance(model, Graph) else {"x": specs}
+
+
+def _answers_missing(step: Any) -> bool:
+    """Whether `step` is, or contains, an operation that has an answer for NaN or infinity."""
+    answers = not isinstance(step, Model) and MISSING.fullmatch(bind(step).function.__name__)
+    return bool(answers) or any(map(_answers_missing, infer.children(step).values()))
 
 
 def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:
