@@ -754,6 +754,26 @@ def test_tf_idf_weights_come_from_the_file():
     parity.assert_close(model(params, TEXTS), keras_model(tf.constant(TEXTS)))
 
 
+@pytest.mark.parametrize(
+    ("layer", "tokens", "words"),
+    [
+        (layers.StringLookup, ["a", "b"], np.array([["a", "b", "q", "b"]], object)),
+        (layers.IntegerLookup, [4, 7], np.array([[4, 7, 0, 7]])),
+        (layers.TextVectorization, ["a", "b"], np.array([["a b q b"]], object)),
+    ],
+)
+def test_tf_idf_weights_of_the_file_count_where_the_config_says_others(layer, tokens, words, tmp_path):
+    """As when a vocabulary is set again: `.keras` holds the weights, legacy files of Keras 3 only the config."""
+    lookup = layer(vocabulary=tokens, idf_weights=[1.0, 2.0], output_mode="tf_idf")
+    dtype = "int64" if words.dtype == "int64" else "string"
+    keras_model = keras.Sequential([keras.Input((words.shape[1],), dtype=dtype), lookup])
+    lookup.set_vocabulary(tokens, [5.0, 7.0])
+    for suffix, expected in (("keras", [6.0, 5.0, 14.0]), ("h5", [1.5, 1.0, 4.0])):
+        keras_model.save(tmp_path / f"m.{suffix}")
+        model, params = load_keras(tmp_path / f"m.{suffix}")
+        np.testing.assert_array_equal(model(params, words)[0], expected)
+
+
 def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
     vectorize = text_model(output_sequence_length=5)
     keras_model = keras.Sequential([keras.Input((), dtype="string"), vectorize, layers.Embedding(10, 4)])

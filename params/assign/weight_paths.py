@@ -80,7 +80,7 @@ class Plan:
     walk: Walk
     slots: list[Slot] = field(default_factory=list)
     given: Loaded = field(default_factory=dict)
-    """Parameters from the config or a vocabulary."""
+    """Parameters from the config or a vocabulary, unless an array of the file holds them."""
 
     def add(self, converted: Converted, expected: ParamTree, path: ParamPath, frozen: bool = False) -> None:
         """The parameters of `converted`, which are at `path` and have the form `expected`."""
@@ -107,9 +107,11 @@ class Plan:
             self.given |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
 
     def _add_arrays(self, layer: _Layer, expected: ParamTree, names: list[str] | None = None) -> None:
-        """The arrays of a layer itself. names: those that the file lists, where they are not its params."""
+        """The arrays of a layer itself. names: those that the file lists, where they are not its params; what they hold
+        counts, whatever the config says."""
         params = {name: param for name, param in expected.items() if isinstance(param, Param)}
-        own = {name: param for name, param in params.items() if (*layer.path, name) not in self.given}
+        listed = names or ()
+        own = {name: param for name, param in params.items() if name in listed or (*layer.path, name) not in self.given}
         if is_custom(layer.owner):  # Keras stores what training moves before the rest
             own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
         group = join(layer.group, layer.entry.groups.get("", ""))
@@ -178,7 +180,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
             array = variables.arrays[slot.number]
         if array is not None:
             used.add(array.place)
-        elif slot.path is not None and slot.name not in OF_TRAINING:
+        elif slot.path is not None and slot.path not in work.given and slot.name not in OF_TRAINING:
             missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
         if array is not None and slot.path is not None:
             arrays[slot.path] = array
