@@ -8,7 +8,6 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -162,12 +161,11 @@ def leaves(tree: Any) -> list[Any]:
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     """(leaves, a hashable value of all the rest) of a tree. Fast for a dict of dicts of leaves, as most params are."""
     try:
-        leaves = [*chain.from_iterable([part.values() for part in tree.values()])]
-        names = (*tree, *chain.from_iterable(tree.values()), *[len(part) for part in tree.values()])
-    except (AttributeError, TypeError):
-        leaves, names = [], ()
-    if leaves and not any(_kind(each) for each in {*builtins.map(type, leaves)}):
-        return leaves, names
+        leaves = [leaf for part in tree.values() for leaf in part.values()]
+    except AttributeError:
+        leaves = []
+    if leaves and not any(builtins.map(_kind, {*builtins.map(type, leaves)})):
+        return leaves, (*tree, *builtins.map(tuple, tree.values()))
     pairs = items(tree)
     return [leaf for _, leaf in pairs], tuple(path for path, _ in pairs)
 

@@ -38,11 +38,12 @@ def blas_threads():
 def test_work_is_counted_from_the_shapes():
     work = schedule.row_work(CNN, fnet.Spec((None, 18, 18, 3)))
     assert (work.row, work.loops) == (16 * 16 * 9 * 3 * 16 + 8 * 8 * 16 * 3, False)
+    assert work.flow == 16 * 16 * 16 * 4
     lookup = bind(embedding, input_dim=1000, output_dim=100)
     assert schedule.row_work(lookup, fnet.Spec((None, 7), "int32")).row == 0
     step = 4 * 5 * (3 + 5)
     work = schedule.row_work(bind(lstm, units=5), fnet.Spec((None, 7, 3)))
-    assert work == schedule.Work(7 * step, step, loops=True)
+    assert work == schedule.Work(7 * step, step, loops=True, flow=5 * 4)
 
 
 @pytest.mark.parametrize(("rows", "work", "sizes"), [(1, 1e12, [1]), (7, 0, [7]), (5, 160e6, [1, 1, 1, 2])])
@@ -50,6 +51,46 @@ def test_parts_are_even_and_depend_on_rows_and_work_alone(rows, work, sizes):
     parts = schedule.parts(rows, schedule.Work(work, work))
     assert [part.stop - part.start for part in parts] == sizes
     assert [parts[0].start, parts[-1].stop] == [0, rows]
+
+
+def test_parts_of_wide_rows_stay_small_on_numpy():
+    sizes = [len(schedule.parts(n, schedule.Work(5000.0, 4000.0, flow=256))) for n in (8000, 10_000, 100_000)]
+    assert sizes == [1, 2, 16]
+
+
+@pytest.mark.parametrize(
+    ("work", "rows"),
+    [
+        (schedule.Work(5000.0, 4000.0, flow=256), 1024),
+        (schedule.Work(50_000.0, 4000.0, flow=256), 160),
+        (schedule.Work(1e6, 1e6, flow=256), 32),
+        (schedule.Work(5000.0, 4000.0, loops=True, flow=256), 32),
+        (schedule.Work(), 32),
+    ],
+)
+def test_batches_of_little_work_go_at_once(work, rows):
+    assert schedule.at_once(32, work) == rows
+
+
+@pytest.mark.parametrize("invalid", ["raise", "mark"])
+def test_batches_at_once_give_what_they_give_alone(each_backend, invalid):
+    model = sequential(hidden=bind(dense, units=8, activation="relu"), scores=bind(dense, units=3))
+    params, sizes = fnet.init(model, 0, (None, 5)), []
+    x = np.random.default_rng(0).standard_normal((71, 5)).astype("float32")
+    y = fnet.predict(model, params, x, batch_size=4)
+    parity.assert_close(y, np.concatenate([fnet.predict(model, params, x[i : i + 4]) for i in range(0, 71, 4)]))
+    told = fnet.predict(model, params, x, batch_size=4, progress=lambda done, rows: sizes.append(done))
+    assert sizes == [*range(4, 71, 4), 71]
+    parity.assert_close(told, y)
+    x[50, 2] = np.nan
+    if invalid == "raise":
+        with pytest.raises(fnet.InvalidInput, match="row 50 has NaN at"):
+            fnet.predict(model, params, x, batch_size=4)
+    else:
+        with pytest.warns(fnet.InvalidRows, match="rows 50"):
+            marked = fnet.predict(model, params, x, batch_size=4, invalid=invalid)
+        assert np.isnan(marked[50]).all()
+        parity.assert_close(np.delete(marked, 50, 0), np.delete(y, 50, 0))
 
 
 def test_rows_that_go_through_a_loop_stay_together_up_to_some(each_backend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,14 +67,18 @@ def misplaced(want: Mapping[Path, Param], params: Params) -> list[str]:
             lines.append(f"{_join(path)}: expected an array, got a {type(leaf).__name__}")
         elif path not in want:
             lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
-        elif not fits(leaf.shape, want[path].shape) or leaf.dtype.name not in _stored_as(want[path].dtype):
+        elif not fits(leaf.shape, want[path].shape) or not _holds(leaf.dtype, want[path].dtype):
             lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
     return lines
 
 
-def _stored_as(dtype: str) -> tuple[str, ...]:
-    """The dtypes of the arrays that may hold a parameter: NumPy has no bfloat16, and JAX no 64 bits unless told."""
-    return (dtype, *{"bfloat16": ("float32",), "float64": ("float32",), "int64": ("int32",)}.get(dtype, ()))
+_NARROWER = {"bfloat16": "float32", "float64": "float32", "int64": "int32"}
+
+
+@functools.cache
+def _holds(stored: Any, dtype: str) -> bool:
+    """Whether an array of a dtype may hold a parameter: NumPy has no bfloat16, and JAX no 64 bits unless told."""
+    return stored.name in (dtype, _NARROWER.get(dtype))
 
 
 def faulty(path: Path, leaf: Array) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from fnet.core.model import Model
 from fnet.core.rules import rules
 from fnet.records import dataclass
 from fnet.tree import Path
-from fnet.types import Spec
+from fnet.types import Shape, Spec
 
 WIDTHS = {"string": 0, "bfloat16": 2}
 """Bytes of dtypes that NumPy lacks, or that have no one size."""
@@ -76,13 +77,13 @@ def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
 def _of_layer(row: infer.Row) -> Room:
     """What a layer holds next to its inputs: its outputs, twice the largest of both, and what it says."""
     bound = row.step if isinstance(row.step, Bound) else bind(row.step)
-    read, written = size(row.inputs), size(row.outputs)
-    largest = max([written, *map(size, tree.leaves(row.inputs))])
+    read, written = [*map(size, tree.leaves(row.inputs))], size(row.outputs)
     own = rules(bound).room
     held, work = (own and bound.fill(own)(row.inputs)) or (0, 0)
-    terms = sum(math.prod(d or 1 for d in param.shape[:-1]) for param in tree.leaves(row.params))
-    products = terms * sum(numbers(spec) for spec in tree.leaves(row.outputs) if hasattr(spec, "shape"))
-    return Room(written + 2 * largest + held, read + written + products // PRODUCTS + work, row, row)
+    terms = sum([_product(param.shape[:-1]) for param in tree.leaves(row.params)])
+    products = terms and terms * sum([numbers(spec) for spec in tree.leaves(row.outputs) if hasattr(spec, "shape")])
+    work += sum(read) + written + products // PRODUCTS
+    return Room(written + 2 * max([written, *read]) + held, work, row, row)
 
 
 def of_products(spec: Spec, terms: int) -> tuple[int, int]:
@@ -98,14 +99,21 @@ def work_of_products(spec: Spec, terms: int) -> tuple[int, int]:
 def size(specs: Any) -> int:
     """The bytes of a tree of Specs or Params; open sizes count as 1, other leaves as nothing, and narrow numbers as 32
     bits, since most layers compute with those."""
-    return sum(numbers(leaf) * max(width(leaf.dtype), 4) for leaf in tree.leaves(specs) if hasattr(leaf, "shape"))
+    return sum([numbers(leaf) * max(width(leaf.dtype), 4) for leaf in tree.leaves(specs) if hasattr(leaf, "shape")])
 
 
 def numbers(spec: Any) -> int:
     """How many numbers an array of a Spec or Param holds; open sizes count as 1."""
-    return math.prod(1 if d is None else d for d in spec.shape)
+    return _product(spec.shape)
 
 
+@functools.lru_cache(maxsize=1024)
+def _product(sizes: Shape) -> int:
+    """The product of sizes; open ones count as 1."""
+    return math.prod(1 if d is None else d for d in sizes)
+
+
+@functools.cache
 def width(dtype: str) -> int:
     """Bytes of one value."""
     return WIDTHS[dtype] if dtype in WIDTHS else np.dtype(dtype).itemsize

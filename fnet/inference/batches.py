@@ -18,7 +18,7 @@ from fnet.inference.lengths import CHUNK, batch_sizes
 from fnet.inference.optimized import Program
 from fnet.inference.prepared import Prepared
 from fnet.inference.rows import left_out, neutral, spread, unanswered
-from fnet.inference.schedule import Schedule, as_it_is
+from fnet.inference.schedule import Schedule, as_it_is, at_once
 from fnet.strings import is_strings
 from fnet.types import Params
 
@@ -33,6 +33,8 @@ class Settings(NamedTuple):
     """The most threads; None: as many as there are processors."""
     marks: bool
     """Whether rows without an answer are marked in the outputs, not refused."""
+    several: bool = True
+    """Whether several batches of little work may go at once."""
 
 
 class Again(NamedTuple):
@@ -51,12 +53,16 @@ class Again(NamedTuple):
 class Runner:
     """What runs the batches of one call; the states of a stateful model go from one to the next."""
 
-    def __init__(self, prepared: Prepared, program: Program, settings: Settings) -> None:
+    def __init__(self, prepared: Prepared, program: Program, settings: Settings, x: Any) -> None:
         self.prepared, self.settings, self.params = prepared, settings, program.params
         self.run, self.host = program.run or prepared.run, program.host
         self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
         self.padded = prepared.padded and not self.draws  # how many bits are drawn shows in each of them
         self.lengths = None if self.draws else prepared.lengths
+        self.most = settings.batch_size
+        """Rows of a batch."""
+        if settings.several and self.host is None and not self.draws and prepared.advance is None:
+            self.most = at_once(self.most, prepared.work_of(x))
         self.state: Any = EMPTY
 
     def outputs(self, batch: Any, size: int) -> Any:
@@ -77,7 +83,7 @@ class Runner:
 
     def _filled(self, size: int) -> int:
         """How many rows a batch of `size` is filled up to."""
-        return min(self.settings.batch_size, 1 << (size - 1).bit_length()) if self.padded else size
+        return min(self.most, 1 << (size - 1).bit_length()) if self.padded else size
 
     def _in_parts(self, batch: Any, rows: int) -> Any:
         """The outputs of a batch, which may go through the model in parts."""
@@ -89,7 +95,7 @@ class Runner:
         """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
         if self.draws or self.host or self.prepared.advance is not None or x.dtype.kind not in "biuf":
             return None
-        whole = rows <= self.settings.batch_size and rows == self._filled(rows)
+        whole = rows <= self.most and rows == self._filled(rows)
         if not whole or (rows > 1 and self.lengths is not None):
             return None
         workers = self.settings.workers
@@ -122,7 +128,7 @@ def _by_length(runner: Runner, x: Any, rows: int) -> tuple[Any, list[int]]:
 
     Raises InvalidInput where rows that are sorted have no answer and are not to be marked.
     """
-    lengths, most = runner.lengths, runner.settings.batch_size
+    lengths, most = runner.lengths, runner.most
     if lengths is None or rows == 1:
         return None, batch_sizes(rows, most)
     counts = []

@@ -34,9 +34,10 @@ def predict(
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
     x: an array, tensor, table or list, or a tuple, list or dict of them (strings too), rows first. Memory beyond the
-    result does not grow with the number of rows. Outputs without a row for each of the input, such as sums over a
-    batch, come one batch after the other, as in Keras. Layers with `stateful` go on, in each batch, from where the
-    one before ended; each call begins with zeros. progress: called with (rows done, rows in all).
+    result does not grow with the number of rows: where a batch is little work, several go at once, unless `progress` is
+    to tell of each. Outputs without a row for each of the input, such as sums over a batch, come one batch after the
+    other, as in Keras. Layers with `stateful` go on, in each batch, from where the one before ended; each call begins
+    with zeros. progress: called with (rows done, rows in all).
     invalid: what happens to rows that have no answer (NaN or infinity, ids beyond a table, no text, a text without
     tokens): "raise" names the first in an InvalidInput; "mark" leaves them out and marks them in the outputs, with
     NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
@@ -53,7 +54,8 @@ def predict(
     if invalid not in ("raise", "mark"):
         raise ValueError(f"invalid={invalid!r}: use 'raise' or 'mark'")
     size = _whole(batch_size)
-    settings = Settings(size, None if workers is None else _whole(workers, "workers"), invalid == "mark")
+    workers = None if workers is None else _whole(workers, "workers")
+    settings = Settings(size, workers, invalid == "mark", progress is None)
     program = optimized(model, params, optimize)
     kind = _kind(x, settings) if progress is None and not settings.marks else None
     again = program.calls.get(kind)
@@ -67,7 +69,7 @@ def predict(
             return _no_rows(model, params, x)
         if known.advance is not None:
             _require_whole_batches(rows, settings.batch_size)
-        runner = Runner(known, program, settings)
+        runner = Runner(known, program, settings, x)
         outputs = joined(batches(runner, x, rows, marked, progress), rows)
     except (KeyError, InvalidParams) as error:
         _require_fitting(model, params, x, error)

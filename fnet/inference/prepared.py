@@ -37,7 +37,9 @@ class Prepared(NamedTuple):
     """By what rows are sorted, where they do not reach each other and it pays."""
     rows_independent: bool
     """Whether no row can reach another."""
-    schedules: dict[Any, Schedule]
+    works: Latest[Any, Work]
+    """{shapes of the rows and dtypes of a batch: the work of one}."""
+    schedules: Latest[Any, Schedule]
     """{shapes and dtypes of a batch, workers: how it goes through the model}."""
 
     @property
@@ -48,14 +50,15 @@ class Prepared(NamedTuple):
     def schedule_of(self, batch: Any, rows: int, workers: int | None) -> Schedule:
         """How a batch goes through the model: in one piece where rows can reach each other."""
         key = (workers, *((path, a.shape, a.dtype) for path, a in tree.items(batch)))
-        known = self.schedules.get(key)
-        if known is None:
-            specs = tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch)
-            work = row_work(self.model, specs) if self.rows_independent else Work()
-            known = self.schedules[key] = schedule(rows, work, workers)
-            if len(self.schedules) > 64:
-                self.schedules.clear()
-        return known
+        return self.schedules.made(key, lambda: schedule(rows, self.work_of(batch), workers))
+
+    def work_of(self, batch: Any) -> Work:
+        """The work of a row like those of a batch; none where rows can reach each other."""
+        if not self.rows_independent:
+            return Work()
+        key = tuple((path, a.shape[1:], a.dtype) for path, a in tree.items(batch))
+        specs = tree.map(lambda a: Spec((None, *a.shape[1:]), a.dtype.name), batch)
+        return self.works.made(key, lambda: row_work(self.model, specs))
 
 
 def prepared(given: Any, model: Any) -> Prepared:
@@ -78,5 +81,6 @@ def _prepare(given: Any, model: Any) -> Prepared:
         padded=compiled and separate,
         lengths=lengths(model) if separate else None,
         rows_independent=rows_independent(model),
-        schedules={},
+        works=Latest(64),
+        schedules=Latest(64),
     )

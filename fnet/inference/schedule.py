@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from fnet import backend, tree
-from fnet.core import infer
+from fnet.core import infer, room
 from fnet.core.compose import Model
 from fnet.core.layer import bind
 from fnet.inference import processors
@@ -40,6 +40,12 @@ and on JAX that it pays for what XLA does with the kernels in every call."""
 TWO = 225_000_000
 """Work from which on two parts are faster than one."""
 
+FLOW = 2 << 20
+"""Bytes of what a layer gives for one part on NumPy: the system hands out larger arrays page by page, in every call."""
+
+LITTLE, LITTLE_FLOW = 8_000_000, 1 << 18
+"""Work, and bytes of what a layer gives, up to which several batches go at once: a call costs as much as they do."""
+
 RECURRENT = (simple_rnn, lstm, gru, bidirectional, recurrent_stack)
 
 SMALL = 30_000_000
@@ -58,6 +64,8 @@ class Work(NamedTuple):
     """Those of them that do not wait for others: of recurrent layers one step."""
     loops: bool = False
     """Whether a layer goes over its steps in a loop."""
+    flow: int = 0
+    """The most bytes that a layer gives for a row."""
 
 
 def row_work(model: Any, specs: Any) -> Work:
@@ -66,20 +74,28 @@ def row_work(model: Any, specs: Any) -> Work:
         works = [_step_work(row) for row in infer.trace(model, specs)]
     except (ValueError, TypeError, LookupError):
         return Work()
-    rows, at_once, loops = zip(*works, strict=True)
-    return Work(sum(rows), max(at_once), any(loops))
+    rows, at_once, loops, flow = zip(*works, strict=True)
+    return Work(sum(rows), max(at_once), any(loops), max(flow))
 
 
 def _step_work(row: infer.Row) -> Work:
+    flow = room.size(row.outputs)
     if isinstance(row.step, Model) or bind(row.step).function is embedding:
-        return Work()
+        return Work(flow=flow)
     params = {path: p.shape for path, p in tree.items(row.params) if isinstance(p, Param) and len(p.shape) > 1}
     kernels = sum(math.prod(d or 1 for d in shape) for path, shape in params.items() if path[-1] not in TABLES)
     if bind(row.step).function in RECURRENT:
         steps = tree.leaves(row.inputs)[0].shape[1] or 1
-        return Work(float(steps * kernels), float(kernels), loops=True)
+        return Work(float(steps * kernels), float(kernels), loops=True, flow=flow)
     places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(row.outputs)), default=1)
-    return Work(float(places * kernels), float(places * kernels))
+    return Work(float(places * kernels), float(places * kernels), flow=flow)
+
+
+def at_once(batch_size: int, work: Work) -> int:
+    """How many rows go at once, whole batches of them: several where a batch is little work, by the work of a row."""
+    if not work.row or work.loops:
+        return batch_size
+    return batch_size * max(1, int(min(LITTLE / work.row, LITTLE_FLOW / max(1, work.flow)) / batch_size))
 
 
 def parts(rows: int, work: Work) -> list[slice]:
@@ -87,8 +103,9 @@ def parts(rows: int, work: Work) -> list[slice]:
     if work.loops:
         number = 1 << max(1, rows // LOOP[backend.name()]).bit_length() - 1
     else:
-        total = rows * work.row
-        number = 1 << round(math.log2(min(rows, max(2 if total > TWO else 1, total / PART[backend.name()]))))
+        total, flows = rows * work.row, rows * work.flow / FLOW if backend.name() == "numpy" else 0
+        least = 2 if total > TWO or flows > 1 else 1
+        number = 1 << round(math.log2(min(rows, max(least, total / PART[backend.name()], flows))))
     number = number if number <= rows else number // 2
     edges = [rows * i // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
