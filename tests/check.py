@@ -40,7 +40,7 @@ def files_for(paths: list[str]) -> list[str]:
     """The test files for changed paths, those that changed themselves first."""
     own = [Path(path).stem for path in paths if path.startswith("tests/test_")]
     tables = ["test_cases", "test_telling"] if any(path.startswith("tests/cases/") for path in paths) else []
-    sources = [path for path in paths if path.endswith(".py") and path.split("/")[0] in ("fnet", "params", "compare")]
+    sources = [path for path in paths if path.endswith(".py") and path.startswith(mutants.PACKAGES)]
     belonging = [names for path in sources for start, names in mutants.PLACES.items() if path.startswith(start)]
     named = [f"test_{name}" for names in belonging for name in names.split()]
     return [f"tests/{name}.py" for name in dict.fromkeys([*ALWAYS, *own, *tables, *named])]

@@ -36,19 +36,20 @@ from tests import reach
 ROOT = Path(__file__).resolve().parents[1]
 
 SHARES = {
-    "fnet/layers/": 26,
+    "fnet/layers/": 25,
     "fnet/operations/": 13,
     "fnet/tf_functions/": 3,
     "fnet/backend/": 8,
     "fnet/cli/": 3,
-    "fnet/": 17,
+    "fnet/": 16,
     "params/file/hdf5": 6,
-    "params/": 16,
+    "params/": 15,
     "compare/": 8,
+    "train_keras/": 3,
 }
 """How many of a hundred faults a folder gets; a file counts for the first that it lies below."""
 
-PACKAGES = ("fnet/", "params/", "compare/")
+PACKAGES = ("fnet/", "params/", "compare/", "train_keras/")
 
 ERRORS = "error_table layer_errors"
 LAYERS = f"{ERRORS} telling cases masks mask_rules drawn saved_cases"
@@ -189,6 +190,7 @@ PLACES = {
     "compare/yardstick": "compare",
     "compare/studies/": STUDIES,
     "compare/": f"compare {STUDIES} cli",
+    "train_keras/": "train data study",
 }
 """{beginning of a path: the names of its test files}: the first that fits; a file for which none does is a fault."""
 
@@ -479,7 +481,7 @@ def scratch_copy(folder: Path) -> Path:
         if (ROOT / path).is_file():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / path, folder / path)
-    subprocess.run([sys.executable, "-m", "compileall", "-q", "fnet", "params", "compare"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *PACKAGES], cwd=folder, check=True)
     return folder
 
 

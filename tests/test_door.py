@@ -38,6 +38,33 @@ def only(name, source):
     return type("Only", (Has,), {})(name, source)
 
 
+class Tensor:
+    """As torch's: one in a gradient, or of bfloat16, gives no array."""
+
+    def __init__(self, values, gradient=True, half=False):
+        self.values, self.gradient, self.half = values, gradient, half
+
+    def detach(self):
+        return Tensor(self.values, False, self.half)
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        return Tensor(self.values, self.gradient)
+
+    def __array__(self, dtype=None, copy=None):
+        if self.gradient or self.half:
+            raise RuntimeError("no array")
+        return self.values
+
+    def __dlpack__(self, **options):
+        raise BufferError("not shared")
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+
 TAKEN = {
     "pandas": FRAME,
     "pandas of integers": FRAME.astype("int64"),
@@ -56,6 +83,8 @@ TAKEN = {
     "__dataframe__": only("__dataframe__", TABLE),
     "__array__": only("__array__", X),
     "__dlpack__": only("__dlpack__", X),
+    "a tensor in a gradient": Tensor(X),
+    "a tensor of bfloat16 in a gradient": Tensor(X, half=True),
     "a list of rows": list(X),
     "a tuple of rows": tuple(X),
     "a list of series": [pandas.Series(row) for row in X],

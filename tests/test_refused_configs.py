@@ -381,6 +381,21 @@ REFUSED = {
         CorruptFile,
         r"a call is not \{'args': \[\.\.\.\], 'kwargs': \{\.\.\.\}\}",
     ),
+    "call_of_nothing": (
+        lambda: functional(node(DENSE, tensor("input"))),
+        CorruptFile,
+        "'dense' reads 'input', which is no layer of the model",
+    ),
+    "call_too_far": (
+        lambda: functional(node(DENSE, tensor("input_layer", call=1))),
+        CorruptFile,
+        "'dense' reads call 1 of 'input_layer', which is called 0 times",
+    ),
+    "call_of_itself": (
+        lambda: functional(node(DENSE, tensor("dense"))),
+        CorruptFile,
+        "calls that read each other in a circle: 'dense'",
+    ),
     "input_is_a_layer": (
         lambda: functional(node(DENSE, tensor("input_layer")), inputs="dense"),
         CorruptFile,
@@ -394,7 +409,7 @@ REFUSED = {
     "output_of_nothing": (
         lambda: functional(node(DENSE, tensor("input_layer")), outputs="densest"),
         CorruptFile,
-        "which does not exist",
+        r"output_layers names \['densest', 0, 0\], which does not exist",
     ),
     "two_of_a_name": (lambda: alone(DENSE, dense_entry(units=2)), CorruptFile, "has several layers named"),
     "policy": (lambda: alone(dense_entry(dtype="float31")), CorruptFile, "unknown dtype policy: 'float31'"),

@@ -534,6 +534,42 @@ def test_the_version_of_a_file_says_how_its_groups_are_named(version, groups, ex
     assert list(walk.namings(version, groups)) == expected
 
 
+@pytest.mark.parametrize(("naming", "order"), [
+    (walk.KERAS_2_12, ["B", "_b", "a", "c"]),
+    (walk.KERAS_2_14, ["B", "_b", "a", "c"]),
+    (walk.KERAS_2_15, ["c", "a", "_b", "B"]),
+    (walk.KERAS_3, ["B", "a", "c", "_b"]),
+])  # fmt: skip
+def test_each_generation_meets_the_attributes_of_a_layer_in_an_order_of_its_own(naming, order):
+    assert naming.ordered(["a", "c", "_b", "B"]) == order
+
+
+def gru_with_one_prelu(version, layers, place):
+    """A file of a GRU whose activations are one PReLU, stored at the first of them that this Keras met."""
+    shared = {**hostile.entry("PReLU", "p", shared_axes=None), "shared_object_id": 7}
+    gru = hostile.entry("GRU", "gru", units=2, activation=shared, recurrent_activation=shared, reset_after=True)
+
+    def write(file):
+        for number, shape in enumerate([(3, 6), (2, 6), (2, 6)]):
+            file[f"{layers}/gru/cell/vars/{number}"] = np.ones(shape, "float32")
+        file[f"{layers}/gru/{place}/vars/0"] = np.float32([2, 3])
+
+    config = hostile.sequential_config(hostile.input_entry(4, 3), gru)
+    return hostile.keras_zip(config, hostile.h5(write), json.dumps({"keras_version": version}))
+
+
+@pytest.mark.parametrize(("version", "layers", "place"), [
+    ("2.12.0", "_layer_checkpoint_dependencies", "activation"),
+    ("2.14.0", "_layer_checkpoint_dependencies", "activation"),
+    ("2.15.0", "layers", "recurrent_activation"),
+    ("3.15.1", "layers", "activation"),
+])  # fmt: skip
+def test_what_two_attributes_share_is_where_the_keras_of_the_file_met_it_first(version, layers, place):
+    _, params = load_keras(gru_with_one_prelu(version, layers, place))
+    for name in ("activation", "recurrent_activation"):
+        np.testing.assert_array_equal(params["gru"][name]["alpha"], [2, 3])
+
+
 def test_outputs_by_name_are_ordered_by_their_names_in_a_weights_file(tmp_path):
     x = keras.Input((3,))
     keras_model = keras.Model(x, {"z": keras.layers.Dense(2)(x), "a": keras.layers.Dense(2)(x)})

@@ -22,13 +22,13 @@ def on_device(leaf: Any) -> Any:
     if is_foreign(leaf):
         leaf = array(leaf)
     if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
-        return ops.asarray(ops.native(leaf))
+        return ops.asarray(leaf)
     key, value = id(leaf), is_value(leaf)
     kept = _copies.get(key)
     if kept is not None and value and kept[0]() is leaf:
         return kept[1]
     _copies.pop(key, None)
-    made = ops.asarray(ops.native(leaf), copy=True)
+    made = ops.asarray(leaf, copy=True)
     if value and made is not leaf:
         _copies[key] = (weakref.ref(leaf, functools.partial(_forget, key)), made)
     return made
