@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import zipfile
+from itertools import pairwise
 
 import h5py
 import keras
@@ -14,6 +15,7 @@ from keras import layers, ops
 import fnet
 from fnet.core import infer
 from params import UnsupportedLayer, from_keras, load_keras, load_weights
+from params.convert import generations
 from params.convert.generations import options_of_age, policy_of_result
 from tests import hostile
 
@@ -253,3 +255,56 @@ def test_a_spectral_normalization_whose_vectors_are_not_in_the_file(tmp_path):
     again = load_weights(tmp_path / "m.weights.h5", model, fnet.tree.map(np.zeros_like, params))
     for given in (params, again):
         np.testing.assert_allclose(model(given, X[0, 0, :, :2]), keras_model(X[0, 0, :, :2]), atol=1e-6)
+
+
+CHANGES = {
+    (2, 4): "UpSampling2D",
+    (2, 6): "ReLU",
+    (2, 7): "RandomCrop",
+    (2, 8): "CategoryEncoding CenterCrop Discretization Hashing RandomBrightness RandomContrast RandomFlip RandomHeight"
+    " RandomRotation RandomTranslation RandomWidth RandomZoom Resizing",
+    (2, 9): "RandomHeight RandomWidth",
+    (2, 10): "RandomHeight RandomWidth",
+    (2, 12): "BatchNormalization RandomHeight RandomWidth",
+    (3, 0): "Add Average Bidirectional CategoryEncoding Concatenate ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU"
+    " GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity IntegerLookup LSTM"
+    " Maximum Minimum Multiply Normalization RNN Rescaling Resizing SimpleRNN SpectralNormalization StringLookup"
+    " Subtract TextVectorization TimeDistributed",
+    (3, 3): "ops.Linspace ops.Logspace ops.Take",
+    (3, 4): "Add Average CategoryEncoding Concatenate Maximum Minimum Multiply Subtract",
+    (3, 6): "RandomBrightness RandomContrast RandomCrop Resizing ops.Resize",
+    (3, 7): "GroupQueryAttention MultiHeadAttention",
+    (3, 8): "GroupQueryAttention MultiHeadAttention RandomCrop",
+    (3, 10): "GroupQueryAttention MultiHeadAttention Softmax",
+    (3, 11): "LayerNormalization ops.TopK",
+    (3, 12): "Discretization GroupQueryAttention MultiHeadAttention",
+    (3, 13): "GroupQueryAttention MultiHeadAttention Softmax",
+    (3, 14): "LayerNormalization",
+}
+"""{version of Keras: what computes otherwise from it on}, as docs/generations.md has it."""
+TELLING = {
+    **{key: {"dtype": "int32", "output_mode": "count"} for key in ("CategoryEncoding", "Discretization")},
+    **{key: {"attention_axes": [-1]} for key in ("GroupQueryAttention", "MultiHeadAttention")},
+    "HashedCrossing": {"dtype": "mixed_float16"},
+    "Hashing": {"dtype": "mixed_bfloat16"},
+    "LayerNormalization": {"axis": [2, 1]},
+    "ReLU": {"negative_slope": 0.0},
+    "Resizing": {"interpolation": "nearest"},
+}
+"""{class: options with which every change shows}."""
+
+
+def test_layers_change_at_the_versions_at_which_those_of_keras_did():
+    versions = [(major, minor) for major in (2, 3) for minor in range(16)]
+    changes: dict = {}
+    for name in generations.BEFORE:
+        ages = [options_of_age(name, TELLING.get(name, {}), version) for version in versions]
+        for version, (before, after) in zip(versions[1:], pairwise(ages), strict=True):
+            if before != after:
+                changes.setdefault(version, set()).add(name)
+    assert changes == {version: set(names.split()) for version, names in CHANGES.items()}
+    assert generations.HEADS_SEE_MASKS == (2, 10)
+    assert generations.HEADS_HAVE_POLICIES == (2, 14)
+    assert generations.MERGES_SEE_MASKS == (3, 4)
+    assert generations.HEADS_DELETE_MASKS == (3, 8)
+    assert generations.CALLS_HAND_MASKS_ON == (3, 11)
