@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compare.measuring import Rows
+    from compare.parity import Comparison
 
 log = logging.getLogger("compare")
 
@@ -35,6 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", type=Path, help=".keras or .h5 file")
+    _add_sides(parser)
+    add_data_arguments(parser)
+    _add_rows(parser)
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
+    parser.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="write hashes, versions, errors and verdict as JSON"
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of tables")
+
+
+def _add_sides(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what is compared."""
     parser.add_argument("--fnet", type=Path, metavar="FILE", help="what fnet loads instead (a .safetensors)")
     parser.add_argument(
         "--with",
@@ -45,37 +58,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure this too: a .onnx, .stablehlo, .safetensors, .keras or .h5 file, or a function of an array for "
         "each input, module:function or file.py:function; repeatable",
     )
-    add_data_arguments(parser)
+    parser.add_argument(
+        "--backends", metavar="LIST", help="numpy,jax or one of them, each in a process of its own (those installed)"
+    )
+    for option, taker, example in (
+        ("--custom", "a layer of your own for fnet", "function"),
+        ("--custom-object", "the same layer for Keras", "Class"),
+    ):
+        told = f"{taker}: package>Name=module:{example}, or file.py:{example}; repeatable"
+        parser.add_argument(option, action="append", default=[], metavar="NAME=PLACE", help=told)
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say on which rows, next to those of the data."""
     parser.add_argument("--split", choices=("test", "valid", "train"), default="test", help="of the data (test)")
     parser.add_argument(
         "--inputs", type=Path, metavar="FILE", help=".npy, or .npz with an array for each input, by its name"
     )
     parser.add_argument("--labels", type=Path, metavar="FILE", help=".npy of class numbers, with --inputs")
     parser.add_argument("--rows", type=int, metavar="N", help="compare on the first N rows only")
-    parser.add_argument(
-        "--backends", metavar="LIST", help="numpy,jax or one of them, each in a process of its own (those installed)"
-    )
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows at a time (32)")
     parser.add_argument("--layer-rows", type=int, default=32, metavar="N", help="rows for the layers, 0: none (32)")
-    parser.add_argument(
-        "--custom",
-        action="append",
-        default=[],
-        metavar="NAME=PLACE",
-        help="a layer of your own for fnet: package>Name=module:function, or file.py:function; repeatable",
-    )
-    parser.add_argument(
-        "--custom-object",
-        action="append",
-        default=[],
-        metavar="NAME=PLACE",
-        help="the same layer for Keras: package>Name=module:Class, or file.py:Class; repeatable",
-    )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
-    parser.add_argument(
-        "--certificate", type=Path, metavar="FILE", help="write hashes, versions, errors and verdict as JSON"
-    )
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of tables")
 
 
 class UsageError(ValueError):
@@ -87,11 +90,8 @@ def run(args: argparse.Namespace) -> int:
     from train_keras.quiet import import_keras
 
     import_keras()
-    from rich.console import Console
-
-    from compare import certificate, others, parity, report
+    from compare import parity
     from compare.worker import WorkerFailed
-    from fnet import writing
     from fnet.importing import ImportFailed, imported, named
     from train_keras.errors import DataError
 
@@ -104,7 +104,6 @@ def run(args: argparse.Namespace) -> int:
     except (UsageError, DataError, ImportFailed) as error:
         log.error("%s", error)
         return 2
-    sizes = {"batch_size": args.batch_size, "layer_rows": args.layer_rows}
     try:
         comparison = parity.compare(
             args.model,
@@ -112,13 +111,25 @@ def run(args: argparse.Namespace) -> int:
             fnet_file=args.fnet,
             other_sides=args.others,
             backends=backends,
+            batch_size=args.batch_size,
+            layer_rows=args.layer_rows,
             custom=custom,
             custom_objects=objects,
-            **sizes,
         )
     except (WorkerFailed, ImportFailed) as error:
         log.error("%s", error)
         return 1
+    _tell(comparison, args)
+    return 0 if comparison.held else 1
+
+
+def _tell(comparison: Comparison, args: argparse.Namespace) -> None:
+    """Print a comparison, and write the report and the certificate that were asked for."""
+    from rich.console import Console
+
+    from compare import certificate, others, report
+    from fnet import writing
+
     if args.json:
         print(json.dumps(comparison.summary()))
     else:
@@ -126,15 +137,10 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         log.warning("report: %s", report.write_report([comparison], args.report))
     if args.certificate:
-        files = [
-            args.model,
-            *filter(None, [args.fnet]),
-            *(Path(place) for place in args.others if others.is_file(place)),
-        ]
+        files = [args.model, *([args.fnet] if args.fnet else []), *map(Path, filter(others.is_file, args.others))]
         text = json.dumps(certificate.certificate(comparison, files), indent=2, ensure_ascii=False)
         writing.write(args.certificate, f"{text}\n".encode())
         log.warning("certificate: %s", args.certificate)
-    return 0 if comparison.held else 1
 
 
 def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from params.assign.values import values
 from params.assign.walk import join, namings
 from params.assign.weight_paths import by_groups, fitting, plan
 from params.assign.weights_outline import weights_alone
-from params.convert.conversion import BROKEN, Converted
+from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted
 from params.convert.generations import version_of
 from params.convert.legacy_config import modern
 from params.convert.models import convert
@@ -209,30 +209,11 @@ def _vocabularies(file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[
 
 def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTree:
     """The form of the params tree, from the shapes that the model says it takes."""
-    spec = infer.input_spec(converted.step)
+    spec = converted.takes
     if spec is None:
-        spec = _built(converted)
-    if spec is None:
-        arrays = [a.place for v in file.arrays.groups.values() for a in v.arrays]
-        raise UnsupportedLayer(
-            f"{converted.source.label} was saved before it was built, so the shapes of its inputs are unknown"
-            + (f" although it holds {len(arrays)} arrays" if arrays else "")
-            + "; call it once, or begin with keras.Input, and save again"
-        )
+        count = sum(len(variables.arrays) for variables in file.arrays.groups.values())
+        although = f" although it holds {count} arrays" if count else ""
+        raise UnsupportedLayer(f"{converted.source.label} {NOT_BUILT}{although}; {BUILD_IT}")
     rows = infer.trace(converted.step, spec)
     require_room(rows, limits)
     return infer.params_of(rows)
-
-
-def _built(converted: Converted) -> Any:
-    """The input shapes that a Sequential of several inputs was built with."""
-    shape = converted.source.build_config.get("input_shape")
-    return None if shape is None else infer.spec(_as_shapes(shape))
-
-
-def _as_shapes(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _as_shapes(item) for key, item in value.items()}
-    if isinstance(value, list) and not all(d is None or isinstance(d, int) for d in value):
-        return tuple(_as_shapes(item) for item in value)
-    return tuple(value)

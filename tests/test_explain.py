@@ -61,6 +61,18 @@ def test_a_model_that_loads_is_explained_without_its_weights():
     assert value.params == sum(leaf.size for leaf in fnet.tree.leaves(params))
 
 
+def test_shapes_that_a_model_of_several_inputs_was_built_for():
+    own = {"module": "keras.layers", "registered_name": None}
+    layers = [{**own, "class_name": "Concatenate", "config": {"name": "joined"}}]
+    built = {**own, "module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    built["build_config"] = {"input_shape": [[None, 3], [None, 4]]}
+    explained = fnet.explain(json.dumps(built).encode())
+    assert (explained.inputs, explained.outputs) == ("float32[None, 3], float32[None, 4]", "float32[None, 7]")
+    assert not explained.problems
+    del built["build_config"]
+    assert "was saved before it was built" in fnet.explain(json.dumps(built).encode()).problems[0]
+
+
 def test_all_that_is_refused_is_told_at_once():
     value = config("cnn")
     layer(value, "batch_normalization")["class_name"] = "Fancy"

@@ -12,11 +12,12 @@ from typing import Any
 
 import fnet
 from fnet import random
+from fnet.core import infer
 from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.generations import Version
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted, retold
-from params.file.keras_objects import KerasObject
+from params.file.keras_objects import KerasObject, tuples
 from params.table.entry import Entry
 
 BROKEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, NotImplementedError)
@@ -47,6 +48,18 @@ class Converted:
     operation: bool = False
     """An operation on tensors: no layer, so Keras does not list it among the layers of its model."""
     effects: Effects = field(default_factory=Effects)
+
+    @property
+    def takes(self) -> Any:
+        """The Spec tree that it takes: what its inputs say, else what the file says it was built for; None without
+        either."""
+        shape = self.source.build_config.get("input_shape")
+        return infer.spec(tuples(shape)) if (spec := infer.input_spec(self.step)) is None else spec
+
+
+NOT_BUILT = "was saved before it was built, so the shapes of its inputs are unknown"
+BUILD_IT = "call it once, or begin with keras.Input, and save again"
+"""What is said of a model that `takes` nothing that is known."""
 
 
 @dataclass(frozen=True, eq=False)

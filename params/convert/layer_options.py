@@ -14,7 +14,7 @@ from params.convert.conversion import Conversion
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
+from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy, tuples
 from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
@@ -126,10 +126,6 @@ def _differs(value: Any, default: Any) -> bool:
     return type(value) is not type(default) or value != default
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
 WRITTEN_BY_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
 """Names that Keras 2 wrote for functions which are TensorFlow's."""
 
@@ -155,7 +151,7 @@ class _Values(NamedTuple):
             return {k: self.read("", v) for k, v in value.items()}
         if value["class_name"].startswith("__"):
             made = literal(value)
-            return _tuples(made.tolist()) if hasattr(made, "tolist") else made
+            return tuples(made.tolist()) if hasattr(made, "tolist") else made
         if value["class_name"] in ("DTypePolicy", "Policy"):
             return policy(value, self.source)
         return self.step(value)

@@ -12,7 +12,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.model import Model
 from fnet.types import Spec
-from params.convert.conversion import BROKEN, Conversion, Converted
+from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Conversion, Converted
 from params.convert.models import convert, convert_object
 from params.convert.requirements import screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
@@ -43,7 +43,9 @@ class Refusals:
                 self.of_layers[path] = str(error)
         self._screen()
         self.made = self._convert()
-        self.spec = None if self.made is None else self._spec(self.made)
+        self.spec = None if self.made is None else self.made.takes
+        if self.made is not None and self.spec is None:
+            self.of_file.append(f"{self.made.source.label} {NOT_BUILT}; {BUILD_IT}")
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -81,16 +83,6 @@ class Refusals:
         named = [path for path, source in self.objects.items() if source.label in message]
         return named[0] if len(named) == 1 else None
 
-    def _spec(self, converted: Converted) -> Any:
-        spec = infer.input_spec(converted.step)
-        shape = converted.source.build_config.get("input_shape")
-        if spec is None and shape is None:
-            self.of_file.append(
-                f"{converted.source.label} was saved before it was built, so the shapes of its inputs are unknown; "
-                "call it once, or begin with keras.Input, and save again"
-            )
-        return infer.spec(shape) if spec is None else spec
-
     def _require_shapes(self, converted: Converted) -> None:
         """Raise, with the path of the layer, where a shape rule, or the room, refuses a layer."""
 
@@ -106,8 +98,7 @@ class Refusals:
                 vars(refused)["path"] = place
                 raise refused from error
 
-        spec = infer.input_spec(converted.step)
-        if spec is not None:
+        if (spec := converted.takes) is not None:
             walk(converted.step, spec, ())
             require_room(infer.trace(converted.step, spec), self.room)
 

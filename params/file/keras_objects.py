@@ -359,6 +359,13 @@ def numbers(value: list[Any], floats: str = "float32") -> Array | None:
     return array(value, "int32" if all(-(1 << 31) <= n < 1 << 31 for n in leaves) else "int64")
 
 
+def tuples(value: Any) -> Any:
+    """A JSON value with tuples for its lists, at any depth."""
+    if isinstance(value, dict):
+        return {key: tuples(item) for key, item in value.items()}
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+
 def _leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, list):
         for item in value:
