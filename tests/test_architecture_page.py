@@ -1,21 +1,18 @@
 """docs/architecture.md: its names exist, its journeys are run in that order, its picture is whole."""
 
 import ast
-import io
 import re
 import sys
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import fnet
+from tests.golden.archives import NEWEST, golden, npz
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 NAME_IN_FILE = re.compile(r"`(\w+)`\s+in\s+`([\w/]+\.py)`")
-GOLDEN = ROOT / "tests" / "golden" / "keras-3.15.1.zip"
 
 
 def names_of(path):
@@ -81,8 +78,7 @@ def calls_of(function):
 
 @pytest.fixture(scope="module")
 def cnn():
-    with zipfile.ZipFile(GOLDEN) as archive:
-        return archive.read("cnn.keras"), np.load(io.BytesIO(archive.read("cnn.npz")))["x0"]
+    return golden("cnn.keras"), npz(NEWEST, "cnn")["x0"]
 
 
 def test_the_journey_of_a_file_is_made_in_this_order(cnn):

@@ -16,6 +16,7 @@ import pytest
 import fnet
 from fnet import bind, cli, sequential
 from fnet.cli import main
+from tests.golden.archives import golden
 
 ROOT = Path(__file__).parent.parent
 TEXTS = "examples/models/nusax-lstm.safetensors"
@@ -30,8 +31,7 @@ def folder(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     Path("examples").symlink_to(ROOT / "examples")
-    with zipfile.ZipFile(ROOT / "tests" / "golden" / "keras-3.15.1.zip") as archive:
-        archive.extract("cnn.keras")
+    Path("cnn.keras").write_bytes(golden("cnn.keras"))
     model = sequential(x=bind(fnet.input_layer, shape=(None, 3)), y=bind(fnet.dense, units=2, activation="softmax"))
     fnet.save("numbers.safetensors", model, fnet.init(model, 0), labels=["no", "yes"])
     inputs = {"a": bind(fnet.input_layer, shape=(None, 1)), "b": bind(fnet.input_layer, shape=(None, 1))}

@@ -1,12 +1,10 @@
 """`explain`: all that is refused at once, sizes and masks, from configs of golden files with parts changed."""
 
-import io
 import json
 import subprocess
 import sys
 import time
 import tracemalloc
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +13,18 @@ import pytest
 import fnet
 from fnet import cli
 from params import CorruptFile, UnsupportedLayer
-from tests.hostile_sizes import chain, packed
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def golden(name, version="3.15.1"):
-    return zipfile.ZipFile(GOLDEN / f"keras-{version}.zip").read(name)
+from tests.golden.archives import FOLDER, config_in, files, golden, read
+from tests.hostile import keras_zip
+from tests.hostile_sizes import NO_WEIGHTS, chain, packed
 
 
 def config(name):
-    return json.loads(zipfile.ZipFile(io.BytesIO(golden(f"{name}.keras"))).read("config.json"))
+    return config_in(golden(f"{name}.keras"))
 
 
 def file(value):
-    """A `.keras` with this config and no weights at all."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("config.json", json.dumps(value))
-        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
-    return buffer.getvalue()
+    """A `.keras` with this config and no arrays."""
+    return keras_zip(value, NO_WEIGHTS)
 
 
 def layer(value, name):
@@ -126,7 +116,7 @@ def test_masks_are_made_kept_used_and_lost():
 
 
 def test_old_files_say_which_rules_they_follow():
-    found = fnet.explain(golden("words.h5", "2.9.0"))
+    found = fnet.explain(read(FOLDER / "keras-2.9.0.zip", "words.h5"))
     assert (found.keras_version, found.format) == ("2.9.0", "h5")
     assert steps(found)["text_vectorization"].age == {"encoding_dtype": "float32"}
     assert any("rules of an older Keras" in text and "text_vectorization" in text for text in found.unusual)
@@ -134,12 +124,12 @@ def test_old_files_say_which_rules_they_follow():
 
 @pytest.mark.parametrize("version", ["3.15.1", pytest.param("2.9.0", marks=pytest.mark.slow)])
 def test_golden_files_are_explained_as_they_load(version):
-    for name in zipfile.ZipFile(GOLDEN / f"keras-{version}.zip").namelist():
+    for archive, name in files(f"keras-{version}.zip"):
         if not name.endswith((".keras", ".h5")) or name.endswith(".weights.h5"):
             continue
-        found = fnet.explain(golden(name, version))
+        found = fnet.explain(read(archive, name))
         try:
-            _, params = fnet.load_keras(golden(name, version))
+            _, params = fnet.load_keras(read(archive, name))
         except fnet.ModelFileError as error:
             loads = "vocabulary" in str(error)  # which is no part of the configuration
             assert found.supported is loads, name
@@ -160,8 +150,7 @@ def test_weights_alone_and_broken_configs_are_typed_errors():
 
 
 def test_steps_of_a_nested_model_are_below_a_line_with_its_path():
-    with zipfile.ZipFile(GOLDEN / "teachable-machine.zip") as archive:
-        lines = str(fnet.explain(archive.read("keras_model.h5"))).splitlines()
+    lines = str(fnet.explain(read(FOLDER / "teachable-machine.zip", "keras_model.h5"))).splitlines()
     at = lines.index("sequential/mobilenetv2_0.35_224/")
     assert [line.split()[0] for line in lines[at + 1 : at + 4]] == ["input_1", "Conv1", "bn_Conv1"]
     steps = [line for line in lines[4 : lines.index("", 4)] if not line.endswith("/")]
@@ -187,7 +176,7 @@ def test_no_family_of_functions_is_imported_that_the_file_does_not_use(tmp_path)
     (tmp_path / "cnn.keras").write_bytes(golden("cnn.keras"))
     code = f"import sys, fnet; fnet.explain({str(tmp_path / 'cnn.keras')!r}); print('fnet.tf_functions' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=GOLDEN.parents[1]
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=FOLDER.parents[1]
     )
     assert done.stdout == "False\n"
 

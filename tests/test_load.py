@@ -6,7 +6,6 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from pathlib import Path
 
 import h5py
 import keras
@@ -21,13 +20,14 @@ from params import CorruptFile, UnsupportedLayer, WeightsMismatch, from_keras, l
 from params.table.catalogue import catalogue
 from params.table.layers import FAMILIES
 from tests import parity
+from tests.golden.archives import FOLDER, read
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning",  # Keras's save
     "ignore:.*mask attached to it:UserWarning",
     "ignore:When providing `inputs` as a dict:UserWarning",
 )
-GOLDEN = Path(__file__).parent / "golden" / "keras-2.15.0.zip"
+GOLDEN = FOLDER / "keras-2.15.0.zip"
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 S = np.random.default_rng(1).standard_normal((3, 6, 4)).astype("float32")
 IDS = np.random.default_rng(2).integers(0, 5, (3, 6)).astype("int32")
@@ -305,7 +305,7 @@ def test_every_container_gives_the_same_params(build, suffix, tmp_path):
 
 
 def test_hard_sigmoid_of_keras_2_is_another_function():
-    model, _ = load_keras(zipfile.ZipFile(GOLDEN).read("rnn.h5"))
+    model, _ = load_keras(read(GOLDEN, "rnn.h5"))
     assert model.steps[-1][1].options["activation"] == "hard_sigmoid_keras2"
 
 

@@ -16,27 +16,23 @@ from fnet.layers import merging
 from params import UnsupportedLayer, load_keras
 from params.convert.legacy_config import modern
 from params.convert.models import convert
+from tests.golden.archives import FOLDER, files, named, npz, read
 
-ARCHIVES = sorted((Path(__file__).parent / "golden").glob("masks-*.zip"))
-FILES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
+FILES = files("masks-*.zip")
 FAST = ("masks-2.4.0", "masks-2.9.0", "masks-2.15.0", "masks-3.10.0", "masks-3.15.1")
 FEW = {"concatenate_with_an_input", "states_and_merges", "words_then_sentences", "transformer", "nested_of_several"}
 """The cases that run on JAX as well in the fast tests."""
 
 
-def read(archive, name):
-    return zipfile.ZipFile(archive).read(name)
-
-
 def assert_as_then(archive, name, most):
-    arrays = np.load(io.BytesIO(read(archive, f"{name.partition('.')[0]}.npz")))
-    inputs = [arrays[key] for key in arrays if key.startswith("x_")]
+    record = npz(archive, name.partition(".")[0])
+    inputs = [record[key] for key in record if key.startswith("x_")]
     model, params = load_keras(read(archive, name))
     found = model(params, inputs if len(inputs) > 1 else inputs[0])
     found = found if isinstance(found, list) else [found]
-    assert len(found) == sum(key.startswith("y") for key in arrays)
+    assert len(found) == sum(key.startswith("y") for key in record)
     for number, ours in enumerate(found):
-        theirs = arrays[f"y{number}"]
+        theirs = record[f"y{number}"]
         ours = np.asarray(ours)
         np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs), err_msg=f"output {number}")
         assert yardstick.error(np.nan_to_num(ours), np.nan_to_num(theirs)) < most, f"output {number}"
@@ -45,7 +41,7 @@ def assert_as_then(archive, name, most):
 @pytest.mark.parametrize(
     ("archive", "name"),
     [pytest.param(a, n, marks=[] if a.stem in FAST else pytest.mark.slow) for a, n in FILES],
-    ids=lambda value: getattr(value, "stem", value),
+    ids=named,
 )
 def test_masks_go_as_they_went_then(archive, name):
     case = name.partition(".")[0]
@@ -54,9 +50,9 @@ def test_masks_go_as_they_went_then(archive, name):
 
 @pytest.mark.parametrize(
     ("archive", "name"),
-    [pytest.param(a, n, marks=[] if n.partition(".")[0] in FEW and a == ARCHIVES[-1] else pytest.mark.slow)
+    [pytest.param(a, n, marks=[] if n.partition(".")[0] in FEW and a == FILES[-1][0] else pytest.mark.slow)
      for a, n in FILES],
-    ids=lambda value: getattr(value, "stem", value),
+    ids=named,
 )  # fmt: skip
 def test_masks_go_so_on_jax(archive, name):
     with fnet.backend.using("jax"):
@@ -108,7 +104,7 @@ def test_what_masks_of_keras_2_do_that_fnet_cannot_say_is_refused_by_name():
 
 
 def test_a_repr_shows_the_rule_of_its_generation():
-    archive = next(a for a in ARCHIVES if a.stem == "masks-2.15.0")
+    archive = FOLDER / "masks-2.15.0.zip"
     text = repr(load_keras(read(archive, "add.h5"))[0])
     assert "bind(add, masks='keras2')" in text
     text = repr(load_keras(read(archive, "transformer.h5"))[0])

@@ -3,7 +3,6 @@
 import itertools
 import json
 import random
-import zipfile
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +17,7 @@ from fnet.pictures import layout
 from fnet.pictures.layout import POINT, Edge, arrange
 from fnet.pictures.maps import feature_maps
 from params.explaining.pictured import picture
+from tests.golden.archives import config_in, golden
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -189,12 +189,8 @@ def test_wrappers_name_what_they_wrap():
 # --- files --------------------------------------------------------------------------------------------------
 
 
-def golden(name):
-    return zipfile.ZipFile(ROOT / "tests" / "golden" / "keras-3.15.1.zip").read(name)
-
-
 def test_what_is_refused_is_red():
-    config = json.loads(zipfile.ZipFile(BytesIO(golden("cnn.keras"))).read("config.json"))
+    config = config_in(golden("cnn.keras"))
     refused = next(item for item in config["config"]["layers"] if item["class_name"] == "BatchNormalization")
     refused["class_name"] = "Fancy"
     svg = picture(json.dumps(config).encode())

@@ -3,10 +3,6 @@
 The numbers are those of the Keras that wrote each file (`golden/make_predict.py`).
 """
 
-import io
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,9 +10,10 @@ import fnet
 from compare import yardstick
 from fnet import bind
 from params import UnsupportedLayer, from_keras, load_keras
+from tests.golden import archives
 
-ARCHIVES = sorted((Path(__file__).parent / "golden").glob("predict-*.zip"))
-NAMES = [(a, n) for a in ARCHIVES for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
+ARCHIVES = sorted(archives.FOLDER.glob("predict-*.zip"))
+NAMES = archives.files("predict-*.zip")
 BATCH = 3
 RANDOM = ("dropout", "noise", "lstm", "bidirectional", "distributed-dropout")
 MOVED = ("shared-TF", "twice-Tn", "twice-TF")
@@ -33,9 +30,8 @@ def files(start=""):
 
 def read(archive, name):
     """(the file, its arrays, whether Keras 2 wrote it)."""
-    stem = name.rpartition(".")[0]
-    arrays = np.load(io.BytesIO(zipfile.ZipFile(archive).read(f"{stem}.npz")))
-    return zipfile.ZipFile(archive).read(name), dict(arrays), archive.stem.startswith("predict-2")
+    arrays = archives.npz(archive, name.rpartition(".")[0])
+    return archives.read(archive, name), dict(arrays), archive.stem.startswith("predict-2")
 
 
 def assert_close(y, expected):

@@ -20,6 +20,7 @@ from compare import yardstick
 from params import CorruptFile, UnsafeFile, UnsupportedLayer, load_keras
 from params.file import containers
 from tests import parity
+from tests.golden.archives import FOLDER, npz, read
 from tests.hostile import BIAS, KERNEL, keras_zip
 
 X = np.ones((1, 3), "float32")
@@ -32,9 +33,9 @@ def assert_loads(source):
 
 def test_teachable_machine():
     """Its `keras_model.h5`: the architecture of the service (`golden/make_teachable.py`)."""
-    with zipfile.ZipFile(Path(__file__).parent / "golden" / "teachable-machine.zip") as archive:
-        model, params = load_keras(archive.read("keras_model.h5"))
-        recorded = np.load(io.BytesIO(archive.read("recorded.npz")))
+    archive = FOLDER / "teachable-machine.zip"
+    model, params = load_keras(read(archive, "keras_model.h5"))
+    recorded = npz(archive, "recorded")
     y = model(params, recorded["image"] / np.float32(127.5) - 1)
     assert recorded["exact"].dtype == "float64"
     assert recorded["exact"].std() > 0.05

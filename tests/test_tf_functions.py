@@ -1,9 +1,6 @@
 """Functions of TensorFlow that Keras 2 wrote into graphs: files of three versions, next to what TensorFlow gave."""
 
-import io
 import pickle
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,23 +12,23 @@ from fnet.tf_functions import FUNCTIONS
 from params import UnsupportedLayer, load_keras
 from params.convert.legacy_config import modern
 from params.convert.models import convert
+from tests.golden import archives
 
-ARCHIVES = sorted((Path(__file__).parent / "golden").glob("tf-functions-*.zip"))
-NODES = Path(__file__).parent / "golden" / "tf-nodes-2.4.zip"
+ARCHIVES = sorted(archives.FOLDER.glob("tf-functions-*.zip"))
+NODES = archives.FOLDER / "tf-nodes-2.4.zip"
 """What TensorFlow 2.0 to 2.3 wrote: nodes of graphs (`TensorFlowOpLayer`)."""
-FILES = [(a, n) for a in [*ARCHIVES, NODES] for n in zipfile.ZipFile(a).namelist() if not n.endswith(".npz")]
+FILES = [*archives.files("tf-functions-*.zip"), *archives.files(NODES.name)]
 NARROW = {"int64": "int32", "float64": "float32", "complex128": "complex64"}
 """What JAX makes of 64 bits unless told otherwise."""
 
 
 def read(archive, name):
     """(model, params, inputs, {case: what TensorFlow gave})."""
-    with zipfile.ZipFile(archive) as files:
-        arrays = np.load(io.BytesIO(files.read(name.rpartition(".")[0] + ".npz")))
-        model, params = load_keras(files.read(name))
-    inputs = {key.removeprefix("x_"): arrays[key] for key in arrays if key.startswith("x_")}
-    outputs = [arrays[key] for key in sorted(arrays) if key.startswith("y")]
-    return model, params, inputs, dict(zip(arrays["names"].tolist(), outputs, strict=True))
+    record = archives.npz(archive, name.rpartition(".")[0])
+    model, params = load_keras(archives.read(archive, name))
+    inputs = {key.removeprefix("x_"): record[key] for key in record if key.startswith("x_")}
+    outputs = [record[key] for key in sorted(record) if key.startswith("y")]
+    return model, params, inputs, dict(zip(record["names"].tolist(), outputs, strict=True))
 
 
 def assert_same(case, ours, theirs):
@@ -53,7 +50,7 @@ def assert_all_same(archive, name, run=None):
         assert_same(case, ours, theirs)
 
 
-@pytest.mark.parametrize(("archive", "name"), FILES, ids=lambda value: getattr(value, "stem", value))
+@pytest.mark.parametrize(("archive", "name"), FILES, ids=archives.named)
 def test_functions_give_what_tensorflow_gave(archive, name):
     assert_all_same(archive, name)
 

@@ -18,10 +18,11 @@ from params.store.meaning import meaning
 from tests import parity
 from tests.cases import all_cases, marked_cases
 from tests.exported import model_of
+from tests.golden.archives import named
 from tests.test_operations import CASES as OPERATIONS
 from tests.test_operations import SAVED, groups, saved_model
 from tests.test_saved_cases import CASES, HIDDEN, keras_model_of, with_hidden_steps
-from tests.test_versions import RIGHT, assert_as_then, models_of, named, recorded
+from tests.test_versions import RIGHT, assert_as_then, models_of, recorded
 
 # --- HDF5 -------------------------------------------------------------------------------------------------------
 

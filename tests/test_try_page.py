@@ -13,13 +13,13 @@ import shutil
 import subprocess
 import sys
 import threading
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fnet
+from tests.golden.archives import golden
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "examples" / "models"
@@ -93,8 +93,7 @@ def test_numbers_are_read_as_people_write_them(page, tmp_path):
 
 def test_what_is_wrong_with_a_file_is_said(page):
     assert json.loads(page.open_model("a.keras", b"nonsense"))["error"].startswith("'a.keras': ")
-    with zipfile.ZipFile(ROOT / "tests" / "golden" / "keras-3.15.1.zip") as archive:
-        said = json.loads(page.open_model("a.keras", archive.read("refused_code.keras")))
+    said = json.loads(page.open_model("a.keras", golden("refused_code.keras")))
     assert said["error"]
     assert "refused" in said["text"]
     assert said["takes"] == ""

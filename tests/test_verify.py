@@ -13,14 +13,16 @@ from fnet import bind, sequential
 from fnet.cli import main
 from params.errors import CorruptFile
 from params.store import selftest
+from tests.golden.archives import golden
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
 def cnn(tmp_path):
-    with zipfile.ZipFile(ROOT / "tests" / "golden" / "keras-3.15.1.zip") as archive:
-        return Path(archive.extract("cnn.keras", tmp_path))
+    path = tmp_path / "cnn.keras"
+    path.write_bytes(golden(path.name))
+    return path
 
 
 @pytest.fixture

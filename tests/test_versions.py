@@ -1,6 +1,5 @@
 """Files that earlier versions of Keras wrote (`golden/make_versions.py`), next to what they gave then."""
 
-import io
 import json
 import subprocess
 import sys
@@ -14,10 +13,11 @@ import fnet
 from compare import yardstick
 from fnet import backend
 from params import UnsafeFile, UnsupportedLayer, load, load_keras, load_weights, save
+from tests.golden.archives import FOLDER, named, npz, read
 from tests.golden.table import table
 
-GOLDEN = Path(__file__).parent / "golden"
-ARCHIVES = sorted(GOLDEN.glob("keras-*.zip"))
+ROOT = Path(__file__).parent.parent
+ARCHIVES = sorted(FOLDER.glob("keras-*.zip"))
 LOST = ("text", "adapted")
 """Models whose vocabularies are not in legacy files."""
 TOKENS = ["", "[UNK]", "tiga", "dua", "satu", "lima", "empat"]
@@ -38,19 +38,11 @@ RIGHT = [(archive, name) for archive, name in MODELS if not name.startswith("ref
 REFUSED = [(archive, name) for archive, name in MODELS if name.startswith("refused")]
 
 
-def named(value):
-    return getattr(value, "stem", value)
-
-
-def read(archive, name):
-    return zipfile.ZipFile(archive).read(name)
-
-
 def recorded(archive, name):
     """(inputs as the model takes them, what the call gave, what `predict` gave)."""
-    arrays = np.load(io.BytesIO(read(archive, f"{name}.npz")))
+    record = npz(archive, name)
     inputs, called, predicted = (
-        [arrays[f"{letter}{i}"] for i in range(sum(key.startswith(letter) for key in arrays))] for letter in "xyp"
+        [record[f"{letter}{i}"] for i in range(sum(key.startswith(letter) for key in record))] for letter in "xyp"
     )
     return inputs if len(inputs) > 1 else inputs[0], called, predicted
 
@@ -121,7 +113,7 @@ def test_legacy_text_models_have_lost_their_vocabulary(archive):
 
 
 def test_the_page_of_versions_is_about_these_archives():
-    page = (GOLDEN.parent.parent / "docs" / "versions.md").read_text("utf-8")
+    page = (ROOT / "docs" / "versions.md").read_text("utf-8")
     assert table() in page, "python -m tests.golden.table says what docs/versions.md should hold"
 
 
@@ -143,7 +135,7 @@ print(json.dumps({"files": done, "imported": imported}))
 
 
 def test_files_load_where_keras_tensorflow_and_h5py_cannot_be_imported():
-    command = [sys.executable, "-c", ALONE, str(GOLDEN.parent.parent)]
+    command = [sys.executable, "-c", ALONE, str(ROOT)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
     said = json.loads(result.stdout)

@@ -5,7 +5,6 @@ import json
 import re
 import warnings
 import zipfile
-from pathlib import Path
 
 import h5py
 import keras
@@ -28,35 +27,28 @@ from params import (
 )
 from params.assign import walk
 from tests import hostile
+from tests.golden.archives import FOLDER, named, npz, read
 
-ARCHIVES = sorted((Path(__file__).parent / "golden").glob("weights-*.zip"))
+ARCHIVES = sorted(FOLDER.glob("weights-*.zip"))
 FILES = [(archive, name) for archive in ARCHIVES for name in zipfile.ZipFile(archive).namelist()]
 PLAIN = ("repeated", "branches", "levels", "wrapped", "lookups", "fast")
 WHOLE = [(a, n) for a, n in FILES if n.endswith((".keras", ".h5")) and ".weights." not in n and n.startswith(PLAIN)]
 
 
-def ids(value):
-    return getattr(value, "stem", value)
-
-
-def read(archive, name):
-    return zipfile.ZipFile(archive).read(name)
-
-
 def assert_as_then(model, params, archive, name):
-    arrays = np.load(io.BytesIO(read(archive, f"{name}.npz")))
-    inputs = [arrays[key] for key in sorted(arrays) if key.startswith("x")]
+    record = npz(archive, name)
+    inputs = [record[key] for key in sorted(record) if key.startswith("x")]
     y = model(params, inputs if len(inputs) > 1 else inputs[0])
-    assert np.ptp(arrays["y0"]) > 0.1
-    assert yardstick.error(y, arrays["y0"]) < 1e-5
+    assert np.ptp(record["y0"]) > 0.1
+    assert yardstick.error(y, record["y0"]) < 1e-5
 
 
-@pytest.mark.parametrize(("archive", "name"), WHOLE, ids=ids)
+@pytest.mark.parametrize(("archive", "name"), WHOLE, ids=named)
 def test_files_of_keras_2(archive, name):
     assert_as_then(*load_keras(read(archive, name)), archive, name.partition(".")[0])
 
 
-@pytest.mark.parametrize(("archive", "name"), [(a, n) for a, n in WHOLE if n.endswith(".keras")], ids=ids)
+@pytest.mark.parametrize(("archive", "name"), [(a, n) for a, n in WHOLE if n.endswith(".keras")], ids=named)
 def test_weights_alone_into_the_model_that_has_others(archive, name):
     """Their file tells neither version nor names."""
     model, params = load_keras(read(archive, name))
@@ -99,7 +91,7 @@ turned = fnet.layer(shape=_turned_rule)(block)
 """The same with its two vectors in the other order."""
 
 
-@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+@pytest.mark.parametrize("archive", ARCHIVES, ids=named)
 def test_layers_inside_a_layer_of_ones_own(archive):
     """As attributes, in lists and dicts, in a model; what the file does not tell apart is said."""
     with pytest.warns(WeightsWarning, match=r"Block'? 'block\w*': .* which of offset, gain"):
@@ -110,7 +102,7 @@ def test_layers_inside_a_layer_of_ones_own(archive):
     assert_as_then(made[0], again, archive, "blocks")
 
 
-@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+@pytest.mark.parametrize("archive", ARCHIVES, ids=named)
 def test_a_wrong_order_of_equal_shapes_is_never_taken_in_silence(archive):
     with pytest.warns(WeightsWarning, match="which of gain, offset"):
         load_keras(read(archive, "blocks.keras"), custom={"tests>Block": turned})
@@ -143,7 +135,7 @@ FUNCTIONS = {"halved": halved, "tests>own": own}
 LAMBDAS = [(a, n) for a, n in FILES if n in ("lambdas.keras", "lambdas.h5")]
 
 
-@pytest.mark.parametrize(("archive", "name"), LAMBDAS, ids=ids)
+@pytest.mark.parametrize(("archive", "name"), LAMBDAS, ids=named)
 def test_functions_in_the_places_of_lambdas(archive, name):
     data = read(archive, name)
     subs = sorted(set(re.findall(rb'"name": "(sequential\w*)"', zipped_config(data))))
@@ -162,7 +154,7 @@ def test_functions_in_the_places_of_lambdas(archive, name):
 
 def zipped_config(data):
     if data[:2] == b"PK":
-        return zipfile.ZipFile(io.BytesIO(data)).read("config.json")
+        return read(io.BytesIO(data), "config.json")
     return data
 
 
@@ -170,7 +162,7 @@ def zipped_config(data):
 
 
 def config_of(archive, name):
-    return zipfile.ZipFile(io.BytesIO(read(archive, f"{name}.keras"))).read("config.json")
+    return read(io.BytesIO(read(archive, f"{name}.keras")), "config.json")
 
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
@@ -183,7 +175,7 @@ def test_the_code_of_a_lambda_that_is_replaced_does_not_matter(ending, tmp_path)
     np.testing.assert_array_equal(model(params, draw(2, 3)), draw(2, 3) + 1)
 
 
-@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+@pytest.mark.parametrize("archive", ARCHIVES, ids=named)
 @pytest.mark.parametrize("end", ["weights.h5", "h5", "keras"])
 def test_a_config_and_the_weights_of_another_file(archive, end, tmp_path):
     version = re.sub(r".*-(2\.\d+).*", r"\1.0", archive.name)
@@ -210,9 +202,8 @@ def test_a_config_keeps_its_vocabulary_next_to_the_weights_of_another_file(tmp_p
 
 
 def test_a_config_of_keras_3_has_the_age_that_its_weights_say():
-    data = (Path(__file__).parent / "golden" / "keras-3.6.0.zip", "images.keras")
-    whole = read(*data)
-    config = zipfile.ZipFile(io.BytesIO(whole)).read("config.json")
+    whole = read(FOLDER / "keras-3.6.0.zip", "images.keras")
+    config = read(io.BytesIO(whole), "config.json")
     assert (
         load_keras(config, weights=whole)[0] == load_keras(whole)[0] != load_keras(config, weights=weights_of(whole))[0]
     )
@@ -220,7 +211,7 @@ def test_a_config_of_keras_3_has_the_age_that_its_weights_say():
 
 def weights_of(whole):
     """The weights file in a `.keras`, which does not say its age."""
-    return zipfile.ZipFile(io.BytesIO(whole)).read("model.weights.h5")
+    return read(io.BytesIO(whole), "model.weights.h5")
 
 
 def legacy(*layers):
@@ -485,7 +476,7 @@ def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
     np.testing.assert_allclose(model(params, x), keras_model(x), atol=1e-6)
 
 
-@pytest.mark.parametrize("archive", ARCHIVES, ids=ids)
+@pytest.mark.parametrize("archive", ARCHIVES, ids=named)
 def test_layers_of_cudnn_by_name(archive):
     model, params = load_keras(read(archive, "fast.h5"))
     empty = tree.map(np.zeros_like, params)

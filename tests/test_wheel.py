@@ -1,7 +1,6 @@
 """The built wheel, in an environment of its own: one import name, whatever lies next to the user's script."""
 
 import ast
-import io
 import os
 import subprocess
 import sys
@@ -14,9 +13,9 @@ import numpy as np
 import pytest
 
 import fnet
+from tests.golden.archives import NEWEST, golden, npz
 
 ROOT = Path(__file__).parent.parent
-GOLDEN = ROOT / "tests" / "golden" / "keras-3.15.1.zip"
 
 SCRIPT = """
 import sys
@@ -126,9 +125,8 @@ def python(wheel, tmp_path_factory):
 @pytest.fixture
 def folder(tmp_path):
     """Where the user works: a model, rows, and modules that happen to be called as our folders are."""
-    with zipfile.ZipFile(GOLDEN) as archive:
-        archive.extract("cnn.keras", tmp_path)
-        np.save(tmp_path / "cnn.npy", np.load(io.BytesIO(archive.read("cnn.npz")))["x0"])
+    (tmp_path / "cnn.keras").write_bytes(golden("cnn.keras"))
+    np.save(tmp_path / "cnn.npy", npz(NEWEST, "cnn")["x0"])
     (tmp_path / "params.py").write_text("MINE = True")
     (tmp_path / "compare").mkdir()
     (tmp_path / "compare" / "__init__.py").write_text("MINE = True")

@@ -1,0 +1,43 @@
+"""The archives of this folder: files that versions of Keras wrote, and the arrays that were recorded then."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent
+NEWEST = FOLDER / "keras-3.15.1.zip"
+
+
+def files(pattern):
+    """(archive, name) of every file that is no record, in the archives whose names match."""
+    found = [(archive, zipfile.ZipFile(archive).namelist()) for archive in sorted(FOLDER.glob(pattern))]
+    return [(archive, name) for archive, names in found for name in names if not name.endswith(".npz")]
+
+
+def read(archive, name):
+    """The bytes of a member."""
+    with zipfile.ZipFile(archive) as members:
+        return members.read(name)
+
+
+def npz(archive, name):
+    """The arrays in the .npz of a name."""
+    return np.load(io.BytesIO(read(archive, f"{name}.npz")))
+
+
+def golden(name):
+    """The bytes of a file of the newest Keras."""
+    return read(NEWEST, name)
+
+
+def config_in(data):
+    """The config in the bytes of a `.keras`."""
+    return json.loads(read(io.BytesIO(data), "config.json"))
+
+
+def named(value):
+    """How a test is called that takes an archive."""
+    return getattr(value, "stem", value)
