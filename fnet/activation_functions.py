@@ -276,13 +276,7 @@ IN_LAYERS.update({name: IN_LAYERS.get(function.__name__, function) for name, fun
 
 
 CLAMPS: dict[str, tuple[float | None, float | None]] = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
-"""{activation that is a clipping: (least, most)}."""
-
-
-def clamped(activation: Activation) -> tuple[tuple[float | None, float | None] | None, Activation]:
-    """((least, most), None) for an activation that is a clipping, which backends do along with a bias; (None, it)."""
-    bounds = CLAMPS.get(activation) if isinstance(activation, str) else None
-    return (None, activation) if bounds is None else (bounds, None)
+"""{activation that is a clipping, which backends do along with a bias: (least, most)}."""
 
 
 def activate(activation: Activation, params: Params, y: Array) -> Array:

@@ -253,13 +253,13 @@ def calls(function):
     return count
 
 
-def test_a_layer_costs_four_calls_for_a_plain_array_of_floats():
-    """The model's loop, the layer, its product, `activate`; rules are looked at where there is a mask or an integer."""
+def test_a_layer_costs_three_calls_for_a_plain_array_of_floats():
+    """The layer, its product, `activate`; rules are looked at where there is a mask or an integer."""
     short, long = (sequential(*[bind(dense, units=3, use_bias=False)] * count) for count in (1, 9))
     x = np.ones((2, 3), np.float32)
     params = fnet.init(long, 0, x.shape)
     counts = [calls(lambda model=model: model(params, x)) for model in (short, long, short, long)]
-    assert counts[3] - counts[2] == 8 * 4
+    assert counts[3] - counts[2] == 8 * 3
 
 
 def test_numbers_of_numpy_are_options_as_those_of_python_are():

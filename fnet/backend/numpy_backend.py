@@ -45,9 +45,8 @@ __all__ = [
 # fmt: on
 
 
-def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
-    """`x` as an array of this backend; strings stay NumPy arrays on both. copy: as in `numpy.array`."""
-    return np.array(x, dtype, copy=copy)
+asarray: Callable[..., Any] = np.asarray
+"""(x, dtype=None, *, copy=None) -> `x` as an array of this backend; strings stay NumPy arrays on both."""
 
 
 def native(x: Any) -> Any:
@@ -55,9 +54,8 @@ def native(x: Any) -> Any:
     return x
 
 
-def to_numpy(x: Any) -> np.ndarray[Any, Any]:
-    """`x` as a NumPy array."""
-    return np.asarray(x)
+to_numpy: Callable[[Any], np.ndarray[Any, Any]] = np.asarray
+"""x -> `x` as a NumPy array."""
 
 
 def key_data(key: Any) -> Any:
@@ -267,9 +265,8 @@ def sigmoid(x: Any) -> Any:
     return 1 / y if y.ndim == 0 else np.divide(1, y, out=y)
 
 
-def tanh(x: Any) -> Any:
-    """tanh(x)."""
-    return np.tanh(x)
+tanh: Callable[[Any], Any] = np.tanh
+"""x -> tanh(x)."""
 
 
 def softmax(x: Any, axis: Any, own: bool = False) -> Any:

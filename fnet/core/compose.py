@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fnet.core import cutting, infer
 from fnet.core.layer import Bound, bind, brief, name_of, written
-from fnet.core.model import EMPTY, Model, Node, Resolve, Step, Tap, Visit, flow, run
+from fnet.core.model import EMPTY, Model, Node, Step, Tap, flow, run
 from fnet.core.options import option_names
 from fnet.core.rules import Call, Entrance, Rounding, Rules, layer, rules
-from fnet.core.sources import feed, references, resolve
+from fnet.core.sources import feed, references
 from fnet.records import dataclass
 from fnet.tree import freeze
 
@@ -52,25 +51,25 @@ class Sequential(Model):
     _repr_html_ = infer.html
     steps: tuple[tuple[str, Any], ...]
 
-    @property
-    def entries(self) -> tuple[tuple[str, str, Any], ...]:
-        """(name, name, step): each step has params of its own."""
-        return tuple((name, name, step) for name, step in self.steps)
+    @functools.cached_property
+    def nodes(self) -> tuple[tuple[str, Node], ...]:
+        """The first step processes what is fed, each other one what the one before it gives."""
+        read = [None, *(name for name, _ in self.steps)]
+        return tuple((name, Node(step, source)) for (name, step), source in zip(self.steps, read, strict=False))
 
     @functools.cached_property
-    def last_use(self) -> dict[str, tuple[str, ...]]:
-        """{step: the one before it}."""
-        return {after: (name,) for name, after in itertools.pairwise(self.names)}
+    def inputs(self) -> str:
+        """The first step."""
+        return self.steps[0][0] if self.steps else ""
 
-    def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
-        """Each step is fed with what the one before it gave."""
-        for name, step in self.steps:
-            x = visit(name, name, step, x)
-        return x
+    @functools.cached_property
+    def outputs(self) -> str:
+        """The last step."""
+        return self.steps[-1][0] if self.steps else ""
 
-    def inputs_by(self, of: Callable[[Any], Any]) -> Any:
-        """What `of` says of the first step."""
-        return of(self.steps[0][1]) if self.steps else None
+    def feed(self, x: Any) -> dict[str, Any]:
+        """The first step gets what comes in as it is."""
+        return {self.inputs: x}
 
     def as_graph(self) -> Graph:
         """The same as a graph, with an input of its own where the first step does not say what it takes."""
@@ -149,37 +148,9 @@ class Graph(Model):
     inputs: Any
     outputs: Any
 
-    @property
-    def entries(self) -> tuple[tuple[str, str, Any], ...]:
-        """(name, params name, step) of the nodes."""
-        return tuple((name, node.params or name, node.step) for name, node in self.nodes)
-
-    @functools.cached_property
-    def last_use(self) -> dict[str, tuple[str, ...]]:
-        """{node: values that nobody reads after it}, so that memory is given back early."""
-        last = {name: reader for reader, node in self.nodes for name in references(node.sources)}
-        outputs = set(references(self.outputs))
-        dead: dict[str, tuple[str, ...]] = {}
-        for name, reader in last.items():
-            if name not in outputs:
-                dead[reader] = (*dead.get(reader, ()), name)
-        return dead
-
-    def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
-        """Each node is fed with what its sources gave."""
-        values = feed(self.inputs, x)
-        for name, node in self.nodes:
-            got = values[name] if node.sources is None else resolve(node.sources, values)
-            values[name] = visit(name, node.params or name, node.step, got)
-            for dead in self.last_use.get(name, ()):
-                del values[dead]
-        return resolve(self.outputs, values)
-
-    def inputs_by(self, of: Callable[[Any], Any]) -> Any:
-        """What `of` says of the nodes that stand for the inputs."""
-        steps = {name: node.step for name, node in self.nodes if node.sources is None}
-        parts = {name: of(steps[name]) if name in steps else None for name in references(self.inputs)}
-        return None if None in parts.values() else resolve(self.inputs, parts)
+    def feed(self, x: Any) -> dict[str, Any]:
+        """{input: value}: see `fnet.core.sources.feed`."""
+        return feed(self.inputs, x)
 
     def as_graph(self) -> Graph:
         """Itself."""

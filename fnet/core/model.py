@@ -1,13 +1,12 @@
 """What every model is: named steps that run in an order, called as one layer. `fnet.core.compose` makes them.
 
-A model says how its steps follow each other once, in `walk`; running it, tracing shapes through it and carrying
-states through it are visits on that walk.
+A model says once how its steps follow each other, in its `nodes`. `flow` runs them; tracing shapes through them and
+carrying states through them are visits on `walk`.
 """
 
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -17,7 +16,7 @@ from fnet.backend import ops
 from fnet.core.explaining import explained
 from fnet.core.layer import Bound, name_of
 from fnet.core.rules import rules
-from fnet.core.sources import describe, resolve
+from fnet.core.sources import describe, references, resolve
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
 from fnet.masks import strip
@@ -43,43 +42,6 @@ class Step(Protocol):
     def __call__(self, params: Params, x: Any, /) -> Any: ...
 
 
-class Model(ABC):
-    """A composition of steps: `(params, x) -> y`, its params a dict with an entry for each step."""
-
-    linear: ClassVar[bool]
-    """Whether each step reads what the one before it gives."""
-
-    @property
-    @abstractmethod
-    def entries(self) -> tuple[tuple[str, str, Any], ...]:
-        """(name, key of the params, step) in the order in which they run; steps of one key share weights."""
-
-    @property
-    @abstractmethod
-    def last_use(self) -> Mapping[str, tuple[str, ...]]:
-        """{step: the values that nobody reads after it}, so that memory is given back early."""
-
-    @abstractmethod
-    def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
-        """Visit the steps in their order, fed with `x` and with what visits gave; what the outputs are."""
-
-    @abstractmethod
-    def inputs_by(self, of: Callable[[Any], Any]) -> Any:
-        """What `of` says of the steps that the inputs are fed to, in the structure of the inputs; None: nothing."""
-
-    @abstractmethod
-    def as_graph(self) -> Any:
-        """The same steps as a graph with the same names."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the steps."""
-        return tuple(name for name, _, _ in self.entries)
-
-    def __call__(self, params: Params, x: Any) -> Any:
-        return strip(run(self, params, x))
-
-
 @dataclass(frozen=True, repr=False)
 class Node:
     """A step in a graph: what it runs, its sources, and the params entry (None: its own name)."""
@@ -92,6 +54,64 @@ class Node:
         parts = [name_of(self.step), *([repr(self.sources)] if self.sources is not None or self.params else [])]
         parts += [repr(self.params)] if self.params else []
         return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+class Model:
+    """A composition of steps: `(params, x) -> y`, its params a dict with an entry for each step."""
+
+    linear: ClassVar[bool]
+    """Whether each step reads what the one before it gives."""
+    nodes: tuple[tuple[str, Node], ...]
+    """(name, node) in the order in which they run; nodes of one params entry share weights."""
+    inputs: Any
+    """The tree of the names under which `feed` gives what comes in."""
+    outputs: Any
+    """The tree of sources that the model gives."""
+
+    def feed(self, x: Any) -> dict[str, Any]:
+        """{name: value} of what comes in."""
+        raise NotImplementedError
+
+    def as_graph(self) -> Any:
+        """The same steps as a graph with the same names."""
+        raise NotImplementedError
+
+    @functools.cached_property
+    def entries(self) -> tuple[tuple[str, str, Any], ...]:
+        """(name, key of the params, step) in the order in which they run."""
+        return tuple((name, node.params or name, node.step) for name, node in self.nodes)
+
+    @functools.cached_property
+    def plan(self) -> tuple[tuple[str, str, Any, Any, tuple[str, ...]], ...]:
+        """(name, key of the params, step, sources, values that nobody reads after it), as they run."""
+        last = {read: name for name, node in self.nodes for read in references(node.sources)}
+        for read in references(self.outputs):
+            last.pop(read, None)
+        unread: dict[str, tuple[str, ...]] = {}
+        for read, reader in last.items():
+            unread[reader] = (*unread.get(reader, ()), read)
+        return tuple(
+            (name, node.params or name, node.step, name if node.sources is None else node.sources, unread.get(name, ()))
+            for name, node in self.nodes
+        )
+
+    def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
+        """Visit the steps in their order, fed with `x` and with what visits gave; what the outputs are."""
+        values = self.feed(x)
+        for name, key, step, sources, unread in self.plan:
+            x = values[sources] if type(sources) is str else resolve(sources, values)
+            values[name] = visit(name, key, step, x)
+            for read in unread:
+                del values[read]
+        return resolve(self.outputs, values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the steps."""
+        return tuple(name for name, _ in self.nodes)
+
+    def __call__(self, params: Params, x: Any) -> Any:
+        return strip(run(self, params, x))
 
 
 def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
@@ -118,7 +138,9 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
 def input_spec(step: Any) -> Any:
     """The Spec tree that a step itself says it takes (the `input_layer` steps of a model), or None."""
     if isinstance(step, Model):
-        return step.inputs_by(input_spec)
+        first = {name: node.step for name, node in step.nodes if node.sources is None}
+        takes = {name: input_spec(first[name]) if name in first else None for name in references(step.inputs)}
+        return None if None in takes.values() else resolve(step.inputs, takes)
     rule = getattr(getattr(step, "function", step), "rules", None) and rules(step).entrance.takes
     return (step if isinstance(step, Bound) else _bound(step)).fill(rule)() if rule else None
 
@@ -132,25 +154,28 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
     if not isinstance(step, Model):
         return step(params, x)
 
-    def visit(name: str, key: str, step: Any, x: Any) -> Any:
+    values = step.feed(x)
+    for name, key, inner, sources, unread in step.plan:
         entry = params.get(key, EMPTY)
-        if type(step) is FunctionType:
-            step = _bound(step)
+        x = values[sources] if type(sources) is str else resolve(sources, values)
+        if type(inner) is FunctionType:
+            inner = _bound(inner)
         try:
-            if type(step) is not Bound:
-                y = flow(step, entry, x, tap, f"{path}{name}/")
+            if type(inner) is not Bound:
+                y = flow(inner, entry, x, tap, f"{path}{name}/")
             elif getattr(x, "dtype", None) in WIDE:
-                y = step.on_floats(entry, x)
+                y = inner.on_floats(entry, x)
             else:
-                y = step.by_rules(entry, x)
+                y = inner.by_rules(entry, x)
         except Exception as error:  # whatever it is, it goes on, with a note of where it was raised
-            _tell(error, path + name, step, entry, x)
+            _tell(error, path + name, inner, entry, x)
             raise
         if tap is not None:
             tap(path + name, strip(y))
-        return y
-
-    return step.walk(x, visit)
+        values[name] = y
+        for read in unread:
+            del values[read]
+    return resolve(step.outputs, values)
 
 
 def _tell(error: Exception, path: str, step: Step, params: Params, x: Any) -> None:

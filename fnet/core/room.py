@@ -62,7 +62,7 @@ def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
         return _of_layer(row)
     live, held, work, largest, busiest = size(row.inputs), 0, 0, row, (0, row)
     given = dict[str, int]()
-    for name, _, _ in row.step.entries:
+    for name, _, _, _, unread in row.step.plan:
         part = by_path[(*row.path, name)]
         inner = _of(part, by_path)
         if live + inner.held > held:
@@ -70,7 +70,7 @@ def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
         work += inner.work
         busiest = max(busiest, (inner.work, inner.busiest), key=operator.itemgetter(0))
         given[name] = size(part.outputs)
-        live += given[name] - sum(given.pop(dead, 0) for dead in row.step.last_use.get(name, ()))
+        live += given[name] - sum(given.pop(read, 0) for read in unread)
     return Room(held, work, largest, busiest[1])
 
 

@@ -111,9 +111,12 @@ def dense(
     array([[3., 3.]])
     """
     y = ops.matmul(x, params["kernel"]) if quantization is None else quantized.matmul(quantization, params, x)
+    bias = params["bias"] if use_bias else None
+    if quantization is not None:
+        bias = quantized.rounded(quantization, bias)
     clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
-    if use_bias or clamp:
-        y = ops.finish(y, quantized.bias(quantization, params) if use_bias else None, clamp)
+    if bias is not None or clamp:
+        y = ops.finish(y, bias, clamp)
     return y if clamp else activate(activation, params, y)
 
 

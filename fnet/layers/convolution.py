@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from fnet.activation_functions import Activation, activate, clamped
+from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
@@ -88,7 +88,7 @@ def _conv(
     pads = pads_of(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
     first = window.data_format == "channels_first"
-    clamp, rest = clamped(activation)
+    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
     y = ops.conv(
         xp.moveaxis(x, 1, -1) if first else x,
         kernel,
@@ -99,7 +99,8 @@ def _conv(
         groups=groups,
         clamp=clamp,
     )
-    return activate(rest, params, xp.moveaxis(y, -1, 1) if first else y)
+    y = xp.moveaxis(y, -1, 1) if first else y
+    return y if clamp else activate(activation, params, y)
 
 
 @layer(shape=partial(_conv_rule, 1), room=partial(padded_room, 1), mask="drop", floats=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from fnet.activation_functions import Activation, activate, clamped
+from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
@@ -52,9 +52,10 @@ def _depthwise(
     window: Windows, params: Params, x: Array, depth_multiplier: int, activation: Activation, use_bias: bool
 ) -> Array:
     """What depthwise_conv1d and depthwise_conv2d do."""
-    clamp, rest = clamped(activation)
+    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
     y = _by_channel(window, params["kernel"], params["bias"] if use_bias else None, x, depth_multiplier, clamp)
-    return activate(rest, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
+    y = xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y
+    return y if clamp else activate(activation, params, y)
 
 
 def _depthwise_rule(

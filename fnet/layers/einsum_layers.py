@@ -103,7 +103,7 @@ def einsum_dense(
     else:
         y = _quantized(quantization, equation, params, x, output_shape)
     if bias_axes:
-        y += quantized.bias(quantization, params)
+        y += quantized.rounded(quantization, params["bias"])
     return activate(activation, params, y)
 
 

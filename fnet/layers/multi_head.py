@@ -41,7 +41,7 @@ def project(
     else:
         y = quantized.product(quantization, equation, params, x, (*x.shape[x.ndim - contracted :], *outputs))
     if "bias" in params:
-        y += quantized.bias(quantization, params)
+        y += quantized.rounded(quantization, params["bias"])
     return y
 
 

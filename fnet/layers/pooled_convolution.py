@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fnet.activation_functions import Activation, activate, clamped
+from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops
 from fnet.core.infer import activation_child
 from fnet.core.rules import layer
@@ -86,8 +86,9 @@ def pooled_conv2d(
     pads = pads_of(window, x.shape, params["kernel"].shape, filters, 1)
     y = ops.conv(x, params["kernel"], strides=window.strides, padding=pads, dilation=window.dilation)
     y = ops.max_pool(y, pool, pool, ((0, 0), (0, 0)))
-    clamp, rest = clamped(activation)
-    return activate(rest, params, ops.finish(y, params["bias"] if use_bias else None, clamp))
+    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    y = ops.finish(y, params["bias"] if use_bias else None, clamp)
+    return y if clamp else activate(activation, params, y)
 
 
 def _winograd_rule(
@@ -129,6 +130,6 @@ def winograd_conv2d(
         raise InvalidParams(f"winograd_conv2d: these options need a kernel of {expected}; got {kernel.shape}")
     window = windows("winograd_conv2d", 2, 3, 1, padding, None)
     pads = window.pads(window.split_known(x.shape)[0])
-    clamp, rest = clamped(activation)
+    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
     y = ops.winograd(x, kernel, params["bias"] if use_bias else None, padding=pads, pool=pool, clamp=clamp)
-    return activate(rest, params, y)
+    return y if clamp else activate(activation, params, y)

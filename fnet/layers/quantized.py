@@ -142,9 +142,9 @@ def round_float8(x: Array, scale: Array) -> Array:
     return xp.ldexp(xp.round(xp.ldexp(x, -exponent)), exponent) * scale
 
 
-def bias(quantization: str | None, params: Params) -> Array:
+def rounded(quantization: str | None, bias: Array | None) -> Array | None:
     """The bias as it is added: "float8" rounds it to bfloat16."""
-    return ops.round_bfloat16(params["bias"]) if quantization == "float8" else params["bias"]
+    return ops.round_bfloat16(bias) if quantization == "float8" and bias is not None else bias
 
 
 def unpack(packed: Array, size: int | None, axis: int = -1) -> Array:

@@ -8,7 +8,6 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Graph
 from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.room import width
@@ -39,15 +38,12 @@ def held(rows: Mapping[Path, infer.Row], path: Path = ()) -> int:
     if not isinstance(step, Model):
         return 0 if bind(step).function.__name__ == "input_layer" else _bytes(rows[path]) or 0
     most, live = 0, dict[str, int]()
-    dead = step.last_use if isinstance(step, Graph) else {}
-    for name, _, _ in step.entries:
+    for name, _, _, _, unread in step.plan:
         during = held(rows, (*path, name))
         most = max(most, sum(live.values()) + during)
-        if not isinstance(step, Graph):  # each step reads the one before it
-            live.clear()
         live[name] = (_bytes(rows[*path, name]) or 0) if during else 0
-        for value in dead.get(name, ()):
-            live.pop(value, None)
+        for read in unread:
+            live.pop(read, None)
     return most
 
 
