@@ -61,8 +61,8 @@ class Model:
 
     linear: ClassVar[bool]
     """Whether each step reads what the one before it gives."""
-    nodes: tuple[tuple[str, Node], ...]
-    """(name, node) in the order in which they run; nodes of one params entry share weights."""
+    nodes: Any
+    """Pairs (name, `Node`) in the order in which they run; nodes of one params entry share weights."""
     inputs: Any
     """The tree of the names under which `feed` gives what comes in."""
     outputs: Any
