@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 
 import keras
 import numpy as np
@@ -286,3 +287,51 @@ def test_layers_cast_the_average_of_integers_to_their_own_dtype():
     for ours, theirs in zip(model(params, ids), keras_model(ids), strict=True):
         assert ours.dtype == theirs.numpy().dtype
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+MAP = {"dense_a": "mixed_bfloat16", "b": "mixed_float16"}
+"""The second is found in a name."""
+
+
+def mapped(default, policies, *made):
+    policies = {key: keras.DTypePolicy(name) for key, name in policies.items()}
+    policies = keras.dtype_policies.DTypePolicyMap(default, policies)
+    x = y = keras.Input((3, 4))
+    for make, name in made:
+        y = make(dtype=policies, name=name)(y)
+    return keras.Model(x, y)
+
+
+def dense_layer(**kwargs):
+    return layers.Dense(3, **kwargs)
+
+
+def attention_layer(*, name, dtype):
+    heads = layers.MultiHeadAttention(1, 2, name=name, dtype=dtype)
+    return lambda x: heads(x, x)
+
+
+@pytest.mark.parametrize("default", ["float32", None])
+def test_a_map_of_policies_gives_each_layer_its_own(default, tmp_path):
+    """Without a default Keras writes no names of policies, and computes in float32 itself when it reads the file."""
+    made = [(dense_layer, "dense_a"), (dense_layer, "dense_b"), (dense_layer, "c"), (attention_layer, "heads_b")]
+    mapped(default, MAP, *made).save(tmp_path / "m.keras")
+    model, params = load_keras(tmp_path / "m.keras")
+    policies = re.findall(r"dtype='(mixed\w+)'", repr(model))
+    assert policies == (["mixed_bfloat16", "mixed_float16", "mixed_float16"] if default else [])
+    x = np.random.default_rng(0).standard_normal((2, 3, 4), "float32")
+    expected = np.asarray(keras.models.load_model(tmp_path / "m.keras")(x))
+    parity.assert_close(model(params, x), expected, "mixed_float16" if default else "float32")
+
+
+@pytest.mark.parametrize(
+    ("policies", "made", "message"),
+    [
+        ({"^d": "float16"}, (dense_layer, "dense"), "the pattern '\\^d'; give names in full"),
+        ({"query": "float16"}, (attention_layer, "heads"), "'heads' has a DTypePolicyMap that may name layers inside"),
+    ],
+)
+def test_a_map_of_policies_that_cannot_be_read_is_refused(policies, made, message, tmp_path):
+    mapped("float32", policies, made).save(tmp_path / "m.keras")
+    with pytest.raises(UnsupportedLayer, match=message):
+        load_keras(tmp_path / "m.keras")

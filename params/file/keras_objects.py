@@ -96,6 +96,8 @@ def parse(data: Any) -> KerasObject:
     if not isinstance(config, dict):
         raise CorruptFile(f"the config of {shown(data['class_name'])} is not an object but {quoted(config)}")
     name = config.get("name") or data.get("name") or ""
+    if _is_map(config.get("dtype")):
+        config = {**config, "dtype": _mapped(config["dtype"], data["class_name"], name)}
     calls = data.get("inbound_nodes", [])
     build = data.get("build_config") or {}
     module, registered = data.get("module"), data.get("registered_name")
@@ -156,6 +158,8 @@ def _check_policy(item: dict[str, Any]) -> None:
     config = item["config"]
     if isinstance(config, dict) and "dtype" in config and item["class_name"] != "InputLayer":
         dtype = config["dtype"]
+        if _is_map(dtype):
+            dtype = _mapped(dtype, item["class_name"], config.get("name"))
         if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
             policy(dtype, shown(item["class_name"]))
 
@@ -244,6 +248,8 @@ PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
 QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy", "QuantizedFloat8DTypePolicy")
 """Policies whose integers `params.convert.quantization` knows; the floats next to them have a `source_name`."""
 CALIBRATED_POLICIES = ("GPTQDTypePolicy", "AWQDTypePolicy")
+WITH_LAYERS_INSIDE = re.compile(r".*(Attention|LSTM.*|GRU|RNN)")
+"""Classes whose layers inside share their policy without being in the file."""
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 OTHER_DTYPES = (*INTEGERS, "bool", "string", "complex64", "complex128")
 QUANTIZED_NAME = re.compile(r"(int8|float8)_from_(\w+)")
@@ -280,6 +286,39 @@ def policy(value: Any, owner: object = "a layer") -> str:
     if name not in POLICIES and name not in OTHER_DTYPES:
         raise CorruptFile(f"{owner} has an unknown dtype policy: {quoted(name)}")
     return str(name)
+
+
+def _is_map(dtype: Any) -> TypeGuard[dict[str, Any]]:
+    return is_object(dtype) and dtype["class_name"] == "DTypePolicyMap"
+
+
+def _mapped(dtype: dict[str, Any], class_name: str, name: Any) -> Any:
+    """The dtype policy of a layer by a DTypePolicyMap: that of its name, of the only key found in it, or the default.
+
+    Keys are regular expressions; those that are not names are refused, and maps that do not name a layer with
+    layers inside, whose names are looked up as well. Without a default Keras writes no policy's name: they are lost.
+    """
+    config, label = dtype["config"], f"{shown(class_name)} {quoted(name)}"
+    policies = config.get("policy_map") if isinstance(config, dict) else None
+    if not isinstance(policies, dict) or not isinstance(name, str):
+        raise CorruptFile(f"{label} has a DTypePolicyMap that is {quoted(config)}")
+    default = config.get("default_policy")
+    if default is None and all(is_object(item) and item["class_name"] in PLAIN_POLICIES for item in policies.values()):
+        return None
+    if name in policies:
+        return policies[name]
+    if patterns := [key for key in policies if re.search(r"[^\w/ -]", key)]:
+        raise UnsupportedLayer(
+            f"{label} has a DTypePolicyMap with the pattern {quoted(patterns[0])}; give names in full"
+        )
+    keys = [key for key in policies if key in name]
+    if len(keys) > 1:
+        raise CorruptFile(f"{label} is meant by several keys of its DTypePolicyMap: {', '.join(map(quoted, keys))}")
+    if not keys and policies and WITH_LAYERS_INSIDE.fullmatch(class_name):
+        raise UnsupportedLayer(
+            f"{label} has a DTypePolicyMap that may name layers inside it, but not it: give it a policy of its own"
+        )
+    return policies[keys[0]] if keys else default
 
 
 def literal(value: dict[str, Any]) -> Any:
