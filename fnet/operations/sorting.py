@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.dtypes import promoted, strong, tensor
+from fnet.errors import InvalidInput
 from fnet.operations.rules import operation
 from fnet.shapes import require_ascending, shape_of, total
 from fnet.types import Array, Spec
@@ -35,11 +36,28 @@ def argsort(x: Array, *, axis: int | None = -1) -> Array:
 
 @operation(lambda x, *, axis: Spec(_sorted_rule(x, axis=axis).shape, "int32"))
 def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
-    """int32 positions of the kth + 1 smallest along `axis`, ascending, then of the others.
+    """int32 positions of the kth + 1 smallest along `axis` (None: flat), ascending, then of the others.
 
-    As in Keras on TensorFlow the numbers are truncated to int32 first. The order of the others is ours.
+    As in Keras on TensorFlow: numbers are truncated to int32; the others are the largest, descending, after zeros are
+    written over the smallest, which in more than one dimension hits entries of other rows, and needs kth + 1 of them.
     """
-    return xp.argsort(tensor(tensor(x), "int32"), axis=axis, stable=True).astype("int32")
+    x = tensor(tensor(x), "int32")
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    x = xp.swapaxes(x, axis, -1)
+    size = x.shape[-1]
+    count = min(max(kth, 0), size - 1) + 1
+    smallest = _descending(-x)[..., :count]
+    zeroed = (smallest[..., None] == xp.arange(size)).any(axis=0)  # (..., count, size) without the first axis
+    if any(taken > there for taken, there in zip(zeroed.shape, x.shape, strict=True)):
+        raise InvalidInput(f"argpartition with kth={kth} reaches beyond {tuple(x.shape)}, as in Keras on TensorFlow")
+    zeroed = ops.pad(zeroed, [(0, there - taken) for taken, there in zip(zeroed.shape, x.shape, strict=True)])
+    others = _descending(xp.where(zeroed, 0, x))[..., : size - count]
+    return xp.swapaxes(xp.concatenate([smallest, others], axis=-1), axis, -1).astype("int32")
+
+
+def _descending(x: Array) -> Array:
+    """Positions of integers from the largest on; equal ones keep their order."""
+    return xp.argsort(~x, axis=-1, stable=True)
 
 
 def _top_k_rule(x: Spec, *, k: int, sorted: bool) -> tuple[Spec, Spec]:  # noqa: A002 - Keras's name

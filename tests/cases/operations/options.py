@@ -137,8 +137,10 @@ PLACES = [
     *rows((o.empty_like,), M, dtype="int32"),
     *rows((o.full,), 2.5, shape=(4,), dtype="int32"),
     OpCase(o.unique, (A((9,), "int32"),), {"size": 12, "fill_value": 7}, jit=False),
-    OpCase(o.argpartition, (A((3, 7), "int32", 0, 90),), {"kth": 2}, check=lambda order: (order[..., 2],)),
-    OpCase(o.argpartition, (A((7, 3), "int32", 0, 90),), {"kth": 1, "axis": 0}, check=lambda order: (order[1],)),
+    *rows((o.argpartition,), A((3, 7), "int32", -4, 4), kth=2),
+    *rows((o.argpartition,), A((7, 3), "int32", 0, 90), kth=1, axis=0),
+    *rows((o.argpartition,), A((4, 3, 5), "float32"), kth=1),
+    *rows((o.argpartition,), A((3, 4)), kth=5, axis=None),
     *rows((o.argmax, o.argmin), A((3, 4, 5), "int32", 0, 3), axis=2),
 ]
 
