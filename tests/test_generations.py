@@ -14,7 +14,7 @@ from keras import layers, ops
 
 import fnet
 from fnet.core import infer
-from params import UnsupportedLayer, from_keras, load_keras, load_weights
+from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
 from params.convert import generations
 from params.convert.generations import options_of_age, policy_of_result
 from tests import hostile
@@ -308,3 +308,16 @@ def test_layers_change_at_the_versions_at_which_those_of_keras_did():
     assert generations.MERGES_SEE_MASKS == (3, 4)
     assert generations.HEADS_DELETE_MASKS == (3, 8)
     assert generations.CALLS_HAND_MASKS_ON == (3, 11)
+
+
+def test_a_vector_of_that_name_in_a_layer_of_ones_own_must_be_in_the_file(tmp_path):
+    keras_model = keras.Sequential([keras.Input((2,)), layers.Dense(3, use_bias=False, name="mine")])
+
+    @fnet.layer(shape=lambda x: (x, {"kernel": fnet.Param((2, 3)), "vector_u": fnet.Param((3,))}))
+    def mine(params, x):
+        return x @ params["kernel"] * params["vector_u"]
+
+    for name in ("m.h5", "m.keras"):
+        keras_model.save(tmp_path / name)
+        with pytest.raises(WeightsMismatch, match=r"vector_u|2 arrays, but the file stores 1"):
+            load_keras(tmp_path / name, custom={"mine": mine})

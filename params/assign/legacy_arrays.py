@@ -13,7 +13,7 @@ import numpy as np
 from fnet.types import Array
 from params.assign.engine_layouts import from_theano
 from params.assign.walk import stored_layers, within
-from params.assign.weight_paths import OF_TRAINING, Loaded, Plan, Slot, is_custom, listing, warn_of_twins
+from params.assign.weight_paths import Loaded, Plan, Slot, is_custom, listing, warn_of_twins
 from params.assign.weights_outline import is_keras_1
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
@@ -90,7 +90,7 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
     """Slots with their arrays: by name where the names say it, by order otherwise."""
     arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
     if len(arrays) != len(slots):
-        slots = [slot for slot in slots if slot.name not in OF_TRAINING]
+        slots = [slot for slot in slots if not slot.of_training]
     if len(arrays) != len(slots):
         old = any(re.search(r"_[WU]_[icfozrh](:0)?$", name) for name, _ in arrays)
         raise WeightsMismatch(

@@ -24,7 +24,7 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
     want = dict(tree.items(expected))
     arrays = from_cudnn(arrays, expected)
     for path, param in want.items():
-        if path not in arrays and path[-1] in OF_TRAINING:
+        if path not in arrays and path[-1] == OF_TRAINING:
             arrays = {**arrays, path: np.zeros(param.shape, param.dtype)}
         if path not in arrays:
             raise WeightsMismatch(f"no array for {quoted('/'.join(map(str, path)))}")

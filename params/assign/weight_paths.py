@@ -34,6 +34,11 @@ Loaded = dict[ParamPath, Any]
 """{path in the params: StoredArray or array}."""
 
 
+OF_TRAINING = "vector_u"
+"""The parameter of SpectralNormalization that only training reads; one that a Sequential of Keras 2 builds when it is
+called has none in the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A place in the file and the parameter that it holds.
@@ -51,10 +56,9 @@ class Slot:
     home: str
     """The group of the owner."""
 
-
-OF_TRAINING = ("vector_u",)
-"""Parameters that only training reads; a SpectralNormalization that a Sequential of Keras 2 builds when it is called
-has none in the file."""
+    @property
+    def of_training(self) -> bool:
+        return self.name == OF_TRAINING and not is_custom(self.owner)
 
 
 class _Layer(NamedTuple):
@@ -180,7 +184,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
             array = variables.arrays[slot.number]
         if array is not None:
             used.add(array.place)
-        elif slot.path is not None and slot.path not in work.given and slot.name not in OF_TRAINING:
+        elif slot.path is not None and slot.path not in work.given and not slot.of_training:
             missing.append(f"{'/'.join(slot.path)} (at {slot.group}/vars/{slot.number})")
         if array is not None and slot.path is not None:
             arrays[slot.path] = array
