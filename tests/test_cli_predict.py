@@ -468,6 +468,15 @@ def test_resume_needs_a_file_and_takes_no_other_one(folder, capsys, caplog):
     assert Path("y.csv.part").read_text() == "a,b\n1,2\n"
 
 
+def test_without_resume_nothing_of_an_interrupted_run_is_left(folder, capsys, monkeypatch):
+    np.save("x.npy", np.arange(27, dtype="float32").reshape(9, 3))
+    for _ in range(2):
+        calls = interrupted(folder, monkeypatch, "numbers.safetensors", "x.npy", "--output", "y.csv")
+        assert len(Path("y.csv.part").read_text().splitlines()) == 2
+    run(capsys, "numbers.safetensors", "x.npy", "--batch-size", 2, "--output", "y.csv")
+    assert calls == [2, 2, 2, 2, 1]
+
+
 def test_rows_of_a_killed_process_are_kept(folder):
     np.save("x.npy", np.zeros((200_000, 3), "float32"))
     arguments = ["predict", "numbers.safetensors", "x.npy", "--output", "y.csv", "--batch-size", "8"]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from train_keras import architectures, arrangement, cli, data, locks, models, train, tuning, whole
+from train_keras import architectures, arrangement, cli, data, locks, models, settings, train, tuning, whole
 from train_keras.data import Data, Split
 from train_keras.errors import LabelOutOfRange, RunLocked, RunMismatch, TokenOutOfRange, TrainingDiverged
 
@@ -306,6 +306,28 @@ def test_cross_validation_gives_scores(reviews):
     assert several["scores"]["last"][1]["loss"] != row["scores"]["last"][1]["loss"]
     again = tuning.score(averaged, reviews, parts=3, repeat=1)
     assert again == row["scores"]
+
+
+def test_rows_of_settings_that_are_there_are_not_scored_again(tmp_path, monkeypatch):
+    scored = []
+
+    def row(label, config, loaded, parts, repeat, members):
+        scored.append((label, parts, repeat, members))
+        scores = {kept: [{"macro_f1": 0.5}] for kept in tuning.WEIGHTS}
+        return {"setting": tuning.named(label, members), "repeat": repeat, "scores": scores, "seconds": 0.0}
+
+    monkeypatch.setattr(tuning, "import_keras", lambda threads: None)
+    monkeypatch.setattr(data, "load", lambda kind, where: None)
+    monkeypatch.setattr(tuning, "row", row)
+    first, second, *_ = settings.SETTINGS
+    rows = ["--rows", str(tmp_path / "rows.jsonl")]
+    assert tuning.main([first, *rows, "--repeats", "2", "--folds", "3"]) == 0
+    assert tuning.main([first, second, *rows, "--repeats", "2"]) == 0
+    assert tuning.main([first, *rows, "--repeats", "1", "--members", "2"]) == 0
+    assert scored == [*((first, 3, n, 1) for n in (0, 1)), *((second, 5, n, 1) for n in (0, 1)), (first, 5, 0, 2)]
+    assert [found["setting"] for found in tuning.done(tmp_path / "rows.jsonl")][-1] == f"2 x {first}"
+    with pytest.raises(SystemExit, match="2"):
+        tuning.main(["no setting", *rows])
 
 
 def test_bad_labels_train_nothing(digits, tmp_path):
