@@ -228,8 +228,30 @@ HONEST = {
         [bind(fnet.conv_lstm2d, filters=64, kernel_size=3, padding="same", return_sequences=True)] * 2,
         (20, 128, 128, 1),
     ),
+    "upscaling": (
+        [conv(56, size=5), conv(12), conv(56, size=1),
+         bind(fnet.conv2d_transpose, filters=1, kernel_size=9, strides=4, padding="same")], (480, 640, 1)),
     "long series": ([bind(fnet.lstm, units=16, return_sequences=True)] * 2, (20_000, 1)),
 }  # fmt: skip
+
+
+def test_windows_that_a_convolution_copies_count():
+    """These were counted by their products alone, of which they have few: 8 seconds, and gigabytes for one row."""
+    wide = [fnet.Spec((None, 64, 64, 1)), bind(fnet.conv2d_transpose, filters=1, kernel_size=(10_000, 3))]
+    for x, step, does in (
+        (*wide, "writes"),
+        (wide[0], bind(wide[1], strides=2), "writes"),
+        (fnet.Spec((None, 512, 512, 1)), conv(1, size=256), "writes"),
+        (fnet.Spec((None, 400, 4096, 1)), conv(1, size=400), "holds"),
+        (fnet.Spec((None, 4, 4096, 1)), bind(fnet.conv2d_transpose, filters=1, kernel_size=300, strides=2), "holds"),
+    ):
+        with pytest.raises(LimitExceeded, match=does):
+            require_room(infer.trace(step, x), Limits())
+
+
+def test_a_beam_as_wide_as_keras_has_it_by_default_searches_a_long_row():
+    beam = bind(fnet.operations.ctc_decode, strategy="beam_search")
+    require_room(infer.trace(beam, (fnet.Spec((None, 1000, 100)), fnet.Spec((None,), "int32"))), Limits())
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -14,6 +14,7 @@ from fnet.core.infer import activation_child
 from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, remembered, windows
+from fnet.shapes import sized
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
 
 
@@ -58,6 +59,7 @@ def _conv_rule(
 
 def padded_room(
     rank: int,
+    gathers: bool,
     x: Spec,
     *,
     kernel_size: PerAxis | None,
@@ -66,10 +68,14 @@ def padded_room(
     data_format: str | None,
     dilation_rate: PerAxis,
 ) -> tuple[int, int]:
-    """A convolution holds its input with padding, and once more in blocks."""
+    """A convolution holds its input with padding, twice; one that gathers copies each window, a row of them at a time."""
     name = "conv1d" if padding == "causal" else "conv"
-    held = 2 * size(windows(name, rank, kernel_size, strides, padding, data_format, dilation_rate).padded(x))
-    return held, held
+    window = windows(name, rank, kernel_size, strides, padding, data_format, dilation_rate)
+    padded = 2 * size(window.padded(x))
+    spatial, channels = window.split(x.shape)
+    rows, *row = sized(window.outputs(spatial), 1)
+    copied = size(Spec((x.shape[0], *row, *window.taps, channels), x.dtype)) if gathers else 0
+    return padded + copied, padded + rows * copied
 
 
 @remembered
@@ -103,7 +109,7 @@ def _conv(
     return y if clamp else activate(activation, params, y)
 
 
-@layer(shape=partial(_conv_rule, 1), room=partial(padded_room, 1), mask="drop", floats=True)
+@layer(shape=partial(_conv_rule, 1), room=partial(padded_room, 1, True), mask="drop", floats=True)
 def conv1d(
     params: Params,
     x: Array,
@@ -137,7 +143,7 @@ def conv1d(
 conv2d_rule = partial(_conv_rule, 2)
 
 
-@layer(shape=conv2d_rule, room=partial(padded_room, 2), mask="drop", floats=True)
+@layer(shape=conv2d_rule, room=partial(padded_room, 2, True), mask="drop", floats=True)
 def conv2d(
     params: Params,
     x: Array,
@@ -167,7 +173,7 @@ def conv2d(
     return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
-@layer(shape=partial(_conv_rule, 3), room=partial(padded_room, 3), mask="drop", floats=True)
+@layer(shape=partial(_conv_rule, 3), room=partial(padded_room, 3, True), mask="drop", floats=True)
 def conv3d(
     params: Params,
     x: Array,

@@ -86,16 +86,25 @@ def _transpose_room(
     data_format: str | None,
     dilation_rate: PerAxis,
 ) -> tuple[int, int]:
-    """It holds what it gives before that is cropped, or with strides of 1 what it reads with padding, twice."""
+    """It holds what it gives before that is cropped, or with strides of 1 what it reads with padding, twice, and for a
+    row of pixels at a time its windows: with strides of 1 those that it reads, otherwise those that it adds up."""
     window = windows("conv_transpose", rank, kernel_size, strides, "valid", data_format, dilation_rate)
     spatial, channels = window.split(x.shape)
-    sizes = [(n - 1) * s + 2 * w for n, s, w in zip(sized(spatial, 1), window.strides, window.extent, strict=True)]
-    held = 2 * size(Spec((x.shape[0], *sizes, max(filters or 1, channels or 1)), x.dtype))
-    return held, held + math.prod(window.taps) * TAP
+    read = sized(spatial, 1)
+    sizes = [(n - 1) * s + 2 * w for n, s, w in zip(read, window.strides, window.extent, strict=True)]
+    adds = max(window.strides) > 1
+    width = filters if adds else channels
+    whole = 2 * size(Spec((x.shape[0], *sizes, width), x.dtype))
+    rows, *row = read if adds else sizes
+    copied = size(Spec((x.shape[0], *row, *window.taps, width), x.dtype))
+    blocks = min(rows, 1 + rows * copied // BLOCK) if adds else 0
+    return whole + copied, whole + rows * copied * (1 + adds) + blocks * math.prod(window.taps) * TAP
 
 
-TAP = 1 << 15
-"""A tap of the window takes as long as writing this many bytes, about, whatever it adds."""
+BLOCK = 1 << 20
+"""Windows are added up for about so many bytes of them at a time, of whole rows."""
+TAP = 1 << 13
+"""A tap of the window takes as long as writing this many bytes, about, each time that something is added there."""
 
 
 @remembered

@@ -82,7 +82,7 @@ def _depthwise_rule(
     }
 
 
-@layer(shape=partial(_depthwise_rule, 1), room=partial(padded_room, 1), mask="drop", floats=True)
+@layer(shape=partial(_depthwise_rule, 1), room=partial(padded_room, 1, False), mask="drop", floats=True)
 def depthwise_conv1d(
     params: Params,
     x: Array,
@@ -109,7 +109,7 @@ def depthwise_conv1d(
     return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
 
 
-@layer(shape=partial(_depthwise_rule, 2), room=partial(padded_room, 2), mask="drop", floats=True)
+@layer(shape=partial(_depthwise_rule, 2), room=partial(padded_room, 2, False), mask="drop", floats=True)
 def depthwise_conv2d(
     params: Params,
     x: Array,
@@ -186,7 +186,7 @@ def _separable(
     return activate(activation, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
 
 
-@layer(shape=partial(_separable_rule, 1), room=partial(padded_room, 1), mask="drop", floats=True)
+@layer(shape=partial(_separable_rule, 1), room=partial(padded_room, 1, False), mask="drop", floats=True)
 def separable_conv1d(
     params: Params,
     x: Array,
@@ -211,7 +211,7 @@ def separable_conv1d(
     return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)
 
 
-@layer(shape=partial(_separable_rule, 2), room=partial(padded_room, 2), mask="drop", floats=True)
+@layer(shape=partial(_separable_rule, 2), room=partial(padded_room, 2, False), mask="drop", floats=True)
 def separable_conv2d(
     params: Params,
     x: Array,

@@ -49,6 +49,7 @@ def _pooled_room(
 ) -> tuple[int, int]:
     return padded_room(
         2,
+        True,
         x,
         kernel_size=kernel_size,
         strides=strides,

@@ -32,10 +32,10 @@ def _decode_rule(
 
 
 def _decode_room(x: tuple[Spec, Any], *, strategy: str, beam_width: int) -> tuple[int, int]:
-    """A beam compares each of its labellings with each, label by label, and extends each by each class, every step."""
+    """A beam compares each of its labellings with each, copies them, and extends each by each class, every step."""
     batch, steps, classes = sized(x[0].shape, 1)
     width = 0 if strategy == "greedy" else beam_width
-    held = size(Spec((batch, width, width, steps))) // 2 + 8 * size(Spec((batch, width, classes)))
+    held = 8 * size(Spec((batch, width, width + classes))) + 3 * size(Spec((batch, width, steps)))
     return held, steps * held
 
 
@@ -101,6 +101,8 @@ class Beam(NamedTuple):
     """(batch, beam): the log-probability of the steps so far giving these labels and ending in a blank."""
     label: Array
     """(batch, beam): the same, ending in the last label."""
+    shared: Array
+    """(batch, beam, beam): how many labels two of them begin with that are the same."""
 
     @property
     def total(self) -> Array:
@@ -118,7 +120,7 @@ def _search(width: int, logs: Array, lengths: Array) -> tuple[Array, Array]:
     never = xp.full((batch, width), -float("inf"), logs.dtype)
     empty = xp.where(xp.arange(width)[None, :] == 0, xp.zeros_like(never), never)
     labels = xp.full((batch, width, steps), NOTHING, "int32")
-    beam = Beam(labels, xp.zeros((batch, width), "int32"), empty, never)
+    beam = Beam(labels, xp.zeros((batch, width), "int32"), empty, never, xp.zeros((batch, width, width), "int32"))
 
     def advance(beam: tuple[Array, ...], now: tuple[Array, Array]) -> tuple[tuple[Array, ...], tuple[()]]:
         number, log = now
@@ -156,6 +158,7 @@ def _step(beam: Beam, log: Array) -> Beam:
         length + (added != NOTHING).astype("int32"),
         xp.take_along_axis(blanks, order, axis=1),
         xp.take_along_axis(ends, order, axis=1),
+        _shared(beam.shared, labels, length, source, added),
     )
 
 
@@ -167,11 +170,18 @@ def _last(beam: Beam) -> Array:
 
 def _parents(beam: Beam) -> Array:
     """(batch, i, j): whether labelling j is labelling i and one label more."""
-    place = xp.arange(beam.labels.shape[-1])
-    shorter = xp.where(place == beam.length[..., None] - 1, NOTHING, beam.labels)
-    same = xp.all(beam.labels[:, :, None, :] == shorter[:, None, :, :], axis=-1)
-    used = xp.isfinite(beam.total)
-    return same & (beam.length > 0)[:, None, :] & used[:, :, None] & used[:, None, :]
+    length, used = beam.length[..., None], xp.isfinite(beam.total)
+    inside = beam.shared == length  # i is what j begins with
+    return inside & (length + 1 == beam.length[:, None, :]) & used[:, :, None] & used[:, None, :]
+
+
+def _shared(shared: Array, labels: Array, length: Array, source: Array, added: Array) -> Array:
+    """`Beam.shared` after a step: labellings that were at `source` get the label `added`, or none where that is -1."""
+    rows = xp.take_along_axis(shared, source[:, :, None], axis=1)
+    before = xp.take_along_axis(rows, source[:, None, :], axis=2)
+    inside = xp.take_along_axis(labels, xp.minimum(before, labels.shape[-1] - 1), axis=-1)
+    after = xp.where(before < length[..., None], inside, added[..., None])  # the first label that may differ
+    return before + ((after == xp.swapaxes(after, 1, 2)) & (after != NOTHING)).astype("int32")
 
 
 def _stayed(beam: Beam, log: Array, last: Array, parents: Array) -> Beam:
@@ -184,7 +194,7 @@ def _stayed(beam: Beam, log: Array, last: Array, parents: Array) -> Beam:
     before = xp.where(xp.any(parents, axis=1), before, xp.full_like(before, -float("inf")))
     said = xp.take_along_axis(log, xp.maximum(last, 0), axis=1)
     label = xp.logaddexp(beam.label, before) + said
-    return Beam(beam.labels, beam.length, beam.total + log[:, -1:], label)
+    return beam._replace(blank=beam.total + log[:, -1:], label=label)
 
 
 def _children(beam: Beam, log: Array, last: Array, parents: Array) -> Array:
