@@ -68,7 +68,7 @@ def padded_room(
     data_format: str | None,
     dilation_rate: PerAxis,
 ) -> tuple[int, int]:
-    """A convolution holds its input with padding, twice; one that gathers copies each window, a row of them at a time."""
+    """A convolution holds its input with padding, twice; one that gathers copies its windows, a row at a time."""
     name = "conv1d" if padding == "causal" else "conv"
     window = windows(name, rank, kernel_size, strides, padding, data_format, dilation_rate)
     padded = 2 * size(window.padded(x))
