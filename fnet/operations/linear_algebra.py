@@ -146,8 +146,9 @@ def _lu_rule(x: Spec) -> tuple[Spec, Spec]:
 
 @operation(_lu_rule, room=_solved)
 def lu_factor(x: Array) -> tuple[Array, Array]:
-    """(L below and U on and above the diagonal, int32 row order p) with x[p] = L @ U, by partial pivoting."""
-    return ops.lu(tensor(x))
+    """(L below and U on and above the diagonal, int32 places p) with x = (L @ U)[p], by partial pivoting."""
+    factors, order = ops.lu(tensor(x))
+    return factors, ops.cast(xp.argsort(order, axis=-1), "int32")
 
 
 def _qr_rule(x: Spec, *, mode: str) -> tuple[Spec, Spec]:

@@ -119,7 +119,7 @@ class Recorder:
         """The files and outputs of a model whose weights are drawn; afterwards it has its own again."""
         before = model.get_weights()
         try:
-            if "_from_" not in line["policy"]:  # scales and groups of quantized weights belong together
+            if not is_quantized(model):
                 redraw(model)
             reset(model)
             file = self.folder / f"{line['stem']}.keras"
@@ -141,6 +141,11 @@ class Recorder:
 
 def is_graph(model):
     return type(model).__name__ in ("Functional", "Sequential", "Model") and getattr(model, "_is_graph_network", True)
+
+
+def is_quantized(model):
+    """Whether weights are scales and groups of others, which must not be drawn."""
+    return any("_from_" in repr(getattr(layer, "dtype_policy", "")) for layer in model._flatten_layers())
 
 
 def structure(model):

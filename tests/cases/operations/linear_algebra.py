@@ -42,7 +42,7 @@ LINEAR_ALGEBRA = [
     *rows((o.trace,), A((3, 3, 4)), offset=1),
     *rows((o.trace,), A((2, 3, 3), "int8"), axis1=1, axis2=2),
     *rows((o.inv, o.det, o.slogdet), SQUARE),
-    *rows((o.lu_factor,), A((4, 4))),
+    *rows((o.lu_factor,), A((6, 6))),
     *rows((o.norm,), A((3, 4))),
     *rows((o.norm,), A((2, 3, 4)), axis=(0, 2)),
     *[OpCase(o.norm, (A((3, 4)),), {"ord": ord_, "axis": 1}) for ord_ in (1, 2, 3, float("inf"), float("-inf"))],
