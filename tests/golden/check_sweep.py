@@ -80,7 +80,9 @@ def verdict(given: list, expected: list, policy: str) -> tuple[str, str]:
             if not np.array_equal(np.asarray(y).astype(str), reference):
                 return "WRONG", "texts differ"
             continue
-        error = yardstick.error(np.asarray(y).astype("complex128" if reference.dtype.kind == "c" else "float64"), reference)
+        error = yardstick.error(
+            np.asarray(y).astype("complex128" if reference.dtype.kind == "c" else "float64"), reference
+        )
         floor = {"float16": 4e-3, "bfloat16": 3e-2}.get(policy.removeprefix("mixed_"), FLOOR)
         if not error <= floor:
             return "WRONG", f"error {error:.2g}"
