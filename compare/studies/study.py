@@ -35,48 +35,50 @@ after a change of fnet: hold the trained files against Keras once more
   fnet study compare all --data DIR"""
 
 
+ACTIONS = {
+    "list": ("the studies, and how many of their runs are done", "fnet study list"),
+    "run": (
+        "train, compare and record what is not recorded yet",
+        "fnet study run cnn.filters --seeds 3 --data DIR",
+    ),
+    "compare": (
+        "compare the trained files of finished runs with Keras again",
+        "fnet study compare cnn.filters --data DIR --results runs/results",
+    ),
+    "report": ("the pages, figures and tables from the rows", "fnet study report --data DIR"),
+    "merge": (
+        "add the rows of another results folder, such as another machine's",
+        "fnet study merge other-machine/results",
+    ),
+}
+"""{action: (what it does, an example)}."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the studies to a parser."""
     from train_keras.cli import add_data_arguments
 
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    kind = argparse.RawDescriptionHelpFormatter
+    parser.description, parser.epilog, parser.formatter_class = DESCRIPTION, EPILOG, kind
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-
-    def action_of(name: str, words: str, example: str) -> argparse.ArgumentParser:
-        kind = argparse.RawDescriptionHelpFormatter
+    of = {}
+    for name, (words, example) in ACTIONS.items():
         said = words[0].upper() + words[1:] + "."
-        return actions.add_parser(
+        of[name] = actions.add_parser(
             name, help=words, description=said, epilog=f"example: {example}", formatter_class=kind
         )
-
-    listed = action_of("list", "the studies, and how many of their runs are done", "fnet study list")
-    ran = action_of(
-        "run", "train, compare and record what is not recorded yet", "fnet study run cnn.filters --seeds 3 --data DIR"
-    )
-    compared = action_of(
-        "compare",
-        "compare the trained files of finished runs with Keras again",
-        "fnet study compare cnn.filters --data DIR --results runs/results",
-    )
-    ran.add_argument("--later", action="store_true", help="leave the parity with Keras to `fnet study compare`")
-    compared.add_argument("--missing", action="store_true", help="only those that were not compared yet")
-    for action in (ran, compared):
+    of["run"].add_argument("--later", action="store_true", help="leave the parity with Keras to `fnet study compare`")
+    of["compare"].add_argument("--missing", action="store_true", help="only those that were not compared yet")
+    for action in (of["run"], of["compare"]):
         action.add_argument("names", nargs="+", metavar="STUDY", help="names from `fnet study list`, or all")
         action.add_argument("--seeds", type=_positive, metavar="N", help="seeds a configuration (3, 5 or 10: see list)")
         action.add_argument("--runs", type=Path, metavar="DIR", help="trained files (RESULTS/runs)")
         action.add_argument("--threads", type=_positive, metavar="N", help="threads for TensorFlow (all cores)")
-    reported = action_of("report", "the pages, figures and tables from the rows", "fnet study report --data DIR")
-    reported.add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
-    merged = action_of(
-        "merge",
-        "add the rows of another results folder, such as another machine's",
-        "fnet study merge other-machine/results",
-    )
-    merged.add_argument("folder", type=Path, metavar="FOLDER", help="a results folder of `fnet study run`")
-    for action in (ran, compared, reported):
-        add_data_arguments(action)
-    for action in (listed, ran, compared, reported, merged):
+    of["report"].add_argument("--html", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)")
+    of["merge"].add_argument("folder", type=Path, metavar="FOLDER", help="a results folder of `fnet study run`")
+    for name in ("run", "compare", "report"):
+        add_data_arguments(of[name])
+    for action in of.values():
         action.add_argument(
             "--results", type=Path, default=Path("runs/results"), metavar="DIR", help="rows and report (%(default)s)"
         )
