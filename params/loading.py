@@ -14,10 +14,10 @@ from fnet.core import infer, parameters
 from fnet.core.compose import rules
 from fnet.layers.wrappers import keeps_states
 from fnet.types import Array, ParamTree
+from params.assign.group_names import join, namings
 from params.assign.legacy_arrays import by_order
 from params.assign.options_from_arrays import attention_options, boundary_options
 from params.assign.values import values
-from params.assign.walk import join, namings
 from params.assign.weight_paths import by_groups, fitting, plan
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted

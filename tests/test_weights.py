@@ -25,7 +25,7 @@ from params import (
     load_keras,
     load_weights,
 )
-from params.assign import walk
+from params.assign import group_names
 from tests import hostile
 from tests.golden.archives import FOLDER, named, npz, read
 
@@ -511,25 +511,25 @@ def test_a_file_of_keras_1_with_other_layers_is_said_to_be_one():
 
 
 @pytest.mark.parametrize(("version", "groups", "expected"), [
-    ("2.12.0", [], [walk.KERAS_2_12]),
-    ("2.13.1", [], [walk.KERAS_2_12]),
-    ("2.14.0", [], [walk.KERAS_2_14]),
-    ("2.15.0", [], [walk.KERAS_2_15]),
-    ("2.20.1", [], [walk.KERAS_2_15]),
-    ("3.0.5", ["_layer_checkpoint_dependencies/dense"], [walk.KERAS_3]),
-    (None, ["_layer_checkpoint_dependencies/dense"], [walk.KERAS_2_12, walk.KERAS_2_14]),
-    (None, ["layers/dense"], [walk.KERAS_3, walk.KERAS_2_15]),
-    ("", [], [walk.KERAS_3, walk.KERAS_2_15]),
+    ("2.12.0", [], [group_names.KERAS_2_12]),
+    ("2.13.1", [], [group_names.KERAS_2_12]),
+    ("2.14.0", [], [group_names.KERAS_2_14]),
+    ("2.15.0", [], [group_names.KERAS_2_15]),
+    ("2.20.1", [], [group_names.KERAS_2_15]),
+    ("3.0.5", ["_layer_checkpoint_dependencies/dense"], [group_names.KERAS_3]),
+    (None, ["_layer_checkpoint_dependencies/dense"], [group_names.KERAS_2_12, group_names.KERAS_2_14]),
+    (None, ["layers/dense"], [group_names.KERAS_3, group_names.KERAS_2_15]),
+    ("", [], [group_names.KERAS_3, group_names.KERAS_2_15]),
 ])  # fmt: skip
 def test_the_version_of_a_file_says_how_its_groups_are_named(version, groups, expected):
-    assert list(walk.namings(version, groups)) == expected
+    assert list(group_names.namings(version, groups)) == expected
 
 
 @pytest.mark.parametrize(("naming", "order"), [
-    (walk.KERAS_2_12, ["B", "_b", "a", "c"]),
-    (walk.KERAS_2_14, ["B", "_b", "a", "c"]),
-    (walk.KERAS_2_15, ["c", "a", "_b", "B"]),
-    (walk.KERAS_3, ["B", "a", "c", "_b"]),
+    (group_names.KERAS_2_12, ["B", "_b", "a", "c"]),
+    (group_names.KERAS_2_14, ["B", "_b", "a", "c"]),
+    (group_names.KERAS_2_15, ["c", "a", "_b", "B"]),
+    (group_names.KERAS_3, ["B", "a", "c", "_b"]),
 ])  # fmt: skip
 def test_each_generation_meets_the_attributes_of_a_layer_in_an_order_of_its_own(naming, order):
     assert naming.ordered(["a", "c", "_b", "B"]) == order

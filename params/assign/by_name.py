@@ -9,9 +9,9 @@ from typing import Any
 from fnet import tree
 from fnet.types import Params, ParamTree
 from params.assign.engine_layouts import from_cudnn
+from params.assign.group_names import stored_layers
 from params.assign.legacy_arrays import Slots, matched
 from params.assign.values import compare_with, values
-from params.assign.walk import stored_layers
 from params.assign.weight_paths import Loaded, Plan, listing, variables_of
 from params.convert.conversion import Converted
 from params.errors import WeightsMismatch, WeightsWarning, quoted

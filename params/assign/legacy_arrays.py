@@ -12,7 +12,7 @@ import numpy as np
 
 from fnet.types import Array
 from params.assign.engine_layouts import from_theano
-from params.assign.walk import stored_layers, within
+from params.assign.group_names import stored_layers, within
 from params.assign.weight_paths import Loaded, Plan, Slot, is_custom, listing, warn_of_twins
 from params.assign.weights_outline import is_keras_1
 from params.convert.conversion import Converted

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from params.assign.walk import Naming, Walk, join, place_of, within
+from params.assign.group_names import Naming, Walk, join, place_of, within
 from params.assign.weight_paths import variables_of
 from params.convert.conversion import Converted
 from params.convert.quantization import quantization

@@ -18,7 +18,7 @@ from fnet.core import infer
 from fnet.core.compose import Bound
 from fnet.records import dataclass
 from fnet.types import Param, ParamTree
-from params.assign.walk import KERAS_3, LISTS, Naming, Walk, join, place_of
+from params.assign.group_names import KERAS_3, LISTS, Naming, Walk, join, place_of
 from params.convert.conversion import Converted
 from params.errors import ModelFileError, UnsupportedLayer, WeightsMismatch, WeightsWarning, quoted
 from params.file.model_file import StoredArray, Variables, WeightTree

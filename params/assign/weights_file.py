@@ -16,9 +16,9 @@ from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
 from fnet.types import Params, ParamTree
 from params.assign.by_name import load_partly
+from params.assign.group_names import KERAS_3, Naming, join, namings, stored_layers
 from params.assign.legacy_arrays import by_order
 from params.assign.values import values
-from params.assign.walk import KERAS_3, Naming, join, namings, stored_layers
 from params.assign.weight_paths import Loaded, Plan, by_groups, entry_of, fitting, plan, split_name
 from params.convert.call_order import layer_order
 from params.convert.conversion import Converted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fnet
@@ -14,7 +14,7 @@ from fnet.records import dataclass
 from params.convert.conversion import Converted
 from params.convert.layer_options import meant
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import Tensor, literal
+from params.file.keras_objects import KerasObject, Tensor, literal
 from params.table.entry import Entry
 
 
@@ -56,6 +56,13 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, dict):
         for key in sorted(value):
             yield from tensors(value[key])
+
+
+def end_of(history: list[Any], layers: Mapping[str, KerasObject]) -> Tensor:
+    """The tensor that [layer, call, output] names at the end of a model, where calls of a nested Functional count from
+    1."""
+    layer, call, index = history
+    return Tensor(layer, call - (layer in layers and layers[layer].class_name == "Functional"), index)
 
 
 def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], keras2: bool) -> tuple[Any, Any]:

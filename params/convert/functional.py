@@ -19,7 +19,7 @@ from fnet.layers.wrappers import keeps_states
 from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.call_order import keras_order
-from params.convert.calls import Literal, by_keyword, step_and_sources, tensors
+from params.convert.calls import Literal, by_keyword, end_of, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
 from params.convert.generations import HEADS_DELETE_MASKS
 from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
@@ -381,14 +381,12 @@ def _source(build: _Building, tensor: Tensor) -> str | Ref:
 
 
 def _ends(build: _Building, value: Any, what: str) -> Any:
-    """`input_layers` or `output_layers` as a tree of sources. Calls of a nested Functional count from 1 there."""
+    """`input_layers` or `output_layers` as a tree of sources."""
     if is_triple(value):
-        layer, call, index = value
-        nested = build.layers.get(layer)
-        call -= nested is not None and nested.class_name == "Functional"
-        if (layer, call) not in build.calls:
+        end = end_of(value, build.layers)
+        if (end.layer, end.call) not in build.calls:
             raise CorruptFile(f"{build.source.label}: {what} names {quoted(value)}, which does not exist")
-        return _source(build, Tensor(layer, call, index))
+        return _source(build, end)
     if isinstance(value, list) and value:
         return [_ends(build, item, what) for item in value]
     if isinstance(value, dict) and value:

@@ -162,26 +162,24 @@ class _Values(NamedTuple):
 
     def activation(self, value: Any) -> Any:
         """An activation: a name of Keras's, or a layer."""
-        source, keras2 = self.source, self.conversion.keras2
         if value is None:
             return "linear"
         if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
             value = self.function(value)
+        if callable(value):
+            return value
         if is_object(value):
             return self.step(value)
-        if isinstance(value, dict) or callable(value):
-            if callable(value):
-                return value
-            raise UnsupportedLayer(f"{source.label} has a Python function as activation: {LAMBDA}")
-        if isinstance(value, list):
-            raise UnsupportedLayer(f"{source.label} has a Python lambda as activation: {LAMBDA}")
+        if isinstance(value, dict | list):
+            kind = "function" if isinstance(value, dict) else "lambda"
+            raise UnsupportedLayer(f"{self.source.label} has a Python {kind} as activation: {LAMBDA}")
         value = WRITTEN_BY_TENSORFLOW.get(value, value)
         if value not in ACTIVATIONS or value in ("threshold", "hard_sigmoid_keras2"):
             custom = self.conversion.own(value) if isinstance(value, str) else None
             if custom is not None:
                 return bind(custom)
-            raise UnsupportedLayer(_no_activation(source, value))
-        return "hard_sigmoid_keras2" if keras2 and value == "hard_sigmoid" else value
+            raise UnsupportedLayer(_no_activation(self.source, value))
+        return "hard_sigmoid_keras2" if self.conversion.keras2 and value == "hard_sigmoid" else value
 
     def function(self, value: dict[str, Any]) -> Any:
         """A function in a config: one of Keras's activations by name, or the caller's own."""

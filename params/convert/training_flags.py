@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 from params.convert.call_order import keras_order
-from params.convert.calls import by_keyword, tensors
+from params.convert.calls import by_keyword, end_of, tensors
 from params.errors import UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, is_triple, layers_of
 from params.table.layers import RESTS_BY_DEFAULT, TRAINS_BY_DEFAULT
@@ -96,10 +96,10 @@ def by_default(layer: KerasObject) -> Flag:
 
 
 def _ends(value: Any, layers: dict[str, KerasObject]) -> Iterator[Call]:
-    """The calls whose outputs a model gives. Those of a nested Functional count from 1 there."""
+    """The calls whose outputs a model gives."""
     if is_triple(value):
-        layer, number, _ = value
-        yield layer, number - (layer in layers and layers[layer].class_name == "Functional")
+        end = end_of(value, layers)
+        yield end.layer, end.call
     elif isinstance(value, list | dict):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _ends(item, layers)

@@ -21,7 +21,7 @@ from fnet.core import infer, parameters
 from fnet.core.explaining import require_order
 from fnet.errors import ExportError
 from fnet.types import Params, ParamTree
-from params.assign.walk import join
+from params.assign.group_names import join
 from params.assign.weight_paths import plan
 from params.convert.conversion import Converted
 from params.convert.models import convert
