@@ -136,7 +136,7 @@ ROWS: dict[str, tuple[str, str, str]] = {
 """{operation: (function, its inputs by the names of that function, "*" before what all the others make a list of;
 attributes that are options, as "attribute:option" where the names differ)}."""
 
-NEUTRAL = {"align_corners": False, "half_pixel_centers": True, "explicit_paddings": [], "Truncate": False}
+NEUTRAL = {"align_corners": False, "half_pixel_centers": True, "Truncate": False}
 """{attribute: the only value of it that the functions here know}."""
 
 _FIRST = {"Split": 1}
@@ -171,7 +171,7 @@ def _options(name: str, op: str, attributes: dict[str, Any]) -> dict[str, Any]:
         if key in attributes:
             made[option or key] = _value(attributes[key])
     for key, only in NEUTRAL.items():
-        if key in attributes and _value(attributes[key]) != only and not (key == "explicit_paddings"):
+        if key in attributes and _value(attributes[key]) != only:
             raise UnsupportedLayer(
                 f"TensorFlowOpLayer {quoted(name)}: {op} with {key}={quoted(_value(attributes[key]))}"
             )
