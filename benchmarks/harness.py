@@ -115,6 +115,41 @@ def _keras_jax(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     return _batched(lambda rows: np.asarray(call(state, rows)), x, batch)
 
 
+def _flax(file: Path, x: Any, batch: int) -> Callable[[], Any]:
+    """A chain of dense layers, 2-D convolutions and max pooling as modules of flax.nnx, with the arrays of the file."""
+    import jax
+    import numpy as np
+    from flax import nnx
+
+    import fnet
+    from params.bridges import to_flax
+
+    def module(step: Any, params: Any) -> Callable[[Any], Any]:
+        options, kind = fnet.bind(step).all_options, fnet.bind(step).function
+        if kind in (fnet.flatten, fnet.input_layer):
+            return lambda x: x.reshape(len(x), -1) if kind is fnet.flatten else x
+        if kind is fnet.max_pooling2d:
+            return lambda x: nnx.max_pool(x, options["pool_size"], options["strides"], options["padding"].upper())
+        if kind not in (fnet.dense, fnet.conv2d):
+            raise NotImplementedError(f"no module of flax is made of {kind.__name__}")
+        *window, inner, outer = params["kernel"].shape
+        rngs = nnx.Rngs(0)
+        made: Any = nnx.Linear(inner, outer, rngs=rngs)
+        if window:
+            made = nnx.Conv(inner, outer, window, options["strides"], padding=options["padding"].upper(), rngs=rngs)
+        for name, array in to_flax(step, params).items():
+            getattr(made, name)[...] = array
+        name = options["activation"]
+        return made if name == "linear" else nnx.Sequential(made, getattr(jax.nn, name))
+
+    model, params = fnet.load_keras(file)
+    if not isinstance(model, fnet.Sequential):
+        raise NotImplementedError("no module of flax is made of a graph")
+    graph, state = nnx.split(nnx.Sequential(*(module(step, params.get(name, {})) for name, step in model.steps)))
+    call = jax.jit(lambda state, rows: nnx.merge(graph, state)(rows))
+    return _batched(lambda rows: np.asarray(call(state, rows)), x, batch)
+
+
 def _litert(file: Path, x: Any, batch: int) -> Callable[[], Any]:
     import keras
     import tensorflow as tf
@@ -159,6 +194,7 @@ CONTENDERS = {
     "onnxruntime": Contender(_onnxruntime, ("onnxruntime", "onnx", "tf2onnx"), {}),
     "tensorflow": Contender(_tensorflow, ("keras", "tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
     "keras jax": Contender(_keras_jax, ("keras", "jax"), {"KERAS_BACKEND": "jax"}),
+    "flax": Contender(_flax, ("flax", "jax"), {}),
     "litert": Contender(_litert, ("keras", "tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
 }
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "1"}
