@@ -13,6 +13,7 @@ import pytest
 
 import fnet
 from fnet import bind, tree
+from fnet.constants import constant
 from fnet.inference import arrays
 from fnet.inference.door import MISSING
 
@@ -401,6 +402,26 @@ def test_numbers_whose_squares_overflow_come_in(size):
         np.testing.assert_allclose(fnet.predict(model, params, x), [[size * 1e30]], rtol=1e-5)
     x[0, 1] = -np.inf
     with pytest.raises(fnet.InvalidInput, match=r"row 0 has infinity at \(1,\)"):
+        fnet.predict(model, params, x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "dtype", "good", "bad"),
+    [
+        (fnet.bind(fnet.dense, units=1), "float32", 1e30, np.nan),
+        (fnet.bind(fnet.dense, units=1), "float32", 1.0, -np.inf),
+        (fnet.bind(fnet.embedding, input_dim=9, output_dim=2), "float32", 8.0, 9.0),
+        (fnet.bind(fnet.embedding, input_dim=300, output_dim=2), "uint8", 255.0, 256.0),
+    ],
+)
+def test_a_call_like_one_before_looks_at_its_numbers(layer, dtype, good, bad):
+    model = fnet.sequential(x=fnet.bind(fnet.input_layer, shape=(None, 3), dtype=dtype), y=layer)
+    params = fnet.tree.map(constant, fnet.init(model, 0))
+    x = np.array([[good, 1, 2]], np.float32)
+    for _ in range(3):
+        np.testing.assert_allclose(fnet.predict(model, params, x), model(params, x), rtol=1e-5)
+    x[0, 0] = bad
+    with pytest.raises(fnet.InvalidInput, match=r"row 0 has .* at \(0,\)"):
         fnet.predict(model, params, x)
 
 

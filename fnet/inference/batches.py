@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -44,6 +45,12 @@ class Again(NamedTuple):
     prepared: Prepared
     schedule: Schedule
     workers: int | None
+    by_squares: bool
+    """Whether a finite sum of squares tells that all rows have an answer."""
+
+    def takes(self, x: Any) -> bool:
+        """Whether all rows have an answer."""
+        return (self.by_squares and math.isfinite(np.vdot(x, x))) or not self.prepared.door.faults(x, 0)
 
     def __call__(self, params: Params, x: Any) -> Any:
         y = self.schedule.run(self.run, params, x, self.workers, self.prepared.cut)
@@ -99,7 +106,8 @@ class Runner:
         if not whole or (rows > 1 and self.lengths is not None):
             return None
         workers = self.settings.workers
-        return Again(self.run, self.prepared, self.prepared.schedule_of(x, rows, workers), workers)
+        schedule, by_squares = self.prepared.schedule_of(x, rows, workers), self.prepared.door.takes_squares(x)
+        return Again(self.run, self.prepared, schedule, workers, by_squares)
 
 
 def batches(

@@ -115,6 +115,12 @@ class Door:
             raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
         return counts.pop()
 
+    def takes_squares(self, x: Any) -> bool:
+        """Whether the one input, an array like `x`, has no faults where the sum of its squares is finite."""
+        spec = self.specs.get(self.inputs) if self.inputs.__class__ is str else None
+        plain = spec is not None and not self.rules and spec.dtype in ("float32", "float64")
+        return plain and _is_few(x) and x.dtype.itemsize <= np.dtype(spec.dtype).itemsize
+
     def faults(self, batch: Any, start: int) -> list[Fault]:
         """What must not come in, input by input; rows are told counted from `start`."""
         if batch.__class__ is np.ndarray and self.inputs.__class__ is str:
@@ -179,8 +185,11 @@ def _plain(item: Any) -> Any:
 
 def _squares_are_finite(value: Array) -> bool:
     """Whether the sum of the squares of few numbers is finite, as then all of them are: faster than asking each."""
-    few = value.__class__ is np.ndarray and value.size <= FEW and value.dtype in WIDE
-    return few and math.isfinite(np.vdot(value, value))
+    return _is_few(value) and math.isfinite(np.vdot(value, value))
+
+
+def _is_few(value: Array) -> bool:
+    return value.__class__ is np.ndarray and value.size <= FEW and value.dtype in WIDE
 
 
 def _unsound(item: Any, dtype: str) -> str:
