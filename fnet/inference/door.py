@@ -118,8 +118,9 @@ class Door:
     def takes_squares(self, x: Any) -> bool:
         """Whether the one input, an array like `x`, has no faults where the sum of its squares is finite."""
         spec = self.specs.get(self.inputs) if self.inputs.__class__ is str else None
-        plain = spec is not None and not self.rules and spec.dtype in ("float32", "float64")
-        return plain and _is_few(x) and x.dtype.itemsize <= np.dtype(spec.dtype).itemsize
+        if spec is None or spec.dtype not in ("float32", "float64") or self.rules:
+            return False
+        return _is_few(x) and x.dtype.itemsize <= np.dtype(spec.dtype).itemsize
 
     def faults(self, batch: Any, start: int) -> list[Fault]:
         """What must not come in, input by input; rows are told counted from `start`."""
