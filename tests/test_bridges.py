@@ -109,8 +109,11 @@ def test_what_pytorch_lacks_is_refused(name):
 
 def test_the_gru_of_flax_lacks_a_bias():
     step, params, _ = drawn("gru")
+    bias = np.zeros_like(params["bias"])
+    to_flax(step, {**params, "bias": bias})
+    bias[1, -1] = 1
     with pytest.raises(ExportError, match="has no bias of the state"):
-        to_flax(step, params)
+        to_flax(step, {**params, "bias": bias})
 
 
 # --- the real libraries -----------------------------------------------------------------------------------------
