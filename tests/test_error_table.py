@@ -21,8 +21,12 @@ RULES = [
         Y,
         "sizes of b, c .* give all but one",
     ),
-    (o.inv, {}, Spec((2, 3)), "square matrices are needed in the last two axes"),
-    (o.cholesky, {}, Spec((3,)), "square matrices are needed in the last two axes"),
+    *(
+        (f, {}, spec, "square matrices are needed in the last two axes")
+        for f in (o.inv, o.det, o.cholesky, o.cholesky_inverse, o.eigh, o.eig)
+        for spec in (Spec((2, 3)), Spec((3,)))
+    ),
+    (o.solve, {}, (Spec((2, 3)), Spec((3,))), "square matrices are needed in the last two axes"),
     (o.norm, {"axis": (0, 1, 2), "ord": 1}, Spec((2, 3, 4)), "norm takes one or two axes"),
     (o.einsum, {"subscripts": "ab,bc->ac"}, (Y,), "names 2 operands, got 1"),
     (o.tensordot, {"axes": 1}, (Y, Y), "axes 1 and 0 differ in size"),
