@@ -1,6 +1,8 @@
 """`to_keras`: what it writes is what our loader and Keras itself read, and what no file can say is refused."""
 
 import io
+import json
+import zipfile
 
 import h5py
 import numpy as np
@@ -162,6 +164,22 @@ def test_keras_reads_a_graph_inside_a_graph_that_is_called_twice_and_ends_it(tmp
     theirs = keras.saving.load_model(tmp_path / "m.keras")(x)
     for name, ours in model(params, x).items():
         np.testing.assert_allclose(theirs[name], ours, rtol=1e-5)
+
+
+def test_arguments_that_keras_calls_otherwise_are_written():
+    nodes = {
+        "x": bind(fnet.input_layer, shape=(None, 4, 3)),
+        "apart": (bind(operations.rearrange, pattern="b (a c) d -> b a c d", axes_lengths={"a": 2}), "x"),
+        "area": (bind(operations.trapezoid, positions=(0.0, 1.0, 3.0)), "x"),
+    }
+    model = fnet.graph(nodes, inputs="x", outputs=["apart", "area"])
+    data = keras_bytes(model, {})
+    layers = json.loads(zipfile.ZipFile(io.BytesIO(data)).read("config.json"))["config"]["layers"]
+    assert [set(layer["config"]) for layer in layers[1:]] == [{"name"}, {"name", "x"}]
+    read, _ = load_keras(data)
+    x = np.arange(24.0, dtype="float32").reshape(2, 4, 3)
+    for ours, theirs in zip(model({}, x), read({}, x), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_layer_of_ones_own_is_written_under_its_registered_name():
