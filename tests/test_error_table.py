@@ -252,7 +252,7 @@ CALLS = [
         np.ones((2, 3, 4)),
         "merge_mode 'max'; use",
     ),
-    (fnet.lstm, {"units": 2}, np.ones((3, 0, 4)), "needs at least one time step"),
+    (fnet.lstm, {"units": 2}, np.ones((3, 0, 4)), r"needs at least one time step; got shape \(3, 0, 4\)"),
     (fnet.string_lookup, {}, np.ones((2, 3)), r"takes strings; got float64\[2, 3\]"),
     (fnet.string_lookup, {}, np.array(["a", None], object), "item 1 is None of type NoneType; replace missing texts"),
     (fnet.string_lookup, {}, np.array(["a", "\ud800"], object), "item 1 is not valid Unicode"),

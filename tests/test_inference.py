@@ -411,6 +411,21 @@ def test_params_that_cannot_change_are_part_of_what_is_compiled_up_to_some_size(
     assert optimized(DENSE, params).run is None
 
 
+def test_programs_are_remembered_by_what_was_asked_for(each_backend):
+    params = tree.map(constant, fnet.init(DENSE, 0))
+    whole, plain = (optimized(DENSE, params, wanted) for wanted in (True, False))
+    assert whole.calls is not plain.calls
+    assert optimized(DENSE, params, True).calls is whole.calls
+    assert optimized(DENSE, params, False).calls is plain.calls
+
+
+def test_a_model_is_compiled_for_each_dtype():
+    with backend.using("jax"):
+        params, x = tree.map(np.asarray, fnet.init(DENSE, 0)), np.arange(10, dtype="float32").reshape(2, 5)
+        run = compiling.Compiled(DENSE).for_threads(params, [x, x.astype("int32")])
+        np.testing.assert_allclose(run(x), run(x.astype("int32")), rtol=1e-6)
+
+
 def test_predict_keeps_no_params_alive_and_copies_what_cannot_change_once():
     with backend.using("jax"):
         params = tree.map(constant, fnet.init(DENSE, 0))

@@ -12,7 +12,7 @@ import pytest
 import fnet
 from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential
 from fnet.inference import processors, schedule
-from fnet.inference.prepared import _prepared
+from fnet.inference.prepared import _prepared, prepared
 from tests import parity
 
 CNN = sequential(
@@ -51,6 +51,15 @@ def test_parts_are_even_and_depend_on_rows_and_work_alone(rows, work, sizes):
     parts = schedule.parts(rows, schedule.Work(work, work))
     assert [part.stop - part.start for part in parts] == sizes
     assert [parts[0].start, parts[-1].stop] == [0, rows]
+
+
+def test_a_schedule_is_remembered_for_the_kind_of_a_batch_and_its_workers():
+    known, x = prepared(CNN, CNN), np.zeros((4, 18, 18, 3), "float32")
+    known.schedules.clear()
+    for _ in range(2):
+        for batch, workers in ((x, 1), (x, 2), (x.astype("uint8"), 1), (x[:2], 1)):
+            known.schedule_of(batch, len(batch), workers)
+    assert len(known.schedules) == 4
 
 
 def test_parts_of_wide_rows_stay_small_on_numpy():

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -134,19 +133,30 @@ def test_interrupted_before_and_after_every_file_written(uninterrupted, digits, 
     assert_same_run(train.train(config(), digits, tmp_path), uninterrupted)
 
 
+KILLED = """
+import os, signal, sys
+from train_keras import cli, whole
+commit = whole.commit
+def until_the_first_checkpoint(part, path):
+    commit(part, path)
+    if path.name.startswith("epoch-"):
+        os.kill(os.getpid(), signal.SIGKILL)
+whole.commit = until_the_first_checkpoint
+cli.main(sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_killed_with_signal_9_and_run_again(tmp_path):
-    command = [sys.executable, "-m", "train_keras", "--family", "lstm", "--epochs", "4", "--units", "4"]
-    command += ["--embedding", "4", "--tokens", "50", "--length", "8", "--patience", "4"]  # a checkpoint an epoch
-    command += ["--threads", "1", "--json", "--out"]
+    options = ["--family", "lstm", "--epochs", "4", "--units", "4"]
+    options += ["--embedding", "4", "--tokens", "50", "--length", "8", "--patience", "4"]  # a checkpoint an epoch
+    options += ["--threads", "1", "--json", "--out"]
+    command = [sys.executable, "-m", "train_keras", *options]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "FNET_DATA": "embedded"}
     through = subprocess.run([*command, str(tmp_path / "whole")], env=env, check=True, capture_output=True)
-    with subprocess.Popen([*command, str(tmp_path / "killed")], env=env, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while not any((tmp_path / "killed").glob("epoch-*.keras")):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+    killed = subprocess.run([sys.executable, "-c", KILLED, *options, str(tmp_path / "killed")], env=env, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [file.name for file in (tmp_path / "killed").glob("epoch-*")] == ["epoch-0001.keras"]
     assert not (tmp_path / "killed" / "model.keras").exists()
     again = subprocess.run([*command, str(tmp_path / "killed")], env=env, check=True, capture_output=True)
     histories = [without_time(json.loads(run.stdout)["history"]) for run in (through, again)]

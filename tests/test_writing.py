@@ -83,6 +83,23 @@ def test_where_the_owner_cannot_be_kept_the_file_is_overwritten(tmp_path, monkey
 
 
 @POSIX
+def test_what_is_opened_is_closed(tmp_path, monkeypatch):
+    opened, opens, closes = set(), os.open, os.close
+    monkeypatch.setattr(os, "open", lambda *args, **options: opened.add(n := opens(*args, **options)) or n)
+    monkeypatch.setattr(os, "close", lambda n: opened.discard(n) or closes(n))
+    path = tmp_path / "a"
+    for before in (lambda: None, lambda: None, lambda: os.link(path, tmp_path / "b"), lambda: left_over(tmp_path)):
+        before()
+        writing.write(path, b"1")
+        assert not opened
+
+
+def left_over(folder):
+    """What a killed process left."""
+    (folder / f"{writing.PREFIX}{'0' * 16}{writing.SUFFIX}").write_bytes(b"1")
+
+
+@POSIX
 def test_all_names_of_a_file_show_the_new_one(tmp_path):
     path, again = tmp_path / "file", tmp_path / "again"
     path.write_bytes(b"old and longer")
