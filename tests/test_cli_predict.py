@@ -468,6 +468,16 @@ def test_resume_needs_a_file_and_takes_no_other_one(folder, capsys, caplog):
     assert Path("y.csv.part").read_text() == "a,b\n1,2\n"
 
 
+def test_a_line_that_was_torn_off_is_none_to_the_runs_after_it(folder, capsys, monkeypatch):
+    np.save("x.npy", np.arange(45, dtype="float32").reshape(15, 3))
+    arguments = ["numbers.safetensors", "x.npy", "--output", "y.csv"]
+    interrupted(folder, monkeypatch, *arguments)
+    with Path("y.csv.part").open("a") as file:
+        file.write('{"key": "torn off')
+    interrupted(folder, monkeypatch, *arguments, "--resume")
+    assert run(capsys, *arguments, "--batch-size", 2, "--resume") == (0, "")
+
+
 def test_without_resume_nothing_of_an_interrupted_run_is_left(folder, capsys, monkeypatch):
     np.save("x.npy", np.arange(27, dtype="float32").reshape(9, 3))
     for _ in range(2):
