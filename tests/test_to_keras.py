@@ -222,6 +222,20 @@ REFUSED = {
         None,
         "gru has the option masks='keras2', which no file of Keras 3 can say",
     ),
+    "masks of Keras 2 and one given by name": (
+        lambda: fnet.graph(
+            x=bind(fnet.input_layer, shape=(None, 4, 3)),
+            mask=bind(fnet.input_layer, shape=(None, 4, 4), dtype="bool"),
+            y=(
+                bind(fnet.multi_head_attention, num_heads=1, key_dim=2, masks="keras2"),
+                {"query": "x", "value": "x", "attention_mask": "mask"},
+            ),
+            inputs=("x", "mask"),
+            outputs="y",
+        ),
+        None,
+        "multi_head_attention has the option masks='keras2', which no file of Keras 3 can say",
+    ),
     "hard_sigmoid of Keras 2": (
         lambda: fnet.sequential(d=bind(fnet.dense, units=2, activation="hard_sigmoid_keras2")),
         (None, 3),
