@@ -86,14 +86,13 @@ class UsageError(ValueError):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare as the arguments say: 0 when parity held, 1 when not, 2 for arguments that do not fit."""
+    """Compare as the arguments say: 0 when parity held, 1 when not or a file cannot be read, 2 for wrong arguments."""
     from train_keras.quiet import import_keras
 
     import_keras()
     from compare import parity
     from compare.worker import WorkerFailed
     from fnet.importing import ImportFailed, imported, named
-    from train_keras.errors import DataError
 
     try:
         backends = None if args.backends is None else tuple(args.backends.split(","))
@@ -101,9 +100,9 @@ def run(args: argparse.Namespace) -> int:
         custom = named(args.custom, "--custom")
         objects = {name: imported(place) for name, place in named(args.custom_object, "--custom-object").items()}
         rows = load_rows(args, objects)
-    except (UsageError, DataError, ImportFailed) as error:
+    except (ValueError, OSError, ImportFailed) as error:
         log.error("%s", error)
-        return 2
+        return 2 if isinstance(error, UsageError | ImportFailed) else 1
     try:
         comparison = parity.compare(
             args.model,
@@ -162,7 +161,7 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
     other_files = (Path(place) for place in args.others if others.is_file(place))
     for file in (args.model, args.fnet, args.inputs, args.labels, *other_files):
         if file is not None and not file.exists():
-            raise UsageError(f"no file {file}")
+            raise FileNotFoundError(f"no file {file}")
     if args.model.suffix not in (".keras", ".h5", ".hdf5"):
         raise UsageError(
             f"{args.model} is no file of Keras (.keras, .h5, .hdf5): give that one, and --fnet {args.model} "
@@ -196,7 +195,7 @@ def _own(args: argparse.Namespace, custom_objects: dict[str, Any]) -> tuple[Any,
         x = _by_name(x, args.model, custom_objects) if inputs.suffix == ".npz" else x
         y = None if labels is None else np.load(labels, allow_pickle=False)
     except (ValueError, OSError, KeyError) as error:
-        raise UsageError(f"cannot read {inputs} or its labels: {error}") from error
+        raise ValueError(f"cannot read {inputs} or its labels: {error}") from error
     lengths = {len(a) for a in (*(x if isinstance(x, tuple) else (x,)), *(() if y is None else (y,)))}
     if len(lengths) != 1 or 0 in lengths:
         raise UsageError(f"inputs and labels need the same number of rows, at least 1; got {sorted(lengths)}")
@@ -235,7 +234,7 @@ def data_rows(
     try:
         takes = reference.load(model_file, custom_objects).inputs[0]
     except (ValueError, OSError, TypeError, AttributeError) as error:
-        raise UsageError(f"Keras cannot load {model_file}: {error}") from error
+        raise ValueError(f"Keras cannot load {model_file}: {error}") from error
     kind = "texts" if takes.dtype == "string" else "images"
     data_set = data.load(kind, where, cache, language)
     part = data_set.splits[split]

@@ -197,6 +197,25 @@ def test_whole_numbers_are_not_rounded_to_float32(folder, capsys):
     assert lines(capsys, "ids.safetensors", "x.csv")[0]["output"] == [16777217]
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        *(("x.npy", b""), ("x.npy", b"\x93NUMPY"), ("x.npz", b"PK\3\4"), ("x.csv", b"a,b,c\n1,\xe9,3\n")),
+        *(("x.jsonl", b'{"a": "\xff"}'), ("x.parquet", b"PAR1")),
+    ],
+)
+def test_a_broken_file_is_named_in_one_line(name, data, folder, capsys, caplog):
+    Path(name).write_bytes(data)
+    assert run(capsys, "numbers.safetensors", name) == (1, "")
+    assert f"{name}: not a {Path(name).suffix} file that can be read (" in caplog.text
+
+
+def test_an_option_that_a_command_lacks_is_said_by_that_command(folder, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "numbers.safetensors", "x.csv", "--nope"])
+    assert "fnet predict: error: unrecognized arguments: --nope" in capsys.readouterr().err
+
+
 def test_an_empty_cell_is_a_row_without_an_answer(folder, capsys, caplog):
     Path("x.csv").write_text("a,b,c\n1,2,3\n4,,6\n")
     assert [row["output"] is None for row in lines(capsys, "numbers.safetensors", "x.csv", "--batch-size", 1)] == [

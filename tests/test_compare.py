@@ -256,7 +256,6 @@ def test_a_custom_layer_that_no_other_process_finds_is_refused_at_once(folder, r
     [
         (["--backends", "torch"], "--backends takes numpy, jax; got 'torch'"),
         (["--rows", "0"], "must be at least 1"),
-        (["--fnet", "no.keras"], "no file no.keras"),
     ],
 )
 def test_arguments_that_do_not_fit(folder, more, message, caplog):
@@ -305,7 +304,7 @@ def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_
 @pytest.mark.parametrize(
     ("other", "status", "message"),
     [
-        ("no.onnx", 2, "no file no.onnx"),
+        ("no.onnx", 1, "no file no.onnx"),
         ("model.tflite", 2, "--with model.tflite: give a file (.onnx, "),
         ("no_such_module:f", 1, "cannot import 'no_such_module:f'"),
         ("math:sqrt", 1, "math:sqrt failed: TypeError"),

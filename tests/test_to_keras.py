@@ -314,6 +314,21 @@ def test_keys_of_randomness_and_wrong_params_are_refused():
         keras_bytes(model, {}, (None, 4))
 
 
+def test_the_weight_of_unknown_tokens_is_the_mean_that_keras_computes_anew():
+    """`adapt` takes it in float32, and a file holds none: any other is refused, by a rounding it is not."""
+    model = fnet.sequential(
+        x=bind(fnet.input_layer, shape=(None,), dtype="string"), ids=bind(fnet.text_vectorization, output_mode="tf_idf")
+    )
+    params = {"ids": fnet.vocabulary_params(model["ids"], ["a", "b"], [0.5, 2.5])}
+    weights = params["ids"]["idf_weights"]
+    np.testing.assert_array_equal(weights, np.float32([1.5, 0.5, 2.5]))
+    for factor in (1, 1 + 1e-6):
+        read = load_keras(keras_bytes(model, {"ids": {**params["ids"], "idf_weights": weights * np.float32(factor)}}))
+        assert read[1]["ids"]["idf_weights"].shape == (3,)
+    with pytest.raises(ExportError, match="ids/idf_weights would not be the same"):
+        keras_bytes(model, {"ids": {**params["ids"], "idf_weights": weights + np.float32([1e-3, 0, 0])}})
+
+
 def test_meanings_tell_models_apart():
     model, params = small()
     other = fnet.sequential(hidden=bind(fnet.dense, units=3), scores=bind(fnet.dense, units=2))

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]
         rest = [word for word in rest if word not in args.inputs]
     if rest and not hasattr(args, "delegated"):
-        top.error(f"unrecognized arguments: {' '.join(rest)}")
+        args.error(f"unrecognized arguments: {' '.join(rest)}")
     logging.basicConfig(format="fnet: %(message)s", level=logging.ERROR)  # of libraries, errors alone
     for name in ("fnet", "compare", "train_keras"):
         level = logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO
@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
         )
         module.add_arguments(command)
         _add_loudness(command, argparse.SUPPRESS)  # what was said before the command stays
-        command.set_defaults(run=module.run, parser=top)
+        command.set_defaults(run=module.run, parser=top, error=command.error)
     for name, package, words in (
         ("demo", "compare.demo", "train three small models on embedded data, run them without Keras, compare"),
         ("train", "train_keras.cli", "train one of the report's models with Keras"),

@@ -6,7 +6,9 @@ import argparse
 import csv
 import json
 import sys
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -145,7 +147,23 @@ def source(request: Request) -> Source:
         raise UsageError(f"{names[0]}: {_hint(names[0], request)}")
     if kind not in TABLES:
         _require_columns(request, names[0])
-    return READERS[kind](names[0], request)
+    with _naming(names[0]):
+        rows = READERS[kind](names[0], request)
+    return rows._replace(batches=_read(names[0], rows.batches))
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """What a file that is broken or not what its name says raises, as a ValueError with its name."""
+    try:
+        yield
+    except (EOFError, ValueError, csv.Error, zipfile.BadZipFile) as error:
+        raise ValueError(f"{name}: not a {Path(name).suffix} file that can be read ({error})") from error
+
+
+def _read(name: str, batches: Iterator[Batch]) -> Iterator[Batch]:
+    with _naming(name):
+        yield from batches
 
 
 def _kind(name: str, args: argparse.Namespace) -> str:
@@ -221,7 +239,7 @@ def _npy(name: str, request: Request) -> Source:
 
 
 def _npz(name: str, request: Request) -> Source:
-    with np.load(name, allow_pickle=False) as arrays:
+    with Path(name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return _arrays(dict(arrays), request)
 
 
@@ -345,7 +363,8 @@ def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request:
 def _text_column(header: list[str], name: str, request: Request) -> int:
     column = request.args.column or (TEXT if TEXT in header else header[0] if len(header) == 1 else None)
     if column not in header:
-        raise UsageError(f"{name} has the columns {', '.join(header)}; name the text with --column")
+        asked = f"has no column {column}; it " if column else ""
+        raise UsageError(f"{name} {asked}has the columns {', '.join(header)}; name the text with --column")
     return header.index(column)
 
 

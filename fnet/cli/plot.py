@@ -30,6 +30,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from params.explaining.pictured import picture
 
+    if args.depth is not None and args.depth < 0:
+        raise UsageError("--depth is at least 0")
     custom = custom_layers(args)
     if args.output == "-":
         sys.stdout.write(picture(args.model, depth=args.depth, custom=custom))

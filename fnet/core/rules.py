@@ -74,7 +74,7 @@ class Rules:
     """What a layer declares next to its function `(params, x, *, options) -> y`, by `@layer(shape=..., mask=...)`.
 
     For a layer that takes its weights from a Keras file the shape rule lists the params in the order in which the Keras
-    layer creates them, under its own names where it gives names (see docs/weights-only.md).
+    layer creates them, under its own names where it gives names (see docs/howto-files.md).
 
     shape: (x: Spec or tree of Spec, *, options it needs) -> (output Spec tree, {param name: Param}).
     mask: "keep" hands the mask on, but for layers bound with masks="keras2", "drop" loses it; "own": the function

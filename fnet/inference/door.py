@@ -208,8 +208,10 @@ def _no_others(x: Mapping[str, Any], names: list[str]) -> None:
 
 
 def _check_kind(name: str, value: Any, spec: Spec) -> None:
-    """Numbers where numbers are wanted: NumPy would cast dates, drop imaginary parts, and make NaN of None."""
+    """Numbers where numbers are wanted (NumPy would cast dates, drop imaginary parts, make NaN of None), else texts."""
     kind = getattr(value.dtype, "kind", "")
+    if spec.dtype == "string" and kind in "biufc":
+        raise InvalidInput(f"input {name!r} holds {value.dtype} values, the model takes strings")
     if spec.dtype == "string" or kind not in "cmMOSTU" or (kind == "c" and spec.dtype.startswith("complex")):
         return
     strings = kind in "STU" or (kind == "O" and isinstance(next(iter(value.flat), None), str | bytes))

@@ -138,7 +138,7 @@ def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     if last is not None and "softmax" in last.fnet and last.output.endswith("[None, 1]"):
         yield f"softmax over one unit ({last.path}) gives 1 for every row"
     if drawn := [path for path, source in refused.objects.items() if _trains(source)]:
-        yield f"called with training=True: {', '.join(drawn[:5])} (docs/predict.md says what then counts)"
+        yield f"called with training=True: {', '.join(drawn[:5])} (docs/howto-inputs.md says what then counts)"
     yield from lost(steps)
     policies = sorted({step.policy for step in steps if step.policy in POLICIES})
     if len(policies) > 1:
