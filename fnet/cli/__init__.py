@@ -131,8 +131,8 @@ def _add_loudness(command: argparse.ArgumentParser, default: Any) -> None:
 
 def _said(error: Exception) -> str:
     """What an error says; of the operating system's, the file and what is wrong, without its number."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
 
 

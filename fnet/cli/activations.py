@@ -37,6 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import fnet
+    from fnet.inference.door import Door
 
     if bool(args.inputs) == bool(args.text):
         raise UsageError("give either input files or --text")
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         check_target(args.output, args.model, *args.inputs)
     model, params, info = load_model(args)
     source = inputs.source(inputs.request(model, args, args.rows))
-    x = inputs.scaling(model, args, info, source.pixels)(next(source.batches).rows)
+    x = Door(model).admit(inputs.scaling(model, args, info, source.pixels)(next(source.batches).rows))
     try:
         flows = fnet.activations(model, params, x, args.at)
     except KeyError as error:

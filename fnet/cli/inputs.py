@@ -158,7 +158,7 @@ def _naming(name: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, ValueError, csv.Error, zipfile.BadZipFile) as error:
-        raise ValueError(f"{name}: not a {Path(name).suffix} file that can be read ({error})") from error
+        raise ValueError(f"{'standard input' if name == '-' else name} cannot be read: {error}") from error
 
 
 def _read(name: str, batches: Iterator[Batch]) -> Iterator[Batch]:
