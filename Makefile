@@ -62,7 +62,7 @@ format: $(READY) ## Let the formatter and the linter mend what they can
 	$(BIN)/ruff check --fix .
 
 bench: $(READY) ## Speed next to ONNX Runtime, TensorFlow and Keras on JAX, as ratios; or make bench QUICK=--quick
-	@for name in startup models sizes applications layers; do echo "== $$name"; \
+	@for name in startup loading models sizes applications layers; do echo "== $$name"; \
 		$(BIN)/python benchmarks/$$name.py $(QUICK) --json benchmarks/results-$$name.json || exit 1; done
 
 study: $(READY) ## The studies on real data (FNET_DATA=folder); hours; resumes where it stopped

@@ -23,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
@@ -200,9 +200,11 @@ CONTENDERS = {
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 
-def contenders(names: Sequence[str], before: Path | None) -> dict[str, Contender]:
+def contenders(
+    names: Sequence[str], before: Path | None, known: Mapping[str, Contender] = CONTENDERS
+) -> dict[str, Contender]:
     """The contenders whose name fits one of the patterns, ours also from another checkout, `before`."""
-    table = {name: c for name, c in CONTENDERS.items() if any(fnmatch.fnmatch(name, pattern) for pattern in names)}
+    table = {name: c for name, c in known.items() if any(fnmatch.fnmatch(name, pattern) for pattern in names)}
     ours = {name: c for name, c in table.items() if c.side == "ours" and before is not None}
     earlier = {
         f"{name} before": replace(c, environment=c.environment | {"FNET_FROM": str(before)}, side="before")
@@ -403,12 +405,17 @@ def run(
 # --- the command line ------------------------------------------------------------------------------
 
 
-def main(cells: Sequence[Cell], description: str, measured: Callable[..., Iterator[Any]] = run) -> None:
+def main(
+    cells: Sequence[Cell],
+    description: str,
+    measured: Callable[..., Iterator[Any]] = run,
+    known: Mapping[str, Contender] = CONTENDERS,
+) -> None:
     """Measure the cells that are asked for, print a table, and write JSON where that is asked for."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few telling cells, a third of a second each")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="cells whose name fits, such as 'lstm*'")
-    parser.add_argument("--contenders", default="*", metavar="A,B", help=f"of {', '.join(CONTENDERS)}; patterns")
+    parser.add_argument("--contenders", default="*", metavar="A,B", help=f"of {', '.join(known)}; patterns")
     parser.add_argument("--before", type=Path, metavar="DIR", help="hold ours next to another checkout of fnet")
     parser.add_argument("--seconds", type=float, help="for each contender of each cell (2; with --quick 0.3)")
     parser.add_argument("--threads", type=int, metavar="N", help="of every library (all cores)")
@@ -419,7 +426,7 @@ def main(cells: Sequence[Cell], description: str, measured: Callable[..., Iterat
     args = parser.parse_args()
 
     picked = [c for c in cells if fnmatch.fnmatch(c.name, args.only) and (c.quick or not args.quick)]
-    table = contenders(args.contenders.split(","), args.before)
+    table = contenders(args.contenders.split(","), args.before, known)
     for name in [name for name, c in table.items() if c.missing]:
         print(f"{name} does not take part: not installed: {', '.join(table.pop(name).missing)}", file=sys.stderr)
     if not picked or not table:

@@ -49,10 +49,11 @@ def test_contenders_whose_outputs_differ_are_not_timed(harness):
 def test_cells_have_names_of_their_own_rows_that_repeat_and_files_that_options_tell_apart(harness):
     import applications
     import layers
+    import loading
     import models
     import sizes
 
-    cells = [*models.CELLS, *sizes.CELLS, *applications.CELLS, *layers.CELLS]
+    cells = [*models.CELLS, *loading.CELLS, *sizes.CELLS, *applications.CELLS, *layers.CELLS]
     assert len({cell.name for cell in cells}) == len(cells)
     for cell in [*models.CELLS, *sizes.CELLS]:
         x = cell.rows(cell.count)
