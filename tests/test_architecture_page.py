@@ -90,7 +90,7 @@ def test_the_journey_of_a_batch_is_made_in_this_order(cnn):
     follow(
         "A batch through a model",
         calls_of(lambda: fnet.predict(model, params, cnn[1])),
-        unordered={"walk", "joined", "dense", "conv"},
+        unordered={"plan", "joined", "dense", "conv"},
     )
 
 

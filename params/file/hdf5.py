@@ -8,7 +8,8 @@ shuffle and fletcher32. Source: HDF5 File Format Specification 3.0.
 
 An address becomes the messages of an object header; messages say whether it is a group, with which members, or an
 array, of which type and shape, and where its bytes are; both have attributes. Large groups and attributes are in
-heaps, listed by B-trees.
+heaps, listed by B-trees. The file is read from the bottom up, each part with what is above it: bytes, object headers,
+heaps, groups, types and attributes, numbers, the whole file.
 """
 
 from __future__ import annotations
