@@ -35,8 +35,8 @@ def require_room(rows: list[infer.Row], limits: Limits) -> None:
     Raises LimitExceeded.
     """
     for row in rows:
-        for spec in tree.leaves(row.outputs):
-            if isinstance(spec, Spec) and len(spec.shape) > MOST_AXES:
+        for spec in room.arrays(row.outputs):
+            if len(spec.shape) > MOST_AXES:
                 raise LimitExceeded(f"step {_path(row)} gives {len(spec.shape)} axes; {MOST_AXES} are possible")
     rows = _closed(rows)
     given = room.size(rows[-1].inputs) + room.size(infer.params_of(rows))
@@ -63,7 +63,7 @@ def _is_open(row: infer.Row) -> bool:
     """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known."""
     call = rules(row.step).call if isinstance(row.step, Bound) else None
     begin = 0 if call is not None and not call.rows else 1
-    return any(None in spec.shape[begin:] for spec in tree.leaves(row.outputs) if isinstance(spec, Spec))
+    return any(None in spec.shape[begin:] for spec in room.arrays(row.outputs))
 
 
 def _sized(spec: Any, size: int) -> Any:

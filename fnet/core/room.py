@@ -77,11 +77,11 @@ def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
 def _of_layer(row: infer.Row) -> Room:
     """What a layer holds next to its inputs: its outputs, twice the largest of both, and what it says."""
     bound = row.step if isinstance(row.step, Bound) else bind(row.step)
-    read, written = [*map(size, tree.leaves(row.inputs))], size(row.outputs)
+    read, written = [*map(size, arrays(row.inputs))], size(row.outputs)
     own = rules(bound).room
     held, work = (own and bound.fill(own)(row.inputs)) or (0, 0)
     terms = sum([_product(param.shape[:-1]) for param in tree.leaves(row.params)])
-    products = terms and terms * sum([numbers(spec) for spec in tree.leaves(row.outputs) if hasattr(spec, "shape")])
+    products = terms and terms * sum(map(numbers, arrays(row.outputs)))
     work += sum(read) + written + products // PRODUCTS
     return Room(written + 2 * max([written, *read]) + held, work, row, row)
 
@@ -99,7 +99,12 @@ def work_of_products(spec: Spec, terms: int) -> tuple[int, int]:
 def size(specs: Any) -> int:
     """The bytes of a tree of Specs or Params; open sizes count as 1, other leaves as nothing, and narrow numbers as 32
     bits, since most layers compute with those."""
-    return sum([numbers(leaf) * max(width(leaf.dtype), 4) for leaf in tree.leaves(specs) if hasattr(leaf, "shape")])
+    return sum([numbers(leaf) * max(width(leaf.dtype), 4) for leaf in arrays(specs)])
+
+
+def arrays(specs: Any) -> list[Any]:
+    """The Specs and Params in a tree."""
+    return [specs] if isinstance(specs, Spec) else [leaf for leaf in tree.leaves(specs) if hasattr(leaf, "shape")]
 
 
 def numbers(spec: Any) -> int:
