@@ -294,3 +294,8 @@ def test_the_ends_of_spaces_of_integers_lose_their_fractions_first(each_backend)
 def test_matrices_of_integers_are_refused_not_cut(name, each_backend):
     with pytest.raises(fnet.InvalidInput, match="floats"):
         getattr(operations, name)({}, np.eye(2, dtype="int32"))
+
+
+def test_correlations_of_64_bits_are_refused_where_keras_rounds_the_mean():
+    with pytest.raises(ValueError, match=r"corrcoef of int64.* cast it to float32"):
+        fnet.infer(operations.corrcoef, fnet.Spec((3, 5), "int64"))

@@ -11,7 +11,7 @@ HELP = "what is in a model file, what is refused and why"
 DESCRIPTION = """Each layer and operation of a .keras, .h5 or .safetensors file, supported, limited or refused and why,
 all at once; shapes, parameters, floating-point operations, masks, the Keras that wrote it, and what is worth a look.
 Reads the configuration alone, no weights; `fnet verify` reads those."""
-EPILOG = """Exit status: 0 where fnet runs the model, 1 where it does not.
+EPILOG = """Exit status: 0 where fnet runs the model, once its weights are sound, 1 where it does not.
 examples:
   fnet explain cnn.keras
   fnet explain examples/models/cifar10-cnn.safetensors --json"""

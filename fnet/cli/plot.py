@@ -12,7 +12,8 @@ from fnet.cli.common import UsageError, add_custom, check_target, custom_layers,
 HELP = "a model as a picture (SVG)"
 DESCRIPTION = """Draw the steps of a model as an SVG, shapes at the lines between them, from the configuration alone:
 no weights are read. What is refused is red. A box says more when the mouse is over it."""
-EPILOG = """examples:
+EPILOG = """Exit status: 0 where the picture is drawn, also of what is refused; `fnet explain` says why, and gives 1.
+examples:
   fnet plot cnn.keras
   fnet plot examples/models/nusax-lstm.safetensors --depth 0 --output lstm.svg"""
 

@@ -181,6 +181,8 @@ def bincount(
 
 
 def _corrcoef_rule(x: Spec) -> Shape:
+    if x.dtype in ("int64", "uint64"):
+        raise ValueError(f"corrcoef of {x.dtype}, whose mean Keras rounds to an integer: cast it to float32 first")
     return x.shape[:-1] + x.shape[-2:-1]
 
 
