@@ -31,6 +31,7 @@ RULES = [
     (o.einsum, {"subscripts": "ab,bc->ac"}, (Y,), "names 2 operands, got 1"),
     (o.tensordot, {"axes": 1}, (Y, Y), "axes 1 and 0 differ in size"),
     (o.add, {}, (Y, Spec((3, 5))), "do not broadcast: sizes must be equal or 1"),
+    (fnet.reshape, {"target_shape": (-1, -1)}, X, r"reshape cannot make \(-1, -1\) of \(3,\)"),
     (o.reshape, {"newshape": (-1, -1)}, Y, "only one size of a shape may be -1"),
     (o.reshape, {"newshape": (3, 7)}, Y, r"cannot reshape \(4, 5\), 20 numbers, to \(3, 7\)"),
     (o.squeeze, {"axis": 1}, Y, "only axes of size 1 can be squeezed"),

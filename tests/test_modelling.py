@@ -119,3 +119,9 @@ def test_activations_tells_what_flows_at_any_step(each_backend):
     np.testing.assert_array_equal(MODEL["block"]["out":](params["block"], found["block/hidden"]), MODEL(params, ids))
     with pytest.raises(KeyError, match="no step nope"):
         fnet.activations(MODEL, params, ids, ["nope"])
+
+
+def test_params_begin_with_the_dtypes_that_their_layer_declares(each_backend):
+    declared = {"a": fnet.Param((2,), "zeros", "int8"), "b": fnet.Param((2, 3), dtype="float16")}
+    step = fnet.layer(shape=lambda x: (x, declared))(lambda params, x: x)
+    assert [a.dtype.name for a in fnet.init(step, 0, (None, 2)).values()] == ["int8", "float16"]

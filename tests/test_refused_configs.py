@@ -289,6 +289,11 @@ REFUSED = {
         CorruptFile,
         "but an input reads nothing",
     ),
+    "option of no layer": (
+        lambda: alone(dense_entry(rows=3)),
+        UnsupportedLayer,
+        "Dense 'dense' has the option 'rows' = 3, unknown to fnet",
+    ),
     "no tensor": (
         lambda: functional(node(DENSE, [1.0, 2.0, 3.0])),
         CorruptFile,
