@@ -11,6 +11,7 @@ import pytest
 
 import fnet
 from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential
+from fnet.core import room
 from fnet.inference import processors, schedule
 from fnet.inference.prepared import _prepared, prepared
 from tests import parity
@@ -38,12 +39,12 @@ def blas_threads():
 def test_work_is_counted_from_the_shapes():
     work = schedule.row_work(CNN, fnet.Spec((None, 18, 18, 3)))
     assert (work.row, work.loops) == (16 * 16 * 9 * 3 * 16 + 8 * 8 * 16 * 3, False)
-    assert work.flow == 16 * 16 * 16 * 4
+    assert work.held == room.of(CNN, fnet.Spec((None, 18, 18, 3))).held > 3 * 16 * 16 * 16 * 4
     lookup = bind(embedding, input_dim=1000, output_dim=100)
     assert schedule.row_work(lookup, fnet.Spec((None, 7), "int32")).row == 0
     step = 4 * 5 * (3 + 5)
     work = schedule.row_work(bind(lstm, units=5), fnet.Spec((None, 7, 3)))
-    assert work == schedule.Work(7 * step, step, loops=True, flow=5 * 4)
+    assert work[:3] == (7 * step, step, True)
 
 
 @pytest.mark.parametrize(("rows", "work", "sizes"), [(1, 1e12, [1]), (7, 0, [7]), (5, 160e6, [1, 1, 1, 2])])
@@ -63,17 +64,19 @@ def test_a_schedule_is_remembered_for_the_kind_of_a_batch_and_its_workers():
 
 
 def test_parts_of_wide_rows_stay_small_on_numpy():
-    sizes = [len(schedule.parts(n, schedule.Work(5000.0, 4000.0, flow=256))) for n in (8000, 10_000, 100_000)]
-    assert sizes == [1, 2, 16]
+    sizes = [len(schedule.parts(n, schedule.Work(5000.0, 4000.0, held=1088))) for n in (3000, 4000, 10_000, 100_000)]
+    assert sizes == [1, 2, 2, 16]
 
 
 @pytest.mark.parametrize(
     ("work", "rows"),
     [
-        (schedule.Work(5000.0, 4000.0, flow=256), 1024),
-        (schedule.Work(50_000.0, 4000.0, flow=256), 160),
-        (schedule.Work(1e6, 1e6, flow=256), 32),
-        (schedule.Work(5000.0, 4000.0, loops=True, flow=256), 32),
+        (schedule.Work(5000.0, 4000.0, held=1088), 7680),
+        (schedule.Work(50_000.0, 4000.0, held=1088), 6400),
+        (schedule.Work(1e7, 1e6, held=1088), 32),
+        (schedule.Work(5000.0, 4000.0, held=200_000), 32),
+        (schedule.Work(5000.0, 4000.0, held=0), 64_000),
+        (schedule.Work(5000.0, 4000.0, loops=True, held=1088), 32),
         (schedule.Work(), 32),
     ],
 )

@@ -40,11 +40,8 @@ and on JAX that it pays for what XLA does with the kernels in every call."""
 TWO = 225_000_000
 """Work from which on two parts are faster than one."""
 
-FLOW = 2 << 20
-"""Bytes of what a layer gives for one part on NumPy: the system hands out larger arrays page by page, in every call."""
-
-LITTLE, LITTLE_FLOW = 8_000_000, 1 << 18
-"""Work, and bytes of what a layer gives, up to which several batches go at once: a call costs as much as they do."""
+HELD = 8 << 20
+"""Bytes that a part holds on NumPy: the system hands out larger arrays page by page, in every call."""
 
 RECURRENT = (simple_rnn, lstm, gru, bidirectional, recurrent_stack)
 
@@ -64,38 +61,38 @@ class Work(NamedTuple):
     """Those of them that do not wait for others: of recurrent layers one step."""
     loops: bool = False
     """Whether a layer goes over its steps in a loop."""
-    flow: int = 0
-    """The most bytes that a layer gives for a row."""
+    held: int = 0
+    """The bytes that a row takes, about."""
 
 
 def row_work(model: Any, specs: Any) -> Work:
     """The work of a row: the entries of each kernel times the places where it is used. specs: of a batch."""
     try:
-        works = [_step_work(row) for row in infer.trace(model, specs)]
+        seen = infer.trace(model, specs)
+        works, held = [_step_work(row) for row in seen], room.of_rows(seen).held
     except (ValueError, TypeError, LookupError):
         return Work()
-    rows, at_once, loops, flow = zip(*works, strict=True)
-    return Work(sum(rows), max(at_once), any(loops), max(flow))
+    rows, at_once, loops, _ = zip(*works, strict=True)
+    return Work(sum(rows), max(at_once), any(loops), held)
 
 
 def _step_work(row: infer.Row) -> Work:
-    flow = room.size(row.outputs)
     if isinstance(row.step, Model) or bind(row.step).function is embedding:
-        return Work(flow=flow)
+        return Work()
     params = {path: p.shape for path, p in tree.items(row.params) if isinstance(p, Param) and len(p.shape) > 1}
     kernels = sum(math.prod(d or 1 for d in shape) for path, shape in params.items() if path[-1] not in TABLES)
     if bind(row.step).function in RECURRENT:
         steps = tree.leaves(row.inputs)[0].shape[1] or 1
-        return Work(float(steps * kernels), float(kernels), loops=True, flow=flow)
+        return Work(float(steps * kernels), float(kernels), loops=True)
     places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(row.outputs)), default=1)
-    return Work(float(places * kernels), float(places * kernels), flow=flow)
+    return Work(float(places * kernels), float(places * kernels))
 
 
 def at_once(batch_size: int, work: Work) -> int:
-    """How many rows go at once, whole batches of them: several where a batch is little work, by the work of a row."""
+    """How many rows go at once, in whole batches: several where these are little work and hold no more than `HELD`."""
     if not work.row or work.loops:
         return batch_size
-    return batch_size * max(1, int(min(LITTLE / work.row, LITTLE_FLOW / max(1, work.flow)) / batch_size))
+    return batch_size * max(1, int(min(2 * PART[backend.name()] / work.row, HELD / max(1, work.held)) / batch_size))
 
 
 def parts(rows: int, work: Work) -> list[slice]:
@@ -103,9 +100,9 @@ def parts(rows: int, work: Work) -> list[slice]:
     if work.loops:
         number = 1 << max(1, rows // LOOP[backend.name()]).bit_length() - 1
     else:
-        total, flows = rows * work.row, rows * work.flow / FLOW if backend.name() == "numpy" else 0
-        least = 2 if total > TWO or flows > 1 else 1
-        number = 1 << round(math.log2(min(rows, max(least, total / PART[backend.name()], flows))))
+        total, full = rows * work.row, rows * work.held / HELD if backend.name() == "numpy" else 0
+        least = 2 if total > TWO or 2 * full > 1 else 1
+        number = 1 << round(math.log2(min(rows, max(least, total / PART[backend.name()], full))))
     number = number if number <= rows else number // 2
     edges = [rows * i // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
