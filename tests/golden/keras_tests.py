@@ -323,7 +323,7 @@ def hook(recorder):
     keras.Model.predict = recorder.around(keras.Model.predict, True)
     for name in ("fit", "train_on_batch", "evaluate"):
         setattr(keras.Model, name, lambda *_, **__: None)
-    for cls in (keras.Model, keras.Sequential, type(keras.Model(i := keras.Input((1,)), i))):
+    for cls in (keras.Model, keras.Sequential, type(keras.Model(i := keras.Input((1,)), keras.layers.Flatten()(i)))):
         if "__init__" in vars(cls):
             cls.__init__ = recorder.around_init(cls.__init__)
     if KERAS_2:
