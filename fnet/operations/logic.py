@@ -83,12 +83,17 @@ def _bits(name: str, text: str, kernel: Kernel) -> Operation:
     return operation(broadcast)(named(name, text, apply))
 
 
+def _shifted(kernel: str) -> Kernel:
+    """The kernel of a shift by no less than 0 bits and no more than all but one, as TensorFlow bounds it."""
+    return lambda x, y: kernel_of(kernel)(x, xp.clip(tensor(y, x.dtype.name), 0, 8 * x.dtype.itemsize - 1))
+
+
 bitwise_and = _bits("bitwise_and", "The bits that both have.", "bitwise_and")
 bitwise_or = _bits("bitwise_or", "The bits that either has.", "bitwise_or")
 bitwise_xor = _bits("bitwise_xor", "The bits that exactly one has.", "bitwise_xor")
-bitwise_left_shift = _bits("bitwise_left_shift", "x * 2^y.", "left_shift")
-bitwise_right_shift = _bits("bitwise_right_shift", "floor(x / 2^y).", "right_shift")
-left_shift = _bits("left_shift", "x * 2^y.", "left_shift")
-right_shift = _bits("right_shift", "floor(x / 2^y).", "right_shift")
+bitwise_left_shift = _bits("bitwise_left_shift", "x * 2^y.", _shifted("left_shift"))
+bitwise_right_shift = _bits("bitwise_right_shift", "floor(x / 2^y).", _shifted("right_shift"))
+left_shift = _bits("left_shift", "x * 2^y.", _shifted("left_shift"))
+right_shift = _bits("right_shift", "floor(x / 2^y).", _shifted("right_shift"))
 bitwise_not = unary("bitwise_not", "Every bit flipped.", "invert")
 bitwise_invert = unary("bitwise_invert", "Every bit flipped.", "invert")
