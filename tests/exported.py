@@ -69,6 +69,9 @@ Run with JAX 0.10.2, jax2onnx 0.17.1 and ONNX Runtime 1.32.0 on x86-64.
 | not converted, does not run | `jax.export`, jax2onnx or ONNX Runtime cannot |
 | – | not run yet; for PyTorch, flax.nnx, Equinox: there is no bridge |
 
+Most refusals as Keras are files of Keras 2 and early 3 whose rules no file of today's Keras can say (its hard_sigmoid,
+float32 of lookups, RandomCrop, layers that are gone). As ONNX, jax2onnx lacks what `mel_spectrogram` (a Fourier
+transform), CLAHE (free sizes) and an RNN over a free number of steps would need.
 [howto-export.md](howto-export.md) shows how to export.
 
 """
