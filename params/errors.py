@@ -76,4 +76,6 @@ def in_file(label: str, error: Exception) -> ModelFileError:
         return error if named else type(error)(f"{label}: {error}"[:LONGEST])
     if isinstance(error, MemoryError | RecursionError):
         return LimitExceeded(f"{label}: reading it takes more memory than there is")
-    return CorruptFile(f"{label}: {type(error).__name__} where data was expected: {error}"[:LONGEST])
+    ours = type(error) is ValueError  # which says what is wrong
+    text = str(error) if ours else f"{type(error).__name__} where data was expected: {error}"
+    return CorruptFile(f"{label}: {text}"[:LONGEST])

@@ -13,6 +13,7 @@ import copy
 import io
 import json
 import random
+import signal
 import struct
 import sys
 import time
@@ -295,18 +296,27 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path("fuzz-findings"), help="folder for what is found")
     args = parser.parse_args()
     change, load = TARGETS[args.target]
-    corpus, end, count, found = seeds(args.target), time.monotonic() + args.seconds, 0, {}
+    corpus, found, count = seeds(args.target), {}, 0
+    start = told = time.monotonic()
+    now = args.keep / f"{args.target}-now"
+    args.keep.mkdir(exist_ok=True)
     print(f"{args.target}: {len(corpus)} seeds", flush=True)
-    while time.monotonic() < end:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"{args.target}: stopped after {count} files"))
+    while (passed := time.monotonic() - start) < args.seconds:
+        if start + passed > told + 60:
+            told = start + passed
+            work = f"{time.process_time():.0f} s of work in {passed:.0f} s"
+            print(f"{args.target}: {count} files, {work}, {len(found)} findings", flush=True)
         seed = f"{args.seed}-{count}"
         rng = random.Random(seed)
         data = change(rng.choice(corpus), rng)
+        now.write_bytes(data)  # what ends the process is there to be looked at
         wrong = outcome(load, data)
         count += 1
         if wrong is not None and found.setdefault(wrong[:60], seed) == seed:
-            args.keep.mkdir(exist_ok=True)
             (args.keep / f"{args.target}-{seed}").write_bytes(data)
             print(f"{args.target} {seed}: {wrong}", flush=True)
+    now.unlink()
     print(f"{args.target}: {count} files in {args.seconds:.0f} s, {len(found)} findings", flush=True)
     return 1 if found else 0
 

@@ -13,6 +13,7 @@ import pytest
 import fnet
 from fnet import cli
 from params import CorruptFile, UnsupportedLayer
+from params.explaining.pictured import picture
 from tests.golden.archives import FOLDER, config_in, files, golden, read
 from tests.hostile import keras_zip
 from tests.hostile_sizes import NO_WEIGHTS, chain, packed
@@ -194,6 +195,19 @@ def test_resnet50_takes_less_than_a_second(tmp_path):
     assert min(seconds) < 1
     assert found.params == 25_636_712
     assert 7.7e9 < found.flops < 7.8e9
+
+
+def test_a_store_whose_model_does_not_fit_together_is_told_so():
+    header = {"__metadata__": {
+        "format": "fnet", "format_version": "1", "empty": "[]", "checksums": "{}", "labels": "null", "scale": "null",
+        "model": json.dumps({"sequential": [
+            ["x", {"bind": ["input_layer", [["shape", {"tuple": [None, 3]}]], None]}],
+            ["inside", {"graph": [[["y", {"layer": "relu"}, {"at": ["a", 0]}, None]], "a", "y"]}]]}),
+    }}  # fmt: skip
+    text = json.dumps(header).encode()
+    for look in (fnet.explain, picture):
+        with pytest.raises(CorruptFile, match="does not fit together"):
+            look(len(text).to_bytes(8, "little") + text)
 
 
 def test_a_store_is_explained_from_its_header(tmp_path):

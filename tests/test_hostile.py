@@ -5,8 +5,10 @@ import contextlib
 import json
 import signal
 import tracemalloc
+import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from params.errors import LimitExceeded
 from params.file.reading import read
 from params.file.strict_json import parse
 from tests import hostile
+from tests.hostile_sizes import chain
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,6 +76,70 @@ def test_attack_is_refused(name):
         load_all(data)
     assert not hostile.mistake(caught.value)
     assert not hostile.mistake(again.value)
+
+
+def wrapping(class_name, option, inside):
+    config = hostile.sequential_config(hostile.input_entry(5, 4), hostile.entry(class_name, "w", **{option: inside}))
+    return hostile.keras_zip(config)
+
+
+def damaged_member():
+    zlib_header = hostile.member("config.json", zlib.compress(b"{}"), method=8, size=2, crc=zlib.crc32(b"{}"))
+    return hostile.zip_by_hand([zlib_header, *hostile.honest_members()[2:]])
+
+
+def of_an_odd_float(file):
+    """32 bits, but of another exponent."""
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_ebias(126)
+    hostile.dense_vars(file, kernel=None)
+    space = h5py.h5s.create_simple((3, 2))
+    h5py.h5d.create(file["layers/dense/vars"].id, b"0", kind, space).write(h5py.h5s.ALL, h5py.h5s.ALL, hostile.KERNEL)
+
+
+def tensor_without_config():
+    config = chain(2)
+    config["config"]["layers"][2]["inbound_nodes"][0]["args"] = [{"class_name": "__keras_tensor__"}]
+    return hostile.keras_zip(config)
+
+
+TOLD = {
+    "a member": (damaged_member, "'config.json' is damaged: Error -3"),
+    "a name": (lambda: hostile.keras_zip(weights=hostile.dense_weights().replace(b"dense\0", b"d\xff\xffse\0")),
+               r"heap is not UTF-8 text: b'd\\xff"),
+    "a float": (lambda: hostile.keras_zip(weights=hostile.h5(of_an_odd_float)), "vars/0' holds unusual float values"),
+    "a tensor": (tensor_without_config, "__keras_tensor__ has the config None"),
+    "a layer": (lambda: wrapping("TimeDistributed", "layer", "Dense"), "'layer' = 'Dense', of the wrong type"),
+    "layers": (lambda: wrapping("TimeDistributed", "layer", [hostile.dense_entry()]), "'layer' = .*, of the wrong type"),
+    "a half": (lambda: wrapping("Bidirectional", "layer", "LSTM"), "LSTM"),
+    "a cell": (lambda: wrapping("RNN", "cell", "LSTMCell"), "'cell' = 'LSTMCell', of the wrong type"),
+    "no cell": (lambda: wrapping("RNN", "cell", hostile.dense_entry()), r"a cell gives \(output, states\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TOLD)
+def test_messages_name_what_is_wrong(what):
+    """They were words of Python: an unhashable type, an invalid start byte, a key that is missing."""
+    build, message = TOLD[what]
+    with pytest.raises(ModelFileError, match=message):
+        load_keras(build())
+
+
+def test_bytes_are_unshuffled_that_are_no_whole_number_of_values():
+    """A filter before may have left any number of them."""
+
+    def write(file):
+        chunks = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        chunks.set_chunk((3, 2))
+        chunks.set_deflate(4)
+        chunks.set_shuffle()
+        hostile.dense_vars(file, kernel=None)
+        group, space = file["layers/dense/vars"].id, h5py.h5s.create_simple((3, 2))
+        made = h5py.h5d.create(group, b"0", h5py.h5t.IEEE_F32LE, space, chunks)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, hostile.KERNEL)
+
+    _, params = load_keras(hostile.keras_zip(weights=hostile.h5(write)))
+    np.testing.assert_array_equal(params["dense"]["kernel"], hostile.KERNEL)
 
 
 # --- mutants --------------------------------------------------------------------------------------------------

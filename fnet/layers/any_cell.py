@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias
 
@@ -125,7 +125,7 @@ def rnn(
     params: Params,
     x: Any,
     *,
-    cell: Any,
+    cell: Callable[..., Any] | Sequence[Callable[..., Any]],
     return_sequences: bool = False,
     return_state: bool = False,
     go_backwards: bool = False,

@@ -97,6 +97,8 @@ def sequence_spec(x: Any) -> Spec:
 def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool) -> Any:
     """The output Specs of a recurrent layer from those of its cell: (output, states)."""
     inputs = sequence_spec(x)
+    if not isinstance(cell_output, tuple) or len(cell_output) != 2:
+        raise InvalidInput(f"a cell gives (output, states); this one gives {cell_output!r:.60}")
     y, states = cell_output
     _require_states(x, states)
     if return_sequences:

@@ -79,8 +79,8 @@ def bidirectional(
     params: Params,
     x: Any,
     *,
-    layer: Any,
-    backward_layer: Any = None,
+    layer: Callable[..., Any],
+    backward_layer: Callable[..., Any] | None = None,
     merge_mode: Merge | None = "concat",
     masks: Masks = "keras3",
 ) -> Any:
@@ -156,7 +156,7 @@ def _time_distributed_room(x: Spec, *, layer: Any) -> tuple[int, int]:
     children=_time_distributed_children,
     rounding=Rounding(gives=_gives),
 )
-def time_distributed(params: Params, x: Any, *, layer: Any, masks: Masks = "keras3") -> Any:
+def time_distributed(params: Params, x: Any, *, layer: Callable[..., Any], masks: Masks = "keras3") -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 
     layer: any step; it sees (batch * time, ...) at once, which is the same where steps do not mix rows. One that may,

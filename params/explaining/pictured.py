@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fnet.pictures.plot import Picture, plot
-from params.errors import UnsupportedLayer
+from params.errors import UnsupportedLayer, quoted, reading
 from params.explaining.explanation import opened
 from params.explaining.stored import is_stored, open_stored
 from params.file.model_file import Limits
 from params.file.reading import Source
+from params.store.saving import together
 
 
 def picture(
@@ -26,7 +27,9 @@ def picture(
     the file, even with stand-ins for what is refused.
     """
     if is_stored(source):
-        return plot(open_stored(source, custom, limits)[1], depth=depth)
+        name, model, _ = open_stored(source, custom, limits)
+        with reading(quoted(name)), together():
+            return plot(model, depth=depth)
     with opened(source, custom, limits) as (file, refused):
         if refused.made is None:
             raise UnsupportedLayer(f"{file.label} cannot be drawn: {'; '.join(refused.all)}"[:600])

@@ -18,7 +18,7 @@ from params.explaining.sizes import held, sizes
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.reading import Source
-from params.store.saving import DEFAULT, architecture
+from params.store.saving import DEFAULT, architecture, together
 from params.table.layers import class_of
 
 
@@ -63,7 +63,8 @@ def explain_stored(
         steps = [_step((key,), step) for key, step in parts]
         unusual = ("the model does not say what it takes, so shapes are not known: begin with fnet.input_layer",)
         return Explanation(name, kind, None, "", "", tuple(steps), (), unusual)
-    rows = {"/".join(map(str, row.path)): row for row in infer.trace(model, spec)}
+    with reading(quoted(name)), together():
+        rows = {"/".join(map(str, row.path)): row for row in infer.trace(model, spec)}
     masks = fates(model, spec, rows)
     entries, steps = set[Any](), []
     for path, row in rows.items():

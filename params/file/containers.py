@@ -173,7 +173,10 @@ class Zip:
         if info.file_size > max(SMALL, LARGEST_RATIO * info.compress_size):
             raise LimitExceeded(f"{quoted(name)} is a zip bomb: {info.compress_size} bytes for {info.file_size}")
         stored = self._data[start : start + info.compress_size]
-        member = stored if info.compress_type == STORED else memoryview(_inflate(stored, info.file_size))
+        try:
+            member = stored if info.compress_type == STORED else memoryview(_inflate(stored, info.file_size))
+        except zlib.error as error:
+            raise CorruptFile(f"{quoted(name)} is damaged: {error}") from error
         if len(member) != info.file_size or zlib.crc32(member) != info.CRC:
             raise CorruptFile(f"{quoted(name)} is damaged: its size or checksum is wrong")
         return member

@@ -101,6 +101,14 @@ def _form(layout: str) -> struct.Struct:
     return struct.Struct("<" + layout)
 
 
+def utf8(data: bytes | memoryview, what: str) -> str:
+    """Bytes as text."""
+    try:
+        return str(data, "utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptFile(f"{what} is not UTF-8 text: {quoted(bytes(data[:80]))}") from error
+
+
 def integer(data: memoryview, at: int, size: int) -> int:
     """An unsigned integer of `size` bytes."""
     if at + size > len(data):
@@ -469,7 +477,7 @@ def link(data: memoryview) -> tuple[str, int]:
     at += width
     if at + length > len(data):
         raise CorruptFile("a link's name reaches past the link")
-    name = str(data[at : at + length], "utf-8")
+    name = utf8(data[at : at + length], "the name of a link")
     if kind != 0:
         _refuse(name)
     return name, unpack("Q", data, at + length)[0]
@@ -540,7 +548,7 @@ def _text(names: bytes, offset: int, longest: int = 4096) -> str:
     end = names.find(0, offset, offset + longest)
     if end < 0:
         raise CorruptFile("a name in a heap has no end")
-    return str(names[offset:end], "utf-8")
+    return utf8(names[offset:end], "a name in a heap")
 
 
 # --- types, shapes, attributes ------------------------------------------------------------------------
@@ -585,7 +593,7 @@ def _datatype(data: bytes) -> Type:
     head, size = unpack("II", data)
     kind, bits = head & 15, head >> 8
     name = CLASSES[kind] if kind < len(CLASSES) else f"class {kind}"
-    unknown = Type(name, size, readable=False)
+    unknown = Type(f"unusual {name}" if kind in (0, 1) else name, size, readable=False)
     order = ">" if bits & 1 else "<"
     if kind == 0:
         offset, precision = unpack("HH", data, 8)
@@ -693,7 +701,7 @@ class Attributes:
         self._text -= len(value)
         if self._text < 0:
             raise LimitExceeded("its attributes hold more text than any model needs")
-        return str(value, "utf-8").rstrip("\0")
+        return utf8(value, "an attribute").rstrip("\0")
 
 
 def _attribute(data: memoryview) -> Attribute:
@@ -708,7 +716,7 @@ def _attribute(data: memoryview) -> Attribute:
             raise CorruptFile("an attribute ends before its fields do")
         parts.append(data[at : at + size])
         at += (size + 7) // 8 * 8 if version == 1 else size
-    text = str(bytes(parts[0]).partition(b"\0")[0], "utf-8")
+    text = utf8(bytes(parts[0]).partition(b"\0")[0], "the name of an attribute")
     return Attribute(text, parts[1], dataspace(parts[2]), data[at:])
 
 
@@ -881,7 +889,9 @@ def _unfilter(data: memoryview, applied: tuple[int, ...], mask: int, size: int, 
         elif applied[position] == FLETCHER32:
             data = _fletcher32(data)
         elif itemsize > 1:
-            data = memoryview(np.frombuffer(data, np.uint8).reshape(itemsize, -1).T.tobytes())
+            whole = len(data) - len(data) % itemsize  # what is left over stays as it is
+            values = np.frombuffer(data[:whole], np.uint8).reshape(itemsize, -1).T.tobytes()
+            data = memoryview(values + bytes(data[whole:]))
     if len(data) != size:
         raise CorruptFile(f"a chunk of {len(data)} bytes, {size} were expected")
     return data

@@ -323,7 +323,7 @@ def _mapped(dtype: dict[str, Any], class_name: str, name: Any) -> Any:
 
 def literal(value: dict[str, Any]) -> Any:
     """A value that JSON has no form for: `__slice__`, `__numpy__`, ..."""
-    kind, config = value["class_name"], value["config"]
+    kind, config = value["class_name"], value.get("config")
     if kind == "__ellipsis__":
         return ...
     if kind == "__lambda__":

@@ -13,6 +13,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ import numpy as np
 
 from fnet import tree, writing
 from fnet.core import infer, parameters
-from fnet.core.explaining import require_order
+from fnet.core.explaining import FAILURES, require_order
 from fnet.errors import InvalidParams
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.strings import unpack_bytes
 from fnet.types import Params
-from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, reading
+from params.errors import CorruptFile, ModelFileError, WeightsMismatch, quoted, reading, retold
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.strict_json import parse
@@ -251,7 +252,7 @@ def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
 
 
 def _check(model: Any, params: Params, limits: Limits) -> None:
-    try:
+    with together():
         rows: list[infer.Row] = []
         if (spec := infer.input_spec(model)) is not None:
             parameters.check(model, params)
@@ -263,13 +264,20 @@ def _check(model: Any, params: Params, limits: Limits) -> None:
         for row in rows:
             if "vocabulary" in row.params:
                 _check_vocabulary(row.step, tree.get(params, row.entry)["vocabulary"])
-    except ModelFileError:
-        raise
-    except InvalidParams as error:
-        raise WeightsMismatch(str(error)) from error
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-        raise CorruptFile(f"the model does not fit together: {error}{where}") from error
+
+
+def together() -> AbstractContextManager[None]:
+    """What goes wrong inside is the fault of a file whose model does not fit together, or not its params."""
+    return retold(FAILURES, _apart)
+
+
+def _apart(error: Exception) -> Exception:
+    if isinstance(error, ModelFileError):
+        return error
+    if isinstance(error, InvalidParams):
+        return WeightsMismatch(str(error))
+    where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return CorruptFile(f"the model does not fit together: {error}{where}")
 
 
 def _check_vocabulary(step: Any, table: Any) -> None:
