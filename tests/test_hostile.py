@@ -110,7 +110,7 @@ TOLD = {
     "a float": (lambda: hostile.keras_zip(weights=hostile.h5(of_an_odd_float)), "vars/0' holds unusual float values"),
     "a tensor": (tensor_without_config, "__keras_tensor__ has the config None"),
     "a layer": (lambda: wrapping("TimeDistributed", "layer", "Dense"), "'layer' = 'Dense', of the wrong type"),
-    "layers": (lambda: wrapping("TimeDistributed", "layer", [hostile.dense_entry()]), "'layer' = .*, of the wrong type"),
+    "layers": (lambda: wrapping("TimeDistributed", "layer", [hostile.dense_entry()]), "'layer' = .*, of the wrong"),
     "a half": (lambda: wrapping("Bidirectional", "layer", "LSTM"), "LSTM"),
     "a cell": (lambda: wrapping("RNN", "cell", "LSTMCell"), "'cell' = 'LSTMCell', of the wrong type"),
     "no cell": (lambda: wrapping("RNN", "cell", hostile.dense_entry()), r"a cell gives \(output, states\)"),
