@@ -82,6 +82,18 @@ def test_numbers_come_from_every_kind_of_file(folder, capsys):
     np.testing.assert_allclose(answers["x.npy"], fnet.predict(model, params, np.array(ROWS)), atol=1e-6)
 
 
+@pytest.mark.parametrize(("name", "data"), [
+    ("long.csv", b"a,b,c\n1,2," + b"9" * 200_000 + b"\n"), ("deep.jsonl", b"[" * 200_000),
+    ("deeper.jsonl", b"[" * 900 + b"1" + b"]" * 900), ("empty.npy", b""), ("cut.npz", b"PK\3\4"),
+    ("header.npy", b"\x93NUMPY\2\0\xa1\x0f\0\0" + b"[" * 4000 + b"\n"),
+])  # fmt: skip
+def test_files_of_numbers_that_are_damaged_are_told_in_a_line(folder, caplog, name, data):
+    """Each was a traceback, of a kind of its own."""
+    Path(name).write_bytes(data)
+    assert main(["predict", "numbers.safetensors", name]) in (1, 2)
+    assert name in caplog.text
+
+
 def test_texts_come_from_every_kind_of_file(folder, capsys, monkeypatch):
     texts = ["pelayanannya ramah", "makanan dingin"]
     Path("x.txt").write_text("\n".join(texts))

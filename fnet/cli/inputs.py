@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import sys
+import tokenize
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,12 +153,16 @@ def source(request: Request) -> Source:
     return rows._replace(batches=_read(names[0], rows.batches))
 
 
+BROKEN = (EOFError, MemoryError, RecursionError, ValueError, csv.Error, tokenize.TokenError, zipfile.BadZipFile)
+"""What reading a damaged file can raise."""
+
+
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
     """What a file that is broken or not what its name says raises, as a ValueError with its name."""
     try:
         yield
-    except (EOFError, ValueError, csv.Error, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise ValueError(f"{'standard input' if name == '-' else name} cannot be read: {error}") from error
 
 
@@ -239,8 +244,12 @@ def _npy(name: str, request: Request) -> Source:
 
 
 def _npz(name: str, request: Request) -> Source:
-    with Path(name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return _arrays(dict(arrays), request)
+    with Path(name).open("rb") as file:
+        read = np.load(file, allow_pickle=False)
+        arrays = dict(read) if isinstance(read, Mapping) else read
+    if not all(isinstance(array, np.ndarray) for array in tree.leaves(arrays)):
+        raise UsageError(f"{name} holds something else than arrays")
+    return _arrays(arrays, request)
 
 
 def _txt(name: str, request: Request) -> Source:
