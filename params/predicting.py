@@ -14,6 +14,7 @@ import numpy as np
 import fnet
 from fnet import tree
 from fnet.core import infer, sources
+from fnet.core.compose import input_names
 from fnet.inference import arrays
 from fnet.inference.labels import middle
 from fnet.inference.scaling import Scaling
@@ -115,7 +116,7 @@ def _load(path: str, stamp: tuple[int, int]) -> _Model:
     model, params = load(path) if stored else load_keras(path)
     info = load_info(path) if stored else {}
     spec = infer.input_spec(model)
-    inputs = ("x",) if spec is None else tuple(sources.feed(getattr(model, "inputs", "x"), spec))
+    inputs = ("x",) if spec is None else tuple(sources.feed(input_names(model), spec))
     return _Model(model, params, info.get("labels"), info.get("scale"), inputs)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import fnet
 from fnet import at, bind, dense, embedding, graph, identity, input_layer, layer, masked_by, sequential
+from fnet.core.compose import input_names
 from fnet.masks import Masked
 from fnet.tree import FrozenDict, freeze, thaw
 from tests.public import NAMES
@@ -288,3 +289,10 @@ def test_what_a_layer_lacks_is_told_on_the_straight_path_too():
     assert error.value.__notes__ == ["in 'b': dense() got float64[1, 3], params {}"]
     with pytest.raises(fnet.InvalidInput, match=r"dense takes .params, x.: a dict of arrays first; got a ndarray"):
         model({"a": np.ones(3), "b": {}}, np.ones((1, 3)))
+
+
+def test_only_a_graph_names_its_inputs():
+    """Commands, exports and `predict` call the input of any other model x."""
+    model = fnet.sequential(first=bind(fnet.input_layer, shape=(None, 2)), dense=bind(fnet.dense, units=1))
+    assert input_names(model) == input_names(model["dense"]) == "x"
+    assert input_names(model.as_graph()) == "first"

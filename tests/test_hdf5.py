@@ -112,7 +112,7 @@ BROKEN = {
     "group_name_outside": (patched(WEIGHTS, b"HEAP", 8, struct.pack("<QQ", 2, 1)), CorruptFile, "outside its heap"),
     "group_name_endless": (patched(WEIGHTS, b"HEAP", 8, struct.pack("<QQ", 10, 1)), CorruptFile, "has no end"),
     "group_name_slash": (replaced(WEIGHTS, b"dense\0", b"den/e"), CorruptFile, "cannot be the name"),
-    "group_name_not_utf8": (replaced(WEIGHTS, b"dense\0", b"d\xffnse"), CorruptFile, "UnicodeDecodeError"),
+    "group_name_not_utf8": (replaced(WEIGHTS, b"dense\0", b"d\xffnse"), CorruptFile, "a name in a heap is not UTF-8"),
     "group_name_twice": (replaced(TALL, b"10\0\0\0\0\0\0", b"100"), CorruptFile, "two members called"),
     "group_name_elsewhere": (replaced(TALL, b"1005\0", b"zzzz"), CorruptFile, "names ascend"),
     "group_tree_keys": (patched(WEIGHTS, b"TREE", 40, bytes(8)), CorruptFile, "names ascend"),

@@ -19,6 +19,7 @@ import numpy as np
 from fnet import tree
 from fnet.cli.common import UsageError, log, number
 from fnet.core import infer, sources
+from fnet.core.compose import Model, bind, input_names
 from fnet.inference.scaling import Scaling
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
@@ -92,7 +93,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def request(model: Any, args: argparse.Namespace, size: int, kept: Iterable[str] = ()) -> Request:
     """What a model takes, of what the arguments name, so many rows at a time."""
     spec = infer.input_spec(model)
-    specs = {"x": None} if spec is None else sources.feed(getattr(model, "inputs", "x"), spec)
+    specs = {"x": None} if spec is None else sources.feed(input_names(model), spec)
     return Request(specs, args, size, tuple(dict.fromkeys(kept)))
 
 
@@ -119,7 +120,6 @@ def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = N
 
 def _scales(step: Any) -> bool:
     """Whether a layer in a step is one that scales what a model is given."""
-    from fnet.core.compose import Model, bind
 
     own = "" if isinstance(step, Model) else bind(step).function.__name__
     return own in ("rescaling", "normalization") or any(map(_scales, infer.children(step).values()))

@@ -171,6 +171,11 @@ class Graph(Model):
         return Graph, (self.nodes, self.inputs, self.outputs)
 
 
+def input_names(step: Any) -> Any:
+    """The tree of names that tell the inputs of a step apart: those of a graph, "x" for any other."""
+    return step.inputs if isinstance(step, Graph) else "x"
+
+
 def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **named: Any) -> Graph:
     """Compose a DAG: `graph(inputs="x", h=(bind(dense, units=3), "x"), y=(add, ("h", "x")), outputs="y")`.
 

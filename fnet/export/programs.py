@@ -10,6 +10,7 @@ import numpy as np
 
 from fnet import backend, tree, writing
 from fnet.core import infer, parameters
+from fnet.core.compose import input_names
 from fnet.core.sources import references
 from fnet.errors import ExportError
 from fnet.export.exactness import Verdict, drawn, verdicts
@@ -96,8 +97,7 @@ def _run_stablehlo(program: bytes, arrays: Sequence[Any]) -> list[Any]:
 
 def flat(model: Any, params: Params, takes: Any) -> tuple[Callable[..., Any], list[Spec], list[str]]:
     """(a function of one array for each input, to the list of the outputs, what it takes, names of the inputs)."""
-    specs, nested = tree.leaves(takes), getattr(model, "inputs", None)
-    names = references(nested) if nested is not None else ["x"]
+    specs, names = tree.leaves(takes), references(input_names(model))
     if len(names) != len(specs):
         names = [f"x{i}" for i in range(len(specs))]
 

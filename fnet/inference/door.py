@@ -16,7 +16,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.compose import Graph, Model, Sequential, bind, rules
+from fnet.core.compose import Graph, Model, Sequential, bind, input_names, rules
 from fnet.core.sources import Ref, describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput
@@ -52,7 +52,7 @@ class Door:
         self.specs = _input_specs(model)
         self.rules = list(_door_rules(model))
         self.missing = _answers_missing(model)
-        self.inputs = model.inputs if isinstance(model, Graph) else "x"
+        self.inputs = input_names(model)
 
     def admit(self, x: Any) -> Any:
         """`x` as arrays in the structure of the inputs; shapes and kinds checked. Raises InvalidInput."""
@@ -232,9 +232,7 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
 
 def _input_specs(model: Any) -> dict[str, Spec]:
     specs = infer.input_spec(model)
-    if specs is None:
-        return {}
-    return feed(model.inputs, specs) if isinstance(model, Graph) else {"x": specs}
+    return {} if specs is None else feed(input_names(model), specs)
 
 
 def _answers_missing(step: Any) -> bool:
@@ -260,7 +258,7 @@ def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:
         sources = node.sources.node if isinstance(node.sources, Ref) else node.sources
         if isinstance(sources, str) and sources in references(model.inputs):
             for name, rule in _door_rules(node.step):
-                if name in ("x", getattr(node.step, "inputs", None)):
+                if name in ("x", input_names(node.step)):
                     yield sources, rule
 
 

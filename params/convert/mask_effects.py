@@ -15,7 +15,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound
+from fnet.core.compose import Bound, input_names
 from fnet.core.sources import Ref, feed, masked_by, references
 from fnet.dtypes import compute_dtype
 from fnet.records import dataclass
@@ -187,7 +187,7 @@ class _Leaf:
 
 def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[str, Any, bool]]:
     """(input of a nested model, its source, whether it takes the array as it is) of a call."""
-    inputs = getattr(part.step, "inputs", "")
+    inputs = input_names(part.step)
     leaves = feed(inputs, map_sources(_Leaf, sources))
     spec = infer.input_spec(part.step)
     takes = feed(inputs, spec) if spec is not None else {}
@@ -255,7 +255,8 @@ def of_sequential(source: KerasObject, parts: list[Converted], step: Any) -> Eff
             same = same and 0 in part.effects.same
         elif part.source.class_name != "InputLayer":
             same = same and _passes_on(part.source) and not _is_cast(part.step, spec)
-    return Effects(frozenset({""} if lost else ()), {0: ""} if same else {})
+    only = input_names(step)
+    return Effects(frozenset({only} if lost else ()), {0: only} if same else {})
 
 
 def require_expressible(marks: Marks, source: KerasObject, conversion: Conversion) -> None:
