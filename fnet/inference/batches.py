@@ -60,7 +60,7 @@ class Again(NamedTuple):
 class Runner:
     """What runs the batches of one call; the states of a stateful model go from one to the next."""
 
-    def __init__(self, prepared: Prepared, program: Program, settings: Settings, x: Any) -> None:
+    def __init__(self, prepared: Prepared, program: Program, settings: Settings, x: Any, rows: int) -> None:
         self.prepared, self.settings, self.params = prepared, settings, program.params
         self.run, self.host = program.run or prepared.run, program.host
         self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
@@ -68,7 +68,7 @@ class Runner:
         self.lengths = None if self.draws else prepared.lengths
         self.most = settings.batch_size
         """Rows of a batch."""
-        if settings.several and self.host is None and not self.draws and prepared.advance is None:
+        if rows > self.most and settings.several and self.host is None and not self.draws and prepared.advance is None:
             self.most = at_once(self.most, prepared.work_of(x))
         self.state: Any = EMPTY
 

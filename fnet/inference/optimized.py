@@ -31,7 +31,7 @@ class Program(NamedTuple):
     run: Compiled | None
     """It with these params as a part of what is compiled, where that is faster."""
     calls: Latest[Any, Any]
-    """What `predict` remembers of calls with these params, by what kind of call it was."""
+    """What `predict` remembers of calls with these params, by the kind of call; nothing where they can change."""
     host: Any = None
     """What makes, with the same params, the numbers that the model takes of the texts that are given."""
 
@@ -71,7 +71,7 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     if remembered is not None:
         return remembered.filled(leaves)
     if not all(map(is_value, leaves)):
-        return Program(model, tree.map(on_device, params), None, Latest(_CALLS))
+        return Program(model, tree.map(on_device, params), None, Latest(0))
     program = _program(model, params, leaves, optimize)
     return _remember(key, model, program, leaves).filled(leaves)
 

@@ -57,7 +57,7 @@ def predict(
     workers = None if workers is None else _whole(workers, "workers")
     settings = Settings(size, workers, invalid == "mark", progress is None)
     program = optimized(model, params, optimize)
-    kind = _kind(x, settings) if progress is None and not settings.marks else None
+    kind = _kind(x, settings) if program.calls.most and progress is None and not settings.marks else None
     again = program.calls.get(kind)
     if again is not None and again.takes(x):
         return again(program.params, x)
@@ -69,7 +69,7 @@ def predict(
             return _no_rows(model, params, x)
         if known.advance is not None:
             _require_whole_batches(rows, settings.batch_size)
-        runner = Runner(known, program, settings, x)
+        runner = Runner(known, program, settings, x, rows)
         outputs = joined(batches(runner, x, rows, marked, progress), rows)
     except (KeyError, InvalidParams) as error:
         _require_fitting(model, params, x, error)
