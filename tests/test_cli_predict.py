@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,24 @@ def test_files_of_numbers_that_are_damaged_are_told_in_a_line(folder, caplog, na
     Path(name).write_bytes(data)
     assert main(["predict", "numbers.safetensors", name]) in (1, 2)
     assert name in caplog.text
+
+
+def test_what_a_file_unpacks_to_is_told_by_its_header_and_bounded(folder, capsys, caplog, monkeypatch):
+    """A small file of zeros took all memory that there was."""
+    monkeypatch.setattr("fnet.cli.inputs.FREE_ARRAYS", 1 << 20)
+    zeros = np.zeros((100_000, 3), "float32")
+    np.savez("stored.npz", x=zeros)
+    np.savez_compressed("zeros.npz", x=zeros)
+    assert run(capsys, "numbers.safetensors", "stored.npz", "--output", "y.npy")[0] == 0
+    assert run(capsys, "numbers.safetensors", "zeros.npz") == (1, "")
+    assert "zeros.npz cannot be read: it unpacks to 1,200,128 bytes, where 1,048,576 are the most" in caplog.text
+    png = Path("photos/0.png").read_bytes()
+    header = png[12:16] + struct.pack(">II", 9000, 9000) + png[24:29]
+    Path("wide.png").write_bytes(png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:])
+    assert run(capsys, IMAGES, "wide.png", "--resize", "--invalid", "raise") == (2, "")
+    assert "243,000,000 bytes, where 150,000,000 are the most: make the image smaller first" in caplog.text
+    assert run(capsys, IMAGES, "wide.png") == (2, "")
+    assert "wide.png is 9000x9000, the model takes 32x32" in caplog.text
 
 
 def test_texts_come_from_every_kind_of_file(folder, capsys, monkeypatch):

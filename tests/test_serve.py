@@ -4,9 +4,11 @@ import importlib.util
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -131,6 +133,11 @@ def test_images_are_resized_and_too_much_at_once_is_refused(serve):
     np.testing.assert_allclose(answer.json()["outputs"], expected, atol=1e-5)
     broken = client.post("/predict", content=buffer.getvalue()[:60], headers={"Content-Type": "image/png"})
     assert (broken.status_code, broken.json()["detail"]) == (422, "not an image that can be read")
+    for size in (9_000, 30_000):
+        header = b"IHDR" + struct.pack(">II", size, size) + buffer.getvalue()[24:29]
+        data = buffer.getvalue()[:12] + header + struct.pack(">I", zlib.crc32(header)) + buffer.getvalue()[33:]
+        huge = client.post("/predict", content=data, headers={"Content-Type": "image/png"})
+        assert huge.status_code == 413
     shape = client.post("/predict", json={"rows": [[1, 2]]})
     assert shape.status_code == 422
     busy = client.post("/predict", json={"rows": np.zeros((3, 32, 32, 3)).tolist()})

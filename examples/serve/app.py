@@ -141,6 +141,8 @@ def image_of(body: bytes, shape: Any) -> np.ndarray:
             if image.width * image.height > MOST_PIXELS:
                 raise HTTPException(413, f"an image of {image.width}x{image.height}; {MOST_PIXELS} pixels are the most")
             pixels = image.convert("L" if shape[3] == 1 else "RGB")
+    except Image.DecompressionBombError as error:
+        raise HTTPException(413, str(error)) from None
     except (OSError, ValueError, SyntaxError):
         raise HTTPException(422, "not an image that can be read") from None
     pixels = pixels.resize((shape[2] or pixels.width, shape[1] or pixels.height))

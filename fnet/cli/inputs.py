@@ -239,6 +239,17 @@ def _arrays(x: Any, request: Request) -> Source:
 # --- files --------------------------------------------------------------------------------------------------
 
 
+UNPACKED = 200
+"""Bytes for each of a file that it may unpack to, beyond those that any may; photographs are 30, zeros 1,000."""
+FREE_ARRAYS, FREE_PIXELS = 4 << 30, 50_000_000
+
+
+def _require_size(path: Path, unpacked: int, free: int, way_out: str) -> None:
+    """Raises ValueError for what unpacks to far more than the file holds; `unpacked` is what its header says."""
+    if unpacked > max(free, most := UNPACKED * path.stat().st_size):
+        raise ValueError(f"it unpacks to {unpacked:,} bytes, where {max(free, most):,} are the most: {way_out}")
+
+
 def _npy(name: str, request: Request) -> Source:
     return _arrays(np.load(name, mmap_mode="r", allow_pickle=False), request)
 
@@ -246,6 +257,9 @@ def _npy(name: str, request: Request) -> Source:
 def _npz(name: str, request: Request) -> Source:
     with Path(name).open("rb") as file:
         read = np.load(file, allow_pickle=False)
+        if isinstance(read, Mapping):
+            unpacked = sum([member.file_size for member in zipfile.ZipFile(file).infolist()])
+            _require_size(Path(name), unpacked, FREE_ARRAYS, "write it with np.savez, or np.save an only array")
         arrays = dict(read) if isinstance(read, Mapping) else read
     if not all(isinstance(array, np.ndarray) for array in tree.leaves(arrays)):
         raise UsageError(f"{name} holds something else than arrays")
@@ -420,7 +434,14 @@ def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
 
     try:
         with Image.open(path) as image:
-            pixels = image.convert("L" if _shape(request.spec, 1, 1)[2] == 1 else "RGB")
+            height, width, channels = _shape(request.spec, image.height, image.width)
+            if (image.height, image.width) != (height, width) and not request.args.resize:
+                raise UsageError(
+                    f"{path} is {image.width}x{image.height}, the model takes {width}x{height}; "
+                    "add --resize to resize it"
+                )
+            _require_size(path, 3 * image.width * image.height, 3 * FREE_PIXELS, "make the image smaller first")
+            pixels = image.convert("L" if channels == 1 else "RGB")
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -428,12 +449,5 @@ def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
             raise UsageError(f"{path} is not an image that can be read ({error})") from error
         log.warning("%s is not an image that can be read (%s)", path, error)
         return None
-    height, width, _ = _shape(request.spec, pixels.height, pixels.width)
-    if (pixels.height, pixels.width) != (height, width):
-        if not request.args.resize:
-            raise UsageError(
-                f"{path} is {pixels.width}x{pixels.height}, the model takes {width}x{height}; add --resize to resize it"
-            )
-        pixels = pixels.resize((width, height))
-    array = np.asarray(pixels)
+    array = np.asarray(pixels if pixels.size == (width, height) else pixels.resize((width, height)))
     return array[..., None] if array.ndim == 2 else array
