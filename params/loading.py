@@ -215,5 +215,5 @@ def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTre
         although = f" although it holds {count} arrays" if count else ""
         raise UnsupportedLayer(f"{converted.source.label} {NOT_BUILT}{although}; {BUILD_IT}")
     rows = infer.trace(converted.step, spec)
-    require_room(rows, limits)
+    require_room(rows, limits, file.stored)
     return infer.params_of(rows)

@@ -19,7 +19,7 @@ MOST_AXES = 64
 """Of an array of NumPy."""
 
 GROWTH = 256
-"""A byte that is fed to a model, or that its params take, may ask for as many bytes more than `Limits.outputs`."""
+"""A byte that is fed to a model, or of its file, may ask for as many bytes more than `Limits.outputs`."""
 
 WORK = 24
 """As many bytes may be written for each that may be held."""
@@ -28,9 +28,10 @@ OPEN = (64, 256, 1024)
 """Sizes for which a model with open ones is looked at: the first that all its layers take."""
 
 
-def require_room(rows: list[infer.Row], limits: Limits) -> None:
+def require_room(rows: list[infer.Row], limits: Limits, stored: int | None = None) -> None:
     """Refuse a model that asks for more than `Limits.outputs` allows for one row of a batch, or gives more axes than
-    arrays have. rows: what `trace` saw of it.
+    arrays have. rows: what `trace` saw of it. stored: the bytes of its file, of which params may be zeros that were
+    compressed; None where params are as large as they say.
 
     Raises LimitExceeded.
     """
@@ -39,7 +40,8 @@ def require_room(rows: list[infer.Row], limits: Limits) -> None:
             if len(spec.shape) > MOST_AXES:
                 raise LimitExceeded(f"step {_path(row)} gives {len(spec.shape)} axes; {MOST_AXES} are possible")
     rows = _closed(rows)
-    given = room.size(rows[-1].inputs) + room.size(infer.params_of(rows))
+    params = room.size(infer.params_of(rows))
+    given = room.size(rows[-1].inputs) + (params if stored is None else min(params, stored))
     allowed, needed = limits.outputs + GROWTH * given, room.of_rows(rows)
     _require(needed.largest, "holds", needed.held, allowed)
     _require(needed.busiest, "writes", needed.work, WORK * allowed)
@@ -50,7 +52,7 @@ def _require(row: infer.Row, does: str, needed: int, allowed: int) -> None:
     if needed > allowed:
         raise LimitExceeded(
             f"step {_path(row)} gives {quoted(row.outputs, 120)}: for one row the model {does} {needed >> 20:,} MiB, "
-            f"and `Limits.outputs`, its params and the row allow {allowed >> 20:,}; for a file that you trust, give "
+            f"and `Limits.outputs`, its file and the row allow {allowed >> 20:,}; for a file that you trust, give "
             "limits with larger outputs"
         )
 

@@ -217,6 +217,21 @@ def test_large_inputs_and_many_params_may_ask_for_more():
     require_room(rows(1024, 4096), Limits(outputs=1 << 36))
 
 
+@pytest.mark.parametrize("packed", ["by HDF5", "by the zip", ""])
+def test_params_that_were_compressed_ask_for_as_much_as_their_file(packed):
+    """A few kilobytes of zeros asked for what gigabytes of params may."""
+    zeros, options = np.zeros((1000, 1000), "f4"), {"compression": "gzip"} if packed == "by HDF5" else {}
+    weights = h5(lambda file: file.create_dataset("layers/dense/vars/0", data=zeros, **options))
+    wide = [entry("Dense", "dense", units=1000, use_bias=False), entry("RepeatVector", "repeated", n=20_000)]
+    method = zipfile.ZIP_DEFLATED if packed == "by the zip" else zipfile.ZIP_STORED
+    data = keras_zip(sequential_config(input_entry(1000), *wide), weights, method=method)
+    small = Limits(outputs=1 << 20)
+    assert load_keras(data)
+    assert fnet.explain(data, limits=small).supported == (not packed)
+    with pytest.raises(LimitExceeded, match="its file and the row allow") if packed else contextlib.nullcontext():
+        load_keras(data, limits=small)
+
+
 def conv(filters, rank=2, size=3):
     function = {1: fnet.conv1d, 2: fnet.conv2d, 3: fnet.conv3d}[rank]
     return bind(function, filters=filters, kernel_size=size, padding="same")

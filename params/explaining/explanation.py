@@ -58,7 +58,7 @@ def opened(
         _, floats, masked = survey(config, custom or {})
         root, mixed = parse(config), bool(floats - {"float32"})
         conversion = Conversion(convert_object, custom or {}, version, legacy, mixed, None, False, root, masked)
-        yield file, Refusals(config, root, conversion, limits or Limits())
+        yield file, Refusals(config, root, conversion, limits or Limits(), file.stored)
     except (*BROKEN, RecursionError) as error:
         if isinstance(error, ModelFileError):
             raise

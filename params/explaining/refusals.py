@@ -25,8 +25,10 @@ class Refusals:
     """What is refused of one file; `made` and `spec` are the model with stand-ins and what it takes, where there are
     such."""
 
-    def __init__(self, config: Any, root: KerasObject, conversion: Conversion, limits: Limits) -> None:
-        self.config, self.conversion, self.room = config, conversion, limits
+    def __init__(
+        self, config: Any, root: KerasObject, conversion: Conversion, limits: Limits, stored: int | None
+    ) -> None:
+        self.config, self.conversion, self.room = config, conversion, (limits, stored)
         self.objects = dict(objects(root))
         self.told = dict(_told(root))
         self.of_layers: dict[str, str] = {}
@@ -100,7 +102,7 @@ class Refusals:
 
         if (spec := converted.takes) is not None:
             walk(converted.step, spec, ())
-            require_room(infer.trace(converted.step, spec), self.room)
+            require_room(infer.trace(converted.step, spec), *self.room)
 
 
 def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:

@@ -35,7 +35,7 @@ class Limits:
     layers: int = 12_000
     """Layers of a model, and calls of layers, all nested ones included."""
     outputs: int = 512 << 20
-    """What a model holds at once for one row of a batch; 256 bytes more for each that its params and the row take."""
+    """What a model holds at once for one row of a batch; 256 bytes more for each that its file and the row take."""
     steps: int = 1_000_000
     """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; entries of a zip."""
 
@@ -103,3 +103,5 @@ class ModelFile:
     """{path below "assets/": content} of the vocabulary files, as {"layers/string_lookup/vocabulary.txt": ...}."""
     backend: str | None = None
     """What Keras 2 ran on: "tensorflow", "theano" or "cntk"; a legacy `.h5` tells."""
+    stored: int | None = None
+    """Bytes of the file that holds the arrays, as it is, compressed or not; None where no arrays were looked at."""

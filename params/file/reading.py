@@ -105,11 +105,12 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: b
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
         version = _version(metadata.get("keras_version"))
     if data is None:
-        return ModelFile(kind, label, config, version, WeightTree(version=version))
+        return ModelFile(kind, label, config, version, WeightTree(version=version), stored=zipped or None)
     with reading(WEIGHTS):
         root = _open(data, limits)
     groups = dict(_groups(root, label))
-    return ModelFile(kind, label, config, version, WeightTree(groups, version=version), _assets(parts, names, limits))
+    tree, assets = WeightTree(groups, version=version), _assets(parts, names, limits)
+    return ModelFile(kind, label, config, version, tree, assets, stored=zipped or len(data))
 
 
 def _weights(parts: Container, limits: Limits) -> memoryview:
@@ -213,12 +214,13 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
             raise CorruptFile("it has a config but no `model_weights`")
         if not any(group.path.rpartition("/")[2] == "vars" for group in root.walk()):
             raise CorruptFile("HDF5, but not of Keras: neither `model_config` nor `layer_names` nor `vars` in it")
-        return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))))
+        return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))), stored=len(data))
     text = root.text("model_config")
     config = None if text is None else parse_object(text, "model_config", limits, nonfinite=True)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     backend = holder.text("backend") or root.text("backend")
-    return ModelFile("h5", label, config, version, replace(_legacy(holder, label), version=version), backend=backend)
+    tree = replace(_legacy(holder, label), version=version)
+    return ModelFile("h5", label, config, version, tree, backend=backend, stored=len(data))
 
 
 def _legacy(holder: hdf5.Group, label: str) -> WeightTree:
@@ -258,20 +260,22 @@ def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limit
     if not isinstance(weight_map, dict) or path is None:
         raise strange_json()
     merged: dict[str, Variables] = {}
-    left = limits.total
+    left, stored = limits.total, 0
     for shard in _shards(weight_map):
         file = Folder(path.parent)
         try:
-            root = _open(file.get(shard, left), limits)
+            data = file.get(shard, left)
+            root = _open(data, limits)
         except KeyError:
             raise WeightsMismatch(f"shard {quoted(shard)} is not beside the index") from None
+        stored += len(data)
         left -= sum(array.nbytes for group in root.walk() for array in group.datasets.values())
         if left < 0:
             raise LimitExceeded(f"its shards hold more than the {limits.total} bytes of `Limits.total`")
         for key, variables in _groups(root, label, complete=False):
             merged[key] = _joined(key, merged.get(key), variables)
     _check_map(weight_map, merged)
-    return ModelFile("weights-json", label, None, None, WeightTree(merged))
+    return ModelFile("weights-json", label, None, None, WeightTree(merged), stored=stored)
 
 
 def _shards(weight_map: dict[str, Any]) -> list[str]:
