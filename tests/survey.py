@@ -29,8 +29,8 @@ from tests.hostile_options import huge, specs
 from tests.test_hostile_sizes import peak
 
 SECONDS, MEMORY = 4.0, 640 << 20
-PARAMS = 200 << 20
-"""Bytes of zeros that a file of 1 MB unpacks to, at most."""
+FILE, PARAMS = 1 << 20, 200 << 20
+"""Bytes of a file, and of the zeros that it unpacks to, at most."""
 WRONG = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -60,7 +60,7 @@ def allowed(step: Any, x: Any) -> list[infer.Row] | None:
     """What `trace` sees of a step that a small file may hold, or None."""
     try:
         rows = infer.trace(step, x)
-        require_room(rows, Limits())
+        require_room(rows, Limits(), FILE)
     except (LimitExceeded, *WRONG):
         return None
     return rows if room.size(infer.params_of(rows)) <= PARAMS else None
