@@ -86,7 +86,8 @@ def specs_of(x):
 def model_of(case: Case):
     """(model of one layer, drawn params, what it takes)."""
     model = fnet.sequential([("layer", case.step)])
-    takes = specs_of(tree.map(np.asarray, case.inputs()))
+    x = tree.map(np.asarray, case.inputs())
+    takes = fnet.Spec(x.shape) if case.options.get("stateful") else specs_of(x)  # of batches of one size
     rng = np.random.default_rng(1)
 
     def draw(param):

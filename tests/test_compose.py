@@ -296,3 +296,11 @@ def test_only_a_graph_names_its_inputs():
     model = fnet.sequential(first=bind(fnet.input_layer, shape=(None, 2)), dense=bind(fnet.dense, units=1))
     assert input_names(model) == input_names(model["dense"]) == "x"
     assert input_names(model.as_graph()) == "first"
+
+
+def test_a_pickle_holds_a_model_and_nothing_that_calls_made_of_it():
+    model = fnet.sequential(first=bind(fnet.input_layer, shape=(None, 2)), dense=bind(fnet.dense, units=1))
+    for each in (model, model.as_graph()):
+        before = pickle.dumps(each)
+        each(fnet.init(each, 0), np.ones((1, 2), "float32"))
+        assert pickle.dumps(each) == before

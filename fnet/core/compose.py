@@ -71,6 +71,9 @@ class Sequential(Model):
         """The first step gets what comes in as it is."""
         return {self.inputs: x}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Sequential, (self.steps,)
+
     def as_graph(self) -> Graph:
         """The same as a graph, with an input of its own where the first step does not say what it takes."""
         names = self.names
