@@ -289,8 +289,7 @@ def test_layers_cast_the_average_of_integers_to_their_own_dtype():
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-MAP = {"dense_a": "mixed_bfloat16", "b": "mixed_float16"}
-"""The second is found in a name."""
+MAP = {"dense_a": "mixed_bfloat16", "dense_b": "mixed_float16"}
 
 
 def mapped(default, policies, *made):
@@ -314,11 +313,11 @@ def attention_layer(*, name, dtype):
 @pytest.mark.parametrize("default", ["float32", None])
 def test_a_map_of_policies_gives_each_layer_its_own(default, tmp_path):
     """Without a default Keras writes no names of policies, and computes in float32 itself when it reads the file."""
-    made = [(dense_layer, "dense_a"), (dense_layer, "dense_b"), (dense_layer, "c"), (attention_layer, "heads_b")]
+    made = [(dense_layer, "dense_a"), (dense_layer, "dense_b"), (dense_layer, "c")]
     mapped(default, MAP, *made).save(tmp_path / "m.keras")
     model, params = load_keras(tmp_path / "m.keras")
     policies = re.findall(r"dtype='(mixed\w+)'", repr(model))
-    assert policies == (["mixed_bfloat16", "mixed_float16", "mixed_float16"] if default else [])
+    assert policies == (["mixed_bfloat16", "mixed_float16"] if default else [])
     x = np.random.default_rng(0).standard_normal((2, 3, 4), "float32")
     expected = np.asarray(keras.models.load_model(tmp_path / "m.keras")(x))
     parity.assert_close(model(params, x), expected, "mixed_float16" if default else "float32")
@@ -327,8 +326,10 @@ def test_a_map_of_policies_gives_each_layer_its_own(default, tmp_path):
 @pytest.mark.parametrize(
     ("policies", "made", "message"),
     [
-        ({"^d": "float16"}, (dense_layer, "dense"), "the pattern '\\^d'; give names in full"),
-        ({"query": "float16"}, (attention_layer, "heads"), "'heads' has a DTypePolicyMap that may name layers inside"),
+        ({"^d": "float16"}, (dense_layer, "dense"), "the key '\\^d', by which versions of Keras"),
+        ({"b": "float16"}, (dense_layer, "dense_b"), "the key 'b', by which versions of Keras mean other layers"),
+        ({"heads": "float16"}, (attention_layer, "heads"), "which the layers inside it read by other names"),
+        ({"query": "float16"}, (attention_layer, "heads"), "'heads' has a DTypePolicyMap, which the layers inside"),
     ],
 )
 def test_a_map_of_policies_that_cannot_be_read_is_refused(policies, made, message, tmp_path):

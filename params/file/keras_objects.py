@@ -293,10 +293,11 @@ def _is_map(dtype: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def _mapped(dtype: dict[str, Any], class_name: str, name: Any) -> Any:
-    """The dtype policy of a layer by a DTypePolicyMap: that of its name, of the only key found in it, or the default.
+    """The dtype policy of a layer by a DTypePolicyMap: that of its name, or the default.
 
-    Keys are regular expressions; those that are not names are refused, and maps that do not name a layer with
-    layers inside, whose names are looked up as well. Without a default Keras writes no policy's name: they are lost.
+    Keys are regular expressions, which Keras once searched for in a name and now matches with all of it, so those that
+    are a pattern or a part of the name are refused; so are maps of layers with layers inside, which look up names of
+    their own. Without a default Keras writes no policy's name: they are lost.
     """
     config, label = dtype["config"], f"{shown(class_name)} {quoted(name)}"
     policies = config.get("policy_map") if isinstance(config, dict) else None
@@ -305,20 +306,18 @@ def _mapped(dtype: dict[str, Any], class_name: str, name: Any) -> Any:
     default = config.get("default_policy")
     if default is None and all(is_object(item) and item["class_name"] in PLAIN_POLICIES for item in policies.values()):
         return None
+    if policies and WITH_LAYERS_INSIDE.fullmatch(class_name):
+        raise UnsupportedLayer(
+            f"{label} has a DTypePolicyMap, which the layers inside it read by other names: give it a policy of its own"
+        )
     if name in policies:
         return policies[name]
-    if patterns := [key for key in policies if re.search(r"[^\w/ -]", key)]:
+    if unclear := [key for key in policies if key in name or re.search(r"[^\w/ -]", key)]:
         raise UnsupportedLayer(
-            f"{label} has a DTypePolicyMap with the pattern {quoted(patterns[0])}; give names in full"
+            f"{label} has a DTypePolicyMap with the key {quoted(unclear[0])}, by which versions of Keras mean other "
+            "layers; give a key of its whole name"
         )
-    keys = [key for key in policies if key in name]
-    if len(keys) > 1:
-        raise CorruptFile(f"{label} is meant by several keys of its DTypePolicyMap: {', '.join(map(quoted, keys))}")
-    if not keys and policies and WITH_LAYERS_INSIDE.fullmatch(class_name):
-        raise UnsupportedLayer(
-            f"{label} has a DTypePolicyMap that may name layers inside it, but not it: give it a policy of its own"
-        )
-    return policies[keys[0]] if keys else default
+    return default
 
 
 def literal(value: dict[str, Any]) -> Any:
