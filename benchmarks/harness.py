@@ -267,9 +267,9 @@ def _process(target: Callable[..., None], environment: dict[str, str], *argument
     try:
         yield here
     finally:
-        here.close()
         process.terminate()
         process.join()
+        here.close()
 
 
 def _build(connection: Any, cells: Sequence[Cell], onnx: bool) -> None:
