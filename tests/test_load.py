@@ -18,7 +18,7 @@ import fnet
 from fnet import tree
 from params import CorruptFile, UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
 from params.table.catalogue import catalogue
-from params.table.layers import FAMILIES
+from params.table.layers import FAMILIES, FOREIGN
 from tests import parity
 from tests.golden.archives import FOLDER, read
 
@@ -815,6 +815,7 @@ def test_the_catalogue_names_every_public_layer_of_keras():
     names = {keras.src.api_export.get_name_from_symbol(c).split(".")[-1] for c in public} - abstract
     listed = {name for names in FAMILIES.values() for name in names.split()}
     assert names - listed == set()
+    assert names & FOREIGN == set()
 
 
 def test_the_only_layers_refused_run_foreign_code():

@@ -1,6 +1,6 @@
 """Masks: Keras's rules as data, held against the installed Keras, and what recurrent layers do with them."""
 
-import inspect
+import functools
 
 import numpy as np
 import pytest
@@ -9,85 +9,31 @@ import fnet
 from fnet import Masked, bind, tree
 from fnet.core.compose import rules
 from fnet.masks import mask_of, strip
-from params.table.layers import LAYERS
+from params.table.layers import FOREIGN, LAYERS
 from tests import parity
-
-KEEP = {
-    *("ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dense", "Dropout", "ELU", "GaussianDropout"),
-    *("GaussianNoise", "GroupNormalization", "GroupQueryAttention", "Identity", "LayerNormalization", "LeakyReLU"),
-    *("MultiHeadAttention", "Normalization", "PReLU", "ReLU", "Rescaling", "Softmax", "SpatialDropout1D"),
-    *("SpatialDropout2D", "SpatialDropout3D", "TimeDistributed", "UnitNormalization", "Activation"),
-}
-"""Layers that hand the mask of their first input on."""
-
-OWN = {
-    *("Add", "AdditiveAttention", "Attention", "Average", "Bidirectional", "Concatenate", "ConvLSTM1D", "ConvLSTM2D"),
-    *("ConvLSTM3D", "Dot", "GRU", "GlobalAveragePooling1D", "LSTM", "Masking", "Maximum", "Minimum", "Multiply"),
-    *("RNN", "SimpleRNN", "Subtract"),
-}
-"""Layers with a rule of their own. Embeddings join them under mask_zero."""
-
-NOT_KERAS = {
-    "CustomScaleLayer",
-    "LayerScale",
-    "StochasticDepth",
-    "TFDConcat",
-    "TFDIdentity",
-    "RandomHeight",
-    "RandomWidth",
-    "LocallyConnected1D",
-    "LocallyConnected2D",
-    "RandomFourierFeatures",
-}
-"""Layers of model zoos, of FeatureSpace and of Keras 2, which keras.layers does not have."""
-
-ARGUMENTS = {
-    **dict.fromkeys(("units", "filters", "kernel_size", "n", "input_dim", "output_dim", "key_dim", "head_dim"), 2),
-    **dict.fromkeys(("num_query_heads", "num_key_value_heads", "output_shape", "num_bins", "num_tokens"), 2),
-    **dict.fromkeys(("height", "width", "output_size", "pool_size", "max_number"), 2),
-    **dict.fromkeys(("rate", "scale", "stddev", "factor", "height_factor", "width_factor"), 0.1),
-    "target_shape": (2,),
-    "dims": (1,),
-    "num_heads": 1,
-    "axes": 1,
-    "equation": "ab,bc->ac",
-    "activation": "relu",
-    "layers": [],
-    "shape": (2,),
-    "bin_boundaries": [0.0],
-}
-"""What constructors need; the values do not matter for masks."""
+from tests.cases import all_cases
 
 
-def keras_layer(name):
+@functools.cache
+def keras_layers():
+    """The Keras twins of the table of cases."""
     import keras
 
-    made = {"layer": lambda: keras.layers.LSTM(2), "cell": lambda: keras.layers.LSTMCell(2)}
-    made |= {"cells": lambda: [keras.layers.LSTMCell(2)], **{k: (lambda v=v: v) for k, v in ARGUMENTS.items()}}
-    special = {
-        "SpectralNormalization": {"layer": keras.layers.Dense(2)},
-        "RandomPosterization": {"factor": 2},
-        "Discretization": {"num_bins": 2},
-        "CategoryEncoding": {"num_tokens": 2},
-        "MaxNumBoundingBoxes": {"max_number": 2},
-    }
-    cls = getattr(keras.layers, name)
-    needed = [p.name for p in inspect.signature(cls.__init__).parameters.values() if p.default is p.empty]
-    return cls(**(special.get(name) or {p: made[p]() for p in needed if p in made}))
+    return [case.keras_layer(keras, "float32") for case in all_cases() if case.twin]
 
 
-@pytest.mark.parametrize("name", sorted(set(LAYERS) - NOT_KERAS - {"InputLayer"}))
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - FOREIGN - {"InputLayer"}))
 def test_the_mask_rules_are_those_of_the_installed_keras(name):
     import keras
 
-    layer = keras_layer(name)
+    cls = getattr(keras.layers, name)
+    layer = min(keras_layers(), key=lambda layer: (type(layer) is not cls, not isinstance(layer, cls)))
+    assert isinstance(layer, cls)
     own = type(layer).compute_mask is not keras.layers.Layer.compute_mask
     found = "drop" if not layer.supports_masking else "own" if own else "keep"
-    wanted = "keep" if name in KEEP else "own" if name in OWN else "drop"
-    assert found == wanted
     declared = rules(LAYERS[name].layer).mask
     # "own" is also how a layer reads a mask, or makes one on request; a Dot hands none on.
-    assert declared in {wanted, "own"} or (name, declared) == ("Dot", "drop")
+    assert declared in {found, "own"} or (name, declared) == ("Dot", "drop")
 
 
 X = np.random.default_rng(0).standard_normal((5, 6, 3)).astype("float32")

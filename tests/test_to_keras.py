@@ -17,6 +17,7 @@ from params.store import hdf5_writer
 from params.store.keras_config import NOT_READ
 from params.store.keras_file import keras_bytes
 from params.store.meaning import meaning
+from params.store.spelling import CLASSES
 from tests import parity
 from tests.cases import all_cases, marked_cases
 from tests.exported import model_of
@@ -74,12 +75,6 @@ def test_arrays_of_other_dtypes_are_refused():
 # --- a model there and back -------------------------------------------------------------------------------------
 
 
-NOT_OF_KERAS_3 = (
-    *("custom_scale_layer", "layer_scale", "locally_connected1d", "locally_connected2d", "random_fourier_features"),
-    "stochastic_depth",
-)
-
-
 def is_written(case):
     """Whether a file of Keras 3 can say what the row says."""
     trains = bool({"training", "virtual_batch_size"} & set(case.options))
@@ -87,7 +82,7 @@ def is_written(case):
     trains |= case.layer is fnet.separable_conv1d and case.options.get("padding") == "causal"
     trains |= case.layer is fnet.batch_normalization and isinstance(case.options.get("axis"), tuple)
     both = all(np.max(case.options.get(name, 1)) > 1 for name in ("strides", "dilation_rate"))
-    return case.plain is None and case.layer.__name__ not in NOT_OF_KERAS_3 and not (trains or one or both)
+    return case.layer in CLASSES and not (trains or one or both)
 
 
 WRITTEN = [case for case in all_cases() if is_written(case)]

@@ -40,7 +40,7 @@ VERSION = 1
 DEFAULT = Limits(depth=512)
 """Models nest deeper in JSON than configs do."""
 SAVED = ", ".join(sorted(NAMES))
-KERAS = (b"PK\3\4", b"\x89HDF")
+KERAS = (b"PK\3\4", b"\x89HDF\r\n\x1a\n")
 """How Keras's own files begin."""
 
 
@@ -215,7 +215,7 @@ def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[
 
 def _read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, Any], memoryview]:
     """`safetensors.read` of a file that `save` wrote."""
-    if bytes(data[:4]) in KERAS:
+    if bytes(data[:8]).startswith(KERAS):
         raise CorruptFile("it is a Keras file: load_keras reads it")
     metadata, header, stored = read(data, limits)
     if metadata.get("format") != "fnet":

@@ -23,12 +23,8 @@ from fnet.tree import FrozenDict, FrozenList
 from fnet.types import Params, Spec
 from params.file.keras_objects import Names
 from params.table.entry import Entry
-from params.table.layers import FAMILIES, LAYERS, RENAMED
+from params.table.layers import FOREIGN, LAYERS, RENAMED
 
-FOREIGN = frozenset(
-    name for family, names in FAMILIES.items() if family.startswith(("of ", "inside ")) for name in names.split()
-)
-"""Classes that are not in `keras.layers` of Keras 3."""
 CLASSES = {entry.layer: name for name, entry in LAYERS.items() if name not in FOREIGN and name not in RENAMED}
 """{layer: its class in Keras 3}."""
 

@@ -68,6 +68,11 @@ FAMILIES = {
 """{family: the classes of keras.layers 3.15, of Keras 2 alone, and a few inside models of Keras}, by
 the name that files use; abstract ones are left out."""
 
+FOREIGN = frozenset(
+    name for family, names in FAMILIES.items() if family.startswith(("of ", "inside ")) for name in names.split()
+)
+"""Classes that are not in `keras.layers` of Keras 3."""
+
 RENAMED = {"RandomHeight": "random_zoom", "RandomWidth": "random_zoom"}
 RENAMED |= {"TFDConcat": "concatenate", "TFDIdentity": "identity"}
 """{class: the layer}, where the letters of the names differ."""
