@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,21 +61,22 @@ def load_keras(
     Outputs come in Keras's structure; the arrays of the params are read-only.
     Raises ModelFileError: UnsafeFile, CorruptFile, UnsupportedLayer, WeightsMismatch or LimitExceeded.
     """
-    from params.file.reading import read
+    from params.file.reading import opened
 
     limits = limits or Limits()
-    file = read(source, limits)
-    if weights is not None:
-        file = _with_weights(file, read(weights, limits))
-    _require_model(file)
-    if training not in (None, "as written"):
-        raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
-    for name, step in (custom or {}).items():
-        if not callable(step):
-            raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
-        rules(step)
-    with _telling(file.label):
-        return _load(file, custom or {}, vocabulary, limits, rng, bare=training is not None)
+    with ExitStack() as files:
+        file = files.enter_context(opened(source, limits))
+        if weights is not None:
+            file = _with_weights(file, files.enter_context(opened(weights, limits)))
+        _require_model(file)
+        if training not in (None, "as written"):
+            raise ValueError(f'training={training!r}: give "as written", or nothing for what Keras\'s `predict` gives')
+        for name, step in (custom or {}).items():
+            if not callable(step):
+                raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
+            rules(step)
+        with _telling(file.label):
+            return _load(file, custom or {}, vocabulary, limits, rng, bare=training is not None)
 
 
 def from_keras(

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fnet.inference import schedule
-from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, errors
-from params.file import containers, hdf5, reading
+from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, errors, load_keras
+from params.file import containers, hdf5
 from params.file.reading import read
 from params.file.strict_json import parse
 from tests import hostile
@@ -474,21 +474,18 @@ def test_a_heap_of_names_counts_by_its_size():
         hdf5._local_heap(hdf5.Buffer(memoryview(heap), 10_000), 0)
 
 
-@pytest.mark.parametrize("part", ["config", "weights"])
-def test_a_file_that_two_threads_read_is_refused_like_others(part, monkeypatch):
+@pytest.mark.parametrize("what", [BIAS.tobytes(), hdf5.SIGNATURE, b"TREE"], ids=["numbers", "signature", "structure"])
+def test_damaged_weights_are_told_as_such_whatever_else_is_found_meanwhile(what, monkeypatch):
     data = bytearray(keras_zip())
-    if part == "config":
-        data = bytearray(keras_zip(config="{"))
-    else:
-        data[data.index(BIAS.tobytes())] ^= 1
-    threads = []
-    in_threads = schedule.in_threads
-    monkeypatch.setattr(schedule, "in_threads", lambda f, items, n: threads.append(n) or in_threads(f, items, n))
-    for least in (0, reading.THREAD_FROM):
-        monkeypatch.setattr(reading, "THREAD_FROM", least)
-        with pytest.raises(CorruptFile, match="is not JSON" if part == "config" else "is damaged"):
-            read(bytes(data))
-    assert len(threads) == 1
+    data[data.index(what)] ^= 1
+    threads, begun = [], schedule.begun
+    monkeypatch.setattr(schedule, "begun", lambda work: threads.append(work) or begun(work))
+    for least in (0, containers.THREAD_FROM):
+        monkeypatch.setattr(containers, "THREAD_FROM", least)
+        for reading_all in (read, load_keras):
+            with pytest.raises(CorruptFile, match=r"'model\.weights\.h5' is damaged: its size"):
+                reading_all(bytes(data))
+    assert len(threads) == 6  # three members in both calls
 
 
 def test_the_reader_knows_no_path():

@@ -190,6 +190,14 @@ def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list
     return [results[i] if i in results else function(item) for i, item in enumerate(items)]
 
 
+def begun(work: Callable[[], T]) -> Callable[[], T]:
+    """What gives `work()`, with which a thread begins meanwhile; where none has begun, who asks does it."""
+    with contextlib.suppress(RuntimeError):  # no thread can be started
+        task = _pool().submit(work)
+        return lambda: work() if task.cancel() else task.result()
+    return work
+
+
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     """Threads that wait for work; a process that is forked makes its own."""

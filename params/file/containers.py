@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -30,6 +31,8 @@ SMALL = 16 << 20
 LARGEST_RATIO = 200
 """Members that unpack to more than SMALL bytes may do so by this factor; weights hardly deflate at all."""
 VOCABULARY = "vocabulary.txt"
+THREAD_FROM = 4 << 20
+"""Bytes of a member whose checksum takes long enough for a thread of its own."""
 STORED, DEFLATED = 0, 8
 """Compressions of zip members that are read."""
 ENCRYPTED = 0x1 | 0x40 | 0x2000
@@ -146,8 +149,10 @@ class _Bounded(io.RawIOBase):
 class Zip:
     """The members of a zip, after a look at all of them: plain names, no overlap, no trick."""
 
-    def __init__(self, data: memoryview, limits: Limits) -> None:
+    def __init__(self, data: memoryview, limits: Limits, checks: list[Callable[[], None]]) -> None:
+        """checks: gets those of large members, which threads have begun; each is to be called before all is done."""
         self._data = data
+        self._checks = checks
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in _entries(data):
             _check_member(info)
@@ -177,8 +182,17 @@ class Zip:
             member = stored if info.compress_type == STORED else memoryview(_inflate(stored, info.file_size))
         except zlib.error as error:
             raise CorruptFile(f"{quoted(name)} is damaged: {error}") from error
-        if len(member) != info.file_size or zlib.crc32(member) != info.CRC:
-            raise CorruptFile(f"{quoted(name)} is damaged: its size or checksum is wrong")
+
+        def check() -> None:
+            if len(member) != info.file_size or zlib.crc32(member) != info.CRC:
+                raise CorruptFile(f"{quoted(name)} is damaged: its size or checksum is wrong")
+
+        if len(member) < THREAD_FROM:
+            check()
+        else:
+            from fnet.inference.schedule import begun
+
+            self._checks.append(begun(check))
         return member
 
 

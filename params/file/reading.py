@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias
 
 from fnet.types import Array
 from params.errors import DAMAGE, CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, in_file, quoted, reading
@@ -20,11 +21,6 @@ from params.file.strict_json import parse_object
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-THREAD_FROM = 4 << 20
-"""Bytes of a zip whose checksum takes long enough for a thread of its own, next to the one that parses the config."""
-T = TypeVar("T")
-U = TypeVar("U")
-
 INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 DEFAULT = Limits()
 
@@ -38,20 +34,40 @@ def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -
     Raises a ModelFileError for anything that is wrong with the file, whatever its bytes, and OSError when there
     is no such file.
     """
-    label, limits = _label(source), limits or DEFAULT
-    with reading(label):
-        if isinstance(source, str | os.PathLike):
-            path = Path(source)
-            if path.is_dir():
-                return _keras(Folder(path), "keras-dir", label, limits, arrays, 0)
-            if not path.is_file() and path.exists():
-                raise CorruptFile("neither a regular file nor a folder")
-            return _file(content(path, limits.total), label, limits, path, arrays)
-        if isinstance(source, bytes | bytearray | memoryview):
-            return _file(memoryview(bytes(source)), label, limits, None, arrays)
-        if not hasattr(source, "read"):
-            raise TypeError(f"a model file is a path, bytes or a binary file object, not {type(source).__name__}")
-        return _file(file_content(source, limits.total), label, limits, None, arrays)
+    with opened(source, limits, arrays=arrays) as file:
+        return file
+
+
+@contextmanager
+def opened(source: Source, limits: Limits | None = None, *, arrays: bool = True) -> Iterator[ModelFile]:
+    """`read` for a block, during which a thread takes the checksum of large weights.
+
+    At the end of the block a wrong one raises CorruptFile, in place of what the block raised.
+    """
+    label, checks = _label(source), list[Callable[[], None]]()
+    try:
+        with reading(label):
+            file = _opened(source, label, limits or DEFAULT, arrays, checks)
+        yield file
+    finally:
+        with reading(label):
+            for check in checks:
+                check()
+
+
+def _opened(source: Source, label: str, limits: Limits, arrays: bool, checks: list[Callable[[], None]]) -> ModelFile:
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.is_dir():
+            return _keras(Folder(path), "keras-dir", label, limits, arrays, 0)
+        if not path.is_file() and path.exists():
+            raise CorruptFile("neither a regular file nor a folder")
+        return _file(content(path, limits.total), label, limits, path, arrays, checks)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _file(memoryview(bytes(source)), label, limits, None, arrays, checks)
+    if not hasattr(source, "read"):
+        raise TypeError(f"a model file is a path, bytes or a binary file object, not {type(source).__name__}")
+    return _file(file_content(source, limits.total), label, limits, None, arrays, checks)
 
 
 def _label(source: Source) -> str:
@@ -61,12 +77,14 @@ def _label(source: Source) -> str:
     return "the model file"
 
 
-def _file(data: memoryview, label: str, limits: Limits, path: Path | None, arrays: bool) -> ModelFile:
+def _file(
+    data: memoryview, label: str, limits: Limits, path: Path | None, arrays: bool, checks: list[Callable[[], None]]
+) -> ModelFile:
     if len(data) > limits.total:
         raise LimitExceeded(f"{len(data)} bytes; `Limits.total` allows {limits.total}")
     head = bytes(data[:HEAD])
     if head[:4] == b"PK\3\4":
-        return _keras(Zip(data, limits), "keras-zip", label, limits, arrays, len(data))
+        return _keras(Zip(data, limits, checks), "keras-zip", label, limits, arrays, len(data))
     if head[:8] == hdf5.SIGNATURE:
         return _hdf5(data, label, limits)
     if head.lstrip()[:1] == b"{" and (path is not None or b'"class_name"' in head):
@@ -95,37 +113,19 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: b
         raise strange_parts(names)
     if WEIGHTS not in names and arrays:
         raise _no_weights(names)
-    config, data = _at_once(
-        lambda: parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, nonfinite=True),
-        lambda: _weights(parts, limits) if arrays else None,
-        in_threads=zipped >= THREAD_FROM,
-    )
+    config = parse_object(bytes(parts.get(CONFIG, limits.config)), CONFIG, limits, nonfinite=True)
     version = None
     if METADATA in names:
         metadata = parse_object(bytes(parts.get(METADATA, limits.config)), METADATA, limits)
         version = _version(metadata.get("keras_version"))
-    if data is None:
+    if not arrays:
         return ModelFile(kind, label, config, version, WeightTree(version=version), stored=zipped or None)
     with reading(WEIGHTS):
+        data = parts.get(WEIGHTS, limits.total)
         root = _open(data, limits)
     groups = dict(_groups(root, label))
     tree, assets = WeightTree(groups, version=version), _assets(parts, names, limits)
     return ModelFile(kind, label, config, version, tree, assets, stored=zipped or len(data))
-
-
-def _weights(parts: Container, limits: Limits) -> memoryview:
-    with reading(WEIGHTS):
-        return parts.get(WEIGHTS, limits.total)
-
-
-def _at_once(first: Callable[[], T], second: Callable[[], U], in_threads: bool) -> tuple[T, U]:
-    """(first(), second()). in_threads: each in a thread of its own, where there are processors for them."""
-    if not in_threads:
-        return first(), second()
-    from fnet.inference import processors, schedule
-
-    done: list[Any] = schedule.in_threads(lambda task: task(), [first, second], min(2, processors.count()))
-    return done[0], done[1]
 
 
 def _no_weights(names: set[str]) -> Exception:
