@@ -69,7 +69,7 @@ def test_rows_have_one_set_of_keys():
     assert len({(row["family"] == "cnn", *row["options"]) for row in rows}) == 2
     archived = [json.loads(line) for line in (RESULTS / "archive.jsonl").read_text("utf-8").splitlines()]
     assert all(row["reason"] for row in archived)
-    assert not {row["run"] for row in archived} & {row["run"] for row in rows}
+    assert not {(row["run"], row["finished"]) for row in archived} & {(row["run"], row["finished"]) for row in rows}
     assert {row["run"] for row in rows} <= {run.name for run in studies.runs(list(studies.STUDIES.values()))}
 
 
