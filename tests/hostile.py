@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, UnsupportedLayer, WeightsMismatch
+from tests.golden.archives import members as members_of
 
 MARKER = Path(tempfile.gettempdir()) / "fnet-hostile-marker"
 PAYLOAD = f"open({str(MARKER)!r}, 'w')"
@@ -104,6 +105,12 @@ def zip_of(*members, method=zipfile.ZIP_STORED):
         for name, data in members:
             archive.writestr(name if isinstance(name, zipfile.ZipInfo) else zipfile.ZipInfo(name), data, method)
     return buffer.getvalue()
+
+
+def changed_zip(data, **changed):
+    """A `.keras` with other text or bytes in the place of its config=, metadata= or weights=."""
+    files = {"config": "config.json", "metadata": "metadata.json", "weights": "model.weights.h5"}
+    return zip_of(*{**members_of(data), **{files[key]: text(value) for key, value in changed.items()}}.items())
 
 
 def keras_zip(config=None, weights=None, metadata=METADATA, members=(), method=zipfile.ZIP_STORED):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import pickle
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -37,6 +39,19 @@ def random_weights(layer: Any, seed: int = 1) -> list[np.ndarray]:
         value = rng.standard_normal(variable.shape) * 0.5
         made.append(np.abs(value) + 0.5 if "variance" in variable.path else value)
     return [np.asarray(value, np.float32) if value.dtype.kind == "f" else value for value in made]
+
+
+def fill(model: Any, seed: int = 5) -> None:
+    """Give a Keras model weights that tell."""
+    model.set_weights(random_weights(model, seed))
+
+
+def saved(model: Any, ending: str = "keras") -> bytes:
+    """The file that Keras writes of a model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"m.{ending}"
+        model.save(path)
+        return path.read_bytes()
 
 
 def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None) -> tuple[Any, Any, Any]:

@@ -1,14 +1,12 @@
 """What random whole models have found: each a small model next to Keras, saved and loaded."""
 
-import json
-import zipfile
-
 import keras
 import numpy as np
 import pytest
 
 from params import CorruptFile, load_keras
-from tests import random_models
+from tests import hostile, parity, random_models
+from tests.golden.archives import members
 
 MODES = ["numpy-readonly", "jax-jit"]
 
@@ -57,19 +55,13 @@ def test_infinity_in_operations():
     random_models.assert_parity(keras.Model(given, [keras.ops.softmax(hidden), largest]), x, MODES)
 
 
-def test_infinity_and_nan_as_options_of_layers_are_refused(tmp_path):
+def test_infinity_and_nan_as_options_of_layers_are_refused():
     model = keras.Sequential([keras.Input((3,)), keras.layers.ReLU(6.0, name="capped")])
-    model.save(tmp_path / "a.keras")
-    with zipfile.ZipFile(tmp_path / "a.keras") as file:
-        parts = {name: file.read(name) for name in file.namelist()}
-    for text, told in (("Infinity", "inf"), ("NaN", "nan")):
-        config = parts["config.json"].decode().replace('"max_value": 6.0', f'"max_value": {text}')
-        assert json.loads(config) != json.loads(parts["config.json"])
-        with zipfile.ZipFile(tmp_path / "b.keras", "w") as file:
-            for name, part in {**parts, "config.json": config}.items():
-                file.writestr(name, part)
-        with pytest.raises(CorruptFile, match=f"'capped' has the option 'max_value' = {told}; it must be finite"):
-            load_keras(tmp_path / "b.keras")
+    data = parity.saved(model)
+    for text, shown in (("Infinity", "inf"), ("NaN", "nan")):
+        config = members(data)["config.json"].decode().replace('"max_value": 6.0', f'"max_value": {text}')
+        with pytest.raises(CorruptFile, match=f"'capped' has the option 'max_value' = {shown}; it must be finite"):
+            load_keras(hostile.changed_zip(data, config=config))
 
 
 @pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])

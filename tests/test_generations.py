@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import json
-import zipfile
 from itertools import pairwise
 
 import h5py
@@ -17,62 +15,51 @@ from fnet.core import infer
 from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras, load_weights
 from params.convert import generations
 from params.convert.generations import options_of_age, policy_of_result
-from tests import hostile
+from tests import hostile, parity
+from tests.golden.archives import config_in, members
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 4, 3, 5)).astype("float32")
 
 
-def of_an_earlier_keras(keras_model, version, path, **options):
-    """{name: bytes} of a file of this version, which it also writes, with the last layer's options changed."""
+def of_an_earlier_keras(keras_model, version, **options):
+    """A file that says it is of this version, with the last layer's options changed."""
     keras_model.set_weights([RNG.standard_normal(weight.shape) for weight in keras_model.get_weights()])
-    keras_model.save(path)
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(contents["config.json"])
+    data = parity.saved(keras_model)
+    config = config_in(data)
     config["config"]["layers"][-1]["config"] |= options
-    contents["config.json"] = json.dumps(config)
-    contents["metadata.json"] = json.dumps({"keras_version": version})
-    write(path, contents)
-    return contents
-
-
-def write(path, contents):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in contents.items():
-            archive.writestr(name, data)
+    return hostile.changed_zip(data, config=config, metadata={"keras_version": version})
 
 
 @pytest.mark.parametrize(
     ("version", "written", "axes"),
     [("3.11.3", [-3], 2), ("3.11.3", [-4, -3], (1, 2)), ("3.6.0", [-2], -1), ("3.9.2", -3, 2), ("3.12.0", [-2], 2)],
 )
-def test_negative_axes_of_attention_count_the_heads_to_3_11(version, written, axes, tmp_path):
+def test_negative_axes_of_attention_count_the_heads_to_3_11(version, written, axes):
     x = keras.Input(X.shape[1:])
     keras_model = keras.Model(x, layers.MultiHeadAttention(2, 3, attention_axes=axes)(x, x))
-    of_an_earlier_keras(keras_model, version, tmp_path / "m.keras", attention_axes=written)
-    model, params = load_keras(tmp_path / "m.keras")
+    model, params = load_keras(of_an_earlier_keras(keras_model, version, attention_axes=written))
     np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-5)
 
 
 @pytest.mark.parametrize("version", ["3.11.3", "3.15.1"])
-def test_attention_over_one_axis_is_over_time_whatever_its_axes(version, tmp_path):
+def test_attention_over_one_axis_is_over_time_whatever_its_axes(version):
     x = keras.Input(X.shape[2:])
     keras_model = keras.Model(x, layers.MultiHeadAttention(2, 3, attention_axes=-1)(x, x))
-    of_an_earlier_keras(keras_model, version, tmp_path / "m.keras", attention_axes=[-2 if "11" in version else -1])
-    model, params = load_keras(tmp_path / "m.keras")
+    model, params = load_keras(
+        of_an_earlier_keras(keras_model, version, attention_axes=[-2 if "11" in version else -1])
+    )
     np.testing.assert_allclose(model(params, X[0]), keras_model(X[0]), atol=1e-5)
 
 
-def test_shapes_of_slices_are_arguments_of_the_call_to_3_11(tmp_path):
+def test_shapes_of_slices_are_arguments_of_the_call_to_3_11():
     x = keras.Input(X.shape[1:])
     keras_model = keras.Model(x, ops.slice(x, (0, 1, 0, 2), (2, 2, 3, 3)))
-    config = of_an_earlier_keras(keras_model, "3.10.0", tmp_path / "m.keras")
-    parts = json.loads(config["config.json"])
-    operation = parts["config"]["layers"][-1]
+    data = of_an_earlier_keras(keras_model, "3.10.0")
+    config = config_in(data)
+    operation = config["config"]["layers"][-1]
     operation["inbound_nodes"][0]["args"].append(operation["config"].pop("shape"))
-    write(tmp_path / "m.keras", {**config, "config.json": json.dumps(parts)})
-    model, params = load_keras(tmp_path / "m.keras")
+    model, params = load_keras(hostile.changed_zip(data, config=config))
     np.testing.assert_array_equal(model(params, X), X[:2, 1:3, :, 2:])
 
 
@@ -86,19 +73,18 @@ def test_scores_of_attention_over_the_heads():
 
 
 @pytest.mark.parametrize("version", ["3.6.0", "3.13.2"])
-def test_parameters_of_layer_normalization_are_in_the_order_of_its_axes_to_3_13(version, tmp_path):
+def test_parameters_of_layer_normalization_are_in_the_order_of_its_axes_to_3_13(version):
     x = keras.Input(X.shape[1:])
     keras_model = keras.Model(x, layers.LayerNormalization(axis=(1, 3))(x))
-    contents = of_an_earlier_keras(keras_model, version, tmp_path / "m.keras", axis=[-1, 1])
-    weights = io.BytesIO(contents["model.weights.h5"])
+    data = of_an_earlier_keras(keras_model, version, axis=[-1, 1])
+    weights = io.BytesIO(members(data)["model.weights.h5"])
     with h5py.File(weights, "r+") as file:
         arrays = file["layers/layer_normalization/vars"]
         for number in ("0", "1"):
             flat = arrays[number][...].reshape(5, 4)
             del arrays[number]
             arrays[number] = flat
-    write(tmp_path / "m.keras", {**contents, "model.weights.h5": weights.getvalue()})
-    model, params = load_keras(tmp_path / "m.keras")
+    model, params = load_keras(hostile.changed_zip(data, weights=weights.getvalue()))
     np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-5)
 
 
@@ -111,31 +97,27 @@ def test_parameters_of_layer_normalization_are_in_the_order_of_its_axes_to_3_13(
     ],
     ids=["correlate", "dot_product_attention", "map_coordinates"],
 )
-def test_operations_that_computed_otherwise_are_refused_by_name(call, before, first, tmp_path):
+def test_operations_that_computed_otherwise_are_refused_by_name(call, before, first):
     x = keras.Input(batch_shape=X.shape)
     keras_model = keras.Model(x, call(x))
-    of_an_earlier_keras(keras_model, first, tmp_path / "m.keras")
-    model, params = load_keras(tmp_path / "m.keras")
+    model, params = load_keras(of_an_earlier_keras(keras_model, first))
     np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-6)
-    contents = of_an_earlier_keras(keras_model, before, tmp_path / "m.keras")
-    config = json.loads(contents["config.json"])
+    data = of_an_earlier_keras(keras_model, before)
+    config = config_in(data)
     for name in ("is_causal", "fill_mode"):  # which earlier versions left out where they were the defaults
         config["config"]["layers"][-1]["config"].pop(name, None)
-    write(tmp_path / "m.keras", {**contents, "config.json": json.dumps(config)})
     with pytest.raises(UnsupportedLayer, match=f"supported in files of Keras before {first[:-2]}"):
-        load_keras(tmp_path / "m.keras")
+        load_keras(hostile.changed_zip(data, config=config))
 
 
-def test_indices_and_integers_of_operations_in_files_of_keras_3_0(tmp_path):
+def test_indices_and_integers_of_operations_in_files_of_keras_3_0():
     x = keras.Input(X.shape[1:])
-    of_an_earlier_keras(keras.Model(x, ops.take(x, -1, axis=1)), "3.2.1", tmp_path / "m.keras")
-    model, params = load_keras(tmp_path / "m.keras")
+    model, params = load_keras(of_an_earlier_keras(keras.Model(x, ops.take(x, -1, axis=1)), "3.2.1"))
     np.testing.assert_array_equal(model(params, X), X[:, 0])
     images = np.array([[[[0], [3]], [[0], [3]]]], "uint8")
     x = keras.Input((2, 2, 1), dtype="uint8")
     for version, expected in (("3.5.0", [0, 0, 1, 2, 3]), ("3.6.0", [0, 0, 2, 3, 3])):
-        of_an_earlier_keras(keras.Model(x, ops.image.resize(x, (2, 5))), version, tmp_path / "m.keras")
-        model, params = load_keras(tmp_path / "m.keras")
+        model, params = load_keras(of_an_earlier_keras(keras.Model(x, ops.image.resize(x, (2, 5))), version))
         assert model(params, images)[0, 0, :, 0].tolist() == expected
 
 
@@ -143,8 +125,7 @@ def test_dtypes_of_linspace_and_the_order_of_top_k(tmp_path):
     x = keras.Input(X.shape[1:])
     for version, dtype in (("3.2.1", "float64"), ("3.3.0", "float32")):
         y = [ops.linspace(x, x + 1, 3), ops.logspace(x, x + 1, 3), ops.linspace(x, x, 3, dtype="float16")]
-        of_an_earlier_keras(keras.Model(x, y), version, tmp_path / "m.keras")
-        model, params = load_keras(tmp_path / "m.keras")
+        model, params = load_keras(of_an_earlier_keras(keras.Model(x, y), version))
         assert [a.dtype for a in model(params, X)] == [dtype, dtype, "float16"]
     assert options_of_age("ops.TopK", {}, (3, 10)) == {"sorted": False}
     assert options_of_age("ops.TopK", {}, (3, 11)) == options_of_age("ops.TopK", {"sorted": True}, (3, 10)) == {}
@@ -199,11 +180,10 @@ def test_spectral_normalization_of_integers_in_files_of_keras_2():
 
 
 @pytest.mark.parametrize(("version", "kept"), [("3.10.0", False), ("3.11.0", True)])
-def test_layer_normalization_of_integers_gives_floats_to_3_10(version, kept, tmp_path):
+def test_layer_normalization_of_integers_gives_floats_to_3_10(version, kept):
     x = keras.Input((3, 2), dtype="int32")
     keras_model = keras.Model(x, layers.LayerNormalization()(x))
-    of_an_earlier_keras(keras_model, version, tmp_path / "m.keras")
-    model, params = load_keras(tmp_path / "m.keras")
+    model, params = load_keras(of_an_earlier_keras(keras_model, version))
     expected = layers.LayerNormalization.call(keras_model.layers[-1], INTEGERS.astype("float32"))
     np.testing.assert_allclose(model(params, INTEGERS), np.trunc(expected) if kept else expected, atol=1e-6)
 

@@ -4,9 +4,9 @@ import contextlib
 import json
 import subprocess
 import sys
-import warnings
 import zipfile
 
+import chex
 import h5py
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from params.table.catalogue import catalogue
 from params.table.layers import FAMILIES, FOREIGN
 from tests import parity
 from tests.golden.archives import FOLDER, read
+from tests.parity import fill
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning",  # Keras's save
@@ -41,17 +42,6 @@ def vector(name=None, **options):
 
 def sequence():
     return keras.Input((6, 4))
-
-
-def fill(model, seed=5):
-    rng = np.random.default_rng(seed)
-    made = []
-    for variable, value in zip(model.weights, model.get_weights(), strict=True):
-        if value.dtype.kind == "f":
-            value = (rng.standard_normal(value.shape) * 0.4).astype(value.dtype)
-            value = abs(value) + 0.5 if "variance" in variable.path else value
-        made.append(value)
-    model.set_weights(made)
 
 
 def nested_called_twice():
@@ -299,9 +289,7 @@ def test_every_container_gives_the_same_params(build, suffix, tmp_path):
     assert_like_keras(model, params, keras_model, x)
     live_model, live = from_keras(keras_model)
     assert live_model == model
-    for (path, a), (live_path, b) in zip(tree.items(params), tree.items(live), strict=True):
-        assert path == live_path
-        np.testing.assert_array_equal(a, b)
+    chex.assert_trees_all_equal(params, live)
 
 
 def test_hard_sigmoid_of_keras_2_is_another_function():
@@ -391,8 +379,7 @@ def test_sharded_weights(tmp_path):
     keras_model.save_weights(tmp_path / "model.weights.json", max_shard_size=0.00003)
     model, params = from_keras(keras_model)
     loaded = load_weights(tmp_path / "model.weights.json", model, fnet.init(model, 0))
-    for a, b in zip(tree.leaves(params), tree.leaves(loaded), strict=True):
-        np.testing.assert_array_equal(a, b)
+    chex.assert_trees_all_equal(params, loaded)
 
 
 def test_weights_go_around_the_constants_of_a_graph(tmp_path):
@@ -416,9 +403,7 @@ def test_weights_go_to_the_layers_of_their_names(suffix, tmp_path):
     keras_model = keras.Model([x, y], inner(layers.MultiHeadAttention(2, 3)(seen, own)))
     model, params = from_keras(keras_model)
     fill(keras_model)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # h5 is legacy
-        (keras_model.save if suffix == "h5" else keras_model.save_weights)(tmp_path / f"model.{suffix}")
+    (keras_model.save if suffix == "h5" else keras_model.save_weights)(tmp_path / f"model.{suffix}")
     loaded = load_weights(tmp_path / f"model.{suffix}", model, params)
     assert_like_keras(model, loaded, keras_model, [S, S[::-1]])
 
@@ -434,9 +419,7 @@ def test_an_array_stands_for_an_option_too(tmp_path):
 def test_a_legacy_file_holds_a_spectrally_normalized_kernel_once(tmp_path):
     keras_model = keras.Sequential([vector(), layers.SpectralNormalization(layers.Dense(3)), layers.Dense(2)])
     fill(keras_model)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # h5 is legacy
-        keras_model.save(tmp_path / "model.h5")
+    keras_model.save(tmp_path / "model.h5")
     assert_like_keras(*load_keras(tmp_path / "model.h5"), keras_model, X)
 
 
@@ -488,9 +471,7 @@ def test_state_of_the_trainer_is_no_part_of_the_model(tmp_path):
     keras_model.compile("adam", "mse", metrics=["mae", keras.metrics.MeanSquaredError()])
     keras_model.fit(X, X[:, :2], verbose=0)
     for suffix in ("keras", "h5"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            keras_model.save(tmp_path / f"model.{suffix}")
+        keras_model.save(tmp_path / f"model.{suffix}")
         model, params = load_keras(tmp_path / f"model.{suffix}")
         assert_like_keras(model, params, keras_model, X)
 
@@ -519,8 +500,7 @@ def test_load_weights_into_fresh_params(tmp_path):
     keras_model.save_weights(tmp_path / "model.weights.h5")
     model, params = from_keras(keras_model)
     loaded = load_weights(tmp_path / "model.weights.h5", model, fnet.init(model, 0))
-    for (path, a), (_, b) in zip(tree.items(params), tree.items(loaded), strict=True):
-        np.testing.assert_array_equal(a, b, str(path))
+    chex.assert_trees_all_equal(params, loaded)
     assert_like_keras(model, loaded, keras_model, x)
 
 
@@ -777,9 +757,7 @@ def test_tf_idf_weights_of_the_file_count_where_the_config_says_others(layer, to
 def test_a_legacy_file_has_lost_its_vocabulary(tmp_path):
     vectorize = text_model(output_sequence_length=5)
     keras_model = keras.Sequential([keras.Input((), dtype="string"), vectorize, layers.Embedding(10, 4)])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        keras_model.save(tmp_path / "text.h5")
+    keras_model.save(tmp_path / "text.h5")
     with pytest.raises(UnsupportedLayer, match=r"has lost the vocabulary of 'text.*vocabulary=\["):
         load_keras(tmp_path / "text.h5")
     model, params = load_keras(tmp_path / "text.h5", vocabulary=vectorize.get_vocabulary())

@@ -1,10 +1,5 @@
 """Masks by the rules of the Keras that wrote the file (`golden/make_masks.py`), next to what it gave then."""
 
-import io
-import tempfile
-import zipfile
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -16,6 +11,7 @@ from fnet.layers import merging
 from params import UnsupportedLayer, load_keras
 from params.convert.legacy_config import modern
 from params.convert.models import convert
+from tests import hostile, parity
 from tests.golden.archives import FOLDER, files, named, npz, read
 
 FILES = files("masks-*.zip")
@@ -141,13 +137,7 @@ def two_masks(version, merge, given):
     x = keras.layers.Embedding(4, 2, mask_zero=True)(i)
     y = keras.layers.BatchNormalization()(x, mask={"input": j, "its own": keras.ops.not_equal(i, 0)}[given])
     z = keras.layers.GlobalAveragePooling1D()(getattr(keras.layers, merge)()([y, x]))
-    with tempfile.TemporaryDirectory() as folder:
-        keras.Model([i, j], z).save(Path(folder) / "m.keras")
-        old, made = zipfile.ZipFile(Path(folder) / "m.keras"), io.BytesIO()
-        with zipfile.ZipFile(made, "w") as new:
-            for name in old.namelist():
-                new.writestr(name, old.read(name).replace(keras.__version__.encode(), version.encode()))
-    return made.getvalue()
+    return hostile.changed_zip(parity.saved(keras.Model([i, j], z)), metadata={"keras_version": version})
 
 
 @pytest.mark.parametrize("merge", ["Maximum", "Multiply"])

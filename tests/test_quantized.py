@@ -3,7 +3,6 @@
 Keras itself cannot read back an attention layer that it quantized, so the model that was saved is the reference.
 """
 
-import json
 import warnings
 import zipfile
 
@@ -17,7 +16,8 @@ from fnet import tree
 from fnet.layers import quantized
 from params import UnsupportedLayer, from_keras, load, load_keras, save
 from params.file.keras_objects import policy
-from tests import parity
+from tests import hostile, parity
+from tests.golden.archives import config_in
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras's save
@@ -332,24 +332,18 @@ def test_nan_and_infinity_stay():
 
 
 @pytest.mark.parametrize("mode", ["int8", "float8"])
-def test_policies_of_keras_3_3_are_one_name(mode, tmp_path):
+def test_policies_of_keras_3_3_are_one_name(mode):
     """Keras 3.1 to 3.3 wrote "int8_from_float32" where later ones write mode and source."""
     made = keras.Sequential([layers.Dense(3)])
     made.build((None, 4))
     made.layers[0].quantize(mode)
-    made.save(tmp_path / "new.keras")
-    with zipfile.ZipFile(tmp_path / "new.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
-        for name in new.namelist():
-            data = new.read(name)
-            if name == "config.json":
-                config = json.loads(data)
-                dense = config["config"]["layers"][-1]["config"]
-                assert dense["dtype"]["config"]["mode"] == mode
-                dense["dtype"] = f"{mode}_from_float32"
-                del dense["quantization_config"]
-                data = json.dumps(config)
-            old.writestr(name, data)
+    new = parity.saved(made)
+    config = config_in(new)
+    dense = config["config"]["layers"][-1]["config"]
+    assert dense["dtype"]["config"]["mode"] == mode
+    dense["dtype"] = f"{mode}_from_float32"
+    del dense["quantization_config"]
     x = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
-    (model, params), (again, same) = load_keras(tmp_path / "new.keras"), load_keras(tmp_path / "old.keras")
+    (model, params), (again, same) = load_keras(new), load_keras(hostile.changed_zip(new, config=config))
     assert model == again
     np.testing.assert_array_equal(model(params, x), again(same, x))

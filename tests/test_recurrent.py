@@ -179,7 +179,7 @@ def test_a_stateful_layer_keeps_its_states_from_one_time_to_the_next(make):
     x = keras.Input(batch_shape=(2, 3, 4, 5))
     keras_model = keras.Model(x, layers.TimeDistributed(make())(x))
     rng = np.random.default_rng(0)
-    keras_model.set_weights([rng.standard_normal(weight.shape) for weight in keras_model.get_weights()])
+    parity.fill(keras_model)
     values = rng.standard_normal((2, 3, 4, 5)).astype("float32")
     model, params = from_keras(keras_model)
     expected = np.asarray(keras_model(values))

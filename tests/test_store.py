@@ -206,10 +206,9 @@ def twice(params, x):
 
 def test_layers_of_ones_own_are_saved_by_name_and_given_to_load(tmp_path):
     model = sequential(mine=twice, too=bind(twice))
-    with pytest.raises(TypeError, match="twice is not a public layer of fnet"):
-        params.save(tmp_path / "m", model, {})
-    with pytest.raises(TypeError, match="twice is not a public layer of fnet"):
-        params.save(tmp_path / "m", sequential(too=bind(twice)), {})
+    for own in (model, sequential(too=bind(twice))):
+        with pytest.raises(TypeError, match="twice is not a public layer of fnet"):
+            params.save(tmp_path / "m", own, {})
     params.save(tmp_path / "m", model, {}, custom={"twice": twice})
     assert params.load(tmp_path / "m", custom={"twice": twice}) == (model, {})
     with pytest.raises(UnsupportedLayer, match="somebody's own; give it"):
@@ -235,12 +234,9 @@ def test_params_that_cannot_be_saved(tmp_path, tree_, error, match):
 
 def test_other_arguments_that_cannot_be_saved(tmp_path):
     model, weights = model_and_params()
-    with pytest.raises(ValueError, match="labels are a list of texts"):
-        params.save(tmp_path / "m", model, weights, labels="cat")
-    with pytest.raises(ValueError, match="labels are a list of texts"):
-        params.save(tmp_path / "m", model, weights, labels=[1])
-    with pytest.raises(ValueError, match="labels are a list of texts"):
-        params.save(tmp_path / "m", model, weights, labels={"cat": 0, "dog": 1})
+    for labels in ("cat", [1], {"cat": 0, "dog": 1}):
+        with pytest.raises(ValueError, match="labels are a list of texts"):
+            params.save(tmp_path / "m", model, weights, labels=labels)
     for scale in (float("nan"), "1", True):
         with pytest.raises(ValueError, match="scale is a finite number"):
             params.save(tmp_path / "m", model, weights, scale=scale)

@@ -26,7 +26,7 @@ from params import (
     load_weights,
 )
 from params.assign import group_names
-from tests import hostile
+from tests import hostile, parity
 from tests.golden.archives import FOLDER, named, npz, read
 
 ARCHIVES = sorted(FOLDER.glob("weights-*.zip"))
@@ -376,6 +376,11 @@ def test_what_training_moves_comes_first_in_a_layer_of_ones_own(ending, tmp_path
     np.testing.assert_allclose(model(params, x), keras_model(x), rtol=1e-6)
 
 
+def drop_names(file):
+    """As in a file of Keras 3.5 or earlier, which does not say how its layers are called."""
+    file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+
+
 def test_a_graph_in_another_order_than_keras_lists_its_layers(tmp_path):
     """A file without names counts layers of a class from the deepest to the outputs."""
     x = keras.Input((4,), name="x")
@@ -383,7 +388,7 @@ def test_a_graph_in_another_order_than_keras_lists_its_layers(tmp_path):
     keras_model = keras.Model(x, keras.layers.Add(name="sum")([p(x), q(r(x))]))
     keras_model.save_weights(tmp_path / "w.weights.h5")
     with h5py.File(tmp_path / "w.weights.h5", "r+") as file:
-        file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+        drop_names(file)
     step = bind(dense, units=4)
     model = fnet.graph(
         inputs="x", p=(step, "x"), r=(step, "x"), q=(step, "r"), sum=(fnet.add, ("p", "q")), outputs="sum"
@@ -416,11 +421,10 @@ def test_what_holds_layers_without_weights_counts_once_however_often_it_is_calle
     keras_model = keras.Model(x, holder(layers.Dense(2))(layers.Add()([twice(x), twice(layers.Softmax()(x))])))
     keras_model.save(tmp_path / "m.keras")
     model, params = load_keras(tmp_path / "m.keras")
-    weights = enumerate(keras_model.get_weights(), start=1)
-    keras_model.set_weights([draw(*weight.shape) / number for number, weight in weights])
+    parity.fill(keras_model)
     keras_model.save_weights(tmp_path / "m.weights.h5")
     with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
-        file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+        drop_names(file)
     got, x = load_weights(tmp_path / "m.weights.h5", model, params), draw(2, 3, 4)
     np.testing.assert_allclose(model(got, x), keras_model(x), atol=1e-6)
     np.testing.assert_allclose(fnet.predict(model, got, x), keras_model(x), atol=1e-6)
@@ -431,12 +435,11 @@ def test_batch_normalization_over_devices_has_a_name_of_its_own(over_devices, tm
     """Keras 2.12 to 2.15 name the groups of `SyncBatchNormalization` after that class; some or all of three here."""
     names = [f"{'sync_' * (number in over_devices)}batch_normalization_{number + 5}" for number in range(3)]
     keras_model = keras.Sequential([keras.Input((4,)), *(keras.layers.BatchNormalization(name=name) for name in names)])
-    weights = enumerate(keras_model.get_weights(), start=1)
-    keras_model.set_weights([np.abs(draw(*weight.shape)) + 1 / number for number, weight in weights])
+    parity.fill(keras_model)
     keras_model.save(tmp_path / "m.keras")
     keras_model.save_weights(tmp_path / "m.weights.h5")
     with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
-        file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+        drop_names(file)
         for name, end in zip(names, ("", "_1", "_2"), strict=True):
             file.move(f"layers/batch_normalization{end}", f"layers/{name}")
         for base in {name[:-2] for name in names}:
@@ -447,17 +450,11 @@ def test_batch_normalization_over_devices_has_a_name_of_its_own(over_devices, tm
     np.testing.assert_allclose(model(got, x), keras_model(x), atol=1e-6)
 
 
-def test_keras_on_numpy_stores_float64_as_float32(tmp_path):
+def test_keras_on_numpy_stores_float64_as_float32():
     keras_model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype="float64", name="dense")])
-    keras_model.save(tmp_path / "m.keras")
-    archive = zipfile.ZipFile(tmp_path / "m.keras")
-    contents = {name: archive.read(name) for name in archive.namelist()}
     kernel, bias = (weight.astype("float32") for weight in keras_model.get_weights())
-    contents["model.weights.h5"] = hostile.h5(lambda file: hostile.dense_vars(file, kernel=kernel, bias=bias))
-    with zipfile.ZipFile(tmp_path / "n.keras", "w") as archive:
-        for name, data in contents.items():
-            archive.writestr(name, data)
-    model, params = load_keras(tmp_path / "n.keras")
+    weights = hostile.h5(lambda file: hostile.dense_vars(file, kernel=kernel, bias=bias))
+    model, params = load_keras(hostile.changed_zip(parity.saved(keras_model), weights=weights))
     x = draw(2, 4)
     y = model(params, x)
     assert y.dtype == params["dense"]["kernel"].dtype == "float64"
@@ -468,8 +465,7 @@ def test_frozen_layers_stand_after_the_others_in_legacy_files(tmp_path):
     """Keras lists what training moves first; the arrays of cells have no names that say whose they are."""
     steps = [keras.layers.LSTM(3, return_sequences=True, trainable=trainable) for trainable in (False, True, False)]
     keras_model = keras.Sequential([keras.Input((4, 3)), keras.Sequential([keras.Input((4, 3)), *steps])])
-    weights = enumerate(keras_model.get_weights(), start=1)
-    keras_model.set_weights([draw(*weight.shape) / number for number, weight in weights])
+    parity.fill(keras_model)
     keras_model.save(tmp_path / "m.h5")
     model, params = load_keras(tmp_path / "m.h5")
     x = draw(2, 4, 3)
@@ -489,8 +485,7 @@ def test_layers_of_one_name_that_are_not_one_layer_next_to_one_that_is(tmp_path)
     keras_model = keras.Sequential([keras.Input((4,)), *parts])
     keras_model.save(tmp_path / "m.keras")
     model, params = load_keras(tmp_path / "m.keras")
-    weights = enumerate(keras_model.get_weights(), start=1)
-    keras_model.set_weights([draw(*weight.shape) / number for number, weight in weights])
+    parity.fill(keras_model)
     keras_model.save_weights(tmp_path / "m.weights.h5")
     x = draw(2, 4)
     got = load_weights(tmp_path / "m.weights.h5", model, params)
@@ -566,8 +561,8 @@ def test_outputs_by_name_are_ordered_by_their_names_in_a_weights_file(tmp_path):
     keras_model = keras.Model(x, {"z": keras.layers.Dense(2)(x), "a": keras.layers.Dense(2)(x)})
     model, params = from_keras(keras_model)
     keras_model.save_weights(tmp_path / "m.weights.h5")
-    with h5py.File(tmp_path / "m.weights.h5", "a") as file:  # to 3.5 the names of the layers were not in it
-        file.visititems(lambda name, group: group.attrs.pop("name", None))
+    with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
+        drop_names(file)
     again = load_weights(tmp_path / "m.weights.h5", model, tree.map(np.zeros_like, params))
     values = np.eye(3, dtype="float32")
     for name, y in keras_model(values).items():

@@ -23,6 +23,12 @@ def read(archive, name):
         return members.read(name)
 
 
+def members(data):
+    """{name: bytes} of a zip."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def npz(archive, name):
     """The arrays in the .npz of a name."""
     return np.load(io.BytesIO(read(archive, f"{name}.npz")))
