@@ -316,8 +316,9 @@ def measure(cell: Cell, connections: dict[str, Any], seconds: float) -> dict[str
     with tempfile.TemporaryDirectory(prefix="fnet-benchmark-") as folder:
         rows = Path(folder) / "rows.npy"
         np.save(rows, cell.rows(cell.count))
-        for name, connection in connections.items():
+        for connection in connections.values():  # all of them, which import and load at once
             connection.send((cell.file, rows, cell.batch or cell.count))
+        for name, connection in connections.items():
             try:
                 outputs[name] = connection.recv()
             except EOFError:

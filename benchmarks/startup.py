@@ -21,6 +21,8 @@ import numpy as np
 from harness import Cell, Contender
 from models import cnn, images, lstm, real
 
+LONG = 10
+"""So many times the seconds of a cell are enough for a contender, whatever it has run."""
 START = "import sys, numpy as np; file, x = sys.argv[1], np.load(sys.argv[2]); "
 CODE = {
     "fnet": "import fnet; model, params = fnet.load_keras(file); fnet.predict(model, params, x)",
@@ -56,12 +58,14 @@ def starts(
 def _in_turn(
     table: dict[str, Contender], arguments: list[str], limits: dict[str, str], seconds: float
 ) -> dict[str, list[float]]:
-    """{contender: seconds of each process}."""
+    """{contender: seconds of each process}: three at least, or as many as take `LONG` times `seconds`."""
     times: dict[str, list[float]] = {name: [] for name in table}
     end = time.perf_counter() + seconds * len(table)
-    while time.perf_counter() < end or min(map(len, times.values())) < 3:
-        for name, contender in table.items():
-            times[name].append(_seconds(name, contender, arguments, limits))
+    while short := [name for name, ts in times.items() if sum(ts) < LONG * seconds]:
+        if time.perf_counter() > end and min(len(times[name]) for name in short) >= 3:
+            break
+        for name in short:
+            times[name].append(_seconds(name, table[name], arguments, limits))
     return times
 
 
@@ -69,6 +73,7 @@ def _seconds(name: str, contender: Contender, arguments: list[str], limits: dict
     """How long one process takes."""
     environment = {**os.environ, **harness.QUIET, **limits, **contender.environment}
     environment["PYTHONPATH"] = environment.get("FNET_FROM", str(harness.ROOT))
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
     command = [sys.executable, "-P", "-c", START + CODE[name.split()[0]], *arguments]
     start = time.perf_counter()
     subprocess.run(command, env=environment, check=True, capture_output=True)
