@@ -8,6 +8,7 @@ from pathlib import Path
 import chex
 import jax
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 import fnet
@@ -45,6 +46,26 @@ def test_calls_of_one_shape_trace_once():
         traced_once = jax.jit(chex.assert_max_traces(lambda params, x: MODEL(params, x), n=1))
         for factor in (1.0, 2.0, 3.0):
             traced_once(params, x * np.float32(factor))
+
+
+LOOPS = {
+    "lstm": (fnet.bind(fnet.lstm, units=3), (2, 5, 4)),
+    "lstm of relu": (fnet.bind(fnet.lstm, units=3, activation="relu"), (2, 5, 4)),
+    "conv_lstm1d": (fnet.bind(fnet.conv_lstm1d, filters=2, kernel_size=2), (2, 3, 4, 2)),
+    "both ways": (fnet.bind(fnet.bidirectional, layer=fnet.bind(fnet.gru, units=3, activation="relu")), (2, 5, 4)),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_is_compiled_at_its_first_call_alone(name, caplog):
+    """`jax.lax.scan` over a function made anew compiles at every call, and keeps all that it compiled."""
+    step, shape = LOOPS[name]
+    params, x = fnet.init(step, 0, shape), np.ones(shape, "float32")
+    with backend.using("jax"):
+        step(params, x)
+        with jax.log_compiles():
+            step(params, x)
+    assert not caplog.records
 
 
 SHARDED = """

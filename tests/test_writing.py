@@ -316,6 +316,19 @@ def test_a_closed_standard_output_is_said(tmp_path):
     assert "Traceback" not in found.stderr
 
 
+@POSIX
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    """As `head` closes its end of the pipe: no message, and none by Python as it ends."""
+    save(tmp_path / "m.safetensors", MODEL, PARAMS)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as pipe:
+        command = [sys.executable, "-m", "fnet", "summary", str(tmp_path / "m.safetensors")]
+        where = {"env": os.environ | {"PYTHONUNBUFFERED": ""}, "cwd": Path(__file__).parent.parent}
+        found = subprocess.run(command, check=False, stdout=pipe, stderr=subprocess.PIPE, text=True, **where)
+    assert (found.returncode, found.stderr) == (1, "")
+
+
 def test_a_saved_file_loads_after_all_this(tmp_path):
     save(tmp_path / "m", MODEL, PARAMS)
     assert load(tmp_path / "m")[0] == MODEL
