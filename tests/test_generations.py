@@ -141,13 +141,15 @@ def test_dtypes_of_linspace_and_the_order_of_top_k(tmp_path):
     ("name", "interpolation", "version", "policy"),
     [
         ("Normalization", None, (2, 4), "float32"),
-        ("Normalization", None, (2, 6), "float16"),
+        ("Normalization", None, (2, 5), "float16"),
         ("Resizing", "bilinear", (2, 7), "float32"),
         ("Resizing", "bilinear", (2, 8), "float16"),
         ("Resizing", "nearest", (2, 7), "float16"),
+        ("RandomCrop", None, (3, 7), "float16"),
+        ("RandomCrop", None, (3, 8), None),
     ],
 )
-def test_layers_that_gave_float32_whatever_their_policy(name, interpolation, version, policy):
+def test_the_policies_by_which_results_are_rounded_at_each_age(name, interpolation, version, policy):
     assert policy_of_result(name, {"interpolation": interpolation}, "float16", version) == policy
 
 
@@ -288,6 +290,24 @@ def test_layers_change_at_the_versions_at_which_those_of_keras_did():
     assert generations.MERGES_SEE_MASKS == (3, 4)
     assert generations.HEADS_DELETE_MASKS == (3, 8)
     assert generations.CALLS_HAND_MASKS_ON == (3, 11)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (None, (0, 0)),
+        ("2.1.6-tf", (2, 1)),
+        ("2.2.4", (2, 2)),
+        ("2.2.4-tf", (2, 4)),
+        ("2.3.0-tf", (2, 4)),
+        ("2.3.1", (2, 3)),
+        ("2.15.0", (2, 15)),
+        ("3.12.0.dev2025", (3, 12)),
+        ("nightly", generations.NEWEST),
+    ],
+)
+def test_the_keras_inside_tensorflow_was_ahead_of_its_number(text, version):
+    assert generations.version_of(text) == version
 
 
 def test_a_vector_of_that_name_in_a_layer_of_ones_own_must_be_in_the_file(tmp_path):
