@@ -454,6 +454,9 @@ def test_strict_json_gives_what_json_gives():
     with pytest.raises(LimitExceeded, match="deeper"):
         parse("[" + nested + "]", "x", Limits())
     assert parse(str(2**64 - 1), "x", Limits()) == 2**64 - 1
+    for number in (2**64, -(2**64), 10**30):
+        with pytest.raises(CorruptFile, match="too large an integer"):
+            parse(str(number), "x", Limits())
 
 
 def test_odd_lengths_have_checksums_too():

@@ -200,6 +200,11 @@ REFUSED = {
         UnsupportedLayer,
         "was called with 'foo', an argument that fnet does not know",
     ),
+    "mask by position and by name": (
+        lambda: functional(node(entry("Softmax", "dense"), INPUT, INPUT, mask=INPUT), weights=NO_WEIGHTS),
+        UnsupportedLayer,
+        "was called with 2 positional arguments",
+    ),
     "mask of none": (lambda: functional(node(DENSE, INPUT, mask=None)), CorruptFile, "takes no mask"),
     "state of another size": (
         lambda: functional(
@@ -517,6 +522,8 @@ def test_the_config_of_a_custom_layer_is_its_own():
 def test_keras_before_3_12_takes_1_for_trainable():
     layer = {**DENSE, "config": {**DENSE["config"], "trainable": 1}}
     load_keras(keras_zip(sequential_config(input_entry(3), layer), metadata='{"keras_version": "3.11.3"}'))
+    with pytest.raises(CorruptFile, match="trainable is 1, not true or false"):
+        load_keras(keras_zip(sequential_config(input_entry(3), layer), metadata='{"keras_version": "3.12.0"}'))
 
 
 def test_a_layer_with_the_policy_of_integers_takes_integers():
