@@ -4,12 +4,14 @@
 """
 
 import io
+import struct
 import zipfile
 
 import h5py
 import numpy as np
 
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
+from params.file.checksum import checksum
 from tests.hostile import (
     Attack,
     dense_config,
@@ -414,6 +416,42 @@ def deep_groups(file, levels):
         group = group.create_group("g")
 
 
+def long_paths(file, fan):
+    """Names of 4,000 letters, one inside the other, above many groups: each of those has a path of all of them."""
+    group = file
+    for _ in range(60):
+        group = group.create_group("n" * 4000)
+    for n in range(fan):
+        group.create_group(str(n))
+
+
+def links_in_one_another(count, text=900_000):
+    """A group whose links lie in one another, in a fractal heap: the name of each is the rest of the heap."""
+
+    def guarded(data):
+        return data + struct.pack("<I", checksum(data))
+
+    head, size, nothing = 17, 1 << 20, (1 << 64) - 1  # bytes before the links, of their block; the address of nothing
+    links, ids = bytearray(b"a" * text + struct.pack("<Q", 48)), []
+    for at in range(0, text - 16, text // count):
+        length = struct.pack("<I", text - at - 6)
+        if max(length) < 128 and b"/" not in length:
+            links[at : at + 6] = b"\1\2" + length
+            ids.append(struct.pack("<4xBI3s", 0, head + at, (len(links) - at).to_bytes(3, "little")))
+    block = (b"FHDB" + struct.pack("<BQI", 0, 48, 0) + bytes(links)).ljust(size, b"\0")
+    leaf = guarded(b"BTLF\0\5" + b"".join(ids))
+    places = np.cumsum([48, 146, len(block), len(leaf), 38]).tolist()
+    heap = b"FRHP" + struct.pack("<BHHBIQQ80xHQQHHQH", 0, 8, 0, 0, 1 << 26, 0, nothing,
+                                 4, size, size, 32, 0, places[1], 0)  # fmt: skip
+    tree = b"BTHD" + struct.pack("<BBIHHBBQHQ", 0, 5, size, 12, 0, 100, 40, places[2], len(ids), len(ids))
+    root = b"OHDR\2\2" + struct.pack("<IBHBBBQQ", 22, 2, 18, 0, 0, 0, places[0], places[3])
+    end = places[4] + len(root) + 4
+    start = b"\x89HDF\r\n\x1a\n" + struct.pack("<BBBB4Q", 2, 8, 8, 0, 0, nothing, end, places[4])
+    return b"".join([guarded(start), guarded(heap), block, leaf, guarded(tree), guarded(root)])
+
+
+row("h5_long_paths", lambda: packed(dense_config(), h5(lambda f: long_paths(f, 3000))), LimitExceeded)
+row("h5_links_in_one_another", lambda: packed(dense_config(), links_in_one_another(20_000)), LimitExceeded)
 row("h5_2000_groups", lambda: with_groups(lambda f: [f.create_group(f"g{n}") for n in range(2000)]), *EITHER)
 row("h5_60_groups_deep", lambda: with_groups(lambda f: deep_groups(f, 60)), *EITHER)
 row("h5_500_groups_deep", lambda: with_groups(lambda f: deep_groups(f, 500)), *ANY)

@@ -116,6 +116,9 @@ def test_what_a_file_unpacks_to_is_told_by_its_header_and_bounded(folder, capsys
     assert "243,000,000 bytes, where 150,000,000 are the most: make the image smaller first" in caplog.text
     assert run(capsys, IMAGES, "wide.png") == (2, "")
     assert "wide.png is 9000x9000, the model takes 32x32" in caplog.text
+    Path("wide.png").rename("photos/wide.png")
+    assert run(capsys, IMAGES, "photos", "--resize", "--invalid", "raise") == (2, "")
+    assert "photos/wide.png is not an image that can be read (it unpacks to" in caplog.text
 
 
 def test_texts_come_from_every_kind_of_file(folder, capsys, monkeypatch):

@@ -54,6 +54,10 @@ class Buffer:
         if self._steps < 0:
             raise LimitExceeded("its structure takes more steps to read than `Limits.steps` allows")
 
+    def keep(self, name: str) -> None:
+        """Count a name or path that is kept: many of them may be read from the same bytes."""
+        self.step(len(name) // 16)
+
     def enter(self, address: int, what: str) -> None:
         """Note a structure that belongs to one owner only, so that nothing is shared and nothing can loop."""
         self.step()
@@ -438,6 +442,7 @@ def members(file: Buffer, header: Header) -> dict[str, int]:
     """{name: address of the object} of a group, hard links only."""
     links: dict[str, int] = {}
     for name, address in _links(file, header):
+        file.keep(name)
         if name in links:
             raise CorruptFile(f"a group has two members called {quoted(name)}")
         if not name or "/" in name or name == ".":
@@ -660,6 +665,7 @@ class Attributes:
         """{name: attribute} of an object."""
         attributes: dict[str, Attribute] = {}
         for attribute in map(_attribute, self._messages(header)):
+            self._file.keep(attribute.name)
             if attribute.name in attributes:
                 raise CorruptFile(f"an object has two attributes called {quoted(attribute.name)}")
             attributes[attribute.name] = attribute
@@ -1051,6 +1057,7 @@ class _Walk:
         """The object at `address`, with all below it."""
         if depth > DEEPEST:
             raise LimitExceeded(f"groups are nested more than {DEEPEST} deep")
+        self.file.keep(path)
         header = messages(self.file, address)
         attributes = self.attributes.parse(header)
         if not is_group(header):
