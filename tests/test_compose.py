@@ -102,6 +102,9 @@ def test_errors_name_the_step():
         model(params, np.ones((2, 5), "float32"))
     notes = caught.value.__notes__
     assert notes[0] == ("in 'block/head': dense() got float32[2, 5], params {kernel: float32[6, 3], bias: float32[3]}")
+    with pytest.raises(ValueError, match="conv2d") as caught:
+        fnet.init(sequential(block=sequential(head=bind(fnet.conv2d, filters=1, kernel_size=1))), 0, (2, 5))
+    assert [note.partition(":")[0] for note in caught.value.__notes__] == ["in 'block/head'"]
 
 
 def test_graph_shares_weights_by_params_name(each_backend):

@@ -138,6 +138,22 @@ def test_shared_weights_stay_shared(each_backend):
     assert list(pruned(part, params)["one"]) == ["h", "g"]  # the first call needs both
 
 
+def test_calls_of_one_model_keep_what_either_needs():
+    given = bind(fnet.input_layer, shape=(None, 4))
+    model = graph(inputs="x", x=given, m=(nested(), "x"), n=(nested(), "x", "m"), outputs=("m", "n"))
+    params, values = made(model)
+    part = cut(model, outputs=["m/block/a", "n/block/side"])
+    some = pruned(part, params)
+    assert set(some["m"]["block"]) == {"a", "side"}
+    for ours, name in zip(part(some, X), ("m/block/a", "n/block/side"), strict=True):
+        same(ours, values[name])
+
+
+def test_a_list_of_one_input_stays_one():
+    model = graph(inputs=["x"], a=(bind(dense, units=3), "x"), b=(bind(dense, units=3), "a"), outputs="b")
+    assert cut(model, outputs="a").inputs == model.inputs
+
+
 def test_a_mask_is_given_with_the_values():
     model = graph(
         inputs="i",

@@ -39,6 +39,14 @@ def test_hard_data_at_the_yardstick(twin, layer, options, data, each_backend):
     parity.assert_parity(ours, theirs, exact)
 
 
+@pytest.mark.parametrize("data", HARD)
+def test_cosines_of_hard_data_at_the_yardstick(data, each_backend):
+    x, y = HARD[data].astype("float32"), HARD[data][::-1].astype("float32")
+    single, double = (keras.layers.Dot(2, normalize=True, dtype=d) for d in ("float32", "float64"))
+    theirs, exact = np.asarray(single([x, y])), np.asarray(double([x.astype("float64"), y.astype("float64")]))
+    parity.assert_parity(np.asarray(fnet.dot({}, (x, y), axes=2, normalize=True)), theirs, exact)
+
+
 def test_batch_statistics_at_the_edges(each_backend):
     """A variance of -1 gives NaN, of 0 a factor 1 / sqrt(epsilon), of infinity 0."""
     one = np.ones(3, "float32")
