@@ -116,9 +116,6 @@ def test_what_a_file_unpacks_to_is_told_by_its_header_and_bounded(folder, capsys
     assert "243,000,000 bytes, where 150,000,000 are the most: make the image smaller first" in caplog.text
     assert run(capsys, IMAGES, "wide.png") == (2, "")
     assert "wide.png is 9000x9000, the model takes 32x32" in caplog.text
-    Path("wide.png").rename("photos/wide.png")
-    assert run(capsys, IMAGES, "photos", "--resize", "--invalid", "raise") == (2, "")
-    assert "photos/wide.png is not an image that can be read (it unpacks to" in caplog.text
 
 
 def test_texts_come_from_every_kind_of_file(folder, capsys, monkeypatch):
@@ -252,6 +249,13 @@ def test_an_empty_cell_is_a_row_without_an_answer(folder, capsys, caplog):
     assert run(capsys, "numbers.safetensors", "x.csv", "--invalid", "raise", "--batch-size", 1)[0] == 1
     assert "has NaN" in caplog.text
     assert "in the batch whose row 0 is row 1 of all" in caplog.text
+
+
+@pytest.mark.parametrize("row", ["1,2", "1,2,3,4"])
+def test_a_row_of_more_or_fewer_fields_than_the_header_is_named(row, folder, capsys, caplog):
+    Path("x.csv").write_text(f"a,b,c\n1,2,3\n{row}\n")
+    assert run(capsys, "numbers.safetensors", "x.csv")[0] == 2
+    assert f"row 1 has {len(row.split(','))} fields, the header names 3" in caplog.text
 
 
 # --- what is written ----------------------------------------------------------------------------------------
@@ -388,17 +392,19 @@ def test_the_best_classes_come_with_their_scores(folder, capsys):
     assert float(score) > float(other)
     (row,) = lines(capsys, TEXTS, "--text", "pelayanannya ramah sekali", "--top", "2")
     assert [best["label"] for best in row["top"]] == [first, second]
+    _, out = run(capsys, TEXTS, "--text", "ramah\r\nsekali\tini")
+    assert out.rstrip("\n").split("\t")[2:] == ["ramah  sekali ini"]
     assert row["top"][0]["score"] == pytest.approx(max(row["output"]), abs=1e-6)
 
 
 def test_a_row_with_one_score_that_is_nan_has_no_label(folder, capsys):
     model = sequential(x=bind(fnet.input_layer, shape=(None, 2)), y=bind(fnet.operations.log))
     fnet.save("log.safetensors", model, {}, labels=["no", "yes"])
-    Path("x.jsonl").write_text("[1, -1]\n[1, 2]")
-    with np.errstate(invalid="ignore"):
+    Path("x.jsonl").write_text("[1, -1]\n[1, 2]\n[1, 0]")
+    with np.errstate(all="ignore"):
         rows = lines(capsys, "log.safetensors", "x.jsonl")
-    assert [row["label"] for row in rows] == [None, "yes"]
-    assert rows[0]["output"] == [0, None]
+    assert [row["label"] for row in rows] == [None, "yes", "no"]
+    assert rows[0]["output"] == rows[2]["output"] == [0, None]  # JSON has no infinity either
 
 
 # --- as it comes --------------------------------------------------------------------------------------------
