@@ -64,19 +64,26 @@ def dtype_of(value: Any) -> str:
 
 
 def tensor(value: Any, dtype: str | None = None) -> Array:
-    """`value` as an array: Python numbers and lists of them are int32, float32 or bool, as Keras makes them."""
+    """`value` as an array: Python numbers and lists of them become `dtype`, else int32, float32 or bool."""
     if not hasattr(value, "dtype"):
-        if isinstance(value, list | tuple) and any(hasattr(item, "dtype") for item in value):
-            value = xp.stack(strong(*value))
-        else:
-            value = ops.asarray(value)
-            small = {"int64": "int32", "float64": "float32", "complex128": "complex64"}.get(value.dtype.name)
-            if small == "int32" and value.size and not -(1 << 31) <= value.min() <= value.max() < 1 << 31:
-                raise OverflowError(f"{value} is beyond int32, in which an operation takes whole numbers")
-            value = value if small is None else ops.cast(value, small)
+        if not isinstance(value, list | tuple) or not any(hasattr(item, "dtype") for item in value):
+            return _of_numbers(np.asarray(value), dtype)
+        value = xp.stack(strong(*value))
     else:
         value = ops.asarray(value)
     return value if dtype is None or value.dtype.name == dtype else ops.cast(value, dtype)
+
+
+def _of_numbers(numbers: np.ndarray[Any, Any], dtype: str | None) -> Array:
+    """Python numbers as `dtype`: into 64 bits they go without a stop at 32."""
+    if numbers.dtype.kind == "i" and dtype in (*_FLOATS, "bfloat16"):
+        numbers = numbers.astype("float64")  # JAX would cut integers to 32 bits first
+    small = {"int64": "int32", "float64": "float32", "complex128": "complex64"}.get(numbers.dtype.name)
+    array = ops.asarray(numbers) if small is None else ops.cast(numbers, dtype or small)
+    narrow = numbers.dtype.kind == "i" and numbers.size and array.dtype.name == "int32"
+    if narrow and not -(1 << 31) <= numbers.min() <= numbers.max() < 1 << 31:
+        raise OverflowError(f"{numbers} is beyond int32, in which an operation takes whole numbers")
+    return array if dtype is None or array.dtype.name == dtype else ops.cast(array, dtype)
 
 
 def promoted(*values: Any) -> list[Any]:

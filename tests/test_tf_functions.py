@@ -241,6 +241,25 @@ HUGE = 1 << 40
 
 
 @pytest.mark.parametrize(
+    ("function", "kwargs", "dtype", "y"),
+    [
+        ("math.equal", {"y": 0.1}, "float64", [True, False]),
+        ("math.add", {"y": 1e-50}, "float64", [0.1, 1e-50]),
+        ("math.multiply", {"y": 1e300}, "float64", [1e299, 0.0]),
+        ("math.multiply", {"y": 10**10}, "float32", [1e9, 0.0]),
+        ("math.add", {"y": HUGE}, "int64", [HUGE, HUGE]),
+        ("clip_by_value", {"clip_value_min": HUGE, "clip_value_max": 2 * HUGE}, "int64", [HUGE, HUGE]),
+    ],
+)
+def test_numbers_of_a_call_have_all_bits_of_the_tensor(function, kwargs, dtype, y):
+    """They were made float32 first, and refused beyond int32."""
+    x = np.zeros((1, 4, 6), dtype)
+    x[..., 0] = 0.1 if "float" in dtype else 0
+    found = made(function, kwargs, dtype=dtype)({}, x)[0, 0, :2]
+    np.testing.assert_allclose(found, np.asarray(y, found.dtype), rtol=1e-6 if dtype == "float32" else 1e-15)
+
+
+@pytest.mark.parametrize(
     ("function", "kwargs", "shape"),
     [
         ("tile", {"multiples": [1, HUGE, HUGE]}, (None, 4 * HUGE, 6 * HUGE)),

@@ -41,7 +41,7 @@ def _keras(operation: Operation) -> Callable[[Array], Array]:
 
 
 def _broadcast(x: Any, y: Any) -> Any:
-    return broadcast_shapes(as_spec(x).shape, as_spec(y).shape)
+    return broadcast_shapes(shape_of(x), shape_of(y))
 
 
 def binary(

@@ -193,13 +193,14 @@ def known(spec: Any) -> int | None:
 
 
 def as_spec(x: Any) -> Spec:
-    """The Spec of a Spec, an array, a number or a list; numbers are int32, float32 or bool."""
+    """The Spec of a Spec, an array, a number or a list; numbers are int32, beyond it int64, float32 or bool."""
     if isinstance(x, Spec):
         return x
     if isinstance(x, list | tuple) and any(isinstance(leaf, Spec) for leaf in tree.leaves(x)):
         items = [as_spec(item) for item in x]
         return Spec((len(items), *items[0].shape), dtype_like(*items))
-    array = tensor(x)
+    beyond = isinstance(x, int) and not -(1 << 31) <= x < 1 << 31
+    array = tensor(x, "int64" if beyond else None)
     few = array.dtype.name in ("int32", "int64") and array.ndim < 2 and array.size <= _FEW
     return Spec(tuple(array.shape), array.dtype.name, tuple(np.asarray(array).reshape(-1).tolist()) if few else None)
 

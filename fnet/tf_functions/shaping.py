@@ -310,7 +310,7 @@ def broadcast_to(x: Array, shape: Sizes) -> Array:
 @function(lambda dims, value: Spec(sizes_of(dims), as_spec(value).dtype), "fill", sizes=("dims",))
 def fill(dims: Sizes, value: Array) -> Array:
     """`value` in the shape `dims`."""
-    return xp.broadcast_to(tensor(value), ints(dims))
+    return xp.broadcast_to(tensor(value, as_spec(value).dtype), ints(dims))
 
 
 @function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "zeros", sizes=("shape",))
