@@ -49,6 +49,12 @@ def quoted(name: object, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
+def own_function(name: object) -> str:
+    """How to give a function of one's own for a class or layer of this name."""
+    text = quoted(name)
+    return f"load_keras(..., custom={{{text}: my_layer}}), --custom {text[:-1]}=FILE.py:my_layer{text[-1]} in a shell"
+
+
 DAMAGE = (MemoryError, RecursionError, struct.error, zlib.error, ArithmeticError, LookupError, ValueError)
 """What reading damaged bytes can raise: errors of the family above, and of Python itself."""
 

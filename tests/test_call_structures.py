@@ -161,9 +161,9 @@ def test_a_tuple_of_outputs_is_a_list_behind_a_file(tmp_path):
         (several, A, "takes 2 inputs"),
         (several, [A, B, A], "takes 2 inputs"),
         (several, [A, None], "not optional"),
-        (several, {"a": A}, "'b' are missing"),
-        (several, {"a": A, "q": B}, "'b' are missing"),
-        (named, {"a": A, "q": B}, "'b' are missing"),
+        (several, {"a": A}, "missing inputs: 'b'"),
+        (several, {"a": A, "q": B}, "missing inputs: 'b'"),
+        (named, {"a": A, "q": B}, "missing inputs: 'b'"),
         (named_reversed, [A, B], "give a dict with 'b', 'a'"),
     ],
 )

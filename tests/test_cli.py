@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,8 @@ def folder(tmp_path_factory):
     (where / "texts.csv").write_text("id,text\n1,baik sekali\n2,buruk\n", "utf-8")
     (where / "numbers.csv").write_text("a,b\n1,x\n", "utf-8")
     (where / "numberless.csv").write_text("1,2\n3,4\n", "utf-8")
+    (where / "semicolons.csv").write_text("id;text\n1;baik\n", "utf-8")
+    (where / "latin.csv").write_bytes(b"text\ncaf\xe9\n")
     (where / "ragged.csv").write_text("a,b\n1,2\n1,2,3\n", "utf-8")
     np.save(where / "single.npy", np.float32(1))
     (where / "texts.txt").write_text("baik\nburuk\n", "utf-8")
@@ -99,6 +102,18 @@ def test_one_probability_is_shown_for_the_label_beside_it(folder, capsys):
 def test_no_texts_give_no_lines(folder, capsys, tmp_path):
     (tmp_path / "none.txt").write_text("")
     assert run(capsys, "predict", folder / "text.keras", tmp_path / "none.txt") == (0, "")
+
+
+@pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_texts_are_utf_8_whatever_the_locale_is(folder, locale):
+    environment = {**os.environ, "PYTHONCOERCECLOCALE": "0", **locale}
+    command = [sys.executable, "-m", "fnet", "predict", folder / "text.keras"]
+    asked = [*command, "--text", "café 日本"]
+    root, text = Path(__file__).parent.parent, "café 日本".encode()
+    piped = '"café 日本"\n"\\ud800"\n'.encode()
+    assert subprocess.check_output(asked, env=environment, cwd=root).endswith(b"\t" + text + b"\n")
+    out = subprocess.check_output([*command, "-", "--stdin-format", "jsonl"], input=piped, env=environment, cwd=root)
+    assert out.endswith(b"\t" + text + b"\nnull\t\\ud800\n")
 
 
 def test_a_reader_who_leaves_early_is_no_error():
@@ -213,6 +228,9 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "image.keras", "small.png"], 2, "small.png is 6x4, the model takes 8x8; add --resize"),
         (["predict", "image.keras", "numbers.csv"], 2, "every column must hold numbers"),
         (["predict", "text.keras", "texts.csv", "--column", "teks"], 2, "has the columns id, text; name the text"),
+        (["predict", "text.keras", "semicolons.csv", "--column", "text"], 2, "has ';' in its header and no ','"),
+        (["predict", "text.keras", "latin.csv"], 1, "invalid continuation byte; save it as UTF-8"),
+        (["predict", "text.keras", "--text", "caf\udce9"], 2, "--text 'caf\\udce9' is not in UTF-8"),
         (["predict", "image.keras", "pixels.npy", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
         (["predict", "image.keras", "pixels.npy", "--labels", "label.txt"], 2, "label.txt: no such file"),
         (["convert", "image.keras", "out.safetensors", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
@@ -293,7 +311,7 @@ def test_rows_without_an_answer_are_marked_and_the_rest_goes_on(folder, capsys, 
     assert status == 0
     assert [row["input"] for row in rows] == ["baik", "", "buruk"]
     assert [row["output"] is None for row in rows] == [False, True, False]
-    assert "1 of 3 rows have no answer and are marked: rows 1" in caplog.text
+    assert "no answer for 1 of 3 rows, which are marked: 1" in caplog.text
     _, out = run(capsys, "predict", folder / "text.keras", *texts, "--labels", "negatif,positif")
     assert out.splitlines()[1] == "-\t-\t"
     assert run(capsys, "predict", folder / "text.keras", "--text", "")[0] == 1

@@ -149,7 +149,7 @@ def test_folders_in_a_folder_count_and_a_broken_image_is_a_row_without_an_answer
     assert [row["input"] for row in rows] == ["photos/0.png", "photos/2.png", "photos/9.png", "photos/more/1.png"]
     assert [row["output"] is None for row in rows] == [False, False, True, False]
     assert "photos/9.png is not an image that can be read" in caplog.text
-    assert "1 of 4 rows have no answer and are marked: rows 2" in caplog.text
+    assert "no answer for 1 of 4 rows, which are marked: 2" in caplog.text
     assert run(capsys, IMAGES, "photos", "--resize", "--invalid", "raise") == (2, "")
     assert run(capsys, IMAGES, "photos/9.png", "--resize")[0] == 1  # no image of the batch has a size
 
@@ -245,7 +245,7 @@ def test_an_empty_cell_is_a_row_without_an_answer(folder, capsys, caplog):
         False,
         True,
     ]
-    assert "1 of 2 rows have no answer and are marked: rows 1" in caplog.text
+    assert "no answer for 1 of 2 rows, which are marked: 1" in caplog.text
     assert run(capsys, "numbers.safetensors", "x.csv", "--invalid", "raise", "--batch-size", 1)[0] == 1
     assert "has NaN" in caplog.text
     assert "in the batch whose row 0 is row 1 of all" in caplog.text
@@ -279,6 +279,13 @@ def test_the_suffix_says_the_form(folder, capsys):
         assert not rows[0]["label"]
         assert [row["label"] for row in rows[1:]] == [row["label"] for row in expected[1:]]
         assert [float(rows[1][f"output_{i}"]) for i in (0, 1)] == expected[1]["output"]
+
+
+def test_without_pyarrow_a_parquet_file_is_refused_before_the_work(folder, capsys, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert run(capsys, "numbers.safetensors", "x.csv", "--output", "y.parquet") == (1, "")
+    assert "pip install 'fnet-layers[parquet]'" in caplog.text
+    assert not list(Path().glob("y.parquet*"))
 
 
 def test_a_table_is_printed_as_it_is_written(folder, capsys):

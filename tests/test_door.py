@@ -278,7 +278,7 @@ def test_missing_params_are_explained(each_backend):
 def test_rows_without_an_answer_are_marked_and_the_others_go_on(each_backend, batch_size):
     bad = X.copy()
     bad[1, 0], bad[2, 2] = np.nan, np.inf
-    with pytest.warns(fnet.InvalidRows, match="2 of 4 rows have no answer and are marked: rows 1, 2"):
+    with pytest.warns(fnet.InvalidRows, match="no answer for 2 of 4 rows, which are marked: 1, 2"):
         y = fnet.predict(MODEL, PARAMS, bad, batch_size=batch_size, invalid="mark")
     np.testing.assert_allclose(y, np.where(np.isin(np.arange(4), (1, 2))[:, None], np.nan, Y), rtol=1e-6)
     with pytest.raises(fnet.InvalidInput, match="row 1 has NaN"):
@@ -447,3 +447,6 @@ def test_a_missing_text_of_a_table_is_told_as_a_plain_nan():
     )
     with pytest.raises(fnet.InvalidInput, match=r"row 1 has nan \(no text; for a missing one give ''\)$"):
         fnet.predict(model, {}, np.array(["a", np.float64("nan")], object))
+    with pytest.warns(fnet.InvalidRows, match="no answer for 2 of 4 rows, which are marked: 1, 3"):
+        marked = fnet.predict(model, {}, ["a", "b\ud800", "", None], invalid="mark")
+    np.testing.assert_array_equal(marked[[0, 2]], fnet.predict(model, {}, ["a", ""]))

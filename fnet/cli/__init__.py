@@ -33,7 +33,7 @@ EXTRAS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage, 130 Ctrl-C."""
     starting.over()
-    _take_place_of_closed_streams()
+    _prepare_streams()
     top = parser()
     if not (sys.argv[1:] if argv is None else argv):
         top.print_help(sys.stderr)
@@ -80,13 +80,17 @@ class _Closed(io.TextIOBase):
         raise OSError(errno.EBADF, "standard output is closed, so there is nowhere to print to")
 
 
-def _take_place_of_closed_streams() -> None:
-    """Where a standard stream is closed, hold its number, so that no file is opened under it, and say so on use."""
+def _prepare_streams() -> None:
+    """Where a standard stream is closed, hold its number, so that no file is opened under it, and say so on use; the
+    others are UTF-8 whatever the locale is, as files are."""
     while (number := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(number)
     if sys.stdout is None:
         sys.stdout = _Closed()
+    for stream, encoding, errors in ((sys.stdin, "utf-8-sig", "strict"), (sys.stdout, "utf-8", "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=encoding, errors=errors)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
+import re
 import sys
 import tokenize
 import zipfile
@@ -130,7 +132,7 @@ def source(request: Request) -> Source:
     args = request.args
     if args.text:
         _require_columns(request, "--text")
-        texts = [*args.text, *args.inputs]
+        texts = [_argument(text) for text in (*args.text, *args.inputs)]
         return Source(_texts(texts, request.size), len(texts))
     folders = [name for name in args.inputs if name != "-" and Path(name).is_dir()]
     names = [file for name in args.inputs for file in (_images_of(Path(name)) if name in folders else [name])]
@@ -163,7 +165,8 @@ def _naming(name: str) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise ValueError(f"{'standard input' if name == '-' else name} cannot be read: {error}") from error
+        hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise ValueError(f"{'standard input' if name == '-' else name} cannot be read: {error}{hint}") from error
 
 
 def _read(name: str, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -203,6 +206,14 @@ def _in_batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     items = iter(items)
     while batch := list(islice(items, size)):
         yield batch
+
+
+def _argument(text: str) -> str:
+    """A text of the command line, in UTF-8 whatever the locale is. Raises UsageError for other bytes."""
+    try:
+        return os.fsencode(text).decode() if re.search("[\ud800-\udfff]", text) else text
+    except UnicodeError:
+        raise UsageError(f"--text {text!a} is not in UTF-8; save it in a .txt file that is") from None
 
 
 def _texts(texts: Iterable[str], size: int) -> Iterator[Batch]:
@@ -280,11 +291,16 @@ def _lines(name: str, newline: str | None = None) -> Iterator[str]:
 
 
 def _csv(name: str, request: Request) -> Source:
-    tabs = _kind(name, request.args) == ".tsv"
-    rows = (fields for fields in csv.reader(_lines(name, ""), delimiter="\t" if tabs else ",") if fields)
+    delimiter = "\t" if _kind(name, request.args) == ".tsv" else ","
+    rows = (fields for fields in csv.reader(_lines(name, ""), delimiter=delimiter) if fields)
     first = next(rows, [])
     if request.args.no_header:
         return Source(_table([str(i) for i in range(len(first))], chain([first], rows), name, request))
+    if len(first) == 1 and (other := next((mark for mark in ";\t|" if mark in first[0]), "")):
+        raise UsageError(
+            f"{name} has {other!r} in its header and no {delimiter!r}, which separates fields here (tabs in a .tsv); "
+            "--no-header makes it a row"
+        )
     if not request.args.column and len(first) == 1 and first[0] != TEXT:
         log.warning("%s: %r is taken for the name of the column; --no-header makes it a row", name, first[0])
     if not request.takes_text and first != [str(i) for i in range(len(first))] and all(map(_is_number, first)):

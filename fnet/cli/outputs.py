@@ -165,8 +165,8 @@ def npy(parts: list[Any]) -> bytes:
 
 LINES: dict[str, Callable[[Iterator[Answer], int], Iterator[str]]] = {".txt": text, ".jsonl": json_lines}
 TABLES: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
-    ".csv": lambda rows: delimited(rows, ",").encode(),
-    ".tsv": lambda rows: delimited(rows, "\t").encode(),
+    ".csv": lambda rows: delimited(rows, ",").encode(errors="backslashreplace"),
+    ".tsv": lambda rows: delimited(rows, "\t").encode(errors="backslashreplace"),
     ".parquet": parquet,
 }
 

@@ -98,7 +98,8 @@ def _write(form: str, run: _Run) -> None:
             sys.stdout.writelines(lines)
             sys.stdout.flush()
     elif form in outputs.LINES:
-        writing.write(output, "".join(chain.from_iterable(outputs.printed(run.answers(), form, run.top))).encode())
+        lines = chain.from_iterable(outputs.printed(run.answers(), form, run.top))
+        writing.write(output, "".join(lines).encode(errors="backslashreplace"))
     elif form in outputs.TABLES:
         rows = list(outputs.columns(chain.from_iterable(run.answers()), run.top))
         writing.write(output, outputs.TABLES[form](rows))
@@ -122,6 +123,8 @@ def _checked(args: argparse.Namespace) -> str:
     if str(args.output) in ("-", "/dev/stdout"):
         args.output = None
     form = outputs.form(args.output, args.format)
+    if form == ".parquet":
+        import pyarrow.parquet  # noqa: F401 - where it is missing, that is said before the work is done
     if args.output is not None:
         check_target(args.output, args.model, *args.inputs)
         if form == ".npy" and (args.wrong or args.keep):
@@ -265,7 +268,7 @@ class _Run:
         """Say which rows have no answer; the exit status."""
         if self.unanswered:
             shown = ", ".join(self.unanswered[:10]) + ", ..." * (len(self.unanswered) > 10)
-            log.warning("%d of %d rows have no answer and are marked: rows %s", len(self.unanswered), self.rows, shown)
+            log.warning("no answer for %d of %d rows, which are marked: %s", len(self.unanswered), self.rows, shown)
         answered = self.rows - len(self.unanswered)
         if self.args.truth is not None and answered:
             log.info("%d of %d rows are right: accuracy %.4f", self.right, answered, self.right / answered)

@@ -103,7 +103,7 @@ def feed(inputs: Any, x: Any) -> dict[str, Any]:
         if set(names) <= set(x):
             return {name: x[name] for name in names}
         missing = sorted(set(inputs if isinstance(inputs, Mapping) else names) - set(x))
-        raise InvalidInput(f"the inputs {', '.join(map(repr, missing))} are missing; got {describe(x)}")
+        raise InvalidInput(f"missing inputs: {', '.join(map(repr, missing))}; got {describe(x)}")
     if isinstance(inputs, Mapping) and list(inputs) != sorted(inputs):
         raise InvalidInput(f"the inputs have names and no order: give a dict with {', '.join(map(repr, inputs))}")
     flat_names, flat_values = _sorted_leaves(inputs), _sorted_leaves(x)

@@ -159,11 +159,9 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int, missi
     hold, and texts that are none."""
     dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
     faults: list[Fault] = []
-    if kind == "O" and dtype == "string":
-        wrong = np.array([not isinstance(item, str | bytes) for item in value.flat], bool)
-        faults += _fault(
-            name, value, wrong, lambda item: f"{_plain(item)!r:.40} (no text; for a missing one give '')", start
-        )
+    if kind in "OU" and dtype == "string":
+        wrong = np.array([_no_text(item) is not None for item in value.flat], bool)
+        faults += _fault(name, value, wrong, lambda item: f"{_plain(item)!r:.40} ({_no_text(item)})", start)
     if kind == "f":
         narrow = dtype in ("float16", "float32") and value.dtype.itemsize > np.dtype(dtype).itemsize
         if narrow or not _squares_are_finite(value):
@@ -177,6 +175,15 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int, missi
         wrong = (value < limits.min) | (value > limits.max)
         faults += _fault(name, value, wrong, lambda item: f"{item}, which is no {dtype}", start)
     return faults
+
+
+def _no_text(item: Any) -> str | None:
+    """Why an item is no text; None for one that is."""
+    if not isinstance(item, str | bytes):
+        return "no text; for a missing one give ''"
+    if isinstance(item, str) and not item.isascii() and re.search("[\ud800-\udfff]", item):
+        return "no valid Unicode: a lone surrogate"
+    return None
 
 
 def _plain(item: Any) -> Any:

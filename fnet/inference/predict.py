@@ -127,7 +127,7 @@ def _require_fitting(model: Any, params: Params, x: Any, error: Exception) -> No
 
 def _said(marked: list[int], rows: int) -> str:
     shown = ", ".join(map(str, marked[:10])) + (", ..." if len(marked) > 10 else "")
-    return f"{len(marked)} of {rows} rows have no answer and are marked: rows {shown}"
+    return f"no answer for {len(marked)} of {rows} rows, which are marked: {shown}"
 
 
 def _no_rows(model: Any, params: Params, x: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet.core.compose import Bound, option_names, rules
 from params.convert.conversion import Conversion
-from params.errors import UnsafeFile, UnsupportedLayer, quoted
+from params.errors import UnsafeFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import KerasObject, shown
 from params.table.entry import Entry
 from params.table.layers import CUDNN, LAYERS, REFUSED
@@ -81,7 +81,7 @@ def row_of(source: KerasObject, conversion: Conversion) -> Entry:
         return custom
     name = source.class_name
     if name in REFUSED:
-        place = f"give a function in its place, load_keras(..., custom={{{quoted(source.name)}: my_layer}})"
+        place = f"give a function in its place, {own_function(source.name)}"
         raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}; or {place}")
     if name in FUNCTION_LAYERS:
         from params.table.tf_functions import tf_row  # 230 functions, which few files need
@@ -137,7 +137,7 @@ def _unknown(source: KerasObject, conversion: Conversion) -> str:
 
 
 def _give(name: str) -> str:
-    return f"give its pure function, load_keras(..., custom={{{quoted(name)}: my_layer}})"
+    return f"give its pure function, {own_function(name)}"
 
 
 def is_operation(entry: Entry) -> bool:

@@ -16,7 +16,7 @@ from fnet.core.compose import Model, Rules, bind
 from fnet.types import OneOf, Range
 from params.convert.conversion import Converted
 from params.convert.generations import Version
-from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
+from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, is_object, shown
 from params.table.entry import Entry
 from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS
@@ -86,7 +86,7 @@ def _is_replaced(item: dict[str, Any], replaced: Container[str]) -> bool:
 def _way_out(layer: Any) -> str:
     return (
         "code in files is never run: replace it by layers or keras.ops operations, or give a function for the layer, "
-        f"load_keras(..., custom={{{quoted(layer)}: my_layer}})"
+        f"{own_function(layer)}"
     )
 
 

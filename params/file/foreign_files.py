@@ -49,7 +49,7 @@ def stranger(head: bytes) -> ModelFileError:
         if head.startswith(begin) or text[: len(begin)].lower() == begin:
             return CorruptFile(f"it is {what}")
     if head[5:10] == b'\0\0\0{"':  # behind the length of its header, which may look like a pickle
-        return CorruptFile("it is a .safetensors file: params.load reads those that params.save wrote")
+        return CorruptFile("it is a .safetensors file: fnet.load reads those that fnet.save wrote")
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         return UnsafeFile(f"it is a pickle, which is code that runs when it is read: {AGAIN}")
     if head[257:262] == b"ustar":

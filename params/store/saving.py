@@ -219,7 +219,7 @@ def _read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, A
         raise CorruptFile("it is a Keras file: load_keras reads it")
     metadata, header, stored = read(data, limits)
     if metadata.get("format") != "fnet":
-        raise CorruptFile("a .safetensors file that params.save did not write: it holds no model")
+        raise CorruptFile("a .safetensors file that fnet.save did not write: it holds no model")
     if metadata.get("format_version") != str(VERSION):
         version = quoted(metadata.get("format_version"))
         raise CorruptFile(f"format version {version}; this fnet reads {VERSION}: a newer one wrote it")

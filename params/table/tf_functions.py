@@ -13,7 +13,7 @@ from fnet.core.options import option_names
 from fnet.core.rules import call_of
 from fnet.core.sources import references
 from fnet.tf_functions import FUNCTIONS
-from params.errors import CorruptFile, UnsupportedLayer, quoted
+from params.errors import CorruptFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import KerasObject
 from params.table.entry import Entry
 from params.table.operations import in_order
@@ -94,7 +94,7 @@ def tf_row(source: KerasObject) -> Entry:
 
 
 def _way_out(source: KerasObject) -> str:
-    return f"The way out is a function of your own: load_keras(..., custom={{{quoted(source.name)}: my_layer}})"
+    return f"The way out is a function of your own: {own_function(source.name)}"
 
 
 @functools.cache
