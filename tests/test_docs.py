@@ -23,6 +23,12 @@ import reference_pages  # noqa: E402
 
 QUESTIONS = {
     "several inputs": "howto-inputs",
+    "thread safety": "howto-deploy",
+    "safe load untrusted": "explanation-security",
+    "mc dropout": "howto-uncertainty",
+    "convert h5 npz": "answers",
+    "keras versions tried": "versions",
+    "unsupported layers": "howto-files",
     "what does predict check": "howto-inputs",
     "docker": "howto-deploy",
     "aws lambda function": "howto-deploy",
