@@ -513,11 +513,13 @@ def test_params_of_another_shape_are_refused(tmp_path):
         params.load(tmp_path / "m")
 
 
-def test_a_model_that_does_not_fit_together_is_refused(tmp_path):
-    wrong = {"sequential": [["i", {"bind": ["input_layer", [["shape", 3]], None]}]]}
+@pytest.mark.parametrize("shape", [3, None])
+def test_a_model_that_does_not_fit_together_is_refused(tmp_path, shape):
+    wrong = {"sequential": [["i", {"bind": ["input_layer", [["shape", shape]], None]}]]}
     (tmp_path / "m").write_bytes(packed(model=wrong))
-    with pytest.raises(CorruptFile, match="does not fit together"):
-        params.load(tmp_path / "m")
+    for read in (params.load, fnet.explain):
+        with pytest.raises(CorruptFile, match="does not fit together"):
+            read(tmp_path / "m")
 
 
 def test_a_file_beyond_the_limits_is_refused(tmp_path):

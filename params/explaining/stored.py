@@ -56,15 +56,18 @@ def explain_stored(
 ) -> Explanation:
     """The explanation of a source that `is_stored`."""
     name, model, metadata = open_stored(source, custom, limits)
+    with reading(quoted(name)), together():
+        return _explained(name, model, f"fnet store {metadata.get('format_version', '')}")
+
+
+def _explained(name: str, model: Any, kind: str) -> Explanation:
     spec = infer.input_spec(model)
-    kind = f"fnet store {metadata.get('format_version', '')}"
     if spec is None:
         parts = [(key, step) for key, _, step in model.entries] if isinstance(model, Model) else [("", model)]
         steps = [_step((key,), step) for key, step in parts]
         unusual = ("the model does not say what it takes, so shapes are not known: begin with fnet.input_layer",)
         return Explanation(name, kind, None, "", "", tuple(steps), (), unusual)
-    with reading(quoted(name)), together():
-        rows = {"/".join(map(str, row.path)): row for row in infer.trace(model, spec)}
+    rows = {"/".join(map(str, row.path)): row for row in infer.trace(model, spec)}
     masks = fates(model, spec, rows)
     entries, steps = set[Any](), []
     for path, row in rows.items():

@@ -417,7 +417,8 @@ def array(value: Any, dtype: Any) -> Array:
     if dtype not in (*FLOATS, *INTEGERS, "bool"):
         raise CorruptFile(f"a constant of the dtype {quoted(dtype)}")
     try:
-        values = np.array(value, "float32" if dtype == "bfloat16" else dtype)
+        with np.errstate(over="ignore"):  # a number beyond a float16 is infinity, in Keras too
+            values = np.array(value, "float32" if dtype == "bfloat16" else dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise CorruptFile(f"a constant is not an array of {dtype}: {quoted(value)}") from error
     values.flags.writeable = False
