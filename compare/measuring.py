@@ -161,7 +161,7 @@ class Measured:
     def layers(
         self, given: dict[str, dict[str, list[Any]]], exact: dict[str, list[Any]], kinds: dict[str, str]
     ) -> tuple[list[Errors], list[str]]:
-        """(errors of the layers that every side has, names of those that some side has not)."""
+        """(errors of the layers that every side has, names of those that some side lacks)."""
         table, missing = [], []
         for name, values in exact.items():
             if not all(name in layers for layers in given.values()):

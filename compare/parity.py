@@ -81,7 +81,7 @@ def _errors_summary(line: Errors) -> dict[str, float | None]:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no infinity: None stands for an error that is no number."""
+    """JSON has no infinity: None is an error that is no number."""
     return value if math.isfinite(value) else None
 
 
@@ -125,7 +125,7 @@ def compare(
 
     backends: of fnet; all that are installed, where none are named.
     fnet_file: what fnet loads instead, such as the .safetensors made from the Keras file.
-    other_sides: what is measured beside fnet: .onnx and .stablehlo files, files that fnet loads, "module:function".
+    other_sides: what is measured next to fnet: .onnx and .stablehlo files, files that fnet loads, "module:function".
     layer_rows: the number of first rows on which layers are compared one by one; 0 leaves that out.
     custom: {"package>Name": layer} as `load_keras` takes it, for layers of your own. fnet runs in processes of its own,
     which import the layers: each is at the top of a module, or of a script that says `if __name__ == "__main__":`;

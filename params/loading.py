@@ -21,8 +21,7 @@ from params.assign.values import values
 from params.assign.weight_paths import by_groups, fitting, plan
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted
-from params.convert.generations import version_of
-from params.convert.legacy_config import modern
+from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import convert
 from params.convert.requirements import require_batch, screen
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
@@ -119,7 +118,7 @@ def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
 
 
 def _require_model(file: ModelFile) -> None:
-    """Refuse a file that has not both a config and arrays."""
+    """Refuse a file that lacks a config or arrays."""
     if file.config is None:
         raise weights_alone(file)
     if file.format == "json":
@@ -155,17 +154,14 @@ def _load(
     rng: Array | int | None,
     bare: bool,
 ) -> tuple[Any, dict[str, Any]]:
-    assert file.config is not None
     screen(file.config, {name.rpartition("/")[2] for name in custom})
-    version = version_of(file.keras_version)
-    keras2, legacy = version < (3, 0), file.format == "h5"
-    config = modern(file.config, keras2) if legacy or keras2 else file.config
-    make = partial(convert, config, custom=custom, version=version, legacy=legacy or keras2, rng=rng, bare=bare)
-    converted, expected = (_of_keras2 if keras2 else _of_keras3)(make, file, limits)
+    config, version, legacy = in_keras_3_form(file)
+    make = partial(convert, config, custom=custom, version=version, legacy=legacy, rng=rng, bare=bare)
+    converted, expected = (_of_keras2 if version < (3, 0) else _of_keras3)(make, file, limits)
     if keeps_states(converted.step):
         require_batch(file.config)
     vocabularies = _vocabularies(file, vocabulary)
-    if legacy:
+    if file.format == "h5":
         stored = by_order(plan(converted, expected, vocabularies), converted, file)
     else:
         possible = namings(file.arrays.version, file.arrays.groups)
@@ -181,8 +177,8 @@ def _load(
 def _of_keras3(make: Callable[..., Converted], file: ModelFile, limits: Limits) -> tuple[Converted, ParamTree]:
     """The model and the form of its params, where arrays tell how the layers inside an attention are quantized."""
     converted = make()
-    if told := attention_options(converted, file.arrays):
-        converted = make(told=told)
+    if options := attention_options(converted, file.arrays):
+        converted = make(from_arrays=options)
     return converted, _expected(converted, file, limits)
 
 
@@ -191,8 +187,8 @@ def _of_keras2(make: Callable[..., Converted], file: ModelFile, limits: Limits) 
     converted = make()
     expected = _expected(converted, file, limits)
     naming = namings(file.arrays.version, file.arrays.groups)[0]
-    told = boundary_options(converted, expected, file.arrays, naming)
-    return make(told=told) if told else converted, expected
+    options = boundary_options(converted, expected, file.arrays, naming)
+    return make(from_arrays=options) if options else converted, expected
 
 
 def _vocabularies(file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[str]] | None) -> Vocabularies:

@@ -15,7 +15,7 @@ from fnet import cli
 from params import CorruptFile, UnsupportedLayer
 from params.explaining.pictured import picture
 from tests.golden.archives import FOLDER, config_in, files, golden, read
-from tests.hostile import keras_zip
+from tests.hostile import keras_zip, legacy
 from tests.hostile_sizes import NO_WEIGHTS, chain, packed
 
 
@@ -50,6 +50,19 @@ def test_a_model_that_loads_is_explained_without_its_weights():
     assert conv.fnet.startswith("bind(conv2d, filters=4")
     _, params = fnet.load_keras(golden("cnn.keras"))
     assert value.params == sum(leaf.size for leaf in fnet.tree.leaves(params))
+
+
+@pytest.mark.parametrize(("version", "policy"), [("2.15.0", "mixed_float16"), ("3.15.1", "float16")])
+def test_the_dtype_policies_of_a_legacy_file_are_those_of_its_keras(version, policy):
+    """The statistics of Keras 2 were float32 next to 16 bits; Keras 3 writes `.h5` files too."""
+    norm = {"name": "norm", "trainable": True, "batch_input_shape": [None, 2], "dtype": "float16"}
+    config = {"class_name": "Sequential", "config": [{"class_name": "BatchNormalization", "config": norm}]}
+    ones = np.ones(2, policy.replace("mixed_float16", "float32"))
+    arrays = [("norm", *((f"norm/{name}", ones) for name in ("gamma", "beta", "mean", "variance")))]
+    data = legacy(config, arrays, lambda file: file.attrs.modify("keras_version", version))
+    (explained,) = (step for step in fnet.explain(data).steps if step.keras == "BatchNormalization")
+    assert (explained.policy, explained.fnet) == (policy, f"bind(batch_normalization, dtype='{policy}')")
+    assert repr(fnet.load_keras(data)[0].steps[-1][1]) == explained.fnet
 
 
 def test_shapes_that_a_model_of_several_inputs_was_built_for():

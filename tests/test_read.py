@@ -398,7 +398,7 @@ def test_shards_are_joined(tmp_path):
         ({"a": "/x.weights.h5"}, UnsafeFile, "not the name of a shard"),
         ({"a": ["passwd"]}, UnsafeFile, "not the name of a shard"),
         ({"a": 3}, UnsafeFile, "not the name of a shard"),
-        ({"a": "x_00009.weights.h5"}, WeightsMismatch, "not beside the index"),
+        ({"a": "x_00009.weights.h5"}, WeightsMismatch, "not next to the index"),
         ({"a": "x_00000.weights.h5"}, WeightsMismatch, "in none of the shards"),
         ({"/layers/dense/vars": "x_00001.weights.h5"}, WeightsMismatch, "some are missing"),
         ([], CorruptFile, "no `weight_map`"),

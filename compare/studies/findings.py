@@ -43,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Claim:
-    """A conclusion of the report, under its number there, and the comparisons beside it; studies without their arm."""
+    """A conclusion of the report, under its number there, and the comparisons that test it; studies without arm."""
 
     number: str
     text: str

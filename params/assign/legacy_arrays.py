@@ -46,7 +46,7 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
             listing(lost, sorted(names[1] - names[0])) + f" ({len(expected)} layers, {len(stored)} stored)" + _age(file)
         )
     if file.arrays.top_level:
-        raise WeightsMismatch("the file holds weights of the model itself, which a Functional or Sequential has not")
+        raise WeightsMismatch("the file holds weights of the model itself, and a Functional or Sequential has none")
     for layer, (part, slots) in zip(stored, expected, strict=True):
         for slot, array in matched(layer, part, slots):
             for path in held.paths[slot.group, slot.number]:

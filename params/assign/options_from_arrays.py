@@ -20,7 +20,7 @@ from params.errors import UnsupportedLayer, WeightsMismatch, quoted
 from params.file.model_file import StoredArray, WeightTree
 from params.table.entry import ADAPTED
 
-Told = dict[int, dict[str, Any]]
+Options = dict[int, dict[str, Any]]
 
 SUMMARY = "summary"
 ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
@@ -28,7 +28,7 @@ PROJECTIONS = ("query_dense", "key_dense", "value_dense", "gate_dense", "output_
 DEFAULT_BLOCK = 128
 
 
-def boundary_options(converted: Converted, expected: Any, file: WeightTree, naming: Naming) -> Told:
+def boundary_options(converted: Converted, expected: Any, file: WeightTree, naming: Naming) -> Options:
     """The boundaries of adapted Discretization layers."""
     homes = [(part, top) for top in converted.parts.values() for part in within(top)]
     adapted = [(part, top) for part, top in homes if {ADAPTED, "num_bins"} <= part.source.config.keys()]
@@ -36,11 +36,11 @@ def boundary_options(converted: Converted, expected: Any, file: WeightTree, nami
         return {}
     walk = Walk(naming)
     walk.visit(converted, "", expected)
-    told: Told = {}
+    options: Options = {}
     for part, top in adapted:
         array = _summary(part, top, walk.groups.get(walk.identity(part)), file)
-        told[id(part.source.config)] = {"bin_boundaries": boundaries(array, part.source.config["num_bins"])}
-    return told
+        options[id(part.source.config)] = {"bin_boundaries": boundaries(array, part.source.config["num_bins"])}
+    return options
 
 
 def _summary(part: Converted, top: Converted, group: str | None, file: WeightTree) -> StoredArray:
@@ -67,15 +67,15 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     return tuple(float(value) for value in converted[:-1])
 
 
-def attention_options(converted: Converted, file: WeightTree) -> Told:
+def attention_options(converted: Converted, file: WeightTree) -> Options:
     """The option `quantization` of the attention layers whose arrays are integers.
 
     Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
     call of `model.quantize` treats alike, else Keras's default.
     """
-    told: Told = {}
+    options: Options = {}
     if not any(_is_special(held.arrays) for held in file.groups.values()):
-        return told
+        return options
     walk = Walk()
     walk.visit(converted, "", {})
     parts = list(within(converted))
@@ -87,8 +87,8 @@ def attention_options(converted: Converted, file: WeightTree) -> Told:
             held = [variables_of(file, place).arrays for place in places]
             how = _by_arrays(part.source.label, [arrays for arrays in held if arrays], others)
             if how is not None:
-                told[id(part.source.config)] = {"quantization": how}
-    return told
+                options[id(part.source.config)] = {"quantization": how}
+    return options
 
 
 def _is_special(arrays: tuple[StoredArray, ...]) -> bool:

@@ -22,7 +22,7 @@ Layouts = Mapping[Callable[..., Any], Layout]
 def to_torch(step: Any, params: Params) -> dict[str, Any]:
     """The state dict of the PyTorch module that computes what a layer of fnet computes, as NumPy arrays.
 
-    Of a model, the arrays of each layer stand under its name, "block.conv.weight". PyTorch has channels first; a
+    Of a model, the arrays of each layer are under its name, "block.conv.weight". PyTorch has channels first; a
     Flatten before a Linear sees other places then. An LSTM, GRU or Bidirectional is a module of one layer;
     MultiheadAttention needs one size for all. `running_mean` and `running_var` are those of Keras: PyTorch updates them
     with the sample variance.

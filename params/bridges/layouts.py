@@ -209,7 +209,7 @@ def heads_by_name(there_names: Mapping[str, str], weight: str, turn: bool) -> La
 
 
 def flax_gru() -> Layout:
-    """`nnx.GRUCell`: one bias, of the inputs; that of the new state beside the reset gate must be zero."""
+    """`nnx.GRUCell`: one bias, of the inputs; that of the new state next to the reset gate must be zero."""
 
     def there(params: Params, options: Options) -> Arrays:
         _plain_cell(options)

@@ -75,28 +75,28 @@ class Conversion:
     """The format writes no modules."""
     mixed: bool
     """Some dtype policy is not float32, so every step says its own."""
-    rng: Array | None
-    bare: bool
-    """The model computes what a bare `model(x)` of Keras gives, not what its `predict` gives."""
-    root: KerasObject | None = None
+    root: KerasObject
     """The whole model; other models are inside it and may be given masks."""
-    masked: bool = True
+    masked: bool
     """Something in the file makes masks."""
-    told: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    """{id of the config of a layer: options that the arrays of the file tell, and the config does not}."""
-    alike: dict[bytes, Converted] = field(default_factory=dict)
+    rng: Array | None = None
+    bare: bool = False
+    """The model computes what a bare `model(x)` of Keras gives, not what its `predict` gives."""
+    from_arrays: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """{id of the config of a layer: options that only the arrays of the file tell}."""
+    by_description: dict[bytes, Converted] = field(default_factory=dict)
     """{all that a file says of a layer but its name: the first layer of a model that it says this of}."""
     policies: Mapping[int, str] = field(default_factory=dict)
     """{id of the config of a layer: the dtype policy that it had, and the config does not say}."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
     """Of the layers that get a key of their own."""
-    made: dict[int, Converted] = field(default_factory=dict)
-    """{id of the step: what it comes from}."""
-    seen: set[str] = field(default_factory=set)
-    """The dtypes that operations give."""
+    by_step: dict[int, Converted] = field(default_factory=dict)
+    """{id of a step: what it comes from}."""
+    dtypes: set[str] = field(default_factory=set)
+    """What operations give."""
     path: tuple[str, ...] | None = None
     """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
-    used: dict[str, dict[str, str]] = field(default_factory=dict)
+    replaced: dict[str, dict[str, str]] = field(default_factory=dict)
     """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
 
     @functools.cached_property
@@ -108,7 +108,7 @@ class Conversion:
         """The caller's function for a class or function of that name."""
         if name is None or name not in self.custom:
             return None
-        self.used.setdefault(name, {})
+        self.replaced.setdefault(name, {})
         return self.custom[name]
 
     def own_for(self, source: KerasObject) -> Callable[..., Any] | None:
@@ -116,7 +116,7 @@ class Conversion:
         path = "/".join((*(self.path or ()), source.name))
         for name in (path, source.name):
             if name in self.custom:
-                self.used.setdefault(name, {})[path] = source.signature
+                self.replaced.setdefault(name, {})[path] = source.signature
                 return self.custom[name]
         return None
 
@@ -128,7 +128,7 @@ class Conversion:
         """Raise ModelFileError for keys of `custom` that replace nothing, or layers that differ. Registered names
         ("package>Name") may be those of other files. names: what there is in this one."""
         for name in self.custom:
-            places = self.used.get(name)
+            places = self.replaced.get(name)
             if places is None and ">" not in name:
                 import difflib
 
@@ -149,16 +149,16 @@ class Conversion:
     def of_model(self, source: KerasObject, training: bool | None = None) -> Converted:
         """A layer of a model as a step: the step of an earlier one that differs in its name alone, as of most layers
         of a deep model. Not so where layers have others inside, which are told apart by the ids of their steps."""
-        if source.is_model or self.custom or self.told:
+        if source.is_model or self.custom or self.from_arrays:
             return self.inner(source, training)
         config = {key: value for key, value in source.config.items() if key != "name"}
         said = (source.class_name, source.python_name, source.module, source.registered_name, config, training)
         key = marshal.dumps(said, 2)  # a version without references: equal values, of equal types, are equal bytes
-        part = self.alike.get(key)
+        part = self.by_description.get(key)
         if part is None:
             part = self.inner(source, training)
             if not part.parts:
-                self.alike[key] = part
+                self.by_description[key] = part
             return part
         return replace(part, source=source)
 

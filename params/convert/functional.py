@@ -62,7 +62,7 @@ class _Building:
     """{node: paths of its outputs, in Keras's order}."""
     wide: dict[str, bool] = field(default_factory=dict)
     """{node: whether it gives floats of 64 bits}."""
-    made: dict[str, Converted] = field(default_factory=dict)
+    called: dict[str, Converted] = field(default_factory=dict)
     """{node: the layer that it calls}."""
 
 
@@ -125,8 +125,8 @@ def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: 
             step, sources, *entry = node
             sources = map_sources(marks.read, sources)
             node = (step, sources, *entry)
-            if name in build.made:
-                after_call(marks, name, build.made[name], sources, build.specs, build.conversion)
+            if name in build.called:
+                after_call(marks, name, build.called[name], sources, build.specs, build.conversion)
         written[name] = node
     require_expressible(marks, build.source, build.conversion)
     return written, map_sources(marks.read, outputs)
@@ -233,9 +233,9 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         if layer.class_name == "Average" and not any(map(is_float_spec, tree.leaves(inputs))):
             step = bind(step, dtype=None)  # a policy casts floats that come in, and the quotient is none of these
         build.specs[name], needed = infer.infer(step, inputs)
-    build.conversion.seen.update(spec.dtype for spec in tree.leaves(build.specs[name]))
+    build.conversion.dtypes.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
-    build.made[name] = part
+    build.called[name] = part
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
     rng = build.conversion.rng_leaves(part) if training else {}
     if shares and (rng or layer.name in build.given):

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from params.convert import graph_ops
+from params.convert.generations import Version, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import WRITTEN, is_object, is_triple, policy
+from params.file.model_file import ModelFile
 from params.table.entry import ADAPTED
 
 DROPPED: dict[str, tuple[Any, ...]] = {
@@ -48,6 +50,14 @@ ELLIPSIS = {"class_name": "__ellipsis__"}
 """How Keras 2 wrote `...` in a key."""
 KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
 """Layers whose first argument is written as it was given."""
+
+
+def in_keras_3_form(file: ModelFile) -> tuple[dict[str, Any], Version, bool]:
+    """The config of a file in the form of Keras 3, the version that wrote it, and whether it names no modules."""
+    assert file.config is not None
+    version = version_of(file.keras_version)
+    legacy = file.format == "h5" or version < (3, 0)
+    return modern(file.config, version < (3, 0)) if legacy else file.config, version, legacy
 
 
 def modern(config: Any, keras2: bool = True) -> dict[str, Any]:

@@ -30,15 +30,15 @@ from params.convert.requirements import (
     no_graph,
     require_dense,
     require_finite,
-    require_floats,
+    require_layer,
     require_plain_inside,
-    require_sense,
+    takes_training,
 )
 from params.convert.training_flags import of_steps
 from params.errors import CorruptFile, UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, Names, elements, is_shape, layers_of, parse, survey
 from params.table.entry import Entry
-from params.table.layers import TRAINING_MATTERS, TRAINS_BY_DEFAULT, WRAPPERS
+from params.table.layers import TRAINS_BY_DEFAULT, WRAPPERS
 
 
 def convert(
@@ -49,38 +49,37 @@ def convert(
     legacy: bool = False,
     rng: Array | int | None = None,
     bare: bool = False,
-    told: Mapping[int, Mapping[str, Any]] | None = None,
+    from_arrays: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Converted:
     """The model that a config in Keras 3 form describes."""
-    key = random.key(rng) if isinstance(rng, int) else rng
-    objects, floats, masked = survey(config, custom or {})
-    root = parse(config)
-    mixed = bool(floats - {"float32"})
-    policies = policies_of_heads(objects) if version < HEADS_HAVE_POLICIES else {}
-    conversion = Conversion(
-        convert_object,
-        custom or {},
-        version,
-        legacy,
-        mixed,
-        key,
-        bare,
-        root,
-        masked,
-        told=told or {},
-        policies=policies,
+    objects, conversion = begin(config, custom or {}, version, legacy)
+    conversion = dataclasses.replace(
+        conversion,
+        rng=random.key(rng) if isinstance(rng, int) else rng,
+        bare=bare,
+        from_arrays=from_arrays or {},
+        policies=policies_of_heads(objects) if version < HEADS_HAVE_POLICIES else {},
     )
+    root = conversion.root
     if not root.is_model and custom_row(root, conversion) is None:
         raise UnsupportedLayer(no_graph(root))
     require_dense(objects)
     converted = convert_object(root, conversion)
-    if "float64" in conversion.seen and not conversion.mixed:
+    if "float64" in conversion.dtypes and not conversion.mixed:
         # layers cast what a quotient or an average of integers gives to their own dtype
-        converted = convert_object(
-            root, dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), made={}, alike={})
-        )
+        again = dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), by_step={}, by_description={})
+        converted = convert_object(root, again)
     conversion.check_used(_names(objects) if custom else [])
     return converted
+
+
+def begin(
+    config: Mapping[str, Any], custom: Mapping[str, Callable[..., Any]], version: Version, legacy: bool
+) -> tuple[list[dict[str, Any]], Conversion]:
+    """All objects of a config in Keras 3 form, and the conversion that is to turn them into steps."""
+    objects, floats, masked = survey(config, custom)
+    mixed = bool(floats - {"float32"})
+    return objects, Conversion(convert_object, custom, version, legacy, mixed, parse(config), masked)
 
 
 def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
@@ -106,7 +105,7 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
             if (clear := of_layer(source, error)) is error:
                 raise
             raise clear from error
-    conversion.made[id(converted.step)] = converted
+    conversion.by_step[id(converted.step)] = converted
     return converted
 
 
@@ -115,10 +114,10 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     entry = row_of(source, conversion)
     declared, keras2 = rules(entry.layer), conversion.keras2
     operation = declared.call is not None
-    if entry.arguments and not keras2:  # one of Keras's own
-        require_sense(source, conversion.version)
+    trains = _trains(source, conversion, training)
+    require_layer(source, entry, declared, conversion.version, trains)
     config = config_values(source, entry, conversion, training)
-    config |= conversion.told.get(id(source.config), {})
+    config |= conversion.from_arrays.get(id(source.config), {})
     if (form := quantization(source)) is not None:
         config["quantization"] = form
     if not operation:
@@ -126,9 +125,11 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     options = layer_options(entry, config, source, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
-    _set_training(options, source, entry, config, _trains(source, config, conversion, training))
+    if trains and takes_training(source, entry):
+        options["training"] = True
+    if not options.get("training"):
+        options.pop("masked_moments", None)  # moving ones know no mask
     if not operation:
-        require_floats(source, entry, declared, keras2)
         options |= _dtype(source, entry, conversion)
     step = bind(entry.layer, **options)
     if step.misfit is not None:
@@ -145,30 +146,12 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     return Converted(source, step, entry, parts, operation=operation)
 
 
-def _trains(
-    source: KerasObject, config: Mapping[str, Any], conversion: Conversion, training: bool | None
-) -> bool | None:
+def _trains(source: KerasObject, conversion: Conversion, training: bool | None) -> bool | None:
     """Whether a layer computes as in training. training: what it is called with; None where nothing says so."""
-    if source.class_name == "BatchNormalization" and config.get("trainable", True) is False:
+    if source.class_name == "BatchNormalization" and source.config.get("trainable", True) is False:
         return False  # a frozen one keeps to its moving statistics
     by_default = conversion.bare and source.class_name in TRAINS_BY_DEFAULT
     return True if training is None and by_default else training
-
-
-def _set_training(
-    options: dict[str, Any], source: KerasObject, entry: Entry, config: Mapping[str, Any], training: bool | None
-) -> None:
-    """Write `training` into the options, or refuse it for a layer that would compute something else by it."""
-    renorm = config.get("renorm") or config.get("virtual_batch_size")
-    if training and "training" in option_names(entry.layer) and not renorm:
-        options["training"] = True
-    elif training and source.class_name in TRAINING_MATTERS:
-        raise UnsupportedLayer(
-            f"{source.label} was called with training=True, which changes what it computes{_also(source)}; "
-            "build the model without that argument, or as training=False"
-        )
-    if not options.get("training"):
-        options.pop("masked_moments", None)  # moving ones know no mask
 
 
 def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
@@ -179,16 +162,11 @@ def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[st
     return {} if policy is None else {"dtype": policy}
 
 
-def _also(source: KerasObject) -> str:
-    """What else to know of a layer that trains without being told."""
-    return " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
-
-
 def _parts(inside: Mapping[str, Any], conversion: Conversion) -> dict[str, Converted]:
     """Where the steps inside a layer come from; what one step serves twice (Bidirectional) are two objects."""
     parts: dict[str, Converted] = {}
     for key, step in inside.items():
-        part = conversion.made.get(id(step))
+        part = conversion.by_step.get(id(step))
         if part is not None and part.step is step:
             parts[key] = _again(part) if part in parts.values() else part
     return parts

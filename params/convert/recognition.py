@@ -30,7 +30,7 @@ KERAS_2 = (
     *("Highway", "MaxoutDense", "Merge", "ParametricSoftplus", "PeepholeLSTMCell", "SequenceFeatures", "SReLU"),
     "TimeDistributedDense",
 )
-"""Layers of earlier versions of Keras that the table has not. Legacy files write no module; other names are custom."""
+"""Layers of earlier versions of Keras that the table lacks. Legacy files write no module; other names are custom."""
 
 REGISTERED = {"CustomScaleLayer": "Custom>CustomScaleLayer"}
 """Classes of Keras 2 that it registered as if they were a user's."""
@@ -126,7 +126,7 @@ def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
 
 
 def _unknown(source: KerasObject, conversion: Conversion) -> str:
-    """The message for a class without a row: a layer of Keras's, or somebody's own."""
+    """The message for a class without a row: a layer of Keras, or a custom one."""
     module, name = source.module or "", source.registered_name or source.class_name
     own = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
     if not module and conversion.legacy and ">" not in name:

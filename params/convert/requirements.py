@@ -12,14 +12,14 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Model, Rules, bind
+from fnet.core.compose import Model, Rules, bind, option_names
 from fnet.types import OneOf, Range
 from params.convert.conversion import Converted
 from params.convert.generations import Version
 from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, is_object, shown
 from params.table.entry import Entry
-from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS
+from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT
 
 # --- whole configs --------------------------------------------------------------------------------
 
@@ -132,7 +132,29 @@ STRICTER: dict[str, dict[str, Range | OneOf]] = {
 """{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
 
 
-def require_sense(source: KerasObject, version: Version) -> None:
+def require_layer(source: KerasObject, entry: Entry, declared: Rules, version: Version, trains: bool | None) -> None:
+    """Refuse a layer whose config Keras takes no layer from, whose numbers it casts, or which computes otherwise in
+    training. trains: whether it computes as in training here."""
+    keras2 = version < (3, 0)
+    if entry.arguments and not keras2:  # one of Keras's own
+        _require_sense(source, version)
+    if declared.call is None:
+        _require_floats(source, entry, declared, keras2)
+    if trains and not takes_training(source, entry) and source.class_name in TRAINING_MATTERS:
+        also = " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
+        raise UnsupportedLayer(
+            f"{source.label} was called with training=True, which changes what it computes{also}; "
+            "build the model without that argument, or as training=False"
+        )
+
+
+def takes_training(source: KerasObject, entry: Entry) -> bool:
+    """Whether a layer can compute as in training here."""
+    renorm = source.config.get("renorm") or source.config.get("virtual_batch_size")
+    return "training" in option_names(entry.layer) and not renorm
+
+
+def _require_sense(source: KerasObject, version: Version) -> None:
     """Refuse options with which Keras 3 makes no layer, and that change nothing here or that the layer takes."""
     if (wrong := _senseless(source.class_name, source.config)) is not None:
         raise CorruptFile(f"{source.label} {wrong}")
@@ -197,7 +219,7 @@ CASTING = ("CenterCrop", "Rescaling", *AUGMENTATION)
 """Classes that cast what they get, integers too, to the dtype of their policy."""
 
 
-def require_floats(source: KerasObject, entry: Entry, declared: Rules, keras2: bool) -> None:
+def _require_floats(source: KerasObject, entry: Entry, declared: Rules, keras2: bool) -> None:
     """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats, or casts."""
     in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and declared.floats)
     casts = source.class_name in CASTING or (keras2 and source.class_name == "Resizing")

@@ -10,17 +10,17 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import brief
 from params.assign.weights_outline import weights_alone
-from params.convert.conversion import BROKEN, Conversion
+from params.convert.conversion import BROKEN
 from params.convert.generations import Version, options_of_age, version_of
-from params.convert.legacy_config import modern
-from params.convert.models import convert_object
+from params.convert.legacy_config import in_keras_3_form
+from params.convert.models import begin
 from params.errors import CorruptFile, ModelFileError, quoted
 from params.explaining.mask_fates import fates, lost
 from params.explaining.record import Explanation, Step, named, shown_specs
 from params.explaining.refusals import Refusals
 from params.explaining.sizes import held, sizes
 from params.explaining.stored import explain_stored, is_stored
-from params.file.keras_objects import POLICIES, KerasObject, parse, survey
+from params.file.keras_objects import POLICIES, KerasObject
 from params.file.model_file import UNSAID, Limits, ModelFile
 from params.file.reading import Source, read
 
@@ -51,14 +51,10 @@ def opened(
     file = read(source, limits or Limits(), arrays=False)
     if file.config is None:
         raise weights_alone(file)
-    version = version_of(file.keras_version)
-    legacy = file.format == "h5" or version < (3, 0)
     try:
-        config = modern(file.config) if legacy else file.config
-        _, floats, masked = survey(config, custom or {})
-        root, mixed = parse(config), bool(floats - {"float32"})
-        conversion = Conversion(convert_object, custom or {}, version, legacy, mixed, None, False, root, masked)
-        yield file, Refusals(config, root, conversion, limits or Limits(), file.stored)
+        config, version, legacy = in_keras_3_form(file)
+        _, conversion = begin(config, custom or {}, version, legacy)
+        yield file, Refusals(config, conversion, limits or Limits(), file.stored)
     except (*BROKEN, RecursionError) as error:
         if isinstance(error, ModelFileError):
             raise

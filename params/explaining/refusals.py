@@ -25,12 +25,10 @@ class Refusals:
     """What is refused of one file; `made` and `spec` are the model with stand-ins and what it takes, where there are
     such."""
 
-    def __init__(
-        self, config: Any, root: KerasObject, conversion: Conversion, limits: Limits, stored: int | None
-    ) -> None:
+    def __init__(self, config: Any, conversion: Conversion, limits: Limits, stored: int | None) -> None:
         self.config, self.conversion, self.room = config, conversion, (limits, stored)
-        self.objects = dict(objects(root))
-        self.told = dict(_told(root))
+        self.objects = dict(objects(conversion.root))
+        self.outputs = dict(_outputs(conversion.root))
         self.of_layers: dict[str, str] = {}
         """{path: why}."""
         self.limits: dict[str, str] = {}
@@ -64,7 +62,7 @@ class Refusals:
         """The model, with a stand-in for each layer that is refused alone, in its calls, or by its shape rule."""
         legacy, version = self.conversion.legacy, self.conversion.version
         while True:
-            own = {path: _stand_in(self.told.get(path)) for path in self.of_layers}
+            own = {path: _stand_in(self.outputs.get(path)) for path in self.of_layers}
             try:
                 converted = convert(
                     self.config, custom={**self.conversion.custom, **own}, version=version, legacy=legacy
@@ -73,7 +71,7 @@ class Refusals:
                 return converted
             except ModelFileError as error:
                 path = getattr(error, "path", None) or self._culprit(str(error))
-                if self.of_layers.keys() - self.told.keys() and isinstance(error, CorruptFile):
+                if self.of_layers.keys() - self.outputs.keys() and isinstance(error, CorruptFile):
                     return None  # shapes after a layer of which the file says nothing are a guess
                 if path is None or path in self.of_layers:
                     self.of_file.append(str(error))
@@ -114,7 +112,7 @@ def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObje
             yield f"{path}{layer.name}", layer
 
 
-def _told(model: KerasObject, path: str = "") -> Iterator[tuple[str, Spec]]:
+def _outputs(model: KerasObject, path: str = "") -> Iterator[tuple[str, Spec]]:
     """(path, Spec of the only output) of the layers of which the file tells it to those that read it."""
     layers = layers_of(model) if model.is_model else []
     for layer, after in pairwise(layers):
@@ -126,7 +124,7 @@ def _told(model: KerasObject, path: str = "") -> Iterator[tuple[str, Spec]]:
         if isinstance(shape, list) and isinstance(history, list) and history[1:] == [0, 0]:
             yield f"{path}{history[0]}", Spec(tuple(shape), str(tensor.get("dtype", "float32")))
     for layer in layers:
-        yield from _told(layer, f"{path}{layer.name}/")
+        yield from _outputs(layer, f"{path}{layer.name}/")
 
 
 def _tensors(value: Any) -> Iterator[dict[str, Any]]:

@@ -267,7 +267,7 @@ def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limit
             data = file.get(shard, left)
             root = _open(data, limits)
         except KeyError:
-            raise WeightsMismatch(f"shard {quoted(shard)} is not beside the index") from None
+            raise WeightsMismatch(f"shard {quoted(shard)} is not next to the index") from None
         stored += len(data)
         left -= sum(array.nbytes for group in root.walk() for array in group.datasets.values())
         if left < 0:

@@ -54,7 +54,7 @@ def write(root: Group) -> bytes:
 
 
 class _File:
-    """The bytes behind the superblock, each structure at an address that is a multiple of eight."""
+    """The bytes after the superblock, each structure at an address that is a multiple of eight."""
 
     def __init__(self) -> None:
         self.parts: list[bytes | memoryview] = []

@@ -400,7 +400,7 @@ class _Calls:
             return {key: self.ends(item) for key, item in sources.items()}
         if isinstance(sources, tuple):
             return [self.ends(item) for item in sources]
-        raise ExportError(f"{sources!r:.60} is a constant among the inputs or outputs, which Keras has not")
+        raise ExportError(f"{sources!r:.60} is a constant among the inputs or outputs, which Keras does not have")
 
 
 def _as_layer(step: Any) -> Any:

@@ -189,7 +189,7 @@ def _decode_bind(parts: Any, layers: Layers) -> Bound:
 def _unknown(name: Any) -> str:
     if isinstance(name, str) and name.startswith("custom."):
         own = name.removeprefix("custom.")
-        return f"the model has a layer of somebody's own; give it: load(path, custom={{{quoted(own)}: my_layer}})"
+        return f"the model has a custom layer; give its function: load(path, custom={{{quoted(own)}: my_layer}})"
     return f"{quoted(name)} is no layer of this fnet; was the file written by a newer one?"
 
 
