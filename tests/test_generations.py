@@ -91,11 +91,10 @@ def test_parameters_of_layer_normalization_are_in_the_order_of_its_axes_to_3_13(
 @pytest.mark.parametrize(
     ("call", "before", "first"),
     [
-        (lambda x: ops.correlate(x[0, 0, 0], x[0, 0, 1], mode="same"), "3.12.0", "3.13.0"),
         (lambda x: ops.dot_product_attention(x, x, x), "3.6.0", "3.7.0"),
         (lambda x: ops.image.map_coordinates(x, ops.stack([x[0, 0, 0]] * 4), 1), "3.11.3", "3.12.0"),
     ],
-    ids=["correlate", "dot_product_attention", "map_coordinates"],
+    ids=["dot_product_attention", "map_coordinates"],
 )
 def test_operations_that_computed_otherwise_are_refused_by_name(call, before, first):
     x = keras.Input(batch_shape=X.shape)
@@ -119,6 +118,91 @@ def test_indices_and_integers_of_operations_in_files_of_keras_3_0():
     for version, expected in (("3.5.0", [0, 0, 1, 2, 3]), ("3.6.0", [0, 0, 2, 3, 3])):
         model, params = load_keras(of_an_earlier_keras(keras.Model(x, ops.image.resize(x, (2, 5))), version))
         assert model(params, images)[0, 0, :, 0].tolist() == expected
+
+
+SMALL = np.array([[[100, 2], [3, 100]]], "int8")
+ZEROS = np.array([[-0.0, 0.0, -0.0]], "float32")
+LOGITS = np.log(np.array([[[0.1, 0.6, 0.3], [0.5, 0.2, 0.3], [0.3, 0.1, 0.6]]], "float32"))
+FOUR = np.array([[1, 2, 3], [4, 0, 6]], "float32")
+MASK = np.array([[0.5, 0, 0.25]], "float32")
+
+
+@pytest.mark.parametrize(
+    ("version", "call", "x", "expected", "dtype"),
+    [
+        ("3.5.0", layers.UnitNormalization(), [[3e-8, 4e-8]], [[0.03, 0.04]], "float32"),
+        ("3.6.0", layers.UnitNormalization(), [[3e-8, 4e-8]], [[0.6, 0.8]], "float32"),
+        ("3.6.0", layers.GroupNormalization(1, center=False, scale=False), [[7, 1]], [[0, 0]], "float32"),
+        ("3.7.0", layers.GroupNormalization(1, center=False, scale=False), [[7, 1]], [[0, 0]], "int32"),
+        ("3.15.0", layers.GroupNormalization(1, center=False, scale=False), [[7, 1]], [[0, 0]], "float32"),
+        ("3.3.3", layers.Discretization([1], output_mode="one_hot"), [[0.0]], [[[1, 0]]], "float32"),
+        ("3.4.0", layers.Discretization([1], output_mode="one_hot"), [[0.0]], [[1, 0]], "float32"),
+        ("3.8.0", lambda x: ops.argmax(x, 1), ZEROS, [0], "int32"),
+        ("3.9.0", lambda x: ops.argmax(x, 1), ZEROS, [1], "int32"),
+        ("3.8.0", lambda x: ops.argmin(x[:, 1:], 1), ZEROS, [0], "int32"),
+        ("3.9.0", lambda x: ops.argmin(x[:, 1:], 1), ZEROS, [1], "int32"),
+        ("3.2.1", lambda x: ops.trace(x, 0, 1, 2), SMALL, [200], "int32"),
+        ("3.3.3", lambda x: ops.trace(x, 0, 1, 2), SMALL, [-56], "int32"),
+        ("3.2.1", lambda x: ops.trace(x, 0, 1, 2), SMALL.astype("uint8"), [200], "int32"),
+        ("3.12.0", lambda x: ops.trace(x, 0, 1, 2), SMALL.astype("uint8"), [200], "uint32"),
+        ("3.12.0", lambda x: ops.correlate(x[0], x[1, :2], "full"), FOUR, [4, 8, 12, 0], "float32"),
+        ("3.13.0", lambda x: ops.correlate(x[0], x[1, :2], "full"), FOUR, [0, 4, 8, 12], "float32"),
+        ("3.12.0", lambda x: ops.correlate(x[0, :2], x[1], "full"), FOUR, [6, 12, 4, 8], "float32"),
+        ("3.13.0", lambda x: ops.correlate(x[0, :2], x[1], "full"), FOUR, [6, 12, 4, 8], "float32"),
+        ("3.12.0", lambda x: ops.correlate(x[0, :2], x[1], "same"), FOUR, [12, 4], "float32"),
+        ("3.12.0", lambda x: ops.correlate(x[0], x[1]), FOUR, 22, "float32"),
+        ("3.13.0", lambda x: ops.correlate(x[0], x[1]), FOUR, [22], "float32"),
+        ("3.3.3", lambda x: ops.normalize(x, (0, 1)), [[3.0, 0.0], [0.0, 4.0]], [[0.75, 0], [0, 1]], "float32"),
+        ("3.6.0", lambda x: ops.normalize(x, (0, 1)), [[3.0, 0.0], [0.0, 4.0]], [[0.6, 0], [0, 0.8]], "float32"),
+        ("3.0.5", lambda x: ops.normalize(x, 1, 1), [[3.0, -1.0]], [[0.75, -0.25]], "float32"),
+        ("3.3.3", ops.image.rgb_to_grayscale, np.full((1, 1, 3), 233, "uint8"), [[[233]]], "uint8"),
+        ("3.4.0", ops.image.rgb_to_grayscale, np.full((1, 1, 3), 233, "uint8"), [[[232]]], "uint8"),
+    ],
+)
+def test_what_other_versions_of_keras_3_gave(version, call, x, expected, dtype):
+    x = np.asarray(x, getattr(x, "dtype", np.asarray(x).dtype.name.replace("64", "32")))
+    place = keras.Input(batch_shape=x.shape, dtype=x.dtype.name)
+    data = of_an_earlier_keras(keras.Model(place, call(place)), version)
+    model, params = load_keras(data)
+    y = model(params, x)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    assert (y.dtype, y.shape) == (dtype, fnet.infer(model, fnet.Spec(x.shape, x.dtype.name))[0].shape)
+
+
+def test_what_calls_of_other_versions_of_keras_3_gave():
+    x, mask = keras.Input((3, 2)), keras.Input((3,))
+    values = np.arange(6, dtype="float32").reshape(1, 3, 2)
+    for version, expected in (("3.14.0", [[4 / 3, 7 / 3]]), ("3.15.0", [[2, 3]])):
+        keras_model = keras.Model([x, mask], layers.GlobalAveragePooling1D()(x, mask=mask))
+        data = of_an_earlier_keras(keras_model, version)
+        model, params = load_keras(data)
+        np.testing.assert_allclose(model(params, (values, MASK)), expected, rtol=1e-6)
+    logits, lengths = keras.Input((3, 3)), keras.Input((), dtype="int32")
+    for version, expected in (("3.3.3", [1, 0, -1]), ("3.4.0", [1, 2, -1])):
+        keras_model = keras.Model([logits, lengths], ops.ctc_decode(logits, lengths, "beam_search")[0])
+        data = of_an_earlier_keras(keras_model, version)
+        model, params = load_keras(data)
+        assert model(params, (LOGITS, np.array([3], "int32")))[0, 0].tolist() == expected
+
+
+def test_up_sampling_of_channels_first_before_3_2_is_refused():
+    x = keras.Input((2, 3, 3))
+    call = layers.UpSampling2D(data_format="channels_first", interpolation="bilinear")
+    data = of_an_earlier_keras(keras.Model(x, call(x)), "3.1.1")
+    with pytest.raises(UnsupportedLayer, match="took the sizes of other axes"):
+        load_keras(data)
+
+
+def test_isclose_was_called_with_all_its_arguments_to_3_10():
+    x = keras.Input((2,))
+    data = of_an_earlier_keras(keras.Model(x, ops.isclose(x, 1.0)), "3.10.0")
+    config = config_in(data)
+    operation = config["config"]["layers"][-1]
+    operation["config"].pop("equal_nan", None)
+    operation["inbound_nodes"][0]["args"] += [True]
+    model, params = load_keras(hostile.changed_zip(data, config=config))
+    assert model(params, np.float32([[1, np.nan]])).tolist() == [[True, False]]
+    assert "equal_nan=True" in repr(model)
 
 
 def test_dtypes_of_linspace_and_the_order_of_top_k(tmp_path):
@@ -248,20 +332,24 @@ CHANGES = {
     (2, 9): "RandomHeight RandomWidth",
     (2, 10): "RandomHeight RandomWidth",
     (2, 12): "BatchNormalization RandomHeight RandomWidth",
-    (3, 0): "Add Average Bidirectional CategoryEncoding Concatenate ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU"
-    " GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity IntegerLookup LSTM"
-    " Maximum Minimum Multiply Normalization RNN Rescaling Resizing SimpleRNN SpectralNormalization StringLookup"
+    (3, 0): "Add Average Bidirectional CategoryEncoding Concatenate ConvLSTM1D ConvLSTM2D ConvLSTM3D Discretization"
+    " GRU GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity IntegerLookup"
+    " LSTM Maximum Minimum Multiply Normalization RNN Rescaling Resizing SimpleRNN SpectralNormalization StringLookup"
     " Subtract TextVectorization TimeDistributed",
-    (3, 3): "ops.Linspace ops.Logspace ops.Take",
-    (3, 4): "Add Average CategoryEncoding Concatenate Maximum Minimum Multiply Subtract",
-    (3, 6): "RandomBrightness RandomContrast RandomCrop Resizing ops.Resize",
-    (3, 7): "GroupQueryAttention MultiHeadAttention",
+    (3, 1): "ops.Normalize",
+    (3, 3): "ops.Linspace ops.Logspace ops.Take ops.Trace",
+    (3, 4): "Add Average CategoryEncoding Concatenate Discretization Maximum Minimum Multiply Subtract ops.CTCDecode"
+    " ops.RGBToGrayscale",
+    (3, 6): "RandomBrightness RandomContrast RandomCrop Resizing UnitNormalization ops.Normalize ops.Resize",
+    (3, 7): "GroupNormalization GroupQueryAttention MultiHeadAttention",
     (3, 8): "GroupQueryAttention MultiHeadAttention RandomCrop",
+    (3, 9): "ops.Argmax ops.Argmin",
     (3, 10): "GroupQueryAttention MultiHeadAttention Softmax",
     (3, 11): "LayerNormalization ops.TopK",
-    (3, 12): "Discretization GroupQueryAttention MultiHeadAttention",
-    (3, 13): "GroupQueryAttention MultiHeadAttention Softmax",
+    (3, 12): "Discretization GroupQueryAttention MultiHeadAttention ops.Trace",
+    (3, 13): "GroupQueryAttention MultiHeadAttention Softmax ops.Correlate",
     (3, 14): "LayerNormalization",
+    (3, 15): "GroupNormalization",
 }
 """{version of Keras: what computes otherwise from it on}, as docs/generations.md has it."""
 TELLING = {
@@ -272,6 +360,8 @@ TELLING = {
     "LayerNormalization": {"axis": [2, 1]},
     "ReLU": {"negative_slope": 0.0},
     "Resizing": {"interpolation": "nearest"},
+    "ops.CTCDecode": {"strategy": "beam_search"},
+    "ops.Normalize": {"axis": [1, 2]},
 }
 """{class: options with which every change shows}."""
 

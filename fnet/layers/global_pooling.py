@@ -92,11 +92,13 @@ def global_average_pooling1d(
     data_format: DataFormat | None = None,
     keepdims: bool = False,
     keeps_integers: bool = False,
+    weighs: bool = False,
 ) -> Array:
     """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the mean.
 
     No params. Mask: used up; masked steps count neither in the sum nor in the number, and a row without any
     step left is NaN, as in Keras. data_format: "channels_last" (also None) or "channels_first".
+    weighs: numbers in a mask are weights, as in Keras before 3.15; without it what is not 0 is seen.
     keeps_integers: without a mask, the mean of integers is an integer, truncated towards 0, as in Keras 2.
     Errors: InvalidInput for zero steps. Source: keras.layers.GlobalAveragePooling1D.
 
@@ -108,8 +110,10 @@ def global_average_pooling1d(
         return _mean(1, values, params, data_format, keepdims, keeps_integers)
     (axis,), values = _axes(1, values, data_format), in_floats(values, params)
     inside = xp.expand_dims(mask, 3 - axis)
-    total = _sum(xp.where(inside, values, xp.zeros_like(values)), axis)
-    mean = total / xp.sum(inside, axis=axis, keepdims=True).astype(values.dtype)
+    seen = inside != 0
+    values, inside = xp.where(seen, values, xp.zeros_like(values)), inside if weighs else seen
+    values = values * inside.astype(values.dtype) if weighs and inside.dtype.kind == "f" else values
+    mean = _sum(values, axis) / xp.sum(inside, axis=axis, keepdims=True).astype(values.dtype)
     return mean if keepdims else xp.squeeze(mean, axis)
 
 

@@ -183,11 +183,13 @@ def layer_normalization(
     return _truncated(y, kind, x.dtype)
 
 
-def _group_rule(x: Spec, *, groups: int, axis: int, center: bool, scale: bool) -> tuple[Spec, ParamTree]:
+def _group_rule(
+    x: Spec, *, groups: int, axis: int, center: bool, scale: bool, keeps_integers: bool
+) -> tuple[Spec, ParamTree]:
     channels = x.shape[axis]
     if channels is None or (groups != -1 and channels % groups):
         raise InvalidInput(f"group_normalization takes channels that {groups} groups divide; axis {axis} of {x}")
-    return floats_of(x), _affine((channels,), scale, center)
+    return x if keeps_integers else floats_of(x), _affine((channels,), scale, center)
 
 
 @layer(shape=_group_rule, rounding=Rounding(keeps=("inputs", "params")))
@@ -200,12 +202,14 @@ def group_normalization(
     epsilon: float = 1e-3,
     center: bool = True,
     scale: bool = True,
+    keeps_integers: bool = False,
 ) -> Array:
     """(batch, ...) -> (batch, ...): mean 0 and variance 1 over each group of channels and all positions.
 
     The channels of `axis` fall into `groups` runs of equal size; -1: every channel for itself.
     params: gamma, beta (channels,) unless `scale`, `center` are False. Of integers the result is truncated, as in
-    `layer_normalization`. Mask: kept. Source: keras.layers.GroupNormalization; Wu and He 2018.
+    `layer_normalization`; with `keeps_integers`, as in Keras 3.7 to 3.14, it is one of integers. Mask: kept.
+    Source: keras.layers.GroupNormalization; Wu and He 2018.
 
     >>> group_normalization({}, np.array([[1.0, 3.0, 5.0, 9.0]]), groups=2, epsilon=0.0, center=False, scale=False)
     array([[-1.,  1., -1.,  1.]])
@@ -224,7 +228,7 @@ def group_normalization(
         y *= params["gamma"].reshape(wide)
     if center:
         y += params["beta"].reshape(wide)
-    return _truncated(y, kind, x.dtype)
+    return _truncated(y, kind, None if keeps_integers else x.dtype)
 
 
 def _rms_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
@@ -257,15 +261,15 @@ def _unit_rule(x: Spec, *, axis: Axes) -> tuple[Spec, ParamTree]:
 
 
 @layer(shape=_unit_rule, floats=True)
-def unit_normalization(params: Params, x: Array, *, axis: Axes = -1) -> Array:
-    """(...) -> (...): x / |x| over `axis` (one or several); zeros stay zeros.
+def unit_normalization(params: Params, x: Array, *, axis: Axes = -1, least_norm: float = 1e-12) -> Array:
+    """(...) -> (...): x / |x| over `axis` (one or several); a norm below `least_norm` counts as that.
 
-    Mask: kept. Source: keras.layers.UnitNormalization.
+    Zeros stay zeros. least_norm: 1e-6 in Keras before 3.6. Mask: kept. Source: keras.layers.UnitNormalization.
 
     >>> unit_normalization({}, np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]])
     """
-    return l2_normalize(x, tuple(_sorted_axes(axis)), 1e-12)
+    return l2_normalize(x, tuple(_sorted_axes(axis)), least_norm)
 
 
 def _spectral_rule(x: Spec, *, layer: Callable[..., Any], keeps_integers: bool) -> tuple[Any, ParamTree]:

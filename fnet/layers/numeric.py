@@ -133,11 +133,18 @@ def _along(values: Any, kept: Sequence[int], x: Array) -> Array:
 
 
 def _discretization_rule(
-    x: Spec, *, bin_boundaries: Sequence[float], output_mode: str, index_dtype: str, encoding_dtype: str
+    x: Spec,
+    *,
+    bin_boundaries: Sequence[float],
+    output_mode: str,
+    drops_ones: bool,
+    index_dtype: str,
+    encoding_dtype: str,
 ) -> tuple[Spec, ParamTree]:
     require_no_strings(x)
     require_ascending(bin_boundaries, "bin_boundaries")
-    return lookup_spec(x.shape, output_mode, len(bin_boundaries) + 1, (index_dtype, encoding_dtype)), {}
+    shape = x.shape if drops_ones or output_mode != "one_hot" else (*x.shape, 1)
+    return lookup_spec(shape, output_mode, len(bin_boundaries) + 1, (index_dtype, encoding_dtype)), {}
 
 
 @layer(shape=_discretization_rule, mask="drop", rounding=Rounding(keeps=("inputs",)))
@@ -147,13 +154,14 @@ def discretization(
     *,
     bin_boundaries: Sequence[float],
     output_mode: OutputMode = "int",
+    drops_ones: bool = True,
     index_dtype: str = "int32",
     encoding_dtype: str = "float32",
 ) -> Array:
     """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (`encoding_dtype`).
 
     Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. index_dtype: of the bins (int64
-    before Keras 3.12). No params. Mask: dropped.
+    before Keras 3.12). drops_ones: as of `category_encoding`. No params. Mask: dropped.
     Source: keras.layers.Discretization.
 
     >>> discretization({}, np.array([0.5, 1.0, 7.0]), bin_boundaries=(1.0, 2.0))
@@ -163,6 +171,7 @@ def discretization(
     bins = ops.place_of(floats(x), boundaries)
     if output_mode == "int":
         return ops.cast(bins, index_dtype)
+    bins = bins if drops_ones or output_mode != "one_hot" else bins[..., None]
     return encode(bins, output_mode, len(bin_boundaries) + 1, encoding_dtype, backend=ops)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from fnet.backend import xp
+from fnet.backend import ops, xp
 from fnet.core.compose import bind
 from fnet.core.room import of_step
-from fnet.dtypes import floating, tensor
+from fnet.dtypes import bounds, floating, tensor
 from fnet.layers.image import height_and_width, resizing
 from fnet.operations.rules import operation, same
 from fnet.types import Array, DataFormat, Positive, Shape, Spec
@@ -194,14 +194,21 @@ def _gray_rule(images: Spec, *, data_format: str | None) -> Spec:
 
 
 @operation(_gray_rule)
-def rgb_to_grayscale(images: Array, *, data_format: DataFormat | None = None) -> Array:
-    """0.2989 red + 0.5870 green + 0.1140 blue, one channel; images of one channel as they are."""
+def rgb_to_grayscale(images: Array, *, data_format: DataFormat | None = None, scales_integers: bool = False) -> Array:
+    """0.2989 red + 0.5870 green + 0.1140 blue, one channel; images of one channel as they are.
+
+    The fractions of integers are cut off; with `scales_integers`, as in Keras 3.3, they are first brought to [0, 1] and
+    then back as TensorFlow does, to a range that is half a step longer.
+    """
     images = tensor(images)
     axis = image_axes(images.ndim, data_format)[2]
     if images.shape[axis] == 1:
         return images
     x = xp.moveaxis(floating(images)[0], axis, -1)
+    top = bounds(images.dtype.name)[1] if scales_integers and images.dtype.kind in "iu" else None
+    x = x if top is None else x * ops.asarray(1 / top, x.dtype)
     y = x[..., 0] * 0.2989 + x[..., 1] * 0.5870 + x[..., 2] * 0.1140
+    y = y if top is None else y * (top + 0.5)
     return xp.expand_dims(y, axis).astype(images.dtype)
 
 

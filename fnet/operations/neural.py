@@ -15,7 +15,7 @@ from fnet.core.room import of_products
 from fnet.dtypes import floating, is_float, result_type, strong, tensor
 from fnet.operations.rules import operation, same
 from fnet.shapes import positive, reduced_shape
-from fnet.types import Array, Range, Spec
+from fnet.types import Array, Positive, Range, Spec
 
 EPSILON = 1e-7
 """keras.config.epsilon()."""
@@ -113,11 +113,16 @@ def rms_norm(x: Array, scale: Array | None = None, *, axis: Axis = -1, epsilon: 
 
 
 @operation(same)
-def normalize(x: Array, *, axis: Axis = -1, order: int = 2, epsilon: float | None = None) -> Array:
-    """x / max(norm of `order` over `axis`, epsilon)."""
+def normalize(
+    x: Array, *, axis: Axis = -1, order: Positive = 2, epsilon: float | None = None, spectral: bool = False
+) -> Array:
+    """x / max(norm of `order` over `axis`, epsilon).
+
+    spectral: over two axes order 2 is the largest singular value, as in Keras before 3.6.
+    """
     x = floating(x)[0]
     least = EPSILON if epsilon is None else epsilon
-    if order == 2:
+    if order == 2 and not spectral:
         return x * xp.minimum(1 / xp.sqrt(xp.sum(x * x, axis=_axes(axis), keepdims=True)), 1 / least)
     length = xp.linalg.norm(x, order, axis=_axes(axis), keepdims=True).astype(x.dtype)
     return x / xp.maximum(length, least)

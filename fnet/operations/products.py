@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core.room import numbers, size, work_of_products
-from fnet.dtypes import counted, factors, product_dtype, promoted, result_type, strong, tensor
+from fnet.dtypes import counted, factors, is_bool, product_dtype, promoted, result_type, strong, tensor
 from fnet.operations.rules import operation
 from fnet.shapes import axes_of, broadcast_shapes, shape_of, sized, total
 from fnet.types import Array, Shape, Spec
@@ -241,11 +241,12 @@ def cdist(x: Array, y: Array) -> Array:
     return xp.sqrt(xp.sum(gap * gap, axis=-1))
 
 
-def _correlate_rule(x1: Spec, x2: Spec, *, mode: str) -> Shape:
+def _correlate_rule(x1: Spec, x2: Spec, *, mode: str, pads: str) -> Shape:
     (n,), (m,) = x1.shape, x2.shape
     if n is None or m is None:
         return (None,)
-    return ({"valid": n - m + 1, "same": max(n, m), "full": n + m - 1}[mode],)
+    length = {"valid": n - m + 1, "same": max(n, m) if pads == "keras3" else n, "full": n + m - 1}[mode]
+    return () if length == 1 and pads != "keras3" else (length,)
 
 
 def _correlate_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
@@ -253,17 +254,38 @@ def _correlate_room(x: tuple[Spec, Spec]) -> tuple[int, int]:
 
 
 @operation(_correlate_rule, room=_correlate_room)
-def correlate(x1: Array, x2: Array, *, mode: Literal["valid", "same", "full"] = "valid") -> Array:
-    """(n,), (m,) -> sums of products of `x2` laid over `x1` at every shift; `mode` "valid", "same", "full"."""
+def correlate(
+    x1: Array,
+    x2: Array,
+    *,
+    mode: Literal["valid", "same", "full"] = "valid",
+    pads: Literal["keras3", "keras3.12"] = "keras3",
+) -> Array:
+    """(n,), (m,) -> sums of products of `x2` laid over `x1` at every shift; `mode` "valid", "same", "full".
+
+    pads: "keras3.12" as Keras before 3.13: "same" has the length of `x1`, "full" widens both tensors and is by one
+    place off for some lengths, and a single number is no tensor of one.
+    """
     name = promoted(x1, x2)[0].dtype.name
     wide = name if "float" in name else "float64" if name == "int64" else "float32"
     x1, x2 = tensor(x1, wide), tensor(x2, wide)
+    if pads != "keras3":
+        n, m = len(x1), len(x2)
+        if mode == "full":
+            x1, x2 = _around(x1, m - 1), _around(x2, n - 1)
+        x1 = x1 if mode == "valid" else _around(x1, len(x2) - 1)
+        return xp.squeeze(xp.correlate(x1, x2, mode="valid"))
     if mode != "same":
         return xp.correlate(x1, x2, mode=mode)
     whole = xp.correlate(x1, x2, mode="full")
     length = max(len(x1), len(x2))
     start = (len(whole) - length) // 2
     return whole[start : start + length]
+
+
+def _around(x: Array, zeros: int) -> Array:
+    """(n,) -> (n + zeros,): half of the zeros before, the odd one after."""
+    return xp.pad(x, (zeros // 2, zeros - zeros // 2))
 
 
 # --- diagonals ------------------------------------------------------------------------------------
@@ -275,7 +297,23 @@ def _trace_rule(x: Spec, *, axis1: int, axis2: int) -> Shape:
 
 
 @operation(_trace_rule)
-def trace(x: Array, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """The sum of the diagonal of the planes (axis1, axis2)."""
-    x = counted(tensor(x))
-    return xp.sum(xp.diagonal(x, offset=offset, axis1=axis1, axis2=axis2), axis=-1, dtype=x.dtype)
+def trace(
+    x: Array,
+    *,
+    offset: int = 0,
+    axis1: int = 0,
+    axis2: int = 1,
+    sums: Literal["keras3", "keras3.11", "keras3.2"] = "keras3",
+) -> Array:
+    """The sum of the diagonal of the planes (axis1, axis2).
+
+    sums: of integers of 8 and 16 bits in 32 bits; "keras3.2" gives int32 of unsigned ones too, "keras3.11" (Keras 3.3
+    to 3.11) also sums in 8 or 16 bits, which wrap around.
+    """
+    given = tensor(x)
+    x = counted(given)
+    narrow = given.dtype != x.dtype and sums != "keras3"
+    if narrow:
+        x = given if sums == "keras3.11" and not is_bool(given) else ops.cast(given, "int32")
+    y = xp.sum(xp.diagonal(x, offset=offset, axis1=axis1, axis2=axis2), axis=-1, dtype=x.dtype)
+    return ops.cast(y, "int32") if narrow else y

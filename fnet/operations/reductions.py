@@ -206,10 +206,13 @@ nanstd = _reduction("nanstd", "The standard deviation of what is not NaN.", _nan
 
 
 def _position(name: str, text: str, search: Callable[..., Array]) -> Operation:
-    """An operation that gives the int32 position of one element along `axis` (None: in the flat tensor)."""
+    """An operation that gives the int32 position of one element along `axis` (None: in the flat tensor).
 
-    def apply(x: Array, *, axis: int | None = None, keepdims: bool = False) -> Array:
-        return search(tensor(x), axis, keepdims)
+    -0 is less than 0 unless `signed_zeros` is False, as in Keras before 3.9.
+    """
+
+    def apply(x: Array, *, axis: int | None = None, keepdims: bool = False, signed_zeros: bool = True) -> Array:
+        return search(tensor(x), axis, keepdims, signed_zeros)
 
     def rule(x: Spec, *, axis: int | None, keepdims: bool) -> Spec:
         return Spec(reduced_shape(x.shape, axis, keepdims), "int32")
@@ -217,21 +220,29 @@ def _position(name: str, text: str, search: Callable[..., Array]) -> Operation:
     return operation(rule)(named(name, text, apply))
 
 
-def _argmax(x: Array, axis: int | None, keepdims: bool) -> Array:
-    return xp.argmax(x, axis=axis, keepdims=keepdims).astype("int32")
+def _argmax(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool = True) -> Array:
+    return xp.argmax(_ordered(x, signed_zeros), axis=axis, keepdims=keepdims).astype("int32")
 
 
-def _argmin(x: Array, axis: int | None, keepdims: bool) -> Array:
-    return xp.argmin(x, axis=axis, keepdims=keepdims).astype("int32")
+def _argmin(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool = True) -> Array:
+    return xp.argmin(_ordered(x, signed_zeros), axis=axis, keepdims=keepdims).astype("int32")
 
 
-def _nanargmax(x: Array, axis: int | None, keepdims: bool) -> Array:
-    places = _argmax(_instead(x, -float("inf")), axis, keepdims)
+def _ordered(x: Array, signed_zeros: bool) -> Array:
+    """`x` with the next number below 0 for -0, as Keras has it from 3.9 on."""
+    if not (signed_zeros and is_float(x)):
+        return x
+    below = xp.asarray(-6e-8 if x.dtype.name == "float16" else -1.2e-38, x.dtype)
+    return xp.where((x == 0) & xp.signbit(x), below, x)
+
+
+def _nanargmax(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
+    places = _argmax(_instead(x, -float("inf")), axis, keepdims, signed_zeros)
     return _minus_one_if_all_nan(x, places, axis, keepdims)
 
 
-def _nanargmin(x: Array, axis: int | None, keepdims: bool) -> Array:
-    places = _argmin(_instead(x, float("inf")), axis, keepdims)
+def _nanargmin(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
+    places = _argmin(_instead(x, float("inf")), axis, keepdims, signed_zeros)
     return _minus_one_if_all_nan(x, places, axis, keepdims)
 
 

@@ -21,7 +21,7 @@ from fnet.types import Array
 from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, end_of, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
-from params.convert.generations import HEADS_DELETE_MASKS
+from params.convert.generations import HEADS_DELETE_MASKS, MEANS_WEIGH_TO
 from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -219,6 +219,12 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     training = build.flags[layer.name, number]
     part = _for_call(build, layer, training)
     step, sources = step_and_sources(part, args, kwargs, build.conversion.keras2)
+    if (
+        layer.class_name == "GlobalAveragePooling1D"
+        and kwargs.get("mask")
+        and build.conversion.version < MEANS_WEIGH_TO
+    ):
+        step = bind(step, weighs=True)
     if build.conversion.masked:
         sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
     if number and keeps_states(step):

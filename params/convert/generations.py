@@ -113,6 +113,28 @@ def _linspace(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {} if config.get("dtype") else {"dtype": "float64"}
 
 
+def _swapped(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The graph gave the axis for the order and the order for the axis."""
+    return {"axis": config.get("order", 2), "order": config.get("axis", -1)}
+
+
+def _spectral(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"spectral": True} if config.get("order", 2) == 2 and len(_axes(config, "axis")) == 2 else {}
+
+
+def _blank_is_last(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"mask_index": None} if config.get("strategy") == "beam_search" else {}
+
+
+def _drops_no_ones(more: Options) -> Options:
+    """An encoding of one_hot kept a last axis of size 1."""
+
+    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**(more(config) if callable(more) else more), "drops_ones": False}
+
+    return options
+
+
 def _top_k(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The default of the class, not of the function, which writes what it was given."""
     return {} if "sorted" in config else {"sorted": False}
@@ -139,6 +161,8 @@ MERGES_SEE_MASKS: Version = (3, 4)
 """The first Keras whose Maximum, Minimum and Multiply leave out what masks hide."""
 CALLS_HAND_MASKS_ON: Version = (3, 11)
 """The first Keras 3 in which a mask given in a call is that of the output too."""
+MEANS_WEIGH_TO: Version = (3, 15)
+"""The first Keras whose GlobalAveragePooling1D takes numbers in a mask for no weights."""
 HEADS_DELETE_MASKS: Version = (3, 8)
 """The first Keras whose MultiHeadAttention takes the masks off its inputs, for all that read them later."""
 
@@ -152,15 +176,17 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     "CategoryEncoding": (
         ((2, 8), {}),
         ((3, 0), _encoding({})),
-        ((3, 4), _encoding({"drops_ones": False})),
+        ((3, 4), _drops_no_ones(_encoding({}))),
         (NEWEST, _encoding({})),
     ),
     "Discretization": (
         ((2, 8), _bins_of_keras2),
         ((3, 0), _encoding(_bins_of_keras2)),
+        ((3, 4), _drops_no_ones(_encoding(_bins))),
         ((3, 12), _encoding(_bins)),
         (NEWEST, _encoding({})),
     ),
+    "UnitNormalization": (((3, 6), {"least_norm": 1e-6}),),
     "UpSampling2D": (((2, 4), {"half_pixels": False}),),
     **dict.fromkeys(
         ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
@@ -168,6 +194,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     ),
     **dict.fromkeys(("Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), (((3, 0), _MASKS),)),
     **dict.fromkeys([f"GlobalAveragePooling{rank}D" for rank in (1, 2, 3)], (((3, 0), {"keeps_integers": True}),)),
+    "GroupNormalization": (((3, 7), {}), ((3, 15), {"keeps_integers": True})),
     "LayerNormalization": (((3, 11), _layer_norm({"keeps_integers": False})), ((3, 14), _layer_norm({}))),
     "SpectralNormalization": (((3, 0), {"keeps_integers": False}),),
     **dict.fromkeys(("GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"), (((3, 0), _MASKS),)),
@@ -187,10 +214,16 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     "Hashing": (((2, 8), {"dtype": "int64"}), *_HASHED),
     "HashedCrossing": _HASHED,
     "Resizing": (((2, 8), _resized), ((3, 0), {"keeps_integers": False}), ((3, 6), {"rounds_integers": False})),
+    **dict.fromkeys(("ops.Argmax", "ops.Argmin"), (((3, 9), {"signed_zeros": False}),)),
+    "ops.CTCDecode": (((3, 4), _blank_is_last),),
+    "ops.Correlate": (((3, 13), {"pads": "keras3.12"}),),
     **dict.fromkeys(("ops.Linspace", "ops.Logspace"), (((3, 3), _linspace),)),
+    "ops.Normalize": (((3, 1), _swapped), ((3, 6), _spectral)),
+    "ops.RGBToGrayscale": (((3, 4), {"scales_integers": True}),),
     "ops.Resize": (((3, 6), {"rounds_integers": False}),),
     "ops.Take": (((3, 3), {"clips": True}),),
     "ops.TopK": (((3, 11), _top_k),),
+    "ops.Trace": (((3, 3), {"sums": "keras3.2"}), ((3, 12), {"sums": "keras3.11"})),
 }
 """{Keras class, "ops." before an operation: ((version, options of the fnet layer in files written before it), ...)},
 oldest first."""
@@ -198,7 +231,8 @@ oldest first."""
 OPTIONS = frozenset(
     {
         *("casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
-        *("keeps_integers", "masked_moments", "masks", "rounds_integers", "sorts_axes"),
+        *("keeps_integers", "least_norm", "masked_moments", "masks", "pads", "rounds_integers", "scales_integers"),
+        *("signed_zeros", "sorts_axes", "spectral", "sums", "weighs"),
     }
 )
 """The options that only the age of a file sets."""

@@ -161,6 +161,12 @@ def _require_sense(source: KerasObject, version: Version) -> None:
     trainable = source.config.get("trainable", True)
     if version >= (3, 12) and type(trainable) is not bool:  # before, 0 and 1 were taken as well
         raise CorruptFile(f"{source.label}: trainable is {quoted(trainable)}, not true or false")
+    resized = source.class_name == "UpSampling2D" and source.config.get("interpolation", "nearest") != "nearest"
+    if resized and source.config.get("data_format") == "channels_first" and (3, 0) <= version < (3, 2):
+        raise UnsupportedLayer(
+            f"{source.label} with data_format='channels_first' and an interpolation is not supported in files of Keras "
+            "before 3.2, which took the sizes of other axes; save the model with a later Keras"
+        )
     for key, allowed in STRICTER.get(source.class_name, {}).items():
         value = source.config.get(key)
         if value is not None and value not in allowed:

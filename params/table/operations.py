@@ -65,7 +65,7 @@ SPELLED = {
 CALLED = {
     "digitize": ("x", "bins"),
     "get_item": ("x", "key"),
-    "isclose": ("x1", "x2", "rtol", "atol"),
+    "isclose": ("x1", "x2", "rtol", "atol", "equal_nan"),
     "pad": ("x", "constant_values"),
     "rearrange": ("tensor", "pattern", "**axes_lengths"),
     "scatter": ("indices", "values", "shape"),
@@ -74,7 +74,7 @@ CALLED = {
 }
 """{our name: the arguments of the Keras call}, where they are not those of our function."""
 
-CALLED_EARLIER = {"scatter": ("shape",), "slice": ("shape",)}
+CALLED_EARLIER = {"isclose": ("equal_nan",), "scatter": ("shape",), "slice": ("shape",)}
 """{our name: those that the call had in Keras 3.0 to 3.11; later they are options}."""
 
 _FUNCTIONS = "it calls Python functions, which a model file cannot hold as data"
@@ -97,7 +97,6 @@ REFUSED_OPERATIONS = {
 """{class name: why fnet does not have it}."""
 
 CHANGED: dict[str, tuple[tuple[int, int], str, tuple[Any, ...], str]] = {
-    "Correlate": ((3, 13), "mode", ("same",), "took another middle part"),
     "DotProductAttention": ((3, 7), "is_causal", (False, True), "squared the scores on TensorFlow, and scaled on JAX"),
     "MapCoordinates": ((3, 12), "fill_mode", ("constant", "reflect"), "filled otherwise beyond the edges"),
 }
