@@ -44,6 +44,10 @@ class OneOf:
         return " or ".join(map(repr, self.texts))
 
 
+Axis: TypeAlias = int | Sequence[int] | None
+"""The axes over which something is done: one, several, or None for all."""
+PerAxis: TypeAlias = int | Sequence[int]
+"""An option that is one int for all spatial axes, or one for each."""
 Positive: TypeAlias = Annotated[int, Range(1)]
 Natural: TypeAlias = Annotated[int, Range(0)]
 NotNegative: TypeAlias = Annotated[float, Range(0)]

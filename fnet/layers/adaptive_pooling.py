@@ -16,7 +16,6 @@ from fnet.core.compose import layer
 from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.windows import (
-    PerAxis,
     from_channels_last,
     join_shape,
     per_axis,
@@ -25,7 +24,7 @@ from fnet.layers.windows import (
     to_channels_last,
 )
 from fnet.shapes import sized
-from fnet.types import Array, DataFormat, Params, ParamTree, Spec
+from fnet.types import Array, DataFormat, Params, ParamTree, PerAxis, Spec
 
 
 def _adaptive_rule(

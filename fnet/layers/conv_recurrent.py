@@ -22,9 +22,9 @@ from fnet.layers.recurrence import (
     time_step,
 )
 from fnet.layers.recurrent import drops, lstm_step
-from fnet.layers.windows import PerAxis, Windows, from_channels_last, to_channels_last, windows
+from fnet.layers.windows import Windows, from_channels_last, to_channels_last, windows
 from fnet.records import dataclass
-from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, Positive, Rate, Spec
+from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, PerAxis, Positive, Rate, Spec
 
 
 @dataclass(frozen=True)

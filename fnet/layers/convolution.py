@@ -13,9 +13,9 @@ from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.core.room import size
 from fnet.errors import InvalidInput
-from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, remembered, windows
+from fnet.layers.windows import Pads, Sizes, Windows, remembered, windows
 from fnet.shapes import sized
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 
 def bias_param(use_bias: bool, filters: int | None) -> ParamTree:

@@ -17,7 +17,6 @@ from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.convolution import bias_param
 from fnet.layers.windows import (
-    PerAxis,
     Sizes,
     Windows,
     from_channels_last,
@@ -28,7 +27,7 @@ from fnet.layers.windows import (
     windows,
 )
 from fnet.shapes import sized
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Shape, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Shape, Spec
 
 
 def _geometry(window: Windows, sizes: Shape, output_padding: PerAxis | None) -> tuple[Shape, Sizes]:

@@ -12,8 +12,8 @@ from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.layers.convolution import bias_param, padded_room
-from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, remembered, windows
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Spec
+from fnet.layers.windows import Pads, Sizes, Windows, remembered, windows
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 
 @remembered

@@ -19,7 +19,6 @@ from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.layers.windows import (
-    PerAxis,
     Sizes,
     Windows,
     from_channels_last,
@@ -27,7 +26,7 @@ from fnet.layers.windows import (
     to_channels_last,
     windows,
 )
-from fnet.types import Array, DataFormat, Param, Params, ParamTree, Positive, Shape, Spec
+from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Shape, Spec
 
 
 class Taps(NamedTuple):

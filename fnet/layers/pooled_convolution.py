@@ -8,8 +8,8 @@ from fnet.core.infer import activation_child
 from fnet.core.rules import layer
 from fnet.errors import InvalidParams
 from fnet.layers.convolution import bias_param, conv2d_rule, padded_room, pads_of
-from fnet.layers.windows import PerAxis, Sizes, output_sizes, per_axis, windows
-from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
+from fnet.layers.windows import Sizes, output_sizes, per_axis, windows
+from fnet.types import Array, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 
 def _pooled(x: Spec, pool: Sizes) -> Spec:

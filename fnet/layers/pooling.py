@@ -13,8 +13,8 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.core.compose import layer
-from fnet.layers.windows import Pads, PerAxis, Sizes, Windows, counts_inside, remembered, windows
-from fnet.types import Array, DataFormat, Params, ParamTree, Spec
+from fnet.layers.windows import Pads, Sizes, Windows, counts_inside, remembered, windows
+from fnet.types import Array, DataFormat, Params, ParamTree, PerAxis, Spec
 
 
 @remembered

@@ -7,21 +7,18 @@ the call, so that both agree by construction. Source: TensorFlow's padding rules
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.shapes import sized
-from fnet.types import Array, Shape, Spec
+from fnet.types import Array, PerAxis, Shape, Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Sizes: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = tuple[tuple[int, int], ...]
 """(before, after) for each spatial axis; negative values crop."""
-PerAxis: TypeAlias = int | Sequence[int]
-"""An option that is one int for all spatial axes, or one for each."""
 
 LARGEST = 1 << 31
 """What no size, stride or rate of a window reaches."""

@@ -5,16 +5,12 @@ Source: keras.ops.nn; the functions are those of fnet.activation_functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.dtypes import floating, tensor
 from fnet.operations.rules import Operation, like, named, operation, same
 from fnet.shapes import positive
-from fnet.types import Array, Spec
-
-Axis = int | Sequence[int] | None
+from fnet.types import Array, Axis, Spec
 
 
 def _activation(name: str) -> Operation:

@@ -5,19 +5,23 @@ Each is the layer of that name for 1, 2 or 3 spatial axes. Source: keras.ops.nn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
 from fnet.core.room import of_step
 from fnet.dtypes import factors, tensor
 from fnet.layers import convolution, convolution_transpose, depthwise
-from fnet.operations.rules import Operation, named, operation
+from fnet.operations.rules import Operation, operation, signed_as
 from fnet.shapes import total
-from fnet.types import Array, DataFormat, Shape, Spec
+from fnet.types import Array, DataFormat, PerAxis, Shape, Spec
 
-PerAxis = int | Sequence[int]
+Layers: TypeAlias = Mapping[int, Callable[..., Any]]
+"""{spatial axes: layer}."""
+
+KernelOptions: TypeAlias = Callable[..., dict[str, Any]]
+"""(channels of the inputs, *shapes of the kernels) -> the options that these shapes stand for."""
 
 CONV = {1: convolution.conv1d, 2: convolution.conv2d, 3: convolution.conv3d}
 CONV_TRANSPOSE = {
@@ -29,7 +33,7 @@ DEPTHWISE = {1: depthwise.depthwise_conv1d, 2: depthwise.depthwise_conv2d}
 SEPARABLE = {1: depthwise.separable_conv1d, 2: depthwise.separable_conv2d}
 
 
-def of_rank(layers: dict[int, Callable[..., Any]], shape: Sequence[Any]) -> Callable[..., Any]:
+def of_rank(layers: Layers, shape: Sequence[Any]) -> Callable[..., Any]:
     """The layer for as many spatial axes as a tensor of `shape` has."""
     rank = len(shape) - 2
     if rank not in layers:
@@ -37,132 +41,103 @@ def of_rank(layers: dict[int, Callable[..., Any]], shape: Sequence[Any]) -> Call
     return layers[rank]
 
 
-def _channels(shape: Sequence[Any], data_format: str | None) -> Any:
-    return shape[1] if data_format == "channels_first" else shape[-1]
+# --- an operation from the layer that it runs -----------------------------------------------------
 
 
-def _inferred(step: Bound | None, inputs: Spec, filters: int | None, data_format: str | None) -> Any:
-    """The Spec of what `step` gives, in the dtype of the inputs; spatial sizes are unknown without it, when the kernel
-    has no known size."""
-    if step is not None:
-        return Spec(infer(step, inputs)[0].shape, inputs.dtype)
-    spatial = (None,) * (len(inputs.shape) - 2)
-    first = data_format == "channels_first"
-    return Spec((inputs.shape[0], filters, *spatial) if first else (inputs.shape[0], *spatial, filters), inputs.dtype)
+def _channels(inputs: Any, data_format: str | None) -> int | None:
+    channels: int | None = inputs.shape[1 if data_format == "channels_first" else -1]
+    return channels
 
 
-def _room(step: Bound | None, inputs: Spec) -> tuple[int, int]:
-    """What the layer takes that an operation runs; nothing is known without its kernel."""
-    return (0, 0) if step is None else of_step(step, inputs)
+def _step(layers: Layers, options_of: KernelOptions, inputs: Any, kernels: Sequence[Any], given: Any) -> Bound:
+    """The layer for inputs and kernels, arrays or Specs, of these shapes. given: the options of the operation."""
+    options = options_of(_channels(inputs, given["data_format"]), *(kernel.shape for kernel in kernels))
+    return bind(of_rank(layers, inputs.shape), use_bias=False, **options, **given)
+
+
+def _run(layers: Layers, options_of: KernelOptions, inputs: Array, kernels: dict[str, Array], **given: Any) -> Array:
+    """What the layer with these kernels gives, in the dtype of the product."""
+    (inputs, *arrays), dtype = factors(inputs, *kernels.values())
+    step = _step(layers, options_of, inputs, arrays, given)
+    return tensor(step(dict(zip(kernels, arrays, strict=True)), inputs), dtype)
+
+
+def _running(layers: Layers, options_of: KernelOptions) -> Callable[[Callable[..., Array]], Operation]:
+    """Declare `f(inputs, *kernels, *, options)`, which runs one of `layers`, to be an operation."""
+
+    def rule(inputs: Spec, *kernels: Spec, **given: Any) -> Spec:
+        if None not in kernels[0].shape:
+            return Spec(infer(_step(layers, options_of, inputs, kernels, given), inputs)[0].shape, inputs.dtype)
+        channels = _channels(inputs, given["data_format"])
+        options = options_of(channels, *(kernel.shape for kernel in kernels))
+        filters = options["filters"] if "filters" in options else total((channels, options["depth_multiplier"]))
+        spatial = (None,) * (len(inputs.shape) - 2)
+        first = given["data_format"] == "channels_first"
+        shape = (inputs.shape[0], filters, *spatial) if first else (inputs.shape[0], *spatial, filters)
+        return Spec(shape, inputs.dtype)
+
+    def room(x: Sequence[Spec], **given: Any) -> tuple[int, int]:
+        """That of the layer; nothing is known without its kernel."""
+        inputs, *kernels = x
+        known = None not in kernels[0].shape
+        return of_step(_step(layers, options_of, inputs, kernels, given), inputs) if known else (0, 0)
+
+    return lambda f: operation(signed_as(f, rule), room=signed_as(f, room))(f)
 
 
 # --- one kernel -----------------------------------------------------------------------------------
 
 
-def _convolution(name: str, text: str, layers: dict[int, Callable[..., Any]], sizes: Callable[..., Any]) -> Operation:
-    """A convolution with one kernel; `sizes` tells the options and the filters that its shape stands for."""
-
-    def step_of(
-        inputs: Any, kernel: Any, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
-    ) -> Bound:
-        options, _ = sizes(_channels(inputs.shape, data_format), kernel.shape)
-        step = bind(of_rank(layers, inputs.shape), strides=strides, padding=padding, data_format=data_format)
-        return bind(step, dilation_rate=dilation_rate, use_bias=False, **options)
-
-    def rule(
-        inputs: Spec, kernel: Spec, *, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
-    ) -> Any:
-        _, filters = sizes(_channels(inputs.shape, data_format), kernel.shape)
-        known = None not in kernel.shape
-        step = step_of(inputs, kernel, strides, padding, data_format, dilation_rate) if known else None
-        return _inferred(step, inputs, filters, data_format)
-
-    def room(
-        x: tuple[Spec, Spec], *, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
-    ) -> tuple[int, int]:
-        known = None not in x[1].shape
-        return _room(step_of(*x, strides, padding, data_format, dilation_rate) if known else None, x[0])
-
-    def apply(
-        inputs: Array,
-        kernel: Array,
-        *,
-        strides: PerAxis = 1,
-        padding: str = "valid",
-        data_format: DataFormat | None = None,
-        dilation_rate: PerAxis = 1,
-    ) -> Array:
-        (inputs, kernel), dtype = factors(inputs, kernel)
-        step = step_of(inputs, kernel, strides, padding, data_format, dilation_rate)
-        return tensor(step({"kernel": kernel}, inputs), dtype)
-
-    return operation(rule, room=room)(named(name, text, apply))
-
-
-def _conv_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any], int | None]:
+def _conv_options(channels: int | None, kernel: Shape) -> dict[str, Any]:
     *window, inner, filters = kernel
-    if inner is None:
-        return {}, filters
-    groups = (channels or inner) // inner
-    return {"filters": filters, "kernel_size": tuple(window), "groups": groups}, filters
+    groups = 1 if inner is None else (channels or inner) // inner
+    return {"filters": filters, "kernel_size": tuple(window), "groups": groups}
 
 
-def _depthwise_sizes(channels: int | None, kernel: Shape) -> tuple[dict[str, Any], int | None]:
+@_running(CONV, _conv_options)
+def conv(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: DataFormat | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out)."""
+    given = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
+    return _run(CONV, _conv_options, inputs, {"kernel": kernel}, **given)
+
+
+def _depthwise_options(channels: int | None, kernel: Shape) -> dict[str, Any]:
     *window, _, multiplier = kernel
-    return {"kernel_size": tuple(window), "depth_multiplier": multiplier}, total((channels, multiplier))
+    return {"kernel_size": tuple(window), "depth_multiplier": multiplier}
 
 
-conv: Operation = _convolution(
-    "conv", "(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out).", CONV, _conv_sizes
-)
-depthwise_conv: Operation = _convolution(
-    "depthwise_conv",
-    "(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier).",
-    DEPTHWISE,
-    _depthwise_sizes,
-)
+@_running(DEPTHWISE, _depthwise_options)
+def depthwise_conv(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: DataFormat | None = None,
+    dilation_rate: PerAxis = 1,
+) -> Array:
+    """(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier)."""
+    given = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
+    return _run(DEPTHWISE, _depthwise_options, inputs, {"kernel": kernel}, **given)
+
 
 # --- the transpose, and two kernels ---------------------------------------------------------------
 
 
-def _transpose_step(inputs: Shape, kernel: Shape, **options: Any) -> Bound:
+def _transpose_options(channels: int | None, kernel: Shape) -> dict[str, Any]:
     *window, filters, _ = kernel
-    layer = of_rank(CONV_TRANSPOSE, inputs)
-    return bind(layer, filters=filters, kernel_size=tuple(window), use_bias=False, **options)
+    return {"filters": filters, "kernel_size": tuple(window)}
 
 
-def _conv_transpose_rule(
-    inputs: Spec,
-    kernel: Spec,
-    *,
-    strides: PerAxis,
-    padding: str,
-    output_padding: PerAxis | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> Any:
-    options = {"strides": strides, "padding": padding, "output_padding": output_padding}
-    options |= {"data_format": data_format, "dilation_rate": dilation_rate}
-    step = None if None in kernel.shape else _transpose_step(inputs.shape, kernel.shape, **options)
-    return _inferred(step, inputs, kernel.shape[-2], data_format)
-
-
-def _conv_transpose_room(
-    x: tuple[Spec, Spec],
-    *,
-    strides: PerAxis,
-    padding: str,
-    output_padding: PerAxis | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> tuple[int, int]:
-    options = {"strides": strides, "padding": padding, "output_padding": output_padding}
-    options |= {"data_format": data_format, "dilation_rate": dilation_rate}
-    inputs, kernel = x
-    return _room(None if None in kernel.shape else _transpose_step(inputs.shape, kernel.shape, **options), inputs)
-
-
-@operation(_conv_transpose_rule, room=_conv_transpose_room)
+@_running(CONV_TRANSPOSE, _transpose_options)
 def conv_transpose(
     inputs: Array,
     kernel: Array,
@@ -174,43 +149,17 @@ def conv_transpose(
     dilation_rate: PerAxis = 1,
 ) -> Array:
     """(batch, *spatial, in), (*window, out, in) -> (batch, *larger, out): the gradient of a convolution."""
-    (inputs, kernel), dtype = factors(inputs, kernel)
-    step = _transpose_step(inputs.shape, kernel.shape, strides=strides, padding=padding, data_format=data_format)
-    step = bind(step, output_padding=output_padding, dilation_rate=dilation_rate)
-    return tensor(step({"kernel": kernel}, inputs), dtype)
+    given = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
+    kernels = {"kernel": kernel}
+    return _run(CONV_TRANSPOSE, _transpose_options, inputs, kernels, output_padding=output_padding, **given)
 
 
-def _separable_step(inputs: Shape, kernels: tuple[Shape, Shape], **options: Any) -> Bound:
-    (*window, _, multiplier), filters = kernels[0], kernels[1][-1]
-    step = bind(of_rank(SEPARABLE, inputs), filters=filters, kernel_size=tuple(window), use_bias=False)
-    return bind(step, depth_multiplier=multiplier, **options)
+def _separable_options(channels: int | None, depthwise_kernel: Shape, pointwise_kernel: Shape) -> dict[str, Any]:
+    options = _depthwise_options(channels, depthwise_kernel)
+    return {**options, "filters": pointwise_kernel[-1]}
 
 
-def _separable_rule(
-    inputs: Spec,
-    depthwise_kernel: Spec,
-    pointwise_kernel: Spec,
-    *,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> Any:
-    options = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
-    shapes = (depthwise_kernel.shape, pointwise_kernel.shape)
-    step = None if None in shapes[0] else _separable_step(inputs.shape, shapes, **options)
-    return _inferred(step, inputs, shapes[1][-1], data_format)
-
-
-def _separable_room(
-    x: tuple[Spec, Spec, Spec], *, strides: PerAxis, padding: str, data_format: str | None, dilation_rate: PerAxis
-) -> tuple[int, int]:
-    options = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
-    shapes = (x[1].shape, x[2].shape)
-    return _room(None if None in shapes[0] else _separable_step(x[0].shape, shapes, **options), x[0])
-
-
-@operation(_separable_rule, room=_separable_room)
+@_running(SEPARABLE, _separable_options)
 def separable_conv(
     inputs: Array,
     depthwise_kernel: Array,
@@ -222,8 +171,6 @@ def separable_conv(
     dilation_rate: PerAxis = 1,
 ) -> Array:
     """A depthwise convolution, then one with windows of size 1."""
-    (inputs, depthwise_kernel, pointwise_kernel), dtype = factors(inputs, depthwise_kernel, pointwise_kernel)
-    shapes = (depthwise_kernel.shape, pointwise_kernel.shape)
-    step = _separable_step(inputs.shape, shapes, strides=strides, padding=padding, data_format=data_format)
-    params = {"depthwise_kernel": depthwise_kernel, "pointwise_kernel": pointwise_kernel}
-    return tensor(bind(step, dilation_rate=dilation_rate)(params, inputs), dtype)
+    given = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
+    kernels = {"depthwise_kernel": depthwise_kernel, "pointwise_kernel": pointwise_kernel}
+    return _run(SEPARABLE, _separable_options, inputs, kernels, **given)

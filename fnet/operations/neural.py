@@ -15,13 +15,11 @@ from fnet.core.room import of_products
 from fnet.dtypes import floating, is_float, result_type, strong, tensor
 from fnet.operations.rules import operation, same
 from fnet.shapes import positive, reduced_shape
-from fnet.types import Array, Positive, Range, Spec
+from fnet.types import Array, Axis, Positive, Range, Spec
 
 EPSILON = 1e-7
 """keras.config.epsilon()."""
 FLOAT16_LARGEST = 65504.0
-
-Axis = int | Sequence[int] | None
 
 
 # --- normalizations -------------------------------------------------------------------------------

@@ -14,9 +14,7 @@ from fnet.backend import xp
 from fnet.dtypes import counted, floating, is_float, result_type, tensor, without_bool
 from fnet.operations.rules import Operation, named, operation, reduced
 from fnet.shapes import axes_of, reduced_shape, total
-from fnet.types import Array, Shape, Spec
-
-Axis = int | Sequence[int] | None
+from fnet.types import Array, Axis, Shape, Spec
 
 
 def _axis(axis: Axis) -> Any:

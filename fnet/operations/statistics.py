@@ -15,10 +15,7 @@ from fnet.core.room import size
 from fnet.dtypes import floating, is_bool, result_type, strong, tensor
 from fnet.operations.rules import operation, reduced
 from fnet.shapes import axes_of, positive, reduced_shape, shape_of
-from fnet.types import Array, Range, Shape, Spec
-
-Axis = int | Sequence[int] | None
-
+from fnet.types import Array, Axis, Range, Shape, Spec
 
 # --- order statistics -----------------------------------------------------------------------------
 

@@ -6,21 +6,20 @@ Each pooling is the layer of that name for 1, 2 or 3 spatial axes. Source: keras
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fnet.backend import xp
-from fnet.core.compose import bind
+from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
 from fnet.core.room import of_step, size
 from fnet.dtypes import tensor
 from fnet.layers import adaptive_pooling, pooling
-from fnet.operations.convolutions import of_rank
-from fnet.operations.rules import Operation, named, operation
-from fnet.shapes import fits, sized
-from fnet.types import Array, DataFormat, Spec
-
-PerAxis = int | Sequence[int]
+from fnet.layers.windows import from_channels_last, join_shape, to_channels_last
+from fnet.operations.convolutions import Layers, of_rank
+from fnet.operations.rules import Operation, named, operation, signed_as
+from fnet.shapes import fits, sized, total
+from fnet.types import Array, DataFormat, PerAxis, Spec
 
 MAX_POOL = {1: pooling.max_pooling1d, 2: pooling.max_pooling2d, 3: pooling.max_pooling3d}
 AVERAGE_POOL = {1: pooling.average_pooling1d, 2: pooling.average_pooling2d, 3: pooling.average_pooling3d}
@@ -39,20 +38,23 @@ ADAPTIVE_AVERAGE = {
 # --- pooling --------------------------------------------------------------------------------------
 
 
-def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operation:
+def _running(layers: Layers, name: str, text: str, function: Callable[..., Array]) -> Operation:
+    """`function` as an operation, which runs one of `layers` with its own options."""
+
+    def step(inputs: Spec, options: dict[str, Any]) -> Bound:
+        return bind(of_rank(layers, inputs.shape), **options)
+
+    def rule(inputs: Spec, **options: Any) -> Any:
+        return infer(step(inputs, options), inputs)[0]
+
+    def room(inputs: Spec, **options: Any) -> tuple[int, int]:
+        return of_step(step(inputs, options), inputs)
+
+    return operation(signed_as(function, rule), room=signed_as(function, room))(named(name, text, function))
+
+
+def _pool(name: str, text: str, layers: Layers) -> Operation:
     """A pooling over windows of 1, 2 or 3 spatial axes."""
-
-    def rule(
-        inputs: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
-    ) -> Any:
-        step = bind(of_rank(layers, inputs.shape), pool_size=pool_size, strides=strides, padding=padding)
-        return infer(bind(step, data_format=data_format), inputs)[0]
-
-    def room(
-        inputs: Spec, *, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None
-    ) -> tuple[int, int]:
-        step = bind(of_rank(layers, inputs.shape), pool_size=pool_size, strides=strides, padding=padding)
-        return of_step(bind(step, data_format=data_format), inputs)
 
     def apply(
         inputs: Array,
@@ -65,27 +67,20 @@ def _pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operat
         layer = of_rank(layers, inputs.shape)
         return layer({}, inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
 
-    return operation(rule, room=room)(named(name, text, apply))
+    return _running(layers, name, text, apply)
 
 
-def _adaptive_pool(name: str, text: str, layers: dict[int, Callable[..., Any]]) -> Operation:
+def _adaptive_pool(name: str, text: str, layers: Layers) -> Operation:
     """A pooling to a given size of 1, 2 or 3 spatial axes."""
-
-    def rule(inputs: Spec, *, output_size: PerAxis, data_format: str | None) -> Any:
-        step = bind(of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format)
-        return infer(step, inputs)[0]
-
-    def room(inputs: Spec, *, output_size: PerAxis, data_format: str | None) -> tuple[int, int]:
-        return of_step(bind(of_rank(layers, inputs.shape), output_size=output_size, data_format=data_format), inputs)
 
     def apply(inputs: Array, *, output_size: PerAxis, data_format: DataFormat | None = None) -> Array:
         return of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
 
-    return operation(rule, room=room)(named(name, text, apply))
+    return _running(layers, name, text, apply)
 
 
-max_pool: Operation = _pool("max_pool", "The largest in each window.", MAX_POOL)
-average_pool: Operation = _pool("average_pool", "The mean of each window, padding not counted.", AVERAGE_POOL)
+max_pool = _pool("max_pool", "The largest in each window.", MAX_POOL)
+average_pool = _pool("average_pool", "The mean of each window, padding not counted.", AVERAGE_POOL)
 adaptive_max_pool = _adaptive_pool("adaptive_max_pool", "The largest in each of output_size parts.", ADAPTIVE_MAX)
 adaptive_average_pool = _adaptive_pool(
     "adaptive_average_pool", "The mean of each of output_size parts.", ADAPTIVE_AVERAGE
@@ -206,43 +201,35 @@ def _spread(x: Array, down: int, right: int) -> Array:
     return wide[:, :, : (rows - 1) * down + 1, : (columns - 1) * right + 1]
 
 
-def _times(size: int | None, factor: int) -> int | None:
-    return None if size is None else size * factor
+def _blocks_rule(x: Spec, block_size: int, data_format: str, *, grows: bool) -> Spec:
+    """The Spec of images whose blocks become channels, or channels blocks (`grows`)."""
+    order = (0, 2, 3, 1) if data_format == "channels_first" else (0, 1, 2, 3)
+    batch, height, width, channels = (x.shape[i] for i in order)
+    area = block_size * block_size
+    if grows:
+        height, width = total((height, block_size)), total((width, block_size))
+        channels = None if channels is None else channels // area
+    else:
+        height, width = (None if d is None else d // block_size for d in (height, width))
+        channels = total((channels, area))
+    return Spec(join_shape(batch, (height, width), channels, data_format), x.dtype)
 
 
-def _depth_rule(x: Spec, *, block_size: int, data_format: str) -> Spec:
-    first = data_format == "channels_first"
-    batch, height, width, channels = (x.shape[i] for i in ((0, 2, 3, 1) if first else (0, 1, 2, 3)))
-    depth = None if channels is None else channels // (block_size * block_size)
-    spatial = (_times(height, block_size), _times(width, block_size))
-    return Spec((batch, depth, *spatial) if first else (batch, *spatial, depth), x.dtype)
-
-
-@operation(_depth_rule)
+@operation(lambda x, *, block_size, data_format: _blocks_rule(x, block_size, data_format, grows=True))
 def depth_to_space(x: Array, *, block_size: int, data_format: DataFormat = "channels_last") -> Array:
     """Channels become blocks of `block_size` x `block_size` pixels."""
-    x = tensor(x)
-    last = xp.moveaxis(x, 1, -1) if data_format == "channels_first" else x
-    n, h, w, c = last.shape
+    x = to_channels_last(tensor(x), data_format)
+    n, h, w, c = x.shape
     b = block_size
-    y = last.reshape(n, h, w, b, b, c // (b * b)).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * b, w * b, c // (b * b))
-    return xp.moveaxis(y, -1, 1) if data_format == "channels_first" else y
+    y = x.reshape(n, h, w, b, b, c // (b * b)).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * b, w * b, c // (b * b))
+    return from_channels_last(y, data_format)
 
 
-def _space_rule(x: Spec, *, block_size: int, data_format: str) -> Spec:
-    first = data_format == "channels_first"
-    batch, height, width, channels = (x.shape[i] for i in ((0, 2, 3, 1) if first else (0, 1, 2, 3)))
-    depth = _times(channels, block_size * block_size)
-    spatial = tuple(None if d is None else d // block_size for d in (height, width))
-    return Spec((batch, depth, *spatial) if first else (batch, *spatial, depth), x.dtype)
-
-
-@operation(_space_rule)
+@operation(lambda x, *, block_size, data_format: _blocks_rule(x, block_size, data_format, grows=False))
 def space_to_depth(x: Array, *, block_size: int, data_format: DataFormat = "channels_last") -> Array:
     """Blocks of `block_size` x `block_size` pixels become channels."""
-    x = tensor(x)
-    last = xp.moveaxis(x, 1, -1) if data_format == "channels_first" else x
-    n, h, w, c = last.shape
+    x = to_channels_last(tensor(x), data_format)
+    n, h, w, c = x.shape
     b = block_size
-    y = last.reshape(n, h // b, b, w // b, b, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // b, w // b, c * b * b)
-    return xp.moveaxis(y, -1, 1) if data_format == "channels_first" else y
+    y = x.reshape(n, h // b, b, w // b, b, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // b, w // b, c * b * b)
+    return from_channels_last(y, data_format)

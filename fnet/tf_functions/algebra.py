@@ -14,10 +14,7 @@ from fnet.dtypes import is_complex, tensor
 from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import as_spec, dtype_like, function, same_rule, together
 from fnet.tf_functions.shaping import rule_of
-from fnet.types import Array, Spec
-
-Axis = int | Sequence[int] | None
-
+from fnet.types import Array, Axis, Spec
 
 # --- products -------------------------------------------------------------------------------------
 

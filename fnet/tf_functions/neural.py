@@ -17,10 +17,8 @@ from fnet.operations.rules import Operation
 from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, named, same_rule, sizes_of, together
 from fnet.tf_functions.shaping import rule_of
-from fnet.types import Array, Spec
+from fnet.types import Array, Axis, Spec
 
-Axis = int | Sequence[int] | None
-PerAxis = int | Sequence[int]
 Padding = str | Sequence[Sequence[int]]
 
 

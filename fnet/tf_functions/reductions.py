@@ -15,9 +15,7 @@ from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.rules import Operation
 from fnet.shapes import reduced_shape
 from fnet.tf_functions.rules import Sizes, as_spec, function, known, named, number, same_rule
-from fnet.types import Array, Spec
-
-Axis = int | Sequence[int] | None
+from fnet.types import Array, Axis, Spec
 
 
 def _axis(axis: Axis) -> Any:

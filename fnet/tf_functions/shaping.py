@@ -30,9 +30,7 @@ from fnet.tf_functions.rules import (
     sizes_of,
     together,
 )
-from fnet.types import Array, Shape, Spec
-
-Axis = int | Sequence[int] | None
+from fnet.types import Array, Axis, Shape, Spec
 
 
 def rule_of(operation: Operation, x: Any, **options: Any) -> Any:
