@@ -28,11 +28,14 @@ from fnet.operations.rules import Operation, broadcast, like, named, operation
 from fnet.types import Array, Range
 
 Kernel = str | Callable[..., Any]
-"""The name of a function of `xp`, looked up at the call, or a function."""
+"""The name of a function of `xp`, or of `ops` where that has none, looked up at the call; or a function."""
 
 
 def kernel_of(kernel: Kernel) -> Callable[..., Any]:
-    return getattr(xp, kernel) if isinstance(kernel, str) else kernel
+    """The function that a kernel is."""
+    if not isinstance(kernel, str):
+        return kernel
+    return getattr(xp if hasattr(xp, kernel) else ops, kernel)
 
 
 def unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor) -> Operation:
@@ -178,18 +181,6 @@ def _rsqrt(x: Array) -> Array:
     return 1 / xp.sqrt(x)
 
 
-def _erfc(x: Array) -> Array:
-    return ops.erfc(x)
-
-
-def _erf(x: Array) -> Array:
-    return ops.erf(x)
-
-
-def _erfinv(x: Array) -> Array:
-    return ops.erfinv(x)
-
-
 def _i0(x: Array) -> Array:
     return xp.i0(x).astype(x.dtype)
 
@@ -229,12 +220,12 @@ rad2deg = unary("rad2deg", "Radians to degrees.", lambda x: x * (180 / math.pi),
 floor = unary("floor", "The largest whole number not above x.", "floor", _float)
 ceil = unary("ceil", "The smallest whole number not below x.", "ceil", _float)
 trunc = unary("trunc", "x without its fraction.", _trunc)
-erf = unary("erf", "The error function.", _erf)
-erfc = unary("erfc", "1 - erf(x).", _erfc)
-erfinv = unary("erfinv", "The inverse of the error function.", _erfinv)
+erf = unary("erf", "The error function.", "erf")
+erfc = unary("erfc", "1 - erf(x).", "erfc")
+erfinv = unary("erfinv", "The inverse of the error function.", "erfinv")
 i0 = unary("i0", "The modified Bessel function of order 0.", _i0, lambda x: _float64_of_int64(x)[0])
 copy = unary("copy", "x itself: arrays are values here.", lambda x: x)
-stop_gradient = unary("stop_gradient", "x, a constant for gradients.", lambda x: ops.stop_gradient(x))
+stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gradient")
 
 
 # --- complex numbers ------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ import numpy as np
 
 from fnet import operations
 from fnet.backend import xp
-from fnet.dtypes import is_complex, tensor
+from fnet.dtypes import is_complex
+from fnet.dtypes import tensor as as_tensor
 from fnet.shapes import broadcast_shapes, reduced_shape
-from fnet.tf_functions.rules import as_spec, dtype_like, function, same_rule, together
-from fnet.tf_functions.shaping import rule_of
+from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, rule_of, same_rule, together
 from fnet.types import Array, Axis, Spec
 
 # --- products -------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def matmul(
 ) -> Array:
     """(..., n, k) @ (..., k, m), the last two axes of each exchanged on request; "sparse" is a hint."""
     a, b = together(a, b)
-    a, b = (tensor(x, output_type) for x in (a, b))
+    a, b = (as_tensor(x, output_type) for x in (a, b))
     return xp.matmul(_turn(a, transpose_a, adjoint_a), _turn(b, transpose_b, adjoint_b))
 
 
@@ -123,14 +123,13 @@ def cross(a: Array, b: Array) -> Array:
 
 def _norm_rule(tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
     spec = as_spec(tensor)
-    dtype = {"complex64": "float32", "complex128": "float64"}.get(spec.dtype, spec.dtype)
-    return Spec(reduced_shape(spec.shape, axis, keepdims), dtype)
+    return Spec(reduced_shape(spec.shape, axis, keepdims), REAL.get(spec.dtype, spec.dtype))
 
 
 @function(_norm_rule, "norm", "linalg.norm")
 def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A002
     """The norm `ord` over one axis or all (of vectors), or over two (of matrices)."""
-    x = _tensor(tensor)
+    x = as_tensor(tensor)
     axes = axis if axis is None or isinstance(axis, int) else tuple(axis)
     of_matrices = isinstance(axes, tuple) and len(axes) == 2
     if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
@@ -147,16 +146,13 @@ def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: 
     return xp.power(xp.sum(xp.power(size, ord), axis=axes, keepdims=keepdims), 1 / ord)
 
 
-_tensor = tensor
-
-
 @function(same_rule, "math.l2_normalize", "nn.l2_normalize", "keras.backend.l2_normalize")
 def l2_normalize(x: Array, *, axis: Axis = None, epsilon: float = 1e-12) -> Array:
     """x / sqrt(max(sum(x^2), epsilon)) over `axis`."""
-    x = tensor(x)
+    x = as_tensor(x)
     axes = tuple(axis) if isinstance(axis, Sequence) else axis
     square = xp.sum(x * x, axis=axes, keepdims=True)
-    return x * (1 / xp.sqrt(xp.maximum(square, tensor(epsilon, x.dtype.name))))
+    return x * (1 / xp.sqrt(xp.maximum(square, as_tensor(epsilon, x.dtype.name))))
 
 
 def _normalize_rule(tensor: Any, *, axis: Axis) -> tuple[Spec, Spec]:
@@ -167,13 +163,13 @@ def _normalize_rule(tensor: Any, *, axis: Axis) -> tuple[Spec, Spec]:
 def normalize(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None) -> tuple[Array, Array]:  # noqa: A002
     """(tensor / norm, norm)."""
     length = norm({}, tensor, ord=ord, axis=axis, keepdims=True)
-    return _tensor(tensor) / length, length
+    return as_tensor(tensor) / length, length
 
 
 @function(same_rule, "clip_by_norm")
 def clip_by_norm(t: Array, *, clip_norm: float, axes: Axis = None) -> Array:
     """`t` made shorter where its 2-norm over `axes` is above `clip_norm`."""
-    t = tensor(t)
+    t = as_tensor(t)
     over = tuple(axes) if isinstance(axes, Sequence) else axes
     square = xp.sum(t * t, axis=over, keepdims=True)
     length = xp.where(square > 0, xp.sqrt(xp.where(square > 0, square, xp.ones_like(square))), square)
@@ -190,27 +186,27 @@ def _square(spec: Spec) -> Spec:
 @function(lambda x: _square(as_spec(x)), "linalg.det")
 def det(x: Array) -> Array:
     """The determinant of square matrices."""
-    return xp.linalg.det(tensor(x))
+    return xp.linalg.det(as_tensor(x))
 
 
 @function(lambda x: (_square(as_spec(x)),) * 2, "linalg.slogdet")
 def slogdet(x: Array) -> tuple[Array, Array]:
     """(sign of the determinant, log of its magnitude)."""
-    sign, size = xp.linalg.slogdet(tensor(x))
+    sign, size = xp.linalg.slogdet(as_tensor(x))
     return sign, size
 
 
 @function(same_rule, "linalg.inv")
 def inv(x: Array, *, adjoint: bool = False) -> Array:
     """The inverse of square matrices."""
-    y = xp.linalg.inv(tensor(x))
+    y = xp.linalg.inv(as_tensor(x))
     return xp.swapaxes(y, -1, -2) if adjoint else y
 
 
 @function(same_rule, "linalg.cholesky")
 def cholesky(x: Array) -> Array:
     """The lower triangle L with L @ L^T = x."""
-    return xp.linalg.cholesky(tensor(x))
+    return xp.linalg.cholesky(as_tensor(x))
 
 
 @function(lambda matrix, rhs: as_spec(rhs), "linalg.solve")
@@ -223,27 +219,27 @@ def solve(matrix: Array, rhs: Array, *, adjoint: bool = False) -> Array:
 @function(lambda x: _square(as_spec(x)), "linalg.trace")
 def trace(x: Array) -> Array:
     """The sum of the diagonal of the last two axes."""
-    x = tensor(x)
+    x = as_tensor(x)
     return xp.sum(xp.diagonal(x, axis1=-2, axis2=-1), axis=-1, dtype=x.dtype)
 
 
 @function(lambda a: _turned(as_spec(a), True), "linalg.matrix_transpose")
 def matrix_transpose(a: Array, *, conjugate: bool = False) -> Array:
     """`a` with its last two axes exchanged."""
-    y = xp.swapaxes(tensor(a), -1, -2)
+    y = xp.swapaxes(as_tensor(a), -1, -2)
     return xp.conj(y) if conjugate else y
 
 
 @function(lambda matrix: _turned(as_spec(matrix), True), "linalg.adjoint")
 def adjoint(matrix: Array) -> Array:
     """`matrix` transposed and conjugated."""
-    return _turn(tensor(matrix), True, True)
+    return _turn(as_tensor(matrix), True, True)
 
 
 @function(same_rule, "linalg.band_part")
 def band_part(x: Array, *, num_lower: int, num_upper: int) -> Array:
     """`x` with 0 outside of so many diagonals below and above the main one (-1: all of them)."""
-    x = tensor(x)
+    x = as_tensor(x)
     down = np.arange(x.shape[-2])[:, None] - np.arange(x.shape[-1])[None, :]
     inside = ((num_lower < 0) | (down <= num_lower)) & ((num_upper < 0) | (-down <= num_upper))
     return xp.where(inside, x, xp.zeros_like(x))
@@ -258,7 +254,7 @@ def _diag_rule(diagonal: Any, *, k: int) -> Spec:
 @function(_diag_rule, "linalg.diag")
 def diag(diagonal: Array, *, k: int = 0) -> Array:
     """(..., n) -> matrices with it on diagonal `k`."""
-    x = tensor(diagonal)
+    x = as_tensor(diagonal)
     size = x.shape[-1] + abs(k)
     on = np.eye(size, k=k, dtype=bool)
     padded = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
@@ -267,11 +263,10 @@ def diag(diagonal: Array, *, k: int = 0) -> Array:
 
 
 def _diag_part_rule(x: Any, *, k: int) -> Spec:
-    y: Spec = rule_of(operations.diagonal, as_spec(x), offset=k, axis1=-2, axis2=-1)
-    return Spec(y.shape, y.dtype)
+    return rule_of(operations.diagonal, as_spec(x), offset=k, axis1=-2, axis2=-1)
 
 
 @function(_diag_part_rule, "linalg.diag_part")
 def diag_part(x: Array, *, k: int = 0) -> Array:
     """Diagonal `k` of the last two axes."""
-    return xp.diagonal(tensor(x), offset=k, axis1=-2, axis2=-1)
+    return xp.diagonal(as_tensor(x), offset=k, axis1=-2, axis2=-1)

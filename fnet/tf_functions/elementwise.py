@@ -13,15 +13,11 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.dtypes import bounds, is_complex, is_float, tensor
-from fnet.operations.elementwise import kernel_of
+from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, broadcast
 from fnet.shapes import broadcast_shapes, shape_of
-from fnet.tf_functions.rules import as_spec, dtype_like, function, named, same_rule, together
+from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, named, same_rule, together
 from fnet.types import Array, Spec
-
-Kernel = str | Callable[..., Any]
-
-_PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None) -> Operation:
@@ -63,7 +59,7 @@ def binary(
 
 def _real_of(x: Any) -> Spec:
     spec = as_spec(x)
-    return Spec(spec.shape, _PARTS.get(spec.dtype, spec.dtype))
+    return Spec(spec.shape, REAL.get(spec.dtype, spec.dtype))
 
 
 @function(_real_of, "math.abs", rows=True)
@@ -143,9 +139,9 @@ round_half_to_even = unary(
     lambda x: xp.round(x) if is_float(x) else x,
     "math.round",
 )
-erf = unary("erf", "The error function.", lambda x: ops.erf(x), "math.erf")
-erfc = unary("erfc", "1 - erf(x).", lambda x: ops.erfc(x), "math.erfc")
-erfinv = unary("erfinv", "The inverse of the error function.", lambda x: ops.erfinv(x), "math.erfinv")
+erf = unary("erf", "The error function.", "erf", "math.erf")
+erfc = unary("erfc", "1 - erf(x).", "erfc", "math.erfc")
+erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", "math.erfinv")
 ndtri = unary("ndtri", "The quantiles of the normal distribution.", _ndtri, "math.ndtri")
 erfcinv = unary("erfcinv", "The inverse of erfc.", _erfcinv, "math.erfcinv")
 bessel_i0 = unary(
@@ -392,19 +388,19 @@ def saturate_cast(value: Array, *, dtype: str) -> Array:
     return ops.cast(xp.clip(x, *(map(float, (low, high)) if is_float(x) else (low, high))), dtype)
 
 
-def _as_it_is(x: Any, *, dtype: str | None) -> Spec:
+def _cast_rule(x: Any, *, dtype: str | None) -> Spec:
     spec = as_spec(x)
     return Spec(spec.shape, dtype or spec.dtype)
 
 
-@function(_as_it_is, "convert_to_tensor", "compat.v1.convert_to_tensor", rows=True, same=True)
+@function(_cast_rule, "convert_to_tensor", "compat.v1.convert_to_tensor", rows=True, same=True)
 def convert_to_tensor(value: Array, *, dtype: str | None = None) -> Array:
     """`value` as a tensor."""
     return tensor(value, dtype)
 
 
 identity = unary("identity", "x itself.", lambda x: x, "identity", "grad_pass_through", "debugging.check_numerics")
-stop_gradient = unary("stop_gradient", "x, a constant for gradients.", lambda x: ops.stop_gradient(x), "stop_gradient")
+stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gradient", "stop_gradient")
 
 
 @function(lambda x, *, shape: Spec(x.shape, x.dtype), "ensure_shape", rows=True)

@@ -16,8 +16,7 @@ from fnet.backend import ops, xp
 from fnet.dtypes import is_float, tensor
 from fnet.layers import image
 from fnet.operations.rules import Operation
-from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, same_rule, sizes_of
-from fnet.tf_functions.shaping import rule_of
+from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, rule_of, same_rule, sizes_of
 from fnet.types import Array, Shape, Spec
 
 # --- sizes ----------------------------------------------------------------------------------------
@@ -316,8 +315,7 @@ def per_image_standardization(image: Array) -> Array:
 
 
 def _patches_rule(images: Any, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Spec:
-    y: Spec = rule_of(operations.extract_patches, as_spec(images), **_patches(sizes, strides, rates, padding))
-    return y
+    return rule_of(operations.extract_patches, as_spec(images), **_patches(sizes, strides, rates, padding))
 
 
 def _patches(sizes: Any, strides: Any, rates: Any, padding: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.dtypes import tensor
+from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import Operation
 from fnet.shapes import broadcast_shapes, positive, shape_of
 from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, named, number, sizes_of, together
@@ -91,13 +91,10 @@ def _getitem_rule(tensor: Any, slice_spec: Any = None, *, key: Any) -> Spec:
 @function(_getitem_rule, "__operators__.getitem", sizes=("slice_spec",))
 def getitem(tensor: Array, slice_spec: Any = None, *, key: Any = ()) -> Array:
     """`tensor[key]`: numbers, slices, None (a new axis), Ellipsis, a mask; a key that holds tensors is `slice_spec`."""
-    x = _tensor(tensor)
+    x = as_tensor(tensor)
     if slice_spec is None:
         return x[tuple(key) if isinstance(key, list | tuple) else key]
     return x[tuple(_index(part) for part in _full(_parts(slice_spec), x.ndim))]
-
-
-_tensor = tensor
 
 
 def _index(part: Any) -> Any:
@@ -165,7 +162,7 @@ def strided_slice(
     masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     first = ints(begin)
     key = _strided_key(first, ints(end), [1] * len(first) if strides is None else ints(strides), masks)
-    return tensor(input_)[tuple(key)]
+    return as_tensor(input_)[tuple(key)]
 
 
 def _slice_rule(input_: Any, begin: Any, size: Any) -> Spec:
@@ -181,7 +178,7 @@ def _slice_rule(input_: Any, begin: Any, size: Any) -> Spec:
 def slice(input_: Array, begin: Sizes, size: Sizes) -> Array:  # noqa: A001 - TensorFlow's name
     """The block of `size` that begins at `begin`; -1 is all that follows."""
     pairs = zip(ints(begin), ints(size), strict=True)
-    return tensor(input_)[tuple(builtins.slice(b, None if n == -1 else b + n) for b, n in pairs)]
+    return as_tensor(input_)[tuple(builtins.slice(b, None if n == -1 else b + n) for b, n in pairs)]
 
 
 def _mask_rule(tensor: Any, mask: Any, *, axis: int | None) -> Spec:
@@ -192,7 +189,7 @@ def _mask_rule(tensor: Any, mask: Any, *, axis: int | None) -> Spec:
 @function(_mask_rule, "boolean_mask")
 def boolean_mask(tensor: Array, mask: Array, *, axis: int | None = None) -> Array:
     """The entries of the axes from `axis` where `mask` is True, in one axis."""
-    return _tensor(tensor)[(builtins.slice(None),) * (axis or 0) + (_tensor(mask, "bool"),)]
+    return as_tensor(tensor)[(builtins.slice(None),) * (axis or 0) + (as_tensor(mask, "bool"),)]
 
 
 # --- gathering ------------------------------------------------------------------------------------
@@ -212,7 +209,7 @@ def _gather_rule(params: Any, indices: Any, *, axis: int | None, batch_dims: int
 @function(_gather_rule, "gather", "keras.backend.gather", "nn.embedding_lookup")
 def gather(params: Array, indices: Array, *, axis: int | None = None, batch_dims: int = 0) -> Array:
     """Entries of `axis` of `params` at `indices`, of which the first `batch_dims` axes are those of `params`."""
-    table, places = tensor(params), tensor(indices)
+    table, places = as_tensor(params), as_tensor(indices)
     at, batch = _gather_places(table.shape, places.shape, axis, batch_dims)
     if batch == 0:
         return ops.take_axis(table, places, at)
@@ -235,7 +232,7 @@ def _gather_nd_rule(params: Any, indices: Any, *, batch_dims: int) -> Spec:
 @function(_gather_nd_rule, "gather_nd")
 def gather_nd(params: Array, indices: Array, *, batch_dims: int = 0) -> Array:
     """Entries (or blocks) of `params` at the places in the last axis of `indices` (..., depth)."""
-    table, places = tensor(params), tensor(indices)
+    table, places = as_tensor(params), as_tensor(indices)
     key = list(xp.moveaxis(places, -1, 0))
     rank = places.ndim - 1
     grid = [np.arange(places.shape[i]).reshape([-1 if j == i else 1 for j in range(rank)]) for i in range(batch_dims)]
@@ -248,14 +245,14 @@ def gather_nd(params: Array, indices: Array, *, batch_dims: int = 0) -> Array:
 @function(lambda indices, updates, shape: Spec(sizes_of(shape), as_spec(updates).dtype), "scatter_nd", sizes=("shape",))
 def scatter_nd(indices: Array, updates: Array, shape: Sizes) -> Array:
     """Zeros of `shape` with `updates` added at `indices` (..., depth): equal indices add up."""
-    updates = tensor(updates)
-    return ops.scatter(xp.zeros(tuple(ints(shape)), updates.dtype), tensor(indices), updates, "add")
+    updates = as_tensor(updates)
+    return ops.scatter(xp.zeros(tuple(ints(shape)), updates.dtype), as_tensor(indices), updates, "add")
 
 
 def _scatter(name: str, text: str, by: str) -> Operation:
     def apply(tensor: Array, indices: Array, updates: Array) -> Array:
         x, updates = together(tensor, updates)
-        return ops.scatter(x, _tensor(indices), -updates if name.endswith("sub") else updates, by)
+        return ops.scatter(x, as_tensor(indices), -updates if name.endswith("sub") else updates, by)
 
     def rule(tensor: Any, indices: Any, updates: Any) -> Spec:
         return Spec(as_spec(tensor).shape, as_spec(tensor).dtype)
@@ -282,7 +279,7 @@ def _where_rule(condition: Any, x: Any = None, y: Any = None) -> Spec:
 @function(_where_rule, "where")
 def where(condition: Array, x: Array | None = None, y: Array | None = None) -> Array:
     """`x` where `condition`, else `y`; without them the int64 places (n, axes) where `condition` holds."""
-    condition = tensor(condition, "bool")
+    condition = as_tensor(condition, "bool")
     if x is None or y is None:
         return ops.cast(xp.stack(xp.nonzero(condition), axis=-1), "int64")
     return xp.where(condition, *together(x, y))
@@ -308,10 +305,10 @@ def one_hot(
     dtype: str | None = None,
 ) -> Array:
     """`on_value` (1) at the place that each id names, on a new axis, else `off_value` (0)."""
-    ids = tensor(indices)
+    ids = as_tensor(indices)
     place = axis if axis >= 0 else ids.ndim
     given = [v for v in (on_value, off_value) if v is not None]
     name = dtype or (together(*given)[0].dtype.name if given else "float32")
-    on, off = (tensor(d if v is None else v, name) for v, d in ((on_value, 1), (off_value, 0)))
+    on, off = (as_tensor(d if v is None else v, name) for v, d in ((on_value, 1), (off_value, 0)))
     steps = xp.arange(number(depth)).reshape(-1, *(1,) * (ids.ndim - place))
     return xp.where(xp.expand_dims(ids, place) == steps, on, off)

@@ -15,8 +15,18 @@ from fnet.backend import xp
 from fnet.dtypes import tensor
 from fnet.operations.rules import Operation
 from fnet.shapes import broadcast_shapes, reduced_shape
-from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, named, same_rule, sizes_of, together
-from fnet.tf_functions.shaping import rule_of
+from fnet.tf_functions.rules import (
+    Sizes,
+    as_spec,
+    dtype_like,
+    function,
+    ints,
+    named,
+    rule_of,
+    same_rule,
+    sizes_of,
+    together,
+)
 from fnet.types import Array, Axis, Spec
 
 Padding = str | Sequence[Sequence[int]]
@@ -71,8 +81,13 @@ def batch_normalization(
     return x * factor + shift
 
 
-def _channels(x: Any, data_format: str | None) -> int:
-    return 1 if (data_format or "").startswith("NC") else len(x.shape) - 1
+def _order(data_format: str | None) -> str:
+    """The Keras name of a layout of TensorFlow."""
+    return "channels_first" if _first(data_format) else "channels_last"
+
+
+def _first(data_format: str | None) -> bool:
+    return (data_format or "").startswith("NC")
 
 
 @function(same_rule, "nn.bias_add", "keras.backend.bias_add")
@@ -80,7 +95,7 @@ def bias_add(value: Array, bias: Array, *, data_format: str = "NHWC") -> Array:
     """`value` plus one number for each channel."""
     x, bias = together(value, bias)
     sizes = [1] * x.ndim
-    sizes[_channels(x, data_format)] = -1
+    sizes[1 if _first(data_format) else -1] = -1
     return x + bias.reshape(sizes)
 
 
@@ -168,10 +183,6 @@ def sparse_categorical_crossentropy(
 # --- convolution ----------------------------------------------------------------------------------
 
 
-def _first(data_format: str | None) -> bool:
-    return (data_format or "").startswith("NC")
-
-
 def spatial(value: Any, rank: int, data_format: str | None) -> tuple[int, ...]:
     """One number for each spatial axis, from one for all, one for each of them, or one for each axis."""
     values = [value] if isinstance(value, int) else list(value if value is not None else [1])
@@ -184,7 +195,7 @@ def _how(rank: int, strides: Any, data_format: str | None, dilations: Any = None
     return {
         "strides": spatial(strides, rank, data_format),
         "dilation_rate": spatial(dilations, rank, data_format),
-        "data_format": "channels_first" if _first(data_format) else "channels_last",
+        "data_format": _order(data_format),
     }
 
 
@@ -252,8 +263,7 @@ def _separable_rule(
 ) -> Spec:
     parts = tuple(map(as_spec, (x, depthwise_filter, pointwise_filter)))
     how = _how(2, strides, data_format, dilations)
-    y: Spec = rule_of(operations.separable_conv, parts, padding=padding.lower(), **how)
-    return y
+    return rule_of(operations.separable_conv, parts, padding=padding.lower(), **how)
 
 
 @function(_separable_rule, "nn.separable_conv2d")
@@ -320,7 +330,7 @@ def _pool_options(rank: int, ksize: Any, strides: Any, data_format: str | None) 
     return {
         "pool_size": window,
         "strides": window if strides is None else spatial(strides, rank, data_format),
-        "data_format": "channels_first" if _first(data_format) else "channels_last",
+        "data_format": _order(data_format),
     }
 
 
@@ -328,15 +338,14 @@ def _pooling(name: str, operation: Operation, *names: str) -> Operation:
     def rule(x: Any, *, ksize: Any, strides: Any, padding: Padding, data_format: str | None) -> Spec:
         spec = as_spec(x)
         how = _pool_options(len(spec.shape) - 2, ksize, strides, data_format)
-        y: Spec = rule_of(operation, _padded_spec(spec, padding), padding=_margins(spec, padding)[1], **how)
-        return y
+        return rule_of(operation, _padded_spec(spec, padding), padding=_margins(spec, padding)[1], **how)
 
     def apply(
         x: Array, *, ksize: Any, strides: Any = None, padding: Padding = "VALID", data_format: str | None = None
     ) -> Array:
         x = tensor(x)
         how = _pool_options(x.ndim - 2, ksize, strides, data_format)
-        x = _padded(x, padding, float("-inf")) if not isinstance(padding, str) else x
+        x = _padded(x, padding, float("-inf"))
         return operation({}, x, padding=_margins(x, padding)[1], **how)
 
     return function(rule, *names)(named(name, operation.__doc__ or name, apply))
@@ -353,13 +362,10 @@ avg_pool = _pooling(
 
 def _blocks(name: str, operation: Operation) -> Operation:
     def rule(x: Any, *, block_size: int, data_format: str) -> Spec:
-        order = "channels_first" if _first(data_format) else "channels_last"
-        y: Spec = rule_of(operation, as_spec(x), block_size=block_size, data_format=order)
-        return y
+        return rule_of(operation, as_spec(x), block_size=block_size, data_format=_order(data_format))
 
     def apply(x: Array, *, block_size: int, data_format: str = "NHWC") -> Array:
-        order = "channels_first" if _first(data_format) else "channels_last"
-        return operation({}, x, block_size=block_size, data_format=order)
+        return operation({}, x, block_size=block_size, data_format=_order(data_format))
 
     return function(rule, f"nn.{name}")(named(name, operation.__doc__ or name, apply))
 

@@ -12,6 +12,7 @@ from typing import Any
 from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import is_complex, is_float, tensor
+from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation
 from fnet.shapes import reduced_shape
 from fnet.tf_functions.rules import Sizes, as_spec, function, known, named, number, same_rule
@@ -22,16 +23,17 @@ def _axis(axis: Axis) -> Any:
     return tuple(axis) if isinstance(axis, Sequence) else axis
 
 
-def _reduction(name: str, text: str, reduce: Callable[..., Array], *names: str, dtype: str | None = None) -> Operation:
-    """A function that reduces `axis`; `dtype` where the result has another."""
+def _reduction(name: str, text: str, reduce: Kernel, *names: str, dtype: str | None = None) -> Operation:
+    """A function that reduces `axis`, by a function of `xp` or another; `dtype` where the result has another."""
 
     def apply(input_tensor: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        return reduce(tensor(input_tensor), axis=_axis(axis), keepdims=keepdims)
+        return kernel_of(reduce)(tensor(input_tensor), axis=_axis(axis), keepdims=keepdims)
 
     def rule(input_tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
         spec = as_spec(input_tensor)
         return Spec(reduced_shape(spec.shape, axis, keepdims), dtype or spec.dtype)
 
+    names = (f"math.{name}", *names)
     return function(rule, *names)(named(name, text, apply))
 
 
@@ -51,56 +53,30 @@ def _mean(x: Array, **how: Any) -> Array:
     return ops.cast(xp.sign(added) * (xp.abs(added) // count), x.dtype.name)  # as C++ divides
 
 
-def _logsumexp(x: Array, **how: Any) -> Array:
-    return operations.logsumexp({}, x, **how)
-
-
-def _euclidean(x: Array, **how: Any) -> Array:
-    return xp.sqrt(_sum(x * x, **how))
-
-
-def _max(x: Array, **how: Any) -> Array:
-    return xp.max(x, **how)
-
-
-def _min(x: Array, **how: Any) -> Array:
-    return xp.min(x, **how)
-
-
-def _any(x: Array, **how: Any) -> Array:
-    return xp.any(x, **how)
-
-
-def _all(x: Array, **how: Any) -> Array:
-    return xp.all(x, **how)
-
-
 def _variance(x: Array, **how: Any) -> Array:
     return tensor(xp.var(x, **how), x.dtype.name)
 
 
-def _std(x: Array, **how: Any) -> Array:
-    return xp.sqrt(_variance(x, **how))
-
-
-reduce_sum = _reduction("reduce_sum", "The sum.", _sum, "math.reduce_sum", "keras.backend.sum")
-reduce_prod = _reduction("reduce_prod", "The product.", _prod, "math.reduce_prod", "keras.backend.prod")
-reduce_mean = _reduction("reduce_mean", "The mean.", _mean, "math.reduce_mean", "keras.backend.mean")
-reduce_max = _reduction("reduce_max", "The largest.", _max, "math.reduce_max", "keras.backend.max")
-reduce_min = _reduction("reduce_min", "The smallest.", _min, "math.reduce_min", "keras.backend.min")
-reduce_any = _reduction("reduce_any", "Whether any is true.", _any, "math.reduce_any", dtype="bool")
-reduce_all = _reduction("reduce_all", "Whether all are true.", _all, "math.reduce_all", dtype="bool")
+reduce_sum = _reduction("reduce_sum", "The sum.", _sum, "keras.backend.sum")
+reduce_prod = _reduction("reduce_prod", "The product.", _prod, "keras.backend.prod")
+reduce_mean = _reduction("reduce_mean", "The mean.", _mean, "keras.backend.mean")
+reduce_max = _reduction("reduce_max", "The largest.", "max", "keras.backend.max")
+reduce_min = _reduction("reduce_min", "The smallest.", "min", "keras.backend.min")
+reduce_any = _reduction("reduce_any", "Whether any is true.", "any", dtype="bool")
+reduce_all = _reduction("reduce_all", "Whether all are true.", "all", dtype="bool")
 reduce_variance = _reduction(
-    "reduce_variance",
-    "The mean squared distance from the mean.",
-    _variance,
-    "math.reduce_variance",
-    "keras.backend.var",
+    "reduce_variance", "The mean squared distance from the mean.", _variance, "keras.backend.var"
 )
-reduce_std = _reduction("reduce_std", "The square root of the variance.", _std, "math.reduce_std", "keras.backend.std")
-reduce_logsumexp = _reduction("reduce_logsumexp", "log(sum(exp(x))).", _logsumexp, "math.reduce_logsumexp")
+reduce_std = _reduction(
+    "reduce_std", "The square root of the variance.", lambda x, **how: xp.sqrt(_variance(x, **how)), "keras.backend.std"
+)
+reduce_logsumexp = _reduction(
+    "reduce_logsumexp", "log(sum(exp(x))).", lambda x, **how: operations.logsumexp({}, x, **how)
+)
 reduce_euclidean_norm = _reduction(
-    "reduce_euclidean_norm", "The square root of the sum of squares.", _euclidean, "math.reduce_euclidean_norm"
+    "reduce_euclidean_norm",
+    "The square root of the sum of squares.",
+    lambda x, **how: xp.sqrt(_sum(x * x, **how)),
 )
 
 
@@ -124,24 +100,24 @@ def zero_fraction(value: Array) -> Array:
 # --- positions ------------------------------------------------------------------------------------
 
 
-def _position(name: str, text: str, *names: str) -> Operation:
+def _position(name: str, text: str) -> Operation:
     def apply(x: Array, *, axis: int = 0, output_type: str = "int64") -> Array:
         return ops.cast(getattr(xp, name)(tensor(x), axis=axis), output_type)
 
     def rule(x: Any, *, axis: int, output_type: str) -> Spec:
         return Spec(reduced_shape(as_spec(x).shape, axis, False), output_type)
 
-    return function(rule, *names)(named(name, text, apply))
+    return function(rule, f"math.{name}")(named(name, text, apply))
 
 
-argmax = _position("argmax", "Where the largest is first.", "math.argmax")
-argmin = _position("argmin", "Where the smallest is first.", "math.argmin")
+argmax = _position("argmax", "Where the largest is first.")
+argmin = _position("argmin", "Where the smallest is first.")
 
 
 # --- running sums ---------------------------------------------------------------------------------
 
 
-def _running(name: str, text: str, start: float, *names: str) -> Operation:
+def _running(name: str, text: str, start: float) -> Operation:
     def apply(x: Array, *, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Array:
         x = xp.moveaxis(tensor(x), axis, 0)
         x = x[::-1] if reverse else x
@@ -149,15 +125,11 @@ def _running(name: str, text: str, start: float, *names: str) -> Operation:
         y = getattr(xp, name)(x, axis=0, dtype=x.dtype)
         return xp.moveaxis(y[::-1] if reverse else y, 0, axis)
 
-    return function(same_rule, *names)(named(name, text, apply))
+    return function(same_rule, f"math.{name}", f"keras.backend.{name}")(named(name, text, apply))
 
 
-cumsum = _running(
-    "cumsum", "Running sums; `exclusive`: of what comes before.", 0, "math.cumsum", "keras.backend.cumsum"
-)
-cumprod = _running(
-    "cumprod", "Running products; `exclusive`: of what comes before.", 1, "math.cumprod", "keras.backend.cumprod"
-)
+cumsum = _running("cumsum", "Running sums; `exclusive`: of what comes before.", 0)
+cumprod = _running("cumprod", "Running products; `exclusive`: of what comes before.", 1)
 
 
 # --- sorting and searching ------------------------------------------------------------------------
@@ -233,8 +205,7 @@ def _segments(name: str, reduce: Callable[[Array, Array, int], Array]) -> Operat
         return reduce(rows, ids.reshape(-1), number(num_segments))
 
     text = f"{name.rpartition('_')[2]} of the entries of `data` with the same id."
-    names = (f"math.{name}",)
-    return function(_segment_rule, *names, sizes=("num_segments",))(named(name, text, apply))
+    return function(_segment_rule, f"math.{name}", sizes=("num_segments",))(named(name, text, apply))
 
 
 def _segment_sum(rows: Array, ids: Array, count: int) -> Array:

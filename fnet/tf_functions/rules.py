@@ -189,7 +189,17 @@ def known(spec: Any) -> int | None:
     return value
 
 
+def rule_of(operation: Operation, x: Any, **options: Any) -> Spec:
+    """The Spec of what an operation of Keras gives."""
+    spec: Spec = rules(operation).shape(x, **options)[0]
+    return spec
+
+
 # --- shapes and dtypes ----------------------------------------------------------------------------
+
+
+REAL = {"complex64": "float32", "complex128": "float64"}
+"""{dtype of complex numbers: that of their parts}."""
 
 
 def as_spec(x: Any) -> Spec:

@@ -14,9 +14,8 @@ import numpy as np
 
 from fnet import operations
 from fnet.backend import ops, xp
-from fnet.core.rules import rules
-from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, viewed
+from fnet.dtypes import tensor as as_tensor
+from fnet.operations.rules import viewed
 from fnet.shapes import broadcast_shapes, positive, shape_of, total
 from fnet.tf_functions.rules import (
     Sizes,
@@ -26,17 +25,12 @@ from fnet.tf_functions.rules import (
     ints,
     known,
     number,
+    rule_of,
     same_rule,
     sizes_of,
     together,
 )
 from fnet.types import Array, Axis, Shape, Spec
-
-
-def rule_of(operation: Operation, x: Any, **options: Any) -> Any:
-    """What the shape rule of an operation of Keras gives."""
-    return rules(operation).shape(x, **options)[0]
-
 
 # --- sizes ----------------------------------------------------------------------------------------
 
@@ -49,19 +43,19 @@ def _shape_rule(x: Any, *, out_type: str) -> Spec:
 @function(_shape_rule, "shape", "keras.backend.shape")
 def shape(x: Array, *, out_type: str = "int32") -> Array:
     """The sizes of the axes."""
-    return np.asarray(tensor(x).shape, out_type)
+    return np.asarray(as_tensor(x).shape, out_type)
 
 
 @function(lambda x, *, out_type: Spec((), out_type, (total(shape_of(x)),)), "size")
 def size(x: Array, *, out_type: str = "int32") -> Array:
     """The number of entries."""
-    return np.asarray(math.prod(tensor(x).shape), out_type)
+    return np.asarray(math.prod(as_tensor(x).shape), out_type)
 
 
 @function(lambda x: Spec((), "int32", (len(shape_of(x)),)), "rank")
 def rank(x: Array) -> Array:
     """The number of axes."""
-    return np.asarray(tensor(x).ndim, "int32")
+    return np.asarray(as_tensor(x).ndim, "int32")
 
 
 def _known_shape(sizes: Sizes) -> Shape:
@@ -87,10 +81,7 @@ def _reshape_rule(tensor: Any, shape: Any) -> Spec:
 @function(_reshape_rule, "reshape", "keras.backend.reshape", sizes=("shape",))
 def reshape(tensor: Array, shape: Sizes) -> Array:
     """`tensor` with the sizes `shape`, of which one may be -1; the order of the numbers stays."""
-    return xp.reshape(_tensor(tensor), ints(shape))
-
-
-_tensor = tensor
+    return xp.reshape(as_tensor(tensor), ints(shape))
 
 
 def _transpose_rule(a: Any, perm: Any = None) -> Spec:
@@ -100,7 +91,7 @@ def _transpose_rule(a: Any, perm: Any = None) -> Spec:
 @function(_transpose_rule, "transpose", "keras.backend.permute_dimensions", sizes=("perm",))
 def transpose(a: Array, perm: Sizes = None, *, conjugate: bool = False) -> Array:
     """`a` with its axes in the order `perm` (None: reversed)."""
-    y = xp.transpose(tensor(a), None if perm is None else ints(perm))
+    y = xp.transpose(as_tensor(a), None if perm is None else ints(perm))
     return xp.conj(y) if conjugate else y
 
 
@@ -116,8 +107,7 @@ def _squeezed(axis: Axis) -> Axis:
 
 
 def _squeeze_rule(x: Any, *, axis: Axis) -> Spec:
-    y: Spec = rule_of(operations.squeeze, as_spec(x), axis=_squeezed(axis))
-    return y
+    return rule_of(operations.squeeze, as_spec(x), axis=_squeezed(axis))
 
 
 @function(_squeeze_rule, "squeeze")
@@ -129,7 +119,7 @@ def squeeze(x: Array, *, axis: Axis = None) -> Array:
 @function(lambda x: Spec((x.shape[0], total(x.shape[1:])), x.dtype), "keras.backend.batch_flatten", rows=True)
 def batch_flatten(x: Array) -> Array:
     """(batch, ...) -> (batch, all the rest)."""
-    x = tensor(x)
+    x = as_tensor(x)
     return x.reshape((x.shape[0], math.prod(x.shape[1:])))
 
 
@@ -139,19 +129,19 @@ def batch_flatten(x: Array) -> Array:
 @function(same_rule, "reverse", sizes=("axis",))
 def reverse(tensor: Array, axis: Sizes) -> Array:
     """`tensor` with the order along the axes `axis` reversed."""
-    return xp.flip(_tensor(tensor), axis=tuple(ints(axis)))
+    return xp.flip(as_tensor(tensor), axis=tuple(ints(axis)))
 
 
 @function(same_rule, "roll", sizes=("shift", "axis"))
 def roll(x: Array, shift: Sizes, axis: Sizes) -> Array:
     """`x` moved by `shift` along `axis`; what leaves at one end enters at the other."""
-    return xp.roll(tensor(x), tuple(ints(shift)), axis=tuple(ints(axis)))
+    return xp.roll(as_tensor(x), tuple(ints(shift)), axis=tuple(ints(axis)))
 
 
 @function(same_rule, "reverse_sequence")
 def reverse_sequence(x: Array, seq_lengths: Array, *, seq_axis: int, batch_axis: int = 0) -> Array:
     """The first `seq_lengths[i]` entries of each row in the opposite order."""
-    x, lengths = xp.moveaxis(tensor(x), (batch_axis, seq_axis), (0, 1)), tensor(seq_lengths)[:, None]
+    x, lengths = xp.moveaxis(as_tensor(x), (batch_axis, seq_axis), (0, 1)), as_tensor(seq_lengths)[:, None]
     steps = xp.arange(x.shape[1])[None, :]
     order = xp.where(steps < lengths, lengths - 1 - steps, steps).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
     y = xp.take_along_axis(x, xp.broadcast_to(order, x.shape), axis=1)
@@ -168,8 +158,7 @@ def _specs(values: Any) -> list[Spec]:
 
 
 def _concat_rule(values: Any, *, axis: int) -> Spec:
-    y: Spec = values if hasattr(values, "dtype") else rule_of(operations.concatenate, _specs(values), axis=axis)
-    return y
+    return as_spec(values) if hasattr(values, "dtype") else rule_of(operations.concatenate, _specs(values), axis=axis)
 
 
 @function(_concat_rule, "concat")
@@ -180,24 +169,22 @@ def concat(values: Array | Sequence[Array], *, axis: int) -> Array:
 
 def _stack_rule(values: Any, *, axis: int) -> Spec:
     if hasattr(values, "dtype"):
-        moved: Spec = rule_of(operations.moveaxis, values, source=0, destination=axis)
-        return moved
-    y: Spec = rule_of(operations.stack, _specs(values), axis=axis)
-    return y
+        return rule_of(operations.moveaxis, values, source=0, destination=axis)
+    return rule_of(operations.stack, _specs(values), axis=axis)
 
 
 @function(_stack_rule, "stack", "keras.backend.stack")
 def stack(values: Array | Sequence[Array], *, axis: int = 0) -> Array:
     """The tensors of a list, all of one shape, along a new axis; one tensor is the list of its rows."""
     if hasattr(values, "dtype"):
-        return xp.moveaxis(tensor(values), 0, axis)
+        return xp.moveaxis(as_tensor(values), 0, axis)
     return xp.stack(together(*values), axis=axis)
 
 
 @function(lambda value, *, num, axis: rule_of(operations.unstack, as_spec(value), num=num, axis=axis), "unstack")
 def unstack(value: Array, *, num: int | None = None, axis: int = 0) -> list[Array]:
     """The slices of `value` along `axis`, a list."""
-    moved = xp.moveaxis(tensor(value), axis, 0)
+    moved = xp.moveaxis(as_tensor(value), axis, 0)
     return [moved[i] for i in range(moved.shape[0])]
 
 
@@ -223,7 +210,7 @@ def _split_rule(value: Any, num_or_size_splits: Any, *, axis: int, num: int | No
 @function(_split_rule, "split", sizes=("num_or_size_splits",))
 def split(value: Array, num_or_size_splits: Sizes, *, axis: int = 0, num: int | None = None) -> list[Array]:
     """`value` cut along `axis` into so many equal parts, or into parts of the sizes listed (-1: the rest)."""
-    x = tensor(value)
+    x = as_tensor(value)
     size = x.shape[axis]
     one = not isinstance(num_or_size_splits, list | tuple) and not np.ndim(num_or_size_splits)
     sizes = _part_sizes(size, number(num_or_size_splits) if one else ints(num_or_size_splits), num)
@@ -244,7 +231,7 @@ def _tile_rule(x: Any, multiples: Any) -> Spec:
 @function(_tile_rule, "tile", "keras.backend.tile", sizes=("multiples",))
 def tile(x: Array, multiples: Sizes) -> Array:
     """`x` laid `multiples` times next to itself along each axis."""
-    return xp.tile(tensor(x), ints(multiples))
+    return xp.tile(as_tensor(x), ints(multiples))
 
 
 def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
@@ -264,7 +251,7 @@ def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
 def repeat(x: Array, repeats: Sizes, *, axis: int | None = None) -> Array:
     """Each entry of `axis` (None: of the flat tensor) `repeats` times; one number, or one for each entry."""
     times = ints(repeats)
-    return xp.repeat(tensor(x), times[0] if len(times) == 1 else np.asarray(times), axis=axis)
+    return xp.repeat(as_tensor(x), times[0] if len(times) == 1 else np.asarray(times), axis=axis)
 
 
 def _grown(size: int | None, before: int | None, after: int | None) -> int | None:
@@ -281,11 +268,11 @@ def pad(tensor: Array, paddings: Sizes, constant_values: Any = 0, *, mode: str =
     """`tensor` with (before, after) more entries on every axis; `mode` "CONSTANT", "REFLECT" or "SYMMETRIC"."""
     flat = ints(paddings)
     pairs = list(zip(flat[::2], flat[1::2], strict=True))
-    x = _tensor(tensor)
+    x = as_tensor(tensor)
     how: Any = mode.lower()
     if how != "constant":
         return xp.pad(x, pairs, mode=how)
-    return xp.pad(x, pairs, constant_values=_tensor(constant_values, x.dtype.name))
+    return xp.pad(x, pairs, constant_values=as_tensor(constant_values, x.dtype.name))
 
 
 def _broadcast_rule(x: Any, shape: Any) -> Spec:
@@ -299,7 +286,7 @@ def _broadcast_rule(x: Any, shape: Any) -> Spec:
 @function(_broadcast_rule, "broadcast_to", sizes=("shape",))
 def broadcast_to(x: Array, shape: Sizes) -> Array:
     """`x` repeated along axes of size 1 to `shape`."""
-    return xp.broadcast_to(tensor(x), ints(shape))
+    return xp.broadcast_to(as_tensor(x), ints(shape))
 
 
 # --- new tensors ----------------------------------------------------------------------------------
@@ -308,7 +295,7 @@ def broadcast_to(x: Array, shape: Sizes) -> Array:
 @function(lambda dims, value: Spec(sizes_of(dims), as_spec(value).dtype), "fill", sizes=("dims",))
 def fill(dims: Sizes, value: Array) -> Array:
     """`value` in the shape `dims`."""
-    return xp.broadcast_to(tensor(value, as_spec(value).dtype), ints(dims))
+    return xp.broadcast_to(as_tensor(value, as_spec(value).dtype), ints(dims))
 
 
 @function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "zeros", sizes=("shape",))
@@ -330,13 +317,13 @@ def _like_rule(x: Any, *, dtype: str | None) -> Spec:
 @function(_like_rule, "zeros_like", "keras.backend.zeros_like")
 def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
     """Zeros of the shape of `x`."""
-    return ops.cast(xp.zeros_like(tensor(x)), dtype) if dtype else xp.zeros_like(tensor(x))
+    return ops.cast(xp.zeros_like(as_tensor(x)), dtype) if dtype else xp.zeros_like(as_tensor(x))
 
 
 @function(_like_rule, "ones_like", "keras.backend.ones_like")
 def ones_like(x: Array, *, dtype: str | None = None) -> Array:
     """Ones of the shape of `x`."""
-    return ops.cast(xp.ones_like(tensor(x)), dtype) if dtype else xp.ones_like(tensor(x))
+    return ops.cast(xp.ones_like(as_tensor(x)), dtype) if dtype else xp.ones_like(as_tensor(x))
 
 
 _RANKED = ("int32", "int64", "float32", "float64")
@@ -377,7 +364,7 @@ def _linspace_rule(start: Any, stop: Any, num: Any, *, axis: int) -> Spec:
 def linspace(start: Array, stop: Array, num: Sizes, *, axis: int = 0) -> Array:
     """`num` equally spaced numbers from `start` to `stop` on a new axis."""
     start, stop = together(start, stop)
-    return tensor(xp.linspace(start, stop, number(num), axis=axis), start.dtype.name)
+    return as_tensor(xp.linspace(start, stop, number(num), axis=axis), start.dtype.name)
 
 
 def _eye_rule(num_rows: Any, num_columns: Any = None, batch_shape: Any = (), *, dtype: str) -> Spec:
@@ -400,6 +387,6 @@ def _mask_rule(lengths: Any, maxlen: Any = None, *, dtype: str) -> Spec:
 @function(_mask_rule, "sequence_mask", sizes=("maxlen",))
 def sequence_mask(lengths: Array, maxlen: Sizes = None, *, dtype: str = "bool") -> Array:
     """True for the first `lengths` of `maxlen` places (None: the largest length), on a new last axis."""
-    lengths = tensor(lengths)
+    lengths = as_tensor(lengths)
     steps = xp.arange(number(xp.max(lengths) if maxlen is None else maxlen))
     return ops.cast(steps < lengths[..., None], dtype)

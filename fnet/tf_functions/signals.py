@@ -11,11 +11,10 @@ from fnet.backend import xp
 from fnet.dtypes import tensor
 from fnet.operations.rules import Operation
 from fnet.shapes import positive
-from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, same_rule, sizes_of
+from fnet.tf_functions.rules import REAL, Sizes, as_spec, function, ints, named, same_rule, sizes_of
 from fnet.types import Array, Spec
 
-_COMPLEX = {"float32": "complex64", "float64": "complex128"}
-_REAL = {"complex64": "float32", "complex128": "float64"}
+_COMPLEX = {real: name for name, real in REAL.items()}
 
 
 def _transform(name: str, text: str, compute: Callable[[Array], Array]) -> Operation:
@@ -49,14 +48,14 @@ def _irfft_rule(input_tensor: Any, fft_length: Any = None) -> Spec:
     spec = as_spec(input_tensor)
     size = spec.shape[-1]
     length = (None if size is None else 2 * (size - 1)) if fft_length is None else sizes_of(fft_length)[0]
-    return Spec((*spec.shape[:-1], length), _REAL[spec.dtype])
+    return Spec((*spec.shape[:-1], length), REAL[spec.dtype])
 
 
 @function(_irfft_rule, "signal.irfft", sizes=("fft_length",))
 def irfft(input_tensor: Array, fft_length: Sizes = None) -> Array:
     """The inverse of rfft."""
     x = tensor(input_tensor)
-    return tensor(xp.fft.irfft(x, None if fft_length is None else ints(fft_length)[0]), _REAL[x.dtype.name])
+    return tensor(xp.fft.irfft(x, None if fft_length is None else ints(fft_length)[0]), REAL[x.dtype.name])
 
 
 @function(same_rule, "signal.fftshift")
