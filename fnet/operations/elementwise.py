@@ -35,7 +35,8 @@ def kernel_of(kernel: Kernel) -> Callable[..., Any]:
     """The function that a kernel is."""
     if not isinstance(kernel, str):
         return kernel
-    return getattr(xp if hasattr(xp, kernel) else ops, kernel)
+    function: Callable[..., Any] = getattr(xp if hasattr(xp, kernel) else ops, kernel)
+    return function
 
 
 def unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor) -> Operation:

@@ -25,10 +25,6 @@ FLOAT16_LARGEST = 65504.0
 # --- normalizations -------------------------------------------------------------------------------
 
 
-def _axes(axis: Axis) -> Any:
-    return tuple(axis) if isinstance(axis, Sequence) else axis
-
-
 def _moments_rule(x: Spec, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
     y = Spec(reduced_shape(x.shape, axes, keepdims), x.dtype)
     return y, y
@@ -42,9 +38,9 @@ def moments(x: Array, *, axes: Axis, keepdims: bool = False, synchronized: bool 
     """
     x = tensor(x)
     wide = tensor(x, result_type(x.dtype.name, "float32"))
-    mean = xp.mean(wide, axis=_axes(axes), keepdims=True)
+    mean = xp.mean(wide, axis=axes, keepdims=True)
     mean = mean if is_float(x) else xp.trunc(mean)
-    variance = xp.mean(xp.square(wide - mean), axis=_axes(axes), keepdims=keepdims)
+    variance = xp.mean(xp.square(wide - mean), axis=axes, keepdims=keepdims)
     mean = mean.reshape(variance.shape)
     if x.dtype.name in ("float16", "bfloat16"):
         mean, variance = (xp.clip(y, -FLOAT16_LARGEST, FLOAT16_LARGEST) for y in (mean, variance))
@@ -105,7 +101,7 @@ def rms_norm(x: Array, scale: Array | None = None, *, axis: Axis = -1, epsilon: 
     """x / sqrt(mean(x^2) + epsilon) * scale over `axis`."""
     given = tensor(x)
     x = tensor(given, result_type(given.dtype.name, "float32"))
-    square = xp.mean(x * x, axis=_axes(axis), keepdims=True)
+    square = xp.mean(x * x, axis=axis, keepdims=True)
     y = x * (1 / xp.sqrt(square + (EPSILON if epsilon is None else epsilon)))
     return tensor(y if scale is None else y * tensor(scale, x.dtype.name), given.dtype.name)
 
@@ -121,8 +117,8 @@ def normalize(
     x = floating(x)[0]
     least = EPSILON if epsilon is None else epsilon
     if order == 2 and not spectral:
-        return x * xp.minimum(1 / xp.sqrt(xp.sum(x * x, axis=_axes(axis), keepdims=True)), 1 / least)
-    length = xp.linalg.norm(x, order, axis=_axes(axis), keepdims=True).astype(x.dtype)
+        return x * xp.minimum(1 / xp.sqrt(xp.sum(x * x, axis=axis, keepdims=True)), 1 / least)
+    length = xp.linalg.norm(x, order, axis=axis, keepdims=True).astype(x.dtype)
     return x / xp.maximum(length, least)
 
 

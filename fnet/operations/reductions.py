@@ -17,15 +17,11 @@ from fnet.shapes import axes_of, reduced_shape, total
 from fnet.types import Array, Axis, Shape, Spec
 
 
-def _axis(axis: Axis) -> Any:
-    return tuple(axis) if isinstance(axis, Sequence) else axis
-
-
 def _reduction(name: str, text: str, reduce: Callable[..., Array]) -> Operation:
     """An operation that reduces `axis`."""
 
     def apply(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        return reduce(tensor(x), _axis(axis), keepdims)
+        return reduce(tensor(x), axis, keepdims)
 
     return operation(reduced)(named(name, text, apply))
 
@@ -98,7 +94,7 @@ logsumexp = _reduction("logsumexp", "log(sum(exp(x))), stably.", _logsumexp)
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
     """The largest, at least `initial`."""
     x = tensor(x)
-    y = _max(x, _axis(axis), keepdims)
+    y = _max(x, axis, keepdims)
     return y if initial is None else xp.maximum(y, tensor(initial, x.dtype.name))
 
 
@@ -106,7 +102,7 @@ def max(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float |
 def min(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
     """The smallest, at most `initial`."""
     x = tensor(x)
-    y = _min(x, _axis(axis), keepdims)
+    y = _min(x, axis, keepdims)
     return y if initial is None else xp.minimum(y, tensor(initial, x.dtype.name))
 
 
@@ -115,14 +111,14 @@ def prod(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str | No
     """The product. With `dtype`, Keras multiplies in the dtype of `x`; so does this."""
     x = tensor(x)
     if dtype is None:
-        return _prod(tensor(x, result_type(x.dtype.name)), _axis(axis), keepdims)
-    return xp.prod(x, axis=_axis(axis), keepdims=keepdims, dtype=x.dtype)
+        return _prod(tensor(x, result_type(x.dtype.name)), axis, keepdims)
+    return xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
 
 
 @operation(lambda x, *, axis: Spec(reduced_shape(x.shape, axis, False), "int32"))
 def count_nonzero(x: Array, *, axis: Axis = None) -> Array:
     """How many are not 0."""
-    return xp.sum(xp.not_equal(tensor(x), 0), axis=_axis(axis), dtype="int32")
+    return xp.sum(xp.not_equal(tensor(x), 0), axis=axis, dtype="int32")
 
 
 def _average_rule(x: Spec, weights: Spec | None = None, *, axis: Axis) -> Shape:
@@ -133,12 +129,12 @@ def _average_rule(x: Spec, weights: Spec | None = None, *, axis: Axis) -> Shape:
 def average(x: Array, weights: Array | None = None, *, axis: Axis = None) -> Array:
     """The mean, weighted by `weights`: of the shape of `x`, or one for each position of `axis`."""
     if weights is None:
-        return xp.mean(floating(x)[0], axis=_axis(axis))
+        return xp.mean(floating(x)[0], axis=axis)
     x, weights = floating(x, weights)
     if axis is not None and weights.ndim != x.ndim:
         moved = xp.moveaxis(x, int(axis) if not isinstance(axis, Sequence) else axis[0], -1)
         return moved @ weights / xp.sum(weights)
-    return xp.sum(x * weights, axis=_axis(axis)) / xp.sum(weights, axis=_axis(axis))
+    return xp.sum(x * weights, axis=axis) / xp.sum(weights, axis=axis)
 
 
 # --- ignoring NaN ---------------------------------------------------------------------------------

@@ -30,33 +30,38 @@ def _quantile_rule(x: Spec, q: Any = 0.5, *, axis: Axis, keepdims: bool) -> Shap
     return (*shape_of(q), *reduced_shape(x.shape, axis, keepdims))
 
 
-def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool) -> Array:
-    """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where there is one."""
-    axes = axes_of(axis, x.ndim)
+def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, *, skips_nan: bool = False) -> Array:
+    """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where there is one.
+
+    skips_nan: of what is not NaN, instead of NaN for a row that holds one.
+    """
+    axes, q = axes_of(axis, x.ndim), tensor(q)
     others = tuple(i for i in range(x.ndim) if i not in axes)
-    flat = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
-    ranked = xp.sort(flat, axis=-1)
-    q = tensor(q)
-    place = (flat.shape[-1] - 1) * ops.wide(q)  # (*q)
-    y = _between(ranked, place, method)  # (*others, *q)
-    missing = xp.isnan(flat).any(axis=-1).reshape((*flat.shape[:-1], *(1,) * q.ndim))
-    y = xp.where(missing, xp.full_like(y, float("nan")), y)
+    rows = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
+    missing = xp.isnan(rows)
+    counts = xp.sum(~missing, axis=-1) if skips_nan else xp.full(rows.shape[:-1], rows.shape[-1])
+    answered = counts > 0 if skips_nan else ~missing.any(axis=-1)
+    place = ops.wide(counts - 1)[..., None] * ops.wide(q).reshape(-1)  # (*others, numbers of q)
+    y = _between(xp.sort(rows, axis=-1), place, method)  # NaN is sorted last
+    y = xp.where(answered[..., None], y, xp.full_like(y, float("nan"))).reshape((*counts.shape, *q.shape))
     y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
     return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
 
 
 def _between(ranked: Array, place: Array, method: Method) -> Array:
-    """Values at fractional positions of the last axis of `ranked`."""
+    """Values at fractional positions of the last axis, different ones in every row."""
     last = ranked.shape[-1] - 1
-    low = xp.clip(xp.floor(place), 0, last).astype("int32")
-    high = xp.clip(xp.ceil(place), 0, last).astype("int32")
-    if method in ("lower", "higher", "nearest"):
-        index = {"lower": low, "higher": high, "nearest": xp.clip(xp.round(place), 0, last).astype("int32")}
-        return xp.take(ranked, index[method], axis=-1)
-    if method == "midpoint":
-        return 0.5 * (xp.take(ranked, low, axis=-1) + xp.take(ranked, high, axis=-1))
-    share = (place - low).astype(ranked.dtype)
-    return xp.take(ranked, low, axis=-1) * (1 - share) + xp.take(ranked, high, axis=-1) * share
+
+    def at(index: Array) -> Array:
+        return xp.take_along_axis(ranked, xp.clip(index, 0, last).astype("int32"), axis=-1)
+
+    if method == "nearest":
+        return at(xp.round(place))
+    low, high = at(xp.floor(place)), at(xp.ceil(place))
+    if method in ("lower", "higher"):
+        return low if method == "lower" else high
+    share = (place - xp.floor(place)).astype(ranked.dtype)
+    return 0.5 * (low + high) if method == "midpoint" else low * (1 - share) + high * share
 
 
 @operation(_quantile_rule)
@@ -77,54 +82,22 @@ def median(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims)
 
 
-def _nanquantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool) -> Array:
-    """Quantiles of what is not NaN: the rows differ in length, so positions do as well."""
-    axes = axes_of(axis, x.ndim)
-    others = tuple(i for i in range(x.ndim) if i not in axes)
-    flat = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
-    ranked = xp.sort(flat, axis=-1)  # NaN last
-    q = tensor(q, "float32")
-    count = xp.sum(~xp.isnan(flat), axis=-1)  # (*others)
-    place = ops.wide(count - 1).reshape((*count.shape, *(1,) * q.ndim)) * ops.wide(q)
-    y = _between_rows(ranked, place.reshape((*count.shape, -1)), method).reshape((*count.shape, *q.shape))
-    empty = (count == 0).reshape((*count.shape, *(1,) * q.ndim))
-    y = xp.where(empty, xp.full_like(y, float("nan")), y)
-    y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
-    return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
-
-
-def _between_rows(ranked: Array, place: Array, method: Method) -> Array:
-    """Values at fractional positions, different ones in every row."""
-    last = ranked.shape[-1] - 1
-
-    def at(index: Array) -> Array:
-        return xp.take_along_axis(ranked, xp.clip(index, 0, last).astype("int32"), axis=-1)
-
-    low, high = at(xp.floor(place)), at(xp.ceil(place))
-    if method in ("lower", "higher"):
-        return low if method == "lower" else high
-    if method == "nearest":
-        return at(xp.round(place))
-    share = (place - xp.floor(place)).astype(ranked.dtype)
-    return 0.5 * (low + high) if method == "midpoint" else low * (1 - share) + high * share
-
-
 @operation(_quantile_rule)
 def nanquantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q-quantiles of what is not NaN."""
-    return _nanquantile(floating(x)[0], q, axis, method, keepdims)
+    return _quantile(floating(x)[0], tensor(q, "float32"), axis, method, keepdims, skips_nan=True)
 
 
 @operation(_quantile_rule)
 def nanpercentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q / 100-quantiles of what is not NaN."""
-    return _nanquantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims)
+    return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims, skips_nan=True)
 
 
 @operation(reduced)
 def nanmedian(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The median of what is not NaN."""
-    return _nanquantile(floating(x)[0], 0.5, axis, "linear", keepdims)
+    return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan=True)
 
 
 # --- counting -------------------------------------------------------------------------------------

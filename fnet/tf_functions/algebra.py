@@ -130,28 +130,26 @@ def _norm_rule(tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
 def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A002
     """The norm `ord` over one axis or all (of vectors), or over two (of matrices)."""
     x = as_tensor(tensor)
-    axes = axis if axis is None or isinstance(axis, int) else tuple(axis)
-    of_matrices = isinstance(axes, tuple) and len(axes) == 2
+    of_matrices = isinstance(axis, Sequence) and len(axis) == 2
     if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
         squares = xp.real(x * xp.conj(x)) if is_complex(x) else x * x
-        return xp.sqrt(xp.sum(squares, axis=axes, keepdims=keepdims))
+        return xp.sqrt(xp.sum(squares, axis=axis, keepdims=keepdims))
     if of_matrices:
-        y = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=axes, keepdims=keepdims)
+        y = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=axis, keepdims=keepdims)
         return y.astype(x.dtype)
     size = xp.abs(x)
     if ord == math.inf:
-        return xp.max(size, axis=axes, keepdims=keepdims)
+        return xp.max(size, axis=axis, keepdims=keepdims)
     if ord == 1:
-        return xp.sum(size, axis=axes, keepdims=keepdims)
-    return xp.power(xp.sum(xp.power(size, ord), axis=axes, keepdims=keepdims), 1 / ord)
+        return xp.sum(size, axis=axis, keepdims=keepdims)
+    return xp.power(xp.sum(xp.power(size, ord), axis=axis, keepdims=keepdims), 1 / ord)
 
 
 @function(same_rule, "math.l2_normalize", "nn.l2_normalize", "keras.backend.l2_normalize")
 def l2_normalize(x: Array, *, axis: Axis = None, epsilon: float = 1e-12) -> Array:
     """x / sqrt(max(sum(x^2), epsilon)) over `axis`."""
     x = as_tensor(x)
-    axes = tuple(axis) if isinstance(axis, Sequence) else axis
-    square = xp.sum(x * x, axis=axes, keepdims=True)
+    square = xp.sum(x * x, axis=axis, keepdims=True)
     return x * (1 / xp.sqrt(xp.maximum(square, as_tensor(epsilon, x.dtype.name))))
 
 
@@ -170,8 +168,7 @@ def normalize(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None) -> tu
 def clip_by_norm(t: Array, *, clip_norm: float, axes: Axis = None) -> Array:
     """`t` made shorter where its 2-norm over `axes` is above `clip_norm`."""
     t = as_tensor(t)
-    over = tuple(axes) if isinstance(axes, Sequence) else axes
-    square = xp.sum(t * t, axis=over, keepdims=True)
+    square = xp.sum(t * t, axis=axes, keepdims=True)
     length = xp.where(square > 0, xp.sqrt(xp.where(square > 0, square, xp.ones_like(square))), square)
     return t * clip_norm / xp.maximum(length, clip_norm)
 

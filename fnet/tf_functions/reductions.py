@@ -6,7 +6,7 @@ Source: TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fnet import operations
@@ -19,22 +19,17 @@ from fnet.tf_functions.rules import Sizes, as_spec, function, known, named, numb
 from fnet.types import Array, Axis, Spec
 
 
-def _axis(axis: Axis) -> Any:
-    return tuple(axis) if isinstance(axis, Sequence) else axis
-
-
 def _reduction(name: str, text: str, reduce: Kernel, *names: str, dtype: str | None = None) -> Operation:
     """A function that reduces `axis`, by a function of `xp` or another; `dtype` where the result has another."""
 
     def apply(input_tensor: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        return kernel_of(reduce)(tensor(input_tensor), axis=_axis(axis), keepdims=keepdims)
+        return kernel_of(reduce)(tensor(input_tensor), axis=axis, keepdims=keepdims)
 
     def rule(input_tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
         spec = as_spec(input_tensor)
         return Spec(reduced_shape(spec.shape, axis, keepdims), dtype or spec.dtype)
 
-    names = (f"math.{name}", *names)
-    return function(rule, *names)(named(name, text, apply))
+    return function(rule, f"math.{name}", *names)(named(name, text, apply))
 
 
 def _sum(x: Array, **how: Any) -> Array:
@@ -87,7 +82,7 @@ def _count_rule(x: Any, *, axis: Axis, keepdims: bool, dtype: str) -> Spec:
 @function(_count_rule, "math.count_nonzero")
 def count_nonzero(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str = "int64") -> Array:
     """How many are not 0."""
-    return ops.cast(xp.sum(xp.not_equal(tensor(x), 0), axis=_axis(axis), keepdims=keepdims), dtype)
+    return ops.cast(xp.sum(xp.not_equal(tensor(x), 0), axis=axis, keepdims=keepdims), dtype)
 
 
 @function(lambda value: Spec((), "float32"), "math.zero_fraction")
