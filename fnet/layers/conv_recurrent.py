@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from fnet.activation_functions import Activation
@@ -22,7 +21,7 @@ from fnet.layers.recurrence import (
     time_step,
 )
 from fnet.layers.recurrent import drops, lstm_step
-from fnet.layers.windows import Windows, from_channels_last, to_channels_last, windows
+from fnet.layers.windows import Windows, from_channels_last, to_channels_last, windowed, windows
 from fnet.records import dataclass
 from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, PerAxis, Positive, Rate, Spec
 
@@ -95,15 +94,10 @@ def _conv(window: Windows, x: Array, kernel: Array, bias: Any, dropped: list[Arr
 
 
 def _rule(
-    rank: int,
+    window: Windows,
     x: Any,
     *,
     filters: int,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
     activation: Activation,
     recurrent_activation: Activation,
     use_bias: bool,
@@ -112,7 +106,6 @@ def _rule(
     return_state: bool,
 ) -> tuple[Any, ParamTree]:
     inputs = time_step(x)
-    window = windows(f"conv_lstm{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     sizes, channels = window.split(inputs.shape)
     y = Spec(window.join(inputs.shape[0], window.outputs(sizes), filters), inputs.dtype)
     bias = {"bias": Param((4 * filters,), "unit_forget" if unit_forget_bias else "zeros")} if use_bias else {}
@@ -127,26 +120,16 @@ def _rule(
     }
 
 
-def _room(
-    rank: int,
-    x: Any,
-    *,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> tuple[int, int]:
+def _room(window: Windows, x: Any) -> tuple[int, int]:
     """All time steps with padding."""
     inputs, time = time_step(x), sequence_spec(x).shape[1] or 1
-    window = windows(f"conv_lstm{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     held = 2 * time * size(window.padded(inputs))
     return held, held
 
 
 def _recurrent(rank: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    rule = partial(_rule, rank)
-    return layer(shape=rule, room=room_over_time(rule, partial(_room, rank)), mask="own", rng=drops, floats=True)
+    rule, room = (windowed(f"conv_lstm{rank}d", rank, each) for each in (_rule, _room))
+    return layer(shape=rule, room=room_over_time(rule, room), mask="own", rng=drops, floats=True)
 
 
 @_recurrent(1)

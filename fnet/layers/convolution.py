@@ -5,7 +5,8 @@ Source: keras.layers.Conv1D, Conv2D, Conv3D. Arrays are correlated with the kern
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from typing import ParamSpec
 
 from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
@@ -13,9 +14,11 @@ from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.core.room import size
 from fnet.errors import InvalidInput
-from fnet.layers.windows import Pads, Sizes, Windows, remembered, windows
+from fnet.layers.windows import Pads, Sizes, Windows, remembered, windowed, windows
 from fnet.shapes import sized
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
+
+P = ParamSpec("P")
 
 
 def bias_param(use_bias: bool, filters: int | None) -> ParamTree:
@@ -31,21 +34,10 @@ def _check_groups(name: str, groups: int, channels: int | None, filters: int | N
         )
 
 
-def _conv_rule(
-    rank: int,
-    x: Spec,
-    *,
-    filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-    groups: int,
-    activation: Activation,
-    use_bias: bool,
+def conv_rule(
+    window: Windows, x: Spec, *, filters: int | None, groups: int, activation: Activation, use_bias: bool
 ) -> tuple[Spec, ParamTree]:
-    window = windows(f"conv{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    """The shape rule of conv1d, conv2d and conv3d."""
     sizes, channels = window.split(x.shape)
     _check_groups(window.name, groups, channels, filters)
     y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
@@ -57,25 +49,26 @@ def _conv_rule(
     }
 
 
-def padded_room(
-    rank: int,
-    gathers: bool,
-    x: Spec,
-    *,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> tuple[int, int]:
-    """A convolution holds its input with padding, twice; one that gathers copies its windows, a row at a time."""
-    name = "conv1d" if padding == "causal" else "conv"
-    window = windows(name, rank, kernel_size, strides, padding, data_format, dilation_rate)
+def padded_room(window: Windows, x: Spec) -> tuple[int, int]:
+    """What a convolution declares that holds its input with padding, twice."""
     padded = 2 * size(window.padded(x))
+    return padded, padded
+
+
+def conv_room(window: Windows, x: Spec) -> tuple[int, int]:
+    """What a convolution declares that also copies its windows, a row at a time."""
+    padded, _ = padded_room(window, x)
     spatial, channels = window.split(x.shape)
     rows, *row = sized(window.outputs(spatial), 1)
-    copied = size(Spec((x.shape[0], *row, *window.taps, channels), x.dtype)) if gathers else 0
+    copied = size(Spec((x.shape[0], *row, *window.taps, channels), x.dtype))
     return padded + copied, padded + rows * copied
+
+
+def convolution(
+    name: str, rank: int, shape: Callable[..., tuple[Spec, ParamTree]], room: Callable[..., tuple[int, int]]
+) -> Callable[[Callable[P, Array]], Callable[P, Array]]:
+    """Declare a function to be the layer `name` over `rank` spatial axes, by rules that are given its window."""
+    return layer(shape=windowed(name, rank, shape), room=windowed(name, rank, room), mask="drop", floats=True)
 
 
 @remembered
@@ -109,7 +102,7 @@ def _conv(
     return y if clamp else activate(activation, params, y)
 
 
-@layer(shape=partial(_conv_rule, 1), room=partial(padded_room, 1, True), mask="drop", floats=True)
+@convolution("conv1d", 1, conv_rule, conv_room)
 def conv1d(
     params: Params,
     x: Array,
@@ -140,10 +133,7 @@ def conv1d(
     return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
-conv2d_rule = partial(_conv_rule, 2)
-
-
-@layer(shape=conv2d_rule, room=partial(padded_room, 2, True), mask="drop", floats=True)
+@convolution("conv2d", 2, conv_rule, conv_room)
 def conv2d(
     params: Params,
     x: Array,
@@ -173,7 +163,7 @@ def conv2d(
     return _conv(window, params, x, filters, groups, activation, use_bias)
 
 
-@layer(shape=partial(_conv_rule, 3), room=partial(padded_room, 3, True), mask="drop", floats=True)
+@convolution("conv3d", 3, conv_rule, conv_room)
 def conv3d(
     params: Params,
     x: Array,

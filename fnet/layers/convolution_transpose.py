@@ -7,15 +7,13 @@ Source: keras.layers.Conv1DTranspose, Conv2DTranspose, Conv3DTranspose; output s
 from __future__ import annotations
 
 import math
-from functools import partial
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops
-from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.core.room import size
 from fnet.errors import InvalidInput
-from fnet.layers.convolution import bias_param
+from fnet.layers.convolution import bias_param, convolution
 from fnet.layers.windows import (
     Sizes,
     Windows,
@@ -51,20 +49,14 @@ def _geometry(window: Windows, sizes: Shape, output_padding: PerAxis | None) -> 
 
 
 def _transpose_rule(
-    rank: int,
+    window: Windows,
     x: Spec,
     *,
     filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
     output_padding: PerAxis | None,
-    data_format: str | None,
-    dilation_rate: PerAxis,
     activation: Activation,
     use_bias: bool,
 ) -> tuple[Spec, ParamTree]:
-    window = windows(f"conv{rank}d_transpose", rank, kernel_size, strides, padding, data_format, dilation_rate)
     sizes, channels = window.split(x.shape)
     output, _ = _geometry(window, sizes, output_padding)
     y = Spec(window.join(x.shape[0], output, filters), x.dtype)
@@ -75,19 +67,9 @@ def _transpose_rule(
     }
 
 
-def _transpose_room(
-    rank: int,
-    x: Spec,
-    *,
-    filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-) -> tuple[int, int]:
+def _transpose_room(window: Windows, x: Spec, *, filters: int | None) -> tuple[int, int]:
     """It holds what it gives before that is cropped, or with strides of 1 what it reads with padding, twice, and for a
     row of pixels at a time its windows: with strides of 1 those that it reads, otherwise those that it adds up."""
-    window = windows("conv_transpose", rank, kernel_size, strides, "valid", data_format, dilation_rate)
     spatial, channels = window.split(x.shape)
     read = sized(spatial, 1)
     sizes = [(n - 1) * s + 2 * w for n, s, w in zip(read, window.strides, window.extent, strict=True)]
@@ -134,7 +116,7 @@ def _conv_transpose(
     return activate(activation, params, from_channels_last(y, window.data_format))
 
 
-@layer(shape=partial(_transpose_rule, 1), room=partial(_transpose_room, 1), mask="drop", floats=True)
+@convolution("conv1d_transpose", 1, _transpose_rule, _transpose_room)
 def conv1d_transpose(
     params: Params,
     x: Array,
@@ -164,7 +146,7 @@ def conv1d_transpose(
     return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
-@layer(shape=partial(_transpose_rule, 2), room=partial(_transpose_room, 2), mask="drop", floats=True)
+@convolution("conv2d_transpose", 2, _transpose_rule, _transpose_room)
 def conv2d_transpose(
     params: Params,
     x: Array,
@@ -191,7 +173,7 @@ def conv2d_transpose(
     return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
 
 
-@layer(shape=partial(_transpose_rule, 3), room=partial(_transpose_room, 3), mask="drop", floats=True)
+@convolution("conv3d_transpose", 3, _transpose_rule, _transpose_room)
 def conv3d_transpose(
     params: Params,
     x: Array,

@@ -5,14 +5,15 @@ Source: keras.layers.DepthwiseConv1D/2D, SeparableConv1D/2D; Chollet 2017 (Xcept
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from typing import Any
 
 from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.layers.convolution import bias_param, padded_room
-from fnet.layers.windows import Pads, Sizes, Windows, remembered, windows
+from fnet.layers.windows import Pads, Sizes, Windows, remembered, windowed, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 
@@ -59,19 +60,8 @@ def _depthwise(
 
 
 def _depthwise_rule(
-    rank: int,
-    x: Spec,
-    *,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    depth_multiplier: int,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-    activation: Activation,
-    use_bias: bool,
+    window: Windows, x: Spec, *, depth_multiplier: int, activation: Activation, use_bias: bool
 ) -> tuple[Spec, ParamTree]:
-    window = windows(f"depthwise_conv{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     sizes, channels = window.split(x.shape)
     filters = None if channels is None else channels * depth_multiplier
     y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
@@ -82,7 +72,14 @@ def _depthwise_rule(
     }
 
 
-@layer(shape=partial(_depthwise_rule, 1), room=partial(padded_room, 1, False), mask="drop", floats=True)
+def _convolution(
+    name: str, rank: int, rule: Callable[..., Any]
+) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+    shape, room = windowed(name, rank, rule), windowed(name, rank, padded_room)
+    return layer(shape=shape, room=room, mask="drop", floats=True)
+
+
+@_convolution("depthwise_conv1d", 1, _depthwise_rule)
 def depthwise_conv1d(
     params: Params,
     x: Array,
@@ -109,7 +106,7 @@ def depthwise_conv1d(
     return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
 
 
-@layer(shape=partial(_depthwise_rule, 2), room=partial(padded_room, 2, False), mask="drop", floats=True)
+@_convolution("depthwise_conv2d", 2, _depthwise_rule)
 def depthwise_conv2d(
     params: Params,
     x: Array,
@@ -138,26 +135,14 @@ def depthwise_conv2d(
 
 
 def _separable_rule(
-    rank: int,
-    x: Spec,
-    *,
-    filters: int | None,
-    kernel_size: PerAxis | None,
-    strides: PerAxis,
-    padding: str,
-    data_format: str | None,
-    dilation_rate: PerAxis,
-    depth_multiplier: int,
-    activation: Activation,
-    use_bias: bool,
+    window: Windows, x: Spec, *, filters: int | None, depth_multiplier: int, activation: Activation, use_bias: bool
 ) -> tuple[Spec, ParamTree]:
-    window = windows(f"separable_conv{rank}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     sizes, channels = window.split(x.shape)
     inner = None if channels is None else channels * depth_multiplier
     y = Spec(window.join(x.shape[0], window.outputs(sizes), filters), x.dtype)
     return y, {
         "depthwise_kernel": Param((*window.taps, channels, depth_multiplier)),
-        "pointwise_kernel": Param((*(1,) * rank, inner, filters)),
+        "pointwise_kernel": Param((*(1,) * window.rank, inner, filters)),
         **bias_param(use_bias, filters),
         **activation_child(activation, y),
     }
@@ -186,7 +171,7 @@ def _separable(
     return activate(activation, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
 
 
-@layer(shape=partial(_separable_rule, 1), room=partial(padded_room, 1, False), mask="drop", floats=True)
+@_convolution("separable_conv1d", 1, _separable_rule)
 def separable_conv1d(
     params: Params,
     x: Array,
@@ -211,7 +196,7 @@ def separable_conv1d(
     return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)
 
 
-@layer(shape=partial(_separable_rule, 2), room=partial(padded_room, 2, False), mask="drop", floats=True)
+@_convolution("separable_conv2d", 2, _separable_rule)
 def separable_conv2d(
     params: Params,
     x: Array,

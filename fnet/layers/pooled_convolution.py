@@ -7,7 +7,7 @@ from fnet.backend import ops
 from fnet.core.infer import activation_child
 from fnet.core.rules import layer
 from fnet.errors import InvalidParams
-from fnet.layers.convolution import bias_param, conv2d_rule, padded_room, pads_of
+from fnet.layers.convolution import bias_param, conv_room, conv_rule, pads_of
 from fnet.layers.windows import Sizes, output_sizes, per_axis, windows
 from fnet.types import Array, Param, Params, ParamTree, PerAxis, Positive, Spec
 
@@ -29,34 +29,15 @@ def _pooled_rule(
     use_bias: bool,
     pool_size: PerAxis,
 ) -> tuple[Spec, ParamTree]:
-    y, params = conv2d_rule(
-        x,
-        filters=filters,
-        kernel_size=kernel_size,
-        strides=strides,
-        padding=padding,
-        data_format=None,
-        dilation_rate=dilation_rate,
-        groups=1,
-        activation=activation,
-        use_bias=use_bias,
-    )
+    window = windows("pooled_conv2d", 2, kernel_size, strides, padding, None, dilation_rate)
+    y, params = conv_rule(window, x, filters=filters, groups=1, activation=activation, use_bias=use_bias)
     return _pooled(y, per_axis(pool_size, 2, "pool_size")), params
 
 
 def _pooled_room(
     x: Spec, *, kernel_size: PerAxis | None, strides: PerAxis, padding: str, dilation_rate: PerAxis
 ) -> tuple[int, int]:
-    return padded_room(
-        2,
-        True,
-        x,
-        kernel_size=kernel_size,
-        strides=strides,
-        padding=padding,
-        data_format=None,
-        dilation_rate=dilation_rate,
-    )
+    return conv_room(windows("pooled_conv2d", 2, kernel_size, strides, padding, None, dilation_rate), x)
 
 
 @layer(shape=_pooled_rule, room=_pooled_room, mask="drop", floats=True)

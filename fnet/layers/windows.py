@@ -7,7 +7,9 @@ the call, so that both agree by construction. Source: TensorFlow's padding rules
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
 from fnet.errors import InvalidInput, InvalidParams
@@ -243,3 +245,24 @@ def windows(
         data_format,
         per_axis(dilation_rate, rank, "dilation_rate"),
     )
+
+
+def windowed(name: str, rank: int, rule: Callable[..., R]) -> Callable[..., R]:
+    """`rule(window, x, *, options)` as a rule of layer `name`: it is given the options of the window as well."""
+
+    def whole(
+        x: Any,
+        *,
+        kernel_size: PerAxis | None,
+        strides: PerAxis,
+        padding: str,
+        data_format: str | None,
+        dilation_rate: PerAxis,
+        **options: Any,
+    ) -> R:
+        return rule(windows(name, rank, kernel_size, strides, padding, data_format, dilation_rate), x, **options)
+
+    own = [p for p in inspect.signature(whole).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    more = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    vars(whole)["__signature__"] = inspect.Signature([*own, *more])
+    return whole
