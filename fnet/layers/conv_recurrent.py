@@ -128,7 +128,7 @@ def _room(window: Windows, x: Any) -> tuple[int, int]:
 
 
 def _recurrent(rank: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    rule, room = (windowed(f"conv_lstm{rank}d", rank, each) for each in (_rule, _room))
+    rule, room = windowed(f"conv_lstm{rank}d", rank, _rule), windowed(f"conv_lstm{rank}d", rank, _room)
     return layer(shape=rule, room=room_over_time(rule, room), mask="own", rng=drops, floats=True)
 
 

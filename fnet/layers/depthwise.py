@@ -5,15 +5,11 @@ Source: keras.layers.DepthwiseConv1D/2D, SeparableConv1D/2D; Chollet 2017 (Xcept
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
 from fnet.core.infer import activation_child
-from fnet.layers.convolution import bias_param, padded_room
-from fnet.layers.windows import Pads, Sizes, Windows, remembered, windowed, windows
+from fnet.layers.convolution import bias_param, convolution, padded_room
+from fnet.layers.windows import Pads, Sizes, Windows, remembered, windows
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 
@@ -72,14 +68,7 @@ def _depthwise_rule(
     }
 
 
-def _convolution(
-    name: str, rank: int, rule: Callable[..., Any]
-) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
-    shape, room = windowed(name, rank, rule), windowed(name, rank, padded_room)
-    return layer(shape=shape, room=room, mask="drop", floats=True)
-
-
-@_convolution("depthwise_conv1d", 1, _depthwise_rule)
+@convolution("depthwise_conv1d", 1, _depthwise_rule, padded_room)
 def depthwise_conv1d(
     params: Params,
     x: Array,
@@ -106,7 +95,7 @@ def depthwise_conv1d(
     return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
 
 
-@_convolution("depthwise_conv2d", 2, _depthwise_rule)
+@convolution("depthwise_conv2d", 2, _depthwise_rule, padded_room)
 def depthwise_conv2d(
     params: Params,
     x: Array,
@@ -171,7 +160,7 @@ def _separable(
     return activate(activation, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
 
 
-@_convolution("separable_conv1d", 1, _separable_rule)
+@convolution("separable_conv1d", 1, _separable_rule, padded_room)
 def separable_conv1d(
     params: Params,
     x: Array,
@@ -196,7 +185,7 @@ def separable_conv1d(
     return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)
 
 
-@_convolution("separable_conv2d", 2, _separable_rule)
+@convolution("separable_conv2d", 2, _separable_rule, padded_room)
 def separable_conv2d(
     params: Params,
     x: Array,

@@ -118,7 +118,8 @@ def normalize(
     least = EPSILON if epsilon is None else epsilon
     if order == 2 and not spectral:
         return x * xp.minimum(1 / xp.sqrt(xp.sum(x * x, axis=axis, keepdims=True)), 1 / least)
-    length = xp.linalg.norm(x, order, axis=axis, keepdims=True).astype(x.dtype)
+    axes = tuple(axis) if isinstance(axis, Sequence) else axis
+    length = xp.linalg.norm(x, order, axis=axes, keepdims=True).astype(x.dtype)
     return x / xp.maximum(length, least)
 
 

@@ -40,7 +40,7 @@ def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, *, s
     rows = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
     missing = xp.isnan(rows)
     counts = xp.sum(~missing, axis=-1) if skips_nan else xp.full(rows.shape[:-1], rows.shape[-1])
-    answered = counts > 0 if skips_nan else ~missing.any(axis=-1)
+    answered: Array = counts > 0 if skips_nan else ~missing.any(axis=-1)
     place = ops.wide(counts - 1)[..., None] * ops.wide(q).reshape(-1)  # (*others, numbers of q)
     y = _between(xp.sort(rows, axis=-1), place, method)  # NaN is sorted last
     y = xp.where(answered[..., None], y, xp.full_like(y, float("nan"))).reshape((*counts.shape, *q.shape))

@@ -130,12 +130,12 @@ def _norm_rule(tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
 def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A002
     """The norm `ord` over one axis or all (of vectors), or over two (of matrices)."""
     x = as_tensor(tensor)
-    of_matrices = isinstance(axis, Sequence) and len(axis) == 2
-    if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
+    planes = tuple(axis) if isinstance(axis, Sequence) and len(axis) == 2 else None
+    if ord in ("euclidean", "fro") or (ord == 2 and planes is None):
         squares = xp.real(x * xp.conj(x)) if is_complex(x) else x * x
         return xp.sqrt(xp.sum(squares, axis=axis, keepdims=keepdims))
-    if of_matrices:
-        y = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=axis, keepdims=keepdims)
+    if planes is not None:
+        y = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=planes, keepdims=keepdims)
         return y.astype(x.dtype)
     size = xp.abs(x)
     if ord == math.inf:
