@@ -50,7 +50,7 @@ def load_keras(
     arrays. custom: {"package>Name": layer} for layers of your own; each is a function declared with
     `fnet.layer`, whose options are the keys of its Keras config, and whose params are named as the attributes of the
     Keras layer; or {"layer name": layer}, "block/lambda_1" for one inside others, for a function in the place of one
-    layer, such as a Lambda: it gets of the config, and of a Lambda's `arguments`, what are options of its own.
+    layer, such as a Lambda: it is given what its options name in the config, and in a Lambda's `arguments`.
     vocabulary: the tokens of the text
     layer where the file has lost them (or {layer name: tokens}), special tokens included. limits: how much a file
     may ask for. rng: the key for layers that draw random numbers because they were called with training=True.
@@ -90,7 +90,7 @@ def from_keras(
     """(model, params) of a live `keras.Model`; the arguments are those of `load_keras`.
 
     The model is saved to a temporary file and loaded from there, so that a live model and its file cannot differ.
-    Raises TypeError for what is no Keras model, and ModelFileError as `load_keras`.
+    Raises TypeError for anything but a Keras model, and ModelFileError as `load_keras`.
     """
     if not callable(getattr(model, "save", None)) or not hasattr(model, "get_config"):
         raise TypeError(f"from_keras takes a keras.Model; got {type(model).__name__}")

@@ -109,7 +109,7 @@ def sequential(*steps: Any, **named: Any) -> Sequential:
     """Compose steps: `sequential(conv=bind(conv2d, padding="same"), pool=max_pooling2d)`.
 
     Takes steps by keyword; or positional ones, which get Keras-like names (`conv2d`, `conv2d_1`); or one
-    mapping {name: step}, or one iterable of (name, step), for names that are no identifiers.
+    mapping {name: step}, or one iterable of (name, step), for names that are not identifiers.
     Raises TypeError for a step that cannot be called and ValueError for a name used twice.
     """
     if len(steps) == 1 and isinstance(steps[0], Mapping):
@@ -182,11 +182,11 @@ def input_names(step: Any) -> Any:
 def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **named: Any) -> Graph:
     """Compose a DAG: `graph(inputs="x", h=(bind(dense, units=3), "x"), y=(add, ("h", "x")), outputs="y")`.
 
-    A node is `(step, sources)` or `(step, sources, params name)`; nodes with one params name share weights.
+    A node is `(step, sources)` or `(step, sources, params name)`; nodes with the same params name share weights.
     Sources, `inputs` and `outputs` are trees (tuples, lists, dicts) of node names; a source may also be
     `at(name, index)`, `masked_by(values, mask)`, or a number. A node given as a bare step under the name of
     an input processes what is fed there (as `input_layer` does).
-    Raises ValueError for a source that no earlier node or input gives.
+    Raises ValueError for a source that is neither an input nor an earlier node.
     """
     built = Graph(tuple(_checked_nodes({**nodes, **named})), freeze(inputs), freeze(outputs))
     names = set(references(built.inputs))

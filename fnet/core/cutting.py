@@ -23,17 +23,17 @@ OWN = ""
 def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:
     """The part of a model between named steps, as a model; what it does not need is left out.
 
-    inputs: steps whose values are given instead of computed; None: the inputs of the model. outputs: steps whose
-    values are wanted; None: the outputs of the model. Both are a name, or a tuple, list or dict of names; a step of
-    a nested model is named by its path, "block/conv", as in `fnet.activations`.
+    inputs: steps whose outputs are given instead of computed; None: the inputs of the model. outputs: steps whose
+    outputs the part returns; None: the outputs of the model. Both are a name, or a tuple, list or dict of names; a
+    step of a nested model is named by its path, "block/conv", as in `fnet.activations`.
 
-    The params of the whole model serve as they are; `pruned` gives those that are read. Steps keep their names.
+    The part takes the params of the whole model; `pruned` gives those that it reads. Steps keep their names.
     Where the model says what it takes, so does the part. A mask does not pass a cut: give `Masked(values, mask)`.
-    `model["a":"b"]` says the same by what steps read: from what `a` reads to what `b` reads, so that, as in every
-    slice, `a` is in it and `b` is not.
+    `model["a":"b"]` cuts at what steps read: from the input of `a` to the input of `b`, so that, as in every slice,
+    `a` is included and `b` is not.
 
-    Raises KeyError for a name that the model does not have; ValueError where the outputs also need what comes before
-    the cut, or need nothing of what is given.
+    Raises KeyError for a name that the model does not have; ValueError where the outputs also depend on what comes
+    before the cut, or do not depend on what is given.
 
     >>> import fnet
     >>> model = fnet.sequential(a=fnet.bind(fnet.dense, units=3), b=fnet.flatten, c=fnet.bind(fnet.dense, units=2))
@@ -86,9 +86,9 @@ def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any
 
 
 def pruned(model: Any, params: Params) -> Params:
-    """The entries of `params` that a model reads: those of a part, out of those of the whole.
+    """The entries of `params` that a model reads, such as a part that was cut out of a larger one.
 
-    Layers keep all of theirs. What is missing stays missing (`fnet.check` tells).
+    A layer keeps all its params. Missing entries stay missing; `fnet.check` lists them.
     """
     if not isinstance(model, Model):
         return params

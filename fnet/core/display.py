@@ -37,7 +37,7 @@ class Shown:
 def show(params: Params) -> Shown:
     """The params of a model as a tree of names, dtypes and shapes, to look at.
 
-    Raises InvalidInput for what is no dict, such as a model.
+    Raises InvalidInput for anything but a dict, such as a model.
 
     >>> show({"d": {"kernel": np.zeros((3, 2)), "bias": np.zeros(2)}})
     d

@@ -228,7 +228,11 @@ def children(step: Any) -> dict[str, Any]:
 
 
 def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:
-    """{path: value} of what flows out of the named steps (one, several, None: all), as `block/conv` for nested ones."""
+    """The outputs of steps, {path: value}.
+
+    names: one path or several, such as "block/conv" for a step inside another model; None: all steps.
+    Raises KeyError for a path that the model does not have.
+    """
     values: dict[str, Any] = {}
     run(model, params, x, values.__setitem__)
     if names is None:

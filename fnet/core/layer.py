@@ -118,8 +118,8 @@ def has_policy(step: Any) -> bool:
 def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
     """Fix options of a layer: `bind(dense, activation="relu")` is again `(params, x) -> y`.
 
-    Equal and hashable by value, picklable; its repr is the call that makes it. `dtype=` is understood for
-    every layer: a Keras dtype policy ("float16", "mixed_bfloat16", "float64", ...) to compute under.
+    Equal and hashable by value, picklable; its repr is the call that makes it. Every layer also takes `dtype=`, the
+    Keras dtype policy to compute under ("float16", "mixed_bfloat16", "float64", ...).
 
     Raises TypeError for an option that the layer does not have, naming the legal ones.
     """

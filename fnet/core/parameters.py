@@ -97,7 +97,7 @@ def faulty(path: Path, leaf: Array) -> str | None:
 
 
 def check(model: Any, params: Params, *input_shapes: Any) -> None:
-    """Raise InvalidParams, listing all leaves that are missing, extra, of the wrong shape or dtype, or not numbers."""
+    """Raise InvalidParams, listing every leaf that is missing, extra, of the wrong shape or dtype, or not finite."""
     require_order("check(model, params)", model, params)
     lines = differences(model, params, *input_shapes)
     if lines:
@@ -113,7 +113,7 @@ def _text(param: Param) -> str:
 
 
 def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
-    """`params` with a key of its own at every step that drops or adds noise: the model then does so.
+    """`params` with a random key for every step that drops values or adds noise, so that the model does.
 
     The layers' own rates apply, as under Keras's `training=True`; without `rng` they are the identity.
     """
@@ -132,7 +132,7 @@ def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
 
 
 def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(trainable, rest): floats that gradients may move, and moving statistics, tables, integers, rng.
+    """(trainable, rest) of `params`: floats that training changes; moving statistics, tables, integers and rng.
 
     `jax.grad` and optax take the first; `merge` joins the two again.
     """

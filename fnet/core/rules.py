@@ -119,9 +119,10 @@ def layer(
     rounding: Rounding | None = None,
     call: Call | None = None,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
-    """A decorator: the function as a layer, which has these `Rules`.
+    """A decorator that makes a function a layer with these `Rules`.
 
-    Called alone the layer is quiet and takes arrays of any byte order. Raises ValueError for a mask rule there is not.
+    Called on its own, the layer gives no NumPy warnings and takes arrays of any byte order. Raises ValueError for an
+    unknown mask rule.
     """
     shape = dtypes.of_floats(shape) if floats else shape
     own = Rules(shape, mask, floats, children, room, rng, entrance or Entrance(), rounding or Rounding(), call)

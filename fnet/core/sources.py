@@ -29,7 +29,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class masked_by:  # noqa: N801 - written like a call in sources
-    """Source of a node: `values` with an explicit mask (None: without any), which wins over the one that it carries."""
+    """Source of a node: `values` with an explicit mask (None: no mask) in place of the one that they carry."""
 
     values: Any
     mask: Any

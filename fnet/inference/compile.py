@@ -20,7 +20,7 @@ from fnet.types import Params
 
 
 def jit(model: Any) -> Callable[[Params, Any], Any]:
-    """`model` compiled by XLA on JAX, itself on NumPy: `(params, x) -> y` with the same results.
+    """`(params, x) -> y` with the results of `model`: compiled by XLA on JAX; on NumPy, `model` itself.
 
     Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
     """
@@ -60,8 +60,8 @@ def jit_carried(model: Any) -> Callable[[Params, Any, Any], tuple[Any, Any]]:
 def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[Any], Any]:  # noqa: A001 - the field's word
     """`f(x)`: the model with these parameters, as they are now, prepared once to be called often.
 
-    optimize: whether `fnet.optimize` makes it faster; without, the values are those of `model(params, x)`.
-    What XLA cannot compile, because sizes in it depend on values (`bincount`, say), runs operation by operation.
+    optimize: whether to run `fnet.optimize(model, params)`; if not, the values are those of `model(params, x)`.
+    A model that XLA cannot compile, because a size in it depends on values (`bincount`), runs operation by operation.
     """
     require_order("compile(model, params)", model, params)
     if optimize:

@@ -14,10 +14,10 @@ from fnet.types import Array
 
 
 def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, Any]:
-    """Scores (rows, k) -> class numbers (rows,): the largest score, or, for a single unit, above the middle.
+    """Scores (rows, k) -> class numbers (rows,): the class with the largest score, the first of equal ones.
 
-    The middle of a single unit is that of `middle`. Where a score is NaN there is no class: InvalidInput, or, with
-    invalid="mark", -1.
+    A single unit gives class 1 above the middle of its range, which its activation tells: 0.5 after a sigmoid, 0
+    after anything that gives logits. A row with a NaN score has no class: InvalidInput, or -1 with invalid="mark".
     """
     y = ops.to_numpy(y)
     none = np.isnan(y)

@@ -34,20 +34,20 @@ def predict(
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
     x: an array, tensor, table or list, or a tuple, list or dict of them (strings too), rows first. Memory beyond the
-    result does not grow with the number of rows: where a batch is little work, several go at once, unless `progress` is
-    to tell of each. Outputs without a row for each of the input, such as sums over a batch, come one batch after the
-    other, as in Keras. Layers with `stateful` go on, in each batch, from where the one before ended; each call begins
-    with zeros. progress: called with (rows done, rows in all).
+    result does not grow with the number of rows. Small batches run several at a time, unless `progress` reports on
+    each. Outputs that do not have one row for each row of the input, such as sums over a batch, are joined batch after
+    batch, as in Keras. Layers with `stateful` continue in each batch from the state that the batch before left; each
+    call starts from zeros. progress: called with (rows done, rows in all).
     invalid: what happens to rows that have no answer (NaN or infinity, ids beyond a table, no text, a text without
     tokens): "raise" names the first in an InvalidInput; "mark" leaves them out and marks them in the outputs, with
     NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
-    optimize: whether what runs is `fnet.optimize(model, params)`, which is done once for arrays that are read-only;
-    without, and for arrays that can change, it is the model itself.
-    workers: the most threads that share the rows of a batch; None for as many as there are processors for
-    this process, by its affinity, the quota of its container, and OPENBLAS_NUM_THREADS or OMP_NUM_THREADS. The values
-    are the same for any number.
+    optimize: whether to run `fnet.optimize(model, params)`, made once, where all params are read-only. Params that
+    can change run in the model itself.
+    workers: the most threads that share the rows of a batch; None for one on each processor that this process may use,
+    by its affinity, the quota of its container, and OPENBLAS_NUM_THREADS or OMP_NUM_THREADS. The values are the same
+    for any number.
 
-    Raises InvalidInput for what would give a wrong answer without a word: rows as above, a missing batch axis, wrong
+    Raises InvalidInput for input that would silently give a wrong answer: rows as above, a missing batch axis, wrong
     shapes, inputs of different lengths; InvalidParams where the params are not those of the model.
     """
     require_order("predict(model, params, x)", model, params)

@@ -36,10 +36,10 @@ def streaming(model: Any) -> Streaming:
     model: any step, Sequential or Graph, nested ones too. Each recurrent layer starts where the piece before left
     it, under masks too, so that the pieces give what the whole sequence gives. state: that of the call before;
     None for the first piece, or `initial_state(...)` where its structure must not change (`jax.lax.scan`).
-    All other layers see the piece alone, as they do in Keras between two calls of a stateful model: dense layers
-    and the like do not notice, one that mixes time steps (a convolution or pooling over time) gives its result
-    for the piece. A recurrent layer whose initial state is wired in the graph starts from that at each piece.
-    Layers with go_backwards want the last piece first.
+    All other layers see the piece alone, as they do in Keras between two calls of a stateful model: this makes no
+    difference to layers that treat each time step by itself, such as dense; one that mixes time steps (a convolution or
+    pooling over time) gives its result for the piece. A recurrent layer whose initial state is wired in the graph
+    starts from that at each piece. Layers with go_backwards take the last piece first.
 
     Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half
     begins at the end of the sequence, which is not there yet.

@@ -82,7 +82,7 @@ def plot(
     depth: int | None = None,
     refused: Mapping[str, str] | None = None,
 ) -> Picture:
-    """The steps of a model as an SVG, shapes at the lines between them.
+    """A picture of the steps of a model, as SVG, with shapes on the lines between them.
 
     params: for the sizes of tables, which only params tell. input_shapes: as in `summary`, for a model that does not
     say what it takes; without, the shapes are left out. depth: how many levels of nested models are opened, None for

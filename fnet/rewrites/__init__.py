@@ -31,12 +31,12 @@ REWRITES: tuple[Rewrite, ...] = (
 
 
 def optimize(model: Any, params: Params, *, table_bytes: int = 64 << 20) -> tuple[Any, Params]:
-    """(model, params) -> (model, params) that give the same, faster: within the yardstick, not bit by bit.
+    """(model, params) -> (model, params) that compute the same faster: within the yardstick, not bit by bit.
 
-    Pure: neither argument changes. The arrays of the result are those of the arguments where no rewrite made new
-    ones. `predict` and `compile` do it by themselves; on its own it is for looking at what runs, and for saving it.
-    What does not fit a rewrite, as params that two steps share, stays as it is.
-    table_bytes: the most memory for what a recurrent layer makes of each row of the embedding before it.
+    Pure: neither argument changes. Arrays that no rewrite replaces are shared with the arguments. `predict` and
+    `compile` optimize by themselves; call this to look at what they run, or to save it. Steps that no rewrite fits,
+    such as two that share params, stay as they are.
+    table_bytes: the most memory for the product of an embedding and the first kernel of the recurrent layer after it.
     """
     require_order("optimize(model, params)", model, params)
     return ops.exactly(_rewritten, model, tree.map(_as_array, ops.native(params)), table_bytes)

@@ -40,13 +40,13 @@ def load_weights(
 ) -> dict[str, Any]:
     """`params` with the arrays of a weights file: `.weights.h5`, sharded `.weights.json`, or a legacy `.h5`.
 
-    path: path, bytes or file object; a whole model file serves, too. model: the fnet model, with the layers of the
+    path: path, bytes or file object; a whole model file works too. model: the fnet model, with the layers of the
     Keras model that the file was saved from: of the same names, as `load_keras` gives them, or in the same order.
     input_shapes: needed when the model does not begin with `input_layer`. What no array holds (vocabularies,
     constants) stays as in `params`.
-    by_name: take the layers of the file that the model has, told by their names. skip_mismatch: leave layers whose
+    by_name: load the layers of the file that the model has, matched by name. skip_mismatch: leave layers whose
     arrays have other shapes as they are. Both end with a WeightsWarning that lists what was not loaded.
-    Raises ModelFileError; without these two nothing is taken from a file that does not fit entirely.
+    Raises ModelFileError; without these two options, for any file that does not fit entirely.
     """
     from params.file.reading import read
 

@@ -56,10 +56,10 @@ def save(
 ) -> None:
     """Write a model and its parameters as one `.safetensors` file, which `load` reads without Keras.
 
-    labels: the names of the classes, in order. scale: what inputs are multiplied by first, as 1 / 255 for pixels.
+    labels: the names of the classes, in order. scale: what inputs are multiplied by first, such as 1 / 255 for pixels.
     custom: {name: layer} for layers of your own in the model; `load` then needs the same.
-    selftest: whether the file carries made rows' outputs, for `fnet.verify` to see whether they come out elsewhere. Its
-    bytes then depend on the machine that writes it, in the last digits of those.
+    selftest: whether the file carries the outputs for generated rows, which `fnet.verify` compares on other machines.
+    Its bytes then depend on the machine that writes it, in the last digits of these outputs.
 
     The file appears complete or not at all: it is written next to `path`, flushed, read back and compared, then
     moved over what was there. Raises TypeError or ValueError for what cannot be saved, fnet.InvalidParams when
@@ -77,11 +77,11 @@ def save(
 def load(
     path: str | os.PathLike[str], *, custom: Layers | None = None, limits: Limits | None = None
 ) -> tuple[Any, dict[str, Any]]:
-    """(model, params) from a file that `save` wrote. The arrays are NumPy's and read-only.
+    """(model, params) from a file that `save` wrote. The arrays are read-only NumPy arrays.
 
-    They are the bytes of the file, not a copy: one of 32 MiB or more is mapped into memory, so while the params are in
-    use it may be replaced, as `save` does, but not be written into. bfloat16 arrays, which NumPy lacks, come widened to
-    float32. custom: as given to `save`.
+    A file of 32 MiB or more is mapped into memory, not copied: while the params are in use it may be replaced, as
+    `save` does, but must not be written into. bfloat16 arrays, which NumPy lacks, become float32.
+    custom: as given to `save`.
     Raises ModelFileError for anything wrong with the file, OSError when there is none.
     """
     limits = limits or DEFAULT

@@ -60,8 +60,8 @@ class Verification:
 def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits: Limits | None = None) -> Verification:
     """Read all of a model file: checksums, shapes, dtypes, numbers; then run its self-test, where it carries one.
 
-    A `.safetensors` that `save(..., selftest=True)` or `fnet convert` wrote carries rows that a rule makes and what
-    the model gave for them. custom, limits: as in `load` and `load_keras`. Raises OSError where there is no file.
+    A `.safetensors` that `save(..., selftest=True)` or `fnet convert` wrote carries the outputs of
+    the model for generated rows. custom, limits: as in `load` and `load_keras`. Raises OSError where there is no file.
     """
     path = Path(path)
     size, digest = _digest(path)
