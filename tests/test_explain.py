@@ -253,7 +253,7 @@ def test_a_store_of_no_model_says_so(tmp_path):
     from safetensors.numpy import save_file
 
     save_file({"a": np.zeros(2, "float32")}, tmp_path / "a.safetensors")
-    with pytest.raises(CorruptFile, match=r"'a.safetensors': a .safetensors file that params.save did not write"):
+    with pytest.raises(CorruptFile, match=r"'a.safetensors': a .safetensors file that fnet.save did not write"):
         fnet.explain(tmp_path / "a.safetensors")
 
 

@@ -233,7 +233,7 @@ def test_the_arguments_of_the_table_are_those_of_the_keras_call():
         call = [p for p in inspect.signature(cls.call).parameters.values() if p.name != "self"]
         names = [("**" if p.kind is p.VAR_KEYWORD else "") + p.name for p in call if p.kind is not p.VAR_POSITIONAL]
         names = [] if any(p.kind is p.VAR_POSITIONAL for p in call) else names
-        names += ["shape"] if name in ("Scatter", "Slice") else []  # to Keras 3.11
+        names += entry.earlier
         assert list(entry.arguments) == names, f"{name}: {entry.arguments}, Keras has {names}"
         made = set(inspect.signature(cls.__init__).parameters) - {"self", "name", "kwargs"}
         legal = {*option_names(entry.layer), *entry.neutral}
