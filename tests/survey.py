@@ -20,6 +20,7 @@ import numpy as np
 from fnet import bind, tree
 from fnet.core import infer, room
 from fnet.core.compose import option_names
+from fnet.shapes import sized
 from params import Limits
 from params.errors import LimitExceeded
 from params.output_sizes import require_room
@@ -117,7 +118,7 @@ def main(numbers: tuple[int, ...]) -> int:
             print(f"{label}\n  {traceback.format_exc(limit=-1)}", flush=True)
             found += 1
             continue
-        params = tree.map(lambda param: np.zeros(param.shape, param.dtype), needs)
+        params = tree.map(lambda param: np.zeros(sized(param.shape, 1), param.dtype), needs)
         called += 1
         if wrong := measured(lambda step=step, params=params, x=x: step(params, arrays(x))):
             needed = room.of_rows(rows)

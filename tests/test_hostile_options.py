@@ -264,6 +264,7 @@ def test_windows_that_a_convolution_copies_count():
         (fnet.Spec((None, 512, 512, 1)), conv(1, size=256), "writes"),
         (fnet.Spec((None, 400, 4096, 1)), conv(1, size=400), "holds"),
         (fnet.Spec((None, 4, 4096, 1)), bind(fnet.conv2d_transpose, filters=1, kernel_size=300, strides=2), "holds"),
+        (fnet.Spec((None, 20, 1)), bind(fnet.conv1d_transpose, filters=1, kernel_size=100_000, strides=2), "writes"),
     ):
         with pytest.raises(LimitExceeded, match=does):
             require_room(infer.trace(step, x), Limits())

@@ -84,7 +84,7 @@ def _transpose_room(window: Windows, x: Spec, *, filters: int | None) -> tuple[i
 
 BLOCK = 1 << 20
 """Windows are added up for about so many bytes of them at a time, of whole rows."""
-TAP = 1 << 13
+TAP = 1 << 15
 """A tap of the window takes as long as writing this many bytes, about, each time that something is added there."""
 
 
