@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import re
 import sys
 import tokenize
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,6 +68,11 @@ class Request(NamedTuple):
     def spec(self) -> Any:
         """Of the only input; None for several."""
         return next(iter(self.specs.values())) if len(self.specs) == 1 else None
+
+    @property
+    def marks(self) -> bool:
+        """Whether a row that cannot be read is marked, and the others go on."""
+        return getattr(self.args, "invalid", "raise") == "mark"
 
     @property
     def takes_text(self) -> bool:
@@ -222,15 +229,32 @@ def _texts(texts: Iterable[str], size: int) -> Iterator[Batch]:
 
 
 def _images(names: list[str], request: Request) -> Iterator[Batch]:
-    for batch in _in_batches(names, request.size):
-        images = [_image(Path(name), request) for name in batch]
-        sizes = {image.shape for image in images if image is not None}
-        if len(sizes) > 1:
-            raise UsageError(f"images from {batch[0]} on differ in size, and the model takes any: add --batch-size 1")
-        whole = next(iter(sizes), _shape(request.spec, 1, 1))
-        missing = np.full(whole, np.nan, np.float32)  # a row without an answer
-        rows = np.stack([missing if image is None else image for image in images])
-        yield Batch(rows, batch, {FOLDER: [Path(name).parent.name for name in batch]} if request.kept else {})
+    """Batches of images, of fewer rows where those are large."""
+    whole = _shape(request.spec, 1, 1)
+    if math.prod(whole) > LARGEST:
+        raise UsageError(f"the model takes images of {whole[1]}x{whole[0]}: give such as arrays, in a .npy")
+    # states go on through a batch, which holds all rows then
+    most = math.inf if request.size == sys.maxsize else LARGEST
+    batch, largest = list[tuple[str, Any]](), 0
+    for name in names:
+        image = _image(Path(name), request)
+        largest = max(largest, 0 if image is None else image.size)
+        if len(batch) == request.size or (batch and (len(batch) + 1) * largest > most):
+            yield _stacked(batch, whole, request)
+            batch, largest = [], 0 if image is None else image.size
+        batch.append((name, image))
+    yield _stacked(batch, whole, request)
+
+
+def _stacked(batch: list[tuple[str, Any]], whole: tuple[int, ...], request: Request) -> Batch:
+    """whole: the shape of images where none of the batch can be read."""
+    names = [name for name, _ in batch]
+    sizes = {image.shape for _, image in batch if image is not None}
+    if len(sizes) > 1:
+        raise UsageError(f"images from {names[0]} on differ in size, and the model takes any: add --batch-size 1")
+    missing = np.full(next(iter(sizes), whole), np.nan, np.float32)  # a row without an answer
+    rows = np.stack([missing if image is None else image for _, image in batch])
+    return Batch(rows, names, {FOLDER: [Path(name).parent.name for name in names]} if request.kept else {})
 
 
 def _arrays(x: Any, request: Request) -> Source:
@@ -252,7 +276,8 @@ def _arrays(x: Any, request: Request) -> Source:
 
 UNPACKED = 200
 """Bytes for each of a file that it may unpack to, beyond those that any may; photographs are 30, zeros 1,000."""
-FREE_ARRAYS, FREE_PIXELS = 4 << 30, 50_000_000
+FREE_ARRAYS, LARGEST = 4 << 30, 150_000_000
+"""Bytes that any file of arrays and any image may unpack to; images of a batch have so many together."""
 
 
 def _require_size(path: Path, unpacked: int, free: int, way_out: str) -> None:
@@ -321,30 +346,36 @@ def _is_number(text: str) -> bool:
 
 
 def _jsonl(name: str, request: Request) -> Source:
-    values = _json_values(name)
-    first = next(values, None)
+    lines = _json_lines(name)
+    first = next(lines, None)
     if first is None:
         return Source(iter([]))
-    rows = chain([first], values)
-    if not isinstance(first, dict):
-        return Source(_table([TEXT], ([value] for value in rows), name, request))
-    header = list(first)
-    return Source(_table(header, (_fields(value, header, name) for value in rows), name, request))
+    rows = chain([first], lines)
+    if not isinstance(first[1], dict):
+        return Source(_table([TEXT], ([value] for _, value in rows), name, request))
+    header = list(first[1])
+    return Source(_table(header, (_fields(*line, header, name, request) for line in rows), name, request))
 
 
-def _json_values(name: str) -> Iterator[Any]:
+def _json_lines(name: str) -> Iterator[tuple[int, Any]]:
+    """(number of the line, its value)."""
     for place, line in enumerate(_lines(name), 1):
         if line.strip():
             try:
-                yield json.loads(line)
+                yield place, json.loads(line)
             except ValueError as error:
                 raise UsageError(f"{name}, line {place}: not JSON ({error})") from None
 
 
-def _fields(value: Any, header: list[str], name: str) -> list[Any]:
-    if not isinstance(value, dict) or not set(header) <= set(value):
-        raise UsageError(f"{name}: every line must be an object with the keys {', '.join(header)}; got {value!r:.80}")
-    return [value[key] for key in header]
+def _fields(place: int, value: Any, header: list[str], name: str, request: Request) -> list[Any]:
+    """The cells of a line; None for what it lacks, where rows without an answer are marked."""
+    given = value if isinstance(value, dict) else {}
+    if missing := [key for key in header if key not in given]:
+        what = f"{name}, line {place} lacks {', '.join(missing)}: {value!r:.80}"
+        if not request.marks:
+            raise UsageError(f"{what}; every line must be an object with the keys of the first")
+        log.warning("%s", what)
+    return [given.get(key) for key in header]
 
 
 def _parquet(name: str, request: Request) -> Source:
@@ -449,19 +480,19 @@ def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             height, width, channels = _shape(request.spec, image.height, image.width)
             if (image.height, image.width) != (height, width) and not request.args.resize:
                 raise UsageError(
                     f"{path} is {image.width}x{image.height}, the model takes {width}x{height}; "
                     "add --resize to resize it"
                 )
-            _require_size(path, 3 * image.width * image.height, 3 * FREE_PIXELS, "make the image smaller first")
+            _require_size(path, 3 * image.width * image.height, LARGEST, "make the image smaller first")
             pixels = image.convert("L" if channels == 1 else "RGB")
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if getattr(request.args, "invalid", "raise") == "raise":
+        if not request.marks:
             raise UsageError(f"{path} is not an image that can be read ({error})") from error
         log.warning("%s is not an image that can be read (%s)", path, error)
         return None
