@@ -114,6 +114,18 @@ def test_what_people_have_is_taken(each_backend, x):
     assert len(y) in (2, 4)
 
 
+@pytest.mark.parametrize(("dtype", "taken"), [("float16",) * 2, (">f4", "float32"), ("int8", "float64")])
+def test_masked_floats_keep_their_dtype(dtype, taken):
+    values = arrays.array(np.ma.array([1, 2], dtype, mask=[0, 1]))
+    assert values.dtype == taken
+    np.testing.assert_array_equal(values, [1, np.nan])
+
+
+def test_a_model_of_any_number_of_features_takes_a_dict_of_columns():
+    model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, None)), y=fnet.softmax)
+    np.testing.assert_array_equal(fnet.predict(model, {}, COLUMNS), fnet.predict(model, {}, X))
+
+
 @pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "int64[pyarrow]", "float64"])
 def test_cells_that_are_missing_are_nan(dtype):
     frame = pandas.DataFrame({name: pandas.Series([1, None, 0], dtype=dtype) for name in "abc"})
@@ -224,7 +236,7 @@ def test_tensors_without_an_array_are_named():
 
 def test_numbers_that_an_integer_input_cannot_hold_are_refused():
     model = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="int32"))
-    for x in ([[2**31]], [[float("nan")]], [[1e12]]):
+    for x in ([[2**31]], [[-(2**31) - 1]], [[float("nan")]], [[1e12]], [[-1e12]]):
         with pytest.raises(fnet.InvalidInput, match="row 0 has"):
             fnet.predict(model, {}, np.array(x))
 

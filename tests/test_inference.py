@@ -114,6 +114,7 @@ def test_batches_are_filled_up_only_where_rows_stay_apart():
         sequential(bind(operations.mean, axis=1), operations.relu, bind(operations.clip, x_min=0.0, x_max=1.0))
     )
     assert not rows_independent(sequential(DENSE, bind(fnet.layer_normalization, axis=(-2, -1))))
+    assert not rows_independent(bind(operations.mean, axis=0))
     assert not rows_independent(
         graph(inputs=("x", "t"), y=(bind(operations.tensordot, axes=1), ("x", "t")), outputs="y")
     )

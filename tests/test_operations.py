@@ -132,10 +132,12 @@ def _rule_tells_the_truth(case, step, x):
         assert spec.dtype == array.dtype.name, f"{spec} for {array.dtype}"
 
 
-def test_pinv_leaves_out_what_is_but_rounding():
-    """Singular values below 10 max(m, n) eps of the largest: 3.6e-6 of it here."""
+def test_pinv_and_lstsq_leave_out_what_is_but_rounding():
+    """Singular values below 10 max(m, n) eps of the largest, 3.6e-6 of it here; of lstsq below a tenth of that."""
     x = np.diag(np.float32([1, 2e-5, 2e-6]))
     np.testing.assert_allclose(operations.pinv({}, x), np.diag([1, 5e4, 0]), rtol=1e-6)
+    x = np.diag(np.float32([1, 2e-6, 2e-7]))
+    np.testing.assert_allclose(operations.lstsq({}, (x, np.ones(3, "float32"))), [1, 5e5, 0], rtol=1e-6)
 
 
 # --- saved models ---------------------------------------------------------------------------------

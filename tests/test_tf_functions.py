@@ -1,5 +1,6 @@
 """Functions of TensorFlow that Keras 2 wrote into graphs: files of three versions, next to what TensorFlow gave."""
 
+import functools
 import pickle
 
 import numpy as np
@@ -60,6 +61,30 @@ def test_functions_give_what_tensorflow_gave(archive, name):
 def test_functions_on_jax(name):
     with backend.using("jax"):
         assert_all_same(ARCHIVES[1], name)
+
+
+X = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype("float32")
+C = np.float32([3, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "options"),
+    [
+        ("nn.batch_normalization", (X, X.mean(1, keepdims=True), X.var(1, keepdims=True), C, C, 1e-3), {}),
+        ("nn.bias_add", (np.moveaxis(X[0], -1, 1), C), {"data_format": "NCW"}),
+        ("nn.max_pool2d", (X - 9,), {"ksize": 2, "strides": 2, "padding": [[0, 0], [1, 0], [1, 1], [0, 0]]}),
+        ("image.resize_with_crop_or_pad", (X,), {"target_height": 2, "target_width": 9}),
+        ("image.convert_image_dtype", (np.uint16([[[255], [256], [65534]]]),), {"dtype": "uint8"}),
+        ("image.per_image_standardization", (X / 99,), {}),
+        ("math.reduce_mean", (np.array([[-3, -4], [2, 5]]),), {"axis": 1}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_no_file_holds_is_what_tensorflow_gives(name, args, options):
+    import tensorflow as tf
+
+    theirs = np.asarray(functools.reduce(getattr, name.split("."), tf)(*args, **options))
+    assert_same(name, FUNCTIONS[name]({}, args if len(args) > 1 else args[0], **options), theirs)
 
 
 def sizes_at_work():

@@ -98,7 +98,7 @@ SIGNALS = [
     *rows((o.istft,), (A((2, 7, 5)), A((2, 7, 5))), sequence_length=8, sequence_stride=2, fft_length=8),
     *rows((o.istft,), (A((2, 7, 6)), A((2, 7, 6))), sequence_length=8, sequence_stride=3, fft_length=10, length=15),
     *[
-        OpCase(layer, (A((6, 2)), A((6,), "int32", 0, 4)), {"num_segments": 5})
+        OpCase(layer, (A((6, 2)), A((6,), "int32", -2, 4)), {"num_segments": 5})
         for layer in (o.segment_sum, o.segment_max, o.segment_min, o.segment_prod)
     ],
     *[

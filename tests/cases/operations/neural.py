@@ -69,11 +69,11 @@ NEURAL = [
             o.ctc_loss,
             (
                 *(A((4, 3), "int32", low, high), A((4, 9, 5), scale=2.0)),
-                *(A((4,), "int32", 1, 4), A((4,), "int32", 7, 10)),
+                *(A((4,), "int32", fewest, 4), A((4,), "int32", 7, 10)),
             ),
             options,
         )
-        for low, high, options in ((1, 5, {}), (1, 3, {}), (0, 4, {"mask_index": 4}))
+        for low, high, fewest, options in ((1, 5, 1, {}), (1, 3, 0, {}), (0, 4, 1, {"mask_index": 4}))
     ],
     *rows((o.psnr,), M, M, max_val=2.0),
     *rows((o.dot_product_attention,), A((2, 3, 4, 5)), A((2, 6, 4, 5)), A((2, 6, 4, 5))),

@@ -130,6 +130,7 @@ PLACES = [
     *rows((o.slice,), A((4, 5)), (0, 1), shape=(3, 2)),
     *rows((o.scatter,), A((4, 1), "int32", 0, 3), A((4, 2)), shape=(3, 2)),
     *rows((o.in_top_k,), A((6,), "int32", 0, 5), A((6, 5)), k=1),
+    *rows((o.in_top_k,), A((6,), "int32", 0, 2), A((6, 2), nan=True), k=1),
     *rows((o.top_k,), A((3, 9)), k=3),
     *rows((o.unravel_index,), A((5,), "int32", 0, 24), shape=(4, 6)),
     *rows((o.multi_hot,), A((3, 4), "int32", 0, 6), num_classes=8, axis=0),
