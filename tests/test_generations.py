@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 from itertools import pairwise
 
 import h5py
@@ -170,13 +171,14 @@ def test_what_other_versions_of_keras_3_gave(version, call, x, expected, dtype):
 
 
 def test_what_calls_of_other_versions_of_keras_3_gave():
-    x, mask = keras.Input((3, 2)), keras.Input((3,))
-    values = np.arange(6, dtype="float32").reshape(1, 3, 2)
-    for version, expected in (("3.14.0", [[4 / 3, 7 / 3]]), ("3.15.0", [[2, 3]])):
+    x, values = keras.Input((3, 2)), np.arange(6, dtype="float32").reshape(1, 3, 2)
+    pooled = (("3.14.0", [[4 / 3, 7 / 3]]), ("3.15.0", [[2, 3]]))
+    for (version, expected), given in itertools.product(pooled, (MASK, np.array([[2, 0, 1]], "int32"))):
+        mask = keras.Input((3,), dtype=given.dtype.name)
         keras_model = keras.Model([x, mask], layers.GlobalAveragePooling1D()(x, mask=mask))
         data = of_an_earlier_keras(keras_model, version)
         model, params = load_keras(data)
-        np.testing.assert_allclose(model(params, (values, MASK)), expected, rtol=1e-6)
+        np.testing.assert_allclose(model(params, (values, given)), expected, rtol=1e-6)
     logits, lengths = keras.Input((3, 3)), keras.Input((), dtype="int32")
     for version, expected in (("3.3.3", [1, 0, -1]), ("3.4.0", [1, 2, -1])):
         keras_model = keras.Model([logits, lengths], ops.ctc_decode(logits, lengths, "beam_search")[0])

@@ -261,6 +261,23 @@ def test_what_deviates_from_an_infinite_mean_is_nan(name, each_backend):
     np.testing.assert_array_equal(getattr(operations, name)({}, rows, axis=1), expected)
 
 
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+def test_quantiles_of_rows_with_infinity_are_those_of_keras(name, each_backend):
+    import keras
+
+    rows = np.array([[1, 2, np.inf], [-np.inf, 2, 3], [1, np.inf, np.inf]], np.float32)
+    q = np.array([0, 0.25, 0.5, 0.75, 1], np.float32)
+    expected = np.asarray(getattr(keras.ops, name)(rows, q, axis=1))
+    np.testing.assert_array_equal(getattr(operations, name)({}, (rows, q), axis=1), expected)
+
+
+@pytest.mark.parametrize("name", ["empty_like", "full_like", "ones_like", "zeros_like"])
+def test_tensors_like_another_are_of_any_dtype(name, each_backend):
+    x = (np.ones(2, np.float32), 2.0) if name == "full_like" else np.array([1, np.nan], np.float32)
+    for dtype, kind in (("bfloat16", "float32 bfloat16"), ("int8", "int8")):
+        assert getattr(operations, name)({}, x, dtype=dtype).dtype.name in kind.split()
+
+
 @pytest.mark.parametrize("name", ["segment_sum", "segment_prod", "segment_max", "segment_min"])
 @pytest.mark.parametrize(("rows", "ids"), [(1, (3,)), (3, (2,)), (3, (3, 2))])
 def test_segments_take_one_id_for_each_row(name, rows, ids, each_backend):

@@ -112,7 +112,7 @@ def global_average_pooling1d(
     inside = xp.expand_dims(mask, 3 - axis)
     seen = inside != 0
     values, inside = xp.where(seen, values, xp.zeros_like(values)), inside if weighs else seen
-    values = values * inside.astype(values.dtype) if weighs and inside.dtype.kind == "f" else values
+    values = values * inside.astype(values.dtype) if weighs else values
     mean = _sum(values, axis) / xp.sum(inside, axis=axis, keepdims=True).astype(values.dtype)
     return mean if keepdims else xp.squeeze(mean, axis)
 

@@ -64,19 +64,19 @@ def multi_hot(
 @operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
 def zeros_like(x: Array, *, dtype: str | None = None) -> Array:
     """Zeros of the shape of `x`."""
-    return xp.zeros_like(tensor(x), dtype=dtype)
+    return tensor(xp.zeros_like(tensor(x)), dtype)
 
 
 @operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
 def ones_like(x: Array, *, dtype: str | None = None) -> Array:
     """Ones of the shape of `x`."""
-    return xp.ones_like(tensor(x), dtype=dtype)
+    return tensor(xp.ones_like(tensor(x)), dtype)
 
 
 @operation(lambda x, *, dtype: Spec(x.shape, dtype or x.dtype))
 def empty_like(x: Array, *, dtype: str | None = None) -> Array:
     """Zeros of the shape of `x`: Keras promises nothing about the values, TensorFlow gives these."""
-    return xp.zeros_like(tensor(x), dtype=dtype)
+    return tensor(xp.zeros_like(tensor(x)), dtype)
 
 
 @operation(lambda x, fill_value, *, dtype: Spec(x.shape, dtype or x.dtype))

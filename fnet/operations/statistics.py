@@ -41,27 +41,28 @@ def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, *, s
     missing = xp.isnan(rows)
     counts = xp.sum(~missing, axis=-1) if skips_nan else xp.full(rows.shape[:-1], rows.shape[-1])
     answered: Array = counts > 0 if skips_nan else ~missing.any(axis=-1)
-    place = ops.wide(counts - 1)[..., None] * ops.wide(q).reshape(-1)  # (*others, numbers of q)
-    y = _between(xp.sort(rows, axis=-1), place, method)  # NaN is sorted last
+    last = (counts - 1)[..., None]
+    place = ops.wide(last) * ops.wide(q).reshape(-1)  # (*others, numbers of q)
+    y = _between(xp.sort(rows, axis=-1), place, last, method)  # NaN is sorted last
     y = xp.where(answered[..., None], y, xp.full_like(y, float("nan"))).reshape((*counts.shape, *q.shape))
     y = xp.moveaxis(y, tuple(range(len(others), y.ndim)), tuple(range(q.ndim)))
     return y.reshape((*q.shape, *reduced_shape(x.shape, axes, True))) if keepdims else y
 
 
-def _between(ranked: Array, place: Array, method: Method) -> Array:
-    """Values at fractional positions of the last axis, different ones in every row."""
-    last = ranked.shape[-1] - 1
+def _between(ranked: Array, place: Array, last: Array, method: Method) -> Array:
+    """Values at fractional positions of the last axis up to `last`, different ones in every row."""
 
     def at(index: Array) -> Array:
-        return xp.take_along_axis(ranked, xp.clip(index, 0, last).astype("int32"), axis=-1)
+        return xp.take_along_axis(ranked, xp.maximum(xp.minimum(index, last), 0).astype("int32"), axis=-1)
 
     if method == "nearest":
         return at(xp.round(place))
-    low, high = at(xp.floor(place)), at(xp.ceil(place))
-    if method in ("lower", "higher"):
-        return low if method == "lower" else high
-    share = (place - xp.floor(place)).astype(ranked.dtype)
-    return 0.5 * (low + high) if method == "midpoint" else low * (1 - share) + high * share
+    if method != "linear":
+        low, high = at(xp.floor(place)), at(xp.ceil(place))
+        return 0.5 * (low + high) if method == "midpoint" else low if method == "lower" else high
+    first = xp.maximum(xp.ceil(place) - 1, 0)  # the one before, not the same twice: 0 times infinity is NaN
+    share = (place - first).astype(ranked.dtype)
+    return at(first) * (1 - share) + at(first + 1) * share
 
 
 @operation(_quantile_rule)
