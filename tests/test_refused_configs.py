@@ -441,6 +441,21 @@ REFUSED = {
         CorruptFile,
         "layers is 3, not a list",
     ),
+    "one_column": (
+        lambda: alone(entry("HashedCrossing", "x", num_bins=4)),
+        CorruptFile,
+        "takes several inputs; got .* alone",
+    ),
+    "no_cell": (
+        lambda: alone(entry("StackedRNNCells", "c", cells=[3]), shape=(5, 3)),
+        CorruptFile,
+        "sequential takes layers, or pairs .* got 3",
+    ),
+    "no_layer_inside": (
+        lambda: alone(entry("Pipeline", "p", layers=[{**DENSE, "class_name": None}])),
+        CorruptFile,
+        "bind takes a layer; got",
+    ),
     "no_layer": (lambda: alone("dense"), CorruptFile, "expected a layer"),
     "constant": (
         lambda: functional(

@@ -23,6 +23,7 @@ from params.errors import CorruptFile, LimitExceeded, ModelFileError, Unsupporte
 from params.file import containers
 from params.store import records, safetensors
 from tests.cases import all_cases
+from tests.hostile import mistake
 
 GOLDEN = Path(__file__).parent / "golden" / "version-1.safetensors"
 
@@ -455,15 +456,18 @@ BROKEN_FILES = {
     "option no list": (packed(model=step("units")), CorruptFile, "not the list"),
     "unhashable key": (packed(model=step([{"dict": 3}, 1])), CorruptFile, "not the list"),
     "policy": (packed(model={"bind": ["dense", [], "evil"]}), CorruptFile, "no dtype policy"),
-    "bind parts": (packed(model={"bind": ["dense"]}), CorruptFile, "cannot be made"),
+    "bind parts": (packed(model={"bind": ["dense"]}), CorruptFile, "not the list"),
     "options no list": (packed(model={"bind": ["dense", 3, None]}), CorruptFile, "not the list"),
-    "float": (packed(model=step(["units", {"float": "1"}])), CorruptFile, "cannot be made"),
-    "activation": (packed(model=step(["activation", {"activation": "evil"}])), CorruptFile, "cannot be made"),
+    "float": (packed(model=step(["units", {"float": "1"}])), CorruptFile, "'1' is no float in a model"),
+    "activation": (packed(model=step(["activation", {"activation": "evil"}])), CorruptFile, "no activation"),
+    "option no name": (packed(model=step([3, 1])), CorruptFile, "3 is no name of an option"),
+    "input shape": (packed(model={"bind": ["input_layer", [["shape", 3]], None]}), CorruptFile, "'shape' = 3"),
     "sequential twice": (
         packed(model={"sequential": [["a", {"layer": "dense"}]] * 2}), CorruptFile, "two steps are named",
     ),
     "sequential no step": (packed(model={"sequential": [["a", 3]]}), CorruptFile, "cannot be made"),
-    "graph parts": (packed(model={"graph": [[]]}), CorruptFile, "cannot be made"),
+    "sequential no pair": (packed(model={"sequential": [3]}), CorruptFile, "not the list"),
+    "graph parts": (packed(model={"graph": [[]]}), CorruptFile, "not the list"),
     "graph source": (packed(model=graph_of(["a", {"layer": "dense"}, "b", None])), CorruptFile, "cannot be made"),
     "graph name": (packed(model=graph_of([3, {"layer": "dense"}, "x", None])), CorruptFile, "name of a node"),
     "graph twice": (packed(model=graph_of(*[["a", {"layer": "dense"}, "x", None]] * 2)), CorruptFile, "twice"),
@@ -480,6 +484,7 @@ def test_broken_files_are_typed_errors(tmp_path, name):
         params.load(tmp_path / "m")
     assert str(caught.value).startswith("'m': ")
     assert len(str(caught.value)) <= 400
+    assert not mistake(caught.value)
 
 
 @pytest.mark.parametrize("metadata", [{"labels": "Infinity"}, {"labels": "[1]"}, {"scale": '"x"'}, {"scale": "1e999"}])

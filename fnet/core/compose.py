@@ -115,10 +115,16 @@ def sequential(*steps: Any, **named: Any) -> Sequential:
     if len(steps) == 1 and isinstance(steps[0], Mapping):
         pairs = list(steps[0].items())
     elif len(steps) == 1 and not callable(steps[0]):
-        pairs = [(name, step) for name, step in steps[0]]
+        pairs = list(map(_pair, steps[0] if isinstance(steps[0], Iterable) else steps))
     else:
         pairs = list(_numbered(steps))
     return Sequential(tuple(_checked([*pairs, *named.items()])))
+
+
+def _pair(item: Any) -> tuple[str, Any]:
+    if not isinstance(item, list | tuple) or len(item) != 2:
+        raise TypeError(f"sequential takes layers, or pairs of a name and a layer; got {item!r:.80}")
+    return item[0], item[1]
 
 
 def _numbered(steps: Iterable[Any]) -> Iterator[tuple[str, Any]]:

@@ -116,6 +116,10 @@ def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
         outputs, params = by_rule(x)
     except AttributeError as error:  # of a container, where the layer takes one array
         raise InvalidInput(f"{brief(bound)} does not take {describe(x)}: {error}") from error
+    except TypeError as error:
+        if "'Spec' object" not in str(error):
+            raise
+        raise InvalidInput(f"{brief(bound)} takes several inputs; got {describe(x)} alone") from None
     if params and not declared.entrance.host:
         dtypes.require_no_strings(*specs)
     if params and bound.dtype is None and any(map(dtypes.is_float_spec, tree.leaves(params))):

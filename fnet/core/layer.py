@@ -128,6 +128,8 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
             return function
         merged = {**function.options, **({"dtype": function.dtype} if function.dtype else {}), **options}
         return bind(function.function, **merged)
+    if not callable(function):
+        raise TypeError(f"bind takes a layer; got {function!r:.80}")
     legal = option_names(function)
     wrong = [key for key in options if key not in legal and key != "dtype"]
     if wrong:

@@ -142,7 +142,12 @@ def input_spec(step: Any) -> Any:
         takes = {name: input_spec(first[name]) if name in first else None for name in references(step.inputs)}
         return None if None in takes.values() else resolve(step.inputs, takes)
     rule = getattr(getattr(step, "function", step), "rules", None) and rules(step).entrance.takes
-    return (step if isinstance(step, Bound) else _bound(step)).fill(rule)() if rule else None
+    if not rule:
+        return None
+    bound = step if isinstance(step, Bound) else _bound(step)
+    if bound.misfit is not None:
+        raise ValueError(f"{name_of(bound.function)}: {bound.misfit}")
+    return bound.fill(rule)()
 
 
 def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str = "") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,8 @@ from fnet.activation_functions import Activation
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.core.infer import activation_child
-from fnet.core.room import size
+from fnet.core.room import PRODUCTS, numbers
+from fnet.layers.convolution import conv_room, padded_room
 from fnet.layers.recurrence import (
     SequenceOptions,
     StepInTime,
@@ -60,8 +62,8 @@ class ConvLSTM:
         zs = _conv(window, flat, kernel, bias, self._masks(params, 0, self.dropout, xs[0]))
         h = xp.zeros(self.zeros(params, xs)[0].shape, zs.dtype)
         dropped = self._masks(params, 1, self.recurrent_dropout, h)
-        ones, recurrent = (1,) * window.rank, params["recurrent_kernel"]
-        inner = window._replace(size=recurrent.shape[: window.rank], strides=ones, padding="same", dilation=ones)
+        recurrent = params["recurrent_kernel"]
+        inner = _of_state(window)._replace(size=recurrent.shape[: window.rank])
 
         def step(z: Array, states: Any) -> tuple[Array, Any]:
             h, c = states
@@ -120,11 +122,21 @@ def _rule(
     }
 
 
-def _room(window: Windows, x: Any) -> tuple[int, int]:
-    """All time steps with padding."""
+def _room(window: Windows, x: Any, *, filters: int) -> tuple[int, int]:
+    """All time steps with padding; in each the windows of the inputs and of the state, and the products of both."""
     inputs, time = time_step(x), sequence_spec(x).shape[1] or 1
-    held = 2 * time * size(window.padded(inputs))
-    return held, held
+    sizes, channels = window.split(inputs.shape)
+    state = Spec(window.join(inputs.shape[0], window.outputs(sizes), filters), inputs.dtype)
+    padded, _ = padded_room(window, inputs)
+    held, work = map(sum, zip(conv_room(window, inputs), conv_room(_of_state(window), state), strict=True))
+    products = 4 * numbers(state) * math.prod(window.taps) * ((channels or 1) + filters)
+    return (time - 1) * padded + held, time * (work + products // PRODUCTS)
+
+
+def _of_state(window: Windows) -> Windows:
+    """The windows of the convolution of the state, which keeps its sizes."""
+    ones = (1,) * window.rank
+    return window._replace(strides=ones, padding="same", dilation=ones)
 
 
 def _recurrent(rank: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

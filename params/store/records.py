@@ -153,9 +153,7 @@ def decode(data: Any, layers: Layers) -> Any:
 
 
 def _decode_all(parts: Any, layers: Layers, count: int | None = None) -> list[Any]:
-    if not isinstance(parts, list) or (count is not None and len(parts) != count):
-        raise CorruptFile(f"{quoted(parts)} is not the list that a value of the model needs")
-    return [decode(item, layers) for item in parts]
+    return [decode(item, layers) for item in _list(parts, count)]
 
 
 def _decode_pairs(parts: Any, layers: Layers) -> dict[Any, Any]:
@@ -166,10 +164,16 @@ def _decode_pairs(parts: Any, layers: Layers) -> dict[Any, Any]:
     return items
 
 
-def _list(parts: Any) -> list[Any]:
-    if not isinstance(parts, list):
+def _list(parts: Any, count: int | None = None) -> list[Any]:
+    if not isinstance(parts, list) or (count is not None and len(parts) != count):
         raise CorruptFile(f"{quoted(parts)} is not the list that a value of the model needs")
     return parts
+
+
+def _of(table: Mapping[str, Any], name: Any, what: str) -> Any:
+    if not isinstance(name, str) or name not in table:
+        raise CorruptFile(f"{quoted(name)} is no {what} in a model")
+    return table[name]
 
 
 def _layer(name: Any, layers: Layers) -> Callable[..., Any]:
@@ -179,10 +183,13 @@ def _layer(name: Any, layers: Layers) -> Callable[..., Any]:
 
 
 def _decode_bind(parts: Any, layers: Layers) -> Bound:
-    name, options, policy = _list(parts)
+    name, options, policy = _list(parts, 3)
     if policy is not None and policy not in POLICIES:
         raise CorruptFile(f"{quoted(policy)} is no dtype policy")
-    bound = bind(_layer(name, layers), **_decode_pairs(options, layers))
+    given = _decode_pairs(options, layers)
+    if wrong := [key for key in given if not isinstance(key, str)]:
+        raise CorruptFile(f"{quoted(wrong[0])} is no name of an option")
+    bound = bind(_layer(name, layers), **given)
     return Bound(bound.function, bound.options, policy)
 
 
@@ -194,13 +201,13 @@ def _unknown(name: Any) -> str:
 
 
 def _decode_sequential(parts: Any, layers: Layers) -> Any:
-    return sequential([(name, decode(step, layers)) for name, step in _list(parts)])
+    return sequential([(name, decode(step, layers)) for name, step in (_list(pair, 2) for pair in _list(parts))])
 
 
 def _decode_graph(parts: Any, layers: Layers) -> Any:
-    nodes, inputs, outputs = _list(parts)
+    nodes, inputs, outputs = _list(parts, 3)
     by_name = {}
-    for name, step, sources, entry in _list(nodes):
+    for name, step, sources, entry in (_list(node, 4) for node in _list(nodes)):
         if not isinstance(name, str) or name in by_name or not (entry is None or isinstance(entry, str)):
             raise CorruptFile(f"{quoted(name)} cannot be the name of a node, or is there twice")
         by_name[name] = Node(decode(step, layers), decode(sources, layers), entry)
@@ -208,7 +215,7 @@ def _decode_graph(parts: Any, layers: Layers) -> Any:
 
 
 def _decode_at(parts: Any, layers: Layers) -> Ref:
-    node, *path = _list(parts)
+    node, *path = _list(parts) or [None]
     if not isinstance(node, str) or not all(isinstance(key, int | str) for key in path):
         raise CorruptFile(f"{quoted(parts)} is no element of a node")
     return Ref(node, tuple(path))
@@ -217,7 +224,7 @@ def _decode_at(parts: Any, layers: Layers) -> Ref:
 READERS: dict[str, Callable[[Any, Layers], Any]] = {
     "layer": _layer,
     "bind": _decode_bind,
-    "activation": lambda parts, layers: ACTIVATIONS[parts],
+    "activation": lambda parts, layers: _of(ACTIVATIONS, parts, "activation"),
     "sequential": _decode_sequential,
     "graph": _decode_graph,
     "at": _decode_at,
@@ -225,7 +232,7 @@ READERS: dict[str, Callable[[Any, Layers], Any]] = {
     "slice": lambda parts, layers: FrozenSlice(*_decode_all(parts, layers, 3)),
     "tuple": lambda parts, layers: tuple(_decode_all(parts, layers)),
     "dict": lambda parts, layers: FrozenDict(freeze(_decode_pairs(parts, layers))),
-    "float": lambda parts, layers: NONFINITE[parts],
+    "float": lambda parts, layers: _of(NONFINITE, parts, "float"),
     "ellipsis": lambda parts, layers: Ellipsis,
 }
 """{kind: how it is read}."""
