@@ -68,7 +68,9 @@ class Runner:
         self.lengths = None if self.draws else prepared.lengths
         self.most = settings.batch_size
         """Rows of a batch."""
-        if rows > self.most and settings.several and self.host is None and not self.draws and prepared.advance is None:
+        self.plain = not self.draws and self.host is None and prepared.advance is None
+        """Whether batches are numbers that go through the model and nothing else: no draws, no texts, no states."""
+        if rows > self.most and settings.several and self.plain:
             self.most = at_once(self.most, prepared.work_of(x))
         self.state: Any = EMPTY
 
@@ -100,10 +102,9 @@ class Runner:
 
     def again(self, x: Any, rows: int) -> Again | None:
         """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
-        if self.draws or self.host or self.prepared.advance is not None or x.dtype.kind not in "biuf":
-            return None
         whole = rows <= self.most and rows == self._filled(rows)
-        if not whole or (rows > 1 and self.lengths is not None):
+        sorts = rows > 1 and self.lengths is not None
+        if not (self.plain and whole) or sorts or x.dtype.kind not in "biuf":
             return None
         workers = self.settings.workers
         schedule, by_squares = self.prepared.schedule_of(x, rows, workers), self.prepared.door.takes_squares(x)

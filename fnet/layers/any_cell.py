@@ -15,6 +15,7 @@ from fnet.layers.recurrence import (
     Stack,
     StepInTime,
     around,
+    as_lists,
     as_tuples,
     room_over_time,
     run_over_time,
@@ -48,15 +49,10 @@ class Custom:
         """The inputs as they are, and the step."""
 
         def step(x: Array, states: Any) -> tuple[Array, Any]:
-            y, states = strip(flow(self.step, params, (x, as_lists_of(states))))
+            y, states = strip(flow(self.step, params, (x, as_lists(states))))
             return y, as_tuples(states)
 
         return xs, step
-
-
-def as_lists_of(states: Any) -> Any:
-    """States as Keras hands them to a cell: a list."""
-    return [as_lists_of(state) for state in states] if isinstance(states, tuple) else states
 
 
 def _cell(step: Any) -> Any:

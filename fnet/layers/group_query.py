@@ -38,15 +38,15 @@ def _grouped_rule(
     query, value, key = shapes_of("group_query_attention", x)
     if num_query_heads % num_key_value_heads:
         raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
-    asking, answering = (num_query_heads, head_dim), (num_key_value_heads, head_dim)
+    query_heads, key_heads = (num_query_heads, head_dim), (num_key_value_heads, head_dim)
     how = (use_bias, 2, quantization)
-    gate = {"gate_dense": dense_params(query.shape[-1:], asking, *how)} if use_gate else {}
+    gate = {"gate_dense": dense_params(query.shape[-1:], query_heads, *how)} if use_gate else {}
     params = {
-        "query_dense": dense_params(query.shape[-1:], asking, *how),
-        "key_dense": dense_params(key.shape[-1:], answering, *how),
+        "query_dense": dense_params(query.shape[-1:], query_heads, *how),
+        "key_dense": dense_params(key.shape[-1:], key_heads, *how),
         **gate,
-        "value_dense": dense_params(value.shape[-1:], answering, *how),
-        "output_dense": dense_params(asking, query.shape[-1:], *how),
+        "value_dense": dense_params(value.shape[-1:], key_heads, *how),
+        "output_dense": dense_params(query_heads, query.shape[-1:], *how),
     }
     return ((query, _scores(query, key, num_query_heads)) if return_attention_scores else query), params
 

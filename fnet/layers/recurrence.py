@@ -157,7 +157,7 @@ def as_tuples(states: Any) -> Any:
 
 
 def as_lists(states: Any) -> Any:
-    """`states` as Keras returns them: lists inside."""
+    """`states` as Keras returns them and hands them to a cell: lists inside."""
     return list(map(as_lists, states)) if isinstance(states, tuple | list) else states
 
 

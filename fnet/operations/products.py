@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
@@ -37,11 +37,12 @@ def _plain_dtype(*xs: Any) -> str:
     return result_type(*(str(x.dtype) if hasattr(x, "dtype") else tensor(x).dtype.name for x in xs))
 
 
-def _matmul_room(x: tuple[Any, Any]) -> tuple[int, int]:
-    return work_of_products(_matmul_rule(*x), shape_of(x[0])[-1] or 1)
+def _room(rule: Callable[..., Spec]) -> Callable[[tuple[Any, Any]], tuple[int, int]]:
+    """What products over the last axis of the first tensor hold and compute, by their shape rule."""
+    return lambda x: work_of_products(rule(*x), (shape_of(x[0]) or (1,))[-1] or 1)
 
 
-@operation(_matmul_rule, room=_matmul_room)
+@operation(_matmul_rule, room=_room(_matmul_rule))
 def matmul(x1: Array, x2: Array) -> Array:
     """(..., n, k) @ (..., k, m) -> (..., n, m); a single axis is a row on the left, a column on the right."""
     x1, x2 = tensor(x1), tensor(x2)
@@ -57,11 +58,7 @@ def _dot_rule(x1: Any, x2: Any) -> Spec:
     return Spec((*a[:-1], *b[:-2], *b[-1:]) if len(b) > 1 else a[:-1], _plain_dtype(x1, x2))
 
 
-def _dot_room(x: tuple[Any, Any]) -> tuple[int, int]:
-    return work_of_products(_dot_rule(*x), (shape_of(x[0]) or (1,))[-1] or 1)
-
-
-@operation(_dot_rule, room=_dot_room)
+@operation(_dot_rule, room=_room(_dot_rule))
 def dot(x1: Array, x2: Array) -> Array:
     """The sum over the last axis of `x1` and the one before last (or only one) of `x2`."""
     (x1, x2), dtype = factors(x1, x2)
@@ -80,11 +77,7 @@ def _inner_rule(x1: Any, x2: Any) -> Spec:
     return Spec((*a[:-1], *b[:-1]) if a and b else (*a, *b), _plain_dtype(x1, x2))
 
 
-def _inner_room(x: tuple[Any, Any]) -> tuple[int, int]:
-    return work_of_products(_inner_rule(*x), (shape_of(x[0]) or (1,))[-1] or 1)
-
-
-@operation(_inner_rule, room=_inner_room)
+@operation(_inner_rule, room=_room(_inner_rule))
 def inner(x1: Array, x2: Array) -> Array:
     """The sum over the last axis of both."""
     (x1, x2), dtype = factors(x1, x2)
