@@ -162,13 +162,9 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
     for file in (args.model, args.fnet, args.inputs, args.labels, *other_files):
         if file is not None and not file.exists():
             raise FileNotFoundError(f"no file {file}")
-    if args.model.suffix not in (".keras", ".h5", ".hdf5"):
-        raise UsageError(
-            f"{args.model} is no file of Keras (.keras, .h5, .hdf5): give that one, and --fnet {args.model} "
-            "if fnet is to load this one instead"
-            if args.model.suffix == ".safetensors"
-            else f"{args.model} is no file of Keras: give a .keras, .h5 or .hdf5 file"
-        )
+    if args.model.suffix not in others.KERAS:
+        other = f", and --fnet {args.model} if fnet is to load this one instead" if others.is_file(args.model) else ""
+        raise UsageError(f"{args.model} is no file of Keras: give a {', '.join(others.KERAS)} file{other}")
 
 
 def load_rows(args: argparse.Namespace, custom_objects: dict[str, Any]) -> Rows:

@@ -18,11 +18,12 @@ from fnet.importing import imported
 PROGRAMS = {".onnx": ("onnxruntime",), ".stablehlo": ("jax", "jaxlib")}
 """What runs the files with this suffix."""
 
-MODELS = (".keras", ".h5", ".hdf5", ".safetensors")
+KERAS = (".keras", ".h5", ".hdf5")
+MODELS = (*KERAS, ".safetensors")
 """What fnet itself loads."""
 
 
-def is_file(place: str) -> bool:
+def is_file(place: str | Path) -> bool:
     """Whether a place is a file that can be run; else it is "module:function"."""
     return Path(place).suffix in (*PROGRAMS, *MODELS)
 

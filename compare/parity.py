@@ -135,15 +135,13 @@ def compare(
     """
     path = Path(model_file)
     places = {name: worker.place(function) for name, function in (custom or {}).items()}
+    job = _Job(rows, batch_size, layer_rows, places, custom_objects)
     # fnet first: what it refuses is known before Keras, the slow part, has started.
-    ours = {
-        f"fnet {b}": _fnet_run(Path(fnet_file or path), rows, b, batch_size, layer_rows, places)
-        for b in backends or installed()
-    }
-    ours |= {place: _other_run(place, rows, batch_size, layer_rows, places) for place in other_sides}
-    model, keras = _keras_run(path, rows, batch_size, layer_rows, custom_objects)
+    ours = {f"fnet {b}": job.in_fnet(Path(fnet_file or path), b) for b in backends or installed()}
+    ours |= {place: job.elsewhere(place) for place in other_sides}
+    model, keras = job.in_keras(path)
     with reference.float64(path, custom_objects) as wide:
-        exact = _outputs(wide, rows, batch_size, layer_rows)
+        exact = job.of_keras_model(wide)
     measured = Measured(rows, exact.y, keras.y, reference.policy(model), reference.threshold(model))
     named = title or f"{path.resolve().parent.name}/{path.name}"
     return _compared(named, path.name, measured, {"Keras": keras, **ours}, exact.layers, reference.kinds(model))
@@ -170,25 +168,52 @@ def _compared(
     return Comparison(*about, sides, tuple(outputs), tuple(layers), tuple(missing), tuple(problems))
 
 
-def _other_run(place: str, rows: Rows, batch_size: int, layer_rows: int, custom: dict[str, str]) -> Run:
-    """What the other side gives; fnet on NumPy, of a file that it loads."""
-    if Path(place).suffix in others.MODELS:
-        return _fnet_run(Path(place), rows, "numpy", batch_size, layer_rows, custom)
-    return others.run(place, rows, batch_size)
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What every implementation is given to do."""
 
+    rows: Rows
+    batch_size: int
+    layer_rows: int
+    custom: dict[str, str]
+    custom_objects: Mapping[str, Any] | None
 
-def _fnet_run(
-    model_file: Path, rows: Rows, backend: str, batch_size: int, layer_rows: int, custom: dict[str, str]
-) -> Run:
-    arrays, facts = worker.run_worker(model_file, rows.x, backend, batch_size, layer_rows, custom)
-    return Run(
-        _grouped(arrays, "output")[""],
-        _grouped(arrays, "layer"),
-        facts["predict_seconds"],
-        facts["load_seconds"],
-        facts["versions"],
-        tuple(facts["foreign"]),
-    )
+    def elsewhere(self, place: str) -> Run:
+        """What the other side gives; fnet on NumPy, of a file that it loads."""
+        if Path(place).suffix in others.MODELS:
+            return self.in_fnet(Path(place), "numpy")
+        return others.run(place, self.rows, self.batch_size)
+
+    def in_fnet(self, file: Path, backend: str) -> Run:
+        """What fnet gives, in a process of its own."""
+        arrays, facts = worker.run_worker(file, self.rows.x, backend, self.batch_size, self.layer_rows, self.custom)
+        return Run(
+            _grouped(arrays, "output")[""],
+            _grouped(arrays, "layer"),
+            facts["predict_seconds"],
+            facts["load_seconds"],
+            facts["versions"],
+            tuple(facts["foreign"]),
+        )
+
+    def in_keras(self, path: Path) -> tuple[Any, Run]:
+        """(Keras model, what it gave)."""
+        import keras
+        import tensorflow as tf
+
+        started = time.perf_counter()
+        model = reference.load(path, self.custom_objects)
+        loaded = time.perf_counter() - started
+        versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
+        return model, replace(self.of_keras_model(model), load_seconds=loaded, versions=versions)
+
+    def of_keras_model(self, model: Any) -> Run:
+        """What a Keras model gives for all rows, and its layers for the first ones."""
+        started = time.perf_counter()
+        y = reference.outputs(model, self.rows.x, self.batch_size)
+        seconds = time.perf_counter() - started
+        layers = reference.layer_outputs(model, worker.head(self.rows.x, self.layer_rows)) if self.layer_rows else {}
+        return Run(y, layers, seconds)
 
 
 def _grouped(arrays: dict[str, Any], kind: str) -> dict[str, list[Any]]:
@@ -198,26 +223,3 @@ def _grouped(arrays: dict[str, Any], kind: str) -> dict[str, list[Any]]:
         if key.startswith(f"{kind} "):
             values.setdefault(key[len(kind) + 1 :].rpartition(" ")[0], []).append(value)
     return values
-
-
-def _keras_run(
-    path: Path, rows: Rows, batch_size: int, layer_rows: int, custom_objects: Mapping[str, Any] | None
-) -> tuple[Any, Run]:
-    """(Keras model, what it gave)."""
-    import keras
-    import tensorflow as tf
-
-    started = time.perf_counter()
-    model = reference.load(path, custom_objects)
-    loaded = time.perf_counter() - started
-    run = _outputs(model, rows, batch_size, layer_rows)
-    versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
-    return model, replace(run, load_seconds=loaded, versions=versions)
-
-
-def _outputs(model: Any, rows: Rows, batch_size: int, layer_rows: int) -> Run:
-    """What a Keras model gives for all rows, and its layers for the first ones."""
-    started = time.perf_counter()
-    y = reference.outputs(model, rows.x, batch_size)
-    seconds = time.perf_counter() - started
-    return Run(y, reference.layer_outputs(model, worker.head(rows.x, layer_rows)) if layer_rows else {}, seconds)

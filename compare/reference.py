@@ -19,8 +19,6 @@ import tensorflow as tf
 NARROW = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 """The dtypes and dtype policies that become float64."""
 
-HDF5 = (".h5", ".hdf5")
-
 
 def load(path: Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The model of a file, not compiled. custom_objects: {name in the file: Keras class or function}."""
@@ -51,7 +49,7 @@ def _rewritten(path: Path, folder: Path) -> Path:
     if path.is_dir():
         shutil.copytree(path, wide)
         _widen_file(wide / "config.json")
-    elif path.suffix in HDF5:
+    elif path.suffix != ".keras":
         _copy_hdf5(path, wide)
     else:
         with zipfile.ZipFile(path) as archive:

@@ -340,7 +340,7 @@ def test_a_store_of_fnet_is_no_file_of_keras(tmp_path, caplog):
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"")
     assert cli.main([str(file)]) == 2
-    assert f"{file} is no file of Keras (.keras, .h5, .hdf5): give that one, and --fnet {file}" in caplog.text
+    assert f"{file} is no file of Keras: give a .keras, .h5, .hdf5 file, and --fnet {file}" in caplog.text
 
 
 def test_labels_need_inputs_and_as_many_rows(folder, caplog):
