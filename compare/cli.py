@@ -65,8 +65,8 @@ def _add_sides(parser: argparse.ArgumentParser) -> None:
         ("--custom", "a layer of your own for fnet", "function"),
         ("--custom-object", "the same layer for Keras", "Class"),
     ):
-        told = f"{taker}: package>Name=module:{example}, or file.py:{example}; repeatable"
-        parser.add_argument(option, action="append", default=[], metavar="NAME=PLACE", help=told)
+        text = f"{taker}: package>Name=module:{example}, or file.py:{example}; repeatable"
+        parser.add_argument(option, action="append", default=[], metavar="NAME=PLACE", help=text)
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:

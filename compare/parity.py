@@ -53,8 +53,8 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """Where the comparison says little, because Keras's own float32 is far from its float64."""
         loud = [line for line in (*self.outputs, *self.layers) if line.errors["Keras"] > yardstick.LOUD]
-        told = "{}: Keras in float32 is itself {:.2g} from float64, so that fnet may be {:.2g} off"
-        lines = (told.format(line.name, line.errors["Keras"], line.allowed) for line in loud)
+        note = "{}: Keras in float32 is itself {:.2g} from float64, so that fnet may be {:.2g} off"
+        lines = (note.format(line.name, line.errors["Keras"], line.allowed) for line in loud)
         return tuple(lines) if self.policy == "float32" else ()
 
     def summary(self) -> dict[str, Any]:

@@ -65,9 +65,9 @@ def retold(kinds: tuple[type[Exception], ...], clear: Callable[[Exception], Exce
     try:
         yield
     except kinds as error:
-        if (told := clear(error)) is error:
+        if (clearer := clear(error)) is error:
             raise
-        raise told from error
+        raise clearer from error
 
 
 def reading(label: str) -> AbstractContextManager[None]:

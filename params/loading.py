@@ -74,7 +74,7 @@ def load_keras(
             if not callable(step):
                 raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
             rules(step)
-        with _telling(file.label):
+        with _naming(file.label):
             return _load(file, custom or {}, vocabulary, limits, rng, bare=training is not None)
 
 
@@ -129,7 +129,7 @@ def _require_model(file: ModelFile) -> None:
 
 
 @contextmanager
-def _telling(label: str) -> Iterator[None]:
+def _naming(label: str) -> Iterator[None]:
     """Errors of the family, which name the file; others are of an inconsistent config, or of too much memory."""
     try:
         yield

@@ -21,6 +21,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from params import load_keras
 from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsafeFile, UnsupportedLayer, WeightsMismatch
 from tests.golden.archives import members as members_of
 
@@ -142,6 +143,14 @@ def legacy(config=None, layers=(("dense", ("dense/kernel:0", KERNEL), ("dense/bi
             change(file)
 
     return h5(write)
+
+
+def of_keras_2(class_name, options, arrays=(), shape=(3,), dtype="float32"):
+    """(model, params) of a file of Keras 2 that holds one layer. shape, dtype: of what it takes."""
+    place = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, *shape], "dtype": dtype}}
+    layer = {"class_name": class_name, "config": {"name": "n", "trainable": True, "dtype": "float32", **options}}
+    whole = {"class_name": "Sequential", "config": {"name": "s", "layers": [place, layer]}}
+    return load_keras(legacy(whole, [("n", *((f"n/{name}:0", value) for name, value in arrays))]))
 
 
 def legacy_config(**options):

@@ -232,14 +232,6 @@ def test_a_model_of_keras_2_is_a_graph_under_the_name_model():
     np.testing.assert_array_equal(model(params, x), x @ hostile.KERNEL + hostile.BIAS)
 
 
-def of_keras_2(class_name, options, arrays=(), shape=(3,)):
-    """(model, params) of a file of Keras 2 that holds one layer."""
-    config = {"name": "n", "trainable": True, "batch_input_shape": [None, *shape], "dtype": "float32", **options}
-    layer = {"class_name": class_name, "config": config}
-    whole = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
-    return load_keras(hostile.legacy(whole, [("n", *((f"n/{name}:0", value) for name, value in arrays))]))
-
-
 SEQUENCE = np.random.default_rng(1).standard_normal((2, 5, 3)).astype("float32")
 
 
@@ -268,7 +260,7 @@ OLD_OPTIONS = {
 @pytest.mark.parametrize("name", OLD_OPTIONS)
 def test_options_that_keras_2_had_mean_what_they_meant(name):
     class_name, options, arrays, x, expected = OLD_OPTIONS[name]
-    model, params = of_keras_2(class_name, options, list(arrays.items()), x.shape[1:])
+    model, params = hostile.of_keras_2(class_name, options, list(arrays.items()), x.shape[1:])
     np.testing.assert_allclose(model(params, x), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -280,7 +272,7 @@ IGNORED_OPTIONS = (
 
 @pytest.mark.parametrize("key", IGNORED_OPTIONS)
 def test_keys_of_keras_2_that_change_nothing_may_say_anything(key):
-    model, params = of_keras_2("ReLU", {key: "anything"})
+    model, params = hostile.of_keras_2("ReLU", {key: "anything"})
     np.testing.assert_array_equal(model(params, X), np.maximum(X, 0))
 
 
@@ -294,10 +286,10 @@ DROPPED_OPTIONS = {
 @pytest.mark.parametrize("key", DROPPED_OPTIONS)
 def test_an_option_that_keras_3_dropped_is_its_neutral_value_or_refused_by_name(key):
     for value in DROPPED_OPTIONS[key]:
-        model, params = of_keras_2("ReLU", {key: value})
+        model, params = hostile.of_keras_2("ReLU", {key: value})
         np.testing.assert_array_equal(model(params, X), np.maximum(X, 0))
     with pytest.raises(UnsupportedLayer, match=f"ReLU 'n' has the option '{key}' = 'other'"):
-        of_keras_2("ReLU", {key: "other"})
+        hostile.of_keras_2("ReLU", {key: "other"})
 
 
 UNKNOWN = "SequenceFeatures DenseFeatures LSTMV1 GRUV1 CategoryCrossing Highway MaxoutDense DeviceWrapper"
@@ -306,13 +298,15 @@ UNKNOWN = "SequenceFeatures DenseFeatures LSTMV1 GRUV1 CategoryCrossing Highway 
 @pytest.mark.parametrize("name", UNKNOWN.split())
 def test_a_layer_that_keras_3_has_not_is_refused_by_name(name):
     with pytest.raises(UnsupportedLayer, match=f"{name} 'n'"):
-        of_keras_2(name, {"units": 2})
+        hostile.of_keras_2(name, {"units": 2})
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_groups_of_a_transposed_convolution_are_refused(rank):
     with pytest.raises(UnsupportedLayer, match=f"Conv{rank}DTranspose 'n' with groups=2"):
-        of_keras_2(f"Conv{rank}DTranspose", {"filters": 2, "kernel_size": 2, "groups": 2}, (), (6,) * rank + (4,))
+        hostile.of_keras_2(
+            f"Conv{rank}DTranspose", {"filters": 2, "kernel_size": 2, "groups": 2}, (), (6,) * rank + (4,)
+        )
 
 
 @pytest.mark.parametrize("value", [None, {"class_name": "function", "config": "linear", "registered_name": "linear"}])

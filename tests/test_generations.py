@@ -242,18 +242,10 @@ def test_the_policies_by_which_results_are_rounded_at_each_age(name, interpolati
 INTEGERS = np.array([[[1, 2], [2, 4], [4, 9]], [[7, 1], [0, 0], [1, -3]]], "int32")
 
 
-def of_keras_2(class_name, config, *arrays, shape=(3, 2)):
-    """(model, params) of a file of Keras 2.15: one layer on integers."""
-    place = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, *shape], "dtype": "int32"}}
-    layer = {"class_name": class_name, "config": {"name": "n", "trainable": True, "dtype": "float32", **config}}
-    whole = {"class_name": "Sequential", "config": {"name": "s", "layers": [place, layer]}}
-    return load_keras(hostile.legacy(whole, [("n", *arrays)] if arrays else []))
-
-
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_means_of_integers_are_integers_in_files_of_keras_2(rank):
     values = INTEGERS.reshape(2, 3, *(1,) * (rank - 1), 2)
-    model, params = of_keras_2(f"GlobalAveragePooling{rank}D", {}, shape=values.shape[1:])
+    model, params = hostile.of_keras_2(f"GlobalAveragePooling{rank}D", {}, (), values.shape[1:], "int32")
     y = model(params, values)
     assert y.dtype == "int32"
     assert y.tolist() == [[2, 5], [2, 0]]  # as TensorFlow 2.12 gave
@@ -262,8 +254,8 @@ def test_means_of_integers_are_integers_in_files_of_keras_2(rank):
 def test_spectral_normalization_of_integers_in_files_of_keras_2():
     dense = {"class_name": "Dense", "config": {"name": "dense", "trainable": True, "dtype": "float32", "units": 3}}
     kernel, bias, u = (np.linspace(0.1, 0.9, n, dtype="float32") for n in (6, 3, 3))
-    arrays = [("n/kernel:0", kernel.reshape(2, 3)), ("n/bias:0", bias), ("n/vector_u:0", u[None])]
-    model, params = of_keras_2("SpectralNormalization", {"layer": dense}, *arrays)
+    arrays = [("kernel", kernel.reshape(2, 3)), ("bias", bias), ("vector_u", u[None])]
+    model, params = hostile.of_keras_2("SpectralNormalization", {"layer": dense}, arrays, (3, 2), "int32")
     np.testing.assert_allclose(model(params, INTEGERS)[0, 0], [1.36, 2.24, 3.12], rtol=1e-6)  # as TensorFlow 2.15 gave
 
 

@@ -84,7 +84,7 @@ def page(rows: Sequence[dict[str, Any]], searched: Sequence[dict[str, Any]] = ()
         blocks.append(Verdict(f"{len(short)} of {len(settings)} settings have fewer than {REPEATS} repeats so far."))
     else:
         blocks.append(Verdict(f"Taken: {_taken()}.", "held"))
-        blocks += [Text(told) for told in (*_since(settings), *_limits(settings))]
+        blocks += [Text(sentence) for sentence in (*_since(settings), *_limits(settings))]
     if settings:
         head = ("setting", "macro-F1", "standard error", "epochs", "loss", "without averaging", "repeats")
         blocks.append(Table(head, tuple(map(_line, settings))))
@@ -116,24 +116,24 @@ def _taken() -> str:
 
 def _since(settings: Sequence[Scored]) -> list[str]:
     """Where repeats that came after a choice would have chosen other epochs, and what that is worth."""
-    told, scored_of = [], {one.label: one for one in settings}
+    sentences, scored_of = [], {one.label: one for one in settings}
     for label, epochs in (*CHOSEN.values(), *PARTS.values()):
         one = scored_of.get(label)
         if one and one.repeats > CHOSEN_OVER and one.epoch != epochs:
             less = one.macro_f1 - one.by_epoch[epochs - 1]
-            told.append(
+            sentences.append(
                 f"The {epochs} epochs of {label} were the best over the first {CHOSEN_OVER} repeats, and were trained. "
                 f"Over all {one.repeats}, {one.epoch} are better by {less:.4f}; the standard error is {one.error:.4f}."
             )
-    return told
+    return sentences
 
 
 def _limits(settings: Sequence[Scored]) -> list[str]:
     """What the rows do not choose between."""
     alone = [cell for cell in CHOSEN if sum(one.label.startswith(f"{cell}, ") for one in settings) == 1]
     left = [label for label in SETTINGS if label not in {one.label for one in settings}]
-    told = [f"Of the grid's {cell} one setting is scored: the rows choose its epochs alone." for cell in alone]
-    return [*told, *([f"Written down and not scored: {'; '.join(left)}."] if left else [])]
+    sentences = [f"Of the grid's {cell} one setting is scored: the rows choose its epochs alone." for cell in alone]
+    return [*sentences, *([f"Written down and not scored: {'; '.join(left)}."] if left else [])]
 
 
 def _line(one: Scored) -> tuple[str, ...]:

@@ -111,11 +111,11 @@ def _effects(group: Sequence[Finding], baselines: Mapping[str, Any]) -> Figure:
 
 def _verdict(finding: Finding, judged: Judgement | None) -> tuple[str, str]:
     """What an arm shows, and what that says about the report's conclusion."""
-    told, mood = _shown(finding)
+    text, mood = _shown(finding)
     if judged:
         parts = "; ".join(f"{j.part.text}: {j.verdict}" for j in judged.judged)
-        told += f" The conclusion: {judged.verdict} ({parts})."
-    return _arm(finding) + told, mood
+        text += f" The conclusion: {judged.verdict} ({parts})."
+    return _arm(finding) + text, mood
 
 
 def _shown(finding: Finding) -> tuple[str, str]:
@@ -126,27 +126,27 @@ def _shown(finding: Finding) -> tuple[str, str]:
         return "One configuration: nothing to compare.", "open"
     if not shown:
         return f"No difference shown between {', '.join(v.label for v in finding.variants)}.", "open"
-    told = [f"{c.better} over {c.second if c.better == c.first else c.first}" for c in shown]
+    better = ", ".join(f"{c.better} over {c.second if c.better == c.first else c.first}" for c in shown)
     rest = [f"{c.first} and {c.second}" for c in finding.comparisons if c not in shown]
     more = f"; no difference shown between {', '.join(rest)}" if rest else ""
-    return f"Shown to be better: {', '.join(told)}{more}.", "held"
+    return f"Shown to be better: {better}{more}.", "held"
 
 
 def _in_words(finding: Finding) -> str:
     """The effect: lowest and highest mean, what the comparisons that show nothing could have shown, and the limits."""
     present = finding.present
     low, high = (pick(present, key=lambda v: v.test.mean) for pick in (min, max))
-    told = f"Mean macro-F1 goes from {low.test.mean:.3f} ({low.label}) to {high.test.mean:.3f} ({high.label})."
+    text = f"Mean macro-F1 goes from {low.test.mean:.3f} ({low.label}) to {high.test.mean:.3f} ({high.label})."
     if low is high:
-        told = f"{low.label} has a mean macro-F1 of {low.test.mean:.3f}."
+        text = f"{low.label} has a mean macro-F1 of {low.test.mean:.3f}."
     hidden = [c.detectable for c in finding.comparisons if c.adjusted >= LEVEL and math.isfinite(c.detectable)]
     if hidden:
         shown_by = f"this many runs and rows show one of {_range(hidden)} in four cases of five"
-        told += f" Where no difference is shown, {shown_by}."
+        text += f" Where no difference is shown, {shown_by}."
     spreads = [v.test.deviation for v in present if math.isfinite(v.test.deviation)]
     if spreads:
-        told += f" Seeds of one configuration differ by a standard deviation of {_range(spreads)}."
-    return f"{_arm(finding)}{told} What this cannot say: {_limits(finding)}"
+        text += f" Seeds of one configuration differ by a standard deviation of {_range(spreads)}."
+    return f"{_arm(finding)}{text} What this cannot say: {_limits(finding)}"
 
 
 def _range(numbers: Sequence[float]) -> str:
@@ -156,20 +156,20 @@ def _range(numbers: Sequence[float]) -> str:
 
 def _gap_in_words(finding: Finding) -> str:
     """How far validation is from training at the kept epoch, whether training had ended, and what follows."""
-    told = []
+    gaps = []
     for v in finding.present:
         pairs = [(row["history"][row["best_epoch"] - 1], row["history"]) for row in v.rows]
         if any("val_loss" not in kept for kept, _ in pairs):
             kept = np.mean([k["loss"] for k, _ in pairs])
-            told.append(f"{v.label}: training loss {kept:.2f} at the end, no rows left to validate on")
+            gaps.append(f"{v.label}: training loss {kept:.2f} at the end, no rows left to validate on")
             continue
         loss, held = (float(np.mean([kept[key] for kept, _ in pairs])) for key in ("loss", "val_loss"))
         falling = np.mean([len(h) > 1 and h[-1]["val_loss"] < h[-2]["val_loss"] for _, h in pairs])
         gap = held - loss
         why = "overfitted" if gap > GAP else "still learning" if falling > 0.5 else "neither"
-        told.append(f"{v.label}: {loss:.2f} and {held:.2f}, a gap of {gap:.2f}, {WHY[why]}")
+        gaps.append(f"{v.label}: {loss:.2f} and {held:.2f}, a gap of {gap:.2f}, {WHY[why]}")
     what = "mean loss in training and on the rows that score the epochs, at the kept epoch"
-    return f"{_arm(finding)}{what}. {'; '.join(told)}." if _arm(finding) else f"{what.capitalize()}. {'; '.join(told)}."
+    return f"{_arm(finding)}{what}. {'; '.join(gaps)}." if _arm(finding) else f"{what.capitalize()}. {'; '.join(gaps)}."
 
 
 GAP = 0.3
@@ -189,9 +189,9 @@ def _setup(group: Sequence[Finding]) -> list[Block]:
     lines = [(k, *(" / ".join(dict.fromkeys(shown(s.get(k)) for s in arm)) for arm in settings)) for k in varied]
     common = ", ".join(f"{k} {shown(v)}" for k, v in shared.items())
     cnn = group[0].study.family == "cnn" and group[0].study.arm == "reported"
-    told = [Text(CNN_ARM if cnn else TRAINED[f.study.arm]) for f in group]
+    trained = [Text(CNN_ARM if cnn else TRAINED[f.study.arm]) for f in group]
     head = ("setting", *(f.study.arm for f in group))
-    blocks: list[Block] = [*told, Text(f"The same for all: {common}.")]
+    blocks: list[Block] = [*trained, Text(f"The same for all: {common}.")]
     return [*blocks, Table(head, tuple(lines), frozenset(range(len(head))))] if lines else blocks
 
 

@@ -33,7 +33,7 @@ class Bound:
     dtype: str | None = None
 
     @functools.cached_property
-    def given(self) -> dict[str, Any]:
+    def own_options(self) -> dict[str, Any]:
         """The bound options, as the layer and its rules take them."""
         options: dict[str, Any] = tree.as_options(self.options)
         return options
@@ -41,7 +41,7 @@ class Bound:
     @functools.cached_property
     def all_options(self) -> dict[str, Any]:
         """All options, bound ones over defaults, as the layer and its rules take them."""
-        return {**option_names(self.function), **self.given}
+        return {**option_names(self.function), **self.own_options}
 
     def fill(self, rule: Callable[..., T]) -> Callable[..., T]:
         """A rule of the layer with the options that it asks for."""
@@ -61,16 +61,16 @@ class Bound:
     def by_rules(self) -> Callable[[Params, Any], Any]:
         """What a model runs of this layer: `apply`, which sees to masks and integers, under the dtype policy."""
         own = undecorated(self.function)
-        run = functools.partial(self.function, **self.given)
+        run = functools.partial(self.function, **self.own_options)
         if own is not None:
-            run = functools.partial(apply, own, rules(self), self.given)
+            run = functools.partial(apply, own, rules(self), self.own_options)
         return run if self.dtype is None else functools.partial(self._under_policy, run, self.dtype)
 
     @functools.cached_property
     def on_floats(self) -> Callable[[Params, Any], Any]:
         """What a model runs for one array of floats of `dtypes.WIDE`, for which no rule has anything to do."""
         own = undecorated(self.function)
-        return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self.given)
+        return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self.own_options)
 
     def __call__(self, params: Params, x: Any) -> Any:
         return ops.exactly(self.by_rules, ops.native(params), ops.native(x))

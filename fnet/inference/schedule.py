@@ -57,7 +57,7 @@ class Work(NamedTuple):
     """About how many multiplications a row costs. Zero where that is not known before the model runs."""
 
     row: float = 0.0
-    at_once: float = 0.0
+    parallel: float = 0.0
     """Those of them that do not wait for others: of recurrent layers one step."""
     loops: bool = False
     """Whether a layer goes over its steps in a loop."""
@@ -72,8 +72,8 @@ def row_work(model: Any, specs: Any) -> Work:
         works, held = [_step_work(row) for row in seen], room.of_rows(seen).held
     except (ValueError, TypeError, LookupError):
         return Work()
-    rows, at_once, loops, _ = zip(*works, strict=True)
-    return Work(sum(rows), max(at_once), any(loops), held)
+    rows, parallel, loops, _ = zip(*works, strict=True)
+    return Work(sum(rows), max(parallel), any(loops), held)
 
 
 def _step_work(row: infer.Row) -> Work:
@@ -143,7 +143,7 @@ def as_it_is(part: Any) -> Any:
 
 def schedule(rows: int, work: Work, workers: int | None) -> Schedule:
     """The schedule of a batch of so many rows, by the work of one."""
-    small = backend.name() == "numpy" and (work.at_once * rows <= SMALL or workers == 1)
+    small = backend.name() == "numpy" and (work.parallel * rows <= SMALL or workers == 1)
     return Schedule(parts(rows, work), small)
 
 

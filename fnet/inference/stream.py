@@ -131,14 +131,14 @@ def _sized(spec: Spec, batch_size: int | None) -> Spec:
 def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
     """(state, output Specs) of a step fed with the Spec tree `x`."""
     if isinstance(step, Model):
-        made: dict[str, Any] = {}
+        states: dict[str, Any] = {}
 
         def visit(name: str, key: str, step: Any, x: Any) -> Any:
-            made[name], y = _zeros(step, x)
+            states[name], y = _zeros(step, x)
             return y
 
         outputs = step.walk(x, visit, infer.resolve_specs)
-        return {name: state for name, state in made.items() if state}, outputs
+        return {name: state for name, state in states.items() if state}, outputs
     outputs, _ = infer.infer(step, x)
     if not is_recurrent(step) or _starts_wired(x):
         return {}, outputs

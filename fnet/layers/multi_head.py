@@ -223,9 +223,9 @@ def inputs_of(
     query, value = values_of(inputs["query"]), values_of(inputs["value"])
     key = values_of(inputs.get("key", value))
     carried = mask_of(inputs["query"])
-    given = values_of(inputs.get("query_mask")) if explicit else None
-    asking = carried if given is None else given
-    seen = merge_masks(inputs, asking, query, value, causal, window, numbers=explicit)
+    named = values_of(inputs.get("query_mask")) if explicit else None
+    query_mask = carried if named is None else named
+    seen = merge_masks(inputs, query_mask, query, value, causal, window, numbers=explicit)
     return query, value, key, carried, seen
 
 

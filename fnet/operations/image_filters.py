@@ -111,7 +111,7 @@ def _patches_room(
 ) -> tuple[int, int]:
     step, batch = _patches_step(images, _patch_options(size, strides, dilation_rate, padding, data_format))
     held, work = of_step(step, batch)
-    kernel = 4 * step.given["filters"] ** 2
+    kernel = 4 * step.own_options["filters"] ** 2
     return held + kernel, work + kernel
 
 

@@ -103,8 +103,7 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
         return
     own = [(slot, name, array) for slot, (name, array) in zip(slots, arrays, strict=True) if is_custom(slot.owner)]
     named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
-    told = len({slot.name for slot, *_ in own}) == len(own) == len(named_alike)
-    if own and not told:
+    if own and not len({slot.name for slot, *_ in own}) == len(own) == len(named_alike):
         warn_of_twins(part.source.label, [("/".join(slot.path or ()), array) for slot, _, array in own])
     for slot, (name, array) in zip(slots, arrays, strict=True):
         if slot.path is not None and _short(name)[1] != slot.name and _known(_short(name)[1], slots):

@@ -124,8 +124,8 @@ class Plan:
             trainable = param is not None and param.trainable and not layer.frozen
             path = (*layer.path, name) if param else None
             self.slots.append(Slot(group, number, name, path, trainable, layer.owner, layer.home))
-        told = [name for name in params if name not in own]
-        self.slots += [Slot(group, -1, name, None, False, layer.owner, layer.home) for name in told]
+        from_config = [name for name in params if name not in own]
+        self.slots += [Slot(group, -1, name, None, False, layer.owner, layer.home) for name in from_config]
 
     def _add_inside(self, layer: _Layer, expected: ParamTree) -> None:
         """The arrays of what a layer is made of: layers of the file, sub-layers of fnet alone, groups of arrays."""

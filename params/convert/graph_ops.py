@@ -162,23 +162,23 @@ def as_function(layer: dict[str, Any]) -> dict[str, Any]:
 
 def _options(name: str, op: str, attributes: dict[str, Any]) -> dict[str, Any]:
     """The attributes that are options of the function."""
-    made: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for word in ROWS[op][2].split():
         if "=" in word:
-            key, made[key] = word.split("=")[0], word.split("=")[1]
+            key, options[key] = word.split("=")[0], word.split("=")[1]
             continue
         key, _, option = word.partition(":")
         if key in attributes:
-            made[option or key] = _value(attributes[key])
+            options[option or key] = _value(attributes[key])
     for key, only in NEUTRAL.items():
         if key in attributes and _value(attributes[key]) != only:
             raise UnsupportedLayer(
                 f"TensorFlowOpLayer {quoted(name)}: {op} with {key}={quoted(_value(attributes[key]))}"
             )
-    if made.get("padding") == "EXPLICIT":
+    if options.get("padding") == "EXPLICIT":
         flat = _value(attributes.get("explicit_paddings"))
-        made["padding"] = [flat[i : i + 2] for i in range(0, len(flat), 2)]
-    return made
+        options["padding"] = [flat[i : i + 2] for i in range(0, len(flat), 2)]
+    return options
 
 
 _DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_BFLOAT16": "bfloat16"}

@@ -86,9 +86,9 @@ class Buffer:
             raise CorruptFile(f"no {signature.decode()} structure at byte {at}")
 
 
-def check_sum(data: bytes | memoryview, told: int, at: int) -> None:
+def check_sum(data: bytes | memoryview, stored: int, at: int) -> None:
     """Raise CorruptFile where the structure at `at` is not what its checksum was taken of."""
-    if checksum(data) != told:
+    if checksum(data) != stored:
         raise CorruptFile(f"the structure at byte {at} is damaged: its checksum is wrong")
 
 

@@ -19,7 +19,7 @@ from fnet.records import dataclass
 class Vocabulary:
     """The tokens of a layer: from the caller, or the bytes of the file at `place`."""
 
-    given: Sequence[Any] = ()
+    tokens: Sequence[Any] = ()
     file: bytes | None = None
     place: str = ""
 

@@ -122,16 +122,16 @@ def _no_options(config: dict[str, Any]) -> dict[str, Any]:
 def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call under the names that `function` knows; None means its default."""
     legal = {*call_of(function).arguments, *option_names(function)}
-    made: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for key, value in given.items():
         name = own.get(key) or (key if key in legal else RENAMED.get(key, key))
         if name == "window_fn":
             raise UnsupportedLayer("a call with window_fn=, a Python function")
         if value is not None and not (name in WITHOUT_EFFECT and name not in legal):
-            made[name] = value
-    if "slice_spec" in made and not references(made["slice_spec"]):
-        made["key"] = _key(made.pop("slice_spec"))
-    return made
+            arguments[name] = value
+    if "slice_spec" in arguments and not references(arguments["slice_spec"]):
+        arguments["key"] = _key(arguments.pop("slice_spec"))
+    return arguments
 
 
 def _key(spec: Any) -> Any:

@@ -16,7 +16,7 @@ def vocabulary(config: dict[str, Any], asset: Vocabulary | None, step: Any) -> d
     """The tokens of a lookup: from its file or the caller, or else its config."""
     name = quoted(config.get("name"))
     integers = step.function is lookup.integer_lookup
-    tokens: Any = config.get("vocabulary") if asset is None else asset.given
+    tokens: Any = config.get("vocabulary") if asset is None else asset.tokens
     if isinstance(tokens, str) and asset is None:
         raise UnsupportedLayer(f"{name} names a vocabulary file, {quoted(tokens)}: not read")
     if tokens is None:
