@@ -124,13 +124,13 @@ def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         order = _order(kind, options)
-        made = {
+        params = {
             key: gates(arrays[name].T, order) for key, name in zip(("kernel", "recurrent_kernel"), names, strict=False)
         }
         if names[2] in arrays:
             both = np.stack([gates(arrays[name], order) for name in names[2:]])
-            made["bias"] = both if kind == "gru" else both[0] + both[1]
-        return made
+            params["bias"] = both if kind == "gru" else both[0] + both[1]
+        return params
 
     return Layout(there, back)
 
@@ -155,27 +155,27 @@ def torch_heads() -> Layout:
             )
         (dim,) = dims
         weights = [params[part]["kernel"].reshape(dim, dim).T for part in parts]
-        made = {"in_proj_weight": np.concatenate(weights)}
-        made["out_proj.weight"] = params["output_dense"]["kernel"].reshape(dim, dim).T
+        arrays = {"in_proj_weight": np.concatenate(weights)}
+        arrays["out_proj.weight"] = params["output_dense"]["kernel"].reshape(dim, dim).T
         if "bias" in params["output_dense"]:
-            made["in_proj_bias"] = np.concatenate([params[part]["bias"].reshape(-1) for part in parts])
-            made["out_proj.bias"] = params["output_dense"]["bias"]
-        return made
+            arrays["in_proj_bias"] = np.concatenate([params[part]["bias"].reshape(-1) for part in parts])
+            arrays["out_proj.bias"] = params["output_dense"]["bias"]
+        return arrays
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         heads = options["num_heads"]
         weight = arrays["in_proj_weight"]
         dim = weight.shape[1]
-        made: Arrays = {
+        params: Arrays = {
             part: {"kernel": rows.T.reshape(dim, heads, -1)}
             for part, rows in zip(parts, np.split(weight, 3), strict=True)
         }
-        made["output_dense"] = {"kernel": arrays["out_proj.weight"].T.reshape(heads, -1, dim)}
+        params["output_dense"] = {"kernel": arrays["out_proj.weight"].T.reshape(heads, -1, dim)}
         if "in_proj_bias" in arrays:
             for part, row in zip(parts, np.split(arrays["in_proj_bias"], 3), strict=True):
-                made[part]["bias"] = row.reshape(heads, -1)
-            made["output_dense"]["bias"] = arrays["out_proj.bias"]
-        return made
+                params[part]["bias"] = row.reshape(heads, -1)
+            params["output_dense"]["bias"] = arrays["out_proj.bias"]
+        return params
 
     return Layout(there, back)
 
@@ -184,17 +184,17 @@ def heads_by_name(there_names: Mapping[str, str], weight: str, turn: bool) -> La
     """Heads whose projections are modules of their own. turn: as matrices (out, in), else as in Keras."""
 
     def there(params: Params, options: Options) -> Arrays:
-        made: Arrays = {}
+        arrays: Arrays = {}
         for ours, theirs in there_names.items():
             kernel, last = params[ours]["kernel"], ours == "output_dense"
             flat = kernel.reshape(-1, kernel.shape[-1]) if last else kernel.reshape(kernel.shape[0], -1)
-            made[f"{theirs}.{weight}"] = flat.T if turn else kernel
+            arrays[f"{theirs}.{weight}"] = flat.T if turn else kernel
             if "bias" in params[ours]:
-                made[f"{theirs}.bias"] = params[ours]["bias"].reshape(-1) if turn else params[ours]["bias"]
-        return made
+                arrays[f"{theirs}.bias"] = params[ours]["bias"].reshape(-1) if turn else params[ours]["bias"]
+        return arrays
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
-        made: Arrays = {}
+        params: Arrays = {}
         for ours, theirs in there_names.items():
             kernel, bias = arrays[f"{theirs}.{weight}"], arrays.get(f"{theirs}.bias")
             last, heads = ours == "output_dense", options["num_heads"]
@@ -202,54 +202,53 @@ def heads_by_name(there_names: Mapping[str, str], weight: str, turn: bool) -> La
                 flat = kernel.T
                 kernel = flat.reshape(heads, -1, flat.shape[1]) if last else flat.reshape(flat.shape[0], heads, -1)
                 bias = bias if last or bias is None else bias.reshape(heads, -1)
-            made[ours] = {"kernel": kernel, **({} if bias is None else {"bias": bias})}
-        return made
+            params[ours] = {"kernel": kernel, **({} if bias is None else {"bias": bias})}
+        return params
 
     return Layout(there, back)
 
 
 def flax_gru() -> Layout:
     """`nnx.GRUCell`: one bias, of the inputs; that of the new state next to the reset gate must be zero."""
+    kernels = {"dense_i.kernel": "kernel", "dense_h.kernel": "recurrent_kernel"}
 
     def there(params: Params, options: Options) -> Arrays:
         _plain_cell(options)
         order = _order("gru", options)
-        made = {
-            "dense_i.kernel": gates(params["kernel"], order),
-            "dense_h.kernel": gates(params["recurrent_kernel"], order),
-        }
+        arrays = {name: gates(params[key], order) for name, key in kernels.items()}
         inputs, state = params["bias"]
         units = len(state) // 3
         if np.any(state[2 * units :]):
             raise ExportError("nnx.GRUCell has no bias of the state for the new state; here it is not zero")
-        return {**made, "dense_i.bias": gates(inputs + state, order)}
+        return {**arrays, "dense_i.bias": gates(inputs + state, order)}
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         order = _order("gru", options)
         bias = gates(arrays["dense_i.bias"], order)
-        made = {"kernel": gates(arrays["dense_i.kernel"], order), "bias": np.stack([bias, np.zeros_like(bias)])}
-        return {**made, "recurrent_kernel": gates(arrays["dense_h.kernel"], order)}
+        params = {key: gates(arrays[name], order) for name, key in kernels.items()}
+        return {**params, "bias": np.stack([bias, np.zeros_like(bias)])}
 
     return Layout(there, back)
 
 
 def equinox_gru() -> Layout:
     """`eqx.nn.GRUCell`: one bias, and that of the state for the new state by itself."""
+    kernels = {"weight_ih": "kernel", "weight_hh": "recurrent_kernel"}
 
     def there(params: Params, options: Options) -> Arrays:
         _plain_cell(options)
         order = _order("gru", options)
-        made = {"weight_ih": gates(params["kernel"], order).T, "weight_hh": gates(params["recurrent_kernel"], order).T}
+        arrays = {name: gates(params[key], order).T for name, key in kernels.items()}
         inputs, state = params["bias"]
         units = len(state) // 3
         both = inputs + np.concatenate([state[: 2 * units], np.zeros_like(state[2 * units :])])
-        return {**made, "bias": gates(both, order), "bias_n": state[2 * units :]}
+        return {**arrays, "bias": gates(both, order), "bias_n": state[2 * units :]}
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         order = _order("gru", options)
         state = np.concatenate([np.zeros_like(arrays["bias_n"])] * 2 + [arrays["bias_n"]])
-        made = {"kernel": gates(arrays["weight_ih"].T, order), "bias": np.stack([gates(arrays["bias"], order), state])}
-        return {**made, "recurrent_kernel": gates(arrays["weight_hh"].T, order)}
+        params = {key: gates(arrays[name].T, order) for name, key in kernels.items()}
+        return {**params, "bias": np.stack([gates(arrays["bias"], order), state])}
 
     return Layout(there, back)
 
