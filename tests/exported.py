@@ -1,6 +1,6 @@
 """What each layer becomes elsewhere: every row of the table of layers and every golden file, in each format.
 
-    python -m tests.exported --seconds 600    # go on with docs/exports.json, a layer or an archive after the other
+    python -m tests.exported --seconds 600    # go on with docs/exports.json, what has the fewest rows first
     python -m tests.exported --rows 1         # the first row of each layer that was not run
     python -m tests.exported --again dense    # forget what is said of these
     python -m tests.exported --page           # docs/exports.md from it
@@ -13,13 +13,15 @@ and the bridges are run in `tests/test_bridges.py`.
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
 import json
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -49,6 +51,9 @@ KINDS = {
     "does not run": "does not run",
 }
 """What a refusal says, in a word of the table; else it is "no"."""
+
+Rows: TypeAlias = dict[str, Callable[[str], str]]
+"""{row of a layer or model of an archive: what gives its outcome in a format}."""
 
 HIDDEN = -9.0
 """The value of the steps that `masking` hides."""
@@ -149,30 +154,25 @@ def written(model: Any, params: Any, x: Any, kind: str, *shapes: Any) -> str:
     return "yes"
 
 
-def of_layer(cases: list[Case], kind: str) -> dict[str, str]:
-    """{row: its outcome} of a layer; rows of one name, which differ in masks or weights, are numbered."""
-    outcomes: dict[str, str] = {}
+def of_layer(cases: list[Case]) -> Rows:
+    """The rows of a layer; those of one name, which differ in masks or weights, are numbered."""
+    rows: Rows = {}
     for number, case in enumerate(cases):
-        outcomes[f"{case.id} (row {number})" if case.id in outcomes else case.id] = outcome(case, kind)
-    return outcomes
+        rows[f"{case.id} (row {number})" if case.id in rows else case.id] = functools.partial(outcome, case)
+    return rows
 
 
-def of_archive(archive: Path, kind: str) -> dict[str, str]:
-    """{model: its outcome} of an archive of golden files."""
-    outcomes = {}
-    for name, files, suffix, arrays in files_of(archive):
-        model, params = fnet.load_keras(files[suffix])
+def of_archive(archive: Path) -> Rows:
+    """The models of an archive of golden files."""
+
+    def outcome_of(kind: str, source: bytes, arrays: Any) -> str:
         x = recorded(arrays, "x")
-        outcomes[name.split()[-1]] = written(model, params, x if len(x) > 1 else x[0], kind)
-    return outcomes
+        return written(*fnet.load_keras(source), x if len(x) > 1 else x[0], kind)
 
-
-def tasks(most: int) -> Iterator[tuple[str, int, Callable[[str], dict[str, str]]]]:
-    """(name of a layer or an archive, how many rows it has, what runs at most so many)."""
-    for name, rows in cases().items():
-        yield name, len(rows), lambda kind, rows=rows: of_layer(rows[:most], kind)
-    for name, path in archives().items():
-        yield name, 0, lambda kind, path=path: of_archive(path, kind)
+    return {
+        name.split()[-1]: functools.partial(outcome_of, source=files[suffix], arrays=arrays)
+        for name, files, suffix, arrays in files_of(archive)
+    }
 
 
 def too_long(*_: Any) -> None:
@@ -181,19 +181,21 @@ def too_long(*_: Any) -> None:
 
 
 def run(seconds: float, kinds: list[str], most: int) -> None:
-    """Fill in what is missing, at most so many rows of a layer, until the time is over."""
+    """Fill in what is missing, row by row, at most so many of a layer, until the time is over."""
     signal.signal(signal.SIGPROF, too_long)
     end = time.monotonic() + seconds
-    for kind in kinds:
-        for name, total, task in tasks(most):
-            if seen().get(kind, {}).get(name, {"rows": -1})["rows"] >= min(total, most):
-                continue
+    tasks = {name: of_layer(rows) for name, rows in cases().items()}
+    tasks |= {name: of_archive(path) for name, path in archives().items()}
+    for kind, (name, rows) in itertools.product(kinds, sorted(tasks.items(), key=lambda task: len(task[1]))):
+        done = seen().get(kind, {}).get(name, {"rows": 0, "refused": {}})
+        for row, of_row in itertools.islice(rows.items(), done["rows"], most):
             if time.monotonic() > end:
                 return
-            outcomes = task(kind)
-            refused = {row: said for row, said in outcomes.items() if said != "yes"}
-            keep(kind, name, {"rows": len(outcomes), "refused": refused})
-            print(f"{kind}: {name}: {len(refused)} of {len(outcomes)} refused", flush=True)
+            said = of_row(kind)
+            done["rows"] += 1
+            done["refused"] |= {} if said == "yes" else {row: said}
+            keep(kind, name, done)
+            print(f"{kind}: {name}: {done['rows']} of {len(rows)}, {len(done['refused'])} refused", flush=True)
 
 
 def seen() -> dict[str, dict[str, Any]]:

@@ -224,7 +224,7 @@ def test_summary_and_layers(folder, capsys):
     ("arguments", "status", "message"),
     [
         (["predict", "image.keras"], 2, "give either input files or --text"),
-        (["predict", "text.keras", "--text", "baik", "texts.csv"], 2, "give either input files or --text"),
+        (["predict", "text.keras", "--text", "baik", "texts.csv"], 2, "input files or --text: texts.csv is a file"),
         (["predict", "image.keras", "small.png"], 2, "small.png is 6x4, the model takes 8x8; add --resize"),
         (["predict", "image.keras", "numbers.csv"], 2, "every column must hold numbers"),
         (["predict", "text.keras", "texts.csv", "--column", "teks"], 2, "has the columns id, text; name the text"),

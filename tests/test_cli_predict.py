@@ -230,6 +230,20 @@ def test_the_truth_is_counted_and_what_is_wrong_is_told(folder, capsys, caplog):
     ]
 
 
+@pytest.mark.parametrize("to", [("--format", "csv"), ("--output", "w.csv"), ("--output", "w.parquet")])
+@pytest.mark.parametrize("rows", ["1,2,3,{0}", "nan,1,1,yes"])
+def test_a_table_has_all_its_columns_whatever_rows_it_has(folder, capsys, to, rows):
+    Path("t.csv").write_text("a,b,c,is\n1,2,3,no\n")
+    right = lines(capsys, "numbers.safetensors", "t.csv", "--truth", "is")[0]["label"]
+    Path("t.csv").write_text(f"a,b,c,is\n{rows.format(right)}\n")
+    _, printed = run(capsys, "numbers.safetensors", "t.csv", "--truth", "is", "--wrong", *to)
+    if to[1] == "w.parquet":
+        columns = pytest.importorskip("pyarrow.parquet").read_schema("w.parquet").names
+    else:
+        columns = (printed or Path("w.csv").read_text()).splitlines()[0].split(",")
+    assert columns[:5] == ["input", "truth", "label", "score", "output_0"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -332,14 +346,17 @@ def test_a_table_is_printed_as_it_is_written(folder, capsys):
     Path("x.jsonl").write_text("\n".join(rows))
     for form in ("csv", "tsv"):
         assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", f"y.{form}") == (0, "")
-        for batch in (1, 3, 32):  # with batches of 1 the first has no row that names columns
+        for batch in (1, 3, 32):  # of 1: the first has no row with an answer
             printed = run(capsys, "numbers.safetensors", "x.jsonl", "--batch-size", batch, "--format", form)
             assert printed == (0, Path(f"y.{form}").read_text())
     assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", "-", "--format", "tsv") == printed
     assert not Path("-").exists()
     assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", "y.json", "--format", "csv")[0] == 2
     Path("x.jsonl").write_text("[null, 2, 3]")
-    assert run(capsys, "numbers.safetensors", "x.jsonl", "--format", "csv") == (1, "input\n0\n")
+    assert run(capsys, "numbers.safetensors", "x.jsonl", "--format", "csv") == (
+        1,
+        "input,label,score,output_0,output_1\n0,,,,\n",
+    )
 
 
 def test_a_printed_table_whose_rows_grow_says_where_they_fit(folder, capsys, caplog):

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,30 +126,36 @@ def columns(batch: Iterator[Answer], top: int) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _names(rows: list[dict[str, Any]]) -> list[str]:
-    """The columns of all rows."""
-    return list(dict.fromkeys(name for row in rows for name in row))
+def header(y: Any, scores: Scores | None, kept: Iterable[str], top: int) -> list[str]:
+    """The columns of a table of such outputs, whether or not any of its rows has an answer."""
+    one = tree.map(lambda a: np.zeros((1, *a.shape[1:]), a.dtype), y)
+    answer = answers([""], one, set(), scores, {column: [""] for column in kept})
+    return list(next(columns(answer, top)))
 
 
-def delimited(rows: list[dict[str, Any]], delimiter: str, names: list[str] | None = None) -> str:
-    """Rows as CSV or TSV: after a header of all their columns, or going on after one of `names`."""
+def _names(rows: list[dict[str, Any]], header: list[str]) -> list[str]:
+    """The columns of a table: those of its header, then what single rows have besides."""
+    return list(dict.fromkeys(chain(header, *rows))) or ["input"]
+
+
+def delimited(rows: list[dict[str, Any]], header: list[str], delimiter: str, goes_on: bool = False) -> str:
+    """Rows as CSV or TSV, without the line of the header where they go on after one."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, names or _names(rows) or ["input"], delimiter=delimiter, lineterminator="\n")
-    if names is None:
+    writer = csv.DictWriter(file, _names(rows, header), delimiter=delimiter, lineterminator="\n")
+    if not goes_on:
         writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
 
 
-def parquet(rows: list[dict[str, Any]]) -> bytes:
+def parquet(rows: list[dict[str, Any]], header: list[str]) -> bytes:
     """A table as Parquet."""
     import pyarrow
     import pyarrow.parquet
 
-    buffer, names = io.BytesIO(), _names(rows)
-    pyarrow.parquet.write_table(
-        pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]), buffer
-    )
+    buffer = io.BytesIO()
+    cells = {name: [row.get(name) for row in rows] for name in _names(rows, header)}
+    pyarrow.parquet.write_table(pyarrow.table(cells), buffer)
     return buffer.getvalue()
 
 
@@ -164,32 +171,29 @@ def npy(parts: list[Any]) -> bytes:
 
 
 LINES: dict[str, Callable[[Iterator[Answer], int], Iterator[str]]] = {".txt": text, ".jsonl": json_lines}
-TABLES: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
-    ".csv": lambda rows: delimited(rows, ",").encode(errors="backslashreplace"),
-    ".tsv": lambda rows: delimited(rows, "\t").encode(errors="backslashreplace"),
+TABLES: dict[str, Callable[[list[dict[str, Any]], list[str]], bytes]] = {
+    ".csv": lambda rows, header: delimited(rows, header, ",").encode(errors="backslashreplace"),
+    ".tsv": lambda rows, header: delimited(rows, header, "\t").encode(errors="backslashreplace"),
     ".parquet": parquet,
 }
 
 
-def printed(batches: Iterable[Iterator[Answer]], form: str, top: int) -> Iterator[Iterable[str]]:
-    """The lines of each batch as soon as it is there; a table begins with the first row whose outputs name columns."""
+def printed(batches: Iterable[Iterator[Answer]], form: str, top: int, header: list[str]) -> Iterator[Iterable[str]]:
+    """The lines of each batch as soon as it is there. header: of a table, known when the first batch is there."""
     if form in LINES:
         yield from (LINES[form](batch, top) for batch in batches)
         return
-    delimiter = "," if form == ".csv" else "\t"
-    names, rows = None, list[dict[str, Any]]()
+    delimiter, goes_on = "," if form == ".csv" else "\t", False
     for batch in batches:
-        answers = list(batch)
-        rows += columns(iter(answers), top)
-        if names is not None and (strange := set(_names(rows)) - set(names)):
+        rows = list(columns(batch, top))
+        if strange := set().union(*rows) - set(header):
             raise UsageError(
                 f"a row has more outputs than the first ({min(strange)}): --format jsonl, or a file, --output"
             )
-        if names is not None or any(answer.values is not None for answer in answers):
-            yield [delimited(rows, delimiter, names)]
-            names, rows = names or _names(rows), []
-    if names is None:
-        yield [delimited(rows, delimiter)]
+        yield [delimited(rows, header, delimiter, goes_on)]
+        goes_on = True
+    if not goes_on:
+        yield [delimited([], header, delimiter)]
 
 
 def form(output: Path | None, given: str | None) -> str:

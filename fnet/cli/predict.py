@@ -94,23 +94,25 @@ def _write(form: str, run: _Run) -> None:
     """All answers, printed as they come or, when they are complete, to the file of --output."""
     output = run.args.output
     if output is None:
-        for lines in outputs.printed(run.answers(), form, run.top):
+        for lines in outputs.printed(run.answers(), form, run.top, run.header):
             sys.stdout.writelines(lines)
             sys.stdout.flush()
     elif form in outputs.LINES:
-        lines = chain.from_iterable(outputs.printed(run.answers(), form, run.top))
+        lines = chain.from_iterable(outputs.printed(run.answers(), form, run.top, run.header))
         writing.write(output, "".join(lines).encode(errors="backslashreplace"))
     elif form in outputs.TABLES:
         rows = list(outputs.columns(chain.from_iterable(run.answers()), run.top))
-        writing.write(output, outputs.TABLES[form](rows))
+        writing.write(output, outputs.TABLES[form](rows, run.header))
     else:
         writing.write(output, outputs.npy([y for _, y in run.batches()]))
 
 
 def _checked(args: argparse.Namespace) -> str:
     """The form of the output, once the arguments are known to fit together."""
-    files = [name for name in args.inputs if name == "-" or Path(name).exists()] if args.text else args.inputs
-    if bool(files) == bool(args.text):
+    files = [name for name in args.inputs if name and (name == "-" or Path(name).exists())]
+    if args.text and files:
+        raise UsageError(f"give either input files or --text: {files[0]} is a file; a text has a --text of its own")
+    if not args.inputs and not args.text:
         raise UsageError("give either input files or --text")
     if args.batch_size < 1 or (args.top is not None and args.top < 1):
         raise UsageError("--batch-size and --top are at least 1")
@@ -155,6 +157,8 @@ class _Run:
         self.labels = read_labels(args.labels) or info.get("labels")
         self.top = args.top or 1
         self.rows, self.right, self.unanswered = 0, 0, list[str]()
+        self.header = list[str]()
+        """The columns of a table, once the first batch is there."""
         settings = self.scaling, args.invalid, fnet.backend.name()
         self.journal = (
             None if args.output is None else Journal(args.output, args.resume, self.model, self.params, *settings)
@@ -181,7 +185,9 @@ class _Run:
                 and self.args.output is self.args.format is None
             ):
                 log.info("a row is %d numbers: --top 5 prints the best classes, --labels names them", y.shape[1])
-            of_batch = outputs.answers(batch.names, y, marked, scores, self.columns(batch))
+            kept = self.columns(batch)
+            of_batch = outputs.answers(batch.names, y, marked, scores, kept)
+            self.header += [] if self.header else outputs.header(y, scores, kept, self.top)
             yield of_batch if self.args.truth is None else self.judged(of_batch)
 
     def columns(self, batch: inputs.Batch) -> dict[str, list[Any]]:

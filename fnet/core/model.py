@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from fnet import tree
 from fnet.backend import ops
@@ -112,6 +112,14 @@ class Model:
 
     def __call__(self, params: Params, x: Any) -> Any:
         return strip(run(self, params, x))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"a model has no {name!r}: it is a value, and what is done with it is a function, "
+                "as fnet.predict(model, params, x)"
+            )
 
 
 def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -58,6 +58,10 @@ class Explanation:
     held_bytes: int | None = None
     """The most of what the steps give that is held at once, for one row; the working memory of a step is not counted.
     None where shapes are not known."""
+    labels: tuple[str, ...] | None = None
+    """The names of the classes, of a file that `save` wrote with them."""
+    scale: float | None = None
+    """What inputs are multiplied by first, of a file that says it."""
 
     @property
     def supported(self) -> bool:
@@ -130,6 +134,10 @@ def _page(report: Explanation) -> Iterator[str]:
     yield f"{report.file}: {report.format}{origin}; {len(report.steps)} layers and operations"
     if report.inputs:
         yield f"{report.inputs} -> {report.outputs}"
+    if report.labels is not None:
+        yield f"labels: {named(report.labels, 20)}"
+    if report.scale is not None:
+        yield f"inputs are multiplied by {report.scale:g} first"
     yield ""
     yield from _table(report.steps)
     yield ""
@@ -150,9 +158,9 @@ def _page(report: Explanation) -> Iterator[str]:
     yield f"\nfnet {'runs' if report.supported else 'does not run'} this model."
 
 
-def named(paths: list[str]) -> str:
+def named(names: Sequence[str], most: int = 5) -> str:
     """The first few of them."""
-    return ", ".join(paths[:5]) + f" and {len(paths) - 5} more" * (len(paths) > 5)
+    return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
 
 
 def _shown(number: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from params.explaining.sizes import held, sizes
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.reading import Source
-from params.store.saving import DEFAULT, architecture, together
+from params.store.saving import DEFAULT, architecture, info_of, together
 from params.table.layers import class_of
 
 
@@ -57,7 +58,9 @@ def explain_stored(
     """The explanation of a source that `is_stored`."""
     name, model, metadata = open_stored(source, custom, limits)
     with reading(quoted(name)), together():
-        return _explained(name, model, f"fnet store {metadata.get('format_version', '')}")
+        explanation = _explained(name, model, f"fnet store {metadata.get('format_version', '')}")
+        info = info_of(metadata, limits or DEFAULT)
+        return replace(explanation, labels=info["labels"] and tuple(info["labels"]), scale=info["scale"])
 
 
 def _explained(name: str, model: Any, kind: str) -> Explanation:

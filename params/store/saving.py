@@ -99,11 +99,15 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
     limits = limits or DEFAULT
     with reading(quoted(Path(path).name)):
         metadata = _read(content(Path(path), limits.total), limits)[0]
-        return {
-            "format_version": VERSION,
-            "labels": _labels(_part(metadata, "labels", limits)),
-            "scale": _scale(_part(metadata, "scale", limits)),
-        }
+        return {"format_version": VERSION, **info_of(metadata, limits)}
+
+
+def info_of(metadata: Mapping[str, str], limits: Limits) -> dict[str, Any]:
+    """{"labels": ..., "scale": ...} of the metadata of a saved file."""
+    return {
+        "labels": _labels(_part(metadata, "labels", limits)),
+        "scale": _scale(_part(metadata, "scale", limits)),
+    }
 
 
 def selftest_of(data: memoryview, limits: Limits) -> Any:
