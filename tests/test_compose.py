@@ -311,4 +311,4 @@ def test_a_pickle_holds_a_model_and_nothing_that_calls_made_of_it():
 
 def test_who_looks_for_a_method_of_keras_is_told_the_function():
     with pytest.raises(AttributeError, match=r"a model has no 'predict': .* as fnet.predict\(model, params, x\)"):
-        sequential(a=relu).predict  # noqa: B018 - asking raises
+        sequential(a=identity).predict  # noqa: B018 - asking raises

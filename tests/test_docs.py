@@ -126,6 +126,9 @@ QUESTIONS = {
     "compatibility": "versions",
     "tflite": "howto-files",
     "quantize": "howto-16-bit-and-int8",
+    "which keras versions": "versions",
+    "explain which layers unsupported": "howto-files",
+    "confusion accuracy": "howto-many-files",
 }
 """{words that somebody searches for: the page that answers}."""
 
