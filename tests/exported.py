@@ -218,7 +218,7 @@ def word(said: str) -> str:
     return next((word for part, word in KINDS.items() if part in said), "no")
 
 
-def cell(said: dict[str, Any] | None, total: int = 0) -> str:
+def cell(said: dict[str, Any] | None, total: int) -> str:
     """What the table says of a layer or an archive, which has so many rows."""
     if said is None:
         return "–"
@@ -234,10 +234,12 @@ def cell(said: dict[str, Any] | None, total: int = 0) -> str:
 
 def table(head: str, names: list[str], more: Callable[[str], list[str]], columns: list[str]) -> list[str]:
     """A table of Markdown: a line for each name, of what was seen of it and `more`."""
-    said, rows = seen(), cases()
+    said = seen()
+    totals = {name: len(rows) for name, rows in cases().items()}
+    totals |= {name: sum(1 for _ in files_of(path)) for name, path in archives().items() if name in names}
     lines = [f"| {head} | " + " | ".join([*WRITERS, *columns]) + " |", "|---" * (1 + len(WRITERS) + len(columns)) + "|"]
     for name in names:
-        cells = [cell(said.get(kind, {}).get(name), len(rows.get(name, ()))) for kind in WRITERS]
+        cells = [cell(said.get(kind, {}).get(name), totals[name]) for kind in WRITERS]
         lines.append("| " + " | ".join([f"`{name}`", *cells, *more(name)]) + " |")
     return lines
 
