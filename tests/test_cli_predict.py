@@ -77,11 +77,14 @@ def test_numbers_come_from_every_kind_of_file(folder, capsys):
     names = ["x.npy", "x.npz", "x.csv", "x.tsv", "lists.jsonl", "objects.jsonl", "x.parquet", "l.parquet"]
     for batch in (1, 2, 32):
         answers = {
-            n: [row["output"] for row in lines(capsys, "numbers.safetensors", n, "--batch-size", batch)] for n in names
+            n: [[row["output"], row["input"]] for row in lines(capsys, "numbers.safetensors", n, "--batch-size", batch)]
+            for n in names
         }
         assert all(answer == answers["x.npy"] for answer in answers.values())
+    outputs, rows = zip(*answers["x.npy"], strict=True)
+    assert list(map(int, rows)) == list(range(len(ROWS)))
     model, params = fnet.load("numbers.safetensors")
-    np.testing.assert_allclose(answers["x.npy"], fnet.predict(model, params, np.array(ROWS)), atol=1e-6)
+    np.testing.assert_allclose(outputs, fnet.predict(model, params, np.array(ROWS)), atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "data"), [
