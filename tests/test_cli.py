@@ -236,7 +236,7 @@ def test_summary_and_layers(folder, capsys):
         (["convert", "image.keras", "out.safetensors", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
         (["predict", "image.keras", "single.npy"], 1, "input 'x' has shape ()"),
         (["predict", "image.keras", "numberless.csv"], 2, "begins with numbers, which would be lost"),
-        (["predict", "image.keras", "ragged.csv"], 2, "row 1 has 3 fields, the header names 2"),
+        (["predict", "image.keras", "ragged.csv", "--invalid", "raise"], 2, "row 1 has 3 fields, the header names 2"),
         (["layers", "nosuchlayer"], 1, "no layer or operation of Keras has 'nosuchlayer' in its name"),
         (["predict", "image.keras", "pixels.npy", "--output", "no/out.npy"], 2, "no folder no to write it to"),
         (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras: No such file"),

@@ -307,11 +307,51 @@ def test_an_empty_cell_is_a_row_without_an_answer(folder, capsys, caplog):
     assert "in the batch whose row 0 is row 1 of all" in caplog.text
 
 
-@pytest.mark.parametrize("row", ["1,2", "1,2,3,4"])
-def test_a_row_of_more_or_fewer_fields_than_the_header_is_named(row, folder, capsys, caplog):
-    Path("x.csv").write_text(f"a,b,c\n1,2,3\n{row}\n")
-    assert run(capsys, "numbers.safetensors", "x.csv")[0] == 2
-    assert f"row 1 has {len(row.split(','))} fields, the header names 3" in caplog.text
+NUMBERS = "numbers.safetensors"
+
+
+@pytest.mark.parametrize(("model", "name", "first", "other", "said"), [
+    *((NUMBERS, "x.csv", "a,b,c\n1,2,3", row, f"row 1 has {row.count(',') + 1} fields, the header names 3")
+      for row in ("1,2", "1,2,3,4")),
+    (NUMBERS, "x.csv", "a,b,c\n1,2,3", "1,n/a,3", "row 1: every column must hold numbers"),
+    *((NUMBERS, "x.jsonl", "[1, 2, 3]", line, said) for line, said in (
+        ("[1, 2", "line 2: not JSON"), ("[" * 200_000, "line 2: not JSON"), ("null", "marked: 1"),
+        ("[1, 2]", "row 1: it has the shape (2,), the first row (3,)"),
+        ("[[1, 2, 3]]", "row 1: it has the shape (1, 3)"), ("[1, [2], 3]", "row 1: every column"),
+        ('{"a": 1}', "row 1: every column"), (f"[1, 2, 1{'0' * 400}]", "row 1: every column"),
+    )),
+    *((NUMBERS, "x.jsonl", '{"a": 1, "b": 2, "c": 3}', line, said) for line, said in (
+        ("{'a': 1}", "line 2: not JSON"), ("null", "marked: 1"), ('{"a": [1], "b": 2, "c": 3}', "row 1: every column"),
+    )),
+    *((TEXTS, "x.jsonl", '"ramah"', line, said) for line, said in (
+        ('"ramah', "line 2: not JSON"), ("5", "marked: 1"), ('["ramah"]', "marked: 1"))),
+])  # fmt: skip
+@pytest.mark.parametrize("size", [1, 32])
+def test_a_row_that_is_something_else_than_the_first_is_named_and_marked(
+    folder, capsys, caplog, model, name, first, other, said, size
+):
+    """One of them ended the job."""
+    rows = [first, other, first.rpartition("\n")[2]]
+    Path(name).write_text("\n".join(rows))
+    answers = lines(capsys, model, name, "--batch-size", size)
+    assert [row["output"] is None for row in answers] == [False, True, False]
+    assert answers[0]["output"] == answers[2]["output"]
+    assert said in caplog.text
+    assert "no answer for 1 of 3 rows, which are marked: 1" in caplog.text
+    status, _ = run(capsys, model, name, "--batch-size", size, "--invalid", "raise")
+    assert status in (1, 2)
+    assert said == "marked: 1" or caplog.records[-1].levelname == "ERROR"
+    assert said == "marked: 1" or said in caplog.records[-1].message
+
+
+def test_rows_of_any_length_are_read_one_at_a_time(folder, capsys, caplog):
+    takes_any = sequential(x=bind(fnet.input_layer, shape=(None, None, 1)), y=fnet.flatten)
+    fnet.save("any.safetensors", takes_any, {})
+    Path("x.jsonl").write_text("[[1]]\nnull\n[[1], [2]]\n[[1, 2]]")
+    assert [row["output"] for row in lines(capsys, "any.safetensors", "x.jsonl", "--batch-size", 1)] == [
+        [1], None, [1, 2], None]  # fmt: skip
+    assert run(capsys, "any.safetensors", "x.jsonl") == (2, "")
+    assert "rows from 0 on differ in size, and the model takes any: pad them, or add --batch-size 1" in caplog.text
 
 
 # --- what is written ----------------------------------------------------------------------------------------
@@ -672,7 +712,7 @@ def test_states_go_on_over_all_rows(folder, capsys):
         ([TEXTS, "photos/0.png"], "photos/0.png is an image, but the model takes texts"),
         ([TEXTS, "--text", "a", "--top", "0"], "--batch-size and --top are at least 1"),
         ([TEXTS, "--text", "a", "--json", "--output", "y.csv"], "--format jsonl writes .jsonl"),
-        ([IMAGES, "broken.jsonl"], "broken.jsonl, line 2: not JSON"),
+        ([IMAGES, "broken.jsonl"], "broken.jsonl, line 1: not JSON"),
         (
             ["photos/0.png", "cnn.keras"],
             "photos/0.png is no model file; the model comes first: fnet predict MODEL INPUT",
@@ -684,7 +724,7 @@ def test_states_go_on_over_all_rows(folder, capsys):
     ],
 )
 def test_hints(folder, caplog, arguments, message):
-    Path("broken.jsonl").write_text("[1]\n[1,\n")
+    Path("broken.jsonl").write_text("[1,\n[1]\n")
     header = "id,a,b,c" if arguments[0] != "two.safetensors" else "id,a,c,d"
     Path("four.csv").write_text(f"{header}\n1,2,3,4\n")
     assert main(["predict", *arguments]) == 2

@@ -13,7 +13,7 @@ import pytest
 from fnet.inference import schedule
 from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, errors, load_keras
 from params.file import containers, hdf5
-from params.file.reading import read
+from params.file.reading import opened, read
 from params.file.strict_json import parse
 from tests import hostile
 from tests.hostile import BIAS, KERNEL, dense_vars, h5, keras_zip, legacy
@@ -489,6 +489,14 @@ def test_damaged_weights_are_told_as_such_whatever_else_is_found_meanwhile(what,
             with pytest.raises(CorruptFile, match=r"'model\.weights\.h5' is damaged: its size"):
                 reading_all(bytes(data))
     assert len(threads) == 6  # three members in both calls
+
+
+def test_an_interrupt_waits_for_no_checksum_and_stays_one(monkeypatch):
+    data = bytearray(keras_zip())
+    data[data.index(BIAS.tobytes())] ^= 1
+    monkeypatch.setattr(containers, "THREAD_FROM", 0)
+    with pytest.raises(KeyboardInterrupt), opened(bytes(data)):
+        raise KeyboardInterrupt
 
 
 def test_the_reader_knows_no_path():

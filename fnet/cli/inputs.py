@@ -25,6 +25,7 @@ from fnet.cli.common import UsageError, log, number
 from fnet.core import infer, sources
 from fnet.core.compose import Model, bind, input_names
 from fnet.inference.scaling import Scaling
+from fnet.shapes import fits, sized
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 TEXT = "text"
@@ -346,7 +347,7 @@ def _is_number(text: str) -> bool:
 
 
 def _jsonl(name: str, request: Request) -> Source:
-    lines = _json_lines(name)
+    lines = _json_lines(name, request)
     first = next(lines, None)
     if first is None:
         return Source(iter([]))
@@ -357,24 +358,34 @@ def _jsonl(name: str, request: Request) -> Source:
     return Source(_table(header, (_fields(*line, header, name, request) for line in rows), name, request))
 
 
-def _json_lines(name: str) -> Iterator[tuple[int, Any]]:
-    """(number of the line, its value)."""
+def _json_lines(name: str, request: Request) -> Iterator[tuple[int, Any]]:
+    """(number of the line, its value); None for what is no JSON, where rows without an answer are marked."""
+    marks = False  # the first says what the lines are
     for place, line in enumerate(_lines(name), 1):
         if line.strip():
             try:
-                yield place, json.loads(line)
-            except ValueError as error:
-                raise UsageError(f"{name}, line {place}: not JSON ({error})") from None
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                value = None
+                _unread(f"{name}, line {place}: not JSON ({error})", marks)
+            yield place, value
+            marks = request.marks
+
+
+def _unread(what: str, marks: bool) -> None:
+    """Say that a row cannot be read. Raises UsageError where those are not marked."""
+    if not marks:
+        raise UsageError(what)
+    log.warning("%s", what)
 
 
 def _fields(place: int, value: Any, header: list[str], name: str, request: Request) -> list[Any]:
     """The cells of a line; None for what it lacks, where rows without an answer are marked."""
     given = value if isinstance(value, dict) else {}
-    if missing := [key for key in header if key not in given]:
+    missing = [key for key in header if key not in given]
+    if missing and (value is not None or not request.marks):
         what = f"{name}, line {place} lacks {', '.join(missing)}: {value!r:.80}"
-        if not request.marks:
-            raise UsageError(f"{what}; every line must be an object with the keys of the first")
-        log.warning("%s", what)
+        _unread(f"{what}; every line must be an object with the keys of the first", request.marks)
     return [given.get(key) for key in header]
 
 
@@ -410,23 +421,26 @@ def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request:
         )
     place = _text_column(header, name, request) if request.takes_text else None
     numbers = [] if several or request.takes_text else _number_columns(header, name, request)
-    start = 0
+    columns = {key: _Column(spec, name, request) for key, spec in request.specs.items()}
+    only, alone, start = next(iter(columns.values())), False, 0
     for batch in _in_batches(rows, request.size):
         for row, fields in enumerate(batch, start):
             if len(fields) != len(header):
-                raise UsageError(f"{name}: row {row} has {len(fields)} fields, the header names {len(header)}")
+                what = f"{name}: row {row} has {len(fields)} fields, the header names {len(header)}"
+                _unread(what, request.marks and row > 0)
+                batch[row - start] = [None] * len(header)
         names = [str(row) for row in range(start, start + len(batch))]
         cells = {column: [row[at] for row in batch] for column, at in kept.items()}
         if several:
-            columns = {key: [row[header.index(key)] for row in batch] for key in request.specs}
-            yield Batch({key: _column(of, request.specs[key], name) for key, of in columns.items()}, names, cells)
+            inputs = {key: of([row[header.index(key)] for row in batch], start) for key, of in columns.items()}
+            yield Batch(inputs, names, cells)
         elif place is not None:
             texts = [row[place] for row in batch]
-            yield Batch(np.array(texts, object), ["" if text is None else str(text) for text in texts], cells)
+            yield Batch(only(texts, start), ["" if text is None else str(text) for text in texts], cells)
         else:
-            alone = len(numbers) == 1 and isinstance(batch[0][numbers[0]], list)
+            alone = alone if start else len(numbers) == 1 and isinstance(batch[0][numbers[0]], list)
             of_rows = [row[numbers[0]] if alone else [row[at] for at in numbers] for row in batch]
-            yield Batch(_column(of_rows, request.spec, name), names, cells)
+            yield Batch(only(of_rows, start), names, cells)
         start += len(batch)
 
 
@@ -453,17 +467,65 @@ def _number_columns(header: list[str], name: str, request: Request) -> list[int]
     return [header.index(column) for column in columns]
 
 
-def _column(cells: list[Any], spec: Any, name: str) -> Any:
-    """Cells, or lists of them, as an array of texts or numbers; empty ones are NaN."""
-    dtype = getattr(spec, "dtype", "float32")
-    if dtype == "string":
-        return np.array(cells, object)
-    try:
-        numbers = tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells)
-        return np.array(numbers, "float64" if "int" in dtype else "float32")
-    except (TypeError, ValueError) as error:
-        hint = "; the ids of words come from a tokenizer that is not in the file" if "int" in dtype else ""
-        raise UsageError(f"{name}: every column must hold numbers for this model ({error}){hint}") from None
+class _Column:
+    """Cells, or lists of them, as arrays of texts or numbers, a batch at a time; empty ones of numbers are NaN.
+
+    The first row says what a row is. A later one that is something else has an answer no more than an empty one.
+    """
+
+    def __init__(self, spec: Any, name: str, request: Request) -> None:
+        dtype = getattr(spec, "dtype", "float32")
+        self.dtype = "object" if dtype == "string" else "float64" if "int" in dtype else "float32"
+        self.spec, self.name, self.marks = spec, name, request.marks
+        self.shape: tuple[int | None, ...] | None = None
+        """Of a row; None along axes of which the model takes any size."""
+
+    def __call__(self, cells: list[Any], start: int) -> Any:
+        """start: the number of the first row."""
+        if self.shape is None:
+            self.row(cells[0], start)
+        try:
+            rows = self.array(cells)
+            if fits(rows.shape[1:], self.shape or ()):
+                return rows
+        except UNREADABLE:
+            pass  # some row, as each tells
+        each = [self.row(cell, number) for number, cell in enumerate(cells, start)]
+        sizes = {row.shape for row in each if row is not None}
+        if len(sizes) > 1:
+            what = f"{self.name}: rows from {start} on differ in size, and the model takes any"
+            raise UsageError(f"{what}: pad them, or add --batch-size 1")
+        empty = np.nan if self.dtype != "object" else None
+        missing = np.full(next(iter(sizes), sized(self.shape or (), 1)), empty, self.dtype)
+        return np.stack([missing if row is None else row for row in each])
+
+    def array(self, cells: Any) -> np.ndarray[Any, Any]:
+        if self.dtype == "object":
+            return np.array(cells, object)
+        return np.array(tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells), self.dtype)
+
+    def row(self, cell: Any, number: int) -> np.ndarray[Any, Any] | None:
+        """A row, or None where it is something else than the first."""
+        try:
+            row = self.array(cell)
+        except UNREADABLE as error:
+            hint = "; the ids of words come from a tokenizer that is not in the file" if self.dtype == "float64" else ""
+            what = f"every column must hold numbers for this model ({error}){hint}"
+        else:
+            if self.shape is None:
+                takes = getattr(self.spec, "shape", None) or (None,) * (row.ndim + 1)
+                known = len(takes) == row.ndim + 1
+                self.shape = tuple(None if known and takes[i] is None else n for i, n in enumerate(row.shape, 1))
+            if fits(row.shape, self.shape):
+                return row
+            what = f"it has the shape {row.shape}, the first row {self.shape}"
+        if cell is not None or not self.marks:  # of what is no JSON that is said
+            _unread(f"{self.name}, row {number}: {what}", self.marks and self.shape is not None)
+        return None
+
+
+UNREADABLE = (TypeError, ValueError, ArithmeticError, RecursionError)
+"""What cells raise that are no numbers, or of no one shape."""
 
 
 # --- images -------------------------------------------------------------------------------------------------

@@ -42,17 +42,23 @@ def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -
 def opened(source: Source, limits: Limits | None = None, *, arrays: bool = True) -> Iterator[ModelFile]:
     """`read` for a block, during which a thread takes the checksum of large weights.
 
-    At the end of the block a wrong one raises CorruptFile, in place of what the block raised.
+    At the end of the block a wrong one raises CorruptFile, in place of an error of the block; Ctrl-C waits for none.
     """
     label, checks = _label(source), list[Callable[[], None]]()
     try:
         with reading(label):
             file = _opened(source, label, limits or DEFAULT, arrays, checks)
         yield file
-    finally:
-        with reading(label):
-            for check in checks:
-                check()
+    except Exception:
+        _check(checks, label)
+        raise
+    _check(checks, label)
+
+
+def _check(checks: list[Callable[[], None]], label: str) -> None:
+    with reading(label):
+        for check in checks:
+            check()
 
 
 def _opened(source: Source, label: str, limits: Limits, arrays: bool, checks: list[Callable[[], None]]) -> ModelFile:
