@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+OBEYED = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What a terminal does not show but obeys: controls, ends of lines, directions of writing."""
+
+
+def printable(text: str) -> str:
+    """A name of a file's, for people to read: what a terminal would obey as Python's escapes."""
+    return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class InvalidInput(ValueError):

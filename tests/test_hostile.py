@@ -7,11 +7,15 @@ import signal
 import tracemalloc
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import h5py
 import numpy as np
 import pytest
 
+import fnet
+from fnet import cli
+from fnet.core.sources import describe
 from params import CorruptFile, Limits, ModelFileError, load_keras
 from params.errors import LimitExceeded
 from params.file.reading import read
@@ -365,3 +369,32 @@ def test_the_guard_finds_what_it_forbids():
     ]  # fmt: skip
     found = {what for _, what in findings(ast.parse("\n".join(lines)))}
     assert found == {"pickle", "yaml", "eval", "getattr", "exec", "allow_pickle"}
+
+
+OBEYED = "\x1b]0;t\x07\x1b[31m\r\n\x7f\x9b1m\u2028\u202e"
+
+
+def test_what_a_terminal_would_obey_is_shown_as_escapes(tmp_path, capsys):
+    """Names, labels and versions of a file were printed as they are."""
+    layers = (hostile.dense_entry(), hostile.entry("ReLU", OBEYED))
+    config, metadata = hostile.sequential_config(hostile.input_entry(3), *layers), json.dumps({"keras_version": OBEYED})
+    path, stored, rows, picture = (str(tmp_path / name) for name in ("m.keras", "m.safetensors", "x.jsonl", "m.svg"))
+    Path(path).write_bytes(hostile.keras_zip(config, metadata=metadata))
+    Path(rows).write_text("[1, 2, 3]")
+    model, params = load_keras(path)
+    fnet.save(stored, model, params, labels=["a", OBEYED])
+    odd = {**params, OBEYED: {OBEYED: np.ones(2)}}
+    with pytest.raises(fnet.InvalidParams) as wrong:
+        fnet.check(model, odd)
+    said = [str(wrong.value), fnet.summary(model), repr(fnet.show(odd)), describe(odd)]
+    for file in (path, stored):
+        for command in (
+            ["explain", file], ["summary", file], ["verify", file], ["activations", file, rows],
+            ["plot", file, "--output", picture], ["predict", file, rows, "--labels", f"a,{OBEYED}b"],
+        ):  # fmt: skip
+            assert cli.main(command) == 0, command
+            said += capsys.readouterr()
+        assert b"\\x1b" in Path(picture).read_bytes()
+        ElementTree.parse(picture)
+    assert not {*"".join(said)} & {*"\x1b\x07\r\x7f\x9b\u2028\u202e"}
+    assert "\\x1b]0;t\\x07\\x1b[31m\\r\\n\\x7f\\x9b1m\\u2028\\u202e" in said[1]

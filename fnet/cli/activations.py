@@ -13,6 +13,7 @@ import numpy as np
 from fnet import tree, writing
 from fnet.cli import inputs
 from fnet.cli.common import UsageError, add_model, check_target, load_model, log
+from fnet.errors import printable
 
 HELP = "what flows inside a model: ranges, feature maps as a picture"
 DESCRIPTION = """What flows out of the steps of a model for some rows: shapes, ranges, how many numbers are 0 or NaN.
@@ -89,4 +90,4 @@ def _lines(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
 def _shown(cell: Any) -> str:
     if cell is None:
         return ""
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace(" ", "")
+    return f"{cell:.4g}" if isinstance(cell, float) else printable(str(cell).replace(" ", ""))

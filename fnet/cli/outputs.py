@@ -16,6 +16,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.cli.common import UsageError, check_labels
+from fnet.errors import printable
 
 
 class Answer(NamedTuple):
@@ -95,11 +96,11 @@ class Scores:
 def text(batch: Iterator[Answer], top: int) -> Iterator[str]:
     """Tab-separated: labels with their scores, or the outputs; columns that are kept; the input last."""
     for answer in batch:
-        last = [re.sub(r"[\t\r\n]", " ", str(cell)) for cell in (*answer.kept.values(), answer.name)]
+        last = [printable(re.sub(r"[\t\r\n]", " ", str(cell))) for cell in (*answer.kept.values(), answer.name)]
         if answer.best is None:
             first = [json.dumps(answer.values)]
         else:
-            first = [f"{label}\t{score:.4f}" for label, score in answer.best] or ["-\t-"] * top
+            first = [f"{printable(label)}\t{score:.4f}" for label, score in answer.best] or ["-\t-"] * top
         yield "\t".join([*first, *last]) + "\n"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core.sources import describe
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, printable
 from fnet.records import dataclass
 from fnet.types import Params
 
@@ -52,7 +52,8 @@ def show(params: Params) -> Shown:
 
 
 def _lines(params: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for key, item in params.items():
+    for name, item in params.items():
+        key = printable(str(name))
         if isinstance(item, Mapping) and item:
             yield f"{indent}{key}"
             yield from _lines(item, indent + "  ")

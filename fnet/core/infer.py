@@ -17,7 +17,7 @@ from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
 from fnet.core.rules import Rules, rules
 from fnet.core.sources import describe, resolve, unmasked
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, printable
 from fnet.records import dataclass
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
@@ -210,7 +210,7 @@ def _table(model: Any, takes: Any) -> tuple[list[tuple[str, ...]], int]:
         seen.add(row.entry)
         total += count
         name = bind(row.step).function.__name__
-        lines.append(("/".join(map(str, row.path)), name, _shapes(row.outputs), f"{count:,}"))
+        lines.append((printable("/".join(map(str, row.path))), name, _shapes(row.outputs), f"{count:,}"))
     return lines, total
 
 

@@ -14,7 +14,7 @@ from fnet.core import infer
 from fnet.core.explaining import require_order
 from fnet.core.model import EMPTY, Model
 from fnet.core.rules import rules
-from fnet.errors import InvalidParams
+from fnet.errors import InvalidParams, printable
 from fnet.initializers import INITIALIZERS
 from fnet.shapes import fits
 from fnet.tree import Path
@@ -105,7 +105,7 @@ def check(model: Any, params: Params, *input_shapes: Any) -> None:
 
 
 def _join(path: Path) -> str:
-    return "/".join(map(str, path))
+    return printable("/".join(map(str, path)))
 
 
 def _text(param: Param) -> str:

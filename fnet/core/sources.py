@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fnet import tree
-from fnet.errors import InvalidInput
+from fnet.errors import InvalidInput, printable
 from fnet.masks import Masked, masked, strip
 from fnet.records import dataclass
 from fnet.tree import FrozenDict
@@ -128,7 +128,7 @@ def describe(value: Any) -> str:
     if isinstance(value, Masked):
         return f"Masked({describe(value.values)}, {describe(value.mask)})"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {describe(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{printable(str(key))}: {describe(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "(" + ", ".join(map(describe, value)) + ")"
     if hasattr(value, "shape") and hasattr(value, "dtype"):

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from html import escape
+from html import escape as of_html
 from typing import Any
 
 from fnet import tree
@@ -16,6 +16,7 @@ from fnet.core.layer import Bound, bind, brief
 from fnet.core.model import Model
 from fnet.core.options import option_names
 from fnet.core.sources import Ref, masked_by, references
+from fnet.errors import printable
 from fnet.pictures.layout import Edge, Layout, arrange
 from fnet.records import dataclass
 from fnet.types import Params, Spec
@@ -360,6 +361,11 @@ def _drawn(box: _Box, x: float, y: float) -> Iterator[str]:
     if inside := box.parts.get(""):
         yield from _marks(inside, x - inside.width / 2, y + 22)
     yield "</g>"
+
+
+def escape(words: str) -> str:
+    """Words in an SVG, of which controls would make no XML."""
+    return of_html(printable(words))
 
 
 def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:

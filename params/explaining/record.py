@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fnet import tree
+from fnet.errors import printable
 from fnet.records import dataclass
 
 
@@ -114,10 +115,11 @@ def _table(steps: Iterable[Step]) -> Iterator[str]:
     for step in steps:
         model, _, name = step.path.rpartition("/")
         if model not in ("", inside):
-            lines.append((f"{model}/",))
+            lines.append((printable(f"{model}/"),))
         inside = model
         name = f"  {name}" if model else name
-        lines.append((name, step.keras, step.output, _shown(step.params), _shown(step.flops), step.mask, step.status))
+        texts = (name, step.keras, step.output, _shown(step.params), _shown(step.flops), step.mask, step.status)
+        lines.append(tuple(map(printable, texts)))
     widths = [min(44, max(len(line[i]) for line in lines if len(line) > 1)) for i in range(7)]
     right = (3, 4)
     for line in lines:
@@ -129,7 +131,7 @@ def _table(steps: Iterable[Step]) -> Iterator[str]:
 
 
 def _page(report: Explanation) -> Iterator[str]:
-    version = f"Keras {report.keras_version}" if report.keras_version else "a Keras that it does not name"
+    version = f"Keras {printable(report.keras_version)}" if report.keras_version else "a Keras that it does not name"
     origin = "" if report.format.startswith("fnet") else f", written by {version}"
     yield f"{report.file}: {report.format}{origin}; {len(report.steps)} layers and operations"
     if report.inputs:
@@ -154,13 +156,13 @@ def _page(report: Explanation) -> Iterator[str]:
     limited = {step.keras: step.note for step in report.steps if step.status == "limited"}
     if limited:
         yield "\nlimits:"
-        yield from (f"- {name}: {note}" for name, note in limited.items())
+        yield from (f"- {printable(name)}: {note}" for name, note in limited.items())
     yield f"\nfnet {'runs' if report.supported else 'does not run'} this model."
 
 
 def named(names: Sequence[str], most: int = 5) -> str:
     """The first few of them."""
-    return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
+    return printable(", ".join(names[:most])) + f" and {len(names) - most} more" * (len(names) > most)
 
 
 def _shown(number: int | None) -> str:
