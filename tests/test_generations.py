@@ -328,8 +328,8 @@ CHANGES = {
     (2, 12): "BatchNormalization RandomHeight RandomWidth",
     (3, 0): "Add Average Bidirectional CategoryEncoding Concatenate ConvLSTM1D ConvLSTM2D ConvLSTM3D Discretization"
     " GRU GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity IntegerLookup"
-    " LSTM Maximum Minimum Multiply Normalization RNN Rescaling Resizing SimpleRNN SpectralNormalization StringLookup"
-    " Subtract TextVectorization TimeDistributed",
+    " LSTM Maximum Minimum Multiply Normalization RNN ReLU Rescaling Resizing SimpleRNN SpectralNormalization"
+    " StringLookup Subtract TextVectorization TimeDistributed",
     (3, 1): "ops.Normalize",
     (3, 3): "ops.Linspace ops.Logspace ops.Take ops.Trace",
     (3, 4): "Add Average CategoryEncoding Concatenate Discretization Maximum Minimum Multiply Subtract ops.CTCDecode"
@@ -352,7 +352,7 @@ TELLING = {
     "HashedCrossing": {"dtype": "mixed_float16"},
     "Hashing": {"dtype": "mixed_bfloat16"},
     "LayerNormalization": {"axis": [2, 1]},
-    "ReLU": {"negative_slope": 0.0},
+    "ReLU": {"negative_slope": 0.5, "max_value": 4.0},
     "Resizing": {"interpolation": "nearest"},
     "ops.CTCDecode": {"strategy": "beam_search"},
     "ops.Normalize": {"axis": [1, 2]},

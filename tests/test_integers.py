@@ -171,6 +171,7 @@ OLD = {
     ("LayerNormalization", "2.15.0"): [[[0.9997779, -0.9997779]], [[0.9999997, -0.9999997]]],
     ("LayerNormalization", "3.10.0"): [[[0.9997779, -0.9997779]], [[0.9999997, -0.9999997]]],
     ("SpectralNormalization", "2.15.0"): [[[-0.75, -1.75]], [[274.75, 199.75]]],
+    ("ReLU", "2.15.0"): [[[-1, -4]], [[5, 5]]],
 }
 """{(class, Keras): what that Keras gives for `ROWS`, of a sequence its first step}."""
 ROWS = np.array([[[1, -2], [2, -3], [2, -3]], [[200, 100], [250, 100], [255, 101]]], "int32")
@@ -178,10 +179,13 @@ ROWS = np.array([[[1, -2], [2, -3], [2, -3]], [[200, 100], [250, 100], [255, 101
 
 def of_earlier_keras(name, version, dtype, path):
     """A model of one layer in a file that says it is of this version of Keras."""
-    options = {"layer": keras.layers.Dense(2)} if name == "SpectralNormalization" else {}
+    options = {
+        "ReLU": {"max_value": 5.5, "negative_slope": 1.5, "threshold": 2.5},
+        "SpectralNormalization": {"layer": keras.layers.Dense(2)},
+    }.get(name, {})
     layer = getattr(keras.layers, name)(**options)
     keras_model = keras.Sequential([keras.Input((3, 2), dtype=dtype), layer])
-    if options:
+    if "layer" in options:
         layer.layer.set_weights([np.array([[1.0, 0.5], [0.75, 1.0]]), np.array([-0.25, -0.25])])
     keras_model.save(path)
     with h5py.File(path, "r+") as file:
@@ -195,11 +199,11 @@ def test_integers_in_files_of_an_earlier_keras(name, version, tmp_path):
     model, params = of_earlier_keras(name, version, "int32", tmp_path / "m.h5")
     y, expected = model(params, ROWS), np.array(OLD[name, version])
     assert y.dtype == fnet.infer(model, fnet.Spec((2, 3, 2), "int32"))[0].dtype
-    assert (y.dtype.kind == "i") == (name == "GlobalAveragePooling1D")
+    assert (y.dtype.kind == "i") == (name in ("GlobalAveragePooling1D", "ReLU"))
     np.testing.assert_allclose(y[:, :1] if expected.ndim == 3 else y, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["GlobalAveragePooling1D", "LayerNormalization", "SpectralNormalization"])
+@pytest.mark.parametrize("name", ["GlobalAveragePooling1D", "LayerNormalization", "ReLU", "SpectralNormalization"])
 def test_the_rules_for_integers_do_not_keep_a_model_of_floats_from_keras_3(name, tmp_path):
     model, params = of_earlier_keras(name, "2.15.0", "float32", tmp_path / "m.h5")
     fnet.to_keras(model, params, tmp_path / "m.keras")

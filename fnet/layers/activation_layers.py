@@ -58,9 +58,9 @@ def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     return activate(activation, params, x)
 
 
-def _relu_rule(x: Spec, *, negative_slope: float) -> tuple[Spec, ParamTree]:
+def _relu_rule(x: Spec, *, negative_slope: float, keeps_integers: bool) -> tuple[Spec, ParamTree]:
     require_numbers(x)
-    return (_floats(x) if negative_slope else x), {}
+    return (_floats(x) if negative_slope and not keeps_integers else x), {}
 
 
 @layer(shape=_relu_rule)
@@ -72,17 +72,21 @@ def relu(
     negative_slope: NotNegative = 0.0,
     threshold: NotNegative = 0.0,
     masks: Masks = "keras3",
+    keeps_integers: bool = False,
 ) -> Array:
     """(...) -> (...): x above `threshold`, at most `max_value`; negative_slope * (x - threshold) below.
 
+    keeps_integers: integers stay integers beside a slope too, which loses its fraction, as in Keras 2.
     Mask: kept; lost with masks="keras2" (before Keras 2.6). Source: keras.layers.ReLU.
 
     >>> relu({}, np.array([-1.0, 2.0, 9.0]), max_value=6.0)
     array([0., 2., 6.])
     """
-    if x.dtype.kind in "iu":  # integers stay integers, but for a slope
-        x = in_floats(x, params) if negative_slope else x
-        max_value = max_value if negative_slope or max_value is None else int(max_value)
+    if x.dtype.kind in "iu" and negative_slope and not keeps_integers:
+        x = in_floats(x, params)
+    elif x.dtype.kind in "iu":
+        negative_slope, threshold = int(negative_slope), int(threshold)
+        max_value = None if max_value is None else int(max_value)
     return relu_of(x, negative_slope, max_value, threshold)
 
 

@@ -39,9 +39,16 @@ def _resized(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"keeps_integers": config.get("interpolation") == "nearest"}
 
 
-def _relu(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A ThresholdedReLU, whose config says less, always kept masks."""
-    return {"masks": "keras2"} if "negative_slope" in config else {}
+def _relu(masks: Mapping[str, Any]) -> Options:
+    """A ThresholdedReLU, whose config says less, always kept masks. A slope alone made floats of integers."""
+
+    def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not config.get("negative_slope"):
+            return masks if "negative_slope" in config else {}
+        alone = config.get("max_value") is None and not config.get("threshold")
+        return masks if alone else {**masks, "keeps_integers": True}
+
+    return options
 
 
 def _bins(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -200,7 +207,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(("GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("Identity", "Normalization", "Rescaling"), (((3, 0), _MASKS),)),
     **dict.fromkeys(("GroupQueryAttention", "MultiHeadAttention"), _HEADS),
-    "ReLU": (((2, 6), _relu),),
+    "ReLU": (((2, 6), _relu(_MASKS)), ((3, 0), _relu({}))),
     "Softmax": (((3, 10), _MASKS), ((3, 13), {"masks": "keras3.12"})),
     "RandomCrop": (
         ((2, 7), {"inference": "short side"}),
