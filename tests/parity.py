@@ -110,47 +110,47 @@ def fnet_params(case: Case, x: Any, variables: list[Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def mode(name: str) -> Iterator[Any]:
     """The backend of a mode, and a function that runs a step in that mode."""
-
-    def plain(step: Any, params: Any, x: Any) -> Any:
-        return step(params, x)
-
-    def readonly(step: Any, params: Any, x: Any) -> Any:
-        """Params, inputs and what every layer gives, also inside wrappers, are read-only: a layer owns none of them."""
-
-        def undecorated(function: Any) -> Any:
-            own = given(function)
-
-            @functools.wraps(own or function)
-            def run(*args: Any, **options: Any) -> Any:
-                y = own(*args, **options)
-                for leaf in tree.leaves(y):
-                    _freeze(strip(leaf))
-                    _freeze(mask_of(leaf))
-                return y
-
-            return own and run
-
-        given = core.undecorated
-        with mock.patch.object(core, "undecorated", undecorated), _nothing_remembered():
-            return pickle.loads(pickle.dumps(step))(tree.map(_frozen, params), _map_masked(_frozen, x))
-
-    def jitted(step: Any, params: Any, x: Any) -> Any:
-        import jax
-
-        if has_host(step):
-            return fnet.jit(step)(params, x)
-        return jax.jit(step)(params, x)
-
-    def optimized(step: Any, params: Any, x: Any) -> Any:
-        run = jitted if name.startswith("jax") else plain
-        return run(*fnet.optimize(step, params), x)
-
     run = {
-        "numpy": plain, "numpy-readonly": readonly, "numpy-optimized": optimized,
-        "jax": plain, "jax-jit": jitted, "jax-optimized": optimized,
+        "numpy": _plain, "numpy-readonly": _readonly, "numpy-optimized": functools.partial(_optimized, _plain),
+        "jax": _plain, "jax-jit": _jitted, "jax-optimized": functools.partial(_optimized, _jitted),
     }[name]  # fmt: skip
     with backend.using(name.split("-")[0]):
         yield run
+
+
+def _plain(step: Any, params: Any, x: Any) -> Any:
+    return step(params, x)
+
+
+def _jitted(step: Any, params: Any, x: Any) -> Any:
+    import jax
+
+    return (fnet.jit if has_host(step) else jax.jit)(step)(params, x)
+
+
+def _optimized(run: Any, step: Any, params: Any, x: Any) -> Any:
+    return run(*fnet.optimize(step, params), x)
+
+
+def _readonly(step: Any, params: Any, x: Any) -> Any:
+    """Params, inputs and what every layer gives, also inside wrappers, are read-only: a layer owns none of them."""
+    undecorated = core.undecorated
+
+    def frozen_outputs(function: Any) -> Any:
+        own = undecorated(function)
+
+        @functools.wraps(own or function)
+        def run(*args: Any, **options: Any) -> Any:
+            y = own(*args, **options)
+            for leaf in tree.leaves(y):
+                _freeze(strip(leaf))
+                _freeze(mask_of(leaf))
+            return y
+
+        return own and run
+
+    with mock.patch.object(core, "undecorated", frozen_outputs), _nothing_remembered():
+        return pickle.loads(pickle.dumps(step))(tree.map(_frozen, params), _map_masked(_frozen, x))
 
 
 @contextlib.contextmanager

@@ -13,17 +13,18 @@ from fnet import backend, tree
 from fnet.backend import ops
 from fnet.core.compose import EMPTY
 from fnet.errors import InvalidInput
-from fnet.inference.compile import Compiled
 from fnet.inference.door import Fault
 from fnet.inference.lengths import CHUNK, batch_sizes
 from fnet.inference.optimized import Program
 from fnet.inference.prepared import Prepared
 from fnet.inference.rows import left_out, neutral, spread, unanswered
-from fnet.inference.schedule import Schedule, as_it_is, at_once
+from fnet.inference.schedule import as_it_is, at_once
 from fnet.strings import is_strings
 from fnet.types import Params
 
 Progress: TypeAlias = Callable[[int, int], None]
+Again: TypeAlias = Callable[[Params, Any], Any]
+"""(params, x) -> outputs of a call like one before: one batch of its kind; None where not all rows have an answer."""
 
 
 class Settings(NamedTuple):
@@ -36,25 +37,6 @@ class Settings(NamedTuple):
     """Whether rows without an answer are marked in the outputs, not refused."""
     several: bool = True
     """Whether several batches of little work may go at once."""
-
-
-class Again(NamedTuple):
-    """How a call goes that is like one before: one batch of the same kind, with the same params."""
-
-    run: Compiled
-    prepared: Prepared
-    schedule: Schedule
-    workers: int | None
-    by_squares: bool
-    """Whether a finite sum of squares tells that all rows have an answer."""
-
-    def takes(self, x: Any) -> bool:
-        """Whether all rows have an answer."""
-        return (self.by_squares and math.isfinite(np.vdot(x, x))) or not self.prepared.door.faults(x, 0)
-
-    def __call__(self, params: Params, x: Any) -> Any:
-        y = self.schedule.run(self.run, params, x, self.workers, self.prepared.cut)
-        return tree.map(ops.to_numpy, y)
 
 
 class Runner:
@@ -101,14 +83,23 @@ class Runner:
         return self.prepared.schedule_of(batch, rows, workers).run(self.run, self.params, batch, workers, cut)
 
     def again(self, x: Any, rows: int) -> Again | None:
-        """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
+        """How a call with other numbers goes; None where it would not be one batch that goes the way of this one.
+
+        Made of what does not hold the params of this call.
+        """
         whole = rows <= self.most and rows == self._filled(rows)
         sorts = rows > 1 and self.lengths is not None
         if not (self.plain and whole) or sorts or x.dtype.kind not in "biuf":
             return None
-        workers = self.settings.workers
-        schedule, by_squares = self.prepared.schedule_of(x, rows, workers), self.prepared.door.takes_squares(x)
-        return Again(self.run, self.prepared, schedule, workers, by_squares)
+        model, workers, faults, cut = self.run, self.settings.workers, self.prepared.door.faults, self.prepared.cut
+        run, by_squares = self.prepared.schedule_of(x, rows, workers).run, self.prepared.door.takes_squares(x)
+
+        def again(params: Params, x: Any) -> Any:
+            if not (by_squares and math.isfinite(np.vdot(x, x))) and faults(x, 0):
+                return None
+            return tree.map(ops.to_numpy, run(model, params, x, workers, cut))
+
+        return again
 
 
 def batches(
