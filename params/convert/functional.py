@@ -219,11 +219,8 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     training = build.flags[layer.name, number]
     part = _for_call(build, layer, training)
     step, sources = step_and_sources(part, args, kwargs, build.conversion.keras2)
-    if (
-        layer.class_name == "GlobalAveragePooling1D"
-        and kwargs.get("mask")
-        and build.conversion.version < MEANS_WEIGH_TO
-    ):
+    means = layer.class_name == "GlobalAveragePooling1D"
+    if means and kwargs.get("mask") and build.conversion.version < MEANS_WEIGH_TO:
         step = bind(step, weighs=True)
     if build.conversion.masked:
         sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
@@ -243,12 +240,18 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     build.calls[layer.name, number] = name
     build.called[name] = part
     shares = number > 0 and bool(needed or part.parts)  # a weights file counts what holds layers, even without weights
+    build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
+    _give_keys(build, part, name, shares, training)
+
+
+def _give_keys(build: _Building, part: Converted, name: str, shares: bool, training: bool | None) -> None:
+    """The keys of randomness that a call in training needs; refused where other calls share its params."""
     rng = build.conversion.rng_leaves(part) if training else {}
-    if shares and (rng or layer.name in build.given):
-        raise UnsupportedLayer(f"{layer.label} is shared by several calls, of which some are with training=True")
+    if shares and (rng or part.source.name in build.given):
+        label = part.source.label
+        raise UnsupportedLayer(f"{label} is shared by several calls, of which some are with training=True")
     if rng:
         build.given[name] = rng
-    build.nodes[name] = (step, sources, layer.name) if shares else (step, sources)
 
 
 INDEX_DTYPES = frozenset(
