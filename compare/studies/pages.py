@@ -167,16 +167,18 @@ def _gap_in_words(finding: Finding) -> str:
         falling = np.mean([len(h) > 1 and h[-1]["val_loss"] < h[-2]["val_loss"] for _, h in pairs])
         gap = held - loss
         why = "overfitted" if gap > GAP else "still learning" if falling > 0.5 else "neither"
-        gaps.append(f"{v.label}: {loss:.2f} and {held:.2f}, a gap of {gap:.2f}, {WHY[why]}")
-    what = "mean loss in training and on the rows that score the epochs, at the kept epoch"
+        told = f"{gap:.2f}".replace("-", "−")
+        smoothed = "" if v.config.recipe == "adam" else ", the former of smoothed labels"
+        gaps.append(f"{v.label}: {loss:.2f} and {held:.2f}{smoothed}, a gap of {told}, {WHY[why]}")
+    what = "mean loss in training (over the epoch, with dropout) and on the rows that score it, at the kept epoch"
     return f"{_arm(finding)}{what}. {'; '.join(gaps)}." if _arm(finding) else f"{what.capitalize()}. {'; '.join(gaps)}."
 
 
 GAP = 0.3
 WHY = {
     "overfitted": "so that it fits its training rows much better than new ones",
-    "still learning": "and that loss still fell in the last epoch of most seeds: it had not learnt to the end",
-    "neither": "so that more of the same training would not have helped much",
+    "still learning": "and the latter still fell in the last epoch of most seeds",
+    "neither": "and the latter did not fall in the last epoch of most seeds",
 }
 
 

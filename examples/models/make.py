@@ -141,9 +141,10 @@ def chosen(study: str, found: dict[str, Any], results: Path) -> tuple[str, str, 
         run = run_name(STUDIES[study].variants["designed"])
         return "designed", "this file, validation split", found[run]["valid"]["macro_f1"]
     scored = {one.label: one for one in choices.scored(choices.kept(results))}
-    label = max(PARTS, key=lambda part: scored[PARTS[part][0]].macro_f1)
-    best = scored[PARTS[label][0]]
-    return label, f"its setting, cross-validation over the rows that it trained on, {best.repeats} times", best.macro_f1
+    f1 = {part: scored[setting].by_epoch[epochs - 1] for part, (setting, epochs) in PARTS.items()}
+    label = max(PARTS, key=lambda part: f1[part])
+    repeats = scored[PARTS[label][0]].repeats
+    return label, f"its setting, cross-validation over the rows that it trained on, {repeats} times", f1[label]
 
 
 def tried(file: Path) -> str:
