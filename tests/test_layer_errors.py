@@ -10,11 +10,13 @@ import pytest
 import fnet
 from fnet import Spec, bind
 from fnet.core import infer
+from fnet.core.explaining import WORDS
 from fnet.core.options import fits
 from fnet.errors import OutOfMemory
 from fnet.inference import schedule
 from fnet.masks import Masked
 from fnet.types import OutputMode, Positive, Rate
+from tests.cases.operations import CASES
 
 SHAPES = [
     ({"h": bind(fnet.dense, units=3)}, (4,), (5,), r"dense takes \(None, 4\) .*; got \(2, 5\), .* kernel of \(5, 3\)"),
@@ -74,7 +76,7 @@ def test_an_error_with_another_cause_goes_on_as_it_is():
 def test_params_do_not_broadcast_over_an_input_of_size_1(layer, options, alone, each_backend):
     step, axis = fnet.bind(layer, **options), options.get("axis", 2)
     pair = layer in (fnet.multi_head_attention, fnet.additive_attention)
-    spec, x = fnet.Spec((None, 4, 3)), np.ones((2, 1, 3) if axis == 1 else (2, 4, 1), "float32")
+    spec, x = Spec((None, 4, 3)), np.ones((2, 1, 3) if axis == 1 else (2, 4, 1), "float32")
     params = fnet.init(step, 0, {"query": spec, "value": spec} if pair else spec)
     x = {"query": x, "value": x} if pair else x
     model, params = (step, params) if alone else (fnet.sequential(only=step), {"only": params})
@@ -97,9 +99,9 @@ def test_params_do_not_broadcast_over_an_input_of_size_1(layer, options, alone, 
 def test_inputs_of_size_1_do_not_broadcast(step, x, each_backend):
     if isinstance(x, dict):
         x = {name: np.ones((2, *shape, 3), "float32") for name, shape in x.items()}
-        honest = {name: fnet.Spec((None, *(4,) * (len(x["query"].shape) - 2), 3)) for name in x}
+        honest = {name: Spec((None, *(4,) * (len(x["query"].shape) - 2), 3)) for name in x}
     else:
-        honest = fnet.Spec((None, 4, 3))
+        honest = Spec((None, 4, 3))
     with pytest.raises(fnet.InvalidInput, match=r"broadcast|equal sizes|differ at an axis"):
         step(fnet.init(step, 0, honest), x)
 
@@ -110,7 +112,7 @@ def test_einsum_sums_axes_of_one_size(each_backend):
     with pytest.raises(ValueError, match=r"sums axes 'b' of the sizes 1 and 3"):
         einsum({}, (ones((2, 1)), ones((3, 4))), subscripts="ab,bc->ac")
     with pytest.raises(ValueError, match=r"sums axes 'b' of the sizes 1 and 3"):
-        fnet.infer(fnet.bind(einsum, subscripts="ab,bc->ac"), (fnet.Spec((None, 1)), fnet.Spec((3, 4))))
+        fnet.infer(fnet.bind(einsum, subscripts="ab,bc->ac"), (Spec((None, 1)), Spec((3, 4))))
     y = einsum({}, (ones((1, 2, 3, 4)), ones((5, 2, 3, 4))), subscripts="abcd,abed->abce")
     assert y.shape == (5, 2, 3, 3)
     assert einsum({}, (ones((1, 2, 3)), ones((5, 3, 4))), subscripts="...ab,...bc->...ac").shape == (5, 2, 4)
@@ -252,3 +254,33 @@ def test_params_in_place_of_shapes_are_told():
     model = fnet.sequential(y=bind(fnet.dense, units=2))
     with pytest.raises(fnet.InvalidInput, match=r"dense, units=2\) does not take \{y: \{kernel: float32\[4, 2\]"):
         fnet.summary(model, fnet.init(model, 0, (None, 4)))
+
+
+ONE = Spec((2, 3, 4))
+
+
+@pytest.mark.parametrize(("step", "x", "said"), [
+    (bind(fnet.lstm, units=2), Spec((2, 3)), "3 axes|\\(batch, time"),
+    (bind(fnet.max_pooling2d), (), "does not take \\(\\): it takes an array of 4 axes"),
+    (bind(fnet.hashed_crossing, num_bins=3), ONE, "does not take .*: it takes 2 arrays of any number of axes"),
+    (fnet.operations.logaddexp, (ONE,), r"it takes 2 arrays \(x1, x2\) of any number of axes"),
+    (fnet.operations.outer, (Spec((2,), "string"),) * 2, r"it takes 2 arrays \(x1, x2\) of any number of axes"),
+    (fnet.operations.bitwise_and, ONE, r"it takes 2 arrays \(x, y\) of any number of axes"),
+    (fnet.operations.scatter_update, (ONE,), "it takes inputs, indices, updates"),
+    (fnet.operations.svd, Spec(()), "it takes an array .*2 or more axes"),
+    (fnet.random_hue, {"a": ONE}, "it takes an array of"),
+], ids=repr)  # fmt: skip
+def test_a_wrong_structure_is_told_with_what_is_taken(step, x, said):
+    with pytest.raises(fnet.InvalidInput, match=said):
+        infer.trace(bind(step), x)
+
+
+def test_no_rule_of_an_operation_answers_a_wrong_structure_in_words_of_python():
+    for case in CASES:
+        step = bind(case.layer, **case.options)
+        for x in ((), (ONE,), {"a": ONE}, None, "x", (ONE, None), (ONE,) * 7):
+            try:
+                infer.trace(step, x)
+            except (ValueError, NotImplementedError) as error:
+                words = ("argument", "attribute", "iterable", "subscriptable", "out of range", *WORDS)
+                assert not any(word in str(error) for word in words), error  # noqa: PT017

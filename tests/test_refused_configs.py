@@ -444,7 +444,7 @@ REFUSED = {
     "one_column": (
         lambda: alone(entry("HashedCrossing", "x", num_bins=4)),
         CorruptFile,
-        "takes several inputs; got .* alone",
+        "does not take float32.*: it takes 2 arrays of any number of axes",
     ),
     "no_cell": (
         lambda: alone(entry("StackedRNNCells", "c", cells=[3]), shape=(5, 3)),

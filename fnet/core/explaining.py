@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -67,6 +68,46 @@ def explained(
 
 FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 """What is raised by what cannot be computed with."""
+
+
+def in_words_of_python(error: Exception) -> bool:
+    """Whether a rule ran into an error; what does not fit it says itself, in a ValueError."""
+    own = isinstance(error, ValueError) and not isinstance(error, LookupError)
+    return not own or any(words in str(error) for words in WORDS)
+
+
+WORDS = ("to unpack", "empty sequence", "zip() argument", "zero-size array", "could not convert")
+"""Of the ValueErrors that Python and NumPy raise for what they are not given."""
+
+
+def taken(rule: Callable[..., Any], declared: Any, error: Exception) -> str:
+    """What a layer takes, for a message, found out by its shape rule; else the error that the rule ran into."""
+    dtypes = ("string",) if declared.entrance.host else ("float32", "int32")
+    named = () if declared.call is None else declared.call.arguments
+    for count, dtype, size in itertools.product(dict.fromkeys((len(named), 1, 2, 3, 4)), dtypes, (8, None)):
+        ranks = [rank for rank in range(RANKS) if _goes(rule, Spec((size,) * rank, dtype), count)]
+        if ranks:
+            least, most = ranks[0], ranks[-1]
+            many = "any number of" if least == 0 else f"{least}" if least == most else f"{least} or more"
+            axes = many if most in (least, RANKS - 1) else f"{least} to {most}"
+            what = f"{count} arrays" if count > 1 else "an array"
+            names = f" ({', '.join(named)})" if 0 < len(named) == count else ""
+            return f": it takes {what}{names} of {axes} axes"
+    if named:
+        return f": it takes {', '.join(named)}"
+    return f": it lacks {error}" if isinstance(error, KeyError) else f": {error}"
+
+
+RANKS = 7
+"""Numbers of axes that are tried."""
+
+
+def _goes(rule: Callable[..., Any], spec: Spec, count: int) -> bool:
+    try:
+        rule(spec if count == 1 else (spec,) * count)
+    except (*FAILURES, NotImplementedError):
+        return False
+    return True
 
 
 def _no_arrays(rules: Any, x: Any) -> str | None:

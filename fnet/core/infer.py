@@ -12,6 +12,7 @@ from typing import Any
 
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
+from fnet.core.explaining import FAILURES, in_words_of_python, taken
 from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
@@ -114,12 +115,10 @@ def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
     by_rule = bound.fill(declared.shape)
     try:
         outputs, params = by_rule(x)
-    except AttributeError as error:  # of a container, where the layer takes one array
-        raise InvalidInput(f"{brief(bound)} does not take {describe(x)}: {error}") from error
-    except TypeError as error:
-        if "'Spec' object" not in str(error):
+    except FAILURES as error:
+        if not in_words_of_python(error):
             raise
-        raise InvalidInput(f"{brief(bound)} takes several inputs; got {describe(x)} alone") from None
+        raise InvalidInput(f"{brief(bound)} does not take {describe(x)}{taken(by_rule, declared, error)}") from None
     if params and not declared.entrance.host:
         dtypes.require_no_strings(*specs)
     if params and bound.dtype is None and any(map(dtypes.is_float_spec, tree.leaves(params))):
