@@ -198,6 +198,7 @@ SELF.append(SELF)
         (FRAME.assign(b=["u"] * 4), "texts in b and numbers"),
         (pandas.DataFrame({"a": ["u"]}), "holds strings"),
         ([np.ones(3), np.ones(2)], "different lengths"),
+        ([pyarrow.array([1.0] * n) for n in (3, 2)], r"different lengths.*; got \([23],\), \([23],\)"),
         ((row for row in X), r"a generator is no array.*list\(x\)"),
         (object(), "a object is no array"),
         (polars.DataFrame(COLUMNS).lazy(), r"polars\.LazyFrame is no array.*collect"),

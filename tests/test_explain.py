@@ -179,6 +179,7 @@ def test_the_command_prints_a_page_or_json(tmp_path, capsys):
     assert page.startswith("cnn.keras: keras-zip, written by Keras 3.15.1; 10 layers and operations\n")
     assert "conv2d" in page
     assert "fnet runs this model." in page
+    assert "not counted" not in page
     (tmp_path / "bad.keras").write_bytes(golden("refused_code.keras"))
     assert cli.main(["explain", str(tmp_path / "bad.keras"), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

@@ -85,6 +85,14 @@ def test_what_masks_of_keras_2_do_that_fnet_cannot_say_is_refused_by_name():
     )
     with pytest.raises(UnsupportedLayer, match="GroupNormalization 'g' was called with a mask"):
         convert(modern(config), version=(2, 15), legacy=True)
+    heads = {"name": "h", "num_heads": 1, "key_dim": 2, "dtype": "float16"}
+    config = model(
+        layer("Masking", {"name": "k", "mask_value": 0.0}, [["x", 0, 0, {}]]),
+        layer("MultiHeadAttention", heads, [["k", 0, 0, {"value": ["k", 0, 0]}]]),
+        outputs=["h"],
+    )
+    with pytest.raises(UnsupportedLayer, match="MultiHeadAttention 'h' casts its query"):
+        convert(modern(config), version=(2, 15), legacy=True)
     inner = model(layer("Dense", {"name": "d", "units": 4}, [["x", 0, 0, {}]]), outputs=["d"], inputs=("x",))
     middle = model(
         {**inner, "name": "inner", "inbound_nodes": [[["x", 0, 0, {"mask": ["m", 0, 0]}]]]}, outputs=["inner"]
@@ -97,6 +105,12 @@ def test_what_masks_of_keras_2_do_that_fnet_cannot_say_is_refused_by_name():
     inner["config"]["name"], middle["config"]["name"] = "inner", "middle"
     with pytest.raises(UnsupportedLayer, match="'middle' calls a model inside it with an explicit mask on its own"):
         convert(modern(outer), version=(2, 15), legacy=True)
+    both = model(layer("Dense", {"name": "d", "units": 4}, [["x", 0, 0, {}]]), outputs=["d"])
+    calls = [[["x", 0, 0, {"mask": [["m", 0, 0], None]}], ["m", 0, 0, {}]]]
+    some = model({**both, "name": "both", "inbound_nodes": calls}, outputs=["both"])
+    both["config"]["name"], some["config"]["output_layers"] = "both", [["both", 1, 0]]
+    with pytest.raises(UnsupportedLayer, match="was called with masks for some of its inputs only"):
+        convert(modern(some), version=(2, 15), legacy=True)
 
 
 def test_a_repr_shows_the_rule_of_its_generation():
