@@ -431,7 +431,24 @@ def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsy
     _, expected = run(capsys, "own.safetensors", "photos/1.png")
     assert run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1/127.5", "--offset", "-1") == (0, expected)
     run(capsys, "plain.safetensors", "photos/1.png", "--scale", "1")
+    nodes = {
+        "x": bind(fnet.input_layer, shape=shape),
+        "by": (fnet.operations.true_divide, ("x", 127.5)),
+        "m": (plain, "by"),
+    }
+    within = fnet.graph(nodes, inputs="x", outputs="m")  # as where Keras's preprocess_input was called
+    fnet.save("within.safetensors", within, {"m": fnet.load("plain.safetensors")[1]})
+    run(capsys, "within.safetensors", "photos/1.png")
     assert told not in caplog.text
+    after = fnet.graph(
+        {"x": nodes["x"], "m": (plain, "x"), "by": (fnet.operations.true_divide, ("m", 2.0))}, inputs="x", outputs="by"
+    )
+    fnet.save("after.safetensors", after, {"m": fnet.load("plain.safetensors")[1]})
+    run(capsys, "after.safetensors", "photos/1.png")
+    assert told in caplog.text
+    for name, scales in {"own": True, "within": True, "after": False}.items():
+        fnet.to_keras(*fnet.load(f"{name}.safetensors"), f"{name}.keras")
+        assert any("no Rescaling" in line for line in fnet.explain(f"{name}.keras").unusual) != scales
 
 
 @pytest.mark.parametrize("text", ["1/", "/2", "1/0", "nan"])

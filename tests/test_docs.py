@@ -129,6 +129,18 @@ QUESTIONS = {
     "which keras versions": "versions",
     "explain which layers unsupported": "howto-files",
     "confusion accuracy": "howto-many-files",
+    "model.layers output": "answers",
+    "load bytes memory s3": "answers",
+    "unit test model": "answers",
+    "android phone": "answers",
+    "microcontroller c++": "answers",
+    "upgrade keras 2 keras 3": "answers",
+    "jupyter notebook streamlit": "answers",
+    "jit numpy numba": "answers",
+    "audit stranger certificate": "explanation-security",
+    "sha256 digest": "explanation-security",
+    "lambda 250 mb cold start": "howto-deploy",
+    "hard_sigmoid keras 2": "generations",
 }
 """{words that somebody searches for: the page that answers}."""
 

@@ -24,7 +24,7 @@ from fnet import tree
 from fnet.cli.common import UsageError, log, number
 from fnet.core import infer, sources
 from fnet.core.compose import Model, bind, input_names
-from fnet.inference.scaling import Scaling
+from fnet.inference.scaling import Scaling, scales
 from fnet.shapes import fits, sized
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
@@ -111,7 +111,7 @@ def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixel
     """What --scale and --offset or the file say. Warns where the model scales as well, and where nothing does."""
     said = Scaling(args.scale if args.scale is not None else info.get("scale"), args.offset)
     warn_of_two_scales(model, *said)
-    if pixels and said == (None, None) and not _scales(model):
+    if pixels and said == (None, None) and not scales(_functions(model)):
         log.warning(
             "no Rescaling or Normalization layer in the model, so it sees pixels from 0 to 255: give --scale 1/255 "
             "(or --scale 1/127.5 --offset -1) if it was trained on such; --scale 1 says that they are right"
@@ -128,11 +128,12 @@ def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = N
         log.warning("the model begins with a Rescaling layer, and --scale scales once more: leave it out")
 
 
-def _scales(step: Any) -> bool:
-    """Whether a layer in a step is one that scales what a model is given."""
-
-    own = "" if isinstance(step, Model) else bind(step).function.__name__
-    return own in ("rescaling", "normalization") or any(map(_scales, infer.children(step).values()))
+def _functions(step: Any) -> Iterator[tuple[str, bool]]:
+    """(name of the function, whether it has a size of its own, as what has a kernel) of each layer in a step."""
+    if not isinstance(step, Model):
+        yield bind(step).function.__name__, not {"filters", "units"}.isdisjoint(bind(step).all_options)
+    for child in infer.children(step).values():
+        yield from _functions(child)
 
 
 def source(request: Request) -> Source:

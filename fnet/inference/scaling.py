@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnet import tree
+
+ARITHMETIC = {"add", "bias_add", "divide", "multiply", "subtract", "true_divide", "truediv"}
 
 
 class Scaling(NamedTuple):
@@ -24,3 +28,13 @@ class Scaling(NamedTuple):
             return a
         scale, offset = (1.0 if self.scale is None else self.scale), self.offset or 0.0
         return a.astype(np.float32) * np.float32(scale) + np.float32(offset)
+
+
+def scales(functions: Iterable[tuple[str, bool]]) -> bool:
+    """Whether one of these layers, (function, whether it has weights) in order, scales what a model is given.
+
+    Files in which Keras's `preprocess_input` was called have arithmetic before the first layer with weights.
+    """
+    functions = list(functions)
+    before = {name for name, _ in takewhile(lambda function: not function[1], functions)}
+    return bool(ARITHMETIC & before) or not {"rescaling", "normalization"}.isdisjoint(name for name, _ in functions)

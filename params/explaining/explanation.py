@@ -9,6 +9,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import brief
+from fnet.inference.scaling import scales
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import BROKEN
 from params.convert.generations import Version, options_of_age, version_of
@@ -121,6 +122,11 @@ def _trains(layer: KerasObject) -> bool:
     return any(call["kwargs"].get("training") in (True, 1) for call in calls)
 
 
+def _function(step: Step) -> str:
+    """The name of the function that a step calls."""
+    return step.fnet.removeprefix("bind(").partition("(")[0].partition(",")[0].rstrip(")").rpartition(".")[2]
+
+
 def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     """What is worth a look."""
     conversion = refused.conversion
@@ -128,7 +134,7 @@ def _unusual(steps: list[Step], refused: Refusals) -> Iterator[str]:
     if NEWEST_TRIED < conversion.version != version_of(UNSAID):
         yield f"written by a Keras newer than {NEWEST_TRIED[0]}.{NEWEST_TRIED[1]}, the newest that fnet was tried on"
     images = [s for s in inputs if len(s.shape) == 4 and s.shape[-1] in (1, 3) and s.dtype.startswith("float")]
-    if images and not {"Rescaling", "Normalization"}.intersection(step.keras for step in steps):
+    if images and not scales((_function(step), bool(step.params)) for step in steps):
         yield "no Rescaling or Normalization layer: give images scaled as they were in training (1/255 is common)"
     last = next((step for step in reversed(steps) if step.params), None)
     if last is not None and "softmax" in last.fnet and last.output.endswith("[None, 1]"):
