@@ -569,6 +569,22 @@ def test_batch_renormalization_called_with_training_is_refused():
         )
 
 
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(
+    ("shared", "why"),
+    [
+        (lambda: layers.LSTM(4, return_sequences=True, dropout=0.5, name="twice"), "shared by several calls"),
+        (lambda: layers.BatchNormalization(name="twice"), "called several times"),
+    ],
+)
+def test_a_layer_of_which_some_calls_are_with_training_is_refused(shared, why, first):
+    shared = shared()
+    x = keras.Input((6, 4))
+    y = shared(shared(x, training=first), training=not first)
+    with pytest.raises(UnsupportedLayer, match=f"'twice' is {why}"):
+        from_keras(keras.Model(x, y), training="as written", rng=0)
+
+
 # --- custom layers and refusals -------------------------------------------------------------------
 
 
