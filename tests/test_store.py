@@ -446,6 +446,10 @@ BROKEN_FILES = {
     "model a number": (packed(model=3), CorruptFile, "the model is 3"),
     "two keys": (packed(model={"a": 1, "b": 2}), CorruptFile, "exactly one"),
     "unknown kind": (packed(model={"eval": "1"}), CorruptFile, "no kind of value"),
+    "option missing": (
+        packed(model={"sequential": [["i", {"bind": ["input_layer", [], None]}]]}), CorruptFile,
+        "input_layer lacks the option 'shape'",
+    ),
     "unknown layer": (packed(model={"layer": "os.system"}), UnsupportedLayer, "no layer of this fnet"),
     "not public": (packed(model={"layer": "predict"}), UnsupportedLayer, "no layer of this fnet"),
     "private": (packed(model={"layer": "__import__"}), UnsupportedLayer, "no layer of this fnet"),

@@ -17,6 +17,7 @@ from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.options import misfit, option_names
 from fnet.core.rules import apply, rules, undecorated
+from fnet.errors import InvalidInput
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
 from fnet.types import Params, ParamTree
@@ -44,8 +45,12 @@ class Bound:
         return {**option_names(self.function), **self.own_options}
 
     def fill(self, rule: Callable[..., T]) -> Callable[..., T]:
-        """A rule of the layer with the options that it asks for."""
-        return functools.partial(rule, **{key: self.all_options[key] for key in option_names(rule)})
+        """A rule of the layer with the options that it asks for. Raises InvalidInput where one has no value."""
+        asked = {key: self.all_options[key] for key in option_names(rule)}
+        for key, value in asked.items():
+            if value is inspect.Parameter.empty:
+                raise InvalidInput(f"{name_of(self.function)} lacks the option {key!r}")
+        return functools.partial(rule, **asked)
 
     @functools.cached_property
     def misfit(self) -> str | None:
