@@ -145,9 +145,11 @@ def embedding(
     output_dim: Positive | None = None,
     mask_zero: bool = False,
     quantization: str | None = None,
+    clips: bool = False,
 ) -> Any:
     """(...) of ids -> (..., output_dim): row `id` of the table for each id; float ids are truncated.
 
+    clips: whether, as in Keras before 3.3, a negative id is 0 and one beyond the table the last.
     params: embeddings (input_dim, output_dim), with `quantization` those of `fnet.layers.quantized.table_params`.
     Mask: `x != 0` when `mask_zero`, else none.
     Errors: on NumPy an id >= input_dim is InvalidInput; on JAX, which cannot raise, its row is NaN.
@@ -156,7 +158,7 @@ def embedding(
     ids = ops.asarray(x.values if isinstance(x, Masked) else x)
     whole = ids.astype("int32")
     if quantization is None:
-        rows = ops.take(params["embeddings"], whole)
+        rows = ops.take(params["embeddings"], xp.clip(whole, 0, len(params["embeddings"]) - 1) if clips else whole)
     else:
         rows = quantized.lookup(quantization, params, whole, output_dim)
     return Masked(rows, xp.not_equal(ids, 0)) if mask_zero else rows

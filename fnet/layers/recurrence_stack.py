@@ -125,6 +125,7 @@ def recurrent_stack(params: Params, x: Any, *, layers: Any, table: bool = True) 
     if ids:
         mask = xp.not_equal(values, 0) if ids["mask_zero"] else None
         values = values.astype("int32")
+        values = xp.clip(values, 0, ids["input_dim"] - 1) if ids["clips"] else values
     elif mask is not None:
         mask = ops.asarray(mask).astype(bool).reshape(values.shape[:2])
     keep = recurrent[-1].return_sequences

@@ -193,6 +193,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
         ((3, 12), _encoding(_bins)),
         (NEWEST, _encoding({})),
     ),
+    "Embedding": (((3, 0), {}), ((3, 3), {"clips": True})),
     "UnitNormalization": (((3, 6), {"least_norm": 1e-6}),),
     "UpSampling2D": (((2, 4), {"half_pixels": False}),),
     **dict.fromkeys(
