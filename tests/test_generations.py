@@ -133,6 +133,7 @@ def test_ids_beyond_the_table_were_the_nearest_in_files_of_keras_3_0_to_3_2(last
 
 
 SMALL = np.array([[[100, 2], [3, 100]]], "int8")
+PIXELS, UP = [[[[0], [3]]]], layers.UpSampling2D((1, 2), interpolation="bilinear")
 ZEROS = np.array([[-0.0, 0.0, -0.0]], "float32")
 LOGITS = np.log(np.array([[[0.1, 0.6, 0.3], [0.5, 0.2, 0.3], [0.3, 0.1, 0.6]]], "float32"))
 FOUR = np.array([[1, 2, 3], [4, 0, 6]], "float32")
@@ -149,6 +150,8 @@ MASK = np.array([[0.5, 0, 0.25]], "float32")
         ("3.15.0", layers.GroupNormalization(1, center=False, scale=False), [[7, 1]], [[0, 0]], "float32"),
         ("3.3.3", layers.Discretization([1], output_mode="one_hot"), [[0.0]], [[[1, 0]]], "float32"),
         ("3.4.0", layers.Discretization([1], output_mode="one_hot"), [[0.0]], [[1, 0]], "float32"),
+        ("3.5.0", UP, PIXELS, [[[[0], [0], [2], [3]]]], "int32"),
+        ("3.6.0", UP, PIXELS, [[[[0], [1], [2], [3]]]], "int32"),
         ("3.8.0", lambda x: ops.argmax(x, 1), ZEROS, [0], "int32"),
         ("3.9.0", lambda x: ops.argmax(x, 1), ZEROS, [1], "int32"),
         ("3.8.0", lambda x: ops.argmin(x[:, 1:], 1), ZEROS, [0], "int32"),
@@ -262,6 +265,14 @@ def test_means_of_integers_are_integers_in_files_of_keras_2(rank):
     assert y.tolist() == [[2, 5], [2, 0]]  # as TensorFlow 2.12 gave
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("bilinear", [0, 0.75, 2.25, 3]), ("nearest", [0, 0, 3, 3])])
+def test_up_sampling_of_integers_in_files_of_keras_2(kind, expected):
+    options = {"size": [1, 2], "interpolation": kind}
+    model, params = hostile.of_keras_2("UpSampling2D", options, (), (1, 2, 1), "int32")
+    y = model(params, np.array(PIXELS, "int32"))
+    assert (y.dtype, y.ravel().tolist()) == ("int32" if kind == "nearest" else "float32", expected)  # as 2.15 gave
+
+
 def test_spectral_normalization_of_integers_in_files_of_keras_2():
     dense = {"class_name": "Dense", "config": {"name": "dense", "trainable": True, "dtype": "float32", "units": 3}}
     kernel, bias, u = (np.linspace(0.1, 0.9, n, dtype="float32") for n in (6, 3, 3))
@@ -338,14 +349,15 @@ CHANGES = {
     (2, 10): "RandomHeight RandomWidth",
     (2, 12): "BatchNormalization RandomHeight RandomWidth",
     (3, 0): "Add Average Bidirectional CategoryEncoding Concatenate ConvLSTM1D ConvLSTM2D ConvLSTM3D Discretization"
-    " GRU GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity IntegerLookup"
-    " LSTM Maximum Minimum Multiply Normalization RNN ReLU Rescaling Resizing SimpleRNN SpectralNormalization"
-    " StringLookup Subtract TextVectorization TimeDistributed",
+    " Embedding GRU GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity"
+    " IntegerLookup LSTM Maximum Minimum Multiply Normalization RNN ReLU Rescaling Resizing SimpleRNN"
+    " SpectralNormalization StringLookup Subtract TextVectorization TimeDistributed UpSampling2D",
     (3, 1): "ops.Normalize",
-    (3, 3): "ops.Linspace ops.Logspace ops.Take ops.Trace",
+    (3, 3): "Embedding ops.Linspace ops.Logspace ops.Take ops.Trace",
     (3, 4): "Add Average CategoryEncoding Concatenate Discretization Maximum Minimum Multiply Subtract ops.CTCDecode"
     " ops.RGBToGrayscale",
-    (3, 6): "RandomBrightness RandomContrast RandomCrop Resizing UnitNormalization ops.Normalize ops.Resize",
+    (3, 6): "RandomBrightness RandomContrast RandomCrop Resizing UnitNormalization UpSampling2D ops.Normalize"
+    " ops.Resize",
     (3, 7): "GroupNormalization GroupQueryAttention MultiHeadAttention",
     (3, 8): "GroupQueryAttention MultiHeadAttention RandomCrop",
     (3, 9): "ops.Argmax ops.Argmin",
@@ -365,6 +377,7 @@ TELLING = {
     "LayerNormalization": {"axis": [2, 1]},
     "ReLU": {"negative_slope": 0.5, "max_value": 4.0},
     "Resizing": {"interpolation": "nearest"},
+    "UpSampling2D": {"interpolation": "bilinear"},
     "ops.CTCDecode": {"strategy": "beam_search"},
     "ops.Normalize": {"axis": [1, 2]},
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fnet.backend import xp
 from fnet.core.compose import layer
 from fnet.layers import image
+from fnet.layers.numeric import float_rule
 from fnet.layers.windows import spatial_axes
 from fnet.resampling import require_interpolation
 from fnet.shapes import require_numbers
@@ -58,11 +59,12 @@ def up_sampling1d(params: Params, x: Array, *, size: Positive = 2) -> Array:
 
 
 def _up_sampling2d_rule(
-    x: Spec, *, size: int | Sequence[int], data_format: str | None, interpolation: str
+    x: Spec, *, size: int | Sequence[int], data_format: str | None, interpolation: str, keeps_integers: bool
 ) -> tuple[Spec, ParamTree]:
     require_interpolation(interpolation)
     if interpolation != "nearest":
         require_numbers(x)
+        x = x if keeps_integers else float_rule(x)[0]
     return _enlarged(x, size, 2, data_format)
 
 
@@ -75,10 +77,13 @@ def up_sampling2d(
     data_format: DataFormat | None = "channels_last",
     interpolation: str = "nearest",
     half_pixels: bool = True,
+    keeps_integers: bool = True,
+    rounds_integers: bool = True,
 ) -> Array:
     """(batch, height, width, channels) -> (batch, height * size[0], width * size[1], channels).
 
-    interpolation: "nearest" repeats pixels; the others are those of `resizing`.
+    interpolation: "nearest" repeats pixels; the others are those of `resizing`, as are `keeps_integers`
+    and `rounds_integers`.
     half_pixels: where it is False, "bilinear" measures from the corners of pixels, as Keras did before 2.4.
     Mask: dropped. Source: keras.layers.UpSampling2D.
 
@@ -89,8 +94,16 @@ def up_sampling2d(
         return _repeat(x, size, 2, data_format)
     height, width = (x.shape[a] * f for a, f in zip(_axes(x, 2, data_format), _factors(size, 2), strict=True))
     interpolation = interpolation if half_pixels or interpolation != "bilinear" else "bilinear from corners"
-    y = image.resize(x, (height, width), interpolation, data_format=data_format)
-    return y if y.dtype == x.dtype else image.saturated(y, x.dtype)
+    return image.resizing(
+        {},
+        x,
+        height=height,
+        width=width,
+        interpolation=interpolation,
+        data_format=data_format,
+        keeps_integers=keeps_integers,
+        rounds_integers=rounds_integers,
+    )
 
 
 def _up_sampling3d_rule(x: Spec, *, size: int | Sequence[int], data_format: str | None) -> tuple[Spec, ParamTree]:

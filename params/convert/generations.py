@@ -51,6 +51,11 @@ def _relu(masks: Mapping[str, Any]) -> Options:
     return options
 
 
+def _interpolated(options: Mapping[str, Any]) -> Options:
+    """Where pixels are not repeated."""
+    return lambda config: {} if config.get("interpolation", "nearest") == "nearest" else options
+
+
 def _bins(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The numbers of bins had the dtype of the layer, by default int64."""
     dtype = config.get("dtype")
@@ -195,7 +200,11 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     ),
     "Embedding": (((3, 0), {}), ((3, 3), {"clips": True})),
     "UnitNormalization": (((3, 6), {"least_norm": 1e-6}),),
-    "UpSampling2D": (((2, 4), {"half_pixels": False}),),
+    "UpSampling2D": (
+        ((2, 4), _interpolated({"half_pixels": False, "keeps_integers": False})),
+        ((3, 0), _interpolated({"keeps_integers": False})),
+        ((3, 6), _interpolated({"rounds_integers": False})),
+    ),
     **dict.fromkeys(
         ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
         (((3, 0), _MASKS), ((3, 4), {"masks": "keras3.3"})),
