@@ -225,12 +225,16 @@ def data_rows(
 
     from compare import reference
     from compare.measuring import Rows
+    from fnet.errors import printable
     from train_keras import data
 
     try:
         takes = reference.load(model_file, custom_objects).inputs[0]
-    except (ValueError, OSError, TypeError, AttributeError) as error:
-        raise ValueError(f"Keras cannot load {model_file}: {error}") from error
+    except ImportError:
+        raise
+    except Exception as error:  # whatever Keras raises: with the config of the file in it
+        what = printable(f"{type(error).__name__}: {error}")[:400]
+        raise ValueError(f"Keras cannot load {model_file}: {what}") from error
     kind = "texts" if takes.dtype == "string" else "images"
     data_set = data.load(kind, where, cache, language)
     part = data_set.splits[split]

@@ -13,6 +13,7 @@ import pytest
 from compare import certificate, cli, demo, measuring, others, parity, pictures, reference, report, worker, yardstick
 from fnet import cli as fnet_cli
 from fnet.importing import ImportFailed
+from tests.hostile import dense_config, keras_zip
 from tests.parity import assert_parity
 
 F32_MAX = float(np.finfo("float32").max)
@@ -610,3 +611,16 @@ def test_the_demo_trains_compares_and_reports(tmp_path, capsys):
     assert out.count("parity holds") == 3
     assert (tmp_path / "report.html").read_text("utf-8").count("<h2>") == 3
     assert all((tmp_path / family / "model.keras").exists() for family in demo.MODELS)
+
+
+@pytest.mark.parametrize("change", [
+    {"class_name": "Functional", "config": {"name": "f", "\x1b[31m": "x" * 3000}}, {"class_name": "\x1b[31m" * 200},
+], ids=["KeyError", "TypeError"])  # fmt: skip
+def test_whatever_keras_raises_for_a_file_is_told_in_one_line(change, tmp_path):
+    """A KeyError of Keras was a traceback, and what it says was printed raw, the whole config in it."""
+    path = tmp_path / "m.keras"
+    path.write_bytes(keras_zip({**dense_config(), **change}))
+    with pytest.raises(ValueError, match=r"^Keras cannot load .*m\.keras: \w+Error: ") as caught:
+        cli.data_rows(path, "unused", "test")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
