@@ -190,7 +190,7 @@ def _kind(name: str, args: argparse.Namespace) -> str:
 def _require_columns(request: Request, name: str) -> None:
     """Raises UsageError where columns are asked of what has none."""
     if request.kept:
-        raise UsageError(f"{name} has no columns, so none can be named by --truth or --keep")
+        raise UsageError(f"{name} has no columns, so none can be named by --truth or --keep: give a table, as .csv")
 
 
 def _images_of(folder: Path) -> list[str]:

@@ -22,6 +22,8 @@ from fnet.types import Params
 def jit(model: Any) -> Callable[[Params, Any], Any]:
     """`(params, x) -> y` with the results of `model`: compiled by XLA on JAX; on NumPy, `model` itself.
 
+    So one script serves both. On NumPy `fnet.compile` and `fnet.predict` are the faster forms.
+
     Equal models share one compilation. A model that begins with strings runs that part in NumPy first.
     """
     run = model if backend.name() == "numpy" else _jit(model)
