@@ -293,6 +293,15 @@ def test_the_blank_of_ctc_decode_is_the_last_class_where_no_index_is_given(strat
     np.testing.assert_array_equal(labels, [[0, 0, 2, -1, -1, -1]])
 
 
+def test_the_labels_of_a_long_row_stay_in_their_order():
+    """A sort that is not stable keeps the order of sixteen entries or fewer."""
+    path = np.random.default_rng(0).integers(0, 5, 300)
+    (labels,), _ = operations.ctc_decode(
+        {}, (9 * np.eye(5, dtype="float32")[None, path], np.array([300])), mask_index=None, merge_repeated=False
+    )
+    np.testing.assert_array_equal(labels[labels >= 0], path[path != 4])
+
+
 def test_each_nan_is_unique(each_backend):
     """As in TensorFlow; NumPy takes them for one."""
     y, counts = operations.unique({}, np.array([1, np.nan, 2, np.nan], "float32"), return_counts=True)

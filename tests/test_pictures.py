@@ -113,6 +113,8 @@ def test_boxes_say_what_runs_and_lines_what_flows():
     assert texts(svg, "shape") == ["8×8×3", "6×6×4", "144", "2"]
     assert svg == fnet.plot(model, fnet.init(model, 0))
     assert svg._repr_svg_() == svg
+    svg = fnet.plot(sequential(x=bind(fnet.input_layer, shape=(None, 5, 4)), l=bind(fnet.lstm, units=2, unroll=True)))
+    assert "lstm 2 unroll" in texts(svg, "soft")
 
 
 def test_a_model_that_does_not_say_what_it_takes_has_shapes_where_they_are_given():

@@ -468,6 +468,8 @@ def test_rows_of_an_earlier_yardstick_say_what_they_show_of_todays():
         }
         return {"run": run, "seed": 0, "family": "rnn", "data": "nusax", "parity": parity | more}
 
+    assert document.Verdict("No run is compared yet.") in evidence.parity_page([]).blocks
+
     def told(*rows):
         variant = types.SimpleNamespace(label="2 x 64", rows=rows)
         page = evidence.parity_page([types.SimpleNamespace(study=types.SimpleNamespace(name="s"), variants=[variant])])
