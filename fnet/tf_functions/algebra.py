@@ -13,7 +13,7 @@ from fnet.backend import xp
 from fnet.dtypes import is_complex
 from fnet.dtypes import tensor as as_tensor
 from fnet.shapes import broadcast_shapes, reduced_shape
-from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, rule_of, same_rule, together
+from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, joined, rule_of, same_rule, together
 from fnet.types import Array, Axis, Spec
 
 # --- products -------------------------------------------------------------------------------------
@@ -249,14 +249,14 @@ def _diag_rule(diagonal: Any, *, k: int) -> Spec:
 
 
 @function(_diag_rule, "linalg.diag")
-def diag(diagonal: Array, *, k: int = 0) -> Array:
-    """(..., n) -> matrices with it on diagonal `k`."""
+def diag(diagonal: Array, *, k: int = 0, padding_value: float = 0) -> Array:
+    """(..., n) -> matrices with it on diagonal `k`, `padding_value` elsewhere."""
     x = as_tensor(diagonal)
     size = x.shape[-1] + abs(k)
     on = np.eye(size, k=k, dtype=bool)
     padded = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
     rows = padded[..., :, None] if k >= 0 else padded[..., None, :]
-    return xp.where(on, rows, xp.zeros_like(rows))
+    return xp.where(on, rows, xp.full_like(rows, padding_value))
 
 
 def _diag_part_rule(x: Any, *, k: int) -> Spec:
@@ -267,3 +267,17 @@ def _diag_part_rule(x: Any, *, k: int) -> Spec:
 def diag_part(x: Array, *, k: int = 0) -> Array:
     """Diagonal `k` of the last two axes."""
     return xp.diagonal(as_tensor(x), offset=k, axis1=-2, axis2=-1)
+
+
+def _set_diag_rule(input: Any, diagonal: Any, *, k: int) -> Spec:  # noqa: A002
+    joined(_diag_part_rule(input, k=k).shape, as_spec(diagonal).shape)
+    return same_rule(input)
+
+
+@function(_set_diag_rule, "linalg.set_diag")
+def set_diag(input: Array, diagonal: Array, *, k: int = 0) -> Array:  # noqa: A002
+    """`input` with `diagonal` as diagonal `k` of its last two axes."""
+    x, line = together(input, diagonal)
+    places = np.arange(x.shape[-2]) - max(-k, 0)
+    rows = xp.take(line, np.clip(places, 0, line.shape[-1] - 1), axis=-1)[..., None]
+    return xp.where(np.eye(*x.shape[-2:], k=k, dtype=bool), rows, x)

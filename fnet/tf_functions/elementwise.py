@@ -278,6 +278,12 @@ truncatemod = binary("truncatemod", "What truncatediv leaves, of the sign of x."
 divide_no_nan = binary(
     "divide_no_nan", "x / y, 0 where y is 0.", lambda x, y: _unless_zero(y, xp.true_divide(x, y)), "math.divide_no_nan"
 )
+reciprocal_no_nan = unary(
+    "reciprocal_no_nan",
+    "1 / x, 0 where x is 0.",
+    lambda x: _unless_zero(x, xp.true_divide(xp.ones_like(x), x)),
+    "math.reciprocal_no_nan",
+)
 multiply_no_nan = binary(
     "multiply_no_nan", "x * y, 0 where y is 0.", lambda x, y: _unless_zero(y, x * y), "math.multiply_no_nan"
 )

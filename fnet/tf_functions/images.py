@@ -107,6 +107,28 @@ def resize_with_crop_or_pad(image: Array, *, target_height: int, target_width: i
     return x
 
 
+def _pad_rule(image: Any, *, target_height: int, target_width: int, method: str) -> Spec:
+    spec = as_spec(image)
+    return Spec(_sized(spec.shape, target_height, target_width), spec.dtype if method == "nearest" else "float32")
+
+
+@function(_pad_rule, "image.resize_with_pad")
+def resize_with_pad(
+    image: Array, *, target_height: int, target_width: int, method: str = "bilinear", antialias: bool = False
+) -> Array:
+    """The largest size of the same aspect ratio that fits into the target, zeros around it. method: as `resize`."""
+    x, target = tensor(image), np.float32([target_height, target_width])
+    size = np.float32(x.shape[-3:-1])
+    size = size / np.max(size / target)
+    (high, wide), (top, left) = np.floor(size).astype(int), np.floor((target - size) / 2).clip(0).astype(int)
+    y = tensor(
+        resize({}, (x, [high, wide]), method=method, antialias=antialias), None if method == "nearest" else "float32"
+    )
+    return pad_to_bounding_box(
+        {}, y, offset_height=top, offset_width=left, target_height=target_height, target_width=target_width
+    )
+
+
 def _crop_size(size: int | None, fraction: float) -> int | None:
     return None if size is None else size - 2 * int((size - size * fraction) / 2)
 
