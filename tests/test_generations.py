@@ -273,6 +273,15 @@ def test_up_sampling_of_integers_in_files_of_keras_2(kind, expected):
     assert (y.dtype, y.ravel().tolist()) == ("int32" if kind == "nearest" else "float32", expected)  # as 2.15 gave
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("AddLoss", {"unconditional": False}), ("AddMetric", {"aggregation": "mean", "metric_name": "kl"})],
+)
+def test_losses_and_metrics_inside_models_of_keras_2_are_the_identity(name, options):
+    model, params = hostile.of_keras_2(name, options, shape=X.shape[1:])
+    np.testing.assert_array_equal(model(params, X), X)
+
+
 def test_spectral_normalization_of_integers_in_files_of_keras_2():
     dense = {"class_name": "Dense", "config": {"name": "dense", "trainable": True, "dtype": "float32", "units": 3}}
     kernel, bias, u = (np.linspace(0.1, 0.9, n, dtype="float32") for n in (6, 3, 3))

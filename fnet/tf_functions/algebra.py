@@ -278,6 +278,7 @@ def _set_diag_rule(input: Any, diagonal: Any, *, k: int) -> Spec:  # noqa: A002
 def set_diag(input: Array, diagonal: Array, *, k: int = 0) -> Array:  # noqa: A002
     """`input` with `diagonal` as diagonal `k` of its last two axes."""
     x, line = together(input, diagonal)
-    places = np.arange(x.shape[-2]) - max(-k, 0)
+    height, width = x.shape[-2:]
+    places = np.arange(height) - max(-k, 0)
     rows = xp.take(line, np.clip(places, 0, line.shape[-1] - 1), axis=-1)[..., None]
-    return xp.where(np.eye(*x.shape[-2:], k=k, dtype=bool), rows, x)
+    return xp.where(np.eye(height, width, k, dtype=bool), rows, x)

@@ -117,8 +117,8 @@ def resize_with_pad(
     image: Array, *, target_height: int, target_width: int, method: str = "bilinear", antialias: bool = False
 ) -> Array:
     """The largest size of the same aspect ratio that fits into the target, zeros around it. method: as `resize`."""
-    x, target = tensor(image), np.float32([target_height, target_width])
-    size = np.float32(x.shape[-3:-1])
+    x, target = tensor(image), np.array([target_height, target_width], "float32")
+    size = np.array(x.shape[-3:-1], "float32")
     size = size / np.max(size / target)
     (high, wide), (top, left) = np.floor(size).astype(int), np.floor((target - size) / 2).clip(0).astype(int)
     y = tensor(

@@ -62,6 +62,7 @@ FAMILIES = {
     "bridges": "TFSMLayer JaxLayer FlaxLayer TorchModuleWrapper",
     "models": "Sequential Functional",
     "of Keras 2 alone": "LocallyConnected1D LocallyConnected2D RandomFourierFeatures RandomHeight RandomWidth",
+    "of losses and metrics inside models of Keras 2": "AddLoss AddMetric",
     "inside keras.applications": "LayerScale CustomScaleLayer StochasticDepth",
     "inside FeatureSpace": "TFDConcat TFDIdentity",
 }
@@ -74,7 +75,7 @@ FOREIGN = frozenset(
 """Classes that are not in `keras.layers` of Keras 3."""
 
 RENAMED = {"RandomHeight": "random_zoom", "RandomWidth": "random_zoom"}
-RENAMED |= {"TFDConcat": "concatenate", "TFDIdentity": "identity"}
+RENAMED |= {"TFDConcat": "concatenate", "TFDIdentity": "identity", "AddLoss": "identity", "AddMetric": "identity"}
 """{class: the layer}, where the letters of the names differ."""
 
 FRAMEWORK = "it runs code of another framework, which no file can describe"
@@ -200,6 +201,8 @@ ROWS: dict[str, Callable[..., Entry]] = {
     **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "SimpleRNN"), _WITH_CELL),
     **dict.fromkeys(("GRUCell", "LSTMCell", "StackedRNNCells"), _CELL),
     "SimpleRNNCell": partial(Entry, arguments=("sequence", "states")),
+    "AddLoss": partial(Entry, ignored=frozenset({"unconditional"})),
+    "AddMetric": partial(Entry, ignored=frozenset({"aggregation", "metric_name"})),
     "ActivityRegularization": partial(Entry, ignored=frozenset({"l1", "l2"})),
     "AutoContrast": partial(Entry, ignored=_FACTORS | {"data_format"}),
     "CategoryEncoding": partial(_DENSE, options=modern_mode, arguments=("inputs", "count_weights")),
