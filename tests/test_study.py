@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from pathlib import Path
 
 import numpy as np
@@ -451,36 +450,8 @@ def made(tmp_path_factory):
     return folder
 
 
-def test_rows_of_an_earlier_yardstick_say_what_they_show_of_todays():
-    """Of three classes the largest score is at least 1/3, so that 2e-6 / 3 is allowed for certain."""
-
-    def row(run, error, **more):
-        keras_side, ours = (
-            {"agreement": 1.0, "ties": 0, "macro_f1": 1.0, "error": e, "max_abs_error": e, "mean_abs_error": e}
-            for e in (1e-7, error)
-        )
-        parity = {
-            "held": True,
-            "problems": [],
-            "allowed": 2e-6,
-            "rows": 5,
-            "sides": {"Keras": keras_side, "fnet numpy": ours},
-        }
-        return {"run": run, "seed": 0, "family": "rnn", "data": "nusax", "parity": parity | more}
-
+def test_a_page_on_parity_before_any_run_is_compared_says_so():
     assert document.Verdict("No run is compared yet.") in evidence.parity_page([]).blocks
-
-    def told(*rows):
-        variant = types.SimpleNamespace(label="2 x 64", rows=rows)
-        page = evidence.parity_page([types.SimpleNamespace(study=types.SimpleNamespace(name="s"), variants=[variant])])
-        return " ".join(" ".join(block.text.split()) for block in page.blocks if hasattr(block, "text"))
-
-    text = told(row("sure", 8e-7), row("open-run", 9e-7), row("new", 1e-7, floor=2e-6))
-    assert "Parity held for all 3 runs when they were recorded" in text
-    assert "2 of the 3 runs were recorded with an earlier yardstick" in text
-    assert "1 of them are within today's yardstick" in text
-    assert "It cannot be told from the row for open-run." in text
-    assert "Parity holds for all 1 runs." in told(row("new", 1e-7, floor=2e-6))
 
 
 def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):

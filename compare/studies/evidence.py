@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare import yardstick
 from compare.report import number
 from compare.studies.document import Block, Heading, Page, Table, Text, Verdict
-from compare.studies.findings import CLASSES, Finding
+from compare.studies.findings import Finding
 from compare.studies.pages import interval, value
 
 Row = dict[str, Any]
@@ -48,8 +47,6 @@ def parity_page(findings: Sequence[Finding]) -> Page:
         verdict = Verdict("No run is compared yet.")
     elif failed:
         verdict = Verdict(f"Parity does not hold for {len(failed)} of {len(rows)} runs.", "failed")
-    elif _earlier(rows):
-        verdict = Verdict(f"Parity held for all {len(rows)} runs when they were recorded.", "held")
     else:
         verdict = Verdict(f"Parity holds for all {len(rows)} runs.", "held")
     told = Text(
@@ -65,7 +62,7 @@ def parity_page(findings: Sequence[Finding]) -> Page:
     waiting = [Text(f"{later} runs wait for “fnet study compare all --missing”.")] if later else []
     means = [_means(rows)] if rows else []
     tables = [block for f in _own(findings) for block in _parity_of(*f)]
-    return Page("parity", "Parity", (verdict, told, *waiting, *_recorded(rows), *problems, *means, *tables))
+    return Page("parity", "Parity", (verdict, told, *waiting, *problems, *means, *tables))
 
 
 def _own(findings: Sequence[Finding]) -> list[tuple[Finding, list[tuple[str, Row]]]]:
@@ -128,36 +125,6 @@ def _means(rows: Sequence[Row]) -> Table:
             ratios = [r for sides in mine if side in sides and (r := _ratio(sides[side], sides["Keras"])) is not None]
             lines.append((family, side, f"{sum(ratios) / len(ratios):.2f}" if ratios else "–", str(len(ratios))))
     return Table(("family", "backend", "mean error / Keras's", "runs"), tuple(lines), frozenset({0, 1}))
-
-
-def _earlier(rows: Sequence[Row]) -> list[Row]:
-    """The rows that were recorded with an earlier yardstick."""
-    return [row for row in rows if "floor" not in row["parity"]]
-
-
-def _recorded(rows: Sequence[Row]) -> list[Text]:
-    """What the rows that were recorded with an earlier yardstick show of today's."""
-    earlier = _earlier(rows)
-    if not earlier:
-        return []
-    open_runs = [row["run"] for row in earlier if not _holds_for_any_largest_score(row)]
-    left = f"It cannot be told from the row for {', '.join(open_runs)}." if open_runs else ""
-    return [
-        Text(
-            f"""{len(earlier)} of the {len(rows)} runs were recorded with an earlier yardstick: their errors are divided
-            by the largest reference value only where that is over 1, the floor was 1e-6, and of the layers the name of
-            the worst is kept. All these models end in a softmax, so the largest score is at least one divided by the
-            number of classes; with that, {len(earlier) - len(open_runs)} of them are within today's yardstick at their
-            output, whatever their largest score is. {left} Their layers have not been held against it yet."""
-        )
-    ]
-
-
-def _holds_for_any_largest_score(row: Row) -> bool:
-    """Whether absolute errors of softmax scores show that the relative yardstick holds, however small the scores."""
-    errors = {name: side["max_abs_error"] for name, side in row["parity"]["sides"].items()}
-    allowed = 2 * errors.pop("Keras") + yardstick.DEFAULT_FLOOR / len(CLASSES[row["data"]])
-    return bool(max(errors.values()) <= allowed)
 
 
 # --- other data ------------------------------------------------------------------------------------
