@@ -236,7 +236,8 @@ def provenance_page(rows: Sequence[Row]) -> Page:
             hash, history, metrics, parity, predicted classes) and labels.json by “fnet study report”. “make study” with
             FNET_DATA set to the folder with the data trains what is missing and writes the report again. archive.jsonl
             has rows that no study uses any more, each with the reason. The code of a row is a digest of the files of
-            train_keras that trained it; the rows of November 24 were written before it was kept."""
+            train_keras that trained it; rows of November 24, which are in the archive, were written before it was
+            kept."""
         ),
         Table(("", "of the runs"), tuple(facts), frozenset({0, 1})),
         Heading("Data"),
