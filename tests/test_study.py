@@ -471,9 +471,10 @@ def test_missing_runs_are_shown_and_verdicts_come_from_the_comparisons(made):
     assert [link for link in links if not (made / link).exists()] == []
 
 
-def test_the_text_of_the_errors_is_left_out_without_the_data(made, tmp_path, tiny, monkeypatch):
+def test_the_text_of_the_errors_is_left_out_without_the_data(made, tmp_path, tiny, caplog):
     shutil.copytree(made, tmp_path / "results")
     publish.write(tmp_path / "results", tmp_path / "page.html", str(tmp_path))
+    assert "the data of reviews is not here (--data DIR): the page on errors shows none of its texts" in caplog.text
     errors = (tmp_path / "results" / "errors.md").read_text("utf-8")
     assert "Rows are numbered from 0" in errors
     assert "| text |" not in errors

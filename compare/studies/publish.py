@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from train_keras.data import Data
 from train_keras.errors import DataError
 
 TEMPLATE = Path(__file__).parent / "studies.html.j2"
+log = logging.getLogger("compare.studies")
+
 HTML, SIMULATION = "report.html", "simulation.json"
 
 ABOUT = (
@@ -91,9 +94,12 @@ def _data_of(rows: list[dict[str, Any]], where: str | None, cache: str | None, l
         try:
             loaded = data.load(kind, where, cache, language)
         except DataError:
-            continue  # the report says what it lacks
+            log.warning("the data of %s is not here (--data DIR): the page on errors shows none of its %s", name, kind)
+            continue
         if (loaded.name, loaded.fingerprint) == (name, digest):
             found[name] = loaded
+        else:
+            log.warning("%s of other data than the rows: the page on errors shows none of its %s", loaded.name, kind)
     return found
 
 
