@@ -270,7 +270,7 @@ ONE = Spec((2, 3, 4))
     (fnet.operations.svd, Spec(()), "it takes an array .*2 or more axes"),
     *((layer, ONE, f"{layer.__name__} lacks the option") for layer in (fnet.input_layer, fnet.time_distributed)),
     (fnet.random_hue, {"a": ONE}, "it takes an array of"),
-], ids=repr)  # fmt: skip
+])  # fmt: skip
 def test_a_wrong_structure_is_told_with_what_is_taken(step, x, said):
     with pytest.raises(fnet.InvalidInput, match=said):
         infer.trace(bind(step), x)
