@@ -162,6 +162,20 @@ def test_several_inputs_by_name_or_in_order(x):
     np.testing.assert_array_equal(fnet.predict(SEVERAL, {}, x), [[-2], [-3]])
 
 
+def test_a_step_that_declares_no_input_takes_any_objects():
+    lengths = fnet.layer(shape=lambda x: (x, {}))(lambda params, x: np.array([len(str(item)) for item in x.flat]))
+    for x, y in ([["a"], [1.5]], [1, 3]), (np.array(["a\ud800", "b"]), [2, 1]):
+        np.testing.assert_array_equal(fnet.predict(fnet.sequential(lengths), {}, x), y)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3)])
+def test_an_array_of_objects_stays_one_unless_it_holds_rows(shape):
+    assert arrays.array(np.array([np.float32(1)] * 3, object).reshape(shape)).dtype == object
+    rows = np.empty(2, object)
+    rows[:] = [np.ones(3, "float32"), np.zeros(3, "float32")]
+    assert arrays.array(rows).dtype == "float32"
+
+
 def big(a):
     return a.astype(a.dtype.newbyteorder(">"))
 

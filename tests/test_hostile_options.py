@@ -12,6 +12,7 @@ import fnet
 from fnet import bind, sequential
 from fnet.core import infer, room
 from fnet.core.compose import option_names
+from fnet.core.rules import rules
 from params import Limits, ModelFileError, load, load_keras, save
 from params.errors import CorruptFile, LimitExceeded
 from params.output_sizes import require_room
@@ -297,6 +298,26 @@ def test_what_a_model_holds_is_what_is_alive_at_once():
     assert in_turn.work == together.work
     assert in_turn.held == 4000 * (1 + 1 + 3)  # the input of the model, what the step before gave, the step
     assert together.held == 4000 * (1 + 9 + 3)
+
+
+QUERY, KEY = fnet.Spec((1, 8, 500, 4)), fnet.Spec((1, 8, 300, 4))
+
+
+@pytest.mark.parametrize(("step", "x", "held", "work"), [
+    (fnet.attention, (QUERY, KEY), 2 * 8 * 500 * 300 * 4, 8 * 500 * 300 * (2 * 4 + 4 / room.PRODUCTS)),
+    (bind(fnet.attention, score_mode="concat"), (QUERY, KEY), 2 * 8 * 500 * 300 * 4 * 4, 2 * 8 * 500 * 300 * 4 * 4),
+    (fnet.additive_attention, (QUERY, KEY), 2 * 8 * 500 * 300 * 4 * 4, 2 * 8 * 500 * 300 * 4 * 4),
+    (bind(fnet.multi_head_attention, num_heads=3, key_dim=16), (QUERY, KEY), 2 * 3 * 8**2 * 500 * 300 * 4, None),
+    (bind(fnet.multi_head_attention, num_heads=3, key_dim=16, attention_axes=2), (QUERY, KEY),
+     2 * 3 * 8 * 500 * 300 * 4, 3 * 8 * 500 * 300 * (2 * 4 + 1)),
+    (bind(fnet.lstm, units=5), fnet.Spec((2, 10, 3)), 4 * 2 * 10 * 5 * 4, 10 * ((1 << 16) + 180)),
+    # every step with padding; windows of one step and of the state, which is as long as an output
+    (bind(fnet.conv_lstm1d, filters=5, kernel_size=7), fnet.Spec((1, 10, 20, 3)),
+     4 * 10 * 14 * 5 * 4 + 10 * (2 * 20 * 3 * 4) + 7 * 3 * 4 + 2 * 20 * 5 * 4 + 7 * 5 * 4, None),
+])  # fmt: skip
+def test_what_a_layer_declares_by_hand(step, x, held, work):
+    found = bind(step).fill(rules(step).room)(x)
+    assert found == (held, found[1] if work is None else work)
 
 
 def test_rules_of_room_ask_for_options_that_there_are():
