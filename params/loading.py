@@ -21,6 +21,7 @@ from params.assign.values import values
 from params.assign.weight_paths import by_groups, fitting, plan
 from params.assign.weights_outline import weights_alone
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted
+from params.convert.generations import version_of
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import convert
 from params.convert.requirements import require_batch, screen
@@ -177,7 +178,7 @@ def _load(
 def _of_keras3(make: Callable[..., Converted], file: ModelFile, limits: Limits) -> tuple[Converted, ParamTree]:
     """The model and the form of its params, where arrays tell how the layers inside an attention are quantized."""
     converted = make()
-    if options := attention_options(converted, file.arrays):
+    if options := attention_options(converted, file.arrays, version_of(file.keras_version)):
         converted = make(from_arrays=options)
     return converted, _expected(converted, file, limits)
 

@@ -5,7 +5,9 @@ The option `quantization` of dense, einsum_dense, embedding, reversible_embeddin
 "int8_weight_only"    float inputs times the integer kernel;
 "int4"                two values in a byte, one scale a column; "int4_dynamic" quantizes the inputs as well;
 "float8"              inputs and kernel rounded to the values of 8-bit floats (e4m3), the bias to bfloat16;
-"int4/128"            rows in blocks of 128 (any size), each with its own scale and zero point.
+"int4/128"            rows in blocks of 128 (any size), each with its own scale and zero point;
+"int4_rows"           as "int8_weight_only" but for two rows in a byte, and "int4_rows_dynamic" as "int8" but for
+                      that: kernels in files of Keras 3.11 to 3.13.
 
 Integers are multiplied as floats: matrix products of floats are fast everywhere, and exact while every partial sum
 stays below 2^24. Sources: keras.quantizers; keras.layers.Dense, EinsumDense, Embedding, ReversibleEmbedding.
@@ -31,11 +33,12 @@ EXACT = 1024
 @dataclass(frozen=True)
 class Scheme:
     """bits of a value; block: rows that share a scale and a zero point (0: all, without zero point); inputs:
-    whether the inputs are quantized too."""
+    whether the inputs are quantized too; rows: whether the values that share a byte are of two rows."""
 
     bits: int
     block: int = 0
     inputs: bool = False
+    rows: bool = False
 
 
 @functools.cache
@@ -46,6 +49,8 @@ def scheme(quantization: str) -> Scheme:
         "int8_weight_only": Scheme(8),
         "int4": Scheme(4),
         "int4_dynamic": Scheme(4, inputs=True),
+        "int4_rows": Scheme(4, rows=True),
+        "int4_rows_dynamic": Scheme(4, inputs=True, rows=True),
         "float8": Scheme(8, inputs=True),
     }
     if quantization in known:
@@ -77,12 +82,15 @@ def kernel_params(
     """{kernel, bias, kernel_scale[, kernel_zero, g_idx]} in Keras's order.
 
     kernel: the shape that it would have in floats. summed: its axes over which a product sums. scale: the shape of
-    kernel_scale for 8 bits. With 4 bits the kernel is a matrix (rows, columns / 2) of bytes.
+    kernel_scale for 8 bits. With 4 bits the kernel is a matrix (rows, columns / 2) of bytes; where rows share bytes it
+    keeps its shape but for half the size of the first summed axis.
     """
     how = scheme(quantization)
     if quantization == "float8":
         return {"kernel": Param(kernel), **bias, **_float8_state()}
-    if how.bits == 8:
+    if how.bits == 8 or how.rows:
+        if how.rows:
+            kernel = tuple(d and (d + 1) // 2 if a == min(summed, default=0) else d for a, d in enumerate(kernel))
         return {"kernel": _fixed(kernel), **bias, "kernel_scale": _fixed(scale, "ones", "float32")}
     rows, columns = (
         math.prod(d or 0 for a, d in enumerate(kernel) if (a in summed) == inside) for inside in (True, False)
@@ -203,8 +211,11 @@ def product(quantization: str, equation: str, params: Params, x: Array, kernel_s
     if quantization == "float8":
         return ops.einsum(equation, *_float8_operands(params, x))
     how, kernel, scale = scheme(quantization), params["kernel"], params["kernel_scale"]
-    (term, _), out = equation.split("->")[0].split(","), equation.split("->")[1]
-    if how.bits == 4:
+    (term, letters), out = equation.split("->")[0].split(","), equation.split("->")[1]
+    if how.rows and kernel_shape is not None:
+        axis = next((a for a, letter in enumerate(letters) if letter not in out), 0)
+        kernel = unpack(kernel, kernel_shape[axis], axis)
+    elif how.bits == 4:
         kernel = unpack(kernel, scale.shape[-1])
         kernel = unblock(kernel, scale, params["kernel_zero"], params["g_idx"]) if how.block else kernel / scale
         kernel, scale = kernel.reshape(kernel_shape), None
@@ -234,7 +245,7 @@ def matmul(quantization: str, params: Params, x: Array) -> Array:
         return x @ kernel
     how, kernel, scale = scheme(quantization), params["kernel"], params["kernel_scale"]
     if how.bits == 4:
-        kernel = unpack(kernel, scale.shape[-1])
+        kernel = unpack(kernel, x.shape[-1], 0) if how.rows else unpack(kernel, scale.shape[-1])
     if how.block:
         return x @ unblock(kernel, scale, params["kernel_zero"], params["g_idx"])
     return _scaled_matmul(how, x, kernel, scale)

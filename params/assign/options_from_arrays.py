@@ -15,6 +15,7 @@ import numpy as np
 from params.assign.group_names import Naming, Walk, join, place_of, within
 from params.assign.weight_paths import variables_of
 from params.convert.conversion import Converted
+from params.convert.generations import Version
 from params.convert.quantization import quantization
 from params.errors import UnsupportedLayer, WeightsMismatch, quoted
 from params.file.model_file import StoredArray, WeightTree
@@ -26,6 +27,7 @@ SUMMARY = "summary"
 ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
 PROJECTIONS = ("query_dense", "key_dense", "value_dense", "gate_dense", "output_dense")
 DEFAULT_BLOCK = 128
+WITHOUT_INPUTS_TOO = (("int8", "int8_weight_only"), ("int4", "int4_dynamic"), ("int4_rows", "int4_rows_dynamic"))
 
 
 def boundary_options(converted: Converted, expected: Any, file: WeightTree, naming: Naming) -> Options:
@@ -67,7 +69,7 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     return tuple(float(value) for value in converted[:-1])
 
 
-def attention_options(converted: Converted, file: WeightTree) -> Options:
+def attention_options(converted: Converted, file: WeightTree, version: Version) -> Options:
     """The option `quantization` of the attention layers whose arrays are integers.
 
     Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
@@ -79,7 +81,7 @@ def attention_options(converted: Converted, file: WeightTree) -> Options:
     walk = Walk()
     walk.visit(converted, "", {})
     parts = list(within(converted))
-    others = {quantization(part.source) for part in parts}
+    others = {quantization(part.source, version) for part in parts}
     for part in parts:
         group = walk.groups.get(walk.identity(part))
         if part.source.class_name in ATTENTION and group is not None and part.entry is not None:
@@ -108,14 +110,15 @@ def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str 
     whole = {arrays[0].dtype == "int8" for arrays in held}
     if True not in whole:
         return None
-    if {"int8", "int8_weight_only"} <= others or {"int4", "int4_dynamic"} <= others:
+    if any({a, b} <= others for a, b in WITHOUT_INPUTS_TOO):
         raise UnsupportedLayer(
             f"{label}: other layers are quantized with and without inputs, and this one does not say"
         )
     if False in whole:
         raise UnsupportedLayer(f"{label} has some projections in integers and some in floats")
     if all(len(arrays[0].shape) > 2 for arrays in held):  # 4 bits are packed as a matrix
-        return "int8_weight_only" if "int8_weight_only" in others else "int8"
+        three = ("int4_rows", "int4_rows_dynamic", "int8_weight_only")
+        return next((how for how in three if how in others), "int8")
     if not all("int8" in [array.dtype for array in arrays[1:]] for arrays in held):  # no zero points
         return "int4_dynamic" if "int4_dynamic" in others else "int4"
     blocks = [_block(label, arrays[-1].load()) for arrays in held]

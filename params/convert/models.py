@@ -118,7 +118,7 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     require_layer(source, entry, declared, conversion.version, trains)
     config = config_values(source, entry, conversion, training)
     config |= conversion.from_arrays.get(id(source.config), {})
-    if (form := quantization(source)) is not None:
+    if (form := quantization(source, conversion.version)) is not None:
         config["quantization"] = form
     if not operation:
         require_finite(config, source)

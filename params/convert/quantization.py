@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fnet.layers.quantized import scheme
+from params.convert.generations import Version
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, quantized
 
@@ -17,8 +18,15 @@ UNSCALED = ("TimeDistributed", "SpectralNormalization")
 """Wrappers that reach into the layer inside, past what quantization changed."""
 
 
-def quantization(source: KerasObject) -> str | None:
-    """The option of the layer that a config describes; None for one in floats. Raises UnsupportedLayer."""
+ROWS_SHARE_BYTES = ("Dense", "EinsumDense")
+"""Classes whose kernels of 4 bits held two rows in a byte to 3.13, and whose inputs were quantized by default."""
+
+
+def quantization(source: KerasObject, version: Version) -> str | None:
+    """The option of the layer that a config describes; None for one in floats. Raises UnsupportedLayer.
+
+    version: of the Keras that wrote the file.
+    """
     if source.class_name in UNSCALED and _is_quantized(source.config.get("layer")):
         raise UnsupportedLayer(
             f"{source.label} wraps a quantized layer: Keras leaves out the scales there, so its results mean nothing; "
@@ -35,6 +43,8 @@ def quantization(source: KerasObject) -> str | None:
         return "float8"
     if bits not in ("int8", "int4"):
         raise UnsupportedLayer(f"{source.label} is quantized as {quoted(mode)}; fnet knows int8, int4 and float8")
+    if mode == "int4" and version < (3, 14) and source.class_name in ROWS_SHARE_BYTES:
+        return "int4_rows_dynamic" if _quantizes_inputs(source, "int8") else "int4_rows"
     dynamic = _quantizes_inputs(source, bits)
     if bits == "int8":
         return "int8" if dynamic else "int8_weight_only"

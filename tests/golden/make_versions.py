@@ -6,7 +6,8 @@ Run it with the Python of each version, in a virtual environment of its own; nam
     tensorflow-cpu==2.3.4, 2.4.4 (3.8); tensorflow==1.15.5, 2.1.4 (3.7)                    with protobuf<3.21, h5py<3
     keras==2.2.4 with tensorflow==1.13.2 (3.7)
     tensorflow-cpu==2.16.2 with tf-keras==2.16.0, and so on to 2.20
-    pip install --no-deps keras==3.0.5, 3.3.3, 3.6.0 with TensorFlow 2.15.1; 3.10.0, 3.15.1 with 2.21.0
+    pip install --no-deps keras==3.0.5, 3.3.3, 3.6.0 with TensorFlow 2.15.1; 3.10.0, 3.15.1 with 2.21.0; 3.12.4,
+    3.13.0 with 2.20.0 (four_bits alone)
 
 In an archive NAME.keras, NAME.h5 and NAME.weights.h5 hold one model, NAME.npz its inputs x0, ..., what the call gave,
 y0, ..., and what `predict` gave, p0, ... . Models whose name begins with "refused" are to be refused by fnet.
@@ -23,8 +24,8 @@ import numpy as np
 from models import MODELS
 from recording import NUMBER, VERSION, called, keras, numbered, predicted, redraw
 
-KEPT = ("numbers", "words", "categories", "text", "texts", "adapted", "bins", "teachable")
-"""Models whose weights are what they were adapted to."""
+KEPT = ("numbers", "words", "categories", "text", "texts", "adapted", "bins", "teachable", "four_bits")
+"""Models whose weights are what they were adapted to, or quantized."""
 WITH_WEIGHTS = ("cnn", "rnn", "cells", "twins", "states", "deferred", "many", "thrice", "text")
 """Models whose weights are written on their own as well."""
 

@@ -4,7 +4,7 @@ A model is a function () -> (model, inputs), or None for what a version has not.
 """
 
 import numpy as np
-from recording import EAGER, KERAS_2, NUMBER, draw, keras
+from recording import EAGER, KERAS_2, NUMBER, RNG, draw, keras, redraw
 
 L = keras.layers
 P = getattr(getattr(L, "experimental", None), "preprocessing", None)
@@ -576,6 +576,29 @@ def teachable():
         spread = 2.4 / size  # as small as keeps the numbers of one size through 53 layers
         weight.assign(1 + three / 4 if positive else three * spread**0.5 if "kernel" in name else three / 8)
     return model, [rng.choice([-1.0, 0.0, 1.0], (2, 96, 96, 3)).astype("float32")]
+
+
+@golden
+def four_bits():
+    """Kernels of which two rows share a byte, an odd number of them and one, and tables; in 3.13 one layer whose
+    inputs stay floats."""
+    if not (3, 11) <= NUMBER < (3, 14):
+        return None
+    ids, x = L.Input((4,), dtype="int32"), L.Input((4, 5))
+    y = L.Add()([L.Embedding(7, 5)(ids), L.Dense(5, activation="relu")(x)])
+    y = L.EinsumDense("abc,dce->abde", (4, 2, 3), bias_axes="de")(y)
+    y = L.EinsumDense("abde,dec->abc", (4, 3))(y)
+    y = L.EinsumDense("abc,dc->adb", (1, 4), bias_axes="d")(y)
+    y = L.EinsumDense("abc,bcd->abd", (1, 1))(y)
+    model = keras.Model([ids, x], L.Dense(2)(y))
+    redraw(model)
+    for one in model.layers:
+        if one.weights and NUMBER < (3, 13):
+            one.quantize("int4")
+        elif one.weights:
+            inputs = None if one is model.layers[-1] else keras.quantizers.AbsMaxQuantizer(axis=-1)
+            one.quantize("int4", config=keras.quantizers.Int4QuantizationConfig(activation_quantizer=inputs))
+    return model, [RNG.randint(0, 7, (4, 4)).astype("int32"), draw(4, 4, 5)]
 
 
 # --- what is refused by name ------------------------------------------------------------------------

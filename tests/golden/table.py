@@ -14,6 +14,8 @@ WRITERS = {
     "2.18.0": "tf-keras 2.18.0, TensorFlow 2.18.1",
     "2.20.1": "tf-keras 2.20.1, TensorFlow 2.20.0",
     "3.10.0": "Keras 3.10.0, TensorFlow 2.21.0",
+    "3.12.4": "Keras 3.12.4, TensorFlow 2.20.0",
+    "3.13.0": "Keras 3.13.0, TensorFlow 2.20.0",
     "3.15.1": "Keras 3.15.1, TensorFlow 2.21.0",
 }
 
