@@ -556,6 +556,19 @@ def test_what_two_attributes_share_is_where_the_keras_of_the_file_met_it_first(v
         np.testing.assert_array_equal(params["gru"][name]["alpha"], [2, 3])
 
 
+def test_metrics_of_a_layer_are_no_part_of_the_model():
+    """Keras 2.12 and 2.13 keep what `add_metric` counts, and metrics that are attributes of a layer, with the layer."""
+
+    def write(file):
+        for place in ("_metrics/mean", "_layer_checkpoint_dependencies/add_metric/_metrics/mean"):
+            file[f"{place}/vars/0"] = np.float32(5)
+
+    metric = {"class_name": "AddMetric", "config": {"name": "m", "aggregation": "mean", "metric_name": "kl"}}
+    config = hostile.sequential_config(hostile.input_entry(3), metric)
+    model, params = load_keras(hostile.keras_zip(config, hostile.h5(write), json.dumps({"keras_version": "2.13.1"})))
+    np.testing.assert_array_equal(model(params, np.eye(3)), np.eye(3, dtype="float32"))
+
+
 def test_outputs_by_name_are_ordered_by_their_names_in_a_weights_file(tmp_path):
     x = keras.Input((3,))
     keras_model = keras.Model(x, {"z": keras.layers.Dense(2)(x), "a": keras.layers.Dense(2)(x)})

@@ -28,6 +28,9 @@ from params.table.layers import LAYERS, class_of
 TRAINER = r"_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer)(/|$)"
 """Groups in the group of a model that belong to training: the optimizer, trackers of losses and metrics."""
 
+METRICS = r"(.*/)?_metrics/"
+"""Where any layer of 2.12 and 2.13 has its metrics: those of `add_metric`, and attributes of a layer."""
+
 
 ParamPath = tuple[Any, ...]
 Loaded = dict[ParamPath, Any]
@@ -193,7 +196,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
     used |= _copies(work, file)
     places = {a.place for v in file.groups.values() for a in (*v.arrays, *v.named.values())}
     models = {"", *work.walk.models}  # the whole may be a layer of the caller's
-    training = re.compile("|".join(re.escape(group and f"{group}/") + TRAINER for group in models))
+    training = re.compile("|".join([METRICS, *(re.escape(group and f"{group}/") + TRAINER for group in models)]))
     extra = sorted(place for place in places - used if not training.match(place))
     if missing or extra:
         raise WeightsMismatch(listing(missing, extra))
