@@ -57,6 +57,9 @@ def spec(shape: Any) -> Any:
 
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
     """(output Spec tree, nested dicts of Param) of a step fed with the Spec tree `x`."""
+    if not isinstance(step, Model):
+        outputs, params = _apply_rule(step, x)
+        return outputs, dict(params)
     rows = trace(step, x)
     return rows[-1].outputs, params_of(rows)
 

@@ -137,8 +137,8 @@ def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[
     for value in tree.leaves(args):
         if isinstance(value, Literal) or not isinstance(value, str | Ref):
             raise CorruptFile(f"{part.source.label} was called with {quoted(value)} by position, which is no tensor")
-    taken = {*entry.arguments, *({} if part.entry is None else option_names(entry.layer)), "training", "mask"}
-    for name in kwargs.keys() - taken:
+    taken = () if part.entry is None else option_names(entry.layer)
+    for name in (name for name in kwargs if name not in (*entry.arguments, *taken, "training", "mask")):
         raise UnsupportedLayer(
             f"{part.source.label} was called with {quoted(name)}, an argument that fnet does not know"
         )

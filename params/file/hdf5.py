@@ -95,14 +95,9 @@ def check_sum(data: bytes | memoryview, stored: int, at: int) -> None:
 def unpack(layout: str, data: bytes | memoryview, at: int = 0) -> tuple[int, ...]:
     """Little-endian integers at `at`, with the bounds checked."""
     try:
-        return _form(layout).unpack_from(data, at)
+        return struct.unpack_from(f"<{layout}", data, at)
     except struct.error as error:
         raise CorruptFile("a structure ends before its fields do") from error
-
-
-@functools.lru_cache(maxsize=256)
-def _form(layout: str) -> struct.Struct:
-    return struct.Struct("<" + layout)
 
 
 def utf8(data: bytes | memoryview, what: str) -> str:
@@ -182,12 +177,13 @@ _PREFIX = struct.Struct("<HHB3x")
 
 def _messages_v1(file: Buffer, address: int) -> Iterator[Message]:
     _, _, count, _, size = unpack("BBHII", file.take(address, 12))
+    file.step(count)
     blocks = [file.take(address + 16, size)]
     for block in blocks:
         at, end = 0, len(block)
         while count > 0 and at + 8 <= end:
             kind, length, flags = _PREFIX.unpack_from(block, at)
-            data = _message(file, kind, flags, block, at + 8, length)
+            data = _message(kind, flags, block, at + 8, length)
             at += 8 + length
             count -= 1
             if kind == CONTINUATION:
@@ -212,7 +208,8 @@ def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
         at = 0
         while at + prefix <= len(block):
             kind, length, message_flags = unpack("BHB", block, at)
-            data = _message(file, kind, message_flags, block, at + prefix, length)
+            file.step()
+            data = _message(kind, message_flags, block, at + prefix, length)
             at += prefix + length
             if kind == CONTINUATION:
                 start, length = unpack("QQ", data)
@@ -223,8 +220,7 @@ def _messages_v2(file: Buffer, address: int) -> Iterator[Message]:
                 yield kind, data
 
 
-def _message(file: Buffer, kind: int, flags: int, block: memoryview, at: int, length: int) -> memoryview:
-    file.step()
+def _message(kind: int, flags: int, block: memoryview, at: int, length: int) -> memoryview:
     if at + length > len(block):
         raise CorruptFile("a header message reaches past the end of its header")
     if flags & 2 and kind != NIL:
@@ -459,7 +455,8 @@ def is_group(header: Header) -> bool:
 def _links(file: Buffer, header: Header) -> Iterator[tuple[str, int]]:
     for data in header.get(SYMBOL_TABLE, ()):
         tree, heap = unpack("QQ", data)
-        yield from _symbols(file, tree, _local_heap(file, heap))
+        for name, target in _symbols(file, tree, _local_heap(file, heap)):
+            yield utf8(name, "a name in a heap"), target
     yield from map(link, header.get(LINK, ()))
     for data in header.get(LINK_INFO, ()):
         version, flags = unpack("BB", data)
@@ -510,7 +507,7 @@ def _local_heap(file: Buffer, address: int) -> bytes:
     return bytes(heap)
 
 
-def _symbols(file: Buffer, address: int, names: bytes, above: int | None = None) -> Iterator[tuple[str, int]]:
+def _symbols(file: Buffer, address: int, names: bytes, above: int | None = None) -> Iterator[tuple[bytes, int]]:
     """Links below a version 1 B-tree node of type 0; `above` is the level of the node that named it."""
     file.enter(address, "B-tree node")
     file.signature(address, b"TREE")
@@ -521,9 +518,9 @@ def _symbols(file: Buffer, address: int, names: bytes, above: int | None = None)
     node = file.take(address + 24, 8 + 16 * count)
     for i in range(count):
         least, child, most = unpack("QQQ", node, 16 * i)
-        after, last = _text(names, least).encode(), _text(names, most).encode()
+        after, last = _text(names, least), _text(names, most)
         for name, target in _symbols(file, child, names, level) if level else _symbol_node(file, child, names):
-            if not after < name.encode() <= last:
+            if not after < name <= last:
                 raise CorruptFile(f"{quoted(name)} is not where the B-tree of its group says: names ascend there")
             yield name, target
 
@@ -532,7 +529,7 @@ _SYMBOL = struct.Struct("<QQI20x")
 """An entry of a symbol table: where its name is, its object, and what is kept of that."""
 
 
-def _symbol_node(file: Buffer, address: int, names: bytes) -> Iterator[tuple[str, int]]:
+def _symbol_node(file: Buffer, address: int, names: bytes) -> Iterator[tuple[bytes, int]]:
     file.enter(address, "symbol table node")
     file.signature(address, b"SNOD")
     (count,) = unpack("H", file.take(address, 8), 6)
@@ -541,19 +538,19 @@ def _symbol_node(file: Buffer, address: int, names: bytes) -> Iterator[tuple[str
     for offset, target, cache in _SYMBOL.iter_unpack(entries):
         name = _text(names, offset)
         if cache == SOFT:
-            _refuse(name)
+            _refuse(utf8(name, "the name of a link"))
         expect(cache, (0, 1), "kind of a symbol table entry:")
         yield name, target
 
 
-def _text(names: bytes, offset: int, longest: int = 4096) -> str:
-    """The null-terminated UTF-8 text at `offset`."""
+def _text(names: bytes, offset: int, longest: int = 4096) -> bytes:
+    """The null-terminated text at `offset`."""
     if offset >= len(names):
         raise CorruptFile("a name lies outside its heap")
     end = names.find(0, offset, offset + longest)
     if end < 0:
         raise CorruptFile("a name in a heap has no end")
-    return utf8(names[offset:end], "a name in a heap")
+    return names[offset:end]
 
 
 # --- types, shapes, attributes ------------------------------------------------------------------------

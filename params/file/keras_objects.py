@@ -168,7 +168,7 @@ def _makes_mask(class_name: Any, value: dict[str, Any], custom: Mapping[str, Any
     """Whether an object of a config makes masks itself: a layer that does, a layer of the caller's, a mask given."""
     if class_name == "Masking":
         return True
-    if any(isinstance(name, str) and name in custom for name in (class_name, value.get("registered_name"))):
+    if custom and any(isinstance(name, str) and name in custom for name in (class_name, value.get("registered_name"))):
         return True
     if "mask" not in "".join(value):  # as in most
         return False

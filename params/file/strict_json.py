@@ -6,8 +6,9 @@ import json
 import math
 import re
 from collections import Counter
-from itertools import accumulate
 from typing import Any
+
+import numpy as np
 
 from params.errors import CorruptFile, LimitExceeded, quoted
 from params.file.model_file import Limits
@@ -19,8 +20,8 @@ UNREAD = ("compile_config", "training_config")
 """Keys whose values are dropped as soon as they are parsed: what training used, which no loader reads."""
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z|\\\Z)', re.DOTALL)
 """A text, or the rest of an input that ends inside one: no scan ever starts twice at the same place."""
-_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKETS = bytes(set(range(256)) - _LEVELS.keys())
+_LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -57,7 +58,7 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
         raise CorruptFile(f"{what}{_place(text, error.token)}: {error}") from error
     except ValueError as error:
         raise CorruptFile(f"{what}: {error}") from error
-    if _SURROGATE.search(text):
+    if "\\u" in text and _SURROGATE.search(text):
         _check_text(value, what)
     if (count := runs(value)) > limits.layers:
         raise LimitExceeded(f"{what}: layers run {count} times, more than the {limits.layers} of `Limits.layers`")
@@ -96,8 +97,8 @@ def _check_size(text: str, what: str, limits: Limits) -> None:
         raise LimitExceeded(f"{what} has {values} values, each two steps; `Limits.steps` allows {limits.steps}")
     if opened != closed:
         raise CorruptFile(f"{what} is not JSON: {opened} brackets open, {closed} close")
-    brackets = bare.encode("utf-8", "replace").translate(None, _NO_BRACKETS)
-    if max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > limits.depth:
+    levels = np.frombuffer(bare.encode("utf-8", "replace").translate(_LEVELS, _NO_BRACKETS), np.int8)
+    if levels.cumsum(dtype=np.int32).max(initial=0) > limits.depth:
         raise LimitExceeded(f"{what} is nested deeper than the {limits.depth} levels of `Limits.depth`")
 
 
