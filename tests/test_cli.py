@@ -17,6 +17,7 @@ import fnet
 from fnet import cli, importing, starting
 from fnet.cli import main
 from tests import parity
+from tests.golden.archives import golden
 
 ROOT = Path(__file__).parent.parent
 
@@ -154,11 +155,11 @@ def test_numbers_that_would_be_scaled_twice_are_told(tmp_path, caplog):
     )
     fnet.save(file, model, {})
     np.save(rows, np.ones((2, 4), np.float32))
-    assert main(["predict", str(file), str(rows), "--scale", "1/255"]) == 0
-    assert "begins with a Rescaling layer" in caplog.text
-    caplog.clear()
-    assert main(["predict", str(file), str(rows)]) == 0
-    assert "Rescaling" not in caplog.text
+    told = "the model begins with a Rescaling or Normalization layer, or arithmetic like it, and --scale"
+    for scaling, expected in {("--scale", "1/255"): True, ("--offset", "-1"): True, ("--scale", "1"): False}.items():
+        caplog.clear()
+        assert main(["predict", str(file), str(rows), *scaling]) == 0
+        assert (told in caplog.text) == expected
 
 
 CUSTOM = """
@@ -226,20 +227,29 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "image.keras"], 2, "give either input files or --text"),
         (["predict", "text.keras", "--text", "baik", "texts.csv"], 2, "input files or --text: texts.csv is a file"),
         (["predict", "image.keras", "small.png"], 2, "small.png is 6x4, the model takes 8x8; add --resize"),
-        (["predict", "image.keras", "numbers.csv"], 2, "every column must hold numbers"),
+        (
+            ["predict", "image.keras", "numbers.csv"],
+            2,
+            "row 0: every column must hold numbers for this model (b: could not",
+        ),
         (["predict", "text.keras", "texts.csv", "--column", "teks"], 2, "has the columns id, text; name the text"),
         (["predict", "text.keras", "semicolons.csv", "--column", "text"], 2, "has ';' in its header and no ','"),
         (["predict", "text.keras", "latin.csv"], 1, "invalid continuation byte; save it as UTF-8"),
         (["predict", "text.keras", "--text", "caf\udce9"], 2, "--text 'caf\\udce9' is not in UTF-8"),
         (["predict", "image.keras", "pixels.npy", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
-        (["predict", "image.keras", "pixels.npy", "--labels", "label.txt"], 2, "label.txt: no such file"),
         (["convert", "image.keras", "out.safetensors", "--labels", "a,b"], 2, "2 labels, but the model has 3 classes"),
         (["predict", "image.keras", "single.npy"], 1, "input 'x' has shape ()"),
         (["predict", "image.keras", "numberless.csv"], 2, "begins with numbers, which would be lost"),
         (["predict", "image.keras", "ragged.csv", "--invalid", "raise"], 2, "row 1 has 3 fields, the header names 2"),
         (["layers", "nosuchlayer"], 1, "no layer or operation of Keras has 'nosuchlayer' in its name"),
         (["predict", "image.keras", "pixels.npy", "--output", "no/out.npy"], 2, "no folder no to write it to"),
-        (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras: No such file"),
+        (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras: No such file or directory"),
+        (["predict", "imag.keras", "pixels.npy"], 1, "imag.keras: No such file or directory; is image.keras meant?"),
+        (["explain", "image.h5"], 1, "; is image.keras meant?"),
+        (["predict", "image.keras", "in/oen.png"], 1, "in/oen.png: No such file or directory"),
+        (["predict", "image.keras", "./oen.png"], 1, "; is one.png meant?"),
+        (["predict", "text.keras", "text.csv"], 1, "; is texts.csv meant?"),
+        (["predict", "image.keras", "pixels.npy", "--labels", "label"], 2, "; is labels.txt meant?; give a file"),
         (["predict", "labels.txt", "pixels.npy"], 2, "labels.txt is no model file; the model comes first"),
         (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),
     ],
@@ -265,6 +275,30 @@ def test_the_command_runs_on_both_backends(folder):
         )
         outputs.append([json.loads(line)["output"][0] for line in done.stdout.splitlines()])
     parity.assert_close(outputs[0], outputs[1])
+
+
+@pytest.mark.parametrize("words", [["m.keras", "x.png"], ["-q", "m.keras"]])
+def test_a_command_that_was_forgotten_is_told(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "a command comes first: fnet predict m.keras, or explain" in capsys.readouterr().err
+
+
+def test_a_terminal_obeys_no_name_of_a_file(tmp_path, capsys):
+    """Of a file that is missing, whole, and one too many."""
+    hostile = tmp_path / "a\x1b[31mb.keras"
+    said = subprocess.run(
+        [sys.executable, "-m", "fnet", "explain", hostile], capture_output=True, text=True, check=False, cwd=ROOT
+    ).stderr
+    assert "a\\x1b[31mb.keras: No such file" in said
+    assert "\x1b" not in said
+    hostile.write_bytes(golden("cnn.keras"))
+    assert main(["verify", str(hostile)]) == 0
+    with pytest.raises(SystemExit):
+        main(["verify", str(hostile), str(hostile)])
+    said = "".join(capsys.readouterr())
+    assert said.count("a\\x1b[31mb.keras") == 2
+    assert "\x1b" not in said
 
 
 def test_wrong_usage_is_status_2(capsys):

@@ -313,7 +313,7 @@ NUMBERS = "numbers.safetensors"
 @pytest.mark.parametrize(("model", "name", "first", "other", "said"), [
     *((NUMBERS, "x.csv", "a,b,c\n1,2,3", row, f"row 1 has {row.count(',') + 1} fields, the header names 3")
       for row in ("1,2", "1,2,3,4")),
-    (NUMBERS, "x.csv", "a,b,c\n1,2,3", "1,n/a,3", "row 1: every column must hold numbers"),
+    (NUMBERS, "x.csv", "a,b,c\n1,2,3", "1,n/a,3", "row 1: every column must hold numbers for this model (b: could not"),
     *((NUMBERS, "x.jsonl", "[1, 2, 3]", line, said) for line, said in (
         ("[1, 2", "line 2: not JSON"), ("[" * 200_000, "line 2: not JSON"), ("null", "marked: 1"),
         ("[1, 2]", "row 1: it has the shape (2,), the first row (3,)"),
@@ -440,12 +440,18 @@ def test_pixels_that_nothing_scales_are_told_unless_scale_is_given(folder, capsy
     fnet.save("within.safetensors", within, {"m": fnet.load("plain.safetensors")[1]})
     run(capsys, "within.safetensors", "photos/1.png")
     assert told not in caplog.text
+    twice = "--scale scales once more"
+    run(capsys, "within.safetensors", "photos/1.png", "--scale", "1/255")
+    assert twice in caplog.text
+    caplog.clear()
     after = fnet.graph(
         {"x": nodes["x"], "m": (plain, "x"), "by": (fnet.operations.true_divide, ("m", 2.0))}, inputs="x", outputs="by"
     )
     fnet.save("after.safetensors", after, {"m": fnet.load("plain.safetensors")[1]})
+    run(capsys, "after.safetensors", "photos/1.png", "--scale", "1/255")
     run(capsys, "after.safetensors", "photos/1.png")
     assert told in caplog.text
+    assert twice not in caplog.text
     for name, scales in {"own": True, "within": True, "after": False}.items():
         fnet.to_keras(*fnet.load(f"{name}.safetensors"), f"{name}.keras")
         assert any("no Rescaling" in line for line in fnet.explain(f"{name}.keras").unusual) != scales

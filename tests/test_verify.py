@@ -106,7 +106,19 @@ def test_damage_is_told_and_the_status_is_1(stored, cnn, capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["holds"], found["self_test"]) == (False, "none")
     assert "checksum is wrong" in found["problems"][0]
+    assert main(["verify", str(stored)]) == 1
+    assert capsys.readouterr().out.endswith("\nThe file is not to be trusted.\n")
     assert main(["verify", str(cnn.parent / "none.keras")]) == 1
+
+
+def test_weights_without_a_model_are_not_called_broken(cnn, capsys):
+    weights = cnn.parent / "cnn.weights.h5"
+    weights.write_bytes(zipfile.ZipFile(cnn).read("model.weights.h5"))
+    assert main(["verify", str(weights)]) == 1
+    out = capsys.readouterr().out
+    assert "holds weights but no model: give its config" in out
+    assert out.endswith("\nThe file cannot be checked.\n")
+    assert fnet.verify(weights).unchecked
 
 
 def test_numbers_that_are_worth_a_look(tmp_path):

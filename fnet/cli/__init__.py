@@ -9,11 +9,13 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fnet import __version__, starting
 from fnet.cli import activations, completion, convert, doctor, explain, export, layers, plot, predict, summary, verify
-from fnet.cli.common import UsageError
+from fnet.cli.common import UsageError, near
+from fnet.errors import printable
 
 log = logging.getLogger("fnet")
 
@@ -35,16 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     starting.over()
     _prepare_streams()
     top = parser()
-    if not (sys.argv[1:] if argv is None else argv):
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
         top.print_help(sys.stderr)
         return 2
-    args, rest = top.parse_known_args(argv)
-    if hasattr(args, "inputs"):  # argparse takes only those beside the model, and leaves those behind an option
-        args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]
-        rest = [word for word in rest if word not in args.inputs]
-    if rest and not hasattr(args, "delegated"):
-        args.error(f"unrecognized arguments: {' '.join(rest)}")
-    logging.basicConfig(format="fnet: %(message)s", level=logging.ERROR)  # of libraries, errors alone
+    args, rest = _parsed(top, words)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable("fnet: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)  # of libraries, errors alone
     for name in ("fnet", "compare", "train_keras"):
         level = logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO
         logging.getLogger(name).setLevel(level)
@@ -71,6 +71,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments, and those that are left to a command of another package; ends the process for wrong ones."""
+    first = next((word for word in words if not word.startswith("-")), "")
+    if Path(first).suffix:
+        top.error(f"a command comes first: fnet predict {printable(first)}, or explain, verify, ... (fnet --help)")
+    args, rest = top.parse_known_args(words)
+    if hasattr(args, "inputs"):  # argparse takes only those beside the model, and leaves those behind an option
+        args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]
+        rest = [word for word in rest if word not in args.inputs]
+    if rest and not hasattr(args, "delegated"):
+        args.error(f"unrecognized arguments: {printable(' '.join(rest))}")
+    return args, rest
+
+
+class _Printable(logging.Formatter):
+    """Messages whose names of files a terminal shows and does not obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 class _Closed(io.TextIOBase):
@@ -136,7 +157,8 @@ def _add_loudness(command: argparse.ArgumentParser, default: Any) -> None:
 def _said(error: Exception) -> str:
     """What an error says; of the operating system's, the file and what is wrong, without its number."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        hint = near(os.fsdecode(error.filename)) if isinstance(error, FileNotFoundError) and error.filename else ""
+        return f"{error.filename}: {error.strerror}{hint}" if error.filename else error.strerror
     return str(error)
 
 

@@ -69,6 +69,21 @@ def number(text: str) -> float:
     return value
 
 
+def near(name: str) -> str:
+    """A question after the name of a file that is not there: whether one of nearly that name is meant."""
+    import difflib  # only where something is missing
+
+    path = Path(name)
+    missing = next((part for part in (*reversed(path.parents), path) if not part.exists()), path)
+    try:
+        there = [path.name for path in missing.parent.iterdir()]
+    except OSError:
+        return ""
+    like = [*difflib.get_close_matches(missing.name, there), *(n for n in there if Path(n).stem == missing.stem)]
+    meant = (missing.parent / other / path.relative_to(missing) for other in like)
+    return next((f"; is {other} meant?" for other in meant if other.exists()), "")
+
+
 def check_target(path: Path, *sources: str) -> None:
     """Refuse, before the work is done, to write where there is no folder, or over what is read."""
     if not path.parent.is_dir():
@@ -90,7 +105,9 @@ def read_labels(text: str | None) -> list[str] | None:
         numbered = all(line.startswith(f"{row} ") for row, line in enumerate(lines))  # as Teachable Machine does
         return [line.split(" ", 1)[1] for line in lines] if numbered else lines
     if "," not in text:
-        raise UsageError(f"--labels {text}: no such file; give a file with a name a line, or names with commas between")
+        raise UsageError(
+            f"--labels {text}: no such file{near(text)}; give a file with a name a line, or names with commas between"
+        )
     return [part.strip() for part in text.split(",")]
 
 

@@ -14,7 +14,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,11 +121,12 @@ def scaling(model: Any, args: argparse.Namespace, info: Mapping[str, Any], pixel
 
 def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = None) -> None:
     """Warn where --scale or --offset changes what the model scales as well."""
-    from fnet.inference import lengths  # not before a model is there
-
-    layer = None if scale in (None, 1) and not offset else lengths.first(model)
-    if layer is not None and layer.function.__name__ == "rescaling":
-        log.warning("the model begins with a Rescaling layer, and --scale scales once more: leave it out")
+    scaled = scale not in (None, 1) or offset
+    if scaled and scales(takewhile(lambda layer: not layer[1], _functions(model))):
+        log.warning(
+            "the model begins with a Rescaling or Normalization layer, or arithmetic like it, and --scale scales once "
+            "more: leave it out unless the model was trained on numbers that had been scaled"
+        )
 
 
 def _functions(step: Any) -> Iterator[tuple[str, bool]]:
@@ -422,7 +423,8 @@ def _table(header: list[str], rows: Iterable[Sequence[Any]], name: str, request:
         )
     place = _text_column(header, name, request) if request.takes_text else None
     numbers = [] if several or request.takes_text else _number_columns(header, name, request)
-    columns = {key: _Column(spec, name, request) for key, spec in request.specs.items()}
+    fed = [header[at] for at in numbers]
+    columns = {key: _Column(spec, name, request, [key] if several else fed) for key, spec in request.specs.items()}
     only, alone, start = next(iter(columns.values())), False, 0
     for batch in _in_batches(rows, request.size):
         for row, fields in enumerate(batch, start):
@@ -474,10 +476,11 @@ class _Column:
     The first row says what a row is. A later one that is something else has an answer no more than an empty one.
     """
 
-    def __init__(self, spec: Any, name: str, request: Request) -> None:
+    def __init__(self, spec: Any, name: str, request: Request, columns: list[str]) -> None:
+        """columns: the names of the cells of a row."""
         dtype = getattr(spec, "dtype", "float32")
         self.dtype = "object" if dtype == "string" else "float64" if "int" in dtype else "float32"
-        self.spec, self.name, self.marks = spec, name, request.marks
+        self.spec, self.name, self.columns, self.marks = spec, name, columns, request.marks
         self.shape: tuple[int | None, ...] | None = None
         """Of a row; None along axes of which the model takes any size."""
 
@@ -505,13 +508,22 @@ class _Column:
             return np.array(cells, object)
         return np.array(tree.map(lambda cell: np.nan if cell in ("", None) else cell, cells), self.dtype)
 
+    def where(self, cell: Any) -> str:
+        """The first column of a row that holds no number, for a message."""
+        for column, value in zip(self.columns, cell if isinstance(cell, list) else [cell], strict=False):
+            try:
+                self.array(value)
+            except UNREADABLE:
+                return f"{column}: "
+        return ""
+
     def row(self, cell: Any, number: int) -> np.ndarray[Any, Any] | None:
         """A row, or None where it is something else than the first."""
         try:
             row = self.array(cell)
         except UNREADABLE as error:
             hint = "; the ids of words come from a tokenizer that is not in the file" if self.dtype == "float64" else ""
-            what = f"every column must hold numbers for this model ({error}){hint}"
+            what = f"every column must hold numbers for this model ({self.where(cell)}{error}){hint}"
         else:
             if self.shape is None:
                 takes = getattr(self.spec, "shape", None) or (None,) * (row.ndim + 1)

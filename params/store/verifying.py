@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from fnet import tree
+from fnet.errors import printable
 from fnet.records import dataclass
 from fnet.types import Params
-from params.errors import ModelFileError, quoted, reading
+from params.errors import ModelFileError, UnsupportedLayer, quoted, reading
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.loading import load_keras
@@ -40,9 +41,11 @@ class Verification:
     difference: float | None
     """The largest of the self-test, relative to the largest value of its output."""
     problems: tuple[str, ...]
-    """Why the file is not to be trusted; none means that it is whole."""
+    """What is wrong with the file, or why it cannot be checked; none means that it is whole."""
     unusual: tuple[str, ...]
     """What is worth a look in the numbers."""
+    unchecked: bool = False
+    """Whether the file holds no model that fnet runs, so that its numbers are not known."""
 
     @property
     def holds(self) -> bool:
@@ -66,7 +69,7 @@ def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits
     path = Path(path)
     size, digest = _digest(path)
     stored = path.suffix == ".safetensors"
-    problems, difference, outcome = list[str](), None, "none"
+    problems, difference, outcome, unchecked = list[str](), None, "none", False
     params: Params = {}
     try:
         model, params = (load if stored else load_keras)(path, custom=custom, limits=limits)
@@ -76,9 +79,10 @@ def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits
                 difference, problems = selftest.check(model, params, kept)
             outcome = "fails" if problems else "holds"
     except ModelFileError as error:
-        problems = [str(error)]
+        problems, unchecked = [str(error)], isinstance(error, UnsupportedLayer)
     arrays = len(tree.leaves(params))
-    return Verification(path.name, size, digest, arrays, outcome, difference, tuple(problems), tuple(_unusual(params)))
+    unusual = tuple(_unusual(params))
+    return Verification(path.name, size, digest, arrays, outcome, difference, tuple(problems), unusual, unchecked)
 
 
 def _digest(path: Path) -> tuple[int, str]:
@@ -123,7 +127,7 @@ def _oddity(path: tree.Path, array: np.ndarray[Any, Any], params: Params) -> str
 
 
 def _page(report: Verification) -> Iterator[str]:
-    yield f"{report.file}: {report.bytes:,} bytes, {report.arrays:,} arrays"
+    yield f"{printable(report.file)}: {report.bytes:,} bytes, {report.arrays:,} arrays"
     yield f"sha256 {report.sha256}"
     if report.difference is not None:
         yield f"self-test {report.self_test}: largest difference {report.difference:.2g} of the largest value"
@@ -133,4 +137,7 @@ def _page(report: Verification) -> Iterator[str]:
         if texts:
             yield f"\n{title}:"
             yield from (f"- {text}" for text in texts)
-    yield f"\n{'The file is whole.' if report.holds else 'The file is not to be trusted.'}"
+    if report.holds:
+        yield "\nThe file is whole."
+    else:
+        yield f"\n{'The file cannot be checked.' if report.unchecked else 'The file is not to be trusted.'}"
