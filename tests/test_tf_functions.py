@@ -199,12 +199,19 @@ def made(*args, **kwargs):
         ("map_fn", {}, "Python functions"),
         ("math.add", {"y": 1.0, "strange": 3}, "strange"),
         ("math.reduce_sum", {"axis": ["x", 0, 0]}, "axis"),
+        ("gather_nd", {"indices": [[0]], "bad_indices_policy": "IGNORE"}, "bad_indices_policy"),
     ],
 )
 def test_what_is_not_in_the_table_is_refused_by_name(function, kwargs, why):
     with pytest.raises(UnsupportedLayer, match=why) as refused:
         made(function, kwargs)
     assert "tf.f" in str(refused.value)
+
+
+def test_the_default_of_an_argument_that_tensorflow_got_later_changes_nothing():
+    kwargs = {"indices": ["x", 0, 0], "batch_dims": 0, "bad_indices_policy": ""}
+    model = made("compat.v1.gather_nd", kwargs, shape=(None, 1), dtype="int32")
+    np.testing.assert_array_equal(model({}, np.int32([[1], [2], [0]])), [[2], [0], [1]])
 
 
 @pytest.mark.parametrize(("function", "axis"), [("stack", 0), ("stack", 2), ("concat", 1)])

@@ -46,6 +46,9 @@ WITHOUT_EFFECT = frozenset(
 )
 """Arguments that change no value."""
 
+DEFAULTS = {"bad_indices_policy": ""}
+"""{argument that TensorFlow got after 2.15, and tf_keras writes into every call: the value that changes nothing}."""
+
 _LOST = "Keras 2 writes only the first of its tensors into the file; it cannot load the file either"
 _RANDOM = "it draws random numbers at every call; take it out of the model, or use a layer"
 _FUNCTION = "it calls Python functions, which a model file cannot hold as data"
@@ -127,7 +130,8 @@ def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) 
         name = own.get(key) or (key if key in legal else RENAMED.get(key, key))
         if name == "window_fn":
             raise UnsupportedLayer("a call with window_fn=, a Python function")
-        if value is not None and not (name in WITHOUT_EFFECT and name not in legal):
+        default = name in DEFAULTS and getattr(value, "value", value) == DEFAULTS[name]
+        if value is not None and (name in legal or not (default or name in WITHOUT_EFFECT)):
             arguments[name] = value
     if "slice_spec" in arguments and not references(arguments["slice_spec"]):
         arguments["key"] = _key(arguments.pop("slice_spec"))
