@@ -1,11 +1,13 @@
-"""While the command line `fnet` starts, Ctrl-C and a wrong backend end it as later: without a traceback. No other
-process is touched.
+"""While the command line `fnet` starts, Ctrl-C and a wrong backend end it as later: without a traceback; it ends at
+once. No other process is touched.
 
 To import this module is enough.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
 import threading
@@ -18,9 +20,11 @@ def is_command() -> bool:
 
 
 def begin() -> None:
-    """Let Ctrl-C end the process while the packages are imported."""
+    """Let Ctrl-C end the process while the packages are imported, and at its end let it go without a look for circles
+    in what is left, which takes 20 ms."""
     if is_command() and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        atexit.register(gc.freeze)
 
 
 def over() -> None:
