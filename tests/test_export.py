@@ -50,6 +50,19 @@ def test_what_counts_in_bins_is_exported_with_a_free_number_of_rows(tmp_path):
     assert three.holds
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool", "object"])
+def test_an_onnx_file_is_given_the_dtype_that_it_takes(dtype):
+    onnx = pytest.importorskip("onnx")
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    x, y = (onnx.helper.make_tensor_value_info(name, kind, [2]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "same", [x], [y])
+    program = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    given = np.array(["a", "\u00fc"]) if dtype == "object" else np.array([1, 0], "int8")
+    (found,) = fnet.run_onnx(program.SerializeToString(), [given])
+    assert found.dtype == dtype
+    assert found.tolist() == given.tolist()
+
+
 def test_inputs_are_drawn_alike_at_each_call_and_take_their_names():
     takes = {"ids": fnet.Spec((None, None), "int32"), "x": fnet.Spec((None, 3))}
     first, again = drawn(takes, 2), drawn(takes, 2)

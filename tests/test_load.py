@@ -509,6 +509,9 @@ def test_load_weights_refuses_another_architecture(tmp_path):
     model = fnet.sequential(fnet.bind(fnet.input_layer, shape=(None, 4)), fnet.bind(fnet.dense, units=5))
     with pytest.raises(WeightsMismatch, match=r"must have the shape \[4, 5\]"):
         load_weights(tmp_path / "a.weights.h5", model, fnet.init(model, 0))
+    deeper = fnet.sequential(*[step for _, step in model.steps], fnet.bind(fnet.dense, units=3))
+    with pytest.raises(WeightsMismatch, match="missing: 'dense_1/kernel"):
+        load_weights(tmp_path / "a.weights.h5", deeper, fnet.init(deeper, 0))
 
 
 # --- training=True --------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ from fnet import backend, tf_functions
 from fnet.core import infer
 from fnet.tf_functions import FUNCTIONS
 from params import UnsupportedLayer, load_keras
+from params.convert.graph_ops import as_function
 from params.convert.legacy_config import modern
 from params.convert.models import convert
+from params.errors import CorruptFile
 from tests.golden import archives
 
 ARCHIVES = sorted(archives.FOLDER.glob("tf-functions-*.zip"))
@@ -230,6 +232,22 @@ def test_an_operation_of_a_node_that_is_not_in_the_table_is_refused_by_name():
     found["config"]["layers"][1] |= {"config": layer, "inbound_nodes": [[["x", 0, 0, {}]]]}
     with pytest.raises(UnsupportedLayer, match=r"'tf\.f' holds the operation 'Betainc'.*custom=\{'tf\.f': my_layer\}"):
         convert(modern(found), version=(2, 3), legacy=True)
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        ({"node_def": None}, "f"),
+        ({"node_def": "AddV2"}, "f"),
+        ({"node_def": {}}, "f"),
+        ({"node_def": {"op": ["AddV2"]}}, "f"),
+        ({"node_def": {"op": "AddV2", "input": ["x"]}}, 3),
+        (None, "f"),
+    ],
+)
+def test_a_node_that_is_none_is_named(layer, name):
+    with pytest.raises(CorruptFile, match="holds no node of a graph but"):
+        as_function({"name": name, "class_name": "TensorFlowOpLayer", "config": layer})
 
 
 def test_the_way_out_is_a_function_of_the_callers():
