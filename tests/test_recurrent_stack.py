@@ -82,6 +82,24 @@ def test_an_embedding_and_the_layers_after_it_become_one_that_gives_the_same(fun
     parity.assert_close(fnet.predict(model, params, x, batch_size=2), expected)
 
 
+def test_what_gates_let_through_that_are_nearly_closed_is_exact(each_backend):
+    """By biases alone: for the LSTM those of i and o, for the GRU that of r, whose other bias is 1."""
+    low, zero = np.array([-5, -12, -20, -30], "float32"), np.zeros(4, "float32")
+    gate = 1 / (1 + np.exp(-low.astype("float64")))
+    kernels = {"kernel": np.zeros((2, 16), "float32"), "recurrent_kernel": np.zeros((4, 16), "float32")}
+    narrow = {name: kernel[:, :12] for name, kernel in kernels.items()}
+    two = np.stack([np.concatenate([zero - 50, low, zero]), np.concatenate([zero, zero, zero + 1])])
+    for function, params, expected in (
+        (lstm, {**kernels, "bias": np.concatenate([low, zero, zero + 1, low])}, gate * np.tanh(gate * np.tanh(1))),
+        (gru, {**narrow, "bias": two}, np.tanh(gate)),
+        (lstm, {**kernels, "bias": np.concatenate([zero - 120] * 4)}, 0 * gate),
+    ):
+        layer = bind(function, units=4)
+        for model, given in ((layer, params), fnet.optimize(layer, params)):
+            y = np.asarray(model(given, np.ones((1, 1, 2), "float32")))[0]
+            np.testing.assert_allclose(y, expected, rtol=3e-6)
+
+
 def test_gradients_through_a_stack_are_those_of_its_layers():
     import jax
 

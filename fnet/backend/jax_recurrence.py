@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.lax import logistic
 
-from fnet.backend.gates import CELLS
 from fnet.backend.jax_tanh import tanh
 
 Array: TypeAlias = Any
@@ -38,11 +38,10 @@ def recurrent_stack(
         zs = _looked_up(params["table"], y) if y.ndim == 2 else _projected(weights, y)
         last, hs = _sweep(cell, weights, _turned(zs), None if valid is None else _turned(jnp.stack([valid] * ways, 1)))
         y = jnp.concatenate(list(_turned(hs).swapaxes(0, 1)), axis=-1)
-    half = 0.5 if CELLS[cell].doubled else 1.0
     if not keep:
-        return jnp.concatenate(list(last), axis=-1) * half
+        return jnp.concatenate(list(last), axis=-1)
     y = y if valid is None or ways == 1 else jnp.where(valid, y, 0)
-    return (y * half).swapaxes(0, 1)
+    return y.swapaxes(0, 1)
 
 
 def _turned(xs: Array) -> Array:
@@ -103,13 +102,19 @@ def _simple_rnn(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
 
 def _lstm(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
     kernel = _side_by_side(weights["recurrent_kernel"])
+    last = 3 * kernel.shape[1]
 
-    def finish(pre: Array, states: States) -> States:
-        i, f, o, g = jnp.split(pre, 4, axis=-1)
-        c = ((1 + f) * states[1] + (1 + i) * g) * 0.5
-        return (1 + o) * tanh(c), c
+    def finish(pre: Any, states: States) -> States:
+        gates, g = pre
+        i, f, o = jnp.split(gates, 3, axis=-1)
+        c = f * states[1] + i * g
+        return o * tanh(c), c
 
-    return lambda z, states: tanh(z + _times(states[0], kernel)), finish
+    def begin(z: Array, states: States) -> Any:
+        y = z + _times(states[0], kernel)
+        return logistic(-y[..., :last]), tanh(y[..., last:])
+
+    return begin, finish
 
 
 def _gru(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
@@ -119,11 +124,11 @@ def _gru(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
     def begin(z: Array, states: States) -> Any:
         y = _times(states[0], kernel)
         inner = y[..., 2 * units :] if bias is None else y[..., 2 * units :] + bias
-        return tanh(z[..., : 2 * units] + y[..., : 2 * units]), z[..., 2 * units :], inner
+        return logistic(-z[..., : 2 * units] - y[..., : 2 * units]), z[..., 2 * units :], inner
 
     def finish(pre: Any, states: States) -> States:
         gates, z, inner = pre
-        return _mixed(gates[..., :units], tanh(z + (1 + gates[..., units:]) * inner), states[0])
+        return _mixed(gates[..., :units], tanh(z + gates[..., units:] * inner), states[0])
 
     return begin, finish
 
@@ -133,18 +138,18 @@ def _gru_reset_before(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
     units = kernel.shape[1]
 
     def begin(z: Array, states: States) -> Any:
-        return tanh(z[..., : 2 * units] + _times(states[0], kernel[..., : 2 * units])), z[..., 2 * units :]
+        return logistic(-z[..., : 2 * units] - _times(states[0], kernel[..., : 2 * units])), z[..., 2 * units :]
 
     def finish(pre: Any, states: States) -> States:
         gates, z = pre
-        candidate = tanh(z + _times((1 + gates[..., units:]) * states[0], kernel[..., 2 * units :]))
+        candidate = tanh(z + _times(gates[..., units:] * states[0], kernel[..., 2 * units :]))
         return _mixed(gates[..., :units], candidate, states[0])
 
     return begin, finish
 
 
 def _mixed(update: Array, candidate: Array, h: Array) -> States:
-    return (candidate + (1 + update) * 0.5 * (h - candidate),)
+    return (candidate + update * (h - candidate),)
 
 
 _CELLS: dict[str, Callable[[Mapping[str, Array]], tuple[Begin, Finish]]] = {

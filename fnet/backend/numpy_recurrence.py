@@ -124,6 +124,7 @@ SMALL = 1024
 """Entries of a step's output up to which it pays to copy, so that all of a step is in one place."""
 
 
+@np.errstate(over="ignore")  # of the exponential of a closed gate
 def _sweep(begin: Begin, zs: Array, h: Array, others: Sequence[Array], runs: Sequence[tuple[int, int]]) -> Array:
     """The output of every place, (ways, places, units), from its projected input zs (gates, ways, places, units).
 
@@ -167,26 +168,26 @@ def _simple_rnn(weights: Weights) -> Begin:
 
 
 def _lstm(weights: Weights) -> Begin:
-    """2 c' = (1 + f) c + (1 + i) g; 2 h' = (1 + o) tanh(c'), of the tanh of the gates i, f, o, g; h comes doubled."""
+    """c' = c / (1 + e^-f) + tanh(g) / (1 + e^-i); h' = tanh(c') / (1 + e^-o)."""
     kernel = weights["recurrent_kernel"]
 
     def begin(h: Array, c: Array) -> tuple[Advance, Sequence[Array]]:
         work = np.empty((5, *c.shape), c.dtype)
-        gates, sigmoids, inner, outer, output, cell = work[:4], work[:3], work[:2], work[3:], work[2], work[4]
-        products = np.empty((2, *c.shape), c.dtype)
-        (first, second), one, half = products, *_numbers(c)
+        gates, sigmoids, inner, outer, (output, candidate, cell) = work[:4], work[:3], work[:2], work[3:], work[2:]
+        products, one = np.empty((2, *c.shape), c.dtype), _one(c)
+        first, second = products
         cell[...] = c
 
         def advance(z: Array, h: Array, new: Array) -> None:
             np.matmul(h, kernel, gates)
             np.add(gates, z, gates)
-            np.tanh(gates, gates)
+            np.exp(sigmoids, sigmoids)
             np.add(sigmoids, one, sigmoids)
-            np.multiply(inner, outer, products)  # (1 + i) g and (1 + f) c
+            np.tanh(candidate, candidate)
+            np.divide(outer, inner, products)  # candidate and cell
             np.add(first, second, cell)
-            np.multiply(cell, half, cell)
             np.tanh(cell, first)
-            np.multiply(output, first, new)
+            np.divide(first, output, new)
 
         return advance, (cell,)
 
@@ -194,24 +195,24 @@ def _lstm(weights: Weights) -> Begin:
 
 
 def _gru(weights: Weights) -> Begin:
-    """h' = candidate + (1 + z) / 2 (h - candidate), candidate = tanh(x_h + (1 + r) (h @ R_h + b_h) / 2)."""
+    """h' = candidate + (h - candidate) / (1 + e^-z), candidate = tanh(x_h + (h @ R_h + b_h) / (1 + e^-r))."""
     kernel, bias = weights["recurrent_kernel"], weights.get("candidate_bias")
 
     def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
         work = np.empty((3, *h.shape), h.dtype)
-        gates, (update, reset, candidate), (one, half) = work[:2], work, _numbers(h)
+        gates, (update, reset, candidate), one = work[:2], work, _one(h)
 
         def advance(z: Array, h: Array, new: Array) -> None:
             np.matmul(h, kernel, work)
             np.add(gates, z[:2], gates)
-            np.tanh(gates, gates)
+            np.exp(gates, gates)
             np.add(gates, one, gates)
             if bias is not None:
                 np.add(candidate, bias, candidate)
-            np.multiply(candidate, reset, candidate)
+            np.divide(candidate, reset, candidate)
             np.add(candidate, z[2], candidate)
             np.tanh(candidate, candidate)
-            _mix(update, candidate, h, new, half)
+            _mix(update, candidate, h, new)
 
         return advance, ()
 
@@ -219,40 +220,39 @@ def _gru(weights: Weights) -> Begin:
 
 
 def _gru_reset_before(weights: Weights) -> Begin:
-    """The GRU with candidate = tanh(x_h + (1 + r) h @ R_h / 2)."""
+    """The GRU with candidate = tanh(x_h + (h / (1 + e^-r)) @ R_h)."""
     kernel, inner = weights["recurrent_kernel"][:2], weights["recurrent_kernel"][2]
 
     def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
         work = np.empty((3, *h.shape), h.dtype)
-        gates, (update, reset, candidate), (one, half) = work[:2], work, _numbers(h)
+        gates, (update, reset, candidate), one = work[:2], work, _one(h)
 
         def advance(z: Array, h: Array, new: Array) -> None:
             np.matmul(h, kernel, gates)
             np.add(gates, z[:2], gates)
-            np.tanh(gates, gates)
+            np.exp(gates, gates)
             np.add(gates, one, gates)
-            np.multiply(reset, h, reset)
+            np.divide(h, reset, reset)
             np.matmul(reset, inner, candidate)
             np.add(candidate, z[2], candidate)
             np.tanh(candidate, candidate)
-            _mix(update, candidate, h, new, half)
+            _mix(update, candidate, h, new)
 
         return advance, ()
 
     return begin
 
 
-def _mix(update: Array, candidate: Array, h: Array, new: Array, half: Array) -> None:
-    """new <- candidate + update / 2 (h - candidate)."""
+def _mix(update: Array, candidate: Array, h: Array, new: Array) -> None:
+    """new <- candidate + (h - candidate) / update."""
     np.subtract(h, candidate, new)
-    np.multiply(new, update, new)
-    np.multiply(new, half, new)
+    np.divide(new, update, new)
     np.add(new, candidate, new)
 
 
-def _numbers(like: Array) -> tuple[Array, Array]:
-    """1 and 1/2 as arrays, which ufuncs take faster than Python's numbers."""
-    return np.full((1,) * like.ndim, 1, like.dtype), np.full((1,) * like.ndim, 0.5, like.dtype)
+def _one(like: Array) -> Array:
+    """1 as an array, which ufuncs take faster than Python's numbers."""
+    return np.ones((1,) * like.ndim, like.dtype)
 
 
 _BEGINS: dict[str, Callable[[Weights], Begin]] = {
@@ -275,10 +275,7 @@ def _layer(cell: str, params: Any, xs: Array, states: Any, mask: Array | None, p
     places = _places(mask, xs.shape[1], xs.shape[0])
     h, *others = (places.sorted(np.array(state[None])) for state in states)
     zs = _projected(weights, places.gather(xs)[None])
-    doubled = CELLS[cell].doubled
-    hs = _sweep(_BEGINS[cell](weights), zs, h * 2 if doubled else h, others, places.runs)
-    if doubled:
-        hs *= 0.5
+    hs = _sweep(_BEGINS[cell](weights), zs, h, others, places.runs)
     h[:, : places.running] = places.last(hs)
     end, *ends = (places.unsorted(state)[0] for state in (h, *others))
     y = end if mask is None else np.where(np.any(mask, axis=0)[:, None], end, previous)
@@ -323,12 +320,11 @@ def recurrent_stack(cells: Sequence[tuple[str, int]], params: Any, x: Array, mas
         zs = _looked_up(params["table"], x[..., 0]) if "table" in params and number == 0 else _projected(weights, x)
         h = np.zeros((ways, places.running, zs.shape[-1]), zs.dtype)
         hs = _sweep(_BEGINS[cell](weights), zs, h, [np.zeros_like(h)] if cell == "lstm" else [], places.runs)
-    half = hs.dtype.type(0.5 if CELLS[cell].doubled else 1)
     if keep:
-        ys = places.spread(_each_way(places, hs * half, 1)[0], 0)
+        ys = places.spread(_each_way(places, hs, 1)[0], 0)
         return (ys if mask is None or ways == 1 else np.where(mask[:, :, None], ys, 0)).swapaxes(0, 1)
     y = np.zeros((ways, batch, hs.shape[-1]), hs.dtype)
-    y[:, : places.running] = places.last(hs) * half
+    y[:, : places.running] = places.last(hs)
     return np.concatenate(list(places.unsorted(y)), axis=-1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnet import tree
 from fnet.backend import xp
-from fnet.backend.gates import CELLS, laid_out
+from fnet.backend.gates import laid_out
 from fnet.core.compose import EMPTY
 from fnet.core.layer import Bound, bind
 from fnet.layers.recurrence_stack import Part, is_lookup, part, parts, recurrent_stack
@@ -44,8 +44,6 @@ def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bou
     if not recurrent[-1].return_sequences or is_lookup(above[0]):
         return None
     entries = [stack[f"layer_{number}"] for number in range(len(above))]
-    if CELLS[recurrent[-1].cell].doubled:
-        entries[0] = {**entries[0], "kernel": read_only(entries[0]["kernel"] * entries[0]["kernel"].dtype.type(0.5))}
     new = {f"layer_{number}": entry for number, entry in enumerate(entries, len(recurrent))}
     return bind(step, layers=(*below, *above)), {**params, **new}
 
