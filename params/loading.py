@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -159,6 +160,8 @@ def _load(
     config, version, legacy = in_keras_3_form(file)
     make = partial(convert, config, custom=custom, version=version, legacy=legacy, rng=rng, bare=bare)
     converted, expected = (_of_keras2 if version < (3, 0) else _of_keras3)(make, file, limits)
+    if file.keras_version == UNSAID:
+        _warn_of_age(make, converted, file)
     if keeps_states(converted.step):
         require_batch(file.config)
     vocabularies = _vocabularies(file, vocabulary)
@@ -173,6 +176,18 @@ def _load(
     if lines:
         raise WeightsMismatch(f"these parameters do not fit the model: {'; '.join(lines)}"[:400])
     return converted.step, params
+
+
+def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: ModelFile) -> None:
+    """Warn where nothing tells which Keras 3 wrote a config, and the first would have made another model of it."""
+    with suppress(ModelFileError, *BROKEN):
+        if make(version=(3, 0)).step == converted.step:
+            return
+    warnings.warn(
+        f"{file.label} does not say which Keras 3 wrote it, and they differ in layers of this model. It is "
+        'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" beside "class_name"',
+        stacklevel=4,
+    )
 
 
 def _of_keras3(make: Callable[..., Converted], file: ModelFile, limits: Limits) -> tuple[Converted, ParamTree]:
