@@ -114,6 +114,9 @@ def test_indices_and_integers_of_operations_in_files_of_keras_3_0():
     x = keras.Input(X.shape[1:])
     model, params = load_keras(of_an_earlier_keras(keras.Model(x, ops.take(x, -1, axis=1)), "3.2.1"))
     np.testing.assert_array_equal(model(params, X), X[:, 0])
+    named = {"threshold_value": 0.5, "value": -2.0}  # as 3.10 wrote what is "threshold" and "default_value"
+    model, params = load_keras(of_an_earlier_keras(keras.Model(x, ops.threshold(x, 9.0, 9.0)), "3.10.0", **named))
+    np.testing.assert_array_equal(model(params, X), np.where(X > 0.5, X, np.float32(-2)))
     images = np.array([[[[0], [3]], [[0], [3]]]], "uint8")
     x = keras.Input((2, 2, 1), dtype="uint8")
     for version, expected in (("3.5.0", [0, 0, 1, 2, 3]), ("3.6.0", [0, 0, 2, 3, 3])):

@@ -129,7 +129,7 @@ def operation(module: str, class_name: str) -> Entry:
     any_number = names[0].startswith("*")
     return Entry(
         layer,
-        {"quantile": _linear, "trapezoid": _positions}.get(name),
+        {"quantile": _linear, "threshold": _threshold, "trapezoid": _positions}.get(name),
         arguments=CALLED.get(name, () if any_number else names),
         earlier=CALLED_EARLIER.get(name, ()),
         inputs=in_order(names) if len(names) > 1 or any_number else None,
@@ -144,6 +144,12 @@ def _linear(config: dict[str, Any]) -> dict[str, Any]:
 
 def _positions(config: dict[str, Any]) -> dict[str, Any]:
     return {"positions" if key == "x" else key: value for key, value in config.items()}
+
+
+def _threshold(config: dict[str, Any]) -> dict[str, Any]:
+    """Earlier versions (run: 3.10) wrote other names than those of today (run: 3.12)."""
+    names = {"threshold_value": "threshold", "value": "default_value"}
+    return {names.get(key, key): value for key, value in config.items()}
 
 
 def in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
