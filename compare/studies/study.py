@@ -105,12 +105,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from compare.studies import publish
-    from compare.studies.findings import ReportError
-
     if not (args.results / store.ROWS).exists():
         log.error("no %s in %s: --results is the folder of `fnet study run`", store.ROWS, args.results)
         return 2
+    from compare.studies import publish
+    from compare.studies.findings import ReportError
+
     try:
         written = publish.write(args.results, args.html, args.data, args.cache, args.language)
     except (ReportError, OSError) as error:
