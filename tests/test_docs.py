@@ -89,6 +89,8 @@ QUESTIONS = {
     "ray spark": "howto-scale",
     "intermediate layer output": "answers",
     "lstm weights order numpy": "answers",
+    "how does an lstm work": "tutorial-2-sequences",
+    "how does a convolution work": "tutorial-1-images",
     "gru gate order": "answers",
     "predictions differ": "howto-compare",
     "custom activation": "answers",
