@@ -143,6 +143,8 @@ def _naming(label: str) -> Iterator[None]:
     except (*BROKEN, RecursionError) as error:
         where = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
         text = f"{type(error).__name__}: {str(error)[:200]}{where}"
+        if isinstance(error, NotImplementedError):
+            raise UnsupportedLayer(f"{label}: {error}"[:LONGEST]) from error
         raise CorruptFile(f"{label}: the model config is inconsistent ({text[:300]})") from error
     except MemoryError as error:
         raise LimitExceeded(f"{label} asks for more memory than there is") from error

@@ -534,6 +534,17 @@ def test_the_config_of_a_custom_layer_is_its_own():
     np.testing.assert_array_equal(model(params, np.ones((1, 3), "float32")), np.full((1, 3), 3.0))
 
 
+def test_what_keras_writes_and_files_do_not_say_all_of_is_unsupported():
+    first = entry("Rescaling", "first", scale=[0.5, 2.0, 3.0], offset=0.0)
+    for layer, shape, match in (
+        (first, (3, 4, 4), "one number for each of the 3 channels on axis 1"),
+        (entry("Masking", "hidden", mask_value=float("inf")), (4, 3), "'hidden' has the option 'mask_value' = inf"),
+    ):
+        with pytest.raises(UnsupportedLayer, match=match):
+            load_keras(alone(layer, shape=shape))
+    load_keras(keras_zip(sequential_config(input_entry(4, 4, 3), first), NO_WEIGHTS))
+
+
 def test_keras_before_3_12_takes_1_for_trainable():
     layer = {**DENSE, "config": {**DENSE["config"], "trainable": 1}}
     load_keras(keras_zip(sequential_config(input_entry(3), layer), metadata='{"keras_version": "3.11.3"}'))

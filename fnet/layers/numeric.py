@@ -47,6 +47,12 @@ def _require_numbers_along(shape: Shape, **options: Any) -> None:
 
 
 def _rescaling_rule(x: Spec, *, scale: Any, offset: Any) -> tuple[Spec, ParamTree]:
+    sizes = {np.asarray(numbers).size for numbers in (scale, offset)} - {1}
+    if len(x.shape) == 4 and sizes == {x.shape[1]} and x.shape[-1] not in sizes:
+        raise NotImplementedError(
+            f"one number for each of the {x.shape[1]} channels on axis 1 is what Keras takes while its global data "
+            "format is channels_first, which files do not say; give them the shape (channels, 1, 1)"
+        )
     _require_numbers_along(x.shape, scale=scale, offset=offset)
     return float_rule(x)
 

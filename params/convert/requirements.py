@@ -204,11 +204,13 @@ def _above_one(value: Any) -> bool:
 
 
 def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
-    """NaN and infinity are arguments of operations; as options of a layer they would only make NaN later."""
+    """NaN and infinity are arguments of operations; as options of a layer they would only make NaN later. Keras itself
+    writes them for a Masking."""
+    wrong = UnsupportedLayer if source.class_name == "Masking" else CorruptFile
     for key, value in config.items():
         for leaf in tree.leaves(value) if isinstance(value, NESTED) else (value,):
             if isinstance(leaf, float) and not math.isfinite(leaf):
-                raise CorruptFile(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
+                raise wrong(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
 
 
 # --- dtype policies, and wrappers -----------------------------------------------------------------
