@@ -9,7 +9,10 @@ import pytest
 
 import fnet
 from fnet import at, bind, dense, embedding, graph, identity, input_layer, layer, masked_by, sequential
+from fnet.core import infer
 from fnet.core.compose import input_names
+from fnet.core.options import misfit
+from fnet.core.sources import describe
 from fnet.masks import Masked
 from fnet.tree import FrozenDict, freeze, thaw
 from tests.public import NAMES
@@ -170,6 +173,13 @@ def test_masks_travel_inside_and_never_come_out(each_backend):
     assert isinstance(fnet.run(inner, params["inner"], ids), Masked)
     np.testing.assert_array_equal(np.asarray(fnet.run(outer, params, ids).mask), [[True, False, True]])
     assert not isinstance(outer(params, ids), Masked)
+
+
+def test_what_is_given_is_described_and_read_with_its_masks_and_gaps():
+    x = Masked(np.ones((1, 2), "float32"), np.ones((1, 2), bool))
+    assert describe([x, {"a": x.mask}]) == "(Masked(float32[1, 2], bool[1, 2]), {a: bool[1, 2]})"
+    assert infer.spec((None, (None, 3))) == (None, fnet.Spec((None, 3)))
+    assert "'relux' is no activation" in misfit(fnet.lstm, {"recurrent_activation": "relux"})
 
 
 def test_explicit_masks_win(each_backend):

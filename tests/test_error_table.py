@@ -34,6 +34,7 @@ RULES = [
     (fnet.reshape, {"target_shape": (-1, -1)}, X, r"reshape cannot make \(-1, -1\) of \(3,\)"),
     (o.reshape, {"newshape": (-1, -1)}, Y, "only one size of a shape may be -1"),
     (o.reshape, {"newshape": (3, 7)}, Y, r"cannot reshape \(4, 5\), 20 numbers, to \(3, 7\)"),
+    *((o.reshape, {"newshape": (-1, size)}, Y, r"cannot reshape \(4, 5\), 20 numbers, to") for size in (0, 3)),
     (o.squeeze, {"axis": 1}, Y, "only axes of size 1 can be squeezed"),
     (o.broadcast_to, {"shape": (5,)}, Y, "does not broadcast to"),
     (o.top_k, {"k": 6}, Y, "top_k of 6 from an axis of size 5"),

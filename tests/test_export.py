@@ -36,6 +36,9 @@ def test_a_model_in_float64_is_the_reference():
     assert 1e-5 < rounded.own < 1e-2  # against float64, although an option of the layer says float16
     (wrong,) = verdicts(model, params, x, model(params, x)[:1])
     assert wrong.error == float("inf")
+    ids = fnet.sequential(y=bind(fnet.operations.argmax, axis=-1))
+    place = np.argmax(x, -1).astype("int32")
+    assert [verdicts(ids, {}, x, y)[0].error for y in (place, place + 1)] == [0, float("inf")]
 
 
 @pytest.mark.slow

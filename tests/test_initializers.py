@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from fnet import initializers, random
+import fnet
+from fnet import bind, initializers, random
 
 KEY = random.key(5)
 
@@ -46,6 +47,11 @@ def test_the_forget_gate_begins_open(each_backend):
     np.testing.assert_array_equal(initializers.unit_forget(KEY, (12,)), [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
     np.testing.assert_array_equal(initializers.unit_forget(KEY, (2, 4)), [[0, 1, 0, 0]] * 2)
     np.testing.assert_array_equal(initializers.zeros(KEY, (2, 3)), np.zeros((2, 3)))
+    images = bind(fnet.conv_lstm1d, filters=1, kernel_size=1)
+    for step, shape in (bind(fnet.lstm, units=1), (1, 2, 3)), (images, (1, 2, 3, 4)):
+        for opens in (True, False):
+            made = fnet.init(bind(step, unit_forget_bias=opens), 0, shape)["bias"]
+            np.testing.assert_array_equal(made, [0, opens, 0, 0])
     np.testing.assert_array_equal(initializers.ones(KEY, (2, 3)), np.ones((2, 3)))
 
 
