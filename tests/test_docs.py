@@ -131,7 +131,6 @@ QUESTIONS = {
     "which keras versions": "versions",
     "explain which layers unsupported": "howto-files",
     "confusion accuracy": "howto-many-files",
-    "model.layers output": "answers",
     "load bytes memory s3": "answers",
     "unit test model": "answers",
     "android phone": "answers",
