@@ -270,6 +270,11 @@ ONE = Spec((2, 3, 4))
     (fnet.operations.svd, Spec(()), "it takes an array .*2 or more axes"),
     *((layer, ONE, f"{layer.__name__} lacks the option") for layer in (fnet.input_layer, fnet.time_distributed)),
     (fnet.random_hue, {"a": ONE}, "it takes an array of"),
+    (fnet.operations.rot90, Spec((3,)), r"it takes an array \(array\) of 2 or more axes"),
+    (fnet.operations.diagonal, Spec((2,), "string"), r"it takes an array \(x\) of 2 or more axes"),
+    *((getattr(fnet.operations, name), x, "does not take .*: it takes")
+      for name, x in (("nonzero", Spec(())), ("where", (Spec(()),) * 2))),
+    (bind(fnet.operations.saturate_cast, dtype="int8"), Spec((2,), "string"), r"does not take string\[2\]: it takes"),
 ])  # fmt: skip
 def test_a_wrong_structure_is_told_with_what_is_taken(step, x, said):
     with pytest.raises(fnet.InvalidInput, match=said):

@@ -51,7 +51,7 @@ def test_every_param_begins_from_a_key_of_its_own(each_backend):
 
 
 def test_init_without_a_shape_asks_for_one():
-    with pytest.raises(ValueError, match=r"give the input shape, as \(None, 32, 32, 3\)"):
+    with pytest.raises(fnet.InvalidInput, match=r"give the input shape, as \(None, 32, 32, 3\)"):
         fnet.init(sequential(dense), 0)
 
 

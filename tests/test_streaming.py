@@ -184,7 +184,7 @@ def test_models_that_read_both_ways_are_refused(model):
 def test_unknown_sizes_are_asked_for():
     with pytest.raises(ValueError, match="batch_size="):
         initial_state(bind(fnet.lstm, units=2), (None, None, 5))
-    with pytest.raises(ValueError, match="give the input shape"):
+    with pytest.raises(fnet.InvalidInput, match="give the input shape"):
         initial_state(bind(fnet.lstm, units=2))
 
 

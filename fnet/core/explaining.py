@@ -73,11 +73,16 @@ FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 def in_words_of_python(error: Exception) -> bool:
     """Whether a rule ran into an error; what does not fit it says itself, in a ValueError."""
     own = isinstance(error, ValueError) and not isinstance(error, LookupError)
-    return not own or any(words in str(error) for words in WORDS)
+    if not own or any(words in str(error) for words in WORDS):
+        return True
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and place.tb_frame.f_globals.get("__name__", "").partition(".")[0] in ("numpy", "jax")
 
 
 WORDS = ("to unpack", "empty sequence", "zip() argument", "zero-size array", "could not convert")
-"""Of the ValueErrors that Python and NumPy raise for what they are not given."""
+"""Of the ValueErrors that code in C raises for what it is not given."""
 
 
 def taken(rule: Callable[..., Any], declared: Any, error: Exception) -> str:

@@ -174,7 +174,7 @@ def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
         return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
     takes = input_spec(model)
     if takes is None:
-        raise ValueError("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
+        raise InvalidInput("the model does not say what it takes; give the input shape, as (None, 32, 32, 3)")
     return takes
 
 

@@ -63,11 +63,8 @@ def initial_state(model: Any, *input_shapes: Any, batch_size: int | None = None)
     input_shapes: as for `fnet.init`, not needed when the model begins with `input_layer`. batch_size: the number
     of sequences, where the shapes do not say it.
     """
-    shapes = input_shapes or (infer.input_spec(model),)
-    if shapes == (None,):
-        raise ValueError("the model does not say what it takes; give the input shape, as (8, None, 3)")
-    specs = [tree.map(lambda s: _sized(s, batch_size), infer.spec(shape)) for shape in shapes]
-    state: dict[str, Any] = _zeros(model, specs[0] if len(specs) == 1 else tuple(specs))[0]
+    takes = tree.map(lambda s: _sized(s, batch_size), infer.inputs_of(model, input_shapes))
+    state: dict[str, Any] = _zeros(model, takes)[0]
     return state
 
 

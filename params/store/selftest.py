@@ -87,11 +87,8 @@ def _leaves(y: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 def run(model: Any, params: Params, size: int, below: int) -> Any:
     """What the model gives for the made rows. Raises ValueError where it does not take them."""
-    spec = infer.input_spec(model)
-    if spec is None:
-        raise ValueError("the model does not say what it takes")
-    count = iter(range(1000))
-    return fnet.predict(model, params, tree.map(lambda s: _made(s, next(count), size, below), spec), optimize=False)
+    count, takes = iter(range(1000)), infer.inputs_of(model)
+    return fnet.predict(model, params, tree.map(lambda s: _made(s, next(count), size, below), takes), optimize=False)
 
 
 def _made(spec: Spec, number: int, size: int, below: int) -> Any:
