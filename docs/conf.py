@@ -30,6 +30,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "fnet"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
+html_search_scorer = str(HERE / "search.js")
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
