@@ -466,6 +466,36 @@ def test_the_design_taken_is_the_best_of_the_published_search():
     assert same == ("sgd", taken.learning_rate, taken.batch_size, 0.005, 0.1, 4)
 
 
+def test_what_is_told_of_designs_by_hand_is_in_the_rows():
+    """The first two designs for images, in docs/choices.md: the second was given up, and its row is in the archive."""
+    told = re.findall(r"0\.\d{4}", (RESULTS.parent / "choices.md").read_text("utf-8"))
+    files = [RESULTS / "rows.jsonl", RESULTS / "archive.jsonl"]
+    first, second = ([json.loads(line) for line in file.read_text("utf-8").splitlines()] for file in files)
+    run = studies.run_name(studies.STUDIES["cnn.designed"].variants["designed"])
+    valid = [row["valid"]["macro_f1"] for row in first if row["run"] == run]
+    valid += [row["valid"]["macro_f1"] for row in second if row["options"].get("depth") == 2]
+    assert told == [f"{f1:.4f}" for f1 in valid]
+
+
+@pytest.mark.parametrize(("model", "file"), [("nusax-lstm", "rows.jsonl"), ("cifar10-cnn", "archive.jsonl")])
+def test_the_cards_of_the_models_say_what_the_rows_of_their_training_say(model, file):
+    card = (RESULTS.parent.parent / "examples" / "models" / f"{model}.md").read_text("utf-8")
+    labels = json.loads((RESULTS / "labels.json").read_text())
+    start = re.search(r"the configuration `(.*)` in", card)[1] + "_seed-"
+    rows = [json.loads(line) for line in (RESULTS / file).read_text("utf-8").splitlines()]
+    scores = {
+        row["seed"]: f1_score(list(labels[row["data"]]), list(row["test"]["predicted"]), average="macro")
+        for row in rows
+        if row["run"].startswith(start)
+    }
+    one, mean = (re.search(rf"\| {what}.*\| (.*) \|", card) for what in ("this file, test", "mean of its"))
+    assert one[1] == f"{scores[0]:.4f}"
+    assert mean[1] == f"{np.mean(list(scores.values())):.4f}"
+    assert (
+        f"its {len(scores)} seeds, test split (standard deviation {np.std(list(scores.values()), ddof=1):.4f})" in card
+    )
+
+
 def test_the_published_page_on_parity_is_that_of_an_independent_recomputation():
     """Verdicts from the errors and what they may be, ratios by seed, and the seed that is nearest to its limit."""
     rows = {row["run"]: row for row in map(json.loads, (RESULTS / "rows.jsonl").read_text("utf-8").splitlines())}

@@ -2,7 +2,7 @@
 
 python examples/models/make.py [RUNS [RESULTS]]     (runs/studies and docs/results)
 
-Where RUNS does not hold the run of a model, its file stays as it is and the card is written anew.
+Where RUNS does not hold the run of a model, its file stays as it is, and so does its card: it tells of that training.
 """
 
 import hashlib
@@ -112,9 +112,10 @@ def main(runs: Path, results: Path) -> None:
         seeds = [row for run, row in found.items() if run.startswith(name.removesuffix("0"))]
         scores = [row["test"]["macro_f1"] for row in seeds]
         row = found[name]
+        if not (runs / name / "model.safetensors").exists():
+            continue
         target = HERE / f"{file}.safetensors"
-        if (runs / name / "model.safetensors").exists():
-            shutil.copyfile(runs / name / "model.safetensors", target)
+        shutil.copyfile(runs / name / "model.safetensors", target)
         card = CARD.format(
             **about,
             file=file,
