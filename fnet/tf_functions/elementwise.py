@@ -367,6 +367,16 @@ def add_n(inputs: Sequence[Array]) -> Array:
     return first
 
 
+@function(lambda coeffs, x: _sum_rule(coeffs if len(coeffs) == 1 else [*coeffs, x]), "math.polyval")
+def polyval(coeffs: Sequence[Array], x: Array) -> Array:
+    """The polynomial of `x` with `coeffs`, that of the highest power first."""
+    *coeffs, x = together(*coeffs, x)
+    y = coeffs[0] if coeffs else xp.zeros_like(x)
+    for c in coeffs[1:]:
+        y = c + y * x
+    return y
+
+
 @function(lambda x, *, dtype: Spec(as_spec(x).shape, dtype), "cast", "keras.backend.cast", rows=True, same=True)
 def cast(x: Array, *, dtype: str) -> Array:
     """`x` as `dtype`; floats lose their fraction when they become integers."""

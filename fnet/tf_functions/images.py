@@ -148,6 +148,58 @@ def central_crop(image: Array, *, central_fraction: float) -> Array:
     return _rows_and_columns(x, rows, columns)
 
 
+def _crops_rule(image: Any, boxes: Any, box_indices: Any, crop_size: Any) -> Spec:
+    return Spec((as_spec(boxes).shape[0], *sizes_of(crop_size), as_spec(image).shape[-1]), "float32")
+
+
+@function(_crops_rule, "image.crop_and_resize", sizes=("crop_size",))
+def crop_and_resize(
+    image: Array,
+    boxes: Array,
+    box_indices: Array,
+    crop_size: Sizes,
+    *,
+    method: str = "bilinear",
+    extrapolation_value: float = 0.0,
+) -> Array:
+    """float32 (boxes, *crop_size, channels): each box (top, left, bottom, right; the last pixel is at 1) of the image
+    that `box_indices` names, "bilinear" or "nearest"; `extrapolation_value` outside of the image."""
+    x, boxes = tensor(image, "float32"), tensor(boxes, "float32")
+    down, across = (
+        _places(boxes[:, i], boxes[:, i + 2], count, x.shape[i + 1]) for i, count in enumerate(ints(crop_size))
+    )
+    inside = [(at >= 0) & (at <= size - 1) for at, size in zip((down, across), x.shape[1:3], strict=True)]
+
+    def pixels(rows: Array, columns: Array) -> Array:
+        rows, columns = (
+            xp.clip(at, 0, size - 1).astype("int32") for at, size in zip((rows, columns), x.shape[1:3], strict=True)
+        )
+        return x[tensor(box_indices)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+    if method == "nearest":
+        y = pixels(xp.floor(down + 0.5), xp.floor(across + 0.5))
+    else:
+        top, left = xp.floor(down), xp.floor(across)
+        below, right = (down - top)[:, :, None, None], (across - left)[:, None, :, None]
+        upper, lower = (
+            pixels(row, left) * (1 - right) + pixels(row, xp.ceil(across)) * right for row in (top, xp.ceil(down))
+        )
+        y = upper * (1 - below) + lower * below
+    return xp.where(
+        inside[0][:, :, None, None] & inside[1][:, None, :, None], y, tensor(extrapolation_value, "float32")
+    )
+
+
+def _places(start: Array, end: Array, count: int, size: int) -> Array:
+    """(boxes, count): where the pixels of a crop lie on an axis of `size` pixels."""
+    if count == 1:
+        return 0.5 * (start + end)[:, None] * (size - 1)
+    return (
+        start[:, None] * (size - 1)
+        + xp.arange(count, dtype="float32") * ((end - start) * ((size - 1) / (count - 1)))[:, None]
+    )
+
+
 # --- turns ----------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ Source: TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
@@ -27,7 +27,7 @@ from fnet.tf_functions.rules import (
     sizes_of,
     together,
 )
-from fnet.types import Array, Axis, Spec
+from fnet.types import Array, Axis, Range, Spec
 
 Padding = str | Sequence[Sequence[int]]
 
@@ -125,6 +125,13 @@ def sigmoid_cross_entropy_with_logits(labels: Array, logits: Array) -> Array:
     """-labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits))."""
     z, x = together(labels, logits)
     return xp.maximum(x, 0) - x * z + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+@function(_broadcast_rule, "nn.weighted_cross_entropy_with_logits")
+def weighted_cross_entropy_with_logits(labels: Array, logits: Array, pos_weight: Array) -> Array:
+    """-pos_weight * labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits))."""
+    z, x, weight = together(labels, logits, pos_weight)
+    return (1 - z) * x + (1 + (weight - 1) * z) * (xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0))
 
 
 def _entropy_rule(labels: Any, logits: Any, *, axis: int) -> Spec:
@@ -372,3 +379,26 @@ def _blocks(name: str, operation: Operation) -> Operation:
 
 depth_to_space = _blocks("depth_to_space", operations.depth_to_space)
 space_to_depth = _blocks("space_to_depth", operations.space_to_depth)
+
+
+# --- quantization ---------------------------------------------------------------------------------
+
+
+def _fake_quant(name: str, axis: int | None, *names: str) -> Operation:
+    def apply(
+        inputs: Array,
+        min: Array = -6.0,  # noqa: A002
+        max: Array = 6.0,  # noqa: A002
+        *,
+        num_bits: Annotated[int, Range(2, 16)] = 8,
+        narrow_range: bool = False,
+    ) -> Array:
+        how = {"num_bits": num_bits, "narrow_range": narrow_range, "axis": axis}
+        return operations.fake_quant_with_min_max_vars({}, (inputs, min, max), **how)
+
+    text = operations.fake_quant_with_min_max_vars.__doc__ or name
+    return function(same_rule, *(f"quantization.{n}" for n in names))(named(name, text, apply))
+
+
+fake_quant = _fake_quant("fake_quant", None, "fake_quant_with_min_max_args", "fake_quant_with_min_max_vars")
+fake_quant_per_channel = _fake_quant("fake_quant_per_channel", -1, "fake_quant_with_min_max_vars_per_channel")

@@ -217,3 +217,7 @@ unsorted_segment_mean = _segments("unsorted_segment_mean", lambda r, i, n: _segm
 unsorted_segment_sqrt_n = _segments(
     "unsorted_segment_sqrt_n", lambda r, i, n: _segment_sum(r, i, n) / xp.sqrt(_sizes(r, i, n))
 )
+unsorted_segment_max, unsorted_segment_min, unsorted_segment_prod = (
+    _segments(f"unsorted_{by.__name__}", lambda r, i, n, by=by: by({}, (r, i), num_segments=n))
+    for by in (operations.segment_max, operations.segment_min, operations.segment_prod)
+)

@@ -684,6 +684,24 @@ FAMILIES = {
         "sequence_mask": lambda t: L.GlobalAveragePooling1D()(t["x"], mask=tf.sequence_mask(t["i"][:, 0] + 1, 4)),
         "attention_mask": lambda t: L.MultiHeadAttention(1, 2)(t["x"], t["y"], attention_mask=t["s"] > 0.5),
     },
+    "rare": {
+        "segments": lambda t: [
+            f(t["x"], tf.constant([1, 0]), 3)
+            for f in (tf.math.unsorted_segment_max, tf.math.unsorted_segment_min, tf.math.unsorted_segment_prod)
+        ],
+        "polyval": lambda t: [tf.math.polyval([2.0, t["y"][:, :1], -1.0], t["x"]), tf.math.polyval([t["y"]], t["p"])],
+        "weighted": lambda t: tf.nn.weighted_cross_entropy_with_logits(t["p"], t["x"], pos_weight=2.5),
+        "fake_quant": lambda t: [
+            tf.quantization.fake_quant_with_min_max_args(t["x"], min=-1.0, max=0.5, num_bits=4),
+            tf.quantization.fake_quant_with_min_max_vars(t["x"], -0.7, t["p"][0, 0, 0], narrow_range=True),
+            tf.quantization.fake_quant_with_min_max_vars_per_channel(t["x"], -t["p"][0, 0], t["p"][0, 1], num_bits=3),
+        ],
+        "crops": lambda t: [
+            tf.image.crop_and_resize(t["img"], t["x"][0, :, :4], t["i"][0] // 2, [5, 3], extrapolation_value=0.5),
+            tf.image.crop_and_resize(t["byte"], [[0.1, 0, 0.7, 1]], [1], crop_size=(1, 4)),
+            tf.image.crop_and_resize(t["img"], t["u"][0, :, :4] / 2 + 0.5, t["i"][1] // 2, [4, 6], method="nearest"),
+        ],
+    },
     "constants": {
         "attention_mask": lambda t: [
             L.MultiHeadAttention(2, 3)(t["x"], t["y"], attention_mask=np.tril(np.ones((1, 4, 4), "float32"))),
