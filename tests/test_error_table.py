@@ -358,6 +358,8 @@ def test_compositions_of_what_is_no_step():
         fnet.graph({"a": (3, "x")}, inputs="x", outputs="a")
     with pytest.raises(ValueError, match="mask rule 'hide'"):
         fnet.layer(shape=lambda x: (x, {}), mask="hide")
+    with pytest.raises(TypeError, match=r"shape= is a function from the Spec.*got 'same'"):
+        fnet.layer(shape="same")
     with pytest.raises(AttributeError, match="module 'fnet' has no attribute 'densest'"):
         _ = fnet.densest
 

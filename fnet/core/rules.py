@@ -121,9 +121,11 @@ def layer(
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """A decorator that makes a function a layer with these `Rules`.
 
-    Called on its own, the layer gives no NumPy warnings and takes arrays of any byte order. Raises ValueError for an
-    unknown mask rule.
+    Called on its own, the layer gives no NumPy warnings and takes arrays of any byte order. Raises TypeError for a
+    shape rule that is no function, ValueError for an unknown mask rule.
     """
+    if not callable(shape):
+        raise TypeError(f"shape= is a function from the Spec of the input to (Spec, params); got {shape!r:.80}")
     shape = dtypes.of_floats(shape) if floats else shape
     own = Rules(shape, mask, floats, children, room, rng, entrance or Entrance(), rounding or Rounding(), call)
 

@@ -203,8 +203,11 @@ def _segments(name: str, reduce: Callable[[Array, Array, int], Array]) -> Operat
     return function(_segment_rule, f"math.{name}", sizes=("num_segments",))(named(name, text, apply))
 
 
-def _segment_sum(rows: Array, ids: Array, count: int) -> Array:
-    return operations.segment_sum({}, (rows, ids), num_segments=count)
+def _by_id(operation: Operation) -> Callable[[Array, Array, int], Array]:
+    return lambda rows, ids, count: operation({}, (rows, ids), num_segments=count)
+
+
+_segment_sum = _by_id(operations.segment_sum)
 
 
 def _sizes(rows: Array, ids: Array, count: int) -> Array:
@@ -217,7 +220,6 @@ unsorted_segment_mean = _segments("unsorted_segment_mean", lambda r, i, n: _segm
 unsorted_segment_sqrt_n = _segments(
     "unsorted_segment_sqrt_n", lambda r, i, n: _segment_sum(r, i, n) / xp.sqrt(_sizes(r, i, n))
 )
-unsorted_segment_max, unsorted_segment_min, unsorted_segment_prod = (
-    _segments(f"unsorted_{by.__name__}", lambda r, i, n, by=by: by({}, (r, i), num_segments=n))
-    for by in (operations.segment_max, operations.segment_min, operations.segment_prod)
-)
+unsorted_segment_max = _segments("unsorted_segment_max", _by_id(operations.segment_max))
+unsorted_segment_min = _segments("unsorted_segment_min", _by_id(operations.segment_min))
+unsorted_segment_prod = _segments("unsorted_segment_prod", _by_id(operations.segment_prod))
