@@ -20,10 +20,11 @@ def is_command() -> bool:
 
 
 def begin() -> None:
-    """Let Ctrl-C end the process while the packages are imported, and at its end let it go without a look for circles
-    in what is left, which takes 20 ms."""
+    """Let Ctrl-C end the process while the packages are imported, unless a shell lets it run in the background, and at
+    its end let it go without a look for circles in what is left, which takes 20 ms."""
     if is_command() and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         atexit.register(gc.freeze)
 
 

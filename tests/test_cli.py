@@ -432,6 +432,10 @@ def test_only_the_command_ends_on_ctrl_c_while_it_starts(program, command, expec
         assert signal.getsignal(signal.SIGINT) is (signal.SIG_DFL if expected else before)
         starting.over()
         assert signal.getsignal(signal.SIGINT) is (signal.default_int_handler if expected else before)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it runs in the background
+        starting.begin()
+        starting.over()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
     if expected:

@@ -335,18 +335,27 @@ def test_a_saved_file_loads_after_all_this(tmp_path):
 
 
 @POSIX
+@pytest.mark.parametrize(
+    "then",
+    ["", "import fnet.cli as c; c.parser = lambda: interrupt('fnet.backend'); c.main()"],
+    ids=["imports", "arguments"],
+)
 @pytest.mark.parametrize("name", ["-m", "/usr/bin/fnet", "somebody-elses.py"])
-def test_an_interrupt_while_the_command_starts_is_no_traceback(name):
-    """It comes while `fnet` imports its first module; in a process that is not the command all stays as it is."""
+def test_an_interrupt_while_the_command_starts_is_no_traceback(name, then):
+    """It comes while `fnet` imports its first module, or before it reads its arguments; in a process that is not the
+    command all stays as it is."""
     script = f"""
 import os, signal, sys
+def interrupt(name, *_):
+    if name == "fnet.backend":
+        os.kill(os.getpid(), signal.SIGINT)
 class Interrupt:
-    def find_spec(self, name, *_):
-        if name == "fnet.backend":
-            os.kill(os.getpid(), signal.SIGINT)
-sys.meta_path.insert(0, Interrupt())
+    find_spec = staticmethod(interrupt)
+if not {then!r}:
+    sys.meta_path.insert(0, Interrupt())
 sys.argv[:], sys.orig_argv[:] = [{name!r}], ["python", "-m", "fnet"]
 import fnet
+{then}
 """
     command = [sys.executable, "-c", script]
     found = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parent.parent)

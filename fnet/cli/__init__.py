@@ -34,7 +34,6 @@ EXTRAS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit status: 0 done, 1 it did not work or parity did not hold, 2 wrong usage, 130 Ctrl-C."""
-    starting.over()
     _prepare_streams()
     top = parser()
     words = list(sys.argv[1:] if argv is None else argv)
@@ -49,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         level = logging.DEBUG if args.verbose else logging.ERROR if args.quiet else logging.INFO
         logging.getLogger(name).setLevel(level)
     try:
+        starting.over()
         status = int(args.delegated(rest) if hasattr(args, "delegated") else args.run(args))
         sys.stdout.flush()
         return status
