@@ -28,6 +28,10 @@ def test_a_model_in_float64_is_the_reference():
     assert 0 < same.error == same.own < 1e-6
     (other,) = verdicts(model, params, x, model(params, x) * np.float32(1.00001))
     assert not other.holds
+    still = tree.map(np.zeros_like, params)
+    for bias, off, holds in ((0, 1e-7, False), (0, 0, True), (1e-7, -2e-7, False)):  # nothing, and next to nothing
+        still["scores"]["bias"] = np.full(2, bias, np.float32)
+        assert verdicts(model, still, x, model(still, x) + np.float32(off))[0].holds is holds
     half = fnet.sequential(
         y=bind(fnet.reversible_embedding, input_dim=5, output_dim=4, reverse=True, reverse_dtype="float16")
     )

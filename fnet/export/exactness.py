@@ -75,7 +75,8 @@ def verdicts(model: Any, params: Params, x: Any, given: Any) -> list[Verdict]:
 
 
 def _error(y: Any, exact: Any) -> float:
-    """max|y - exact| / max|exact|; infinite where shapes, texts or integers differ."""
+    """max|y - exact| / max|exact|; 1 where `exact` is all zero and y is not; infinite where shapes, texts or integers
+    differ."""
     y, exact = np.asarray(y), np.asarray(exact)
     if y.shape != exact.shape:
         return float("inf")
@@ -84,8 +85,9 @@ def _error(y: Any, exact: Any) -> float:
     with np.errstate(invalid="ignore"):
         apart = np.abs(y.astype(exact.dtype) - exact)
     same = (y == exact) | (np.isnan(y) & np.isnan(exact))
-    largest = float(np.max(np.abs(exact), initial=0.0, where=np.isfinite(exact))) or 1.0
-    return float(np.max(apart, initial=0.0, where=~same)) / largest
+    largest = float(np.max(np.abs(exact), initial=0.0, where=np.isfinite(exact)))
+    gap = float(np.max(apart, initial=0.0, where=~same))
+    return gap / largest if largest else float(gap != 0)
 
 
 def drawn(takes: Any, rows: int) -> Any:
