@@ -9,7 +9,7 @@ needed to compose a model is imported when it is first used.
 """
 
 import importlib
-from pathlib import Path
+import os
 from typing import Any
 
 from fnet import starting  # noqa: F401 - before what takes time to import
@@ -77,10 +77,11 @@ def _params() -> Any:
     """The package `params`, which in a checkout any other module of that name can hide. Raises ImportError then."""
     import params
 
-    home = Path(__file__).parent
-    if Path(params.__file__ or "").parent not in (home / "params", home.parent / "params"):
+    home = os.path.dirname(__file__)
+    beside = os.path.join(os.path.dirname(home), "params")
+    if os.path.dirname(params.__file__ or "") not in (os.path.join(home, "params"), beside):
         raise ImportError(
-            f"fnet's own package `params` ({home.parent / 'params'}) is hidden by another module of that name, "
+            f"fnet's own package `params` ({beside}) is hidden by another module of that name, "
             f"{params.__file__ or list(params.__path__)}; rename that one, or install fnet as a wheel, which has "
             "it inside: pip install fnet-layers",
             name="params",

@@ -110,6 +110,30 @@ def test_files_unpacked_while_they_are_read(module, tmp_path, monkeypatch):
         assert_loads(file)
 
 
+@pytest.mark.parametrize("before", [b"", b"PK\3\4 other bytes"], ids=["alone", "after other bytes"])
+@pytest.mark.parametrize("wide", [False, True], ids=["32 bits", "64 bits"])
+@pytest.mark.parametrize("comment", [b"", b"a comment" * 99])
+def test_the_list_of_a_zip_is_what_zipfile_reads(before, wide, comment, monkeypatch):
+    if wide:
+        monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)  # so that sizes and places are written in 64 bits
+    buffer = io.BytesIO(before)
+    with zipfile.ZipFile(io.BytesIO(keras_zip())) as archive, zipfile.ZipFile(buffer, "a") as copy:
+        copy.comment = comment
+        copy.writestr("assets/\N{GREEK SMALL LETTER ALPHA}.txt", b"")
+        for name in archive.namelist():
+            copy.writestr(name, archive.read(name))
+    data = buffer.getvalue()
+    assert (b"PK\6\6" in data) == wide
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        expected = [(i.filename, i.file_size, i.compress_size, i.CRC, i.header_offset) for i in archive.infolist()]
+    members = containers._entries(memoryview(data))
+    assert [(m.name, m.size, m.packed, m.checksum, m.header) for m in members] == expected
+    assert_loads(data)
+    for damaged in (data[:-1] if not comment else data[: -len(comment) - 1], data[: data.rindex(b"PK\1\2") + 20]):
+        with pytest.raises(CorruptFile, match="not a complete zip"):
+            load_keras(damaged)
+
+
 def test_members_of_archives(tmp_path):
     (tmp_path / "m.keras").write_bytes(keras_zip())
     with tarfile.open(tmp_path / "t.tar", "w") as archive:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import math
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUPS = "/sys/fs/cgroup"
 
 _lock = threading.Lock()
 _inside = 0
@@ -88,11 +88,13 @@ def _blas() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
 
 def _libraries() -> list[str]:
     """Files that may be the OpenBLAS of NumPy: those of its wheels, and on Linux what the process has mapped."""
-    home = Path(np.__file__).parent
-    wheels = [path for folder in (home.parent / "numpy.libs", home / ".dylibs") for path in folder.glob("*openblas*")]
-    maps = _read(Path("/proc/self/maps")).splitlines()
+    home, wheels = os.path.dirname(np.__file__), list[str]()
+    for folder in (os.path.join(os.path.dirname(home), "numpy.libs"), os.path.join(home, ".dylibs")):
+        with contextlib.suppress(OSError):
+            wheels += [os.path.join(folder, name) for name in os.listdir(folder) if "openblas" in name]
+    maps = _read("/proc/self/maps").splitlines()
     mapped = {line.split(maxsplit=5)[5] for line in maps if "blas" in line and line.count("/")}
-    return [*map(str, wheels), *sorted(mapped)]
+    return [*wheels, *sorted(mapped)]
 
 
 @functools.cache
@@ -105,14 +107,14 @@ def allowed() -> int:
 def _quota() -> int:
     """Processors that the control groups of this process grant, rounded up; many where there is no limit."""
     granted = [1 << 20]
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
+    for line in _read("/proc/self/cgroup").splitlines():
         _, controllers, place = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        root = _CGROUPS / controllers if controllers else _CGROUPS
-        for folder in (root, *(root / part for part in _above(place))):
-            limit = _read(folder / "cpu.max") or " ".join(
-                _read(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")
+        for part in ("", *_above(place)):
+            folder = os.path.join(_CGROUPS, controllers, part)
+            limit = _read(os.path.join(folder, "cpu.max")) or " ".join(
+                _read(os.path.join(folder, f"cpu.cfs_{name}_us")) for name in ("quota", "period")
             )
             numbers = limit.split()
             if len(numbers) == 2 and numbers[0].isdecimal() and numbers[1].isdecimal():
@@ -126,9 +128,10 @@ def _above(place: str) -> list[str]:
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        return path.read_text()
+        with open(path) as file:
+            return file.read()
     except OSError:
         return ""
 

@@ -6,21 +6,21 @@ Each container gives parts by fixed names and the vocabulary files; sizes are ch
 from __future__ import annotations
 
 import io
+import itertools
 import mmap
 import os
 import stat
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from fnet.records import dataclass
 from params.errors import CorruptFile, LimitExceeded, UnsafeFile, quoted
 from params.file.model_file import Limits
 
 if TYPE_CHECKING:
-    import zipfile
+    from pathlib import Path
 
 MAP_FROM = 32 << 20
 """Files of at least this many bytes are memory-mapped, smaller ones read."""
@@ -35,8 +35,12 @@ THREAD_FROM = 4 << 20
 """Bytes of a member whose checksum takes long enough for a thread of its own."""
 STORED, DEFLATED = 0, 8
 """Compressions of zip members that are read."""
-ENCRYPTED = 0x1 | 0x40 | 0x2000
-"""Flag bits of encrypted zip members."""
+ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
+"""Flag bits of zip members."""
+END, WIDE_END, ENTRY = struct.Struct("<12x2L2x"), struct.Struct("<40x2Q"), struct.Struct("<8x2H4x3L3H4x2L")
+"""Of the end of a zip: (size, place) of its list of entries, also in 64 bits; an entry, see `_entries`."""
+LOCATOR, LONGEST_END, TOO_WIDE = 20, END.size + 0xFFFF, 0xFFFFFFFF
+"""Bytes between the two ends; of the end with its comment; a number of an entry that has 64 bits and is elsewhere."""
 
 
 class Container(Protocol):
@@ -49,9 +53,9 @@ class Container(Protocol):
         """The bytes of a part of at most `most` bytes; KeyError where there is none."""
 
 
-def content(path: Path, most: int) -> memoryview:
+def content(path: str | os.PathLike[str], most: int) -> memoryview:
     """The bytes of a regular file, memory-mapped when it is large."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         return file_content(file, most)
 
 
@@ -94,18 +98,18 @@ def _read(file: BinaryIO, most: int, block: int = MAP_FROM) -> memoryview:
 class Folder:
     """The parts of a `.keras` as files of a folder (`zipped=False`, and on the Hugging Face Hub)."""
 
-    root: Path
+    path: str | os.PathLike[str]
 
     def names(self) -> list[str]:
         """The files at the top and below `assets`."""
-        top = [entry.name for entry in self.root.iterdir() if entry.is_file()]
-        below = [path.relative_to(self.root).as_posix() for path in (self.root / "assets").rglob(VOCABULARY)]
+        root = self._root()
+        top = [entry.name for entry in root.iterdir() if entry.is_file()]
+        below = [path.relative_to(root).as_posix() for path in (root / "assets").rglob(VOCABULARY)]
         return sorted(top + below)
 
     def get(self, name: str, most: int) -> memoryview:
         """The bytes of a file."""
-        path = self.root / name
-        target = path.resolve()
+        target = (self._root() / name).resolve()
         if not target.is_file():
             raise KeyError(name)
         if not any(target.is_relative_to(home) for home in self._homes()):
@@ -114,36 +118,29 @@ class Folder:
 
     def _homes(self) -> list[Path]:
         """Where files may really be: the folder, or the blobs next to it in a cache of the Hub."""
-        root = self.root.resolve()
+        root = self._root().resolve()
         in_cache = root.parent.name == "snapshots"
         return [root, root.parent.parent / "blobs"] if in_cache else [root]
 
+    def _root(self) -> Path:
+        from pathlib import Path  # which takes as long to import as a small model to load
 
-class _Bounded(io.RawIOBase):
-    """A window on bytes for `zipfile`, which reads a zip's whole list of entries at once."""
+        return Path(self.path)
 
-    def __init__(self, data: memoryview) -> None:
-        super().__init__()
-        self._data = data
-        self._at = 0
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self._data)}[whence]
-        if base + offset < 0:
-            raise ValueError("a zip's list of entries lies before its begin")
-        self._at = base + offset
-        return self._at
+class Member(NamedTuple):
+    """An entry of the list of a zip."""
 
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, count: int = -1) -> bytes:
-        most = len(self._data) - self._at if count < 0 else count
-        if most > LARGEST_DIRECTORY:
-            raise LimitExceeded(f"a zip whose list of entries takes more than {LARGEST_DIRECTORY} bytes")
-        data = bytes(self._data[self._at : self._at + most])
-        self._at += len(data)
-        return data
+    name: str
+    stored_name: bytes
+    flags: int
+    compression: int
+    checksum: int
+    packed: int
+    size: int
+    attributes: int
+    header: int
+    """Where its own header is, after which its bytes are."""
 
 
 class Zip:
@@ -153,16 +150,16 @@ class Zip:
         """checks: gets those of large members, which threads have begun; each is to be called before all is done."""
         self._data = data
         self._checks = checks
-        self._members: dict[str, zipfile.ZipInfo] = {}
-        for info in _entries(data):
-            _check_member(info)
-            if info.filename in self._members:
-                raise UnsafeFile(f"two members of the zip are called {quoted(info.filename)}")
-            self._members[info.filename] = info
+        self._members: dict[str, Member] = {}
+        for member in _entries(data):
+            _check_member(member)
+            if member.name in self._members:
+                raise UnsafeFile(f"two members of the zip are called {quoted(member.name)}")
+            self._members[member.name] = member
         if len(self._members) > limits.steps:
             raise LimitExceeded(f"{len(self._members)} members in the zip")
         self._starts = _starts(data, list(self._members.values()))
-        total = sum(info.file_size for info in self._members.values())
+        total = sum(member.size for member in self._members.values())
         if total > limits.total:
             raise LimitExceeded(f"its members unpack to {total} bytes; `Limits.total` allows {limits.total}")
 
@@ -173,18 +170,18 @@ class Zip:
     def get(self, name: str, most: int) -> memoryview:
         """The bytes of a member: in place where it is stored, unpacked where it is deflated."""
         info, start = self._members[name], self._starts[name]
-        if info.file_size > most:
-            raise LimitExceeded(f"{quoted(name)} has {info.file_size} bytes; {most} are allowed")
-        if info.file_size > max(SMALL, LARGEST_RATIO * info.compress_size):
-            raise LimitExceeded(f"{quoted(name)} is a zip bomb: {info.compress_size} bytes for {info.file_size}")
-        stored = self._data[start : start + info.compress_size]
+        if info.size > most:
+            raise LimitExceeded(f"{quoted(name)} has {info.size} bytes; {most} are allowed")
+        if info.size > max(SMALL, LARGEST_RATIO * info.packed):
+            raise LimitExceeded(f"{quoted(name)} is a zip bomb: {info.packed} bytes for {info.size}")
+        stored = self._data[start : start + info.packed]
         try:
-            member = stored if info.compress_type == STORED else memoryview(_inflate(stored, info.file_size))
+            member = stored if info.compression == STORED else memoryview(_inflate(stored, info.size))
         except zlib.error as error:
             raise CorruptFile(f"{quoted(name)} is damaged: {error}") from error
 
         def check() -> None:
-            if len(member) != info.file_size or zlib.crc32(member) != info.CRC:
+            if len(member) != info.size or zlib.crc32(member) != info.checksum:
                 raise CorruptFile(f"{quoted(name)} is damaged: its size or checksum is wrong")
 
         if len(member) < THREAD_FROM:
@@ -196,49 +193,82 @@ class Zip:
         return member
 
 
-def _entries(data: memoryview) -> list[zipfile.ZipInfo]:
-    import zipfile
+def _entries(data: memoryview) -> list[Member]:
+    """The members, by the list at the end of a zip, also where that is one of 64 bits or other bytes come first.
 
-    try:
-        with zipfile.ZipFile(_Bounded(data)) as archive:
-            return archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, OverflowError) as error:
-        if isinstance(error, LimitExceeded):
-            raise
-        raise CorruptFile(f"not a complete zip: {error}") from error
+    Read here, as `zipfile` would take longer to import than most models to load.
+    """
+    tail = bytes(data[-LONGEST_END:])
+    place = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - END.size + 4))
+    if place < 0:
+        raise CorruptFile("not a complete zip: no list of entries at its end")
+    stop = len(data) - len(tail) + place
+    length, said = END.unpack_from(data, stop)
+    wide = stop - LOCATOR - WIDE_END.size
+    if wide >= 0 and _signature(data, stop - LOCATOR) == b"PK\6\7" and _signature(data, wide) == b"PK\6\6":
+        stop, (length, said) = wide, WIDE_END.unpack_from(data, wide)
+    if length > LARGEST_DIRECTORY:
+        raise LimitExceeded(f"a zip whose list of entries takes more than {LARGEST_DIRECTORY} bytes")
+    first = at = stop - length
+    members = []
+    while 0 <= at <= stop - ENTRY.size and _signature(data, at) == b"PK\1\2":
+        flags, compression, checksum, packed, size, *lengths, attributes, header = ENTRY.unpack_from(data, at)
+        start, extra, comment, at = itertools.accumulate(lengths, initial=at + ENTRY.size)
+        stored_name = bytes(data[start:extra])
+        name = stored_name.decode("utf-8" if flags & UTF_8 or stored_name.isascii() else "cp437")
+        size, packed, header = _wide(data[extra:comment], [size, packed, header])
+        members.append(
+            Member(name, stored_name, flags, compression, checksum, packed, size, attributes, header + first - said)
+        )
+    if at != stop:
+        raise CorruptFile("not a complete zip: its list of entries is damaged")
+    return members
 
 
-def _check_member(info: zipfile.ZipInfo) -> None:
-    name = info.orig_filename
+def _signature(data: memoryview, at: int) -> bytes:
+    return bytes(data[at : at + 4])
+
+
+def _wide(extra: memoryview, numbers: list[int]) -> list[int]:
+    """The numbers of an entry, those that do not fit into 32 bits from its extra field."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        if length > len(extra) - 4:
+            raise CorruptFile("not a complete zip: an entry of its list is damaged")
+        if kind == 1:
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, 4))
+            numbers = [next(wide, number) if number == TOO_WIDE else number for number in numbers]
+        extra = extra[4 + length :]
+    return numbers
+
+
+def _check_member(member: Member) -> None:
+    name = member.name
     parts = name.removesuffix("/").split("/")
     if "\\" in name or "\0" in name or ":" in name or not {"", ".", ".."}.isdisjoint(parts):
         raise UnsafeFile(f"{quoted(name)} is no plain name of a zip's member")
-    if stat.S_ISLNK(info.external_attr >> 16):
+    if stat.S_ISLNK(member.attributes >> 16):
         raise UnsafeFile(f"member {quoted(name)} of the zip is a symbolic link")
-    if info.flag_bits & ENCRYPTED:
+    if member.flags & ENCRYPTED:
         raise UnsafeFile(f"member {quoted(name)} of the zip is encrypted")
-    if info.compress_type not in (STORED, DEFLATED):
-        raise UnsafeFile(f"member {quoted(name)} of the zip uses compression {info.compress_type}; deflate is read")
+    if member.compression not in (STORED, DEFLATED):
+        raise UnsafeFile(f"member {quoted(name)} of the zip uses compression {member.compression}; deflate is read")
 
 
-def _starts(data: memoryview, members: list[zipfile.ZipInfo]) -> dict[str, int]:
+def _starts(data: memoryview, members: list[Member]) -> dict[str, int]:
     """Where the bytes of each member begin. No two members may share any."""
     starts, end = {}, 0
-    for info in sorted(members, key=lambda info: info.header_offset):
-        at = info.header_offset
+    for member in sorted(members, key=lambda member: member.header):
+        at = member.header
         if at < end or at + 30 > len(data):
-            raise UnsafeFile(f"member {quoted(info.filename)} overlaps another, or the end of the file")
+            raise UnsafeFile(f"member {quoted(member.name)} overlaps another, or the end of the file")
         signature, name, extra = struct.unpack_from("<4s22xHH", data, at)
-        stored_name = bytes(data[at + 30 : at + 30 + name])
-        if signature != b"PK\3\4" or stored_name not in (
-            info.orig_filename.encode(),
-            info.orig_filename.encode("cp437", "replace"),
-        ):
-            raise CorruptFile(f"member {quoted(info.filename)} is not where the zip's list says")
-        starts[info.filename] = at + 30 + name + extra
-        end = starts[info.filename] + info.compress_size
+        if signature != b"PK\3\4" or data[at + 30 : at + 30 + name] != member.stored_name:
+            raise CorruptFile(f"member {quoted(member.name)} is not where the zip's list says")
+        starts[member.name] = at + 30 + name + extra
+        end = starts[member.name] + member.packed
         if end > len(data):
-            raise CorruptFile(f"member {quoted(info.filename)} reaches past the end of the file")
+            raise CorruptFile(f"member {quoted(member.name)} reaches past the end of the file")
     return starts
 
 
@@ -250,4 +280,4 @@ def _inflate(stored: memoryview, size: int) -> bytes:
 
 def plain_name(name: str) -> bool:
     """Whether `name` is the name of a file in the same folder."""
-    return name not in ("", ".", "..") and PurePosixPath(name).name == name and "\\" not in name
+    return name not in ("", ".", "..") and {"/", "\\"}.isdisjoint(name)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from fnet.types import Array
@@ -63,12 +62,12 @@ def _check(checks: list[Callable[[], None]], label: str) -> None:
 
 def _opened(source: Source, label: str, limits: Limits, arrays: bool, checks: list[Callable[[], None]]) -> ModelFile:
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if path.is_dir():
-            return _keras(Folder(path), "keras-dir", label, limits, arrays, 0)
-        if not path.is_file() and path.exists():
+        if os.path.isdir(source):
+            return _keras(Folder(source), "keras-dir", label, limits, arrays, 0)
+        if not os.path.isfile(source) and os.path.exists(source):
             raise CorruptFile("neither a regular file nor a folder")
-        return _file(content(path, limits.total), label, limits, path, arrays, checks)
+        folder = os.path.dirname(source)
+        return _file(content(source, limits.total), label, limits, folder, arrays, checks)
     if isinstance(source, bytes | bytearray | memoryview):
         return _file(memoryview(bytes(source)), label, limits, None, arrays, checks)
     if not hasattr(source, "read"):
@@ -79,13 +78,14 @@ def _opened(source: Source, label: str, limits: Limits, arrays: bool, checks: li
 def _label(source: Source) -> str:
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
     if isinstance(name, str | os.PathLike):
-        return quoted(Path(name).name or str(name))
+        return quoted(os.path.basename(os.path.normpath(name)))
     return "the model file"
 
 
 def _file(
-    data: memoryview, label: str, limits: Limits, path: Path | None, arrays: bool, checks: list[Callable[[], None]]
+    data: memoryview, label: str, limits: Limits, folder: str | None, arrays: bool, checks: list[Callable[[], None]]
 ) -> ModelFile:
+    """folder: where the file is, if it is one."""
     if len(data) > limits.total:
         raise LimitExceeded(f"{len(data)} bytes; `Limits.total` allows {limits.total}")
     head = bytes(data[:HEAD])
@@ -93,16 +93,16 @@ def _file(
         return _keras(Zip(data, limits, checks), "keras-zip", label, limits, arrays, len(data))
     if head[:8] == hdf5.SIGNATURE:
         return _hdf5(data, label, limits)
-    if head.lstrip()[:1] == b"{" and (path is not None or b'"class_name"' in head):
-        return _json(data, path, label, limits)
+    if head.lstrip()[:1] == b"{" and (folder is not None or b'"class_name"' in head):
+        return _json(data, folder, label, limits)
     raise stranger(head)
 
 
-def _json(data: memoryview, path: Path | None, label: str, limits: Limits) -> ModelFile:
+def _json(data: memoryview, folder: str | None, label: str, limits: Limits) -> ModelFile:
     """The config of a model without its weights (`model.to_json()`, or the config.json of a `.keras`), or an index."""
     index = parse_object(bytes(data[: limits.config + 1]), label, limits, nonfinite=True)
     if "class_name" not in index:
-        return _sharded(index, path, label, limits)
+        return _sharded(index, folder, label, limits)
     version = _version(index.get("keras_version"))
     if version is None and index.get("module") is not None:
         version = UNSAID
@@ -260,15 +260,15 @@ def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[
     return tuple(arrays)
 
 
-def _sharded(index: dict[str, Any], path: Path | None, label: str, limits: Limits) -> ModelFile:
+def _sharded(index: dict[str, Any], folder: str | None, label: str, limits: Limits) -> ModelFile:
     """`x.weights.json` with its `x_00000.weights.h5`, ... next to it."""
     weight_map = index.get("weight_map")
-    if not isinstance(weight_map, dict) or path is None:
+    if not isinstance(weight_map, dict) or folder is None:
         raise strange_json()
     merged: dict[str, Variables] = {}
     left, stored = limits.total, 0
     for shard in _shards(weight_map):
-        file = Folder(path.parent)
+        file = Folder(folder)
         try:
             data = file.get(shard, left)
             root = _open(data, limits)
