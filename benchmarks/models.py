@@ -98,7 +98,7 @@ COUNTS = (1, 32, 256)
 CELLS = [
     *(Cell(f"cnn {n}", cnn, images, n, quick=n < 256) for n in COUNTS),
     *(
-        Cell(f"{name} {kind} {n}", build, rows, n, quick=n == 32)
+        Cell(f"{name} {kind} {n}", build, rows, n, quick=n == 32 and name != "gru")
         for name, build in (("rnn", rnn), ("lstm", lstm), ("gru", gru))
         for kind, rows in (("real", real), ("full", full))
         for n in COUNTS

@@ -39,8 +39,8 @@ __all__ = [
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
     "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16",
-    "scan", "scatter", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh", "to_numpy",
-    "UNTRACEABLE", "weighted_take", "wide", "winograd",
+    "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh",
+    "to_numpy", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
 
@@ -267,6 +267,11 @@ def sigmoid(x: Any) -> Any:
 
 tanh: Callable[[Any], Any] = np.tanh
 """x -> tanh(x)."""
+
+
+def scores(q: Any, k: Any) -> Any:
+    """q @ k^T, (..., t, d) and (..., s, d) -> (..., t, s), with t next to each other in memory: `softmax` is faster."""
+    return np.swapaxes(k @ np.swapaxes(q, -1, -2), -1, -2)
 
 
 def softmax(x: Any, axis: Any, own: bool = False) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
-from fnet.dtypes import WIDE, in_floats, is_integral, require_no_strings, result_type
+from fnet.dtypes import WIDE, in_floats, is_integral, name_of, require_no_strings, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of
 from fnet.shapes import positive, require_numbers
@@ -45,7 +45,7 @@ def _one_dtype(x: Sequence[Any]) -> list[Any]:
         require_no_strings(*x)
         dtype = result_type(*(s.dtype for s in x))
         return [Spec(s.shape, dtype) for s in x]
-    dtype = result_type(*(values_of(a).dtype.name for a in x))
+    dtype = result_type(*(name_of(values_of(a).dtype) for a in x))
     return [masked(values_of(a).astype(dtype), mask_of(a)) for a in x]
 
 

@@ -326,7 +326,7 @@ def attention_weights(
 ) -> Array:
     """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else by `masks`, over a last
     axis that stands for `several`."""
-    scores = q @ xp.swapaxes(k, -1, -2)
+    scores = ops.scores(q, k)
     if mask is None:
         return ops.softmax(scores, -1, own=True)
     if fused:
