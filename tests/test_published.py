@@ -342,7 +342,7 @@ def test_the_table_of_studies_names_the_highest_means():
     text = (RESULTS / "README.md").read_text("utf-8")
     lines = table_after(text, "## The studies")
     assert len(lines) == len(studies.STUDIES)
-    for name, _, runs, label, score in lines:
+    for name, label, score, runs, _ in lines:
         found = committed_findings()[re.match(r"\[(.*)\]", name)[1]]
         done = {v.label: np.mean([row["test"]["macro_f1"] for row in v.rows]) for v in found.variants if v.rows}
         assert runs == f"{sum(len(v.rows) for v in found.variants)} of {found.study.seeds * len(found.variants)}"

@@ -675,6 +675,9 @@ const boxes = q => [...document.querySelectorAll(q)].map(e => e.getBoundingClien
 parent.postMessage(JSON.stringify({
   wide: document.documentElement.scrollWidth, window: innerWidth,
   charts: boxes('svg').filter(r => r.width > 100 && r.height > 60).length,
+  told: Math.max(...[...document.querySelectorAll('th')]
+    .filter(e => /^(verdict|outcome|test|mean|its macro-F1 on test)$/.test(e.textContent.trim()))
+    .map(e => e.getBoundingClientRect().right)),
   letters: Math.min(...boxes('svg text').map(r => r.height).filter(h => h > 0)),
   paper: getComputedStyle(document.body).backgroundColor, ink: getComputedStyle(document.querySelector('svg text')).fill
 }), '*')</script>"""
@@ -699,6 +702,7 @@ def test_the_page_fits_a_phone_and_a_laptop_in_light_and_dark(made, tmp_path, wi
     assert console == []
     found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom)[1]))
     assert found["wide"] <= found["window"] == width
+    assert 100 < found["told"] <= width  # scores and verdicts are in sight, without scrolling a table
     assert found["charts"] == text.count("<svg")
     assert found["letters"] > 10
     assert (sum(map(int, re.findall(r"\d+", found["paper"]))) < 380) is dark

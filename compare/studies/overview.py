@@ -209,13 +209,11 @@ def _simulated(simulated: Sequence[Mapping[str, Any]]) -> list[Block]:
 
 
 def _studies(findings: Sequence[Finding]) -> Table:
-    head = ("study", "question", "runs", "highest mean", "its macro-F1 on test")
+    head = ("study", "highest mean", "its macro-F1 on test", "runs", "question")
     lines: list[tuple[Cell, ...]] = []
     for finding in findings:
         leader = max((v for v in finding.variants if v.rows), key=lambda v: v.test.mean, default=None)
-        name = finding.study.name
+        study, done = finding.study, f"{finding.done} of {finding.wanted}"
         best_of = ("–", "–") if leader is None else (leader.label, score(leader.test.mean))
-        lines.append(
-            (Link(name, finding.topic), finding.study.question, f"{finding.done} of {finding.wanted}", *best_of)
-        )
-    return Table(head, tuple(lines), frozenset({0, 1, 3}))
+        lines.append((Link(study.name, finding.topic), *best_of, done, study.question))
+    return Table(head, tuple(lines), frozenset({0, 1, 4}))
