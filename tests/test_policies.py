@@ -83,18 +83,31 @@ def test_a_reversed_embedding_gives_its_own_dtype(policy, wanted):
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's save
-@pytest.mark.parametrize(("policy", "given"), [("float32", "float64"), ("mixed_float16", "float32")])
-def test_a_reversed_embedding_does_not_round_its_inputs(policy, given, tmp_path):
-    keras_model = under(
-        policy, lambda: functools.partial(layers.ReversibleEmbedding(7, 4), reverse=True), (3, 4), given
-    )
+@pytest.mark.parametrize(
+    ("policy", "given", "mode"),
+    [
+        ("float32", "float64", None),
+        ("mixed_float16", "float32", None),
+        ("float32", "float64", "int8"),
+        ("mixed_float16", "float32", "int4"),
+    ],
+)
+def test_a_reversed_embedding_does_not_round_its_inputs(policy, given, mode, tmp_path):
+    def reversed_table():
+        table = layers.ReversibleEmbedding(7, 4)
+        table.build()
+        if mode is not None:
+            table.quantize(mode)
+        return functools.partial(table, reverse=True)
+
+    keras_model = under(policy, reversed_table, (3, 4), given)
     keras_model.save(tmp_path / "model.keras")
     keras_model = keras.saving.load_model(tmp_path / "model.keras")
     x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(given)
     model, params = load_keras(tmp_path / "model.keras")
     y, expected = model(params, x), keras_model(keras.ops.convert_to_tensor(x)).numpy()
     assert y.dtype == expected.dtype == given
-    parity.assert_close(y, expected)
+    parity.assert_close(y, expected, policy if mode else "float32")
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, "float64"])

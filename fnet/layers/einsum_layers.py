@@ -137,15 +137,16 @@ def _reversible_rule(
 ) -> tuple[Spec, ParamTree]:
     untied = {} if tie_weights else {"reverse_embeddings": Param((output_dim, input_dim), "uniform")}
     shape = (*x.shape[:-1], input_dim) if reverse else (*x.shape, output_dim)
-    if quantization is not None:
-        return Spec(shape), quantized.table_params(quantization, input_dim, output_dim, not tie_weights)
+    own = None if quantization else reverse_dtype
     wide = "float64" if x.dtype == "float64" else "float32"
-    y = Spec(shape, (reverse_dtype or wide) if reverse else "float32")
+    y = Spec(shape, (own or wide) if reverse else "float32")
+    if quantization is not None:
+        return y, quantized.table_params(quantization, input_dim, output_dim, not tie_weights)
     return y, {"embeddings": Param((input_dim, output_dim), "uniform"), **untied}
 
 
 def _reversed_dtype(*, reverse: bool, reverse_dtype: str | None, quantization: str | None) -> str | None:
-    return reverse_dtype or "wider" if reverse and quantization is None else None
+    return (None if quantization else reverse_dtype) or "wider" if reverse else None
 
 
 @layer(shape=_reversible_rule, mask="own", rounding=Rounding(keeps=("inputs",), gives=_reversed_dtype))

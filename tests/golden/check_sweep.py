@@ -101,6 +101,8 @@ def main(folder: Path, *only: str) -> None:
             continue
         if line["error"]:
             counts["not built"] += 1
+        if line.get("drift"):
+            counts["drifts"] += 1
         for file in line["files"]:
             found, detail = check(folder, line, file)
             counts[found] += 1

@@ -6,8 +6,9 @@
 TESTS is a folder of `*_test.py`: the wheel of Keras 3.15 holds them in `keras/src`, the sdist of Keras 2.3.1 in
 `tests` (those need pytest). Any Keras from 2.12 runs them, newer or older than they are: each statement runs by itself,
 so that what this Keras lacks stops nothing after it. A call on arrays from outside any other is made once more on
-symbolic tensors, and the model of it saved; a model that is built is called on drawn numbers too. Checks of training
-are left out.
+symbolic tensors, and the model of it saved: with the weights and inputs of the call, whose own output is next to it
+("drift" says where the model gives another one), and with drawn weights. A model that is built is called on drawn
+numbers too. Checks of training are left out.
 """
 
 import ast
@@ -28,7 +29,7 @@ from absl.testing import parameterized
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import tensorflow as tf
-from recording import KERAS_2, called, keras, leaves, numbered, redraw, reset, set_policy
+from recording import KERAS_2, called, keras, leaves, numbered, portable, redraw, reset, set_policy
 
 LARGEST = 1 << 20
 """Entries of an input: larger ones are left out."""
@@ -60,7 +61,8 @@ class Recorder:
             finally:
                 self.inside -= 1
             if not self.inside and not kwargs.get("training"):
-                self.apart(self.save, args[0] if of_layer else call, args[of_layer:], kwargs)
+                kwargs = {} if call.__name__ == "predict" else with_mask(args, kwargs)
+                self.apart(self.save, args[0] if of_layer else call, args[of_layer:], kwargs, y)
             return y
 
         return recording
@@ -91,43 +93,62 @@ class Recorder:
                 self.apart(self.save, model, (tf.nest.pack_sequence_as(structure(model), x),), {})
         self.models = []
 
-    def save(self, function, args, kwargs):
+    def save(self, function, args, kwargs, y=None):
         given = arrays_of((args, kwargs))
         label = getattr(function, "__name__", type(function).__name__)
         ours = keras.__name__ in (type(function).__module__ + getattr(function, "__module__", ""))
         if not given or not ours or label == "Lambda" or any(a.size > LARGEST for a in given):
             return
         policy = getattr(function, "dtype_policy", None) or getattr(function, "_dtype_policy", None)
-        line = {"class": label, "files": [], "error": "", "policy": getattr(policy, "name", "float32"), "lost": []}
-        line["stem"] = f"{self.count + 1:05d}-{label}"
+        line = {"class": label, "error": "", "policy": getattr(policy, "name", "float32"), "lost": [], "drift": ""}
         line["label"] = f"{self.test}: {label}({', '.join(f'{a.dtype}{a.shape}' for a in given)})"
         try:
             model = wrapped(function, args, kwargs, given)
             config = re.sub(r'"(name|layer_name|registered_name)": "[^"]*"|[a-z_0-9]+_\d+', "", model.to_json())
             key = config + repr([(a.shape, a.dtype.name) for a in given])
-            if key in self.seen:
-                return
-            self.seen.add(key)
-            self.write(model, given, line)
         except Exception as error:  # a layer that has no config, or cannot be called on symbolic tensors
+            self.note(dict(line, stem="", files=[], error=f"{type(error).__name__}: {str(error)[:200]}"))
+            return
+        if y is not None:
+            self.once(key + "".join(map(repr, given)), model, given, line, y)
+        if y is None or model.weights:
+            self.once(key, model, given, line, None)
+
+    def once(self, key, model, given, line, own):
+        """The files and outputs of a model, unless there was one of this key."""
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        line = dict(line, files=[], stem=f"{self.count + 1:05d}-{line['class']}")
+        try:
+            self.write(model, given, line, own)
+        except Exception as error:
             line["error"] = f"{type(error).__name__}: {str(error)[:200]}"
+        self.note(line)
+
+    def note(self, line):
         self.count += 1
         self.index.write(json.dumps(line) + "\n")
         self.index.flush()
 
-    def write(self, model, given, line):
-        """The files and outputs of a model whose weights are drawn; afterwards it has its own again."""
+    def write(self, model, given, line, own):
+        """A model with its own weights, next to what a call gave, or with drawn ones; then it has its own again."""
         before = model.get_weights()
         try:
-            if not is_quantized(model):
+            if own is None and not is_quantized(model):
                 redraw(model)
+                settle(model)
             reset(model)
             file = self.folder / f"{line['stem']}.keras"
             y = leaves(called(model, given))
-            arrays = dict(numbered("x", given), **numbered("y", y), **numbered("p", predicted(model, given, line)))
+            p = predicted(model, given, line)
+            if [a.shape for a in p] != [a.shape for a in y]:
+                p = []
+            line["drift"] = "" if own is None else drift(y, leaves(own))
+            arrays = dict(numbered("x", given), **numbered("y", y), **numbered("p", p))
             if any(array.dtype.kind == "O" for array in arrays.values()):
                 raise TypeError("sparse results are not recorded")
-            for ending in ENDINGS if before else ENDINGS[:1]:
+            for ending in ENDINGS if before and own is None else ENDINGS[:1]:
                 try:
                     (model.save_weights if "weights" in ending else model.save)(str(file.with_suffix(ending)))
                     line["files"].append(file.stem + ending)
@@ -137,6 +158,25 @@ class Recorder:
         finally:
             reset(model)
             model.set_weights(before)
+            settle(model)
+
+
+def settle(model):
+    """What Normalization has computed of its weights, computed again."""
+    for layer in model._flatten_layers():
+        if hasattr(layer, "adapt_mean"):
+            layer.finalize_state()
+
+
+def drift(y, own):
+    """How far a model is from the call that it was made of: a state had moved, or numbers are drawn at random."""
+    if [a.shape for a in y] != [a.shape for a in own]:
+        return "shapes"
+    y, own = ([portable(a) for a in arrays] for arrays in (y, own))
+    if any(a.dtype.kind not in "fiub" for a in y):
+        return "" if all(map(np.array_equal, y, own)) else "texts"
+    apart = max((float(np.max(np.abs(a - 1.0 * b), initial=0)) for a, b in zip(y, own)), default=0)
+    return "" if apart < 1e-5 else f"{apart:.2g}"
 
 
 def is_graph(model):
@@ -175,7 +215,7 @@ def predicted(model, given, line):
     rows = {a.shape[0] for a in given}
     if len(rows) != 1 or not (count := rows.pop()):
         return []
-    line["batch_size"] = size = 2 if count > 2 else 1
+    line["batch_size"] = size = model.inputs[0].shape[0] or (2 if count > 2 else 1)
     try:
         parts = [leaves(run(model, [a[n : n + size] for a in given])) for n in range(0, count, size)]
         y = [np.concatenate(part) for part in zip(*parts)]
@@ -200,9 +240,15 @@ def arrays_of(value):
     if any(re.search("KerasTensor|Sparse|Ragged|Symbolic", type(a).__name__) for a in flat):
         return []
     arrays = [a for a in flat if is_array(a)]
-    masked = any(getattr(a, "_keras_mask", None) is not None for a in arrays)
     concrete = all(isinstance(a, np.ndarray) or hasattr(a, "numpy") for a in arrays)
-    return [leaves(a)[0] for a in arrays] if concrete and not masked else []
+    return [leaves(a)[0] for a in arrays] if concrete else []
+
+
+def with_mask(args, kwargs):
+    """The keywords of a call, with the mask that its first argument carries."""
+    mask = getattr(args[1] if len(args) > 1 else None, "_keras_mask", None)
+    takes = mask is not None and "mask" in inspect.signature(args[0].call).parameters
+    return dict(kwargs, mask=mask) if takes and kwargs.get("mask") is None else kwargs
 
 
 def dtype_of(array):
