@@ -87,7 +87,8 @@ def attention_options(converted: Converted, file: WeightTree, version: Version) 
         if part.source.class_name in ATTENTION and group is not None and part.entry is not None:
             places = [join(group, place_of(part.entry.groups, name)) for name in PROJECTIONS]
             held = [variables_of(file, place).arrays for place in places]
-            how = _by_arrays(part.source.label, [arrays for arrays in held if arrays], others)
+            heads = part.source.config.get("num_heads", part.source.config.get("num_query_heads"))
+            how = _by_arrays(part.source.label, [arrays for arrays in held if arrays], others, heads)
             if how is not None:
                 options[id(part.source.config)] = {"quantization": how}
     return options
@@ -103,8 +104,9 @@ def _is_float8(arrays: tuple[StoredArray, ...]) -> bool:
     return len(arrays) in (7, 8) and [len(array.shape) for array in arrays[-6:]] == [0, 1] * 3
 
 
-def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str | None]) -> str | None:
-    """The option that the arrays of the projections ask for; `others`: those of the other layers of the file."""
+def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str | None], heads: Any) -> str | None:
+    """The option that the arrays of the projections ask for; `others`: those of the other layers of the file;
+    heads: over which the last of them sums."""
     if held and all(map(_is_float8, held)):
         return "float8"
     whole = {arrays[0].dtype == "int8" for arrays in held}
@@ -118,7 +120,8 @@ def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str 
         raise UnsupportedLayer(f"{label} has some projections in integers and some in floats")
     if all(len(arrays[0].shape) > 2 for arrays in held):  # 4 bits are packed as a matrix
         three = ("int4_rows", "int4_rows_dynamic", "int8_weight_only")
-        return next((how for how in three if how in others), "int8")
+        alone = "int8" if held[-1][0].shape[0] == heads else "int4_rows_dynamic"
+        return next((how for how in three if how in others), alone)
     if not all("int8" in [array.dtype for array in arrays[1:]] for arrays in held):  # no zero points
         return "int4_dynamic" if "int4_dynamic" in others else "int4"
     blocks = [_block(label, arrays[-1].load()) for arrays in held]

@@ -7,7 +7,7 @@ Run it with the Python of each version, in a virtual environment of its own; nam
     keras==2.2.4 with tensorflow==1.13.2 (3.7)
     tensorflow-cpu==2.16.2 with tf-keras==2.16.0, and so on to 2.20
     pip install --no-deps keras==3.0.5, 3.3.3, 3.6.0 with TensorFlow 2.15.1; 3.10.0, 3.15.1 with 2.21.0; 3.12.4,
-    3.13.0 with 2.20.0 (four_bits alone)
+    3.13.0 with 2.20.0 (four_bits, four_bits_of_attention alone)
 
 In an archive NAME.keras, NAME.h5 and NAME.weights.h5 hold one model, NAME.npz its inputs x0, ..., what the call gave,
 y0, ..., and what `predict` gave, p0, ... . Models whose name begins with "refused" are to be refused by fnet.
@@ -24,8 +24,21 @@ import numpy as np
 from models import MODELS
 from recording import NUMBER, VERSION, called, keras, numbered, predicted, redraw
 
-KEPT = ("numbers", "words", "categories", "text", "texts", "adapted", "bins", "teachable", "four_bits")
+KEPT = (
+    "numbers",
+    "words",
+    "categories",
+    "text",
+    "texts",
+    "adapted",
+    "bins",
+    "teachable",
+    "four_bits",
+    "four_bits_of_attention",
+)
 """Models whose weights are what they were adapted to, or quantized."""
+KERAS_ALONE = ("four_bits_of_attention",)
+"""Models that no version can read from `.h5`."""
 WITH_WEIGHTS = ("cnn", "rnn", "cells", "twins", "states", "deferred", "many", "thrice", "text")
 """Models whose weights are written on their own as well."""
 
@@ -46,7 +59,7 @@ def save(folder, name, model, inputs):
         numbered("x", inputs), **numbered("y", called(model, inputs)), **numbered("p", predicted(model, inputs))
     )
     np.savez(str(folder / f"{name}.npz"), **found)
-    for suffix in ("keras", "h5") if NUMBER >= (2, 12) else ("h5",):
+    for suffix in ("keras",) if name in KERAS_ALONE else ("keras", "h5") if NUMBER >= (2, 12) else ("h5",):
         write(model.save, folder / f"{name}.{suffix}")
     if name in WITH_WEIGHTS:
         write(model.save_weights, folder / f"{name}.weights.h5")

@@ -601,6 +601,18 @@ def four_bits():
     return model, [RNG.randint(0, 7, (4, 4)).astype("int32"), draw(4, 4, 5)]
 
 
+@golden
+def four_bits_of_attention():
+    """Nothing else is quantized, and the config does not say that these are: their arrays do."""
+    if not (3, 11) <= NUMBER < (3, 14):
+        return None
+    x = L.Input((4, 5))
+    model = keras.Model(x, L.GroupQueryAttention(3, 4, 2)(*[L.MultiHeadAttention(3, 3)(x, x)] * 2))
+    redraw(model)
+    model.quantize("int4")
+    return model, [draw(4, 4, 5)]
+
+
 # --- what is refused by name ------------------------------------------------------------------------
 
 
