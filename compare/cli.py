@@ -87,22 +87,22 @@ class UsageError(ValueError):
 
 def run(args: argparse.Namespace) -> int:
     """Compare as the arguments say: 0 when parity held, 1 when not or a file cannot be read, 2 for wrong arguments."""
-    from train_keras.quiet import import_keras
-
-    import_keras()
-    from compare import parity
     from compare.worker import WorkerFailed
     from fnet.importing import ImportFailed, imported, named
+    from train_keras.quiet import import_keras
 
     try:
         backends = None if args.backends is None else tuple(args.backends.split(","))
-        _check(args, backends or (), parity.BACKENDS)
-        custom = named(args.custom, "--custom")
-        objects = {name: imported(place) for name, place in named(args.custom_object, "--custom-object").items()}
+        _check(args, backends or ())
+        custom, objects = named(args.custom, "--custom"), named(args.custom_object, "--custom-object")
+        import_keras()  # seconds: after all that can be said without it
+        objects = {name: imported(place) for name, place in objects.items()}
         rows = load_rows(args, objects)
     except (ValueError, OSError, ImportFailed) as error:
         log.error("%s", error)
         return 2 if isinstance(error, UsageError | ImportFailed) else 1
+    from compare import parity
+
     try:
         comparison = parity.compare(
             args.model,
@@ -138,13 +138,17 @@ def _tell(comparison: Comparison, args: argparse.Namespace) -> None:
     if args.certificate:
         files = [args.model, *([args.fnet] if args.fnet else []), *map(Path, filter(others.is_file, args.others))]
         text = json.dumps(certificate.certificate(comparison, files), indent=2, ensure_ascii=False)
+        args.certificate.parent.mkdir(parents=True, exist_ok=True)
         writing.write(args.certificate, f"{text}\n".encode())
         log.warning("certificate: %s", args.certificate)
 
 
-def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str, ...]) -> None:
-    if not set(backends) <= set(known):
-        raise UsageError(f"--backends takes {', '.join(known)}; got {args.backends!r}")
+def _check(args: argparse.Namespace, backends: tuple[str, ...]) -> None:
+    from compare import others
+    from fnet.backend import BACKENDS
+
+    if not set(backends) <= set(BACKENDS):
+        raise UsageError(f"--backends takes {', '.join(BACKENDS)}; got {args.backends!r}")
     if args.batch_size < 1 or args.layer_rows < 0 or (args.rows is not None and args.rows < 1):
         raise UsageError("--batch-size and --rows must be at least 1, --layer-rows not negative")
     if args.labels and not args.inputs:
@@ -152,19 +156,24 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...], known: tuple[str
     for file in filter(None, (args.inputs, args.labels)):
         if file.suffix not in (".npy", ".npz"):
             raise UsageError(f"{file}: inputs and labels are arrays of NumPy, .npy or .npz: np.save('x.npy', rows)")
-    from compare import others
-
     for place in args.others:
         if not others.is_file(place) and ":" not in place:
             suffixes = ", ".join((*others.PROGRAMS, *others.MODELS))
             raise UsageError(f"--with {place}: give a file ({suffixes}), module:function or file.py:function")
-    other_files = (Path(place) for place in args.others if others.is_file(place))
-    for file in (args.model, args.fnet, args.inputs, args.labels, *other_files):
-        if file is not None and not file.exists():
-            raise FileNotFoundError(f"no file {file}")
+    _check_files(args, [Path(place) for place in args.others if others.is_file(place)])
     if args.model.suffix not in others.KERAS:
         other = f", and --fnet {args.model} if fnet is to load this one instead" if others.is_file(args.model) else ""
         raise UsageError(f"{args.model} is no file of Keras: give a {', '.join(others.KERAS)} file{other}")
+
+
+def _check_files(args: argparse.Namespace, of_others: list[Path]) -> None:
+    files = list(filter(None, (args.model, args.fnet, args.inputs, args.labels, *of_others)))
+    for file in files:
+        if not file.exists():
+            raise FileNotFoundError(f"no file {file}")
+    for target in filter(None, (args.report, args.certificate)):
+        if target.exists() and (not target.is_file() or any(map(target.samefile, files))):
+            raise UsageError(f"{target}: a file that is read, or not a regular file, so not written over")
 
 
 def load_rows(args: argparse.Namespace, custom_objects: dict[str, Any]) -> Rows:

@@ -39,6 +39,11 @@ def run(args: argparse.Namespace) -> int:
     from train_keras.quiet import import_keras
 
     started = time.monotonic()
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.error("%s: %s", args.out, error.strerror)
+        return 1
     import_keras()
     from rich.console import Console
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from compare import others, reference, worker, yardstick
 from compare.measuring import Errors, Measured, Rows, Run, Side, over_layers, over_outputs
+from fnet.backend import BACKENDS
 
 log = logging.getLogger("compare")
 
-BACKENDS = ("numpy", "jax")
 LAYER_ROWS = 32
 
 

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import re
+import subprocess
 import sys
 
 import keras
@@ -342,6 +343,25 @@ def test_a_store_of_fnet_is_no_file_of_keras(tmp_path, caplog):
     file.write_bytes(b"")
     assert cli.main([str(file)]) == 2
     assert f"{file} is no file of Keras: give a .keras, .h5, .hdf5 file, and --fnet {file}" in caplog.text
+
+
+def test_what_can_be_told_without_keras_is_told_before_it_is_imported(folder):
+    model = f"compare {folder / 'model.keras'}"
+    commands = {
+        f"{model} --inputs missing.npy": 1,
+        f"{model} --report {folder / 'model.keras'}": 2,
+        f"{model} --certificate {folder}": 2,
+        f"{model} --backends torch": 2,
+        "train --family cnn --epochs 0": 2,
+        f"train --family cnn --data {folder / 'none'}": 1,
+        f"demo --out {folder / 'model.keras'}": 1,
+        f"study report --results {folder}": 2,
+    }
+    code = (
+        "import sys; from fnet.cli import main; print([main(a.split()) for a in sys.argv[1:]], 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *commands], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{list(commands.values())} False\n", done.stderr
 
 
 def test_labels_need_inputs_and_as_many_rows(folder, caplog):

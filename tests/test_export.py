@@ -166,7 +166,14 @@ def attention_model():
     )
 
 
-MODELS = {"images": image_model, "texts": text_model, "attention": attention_model}
+def four_bit_model():
+    return fnet.sequential(
+        x=bind(fnet.input_layer, shape=(None, 5)),
+        scores=bind(fnet.dense, units=3, quantization="int4_dynamic"),
+    )
+
+
+MODELS = {"images": image_model, "texts": text_model, "attention": attention_model, "int4": four_bit_model}
 
 
 @pytest.mark.slow

@@ -91,11 +91,9 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say: 0 when done, 1 when data or training fail, 2 for arguments that do not fit."""
-    from train_keras.quiet import import_keras
-
-    import_keras(args.threads)
-    from train_keras import data, train
+    from train_keras import data
     from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
+    from train_keras.quiet import import_keras
 
     try:
         config = _config(args)
@@ -105,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out
     try:
         loaded = data.load(config.options.kind, args.data, args.cache, args.language)
+        import_keras(args.threads)  # seconds: after all that can be said without it
+        from train_keras import train
+
         folder = args.out or f"runs/{args.family}-{loaded.name}-seed{args.seed}"
         with Bar(shown=not args.json) as bar:
             result = train.train(config, loaded, folder, on_step=bar.step, on_epoch=bar.epoch)

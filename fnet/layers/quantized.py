@@ -157,8 +157,8 @@ def rounded(quantization: str | None, bias: Array | None) -> Array | None:
 
 def unpack(packed: Array, size: int | None, axis: int = -1) -> Array:
     """Bytes that hold two values each -> twice as many from -8 to 7 along `axis`, cut to `size`; low half first."""
-    packed = xp.moveaxis(ops.asarray(packed), axis, -1)
-    halves = xp.stack([packed << 4 >> 4, packed >> 4], axis=-1)  # shifts of int8 keep the sign
+    packed = xp.moveaxis(ops.asarray(packed), axis, -1).astype("uint8")  # ONNX shifts no signed numbers
+    halves = (xp.stack([packed & 15, packed >> 4], axis=-1) ^ 8).astype("int8") - 8
     values = halves.reshape(*packed.shape[:-1], 2 * packed.shape[-1])[..., :size]
     return xp.moveaxis(values, -1, axis)
 
