@@ -21,10 +21,10 @@ Prints the agreement of classes and the errors, also layer by layer, and macro-F
 Exit status: 0 when parity holds, 1 when it does not (or fnet refuses the file), 2 for arguments that do not fit."""
 
 EPILOG = """examples:
-  fnet compare model.keras                                test split of the embedded data that fits
-  fnet compare model.keras --data DIR --report out.html   CIFAR-10 or NusaX from a folder
-  fnet compare model.keras --inputs x.npy --labels y.npy  rows of your own
-  fnet compare model.keras --fnet model.safetensors       what `fnet convert` made of it
+  fnet compare model.keras                                # test split of the embedded data that fits
+  fnet compare model.keras --data DIR --report out.html   # CIFAR-10 or NusaX from a folder
+  fnet compare model.keras --inputs x.npy --labels y.npy  # rows of your own
+  fnet compare model.keras --fnet model.safetensors       # what `fnet convert` made of it
   fnet compare model.keras --inputs x.npy --with model.onnx --certificate parity.json
   fnet compare model.keras --custom 'my>Shifted=pure.py:shifted' --custom-object 'my>Shifted=layers.py:Shifted'"""
 

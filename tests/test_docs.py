@@ -1,5 +1,7 @@
 """The pages as a reader uses them: questions lead to their page, the reference is whole, the pictures are current."""
 
+import argparse
+import importlib
 import math
 import re
 import shlex
@@ -230,6 +232,14 @@ def test_commands_on_pages_exist_with_their_options(page):
             known = reference_pages.help_of(command, *action)
             assert f"usage: fnet {command}" in known, line
             assert [w for w in words if w.startswith("--") and w.partition("=")[0] not in known] == [], line
+
+
+@pytest.mark.parametrize("module", ["compare.cli", "compare.demo", "compare.studies.study", "train_keras.cli"])
+def test_examples_of_commands_that_run_for_long_are_understood_as_printed(module):
+    parser = argparse.ArgumentParser()
+    importlib.import_module(module).add_arguments(parser)
+    examples = re.findall(r"^(?:example:)? *fnet \w+(.*)", parser.epilog, re.MULTILINE)
+    assert [parser.parse_args(shlex.split(line, comments=True)) for line in examples]
 
 
 def test_the_first_command_of_the_readme_prints_what_it_says(capsys, monkeypatch):

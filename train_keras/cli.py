@@ -20,9 +20,9 @@ Families: cnn (images: CIFAR-10 or digits), rnn and lstm (texts: NusaX-Sentiment
 A run that was killed is taken up again by the same command, and ends with the same weights."""
 
 EPILOG = """examples:
-  fnet train --family cnn                              digits, no download
-  fnet train --family cnn --data hub --epochs 5        CIFAR-10 from the Hugging Face hub
-  fnet train --family lstm --data DIR --patience 5     NusaX from a folder (see train_keras/data.py)"""
+  fnet train --family cnn                              # digits, no download
+  fnet train --family cnn --data hub --epochs 5        # CIFAR-10 from the Hugging Face hub
+  fnet train --family lstm --data DIR --patience 5     # NusaX from a folder (see train_keras/data.py)"""
 
 FAMILY_OPTIONS: dict[str, dict[str, Any]] = {
     "filters": {"type": int, "nargs": "+", "metavar": "N", "help": "cnn: filters of each block (32 64 128)"},

@@ -25,9 +25,9 @@ are not repeated. Every trained file goes through parity with Keras, on NumPy an
 
 EPILOG = """examples:
   fnet study list
-  fnet study run cnn.filters --seeds 3 --data DIR      rows, trained files: runs/results
+  fnet study run cnn.filters --seeds 3 --data DIR      # rows, trained files: runs/results
   fnet study run all --data DIR
-  fnet study report --data DIR                         pages in runs/results, next to the rows
+  fnet study report --data DIR                         # pages in runs/results, next to the rows
 
 on several machines: run different studies on each, with --results FOLDER; copy the folders together, then
   fnet study merge FOLDER
