@@ -257,10 +257,13 @@ def test_products_of_few_rows_by_some_columns_at_a_time_are_the_products(monkeyp
     exact = x.astype("float64") @ kernel.astype("float64")
     fortran, spread = np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]
     for a, b in ((x, kernel), (fortran(x), fortran(kernel)), (spread(x), spread(kernel)), (spread(x), kernel)):
-        y = contraction.matmul(a, b)
+        y, place = contraction.matmul(a, b), np.empty((rows, columns), "float32")
         assert y.dtype == np.float32
         np.testing.assert_allclose(y, exact, atol=2e-5 * max(1, np.abs(exact).max(initial=0)))
-    assert (contraction._columns(32, 784, 256), contraction._columns(32, 784, 200)) == (32, 0)
+        assert contraction.matmul(a, b, place) is place
+        np.testing.assert_array_equal(place, y)
+    assert [contraction._columns(32, 784, n) for n in (256, 200, 192)] == [32, 0, 32]
+    assert contraction._columns(9, 160, 960) == 64
     contraction._columns.cache_clear()
 
 

@@ -128,6 +128,14 @@ def test_copies_hold_what_was_copied_and_nobody_can_change_them(monkeypatch, blo
         assert {type(bytes_below(copy)) for copy in copies} >= {constants._Block}
 
 
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="where Python says nothing of pages, bytes are copied")
+@pytest.mark.parametrize("sizes", [(17, 4, 900, 65), (5 << 20, 3, 1000)])
+def test_copies_begin_where_a_line_of_the_cache_does(sizes):
+    memory = constants.Constants(sum(sizes) + 64 * len(sizes))
+    copies = [np.frombuffer(memory.copy(memoryview(bytes(size))), "u1") for size in sizes]
+    assert [copy.ctypes.data % 64 for copy in copies] == [0] * len(sizes)
+
+
 def test_memory_that_its_owner_can_write_to_is_no_value():
     with mmap.mmap(-1, 64) as owned:
         view = memoryview(owned).toreadonly()

@@ -102,19 +102,20 @@ def _product(product: Plan, a: Any, b: Any) -> Any:
     return y.reshape((*y.shape[:batch], *rows, *columns)).transpose(product.out)
 
 
-FEW_ROWS = 5
-"""Up to so many rows, less one, a product is at the speed of the memory as it is."""
+FEW_ROWS, MANY_ROWS = 5, 48
+"""With fewer rows a product is at the speed of the memory as it is, with more at that of the processor."""
 
 UNPACKED = 1_000_000
 """OpenBLAS does products of up to so many multiplications without packing their operands anew."""
 
 
-def matmul(x: Any, kernel: Any) -> Any:
+def matmul(x: Any, kernel: Any, out: Any = None) -> Any:
     """(..., in) @ (in, out). Some columns at a time where x has few rows, in up to half the time."""
-    width = _columns(*x.shape, kernel.shape[1]) if x.ndim == kernel.ndim == 2 and len(x) >= FEW_ROWS else 0
+    few = x.ndim == kernel.ndim == 2 and FEW_ROWS <= len(x) <= MANY_ROWS
+    width = _columns(*x.shape, kernel.shape[1]) if few else 0
     if not width or not (x.dtype == kernel.dtype == np.float32) or not kernel.flags.c_contiguous:
-        return x @ kernel
-    y = np.empty((len(x), kernel.shape[1]), x.dtype)
+        return np.matmul(x, kernel, out=out)
+    y = np.empty((len(x), kernel.shape[1]), x.dtype) if out is None else out
     np.matmul(x, _side_by_side(kernel, width), out=_side_by_side(y, width))
     return y
 
@@ -129,8 +130,8 @@ def _columns(rows: int, depth: int, columns: int) -> int:
     """How many columns at a time make the product faster; 0: all of them."""
     if not depth or not _never_packs_small_products():
         return 0
-    width = 1 << max(UNPACKED // (rows * depth), 1).bit_length() - 1
-    return width if 32 <= width < columns and columns % width == 0 else 0
+    width = min(1 << max(UNPACKED // (rows * depth), 1).bit_length() - 1, columns & -columns)
+    return width if 32 <= width < columns else 0
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fnet.backend.contraction import matmul
 from fnet.backend.winograd import on_tiles
 
 BLOCK_BYTES = 3 << 19
@@ -143,7 +144,7 @@ def _dense_conv(x: Any, windows: Any, kernel: Any, bias: Any, clamp: Clamp | Non
     y = np.empty((len(x), *output, filters), x.dtype)
     for images, rows in _blocks(len(x), output[0], math.prod(output[1:]) * taps * x.itemsize):
         block = y[images, rows].reshape(-1, filters)
-        np.matmul(windows[images, rows].reshape(-1, taps), matrix, out=block)
+        matmul(windows[images, rows].reshape(-1, taps), matrix, out=block)
         finish(block, bias, clamp)
     return y
 
