@@ -2,14 +2,15 @@
 
 A fault is one change of one place that a reviewer would call a bug: a sign, an off-by-one, a dropped term, swapped
 operands, a wrong default, an ignored option, a removed check, a wrong error type. They are drawn with a seed, package
-by package, from what the syntax trees offer, and `TELLING` adds some by hand that no rule makes. The fast suite runs
-once, with probes at all of them (`tests.reach`). Then each goes into a scratch copy of the tree, never into the tree
-itself, and the tests that reach it run, the quickest first, until one fails; with `--slow`, what survives is given to
-the slow tests of its place (`PLACES`).
+by package, from what the syntax trees offer, and `TELLING` adds some by hand that no rule makes. All go into a scratch
+copy of the tree, behind switches. The fast suite runs there once, with probes at all of them (`tests.reach`). Then one
+after the other is in force, and the tests that reach it run, the quickest first, until one fails (`tests.judging`);
+with `--slow`, what is not found is given to the slow tests of its place (`PLACES`).
 
 Why not mutmut or cosmic-ray: both judge every fault of every line; here that is 15,000 tests for 50,000 faults. A
 sample with a seed says as much.
-TensorFlow takes longer to import than most faults to be found, so tests run in forks of one process that has it.
+Imports and collection take longer than most faults to be found, so tests run in forks of one process that is past
+them; a fault that acts there has a process of its own.
 """
 
 from __future__ import annotations
@@ -17,21 +18,20 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests import reach
+from tests import judging, reach
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -477,15 +477,37 @@ def _tracked(pattern: str = "") -> list[str]:
 
 # --- running --------------------------------------------------------------------------------------
 
+QUIET = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
-def scratch_copy(folder: Path) -> Path:
-    """The tracked files of the tree as they are now, compiled."""
+
+def switched(faults: Mapping[int, Fault], sources: Mapping[str, bytes]) -> tuple[dict[str, bytes], set[int]]:
+    """The sources with faults behind switches, and which those are: what is no expression has none."""
+    texts, numbers = dict(sources), set()
+    for n, fault in sorted(faults.items(), key=lambda item: -item[1].start):  # from the end: places before it stay
+        source = texts[fault.path]
+        changed = "None" if fault.text == "pass" else fault.text
+        before = reach.SWITCH.format(changed=changed, numbers=(n,), number=n).encode()
+        text = source[: fault.start] + before + source[fault.start : fault.end] + b"))" + source[fault.end :]
+        with contextlib.suppress(SyntaxError):
+            if fault.kind != "by hand" and ast.parse(text):
+                texts[fault.path] = text
+                numbers.add(n)
+    return texts, numbers
+
+
+def scratch_copy(folder: Path, faults: Mapping[int, Fault]) -> set[int]:
+    """The tracked files of the tree as they are now, with switches and probes; the faults that have a switch."""
     for path in _tracked():
         if (ROOT / path).is_file():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / path, folder / path)
+    paths = [path for path in _tracked("*.py") if path.startswith(PACKAGES)]
+    texts, numbers = switched(faults, {path: (ROOT / path).read_bytes() for path in paths})
+    places = {n: (fault.path, fault.line) for n, fault in faults.items()}
+    for path, text in reach.probed(places, {path: text.decode() for path, text in texts.items()}).items():
+        (folder / path).write_text(text)
     subprocess.run([sys.executable, "-m", "compileall", "-q", *PACKAGES], cwd=folder, check=True)
-    return folder
+    return numbers
 
 
 def files_of(path: str) -> list[str]:
@@ -494,117 +516,52 @@ def files_of(path: str) -> list[str]:
     return [f"tests/test_{name}.py" for name in dict.fromkeys(names.split())]
 
 
-def reached(folder: Path, faults: list[Fault], jobs: int) -> Mapping[int, list[str]]:
-    """{number of a fault: the fast tests that run what it changes}, of a run in a scratch copy with probes."""
-    paths = [path for path in _tracked("*.py") if path.startswith(PACKAGES)]
-    places = [(fault.path, fault.line) for fault in faults]
-    for path, text in reach.probed(places, {path: (ROOT / path).read_text() for path in paths}).items():
-        (folder / path).write_text(text)
+def run(folder: Path, *words: str, **variables: str) -> Iterator[str]:
+    """What pytest prints, in a scratch copy."""
+    command = [sys.executable, "-m", "pytest", "-s", *QUIET, *words]
+    known = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(command, cwd=folder, env=known | variables, stdout=subprocess.PIPE, text=True) as process:
+        yield from process.stdout
+
+
+def reached(folder: Path, jobs: int) -> Mapping[int, dict[str, float]]:
+    """{number of a fault: the fast tests that run what it changes, and how long each takes}."""
     rows = folder / "reached"
     rows.mkdir()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.reach", "-n", str(jobs), "-m", "not slow", *QUIET]
-    variables = os.environ | {"PYTHONPATH": str(folder), reach.FOLDER: str(rows)}
-    subprocess.run(command, cwd=folder, env=variables, check=False, stdout=subprocess.DEVNULL)
+    list(run(folder, "-p", "tests.reach", "-n", str(jobs), "-m", "not slow", **{reach.FOLDER: str(rows)}))
     return reach.tests_of(rows)
 
 
-def found(folder: Path, fault: Fault | None, tests: list[str], marks: str, timeout: float) -> tuple[str, float]:
-    """("killed" | "timeout" | "survived", seconds) of tests, or of files of tests, with the fault in a scratch copy."""
-    begin = time.monotonic()
-    source = b""
-    if fault is not None:
-        source = (folder / fault.path).read_bytes()
-        (folder / fault.path).write_bytes(fault.apply(source))
-        for stale in (folder / fault.path).parent.glob(f"__pycache__/{Path(fault.path).stem}.*.pyc"):
-            stale.unlink()
-    child = os.fork()
-    if child == 0:
-        _pytest(folder, tests, marks)
+End = tuple[int, str, str]
+"""(number of a fault, "found" | "survived" | "undecided", by which test)."""
+
+
+def judged(folder: Path, plan: Mapping[int, dict[str, float] | None], *words: str, **variables: str) -> Iterator[End]:
+    """How faults end whose switches one process turns, by these tests or by all that the words choose."""
+    file = folder / "plan.json"
+    file.write_text(json.dumps(list(plan.items())))
+    files = sorted({test.partition("::")[0] for tests in plan.values() for test in tests or ()})
+    some = bool(files) or None in plan.values()
+    left = dict.fromkeys(plan, "undecided" if some else "survived")
+    options = ("-p", "no:xdist", "-p", "tests.judging", *words, *files)
+    for line in run(folder, *options, **{judging.PLAN: str(file)}, **variables) if some else ():
+        if line.startswith("["):
+            n, word, test = json.loads(line)
+            del left[n]
+            yield n, word, test
+    yield from ((n, word, "") for n, word in left.items())
+
+
+def judged_anew(folder: Path, n: int, fault: Fault, has_switch: bool, plan: Any, *words: str) -> Iterator[End]:
+    """How a fault ends that is in force from the start of a process of its own."""
+    file = folder / fault.path
+    kept = file.read_bytes()
+    if not has_switch:
+        file.write_bytes(fault.apply((ROOT / fault.path).read_bytes()))
     try:
-        while True:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                code = os.waitstatus_to_exitcode(status)
-                word = "survived" if code in (0, 5) else "killed"
-                return word, time.monotonic() - begin
-            if time.monotonic() - begin > timeout:
-                os.killpg(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return "timeout", time.monotonic() - begin
-            time.sleep(0.05)
+        yield from judged(folder, {n: plan}, *words, **{reach.FAULT: str(n)})
     finally:
-        if fault is not None:
-            (folder / fault.path).write_bytes(source)
-
-
-QUIET = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-
-
-def _pytest(folder: Path, tests: list[str], marks: str) -> None:
-    """In a fork: run pytest on the scratch copy and leave with its exit code."""
-    os.setsid()
-    os.chdir(folder)
-    os.environ["PYTHONPATH"], os.environ["PYTHONDONTWRITEBYTECODE"] = str(folder), "1"
-    sys.path[:] = [str(folder), *(p for p in sys.path if p and Path(p).resolve() != ROOT)]
-    sys.dont_write_bytecode = True
-    with Path("pytest.log").open("wb") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    code = 3
-    try:
-        import pytest
-
-        files = dict.fromkeys(test.partition("::")[0] for test in tests)
-        plugins = [reach.Chosen(tests)] if "::" in tests[0] else []
-        code = int(pytest.main(["-x", "-q", *QUIET, "-m", marks, *files], plugins))
-    except BaseException:  # noqa: BLE001 - a fork never returns into its parent's code
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-SOUND: dict[str, bool] = {}
-"""{test that failed on a fault: whether it passes without one}."""
-
-
-def found_by_sound_tests(folder: Path, fault: Fault, tests: list[str], marks: str, timeout: float) -> tuple[str, float]:
-    """As `found`, by tests that pass without the fault; those that do not are left out."""
-    while True:
-        left = [test for test in tests if SOUND.get(test, True)]
-        word, seconds = found(folder, fault, left, marks, timeout) if left else ("survived", 0.0)
-        test = finder_of(folder).removeprefix("FAILED ").partition(" - ")[0]
-        if word != "killed" or test not in left or SOUND.get(test):
-            return word, seconds
-        log = (folder / "pytest.log").read_bytes()
-        SOUND[test] = found(folder, None, [test], marks, timeout)[0] == "survived"
-        (folder / "pytest.log").write_bytes(log)
-
-
-def finder_of(folder: Path) -> str:
-    """The test that failed, or the last line of what pytest wrote."""
-    lines = (folder / "pytest.log").read_text(errors="replace").splitlines() or [""]
-    return next((line for line in lines if line.startswith(("FAILED", "ERROR"))), lines[-1])
-
-
-def warm() -> None:
-    """Import what is slow to import, once, in the process whose forks run the tests."""
-    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
-    os.environ.update(JAX_PLATFORMS="cpu", TF_NUM_INTRAOP_THREADS="1")
-    for name in (
-        "pytest",
-        "hypothesis",
-        "jax",
-        "tensorflow",
-        "keras",
-        "h5py",
-        "chex",
-        "optax",
-        "sklearn.metrics",
-        "scipy.stats",
-    ):
-        __import__(name)
+        file.write_bytes(kept)
 
 
 def main() -> None:
@@ -612,44 +569,48 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="how many faults to draw (100)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (0)")
     parser.add_argument("--only", default="", help="only files whose path begins so: fnet/layers/")
-    parser.add_argument("--jobs", type=int, default=1, help="how many at a time (1)")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds after which a fault counts as found (600)")
-    parser.add_argument("--slow", action="store_true", help="give those that survive to the slow tests of the place")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes that run the suite once, to see what it reaches (1)"
+    )
+    parser.add_argument(
+        "--slow", action="store_true", help="give those that are not found to the slow tests of the place"
+    )
     parser.add_argument("--list", action="store_true", help="only print the faults")
     parser.add_argument("--pick", default="", help="only the faults with these numbers: 3,17")
     given = parser.parse_args()
-    faults = [*drawn(given.count, given.seed, given.only), *([] if given.only else by_hand())]
-    chosen = [int(n) for n in given.pick.split(",")] if given.pick else range(len(faults))
-    sources = {fault.path: (ROOT / fault.path).read_bytes() for fault in faults}
+    faults = dict(enumerate([*drawn(given.count, given.seed, given.only), *([] if given.only else by_hand())]))
+    if given.pick:
+        faults = {int(n): faults[int(n)] for n in given.pick.split(",")}
+    shown = {n: f"{n:3} {fault.shown((ROOT / fault.path).read_bytes())}" for n, fault in faults.items()}
     if given.list:
-        for n in chosen:
-            print(n, faults[n].shown(sources[faults[n].path]))
+        print(*shown.values(), sep="\n")
         return
-    warm()
+    ends: dict[int, str] = {}
+
+    def note(new: Iterator[End], suite: str) -> None:
+        for n, word, test in new:
+            ends[n] = word
+            print(f"{word:9} by {suite} tests: {shown[n]}", *([f"\n          {test}"] if test else []), flush=True)
+
     with tempfile.TemporaryDirectory(prefix="mutants-") as base:
-        tests = reached(scratch_copy(Path(base) / "probes"), faults, given.jobs)
-        folders = [scratch_copy(Path(base) / str(n)) for n in range(given.jobs)]
-
-        def judge(n: int) -> str:
-            """How a fault ends: "survived", or by which suite it was found."""
-            fault, folder = faults[n], folders.pop()
-            result, seconds = "survived", 0.0
-            stages = [("not slow", tests.get(n, [])), *([("slow", files_of(fault.path))] if given.slow else [])]
-            for marks, chosen_tests in stages:
-                word, took = found_by_sound_tests(folder, fault, chosen_tests, marks, given.timeout)
-                seconds += took
-                if word != "survived":
-                    result = f"{word} by {marks} tests"
-                    break
-            by = f"\n      by {finder_of(folder)}" if result.startswith("killed") else ""
-            print(f"{n:3} {result:24} {seconds:5.0f} s  {fault.shown(sources[fault.path])}{by}", flush=True)
-            folders.append(folder)
-            return result
-
-        with ThreadPoolExecutor(given.jobs) as pool:
-            results = list(pool.map(judge, chosen))
-    fast, left = (sum(part in result for result in results) for part in ("not slow", "survived"))
-    print(f"{len(results) - left} of {len(results)} faults found, {fast} of them by the fast suite; {left} survived")
+        folder = Path(base)
+        switches = scratch_copy(folder, faults)
+        tests = {n: {} for n in faults} | dict(reached(folder, given.jobs))
+        at_once = [n for n in faults if n in switches and "" not in tests[n]]
+        note(judged(folder, {n: tests[n] for n in at_once}, "-m", "not slow"), "fast")
+        for n in faults:
+            if ends.get(n, "undecided") == "undecided":
+                note(judged_anew(folder, n, faults[n], n in switches, tests[n], "-m", "not slow"), "fast")
+        fast = sum(word == "found" for word in ends.values())
+        for n in faults if given.slow else ():
+            if ends[n] != "found":
+                words = ("-m", "slow", *files_of(faults[n].path))
+                note(judged_anew(folder, n, faults[n], n in switches, None, *words), "slow")
+    counts = Counter(ends.values())
+    print(
+        f"of {len(faults)} faults {counts['found']} found, {fast} of them by the fast suite; "
+        f"{counts['survived']} survived, {counts['undecided']} undecided"
+    )
 
 
 if __name__ == "__main__":

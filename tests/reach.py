@@ -12,16 +12,22 @@ import json
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+FAULT = "FNET_FAULT"
+"""The variable that holds the number of the fault in force."""
 
 FOLDER = "FNET_REACH"
 """The variable that names the folder where the processes of a run write what they saw."""
 
 PROBE = '__import__("builtins").__dict__.get("_reached", len)({numbers})'
 """In a process that some test starts nobody listens: there a probe does nothing."""
+
+SWITCH = f'(({{changed}}) if [{PROBE}] and __import__("os").environ.get("{FAULT}") == "{{number}}" else ('
+"""Before the expression that a fault changes, with "))" behind it: what the variable names is in force."""
 
 Place = tuple[str, int]
 """A file and a line in it."""
@@ -30,12 +36,12 @@ Place = tuple[str, int]
 # --- probes ---------------------------------------------------------------------------------------
 
 
-def probed(changes: Iterable[Place], sources: Mapping[str, str]) -> dict[str, str]:
-    """The sources with a probe before each statement that the changes, numbered from 0, reach."""
+def probed(changes: Mapping[int, Place], sources: Mapping[str, str]) -> dict[str, str]:
+    """The sources with a probe before each statement that the changes, by their numbers, reach."""
     trees = {path: ast.parse(text) for path, text in sources.items()}
     users = _users(trees)
     probes: dict[Place, list[int]] = defaultdict(list)
-    for number, change in enumerate(changes):
+    for number, change in changes.items():
         for place in _statements_of(change, trees, users):
             probes[place].append(number)
     lines = {path: text.splitlines(keepends=True) for path, text in sources.items()}
@@ -113,10 +119,20 @@ def _users(trees: Mapping[str, ast.Module]) -> Mapping[str, set[Place]]:
 # --- in the processes that run tests ---------------------------------------------------------------
 
 _numbers: set[int] = set()
+_failed: set[str] = set()
 
 
-def pytest_configure() -> None:
-    builtins._reached = _numbers.update  # type: ignore[attr-defined]
+builtins._reached = _numbers.update  # type: ignore[attr-defined]
+
+
+def pytest_collection_finish() -> None:
+    """What imports and collection reached is a row without a name."""
+    _write("", 0.0)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        _failed.add(report.nodeid)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -126,16 +142,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     try:
         return (yield)
     finally:
-        row = (item.nodeid, time.process_time() - begin, sorted(_numbers))
-        with Path(os.environ[FOLDER], str(os.getpid())).open("a") as file:
-            print(json.dumps(row), file=file)
+        if item.nodeid not in _failed:
+            _write(item.nodeid, time.process_time() - begin)
+
+
+def _write(name: str, seconds: float) -> None:
+    with Path(os.environ[FOLDER], str(os.getpid())).open("a") as file:
+        print(json.dumps((name, seconds, sorted(_numbers))), file=file)
 
 
 # --- what they wrote -------------------------------------------------------------------------------
 
 
-def tests_of(folder: Path) -> Mapping[int, list[str]]:
-    """{fault: the tests that reach it}: one row of every test, the quickest, then the second rows, and so on."""
+def tests_of(folder: Path) -> Mapping[int, dict[str, float]]:
+    """{fault: {test that passes and reaches it: its CPU seconds}}: one row of every test, the quickest, then the second
+    rows, and so on; "" where imports or collection reach it."""
     rows = [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
     ranked: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
     same: Counter[tuple[int, str]] = Counter()
@@ -144,14 +165,4 @@ def tests_of(folder: Path) -> Mapping[int, list[str]]:
             function = number, name.partition("[")[0]
             ranked[number].append((same[function], seconds, name))
             same[function] += 1
-    return {number: [name for *_, name in sorted(tests)] for number, tests in ranked.items()}
-
-
-class Chosen:
-    """Plugin of pytest: these tests and no others, in this order."""
-
-    def __init__(self, tests: list[str]) -> None:
-        self.places = {name: place for place, name in enumerate(tests)}
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted((i for i in items if i.nodeid in self.places), key=lambda i: self.places[i.nodeid])
+    return {number: {name: seconds for _, seconds, name in sorted(tests)} for number, tests in ranked.items()}

@@ -67,12 +67,16 @@ def in_a_sequential(x):
     return keras.Sequential([keras.Input((6, 4)), layers.Dropout(0.2), nested(plain)])(x)
 
 
+def in_a_plain_sequential(x):
+    return keras.Sequential([keras.Input((6, 4)), layers.Dropout(0.2)])(x)
+
+
 def nested(inside):
     x = keras.Input((6, 4))
     return keras.Model(x, inside(x))
 
 
-INSIDE = [plain, behind_dropout, behind_dense, with_residual, two_deep, in_a_sequential]
+INSIDE = [plain, behind_dropout, behind_dense, with_residual, two_deep, in_a_sequential, in_a_plain_sequential]
 OUTSIDE = {
     "residual": lambda m, sub: pool(layers.Add()([m, sub(m)])),
     "pooled": lambda m, sub: [pool(sub(m)), pool(m)],

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 import os
 import struct
 import subprocess
@@ -828,3 +829,4 @@ def test_quiet_and_verbose_before_and_after_the_command(folder, capsys, caplog):
         assert len(caplog.messages) == count
     with pytest.raises(FileNotFoundError):
         main(["predict", "missing.keras", "--text", "a", "-v"])
+    assert {logging.getLogger(name).level for name in ("fnet", "compare", "train_keras")} == {logging.DEBUG}

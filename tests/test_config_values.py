@@ -176,11 +176,9 @@ def test_kernels_from_theano_are_turned(tmp_path):
     np.testing.assert_allclose(model(fnet.load_weights(data, model, empty), x), keras_model(x), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "step", [layers.Conv3D(2, (2, 3, 1), name="conv"), layers.ConvLSTM2D(2, (2, 3), name="conv")], ids=lambda s: type(s)
-)
-def test_kernels_over_time_and_space_from_theano_are_turned(step, tmp_path):
-    keras_model, data = theano_file(tmp_path, [layers.Input((3, 4, 5, 2)), step], "conv")
+@pytest.mark.parametrize(("layer", "size"), [(layers.Conv3D, (2, 3, 1)), (layers.ConvLSTM2D, (2, 3))])
+def test_kernels_over_time_and_space_from_theano_are_turned(layer, size, tmp_path):
+    keras_model, data = theano_file(tmp_path, [layers.Input((3, 4, 5, 2)), layer(2, size, name="conv")], "conv")
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5, 2)).astype("float32")
     model, params = from_keras(keras_model)
     np.testing.assert_allclose(model(fnet.load_weights(data, model, params), x), keras_model(x), rtol=1e-4, atol=1e-4)

@@ -1,20 +1,20 @@
-"""The examples in the README and in the docstrings of layers run and print what they say."""
+"""The examples in the README and in docstrings run and print what they say."""
 
 import doctest
 import importlib
-import pkgutil
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import fnet
-import fnet.layers
 from fnet import backend
+from tests.mutants import PACKAGES
 from tests.public import NAMES
 
-MODULES = [f"fnet.layers.{info.name}" for info in pkgutil.iter_modules(fnet.layers.__path__)]
+ROOT = Path(__file__).parent.parent
+FILES = [path for folder in PACKAGES for path in sorted((ROOT / folder).rglob("*.py")) if ">>>" in path.read_text()]
+MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -22,14 +22,13 @@ def test_examples(name):
     module = importlib.import_module(name)
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(verbose=False)
     own = [o for o in vars(module).values() if callable(o) and getattr(o, "__module__", "") == name]
-    for function in own:
+    for function in (module, *own):
         names = {**NAMES, **vars(module), "np": np}
         for example in finder.find(function, getattr(function, "__name__", name), globs=names):
             said = []
             assert runner.run(example, out=said.append).failed == 0, "".join(said)
 
 
-ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 
 

@@ -3,9 +3,11 @@
 Keras itself cannot read back an attention layer that it quantized, so the model that was saved is the reference.
 """
 
+import io
 import warnings
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -214,6 +216,19 @@ def test_a_model_with_attention_takes_the_scheme_of_its_other_layers(scheme):
     }
     assert used == {None, scheme}
     assert_equal_in_modes(parity.FAST_MODES, ours, params, x, expected)
+
+
+def test_an_attention_layer_with_a_projection_of_another_scheme_is_refused(tmp_path):
+    quantize(transformer(), SCHEMES["float8"]()).save(tmp_path / "m.keras")
+    data = (tmp_path / "m.keras").read_bytes()
+    weights = io.BytesIO(hostile.members_of(data)["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        held = next(f"layers/{name}/query_dense/vars" for name in file["layers"] if name.startswith("multi_head"))
+        kernel = file[held]["0"][...].astype("int8")
+        del file[held]
+        file[f"{held}/0"] = kernel
+    with pytest.raises(UnsupportedLayer, match="some projections in integers and some in floats"):
+        load_keras(hostile.changed_zip(data, weights=weights.getvalue()))
 
 
 @pytest.mark.parametrize("scheme", ["int8", "int4/4", "float8"])

@@ -260,6 +260,8 @@ def test_the_kept_weights_are_the_moving_average(digits, tmp_path):
 def test_one_cycle_interrupted_is_the_same_and_moves_the_images(digits, tmp_path, monkeypatch):
     searched = architectures.options("cnn", filters=(4, 6), batch_norm=True, global_pooling=True, residual=True)
     chosen = train.Config("cnn", searched, 2, batch_size=16, learning_rate=0.1, recipe="one-cycle")
+    rate = train._optimizer(chosen, 100)._learning_rate
+    assert [float(rate(step)) for step in (0, 10, 20, 60, 100)] == pytest.approx([0, 0.05, 0.1, 0.05, 0], abs=1e-6)
 
     def after_one(record):
         if record["epoch"] == 1:

@@ -44,7 +44,8 @@ def streaming(model: Any) -> Streaming:
     Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half
     begins at the end of the sequence, which is not there yet.
 
-    >>> step = streaming(sequential(lstm=bind(lstm, units=2)))
+    >>> model, x = sequential(lstm=bind(lstm, units=2)), np.ones((1, 8, 3))
+    >>> params, step = init(model, 0, x.shape), streaming(model)
     >>> y, state = step(params, x[:, :5])
     >>> y, state = step(params, x[:, 5:], state)
     """

@@ -89,7 +89,7 @@ def plot(
     say what it takes; without, the shapes are left out. depth: how many levels of nested models are opened, None for
     all. refused: {path: "Class: why"} of steps that are drawn as refused, as `fnet plot FILE` does.
 
-    >>> picture = plot(fnet.sequential(x=bind(input_layer, shape=(None, 4)), d=bind(dense, units=2)))
+    >>> picture = plot(sequential(x=bind(input_layer, shape=(None, 4)), d=bind(dense, units=2)))
     >>> picture[:4], picture.count("<rect")
     ('<svg', 4)
     """

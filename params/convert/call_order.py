@@ -35,6 +35,8 @@ def layer_order(
     >>> nodes = {"sum": ["b", "a"], "a": ["x"], "b": ["x"], "x": []}
     >>> layer_order(["sum"], nodes, {name: name for name in nodes})
     ['x', 'b', 'a', 'sum']
+    >>> layer_order(["a"], {"a": ["x"], "x": []}, {name: name for name in "axu"}, ["x", "u"])
+    ['x', 'u', 'a']
     """
     finished, met = _inputs_first(ends, parents)
     _, depths = _depths(finished, parents, layer)

@@ -85,5 +85,6 @@ IMAGES = [
         OpCase(o.scale_and_translate, (A((2, 6, 7, 3)), (2, 4, 5, 3), A((2,), center=0.6, scale=0.1), A((2,))), options)
         for options in ({"spatial_dims": (1, 2), "method": kind, "antialias": False} for kind in ("bilinear", "cubic"))
     ],
+    *rows((o.scale_and_translate,), A((6, 7)), (13, 16), [2, 2], [0.5, 0.5], spatial_dims=(0, 1), method="linear"),
     *rows((o.scale_and_translate,), A((6, 7), "float16"), (6, 9), [1.3], [0.2], spatial_dims=(-1,), method="tricubic"),
 ]
