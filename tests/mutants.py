@@ -251,6 +251,7 @@ SYMMETRIC = {
     "hasattr",
     "setattr",
     "zip",
+    "fits",
 }
 
 
