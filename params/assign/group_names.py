@@ -73,6 +73,10 @@ class Walk:
     groups: dict[Any, str] = field(default_factory=dict)
     met: dict[tuple[str, str], list[tuple[KerasObject, Any]]] = field(default_factory=dict)
     """{(class, name): the objects met so far, with their identities}."""
+    first: dict[Any, Converted] = field(default_factory=dict)
+    """{identity: the first mention of an object}."""
+    copies: set[int] = field(default_factory=set)
+    """The ids of other mentions, which are gone through once."""
     named: list[tuple[Converted, str]] = field(default_factory=list)
     """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
     models: list[str] = field(default_factory=list)
@@ -99,8 +103,10 @@ class Walk:
         """Give `converted`, whose params have the form `expected`, and what it is made of their groups."""
         key = self.identity(converted)
         if key in self.groups:
+            self._visit_copy(converted, self.first[key])
             return
         self.groups[key] = group
+        self.first[key] = converted
         self.met.setdefault((converted.source.class_name, converted.source.name), []).append((converted.source, key))
         if converted.source.is_model:
             self.models.append(group)
@@ -111,6 +117,19 @@ class Walk:
             for place in self.naming.ordered(names):
                 inner = expected.get(names[place], {})
                 self.visit(converted.parts[names[place]], join(group, place), inner if isinstance(inner, dict) else {})
+
+    def _visit_copy(self, converted: Converted, first: Converted) -> None:
+        """Give the parts of another mention of an object, whose config is a copy, the groups of those of the first."""
+        if converted is first or id(converted) in self.copies:
+            return
+        self.copies.add(id(converted))
+        for name, part in converted.parts.items():
+            twin = first.parts.get(name)
+            if twin is not None and (place := self.groups.get(self.identity(twin))) is not None:
+                key = self.identity(part)
+                self.groups.setdefault(key, place)
+                self.first.setdefault(key, twin)
+                self._visit_copy(part, twin)
 
     def _visit_layers(self, converted: Converted, group: str, expected: ParamTree) -> None:
         used: dict[str, int] = {}

@@ -613,6 +613,17 @@ def four_bits_of_attention():
     return model, [draw(4, 4, 5)]
 
 
+@golden
+def shared_with_nested():
+    """A model and a wrapper called inside a nested model and beside it: `.h5` marks the second mention alone."""
+    inner = keras.Sequential([L.Dense(4, activation="relu", input_shape=(6,)), L.BatchNormalization()], name="inner")
+    around = L.TimeDistributed(L.Dense(3), name="around")
+    x, s = L.Input((6,)), L.Input((5, 4))
+    tower = keras.Model([x, s], [L.Dense(2)(inner(x)), around(s)], name="tower")
+    x, s = L.Input((6,)), L.Input((5, 4))
+    return keras.Model([x, s], [*tower([x, s]), inner(x), around(s)]), [draw(4, 6), draw(4, 5, 4)]
+
+
 # --- what is refused by name ------------------------------------------------------------------------
 
 
