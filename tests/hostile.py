@@ -611,6 +611,7 @@ for title, name in {
 add("zip_symlink", with_member("assets/vocabulary.txt", attributes=0o120777 << 16), UnsafeFile)
 add("zip_encrypted", with_member("x", flags=1), UnsafeFile)
 add("zip_strongly_encrypted", with_member("x", flags=0x41), UnsafeFile)
+add("zip_patch", with_member("x", flags=0x20), UnsafeFile)
 add("zip_duplicate", with_member("config.json"), UnsafeFile)
 for title, method in {"bzip2": 12, "lzma": 14, "deflate64": 9, "zstandard": 93}.items():
     add(f"zip_{title}", with_member("x", method=method), UnsafeFile, CorruptFile)

@@ -1,6 +1,7 @@
 """Configs that are refused, or whose arrays do not fit: the type of the error and what it says."""
 
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -83,6 +84,25 @@ def operation(name, *args, config=None, **kwargs):
     return functional(node(made, *args, **kwargs), weights=NO_WEIGHTS)
 
 
+def piece(*bounds, leave_out=None):
+    """A slice as files hold it."""
+    config = dict(zip(("start", "stop", "step"), bounds, strict=True))
+    return {"class_name": "__slice__", "config": {key: item for key, item in config.items() if key != leave_out}}
+
+
+def twice(key):
+    """An input that says its shape under another key, too."""
+    made = input_entry(3)
+    made["config"][key] = [None, 3]
+    return made
+
+
+def nameless():
+    model = json.loads(hostile.members_of(functional(node(DENSE, INPUT)))["config.json"])
+    del model["config"]["name"]
+    return keras_zip(model)
+
+
 REFUSED = {
     **{
         f"trainable {value}": (
@@ -127,7 +147,7 @@ REFUSED = {
     },
     **{
         f"module {module}": (lambda m=module: alone({**DENSE, "module": m}), UnsafeFile, "claims the module")
-        for module in ("keras", "keras.models", "keras.ops", "keras.activations", "tf_keras.models", "")
+        for module in ("keras", "keras.src", "keras.models", "keras.ops", "keras.activations", "tf_keras.models", "")
     },
     **{
         f"module of the model {module}": (
@@ -481,6 +501,42 @@ REFUSED = {
     ),
     "parent": (lambda: zip_with("../a"), UnsafeFile, "is no plain name of a zip's member"),
     "root": (lambda: zip_with("/a"), UnsafeFile, "is no plain name of a zip's member"),
+    "folder": (lambda: zip_with("config.json/", b""), UnsafeFile, "two members of the zip are called 'config.json'"),
+    "slash": (lambda: alone(DENSE, entry("ReLU", "a/b")), CorruptFile, "'a/b' has a name with a '/'"),
+    **{
+        f"input of two shapes, {key}": (
+            lambda k=key: keras_zip(sequential_config(twice(k), DENSE)),
+            CorruptFile,
+            "has several shapes",
+        )
+        for key in ("shape", "batch_input_shape")
+    },
+    "graph without a name": (nameless, CorruptFile, "without a name"),
+    **{
+        f"operand {value}": (lambda v=value: operation("Add", INPUT, v), CorruptFile, "of which Keras makes no graph")
+        for value in (None, [1.0, 2.0, 3.0], [[1.0, 2.0, 3.0]])
+    },
+    **{
+        f"key {value}": (lambda v=value: operation("GetItem", INPUT, v), CorruptFile, "of which Keras makes no graph")
+        for value in (
+            None,
+            True,
+            ELLIPSIS,
+            piece(0, 1, None),
+            [[0]],
+            [True, False, True],
+            [None] * 33,
+            {"class_name": "__numpy__", "config": {"value": [0], "dtype": "int32"}},
+        )
+    },
+    **{
+        f"slice without {key}": (
+            lambda k=key: operation("GetItem", INPUT, [piece(0, 1, None, leave_out=k)]),
+            UnsupportedLayer,
+            "a slice with the bound ''",
+        )
+        for key in ("start", "stop", "step")
+    },
     "shape": (lambda: alone(dense_entry(units=5)), WeightsMismatch, r"'dense/kernel' must have the shape \[3, 5\]"),
 }
 

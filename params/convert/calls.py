@@ -9,6 +9,7 @@ import fnet
 from fnet import tree
 from fnet.core.compose import bind, option_names
 from fnet.core.options import kinds
+from fnet.core.rules import call_of
 from fnet.core.sources import Ref, masked_by, references
 from fnet.records import dataclass
 from params.convert.conversion import Converted
@@ -79,6 +80,37 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], k
     step = part.step if not options else bind(part.step, **options)
     x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
     return step, _masked(x, mask, part.source.is_model)
+
+
+COMPARING = frozenset(
+    {
+        *("Arctan2", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "LogicalXor"),
+        "NotEqual",
+    }
+)
+"""Operations of two tensors that also take a list for one of them."""
+
+
+def require_operands(part: Converted, call: dict[str, Any]) -> None:
+    """Refuse keys, and what meets a tensor in an operation of two, of which Keras makes no graph."""
+    if part.entry is None or not _is_strict(part, part.entry):
+        return
+    values, how = [*call["args"], *call["kwargs"].values()], call_of(part.entry.layer)
+    if part.source.class_name == "GetItem":
+        wrong = [value for value in values[1:] if not _is_key(value)]
+    else:
+        operands = values if how.rows and len(how.arguments) == 2 else []
+        lists = part.source.class_name in COMPARING
+        wrong = [value for value in operands if value is None or (isinstance(value, list) and not lists)]
+    if wrong:
+        raise CorruptFile(f"{part.source.label} was called with {quoted(wrong[0])}, of which Keras makes no graph")
+
+
+def _is_key(value: Any) -> bool:
+    """Whether it is an integer, or a list of integers, slices, `...` and null, no longer than arrays have axes."""
+    parts = value if isinstance(value, list) else [{} if value is None or isinstance(value, dict) else value]
+    kinds = [item.get("class_name") if isinstance(item, dict) else type(item) for item in parts]
+    return len(parts) <= 32 and all(kind in (int, type(None), "__slice__", "__ellipsis__") for kind in kinds)
 
 
 def _is_strict(part: Converted, entry: Entry) -> bool:

@@ -19,7 +19,7 @@ from fnet.layers.wrappers import keeps_states
 from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.call_order import keras_order
-from params.convert.calls import Literal, by_keyword, end_of, step_and_sources, tensors
+from params.convert.calls import Literal, by_keyword, end_of, require_operands, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
 from params.convert.generations import HEADS_DELETE_MASKS, MEANS_WEIGH_TO
 from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
@@ -69,6 +69,8 @@ class _Building:
 def functional(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """The graph of a functional model."""
     layers = layers_of(source)
+    if "name" not in source.config:
+        raise CorruptFile(f"{source.label} is a Functional model without a name")
     for item in source.config["layers"]:
         if not {"name", "inbound_nodes"} <= item.keys():
             raise CorruptFile(f"{source.label} has a layer without its name or calls: {quoted(item)}")
@@ -283,6 +285,7 @@ def _arguments(build: _Building, layer: KerasObject, call: Any, read: list[Tenso
         raise CorruptFile(f"{layer.label} is called on no tensor of the model")
     part = build.parts[layer.name]
     entry = part.entry
+    require_operands(part, call)
     options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
     names = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
     reading = _Call(build, layer, _float(build, read), entry is not None and entry.call is not None)

@@ -20,7 +20,7 @@ KERAS_MODULES = re.compile(
     r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
 )
 """Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
-NOT_OF_LAYERS = re.compile(r"(tf_)?keras(\.(models|ops|activations|quantizers))?")
+NOT_OF_LAYERS = re.compile(r"(tf_)?keras(\.src|\.(models|ops|activations|quantizers))?")
 NOT_OF_MODELS = re.compile(r"(tf_)?keras(\.src)?\.(layers|ops|applications|activations|quantizers)(\.\w+)*")
 """Public modules in which Keras has no layers, and modules in which it has no models."""
 

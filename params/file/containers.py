@@ -35,8 +35,8 @@ THREAD_FROM = 4 << 20
 """Bytes of a member whose checksum takes long enough for a thread of its own."""
 STORED, DEFLATED = 0, 8
 """Compressions of zip members that are read."""
-ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
-"""Flag bits of zip members."""
+ENCRYPTED, PATCHED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x20, 0x800
+"""Flag bits of zip members; a patch holds what differs from an older file."""
 END, WIDE_END, ENTRY = struct.Struct("<12x2L2x"), struct.Struct("<40x2Q"), struct.Struct("<8x2H4x3L3H4x2L")
 """Of the end of a zip: (size, place) of its list of entries, also in 64 bits; an entry, see `_entries`."""
 LOCATOR, LONGEST_END, TOO_WIDE = 20, END.size + 0xFFFF, 0xFFFFFFFF
@@ -153,8 +153,9 @@ class Zip:
         self._members: dict[str, Member] = {}
         for member in _entries(data):
             _check_member(member)
-            if member.name in self._members:
-                raise UnsafeFile(f"two members of the zip are called {quoted(member.name)}")
+            name = member.name.removesuffix("/")
+            if not {name, f"{name}/"}.isdisjoint(self._members):
+                raise UnsafeFile(f"two members of the zip are called {quoted(name)}")
             self._members[member.name] = member
         if len(self._members) > limits.steps:
             raise LimitExceeded(f"{len(self._members)} members in the zip")
@@ -251,6 +252,8 @@ def _check_member(member: Member) -> None:
         raise UnsafeFile(f"member {quoted(name)} of the zip is a symbolic link")
     if member.flags & ENCRYPTED:
         raise UnsafeFile(f"member {quoted(name)} of the zip is encrypted")
+    if member.flags & PATCHED:
+        raise UnsafeFile(f"member {quoted(name)} of the zip is a patch of another file")
     if member.compression not in (STORED, DEFLATED):
         raise UnsafeFile(f"member {quoted(name)} of the zip uses compression {member.compression}; deflate is read")
 

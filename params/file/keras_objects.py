@@ -330,7 +330,7 @@ def literal(value: dict[str, Any]) -> Any:
     if not isinstance(config, dict):
         raise CorruptFile(f"{kind} has the config {quoted(config)}")
     if kind == "__slice__":
-        return slice(*(_slice_part(config.get(key)) for key in ("start", "stop", "step")))
+        return slice(*(_slice_part(config.get(key, "")) for key in ("start", "stop", "step")))
     if kind in ("__numpy__", "__tensor__"):
         return array(config.get("value"), config.get("dtype"))
     if kind == "__keras_tensor__":

@@ -138,7 +138,9 @@ def _salted(config: dict[str, Any]) -> dict[str, Any]:
 
 def _input(config: dict[str, Any]) -> dict[str, Any]:
     """Any batch size: Keras, too, does not hold callers to the one that is written down."""
-    shape = config["batch_shape"]
+    shape, *others = (config[key] for key in ("batch_shape", "batch_input_shape", "shape") if key in config)
+    if others:
+        raise CorruptFile(f"an input has several shapes: {quoted(shape)} and {quoted(others[0])}")
     if not is_shape(shape) or not shape or 0 in shape[1:]:
         raise CorruptFile(
             f"an input has the batch_shape {quoted(shape)}; it must be sizes of 1 and more, the batch first"
