@@ -92,7 +92,7 @@ def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
 
 def convert_object(source: KerasObject, conversion: Conversion, training: bool | None = None) -> Converted:
     """A layer or model as a step. training: what it is called with; None where nothing says so."""
-    if "/" in source.name and not conversion.keras2:
+    if "/" in source.name and not (conversion.keras2 or conversion.legacy):
         raise CorruptFile(f"{source.label} has a name with a '/', which Keras 3 takes for no layer")
     if (policy := conversion.policies.get(id(source.config))) is not None:
         source = dataclasses.replace(source, config={**source.config, "dtype": policy})
