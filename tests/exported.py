@@ -7,7 +7,8 @@
 
 ONNX runs in ONNX Runtime and StableHLO in JAX. Both are compared with fnet before they are written, on inputs that are
 drawn, and here on the inputs of the row, too. What is written for Keras is loaded by Keras in `tests/test_to_keras.py`,
-and the bridges are run in `tests/test_bridges.py`.
+and the bridges in `tests/test_bridges.py`: every row of the table crosses or is refused; one or two of each layer are
+run in the other library.
 """
 
 from __future__ import annotations

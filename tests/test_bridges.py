@@ -6,6 +6,8 @@ import pytest
 import fnet
 from fnet import ExportError, bind, tree
 from params.bridges import from_equinox, from_flax, from_torch, to_equinox, to_flax, to_torch
+from params.bridges.layouts import EQUINOX, FLAX, TORCH
+from tests import exported
 
 WAYS = {"torch": (to_torch, from_torch), "flax": (to_flax, from_flax), "equinox": (to_equinox, from_equinox)}
 
@@ -27,6 +29,7 @@ ROWS = {
     "embedding": (bind(fnet.embedding, input_dim=5, output_dim=3), (2, 6)),
     "lstm": (LSTM, (2, 5, 3)),
     "gru": (GRU, (2, 5, 3)),
+    "gru without bias": (bind(fnet.gru, units=4, return_sequences=True, use_bias=False), (2, 5, 3)),
     "simple_rnn": (bind(fnet.simple_rnn, units=4, return_sequences=True), (2, 5, 3)),
     "bidirectional": (bind(fnet.bidirectional, layer=LSTM), (2, 5, 3)),
     "multi_head_attention": (HEADS, (2, 5, 6)),
@@ -63,9 +66,40 @@ def test_there_and_back_is_the_same(library, name):
     assert set(again) == set(arrays)
     for key, array in arrays.items():
         np.testing.assert_array_equal(again[key], array)
-    if "lstm" not in str(step) and (library, name) not in (("flax", "gru"), ("equinox", "gru")):
+    if "lstm" not in str(step) and not (library != "torch" and name.startswith("gru")):
         for path, leaf in tree.items(back(step, arrays)):
             np.testing.assert_array_equal(leaf, tree.get(params, path))
+
+
+@pytest.mark.parametrize("library", WAYS)
+def test_every_row_of_the_table_crosses_whole_or_is_refused(library):
+    """By layers alone, without the other library: below are those that are run in it."""
+    layouts, (there, back) = {"torch": TORCH, "flax": FLAX, "equinox": EQUINOX}[library], WAYS[library]
+    for case in (case for cases in exported.cases().values() for case in cases if case.layer in layouts):
+        params = exported.model_of(case)[1].get("layer", {})
+        try:
+            arrays = there(case.step, params)
+        except ExportError:
+            continue
+        again = back(case.step, arrays)
+        lost = {path for path, _ in tree.items(params)} - {path for path, _ in tree.items(again)}
+        assert not lost or case.options.get("renorm"), case.id
+        for key, array in there(case.step, again).items():
+            np.testing.assert_array_equal(array, arrays[key])
+
+
+def test_what_has_no_place_in_a_module_is_refused():
+    step = bind(fnet.multi_head_attention, num_heads=2, key_dim=3, use_gate=True)
+    params = fnet.init(step, 0, ((None, 4, 5), (None, 6, 5)))
+    for to in (to_flax, to_equinox):
+        with pytest.raises(ExportError, match=r"multi_head_attention: .* has no place for .*gate"):
+            to(step, params)
+    relu = bind(fnet.lstm, units=4, activation="relu")
+    with pytest.raises(ExportError, match="activation='relu': the cells of other libraries"):
+        to_equinox(relu, drawn("lstm")[1])
+    odd = bind(fnet.simple_rnn, units=4, activation="softsign")
+    with pytest.raises(ExportError, match="activation='softsign'"):
+        to_torch(odd, drawn("simple_rnn")[1])
 
 
 def test_models_go_by_the_names_of_their_layers():
@@ -145,6 +179,7 @@ def torch_module(torch, name, x):
         "embedding": lambda: (nn.Embedding(5, 3), None),
         "lstm": lambda: (nn.LSTM(3, 4, batch_first=True), rnn),
         "gru": lambda: (nn.GRU(3, 4, batch_first=True), rnn),
+        "gru without bias": lambda: (nn.GRU(3, 4, batch_first=True, bias=False), rnn),
         "simple_rnn": lambda: (nn.RNN(3, 4, batch_first=True), rnn),
         "bidirectional": lambda: (nn.LSTM(3, 4, batch_first=True, bidirectional=True), rnn),
         "multi_head_attention": lambda: (heads, lambda module: lambda x: module(x, x, x)[0]),
@@ -185,6 +220,7 @@ def flax_module(nnx, name):
         "embedding": lambda: nnx.Embed(5, 3, rngs=rngs),
         "lstm": lambda: nnx.OptimizedLSTMCell(3, 4, rngs=rngs),
         "gru": lambda: nnx.GRUCell(3, 4, rngs=rngs),
+        "gru without bias": lambda: nnx.GRUCell(3, 4, rngs=rngs),
         "multi_head_attention": lambda: nnx.MultiHeadAttention(2, 6, decode=False, rngs=rngs),
     }[name]()
 
@@ -205,7 +241,7 @@ def test_flax_computes_the_same(name):
         variable = getattr(home, last)
         assert variable[...].shape == array.shape
         variable[...] = array
-    if name in ("lstm", "gru"):
+    if name.startswith(("lstm", "gru")):
         carry, outputs = module.initialize_carry((2, 3), nnx.Rngs(0)), []
         for t in range(x.shape[1]):
             carry, y = module(carry, x[:, t])
@@ -230,6 +266,7 @@ def equinox_module(eqx, jax, name):
         "embedding": lambda: eqx.nn.Embedding(5, 3, key=key),
         "lstm": lambda: eqx.nn.LSTMCell(3, 4, key=key),
         "gru": lambda: eqx.nn.GRUCell(3, 4, key=key),
+        "gru without bias": lambda: eqx.nn.GRUCell(3, 4, use_bias=False, key=key),
         "multi_head_attention": lambda: eqx.nn.MultiheadAttention(
             2, 6, **{f"use_{part}_bias": True for part in ("query", "key", "value", "output")}, key=key
         ),
@@ -253,7 +290,7 @@ def test_equinox_computes_the_same(name):
         module = eqx.tree_at(place, module, array)
 
     def run(row):
-        if name in ("lstm", "gru"):
+        if name.startswith(("lstm", "gru")):
             state, outputs = (np.zeros(4, "float32"),) * 2 if name == "lstm" else np.zeros(4, "float32"), []
             for t in range(row.shape[0]):
                 state = module(row[t], state)

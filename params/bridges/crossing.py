@@ -86,7 +86,13 @@ def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[st
         forward, backward = _both_ways(options)
         inner = bind(options["layer"]).all_options
         return forward.there(params["forward_layer"], inner) | backward.there(params["backward_layer"], inner)
-    return _layout(bound.function, layouts, library).there(params, options)
+    layout = _layout(bound.function, layouts, library)
+    arrays = layout.there(params, options)
+    kept = {path: leaf.shape for path, leaf in tree.items(layout.back(arrays, options))}
+    lost = [path for path, leaf in tree.items(params) if kept.get(path) != leaf.shape]
+    if lost and not options.get("renorm"):  # whose params inference does not read
+        raise ExportError(f"{name_of(bound.function)}: {library} has no place for {', '.join(map(str, lost))}")
+    return arrays
 
 
 def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) -> dict[str, Any]:

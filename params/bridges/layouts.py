@@ -56,11 +56,14 @@ def columns(a: Any) -> Any:
     return a.reshape(-1)
 
 
-def renamed(*pairs: tuple[str, str] | tuple[str, str, Change, Change]) -> Layout:
+def renamed(
+    *pairs: tuple[str, str] | tuple[str, str, Change, Change], check: Callable[[Options], None] = lambda options: None
+) -> Layout:
     """One array for one: (its name there, its name here, how it goes there, how it comes back)."""
     full = [(*pair, same, same)[:4] if len(pair) == 2 else pair for pair in pairs]
 
     def there(params: Params, options: Options) -> Arrays:
+        check(options)
         return {theirs: go(params[ours]) for theirs, ours, go, _ in full if ours in params}
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
@@ -100,10 +103,10 @@ TO_RZN = (1, 0, 2)
 """Keras has update, reset, new; the others reset, update, new. The order is its own inverse."""
 
 
-def _plain_cell(options: Options) -> None:
-    """Raise ExportError for activations that the gated cells of other libraries do not have."""
-    for name, value in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
-        if options.get(name, value) != value:
+def _plain_cell(options: Options, *others: str) -> None:
+    """Raise ExportError for activations that the cells of other libraries do not have."""
+    for name, value, more in (("activation", "tanh", others), ("recurrent_activation", "sigmoid", ())):
+        if options.get(name, value) not in (value, *more):
             raise ExportError(f"{name}={options[name]!r}: the cells of other libraries have {value!r}")
 
 
@@ -112,8 +115,7 @@ def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
     names = [f"{part}{suffix}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def there(params: Params, options: Options) -> Arrays:
-        if kind != "simple_rnn":
-            _plain_cell(options)
+        _plain_cell(options, *(["relu"] if kind == "simple_rnn" else []))
         order = _order(kind, options)
         arrays = [gates(params[key], order).T for key in ("kernel", "recurrent_kernel")]
         if "bias" in params:
@@ -216,8 +218,8 @@ def flax_gru() -> Layout:
         _plain_cell(options)
         order = _order("gru", options)
         arrays = {name: gates(params[key], order) for name, key in kernels.items()}
-        inputs, state = params["bias"]
-        units = len(state) // 3
+        units = options["units"]
+        inputs, state = params.get("bias", np.zeros((2, 3 * units), np.float32))
         if np.any(state[2 * units :]):
             raise ExportError("nnx.GRUCell has no bias of the state for the new state; here it is not zero")
         return {**arrays, "dense_i.bias": gates(inputs + state, order)}
@@ -239,6 +241,8 @@ def equinox_gru() -> Layout:
         _plain_cell(options)
         order = _order("gru", options)
         arrays = {name: gates(params[key], order).T for name, key in kernels.items()}
+        if "bias" not in params:
+            return arrays
         inputs, state = params["bias"]
         units = len(state) // 3
         both = inputs + np.concatenate([state[: 2 * units], np.zeros_like(state[2 * units :])])
@@ -246,8 +250,10 @@ def equinox_gru() -> Layout:
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         order = _order("gru", options)
-        state = np.concatenate([np.zeros_like(arrays["bias_n"])] * 2 + [arrays["bias_n"]])
         params = {key: gates(arrays[name].T, order) for name, key in kernels.items()}
+        if "bias" not in arrays:
+            return params
+        state = np.concatenate([np.zeros_like(arrays["bias_n"])] * 2 + [arrays["bias_n"]])
         return {**params, "bias": np.stack([gates(arrays["bias"], order), state])}
 
     return Layout(there, back)
@@ -317,7 +323,10 @@ EQUINOX: dict[Callable[..., Any], Layout] = {
     fnet.group_normalization: _SCALES,
     fnet.embedding: TORCH[fnet.embedding],
     fnet.lstm: renamed(
-        ("weight_ih", "kernel", turned, turned), ("weight_hh", "recurrent_kernel", turned, turned), ("bias", "bias")
+        ("weight_ih", "kernel", turned, turned),
+        ("weight_hh", "recurrent_kernel", turned, turned),
+        ("bias", "bias"),
+        check=_plain_cell,
     ),
     fnet.gru: equinox_gru(),
     fnet.multi_head_attention: heads_by_name(_PROJECTIONS, "weight", True),
