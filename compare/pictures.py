@@ -15,7 +15,7 @@ from compare.parity import Comparison
 from compare.svg import LETTER, Panel, circle, cross, diamond, element, inline, line, square, text
 
 MARKS = ((circle, "mark c0"), (diamond, "full c1"), (square, "mark c2"), (cross, "line c3"))
-"""The shape and the colour of each side, in their order."""
+"""The shape and the colour of each side, in their order; `look` has more of them."""
 DASHES = ("none", "6 3", "2 3", "8 3 2 3")
 TINY = 1e-10
 
@@ -44,6 +44,17 @@ class Axis:
         return [*marks, text((self.left + self.width - 24) / 2, foot + 34, title, "soft middle")]
 
 
+def look(number: int) -> tuple[Any, str]:
+    """(shape, classes) of a side: the first as in MARKS, later ones as shapes in other colours."""
+    mark, classes = MARKS[number % len(MARKS)]
+    return mark, f"{classes.split()[0]} c{(number + number // len(MARKS)) % len(MARKS)}"
+
+
+def _place(number: int, width: float) -> tuple[float, float]:
+    """Where the name of a side is, three in a line of the legend."""
+    return Axis.left + width * (number % 3), 32.0 + 18 * (number // 3)
+
+
 def _finite(errors: Iterable[float]) -> list[float]:
     """Errors as they can be drawn on a logarithmic axis: none is exactly 0, or infinite."""
     return [min(1e3, max(TINY, error)) if math.isfinite(error) else 1e3 for error in errors]
@@ -55,19 +66,21 @@ def layer_errors(comparison: Comparison) -> str:
     if not layers:
         return ""
     every = [e for layer in layers for e in (*_finite(layer.errors.values()), layer.allowed)]
-    axis, step, head = Axis(min(every), max(every)), 38.0, 48.0
+    axis, step, head = Axis(min(every), max(every)), 38.0, _place(len(layers[0].errors) - 1, 0)[1] + 16
     foot = head + step * len(layers)
     body = [text(axis.left, 16, "Layer by layer", "title")]
-    for i, ((mark, colour), side) in enumerate(zip(MARKS, layers[0].errors, strict=False)):
-        body += [mark(axis.left + 5 + 88 * i, 32, colour), text(axis.left + 15 + 88 * i, 36, side, "soft")]
+    for i, side in enumerate(layers[0].errors):
+        (mark, colour), (x, y) = look(i), _place(i, 88)
+        body += [mark(x + 5, y, colour), text(x + 15, y + 4, side, "soft")]
     body += [line(axis.width - 62, 25, axis.width - 62, 39, "axis"), text(axis.width - 56, 36, "allowed", "soft")]
     body += axis.drawn(head, foot, f"error against float64 (exact drawn at {TINY:g})")
     for i, layer in enumerate(layers):
         y, allowed = head + step * i + 26, axis.at(layer.allowed)
         body.append(text(axis.left, y - 10, layer.name))
         body.append(line(allowed, y - 7, allowed, y + 7, "axis", data_allowed=layer.allowed))
-        drawn = zip(MARKS, layer.errors.items(), _finite(layer.errors.values()), strict=False)
-        for (mark, colour), (side, error), place in drawn:
+        drawn = zip(layer.errors.items(), _finite(layer.errors.values()), strict=True)
+        for number, ((side, error), place) in enumerate(drawn):
+            mark, colour = look(number)
             body.append(mark(axis.at(place), y, colour, data_layer=layer.name, data_side=side, data_error=error))
     return inline(Panel(axis.width, foot + 42, "".join(body), "Errors layer by layer"))
 
@@ -76,7 +89,8 @@ def row_errors(comparison: Comparison) -> str:
     """How many rows have an error of which size, one line a side."""
     errors = [_row_errors(side) for side in comparison.sides]
     axis = Axis(min(e.min(initial=1) for e in errors), max(e.max(initial=TINY) for e in errors))
-    head, foot = 62.0, 200.0
+    head = _place(len(errors) - 1, 0)[1] + 30
+    foot = head + 138
     edges = np.logspace(axis.low, axis.high, 40)
     counts = [np.histogram(values, edges)[0] for values in errors]
     top = max(1, *(int(c.max()) for c in counts))
@@ -84,13 +98,13 @@ def row_errors(comparison: Comparison) -> str:
     body += axis.drawn(head, foot, "largest absolute error of a row")
     body.append(text(axis.left, head - 8, f"{top} rows", "soft"))
     for i, (side, count) in enumerate(zip(comparison.sides, counts, strict=True)):
-        look = {"class_": f"line {MARKS[i][1].split()[1]}", "stroke_dasharray": DASHES[i]}
-        x = axis.left + 100 * i
-        body += [element("path", d=f"M{x:.1f} 32h20", **look), text(x + 25, 36, side.name, "soft")]
+        stroke = {"class_": f"line {look(i)[1].split()[1]}", "stroke_dasharray": DASHES[i % len(DASHES)]}
+        x, y = _place(i, 110)
+        body += [element("path", d=f"M{x:.1f} {y:.0f}h20", **stroke), text(x + 25, y + 4, side.name, "soft")]
         heights = foot - (foot - head) * count / top
         steps = (f"V{y:.1f}H{axis.at(right):.1f}" for y, right in zip(heights, edges[1:], strict=True))
         outline = f"M{axis.left:.1f} {foot:.1f}{''.join(steps)}V{foot:.1f}"
-        body.append(element("path", d=outline, **look, data_side=side.name, data_counts=",".join(map(str, count))))
+        body.append(element("path", d=outline, **stroke, data_side=side.name, data_counts=",".join(map(str, count))))
     return inline(Panel(axis.width, foot + 42, "".join(body), "Errors of the rows"))
 
 

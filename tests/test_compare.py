@@ -1,5 +1,6 @@
 """Keras next to fnet: the reference in float64, the measures, the verdict, the report, the command line."""
 
+import dataclasses
 import hashlib
 import importlib
 import json
@@ -409,6 +410,16 @@ def test_the_marks_of_a_picture_hold_the_errors_and_lie_in_their_order(good):
     assert [side for side, _ in shown] == [side.name for side in good.sides]
     for (_, counts), side in zip(shown, good.sides, strict=True):
         assert sum(map(int, counts.split(","))) == len(side.row_errors)
+
+
+def test_each_of_many_sides_is_drawn_in_a_look_of_its_own(good):
+    sides = [dataclasses.replace(good.sides[-1], name=f"side {i}") for i in range(7)]
+    layers = [dataclasses.replace(layer, errors={s.name: 1e-7 for s in sides}) for layer in good.layers]
+    many = dataclasses.replace(good, sides=tuple(sides), layers=tuple(layers))
+    assert len({pictures.look(i) for i in range(7)}) == 7
+    for drawn in (pictures.layer_errors(many), pictures.row_errors(many)):
+        assert [f'data-side="{side.name}"' in drawn for side in sides] == [True] * 7
+        assert [f">{side.name}</text>" in drawn for side in sides] == [True] * 7
 
 
 def test_a_logarithmic_axis_has_a_tenth_of_an_error_as_far_to_the_left_as_ten_times_it_to_the_right():
