@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops, xp
-from fnet.masks import Masked, strip
+from fnet.masks import Masked
 from fnet.types import Array, Param, ParamTree, Spec
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -249,10 +249,17 @@ def from_compute(values: Any, policy: str) -> Any:
     return _map_floats(lambda a: ops.cast(a, dtype), values)
 
 
-def wider(values: Any, policy: str) -> str:
-    """The widest dtype among the floats in a tree and the policy's compute dtype."""
-    names: list[str] = [compute_dtype(policy), *(a.dtype.name for a in map(strip, tree.leaves(values)) if is_float(a))]
-    return max(names, key=lambda name: int(name[-2:]))
+def of_result(floats: Sequence[str], policy: str, gives: str | None) -> str | None:
+    """The dtype of the floats that a layer gives under a policy, by its `Rounding.gives`; None for as they come.
+
+    floats: the dtypes of those that come in.
+    """
+    if gives == "inner" or (gives == "of floats" and not floats):
+        return None
+    own = compute_dtype(policy)
+    if gives == "wider":
+        return max([own, *floats], key=lambda name: int(name[-2:]))
+    return own if gives in (None, "of floats") else compute_dtype(gives)
 
 
 def is_float_spec(spec: Any) -> bool:
@@ -267,12 +274,9 @@ def of_32_bits(specs: Any) -> Any:
 
 def given_as(outputs: Any, x: Any, policy: str, gives: str | None) -> Any:
     """The output Specs of a layer fed with `x`: floats in the compute dtype of the policy, or in `Rounding.gives`."""
-    if gives == "inner":
+    dtype = of_result([spec.dtype for spec in tree.leaves(x) if is_float_spec(spec)], policy, gives)
+    if dtype is None:
         return outputs
-    dtype = compute_dtype(gives or policy)
-    if dtype == "wider":
-        widths = [compute_dtype(policy), *(s.dtype for s in tree.leaves(x) if is_float_spec(s))]
-        dtype = max(widths, key=lambda name: int(name[-2:]))
     return tree.map(lambda spec: replace(spec, dtype=dtype) if is_float_spec(spec) else spec, outputs)
 
 

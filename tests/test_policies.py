@@ -302,6 +302,23 @@ def test_layers_cast_the_average_of_integers_to_their_own_dtype():
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "float64"])
+def test_a_policy_rounds_floats_that_come_in_and_not_what_is_made_of_integers(policy):
+    """The mean of the integers is beyond float16."""
+    x = keras.Input((4, 6), dtype="int32")
+    slopes = layers.LeakyReLU(dtype=policy), layers.ReLU(negative_slope=0.3, dtype=policy)
+    outputs = [layer(x) for layer in (*slopes, layers.Activation("leaky_relu", dtype=policy))]
+    outputs += [layers.Average(dtype=policy)([x, x]), layers.GlobalAveragePooling1D(dtype=policy)(x)]
+    keras_model = keras.Model(x, [*outputs, layers.GlobalAveragePooling2D(dtype=policy)(layers.Reshape((4, 3, 2))(x))])
+    model, params = from_keras(keras_model)
+    ids = np.random.default_rng(0).integers(-3, 200_000, (2, 4, 6)).astype("int32")
+    for ours, theirs in zip(model(params, ids), keras_model(ids), strict=True):
+        assert ours.dtype == theirs.numpy().dtype
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    declared = fnet.infer(model, fnet.Spec((None, 4, 6), "int32"))[0]
+    assert [spec.dtype for spec in declared] == [y.dtype for y in model(params, ids)]
+
+
 MAP = {"dense_a": "mixed_bfloat16", "dense_b": "mixed_float16"}
 
 

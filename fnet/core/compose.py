@@ -14,7 +14,7 @@ from fnet.core import cutting, infer
 from fnet.core.layer import Bound, bind, brief, name_of, written
 from fnet.core.model import EMPTY, Model, Node, Step, Tap, flow, run
 from fnet.core.options import option_names
-from fnet.core.rules import Call, Entrance, Rounding, Rules, layer, rules
+from fnet.core.rules import OF_FLOATS, Call, Entrance, Rounding, Rules, layer, rules
 from fnet.core.sources import feed, references
 from fnet.records import dataclass
 from fnet.tree import freeze
@@ -27,6 +27,7 @@ __all__ = [
     "Graph",
     "Model",
     "Node",
+    "OF_FLOATS",
     "Rounding",
     "Rules",
     "Sequential",

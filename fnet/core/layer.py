@@ -18,6 +18,7 @@ from fnet.backend import ops
 from fnet.core.options import misfit, option_names
 from fnet.core.rules import apply, rules, undecorated
 from fnet.errors import InvalidInput
+from fnet.masks import strip
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
 from fnet.types import Params, ParamTree
@@ -82,14 +83,14 @@ class Bound:
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
         """The layer on numbers rounded as its dtype policy says."""
-        keeps, gives = rules(self).rounding.keeps, self.gives or policy
-        if gives == "wider":
-            gives = dtypes.wider(x, policy)
+        keeps = rules(self).rounding.keeps
+        floats = [leaf.dtype.name for leaf in map(strip, tree.leaves(x)) if dtypes.is_float(leaf)]
+        dtype = dtypes.of_result(floats, policy, self.gives)
         rounded = dtypes.widened if "params" in keeps else functools.partial(dtypes.to_compute, policy=policy)
         params = {key: entry if key in self.keys_with_policies else rounded(entry) for key, entry in params.items()}
         x = dtypes.widened(x) if "inputs" in keeps else dtypes.to_compute(x, policy)
         y = run(params, x)
-        return y if gives == "inner" else dtypes.from_compute(y, gives)
+        return y if dtype is None else dtypes.from_compute(y, dtype)
 
     @functools.cached_property
     def keys_with_policies(self) -> frozenset[str]:
@@ -100,7 +101,7 @@ class Bound:
 
     @functools.cached_property
     def gives(self) -> str | None:
-        """The dtype of the floats that come out under any policy, "wider", "inner" or None (see `Rounding.gives`)."""
+        """The dtype of the floats that come out under any policy, or a word for it (see `Rounding.gives`)."""
         rule = rules(self).rounding.gives
         return None if rule is None else self.fill(rule)()
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from fnet.activation_functions import IN_LAYERS, Activation, activate
 from fnet.backend import xp
 from fnet.core import infer
-from fnet.core.compose import layer
+from fnet.core.compose import OF_FLOATS, layer
 from fnet.core.infer import activation_child
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
@@ -43,7 +43,7 @@ KEEP_INTEGERS = (None, "linear", "relu", "relu6")
 """Activations that give integers for integers; the others compute in floats."""
 
 
-@layer(shape=_activation_rule)
+@layer(shape=_activation_rule, rounding=OF_FLOATS)
 def activation(params: Params, x: Array, *, activation: Activation) -> Array:
     """(...) -> (...): a named function of `fnet.activation_functions`, or an activation layer.
 
@@ -63,7 +63,7 @@ def _relu_rule(x: Spec, *, negative_slope: float, keeps_integers: bool) -> tuple
     return (_floats(x) if negative_slope and not keeps_integers else x), {}
 
 
-@layer(shape=_relu_rule)
+@layer(shape=_relu_rule, rounding=OF_FLOATS)
 def relu(
     params: Params,
     x: Array,
@@ -90,7 +90,7 @@ def relu(
     return relu_of(x, negative_slope, max_value, threshold)
 
 
-@layer(shape=infer.identity, floats=True)
+@layer(shape=infer.identity, floats=True, rounding=OF_FLOATS)
 def leaky_relu(params: Params, x: Array, *, negative_slope: float = 0.3) -> Array:
     """(...) -> (...): x above 0, negative_slope * x below. Mask: kept. Source: keras.layers.LeakyReLU.
 

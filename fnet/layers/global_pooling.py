@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
+from fnet.core.compose import OF_FLOATS, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.windows import is_channels_first, join_shape, split_shape, split_sizes
@@ -84,7 +84,7 @@ def _integer_mean(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     return (xp.sign(total) * (xp.abs(total) // count)).astype(x.dtype)
 
 
-@layer(shape=partial(_average_rule, 1), mask="own")
+@layer(shape=partial(_average_rule, 1), mask="own", rounding=OF_FLOATS)
 def global_average_pooling1d(
     params: Params,
     x: Any,
@@ -117,7 +117,7 @@ def global_average_pooling1d(
     return mean if keepdims else xp.squeeze(mean, axis)
 
 
-@layer(shape=partial(_average_rule, 2), mask="drop")
+@layer(shape=partial(_average_rule, 2), mask="drop", rounding=OF_FLOATS)
 def global_average_pooling2d(
     params: Params,
     x: Array,
@@ -135,7 +135,7 @@ def global_average_pooling2d(
     return _mean(2, x, params, data_format, keepdims, keeps_integers)
 
 
-@layer(shape=partial(_average_rule, 3), mask="drop")
+@layer(shape=partial(_average_rule, 3), mask="drop", rounding=OF_FLOATS)
 def global_average_pooling3d(
     params: Params,
     x: Array,

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
+from fnet.core.compose import OF_FLOATS, layer
 from fnet.dtypes import WIDE, in_floats, is_integral, name_of, require_no_strings, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of
@@ -117,7 +117,7 @@ def subtract(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3"
     return _merge("subtract", _several("subtract", x, 2), masks, lambda arrays: arrays[0] - arrays[1])
 
 
-@layer(shape=_average_rule, mask="own")
+@layer(shape=_average_rule, mask="own", rounding=OF_FLOATS)
 def average(params: Params, x: Sequence[Array], *, masks: MergeMasks = "keras3") -> Any:
     """Several (batch, ...) -> (batch, ...): their mean. Integers are added as such; of 8 and 16 bits they then give
     float32, of more float64. Source: keras.layers.Average.

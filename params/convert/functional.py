@@ -235,8 +235,6 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
     with named(layer):
         inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
         require_no_cast(part, inputs, build.conversion)
-        if layer.class_name == "Average" and not any(map(is_float_spec, tree.leaves(inputs))):
-            step = bind(step, dtype=None)  # a policy casts floats that come in, and the quotient is none of these
         build.specs[name], needed = infer.infer(step, inputs)
     build.conversion.dtypes.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
