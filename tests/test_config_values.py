@@ -12,6 +12,7 @@ from keras import layers
 
 import fnet
 from params import UnsupportedLayer, WeightsMismatch, from_keras, load_keras
+from params.convert.legacy_config import modern
 from params.convert.models import convert
 from tests import hostile
 
@@ -233,10 +234,10 @@ def test_a_model_of_keras_2_is_a_graph_under_the_name_model():
 SEQUENCE = np.random.default_rng(1).standard_normal((2, 5, 3)).astype("float32")
 
 
-def gates(units, biases):
-    """Arrays of a GRU, of numbers that are all different."""
+def gates(units, biases, count=3):
+    """Arrays of a GRU, or LSTM, of numbers that are all different."""
     rng = np.random.default_rng(2)
-    sizes = {"kernel": (3, 3 * units), "recurrent_kernel": (units, 3 * units), "bias": biases}
+    sizes = {"kernel": (3, count * units), "recurrent_kernel": (units, count * units), "bias": biases}
     return {name: rng.standard_normal(size).astype("float32") for name, size in sizes.items()}
 
 
@@ -247,12 +248,23 @@ OLD_OPTIONS = {
     "alpha": ("LeakyReLU", {"alpha": 0.25}, {}, X, np.where(X > 0, X, X / 4)),
     "a GRU that resets before, as it was unless said": (
         "GRU", GRU, (arrays := gates(2, (6,))), SEQUENCE, fnet.gru(arrays, SEQUENCE, units=2, reset_after=False)),
+    "a GRU of TensorFlow 2": (
+        "GRUV2", GRU | {"reset_after": True}, (both := gates(2, (2, 6))), SEQUENCE, fnet.gru(both, SEQUENCE, units=2)),
+    "an LSTM of TensorFlow 2": (
+        "LSTMV2", GRU, (four := gates(2, (8,), 4)), SEQUENCE, fnet.lstm(four, SEQUENCE, units=2)),
     "one axis in a list": (
         "BatchNormalization", {"axis": [1], "epsilon": 0.0, "fused": True, "renorm": False},
         {"gamma": np.float32([1, 2, 3]), "beta": np.float32([0, 1, 2]), "moving_mean": np.float32([1, 0, 1]),
          "moving_variance": np.float32([4, 1, 16])},
         X, (X - [1, 0, 1]) / [2, 1, 4] * [1, 2, 3] + [0, 1, 2]),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+def test_causal_attention_of_keras_2_was_an_option(name):
+    for causal in (True, False):
+        config = modern({"class_name": name, "config": {"name": "a", "trainable": True, "causal": causal}})["config"]
+        assert config.get("use_causal_mask", False) is causal
 
 
 @pytest.mark.parametrize("name", OLD_OPTIONS)
