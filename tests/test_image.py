@@ -1,11 +1,14 @@
 """Images at the edges: every size against TensorFlow's numbers, integers, NaN, unknown options."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import fnet
 from fnet.layers.image import resize
 from fnet.resampling import INTERPOLATIONS
+from params import UnsupportedLayer
 from tests import parity
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 7), (8, 16), (31, 5), (224, 13), (13, 224), (100, 300)]
@@ -119,3 +122,25 @@ def test_augmentation_hands_on_images_with_boxes(name, each_backend):
     for ours, theirs in zip(model(params, x), keras_model([*x], training=False), strict=True):
         assert str(ours.dtype) == theirs.dtype.name
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["Resizing", "CenterCrop", "RandomCrop", "AutoContrast"])
+def test_a_format_of_boxes_changes_no_images(name, tmp_path):
+    """Boxes themselves are refused by name."""
+    import keras
+
+    sizes = {} if name == "AutoContrast" else {"height": 3, "width": 4}
+    layer = partial(getattr(keras.layers, name), **sizes, bounding_box_format="xyxy")
+    images = keras.Input((6, 8, 3))
+    keras_model = keras.Model(images, layer()(images))
+    keras_model.save(tmp_path / "images.keras")
+    model, params = fnet.load_keras(tmp_path / "images.keras")
+    x = np.random.default_rng(0).uniform(0, 255, (2, 6, 8, 3)).astype("float32")
+    parity.assert_close(model(params, x), np.asarray(keras_model(x, training=False)))
+    if name in ("CenterCrop", "RandomCrop"):
+        return  # Keras itself fails on symbolic boxes
+    boxes, labels = keras.Input((2, 4)), keras.Input((2,))
+    given = layer()({"images": images, "bounding_boxes": {"boxes": boxes, "labels": labels}})
+    keras.Model([images, boxes, labels], given).save(tmp_path / "boxes.keras")
+    with pytest.raises(UnsupportedLayer, match=f"{name} '.*': boxes next to images are not supported"):
+        fnet.load_keras(tmp_path / "boxes.keras")

@@ -12,7 +12,7 @@ from fnet.core.options import kinds
 from fnet.core.rules import call_of
 from fnet.core.sources import Ref, masked_by, references
 from fnet.records import dataclass
-from params.convert.conversion import Converted
+from params.convert.conversion import Converted, named
 from params.convert.layer_options import meant
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, Tensor, literal
@@ -78,7 +78,8 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], k
         _require_taken(mask, part)
     options, sources = _options_and_sources(part, entry, arguments)
     step = part.step if not options else bind(part.step, **options)
-    x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
+    with named(part.source):
+        x = entry.inputs(sources) if entry.inputs is not None else _arranged(entry, sources)
     return step, _masked(x, mask, part.source.is_model)
 
 

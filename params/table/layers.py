@@ -158,6 +158,13 @@ def _queries(given: dict[str, Any]) -> Any:
     return given if set(given) & set(_MASKS) else tuple(given[key] for key in _QUERIES if key in given)
 
 
+def _images(given: dict[str, Any]) -> Any:
+    """The images; Keras also takes a dict of them with boxes and labels."""
+    if isinstance(given["inputs"], Mapping):
+        raise NotImplementedError("boxes next to images are not supported; call it on the images alone")
+    return given["inputs"]
+
+
 def _sequences(given: dict[str, Any]) -> Any:
     """(sequence, *states), or with an explicit mask a dict by the names of the Keras call."""
     if set(given) == {"sequences"}:
@@ -183,7 +190,9 @@ _WITH_CELL = partial(
 )
 _CELL = partial(Entry, arguments=("inputs", "states"))
 _DENSE = partial(Entry, neutral=DENSE)
-_FACTORS = frozenset({"num_bins", "epsilon", "factor", "bounding_box_format"})
+_BOXES = frozenset({"bounding_box_format"})
+_FACTORS = frozenset({"num_bins", "epsilon", "factor"})
+_IMAGES = partial(Entry, inputs=_images, ignored=_BOXES)
 _TABLE = frozenset({"vocabulary", "idf_weights", "encoding", "vocabulary_dtype"})
 _LOOKUP = partial(_DENSE, options=modern_mode, ignored=_TABLE, arrays=idf_arrays, tables=vocabulary)
 _IDENTITY = partial(Entry, ignored=frozenset({"*"}), limits="the identity at inference")
@@ -206,9 +215,9 @@ ROWS: dict[str, Callable[..., Entry]] = {
     "AddLoss": partial(Entry, ignored=frozenset({"unconditional"})),
     "AddMetric": partial(Entry, ignored=frozenset({"aggregation", "metric_name"})),
     "ActivityRegularization": partial(Entry, ignored=frozenset({"l1", "l2"})),
-    "AutoContrast": partial(Entry, ignored=_FACTORS | {"data_format"}),
+    "AutoContrast": partial(_IMAGES, ignored=_BOXES | _FACTORS | {"data_format"}),
     "CategoryEncoding": partial(_DENSE, options=modern_mode, arguments=("inputs", "count_weights")),
-    "ContrastLimitedAdaptiveHistogramEqualization": partial(Entry, ignored=_FACTORS),
+    "ContrastLimitedAdaptiveHistogramEqualization": partial(_IMAGES, ignored=_BOXES | _FACTORS),
     "Discretization": partial(
         _DENSE, ignored=_FACTORS | {ADAPTED}, arrays=lambda config: ("summary",) if config.get(ADAPTED) else ()
     ),
@@ -226,7 +235,8 @@ ROWS: dict[str, Callable[..., Entry]] = {
     **dict.fromkeys((*AUGMENTATION, "Equalization", "MaxNumBoundingBoxes", "Solarization"), _IDENTITY),
     **dict.fromkeys(("RandomHeight", "RandomWidth"), _IDENTITY),
     "RandomFourierFeatures": partial(Entry, ignored=frozenset({"scale"})),
-    "RandomCrop": partial(Entry, limits="at inference what the version that wrote the file did: nothing since 3.8"),
+    **dict.fromkeys(("CenterCrop", "Resizing"), _IMAGES),
+    "RandomCrop": partial(_IMAGES, limits="at inference what the version that wrote the file did: nothing since 3.8"),
     "LayerScale": partial(Entry, ignored=frozenset({"init_values"})),
 }
 """{class: its row, but for the layer}, where there is more to say than the name."""
