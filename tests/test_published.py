@@ -414,8 +414,9 @@ def test_the_settings_taken_are_those_that_the_committed_rows_choose():
     for line in (RESULTS / choices.TUNING).read_text("utf-8").splitlines():
         row = json.loads(line)
         counts.update([row["setting"]])
-        if row["repeat"] < settings.CHOSEN_OVER[row["setting"]]:
+        if row["repeat"] < settings.CHOSEN_OVER.get(row["setting"], 0):
             scores.setdefault(row["setting"], []).append([epoch["macro_f1"] for epoch in row["scores"]["average"]])
+    assert set(counts) == set(settings.SETTINGS)
     assert min(counts.values()) >= choices.REPEATS == 5
     means = {label: [sum(epoch) / len(given) for epoch in zip(*given, strict=True)] for label, given in scores.items()}
     best = {label: (max(mean), mean.index(max(mean)) + 1) for label, mean in means.items()}
@@ -446,6 +447,38 @@ def test_the_published_table_of_settings_is_that_of_an_independent_recomputation
         assert (loss, last) == tuple(
             f"{np.mean(n):.{d}f}" for n, d in zip(zip(*at_best, strict=True), (3, 4), strict=True)
         )
+
+
+def test_what_later_rows_say_of_the_choices_is_that_of_an_independent_recomputation():
+    """Of the settings trained, and of those of the studies that stop early, which no row chose."""
+    f1 = {weights: {} for weights in ("average", "last")}
+    for line in (RESULTS / choices.TUNING).read_text("utf-8").splitlines():
+        row = json.loads(line)
+        for weights, by_setting in f1.items():
+            epochs = {epoch: scores["macro_f1"] for epoch, scores in enumerate(row["scores"][weights], 1)}
+            by_setting.setdefault(row["setting"], {})[row["repeat"]] = epochs
+    text = (RESULTS / "choices.md").read_text("utf-8")
+    for chosen, epochs in (*settings.CHOSEN.values(), *settings.PARTS.values()):
+        mean = {
+            (label, epoch): np.mean([by_repeat[repeat][epoch] for repeat in by_repeat])
+            for label, by_repeat in f1["average"].items()
+            if label.split(",")[0] == chosen.split(",")[0]
+            for epoch in by_repeat[0]
+        }
+        label, epoch = max(mean, key=mean.get)
+        of = f"{epoch} epochs of {label} score "
+        assert (of in text) == ((label, epoch) != (chosen, epochs))
+        if of in text:
+            pairs = [(f1["average"][label][r][epoch], f1["average"][chosen][r][epochs]) for r in range(5)]
+            error = stats.sem([one - other for one, other in pairs])
+            more = mean[label, epoch] - mean[chosen, epochs]
+            assert f"{of}{more:.4f} more; the standard error of that difference is {error:.4f}." in text
+    stopped = ("lstm", "rnn"), ("lstm beside n-grams", "rnn beside n-grams")
+    for label in (f"{model}, rate {rate}" for models, rate in zip(stopped, (0.003, 0.001)) for model in models):
+        by_repeat = f1["last"][label].values()
+        epoch = max(next(iter(by_repeat)), key=lambda e: sum(scores[e] for scores in by_repeat))
+        mine = [scores[epoch] for scores in by_repeat]
+        assert f"{label} {np.mean(mine):.4f} ({stats.sem(mine):.4f}) after {epoch} epochs" in text
 
 
 def test_the_design_taken_is_the_best_of_the_published_search():

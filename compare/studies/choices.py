@@ -13,6 +13,7 @@ import numpy as np
 
 from compare.studies.document import Block, Heading, Page, Table, Text, Verdict
 from train_keras.settings import CHOSEN, CHOSEN_OVER, PARTS, SETTINGS
+from train_keras.studies import STUDIES
 
 TUNING, SEARCH = "tuning.jsonl", "search.jsonl"
 REPEATS = 5
@@ -35,7 +36,10 @@ of the weights; “mirrored too” is the mean over an image and its mirror imag
 
 @dataclass(frozen=True)
 class Scored:
-    """A setting over its repeats, at its best epoch: means over repeats, standard error of the mean of macro-F1."""
+    """A setting over its repeats, at its best epoch: means over repeats, standard error of the mean of macro-F1.
+
+    by_epoch: {weights: macro-F1, repeats x epochs}.
+    """
 
     label: str
     family: str
@@ -45,7 +49,7 @@ class Scored:
     error: float
     loss: float
     last: float
-    by_epoch: tuple[float, ...] = ()
+    by_epoch: dict[str, np.ndarray]
 
 
 def kept(folder: Path, name: str = TUNING) -> list[dict[str, Any]]:
@@ -58,18 +62,17 @@ def scored(rows: Sequence[dict[str, Any]]) -> list[Scored]:
     """Every setting at its best epoch, the best setting first."""
     found = []
     for label in dict.fromkeys(row["setting"] for row in rows):
-        mine = [row for row in rows if row["setting"] == label]
-        name = "average" if "average" in mine[0]["scores"] else "last"
-        f1 = np.array([[epoch["macro_f1"] for epoch in row["scores"][name]] for row in mine])
-        best = int(f1.mean(axis=0).argmax())
-        error = float(f1[:, best].std(ddof=1)) / math.sqrt(len(mine)) if len(mine) > 1 else math.nan
-        loss, last = (
-            float(np.mean([row["scores"][of][best][key] for row in mine]))
-            for of, key in ((name, "loss"), ("last", "macro_f1"))
-        )
-        family = mine[0]["family"]
-        means = tuple(map(float, f1.mean(axis=0)))
-        found.append(Scored(label, family, len(mine), best + 1, means[best], error, loss, last, means))
+        mine = sorted((row for row in rows if row["setting"] == label), key=lambda row: row["repeat"])
+        by_epoch = {
+            weights: np.array([[epoch["macro_f1"] for epoch in row["scores"][weights]] for row in mine])
+            for weights in mine[0]["scores"]
+        }
+        name = "average" if "average" in by_epoch else "last"
+        best = int(by_epoch[name].mean(axis=0).argmax())
+        f1, last = by_epoch[name][:, best], by_epoch["last"][:, best]
+        loss = float(np.mean([row["scores"][name][best]["loss"] for row in mine]))
+        means = float(f1.mean()), _error(f1), loss, float(last.mean())
+        found.append(Scored(label, mine[0]["family"], len(mine), best + 1, *means, by_epoch))
     return sorted(found, key=lambda one: -one.macro_f1)
 
 
@@ -77,14 +80,15 @@ def page(rows: Sequence[dict[str, Any]], searched: Sequence[dict[str, Any]] = ()
     """What was compared, and what was taken: settings of the text models, and designs for images."""
     blocks: list[Block] = [Text(METHOD)]
     settings = scored(rows)
-    short = [one for one in settings if one.repeats < REPEATS]
+    repeats = {one.label: one.repeats for one in settings}
+    short = [label for label in SETTINGS if repeats.get(label, 0) < REPEATS]
     if not settings:
         blocks.append(Verdict(f"No cross-validation is recorded yet. Until it is, these are taken: {_taken()}."))
     elif short:
-        blocks.append(Verdict(f"{len(short)} of {len(settings)} settings have fewer than {REPEATS} repeats so far."))
+        blocks.append(Verdict(f"{len(short)} of {len(SETTINGS)} settings have fewer than {REPEATS} repeats so far."))
     else:
         blocks.append(Verdict(f"Taken: {_taken()}.", "held"))
-        blocks += [Text(sentence) for sentence in (*_since(settings), *_limits(settings))]
+        blocks += [Text(sentence) for sentence in (*_since(settings), _earlier(settings))]
     if settings:
         head = ("setting", "macro-F1", "standard error", "epochs", "loss", "without averaging", "repeats")
         blocks.append(Table(head, tuple(map(_line, settings))))
@@ -116,19 +120,36 @@ def _taken() -> str:
 
 
 def _since(settings: Sequence[Scored]) -> list[str]:
-    """Where repeats that came after a choice would have chosen otherwise, and what that is worth."""
+    """Where rows that came after a choice would have chosen otherwise, and what that is worth."""
     sentences, scored_of = [], {one.label: one for one in settings}
     for label, epochs in (*CHOSEN.values(), *PARTS.values()):
-        taken, then = scored_of.get(label), CHOSEN_OVER[label]
-        best = next((one for one in settings if _model(one.label) == _model(label)), None)
-        if taken and best and best.repeats > then and (best.label, best.epoch) != (label, epochs):
-            more = best.macro_f1 - taken.by_epoch[epochs - 1]
+        taken, best = scored_of[label], next(one for one in settings if _model(one.label) == _model(label))
+        if (best.label, best.epoch) != (label, epochs):
+            more = best.by_epoch["average"][:, best.epoch - 1] - taken.by_epoch["average"][:, epochs - 1]
             sentences.append(
-                f"The {epochs} epochs of {label} were the best over the first {then} repeats, and were trained. Over "
-                f"all {best.repeats}, {best.epoch} epochs of {best.label} score {more:.4f} more; the standard error of "
-                f"that score is {best.error:.4f}."
+                f"The {epochs} epochs of {label} were the best of what was scored when they were chosen, over "
+                f"{CHOSEN_OVER[label]} repeats, and were trained. Over all {best.repeats}, {best.epoch} epochs of "
+                f"{best.label} score {more.mean():.4f} more; the standard error of that difference is "
+                f"{_error(more):.4f}."
             )
     return sentences
+
+
+def _earlier(settings: Sequence[Scored]) -> str:
+    """What the settings score that were chosen before there was the tool: those of the studies that stop early."""
+    early = [one for study in STUDIES.values() for one in study.variants.values() if one.patience]
+    known = [(one.options, one.learning_rate, one.batch_size) for one in early]
+    told = []
+    for one in (one for one in settings if one.label in SETTINGS):
+        config, f1 = SETTINGS[one.label], one.by_epoch["last"]
+        if (config.options, config.learning_rate, config.batch_size) in known:
+            best = int(f1.mean(axis=0).argmax())
+            told.append(f"{one.label} {f1[:, best].mean():.4f} ({_error(f1[:, best]):.4f}) after {best + 1} epochs")
+    return (
+        "The studies that stop early took their settings before there was this tool. It has scored them since, at a "
+        "fixed number of epochs. Without averaging, as those studies train, with the standard error: "
+        f"{'; '.join(told)}."
+    )
 
 
 def _model(label: str) -> str:
@@ -136,12 +157,9 @@ def _model(label: str) -> str:
     return label.partition(",")[0]
 
 
-def _limits(settings: Sequence[Scored]) -> list[str]:
-    """What the rows do not choose between."""
-    alone = [cell for cell in CHOSEN if sum(one.label.startswith(f"{cell}, ") for one in settings) == 1]
-    left = [label for label in SETTINGS if label not in {one.label for one in settings}]
-    sentences = [f"Of the grid's {cell} one setting is scored: the rows choose its epochs alone." for cell in alone]
-    return [*sentences, *([f"Written down and not scored: {'; '.join(left)}."] if left else [])]
+def _error(values: np.ndarray) -> float:
+    """The standard error of a mean."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def _line(one: Scored) -> tuple[str, ...]:
