@@ -142,7 +142,7 @@ def chosen(study: str, found: dict[str, Any], results: Path) -> tuple[str, str, 
         run = run_name(STUDIES[study].variants["designed"])
         return "designed", "this file, validation split", found[run]["valid"]["macro_f1"]
     scored = {one.label: one for one in choices.scored(choices.kept(results))}
-    f1 = {part: scored[setting].by_epoch[epochs - 1] for part, (setting, epochs) in PARTS.items()}
+    f1 = {part: scored[of].by_epoch["average"][:, epochs - 1].mean() for part, (of, epochs) in PARTS.items()}
     label = max(PARTS, key=lambda part: f1[part])
     repeats = scored[PARTS[label][0]].repeats
     return label, f"its setting, cross-validation over the rows that it trained on, {repeats} times", f1[label]
