@@ -462,7 +462,7 @@ def test_what_later_rows_say_of_the_choices_is_that_of_an_independent_recomputat
         mean = {
             (label, epoch): np.mean([by_repeat[repeat][epoch] for repeat in by_repeat])
             for label, by_repeat in f1["average"].items()
-            if label.split(",")[0] == chosen.split(",")[0]
+            if re.sub("^(rnn|lstm) ", "", label.split(",")[0]) == re.sub("^(rnn|lstm) ", "", chosen.split(",")[0])
             for epoch in by_repeat[0]
         }
         label, epoch = max(mean, key=mean.get)

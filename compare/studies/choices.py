@@ -153,8 +153,8 @@ def _earlier(settings: Sequence[Scored]) -> str:
 
 
 def _model(label: str) -> str:
-    """A setting without its rate: a choice is between those of one model."""
-    return label.partition(",")[0]
+    """What a choice is between: a cell of the grid, or a part of the designed model with either cell."""
+    return label.partition(",")[0].removeprefix("rnn ").removeprefix("lstm ")
 
 
 def _error(values: np.ndarray) -> float:
