@@ -260,6 +260,22 @@ OLD_OPTIONS = {
 }  # fmt: skip
 
 
+def test_states_that_are_numbers_in_a_call_of_keras_2_are_one_each():
+    """It wrote them without a word of where one ends and the next begins."""
+    states = [[[0.0, 1.0]] * 2, [[2.0, 3.0]] * 2]
+    layers = [
+        {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+         "config": {"batch_input_shape": [None, 5, 3], "dtype": "float32", "name": "x"}},
+        {"class_name": "LSTM", "name": "n", "config": {"name": "n", "units": 2, "trainable": True},
+         "inbound_nodes": [[["x", 0, 0, {"initial_state": states}]]]},
+    ]  # fmt: skip
+    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["n", 0, 0]]}
+    arrays = [(f"n/{name}:0", array) for name, array in gates(2, (8,), 4).items()]
+    model, params = load_keras(hostile.legacy({"class_name": "Functional", "config": config}, [("n", *arrays)]))
+    given = {"sequences": SEQUENCE, "initial_state": tuple(np.float32(states))}
+    np.testing.assert_array_equal(model(params, SEQUENCE), fnet.lstm(params["n"], given, units=2))
+
+
 @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
 def test_causal_attention_of_keras_2_was_an_option(name):
     for causal in (True, False):
