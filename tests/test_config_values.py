@@ -252,11 +252,28 @@ OLD_OPTIONS = {
         "GRUV2", GRU | {"reset_after": True}, (both := gates(2, (2, 6))), SEQUENCE, fnet.gru(both, SEQUENCE, units=2)),
     "an LSTM of TensorFlow 2": (
         "LSTMV2", GRU, (four := gates(2, (8,), 4)), SEQUENCE, fnet.lstm(four, SEQUENCE, units=2)),
+    "time first": (
+        "LSTM", GRU | {"time_major": True, "return_sequences": True}, four, SEQUENCE,
+        fnet.lstm(four, SEQUENCE, units=2, time_major=True, return_sequences=True)),
+    "a cell that resets before, as it was unless said": (
+        "RNN", {"cell": {"class_name": "GRUCell", "config": {"name": "c", "trainable": True, **GRU}}},
+        arrays, SEQUENCE, fnet.gru(arrays, SEQUENCE, units=2, reset_after=False)),
     "one axis in a list": (
         "BatchNormalization", {"axis": [1], "epsilon": 0.0, "fused": True, "renorm": False},
-        {"gamma": np.float32([1, 2, 3]), "beta": np.float32([0, 1, 2]), "moving_mean": np.float32([1, 0, 1]),
-         "moving_variance": np.float32([4, 1, 16])},
-        X, (X - [1, 0, 1]) / [2, 1, 4] * [1, 2, 3] + [0, 1, 2]),
+        (statistics := {
+         "gamma": np.float32([1, 2, 3]), "beta": np.float32([0, 1, 2]), "moving_mean": np.float32([1, 0, 1]),
+         "moving_variance": np.float32([4, 1, 16])}),
+        X, (normalized := (X - [1, 0, 1]) / [2, 1, 4] * [1, 2, 3] + [0, 1, 2])),
+    "renormalization": (
+        "BatchNormalization", {"axis": [1], "epsilon": 0.0, "renorm": True}, statistics | {
+            "moving_stddev": np.float32([2, 2, 2]), "renorm_mean": np.float32([3, 3, 3]),
+            "renorm_stddev": np.float32([4, 4, 4])}, X, normalized),
+    "virtual batches, which counted an axis more": (
+        "BatchNormalization", {"axis": [2], "epsilon": 0.0, "virtual_batch_size": 2},
+        {name: array.reshape(1, 1, 3) for name, array in statistics.items()}, X, normalized),
+    "boundaries from the data that a file sums up": (
+        "Discretization", {"bin_boundaries": None, "num_bins": 2, "dtype": "int64"},
+        {"summary": np.float32([[0, 1, 2, 3], [1, 1, 1, 1]])}, 3 * X, np.where(3 * X < 1, 0, 1)),
 }  # fmt: skip
 
 
