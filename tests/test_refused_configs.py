@@ -28,13 +28,13 @@ def node(layer, *args, **kwargs):
     return {**layer, "name": layer["config"]["name"], "inbound_nodes": [{"args": list(args), "kwargs": kwargs}]}
 
 
-def functional(*layers, inputs="input_layer", outputs="dense", weights=None, **changes):
+def functional(*layers, inputs="input_layer", outputs="dense", weights=None, metadata=hostile.METADATA, **changes):
     first = {**input_entry(3), "name": "input_layer", "inbound_nodes": []}
     ends = {"input_layers": [[inputs, 0, 0]], "output_layers": [[outputs, 0, 0]]}
     config = {"name": "functional", "trainable": True, "layers": [first, *layers], **ends, **changes}
     module = "keras.src.models.functional"
     model = {"module": module, "class_name": "Functional", "config": config, "registered_name": "Functional"}
-    return keras_zip(model, weights)
+    return keras_zip(model, weights, metadata)
 
 
 def activation(value):
@@ -279,6 +279,11 @@ REFUSED = {
         lambda: operation("Digitize", INPUT, config={"bins": [0.0, 2.0, 1.0]}),
         CorruptFile,
         r"bins must ascend; got \(0.0, 2.0, 1.0\)",
+    ),
+    "bins that are a tensor": (
+        lambda: operation("Digitize", INPUT, INPUT),
+        UnsupportedLayer,
+        "called with a tensor for 'bins', which fnet takes as numbers",
     ),
     "no sequence": (
         lambda: functional(node(entry("LSTM", "dense", units=2), None, initial_state=[INPUT, INPUT])),
@@ -614,3 +619,28 @@ def test_a_layer_with_the_policy_of_integers_takes_integers():
     model, params = load_keras(keras_zip(sequential_config(first, flat), NO_WEIGHTS))
     x = np.array([[1, 2, 3]], "int32")
     assert model(params, x).dtype == "int32"
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "version", "config"),
+    [
+        ("Add", "uint64", "3.11.3", {}),
+        ("Greater", "uint64", "3.11.3", {}),
+        ("Prod", "uint64", "3.11.3", {}),
+        ("Einsum", "int8", "3.0.5", {"subscripts": "ij,kj->ik"}),
+    ],
+)
+def test_integers_of_another_dtype_in_earlier_versions_are_refused(name, dtype, version, config):
+    """Keras 3.12 and 3.3 on give what fnet gives (run: 3.0, 3.3, 3.10, 3.12)."""
+    read = {**INPUT, "config": {**INPUT["config"], "dtype": dtype}}
+    first = {**input_entry(3), "name": "input_layer", "inbound_nodes": []}
+    first["config"] = {**first["config"], "dtype": dtype}
+    made = {**entry(name, "dense"), "module": "keras.src.ops.numpy", "config": {"name": "dense", **config}}
+    layers = [first, node(made, *[read] * (1 if name == "Prod" else 2))]
+    for age in (version, "3.12.0"):
+        data = functional(layers=layers, weights=NO_WEIGHTS, metadata={"keras_version": age})
+        if age == "3.12.0":
+            load_keras(data)
+        else:
+            with pytest.raises(UnsupportedLayer, match=f"takes {dtype}, which it gave as {dtype} up to"):
+                load_keras(data)

@@ -13,15 +13,15 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import bind, graph, option_names
 from fnet.core.sources import Ref, at, references, resolve, unmasked
-from fnet.dtypes import is_float_spec
+from fnet.dtypes import is_float_spec, result_type
 from fnet.layers.basic import constant
 from fnet.layers.wrappers import keeps_states
 from fnet.records import dataclass
-from fnet.types import Array
+from fnet.types import Array, Spec
 from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, end_of, require_operands, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
-from params.convert.generations import HEADS_DELETE_MASKS, MEANS_WEIGH_TO
+from params.convert.generations import HEADS_DELETE_MASKS, MEANS_WEIGH_TO, Version
 from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -236,6 +236,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         inputs = resolve(unmasked(tree.freeze(sources)), build.specs)
         require_no_cast(part, inputs, build.conversion)
         build.specs[name], needed = infer.infer(step, inputs)
+        require_dtypes_of_today(part, inputs, build.specs[name], build.conversion.version)
     build.conversion.dtypes.update(spec.dtype for spec in tree.leaves(build.specs[name]))
     build.calls[layer.name, number] = name
     build.called[name] = part
@@ -272,6 +273,21 @@ def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> Non
         raise UnsupportedLayer(
             f"{source.label} gets floats and has the dtype policy {source.policy}, to which Keras casts them; "
             "give it a policy of floats"
+        )
+
+
+def require_dtypes_of_today(part: Converted, inputs: Any, outputs: Any, version: Version) -> None:
+    """Refuse integers of which earlier versions of Keras 3 made results of another dtype."""
+    leaves, name = tree.leaves(inputs), part.source.class_name
+    dtypes = {leaf.dtype for leaf in leaves if isinstance(leaf, Spec)}
+    several = (len(leaves) > 1 or name == "Prod") and not any(map(is_float_spec, tree.leaves(outputs)))
+    narrow = name == "Einsum" and dtypes == {"int8"} and version < (3, 1)
+    wide = "uint64" in dtypes and several and result_type(*dtypes) == "uint32" and (3, 0) <= version < (3, 12)
+    if narrow or wide:
+        kept, made, until = ("int8", "int32", "3.0") if narrow else ("uint64", "uint32", "3.11")
+        raise UnsupportedLayer(
+            f"{part.source.label} takes {kept}, which it gave as {kept} up to Keras {until} and gives as {made} since "
+            "(fnet too): cast it to int64 before"
         )
 
 
