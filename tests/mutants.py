@@ -412,7 +412,6 @@ TELLING = [
     ("fnet/rewrites/folding.py", '{None: "relu", 6: "relu6"}', '{None: "relu6", 6: "relu"}'),
     ("fnet/rewrites/convolution.py", 'of_conv["activation"] in NEVER_FALL', 'of_conv["activation"] not in NEVER_FALL'),
     ("fnet/rewrites/convolution.py", "winograd.of_kernel(exact(kernel)", "winograd.of_kernel(-exact(kernel)"),
-    ("fnet/rewrites/recurrent.py", "dtype.type(0.5)", "dtype.type(-0.5)"),
     ("fnet/rewrites/recurrent.py", "embeddings @ first", "-embeddings @ first"),
     ("fnet/rewrites/recurrent.py", 'table + first["bias"]', 'table - first["bias"]'),
     ("fnet/rewrites/recurrent.py", '("forward_layer", "backward_layer")', '("backward_layer", "forward_layer")'),

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import time
+import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,6 +176,9 @@ def test_outputs_that_no_memory_holds_are_refused_at_load(row):
 
 
 ASKING = {  # (layers of Keras, shape of the input)
+    "the padding of a tall image": (
+        [("Resizing", {"height": 1, "width": 4000, "pad_to_aspect_ratio": True})], (4000, 1, 1)
+    ),
     "a long recurrence": ([("RepeatVector", {"n": 10**6}), ("SimpleRNN", {"units": 1})], (4,)),
     "tiles": ([("ContrastLimitedAdaptiveHistogramEqualization", {"tile_grid_size": [10**4, 10**4]})], (8, 8, 3)),
     "padding by dilation": (
@@ -313,11 +318,51 @@ QUERY, KEY = fnet.Spec((1, 8, 500, 4)), fnet.Spec((1, 8, 300, 4))
     (bind(fnet.lstm, units=5), fnet.Spec((2, 10, 3)), 4 * 2 * 10 * 5 * 4, 10 * ((1 << 16) + 180)),
     # every step with padding; windows of one step and of the state, which is as long as an output
     (bind(fnet.conv_lstm1d, filters=5, kernel_size=7), fnet.Spec((1, 10, 20, 3)),
-     4 * 10 * 14 * 5 * 4 + 10 * (2 * 20 * 3 * 4) + 7 * 3 * 4 + 2 * 20 * 5 * 4 + 7 * 5 * 4, None),
+     4 * 10 * 14 * 5 * 4 + 10 * (2 * 20 * 3 * 4) + 7 * 3 * 4 + 2 * 20 * 5 * 4 + 7 * 5 * 4,
+     10 * ((1 << 16) + 7 * (3 + 5) * 20 + 20 + 480 + 800 + 14 * 7 * (3 + 5) * (4 + 5 * 4 / room.PRODUCTS))),
+    (fnet.operations.dot_product_attention, (fnet.Spec((3, 500, 8, 16)), *(fnet.Spec((3, 300, 8, 16)),) * 2),
+     2 * 3 * 8 * 500 * 300 * 4, 3 * 8 * 500 * 300 * (2 * 4 + 1)),
 ])  # fmt: skip
 def test_what_a_layer_declares_by_hand(step, x, held, work):
     found = bind(step).fill(rules(step).room)(x)
     assert found == (held, found[1] if work is None else work)
+
+
+ROOMY = [case for case in all_cases() if rules(case.step).room is not None and case.feed is None]
+ONE_IMAGE = ("resizing", "contrast_limited_adaptive_histogram_equalization")
+"""Layers that also take images without an axis of rows."""
+BATCHED = [c for c in ROOMY if c.layer.__name__ not in ONE_IMAGE or len(c.shapes) > 3]
+A_LAYER = list({case.layer: case for case in BATCHED}.values())
+
+
+def test_what_a_layer_declares_grows_with_the_rows():
+    """Twice the rows hold twice as much, and of the work only what is done once for all rows stays."""
+    for case in BATCHED:
+        x, rule = infer.spec(case.inputs()), case.step.fill(rules(case.step).room)
+        one, two, three = (
+            np.array(rule(fnet.tree.map(lambda spec, n=n: replace(spec, shape=(16 * n, *spec.shape[1:])), x)))
+            for n in (1, 2, 3)
+        )
+        assert (two[0], *(three - two)) == (2 * one[0], *(two - one)), case.id
+        assert one[1] <= two[1] > 0, case.id
+
+
+@pytest.mark.parametrize("cases", [A_LAYER, pytest.param(ROOMY, marks=pytest.mark.slow)], ids=["a layer", "all"])
+def test_what_a_layer_takes_is_about_what_it_declares(cases):
+    """Of as many rows as take a quarter of a MiB."""
+    for case in cases:
+        step, x = case.step, case.inputs()
+        params = fnet.init(step, 0, infer.spec(x)) if case.params is None else case.params
+        times = -(-(1 << 18) // room.of(step, infer.spec(x)).held)
+        x = fnet.tree.map(lambda a, times=times: np.concatenate([a] * times), x)
+        step(params, x)  # what is kept from the first call on is not counted
+        tracemalloc.start()
+        try:
+            step(params, x)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak <= 2.5 * room.of(step, infer.spec(x)).held + (1 << 16), case.id
 
 
 def test_rules_of_room_ask_for_options_that_there_are():

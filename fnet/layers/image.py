@@ -102,12 +102,25 @@ def _resizing_rule(
     return _sized_rule(x, height=height, width=width, data_format=data_format)
 
 
-def _resizing_room(x: Spec, *, height: int, width: int, data_format: str | None) -> tuple[int, int]:
-    """One axis is resized after the other."""
-    y, _ = _sized_rule(x, height=height, width=width, data_format=data_format)
-    axes = [axis % len(x.shape) for axis in height_and_width(len(x.shape), data_format)]
-    parts = [[b if a == axis else n for a, (n, b) in enumerate(zip(x.shape, y.shape, strict=True))] for axis in axes]
-    held = 3 * max(room.size(Spec(tuple(part))) for part in parts)
+def _resizing_room(
+    x: Spec,
+    *,
+    height: int,
+    width: int,
+    crop_to_aspect_ratio: bool,
+    pad_to_aspect_ratio: bool,
+    data_format: str | None,
+) -> tuple[int, int]:
+    """The padded image, then one axis is resized after the other."""
+    axes, size = [axis % len(x.shape) for axis in height_and_width(len(x.shape), data_format)], (height, width)
+    shape, padded = list(x.shape), 0
+    if pad_to_aspect_ratio and not crop_to_aspect_ratio:
+        sizes = (shape[axes[0]] or 1, shape[axes[1]] or 1)
+        for axis, have, fits in zip(axes, sizes, _aspect(sizes, size), strict=True):
+            shape[axis] = max(have, fits)
+        padded = room.size(Spec(tuple(shape)))
+    parts = [Spec((*shape[:axis], resized, *shape[axis + 1 :])) for axis, resized in zip(axes, size, strict=True)]
+    held = padded + 3 * max(map(room.size, parts))
     return held, held
 
 
