@@ -645,6 +645,32 @@ add(
 )
 
 
+add("zip_many_members", lambda: zip_of(*((str(n), b"") for n in range(20_000))), CorruptFile)
+
+
+@attack(CorruptFile)
+def zip_member_into_the_list():
+    """Weights whose last four bytes are the first of the list of entries, with the checksum of both."""
+    *others, weights = honest_members()
+    size, crc = len(weights["data"]) + 4, zlib.crc32(weights["data"] + b"PK\1\2")
+    return zip_by_hand([*others, weights | {"size": size, "stored": size, "crc": crc}])
+
+
+def wide_zip(wide=b"PK\6\6", place=0, disk=0, disks=1):
+    """A zip whose end is one of 64 bits. place: how far that is from where the file says."""
+    data = zip_by_hand(honest_members())
+    end = data.rindex(b"PK\5\6")
+    length, first = struct.unpack_from("<2L", data, end + 12)
+    record = struct.pack("<4sQ2H2L4Q", wide, 44, 45, 45, 0, 0, 3, 3, length, first)
+    return data[:end] + record + struct.pack("<4sLQL", b"PK\6\7", disk, end + place, disks) + data[end:]
+
+
+for title, lies in {
+    "elsewhere": {"place": -1}, "missing": {"wide": b"PK\6\0"}, "other_disk": {"disk": 1}, "two_disks": {"disks": 2},
+}.items():  # fmt: skip
+    add(f"zip_wide_end_{title}", lambda lies=lies: wide_zip(**lies), CorruptFile)
+
+
 @attack(UnsafeFile, CorruptFile)
 def zip_overlap():
     """CVE-2024-0450: fifty entries, one body."""

@@ -57,7 +57,7 @@ def load_all(data):
 def test_the_honest_files_load():
     x = np.ones((1, 3), "float32")
     for data in (hostile.keras_zip(), hostile.keras_zip(method=8), hostile.legacy(),
-                 hostile.zip_by_hand(hostile.honest_members())):  # fmt: skip
+                 hostile.zip_by_hand(hostile.honest_members()), hostile.wide_zip()):  # fmt: skip
         model, params = load_keras(data)
         np.testing.assert_array_equal(model(params, x), x @ hostile.KERNEL + hostile.BIAS)
 

@@ -126,7 +126,7 @@ def test_the_list_of_a_zip_is_what_zipfile_reads(before, wide, comment, monkeypa
     assert (b"PK\6\6" in data) == wide
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         expected = [(i.filename, i.file_size, i.compress_size, i.CRC, i.header_offset) for i in archive.infolist()]
-    members = containers._entries(memoryview(data))
+    members, _ = containers._entries(memoryview(data))
     assert [(m.name, m.size, m.packed, m.checksum, m.header) for m in members] == expected
     assert_loads(data)
     for damaged in (data[:-1] if not comment else data[: -len(comment) - 1], data[: data.rindex(b"PK\1\2") + 20]):

@@ -37,10 +37,12 @@ STORED, DEFLATED = 0, 8
 """Compressions of zip members that are read."""
 ENCRYPTED, PATCHED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x20, 0x800
 """Flag bits of zip members; a patch holds what differs from an older file."""
-END, WIDE_END, ENTRY = struct.Struct("<12x2L2x"), struct.Struct("<40x2Q"), struct.Struct("<8x2H4x3L3H4x2L")
-"""Of the end of a zip: (size, place) of its list of entries, also in 64 bits; an entry, see `_entries`."""
-LOCATOR, LONGEST_END, TOO_WIDE = 20, END.size + 0xFFFF, 0xFFFFFFFF
-"""Bytes between the two ends; of the end with its comment; a number of an entry that has 64 bits and is elsewhere."""
+END, WIDE_END, LOCATOR = struct.Struct("<12x2L2x"), struct.Struct("<40x2Q"), struct.Struct("<4xLQL")
+"""Of the end of a zip: (size, place) of its list of entries, also in 64 bits; (disk, place, disks) of that wide end."""
+ENTRY = struct.Struct("<8x2H4x3L3H4x2L")
+"""An entry, see `_entries`."""
+LONGEST_END, TOO_WIDE = END.size + (1 << 16), 0xFFFFFFFF
+"""Bytes in which `zipfile` looks for the end; a number of an entry that has 64 bits and is elsewhere."""
 
 
 class Container(Protocol):
@@ -151,16 +153,17 @@ class Zip:
         self._data = data
         self._checks = checks
         self._members: dict[str, Member] = {}
-        for member in _entries(data):
+        entries, end = _entries(data)
+        for member in entries:
             _check_member(member)
             name = member.name.removesuffix("/")
-            if not {name, f"{name}/"}.isdisjoint(self._members):
+            if name in self._members or f"{name}/" in self._members:
                 raise UnsafeFile(f"two members of the zip are called {quoted(name)}")
             self._members[member.name] = member
         if len(self._members) > limits.steps:
             raise LimitExceeded(f"{len(self._members)} members in the zip")
-        self._starts = _starts(data, list(self._members.values()))
-        total = sum(member.size for member in self._members.values())
+        self._starts = _starts(data[:end], entries)
+        total = sum(member.size for member in entries)
         if total > limits.total:
             raise LimitExceeded(f"its members unpack to {total} bytes; `Limits.total` allows {limits.total}")
 
@@ -194,8 +197,8 @@ class Zip:
         return member
 
 
-def _entries(data: memoryview) -> list[Member]:
-    """The members, by the list at the end of a zip, also where that is one of 64 bits or other bytes come first.
+def _entries(data: memoryview) -> tuple[list[Member], int]:
+    """The members, by the list at the end of a zip, and where that begins; its end may be one of 64 bits.
 
     Read here, as `zipfile` would take longer to import than most models to load.
     """
@@ -205,9 +208,13 @@ def _entries(data: memoryview) -> list[Member]:
         raise CorruptFile("not a complete zip: no list of entries at its end")
     stop = len(data) - len(tail) + place
     length, said = END.unpack_from(data, stop)
-    wide = stop - LOCATOR - WIDE_END.size
-    if wide >= 0 and _signature(data, stop - LOCATOR) == b"PK\6\7" and _signature(data, wide) == b"PK\6\6":
-        stop, (length, said) = wide, WIDE_END.unpack_from(data, wide)
+    locator = stop - LOCATOR.size
+    if locator >= WIDE_END.size and _signature(data, locator) == b"PK\6\7":
+        stop = locator - WIDE_END.size
+        length, said = WIDE_END.unpack_from(data, stop)
+        disk, wide, disks = LOCATOR.unpack_from(data, locator)
+        if _signature(data, stop) != b"PK\6\6" or wide != said + length or disk or disks > 1:
+            raise CorruptFile("not a complete zip: its end of 64 bits is elsewhere, or on another disk")
     if length > LARGEST_DIRECTORY:
         raise LimitExceeded(f"a zip whose list of entries takes more than {LARGEST_DIRECTORY} bytes")
     first = at = stop - length
@@ -223,7 +230,7 @@ def _entries(data: memoryview) -> list[Member]:
         )
     if at != stop:
         raise CorruptFile("not a complete zip: its list of entries is damaged")
-    return members
+    return members, first
 
 
 def _signature(data: memoryview, at: int) -> bytes:
@@ -259,19 +266,19 @@ def _check_member(member: Member) -> None:
 
 
 def _starts(data: memoryview, members: list[Member]) -> dict[str, int]:
-    """Where the bytes of each member begin. No two members may share any."""
+    """Where the bytes of each member begin. No two members may share any. data: what is before the list of entries."""
     starts, end = {}, 0
     for member in sorted(members, key=lambda member: member.header):
         at = member.header
         if at < end or at + 30 > len(data):
-            raise UnsafeFile(f"member {quoted(member.name)} overlaps another, or the end of the file")
+            raise UnsafeFile(f"member {quoted(member.name)} overlaps another, or the list of entries")
         signature, name, extra = struct.unpack_from("<4s22xHH", data, at)
         if signature != b"PK\3\4" or data[at + 30 : at + 30 + name] != member.stored_name:
             raise CorruptFile(f"member {quoted(member.name)} is not where the zip's list says")
         starts[member.name] = at + 30 + name + extra
         end = starts[member.name] + member.packed
         if end > len(data):
-            raise CorruptFile(f"member {quoted(member.name)} reaches past the end of the file")
+            raise CorruptFile(f"member {quoted(member.name)} reaches into the list of entries")
     return starts
 
 
