@@ -46,6 +46,16 @@ def test_true_is_the_number_1():
     np.testing.assert_allclose(model(params, X), keras_model(X), atol=1e-6)
 
 
+def test_flags_in_calls_may_be_numbers():
+    x = keras.Input((4, 3))
+    y = layers.Attention()([x, x], use_causal_mask=1)
+    keras_model = keras.Model(x, [y, keras.ops.sum(y, axis=1, keepdims=1), keras.ops.sum(y, axis=1, keepdims=0)])
+    model, params = from_keras(keras_model)
+    values = np.random.default_rng(1).standard_normal((2, 4, 3)).astype("float32")
+    for ours, theirs in zip(model(params, values), keras_model(values), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(), (1,)])
 @pytest.mark.parametrize("zeros", [np.zeros, tf.zeros])
 def test_options_that_are_arrays(zeros, shape):
@@ -95,7 +105,8 @@ def test_nan_and_infinity_are_no_options_of_layers(number):
         load_keras(hostile.keras_zip(config))
 
 
-FOREIGN = {"module": "my_package", "class_name": "Mine", "config": {"x": 1}, "registered_name": "my_package>Mine"}
+MINE = {"dtype": {"class_name": "MyPolicy", "config": {}}}
+FOREIGN = {"module": "my_package", "class_name": "Mine", "config": MINE, "registered_name": "my_package>Mine"}
 
 
 @pytest.mark.parametrize("key", ["kernel_initializer", "kernel_regularizer", "bias_constraint"])

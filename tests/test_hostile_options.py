@@ -22,6 +22,7 @@ from tests.cases import all_cases
 from tests.cases.operations import CASES
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 from tests.hostile_options import REFUSED, huge, specs
+from tests.hostile_sizes import lookup_model, packed
 from tests.test_hostile_sizes import MEMORY, SECONDS, peak
 
 pytestmark = pytest.mark.usefixtures("own_garbage")
@@ -104,6 +105,15 @@ def test_a_saved_model_may_name_any_size(tmp_path, name):
         load(tmp_path / "m")
     assert time.process_time() - start < SECONDS
     assert peak() - before < MEMORY
+
+
+PADDED = {"output_mode": "tf_idf", "idf_weights": [1.0], "pad_to_max_tokens": True}
+
+
+@pytest.mark.parametrize("options", [{"num_oov_indices": (1 << 20) + 1}, {"max_tokens": (1 << 24) + 1, **PADDED}])
+def test_what_a_vocabulary_is_filled_up_with_is_bounded_whatever_the_limits(options):
+    with pytest.raises(ModelFileError, match=r"num_oov_indices|16777217 columns"):
+        load_keras(packed(lookup_model(vocabulary=["a"], **options)), limits=Limits(outputs=10**20))
 
 
 def test_a_difference_of_more_steps_than_there_are_is_empty():

@@ -309,7 +309,9 @@ def test_a_policy_rounds_floats_that_come_in_and_not_what_is_made_of_integers(po
     slopes = layers.LeakyReLU(dtype=policy), layers.ReLU(negative_slope=0.3, dtype=policy)
     outputs = [layer(x) for layer in (*slopes, layers.Activation("leaky_relu", dtype=policy))]
     outputs += [layers.Average(dtype=policy)([x, x]), layers.GlobalAveragePooling1D(dtype=policy)(x)]
-    keras_model = keras.Model(x, [*outputs, layers.GlobalAveragePooling2D(dtype=policy)(layers.Reshape((4, 3, 2))(x))])
+    outputs.append(layers.GlobalAveragePooling2D(dtype=policy)(layers.Reshape((4, 3, 2))(x)))
+    outputs.append(layers.GlobalAveragePooling3D(dtype=policy)(layers.Reshape((4, 1, 3, 2))(x)))
+    keras_model = keras.Model(x, outputs)
     model, params = from_keras(keras_model)
     ids = np.random.default_rng(0).integers(-3, 200_000, (2, 4, 6)).astype("int32")
     for ours, theirs in zip(model(params, ids), keras_model(ids), strict=True):
