@@ -224,6 +224,15 @@ def test_isclose_was_called_with_all_its_arguments_to_3_10():
     assert "equal_nan=True" in repr(model)
 
 
+def test_einsum_without_a_named_result_was_in_the_order_of_the_alphabet_in_3_0():
+    """So TensorFlow has it; later Kerases rename the letters by appearance first (read: 3.1.1; run: 3.15.1)."""
+    x = keras.Input((3, 4))
+    data = keras.Model(x, ops.einsum("zyx,wx", x, np.ones((5, 4), "float32")))
+    for version, shape in (("3.0.5", (5, 3, 2)), ("3.1.1", (2, 3, 5))):
+        model, params = load_keras(of_an_earlier_keras(data, version))
+        assert model(params, np.ones((2, 3, 4), "float32")).shape == shape
+
+
 def test_dtypes_of_linspace_and_the_order_of_top_k(tmp_path):
     x = keras.Input(X.shape[1:])
     for version, dtype in (("3.2.1", "float64"), ("3.3.0", "float32")):
@@ -364,7 +373,7 @@ CHANGES = {
     " Embedding GRU GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D HashedCrossing Identity"
     " IntegerLookup LSTM Maximum Minimum Multiply Normalization RNN ReLU Rescaling Resizing SimpleRNN"
     " SpectralNormalization StringLookup Subtract TextVectorization TimeDistributed UpSampling2D",
-    (3, 1): "ops.Normalize",
+    (3, 1): "ops.Einsum ops.Normalize",
     (3, 3): "Embedding ops.Linspace ops.Logspace ops.Take ops.Trace",
     (3, 4): "Add Average CategoryEncoding Concatenate Discretization Maximum Minimum Multiply Subtract ops.CTCDecode"
     " ops.RGBToGrayscale",
@@ -391,6 +400,7 @@ TELLING = {
     "Resizing": {"interpolation": "nearest"},
     "UpSampling2D": {"interpolation": "bilinear"},
     "ops.CTCDecode": {"strategy": "beam_search"},
+    "ops.Einsum": {"subscripts": "ab,bc"},
     "ops.Normalize": {"axis": [1, 2]},
 }
 """{class: options with which every change shows}."""

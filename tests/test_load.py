@@ -136,6 +136,7 @@ def operations():
     outputs = {
         "mean": ops.mean(x, axis=1),
         "einsum": ops.einsum("bij,bkj->bik", x, x),
+        "einsum by appearance": ops.einsum("zyx,wx", x, np.arange(20, dtype="float32").reshape(5, 4)),
         "where": ops.where(x > 0, x, 0.0),
         "split": ops.split(x, 2, axis=1)[1],
         "concatenate": ops.concatenate([x, x], axis=-1),

@@ -128,8 +128,10 @@ def _take_along_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
 
 @operation(_take_along_rule)
 def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Array:
-    """Entry `indices[..., i, ...]` of each row of `x` along `axis` (None: of the flat tensor)."""
+    """Entry `indices[..., i, ...]`, whole or cut to a whole number, of each row of `x` along `axis` (None: of the flat
+    tensor)."""
     x, indices = tensor(x), tensor(indices)
+    indices = indices if indices.dtype.kind in "iu" else ops.cast(indices, "int32")
     if axis is None:
         return xp.take(x.reshape(-1), indices)
     axis = positive(axis, x.ndim)

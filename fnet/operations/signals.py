@@ -229,12 +229,13 @@ def istft(
 
 
 def _inverse_window(window: Array, stride: int) -> Array:
-    """`window` over the sum of squares of the windows that overlap it. Source: tf.signal.inverse_stft_window_fn."""
+    """`window` over the sum of squares of the windows that overlap it; 0 where that is 0, as of TensorFlow 2.20.
+    Source: tf.signal.inverse_stft_window_fn."""
     size = window.shape[0]
     overlaps = -(-size // stride)
     squares = xp.pad(window * window, (0, overlaps * stride - size)).reshape(overlaps, stride)
     weight = xp.tile(xp.sum(squares, axis=0), overlaps)[:size]
-    return window / weight
+    return window / xp.where(weight == 0, 1, weight)
 
 
 def _overlap_add(frames: Array, stride: int) -> Array:

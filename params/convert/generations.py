@@ -235,6 +235,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     "ops.CTCDecode": (((3, 4), _blank_is_last),),
     "ops.Correlate": (((3, 13), {"pads": "keras3.12"}),),
     **dict.fromkeys(("ops.Linspace", "ops.Logspace"), (((3, 3), _linspace),)),
+    "ops.Einsum": (((3, 1), lambda config: {"subscripts": config.get("subscripts")}),),
     "ops.Normalize": (((3, 1), _swapped), ((3, 6), _spectral)),
     "ops.RGBToGrayscale": (((3, 4), {"scales_integers": True}),),
     "ops.Resize": (((3, 6), {"rounds_integers": False}),),

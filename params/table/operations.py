@@ -129,12 +129,22 @@ def operation(module: str, class_name: str) -> Entry:
     any_number = names[0].startswith("*")
     return Entry(
         layer,
-        {"quantile": _linear, "threshold": _threshold, "trapezoid": _positions}.get(name),
+        {"einsum": _by_appearance, "quantile": _linear, "threshold": _threshold, "trapezoid": _positions}.get(name),
         arguments=CALLED.get(name, () if any_number else names),
         earlier=CALLED_EARLIER.get(name, ()),
         inputs=in_order(names) if len(names) > 1 or any_number else None,
         neutral=dict.fromkeys(("sparse", "ragged"), (False,)) if name == "convert_to_tensor" else {},
     )
+
+
+def _by_appearance(config: dict[str, Any]) -> dict[str, Any]:
+    """A result that is not named has its letters in the order in which they appear, not in that of the alphabet."""
+    left = config.get("subscripts")
+    if not isinstance(left, str) or "->" in left:
+        return config
+    left = left.replace(" ", "")
+    once = "".join(c for c in left if c.isalpha() and left.count(c) == 1)
+    return {**config, "subscripts": f"{left}->{'...' * ('...' in left)}{once}"}
 
 
 def _linear(config: dict[str, Any]) -> dict[str, Any]:

@@ -105,6 +105,7 @@ NUMBERS = [
     *rows((o.trapezoid,), A((3, 5)), positions=(2.0, 1.0, 5.0), axis=0),
     *rows((o.stft,), A((2, 30)), sequence_length=6, sequence_stride=3, fft_length=10),
     *rows((o.istft,), (A((2, 7, 6)), A((2, 7, 6))), sequence_length=10, sequence_stride=3, fft_length=10),
+    *rows((o.istft,), (A((2, 7, 4)), A((2, 7, 4))), sequence_length=4, sequence_stride=4, fft_length=7),
     *rows(
         (o.istft,), (A((2, 7, 5)), A((2, 7, 5))), sequence_length=8, sequence_stride=2, fft_length=8, window="hamming"
     ),
@@ -127,6 +128,7 @@ PLACES = [
     *rows((o.broadcast_to,), A((3, 1)), shape=(3, 5)),
     *rows((o.swapaxes,), A((2, 3, 4)), axis1=1, axis2=2),
     *rows((o.unstack,), A((2, 3, 4)), axis=2),
+    *rows((o.take_along_axis,), A((3, 4)), A((3, 2), center=1.5, scale=0.3), axis=1),
     *rows((o.slice,), A((4, 5)), (0, 1), shape=(3, 2)),
     *rows((o.scatter,), A((4, 1), "int32", 0, 3), A((4, 2)), shape=(3, 2)),
     *rows((o.in_top_k,), A((6,), "int32", 0, 5), A((6, 5)), k=1),
