@@ -18,7 +18,7 @@ def _rule(x: Spec, *, output_dim: int) -> tuple[Spec, ParamTree]:
     }
 
 
-@layer(shape=_rule, mask="drop", floats=True, rounding=Rounding(keeps=("params",), gives=lambda: "float32"))
+@layer(shape=_rule, mask="drop", rounding=Rounding(keeps=("params",), gives=lambda: "float32"))
 def random_fourier_features(params: Params, x: Array, *, output_dim: Positive) -> Array:
     """(batch, in) -> (batch, output_dim): cos(x @ unscaled_kernel / kernel_scale + bias).
 
