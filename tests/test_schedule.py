@@ -195,8 +195,8 @@ def test_quotas_of_containers_are_read(name, tmp_path, monkeypatch):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     read = processors._read
-    monkeypatch.setattr(processors, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(processors, "_read", lambda path: groups if path.name == "cgroup" else read(path))
+    monkeypatch.setattr(processors, "_CGROUPS", str(tmp_path))
+    monkeypatch.setattr(processors, "_read", lambda path: groups if path == "/proc/self/cgroup" else read(path))
     assert processors._quota() == expected
 
 
