@@ -77,6 +77,37 @@ def test_as_written_gives_what_a_bare_call_of_the_writer_gives(archive, name):
     assert_close(model(params, arrays["x"]), arrays["call"])
 
 
+INTEGERS = archives.files("integers-*.zip")
+
+
+@pytest.mark.parametrize(("archive", "name"), INTEGERS, ids=[f"{a.stem}-{n}" for a, n in INTEGERS])
+def test_preprocessing_layers_cast_in_predict_of_keras_3(archive, name, each_backend_slowly):
+    """On TensorFlow; a bare call takes integers as they are."""
+    file, arrays, _ = read(archive, name)
+    half = "-mixed" in name and not name.startswith("categories")
+    for training, kind in ((None, "predict"), ("as written", "call")):
+        if kind not in arrays or (training and name.startswith("halved")):  # which augments in a bare call
+            continue
+        model, params = load_keras(file, training=training)
+        y = fnet.predict(model, params, arrays["x"], batch_size=BATCH)
+        assert half or y.dtype.kind == arrays[kind].dtype.kind
+        assert y.shape == arrays[kind].shape
+        assert yardstick.error(y, arrays[kind]) <= (2e-3 if half else 2e-6)
+
+
+def test_the_archives_of_integers_hold_what_they_are_for():
+    """Layers whose `predict` gives other numbers, or another dtype; the ones that do not."""
+    for archive in {a for a, _ in INTEGERS}:
+        differ = set()
+        for name in (n for a, n in INTEGERS if a == archive):
+            _, arrays, _ = read(archive, name)
+            same = "call" in arrays and arrays["call"].dtype == arrays["predict"].dtype
+            if not same or yardstick.error(arrays["call"], arrays["predict"]) > 1e-4:
+                differ.add(name.rpartition(".")[0])
+        assert differ >= {"resizing-uint8-bilinear", "resizing-bool", "categories-mixed_float16", "bins-int64"}
+        assert not differ & {"resizing-distributed", "resizing-bytes", "halved-CenterCrop", "categories-int32"}
+
+
 def test_the_archives_hold_what_they_are_for():
     assert {a.stem.split("-")[1][0] for a in ARCHIVES} == {"2", "3"}
     for archive in ARCHIVES:

@@ -97,8 +97,8 @@ def _resizing_rule(
     x: Spec, *, height: int, width: int, interpolation: str, data_format: str | None, keeps_integers: bool
 ) -> tuple[Spec, ParamTree]:
     require_interpolation(interpolation)
-    require_numbers(x)
     x = x if keeps_integers else float_rule(x)[0]
+    require_numbers(x)
     return _sized_rule(x, height=height, width=width, data_format=data_format)
 
 
@@ -143,8 +143,8 @@ def resizing(
 ) -> Array:
     """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
 
-    keeps_integers: where it is False (as in Keras 2), integers become float32; rounds_integers: where it is False (as
-    before Keras 3.6), their fractions are cut off.
+    keeps_integers: where it is False (as in Keras 2, and in `predict` of Keras 3), integers become float32;
+    rounds_integers: where it is False (as before Keras 3.6), their fractions are cut off.
     interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, gaussian, mitchellcubic, area. The
     aspect ratio is kept by cropping, or by padding with `fill_value` (`fill_mode` is "constant"). No params.
     Mask: dropped. Source: keras.layers.Resizing.
@@ -205,10 +205,10 @@ def center_crop(
 
 
 def _random_crop_rule(
-    x: Spec, *, height: int, width: int, data_format: str | None, inference: str
+    x: Spec, *, height: int, width: int, data_format: str | None, inference: str, casts: bool
 ) -> tuple[Spec, ParamTree]:
     if inference == "keep":
-        return x, {}
+        return float_rule(x) if casts else (x, {})
     return _sized_rule(float_rule(x)[0], height=height, width=width, data_format=data_format)
 
 
@@ -221,15 +221,17 @@ def random_crop(
     width: Positive,
     data_format: DataFormat | None = CHANNELS_LAST,
     inference: Literal["keep", "window", "cover", "short side"] = "keep",
+    casts: bool = False,
 ) -> Array:
     """Images -> what Keras's RandomCrop gives at inference, where it never crops at random; versions differ.
 
     inference: "keep" (the images themselves: since Keras 3.8), or floats of (height, width): "window" (3.6, 3.7: a
     window that begins where the largest one of this aspect ratio would, enlarged where the image ends before it),
     "cover" (2.7 to 3.5: the largest middle window of this aspect ratio, resized), "short side" (before: the whole
-    image resized until it just covers, then its middle). No params. Mask: dropped. Source: keras.layers.RandomCrop.
+    image resized until it just covers, then its middle). casts: integers become float32 in any case.
+    No params. Mask: dropped. Source: keras.layers.RandomCrop.
     """
-    return _AT_INFERENCE[inference](x, (height, width), data_format)
+    return _AT_INFERENCE[inference](floats(x) if casts else x, (height, width), data_format)
 
 
 def _window_at_corner(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
@@ -290,10 +292,10 @@ def auto_contrast(params: Params, x: Array, *, value_range: tuple[float, float] 
     return y if x.ndim == 4 else y[0]
 
 
-def _same_rule(x: Spec, *, data_format: str | None) -> tuple[Spec, ParamTree]:
+def _same_rule(x: Spec, *, data_format: str | None, casts: bool) -> tuple[Spec, ParamTree]:
     height_and_width(len(x.shape), data_format)
     require_no_strings(x)
-    return x, {}
+    return float_rule(x) if casts else (x, {})
 
 
 def _clahe_room(x: Spec, *, tile_grid_size: tuple[int, int], data_format: str | None) -> tuple[int, int]:
@@ -315,14 +317,16 @@ def contrast_limited_adaptive_histogram_equalization(
     clip_limit: float = 4.0,
     tile_grid_size: tuple[Positive, Positive] = (8, 8),
     data_format: DataFormat | None = CHANNELS_LAST,
+    casts: bool = False,
 ) -> Array:
     """Images -> images with the histogram of each tile equalised, blended between tiles; computed in float32.
 
-    A bin holds at most `clip_limit` times the mean; what is cut is spread evenly (0: no limit). No params.
-    Mask: dropped. Source: keras.layers.ContrastLimitedAdaptiveHistogramEqualization; Pizer et al. 1987.
+    A bin holds at most `clip_limit` times the mean; what is cut is spread evenly (0: no limit). casts: of integers,
+    too, floats come. No params. Mask: dropped.
+    Source: keras.layers.ContrastLimitedAdaptiveHistogramEqualization; Pizer et al. 1987.
     """
     first = data_format == "channels_first"
-    x = ops.asarray(x)
+    x = floats(x) if casts else ops.asarray(x)
     images = x if x.ndim == 4 else x[None]
     images = xp.moveaxis(images, 1, -1) if first else images
     wide = _ranged(images.astype("float32"), value_range, (0, 255))

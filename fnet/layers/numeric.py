@@ -163,18 +163,19 @@ def discretization(
     drops_ones: bool = True,
     index_dtype: str = "int32",
     encoding_dtype: str = "float32",
+    input_dtype: str | None = None,
 ) -> Array:
     """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (`encoding_dtype`).
 
     Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. index_dtype: of the bins (int64
-    before Keras 3.12). drops_ones: as of `category_encoding`. No params. Mask: dropped.
+    before Keras 3.12). drops_ones, input_dtype: as of `category_encoding`. No params. Mask: dropped.
     Source: keras.layers.Discretization.
 
     >>> discretization({}, np.array([0.5, 1.0, 7.0]), bin_boundaries=(1.0, 2.0))
     array([0, 1, 2], dtype=int32)
     """
     boundaries = ops.asarray(bin_boundaries, "float32")
-    bins = ops.place_of(floats(x), boundaries)
+    bins = ops.place_of(floats(x if input_dtype is None else ops.cast(ops.asarray(x), input_dtype)), boundaries)
     if output_mode == "int":
         return ops.cast(bins, index_dtype)
     bins = bins if drops_ones or output_mode != "one_hot" else bins[..., None]
@@ -211,13 +212,15 @@ def category_encoding(
     output_mode: CategoryMode = "multi_hot",
     drops_ones: bool = True,
     encoding_dtype: str = "float32",
+    input_dtype: str | None = None,
 ) -> Array:
     """Ids -> `encoding_dtype` over `num_tokens` columns: one_hot, multi_hot or count.
 
     one_hot: (..., n) -> (..., n, columns); a last axis of size 1 is dropped first if `drops_ones` (not so in Keras 3.0
     to 3.3). multi_hot, count: (batch, n) -> (batch, columns).
     x: ids, or (ids, count weights of the same shape) for count. Ids outside of 0..num_tokens-1
-    have no column. No params. Mask: dropped. Source: keras.layers.CategoryEncoding.
+    have no column. input_dtype: what they are cast to first, as in `predict` of Keras 3, where the policy is of
+    integers or 16 bits. No params. Mask: dropped. Source: keras.layers.CategoryEncoding.
 
     >>> category_encoding({}, np.array([[0, 2, 2]]), num_tokens=3, output_mode="count")
     array([[1., 0., 2.]], dtype=float32)
@@ -228,5 +231,6 @@ def category_encoding(
     if weights is not None and is_integral(encoding_dtype):
         weights = ops.cast(weights, encoding_dtype)
     dtype = encoding_dtype if weights is None or weights.dtype.kind != "f" else weights.dtype
+    ids = ids if input_dtype is None else ops.cast(ops.asarray(ids), input_dtype)
     ids = ids if drops_ones or output_mode != "one_hot" else ids[..., None]
     return encode(ids.astype("int32"), output_mode, num_tokens, dtype, weights, ops)

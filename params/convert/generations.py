@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fnet.dtypes import is_integral
+from fnet.dtypes import compute_dtype, is_integral
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import POLICIES, parse, policy
+from params.table.layers import AUGMENTATION
 
 Version = tuple[int, int]
 NEWEST: Version = (99, 0)
@@ -246,24 +247,51 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
 """{Keras class, "ops." before an operation: ((version, options of the fnet layer in files written before it), ...)},
 oldest first."""
 
+
+def _taken(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Ids and numbers lose what the compute dtype does not hold."""
+    dtype = compute_dtype(policy(config.get("dtype")))
+    return {} if dtype in ("float32", "float64") else {"input_dtype": dtype}
+
+
+CAST_IN_PREDICT: dict[str, Mapping[str, Any]] = {
+    **dict.fromkeys((*AUGMENTATION, "Equalization", "MaxNumBoundingBoxes", "Solarization"), _CASTS),
+    "ContrastLimitedAdaptiveHistogramEqualization": _CASTS,
+    "Resizing": {"keeps_integers": False},
+}
+"""{Keras class: the options of its layer that make floats of integers}: in a `predict` on TensorFlow, preprocessing
+layers of Keras 3 cast what they get to their compute dtype first (`DataLayer.__call__`); those not here always do."""
+
 OPTIONS = frozenset(
     {
-        *("casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference"),
+        *("casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference", "input_dtype"),
         *("keeps_integers", "least_norm", "masked_moments", "masks", "pads", "rounds_integers", "scales_integers"),
         *("signed_zeros", "sorts_axes", "spectral", "sums", "weighs"),
     }
 )
-"""The options that only the age of a file sets."""
+"""The options that only the age of a file sets, or `predict`."""
 
 
-def policy_of_result(class_name: str, config: Mapping[str, Any], declared: str, version: Version) -> str | None:
-    """The policy that a layer keeps, whatever it declares; None where it gives floats as they come."""
+def options_in_predict(class_name: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options that a layer of Keras 3 has in `predict`, and not in a bare call."""
+    if class_name in ("CategoryEncoding", "Discretization"):
+        return _taken(config)
+    return CAST_IN_PREDICT.get(class_name, {}) if policy(config.get("dtype")) in POLICIES else {}
+
+
+def policy_of_result(
+    class_name: str, config: Mapping[str, Any], declared: str, version: Version, casts: bool = False
+) -> str | None:
+    """The policy that a layer keeps, whatever it declares; None where it gives floats as they come.
+
+    casts: it is one of Keras 3 in `predict`.
+    """
     interpolates = class_name == "Resizing" and config.get("interpolation") != "nearest"
     if (class_name == "Normalization" and version < (2, 5)) or (interpolates and version < (2, 8)):
         return "float32"
     if class_name == "CategoryEncoding" and version >= (3, 0) and declared.startswith("mixed_"):
         return "float32"  # counts have the dtype of variables
-    return None if class_name == "RandomCrop" and version >= (3, 8) else declared
+    return None if class_name == "RandomCrop" and version >= (3, 8) and not casts else declared
 
 
 def policies_of_heads(objects: Sequence[dict[str, Any]]) -> dict[int, str]:

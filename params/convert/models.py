@@ -18,6 +18,7 @@ from params.convert.generations import (
     HEADS_HAVE_POLICIES,
     NEWEST,
     Version,
+    options_in_predict,
     options_of_age,
     policies_of_heads,
     policy_of_result,
@@ -127,6 +128,8 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     options = layer_options(entry, config, source, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
+    if conversion.casts:
+        options |= options_in_predict(name, source.config)
     if trains and takes_training(source, entry):
         options["training"] = True
     if not options.get("training"):
@@ -160,7 +163,7 @@ def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[st
     """The dtype policy of a layer as an option, in a model of which not all is float32."""
     if not conversion.mixed or source.policy not in POLICIES or "dtype" in option_names(entry.layer):
         return {}
-    policy = policy_of_result(source.class_name, source.config, source.policy, conversion.version)
+    policy = policy_of_result(source.class_name, source.config, source.policy, conversion.version, conversion.casts)
     return {} if policy is None else {"dtype": policy}
 
 

@@ -27,6 +27,7 @@ from fnet.strings import unpack_strings
 from fnet.tree import FrozenDict, FrozenList, FrozenSlice
 from fnet.types import Params, Spec
 from params.convert.call_order import layer_order
+from params.convert.generations import CAST_IN_PREDICT
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.mask_effects import paths_of
 from params.convert.recognition import is_operation
@@ -96,7 +97,7 @@ class Writing:
         said = bound.all_options if bound.function in READ_WHOLE else bound.options
         options = {key: item for key, item in said.items() if key not in call_options(entry)}
         for key in NOT_WRITTEN & set(options):
-            if options[key] != option_names(bound.function).get(key):
+            if options[key] not in (option_names(bound.function).get(key), cast_in_predict(bound).get(key)):
                 raise ExportError(_no_option(label, key, options[key]))
             del options[key]
         for function, key, kinds in OF_KERAS_2:
@@ -199,6 +200,11 @@ def _object(
 
 def _policy(name: str) -> dict[str, Any]:
     return _object("keras", "DTypePolicy", {"name": name})
+
+
+def cast_in_predict(bound: Bound) -> Mapping[str, Any]:
+    """The options that a preprocessing layer has in Keras's `predict` alone."""
+    return CAST_IN_PREDICT.get(CLASSES.get(bound.function, ""), {})
 
 
 def entry_of(bound: Bound, custom: Mapping[Callable[..., Any], str] | None = None) -> Entry:

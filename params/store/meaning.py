@@ -11,7 +11,7 @@ from fnet.core.compose import Bound, Model, bind
 from fnet.core.sources import Ref, masked_by, references
 from fnet.layers.basic import constant, input_layer
 from fnet.types import Params
-from params.store.keras_config import entry_of
+from params.store.keras_config import cast_in_predict, entry_of
 
 
 def meaning(step: Any, params: Params) -> Any:
@@ -19,6 +19,7 @@ def meaning(step: Any, params: Params) -> Any:
     if not isinstance(step, Model):
         bound = bind(step)
         options = {key: _option(item) for key, item in bound.all_options.items()}
+        options |= cast_in_predict(bound)  # Keras's `predict` casts, its call does not: the file is that of both
         options.pop("vocabulary_size", None)
         if bound.function is input_layer:
             options["shape"] = (None, *options["shape"][1:])  # callers may give any number of rows, whatever it says

@@ -1,13 +1,16 @@
 """Models of which Keras's `predict` and a bare `model(x)` differ, with the outputs of both: predict-<version>.zip.
 
-Flags in calls, and states that go from batch to batch. Run it with the Python of an environment that holds the
-TensorFlow or Keras in question, as `python tests/golden/make_predict.py`; it writes next to itself. Here: 2.9.0,
-2.15.1, 3.0.5 (with TensorFlow 2.15) and 3.15.1.
+Flags in calls, and states that go from batch to batch. With the argument `integers`: what preprocessing layers of
+Keras 3 make of them, in integers-<version>.zip. Run it with the Python of an environment that holds the TensorFlow or
+Keras in question, as `python tests/golden/make_predict.py`; it writes next to itself. Here: 2.9.0, 2.15.1, 3.0.5 (with
+TensorFlow 2.15) and 3.15.1; of integers 3.0.5, 3.3.3, 3.6.0, 3.10.0 and 3.15.1.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
 import warnings
 import zipfile
@@ -134,6 +137,76 @@ STATES = {
 }
 
 
+PIXELS = (X[4] * 255).astype("uint8")
+
+
+def cast_first(x, *layers):
+    """(model, x) of preprocessing layers, and of what their dtype matters to: half of it, without a fraction."""
+    start = y = keras.Input(x.shape[1:], dtype=x.dtype.name)
+    for layer in layers:
+        y = layer(y)
+    return keras.Model(start, y), x
+
+
+def halved(x, layer):
+    model, _ = cast_first(x, layer)
+    return keras.Model(model.input, keras.ops.sum(model.output // 2, axis=1)), x
+
+
+def inside(x, layer):
+    """(model, x) of a model in a model, which takes bytes."""
+    start, given = keras.Input(x.shape[1:], dtype="uint8"), keras.Input((3, 4, 3), dtype="uint8")
+    return keras.Model(start, keras.Model(given, given + 1)(layer(start))), x
+
+
+BRIGHT = {"RandomBrightness": (0.1,), "RandomFlip": (), "MixUp": (), "RandomCrop": (3, 4), "CenterCrop": (3, 4)}
+TILED = "ContrastLimitedAdaptiveHistogramEqualization"
+VIDEO = np.stack([PIXELS, PIXELS[::-1]], 1)
+INTEGERS = {
+    **{
+        f"resizing-{x.dtype}-{how}": (lambda x=x, how=how: cast_first(x, L.Resizing(3, 4, interpolation=how)))
+        for x in (PIXELS, PIXELS.astype("int32") - 100)
+        for how in ("bilinear", "nearest", "bicubic")
+    },
+    "resizing-mixed": lambda: cast_first(PIXELS, L.Resizing(3, 4, dtype="mixed_float16")),
+    "resizing-bytes": lambda: cast_first(PIXELS, L.Resizing(3, 4, dtype="uint8")),
+    "resizing-bool": lambda: cast_first(PIXELS > 100, L.Resizing(3, 4)),
+    "resizing-inside": lambda: inside(PIXELS, L.Resizing(3, 4)),
+    "resizing-distributed": lambda: cast_first(VIDEO, L.TimeDistributed(L.Resizing(3, 4))),
+    "resizing-model-distributed": lambda: cast_first(VIDEO, L.TimeDistributed(cast_first(PIXELS, L.Resizing(3, 4))[0])),
+    "pipeline": lambda: cast_first(PIXELS, L.Pipeline([L.Resizing(3, 4), L.Rescaling(0.5)])),
+    "tiled": lambda: cast_first(PIXELS, getattr(L, TILED)(tile_grid_size=(2, 2))),
+    **{f"halved-{name}": (lambda n=name, a=args: halved(PIXELS, getattr(L, n)(*a))) for name, args in BRIGHT.items()},
+    **{
+        f"categories-{policy}": (
+            lambda p=policy: cast_first((abs(X[2]) * 1500).astype("int32"), L.CategoryEncoding(4096, dtype=p))
+        )
+        for policy in ("float32", "mixed_float16", "mixed_bfloat16", "int32")
+    },
+    **{
+        f"bins-{policy}": (lambda p=policy: cast_first(X[2], L.Discretization([-0.5, 0.25, 1.0, 1.25], dtype=p)))
+        for policy in (None, "float32", "int64")
+    },
+}
+"""{name: () -> (model, x)}; an error where there is no such layer yet, or it takes no model."""
+
+
+def write_integers(folder, archive) -> None:
+    for name, make in INTEGERS.items():
+        keras.backend.clear_session()
+        try:
+            model, x = make()
+        except (AttributeError, NotImplementedError):
+            continue
+        outputs = {"x": x, "predict": model.predict(x, batch_size=BATCH, verbose=0)}
+        with contextlib.suppress(tf.errors.InvalidArgumentError):  # of booleans
+            outputs["call"] = np.asarray(model(x, training=False))
+        model.save(folder / f"{name}.keras")
+        np.savez(folder / f"{name}.npz", **outputs)
+        for kind in ("keras", "npz"):
+            archive.write(folder / f"{name}.{kind}", f"{name}.{kind}")
+
+
 def filled(model):
     """The model with weights that are not those of a fresh one; variances stay positive."""
     values = [RNG.standard_normal(w.shape).astype("float32") for w in model.weights]
@@ -145,9 +218,12 @@ def filled(model):
 
 
 def main() -> None:
-    target = Path(__file__).parent / f"predict-{VERSION}.zip"
+    kind = "integers" if "integers" in sys.argv[1:] else "predict"
+    target = Path(__file__).parent / f"{kind}-{VERSION}.zip"
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, make in {**FLAGS, **STATES}.items():
+        if kind == "integers":
+            write_integers(Path(folder), archive)
+        for name, make in {**FLAGS, **STATES}.items() if kind == "predict" else ():
             keras.backend.clear_session()
             model = filled(make())
             path = Path(folder) / f"{name}.{'keras' if VERSION.startswith('3') else 'h5'}"
