@@ -473,7 +473,8 @@ def test_what_later_rows_say_of_the_choices_is_that_of_an_independent_recomputat
             error = stats.sem([one - other for one, other in pairs])
             more = mean[label, epoch] - mean[chosen, epochs]
             assert f"{of}{more:.4f} more; the standard error of that difference is {error:.4f}." in text
-    for label in ("lstm, rate 0.003", "lstm beside n-grams, rate 0.001", "rnn beside n-grams, rate 0.001"):
+    stopped = ("lstm, rate 0.003", "rnn, rate 0.003")
+    for label in (*stopped, "lstm beside n-grams, rate 0.001", "rnn beside n-grams, rate 0.001"):
         by_repeat = f1["last"][label].values()
         epoch = max(next(iter(by_repeat)), key=lambda e: sum(scores[e] for scores in by_repeat))
         mine = [scores[epoch] for scores in by_repeat]

@@ -32,6 +32,7 @@ DESIGNED: dict[str, Any] = {"layers": 1, "head": "pool", "ngrams": True}
 SETTINGS: dict[str, Config] = {
     "lstm, rate 0.003": setting("lstm", 0.003, 10),
     "lstm, rate 0.002": setting("lstm", 0.002, 12),
+    "rnn, rate 0.003": setting("rnn", 0.003, 12),
     "rnn, rate 0.001": setting("rnn", 0.001, 12),
     "rnn, rate 0.001, no embedding dropout": setting("rnn", 0.001, 12, embedding_dropout=0.0),
     "rnn, rate 0.0003": setting("rnn", 0.0003, 20),
@@ -41,6 +42,7 @@ SETTINGS: dict[str, Config] = {
     "lstm beside n-grams, rate 0.002": setting("lstm", 0.002, 12, **DESIGNED),
     "lstm pooled, rate 0.002": setting("lstm", 0.002, 12, layers=1, head="pool"),
     "rnn beside n-grams, rate 0.001": setting("rnn", 0.001, 20, **DESIGNED),
+    "rnn pooled, rate 0.001": setting("rnn", 0.001, 20, layers=1, head="pool"),
 }
 """Recurrent layers alone are the grid's base, 2 x 64 in both directions."""
 

@@ -146,8 +146,8 @@ def _earlier(settings: Sequence[Scored]) -> str:
             best = int(f1.mean(axis=0).argmax())
             told.append(f"{one.label} {f1[:, best].mean():.4f} ({_error(f1[:, best]):.4f}) after {best + 1} epochs")
     return (
-        "The studies that stop early took their settings before there was this tool. It has scored these of them "
-        "since, at a fixed number of epochs. Without averaging, as those studies train, with the standard error: "
+        "The studies that stop early took their settings before there was this tool. It has scored them since, at a "
+        "fixed number of epochs. Without averaging, as those studies train, with the standard error: "
         f"{'; '.join(told)}."
     )
 
