@@ -90,6 +90,8 @@ C = np.float32([3, 1, 2])
         ("linalg.set_diag", (X, X[..., :2, 1] + 9), {"k": 1}),
         ("math.reciprocal_no_nan", (np.float32([0.0, -0.0, 0.3, np.inf]),), {}),
         ("math.reduce_mean", (np.array([[-3, -4], [2, 5]]),), {"axis": 1}),
+        ("math.cumulative_logsumexp", (X,), {"axis": 1, "exclusive": True, "reverse": True}),
+        ("math.cumulative_logsumexp", (np.float32([-np.inf, -np.inf, 1, 90, np.inf, 3]),), {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -155,8 +157,8 @@ def test_every_function_is_public_under_its_name():
 
 @pytest.mark.parametrize("name", [
     "argmax", "argmin", "argsort", "categorical_crossentropy", "count_nonzero", "crelu", "cumprod", "cumsum",
-    "expand_dims", "l2_normalize", "log_softmax", "norm", "normalize", "one_hot", "reduce_logsumexp", "reduce_prod",
-    "softmax", "softmax_cross_entropy_with_logits", "sort",
+    "cumulative_logsumexp", "expand_dims", "l2_normalize", "log_softmax", "norm", "normalize", "one_hot",
+    "reduce_logsumexp", "reduce_prod", "softmax", "softmax_cross_entropy_with_logits", "sort",
 ])  # fmt: skip
 def test_the_first_axis_is_treated_as_the_last(name):
     x = np.random.default_rng(0).uniform(0.1, 1, (2, 3, 4)).astype("float32")

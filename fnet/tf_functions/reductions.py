@@ -112,19 +112,26 @@ argmin = _position("argmin", "Where the smallest is first.")
 # --- running sums ---------------------------------------------------------------------------------
 
 
-def _running(name: str, text: str, start: float) -> Operation:
+def _running(name: str, text: str, start: float, run: Callable[..., Array] | None = None) -> Operation:
     def apply(x: Array, *, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Array:
         x = xp.moveaxis(tensor(x), axis, 0)
         x = x[::-1] if reverse else x
         x = xp.concatenate([xp.full_like(x[:1], start), x[:-1]]) if exclusive else x
-        y = getattr(xp, name)(x, axis=0, dtype=x.dtype)
+        y = (run or getattr(xp, name))(x, axis=0, dtype=x.dtype)
         return xp.moveaxis(y[::-1] if reverse else y, 0, axis)
 
-    return function(same_rule, f"math.{name}", f"keras.backend.{name}")(named(name, text, apply))
+    own = () if run else (f"keras.backend.{name}",)
+    return function(same_rule, f"math.{name}", *own)(named(name, text, apply))
 
 
 cumsum = _running("cumsum", "Running sums; `exclusive`: of what comes before.", 0)
 cumprod = _running("cumprod", "Running products; `exclusive`: of what comes before.", 1)
+cumulative_logsumexp = _running(
+    "cumulative_logsumexp",
+    "log of the running sums of exp(x); `exclusive`: of what comes before.",
+    float("-inf"),
+    lambda x, **how: xp.logaddexp.accumulate(x, **how),
+)
 
 
 # --- sorting and searching ------------------------------------------------------------------------
