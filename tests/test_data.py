@@ -137,6 +137,7 @@ def nusax(tmp_path):
 def test_csv_texts_keep_every_word(nusax):
     found = data.load("texts", nusax("test", ["4,biasa saja,neutral"]))
     assert list(found.train.x) == ["enak, sekali", "NA"]
+    assert found.train.x.dtype == object  # one long text would make all as long
     assert list(found.valid.x) == ["null"]
     np.testing.assert_array_equal(found.train.y, [2, 1])
 

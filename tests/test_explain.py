@@ -14,6 +14,7 @@ import fnet
 from fnet import cli
 from params import CorruptFile, UnsupportedLayer
 from params.explaining.pictured import picture
+from params.store.keras_file import keras_bytes
 from tests.golden.archives import FOLDER, config_in, files, golden, read
 from tests.hostile import keras_zip, legacy
 from tests.hostile_sizes import NO_WEIGHTS, chain, packed
@@ -121,6 +122,16 @@ def test_layers_of_models_in_models_are_named_by_their_path():
     assert [step.path for step in found.steps if step.status == "refused"] == ["block/batch_normalization"]
     assert steps(found)["dense"].output == "float32[None, 3]"
     assert fnet.explain(file(value), custom={"block/batch_normalization": fnet.identity}).supported
+
+
+def test_products_of_queries_keys_and_values_count():
+    attention = fnet.bind(fnet.multi_head_attention, num_heads=2, key_dim=3, value_dim=2)
+    sources = {"query": "x", "value": "y"}
+    x, y = (fnet.bind(fnet.input_layer, shape=(None, time, 4)) for time in (5, 7))
+    model = fnet.graph({"x": x, "y": y, "attended": (attention, sources)}, inputs=("x", "y"), outputs="attended")
+    found = fnet.explain(keras_bytes(model, fnet.init(model, 0)))
+    kernels, scores = 2 * (4 * 3 + 4 * 3 + 4 * 2 + 2 * 4), 2 * (3 + 2) * 7
+    assert steps(found)["attended"].flops == 2 * 5 * (kernels + scores)
 
 
 def test_masks_are_made_kept_used_and_lost():

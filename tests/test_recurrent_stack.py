@@ -182,6 +182,8 @@ def test_a_stack_of_what_is_no_stack_is_refused():
         stack(params, np.zeros((2, 3), "float32"))
     with pytest.raises(fnet.InvalidInput, match="at least one time step"):
         stack(params, np.zeros((2, 0, 3), "float32"))
+    with pytest.raises(fnet.InvalidInput, match="at least one time step"):
+        fnet.infer(stack, fnet.Spec((2, 0, 3)))
 
 
 # --- rows by length -------------------------------------------------------------------------------

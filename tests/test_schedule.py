@@ -63,6 +63,12 @@ def test_a_schedule_is_remembered_for_the_kind_of_a_batch_and_its_workers():
     assert len(known.schedules) == 4
 
 
+def test_one_blas_thread_is_for_little_work_or_one_worker():
+    little, much = schedule.Work(1.0, 1.0), schedule.Work(1e9, 1e9)
+    given = ((little, None), (much, None), (much, 1))
+    assert [schedule.schedule(1, work, workers).small for work, workers in given] == [True, False, True]
+
+
 def test_parts_of_wide_rows_stay_small_on_numpy():
     sizes = [len(schedule.parts(n, schedule.Work(5000.0, 4000.0, held=1088))) for n in (3000, 4000, 10_000, 100_000)]
     assert sizes == [1, 2, 2, 16]

@@ -31,6 +31,8 @@ def test_interval_is_students():
     assert (got.low, got.high) == pytest.approx((0.6 - 0.24841, 0.6 + 0.24841), abs=1e-4)
     assert (got.wide_low, got.wide_high) == pytest.approx((got.low, got.high))  # the rows bring nothing here
     assert np.isnan(statistics.estimate(scored([0.5])).low)
+    same = statistics._error(np.arange(50.0), [scored([0.5, 0.5])])
+    assert same == pytest.approx((np.arange(50).std(ddof=1) / 50**0.5, 49))
 
 
 def test_an_influence_is_the_derivative_of_macro_f1_by_the_weight_of_a_row():

@@ -138,11 +138,13 @@ def test_graphs_with_shared_layers_constants_and_masks():
         "known": (operations.greater, ("ids", 1)),
         "last": (bind(fnet.gru, units=2), masked_by(fnet.at("first", 0), "known")),
         "sum": (fnet.add, ("last", fnet.at("again", 1))),
+        "second": (fnet.attention, (masked_by("twice", None), masked_by("x", "known"))),
     }
-    model = fnet.graph(nodes, inputs={"ids": "ids", "x": "x"}, outputs={"sum": "sum", "states": "again"})
+    outputs = {"sum": "sum", "states": "again", "second": "second"}
+    model = fnet.graph(nodes, inputs={"ids": "ids", "x": "x"}, outputs=outputs)
     params = fnet.init(model, 0)
     read, arrays = load_keras(keras_bytes(model, params))
-    x = {"ids": np.array([[1, 2, 0, 3, 0, 0]], "int32"), "x": np.ones((1, 6, 3), "float32")}
+    x = {"ids": np.array([[1, 2, 0, 3, 0, 0]], "int32"), "x": np.arange(18, dtype="float32").reshape(1, 6, 3) / 9}
     for ours, theirs in zip(tree.leaves(model(params, x)), tree.leaves(read(arrays, x)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)  # bytes in a file lie as they do, which BLAS can tell
     assert isinstance(read(arrays, x)["states"], list | tuple)

@@ -16,7 +16,7 @@ def take_axis(x: Any, indices: Any, axis: int) -> Any:
 
 def scatter(x: Any, indices: Any, updates: Any, by: str) -> Any:
     """`x` with `updates` at `indices` (..., depth), put there ("set") or combined by "add", "max", "min", "mul"."""
-    place = jnp.asarray(x).at[tuple(jnp.moveaxis(jnp.asarray(indices), -1, 0))]
+    place = jnp.asarray(x).at[tuple(jnp.moveaxis(indices, -1, 0))]
     name = {"mul": "multiply"}.get(by, by)
     return getattr(place, name)(updates)
 

@@ -60,7 +60,11 @@ def _flops(row: infer.Row, outputs: list[Any]) -> int | None:
     name, options = bind(row.step).function.__name__, bind(row.step).all_options
     if name in FREE or "dropout" in name:
         return 0
-    kernels = [(str(path[-1]), param) for path, param in tree.items(row.params) if len(param.shape) > 1]
+    kernels = [
+        (str(path[-1]), param)
+        for path, param in tree.items(row.params)
+        if len(param.shape) > 1 and "bias" not in str(path[-1])
+    ]
     if not kernels:
         return total(_product(spec.shape[1:]) for spec in outputs)
     inputs = [spec.shape for spec in tree.leaves(row.inputs) if spec is not None]

@@ -35,12 +35,15 @@ NEURAL = [
     *rows((o.rms_norm,), A((2, 3, 4)), axis=(1, 2), epsilon=0.1),
     *rows((o.normalize,), A((2, 3, 4))),
     *rows((o.normalize,), A((2, 3, 4)), axis=1, order=3),
+    *rows((o.layer_norm, o.rms_norm), A((2, 3, 4), scale=3e-4)),
+    *rows((o.normalize,), A((2, 3, 4), scale=3e-8)),
     *rows((o.binary_crossentropy,), A((2, 3), center=0.5, scale=0.1), A((2, 3), center=0.5, scale=0.1)),
     *rows((o.binary_crossentropy,), A((2, 3), center=0.5, scale=0.1), A((2, 3), scale=3.0), from_logits=True),
     *rows((o.categorical_crossentropy,), A((2, 3), center=0.5, scale=0.1), A((2, 3), center=0.5, scale=0.1)),
     *rows((o.categorical_crossentropy,), A((2, 3), center=0.5, scale=0.1), M, from_logits=True),
     *rows((o.sparse_categorical_crossentropy,), A((2,), "int32", 0, 3), A((2, 3), center=0.5, scale=0.1)),
     *rows((o.sparse_categorical_crossentropy,), A((2, 1), "int32", 0, 3), M, from_logits=True),
+    *rows((o.sparse_categorical_crossentropy,), A((2,), "int32", 0, 3), A((2, 3), scale=3.0)),
     *[
         OpCase(
             o.fake_quant_with_min_max_vars,
