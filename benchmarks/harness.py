@@ -197,6 +197,11 @@ CONTENDERS = {
     "flax": Contender(_flax, ("flax", "jax"), {}),
     "litert": Contender(_litert, ("keras", "tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
 }
+GPU = {
+    "CUDA_VISIBLE_DEVICES": "0",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # one GPU for several processes
+    "JAX_DEFAULT_MATMUL_PRECISION": "highest",  # the precision that fnet computes in, for all
+}
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 
@@ -297,7 +302,8 @@ def build(cells: Sequence[Cell], onnx: bool) -> None:
     if not absent:
         return
     MODELS.mkdir(exist_ok=True)
-    with _process(_build, {"KERAS_BACKEND": "tensorflow"}, absent, onnx) as connection:
+    backend = "tensorflow" if onnx else os.environ.get("KERAS_BACKEND", "tensorflow")
+    with _process(_build, {"KERAS_BACKEND": backend}, absent, onnx) as connection:
         for _ in absent:
             print(f"built {connection.recv()}", file=sys.stderr, flush=True)
 
@@ -387,11 +393,13 @@ def busy_cores() -> Iterator[None]:
 
 
 def run(
-    cells: Sequence[Cell], table: dict[str, Contender], seconds: float, threads: int | None, busy: bool = False
+    cells: Sequence[Cell], table: dict[str, Contender], seconds: float, limits: dict[str, str], busy: bool = False
 ) -> Iterator[Any]:
-    """The line of each cell as soon as it is measured; busy: once more while all cores have other work."""
+    """The line of each cell as soon as it is measured; busy: once more while all cores have other work.
+
+    limits: of the environment of every contender.
+    """
     build(cells, any(c.call is _onnxruntime for c in table.values()))
-    limits = {} if threads is None else dict.fromkeys(THREADS, str(threads))
     with ExitStack() as stack:
         connections = {
             name: stack.enter_context(_process(_serve, c.environment | limits, c.call)) for name, c in table.items()
@@ -420,6 +428,7 @@ def main(
     parser.add_argument("--before", type=Path, metavar="DIR", help="hold ours next to another checkout of fnet")
     parser.add_argument("--seconds", type=float, help="for each contender of each cell (2; with --quick 0.3)")
     parser.add_argument("--threads", type=int, metavar="N", help="of every library (all cores)")
+    parser.add_argument("--gpu", action="store_true", help="let libraries see the first GPU, in the precision of fnet")
     parser.add_argument(
         "--busy", action="store_true", help="each cell also with all cores busy; without a priority of its own"
     )
@@ -433,11 +442,15 @@ def main(
     if not picked or not table:
         raise SystemExit("no cell, or no contender, fits; cells: " + ", ".join(c.name for c in cells))
     seconds = args.seconds or (0.3 if args.quick else 2.0)
+    limits = {} if args.threads is None else dict.fromkeys(THREADS, str(args.threads))
+    limits |= GPU if args.gpu else {}
     about = {"machine": machine.describe(), "threads": args.threads or "all", "seconds": seconds}
+    if args.gpu:
+        about["gpu"] = machine.gpu()
     about["versions"] = machine.versions(sorted({p for c in table.values() for p in c.packages}))
     print(f"{about['machine']}; " + ", ".join(f"{k} {v}" for k, v in about["versions"].items()))
     lines: list[Any] = []
-    for line in measured(picked, table, seconds, args.threads, args.busy):
+    for line in measured(picked, table, seconds, limits, args.busy):
         columns = line["shown ms"] | line["ratio"]
         if not lines:
             print(f"{'milliseconds, ratios':<26}" + "".join(f"  {name:>8}" for name in columns))

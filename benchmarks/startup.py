@@ -36,13 +36,12 @@ CELLS = [Cell("start cnn", cnn, images, 1, quick=True), Cell("start lstm", lstm,
 
 
 def starts(
-    cells: Sequence[Cell], table: dict[str, Contender], seconds: float, threads: int | None, busy: bool = False
+    cells: Sequence[Cell], table: dict[str, Contender], seconds: float, limits: dict[str, str], busy: bool = False
 ) -> Iterator[Any]:
     """The line of each cell: whole processes, the contenders in turn, for about `seconds` each."""
     harness.build(cells, "onnxruntime" in table)
     table = {name: contender for name, contender in table.items() if name.split()[0] in CODE}
     table |= {"numpy": Contender(lambda file, x: lambda: None, (), {}, "floor")}
-    limits = {} if threads is None else dict.fromkeys(harness.THREADS, str(threads))
     with tempfile.TemporaryDirectory(prefix="fnet-benchmark-") as folder:
         for cell in cells:
             rows = Path(folder) / "rows.npy"

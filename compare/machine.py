@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from collections.abc import Iterable
 from importlib import metadata
 
@@ -11,6 +12,15 @@ from importlib import metadata
 def describe() -> str:
     """One line: architecture, cores, Python."""
     return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def gpu() -> str:
+    """The name of the first GPU, as NVIDIA's driver tells it.
+
+    Raises FileNotFoundError where the driver is not installed.
+    """
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
