@@ -21,7 +21,10 @@ PLAN = "FNET_PLAN"
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Instead of the tests as they are: print [number, "found" | "survived" | "undecided", by which test]."""
+    """Instead of the tests as they are: print [number, "found" | "survived" | "undecided" | "untested", by which test];
+    nothing for a fault in force from the start that collection fails with."""
+    if session.testsfailed and FAULT in os.environ:
+        return True
     items = {item.nodeid: item for item in session.items}
     for number, costs in json.loads(Path(os.environ[PLAN]).read_text()):
         left = [(items[name], cost) for name, cost in costs.items() if name in items] if costs else []
@@ -31,7 +34,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
 
 
 def _judged(number: int, left: list[tuple[pytest.Item, float]]) -> tuple[str, str]:
-    ended = "survived"
+    ended = "survived" if left else "untested"
     while left:
         word, at = _run(number, left)
         if word == "survived":

@@ -29,7 +29,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tests import judging, reach
 
@@ -478,6 +477,7 @@ def _tracked(pattern: str = "") -> list[str]:
 # --- running --------------------------------------------------------------------------------------
 
 QUIET = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+FAST = ("-m", "not slow")
 
 
 def switched(faults: Mapping[int, Fault], sources: Mapping[str, bytes]) -> tuple[dict[str, bytes], set[int]]:
@@ -506,7 +506,7 @@ def scratch_copy(folder: Path, faults: Mapping[int, Fault]) -> set[int]:
     places = {n: (fault.path, fault.line) for n, fault in faults.items()}
     for path, text in reach.probed(places, {path: text.decode() for path, text in texts.items()}).items():
         (folder / path).write_text(text)
-    subprocess.run([sys.executable, "-m", "compileall", "-q", *PACKAGES], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "."], cwd=folder, check=True)
     return numbers
 
 
@@ -528,40 +528,71 @@ def reached(folder: Path, jobs: int) -> Mapping[int, dict[str, float]]:
     """{number of a fault: the fast tests that run what it changes, and how long each takes}."""
     rows = folder / "reached"
     rows.mkdir()
-    list(run(folder, "-p", "tests.reach", "-n", str(jobs), "-m", "not slow", **{reach.FOLDER: str(rows)}))
+    list(run(folder, "-p", "tests.reach", "-n", str(jobs), *FAST, **{reach.FOLDER: str(rows)}))
     return reach.tests_of(rows)
 
 
 End = tuple[int, str, str]
-"""(number of a fault, "found" | "survived" | "undecided", by which test)."""
+"""(number of a fault, "found" | "survived" | "undecided" | "untested", by which test)."""
 
 
 def judged(folder: Path, plan: Mapping[int, dict[str, float] | None], *words: str, **variables: str) -> Iterator[End]:
-    """How faults end whose switches one process turns, by these tests or by all that the words choose."""
+    """How faults end whose switches one process turns, by these tests or by all that the words choose; nothing where
+    that process does not come to its tests."""
     file = folder / "plan.json"
     file.write_text(json.dumps(list(plan.items())))
-    files = sorted({test.partition("::")[0] for tests in plan.values() for test in tests or ()})
-    some = bool(files) or None in plan.values()
-    left = dict.fromkeys(plan, "undecided" if some else "survived")
+    files = sorted({test.partition("::")[0] for tests in plan.values() for test in tests or () if test})
     options = ("-p", "no:xdist", "-p", "tests.judging", *words, *files)
-    for line in run(folder, *options, **{judging.PLAN: str(file)}, **variables) if some else ():
+    for line in run(folder, *options, **{judging.PLAN: str(file)}, **variables) if plan else ():
         if line.startswith("["):
-            n, word, test = json.loads(line)
-            del left[n]
-            yield n, word, test
-    yield from ((n, word, "") for n, word in left.items())
+            yield tuple(json.loads(line))
 
 
-def judged_anew(folder: Path, n: int, fault: Fault, has_switch: bool, plan: Any, *words: str) -> Iterator[End]:
-    """How a fault ends that is in force from the start of a process of its own."""
-    file = folder / fault.path
-    kept = file.read_bytes()
-    if not has_switch:
-        file.write_bytes(fault.apply((ROOT / fault.path).read_bytes()))
-    try:
-        yield from judged(folder, {n: plan}, *words, **{reach.FAULT: str(n)})
-    finally:
-        file.write_bytes(kept)
+def judged_anew(folder: Path, n: int, fault: Fault | None, plan: dict[str, float] | None, *words: str) -> End:
+    """How a fault ends that is in force from the start of a process of its own, by a switch or, given, by a change of
+    its file. A test that fails without it too is passed over."""
+    file = folder / (fault.path if fault else "plan.json")
+    while True:
+        kept = file.read_bytes() if fault else b""
+        if fault:
+            file.write_bytes(fault.apply((ROOT / fault.path).read_bytes()))
+        try:
+            _, word, test = next(judged(folder, {n: plan}, *words, **{reach.FAULT: str(n)}), (n, "found", ""))
+        finally:
+            if fault:
+                file.write_bytes(kept)
+        if word != "found":
+            return n, word, test
+        without = next(judged(folder, {n: {test: 60.0}}, *words, **{reach.FAULT: "-1"}), (n, "undecided", ""))
+        if without[1] == ("survived" if test else "untested"):
+            return n, word, test or "imports and collection"
+        if not test:
+            return without
+        words += ("--deselect", test)
+
+
+def ends(
+    folder: Path, faults: Mapping[int, Fault], switches: set[int], tests: Mapping[int, dict[str, float]], slow: bool
+) -> Iterator[tuple[str, End]]:
+    """(suite, how a fault ends there) in a scratch copy. What no fast test reaches, all those of its place judge."""
+    last: dict[int, str] = {}
+
+    def anew(n: int, plan: dict[str, float] | None, *words: str) -> End:
+        fault = None if n in switches else faults[n]
+        end = judged_anew(folder, n, fault, plan, *words, *(files_of(faults[n].path) if plan is None else ()))
+        last[n] = end[1]
+        return end
+
+    at_once = {n: tests[n] for n in faults if n in switches and tests.get(n) and "" not in tests[n]}
+    for end in judged(folder, at_once, *FAST):
+        last[end[0]] = end[1]
+        yield "fast", end
+    for n in faults:
+        if last.get(n, "untested") in ("undecided", "untested"):
+            yield "fast", anew(n, tests.get(n) or None, *FAST)
+    for n in faults if slow else ():
+        if last[n] != "found":
+            yield "slow", anew(n, None, "-m", "slow")
 
 
 def main() -> None:
@@ -585,32 +616,18 @@ def main() -> None:
     if given.list:
         print(*shown.values(), sep="\n")
         return
-    ends: dict[int, str] = {}
-
-    def note(new: Iterator[End], suite: str) -> None:
-        for n, word, test in new:
-            ends[n] = word
-            print(f"{word:9} by {suite} tests: {shown[n]}", *([f"\n          {test}"] if test else []), flush=True)
-
+    words: dict[int, str] = {}
+    fast = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as base:
         folder = Path(base)
         switches = scratch_copy(folder, faults)
-        tests = {n: {} for n in faults} | dict(reached(folder, given.jobs))
-        at_once = [n for n in faults if n in switches and "" not in tests[n]]
-        note(judged(folder, {n: tests[n] for n in at_once}, "-m", "not slow"), "fast")
-        for n in faults:
-            if ends.get(n, "undecided") == "undecided":
-                note(judged_anew(folder, n, faults[n], n in switches, tests[n], "-m", "not slow"), "fast")
-        fast = sum(word == "found" for word in ends.values())
-        for n in faults if given.slow else ():
-            if ends[n] != "found":
-                words = ("-m", "slow", *files_of(faults[n].path))
-                note(judged_anew(folder, n, faults[n], n in switches, None, *words), "slow")
-    counts = Counter(ends.values())
-    print(
-        f"of {len(faults)} faults {counts['found']} found, {fast} of them by the fast suite; "
-        f"{counts['survived']} survived, {counts['undecided']} undecided"
-    )
+        for suite, (n, word, test) in ends(folder, faults, switches, reached(folder, given.jobs), given.slow):
+            words[n] = word
+            fast += suite == "fast" and word == "found"
+            print(f"{word:9} by {suite} tests: {shown[n]}", *([f"\n          {test}"] if test else []), flush=True)
+    counts = Counter(words.values())
+    left = ", ".join(f"{counts[word]} {word}" for word in ("survived", "undecided", "untested"))
+    print(f"of {len(faults)} faults {counts['found']} found, {fast} of them by the fast suite; {left}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""`make mutants` judges rightly: in a small project whose faults are known."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests import mutants
+
+CODE = """
+LIMITS = {"side": 7, "edge": 8}
+assert LIMITS["edge"] == 8
+
+
+def area(a, b):
+    return a * b
+
+
+def inside(a):
+    return a < LIMITS["side"]
+
+
+def positive(a):
+    return abs(a) if a > 0 else 0
+
+
+def after(a):
+    return a + 1
+
+
+def before(a):
+    return a - 1
+"""
+
+TESTS = """
+import pytest
+from fnet import records
+
+
+def test_fails_for_itself():
+    assert records.positive(1) == records.inside(1) == 2
+
+
+def test_values():
+    assert records.area(2, 3) == 6 and records.inside(1) and records.positive(2) == 2 and records.before(1) == 0
+
+
+@pytest.mark.slow
+def test_fails_for_itself_slowly():
+    assert records.positive(1) == 2
+
+
+@pytest.mark.slow
+def test_edge():
+    assert not records.inside(7)
+"""
+
+SURVIVES = [("fast", "survived", ""), ("slow", "survived", "")]
+KNOWN = {
+    "a * b  ->  ((a) / (b))": [("fast", "found", "test_values")],
+    "a < LIMITS[\"side\"]  ->  ((a) <= (LIMITS['side']))": [("fast", "survived", ""), ("slow", "found", "test_edge")],
+    "abs(a)  ->  (a)": SURVIVES,  # equivalent
+    "a + 1  ->  ((a) - (1))": SURVIVES,  # no test calls it: those of its place run
+    "8  ->  (8 + 1)": [("fast", "found", "imports and collection")],
+    "a - 1  ->  a - 2": [("fast", "found", "test_values")],  # without a switch
+}
+"""{a fault: (suite, how it ends there, by which test)}."""
+
+
+@pytest.mark.slow
+def test_faults_end_as_they_should(tmp_path, monkeypatch):
+    project, copy = tmp_path / "project", tmp_path / "copy"
+    for folder in ("fnet", "tests"):
+        (project / folder).mkdir(parents=True)
+    for name in ("__init__", "judging", "reach"):
+        shutil.copy(mutants.ROOT / f"tests/{name}.py", project / "tests")
+    (project / "fnet/__init__.py").touch()
+    (project / "fnet/records.py").write_text(CODE)
+    (project / "tests/test_records.py").write_text(TESTS)
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    subprocess.run(["git", "add", "."], cwd=project, check=True)
+    monkeypatch.setattr(mutants, "ROOT", project)
+
+    place = "fnet/records.py"
+    faults = {fault.shown(CODE.encode()).partition("] ")[2]: fault for fault in mutants.faults_of(place, CODE.encode())}
+    at = CODE.index("a - 1")
+    by_hand = mutants.Fault(place, CODE[:at].count("\n") + 1, "by hand", at, at + len("a - 1"), "a - 2")
+    faults["a - 1  ->  a - 2"] = by_hand
+    chosen = {n: faults[shown] for n, shown in enumerate(KNOWN)}
+    switches = mutants.scratch_copy(copy, chosen)
+    assert switches == set(range(5))
+    got = {shown: [] for shown in KNOWN}
+    for suite, (n, word, test) in mutants.ends(copy, chosen, switches, mutants.reached(copy, 1), slow=True):
+        got[[*KNOWN][n]].append((suite, word, test.rpartition("::")[2]))
+    assert got == KNOWN
