@@ -1,4 +1,7 @@
-"""A model composed by hand and made by `fnet.init` trains with optax on JAX."""
+"""A model composed by hand and made by `fnet.init` trains with optax on JAX.
+
+pip install '.[jax]' optax scikit-learn, then python examples/train_with_optax.py
+"""
 
 import os
 
