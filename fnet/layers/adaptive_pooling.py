@@ -7,17 +7,15 @@ Source: keras.layers.AdaptiveAveragePooling1D and so on.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from fnet.backend import xp
-from fnet.core.compose import layer
 from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.layers.windows import (
     from_channels_last,
     join_shape,
+    over_axes,
     per_axis,
     split_shape,
     split_sizes,
@@ -55,7 +53,7 @@ def _output(rank: int, output_size: PerAxis | None) -> tuple[int, ...]:
 
 
 def _pool(rank: int, average: bool, x: Array, output_size: PerAxis | None, data_format: str | None) -> Array:
-    """What all six layers do: one axis after the other, since windows are products of intervals."""
+    """One axis after the other, since windows are products of intervals."""
     output = _output(rank, output_size)
     split_sizes(f"adaptive_pooling{rank}d", x.shape, rank, data_format)
     y = to_channels_last(x, data_format)
@@ -94,10 +92,16 @@ def _average_axis(x: Array, axis: int, count: int) -> Array:
     return y / xp.asarray(sizes.reshape(shape), dtype=y.dtype)
 
 
-@layer(shape=partial(_adaptive_rule, 1), room=partial(_adaptive_room, 1), mask="drop", floats=True)
-def adaptive_average_pooling1d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
+@over_axes("adaptive_average_pooling{}d", _adaptive_rule, _adaptive_room, mask="drop", floats=True)
+def _average_pooling(
+    rank: int, params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
+    """The layers adaptive_average_pooling1d, 2d and 3d."""
+    return _pool(rank, True, x, output_size, data_format)
+
+
+adaptive_average_pooling1d = _average_pooling(
+    1,
     """(batch, steps, channels) -> (batch, output_size, channels): means of windows that share out the steps.
 
     `output_size` (required) may be larger than the input: steps are then repeated. No params. Mask: dropped.
@@ -105,61 +109,55 @@ def adaptive_average_pooling1d(
 
     >>> adaptive_average_pooling1d({}, np.array([[[1.], [2.], [3.]]]), output_size=2)[0, :, 0]
     array([1.5, 2.5])
-    """
-    return _pool(1, True, x, output_size, data_format)
+    """,
+)
 
-
-@layer(shape=partial(_adaptive_rule, 2), room=partial(_adaptive_room, 2), mask="drop", floats=True)
-def adaptive_average_pooling2d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
-) -> Array:
+adaptive_average_pooling2d = _average_pooling(
+    2,
     """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
 
     Source: keras.layers.AdaptiveAveragePooling2D.
-    """
-    return _pool(2, True, x, output_size, data_format)
+    """,
+)
 
-
-@layer(shape=partial(_adaptive_rule, 3), room=partial(_adaptive_room, 3), mask="drop", floats=True)
-def adaptive_average_pooling3d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
-) -> Array:
+adaptive_average_pooling3d = _average_pooling(
+    3,
     """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_average_pooling1d.
 
     Source: keras.layers.AdaptiveAveragePooling3D.
-    """
-    return _pool(3, True, x, output_size, data_format)
+    """,
+)
 
 
-@layer(shape=partial(_adaptive_rule, 1), room=partial(_adaptive_room, 1), mask="drop")
-def adaptive_max_pooling1d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
+@over_axes("adaptive_max_pooling{}d", _adaptive_rule, _adaptive_room, mask="drop")
+def _max_pooling(
+    rank: int, params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
 ) -> Array:
+    """The layers adaptive_max_pooling1d, 2d and 3d."""
+    return _pool(rank, False, x, output_size, data_format)
+
+
+adaptive_max_pooling1d = _max_pooling(
+    1,
     """(batch, steps, channels) -> (batch, output_size, channels): maxima of windows that share out the steps.
 
     NaN propagates. Options and mask (dropped): as adaptive_average_pooling1d.
     Source: keras.layers.AdaptiveMaxPooling1D.
-    """
-    return _pool(1, False, x, output_size, data_format)
+    """,
+)
 
-
-@layer(shape=partial(_adaptive_rule, 2), room=partial(_adaptive_room, 2), mask="drop")
-def adaptive_max_pooling2d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
-) -> Array:
+adaptive_max_pooling2d = _max_pooling(
+    2,
     """(batch, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
 
     Source: keras.layers.AdaptiveMaxPooling2D.
-    """
-    return _pool(2, False, x, output_size, data_format)
+    """,
+)
 
-
-@layer(shape=partial(_adaptive_rule, 3), room=partial(_adaptive_room, 3), mask="drop")
-def adaptive_max_pooling3d(
-    params: Params, x: Array, *, output_size: PerAxis | None = None, data_format: DataFormat | None = None
-) -> Array:
+adaptive_max_pooling3d = _max_pooling(
+    3,
     """(batch, depth, height, width, channels) -> (batch, *output_size, channels), as adaptive_max_pooling1d.
 
     Source: keras.layers.AdaptiveMaxPooling3D.
-    """
-    return _pool(3, False, x, output_size, data_format)
+    """,
+)

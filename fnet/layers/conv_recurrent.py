@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from fnet.activation_functions import Activation
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.core.room import PRODUCTS, numbers
 from fnet.layers.convolution import conv_room, padded_room
@@ -23,7 +21,7 @@ from fnet.layers.recurrence import (
     time_step,
 )
 from fnet.layers.recurrent import drops, lstm_step
-from fnet.layers.windows import Windows, from_channels_last, to_channels_last, windowed, windows
+from fnet.layers.windows import Windows, from_channels_last, over_axes, to_channels_last, windowed, windows
 from fnet.records import dataclass
 from fnet.types import Array, DataFormat, Masks, Param, Params, ParamTree, PerAxis, Positive, Rate, Spec
 
@@ -139,13 +137,13 @@ def _of_state(window: Windows) -> Windows:
     return window._replace(strides=ones, padding="same", dilation=ones)
 
 
-def _recurrent(rank: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    rule, room = windowed(f"conv_lstm{rank}d", rank, _rule), windowed(f"conv_lstm{rank}d", rank, _room)
-    return layer(shape=rule, room=room_over_time(rule, room), mask="own", rng=drops, floats=True)
+_shape = windowed("conv_lstm{}d", _rule)
+_room_over_time = room_over_time(_shape, windowed("conv_lstm{}d", _room))
 
 
-@_recurrent(1)
-def conv_lstm1d(
+@over_axes("conv_lstm{}d", _shape, _room_over_time, mask="own", rng=drops, floats=True)
+def _conv_lstm(
+    rank: int,
     params: Params,
     x: Any,
     *,
@@ -169,6 +167,18 @@ def conv_lstm1d(
     zero_output_for_mask: bool = False,
     masks: Masks = "keras3",
 ) -> Any:
+    """The layers conv_lstm1d, conv_lstm2d, conv_lstm3d."""
+    window = windows("conv_lstm{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    return run_over_time(
+        ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
+        params,
+        x,
+        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
+    )
+
+
+conv_lstm1d = _conv_lstm(
+    1,
     """(batch, time, steps, in) -> (batch, new steps, filters): `lstm` with convolutions.
 
         i, f, g, o = split(conv(x_t, kernel) + conv(h_(t-1), recurrent_kernel) + bias, 4)
@@ -179,87 +189,21 @@ def conv_lstm1d(
     (4 filters,); gates i, f, c, o. The other options, states, mask rule and errors are those of `lstm`; a mask of
     places, (batch, time, steps), hides each by itself; dropout draws one mask for each gate.
     Source: keras.layers.ConvLSTM1D; Shi et al. 2015.
-    """
-    window = windows("conv_lstm1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    return run_over_time(
-        ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
-        params,
-        x,
-        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
-    )
+    """,
+)
 
-
-@_recurrent(2)
-def conv_lstm2d(
-    params: Params,
-    x: Any,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    activation: Activation = "tanh",
-    recurrent_activation: Activation = "sigmoid",
-    use_bias: bool = True,
-    unit_forget_bias: bool = True,
-    dropout: Rate = 0.0,
-    recurrent_dropout: Rate = 0.0,
-    return_sequences: bool = False,
-    return_state: bool = False,
-    go_backwards: bool = False,
-    stateful: bool = False,
-    unroll: bool = False,
-    zero_output_for_mask: bool = False,
-    masks: Masks = "keras3",
-) -> Any:
+conv_lstm2d = _conv_lstm(
+    2,
     """(batch, time, height, width, in) -> (batch, new height, new width, filters): `lstm` with convolutions.
 
     All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM2D.
-    """
-    window = windows("conv_lstm2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    return run_over_time(
-        ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
-        params,
-        x,
-        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
-    )
+    """,
+)
 
-
-@_recurrent(3)
-def conv_lstm3d(
-    params: Params,
-    x: Any,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    activation: Activation = "tanh",
-    recurrent_activation: Activation = "sigmoid",
-    use_bias: bool = True,
-    unit_forget_bias: bool = True,
-    dropout: Rate = 0.0,
-    recurrent_dropout: Rate = 0.0,
-    return_sequences: bool = False,
-    return_state: bool = False,
-    go_backwards: bool = False,
-    stateful: bool = False,
-    unroll: bool = False,
-    zero_output_for_mask: bool = False,
-    masks: Masks = "keras3",
-) -> Any:
+conv_lstm3d = _conv_lstm(
+    3,
     """(batch, time, *volume, in) -> (batch, *new volume, filters): `lstm` with convolutions.
 
     All else is as in conv_lstm1d. Source: keras.layers.ConvLSTM3D.
-    """
-    window = windows("conv_lstm3d", 3, kernel_size, strides, padding, data_format, dilation_rate)
-    return run_over_time(
-        ConvLSTM(window, filters, activation, recurrent_activation, use_bias, dropout, recurrent_dropout),
-        params,
-        x,
-        SequenceOptions(return_sequences, return_state, go_backwards, unroll, zero_output_for_mask, masks),
-    )
+    """,
+)

@@ -6,19 +6,19 @@ Source: keras.layers.Conv1D, Conv2D, Conv3D. Arrays are correlated with the kern
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.core.room import size
 from fnet.errors import InvalidInput
-from fnet.layers.windows import Pads, Sizes, Windows, remembered, windowed, windows
+from fnet.layers.windows import Pads, Sizes, Windows, over_axes, remembered, windowed, windows
 from fnet.shapes import sized
 from fnet.types import Array, DataFormat, Param, Params, ParamTree, PerAxis, Positive, Spec
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def bias_param(use_bias: bool, filters: int | None) -> ParamTree:
@@ -65,10 +65,10 @@ def conv_room(window: Windows, x: Spec) -> tuple[int, int]:
 
 
 def convolution(
-    name: str, rank: int, shape: Callable[..., tuple[Spec, ParamTree]], room: Callable[..., tuple[int, int]]
-) -> Callable[[Callable[P, Array]], Callable[P, Array]]:
-    """Declare a function to be the layer `name` over `rank` spatial axes, by rules that are given its window."""
-    return layer(shape=windowed(name, rank, shape), room=windowed(name, rank, room), mask="drop", floats=True)
+    family: str, shape: Callable[..., tuple[Spec, ParamTree]], room: Callable[..., tuple[int, int]]
+) -> Callable[[Callable[Concatenate[int, P], R]], Callable[[int, str], Callable[P, R]]]:
+    """`over_axes` by rules that are given the window."""
+    return over_axes(family, windowed(family, shape), windowed(family, room), mask="drop", floats=True)
 
 
 @remembered
@@ -79,10 +79,24 @@ def pads_of(window: Windows, shape: Sizes, kernel: Sizes, filters: int | None, g
     return window.fitted(kernel, (channels // groups, filters)).pads(sizes)
 
 
+@convolution("conv{}d", conv_rule, conv_room)
 def _conv(
-    window: Windows, params: Params, x: Array, filters: int | None, groups: int, activation: Activation, use_bias: bool
+    rank: int,
+    params: Params,
+    x: Array,
+    *,
+    filters: Positive | None = None,
+    kernel_size: PerAxis | None = None,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: DataFormat | None = None,
+    dilation_rate: PerAxis = 1,
+    groups: Positive = 1,
+    activation: Activation = None,
+    use_bias: bool = True,
 ) -> Array:
-    """What conv1d, conv2d and conv3d do."""
+    """The layers conv1d, conv2d, conv3d."""
+    window = windows("conv{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     kernel = params["kernel"]
     pads = pads_of(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
@@ -102,21 +116,8 @@ def _conv(
     return y if clamp else activate(activation, params, y)
 
 
-@convolution("conv1d", 1, conv_rule, conv_room)
-def conv1d(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    groups: Positive = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+conv1d = _conv(
+    1,
     """(batch, steps, in) -> (batch, new steps, filters): y = activation(x * kernel + bias).
 
     params: kernel (kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.
@@ -128,26 +129,11 @@ def conv1d(
 
     >>> conv1d({"kernel": np.ones((2, 1, 1)), "bias": np.zeros(1)}, np.array([[[1.], [2.], [3.]]]))[0, :, 0]
     array([3., 5.])
-    """
-    window = windows("conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    return _conv(window, params, x, filters, groups, activation, use_bias)
+    """,
+)
 
-
-@convolution("conv2d", 2, conv_rule, conv_room)
-def conv2d(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    groups: Positive = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+conv2d = _conv(
+    2,
     """(batch, height, width, in) -> (batch, new height, new width, filters): y = activation(x * kernel + bias).
 
     params: kernel (*kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.
@@ -158,26 +144,11 @@ def conv2d(
 
     >>> conv2d({"kernel": np.ones((2, 2, 1, 1)), "bias": np.zeros(1)}, np.ones((1, 3, 3, 1))).shape
     (1, 2, 2, 1)
-    """
-    window = windows("conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    return _conv(window, params, x, filters, groups, activation, use_bias)
+    """,
+)
 
-
-@convolution("conv3d", 3, conv_rule, conv_room)
-def conv3d(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    groups: Positive = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+conv3d = _conv(
+    3,
     """(batch, depth, height, width, in) -> (batch, *new sizes, filters): y = activation(x * kernel + bias).
 
     params: kernel (*kernel_size, in / groups, filters), bias (filters,) unless `use_bias=False`.
@@ -185,6 +156,5 @@ def conv3d(
 
     >>> conv3d({"kernel": np.ones((1, 2, 2, 1, 4))}, np.ones((1, 3, 3, 3, 1)), use_bias=False).shape
     (1, 3, 2, 2, 4)
-    """
-    window = windows("conv3d", 3, kernel_size, strides, padding, data_format, dilation_rate)
-    return _conv(window, params, x, filters, groups, activation, use_bias)
+    """,
+)

@@ -98,26 +98,9 @@ def _plan(
     return crop, tuple(size or 0 for size in output)
 
 
+@convolution("conv{}d_transpose", _transpose_rule, _transpose_room)
 def _conv_transpose(
-    window: Windows,
-    params: Params,
-    x: Array,
-    filters: int | None,
-    output_padding: PerAxis | None,
-    activation: Activation,
-    use_bias: bool,
-) -> Array:
-    """What conv1d_transpose, conv2d_transpose and conv3d_transpose do."""
-    kernel = params["kernel"]
-    crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
-    bias = params["bias"] if use_bias else None
-    x = to_channels_last(x, window.data_format)
-    y = ops.conv_transpose(x, kernel, bias, strides=window.strides, dilation=window.dilation, crop=crop, sizes=sizes)
-    return activate(activation, params, from_channels_last(y, window.data_format))
-
-
-@convolution("conv1d_transpose", 1, _transpose_rule, _transpose_room)
-def conv1d_transpose(
+    rank: int,
     params: Params,
     x: Array,
     *,
@@ -131,6 +114,18 @@ def conv1d_transpose(
     activation: Activation = None,
     use_bias: bool = True,
 ) -> Array:
+    """The layers conv1d_transpose, conv2d_transpose, conv3d_transpose."""
+    window = windows("conv{}d_transpose", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    kernel = params["kernel"]
+    crop, sizes = _plan(window, x.shape, kernel.shape, filters, output_padding)
+    bias = params["bias"] if use_bias else None
+    x = to_channels_last(x, window.data_format)
+    y = ops.conv_transpose(x, kernel, bias, strides=window.strides, dilation=window.dilation, crop=crop, sizes=sizes)
+    return activate(activation, params, from_channels_last(y, window.data_format))
+
+
+conv1d_transpose = _conv_transpose(
+    1,
     """(batch, steps, in) -> (batch, new steps, filters): y = activation(transposed convolution + bias).
 
     params: kernel (kernel_size, filters, in), bias (filters,) unless `use_bias=False`. new steps, with the dilated
@@ -141,26 +136,11 @@ def conv1d_transpose(
 
     >>> conv1d_transpose({"kernel": np.ones((2, 1, 1))}, np.array([[[1.], [2.]]]), strides=2, use_bias=False)[0, :, 0]
     array([1., 1., 2., 2.])
-    """
-    window = windows("conv1d_transpose", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
+    """,
+)
 
-
-@convolution("conv2d_transpose", 2, _transpose_rule, _transpose_room)
-def conv2d_transpose(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    output_padding: PerAxis | None = None,
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+conv2d_transpose = _conv_transpose(
+    2,
     """(batch, height, width, in) -> (batch, new height, new width, filters), sizes as in conv1d_transpose.
 
     params: kernel (*kernel_size, filters, in), bias (filters,) unless `use_bias=False`. Mask: dropped.
@@ -168,26 +148,11 @@ def conv2d_transpose(
 
     >>> conv2d_transpose({"kernel": np.ones((3, 3, 4, 2)), "bias": np.zeros(4)}, np.ones((1, 5, 5, 2)), strides=2).shape
     (1, 11, 11, 4)
-    """
-    window = windows("conv2d_transpose", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
+    """,
+)
 
-
-@convolution("conv3d_transpose", 3, _transpose_rule, _transpose_room)
-def conv3d_transpose(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    output_padding: PerAxis | None = None,
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+conv3d_transpose = _conv_transpose(
+    3,
     """(batch, depth, height, width, in) -> (batch, *new sizes, filters), sizes as in conv1d_transpose.
 
     params: kernel (*kernel_size, filters, in), bias (filters,) unless `use_bias=False`. Mask: dropped.
@@ -195,6 +160,5 @@ def conv3d_transpose(
 
     >>> conv3d_transpose({"kernel": np.ones((2, 2, 2, 4, 1))}, np.ones((1, 2, 2, 2, 1)), use_bias=False).shape
     (1, 3, 3, 3, 4)
-    """
-    window = windows("conv3d_transpose", 3, kernel_size, strides, padding, data_format, dilation_rate)
-    return _conv_transpose(window, params, x, filters, output_padding, activation, use_bias)
+    """,
+)

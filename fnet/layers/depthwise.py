@@ -45,16 +45,6 @@ def _by_channel(
     )
 
 
-def _depthwise(
-    window: Windows, params: Params, x: Array, depth_multiplier: int, activation: Activation, use_bias: bool
-) -> Array:
-    """What depthwise_conv1d and depthwise_conv2d do."""
-    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
-    y = _by_channel(window, params["kernel"], params["bias"] if use_bias else None, x, depth_multiplier, clamp)
-    y = xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y
-    return y if clamp else activate(activation, params, y)
-
-
 def _depthwise_rule(
     window: Windows, x: Spec, *, depth_multiplier: int, activation: Activation, use_bias: bool
 ) -> tuple[Spec, ParamTree]:
@@ -68,8 +58,9 @@ def _depthwise_rule(
     }
 
 
-@convolution("depthwise_conv1d", 1, _depthwise_rule, padded_room)
-def depthwise_conv1d(
+@convolution("depthwise_conv{}d", _depthwise_rule, padded_room)
+def _depthwise(
+    rank: int,
     params: Params,
     x: Array,
     *,
@@ -82,6 +73,16 @@ def depthwise_conv1d(
     activation: Activation = None,
     use_bias: bool = True,
 ) -> Array:
+    """The layers depthwise_conv1d and depthwise_conv2d."""
+    window = windows("depthwise_conv{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
+    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    y = _by_channel(window, params["kernel"], params["bias"] if use_bias else None, x, depth_multiplier, clamp)
+    y = xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y
+    return y if clamp else activate(activation, params, y)
+
+
+depthwise_conv1d = _depthwise(
+    1,
     """(batch, steps, in) -> (batch, new steps, in * depth_multiplier): each channel by kernels of its own.
 
     params: kernel (kernel_size, in, depth_multiplier), bias (in * depth_multiplier,) unless `use_bias=False`.
@@ -90,25 +91,11 @@ def depthwise_conv1d(
 
     >>> depthwise_conv1d({"kernel": np.ones((3, 2, 4))}, np.ones((1, 5, 2)), depth_multiplier=4, use_bias=False).shape
     (1, 3, 8)
-    """
-    window = windows("depthwise_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
+    """,
+)
 
-
-@convolution("depthwise_conv2d", 2, _depthwise_rule, padded_room)
-def depthwise_conv2d(
-    params: Params,
-    x: Array,
-    *,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    depth_multiplier: Positive = 1,
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+depthwise_conv2d = _depthwise(
+    2,
     """(batch, height, width, in) -> (batch, new height, new width, in * depth_multiplier).
 
     params: kernel (*kernel_size, in, depth_multiplier), bias (in * depth_multiplier,) unless `use_bias=False`.
@@ -118,9 +105,8 @@ def depthwise_conv2d(
 
     >>> depthwise_conv2d({"kernel": np.ones((3, 3, 2, 1))}, np.ones((1, 5, 5, 2)), use_bias=False).shape
     (1, 3, 3, 2)
-    """
-    window = windows("depthwise_conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    return _depthwise(window, params, x, depth_multiplier, activation, use_bias)
+    """,
+)
 
 
 def _separable_rule(
@@ -143,16 +129,24 @@ def _ones(window: Windows, kernel: Sizes, channels: int, filters: int | None) ->
     return window._replace(size=(1,) * window.rank).fitted(kernel, (channels, filters)).taps
 
 
+@convolution("separable_conv{}d", _separable_rule, padded_room)
 def _separable(
-    window: Windows,
+    rank: int,
     params: Params,
     x: Array,
-    depth_multiplier: int,
-    filters: int | None,
-    activation: Activation,
-    use_bias: bool,
+    *,
+    filters: Positive | None = None,
+    kernel_size: PerAxis | None = None,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: DataFormat | None = None,
+    dilation_rate: PerAxis = 1,
+    depth_multiplier: Positive = 1,
+    activation: Activation = None,
+    use_bias: bool = True,
 ) -> Array:
-    """What separable_conv1d and separable_conv2d do: after the depthwise part a convolution with a window of one."""
+    """The layers separable_conv1d and separable_conv2d."""
+    window = windows("separable_conv{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
     y = _by_channel(window, params["depthwise_kernel"], None, x, depth_multiplier)
     kernel, bias = params["pointwise_kernel"], params["bias"] if use_bias else None
     ones = _ones(window, kernel.shape, y.shape[-1], filters)
@@ -160,51 +154,22 @@ def _separable(
     return activate(activation, params, xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y)
 
 
-@convolution("separable_conv1d", 1, _separable_rule, padded_room)
-def separable_conv1d(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    depth_multiplier: Positive = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+separable_conv1d = _separable(
+    1,
     """(batch, steps, in) -> (batch, new steps, filters): depthwise, then 1x1 convolution, bias, activation.
 
     params: depthwise_kernel (kernel_size, in, depth_multiplier), pointwise_kernel (1, in * depth_multiplier,
     filters), bias (filters,) unless `use_bias=False`. padding: as conv1d; "causal", which Keras 3 documents and cannot
     run, is what Keras 2 computes. Mask: dropped. Errors: as conv1d. Source: keras.layers.SeparableConv1D.
-    """
-    window = windows("separable_conv1d", 1, kernel_size, strides, padding, data_format, dilation_rate)
-    return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)
+    """,
+)
 
-
-@convolution("separable_conv2d", 2, _separable_rule, padded_room)
-def separable_conv2d(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive | None = None,
-    kernel_size: PerAxis | None = None,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-    depth_multiplier: Positive = 1,
-    activation: Activation = None,
-    use_bias: bool = True,
-) -> Array:
+separable_conv2d = _separable(
+    2,
     """(batch, height, width, in) -> (batch, new height, new width, filters): depthwise, then 1x1 convolution.
 
     params: depthwise_kernel (*kernel_size, in, depth_multiplier), pointwise_kernel (1, 1,
     in * depth_multiplier, filters), bias (filters,) unless `use_bias=False`. Mask: dropped. Errors: as conv2d.
     Source: keras.layers.SeparableConv2D.
-    """
-    window = windows("separable_conv2d", 2, kernel_size, strides, padding, data_format, dilation_rate)
-    return _separable(window, params, x, depth_multiplier, filters, activation, use_bias)
+    """,
+)

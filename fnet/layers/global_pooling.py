@@ -13,7 +13,7 @@ from fnet.backend import ops, xp
 from fnet.core.compose import OF_FLOATS, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
-from fnet.layers.windows import is_channels_first, join_shape, split_shape, split_sizes
+from fnet.layers.windows import is_channels_first, join_shape, over_axes, split_shape, split_sizes
 from fnet.masks import parted
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
@@ -117,8 +117,9 @@ def global_average_pooling1d(
     return mean if keepdims else xp.squeeze(mean, axis)
 
 
-@layer(shape=partial(_average_rule, 2), mask="drop", rounding=OF_FLOATS)
-def global_average_pooling2d(
+@over_axes("global_average_pooling{}d", _average_rule, mask="drop", rounding=OF_FLOATS)
+def _average_pooling(
+    rank: int,
     params: Params,
     x: Array,
     *,
@@ -126,35 +127,39 @@ def global_average_pooling2d(
     keepdims: bool = False,
     keeps_integers: bool = False,
 ) -> Array:
+    """The layers global_average_pooling2d and global_average_pooling3d."""
+    return _mean(rank, x, params, data_format, keepdims, keeps_integers)
+
+
+global_average_pooling2d = _average_pooling(
+    2,
     """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels) with `keepdims`: the mean.
 
     No params. Mask: dropped. data_format: "channels_last" (also None) or "channels_first". keeps_integers: the mean of
     integers is an integer, truncated towards 0, as in Keras 2.
     Errors: InvalidInput for an empty spatial axis. Source: keras.layers.GlobalAveragePooling2D.
-    """
-    return _mean(2, x, params, data_format, keepdims, keeps_integers)
+    """,
+)
 
-
-@layer(shape=partial(_average_rule, 3), mask="drop", rounding=OF_FLOATS)
-def global_average_pooling3d(
-    params: Params,
-    x: Array,
-    *,
-    data_format: DataFormat | None = None,
-    keepdims: bool = False,
-    keeps_integers: bool = False,
-) -> Array:
+global_average_pooling3d = _average_pooling(
+    3,
     """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between (`keepdims`): the mean.
 
     As global_average_pooling2d. Source: keras.layers.GlobalAveragePooling3D.
-    """
-    return _mean(3, x, params, data_format, keepdims, keeps_integers)
+    """,
+)
 
 
-@layer(shape=partial(_global_rule, 1), mask="drop")
-def global_max_pooling1d(
-    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
+@over_axes("global_max_pooling{}d", _global_rule, mask="drop")
+def _max_pooling(
+    rank: int, params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
 ) -> Array:
+    """The layers global_max_pooling1d, global_max_pooling2d, global_max_pooling3d."""
+    return ops.max_over(x, _axes(rank, x, data_format), keepdims)
+
+
+global_max_pooling1d = _max_pooling(
+    1,
     """(batch, steps, channels) -> (batch, channels), or (batch, 1, channels) with `keepdims`: the maximum.
 
     No params. Mask: dropped, as in Keras: the values of masked steps can win. NaN propagates.
@@ -163,27 +168,21 @@ def global_max_pooling1d(
 
     >>> global_max_pooling1d({}, np.array([[[1.], [3.]]]))
     array([[3.]])
-    """
-    return ops.max_over(x, _axes(1, x, data_format), keepdims)
+    """,
+)
 
-
-@layer(shape=partial(_global_rule, 2), mask="drop")
-def global_max_pooling2d(
-    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
-) -> Array:
+global_max_pooling2d = _max_pooling(
+    2,
     """(batch, height, width, channels) -> (batch, channels), or (batch, 1, 1, channels): the maximum.
 
     As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling2D.
-    """
-    return ops.max_over(x, _axes(2, x, data_format), keepdims)
+    """,
+)
 
-
-@layer(shape=partial(_global_rule, 3), mask="drop")
-def global_max_pooling3d(
-    params: Params, x: Array, *, data_format: DataFormat | None = None, keepdims: bool = False
-) -> Array:
+global_max_pooling3d = _max_pooling(
+    3,
     """(batch, depth, height, width, channels) -> (batch, channels), or with 1s between: the maximum.
 
     As global_max_pooling1d. Source: keras.layers.GlobalMaxPooling3D.
-    """
-    return ops.max_over(x, _axes(3, x, data_format), keepdims)
+    """,
+)

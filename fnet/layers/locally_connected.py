@@ -6,7 +6,6 @@ for every place, (places, taps * channels, filters). Source: keras.layers.Locall
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import repeat
 from math import prod
 from typing import Literal, NamedTuple
@@ -15,7 +14,6 @@ import numpy as np
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import xp
-from fnet.core.compose import layer
 from fnet.core.infer import activation_child
 from fnet.errors import InvalidInput
 from fnet.layers.windows import (
@@ -23,6 +21,7 @@ from fnet.layers.windows import (
     Windows,
     from_channels_last,
     is_channels_first,
+    over_axes,
     to_channels_last,
     windows,
 )
@@ -115,7 +114,7 @@ def _rule(
     use_bias: bool,
     implementation: int,
 ) -> tuple[Spec, ParamTree]:
-    window = windows(f"locally_connected{rank}d", rank, kernel_size, strides, padding, data_format)
+    window = windows("locally_connected{}d", rank, kernel_size, strides, padding, data_format)
     kernel = Param(_kernel_shape(window, x.shape, filters, implementation))
     outputs = window.outputs(window.split(x.shape)[0])
     y = Spec(window.join(x.shape[0], outputs, filters), x.dtype)
@@ -154,9 +153,23 @@ def _numbers(taps: Taps, channels: int, size: int, first: bool) -> np.ndarray:
     return np.asarray(channels * (filters * before + f * count + number) + c)
 
 
+@over_axes("locally_connected{}d", _rule, mask="drop", floats=True)
 def _locally_connected(
-    window: Windows, params: Params, x: Array, use_bias: bool, activation: Activation, implementation: int
+    rank: int,
+    params: Params,
+    x: Array,
+    *,
+    filters: Positive,
+    kernel_size: PerAxis,
+    strides: PerAxis = 1,
+    padding: str = "valid",
+    data_format: DataFormat | None = None,
+    activation: Activation = None,
+    use_bias: bool = True,
+    implementation: Literal[1, 2, 3] = 1,
 ) -> Array:
+    """The layers locally_connected1d and locally_connected2d."""
+    window = windows("locally_connected{}d", rank, kernel_size, strides, padding, data_format)
     sizes, channels = window.split_known(x.shape)
     taps = _taps(window, sizes)
     kernel = _matrices(params["kernel"], taps, window, x.shape, implementation)
@@ -171,20 +184,8 @@ def _locally_connected(
     return activate(activation, params, y)
 
 
-@layer(shape=partial(_rule, 1), mask="drop", floats=True)
-def locally_connected1d(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive,
-    kernel_size: PerAxis,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    activation: Activation = None,
-    use_bias: bool = True,
-    implementation: Literal[1, 2, 3] = 1,
-) -> Array:
+locally_connected1d = _locally_connected(
+    1,
     """(batch, steps, in) -> (batch, new steps, filters): as conv1d, with another kernel for every new step.
 
     params: kernel, as `implementation` says: 1 (new steps, kernel_size * in, filters); 2 (steps, in, new steps,
@@ -198,25 +199,11 @@ def locally_connected1d(
     >>> x = np.array([[[1.0], [2.0], [3.0]]])
     >>> locally_connected1d(params, x, filters=1, kernel_size=2, use_bias=False)[0, :, 0]
     array([3., 4.])
-    """
-    window = windows("locally_connected1d", 1, kernel_size, strides, padding, data_format)
-    return _locally_connected(window, params, x, use_bias, activation, implementation)
+    """,
+)
 
-
-@layer(shape=partial(_rule, 2), mask="drop", floats=True)
-def locally_connected2d(
-    params: Params,
-    x: Array,
-    *,
-    filters: Positive,
-    kernel_size: PerAxis,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    activation: Activation = None,
-    use_bias: bool = True,
-    implementation: Literal[1, 2, 3] = 1,
-) -> Array:
+locally_connected2d = _locally_connected(
+    2,
     """(batch, height, width, in) -> (batch, new height, new width, filters): another kernel for every new place.
 
     params: kernel, as `implementation` says: 1 (new height * new width, kernel height * width * in, filters);
@@ -226,6 +213,5 @@ def locally_connected2d(
     >>> params = {"kernel": np.ones((4, 4, 5))}
     >>> locally_connected2d(params, np.ones((1, 3, 3, 1)), filters=5, kernel_size=2, use_bias=False).shape
     (1, 2, 2, 5)
-    """
-    window = windows("locally_connected2d", 2, kernel_size, strides, padding, data_format)
-    return _locally_connected(window, params, x, use_bias, activation, implementation)
+    """,
+)

@@ -6,14 +6,12 @@ Source: keras.layers.MaxPooling1D and so on. Unlike TensorFlow's, max pooling he
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core import room
-from fnet.core.compose import layer
-from fnet.layers.windows import Pads, Sizes, Windows, counts_inside, remembered, windows
+from fnet.layers.windows import Pads, Sizes, Windows, counts_inside, over_axes, remembered, windows
 from fnet.types import Array, DataFormat, Params, ParamTree, PerAxis, Spec
 
 
@@ -21,7 +19,7 @@ from fnet.types import Array, DataFormat, Params, ParamTree, PerAxis, Spec
 def _windows(rank: int, pool_size: PerAxis, strides: PerAxis | None, padding: str, data_format: str | None) -> Windows:
     """Strides of None are the windows' sizes."""
     steps = pool_size if strides is None else strides
-    return windows(f"pooling{rank}d", rank, pool_size, steps, padding, data_format, size_option="pool_size")
+    return windows("pooling{}d", rank, pool_size, steps, padding, data_format, size_option="pool_size")
 
 
 def _pool_rule(
@@ -58,7 +56,7 @@ def _plan(window: Windows, shape: Sizes) -> tuple[Sizes, Pads, np.ndarray]:
 
 
 def _pool(window: Windows, average: bool, x: Array) -> Array:
-    """What all six layers do."""
+    """What all of them do."""
     taps, pads, counts = _plan(window, x.shape)
     pool = ops.sum_pool if average else ops.max_pool
     first = window.data_format == "channels_first"
@@ -68,8 +66,9 @@ def _pool(window: Windows, average: bool, x: Array) -> Array:
     return xp.moveaxis(y, -1, 1) if first else y
 
 
-@layer(shape=partial(_pool_rule, 1), room=partial(_pool_room, 1), mask="drop")
-def max_pooling1d(
+@over_axes("max_pooling{}d", _pool_rule, _pool_room, mask="drop")
+def _max_pooling(
+    rank: int,
     params: Params,
     x: Array,
     *,
@@ -78,6 +77,12 @@ def max_pooling1d(
     padding: str = "valid",
     data_format: DataFormat | None = None,
 ) -> Array:
+    """The layers max_pooling1d, max_pooling2d, max_pooling3d."""
+    return _pool(_windows(rank, pool_size, strides, padding, data_format), False, x)
+
+
+max_pooling1d = _max_pooling(
+    1,
     """(batch, steps, channels) -> (batch, new steps, channels): the maximum of each window.
 
     strides: None means pool_size. padding: "valid" (windows that fit) or "same" (ceil(steps / strides) windows;
@@ -87,20 +92,11 @@ def max_pooling1d(
 
     >>> max_pooling1d({}, np.array([[[1.], [3.], [2.], [0.]]]))[0, :, 0]
     array([3., 2.])
-    """
-    return _pool(_windows(1, pool_size, strides, padding, data_format), False, x)
+    """,
+)
 
-
-@layer(shape=partial(_pool_rule, 2), room=partial(_pool_room, 2), mask="drop")
-def max_pooling2d(
-    params: Params,
-    x: Array,
-    *,
-    pool_size: PerAxis = 2,
-    strides: PerAxis | None = None,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-) -> Array:
+max_pooling2d = _max_pooling(
+    2,
     """(batch, height, width, channels) -> (batch, new height, new width, channels): the maximum of each window.
 
     Options, mask (dropped) and errors: as max_pooling1d. Source: keras.layers.MaxPooling2D.
@@ -108,29 +104,21 @@ def max_pooling2d(
     >>> max_pooling2d({}, np.arange(16.).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 5.,  7.],
            [13., 15.]])
-    """
-    return _pool(_windows(2, pool_size, strides, padding, data_format), False, x)
+    """,
+)
 
-
-@layer(shape=partial(_pool_rule, 3), room=partial(_pool_room, 3), mask="drop")
-def max_pooling3d(
-    params: Params,
-    x: Array,
-    *,
-    pool_size: PerAxis = 2,
-    strides: PerAxis | None = None,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-) -> Array:
+max_pooling3d = _max_pooling(
+    3,
     """(batch, depth, height, width, channels) -> (batch, *new sizes, channels): the maximum of each window.
 
     Options, mask (dropped) and errors: as max_pooling1d. Source: keras.layers.MaxPooling3D.
-    """
-    return _pool(_windows(3, pool_size, strides, padding, data_format), False, x)
+    """,
+)
 
 
-@layer(shape=partial(_pool_rule, 1), room=partial(_pool_room, 1), mask="drop", floats=True)
-def average_pooling1d(
+@over_axes("average_pooling{}d", _pool_rule, _pool_room, mask="drop", floats=True)
+def _average_pooling(
+    rank: int,
     params: Params,
     x: Array,
     *,
@@ -139,6 +127,12 @@ def average_pooling1d(
     padding: str = "valid",
     data_format: DataFormat | None = None,
 ) -> Array:
+    """The layers average_pooling1d, average_pooling2d, average_pooling3d."""
+    return _pool(_windows(rank, pool_size, strides, padding, data_format), True, x)
+
+
+average_pooling1d = _average_pooling(
+    1,
     """(batch, steps, channels) -> (batch, new steps, channels): the mean of each window.
 
     With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
@@ -146,41 +140,23 @@ def average_pooling1d(
 
     >>> average_pooling1d({}, np.array([[[1.], [3.], [5.]]]), padding="same")[0, :, 0]
     array([2., 5.])
-    """
-    return _pool(_windows(1, pool_size, strides, padding, data_format), True, x)
+    """,
+)
 
-
-@layer(shape=partial(_pool_rule, 2), room=partial(_pool_room, 2), mask="drop", floats=True)
-def average_pooling2d(
-    params: Params,
-    x: Array,
-    *,
-    pool_size: PerAxis = 2,
-    strides: PerAxis | None = None,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-) -> Array:
+average_pooling2d = _average_pooling(
+    2,
     """(batch, height, width, channels) -> (batch, new height, new width, channels): the mean of each window.
 
     With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
     errors: as max_pooling1d. Source: keras.layers.AveragePooling2D.
-    """
-    return _pool(_windows(2, pool_size, strides, padding, data_format), True, x)
+    """,
+)
 
-
-@layer(shape=partial(_pool_rule, 3), room=partial(_pool_room, 3), mask="drop", floats=True)
-def average_pooling3d(
-    params: Params,
-    x: Array,
-    *,
-    pool_size: PerAxis = 2,
-    strides: PerAxis | None = None,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-) -> Array:
+average_pooling3d = _average_pooling(
+    3,
     """(batch, depth, height, width, channels) -> (batch, *new sizes, channels): the mean of each window.
 
     With "same" padding only what lies inside the input is summed and counted. Options, mask (dropped) and
     errors: as max_pooling1d. Source: keras.layers.AveragePooling3D.
-    """
-    return _pool(_windows(3, pool_size, strides, padding, data_format), True, x)
+    """,
+)

@@ -116,14 +116,14 @@ def room_over_time(
     """What a recurrent layer of this shape rule declares: what all steps read of the inputs, as for four gates, and
     the weights that each step reads anew.
 
-    more: what else it declares, of some of the options.
+    more: what else it declares, of some of the options. Rules that take a rank before x give one that does.
     """
     names = () if more is None else option_names(more)
 
-    def rule(x: Any, **options: Any) -> tuple[int, int]:
-        y, params = shape(x, **{**options, "return_sequences": True, "return_state": False})
-        steps = sequence_spec(x).shape[0 if options.get("time_major") else 1] or 1
-        held, work = (0, 0) if more is None else more(x, **{name: options[name] for name in names})
+    def rule(*given: Any, **options: Any) -> tuple[int, int]:
+        y, params = shape(*given, **{**options, "return_sequences": True, "return_state": False})
+        steps = sequence_spec(given[-1]).shape[0 if options.get("time_major") else 1] or 1
+        held, work = (0, 0) if more is None else more(*given, **{name: options[name] for name in names})
         return 4 * size(y) + held, steps * (STEP + size(params) // 4) + work
 
     vars(rule)["__signature__"] = inspect.signature(shape)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
+from fnet.core.rules import layer
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.shapes import sized
 from fnet.types import Array, PerAxis, Shape, Spec
@@ -223,7 +224,7 @@ class Windows(NamedTuple):
 
 @remembered
 def windows(
-    name: str,
+    family: str,
     rank: int,
     size: PerAxis | None,
     strides: PerAxis,
@@ -232,7 +233,8 @@ def windows(
     dilation_rate: PerAxis = 1,
     size_option: str = "kernel_size",
 ) -> Windows:
-    """The window options of layer `name`, as given by Keras's names. Raises ValueError, naming what is wrong."""
+    """The window options of a layer of `family`, as given by Keras's names. Raises ValueError, naming what is wrong."""
+    name = family.format(rank)
     legal = ("valid", "same", "causal") if name in ("conv1d", "separable_conv1d") else ("valid", "same")
     if padding not in legal:
         raise ValueError(f"{name}: padding must be one of {', '.join(map(repr, legal))}; got {padding!r}")
@@ -247,10 +249,11 @@ def windows(
     )
 
 
-def windowed(name: str, rank: int, rule: Callable[..., R]) -> Callable[..., R]:
-    """`rule(window, x, *, options)` as a rule of layer `name`: it is given the options of the window as well."""
+def windowed(family: str, rule: Callable[..., R]) -> Callable[..., R]:
+    """`rule(window, x, *, options)` as one that takes the rank and the options of the window instead."""
 
     def whole(
+        rank: int,
         x: Any,
         *,
         kernel_size: PerAxis | None,
@@ -260,9 +263,32 @@ def windowed(name: str, rank: int, rule: Callable[..., R]) -> Callable[..., R]:
         dilation_rate: PerAxis,
         **options: Any,
     ) -> R:
-        return rule(windows(name, rank, kernel_size, strides, padding, data_format, dilation_rate), x, **options)
+        return rule(windows(family, rank, kernel_size, strides, padding, data_format, dilation_rate), x, **options)
 
     own = [p for p in inspect.signature(whole).parameters.values() if p.kind is not p.VAR_KEYWORD]
     more = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
     vars(whole)["__signature__"] = inspect.Signature([*own, *more])
     return whole
+
+
+def over_axes(
+    family: str, shape: Callable[..., Any], room: Callable[..., tuple[int, int]] | None = None, **rules: Any
+) -> Callable[[Callable[Concatenate[int, P], R]], Callable[[int, str], Callable[P, R]]]:
+    """Declare `f(rank, params, x, *, options)` to be layers over 1, 2 or 3 axes: (rank, docstring) -> the layer.
+
+    family: their names, "conv{}d". shape, room: rules that take the rank first, too; `layer` tells of the others.
+    """
+
+    def decorate(function: Callable[Concatenate[int, P], R]) -> Callable[[int, str], Callable[P, R]]:
+        def of_rank(rank: int, text: str) -> Callable[P, R]:
+            one = functools.partial(function, rank)
+            signature = inspect.signature(one)
+            functools.update_wrapper(one, function)
+            name = family.format(rank)
+            vars(one).update(__name__=name, __qualname__=name, __doc__=text, __signature__=signature)
+            room_of_rank = None if room is None else functools.partial(room, rank)
+            return layer(shape=functools.partial(shape, rank), room=room_of_rank, **rules)(one)
+
+        return of_rank
+
+    return decorate
