@@ -23,6 +23,7 @@ from tests.cases.operations import CASES
 from tests.hostile import entry, h5, input_entry, keras_zip, sequential_config
 from tests.hostile_options import REFUSED, huge, specs
 from tests.hostile_sizes import lookup_model, packed
+from tests.operation_parity import arrays_of, fnet_input
 from tests.test_hostile_sizes import MEMORY, SECONDS, peak
 
 pytestmark = pytest.mark.usefixtures("own_garbage")
@@ -364,15 +365,51 @@ def test_what_a_layer_takes_is_about_what_it_declares(cases):
         step, x = case.step, case.inputs()
         params = fnet.init(step, 0, infer.spec(x)) if case.params is None else case.params
         times = -(-(1 << 18) // room.of(step, infer.spec(x)).held)
-        x = fnet.tree.map(lambda a, times=times: np.concatenate([a] * times), x)
-        step(params, x)  # what is kept from the first call on is not counted
-        tracemalloc.start()
-        try:
-            step(params, x)
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-        assert peak <= 2.5 * room.of(step, infer.spec(x)).held + (1 << 16), case.id
+        assert_takes_what_it_says(case.id, step, params, longer(x, times, 0, 1))
+
+
+def longer(x, times, axis, least):
+    """`x` with so many times the numbers along an axis, in arrays of at least so many axes."""
+    return fnet.tree.map(lambda a: np.concatenate([a] * times, axis) if np.ndim(a) >= least else a, x)
+
+
+def specs_of(x):
+    return fnet.tree.map(lambda a: infer.spec(a) if isinstance(a, np.ndarray) else a, x)
+
+
+def assert_takes_what_it_says(label, step, params, x):
+    step(params, x)  # what is kept from the first call on is not counted
+    tracemalloc.start()
+    try:
+        step(params, x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 2.5 * room.of(step, specs_of(x)).held + (1 << 16), label
+
+
+ALL_OPERATIONS = [case for case in CASES if arrays_of(case.draw())]
+AN_OPERATION = list({case.layer: case for case in ALL_OPERATIONS[::-1]}.values())
+
+
+@pytest.mark.parametrize(
+    "cases", [AN_OPERATION, pytest.param(ALL_OPERATIONS, marks=pytest.mark.slow)], ids=["an operation", "all"]
+)
+def test_what_an_operation_takes_is_about_what_it_declares(cases):
+    """However long an axis is of all that comes in, or of what has the most axes; a few take no longer ones."""
+    done = set()
+    for case in cases:
+        step, x = bind(case.layer, **case.options), fnet_input(case, case.draw())
+        deepest = max(a.ndim for a in arrays_of(x))
+        for axis in range(deepest):
+            for least in {axis + 1, deepest}:
+                with contextlib.suppress(*BROKEN):
+                    held = room.of(step, specs_of(longer(x, 8, axis, least))).held
+                    x_longer = longer(x, min(-(-(1 << 21) // held), 1 << 14), axis, least)
+                    if room.of(step, specs_of(x_longer)).held < 1 << 25:
+                        assert_takes_what_it_says((case, axis), step, {}, x_longer)
+                        done.add(case.id)
+    assert len(done) > 0.97 * len(cases)
 
 
 def test_rules_of_room_ask_for_options_that_there_are():
@@ -401,6 +438,11 @@ COSTLY = {
     "stft": (fnet.Spec((2, 30)), {"sequence_length": 8, "sequence_stride": 4, "fft_length": 10**8, "center": False}),
     "istft": ((fnet.Spec((2, 7, 5)),) * 2, {"sequence_length": 8, "sequence_stride": 2, "fft_length": 10**5}),
     "ctc_decode": ((fnet.Spec((3, 9, 5)), fnet.Spec((3,), "int32")), {"strategy": "beam_search", "beam_width": 10**4}),
+    "ctc_loss": (
+        (fnet.Spec((1, 10**4), "int32"), fnet.Spec((1, 10**4, 2)), *[fnet.Spec((1,), "int32")] * 2), {}),
+    "argpartition": (fnet.Spec((1, 10**5)), {"kth": 10**5}),
+    "multi_hot": (fnet.Spec((1, 10**5), "int32"), {"num_classes": 10**4}),
+    "map_coordinates": ((fnet.Spec((1,) * 30), fnet.Spec((30, 1))), {"order": 1}),
     "diff": (fnet.Spec((10**6,)), {"n": 10**6}),
     "segment_sum": ((fnet.Spec((1000,)), fnet.Spec((1000,), "int32")), {"num_segments": 10**6, "sorted": True}),
     "scale_and_translate": (

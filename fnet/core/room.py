@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,16 @@ def of_products(spec: Spec, terms: int) -> tuple[int, int]:
 def work_of_products(spec: Spec, terms: int) -> tuple[int, int]:
     """What an operation declares whose result `spec` are sums of so many products."""
     return 0, numbers(spec) * terms // PRODUCTS
+
+
+def copies(count: int) -> Callable[[Any], tuple[int, int]]:
+    """What an operation declares that holds so many arrays of the size of its largest input while it runs."""
+
+    def own(x: Any) -> tuple[int, int]:
+        held = count * max([0, *map(size, arrays(x))])
+        return held, held
+
+    return own
 
 
 def size(specs: Any) -> int:

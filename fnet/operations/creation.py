@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
+from fnet.core import room
 from fnet.dtypes import bounds, dtype_of, floating, is_float, is_integral, result_type, tensor, without_bool
 from fnet.operations.rules import broadcast, like, operation
 from fnet.shapes import reduced_shape
@@ -47,7 +48,13 @@ def _multi_hot_rule(inputs: Spec, *, num_classes: int, axis: int, dtype: str | N
     return Spec(reduced_shape(hot.shape, 1 if len(inputs.shape) > 1 else 0, False), hot.dtype)
 
 
-@operation(_multi_hot_rule)
+def _multi_hot_room(inputs: Spec, *, num_classes: int) -> tuple[int, int]:
+    """Each id is compared with each class."""
+    held = 2 * room.size(Spec((*inputs.shape, num_classes)))
+    return held, held
+
+
+@operation(_multi_hot_rule, room=_multi_hot_room)
 def multi_hot(
     inputs: Array, *, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False
 ) -> Array:

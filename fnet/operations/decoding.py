@@ -213,7 +213,14 @@ def _loss_rule(target: Any, output: Spec, target_length: Any, output_length: Any
     return Spec(output.shape[:1], result_type(output.dtype, "float32"))
 
 
-@operation(_loss_rule)
+def _loss_room(x: tuple[Any, Spec, Any, Any]) -> tuple[int, int]:
+    """At every step each of the labels, and the blanks around them, has a probability."""
+    batch, steps, _ = sized(x[1].shape, 1)
+    held = 4 * size(Spec((batch, steps, 2 * sized(shape_of(x[0])[-1:], 1)[0] + 1)))
+    return held, held
+
+
+@operation(_loss_rule, room=_loss_room)
 def ctc_loss(target: Array, output: Array, target_length: Array, output_length: Array, *, mask_index: int = 0) -> Array:
     """(batch, labels), (batch, steps, classes) logits, two (batch,) -> (batch,): -log of the target's probability.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fnet.backend import ops, xp
+from fnet.core.room import copies
 from fnet.dtypes import (
     bounds,
     dtype_of,
@@ -39,13 +40,13 @@ def kernel_of(kernel: Kernel) -> Callable[..., Any]:
     return function
 
 
-def unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor) -> Operation:
-    """An operation of one tensor of any shape; `prepare` casts it."""
+def unary(name: str, text: str, kernel: Kernel, prepare: Callable[[Any], Array] = tensor, held: int = 0) -> Operation:
+    """An operation of one tensor of any shape; `prepare` casts it. held: arrays of its size beyond the usual."""
 
     def apply(x: Array) -> Array:
         return kernel_of(kernel)(prepare(x))
 
-    return operation(like)(named(name, text, apply))
+    return operation(like, room=copies(held))(named(name, text, apply))
 
 
 def binary(name: str, text: str, kernel: Kernel, prepare: Callable[..., list[Any]] = promoted) -> Operation:
@@ -223,8 +224,8 @@ ceil = unary("ceil", "The smallest whole number not below x.", "ceil", _float)
 trunc = unary("trunc", "x without its fraction.", _trunc)
 erf = unary("erf", "The error function.", "erf")
 erfc = unary("erfc", "1 - erf(x).", "erfc")
-erfinv = unary("erfinv", "The inverse of the error function.", "erfinv")
-i0 = unary("i0", "The modified Bessel function of order 0.", _i0, lambda x: _float64_of_int64(x)[0])
+erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", held=20)
+i0 = unary("i0", "The modified Bessel function of order 0.", _i0, lambda x: _float64_of_int64(x)[0], held=8)
 copy = unary("copy", "x itself: arrays are values here.", lambda x: x)
 stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gradient")
 

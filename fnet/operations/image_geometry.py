@@ -16,11 +16,11 @@ from typing import Any, Literal
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.core.room import size, work_of_products
+from fnet.core.room import copies, size, work_of_products
 from fnet.dtypes import floating, is_float, result_type, tensor
 from fnet.operations.images import on_last
 from fnet.operations.rules import operation, same
-from fnet.shapes import axes_of
+from fnet.shapes import axes_of, sized
 from fnet.types import Array, DataFormat, Spec
 
 
@@ -76,7 +76,7 @@ def _projected(x: Array, transform: Array, interpolation: str, fill_mode: str, f
     return ((1 - low) * above + low * below).astype(x.dtype)
 
 
-@operation(same)
+@operation(same, room=copies(9))
 def affine_transform(
     images: Array,
     transform: Array,
@@ -94,7 +94,7 @@ def affine_transform(
     return on_last(lambda x: _projected(x, rows, interpolation, fill_mode, fill_value), images, data_format)
 
 
-@operation(same)
+@operation(same, room=copies(9))
 def perspective_transform(
     images: Array,
     start_points: Array,
@@ -134,7 +134,14 @@ def _inside(index: Array, size: int, fill_mode: str) -> tuple[Array, Array]:
     return xp.where(folded < size, folded, beyond), always
 
 
-@operation(_map_rule)
+def _map_room(x: tuple[Any, Any]) -> tuple[int, int]:
+    """Around each place are two pixels an axis, and one after the other every corner that they make."""
+    axes, *places = sized(x[1].shape, 1)
+    held = (8 + 4 * axes) * size(Spec(tuple(places)))
+    return held, 2**axes * (held + (1 << 16))
+
+
+@operation(_map_rule, room=_map_room)
 def map_coordinates(
     inputs: Array,
     coordinates: Array,

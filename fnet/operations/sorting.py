@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
+from fnet.core import room
 from fnet.dtypes import promoted, strong, tensor
 from fnet.errors import InvalidInput
 from fnet.operations.rules import operation
-from fnet.shapes import require_ascending, shape_of, total
+from fnet.shapes import require_ascending, shape_of, sized, total
 from fnet.types import Array, Spec
 
 
@@ -34,7 +35,14 @@ def argsort(x: Array, *, axis: int | None = -1) -> Array:
     return xp.zeros(1, "int32") if not x.shape else xp.argsort(x, axis=axis, stable=True).astype("int32")
 
 
-@operation(lambda x, *, axis: Spec(_sorted_rule(x, axis=axis).shape, "int32"))
+def _argpartition_room(x: Spec, *, kth: int, axis: int | None) -> tuple[int, int]:
+    """Each of the smallest is compared with each place."""
+    there = room.numbers(x) if axis is None else sized(x.shape, 1)[axis]
+    held = 4 * room.size(x) + min(max(kth, 0) + 1, there) * room.numbers(x)
+    return held, held
+
+
+@operation(lambda x, *, axis: Spec(_sorted_rule(x, axis=axis).shape, "int32"), room=_argpartition_room)
 def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
     """int32 positions of the kth + 1 smallest along `axis` (None: flat), ascending, then of the others.
 
@@ -128,7 +136,7 @@ def _unique_rule(
     return (values, *(Spec(tuple(s), "int32") for s in extra)) if extra else values
 
 
-@operation(_unique_rule)
+@operation(_unique_rule, room=room.copies(24))
 def unique(
     x: Array,
     *,

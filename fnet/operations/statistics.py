@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fnet.backend import ops, xp
-from fnet.core.room import size
+from fnet.core.room import copies, size
 from fnet.dtypes import floating, is_bool, result_type, strong, tensor
 from fnet.operations.rules import operation, reduced
 from fnet.shapes import axes_of, positive, reduced_shape, shape_of
@@ -65,37 +65,37 @@ def _between(ranked: Array, place: Array, last: Array, method: Method) -> Array:
     return at(first) * (1 - share) + at(first + 1) * share
 
 
-@operation(_quantile_rule)
+@operation(_quantile_rule, room=copies(8))
 def quantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q-quantiles, `method` "linear", "lower", "higher", "midpoint" or "nearest"; axes of `q` come first."""
     return _quantile(floating(x)[0], q, axis, method, keepdims)
 
 
-@operation(_quantile_rule)
+@operation(_quantile_rule, room=copies(8))
 def percentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q / 100-quantiles."""
     return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims)
 
 
-@operation(reduced)
+@operation(reduced, room=copies(8))
 def median(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The middle value, or the mean of the two in the middle."""
     return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims)
 
 
-@operation(_quantile_rule)
+@operation(_quantile_rule, room=copies(8))
 def nanquantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q-quantiles of what is not NaN."""
     return _quantile(floating(x)[0], tensor(q, "float32"), axis, method, keepdims, skips_nan=True)
 
 
-@operation(_quantile_rule)
+@operation(_quantile_rule, room=copies(8))
 def nanpercentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
     """The q / 100-quantiles of what is not NaN."""
     return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims, skips_nan=True)
 
 
-@operation(reduced)
+@operation(reduced, room=copies(8))
 def nanmedian(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The median of what is not NaN."""
     return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan=True)
@@ -124,8 +124,8 @@ def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
 
 
 def _bincount_room(x: Spec, *, minlength: int) -> tuple[int, int]:
-    """Each number is compared with each that is counted."""
-    held = size(Spec((*x.shape, minlength))) * 3 // 2
+    """Each number is compared with each that is counted, of which the numbers may make more."""
+    held = size(Spec((*x.shape, max(minlength, 8)))) * 3 // 2
     return held, held
 
 
