@@ -11,6 +11,7 @@ import pytest
 
 import fnet
 from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential
+from fnet.backend import ops
 from fnet.core import room
 from fnet.inference import processors, schedule
 from fnet.inference.prepared import _prepared, prepared
@@ -67,6 +68,13 @@ def test_one_blas_thread_is_for_little_work_or_one_worker():
     little, much = schedule.Work(1.0, 1.0), schedule.Work(1e9, 1e9)
     given = ((little, None), (much, None), (much, 1))
     assert [schedule.schedule(1, work, workers).small for work, workers in given] == [True, False, True]
+
+
+def test_what_runs_on_no_cpu_stays_in_one_piece(monkeypatch):
+    work = schedule.Work(1e9, 1e9)
+    assert len(schedule.schedule(8, work, None).slices) > 1
+    monkeypatch.setattr(ops, "on_cpu", lambda: False)
+    assert schedule.schedule(8, work, None).slices == [slice(0, 8)]
 
 
 def test_parts_of_wide_rows_stay_small_on_numpy():

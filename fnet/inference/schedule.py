@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from fnet import backend, tree
+from fnet.backend import ops
 from fnet.core import infer, room
 from fnet.core.compose import Model
 from fnet.core.layer import bind
@@ -144,7 +145,7 @@ def as_it_is(part: Any) -> Any:
 def schedule(rows: int, work: Work, workers: int | None) -> Schedule:
     """The schedule of a batch of so many rows, by the work of one."""
     small = backend.name() == "numpy" and (work.parallel * rows <= SMALL or workers == 1)
-    return Schedule(parts(rows, work), small)
+    return Schedule(parts(rows, work) if ops.on_cpu() else [slice(0, rows)], small)
 
 
 def _of_rows(done: list[Any], slices: list[slice]) -> bool:
