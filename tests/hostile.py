@@ -427,9 +427,9 @@ weights_attack("filter_plugin", unknown_filter, UnsafeFile)
 weights_attack("filter_lzf", lambda f: dense_vars_with(f, compression="lzf"), UnsafeFile)
 
 
-def dense_vars_with(file, shape=(3, 2), data=KERNEL, dtype="f4", **options):
+def dense_vars_with(file, shape=(3, 2), data=KERNEL, dtype="f4", bias=BIAS, **options):
     """A Dense layer's group whose kernel is created with `options`."""
-    dense_vars(file, kernel=None)
+    dense_vars(file, kernel=None, bias=bias)
     made = file["layers/dense/vars"].create_dataset("0", shape, dtype, **options)
     if data is not None:
         made[...] = data

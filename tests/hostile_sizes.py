@@ -17,6 +17,7 @@ from tests.hostile import (
     dense_config,
     dense_entry,
     dense_vars,
+    dense_vars_with,
     dense_weights,
     entry,
     h5,
@@ -404,6 +405,29 @@ def chunked(count, chunk=(1 << 18,)):
 row("h5_50_large_chunks", lambda: chunked(50))
 row("h5_500_large_chunks", lambda: chunked(500), LimitExceeded)
 row("h5_large_chunk_unpacked", lambda: chunked(1, (1 << 22,)), LimitExceeded)
+
+
+def of_zeros(rows, method=DEFLATED, **options):
+    """A Dense layer whose kernel is rows of 4,096 bytes of zeros, in packed chunks."""
+    kernel = np.zeros((rows, 1024), "f4")
+    options = {"compression": "gzip", "bias": np.ones(1024, "f4"), **options}
+    config = sequential_config(input_entry(rows), dense_entry(1024))
+    return keras_zip(config, h5(lambda f: dense_vars_with(f, kernel.shape, kernel, **options)), method=method)
+
+
+row("h5_zeros_packed", lambda: of_zeros(1 << 15, zipfile.ZIP_STORED, chunks=(1 << 11, 1024)), LimitExceeded)
+row("h5_zeros_packed_twice", lambda: of_zeros(50_000, chunks=(1 << 9, 512)), LimitExceeded)
+row("h5_zeros_in_one_chunk", lambda: of_zeros(1 << 13, chunks=(1 << 15, 1024), maxshape=(None, 1024)), LimitExceeded)
+
+
+def checked_first():
+    """Zeros in one chunk of 60 MiB, whose checksum is taken before they are packed."""
+    filters = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    filters.set_fletcher32()
+    return of_zeros(15_000, chunks=(15_000, 1024), dcpl=filters)
+
+
+row("h5_zeros_with_a_checksum", checked_first)
 
 
 def with_groups(make):

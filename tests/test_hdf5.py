@@ -265,7 +265,7 @@ def test_chunk_indexes_that_are_not_read_say_what_to_do():
 
 def test_parts_check_for_themselves():
     with pytest.raises(CorruptFile, match="does not begin with the HDF5 signature"):
-        hdf5.open_file(memoryview(bytes(100)), total=100, steps=100, text=100)
+        hdf5.open_file(memoryview(bytes(100)), total=100, steps=100, text=100, stored=100)
     with pytest.raises(CorruptFile, match="before its fields"):
         hdf5.integer(memoryview(b"abc"), 2, 2)
     with pytest.raises(CorruptFile, match="has no end"):

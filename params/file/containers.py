@@ -28,7 +28,7 @@ NEXT = 1 << 20
 LARGEST_DIRECTORY = 1 << 20
 """Bytes of a zip's list of entries: about ten thousand of them."""
 SMALL = 16 << 20
-LARGEST_RATIO = 200
+LARGEST_RATIO = 100
 """Members that unpack to more than SMALL bytes may do so by this factor; weights hardly deflate at all."""
 VOCABULARY = "vocabulary.txt"
 THREAD_FROM = 4 << 20

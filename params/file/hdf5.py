@@ -916,11 +916,14 @@ def _fletcher32(data: memoryview) -> memoryview:
     if len(data) < 4:
         raise CorruptFile("a chunk is too short for its checksum")
     body, (stored,) = data[:-4], unpack("I", data, len(data) - 4)
-    words = np.frombuffer(bytes(body) + b"\0" * (len(body) % 2), ">u2").astype(np.uint64)
-    weights = np.arange(len(words), 0, -1, dtype=np.uint64)
-    first = int(words.sum()) % 65535
-    second = int((words * weights % 65535).sum()) % 65535
-    if ((stored & 0xFFFF) % 65535, (stored >> 16) % 65535) != (first, second):
+    words = np.frombuffer(bytes(body) + b"\0" * (len(body) % 2), ">u2")
+    weights = np.arange(1 << 16, 0, -1, dtype=np.uint64)
+    first = second = 0
+    for at in range(0, len(words), len(weights)):
+        block = words[at : at + len(weights)].astype(np.uint64)
+        second += len(block) * first + int((block * weights[-len(block) :]).sum())
+        first += int(block.sum())
+    if ((stored & 0xFFFF) - first) % 65535 or ((stored >> 16) - second) % 65535:
         raise CorruptFile("the checksum of a chunk is wrong")
     return body
 
@@ -930,8 +933,8 @@ def _fletcher32(data: memoryview) -> memoryview:
 DEEPEST = 64
 """Nesting of groups."""
 SMALL = 64 << 20
-LARGEST_RATIO = 1000
-"""Chunked arrays of more than SMALL bytes may be this many times as large as the file."""
+LARGEST_RATIO = 100
+"""Chunks that unpack to more than SMALL bytes may be this many times as large as what is stored of the file."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -1024,16 +1027,17 @@ class Group(Node):
         return group.datasets.get(name) if group else None
 
 
-def open_file(buffer: memoryview, *, total: int, steps: int, text: int) -> Group:
+def open_file(buffer: memoryview, *, total: int, steps: int, text: int, stored: int) -> Group:
     """The root group of an HDF5 file whose structure has been checked throughout.
 
-    total: bytes that all arrays may take in memory; steps: work on structure; text: bytes of attributes read.
+    total: bytes that all arrays may take in memory; steps: work on structure; text: bytes of attributes read; stored:
+    how many bytes the file takes where it is, perhaps compressed as a whole.
     """
     walk = _Walk(Buffer(buffer, steps), text)
     root = walk.node("", root_address(walk.file), 0)
     if not isinstance(root, Group):
         raise CorruptFile("the root of the HDF5 file is not a group")
-    walk.check_ranges()
+    walk.check_ranges(stored)
     if walk.total > total:
         raise LimitExceeded(f"its arrays take {walk.total} bytes in memory; `Limits.total` allows {total}")
     return root
@@ -1046,8 +1050,7 @@ class _Walk:
         self.file = file
         self.attributes = Attributes(file, text)
         self.total = 0
-        self._packed = 0
-        self._padding = 0
+        self._unpacked = 0
         self._ranges: list[tuple[int, int, str]] = []
 
     def node(self, path: str, address: int, depth: int) -> Group | Dataset:
@@ -1089,8 +1092,7 @@ class _Walk:
         applied = filters(only(header, FILTERS, "filter"), kind.size)
         if place.data is None:
             check_chunk(place.chunk, shape, kind.size)
-            self._packed += prod(shape) * kind.size
-            self._padding += unpacked(place.chunk, shape) - prod(shape) * kind.size
+            self._unpacked += unpacked(place.chunk, shape)
         elif applied:
             raise CorruptFile("an array has filters but no chunks")
         if place.range:
@@ -1099,12 +1101,10 @@ class _Walk:
         self.total += array.nbytes
         return array
 
-    def check_ranges(self) -> None:
-        """No two arrays may share bytes, and chunks may not unpack to more than deflate could have packed."""
-        if self._packed > max(SMALL, LARGEST_RATIO * self.file.size):
-            raise LimitExceeded(f"its chunked arrays would unpack from {self.file.size} to {self._packed} bytes")
-        if self._padding > max(SMALL, 4 * self._packed):
-            raise LimitExceeded(f"the chunks of its arrays hold {self._padding} bytes more than {self._packed} of data")
+    def check_ranges(self, stored: int) -> None:
+        """No two arrays may share bytes, and chunks may not unpack to far more than is stored."""
+        if self._unpacked > max(SMALL, LARGEST_RATIO * stored):
+            raise LimitExceeded(f"the chunks of its arrays would unpack from {stored} to {self._unpacked} bytes")
         end, before = 0, ""
         for start, stop, path in sorted(self._ranges):
             if start < end:

@@ -128,7 +128,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: b
         return ModelFile(kind, label, config, version, WeightTree(version=version), stored=zipped or None)
     with reading(WEIGHTS):
         data = parts.get(WEIGHTS, limits.total)
-        root = _open(data, limits)
+        root = _open(data, limits, zipped or len(data))
     groups = dict(_groups(root, label))
     tree, assets = WeightTree(groups, version=version), _assets(parts, names, limits)
     return ModelFile(kind, label, config, version, tree, assets, stored=zipped or len(data))
@@ -160,10 +160,10 @@ def _assets(parts: Container, names: set[str], limits: Limits) -> dict[str, byte
     return assets
 
 
-def _open(data: memoryview, limits: Limits) -> hdf5.Group:
+def _open(data: memoryview, limits: Limits, stored: int) -> hdf5.Group:
     if bytes(data[:8]) != hdf5.SIGNATURE:
         raise CorruptFile(f"its weights are no HDF5 file: they begin with {quoted(bytes(data[:8]))}")
-    return hdf5.open_file(data, total=limits.total, steps=limits.steps, text=2 * limits.config)
+    return hdf5.open_file(data, total=limits.total, steps=limits.steps, text=2 * limits.config, stored=stored)
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def _loader(dataset: hdf5.Dataset, label: str) -> Callable[[], Array]:
 
 
 def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
-    root = _open(data, limits)
+    root = _open(data, limits, len(data))
     holder = root.groups.get("model_weights", root)
     if holder is root and root.texts("layer_names") is None:
         if root.text("model_config") is not None:
@@ -271,7 +271,7 @@ def _sharded(index: dict[str, Any], folder: str | None, label: str, limits: Limi
         file = Folder(folder)
         try:
             data = file.get(shard, left)
-            root = _open(data, limits)
+            root = _open(data, limits, len(data))
         except KeyError:
             raise WeightsMismatch(f"shard {quoted(shard)} is not next to the index") from None
         stored += len(data)
