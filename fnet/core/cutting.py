@@ -11,7 +11,7 @@ from fnet.core import infer
 from fnet.core.layer import bind, brief
 from fnet.core.model import EMPTY, Model, Node
 from fnet.core.rules import rules
-from fnet.core.sources import Ref, at, masked_by, references
+from fnet.core.sources import Ref, at, mapped, references
 from fnet.records import dataclass
 from fnet.tree import freeze
 from fnet.types import Params, Spec
@@ -80,7 +80,7 @@ def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any
         names = [leaf if isinstance(leaf, str) else leaf.node for leaf in leaves]
         part = _part(whole, starts, names)
         ends = {leaf: _beneath(end, leaf) for leaf, end in zip(leaves, part.outputs, strict=True)}
-        outputs = _mapped(read, ends)
+        outputs = mapped(ends.__getitem__, read)
     inputs = part.inputs if not starts else starts[0] if len(starts) == 1 else tuple(starts)
     return replace(part, nodes=(*_input_layers(model, starts), *part.nodes), inputs=inputs, outputs=freeze(outputs))
 
@@ -151,7 +151,7 @@ def _read_by(model: Any, step: str | int) -> Any:
     if rest is None:
         return nodes[name].sources if name in nodes else None
     inside = _read_by(nodes[name].step, rest)
-    return None if inside is None else _mapped(inside, lambda leaf: _within(name, leaf))
+    return None if inside is None else mapped(lambda leaf: _within(name, leaf), inside)
 
 
 def _within(name: str, leaf: Any) -> Any:
@@ -164,21 +164,8 @@ def _within(name: str, leaf: Any) -> Any:
 def _leaves(sources: Any) -> list[Any]:
     """The names and elements in a tree of sources."""
     leaves: dict[Any, None] = {}
-    _mapped(sources, lambda leaf: leaves.setdefault(leaf))
+    mapped(leaves.setdefault, sources)
     return list(leaves)
-
-
-def _mapped(sources: Any, function: Any) -> Any:
-    """`function` (or the mapping) on every name and element in a tree of sources; constants stay."""
-    if isinstance(sources, str | Ref):
-        return function[sources] if isinstance(function, Mapping) else function(sources)
-    if isinstance(sources, masked_by):
-        return masked_by(_mapped(sources.values, function), _mapped(sources.mask, function))
-    if isinstance(sources, Mapping):
-        return {key: _mapped(item, function) for key, item in sources.items()}
-    if isinstance(sources, tree.FrozenList):
-        return [_mapped(item, function) for item in sources]
-    return tuple(_mapped(item, function) for item in sources) if isinstance(sources, tuple) else sources
 
 
 def _beneath(end: Any, leaf: Any) -> Any:
@@ -232,12 +219,12 @@ class _Cut:
     def node(self, name: str, node: Node) -> Node:
         """A node of the whole as one of the part."""
         if not self.is_changed(name):
-            return replace(node, sources=freeze(_mapped(node.sources, self.leaf)))
+            return replace(node, sources=freeze(mapped(self.leaf, node.sources)))
         inside = [rest for rest in self.fed.get(name, ()) if rest is not None]
         paths = [OWN if rest is None else rest for rest in self.asked[name]]
         part = _part(node.step.as_graph(), inside, paths)
         step = replace(part, inputs=tuple(inside)) if inside else part
-        sources = tuple(f"{name}/{rest}" for rest in inside) if inside else _mapped(node.sources, self.leaf)
+        sources = tuple(f"{name}/{rest}" for rest in inside) if inside else mapped(self.leaf, node.sources)
         return Node(step, freeze(sources), node.params)
 
 
@@ -259,7 +246,7 @@ def _part(graph: Any, starts: list[str], ends: list[str]) -> Any:
     for name, node in graph.nodes:
         if name in cut.asked and None not in cut.fed.get(name, ()):
             nodes.append((name, cut.node(name, node)))
-    sources = tuple(_mapped(graph.outputs, cut.leaf) if place is None else cut.source(*place) for place in places)
+    sources = tuple(mapped(cut.leaf, graph.outputs) if place is None else cut.source(*place) for place in places)
     inputs = tuple(starts) if starts else _only(graph.inputs, set(reached))
     return replace(graph, nodes=tuple(nodes), inputs=inputs, outputs=freeze(sources))
 

@@ -6,7 +6,7 @@ constants.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fnet import tree
@@ -51,6 +51,17 @@ def references(sources: Any) -> list[str]:
     if isinstance(sources, Mapping):
         sources = tuple(sources.values())
     return [name for s in sources for name in references(s)] if isinstance(sources, tuple | list) else []
+
+
+def mapped(function: Callable[[Any], Any], sources: Any) -> Any:
+    """A tree of sources with `function` on every name and element; constants stay."""
+    if isinstance(sources, str | Ref):
+        return function(sources)
+    if isinstance(sources, masked_by):
+        return masked_by(mapped(function, sources.values), mapped(function, sources.mask))
+    if isinstance(sources, Mapping):
+        return FrozenDict({key: mapped(function, item) for key, item in sources.items()})
+    return type(sources)(mapped(function, item) for item in sources) if isinstance(sources, tuple) else sources
 
 
 def resolve(sources: Any, values: Mapping[str, Any]) -> Any:

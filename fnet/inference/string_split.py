@@ -7,7 +7,7 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Graph, Model, Node, Sequential, rules
-from fnet.core.sources import Ref, masked_by, references
+from fnet.core.sources import Ref, mapped, references
 from fnet.tree import FrozenDict
 
 
@@ -100,17 +100,13 @@ def _ancestors(model: Graph) -> set[str]:
 
 def _crossing(sources: Any, numeric: set[str], cut: dict[str, Any]) -> Any:
     """`sources` with everything that is not a numeric node read from the cut, which is filled in."""
-    if isinstance(sources, str) or (isinstance(sources, Ref) and sources.node not in numeric):
-        if sources in numeric:
-            return sources
-        reference = sources if isinstance(sources, Ref) else Ref(sources)
+
+    def crossing(leaf: str | Ref) -> str | Ref:
+        reference = leaf if isinstance(leaf, Ref) else Ref(leaf)
+        if reference.node in numeric:
+            return leaf
         key = "/".join(map(str, (reference.node, *reference.path))) + ":cut"
         cut[key] = reference
         return key
-    if isinstance(sources, masked_by):
-        return masked_by(_crossing(sources.values, numeric, cut), _crossing(sources.mask, numeric, cut))
-    if isinstance(sources, FrozenDict):
-        return FrozenDict({key: _crossing(item, numeric, cut) for key, item in sources.items()})
-    if isinstance(sources, tuple):
-        return type(sources)(_crossing(item, numeric, cut) for item in sources)
-    return sources
+
+    return mapped(crossing, sources)

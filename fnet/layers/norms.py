@@ -132,6 +132,15 @@ def _layer_rule(
     return floats_of(x), _affine(shape, scale or rms_scaling, center and not rms_scaling)
 
 
+def _moved(y: Array, params: Params, wide: Shape, scale: bool, center: bool) -> Array:
+    """`y`, an array of the layer's own, times gamma plus beta, each of the sizes `wide`."""
+    if scale:
+        y *= params["gamma"].reshape(wide)
+    if center:
+        y += params["beta"].reshape(wide)
+    return y
+
+
 def _truncated(y: Array, kind: Any, dtype: Any = None) -> Array:
     """For inputs of the integer dtype `kind`: `y` truncated to it, as Keras does, then as `dtype`; else `y`."""
     if kind.kind not in "iub":
@@ -167,20 +176,14 @@ def layer_normalization(
     """
     kind, x = x.dtype, in_floats(x, params)
     kind = kind if keeps_integers else x.dtype
-    axes = _sorted_axes(axis)
-    wide = [1] * x.ndim
-    for a in axes:
-        wide[a] = x.shape[a]
-    y, variance = ops.center(x, tuple(axes))
+    axes = axes_of(axis, x.ndim)
+    wide = _wide(x.shape, axes)
+    y, variance = ops.center(x, axes)
     inverse = 1 / xp.sqrt(variance + epsilon)
     if rms_scaling:
         return _truncated(x * inverse * params["gamma"].reshape(wide), kind, x.dtype)
     y *= inverse
-    if scale:
-        y *= params["gamma"].reshape(wide)
-    if center:
-        y += params["beta"].reshape(wide)
-    return _truncated(y, kind, x.dtype)
+    return _truncated(_moved(y, params, wide, scale, center), kind, x.dtype)
 
 
 def _group_rule(
@@ -221,13 +224,7 @@ def group_normalization(
     grouped = x.reshape(*x.shape[:axis], groups, channels // groups, *x.shape[axis + 1 :])
     y, variance = ops.center(grouped, tuple(a for a in range(1, grouped.ndim) if a != axis))
     y *= 1 / xp.sqrt(variance + epsilon)
-    y = y.reshape(x.shape)
-    wide = [1] * x.ndim
-    wide[axis] = channels
-    if scale:
-        y *= params["gamma"].reshape(wide)
-    if center:
-        y += params["beta"].reshape(wide)
+    y = _moved(y.reshape(x.shape), params, _wide(x.shape, (axis,)), scale, center)
     return _truncated(y, kind, None if keeps_integers else x.dtype)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from fnet import layers
 from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
 from fnet.core.room import of_step
 from fnet.dtypes import factors, tensor
-from fnet.layers import convolution, convolution_transpose, depthwise
-from fnet.operations.rules import Operation, operation, signed_as
+from fnet.operations.rules import Operation, named, operation, signed_as
 from fnet.shapes import total
 from fnet.types import Array, DataFormat, PerAxis, Shape, Spec
 
@@ -23,14 +23,11 @@ Layers: TypeAlias = Mapping[int, Callable[..., Any]]
 KernelOptions: TypeAlias = Callable[..., dict[str, Any]]
 """(channels of the inputs, *shapes of the kernels) -> the options that these shapes stand for."""
 
-CONV = {1: convolution.conv1d, 2: convolution.conv2d, 3: convolution.conv3d}
-CONV_TRANSPOSE = {
-    1: convolution_transpose.conv1d_transpose,
-    2: convolution_transpose.conv2d_transpose,
-    3: convolution_transpose.conv3d_transpose,
-}
-DEPTHWISE = {1: depthwise.depthwise_conv1d, 2: depthwise.depthwise_conv2d}
-SEPARABLE = {1: depthwise.separable_conv1d, 2: depthwise.separable_conv2d}
+
+def over_axes(family: str) -> Layers:
+    """The layers of a family, "conv{}d"."""
+    names = {rank: family.format(rank) for rank in (1, 2, 3)}
+    return {rank: getattr(layers, name) for rank, name in names.items() if name in layers.NAMES}
 
 
 def of_rank(layers: Layers, shape: Sequence[Any]) -> Callable[..., Any]:
@@ -88,25 +85,28 @@ def _running(layers: Layers, options_of: KernelOptions) -> Callable[[Callable[..
 # --- one kernel -----------------------------------------------------------------------------------
 
 
+def _one_kernel(name: str, text: str, family: str, options_of: KernelOptions) -> Operation:
+    layers = over_axes(family)
+
+    def apply(
+        inputs: Array,
+        kernel: Array,
+        *,
+        strides: PerAxis = 1,
+        padding: str = "valid",
+        data_format: DataFormat | None = None,
+        dilation_rate: PerAxis = 1,
+    ) -> Array:
+        given = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
+        return _run(layers, options_of, inputs, {"kernel": kernel}, **given)
+
+    return _running(layers, options_of)(named(name, text, apply))
+
+
 def _conv_options(channels: int | None, kernel: Shape) -> dict[str, Any]:
     *window, inner, filters = kernel
     groups = 1 if inner is None else (channels or inner) // inner
     return {"filters": filters, "kernel_size": tuple(window), "groups": groups}
-
-
-@_running(CONV, _conv_options)
-def conv(
-    inputs: Array,
-    kernel: Array,
-    *,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-) -> Array:
-    """(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out)."""
-    given = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
-    return _run(CONV, _conv_options, inputs, {"kernel": kernel}, **given)
 
 
 def _depthwise_options(channels: int | None, kernel: Shape) -> dict[str, Any]:
@@ -114,22 +114,20 @@ def _depthwise_options(channels: int | None, kernel: Shape) -> dict[str, Any]:
     return {"kernel_size": tuple(window), "depth_multiplier": multiplier}
 
 
-@_running(DEPTHWISE, _depthwise_options)
-def depthwise_conv(
-    inputs: Array,
-    kernel: Array,
-    *,
-    strides: PerAxis = 1,
-    padding: str = "valid",
-    data_format: DataFormat | None = None,
-    dilation_rate: PerAxis = 1,
-) -> Array:
-    """(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier)."""
-    given = {"strides": strides, "padding": padding, "data_format": data_format, "dilation_rate": dilation_rate}
-    return _run(DEPTHWISE, _depthwise_options, inputs, {"kernel": kernel}, **given)
+conv = _one_kernel(
+    "conv", "(batch, *spatial, in), (*window, in / groups, out) -> (batch, *spatial, out).", "conv{}d", _conv_options
+)
+depthwise_conv = _one_kernel(
+    "depthwise_conv",
+    "(batch, *spatial, in), (*window, in, multiplier) -> (batch, *spatial, in * multiplier).",
+    "depthwise_conv{}d",
+    _depthwise_options,
+)
 
 
 # --- the transpose, and two kernels ---------------------------------------------------------------
+
+CONV_TRANSPOSE, SEPARABLE = over_axes("conv{}d_transpose"), over_axes("separable_conv{}d")
 
 
 def _transpose_options(channels: int | None, kernel: Shape) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def gaussian_blur(
         across, down = (_gaussian(k, s, x.dtype.name) for k, s in zip(kernel_size, sigma, strict=True))
         weights = (down[:, None] * across[None, :]).reshape((kernel_size[0], kernel_size[1], 1, 1))
         kernel = xp.repeat(weights, x.shape[-1], axis=2)
-        return depthwise_conv2d({"depthwise_kernel": kernel, "kernel": kernel}, x, padding="same", use_bias=False)
+        return depthwise_conv2d({"kernel": kernel}, x, padding="same", use_bias=False)
 
     return on_last(blur, images, data_format)
 
@@ -182,9 +182,8 @@ def ssim(
         return conv2d({"kernel": kernel}, x, use_bias=False)
 
     mean_a, mean_b = mean(a), mean(b)
-    a, b = (
-        x - xp.mean(x, axis=(1, 2), keepdims=True) for x in (a, b)
-    )  # beside large means squares would hide what differs
+    # next to large means squares would hide what differs
+    a, b = (x - xp.mean(x, axis=(1, 2), keepdims=True) for x in (a, b))
     off_a, off_b = mean(a), mean(b)
     spread = mean(a * a) - off_a * off_a + mean(b * b) - off_b * off_b
     joint = mean(a * b) - off_a * off_b

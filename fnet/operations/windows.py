@@ -14,26 +14,11 @@ from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
 from fnet.core.room import of_step, size
 from fnet.dtypes import tensor
-from fnet.layers import adaptive_pooling, pooling
 from fnet.layers.windows import from_channels_last, join_shape, to_channels_last
-from fnet.operations.convolutions import Layers, of_rank
+from fnet.operations.convolutions import Layers, of_rank, over_axes
 from fnet.operations.rules import Operation, named, operation, signed_as
 from fnet.shapes import fits, sized, total
 from fnet.types import Array, DataFormat, PerAxis, Spec
-
-MAX_POOL = {1: pooling.max_pooling1d, 2: pooling.max_pooling2d, 3: pooling.max_pooling3d}
-AVERAGE_POOL = {1: pooling.average_pooling1d, 2: pooling.average_pooling2d, 3: pooling.average_pooling3d}
-ADAPTIVE_MAX = {
-    1: adaptive_pooling.adaptive_max_pooling1d,
-    2: adaptive_pooling.adaptive_max_pooling2d,
-    3: adaptive_pooling.adaptive_max_pooling3d,
-}
-ADAPTIVE_AVERAGE = {
-    1: adaptive_pooling.adaptive_average_pooling1d,
-    2: adaptive_pooling.adaptive_average_pooling2d,
-    3: adaptive_pooling.adaptive_average_pooling3d,
-}
-
 
 # --- pooling --------------------------------------------------------------------------------------
 
@@ -53,8 +38,9 @@ def _running(layers: Layers, name: str, text: str, function: Callable[..., Array
     return operation(signed_as(function, rule), room=signed_as(function, room))(named(name, text, function))
 
 
-def _pool(name: str, text: str, layers: Layers) -> Operation:
+def _pool(name: str, text: str, family: str) -> Operation:
     """A pooling over windows of 1, 2 or 3 spatial axes."""
+    layers = over_axes(family)
 
     def apply(
         inputs: Array,
@@ -70,8 +56,9 @@ def _pool(name: str, text: str, layers: Layers) -> Operation:
     return _running(layers, name, text, apply)
 
 
-def _adaptive_pool(name: str, text: str, layers: Layers) -> Operation:
+def _adaptive_pool(name: str, text: str, family: str) -> Operation:
     """A pooling to a given size of 1, 2 or 3 spatial axes."""
+    layers = over_axes(family)
 
     def apply(inputs: Array, *, output_size: PerAxis, data_format: DataFormat | None = None) -> Array:
         return of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
@@ -79,11 +66,13 @@ def _adaptive_pool(name: str, text: str, layers: Layers) -> Operation:
     return _running(layers, name, text, apply)
 
 
-max_pool = _pool("max_pool", "The largest in each window.", MAX_POOL)
-average_pool = _pool("average_pool", "The mean of each window, padding not counted.", AVERAGE_POOL)
-adaptive_max_pool = _adaptive_pool("adaptive_max_pool", "The largest in each of output_size parts.", ADAPTIVE_MAX)
+max_pool = _pool("max_pool", "The largest in each window.", "max_pooling{}d")
+average_pool = _pool("average_pool", "The mean of each window, padding not counted.", "average_pooling{}d")
+adaptive_max_pool = _adaptive_pool(
+    "adaptive_max_pool", "The largest in each of output_size parts.", "adaptive_max_pooling{}d"
+)
 adaptive_average_pool = _adaptive_pool(
-    "adaptive_average_pool", "The mean of each of output_size parts.", ADAPTIVE_AVERAGE
+    "adaptive_average_pool", "The mean of each of output_size parts.", "adaptive_average_pooling{}d"
 )
 
 

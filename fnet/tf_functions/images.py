@@ -164,40 +164,34 @@ def crop_and_resize(
 ) -> Array:
     """float32 (boxes, *crop_size, channels): each box (top, left, bottom, right; the last pixel is at 1) of the image
     that `box_indices` names, "bilinear" or "nearest"; `extrapolation_value` outside of the image."""
-    x, boxes = tensor(image, "float32"), tensor(boxes, "float32")
-    down, across = (
-        _places(boxes[:, i], boxes[:, i + 2], count, x.shape[i + 1]) for i, count in enumerate(ints(crop_size))
-    )
-    inside = [(at >= 0) & (at <= size - 1) for at, size in zip((down, across), x.shape[1:3], strict=True)]
+    x, boxes, number = tensor(image, "float32"), tensor(boxes, "float32"), tensor(box_indices)[:, None, None]
+    last_row, last_column = (size - 1 for size in x.shape[1:3])
+    high, wide = ints(crop_size)
+    down = _places(boxes[:, 0], boxes[:, 2], high, last_row)[:, :, None]  # (boxes, high, 1)
+    across = _places(boxes[:, 1], boxes[:, 3], wide, last_column)[:, None, :]  # (boxes, 1, wide)
+    inside = (down >= 0) & (down <= last_row) & (across >= 0) & (across <= last_column)
 
     def pixels(rows: Array, columns: Array) -> Array:
-        rows, columns = (
-            xp.clip(at, 0, size - 1).astype("int32") for at, size in zip((rows, columns), x.shape[1:3], strict=True)
-        )
-        return x[tensor(box_indices)[:, None, None], rows[:, :, None], columns[:, None, :]]
+        rows, columns = xp.clip(rows, 0, last_row), xp.clip(columns, 0, last_column)
+        return x[number, rows.astype("int32"), columns.astype("int32")]  # (boxes, high, wide, channels)
 
     if method == "nearest":
         y = pixels(xp.floor(down + 0.5), xp.floor(across + 0.5))
     else:
         top, left = xp.floor(down), xp.floor(across)
-        below, right = (down - top)[:, :, None, None], (across - left)[:, None, :, None]
+        below, right = (down - top)[..., None], (across - left)[..., None]
         upper, lower = (
             pixels(row, left) * (1 - right) + pixels(row, xp.ceil(across)) * right for row in (top, xp.ceil(down))
         )
         y = upper * (1 - below) + lower * below
-    return xp.where(
-        inside[0][:, :, None, None] & inside[1][:, None, :, None], y, tensor(extrapolation_value, "float32")
-    )
+    return xp.where(inside[..., None], y, tensor(extrapolation_value, "float32"))
 
 
-def _places(start: Array, end: Array, count: int, size: int) -> Array:
-    """(boxes, count): where the pixels of a crop lie on an axis of `size` pixels."""
+def _places(start: Array, end: Array, count: int, last: int) -> Array:
+    """(boxes, count): where the pixels of a crop lie on an axis whose last pixel is at `last`."""
     if count == 1:
-        return 0.5 * (start + end)[:, None] * (size - 1)
-    return (
-        start[:, None] * (size - 1)
-        + xp.arange(count, dtype="float32") * ((end - start) * ((size - 1) / (count - 1)))[:, None]
-    )
+        return 0.5 * (start + end)[:, None] * last
+    return start[:, None] * last + xp.arange(count, dtype="float32") * ((end - start) * (last / (count - 1)))[:, None]
 
 
 # --- turns ----------------------------------------------------------------------------------------

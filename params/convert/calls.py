@@ -154,8 +154,7 @@ def _options_and_sources(
     rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
     if rest is not None:
         options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
-    fixed = [key for key in sources if key in legal] if _is_strict(part, entry) else []
-    if fixed and part.operation:
+    if _is_strict(part, entry) and (fixed := [key for key in sources if key in legal]):
         raise UnsupportedLayer(f"{label} was called with a tensor for {quoted(fixed[0])}, which fnet takes as numbers")
     read = arguments.keys() - options if _is_strict(part, entry) and rest is None else sources
     unknown = [key for key in arguments if key in read and entry.arguments and key not in entry.arguments]

@@ -15,7 +15,7 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, graph, option_names
 from fnet.core.layer import name_of
-from fnet.core.sources import Ref, at, feed, masked_by
+from fnet.core.sources import Ref, at, feed, mapped, masked_by
 from fnet.dtypes import is_integral
 from fnet.errors import ExportError
 from fnet.layers.basic import constant
@@ -239,17 +239,12 @@ def _complete(bound: Bound, params: Params) -> Bound:
 
 def _by_element(sources: Any, specs: Mapping[str, Any]) -> Any:
     """Sources with an element for each array, where a node gives several."""
-    if isinstance(sources, str):
-        return _elements(sources, (), specs[sources])
-    if isinstance(sources, Ref):
-        return _elements(sources.node, sources.path, tree.get(specs[sources.node], sources.path))
-    if isinstance(sources, masked_by):
-        return masked_by(_by_element(sources.values, specs), _by_element(sources.mask, specs))
-    if isinstance(sources, Mapping):
-        return FrozenDict({key: _by_element(item, specs) for key, item in sources.items()})
-    if isinstance(sources, tuple):
-        return type(sources)(_by_element(item, specs) for item in sources)
-    return sources
+
+    def elements(leaf: str | Ref) -> Any:
+        node, path = (leaf, ()) if isinstance(leaf, str) else (leaf.node, leaf.path)
+        return _elements(node, path, tree.get(specs[node], path))
+
+    return mapped(elements, sources)
 
 
 def _elements(node: str, path: tuple[Any, ...], spec: Any) -> Any:
