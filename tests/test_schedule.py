@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential
+from fnet import bind, conv2d, dense, embedding, flatten, layer, lstm, max_pooling2d, sequential, tree
 from fnet.backend import ops
 from fnet.core import room
 from fnet.inference import processors, schedule
+from fnet.inference.optimized import optimized
 from fnet.inference.prepared import _prepared, prepared
+from fnet.rewrites.places import read_only
 from tests import parity
 
 CNN = sequential(
@@ -120,9 +122,25 @@ def test_batches_at_once_give_what_they_give_alone(each_backend, invalid):
 
 
 def test_rows_that_go_through_a_loop_stay_together_up_to_some(each_backend):
-    for rows, number in ((1, 1), (127, 1), (128, 2), (300, 4)):
-        rows = max(1, rows * schedule.LOOP[fnet.backend.name()] // 64)
+    on_numpy = {1: 1, 127: 1, 128: 2, 300: 4}
+    on_jax = {1: 1, 2: 2, 8: 2, 63: 2, 64: 4, 300: 16}
+    for rows, number in (on_numpy if fnet.backend.name() == "numpy" else on_jax).items():
         assert len(schedule.parts(rows, schedule.Work(1e12, 1e9, loops=True))) == number
+    assert len(schedule.parts(32, schedule.Work(7e5, 1e5, loops=True))) == 1
+
+
+def test_parts_of_unlike_lengths_go_in_two(each_backend, monkeypatch):
+    monkeypatch.setattr(schedule, "LOOP_PART", 1000)
+    _prepared.clear()
+    model = sequential(words=bind(embedding, input_dim=30, output_dim=4, mask_zero=True), memory=bind(lstm, units=3))
+    params = tree.map(read_only, fnet.init(model, 0, fnet.Spec((None, 64), "int32")))
+    x = np.random.default_rng(0).integers(1, 30, (35, 64)) * (np.arange(64) < np.arange(35, 0, -1)[:, None] ** 2 / 16)
+    y = fnet.predict(model, params, x, batch_size=35)
+    assert any(s.halves for s in prepared(model, optimized(model, params).model).schedules.values()) == (
+        fnet.backend.name() == "jax"
+    )
+    parity.assert_close(y, model(params, x))
+    _prepared.clear()
 
 
 def test_values_are_the_same_for_any_number_of_workers_and_in_every_call(each_backend, small_parts):

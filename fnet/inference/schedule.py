@@ -53,6 +53,9 @@ SMALL = 30_000_000
 LOOP = {"numpy": 64, "jax": 16}
 """Rows of a part where a layer goes over its steps in a loop: a step of fewer costs nearly as much."""
 
+LOOP_PART = 12_500_000
+"""Work of a part with such a loop on JAX from which on it pays for its thread, however few its rows are."""
+
 
 class Work(NamedTuple):
     """About how many multiplications a row costs. Zero where that is not known before the model runs."""
@@ -99,7 +102,10 @@ def at_once(batch_size: int, work: Work) -> int:
 def parts(rows: int, work: Work) -> list[slice]:
     """The rows of a batch in 1, 2, 4, ... even parts, by the work of one row; it depends on nothing else."""
     if work.loops:
-        number = 1 << max(1, rows // LOOP[backend.name()]).bit_length() - 1
+        most = rows // LOOP[backend.name()]
+        if backend.name() == "jax":
+            most = int(min(rows * work.row / LOOP_PART, max(2, most)))
+        number = 1 << max(1, most).bit_length() - 1
     else:
         total, full = rows * work.row, rows * work.held / HELD if backend.name() == "numpy" else 0
         least = 2 if total > TWO or 2 * full > 1 else 1
@@ -116,6 +122,8 @@ class Schedule(NamedTuple):
     """Parts of the rows, for threads; a row of the outputs depends on that row alone where there are several."""
     small: bool
     """Whether a batch in one piece is done best by one BLAS thread."""
+    halves: bool = False
+    """Whether parts go in two if the last is half as long as the first, after what is cut off, for threads to share."""
 
     def run(self, model: Compiled, params: Params, batch: Any, workers: int | None, cut: Cut) -> Any:
         """`model(params, batch)`, in threads with one BLAS thread each where there are parts.
@@ -124,12 +132,14 @@ class Schedule(NamedTuple):
         part first.
         """
         if len(self.slices) > 1:
-            pieces = [cut(tree.map(lambda a, part=part: a[part], batch)) for part in self.slices]
+            pieces = _pieces(batch, self.slices, cut)
+            if self.halves and 2 * _size(pieces[-1]) <= _size(pieces[0]):
+                pieces = _pieces(batch, _in_two(self.slices), cut)
             run = model.for_threads(params, pieces)
             if run is not None:
                 with processors.one_blas_thread:
                     done = in_threads(run, pieces, min(workers or processors.count(), len(pieces)))
-                if _of_rows(done, self.slices):
+                if _of_rows(done, pieces):
                     return tree.map(lambda *arrays: np.concatenate(arrays), *done)
         if not self.small:
             return model(params, cut(batch))
@@ -145,13 +155,29 @@ def as_it_is(part: Any) -> Any:
 def schedule(rows: int, work: Work, workers: int | None) -> Schedule:
     """The schedule of a batch of so many rows, by the work of one."""
     small = backend.name() == "numpy" and (work.parallel * rows <= SMALL or workers == 1)
-    return Schedule(parts(rows, work) if ops.on_cpu() else [slice(0, rows)], small)
+    slices = parts(rows, work) if ops.on_cpu() else [slice(0, rows)]
+    halves = work.loops and backend.name() == "jax" and len(slices) == 2 and rows * work.row >= 4 * LOOP_PART
+    return Schedule(slices, small, halves and rows >= 2 * LOOP["jax"])
 
 
-def _of_rows(done: list[Any], slices: list[slice]) -> bool:
+def _pieces(batch: Any, slices: list[slice], cut: Cut) -> list[Any]:
+    return [cut(tree.map(lambda a, part=part: a[part], batch)) for part in slices]
+
+
+def _size(piece: Any) -> int:
+    return sum(a.size for a in tree.leaves(piece))
+
+
+def _in_two(slices: list[slice]) -> list[slice]:
+    """Each slice in two even ones."""
+    edges = [edge for part in slices for edge in (part.start, (part.start + part.stop) // 2)]
+    return [slice(start, stop) for start, stop in itertools.pairwise([*edges, slices[-1].stop])]
+
+
+def _of_rows(done: list[Any], pieces: list[Any]) -> bool:
     """Whether every output has a row for each of its part, and one shape in all parts."""
     shapes = [[a.shape for a in tree.leaves(y)] for y in done]
-    sizes = [part.stop - part.start for part in slices]
+    sizes = [len(tree.leaves(piece)[0]) for piece in pieces]
     return all(
         shape[:1] == (size,) and shape[1:] == first[1:]
         for each, size in zip(shapes, sizes, strict=True)
