@@ -49,6 +49,7 @@ _OWN = {
     "errors": "ExportError InvalidRows MissingBackend",
     "export.programs": "load_stablehlo run_onnx to_onnx to_stablehlo",
     "inference.compile": "compile jit",
+    "inference.in_predict": "in_predict",
     "inference.labels": "classes",
     "inference.predict": "predict",
     "inference.statistics": "with_statistics",

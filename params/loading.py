@@ -55,8 +55,9 @@ def load_keras(
     vocabulary: the tokens of the text
     layer where the file has lost them (or {layer name: tokens}), special tokens included. limits: how much a file
     may ask for. rng: the key for layers that draw random numbers because they were called with training=True.
-    training: None gives what `predict` of the Keras that wrote the file gives, which in Keras 3 overrides every
-    `training=` in a call, and in Keras 2 obeys it; "as written" gives what a bare `model(x)` gives, which obeys it.
+    training: None gives what `predict` and `model(x, training=False)` of the Keras that wrote the file give, which in
+    Keras 3 override every `training=` in a call, and in Keras 2 obey it; "as written" gives what a bare `model(x)`
+    gives, which obeys it.
 
     Outputs come in Keras's structure; the arrays of the params are read-only.
     Raises ModelFileError: UnsafeFile, CorruptFile, UnsupportedLayer, WeightsMismatch or LimitExceeded.

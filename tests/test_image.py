@@ -119,7 +119,7 @@ def test_augmentation_hands_on_images_with_boxes(name, each_backend):
     keras_model = keras.Model([images, boxes, labels], [given["images"], *given["bounding_boxes"].values()])
     model, params = from_keras(keras_model)
     x = [np.full((1, *shape), 3, dtype) for shape, dtype in shapes.values()]
-    for ours, theirs in zip(model(params, x), keras_model.predict([*x], verbose=0), strict=True):
+    for ours, theirs in zip(fnet.predict(model, params, x), keras_model.predict([*x], verbose=0), strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
 

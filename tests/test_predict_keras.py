@@ -3,6 +3,8 @@
 The numbers are those of the Keras that wrote each file (`golden/make_predict.py`).
 """
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,8 @@ def test_predict_gives_what_predict_of_the_writer_gives(archive, name):
     else:
         model, params = load_keras(file)
         assert_close(fnet.predict(model, params, arrays["x"], batch_size=BATCH), arrays["predict"])
+        if "inference" in arrays:
+            assert_close(model(params, arrays["x"]), arrays["inference"])
 
 
 @files()
@@ -82,14 +86,17 @@ INTEGERS = archives.files("integers-*.zip")
 
 @pytest.mark.parametrize(("archive", "name"), INTEGERS, ids=[f"{a.stem}-{n}" for a, n in INTEGERS])
 def test_preprocessing_layers_cast_in_predict_of_keras_3(archive, name, each_backend_slowly):
-    """On TensorFlow; a bare call takes integers as they are."""
+    """On TensorFlow; a call takes integers as they are."""
     file, arrays, _ = read(archive, name)
     half = "-mixed" in name and not name.startswith("categories")
-    for training, kind in ((None, "predict"), ("as written", "call")):
-        if kind not in arrays or (training and name.startswith("halved")):  # which augments in a bare call
-            continue
-        model, params = load_keras(file, training=training)
-        y = fnet.predict(model, params, arrays["x"], batch_size=BATCH)
+    model, params = load_keras(file)
+    in_batches = functools.partial(fnet.predict, batch_size=BATCH)
+    runs = {
+        "predict": [in_batches, lambda model, params, x: fnet.compile(model, params, optimize=False)(x)],
+        "call": [lambda model, params, x: model(params, x)],
+    }
+    for kind, run in ((kind, run) for kind, several in runs.items() if kind in arrays for run in several):
+        y = np.asarray(run(model, params, arrays["x"]))
         assert half or y.dtype.kind == arrays[kind].dtype.kind
         assert y.shape == arrays[kind].shape
         assert yardstick.error(y, arrays[kind]) <= (2e-3 if half else 2e-6)

@@ -12,7 +12,6 @@ import fnet
 from fnet import tree
 from fnet.masks import strip
 from params import load_keras
-from params.convert.generations import options_in_predict
 from tests import parity
 from tests.cases import all_cases, marked_cases
 
@@ -111,8 +110,7 @@ def test_a_saved_row_loads_as_itself(case, tmp_path):
     as_called = {"training": "as written"} if case.call.get("training") else {}
     model, params = load_keras(tmp_path / "model.keras", **as_called)
     masked = parity.with_mask(case, with_hidden_steps(case, x, 0))
-    predicts = {} if as_called else options_in_predict(type(layer).__name__, {})
-    expected = strip(fnet.bind(case.step, **predicts)(parity.fnet_params(case, x, layer.weights), masked))
+    expected = strip(fnet.bind(case.step)(parity.fnet_params(case, x, layer.weights), masked))
     for ours, theirs in zip(tree.leaves(model(params, x)), tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(ours, theirs)
         assert ours.dtype == theirs.dtype

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fnet.core import cutting, infer
@@ -17,7 +18,7 @@ from fnet.core.options import option_names
 from fnet.core.rules import OF_FLOATS, Call, Entrance, Rounding, Rules, layer, rules
 from fnet.core.sources import feed, references
 from fnet.records import dataclass
-from fnet.tree import freeze
+from fnet.tree import FrozenDict, FrozenList, freeze
 
 __all__ = [
     "EMPTY",
@@ -179,6 +180,24 @@ class Graph(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.nodes, self.inputs, self.outputs)
+
+
+def with_each(step: Any, change: Callable[[Any], Any]) -> Any:
+    """A model, or a layer that holds others, with `change` made to each step directly in it."""
+    if isinstance(step, Sequential):
+        return Sequential(tuple((name, change(inner)) for name, inner in step.steps))
+    if isinstance(step, Graph):
+        nodes = ((name, replace(node, step=change(node.step))) for name, node in step.nodes)
+        return Graph(tuple(nodes), step.inputs, step.outputs)
+    bound = bind(step)
+    return replace(bound, options=FrozenDict({key: _with_each(item, change) for key, item in bound.options.items()}))
+
+
+def _with_each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A value of an option."""
+    if isinstance(value, Bound | Model):
+        return change(value)
+    return type(value)([_with_each(item, change) for item in value]) if type(value) in (tuple, FrozenList) else value
 
 
 def input_names(step: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ParamSpec, cast
 
 from fnet import dtypes, tree
@@ -86,6 +87,7 @@ class Rules:
     floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
     params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
     children: options -> {params key: step}, for wrappers around other layers.
+    in_predict: {option: its value where Keras's `predict` differs from a call}; that of an option which is None.
     room: (x, *, options it needs) -> (bytes that it holds, bytes that it writes) beyond what `fnet.core.room` makes of
     its inputs, outputs and params.
     rng: options -> whether an `rng` entry in the params would change the result (dropout).
@@ -101,6 +103,7 @@ class Rules:
     entrance: Entrance
     rounding: Rounding
     call: Call | None
+    in_predict: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.mask not in ("keep", "drop", "own"):
@@ -122,6 +125,7 @@ def layer(
     entrance: Entrance | None = None,
     rounding: Rounding | None = None,
     call: Call | None = None,
+    in_predict: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """A decorator that makes a function a layer with these `Rules`.
 
@@ -131,7 +135,8 @@ def layer(
     if not callable(shape):
         raise TypeError(f"shape= is a function from the Spec of the input to (Spec, params); got {shape!r:.80}")
     shape = dtypes.of_floats(shape) if floats else shape
-    own = Rules(shape, mask, floats, children, room, rng, entrance or Entrance(), rounding or Rounding(), call)
+    few = (entrance or Entrance(), rounding or Rounding(), call, in_predict)
+    own = Rules(shape, mask, floats, children, room, rng, *few)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)

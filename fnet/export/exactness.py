@@ -10,9 +10,9 @@ import numpy as np
 import fnet
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.compose import Bound, Graph, Model, Sequential, bind, rules
+from fnet.core.compose import Model, rules, with_each
 from fnet.records import dataclass
-from fnet.tree import FrozenDict, FrozenList
+from fnet.tree import FrozenDict
 from fnet.types import Params
 
 FLOOR = 2e-6
@@ -40,25 +40,16 @@ class Verdict:
 
 def in_float64(step: Any) -> Any:
     """A step that computes in float64 whatever its dtype policy says; operations compute as their inputs are."""
-    if isinstance(step, Sequential):
-        return Sequential(tuple((name, in_float64(inner)) for name, inner in step.steps))
-    if isinstance(step, Graph):
-        nodes = ((name, replace(node, step=in_float64(node.step))) for name, node in step.nodes)
-        return Graph(tuple(nodes), step.inputs, step.outputs)
-    bound = bind(step)
-    options = {key: _in_float64(value) for key, value in bound.options.items()}
+    bound = with_each(step, in_float64)
+    if isinstance(step, Model):
+        return bound
+    options = dict(bound.options)
     if bound.function is fnet.input_layer and options.get("dtype", "float32") == "float32":
         return replace(bound, options=FrozenDict({**options, "dtype": "float64"}))
     layer = rules(bound).call is None and bound.function is not fnet.input_layer
     if layer and options.get("reverse_dtype") is not None:
         options["reverse_dtype"] = "float64"
     return replace(bound, options=FrozenDict(options), dtype="float64" if layer else None)
-
-
-def _in_float64(value: Any) -> Any:
-    if isinstance(value, Bound | Model):
-        return in_float64(value)
-    return type(value)(map(_in_float64, value)) if type(value) in (tuple, FrozenList) else value
 
 
 def wide(leaf: Any) -> Any:

@@ -14,6 +14,7 @@ from fnet.core.compose import input_names
 from fnet.core.sources import references
 from fnet.errors import ExportError
 from fnet.export.exactness import Verdict, drawn, verdicts
+from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import has_host
 from fnet.types import Params, Spec
 
@@ -122,7 +123,7 @@ def _write(
             "the model takes strings or looks up tokens, which no array program does: export what comes after them, "
             'such as model["embedding":], and give it what `fnet.cut` gives before'
         )
-    takes = infer.inputs_of(model, input_shapes)
+    model, takes = in_predict(model), infer.inputs_of(model, input_shapes)
     f, specs, names = flat(model, params, takes)
     try:
         with backend.using("jax"):

@@ -12,6 +12,7 @@ from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.core.explaining import require_order
 from fnet.inference.device import is_value, on_device
+from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import split_host
 from fnet.latest import Latest
 from fnet.layers.wrappers import carried
@@ -62,10 +63,12 @@ def jit_carried(model: Any) -> Callable[[Params, Any, Any], tuple[Any, Any]]:
 def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[Any], Any]:  # noqa: A001 - the field's word
     """`f(x)`: the model with these parameters, as they are now, prepared once to be called often.
 
-    optimize: whether to run `fnet.optimize(model, params)`; if not, the values are those of `model(params, x)`.
+    optimize: whether to run `fnet.optimize(model, params)`; if not, the values are those of `model(params, x)`,
+    or, for integers into preprocessing layers, of `predict`.
     A model that XLA cannot compile, because a size in it depends on values (`bincount`), runs operation by operation.
     """
     require_order("compile(model, params)", model, params)
+    model = in_predict(model)
     if optimize:
         model, params = rewrites.optimize(model, params)
     kept = tree.map(on_device, params)

@@ -11,6 +11,7 @@ from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.inference.compile import Compiled, may_be_constants
 from fnet.inference.device import is_value, on_device, twin
+from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import split_numbers
 from fnet.latest import Latest
 from fnet.records import dataclass
@@ -71,13 +72,14 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
     if remembered is not None:
         return remembered.filled(leaves)
     if not all(map(is_value, leaves)):
-        return Program(model, tree.map(on_device, params), None, Latest(0))
+        return Program(in_predict(model), tree.map(on_device, params), None, Latest(0))
     program = _program(model, params, leaves, optimize)
     return _remember(key, model, program, leaves).filled(leaves)
 
 
 def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> Program:
     """The program for params of these leaves, with stand-ins for those that are in it as they were given."""
+    model = in_predict(model)
     faster, new = rewrites.optimize(model, params) if optimize else (model, params)
     host, faster = split_numbers(faster)
     stand_ins = {id(leaf): _stand_in(leaf, number) for number, leaf in enumerate(leaves)}

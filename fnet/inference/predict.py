@@ -14,6 +14,7 @@ from fnet.core import infer, parameters
 from fnet.core.explaining import require_order
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
 from fnet.inference.batches import Progress, Runner, Settings, batches
+from fnet.inference.in_predict import in_predict
 from fnet.inference.optimized import optimized
 from fnet.inference.prepared import prepared
 from fnet.inference.rows import joined
@@ -33,6 +34,7 @@ def predict(
 ) -> Any:
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
+    The values are those of Keras's `predict`: of integers into preprocessing layers see `fnet.in_predict`.
     x: an array, tensor, table or list, or a tuple, list or dict of them (strings too), rows first. Memory beyond the
     result does not grow with the number of rows. Small batches run several at a time, unless `progress` reports on
     each. Outputs that do not have one row for each row of the input, such as sums over a batch, are joined batch after
@@ -132,5 +134,5 @@ def _said(marked: list[int], rows: int) -> str:
 
 def _no_rows(model: Any, params: Params, x: Any) -> Any:
     """Zero rows in, zero rows out, with the right shapes and dtypes."""
-    outputs, _ = infer.infer(model, infer.input_spec(model) or infer.spec(x))
+    outputs, _ = infer.infer(in_predict(model), infer.input_spec(model) or infer.spec(x))
     return tree.map(lambda s: np.empty((0, *(d or 0 for d in s.shape[1:])), s.dtype), outputs)

@@ -15,11 +15,11 @@ from fnet.dtypes import floats_of
 from fnet.types import Array, Params, ParamTree
 
 
-def _rule(x: Any, *, casts: bool) -> tuple[Any, ParamTree]:
+def _rule(x: Any, *, casts: bool | None) -> tuple[Any, ParamTree]:
     return _handed_on(x, casts, floats_of), {}
 
 
-def _handed_on(x: Any, casts: bool, floats: Callable[[Any], Any]) -> Any:
+def _handed_on(x: Any, casts: bool | None, floats: Callable[[Any], Any]) -> Any:
     """`x`, integers in `floats` if the layer casts; next to labels and boxes in a dict the images, and boxes always."""
     if not isinstance(x, Mapping):
         return floats(x) if casts else x
@@ -33,43 +33,44 @@ def _in_floats(x: Array) -> Array:
     return ops.cast(x, "float32") if x.dtype.kind in "iub" else x
 
 
-def _identity(name: str, keras_class: str, casts: bool) -> Callable[..., Any]:
-    """The inference form of one augmentation layer; `casts`: whether it makes integer images float32 today."""
+def _identity(name: str, keras_class: str, casts: bool | None) -> Callable[..., Any]:
+    """The inference form of one augmentation layer; `casts`: that of Keras today."""
     today = casts
 
-    def function(params: Params, x: Any, *, casts: bool = today) -> Any:
+    def function(params: Params, x: Any, *, casts: bool | None = today) -> Any:
         return _handed_on(x, casts, _in_floats)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
         "(...) -> (...): the images themselves; only training augments. casts: integers become float32, which "
-        "differs between layers and versions of Keras. A dict of images, labels and bounding_boxes, {boxes, labels}, "
-        f"is handed on, too, its boxes as floats. Mask: dropped. Source: keras.layers.{keras_class}."
+        "differs between layers and versions of Keras; None: in `predict` alone. A dict of images, labels and "
+        f"bounding_boxes, {{boxes, labels}}, is handed on, too, its boxes as floats. Mask: dropped. "
+        f"Source: keras.layers.{keras_class}."
     )
-    return layer(shape=_rule, mask="drop")(function)
+    return layer(shape=_rule, mask="drop", in_predict={"casts": True})(function)
 
 
 aug_mix = _identity("aug_mix", "AugMix", casts=True)
 cut_mix = _identity("cut_mix", "CutMix", casts=True)
-equalization = _identity("equalization", "Equalization", casts=False)
-max_num_bounding_boxes = _identity("max_num_bounding_boxes", "MaxNumBoundingBoxes", casts=False)
-mix_up = _identity("mix_up", "MixUp", casts=False)
+equalization = _identity("equalization", "Equalization", casts=None)
+max_num_bounding_boxes = _identity("max_num_bounding_boxes", "MaxNumBoundingBoxes", casts=None)
+mix_up = _identity("mix_up", "MixUp", casts=None)
 rand_augment = _identity("rand_augment", "RandAugment", casts=True)
-random_brightness = _identity("random_brightness", "RandomBrightness", casts=False)
-random_color_degeneration = _identity("random_color_degeneration", "RandomColorDegeneration", casts=False)
-random_color_jitter = _identity("random_color_jitter", "RandomColorJitter", casts=False)
-random_contrast = _identity("random_contrast", "RandomContrast", casts=False)
+random_brightness = _identity("random_brightness", "RandomBrightness", casts=None)
+random_color_degeneration = _identity("random_color_degeneration", "RandomColorDegeneration", casts=None)
+random_color_jitter = _identity("random_color_jitter", "RandomColorJitter", casts=None)
+random_contrast = _identity("random_contrast", "RandomContrast", casts=None)
 random_elastic_transform = _identity("random_elastic_transform", "RandomElasticTransform", casts=True)
 random_erasing = _identity("random_erasing", "RandomErasing", casts=True)
 random_flip = _identity("random_flip", "RandomFlip", casts=True)
 random_gaussian_blur = _identity("random_gaussian_blur", "RandomGaussianBlur", casts=True)
-random_grayscale = _identity("random_grayscale", "RandomGrayscale", casts=False)
-random_hue = _identity("random_hue", "RandomHue", casts=False)
-random_invert = _identity("random_invert", "RandomInvert", casts=False)
+random_grayscale = _identity("random_grayscale", "RandomGrayscale", casts=None)
+random_hue = _identity("random_hue", "RandomHue", casts=None)
+random_invert = _identity("random_invert", "RandomInvert", casts=None)
 random_perspective = _identity("random_perspective", "RandomPerspective", casts=True)
-random_posterization = _identity("random_posterization", "RandomPosterization", casts=False)
+random_posterization = _identity("random_posterization", "RandomPosterization", casts=None)
 random_rotation = _identity("random_rotation", "RandomRotation", casts=True)
-random_saturation = _identity("random_saturation", "RandomSaturation", casts=False)
+random_saturation = _identity("random_saturation", "RandomSaturation", casts=None)
 random_sharpness = _identity("random_sharpness", "RandomSharpness", casts=True)
 random_shear = _identity("random_shear", "RandomShear", casts=True)
 random_translation = _identity("random_translation", "RandomTranslation", casts=True)

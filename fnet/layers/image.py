@@ -94,12 +94,17 @@ def _sized_rule(x: Spec, *, height: int, width: int, data_format: str | None) ->
 
 
 def _resizing_rule(
-    x: Spec, *, height: int, width: int, interpolation: str, data_format: str | None, keeps_integers: bool
+    x: Spec, *, height: int, width: int, interpolation: str, data_format: str | None, keeps_integers: bool | None
 ) -> tuple[Spec, ParamTree]:
     require_interpolation(interpolation)
-    x = x if keeps_integers else float_rule(x)[0]
+    x = x if _kept(x, keeps_integers) else float_rule(x)[0]
     require_numbers(x)
     return _sized_rule(x, height=height, width=width, data_format=data_format)
+
+
+def _kept(x: Array | Spec, keeps_integers: bool | None) -> bool:
+    """Whether integers stay integers; a call of Keras takes no booleans, its `predict` does."""
+    return keeps_integers is not False and (keeps_integers or getattr(x, "dtype", None) != "bool")
 
 
 def _resizing_room(
@@ -124,7 +129,7 @@ def _resizing_room(
     return held, held
 
 
-@layer(shape=_resizing_rule, room=_resizing_room, mask="drop")
+@layer(shape=_resizing_rule, room=_resizing_room, mask="drop", in_predict={"keeps_integers": False})
 def resizing(
     params: Params,
     x: Array,
@@ -138,13 +143,13 @@ def resizing(
     fill_value: float = 0.0,
     antialias: bool = False,
     data_format: DataFormat | None = CHANNELS_LAST,
-    keeps_integers: bool = True,
+    keeps_integers: bool | None = None,
     rounds_integers: bool = True,
 ) -> Array:
     """Images -> images of (height, width), of the same dtype: integers are rounded and kept within their range.
 
-    keeps_integers: where it is False (as in Keras 2, and in `predict` of Keras 3), integers become float32;
-    rounds_integers: where it is False (as before Keras 3.6), their fractions are cut off.
+    keeps_integers: where it is False (as in Keras 2), integers become float32; None, as in Keras 3: in `predict`
+    alone. rounds_integers: where it is False (as before Keras 3.6), their fractions are cut off.
     interpolation: nearest, bilinear, bicubic, lanczos3, lanczos5, gaussian, mitchellcubic, area. The
     aspect ratio is kept by cropping, or by padding with `fill_value` (`fill_mode` is "constant"). No params.
     Mask: dropped. Source: keras.layers.Resizing.
@@ -154,7 +159,7 @@ def resizing(
     """
     if fill_mode != "constant":
         raise ValueError(f"fill_mode {fill_mode!r}: only 'constant' is known")
-    x = images = ops.asarray(x) if keeps_integers else floats(x)
+    x = images = ops.asarray(x) if _kept(x, keeps_integers) else floats(x)
     if crop_to_aspect_ratio:
         images = _crop_to_aspect(images, (height, width), data_format)
     elif pad_to_aspect_ratio:
@@ -205,14 +210,22 @@ def center_crop(
 
 
 def _random_crop_rule(
-    x: Spec, *, height: int, width: int, data_format: str | None, inference: str, casts: bool
+    x: Spec,
+    *,
+    height: int,
+    width: int,
+    data_format: str | None,
+    inference: str,
+    casts: bool | None,
+    input_dtype: str,
 ) -> tuple[Spec, ParamTree]:
     if inference == "keep":
-        return float_rule(x) if casts else (x, {})
+        require_no_strings(x)
+        return Spec(x.shape, input_dtype) if casts else x, {}
     return _sized_rule(float_rule(x)[0], height=height, width=width, data_format=data_format)
 
 
-@layer(shape=_random_crop_rule, mask="drop")
+@layer(shape=_random_crop_rule, mask="drop", in_predict={"casts": True})
 def random_crop(
     params: Params,
     x: Array,
@@ -221,17 +234,21 @@ def random_crop(
     width: Positive,
     data_format: DataFormat | None = CHANNELS_LAST,
     inference: Literal["keep", "window", "cover", "short side"] = "keep",
-    casts: bool = False,
+    casts: bool | None = None,
+    input_dtype: str = "float32",
 ) -> Array:
     """Images -> what Keras's RandomCrop gives at inference, where it never crops at random; versions differ.
 
     inference: "keep" (the images themselves: since Keras 3.8), or floats of (height, width): "window" (3.6, 3.7: a
     window that begins where the largest one of this aspect ratio would, enlarged where the image ends before it),
     "cover" (2.7 to 3.5: the largest middle window of this aspect ratio, resized), "short side" (before: the whole
-    image resized until it just covers, then its middle). casts: integers become float32 in any case.
+    image resized until it just covers, then its middle). casts: images that are kept become
+    `input_dtype`; None, as in Keras 3: in `predict` alone.
     No params. Mask: dropped. Source: keras.layers.RandomCrop.
     """
-    return _AT_INFERENCE[inference](floats(x) if casts else x, (height, width), data_format)
+    if inference == "keep":
+        return ops.cast(x, input_dtype) if casts else x
+    return _AT_INFERENCE[inference](x, (height, width), data_format)
 
 
 def _window_at_corner(x: Array, size: tuple[int, int], data_format: str | None) -> Array:
@@ -255,7 +272,6 @@ def _short_side(x: Array, size: tuple[int, int], data_format: str | None) -> Arr
 
 
 _AT_INFERENCE: dict[str, Callable[[Array, tuple[int, int], str | None], Array]] = {
-    "keep": lambda x, size, data_format: x,
     "window": _window_at_corner,
     "cover": lambda x, size, data_format: resize(
         _crop_to_aspect(floats(x), size, data_format), size, data_format=data_format
@@ -292,7 +308,7 @@ def auto_contrast(params: Params, x: Array, *, value_range: tuple[float, float] 
     return y if x.ndim == 4 else y[0]
 
 
-def _same_rule(x: Spec, *, data_format: str | None, casts: bool) -> tuple[Spec, ParamTree]:
+def _same_rule(x: Spec, *, data_format: str | None, casts: bool | None) -> tuple[Spec, ParamTree]:
     height_and_width(len(x.shape), data_format)
     require_no_strings(x)
     return float_rule(x) if casts else (x, {})
@@ -308,7 +324,7 @@ def _clahe_room(x: Spec, *, tile_grid_size: tuple[int, int], data_format: str | 
     return held, held
 
 
-@layer(shape=_same_rule, room=_clahe_room, mask="drop")
+@layer(shape=_same_rule, room=_clahe_room, mask="drop", in_predict={"casts": True})
 def contrast_limited_adaptive_histogram_equalization(
     params: Params,
     x: Array,
@@ -317,12 +333,12 @@ def contrast_limited_adaptive_histogram_equalization(
     clip_limit: float = 4.0,
     tile_grid_size: tuple[Positive, Positive] = (8, 8),
     data_format: DataFormat | None = CHANNELS_LAST,
-    casts: bool = False,
+    casts: bool | None = None,
 ) -> Array:
     """Images -> images with the histogram of each tile equalised, blended between tiles; computed in float32.
 
     A bin holds at most `clip_limit` times the mean; what is cut is spread evenly (0: no limit). casts: of integers,
-    too, floats come. No params. Mask: dropped.
+    too, floats come; None, as in Keras 3: in `predict` alone. No params. Mask: dropped.
     Source: keras.layers.ContrastLimitedAdaptiveHistogramEqualization; Pizer et al. 1987.
     """
     first = data_format == "channels_first"

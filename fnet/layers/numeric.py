@@ -153,7 +153,7 @@ def _discretization_rule(
     return lookup_spec(shape, output_mode, len(bin_boundaries) + 1, (index_dtype, encoding_dtype)), {}
 
 
-@layer(shape=_discretization_rule, mask="drop", rounding=Rounding(keeps=("inputs",)))
+@layer(shape=_discretization_rule, mask="drop", rounding=Rounding(keeps=("inputs",)), in_predict={"casts": True})
 def discretization(
     params: Params,
     x: Array,
@@ -163,19 +163,20 @@ def discretization(
     drops_ones: bool = True,
     index_dtype: str = "int32",
     encoding_dtype: str = "float32",
+    casts: bool | None = None,
     input_dtype: str | None = None,
 ) -> Array:
     """Numbers (...) -> the bin of each (...), or one_hot, multi_hot, count over the bins (`encoding_dtype`).
 
     Bin i holds bin_boundaries[i - 1] <= x < bin_boundaries[i]; NaN is in the last. index_dtype: of the bins (int64
-    before Keras 3.12). drops_ones, input_dtype: as of `category_encoding`. No params. Mask: dropped.
+    before Keras 3.12). drops_ones, casts, input_dtype: as of `category_encoding`. No params. Mask: dropped.
     Source: keras.layers.Discretization.
 
     >>> discretization({}, np.array([0.5, 1.0, 7.0]), bin_boundaries=(1.0, 2.0))
     array([0, 1, 2], dtype=int32)
     """
     boundaries = ops.asarray(bin_boundaries, "float32")
-    bins = ops.place_of(floats(x if input_dtype is None else ops.cast(ops.asarray(x), input_dtype)), boundaries)
+    bins = ops.place_of(floats(ops.cast(ops.asarray(x), input_dtype) if casts and input_dtype else x), boundaries)
     if output_mode == "int":
         return ops.cast(bins, index_dtype)
     bins = bins if drops_ones or output_mode != "one_hot" else bins[..., None]
@@ -203,7 +204,7 @@ def _with_weights(x: Any) -> tuple[Any, Any]:
     return (x[0], x[1]) if isinstance(x, tuple | list) else (x, None)
 
 
-@layer(shape=_category_rule, mask="drop")
+@layer(shape=_category_rule, mask="drop", in_predict={"casts": True})
 def category_encoding(
     params: Params,
     x: Any,
@@ -212,6 +213,7 @@ def category_encoding(
     output_mode: CategoryMode = "multi_hot",
     drops_ones: bool = True,
     encoding_dtype: str = "float32",
+    casts: bool | None = None,
     input_dtype: str | None = None,
 ) -> Array:
     """Ids -> `encoding_dtype` over `num_tokens` columns: one_hot, multi_hot or count.
@@ -219,8 +221,8 @@ def category_encoding(
     one_hot: (..., n) -> (..., n, columns); a last axis of size 1 is dropped first if `drops_ones` (not so in Keras 3.0
     to 3.3). multi_hot, count: (batch, n) -> (batch, columns).
     x: ids, or (ids, count weights of the same shape) for count. Ids outside of 0..num_tokens-1
-    have no column. input_dtype: what they are cast to first, as in `predict` of Keras 3, where the policy is of
-    integers or 16 bits. No params. Mask: dropped. Source: keras.layers.CategoryEncoding.
+    have no column. casts: they are cast to `input_dtype` first, which Keras 3 does where the policy is of integers or
+    16 bits; None: in `predict` alone. No params. Mask: dropped. Source: keras.layers.CategoryEncoding.
 
     >>> category_encoding({}, np.array([[0, 2, 2]]), num_tokens=3, output_mode="count")
     array([[1., 0., 2.]], dtype=float32)
@@ -231,6 +233,6 @@ def category_encoding(
     if weights is not None and is_integral(encoding_dtype):
         weights = ops.cast(weights, encoding_dtype)
     dtype = encoding_dtype if weights is None or weights.dtype.kind != "f" else weights.dtype
-    ids = ids if input_dtype is None else ops.cast(ops.asarray(ids), input_dtype)
+    ids = ops.cast(ops.asarray(ids), input_dtype) if casts and input_dtype else ids
     ids = ids if drops_ones or output_mode != "one_hot" else ids[..., None]
     return encode(ids.astype("int32"), output_mode, num_tokens, dtype, weights, ops)

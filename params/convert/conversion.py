@@ -81,9 +81,7 @@ class Conversion:
     """Something in the file makes masks."""
     rng: Array | None = None
     bare: bool = False
-    """The model computes what a bare `model(x)` of Keras gives, not what its `predict` gives."""
-    within: str | None = None
-    """The class of what is around the object that is converted."""
+    """Flags in calls count as in a bare `model(x)` of Keras, not as in its `predict`."""
     from_arrays: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """{id of the config of a layer: options that only the arrays of the file tell}."""
     by_description: dict[bytes, Converted] = field(default_factory=dict)
@@ -106,11 +104,6 @@ class Conversion:
         """The file is from Keras 2 or 1: `hard_sigmoid` means another function."""
         return self.version < (3, 0)
 
-    @property
-    def casts(self) -> bool:
-        """Preprocessing layers cast what they get, as in Keras 3's `predict`. A TimeDistributed goes around that."""
-        return not (self.bare or self.keras2 or self.within == "TimeDistributed")
-
     def own(self, name: str | None) -> Callable[..., Any] | None:
         """The caller's function for a class or function of that name."""
         if name is None or name not in self.custom:
@@ -130,7 +123,7 @@ class Conversion:
     def inside(self, source: KerasObject) -> Conversion:
         """The conversion of what `source` is made of."""
         path = () if self.path is None else (*self.path, source.name)
-        return replace(self, path=path, within=source.class_name)
+        return replace(self, path=path)
 
     def check_used(self, names: Iterable[str]) -> None:
         """Raise ModelFileError for keys of `custom` that replace nothing, or layers that differ. Registered names

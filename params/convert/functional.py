@@ -11,7 +11,7 @@ from typing import Any
 import fnet
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import bind, graph, option_names
+from fnet.core.compose import bind, graph, option_names, rules
 from fnet.core.sources import Ref, at, references, resolve, unmasked
 from fnet.dtypes import is_float_spec, result_type
 from fnet.layers.basic import constant
@@ -21,7 +21,7 @@ from fnet.types import Array, Spec
 from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, end_of, require_operands, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
-from params.convert.generations import CAST_IN_PREDICT, HEADS_DELETE_MASKS, MEANS_WEIGH_TO, Version
+from params.convert.generations import HEADS_DELETE_MASKS, MEANS_WEIGH_TO, Version
 from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -269,7 +269,7 @@ def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> Non
     source, own = part.source, part.entry is not None and bool(part.entry.arguments) and not part.operation
     if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in INDEX_DTYPES:
         return
-    casts = conversion.casts and source.class_name in CAST_IN_PREDICT
+    casts = rules(part.step).in_predict
     given = [spec for spec in tree.leaves(inputs) if is_float_spec(spec) or (casts and spec.dtype != source.policy)]
     if given:
         what = "floats" if any(map(is_float_spec, given)) else given[0].dtype

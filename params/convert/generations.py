@@ -13,7 +13,6 @@ from typing import Any
 from fnet.dtypes import compute_dtype, is_integral
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import POLICIES, parse, policy
-from params.table.layers import AUGMENTATION
 
 Version = tuple[int, int]
 NEWEST: Version = (99, 0)
@@ -78,7 +77,7 @@ def _buckets(mixed: Mapping[str, str]) -> Options:
     return options
 
 
-def _encoding(more: Options) -> Options:
+def _encoding_of_keras2(more: Options) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     """Encodings have the dtype of the layer; where that is one of floats, the policy says it."""
 
     def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,6 +86,16 @@ def _encoding(more: Options) -> Options:
         return {**(more(config) if callable(more) else more), **integers}
 
     return options
+
+
+def _encoding(more: Options) -> Options:
+    return lambda config: {**_encoding_of_keras2(more)(config), **_taken(config)}
+
+
+def _taken(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """In `predict` ids and numbers lose what the compute dtype does not hold."""
+    dtype = compute_dtype(policy(config.get("dtype")))
+    return {} if dtype == "float32" else {"input_dtype": dtype}
 
 
 _MASKS = {"masks": "keras2"}
@@ -188,13 +197,13 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     "BatchNormalization": (((2, 12), {"masked_moments": False}),),
     "CategoryEncoding": (
         ((2, 8), {}),
-        ((3, 0), _encoding({})),
+        ((3, 0), _encoding_of_keras2({})),
         ((3, 4), _drops_no_ones(_encoding({}))),
         (NEWEST, _encoding({})),
     ),
     "Discretization": (
         ((2, 8), _bins_of_keras2),
-        ((3, 0), _encoding(_bins_of_keras2)),
+        ((3, 0), _encoding_of_keras2(_bins_of_keras2)),
         ((3, 4), _drops_no_ones(_encoding(_bins))),
         ((3, 12), _encoding(_bins)),
         (NEWEST, _encoding({})),
@@ -224,6 +233,7 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
         ((2, 7), {"inference": "short side"}),
         ((3, 6), {"inference": "cover"}),
         ((3, 8), {"inference": "window"}),
+        (NEWEST, _taken),
     ),
     **dict.fromkeys(
         ("RandomHeight", "RandomWidth"),
@@ -248,20 +258,6 @@ BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
 oldest first."""
 
 
-def _taken(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Ids and numbers lose what the compute dtype does not hold."""
-    dtype = compute_dtype(policy(config.get("dtype")))
-    return {} if dtype in ("float32", "float64") else {"input_dtype": dtype}
-
-
-CAST_IN_PREDICT: dict[str, Mapping[str, Any]] = {
-    **dict.fromkeys((*AUGMENTATION, "Equalization", "MaxNumBoundingBoxes", "Solarization"), _CASTS),
-    "ContrastLimitedAdaptiveHistogramEqualization": _CASTS,
-    "Resizing": {"keeps_integers": False},
-}
-"""{Keras class: the options of its layer that make floats of integers}: in a `predict` on TensorFlow, preprocessing
-layers of Keras 3 cast what they get to their compute dtype first (`DataLayer.__call__`); those not here always do."""
-
 OPTIONS = frozenset(
     {
         *("casts", "clips", "drops_ones", "encoding_dtype", "half_pixels", "index_dtype", "inference", "input_dtype"),
@@ -272,26 +268,14 @@ OPTIONS = frozenset(
 """The options that only the age of a file sets, or `predict`."""
 
 
-def options_in_predict(class_name: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options that a layer of Keras 3 has in `predict`, and not in a bare call."""
-    if class_name in ("CategoryEncoding", "Discretization"):
-        return _taken(config)
-    return CAST_IN_PREDICT.get(class_name, {}) if policy(config.get("dtype")) in POLICIES else {}
-
-
-def policy_of_result(
-    class_name: str, config: Mapping[str, Any], declared: str, version: Version, casts: bool = False
-) -> str | None:
-    """The policy that a layer keeps, whatever it declares; None where it gives floats as they come.
-
-    casts: it is one of Keras 3 in `predict`.
-    """
+def policy_of_result(class_name: str, config: Mapping[str, Any], declared: str, version: Version) -> str | None:
+    """The policy that a layer keeps, whatever it declares; None where it gives floats as they come."""
     interpolates = class_name == "Resizing" and config.get("interpolation") != "nearest"
     if (class_name == "Normalization" and version < (2, 5)) or (interpolates and version < (2, 8)):
         return "float32"
     if class_name == "CategoryEncoding" and version >= (3, 0) and declared.startswith("mixed_"):
         return "float32"  # counts have the dtype of variables
-    return None if class_name == "RandomCrop" and version >= (3, 8) and not casts else declared
+    return None if class_name == "RandomCrop" and version >= (3, 8) else declared
 
 
 def policies_of_heads(objects: Sequence[dict[str, Any]]) -> dict[int, str]:

@@ -18,7 +18,6 @@ from params.convert.generations import (
     HEADS_HAVE_POLICIES,
     NEWEST,
     Version,
-    options_in_predict,
     options_of_age,
     policies_of_heads,
     policy_of_result,
@@ -128,8 +127,9 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     options = layer_options(entry, config, source, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
-    if conversion.casts:
-        options |= options_in_predict(name, source.config)
+    if source.policy not in POLICIES and (legal := option_names(entry.layer)).get("input_dtype", "") is not None:
+        # what casts to integers in `predict` gets no others: they stay as they come
+        options |= {key: not value for key, value in declared.in_predict.items() if legal[key] is None}
     if trains and takes_training(source, entry):
         options["training"] = True
     if not options.get("training"):
@@ -163,7 +163,7 @@ def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[st
     """The dtype policy of a layer as an option, in a model of which not all is float32."""
     if not conversion.mixed or source.policy not in POLICIES or "dtype" in option_names(entry.layer):
         return {}
-    policy = policy_of_result(source.class_name, source.config, source.policy, conversion.version, conversion.casts)
+    policy = policy_of_result(source.class_name, source.config, source.policy, conversion.version)
     return {} if policy is None else {"dtype": policy}
 
 

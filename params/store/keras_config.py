@@ -16,7 +16,7 @@ import fnet
 from fnet import tree
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, option_names
+from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, option_names, rules
 from fnet.core.layer import brief, name_of
 from fnet.core.sources import Ref, masked_by, references
 from fnet.errors import ExportError
@@ -27,7 +27,6 @@ from fnet.strings import unpack_strings
 from fnet.tree import FrozenDict, FrozenList, FrozenSlice
 from fnet.types import Params, Spec
 from params.convert.call_order import layer_order
-from params.convert.generations import CAST_IN_PREDICT
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.mask_effects import paths_of
 from params.convert.recognition import is_operation
@@ -96,8 +95,9 @@ class Writing:
         entry, label = entry_of(bound, self.custom), name_of(bound.function)
         said = bound.all_options if bound.function in READ_WHOLE else bound.options
         options = {key: item for key, item in said.items() if key not in call_options(entry)}
+        dtype = options.pop("input_dtype", None)
         for key in NOT_WRITTEN & set(options):
-            if options[key] not in (option_names(bound.function).get(key), cast_in_predict(bound).get(key)):
+            if options[key] not in (option_names(bound.function).get(key), rules(bound).in_predict.get(key)):
                 raise ExportError(_no_option(label, key, options[key]))
             del options[key]
         for function, key, kinds in OF_KERAS_2:
@@ -114,7 +114,7 @@ class Writing:
         if bound.function is fnet.input_layer:
             config = {"name": name, "batch_shape": options.pop("shape"), "dtype": "float32", "sparse": False}
         elif "dtype" not in option_names(bound.function) and bound.function is not fnet.pipeline:  # it takes none
-            config["dtype"] = _policy(self._policy_of(bound, path))
+            config["dtype"] = _policy(dtype or self._policy_of(bound, path))
         config |= dict.fromkeys(UNREAD.get(bound.function.__name__, ()), NEUTRAL.get(bound.function.__name__, 0.0))
         config |= {key: self.value(key, item, params, path) for key, item in options.items()}
         config |= _tables(bound, params)
@@ -200,11 +200,6 @@ def _object(
 
 def _policy(name: str) -> dict[str, Any]:
     return _object("keras", "DTypePolicy", {"name": name})
-
-
-def cast_in_predict(bound: Bound) -> Mapping[str, Any]:
-    """The options that a preprocessing layer has in Keras's `predict` alone."""
-    return CAST_IN_PREDICT.get(CLASSES.get(bound.function, ""), {})
 
 
 def entry_of(bound: Bound, custom: Mapping[Callable[..., Any], str] | None = None) -> Entry:

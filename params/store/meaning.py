@@ -9,17 +9,17 @@ import numpy as np
 
 from fnet.core.compose import Bound, Model, bind
 from fnet.core.sources import Ref, masked_by, references
+from fnet.inference.in_predict import in_predict
 from fnet.layers.basic import constant, input_layer
 from fnet.types import Params
-from params.store.keras_config import cast_in_predict, entry_of
+from params.store.keras_config import entry_of
 
 
 def meaning(step: Any, params: Params) -> Any:
     """What a step computes: equal for two steps that compute the same from the same params."""
     if not isinstance(step, Model):
-        bound = bind(step)
+        bound = in_predict(bind(step))  # where its call differs, the file is that of both
         options = {key: _option(item) for key, item in bound.all_options.items()}
-        options |= cast_in_predict(bound)  # Keras's `predict` casts, its call does not: the file is that of both
         options.pop("vocabulary_size", None)
         if bound.function is input_layer:
             options["shape"] = (None, *options["shape"][1:])  # callers may give any number of rows, whatever it says

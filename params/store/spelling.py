@@ -13,7 +13,7 @@ from typing import Any
 import fnet
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, graph, option_names
+from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, graph, option_names, with_each
 from fnet.core.layer import name_of
 from fnet.core.sources import Ref, at, feed, mapped, masked_by
 from fnet.dtypes import is_integral
@@ -186,14 +186,10 @@ def has_masks(sources: Any) -> bool:
 
 def _without_ages(step: Any) -> Any:
     """A step that no mask reaches without the rules for masks of the Keras that wrote it."""
-    if isinstance(step, Sequential):
-        return Sequential(tuple((name, _without_ages(inner)) for name, inner in step.steps))
-    if isinstance(step, Graph):
-        nodes = ((name, replace(node, step=_without_ages(node.step))) for name, node in step.nodes)
-        return Graph(tuple(nodes), step.inputs, step.outputs)
-    bound = bind(step)
-    options = {key: _aged(item) for key, item in bound.options.items() if key != "masks"}
-    return replace(bound, options=FrozenDict(options))
+    step = with_each(step, _without_ages)
+    if isinstance(step, Model):
+        return step
+    return replace(step, options=FrozenDict({key: item for key, item in step.options.items() if key != "masks"}))
 
 
 def _without_idle_ages(bound: Bound, alone: bool, integers: bool) -> Bound:
@@ -210,12 +206,6 @@ def _without_idle_ages(bound: Bound, alone: bool, integers: bool) -> Bound:
     if bound.all_options.get("output_mode") in ("int", "tf_idf"):
         options.pop("encoding_dtype", None)
     return replace(bound, options=FrozenDict(options))
-
-
-def _aged(value: Any) -> Any:
-    if isinstance(value, Bound | Model):
-        return _without_ages(value)
-    return type(value)(map(_aged, value)) if type(value) in (tuple, FrozenList) else value
 
 
 # --- sizes and elements ---------------------------------------------------------------------------------

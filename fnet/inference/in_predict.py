@@ -1,0 +1,37 @@
+"""A model as `predict` runs it, where that differs from what a call gives, as it does in Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnet.core.compose import Bound, Model, bind, rules, with_each
+from fnet.latest import Latest
+from fnet.layers.wrappers import time_distributed
+
+_made: Latest[int, tuple[Any, Any]] = Latest(8)
+"""{id of a model: it, alive, so that its id stays its own; as `predict` runs it}."""
+
+
+def in_predict(model: Any) -> Any:
+    """The model that `predict`, `compile` and exports run: itself, but for integers into preprocessing layers.
+
+    Those of Keras 3 take them as they come in `model(x)`, and cast them first in `predict`, `tf.function` and `export`,
+    on TensorFlow: `resizing` does not round then, `random_brightness` and its like give floats. A layer declares
+    what it is there (`fnet.core.rules.Rules.in_predict`), for an option that is None.
+
+    >>> print(in_predict(bind(random_contrast)))
+    bind(random_contrast, casts=True)
+    """
+    return _made.made(id(model), lambda: (model, _in_predict(model)))[1]
+
+
+def _in_predict(step: Any) -> Any:
+    if not isinstance(step, Model):
+        bound = bind(step)
+        if bound.function is time_distributed and isinstance(bound.options["layer"], Bound):
+            return step  # Keras goes around the casting of a layer directly in one
+        options = {key: value for key, value in rules(bound).in_predict.items() if bound.all_options[key] is None}
+        new = with_each(bind(bound, **options), _in_predict)
+    else:
+        new = with_each(step, _in_predict)
+    return step if new == step else new
