@@ -21,7 +21,7 @@ from fnet import cli, layers, operations
 HERE = Path(__file__).parent
 GROUPS = {
     "Files": "load_keras load_weights from_keras load load_info save to_keras verify explain Explanation Limits",
-    "Running": "predict compile jit optimize classes streaming initial_state",
+    "Running": "predict in_predict compile jit optimize classes streaming initial_state",
     "Composing": "bind sequential graph at masked_by run Bound Sequential Graph Masked Param Spec",
     "Layers of your own": "layer Entrance Rounding",
     "Looking": "summary plot show activations infer trace",

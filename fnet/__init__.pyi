@@ -24,6 +24,7 @@ from fnet.export.programs import (
     load_stablehlo as load_stablehlo, run_onnx as run_onnx, to_onnx as to_onnx, to_stablehlo as to_stablehlo,
 )
 from fnet.inference.compile import compile as compile, jit as jit  # noqa: A004 - the field's words
+from fnet.inference.in_predict import in_predict as in_predict
 from fnet.inference.labels import classes as classes
 from fnet.inference.predict import predict as predict
 from fnet.inference.statistics import with_statistics as with_statistics

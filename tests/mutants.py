@@ -122,6 +122,7 @@ PLACES = {
     "fnet/inference/door": "door inference text predict_keras",
     "fnet/inference/arrays": "door inference config_values predict_keras",
     "fnet/inference/compile": "inference text",
+    "fnet/inference/in_predict": "predict_keras policies image",
     "fnet/inference/statistics": "training",
     "fnet/inference/device": "inference store rewrites",
     "fnet/inference/optimized": "rewrites inference",

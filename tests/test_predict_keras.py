@@ -115,6 +115,30 @@ def test_the_archives_of_integers_hold_what_they_are_for():
         assert not differ & {"resizing-distributed", "resizing-bytes", "halved-CenterCrop", "categories-int32"}
 
 
+def test_the_model_that_predict_runs_is_a_rewrite_of_any_model(tmp_path):
+    """Nested, shared, from the store, cut, with params that can change; itself where nothing differs."""
+    inner = fnet.sequential(small=bind(fnet.resizing, height=4, width=3), contrast=fnet.random_contrast)
+    inner = fnet.sequential(inner=inner, norm=fnet.batch_normalization)
+    model = fnet.sequential(bytes=bind(fnet.input_layer, shape=(None, 6, 6, 2), dtype="uint8"), one=inner, two=inner)
+    x = np.random.default_rng(0).integers(0, 256, (6, 6, 6, 2)).astype("uint8")
+    params = fnet.init(model, 0)
+    assert "integers" not in repr(model)
+    assert fnet.in_predict(model) is fnet.in_predict(model) != model
+    assert fnet.in_predict(in_floats := fnet.in_predict(model)) is in_floats
+    y = model(params, x)
+    expected = fnet.in_predict(model)(params, x)
+    assert 1e-3 < yardstick.error(y, expected) < 0.05
+    fnet.save(tmp_path / "m.safetensors", model, params)
+    frozen = fnet.load(tmp_path / "m.safetensors")
+    assert frozen[0] == model
+    for optimize in (True, False):
+        assert_close(fnet.predict(model, params, x, optimize=optimize), expected)
+        assert_close(fnet.predict(*frozen, x, optimize=optimize), expected)
+        assert_close(fnet.compile(model, params, optimize=optimize)(x), expected)
+    assert fnet.predict(model["one":"two"], params, x).dtype == "float32" != inner["inner"]({}, x).dtype
+    assert fnet.predict(inner["inner"], {}, x[:0]).dtype == "float32"
+
+
 def test_the_archives_hold_what_they_are_for():
     assert {a.stem.split("-")[1][0] for a in ARCHIVES} == {"2", "3"}
     for archive in ARCHIVES:

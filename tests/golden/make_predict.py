@@ -3,7 +3,7 @@
 Flags in calls, and states that go from batch to batch. With the argument `integers`: what preprocessing layers of
 Keras 3 make of them, in integers-<version>.zip. Run it with the Python of an environment that holds the TensorFlow or
 Keras in question, as `python tests/golden/make_predict.py`; it writes next to itself. Here: 2.9.0, 2.15.1, 3.0.5 (with
-TensorFlow 2.15) and 3.15.1; of integers 3.0.5, 3.3.3, 3.6.0, 3.10.0 and 3.15.1.
+TensorFlow 2.15) and 3.15.1; of integers 3.0.5, 3.3.3, 3.6.0, 3.10.0, 3.12.4 and 3.15.1.
 """
 
 from __future__ import annotations
