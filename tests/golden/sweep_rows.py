@@ -4,38 +4,18 @@ A row says the shapes (without batch), the options always given, and the values 
 among the values makes what needs the Keras at hand.
 """
 
+import functools
+
 from recording import keras
 
 L = keras.layers
 BATCH = 4
 BOTH = (False, True)
 ACTIVATIONS = (
-    *(
-        None,
-        "relu",
-        "tanh",
-        "sigmoid",
-        "hard_sigmoid",
-        "softmax",
-        "elu",
-        "selu",
-        "softplus",
-        "softsign",
-        "swish",
-        "silu",
-    ),
-    *("gelu", "exponential", "linear", "mish", "relu6", "leaky_relu", "log_softmax", "celu", "glu", "hard_swish"),
-    *(
-        "hard_silu",
-        "hard_tanh",
-        "log_sigmoid",
-        "soft_shrink",
-        "hard_shrink",
-        "sparse_plus",
-        "sparse_sigmoid",
-        "squareplus",
-    ),
-    *("tanh_shrink", "sparsemax", "threshold"),
+    *(None, "relu", "tanh", "sigmoid", "hard_sigmoid", "softmax", "elu", "selu", "softplus", "softsign", "swish"),
+    *("silu", "gelu", "exponential", "linear", "mish", "relu6", "leaky_relu", "log_softmax", "celu", "glu"),
+    *("hard_swish", "hard_silu", "hard_tanh", "log_sigmoid", "soft_shrink", "hard_shrink", "sparse_plus"),
+    *("sparse_sigmoid", "squareplus", "tanh_shrink", "sparsemax", "threshold"),
 )
 FEW = (None, "relu", "softmax", "hard_sigmoid", "swish")
 REGULARIZERS = {"kernel_regularizer": ("l2",), "kernel_constraint": ("max_norm",), "bias_initializer": ("ones",)}
@@ -47,6 +27,10 @@ class Row:
         self.always = dict(always)
         self.feed, self.call, self.batch, self.redraws, self.policies = feed, call, batch, redraws, policies
         self.options = options
+
+
+table = functools.partial(Row, redraws=False, policies=False)
+"""A row of a layer whose numbers are in a table, whatever the dtype policy."""
 
 
 def layer_class(name):
@@ -640,93 +624,55 @@ ROWS = {
     ],
     "CategoryCrossing": [Row([(1,), (1,)], feed="words", policies=False, depth=(1, 2), separator=("-",))],
     "StringLookup": [
-        Row(
+        table(
             (5,),
             {"vocabulary": vocab("text")},
             feed="words",
-            redraws=False,
-            policies=False,
             mask_token=(None, ""),
             oov_token=("[UNK]", "dua"),
             encoding=("utf-8",),
             idf_weights=(),
             **LOOKUP,
         ),
-        Row((1,), {"vocabulary": vocab("text")}, feed="words", redraws=False, policies=False, **LOOKUP),
-        Row(
+        table((1,), {"vocabulary": vocab("text")}, feed="words", **LOOKUP),
+        table(
             (5,),
             {"vocabulary": vocab("text"), "output_mode": "tf_idf", "idf_weights": [0.5, 1.0, 1.5, 2.0, 2.5]},
             feed="words",
-            redraws=False,
-            policies=False,
             num_oov_indices=(1, 2),
             pad_to_max_tokens=BOTH,
             max_tokens=(9,),
         ),
-        Row(
-            (5,),
-            {"vocabulary": vocab("text"), "invert": True},
-            feed="ids",
-            redraws=False,
-            policies=False,
-            mask_token=(None, ""),
-        ),
-        Row(
-            (5,),
-            feed="adapt_words",
-            redraws=False,
-            policies=False,
-            output_mode=("int", "tf_idf", "count"),
-            max_tokens=(4,),
-        ),
+        table((5,), {"vocabulary": vocab("text"), "invert": True}, feed="ids", mask_token=(None, "")),
+        table((5,), feed="adapt_words", output_mode=("int", "tf_idf", "count"), max_tokens=(4,)),
     ],
     "IntegerLookup": [
-        Row(
+        table(
             (5,),
             {"vocabulary": vocab("int")},
             feed="int",
-            redraws=False,
-            policies=False,
             mask_token=(None, 0, -9),
             oov_token=(-1, -5),
             vocabulary_dtype=("int32",),
             **LOOKUP,
         ),
-        Row((1,), {"vocabulary": vocab("int")}, feed="int", redraws=False, policies=False, **LOOKUP),
-        Row(
+        table((1,), {"vocabulary": vocab("int")}, feed="int", **LOOKUP),
+        table(
             (5,),
             {"vocabulary": vocab("int"), "output_mode": "tf_idf", "idf_weights": [0.5, 1.0, 1.5, 2.0, 2.5]},
             feed="int",
-            redraws=False,
-            policies=False,
             num_oov_indices=(1, 2),
             pad_to_max_tokens=BOTH,
             max_tokens=(9,),
         ),
-        Row(
-            (5,),
-            {"vocabulary": vocab("int"), "invert": True},
-            feed="ids",
-            redraws=False,
-            policies=False,
-            mask_token=(None,),
-        ),
-        Row(
-            (5,),
-            feed="adapt_int",
-            redraws=False,
-            policies=False,
-            output_mode=("int", "tf_idf", "count"),
-            max_tokens=(4,),
-        ),
+        table((5,), {"vocabulary": vocab("int"), "invert": True}, feed="ids", mask_token=(None,)),
+        table((5,), feed="adapt_int", output_mode=("int", "tf_idf", "count"), max_tokens=(4,)),
     ],
     "TextVectorization": [
-        Row(
+        table(
             shape,
             always,
             feed="texts",
-            redraws=False,
-            policies=False,
             standardize=(None, "lower_and_strip_punctuation", "lower", "strip_punctuation"),
             split=("whitespace", "character", None),
             ngrams=(None, 2, (1, 3)),
@@ -738,18 +684,7 @@ ROWS = {
         for shape in ((1,), ())
         for always in ({"vocabulary": vocab("text")}, {})
     ]
-    + [
-        Row(
-            (1,),
-            {"output_mode": "tf_idf"},
-            feed="texts",
-            redraws=False,
-            policies=False,
-            ngrams=(2,),
-            pad_to_max_tokens=BOTH,
-            max_tokens=(9, 30),
-        )
-    ],
+    + [table((1,), {"output_mode": "tf_idf"}, feed="texts", ngrams=(2,), pad_to_max_tokens=BOTH, max_tokens=(9, 30))],
     # --- augmentation: what they do at inference ---
     "RandomBrightness": [
         Row((6, 7, 3), {"factor": 0.2}, feed="image", value_range=((0, 255),)),
@@ -847,28 +782,10 @@ ROWS = {
     **{
         f"experimental.preprocessing.{name}": None
         for name in (
-            *(
-                "Rescaling",
-                "Resizing",
-                "CenterCrop",
-                "Normalization",
-                "CategoryEncoding",
-                "Discretization",
-                "Hashing",
-                "HashedCrossing",
-                "CategoryCrossing",
-            ),
-            *(
-                "StringLookup",
-                "IntegerLookup",
-                "TextVectorization",
-                "RandomContrast",
-                "RandomCrop",
-                "RandomFlip",
-                "RandomHeight",
-                "RandomWidth",
-            ),
-            *("RandomRotation", "RandomTranslation", "RandomZoom"),
+            *("Rescaling", "Resizing", "CenterCrop", "Normalization", "CategoryEncoding", "Discretization", "Hashing"),
+            *("HashedCrossing", "CategoryCrossing", "StringLookup", "IntegerLookup", "TextVectorization"),
+            *("RandomContrast", "RandomCrop", "RandomFlip", "RandomHeight", "RandomWidth", "RandomRotation"),
+            *("RandomTranslation", "RandomZoom"),
         )
     },
 }
