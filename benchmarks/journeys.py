@@ -29,7 +29,7 @@ GOLDEN = ROOT / "tests" / "golden" / "keras-3.15.1.zip"
 
 @dataclass
 class Journey:
-    """What execution passed. calls: {(file, function): times}."""
+    """What execution passed. calls: {(file, function): times}, in the order of their first call."""
 
     changes: int = 0
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -55,11 +55,12 @@ def traced(function: Callable[[], Any]) -> Journey:
             stack.pop()
             journey.changes += stack[-1] not in ("", file)
 
+    before = sys.getprofile()
     sys.setprofile(note)
     try:
         function()
     finally:
-        sys.setprofile(None)
+        sys.setprofile(before)
     return journey
 
 

@@ -2,12 +2,12 @@
 
 import ast
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 import fnet
+from benchmarks.journeys import traced
 from tests.golden.archives import NEWEST, golden, npz
 
 ROOT = Path(__file__).parent.parent
@@ -60,20 +60,7 @@ def test_the_picture_shows_every_folder_and_module_of_fnet_and_params_and_nothin
 
 def calls_of(function):
     """(name, file) of the functions of ours that a call runs, each once, in the order of their first call."""
-    seen = {}
-
-    def note(frame, event, _):
-        file = Path(frame.f_code.co_filename)
-        if event == "call" and file.is_relative_to(ROOT):
-            seen.setdefault((frame.f_code.co_name, file.relative_to(ROOT).as_posix()))
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return list(seen)
+    return [(name, file) for file, name in traced(function).calls]
 
 
 @pytest.fixture(scope="module")

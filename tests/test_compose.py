@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fnet
+from benchmarks.journeys import traced
 from fnet import at, bind, dense, embedding, graph, identity, input_layer, layer, masked_by, sequential
 from fnet.core import infer
 from fnet.core.compose import input_names
@@ -250,29 +251,12 @@ def test_params_are_shown_as_a_tree_of_shapes(monkeypatch):
         fnet.show(bind(dense, units=3))
 
 
-def calls(function):
-    """The Python calls of fnet that a call makes."""
-    count = 0
-
-    def note(frame, event, _):
-        nonlocal count
-        count += event == "call" and f"{fnet.__path__[0]}/" in frame.f_code.co_filename
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return count
-
-
 def test_a_layer_costs_three_calls_for_a_plain_array_of_floats():
     """The layer, its product, `activate`; rules are looked at where there is a mask or an integer."""
     short, long = (sequential(*[bind(dense, units=3, use_bias=False)] * count) for count in (1, 9))
     x = np.ones((2, 3), np.float32)
     params = fnet.init(long, 0, x.shape)
-    counts = [calls(lambda model=model: model(params, x)) for model in (short, long, short, long)]
+    counts = [traced(lambda model=model: model(params, x)).calls.total() for model in (short, long, short, long)]
     assert counts[3] - counts[2] == 8 * 3
 
 

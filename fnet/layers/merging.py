@@ -249,9 +249,7 @@ def _all_of(x: Sequence[Any], axis: int) -> Array:
     return xp.all(xp.concatenate(rows, axis=axis), axis=-1)
 
 
-def _concatenated_mask(x: Sequence[Any], axis: int) -> Array | None:
-    if all(mask_of(a) is None for a in x):
-        return None
+def _concatenated_mask(x: Sequence[Any], axis: int) -> Array:
     rank = values_of(x[0]).ndim
     if axis % rank == rank - 1:
         return functools.reduce(xp.logical_or, [_row_mask(a) for a in x])

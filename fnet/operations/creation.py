@@ -221,7 +221,7 @@ def _view_rule(x: Spec, *, dtype: str | None) -> Spec:
 def view(x: Array, *, dtype: str | None = None) -> Array:
     """The bytes of `x` read as `dtype`; the last axis grows or shrinks when the widths differ."""
     x = tensor(x)
-    return x if dtype is None else x.reshape(-1).reshape(x.shape).view(dtype)
+    return x if dtype is None else x.reshape(-1).reshape(x.shape).view(dtype)  # of bytes next to each other
 
 
 def _vander_rule(x: Spec, *, N: int | None) -> Spec:  # noqa: N803 - Keras's name
