@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-import fnet
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.compose import Model, bind
 from fnet.core.layer import name_of
 from fnet.errors import ExportError
 from fnet.types import Params
-from params.bridges.layouts import EQUINOX, FLAX, TORCH, Arrays, Layout, torch_rnn
+from params.bridges.layouts import EQUINOX, FLAX, TORCH, Arrays, Layout
 
 Layouts = Mapping[Callable[..., Any], Layout]
 
@@ -82,10 +81,6 @@ def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[st
         return arrays
     bound = bind(step)
     options = bound.all_options
-    if bound.function is fnet.bidirectional and library == "PyTorch":
-        forward, backward = _both_ways(options)
-        inner = bind(options["layer"]).all_options
-        return forward.there(params["forward_layer"], inner) | backward.there(params["backward_layer"], inner)
     layout = _layout(bound.function, layouts, library)
     arrays = layout.there(params, options)
     kept = {path: leaf.shape for path, leaf in tree.items(layout.back(arrays, options))}
@@ -104,20 +99,7 @@ def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) 
                 params[key] = _back(inner, own, layouts, library)
         return params
     bound = bind(step)
-    options = bound.all_options
-    if bound.function is fnet.bidirectional and library == "PyTorch":
-        forward, backward = _both_ways(options)
-        inner = bind(options["layer"]).all_options
-        return {"forward_layer": forward.back(arrays, inner), "backward_layer": backward.back(arrays, inner)}
-    return _layout(bound.function, layouts, library).back(arrays, options)
-
-
-def _both_ways(options: Mapping[str, Any]) -> tuple[Layout, Layout]:
-    """The layouts of the two halves of a recurrent layer that reads both ways."""
-    kind = bind(options["layer"]).function.__name__
-    if options["backward_layer"] is not None or kind not in ("lstm", "gru", "simple_rnn"):
-        raise ExportError("PyTorch reads both ways with one LSTM, GRU or RNN: no backward_layer of another kind")
-    return torch_rnn(kind), torch_rnn(kind, "_l0_reverse")
+    return _layout(bound.function, layouts, library).back(arrays, bound.all_options)
 
 
 def _layout(function: Callable[..., Any], layouts: Layouts, library: str) -> Layout:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import fnet
+from fnet.core.compose import bind
 from fnet.errors import ExportError
 from fnet.records import dataclass
 from fnet.types import Params
@@ -133,6 +134,28 @@ def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
             both = np.stack([gates(arrays[name], order) for name in names[2:]])
             params["bias"] = both if kind == "gru" else both[0] + both[1]
         return params
+
+    return Layout(there, back)
+
+
+def torch_both_ways() -> Layout:
+    """A recurrent layer that reads both ways: arrays of the backward half end in "_reverse"."""
+
+    def halves(options: Options) -> tuple[dict[str, Layout], Options]:
+        kind = bind(options["layer"]).function.__name__
+        if options["backward_layer"] is not None or kind not in ("lstm", "gru", "simple_rnn"):
+            raise ExportError("PyTorch reads both ways with one LSTM, GRU or RNN: no backward_layer of another kind")
+        both = {"forward_layer": torch_rnn(kind), "backward_layer": torch_rnn(kind, "_l0_reverse")}
+        return both, bind(options["layer"]).all_options
+
+    def there(params: Params, options: Options) -> Arrays:
+        both, inner = halves(options)
+        parts = [half.there(params[key], inner) for key, half in both.items()]
+        return parts[0] | parts[1]
+
+    def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
+        both, inner = halves(options)
+        return {key: half.back(arrays, inner) for key, half in both.items()}
 
     return Layout(there, back)
 
@@ -278,10 +301,11 @@ TORCH: dict[Callable[..., Any], Layout] = {
     fnet.lstm: torch_rnn("lstm"),
     fnet.gru: torch_rnn("gru"),
     fnet.simple_rnn: torch_rnn("simple_rnn"),
+    fnet.bidirectional: torch_both_ways(),
     fnet.multi_head_attention: torch_heads(),
 }
-"""Of `torch.nn`: Linear, Conv, ConvTranspose, BatchNorm, LayerNorm, GroupNorm, Embedding, LSTM, GRU, RNN,
-MultiheadAttention."""
+"""Of `torch.nn`: Linear, Conv, ConvTranspose, BatchNorm, LayerNorm, GroupNorm, Embedding, LSTM, GRU, RNN, also
+bidirectional, MultiheadAttention."""
 
 _HEADS = {"query_dense": "query", "key_dense": "key", "value_dense": "value", "output_dense": "out"}
 _FLAX_KERNEL = renamed(("kernel", "kernel"), ("bias", "bias"))

@@ -275,7 +275,7 @@ def _tables(bound: Bound, params: Params) -> dict[str, Any]:
 
 @dataclass
 class _Calls:
-    """The calls of a graph: which layer a node calls, for the how manieth time."""
+    """The calls of a graph: which layer a node calls, and which of its calls that is."""
 
     writing: Writing
     model: Graph
