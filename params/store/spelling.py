@@ -133,7 +133,7 @@ def _with_inputs(model: Graph, takes: Any) -> Graph:
             nodes[renamed[name]] = Node(_input(spec))
             nodes[name] = replace(given[name], sources=renamed[name])
     nodes |= {name: node for name, node in model.nodes if name not in nodes}
-    return Graph(tuple(nodes.items()), _renamed(model.inputs, renamed), model.outputs)
+    return Graph(tuple(nodes.items()), mapped(lambda name: renamed.get(name, name), model.inputs), model.outputs)
 
 
 def _input(spec: Any, given: Any = None) -> Bound:
@@ -143,14 +143,6 @@ def _input(spec: Any, given: Any = None) -> Bound:
     if given is None:
         return bind(fnet.input_layer, shape=spec.shape, dtype=spec.dtype)
     return bind(given, shape=(*spec.shape[:1], *given.options["shape"][1:]))
-
-
-def _renamed(sources: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(sources, str):
-        return names.get(sources, sources)
-    if isinstance(sources, Mapping):
-        return FrozenDict({key: _renamed(item, names) for key, item in sources.items()})
-    return type(sources)(_renamed(item, names) for item in sources)
 
 
 def is_operation_of_keras(function: Callable[..., Any] | None) -> bool:
