@@ -27,6 +27,7 @@ def to_torch(step: Any, params: Params) -> dict[str, Any]:
     with the sample variance.
     Raises fnet.ExportError for a layer that PyTorch does not have in this form.
 
+    >>> import fnet
     >>> from params.bridges import to_torch
     >>> to_torch(fnet.dense, {"kernel": np.ones((3, 2)), "bias": np.zeros(2)})["weight"].shape
     (2, 3)
