@@ -18,6 +18,7 @@ from compare import machine, pictures
 from compare.measuring import Errors, Side
 from compare.parity import Comparison
 from fnet import writing
+from fnet.errors import printable
 
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 
@@ -51,7 +52,7 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
     """The tables of a comparison, and its verdict, on a terminal."""
     rows = f"{len(comparison.rows)} rows of {comparison.rows.name}"
     file = "" if comparison.title.endswith(comparison.file) else f": {comparison.file}"
-    console.print(Text(f"{comparison.title}{file}, {rows}", style="bold"))
+    console.print(_shown(f"{comparison.title}{file}, {rows}"), style="bold")
     keras, scored = comparison.sides[0], any(side.f1 is not None for side in comparison.sides)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
@@ -60,7 +61,7 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
     for side in comparison.sides:
         scores = (score(side.f1),) if scored else ()
         table.add_row(
-            side.name, *scores, agreement(side), number(side.error), ratio(side, keras), f"{side.seconds:.2f}"
+            _shown(side.name), *scores, agreement(side), number(side.error), ratio(side, keras), f"{side.seconds:.2f}"
         )
     console.print(table)
     if len(comparison.outputs) > 1:
@@ -68,10 +69,15 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
     if layers and comparison.layers:
         console.print(_errors_table("layer", comparison.layers))
     if comparison.not_compared:
-        console.print(f"layers not compared one by one: {', '.join(comparison.not_compared)}", markup=False)
+        console.print(_shown(f"layers not compared one by one: {', '.join(comparison.not_compared)}"))
     for note in comparison.notes:
-        console.print(note, markup=False)
-    console.print(verdict(comparison), markup=False, style="green" if comparison.held else "bold red")
+        console.print(_shown(note))
+    console.print(Text(verdict(comparison)), style="green" if comparison.held else "bold red")
+
+
+def _shown(text: str) -> Text:
+    """A line with names of files in it, which are no markup, and in which a terminal finds nothing to obey."""
+    return Text(printable(text))
 
 
 def _errors_table(what: str, lines: Sequence[Errors]) -> Table:
@@ -79,11 +85,11 @@ def _errors_table(what: str, lines: Sequence[Errors]) -> Table:
     table.add_column(what)
     table.add_column("shape")
     for side in (*lines[0].errors, "allowed"):
-        table.add_column(side, justify="right")
+        table.add_column(_shown(side), justify="right")
     for line in lines:
         errors = [number(error) for error in line.errors.values()]
         shape = "×".join(map(str, line.shape))
-        table.add_row(Text(line.name), shape, *errors, number(line.allowed), style=None if line.held else "bold red")
+        table.add_row(_shown(line.name), shape, *errors, number(line.allowed), style=None if line.held else "bold red")
     return table
 
 
@@ -91,7 +97,7 @@ def verdict(comparison: Comparison) -> str:
     """Whether parity held, in one sentence, or why not."""
     if comparison.held:
         return f"parity holds: every error within the yardstick ({number(comparison.allowed)} at the outputs)"
-    return "parity does NOT hold:\n" + "\n".join(f"  {problem}" for problem in comparison.problems)
+    return "parity does NOT hold:\n" + "\n".join(f"  {printable(problem)}" for problem in comparison.problems)
 
 
 def write_report(comparisons: list[Comparison], path: str | Path, title: str = "Keras next to fnet") -> Path:

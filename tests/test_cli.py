@@ -246,6 +246,8 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "missing.keras", "pixels.npy"], 1, "missing.keras: No such file or directory"),
         (["predict", "imag.keras", "pixels.npy"], 1, "imag.keras: No such file or directory; is image.keras meant?"),
         (["explain", "image.h5"], 1, "; is image.keras meant?"),
+        (["explain", "C:\\models\\image.keras"], 1, "; is image.keras meant?"),
+        (["explain", "https://example.org/image.keras"], 1, "No such file or directory; fetch it first"),
         (["predict", "image.keras", "in/oen.png"], 1, "in/oen.png: No such file or directory"),
         (["predict", "image.keras", "./oen.png"], 1, "; is one.png meant?"),
         (["predict", "text.keras", "text.csv"], 1, "; is texts.csv meant?"),

@@ -431,14 +431,23 @@ def test_a_logarithmic_axis_has_a_tenth_of_an_error_as_far_to_the_left_as_ten_ti
 
 
 def test_the_terminal_shows_names_as_they_are(good, bad):
+    """Square brackets were markup, or an error, and terminals obeyed what stood in names of files."""
     from rich.console import Console
 
-    for comparison in (good, bad):
+    odd = "a[/red]\x1b[31m\n\u202e"
+    sides = (good.sides[0], *(dataclasses.replace(side, name=odd) for side in good.sides[1:]))
+    layers = tuple(dataclasses.replace(line, name=odd, errors={"Keras": 1e-8, odd: 1e-7}) for line in good.layers)
+    hostile = dataclasses.replace(
+        good, title=odd, file=odd, sides=sides, layers=layers, not_compared=(odd, "hidden"), problems=(odd,)
+    )
+    for comparison in (good, bad, hostile):
         console = Console(record=True, width=120, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
         report.print_comparison(comparison, console)
         text = console.export_text()
         assert "hidden" in text
         assert ("parity holds" in text) is comparison.held
+    assert text.count(r"a[/red]\x1b[31m\n\u202e") == 4 + len(good.layers) + len(sides) - 1
+    assert not {*text} & {*"\x1b\u202e"}
 
 
 # --- the reference ---------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def test_progress_counts_rows():
         (np.ones((2, 6)), r"has shape \(2, 6\), the model takes \(None, 5\)"),
         (np.where(np.arange(50).reshape(10, 5) == 38, np.nan, 1), "row 7 has NaN at"),
         (np.full((1, 5), np.inf), "row 0 has infinity"),
-        ([["a", "b", "c", "d", "e"]], r"holds strings, the model takes float32\[None, 5\]"),
+        ([["a", "b", "c", "d", "e"]], r"holds strings, the model takes float32\[None, 5\]; turn words into numbers"),
         ([[1, None, 2, 3, 4]], r"holds object values.*x\.astype\('float32'\)"),
         (np.zeros((1, 5), "complex64"), "holds complex64 values"),
         (np.zeros((1, 5), "datetime64[s]"), r"holds datetime64\[s\] values"),

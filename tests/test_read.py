@@ -401,7 +401,7 @@ def test_shards_are_joined(tmp_path):
         ({"a": "x_00009.weights.h5"}, WeightsMismatch, "not next to the index"),
         ({"a": "x_00000.weights.h5"}, WeightsMismatch, "in none of the shards"),
         ({"/layers/dense/vars": "x_00001.weights.h5"}, WeightsMismatch, "some are missing"),
-        ([], CorruptFile, "no `weight_map`"),
+        ([], CorruptFile, r"nor the index of sharded weights \(`weight_map`\)"),
     ],
 )
 def test_broken_indexes_are_refused(tmp_path, index, error, match):

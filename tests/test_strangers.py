@@ -232,7 +232,23 @@ MISTAKES = {
     "hdf5 of nothing": (hdf5(), CorruptFile, "HDF5, but not of Keras"),
     "hdf5 in folders": (hdf5(**{"run/1/images": X}), CorruptFile, "HDF5, but not of Keras"),
     "config": (json.dumps({"class_name": "Sequential", "config": {}}).encode(), CorruptFile, "without its weights"),
-    "other json": (b'{"error": "Repository not found"}', CorruptFile, "no `weight_map`"),
+    "other json": (
+        b'{"error": "Repository not found"}',
+        CorruptFile,
+        r"neither.*\(`weight_map`\): it holds \['error'\]",
+    ),
+    "tensorflow.js": (b'{"modelTopology": {"class_name": "S"}, "weightsManifest": []}', CorruptFile, "TensorFlow.js"),
+    "saved_model.pb": (b"\x08\1\x12\xa5\xbe\4\n\xaf", UnsupportedLayer, "of a SavedModel folder.*save the model as"),
+    "frozen graph": (b"\n\x1a\n\1x\x12\x0bPlaceholder*", UnsupportedLayer, "a frozen graph"),
+    "onnx": (b"\x08\n\x12\x08jax2onnx\x1a\x060.17", CorruptFile, "an ONNX model: give the .keras"),
+    "checkpoint": (b"\0\0\6\x08\1\x1a\2\x08\1\0\n", CorruptFile, "index of a checkpoint of TensorFlow"),
+    "picture": (b"\x89PNG\r\n\x1a\n", CorruptFile, "a picture, not a model"),
+    "photo": (b"\xff\xd8\xff\xe0\0\x10JFIF", CorruptFile, "a picture, not a model"),
+    "folder in a zip": (
+        zipped("m/config.json", "m/model.weights.h5"),
+        CorruptFile,
+        "a folder with a model, 'm/model.w",
+    ),
     "json list": (b"[1, 2]", CorruptFile, "it is JSON"),
 }
 
@@ -257,6 +273,7 @@ def test_mistaken_files_are_told_what_they_are(name, tmp_path):
         (["saved_model.pb", "keras_metadata.pb", "fingerprint.pb"], UnsupportedLayer, "SavedModel"),
         (["checkpoint", "ckpt-1.index"], CorruptFile, "checkpoint of TensorFlow"),
         (["a.txt"], CorruptFile, r"no config\.json"),
+        (["model.json", "group1-shard1of1.bin"], CorruptFile, "holds one: take that out and give it, 'model.json'"),
         ([], CorruptFile, r"no config\.json"),
     ],
 )

@@ -164,6 +164,7 @@ def _chosen(names: list[str]) -> list[Study]:
 
 def _run(args: argparse.Namespace) -> int:
     from compare.worker import WorkerFailed
+    from train_keras import data
     from train_keras.errors import DataError, RunLocked, RunMismatch, TrainingDiverged
     from train_keras.locks import locked
     from train_keras.quiet import import_keras
@@ -175,9 +176,11 @@ def _run(args: argparse.Namespace) -> int:
         log.error("%s", error)
         return 2
     args.runs = args.runs or args.results / "runs"
-    import_keras(args.threads)
-    args.results.mkdir(parents=True, exist_ok=True)
     try:
+        for kind in sorted({item.config.options.kind for item in wanted}):
+            data.load(kind, args.data, args.cache, args.language)
+        import_keras(args.threads)  # seconds: after all that can be said without it
+        args.results.mkdir(parents=True, exist_ok=True)
         with locked(args.results):
             return _run_all(wanted, args) if args.action == "run" else _compare_all(wanted, args)
     except OSError as error:

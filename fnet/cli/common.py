@@ -73,13 +73,16 @@ def near(name: str) -> str:
     """A question after the name of a file that is not there: whether one of nearly that name is meant."""
     import difflib  # only where something is missing
 
+    if "://" in name:
+        return "; fetch it first, and give the file"
     path = Path(name)
     missing = next((part for part in (*reversed(path.parents), path) if not part.exists()), path)
     try:
         there = [path.name for path in missing.parent.iterdir()]
     except OSError:
         return ""
-    like = [*difflib.get_close_matches(missing.name, there), *(n for n in there if Path(n).stem == missing.stem)]
+    windows = missing.name.rpartition("\\")[2]  # of a path as there
+    like = [*difflib.get_close_matches(windows, there), *(n for n in there if Path(n).stem == missing.stem)]
     meant = (missing.parent / other / path.relative_to(missing) for other in like)
     return next((f"; is {other} meant?" for other in meant if other.exists()), "")
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
 
 HEAD = 512
 """How many bytes of a file are looked at."""
+GRAPH = (
+    "which holds a TensorFlow graph instead of layers: load it where it was made (tf.keras of Keras 2) and save the "
+    "model as .keras or .h5"
+)
+CONVERTED = "give the .keras or .h5 that it was converted from"
+CHECKPOINT = "a checkpoint of TensorFlow: weights without a model; load it in Keras, then save"
 AGAIN = "open it with the program that wrote it and save the model as .keras"
 
 BEGINNINGS = {
@@ -24,8 +31,21 @@ BEGINNINGS = {
     b"\x93NUMPY": "one NumPy array (.npy), not a model",
     b"GGUF": "a GGUF file of llama.cpp, not a Keras model",
     b"PK\5\6": "an empty zip",
+    b"\x89PNG": "a picture, not a model",
+    b"\xff\xd8\xff": "a picture, not a model",
+    b"\0\0\6\x08\1\x1a\2": f"the index of {CHECKPOINT}",
 }
 """{first bytes in lower case where they are letters of text: what it is}."""
+PATTERNS: dict[bytes, tuple[type[ModelFileError], str]] = {
+    rb'.{5}\0\0\0\{"': (CorruptFile, "a .safetensors file: fnet.load reads those that fnet.save wrote"),
+    rb"\x80[\x02-\x05]": (UnsafeFile, f"a pickle, which is code that runs when it is read: {AGAIN}"),
+    rb".{257}ustar": (CorruptFile, "a tar archive: unpack it first"),
+    rb".{4}TFL3": (CorruptFile, f"a TensorFlow Lite model: {CONVERTED}"),
+    rb"\x08\x01\x12": (UnsupportedLayer, f"the saved_model.pb of a SavedModel folder, {GRAPH}"),
+    rb"\x08.[\x12:]": (CorruptFile, f"an ONNX model: {CONVERTED}"),
+    rb".*\x12\x0bPlaceholder": (UnsupportedLayer, f"a frozen graph (.pb), {GRAPH}"),
+}
+"""{what the first bytes match: (the error, what it is)}. The length at the head of .safetensors may be a pickle's."""
 PARTS = {
     "data.pkl": "a model of PyTorch, which is pickled code: rebuild it in Keras and save it as .keras",
     ".npy": "NumPy arrays (.npz), not a model",
@@ -48,14 +68,9 @@ def stranger(head: bytes) -> ModelFileError:
     for begin, what in BEGINNINGS.items():
         if head.startswith(begin) or text[: len(begin)].lower() == begin:
             return CorruptFile(f"it is {what}")
-    if head[5:10] == b'\0\0\0{"':  # behind the length of its header, which may look like a pickle
-        return CorruptFile("it is a .safetensors file: fnet.load reads those that fnet.save wrote")
-    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
-        return UnsafeFile(f"it is a pickle, which is code that runs when it is read: {AGAIN}")
-    if head[257:262] == b"ustar":
-        return CorruptFile("it is a tar archive: unpack it first")
-    if head[4:8] == b"TFL3":
-        return CorruptFile("it is a TensorFlow Lite model: give the .keras or .h5 that it was converted from")
+    for pattern, (error, what) in PATTERNS.items():
+        if re.match(pattern, head, re.DOTALL):
+            return error(f"it is {what}")
     if text[:1] in (b"{", b"["):
         return CorruptFile("it is JSON; a sharded file is read by its path, a .keras or .h5 holds more than its config")
     kind = "a text file" if _is_text(head) else "neither a .keras (zip) nor an .h5 (HDF5) file"
@@ -69,22 +84,28 @@ def _is_text(head: bytes) -> bool:
 def strange_parts(names: Collection[str]) -> ModelFileError:
     """The error for a zip or folder without a config.json, from the names in it."""
     if "saved_model.pb" in names or "keras_metadata.pb" in names:
-        return UnsupportedLayer(
-            "it is a SavedModel folder, which holds a TensorFlow graph instead of layers: load it where it was made "
-            "(tf.keras of Keras 2) and save the model as .keras or .h5"
-        )
+        return UnsupportedLayer(f"it is a SavedModel folder, {GRAPH}")
     if "checkpoint" in names or any(name.endswith(".ckpt.index") for name in names):
-        return CorruptFile("it holds a checkpoint of TensorFlow: weights without a model; load it in Keras, then save")
+        return CorruptFile(f"it holds {CHECKPOINT}")
     for end, what in PARTS.items():
         if any(name.endswith(end) for name in names):
             kind = UnsafeFile if end == "data.pkl" else CorruptFile
             return kind(f"it is {what}")
-    models = [name for name in names if name.endswith((".h5", ".hdf5", ".keras")) and not name.endswith(".weights.h5")]
+    inner = [name for name in names if name.endswith("/model.weights.h5")]
+    if inner:
+        return CorruptFile(f"it holds a folder with a model, {quoted(min(inner))}: unpack it and give that folder")
+    ends = (".h5", ".hdf5", ".keras", "model.json")
+    models = [name for name in names if name.endswith(ends) and not name.endswith(".weights.h5")]
     if models:
         return CorruptFile(f"it is no model, but holds one: take that out and give it, {quoted(min(models))}")
     return CorruptFile(f"no config.json in it, so no .keras model; it holds {quoted(sorted(names)[:4])}")
 
 
-def strange_json() -> ModelFileError:
-    """The error for a JSON file that is no index of shards."""
-    return CorruptFile("no `weight_map`: not the index of a sharded weights file")
+def strange_json(names: Collection[str]) -> ModelFileError:
+    """The error for JSON, an object with these names, that is neither a config nor an index of shards."""
+    if "modelTopology" in names:
+        return CorruptFile(f"it is a model of TensorFlow.js: {CONVERTED}")
+    return CorruptFile(
+        "it is JSON, but neither the config of a model (`class_name`) nor the index of sharded weights (`weight_map`): "
+        f"it holds {quoted(sorted(names)[:4])}"
+    )

@@ -264,7 +264,7 @@ def _sharded(index: dict[str, Any], folder: str | None, label: str, limits: Limi
     """`x.weights.json` with its `x_00000.weights.h5`, ... next to it."""
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or folder is None:
-        raise strange_json()
+        raise strange_json(index)
     merged: dict[str, Variables] = {}
     left, stored = limits.total, 0
     for shard in _shards(weight_map):
