@@ -682,6 +682,11 @@ def test_subclassed_models_are_refused_with_the_way_out():
     x = vector()
     with pytest.raises(UnsupportedLayer, match=r"save the graph itself: keras.Model\(model.inputs, model.outputs\)"):
         from_keras(WithTrainStep(x, layers.Dense(2)(x)))
+    graph = keras.Model(x, layers.Dense(2)(x))
+    distiller = keras.distillation.Distiller(graph, graph, keras.distillation.LogitsDistillation())
+    distiller(X)
+    with pytest.raises(UnsupportedLayer, match="Distiller 'distiller' is not supported: .* its `student`; save that"):
+        from_keras(distiller)
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -796,6 +801,9 @@ def test_the_model_that_a_feature_space_gives(tmp_path):
     words = np.array([["a"], ["b"], ["a"], ["c"]])
     data = {"x": X[:, :1], "n": X[:, 1:2], "word": words[:3], "id": np.array([[3], [4], [5]])}
     space.adapt(tf.data.Dataset.from_tensor_slices(data).batch(3))
+    space.save(tmp_path / "space.keras")
+    with pytest.raises(UnsupportedLayer, match="save the model that `get_encoded_features` gives"):
+        load_keras(tmp_path / "space.keras")
     keras_model = keras.Model(space.get_inputs(), layers.Dense(2)(space.get_encoded_features()))
     fill(keras_model)
     keras_model.save(tmp_path / "model.keras")

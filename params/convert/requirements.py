@@ -19,7 +19,7 @@ from params.convert.generations import Version
 from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, is_object, shown
 from params.table.entry import Entry
-from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, TRAINING_MATTERS, TRAINS_BY_DEFAULT
+from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, REFUSED, TRAINING_MATTERS, TRAINS_BY_DEFAULT
 
 # --- whole configs --------------------------------------------------------------------------------
 
@@ -106,6 +106,8 @@ def no_graph(root: KerasObject) -> str:
     """The message for a root that is no model of layers."""
     if root.class_name in LAYERS:
         return f"the file holds the single layer {root.label}, not a model: wrap it in keras.Sequential and save again"
+    if root.class_name in REFUSED:
+        return f"{root.label} is not supported: {REFUSED[root.class_name]}"
     if "input_layers" in root.config:
         return (
             f"{shown(root.class_name)} is a subclass of Model around a graph, and may compute something else than the "

@@ -87,6 +87,7 @@ REFUSED = {
     "FlaxLayer": FRAMEWORK,
     "TorchModuleWrapper": FRAMEWORK + "; its config is a pickle",
     "FeatureSpace": "it is no layer but a recipe for several; save the model that `get_encoded_features` gives",
+    "Distiller": "it trains another model, its `student`; save that",
 }
 """Layers that are never supported, and why."""
 
