@@ -48,9 +48,9 @@ RULES = [
     ),
     (
         o.pad_images,
-        {"top_padding": 0, "target_height": 9, "left_padding": 0, "right_padding": 0},
+        {"top_padding": -1, "target_height": 9, "left_padding": 0, "right_padding": 0},
         Spec((2, None, 6, 3)),
-        "an image of unknown size needs both margins",
+        "margins of an image must not be negative; got -1 before and 0 after",
     ),
     (fnet.lstm, {"units": 2}, X, r"takes sequences \(batch, time, ...\); got shape \(None, 3\)"),
     (fnet.conv2d, {"filters": 2, "kernel_size": 1}, Spec((None, 5, 3)), r"takes 4 axes .* add the batch axis"),

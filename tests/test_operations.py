@@ -19,7 +19,7 @@ import pytest
 import fnet
 from fnet import backend, operations, tree
 from fnet.core.compose import bind, option_names
-from params import load_keras
+from params import from_keras, load_keras
 from params.table.operations import OPERATIONS, REFUSED_OPERATIONS, operation
 from tests import parity
 from tests.cases.operations import CASES, OpCase
@@ -194,6 +194,18 @@ def test_operations_in_a_saved_model_load_and_give_the_same(numbers, tmp_path):
         compare(y, dataclasses.replace(reference(number), keras32=plain(other)), "numpy", CASES[number])
 
 
+@pytest.mark.parametrize("margins", [(1, 2, None, None), (None, None, 0, 1)], ids=["first", "last"])
+@pytest.mark.parametrize("name, size", [("pad_images", 9), ("crop_images", 3)])
+def test_images_of_unknown_size_are_brought_to_a_size(name, size, margins):
+    import keras
+
+    x = keras.Input((None, None, 2))
+    keras_model = keras.Model(x, getattr(keras.ops.image, name)(x, *margins, target_height=size, target_width=size))
+    loaded, params = from_keras(keras_model)
+    images = np.random.default_rng(0).normal(size=(2, 6, 5, 2)).astype("float32")
+    np.testing.assert_array_equal(loaded(params, images), keras_model(images))
+
+
 # --- the table ------------------------------------------------------------------------------------
 
 
@@ -251,6 +263,15 @@ def test_softmax_takes_several_axes_as_the_function_of_keras_does(name, axis, ea
     x = np.random.default_rng(0).normal(0, 3, (3, 4, 2)).astype("float32")
     theirs, exact = (np.asarray(getattr(keras.ops, name)(a, axis=axis)) for a in (x, x.astype("float64")))
     parity.assert_parity(np.asarray(getattr(operations, name)({}, x, axis=axis)), theirs, exact)
+
+
+def test_only_matrices_without_a_factor_have_no_log_of_the_determinant(each_backend):
+    import keras
+
+    x = np.array([[[2, 9], [1, 2]], [[1, 3], [3, 1]], [[4, 0], [0, 9]]], np.float32)  # the lower triangle counts
+    expected = np.asarray(keras.ops.logdet(x))
+    np.testing.assert_allclose(operations.logdet({}, x), expected, rtol=1e-6)
+    np.testing.assert_allclose(operations.logdet({}, x[1]), expected[1])
 
 
 @pytest.mark.parametrize("name", ["nanvar", "nanstd"])

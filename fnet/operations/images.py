@@ -41,9 +41,7 @@ def on_last(compute: Callable[[Array], Array], images: Array, data_format: str |
 
 def _spans(size: int | None, before: int | None, after: int | None, target: int | None, sign: int) -> tuple[int, int]:
     """(before, after) of one axis: one of them may follow from the target size; `sign` 1 pads, -1 crops."""
-    if size is None and None in (before, after):
-        raise ValueError("an image of unknown size needs both margins, not a target size")
-    room = 0 if size is None or target is None else (target - size) * sign
+    room = (before or 0) + (after or 0) if size is None or target is None else (target - size) * sign
     before = room - (after or 0) if before is None else before
     after = room - before if after is None else after
     if before < 0 or after < 0:
@@ -68,11 +66,13 @@ def _margins(shape: Shape, data_format: str | None, rows: Edge, columns: Edge, s
     return {axis: _spans(shape[axis], *edge, sign) for axis, edge in ((height, rows), (width, columns))}
 
 
-def _with_margins(images: Spec, margins: dict[int, tuple[int, int]], sign: int) -> Spec:
+def _with_margins(images: Spec, data_format: str | None, rows: Edge, columns: Edge, sign: int) -> Spec:
+    """An unknown size becomes the target size: the margins follow when the image is there."""
     sizes = list(images.shape)
-    for axis, widths in margins.items():
+    margins = _margins(images.shape, data_format, rows, columns, sign)
+    for (axis, widths), (_, _, target) in zip(margins.items(), (rows, columns), strict=True):
         size = sizes[axis]
-        sizes[axis] = None if size is None else size + sign * sum(widths)
+        sizes[axis] = target if size is None else size + sign * sum(widths)
     return Spec(tuple(sizes), images.dtype)
 
 
@@ -88,7 +88,7 @@ def _crop_rule(
     data_format: str | None,
 ) -> Spec:
     rows, columns = (top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width)
-    return _with_margins(images, _margins(images.shape, data_format, rows, columns, -1), -1)
+    return _with_margins(images, data_format, rows, columns, -1)
 
 
 @operation(_crop_rule)
@@ -124,7 +124,7 @@ def _pad_rule(
     data_format: str | None,
 ) -> Spec:
     rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
-    return _with_margins(images, _margins(images.shape, data_format, rows, columns, 1), 1)
+    return _with_margins(images, data_format, rows, columns, 1)
 
 
 @operation(_pad_rule)

@@ -87,9 +87,17 @@ def slogdet(x: Array) -> tuple[Array, Array]:
 
 @operation(_scalar_rule, room=_solved)
 def logdet(x: Array) -> Array:
-    """The log of the determinant of Hermitian positive definite matrices."""
-    factor = xp.linalg.cholesky(tensor(x))
+    """The log of the determinant of Hermitian positive definite matrices; NaN for others."""
+    factor = _lower(tensor(x))
     return 2 * xp.sum(xp.log(xp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
+
+
+def _lower(x: Array) -> Array:
+    """Cholesky's factors; NaN for each matrix that has none, where NumPy would give none at all."""
+    try:
+        return _cholesky(x, False)
+    except np.linalg.LinAlgError:
+        return xp.full_like(x, np.nan) if x.ndim == 2 else xp.stack([_lower(matrix) for matrix in x])
 
 
 def _with_upper(name: str, text: str, compute: Callable[[Array, bool], Array]) -> Operation:
@@ -100,7 +108,8 @@ def _with_upper(name: str, text: str, compute: Callable[[Array, bool], Array]) -
 
 
 def _cholesky(x: Array, upper: bool) -> Array:
-    lower = xp.linalg.cholesky(x)
+    below = xp.conj(_transposed(xp.tril(x, -1)))  # the lower triangle alone counts, which JAX would not have so
+    lower = xp.linalg.cholesky(xp.tril(x) + below)
     return xp.conj(_transposed(lower)) if upper else lower
 
 

@@ -87,7 +87,7 @@ def verdict(given: list, expected: list, policy: str) -> tuple[str, str]:
         if not error <= floor:
             return "WRONG", f"error {error:.2g}"
         wide = {"int64": "int32", "float64": "float32"}.get(reference.dtype.name) if backend.name() == "jax" else ""
-        if y.dtype.name not in (reference.dtype.name, wide) and y.dtype.name != "bfloat16":
+        if y.dtype.name not in (reference.dtype.name, wide) and y.dtype.isbuiltin != 2:
             return "DTYPE", f"{y.dtype}, expected {reference.dtype}"
     return "right", ""
 

@@ -7,8 +7,8 @@ TESTS is a folder of `*_test.py`: the wheel of Keras 3.15 holds them in `keras/s
 `tests` (those need pytest). Any Keras from 2.12 runs them, newer or older than they are: each statement runs by itself,
 so that what this Keras lacks stops nothing after it. A call on arrays from outside any other is made once more on
 symbolic tensors, and the model of it saved: with the weights and inputs of the call, whose own output is next to it
-("drift" says where the model gives another one), and with drawn weights. A model that is built is called on drawn
-numbers too. Checks of training are left out.
+("drift" says where the model gives another one), and with drawn weights. A model that is built, and an operation that
+is called on symbolic tensors, are called on drawn numbers too. Checks of training are left out.
 """
 
 import ast
@@ -94,6 +94,9 @@ class Recorder:
         self.models = []
 
     def save(self, function, args, kwargs, y=None):
+        if not isinstance(function, keras.layers.Layer) and any(map(is_symbolic, tf.nest.flatten((args, kwargs)))):
+            args, kwargs = tf.nest.map_structure(lambda a: drawn(a, False) if is_symbolic(a) else a, (args, kwargs))
+            y = None
         given = arrays_of((args, kwargs))
         label = getattr(function, "__name__", type(function).__name__)
         ours = keras.__name__ in (type(function).__module__ + getattr(function, "__module__", ""))
@@ -255,12 +258,18 @@ def dtype_of(array):
     return "string" if array.dtype.kind in "OSU" else array.dtype.name
 
 
-def drawn(tensor):
+def is_symbolic(value):
+    return type(value).__name__ == "KerasTensor"
+
+
+def drawn(tensor, whole=True):
     shape = [2 + (axis == 0) if size is None else size for axis, size in enumerate(tensor.shape)]
     dtype = tf.as_dtype(tensor.dtype)
     if dtype == tf.string:
         return np.full(shape, "a")
-    return np.random.default_rng(0).integers(0, 3, shape).astype(dtype.as_numpy_dtype)  # whole numbers may be ids
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 3, shape) if whole or not dtype.is_floating else rng.uniform(0.1, 2, shape)
+    return values.astype(dtype.as_numpy_dtype)  # whole numbers may be ids
 
 
 class TestCase(parameterized.TestCase):

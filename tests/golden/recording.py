@@ -112,8 +112,8 @@ def numbered(letter, values):
 
 
 def portable(value):
-    """An array that `np.savez` can hold without pickle: texts as fixed-width Unicode, bfloat16 as float32."""
+    """An array that `np.savez` can hold without pickle: texts as fixed-width Unicode, bfloat16 and float8 as float32."""
     value = np.asarray(value)
     if value.dtype.kind == "O":
         return np.array([v.decode() if isinstance(v, bytes) else v for v in value.ravel()]).reshape(value.shape)
-    return value.astype("float32") if value.dtype.kind == "V" or value.dtype.name == "bfloat16" else value
+    return value.astype("float32") if value.dtype.isbuiltin == 2 else value
