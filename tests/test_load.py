@@ -685,7 +685,7 @@ def test_subclassed_models_are_refused_with_the_way_out():
     graph = keras.Model(x, layers.Dense(2)(x))
     distiller = keras.distillation.Distiller(graph, graph, keras.distillation.LogitsDistillation())
     distiller(X)
-    with pytest.raises(UnsupportedLayer, match="Distiller 'distiller' is not supported: .* its `student`; save that"):
+    with pytest.raises(UnsupportedLayer, match=r"Distiller 'distiller' is not supported: .* its `student`; save that"):
         from_keras(distiller)
 
 

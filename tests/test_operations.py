@@ -195,7 +195,7 @@ def test_operations_in_a_saved_model_load_and_give_the_same(numbers, tmp_path):
 
 
 @pytest.mark.parametrize("margins", [(1, 2, None, None), (None, None, 0, 1)], ids=["first", "last"])
-@pytest.mark.parametrize("name, size", [("pad_images", 9), ("crop_images", 3)])
+@pytest.mark.parametrize(("name", "size"), [("pad_images", 9), ("crop_images", 3)])
 def test_images_of_unknown_size_are_brought_to_a_size(name, size, margins):
     import keras
 
@@ -204,6 +204,11 @@ def test_images_of_unknown_size_are_brought_to_a_size(name, size, margins):
     loaded, params = from_keras(keras_model)
     images = np.random.default_rng(0).normal(size=(2, 6, 5, 2)).astype("float32")
     np.testing.assert_array_equal(loaded(params, images), keras_model(images))
+
+
+def test_the_axes_that_indices_name_may_be_unknown():
+    unknown = fnet.Spec((None,))
+    assert fnet.infer(operations.scatter_update, (unknown, fnet.Spec((None, None), "int32"), unknown))[0] == unknown
 
 
 # --- the table ------------------------------------------------------------------------------------

@@ -152,8 +152,8 @@ def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
 
 def _scatter_rule(inputs: Spec, indices: Any, updates: Any) -> Spec:
     places = shape_of(indices)
-    depth = places[-1] if places else None
-    if depth is None or depth > len(inputs.shape):
+    depth = places[-1] or 0 if places else len(inputs.shape) + 1  # 0 where it is unknown: any number of axes
+    if depth > len(inputs.shape):
         raise ValueError(f"indices of the shape {places} for {inputs}; each names a place by up to as many as its axes")
     if len(shape_of(updates)) > len(places) - 1 + len(inputs.shape) - depth:
         raise ValueError(f"updates of the shape {shape_of(updates)} for indices of the shape {places} into {inputs}")

@@ -112,7 +112,7 @@ def numbered(letter, values):
 
 
 def portable(value):
-    """An array that `np.savez` can hold without pickle: texts as fixed-width Unicode, bfloat16 and float8 as float32."""
+    """An array that `np.savez` can hold without pickle: texts of one width, bfloat16 and float8 as float32."""
     value = np.asarray(value)
     if value.dtype.kind == "O":
         return np.array([v.decode() if isinstance(v, bytes) else v for v in value.ravel()]).reshape(value.shape)
