@@ -135,8 +135,6 @@ def tensors(x: Any, floats: str) -> Any:
     """Rows as Keras takes them: several inputs as a list, strings as TensorFlow's, floats of one dtype."""
     if isinstance(x, tuple):
         return [tensors(a, floats) for a in x]
-    if x.dtype.kind in "OU":
-        return tf.constant([str(text) for text in x.ravel()], shape=x.shape)
     return tf.constant(x.astype(floats) if x.dtype.kind == "f" else x)
 
 

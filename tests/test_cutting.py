@@ -52,6 +52,8 @@ def test_a_slice_of_a_graph_is_what_lies_between(each_backend):
     part = model["a":"c"]
     assert part.names == ("x", "a", "b", "sum")  # c is not in it, nor what only other outputs need
     same(part(params, X), values["sum"])
+    assert part.inputs == "x"
+    same(model["sum":"c"](params, (values["a"], values["b"])), values["sum"])
     a, b = model[:"sum"](params, X)  # what the sum reads
     same(a, values["a"])
     same(b, values["b"])

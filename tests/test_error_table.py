@@ -153,6 +153,7 @@ RULES = [
         r"mean of the shape \(3,\) does not broadcast",
     ),
     (fnet.normalization, {"mean": 1.0, "variance": "ab"}, Y, "variance = 'ab': it must be numbers that broadcast"),
+    (fnet.normalization, {"mean": ((1.0, 2.0),), "variance": 1.0}, Spec((4, 2)), r"numbers that broadcast over \(2,\)"),
     (o.conv, {"strides": 1}, (Spec((2, 5)), Spec((2, 3))), r"expected 3 or 4 or 5 axes, got the shape \(2, 5\)"),
     (
         o.pad_images,

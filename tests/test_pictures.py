@@ -111,6 +111,8 @@ def test_boxes_say_what_runs_and_lines_what_flows():
     assert texts(svg, "title") == ["x", "c", "f", "d", "output"]
     assert texts(svg, "soft") == ["input_layer", "conv2d 4 3", "112 params", "flatten", "dense 2 softmax", "290 params"]
     assert texts(svg, "shape") == ["8×8×3", "6×6×4", "144", "2"]
+    tops = [float(e.get("y")) for e in ElementTree.fromstring(svg).iter(f"{SVG}text") if e.get("class") == "title"]
+    assert tops == sorted(tops)
     assert svg == fnet.plot(model, fnet.init(model, 0))
     assert svg._repr_svg_() == svg
     svg = fnet.plot(sequential(x=bind(fnet.input_layer, shape=(None, 5, 4)), l=bind(fnet.lstm, units=2, unroll=True)))

@@ -83,6 +83,16 @@ def text_model():
     )
 
 
+def test_what_went_before_takes_the_dtype_of_what_goes_on(each_backend):
+    before = np.full((3, 4), 0.5)
+    for layer in (
+        bind(fnet.lstm, units=4, return_sequences=True),
+        bind(fnet.simple_rnn, units=4, return_sequences=True),
+    ):
+        y = strip(layer(fnet.init(layer, 0, X.shape), {"sequences": X, "mask": MASK, "previous_output": before}))
+        assert (y.dtype, y[0, 0].tolist()) == ("float32", [0.5] * 4)
+
+
 def test_a_nested_model_with_masks_streams(each_backend_slowly):
     model = text_model()
     ids = np.random.default_rng(3).integers(0, 4, (3, 8)).astype("int32")

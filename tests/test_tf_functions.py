@@ -92,6 +92,10 @@ C = np.float32([3, 1, 2])
         ("math.reduce_mean", (np.array([[-3, -4], [2, 5]]),), {"axis": 1}),
         ("math.cumulative_logsumexp", (X,), {"axis": 1, "exclusive": True, "reverse": True}),
         ("math.cumulative_logsumexp", (np.float32([-np.inf, -np.inf, 1, 90, np.inf, 3]),), {}),
+        *(
+            (f"math.unsorted_segment_{kind}", (X[0], np.int32([0, 2, 0, 0, 2]), 4), {})
+            for kind in ("sum", "mean", "sqrt_n", "max", "min", "prod")
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

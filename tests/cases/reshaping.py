@@ -53,6 +53,14 @@ CASES = [
             ("bilinear", "bicubic", "lanczos3", "lanczos5"), (3, (5, 2)), ({}, FIRST)
         )
     ),
+    Case(
+        fnet.up_sampling2d,
+        (2, 4, 3, 2),
+        {"interpolation": "bicubic", "half_pixels": False},
+        twin="UpSampling2D",
+        twin_options={"interpolation": "bicubic"},
+        idle="bilinear alone is measured otherwise",
+    ),
     Case(fnet.up_sampling3d, (2, 4, 3, 2, 2), twin="UpSampling3D"),
     Case(fnet.up_sampling3d, (2, 4, 3, 2, 2), {"size": (1, 3, 5)}, twin="UpSampling3D"),
     Case(fnet.up_sampling3d, (2, 4, 3, 2, 2), {"size": 2, **FIRST}, twin="UpSampling3D"),

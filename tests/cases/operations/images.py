@@ -30,6 +30,7 @@ IMAGES = [
         A((3, 5, 6), center=0.5, scale=0.15),
         data_format="channels_first",
     ),
+    OpCase(o.rgb_to_grayscale, (A((2, 3, 4, 1)),), idle="one channel is gray"),
     *rows((o.gaussian_blur,), A((5, 6, 3)), kernel_size=(3, 5), sigma=(0.7, 1.3)),
     *[
         OpCase(o.resize, (IMAGE,), {"size": size, "interpolation": kind, "antialias": smooth})
