@@ -14,7 +14,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}
-"""{m: where the polynomials are evaluated, infinity beside}. For m = 4 the usual 0, 1, -1, 2, -2 lose four times as
+"""{m: where the polynomials are evaluated, and infinity}. For m = 4 the usual 0, 1, -1, 2, -2 lose four times as
 much in float32."""
 
 

@@ -79,7 +79,7 @@ def _parsed(top: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Na
     if Path(first).suffix:
         top.error(f"a command comes first: fnet predict {printable(first)}, or explain, verify, ... (fnet --help)")
     args, rest = top.parse_known_args(words)
-    if hasattr(args, "inputs"):  # argparse takes only those beside the model, and leaves those behind an option
+    if hasattr(args, "inputs"):  # argparse takes only those next to the model, and leaves those after an option
         args.inputs += [word for word in rest if word == "-" or not word.startswith("-")]
         rest = [word for word in rest if word not in args.inputs]
     if rest and not hasattr(args, "delegated"):

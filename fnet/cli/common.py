@@ -47,7 +47,7 @@ def custom_layers(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_model(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """(model, params, info): info holds what a .safetensors keeps beside the weights (labels, scale)."""
+    """(model, params, info): info holds what a .safetensors keeps next to the weights (labels, scale)."""
     import fnet
 
     if not args.model.endswith(".safetensors"):

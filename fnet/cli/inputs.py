@@ -23,7 +23,7 @@ import numpy as np
 from fnet import tree
 from fnet.cli.common import UsageError, log, number
 from fnet.core import infer, sources
-from fnet.core.compose import Model, bind, input_names
+from fnet.core.compose import input_names
 from fnet.inference.scaling import Scaling, scales
 from fnet.shapes import fits, sized
 
@@ -131,10 +131,8 @@ def warn_of_two_scales(model: Any, scale: float | None, offset: float | None = N
 
 def _functions(step: Any) -> Iterator[tuple[str, bool]]:
     """(name of the function, whether it has a size of its own, as what has a kernel) of each layer in a step."""
-    if not isinstance(step, Model):
-        yield bind(step).function.__name__, not {"filters", "units"}.isdisjoint(bind(step).all_options)
-    for child in infer.children(step).values():
-        yield from _functions(child)
+    for layer in infer.layers_in(step):
+        yield layer.function.__name__, not {"filters", "units"}.isdisjoint(layer.all_options)
 
 
 def source(request: Request) -> Source:

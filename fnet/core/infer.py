@@ -6,7 +6,7 @@ Everything here derives from the shape rules that layers declare (`fnet.core.rul
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -231,6 +231,14 @@ def children(step: Any) -> dict[str, Any]:
         return {key: child for _, key, child in step.entries}
     steps: dict[str, Any] = asked(rules(step).children, step) or {}
     return steps
+
+
+def layers_in(step: Any) -> Iterator[Bound]:
+    """The layers in a step, those inside models and wrappers too; a wrapper comes before what it holds."""
+    if not isinstance(step, Model):
+        yield bind(step)
+    for child in children(step).values():
+        yield from layers_in(child)
 
 
 def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:

@@ -246,8 +246,7 @@ def _input_specs(model: Any) -> dict[str, Spec]:
 
 def _answers_missing(step: Any) -> bool:
     """Whether `step` is, or contains, an operation that has an answer for NaN or infinity."""
-    answers = not isinstance(step, Model) and MISSING.fullmatch(bind(step).function.__name__)
-    return bool(answers) or any(map(_answers_missing, infer.children(step).values()))
+    return any(MISSING.fullmatch(layer.function.__name__) for layer in infer.layers_in(step))
 
 
 def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Graph, Model, Sequential, bind
+from fnet.core.compose import Graph, Sequential, bind
 from fnet.core.layer import Bound
 from fnet.core.sources import references
 from fnet.inference.door import passes_on
@@ -74,7 +74,7 @@ def batch_sizes(rows: int, batch_size: int, shares: Array | None = None) -> list
 
 def lengths(model: Any) -> Lengths | None:
     """By what the rows of a model differ in length; None where it has no recurrent layers, or no mask to go by."""
-    if not any(step.function in RECURRENT for step in _layers(model)):
+    if not any(step.function in RECURRENT for step in infer.layers_in(model)):
         return None
     step = first(model)
     if step is None:
@@ -88,14 +88,6 @@ def lengths(model: Any) -> Lengths | None:
         ids, recurrent = parts(options["layers"])
         return Lengths(lambda x: x != 0, not recurrent[-1].return_sequences) if ids["mask_zero"] else None
     return None
-
-
-def _layers(step: Any) -> Iterator[Bound]:
-    """The layers in a step, those in wrappers too."""
-    if not isinstance(step, Model):
-        yield bind(step)
-    for child in infer.children(step).values():
-        yield from _layers(child)
 
 
 def first(model: Any) -> Bound | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fnet import layers, tree
 from fnet.core import infer
-from fnet.core.compose import Model, Rules, bind
+from fnet.core.compose import Bound, Rules
 from fnet.errors import InvalidInput
 from fnet.layers.wrappers import MIX_ROWS
 from fnet.types import Array
@@ -20,17 +20,20 @@ def rows_independent(model: Any) -> bool:
 
     Of some operations (reshapes, products) and of custom layers this is not known: False.
     """
-    if not isinstance(model, Model):
-        function, options = bind(model).function, bind(model).all_options
-        axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
-        known = _rows_stay(function) or "axis" in axes
-        if not known or options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
-            return False
-    return all(map(rows_independent, infer.children(model).values()))
+    return all(map(_rows_stay, infer.layers_in(model)))
 
 
-def _rows_stay(function: Any) -> bool:
-    """Whether a layer is known to leave rows to themselves: those of fnet, and operations that say so."""
+def _rows_stay(layer: Bound) -> bool:
+    """Whether a layer is known to leave rows to themselves."""
+    options = layer.all_options
+    axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
+    if options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
+        return False
+    return "axis" in axes or _is_by_row(layer.function)
+
+
+def _is_by_row(function: Any) -> bool:
+    """Whether it is a layer of fnet that goes through its rows one by one, or an operation that says so."""
     own: Rules | None = getattr(function, "rules", None)
     if own is None or own.call is None:
         return layers.is_own(function) and function.__name__ not in MIX_ROWS

@@ -1,4 +1,4 @@
-"""Training with batch normalization: a pure step that gives the new moving statistics beside the outputs."""
+"""Training with batch normalization: a pure step that gives the new moving statistics next to the outputs."""
 
 from __future__ import annotations
 
@@ -42,18 +42,11 @@ def _step(model: Any, params: Params, x: Any, momentum: float) -> tuple[Any, dic
         if bind(step).function is batch_normalization:
             new[key] = _moved(step, entry, x, momentum)
             return flow(bind(step, training=True), entry, x)
-        if _holds(step):
+        if any(layer.function is batch_normalization for layer in infer.layers_in(step)):
             raise ValueError(f"{name!r}: a batch normalization inside {brief(step)} has no statistics of its own here")
         return flow(step, entry, x)
 
     return model.walk(x, visit), new
-
-
-def _holds(step: Any) -> bool:
-    return any(
-        (not isinstance(child, Model) and bind(child).function is batch_normalization) or _holds(child)
-        for child in infer.children(step).values()
-    )
 
 
 def _moved(step: Any, params: Params, x: Any, momentum: float) -> dict[str, Array]:

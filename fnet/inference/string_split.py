@@ -13,9 +13,7 @@ from fnet.tree import FrozenDict
 
 def has_host(step: Any) -> bool:
     """Whether `step` is, or contains, a layer that takes strings."""
-    if not isinstance(step, Model) and rules(step).entrance.host:
-        return True
-    return any(has_host(child) for child in infer.children(step).values())
+    return any(rules(layer).entrance.host for layer in infer.layers_in(step))
 
 
 def split_host(model: Any) -> tuple[Any, Any]:

@@ -76,7 +76,7 @@ def relu(
 ) -> Array:
     """(...) -> (...): x above `threshold`, at most `max_value`; negative_slope * (x - threshold) below.
 
-    keeps_integers: integers stay integers beside a slope too, which loses its fraction, as in Keras 2.
+    keeps_integers: integers stay integers with a slope, too, which loses its fraction, as in Keras 2.
     Mask: kept; lost with masks="keras2" (before Keras 2.6). Source: keras.layers.ReLU.
 
     >>> relu({}, np.array([-1.0, 2.0, 9.0]), max_value=6.0)

@@ -194,18 +194,13 @@ def _by_time(mask: Array | None) -> Array | None:
 
 def mixes_rows(step: Any) -> bool:
     """Whether something in a step may let rows of a batch reach each other: a layer or operation that does."""
-    if not isinstance(step, Model):
-        function = bind(step).function
-        called = getattr(function, "rules", None) and rules(function).call
-        if function.__name__ in MIX_ROWS or (called and not called.rows):
-            return True
-    return any(map(mixes_rows, infer.children(step).values()))
+    layers = ((layer.function.__name__, rules(layer).call) for layer in infer.layers_in(step))
+    return any(name in MIX_ROWS or (call is not None and not call.rows) for name, call in layers)
 
 
 def keeps_states(step: Any) -> bool:
     """Whether a recurrent layer in a step begins with the states of its last call."""
-    own = {} if isinstance(step, Model) else bind(step).all_options
-    return bool(own.get("stateful")) or any(map(keeps_states, infer.children(step).values()))
+    return any(layer.all_options.get("stateful") for layer in infer.layers_in(step))
 
 
 def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Model, Rules, bind, option_names
+from fnet.core.compose import Rules, option_names
 from fnet.types import OneOf, Range
 from params.convert.conversion import Converted
 from params.convert.generations import Version
@@ -242,8 +242,7 @@ def _require_floats(source: KerasObject, entry: Entry, declared: Rules, keras2: 
 
 def _by_batch(step: Any) -> bool:
     """Whether a step computes statistics over the rows of its batch, at any depth."""
-    own = not isinstance(step, Model) and bind(step).all_options.get("training")
-    return bool(own) or any(map(_by_batch, infer.children(step).values()))
+    return any(layer.all_options.get("training") for layer in infer.layers_in(step))
 
 
 def require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:

@@ -137,7 +137,7 @@ def _with_inputs(model: Graph, takes: Any) -> Graph:
 
 
 def _input(spec: Any, given: Any = None) -> Bound:
-    """The input layer of a Spec, with what `given` says beside the number of rows."""
+    """The input layer of a Spec, with what `given` says next to the number of rows."""
     if not isinstance(spec, Spec):
         raise ExportError(f"an input of the structure {spec!r:.80} is none that Keras has")
     if given is None:
