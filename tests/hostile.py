@@ -872,6 +872,11 @@ add(
     lambda: legacy(change=lambda f: f["model_weights"].attrs.__setitem__("layer_names", [1, 2])),
     CorruptFile,
 )
+add(
+    "legacy_first_layer_null",
+    lambda: legacy({"class_name": "Sequential", "config": {"layers": [None, *legacy_config()["config"]["layers"]]}}),
+    ModelFileError,
+)
 add("legacy_no_config", lambda: legacy(change=lambda f: f.attrs.__delitem__("model_config")), UnsupportedLayer)
 
 # not a model at all

@@ -103,9 +103,17 @@ def test_interrupted_within_an_epoch_and_between_epochs(uninterrupted, digits, t
         train.train(config(), digits, tmp_path, on_step=in_epoch_two)
     with pytest.raises(Killed):
         train.train(config(), digits, tmp_path, on_epoch=after_epoch_two)
-    epochs = []
-    resumed = train.train(config(), digits, tmp_path, on_epoch=lambda record: epochs.append(record["epoch"]))
+    epochs, losses = [], []
+    resumed = train.train(
+        config(),
+        digits,
+        tmp_path,
+        on_step=lambda step: losses.append(step.loss),
+        on_epoch=lambda record: epochs.append(record["epoch"]),
+    )
     assert epochs == [3]
+    assert resumed.history[-1]["loss"] == pytest.approx(np.average(losses, weights=(16, 16, 8)))
+    assert resumed.history[-1]["accuracy"] * 40 == pytest.approx(round(resumed.history[-1]["accuracy"] * 40))
     assert_same_run(resumed, uninterrupted)
 
 
