@@ -38,7 +38,7 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
         if status is not None:
             _check_target(target, status)
         _clean(target.parent)
-        with _temporary(target.parent) as (number, temporary):
+        with _temporary(target.parent, 0o666 if status is None else 0o600) as (number, temporary):
             _fill(number, memoryview(data))
             _check(temporary, memoryview(data))
             if status is None or _takes_over(number, status):
@@ -69,10 +69,10 @@ def _check_target(target: Path, status: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
+def _temporary(folder: Path, mode: int) -> Iterator[tuple[int, Path]]:
     """(descriptor, path) of a new file, locked as long as it is in the making; removed unless it was moved away."""
     path = folder / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
-    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     try:
         if sys.platform not in NO_LOCKS:
             with contextlib.suppress(OSError):  # file systems without locks

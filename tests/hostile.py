@@ -546,10 +546,24 @@ add(
 
 
 # the zip itself
-def member(name, data, *, size=None, method=0, flags=0, crc=None, offset=None, attributes=0, local=None, stored=None):
+def member(
+    name,
+    data,
+    *,
+    version=20,
+    size=None,
+    method=0,
+    flags=0,
+    crc=None,
+    offset=None,
+    attributes=0,
+    local=None,
+    stored=None,
+):
     """What `zip_by_hand` needs to know about a member; every field may lie."""
     return {
         "name": name if isinstance(name, bytes) else name.encode(), "data": data, "method": method, "flags": flags,
+        "version": version,
         "size": len(data) if size is None else size, "crc": zlib.crc32(data) if crc is None else crc,
         "offset": offset, "attributes": attributes, "local": local, "stored": len(data) if stored is None else stored,
     }  # fmt: skip
@@ -565,7 +579,7 @@ def zip_by_hand(members, entries=None, tail=b""):
         if size >= 1 << 32:
             extra = struct.pack("<HHQ", 1, 8, size)
             size = 0xFFFFFFFF
-        fields = (20, m["flags"], m["method"], 0, 0x21, m["crc"], stored, size)
+        fields = (m["version"], m["flags"], m["method"], 0, 0x21, m["crc"], stored, size)
         local = m["local"] if m["local"] is not None else m["name"]
         if m in members:
             body += struct.pack("<4sHHHHHIIIHH", b"PK\3\4", *fields, len(local), 0) + local + m["data"]
@@ -612,6 +626,7 @@ add("zip_symlink", with_member("assets/vocabulary.txt", attributes=0o120777 << 1
 add("zip_encrypted", with_member("x", flags=1), UnsafeFile)
 add("zip_strongly_encrypted", with_member("x", flags=0x41), UnsafeFile)
 add("zip_patch", with_member("x", flags=0x20), UnsafeFile)
+add("zip_of_a_later_version", with_member("x", version=64), UnsafeFile)
 add("zip_duplicate", with_member("config.json"), UnsafeFile)
 for title, method in {"bzip2": 12, "lzma": 14, "deflate64": 9, "zstandard": 93}.items():
     add(f"zip_{title}", with_member("x", method=method), UnsafeFile, CorruptFile)
@@ -645,7 +660,7 @@ add(
 )
 
 
-add("zip_many_members", lambda: zip_of(*((str(n), b"") for n in range(20_000))), CorruptFile)
+add("zip_many_members", lambda: zip_of(*((str(n), b"") for n in range(20_000))), LimitExceeded)
 
 
 @attack(CorruptFile)

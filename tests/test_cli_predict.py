@@ -643,10 +643,22 @@ def test_resume_needs_a_file_and_takes_no_other_one(folder, capsys, caplog):
     np.save("x.npy", np.ones((2, 3), "float32"))
     assert main(["predict", "numbers.safetensors", "x.npy", "--resume"]) == 2
     assert "--resume goes on with a file: give --output FILE" in caplog.text
-    Path("y.csv.part").write_text("a,b\n1,2\n")
-    assert main(["predict", "numbers.safetensors", "x.npy", "--output", "y.csv", "--resume"]) == 2
-    assert "y.csv.part is not what an interrupted fnet predict leaves" in caplog.text
-    assert Path("y.csv.part").read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]], ids=["new", "resumed"])
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "a", '{"key": 1}\n', '{"key": "a", "marked": [], "outputs": ""}\n'])
+def test_a_file_that_has_the_name_of_what_is_kept_stays(folder, caplog, more, text):
+    """It was overwritten, and removed at the end; with --resume its last line was cut off."""
+    np.save("x.npy", np.ones((2, 3), "float32"))
+    part, arguments = Path("y.csv.part"), ["predict", "numbers.safetensors", "x.npy", "--output", "y.csv", *more]
+    part.write_text(text)
+    assert main(arguments) == 2
+    assert "y.csv.part is not what an interrupted fnet predict leaves: move it" in caplog.text
+    assert part.read_text() == text
+    part.rename("other")
+    part.symlink_to("other")
+    assert main(arguments) == 2
+    assert (part.is_symlink(), part.read_text()) == (True, text)
 
 
 def test_a_line_that_was_torn_off_is_none_to_the_runs_after_it(folder, capsys, monkeypatch):

@@ -36,11 +36,13 @@ def test_names_of_any_length(tmp_path, length):
 
 @POSIX
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
-def test_the_mode_of_what_was_there_stays(tmp_path, mode):
-    path = tmp_path / "file"
+def test_the_mode_of_what_was_there_stays(tmp_path, mode, monkeypatch):
+    path, check, seen = tmp_path / "file", writing._check, []
     path.write_bytes(b"old")
     path.chmod(mode)
+    monkeypatch.setattr(writing, "_check", lambda new, data: (seen.append(new.stat().st_mode & 0o77), check(new, data)))
     writing.write(path, b"new")
+    assert seen == [0], "others could read a private file while it was written"
     assert path.stat().st_mode & 0o777 == mode
     assert path.read_bytes() == b"new"
 

@@ -20,6 +20,9 @@ from fnet import tree
 from fnet.cli.common import UsageError
 from fnet.types import Params
 
+BEGIN = b'{"key": "'
+"""Of each line."""
+
 
 class Entry(NamedTuple):
     """What the model gave for the rows of a batch."""
@@ -38,8 +41,9 @@ class Journal:
         for path, leaf in tree.items(params):
             _feed(whole, (path, np.asarray(leaf)))
         self.of_model = whole.digest()
+        found = _kept(self.path) if os.path.lexists(self.path) else {}
         self.resumed = resume and self.path.exists()
-        self.kept = _kept(self.path) if self.resumed else {}
+        self.kept = found if resume else {}
         self.file = self.path.open("a" if self.resumed else "w", encoding="utf-8")
         self.rows = self.taken = 0
 
@@ -76,16 +80,26 @@ def part_of(output: Path) -> Path:
 
 
 def _kept(path: Path) -> dict[str, Entry]:
-    """{key: entry} of the whole lines of the file; the rest, which a killed process left, is cut off."""
+    """{key: entry} of the whole lines of the file; the rest, which a killed process left, is cut off.
+
+    Raises UsageError for any other file, and leaves it as it is: it would be overwritten, and removed at the end.
+    """
+    wrong = f"{path} is not what an interrupted fnet predict leaves: move it, as its name is needed"
+    if path.is_symlink() or not path.is_file():
+        raise UsageError(wrong)
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
-    if whole != data:
-        os.truncate(path, len(whole))
+    torn = data[len(whole) :]
     try:
         values = [json.loads(line) for line in whole.splitlines()]
-        return {v["key"]: Entry(tree.map(_array_of, v["outputs"]), v["marked"]) for v in values}
-    except (ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"{path} is not what an interrupted fnet predict leaves ({error}); remove it") from error
+        kept = {v["key"]: Entry(tree.map(_array_of, v["outputs"]), v["marked"]) for v in values}
+    except (ValueError, LookupError, TypeError, EOFError) as error:
+        raise UsageError(f"{wrong} ({error})") from error
+    if not BEGIN.startswith(torn[: len(BEGIN)]):
+        raise UsageError(wrong)
+    if torn:
+        os.truncate(path, len(whole))
+    return kept
 
 
 def _feed(digest: Any, item: tuple[Any, np.ndarray[Any, Any]]) -> None:

@@ -39,8 +39,10 @@ ENCRYPTED, PATCHED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x20, 0x800
 """Flag bits of zip members; a patch holds what differs from an older file."""
 END, WIDE_END, LOCATOR = struct.Struct("<12x2L2x"), struct.Struct("<40x2Q"), struct.Struct("<4xLQL")
 """Of the end of a zip: (size, place) of its list of entries, also in 64 bits; (disk, place, disks) of that wide end."""
-ENTRY = struct.Struct("<8x2H4x3L3H4x2L")
+ENTRY = struct.Struct("<6xBx2H4x3L3H4x2L")
 """An entry, see `_entries`."""
+NEWEST = 63
+"""Of the versions of the format, times ten, that `zipfile` reads, and so Keras."""
 LONGEST_END, TOO_WIDE = END.size + (1 << 16), 0xFFFFFFFF
 """Bytes in which `zipfile` looks for the end; a number of an entry that has 64 bits and is elsewhere."""
 
@@ -135,6 +137,7 @@ class Member(NamedTuple):
 
     name: str
     stored_name: bytes
+    version: int
     flags: int
     compression: int
     checksum: int
@@ -160,8 +163,8 @@ class Zip:
             if name in self._members or f"{name}/" in self._members:
                 raise UnsafeFile(f"two members of the zip are called {quoted(name)}")
             self._members[member.name] = member
-        if len(self._members) > limits.steps:
-            raise LimitExceeded(f"{len(self._members)} members in the zip")
+        if 100 * len(self._members) > limits.steps:
+            raise LimitExceeded(f"{len(self._members)} members in the zip, each a hundred of `Limits.steps`")
         self._starts = _starts(data[:end], entries)
         total = sum(member.size for member in entries)
         if total > limits.total:
@@ -220,13 +223,24 @@ def _entries(data: memoryview) -> tuple[list[Member], int]:
     first = at = stop - length
     members = []
     while 0 <= at <= stop - ENTRY.size and _signature(data, at) == b"PK\1\2":
-        flags, compression, checksum, packed, size, *lengths, attributes, header = ENTRY.unpack_from(data, at)
+        version, flags, compression, checksum, packed, size, *lengths, attributes, header = ENTRY.unpack_from(data, at)
         start, extra, comment, at = itertools.accumulate(lengths, initial=at + ENTRY.size)
         stored_name = bytes(data[start:extra])
         name = stored_name.decode("utf-8" if flags & UTF_8 or stored_name.isascii() else "cp437")
         size, packed, header = _wide(data[extra:comment], [size, packed, header])
         members.append(
-            Member(name, stored_name, flags, compression, checksum, packed, size, attributes, header + first - said)
+            Member(
+                name,
+                stored_name,
+                version,
+                flags,
+                compression,
+                checksum,
+                packed,
+                size,
+                attributes,
+                header + first - said,
+            )
         )
     if at != stop:
         raise CorruptFile("not a complete zip: its list of entries is damaged")
@@ -255,6 +269,8 @@ def _check_member(member: Member) -> None:
     parts = name.removesuffix("/").split("/")
     if "\\" in name or "\0" in name or ":" in name or not {"", ".", ".."}.isdisjoint(parts):
         raise UnsafeFile(f"{quoted(name)} is no plain name of a zip's member")
+    if member.version > NEWEST:
+        raise UnsafeFile(f"member {quoted(name)} of the zip needs version {member.version / 10} of the format")
     if stat.S_ISLNK(member.attributes >> 16):
         raise UnsafeFile(f"member {quoted(name)} of the zip is a symbolic link")
     if member.flags & ENCRYPTED:
