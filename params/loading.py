@@ -140,7 +140,7 @@ def _naming(label: str) -> Iterator[None]:
         if text != str(error) or len(text) > LONGEST:
             raise type(error)(text[:LONGEST]) from error
         raise
-    except (*BROKEN, RecursionError) as error:
+    except BROKEN as error:
         where = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
         text = f"{type(error).__name__}: {str(error)[:200]}{where}"
         if isinstance(error, NotImplementedError):

@@ -905,7 +905,7 @@ for title, data in {
 
 # --- what our own mistakes look like --------------------------------------------------------------------------
 
-MISTAKES = (TypeError, AttributeError, NameError, AssertionError)
+MISTAKES = (TypeError, AttributeError, NameError, AssertionError, RuntimeError, StopIteration)
 
 
 def mistake(error: BaseException | None) -> str:

@@ -146,6 +146,13 @@ def test_shape_rules_tell_the_truth(name):
         assert all(known in (None, size) for known, size in zip(spec.shape, theirs.shape, strict=True)), case
 
 
+@pytest.mark.parametrize("key", [(0, 0), (slice(None), slice(1)), (Ellipsis, 0, None, 0)])
+def test_an_index_has_no_more_axes_than_its_array(key):
+    """A rule of shapes ran out of sizes: StopIteration, which no reader of files takes for a fault of theirs."""
+    with pytest.raises(ValueError, match="an index of 2 axes of an array that has 1"):
+        fnet.infer(fnet.bind(tf_functions.getitem, key=key), (fnet.Spec((2,)),))
+
+
 def test_models_are_values():
     model, _, _, _ = read(ARCHIVES[1], "indexing.h5")
     assert pickle.loads(pickle.dumps(model)) == model

@@ -232,7 +232,7 @@ def test_what_a_killed_process_left_is_cleaned_up(tmp_path):
 
 @POSIX
 def test_what_another_process_is_making_is_left_alone(tmp_path):
-    with writing._temporary(tmp_path) as (number, temporary):
+    with writing._temporary(tmp_path, 0o600) as (number, temporary):
         os.write(number, b"half")
         writing.write(tmp_path / "file", b"data")
         assert temporary.read_bytes() == b"half"

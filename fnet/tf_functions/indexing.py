@@ -30,6 +30,8 @@ def _full(key: Any, rank: int) -> list[Any]:
     """A key of `__getitem__` as one part for each axis and each new axis, without Ellipsis."""
     parts = list(key) if isinstance(key, list | tuple) else [key]
     taken = sum(len(shape_of(p)) if _is_mask(p) else p is not None and p is not Ellipsis for p in parts)
+    if taken > rank:
+        raise ValueError(f"an index of {taken} axes of an array that has {rank}")
     rest = [builtins.slice(None)] * (rank - taken)
     place = next((i for i, p in enumerate(parts) if p is Ellipsis), len(parts))
     return [*parts[:place], *rest, *parts[place + 1 :]]

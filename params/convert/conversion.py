@@ -20,7 +20,9 @@ from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted,
 from params.file.keras_objects import KerasObject, tuples
 from params.table.entry import Entry
 
-BROKEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, NotImplementedError)
+BROKEN = (
+    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RuntimeError, StopIteration,
+)  # fmt: skip
 """What shape rules and `bind` raise when a config asks for the impossible."""
 
 

@@ -56,7 +56,7 @@ def opened(
         config, version, legacy = in_keras_3_form(file)
         _, conversion = begin(config, custom or {}, version, legacy)
         yield file, Refusals(config, conversion, limits or Limits(), file.stored)
-    except (*BROKEN, RecursionError) as error:
+    except BROKEN as error:
         if isinstance(error, ModelFileError):
             raise
         raise CorruptFile(f"{file.label}: the model config is inconsistent ({error!r:.200})") from error
