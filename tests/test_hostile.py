@@ -293,6 +293,7 @@ ALLOWED = {
     ("fnet/cli/__init__.py", "importlib"),  # our own packages, each in the command that needs it
     ("fnet/cli/__init__.py", "importlib.metadata"),
     ("fnet/cli/export.py", "importlib.util"),  # whether the one package that ONNX needs is there
+    ("fnet/operations/convolutions.py", "getattr"),  # the layers of a family, by a pattern in the same file
     ("fnet/operations/elementwise.py", "getattr"),  # names of the table in the same file
     ("fnet/operations/reductions.py", "getattr"),
     ("fnet/cli/completion.py", "importlib"),  # our own packages, each in the command that needs it
