@@ -18,7 +18,11 @@ from params.convert.requirements import screen
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of
 from params.file.model_file import Limits
+from params.file.strict_json import runs
 from params.output_sizes import require_room
+
+MOST = 10_000
+"""Layers and calls that are converted again, all together, to find what else is refused."""
 
 
 class Refusals:
@@ -61,7 +65,7 @@ class Refusals:
     def _convert(self) -> Converted | None:
         """The model, with a stand-in for each layer that is refused alone, in its calls, or by its shape rule."""
         legacy, version = self.conversion.legacy, self.conversion.version
-        while True:
+        for _ in range(2 + MOST // runs(self.config)):
             own = {path: _stand_in(self.outputs.get(path)) for path in self.of_layers}
             try:
                 converted = convert(
@@ -77,6 +81,8 @@ class Refusals:
                     self.of_file.append(str(error))
                     return None
                 self.of_layers[path] = str(error)
+        self.of_file.append(f"{len(self.of_layers)} layers are refused, and perhaps more: no others were looked for")
+        return None
 
     def _culprit(self, message: str) -> str | None:
         """The layer that a message names."""
