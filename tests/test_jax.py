@@ -13,6 +13,7 @@ from absl.testing import parameterized
 
 import fnet
 from fnet import backend
+from fnet.backend import jax_backend
 
 MODEL = fnet.sequential(
     conv=fnet.bind(fnet.conv2d, filters=4, kernel_size=3, padding="same", activation="relu"),
@@ -104,3 +105,11 @@ def test_rows_are_shared_out_to_two_devices():
     done = subprocess.run([sys.executable, "-c", SHARDED], env=env, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "sharded over 2\n"
+
+
+def test_a_version_of_xla_without_an_option_compiles_all_the_same(monkeypatch):
+    monkeypatch.setattr(jax_backend, "VECTORS", {"xla_cpu_no_such_option": "1"})
+    x = np.arange(6, dtype="float32").reshape(2, 3)
+    for convolves in (False, True):
+        run = jax_backend.ahead(lambda x: x + 1, x, convolves=convolves)
+        np.testing.assert_array_equal(run(x), x + 1)

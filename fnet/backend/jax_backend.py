@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -142,12 +143,27 @@ def jit(f: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(f)
 
 
-def ahead(f: Callable[..., Any], *args: Any) -> Callable[..., Any] | None:
-    """`f` compiled for arguments like these, so that threads can share it; None where they are not on one CPU."""
+VECTORS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
+"""XLA's loops use the widest vectors of the processor; by itself it takes those of half the width."""
+
+NO_LIBRARY: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""Convolutions, and products of the shapes that they come to, are slower in the library that XLA gives them to, but not
+where several threads call it."""
+
+
+def ahead(f: Callable[..., Any], *args: Any, convolves: bool = False) -> Callable[..., Any] | None:
+    """`f` compiled for arguments like these, so that threads can share it; None where they are not on one CPU.
+
+    convolves: whether most of its work is convolutions, and one thread at a time asks for it.
+    """
     devices = {device for leaf in jax.tree.leaves(args) if isinstance(leaf, jax.Array) for device in leaf.devices()}
     if len(devices) > 1 or any(device.platform != "cpu" for device in devices or {jax.devices()[0]}):
         return None
-    return jax.jit(f).lower(*args).compile()
+    lowered = jax.jit(f).lower(*args)
+    for options in ([{**VECTORS, **NO_LIBRARY}] if convolves else []) + [VECTORS]:
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # a version of XLA without such an option
+            return lowered.compile(options)
+    return lowered.compile()
 
 
 @functools.lru_cache(maxsize=256)

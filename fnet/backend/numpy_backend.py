@@ -87,7 +87,7 @@ def jit(f: Callable[..., Any]) -> Callable[..., Any]:
     return f
 
 
-def ahead(f: Callable[..., Any], *args: Any) -> Callable[..., Any] | None:
+def ahead(f: Callable[..., Any], *args: Any, convolves: bool = False) -> Callable[..., Any] | None:
     """`f` itself: NumPy has nothing to compile."""
     return f
 

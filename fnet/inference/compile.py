@@ -10,6 +10,7 @@ import numpy as np
 
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
+from fnet.core import infer
 from fnet.core.explaining import require_order
 from fnet.inference.device import is_value, on_device
 from fnet.inference.in_predict import in_predict
@@ -113,7 +114,7 @@ class Compiled:
 
     def __call__(self, params: Params, x: Any) -> Any:
         try:
-            if self._is_constant_with(x) and (run := self._for(params, x)) is not None:
+            if self._is_constant_with(x) and (run := self._for(params, x, alone=True)) is not None:
                 return run(x)
             return self.run(params, x)
         except ops.UNTRACEABLE:
@@ -132,29 +133,35 @@ class Compiled:
         if self.run is self.model:
             return None
         runs = {_spec(batch): batch for batch in batches}
-        runs = {key: self._for(params, batch) for key, batch in runs.items()}
+        runs = {key: self._for(params, batch, alone=False) for key, batch in runs.items()}
         return None if None in runs.values() else lambda x: tree.map(ops.to_numpy, runs[_spec(x)](x))
 
     def _is_constant_with(self, x: Any) -> bool:
         """Whether the constants count: `x` is not on some other device already."""
         return self.constants is not None and all(isinstance(a, np.ndarray) for a in tree.leaves(x))
 
-    def _for(self, params: Params, batch: Any) -> Callable[[Any], Any] | None:
-        """`x -> y` compiled for such a batch, under the settings of the thread that asks."""
+    def _for(self, params: Params, batch: Any, alone: bool) -> Callable[[Any], Any] | None:
+        """`x -> y` compiled for such a batch, under the settings of the thread that asks; alone: or for several."""
         given = () if self._is_constant_with(batch) else (params,)
-        key = (_spec(batch), *map(_spec, given))
-        run = self.compiled.made(key, functools.partial(self._ahead, given, batch))
+        key = (alone, _spec(batch), *map(_spec, given))
+        run = self.compiled.made(key, functools.partial(self._ahead, given, batch, alone))
         return run if run is None or not given else functools.partial(run, *given)
 
-    def _ahead(self, given: tuple[Params, ...], batch: Any) -> Callable[..., Any] | None:
+    def _ahead(self, given: tuple[Params, ...], batch: Any, alone: bool) -> Callable[..., Any] | None:
         """What is compiled for params, unless they are constants, and a batch; None where that is not possible."""
         if split_host(self.model)[0] is not None:
             return None
         function = self.model if given else functools.partial(self.model, self.constants)
         try:
-            return ops.ahead(function, *given, batch)
+            return ops.ahead(function, *given, batch, convolves=alone and _convolves(self.model))
         except ops.UNTRACEABLE:
             return None
+
+
+def _convolves(model: Any) -> bool:
+    """Whether a model has convolutions, and no attention."""
+    names = [step.function.__name__ for step in infer.layers_in(model)]
+    return any("conv" in name for name in names) and not any("attention" in name for name in names)
 
 
 def _bytes(params: Params) -> int:
