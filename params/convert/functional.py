@@ -22,7 +22,7 @@ from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, end_of, require_operands, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
 from params.convert.generations import HEADS_DELETE_MASKS, MEANS_WEIGH_TO, Version
-from params.convert.mask_effects import Marks, after_call, as_masked, map_sources, paths_of, require_expressible
+from params.convert.mask_effects import Marks, after_call, as_masked, paths_of, require_expressible
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import (
@@ -125,13 +125,13 @@ def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: 
     for name, node in nodes.items():
         if isinstance(node, tuple):
             step, sources, *entry = node
-            sources = map_sources(marks.read, sources)
+            sources = tree.map(marks.read, sources)
             node = (step, sources, *entry)
             if name in build.called:
                 after_call(marks, name, build.called[name], sources, build.specs, build.conversion)
         written[name] = node
     require_expressible(marks, build.source, build.conversion)
-    return written, map_sources(marks.read, outputs)
+    return written, tree.map(marks.read, outputs)
 
 
 def _order(build: _Building, outputs: Any) -> list[str]:

@@ -9,7 +9,7 @@ and which outputs are the very array that went in, and writes `masked_by(x, None
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
@@ -78,15 +78,6 @@ class Marks:
         )
 
 
-def map_sources(function: Callable[[Any], Any], sources: Any) -> Any:
-    """`function` on the leaves of a tree of sources: names, elements, `masked_by`, constants."""
-    if isinstance(sources, Mapping):
-        return {key: map_sources(function, item) for key, item in sources.items()}
-    if isinstance(sources, list | tuple):
-        return type(sources)([map_sources(function, item) for item in sources])
-    return function(sources)
-
-
 def as_masked(
     part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], conversion: Conversion
 ) -> Any:
@@ -105,7 +96,7 @@ def as_masked(
             f"{label} casts its query, which then has no mask inside, but one outside: give the layers one dtype policy"
         )
     if (heads and conversion.version < HEADS_SEE_MASKS) or ("mask" in kwargs and explicit is None):
-        return map_sources(lambda leaf: masked_by(leaf, None) if isinstance(leaf, str | Ref) else leaf, sources)
+        return tree.map(lambda leaf: masked_by(leaf, None) if isinstance(leaf, str | Ref) else leaf, sources)
     return sources
 
 
@@ -137,7 +128,7 @@ def _keep_given_mask_inside(
     masks = [sources["mask"]] if isinstance(sources, Mapping) and sources.get("mask") is not None else []
     values: list[str] = []
     for key, item in sources.items() if isinstance(sources, Mapping) else [("", sources)]:
-        for leaf in tree.leaves([map_sources(_Leaf, item)]) if key != "mask" else ():
+        for leaf in tree.leaves([tree.map(_Leaf, item)]) if key != "mask" else ():
             if isinstance(leaf.source, masked_by) and leaf.source.mask is not None:
                 masks.append(leaf.source.mask)
             values += references(_values(leaf.source))
@@ -188,7 +179,7 @@ class _Leaf:
 def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[str, Any, bool]]:
     """(input of a nested model, its source, whether it takes the array as it is) of a call."""
     inputs = input_names(part.step)
-    leaves = feed(inputs, map_sources(_Leaf, sources))
+    leaves = feed(inputs, tree.map(_Leaf, sources))
     spec = infer.input_spec(part.step)
     takes = feed(inputs, spec) if spec is not None else {}
     fed = []
