@@ -87,7 +87,7 @@ class Rules:
     floats: computes in floats, so integers and booleans among its inputs become floats first, of the dtype of its
     params or float32 without any, as Keras's promotion has it. Masks given by name stay what they are.
     children: options -> {params key: step}, for wrappers around other layers.
-    in_predict: {option: its value where Keras's `predict` differs from a call}; that of an option which is None.
+    in_predict: {option: its value in Keras's `predict`, where the option is None}.
     room: (x, *, options it needs) -> (bytes that it holds, bytes that it writes) beyond what `fnet.core.room` makes of
     its inputs, outputs and params.
     rng: options -> whether an `rng` entry in the params would change the result (dropout).
@@ -135,8 +135,9 @@ def layer(
     if not callable(shape):
         raise TypeError(f"shape= is a function from the Spec of the input to (Spec, params); got {shape!r:.80}")
     shape = dtypes.of_floats(shape) if floats else shape
-    few = (entrance or Entrance(), rounding or Rounding(), call, in_predict)
-    own = Rules(shape, mask, floats, children, room, rng, *few)
+    own = Rules(
+        shape, mask, floats, children, room, rng, entrance or Entrance(), rounding or Rounding(), call, in_predict
+    )
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)

@@ -33,11 +33,10 @@ def _in_floats(x: Array) -> Array:
     return ops.cast(x, "float32") if x.dtype.kind in "iub" else x
 
 
-def _identity(name: str, keras_class: str, casts: bool | None) -> Callable[..., Any]:
+def _identity(name: str, casts: bool | None) -> Callable[..., Any]:
     """The inference form of one augmentation layer; `casts`: that of Keras today."""
-    today = casts
 
-    def function(params: Params, x: Any, *, casts: bool | None = today) -> Any:
+    def function(params: Params, x: Any, *, casts: bool | None = casts) -> Any:
         return _handed_on(x, casts, _in_floats)
 
     function.__name__ = function.__qualname__ = name
@@ -45,34 +44,34 @@ def _identity(name: str, keras_class: str, casts: bool | None) -> Callable[..., 
         "(...) -> (...): the images themselves; only training augments. casts: integers become float32, which "
         "differs between layers and versions of Keras; None: in `predict` alone. A dict of images, labels and "
         f"bounding_boxes, {{boxes, labels}}, is handed on, too, its boxes as floats. Mask: dropped. "
-        f"Source: keras.layers.{keras_class}."
+        f"Source: keras.layers.{name.title().replace('_', '')}."
     )
     return layer(shape=_rule, mask="drop", in_predict={"casts": True})(function)
 
 
-aug_mix = _identity("aug_mix", "AugMix", casts=True)
-cut_mix = _identity("cut_mix", "CutMix", casts=True)
-equalization = _identity("equalization", "Equalization", casts=None)
-max_num_bounding_boxes = _identity("max_num_bounding_boxes", "MaxNumBoundingBoxes", casts=None)
-mix_up = _identity("mix_up", "MixUp", casts=None)
-rand_augment = _identity("rand_augment", "RandAugment", casts=True)
-random_brightness = _identity("random_brightness", "RandomBrightness", casts=None)
-random_color_degeneration = _identity("random_color_degeneration", "RandomColorDegeneration", casts=None)
-random_color_jitter = _identity("random_color_jitter", "RandomColorJitter", casts=None)
-random_contrast = _identity("random_contrast", "RandomContrast", casts=None)
-random_elastic_transform = _identity("random_elastic_transform", "RandomElasticTransform", casts=True)
-random_erasing = _identity("random_erasing", "RandomErasing", casts=True)
-random_flip = _identity("random_flip", "RandomFlip", casts=True)
-random_gaussian_blur = _identity("random_gaussian_blur", "RandomGaussianBlur", casts=True)
-random_grayscale = _identity("random_grayscale", "RandomGrayscale", casts=None)
-random_hue = _identity("random_hue", "RandomHue", casts=None)
-random_invert = _identity("random_invert", "RandomInvert", casts=None)
-random_perspective = _identity("random_perspective", "RandomPerspective", casts=True)
-random_posterization = _identity("random_posterization", "RandomPosterization", casts=None)
-random_rotation = _identity("random_rotation", "RandomRotation", casts=True)
-random_saturation = _identity("random_saturation", "RandomSaturation", casts=None)
-random_sharpness = _identity("random_sharpness", "RandomSharpness", casts=True)
-random_shear = _identity("random_shear", "RandomShear", casts=True)
-random_translation = _identity("random_translation", "RandomTranslation", casts=True)
-random_zoom = _identity("random_zoom", "RandomZoom", casts=True)
-solarization = _identity("solarization", "Solarization", casts=True)
+aug_mix = _identity("aug_mix", casts=True)
+cut_mix = _identity("cut_mix", casts=True)
+equalization = _identity("equalization", casts=None)
+max_num_bounding_boxes = _identity("max_num_bounding_boxes", casts=None)
+mix_up = _identity("mix_up", casts=None)
+rand_augment = _identity("rand_augment", casts=True)
+random_brightness = _identity("random_brightness", casts=None)
+random_color_degeneration = _identity("random_color_degeneration", casts=None)
+random_color_jitter = _identity("random_color_jitter", casts=None)
+random_contrast = _identity("random_contrast", casts=None)
+random_elastic_transform = _identity("random_elastic_transform", casts=True)
+random_erasing = _identity("random_erasing", casts=True)
+random_flip = _identity("random_flip", casts=True)
+random_gaussian_blur = _identity("random_gaussian_blur", casts=True)
+random_grayscale = _identity("random_grayscale", casts=None)
+random_hue = _identity("random_hue", casts=None)
+random_invert = _identity("random_invert", casts=None)
+random_perspective = _identity("random_perspective", casts=True)
+random_posterization = _identity("random_posterization", casts=None)
+random_rotation = _identity("random_rotation", casts=True)
+random_saturation = _identity("random_saturation", casts=None)
+random_sharpness = _identity("random_sharpness", casts=True)
+random_shear = _identity("random_shear", casts=True)
+random_translation = _identity("random_translation", casts=True)
+random_zoom = _identity("random_zoom", casts=True)
+solarization = _identity("solarization", casts=True)
