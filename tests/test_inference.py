@@ -23,7 +23,11 @@ from fnet.inference.optimized import optimized
 from fnet.inference.prepared import prepared
 from fnet.inference.rows import rows_independent
 from fnet.inference.string_split import split_host
+from fnet.masks import strip
 from tests import parity
+from tests.cases import Case, all_cases
+from tests.cases.operations import CASES
+from tests.operation_parity import arrays_of, fnet_input
 
 DENSE = sequential(x=bind(input_layer, shape=(None, 5)), h=bind(dense, units=4), y=bind(dense, units=3))
 
@@ -119,6 +123,48 @@ def test_batches_are_filled_up_only_where_rows_stay_apart():
         graph(inputs=("x", "t"), y=(bind(operations.tensordot, axes=1), ("x", "t")), outputs="y")
     )
     assert not rows_independent(sequential(total))
+
+
+def of_rows(step, x):
+    """A model of a step that says what it takes of each row; None for inputs that are not all of the same rows."""
+    arrays = {f"x{n}": a for n, a in enumerate(arrays_of(x))}
+    sizes = {a.shape[:1] for a in arrays.values()}
+    if len(sizes) != 1 or sizes <= {(), (1,)}:
+        return None
+    dtypes = {name: "string" if a.dtype.kind in "OU" else a.dtype.name for name, a in arrays.items()}
+    takes = {name: bind(input_layer, shape=(None, *a.shape[1:]), dtype=dtypes[name]) for name, a in arrays.items()}
+    names = iter(takes)
+    reads = tree.map(lambda a: next(names) if isinstance(a, np.ndarray) else a, x)
+    return graph({**takes, "y": (step, reads)}, inputs=tuple(takes), outputs="y")
+
+
+def test_where_rows_are_said_to_stay_apart_each_is_answered_alone():
+    """The case tables: one row gives what it gives among others."""
+    count = 0
+    for case in [*all_cases(), *CASES]:
+        if isinstance(case, Case):
+            step, x, params = case.step, case.inputs(), case.params
+            params = fnet.init(step, 0, infer.spec(x)) if params is None else params
+        else:
+            step, x, params = bind(case.layer, **case.options), fnet_input(case, case.draw()), {}
+        if not rows_independent(step) or (model := of_rows(step, x)) is None or not rows_independent(model):
+            continue
+        last = tree.map(lambda a: a[-1:] if isinstance(a, np.ndarray) else a, x)
+        among, alone = (tree.leaves([strip(step(params, rows))]) for rows in (x, last))
+        for many, one in zip(among, alone, strict=True):
+            assert len(many) == len(arrays_of(x)[0]), case.id
+            parity.assert_close(one, many[-1:])
+        count += 1
+    assert count > 1500
+
+
+def test_what_is_not_by_rows_stays_whole(each_backend):
+    quantiles = bind(operations.quantile, axis=1), ("x", [0.2, 0.5])
+    quantiles = graph(inputs="x", x=bind(input_layer, shape=(None, 4)), y=quantiles, outputs="y")
+    counts = bind(fnet.category_encoding, num_tokens=3, output_mode="count")
+    counts = sequential(x=bind(input_layer, shape=(None,)), y=counts)
+    for model, x in ((quantiles, np.arange(20.0).reshape(5, 4)), (counts, np.float32([0, 1, 1, 2, 2]))):
+        np.testing.assert_array_equal(fnet.predict(model, {}, x), model({}, np.float32(x)))
 
 
 def test_progress_counts_rows():

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fnet import layers, tree
-from fnet.core import infer
+from fnet.core import infer, room
 from fnet.core.compose import Bound, Rules
+from fnet.core.explaining import FAILURES
 from fnet.errors import InvalidInput
 from fnet.layers.wrappers import MIX_ROWS
 from fnet.types import Array
+
+ROWS = 1_000_003
+"""So many rows as nothing else of a model has."""
+
+ALONG_MORE = frozenset({"argpartition", "unique"})
+"""Operations that reach along more than their axis."""
+
+OF_ONE = {
+    **dict.fromkeys(("tril", "triu"), 2),
+    **dict.fromkeys(("auto_contrast", "gaussian_blur", "hsv_to_rgb", "rgb_to_hsv"), 3),
+    "contrast_limited_adaptive_histogram_equalization": 3,
+}
+"""{what takes so many axes for one matrix or image, whose size it keeps}."""
 
 
 def rows_independent(model: Any) -> bool:
@@ -20,7 +35,30 @@ def rows_independent(model: Any) -> bool:
 
     Of some operations (reshapes, products) and of custom layers this is not known: False.
     """
-    return all(map(_rows_stay, infer.layers_in(model)))
+    return all(map(_rows_stay, infer.layers_in(model))) and _rows_lead(model)
+
+
+def _rows_lead(model: Any) -> bool:
+    """Whether the first axis of all that is made of rows is theirs, as far as a model says what it takes: an image
+    alone, or one number a row, may become something else."""
+    takes = infer.input_spec(model)
+    if takes is None:
+        return True
+    by_row = tree.map(lambda spec: replace(spec, shape=(ROWS, *spec.shape[1:])), takes)
+    try:
+        seen = infer.trace(model, by_row)
+    except FAILURES:
+        return False
+    return not any(
+        spec.shape[:1] != (ROWS,) or OF_ONE.get(_name(row.step)) == len(spec.shape)
+        for row in seen
+        if any(spec.shape[:1] == (ROWS,) for spec in room.arrays(row.inputs))
+        for spec in room.arrays(row.outputs)
+    )
+
+
+def _name(step: Any) -> str:
+    return getattr(getattr(step, "function", step), "__name__", "")
 
 
 def _rows_stay(layer: Bound) -> bool:
@@ -29,7 +67,7 @@ def _rows_stay(layer: Bound) -> bool:
     axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
     if options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
         return False
-    return "axis" in axes or _is_by_row(layer.function)
+    return ("axis" in axes and _name(layer) not in ALONG_MORE) or _is_by_row(layer.function)
 
 
 def _is_by_row(function: Any) -> bool:
