@@ -193,7 +193,7 @@ PLACES = {
     "compare/yardstick": "compare",
     "compare/studies/": STUDIES,
     "compare/": f"compare {STUDIES} cli",
-    "train_keras/": "train data study",
+    "train_keras/": "train data study published",
 }
 """{beginning of a path: the names of its test files}: the first that fits; a file for which none does is a fault."""
 

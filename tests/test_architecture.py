@@ -222,3 +222,19 @@ def test_every_module_has_test_files_of_its_own_that_exist():
         used.add(place)
         assert all((ROOT / file).is_file() for file in mutants.files_of(path)), path
     assert used == set(mutants.PLACES), "places of no module, or after a shorter one"
+
+
+BUILT = {"_Box", "_Building", "_Calls", "_Cut", "Converted", "Marks", "Plan", "Walk"}
+"""What is filled while something is made of it; all other records are values."""
+
+
+def test_records_are_frozen():
+    thawed = {
+        node.name
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any("dataclass" in (text := ast.unparse(d)) and "frozen=True" not in text for d in node.decorator_list)
+    }
+    assert thawed == BUILT
