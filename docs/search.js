@@ -1,5 +1,6 @@
-// How the site's search orders what it finds: Sphinx's own numbers, but first a heading that is what was asked,
-// then pages that answer questions, then those that describe names.
+// How the site's search orders what it finds: a heading that is what was asked, then pages that answer questions, then
+// those that describe names. A page need not have every word of a question: those that few pages have count for more,
+// and those in its headings twice.
 var Scorer = {
   score: ([page, title, anchor, description, score, file, kind]) =>
     score + (kind === "title" ? 5 : 0) + (/^(answers|howto-|tutorial-)/.test(page) ? 4 : 0),
@@ -11,4 +12,23 @@ var Scorer = {
   partialTitle: 7,
   term: 5,
   partialTerm: 2,
+};
+
+const ofAllWords = Search.performTermsSearch;
+Search.performTermsSearch = (words, excluded) => {
+  const all = Search._index.docnames.length;
+  const found = new Map();
+  let whole = 0;
+  for (const word of words) {
+    const pages = ofAllWords(new Set([word]), excluded);
+    const rarity = Math.log(all / Math.max(1, pages.length));
+    if (pages.length) whole += rarity;
+    for (const page of pages) {
+      const result = found.get(page[0]) || [...page.slice(0, 4), 0, ...page.slice(5)];
+      result[4] += rarity * (page[4] >= Scorer.partialTitle ? 2 : 1);
+      found.set(page[0], result);
+    }
+  }
+  for (const result of found.values()) result[4] *= 10 / (whole || 1);
+  return [...found.values()].filter((result) => result[4] > 4);
 };

@@ -157,6 +157,16 @@ QUESTIONS = {
     "sha256 digest": "explanation-security",
     "lambda 250 mb cold start": "howto-deploy",
     "hard_sigmoid keras 2": "generations",
+    "batch size 1 latency": "howto-deploy",
+    "gradient of output with respect to input": "howto-jax",
+    "is it safe to load a model from the internet": "explanation-security",
+    "sigmoid threshold binary classification": "howto-inputs",
+    "decode_predictions imagenet": "answers",
+    "keras h5 to numpy": "answers",
+    "assignment destination is read-only": "answers",
+    "dropout at inference monte carlo": "howto-uncertainty",
+    "mask padding ignored": "tutorial-2-sequences",
+    "celery gunicorn workers memory": "howto-deploy",
 }
 """{words that somebody searches for: the page that answers}."""
 
