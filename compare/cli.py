@@ -132,7 +132,8 @@ def _tell(comparison: Comparison, args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(comparison.summary()))
     else:
-        report.print_comparison(comparison, Console())
+        # in files and pipes, lines are as long as names are
+        report.print_comparison(comparison, Console(width=None if sys.stdout.isatty() else 10_000))
     if args.report:
         log.warning("report: %s", report.write_report([comparison], args.report))
     if args.certificate:

@@ -55,9 +55,9 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
     console.print(_shown(f"{comparison.title}{file}, {rows}"), style="bold")
     keras, scored = comparison.sides[0], any(side.f1 is not None for side in comparison.sides)
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for name in (*(("macro-F1",) if scored else ()), "same class", "error", "mean / Keras", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for side in comparison.sides:
         scores = (score(side.f1),) if scored else ()
         table.add_row(
@@ -82,10 +82,10 @@ def _shown(text: str) -> Text:
 
 def _errors_table(what: str, lines: Sequence[Errors]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column(what)
-    table.add_column("shape")
+    table.add_column(what, overflow="fold")
+    table.add_column("shape", overflow="fold")
     for side in (*lines[0].errors, "allowed"):
-        table.add_column(_shown(side), justify="right")
+        table.add_column(_shown(side), justify="right", overflow="fold")
     for line in lines:
         errors = [number(error) for error in line.errors.values()]
         shape = "×".join(map(str, line.shape))
