@@ -16,8 +16,10 @@ from fnet.cli import main
 from fnet.pictures import layout
 from fnet.pictures.layout import POINT, Edge, arrange
 from fnet.pictures.maps import feature_maps
+from params.errors import LimitExceeded
 from params.explaining.pictured import picture
 from tests.golden.archives import config_in, golden
+from tests.hostile_sizes import all_readers_of_all, packed
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -90,6 +92,27 @@ def test_lines_of_a_square_do_not_cross():
     drawn = arrange(dict.fromkeys("abcd", (50, 20)), [Edge("a", "d"), Edge("b", "c")])
     x = {name: place[0] for name, place in drawn.places.items()}
     assert (x["a"] < x["b"]) == (x["d"] < x["c"])
+
+
+def test_pairs_of_lines_that_cross_are_counted():
+    drawn = random.Random(0)
+    lines = [(drawn.randrange(9), drawn.randrange(9)) for _ in range(40)]
+    below = {}
+    for upper, lower in lines:
+        below.setdefault(upper, []).append((lower, 1))
+    crossing = sum((a - c) * (b - d) < 0 for (a, b), (c, d) in itertools.combinations(lines, 2))
+    assert layout._crossings([range(9), range(9)], below) == crossing > 100
+
+
+def test_lines_that_pass_too_much_are_not_drawn(tmp_path):
+    """A file of 16 kB whose layers add all before them took minutes."""
+    data = packed(all_readers_of_all(150))
+    fnet.save(tmp_path / "stored", *fnet.load_keras(data))
+    with pytest.raises(fnet.InvalidInput, match=r"a picture of 1.. steps whose lines pass .* is too large; `depth`"):
+        fnet.plot(fnet.load_keras(data)[0])
+    for file in (data, tmp_path / "stored"):
+        with pytest.raises(LimitExceeded, match=r"cannot be drawn: a picture of 1.. steps"):
+            picture(file)
 
 
 def test_an_input_is_right_above_what_reads_it():

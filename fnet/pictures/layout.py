@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import graphlib
 import itertools
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
+from fnet.errors import InvalidInput
 from fnet.records import dataclass
 
 GAP, RANK_GAP, POINT = 24.0, 46.0, 8.0
 """Between boxes next to each other; between ranks; the half width of a line that passes."""
 SWEEPS = 12
+MOST = 10_000
+"""Ranks that the lines of a picture pass, all together."""
 PUSHES = 10**9
 """How many points of lines a box outweighs where the two want one place."""
 
@@ -43,8 +47,16 @@ class Layout:
 
 
 def arrange(sizes: Mapping[Any, tuple[float, float]], edges: Sequence[Edge]) -> Layout:
-    """Places for boxes of {node: (width, height)}. Raises graphlib.CycleError where edges lead in a circle."""
+    """Places for boxes of {node: (width, height)}.
+
+    Raises graphlib.CycleError where edges lead in a circle, and InvalidInput where they pass too many ranks.
+    """
     ranks_of = _ranks(sizes, edges)
+    if (passed := sum(ranks_of[edge.target] - ranks_of[edge.source] for edge in edges)) > MOST:
+        raise InvalidInput(
+            f"a picture of {len(sizes)} steps whose lines pass {passed} of them is too large; `depth` leaves models "
+            "closed, `fnet.summary` lists all steps"
+        )
     points = itertools.count()
     chains = {edge: _chain(edge, ranks_of, points) for edge in edges}
     half = {node: width / 2 + GAP / 2 for node, (width, _) in sizes.items()}
@@ -62,7 +74,7 @@ def arrange(sizes: Mapping[Any, tuple[float, float]], edges: Sequence[Edge]) -> 
     left = min((x[node] - half[node] for node in x), default=0.0)
     x = {node: place - left for node, place in x.items()}
     heights = [max((sizes[node][1] for node in rank if node in sizes), default=0.0) for rank in ranks]
-    tops = [RANK_GAP / 2 + sum(heights[:i]) + i * RANK_GAP for i in range(len(ranks))]
+    tops = [*itertools.accumulate((height + RANK_GAP for height in heights), initial=RANK_GAP / 2)]
     lines = {}
     for edge, chain in chains.items():
         rank = ranks_of[edge.source]
@@ -71,7 +83,7 @@ def arrange(sizes: Mapping[Any, tuple[float, float]], edges: Sequence[Edge]) -> 
         line[-1] = (line[-1][0], line[-1][1], line[-1][1])
         lines[edge] = line
     width = max((x[node] + half[node] for node in x), default=0.0)
-    height = (tops[-1] + heights[-1] if tops else 0.0) + RANK_GAP / 2
+    height = tops[-1] - (RANK_GAP / 2 if ranks else 0.0)
     return Layout(width, height, {node: (x[node], tops[ranks_of[node]]) for node in sizes}, lines)
 
 
@@ -143,7 +155,11 @@ def _crossings(ranks: Sequence[Sequence[Any]], below: _Near) -> int:
         if len(upper) > 1 and len(lower) > 1:
             at = {node: place for place, node in enumerate(lower)}
             ends = [end for node in upper for end in sorted(at[other] for other, _ in below.get(node, ()))]
-            count += sum(ends[i] > end for j, end in enumerate(ends) for i in range(j))
+            before: list[int] = []
+            for end in ends:
+                place = bisect_right(before, end)
+                count += len(before) - place
+                before.insert(place, end)
     return count
 
 

@@ -324,14 +324,15 @@ def _marks(box: _Box, left: float, top: float) -> Iterator[str]:
         yield _line([(x + left, y0 + top, y1 + top) for x, y0, y1 in line], box.edges[edge][1])
     for name, (x, y) in box.layout.places.items():
         yield from _drawn(box.parts[name], left + x, top + y)
-    labelled = set()
+    labelled = set[tuple[Any, str]]()
+    above: Counter[Any] = Counter()
     for edge, line in box.layout.lines.items():
         shape = box.edges[edge][0]
         if shape and (edge.source, shape) not in labelled:
             labelled.add((edge.source, shape))
             x, y, _ = line[0]
-            above = sum(source == edge.source for source, _ in labelled) - 1
-            yield _text(left + x + 6, top + y + 13 + 12 * above, shape, "shape")
+            yield _text(left + x + 6, top + y + 13 + 12 * above[edge.source], shape, "shape")
+            above[edge.source] += 1
 
 
 def _line(line: list[tuple[float, float, float]], mask: bool) -> str:

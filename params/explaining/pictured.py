@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
+from fnet.errors import InvalidInput
 from fnet.pictures.plot import Picture, plot
-from params.errors import UnsupportedLayer, quoted, reading
+from params.errors import LimitExceeded, UnsupportedLayer, quoted, reading, retold
 from params.explaining.explanation import opened
 from params.explaining.stored import is_stored, open_stored
 from params.file.model_file import Limits
@@ -24,15 +26,21 @@ def picture(
     """The model in a file, as `fnet.plot` draws it, what is refused in red; no weights are read.
 
     depth: as in `fnet.plot`. custom, limits: as in `load_keras`. Raises ModelFileError where no model can be made of
-    the file, even with stand-ins for what is refused.
+    the file, even with stand-ins for what is refused, and where it is too large to draw.
     """
     if is_stored(source):
         name, model, _ = open_stored(source, custom, limits)
-        with reading(quoted(name)), together():
+        with reading(quoted(name)), together(), drawing(quoted(name)):
             return plot(model, depth=depth)
     with opened(source, custom, limits) as (file, refused):
         if refused.made is None:
             raise UnsupportedLayer(f"{file.label} cannot be drawn: {'; '.join(refused.all)}"[:600])
         classes = {path: f"{refused.objects[path].class_name}: {why}" for path, why in refused.of_layers.items()}
         shapes = () if refused.spec is None else (refused.spec,)
-        return plot(refused.made.step, None, *shapes, depth=depth, refused=classes)
+        with drawing(file.label):
+            return plot(refused.made.step, None, *shapes, depth=depth, refused=classes)
+
+
+def drawing(label: str) -> AbstractContextManager[None]:
+    """What is too large to draw is told of the file."""
+    return retold((InvalidInput,), lambda error: LimitExceeded(f"{label} cannot be drawn: {error}"))
