@@ -324,22 +324,25 @@ def test_predict_sees_every_change_of_the_params(each_backend):
         bias += 1
 
 
-def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend, monkeypatch):
-    params, x = tree.map(constant, fnet.init(DENSE, 0)), np.ones((2, 5), "float32")
-    y = fnet.predict(DENSE, params, x)
+@pytest.mark.parametrize("rows", [2, 2048])
+def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend, monkeypatch, rows):
+    params, x = tree.map(constant, fnet.init(DENSE, 0)), np.ones((rows, 5), "float32")
+    run = functools.partial(fnet.predict, DENSE, params, batch_size=rows)
+    y = run(x)
     monkeypatch.setattr(predict, "batches", None)  # the long way is closed
-    np.testing.assert_array_equal(fnet.predict(DENSE, params, x), y)
-    np.testing.assert_array_equal(fnet.predict(DENSE, params, -x), -y)
+    np.testing.assert_array_equal(run(x), y)
+    np.testing.assert_array_equal(run(-x), -y)
     monkeypatch.undo()
-    wrong = np.float32([[1] * 5, [1, 1, np.nan, 1, 1]])
+    wrong = x.copy()
+    wrong[1, 2] = np.nan
     with pytest.raises(fnet.InvalidInput, match=r"row 1 has NaN at \(2,\)"):
-        fnet.predict(DENSE, params, wrong)
+        run(wrong)
     with pytest.warns(fnet.InvalidRows):
-        marked = fnet.predict(DENSE, params, wrong, invalid="mark")
-    np.testing.assert_array_equal(np.isnan(marked).all(axis=1), [False, True])
+        marked = run(wrong, invalid="mark")
+    np.testing.assert_array_equal(np.isnan(marked).all(axis=1), np.arange(rows) == 1)
     seen = []
-    fnet.predict(DENSE, params, x, progress=lambda *rows: seen.append(rows))
-    assert seen == [(2, 2)]
+    run(x, progress=lambda *rows: seen.append(rows))
+    assert seen == [(rows, rows)]
 
 
 def test_a_call_with_another_kind_of_array_says_nothing_of_the_calls_after_it(each_backend):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -92,10 +91,10 @@ class Runner:
         if not (self.plain and whole) or sorts or x.dtype.kind not in "biuf":
             return None
         model, workers, faults, cut = self.run, self.settings.workers, self.prepared.door.faults, self.prepared.cut
-        run, by_squares = self.prepared.schedule_of(x, rows, workers).run, self.prepared.door.takes_squares(x)
+        run, sound = self.prepared.schedule_of(x, rows, workers).run, self.prepared.door.soundness(x)
 
         def again(params: Params, x: Any) -> Any:
-            if not (by_squares and math.isfinite(np.vdot(x, x))) and faults(x, 0):
+            if (sound is None or not sound(x)) and faults(x, 0):
                 return None
             return tree.map(ops.to_numpy, run(model, params, x, workers, cut))
 

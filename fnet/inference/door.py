@@ -115,12 +115,14 @@ class Door:
             raise InvalidInput(f"all inputs need the same number of rows; got {describe(x)}")
         return counts.pop()
 
-    def takes_squares(self, x: Any) -> bool:
-        """Whether the one input, an array like `x`, has no faults where the sum of its squares is finite."""
+    def soundness(self, x: Any) -> Callable[[Any], Any] | None:
+        """What tells that the one input, an array like `x`, has no faults, faster than `faults`; None without such."""
         spec = self.specs.get(self.inputs) if self.inputs.__class__ is str else None
-        if spec is None or spec.dtype not in ("float32", "float64") or self.rules:
-            return False
-        return _is_few(x) and x.dtype.itemsize <= np.dtype(spec.dtype).itemsize
+        if spec is None or spec.dtype not in ("float32", "float64") or self.rules or x.__class__ is not np.ndarray:
+            return None
+        if x.dtype not in WIDE or x.dtype.itemsize > np.dtype(spec.dtype).itemsize:
+            return None
+        return _squares_are_finite if _is_few(x) else _all_finite
 
     def faults(self, batch: Any, start: int) -> list[Fault]:
         """What must not come in, input by input; rows are told counted from `start`."""
@@ -194,6 +196,10 @@ def _plain(item: Any) -> Any:
 def _squares_are_finite(value: Array) -> bool:
     """Whether the sum of the squares of few numbers is finite, as then all of them are: faster than asking each."""
     return _is_few(value) and math.isfinite(np.vdot(value, value))
+
+
+def _all_finite(value: Array) -> Any:
+    return np.isfinite(value).all()
 
 
 def _is_few(value: Array) -> bool:
