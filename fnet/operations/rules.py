@@ -74,8 +74,7 @@ def operation(
 
 def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` under the public name and the docstring of an operation that is made from a table."""
-    function.__module__, function.__name__, function.__qualname__ = HOME, name, name
-    function.__doc__ = text
+    function.__name__, function.__qualname__, function.__doc__ = name, name, text
     return function
 
 

@@ -14,9 +14,9 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.dtypes import bounds, is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
-from fnet.operations.rules import Operation, broadcast
+from fnet.operations.rules import Operation, broadcast, named
 from fnet.shapes import broadcast_shapes, shape_of
-from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, named, same_rule, together
+from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, same_rule, together
 from fnet.types import Array, Spec
 
 

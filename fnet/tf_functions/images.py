@@ -15,8 +15,8 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import is_float, tensor
 from fnet.layers import image
-from fnet.operations.rules import Operation
-from fnet.tf_functions.rules import Sizes, as_spec, function, ints, named, rule_of, same_rule, sizes_of
+from fnet.operations.rules import Operation, named
+from fnet.tf_functions.rules import Sizes, as_spec, function, ints, rule_of, same_rule, sizes_of
 from fnet.types import Array, Shape, Spec
 
 # --- sizes ----------------------------------------------------------------------------------------

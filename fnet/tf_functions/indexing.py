@@ -15,9 +15,9 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
-from fnet.operations.rules import Operation
+from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, positive, shape_of
-from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, named, number, sizes_of, together
+from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, number, sizes_of, together
 from fnet.types import Array, Shape, Spec
 
 UNKNOWN = "unknown"

@@ -13,7 +13,7 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation
+from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import (
     Sizes,
@@ -21,7 +21,6 @@ from fnet.tf_functions.rules import (
     dtype_like,
     function,
     ints,
-    named,
     rule_of,
     same_rule,
     sizes_of,

@@ -13,9 +13,9 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
-from fnet.operations.rules import Operation
+from fnet.operations.rules import Operation, named
 from fnet.shapes import reduced_shape
-from fnet.tf_functions.rules import Sizes, as_spec, function, known, named, number, same_rule
+from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, same_rule
 from fnet.types import Array, Axis, Spec
 
 

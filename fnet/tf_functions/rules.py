@@ -63,12 +63,6 @@ def function(
     return decorate
 
 
-def named(name: str, text: str, f: Callable[..., Any]) -> Callable[..., Any]:
-    """`f` under the name and the docstring of a function that is made from a table."""
-    f.__name__, f.__qualname__, f.__doc__ = name, name, text
-    return f
-
-
 def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f`, whose results from sizes are known also while JAX traces."""
 

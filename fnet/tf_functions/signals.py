@@ -9,9 +9,9 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation
+from fnet.operations.rules import Operation, named
 from fnet.shapes import positive
-from fnet.tf_functions.rules import REAL, Sizes, as_spec, function, ints, named, same_rule, sizes_of
+from fnet.tf_functions.rules import REAL, Sizes, as_spec, function, ints, same_rule, sizes_of
 from fnet.types import Array, Spec
 
 _COMPLEX = {real: name for name, real in REAL.items()}
