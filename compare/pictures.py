@@ -50,9 +50,11 @@ def look(number: int) -> tuple[Any, str]:
     return mark, f"{classes.split()[0]} c{(number + number // len(MARKS)) % len(MARKS)}"
 
 
-def _place(number: int, width: float) -> tuple[float, float]:
-    """Where the name of a side is, three in a line of the legend."""
-    return Axis.left + width * (number % 3), 32.0 + 18 * (number // 3)
+def _places(names: Sequence[str], mark: float, room: float) -> list[tuple[float, float]]:
+    """Where the marks of sides are in the legend, three in a line if the names after them fit into the room."""
+    step = max(room / 3, mark + LETTER * max(map(len, names)))
+    columns = max(1, int(room / step))
+    return [(Axis.left + step * (i % columns), 32.0 + 18 * (i // columns)) for i in range(len(names))]
 
 
 def _finite(errors: Iterable[float]) -> list[float]:
@@ -66,11 +68,12 @@ def layer_errors(comparison: Comparison) -> str:
     if not layers:
         return ""
     every = [e for layer in layers for e in (*_finite(layer.errors.values()), layer.allowed)]
-    axis, step, head = Axis(min(every), max(every)), 38.0, _place(len(layers[0].errors) - 1, 0)[1] + 16
+    places = _places(list(layers[0].errors), 20, Axis.width - 80)
+    axis, step, head = Axis(min(every), max(every)), 38.0, places[-1][1] + 16
     foot = head + step * len(layers)
     body = [text(axis.left, 16, "Layer by layer", "title")]
     for i, side in enumerate(layers[0].errors):
-        (mark, colour), (x, y) = look(i), _place(i, 88)
+        (mark, colour), (x, y) = look(i), places[i]
         body += [mark(x + 5, y, colour), text(x + 15, y + 4, side, "soft")]
     body += [line(axis.width - 62, 25, axis.width - 62, 39, "axis"), text(axis.width - 56, 36, "allowed", "soft")]
     body += axis.drawn(head, foot, f"error against float64 (exact drawn at {TINY:g})")
@@ -89,7 +92,8 @@ def row_errors(comparison: Comparison) -> str:
     """How many rows have an error of which size, one line a side."""
     errors = [_row_errors(side) for side in comparison.sides]
     axis = Axis(min(e.min(initial=1) for e in errors), max(e.max(initial=TINY) for e in errors))
-    head = _place(len(errors) - 1, 0)[1] + 30
+    places = _places([side.name for side in comparison.sides], 30, Axis.width - 16)
+    head = places[-1][1] + 30
     foot = head + 138
     edges = np.logspace(axis.low, axis.high, 40)
     counts = [np.histogram(values, edges)[0] for values in errors]
@@ -99,7 +103,7 @@ def row_errors(comparison: Comparison) -> str:
     body.append(text(axis.left, head - 8, f"{top} rows", "soft"))
     for i, (side, count) in enumerate(zip(comparison.sides, counts, strict=True)):
         stroke = {"class_": f"line {look(i)[1].split()[1]}", "stroke_dasharray": DASHES[i % len(DASHES)]}
-        x, y = _place(i, 110)
+        x, y = places[i]
         body += [element("path", d=f"M{x:.1f} {y:.0f}h20", **stroke), text(x + 25, y + 4, side.name, "soft")]
         heights = foot - (foot - head) * count / top
         steps = (f"V{y:.1f}H{axis.at(right):.1f}" for y, right in zip(heights, edges[1:], strict=True))

@@ -422,6 +422,18 @@ def test_each_of_many_sides_is_drawn_in_a_look_of_its_own(good):
         assert [f">{side.name}</text>" in drawn for side in sides] == [True] * 7
 
 
+@pytest.mark.parametrize("letters", [3, 14, 30, 60])
+def test_names_in_a_legend_do_not_reach_into_each_other(letters):
+    places = pictures._places(["x" * letters] * 7, 20, 270)
+    assert len(set(places)) == 7
+    assert not [
+        (x, y)
+        for x, y in places
+        for other, line in places
+        if line == y and x < other < x + 20 + pictures.LETTER * letters
+    ]
+
+
 def test_a_logarithmic_axis_has_a_tenth_of_an_error_as_far_to_the_left_as_ten_times_it_to_the_right():
     axis = pictures.Axis(2e-9, 3e-5)
     assert (axis.low, axis.high) == (-9, -4)
