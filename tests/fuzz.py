@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from params import ModelFileError, load_keras
+from params import ModelFileError, explain, load_keras
 from params.file.reading import read
 
 ROOT = Path(__file__).parent.parent
@@ -237,12 +237,15 @@ def mutated_store(data: bytes, rng: random.Random) -> bytes:
 
 
 def load_all(data: bytes) -> None:
-    """Read every array of a file, then the model."""
+    """Read every array of a file, explain it, then load the model."""
     file = read(data)
     for group in file.arrays.groups.values():
         for array in (*group.arrays, *group.named.values()):
             array.load()
-    load_keras(data)
+    try:
+        explain(data)
+    finally:
+        load_keras(data)
 
 
 def load_store(data: bytes) -> None:
