@@ -344,6 +344,42 @@ def test_the_ends_of_spaces_of_integers_lose_their_fractions_first(each_backend)
     )
 
 
+OF_MATRICES = {
+    "cholesky_inverse": {},
+    "logdet": {},
+    "matrix_rank": {},
+    "norm": {"ord": 2, "axis": (1, 2), "keepdims": True},
+    "pinv": {},
+    "solve_triangular": {"lower": True},
+    "svd": {},
+}
+
+
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_a_matrix_without_an_answer_leaves_the_others_theirs(name, each_backend):
+    """As in Keras; NumPy raises for all of them."""
+    import keras
+
+    x = np.stack([np.diag(d) for d in [(4, 3, 2), (1, -1, 2), (1, 0, 2), (np.nan, 1, 1)]]).astype("float32")
+    x[:3, 2, 0] = x[:3, 0, 2] = 0.5
+    x = x[: 2 + (each_backend == "numpy")] if name == "solve_triangular" else x  # XLA solves it by LU, in another order
+    given = (x, np.ones((len(x), 3, 1), "float32")) if name == "solve_triangular" else (x,)
+    function = getattr(keras.ops, name, None) or getattr(keras.ops.linalg, name)
+    theirs = keras.tree.map_structure(np.asarray, function(*given, **OF_MATRICES[name]))
+    y = getattr(operations, name)({}, given if len(given) > 1 else x, **OF_MATRICES[name])
+    for ours, expected in zip(tree.leaves(y), tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(np.abs(ours), np.abs(expected), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["eigh", "pinv", "svd"])
+def test_a_matrix_with_infinity_is_not_searched(name, each_backend):
+    """LAPACK does so for ever."""
+    x = np.stack([np.eye(3), [[np.inf, 1, 2], [1, 3, 4], [2, 4, 5]]]).astype("float32")
+    for y in tree.leaves(getattr(operations, name)({}, x)):
+        assert np.isfinite(y[0]).all()
+        assert np.isnan(y[1]).all()
+
+
 @pytest.mark.parametrize("name", ["inv", "qr"])
 def test_matrices_of_integers_are_refused_not_cut(name, each_backend):
     with pytest.raises(fnet.InvalidInput, match="floats"):

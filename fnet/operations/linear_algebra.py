@@ -57,6 +57,53 @@ def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
     return tree.map(lambda y: tensor(y, x.dtype.name), compute(widened(x)))
 
 
+def factor(x: Array) -> Array:
+    """The lower Cholesky factors of a stack of matrices; NaN for one that has none, not an error for all of them."""
+    try:
+        return xp.linalg.cholesky(x)
+    except np.linalg.LinAlgError:
+        return np.full_like(x, np.nan) if x.ndim == 2 else np.stack([factor(matrix) for matrix in x])
+
+
+def _of_finite(compute: Callable[[Array], Any], x: Array) -> Any:
+    """`compute` of a stack of matrices, NaN for those with NaN or infinity, in which LAPACK may search for ever."""
+    bad = ~xp.isfinite(x).all(axis=(-2, -1))
+    found = compute(xp.where(bad[..., None, None], xp.zeros_like(x), x))
+    return tree.map(lambda y: xp.where(xp.expand_dims(bad, tuple(range(bad.ndim, y.ndim))), xp.nan, y), found)
+
+
+def _singular(x: Array, full_matrices: bool = False) -> tuple[Array, Array, Array]:
+    """(U, singular values, V transposed)."""
+    u, s, vt = _of_finite(lambda x: tuple(xp.linalg.svd(x, full_matrices=full_matrices)), x)
+    return u, s, vt
+
+
+def _singular_values(x: Array) -> Array:
+    values: Array = _of_finite(lambda x: xp.linalg.svd(x, compute_uv=False), x)
+    return values
+
+
+def norm_of(x: Array, kind: Any, axes: Sequence[Any], keepdims: bool) -> Array:
+    """The norm `kind` of the vectors in one axis, or of the matrices in two."""
+    if len(axes) == 1 or kind not in (2, -2, "nuc"):
+        return xp.linalg.norm(x, kind, tuple(axes) if len(axes) == 2 else axes[0], keepdims)
+    s = _singular_values(xp.moveaxis(x, axes, (-2, -1)))
+    y = xp.sum(s, axis=-1) if kind == "nuc" else xp.max(s, axis=-1) if kind == 2 else xp.min(s, axis=-1)
+    return xp.expand_dims(y, tuple(axis % x.ndim for axis in axes)) if keepdims else y
+
+
+def _solved_triangle(triangle: Array, b: Array, lower: bool) -> Array:
+    """The x with triangle @ x = b, b (..., n, k); by substitution where a 0 on a diagonal makes infinities."""
+    try:
+        return xp.linalg.solve(triangle, b)
+    except np.linalg.LinAlgError:
+        y = np.zeros(b.shape, b.dtype)
+    for row in range(b.shape[-2])[:: 1 if lower else -1]:
+        known = (triangle[..., row, None, :] @ y)[..., 0, :]
+        y[..., row, :] = (b[..., row, :] - known) / triangle[..., row, row, None]
+    return y
+
+
 def _transposed(x: Array) -> Array:
     return xp.swapaxes(x, -1, -2)
 
@@ -88,16 +135,7 @@ def slogdet(x: Array) -> tuple[Array, Array]:
 @operation(_scalar_rule, room=_solved)
 def logdet(x: Array) -> Array:
     """The log of the determinant of Hermitian positive definite matrices; NaN for others."""
-    factor = _lower(tensor(x))
-    return 2 * xp.sum(xp.log(xp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
-
-
-def _lower(x: Array) -> Array:
-    """Cholesky's factors; NaN for each matrix that has none, where NumPy would give none at all."""
-    try:
-        return _cholesky(x, False)
-    except np.linalg.LinAlgError:
-        return xp.full_like(x, np.nan) if x.ndim == 2 else xp.stack([_lower(matrix) for matrix in x])
+    return 2 * xp.sum(xp.log(xp.diagonal(factor(tensor(x)), axis1=-2, axis2=-1)), axis=-1)
 
 
 def _with_upper(name: str, text: str, compute: Callable[[Array, bool], Array]) -> Operation:
@@ -114,8 +152,8 @@ def _cholesky(x: Array, upper: bool) -> Array:
 
 
 def _cholesky_inverse(x: Array, upper: bool) -> Array:
-    factor = xp.triu(x) if upper else xp.tril(x)
-    inverse = xp.linalg.inv(factor)
+    triangle = xp.triu(x) if upper else xp.tril(x)
+    inverse = _solved_triangle(triangle, xp.broadcast_to(xp.eye(x.shape[-1], dtype=x.dtype), x.shape), not upper)
     return inverse @ _transposed(inverse) if upper else _transposed(inverse) @ inverse
 
 
@@ -132,7 +170,7 @@ def _eigh_rule(x: Spec) -> tuple[Spec, Spec]:
 @operation(_eigh_rule, room=_searched)
 def eigh(x: Array) -> tuple[Array, Array]:
     """(ascending eigenvalues, eigenvectors in columns) of symmetric matrices; the signs of vectors are arbitrary."""
-    values, vectors = xp.linalg.eigh(tensor(x))
+    values, vectors = _of_finite(lambda x: tuple(xp.linalg.eigh(x)), tensor(x))
     return values, vectors
 
 
@@ -186,9 +224,7 @@ def _svd_rule(x: Spec, *, full_matrices: bool, compute_uv: bool) -> Any:
 @operation(_svd_rule, room=_searched)
 def svd(x: Array, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """(U, singular values, V transposed), or the values alone; the signs of vectors are arbitrary."""
-    if not compute_uv:
-        return xp.linalg.svd(tensor(x), full_matrices=full_matrices, compute_uv=False)
-    return tuple(xp.linalg.svd(tensor(x), full_matrices=full_matrices))
+    return _singular(tensor(x), full_matrices) if compute_uv else _singular_values(tensor(x))
 
 
 def _solve_rule(a: Spec, b: Spec) -> Spec:
@@ -212,7 +248,7 @@ def solve_triangular(a: Array, b: Array, *, lower: bool = False) -> Array:
     """x with a @ x = b, of which only one triangle of `a` counts."""
     a, b = tensor(a), tensor(b)
     triangle = xp.tril(a) if lower else xp.triu(a)
-    return xp.linalg.solve(triangle, _as_columns(b, a.ndim)).reshape(b.shape)
+    return _solved_triangle(triangle, _as_columns(b, a.ndim), lower).reshape(b.shape)
 
 
 def _lstsq_rule(a: Spec, b: Spec) -> Spec:
@@ -224,7 +260,7 @@ def lstsq(a: Array, b: Array, *, rcond: float | None = None) -> Array:
     """(m, n), (m,) or (m, k) -> the x of least |a @ x - b|; singular values below rcond * largest count as 0."""
     a, b = tensor(a), tensor(b)
     cut = float(np.finfo(a.dtype).eps) * max(a.shape) if rcond is None else rcond
-    u, s, vt = xp.linalg.svd(a, full_matrices=False)
+    u, s, vt = _singular(a)
     kept = s >= cut * s[0]
     inverse = xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
     columns = b[:, None] if b.ndim == 1 else b
@@ -240,7 +276,7 @@ def pinv(x: Array, *, rcond: float | None = None) -> Array:
     """The pseudo-inverse; singular values below rcond * largest (10 max(m, n) eps) count as 0."""
     x = tensor(x)
     cut = 10.0 * max(x.shape[-2:]) * float(np.finfo(x.dtype).eps) if rcond is None else rcond
-    u, s, vt = xp.linalg.svd(x, full_matrices=False)
+    u, s, vt = _singular(x)
     kept = s > cut * xp.max(s, axis=-1, keepdims=True)
     inverse = xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
     return (_transposed(vt) * inverse[..., None, :]) @ _transposed(u)
@@ -250,7 +286,7 @@ def pinv(x: Array, *, rcond: float | None = None) -> Array:
 def matrix_rank(x: Array, *, tol: float | None = None) -> Array:
     """The int32 number of singular values above `tol` (eps * max(m, n) * the largest)."""
     x = tensor(x)
-    s = xp.linalg.svd(x, compute_uv=False)
+    s = _singular_values(x)
     eps = float(np.finfo(x.dtype).eps)
     limit = eps * max(x.shape[-2:]) * xp.max(s, axis=-1, keepdims=True) if tol is None else tol
     return xp.sum(s > limit, axis=-1).astype("int32")
@@ -285,4 +321,4 @@ def norm(
     if len(axes) > 2:
         raise ValueError(f"norm takes one or two axes, got {axes}")
     kind = math.inf if ord == "inf" else -math.inf if ord == "-inf" else ord
-    return tensor(xp.linalg.norm(x, kind, axes if len(axes) == 2 else axes[0], keepdims), x.dtype.name)
+    return tensor(norm_of(x, kind, axes, keepdims), x.dtype.name)

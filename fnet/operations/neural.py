@@ -13,6 +13,7 @@ from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
 from fnet.core.room import of_products
 from fnet.dtypes import floating, is_float, result_type, strong, tensor
+from fnet.operations.linear_algebra import norm_of
 from fnet.operations.rules import operation, same
 from fnet.shapes import positive, reduced_shape
 from fnet.types import Array, Axis, Positive, Range, Spec
@@ -118,8 +119,7 @@ def normalize(
     least = EPSILON if epsilon is None else epsilon
     if order == 2 and not spectral:
         return x * xp.minimum(1 / xp.sqrt(xp.sum(x * x, axis=axis, keepdims=True)), 1 / least)
-    axes = tuple(axis) if isinstance(axis, Sequence) else axis
-    length = xp.linalg.norm(x, order, axis=axes, keepdims=True).astype(x.dtype)
+    length = norm_of(x, order, axis if isinstance(axis, Sequence) else (axis,), True).astype(x.dtype)
     return x / xp.maximum(length, least)
 
 

@@ -12,6 +12,7 @@ from fnet import operations
 from fnet.backend import xp
 from fnet.dtypes import is_complex
 from fnet.dtypes import tensor as as_tensor
+from fnet.operations.linear_algebra import factor, norm_of
 from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, joined, rule_of, same_rule, together
 from fnet.types import Array, Axis, Spec
@@ -135,8 +136,8 @@ def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: 
         squares = xp.real(x * xp.conj(x)) if is_complex(x) else x * x
         return xp.sqrt(xp.sum(squares, axis=axis, keepdims=keepdims))
     if planes is not None:
-        y = xp.linalg.norm(x, ord=float(ord) if ord in (math.inf, -math.inf) else ord, axis=planes, keepdims=keepdims)
-        return y.astype(x.dtype)
+        kind = float(ord) if ord in (math.inf, -math.inf) else ord
+        return norm_of(x, kind, planes, keepdims).astype(x.dtype)
     size = xp.abs(x)
     if ord == math.inf:
         return xp.max(size, axis=axis, keepdims=keepdims)
@@ -203,7 +204,7 @@ def inv(x: Array, *, adjoint: bool = False) -> Array:
 @function(same_rule, "linalg.cholesky")
 def cholesky(x: Array) -> Array:
     """The lower triangle L with L @ L^T = x."""
-    return xp.linalg.cholesky(as_tensor(x))
+    return xp.tril(factor(as_tensor(x)))
 
 
 @function(lambda matrix, rhs: as_spec(rhs), "linalg.solve")
