@@ -301,6 +301,13 @@ def test_calls_with_training_are_worth_a_look():
     assert not any("training=True" in text for text in fnet.explain(file(config("activations"))).unusual)
 
 
+def test_several_dtype_policies_are_worth_a_look():
+    value = config("activations")
+    layer(value, "dense_20")["config"]["dtype"] = "mixed_float16"
+    assert "several dtype policies: float32, mixed_float16" in fnet.explain(file(value)).unusual
+    assert not any("policies" in text for text in fnet.explain(file(config("activations"))).unusual)
+
+
 MODELS = Path(__file__).parent.parent / "examples" / "models"
 
 

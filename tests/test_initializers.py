@@ -61,6 +61,7 @@ def test_uniform_and_normal_numbers_have_their_moments(each_backend):
     assert -1 <= u.min() < -0.99
     assert 2.99 < u.max() < 3
     assert (u.mean(), u.var()) == pytest.approx((1, 16 / 12), abs=0.03)
+    assert random.uniform(KEY, (1 << 16,)).min() < 1e-4
     n = np.asarray(random.normal(KEY, (201, 101)), np.float64)
     assert n.dtype == np.float64
     assert (n.mean(), n.std(), (n**3).mean(), (n**4).mean()) == pytest.approx((0, 1, 0, 3), abs=0.1)

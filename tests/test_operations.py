@@ -10,6 +10,8 @@ import dataclasses
 import importlib
 import inspect
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -389,3 +391,17 @@ def test_matrices_of_integers_are_refused_not_cut(name, each_backend):
 def test_correlations_of_64_bits_are_refused_where_keras_rounds_the_mean():
     with pytest.raises(ValueError, match=r"corrcoef of int64.* cast it to float32"):
         fnet.infer(operations.corrcoef, fnet.Spec((3, 5), "int64"))
+
+
+def test_narrow_floats_that_numpy_lacks_have_shape_rules_without_a_package_of_them():
+    code = """import sys, fnet
+fnet.infer(fnet.operations.median, fnet.Spec((2, 3), "bfloat16"))
+assert "ml_dtypes" not in sys.modules"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_einsum_without_a_result_keeps_what_its_dots_stand_for():
+    a, b = np.ones((2, 3, 4), "float32"), np.ones((2, 4, 5), "float32")
+    subscripts = "...ij,...jk"
+    y = fnet.bind(operations.einsum, subscripts=subscripts)({}, (a, b))
+    np.testing.assert_array_equal(y, np.einsum(subscripts, a, b))

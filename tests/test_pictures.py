@@ -170,6 +170,8 @@ def twins():
 def test_nested_models_are_open_or_closed():
     svg = fnet.plot(twins())
     assert len(boxes(svg, "inner")) == 2
+    lines = [e.get("class") for e in ElementTree.fromstring(svg).iter(f"{SVG}path")]
+    assert lines.count("line") == 10  # two in each tower, two into each and out of each, one to each output
     assert {"left", "right (weights of left)", "c", "output difference", "output first"} <= set(texts(svg, "title"))
     assert texts(svg).count("112 params") == 1
     svg = fnet.plot(twins(), depth=0)

@@ -251,6 +251,11 @@ def test_counts_make_no_float64(encoding):
     assert (y.dtype, z.dtype) == (np.float32, np.float32)
 
 
+def test_texts_are_put_side_by_side_along_any_axis():
+    both = bind(fnet.concatenate, axis=1)({}, (np.full((1, 1, 2), "a"), np.full((1, 2, 2), "b")))
+    assert both.tolist() == [[["a", "a"], ["b", "b"], ["b", "b"]]]
+
+
 def test_old_and_unknown_output_modes():
     with pytest.raises(ValueError, match="int, one_hot, multi_hot, count, tf_idf"):
         fnet.hashing({}, ["a"], num_bins=3, output_mode="binary")

@@ -17,7 +17,7 @@ EPILOG = "example:  fnet layers conv2d"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    command.add_argument("name", nargs="?", help="only names that contain this (case does not matter)")
+    command.add_argument("name", nargs="?", default="", help="only names that contain this (case does not matter)")
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same as JSON")
     form.add_argument("--markdown", action="store_true", help="the same as a Markdown page")
@@ -27,7 +27,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from params.table.catalogue import catalogue
 
-    part = (args.name or "").lower()
+    part = args.name.lower()
     rows = [row for row in catalogue() if part in row.keras.lower() and not (args.refused and row.supported)]
     if args.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         for row in rows:
             print(f"{row.family:<14} {row.keras:<28} {row.fnet or 'refused':<32} {row.note}".rstrip())
     if not rows:
-        log.error("no %slayer or operation of Keras has %r in its name", "refused " * args.refused, args.name or "")
+        log.error("no %slayer or operation of Keras has %r in its name", "refused " * args.refused, args.name)
     return 0 if rows else 1
 
 

@@ -93,7 +93,7 @@ def _libraries() -> list[str]:
         with contextlib.suppress(OSError):
             wheels += [os.path.join(folder, name) for name in os.listdir(folder) if "openblas" in name]
     maps = _read("/proc/self/maps").splitlines()
-    mapped = {line.split(maxsplit=5)[5] for line in maps if "blas" in line and line.count("/")}
+    mapped = {line[line.index("/") :] for line in maps if "blas" in line and "/" in line}
     return [*wheels, *sorted(mapped)]
 
 

@@ -117,6 +117,8 @@ def perspective_transform(
 
 
 def _map_rule(inputs: Spec, coordinates: Any) -> Spec:
+    if coordinates.shape[0] not in (None, len(inputs.shape)):
+        raise ValueError(f"coordinates of {coordinates.shape[0]} axes; the input has {len(inputs.shape)}")
     return Spec(tuple(coordinates.shape[1:]), inputs.dtype)
 
 
