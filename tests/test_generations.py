@@ -94,8 +94,13 @@ def test_parameters_of_layer_normalization_are_in_the_order_of_its_axes_to_3_13(
     [
         (lambda x: ops.dot_product_attention(x, x, x), "3.6.0", "3.7.0"),
         (lambda x: ops.image.map_coordinates(x, ops.stack([x[0, 0, 0]] * 4), 1), "3.11.3", "3.12.0"),
+        (
+            lambda x: ops.depthwise_conv(x, ops.swapaxes(x[:2, :2], 2, 3), strides=2, dilation_rate=(2, 1)),
+            "3.14.1",
+            "3.15.0",
+        ),
     ],
-    ids=["dot_product_attention", "map_coordinates"],
+    ids=["dot_product_attention", "map_coordinates", "depthwise_conv"],
 )
 def test_operations_that_computed_otherwise_are_refused_by_name(call, before, first):
     x = keras.Input(batch_shape=X.shape)

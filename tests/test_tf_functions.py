@@ -215,6 +215,7 @@ def made(*args, **kwargs):
         ("math.add", {"y": 1.0, "strange": 3}, "strange"),
         ("math.reduce_sum", {"axis": ["x", 0, 0]}, "axis"),
         ("gather_nd", {"indices": [[0]], "bad_indices_policy": "IGNORE"}, "bad_indices_policy"),
+        ("nn.depthwise_conv2d", {"filter": [[[[1.0]]]], "strides": [1, 2, 2, 1], "dilations": [2, 2]}, "in each phase"),
     ],
 )
 def test_what_is_not_in_the_table_is_refused_by_name(function, kwargs, why):

@@ -71,7 +71,10 @@ def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], k
     entry = part.entry or Entry(fnet.identity)
     if not keras2 and not part.operation and entry.arguments:
         _require_bound(part, entry, args, kwargs)
-    kwargs = kwargs if entry.call is None else entry.call(kwargs)
+    try:
+        kwargs = kwargs if entry.call is None else entry.call(kwargs)
+    except UnsupportedLayer as error:
+        raise UnsupportedLayer(f"{part.source.label} has {error}") from error
     arguments = _by_name(part, entry, args, kwargs)
     mask = None if "mask" in entry.arguments else kwargs.get("mask")
     if mask is not None:

@@ -114,13 +114,15 @@ def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
     if (module, name) not in OPERATIONS:
         return None
     entry = operation(module, name)
-    first, option, values, did = CHANGED.get(name, ((0, 0), "", (), ""))
+    first, differ, did = CHANGED.get(name, ((0, 0), {}, ""))
     if conversion.version < first:
-        value = source.config.get(option, option_names(entry.layer)[option])  # configs leave defaults out
-        if value in values:
+        defaults = option_names(entry.layer)  # configs leave defaults out
+        values = {option: source.config.get(option, defaults[option]) for option in differ}
+        if all(differ[option](value) for option, value in values.items()):
+            options = " and ".join(f"{option}={value!r}" for option, value in values.items())
             raise UnsupportedLayer(
-                f"the operation {name} (node {quoted(source.name)}) with {option}={value!r} is not supported in files "
-                f"of Keras before {first[0]}.{first[1]}, which {did}; save the model with a later Keras"
+                f"the operation {name} (node {quoted(source.name)}) with {options} is not supported in files of Keras "
+                f"before {first[0]}.{first[1]}, which {did}; save the model with a later Keras"
             )
     return entry
 

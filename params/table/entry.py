@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
+from fnet import tree
 from fnet.records import dataclass
 
 
@@ -93,3 +94,8 @@ ADAPTED = "adapted"
 
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 """What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""
+
+
+def above_one(sizes: Any) -> bool:
+    """Whether strides or dilations, for each axis or one for all, are any."""
+    return any(size not in (None, 1) for size in tree.leaves([sizes]))

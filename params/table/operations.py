@@ -16,7 +16,7 @@ from typing import Any
 
 from fnet import operations
 from fnet.core.rules import call_of
-from params.table.entry import Entry
+from params.table.entry import Entry, above_one
 
 MODULES = {
     "activations.activations": "mish relu",
@@ -96,12 +96,24 @@ REFUSED_OPERATIONS = {
 }
 """{class name: why fnet does not have it}."""
 
-CHANGED: dict[str, tuple[tuple[int, int], str, tuple[Any, ...], str]] = {
-    "DotProductAttention": ((3, 7), "is_causal", (False, True), "squared the scores on TensorFlow, and scaled on JAX"),
-    "MapCoordinates": ((3, 12), "fill_mode", ("constant", "reflect"), "filled otherwise beyond the edges"),
+_PHASES = "took strides in each phase of the dilation by itself on TensorFlow"
+
+CHANGED: dict[str, tuple[tuple[int, int], dict[str, Callable[[Any], bool]], str]] = {
+    "DepthwiseConv": ((3, 15), {"strides": above_one, "dilation_rate": above_one}, _PHASES),
+    "DotProductAttention": (
+        (3, 7),
+        {"is_causal": (False, True).__contains__},
+        "squared the scores on TensorFlow, and scaled on JAX",
+    ),
+    "MapCoordinates": (
+        (3, 12),
+        {"fill_mode": ("constant", "reflect").__contains__},
+        "filled otherwise beyond the edges",
+    ),
+    "SeparableConv": ((3, 15), {"strides": above_one, "dilation_rate": above_one}, _PHASES),
 }
-"""{class: (the first Keras that computes as fnet does, an option, its values with which those before did not, what they
-did)}."""
+"""{class: (the first Keras that computes as fnet does, {option: whether those before it did not, of its value}, what
+they did)}."""
 
 
 def _class_name(name: str) -> str:

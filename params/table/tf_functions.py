@@ -13,9 +13,10 @@ from fnet.core.options import option_names
 from fnet.core.rules import call_of
 from fnet.core.sources import references
 from fnet.tf_functions import FUNCTIONS
+from fnet.tf_functions.neural import depthwise_conv2d, separable_conv2d
 from params.errors import CorruptFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import KerasObject
-from params.table.entry import Entry
+from params.table.entry import Entry, above_one
 from params.table.operations import in_order
 
 RENAMED = {
@@ -74,6 +75,10 @@ DIFFERENT = {
     "py_function": _FUNCTION,
 }
 """{name: why it has no row}."""
+
+
+IN_PHASES = (depthwise_conv2d, separable_conv2d)
+"""Convolutions that TensorFlow runs on each phase of a dilated image."""
 
 
 def tf_row(source: KerasObject) -> Entry:
@@ -135,6 +140,8 @@ def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) 
             arguments[name] = value
     if "slice_spec" in arguments and not references(arguments["slice_spec"]):
         arguments["key"] = _key(arguments.pop("slice_spec"))
+    if function in IN_PHASES and above_one(arguments.get("strides")) and above_one(arguments.get("dilations")):
+        raise UnsupportedLayer("a call with strides and dilations, where TensorFlow strides in each phase by itself")
     return arguments
 
 
