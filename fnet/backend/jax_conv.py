@@ -77,7 +77,7 @@ def conv(
     elif on_cpu() and groups == 1 and math.prod(window) == 1 and not any(map(any, padding)):
         y = lax.slice(x, (0,) * x.ndim, x.shape, (1, *strides, 1)) @ kernel.reshape(kernel.shape[-2:])
     elif on_cpu() and groups == 1 and x.shape[-1] <= FEW_CHANNELS and math.prod(window) <= FEW_TAPS:
-        y = _of_few_channels(_shifted(x, window, strides, padding, dilation), kernel.reshape(-1, kernel.shape[-1]))
+        y = _of_few_channels(x, kernel, strides, padding, dilation)
     elif on_cpu() and groups == 1 and x.shape[-1] >= MANY_CHANNELS and math.prod(window) <= FEW_TAPS:
         parts = _shifted(x, window, strides, padding, dilation)
         taps = kernel.reshape(-1, *kernel.shape[-2:])
@@ -88,12 +88,32 @@ def conv(
     return finish(y, bias, clamp)
 
 
-def _of_few_channels(parts: list[Any], kernel: Any) -> Any:
-    """What each tap meets, each (n, *output, c), and (taps * c, f) -> (n, *output, f)."""
+def _of_few_channels(x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Sizes) -> Any:
+    """`conv` as one product with the windows written out, or as a sum."""
+    *window, last, c, filters = kernel.shape
+    parts = _shifted(x, (*window, last), strides, padding, dilation)
     sizes = [size for size in parts[0].shape[:-1] if isinstance(size, int)]  # the number of rows may be open
-    if math.prod(sizes) * kernel.shape[-1] < SMALL_PICTURE:
-        return jnp.concatenate(parts, axis=-1) @ kernel
-    return _sum_of_products([part[..., c : c + 1] for part in parts for c in range(part.shape[-1])], kernel)
+    if math.prod(sizes) * filters < SMALL_PICTURE:
+        return jnp.concatenate(parts, axis=-1) @ kernel.reshape(-1, filters)
+    rows = _shifted(x, (*window, 1), (*strides[:-1], 1), padding, dilation)
+    taps = kernel.reshape(-1, last, c, filters).swapaxes(1, 2).reshape(-1, last, filters)
+    return _shifted_sums([row[..., i : i + 1] for row in rows for i in range(c)], taps, strides[-1], dilation[-1])
+
+
+def _shifted_sums(parts: list[Any], taps: Any, stride: int, dilation: int) -> Any:
+    """The sum over the taps along the last axis of the sum of parts (..., f or 1) times taps (parts, taps, f).
+
+    Sums are shifted, not `parts`: of a tap that meets no padding XLA would compute what comes before once more.
+    """
+    wide, last = _wide(taps.dtype), taps.shape[1]
+    stop = parts[0].shape[-2] - (last - 1) * dilation
+    sums = [
+        lax.slice_in_dim(
+            _sum_of_products(parts, taps[:, i].astype(wide)), i * dilation, i * dilation + stop, stride, -2
+        )
+        for i in range(last)
+    ]
+    return functools.reduce(operator.add, sums).astype(taps.dtype)
 
 
 def _sum_of_products(parts: list[Any], kernel: Any) -> Any:
@@ -232,20 +252,11 @@ def _mixed(matrix: Any, arrays: list[Any]) -> list[Any]:
 
 
 def _depthwise(x: Any, kernel: Any, strides: Sizes, padding: Pads, dilation: Sizes) -> Any:
-    """Each channel by windows of its own, as a sum of shifted products, a tenth of XLA's own time on the CPU.
-
-    Along the last axis sums are shifted, not `x`: of a tap that meets no padding XLA would compute `x` once more.
-    """
+    """Each channel by windows of its own, as a sum of shifted products, a tenth of XLA's own time on the CPU."""
     *window, last, _, filters = kernel.shape
     x = jnp.repeat(x, filters // x.shape[-1], axis=-1)
     parts = _shifted(x, (*window, 1), (*strides[:-1], 1), padding, dilation)
-    taps = kernel.astype(_wide(kernel.dtype)).reshape(-1, last, filters)
-    stop = parts[0].shape[-2] - (last - 1) * dilation[-1]
-    sums = [
-        lax.slice_in_dim(_sum_of_products(parts, taps[:, tap]), start, start + stop, strides[-1], -2)
-        for tap, start in enumerate(range(0, last * dilation[-1], dilation[-1]))
-    ]
-    return functools.reduce(operator.add, sums).astype(kernel.dtype)
+    return _shifted_sums(parts, kernel.reshape(-1, last, filters), strides[-1], dilation[-1])
 
 
 def _shifted(x: Any, window: Sizes, strides: Sizes, padding: Pads, dilation: Sizes) -> list[Any]:
