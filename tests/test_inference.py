@@ -192,6 +192,12 @@ def test_the_door_names_what_is_wrong(each_backend, x, message):
         fnet.predict(DENSE, fnet.init(DENSE, 0), x, batch_size=4)
 
 
+def test_the_door_tells_channels_that_come_first():
+    images = fnet.sequential(x=bind(input_layer, shape=(None, 8, 8, 3)))
+    with pytest.raises(fnet.InvalidInput, match=r"takes \(None, 8, 8, 3\); the channels come last here: np\.moveaxis"):
+        fnet.predict(images, {}, np.ones((2, 3, 8, 8)))
+
+
 @pytest.mark.parametrize(("ids", "where"), [([[1, 9]], "id 9"), ([[1, -1]], "id -1"), ([[1, 1.5]], "id 1.5")])
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_door_checks_ids(each_backend, ids, where, nested):

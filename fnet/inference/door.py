@@ -242,6 +242,8 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
     if fits(shape, spec.shape) or fits(shape[:-1], spec.shape) or fits((*shape, 1), spec.shape):
         return
     hint = "; add a batch axis: x[None]" if fits((None, *shape), spec.shape) else ""
+    if len(shape) > 2 and fits((shape[0], *shape[2:], shape[1]), spec.shape):
+        hint = "; the channels come last here: np.moveaxis(x, 1, -1), if they are axis 1"
     raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {spec.shape}{hint}")
 
 
