@@ -240,6 +240,8 @@ def softmax(x: Array, axis: int | Sequence[int] | None = -1) -> Array:
 @_silent
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """log(softmax(x))."""
+    if x.size == 0:
+        return x
     shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 

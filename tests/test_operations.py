@@ -373,6 +373,15 @@ def test_a_matrix_without_an_answer_leaves_the_others_theirs(name, each_backend)
         np.testing.assert_allclose(np.abs(ours), np.abs(expected), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["log_softmax", "logsumexp", "softmax"])
+@pytest.mark.parametrize("axis", [1, (0, 1)], ids=str)
+def test_an_axis_may_have_no_places(name, axis, each_backend):
+    """As in Keras: shares of nothing, and the log of 0."""
+    y = getattr(operations, name)({}, np.zeros((2, 0, 3), "float32"), axis=axis)
+    shape = (2, 3)[np.ndim(axis) :] if name == "logsumexp" else (2, 0, 3)
+    np.testing.assert_array_equal(y, np.full(shape, -np.inf, "float32"), strict=True)
+
+
 @pytest.mark.parametrize("name", ["eigh", "pinv", "svd"])
 def test_a_matrix_with_infinity_is_not_searched(name, each_backend):
     """LAPACK does so for ever."""

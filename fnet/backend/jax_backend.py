@@ -287,6 +287,8 @@ def scores(q: Any, k: Any) -> Any:
 
 def softmax(x: Any, axis: Any, own: bool = False) -> Any:
     """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all). own: only NumPy has a use for it."""
+    if x.size == 0:
+        return x
     e = jnp.exp(x - jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True)))
     return e / jnp.sum(e, axis=axis, keepdims=True)
 

@@ -276,6 +276,8 @@ def scores(q: Any, k: Any) -> Any:
 
 def softmax(x: Any, axis: Any, own: bool = False) -> Any:
     """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all). own: `x` may be written over."""
+    if x.size == 0:
+        return x
     e = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=x if own else None)
     np.exp(e, out=e)
     e /= np.add.reduce(e, axis=axis, keepdims=True)

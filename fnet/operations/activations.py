@@ -103,7 +103,7 @@ def softmax(x: Array, *, axis: Axis = -1) -> Array:
 def log_softmax(x: Array, *, axis: Axis = -1) -> Array:
     """log(softmax(x)) over `axis` (several, or None for all)."""
     x = tensor(x)
-    if isinstance(axis, int):
+    if isinstance(axis, int) or x.size == 0:
         return ACTIVATIONS["log_softmax"](x, axis)
     axes = None if axis is None else tuple(axis)
     shifted = x - xp.max(x, axis=axes, keepdims=True)

@@ -72,6 +72,8 @@ def _ptp(x: Array, axis: Any, keepdims: bool) -> Array:
 
 
 def _logsumexp(x: Array, axis: Any, keepdims: bool) -> Array:
+    if x.size == 0:
+        return xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=keepdims))
     top = xp.max(x, axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
     y = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
