@@ -241,6 +241,15 @@ def test_params_that_cannot_be_saved(tmp_path, tree_, error, match):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "writer"), [("m.keras", "fnet.to_keras"), ("m.H5", "Keras"), ("m.onnx", "fnet.to_onnx")]
+)
+def test_a_name_of_another_format_is_refused(tmp_path, name, writer):
+    with pytest.raises(ValueError, match=f"another format: {writer} writes it"):
+        fnet.save(tmp_path / name, *model_and_params())
+    assert names(tmp_path) == []
+
+
 def test_other_arguments_that_cannot_be_saved(tmp_path):
     model, weights = model_and_params()
     for labels in ("cat", [1], {"cat": 0, "dog": 1}):

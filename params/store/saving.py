@@ -42,6 +42,13 @@ DEFAULT = Limits(depth=512)
 SAVED = ", ".join(sorted(NAMES))
 KERAS = (b"PK\3\4", b"\x89HDF\r\n\x1a\n")
 """How Keras's own files begin."""
+OTHERS = {
+    ".keras": "fnet.to_keras writes it",
+    ".h5": "Keras writes it, from the .keras of fnet.to_keras",
+    ".onnx": "fnet.to_onnx writes it",
+    ".stablehlo": "fnet.to_stablehlo writes it",
+}
+"""{suffix of another format: what writes it}."""
 
 
 def save(
@@ -62,10 +69,13 @@ def save(
     Its bytes then depend on the machine that writes it, in the last digits of these outputs.
 
     The file appears complete or not at all: it is written next to `path`, flushed, read back and compared, then
-    moved over what was there. Raises TypeError or ValueError for what cannot be saved, fnet.InvalidParams when
-    the params do not fit the model, OSError when the disk fails (what was at `path` is then still there).
+    moved over what was there. Raises TypeError or ValueError for what cannot be saved and for a name of another format,
+    fnet.InvalidParams when the params do not fit the model, OSError when the disk fails (what was at `path` is then
+    still there).
     """
     require_order("save(path, model, params)", model, params)
+    if (suffix := Path(path).suffix.lower()) in OTHERS:
+        raise ValueError(f"save writes a .safetensors file, and {suffix} is another format: {OTHERS[suffix]}")
     if infer.input_spec(model) is not None:
         parameters.check(model, params)
     test = self_test.record(model, params) if selftest else None
