@@ -115,7 +115,7 @@ BOOLEANS = [
     *((merge, ((None, 3), (None, 3))) for merge in MERGES[:-1]),
     *((fnet.bind(fnet.activation, activation=name), (None, 3)) for name in ("relu", "relu6")),
     (fnet.bind(fnet.relu), (None, 3)),
-    (fnet.bind(fnet.resizing, height=2, width=2), (None, 4, 4, 1)),
+    (fnet.bind(fnet.resizing, height=2, width=2, keeps_integers=True), (None, 4, 4, 1)),
     (fnet.bind(fnet.up_sampling2d, interpolation="bilinear"), (None, 4, 4, 1)),
 ]
 

@@ -140,7 +140,7 @@ def test_files_of_keras_2_are_held_to_what_it_took():
 
 FREE = {
     *("oov_token", "mask_token", "mask_value"),  # texts of the user's own
-    *("vocabulary_size", "encoding_dtype"),  # looked at where they are used
+    *("vocabulary_size", "encoding_dtype", "input_dtype"),  # looked at where they are used
     ("stft_spectrogram", "window"),  # the kernels in the file tell what SciPy made of the name
 }
 

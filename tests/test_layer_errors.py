@@ -266,7 +266,7 @@ ONE = Spec((2, 3, 4))
     (fnet.operations.logaddexp, (ONE,), r"it takes 2 arrays \(x1, x2\) of any number of axes"),
     (fnet.operations.outer, (Spec((2,), "string"),) * 2, r"it takes 2 arrays \(x1, x2\) of any number of axes"),
     (fnet.operations.bitwise_and, ONE, r"it takes 2 arrays \(x, y\) of any number of axes"),
-    (fnet.operations.scatter_update, (ONE,), "it takes inputs, indices, updates"),
+    (fnet.operations.scatter_update, (ONE,), r"it takes 3 arrays \(inputs, indices, updates\)"),
     (fnet.operations.svd, Spec(()), "it takes an array .*2 or more axes"),
     *((layer, ONE, f"{layer.__name__} lacks the option") for layer in (fnet.input_layer, fnet.time_distributed)),
     (fnet.random_hue, {"a": ONE}, "it takes an array of"),

@@ -59,6 +59,7 @@ def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
 
 def factor(x: Array) -> Array:
     """The lower Cholesky factors of a stack of matrices; NaN for one that has none, not an error for all of them."""
+    x = xp.tril(x) + xp.conj(_transposed(xp.tril(x, -1)))  # the lower triangle alone counts, also on JAX
     try:
         return xp.linalg.cholesky(x)
     except np.linalg.LinAlgError:
