@@ -104,6 +104,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"fnet.{name}")
     elif name in (layers := importlib.import_module("fnet.layers")).NAMES:
         value = getattr(layers, name)
+    elif name == "load_model":  # the name that it has in Keras
+        said = "load_keras(path) reads a file of Keras, load(path) one that save wrote"
+        raise AttributeError(f"module 'fnet' has no attribute 'load_model': {said}")
     else:
         return _own(name)
     globals()[name] = value

@@ -365,6 +365,8 @@ def test_compositions_of_what_is_no_step():
         fnet.layer(shape="same")
     with pytest.raises(AttributeError, match="module 'fnet' has no attribute 'densest'"):
         _ = fnet.densest
+    with pytest.raises(AttributeError, match=r"load_keras\(path\) reads a file of Keras"):
+        _ = fnet.load_model
 
 
 def test_streams_ask_for_the_number_of_sequences():
