@@ -35,14 +35,20 @@ def engine_app(engine, folder):
 
         session = onnxruntime.InferenceSession(folder / "m.onnx", providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
-        run = lambda x: session.run(None, {name: x})[0]  # noqa: E731
+
+        def run(x):
+            return session.run(None, {name: x})[0]
+
     elif engine == "tensorflow":
         import keras
         import tensorflow as tf
 
         model = keras.saving.load_model(folder / "m.keras")
         function = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
-        run = lambda x: function(tf.constant(x)).numpy()  # noqa: E731
+
+        def run(x):
+            return function(tf.constant(x)).numpy()
+
     return create_app(str(folder / "m.keras"), run)
 
 

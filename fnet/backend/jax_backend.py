@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -161,8 +160,11 @@ def ahead(f: Callable[..., Any], *args: Any, convolves: bool = False) -> Callabl
         return None
     lowered = jax.jit(f).lower(*args)
     for options in ([{**VECTORS, **NO_LIBRARY}] if convolves else []) + [VECTORS]:
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # a version of XLA without such an option
+        try:
             return lowered.compile(options)
+        except jax.errors.JaxRuntimeError as error:  # a version of XLA without such an option
+            if "INVALID_ARGUMENT" not in str(error):
+                raise
     return lowered.compile()
 
 
