@@ -63,8 +63,8 @@ def _path(row: infer.Row) -> str:
 
 def _is_open(row: infer.Row) -> bool:
     """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known."""
-    call = rules(row.step).call if isinstance(row.step, Bound) else None
-    begin = 0 if call is not None and not call.rows else 1
+    own = rules(row.step) if isinstance(row.step, Bound) else None
+    begin = 0 if own is not None and own.call is not None and not own.by_row else 1
     return any(None in spec.shape[begin:] for spec in room.arrays(row.outputs))
 
 

@@ -55,7 +55,7 @@ class Rounding:
     gives: Callable[..., str | None] | None = None
 
 
-OF_FLOATS = Rounding(gives=lambda: "of floats")
+ANY, AS_POLICY, OF_FLOATS = Entrance(), Rounding(), Rounding(gives=lambda: "of floats")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,11 @@ class Call:
     arguments: the names of its inputs in order, "*" before the last where there may be any number.
     numbers: arguments whose numbers in files stay numbers, because the shape rule reads them.
     reads_values: the shape rule reads the numbers that its inputs are known to hold (`Spec.value`).
-    rows: whether no row of a batch reaches another.
     """
 
     arguments: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     reads_values: bool = False
-    rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +89,8 @@ class Rules:
     room: (x, *, options it needs) -> (bytes that it holds, bytes that it writes) beyond what `fnet.core.room` makes of
     its inputs, outputs and params.
     rng: options -> whether an `rng` entry in the params would change the result (dropout).
+    by_row: with how many axes or more the first is of rows that do not reach each other; 0: they may with any number.
+    None: they do not in layers of fnet, nor in what goes along an `axis` other than theirs; of others it is not known.
     entrance, rounding, call: what few layers declare; see there.
     """
 
@@ -100,6 +100,7 @@ class Rules:
     children: Callable[..., dict[str, Any]] | None
     room: Callable[..., tuple[int, int]] | None
     rng: Callable[..., bool] | None
+    by_row: int | None
     entrance: Entrance
     rounding: Rounding
     call: Call | None
@@ -122,8 +123,9 @@ def layer(
     children: Callable[..., dict[str, Any]] | None = None,
     room: Callable[..., tuple[int, int]] | None = None,
     rng: Callable[..., bool] | None = None,
-    entrance: Entrance | None = None,
-    rounding: Rounding | None = None,
+    by_row: int | None = None,
+    entrance: Entrance = ANY,
+    rounding: Rounding = AS_POLICY,
     call: Call | None = None,
     in_predict: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
@@ -135,9 +137,7 @@ def layer(
     if not callable(shape):
         raise TypeError(f"shape= is a function from the Spec of the input to (Spec, params); got {shape!r:.80}")
     shape = dtypes.of_floats(shape) if floats else shape
-    own = Rules(
-        shape, mask, floats, children, room, rng, entrance or Entrance(), rounding or Rounding(), call, in_predict
-    )
+    own = Rules(shape, mask, floats, children, room, rng, by_row, entrance, rounding, call, in_predict)
 
     def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         @functools.wraps(function)

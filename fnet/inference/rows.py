@@ -13,21 +13,10 @@ from fnet.core import infer, room
 from fnet.core.compose import Bound, Rules
 from fnet.core.explaining import FAILURES
 from fnet.errors import InvalidInput
-from fnet.layers.wrappers import MIX_ROWS
 from fnet.types import Array
 
 ROWS = 1_000_003
 """So many rows as nothing else of a model has."""
-
-ALONG_MORE = frozenset({"argpartition", "unique"})
-"""Operations that reach along more than their axis."""
-
-OF_ONE = {
-    **dict.fromkeys(("tril", "triu"), 2),
-    **dict.fromkeys(("auto_contrast", "gaussian_blur", "hsv_to_rgb", "rgb_to_hsv"), 3),
-    "contrast_limited_adaptive_histogram_equalization": 3,
-}
-"""{what takes so many axes for one matrix or image, whose size it keeps}."""
 
 
 def rows_independent(model: Any) -> bool:
@@ -50,15 +39,17 @@ def _rows_lead(model: Any) -> bool:
     except FAILURES:
         return False
     return not any(
-        spec.shape[:1] != (ROWS,) or OF_ONE.get(_name(row.step)) == len(spec.shape)
+        spec.shape[:1] != (ROWS,) or len(spec.shape) < (_by_row(row.step) or 0)
         for row in seen
         if any(spec.shape[:1] == (ROWS,) for spec in room.arrays(row.inputs))
         for spec in room.arrays(row.outputs)
     )
 
 
-def _name(step: Any) -> str:
-    return getattr(getattr(step, "function", step), "__name__", "")
+def _by_row(step: Any) -> int | None:
+    """What a layer says of its rows; None of what is no layer."""
+    declared: Rules | None = getattr(getattr(step, "function", step), "rules", None)
+    return None if declared is None else declared.by_row
 
 
 def _rows_stay(layer: Bound) -> bool:
@@ -67,15 +58,8 @@ def _rows_stay(layer: Bound) -> bool:
     axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
     if options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
         return False
-    return ("axis" in axes and _name(layer) not in ALONG_MORE) or _is_by_row(layer.function)
-
-
-def _is_by_row(function: Any) -> bool:
-    """Whether it is a layer of fnet that goes through its rows one by one, or an operation that says so."""
-    own: Rules | None = getattr(function, "rules", None)
-    if own is None or own.call is None:
-        return layers.is_own(function) and function.__name__ not in MIX_ROWS
-    return own.call.rows
+    by_row = _by_row(layer)
+    return "axis" in axes or layers.is_own(layer.function) if by_row is None else by_row > 0
 
 
 def _not_rows(axis: Any) -> bool:

@@ -212,7 +212,7 @@ def _require_mirror(time: int | None, fft_length: int) -> None:
         raise InvalidInput(f"mel_spectrogram takes signals of more than {fft_length // 2} steps; got {time}")
 
 
-@layer(shape=_mel_rule, mask="drop")
+@layer(shape=_mel_rule, mask="drop", by_row=0)  # decibels are cut below the largest of the batch
 def mel_spectrogram(
     params: Params,
     x: Array,

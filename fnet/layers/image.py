@@ -293,7 +293,7 @@ def _contrast_rule(x: Spec) -> tuple[Spec, ParamTree]:
     return float_rule(x)
 
 
-@layer(shape=_contrast_rule, mask="drop")
+@layer(shape=_contrast_rule, mask="drop", by_row=4)
 def auto_contrast(params: Params, x: Array, *, value_range: tuple[float, float] = (0, 255)) -> Array:
     """Images -> floats: each channel of each image stretched to the whole `value_range`; flat ones stay.
 
@@ -324,7 +324,7 @@ def _clahe_room(x: Spec, *, tile_grid_size: tuple[int, int], data_format: str | 
     return held, held
 
 
-@layer(shape=_same_rule, room=_clahe_room, mask="drop", in_predict={"casts": True})
+@layer(shape=_same_rule, room=_clahe_room, mask="drop", by_row=4, in_predict={"casts": True})
 def contrast_limited_adaptive_histogram_equalization(
     params: Params,
     x: Array,

@@ -18,9 +18,6 @@ from fnet.layers.state_passing import Advance, State, advance
 from fnet.masks import mask_of, masked, parted, strip, values_of
 from fnet.types import Array, Masks, Merge, Params, ParamTree, Spec
 
-MIX_ROWS = frozenset({"mel_spectrogram"})
-"""The layers in which a row reaches others of its batch: decibels are cut below the largest of all."""
-
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "concat": lambda a, b: xp.concatenate([a, b], axis=-1),
     "sum": lambda a, b: a + b,
@@ -194,8 +191,8 @@ def _by_time(mask: Array | None) -> Array | None:
 
 def mixes_rows(step: Any) -> bool:
     """Whether something in a step may let rows of a batch reach each other: a layer or operation that does."""
-    layers = ((layer.function.__name__, rules(layer).call) for layer in infer.layers_in(step))
-    return any(name in MIX_ROWS or (call is not None and not call.rows) for name, call in layers)
+    declared = map(rules, infer.layers_in(step))
+    return any(own.by_row == 0 or (own.by_row is None and own.call is not None) for own in declared)
 
 
 def keeps_states(step: Any) -> bool:

@@ -43,7 +43,7 @@ def _blur_room(images: Spec, *, kernel_size: Sequence[int], data_format: str | N
     return held + 3 * kernel, work + 3 * kernel
 
 
-@operation(same, room=_blur_room)
+@operation(same, room=_blur_room, by_row=4)
 def gaussian_blur(
     images: Array,
     *,

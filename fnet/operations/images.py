@@ -236,7 +236,7 @@ def _rgb_to_hsv(x: Array) -> Array:
     return xp.stack([hue, saturation, value], axis=-1)
 
 
-@operation(same)
+@operation(same, by_row=4)
 def rgb_to_hsv(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """Red, green, blue in [0, 1] -> hue, saturation, value in [0, 1]."""
     return on_last(_rgb_to_hsv, images, data_format)
@@ -249,7 +249,7 @@ def _hsv_to_rgb(x: Array) -> Array:
     return xp.stack([part * value for part in parts], axis=-1)
 
 
-@operation(same)
+@operation(same, by_row=4)
 def hsv_to_rgb(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """Hue, saturation, value in [0, 1] -> red, green, blue in [0, 1]."""
     return on_last(_hsv_to_rgb, images, data_format)

@@ -36,12 +36,17 @@ MOST = 64
 
 
 def operation(
-    shape: Callable[..., Any], *, home: str = HOME, call: Call | None = None, room: Callable[..., Any] | None = None
+    shape: Callable[..., Any],
+    *,
+    home: str = HOME,
+    call: Call | None = None,
+    room: Callable[..., Any] | None = None,
+    by_row: int | None = None,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks.
 
-    home: the package that it is public in. call: what else is said of its calls; whether rows are apart is known of
-    shape rules that every entry follows by itself. room: see `Rules`; it is given what the operation is fed with.
+    home: the package that it is public in. call: what else is said of its calls. room, by_row: see `Rules`; the room is
+    given what the operation is fed with, and shape rules that every entry follows by itself keep rows apart.
     """
 
     def decorate(function: Callable[..., Any]) -> Operation:
@@ -66,8 +71,10 @@ def operation(
         run.__module__ = home
         vars(run)["__wrapped__"] = function  # for the types of its options
         names = tuple(("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in arguments)
-        known = Call(rows=shape in (same, like, broadcast)) if call is None else call
-        return layer(shape=rule, mask="drop", room=room, call=replace(known, arguments=names))(run)
+        rows = 1 if by_row is None and shape in (same, like, broadcast) else by_row
+        return layer(shape=rule, mask="drop", room=room, by_row=rows, call=replace(call or Call(), arguments=names))(
+            run
+        )
 
     return decorate
 

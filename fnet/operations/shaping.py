@@ -260,13 +260,13 @@ def diagflat(x: Array, *, k: int = 0) -> Array:
     return xp.diag(tensor(x).reshape(-1), k)
 
 
-@operation(same)
+@operation(same, by_row=3)
 def tril(x: Array, *, k: int = 0) -> Array:
     """`x` with 0 above diagonal `k`."""
     return xp.tril(tensor(x), k)
 
 
-@operation(same)
+@operation(same, by_row=3)
 def triu(x: Array, *, k: int = 0) -> Array:
     """`x` with 0 below diagonal `k`."""
     return xp.triu(tensor(x), k)

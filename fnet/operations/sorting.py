@@ -42,7 +42,7 @@ def _argpartition_room(x: Spec, *, kth: int, axis: int | None) -> tuple[int, int
     return held, held
 
 
-@operation(lambda x, *, axis: Spec(_sorted_rule(x, axis=axis).shape, "int32"), room=_argpartition_room)
+@operation(lambda x, *, axis: Spec(_sorted_rule(x, axis=axis).shape, "int32"), room=_argpartition_room, by_row=0)
 def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
     """int32 positions of the kth + 1 smallest along `axis` (None: flat), ascending, then of the others.
 
@@ -136,7 +136,7 @@ def _unique_rule(
     return (values, *(Spec(tuple(s), "int32") for s in extra)) if extra else values
 
 
-@operation(_unique_rule, room=room.copies(24))
+@operation(_unique_rule, room=room.copies(24), by_row=0)
 def unique(
     x: Array,
     *,

@@ -54,8 +54,8 @@ def function(
     """
 
     def decorate(f: Callable[..., Any]) -> Operation:
-        call = Call(numbers=sizes, reads_values=True, rows=rows)
-        made = operation(_following(shape, f), home=HOME, call=call)(_at_once(f))
+        call = Call(numbers=sizes, reads_values=True)
+        made = operation(_following(shape, f), home=HOME, call=call, by_row=1 if rows else None)(_at_once(f))
         made = _handing_on(made) if same else made
         FUNCTIONS.update(dict.fromkeys(names, made))
         return made
@@ -87,7 +87,8 @@ def _handing_on(made: Operation) -> Operation:
         spec, _ = infer.infer(bind(handing_on, **options), infer.spec(strip(x)))
         return same if spec.dtype == y.dtype.name else y  # JAX without 64 bits makes no new array of a cast to them
 
-    handing_on = layer(shape=rules(made).shape, mask="own", call=rules(made).call)(call)
+    own = rules(made)
+    handing_on = layer(shape=own.shape, mask="own", call=own.call, by_row=own.by_row)(call)
     return handing_on
 
 

@@ -9,7 +9,7 @@ import fnet
 from fnet import tree
 from fnet.core.compose import bind, option_names
 from fnet.core.options import kinds
-from fnet.core.rules import call_of
+from fnet.core.rules import call_of, rules
 from fnet.core.sources import Ref, masked_by, references
 from fnet.records import dataclass
 from params.convert.conversion import Converted, named
@@ -99,11 +99,11 @@ def require_operands(part: Converted, call: dict[str, Any]) -> None:
     """Refuse keys, and what meets a tensor in an operation of two, of which Keras makes no graph."""
     if part.entry is None or not _is_strict(part, part.entry):
         return
-    values, how = [*call["args"], *call["kwargs"].values()], call_of(part.entry.layer)
+    values, layer = [*call["args"], *call["kwargs"].values()], part.entry.layer
     if part.source.class_name == "GetItem":
         wrong = [value for value in values[1:] if not _is_key(value)]
     else:
-        operands = values if how.rows and len(how.arguments) == 2 else []
+        operands = values if rules(layer).by_row and len(call_of(layer).arguments) == 2 else []
         lists = part.source.class_name in COMPARING
         wrong = [value for value in operands if value is None or (isinstance(value, list) and not lists)]
     if wrong:
