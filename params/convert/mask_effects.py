@@ -31,6 +31,9 @@ PASSED_ON = {
 }
 """Layers that give, at inference, the very array that they got."""
 
+OF_SEVERAL = ("AdditiveAttention", "Attention")
+"""Layers of several arrays whose output carries a mask of one of them; before Keras 3.4 none."""
+
 MERGES_BY_MASK = ("Maximum", "Minimum", "Multiply")
 """Layers that leave out what the masks of their inputs hide."""
 
@@ -133,8 +136,11 @@ def _keep_given_mask_inside(
                 masks.append(leaf.source.mask)
             values += references(_values(leaf.source))
     marks.roots[name] = marks.roots_of(sources)
-    merges = source.class_name in MERGES_BY_MASK and conversion.version >= MERGES_SEE_MASKS
-    if merges and marks.unsaid.intersection(values):
+    sees_several = conversion.version >= MERGES_SEE_MASKS
+    if source.class_name in OF_SEVERAL and not sees_several:
+        marks.changed.update({(name, path): None for path in paths_of(specs[name])})
+        return
+    if source.class_name in MERGES_BY_MASK and sees_several and marks.unsaid.intersection(values):
         raise UnsupportedLayer(
             f"{source.label} merges by the mask of its inputs, one of which was given a mask in a call next to the one "
             "that it carries; Keras 3.4 to 3.10 took the latter here: build the model with one of the two masks"

@@ -520,6 +520,20 @@ def additive_attention():
 
 
 @case
+def causal_attention():
+    i, k = feed("i"), feed("k")
+    e, d = embed(i), embed(k)
+    outputs = []
+    for layer in (L.Attention, L.AdditiveAttention):
+        y = layer()([e, d], use_causal_mask=True)
+        outputs += [y, seen(y), L.GlobalAveragePooling1D()(layer()([d, e], use_causal_mask=True))]
+    x, v = Input((T, F)), Input((T, F))
+    inner = Model([x, v], L.Attention()([x, v], use_causal_mask=True))
+    z = inner([d, e])
+    return [i, k], [*outputs, z, seen(z), seen(L.Add()([z, d]))]
+
+
+@case
 def attention_with_explicit_masks():
     i, f, m, n = (feed(name) for name in "ifmn")
     e = embed(i)
