@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core.compose import bind
 from fnet.core.room import of_step
 from fnet.dtypes import bounds, floating, tensor
 from fnet.layers.image import height_and_width, resizing
-from fnet.operations.rules import operation, same
+from fnet.operations.rules import Operation, operation, same, signed_as
 from fnet.types import Array, DataFormat, Positive, Shape, Spec
 
 
@@ -66,32 +66,24 @@ def _margins(shape: Shape, data_format: str | None, rows: Edge, columns: Edge, s
     return {axis: _spans(shape[axis], *edge, sign) for axis, edge in ((height, rows), (width, columns))}
 
 
-def _with_margins(images: Spec, data_format: str | None, rows: Edge, columns: Edge, sign: int) -> Spec:
-    """An unknown size becomes the target size: the margins follow when the image is there."""
-    sizes = list(images.shape)
-    margins = _margins(images.shape, data_format, rows, columns, sign)
-    for (axis, widths), (_, _, target) in zip(margins.items(), (rows, columns), strict=True):
-        size = sizes[axis]
-        sizes[axis] = target if size is None else size + sign * sum(widths)
-    return Spec(tuple(sizes), images.dtype)
+def _by_margins(word: str, sign: int) -> Callable[[Callable[..., Array]], Operation]:
+    """Declare a function with the options `top_word`, `target_height`, ... to be an operation. sign: see `_spans`."""
+
+    def rule(images: Spec, *, data_format: str | None, target_height: Any, target_width: Any, **widths: Any) -> Spec:
+        """An unknown size becomes the target size: the margins follow when the image is there."""
+        sizes = list(images.shape)
+        rows = (widths[f"top_{word}"], widths[f"bottom_{word}"], target_height)
+        columns = (widths[f"left_{word}"], widths[f"right_{word}"], target_width)
+        margins = _margins(images.shape, data_format, rows, columns, sign)
+        for (axis, both), target in zip(margins.items(), (target_height, target_width), strict=True):
+            size = sizes[axis]
+            sizes[axis] = target if size is None else size + sign * sum(both)
+        return Spec(tuple(sizes), images.dtype)
+
+    return lambda f: operation(signed_as(f, rule))(f)
 
 
-def _crop_rule(
-    images: Spec,
-    *,
-    top_cropping: int | None,
-    left_cropping: int | None,
-    bottom_cropping: int | None,
-    right_cropping: int | None,
-    target_height: int | None,
-    target_width: int | None,
-    data_format: str | None,
-) -> Spec:
-    rows, columns = (top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width)
-    return _with_margins(images, data_format, rows, columns, -1)
-
-
-@operation(_crop_rule)
+@_by_margins("cropping", -1)
 def crop_images(
     images: Array,
     *,
@@ -112,22 +104,7 @@ def crop_images(
     return images[tuple(key)]
 
 
-def _pad_rule(
-    images: Spec,
-    *,
-    top_padding: int | None,
-    left_padding: int | None,
-    bottom_padding: int | None,
-    right_padding: int | None,
-    target_height: int | None,
-    target_width: int | None,
-    data_format: str | None,
-) -> Spec:
-    rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
-    return _with_margins(images, data_format, rows, columns, 1)
-
-
-@operation(_pad_rule)
+@_by_margins("padding", 1)
 def pad_images(
     images: Array,
     *,

@@ -59,11 +59,15 @@ def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
 
 def factor(x: Array) -> Array:
     """The lower Cholesky factors of a stack of matrices; NaN for one that has none, not an error for all of them."""
-    x = xp.tril(x) + xp.conj(_transposed(xp.tril(x, -1)))  # the lower triangle alone counts, also on JAX
     try:
-        return xp.linalg.cholesky(x)
+        return _lower_factor(x)
     except np.linalg.LinAlgError:
         return np.full_like(x, np.nan) if x.ndim == 2 else np.stack([factor(matrix) for matrix in x])
+
+
+def _lower_factor(x: Array) -> Array:
+    """That of the lower triangle alone, on JAX too, which would have both. Raises LinAlgError where there is none."""
+    return xp.linalg.cholesky(xp.tril(x) + xp.conj(_transposed(xp.tril(x, -1))))
 
 
 def _of_finite(compute: Callable[[Array], Any], x: Array) -> Any:
@@ -109,7 +113,7 @@ def _transposed(x: Array) -> Array:
     return xp.swapaxes(x, -1, -2)
 
 
-@operation(lambda x: Spec(_square(x), x.dtype), room=_solved)
+@operation(_matrix_rule, room=_solved)
 def inv(x: Array) -> Array:
     """The inverse of square matrices. Errors: a singular one raises LinAlgError on NumPy and is inf or NaN on JAX."""
     inverse: Array = _of_half(xp.linalg.inv, x)
@@ -147,8 +151,7 @@ def _with_upper(name: str, text: str, compute: Callable[[Array, bool], Array]) -
 
 
 def _cholesky(x: Array, upper: bool) -> Array:
-    below = xp.conj(_transposed(xp.tril(x, -1)))  # the lower triangle alone counts, which JAX would not have so
-    lower = xp.linalg.cholesky(xp.tril(x) + below)
+    lower = _lower_factor(x)
     return xp.conj(_transposed(lower)) if upper else lower
 
 
@@ -262,10 +265,13 @@ def lstsq(a: Array, b: Array, *, rcond: float | None = None) -> Array:
     a, b = tensor(a), tensor(b)
     cut = float(np.finfo(a.dtype).eps) * max(a.shape) if rcond is None else rcond
     u, s, vt = _singular(a)
-    kept = s >= cut * s[0]
-    inverse = xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
-    columns = b[:, None] if b.ndim == 1 else b
-    return (_transposed(vt) @ (inverse[:, None] * (_transposed(u) @ columns))).reshape(a.shape[1], *b.shape[1:])
+    inverse = _inverse_where(s >= cut * s[0], s)[:, None]
+    return (_transposed(vt) @ (inverse * (_transposed(u) @ _as_columns(b, 2)))).reshape(a.shape[1], *b.shape[1:])
+
+
+def _inverse_where(kept: Array, s: Array) -> Array:
+    """1 / s, 0 for what is not kept."""
+    return xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
 
 
 def _pinv_rule(x: Spec) -> Spec:
@@ -278,8 +284,7 @@ def pinv(x: Array, *, rcond: float | None = None) -> Array:
     x = tensor(x)
     cut = 10.0 * max(x.shape[-2:]) * float(np.finfo(x.dtype).eps) if rcond is None else rcond
     u, s, vt = _singular(x)
-    kept = s > cut * xp.max(s, axis=-1, keepdims=True)
-    inverse = xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
+    inverse = _inverse_where(s > cut * xp.max(s, axis=-1, keepdims=True), s)
     return (_transposed(vt) * inverse[..., None, :]) @ _transposed(u)
 
 

@@ -7,6 +7,7 @@ and of truth values are 32-bit, means of integers float32, positions int32. Sour
 # ruff: noqa: A001 - the operations and their arguments have Keras's names
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -147,26 +148,16 @@ def _instead(x: Array, value: float) -> Array:
     return xp.where(xp.isnan(x), xp.full_like(x, value), x) if is_float(x) else x
 
 
-def _unless_all_nan(x: Array, y: Array, axis: Any, keepdims: bool) -> Array:
-    if not is_float(x):
-        return y
-    return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(y, float("nan")), y)
+def _ignoring_nan(reduce: Callable[..., Array], value: float, of_none: float | None = None) -> Callable[..., Array]:
+    """`reduce` with `value` in place of NaN; where all are NaN `of_none`, unless that is None."""
 
+    def reduced(x: Array, axis: Any, keepdims: bool, *more: Any) -> Array:
+        y = reduce(_instead(x, value), axis, keepdims, *more)
+        if of_none is None or not is_float(x):
+            return y
+        return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(y, of_none), y)
 
-def _nansum(x: Array, axis: Any, keepdims: bool) -> Array:
-    return _sum(_instead(x, 0.0), axis, keepdims)
-
-
-def _nanprod(x: Array, axis: Any, keepdims: bool) -> Array:
-    return _prod(_instead(x, 1.0), axis, keepdims)
-
-
-def _nanmax(x: Array, axis: Any, keepdims: bool) -> Array:
-    return _unless_all_nan(x, _max(_instead(x, -float("inf")), axis, keepdims), axis, keepdims)
-
-
-def _nanmin(x: Array, axis: Any, keepdims: bool) -> Array:
-    return _unless_all_nan(x, _min(_instead(x, float("inf")), axis, keepdims), axis, keepdims)
+    return reduced
 
 
 def _nanmean(x: Array, axis: Any, keepdims: bool) -> Array:
@@ -174,7 +165,7 @@ def _nanmean(x: Array, axis: Any, keepdims: bool) -> Array:
         return x
     x = floating(x)[0]
     count = xp.sum(~xp.isnan(x), axis=axis, keepdims=keepdims).astype(x.dtype)
-    return _nansum(x, axis, keepdims) / count
+    return _sum(_instead(x, 0.0), axis, keepdims) / count
 
 
 def _nanvar(x: Array, axis: Any, keepdims: bool) -> Array:
@@ -189,10 +180,10 @@ def _nanstd(x: Array, axis: Any, keepdims: bool) -> Array:
     return xp.sqrt(_nanvar(x, axis, keepdims))
 
 
-nansum = _reduction("nansum", "The sum of what is not NaN.", _nansum)
-nanprod = _reduction("nanprod", "The product of what is not NaN.", _nanprod)
-nanmax = _reduction("nanmax", "The largest of what is not NaN.", _nanmax)
-nanmin = _reduction("nanmin", "The smallest of what is not NaN.", _nanmin)
+nansum = _reduction("nansum", "The sum of what is not NaN.", _ignoring_nan(_sum, 0.0))
+nanprod = _reduction("nanprod", "The product of what is not NaN.", _ignoring_nan(_prod, 1.0))
+nanmax = _reduction("nanmax", "The largest of what is not NaN.", _ignoring_nan(_max, -math.inf, math.nan))
+nanmin = _reduction("nanmin", "The smallest of what is not NaN.", _ignoring_nan(_min, math.inf, math.nan))
 nanmean = _reduction("nanmean", "The mean of what is not NaN.", _nanmean)
 nanvar = _reduction("nanvar", "The variance of what is not NaN.", _nanvar)
 nanstd = _reduction("nanstd", "The standard deviation of what is not NaN.", _nanstd)
@@ -216,11 +207,11 @@ def _position(name: str, text: str, search: Callable[..., Array]) -> Operation:
     return operation(rule)(named(name, text, apply))
 
 
-def _argmax(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool = True) -> Array:
+def _argmax(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
     return xp.argmax(_ordered(x, signed_zeros), axis=axis, keepdims=keepdims).astype("int32")
 
 
-def _argmin(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool = True) -> Array:
+def _argmin(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
     return xp.argmin(_ordered(x, signed_zeros), axis=axis, keepdims=keepdims).astype("int32")
 
 
@@ -232,21 +223,7 @@ def _ordered(x: Array, signed_zeros: bool) -> Array:
     return xp.where((x == 0) & xp.signbit(x), below, x)
 
 
-def _nanargmax(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
-    places = _argmax(_instead(x, -float("inf")), axis, keepdims, signed_zeros)
-    return _minus_one_if_all_nan(x, places, axis, keepdims)
-
-
-def _nanargmin(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
-    places = _argmin(_instead(x, float("inf")), axis, keepdims, signed_zeros)
-    return _minus_one_if_all_nan(x, places, axis, keepdims)
-
-
-def _minus_one_if_all_nan(x: Array, places: Array, axis: int | None, keepdims: bool) -> Array:
-    if not is_float(x):
-        return places
-    return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(places, -1), places)
-
+_nanargmax, _nanargmin = _ignoring_nan(_argmax, -math.inf, -1), _ignoring_nan(_argmin, math.inf, -1)
 
 argmax = _position("argmax", "Where the largest is first.", _argmax)
 argmin = _position("argmin", "Where the smallest is first.", _argmin)

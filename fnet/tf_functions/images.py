@@ -68,20 +68,13 @@ def _box_rule(image: Any, *offsets: Any, target_height: int, target_width: int) 
     return Spec(_sized(spec.shape, target_height, target_width), spec.dtype)
 
 
-def _rows_and_columns(x: Array, rows: slice, columns: slice) -> Array:
-    return x[..., rows, columns, :]
-
-
 @function(_box_rule, "image.crop_to_bounding_box")
 def crop_to_bounding_box(
     image: Array, *, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Array:
     """The window of the target size at the offsets."""
-    rows, columns = (
-        slice(offset_height, offset_height + target_height),
-        slice(offset_width, offset_width + target_width),
-    )
-    return _rows_and_columns(tensor(image), rows, columns)
+    below, right = offset_height + target_height, offset_width + target_width
+    return tensor(image)[..., offset_height:below, offset_width:right, :]
 
 
 @function(_box_rule, "image.pad_to_bounding_box")
@@ -145,7 +138,7 @@ def central_crop(image: Array, *, central_fraction: float) -> Array:
     x = tensor(image)
     starts = [int((n - n * central_fraction) / 2) for n in x.shape[-3:-1]]
     rows, columns = (slice(s, n - s) for s, n in zip(starts, x.shape[-3:-1], strict=True))
-    return _rows_and_columns(x, rows, columns)
+    return x[..., rows, columns, :]
 
 
 def _crops_rule(image: Any, boxes: Any, box_indices: Any, crop_size: Any) -> Spec:

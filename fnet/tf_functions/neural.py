@@ -13,7 +13,7 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, named
+from fnet.operations.rules import Operation, named, signed_as
 from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import (
     Sizes,
@@ -197,40 +197,37 @@ def spatial(value: Any, rank: int, data_format: str | None) -> tuple[int, ...]:
     return tuple(values * rank if len(values) == 1 else values)
 
 
-def _how(rank: int, strides: Any, data_format: str | None, dilations: Any = None) -> dict[str, Any]:
+def _how(rank: int, *, strides: Any, padding: Padding, data_format: str | None, dilations: Any) -> dict[str, Any]:
+    """The options of a convolution as Keras has them."""
     return {
         "strides": spatial(strides, rank, data_format),
+        "padding": _after_margins(padding),
         "dilation_rate": spatial(dilations, rank, data_format),
         "data_format": _order(data_format),
     }
 
 
-def _margins(x: Any, padding: Padding) -> tuple[list[tuple[int, int]] | None, str]:
-    """(what to pad first, the padding of the layer): a list of pairs is padded before."""
-    if isinstance(padding, str):
-        return None, padding.lower()
-    return [(pair[0], pair[1]) for pair in padding], "valid"
+def _after_margins(padding: Padding) -> str:
+    """The padding of the layer: a list of pairs is padded before."""
+    return padding.lower() if isinstance(padding, str) else "valid"
 
 
 def _padded_spec(x: Spec, padding: Padding) -> Spec:
-    pairs, _ = _margins(x, padding)
-    if pairs is None:
+    if isinstance(padding, str):
         return x
-    return Spec(tuple(None if d is None else d + a + b for d, (a, b) in zip(x.shape, pairs, strict=True)), x.dtype)
+    return Spec(tuple(None if d is None else d + a + b for d, (a, b) in zip(x.shape, padding, strict=True)), x.dtype)
 
 
 def _padded(x: Array, padding: Padding, fill: float = 0.0) -> Array:
-    pairs, _ = _margins(x, padding)
-    return x if pairs is None else xp.pad(x, pairs, constant_values=fill)
+    return x if isinstance(padding, str) else xp.pad(x, [(a, b) for a, b in padding], constant_values=fill)
 
 
 def _convolution(name: str, operation: Operation, *names: str) -> Operation:
     """A convolution with one kernel."""
 
-    def rule(x: Any, filters: Any, *, strides: Any, padding: Padding, data_format: str | None, dilations: Any) -> Spec:
-        spec, weights = as_spec(x), as_spec(filters)
-        how = _how(len(spec.shape) - 2, strides, data_format, dilations)
-        y: Spec = rule_of(operation, (_padded_spec(spec, padding), weights), padding=_margins(spec, padding)[1], **how)
+    def rule(x: Any, filters: Any, **given: Any) -> Spec:
+        spec = _padded_spec(as_spec(x), given["padding"])
+        y = rule_of(operation, (spec, as_spec(filters)), **_how(len(spec.shape) - 2, **given))
         return Spec(y.shape, dtype_like(x, filters))
 
     def apply(
@@ -243,10 +240,10 @@ def _convolution(name: str, operation: Operation, *names: str) -> Operation:
         dilations: Any = None,
     ) -> Array:
         x, weights = together(x, filters)
-        how = _how(x.ndim - 2, strides, data_format, dilations)
-        return operation({}, (_padded(x, padding), weights), padding=_margins(x, padding)[1], **how)
+        how = _how(x.ndim - 2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
+        return operation({}, (_padded(x, padding), weights), **how)
 
-    return function(rule, *names)(named(name, operation.__doc__ or name, apply))
+    return function(signed_as(apply, rule), *names)(named(name, operation.__doc__ or name, apply))
 
 
 conv = _convolution(
@@ -257,19 +254,9 @@ depthwise_conv2d = _convolution(
 )
 
 
-def _separable_rule(
-    x: Any,
-    depthwise_filter: Any,
-    pointwise_filter: Any,
-    *,
-    strides: Any,
-    padding: str,
-    data_format: str | None,
-    dilations: Any,
-) -> Spec:
-    parts = tuple(map(as_spec, (x, depthwise_filter, pointwise_filter)))
-    how = _how(2, strides, data_format, dilations)
-    return rule_of(operations.separable_conv, parts, padding=padding.lower(), **how)
+def _separable_rule(*parts: Any, strides: Any, padding: str, data_format: str | None, dilations: Any) -> Spec:
+    how = _how(2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
+    return rule_of(operations.separable_conv, tuple(map(as_spec, parts)), **how)
 
 
 @function(_separable_rule, "nn.separable_conv2d")
@@ -285,7 +272,8 @@ def separable_conv2d(
 ) -> Array:
     """A depthwise convolution, then one with windows of size 1."""
     parts = tuple(together(x, depthwise_filter, pointwise_filter))
-    return operations.separable_conv({}, parts, padding=padding.lower(), **_how(2, strides, data_format, dilations))
+    how = _how(2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
+    return operations.separable_conv({}, parts, **how)
 
 
 def _transpose_rule(x: Any, filters: Any, output_shape: Any, *, data_format: str | None) -> Spec:
@@ -310,10 +298,10 @@ def conv_transpose(
     """(batch, *spatial, in), (*window, out, in) -> `output_shape`: the gradient of a convolution."""
     x, kernel = together(x, filters)
     rank = x.ndim - 2
-    how = _how(rank, strides, data_format, dilations)
+    how = _how(rank, strides=strides, padding="valid", data_format=data_format, dilations=dilations)
     x = xp.moveaxis(x, 1, -1) if _first(data_format) else x
     sizes = spatial(ints(output_shape), rank, data_format)
-    full = operations.conv_transpose({}, (x, kernel), padding="valid", **{**how, "data_format": "channels_last"})
+    full = operations.conv_transpose({}, (x, kernel), **{**how, "data_format": "channels_last"})
     for axis, (size, window, step) in enumerate(zip(sizes, kernel.shape, how["strides"], strict=False), start=1):
         steps = -(-size // step)
         before = max((steps - 1) * step + window - size, 0) // 2 if padding.upper() == "SAME" else 0
@@ -331,11 +319,12 @@ def _window(x: Array, axis: int, start: int, size: int) -> Array:
 # --- pooling --------------------------------------------------------------------------------------
 
 
-def _pool_options(rank: int, ksize: Any, strides: Any, data_format: str | None) -> dict[str, Any]:
+def _pool_options(rank: int, ksize: Any, strides: Any, padding: Padding, data_format: str | None) -> dict[str, Any]:
     window = spatial(ksize, rank, data_format)
     return {
         "pool_size": window,
         "strides": window if strides is None else spatial(strides, rank, data_format),
+        "padding": _after_margins(padding),
         "data_format": _order(data_format),
     }
 
@@ -343,16 +332,15 @@ def _pool_options(rank: int, ksize: Any, strides: Any, data_format: str | None) 
 def _pooling(name: str, operation: Operation, *names: str) -> Operation:
     def rule(x: Any, *, ksize: Any, strides: Any, padding: Padding, data_format: str | None) -> Spec:
         spec = as_spec(x)
-        how = _pool_options(len(spec.shape) - 2, ksize, strides, data_format)
-        return rule_of(operation, _padded_spec(spec, padding), padding=_margins(spec, padding)[1], **how)
+        how = _pool_options(len(spec.shape) - 2, ksize, strides, padding, data_format)
+        return rule_of(operation, _padded_spec(spec, padding), **how)
 
     def apply(
         x: Array, *, ksize: Any, strides: Any = None, padding: Padding = "VALID", data_format: str | None = None
     ) -> Array:
         x = tensor(x)
-        how = _pool_options(x.ndim - 2, ksize, strides, data_format)
-        x = _padded(x, padding, float("-inf"))
-        return operation({}, x, padding=_margins(x, padding)[1], **how)
+        how = _pool_options(x.ndim - 2, ksize, strides, padding, data_format)
+        return operation({}, _padded(x, padding, float("-inf")), **how)
 
     return function(rule, *names)(named(name, operation.__doc__ or name, apply))
 
