@@ -267,9 +267,13 @@ def is_float_spec(spec: Any) -> bool:
     return isinstance(spec, Spec | Param) and spec.dtype.startswith(("float", "bfloat"))
 
 
+NARROW = ("float16", "bfloat16")
+"""Floats of 16 bits."""
+
+
 def of_32_bits(specs: Any) -> Any:
     """A tree of Specs with floats of 16 bits as float32, as where they meet parameters of float32."""
-    return tree.map(lambda s: replace(s, dtype="float32") if is_float_spec(s) and s.dtype.endswith("16") else s, specs)
+    return tree.map(lambda s: replace(s, dtype="float32") if getattr(s, "dtype", "") in NARROW else s, specs)
 
 
 def given_as(outputs: Any, x: Any, policy: str, gives: str | None) -> Any:

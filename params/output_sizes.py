@@ -9,9 +9,8 @@ from fnet import tree
 from fnet.core import infer, room
 from fnet.core.explaining import FAILURES
 from fnet.core.layer import Bound
-from fnet.core.rules import rules
 from fnet.shapes import sized
-from fnet.types import Spec
+from fnet.types import Shape, Spec
 from params.errors import LimitExceeded, quoted
 from params.file.model_file import Limits
 
@@ -35,11 +34,12 @@ def require_room(rows: list[infer.Row], limits: Limits, stored: int | None = Non
 
     Raises LimitExceeded.
     """
-    for row in rows:
-        for spec in room.arrays(row.outputs):
-            if len(spec.shape) > MOST_AXES:
-                raise LimitExceeded(f"step {_path(row)} gives {len(spec.shape)} axes; {MOST_AXES} are possible")
-    rows = _closed(rows)
+    gives = [[spec.shape for spec in room.arrays(row.outputs)] for row in rows]
+    for row, shapes in zip(rows, gives, strict=True):
+        if (axes := max(map(len, shapes), default=0)) > MOST_AXES:
+            raise LimitExceeded(f"step {_path(row)} gives {axes} axes; {MOST_AXES} are possible")
+    if any(map(_is_open, rows, gives)):
+        rows = _closed(rows)
     params = room.size(infer.params_of(rows))
     given = room.size(rows[-1].inputs) + (params if stored is None else min(params, stored))
     allowed, needed = limits.outputs + GROWTH * given, room.of_rows(rows)
@@ -61,11 +61,12 @@ def _path(row: infer.Row) -> str:
     return quoted("/".join(map(str, row.path)))
 
 
-def _is_open(row: infer.Row) -> bool:
-    """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known."""
-    own = rules(row.step) if isinstance(row.step, Bound) else None
+def _is_open(row: infer.Row, shapes: list[Shape]) -> bool:
+    """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known. shapes: of
+    what the step gives."""
+    own = row.step.rules if isinstance(row.step, Bound) else None
     begin = 0 if own is not None and own.call is not None and not own.by_row else 1
-    return any(None in spec.shape[begin:] for spec in room.arrays(row.outputs))
+    return any(None in shape[begin:] for shape in shapes)
 
 
 def _sized(spec: Any, size: int) -> Any:
@@ -76,9 +77,7 @@ def _sized(spec: Any, size: int) -> Any:
 
 
 def _closed(rows: list[infer.Row]) -> list[infer.Row]:
-    """What `trace` sees of the model for sizes in place of open ones that reach the outputs of steps."""
-    if not any(map(_is_open, rows)):
-        return rows
+    """What `trace` sees of the model for sizes in place of open ones."""
     for size in OPEN:
         try:
             return infer.trace(rows[-1].step, tree.map(lambda spec, size=size: _sized(spec, size), rows[-1].inputs))

@@ -6,7 +6,7 @@ Everything here derives from the shape rules that layers declare (`fnet.core.rul
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from fnet.core.explaining import FAILURES, in_words_of_python, taken
 from fnet.core.layer import Bound, bind, brief, name_of
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
-from fnet.core.rules import Rules, rules
 from fnet.core.sources import describe, resolve, unmasked
 from fnet.errors import InvalidInput, printable
 from fnet.records import dataclass
@@ -95,22 +94,21 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
 
 def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
     """The shape rule of a layer, given the options that it asks for; of one array, the last answers are remembered."""
-    bound = step if isinstance(step, Bound) else bind(step)
-    declared = rules(bound)
-    if not isinstance(x, Spec) or declared.call is not None:
-        return _by_rule(bound, declared, x)
+    bound = _bound(step)
+    if not isinstance(x, Spec) or bound.rules.call is not None:
+        return _by_rule(bound, x)
     key = tuple(x.shape), x.dtype
     known = bound.inferred.get(key)
     if known is None:
-        known = _by_rule(bound, declared, x)
+        known = _by_rule(bound, x)
         if len(bound.inferred) >= REMEMBERED:
             bound.inferred.clear()
         bound.inferred[key] = known
     return known
 
 
-def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
-    specs = tree.leaves(x)
+def _by_rule(bound: Bound, x: Any) -> tuple[Any, ParamTree]:
+    declared, specs = bound.rules, _specs(x)
     if (declared.call is None or not declared.call.reads_values) and any(map(_has_numbers, specs)):
         x = tree.map(lambda spec: replace(spec, value=None) if _has_numbers(spec) else spec, x)
     if bound.misfit is not None:
@@ -124,10 +122,12 @@ def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
         raise InvalidInput(f"{brief(bound)} does not take {describe(x)}{taken(by_rule, declared, error)}") from None
     if params and not declared.entrance.host:
         dtypes.require_no_strings(*specs)
-    if params and bound.dtype is None and any(map(dtypes.is_float_spec, tree.leaves(params))):
-        wide = dtypes.of_32_bits(x)
-        outputs, params = (outputs, params) if wide == x else by_rule(wide)
-    for leaf in tree.leaves((outputs, params)):
+    leaves = tree.leaves(params) if params else []
+    narrow = any(getattr(spec, "dtype", "") in dtypes.NARROW for spec in specs)
+    if narrow and bound.dtype is None and any(map(dtypes.is_float_spec, leaves)):
+        outputs, params = by_rule(dtypes.of_32_bits(x))
+        leaves = tree.leaves(params)
+    for leaf in (*_specs(outputs), *leaves):
         if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
             raise ValueError(f"{brief(bound)} of {x} would have the sizes {leaf.shape}")
         if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
@@ -138,6 +138,15 @@ def _by_rule(bound: Bound, declared: Rules, x: Any) -> tuple[Any, ParamTree]:
     return dtypes.given_as(outputs, x, bound.dtype, bound.gives), stored
 
 
+def _bound(step: Any) -> Bound:
+    return step if isinstance(step, Bound) else bind(step)
+
+
+def _specs(x: Any) -> list[Any]:
+    """The leaves of a tree of Specs, which mostly is one."""
+    return [x] if isinstance(x, Spec) else tree.leaves(x)
+
+
 def _has_numbers(spec: Any) -> bool:
     """Whether functions of TensorFlow know numbers in it, of which other layers make what they do not say."""
     return isinstance(spec, Spec) and spec.value is not None
@@ -145,7 +154,7 @@ def _has_numbers(spec: Any) -> bool:
 
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
     """What a rule that needs options only says about `step`; None where the layer has no such rule."""
-    return None if rule is None else bind(step).fill(rule)()
+    return None if rule is None else _bound(step).fill(rule)()
 
 
 def identity(x: Any) -> tuple[Any, ParamTree]:
@@ -229,16 +238,14 @@ def children(step: Any) -> dict[str, Any]:
     """{params key: step} of the steps inside a step."""
     if isinstance(step, Model):
         return {key: child for _, key, child in step.entries}
-    steps: dict[str, Any] = asked(rules(step).children, step) or {}
+    steps: dict[str, Any] = asked(_bound(step).rules.children, step) or {}
     return steps
 
 
-def layers_in(step: Any) -> Iterator[Bound]:
+def layers_in(step: Any) -> list[Bound]:
     """The layers in a step, those inside models and wrappers too; a wrapper comes before what it holds."""
-    if not isinstance(step, Model):
-        yield bind(step)
-    for child in children(step).values():
-        yield from layers_in(child)
+    own = [] if isinstance(step, Model) else [_bound(step)]
+    return own + [layer for child in children(step).values() for layer in layers_in(child)]
 
 
 def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from fnet import dtypes, tree
 from fnet.backend import ops
 from fnet.core.options import misfit, option_names
-from fnet.core.rules import apply, rules, undecorated
+from fnet.core.rules import Rules, apply, rules, undecorated
 from fnet.errors import InvalidInput
 from fnet.masks import strip
 from fnet.records import dataclass
@@ -33,6 +33,11 @@ class Bound:
     function: Callable[..., Any]
     options: FrozenDict = field(default_factory=FrozenDict)
     dtype: str | None = None
+
+    @functools.cached_property
+    def rules(self) -> Rules:
+        """What the layer declares of itself. Raises TypeError for a function that is no layer."""
+        return rules(self.function)
 
     @functools.cached_property
     def own_options(self) -> dict[str, Any]:
@@ -69,7 +74,7 @@ class Bound:
         own = undecorated(self.function)
         run = functools.partial(self.function, **self.own_options)
         if own is not None:
-            run = functools.partial(apply, own, rules(self), self.own_options)
+            run = functools.partial(apply, own, self.rules, self.own_options)
         return run if self.dtype is None else functools.partial(self._under_policy, run, self.dtype)
 
     @functools.cached_property
@@ -83,7 +88,7 @@ class Bound:
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
         """The layer on numbers rounded as its dtype policy says."""
-        keeps = rules(self).rounding.keeps
+        keeps = self.rules.rounding.keeps
         floats = [leaf.dtype.name for leaf in map(strip, tree.leaves(x)) if dtypes.is_float(leaf)]
         dtype = dtypes.of_result(floats, policy, self.gives)
         rounded = dtypes.widened if "params" in keeps else functools.partial(dtypes.to_compute, policy=policy)
@@ -95,14 +100,14 @@ class Bound:
     @functools.cached_property
     def keys_with_policies(self) -> frozenset[str]:
         """The keys of the params of layers inside this one that have dtype policies of their own."""
-        rule = rules(self).children
+        rule = self.rules.children
         children = {} if rule is None else self.fill(rule)()
         return frozenset(key for key, step in children.items() if has_policy(step))
 
     @functools.cached_property
     def gives(self) -> str | None:
         """The dtype of the floats that come out under any policy, or a word for it (see `Rounding.gives`)."""
-        rule = rules(self).rounding.gives
+        rule = self.rules.rounding.gives
         return None if rule is None else self.fill(rule)()
 
     def __repr__(self) -> str:

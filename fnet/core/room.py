@@ -14,7 +14,6 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import Bound, bind
 from fnet.core.model import Model
-from fnet.core.rules import rules
 from fnet.records import dataclass
 from fnet.tree import Path
 from fnet.types import Shape, Spec
@@ -78,9 +77,9 @@ def _of_layer(row: infer.Row) -> Room:
     """What a layer holds next to its inputs: its outputs, twice the largest of both, and what it says."""
     bound = row.step if isinstance(row.step, Bound) else bind(row.step)
     read, written = [*map(size, arrays(row.inputs))], size(row.outputs)
-    own = rules(bound).room
+    own = bound.rules.room
     held, work = (own and bound.fill(own)(row.inputs)) or (0, 0)
-    terms = sum([_product(param.shape[:-1]) for param in tree.leaves(row.params)])
+    terms = sum([_product(param.shape[:-1]) for param in tree.leaves(row.params)]) if row.params else 0
     products = terms and terms * sum(map(numbers, arrays(row.outputs)))
     work += sum(read) + written + products // PRODUCTS
     return Room(written + 2 * max([written, *read]) + held, work, row, row)
