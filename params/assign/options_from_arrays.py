@@ -62,11 +62,12 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     values, weights = array.load()
     if type(bins) is not int or bins < 1 or bins > 1_000_000:
         raise WeightsMismatch(f"{quoted(array.place)}: {quoted(bins)} bins")
-    if len(values) < bins:  # as many values as there are, but the last
-        return tuple(float(value) for value in values[:-1])
-    sums = weights.cumsum()
-    converted = np.interp(1 / bins + np.arange(0.0, 1.0, 1 / bins), sums / sums[-1], values).astype("float32")
-    return tuple(float(value) for value in converted[:-1])
+    if len(values) >= bins:  # else as many as there are
+        sums = weights.cumsum()
+        values = np.interp(1 / bins + np.arange(0.0, 1.0, 1 / bins), sums / sums[-1], values).astype("float32")
+    if not np.isfinite(values[:-1]).all():
+        raise WeightsMismatch(f"{quoted(array.place)} holds NaN or infinity")
+    return tuple(values[:-1].tolist())
 
 
 def attention_options(converted: Converted, file: WeightTree, version: Version) -> Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import marshal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field, replace
 from typing import Any
@@ -81,6 +81,8 @@ class Conversion:
     """The whole model; other models are inside it and may be given masks."""
     masked: bool
     """Something in the file makes masks."""
+    quantized: bool
+    """Some layer was quantized by `model.quantize(...)`."""
     rng: Array | None = None
     bare: bool = False
     """Flags in calls count as in a bare `model(x)` of Keras, not as in its `predict`."""
@@ -149,7 +151,16 @@ class Conversion:
         """An object inside another as a step; training: what the model around it was called with."""
         return self.convert(source, self, training)
 
-    def of_model(self, source: KerasObject, training: bool | None = None) -> Converted:
+    def of_layers(
+        self, parent: KerasObject, layers: Sequence[KerasObject], flags: Sequence[bool | None]
+    ) -> dict[str, Converted]:
+        """{name: step} of the layers of a model, in their order. flags: what each is called with first."""
+        return {
+            layer.name: self._input(parent, layer) if layer.class_name == "InputLayer" else self._layer(layer, flag)
+            for layer, flag in zip(layers, flags, strict=True)
+        }
+
+    def _layer(self, source: KerasObject, training: bool | None) -> Converted:
         """A layer of a model as a step: the step of an earlier one that differs in its name alone, as of most layers
         of a deep model. Not so where layers have others inside, which are told apart by the ids of their steps."""
         if source.is_model or self.custom or self.from_arrays:
@@ -165,7 +176,7 @@ class Conversion:
             return part
         return replace(part, source=source)
 
-    def input_of(self, parent: KerasObject, layer: KerasObject) -> Converted:
+    def _input(self, parent: KerasObject, layer: KerasObject) -> Converted:
         """An input of a model as a step. That of a model inside one of Keras 2 loses the mask where it is cast."""
         part = self.inner(layer)
         if self.keras2 and self.masked and parent is not self.root:

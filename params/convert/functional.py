@@ -49,7 +49,7 @@ class _Building:
     layers: dict[str, KerasObject]
     flags: dict[tuple[str, int], bool | None]
     """{(layer, number of the call): what it computes as}."""
-    parts: dict[str, Converted] = field(default_factory=dict)
+    parts: dict[str, Converted]
     nodes: dict[str, Any] = field(default_factory=dict)
     calls: dict[tuple[str, int], str] = field(default_factory=dict)
     """{(layer, number of the call): node}."""
@@ -77,13 +77,12 @@ def functional(source: KerasObject, conversion: Conversion, training: bool | Non
     flags = of_calls(
         source, layers, "inner" if conversion.keras2 else "outer" if conversion.bare else "unread", training
     )
-    build = _Building(source, conversion, {layer.name: layer for layer in layers}, flags)
+    parts = conversion.of_layers(source, layers, [flags.get((layer.name, 0)) for layer in layers])
+    build = _Building(source, conversion, {layer.name: layer for layer in layers}, flags, parts)
     build.names = Names(build.layers)
     for layer in layers:
         if layer.class_name == "InputLayer":
             _add_input(build, layer)
-        else:
-            build.parts[layer.name] = conversion.of_model(layer, flags.get((layer.name, 0)))
     _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
     return _connected(build)
 
@@ -92,10 +91,9 @@ def _add_input(build: _Building, layer: KerasObject) -> None:
     """An input as a node, which reads nothing."""
     if layer.calls:
         raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
-    part = build.parts[layer.name] = build.conversion.input_of(build.source, layer)
-    build.nodes[layer.name] = part.step
+    build.nodes[layer.name] = step = build.parts[layer.name].step
     build.calls[layer.name, 0] = layer.name
-    build.specs[layer.name] = infer.input_spec(part.step)
+    build.specs[layer.name] = infer.input_spec(step)
 
 
 def _connected(build: _Building) -> Converted:

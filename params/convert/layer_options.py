@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 from collections.abc import Container, Mapping
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
@@ -14,12 +15,14 @@ from params.convert.conversion import Conversion
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.recognition import KERAS_MODULES
 from params.errors import CorruptFile, UnsupportedLayer, quoted
-from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy, tuples
+from params.file.keras_objects import LAMBDA, TRAINING_ONLY, KerasObject, is_object, literal, parse, policy
 from params.file.strict_json import LARGEST
 from params.table.entry import IGNORED, Entry
 
 
-def config_values(source: KerasObject, entry: Entry, conversion: Conversion, training: bool | None) -> dict[str, Any]:
+def config_values(
+    source: KerasObject, entry: Entry, conversion: Conversion, operation: bool, training: bool | None
+) -> dict[str, Any]:
     """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
     but that of the inputs for many an operation. training: what the layer, and so those inside it, is called with."""
     legal = option_names(entry.layer)
@@ -30,7 +33,7 @@ def config_values(source: KerasObject, entry: Entry, conversion: Conversion, tra
         kept.pop(key, None)
     if legal.get("dtype", "") is None and kept.get("dtype", "") is None:
         del kept["dtype"]
-    values = _Values(source, conversion, training)
+    values = _Values(source, conversion, operation, training)
     return {key: values.read(key, item) for key, item in kept.items()}
 
 
@@ -135,23 +138,30 @@ class _Values(NamedTuple):
 
     source: KerasObject
     conversion: Conversion
+    operation: bool
     training: bool | None
 
-    def read(self, key: str, value: Any) -> Any:
-        """A config value: lists as tuples, nested layers as steps, activations by name."""
-        if key == "dtype":
+    def read(self, key: str, value: Any, inside: bool = False) -> Any:
+        """A config value: lists as tuples, nested layers as steps, activations by name. inside: one in that of `key`.
+
+        NaN and infinity are arguments of operations; as options of a layer they would only make NaN later.
+        """
+        if not inside and key == "dtype":
             return self.source.policy
-        if key.endswith("activation"):
+        if not inside and key.endswith("activation"):
             return self.activation(value)
         if isinstance(value, list):
-            return tuple([self.read("", item) for item in value])
+            return tuple([self.read(key, item, True) for item in value])
+        if isinstance(value, float) and not (self.operation or math.isfinite(value)):
+            wrong = UnsupportedLayer if self.source.class_name == "Masking" else CorruptFile  # Keras writes them there
+            raise wrong(f"{self.source.label} has the option {quoted(key)} = {value}; it must be finite")
         if not isinstance(value, dict):
             return value
         if not is_object(value):
-            return {k: self.read("", v) for k, v in value.items()}
+            return {k: self.read(key, v, True) for k, v in value.items()}
         if value["class_name"].startswith("__"):
             made = literal(value)
-            return tuples(made.tolist()) if hasattr(made, "tolist") else made
+            return self.read(key, made.tolist(), True) if hasattr(made, "tolist") else made
         if value["class_name"] in ("DTypePolicy", "Policy"):
             return policy(value, self.source)
         return self.step(value)
@@ -164,12 +174,12 @@ class _Values(NamedTuple):
         """An activation: a name of Keras's, or a layer."""
         if value is None:
             return "linear"
-        if is_object(value) and value["class_name"] in ("function", "__lambda__", "Lambda"):
+        if isinstance(value, dict) and is_object(value):
+            if value["class_name"] not in ("function", "__lambda__", "Lambda"):
+                return self.step(value)
             value = self.function(value)
         if callable(value):
             return value
-        if is_object(value):
-            return self.step(value)
         if isinstance(value, dict | list):
             kind = "function" if isinstance(value, dict) else "lambda"
             raise UnsupportedLayer(f"{self.source.label} has a Python {kind} as activation: {LAMBDA}")

@@ -157,7 +157,7 @@ def _keep_given_mask_inside(
 def _makes_own(source: KerasObject, conversion: Conversion) -> bool:
     """Whether a layer may give a mask that it does not get."""
     described = {"class_name": source.class_name, "registered_name": source.registered_name, "config": source.config}
-    return survey(described, conversion.custom)[2]
+    return survey(described, conversion.custom).masked
 
 
 def _after_model(

@@ -13,7 +13,7 @@ from fnet.core import infer
 from fnet.core.compose import bind, option_names, rules, sequential
 from fnet.types import Array
 from params.convert.conversion import BROKEN, Conversion, Converted, of_layer
-from params.convert.functional import functional, require_no_cast
+from params.convert.functional import INDEX_DTYPES, functional, require_no_cast
 from params.convert.generations import (
     HEADS_HAVE_POLICIES,
     NEWEST,
@@ -29,7 +29,6 @@ from params.convert.recognition import custom_row, require_own, row_of
 from params.convert.requirements import (
     no_graph,
     require_dense,
-    require_finite,
     require_layer,
     require_plain_inside,
     takes_training,
@@ -77,9 +76,9 @@ def begin(
     config: Mapping[str, Any], custom: Mapping[str, Callable[..., Any]], version: Version, legacy: bool
 ) -> tuple[list[dict[str, Any]], Conversion]:
     """All objects of a config in Keras 3 form, and the conversion that is to turn them into steps."""
-    objects, floats, masked = survey(config, custom)
+    objects, floats, masked, quantized = survey(config, custom)
     mixed = bool(floats - {"float32"})
-    return objects, Conversion(convert_object, custom, version, legacy, mixed, parse(config), masked)
+    return objects, Conversion(convert_object, custom, version, legacy, mixed, parse(config), masked, quantized)
 
 
 def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
@@ -118,18 +117,17 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     operation = declared.call is not None
     trains = _trains(source, conversion, training)
     require_layer(source, entry, declared, conversion.version, trains)
-    config = config_values(source, entry, conversion, training)
+    config = config_values(source, entry, conversion, operation, training)
     config |= conversion.from_arrays.get(id(source.config), {})
-    if (form := quantization(source, conversion.version)) is not None:
+    if conversion.quantized and (form := quantization(source, conversion.version)) is not None:
         config["quantization"] = form
-    if not operation:
-        require_finite(config, source)
     options = layer_options(entry, config, source, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
-    if source.policy not in POLICIES and (legal := option_names(entry.layer)).get("input_dtype", "") is not None:
+    if source.policy not in POLICIES and source.class_name not in INDEX_DTYPES:
         # what casts to integers in `predict` gets no others: they stay as they come
-        options |= {key: not value for key, value in declared.in_predict.items() if legal[key] is None}
+        legal = option_names(entry.layer)
+        options |= {key: not value for key, value in declared.in_predict.items() if legal.get(key, value) is None}
     if trains and takes_training(source, entry):
         options["training"] = True
     if not options.get("training"):
@@ -188,10 +186,7 @@ def _sequential(source: KerasObject, conversion: Conversion, training: bool | No
     if not layers and not conversion.keras2:
         raise CorruptFile(f"{source.label} has no layers")
     flags = of_steps(layers, conversion.bare and not conversion.keras2, training)
-    parts = {}
-    for layer, flag in zip(layers, flags, strict=True):
-        takes = layer.class_name == "InputLayer"
-        parts[layer.name] = conversion.input_of(source, layer) if takes else conversion.of_model(layer, flag)
+    parts = conversion.of_layers(source, layers, flags)
     steps = [(name, part.step) for name, part in parts.items()]
     if not layers or layers[0].class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")

@@ -6,11 +6,9 @@ alone reads is not looked at: nothing is ever imported, and inference never need
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from fnet import tree
 from fnet.core import infer
 from fnet.core.compose import Rules, option_names
 from fnet.types import OneOf, Range
@@ -203,16 +201,6 @@ def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
 def _above_one(value: Any) -> bool:
     """Whether a size, or one of several, is above 1."""
     return any(isinstance(size, int | float) and size > 1 for size in (value if isinstance(value, list) else [value]))
-
-
-def require_finite(config: Mapping[str, Any], source: KerasObject) -> None:
-    """NaN and infinity are arguments of operations; as options of a layer they would only make NaN later. Keras itself
-    writes them for a Masking."""
-    wrong = UnsupportedLayer if source.class_name == "Masking" else CorruptFile
-    for key, value in config.items():
-        for leaf in tree.leaves(value) if isinstance(value, NESTED) else (value,):
-            if isinstance(leaf, float) and not math.isfinite(leaf):
-                raise wrong(f"{source.label} has the option {quoted(key)} = {leaf}; it must be finite")
 
 
 # --- dtype policies, and wrappers -----------------------------------------------------------------

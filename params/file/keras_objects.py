@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -50,14 +50,13 @@ class KerasObject:
     python_name: str = ""
     """The name of the class in Python, after which the groups of a file are named: without the package that it is
     registered for, and where `params.convert.legacy_config` calls it by the name of today, that of then."""
+    is_model: bool = False
+    """Told by the class."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "is_model", self.class_name in MODELS)
         if not self.python_name:
             object.__setattr__(self, "python_name", self.class_name.rpartition(">")[2])
-
-    @functools.cached_property
-    def is_model(self) -> bool:
-        return self.class_name in MODELS
 
     @functools.cached_property
     def policy(self) -> str:
@@ -124,13 +123,22 @@ def parse(data: Any) -> KerasObject:
     return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
 
 
-def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]], set[str], bool]:
-    """(serialized objects, float dtypes, whether something makes masks) of a config, in one walk.
+class Survey(NamedTuple):
+    """What a config holds.
 
-    The dtypes are policies of layers, and those of inputs, casts and constants, which Keras's layers cast to their own.
-    What only training reads, a third of most configs, is not looked at.
+    objects: all that are serialized. floats: policies of layers, and dtypes of inputs, casts and constants, which
+    Keras's layers cast to their own. masked: something makes masks. quantized: a layer was quantized.
     """
-    objects, values, masked = list[dict[str, Any]](), list[Any](), False
+
+    objects: list[dict[str, Any]]
+    floats: set[str]
+    masked: bool
+    quantized: bool
+
+
+def survey(config: Any, custom: Mapping[str, Any]) -> Survey:
+    """What a config holds, in one walk. What only training reads, a third of most configs, is not looked at."""
+    objects, values, masked, is_quantized = list[dict[str, Any]](), list[Any](), False, False
     waiting = [config]
     while waiting:
         value = waiting.pop()
@@ -139,7 +147,7 @@ def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]]
             masked = masked or _makes_mask(kind, value, custom)
             if kind.__class__ is str and "config" in value:
                 objects.append(value)
-                _check_policy(value)
+                is_quantized |= _has_quantized_policy(value)
             values += value.values()
             inner = [
                 item for key, item in value.items() if item.__class__ in NESTED and not key.endswith(TRAINING_ONLY)
@@ -150,18 +158,20 @@ def survey(config: Any, custom: Mapping[str, Any]) -> tuple[list[dict[str, Any]]
         inner.reverse()
         waiting += inner
     floats = set(POLICIES).intersection([item for item in values if item.__class__ is str])
-    return objects, floats, masked
+    return Survey(objects, floats, masked, is_quantized)
 
 
-def _check_policy(item: dict[str, Any]) -> None:
-    """Refuse a dtype policy that fnet does not know."""
+def _has_quantized_policy(item: dict[str, Any]) -> bool:
+    """Whether an object has a quantized dtype policy; one that fnet does not know is refused."""
     config = item["config"]
-    if isinstance(config, dict) and "dtype" in config and item["class_name"] != "InputLayer":
-        dtype = config["dtype"]
-        if _is_map(dtype):
-            dtype = _mapped(dtype, item["class_name"], config.get("name"))
-        if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
-            policy(dtype, shown(item["class_name"]))
+    if not isinstance(config, dict) or "dtype" not in config or item["class_name"] == "InputLayer":
+        return False
+    dtype = config["dtype"]
+    if _is_map(dtype):
+        dtype = _mapped(dtype, item["class_name"], config.get("name"))
+    if is_object(dtype) or (isinstance(dtype, str) and "trainable" in config):
+        policy(dtype, shown(item["class_name"]))
+    return quantized(dtype) is not None
 
 
 def _makes_mask(class_name: Any, value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
