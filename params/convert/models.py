@@ -10,7 +10,7 @@ from typing import Any
 import fnet
 from fnet import random
 from fnet.core import infer
-from fnet.core.compose import bind, option_names, rules, sequential
+from fnet.core.compose import bind, option_names, sequential
 from fnet.types import Array
 from params.convert.conversion import BROKEN, Conversion, Converted, of_layer
 from params.convert.functional import INDEX_DTYPES, functional, require_no_cast
@@ -113,10 +113,10 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """A layer or an operation as a step, with the options that its config and the age of the file give it."""
     entry = row_of(source, conversion)
-    declared, keras2 = rules(entry.layer), conversion.keras2
+    declared, keras2 = entry.rules, conversion.keras2
     operation = declared.call is not None
     trains = _trains(source, conversion, training)
-    require_layer(source, entry, declared, conversion.version, trains)
+    require_layer(source, entry, conversion.version, trains)
     config = config_values(source, entry, conversion, operation, training)
     config |= conversion.from_arrays.get(id(source.config), {})
     if conversion.quantized and (form := quantization(source, conversion.version)) is not None:

@@ -140,8 +140,3 @@ def _unknown(source: KerasObject, conversion: Conversion) -> str:
 
 def _give(name: str) -> str:
     return f"give its pure function, {own_function(name)}"
-
-
-def is_operation(entry: Entry) -> bool:
-    """Whether a row is of an operation, not of a layer."""
-    return rules(entry.layer).call is not None

@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from fnet.core import infer
-from fnet.core.compose import Rules, option_names
+from fnet.core.compose import option_names
 from fnet.types import OneOf, Range
 from params.convert.conversion import Converted
 from params.convert.generations import Version
@@ -132,14 +132,14 @@ STRICTER: dict[str, dict[str, Range | OneOf]] = {
 """{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
 
 
-def require_layer(source: KerasObject, entry: Entry, declared: Rules, version: Version, trains: bool | None) -> None:
+def require_layer(source: KerasObject, entry: Entry, version: Version, trains: bool | None) -> None:
     """Refuse a layer whose config Keras takes no layer from, whose numbers it casts, or which computes otherwise in
     training. trains: whether it computes as in training here."""
     keras2 = version < (3, 0)
     if entry.arguments and not keras2:  # one of Keras's own
         _require_sense(source, version)
-    if declared.call is None:
-        _require_floats(source, entry, declared, keras2)
+    if entry.rules.call is None:
+        _require_floats(source, entry, keras2)
     if trains and not takes_training(source, entry) and source.class_name in TRAINING_MATTERS:
         also = " (it is by default, unless `predict` calls it)" if source.class_name in TRAINS_BY_DEFAULT else ""
         raise UnsupportedLayer(
@@ -217,9 +217,9 @@ CASTING = ("CenterCrop", "Rescaling", *AUGMENTATION)
 """Classes that cast what they get, integers too, to the dtype of their policy."""
 
 
-def _require_floats(source: KerasObject, entry: Entry, declared: Rules, keras2: bool) -> None:
+def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
     """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats, or casts."""
-    in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and declared.floats)
+    in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and entry.rules.floats)
     casts = source.class_name in CASTING or (keras2 and source.class_name == "Resizing")
     if (in_floats or casts) and source.policy not in POLICIES:
         raise UnsupportedLayer(

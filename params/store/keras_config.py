@@ -29,7 +29,6 @@ from fnet.types import Params, Spec
 from params.convert.call_order import layer_order
 from params.convert.generations import OPTIONS as OF_AGE
 from params.convert.mask_effects import paths_of
-from params.convert.recognition import is_operation
 from params.store.spelling import CLASSES, call_options, function_of, is_operation_of_keras
 from params.table.entry import Entry
 from params.table.layers import LAYERS
@@ -108,7 +107,7 @@ class Writing:
             ):
                 raise ExportError(_no_option(label, key, options[key]))
         options.pop("vocabulary_size", None)
-        if is_operation(entry):
+        if entry.rules.call is not None:
             return self._operation(bound, name, entry, options)
         config: dict[str, Any] = {"name": name}
         if bound.function is fnet.input_layer:
@@ -347,7 +346,7 @@ class _Calls:
         elif not entry.arguments or places[:1] == []:
             items = x if isinstance(x, tuple) and not isinstance(x, FrozenList) else (x,)
             return [self.source(item) for item in items], options
-        elif isinstance(x, tuple) and (len(places) > 1 or (is_operation(entry) and entry.inputs is not None)):
+        elif isinstance(x, tuple) and (len(places) > 1 or (entry.rules.call is not None and entry.inputs is not None)):
             if "initial_state" in places:
                 states = {"initial_state": [self.source(item) for item in x[1:]]} if len(x) > 1 else {}
                 given = {"sequences": self.source(x[0]), **states}

@@ -8,11 +8,13 @@ The order of a layer's arrays is the order of the params in its shape rule; nest
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
 from fnet import tree
+from fnet.core.compose import Rules, rules
 from fnet.records import dataclass
 
 
@@ -78,6 +80,11 @@ class Entry:
     call: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     literal: tuple[str, ...] = ()
     limits: str = ""
+
+    @functools.cached_property
+    def rules(self) -> Rules:
+        """What the layer declares of itself; `call` of them, that it is an operation."""
+        return rules(self.layer)
 
 
 IGNORED = frozenset(
