@@ -10,7 +10,6 @@ from tests import parity
 
 IDS = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 0, 0], [0, 6, 0, 2, 0]], "int32")
 ATTENTION = {"num_heads": 2, "key_dim": 3}
-NORM = {"epsilon": 1e-3}
 
 
 def _transformer_of_keras():

@@ -29,8 +29,6 @@ NO_ROW = {
 KERAS_2 = {"locally_connected1d", "locally_connected2d", "random_fourier_features"}
 OPTIMIZED = {"recurrent_stack", "pooled_conv2d", "winograd_conv2d"}
 """Layers that `fnet.optimize` puts in the place of several: no Keras class is one."""
-OF_NO_KERAS_CLASS = {"constant", "pooled_conv2d", "recurrent_stack", "winograd_conv2d"}
-"""The constants of graphs, and what `fnet.optimize` makes."""
 
 
 def public_layers():

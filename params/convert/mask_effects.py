@@ -111,7 +111,7 @@ def after_call(
     if not conversion.keras2 and conversion.version < CALLS_HAND_MASKS_ON:
         _keep_given_mask_inside(marks, name, source, sources, specs, conversion)
     if source.is_model:
-        _after_model(marks, name, part, sources, specs, conversion)
+        _after_model(marks, name, part, sources, specs)
     elif source.class_name == "MultiHeadAttention" and conversion.version >= HEADS_DELETE_MASKS:
         for leaf in map(_values, _attended(sources)):
             if isinstance(leaf, str | Ref) and not _is_cast(part.step, _spec(leaf, specs)):
@@ -160,9 +160,7 @@ def _makes_own(source: KerasObject, conversion: Conversion) -> bool:
     return survey(described, conversion.custom).masked
 
 
-def _after_model(
-    marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], conversion: Conversion
-) -> None:
+def _after_model(marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any]) -> None:
     for key, leaf, as_is in _fed(part, sources, specs):
         values = _values(leaf)
         if not as_is or not isinstance(values, str | Ref):
@@ -241,7 +239,7 @@ def paths_of(spec: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path]
 
 
-def of_sequential(source: KerasObject, parts: list[Converted], step: Any) -> Effects:
+def of_sequential(parts: list[Converted], step: Any) -> Effects:
     """What a sequential model does to the mask of its input."""
     lost, same, spec = False, True, infer.input_spec(step)
     for part in parts:

@@ -202,7 +202,7 @@ def _sequential(source: KerasObject, conversion: Conversion, training: bool | No
         for name, part in parts.items():
             require_no_cast(part, inputs[name,], conversion)
     if conversion.masked:
-        converted.effects = of_sequential(source, list(parts.values()), converted.step)
+        converted.effects = of_sequential(list(parts.values()), converted.step)
     for layer, flag in zip(layers, flags, strict=True):
         if flag and (leaves := conversion.rng_leaves(parts[layer.name])):
             converted.given[layer.name] = leaves

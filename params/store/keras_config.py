@@ -16,7 +16,7 @@ import fnet
 from fnet import tree
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, option_names, rules
+from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, option_names
 from fnet.core.layer import brief, name_of
 from fnet.core.sources import Ref, masked_by, references
 from fnet.errors import ExportError
@@ -91,29 +91,15 @@ class Writing:
 
     def layer(self, bound: Bound, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
         """A layer or an operation."""
-        entry, label = entry_of(bound, self.custom), name_of(bound.function)
-        said = bound.all_options if bound.function in READ_WHOLE else bound.options
-        options = {key: item for key, item in said.items() if key not in call_options(entry)}
-        dtype = options.pop("input_dtype", None)
-        for key in NOT_WRITTEN & set(options):
-            if options[key] not in (option_names(bound.function).get(key), rules(bound).in_predict.get(key)):
-                raise ExportError(_no_option(label, key, options[key]))
-            del options[key]
-        for function, key, kinds in OF_KERAS_2:
-            if (
-                bound.function is function
-                and isinstance(options.get(key), kinds)
-                and options[key] not in ("valid", "same")
-            ):
-                raise ExportError(_no_option(label, key, options[key]))
-        options.pop("vocabulary_size", None)
+        entry = entry_of(bound, self.custom)
+        options = _sayable(bound, entry)
         if entry.rules.call is not None:
             return self._operation(bound, name, entry, options)
         config: dict[str, Any] = {"name": name}
         if bound.function is fnet.input_layer:
             config = {"name": name, "batch_shape": options.pop("shape"), "dtype": "float32", "sparse": False}
         elif "dtype" not in option_names(bound.function) and bound.function is not fnet.pipeline:  # it takes none
-            config["dtype"] = _policy(dtype or self._policy_of(bound, path))
+            config["dtype"] = _policy(bound.options.get("input_dtype") or self._policy_of(bound, path))
         config |= dict.fromkeys(UNREAD.get(bound.function.__name__, ()), NEUTRAL.get(bound.function.__name__, 0.0))
         config |= {key: self.value(key, item, params, path) for key, item in options.items()}
         config |= _tables(bound, params)
@@ -224,6 +210,23 @@ def _no_class(function: Callable[..., Any]) -> str:
     if fnet.layers.is_own(function):
         return f"Keras 3 has no layer {name}: if fnet.optimize made it, give the model as it was before"
     return f"{name} is a layer of your own: give its Keras name, custom={{'my_package>{function.__name__}': {name}}}"
+
+
+def _sayable(bound: Bound, entry: Entry) -> dict[str, Any]:
+    """The options that a config says. Raises ExportError for one that no file of Keras 3 can say."""
+    said = bound.all_options if bound.function in READ_WHOLE else bound.options
+    apart = {*call_options(entry), "input_dtype", "vocabulary_size"}
+    options = {key: item for key, item in said.items() if key not in apart}
+    of_keras_2 = {key: kinds for function, key, kinds in OF_KERAS_2 if bound.function is function}
+    for key, value in list(options.items()):
+        if key in NOT_WRITTEN:
+            del options[key]
+            if value in (option_names(bound.function).get(key), bound.rules.in_predict.get(key)):
+                continue
+        elif not isinstance(value, of_keras_2.get(key, ())) or value in ("valid", "same"):
+            continue
+        raise ExportError(_no_option(name_of(bound.function), key, value))
+    return options
 
 
 def _no_option(label: str, key: str, value: Any) -> str:
