@@ -7,11 +7,12 @@ import inspect
 import numbers
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fnet.activation_functions import ACTIVATIONS
 from fnet.types import OneOf, Range
 
+R = TypeVar("R")
 Test: TypeAlias = Callable[[Any], bool]
 
 
@@ -20,6 +21,16 @@ def option_names(function: Callable[..., Any]) -> dict[str, Any]:
     """{option: default} of a layer function; `inspect.Parameter.empty` marks a required one."""
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def asking(rule: Callable[..., R], *others: Callable[..., Any]) -> Callable[..., R]:
+    """`rule`, which takes any options, as one that asks for those that it names and for those of `others`."""
+    own = {p.name: p for p in inspect.signature(rule).parameters.values() if p.kind is not p.VAR_KEYWORD}
+    more = {p.name: p for f in others for p in inspect.signature(f).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    vars(rule)["__signature__"] = inspect.Signature(
+        [*own.values(), *(p for name, p in more.items() if name not in own)]
+    )
+    return rule
 
 
 @functools.cache

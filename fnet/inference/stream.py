@@ -138,14 +138,10 @@ def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
         outputs = step.walk(x, visit, infer.resolve_specs)
         return {name: state for name, state in states.items() if state}, outputs
     outputs, _ = infer.infer(step, x)
-    if not is_recurrent(step) or _starts_wired(x):
+    if not is_recurrent(step) or unpack(x).states is not None:
         return {}, outputs
     options = bind(step).all_options
     y, *states = infer.infer(bind(step, return_state=True), sequence_spec(x))[0]
     if options["return_sequences"]:
         y = Spec((y.shape[1 if options.get("time_major") else 0], *y.shape[2:]), y.dtype)
     return {"states": tree.map(zeros, states), "output": zeros(y)}, outputs
-
-
-def _starts_wired(x: Any) -> bool:
-    return unpack(x).states is not None

@@ -40,16 +40,17 @@ def causal_mask(queries: int, keys: int) -> Array:
     return xp.arange(queries)[:, None] >= xp.arange(keys)
 
 
-def _shapes(x: Any, name: str) -> tuple[Spec, Spec, Spec]:
-    inputs = named_inputs(name, x)
+def shapes_of(name: str, x: Any, masks: Sequence[str] = ()) -> tuple[Spec, Spec, Spec]:
+    """The Specs of query, value and key."""
+    inputs = named_inputs(name, x, masks)
     query, value, key = inputs["query"], inputs["value"], inputs.get("key", inputs["value"])
     if any(len(spec.shape) < 3 for spec in (query, value, key)):
-        raise ValueError(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
+        raise InvalidInput(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
     return query, value, key
 
 
 def _outputs(x: Any, name: str, return_attention_scores: bool) -> Any:
-    query, value, key = _shapes(x, name)
+    query, value, key = shapes_of(name, x)
     dtype = floats_of(query).dtype
     y = Spec((*query.shape[:-1], value.shape[-1]), dtype)
     return (y, Spec((*query.shape[:-1], key.shape[-2]), dtype)) if return_attention_scores else y
@@ -63,13 +64,13 @@ def _attention_rule(
     return _outputs(x, "attention", return_attention_scores), {**scale, **concat}
 
 
-def _drops(*, dropout: float) -> bool:
+def drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
 def _pairs_room(x: Any) -> tuple[int, int]:
     """For each query and key the sum of both."""
-    query, _, key = _shapes(x, "additive_attention")
+    query, _, key = shapes_of("additive_attention", x)
     pairs = Spec((*query.shape[:-1], *key.shape[-2:]), floats_of(query).dtype)
     return 2 * room.size(pairs), 2 * room.size(pairs)
 
@@ -78,11 +79,11 @@ def _attention_room(x: Any, *, score_mode: str) -> tuple[int, int]:
     """For each query and key a weight."""
     if score_mode == "concat":
         return _pairs_room(x)
-    query, _, key = _shapes(x, "attention")
+    query, _, key = shapes_of("attention", x)
     return room.of_products(Spec((*query.shape[:-1], key.shape[-2]), floats_of(query).dtype), query.shape[-1] or 1)
 
 
-@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=_drops)
+@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=drops)
 def attention(
     params: Params,
     x: Any,
@@ -122,12 +123,12 @@ def attention(
 
 
 def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) -> tuple[Any, ParamTree]:
-    query, _, _ = _shapes(x, "additive_attention")
+    query, _, _ = shapes_of("additive_attention", x)
     scale = {"scale": Param((query.shape[-1],))} if use_scale else {}
     return _outputs(x, "additive_attention", return_attention_scores), scale
 
 
-@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=_drops)
+@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=drops)
 def additive_attention(
     params: Params,
     x: Any,
@@ -159,6 +160,11 @@ def additive_attention(
     return _attend(params, inputs, scores, dropout, return_attention_scores, use_causal_mask)
 
 
+def after_dropout(params: Params, weights: Array, dropout: float) -> Array:
+    """The weights that are left after dropout, which acts where params hold `rng`."""
+    return drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
+
+
 def _pairs(query: Array, key: Array) -> Array:
     """(..., tq, dim), (..., tk, dim) -> (..., tq, tk, dim): the sum of each two, which wraps around for bytes."""
     query, key = promoted(query, key)
@@ -181,10 +187,7 @@ def _attend(
     if seen is not None:
         # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
         logits = xp.where(seen, logits, logits - 1e9)
-    weights = ops.softmax(logits, -1)
-    if dropout > 0 and "rng" in params:
-        weights = drop(params["rng"], weights, dropout)
-    weights, value = promoted(weights, value)
+    weights, value = promoted(after_dropout(params, ops.softmax(logits, -1), dropout), value)
     y = weights @ value
     query_mask = mask_of(inputs["query"])
     y = y if query_mask is None else xp.where(query_mask[..., None], y, 0)

@@ -6,18 +6,17 @@ from typing import Any
 
 from fnet.core import room
 from fnet.core.compose import layer
+from fnet.layers.dot_attention import after_dropout, drops
 from fnet.layers.multi_head import (
     HeadMasks,
-    after_dropout,
     attention_weights,
     dense_params,
-    drops,
     heads_first,
     heads_last,
+    heads_shapes,
     inputs_of,
     project_heads,
     project_inputs,
-    shapes_of,
     widen_mask,
 )
 from fnet.masks import masked
@@ -35,7 +34,7 @@ def _grouped_rule(
     return_attention_scores: bool,
     quantization: str | None,
 ) -> tuple[Any, ParamTree]:
-    query, value, key = shapes_of("group_query_attention", x)
+    query, value, key = heads_shapes("group_query_attention", x)
     if num_query_heads % num_key_value_heads:
         raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
     query_heads, key_heads = (num_query_heads, head_dim), (num_key_value_heads, head_dim)
@@ -58,7 +57,7 @@ def _scores(query: Spec, key: Spec, heads: int) -> Spec:
 
 def _grouped_room(x: Any, *, num_query_heads: int, head_dim: int) -> tuple[int, int]:
     """The weights twice, and their products."""
-    query, _, key = shapes_of("group_query_attention", x)
+    query, _, key = heads_shapes("group_query_attention", x)
     return room.of_products(_scores(query, key, num_query_heads), head_dim)
 
 

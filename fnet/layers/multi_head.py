@@ -17,8 +17,7 @@ from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
 from fnet.layers.activation_layers import masked_softmax
-from fnet.layers.dot_attention import causal_mask, named_inputs
-from fnet.layers.regularization import drop
+from fnet.layers.dot_attention import after_dropout, causal_mask, drops, named_inputs, shapes_of
 from fnet.masks import mask_of, masked, values_of
 from fnet.shapes import positive
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
@@ -73,12 +72,9 @@ def _output_sizes(output_shape: int | Sequence[int] | None, query: Any) -> tuple
     return (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
 
 
-def shapes_of(name: str, x: Any) -> tuple[Any, Any, Any]:
-    inputs = named_inputs(name, x, MASKS)
-    query, value = inputs["query"], inputs["value"]
-    key = inputs.get("key", value)
-    if any(len(spec.shape) < 3 for spec in (query, value, key)):
-        raise InvalidInput(f"{name} takes (batch, steps, features); got {query}, {value}, {key}")
+def heads_shapes(name: str, x: Any) -> tuple[Spec, Spec, Spec]:
+    """The Specs of query, value and key."""
+    query, value, key = shapes_of(name, x, MASKS)
     if value.shape[1:-1] != key.shape[1:-1]:
         raise InvalidInput(f"{name} takes value and key of equal sizes but the last; got {value} and {key}")
     return query, value, key
@@ -106,7 +102,7 @@ def _multi_head_rule(
     return_attention_scores: bool,
     quantization: str | None,
 ) -> tuple[Any, ParamTree]:
-    query, value, key = shapes_of("multi_head_attention", x)
+    query, value, key = heads_shapes("multi_head_attention", x)
     size = value_dim or key_dim
     axes = _attention_axes(attention_axes, len(query.shape))
     _require_same(query, value, axes)
@@ -138,13 +134,9 @@ def _multi_head_room(
     x: Any, *, num_heads: int, key_dim: int, attention_axes: int | Sequence[int] | None
 ) -> tuple[int, int]:
     """The weights twice, and their products."""
-    query, _, key = shapes_of("multi_head_attention", x)
+    query, _, key = heads_shapes("multi_head_attention", x)
     scores = _scores(query, key, num_heads, _attention_axes(attention_axes, len(query.shape)))
     return room.of_products(scores, key_dim)
-
-
-def drops(*, dropout: float) -> bool:
-    return dropout > 0
 
 
 @layer(shape=_multi_head_rule, room=_multi_head_room, mask="own", rng=drops, floats=True)
@@ -247,11 +239,6 @@ def project_inputs(
         for name, a, count in (("query", query, asking), ("key", key, answering), ("value", value, answering))
     )
     return q * (1 / math.sqrt(q.shape[-1])), k, v
-
-
-def after_dropout(params: Params, weights: Array, dropout: float) -> Array:
-    """The weights that are left after dropout, which acts where params hold `rng`."""
-    return drop(params["rng"], weights, dropout) if dropout > 0 and "rng" in params else weights
 
 
 def merge_masks(

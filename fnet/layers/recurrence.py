@@ -6,13 +6,12 @@ A cell is told to `begin` on a sequence with time first: it projects all time st
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 from fnet import random, tree
 from fnet.backend import ops, xp
-from fnet.core.options import option_names
+from fnet.core.options import asking, option_names
 from fnet.core.room import size
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, strip, values_of
@@ -126,8 +125,7 @@ def room_over_time(
         held, work = (0, 0) if more is None else more(*given, **{name: options[name] for name in names})
         return 4 * size(y) + held, steps * (STEP + size(params) // 4) + work
 
-    vars(rule)["__signature__"] = inspect.signature(shape)
-    return rule
+    return asking(rule, shape)
 
 
 def _require_states(x: Any, states: Any) -> None:

@@ -7,7 +7,6 @@ stacks of cells, run in `fnet.layers.any_cell`.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from fnet.activation_functions import Activation, activate
 from fnet.backend import xp
 from fnet.core.compose import EMPTY, layer
 from fnet.core.infer import activation_child
+from fnet.core.options import asking
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import (
     SequenceOptions,
@@ -273,10 +273,7 @@ def _over_time(cell_rule: Callable[..., Any]) -> Callable[..., Any]:
         y, params = cell_rule(time_step(x, time_major), **options)
         return around(x, y, return_sequences=return_sequences, return_state=return_state), params
 
-    own = [p for p in inspect.signature(rule).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    asked = [p for p in inspect.signature(cell_rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    vars(rule)["__signature__"] = inspect.Signature([*own, *asked])
-    return rule
+    return asking(rule, cell_rule)
 
 
 def _recurrent(cell_rule: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from fnet.backend import xp
+from fnet.core.options import asking
 from fnet.core.rules import layer
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.shapes import sized
@@ -265,10 +266,7 @@ def windowed(family: str, rule: Callable[..., R]) -> Callable[..., R]:
     ) -> R:
         return rule(windows(family, rank, kernel_size, strides, padding, data_format, dilation_rate), x, **options)
 
-    own = [p for p in inspect.signature(whole).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    more = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    vars(whole)["__signature__"] = inspect.Signature([*own, *more])
-    return whole
+    return asking(whole, rule)
 
 
 def over_axes(

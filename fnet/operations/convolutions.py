@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 from fnet import layers
 from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.core.options import asking
 from fnet.core.room import of_step
 from fnet.dtypes import factors, tensor
-from fnet.operations.rules import Operation, named, operation, signed_as
+from fnet.operations.rules import Operation, named, operation
 from fnet.shapes import total
 from fnet.types import Array, DataFormat, PerAxis, Shape, Spec
 
@@ -79,7 +80,7 @@ def _running(layers: Layers, options_of: KernelOptions) -> Callable[[Callable[..
         known = None not in kernels[0].shape
         return of_step(_step(layers, options_of, inputs, kernels, given), inputs) if known else (0, 0)
 
-    return lambda f: operation(signed_as(f, rule), room=signed_as(f, room))(f)
+    return lambda f: operation(asking(rule, f), room=asking(room, f))(f)
 
 
 # --- one kernel -----------------------------------------------------------------------------------

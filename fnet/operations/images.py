@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core.compose import bind
+from fnet.core.options import asking
 from fnet.core.room import of_step
 from fnet.dtypes import bounds, floating, tensor
 from fnet.layers.image import height_and_width, resizing
-from fnet.operations.rules import Operation, operation, same, signed_as
+from fnet.operations.rules import Operation, operation, same
 from fnet.types import Array, DataFormat, Positive, Shape, Spec
 
 
@@ -80,7 +81,7 @@ def _by_margins(word: str, sign: int) -> Callable[[Callable[..., Array]], Operat
             sizes[axis] = target if size is None else size + sign * sum(both)
         return Spec(tuple(sizes), images.dtype)
 
-    return lambda f: operation(signed_as(f, rule))(f)
+    return lambda f: operation(asking(rule, f))(f)
 
 
 @_by_margins("cropping", -1)

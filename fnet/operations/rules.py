@@ -85,12 +85,6 @@ def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., A
     return function
 
 
-def signed_as(function: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Any]:
-    """`rule`, which takes any options, with the signature of the operation that it is for: it is given them all."""
-    vars(rule)["__signature__"] = inspect.signature(function)
-    return rule
-
-
 # --- shapes by rule -------------------------------------------------------------------------------
 
 

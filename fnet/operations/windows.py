@@ -12,11 +12,12 @@ from typing import Any
 from fnet.backend import xp
 from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.core.options import asking
 from fnet.core.room import of_step, size
 from fnet.dtypes import tensor
 from fnet.layers.windows import from_channels_last, join_shape, to_channels_last
 from fnet.operations.convolutions import Layers, of_rank, over_axes
-from fnet.operations.rules import Operation, named, operation, signed_as
+from fnet.operations.rules import Operation, named, operation
 from fnet.shapes import fits, sized, total
 from fnet.types import Array, DataFormat, PerAxis, Spec
 
@@ -35,7 +36,7 @@ def _running(layers: Layers, name: str, text: str, function: Callable[..., Array
     def room(inputs: Spec, **options: Any) -> tuple[int, int]:
         return of_step(step(inputs, options), inputs)
 
-    return operation(signed_as(function, rule), room=signed_as(function, room))(named(name, text, function))
+    return operation(asking(rule, function), room=asking(room, function))(named(name, text, function))
 
 
 def _pool(name: str, text: str, family: str) -> Operation:

@@ -239,7 +239,7 @@ def _read(sources: Any, mask: bool = False) -> Iterator[tuple[Ref, bool]]:
 
 
 def _outputs(outputs: Any, path: str = "") -> Iterator[tuple[str, Ref]]:
-    if isinstance(outputs, Mapping | tuple | list) and not isinstance(outputs, str):
+    if isinstance(outputs, Mapping | tuple | list):
         pairs = outputs.items() if isinstance(outputs, Mapping) else enumerate(outputs)
         for key, item in pairs:
             yield from _outputs(item, f"{path}/{key}".strip("/"))
@@ -268,13 +268,9 @@ def _words(step: Bound) -> Iterator[str]:
     inner = [value for value in step.options.values() if isinstance(value, Bound)]
     if inner:  # a wrapper, whose other layers, such as the backward one, are like the first
         yield _call(inner[0])
+        return
     for key, value in step.options.items():
-        if (
-            key in LEFT_OUT
-            or value == defaults.get(key)
-            or value in ("linear", "valid", "channels_last", None)
-            or inner
-        ):
+        if key in LEFT_OUT or value == defaults.get(key) or value in NOTHING:
             continue
         if key in MANY:
             sizes = value if isinstance(value, tuple | list) else (value,)

@@ -40,13 +40,11 @@ def _broadcast(x: Any, y: Any) -> Any:
     return broadcast_shapes(shape_of(x), shape_of(y))
 
 
-def binary(
-    name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None, prepare: Any = together
-) -> Operation:
+def binary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None) -> Operation:
     """A function of two tensors or numbers that broadcast; `dtype` where the result has another."""
 
     def apply(x: Array, y: Array) -> Array:
-        return kernel_of(kernel)(*prepare(x, y))
+        return kernel_of(kernel)(*together(x, y))
 
     def rule(x: Any, y: Any) -> Spec:
         return Spec(_broadcast(x, y), dtype or dtype_like(x, y))

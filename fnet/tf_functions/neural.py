@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
+from fnet.core.options import asking
 from fnet.dtypes import tensor
-from fnet.operations.rules import Operation, named, signed_as
+from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, reduced_shape
 from fnet.tf_functions.rules import (
     Sizes,
@@ -243,7 +244,7 @@ def _convolution(name: str, operation: Operation, *names: str) -> Operation:
         how = _how(x.ndim - 2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
         return operation({}, (_padded(x, padding), weights), **how)
 
-    return function(signed_as(apply, rule), *names)(named(name, operation.__doc__ or name, apply))
+    return function(asking(rule, apply), *names)(named(name, operation.__doc__ or name, apply))
 
 
 conv = _convolution(

@@ -22,6 +22,7 @@ from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
 from fnet.core.layer import bind
+from fnet.core.options import asking
 from fnet.core.rules import Call, layer, rules
 from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
@@ -103,8 +104,7 @@ def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[...
         made = shape(*inputs, **{name: given[name] for name in options})
         return _with_numbers(made, f, inputs, given)
 
-    vars(rule)["__signature__"] = inspect.signature(f)
-    return rule
+    return asking(rule, f)
 
 
 def _is_few(spec: Any) -> bool:
