@@ -76,7 +76,7 @@ def load_keras(
             if not callable(step):
                 raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
             rules(step)
-        with _naming(file.label):
+        with _errors_name(file.label):
             return _load(file, custom or {}, vocabulary, limits, rng, bare=training is not None)
 
 
@@ -97,7 +97,6 @@ def from_keras(
     if not callable(getattr(model, "save", None)) or not hasattr(model, "get_config"):
         raise TypeError(f"from_keras takes a keras.Model; got {type(model).__name__}")
     import tempfile
-    import warnings
 
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model.keras"
@@ -131,7 +130,7 @@ def _require_model(file: ModelFile) -> None:
 
 
 @contextmanager
-def _naming(label: str) -> Iterator[None]:
+def _errors_name(label: str) -> Iterator[None]:
     """Errors of the family, which name the file; others are of an inconsistent config, or of too much memory."""
     try:
         yield

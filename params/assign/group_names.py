@@ -112,8 +112,7 @@ class Walk:
             self.models.append(group)
             self._visit_layers(converted, join(group, self.naming.layers), expected)
         else:
-            places = converted.entry.groups if converted.entry is not None else {}
-            names = {place_of(places, name): name for name in converted.parts}
+            names = {place_of(converted.entry.groups, name): name for name in converted.parts}
             for place in self.naming.ordered(names):
                 inner = expected.get(names[place], {})
                 self.visit(converted.parts[names[place]], join(group, place), inner if isinstance(inner, dict) else {})
@@ -151,9 +150,9 @@ def has_weights(converted: Converted, expected: ParamTree) -> bool:
     if converted.source.is_model:
         return any(has_weights(part, expected.get(name, {})) for name, part in converted.parts.items())
     config = dict(converted.source.config)
-    if converted.entry is not None and converted.entry.tables is not None and config.get("vocabulary") is None:
+    if converted.entry.tables is not None and config.get("vocabulary") is None:
         return True
-    if converted.entry is not None and converted.entry.arrays is not None:
+    if converted.entry.arrays is not None:
         return bool(converted.entry.arrays(config))
     return any(isinstance(leaf, Param) for leaf in tree.leaves(expected))
 

@@ -85,7 +85,7 @@ def attention_options(converted: Converted, file: WeightTree, version: Version) 
     others = {quantization(part.source, version) for part in parts}
     for part in parts:
         group = walk.groups.get(walk.identity(part))
-        if part.source.class_name in ATTENTION and group is not None and part.entry is not None:
+        if part.source.class_name in ATTENTION and group is not None:
             places = [join(group, place_of(part.entry.groups, name)) for name in PROJECTIONS]
             held = [variables_of(file, place).arrays for place in places]
             heads = part.source.config.get("num_heads", part.source.config.get("num_query_heads"))

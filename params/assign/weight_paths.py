@@ -98,7 +98,7 @@ class Plan:
                 if name in expected or part.source.is_model or _stores(part):
                     self.add(part, expected.get(name, {}), (*path, name), frozen)
         else:
-            entry = converted.entry or Entry(infer.identity)
+            entry = converted.entry
             if entry.tables is not None:
                 vocabulary = self.vocabularies(group, converted.source.name)
                 tables = entry.tables(_config(converted), vocabulary, converted.step)
@@ -151,8 +151,7 @@ class Plan:
 
 def _stores(part: Converted) -> bool:
     """Whether a layer, or one inside it, may have arrays in the file without having params."""
-    own = part.entry is not None and part.entry.arrays is not None
-    return own or any(map(_stores, part.parts.values()))
+    return part.entry.arrays is not None or any(map(_stores, part.parts.values()))
 
 
 def _config(converted: Converted) -> dict[str, Any]:
@@ -245,8 +244,7 @@ def _copies(work: Plan, file: WeightTree) -> set[str]:
     """The places of arrays that Keras writes twice; the two must be equal."""
     places = set()
     for slot in work.slots:
-        entry = slot.owner.entry
-        for name in entry.copies if entry is not None else ():
+        for name in slot.owner.entry.copies:
             first, again = file.groups.get(slot.group), file.groups.get(join(slot.group, name))
             pairs = [] if first is None or again is None else _pairs(first, again)
             for one, other in pairs:
@@ -302,7 +300,7 @@ def _end(place: str, width: int = 64) -> str:
 
 def is_custom(converted: Converted) -> bool:
     """Whether an object became a function of the caller's own."""
-    return converted.entry is not None and not converted.operation and not class_of(converted.entry.layer)
+    return not (converted.source.is_model or converted.operation or class_of(converted.entry.layer))
 
 
 def places_inside(file: WeightTree, home: str) -> dict[str, str]:

@@ -97,7 +97,7 @@ def _renamed(converted: Converted, classes: Container[str]) -> Converted:
     parts = {name: _renamed(part, classes) for name, part in converted.parts.items()}
     converted = replace(converted, parts=parts)
     own, other = converted.source.class_name, OTHER_NAMES.get(converted.source.class_name)
-    if other is None or converted.entry is None or snake_case(other) not in classes:
+    if other is None or snake_case(other) not in classes:
         return converted
     if snake_case(own) in classes and split_name(converted.source.name)[0] != snake_case(other):
         return converted

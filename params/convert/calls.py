@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import fnet
 from fnet import tree
 from fnet.core.compose import bind, option_names
 from fnet.core.options import kinds
@@ -68,7 +67,7 @@ def end_of(history: list[Any], layers: Mapping[str, KerasObject]) -> Tensor:
 
 def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], keras2: bool) -> tuple[Any, Any]:
     """The step with the options that the call gives, and its sources."""
-    entry = part.entry or Entry(fnet.identity)
+    entry = part.entry
     if not keras2 and not part.operation and entry.arguments:
         _require_bound(part, entry, args, kwargs)
     try:
@@ -97,7 +96,7 @@ COMPARING = frozenset(
 
 def require_operands(part: Converted, call: dict[str, Any]) -> None:
     """Refuse keys, and what meets a tensor in an operation of two, of which Keras makes no graph."""
-    if part.entry is None or not _is_strict(part, part.entry):
+    if not _is_strict(part):
         return
     values, layer = [*call["args"], *call["kwargs"].values()], part.entry.layer
     if part.source.class_name == "GetItem":
@@ -117,9 +116,9 @@ def _is_key(value: Any) -> bool:
     return len(parts) <= 32 and all(kind in (int, type(None), "__slice__", "__ellipsis__") for kind in kinds)
 
 
-def _is_strict(part: Converted, entry: Entry) -> bool:
+def _is_strict(part: Converted) -> bool:
     """Whether it is an operation of Keras, which knows its arguments and no others."""
-    return part.operation and entry.call is None
+    return part.operation and part.entry.call is None
 
 
 def _by_name(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +130,7 @@ def _by_name(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, A
         )
     names = entry.arguments or map(str, range(len(args)))
     arguments = dict(zip(names, args, strict=False))
-    left_out = () if _is_strict(part, entry) else ("training",) if "mask" in entry.arguments else ("training", "mask")
+    left_out = () if _is_strict(part) else ("training",) if "mask" in entry.arguments else ("training", "mask")
     for key, value in kwargs.items():
         if key in left_out:
             continue
@@ -145,8 +144,7 @@ def _options_and_sources(
     part: Converted, entry: Entry, arguments: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Which arguments are options of the step, and which it reads. Refuses what it does not know."""
-    label = part.source.label
-    legal, kind = ({}, {}) if part.entry is None else (option_names(entry.layer), kinds(entry.layer))
+    label, legal, kind = part.source.label, option_names(entry.layer), kinds(entry.layer)
     options = {
         key: meant(_plain(value), kind.get(key, Any))
         for key, value in arguments.items()
@@ -154,12 +152,11 @@ def _options_and_sources(
     }
     first = next(iter(entry.arguments), "")
     sources = {key: v for key, v in arguments.items() if key not in options and (v is not None or key == first)}
-    rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else None
-    if rest is not None:
-        options[rest] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
-    if _is_strict(part, entry) and (fixed := [key for key in sources if key in legal]):
+    if entry.further:
+        options[entry.further] = {key: sources.pop(key) for key in list(sources) if key not in entry.arguments}
+    if _is_strict(part) and (fixed := [key for key in sources if key in legal]):
         raise UnsupportedLayer(f"{label} was called with a tensor for {quoted(fixed[0])}, which fnet takes as numbers")
-    read = arguments.keys() - options if _is_strict(part, entry) and rest is None else sources
+    read = arguments.keys() - options if _is_strict(part) and not entry.further else sources
     unknown = [key for key in arguments if key in read and entry.arguments and key not in entry.arguments]
     if unknown:
         raise UnsupportedLayer(f"{label} was called with {quoted(unknown[0])}, an argument that fnet does not know")
@@ -175,8 +172,8 @@ def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[
     for value in tree.leaves(args):
         if isinstance(value, Literal) or not isinstance(value, str | Ref):
             raise CorruptFile(f"{part.source.label} was called with {quoted(value)} by position, which is no tensor")
-    taken = () if part.entry is None else option_names(entry.layer)
-    for name in (name for name in kwargs if name not in (*entry.arguments, *taken, "training", "mask")):
+    taken = (*entry.arguments, *option_names(entry.layer), "training", "mask")
+    for name in (name for name in kwargs if name not in taken):
         raise UnsupportedLayer(
             f"{part.source.label} was called with {quoted(name)}, an argument that fnet does not know"
         )
@@ -191,7 +188,7 @@ TAKE_MASKS = frozenset({*FURTHER, "GroupNormalization", "Lambda"})
 def _require_taken(mask: Any, part: Converted) -> None:
     """Refuse a mask for a layer that takes none, and one that is no tensor."""
     source = part.source
-    if source.class_name not in TAKE_MASKS and (part.entry is None or part.entry.arguments):
+    if source.class_name not in TAKE_MASKS and part.entry.arguments:
         raise CorruptFile(f"{source.label} was called with mask={quoted(mask)}, and takes no mask")
     if mask is not None:
         _require_tensors(mask, "mask", source.label)

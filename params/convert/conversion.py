@@ -18,7 +18,7 @@ from fnet.types import Array
 from params.convert.generations import Version
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted, retold
 from params.file.keras_objects import KerasObject, tuples
-from params.table.entry import Entry
+from params.table.entry import OF_MODELS, Entry
 
 BROKEN = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RuntimeError, StopIteration,
@@ -42,7 +42,7 @@ class Converted:
 
     source: KerasObject
     step: Any
-    entry: Entry | None = None
+    entry: Entry = OF_MODELS
     parts: dict[str, Converted] = field(default_factory=dict)
     """{params key: what the layer or model is made of}."""
     given: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -264,7 +264,7 @@ INDEX_DTYPES = frozenset(
 
 def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> None:
     """Refuse floats for a layer whose dtype policy is of integers, booleans or texts, to which Keras 3 casts them."""
-    source, own = part.source, part.entry is not None and bool(part.entry.arguments) and not part.operation
+    source, own = part.source, part.entry.arguments and not (part.operation or part.source.is_model)
     if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in INDEX_DTYPES:
         return
     casts = rules(part.step).in_predict
@@ -301,9 +301,9 @@ def _arguments(build: _Building, layer: KerasObject, call: Any, read: list[Tenso
     part = build.parts[layer.name]
     entry = part.entry
     require_operands(part, call)
-    options = set() if entry is None else {*option_names(entry.layer), *entry.literal}
-    names = [*(() if entry is None else entry.arguments), *[""] * len(call["args"])]
-    reading = _Call(build, layer, _float(build, read), entry is not None and entry.call is not None)
+    options = {*option_names(entry.layer), *entry.literal}
+    names = [*entry.arguments, *[""] * len(call["args"])]
+    reading = _Call(build, layer, _float(build, read), entry.call is not None)
     args = [reading.value(item, name in options) for item, name in zip(call["args"], names, strict=False)]
     kwargs = {key: reading.value(item, key in options, key) for key, item in call["kwargs"].items()}
     return by_keyword("" if part.operation else layer.class_name, args, kwargs)

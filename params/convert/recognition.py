@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from fnet.core.compose import Bound, option_names, rules
+from fnet.core.compose import Bound, option_names
 from params.convert.conversion import Conversion
 from params.errors import UnsafeFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import KerasObject, shown
@@ -52,16 +52,10 @@ def custom_row(source: KerasObject, conversion: Conversion) -> Entry | None:
     """The caller's own layer, for the layer of this name or for a registered name or class."""
     if not conversion.custom:
         return None
-    step = conversion.own_for(source)
-    if step is not None:
-        rules(step)
+    if (step := conversion.own_for(source)) is not None:
         return _replacing(step, source)
-    for name in (source.registered_name, source.class_name):
-        step = conversion.own(name)
-        if step is not None:
-            rules(step)
-            return Entry(step, arguments=())
-    return None
+    step = conversion.own(source.registered_name) or conversion.own(source.class_name)
+    return None if step is None else Entry(step, arguments=())
 
 
 def _replacing(step: Any, source: KerasObject) -> Entry:

@@ -42,7 +42,7 @@ class Refusals:
         for path, source in self.objects.items():
             try:
                 made = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)
-                self.limits[path] = "" if made.entry is None else made.entry.limits
+                self.limits[path] = made.entry.limits
             except ModelFileError as error:
                 self.of_layers[path] = str(error)
         self._screen()

@@ -128,8 +128,7 @@ class Writing:
             raise ExportError(f"Keras itself cannot read {name_of(bound.function)} from a file")
         ours = {function: key for key, function in OPERATIONS.items()}
         module, class_name = ours[bound.function.__name__]
-        rest = entry.arguments[-1].removeprefix("**") if entry.arguments and entry.arguments[-1][:2] == "**" else ""
-        options.pop(rest, None)
+        options.pop(entry.further, None)
         if bound.function.__name__ == "trapezoid":
             options = {"x" if key == "positions" else key: item for key, item in options.items()}
         config = {"name": name, **{key: self.value(key, item, {}, ()) for key, item in options.items()}}
@@ -340,9 +339,7 @@ class _Calls:
         """(args, kwargs) of the Keras call of a layer that reads the sources `x`."""
         entry = entry_of(bound, self.writing.custom)
         options = {key: literal(tree.thaw(item)) for key, item in bound.options.items() if key in call_options(entry)}
-        named = {f"**{key}" for key in bound.options} & set(entry.arguments)
-        for key in named:
-            options |= {name: literal(item) for name, item in bound.options[key[2:]].items()}
+        options |= {name: literal(item) for name, item in bound.options.get(entry.further, {}).items()}
         places = [name for name in entry.arguments if name not in options and not name.startswith("**")]
         if isinstance(x, Mapping) and x and set(x) <= set(places):
             given = {name: self.source(x[name]) for name in places if name in x}

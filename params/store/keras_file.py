@@ -129,7 +129,7 @@ def _groups(converted: Converted, expected: ParamTree, params: Params) -> hdf5_w
     for slot in work.slots:
         home = _place(root, join(slot.group, "vars"))
         if slot.name == "idf_weights":
-            for name in ("", *(slot.owner.entry.copies if slot.owner.entry else ())):
+            for name in ("", *slot.owner.entry.copies):
                 place = _place(root, join(slot.group, name, "vars"))
                 _put(place, slot.name, homes[id(slot.owner)][slot.name], "float32")
         elif slot.path is not None:

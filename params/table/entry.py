@@ -14,6 +14,7 @@ from dataclasses import field
 from typing import Any, TypeAlias
 
 from fnet import tree
+from fnet.core import infer
 from fnet.core.compose import Rules, rules
 from fnet.records import dataclass
 
@@ -86,6 +87,15 @@ class Entry:
         """What the layer declares of itself; `call` of them, that it is an operation."""
         return rules(self.layer)
 
+    @property
+    def further(self) -> str:
+        """The option that takes the arguments of all other names; "" where none does."""
+        last = self.arguments[-1] if self.arguments else ""
+        return last[2:] if last.startswith("**") else ""
+
+
+OF_MODELS = Entry(infer.identity)
+"""In place of a row for what is a model."""
 
 IGNORED = frozenset(
     {
