@@ -269,8 +269,9 @@ def _check(model: Any, params: Params, limits: Limits) -> None:
     with together():
         rows: list[infer.Row] = []
         if (spec := infer.input_spec(model)) is not None:
-            parameters.check(model, params)
             rows = infer.trace(model, spec)
+            if lines := parameters.misplaced(dict(tree.items(infer.params_of(rows))), params):
+                raise WeightsMismatch("these parameters do not fit the model:\n  " + "\n  ".join(lines))
             require_room(rows, limits)
         for path, leaf in tree.items(params):
             if (wrong := parameters.faulty(path, leaf)) is not None:
