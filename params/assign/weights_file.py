@@ -10,7 +10,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Sequential, bind, rules
+from fnet.core.compose import Bound, Graph, Sequential, bind
 from fnet.core.sources import references
 from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
@@ -219,7 +219,7 @@ def _described(step: Any, name: str, params: Params) -> Converted:
         bound,
         _known_again(entry, parts, params),
         parts,
-        operation=rules(bound).call is not None,
+        operation=bound.rules.call is not None,
     )
 
 

@@ -38,6 +38,7 @@ from params.file.keras_objects import (
     policy,
     shown,
 )
+from params.table.layers import GIVES_INDICES
 
 
 @dataclass(eq=False)
@@ -253,19 +254,10 @@ def _give_keys(build: _Building, part: Converted, name: str, shares: bool, train
         build.given[name] = rng
 
 
-INDEX_DTYPES = frozenset(
-    {
-        *("CategoryEncoding", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"),
-        "TextVectorization",
-    }
-)
-"""Layers whose dtype policy is that of the indices they give; they take what they get as it is."""
-
-
 def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> None:
     """Refuse floats for a layer whose dtype policy is of integers, booleans or texts, to which Keras 3 casts them."""
     source, own = part.source, part.entry.arguments and not (part.operation or part.source.is_model)
-    if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in INDEX_DTYPES:
+    if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in GIVES_INDICES:
         return
     casts = rules(part.step).in_predict
     given = [spec for spec in tree.leaves(inputs) if is_float_spec(spec) or (casts and spec.dtype != source.policy)]

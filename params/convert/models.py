@@ -13,7 +13,7 @@ from fnet.core import infer
 from fnet.core.compose import bind, option_names, sequential
 from fnet.types import Array
 from params.convert.conversion import BROKEN, Conversion, Converted, of_layer
-from params.convert.functional import INDEX_DTYPES, functional, require_no_cast
+from params.convert.functional import functional, require_no_cast
 from params.convert.generations import (
     HEADS_HAVE_POLICIES,
     NEWEST,
@@ -37,7 +37,7 @@ from params.convert.training_flags import of_steps
 from params.errors import CorruptFile, UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, Names, elements, is_shape, layers_of, parse, survey
 from params.table.entry import Entry
-from params.table.layers import TRAINS_BY_DEFAULT, WRAPPERS
+from params.table.layers import GIVES_INDICES, TRAINS_BY_DEFAULT, WRAPPERS
 
 
 def convert(
@@ -124,7 +124,7 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     options = layer_options(entry, config, source, operation)
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
-    if source.policy not in POLICIES and source.class_name not in INDEX_DTYPES:
+    if source.policy not in POLICIES and source.class_name not in GIVES_INDICES:
         # what casts to integers in `predict` gets no others: they stay as they come
         legal = option_names(entry.layer)
         options |= {key: not value for key, value in declared.in_predict.items() if legal.get(key, value) is None}

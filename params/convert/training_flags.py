@@ -25,16 +25,11 @@ Call: TypeAlias = tuple[str, int]
 
 def of_calls(model: KerasObject, layers: Sequence[KerasObject], flags: Flags, around: Flag) -> dict[Call, Flag]:
     """{call: what it computes as} of a functional model that is itself called with training=`around`."""
-    calls = {(layer.name, number): call for layer in layers for number, call in enumerate(layer.calls)}
-    if flags == "unread":
-        return dict.fromkeys(calls)
-    if flags == "outer" and around is not None:
-        return dict.fromkeys(calls, around)
-    by_name = {layer.name: layer for layer in layers}
-    own = {place: _own(by_name[place[0]], call) for place, call in calls.items()}
     if flags == "inner":
-        return {place: around if flag is None else flag for place, flag in own.items()}
-    return _walk(model, by_name, calls, own)[0]
+        return {place: around if flag is None else flag for place, flag in _own(layers).items()}
+    if flags == "outer" and around is None:
+        return _walk(model, layers)[0]
+    return dict.fromkeys(_calls(layers), around if flags == "outer" else None)
 
 
 def of_steps(layers: Sequence[KerasObject], bare: bool, around: Flag) -> list[Flag]:
@@ -50,8 +45,16 @@ def of_steps(layers: Sequence[KerasObject], bare: bool, around: Flag) -> list[Fl
     return flags
 
 
-def _own(layer: KerasObject, call: Any) -> Flag:
-    """The flag that a call holds."""
+def _calls(layers: Sequence[KerasObject]) -> dict[Call, Any]:
+    return {(layer.name, number): call for layer in layers for number, call in enumerate(layer.calls)}
+
+
+def _own(layers: Sequence[KerasObject]) -> dict[Call, Flag]:
+    """The flags that the calls themselves hold."""
+    return {(layer.name, number): _flag(layer, call) for layer in layers for number, call in enumerate(layer.calls)}
+
+
+def _flag(layer: KerasObject, call: Any) -> Flag:
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
         return None
     flag = by_keyword(layer.class_name, call["args"], call["kwargs"])[1].get("training")
@@ -60,20 +63,20 @@ def _own(layer: KerasObject, call: Any) -> Flag:
     raise UnsupportedLayer(f"{layer.label} was called with training={quoted(flag)}")
 
 
-def _walk(
-    model: KerasObject, layers: dict[str, KerasObject], calls: dict[Call, Any], own: dict[Call, Flag]
-) -> tuple[dict[Call, Flag], Flag]:
+def _walk(model: KerasObject, layers: Sequence[KerasObject]) -> tuple[dict[Call, Flag], Flag]:
     """({call: flag}, the last one), in the order in which Keras 3 runs a model: a call leaves its flag to the next."""
+    by_name, own = {layer.name: layer for layer in layers}, _own(layers)
     parents = {
-        place: [(t.layer, t.call) for t in tensors(call) if layers[t.layer].calls] for place, call in calls.items()
+        place: [(t.layer, t.call) for t in tensors(call) if by_name[t.layer].calls]
+        for place, call in _calls(layers).items()
     }
-    ends = [end for end in _ends(model.config.get("output_layers"), layers) if end in calls]
+    ends = [end for end in _ends(model.config.get("output_layers"), by_name) if end in own]
     flags, flag = dict[Call, Flag](), None
-    for place in keras_order(ends, parents, {place: place[0] for place in calls}):
+    for place in keras_order(ends, parents, {place: place[0] for place in own}):
         flag = flag if own[place] is None else own[place]
         flags[place] = flag
-        flag = _after(layers[place[0]], flag)
-    return {place: flags.get(place) for place in calls}, flag
+        flag = _after(by_name[place[0]], flag)
+    return {place: flags.get(place) for place in own}, flag
 
 
 def _after(layer: KerasObject, flag: Flag) -> Flag:
@@ -83,9 +86,7 @@ def _after(layer: KerasObject, flag: Flag) -> Flag:
     layers = layers_of(layer)
     if layer.class_name == "Sequential":
         return _after(layers[-1], of_steps(layers, True, None)[-1]) if layers else None
-    calls = {(inner.name, number): call for inner in layers for number, call in enumerate(inner.calls)}
-    by_name = {inner.name: inner for inner in layers}
-    return _walk(layer, by_name, calls, {place: _own(by_name[place[0]], call) for place, call in calls.items()})[1]
+    return _walk(layer, layers)[1]
 
 
 def by_default(layer: KerasObject) -> Flag:

@@ -11,7 +11,6 @@ from fnet import tree
 from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.model import Model
-from fnet.core.rules import rules
 from fnet.core.sources import resolve
 from fnet.masks import Masked, first_mask
 from params.convert.conversion import BROKEN
@@ -31,7 +30,7 @@ def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str
             return step.walk(x, lambda name, key, inner, read: walk(inner, read, (*path, name)), resolve)
         place = "/".join(path)
         bound = bind(step)
-        declared = rules(bound)
+        declared = bound.rules
         y = tree.map(_zeros, rows[place].outputs)
         before = _has_mask(x)
         if declared.mask == "own":

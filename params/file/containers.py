@@ -228,19 +228,9 @@ def _entries(data: memoryview) -> tuple[list[Member], int]:
         stored_name = bytes(data[start:extra])
         name = stored_name.decode("utf-8" if flags & UTF_8 or stored_name.isascii() else "cp437")
         size, packed, header = _wide(data[extra:comment], [size, packed, header])
+        header += first - said
         members.append(
-            Member(
-                name,
-                stored_name,
-                version,
-                flags,
-                compression,
-                checksum,
-                packed,
-                size,
-                attributes,
-                header + first - said,
-            )
+            Member(name, stored_name, version, flags, compression, checksum, packed, size, attributes, header)
         )
     if at != stop:
         raise CorruptFile("not a complete zip: its list of entries is damaged")

@@ -53,14 +53,8 @@ UNREAD = {
 NEUTRAL = {"random_posterization": 8, "max_num_bounding_boxes": 1}
 
 NOT_READ = (
-    "adaptive_average_pool",
-    "adaptive_max_pool",
-    "fake_quant_with_min_max_vars",
-    "segment_max",
-    "segment_min",
-    "segment_prod",
-    "segment_sum",
-    "separable_conv",
+    *("adaptive_average_pool", "adaptive_max_pool", "fake_quant_with_min_max_vars", "separable_conv"),
+    *("segment_max", "segment_min", "segment_prod", "segment_sum"),
 )
 """Operations that Keras writes into files and cannot read from them (3.15)."""
 

@@ -111,6 +111,9 @@ BY_ENTRY = frozenset(
 )
 """Layers that see only the entries which a sparse tensor holds: not what they would make of the dense array."""
 
+GIVES_INDICES = BY_ENTRY | {"CategoryEncoding"}
+"""Layers whose dtype policy is that of the indices they give; they take what they get as it is."""
+
 TRAINING_MATTERS = frozenset(
     {*AUGMENTATION, "RandomHeight", "RandomWidth", "BatchNormalization", "SpectralNormalization"}
 )
