@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from fnet.backend import ops, xp
-from fnet.types import Array, Params
+from fnet.types import Array, Params, Shape
 
 Activation: TypeAlias = str | Callable[..., Any] | None
 """What layers take as `activation=`: a name, or a (bound) activation layer, whose params entry is "activation"."""
@@ -156,11 +156,18 @@ def gelu(x: Array, approximate: bool = False) -> Array:
     return 0.5 * x * ops.erfc(x * -math.sqrt(0.5))
 
 
+def halved(shape: Shape, axis: int) -> Shape:
+    """`shape` after a `glu`."""
+    size = shape[axis]
+    if size is not None and size % 2:
+        raise ValueError(f"glu halves axis {axis}, whose size must be even; got shape {tuple(shape)}")
+    return (*shape[:axis], None if size is None else size // 2, *shape[axis + 1 :])
+
+
 @_silent
 def glu(x: Array, axis: int = -1) -> Array:
     """The first half of `axis` times the sigmoid of the second. Source: Dauphin et al. 2017."""
-    if x.shape[axis] % 2:
-        raise ValueError(f"glu halves axis {axis}, whose size must be even; got shape {tuple(x.shape)}")
+    halved(x.shape, axis % x.ndim)
     value, gate = xp.split(x, 2, axis=axis)
     return value * sigmoid(gate)
 

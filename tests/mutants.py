@@ -50,7 +50,7 @@ SHARES = {
 
 PACKAGES = ("fnet/", "params/", "compare/", "train_keras/")
 
-ERRORS = "error_table layer_errors"
+ERRORS = "error_table layer_errors rules"
 LAYERS = f"{ERRORS} telling cases masks mask_rules drawn saved_cases"
 FILES = "refused_configs config_values hostile strangers read load"
 GRAPHS = f"call_structures weights tf_functions mask_generations versions {FILES}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-from fnet.activation_functions import IN_LAYERS, Activation, activate
+from fnet.activation_functions import IN_LAYERS, Activation, activate, halved
 from fnet.backend import xp
 from fnet.core import infer
 from fnet.core.compose import OF_FLOATS, layer
@@ -34,8 +34,7 @@ def _activation_rule(x: Spec, *, activation: Activation) -> tuple[Spec, ParamTre
         require_numbers(x)
     x = x if activation in KEEP_INTEGERS else _floats(x)
     if activation == "glu":
-        last = x.shape[-1]
-        return Spec((*x.shape[:-1], None if last is None else last // 2), x.dtype), {}
+        return Spec(halved(x.shape, len(x.shape) - 1), x.dtype), {}
     return x, activation_child(activation, x)
 
 

@@ -135,6 +135,8 @@ def _reversible_rule(
     reverse_dtype: str | None,
     quantization: str | None,
 ) -> tuple[Spec, ParamTree]:
+    if reverse and x.shape[-1] not in (None, output_dim):
+        raise ValueError(f"the embeddings to reverse have {output_dim} numbers each; got {x}")
     untied = {} if tie_weights else {"reverse_embeddings": Param((output_dim, input_dim), "uniform")}
     shape = (*x.shape[:-1], input_dim) if reverse else (*x.shape, output_dim)
     own = None if quantization else reverse_dtype

@@ -6,6 +6,7 @@ from typing import Any
 
 from fnet.core import room
 from fnet.core.compose import layer
+from fnet.errors import InvalidInput
 from fnet.layers.dot_attention import after_dropout, drops
 from fnet.layers.multi_head import (
     HeadMasks,
@@ -35,6 +36,8 @@ def _grouped_rule(
     quantization: str | None,
 ) -> tuple[Any, ParamTree]:
     query, value, key = heads_shapes("group_query_attention", x)
+    if any(len(spec.shape) != 3 for spec in (query, value, key)):
+        raise InvalidInput(f"group_query_attention takes (batch, steps, features); got {query}, {value}, {key}")
     if num_query_heads % num_key_value_heads:
         raise ValueError(f"num_query_heads {num_query_heads} must be a multiple of {num_key_value_heads}")
     query_heads, key_heads = (num_query_heads, head_dim), (num_key_value_heads, head_dim)

@@ -11,7 +11,7 @@ from fnet.backend import ops, xp
 from fnet.core.compose import Rounding, layer
 from fnet.dtypes import in_floats, is_integral, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
-from fnet.shapes import broadcast_shapes, positive, require_ascending, require_kept, shape_of
+from fnet.shapes import axes_of, broadcast_shapes, require_ascending, require_kept, shape_of
 from fnet.types import Array, Masks, OneOf, OutputMode, Param, Params, ParamTree, Positive, Shape, Spec
 
 EPSILON = 1e-7
@@ -80,8 +80,7 @@ def rescaling(
 
 
 def _kept(rank: int, axis: int | Sequence[int] | None) -> list[int]:
-    axes = [] if axis is None else [axis] if isinstance(axis, int) else list(axis)
-    return sorted(positive(a, rank) for a in axes)
+    return [] if axis is None else sorted(axes_of(axis, rank))
 
 
 def _normalization_rule(

@@ -14,6 +14,8 @@ from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 
 
 def _layer_scale_rule(x: Spec, *, projection_dim: int) -> tuple[Spec, ParamTree]:
+    if projection_dim != 1 and x.shape[-1] not in (None, projection_dim):
+        raise ValueError(f"layer_scale has {projection_dim} numbers for the last axis; got {x}")
     return x, {"gamma": Param((projection_dim,), "ones")}
 
 

@@ -14,7 +14,7 @@ from fnet.errors import InvalidInput
 from fnet.layers.encoding import TOKENS, count_rows, depth_of, encode, lookup_spec, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of
 from fnet.strings import NumpyArray, utf8
-from fnet.types import Array, OutputMode, Params, ParamTree, Positive, Spec, Tokens
+from fnet.types import Array, OutputMode, Params, ParamTree, Positive, Shape, Spec, Tokens
 
 _LOWER = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
 _PUNCTUATION = string.punctuation.encode()
@@ -43,6 +43,8 @@ def _text_rule(
     vocabulary_size: int | None,
     encoding_dtype: str,
 ) -> tuple[Spec, ParamTree]:
+    if split:
+        _require_one_text(x.shape)
     depth = depth_of(max_tokens, pad_to_max_tokens, vocabulary_size)
     shape = x.shape[:-1] if split and len(x.shape) > 1 else x.shape
     length = None if split or ngrams is not None else shape[-1]
@@ -107,14 +109,18 @@ def _tokens(
         rows = [texts[i : i + width] for i in range(0, len(texts), width)] if width else []
         shape = shape[:-1]
     else:
-        if len(shape) > 1 and shape[-1] != 1:
-            raise InvalidInput(f"text_vectorization splits texts (batch,) or (batch, 1); got shape {shape}")
+        _require_one_text(shape)
         shape = shape[:-1] if len(shape) > 1 else shape
         rows = [text.split() for text in texts] if split == "whitespace" else [_characters(text) for text in texts]
     if ngrams is not None:
         widths = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
         rows = [[gram for n in widths for gram in _grams(row, n)] for row in rows]
     return rows, shape
+
+
+def _require_one_text(shape: Shape) -> None:
+    if len(shape) > 1 and shape[-1] not in (None, 1):
+        raise InvalidInput(f"text_vectorization splits texts (batch,) or (batch, 1); got shape {shape}")
 
 
 def _characters(text: bytes) -> list[bytes]:

@@ -120,8 +120,8 @@ def bidirectional(
 
 
 def _fold(spec: Spec) -> Spec:
-    if len(spec.shape) < 2:
-        raise ValueError(f"time_distributed needs (batch, time, ...); got {spec}")
+    if len(spec.shape) < 3:
+        raise ValueError(f"time_distributed needs (batch, time, ...) with something in each step; got {spec}")
     return Spec((spec.shape[0], *spec.shape[2:]), spec.dtype)
 
 

@@ -5,7 +5,7 @@ Source: keras.ops.nn; the functions are those of fnet.activation_functions.
 
 from __future__ import annotations
 
-from fnet.activation_functions import ACTIVATIONS
+from fnet.activation_functions import ACTIVATIONS, halved
 from fnet.backend import xp
 from fnet.dtypes import floating, tensor
 from fnet.operations.rules import Operation, like, named, operation, same
@@ -117,11 +117,7 @@ def sparsemax(x: Array, *, axis: int = -1) -> Array:
 
 
 def _glu_rule(x: Spec, *, axis: int) -> Spec:
-    axis = positive(axis, len(x.shape))
-    size = x.shape[axis]
-    if size is not None and size % 2:
-        raise ValueError(f"glu halves axis {axis}, whose size must be even; got shape {x.shape}")
-    return Spec((*x.shape[:axis], None if size is None else size // 2, *x.shape[axis + 1 :]), x.dtype)
+    return Spec(halved(x.shape, positive(axis, len(x.shape))), x.dtype)
 
 
 @operation(_glu_rule)

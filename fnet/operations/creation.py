@@ -214,6 +214,8 @@ def _view_rule(x: Spec, *, dtype: str | None) -> Spec:
         return x
     old, new = np.dtype(x.dtype).itemsize, np.dtype(dtype).itemsize
     last = x.shape[-1] if x.shape else None
+    if last is not None and last * old % new:
+        raise ValueError(f"{x} cannot be read as {dtype}: a row of it has {last * old} bytes")
     return Spec((*x.shape[:-1], None if last is None else last * old // new) if x.shape else (), dtype)
 
 
@@ -221,10 +223,12 @@ def _view_rule(x: Spec, *, dtype: str | None) -> Spec:
 def view(x: Array, *, dtype: str | None = None) -> Array:
     """The bytes of `x` read as `dtype`; the last axis grows or shrinks when the widths differ."""
     x = tensor(x)
-    return x if dtype is None else x.reshape(-1).reshape(x.shape).view(dtype)  # of bytes next to each other
+    return x if dtype is None else xp.array(x.reshape(-1)).reshape(x.shape).view(dtype)  # of bytes next to each other
 
 
 def _vander_rule(x: Spec, *, N: int | None) -> Spec:  # noqa: N803 - Keras's name
+    if len(x.shape) != 1:
+        raise ValueError(f"vander takes a vector; got {x}")
     return Spec((*x.shape, x.shape[0] if N is None else N), x.dtype)
 
 

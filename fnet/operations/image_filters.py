@@ -18,8 +18,8 @@ from fnet.core.room import of_step, size
 from fnet.dtypes import floating, tensor
 from fnet.layers.convolution import conv2d, conv3d
 from fnet.layers.depthwise import depthwise_conv2d
-from fnet.operations.images import channels_first, on_last
-from fnet.operations.rules import operation, same
+from fnet.operations.images import channels_first, on_last, same_images
+from fnet.operations.rules import operation
 from fnet.shapes import total
 from fnet.types import Array, DataFormat, Positive, Spec
 
@@ -43,7 +43,7 @@ def _blur_room(images: Spec, *, kernel_size: Sequence[int], data_format: str | N
     return held + 3 * kernel, work + 3 * kernel
 
 
-@operation(same, room=_blur_room, by_row=4)
+@operation(same_images, room=_blur_room, by_row=4)
 def gaussian_blur(
     images: Array,
     *,
@@ -62,7 +62,13 @@ def gaussian_blur(
     return on_last(blur, images, data_format)
 
 
-@operation(lambda images: Spec((*images.shape, 2), images.dtype))
+def _edges_rule(images: Spec) -> Spec:
+    if len(images.shape) != 4:
+        raise ValueError(f"sobel_edges takes a batch of images; got {images}")
+    return Spec((*images.shape, 2), images.dtype)
+
+
+@operation(_edges_rule)
 def sobel_edges(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """(batch, ...) -> (batch, ..., 2): the Sobel derivatives (down, across) of each channel; edges are reflected."""
     x = tensor(images)
@@ -93,7 +99,9 @@ def _patches_step(images: Spec, options: dict[str, Any]) -> tuple[Bound, Spec]:
     """The convolution that takes patches, and what it is fed with."""
     rank = len(options["kernel_size"])
     batch = _batch_of(images, rank + 2)
-    channels = batch.shape[1 if channels_first(options["data_format"]) else -1] or 1
+    channels = batch.shape[1 if channels_first(options["data_format"]) else -1]
+    if channels is None:
+        raise ValueError(f"extract_patches of an unknown number of channels: {images}")
     filters = functools.reduce(operator.mul, options["kernel_size"], channels)
     return bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch
 

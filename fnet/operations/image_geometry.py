@@ -18,8 +18,8 @@ import numpy as np
 from fnet.backend import ops, xp
 from fnet.core.room import copies, size, work_of_products
 from fnet.dtypes import floating, is_float, result_type, tensor
-from fnet.operations.images import on_last
-from fnet.operations.rules import operation, same
+from fnet.operations.images import on_last, same_images
+from fnet.operations.rules import operation
 from fnet.shapes import axes_of, sized
 from fnet.types import Array, DataFormat, Spec
 
@@ -76,7 +76,7 @@ def _projected(x: Array, transform: Array, interpolation: str, fill_mode: str, f
     return ((1 - low) * above + low * below).astype(x.dtype)
 
 
-@operation(same, room=copies(9))
+@operation(same_images, room=copies(9), by_row=4)
 def affine_transform(
     images: Array,
     transform: Array,
@@ -94,7 +94,7 @@ def affine_transform(
     return on_last(lambda x: _projected(x, rows, interpolation, fill_mode, fill_value), images, data_format)
 
 
-@operation(same, room=copies(9))
+@operation(same_images, room=copies(9), by_row=4)
 def perspective_transform(
     images: Array,
     start_points: Array,

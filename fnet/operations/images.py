@@ -14,7 +14,7 @@ from fnet.core.options import asking
 from fnet.core.room import of_step
 from fnet.dtypes import bounds, floating, tensor
 from fnet.layers.image import height_and_width, resizing
-from fnet.operations.rules import Operation, operation, same
+from fnet.operations.rules import Operation, operation
 from fnet.types import Array, DataFormat, Positive, Shape, Spec
 
 
@@ -25,6 +25,12 @@ def channels_first(data_format: str | None) -> bool:
 def image_axes(rank: int, data_format: str | None) -> tuple[int, int, int]:
     """The axes of height, width and channels; ValueError where there are neither 3 nor 4."""
     return *height_and_width(rank, data_format), rank - 3 if channels_first(data_format) else rank - 1
+
+
+def same_images(images: Spec, *rest: Any) -> Spec:
+    """The shape rule of operations that change images, but neither their shape nor their dtype."""
+    height_and_width(len(images.shape), None)
+    return images
 
 
 def on_last(compute: Callable[[Array], Array], images: Array, data_format: str | None) -> Array:
@@ -174,8 +180,21 @@ def resize(
 # --- colours --------------------------------------------------------------------------------------
 
 
-def _gray_rule(images: Spec, *, data_format: str | None) -> Spec:
+def _colours(images: Spec, data_format: str | None, legal: tuple[int | None, ...]) -> int:
+    """The axis of the colours, of which there must be so many."""
     axis = image_axes(len(images.shape), data_format)[2]
+    if images.shape[axis] not in legal:
+        raise ValueError(f"red, green and blue are needed in axis {axis}; got {images}")
+    return axis
+
+
+def _colour_rule(images: Spec, *, data_format: str | None) -> Spec:
+    _colours(images, data_format, (None, 3))
+    return images
+
+
+def _gray_rule(images: Spec, *, data_format: str | None) -> Spec:
+    axis = _colours(images, data_format, (None, 1, 3))
     return Spec((*images.shape[:axis], 1, *images.shape[axis + 1 :]), images.dtype)
 
 
@@ -214,7 +233,7 @@ def _rgb_to_hsv(x: Array) -> Array:
     return xp.stack([hue, saturation, value], axis=-1)
 
 
-@operation(same, by_row=4)
+@operation(_colour_rule, by_row=4)
 def rgb_to_hsv(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """Red, green, blue in [0, 1] -> hue, saturation, value in [0, 1]."""
     return on_last(_rgb_to_hsv, images, data_format)
@@ -227,7 +246,7 @@ def _hsv_to_rgb(x: Array) -> Array:
     return xp.stack([part * value for part in parts], axis=-1)
 
 
-@operation(same, by_row=4)
+@operation(_colour_rule, by_row=4)
 def hsv_to_rgb(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """Hue, saturation, value in [0, 1] -> red, green, blue in [0, 1]."""
     return on_last(_hsv_to_rgb, images, data_format)

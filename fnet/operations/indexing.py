@@ -11,6 +11,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from fnet import tree
 from fnet.backend import ops, xp
 from fnet.dtypes import dtype_of, is_integral, promoted, result_type, tensor
 from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
@@ -100,8 +101,9 @@ def slice_update(inputs: Array, start_indices: Any, updates: Array) -> Array:
 
 def _take_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
     size = total(x.shape) if axis is None else x.shape[positive(axis, len(x.shape))]
-    if isinstance(indices, int) and size is not None and not -size <= indices < size:
-        raise ValueError(f"index {indices} of {size} entries")
+    for index in tree.leaves(indices):
+        if isinstance(index, int) and size is not None and not -size <= index < size:
+            raise ValueError(f"index {index} of {size} entries")
     if axis is None:
         return Spec(tuple(shape_of(indices)), x.dtype)
     axis = positive(axis, len(x.shape))

@@ -133,6 +133,9 @@ def _split_sizes(size: int | None, sections: Ints, even: bool) -> list[int | Non
     """Sizes of the parts of an axis."""
     if not isinstance(sections, int):
         ends = [0, *sections, size]
+        known = ends if size is not None else ends[:-1]
+        if known != sorted(known):  # type: ignore[type-var]
+            raise ValueError(f"an axis of size {size} cannot be split at {list(sections)}")
         return [None if b is None else max(b - a, 0) for a, b in itertools.pairwise(ends)]  # type: ignore[operator]
     if not 1 <= sections <= 1 << 16:
         raise ValueError(f"cannot split into {sections} parts")
@@ -218,8 +221,10 @@ def _axis_sizes(shape: Shape, pattern: str, lengths: Mapping[str, int]) -> dict[
         missing = [name for name in group if name not in sizes]
         if len(missing) > 1:
             raise ValueError(f"the sizes of {', '.join(missing)} in {pattern!r} are unknown; give all but one")
+        known = math.prod(sizes[name] or 0 for name in group if name in sizes)
+        if size is not None and (size % known if missing else size != known):
+            raise ValueError(f"{' '.join(group)} of {pattern!r} cannot be {size}: {dict(lengths)}")
         if missing:
-            known = math.prod(sizes[name] or 0 for name in group if name in sizes)
             sizes[missing[0]] = None if size is None else size // known
     return sizes
 

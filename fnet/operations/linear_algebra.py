@@ -192,6 +192,8 @@ def eig(x: Array) -> tuple[Array, Array]:
 
 
 def _lu_rule(x: Spec) -> tuple[Spec, Spec]:
+    if len(x.shape) < 2:
+        raise ValueError(f"matrices are needed in the last two axes; got {x.shape}")
     return x, Spec(x.shape[:-1], "int32")
 
 

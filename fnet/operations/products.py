@@ -194,6 +194,10 @@ def _cross_rule(x1: Any, x2: Any, *, axisa: int, axisb: int, axisc: int, axis: i
     a, b = list(shape_of(x1)), list(shape_of(x2))
     widths = (a.pop(axisa), b.pop(axisb))
     y = broadcast_shapes(tuple(a), tuple(b))
+    if None in widths and 3 not in widths:
+        raise NotImplementedError(f"cross of vectors of unknown size, {a} and {b}: 2 or 3 numbers give another result")
+    if not {*widths} <= {2, 3, None}:
+        raise ValueError(f"cross takes vectors of 2 or 3 numbers; got {widths}")
     if widths == (2, 2):
         return Spec(y, _plain_dtype(x1, x2))
     place = axisc if axisc >= 0 else len(y) + 1 + axisc

@@ -134,7 +134,13 @@ def flipud(x: Array) -> Array:
     return xp.flip(tensor(x), axis=0)
 
 
-@operation(same)
+def _of_matrices(x: Spec) -> Spec:
+    if len(x.shape) < 2:
+        raise ValueError(f"matrices are needed in the last two axes; got {x}")
+    return x
+
+
+@operation(_of_matrices, by_row=2)
 def fliplr(x: Array) -> Array:
     """`x` with axis 1 reversed."""
     return xp.flip(tensor(x), axis=1)
@@ -187,6 +193,8 @@ def _repeat_rule(x: Spec, *, repeats: Ints, axis: int | None) -> Spec:
     flat = Spec((total(x.shape),), x.dtype) if axis is None else x
     place = positive(axis or 0, len(flat.shape))
     size, times = flat.shape[place], as_ints(repeats)
+    if len(times) > 1 and size not in (None, len(times)):
+        raise ValueError(f"{len(times)} repeats for {size} entries")
     length = sum(times) if len(times) > 1 else None if size is None else size * times[0]
     return Spec((*flat.shape[:place], length, *flat.shape[place + 1 :]), x.dtype)
 
@@ -232,7 +240,8 @@ def pad(
 
 
 def _diagonal_rule(x: Spec, *, offset: int, axis1: int, axis2: int) -> Spec:
-    return viewed(np.diagonal, x, offset=offset, axis1=axis1, axis2=axis2)
+    y = viewed(np.diagonal, x, offset=offset, axis1=axis1, axis2=axis2)
+    return Spec((*y.shape[:-1], None), x.dtype) if None in (x.shape[axis1], x.shape[axis2]) else y
 
 
 @operation(_diagonal_rule)
@@ -243,7 +252,9 @@ def diagonal(x: Array, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Ar
 
 def _diag_rule(x: Spec, *, k: int) -> Spec:
     if len(x.shape) == 2:
-        return viewed(np.diagonal, x, offset=k)
+        return _diagonal_rule(x, offset=k, axis1=0, axis2=1)
+    if len(x.shape) != 1:
+        raise ValueError(f"diag takes a vector or a matrix; got {x}")
     size = None if x.shape[0] is None else x.shape[0] + abs(k)
     return Spec((size, size), x.dtype)
 
@@ -260,13 +271,13 @@ def diagflat(x: Array, *, k: int = 0) -> Array:
     return xp.diag(tensor(x).reshape(-1), k)
 
 
-@operation(same, by_row=3)
+@operation(_of_matrices, by_row=3)
 def tril(x: Array, *, k: int = 0) -> Array:
     """`x` with 0 above diagonal `k`."""
     return xp.tril(tensor(x), k)
 
 
-@operation(same, by_row=3)
+@operation(_of_matrices, by_row=3)
 def triu(x: Array, *, k: int = 0) -> Array:
     """`x` with 0 below diagonal `k`."""
     return xp.triu(tensor(x), k)

@@ -80,6 +80,8 @@ def irfft(x: Sequence[Array], *, fft_length: int | None = None) -> Array:
 
 
 def _complex_rule(x: Any) -> Spec:
+    if isinstance(x, Spec) and x.shape[-1:] not in ((2,), (None,)):
+        raise ValueError(f"view_as_complex takes a last axis of 2, the real and the imaginary part; got {x}")
     real, shape = (x[0], x[0].shape) if isinstance(x, list | tuple) else (x, x.shape[:-1])
     return Spec(shape, "complex128" if real.dtype == "float64" else "complex64")
 

@@ -42,7 +42,25 @@ def _argpartition_room(x: Spec, *, kth: int, axis: int | None) -> tuple[int, int
     return held, held
 
 
-@operation(lambda x, *, axis: Spec(_sorted_rule(x, axis=axis).shape, "int32"), room=_argpartition_room, by_row=0)
+def _argpartition_rule(x: Spec, *, kth: int, axis: int | None) -> Spec:
+    y = _sorted_rule(x, axis=axis)
+    if None not in y.shape:
+        swapped = list(sized(y.shape, 1))
+        last = -1 if axis is None else axis
+        swapped[last], swapped[-1] = swapped[-1], swapped[last]
+        _smallest(swapped, kth)
+    return Spec(y.shape, "int32")
+
+
+def _smallest(shape: Sequence[int], kth: int) -> int:
+    """How many along the last axis are the smallest; an error where Keras reaches beyond `shape`."""
+    count = min(max(kth, 0), shape[-1] - 1) + 1
+    if any(taken > there for taken, there in zip((*shape[:-1], count, shape[-1])[1:], shape, strict=True)):
+        raise InvalidInput(f"argpartition with kth={kth} reaches beyond {tuple(shape)}, as in Keras on TensorFlow")
+    return count
+
+
+@operation(_argpartition_rule, room=_argpartition_room, by_row=0)
 def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
     """int32 positions of the kth + 1 smallest along `axis` (None: flat), ascending, then of the others.
 
@@ -53,11 +71,9 @@ def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
     x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
     x = xp.swapaxes(x, axis, -1)
     size = x.shape[-1]
-    count = min(max(kth, 0), size - 1) + 1
+    count = _smallest(x.shape, kth)
     smallest = _descending(-x)[..., :count]
     zeroed = (smallest[..., None] == xp.arange(size)).any(axis=0)  # (..., count, size) without the first axis
-    if any(taken > there for taken, there in zip(zeroed.shape, x.shape, strict=True)):
-        raise InvalidInput(f"argpartition with kth={kth} reaches beyond {tuple(x.shape)}, as in Keras on TensorFlow")
     zeroed = ops.pad(zeroed, [(0, there - taken) for taken, there in zip(zeroed.shape, x.shape, strict=True)])
     others = _descending(xp.where(zeroed, 0, x))[..., : size - count]
     return xp.swapaxes(xp.concatenate([smallest, others], axis=-1), axis, -1).astype("int32")

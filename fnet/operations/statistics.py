@@ -14,7 +14,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import copies, size
 from fnet.dtypes import floating, is_bool, result_type, strong, tensor
 from fnet.operations.rules import operation, reduced
-from fnet.shapes import axes_of, positive, reduced_shape, shape_of
+from fnet.shapes import axes_of, broadcast_shapes, positive, reduced_shape, shape_of
 from fnet.types import Array, Axis, Range, Shape, Spec
 
 # --- order statistics -----------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def histogram(x: Array, *, bins: int = 10, range: Sequence[float] | None = None)
 
 
 def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
-    return (*x.shape[:-1], None)
+    return (*broadcast_shapes(x.shape, shape_of(weights)[-1:] if weights else ())[:-1], None)
 
 
 def _bincount_room(x: Spec, *, minlength: int) -> tuple[int, int]:
@@ -191,7 +191,14 @@ def diff(a: Array, *, n: int = 1, axis: int = -1) -> Array:
     return a
 
 
-@operation(lambda y, *, axis: Spec(tuple(reduced_shape(y.shape, axis, False)), result_type(y.dtype, "float")))
+def _trapezoid_rule(y: Spec, *, positions: Sequence[float] | None, axis: int) -> Spec:
+    size = y.shape[positive(axis, len(y.shape))]
+    if positions is not None and size is not None and len(positions) not in (2, size):
+        raise ValueError(f"trapezoid of {size} numbers at {len(positions)} positions")
+    return Spec(tuple(reduced_shape(y.shape, axis, False)), result_type(y.dtype, "float"))
+
+
+@operation(_trapezoid_rule)
 def trapezoid(y: Array, *, positions: Sequence[float] | None = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area under `y` along `axis`, by trapezoids of width `dx` or between `positions` (Keras's `x`)."""
     y = xp.moveaxis(floating(y)[0], axis, -1)

@@ -193,9 +193,14 @@ def _spread(x: Array, down: int, right: int) -> Array:
 
 def _blocks_rule(x: Spec, block_size: int, data_format: str, *, grows: bool) -> Spec:
     """The Spec of images whose blocks become channels, or channels blocks (`grows`)."""
+    if len(x.shape) != 4:
+        raise ValueError(f"a batch of images is needed; got {x}")
     order = (0, 2, 3, 1) if data_format == "channels_first" else (0, 1, 2, 3)
     batch, height, width, channels = (x.shape[i] for i in order)
     area = block_size * block_size
+    cut = {channels: area} if grows else {height: block_size, width: block_size}
+    if any(size is not None and size % by for size, by in cut.items()):
+        raise ValueError(f"blocks of {block_size} by {block_size} do not divide {x}")
     if grows:
         height, width = total((height, block_size)), total((width, block_size))
         channels = None if channels is None else channels // area
