@@ -176,6 +176,15 @@ def four_bit_model():
 MODELS = {"images": image_model, "texts": text_model, "attention": attention_model, "int4": four_bit_model}
 
 
+def test_a_program_is_read_from_a_path_and_from_bytes(tmp_path):
+    model, params = small()
+    assert all(verdict.holds for verdict in fnet.to_stablehlo(model, params, tmp_path / "m.stablehlo"))
+    x = drawn(fnet.Spec((None, 4)), 5)
+    for source in (tmp_path / "m.stablehlo", str(tmp_path / "m.stablehlo"), (tmp_path / "m.stablehlo").read_bytes()):
+        (y,) = fnet.load_stablehlo(source)(x)
+        assert verdicts(model, params, x, [np.asarray(y)])[0].holds
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_stablehlo_is_read_and_called_again(name, tmp_path):

@@ -378,6 +378,7 @@ def specs_of(x):
 
 
 def assert_takes_what_it_says(label, step, params, x):
+    """Neither far more nor far less, with what comes in as numbers of four bytes."""
     step(params, x)  # what is kept from the first call on is not counted
     tracemalloc.start()
     try:
@@ -385,7 +386,9 @@ def assert_takes_what_it_says(label, step, params, x):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak <= 2.5 * room.of(step, specs_of(x)).held + (1 << 16), label
+    held = room.of(step, specs_of(x)).held
+    took = peak + 4 * sum(a.size for a in fnet.tree.leaves(x) if isinstance(a, np.ndarray))
+    assert held / 12 <= took <= 3.5 * held + (1 << 14), (label, held, took)
 
 
 ALL_OPERATIONS = [case for case in CASES if arrays_of(case.draw())]
@@ -440,7 +443,7 @@ COSTLY = {
     "ctc_decode": ((fnet.Spec((3, 9, 5)), fnet.Spec((3,), "int32")), {"strategy": "beam_search", "beam_width": 10**4}),
     "ctc_loss": (
         (fnet.Spec((1, 10**4), "int32"), fnet.Spec((1, 10**4, 2)), *[fnet.Spec((1,), "int32")] * 2), {}),
-    "argpartition": (fnet.Spec((1, 10**5)), {"kth": 10**5}),
+    "argpartition": (fnet.Spec((10**5,)), {"kth": 10**5}),
     "multi_hot": (fnet.Spec((1, 10**5), "int32"), {"num_classes": 10**4}),
     "map_coordinates": ((fnet.Spec((1,) * 30), fnet.Spec((30, 1))), {"order": 1}),
     "diff": (fnet.Spec((10**6,)), {"n": 10**6}),
