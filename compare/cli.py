@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, OSError, ImportFailed) as error:
         log.error("%s", error)
         return 2 if isinstance(error, UsageError | ImportFailed) else 1
-    from compare import parity
+    from compare import parity, reference
 
     try:
         comparison = parity.compare(
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             custom=custom,
             custom_objects=objects,
         )
-    except (WorkerFailed, ImportFailed) as error:
+    except (WorkerFailed, ImportFailed, reference.KerasRefuses) as error:
         log.error("%s", error)
         return 1
     _tell(comparison, args)
@@ -235,16 +235,9 @@ def data_rows(
 
     from compare import reference
     from compare.measuring import Rows
-    from fnet.errors import printable
     from train_keras import data
 
-    try:
-        takes = reference.load(model_file, custom_objects).inputs[0]
-    except ImportError:
-        raise
-    except Exception as error:  # whatever Keras raises: with the config of the file in it
-        what = printable(f"{type(error).__name__}: {error}")[:400]
-        raise ValueError(f"Keras cannot load {model_file}: {what}") from error
+    takes = reference.load(model_file, custom_objects).inputs[0]
     kind = "texts" if takes.dtype == "string" else "images"
     data_set = data.load(kind, where, cache, language)
     part = data_set.splits[split]

@@ -16,13 +16,31 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fnet.errors import printable
+
 NARROW = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 """The dtypes and dtype policies that become float64."""
 
 
+class KerasRefuses(ValueError):
+    """The installed Keras does not load a model file."""
+
+
 def load(path: Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model of a file, not compiled. custom_objects: {name in the file: Keras class or function}."""
-    return keras.saving.load_model(path, custom_objects=custom_objects, compile=False)
+    """The model of a file, not compiled. custom_objects: {name in the file: Keras class or function}.
+
+    Raises KerasRefuses where Keras does not load it, as many a file of an older one.
+    """
+    try:
+        return keras.saving.load_model(path, custom_objects=custom_objects, compile=False)
+    except ImportError:
+        raise
+    except Exception as error:  # whatever Keras raises: with the config of the file in it
+        what = printable(f"{type(error).__name__}: {error}")[:300]
+        raise KerasRefuses(
+            f"Keras {keras.__version__} cannot load {path}: {what} (a class of your own goes into --custom-object; for "
+            "files of an older Keras compare with the answers that it gave: docs/howto-compare.md)"
+        ) from error
 
 
 @contextlib.contextmanager

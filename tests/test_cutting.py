@@ -11,6 +11,9 @@ from tests.public import NAMES
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 
 
+MANY = sequential({f"dense_{i}": bind(dense, units=2) for i in range(20)})
+
+
 def residual():
     """x -> a -> b -> c with a way around b."""
     return graph(
@@ -177,6 +180,12 @@ def test_a_mask_is_given_with_the_values():
     [
         (lambda m: m["blok"], KeyError, "no step 'blok'; the steps are y, first, block, last"),
         (lambda m: m["block/z":], KeyError, "no step 'z'; the steps are x, a, b, sum, c, side"),
+        (
+            lambda m: fnet.cut(MANY, outputs="dense3"),
+            KeyError,
+            "no step 'dense3'; of 20 steps the nearest are dense_3, ",
+        ),
+        (lambda m: fnet.cut(MANY, outputs="conv"), KeyError, "no step 'conv'; the steps are dense_0, dense_1, "),
         (lambda m: m["first/x"], KeyError, "'first' is a layer and has no steps inside"),
         (lambda m: m["first":"last":2], ValueError, "a slice of a model has no step; got 2"),
         (lambda m: m[:"y"], ValueError, "'y' is an input, so no model can end before it"),

@@ -262,6 +262,7 @@ ONE = Spec((2, 3, 4))
 @pytest.mark.parametrize(("step", "x", "said"), [
     (bind(fnet.lstm, units=2), Spec((2, 3)), "3 axes|\\(batch, time"),
     (bind(fnet.max_pooling2d), (), "does not take \\(\\): it takes an array of 4 axes"),
+    (bind(fnet.lstm_cell, units=2), (ONE, ONE, ONE), "a cell takes \\(inputs, states\\), the states in a list; got 3"),
     (bind(fnet.hashed_crossing, num_bins=3), ONE, "does not take .*: it takes 2 arrays of any number of axes"),
     (fnet.operations.logaddexp, (ONE,), r"it takes 2 arrays \(x1, x2\) of any number of axes"),
     (fnet.operations.outer, (Spec((2,), "string"),) * 2, r"it takes 2 arrays \(x1, x2\) of any number of axes"),

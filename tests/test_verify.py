@@ -90,6 +90,19 @@ def test_models_of_texts_ids_and_several_outputs_are_tested_too():
     assert np.ptp(kept["outputs"]["output"]["values"]) > 0.01
 
 
+def test_ids_that_are_declared_as_floats_are_ids():
+    """As Keras declares them where `Input((None,))` comes before an Embedding."""
+    takes = bind(fnet.input_layer, shape=(None, None))
+    model = sequential(x=takes, e=bind(fnet.embedding, input_dim=50, output_dim=3, mask_zero=True))
+    params = fnet.init(model, 0)
+    kept = selftest.record(model, params)
+    assert (kept["below"], kept["ids"]) == (10, True)
+    assert selftest.check(model, params, kept) == (0, [])
+    for other in (False, 1.5, None):
+        with pytest.raises(CorruptFile, match="the self-test"):
+            selftest.check(model, params, {**kept, "ids": other})
+
+
 def test_a_model_without_an_answer_has_no_self_test():
     takes = bind(fnet.input_layer, shape=(None, 4))
     assert selftest.record(sequential(x=takes, y=bind(fnet.operations.log)), {}) is None

@@ -11,7 +11,7 @@ from fnet.cli.inputs import warn_of_two_scales
 
 HELP = "a Keras file as one .safetensors file"
 DESCRIPTION = """Write model and weights as one .safetensors file, which loads faster and holds no code.
-It carries a self-test, which `fnet verify` runs."""
+It carries a self-test, which `fnet verify` runs, where the model has answers for rows that a rule makes."""
 EPILOG = """examples:
   fnet convert cnn.keras cnn.safetensors --scale 1/255
   fnet convert model.json model.safetensors --weights model.weights.h5"""

@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.layer import bind, brief
+from fnet.core.layer import bind, brief, steps_like
 from fnet.core.model import EMPTY, Model, Node
 from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, mapped, references
@@ -131,7 +131,7 @@ def _split(model: Any, path: str) -> tuple[str, str | None]:
             rest = path.removeprefix(f"{name}/")
             _split(step, rest)
             return name, rest
-    raise KeyError(f"no step {path!r}; the steps are {', '.join(steps)}")
+    raise KeyError(f"no step {path!r}; {steps_like(str(path), steps)}")
 
 
 def _row(model: Any, inputs: Any, outputs: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from fnet import dtypes, tree
 from fnet.activation_functions import Activation
 from fnet.core.explaining import FAILURES, in_words_of_python, taken
-from fnet.core.layer import Bound, bind, brief, name_of
+from fnet.core.layer import Bound, bind, brief, name_of, steps_like
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
 from fnet.core.sources import describe, resolve, unmasked
@@ -261,5 +261,5 @@ def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] |
     names = [names] if isinstance(names, str) else names
     missing = [name for name in names if name not in values]
     if missing:
-        raise KeyError(f"no step {', '.join(missing)}; the steps are {', '.join(values)}")
+        raise KeyError(f"no step {', '.join(missing)}; {steps_like(missing[0], values)}")
     return {name: values[name] for name in names}

@@ -9,7 +9,7 @@ import functools
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
 
@@ -168,6 +168,17 @@ def brief(value: Any, most: int = 100) -> str:
     """The beginning of the repr of `value`, in one line, for messages."""
     line = " ".join(repr(value).split())
     return re.sub(r"(?<=[(\[{]) |,? (?=[)\]}])", "", line)[:most]
+
+
+def steps_like(name: str, steps: Iterable[str]) -> str:
+    """For messages on a name that no step has: all steps there are, or of many those of nearly that name."""
+    import difflib  # only where something is missing
+
+    names = list(steps)
+    if len(names) <= 12:
+        return f"the steps are {', '.join(names)}"
+    near = difflib.get_close_matches(name, names, 5, 0.5)
+    return f"of {len(names)} steps the nearest are {', '.join(near)}" if near else f"the steps are {', '.join(names)}"
 
 
 def name_of(value: Any) -> str:

@@ -199,8 +199,9 @@ def cell_inputs(x: Any) -> tuple[Any, Any]:
     if isinstance(x, Mapping):
         return x["inputs"] if "inputs" in x else x["sequence"], x["states"]
     if isinstance(x, tuple | list):
-        inputs, states = x
-        return inputs, states
+        if len(x) != 2:
+            raise InvalidInput(f"a cell takes (inputs, states), the states in a list; got {len(x)} values")
+        return x[0], x[1]
     return x, None
 
 

@@ -1,7 +1,7 @@
 """The self-test of a saved model: rows that a rule makes, and what the model gave for them when it was saved.
 
-The rows are not kept, only how they are made: uniform floats in [-1, 1), whole numbers below a bound, words, all from
-`fnet.random`, which gives the same bits everywhere. Of large outputs some values are kept, at even distances.
+The rows are not kept, only how they are made: uniform floats in [-1, 1), whole numbers below a bound (ids, also where
+the input is declared as floats), words, all from `fnet.random`, which gives the same bits everywhere. Of large outputs some values are kept, at even distances.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from params.errors import CorruptFile, quoted
 
 ROWS, MOST = 2, 256
 """How many rows are made; how many values of an output are kept."""
-TRIES = [(size, below) for size in (16, 64, 256) for below in (100, 10, 2)]
-"""(what sizes are that the model leaves open, below what whole numbers are): the first that the model takes counts."""
+TRIES = [(size, below, ids) for ids in (False, True) for size in (16, 64, 256) for below in (100, 10, 2)]
+"""(what sizes are that the model leaves open, below what whole numbers are, whether floats are whole numbers too): the
+first that the model takes counts."""
 WORDS = ["the", "of", "good", "bad", "7", "makanan", "enak", "kamar", "kotor", "a"]
 ALLOWED = {"float16": 5e-3, "bfloat16": 5e-2}
 """{dtype of an output: difference relative to its largest value}; 1e-4 for others, as machines sum in other orders."""
@@ -27,15 +28,15 @@ ALLOWED = {"float16": 5e-3, "bfloat16": 5e-2}
 
 def record(model: Any, params: Params) -> dict[str, Any] | None:
     """The self-test of a model, as JSON; None where it takes none of the rows, or gives NaN or infinity for them."""
-    for size, below in TRIES:
+    for size, below, ids in TRIES:
         try:
-            y = _leaves(run(model, params, size, below))
+            y = _leaves(run(model, params, size, below, ids))
         except (ValueError, LookupError):  # fnet.InvalidInput among them
             continue
         if not all(np.isfinite(leaf).all() for leaf in y.values() if leaf.dtype.kind == "f"):
             return None
         outputs = {path: {"shape": list(leaf.shape), "values": _values(leaf).tolist()} for path, leaf in y.items()}
-        return {"size": size, "below": below, "outputs": outputs}
+        return {"size": size, "below": below, **({"ids": True} if ids else {}), "outputs": outputs}
     return None
 
 
@@ -45,12 +46,14 @@ def check(model: Any, params: Params, kept: Any) -> tuple[float, list[str]]:
     Raises CorruptFile for what `record` cannot have made.
     """
     match kept:
-        case {"size": int(size), "below": int(below), "outputs": dict(outputs)} if (size, below) in TRIES:
+        case {"size": int(size), "below": int(below), "outputs": dict(outputs), **more} if (
+            way := (size, below, more.get("ids", False))
+        ) in TRIES:
             pass
         case _:
             raise CorruptFile(f"the self-test is {quoted(kept)}")
     try:
-        y = _leaves(run(model, params, size, below))
+        y = _leaves(run(model, params, *way))
     except (ValueError, LookupError) as error:  # `record` keeps only what the model takes
         raise CorruptFile(f"the self-test does not run: {error}") from error
     if y.keys() != outputs.keys():
@@ -85,13 +88,14 @@ def _leaves(y: Any) -> dict[str, np.ndarray[Any, Any]]:
     return {"/".join(map(str, path)) or "output": np.asarray(leaf) for path, leaf in tree.items(y)}
 
 
-def run(model: Any, params: Params, size: int, below: int) -> Any:
+def run(model: Any, params: Params, size: int, below: int, ids: bool) -> Any:
     """What the model gives for the made rows. Raises ValueError where it does not take them."""
     count, takes = iter(range(1000)), infer.inputs_of(model)
-    return fnet.predict(model, params, tree.map(lambda s: _made(s, next(count), size, below), takes), optimize=False)
+    rows = tree.map(lambda s: _made(s, next(count), size, below, ids), takes)
+    return fnet.predict(model, params, rows, optimize=False)
 
 
-def _made(spec: Spec, number: int, size: int, below: int) -> Any:
+def _made(spec: Spec, number: int, size: int, below: int, ids: bool) -> Any:
     """Rows for the input of this number."""
     shape = (ROWS, *(size if d is None else d for d in spec.shape[1:]))
     key = random.fold_in(random.key(20), number)
@@ -101,7 +105,7 @@ def _made(spec: Spec, number: int, size: int, below: int) -> Any:
         return np.array([" ".join(row) for row in words.reshape(-1, 8)], object).reshape(shape)
     if spec.dtype == "bool":
         return np.asarray(random.bernoulli(key, 0.5, shape))
-    if "int" in spec.dtype:
+    if "int" in spec.dtype or ids:
         return (np.asarray(random.bits(key, shape)) % below).astype(spec.dtype)
     return np.asarray(random.uniform(key, shape, -1.0, 1.0))
 
