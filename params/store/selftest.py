@@ -1,7 +1,8 @@
 """The self-test of a saved model: rows that a rule makes, and what the model gave for them when it was saved.
 
 The rows are not kept, only how they are made: uniform floats in [-1, 1), whole numbers below a bound (ids, also where
-the input is declared as floats), words, all from `fnet.random`, which gives the same bits everywhere. Of large outputs some values are kept, at even distances.
+the input is declared as floats), words, all from `fnet.random`, which gives the same bits everywhere. Of large outputs
+some values are kept, at even distances.
 """
 
 from __future__ import annotations
