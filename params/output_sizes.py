@@ -1,17 +1,21 @@
-"""How much a model may ask for, told before anything runs: memory and work for one row of a batch."""
+"""What a model asks for, told before it runs: memory and work for one row of a batch, and tensors that fit."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
+import numpy as np
+
 from fnet import tree
+from fnet.backend import ops
 from fnet.core import infer, room
 from fnet.core.explaining import FAILURES
 from fnet.core.layer import Bound
 from fnet.shapes import sized
-from fnet.types import Shape, Spec
-from params.errors import LimitExceeded, quoted
+from fnet.types import Param, Shape, Spec
+from params.errors import CorruptFile, LimitExceeded, quoted
 from params.file.model_file import Limits
 
 MOST_AXES = 64
@@ -22,6 +26,15 @@ GROWTH = 256
 
 WORK = 24
 """As many bytes may be written for each that may be held."""
+
+SMALL = 1 << 20
+"""Bytes that a step which is tried may hold and write. All steps together may write MOST of them."""
+MOST = 32 * SMALL
+TRIED = 1 << 16
+"""A step that is tried takes as long as writing this many bytes, about, whatever it computes."""
+
+MOST_SIZES = 16
+"""Of batches for which a step is tried."""
 
 OPEN = (64, 256, 1024)
 """Sizes for which a model with open ones is looked at: the first that all its layers take."""
@@ -45,6 +58,62 @@ def require_room(rows: list[infer.Row], limits: Limits, stored: int | None = Non
     allowed, needed = limits.outputs + GROWTH * given, room.of_rows(rows)
     _require(needed.largest, "holds", needed.held, allowed)
     _require(needed.busiest, "writes", needed.work, WORK * allowed)
+
+
+def require_fit(rows: list[infer.Row]) -> None:
+    """Refuse an operation, or a layer of several tensors, that these do not fit, as rules of shapes do not all tell:
+    where it is small it is run. Numbers decide in some and the size of the batch in others, so it is run again with
+    other ones before it is refused.
+
+    Raises CorruptFile.
+    """
+    left = MOST
+    for row in rows:
+        specs = room.arrays(row.inputs)
+        if not isinstance(row.step, Bound) or (own := row.step.rules).entrance.host:
+            continue
+        if (len(specs) < 2 and own.call is None) or not row.step.function.__module__.startswith("fnet."):
+            continue
+        if own.call is not None and own.call.reads_values:
+            continue
+        if any(None in spec.shape[1:] for spec in specs) or not _keeps_batch(specs, room.arrays(row.outputs)):
+            continue
+        given = room.of_rows([row])
+        taken = given.held + given.work
+        left -= taken + TRIED
+        if taken <= SMALL and left > 0:
+            sizes = {1, 2, 12, *(n for spec in specs for n in spec.shape if n and n * taken < MOST)}
+            tries = (_failure(row, size, number) for size in sorted(sizes)[:MOST_SIZES] for number in (1, 0))
+            if (failure := next(tries)) and all(tries):
+                raise CorruptFile(f"step {_path(row)} cannot be computed: {failure}")
+
+
+def _keeps_batch(given: list[Any], made: list[Any]) -> bool:
+    """Whether no step makes one known size of the batch of any size that it gets."""
+    return all(spec.shape[:1] != (None,) for spec in given) or all(spec.shape[:1] == (None,) for spec in made)
+
+
+def _failure(row: infer.Row, batch: int, number: int) -> Exception | None:
+    """What a step raises whose tensors are full of a number, None where nothing is.
+
+    Floats are powers of 1/2: a square matrix of them is positive definite, as some operations need it.
+    """
+
+    def full(leaf: Any) -> Any:
+        if not isinstance(leaf, Spec | Param):
+            return leaf
+        dtype = {"string": "U1", "bfloat16": "float32"}.get(leaf.dtype, leaf.dtype)
+        shape = sized(leaf.shape, batch)
+        if "float" not in dtype:
+            return np.full(shape, number, dtype)
+        numbers = np.arange(prod(shape[-2:])) % ((1, *shape)[-1] + 1)
+        return np.broadcast_to((0.5**numbers).reshape(shape[-2:]), shape).astype(dtype)
+
+    try:
+        ops.rehearse(row.step, tree.map(full, row.params), tree.map(full, row.inputs))
+    except FAILURES as error:
+        return error
+    return None
 
 
 def _require(row: infer.Row, does: str, needed: int, allowed: int) -> None:

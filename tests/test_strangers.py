@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
+import fnet
 from compare import yardstick
 from params import CorruptFile, UnsafeFile, UnsupportedLayer, load_keras
 from params.file import containers
@@ -151,6 +152,19 @@ def test_devices_are_refused():
         load_keras(file)
     with pytest.raises(CorruptFile, match="neither a regular file nor a folder"):
         load_keras(os.devnull)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_nobody_waits_for_a_named_pipe_or_reads_a_device(tmp_path):
+    """They were opened, which waits for someone to write, or read for their digest, which has no end."""
+    os.mkfifo(tmp_path / "m.keras")
+    (tmp_path / "zeros.safetensors").symlink_to("/dev/zero")
+    (tmp_path / "folder.safetensors").mkdir()
+    for reader in (load_keras, fnet.load, fnet.verify, fnet.explain):
+        for path in tmp_path.iterdir():
+            if not path.is_dir() or reader is fnet.load:
+                with pytest.raises(CorruptFile, match=r"neither a regular file nor a folder|a folder, not a file"):
+                    reader(path)
 
 
 def test_a_missing_file_is_a_missing_file(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -50,7 +51,8 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
-    "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16",
+    "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "rehearse",
+    "round_bfloat16",
     "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh",
     "to_numpy", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
@@ -198,6 +200,20 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
         return f(*args, **options)
     with jax.default_matmul_precision("highest"):
         return f(*args, **options)
+
+
+def rehearse(f: Callable[..., Any], /, *args: Any) -> None:
+    """Runs `f(*args)` on shapes alone, to learn whether it raises; what asks for numbers does not."""
+    leaves, form = jax.tree.flatten(args)
+    at = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype") and leaf.dtype.kind != "U"]
+
+    def run(*arrays: Any) -> Any:
+        for i, array in zip(at, arrays, strict=True):
+            leaves[i] = array
+        return f(*jax.tree.unflatten(form, leaves))
+
+    with contextlib.suppress(*UNTRACEABLE):
+        jax.eval_shape(run, *[leaves[i] for i in at])
 
 
 def opaque(x: Any) -> Any:

@@ -38,7 +38,8 @@ __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
     "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
-    "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "round_bfloat16",
+    "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "rehearse",
+    "round_bfloat16",
     "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh",
     "to_numpy", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
@@ -106,6 +107,10 @@ def at_once(f: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
     """`f(*args, **options)`: floating-point arithmetic as IEEE says (inf, NaN), without Python warnings."""
     return f(*args, **options)
+
+
+rehearse = exactly
+"""Runs what is asked only whether it raises."""
 
 
 def opaque(x: Any) -> Any:

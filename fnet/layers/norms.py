@@ -190,7 +190,7 @@ def _group_rule(
     x: Spec, *, groups: int, axis: int, center: bool, scale: bool, keeps_integers: bool
 ) -> tuple[Spec, ParamTree]:
     channels = x.shape[axis]
-    if channels is None or (groups != -1 and channels % groups):
+    if channels is None or (groups != -1 and (groups < 1 or channels % groups)):
         raise InvalidInput(f"group_normalization takes channels that {groups} groups divide; axis {axis} of {x}")
     return x if keeps_integers else floats_of(x), _affine((channels,), scale, center)
 

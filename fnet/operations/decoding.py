@@ -12,7 +12,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import size
 from fnet.dtypes import result_type, tensor
 from fnet.operations.rules import operation
-from fnet.shapes import shape_of, sized
+from fnet.shapes import fits, shape_of, sized
 from fnet.types import Array, Positive, Spec
 
 NOTHING = -1
@@ -23,7 +23,7 @@ def _decode_rule(
     inputs: Spec, sequence_lengths: Any, *, strategy: str, beam_width: int, top_paths: int
 ) -> tuple[Spec, Spec]:
     batch, steps, _ = inputs.shape
-    if len(shape_of(sequence_lengths)) != 1:
+    if not fits(shape_of(sequence_lengths), (batch,)):
         raise ValueError(f"ctc_decode takes lengths of the shape (batch,); got {shape_of(sequence_lengths)}")
     paths = 1 if strategy == "greedy" else top_paths
     if strategy != "greedy" and top_paths > beam_width:

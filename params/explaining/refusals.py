@@ -19,7 +19,7 @@ from params.errors import CorruptFile, ModelFileError, UnsupportedLayer
 from params.file.keras_objects import KerasObject, layers_of
 from params.file.model_file import Limits
 from params.file.strict_json import runs
-from params.output_sizes import require_room
+from params.output_sizes import require_fit, require_room
 
 MOST = 10_000
 """Layers and calls that are converted again, all together, to find what else is refused."""
@@ -106,7 +106,8 @@ class Refusals:
 
         if (spec := converted.takes) is not None:
             walk(converted.step, spec, ())
-            require_room(infer.trace(converted.step, spec), *self.room)
+            require_room(rows := infer.trace(converted.step, spec), *self.room)
+            require_fit(rows)
 
 
 def objects(model: KerasObject, path: str = "") -> Iterator[tuple[str, KerasObject]]:

@@ -59,8 +59,15 @@ class Container(Protocol):
 
 def content(path: str | os.PathLike[str], most: int) -> memoryview:
     """The bytes of a regular file, memory-mapped when it is large."""
+    require_regular(path)
     with open(path, "rb") as file:
         return file_content(file, most)
+
+
+def require_regular(path: str | os.PathLike[str]) -> None:
+    """Raise CorruptFile for what is no file: a named pipe would wait to be opened, a device may have no end."""
+    if not os.path.isfile(path) and os.path.exists(path):
+        raise CorruptFile("a folder, not a file" if os.path.isdir(path) else "neither a regular file nor a folder")
 
 
 def file_content(file: BinaryIO, most: int) -> memoryview:

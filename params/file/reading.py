@@ -64,8 +64,6 @@ def _opened(source: Source, label: str, limits: Limits, arrays: bool, checks: li
     if isinstance(source, str | os.PathLike):
         if os.path.isdir(source):
             return _keras(Folder(source), "keras-dir", label, limits, arrays, 0)
-        if not os.path.isfile(source) and os.path.exists(source):
-            raise CorruptFile("neither a regular file nor a folder")
         folder = os.path.dirname(source)
         return _file(content(source, limits.total), label, limits, folder, arrays, checks)
     if isinstance(source, bytes | bytearray | memoryview):

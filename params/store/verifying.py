@@ -16,7 +16,7 @@ from fnet.errors import printable
 from fnet.records import dataclass
 from fnet.types import Params
 from params.errors import ModelFileError, UnsupportedLayer, quoted, reading
-from params.file.containers import content
+from params.file.containers import content, require_regular
 from params.file.model_file import Limits
 from params.loading import load_keras
 from params.store import selftest
@@ -67,6 +67,9 @@ def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits
     the model for generated rows. custom, limits: as in `load` and `load_keras`. Raises OSError where there is no file.
     """
     path = Path(path)
+    if not path.is_dir():
+        with reading(quoted(path.name)):
+            require_regular(path)
     size, digest = _digest(path)
     stored = path.suffix == ".safetensors"
     problems, difference, outcome, unchecked = list[str](), None, "none", False
