@@ -224,8 +224,8 @@ def winograd(x: Any, kernel: Any, bias: Any = None, *, padding: Pads, pool: int 
         [lax.slice(x, (0, i, j, 0), (n, i + stops[0], j + stops[1], c), (1, m, m, 1)) for j in places] for i in places
     ]
     columns = [_mixed(inputs, [tiles[i][j] for i in places]) for j in places]
-    values = [_mixed(inputs, [columns[j][u] for j in places]) for u in places]
-    products = [[values[u][v].reshape(-1, c) @ kernel[u * a + v] for v in places] for u in places]
+    values = [jnp.stack(_mixed(inputs, [row[u] for row in columns])).reshape(a, -1, c) for u in places]
+    products = [values[u] @ kernel[u * a : (u + 1) * a] for u in places]  # a few at once, fewer to begin
     rows = [_mixed(output, [products[u][v] for u in places]) for v in places]
     y = [_mixed(output, [rows[v][i] for v in places]) for i in range(m)]
     kept = m // pool
