@@ -19,7 +19,6 @@ from params.assign.legacy_arrays import by_order
 from params.assign.options_from_arrays import attention_options, boundary_options
 from params.assign.values import values
 from params.assign.weight_paths import by_groups, fitting, plan
-from params.assign.weights_outline import weights_alone
 from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted
 from params.convert.generations import version_of
 from params.convert.legacy_config import in_keras_3_form
@@ -121,6 +120,8 @@ def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
 def _require_model(file: ModelFile) -> None:
     """Refuse a file that lacks a config or arrays."""
     if file.config is None:
+        from params.assign.weights_outline import weights_alone  # for an error only
+
         raise weights_alone(file)
     if file.format == "json":
         raise CorruptFile(

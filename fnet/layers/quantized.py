@@ -18,7 +18,6 @@ from __future__ import annotations
 import functools
 import math
 import re
-import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -260,7 +259,7 @@ def _scaled_matmul(how: Scheme, x: Array, kernel: Array, scale: Array) -> Array:
     if not how.inputs:
         return x @ kernel.astype(x.dtype) / scale
     q, rows = quantize_inputs(x, (-1,))
-    lead = string.ascii_lowercase[: x.ndim - 1]
+    lead = "abcdefghijklmnopqrstuvwx"[: x.ndim - 1]
     return exact_einsum(f"{lead}Y,YZ->{lead}Z", q, kernel) / (scale * rows)
 
 

@@ -14,7 +14,6 @@ from fnet.types import Array
 from params.assign.engine_layouts import from_theano
 from params.assign.group_names import stored_layers, within
 from params.assign.weight_paths import Loaded, Plan, Slot, is_custom, listing, warn_of_twins
-from params.assign.weights_outline import is_keras_1
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
 from params.errors import WeightsMismatch, quoted
@@ -55,6 +54,8 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
 
 
 def _age(file: ModelFile) -> str:
+    from params.assign.weights_outline import is_keras_1  # for an error only
+
     return f"; {OF_KERAS_1}" if is_keras_1(file) else ""
 
 

@@ -14,8 +14,6 @@ from typing import Any
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import snake_case
 
-CLASS = "TensorFlowOpLayer"
-
 
 def _named(homes: Mapping[str, str]) -> dict[str, str]:
     """{operation: function} of operations whose function is in the module `home`, by their name in snake case."""

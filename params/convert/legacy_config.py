@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from params.convert import graph_ops
 from params.convert.generations import Version, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import WRITTEN, is_object, is_triple, policy
@@ -79,7 +78,9 @@ def _object(value: Any, keras2: bool) -> Any:
         return value
     if not is_object(value) or value["class_name"].startswith("__"):
         return {key: _object(item, keras2) for key, item in value.items()}
-    if value["class_name"] == graph_ops.CLASS:
+    if value["class_name"] == "TensorFlowOpLayer":
+        from params.convert import graph_ops  # few files have one
+
         value = graph_ops.as_function(value)
     elif value["class_name"] == "Lambda":
         value = _of_applications(value)
