@@ -25,6 +25,25 @@ PREFIX, SUFFIX = ".fnet-", ".tmp"
 BLOCK = 1 << 20
 
 
+FORMATS = {
+    ".safetensors": "fnet.save writes it",
+    ".keras": "fnet.to_keras writes it",
+    ".h5": "Keras writes it, from the .keras of fnet.to_keras",
+    ".onnx": "fnet.to_onnx writes it",
+    ".stablehlo": "fnet.to_stablehlo writes it",
+}
+"""{suffix of a format of models: what writes it}."""
+
+
+def require_format(path: str | os.PathLike[str], own: str) -> None:
+    """Raise ValueError for a name of another format of models than the one to be written."""
+    suffix = Path(path).suffix.lower()
+    if suffix in FORMATS and suffix != own:
+        raise ValueError(
+            f"{FORMATS[own].removesuffix('it')}a {own} file, and {suffix} is another format: {FORMATS[suffix]}"
+        )
+
+
 def write(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """`data` at `path`, complete or not at all, and still there after a power cut.
 

@@ -104,6 +104,15 @@ def test_a_broken_file_of_numbers_is_named_in_one_line(folder, capsys, caplog, n
     assert status == 2 or f"{name} cannot be read: " in caplog.text
 
 
+@pytest.mark.parametrize("write", [np.save, np.savez])
+def test_arrays_of_objects_are_told_with_what_to_save(write, folder, capsys, caplog):
+    name = f"objects.np{'yz'[write is np.savez]}"
+    write(name, np.array([[{}, 1, 2]], object))
+    assert run(capsys, "numbers.safetensors", name) == (1, "")
+    assert f"{name} cannot be read: " in caplog.text
+    assert caplog.text.rstrip().endswith("; save numbers or texts: np.save(name, np.array(rows, 'float32'))")
+
+
 def test_what_a_file_unpacks_to_is_told_by_its_header_and_bounded(folder, capsys, caplog, monkeypatch):
     """A small file of zeros took all memory that there was."""
     monkeypatch.setattr("fnet.cli.inputs.FREE_ARRAYS", 1 << 20)

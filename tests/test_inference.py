@@ -286,6 +286,10 @@ def test_single_units_are_cut_in_the_middle_of_their_activation():
     assert fnet.classes(probabilities, scores).tolist() == [0, 1, 0]
     assert fnet.classes(logits, scores).tolist() == [1, 1, 0]
     assert fnet.classes(logits, np.float32([[1, 3, 2]])).tolist() == [1]
+    with pytest.raises(
+        fnet.InvalidInput, match=r"classes takes scores \(rows, k\), what predict gives; got \(3, 8, 1\)"
+    ):
+        fnet.classes(logits, np.ones((3, 8, 1)))
     with pytest.raises(fnet.InvalidInput, match="NaN scores"):
         fnet.classes(logits, np.float32([[1, np.nan]]))
 

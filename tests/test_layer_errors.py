@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+import jax
 import numpy as np
 import pytest
 
@@ -291,3 +292,13 @@ def test_no_rule_of_an_operation_answers_a_wrong_structure_in_words_of_python():
             except (ValueError, NotImplementedError) as error:
                 words = ("argument", "attribute", "iterable", "subscriptable", "out of range", *WORDS)
                 assert not any(word in str(error) for word in words), error  # noqa: PT017
+
+
+def test_what_jax_traces_on_numpy_is_told():
+    model = fnet.sequential(y=bind(fnet.dense, units=2))
+    params, x = fnet.init(model, 0, (None, 4)), np.ones((3, 4), "float32")
+    for f in (jax.jit(model), jax.grad(lambda params, x: model(params, x).sum()), jax.vmap(model, (None, 0))):
+        with pytest.raises(TypeError, match="fnet runs on NumPy in this process: set FNET_BACKEND=jax before"):
+            f(params, x[:, None])
+    with pytest.raises(TypeError, match="set FNET_BACKEND=jax"):
+        jax.jit(fnet.dense)(params["y"], x)

@@ -242,11 +242,23 @@ def test_params_that_cannot_be_saved(tmp_path, tree_, error, match):
 
 
 @pytest.mark.parametrize(
-    ("name", "writer"), [("m.keras", "fnet.to_keras"), ("m.H5", "Keras"), ("m.onnx", "fnet.to_onnx")]
+    ("own", "name", "writer"),
+    [
+        ("save", "m.keras", "fnet.to_keras"),
+        ("save", "m.H5", "Keras"),
+        ("save", "m.onnx", "fnet.to_onnx"),
+        ("to_keras", "m.h5", "Keras"),
+        ("to_onnx", "m.stablehlo", "fnet.to_stablehlo"),
+        ("to_stablehlo", "m.safetensors", "fnet.save"),
+    ],
 )
-def test_a_name_of_another_format_is_refused(tmp_path, name, writer):
-    with pytest.raises(ValueError, match=f"another format: {writer} writes it"):
-        fnet.save(tmp_path / name, *model_and_params())
+def test_a_name_of_another_format_is_refused(tmp_path, own, name, writer):
+    given = model_and_params()
+    path = tmp_path / name
+    with pytest.raises(
+        ValueError, match=rf"^fnet\.{own} writes a \.\w+ file, and .* another format: {writer} writes it"
+    ):
+        fnet.save(path, *given) if own == "save" else getattr(fnet, own)(*given, path)
     assert names(tmp_path) == []
 
 

@@ -288,6 +288,7 @@ def test_mistaken_files_are_told_what_they_are(name, tmp_path):
         (["checkpoint", "ckpt-1.index"], CorruptFile, "checkpoint of TensorFlow"),
         (["a.txt"], CorruptFile, r"no config\.json"),
         (["model.json", "group1-shard1of1.bin"], CorruptFile, "holds one: take that out and give it, 'model.json'"),
+        (["x.npy", "cnn.h5"], CorruptFile, "holds one: take that out and give it, 'cnn.h5'"),
         ([], CorruptFile, r"no config\.json"),
     ],
 )

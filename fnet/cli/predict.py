@@ -120,7 +120,7 @@ def _checked(args: argparse.Namespace) -> str:
         raise UsageError("--wrong needs the right classes: --truth COLUMN")
     if taken := set(_listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
         raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
-    if Path(args.model).suffix.lower() in {*inputs.IMAGES, *inputs.TABLES, ".txt"}:
+    if Path(args.model).suffix.lower() in {*inputs.IMAGES, *inputs.READERS}:
         raise UsageError(f"{args.model} is no model file; the model comes first: fnet predict MODEL INPUT")
     if str(args.output) in ("-", "/dev/stdout"):
         args.output = None

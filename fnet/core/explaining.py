@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet import tree
+from fnet import backend, tree
 from fnet.core.options import option_names
 from fnet.core.sources import describe
 from fnet.errors import InvalidInput, InvalidParams, OutOfMemory
@@ -40,12 +40,17 @@ def explained(
     error: Exception,
 ) -> Exception:
     """InvalidInput or InvalidParams where what a layer was given is the cause of an error, OutOfMemory where there is
-    none; or the error itself.
+    none, TypeError for what JAX traces on NumPy; or the error itself.
 
     rules: the `Rules` of the layer, None for a function that has none.
     """
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
+    if type(error).__name__ == "TracerArrayConversionError" and backend.name() == "numpy":  # JAX is not imported here
+        return TypeError(
+            "JAX traces this call (jit, grad, vmap, ...), but fnet runs on NumPy in this process: set FNET_BACKEND=jax "
+            "before the first `import fnet`"
+        )
     if not isinstance(params, Mapping) and isinstance(error, FAILURES):
         return InvalidInput(
             f"{function.__name__} takes (params, x): a dict of arrays first; got a {type(params).__name__}"

@@ -33,6 +33,7 @@ def to_onnx(
     Raises fnet.ExportError for a model that takes strings or cannot be converted, or whose program gives something else
     than the model in ONNX Runtime; nothing is written then.
     """
+    writing.require_format(path, ".onnx")
     from fnet.backend import jax_lowering
 
     def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:
@@ -46,6 +47,7 @@ def to_stablehlo(model: Any, params: Params, path: str | os.PathLike[str], *inpu
 
     `load_stablehlo` gives it back as a function. The errors are those of `to_onnx`. Needs jax.
     """
+    writing.require_format(path, ".stablehlo")
     from fnet.backend import jax_lowering
 
     def convert(f: Callable[..., Any], specs: Sequence[Spec], names: Sequence[str]) -> bytes:

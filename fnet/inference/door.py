@@ -230,7 +230,7 @@ def _check_kind(name: str, value: Any, spec: Spec) -> None:
     strings = kind in "STU" or (kind == "O" and isinstance(next(iter(value.flat), None), str | bytes))
     what = "strings" if strings else f"{value.dtype} values"
     hint = "; if they are numbers: x.astype('float32')" if kind == "O" else ""
-    if strings:
+    if strings and len(spec.shape) < 4:  # no images
         hint = "; turn words into numbers as it was done in training"
     raise InvalidInput(f"input {name!r} holds {what}, the model takes {spec.dtype}{list(spec.shape)}{hint}")
 

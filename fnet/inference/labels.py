@@ -24,6 +24,8 @@ def classes(model: Any, y: Array, *, invalid: str = "raise") -> np.ndarray[Any, 
     if none.any() and invalid != "mark":
         raise InvalidInput(f"row {int(np.argwhere(none)[0][0])} has NaN scores, so no class")
     if y.ndim == 1 or y.shape[-1] == 1:
+        if y.size != len(y):
+            raise InvalidInput(f"classes takes scores (rows, k), what predict gives; got {y.shape}")
         return np.where(none.reshape(len(y)), -1, y.reshape(len(y)) > middle(model)).astype(np.int64)
     return np.asarray(np.where(none.any(axis=-1), -1, y.argmax(axis=-1)))
 

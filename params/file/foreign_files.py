@@ -88,7 +88,7 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
     if "checkpoint" in names or any(name.endswith(".ckpt.index") for name in names):
         return CorruptFile(f"it holds {CHECKPOINT}")
     for end, what in PARTS.items():
-        if any(name.endswith(end) for name in names):
+        if names and (all if end == ".npy" else any)(name.endswith(end) for name in names):
             kind = UnsafeFile if end == "data.pkl" else CorruptFile
             return kind(f"it is {what}")
     inner = [name for name in names if name.endswith("/model.weights.h5")]

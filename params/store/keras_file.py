@@ -52,10 +52,11 @@ def to_keras(
     they were loaded, such as RandomRotation, are written with a factor of 0.
 
     Raises fnet.ExportError where a file of Keras 3 cannot say what the model computes, or says something else when it
-    is read back; fnet.InvalidParams for params that do not fit; OSError when the disk fails. The file appears complete
-    or not at all.
+    is read back; fnet.InvalidParams for params that do not fit; ValueError for a name of another format; OSError when
+    the disk fails. The file appears complete or not at all.
     """
     require_order("to_keras(model, params, path)", model, params)
+    writing.require_format(path, ".keras")
     writing.write(path, keras_bytes(model, params, *input_shapes, custom=custom))
 
 

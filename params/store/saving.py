@@ -42,13 +42,6 @@ DEFAULT = Limits(depth=512)
 SAVED = ", ".join(sorted(NAMES))
 KERAS = (b"PK\3\4", b"\x89HDF\r\n\x1a\n")
 """How Keras's own files begin."""
-OTHERS = {
-    ".keras": "fnet.to_keras writes it",
-    ".h5": "Keras writes it, from the .keras of fnet.to_keras",
-    ".onnx": "fnet.to_onnx writes it",
-    ".stablehlo": "fnet.to_stablehlo writes it",
-}
-"""{suffix of another format: what writes it}."""
 
 
 def save(
@@ -74,8 +67,7 @@ def save(
     still there).
     """
     require_order("save(path, model, params)", model, params)
-    if (suffix := Path(path).suffix.lower()) in OTHERS:
-        raise ValueError(f"save writes a .safetensors file, and {suffix} is another format: {OTHERS[suffix]}")
+    writing.require_format(path, ".safetensors")
     if infer.input_spec(model) is not None:
         parameters.check(model, params)
     test = self_test.record(model, params) if selftest else None
