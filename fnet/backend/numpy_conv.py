@@ -29,7 +29,7 @@ FINISH_ROW = 2048
 """A bias is added to rows of about this length, the shortest that NumPy is fast on."""
 FEW = 1 << 15
 """Up to so many entries it is added as it is: repeating it takes longer."""
-TILES = 48
+TILES = 96
 """Winograd: tiles that are transformed at a time, so that they stay in the cache."""
 
 Sizes = tuple[int, ...]
