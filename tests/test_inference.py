@@ -16,7 +16,7 @@ from fnet import backend, bind, dense, embedding, graph, input_layer, layer, ope
 from fnet.constants import constant
 from fnet.core import infer
 from fnet.core.compose import Entrance
-from fnet.core.layer import name_of
+from fnet.core.layer import REMEMBERED, name_of
 from fnet.inference import compile as compiling
 from fnet.inference import device, predict
 from fnet.inference.optimized import optimized
@@ -596,7 +596,7 @@ def test_of_the_shapes_that_a_layer_was_asked_for_some_are_remembered():
     step = bind(fnet.dense, units=2)
     for size in range(1, 100):
         assert fnet.infer(step, fnet.Spec((None, size)))[1]["kernel"].shape == (size, 2)
-    assert 0 < len(step.inferred) <= infer.REMEMBERED
+    assert 0 < len(step.inferred) <= REMEMBERED
 
 
 class Foreign:

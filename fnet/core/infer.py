@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from fnet import dtypes, tree
+from fnet import tree
 from fnet.activation_functions import Activation
-from fnet.core.explaining import FAILURES, in_words_of_python, taken
-from fnet.core.layer import Bound, bind, brief, name_of, steps_like
+from fnet.core.layer import Bound, bind, brief, steps_like
 from fnet.core.model import EMPTY, Model, run
 from fnet.core.model import input_spec as input_spec
-from fnet.core.sources import describe, resolve, unmasked
+from fnet.core.sources import resolve, unmasked
 from fnet.errors import InvalidInput, printable
 from fnet.records import dataclass
 from fnet.tree import Path
 from fnet.types import Params, ParamTree, Spec
-
-REMEMBERED = 64
-"""Shapes of which a layer remembers what its rule says; one step of a deep model may be many of its layers."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ def spec(shape: Any) -> Any:
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
     """(output Spec tree, nested dicts of Param) of a step fed with the Spec tree `x`."""
     if not isinstance(step, Model):
-        outputs, params = _apply_rule(step, x)
+        outputs, params = _bound(step).infer(x)
         return outputs, dict(params)
     rows = trace(step, x)
     return rows[-1].outputs, params_of(rows)
@@ -78,7 +73,7 @@ def _trace(step: Any, x: Any, path: Path, entry: Path, rows: list[Row]) -> Any:
 
     try:
         nested = isinstance(step, Model)
-        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else _apply_rule(step, x)
+        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else _bound(step).infer(x)
     except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
         if path and not getattr(error, "__notes__", None):
             error.add_note(f"in {'/'.join(map(str, path))!r}: {brief(step, 120)} got {x}")
@@ -92,64 +87,8 @@ def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
     return resolve(unmasked(sources), values)
 
 
-def _apply_rule(step: Any, x: Any) -> tuple[Any, ParamTree]:
-    """The shape rule of a layer, given the options that it asks for; of one array, the last answers are remembered."""
-    bound = _bound(step)
-    if not isinstance(x, Spec) or bound.rules.call is not None:
-        return _by_rule(bound, x)
-    key = tuple(x.shape), x.dtype
-    known = bound.inferred.get(key)
-    if known is None:
-        known = _by_rule(bound, x)
-        if len(bound.inferred) >= REMEMBERED:
-            bound.inferred.clear()
-        bound.inferred[key] = known
-    return known
-
-
-def _by_rule(bound: Bound, x: Any) -> tuple[Any, ParamTree]:
-    declared, specs = bound.rules, _specs(x)
-    if (declared.call is None or not declared.call.reads_values) and any(map(_has_numbers, specs)):
-        x = tree.map(lambda spec: replace(spec, value=None) if _has_numbers(spec) else spec, x)
-    if bound.misfit is not None:
-        raise ValueError(f"{name_of(bound.function)}: {bound.misfit}")
-    by_rule = bound.fill(declared.shape)
-    try:
-        outputs, params = by_rule(x)
-    except FAILURES as error:
-        if not in_words_of_python(error):
-            raise
-        raise InvalidInput(f"{brief(bound)} does not take {describe(x)}{taken(by_rule, declared, error)}") from None
-    if params and not declared.entrance.host:
-        dtypes.require_no_strings(*specs)
-    leaves = tree.leaves(params) if params else []
-    narrow = any(getattr(spec, "dtype", "") in dtypes.NARROW for spec in specs)
-    if narrow and bound.dtype is None and any(map(dtypes.is_float_spec, leaves)):
-        outputs, params = by_rule(dtypes.of_32_bits(x))
-        leaves = tree.leaves(params)
-    for leaf in (*_specs(outputs), *leaves):
-        if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
-            raise ValueError(f"{brief(bound)} of {x} would have the sizes {leaf.shape}")
-        if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
-            raise ValueError(f"{brief(bound)} of {x} would have the dtype {leaf.dtype!r:.60}")
-    if bound.dtype is None:
-        return outputs, params
-    stored = {k: p if k in bound.keys_with_policies else dtypes.stored_as(p, bound.dtype) for k, p in params.items()}
-    return dtypes.given_as(outputs, x, bound.dtype, bound.gives), stored
-
-
 def _bound(step: Any) -> Bound:
     return step if isinstance(step, Bound) else bind(step)
-
-
-def _specs(x: Any) -> list[Any]:
-    """The leaves of a tree of Specs, which mostly is one."""
-    return [x] if isinstance(x, Spec) else tree.leaves(x)
-
-
-def _has_numbers(spec: Any) -> bool:
-    """Whether functions of TensorFlow know numbers in it, of which other layers make what they do not say."""
-    return isinstance(spec, Spec) and spec.value is not None
 
 
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:

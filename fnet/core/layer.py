@@ -1,4 +1,4 @@
-"""A layer with its options fixed, as a value: `bind`; its dtype policy; its repr.
+"""A layer with its options fixed, as a value: `bind`; what its shape rule says; its dtype policy; its repr.
 
 `fnet.core.compose` puts layers together.
 """
@@ -10,20 +10,25 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, TypeVar
 
 from fnet import dtypes, tree
 from fnet.backend import ops
+from fnet.core.explaining import FAILURES, in_words_of_python, taken
 from fnet.core.options import misfit, option_names
 from fnet.core.rules import Rules, apply, rules, undecorated
+from fnet.core.sources import describe
 from fnet.errors import InvalidInput
 from fnet.masks import strip
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, freeze
-from fnet.types import Params, ParamTree
+from fnet.types import Params, ParamTree, Spec
 
 T = TypeVar("T")
+
+REMEMBERED = 64
+"""Shapes of which a layer remembers what its rule says; one step of a deep model may be many of its layers."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,8 +70,51 @@ class Bound:
 
     @functools.cached_property
     def inferred(self) -> dict[tuple[Any, str], tuple[Any, ParamTree]]:
-        """{(shape, dtype) of an input: what `fnet.core.infer` made of it}: outputs and params, of the latest inputs."""
+        """{(shape, dtype) of an input: what `infer` made of it}, of the latest inputs."""
         return {}
+
+    def infer(self, x: Any) -> tuple[Any, ParamTree]:
+        """(output Spec tree, params) by the shape rule, fed with the Spec tree `x`."""
+        if not isinstance(x, Spec) or self.rules.call is not None:
+            return self._infer(x)
+        key = tuple(x.shape), x.dtype
+        known = self.inferred.get(key)
+        if known is None:
+            known = self._infer(x)
+            if len(self.inferred) >= REMEMBERED:
+                self.inferred.clear()
+            self.inferred[key] = known
+        return known
+
+    def _infer(self, x: Any) -> tuple[Any, ParamTree]:
+        declared, specs = self.rules, _specs(x)
+        if (declared.call is None or not declared.call.reads_values) and any(map(_has_numbers, specs)):
+            x = tree.map(lambda spec: replace(spec, value=None) if _has_numbers(spec) else spec, x)
+        if self.misfit is not None:
+            raise ValueError(f"{name_of(self.function)}: {self.misfit}")
+        by_rule = self.fill(declared.shape)
+        try:
+            outputs, params = by_rule(x)
+        except FAILURES as error:
+            if not in_words_of_python(error):
+                raise
+            raise InvalidInput(f"{brief(self)} does not take {describe(x)}{taken(by_rule, declared, error)}") from None
+        if params and not declared.entrance.host:
+            dtypes.require_no_strings(*specs)
+        leaves = tree.leaves(params) if params else []
+        narrow = any(getattr(spec, "dtype", "") in dtypes.NARROW for spec in specs)
+        if narrow and self.dtype is None and any(map(dtypes.is_float_spec, leaves)):
+            outputs, params = by_rule(dtypes.of_32_bits(x))
+            leaves = tree.leaves(params)
+        for leaf in (*_specs(outputs), *leaves):
+            if any(d is not None and d < 0 for d in getattr(leaf, "shape", ())):
+                raise ValueError(f"{brief(self)} of {x} would have the sizes {leaf.shape}")
+            if getattr(leaf, "dtype", "bool") not in dtypes.KNOWN:
+                raise ValueError(f"{brief(self)} of {x} would have the dtype {leaf.dtype!r:.60}")
+        if self.dtype is None:
+            return outputs, params
+        stored = {k: p if k in self.keys_with_policies else dtypes.stored_as(p, self.dtype) for k, p in params.items()}
+        return dtypes.given_as(outputs, x, self.dtype, self.gives), stored
 
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:
@@ -117,6 +165,16 @@ class Bound:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.function, self.options, self.dtype)
+
+
+def _specs(x: Any) -> list[Any]:
+    """The leaves of a tree of Specs, which mostly is one."""
+    return [x] if isinstance(x, Spec) else tree.leaves(x)
+
+
+def _has_numbers(spec: Any) -> bool:
+    """Whether functions of TensorFlow know numbers in it, of which other layers make what they do not say."""
+    return isinstance(spec, Spec) and spec.value is not None
 
 
 def has_policy(step: Any) -> bool:
