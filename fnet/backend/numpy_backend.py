@@ -37,11 +37,10 @@ R = TypeVar("R")
 __all__ = [
     "affine", "ahead", "asarray", "at_once", "bincount", "cast", "center", "clip", "compiled", "concrete", "conv",
     "conv_transpose", "dynamic_slice", "dynamic_update_slice", "einsum", "elementwise", "erf", "erfc", "erfinv",
-    "exactly", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul", "max_over", "max_pool",
-    "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences", "recurrent_stack", "rehearse",
-    "round_bfloat16",
-    "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient", "sum_pool", "take", "take_axis", "tanh",
-    "to_numpy", "UNTRACEABLE", "weighted_take", "wide", "winograd",
+    "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul",
+    "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences",
+    "recurrent_stack", "rehearse", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
+    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
 
@@ -279,14 +278,20 @@ def scores(q: Any, k: Any) -> Any:
     return np.swapaxes(k @ np.swapaxes(q, -1, -2), -1, -2)
 
 
-def softmax(x: Any, axis: Any, own: bool = False) -> Any:
-    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all). own: `x` may be written over."""
+def softmax(x: Any, axis: Any) -> Any:
+    """exp(x) normalised to sum 1 over `axis` (an int, a tuple, or None for all)."""
+    e, total = exponentials(x, axis)
+    e /= total
+    return e
+
+
+def exponentials(x: Any, axis: Any, own: bool = False) -> tuple[Any, Any]:
+    """(exp(x - max), its sum) over `axis`: `softmax` before the division. own: `x` may be written over."""
     if x.size == 0:
-        return x
+        return x, 1
     e = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=x if own else None)
     np.exp(e, out=e)
-    e /= np.add.reduce(e, axis=axis, keepdims=True)
-    return e
+    return e, np.add.reduce(e, axis=axis, keepdims=True)
 
 
 def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:

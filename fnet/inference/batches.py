@@ -22,8 +22,23 @@ from fnet.strings import is_strings
 from fnet.types import Params
 
 Progress: TypeAlias = Callable[[int, int], None]
-Again: TypeAlias = Callable[[Params, Any], Any]
-"""(params, x) -> outputs of a call like one before: one batch of its kind; None where not all rows have an answer."""
+
+
+class Again(NamedTuple):
+    """How a call like one before goes, one batch of its kind; what it is made of does not hold the params."""
+
+    run: Callable[[Params, Any], Any]
+    sound: Callable[[Any], Any] | None
+    faults: Callable[[Any, int], list[Fault]]
+    begins: bool
+    """Whether `run` only has XLA begin, which looks at no values, and needs no params."""
+
+    def outputs(self, params: Params, x: Any, begun: Any = None) -> Any:
+        """The outputs, of what `run` has begun if it has; None where not all rows have an answer."""
+        y = self.run(params, x) if self.begins and begun is None else begun
+        if (self.sound is None or not self.sound(x)) and self.faults(x, 0):  # while XLA computes
+            return None
+        return tree.map(ops.to_numpy, self.run(params, x) if y is None else y)
 
 
 class Settings(NamedTuple):
@@ -82,23 +97,18 @@ class Runner:
         return self.prepared.schedule_of(batch, rows, workers).run(self.run, self.params, batch, workers, cut)
 
     def again(self, x: Any, rows: int) -> Again | None:
-        """How a call with other numbers goes; None where it would not be one batch that goes the way of this one.
-
-        Made of what does not hold the params of this call.
-        """
+        """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
         whole = rows <= self.most and rows == self._filled(rows)
         sorts = rows > 1 and self.lengths is not None
         if not (self.plain and whole) or sorts or x.dtype.kind not in "biuf":
             return None
-        model, workers, faults, cut = self.run, self.settings.workers, self.prepared.door.faults, self.prepared.cut
-        run, sound = self.prepared.schedule_of(x, rows, workers).run, self.prepared.door.soundness(x)
+        model, workers, cut, door = self.run, self.settings.workers, self.prepared.cut, self.prepared.door
+        run = self.prepared.schedule_of(x, rows, workers).run
 
-        def again(params: Params, x: Any) -> Any:
-            if (sound is None or not sound(x)) and faults(x, 0):
-                return None
-            return tree.map(ops.to_numpy, run(model, params, x, workers, cut))
+        def go(params: Params, x: Any) -> Any:
+            return run(model, params, x, workers, cut)
 
-        return again
+        return Again(go, door.soundness(x), door.faults, model.is_ahead(x))
 
 
 def batches(

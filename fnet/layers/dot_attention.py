@@ -187,12 +187,14 @@ def _attend(
     if seen is not None:
         # Subtracting, not replacing: with every key hidden, Keras's weights still follow the scores.
         logits = xp.where(seen, logits, logits - 1e9)
-    weights, value = promoted(after_dropout(params, ops.softmax(logits, -1), dropout), value)
+    weights, total = ops.exponentials(logits, -1)
+    weights, value = promoted(after_dropout(params, weights, dropout), value)
     y = weights @ value
+    y /= total
     query_mask = mask_of(inputs["query"])
     y = y if query_mask is None else xp.where(query_mask[..., None], y, 0)
     y = masked(y, query_mask)
-    return (y, weights) if with_scores else y
+    return (y, weights / total) if with_scores else y
 
 
 def _seen(mask: Array | None, logits: Array, causal: bool) -> Array | None:

@@ -99,11 +99,12 @@ def group_query_attention(
     q, k, v = (heads_first(a, (1,)) for a in (q, k, v))  # (batch, heads, time, head_dim)
     fused = dropout == 0 and not return_attention_scores and masks != "keras2"
     seen = widen_mask(seen, q, 1)
-    weights = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(seen, q, k), fused, masks)
-    y = (after_dropout(params, weights, dropout) @ v[:, :, None]).reshape(*q.shape[:-1], v.shape[-1])
-    y = heads_last(y, (1,), q.shape[2:3])
+    weights, total = attention_weights(_by_group(q, k), k[:, :, None], _by_group_mask(seen, q, k), fused, masks)
+    y = after_dropout(params, weights, dropout) @ v[:, :, None]
+    y /= total
+    y = heads_last(y.reshape(*q.shape[:-1], v.shape[-1]), (1,), q.shape[2:3])
     y = masked(project_heads(params, y, query, query.shape[-1:], use_gate, quantization), query_mask)
-    return (y, masked(weights.reshape(*q.shape[:-1], k.shape[-2]), seen)) if return_attention_scores else y
+    return (y, masked((weights / total).reshape(*q.shape[:-1], k.shape[-2]), seen)) if return_attention_scores else y
 
 
 def _by_group(q: Array, k: Array) -> Array:

@@ -194,13 +194,15 @@ def multi_head_attention(
     q_sizes, k_sizes = [tuple(a.shape[i] for i in axes) for a in (q, k)]
     q, k, v = (heads_first(a, axes) for a in (q, k, v))
     seen = widen_mask(seen, q, len(axes))
-    weights = attention_weights(q, k, _flat(seen, q_sizes, k_sizes), fused, masks, len(axes) > 1)
-    y = heads_last(after_dropout(params, weights, dropout) @ v, axes, q_sizes)
+    weights, total = attention_weights(q, k, _flat(seen, q_sizes, k_sizes), fused, masks, len(axes) > 1)
+    y = after_dropout(params, weights, dropout) @ v
+    y /= total
+    y = heads_last(y, axes, q_sizes)
     y = project_heads(params, y, query, _output_sizes(output_shape, query), use_gate, quantization)
     y = masked(y, query_mask)
     if not return_attention_scores:
         return y
-    return y, masked(weights.reshape(*weights.shape[:-2], *q_sizes, *k_sizes), seen)
+    return y, masked((weights / total).reshape(*weights.shape[:-2], *q_sizes, *k_sizes), seen)
 
 
 def inputs_of(
@@ -310,15 +312,17 @@ def _flat(mask: Array | None, q_sizes: Sequence[int], k_sizes: Sequence[int]) ->
 
 def attention_weights(
     q: Array, k: Array, mask: Array | None, fused: bool, masks: HeadMasks = "keras3", several: bool = False
-) -> Array:
-    """softmax(q @ k^T) where `mask` is True; rows without any: equal weights when `fused`, else by `masks`, over a last
-    axis that stands for `several`."""
+) -> tuple[Array, Any]:
+    """softmax(q @ k^T) where `mask` is True, as (e, sum) of e / sum: what e is multiplied with has fewer numbers.
+
+    Rows without any: equal weights when `fused`, else by `masks`, over a last axis that stands for `several`."""
     scores = ops.scores(q, k)
-    if mask is None:
-        return ops.softmax(scores, -1, own=True)
-    if fused:
-        return ops.softmax(xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max)), -1, own=True)
-    return masked_softmax(scores, mask, -1, "keras2" if masks == "keras3.7" or masks == "keras3.8" else masks, several)
+    if mask is not None and not fused:
+        masks = "keras2" if masks == "keras3.7" or masks == "keras3.8" else masks
+        return masked_softmax(scores, mask, -1, masks, several), 1
+    if mask is not None:
+        scores = xp.where(mask, scores, -0.7 * float(xp.finfo(scores.dtype).max))
+    return ops.exponentials(scores, -1, own=True)
 
 
 def project_heads(

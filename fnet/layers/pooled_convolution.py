@@ -111,7 +111,7 @@ def winograd_conv2d(
     if kernel.shape != expected:
         raise InvalidParams(f"winograd_conv2d: these options need a kernel of {expected}; got {kernel.shape}")
     window = windows("winograd_conv2d", 2, 3, 1, padding, None)
-    pads = window.pads(window.split_known(x.shape)[0])
+    pads = pads_of(window, x.shape, (3, 3, *kernel.shape[1:]), filters, 1)
     clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
     y = ops.winograd(x, kernel, params["bias"] if use_bias else None, padding=pads, pool=pool, clamp=clamp)
     return y if clamp else activate(activation, params, y)
