@@ -257,6 +257,8 @@ def of_result(floats: Sequence[str], policy: str, gives: str | None) -> str | No
     if gives == "inner" or (gives == "of floats" and not floats):
         return None
     own = compute_dtype(policy)
+    if gives == "32 of integers":
+        floats, gives = (floats, None) if floats else (["float32"], "wider")
     if gives == "wider":
         return max([own, *floats], key=lambda name: int(name[-2:]))
     return own if gives in (None, "of floats") else compute_dtype(gives)

@@ -314,6 +314,9 @@ def test_a_policy_rounds_floats_that_come_in_and_not_what_is_made_of_integers(po
     outputs += [layers.Average(dtype=policy)([x, x]), layers.GlobalAveragePooling1D(dtype=policy)(x)]
     outputs.append(layers.GlobalAveragePooling2D(dtype=policy)(layers.Reshape((4, 3, 2))(x)))
     outputs.append(layers.GlobalAveragePooling3D(dtype=policy)(layers.Reshape((4, 1, 3, 2))(x)))
+    pair = [x, x[:, :, ::-1]]
+    outputs += [layers.AdditiveAttention(use_scale=scaled, dtype=policy)(pair) for scaled in (True, False)]
+    outputs.append(layers.Attention(score_mode="concat", dtype=policy)(pair))
     keras_model = keras.Model(x, outputs)
     model, params = from_keras(keras_model)
     ids = np.random.default_rng(0).integers(-3, 200_000, (2, 4, 6)).astype("int32")

@@ -48,7 +48,7 @@ class Rounding:
     keeps: which of "inputs" and "params" the policy leaves as they are: what Keras has `autocast=False` for.
     gives: options -> the dtype of the floats that come out under any policy; None for the policy's own, "wider" for
     the wider of that and the dtype of the inputs, "inner" for what the layers inside give, "of floats" for the policy's
-    own where floats come in, and what the layer makes of integers as it is.
+    own where floats come in, and what the layer makes of integers as it is, "32 of integers" at least float32 of them.
     """
 
     keeps: tuple[str, ...] = ()

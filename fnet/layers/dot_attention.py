@@ -11,6 +11,7 @@ from typing import Any, Literal
 from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.core.compose import layer
+from fnet.core.rules import Rounding
 from fnet.dtypes import factors, floating, floats_of, product_dtype, promoted, tensor
 from fnet.errors import InvalidInput
 from fnet.layers.regularization import drop
@@ -68,6 +69,16 @@ def drops(*, dropout: float) -> bool:
     return dropout > 0
 
 
+def _of_tanh(*, use_scale: bool) -> str:
+    """tanh makes float32 of integers, whatever the policy; a wider scale makes more of it."""
+    return "32 of integers" if use_scale else "of floats"
+
+
+def _of_scores(*, use_scale: bool, score_mode: str) -> str | None:
+    """With "concat" and no scale as above; a scale comes before tanh."""
+    return "32 of integers" if score_mode == "concat" and not use_scale else None
+
+
 def _pairs_room(x: Any) -> tuple[int, int]:
     """For each query and key the sum of both."""
     query, _, key = shapes_of("additive_attention", x)
@@ -83,7 +94,7 @@ def _attention_room(x: Any, *, score_mode: str) -> tuple[int, int]:
     return room.of_products(Spec((*query.shape[:-1], key.shape[-2]), floats_of(query).dtype), query.shape[-1] or 1)
 
 
-@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=drops)
+@layer(shape=_attention_rule, room=_attention_room, mask="own", rng=drops, rounding=Rounding(gives=_of_scores))
 def attention(
     params: Params,
     x: Any,
@@ -128,7 +139,7 @@ def _additive_rule(x: Any, *, use_scale: bool, return_attention_scores: bool) ->
     return _outputs(x, "additive_attention", return_attention_scores), scale
 
 
-@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=drops)
+@layer(shape=_additive_rule, room=_pairs_room, mask="own", rng=drops, rounding=Rounding(gives=_of_tanh))
 def additive_attention(
     params: Params,
     x: Any,
