@@ -139,7 +139,7 @@ def of_rows(step, x):
 
 
 def test_where_rows_are_said_to_stay_apart_each_is_answered_alone():
-    """The case tables: one row gives what it gives among others."""
+    """The case tables: one row gives what it gives among others, and no row nothing (of texts no word, too)."""
     count = 0
     for case in [*all_cases(), *CASES]:
         if isinstance(case, Case):
@@ -150,9 +150,12 @@ def test_where_rows_are_said_to_stay_apart_each_is_answered_alone():
         if not rows_independent(step) or (model := of_rows(step, x)) is None or not rows_independent(model):
             continue
         last = tree.map(lambda a: a[-1:] if isinstance(a, np.ndarray) else a, x)
-        among, alone = (tree.leaves([strip(step(params, rows))]) for rows in (x, last))
-        for many, one in zip(among, alone, strict=True):
+        none = tree.map(lambda a: a[:0] if isinstance(a, np.ndarray) else a, x)
+        among, alone, empty = (tree.leaves([strip(step(params, rows))]) for rows in (x, last, none))
+        for many, one, nothing in zip(among, alone, empty, strict=True):
             assert len(many) == len(arrays_of(x)[0]), case.id
+            assert len(nothing) == 0, case.id
+            assert nothing.shape[1:] == many.shape[1:] or case.layer is fnet.text_vectorization, case.id
             parity.assert_close(one, many[-1:])
         count += 1
     assert count > 1500

@@ -6,6 +6,7 @@ Numbers are those of Keras on TensorFlow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -360,14 +361,16 @@ def _clahe(images: Array, clip_limit: float, grid: tuple[int, ...]) -> Array:
     pixels = xp.clip(padded, 0, 255).astype("int32")
     # (batch, rows of tiles, columns of tiles, channels, 256): the equalising map of each tile
     maps = _tile_maps(pixels, grid, tile, clip_limit)
-    maps = xp.pad(maps, [(0, 0), (1, 1), (1, 1), (0, 0), (0, 0)], mode="edge").reshape(batch, -1)
+    maps = xp.pad(maps, [(0, 0), (1, 1), (1, 1), (0, 0), (0, 0)], mode="edge")
+    maps = maps.reshape(batch, math.prod(maps.shape[1:]))
     (y0, y1, wy), (x0, x1, wx) = (_blend(tile[i], grid[i]) for i in (0, 1))
     row, column = (grid[1] + 2) * channels * 256, channels * 256
     base = np.arange(channels) * 256 + pixels
 
     def mapped(y: Array, x: Array) -> Array:
         places = base + y[:, None, None] * row + x[:, None] * column
-        return xp.take_along_axis(maps, places.reshape(batch, -1), axis=1).reshape(places.shape)
+        found = xp.take_along_axis(maps, places.reshape(batch, math.prod(places.shape[1:])), axis=1)
+        return found.reshape(places.shape)
 
     wy, wx = wy[:, None, None], wx[:, None]
     top = _mixed(mapped(y0, x0), mapped(y0, x1), wx)

@@ -89,7 +89,7 @@ def text_vectorization(
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens)) or 0
     lengths = np.fromiter(map(len, rows), np.intp, len(rows))  # `np.repeat` takes no int64 on 32-bit platforms
     if output_mode == "int":
-        return _pad(ids, lengths, output_sequence_length).reshape(*shape, -1 if rows else output_sequence_length or 0)
+        return _pad(ids, lengths, shape, output_sequence_length)
     if output_mode == "one_hot":
         return encode(_dense(ids, lengths, shape, split), "one_hot", depth, encoding_dtype)
     owners = np.repeat(np.arange(len(rows)), lengths)
@@ -133,18 +133,18 @@ def _grams(tokens: list[bytes], n: int) -> list[bytes]:
     return tokens if n == 1 else [b" ".join(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 
-def _pad(ids: NumpyArray, lengths: NumpyArray, length: int | None) -> NumpyArray:
-    """(rows, length): flat ids in rows of their lengths, cut or filled up with 0."""
+def _pad(ids: NumpyArray, lengths: NumpyArray, shape: tuple[int, ...], length: int | None = None) -> NumpyArray:
+    """(*shape, length): flat ids in rows of their lengths, cut or filled up with 0."""
     size = int(lengths.max(initial=0)) if length is None else length
     columns = np.arange(ids.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     padded = np.zeros((len(lengths), size), np.int64)
     inside = columns < size
     padded[np.repeat(np.arange(len(lengths)), lengths)[inside], columns[inside]] = ids[inside]
-    return padded
+    return padded.reshape(*shape, size)
 
 
 def _dense(ids: NumpyArray, lengths: NumpyArray, shape: tuple[int, ...], split: str | None) -> NumpyArray:
     """Ids of rows that have one length: only such can be one-hot encoded into an array."""
     if split is not None and lengths.size and lengths.min() != lengths.max():
         raise InvalidInput("output_mode='one_hot' needs texts with one number of tokens: the result is one array")
-    return _pad(ids, lengths, None).reshape(*shape, -1)
+    return _pad(ids, lengths, shape)

@@ -199,9 +199,12 @@ def _unravel_rule(indices: Spec, *, shape: Sequence[int]) -> tuple[Spec, ...]:
 
 @operation(_unravel_rule)
 def unravel_index(indices: Array, *, shape: Sequence[int]) -> tuple[Array, ...]:
-    """Coordinates in a tensor of `shape` of flat positions `indices`, one tensor for each axis."""
+    """Coordinates in a tensor of `shape` of flat positions `indices`, one tensor for each axis.
+
+    Of `indices` of other than one axis as if `shape` were reversed, as Keras has it on TensorFlow.
+    """
     indices, coordinates = tensor(indices), []
-    for size in reversed(tuple(shape)):
+    for size in tuple(shape)[:: -1 if indices.ndim == 1 else 1]:
         coordinates.append(indices % size)
         indices = indices // size
     return tuple(reversed(coordinates))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -37,7 +38,9 @@ def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, *, s
     """
     axes, q = axes_of(axis, x.ndim), tensor(q)
     others = tuple(i for i in range(x.ndim) if i not in axes)
-    rows = xp.transpose(x, (*others, *axes)).reshape((*(x.shape[i] for i in others), -1))
+    rows = xp.transpose(x, (*others, *axes)).reshape(
+        (*(x.shape[i] for i in others), math.prod(x.shape[i] for i in axes))
+    )
     missing = xp.isnan(rows)
     counts = xp.sum(~missing, axis=-1) if skips_nan else xp.full(rows.shape[:-1], rows.shape[-1])
     answered: Array = counts > 0 if skips_nan else ~missing.any(axis=-1)

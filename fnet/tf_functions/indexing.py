@@ -217,7 +217,7 @@ def gather(params: Array, indices: Array, *, axis: int | None = None, batch_dims
         return ops.take_axis(table, places, at)
     lead, between, after = table.shape[:batch], table.shape[batch:at], table.shape[at + 1 :]
     flat = table.reshape((math.prod(lead), math.prod(between), table.shape[at], math.prod(after)))
-    rows = places.reshape((math.prod(lead), 1, -1, 1))
+    rows = places.reshape((math.prod(lead), 1, math.prod(places.shape[batch:]), 1))
     shape = (flat.shape[0], flat.shape[1], rows.shape[2], flat.shape[3])
     y = xp.take_along_axis(flat, xp.broadcast_to(rows, shape), axis=2)
     return y.reshape((*lead, *between, *places.shape[batch:], *after))

@@ -94,6 +94,10 @@ COMPARING = frozenset(
 """Operations of two tensors that also take a list for one of them."""
 
 
+OPERANDS = (("x1", "x2"), ("x", "y"))
+"""What operations of two call them; a scale may be None."""
+
+
 def require_operands(part: Converted, call: dict[str, Any]) -> None:
     """Refuse keys, and what meets a tensor in an operation of two, of which Keras makes no graph."""
     if not _is_strict(part):
@@ -102,7 +106,7 @@ def require_operands(part: Converted, call: dict[str, Any]) -> None:
     if part.source.class_name == "GetItem":
         wrong = [value for value in values[1:] if not _is_key(value)]
     else:
-        operands = values if rules(layer).by_row and len(call_of(layer).arguments) == 2 else []
+        operands = values if rules(layer).by_row and call_of(layer).arguments in OPERANDS else []
         lists = part.source.class_name in COMPARING
         wrong = [value for value in operands if value is None or (isinstance(value, list) and not lists)]
     if wrong:

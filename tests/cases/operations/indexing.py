@@ -63,6 +63,7 @@ INDEXING = [
     OpCase(o.unique, (A((2, 6), "int32", 0, 2),), {"sorted": False, "axis": -1, "return_inverse": True}, jit=False),
     OpCase(o.unique, (A((9,), "int32"),), {"size": 12, "return_index": True, "return_counts": True}, jit=False),
     *rows((o.unravel_index,), A((5,), "int32", 0, 24), shape=(2, 3, 4)),
+    *rows((o.unravel_index,), A((5, 2), "int32", 0, 24), shape=(2, 3, 4)),
     *rows((o.one_hot,), A((3, 4), "int32", -1, 6), num_classes=5),
     *rows((o.one_hot,), A((3, 4), "int32", 0, 5), num_classes=5, axis=0, dtype="int32"),
     *rows((o.one_hot,), A((3,), "int32", 0, 5), num_classes=5, dtype="bool"),

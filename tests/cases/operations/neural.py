@@ -32,6 +32,7 @@ NEURAL = [
     *rows((o.batch_norm,), A((2, 3, 4)), A((4,)), A((4,), center=2.0, scale=0.1), axis=-1, epsilon=0.1),
     *rows((o.layer_norm,), A((2, 3, 4)), A((4,)), A((4,))),
     *rows((o.rms_norm,), A((2, 3, 4)), A((4,))),
+    *rows((o.rms_norm,), A((2, 3, 4)), None),
     *rows((o.rms_norm,), A((2, 3, 4)), axis=(1, 2), epsilon=0.1),
     *rows((o.normalize,), A((2, 3, 4))),
     *rows((o.normalize,), A((2, 3, 4)), axis=1, order=3),
