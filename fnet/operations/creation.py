@@ -247,7 +247,11 @@ def vander(x: Array, *, N: int | None = None, increasing: bool = False) -> Array
 
 @operation(like)
 def cast(x: Array, *, dtype: str) -> Array:
-    """`x` as `dtype`; floats lose their fraction when they become integers."""
+    """`x` as `dtype`; floats lose their fraction when they become integers.
+
+    Beyond the range of those they have no answer that holds: TensorFlow's hangs on their place in the array (from 2.20
+    on -5.0 is 0 or 251 in uint8). `saturate_cast` has one.
+    """
     return ops.cast(tensor(x), dtype)
 
 
