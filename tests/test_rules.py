@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import tree
+from fnet import tf_functions, tree
 from fnet.masks import strip
 from tests.cases import all_cases
 from tests.cases.operations import CASES as OPERATIONS
@@ -49,6 +49,14 @@ def test_a_rule_says_of_unknown_sizes_nothing_that_is_not_so(name):
                 for ours, true in zip(told, known, strict=True):
                     fits = all(a is None or b in (a, None) for a, b in zip(ours.shape, true.shape, strict=True))
                     assert fits, f"{step!r} of {with_leaf(specs, number, unknown)}: {ours}, it is {true}"
+
+
+@pytest.mark.parametrize("home", [fnet.operations.get_item, tf_functions.getitem], ids=lambda home: home.__name__)
+def test_what_a_slice_takes_of_an_unknown_size_is_unknown(home):
+    given = (fnet.Spec((None, 7)),)
+    for part in (slice(100), slice(2, 5), slice(-3, None)):
+        assert fnet.infer(fnet.bind(home, key=(part, part)), given)[0].shape == (None, len(range(7)[part]))
+    assert fnet.infer(fnet.bind(home, key=(5,)), given)[0].shape == (7,)
 
 
 def changes(arrays):

@@ -10,7 +10,6 @@ must cost nothing.
 from __future__ import annotations
 
 import inspect
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -31,6 +30,8 @@ HOME = "fnet.operations"
 
 LIMIT = 1 << 22
 """The largest number of elements that finding a shape by evaluation may touch."""
+OPEN = (*(1 << n for n in range(10)), 1009, 2003)
+"""What an unknown size may be: what is the same for all of them is known."""
 MOST = 64
 """Larger integers among options and literals count as this when a dtype is found; no array has as many axes."""
 
@@ -176,7 +177,11 @@ def reduced(x: Spec, *rest: Any, axis: int | Sequence[int] | None, keepdims: boo
 def viewed(view: Callable[..., Any], x: Spec, **options: Any) -> Spec:
     """The Spec of a NumPy view (transpose, basic slicing, ...) of `x`; takes no memory, however large `x` is."""
     shapes = []
-    for unknown in (1009, 2003):
+    for unknown in OPEN if None in x.shape else OPEN[-1:]:
         nothing = np.lib.stride_tricks.as_strided(np.zeros(1, bool), sized(x.shape, unknown), (0,) * len(x.shape))
-        shapes.append(view(nothing, **options).shape)
-    return Spec(tuple(m if m == n else None for m, n in itertools.zip_longest(*shapes)), x.dtype)
+        try:
+            shapes.append(view(nothing, **options).shape)
+        except IndexError:  # what is picked needs more
+            if unknown == OPEN[-1]:
+                raise
+    return Spec(tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)), x.dtype)

@@ -58,10 +58,7 @@ def _bound(value: Any) -> Any:
 def _length(size: int | None, part: builtins.slice) -> int | None:
     """How many entries of an axis a slice takes."""
     bounds = [_bound(b) for b in (part.start, part.stop, part.step)]
-    if UNKNOWN in bounds:
-        return None
-    lengths = {len(range(*builtins.slice(*bounds).indices(n))) for n in ((size,) if size is not None else (1009, 2003))}
-    return lengths.pop() if len(lengths) == 1 else None
+    return None if size is None or UNKNOWN in bounds else len(range(*builtins.slice(*bounds).indices(size)))
 
 
 def _key_shape(shape: Shape, key: Any) -> Shape:
