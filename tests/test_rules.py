@@ -59,9 +59,31 @@ def test_what_a_slice_takes_of_an_unknown_size_is_unknown(home):
     assert fnet.infer(fnet.bind(home, key=(5,)), given)[0].shape == (7,)
 
 
+def as_told(step, x, params):
+    """The arrays that a step gives, which are as its rule says; None where the rule refuses its inputs."""
+    specs = spec_of(x)
+    try:
+        told = tree.leaves(fnet.infer(step, specs)[0])
+    except (ValueError, NotImplementedError):
+        return None
+    with np.errstate(all="ignore"):
+        y = step(fnet.init(step, 0, specs) if params is None else params, x)
+    leaves = [np.asarray(leaf) for leaf in tree.leaves(strip(list(y) if isinstance(y, tuple) else y))]
+    for leaf, spec in zip(leaves, told, strict=True):
+        fits = [s is None or s == n for s, n in zip(spec.shape, leaf.shape, strict=True)]
+        assert all(fits), f"{step!r} of {specs}: {spec} is {leaf.shape}"
+    return leaves
+
+
+def alike(x):
+    """The arrays of a row, where all are of one shape."""
+    arrays = [leaf for leaf in tree.leaves(x) if isinstance(leaf, np.ndarray)]
+    return arrays if len({a.shape for a in arrays}) == 1 else []
+
+
 def changes(arrays):
     """What makes arrays longer or shorter along each axis; and one alone, with an axis more and an axis less."""
-    shape = arrays[0].shape
+    shape = arrays[0].shape if arrays else ()
     for axis, size in enumerate(shape):
         if size > 1:
             yield lambda a, axis=axis: np.concatenate([a, a.take([0], axis)], axis)
@@ -76,18 +98,28 @@ def changes(arrays):
 def test_a_rule_refuses_what_the_call_refuses(name):
     """So that a file is refused when it is loaded. Inputs of one shape are changed alike."""
     for step, x, given in ROWS[name]:
-        arrays = [leaf for leaf in tree.leaves(x) if isinstance(leaf, np.ndarray)]
-        for change in changes(arrays) if len({a.shape for a in arrays}) == 1 else ():
+        for change in changes(alike(x)):
             inputs = tree.map(lambda a, change=change: change(a) if isinstance(a, np.ndarray) else a, x)
-            specs = spec_of(inputs)
-            try:
-                told, _ = fnet.infer(step, specs)
-            except (ValueError, NotImplementedError):
-                continue
-            params = fnet.init(step, 0, specs) if given is None else given
-            with np.errstate(all="ignore"):
-                y = step(params, inputs)
-            leaves = tree.leaves(strip(list(y) if isinstance(y, tuple) else y))
-            for leaf, spec in zip(leaves, tree.leaves(told), strict=True):
-                fits = [s is None or s == n for s, n in zip(spec.shape, np.shape(leaf), strict=True)]
-                assert all(fits), f"{step!r} of {specs}: {spec} is {np.shape(leaf)}"
+            as_told(step, inputs, given)
+
+
+ALONG = {
+    name: [row for row in rows if isinstance(row[0].all_options.get("axis"), int) and alike(row[1])]
+    for name, rows in ROWS.items()
+}
+"""The rows that go along one axis."""
+del ALONG["operations.multi_hot"]  # along an axis that is joined later
+
+
+@pytest.mark.parametrize("name", [name for name, rows in ALONG.items() if rows])
+def test_every_axis_may_be_counted_from_the_end(name):
+    """Of what comes in or goes out, whichever has more of them; and the call gives what the rule says."""
+    for step, x, given in ALONG[name]:
+        specs = spec_of(x)
+        there = [leaf for leaf in tree.leaves([specs, fnet.infer(step, specs)[0]]) if isinstance(leaf, fnet.Spec)]
+        rank = max(len(spec.shape) for spec in there)
+        for axis in range(rank):
+            first, last = (as_told(fnet.bind(step, axis=n), x, given) for n in (axis, axis - rank))
+            assert (first is None) == (last is None), f"{step!r} of {specs} along {axis} and {axis - rank}"
+            for a, b in zip(first or [], last or [], strict=True):
+                np.testing.assert_array_equal(a, b, f"{step!r} of {specs} along {axis} and {axis - rank}")
