@@ -40,7 +40,7 @@ OPEN = (64, 256, 1024)
 """Sizes for which a model with open ones is looked at: the first that all its layers take."""
 
 
-def require_room(rows: list[infer.Row], limits: Limits, stored: int | None = None) -> None:
+def require_room(rows: list[infer.TracedStep], limits: Limits, stored: int | None = None) -> None:
     """Refuse a model that asks for more than `Limits.outputs` allows for one row of a batch, or gives more axes than
     arrays have. rows: what `trace` saw of it. stored: the bytes of its file, of which params may be zeros that were
     compressed; None where params are as large as they say.
@@ -55,12 +55,12 @@ def require_room(rows: list[infer.Row], limits: Limits, stored: int | None = Non
         rows = _closed(rows)
     params = room.size(infer.params_of(rows))
     given = room.size(rows[-1].inputs) + (params if stored is None else min(params, stored))
-    allowed, needed = limits.outputs + GROWTH * given, room.of_rows(rows)
+    allowed, needed = limits.outputs + GROWTH * given, room.of_trace(rows)
     _require(needed.largest, "holds", needed.held, allowed)
     _require(needed.busiest, "writes", needed.work, WORK * allowed)
 
 
-def require_fit(rows: list[infer.Row]) -> None:
+def require_fit(rows: list[infer.TracedStep]) -> None:
     """Refuse an operation, or a layer of several tensors, that these do not fit, as rules of shapes do not all tell:
     where it is small it is run. Numbers decide in some and the size of the batch in others, so it is run again with
     other ones before it is refused.
@@ -78,7 +78,7 @@ def require_fit(rows: list[infer.Row]) -> None:
             continue
         if any(None in spec.shape[1:] for spec in specs) or not _keeps_batch(specs, room.arrays(row.outputs)):
             continue
-        given = room.of_rows([row])
+        given = room.of_trace([row])
         taken = given.held + given.work
         left -= taken + TRIED
         if taken <= SMALL and left > 0:
@@ -93,7 +93,7 @@ def _keeps_batch(given: list[Any], made: list[Any]) -> bool:
     return all(spec.shape[:1] != (None,) for spec in given) or all(spec.shape[:1] == (None,) for spec in made)
 
 
-def _failure(row: infer.Row, batch: int, number: int) -> Exception | None:
+def _failure(row: infer.TracedStep, batch: int, number: int) -> Exception | None:
     """What a step raises whose tensors are full of a number, None where nothing is.
 
     Floats are powers of 1/2: a square matrix of them is positive definite, as some operations need it.
@@ -116,7 +116,7 @@ def _failure(row: infer.Row, batch: int, number: int) -> Exception | None:
     return None
 
 
-def _require(row: infer.Row, does: str, needed: int, allowed: int) -> None:
+def _require(row: infer.TracedStep, does: str, needed: int, allowed: int) -> None:
     """Refuse what takes more bytes than are allowed; `row` is where the most of them are."""
     if needed > allowed:
         raise LimitExceeded(
@@ -126,11 +126,11 @@ def _require(row: infer.Row, does: str, needed: int, allowed: int) -> None:
         )
 
 
-def _path(row: infer.Row) -> str:
+def _path(row: infer.TracedStep) -> str:
     return quoted("/".join(map(str, row.path)))
 
 
-def _is_open(row: infer.Row, shapes: list[Shape]) -> bool:
+def _is_open(row: infer.TracedStep, shapes: list[Shape]) -> bool:
     """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known. shapes: of
     what the step gives."""
     own = row.step.rules if isinstance(row.step, Bound) else None
@@ -145,7 +145,7 @@ def _sized(spec: Any, size: int) -> Any:
     return replace(spec, shape=sized(spec.shape[:1], 1) + sized(spec.shape[1:], size))
 
 
-def _closed(rows: list[infer.Row]) -> list[infer.Row]:
+def _closed(rows: list[infer.TracedStep]) -> list[infer.TracedStep]:
     """What `trace` sees of the model for sizes in place of open ones."""
     for size in OPEN:
         try:

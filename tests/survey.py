@@ -57,7 +57,7 @@ def _sizes(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(type(size) is int for size in value)
 
 
-def allowed(step: Any, x: Any) -> list[infer.Row] | None:
+def allowed(step: Any, x: Any) -> list[infer.TracedStep] | None:
     """What `trace` sees of a step that a small file may hold, or None."""
     try:
         rows = infer.trace(step, x)
@@ -121,7 +121,7 @@ def main(numbers: tuple[int, ...]) -> int:
         params = tree.map(lambda param: np.zeros(sized(param.shape, 1), param.dtype), needs)
         called += 1
         if wrong := measured(lambda step=step, params=params, x=x: step(params, arrays(x))):
-            needed = room.of_rows(rows)
+            needed = room.of_trace(rows)
             print(f"{label}: {wrong}; bound: {needed.work >> 20} MiB written, {needed.held >> 20} held", flush=True)
             found += 1
     print(f"{count} configurations, {called} called, {found} findings", flush=True)

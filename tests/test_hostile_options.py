@@ -524,7 +524,7 @@ COSTLY = {
 def test_what_an_operation_takes_is_bounded(name):
     x, options = COSTLY[name]
     rows = infer.trace(bind(getattr(fnet.operations, name), **options), x)
-    given = room.of_rows(rows)
+    given = room.of_trace(rows)
     assert given.held > 128 << 20 or given.work > 1 << 30, (given.held >> 20, given.work >> 20)
 
 

@@ -22,7 +22,7 @@ from fnet.types import Params, ParamTree, Spec
 
 
 @dataclass(frozen=True)
-class Row:
+class TracedStep:
     """One step of a model as `trace` sees it: path, what runs, Spec trees in and out, its parameters."""
 
     path: Path
@@ -54,22 +54,22 @@ def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
     if not isinstance(step, Model):
         outputs, params = _bound(step).infer(x)
         return outputs, dict(params)
-    rows = trace(step, x)
-    return rows[-1].outputs, params_of(rows)
+    steps = trace(step, x)
+    return steps[-1].outputs, params_of(steps)
 
 
-def trace(model: Any, x: Any) -> list[Row]:
+def trace(model: Any, x: Any) -> list[TracedStep]:
     """The steps of a model, nested ones after their parts, fed with the Spec tree `x`."""
-    rows: list[Row] = []
-    _trace(model, x, (), (), rows)
-    return rows
+    steps: list[TracedStep] = []
+    _trace(model, x, (), (), steps)
+    return steps
 
 
-def _trace(step: Any, x: Any, path: Path, entry: Path, rows: list[Row]) -> Any:
-    """The outputs of a step; its rows are added to `rows`."""
+def _trace(step: Any, x: Any, path: Path, entry: Path, steps: list[TracedStep]) -> Any:
+    """The outputs of a step, which with those inside it is added to `steps`."""
 
     def visit(name: str, key: str, step: Any, x: Any) -> Any:
-        return _trace(step, x, (*path, name), (*entry, key), rows)
+        return _trace(step, x, (*path, name), (*entry, key), steps)
 
     try:
         nested = isinstance(step, Model)
@@ -78,7 +78,7 @@ def _trace(step: Any, x: Any, path: Path, entry: Path, rows: list[Row]) -> Any:
         if path and not getattr(error, "__notes__", None):
             error.add_note(f"in {'/'.join(map(str, path))!r}: {brief(step, 120)} got {x}")
         raise
-    rows.append(Row(path, step, x, outputs, params, entry))
+    steps.append(TracedStep(path, step, x, outputs, params, entry))
     return outputs
 
 
@@ -101,12 +101,12 @@ def identity(x: Any) -> tuple[Any, ParamTree]:
     return x, EMPTY
 
 
-def params_of(rows: list[Row]) -> dict[str, Any]:
+def params_of(steps: list[TracedStep]) -> dict[str, Any]:
     """The params tree of what `trace` saw; shared weights once."""
-    if not isinstance(rows[-1].step, Model):
-        return dict(rows[-1].params)
-    root = rows[-1].entry
-    params = {row.entry[len(root) :]: row.params for row in rows[:-1] if row.params}
+    if not isinstance(steps[-1].step, Model):
+        return dict(steps[-1].params)
+    root = steps[-1].entry
+    params = {step.entry[len(root) :]: step.params for step in steps[:-1] if step.params}
     return tree.nest(params)
 
 
@@ -153,14 +153,14 @@ def _table(model: Any, takes: Any) -> tuple[list[tuple[str, ...]], int]:
     """(the lines of a summary with their header, the number of all parameters)."""
     lines: list[tuple[str, ...]] = [("step", "layer", "output", "params")]
     seen, total = set(), 0
-    for row in trace(model, takes)[:-1]:
-        if isinstance(row.step, Model):
+    for traced in trace(model, takes)[:-1]:
+        if isinstance(traced.step, Model):
             continue
-        count = 0 if row.entry in seen else sum(_sizes(row.params))
-        seen.add(row.entry)
+        count = 0 if traced.entry in seen else sum(_sizes(traced.params))
+        seen.add(traced.entry)
         total += count
-        name = bind(row.step).function.__name__
-        lines.append((printable("/".join(map(str, row.path))), name, _shapes(row.outputs), f"{count:,}"))
+        name = bind(traced.step).function.__name__
+        lines.append((printable("/".join(map(str, traced.path))), name, _shapes(traced.outputs), f"{count:,}"))
     return lines, total
 
 

@@ -36,13 +36,13 @@ class Room:
 
     held: int
     work: int
-    largest: infer.Row
-    busiest: infer.Row
+    largest: infer.TracedStep
+    busiest: infer.TracedStep
 
 
 def of(step: Any, x: Any) -> Room:
     """What a step takes that is fed with the Spec tree `x`."""
-    return of_rows(infer.trace(step, x))
+    return of_trace(infer.trace(step, x))
 
 
 def of_step(step: Any, x: Any) -> tuple[int, int]:
@@ -51,18 +51,18 @@ def of_step(step: Any, x: Any) -> tuple[int, int]:
     return needed.held, needed.work
 
 
-def of_rows(rows: Sequence[infer.Row]) -> Room:
+def of_trace(steps: Sequence[infer.TracedStep]) -> Room:
     """What a model takes, from what `trace` saw of it; open sizes count as 1."""
-    return _of(rows[-1], {row.path: row for row in rows})
+    return _of(steps[-1], {step.path: step for step in steps})
 
 
-def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
-    if not isinstance(row.step, Model):
-        return _of_layer(row)
-    live, held, work, largest, busiest = size(row.inputs), 0, 0, row, (0, row)
+def _of(traced: infer.TracedStep, by_path: Mapping[Path, infer.TracedStep]) -> Room:
+    if not isinstance(traced.step, Model):
+        return _of_layer(traced)
+    live, held, work, largest, busiest = size(traced.inputs), 0, 0, traced, (0, traced)
     given = dict[str, int]()
-    for name, _, _, _, unread in row.step.plan:
-        part = by_path[(*row.path, name)]
+    for name, _, _, _, unread in traced.step.plan:
+        part = by_path[(*traced.path, name)]
         inner = _of(part, by_path)
         if live + inner.held > held:
             held, largest = live + inner.held, inner.largest
@@ -73,16 +73,16 @@ def _of(row: infer.Row, by_path: Mapping[Path, infer.Row]) -> Room:
     return Room(held, work, largest, busiest[1])
 
 
-def _of_layer(row: infer.Row) -> Room:
+def _of_layer(traced: infer.TracedStep) -> Room:
     """What a layer holds next to its inputs: its outputs, twice the largest of both, and what it says."""
-    bound = row.step if isinstance(row.step, Bound) else bind(row.step)
-    read, written = [*map(size, arrays(row.inputs))], size(row.outputs)
+    bound = traced.step if isinstance(traced.step, Bound) else bind(traced.step)
+    read, written = [*map(size, arrays(traced.inputs))], size(traced.outputs)
     own = bound.rules.room
-    held, work = (own and bound.fill(own)(row.inputs)) or (0, 0)
-    terms = sum([_product(param.shape[:-1]) for param in tree.leaves(row.params)]) if row.params else 0
-    products = terms and terms * sum(map(numbers, arrays(row.outputs)))
+    held, work = (own and bound.fill(own)(traced.inputs)) or (0, 0)
+    terms = sum([_product(param.shape[:-1]) for param in tree.leaves(traced.params)]) if traced.params else 0
+    products = terms and terms * sum(map(numbers, arrays(traced.outputs)))
     work += sum(read) + written + products // PRODUCTS
-    return Room(written + 2 * max([written, *read]) + held, work, row, row)
+    return Room(written + 2 * max([written, *read]) + held, work, traced, traced)
 
 
 def of_products(spec: Spec, terms: int) -> tuple[int, int]:

@@ -39,10 +39,10 @@ def _rows_lead(model: Any) -> bool:
     except FAILURES:
         return False
     return not any(
-        spec.shape[:1] != (ROWS,) or len(spec.shape) < (_by_row(row.step) or 0)
-        for row in seen
-        if any(spec.shape[:1] == (ROWS,) for spec in room.arrays(row.inputs))
-        for spec in room.arrays(row.outputs)
+        spec.shape[:1] != (ROWS,) or len(spec.shape) < (_by_row(traced.step) or 0)
+        for traced in seen
+        if any(spec.shape[:1] == (ROWS,) for spec in room.arrays(traced.inputs))
+        for spec in room.arrays(traced.outputs)
     )
 
 

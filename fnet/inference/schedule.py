@@ -73,22 +73,22 @@ def row_work(model: Any, specs: Any) -> Work:
     """The work of a row: the entries of each kernel times the places where it is used. specs: of a batch."""
     try:
         seen = infer.trace(model, specs)
-        works, held = [_step_work(row) for row in seen], room.of_rows(seen).held
+        works, held = [_step_work(traced) for traced in seen], room.of_trace(seen).held
     except (ValueError, TypeError, LookupError):
         return Work()
     rows, parallel, loops, _ = zip(*works, strict=True)
     return Work(sum(rows), max(parallel), any(loops), held)
 
 
-def _step_work(row: infer.Row) -> Work:
-    if isinstance(row.step, Model) or bind(row.step).function is embedding:
+def _step_work(traced: infer.TracedStep) -> Work:
+    if isinstance(traced.step, Model) or bind(traced.step).function is embedding:
         return Work()
-    params = {path: p.shape for path, p in tree.items(row.params) if isinstance(p, Param) and len(p.shape) > 1}
+    params = {path: p.shape for path, p in tree.items(traced.params) if isinstance(p, Param) and len(p.shape) > 1}
     kernels = sum(math.prod(d or 1 for d in shape) for path, shape in params.items() if path[-1] not in TABLES)
-    if bind(row.step).function in RECURRENT:
-        steps = tree.leaves(row.inputs)[0].shape[1] or 1
+    if bind(traced.step).function in RECURRENT:
+        steps = tree.leaves(traced.inputs)[0].shape[1] or 1
         return Work(float(steps * kernels), float(kernels), loops=True)
-    places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(row.outputs)), default=1)
+    places = max((math.prod(d or 1 for d in s.shape[1:-1]) for s in tree.leaves(traced.outputs)), default=1)
     return Work(float(places * kernels), float(places * kernels))
 
 

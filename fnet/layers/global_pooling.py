@@ -13,7 +13,7 @@ from fnet.backend import ops, xp
 from fnet.core.compose import OF_FLOATS, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
-from fnet.layers.windows import is_channels_first, join_shape, over_axes, split_shape, split_sizes
+from fnet.layers.windows import join_shape, over_axes, spatial_axes, split_shape
 from fnet.masks import parted
 from fnet.types import Array, DataFormat, Params, ParamTree, Spec
 
@@ -44,10 +44,9 @@ def _reject_empty(name: str, sizes: Any) -> None:
 def _axes(rank: int, x: Array, data_format: str | None) -> tuple[int, ...]:
     """The spatial axes of `x`, checked."""
     name = f"global_pooling{rank}d"
-    sizes, _ = split_sizes(name, x.shape, rank, data_format)
-    _reject_empty(name, sizes)
-    first = 2 if is_channels_first(data_format) else 1
-    return tuple(range(first, first + rank))
+    axes = spatial_axes(name, x.shape, rank, data_format)
+    _reject_empty(name, [x.shape[axis] for axis in axes])
+    return tuple(axes)
 
 
 def _sum(x: Array, axis: int) -> Array:

@@ -94,8 +94,8 @@ def plot(
     ('<svg', 4)
     """
     spec = infer.inputs_of(model, input_shapes) if input_shapes else infer.input_spec(model)
-    rows = {} if spec is None else {row.path: row for row in infer.trace(model, spec)}
-    drawing = _Drawing(rows, params or {}, refused or {}, math.inf if depth is None else depth)
+    steps = {} if spec is None else {step.path: step for step in infer.trace(model, spec)}
+    drawing = _Drawing(steps, params or {}, refused or {}, math.inf if depth is None else depth)
     box = drawing.of_model(model if isinstance(model, Model) else _alone(model), (), ())
     body = "".join(_marks(box, 0.0, 0.0))
     size = f'width="{box.width:.0f}" height="{box.height:.0f}" viewBox="0 0 {box.width:.0f} {box.height:.0f}"'
@@ -118,12 +118,12 @@ def _alone(step: Any) -> Any:
 
 
 class _Drawing:
-    """Makes boxes of a model whose steps `rows` knows."""
+    """Makes boxes of a model whose steps were traced."""
 
     def __init__(
-        self, rows: Mapping[tree.Path, infer.Row], params: Params, refused: Mapping[str, str], depth: float
+        self, steps: Mapping[tree.Path, infer.TracedStep], params: Params, refused: Mapping[str, str], depth: float
     ) -> None:
-        self.rows, self.params, self.refused, self.depth = rows, params, refused, depth
+        self.steps, self.params, self.refused, self.depth = steps, params, refused, depth
         self.entries: dict[tree.Path, str] = {}
         """{place of params: path of the first step that has them}."""
         self.shared = set[tree.Path]()
@@ -152,7 +152,7 @@ class _Drawing:
 
     def of_step(self, step: Any, path: tree.Path, entry: tree.Path) -> _Box:
         """A layer, or a nested model, opened or not."""
-        name, row = str(path[-1]), self.rows.get(path)
+        name, traced = str(path[-1]), self.steps.get(path)
         where = "/".join(map(str, path))
         if (why := self.refused.get(where)) is not None:
             return _box(name, [f"refused: {why.partition(':')[0]}"], "", f"{where}: {why}", "refused")
@@ -160,11 +160,13 @@ class _Drawing:
             function = bind(step).function
             fill = FILLS.get(function.__module__.rpartition(".")[2], "#e8ecf1")
             call = _call(bind(step))
-            lines = [*([] if name == call else [call]), *self.size(row, entry, where)]
+            lines = [*([] if name == call else [call]), *self.size(traced, entry, where)]
             return _box(name, lines, fill, f"{where}: {brief(step, 1000)}")
         if len(path) > self.depth:
             count = f"{type(step).__name__.lower()} of {len(step.entries)} steps"
-            return _box(name, [count, *self.size(row, entry, where)], "#fff", f"{where}: {brief(step, 1000)}", "inner")
+            return _box(
+                name, [count, *self.size(traced, entry, where)], "#fff", f"{where}: {brief(step, 1000)}", "inner"
+            )
         first = self.entries.setdefault(entry, where)
         if first != where:
             self.shared.add(entry)
@@ -175,28 +177,28 @@ class _Drawing:
 
     def shape(self, path: tree.Path, place: tree.Path) -> str:
         """What flows out of a step, or out of a place in what it gives."""
-        if path not in self.rows:
+        if path not in self.steps:
             return ""
-        return ", ".join(map(_shape, tree.leaves(tree.get(self.rows[path].outputs, place))))
+        return ", ".join(map(_shape, tree.leaves(tree.get(self.steps[path].outputs, place))))
 
-    def size(self, row: infer.Row | None, entry: tree.Path, where: str) -> list[str]:
+    def size(self, traced: infer.TracedStep | None, entry: tree.Path, where: str) -> list[str]:
         """A line on the parameters, where there are any."""
-        count = _count(row, self.params, entry)
+        count = _count(traced, self.params, entry)
         shared = self.entries.setdefault(entry, where)
         if not count or any(entry[:i] in self.shared for i in range(len(entry))):
             return []
         return [f"{count:,} params" if shared == where else f"weights of {shared}"]
 
 
-def _count(row: infer.Row | None, params: Params, entry: tree.Path) -> int:
+def _count(traced: infer.TracedStep | None, params: Params, entry: tree.Path) -> int:
     here: Any = params
     for key in entry:
         here = here.get(key, {}) if isinstance(here, Mapping) else {}
     if arrays := [leaf for leaf in tree.leaves(here) if hasattr(leaf, "size")]:
         return sum(int(leaf.size) for leaf in arrays)
-    known = [] if row is None else tree.leaves(row.params)
-    if row is not None and isinstance(row.step, Model):
-        known = tree.leaves(infer.infer(row.step, row.inputs)[1])
+    known = [] if traced is None else tree.leaves(traced.params)
+    if traced is not None and isinstance(traced.step, Model):
+        known = tree.leaves(infer.infer(traced.step, traced.inputs)[1])
     return sum(math.prod(d or 0 for d in param.shape) for param in known)
 
 

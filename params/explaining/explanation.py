@@ -63,7 +63,7 @@ def opened(
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
-    rows: dict[str, infer.Row] = {}
+    rows: dict[str, infer.TracedStep] = {}
     masks: dict[str, str] = {}
     if refused.made is not None and refused.spec is not None:
         rows = {"/".join(map(str, row.path)): row for row in infer.trace(refused.made.step, refused.spec)}
@@ -88,7 +88,7 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
 
 
 def _step(
-    path: str, source: KerasObject, refused: Refusals, row: infer.Row | None, entries: set[Any], mask: str
+    path: str, source: KerasObject, refused: Refusals, row: infer.TracedStep | None, entries: set[Any], mask: str
 ) -> Step:
     """One layer. row: as `trace` sees it. entries: of the params that are counted already."""
     why = refused.of_layers.get(path, "")

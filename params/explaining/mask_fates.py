@@ -17,7 +17,7 @@ from params.convert.conversion import BROKEN
 from params.explaining.record import Step
 
 
-def fates(model: Any, spec: Any, rows: Mapping[str, infer.Row]) -> dict[str, str]:
+def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[str, str]:
     """{path: "made", "kept", "used" or "lost"} of the steps that meet a mask; "?" where it cannot be told.
 
     Zeros of the least size go through the model, and masks with them; only layers with a rule of their own are run.

@@ -18,7 +18,7 @@ FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
 """Layers that compute nothing, and dropouts."""
 
 
-def sizes(row: infer.Row, shared: bool) -> dict[str, int | None]:
+def sizes(row: infer.TracedStep, shared: bool) -> dict[str, int | None]:
     """{"params", "flops", "bytes"} of a step for one row of a batch; None where a size is not known.
 
     shared: the parameters are counted at another step.
@@ -28,7 +28,7 @@ def sizes(row: infer.Row, shared: bool) -> dict[str, int | None]:
     return {"params": params, "flops": _flops(row, outputs), "bytes": _bytes(row)}
 
 
-def held(rows: Mapping[Path, infer.Row], path: Path = ()) -> int:
+def held(rows: Mapping[Path, infer.TracedStep], path: Path = ()) -> int:
     """The most bytes of outputs that are held at once while the step at `path` runs, for one row of a batch.
 
     What it was given is not counted; sizes that are not known count as nothing. rows: {path: the step}, as `trace` sees
@@ -47,14 +47,14 @@ def held(rows: Mapping[Path, infer.Row], path: Path = ()) -> int:
     return most
 
 
-def _bytes(row: infer.Row) -> int | None:
+def _bytes(row: infer.TracedStep) -> int | None:
     """What a step gives for one row of a batch."""
     return total(
         _product((*spec.shape[1:], width(spec.dtype))) for spec in tree.leaves(row.outputs) if spec is not None
     )
 
 
-def _flops(row: infer.Row, outputs: list[Any]) -> int | None:
+def _flops(row: infer.TracedStep, outputs: list[Any]) -> int | None:
     """A product and its sum are two: every weight of a kernel once at each place, and the products of attention. Of
     other layers, one for each number that they give."""
     name, options = bind(row.step).function.__name__, bind(row.step).all_options

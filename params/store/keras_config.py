@@ -65,7 +65,7 @@ NOT_READ = (
 class Writing:
     """What the parts of a config share."""
 
-    rows: Mapping[tuple[Any, ...], infer.Row]
+    rows: Mapping[tuple[Any, ...], infer.TracedStep]
     custom: Mapping[Callable[..., Any], str]
     """{layer of the caller's own: its registered name}."""
 

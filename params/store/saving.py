@@ -259,7 +259,7 @@ def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
 
 def _check(model: Any, params: Params, limits: Limits) -> None:
     with together():
-        rows: list[infer.Row] = []
+        rows: list[infer.TracedStep] = []
         if (spec := infer.input_spec(model)) is not None:
             rows = infer.trace(model, spec)
             if lines := parameters.misplaced(dict(tree.items(infer.params_of(rows))), params):

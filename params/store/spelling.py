@@ -82,7 +82,7 @@ def _step(step: Any, params: Params, takes: Any) -> Any:
     return _complete(_without_idle_ages(bind(step), isinstance(takes, Spec), integers), params)
 
 
-def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.Row]) -> bool:
+def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.TracedStep]) -> bool:
     """Whether Keras takes the steps as a Sequential: layers of one array, called without more arguments."""
     for name, step in model.steps:
         row = rows[name,]
