@@ -68,6 +68,10 @@ def _float64_of_int64(*xs: Any) -> list[Array]:
     return [tensor(a, "float64") for a in arrays] if arrays[0].dtype.name == "int64" else floating(*arrays)
 
 
+def _wide(x: Any) -> Array:
+    return _float64_of_int64(x)[0]
+
+
 def _counts(*xs: Any) -> list[Array]:
     return [without_bool(x) for x in strong(*xs)]
 
@@ -78,10 +82,6 @@ def _counts(*xs: Any) -> list[Array]:
 def _divide_no_nan(x1: Any, x2: Any) -> Array:
     quotient = xp.true_divide(x1, x2)
     return xp.where(xp.equal(x2, 0), xp.zeros_like(quotient), quotient)
-
-
-def _fmod(x1: Array, x2: Array) -> Array:
-    return xp.sign(x1) * xp.mod(xp.abs(x1), xp.abs(x2))
 
 
 def _floor_divide(x1: Any, x2: Any) -> Array:
@@ -102,10 +102,6 @@ def _logaddexp(x1: Array, x2: Array, unit: float = 1.0) -> Array:
     gap = x1 - x2
     y = xp.maximum(x1, x2) + xp.log1p(xp.exp(-xp.abs(gap) * unit)) / unit
     return xp.where(xp.isnan(gap), x1 + x2, y)
-
-
-def _logaddexp2(x1: Array, x2: Array) -> Array:
-    return _logaddexp(x1, x2, math.log(2))
 
 
 def _heaviside(x1: Array, x2: Array) -> Array:
@@ -132,7 +128,7 @@ true_divide = binary("true_divide", "x1 / x2, always of floats.", "true_divide",
 divide_no_nan = binary("divide_no_nan", "x1 / x2, 0 where x2 is 0.", _divide_no_nan, _dividends)
 floor_divide = binary("floor_divide", "floor(x1 / x2).", _floor_divide)
 mod = binary("mod", "x1 - x2 * floor(x1 / x2), of the sign of x2.", "mod", _counts)
-fmod = binary("fmod", "sign(x1) * (|x1| mod |x2|).", _fmod, _counts)
+fmod = binary("fmod", "sign(x1) * (|x1| mod |x2|).", lambda a, b: xp.sign(a) * xp.mod(xp.abs(a), xp.abs(b)), _counts)
 power = binary("power", "x1 to the power x2.", "power")
 maximum = binary("maximum", "The larger of x1 and x2; NaN wins.", "maximum")
 minimum = binary("minimum", "The smaller of x1 and x2; NaN wins.", "minimum")
@@ -142,7 +138,7 @@ arctan2 = binary("arctan2", "The angle of the point (x2, x1).", "arctan2", float
 hypot = binary("hypot", "sqrt(x1^2 + x2^2) without overflow.", _hypot, _float64_of_int64)
 heaviside = binary("heaviside", "0 below 0, x2 at 0, 1 above.", _heaviside, _float64_of_int64)
 logaddexp = binary("logaddexp", "log(exp(x1) + exp(x2)).", _logaddexp, floating)
-logaddexp2 = binary("logaddexp2", "log2(2^x1 + 2^x2).", _logaddexp2, floating)
+logaddexp2 = binary("logaddexp2", "log2(2^x1 + 2^x2).", lambda a, b: _logaddexp(a, b, math.log(2)), floating)
 ldexp = binary("ldexp", "x1 * 2^x2 for integers x2.", _ldexp, floating)
 nextafter = binary("nextafter", "The float next to x1 towards x2.", "nextafter", floating)
 gcd = binary("gcd", "The greatest common divisor of integers.", "gcd", strong)
@@ -156,17 +152,9 @@ def _magnitude(x: Array) -> Array:
     return x if is_bool(x) else xp.abs(x)
 
 
-def _cbrt(x: Array) -> Array:
-    return xp.sign(x) * xp.power(xp.abs(x), 1 / 3)
-
-
 def _sinc(x: Array) -> Array:
     y = math.pi * xp.where(x == 0, xp.ones_like(x), x)
     return xp.where(x == 0, xp.ones_like(x), xp.sin(y) / y)
-
-
-def _trunc(x: Array) -> Array:
-    return xp.trunc(x) if is_float(x) else x
 
 
 def _sign(x: Array) -> Array:
@@ -179,14 +167,6 @@ def _reciprocal(x: Array) -> Array:
     return 1 / x if is_float(x) or is_complex(x) else xp.floor_divide(xp.ones_like(x), x)
 
 
-def _rsqrt(x: Array) -> Array:
-    return 1 / xp.sqrt(x)
-
-
-def _i0(x: Array) -> Array:
-    return xp.i0(x).astype(x.dtype)
-
-
 absolute = unary("absolute", "|x|.", _magnitude)
 abs = unary("abs", "|x|.", _magnitude)
 fabs = unary("fabs", "|x| as a float.", "abs", _float)
@@ -194,8 +174,8 @@ negative = unary("negative", "-x.", "negative")
 sign = unary("sign", "-1, 0 or 1.", _sign)
 square = unary("square", "x^2.", "square", lambda x: without_bool(tensor(x)))
 sqrt = unary("sqrt", "The square root.", "sqrt", _float)
-rsqrt = unary("rsqrt", "1 / sqrt(x).", _rsqrt)
-cbrt = unary("cbrt", "The cube root.", _cbrt, lambda x: _float64_of_int64(x)[0])
+rsqrt = unary("rsqrt", "1 / sqrt(x).", lambda x: 1 / xp.sqrt(x))
+cbrt = unary("cbrt", "The cube root.", lambda x: xp.sign(x) * xp.power(xp.abs(x), 1 / 3), _wide)
 reciprocal = unary("reciprocal", "1 / x.", _reciprocal)
 exp = unary("exp", "e to the power x.", "exp", _float)
 exp2 = unary("exp2", "2 to the power x.", "exp2", _float)
@@ -217,15 +197,15 @@ arcsinh = unary("arcsinh", "The inverse hyperbolic sine.", "arcsinh", _float)
 arccosh = unary("arccosh", "The inverse hyperbolic cosine.", "arccosh", _float)
 arctanh = unary("arctanh", "The inverse hyperbolic tangent.", "arctanh", _float)
 sinc = unary("sinc", "sin(pi x) / (pi x), 1 at 0.", _sinc, _float)
-deg2rad = unary("deg2rad", "Degrees to radians.", lambda x: x * (math.pi / 180), lambda x: _float64_of_int64(x)[0])
-rad2deg = unary("rad2deg", "Radians to degrees.", lambda x: x * (180 / math.pi), lambda x: _float64_of_int64(x)[0])
+deg2rad = unary("deg2rad", "Degrees to radians.", lambda x: x * (math.pi / 180), _wide)
+rad2deg = unary("rad2deg", "Radians to degrees.", lambda x: x * (180 / math.pi), _wide)
 floor = unary("floor", "The largest whole number not above x.", "floor", _float)
 ceil = unary("ceil", "The smallest whole number not below x.", "ceil", _float)
-trunc = unary("trunc", "x without its fraction.", _trunc)
+trunc = unary("trunc", "x without its fraction.", lambda x: xp.trunc(x) if is_float(x) else x)
 erf = unary("erf", "The error function.", "erf")
 erfc = unary("erfc", "1 - erf(x).", "erfc")
 erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", held=20)
-i0 = unary("i0", "The modified Bessel function of order 0.", _i0, lambda x: _float64_of_int64(x)[0], held=8)
+i0 = unary("i0", "The modified Bessel function of order 0.", lambda x: xp.i0(x).astype(x.dtype), _wide, held=8)
 copy = unary("copy", "x itself: arrays are values here.", lambda x: x)
 stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gradient")
 
@@ -233,20 +213,12 @@ stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gra
 # --- complex numbers ------------------------------------------------------------------------------
 
 
-def _imag(x: Array) -> Array:
-    return xp.imag(x) if is_complex(x) else xp.zeros_like(x)
-
-
-def _isreal(x: Array) -> Array:
-    return xp.imag(x) == 0 if is_complex(x) else xp.ones(x.shape, bool)
-
-
 real = unary("real", "The real part.", "real")
-imag = unary("imag", "The imaginary part.", _imag)
+imag = unary("imag", "The imaginary part.", lambda x: xp.imag(x) if is_complex(x) else xp.zeros_like(x))
 conj = unary("conj", "The complex conjugate.", "conj")
 conjugate = unary("conjugate", "The complex conjugate.", "conj")
 angle = unary("angle", "The argument of a complex number; 0 or pi for a real one.", "angle", _float)
-isreal = unary("isreal", "Whether the imaginary part is 0.", _isreal)
+isreal = unary("isreal", "Whether the imaginary part is 0.", lambda x: xp.equal(xp.imag(x), 0))
 
 
 # --- with options ---------------------------------------------------------------------------------

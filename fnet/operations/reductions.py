@@ -13,66 +13,42 @@ from typing import Any
 
 from fnet.backend import xp
 from fnet.dtypes import counted, floating, is_float, result_type, tensor, without_bool
+from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named, operation, reduced
 from fnet.shapes import axes_of, reduced_shape, total
 from fnet.types import Array, Axis, Shape, Spec
 
 
-def _reduction(name: str, text: str, reduce: Callable[..., Array]) -> Operation:
-    """An operation that reduces `axis`."""
+def _reduction(name: str, text: str, reduce: Kernel) -> Operation:
+    """An operation that reduces `axis`, by a function of `xp` or another."""
 
     def apply(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        return reduce(tensor(x), axis, keepdims)
+        return kernel_of(reduce)(tensor(x), axis=axis, keepdims=keepdims)
 
     return operation(reduced)(named(name, text, apply))
 
 
-def _sum(x: Array, axis: Any, keepdims: bool) -> Array:
+def _sum(x: Array, **how: Any) -> Array:
     x = counted(x)
-    return xp.sum(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+    return xp.sum(x, dtype=x.dtype, **how)
 
 
-def _prod(x: Array, axis: Any, keepdims: bool) -> Array:
+def _prod(x: Array, **how: Any) -> Array:
     x = counted(x)
-    return xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+    return xp.prod(x, dtype=x.dtype, **how)
 
 
-def _mean(x: Array, axis: Any, keepdims: bool) -> Array:
-    dtype = x.dtype.name
-    mean = xp.mean(tensor(x, result_type(dtype, "float32")), axis=axis, keepdims=keepdims)
-    return mean if not is_float(x) else tensor(mean, dtype)
+def _mean(x: Array, **how: Any) -> Array:
+    mean = xp.mean(tensor(x, result_type(x.dtype.name, "float32")), **how)
+    return tensor(mean, x.dtype.name) if is_float(x) else mean
 
 
-def _var(x: Array, axis: Any, keepdims: bool) -> Array:
+def _var(x: Array, **how: Any) -> Array:
     wide = tensor(x, result_type(x.dtype.name, "float32"))
-    return tensor(xp.var(wide, axis=axis, keepdims=keepdims), result_type(x.dtype.name, "float"))
+    return tensor(xp.var(wide, **how), result_type(x.dtype.name, "float"))
 
 
-def _std(x: Array, axis: Any, keepdims: bool) -> Array:
-    return xp.std(floating(x)[0], axis=axis, keepdims=keepdims)
-
-
-def _any(x: Array, axis: Any, keepdims: bool) -> Array:
-    return xp.any(tensor(x, "bool"), axis=axis, keepdims=keepdims)
-
-
-def _all(x: Array, axis: Any, keepdims: bool) -> Array:
-    return xp.all(tensor(x, "bool"), axis=axis, keepdims=keepdims)
-
-
-def _max(x: Array, axis: Any, keepdims: bool) -> Array:
-    return xp.max(x, axis=axis, keepdims=keepdims)
-
-
-def _min(x: Array, axis: Any, keepdims: bool) -> Array:
-    return xp.min(x, axis=axis, keepdims=keepdims)
-
-
-def _ptp(x: Array, axis: Any, keepdims: bool) -> Array:
-    return _max(x, axis, keepdims) - _min(x, axis, keepdims)
-
-
-def _logsumexp(x: Array, axis: Any, keepdims: bool) -> Array:
+def _logsumexp(x: Array, axis: Axis, keepdims: bool) -> Array:
     if x.size == 0:
         return xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=keepdims))
     top = xp.max(x, axis=axis, keepdims=True)
@@ -84,12 +60,12 @@ def _logsumexp(x: Array, axis: Any, keepdims: bool) -> Array:
 sum = _reduction("sum", "The sum.", _sum)
 mean = _reduction("mean", "The mean.", _mean)
 var = _reduction("var", "The mean of the squared distances from the mean.", _var)
-std = _reduction("std", "The square root of the variance.", _std)
-any = _reduction("any", "Whether any is true.", _any)
-all = _reduction("all", "Whether all are true.", _all)
-amax = _reduction("amax", "The largest.", _max)
-amin = _reduction("amin", "The smallest.", _min)
-ptp = _reduction("ptp", "The largest minus the smallest.", _ptp)
+std = _reduction("std", "The square root of the variance.", lambda x, **how: xp.std(floating(x)[0], **how))
+any = _reduction("any", "Whether any is true.", lambda x, **how: xp.any(tensor(x, "bool"), **how))
+all = _reduction("all", "Whether all are true.", lambda x, **how: xp.all(tensor(x, "bool"), **how))
+amax = _reduction("amax", "The largest.", "max")
+amin = _reduction("amin", "The smallest.", "min")
+ptp = _reduction("ptp", "The largest minus the smallest.", lambda x, **how: xp.max(x, **how) - xp.min(x, **how))
 logsumexp = _reduction("logsumexp", "log(sum(exp(x))), stably.", _logsumexp)
 
 
@@ -97,7 +73,7 @@ logsumexp = _reduction("logsumexp", "log(sum(exp(x))), stably.", _logsumexp)
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
     """The largest, at least `initial`."""
     x = tensor(x)
-    y = _max(x, axis, keepdims)
+    y = xp.max(x, axis=axis, keepdims=keepdims)
     return y if initial is None else xp.maximum(y, tensor(initial, x.dtype.name))
 
 
@@ -105,7 +81,7 @@ def max(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float |
 def min(x: Array, *, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Array:
     """The smallest, at most `initial`."""
     x = tensor(x)
-    y = _min(x, axis, keepdims)
+    y = xp.min(x, axis=axis, keepdims=keepdims)
     return y if initial is None else xp.minimum(y, tensor(initial, x.dtype.name))
 
 
@@ -114,7 +90,7 @@ def prod(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str | No
     """The product. With `dtype`, Keras multiplies in the dtype of `x`; so does this."""
     x = tensor(x)
     if dtype is None:
-        return _prod(tensor(x, result_type(x.dtype.name)), axis, keepdims)
+        return _prod(tensor(x, result_type(x.dtype.name)), axis=axis, keepdims=keepdims)
     return xp.prod(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
 
 
@@ -148,11 +124,11 @@ def _instead(x: Array, value: float) -> Array:
     return xp.where(xp.isnan(x), xp.full_like(x, value), x) if is_float(x) else x
 
 
-def _ignoring_nan(reduce: Callable[..., Array], value: float, of_none: float | None = None) -> Callable[..., Array]:
+def _ignoring_nan(reduce: Kernel, value: float, of_none: float | None = None) -> Callable[..., Array]:
     """`reduce` with `value` in place of NaN; where all are NaN `of_none`, unless that is None."""
 
-    def reduced(x: Array, axis: Any, keepdims: bool, *more: Any) -> Array:
-        y = reduce(_instead(x, value), axis, keepdims, *more)
+    def reduced(x: Array, *, axis: Any, keepdims: bool, **more: Any) -> Array:
+        y = kernel_of(reduce)(_instead(x, value), axis=axis, keepdims=keepdims, **more)
         if of_none is None or not is_float(x):
             return y
         return xp.where(xp.all(xp.isnan(x), axis=axis, keepdims=keepdims), xp.full_like(y, of_none), y)
@@ -165,7 +141,7 @@ def _nanmean(x: Array, axis: Any, keepdims: bool) -> Array:
         return x
     x = floating(x)[0]
     count = xp.sum(~xp.isnan(x), axis=axis, keepdims=keepdims).astype(x.dtype)
-    return _sum(_instead(x, 0.0), axis, keepdims) / count
+    return _sum(_instead(x, 0.0), axis=axis, keepdims=keepdims) / count
 
 
 def _nanvar(x: Array, axis: Any, keepdims: bool) -> Array:
@@ -176,17 +152,13 @@ def _nanvar(x: Array, axis: Any, keepdims: bool) -> Array:
     return xp.sum(gap * gap, axis=axis, keepdims=keepdims) / count
 
 
-def _nanstd(x: Array, axis: Any, keepdims: bool) -> Array:
-    return xp.sqrt(_nanvar(x, axis, keepdims))
-
-
 nansum = _reduction("nansum", "The sum of what is not NaN.", _ignoring_nan(_sum, 0.0))
 nanprod = _reduction("nanprod", "The product of what is not NaN.", _ignoring_nan(_prod, 1.0))
-nanmax = _reduction("nanmax", "The largest of what is not NaN.", _ignoring_nan(_max, -math.inf, math.nan))
-nanmin = _reduction("nanmin", "The smallest of what is not NaN.", _ignoring_nan(_min, math.inf, math.nan))
+nanmax = _reduction("nanmax", "The largest of what is not NaN.", _ignoring_nan("max", -math.inf, math.nan))
+nanmin = _reduction("nanmin", "The smallest of what is not NaN.", _ignoring_nan("min", math.inf, math.nan))
 nanmean = _reduction("nanmean", "The mean of what is not NaN.", _nanmean)
 nanvar = _reduction("nanvar", "The variance of what is not NaN.", _nanvar)
-nanstd = _reduction("nanstd", "The standard deviation of what is not NaN.", _nanstd)
+nanstd = _reduction("nanstd", "The standard deviation of what is not NaN.", lambda x, **how: xp.sqrt(_nanvar(x, **how)))
 
 
 # --- positions ------------------------------------------------------------------------------------
@@ -199,7 +171,7 @@ def _position(name: str, text: str, search: Callable[..., Array]) -> Operation:
     """
 
     def apply(x: Array, *, axis: int | None = None, keepdims: bool = False, signed_zeros: bool = True) -> Array:
-        return search(tensor(x), axis, keepdims, signed_zeros)
+        return search(tensor(x), axis=axis, keepdims=keepdims, signed_zeros=signed_zeros)
 
     def rule(x: Spec, *, axis: int | None, keepdims: bool) -> Spec:
         return Spec(reduced_shape(x.shape, axis, keepdims), "int32")
@@ -207,12 +179,12 @@ def _position(name: str, text: str, search: Callable[..., Array]) -> Operation:
     return operation(rule)(named(name, text, apply))
 
 
-def _argmax(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
-    return xp.argmax(_ordered(x, signed_zeros), axis=axis, keepdims=keepdims).astype("int32")
+def _argmax(x: Array, *, signed_zeros: bool, **how: Any) -> Array:
+    return xp.argmax(_ordered(x, signed_zeros), **how).astype("int32")
 
 
-def _argmin(x: Array, axis: int | None, keepdims: bool, signed_zeros: bool) -> Array:
-    return xp.argmin(_ordered(x, signed_zeros), axis=axis, keepdims=keepdims).astype("int32")
+def _argmin(x: Array, *, signed_zeros: bool, **how: Any) -> Array:
+    return xp.argmin(_ordered(x, signed_zeros), **how).astype("int32")
 
 
 def _ordered(x: Array, signed_zeros: bool) -> Array:

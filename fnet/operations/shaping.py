@@ -128,7 +128,7 @@ def flip(x: Array, *, axis: Ints | None = None) -> Array:
     return xp.flip(tensor(x), axis=None if axis is None else as_ints(axis))
 
 
-@operation(lambda x: x)  # `same` would say that rows stay apart
+@operation(same, by_row=0)
 def flipud(x: Array) -> Array:
     """`x` with axis 0 reversed."""
     return xp.flip(tensor(x), axis=0)
