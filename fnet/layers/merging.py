@@ -19,7 +19,7 @@ from fnet.core.compose import OF_FLOATS, layer
 from fnet.dtypes import WIDE, in_floats, is_integral, name_of, require_no_strings, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of
-from fnet.shapes import broadcast_shapes, positive, require_numbers
+from fnet.shapes import positive, require_numbers
 from fnet.strings import is_strings
 from fnet.types import Array, Params, ParamTree, Shape, Spec
 
@@ -52,7 +52,14 @@ def _one_dtype(x: Sequence[Any]) -> list[Any]:
 def _merged_shape(shapes: Sequence[Shape]) -> Shape:
     """The shape to which all broadcast, low ranks filled up after the batch axis; None where unknown."""
     rank = max(map(len, shapes))
-    return broadcast_shapes(*((*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes))
+    full = [(*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
+    merged: list[int | None] = []
+    for sizes in zip(*full, strict=True):
+        known = {d for d in sizes if d not in (None, 1)}
+        if len(known) > 1:
+            raise InvalidInput(f"merge layers take shapes that broadcast against each other; got {list(shapes)}")
+        merged.append(None if None in sizes and not known else known.pop() if known else 1)
+    return tuple(merged)
 
 
 def _merge_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
