@@ -96,7 +96,10 @@ def arrays(spec: Any) -> Any:
     def of(leaf: Any) -> Any:
         if isinstance(leaf, np.ndarray) or not hasattr(leaf, "shape"):
             return leaf
-        return np.ones(tuple(d or 1 for d in leaf.shape), "float32" if "float" in leaf.dtype else leaf.dtype)
+        return np.ones(
+            tuple(d or 1 for d in leaf.shape),
+            "float32" if "float" in leaf.dtype else leaf.dtype.replace("string", "U1"),
+        )
 
     return tree.map(of, spec)
 

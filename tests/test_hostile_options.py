@@ -172,6 +172,21 @@ def test_what_loads_can_be_called(part):
     assert min(refused, called) > 200
 
 
+@pytest.mark.parametrize(("step", "x"), [
+    (bind(fnet.mel_spectrogram, fft_length=512, sequence_stride=1), fnet.Spec((None, 10**5))),
+    (bind(fnet.hashing, num_bins=7), fnet.Spec((None, 10**7), "int32")),
+    (bind(fnet.hashed_crossing, num_bins=7), (fnet.Spec((10**7,), "int32"),) * 2),
+])  # fmt: skip
+def test_what_a_layer_takes_is_bounded(step, x):
+    """A row of four numbers, repeated before, took a gigabyte in them."""
+    assert room.of(step, x).held > 900 << 20
+
+
+def test_words_are_joined_to_no_more_than_there_are():
+    step = bind(fnet.text_vectorization, ngrams=10**12)
+    assert step(fnet.vocabulary_params(step, ["", "[UNK]", "a", "a b"]), ["a b"]).tolist() == [[2, 1, 3]]
+
+
 def test_a_difference_of_more_steps_than_there_are_is_empty():
     x = np.ones((2, 4), "float32")
     assert bind(fnet.operations.diff, n=10**9)({}, x).shape == (2, 0)
@@ -554,6 +569,7 @@ HALF_CHECKED = [
     ("Discretization", (4,), {"bin_boundaries": [2.0, 1.0]}),
     ("Hashing", (4,), {"num_bins": 3, "salt": [1, 2, 3]}),
     ("Hashing", (4,), {"num_bins": 3, "dtype": "string"}),
+    ("Hashing", (4,), {"num_bins": 3, "mask_value": ""}),
     ("MelSpectrogram", (400,), {"fft_length": 64, "sequence_length": 65}),
     ("MelSpectrogram", (400,), {"fft_length": 64, "window": [1.0, 2.0]}),
     ("MelSpectrogram", (400,), {"fft_length": 64, "window": "blackman"}),

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import fnet
+from fnet.core import infer
 from params import ModelFileError, load_keras
 from params.convert import functional
 from params.file.keras_objects import Names
 from tests.hostile import dense_config, dense_weights, entry, keras_zip
-from tests.hostile_sizes import SIZES, call, called_often, chain, packed, relu
+from tests.hostile_sizes import EITHER, SIZES, call, called_often, chain, packed, relu
 from tests.hostile_sizes import functional as config_of
 
 pytestmark = pytest.mark.usefixtures("own_garbage")
@@ -58,6 +60,22 @@ FAST = [name for number, name in enumerate(SIZES) if number % 6 == 0]
     pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in SIZES])  # fmt: skip
 def test_size_and_repetition_cost_no_more_than_the_file(name):
     check(load_keras, SIZES[name].build(), SIZES[name].errors)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SIZES if set(SIZES[name].errors) in (set(), set(EITHER))])
+def test_what_loads_runs_within_the_same_bounds(name):
+    from tests.survey import arrays  # which measures as this file does
+
+    data = SIZES[name].build()
+    try:
+        model, params = load_keras(data)
+    except ModelFileError:
+        assert SIZES[name].errors
+        return
+    x = arrays(infer.input_spec(model))
+    check(lambda _: model(params, x), data, ())
+    check(lambda _: fnet.predict(model, params, x), data, ())
 
 
 def test_names_in_a_file_of_weights_alone_are_cut():

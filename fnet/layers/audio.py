@@ -11,6 +11,7 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.core.compose import layer
+from fnet.core.room import size
 from fnet.dtypes import require_no_strings
 from fnet.errors import InvalidInput
 from fnet.strings import NumpyArray
@@ -212,7 +213,13 @@ def _require_mirror(time: int | None, fft_length: int) -> None:
         raise InvalidInput(f"mel_spectrogram takes signals of more than {fft_length // 2} steps; got {time}")
 
 
-@layer(shape=_mel_rule, mask="drop", by_row=0)  # decibels are cut below the largest of the batch
+def _mel_room(x: Spec, *, sequence_stride: int, fft_length: int) -> tuple[int, int]:
+    """Windowed frames, their complex spectrum, and its parts."""
+    framed = size(Spec((*x.shape[:-1], 1 + (x.shape[-1] or 1) // sequence_stride, fft_length)))
+    return 5 * framed, 12 * framed
+
+
+@layer(shape=_mel_rule, room=_mel_room, mask="drop", by_row=0)  # decibels are cut below the largest of the batch
 def mel_spectrogram(
     params: Params,
     x: Array,

@@ -9,6 +9,7 @@ import numpy as np
 
 from fnet.backend import ops
 from fnet.core.compose import Entrance, layer
+from fnet.core.room import arrays, numbers
 from fnet.errors import InvalidInput
 from fnet.hashes import cross64, farmhash64
 from fnet.layers.encoding import Salt, encode, hash_buckets, lookup_spec
@@ -22,12 +23,22 @@ def _dtype(output_mode: str, dtype: str | None) -> str:
     return dtype or ("int64" if output_mode == "int" else "float32")
 
 
-def _hashing_rule(x: Spec, *, num_bins: int, output_mode: str, dtype: str | None) -> tuple[Spec, ParamTree]:
+def _hashing_rule(
+    x: Spec, *, num_bins: int, mask_value: str | int | None, output_mode: str, dtype: str | None
+) -> tuple[Spec, ParamTree]:
+    if isinstance(mask_value, str) and x.dtype != "string":
+        raise InvalidInput(f"hashing has the text {mask_value!r:.40} as its mask_value, and takes {x}")
     kind = _dtype(output_mode, dtype)
     return lookup_spec(x.shape, output_mode, num_bins, (kind, kind)), {}
 
 
-@layer(shape=_hashing_rule, mask="drop", entrance=Entrance(host=True))
+def _room(x: Any) -> tuple[int, int]:
+    """A text in Python for each value, and its hash."""
+    count = sum(map(numbers, arrays(x)))
+    return 100 * count, 2500 * count
+
+
+@layer(shape=_hashing_rule, room=_room, mask="drop", entrance=Entrance(host=True))
 def hashing(
     params: Params,
     x: Any,
@@ -73,7 +84,7 @@ def _crossing_rule(x: Sequence[Spec], *, num_bins: int, output_mode: str, dtype:
     return lookup_spec(x[0].shape, output_mode, num_bins, (kind, kind)), {}
 
 
-@layer(shape=_crossing_rule, mask="drop", entrance=Entrance(host=True))
+@layer(shape=_crossing_rule, room=_room, mask="drop", entrance=Entrance(host=True))
 def hashed_crossing(
     params: Params, x: Sequence[Any], *, num_bins: Positive, output_mode: OutputMode = "int", dtype: str | None = None
 ) -> Array:

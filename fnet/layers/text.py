@@ -113,7 +113,8 @@ def _tokens(
         shape = shape[:-1] if len(shape) > 1 else shape
         rows = [text.split() for text in texts] if split == "whitespace" else [_characters(text) for text in texts]
     if ngrams is not None:
-        widths = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
+        longest = max(map(len, rows), default=0)
+        widths = range(1, min(ngrams, longest) + 1) if isinstance(ngrams, int) else ngrams
         rows = [[gram for n in widths for gram in _grams(row, n)] for row in rows]
     return rows, shape
 
