@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import weakref
+from types import MappingProxyType
 
 import chex
 import numpy as np
@@ -640,3 +641,12 @@ def test_what_is_compiled_keeps_the_params_as_they_were(optimize, each_backend):
     run = fnet.compile(fnet.bind(fnet.layers.dense, units=3), params, optimize=optimize)
     params["kernel"][:] = 7
     np.testing.assert_array_equal(run(x), np.full((2, 3), 5))
+
+
+def test_params_may_be_any_mapping(each_backend):
+    model = fnet.sequential(y=bind(fnet.dense, units=2))
+    params = fnet.init(model, 0, fnet.Spec((None, 3)))
+    x = np.ones((4, 3), "float32")
+    held = MappingProxyType({"y": MappingProxyType(params["y"])})
+    np.testing.assert_array_equal(fnet.predict(model, held, x), fnet.predict(model, params, x))
+    np.testing.assert_array_equal(fnet.compile(model, held)(x), fnet.compile(model, params)(x))

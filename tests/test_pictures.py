@@ -174,6 +174,7 @@ def test_nested_models_are_open_or_closed():
     assert lines.count("line") == 10  # two in each tower, two into each and out of each, one to each output
     assert {"left", "right (weights of left)", "c", "output difference", "output first"} <= set(texts(svg, "title"))
     assert texts(svg).count("112 params") == 1
+    assert not [text for text in texts(svg) if text.startswith("weights of")]  # the tower says whose they are
     svg = fnet.plot(twins(), depth=0)
     assert set(texts(svg, "title")) == {"a", "b", "left", "right", "d", "output difference", "output first"}
     assert texts(svg).count("sequential of 3 steps") == 2
