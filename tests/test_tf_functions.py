@@ -15,6 +15,7 @@ from params.convert.graph_ops import as_function
 from params.convert.legacy_config import modern
 from params.convert.models import convert
 from params.errors import CorruptFile
+from params.table.tf_functions import _named_arguments
 from tests.golden import archives
 
 ARCHIVES = sorted(archives.FOLDER.glob("tf-functions-*.zip"))
@@ -151,6 +152,14 @@ def test_an_index_has_no_more_axes_than_its_array(key):
     """A rule of shapes ran out of sizes: StopIteration, which no reader of files takes for a fault of theirs."""
     with pytest.raises(ValueError, match="an index of 2 axes of an array that has 1"):
         fnet.infer(fnet.bind(tf_functions.getitem, key=key), (fnet.Spec((2,)),))
+
+
+def test_a_slice_has_its_three_parts_and_a_range_is_of_numbers():
+    """Both loaded, and failed at the first call."""
+    with pytest.raises(ValueError, match="no slice"):
+        _named_arguments(tf_functions.getitem, {}, {"slice_spec": {"start": 1}})
+    with pytest.raises(ValueError, match="takes numbers"):
+        fnet.infer(fnet.bind(FUNCTIONS["range"]), (fnet.Spec((None, 4)), 3, 1))
 
 
 def test_models_are_values():

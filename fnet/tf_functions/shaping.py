@@ -335,6 +335,8 @@ def _range_dtype(values: Sequence[Any], dtype: str | None) -> str:
 
 
 def _range_rule(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | None) -> Spec:
+    if any(map(shape_of, (start, limit, delta))):
+        raise ValueError(f"range takes numbers, not {(start, limit, delta)}")
     start, limit = (0, start) if limit is None else (start, limit)
     name = _range_dtype((start, limit, delta), dtype)
     if not name.startswith("int"):

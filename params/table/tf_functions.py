@@ -147,7 +147,9 @@ def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) 
 
 def _key(spec: Any) -> Any:
     """A key of `__getitem__`, whose slices are dicts in the file."""
-    if isinstance(spec, dict) and set(spec) == {"start", "stop", "step"}:
+    if isinstance(spec, dict):
+        if set(spec) != {"start", "stop", "step"}:
+            raise ValueError(f"{spec!r:.60} is no slice")
         return slice(spec["start"], spec["stop"], spec["step"])
     return [_key(part) for part in spec] if isinstance(spec, list) else spec
 
