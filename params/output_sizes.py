@@ -13,6 +13,7 @@ from fnet.backend import ops
 from fnet.core import infer, room
 from fnet.core.explaining import FAILURES
 from fnet.core.layer import Bound
+from fnet.inference.rows import rows_stay
 from fnet.shapes import sized
 from fnet.types import Param, Shape, Spec
 from params.errors import CorruptFile, LimitExceeded, quoted
@@ -62,8 +63,8 @@ def require_room(rows: list[infer.TracedStep], limits: Limits, stored: int | Non
 
 def require_fit(rows: list[infer.TracedStep]) -> None:
     """Refuse an operation, or a layer of several tensors, that these do not fit, as rules of shapes do not all tell:
-    where it is small it is run. Numbers decide in some and the size of the batch in others, so it is run again with
-    other ones before it is refused.
+    where it is small it is run. Numbers decide in some, so it is run again with other ones before it is refused; what
+    needs a batch of a certain size is not run at all where the size is open.
 
     Raises CorruptFile.
     """
@@ -76,21 +77,21 @@ def require_fit(rows: list[infer.TracedStep]) -> None:
             continue
         if own.call is not None and own.call.reads_values:
             continue
-        if any(None in spec.shape[1:] for spec in specs) or not _keeps_batch(specs, room.arrays(row.outputs)):
+        if any(None in spec.shape[1:] for spec in specs) or not _rows_are_apart(row.step, specs):
             continue
         given = room.of_trace([row])
         taken = given.held + given.work
         left -= taken + TRIED
         if taken <= SMALL and left > 0:
-            sizes = {1, 2, 12, *(n for spec in specs for n in spec.shape if n and n * taken < MOST)}
-            tries = (_failure(row, size, number) for size in sorted(sizes)[:MOST_SIZES] for number in (1, 0))
+            sizes = sorted({2, *(spec.shape[0] for spec in specs if spec.shape and spec.shape[0])})
+            tries = (_failure(row, size, number) for size in sizes[:MOST_SIZES] for number in (1, 0))
             if (failure := next(tries)) and all(tries):
                 raise CorruptFile(f"step {_path(row)} cannot be computed: {failure}")
 
 
-def _keeps_batch(given: list[Any], made: list[Any]) -> bool:
-    """Whether no step makes one known size of the batch of any size that it gets."""
-    return all(spec.shape[:1] != (None,) for spec in given) or all(spec.shape[:1] == (None,) for spec in made)
+def _rows_are_apart(step: Bound, specs: list[Any]) -> bool:
+    """Whether a step can be run for a batch of any size, or for the one that it has."""
+    return all(spec.shape[:1] != (None,) for spec in specs) or rows_stay(step)
 
 
 def _failure(row: infer.TracedStep, batch: int, number: int) -> Exception | None:

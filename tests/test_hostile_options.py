@@ -187,6 +187,18 @@ def test_words_are_joined_to_no_more_than_there_are():
     assert step(fnet.vocabulary_params(step, ["", "[UNK]", "a", "a b"]), ["a b"]).tolist() == [[2, 1, 3]]
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        bind(fnet.operations.reshape, newshape=[-1, 7]),
+        bind(fnet.operations.reshape, newshape=[-1, 11, 8, 3]),
+        bind(fnet.operations.split, indices_or_sections=5),
+    ],
+)
+def test_what_needs_a_batch_of_a_certain_size_loads(step):
+    require_fit(infer.trace(step, fnet.Spec((None, 3))))
+
+
 def test_a_difference_of_more_steps_than_there_are_is_empty():
     x = np.ones((2, 4), "float32")
     assert bind(fnet.operations.diff, n=10**9)({}, x).shape == (2, 0)

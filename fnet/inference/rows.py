@@ -24,7 +24,7 @@ def rows_independent(model: Any) -> bool:
 
     Of some operations (reshapes, products) and of custom layers this is not known: False.
     """
-    return all(map(_rows_stay, infer.layers_in(model))) and _rows_lead(model)
+    return all(map(rows_stay, infer.layers_in(model))) and _rows_lead(model)
 
 
 def _rows_lead(model: Any) -> bool:
@@ -52,7 +52,7 @@ def _by_row(step: Any) -> int | None:
     return None if declared is None else declared.by_row
 
 
-def _rows_stay(layer: Bound) -> bool:
+def rows_stay(layer: Bound) -> bool:
     """Whether a layer is known to leave rows to themselves."""
     options = layer.all_options
     axes = {name: value for name, value in options.items() if name in ("axis", "axes")}

@@ -13,6 +13,7 @@ from fnet.core.room import arrays, numbers
 from fnet.errors import InvalidInput
 from fnet.hashes import cross64, farmhash64
 from fnet.layers.encoding import Salt, encode, hash_buckets, lookup_spec
+from fnet.shapes import fits
 from fnet.strings import NumpyArray, is_strings, utf8
 from fnet.types import Array, OutputMode, Params, ParamTree, Positive, Spec
 
@@ -80,6 +81,8 @@ def _keys(x: Any, mask_value: Any) -> tuple[list[bytes], tuple[int, ...], Any]:
 
 
 def _crossing_rule(x: Sequence[Spec], *, num_bins: int, output_mode: str, dtype: str | None) -> tuple[Spec, ParamTree]:
+    if len(x) < 2 or not all(fits(column.shape, x[0].shape) for column in x):
+        raise InvalidInput(f"hashed_crossing takes two or more columns of one shape; got {list(x)}")
     kind = _dtype(output_mode, dtype)
     return lookup_spec(x[0].shape, output_mode, num_bins, (kind, kind)), {}
 
