@@ -39,7 +39,8 @@ def spec(shape: Any) -> Any:
     if isinstance(shape, Spec) or shape is None:
         return shape
     if hasattr(shape, "shape") and hasattr(shape, "dtype"):
-        return Spec(tuple(shape.shape), str(shape.dtype))
+        texts = getattr(shape.dtype, "kind", "") in ("S", "U", "O")
+        return Spec(tuple(shape.shape), "string" if texts else str(shape.dtype))
     if isinstance(shape, Mapping):
         return {key: spec(item) for key, item in shape.items()}
     if isinstance(shape, list | tuple) and all(d is None or isinstance(d, int) for d in shape):
