@@ -27,7 +27,7 @@ def _dtype(output_mode: str, dtype: str | None) -> str:
 def _hashing_rule(
     x: Spec, *, num_bins: int, mask_value: str | int | None, output_mode: str, dtype: str | None
 ) -> tuple[Spec, ParamTree]:
-    if isinstance(mask_value, str) and x.dtype.startswith(("bool", "int", "uint", "float", "bfloat")):
+    if isinstance(mask_value, str) and x.dtype != "string":
         raise InvalidInput(f"hashing has the text {mask_value!r:.40} as its mask_value, and takes {x}")
     kind = _dtype(output_mode, dtype)
     return lookup_spec(x.shape, output_mode, num_bins, (kind, kind)), {}
