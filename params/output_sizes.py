@@ -63,8 +63,8 @@ def require_room(rows: list[infer.TracedStep], limits: Limits, stored: int | Non
 
 def require_fit(rows: list[infer.TracedStep]) -> None:
     """Refuse an operation, or a layer of several tensors, that these do not fit, as rules of shapes do not all tell:
-    where it is small it is run. Numbers decide in some, so it is run again with other ones before it is refused; what
-    needs a batch of a certain size is not run at all where the size is open.
+    where it is small it is run. Numbers decide in some and sizes of a batch in others, so it is run again with other
+    ones before it is refused; where rows may reach each other and the batch has any size it is not run at all.
 
     Raises CorruptFile.
     """
@@ -83,8 +83,8 @@ def require_fit(rows: list[infer.TracedStep]) -> None:
         taken = given.held + given.work
         left -= taken + TRIED
         if taken <= SMALL and left > 0:
-            sizes = sorted({2, *(spec.shape[0] for spec in specs if spec.shape and spec.shape[0])})
-            tries = (_failure(row, size, number) for size in sizes[:MOST_SIZES] for number in (1, 0))
+            sizes = {1, 2, *(n for spec in specs for n in spec.shape if n and n * taken < MOST)}
+            tries = (_failure(row, size, number) for size in sorted(sizes)[:MOST_SIZES] for number in (1, 0))
             if (failure := next(tries)) and all(tries):
                 raise CorruptFile(f"step {_path(row)} cannot be computed: {failure}")
 

@@ -135,7 +135,9 @@ def other_sizes(x):
 
 def ones_of(specs, dtype="float32"):
     def ones(spec):
-        return np.ones(sized(spec.shape, 1), spec.dtype.replace("bfloat16", dtype)) if hasattr(spec, "dtype") else spec
+        if not hasattr(spec, "dtype"):
+            return spec
+        return np.ones(sized(spec.shape, 1), {"bfloat16": dtype, "string": "U3"}.get(spec.dtype, spec.dtype))
 
     return tree.map(ones, specs)
 
