@@ -109,7 +109,7 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
 
 
 rehearse = exactly
-"""Runs what is asked only whether it raises."""
+"""Runs `f(*args)`, to learn whether it raises."""
 
 
 def opaque(x: Any) -> Any:
