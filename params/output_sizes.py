@@ -41,60 +41,61 @@ OPEN = (64, 256, 1024)
 """Sizes for which a model with open ones is looked at: the first that all its layers take."""
 
 
-def require_room(rows: list[infer.TracedStep], limits: Limits, stored: int | None = None) -> None:
+def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | None = None) -> None:
     """Refuse a model that asks for more than `Limits.outputs` allows for one row of a batch, or gives more axes than
-    arrays have. rows: what `trace` saw of it. stored: the bytes of its file, of which params may be zeros that were
+    arrays have. steps: what `trace` saw of it. stored: the bytes of its file, of which params may be zeros that were
     compressed; None where params are as large as they say.
 
     Raises LimitExceeded.
     """
-    gives = [[spec.shape for spec in room.arrays(row.outputs)] for row in rows]
-    for row, shapes in zip(rows, gives, strict=True):
+    gives = [[spec.shape for spec in room.arrays(traced.outputs)] for traced in steps]
+    for traced, shapes in zip(steps, gives, strict=True):
         if (axes := max(map(len, shapes), default=0)) > MOST_AXES:
-            raise LimitExceeded(f"step {_path(row)} gives {axes} axes; {MOST_AXES} are possible")
-    if any(map(_is_open, rows, gives)):
-        rows = _closed(rows)
-    params = room.size(infer.params_of(rows))
-    given = room.size(rows[-1].inputs) + (params if stored is None else min(params, stored))
-    allowed, needed = limits.outputs + GROWTH * given, room.of_trace(rows)
+            raise LimitExceeded(f"step {_path(traced)} gives {axes} axes; {MOST_AXES} are possible")
+    if any(map(_is_open, steps, gives)):
+        steps = _closed(steps)
+    params = room.size(infer.params_of(steps))
+    given = room.size(steps[-1].inputs) + (params if stored is None else min(params, stored))
+    allowed, needed = limits.outputs + GROWTH * given, room.of_trace(steps)
     _require(needed.largest, "holds", needed.held, allowed)
     _require(needed.busiest, "writes", needed.work, WORK * allowed)
 
 
-def require_fit(rows: list[infer.TracedStep]) -> None:
+def require_fit(steps: list[infer.TracedStep]) -> None:
     """Refuse an operation, or a layer of several tensors, that these do not fit, as rules of shapes do not all tell:
     where it is small it is run. Numbers decide in some and sizes of a batch in others, so it is run again with other
-    ones before it is refused; where rows may reach each other and the batch has any size it is not run at all.
+    ones before it is refused.
 
     Raises CorruptFile.
     """
     left = MOST
-    for row in rows:
-        specs = room.arrays(row.inputs)
-        if not isinstance(row.step, Bound) or (own := row.step.rules).entrance.host:
+    for traced in steps:
+        specs = room.arrays(traced.inputs)
+        if not _can_be_tried(traced.step, specs):
             continue
-        if (len(specs) < 2 and own.call is None) or not row.step.function.__module__.startswith("fnet."):
-            continue
-        if own.call is not None and own.call.reads_values:
-            continue
-        if any(None in spec.shape[1:] for spec in specs) or not _rows_are_apart(row.step, specs):
-            continue
-        given = room.of_trace([row])
+        given = room.of_trace([traced])
         taken = given.held + given.work
         left -= taken + TRIED
         if taken <= SMALL and left > 0:
             sizes = {1, 2, *(n for spec in specs for n in spec.shape if n and n * taken < MOST)}
-            tries = (_failure(row, size, number) for size in sorted(sizes)[:MOST_SIZES] for number in (1, 0))
+            tries = (_failure(traced, size, number) for size in sorted(sizes)[:MOST_SIZES] for number in (1, 0))
             if (failure := next(tries)) and all(tries):
-                raise CorruptFile(f"step {_path(row)} cannot be computed: {failure}")
+                raise CorruptFile(f"step {_path(traced)} cannot be computed: {failure}")
 
 
-def _rows_are_apart(step: Bound, specs: list[Any]) -> bool:
-    """Whether a step can be run for a batch of any size, or for the one that it has."""
+def _can_be_tried(step: Any, specs: list[Any]) -> bool:
+    """Whether tensors may misfit a step that any numbers can be given to, for a batch of any size or of a known one."""
+    if not isinstance(step, Bound) or step.rules.entrance.host or not step.function.__module__.startswith("fnet."):
+        return False
+    call = step.rules.call
+    if len(specs) < 2 if call is None else call.reads_values:
+        return False
+    if any(None in spec.shape[1:] for spec in specs):
+        return False
     return all(spec.shape[:1] != (None,) for spec in specs) or rows_stay(step)
 
 
-def _failure(row: infer.TracedStep, batch: int, number: int) -> Exception | None:
+def _failure(traced: infer.TracedStep, batch: int, number: int) -> Exception | None:
     """What a step raises whose tensors are full of a number, None where nothing is.
 
     Floats are powers of 1/2: a square matrix of them is positive definite, as some operations need it.
@@ -111,30 +112,30 @@ def _failure(row: infer.TracedStep, batch: int, number: int) -> Exception | None
         return np.broadcast_to((0.5**numbers).reshape(shape[-2:]), shape).astype(dtype)
 
     try:
-        ops.rehearse(row.step, tree.map(full, row.params), tree.map(full, row.inputs))
+        ops.rehearse(traced.step, tree.map(full, traced.params), tree.map(full, traced.inputs))
     except FAILURES as error:
         return error
     return None
 
 
-def _require(row: infer.TracedStep, does: str, needed: int, allowed: int) -> None:
-    """Refuse what takes more bytes than are allowed; `row` is where the most of them are."""
+def _require(traced: infer.TracedStep, does: str, needed: int, allowed: int) -> None:
+    """Refuse what takes more bytes than are allowed; `traced` is where the most of them are."""
     if needed > allowed:
         raise LimitExceeded(
-            f"step {_path(row)} gives {quoted(row.outputs, 120)}: for one row the model {does} {needed >> 20:,} MiB, "
-            f"and `Limits.outputs`, its file and the row allow {allowed >> 20:,}; for a file that you trust, give "
+            f"step {_path(traced)} gives {quoted(traced.outputs, 120)}: for one row the model {does} {needed >> 20:,} "
+            f"MiB, and `Limits.outputs`, its file and the row allow {allowed >> 20:,}; for a file that you trust, give "
             "limits with larger outputs"
         )
 
 
-def _path(row: infer.TracedStep) -> str:
-    return quoted("/".join(map(str, row.path)))
+def _path(traced: infer.TracedStep) -> str:
+    return quoted("/".join(map(str, traced.path)))
 
 
-def _is_open(row: infer.TracedStep, shapes: list[Shape]) -> bool:
+def _is_open(traced: infer.TracedStep, shapes: list[Shape]) -> bool:
     """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known. shapes: of
     what the step gives."""
-    own = row.step.rules if isinstance(row.step, Bound) else None
+    own = traced.step.rules if isinstance(traced.step, Bound) else None
     begin = 0 if own is not None and own.call is not None and not own.by_row else 1
     return any(None in shape[begin:] for shape in shapes)
 
@@ -146,11 +147,11 @@ def _sized(spec: Any, size: int) -> Any:
     return replace(spec, shape=sized(spec.shape[:1], 1) + sized(spec.shape[1:], size))
 
 
-def _closed(rows: list[infer.TracedStep]) -> list[infer.TracedStep]:
+def _closed(steps: list[infer.TracedStep]) -> list[infer.TracedStep]:
     """What `trace` sees of the model for sizes in place of open ones."""
     for size in OPEN:
         try:
-            return infer.trace(rows[-1].step, tree.map(lambda spec, size=size: _sized(spec, size), rows[-1].inputs))
+            return infer.trace(steps[-1].step, tree.map(lambda spec, size=size: _sized(spec, size), steps[-1].inputs))
         except FAILURES:
             continue
-    return rows
+    return steps
