@@ -71,7 +71,7 @@ def require_fit(steps: list[infer.TracedStep]) -> None:
     left = MOST
     for traced in steps:
         specs = room.arrays(traced.inputs)
-        if not _can_be_tried(traced.step, specs):
+        if not _can_be_tried(traced.step, specs, room.arrays(traced.outputs)):
             continue
         given = room.of_trace([traced])
         taken = given.held + given.work
@@ -83,16 +83,18 @@ def require_fit(steps: list[infer.TracedStep]) -> None:
                 raise CorruptFile(f"step {_path(traced)} cannot be computed: {failure}")
 
 
-def _can_be_tried(step: Any, specs: list[Any]) -> bool:
+def _can_be_tried(step: Any, given: list[Any], made: list[Any]) -> bool:
     """Whether tensors may misfit a step that any numbers can be given to, for a batch of any size or of a known one."""
     if not isinstance(step, Bound) or step.rules.entrance.host or not step.function.__module__.startswith("fnet."):
         return False
     call = step.rules.call
-    if len(specs) < 2 if call is None else call.reads_values:
+    if len(given) < 2 if call is None else call.reads_values:
         return False
-    if any(None in spec.shape[1:] for spec in specs):
+    if any(None in spec.shape[1:] for spec in given):
         return False
-    return all(spec.shape[:1] != (None,) for spec in specs) or rows_stay(step)
+    return all(spec.shape[:1] != (None,) for spec in given) or (
+        rows_stay(step) and all(len(spec.shape) >= (step.rules.by_row or 0) for spec in made)
+    )
 
 
 def _failure(traced: infer.TracedStep, batch: int, number: int) -> Exception | None:
@@ -113,6 +115,8 @@ def _failure(traced: infer.TracedStep, batch: int, number: int) -> Exception | N
 
     try:
         ops.rehearse(traced.step, tree.map(full, traced.params), tree.map(full, traced.inputs))
+    except np.linalg.LinAlgError:
+        return None  # of numbers
     except FAILURES as error:
         return error
     return None

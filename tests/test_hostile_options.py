@@ -189,16 +189,24 @@ def test_words_are_joined_to_no_more_than_there_are():
     assert step(fnet.vocabulary_params(step, ["", "[UNK]", "a", "a b"]), ["a b"]).tolist() == [[2, 1, 3]]
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        bind(fnet.operations.reshape, newshape=[-1, 7]),
-        bind(fnet.operations.reshape, newshape=[-1, 11, 8, 3]),
-        bind(fnet.operations.split, indices_or_sections=5),
-    ],
-)
-def test_what_needs_a_batch_of_a_certain_size_loads(step):
-    require_fit(infer.trace(step, fnet.Spec((None, 3))))
+IMAGE, POINTS = fnet.Spec((None, 20, 3)), fnet.Spec((None, 2))
+IMAGES, POINTS_OF_EACH = fnet.Spec((None, 20, 20, 3)), fnet.Spec((None, 4, 2))
+
+
+@pytest.mark.parametrize(("step", "x"), [
+    (bind(fnet.operations.reshape, newshape=[-1, 7]), fnet.Spec((None, 3))),
+    (bind(fnet.operations.reshape, newshape=[-1, 11, 8, 3]), fnet.Spec((None, 3))),
+    (bind(fnet.operations.split, indices_or_sections=5), fnet.Spec((None, 3))),
+    (bind(fnet.operations.perspective_transform), (IMAGE, POINTS, POINTS)),  # four points
+    (bind(fnet.operations.perspective_transform), (IMAGES, POINTS_OF_EACH, POINTS_OF_EACH)),  # on no line
+])  # fmt: skip
+def test_what_needs_certain_sizes_of_the_batch_or_numbers_loads(step, x):
+    require_fit(infer.trace(step, x))
+
+
+def test_patches_of_an_unknown_number_of_channels_have_one():
+    unknown = fnet.Spec((None,) * 4)
+    assert infer.infer(bind(fnet.operations.extract_patches, size=2), unknown)[0] == unknown
 
 
 def test_a_difference_of_more_steps_than_there_are_is_empty():

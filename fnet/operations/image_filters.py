@@ -95,14 +95,17 @@ def _patch_options(
     }
 
 
+def _channels_axis(data_format: str | None) -> int:
+    """Of a batch."""
+    return 1 if channels_first(data_format) else -1
+
+
 def _patches_step(images: Spec, options: dict[str, Any]) -> tuple[Bound, Spec]:
     """The convolution that takes patches, and what it is fed with."""
     rank = len(options["kernel_size"])
     batch = _batch_of(images, rank + 2)
-    channels = batch.shape[1 if channels_first(options["data_format"]) else -1]
-    if channels is None:
-        raise ValueError(f"extract_patches of an unknown number of channels: {images}")
-    filters = functools.reduce(operator.mul, options["kernel_size"], channels)
+    channels = batch.shape[_channels_axis(options["data_format"])]
+    filters = functools.reduce(operator.mul, options["kernel_size"], channels or 1)
     return bind(conv3d if rank == 3 else conv2d, filters=filters, **options), batch
 
 
@@ -110,8 +113,10 @@ def _patches_rule(
     images: Spec, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
 ) -> Spec:
     step, batch = _patches_step(images, _patch_options(size, strides, dilation_rate, padding, data_format))
-    y = infer(step, batch)[0]
-    return Spec(y.shape[len(batch.shape) - len(images.shape) :], images.dtype)
+    sizes = list(infer(step, batch)[0].shape)
+    axis = _channels_axis(data_format)
+    sizes[axis] = None if batch.shape[axis] is None else sizes[axis]
+    return Spec(tuple(sizes[len(batch.shape) - len(images.shape) :]), images.dtype)
 
 
 def _patches_room(
