@@ -52,6 +52,9 @@ UNREAD = {
 """{layer: arguments that Keras needs and inference does not}: they are written as 0, or as below."""
 NEUTRAL = {"random_posterization": 8, "max_num_bounding_boxes": 1}
 
+UNGIVEN = {"rms_norm": ("scale",)}
+"""{operation: tensors that it may lack, and that Keras wants named all the same}: they are written as None."""
+
 NOT_READ = (
     *("adaptive_average_pool", "adaptive_max_pool", "fake_quant_with_min_max_vars", "separable_conv"),
     *("segment_max", "segment_min", "segment_prod", "segment_sum"),
@@ -350,6 +353,7 @@ class _Calls:
             given = {places[0]: self.source(x)}
         first = places[0]
         kwargs = {key: item for key, item in given.items() if key != first and item is not None}
+        kwargs = dict.fromkeys(UNGIVEN.get(bound.function.__name__, ())) | kwargs
         return [given[first]], {**kwargs, **options}
 
     def source(self, source: Any) -> Any:
