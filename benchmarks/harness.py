@@ -230,7 +230,7 @@ def _serve(connection: Any, call: Callable[[Path, Any, int], Callable[[], Any]])
 
     if "FNET_FROM" in os.environ:
         sys.path.insert(0, os.environ["FNET_FROM"])
-    run: Callable[[], Any] = lambda: None  # noqa: E731
+    run: Callable[[], Any] = lambda: None  # noqa: E731 - replaced by the first order
     while (order := connection.recv()) is not None:
         if isinstance(order, float):
             connection.send(_times(run, order))
