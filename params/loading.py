@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,22 +16,18 @@ from fnet.layers.wrappers import keeps_states
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings
 from params.assign.legacy_arrays import by_order
-from params.assign.options_from_arrays import attention_options, boundary_options
+from params.assign.options_from_arrays import options_from_arrays
 from params.assign.values import values
 from params.assign.weight_paths import by_groups, fitting, plan
-from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted
-from params.convert.generations import version_of
+from params.convert.conversion import BROKEN, BUILD_IT, NOT_BUILT, Converted, of_file
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import convert
 from params.convert.requirements import require_batch, screen
-from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, WeightsMismatch
+from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, WeightsMismatch
 from params.file.containers import VOCABULARY
 from params.file.model_file import UNSAID, Limits, ModelFile
 from params.output_sizes import require_fit, require_room
 from params.table.entry import Vocabularies, Vocabulary
-
-LONGEST = 900
-"""Characters of a message; what a file says in it is cut before, and a shape of many axes here."""
 
 
 def load_keras(
@@ -75,7 +71,7 @@ def load_keras(
             if not callable(step):
                 raise TypeError(f"custom[{name!r}] is {step!r}; give a function declared with @fnet.layer(shape=...)")
             rules(step)
-        with _errors_name(file.label):
+        with of_file(file.label):
             return _load(file, custom or {}, vocabulary, limits, rng, bare=training is not None)
 
 
@@ -130,26 +126,6 @@ def _require_model(file: ModelFile) -> None:
         )
 
 
-@contextmanager
-def _errors_name(label: str) -> Iterator[None]:
-    """Errors of the family, which name the file; others are of an inconsistent config, or of too much memory."""
-    try:
-        yield
-    except ModelFileError as error:
-        text = str(error) if label in str(error) else f"{label}: {error}"
-        if text != str(error) or len(text) > LONGEST:
-            raise type(error)(text[:LONGEST]) from error
-        raise
-    except BROKEN as error:
-        where = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-        text = f"{type(error).__name__}: {str(error)[:200]}{where}"
-        if isinstance(error, NotImplementedError):
-            raise UnsupportedLayer(f"{label}: {error}"[:LONGEST]) from error
-        raise CorruptFile(f"{label}: the model config is inconsistent ({text[:300]})") from error
-    except MemoryError as error:
-        raise LimitExceeded(f"{label} asks for more memory than there is") from error
-
-
 def _load(
     file: ModelFile,
     custom: Mapping[str, Callable[..., Any]],
@@ -161,7 +137,11 @@ def _load(
     screen(file.config, {name.rpartition("/")[2] for name in custom})
     config, version, legacy = in_keras_3_form(file)
     make = partial(convert, config, custom=custom, version=version, legacy=legacy, rng=rng, bare=bare)
-    converted, expected = (_of_keras2 if version < (3, 0) else _of_keras3)(make, file, limits)
+    converted = make()
+    expected = _expected(converted, file, limits)
+    if options := options_from_arrays(converted, expected, file.arrays, version):
+        converted = make(from_arrays=options)
+        expected = _expected(converted, file, limits)
     if file.keras_version == UNSAID:
         _warn_of_age(make, converted, file)
     if keeps_states(converted.step):
@@ -190,23 +170,6 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
         'taken for the newest; write the version into the JSON, "keras_version": "3.3.3" beside "class_name"',
         stacklevel=4,
     )
-
-
-def _of_keras3(make: Callable[..., Converted], file: ModelFile, limits: Limits) -> tuple[Converted, ParamTree]:
-    """The model and the form of its params, where arrays tell how the layers inside an attention are quantized."""
-    converted = make()
-    if options := attention_options(converted, file.arrays, version_of(file.keras_version)):
-        converted = make(from_arrays=options)
-    return converted, _expected(converted, file, limits)
-
-
-def _of_keras2(make: Callable[..., Converted], file: ModelFile, limits: Limits) -> tuple[Converted, ParamTree]:
-    """The model and the form of its params, where arrays tell the boundaries that a layer was adapted to."""
-    converted = make()
-    expected = _expected(converted, file, limits)
-    naming = namings(file.arrays.version, file.arrays.groups)[0]
-    options = boundary_options(converted, expected, file.arrays, naming)
-    return make(from_arrays=options) if options else converted, expected
 
 
 def _vocabularies(file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[str]] | None) -> Vocabularies:

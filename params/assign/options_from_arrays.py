@@ -8,11 +8,13 @@ keeps only the policy of the whole, float32, and cannot read such a file back.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from params.assign.group_names import Naming, Walk, join, place_of, within
+from fnet.types import ParamTree
+from params.assign.group_names import Walk, join, namings, place_of, within
 from params.assign.weight_paths import variables_of
 from params.convert.conversion import Converted
 from params.convert.generations import Version
@@ -30,17 +32,28 @@ DEFAULT_BLOCK = 128
 WITHOUT_INPUTS_TOO = (("int8", "int8_weight_only"), ("int4", "int4_dynamic"), ("int4_rows", "int4_rows_dynamic"))
 
 
-def boundary_options(converted: Converted, expected: Any, file: WeightTree, naming: Naming) -> Options:
+def options_from_arrays(converted: Converted, expected: ParamTree, file: WeightTree, version: Version) -> Options:
+    """All such options of a model whose params have the form `expected`. version: of the Keras that wrote it."""
+    find = _boundaries if version < (3, 0) else _quantizations
+    return find(converted, expected, file, version)
+
+
+def _groups(converted: Converted, expected: ParamTree, file: WeightTree) -> Callable[[Converted], str | None]:
+    """The group of an object of the model."""
+    walk = Walk(namings(file.version, file.groups)[0])
+    walk.visit(converted, "", expected)
+    return lambda part: walk.groups.get(walk.identity(part))
+
+
+def _boundaries(converted: Converted, expected: ParamTree, file: WeightTree, _: Version) -> Options:
     """The boundaries of adapted Discretization layers."""
     homes = [(part, top) for top in converted.parts.values() for part in within(top)]
     adapted = [(part, top) for part, top in homes if {ADAPTED, "num_bins"} <= part.source.config.keys()]
     if not adapted:
         return {}
-    walk = Walk(naming)
-    walk.visit(converted, "", expected)
-    options: Options = {}
+    group_of, options = _groups(converted, expected, file), Options()
     for part, top in adapted:
-        array = _summary(part, top, walk.groups.get(walk.identity(part)), file)
+        array = _summary(part, top, group_of(part), file)
         options[id(part.source.config)] = {"bin_boundaries": boundaries(array, part.source.config["num_bins"])}
     return options
 
@@ -70,21 +83,18 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     return tuple(values[:-1].tolist())
 
 
-def attention_options(converted: Converted, file: WeightTree, version: Version) -> Options:
+def _quantizations(converted: Converted, expected: ParamTree, file: WeightTree, version: Version) -> Options:
     """The option `quantization` of the attention layers whose arrays are integers.
 
     Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
     call of `model.quantize` treats alike, else Keras's default.
     """
-    options: Options = {}
     if not any(_is_special(held.arrays) for held in file.groups.values()):
-        return options
-    walk = Walk()
-    walk.visit(converted, "", {})
-    parts = list(within(converted))
+        return {}
+    group_of, parts, options = _groups(converted, expected, file), list(within(converted)), Options()
     others = {quantization(part.source, version) for part in parts}
     for part in parts:
-        group = walk.groups.get(walk.identity(part))
+        group = group_of(part)
         if part.source.class_name in ATTENTION and group is not None:
             places = [join(group, place_of(part.entry.groups, name)) for name in PROJECTIONS]
             held = [variables_of(file, place).arrays for place in places]

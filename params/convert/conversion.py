@@ -16,7 +16,7 @@ from fnet.core import infer
 from fnet.records import dataclass
 from fnet.types import Array
 from params.convert.generations import Version
-from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted, retold
+from params.errors import CorruptFile, LimitExceeded, ModelFileError, UnsupportedLayer, quoted, retold
 from params.file.keras_objects import KerasObject, tuples
 from params.table.entry import OF_MODELS, Entry
 
@@ -24,6 +24,9 @@ BROKEN = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RuntimeError, StopIteration,
 )  # fmt: skip
 """What shape rules and `bind` raise when a config asks for the impossible."""
+
+LONGEST = 900
+"""Characters of a message; what a file says in it is cut before, and a shape of many axes here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +213,21 @@ def of_layer(source: KerasObject, error: Exception) -> ModelFileError:
         return UnsupportedLayer(f"{source.label}: {error}")
     text = f"{source.label}: {type(error).__name__}: {error}"
     return CorruptFile(f"the config describes an impossible layer: {text[:300]}")
+
+
+def of_file(label: str) -> AbstractContextManager[None]:
+    """Errors that a config causes become typed ones that name the file."""
+    return retold((*BROKEN, MemoryError), functools.partial(_of_file, label))
+
+
+def _of_file(label: str, error: Exception) -> ModelFileError:
+    if isinstance(error, ModelFileError):
+        text = str(error) if label in str(error) else f"{label}: {error}"
+        return error if text == str(error) and len(text) <= LONGEST else type(error)(text[:LONGEST])
+    if isinstance(error, MemoryError):
+        return LimitExceeded(f"{label} asks for more memory than there is")
+    if isinstance(error, NotImplementedError):
+        return UnsupportedLayer(f"{label}: {error}"[:LONGEST])
+    where = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    text = f"{type(error).__name__}: {str(error)[:200]}{where}"
+    return CorruptFile(f"{label}: the model config is inconsistent ({text[:300]})")

@@ -11,11 +11,11 @@ from fnet.core import infer
 from fnet.core.layer import brief
 from fnet.inference.scaling import scales
 from params.assign.weights_outline import weights_alone
-from params.convert.conversion import BROKEN
+from params.convert.conversion import of_file
 from params.convert.generations import Version, options_of_age, version_of
 from params.convert.legacy_config import in_keras_3_form
 from params.convert.models import begin
-from params.errors import CorruptFile, ModelFileError, quoted
+from params.errors import ModelFileError, quoted
 from params.explaining.mask_fates import fates, lost
 from params.explaining.record import Explanation, Step, named, shown_specs
 from params.explaining.refusals import Refusals
@@ -52,14 +52,10 @@ def opened(
     file = read(source, limits or Limits(), arrays=False)
     if file.config is None:
         raise weights_alone(file)
-    try:
+    with of_file(file.label):
         config, version, legacy = in_keras_3_form(file)
         _, conversion = begin(config, custom or {}, version, legacy)
         yield file, Refusals(config, conversion, limits or Limits(), file.stored)
-    except BROKEN as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise CorruptFile(f"{file.label}: the model config is inconsistent ({error!r:.200})") from error
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
