@@ -149,11 +149,11 @@ def has_weights(converted: Converted, expected: ParamTree) -> bool:
     """Whether Keras lists weights of an object: its arrays, and the tables of a lookup that was adapted."""
     if converted.source.is_model:
         return any(has_weights(part, expected.get(name, {})) for name, part in converted.parts.items())
-    config = dict(converted.source.config)
-    if converted.entry.tables is not None and config.get("vocabulary") is None:
+    entry, config = converted.entry, converted.source.config
+    if entry.tables is not None and config.get("vocabulary") is None:
         return True
-    if converted.entry.arrays is not None:
-        return bool(converted.entry.arrays(config))
+    if entry.arrays is not None:
+        return bool(entry.arrays(config))
     return any(isinstance(leaf, Param) for leaf in tree.leaves(expected))
 
 

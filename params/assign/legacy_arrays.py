@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,9 +40,8 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
     if len(stored) != len(expected):
         names = {part.source.name for part, _ in expected}, {layer.name for layer in stored}
         lost = [part.source.label for part, _ in expected if part.source.name not in names[1]]
-        raise WeightsMismatch(
-            listing(lost, sorted(names[1] - names[0])) + f" ({len(expected)} layers, {len(stored)} stored)" + _age(file)
-        )
+        text = listing(lost, sorted(names[1] - names[0]))
+        raise WeightsMismatch(f"{text} ({len(expected)} layers, {len(stored)} stored){_age(stored)}")
     if file.arrays.top_level:
         raise WeightsMismatch("the file holds weights of the model itself, and a Functional or Sequential has none")
     for layer, (part, slots) in zip(stored, expected, strict=True):
@@ -53,10 +51,10 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
     return from_theano(work, loaded) if file.backend == "theano" else loaded
 
 
-def _age(file: ModelFile) -> str:
-    from params.assign.weights_outline import is_keras_1  # for an error only
+def _age(layers: Sequence[LegacyLayer]) -> str:
+    from params.assign.weights_outline import are_of_keras_1  # for an error only
 
-    return f"; {OF_KERAS_1}" if is_keras_1(file) else ""
+    return f"; {OF_KERAS_1}" if are_of_keras_1(layers) else ""
 
 
 class Slots:
@@ -93,10 +91,9 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
     if len(arrays) != len(slots):
         slots = [slot for slot in slots if not slot.of_training]
     if len(arrays) != len(slots):
-        old = any(re.search(r"_[WU]_[icfozrh](:0)?$", name) for name, _ in arrays)
         raise WeightsMismatch(
             f"{part.source.label} has {len(slots)} arrays, but the file stores {len(arrays)} for {quoted(layer.name)}"
-            + (f"; {OF_KERAS_1}" if old else "")
+            + _age([layer])
         )
     named = {_short(name): (name, array) for name, array in arrays}
     if len(named) == len(arrays) and all((slot.owner.source.name, slot.name) in named for slot in slots):
@@ -106,8 +103,9 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
     named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
     if own and not len({slot.name for slot, *_ in own}) == len(own) == len(named_alike):
         warn_of_twins(part.source.label, [("/".join(slot.path or ()), array) for slot, _, array in own])
+    known = {slot.name for slot in slots}
     for slot, (name, array) in zip(slots, arrays, strict=True):
-        if slot.path is not None and _short(name)[1] != slot.name and _known(_short(name)[1], slots):
+        if slot.path is not None and _short(name)[1] in known - {slot.name}:
             raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
         yield slot, array
 
@@ -137,10 +135,6 @@ def _updated(array: StoredArray, a: StoredArray, b: StoredArray, scale: float) -
         return np.asarray(array.load() + scale * (a.load() @ b.load()), array.dtype)
 
     return dataclasses.replace(array, load=read)
-
-
-def _known(name: str, slots: list[Slot]) -> bool:
-    return any(slot.name == name for slot in slots)
 
 
 def _short(name: str) -> tuple[str, str]:

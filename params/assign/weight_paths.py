@@ -37,6 +37,9 @@ Loaded = dict[ParamPath, Any]
 """{path in the params: StoredArray or array}."""
 
 
+NO_ARRAYS = Variables(None)
+"""Of a group that a file lacks."""
+
 OF_TRAINING = "vector_u"
 """The parameter of SpectralNormalization that only training reads; one that a Sequential of Keras 2 builds when it is
 called has none in the file."""
@@ -98,12 +101,12 @@ class Plan:
                 if name in expected or part.source.is_model or _stores(part):
                     self.add(part, expected.get(name, {}), (*path, name), frozen)
         else:
-            entry = converted.entry
+            entry, config = converted.entry, converted.source.config
             if entry.tables is not None:
                 vocabulary = self.vocabularies(group, converted.source.name)
-                tables = entry.tables(_config(converted), vocabulary, converted.step)
+                tables = entry.tables(config, vocabulary, converted.step)
                 self.given |= {(*path, *map(str, key)): value for key, value in tree.items(tables)}
-            names = None if entry.arrays is None else list(entry.arrays(_config(converted)))
+            names = None if entry.arrays is None else list(entry.arrays(config))
             layer = _Layer(converted, converted.step, entry, group, group, path, frozen)
             self._add_arrays(layer, expected, names)
             for name, part in converted.parts.items():
@@ -152,10 +155,6 @@ class Plan:
 def _stores(part: Converted) -> bool:
     """Whether a layer, or one inside it, may have arrays in the file without having params."""
     return part.entry.arrays is not None or any(map(_stores, part.parts.values()))
-
-
-def _config(converted: Converted) -> dict[str, Any]:
-    return dict(converted.source.config)
 
 
 def entry_of(step: Any) -> Entry:
@@ -246,8 +245,7 @@ def _copies(work: Plan, file: WeightTree) -> set[str]:
     for slot in work.slots:
         for name in slot.owner.entry.copies:
             first, again = file.groups.get(slot.group), file.groups.get(join(slot.group, name))
-            pairs = [] if first is None or again is None else _pairs(first, again)
-            for one, other in pairs:
+            for one, other in _pairs(first or NO_ARRAYS, again or NO_ARRAYS):
                 if one.shape != other.shape or not np.array_equal(one.load(), other.load()):
                     raise WeightsMismatch(f"{quoted(one.place)} and its copy {quoted(other.place)} differ")
                 places.add(other.place)
@@ -265,7 +263,7 @@ def variables_of(file: WeightTree, group: str) -> Variables:
     if variables is None:
         parent, _, name = group.rpartition("/")
         variables = file.groups.get(join(parent, name.removeprefix("_") if name.startswith("_") else f"_{name}"))
-    return variables or Variables(None)
+    return variables or NO_ARRAYS
 
 
 def _check_names(work: Plan, file: WeightTree) -> None:
@@ -286,13 +284,9 @@ def listing(missing: list[str], extra: list[str]) -> str:
     for word, items in (("missing", missing), ("not used by the model", extra)):
         if items:
             more = f" and {len(items) - 3} more" if len(items) > 3 else ""
-            lines.append(f"{word}: {', '.join(map(_end, items[:3]))}{more}")
+            ends = [quoted(place if len(place) <= 64 else f"...{place[-61:]}") for place in items[:3]]
+            lines.append(f"{word}: {', '.join(ends)}{more}")
     return "the arrays of the file are not those of its model; " + "; ".join(lines)
-
-
-def _end(place: str, width: int = 64) -> str:
-    """A path in a message: its end tells more than its begin."""
-    return quoted(place if len(place) <= width else f"...{place[3 - width :]}")
 
 
 # --- layers of the caller's own: where their arrays are, and when the file does not say which is which ---

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Container, Mapping
+import warnings
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,14 +15,24 @@ from fnet.core.sources import references
 from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
 from fnet.types import Params, ParamTree
-from params.assign.by_name import load_partly
+from params.assign.engine_layouts import from_cudnn
 from params.assign.group_names import KERAS_3, Naming, join, namings, stored_layers
-from params.assign.legacy_arrays import by_order
-from params.assign.values import values
-from params.assign.weight_paths import Loaded, Plan, by_groups, entry_of, fitting, plan, split_name
+from params.assign.legacy_arrays import Slots, by_order, matched
+from params.assign.values import compare_with, values
+from params.assign.weight_paths import (
+    Loaded,
+    Plan,
+    by_groups,
+    entry_of,
+    fitting,
+    listing,
+    plan,
+    split_name,
+    variables_of,
+)
 from params.convert.call_order import layer_order
 from params.convert.conversion import Converted
-from params.errors import CorruptFile, ModelFileError, WeightsMismatch
+from params.errors import CorruptFile, ModelFileError, WeightsMismatch, WeightsWarning, quoted
 from params.file.keras_objects import KerasObject, elements, snake_case
 from params.file.model_file import Limits, ModelFile, WeightTree
 from params.table.entry import ADAPTED, Entry
@@ -58,7 +68,7 @@ def load_weights(
     try:
         if by_name or skip_mismatch:
             work = _plan(converted, params, expected, namings(file.arrays.version, file.arrays.groups)[0])
-            return load_partly(work, converted, expected, params, file, by_name=by_name, skip=skip_mismatch)
+            return _load_partly(work, converted, expected, params, file, by_name=by_name, skip=skip_mismatch)
         if file.format == "h5":
             arrays = by_order(_plan(converted, params, expected), converted, _in_order(converted, file))
         else:
@@ -80,13 +90,17 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
     errors: list[WeightsMismatch] = []
     classes = {split_name(group.rpartition("/")[2])[0] for group in file.arrays.groups}
     renamed = _renamed(converted, classes)
+
+    def fill(work: Plan) -> Loaded:
+        return by_groups(_regrouped(work, file.arrays), file.arrays, names=False)
+
     for arrays in SHARED_BY:
         as_shared = renamed if arrays is None else _shared(renamed, params, arrays)
         if as_shared is None:
             continue
         plans = [partial(_plan, as_shared, params, expected, way) for way in ways]
         try:
-            return fitting(plans, lambda work: _filled(work, file.arrays), file.arrays)
+            return fitting(plans, fill, file.arrays)
         except WeightsMismatch as error:
             errors.append(error)
     raise errors[0]
@@ -104,10 +118,6 @@ def _renamed(converted: Converted, classes: Container[str]) -> Converted:
     return replace(
         converted, source=replace(converted.source, python_name=other), entry=replace(converted.entry, groups={})
     )
-
-
-def _filled(work: Plan, file: WeightTree) -> Loaded:
-    return by_groups(_regrouped(work, file), file, names=False)
 
 
 def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Naming = KERAS_3) -> Plan:
@@ -164,7 +174,7 @@ def _regrouped(work: Plan, file: WeightTree) -> Plan:
     siblings: dict[tuple[str, str], dict[str, str]] = {}
     for owner, group in work.walk.named:
         parent, _, last = group.rpartition("/")
-        siblings.setdefault((parent, re.sub(r"_\d+$", "", last)), {})[group] = owner.source.name
+        siblings.setdefault((parent, split_name(last)[0]), {})[group] = owner.source.name
     moved: dict[str, str] = {}
     for (parent, base), names in siblings.items():  # outer models first
         home = _moved(parent, moved)
@@ -225,7 +235,7 @@ def _described(step: Any, name: str, params: Params) -> Converted:
 
 def _layers(model: Graph) -> list[str]:
     """The layers of a graph in Keras's order; inputs that no node processes are none."""
-    nodes = {name: node for name, node in model.nodes if not _is_constant(node.step)}
+    nodes = {name: node for name, node in model.nodes if getattr(node.step, "function", None) is not constant}
     layer = {name: node.params or name for name, node in nodes.items()}
     layer = {**{name: name for name in references(model.inputs)}, **layer}
     parents: dict[str, list[str]] = {name: [] for name in layer}
@@ -243,10 +253,6 @@ def _by_key(sources: Any) -> Any:
     return tuple(map(_by_key, sources)) if isinstance(sources, tuple | list) else sources
 
 
-def _is_constant(step: Any) -> bool:
-    return isinstance(step, Bound) and step.function is constant
-
-
 def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> Entry:
     """A row for a layer whose config is gone: its options stand for it, its vocabulary is the one in `params`."""
     class_names = {key: part.source.class_name for key, part in parts.items()}
@@ -258,3 +264,112 @@ def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> E
 
 def _source(class_name: str, name: str, config: dict[str, Any] | None = None) -> KerasObject:
     return KerasObject(class_name, None, None, config or {}, name)
+
+
+# --- some layers only, by name or by what fits: as Keras's `by_name` and `skip_mismatch` ------------------------
+
+
+Layer = tuple[Converted | None, str, Callable[[], Loaded]]
+"""(layer of the model, name in the file, its arrays); no layer where the model has none of the name."""
+
+
+def _load_partly(
+    work: Plan, converted: Converted, expected: ParamTree, params: Params, file: ModelFile, *, by_name: bool, skip: bool
+) -> dict[str, Any]:
+    """`params` with the arrays of the layers of a file that the model has, and a WeightsWarning that lists all others.
+
+    by_name: layers are told by name, else by order. skip: layers whose arrays have other shapes are left as they are.
+    Raises WeightsMismatch for these without skip, and for a file that has no names.
+    """
+    held = Slots(work)
+    layers = list(
+        _legacy_layers(held, converted, file, by_name)
+        if file.format == "h5"
+        else _group_layers(held, work, converted, file, by_name)
+    )
+    want = dict(tree.items(expected))
+    arrays_by_path: Loaded = {}
+    skipped, unknown, loaded = [], [], set()
+    for part, name, read in layers:
+        if part is None:
+            unknown.append(name)
+            continue
+        try:
+            arrays = from_cudnn(read(), expected)
+            for path, array in arrays.items():
+                compare_with(path, array, want[path])
+        except WeightsMismatch as error:
+            if not skip:
+                raise
+            skipped.append(f"{part.source.name} ({error})")
+        else:
+            arrays_by_path |= arrays
+            loaded.add(part.source.name)
+    kept = [p.source.name for p in stored_layers(converted) if held.of(p) and p.source.name not in loaded]
+    if kept or unknown:
+        warnings.warn(_report(file.label, len(loaded), kept, skipped, unknown), WeightsWarning, stacklevel=3)
+    before = {tuple(map(str, path)): leaf for path, leaf in tree.items(params)}
+    return values({**before, **arrays_by_path}, expected)
+
+
+def _report(label: str, loaded: int, kept: list[str], skipped: list[str], unknown: list[str]) -> str:
+    parts = [f"{label}: weights of {loaded} layers were loaded"]
+    for title, names in (
+        ("kept as they were", kept),
+        ("because they do not fit", skipped),
+        ("in the file, but not in the model", unknown),
+    ):
+        if names:
+            parts.append(f"{title}: {', '.join(names)}")
+    return "; ".join(parts)
+
+
+def _legacy_layers(held: Slots, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
+    """The layers of a legacy `.h5`."""
+    stored = [layer for layer in file.arrays.layers if layer.arrays]
+    parts = [part for part in stored_layers(converted) if held.of(part)]
+    named = {part.source.name: part for part in parts}
+    if not by_name and len(stored) != len(parts):
+        raise WeightsMismatch(
+            f"the model has {len(parts)} layers with weights, the file {len(stored)}: load them by_name=True"
+        )
+    for number, layer in enumerate(stored):
+        part = named.get(layer.name) if by_name else parts[number]
+
+        def read(layer: Any = layer, part: Any = part) -> Loaded:
+            pairs = matched(layer, part, held.of(part))
+            return {slot.path: array for slot, array in pairs if slot.path is not None}
+
+        yield part, layer.name, read
+
+
+def _group_layers(held: Slots, work: Plan, converted: Converted, file: ModelFile, by_name: bool) -> Iterator[Layer]:
+    """The layers of a `.weights.h5` or `.keras`, whose names are in files of Keras 3.6 and later."""
+    groups = file.arrays.groups
+    tops = {group for group in groups if group.rpartition("/")[0] == work.walk.naming.layers}
+    named = {variables.name: group for group, variables in groups.items() if group in tops and variables.name}
+    if by_name and not named:
+        raise WeightsMismatch("the layers have no names in this file (Keras writes them since 3.6): load them in order")
+    used = set()
+    for part in stored_layers(converted):
+        home = work.walk.groups[work.walk.identity(part)]
+        place = named.get(part.source.name) if by_name else home
+        if not held.of(part) or place is None or place not in tops:
+            continue
+        used.add(place)
+
+        def read(part: Any = part, home: str = home, place: str = place) -> Loaded:
+            loaded: Loaded = {}
+            for slot in held.of(part):
+                arrays = variables_of(file.arrays, place + slot.group.removeprefix(home)).arrays
+                if slot.path is not None and slot.number >= len(arrays):
+                    raise WeightsMismatch(listing(["/".join(slot.path)], []))
+                if slot.path is not None:
+                    loaded[slot.path] = arrays[slot.number]
+            return loaded
+
+        yield part, quoted(place), read
+    for place in sorted(tops - used):
+        inside = [v for group, v in groups.items() if f"{group}/".startswith(f"{place}/") and v.arrays]
+        if inside:
+            yield None, groups[place].name or place, dict

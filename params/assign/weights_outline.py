@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from fnet.records import dataclass
+from params.assign.weight_paths import split_name
 from params.errors import UnsupportedLayer
 from params.file.keras_objects import snake_case
-from params.file.model_file import ModelFile, StoredArray
+from params.file.model_file import LegacyLayer, ModelFile, StoredArray
 from params.table.layers import LAYERS
 
 _CLASSES = {snake_case(name): name for name in LAYERS}
@@ -33,16 +34,16 @@ def held_arrays(file: ModelFile) -> list[Held]:
     return list(_legacy(file) if file.arrays.layers else _groups(file))
 
 
-def is_keras_1(file: ModelFile) -> bool:
-    """Whether the names of the arrays are those of Keras 1: "dense_1_W", "lstm_1_U_i"."""
-    return any(_KERAS_1.search(name) for layer in file.arrays.layers for name, _ in layer.arrays)
+def are_of_keras_1(layers: Iterable[LegacyLayer]) -> bool:
+    """Whether the names of the arrays of a legacy file are those of Keras 1: "dense_1_W", "lstm_1_U_i"."""
+    return any(_KERAS_1.search(name) for layer in layers for name, _ in layer.arrays)
 
 
 def outline(file: ModelFile, most: int = 4) -> str:
     """One line that says what the first layers hold."""
     held = held_arrays(file)
     more = f"; and {len(held) - most} more" if len(held) > most else ""
-    age = "arrays of Keras 1, " if is_keras_1(file) else ""
+    age = "arrays of Keras 1, " if are_of_keras_1(file.arrays.layers) else ""
     shown = [repr(str(item))[1:-1][:150] for item in held[:most]]  # names are the file's: cut, without control codes
     return f"{age}{len(held)} layers with arrays: {'; '.join(shown)}{more}"
 
@@ -59,14 +60,14 @@ def weights_alone(file: ModelFile) -> UnsupportedLayer:
 def _legacy(file: ModelFile) -> Iterator[Held]:
     for layer in file.arrays.layers:
         if layer.arrays:
-            named = tuple((re.split(r"[/]", name.split(":")[0])[-1], array) for name, array in layer.arrays)
+            named = tuple((name.split(":")[0].rpartition("/")[2], array) for name, array in layer.arrays)
             yield Held(layer.name, named, guess([name for name, _ in named], [a for _, a in named]))
 
 
 def _groups(file: ModelFile) -> Iterator[Held]:
     for group, variables in file.arrays.groups.items():
         arrays = (*((str(n), a) for n, a in enumerate(variables.arrays)), *variables.named.items())
-        classes = [_CLASSES.get(re.sub(r"_\d+$", "", part)) for part in group.split("/")]
+        classes = [_CLASSES.get(split_name(part)[0]) for part in group.split("/")]
         if arrays:
             name = f" {variables.name!r}" if variables.name else ""
             yield Held(f"{group}{name}", tuple(arrays), next((c for c in reversed(classes) if c), ""))

@@ -16,7 +16,7 @@ from params.convert.conversion import Converted
 from params.convert.generations import Version
 from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, is_object, shown
-from params.table.entry import Entry
+from params.table.entry import Entry, above_one
 from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, REFUSED, TRAINING_MATTERS, TRAINS_BY_DEFAULT
 
 # --- whole configs --------------------------------------------------------------------------------
@@ -193,14 +193,9 @@ def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
         return "has a salt, which goes with oov_method='farmhash'"
     if config.get("pad_to_max_tokens") and config.get("max_tokens") is None:
         return "has pad_to_max_tokens, but no max_tokens"
-    if class_name.startswith("Conv") and all(_above_one(config.get(key)) for key in ("strides", "dilation_rate")):
+    if class_name.startswith("Conv") and all(above_one(config.get(key)) for key in ("strides", "dilation_rate")):
         return "has both strides and a dilation_rate above 1"
     return None
-
-
-def _above_one(value: Any) -> bool:
-    """Whether a size, or one of several, is above 1."""
-    return any(isinstance(size, int | float) and size > 1 for size in (value if isinstance(value, list) else [value]))
 
 
 # --- dtype policies, and wrappers -----------------------------------------------------------------

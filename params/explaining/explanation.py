@@ -19,7 +19,7 @@ from params.errors import ModelFileError, quoted
 from params.explaining.mask_fates import fates, lost
 from params.explaining.record import Explanation, Step, named, shown_specs
 from params.explaining.refusals import Refusals
-from params.explaining.sizes import held, sizes
+from params.explaining.sizes import by_path, held, sizes
 from params.explaining.stored import explain_stored, is_stored
 from params.file.keras_objects import POLICIES, KerasObject
 from params.file.model_file import UNSAID, Limits, ModelFile
@@ -59,17 +59,15 @@ def opened(
 
 
 def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
-    rows: dict[str, infer.TracedStep] = {}
-    masks: dict[str, str] = {}
+    rows, masks = dict[str, infer.TracedStep](), dict[str, str]()
     if refused.made is not None and refused.spec is not None:
-        rows = {"/".join(map(str, row.path)): row for row in infer.trace(refused.made.step, refused.spec)}
+        rows = by_path(infer.trace(refused.made.step, refused.spec))
         masks = fates(refused.made.step, refused.spec, rows) if refused.conversion.masked else {}
-    entries = set[Any]()
-    steps = []
-    for path, source in refused.objects.items():
-        row = rows.get(path)
-        steps.append(_step(path, source, refused, row, entries, masks.get(path, "")))
-        entries.add(row and row.entry)
+    measures = sizes(rows)
+    steps = [
+        _step(path, source, refused, rows.get(path), masks.get(path, ""), measures.get(path, {}))
+        for path, source in refused.objects.items()
+    ]
     return Explanation(
         file.label.strip("'"),
         file.format,
@@ -79,18 +77,17 @@ def _explanation(file: ModelFile, refused: Refusals) -> Explanation:
         tuple(steps),
         refused.all,
         tuple(_unusual(steps, refused)),
-        held({row.path: row for row in rows.values()}) if rows else None,
+        held(rows) if rows else None,
     )
 
 
 def _step(
-    path: str, source: KerasObject, refused: Refusals, row: infer.TracedStep | None, entries: set[Any], mask: str
+    path: str, source: KerasObject, refused: Refusals, row: infer.TracedStep | None, mask: str, measures: dict[str, Any]
 ) -> Step:
-    """One layer. row: as `trace` sees it. entries: of the params that are counted already."""
+    """One layer. row: as `trace` sees it."""
     why = refused.of_layers.get(path, "")
     plain = source.class_name == "InputLayer" and not (source.config.get("sparse") or source.config.get("ragged"))
     limits = "" if why or plain else refused.limits[path]
-    measures = {} if row is None or why else sizes(row, row.entry in entries)
     return Step(
         path,
         source.class_name,
@@ -101,7 +98,7 @@ def _step(
         "" if row is None else shown_specs(row.outputs),
         mask=mask,
         age=dict(options_of_age(source.class_name, source.config, refused.conversion.version)) or None,
-        **measures,
+        **({} if why else measures),
     )
 
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from fnet import tree
-from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.sources import resolve
 from fnet.masks import Masked, first_mask
 from params.convert.conversion import BROKEN
 from params.explaining.record import Step
+from params.explaining.sizes import Rows
 
 
-def fates(model: Any, spec: Any, rows: Mapping[str, infer.TracedStep]) -> dict[str, str]:
+def fates(model: Any, spec: Any, rows: Rows) -> dict[str, str]:
     """{path: "made", "kept", "used" or "lost"} of the steps that meet a mask; "?" where it cannot be told.
 
     Zeros of the least size go through the model, and masks with them; only layers with a rule of their own are run.
-    rows: {path: the step as `trace` sees it}.
     """
     fate_of: dict[str, str] = {}
 

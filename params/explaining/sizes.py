@@ -11,37 +11,49 @@ from fnet.core import infer
 from fnet.core.layer import bind
 from fnet.core.model import Model
 from fnet.core.room import width
-from fnet.tree import Path
 from params.explaining.record import total
 
 FREE = ("embedding", "flatten", "identity", "input_layer", "reshape")
 """Layers that compute nothing, and dropouts."""
 
 
-def sizes(row: infer.TracedStep, shared: bool) -> dict[str, int | None]:
-    """{"params", "flops", "bytes"} of a step for one row of a batch; None where a size is not known.
+Rows = Mapping[str, infer.TracedStep]
+"""{path: the step, as `trace` sees it}; that of the whole model is ""."""
 
-    shared: the parameters are counted at another step.
+
+def by_path(steps: Sequence[infer.TracedStep]) -> dict[str, infer.TracedStep]:
+    return {"/".join(map(str, step.path)): step for step in steps}
+
+
+def sizes(rows: Rows) -> dict[str, dict[str, int | None]]:
+    """{path: {"params", "flops", "bytes"}} of the layers for one row of a batch; None where a size is not known.
+
+    Parameters that several share are counted at the first.
     """
-    outputs = [spec for spec in tree.leaves(row.outputs) if spec is not None]
-    params = 0 if shared else total(_product(param.shape) for param in tree.leaves(row.params))
-    return {"params": params, "flops": _flops(row, outputs), "bytes": _bytes(row)}
+    counted, found = set[Any](), dict[str, dict[str, int | None]]()
+    for path, row in rows.items():
+        if not isinstance(row.step, Model):
+            outputs = [spec for spec in tree.leaves(row.outputs) if spec is not None]
+            shapes = [] if row.entry in counted else [param.shape for param in tree.leaves(row.params)]
+            found[path] = {"params": total(map(_product, shapes)), "flops": _flops(row, outputs), "bytes": _bytes(row)}
+            counted.add(row.entry)
+    return found
 
 
-def held(rows: Mapping[Path, infer.TracedStep], path: Path = ()) -> int:
+def held(rows: Rows, path: str = "") -> int:
     """The most bytes of outputs that are held at once while the step at `path` runs, for one row of a batch.
 
-    What it was given is not counted; sizes that are not known count as nothing. rows: {path: the step}, as `trace` sees
-    them.
+    What it was given is not counted; sizes that are not known count as nothing.
     """
     step = rows[path].step
     if not isinstance(step, Model):
         return 0 if bind(step).function.__name__ == "input_layer" else _bytes(rows[path]) or 0
     most, live = 0, dict[str, int]()
     for name, _, _, _, unread in step.plan:
-        during = held(rows, (*path, name))
+        inner = f"{path}/{name}" if path else name
+        during = held(rows, inner)
         most = max(most, sum(live.values()) + during)
-        live[name] = (_bytes(rows[*path, name]) or 0) if during else 0
+        live[name] = (_bytes(rows[inner]) or 0) if during else 0
         for read in unread:
             live.pop(read, None)
     return most

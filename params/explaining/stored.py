@@ -15,7 +15,7 @@ from fnet.core.model import Model
 from params.errors import quoted, reading
 from params.explaining.mask_fates import fates, lost
 from params.explaining.record import Explanation, Step, shown_specs
-from params.explaining.sizes import held, sizes
+from params.explaining.sizes import by_path, held, sizes
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.reading import Source
@@ -70,17 +70,15 @@ def _explained(name: str, model: Any, kind: str) -> Explanation:
         steps = [_step((key,), step) for key, step in parts]
         unusual = ("the model does not say what it takes, so shapes are not known: begin with fnet.input_layer",)
         return Explanation(name, kind, None, "", "", tuple(steps), (), unusual)
-    rows = {"/".join(map(str, row.path)): row for row in infer.trace(model, spec)}
+    rows = by_path(infer.trace(model, spec))
     masks = fates(model, spec, rows)
-    entries, steps = set[Any](), []
-    for path, row in rows.items():
-        if path and not isinstance(row.step, Model):
-            size = sizes(row, row.entry in entries)
-            steps.append(_step(row.path, row.step, shown_specs(row.outputs), masks.get(path, ""), **size))
-            entries.add(row.entry)
-    inputs = shown_specs(tree.leaves(spec))
-    outputs, at_once = shown_specs(rows[""].outputs), held({row.path: row for row in rows.values()})
-    return Explanation(name, kind, None, inputs, outputs, tuple(steps), (), tuple(lost(steps)), at_once)
+    steps = [
+        _step(rows[path].path, rows[path].step, shown_specs(rows[path].outputs), masks.get(path, ""), **size)
+        for path, size in sizes(rows).items()
+        if path
+    ]
+    ends = shown_specs(tree.leaves(spec)), shown_specs(rows[""].outputs)
+    return Explanation(name, kind, None, *ends, tuple(steps), (), tuple(lost(steps)), held(rows))
 
 
 def _step(path: tuple[Any, ...], step: Any, output: str = "", mask: str = "", **size: Any) -> Step:

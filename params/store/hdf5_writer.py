@@ -22,7 +22,7 @@ UNDEFINED = 0xFFFFFFFFFFFFFFFF
 SYMBOLS, CHILDREN = 8, 32
 """The most entries of a symbol node and of a node of a B-tree above them."""
 
-NIL, DATASPACE, DATATYPE, FILL, LAYOUT, ATTRIBUTE, SYMBOL_TABLE = 0x00, 0x01, 0x03, 0x05, 0x08, 0x0C, 0x11
+DATASPACE, DATATYPE, FILL, LAYOUT, ATTRIBUTE, SYMBOL_TABLE = 0x01, 0x03, 0x05, 0x08, 0x0C, 0x11
 HEADER = 96
 """The size of the superblock."""
 FLOATS = {2: (15, 10, 5, 10, 15), 4: (31, 23, 8, 23, 127), 8: (63, 52, 11, 52, 1023)}

@@ -121,10 +121,14 @@ def selftest_of(data: memoryview, limits: Limits) -> Any:
 def architecture(data: memoryview, limits: Limits, custom: Layers | None = None) -> tuple[Any, dict[str, str]]:
     """(model, metadata) of the bytes of a saved file, whose arrays are not looked at."""
     metadata = _read(data, limits)[0]
+    return _model(metadata, limits, custom), metadata
+
+
+def _model(metadata: Mapping[str, str], limits: Limits, custom: Layers | None) -> Any:
     model = decode(_part(metadata, "model", limits), known_layers(custom, metadata.get("model", "")))
     if not callable(model):
         raise CorruptFile(f"the model is {quoted(model)}")
-    return model, metadata
+    return model
 
 
 def _labels(labels: Any) -> list[str] | None:
@@ -202,8 +206,8 @@ def _plain(path: str, leaf: Any) -> np.ndarray[Any, Any]:
 
 
 def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[Any, dict[str, Any]]:
-    model, metadata = architecture(data, limits, custom)
-    _, header, stored = _read(data, limits)
+    metadata, header, stored = _read(data, limits)
+    model = _model(metadata, limits, custom)
     checksums = _part(metadata, "checksums", limits)
     if not isinstance(checksums, dict):
         raise CorruptFile(f"its checksums are {quoted(checksums)}, not an object")

@@ -115,4 +115,4 @@ DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)
 
 def above_one(sizes: Any) -> bool:
     """Whether strides or dilations, for each axis or one for all, are any."""
-    return any(size not in (None, 1) for size in tree.leaves([sizes]))
+    return any(isinstance(size, int | float) and size > 1 for size in tree.leaves([sizes]))
