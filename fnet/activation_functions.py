@@ -284,7 +284,7 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 IN_LAYERS.update({name: IN_LAYERS.get(function.__name__, function) for name, function in ACTIVATIONS.items()})
 
 
-CLAMPS: dict[str, tuple[float | None, float | None]] = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
+CLAMPS: dict[Activation, tuple[float | None, float | None]] = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
 """{activation that is a clipping, which backends do along with a bias: (least, most)}."""
 
 

@@ -345,7 +345,7 @@ def test_a_call_like_one_before_takes_the_short_way_with_all_checks(each_backend
     params, x = tree.map(constant, fnet.init(DENSE, 0)), np.ones((rows, 5), "float32")
     run = functools.partial(fnet.predict, DENSE, params, batch_size=rows)
     y = run(x)
-    monkeypatch.setattr(predict, "batches", None)  # the long way is closed
+    monkeypatch.setattr(predict, "Runner", None)  # the long way is closed
     np.testing.assert_array_equal(run(x), y)
     np.testing.assert_array_equal(run(-x), -y)
     monkeypatch.undo()

@@ -23,6 +23,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def create_app(path: str, run: Callable[[Any], Any] | None = None, **limits: int
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        return {"status": "ok", "model": os.path.basename(path), "takes": str(spec), "fnet": fnet.__version__}  # noqa: PTH119
+        return {"status": "ok", "model": Path(path).name, "takes": str(spec), "fnet": fnet.__version__}
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:

@@ -195,7 +195,7 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
     Where the process has set `jax_default_matmul_precision`, that is what counts. XLA itself gives no warnings, but
     NumPy does when JAX casts a constant to a smaller type: not here.
     """
-    if jax.config.jax_default_matmul_precision is not None:  # type: ignore[attr-defined]
+    if jax.config.jax_default_matmul_precision is not None:  # type: ignore[attr-defined]  # added as JAX starts
         return f(*args, **options)
     with jax.default_matmul_precision("highest"):
         return f(*args, **options)
@@ -246,7 +246,8 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: i
     """`jax.lax.scan`, which on a mesh begins with a carry that is spread as that of a step is."""
     if _is_spread((init, xs)):
         carry, _ = jax.eval_shape(f, init, jax.tree.map(lambda a: a[0], xs))
-        init = jax.tree.map(lambda a, like: jax.sharding.reshard(a, like.sharding), init, carry)  # type: ignore[no-untyped-call]
+        reshard: Callable[..., Any] = jax.sharding.reshard  # which JAX has no types for
+        init = jax.tree.map(lambda a, like: reshard(a, like.sharding), init, carry)
     return jax.lax.scan(f, init, xs, length=length)
 
 

@@ -54,10 +54,11 @@ class Settings(NamedTuple):
 
 
 class Runner:
-    """What runs the batches of one call; the states of a stateful model go from one to the next."""
+    """What runs `rows` rows `x`, batch after batch; the states of a stateful model go from one to the next."""
 
     def __init__(self, prepared: Prepared, program: Program, settings: Settings, x: Any, rows: int) -> None:
         self.prepared, self.settings, self.params = prepared, settings, program.params
+        self.x, self.rows = x, rows
         self.run, self.host = program.run or prepared.run, program.host
         self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
         self.padded = prepared.padded and not self.draws  # how many bits are drawn shows in each of them
@@ -69,6 +70,8 @@ class Runner:
         if rows > self.most and settings.several and self.plain:
             self.most = at_once(self.most, prepared.work_of(x))
         self.state: Any = EMPTY
+        self.marked: list[int] = []
+        """The rows without an answer, of the batches that are done."""
 
     def outputs(self, batch: Any, size: int) -> Any:
         """The outputs of a batch as NumPy arrays."""
@@ -96,101 +99,86 @@ class Runner:
         cut = self.prepared.cut if self.lengths is not None else as_it_is
         return self.prepared.schedule_of(batch, rows, workers).run(self.run, self.params, batch, workers, cut)
 
-    def again(self, x: Any, rows: int) -> Again | None:
+    def again(self) -> Again | None:
         """How a call with other numbers goes; None where it would not be one batch that goes the way of this one."""
-        whole = rows <= self.most and rows == self._filled(rows)
-        sorts = rows > 1 and self.lengths is not None
-        if not (self.plain and whole) or sorts or x.dtype.kind not in "biuf":
+        whole = self.rows <= self.most and self.rows == self._filled(self.rows)
+        sorts = self.rows > 1 and self.lengths is not None
+        if not (self.plain and whole) or sorts or self.x.dtype.kind not in "biuf":
             return None
         model, workers, cut, door = self.run, self.settings.workers, self.prepared.cut, self.prepared.door
-        run = self.prepared.schedule_of(x, rows, workers).run
+        run = self.prepared.schedule_of(self.x, self.rows, workers).run
 
         def go(params: Params, x: Any) -> Any:
             return run(model, params, x, workers, cut)
 
-        return Again(go, door.soundness(x), door.faults, model.is_ahead(x))
+        return Again(go, door.soundness(self.x), door.faults, model.is_ahead(self.x))
 
+    def batches(self, progress: Progress | None) -> Iterator[tuple[Any, int, Any]]:
+        """(rows of every batch, their number, outputs): the rows are a slice, or, sorted by length, their numbers."""
+        order, sizes = self._by_length()
+        for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
+            numbers: Any = range(start, start + size) if order is None else order[start : start + size]
+            places = slice(start, start + size) if order is None else numbers
+            batch = _at(self.x, places)
+            checked = order is not None and not self.settings.marks
+            y = self._checked(batch, numbers) if checked else self._answers(batch, numbers)
+            if progress is not None:
+                progress(start + size, self.rows)
+            yield places, size, y
 
-def batches(
-    runner: Runner, x: Any, rows: int, marked: list[int], progress: Progress | None
-) -> Iterator[tuple[Any, int, Any]]:
-    """(rows of every batch, their number, outputs): the rows are a slice, or, sorted by length, their numbers.
+    def _by_length(self) -> tuple[Any, list[int]]:
+        """(the rows, the longest first; None to take them as they come; the sizes of batches).
 
-    The rows that are marked, as they have no answer, are added to `marked`.
-    """
-    order, sizes = _by_length(runner, x, rows)
-    for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
-        numbers: Any = range(start, start + size) if order is None else order[start : start + size]
-        places = slice(start, start + size) if order is None else numbers
-        batch = _at(x, places)
-        if order is None or runner.settings.marks:
-            y = _answers(runner, batch, numbers, marked)
-        else:
-            y = _checked(runner, batch, numbers)
-        if progress is not None:
-            progress(start + size, rows)
-        yield places, size, y
+        Raises InvalidInput where rows that are sorted have no answer and are not to be marked.
+        """
+        if self.lengths is None or self.rows == 1:
+            return None, batch_sizes(self.rows, self.most)
+        counts = []
+        for start in range(0, self.rows, CHUNK):
+            chunk = _at(self.x, slice(start, start + CHUNK))
+            faults = self.prepared.door.faults(chunk, start)
+            if faults and not self.settings.marks:
+                _refuse(faults[0])
+            bad = _bad(faults, min(CHUNK, self.rows - start))
+            (values,) = tree.leaves(self.numbers(left_out(chunk, bad) if faults else chunk))
+            counts.append(np.zeros(len(bad), int))
+            counts[-1][~bad] = self.lengths.of(values)
+        steps = np.concatenate(counts)
+        order = np.argsort(-steps, kind="stable")
+        shares = steps[order] / values.shape[1] if backend.name() == "numpy" and self.lengths.shrinks else None
+        return order, batch_sizes(self.rows, self.most, shares)
 
-
-def _by_length(runner: Runner, x: Any, rows: int) -> tuple[Any, list[int]]:
-    """(the rows, the longest first; None to take them as they come; the sizes of batches).
-
-    Raises InvalidInput where rows that are sorted have no answer and are not to be marked.
-    """
-    lengths, most = runner.lengths, runner.most
-    if lengths is None or rows == 1:
-        return None, batch_sizes(rows, most)
-    counts = []
-    for start in range(0, rows, CHUNK):
-        chunk = _at(x, slice(start, start + CHUNK))
-        faults = runner.prepared.door.faults(chunk, start)
-        if faults and not runner.settings.marks:
+    def _answers(self, batch: Any, numbers: Any) -> Any:
+        """The outputs of the rows with these numbers, those without an answer marked; or refused."""
+        size, marks = len(numbers), self.settings.marks
+        faults = self.prepared.door.faults(batch, numbers[0])
+        if faults and (not marks or self.prepared.advance is not None):  # states are those of all rows
             _refuse(faults[0])
-        bad = _bad(faults, min(CHUNK, rows - start))
-        (values,) = tree.leaves(runner.numbers(left_out(chunk, bad) if faults else chunk))
-        counts.append(np.zeros(len(bad), int))
-        counts[-1][~bad] = lengths.of(values)
-    steps = np.concatenate(counts)
-    order = np.argsort(-steps, kind="stable")
-    shares = steps[order] / values.shape[1] if backend.name() == "numpy" and lengths.shrinks else None
-    return order, batch_sizes(rows, most, shares)
+        bad = _bad(faults, size)
+        if not bad.any():
+            y, kept = self.outputs(batch, size), size
+        else:
+            kept = max(size - int(bad.sum()), 1)
+            y = self.outputs(neutral(batch) if bad.all() else left_out(batch, bad), kept)
+        empty = unanswered(y, kept)
+        if marks and (bad.any() or empty.any()):
+            y, bad = spread(y, bad, empty)
+            self.marked += [int(numbers[row]) for row in np.flatnonzero(bad)]
+        else:
+            _require_tokens(batch, empty, numbers)
+        return y
+
+    def _checked(self, batch: Any, numbers: Any) -> Any:
+        """The outputs of the rows with these numbers, in which the door has found nothing."""
+        y = self.outputs(batch, len(numbers))
+        if self.host is not None:
+            _require_tokens(batch, unanswered(y, len(numbers)), numbers)
+        return y
 
 
 def _bad(faults: list[Fault], size: int) -> Any:
     """bool (size,): the rows in which there is a fault."""
     return np.any([fault.rows for fault in faults], axis=0) if faults else np.zeros(size, bool)
-
-
-def _answers(runner: Runner, batch: Any, numbers: Any, marked: list[int]) -> Any:
-    """The outputs of one batch, with its rows without an answer marked, and added to `marked`; or refused.
-
-    numbers: of its rows.
-    """
-    size = len(numbers)
-    faults = runner.prepared.door.faults(batch, numbers[0])
-    if faults and (not runner.settings.marks or runner.prepared.advance is not None):  # states are those of all rows
-        _refuse(faults[0])
-    bad = _bad(faults, size)
-    if not bad.any():
-        y, kept = runner.outputs(batch, size), size
-    else:
-        kept = max(size - int(bad.sum()), 1)
-        y = runner.outputs(neutral(batch) if bad.all() else left_out(batch, bad), kept)
-    empty = unanswered(y, kept)
-    if runner.settings.marks and (bad.any() or empty.any()):
-        y, bad = spread(y, bad, empty)
-        marked += [int(numbers[row]) for row in np.flatnonzero(bad)]
-    else:
-        _require_tokens(batch, empty, numbers)
-    return y
-
-
-def _checked(runner: Runner, batch: Any, numbers: Any) -> Any:
-    """The outputs of the rows with these numbers, in which the door has found nothing."""
-    y = runner.outputs(batch, len(numbers))
-    if runner.host is not None:
-        _require_tokens(batch, unanswered(y, len(numbers)), numbers)
-    return y
 
 
 def _require_tokens(batch: Any, empty: Any, numbers: Any) -> None:

@@ -14,7 +14,7 @@ from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.explaining import require_order
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows
-from fnet.inference.batches import Progress, Runner, Settings, batches
+from fnet.inference.batches import Progress, Runner, Settings
 from fnet.inference.in_predict import in_predict
 from fnet.inference.optimized import optimized
 from fnet.inference.prepared import prepared
@@ -70,21 +70,21 @@ def predict(
             return outputs
     known = prepared(model, program.model)
     given, x = x, known.door.admit(x)
-    rows, marked = known.door.rows(x), list[int]()
+    rows = known.door.rows(x)
     try:
         if rows == 0:
             return _no_rows(model, params, x)
         if known.advance is not None:
             _require_whole_batches(rows, settings.batch_size)
         runner = Runner(known, program, settings, x, rows)
-        outputs = joined(batches(runner, x, rows, marked, progress), rows)
+        outputs = joined(runner.batches(progress), rows)
     except (KeyError, InvalidParams) as error:
         _require_fitting(model, params, x, error)
         raise
-    if marked:
-        marked.sort()
+    if runner.marked:
+        marked = sorted(runner.marked)
         warnings.warn(InvalidRows(_said(marked, rows), marked), stacklevel=2)
-    if kind is not None and program.calls.most and given is x and (again := runner.again(x, rows)) is not None:
+    if kind is not None and program.calls.most and given is x and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
         if again.begins:
             _calls.keep(place, weakref.ref(program.calls))

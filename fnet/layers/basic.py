@@ -114,7 +114,7 @@ def dense(
     bias = params["bias"] if use_bias else None
     if quantization is not None:
         bias = quantized.rounded(quantization, bias)
-    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    clamp = CLAMPS.get(activation)
     if bias is not None or clamp:
         y = ops.finish(y, bias, clamp)
     return y if clamp else activate(activation, params, y)

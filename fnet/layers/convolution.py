@@ -101,7 +101,7 @@ def _conv(
     pads = pads_of(window, x.shape, kernel.shape, filters, groups)
     bias = params["bias"] if use_bias else None
     first = window.data_format == "channels_first"
-    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    clamp = CLAMPS.get(activation)
     y = ops.conv(
         xp.moveaxis(x, 1, -1) if first else x,
         kernel,

@@ -75,7 +75,7 @@ def _depthwise(
 ) -> Array:
     """The layers depthwise_conv1d and depthwise_conv2d."""
     window = windows("depthwise_conv{}d", rank, kernel_size, strides, padding, data_format, dilation_rate)
-    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    clamp = CLAMPS.get(activation)
     y = _by_channel(window, params["kernel"], params["bias"] if use_bias else None, x, depth_multiplier, clamp)
     y = xp.moveaxis(y, -1, 1) if window.data_format == "channels_first" else y
     return y if clamp else activate(activation, params, y)

@@ -68,7 +68,7 @@ def pooled_conv2d(
     pads = pads_of(window, x.shape, params["kernel"].shape, filters, 1)
     y = ops.conv(x, params["kernel"], strides=window.strides, padding=pads, dilation=window.dilation)
     y = ops.max_pool(y, pool, pool, ((0, 0), (0, 0)))
-    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    clamp = CLAMPS.get(activation)
     y = ops.finish(y, params["bias"] if use_bias else None, clamp)
     return y if clamp else activate(activation, params, y)
 
@@ -112,6 +112,6 @@ def winograd_conv2d(
         raise InvalidParams(f"winograd_conv2d: these options need a kernel of {expected}; got {kernel.shape}")
     window = windows("winograd_conv2d", 2, 3, 1, padding, None)
     pads = pads_of(window, x.shape, (3, 3, *kernel.shape[1:]), filters, 1)
-    clamp = CLAMPS.get(activation) if isinstance(activation, str) else None
+    clamp = CLAMPS.get(activation)
     y = ops.winograd(x, kernel, params["bias"] if use_bias else None, padding=pads, pool=pool, clamp=clamp)
     return y if clamp else activate(activation, params, y)

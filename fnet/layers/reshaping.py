@@ -5,23 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.windows import spatial_axes
+from fnet.shapes import total
 from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spec
 
 Pair = tuple[int, int]
 
 
-def _product(sizes: Sequence[int | None]) -> int | None:
-    return None if None in sizes else math.prod(cast("Sequence[int]", sizes))
-
-
 def _flatten_rule(x: Spec) -> tuple[Spec, ParamTree]:
-    return Spec((x.shape[0], _product(x.shape[1:])), x.dtype), {}
+    return Spec((x.shape[0], total(x.shape[1:])), x.dtype), {}
 
 
 @layer(shape=_flatten_rule, mask="drop")
@@ -40,7 +37,7 @@ def flatten(params: Params, x: Array, *, data_format: DataFormat = "channels_las
 
 def _target(shape: Shape, target_shape: Sequence[int | None]) -> Shape:
     """`target_shape` with its one unknown (-1 or None) from the sizes of `shape` (both without batch axis)."""
-    size = _product(shape)
+    size = total(shape)
     target = [-1 if d is None else d for d in target_shape]
     if min(target, default=0) < -1:
         raise InvalidInput(f"reshape to {tuple(target_shape)}: a size is at least 0, or -1 or None for what is left")

@@ -56,7 +56,7 @@ def _rebuilt(model: Any, params: Params, rewrite: Rewrite) -> tuple[Any, Params]
     steps: dict[str, Any] = {}
     changed: dict[str, Params] = {}
     owned, several = _owned(model), _reading_several(model)
-    for name, step, entry in _steps(model):
+    for name, entry, step in model.entries:
         steps[name] = step
         if entry in owned and name not in several:
             steps[name], new = rewrite(step, params.get(entry, EMPTY))
@@ -118,13 +118,6 @@ def _replaced(params: Params, gone: str, name: str, entry: Params) -> Params:
     return {**{key: value for key, value in params.items() if key != gone}, name: entry}
 
 
-def _steps(model: Any) -> list[tuple[str, Any, str]]:
-    """(name, step, params entry) of the steps of a model."""
-    if isinstance(model, Sequential):
-        return [(name, step, name) for name, step in model.steps]
-    return [(name, node.step, node.params or name) for name, node in model.nodes]
-
-
 def _reading_several(model: Any) -> set[str]:
     """The layers of a graph that read a tuple, list or dict of values."""
     nodes = model.nodes if isinstance(model, Graph) else ()
@@ -134,5 +127,5 @@ def _reading_several(model: Any) -> set[str]:
 
 def _owned(model: Any) -> set[str]:
     """The params entries that one step alone reads."""
-    counts = Counter(entry for _, _, entry in _steps(model))
+    counts = Counter(entry for _, entry, _ in model.entries)
     return {entry for entry, count in counts.items() if count == 1}
