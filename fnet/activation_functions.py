@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from fnet.backend import ops, xp
-from fnet.types import Array, Params, Shape
+from fnet.types import Array, Axis, Params, Shape
 
 Activation: TypeAlias = str | Callable[..., Any] | None
 """What layers take as `activation=`: a name, or a (bound) activation layer, whose params entry is "activation"."""
@@ -150,7 +150,7 @@ def mish(x: Array) -> Array:
 
 @_pointwise
 def gelu(x: Array, approximate: bool = False) -> Array:
-    """x * Phi(x), exact by erf or approximate by tanh. Source: Hendrycks and Gimpel 2016."""
+    """x * Phi(x), exact by erf or `approximate` by tanh. Source: Hendrycks and Gimpel 2016."""
     if approximate:
         return 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
     return 0.5 * x * ops.erfc(x * -math.sqrt(0.5))
@@ -235,7 +235,7 @@ def squareplus(x: Array, b: float = 4) -> Array:
 
 
 @_silent
-def softmax(x: Array, axis: int | Sequence[int] | None = -1) -> Array:
+def softmax(x: Array, axis: Axis = -1) -> Array:
     """exp(x) normalised to sum 1 over `axis` (several axes, or None for all).
 
     A NaN or +inf makes all of its row NaN, as IEEE arithmetic says. So does Keras with float64, float16 and under
@@ -245,12 +245,13 @@ def softmax(x: Array, axis: int | Sequence[int] | None = -1) -> Array:
 
 
 @_silent
-def log_softmax(x: Array, axis: int = -1) -> Array:
-    """log(softmax(x))."""
+def log_softmax(x: Array, axis: Axis = -1) -> Array:
+    """log(softmax(x)) over `axis` (several axes, or None for all)."""
     if x.size == 0:
         return x
-    shifted = x - xp.max(x, axis=axis, keepdims=True)
-    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+    axes = tuple(axis) if isinstance(axis, Sequence) else axis
+    shifted = x - xp.max(x, axis=axes, keepdims=True)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axes, keepdims=True))
 
 
 @_silent

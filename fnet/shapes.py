@@ -94,3 +94,19 @@ def reduced_shape(shape: Shape, axis: int | Sequence[int] | None, keepdims: bool
 def total(shape: Shape) -> int | None:
     """The number of elements, None when a size is unknown."""
     return None if None in shape else math.prod(d for d in shape if d is not None)
+
+
+def reshaped(shape: Shape, target: Sequence[int | None]) -> Shape:
+    """`target` with the one size that is open in it (-1 or None), where `shape` tells.
+
+    Raises InvalidInput where several are open, or where the two do not have as many numbers.
+    """
+    sizes = tuple(None if d == -1 else d for d in target)
+    if sizes.count(None) > 1:
+        raise InvalidInput(f"only one size of a shape may be -1, got {tuple(target)}")
+    count, rest = total(shape), math.prod(d for d in sizes if d is not None)
+    if count is None:
+        return sizes
+    if rest == 0 or count % rest if None in sizes else rest != count:
+        raise InvalidInput(f"cannot reshape {tuple(shape)}, {count} numbers, to {tuple(target)}")
+    return tuple(count // rest if d is None else d for d in sizes)

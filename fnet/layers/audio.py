@@ -64,9 +64,14 @@ def require_window(window: AnyWindow, length: int, fft_length: int) -> None:
         raise ValueError(f"a window of {length} numbers for a transform of {fft_length}: got window={window!r:.60}")
 
 
+def frame_count(time: int | None, length: int, step: int) -> int | None:
+    """How many windows of `length`, one every `step`, fit into `time` steps; None where those are not known."""
+    return None if time is None else max((time - length) // step + 1, 0)
+
+
 def frames(x: Array, length: int, step: int) -> Array:
     """(..., time) -> (..., frames, length): windows of `length`, one every `step`, that fit."""
-    count = 1 + (x.shape[-1] - length) // step
+    count = frame_count(x.shape[-1], length, step) or 0
     return x[..., np.arange(count)[:, None] * step + np.arange(length)]
 
 
@@ -203,7 +208,7 @@ def _mel_rule(
     require_window(window, sequence_length or fft_length, fft_length)
     time = x.shape[-1]
     _require_mirror(time, fft_length)
-    count = None if time is None else 1 + (time + 2 * (fft_length // 2) - fft_length) // sequence_stride
+    count = frame_count(None if time is None else time + 2 * (fft_length // 2), fft_length, sequence_stride)
     return Spec((*x.shape[:-1], num_mel_bins, count), x.dtype if x.dtype == "float64" else "float32"), {}
 
 

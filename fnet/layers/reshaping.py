@@ -11,7 +11,7 @@ from fnet.backend import ops, xp
 from fnet.core.compose import layer
 from fnet.errors import InvalidInput
 from fnet.layers.windows import spatial_axes
-from fnet.shapes import total
+from fnet.shapes import reshaped, total
 from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spec
 
 Pair = tuple[int, int]
@@ -37,16 +37,9 @@ def flatten(params: Params, x: Array, *, data_format: DataFormat = "channels_las
 
 def _target(shape: Shape, target_shape: Sequence[int | None]) -> Shape:
     """`target_shape` with its one unknown (-1 or None) from the sizes of `shape` (both without batch axis)."""
-    size = total(shape)
-    target = [-1 if d is None else d for d in target_shape]
-    if min(target, default=0) < -1:
+    if any(d is not None and d < -1 for d in target_shape):
         raise InvalidInput(f"reshape to {tuple(target_shape)}: a size is at least 0, or -1 or None for what is left")
-    product = math.prod(d for d in target if d != -1)
-    if target.count(-1) > 1 or (
-        size is not None and (size != product if -1 not in target else product == 0 or size % product)
-    ):
-        raise InvalidInput(f"reshape cannot make {tuple(target_shape)} of {tuple(shape)}: the sizes do not agree")
-    return tuple((None if size is None else size // product) if d == -1 else d for d in target)
+    return reshaped(shape, target_shape)
 
 
 def _reshape_rule(x: Spec, *, target_shape: Sequence[int | None]) -> tuple[Spec, ParamTree]:

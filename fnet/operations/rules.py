@@ -20,6 +20,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core.compose import Call, layer
+from fnet.core.options import kinds
 from fnet.shapes import broadcast_shapes, positive, reduced_shape, shape_of, sized
 from fnet.types import Params, ParamTree, Shape, Spec
 
@@ -84,6 +85,24 @@ def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., A
     """`function` under the public name and the docstring of an operation that is made from a table."""
     function.__name__, function.__qualname__, function.__doc__ = name, name, text
     return function
+
+
+def borrowing(
+    apply: Callable[..., Any], arguments: Sequence[str], function: Callable[..., Any], *names: str, **defaults: Any
+) -> Callable[..., Any]:
+    """`apply(*arguments, **options)` with the options `names` of `function`, their types and, but for `defaults`, their
+    defaults."""
+    parameters, types = inspect.signature(function).parameters, kinds(function)
+    options = [
+        parameters[name].replace(
+            kind=inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name, parameters[name].default)
+        )
+        for name in names
+    ]
+    own = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in arguments]
+    vars(apply)["__signature__"] = inspect.Signature([*own, *options])
+    apply.__annotations__ = {name: types[name] for name in names}
+    return apply
 
 
 # --- shapes by rule -------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ Source: keras.ops.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -15,8 +14,8 @@ from fnet.backend import xp
 from fnet.dtypes import tensor
 from fnet.errors import InvalidInput
 from fnet.operations.rules import operation, same, viewed
-from fnet.shapes import axes_of, broadcast_shapes, positive, total
-from fnet.types import Array, Shape, Spec
+from fnet.shapes import axes_of, broadcast_shapes, positive, reshaped, total
+from fnet.types import Array, Spec
 
 Ints = int | Sequence[int]
 
@@ -28,22 +27,6 @@ def as_ints(value: Ints) -> tuple[int, ...]:
 
 
 # --- one tensor -----------------------------------------------------------------------------------
-
-
-def reshaped(shape: Shape, target: Sequence[int | None]) -> Shape:
-    """`target` with its -1 (or None) replaced where the sizes tell; raises where they contradict each other."""
-    sizes = [-1 if d is None else d for d in target]
-    if sizes.count(-1) > 1:
-        raise ValueError(f"only one size of a shape may be -1, got {tuple(target)}")
-    known = math.prod(d for d in sizes if d != -1)
-    count = total(shape)
-    if count is None:
-        return tuple(None if d == -1 else d for d in sizes)
-    if -1 in sizes and known and count % known == 0:
-        return tuple(count // known if d == -1 else d for d in sizes)
-    if count != math.prod(sizes):
-        raise ValueError(f"cannot reshape {shape}, {count} numbers, to {tuple(target)}")
-    return tuple(sizes)
 
 
 @operation(lambda x, *, newshape: Spec(reshaped(x.shape, as_ints(newshape)), x.dtype))

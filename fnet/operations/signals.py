@@ -12,7 +12,7 @@ from fnet.backend import ops, xp
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import bounds, floating, tensor
 from fnet.errors import InvalidInput
-from fnet.layers.audio import frame_window, require_window
+from fnet.layers.audio import frame_count, frame_window, frames, require_window
 from fnet.operations.rules import Operation, broadcast, named, operation
 from fnet.shapes import fits, shape_of, sized
 from fnet.types import Array, Positive, Spec, Window
@@ -110,24 +110,14 @@ def polar(abs_: Array, angle: Array) -> Array:
 # --- frames ---------------------------------------------------------------------------------------
 
 
-def _frames(size: int | None, length: int, stride: int) -> int | None:
-    return None if size is None else max((size - length) // stride + 1, 0)
-
-
-def _frame(x: Array, length: int, stride: int) -> Array:
-    """(..., time) -> (..., frames, length)."""
-    count = _frames(x.shape[-1], length, stride) or 0
-    return x[..., xp.arange(count)[:, None] * stride + xp.arange(length)]
-
-
 def _extract_rule(x: Spec, *, sequence_length: int, sequence_stride: int) -> Spec:
-    count = _frames(x.shape[-1], sequence_length, sequence_stride)
+    count = frame_count(x.shape[-1], sequence_length, sequence_stride)
     return Spec((*x.shape[:-1], count, sequence_length), x.dtype)
 
 
 def _frames_room(x: Spec, length: int, stride: int) -> tuple[int, int]:
     """(bytes of the frames, of what is gathered for them): twice themselves and the places of all their numbers."""
-    count = _frames(x.shape[-1] or 1, length, stride) or 0
+    count = frame_count(x.shape[-1] or 1, length, stride) or 0
     frames = Spec((*x.shape[:-1], count, length), x.dtype)
     return bytes_of(frames), 2 * bytes_of(frames) + 8 * length * (count + 1)
 
@@ -140,7 +130,7 @@ def _extract_room(x: Spec, *, sequence_length: int, sequence_stride: int) -> tup
 @operation(_extract_rule, room=_extract_room)
 def extract_sequences(x: Array, *, sequence_length: Positive, sequence_stride: Positive) -> Array:
     """(..., time) -> (..., frames, sequence_length): windows that begin every `sequence_stride` steps."""
-    return _frame(tensor(x), sequence_length, sequence_stride)
+    return frames(tensor(x), sequence_length, sequence_stride)
 
 
 def _stft_rule(
@@ -149,7 +139,7 @@ def _stft_rule(
     require_window(window, sequence_length, fft_length)
     size = x.shape[-1]
     padded = None if size is None else size + 2 * (fft_length // 2) * center
-    y = Spec((*x.shape[:-1], _frames(padded, fft_length, sequence_stride), fft_length // 2 + 1), x.dtype)
+    y = Spec((*x.shape[:-1], frame_count(padded, fft_length, sequence_stride), fft_length // 2 + 1), x.dtype)
     return y, y
 
 
@@ -176,10 +166,10 @@ def stft(
     x = tensor(x)
     if center:
         x = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(fft_length // 2,) * 2], mode="reflect")
-    frames = _frame(x, fft_length, sequence_stride)
+    parts = frames(x, fft_length, sequence_stride)
     shape = frame_window(window, sequence_length, fft_length)
-    frames = frames if shape is None else frames * tensor(shape, x.dtype.name)
-    return _pair(xp.fft.rfft(frames, fft_length), x.dtype.name)
+    parts = parts if shape is None else parts * tensor(shape, x.dtype.name)
+    return _pair(xp.fft.rfft(parts, fft_length), x.dtype.name)
 
 
 def _istft_rule(

@@ -5,8 +5,8 @@ Each pooling is the layer of that name for 1, 2 or 3 spatial axes. Source: keras
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
 from typing import Any
 
 from fnet.backend import xp
@@ -16,64 +16,42 @@ from fnet.core.options import asking
 from fnet.core.room import of_step, size
 from fnet.dtypes import tensor
 from fnet.layers.windows import from_channels_last, join_shape, to_channels_last
-from fnet.operations.convolutions import Layers, of_rank, over_axes
-from fnet.operations.rules import Operation, named, operation
+from fnet.operations.convolutions import of_rank, over_axes
+from fnet.operations.rules import Operation, borrowing, named, operation
 from fnet.shapes import fits, sized, total
 from fnet.types import Array, DataFormat, PerAxis, Spec
 
 # --- pooling --------------------------------------------------------------------------------------
 
 
-def _running(layers: Layers, name: str, text: str, function: Callable[..., Array]) -> Operation:
-    """`function` as an operation, which runs one of `layers` with its own options."""
-
-    def step(inputs: Spec, options: dict[str, Any]) -> Bound:
-        return bind(of_rank(layers, inputs.shape), **options)
-
-    def rule(inputs: Spec, **options: Any) -> Any:
-        return infer(step(inputs, options), inputs)[0]
-
-    def room(inputs: Spec, **options: Any) -> tuple[int, int]:
-        return of_step(step(inputs, options), inputs)
-
-    return operation(asking(rule, function), room=asking(room, function))(named(name, text, function))
-
-
-def _pool(name: str, text: str, family: str) -> Operation:
-    """A pooling over windows of 1, 2 or 3 spatial axes."""
+def _pooling(name: str, text: str, family: str, size: str, *options: str) -> Operation:
+    """What the layers of a family compute. size: the option that says over what, without a default here."""
     layers = over_axes(family)
 
-    def apply(
-        inputs: Array,
-        *,
-        pool_size: PerAxis,
-        strides: PerAxis | None = None,
-        padding: str = "valid",
-        data_format: DataFormat | None = None,
-    ) -> Array:
-        layer = of_rank(layers, inputs.shape)
-        return layer({}, inputs, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)
+    def apply(inputs: Array, **given: Any) -> Array:
+        return of_rank(layers, inputs.shape)({}, inputs, **given)
 
-    return _running(layers, name, text, apply)
+    def step(inputs: Spec, given: dict[str, Any]) -> Bound:
+        return bind(of_rank(layers, inputs.shape), **given)
 
+    def rule(inputs: Spec, **given: Any) -> Any:
+        return infer(step(inputs, given), inputs)[0]
 
-def _adaptive_pool(name: str, text: str, family: str) -> Operation:
-    """A pooling to a given size of 1, 2 or 3 spatial axes."""
-    layers = over_axes(family)
+    def room(inputs: Spec, **given: Any) -> tuple[int, int]:
+        return of_step(step(inputs, given), inputs)
 
-    def apply(inputs: Array, *, output_size: PerAxis, data_format: DataFormat | None = None) -> Array:
-        return of_rank(layers, inputs.shape)({}, inputs, output_size=output_size, data_format=data_format)
-
-    return _running(layers, name, text, apply)
+    made = borrowing(apply, ["inputs"], layers[2], size, *options, **{size: inspect.Parameter.empty})
+    return operation(asking(rule, made), room=asking(room, made))(named(name, text, made))
 
 
-max_pool = _pool("max_pool", "The largest in each window.", "max_pooling{}d")
-average_pool = _pool("average_pool", "The mean of each window, padding not counted.", "average_pooling{}d")
-adaptive_max_pool = _adaptive_pool(
-    "adaptive_max_pool", "The largest in each of output_size parts.", "adaptive_max_pooling{}d"
+POOLING, ADAPTIVE = ("pool_size", "strides", "padding", "data_format"), ("output_size", "data_format")
+max_pool = _pooling("max_pool", "The largest in each window.", "max_pooling{}d", *POOLING)
+average_pool = _pooling("average_pool", "The mean of each window, padding not counted.", "average_pooling{}d", *POOLING)
+adaptive_max_pool = _pooling(
+    "adaptive_max_pool", "The largest in each of output_size parts.", "adaptive_max_pooling{}d", *ADAPTIVE
 )
-adaptive_average_pool = _adaptive_pool(
-    "adaptive_average_pool", "The mean of each of output_size parts.", "adaptive_average_pooling{}d"
+adaptive_average_pool = _pooling(
+    "adaptive_average_pool", "The mean of each of output_size parts.", "adaptive_average_pooling{}d", *ADAPTIVE
 )
 
 

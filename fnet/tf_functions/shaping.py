@@ -16,7 +16,7 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import viewed
-from fnet.shapes import broadcast_shapes, positive, shape_of, total
+from fnet.shapes import broadcast_shapes, positive, reshaped, shape_of, total
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -63,19 +63,9 @@ def _known_shape(sizes: Sizes) -> Shape:
     return tuple(None if n == -1 else n for n in sizes_of(sizes))
 
 
-def _reshaped(shape: Shape, sizes: Shape) -> Shape:
-    unknown = [i for i, n in enumerate(sizes) if n is None]
-    count, rest = total(shape), math.prod(n for n in sizes if n is not None)
-    if count is None or len(unknown) > 1:
-        return sizes
-    if (not unknown and rest != count) or (unknown and (rest == 0 or count % rest)):
-        raise ValueError(f"cannot reshape {shape}, {count} numbers, to {sizes}")
-    return tuple(count // rest if n is None else n for n in sizes)
-
-
 def _reshape_rule(tensor: Any, shape: Any) -> Spec:
-    spec = as_spec(tensor)
-    return Spec(_reshaped(spec.shape, _known_shape(shape)), spec.dtype)
+    spec, sizes = as_spec(tensor), _known_shape(shape)
+    return Spec(sizes if sizes.count(None) > 1 else reshaped(spec.shape, sizes), spec.dtype)
 
 
 @function(_reshape_rule, "reshape", "keras.backend.reshape", sizes=("shape",))

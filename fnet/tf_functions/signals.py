@@ -9,6 +9,7 @@ import numpy as np
 
 from fnet.backend import xp
 from fnet.dtypes import tensor
+from fnet.layers.audio import frame_count, frames
 from fnet.operations.rules import Operation, named
 from fnet.shapes import positive
 from fnet.tf_functions.rules import REAL, Sizes, as_spec, function, ints, same_rule, sizes_of
@@ -74,9 +75,7 @@ def ifftshift(x: Array, *, axes: Any = None) -> Array:
 
 
 def _count(size: int | None, length: int, step: int, pad_end: bool) -> int | None:
-    if size is None:
-        return None
-    return -(-size // step) if pad_end else max((size - length) // step + 1, 0)
+    return -(-size // step) if pad_end and size is not None else frame_count(size, length, step)
 
 
 def _frame_rule(signal: Any, *, frame_length: int, frame_step: int, pad_end: bool, axis: int) -> Spec:
@@ -96,8 +95,7 @@ def frame(
     count = _count(x.shape[-1], frame_length, frame_step, pad_end) or 0
     missing = max((count - 1) * frame_step + frame_length - x.shape[-1], 0)
     x = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)], constant_values=pad_value)
-    index = np.arange(count)[:, None] * frame_step + np.arange(frame_length)
-    return xp.moveaxis(x[..., index], (-2, -1), (place, place + 1))
+    return xp.moveaxis(frames(x, frame_length, frame_step), (-2, -1), (place, place + 1))
 
 
 def _overlap_rule(signal: Any, *, frame_step: int) -> Spec:
@@ -140,8 +138,8 @@ def stft(
 ) -> Array:
     """(..., time) -> (..., frames, frequencies), complex: the Fourier transform of each frame under a Hann window."""
     x = tensor(signals)
-    frames = frame({}, x, frame_length=frame_length, frame_step=frame_step, pad_end=pad_end)
-    y = xp.fft.rfft(frames * _hann(frame_length, x.dtype.name), _fft_length(frame_length, fft_length))
+    parts = frame({}, x, frame_length=frame_length, frame_step=frame_step, pad_end=pad_end)
+    y = xp.fft.rfft(parts * _hann(frame_length, x.dtype.name), _fft_length(frame_length, fft_length))
     return tensor(y, _COMPLEX[x.dtype.name])
 
 
