@@ -29,7 +29,7 @@ CNN = sequential(
 def small_parts(monkeypatch):
     """Parts of two rows or so of `CNN`."""
     _prepared.clear()  # it remembers parts
-    monkeypatch.setattr(schedule, "PART", dict.fromkeys(schedule.PART, 200_000))
+    monkeypatch.setattr(schedule, "PART", {"numpy": 30_000, "jax": 200_000})
     yield
     _prepared.clear()
 
@@ -42,7 +42,9 @@ def blas_threads():
 def test_work_is_counted_from_the_shapes():
     work = schedule.row_work(CNN, fnet.Spec((None, 18, 18, 3)))
     assert (work.row, work.loops) == (16 * 16 * 9 * 3 * 16 + 8 * 8 * 16 * 3, False)
-    assert work.held == room.of(CNN, fnet.Spec((None, 18, 18, 3))).held > 3 * 16 * 16 * 16 * 4
+    needed = room.of(CNN, fnet.Spec((None, 18, 18, 3)))
+    assert work.held == needed.held > 3 * 16 * 16 * 16 * 4
+    assert work.step == needed.work / 4
     lookup = bind(embedding, input_dim=1000, output_dim=100)
     assert schedule.row_work(lookup, fnet.Spec((None, 7), "int32")).row == 0
     step = 4 * 5 * (3 + 5)
@@ -50,9 +52,9 @@ def test_work_is_counted_from_the_shapes():
     assert work[:3] == (7 * step, step, True)
 
 
-@pytest.mark.parametrize(("rows", "work", "sizes"), [(1, 1e12, [1]), (7, 0, [7]), (5, 160e6, [1, 1, 1, 2])])
-def test_parts_are_even_and_depend_on_rows_and_work_alone(rows, work, sizes):
-    parts = schedule.parts(rows, schedule.Work(work, work))
+@pytest.mark.parametrize(("rows", "much", "sizes"), [(1, 1000, [1]), (7, 0, [7]), (5, 1, [1, 1, 1, 2])])
+def test_parts_are_even_and_depend_on_rows_and_work_alone(each_backend, rows, much, sizes):
+    parts = schedule.parts(rows, schedule.Work(row=much * 320e6, step=much * 12e6))
     assert [part.stop - part.start for part in parts] == sizes
     assert [parts[0].start, parts[-1].stop] == [0, rows]
 
@@ -73,26 +75,29 @@ def test_one_blas_thread_is_for_little_work_or_one_worker():
 
 
 def test_what_runs_on_no_cpu_stays_in_one_piece(monkeypatch):
-    work = schedule.Work(1e9, 1e9)
+    work = schedule.Work(1e9, 1e9, step=1e7)
     assert len(schedule.schedule(8, work, None).slices) > 1
     monkeypatch.setattr(ops, "on_cpu", lambda: False)
     assert schedule.schedule(8, work, None).slices == [slice(0, 8)]
 
 
-def test_parts_of_wide_rows_stay_small_on_numpy():
-    sizes = [len(schedule.parts(n, schedule.Work(5000.0, 4000.0, held=1088))) for n in (3000, 4000, 10_000, 100_000)]
-    assert sizes == [1, 2, 2, 16]
+def test_more_layers_make_no_more_parts_on_numpy():
+    """Threads wait for each other between layers, so each has to have enough to do."""
+    for rows in (4, 100, 1000, 10_000):
+        chains = (sequential(**{f"conv{i}": bind(conv2d, filters=4, kernel_size=1) for i in range(n)}) for n in (2, 40))
+        few, many = (schedule.row_work(chain, fnet.Spec((None, 18, 18, 4))) for chain in chains)
+        assert len(schedule.parts(rows, few)) == len(schedule.parts(rows, many)) == {10_000: 16, 1000: 2}.get(rows, 1)
 
 
 @pytest.mark.parametrize(
     ("work", "rows"),
     [
-        (schedule.Work(5000.0, 4000.0, held=1088), 7680),
-        (schedule.Work(50_000.0, 4000.0, held=1088), 6400),
-        (schedule.Work(1e7, 1e6, held=1088), 32),
-        (schedule.Work(5000.0, 4000.0, held=200_000), 32),
-        (schedule.Work(5000.0, 4000.0, held=0), 64_000),
-        (schedule.Work(5000.0, 4000.0, loops=True, held=1088), 32),
+        (schedule.Work(step=400.0, held=1088), 7680),
+        (schedule.Work(step=4000.0, held=1088), 5984),
+        (schedule.Work(step=1e6, held=1088), 32),
+        (schedule.Work(step=400.0, held=200_000), 32),
+        (schedule.Work(step=400.0, held=0), 60_000),
+        (schedule.Work(step=400.0, loops=True, held=1088), 32),
         (schedule.Work(), 32),
     ],
 )

@@ -34,15 +34,16 @@ Cut: TypeAlias = Callable[[Any], Any]
 T = TypeVar("T")
 U = TypeVar("U")
 
-PART = {"numpy": 160_000_000, "jax": 320_000_000}
-"""Multiplications of one part: few enough that what flows stays in the cache, enough that a product runs at full speed,
-and on JAX that it pays for what XLA does with the kernels in every call."""
+PART = {"numpy": 12_000_000, "jax": 320_000_000}
+"""Work of one part, as `Work.amount` counts it. On NumPy it is enough that threads, of which one at a time runs Python,
+seldom wait for each other; on JAX it pays for what XLA does with the kernels in every call. Few enough that what flows
+stays in the cache."""
 
-TWO = 225_000_000
+TWO = {"numpy": 2_700_000, "jax": 225_000_000}
 """Work from which on two parts are faster than one."""
 
 HELD = 8 << 20
-"""Bytes that a part holds on NumPy: the system hands out larger arrays page by page, in every call."""
+"""Bytes that batches hold which go at once."""
 
 RECURRENT = (simple_rnn, lstm, gru, bidirectional, recurrent_stack)
 
@@ -66,18 +67,31 @@ class Work(NamedTuple):
     loops: bool = False
     """Whether a layer goes over its steps in a loop."""
     held: int = 0
-    """The bytes that a row takes, about."""
+    """The bytes that a row takes, at most."""
+    step: float = 0.0
+    """What a layer takes, in the mean of all, as `fnet.core.room` counts work."""
+
+    @property
+    def amount(self) -> float:
+        """What decides on parts: on NumPy how much one layer has to do, on JAX all of them."""
+        return self.step if backend.name() == "numpy" else self.row
 
 
 def row_work(model: Any, specs: Any) -> Work:
     """The work of a row: the entries of each kernel times the places where it is used. specs: of a batch."""
     try:
         seen = infer.trace(model, specs)
-        works, held = [_step_work(traced) for traced in seen], room.of_trace(seen).held
+        works, needed = [_step_work(traced) for traced in seen], room.of_trace(seen)
     except (ValueError, TypeError, LookupError):
         return Work()
-    rows, parallel, loops, _ = zip(*works, strict=True)
-    return Work(sum(rows), max(parallel), any(loops), held)
+    layers = sum(not isinstance(traced.step, Model) for traced in seen)
+    return Work(
+        row=sum(work.row for work in works),
+        parallel=max(work.parallel for work in works),
+        loops=any(work.loops for work in works),
+        held=needed.held,
+        step=needed.work / max(1, layers),
+    )
 
 
 def _step_work(traced: infer.TracedStep) -> Work:
@@ -94,9 +108,10 @@ def _step_work(traced: infer.TracedStep) -> Work:
 
 def at_once(batch_size: int, work: Work) -> int:
     """How many rows go at once, in whole batches: several where these are little work and hold no more than `HELD`."""
-    if not work.row or work.loops:
+    if not work.amount or work.loops:
         return batch_size
-    return batch_size * max(1, int(min(2 * PART[backend.name()] / work.row, HELD / max(1, work.held)) / batch_size))
+    rows = min(2 * PART[backend.name()] / work.amount, HELD / max(1, work.held))
+    return batch_size * max(1, int(rows / batch_size))
 
 
 def parts(rows: int, work: Work) -> list[slice]:
@@ -107,9 +122,9 @@ def parts(rows: int, work: Work) -> list[slice]:
             most = int(min(rows * work.row / LOOP_PART, max(2, most)))
         number = 1 << max(1, most).bit_length() - 1
     else:
-        total, full = rows * work.row, rows * work.held / HELD if backend.name() == "numpy" else 0
-        least = 2 if total > TWO or 2 * full > 1 else 1
-        number = 1 << round(math.log2(min(rows, max(least, total / PART[backend.name()], full))))
+        total = rows * work.amount
+        least = 2 if total > TWO[backend.name()] else 1
+        number = 1 << round(math.log2(min(rows, max(least, total / PART[backend.name()]))))
     number = number if number <= rows else number // 2
     edges = [rows * i // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
