@@ -21,7 +21,7 @@ from params.convert.generations import Version
 from params.convert.quantization import quantization
 from params.errors import UnsupportedLayer, WeightsMismatch, quoted
 from params.file.model_file import StoredArray, WeightTree
-from params.table.entry import ADAPTED
+from params.table.entry import ADAPTED, MOST_BINS
 
 Options = dict[int, dict[str, Any]]
 
@@ -73,7 +73,7 @@ def _summary(part: Converted, top: Converted, group: str | None, file: WeightTre
 def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
     """The boundaries of `bins` bins: quantiles of the (values, weights) that a summary holds."""
     values, weights = array.load()
-    if type(bins) is not int or bins < 1 or bins > 1_000_000:
+    if type(bins) is not int or bins < 1 or bins > MOST_BINS:
         raise WeightsMismatch(f"{quoted(array.place)}: {quoted(bins)} bins")
     if len(values) >= bins:  # else as many as there are
         sums = weights.cumsum()

@@ -10,7 +10,7 @@ from params.convert.generations import Version, version_of
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import WRITTEN, is_object, is_triple, policy
 from params.file.model_file import ModelFile
-from params.table.entry import ADAPTED
+from params.table.entry import ADAPTED, MOST_BINS
 
 DROPPED: dict[str, tuple[Any, ...]] = {
     "time_major": (False,),
@@ -137,7 +137,7 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
     if name in ("GRU", "GRUCell"):
         kept.setdefault("reset_after", False)
     if name == "Discretization" and kept.get("bin_boundaries", ()) is None:
-        kept |= {"bin_boundaries": [], ADAPTED: True}  # see params.assign.options_from_arrays
+        kept |= {"bin_boundaries": _stand_ins(kept.get("num_bins")), ADAPTED: True}
     if name in ("Attention", "AdditiveAttention") and kept.pop("causal", False):
         kept["use_causal_mask"] = True
     if name == "Bidirectional":
@@ -147,6 +147,11 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
     if name in ("Conv2DTranspose", "Conv1DTranspose", "Conv3DTranspose") and kept.get("groups", 1) != 1:
         raise UnsupportedLayer(f"{name} {quoted(config.get('name'))} with groups={quoted(kept['groups'])}")
     return kept
+
+
+def _stand_ins(bins: Any) -> list[float]:
+    """As many boundaries as an adapted layer has; what they are its array tells: `params.assign.options_from_arrays`."""
+    return [*map(float, range(1, bins))] if type(bins) is int and bins <= MOST_BINS else []
 
 
 def _bidirectional(config: dict[str, Any]) -> None:

@@ -109,6 +109,9 @@ IGNORED = frozenset(
 ADAPTED = "adapted"
 """Mark in the config of a Discretization of Keras 2 whose boundaries arrays tell (`options_from_arrays`)."""
 
+MOST_BINS = 1_000_000
+"""Of such a layer."""
+
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 """What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""
 

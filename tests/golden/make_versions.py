@@ -32,6 +32,7 @@ KEPT = (
     "texts",
     "adapted",
     "bins",
+    "bins_as_vectors",
     "teachable",
     "four_bits",
     "four_bits_of_attention",

@@ -494,6 +494,17 @@ def bins():
 
 
 @golden
+def bins_as_vectors():
+    """An adapted Discretization whose number of boundaries shows in the shapes after it."""
+    made = known(("Discretization", {"num_bins": 4, "output_mode": "one_hot"}))
+    if not made or NUMBER < (2, 12) or not KERAS_2:
+        return None
+    made[0].adapt(draw(20, 1))
+    x = L.Input((1,))
+    return keras.Model(x, L.Dense(2)(L.Reshape((2, 2))(made[0](x)))), [draw(4, 1)]
+
+
+@golden
 def written_by_tensorflow():
     """Activations that are functions of TensorFlow and keep its names."""
     steps = known(("Dense", {"units": 3, "activation": "log_softmax"}), ("Activation", {"activation": "log_softmax"}))
