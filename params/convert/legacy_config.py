@@ -150,7 +150,7 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stand_ins(bins: Any) -> list[float]:
-    """As many boundaries as an adapted layer has; what they are its array tells: `params.assign.options_from_arrays`."""
+    """As many boundaries as an adapted layer has; an array tells which: `params.assign.options_from_arrays`."""
     return [*map(float, range(1, bins))] if type(bins) is int and bins <= MOST_BINS else []
 
 
