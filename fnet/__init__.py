@@ -16,11 +16,13 @@ from fnet import starting  # noqa: F401 - before what takes time to import
 
 # isort: split
 from fnet import random
-from fnet.core.compose import bind, graph, layer, sequential
+from fnet.core.compose import graph, sequential
 from fnet.core.cutting import cut, pruned
 from fnet.core.display import show
 from fnet.core.infer import activations, infer, summary
+from fnet.core.layer import bind
 from fnet.core.parameters import check, init, merge, partition, with_rng
+from fnet.core.rules import layer
 from fnet.core.sources import at, masked_by
 from fnet.errors import InvalidInput, InvalidParams
 from fnet.lazy import lazily
@@ -44,8 +46,11 @@ __all__ = [
 `fnet.Bound`, are what these give, take or raise."""
 
 _OWN = {
-    "core.compose": "Bound Entrance Graph Rounding Sequential run",
+    "core.compose": "Graph Sequential",
     "core.infer": "trace",
+    "core.layer": "Bound",
+    "core.model": "run",
+    "core.rules": "Entrance Rounding",
     "errors": "ExportError InvalidRows MissingBackend",
     "export.programs": "load_stablehlo run_onnx to_onnx to_stablehlo",
     "inference.compile": "compile jit",

@@ -5,16 +5,16 @@ from fnet import (
     activation_functions as activation_functions, errors as errors, layers as layers, operations as operations,
     random as random, types as types,
 )
-from fnet.core.compose import (
-    Bound as Bound, Entrance as Entrance, Graph as Graph, Rounding as Rounding, Sequential as Sequential, bind as bind,
-    graph as graph, layer as layer, run as run, sequential as sequential,
-)
+from fnet.core.compose import Graph as Graph, Sequential as Sequential, graph as graph, sequential as sequential
 from fnet.core.cutting import cut as cut, pruned as pruned
 from fnet.core.display import show as show
 from fnet.core.infer import activations as activations, infer as infer, summary as summary, trace as trace
+from fnet.core.layer import Bound as Bound, bind as bind
+from fnet.core.model import run as run
 from fnet.core.parameters import (
     check as check, init as init, merge as merge, partition as partition, with_rng as with_rng,
 )
+from fnet.core.rules import Entrance as Entrance, Rounding as Rounding, layer as layer
 from fnet.core.sources import at as at, masked_by as masked_by
 from fnet.errors import (
     ExportError as ExportError, InvalidInput as InvalidInput, InvalidParams as InvalidParams,

@@ -11,7 +11,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer, parameters
-from fnet.core.compose import rules
+from fnet.core.rules import rules
 from fnet.layers.wrappers import keeps_states
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings

@@ -28,7 +28,7 @@ import numpy as np
 
 import fnet
 from fnet import tree, writing
-from fnet.core.compose import bind
+from fnet.core.layer import bind
 from fnet.export import load_onnx, load_stablehlo
 from fnet.export.exactness import verdicts
 from params.bridges.layouts import EQUINOX, FLAX, TORCH

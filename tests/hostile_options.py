@@ -12,8 +12,7 @@ from typing import Any
 import fnet
 from fnet import bind, tree
 from fnet.core import infer
-from fnet.core.compose import option_names
-from fnet.core.options import fits, kinds
+from fnet.core.options import fits, kinds, option_names
 from fnet.core.rules import call_of
 from tests.cases import all_cases
 from tests.cases.operations import CASES

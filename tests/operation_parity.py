@@ -12,7 +12,7 @@ import numpy as np
 
 from compare import yardstick
 from fnet import operations, tree
-from fnet.core.compose import bind
+from fnet.core.layer import bind
 from fnet.core.rules import call_of
 from params.table.operations import OPERATIONS, operation
 from tests.cases.operations import CASES, OpCase

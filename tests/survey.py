@@ -19,7 +19,7 @@ import numpy as np
 
 from fnet import bind, tree
 from fnet.core import infer, room
-from fnet.core.compose import option_names
+from fnet.core.options import option_names
 from fnet.shapes import sized
 from params import Limits
 from params.errors import LimitExceeded

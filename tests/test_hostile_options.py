@@ -13,7 +13,7 @@ import pytest
 import fnet
 from fnet import bind, sequential, tree
 from fnet.core import infer, room
-from fnet.core.compose import option_names
+from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.shapes import sized
 from params import Limits, ModelFileError, load, load_keras, save

@@ -16,8 +16,8 @@ import fnet
 from fnet import backend, bind, dense, embedding, graph, input_layer, layer, operations, sequential, tree
 from fnet.constants import constant
 from fnet.core import infer
-from fnet.core.compose import Entrance
 from fnet.core.layer import REMEMBERED, name_of
+from fnet.core.rules import Entrance
 from fnet.inference import compile as compiling
 from fnet.inference import device, predict
 from fnet.inference.optimized import optimized

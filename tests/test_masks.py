@@ -7,7 +7,7 @@ import pytest
 
 import fnet
 from fnet import Masked, bind, tree
-from fnet.core.compose import rules
+from fnet.core.rules import rules
 from fnet.masks import mask_of, strip
 from params.table.layers import FOREIGN, LAYERS
 from tests import parity

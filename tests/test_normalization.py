@@ -97,5 +97,5 @@ def test_batch_normalization_of_every_size(shape, each_backend):
 
 def test_a_batch_that_is_hidden_as_a_whole_has_mean_and_variance_0(each_backend):
     x, layer = np.arange(24, dtype="float32").reshape(2, 3, 4), bind(fnet.batch_normalization, training=True)
-    y = fnet.core.compose.flow(layer, fnet.init(layer, 0, x.shape), Masked(x, np.zeros((2, 3), bool)))
+    y = fnet.core.model.flow(layer, fnet.init(layer, 0, x.shape), Masked(x, np.zeros((2, 3), bool)))
     np.testing.assert_allclose(y.values, x / np.sqrt(np.float32(1e-3)), rtol=1e-6)

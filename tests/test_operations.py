@@ -20,7 +20,8 @@ import pytest
 
 import fnet
 from fnet import backend, operations, tree
-from fnet.core.compose import bind, option_names
+from fnet.core.layer import bind
+from fnet.core.options import option_names
 from params import from_keras, load_keras
 from params.table.operations import OPERATIONS, REFUSED_OPERATIONS, operation
 from tests import parity

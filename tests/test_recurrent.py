@@ -9,7 +9,7 @@ import fnet
 from compare import yardstick
 from fnet import Masked, bind, random
 from fnet.backend import ops
-from fnet.core.compose import flow
+from fnet.core.model import flow
 from fnet.inference.rows import rows_independent
 from params import from_keras
 from tests import parity

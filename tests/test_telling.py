@@ -10,7 +10,7 @@ import pytest
 
 import fnet
 from fnet import layers, operations
-from fnet.core.compose import option_names
+from fnet.core.options import option_names
 from fnet.core.rules import Rules
 from params.table.catalogue import catalogue
 from params.table.layers import LAYERS

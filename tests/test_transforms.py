@@ -5,7 +5,7 @@ import pytest
 
 import fnet
 from fnet import backend, tree
-from fnet.core.compose import rules
+from fnet.core.rules import rules
 from fnet.inference.string_split import has_host
 from params import load_keras
 from tests import parity

@@ -13,36 +13,10 @@ from typing import Any
 
 from fnet.core import cutting, infer
 from fnet.core.layer import Bound, bind, brief, name_of, written
-from fnet.core.model import EMPTY, Model, Node, Step, Tap, flow, run
-from fnet.core.options import option_names
-from fnet.core.rules import OF_FLOATS, Call, Entrance, Rounding, Rules, layer, rules
+from fnet.core.model import EMPTY, Model, Node
 from fnet.core.sources import feed, references
 from fnet.records import dataclass
 from fnet.tree import FrozenDict, FrozenList, freeze
-
-__all__ = [
-    "EMPTY",
-    "Bound",
-    "Call",
-    "Entrance",
-    "Graph",
-    "Model",
-    "Node",
-    "OF_FLOATS",
-    "Rounding",
-    "Rules",
-    "Sequential",
-    "Step",
-    "Tap",
-    "bind",
-    "flow",
-    "graph",
-    "layer",
-    "option_names",
-    "rules",
-    "run",
-    "sequential",
-]
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,7 +10,9 @@ import numpy as np
 import fnet
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.compose import Model, rules, with_each
+from fnet.core.compose import with_each
+from fnet.core.model import Model
+from fnet.core.rules import rules
 from fnet.records import dataclass
 from fnet.tree import FrozenDict
 from fnet.types import Params

@@ -10,7 +10,7 @@ import numpy as np
 
 from fnet import backend, tree
 from fnet.backend import ops
-from fnet.core.compose import EMPTY
+from fnet.core.model import EMPTY
 from fnet.errors import InvalidInput
 from fnet.inference.door import Fault
 from fnet.inference.lengths import CHUNK, batch_sizes

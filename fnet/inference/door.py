@@ -16,7 +16,10 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.compose import Graph, Model, Sequential, bind, input_names, rules
+from fnet.core.compose import Graph, Sequential, input_names
+from fnet.core.layer import bind
+from fnet.core.model import Model
+from fnet.core.rules import rules
 from fnet.core.sources import Ref, describe, feed, only_item, references
 from fnet.dtypes import WIDE
 from fnet.errors import InvalidInput

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fnet.core.compose import Bound, Model, bind, rules, with_each
+from fnet.core.compose import with_each
+from fnet.core.layer import Bound, bind
+from fnet.core.model import Model
+from fnet.core.rules import rules
 from fnet.latest import Latest
 from fnet.layers.wrappers import time_distributed
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
-from fnet.core.compose import Graph, Sequential, bind
+from fnet.core.compose import Graph, Sequential
+from fnet.core.layer import bind
 from fnet.core.sources import references
 from fnet.errors import InvalidInput
 from fnet.types import Array

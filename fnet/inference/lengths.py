@@ -9,8 +9,8 @@ import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Graph, Sequential, bind
-from fnet.core.layer import Bound
+from fnet.core.compose import Graph, Sequential
+from fnet.core.layer import Bound, bind
 from fnet.core.sources import references
 from fnet.inference.door import passes_on
 from fnet.inference.schedule import LOOP, RECURRENT

@@ -10,8 +10,9 @@ import numpy as np
 
 from fnet import layers, tree
 from fnet.core import infer, room
-from fnet.core.compose import Bound, Rules
 from fnet.core.explaining import FAILURES
+from fnet.core.layer import Bound
+from fnet.core.rules import Rules
 from fnet.errors import InvalidInput
 from fnet.types import Array
 

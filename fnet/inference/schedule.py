@@ -17,8 +17,8 @@ import numpy as np
 from fnet import backend, tree
 from fnet.backend import ops
 from fnet.core import infer, room
-from fnet.core.compose import Model
 from fnet.core.layer import bind
+from fnet.core.model import Model
 from fnet.inference import processors
 from fnet.inference.compile import Compiled
 from fnet.layers.basic import embedding

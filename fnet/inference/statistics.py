@@ -7,8 +7,7 @@ from typing import Any
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.compose import bind
-from fnet.core.layer import brief
+from fnet.core.layer import bind, brief
 from fnet.core.model import EMPTY, Model, flow
 from fnet.layers.norms import batch_moments, batch_normalization
 from fnet.masks import parted, strip

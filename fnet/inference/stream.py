@@ -10,7 +10,10 @@ from typing import Any
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Bound, Model, bind, flow, option_names, rules
+from fnet.core.layer import Bound, bind
+from fnet.core.model import EMPTY, Model, flow
+from fnet.core.options import option_names
+from fnet.core.rules import rules
 from fnet.layers.recurrence import sequence_spec, unpack, zeros
 from fnet.layers.state_passing import Advance, State, advance
 from fnet.layers.wrappers import bidirectional

@@ -6,7 +6,9 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Graph, Model, Node, Sequential, rules
+from fnet.core.compose import Graph, Sequential
+from fnet.core.model import Model, Node
+from fnet.core.rules import rules
 from fnet.core.sources import Ref, mapped, references
 from fnet.tree import FrozenDict
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 from fnet.activation_functions import IN_LAYERS, Activation, activate, halved
 from fnet.backend import xp
 from fnet.core import infer
-from fnet.core.compose import OF_FLOATS, layer
 from fnet.core.infer import activation_child
+from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.masks import masked, parted

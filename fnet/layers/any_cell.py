@@ -8,7 +8,10 @@ from typing import Any, TypeAlias
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import EMPTY, Bound, Sequential, bind, flow, layer, sequential
+from fnet.core.compose import Sequential, sequential
+from fnet.core.layer import Bound, bind
+from fnet.core.model import EMPTY, flow
+from fnet.core.rules import layer
 from fnet.layers.cells import gru_cell, lstm_cell, simple_rnn_cell
 from fnet.layers.recurrence import (
     SequenceOptions,

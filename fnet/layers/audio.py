@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import numpy as np
 
 from fnet.backend import xp
-from fnet.core.compose import layer
 from fnet.core.room import size
+from fnet.core.rules import layer
 from fnet.dtypes import require_no_strings
 from fnet.errors import InvalidInput
 from fnet.strings import NumpyArray

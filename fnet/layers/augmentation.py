@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fnet.backend import ops
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.dtypes import floats_of
 from fnet.types import Array, Params, ParamTree
 

@@ -8,8 +8,8 @@ from typing import Any
 from fnet.activation_functions import CLAMPS, Activation, activate
 from fnet.backend import ops, xp
 from fnet.core import infer
-from fnet.core.compose import Entrance, Rounding, layer
 from fnet.core.infer import activation_child
+from fnet.core.rules import Entrance, Rounding, layer
 from fnet.core.sources import only_item
 from fnet.dtypes import promoted, result_type
 from fnet.errors import InvalidInput

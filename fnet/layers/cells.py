@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fnet.activation_functions import Activation
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.layers.recurrence import as_tuples
 from fnet.layers.recurrent import (
     GRU,

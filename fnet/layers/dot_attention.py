@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from fnet.backend import ops, xp
 from fnet.core import room
-from fnet.core.compose import layer
-from fnet.core.rules import Rounding
+from fnet.core.rules import Rounding, layer
 from fnet.dtypes import factors, floating, floats_of, product_dtype, promoted, tensor
 from fnet.errors import InvalidInput
 from fnet.layers.regularization import drop

@@ -8,8 +8,8 @@ from typing import Any
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import ops, xp
-from fnet.core.compose import Rounding, layer
 from fnet.core.infer import activation_child
+from fnet.core.rules import Rounding, layer
 from fnet.dtypes import promoted
 from fnet.layers import quantized
 from fnet.layers.basic import embedding

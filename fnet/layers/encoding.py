@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import numpy_backend
-from fnet.core.compose import Rounding
+from fnet.core.rules import Rounding
 from fnet.errors import InvalidInput
 from fnet.hashes import farmhash64, siphash64
 from fnet.strings import NumpyArray

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.core.compose import OF_FLOATS, layer
+from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.windows import join_shape, over_axes, spatial_axes, split_shape

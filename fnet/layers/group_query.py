@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fnet.core import room
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.errors import InvalidInput
 from fnet.layers.dot_attention import after_dropout, drops
 from fnet.layers.multi_head import (

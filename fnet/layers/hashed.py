@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops
-from fnet.core.compose import Entrance, layer
 from fnet.core.room import arrays, numbers
+from fnet.core.rules import Entrance, layer
 from fnet.errors import InvalidInput
 from fnet.hashes import cross64, farmhash64
 from fnet.layers.encoding import Salt, encode, hash_buckets, lookup_spec

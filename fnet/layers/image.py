@@ -14,7 +14,7 @@ import numpy as np
 
 from fnet.backend import ops, xp
 from fnet.core import room
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.dtypes import require_no_strings
 from fnet.layers.numeric import float_rule, floats
 from fnet.resampling import require_interpolation, resample

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fnet.backend import ops
-from fnet.core.compose import Entrance, layer
+from fnet.core.rules import Entrance, layer
 from fnet.errors import InvalidInput
 from fnet.layers.encoding import TOKENS, Salt, depth_of, encode, hash_buckets, lookup_spec, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.core.compose import OF_FLOATS, layer
+from fnet.core.rules import OF_FLOATS, layer
 from fnet.dtypes import WIDE, in_floats, is_integral, name_of, require_no_strings, result_type
 from fnet.errors import InvalidInput
 from fnet.masks import mask_of, masked, values_of

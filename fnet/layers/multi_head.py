@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from fnet.activation_functions import sigmoid
 from fnet.backend import ops, xp
 from fnet.core import room
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.errors import InvalidInput
 from fnet.layers import quantized
 from fnet.layers.activation_layers import masked_softmax

@@ -10,7 +10,9 @@ from typing import Any
 
 from fnet.backend import ops, xp
 from fnet.core import infer
-from fnet.core.compose import Rounding, bind, flow, layer
+from fnet.core.layer import bind
+from fnet.core.model import flow
+from fnet.core.rules import Rounding, layer
 from fnet.dtypes import floats_of, in_floats
 from fnet.errors import InvalidInput
 from fnet.layers.merging import l2_normalize

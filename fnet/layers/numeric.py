@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 
 from fnet.backend import ops, xp
-from fnet.core.compose import Rounding, layer
+from fnet.core.rules import Rounding, layer
 from fnet.dtypes import in_floats, is_integral, require_no_strings
 from fnet.layers.encoding import encode, lookup_spec
 from fnet.shapes import axes_of, broadcast_shapes, require_ascending, require_kept, shape_of

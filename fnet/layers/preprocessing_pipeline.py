@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet.core import room
-from fnet.core.compose import EMPTY, flow, layer, sequential
+from fnet.core.compose import sequential
 from fnet.core.infer import infer
+from fnet.core.model import EMPTY, flow
+from fnet.core.rules import layer
 from fnet.types import Params, ParamTree
 
 

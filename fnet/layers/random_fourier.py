@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnet.backend import xp
-from fnet.core.compose import Rounding, layer
+from fnet.core.rules import Rounding, layer
 from fnet.errors import InvalidInput
 from fnet.types import Array, Param, Params, ParamTree, Positive, Spec
 

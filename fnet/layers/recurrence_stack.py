@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from fnet.backend import ops, xp
 from fnet.backend.gates import CELLS
 from fnet.core import infer
-from fnet.core.compose import bind, layer, sequential
-from fnet.core.layer import brief
+from fnet.core.compose import sequential
+from fnet.core.layer import bind, brief
+from fnet.core.rules import layer
 from fnet.errors import InvalidInput
 from fnet.layers.basic import embedding
 from fnet.layers.recurrent import gru, lstm, simple_rnn

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 from fnet.activation_functions import Activation, activate
 from fnet.backend import xp
-from fnet.core.compose import EMPTY, layer
 from fnet.core.infer import activation_child
+from fnet.core.model import EMPTY
 from fnet.core.options import asking
+from fnet.core.rules import layer
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import (
     SequenceOptions,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fnet import random
 from fnet.backend import xp
 from fnet.core import infer
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.types import Array, DataFormat, NotNegative, Params, Positive, Rate
 
 

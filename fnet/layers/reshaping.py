@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from fnet.backend import ops, xp
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.errors import InvalidInput
 from fnet.layers.windows import spatial_axes
 from fnet.shapes import reshaped, total

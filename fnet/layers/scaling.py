@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fnet import random
 from fnet.backend import xp
 from fnet.core import infer
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.shapes import broadcast_shapes, require_kept
 from fnet.types import Array, Param, Params, ParamTree, Positive, Rate, Spec
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from fnet.core.compose import Entrance, layer
+from fnet.core.rules import Entrance, layer
 from fnet.errors import InvalidInput
 from fnet.layers.encoding import TOKENS, count_rows, depth_of, encode, lookup_spec, weigh
 from fnet.layers.vocabulary import Specials, table_params, token_ids, vocabulary_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fnet.backend import xp
-from fnet.core.compose import layer
+from fnet.core.rules import layer
 from fnet.layers import image
 from fnet.layers.numeric import float_rule
 from fnet.layers.windows import spatial_axes

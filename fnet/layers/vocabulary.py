@@ -13,7 +13,7 @@ import numpy as np
 
 from fnet.backend import ops
 from fnet.constants import is_constant
-from fnet.core.compose import bind
+from fnet.core.layer import bind
 from fnet.errors import InvalidInput
 from fnet.latest import Latest
 from fnet.records import dataclass

@@ -9,9 +9,10 @@ from typing import Any
 from fnet import tree
 from fnet.backend import ops, xp
 from fnet.core import infer, room
-from fnet.core.compose import EMPTY, Bound, Model, bind, flow, layer, option_names, rules
-from fnet.core.layer import brief, has_policy
-from fnet.core.rules import Rounding
+from fnet.core.layer import Bound, bind, brief, has_policy
+from fnet.core.model import EMPTY, Model, flow
+from fnet.core.options import option_names
+from fnet.core.rules import Rounding, layer, rules
 from fnet.errors import InvalidInput
 from fnet.layers.recurrence import sequence_spec, unpack
 from fnet.layers.state_passing import Advance, State, advance

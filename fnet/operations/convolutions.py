@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from fnet import layers
-from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.core.layer import Bound, bind
 from fnet.core.options import asking
 from fnet.core.room import of_step
 from fnet.dtypes import factors, tensor

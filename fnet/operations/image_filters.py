@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fnet.backend import xp
-from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.core.layer import Bound, bind
 from fnet.core.room import of_step, size
 from fnet.dtypes import floating, tensor
 from fnet.layers.convolution import conv2d, conv3d

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from fnet.backend import ops, xp
-from fnet.core.compose import bind
+from fnet.core.layer import bind
 from fnet.core.options import asking
 from fnet.core.room import of_step
 from fnet.dtypes import bounds, floating, tensor

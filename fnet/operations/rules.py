@@ -19,8 +19,8 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.compose import Call, layer
 from fnet.core.options import kinds
+from fnet.core.rules import Call, layer
 from fnet.shapes import broadcast_shapes, positive, reduced_shape, shape_of, sized
 from fnet.types import Params, ParamTree, Shape, Spec
 

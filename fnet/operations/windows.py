@@ -10,8 +10,8 @@ import math
 from typing import Any
 
 from fnet.backend import xp
-from fnet.core.compose import Bound, bind
 from fnet.core.infer import infer
+from fnet.core.layer import Bound, bind
 from fnet.core.options import asking
 from fnet.core.room import of_step, size
 from fnet.dtypes import tensor

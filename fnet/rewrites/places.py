@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fnet.core.compose import EMPTY, Graph, Node, Sequential, bind
-from fnet.core.layer import Bound
+from fnet.core.compose import Graph, Sequential
+from fnet.core.layer import Bound, bind
+from fnet.core.model import EMPTY, Node
 from fnet.core.sources import references
 from fnet.types import Array, Params
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fnet import tree
 from fnet.backend import xp
 from fnet.backend.gates import laid_out
-from fnet.core.compose import EMPTY
 from fnet.core.layer import Bound, bind
+from fnet.core.model import EMPTY
 from fnet.layers.recurrence_stack import Part, is_lookup, part, parts, recurrent_stack
 from fnet.layers.regularization import dropout, gaussian_dropout, gaussian_noise, spatial_dropout1d
 from fnet.rewrites.places import Rewrite, each_pair, each_step, read_only

@@ -15,7 +15,7 @@ import numpy as np
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound
+from fnet.core.layer import Bound
 from fnet.records import dataclass
 from fnet.types import Param, ParamTree
 from params.assign.group_names import KERAS_3, LISTS, Naming, Walk, join, place_of

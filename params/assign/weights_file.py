@@ -10,7 +10,8 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Sequential, bind
+from fnet.core.compose import Graph, Sequential
+from fnet.core.layer import Bound, bind
 from fnet.core.sources import references
 from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant

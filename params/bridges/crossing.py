@@ -9,8 +9,8 @@ import numpy as np
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.compose import Model, bind
-from fnet.core.layer import name_of
+from fnet.core.layer import bind, name_of
+from fnet.core.model import Model
 from fnet.errors import ExportError
 from fnet.types import Params
 from params.bridges.layouts import EQUINOX, FLAX, TORCH, Arrays, Layout

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import fnet
-from fnet.core.compose import bind
+from fnet.core.layer import bind
 from fnet.errors import ExportError
 from fnet.records import dataclass
 from fnet.types import Params

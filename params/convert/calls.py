@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fnet import tree
-from fnet.core.compose import bind, option_names
-from fnet.core.options import kinds
+from fnet.core.layer import bind
+from fnet.core.options import kinds, option_names
 from fnet.core.rules import call_of, rules
 from fnet.core.sources import Ref, masked_by, references
 from fnet.records import dataclass

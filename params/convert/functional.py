@@ -11,7 +11,10 @@ from typing import Any
 import fnet
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import bind, graph, option_names, rules
+from fnet.core.compose import graph
+from fnet.core.layer import bind
+from fnet.core.options import option_names
+from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, references, resolve, unmasked
 from fnet.dtypes import is_float_spec, result_type
 from fnet.layers.basic import constant

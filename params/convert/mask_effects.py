@@ -15,7 +15,8 @@ from typing import Any
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound, input_names
+from fnet.core.compose import input_names
+from fnet.core.layer import Bound
 from fnet.core.sources import Ref, feed, masked_by, references
 from fnet.dtypes import compute_dtype
 from fnet.records import dataclass

@@ -10,7 +10,9 @@ from typing import Any
 import fnet
 from fnet import random
 from fnet.core import infer
-from fnet.core.compose import bind, option_names, sequential
+from fnet.core.compose import sequential
+from fnet.core.layer import bind
+from fnet.core.options import option_names
 from fnet.types import Array
 from params.convert.conversion import BROKEN, Conversion, Converted, of_layer
 from params.convert.functional import functional, require_no_cast

@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from fnet.core.compose import Bound, option_names
+from fnet.core.layer import Bound
+from fnet.core.options import option_names
 from params.convert.conversion import Conversion
 from params.errors import UnsafeFile, UnsupportedLayer, own_function, quoted
 from params.file.keras_objects import KerasObject, shown

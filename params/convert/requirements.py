@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from fnet.core import infer
-from fnet.core.compose import option_names
+from fnet.core.options import option_names
 from fnet.types import OneOf, Range
 from params.convert.conversion import Converted
 from params.convert.generations import Version

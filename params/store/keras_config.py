@@ -16,8 +16,10 @@ import fnet
 from fnet import tree
 from fnet.activation_functions import ACTIVATIONS
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, option_names
-from fnet.core.layer import brief, name_of
+from fnet.core.compose import Graph, Sequential
+from fnet.core.layer import Bound, bind, brief, name_of
+from fnet.core.model import Model, Node
+from fnet.core.options import option_names
 from fnet.core.sources import Ref, masked_by, references
 from fnet.errors import ExportError
 from fnet.layers.basic import constant

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fnet.core.compose import Bound, Model, bind
+from fnet.core.layer import Bound, bind
+from fnet.core.model import Model
 from fnet.core.sources import Ref, masked_by, references
 from fnet.inference.in_predict import in_predict
 from fnet.layers.basic import constant, input_layer

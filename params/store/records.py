@@ -18,7 +18,10 @@ import numpy as np
 
 import fnet
 from fnet.activation_functions import ACTIVATIONS
-from fnet.core.compose import Bound, Graph, Node, Rules, Sequential, bind, graph, sequential
+from fnet.core.compose import Graph, Sequential, graph, sequential
+from fnet.core.layer import Bound, bind
+from fnet.core.model import Node
+from fnet.core.rules import Rules
 from fnet.core.sources import Ref, masked_by
 from fnet.tree import FrozenDict, FrozenList, FrozenSlice, freeze
 from params.errors import CorruptFile, ModelFileError, UnsupportedLayer, quoted

@@ -13,8 +13,10 @@ from typing import Any
 import fnet
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Bound, Graph, Model, Node, Sequential, bind, graph, option_names, with_each
-from fnet.core.layer import name_of
+from fnet.core.compose import Graph, Sequential, graph, with_each
+from fnet.core.layer import Bound, bind, name_of
+from fnet.core.model import Model, Node
+from fnet.core.options import option_names
 from fnet.core.sources import Ref, at, feed, mapped, masked_by
 from fnet.dtypes import is_integral
 from fnet.errors import ExportError

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from fnet import tree
 from fnet.core import infer
-from fnet.core.compose import Rules, rules
+from fnet.core.rules import Rules, rules
 from fnet.records import dataclass
 
 

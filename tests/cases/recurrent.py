@@ -11,7 +11,7 @@ import numpy as np
 
 import fnet
 from fnet import Sequential, bind
-from fnet.core.compose import Bound
+from fnet.core.layer import Bound
 from tests.cases import Case
 
 CLASSES = {
