@@ -185,3 +185,6 @@ KERNELS: dict[str, tuple[Callable[[Floats], Floats], float]] = {
 """{interpolation: (kernel, radius)} where it may be widened."""
 
 INTERPOLATIONS = ("nearest", *KERNELS, "area")
+
+BLURRING = ("gaussian", "mitchellcubic")
+"""Those that change an image which has the size already."""

@@ -105,6 +105,27 @@ def test_nan_and_infinity_are_no_options_of_layers(number):
         load_keras(hostile.keras_zip(config))
 
 
+@pytest.mark.parametrize(
+    ("shape", "made"),
+    [
+        ((3,), [layers.ReLU(max_value=float("inf"), negative_slope=0.5)]),
+        ((1, 0, 3), [layers.LayerNormalization()]),
+        (
+            (0, 3),
+            [layers.Dense(4), layers.BatchNormalization(), layers.Flatten(), layers.Dense(2, bias_initializer="ones")],
+        ),
+    ],
+)
+def test_extremes_that_keras_runs(tmp_path, shape, made):
+    """A largest value of infinity is none; an input may hold no numbers."""
+    keras_model = keras.Sequential([keras.Input(shape), *made])
+    keras_model.save(tmp_path / "model.keras")
+    model, params = load_keras(tmp_path / "model.keras")
+    x = np.resize(X, (4, *shape)) * 9
+    for y in (model(params, x), fnet.predict(model, params, x, batch_size=3)):
+        np.testing.assert_allclose(y, keras_model(x), rtol=1e-6, strict=True)
+
+
 MINE = {"dtype": {"class_name": "MyPolicy", "config": {}}}
 FOREIGN = {"module": "my_package", "class_name": "Mine", "config": MINE, "registered_name": "my_package>Mine"}
 

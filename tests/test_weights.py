@@ -291,6 +291,29 @@ def test_the_class_of_arrays_is_guessed(name):
         load_keras(data)
 
 
+def test_one_name_of_arrays_in_two_layers_of_a_nested_model():
+    """In Keras 2 the kernel of a depthwise convolution is depthwise_kernel, as one of the two of a separable one."""
+    made = keras.Sequential(
+        [
+            keras.Input((5, 5, 2)),
+            keras.layers.DepthwiseConv2D(3, use_bias=False, name="d"),
+            keras.layers.SeparableConv2D(4, 3, use_bias=False, name="s"),
+        ]
+    )
+    names = ("d/depthwise_kernel:0", "s/depthwise_kernel:0", "s/pointwise_kernel:0")
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, 5, 5, 2], "dtype": "float32"}},
+        {"class_name": "DepthwiseConv2D", "config": {"name": "d", "kernel_size": [3, 3], "use_bias": False}},
+        {"class_name": "SeparableConv2D", "config": {"name": "s", "filters": 4, "kernel_size": 3, "use_bias": False}},
+    ]
+    inner = {"class_name": "Sequential", "config": {"name": "inner", "layers": layers}}
+    outer = {"class_name": "Sequential", "config": {"name": "outer", "layers": [layers[0], inner]}}
+    arrays = zip(names, made.get_weights(), strict=True)
+    model, params = load_keras(hostile.legacy(outer, [("inner", *arrays)]))
+    x = draw(2, 5, 5, 2)
+    np.testing.assert_allclose(model(params, x), made(x), atol=1e-6)
+
+
 def test_a_binary_file_that_was_saved_as_text():
     for data in (hostile.legacy(), b"\x89HDF\r\n\x1a\n" + bytes(range(256))):
         spoilt = data.decode("utf-8", "replace").encode()

@@ -17,7 +17,7 @@ from fnet.core import room
 from fnet.core.rules import layer
 from fnet.dtypes import require_no_strings
 from fnet.layers.numeric import float_rule, floats
-from fnet.resampling import require_interpolation, resample
+from fnet.resampling import BLURRING, require_interpolation, resample
 from fnet.shapes import require_numbers
 from fnet.types import Array, DataFormat, Params, ParamTree, Positive, Spec
 
@@ -38,13 +38,15 @@ def resize(
     antialias: bool = False,
     data_format: str | None = CHANNELS_LAST,
 ) -> Array:
-    """Images with (height, width) = `size`; as they are where they have it, else floats (nearest: any dtype).
+    """Images with (height, width) = `size`; as they are where they have it, but for kernels that blur, else floats
+    (nearest: any dtype).
 
     interpolation: one of `fnet.resampling.INTERPOLATIONS`. antialias widens the kernels when shrinking.
     Source: tf.image.resize.
     """
     axes = height_and_width(images.ndim, data_format)
-    if all(images.shape[axis] == target for axis, target in zip(axes, size, strict=True)):
+    same = all(images.shape[axis] == target for axis, target in zip(axes, size, strict=True))
+    if same and interpolation not in BLURRING:
         return images
     x = images if interpolation == "nearest" else floats(images)
     order = [*zip(axes, size, strict=True)]

@@ -103,9 +103,13 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
     named_alike = {(slot.group, slot.name) for slot, name, _ in own if _short(name)[1] == slot.name}
     if own and not len({slot.name for slot, *_ in own}) == len(own) == len(named_alike):
         warn_of_twins(part.source.label, [("/".join(slot.path or ()), array) for slot, _, array in own])
-    known = {slot.name for slot in slots}
+    everyone, known = set[str](), defaultdict[str, set[str]](set)
+    for slot in slots:
+        everyone.add(slot.name)
+        known[slot.owner.source.name].add(slot.name)
     for slot, (name, array) in zip(slots, arrays, strict=True):
-        if slot.path is not None and _short(name)[1] in known - {slot.name}:
+        owner, own_name = _short(name)  # Keras 2 had other names for some: depthwise_kernel
+        if slot.path is not None and own_name in known.get(owner, everyone) - {slot.name}:
             raise WeightsMismatch(f"{part.source.label}: expected {quoted(slot.name)} but the file has {quoted(name)}")
         yield slot, array
 

@@ -144,7 +144,8 @@ class _Values(NamedTuple):
     def read(self, key: str, value: Any, inside: bool = False) -> Any:
         """A config value: lists as tuples, nested layers as steps, activations by name. inside: one in that of `key`.
 
-        NaN and infinity are arguments of operations; as options of a layer they would only make NaN later.
+        NaN and infinity are arguments of operations; as options of a layer they would only make NaN later, but for a
+        largest value of infinity, which is none.
         """
         if not inside and key == "dtype":
             return self.source.policy
@@ -153,6 +154,8 @@ class _Values(NamedTuple):
         if isinstance(value, list):
             return tuple([self.read(key, item, True) for item in value])
         if isinstance(value, float) and not (self.operation or math.isfinite(value)):
+            if key == "max_value" and value > 0:
+                return None
             wrong = UnsupportedLayer if self.source.class_name == "Masking" else CorruptFile  # Keras writes them there
             raise wrong(f"{self.source.label} has the option {quoted(key)} = {value}; it must be finite")
         if not isinstance(value, dict):

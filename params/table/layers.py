@@ -145,10 +145,8 @@ def _input(config: dict[str, Any]) -> dict[str, Any]:
     shape, *others = (config[key] for key in ("batch_shape", "batch_input_shape", "shape") if key in config)
     if others:
         raise CorruptFile(f"an input has several shapes: {quoted(shape)} and {quoted(others[0])}")
-    if not is_shape(shape) or not shape or 0 in shape[1:]:
-        raise CorruptFile(
-            f"an input has the batch_shape {quoted(shape)}; it must be sizes of 1 and more, the batch first"
-        )
+    if not is_shape(shape) or not shape:
+        raise CorruptFile(f"an input has the batch_shape {quoted(shape)}; it must be sizes, the batch first")
     return {**config, "shape": (None, *config["batch_shape"][1:])}
 
 
