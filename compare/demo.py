@@ -39,11 +39,6 @@ def run(args: argparse.Namespace) -> int:
     from train_keras.quiet import import_keras
 
     started = time.monotonic()
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        log.error("%s: %s", args.out, error.strerror)
-        return 1
     import_keras()
     from rich.console import Console
 
@@ -51,6 +46,11 @@ def run(args: argparse.Namespace) -> int:
     from compare.worker import WorkerFailed
     from train_keras.errors import RunLocked, RunMismatch
 
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.error("%s: %s", args.out, error.strerror)
+        return 1
     console, comparisons = Console(), []
     try:
         for family in MODELS:
