@@ -111,7 +111,24 @@ def test_models_go_by_the_names_of_their_layers():
     np.testing.assert_array_equal(back["hidden"]["kernel"], params["hidden"]["kernel"])
 
 
+def test_arrays_that_lack_or_are_left_over_are_refused():
+    for library, name in pairs():
+        step, params, _ = drawn(name)
+        if (library, name) == ("flax", "gru"):
+            params["bias"][1, 8:] = 0
+        there, back = WAYS[library]
+        model, arrays = fnet.sequential(relu=fnet.relu, step=step), there(step, params)
+        for key in arrays:
+            with pytest.raises(ExportError, match=f"lack '{key}'"):
+                back(model, {f"step.{k}": array for k, array in arrays.items() if k != key})
+        with pytest.raises(ExportError, match=r"nothing here takes these arrays of .*: weight_ih_l1"):
+            back(step, {**arrays, "weight_ih_l1": np.ones(3)})
+        with pytest.raises(ExportError, match=r"the model: nothing here takes .*: other\.weight"):
+            back(model, {f"step.{k}": array for k, array in arrays.items()} | {"other.weight": np.ones(3)})
+
+
 REFUSED = {
+    "rms": (bind(fnet.layer_normalization, rms_scaling=True), {"gamma": np.ones(3)}, "leaves the mean"),
     "no bridge": (bind(fnet.prelu), {"alpha": np.ones(3)}, "there is no bridge for prelu to PyTorch"),
     "other activation": (
         bind(fnet.lstm, units=1, activation="relu"),

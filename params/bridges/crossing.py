@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,10 @@ def to_torch(step: Any, params: Params) -> dict[str, Any]:
 
 
 def from_torch(step: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """The params of a layer or model of fnet from a PyTorch state dict, of NumPy arrays or tensors on a CPU."""
+    """The params of a layer or model of fnet from a PyTorch state dict, of NumPy arrays or tensors on a CPU.
+
+    Raises fnet.ExportError where an array is missing, or nothing takes it, as of a second layer in one LSTM.
+    """
     return _back(step, _numpy(arrays), TORCH, "PyTorch")
 
 
@@ -92,15 +95,29 @@ def _there(step: Any, params: Params, layouts: Layouts, library: str) -> dict[st
 
 
 def _back(step: Any, arrays: Mapping[str, Any], layouts: Layouts, library: str) -> dict[str, Any]:
+    params: Arrays = {}
     if isinstance(step, Model):
-        params: Arrays = {}
+        taken: set[str] = set()
         for _, key, inner in step.entries:
             own = {name.removeprefix(f"{key}."): a for name, a in arrays.items() if name.startswith(f"{key}.")}
-            if own:
+            taken |= {f"{key}.{name}" for name in own}
+            if own or isinstance(inner, Model) or bind(inner).function in layouts:
                 params[key] = _back(inner, own, layouts, library)
-        return params
+        _none_left(arrays, taken, "the model", library)
+        return {key: part for key, part in params.items() if part}
     bound = bind(step)
-    return _layout(bound.function, layouts, library).back(arrays, bound.all_options)
+    layout, options, name = _layout(bound.function, layouts, library), bound.all_options, name_of(bound.function)
+    try:
+        params = layout.back(arrays, options)
+    except KeyError as error:
+        raise ExportError(f"{name}: the arrays of {library} lack {error}; there are {sorted(arrays)}") from None
+    _none_left(arrays, {*layout.there(params, options), "num_batches_tracked"}, name, library)
+    return params
+
+
+def _none_left(arrays: Mapping[str, Any], taken: Collection[str], name: str, library: str) -> None:
+    if left := sorted(arrays.keys() - taken):
+        raise ExportError(f"{name}: nothing here takes these arrays of {library}: {', '.join(left)}")
 
 
 def _layout(function: Callable[..., Any], layouts: Layouts, library: str) -> Layout:

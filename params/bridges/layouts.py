@@ -31,6 +31,9 @@ class Layout:
 
 Change: TypeAlias = Callable[[Any], Any]
 
+SWITCHES = {"bias": "use_bias", "beta": "center", "gamma": "scale"}
+"""{param: the option that leaves it out}: any other must be among the arrays."""
+
 
 def same(a: Any) -> Any:
     """The array as it is."""
@@ -68,14 +71,10 @@ def renamed(
         return {theirs: go(params[ours]) for theirs, ours, go, _ in full if ours in params}
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
-        return {ours: come(arrays[theirs]) for theirs, ours, _, come in full if theirs in arrays}
+        has = {ours: options.get(SWITCHES.get(ours, ""), True) for _, ours, *_ in full}
+        return {ours: come(arrays[theirs]) for theirs, ours, _, come in full if has[ours]}
 
     return Layout(there, back)
-
-
-def _bias(arrays: Mapping[str, Any]) -> Arrays:
-    """The bias among some arrays, where there is one."""
-    return {"bias": arrays["bias"]} if "bias" in arrays else {}
 
 
 def depthwise() -> Layout:
@@ -84,12 +83,13 @@ def depthwise() -> Layout:
     def there(params: Params, options: Options) -> Arrays:
         kernel = params["kernel"]
         flat = kernel.reshape(*kernel.shape[:-2], 1, -1)
-        return {"weight": channels_first(flat), **_bias(params)}
+        return {"weight": channels_first(flat), **({"bias": params["bias"]} if "bias" in params else {})}
 
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         kernel = channels_last(arrays["weight"])
         multiplier = options.get("depth_multiplier", 1)
-        return {"kernel": kernel.reshape(*kernel.shape[:-2], -1, multiplier), **_bias(arrays)}
+        bias = {"bias": arrays["bias"]} if options["use_bias"] else {}
+        return {"kernel": kernel.reshape(*kernel.shape[:-2], -1, multiplier), **bias}
 
     return Layout(there, back)
 
@@ -130,7 +130,7 @@ def torch_rnn(kind: str, suffix: str = "_l0") -> Layout:
         params = {
             key: gates(arrays[name].T, order) for key, name in zip(("kernel", "recurrent_kernel"), names, strict=False)
         }
-        if names[2] in arrays:
+        if options["use_bias"]:
             both = np.stack([gates(arrays[name], order) for name in names[2:]])
             params["bias"] = both if kind == "gru" else both[0] + both[1]
         return params
@@ -196,7 +196,7 @@ def torch_heads() -> Layout:
             for part, rows in zip(parts, np.split(weight, 3), strict=True)
         }
         params["output_dense"] = {"kernel": arrays["out_proj.weight"].T.reshape(heads, -1, dim)}
-        if "in_proj_bias" in arrays:
+        if options["use_bias"]:
             for part, row in zip(parts, np.split(arrays["in_proj_bias"], 3), strict=True):
                 params[part]["bias"] = row.reshape(heads, -1)
             params["output_dense"]["bias"] = arrays["out_proj.bias"]
@@ -221,7 +221,8 @@ def heads_by_name(there_names: Mapping[str, str], weight: str, turn: bool) -> La
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         params: Arrays = {}
         for ours, theirs in there_names.items():
-            kernel, bias = arrays[f"{theirs}.{weight}"], arrays.get(f"{theirs}.bias")
+            kernel = arrays[f"{theirs}.{weight}"]
+            bias = arrays[f"{theirs}.bias"] if options["use_bias"] else None
             last, heads = ours == "output_dense", options["num_heads"]
             if turn:
                 flat = kernel.T
@@ -274,7 +275,7 @@ def equinox_gru() -> Layout:
     def back(arrays: Mapping[str, Any], options: Options) -> Arrays:
         order = _order("gru", options)
         params = {key: gates(arrays[name].T, order) for name, key in kernels.items()}
-        if "bias" not in arrays:
+        if not options["use_bias"]:
             return params
         state = np.concatenate([np.zeros_like(arrays["bias_n"])] * 2 + [arrays["bias_n"]])
         return {**params, "bias": np.stack([gates(arrays["bias"], order), state])}
@@ -286,7 +287,14 @@ _CONV = renamed(("weight", "kernel", channels_first, channels_last), ("bias", "b
 _CONVOLUTIONS = (fnet.conv1d, fnet.conv2d, fnet.conv3d)
 _TRANSPOSED = (fnet.conv1d_transpose, fnet.conv2d_transpose, fnet.conv3d_transpose)
 _DEPTHWISE = (fnet.depthwise_conv1d, fnet.depthwise_conv2d)
-_SCALES = renamed(("weight", "gamma"), ("bias", "beta"))
+
+
+def _no_rms(options: Options) -> None:
+    if options.get("rms_scaling"):
+        raise ExportError("rms_scaling divides by the deviation and leaves the mean, which no other library does")
+
+
+_SCALES = renamed(("weight", "gamma"), ("bias", "beta"), check=_no_rms)
 
 TORCH: dict[Callable[..., Any], Layout] = {
     fnet.dense: renamed(("weight", "kernel", turned, turned), ("bias", "bias")),
@@ -309,7 +317,7 @@ bidirectional, MultiheadAttention."""
 
 _HEADS = {"query_dense": "query", "key_dense": "key", "value_dense": "value", "output_dense": "out"}
 _FLAX_KERNEL = renamed(("kernel", "kernel"), ("bias", "bias"))
-_FLAX_SCALES = renamed(("scale", "gamma"), ("bias", "beta"))
+_FLAX_SCALES = renamed(("scale", "gamma"), ("bias", "beta"), check=_no_rms)
 
 FLAX: dict[Callable[..., Any], Layout] = {
     **dict.fromkeys((fnet.dense, *_CONVOLUTIONS), _FLAX_KERNEL),
