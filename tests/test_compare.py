@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -286,9 +287,14 @@ def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_
     sides = ["--with", "mine:other_side", "--with", str(folder / "model.keras")]
     file = tmp_path / "parity.json"
     options = ["--backends", "numpy", "--json", "--certificate", str(file)]
+    begun = time.perf_counter()
     assert cli.main(arguments(folder, *options, *sides)) == 0
+    took = time.perf_counter() - begun
     made = json.loads(file.read_text("utf-8"))
     assert made["verdict"] == "parity holds"
+    for side in made["comparison"]["sides"].values():
+        assert side["load_seconds"] >= 0 < side["predict_seconds"]
+        assert side["load_seconds"] + side["predict_seconds"] < took
     digest = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
     assert [each["sha256"] for each in made["files"]] == [digest, digest]
     x = np.load(folder / "x.npy")

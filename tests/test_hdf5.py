@@ -1,6 +1,7 @@
 """The HDF5 reader, structure by structure: one field of an honest file is made wrong at a time."""
 
 import io
+import json
 import struct
 import zlib
 
@@ -13,6 +14,7 @@ from params.file import hdf5
 from params.file.checksum import checksum
 from params.file.hdf5 import _inflate
 from params.file.reading import read
+from tests.golden import archives, make_hdf5
 from tests.hostile import BIAS, KERNEL, dense_vars, dense_vars_with, dense_weights, h5
 
 UNDEFINED = b"\xff" * 8
@@ -230,6 +232,15 @@ def test_many_chunks_make_a_tall_tree():
     assert child != struct.pack("<Q", at)
     with pytest.raises(CorruptFile, match="is not a tree"):
         load_all(looped)
+
+
+@pytest.mark.parametrize("name", make_hdf5.WRITTEN)
+def test_a_file_with_a_changed_byte_is_refused_or_read_as_hdf5_reads_it(name):
+    """What was recorded next to h5py. Whoever makes the reader stricter writes it anew (tests/golden/make_hdf5.py)."""
+    record = json.loads(archives.read(make_hdf5.ARCHIVE, "record.json"))[name]
+    expected = [end for end, count in record["ends"] for _ in range(count)]
+    files = make_hdf5.changed(archives.read(make_hdf5.ARCHIVE, f"{name}.h5"), record["guarded"])
+    assert [make_hdf5.outcome(data) for data in files] == expected
 
 
 def test_filters_that_a_chunk_skips_are_not_undone():

@@ -1,5 +1,6 @@
 """What the report says of mistakes: recall, precision and F1 of classes, by length of text, and quotes."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from compare import cli
-from compare.studies import mistakes
+from compare.studies import charts, mistakes
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
 PREDICTED = np.array([[0, 0, 1, 1, 1, 1, 2, 2, 2, 2], [0, 0, 0, 1, 1, 1, 1, 2, 0, 0]])
@@ -47,6 +48,18 @@ def test_texts_are_counted_by_quarters_of_their_length_and_of_words_unseen():
 def test_a_long_text_is_cut_between_words(text, shown):
     data = SimpleNamespace(test=SimpleNamespace(x=["other", text]))
     assert mistakes._quote(data, 1) == shown
+
+
+def test_a_thumbnail_holds_its_picture_and_all_its_lines():
+    panel = charts.thumbnail(np.zeros((2, 2, 1), np.uint8), ("row 3", "true", "→ taken"))
+    lines = [float(y) for y in re.findall(r'<text x="4" y="([0-9.]+)"', panel.body)]
+    (x, y, width, height) = (
+        float(re.search(rf' {key}="([0-9.]+)"', panel.body)[1]) for key in ("x", "y", "width", "height")
+    )
+    assert x + width < panel.width
+    assert y + height < lines[0] - 12  # a letter
+    assert np.diff(lines).tolist() == [16, 16]
+    assert 4 < panel.height - lines[-1] <= 16
 
 
 def test_a_comparison_without_options_takes_the_test_rows():

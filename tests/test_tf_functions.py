@@ -273,6 +273,16 @@ def test_a_node_that_is_none_is_named(layer, name):
         as_function({"name": name, "class_name": "TensorFlowOpLayer", "config": layer})
 
 
+@pytest.mark.parametrize(("read", "message"), [
+    (None, "reads nothing"), ([], "reads nothing"), ({}, "reads nothing"), (["x", "y"], "fewer inputs than its node"),
+])  # fmt: skip
+def test_a_node_reads_what_its_call_and_its_constants_give(read, message):
+    node = {"op": "AddV2", "input": read}
+    layer = {"name": "f", "config": {"node_def": node, "constants": {}}, "inbound_nodes": [[["x", 0, 0]]]}
+    with pytest.raises(CorruptFile, match=message):
+        as_function(layer)
+
+
 def test_the_way_out_is_a_function_of_the_callers():
     double = fnet.layer(shape=lambda x: (x, {}))(lambda params, x: 2 * x)
     legacy = modern(config("math.special.dawsn", {}))

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -75,7 +76,10 @@ def uninterrupted(digits, tmp_path_factory):
 
 def test_a_run_is_the_same_twice_and_another_with_another_seed(uninterrupted, digits, tmp_path):
     assert_same_run(uninterrupted, train.train(config(), digits, tmp_path / "same"))
+    begun = time.monotonic()
     other = train.train(config(seed=1), digits, tmp_path / "other")
+    assert all(record["seconds"] > 0 for record in other.history)
+    assert sum(record["seconds"] for record in other.history) < time.monotonic() - begun
     assert without_time(other.history) != without_time(uninterrupted.history)
 
 
@@ -318,7 +322,9 @@ def test_cross_validation_gives_scores(reviews):
     averaged = train.Config("rnn", small, 2, batch_size=16, average=0.9)
     found = tuning.score(averaged, reviews, parts=3, repeat=0)
     assert {name: len(epochs) for name, epochs in found.items()} == {"last": 2, "average": 2}
+    begun = time.monotonic()
     row = tuning.row("tiny", averaged, reviews, parts=3, repeat=1)
+    assert 0 < row["seconds"] < time.monotonic() - begun + 0.1
     assert (row["setting"], row["repeat"], row["average"], row["scores"].keys()) == ("tiny", 1, 0.9, found.keys())
     assert json.loads(json.dumps(row)) == row
     several = tuning.row("tiny", averaged, reviews, parts=3, repeat=1, members=2)

@@ -204,10 +204,12 @@ def _value(attribute: Any) -> Any:
 
 def _call(name: str, node: dict[str, Any], constants: dict[str, Any], call: Any, options: dict[str, Any]) -> Any:
     """One call of the layer, its constants put among its tensors, all but the first by name."""
+    read = node.get("input")
+    if not isinstance(read, list) or not read:
+        raise CorruptFile(f"TensorFlowOpLayer {quoted(name)} holds a node that reads nothing")
     tensors = iter(call if isinstance(call, list) else [])
-    count = len(node.get("input") or []) or len(constants) + len(call)
     try:
-        inputs = [_input(constants.get(str(i)), str(i) in constants, tensors) for i in range(count)]
+        inputs = [_input(constants.get(str(i)), str(i) in constants, tensors) for i in range(len(read))]
     except StopIteration:
         raise CorruptFile(f"TensorFlowOpLayer {quoted(name)} has fewer inputs than its node") from None
     names = ROWS[node["op"]][1].split()

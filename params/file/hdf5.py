@@ -19,7 +19,6 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from math import prod
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
@@ -472,7 +471,7 @@ def link(data: memoryview) -> tuple[str, int]:
     expect(version, 1, "link message version")
     at, kind = 2, 0
     if flags & 8:
-        kind, at = unpack("B", data, at)[0], at + 1
+        kind, at = integer(data, at, 1), at + 1
     at += (8 if flags & 4 else 0) + (1 if flags & 0x10 else 0)
     width = 1 << (flags & 3)
     length = integer(data, at, width)
@@ -482,7 +481,7 @@ def link(data: memoryview) -> tuple[str, int]:
     name = utf8(data[at : at + length], "the name of a link")
     if kind != 0:
         _refuse(name)
-    return name, unpack("Q", data, at + length)[0]
+    return name, integer(data, at + length, 8)
 
 
 def _refuse(name: str) -> None:
@@ -787,7 +786,7 @@ def _chunked_v4(layout: memoryview) -> Storage:
     single = (0, 0)
     if flags & 2:
         single, at = unpack("QI", layout, at + 1), at + 12  # type: ignore[assignment]
-    return Storage(chunk=chunk, address=unpack("Q", layout, at + 1)[0], index=1, single=single)
+    return Storage(chunk=chunk, address=integer(layout, at + 1, 8), index=1, single=single)
 
 
 def filters(data: memoryview | None, itemsize: int) -> tuple[int, ...]:
@@ -803,10 +802,10 @@ def filters(data: memoryview | None, itemsize: int) -> tuple[int, ...]:
             raise UnsafeFile(f"HDF5 filter {number}; only deflate, shuffle and fletcher32 are read, each once")
         pipeline.append(number)
         named = version == 1
-        name = unpack("H", data, at + 2)[0] if named else 0
-        values = unpack("H", data, at + (6 if named else 4))[0]
+        name = integer(data, at + 2, 2) if named else 0
+        values = integer(data, at + (6 if named else 4), 2)
         at += 8 + (name + 7) // 8 * 8 if named else 6
-        if number == SHUFFLE and values and unpack("I", data, at)[0] != itemsize:
+        if number == SHUFFLE and values and integer(data, at, 4) != itemsize:
             raise CorruptFile(f"values of {itemsize} bytes, shuffled as others")
         at += 4 * (values + (values % 2 if named else 0))
     return tuple(pipeline)
@@ -822,7 +821,12 @@ def check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -
 
 def unpacked(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
     """The bytes of all chunks of an array, whole ones: what reading it unpacks."""
-    return prod(-(-full // part) for full, part in zip(shape, chunk, strict=False)) * prod(chunk)
+    return _count(chunk, shape) * prod(chunk)
+
+
+def _count(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """How many chunks an array has."""
+    return prod(-(-full // part) for full, part in zip(shape, chunk, strict=False))
 
 
 def read_chunks(
@@ -833,7 +837,7 @@ def read_chunks(
     chunk, size = place.chunk[:-1], prod(place.chunk)
     if place.address == UNDEFINED and whole.size:
         raise WeightsMismatch("never written: the file holds no bytes for it")
-    count = prod(-(-full // part) for full, part in zip(shape, chunk, strict=True))
+    count = _count(chunk, shape)
     seen: set[tuple[int, ...]] = set()
     for corner, start, stored, mask in _chunks(file, place, size) if count else ():
         if corner in seen or any(c % p or c >= s for c, p, s in zip(corner, chunk, shape, strict=True)):
@@ -917,12 +921,11 @@ def _fletcher32(data: memoryview) -> memoryview:
         raise CorruptFile("a chunk is too short for its checksum")
     body, (stored,) = data[:-4], unpack("I", data, len(data) - 4)
     words = np.frombuffer(bytes(body) + b"\0" * (len(body) % 2), ">u2")
-    weights = np.arange(1 << 16, 0, -1, dtype=np.uint64)
     first = second = 0
-    for at in range(0, len(words), len(weights)):
-        block = words[at : at + len(weights)].astype(np.uint64)
-        second += len(block) * first + int((block * weights[-len(block) :]).sum())
-        first += int(block.sum())
+    for at in range(0, len(words), 1 << 16):
+        sums = words[at : at + (1 << 16)].cumsum(dtype=np.int64)
+        second += len(sums) * first + int(sums.sum())
+        first += int(sums[-1])
     if ((stored & 0xFFFF) - first) % 65535 or ((stored >> 16) - second) % 65535:
         raise CorruptFile("the checksum of a chunk is wrong")
     return body
@@ -942,8 +945,8 @@ class Node:
     """What groups and arrays share: attributes, read when asked for."""
 
     path: str
-    _attributes: Mapping[str, Attribute] = field(repr=False)
-    _reader: Attributes = field(repr=False)
+    _attributes: Mapping[str, Attribute]
+    _reader: Attributes
 
     def text(self, name: str) -> str | None:
         """A text attribute, or None."""
@@ -970,9 +973,9 @@ class Dataset(Node):
 
     shape: tuple[int, ...]
     type: Type
-    _file: Buffer = field(repr=False)
-    _storage: Storage = field(repr=False)
-    _filters: tuple[int, ...] = field(repr=False)
+    _file: Buffer
+    _storage: Storage
+    _filters: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
