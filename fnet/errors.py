@@ -40,3 +40,9 @@ class MissingBackend(ImportError):
 
 class ExportError(ValueError):
     """A model cannot be exported: the other side lacks something, or computes something else. Nothing was written."""
+
+
+def unanswered(names: Sequence[object], rows: int) -> str:
+    """What a warning says of rows without an answer."""
+    shown = ", ".join(map(str, names[:10])) + ", ..." * (len(names) > 10)
+    return f"no answer for {len(names)} of {rows} rows, which are marked: {shown}"

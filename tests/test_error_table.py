@@ -6,8 +6,15 @@ import pytest
 import fnet
 from fnet import InvalidInput, Spec, bind
 from fnet import operations as o
+from fnet.core.layer import brief, steps_like
+from fnet.errors import unanswered
 from fnet.masks import Masked
+from params.errors import quoted
+from params.explaining.record import named
+from params.file.keras_objects import shown
+from train_keras.errors import rows
 
+TEN = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
 X, Y, SEQUENCE, IMAGE = Spec((None, 3)), Spec((4, 5)), Spec((2, 5, 3)), Spec((2, 5, 6, 3))
 
 RULES = [
@@ -367,6 +374,22 @@ def test_compositions_of_what_is_no_step():
         _ = fnet.densest
     with pytest.raises(AttributeError, match=r"load_keras\(path\) reads a file of Keras"):
         _ = fnet.load_model
+
+
+@pytest.mark.parametrize(("said", "fits", "whole", "longer", "cut"), [
+    (quoted, "x" * 78, repr("x" * 78), "x" * 79, "'" + "x" * 76 + "..."),
+    (brief, "x" * 98, repr("x" * 98), "x" * 99, "'" + "x" * 99),
+    (shown, "x" * 60, "x" * 60, "x" * 61, "'" + "x" * 56 + "..."),
+    (named, "abcde", "a, b, c, d, e", "abcdef", "a, b, c, d, e and 1 more"),
+    (rows, range(5), "rows 0, 1, 2, 3, 4", range(6), "rows 0, 1, 2, 3, 4, ... (6 in all)"),
+    (lambda names: unanswered(names, 99), range(10), "no answer for 10 of 99 rows, which are marked: " + TEN,
+     range(11), f"no answer for 11 of 99 rows, which are marked: {TEN}, ..."),
+    (lambda names: steps_like("ab", names), [f"x{n}" for n in range(10, 22)],
+     "the steps are " + ", ".join(f"x{n}" for n in range(10, 22)),
+     ["abxx", "abxxx", *"cdefghijklm"], "of 13 steps the nearest are abxx, abxxx"),
+])  # fmt: skip
+def test_what_is_long_is_cut_and_what_fits_is_whole(said, fits, whole, longer, cut):
+    assert (said(fits), said(longer)) == (whole, cut)
 
 
 def test_streams_ask_for_the_number_of_sequences():

@@ -49,6 +49,18 @@ def test_a_layer_alone_says_what_it_takes_and_several_inputs_what_they_would_nee
         fnet.add({}, (np.ones((2, 2)), np.ones((2, 3))))
 
 
+def test_an_input_takes_and_gives_a_last_axis_of_size_1(each_backend):
+    for given, declared, gives in (
+        ((3,), (None, 1), (3, 1)),
+        ((3, 2, 1), (None, 2), (3, 2)),
+        ((3, 1), (None, 1), (3, 1)),
+    ):
+        assert fnet.input_layer({}, np.ones(given, "float32"), shape=declared).shape == gives
+    for given, declared in (((3,), (None, 2)), ((3, 1, 2), (None, 1)), ((3, 2, 1, 1), (None, 2))):
+        with pytest.raises(fnet.InvalidInput, match="wanted"):
+            fnet.input_layer({}, np.ones(given, "float32"), shape=declared)
+
+
 def test_an_error_with_another_cause_goes_on_as_it_is():
     @fnet.layer(shape=lambda x: (x, {"offset": fnet.Param(x.shape[-1:])}))
     def failing(params, x):

@@ -17,6 +17,7 @@ from fnet import writing
 from fnet.cli import inputs, outputs
 from fnet.cli.common import UsageError, add_model, check_target, load_model, log, read_labels
 from fnet.cli.journal import Entry, Journal
+from fnet.errors import unanswered
 
 HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
@@ -273,8 +274,7 @@ class _Run:
     def finish(self) -> int:
         """Say which rows have no answer; the exit status."""
         if self.unanswered:
-            shown = ", ".join(self.unanswered[:10]) + ", ..." * (len(self.unanswered) > 10)
-            log.warning("no answer for %d of %d rows, which are marked: %s", len(self.unanswered), self.rows, shown)
+            log.warning("%s", unanswered(self.unanswered, self.rows))
         answered = self.rows - len(self.unanswered)
         if self.args.truth is not None and answered:
             log.info("%d of %d rows are right: accuracy %.4f", self.right, answered, self.right / answered)

@@ -13,7 +13,7 @@ from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.explaining import require_order
-from fnet.errors import InvalidInput, InvalidParams, InvalidRows
+from fnet.errors import InvalidInput, InvalidParams, InvalidRows, unanswered
 from fnet.inference.batches import Progress, Runner, Settings
 from fnet.inference.in_predict import in_predict
 from fnet.inference.optimized import optimized
@@ -83,7 +83,7 @@ def predict(
         raise
     if runner.marked:
         marked = sorted(runner.marked)
-        warnings.warn(InvalidRows(_said(marked, rows), marked), stacklevel=2)
+        warnings.warn(InvalidRows(unanswered(marked, rows), marked), stacklevel=2)
     if kind is not None and program.calls.most and given is x and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
         if again.begins:
@@ -144,11 +144,6 @@ def _require_fitting(model: Any, params: Params, x: Any, error: Exception) -> No
     lines = parameters.differences(model, params, *(() if known else (infer.spec(x),)))
     if lines:
         raise InvalidParams("these parameters do not fit the model:\n  " + "\n  ".join(lines)) from error
-
-
-def _said(marked: list[int], rows: int) -> str:
-    shown = ", ".join(map(str, marked[:10])) + (", ..." if len(marked) > 10 else "")
-    return f"no answer for {len(marked)} of {rows} rows, which are marked: {shown}"
 
 
 def _no_rows(model: Any, params: Params, x: Any) -> Any:
