@@ -129,6 +129,31 @@ def test_indices_and_integers_of_operations_in_files_of_keras_3_0():
         assert model(params, images)[0, 0, :, 0].tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("layer", "version", "seen"),
+    [
+        (lambda: layers.Dense(4, dtype="mixed_float16"), "3.0.5", "float16"),
+        (lambda: layers.MultiHeadAttention(2, 3, dtype="mixed_float16"), "3.4.1", "float16"),
+        (lambda: layers.Dense(4, dtype="mixed_float16"), "3.5.0", "float32"),
+        (lambda: layers.LayerNormalization(dtype="mixed_float16"), "3.3.3", "float32"),
+        (lambda: keras.Sequential([layers.Dense(4, dtype="mixed_float16")]), "3.3.3", "float32"),
+    ],
+)
+def test_a_layer_that_casts_an_input_did_so_for_all_to_3_4(layer, version, seen):
+    """Seen in 3.0.5 and 3.3.3, and in the code of 3.4.1: what else reads the input gets what that layer got."""
+
+    def built(dtype):
+        x, made = keras.Input((5, 4), dtype=dtype), layer()
+        return keras.Model(x, [made(x, x) if isinstance(made, layers.MultiHeadAttention) else made(x), x * 2.0 + x])
+
+    data = parity.saved(built("float32"))
+    model, params = load_keras(hostile.changed_zip(data, metadata={"keras_version": version}))
+    x = RNG.standard_normal((3, 5, 4)).astype("float32")
+    y, expected = model(params, x)[1], built(seen)(x.astype(seen))[1]
+    assert y.dtype == seen
+    np.testing.assert_array_equal(y, expected)
+
+
 @pytest.mark.parametrize("last", [layers.Identity, lambda: layers.LSTM(3)])
 def test_ids_beyond_the_table_were_the_nearest_in_files_of_keras_3_0_to_3_2(last):
     x = keras.Input((4,), dtype="int32")

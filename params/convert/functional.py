@@ -16,7 +16,7 @@ from fnet.core.layer import bind
 from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, references, resolve, unmasked
-from fnet.dtypes import is_float_spec, result_type
+from fnet.dtypes import compute_dtype, is_float_spec, result_type
 from fnet.layers.basic import constant
 from fnet.layers.wrappers import keeps_states
 from fnet.records import dataclass
@@ -24,7 +24,13 @@ from fnet.types import Array, Spec
 from params.convert.call_order import keras_order
 from params.convert.calls import Literal, by_keyword, end_of, require_operands, step_and_sources, tensors
 from params.convert.conversion import Conversion, Converted, named
-from params.convert.generations import HEADS_DELETE_MASKS, MEANS_WEIGH_TO, Version
+from params.convert.generations import (
+    HEADS_DELETE_MASKS,
+    INPUTS_KEEP_FLOATS,
+    MEANS_WEIGH_TO,
+    TAKE_FLOATS_AS_THEY_COME,
+    Version,
+)
 from params.convert.mask_effects import Marks, after_call, as_masked, paths_of, require_expressible
 from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
@@ -84,20 +90,40 @@ def functional(source: KerasObject, conversion: Conversion, training: bool | Non
     parts = conversion.of_layers(source, layers, [flags.get((layer.name, 0)) for layer in layers])
     build = _Building(source, conversion, {layer.name: layer for layer in layers}, flags, parts)
     build.names = Names(build.layers)
+    cast = _cast_inputs(build) if (3, 0) <= conversion.version < INPUTS_KEEP_FLOATS else {}
     for layer in layers:
         if layer.class_name == "InputLayer":
-            _add_input(build, layer)
+            _add_input(build, layer, cast.get(layer.name))
     _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
     return _connected(build)
 
 
-def _add_input(build: _Building, layer: KerasObject) -> None:
-    """An input as a node, which reads nothing."""
+def _cast_inputs(build: _Building) -> dict[str, str]:
+    """{layer: the dtype to which the last layer that is called on what it gives casts floats}."""
+    casting = [
+        part.source
+        for part in build.parts.values()
+        if not (part.operation or part.source.is_model or part.source.class_name in TAKE_FLOATS_AS_THEY_COME)
+    ]
+    return {
+        tensor.layer: compute_dtype(source.policy)
+        for source in casting
+        if source.policy in POLICIES
+        for call in source.calls
+        for tensor in _tensors(call)
+    }
+
+
+def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
+    """An input as a node, which reads nothing. cast: the dtype that floats have for all that read it."""
     if layer.calls:
         raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
-    build.nodes[layer.name] = step = build.parts[layer.name].step
+    part = build.parts[layer.name]
+    if cast is not None and is_float_spec(infer.input_spec(part.step)):
+        part.step = bind(part.step, dtype=cast)
+    build.nodes[layer.name] = part.step
     build.calls[layer.name, 0] = layer.name
-    build.specs[layer.name] = infer.input_spec(step)
+    build.specs[layer.name] = infer.input_spec(part.step)
 
 
 def _connected(build: _Building) -> Converted:

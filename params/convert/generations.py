@@ -185,6 +185,15 @@ CALLS_HAND_MASKS_ON: Version = (3, 11)
 """The first Keras 3 in which a mask given in a call is that of the output too."""
 MEANS_WEIGH_TO: Version = (3, 15)
 """The first Keras whose GlobalAveragePooling1D takes numbers in a mask for no weights."""
+INPUTS_KEEP_FLOATS: Version = (3, 5)
+"""The first Keras 3 in which a layer that casts an input of a model leaves what others get of it as it is."""
+TAKE_FLOATS_AS_THEY_COME = frozenset(
+    {
+        *("CategoryEncoding", "Embedding", "HashedCrossing", "Hashing", "IntegerLookup", "LayerNormalization"),
+        *("RandomCrop", "RandomFlip", "StringLookup", "TextVectorization"),
+    }
+)
+"""Layers that cast no input before it."""
 HEADS_DELETE_MASKS: Version = (3, 8)
 """The first Keras whose MultiHeadAttention takes the masks off its inputs, for all that read them later."""
 
