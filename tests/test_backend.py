@@ -1,5 +1,6 @@
 """Backends: selection at import, the same names on both, the same random bits."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -244,16 +245,22 @@ def test_floats_beyond_a_small_integer_type_wrap_around(dtype, each_backend):
     np.testing.assert_array_equal(np.asarray(given), x.astype("int32").astype(dtype))
 
 
-@pytest.mark.parametrize("rows", [0, 1, 5, 32, 100])
-@pytest.mark.parametrize("columns", [64, 200, 256])
-def test_products_of_few_rows_by_some_columns_at_a_time_are_the_products(monkeypatch, rows, columns):
+@pytest.fixture
+def unpacked(monkeypatch):
+    """As on processors for which OpenBLAS need not pack small products."""
     monkeypatch.setattr(contraction, "_never_packs_small_products", lambda: True)
-    contraction._columns.cache_clear()
+    contraction._piece.cache_clear()
+    yield
+    contraction._piece.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("rows", "depth", "columns"),
+    [*itertools.product([0, 1, 5, 32, 100], [784], [64, 200, 256]), (4099, 16, 17), (1024, 16, 64), (9000, 0, 4)],
+)
+def test_products_in_pieces_are_the_products(unpacked, rows, depth, columns):
     rng = np.random.default_rng(0)
-    x, kernel = (
-        rng.standard_normal((rows, 784)).astype("float32"),
-        rng.standard_normal((784, columns)).astype("float32"),
-    )
+    x, kernel = (rng.standard_normal(shape).astype("float32") for shape in ((rows, depth), (depth, columns)))
     exact = x.astype("float64") @ kernel.astype("float64")
     fortran, spread = np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]
     for a, b in ((x, kernel), (fortran(x), fortran(kernel)), (spread(x), spread(kernel)), (spread(x), kernel)):
@@ -262,9 +269,15 @@ def test_products_of_few_rows_by_some_columns_at_a_time_are_the_products(monkeyp
         np.testing.assert_allclose(y, exact, atol=2e-5 * max(1, np.abs(exact).max(initial=0)))
         assert contraction.matmul(a, b, place) is place
         np.testing.assert_array_equal(place, y)
-    assert [contraction._columns(32, 784, n) for n in (256, 200, 192)] == [32, 0, 32]
-    assert contraction._columns(9, 160, 960) == 64
-    contraction._columns.cache_clear()
+    images = contraction.matmul(x.reshape(1, rows, 1, depth), kernel)
+    np.testing.assert_allclose(images[0, :, 0], exact, atol=2e-5 * max(1, np.abs(exact).max(initial=0)))
+
+
+def test_pieces_are_as_many_columns_of_few_rows_and_rows_of_small_kernels_as_are_not_packed(unpacked):
+    given = [((32, 784), (784, n)) for n in (256, 200, 192)] + [((9, 160), (160, 960)), ((4099, 16), (16, 17))]
+    given += [((13312, 27), (27, 32)), ((8, 512, 64), (64, 128)), ((8, 512, 128), (128, 128)), ((900, 16), (16, 64))]
+    pieces = [(0, 32), (0, 0), (0, 32), (0, 64), (512, 0), (512, 0), (112, 0), (0, 0), (0, 0)]
+    assert [contraction._piece(*shapes) for shapes in given] == pieces
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def _product(product: Plan, a: Any, b: Any) -> Any:
     depth = math.prod(b.shape[batch : batch + inner])
     left = a.reshape(*a.shape[:batch], math.prod(rows), depth)
     right = b.reshape(*b.shape[:batch], depth, math.prod(columns))
-    y = left @ right
+    y = matmul(left, right)
     return y.reshape((*y.shape[:batch], *rows, *columns)).transpose(product.out)
 
 
@@ -110,15 +110,26 @@ FEW_ROWS, MANY_ROWS = 5, 48
 UNPACKED = 1_000_000
 """OpenBLAS does products of up to so many multiplications without packing their operands anew."""
 
+SMALL_KERNEL = 8192
+"""Packing many rows takes as long as a third of their products with so few entries, or half of it."""
+
 
 def matmul(x: Any, kernel: Any, out: Any = None) -> Any:
-    """(..., in) @ (in, out). Some columns at a time where x has few rows, in up to half the time."""
-    few = x.ndim == kernel.ndim == 2 and FEW_ROWS <= len(x) <= MANY_ROWS
-    width = _columns(*x.shape, kernel.shape[1]) if few else 0
-    if not width or not (x.dtype == kernel.dtype == np.float32) or not kernel.flags.c_contiguous:
+    """(..., in) @ (in, out). Some columns at a time where x has few rows, some rows where the kernel is small: in up to
+    half the time."""
+    plain = kernel.ndim != 2 or (x.ndim == 2 and len(x) < FEW_ROWS) or not x.dtype == kernel.dtype == np.float32
+    rows, width = (0, 0) if plain or not kernel.flags.c_contiguous else _piece(x.shape, kernel.shape)
+    if not width and (not rows or not x.flags.c_contiguous):
         return np.matmul(x, kernel, out=out)
-    y = np.empty((len(x), kernel.shape[1]), x.dtype) if out is None else out
-    np.matmul(x, _side_by_side(kernel, width), out=_side_by_side(y, width))
+    depth, columns = kernel.shape
+    y = np.empty((*x.shape[:-1], columns), x.dtype) if out is None else out
+    if width:
+        np.matmul(x, _side_by_side(kernel, width), out=_side_by_side(y, width))
+        return y
+    given, made = x.reshape(-1, depth), y.reshape(-1, columns, copy=False)
+    whole = len(given) // rows * rows
+    np.matmul(given[:whole].reshape(-1, rows, depth), kernel, out=made[:whole].reshape(-1, rows, columns))
+    np.matmul(given[whole:], kernel, out=made[whole:])
     return y
 
 
@@ -128,12 +139,16 @@ def _side_by_side(matrix: Any, width: int) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _columns(rows: int, depth: int, columns: int) -> int:
-    """How many columns at a time make the product faster; 0: all of them."""
-    if not depth or not _never_packs_small_products():
-        return 0
-    width = min(1 << max(UNPACKED // (rows * depth), 1).bit_length() - 1, columns & -columns)
-    return width if 32 <= width < columns else 0
+def _piece(shape: tuple[int, ...], kernel: tuple[int, int]) -> tuple[int, int]:
+    """(rows, columns) that are taken at a time where that is faster; 0: all of them."""
+    rows, (depth, columns) = math.prod(shape[:-1]), kernel
+    if not rows * depth * columns or shape[-1] != depth or not _never_packs_small_products():
+        return 0, 0
+    if len(shape) == 2 and FEW_ROWS <= rows <= MANY_ROWS:
+        width = min(1 << max(UNPACKED // (rows * depth), 1).bit_length() - 1, columns & -columns)
+        return 0, width if 32 <= width < columns else 0
+    small = depth * columns <= SMALL_KERNEL and rows * depth * columns > UNPACKED
+    return min(512, UNPACKED // (depth * columns) // 16 * 16) if small else 0, 0
 
 
 @functools.cache

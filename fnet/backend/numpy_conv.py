@@ -29,7 +29,7 @@ FINISH_ROW = 2048
 """A bias is added to rows of about this length, the shortest that NumPy is fast on."""
 FEW = 1 << 15
 """Up to so many entries it is added as it is: repeating it takes longer."""
-TILES = 96
+TILES = 128
 """Winograd: tiles that are transformed at a time, so that they stay in the cache."""
 
 Sizes = tuple[int, ...]
@@ -289,13 +289,18 @@ def winograd(
 def _winograd_tiles(tiles: Any, kernel: Any, m: int, pool: int) -> Any:
     """(a, a, n, rows, columns, c) -> (m / pool, m / pool, n, rows, columns, f)."""
     inputs, output = on_tiles(m)
-    a, n, c = len(kernel), tiles.shape[2:5], tiles.shape[-1]
-    values = (inputs @ tiles.reshape(a, -1)).reshape(a, -1, c) @ kernel
-    y = (output @ values.reshape(a, -1)).reshape(m, m, *n, kernel.shape[-1])
+    a, n, c = len(inputs), tiles.shape[2:5], tiles.shape[-1]
+    values = _on_both_axes(inputs, tiles.reshape(a, a, -1)).reshape(a * a, -1, c) @ kernel
+    y = _on_both_axes(output, values.reshape(a, a, -1)).reshape(m, m, *n, kernel.shape[-1])
     if pool == 1:
         return y
     first = np.maximum(y[::2], y[1::2])
     return np.maximum(first[:, ::2], first[:, 1::2])
+
+
+def _on_both_axes(matrix: Any, x: Any) -> Any:
+    """(m, a), (a, a, n) -> (m, m, n): the matrix times each of the first two axes, as stacks of small products."""
+    return matrix @ (matrix @ x.swapaxes(0, 1)).swapaxes(0, 1)
 
 
 def _tile_blocks(count: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
