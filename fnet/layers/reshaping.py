@@ -10,7 +10,7 @@ from typing import Any
 from fnet.backend import ops, xp
 from fnet.core.rules import layer
 from fnet.errors import InvalidInput
-from fnet.layers.windows import spatial_axes
+from fnet.layers.windows import over_axes, spatial_axes
 from fnet.shapes import reshaped, total
 from fnet.types import Array, DataFormat, Natural, Params, ParamTree, Shape, Spec
 
@@ -134,14 +134,6 @@ def _crop(x: Array, cropping: Any, rank: int, data_format: str | None = None) ->
     return x[tuple(cut)]
 
 
-def _pad(x: Array, padding: Any, rank: int, data_format: str | None = None) -> Array:
-    widths = [(0, 0)] * x.ndim
-    axes = spatial_axes(f"zero_padding{rank}d", x.shape, rank, data_format)
-    for axis, each in zip(axes, pairs(padding, rank), strict=True):
-        widths[axis] = each
-    return ops.pad(x, widths)
-
-
 def _cropping_rule(rank: int, x: Spec, *, cropping: Any, data_format: str | None) -> tuple[Spec, ParamTree]:
     axes = spatial_axes(f"cropping{rank}d", x.shape, rank, data_format)
     return _resized(x, axes, [-sum(p) for p in pairs(cropping, rank)])
@@ -196,45 +188,52 @@ def _padding_rule(rank: int, x: Spec, *, padding: Any, data_format: str | None) 
     return _resized(x, axes, [sum(p) for p in pairs(padding, rank)])
 
 
-@layer(shape=partial(_padding_rule, 1), mask="drop")
-def zero_padding1d(
-    params: Params, x: Array, *, padding: int | Sequence[int] = 1, data_format: DataFormat | None = "channels_last"
+@over_axes("zero_padding{}d", _padding_rule, mask="drop")
+def _zero_padding(
+    rank: int,
+    params: Params,
+    x: Array,
+    *,
+    padding: int | Sequence[Any] = 1,
+    data_format: DataFormat | None = "channels_last",
 ) -> Array:
-    """(batch, time, channels) -> more steps: `padding` (before, after) zeros. Source: keras.layers.ZeroPadding1D.
+    """The layers zero_padding1d, zero_padding2d and zero_padding3d."""
+    widths = [(0, 0)] * x.ndim
+    axes = spatial_axes(f"zero_padding{rank}d", x.shape, rank, data_format)
+    for axis, each in zip(axes, pairs(padding, rank), strict=True):
+        widths[axis] = each
+    return ops.pad(x, widths)
+
+
+zero_padding1d = _zero_padding(
+    1,
+    """(batch, time, channels) -> more steps: `padding` zeros before and after, a number or a pair.
+
+    Source: keras.layers.ZeroPadding1D.
 
     >>> zero_padding1d({}, np.ones((1, 2, 1)), padding=(1, 0))[0, :, 0]
     array([0., 1., 1.])
-    """
-    return _pad(x, padding, 1, data_format)
+    """,
+)
 
-
-@layer(shape=partial(_padding_rule, 2), mask="drop")
-def zero_padding2d(
-    params: Params, x: Array, *, padding: Any = (1, 1), data_format: DataFormat | None = "channels_last"
-) -> Array:
+zero_padding2d = _zero_padding(
+    2,
     """(batch, height, width, channels) -> larger: `padding` ((top, bottom), (left, right)), (a, b) or a number.
 
     Source: keras.layers.ZeroPadding2D.
 
     >>> zero_padding2d({}, np.ones((2, 5, 5, 3)), padding=((1, 0), 2)).shape
     (2, 6, 9, 3)
-    """
-    return _pad(x, padding, 2, data_format)
+    """,
+)
 
-
-@layer(shape=partial(_padding_rule, 3), mask="drop")
-def zero_padding3d(
-    params: Params,
-    x: Array,
-    *,
-    padding: Any = ((1, 1), (1, 1), (1, 1)),
-    data_format: DataFormat | None = "channels_last",
-) -> Array:
+zero_padding3d = _zero_padding(
+    3,
     """(batch, d1, d2, d3, channels) -> larger, as `zero_padding2d` with a third axis.
 
     Source: keras.layers.ZeroPadding3D.
 
     >>> zero_padding3d({}, np.ones((2, 5, 5, 5, 3)), padding=1).shape
     (2, 7, 7, 7, 3)
-    """
-    return _pad(x, padding, 3, data_format)
+    """,
+)

@@ -18,7 +18,8 @@ from fnet.core.room import of_step, size
 from fnet.dtypes import floating, tensor
 from fnet.layers.convolution import conv2d, conv3d
 from fnet.layers.depthwise import depthwise_conv2d
-from fnet.operations.images import channels_first, on_last, same_images
+from fnet.layers.windows import is_channels_first, to_channels_last
+from fnet.operations.images import on_last, same_images
 from fnet.operations.rules import operation
 from fnet.shapes import total
 from fnet.types import Array, DataFormat, Positive, Spec
@@ -35,11 +36,16 @@ def _batch_of(images: Spec, axes: int = 4) -> Spec:
     return images if len(images.shape) == axes else Spec((1, *images.shape), images.dtype)
 
 
+def _channels_axis(data_format: str | None) -> int:
+    """Of a batch."""
+    return 1 if is_channels_first(data_format) else -1
+
+
 def _blur_room(images: Spec, *, kernel_size: Sequence[int], data_format: str | None) -> tuple[int, int]:
     batch = _batch_of(images)
     blur = bind(depthwise_conv2d, kernel_size=tuple(kernel_size), padding="same", use_bias=False)
     held, work = of_step(bind(blur, data_format=data_format), batch)
-    kernel = size(Spec((*kernel_size, batch.shape[1 if channels_first(data_format) else -1])))
+    kernel = size(Spec((*kernel_size, batch.shape[_channels_axis(data_format)])))
     return held + 3 * kernel, work + 3 * kernel
 
 
@@ -71,14 +77,13 @@ def _edges_rule(images: Spec) -> Spec:
 @operation(_edges_rule)
 def sobel_edges(images: Array, *, data_format: DataFormat | None = None) -> Array:
     """(batch, ...) -> (batch, ..., 2): the Sobel derivatives (down, across) of each channel; edges are reflected."""
-    x = tensor(images)
-    x = xp.moveaxis(x, 1, -1) if channels_first(data_format) else x
+    x = to_channels_last(tensor(images), data_format)
     height, width = x.shape[1:3]
     x = xp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
     rows = x[:, :, :width] + 2 * x[:, :, 1 : width + 1] + x[:, :, 2:]
     columns = x[:, :height] + 2 * x[:, 1 : height + 1] + x[:, 2:]
     y = xp.stack([rows[:, 2:] - rows[:, :-2], columns[:, :, 2:] - columns[:, :, :-2]], axis=-1)
-    return xp.moveaxis(y, 3, 1) if channels_first(data_format) else y
+    return xp.moveaxis(y, 3, 1) if is_channels_first(data_format) else y
 
 
 def _patch_options(
@@ -93,11 +98,6 @@ def _patch_options(
         "data_format": data_format,
         "use_bias": False,
     }
-
-
-def _channels_axis(data_format: str | None) -> int:
-    """Of a batch."""
-    return 1 if channels_first(data_format) else -1
 
 
 def _patches_step(images: Spec, options: dict[str, Any]) -> tuple[Bound, Spec]:
@@ -144,7 +144,7 @@ def extract_patches(
     sizes = options["kernel_size"]
     single = x.ndim == len(sizes) + 1
     x = x[None] if single else x
-    channels = x.shape[1 if channels_first(data_format) else -1]
+    channels = x.shape[_channels_axis(data_format)]
     depth = functools.reduce(operator.mul, sizes, channels)
     kernel = xp.eye(depth, dtype=x.dtype).reshape((*sizes, channels, depth))
     y = (conv3d if len(sizes) == 3 else conv2d)({"kernel": kernel}, x, **options)
@@ -154,7 +154,7 @@ def extract_patches(
 def _ssim_step(image1: Spec, filter_size: int, data_format: str | None) -> tuple[Bound, Spec]:
     """The convolution that averages each channel, and what it is fed with."""
     *batch, height, width, channels = image1.shape
-    if channels_first(data_format):
+    if is_channels_first(data_format):
         channels, height, width = height, width, channels
     single = Spec((total((*batch, channels)), height, width, 1))
     return bind(conv2d, filters=1, kernel_size=filter_size, use_bias=False), single
@@ -186,7 +186,7 @@ def ssim(
 ) -> Array:
     """The structural similarity of two images, 1 when equal. Source: Wang et al. 2004."""
     dtype = tensor(image1).dtype
-    a, b = (xp.moveaxis(x, -3, -1) if channels_first(data_format) else x for x in floating(image1, image2))
+    a, b = (xp.moveaxis(x, -3, -1) if is_channels_first(data_format) else x for x in floating(image1, image2))
     a, b = (xp.moveaxis(x, -1, -3).reshape((-1, *x.shape[-3:-1], 1)) for x in (a, b))
     bell = _gaussian(filter_size, filter_sigma, a.dtype.name)
     kernel = (bell[:, None] * bell[None, :])[:, :, None, None]

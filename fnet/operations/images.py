@@ -14,17 +14,14 @@ from fnet.core.options import asking
 from fnet.core.room import of_step
 from fnet.dtypes import bounds, floating, tensor
 from fnet.layers.image import height_and_width, resizing
+from fnet.layers.windows import from_channels_last, is_channels_first, to_channels_last
 from fnet.operations.rules import Operation, operation
 from fnet.types import Array, DataFormat, Positive, Shape, Spec
 
 
-def channels_first(data_format: str | None) -> bool:
-    return data_format == "channels_first"
-
-
 def image_axes(rank: int, data_format: str | None) -> tuple[int, int, int]:
     """The axes of height, width and channels; ValueError where there are neither 3 nor 4."""
-    return *height_and_width(rank, data_format), rank - 3 if channels_first(data_format) else rank - 1
+    return *height_and_width(rank, data_format), rank - 3 if is_channels_first(data_format) else rank - 1
 
 
 def same_images(images: Spec, *rest: Any) -> Spec:
@@ -38,8 +35,7 @@ def on_last(compute: Callable[[Array], Array], images: Array, data_format: str |
     x = tensor(images)
     single = x.ndim == 3
     x = x[None] if single else x
-    y = compute(xp.moveaxis(x, 1, -1) if channels_first(data_format) else x)
-    y = xp.moveaxis(y, 3, 1) if channels_first(data_format) else y
+    y = from_channels_last(compute(to_channels_last(x, data_format)), data_format)
     return y[0] if single else y
 
 
