@@ -12,7 +12,6 @@ from typing import Any
 from fnet import tree
 from fnet.core import infer, parameters
 from fnet.core.rules import rules
-from fnet.layers.wrappers import keeps_states
 from fnet.types import Array, ParamTree
 from params.assign.group_names import join, namings
 from params.assign.legacy_arrays import by_order
@@ -144,7 +143,7 @@ def _load(
         expected = _expected(converted, file, limits)
     if file.keras_version == UNSAID:
         _warn_of_age(make, converted, file)
-    if keeps_states(converted.step):
+    if infer.keeps_states(converted.step):
         require_batch(file.config)
     vocabularies = _vocabularies(file, vocabulary)
     if file.format == "h5":

@@ -17,6 +17,7 @@ from fnet import writing
 from fnet.cli import inputs, outputs
 from fnet.cli.common import UsageError, add_model, check_target, load_model, log, read_labels
 from fnet.cli.journal import Entry, Journal
+from fnet.core import infer
 from fnet.errors import unanswered
 
 HELP = "predictions for texts, images, tables or arrays"
@@ -146,12 +147,11 @@ class _Run:
 
     def __init__(self, args: argparse.Namespace) -> None:
         import fnet
-        from fnet.layers.wrappers import keeps_states  # not before a model is there
 
         self.args = args
         self.model, self.params, info = load_model(args)
         # states go on from batch to batch of one call
-        size = sys.maxsize if keeps_states(self.model) else args.batch_size
+        size = sys.maxsize if infer.keeps_states(self.model) else args.batch_size
         kept = [*_listed(args.keep), *([] if args.truth is None else [args.truth])]
         self.source = inputs.source(inputs.request(self.model, args, size, kept))
         self.scaling = inputs.scaling(self.model, args, info, self.source.pixels)

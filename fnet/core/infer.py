@@ -188,6 +188,11 @@ def layers_in(step: Any) -> list[Bound]:
     return own + [layer for child in children(step).values() for layer in layers_in(child)]
 
 
+def keeps_states(step: Any) -> bool:
+    """Whether a recurrent layer in a step begins with the states of its last call: whether one is `stateful`."""
+    return any(layer.all_options.get("stateful") for layer in layers_in(step))
+
+
 def activations(model: Any, params: Params, x: Any, names: str | Sequence[str] | None = None) -> dict[str, Any]:
     """The outputs of steps, {path: value}.
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fnet import backend, tree
+from fnet.core import infer
 from fnet.inference.compile import Compiled, jit_carried
 from fnet.inference.door import Door
 from fnet.inference.lengths import Lengths, lengths
 from fnet.inference.rows import rows_independent
 from fnet.inference.schedule import Cut, Schedule, Work, as_it_is, row_work, schedule
 from fnet.latest import Latest
-from fnet.layers.wrappers import carried, keeps_states
+from fnet.layers.wrappers import carried
 from fnet.types import Params, Spec
 
 _prepared: Latest[tuple[int, int, str], Prepared] = Latest(8)
@@ -69,7 +70,7 @@ def prepared(given: Any, model: Any) -> Prepared:
 
 def _prepare(given: Any, model: Any) -> Prepared:
     compiled, advance = backend.name() != "numpy", None
-    if keeps_states(model):
+    if infer.keeps_states(model):
         advance = jit_carried(model) if compiled else functools.partial(carried, model)
     separate = advance is None and rows_independent(given)
     return Prepared(

@@ -171,7 +171,7 @@ def time_distributed(params: Params, x: Any, *, layer: Callable[..., Any], masks
     if time == 0:
         raise InvalidInput(f"time_distributed needs at least one time step; got shape {tuple(values.shape)}")
     inner_mask = mask if mask is not None and mask.ndim > 2 and (masks == "keras2" or _takes_mask(layer)) else None
-    if keeps_states(layer) or (masks == "keras3" and mixes_rows(layer)):
+    if infer.keeps_states(layer) or (masks == "keras3" and mixes_rows(layer)):
         y, _ = _in_turn(params.get("layer", EMPTY), values, inner_mask, layer, EMPTY)
         return masked(y, mask)
     inner = values.reshape(batch * time, *values.shape[2:])
@@ -196,11 +196,6 @@ def mixes_rows(step: Any) -> bool:
     return any(own.by_row == 0 or (own.by_row is None and own.call is not None) for own in declared)
 
 
-def keeps_states(step: Any) -> bool:
-    """Whether a recurrent layer in a step begins with the states of its last call."""
-    return any(layer.all_options.get("stateful") for layer in infer.layers_in(step))
-
-
 def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State]:
     """(output, states) of a step whose stateful layers begin with `state`, empty before the first call."""
     y, after = ops.exactly(advance, step, params, x, state, _ways)
@@ -219,7 +214,7 @@ def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any, stat
 
 def _ways(step: Any) -> Advance | None:
     """How a layer that keeps states goes on from them."""
-    if not keeps_states(step):
+    if not infer.keeps_states(step):
         return None
     return _advance_times if "layer" in infer.children(step) else _advance_recurrent
 

@@ -70,7 +70,10 @@ def _margins(shape: Shape, data_format: str | None, rows: Edge, columns: Edge, s
 
 
 def _by_margins(word: str, sign: int) -> Callable[[Callable[..., Array]], Operation]:
-    """Declare a function with the options `top_word`, `target_height`, ... to be an operation. sign: see `_spans`."""
+    """Declare a function with the options `top_cropping`, or `top_padding`, and so on to be an operation.
+
+    sign: see `_spans`.
+    """
 
     def rule(images: Spec, *, data_format: str | None, target_height: Any, target_width: Any, **widths: Any) -> Spec:
         """An unknown size becomes the target size: the margins follow when the image is there."""

@@ -18,7 +18,6 @@ from fnet.core.rules import rules
 from fnet.core.sources import Ref, at, references, resolve, unmasked
 from fnet.dtypes import compute_dtype, is_float_spec, result_type
 from fnet.layers.basic import constant
-from fnet.layers.wrappers import keeps_states
 from fnet.records import dataclass
 from fnet.types import Array, Spec
 from params.convert.call_order import keras_order
@@ -254,7 +253,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
         step = bind(step, weighs=True)
     if build.conversion.masked:
         sources = as_masked(part, sources, kwargs, build.specs, build.conversion)
-    if number and keeps_states(step):
+    if number and infer.keeps_states(step):
         raise UnsupportedLayer(
             f"{layer.label} is stateful and called several times: each call would begin with the states of the one "
             "before; build the model without stateful=True"

@@ -20,7 +20,6 @@ from fnet.backend import ops
 from fnet.core import infer, parameters
 from fnet.core.explaining import require_order
 from fnet.errors import ExportError
-from fnet.layers.wrappers import keeps_states
 from fnet.types import Params, ParamTree
 from params.assign.group_names import join
 from params.assign.weight_paths import plan
@@ -68,7 +67,7 @@ def keras_bytes(
     if any(key[-1] == "rng" for key, _ in tree.items(params)):
         raise ExportError("the params hold keys of randomness (`rng`), which Keras draws anew: leave them out")
     takes = infer.inputs_of(model, input_shapes)
-    if keeps_states(model) and all(next(iter(spec.shape), None) is None for spec in tree.leaves(takes)):
+    if infer.keeps_states(model) and all(next(iter(spec.shape), None) is None for spec in tree.leaves(takes)):
         raise ExportError(
             "a layer with stateful=True needs batches of one size, which a model here does not hold: give the shape of "
             "a batch, as in to_keras(model, params, path, (32, 10, 4))"
