@@ -34,6 +34,15 @@ def test_the_place_of_a_number_among_bounds_and_numbers_around_it(of):
     np.testing.assert_array_equal(of.pad(np.array([[7]]), ((1, 0), (0, 2)), 5), [[5, 5, 5], [7, 5, 5]])
 
 
+@pytest.mark.parametrize("of", [numpy_backend, jax_backend], ids=["numpy", "jax"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_sums_of_one_row_are_those_of_many(of, rows):
+    x = np.random.default_rng(0).standard_normal((rows, 2, 5, 7)).astype("float32")
+    np.testing.assert_allclose(of.total(x, 2), x.sum(2, keepdims=True), atol=1e-5)
+    e, total = of.exponentials(x.copy(), -1, own=True)
+    np.testing.assert_allclose(total, np.asarray(e).sum(-1, keepdims=True), rtol=1e-6)
+
+
 def planes(f, *shapes):
     """What a convolution gives as XLA's own and as a sum of planes, of the same random numbers."""
     rng = np.random.default_rng(0)

@@ -53,7 +53,7 @@ __all__ = [
     "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul",
     "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences",
     "recurrent_stack", "rehearse", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide", "winograd",
+    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
 
@@ -146,9 +146,10 @@ def jit(f: Callable[..., Any]) -> Callable[..., Any]:
 VECTORS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
 """XLA's loops use the widest vectors of the processor; by itself it takes those of half the width."""
 
-NO_LIBRARY: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
+NO_LIBRARY: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_cpu_multi_thread_eigen": False}
 """Convolutions, and products of the shapes that they come to, are slower in the library that XLA gives them to, but not
-where several threads call it."""
+where several threads call it. Products of up to 128 rows, columns and sums are loops of XLA's own then, if it is told
+that no other library shares them out to threads, which the larger ones do all the same."""
 
 
 def ahead(f: Callable[..., Any], *args: Any, convolves: bool = False) -> Callable[..., Any] | None:
@@ -310,11 +311,29 @@ def softmax(x: Any, axis: Any) -> Any:
 
 
 def exponentials(x: Any, axis: Any, own: bool = False) -> tuple[Any, Any]:
-    """(exp(x - max), its sum) over `axis`: `softmax` before the division. own: only NumPy has a use for it."""
+    """(exp(x - max), its sum) over `axis`: `softmax` before the division. own: it is all that reads `x`."""
     if x.size == 0:
         return x, 1
     e = jnp.exp(x - jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True)))
+    if own and axis == -1 and _is_one_row(e, -1):
+        return e, e @ jnp.ones((e.shape[-1], 1), e.dtype)
     return e, jnp.sum(e, axis=axis, keepdims=True)
+
+
+def total(x: Any, axis: int) -> Any:
+    """The sum over one axis, kept with size 1."""
+    if axis == x.ndim - 2 and _is_one_row(x, axis):
+        return jnp.ones((1, x.shape[axis]), x.dtype) @ x
+    return jnp.sum(x, axis=axis, keepdims=True)
+
+
+SHORT = 512
+"""Terms of a sum up to which a product may take its place, which adds them one after the other."""
+
+
+def _is_one_row(x: Any, axis: int) -> bool:
+    """Whether a product adds up `axis` faster: on the CPU XLA is slow to sum in one row what it has just computed."""
+    return on_cpu() and x.ndim > 2 and len(x) == 1 and x.shape[axis] <= SHORT and x.dtype == jnp.float32
 
 
 def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:

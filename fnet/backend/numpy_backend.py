@@ -40,7 +40,7 @@ __all__ = [
     "exactly", "exponentials", "finish", "flatten", "is_array", "is_traced", "jit", "key_data", "lu", "matmul",
     "max_over", "max_pool", "mean_square", "native", "on_cpu", "opaque", "pad", "place_of", "recurrences",
     "recurrent_stack", "rehearse", "round_bfloat16", "scan", "scatter", "scores", "sigmoid", "softmax", "stop_gradient",
-    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "UNTRACEABLE", "weighted_take", "wide", "winograd",
+    "sum_pool", "take", "take_axis", "tanh", "to_numpy", "total", "UNTRACEABLE", "weighted_take", "wide", "winograd",
 ]
 # fmt: on
 
@@ -292,6 +292,11 @@ def exponentials(x: Any, axis: Any, own: bool = False) -> tuple[Any, Any]:
     e = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=x if own else None)
     np.exp(e, out=e)
     return e, np.add.reduce(e, axis=axis, keepdims=True)
+
+
+def total(x: Any, axis: int) -> Any:
+    """The sum over one axis, kept with size 1."""
+    return np.add.reduce(x, axis=axis, keepdims=True)
 
 
 def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -30,12 +31,12 @@ class Again(NamedTuple):
     run: Callable[[Params, Any], Any]
     sound: Callable[[Any], Any] | None
     faults: Callable[[Any, int], list[Fault]]
-    begins: bool
-    """Whether `run` only has XLA begin, which looks at no values, and needs no params."""
+    begin: Callable[[Any], Any] | None
+    """What only has XLA begin, which looks at no values, and needs no params; None where there is no such thing."""
 
     def outputs(self, params: Params, x: Any, begun: Any = None) -> Any:
-        """The outputs, of what `run` has begun if it has; None where not all rows have an answer."""
-        y = self.run(params, x) if self.begins and begun is None else begun
+        """The outputs, of what `begin` has begun if it has; None where not all rows have an answer."""
+        y = self.begin(x) if self.begin is not None and begun is None else begun
         if (self.sound is None or not self.sound(x)) and self.faults(x, 0):  # while XLA computes
             return None
         return tree.map(ops.to_numpy, self.run(params, x) if y is None else y)
@@ -111,7 +112,10 @@ class Runner:
         def go(params: Params, x: Any) -> Any:
             return run(model, params, x, workers, cut)
 
-        return Again(go, door.soundness(self.x), door.faults, model.is_ahead(self.x))
+        begin = model.ahead(self.x)
+        if begin is not None and cut is not as_it_is:
+            begin = functools.partial(go, EMPTY)
+        return Again(go, door.soundness(self.x), door.faults, begin)
 
     def batches(self, progress: Progress | None) -> Iterator[tuple[Any, int, Any]]:
         """(rows of every batch, their number, outputs): the rows are a slice, or, sorted by length, their numbers."""

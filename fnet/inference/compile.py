@@ -136,9 +136,9 @@ class Compiled:
         runs = {key: self._for(params, batch, alone=False) for key, batch in runs.items()}
         return None if None in runs.values() else lambda x: tree.map(ops.to_numpy, runs[_spec(x)](x))
 
-    def is_ahead(self, x: Any) -> bool:
-        """Whether a program with the constants is there for `x` in one piece."""
-        return self._is_constant_with(x) and self.compiled.get((True, _spec(x))) is not None
+    def ahead(self, x: Any) -> Callable[[Any], Any] | None:
+        """What is compiled with the constants for `x` in one piece; None where that is not there."""
+        return self.compiled.get((True, _spec(x))) if self._is_constant_with(x) else None
 
     def _is_constant_with(self, x: Any) -> bool:
         """Whether the constants count: `x` is not on some other device already."""

@@ -61,11 +61,12 @@ def predict(
     workers = None if workers is None else _whole(workers, "workers")
     settings = Settings(size, workers, invalid == "mark", progress is None)
     kind = _kind(x, settings) if progress is None and not settings.marks else None
-    place = (id(model), id(params), optimize)
-    calls, begun = _begun(place, kind, x) if _calls else (None, None)
+    place = (id(model), id(params), optimize, kind)
+    begin = None if (remembered := _begins.get(place)) is None else remembered()
+    begun = None if begin is None else begin(x)  # what XLA computes, while `optimized` looks whether it is right
     program = optimized(model, params, optimize)
     if (again := program.calls.get(kind)) is not None:
-        outputs = again.outputs(program.params, x, begun if calls is program.calls else None)
+        outputs = again.outputs(program.params, x, begun if begin is again.begin else None)
         if outputs is not None:
             return outputs
     known = prepared(model, program.model)
@@ -86,21 +87,13 @@ def predict(
         warnings.warn(InvalidRows(unanswered(marked, rows), marked), stacklevel=2)
     if kind is not None and program.calls.most and given is x and (again := runner.again()) is not None:
         program.calls.keep(kind, again)
-        if again.begins:
-            _calls.keep(place, weakref.ref(program.calls))
+        if again.begin is not None:
+            _begins.keep(place, weakref.ref(again.begin))
     return outputs
 
 
-_calls: Latest[tuple[int, int, bool], Any] = Latest(8)
-"""{ids of model and params, optimize: a weak reference to the `calls` of the program that ran for them last}."""
-
-
-def _begun(place: tuple[int, int, bool], kind: Any, x: Any) -> tuple[Any, Any]:
-    """(calls of a program, what XLA computes by it already), while `optimized` looks whether it is the right one."""
-    remembered = _calls.get(place)
-    calls = None if remembered is None else remembered()
-    again = None if calls is None else calls.get(kind)
-    return (calls, again.run(None, x)) if again is not None and again.begins else (None, None)
+_begins: Latest[tuple[int, int, bool, Any], Any] = Latest(64)
+"""{ids of model and params, optimize, kind of call: a weak reference to what had XLA begin last time}."""
 
 
 def _kind(x: Any, settings: Settings) -> Any:

@@ -60,7 +60,7 @@ def _sum(x: Array, axis: int) -> Array:
         parts = parts.reshape(*x.shape[:axis], whole // CHUNK, CHUNK, *x.shape[axis + 1 :])
         x = xp.concatenate([xp.sum(parts, axis=axis + 1), rest], axis=axis)
         return _sum(x, axis)
-    return xp.sum(x, axis=axis, keepdims=True)
+    return ops.total(x, axis)
 
 
 def _mean(rank: int, x: Array, params: Params, data_format: str | None, keepdims: bool, keeps_integers: bool) -> Array:
