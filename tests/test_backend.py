@@ -43,6 +43,12 @@ def test_sums_of_one_row_are_those_of_many(of, rows):
     np.testing.assert_allclose(total, np.asarray(e).sum(-1, keepdims=True), rtol=1e-6)
 
 
+@pytest.mark.parametrize("sizes", ["b, 4, 5, 7", "1, 4, b, b"])
+def test_sums_of_sizes_that_an_export_leaves_open(sizes):
+    x = jax.ShapeDtypeStruct(jax.export.symbolic_shape(sizes), "float32")
+    jax.export.export(jax.jit(lambda x: (jax_backend.total(x, 2), jax_backend.exponentials(x, -1, own=True))))(x)
+
+
 def planes(f, *shapes):
     """What a convolution gives as XLA's own and as a sum of planes, of the same random numbers."""
     rng = np.random.default_rng(0)

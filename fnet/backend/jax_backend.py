@@ -332,8 +332,13 @@ SHORT = 512
 
 
 def _is_one_row(x: Any, axis: int) -> bool:
-    """Whether a product adds up `axis` faster: on the CPU XLA is slow to sum in one row what it has just computed."""
-    return on_cpu() and x.ndim > 2 and len(x) == 1 and x.shape[axis] <= SHORT and x.dtype == jnp.float32
+    """Whether a product adds up `axis` faster: on the CPU XLA is slow to sum in one row what it has just computed.
+
+    Sizes that an export leaves open are no numbers.
+    """
+    rows, terms = x.shape[0], x.shape[axis]
+    few = x.ndim > 2 and rows == 1 and isinstance(terms, int) and terms <= SHORT
+    return few and x.dtype == jnp.float32 and on_cpu()
 
 
 def center(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
