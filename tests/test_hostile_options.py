@@ -16,6 +16,7 @@ from fnet.core import infer, room
 from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.shapes import sized
+from fnet.tf_functions import FUNCTIONS
 from params import Limits, ModelFileError, load, load_keras, save
 from params.errors import CorruptFile, LimitExceeded
 from params.output_sizes import require_fit, require_room
@@ -507,8 +508,62 @@ def test_what_an_operation_takes_is_about_what_it_declares(cases):
     assert len(done) > 0.97 * len(cases)
 
 
+def of_shape(*shape):
+    return np.random.default_rng(0).random(shape, "float32")
+
+
+SQUARE, CORNERS = of_shape(500, 500), {"padding": [[0, 0], [50, 50], [50, 50], [0, 0]]}
+PHOTO, KERNEL = of_shape(1, 100, 100, 8), of_shape(3, 3, 8, 8)
+AT_ONE = {"strides": [1, 1, 1, 1], "rates": [1, 1, 1, 1], "padding": "SAME"}
+
+
+@pytest.mark.parametrize(("name", "x", "options"), [
+    ("linalg.solve", (SQUARE, SQUARE), {}),
+    ("norm", SQUARE, {"ord": 2, "axis": [0, 1]}),
+    ("math.erfinv", of_shape(300_000), {}),
+    ("math.bessel_i0", of_shape(300_000), {}),
+    ("unique", of_shape(100_000), {}),
+    ("searchsorted", (of_shape(2, 1000), of_shape(2, 1000)), {}),
+    ("signal.overlap_and_add", of_shape(300, 100), {"frame_step": 50}),
+    ("signal.dct", of_shape(3000, 60), {"n": 300}),
+    ("signal.frame", of_shape(20_000, 2), {"frame_length": 100, "frame_step": 10, "axis": 0, "pad_end": True}),
+    ("signal.stft", of_shape(2, 20_000), {"frame_length": 100, "frame_step": 10, "fft_length": 1024}),
+    ("image.crop_and_resize", (PHOTO, of_shape(30, 4), np.zeros(30, "int32"), [50, 50]), {}),
+    ("image.resize", (PHOTO, [300, 300]), {}),
+    ("image.resize_with_pad", PHOTO, {"target_height": 300, "target_width": 300}),
+    ("image.extract_patches", PHOTO, {"sizes": [1, 3, 3, 1], **AT_ONE}),
+    ("nn.local_response_normalization", of_shape(10, 10, 10, 8), {"depth_radius": 1000}),
+    ("nn.conv2d", (PHOTO, KERNEL), CORNERS),
+    ("nn.separable_conv2d", (PHOTO, of_shape(3, 3, 8, 1), of_shape(1, 1, 8, 8)), {}),
+    ("nn.conv2d_transpose", (PHOTO, KERNEL, [1, 200, 200, 8]), {"strides": 2}),
+    ("nn.conv2d_transpose", (PHOTO[:, :4, :4], KERNEL, [1, 1000, 1000, 8]), {"strides": 500, "padding": "VALID"}),
+    ("nn.max_pool2d", PHOTO, {"ksize": 3, "strides": 1, **CORNERS}),
+], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
+def test_what_a_function_of_tensorflow_takes_is_about_what_it_declares(name, x, options):
+    assert_takes_what_it_says(name, bind(FUNCTIONS[name], **options), {}, x)
+
+
+LARGE = fnet.Spec((2000, 2000))
+
+
+@pytest.mark.parametrize(("name", "x", "options"), [
+    ("linalg.matmul", (LARGE, fnet.Spec((9, 2000))), {"transpose_b": True}),
+    ("linalg.matvec", (LARGE, LARGE), {}),
+    ("tensordot", (LARGE, LARGE), {"axes": 1}),
+    ("keras.backend.dot", (LARGE, LARGE), {}),
+    ("raw_ops.Einsum", [LARGE, LARGE], {"equation": "ij,jk->ik"}),
+    *((f"linalg.{name}", LARGE, {}) for name in ("det", "slogdet", "inv", "cholesky")),
+    ("linalg.normalize", LARGE, {"ord": 2, "axis": [0, 1]}),
+    ("nn.depthwise_conv2d", (fnet.Spec((1, 400, 400, 64)), fnet.Spec((3, 3, 64, 2))), {}),
+    ("nn.avg_pool2d", fnet.Spec((1, 400, 400, 64)), {"ksize": 31}),
+], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
+def test_the_work_of_a_function_of_tensorflow_is_more_than_to_read_and_to_write(name, x, options):
+    (traced,) = infer.trace(bind(FUNCTIONS[name], **options), x)
+    assert room.of_trace([traced]).work > room.size(traced.inputs) + room.size(traced.outputs)
+
+
 def test_rules_of_room_ask_for_options_that_there_are():
-    for home in (fnet.layers, fnet.operations):
+    for home in (fnet.layers, fnet.operations, fnet.tf_functions):
         for name in dir(home):
             own = getattr(getattr(getattr(home, name), "rules", None), "room", None)
             assert own is None or set(option_names(own)) <= set(option_names(getattr(home, name))), name

@@ -10,11 +10,23 @@ import numpy as np
 
 from fnet import operations
 from fnet.backend import xp
+from fnet.core.options import asking
 from fnet.dtypes import is_complex
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.linear_algebra import factor, norm_of
 from fnet.shapes import broadcast_shapes, reduced_shape
-from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, joined, rule_of, same_rule, together
+from fnet.tf_functions.rules import (
+    REAL,
+    as_spec,
+    dtype_like,
+    function,
+    joined,
+    room_like,
+    room_of,
+    rule_of,
+    same_rule,
+    together,
+)
 from fnet.types import Array, Axis, Spec
 
 # --- products -------------------------------------------------------------------------------------
@@ -27,9 +39,22 @@ def _turned(spec: Spec, turn: bool) -> Spec:
 def _matmul_rule(
     a: Any, b: Any, *, transpose_a: bool, transpose_b: bool, adjoint_a: bool, adjoint_b: bool, output_type: str | None
 ) -> Spec:
-    left, right = _turned(as_spec(a), transpose_a or adjoint_a), _turned(as_spec(b), transpose_b or adjoint_b)
-    shape = rule_of(operations.matmul, (Spec(left.shape), Spec(right.shape))).shape
-    return Spec(shape, output_type or dtype_like(a, b))
+    factors = _factors(
+        (a, b), transpose_a=transpose_a, transpose_b=transpose_b, adjoint_a=adjoint_a, adjoint_b=adjoint_b
+    )
+    return Spec(rule_of(operations.matmul, factors).shape, output_type or dtype_like(a, b))
+
+
+def _factors(
+    x: Sequence[Any], *, transpose_a: bool, transpose_b: bool, adjoint_a: bool, adjoint_b: bool
+) -> tuple[Spec, Spec]:
+    """float32 of the shapes that are multiplied."""
+    left, right = _turned(as_spec(x[0]), transpose_a or adjoint_a), _turned(as_spec(x[1]), transpose_b or adjoint_b)
+    return Spec(left.shape), Spec(right.shape)
+
+
+def _matmul_room(x: Sequence[Any], **turns: Any) -> tuple[int, int]:
+    return room_of(operations.matmul, _factors(x, **turns))
 
 
 def _turn(x: Array, transpose: bool, adjoint: bool) -> Array:
@@ -37,7 +62,7 @@ def _turn(x: Array, transpose: bool, adjoint: bool) -> Array:
     return xp.conj(x) if adjoint and is_complex(x) else x
 
 
-@function(_matmul_rule, "linalg.matmul")
+@function(_matmul_rule, "linalg.matmul", room=asking(_matmul_room, _factors))
 def matmul(
     a: Array,
     b: Array,
@@ -61,7 +86,12 @@ def _matvec_rule(a: Any, b: Any, *, transpose_a: bool, adjoint_a: bool) -> Spec:
     return Spec((*broadcast_shapes(left.shape[:-2], right.shape[:-1]), left.shape[-2]), dtype_like(a, b))
 
 
-@function(_matvec_rule, "linalg.matvec")
+def _matvec_room(x: Sequence[Any], *, transpose_a: bool, adjoint_a: bool) -> tuple[int, int]:
+    matrix, vector = _turned(as_spec(x[0]), transpose_a or adjoint_a), as_spec(x[1])
+    return room_of(operations.matmul, (Spec(matrix.shape), Spec((*vector.shape, 1))))
+
+
+@function(_matvec_rule, "linalg.matvec", room=_matvec_room)
 def matvec(
     a: Array,
     b: Array,
@@ -81,7 +111,11 @@ def _tensordot_rule(a: Any, b: Any, *, axes: Any) -> Spec:
     return Spec(shape, dtype_like(a, b))
 
 
-@function(_tensordot_rule, "tensordot")
+def _tensordot_room(x: Sequence[Any], *, axes: Any) -> tuple[int, int]:
+    return room_of(operations.tensordot, x, axes=axes)
+
+
+@function(_tensordot_rule, "tensordot", room=_tensordot_room)
 def tensordot(a: Array, b: Array, *, axes: Any) -> Array:
     """The sum over pairs of axes: the last and first `axes` ones, or (axes of a, axes of b)."""
     return operations.tensordot({}, tuple(together(a, b)), axes=axes)
@@ -92,7 +126,11 @@ def _einsum_rule(inputs: Sequence[Any], *, equation: str) -> Spec:
     return Spec(rule_of(operations.einsum, specs, subscripts=equation).shape, dtype_like(*inputs))
 
 
-@function(_einsum_rule, "raw_ops.Einsum")
+def _einsum_room(x: Sequence[Any], *, equation: str) -> tuple[int, int]:
+    return room_of(operations.einsum, x, subscripts=equation)
+
+
+@function(_einsum_rule, "raw_ops.Einsum", room=_einsum_room)
 def einsum(inputs: Sequence[Array], *, equation: str) -> Array:
     """The sum of products that `equation` names: "bi,ij->bj"."""
     return operations.einsum({}, tuple(together(*inputs)), subscripts=equation)
@@ -103,7 +141,7 @@ def _keras_dot_rule(x: Any, y: Any) -> Spec:
     return Spec((*left.shape[:-1], *right.shape[:-2], right.shape[-1]), dtype_like(x, y))
 
 
-@function(_keras_dot_rule, "keras.backend.dot")
+@function(_keras_dot_rule, "keras.backend.dot", room=room_like(operations.dot))
 def keras_dot(x: Array, y: Array) -> Array:
     """The sum over the last axis of `x` and the one before last of `y`."""
     return xp.dot(*together(x, y))
@@ -127,7 +165,11 @@ def _norm_rule(tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
     return Spec(reduced_shape(spec.shape, axis, keepdims), REAL.get(spec.dtype, spec.dtype))
 
 
-@function(_norm_rule, "norm", "linalg.norm")
+def _norm_room(x: Any, *, ord: Any, axis: Axis) -> tuple[int, int]:  # noqa: A002
+    return room_of(operations.norm, x, ord=ord, axis=axis)
+
+
+@function(_norm_rule, "norm", "linalg.norm", room=_norm_room)
 def norm(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A002
     """The norm `ord` over one axis or all (of vectors), or over two (of matrices)."""
     x = as_tensor(tensor)
@@ -158,7 +200,7 @@ def _normalize_rule(tensor: Any, *, axis: Axis) -> tuple[Spec, Spec]:
     return same_rule(tensor), _norm_rule(tensor, axis=axis, keepdims=True)
 
 
-@function(_normalize_rule, "linalg.normalize")
+@function(_normalize_rule, "linalg.normalize", room=_norm_room)
 def normalize(tensor: Array, *, ord: Any = "euclidean", axis: Axis = None) -> tuple[Array, Array]:  # noqa: A002
     """(tensor / norm, norm)."""
     length = norm({}, tensor, ord=ord, axis=axis, keepdims=True)
@@ -181,33 +223,33 @@ def _square(spec: Spec) -> Spec:
     return Spec(spec.shape[:-2], spec.dtype)
 
 
-@function(lambda x: _square(as_spec(x)), "linalg.det")
+@function(lambda x: _square(as_spec(x)), "linalg.det", room=room_like(operations.det))
 def det(x: Array) -> Array:
     """The determinant of square matrices."""
     return xp.linalg.det(as_tensor(x))
 
 
-@function(lambda x: (_square(as_spec(x)),) * 2, "linalg.slogdet")
+@function(lambda x: (_square(as_spec(x)),) * 2, "linalg.slogdet", room=room_like(operations.slogdet))
 def slogdet(x: Array) -> tuple[Array, Array]:
     """(sign of the determinant, log of its magnitude)."""
     sign, size = xp.linalg.slogdet(as_tensor(x))
     return sign, size
 
 
-@function(same_rule, "linalg.inv")
+@function(same_rule, "linalg.inv", room=room_like(operations.inv))
 def inv(x: Array, *, adjoint: bool = False) -> Array:
     """The inverse of square matrices."""
     y = xp.linalg.inv(as_tensor(x))
     return xp.swapaxes(y, -1, -2) if adjoint else y
 
 
-@function(same_rule, "linalg.cholesky")
+@function(same_rule, "linalg.cholesky", room=room_like(operations.cholesky))
 def cholesky(x: Array) -> Array:
     """The lower triangle L with L @ L^T = x."""
     return xp.tril(factor(as_tensor(x)))
 
 
-@function(lambda matrix, rhs: as_spec(rhs), "linalg.solve")
+@function(lambda matrix, rhs: as_spec(rhs), "linalg.solve", room=room_like(operations.solve))
 def solve(matrix: Array, rhs: Array, *, adjoint: bool = False) -> Array:
     """x with matrix @ x = rhs."""
     matrix, rhs = together(matrix, rhs)

@@ -12,6 +12,7 @@ from typing import Any
 from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import ops, xp
+from fnet.core.room import copies
 from fnet.dtypes import bounds, is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, broadcast, named
@@ -20,8 +21,8 @@ from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, same_ru
 from fnet.types import Array, Spec
 
 
-def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None) -> Operation:
-    """A function of one tensor; `dtype` where the result has another."""
+def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None = None, held: int = 0) -> Operation:
+    """A function of one tensor; `dtype` where the result has another. held: arrays of its size beyond the usual."""
 
     def apply(x: Array) -> Array:
         return kernel_of(kernel)(tensor(x))
@@ -29,7 +30,7 @@ def unary(name: str, text: str, kernel: Kernel, *names: str, dtype: str | None =
     def rule(x: Any) -> Spec:
         return Spec(shape_of(x), dtype or as_spec(x).dtype)
 
-    return function(rule, *names, rows=True)(named(name, text, apply))
+    return function(rule, *names, rows=True, room=copies(held))(named(name, text, apply))
 
 
 def _keras(operation: Operation) -> Callable[[Array], Array]:
@@ -139,11 +140,16 @@ round_half_to_even = unary(
 )
 erf = unary("erf", "The error function.", "erf", "math.erf")
 erfc = unary("erfc", "1 - erf(x).", "erfc", "math.erfc")
-erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", "math.erfinv")
-ndtri = unary("ndtri", "The quantiles of the normal distribution.", _ndtri, "math.ndtri")
-erfcinv = unary("erfcinv", "The inverse of erfc.", _erfcinv, "math.erfcinv")
+erfinv = unary("erfinv", "The inverse of the error function.", "erfinv", "math.erfinv", held=20)
+ndtri = unary("ndtri", "The quantiles of the normal distribution.", _ndtri, "math.ndtri", held=20)
+erfcinv = unary("erfcinv", "The inverse of erfc.", _erfcinv, "math.erfcinv", held=20)
 bessel_i0 = unary(
-    "bessel_i0", "The modified Bessel function of order 0.", _bessel_i0, "math.bessel_i0", "math.special.bessel_i0"
+    "bessel_i0",
+    "The modified Bessel function of order 0.",
+    _bessel_i0,
+    "math.bessel_i0",
+    "math.special.bessel_i0",
+    held=8,
 )
 logical_not = unary("logical_not", "not x.", "logical_not", "math.logical_not")
 invert = unary("invert", "Every bit flipped.", "invert", "bitwise.invert")

@@ -13,10 +13,11 @@ import numpy as np
 
 from fnet import operations
 from fnet.backend import ops, xp
+from fnet.core.room import size as bytes_of
 from fnet.dtypes import is_float, tensor
 from fnet.layers import image
 from fnet.operations.rules import Operation, named
-from fnet.tf_functions.rules import Sizes, as_spec, function, ints, rule_of, same_rule, sizes_of
+from fnet.tf_functions.rules import Sizes, as_spec, function, ints, room_of, rule_of, same_rule, sizes_of
 from fnet.types import Array, Shape, Spec
 
 # --- sizes ----------------------------------------------------------------------------------------
@@ -42,7 +43,13 @@ def _resize_rule(images: Any, size: Any, *, method: str, preserve_aspect_ratio: 
     return Spec(_sized(spec.shape, high, wide), spec.dtype if kept else "float32")
 
 
-@function(_resize_rule, "image.resize", sizes=("size",))
+def _resize_room(x: Sequence[Any], *, preserve_aspect_ratio: bool) -> tuple[int, int]:
+    image, target = as_spec(x[0]), sizes_of(x[1])
+    size = _aspect(image.shape, target) if preserve_aspect_ratio else target
+    return (0, 0) if None in size else room_of(operations.resize, image, size=size)
+
+
+@function(_resize_rule, "image.resize", sizes=("size",), room=_resize_room)
 def resize(
     images: Array,
     size: Sizes,
@@ -105,7 +112,11 @@ def _pad_rule(image: Any, *, target_height: int, target_width: int, method: str)
     return Spec(_sized(spec.shape, target_height, target_width), spec.dtype if method == "nearest" else "float32")
 
 
-@function(_pad_rule, "image.resize_with_pad")
+def _pad_room(image: Any, *, target_height: int, target_width: int) -> tuple[int, int]:
+    return room_of(operations.resize, image, size=(target_height, target_width))
+
+
+@function(_pad_rule, "image.resize_with_pad", room=_pad_room)
 def resize_with_pad(
     image: Array, *, target_height: int, target_width: int, method: str = "bilinear", antialias: bool = False
 ) -> Array:
@@ -145,7 +156,13 @@ def _crops_rule(image: Any, boxes: Any, box_indices: Any, crop_size: Any) -> Spe
     return Spec((as_spec(boxes).shape[0], *sizes_of(crop_size), as_spec(image).shape[-1]), "float32")
 
 
-@function(_crops_rule, "image.crop_and_resize", sizes=("crop_size",))
+def _crops_room(x: Sequence[Any]) -> tuple[int, int]:
+    """The pixels at the four corners around each place, and their mixtures."""
+    crops = 8 * bytes_of(_crops_rule(*x))
+    return crops, crops
+
+
+@function(_crops_rule, "image.crop_and_resize", sizes=("crop_size",), room=_crops_room)
 def crop_and_resize(
     image: Array,
     boxes: Array,
@@ -389,7 +406,11 @@ def _patches(sizes: Any, strides: Any, rates: Any, padding: str) -> dict[str, An
     }
 
 
-@function(_patches_rule, "image.extract_patches")
+def _patches_room(images: Any, *, sizes: Any, strides: Any, rates: Any, padding: str) -> tuple[int, int]:
+    return room_of(operations.extract_patches, images, **_patches(sizes, strides, rates, padding))
+
+
+@function(_patches_rule, "image.extract_patches", room=_patches_room)
 def extract_patches(images: Array, *, sizes: Any, strides: Any, rates: Any, padding: str) -> Array:
     """(batch, height, width, channels) -> (batch, rows, columns, patch): every window as a vector."""
     return operations.extract_patches({}, images, **_patches(sizes, strides, rates, padding))

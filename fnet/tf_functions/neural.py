@@ -13,6 +13,7 @@ from fnet import operations
 from fnet.activation_functions import ACTIVATIONS
 from fnet.backend import xp
 from fnet.core.options import asking
+from fnet.core.room import size as bytes_of
 from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, named
 from fnet.shapes import broadcast_shapes, reduced_shape
@@ -22,6 +23,7 @@ from fnet.tf_functions.rules import (
     dtype_like,
     function,
     ints,
+    room_of,
     rule_of,
     same_rule,
     sizes_of,
@@ -99,7 +101,13 @@ def bias_add(value: Array, bias: Array, *, data_format: str = "NHWC") -> Array:
     return x + bias.reshape(sizes)
 
 
-@function(same_rule, "nn.local_response_normalization")
+def _neighbours_room(x: Any, *, depth_radius: int) -> tuple[int, int]:
+    """The squares between zeros, twice; each channel on both sides is added to all."""
+    wide = 2 * bytes_of(Spec((*x.shape[:-1], (x.shape[-1] or 1) + 2 * depth_radius)))
+    return wide, wide + (2 * depth_radius + 1) * bytes_of(x)
+
+
+@function(same_rule, "nn.local_response_normalization", room=_neighbours_room)
 def local_response_normalization(
     x: Array, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
 ) -> Array:
@@ -219,6 +227,12 @@ def _padded_spec(x: Spec, padding: Padding) -> Spec:
     return Spec(tuple(None if d is None else d + a + b for d, (a, b) in zip(x.shape, padding, strict=True)), x.dtype)
 
 
+def _and_held(needed: tuple[int, int], spec: Spec) -> tuple[int, int]:
+    """What is needed where an array of `spec` is made on the way."""
+    held, work = needed
+    return held + bytes_of(spec), work + bytes_of(spec)
+
+
 def _padded(x: Array, padding: Padding, fill: float = 0.0) -> Array:
     return x if isinstance(padding, str) else xp.pad(x, [(a, b) for a, b in padding], constant_values=fill)
 
@@ -230,6 +244,11 @@ def _convolution(name: str, operation: Operation, *names: str) -> Operation:
         spec = _padded_spec(as_spec(x), given["padding"])
         y = rule_of(operation, (spec, as_spec(filters)), **_how(len(spec.shape) - 2, **given))
         return Spec(y.shape, dtype_like(x, filters))
+
+    def room(x: Sequence[Any], **given: Any) -> tuple[int, int]:
+        spec = _padded_spec(as_spec(x[0]), given["padding"])
+        needed = room_of(operation, (spec, x[1]), **_how(len(spec.shape) - 2, **given))
+        return needed if isinstance(given["padding"], str) else _and_held(needed, spec)
 
     def apply(
         x: Array,
@@ -244,7 +263,8 @@ def _convolution(name: str, operation: Operation, *names: str) -> Operation:
         how = _how(x.ndim - 2, strides=strides, padding=padding, data_format=data_format, dilations=dilations)
         return operation({}, (_padded(x, padding), weights), **how)
 
-    return function(asking(rule, apply), *names)(named(name, operation.__doc__ or name, apply))
+    made = named(name, operation.__doc__ or name, apply)
+    return function(asking(rule, apply), *names, room=asking(room, apply))(made)
 
 
 conv = _convolution(
@@ -260,7 +280,11 @@ def _separable_rule(*parts: Any, strides: Any, padding: str, data_format: str | 
     return rule_of(operations.separable_conv, tuple(map(as_spec, parts)), **how)
 
 
-@function(_separable_rule, "nn.separable_conv2d")
+def _separable_room(x: Sequence[Any], **given: Any) -> tuple[int, int]:
+    return room_of(operations.separable_conv, x, **_how(2, **given))
+
+
+@function(_separable_rule, "nn.separable_conv2d", room=asking(_separable_room, _separable_rule))
 def separable_conv2d(
     x: Array,
     depthwise_filter: Array,
@@ -285,7 +309,23 @@ def _transpose_rule(x: Any, filters: Any, output_shape: Any, *, data_format: str
     return Spec((spec.shape[0], depth, *sizes) if _first(data_format) else (spec.shape[0], *sizes, depth), spec.dtype)
 
 
-@function(_transpose_rule, "nn.conv1d_transpose", "nn.conv2d_transpose", "nn.conv3d_transpose", sizes=("output_shape",))
+def _transpose_room(x: Sequence[Any], *, strides: Any, data_format: str | None, dilations: Any) -> tuple[int, int]:
+    """That of what is computed before it is cut, which holds it as well."""
+    spec = as_spec(x[0])
+    how = _how(len(spec.shape) - 2, strides=strides, padding="valid", data_format=data_format, dilations=dilations)
+    parts = (spec, as_spec(x[1]))
+    whole = rule_of(operations.conv_transpose, parts, output_padding=None, **how)
+    return _and_held(room_of(operations.conv_transpose, parts, **how), whole)
+
+
+@function(
+    _transpose_rule,
+    "nn.conv1d_transpose",
+    "nn.conv2d_transpose",
+    "nn.conv3d_transpose",
+    sizes=("output_shape",),
+    room=_transpose_room,
+)
 def conv_transpose(
     x: Array,
     filters: Array,
@@ -336,6 +376,11 @@ def _pooling(name: str, operation: Operation, *names: str) -> Operation:
         how = _pool_options(len(spec.shape) - 2, ksize, strides, padding, data_format)
         return rule_of(operation, _padded_spec(spec, padding), **how)
 
+    def room(x: Any, **given: Any) -> tuple[int, int]:
+        spec = _padded_spec(as_spec(x), given["padding"])
+        needed = room_of(operation, spec, **_pool_options(len(spec.shape) - 2, **given))
+        return needed if isinstance(given["padding"], str) else _and_held(needed, spec)
+
     def apply(
         x: Array, *, ksize: Any, strides: Any = None, padding: Padding = "VALID", data_format: str | None = None
     ) -> Array:
@@ -343,7 +388,7 @@ def _pooling(name: str, operation: Operation, *names: str) -> Operation:
         how = _pool_options(x.ndim - 2, ksize, strides, padding, data_format)
         return operation({}, _padded(x, padding, float("-inf")), **how)
 
-    return function(rule, *names)(named(name, operation.__doc__ or name, apply))
+    return function(rule, *names, room=asking(room, rule))(named(name, operation.__doc__ or name, apply))
 
 
 max_pool = _pooling("max_pool", operations.max_pool, "nn.max_pool", "nn.max_pool1d", "nn.max_pool2d", "nn.max_pool3d")

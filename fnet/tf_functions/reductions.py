@@ -6,16 +6,17 @@ Source: TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnet import operations
 from fnet.backend import ops, xp
+from fnet.core.room import size as bytes_of
 from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named
 from fnet.shapes import reduced_shape
-from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, same_rule
+from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, room_like, same_rule
 from fnet.types import Array, Axis, Spec
 
 
@@ -175,7 +176,18 @@ def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
     return operations.in_top_k({}, (targets, predictions), k=k)
 
 
-@function(lambda sorted_sequence, values, *, out_type: Spec(as_spec(values).shape, out_type), "searchsorted")
+def _searchsorted_room(x: Sequence[Any]) -> tuple[int, int]:
+    """Each value is compared with its whole row."""
+    rows, values = map(as_spec, x)
+    compared = bytes_of(Spec((*values.shape, rows.shape[-1])))
+    return compared, compared
+
+
+@function(
+    lambda sorted_sequence, values, *, out_type: Spec(as_spec(values).shape, out_type),
+    "searchsorted",
+    room=_searchsorted_room,
+)
 def searchsorted(sorted_sequence: Array, values: Array, *, side: str = "left", out_type: str = "int32") -> Array:
     """Places where `values` (..., m) go into the ascending rows of `sorted_sequence` (..., n)."""
     rows, x = tensor(sorted_sequence)[..., None, :], tensor(values)[..., None]
@@ -186,7 +198,7 @@ def _unique_rule(x: Spec, *, out_idx: str) -> tuple[Spec, Spec]:
     return Spec((None,), x.dtype), Spec(x.shape, out_idx)
 
 
-@function(_unique_rule, "unique")
+@function(_unique_rule, "unique", room=room_like(operations.unique))
 def unique(x: Array, *, out_idx: str = "int32") -> tuple[Array, Array]:
     """(different entries of a vector in the order in which they occur first, the number of each entry among them)."""
     values, inverse = operations.unique({}, tensor(x), sorted=False, return_inverse=True)

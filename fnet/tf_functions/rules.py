@@ -45,18 +45,23 @@ _PROBES = (1, 1009, 2003)
 
 
 def function(
-    shape: Callable[..., Any], *names: str, sizes: tuple[str, ...] = (), rows: bool = False, same: bool = False
+    shape: Callable[..., Any],
+    *names: str,
+    sizes: tuple[str, ...] = (),
+    rows: bool = False,
+    same: bool = False,
+    room: Callable[..., tuple[int, int]] | None = None,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be the function that files call by `names`.
 
     shape: its rule; takes Specs (numbers and lists stay what they are) and the options it needs, gives Specs.
     sizes: arguments that rules read, so that numbers in files stay numbers there. rows: no row reaches another.
-    same: may give its argument itself, with the mask that it carries.
+    same: may give its argument itself, with the mask that it carries. room: see `operation`.
     """
 
     def decorate(f: Callable[..., Any]) -> Operation:
         call = Call(numbers=sizes, reads_values=True)
-        made = operation(_following(shape, f), home=HOME, call=call, by_row=1 if rows else None)(_at_once(f))
+        made = operation(_following(shape, f), home=HOME, call=call, room=room, by_row=1 if rows else None)(_at_once(f))
         made = _handing_on(made) if same else made
         FUNCTIONS.update(dict.fromkeys(names, made))
         return made
@@ -188,6 +193,21 @@ def rule_of(operation: Operation, x: Any, **options: Any) -> Spec:
     """The Spec of what an operation of Keras gives."""
     spec: Spec = rules(operation).shape(x, **options)[0]
     return spec
+
+
+def room_of(operation: Operation, x: Any, **options: Any) -> tuple[int, int]:
+    """What an operation of Keras declares to hold and to write."""
+    own = rules(operation).room
+    return bind(operation, **options).fill(own)(_as_specs(x)) if own else (0, 0)
+
+
+def room_like(operation: Operation) -> Callable[[Any], tuple[int, int]]:
+    """The room of a function that is fed as an operation of Keras is."""
+    return lambda x: room_of(operation, x)
+
+
+def _as_specs(x: Any) -> Any:
+    return tuple(map(as_spec, x)) if isinstance(x, list | tuple) else as_spec(x)
 
 
 # --- shapes and dtypes ----------------------------------------------------------------------------

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from fnet import operations
 from fnet.backend import xp
+from fnet.core.room import size as bytes_of
+from fnet.core.room import work_of_products
 from fnet.dtypes import tensor
 from fnet.layers.audio import frame_count, frames
 from fnet.operations.rules import Operation, named
 from fnet.shapes import positive
-from fnet.tf_functions.rules import REAL, Sizes, as_spec, function, ints, same_rule, sizes_of
+from fnet.tf_functions.rules import REAL, Sizes, as_spec, function, ints, room_of, same_rule, sizes_of
 from fnet.types import Array, Spec
 
 _COMPLEX = {real: name for name, real in REAL.items()}
@@ -85,7 +88,19 @@ def _frame_rule(signal: Any, *, frame_length: int, frame_step: int, pad_end: boo
     return Spec((*spec.shape[:place], count, frame_length, *spec.shape[place + 1 :]), spec.dtype)
 
 
-@function(_frame_rule, "signal.frame")
+def _cut(spec: Spec, frame_length: int, pad_end: bool, axis: int = -1) -> Spec:
+    """What frames are cut from: `axis` comes last, with the margin that `pad_end` adds at most."""
+    place = positive(axis, len(spec.shape))
+    size = (spec.shape[place] or 1) + frame_length * pad_end
+    return Spec((*spec.shape[:place], *spec.shape[place + 1 :], size), spec.dtype)
+
+
+def _frame_room(signal: Any, *, frame_length: int, frame_step: int, pad_end: bool, axis: int) -> tuple[int, int]:
+    cut = _cut(as_spec(signal), frame_length, pad_end, axis)
+    return room_of(operations.extract_sequences, cut, sequence_length=frame_length, sequence_stride=frame_step)
+
+
+@function(_frame_rule, "signal.frame", room=_frame_room)
 def frame(
     signal: Array, *, frame_length: int, frame_step: int, pad_end: bool = False, pad_value: float = 0, axis: int = -1
 ) -> Array:
@@ -104,7 +119,13 @@ def _overlap_rule(signal: Any, *, frame_step: int) -> Spec:
     return Spec((*lead, size), signal.dtype)
 
 
-@function(_overlap_rule, "signal.overlap_and_add")
+def _overlap_room(signal: Any, *, frame_step: int) -> tuple[int, int]:
+    """Each frame becomes as long as the whole."""
+    rows = (signal.shape[-2] or 1) * bytes_of(_overlap_rule(signal, frame_step=frame_step))
+    return rows, 2 * rows
+
+
+@function(_overlap_rule, "signal.overlap_and_add", room=_overlap_room)
 def overlap_and_add(signal: Array, *, frame_step: int) -> Array:
     """(..., frames, length) -> (..., time): frames laid `frame_step` apart and added."""
     x = tensor(signal)
@@ -132,7 +153,16 @@ def _stft_rule(signals: Any, *, frame_length: int, frame_step: int, fft_length: 
     return Spec((*spec.shape[:-1], count, _fft_length(frame_length, fft_length) // 2 + 1), _COMPLEX[spec.dtype])
 
 
-@function(_stft_rule, "signal.stft")
+def _stft_room(
+    signals: Any, *, frame_length: int, frame_step: int, fft_length: int | None, pad_end: bool
+) -> tuple[int, int]:
+    length = max(frame_length, _fft_length(frame_length, fft_length))
+    cut = _cut(as_spec(signals), length, pad_end)
+    how = {"sequence_length": length, "sequence_stride": frame_step, "fft_length": length, "center": False}
+    return room_of(operations.stft, cut, **how)
+
+
+@function(_stft_rule, "signal.stft", room=_stft_room)
 def stft(
     signals: Array, *, frame_length: int, frame_step: int, fft_length: int | None = None, pad_end: bool = False
 ) -> Array:
@@ -148,7 +178,14 @@ def _dct_rule(x: Any, *, n: int | None) -> Spec:
     return Spec((*spec.shape[:-1], spec.shape[-1] if n is None else n), spec.dtype)
 
 
-@function(_dct_rule, "signal.dct")
+def _dct_room(x: Any, *, n: int | None) -> tuple[int, int]:
+    """A table of float64 is made in three steps, and what comes in is multiplied by it."""
+    y = _dct_rule(x, n=n)
+    table = 3 * bytes_of(Spec((y.shape[-1], y.shape[-1]), "float64"))
+    return table, table + work_of_products(y, y.shape[-1] or 1)[1]
+
+
+@function(_dct_rule, "signal.dct", room=_dct_room)
 def dct(
     x: Array,
     *,
