@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -25,11 +26,8 @@ def gpu() -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """{package: version} of those that are installed."""
-    return {name: version for name in packages if (version := _version(name)) is not None}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    found = {}
+    for name in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

@@ -107,26 +107,21 @@ class Measured:
         self.keras_classes = classes_of(keras[0], threshold)
 
     def side(self, name: str, run: Run) -> Side:
-        """The measures of one implementation."""
-        y = run.y
-        same = len(y) == len(self.exact) and all(a.shape == b.shape for a, b in zip(y, self.exact, strict=True))
-        gaps = [yardstick.gaps(a, b) for a, b in zip(y, self.exact, strict=True)] if same else []
-        by_row = np.stack([gap.reshape(len(gap), -1).max(axis=1) for gap in gaps]).max(axis=0) if gaps else None
-        predicted = classes_of(y[0], self.threshold) if same else np.full(len(self.rows), -1)
-        return Side(
-            name,
-            max(line.errors[name] for line in self.outputs({name: run})),
-            float(by_row.max()) if by_row is not None else float("inf"),
-            float(np.mean(np.concatenate([gap.ravel() for gap in gaps]))) if gaps else float("inf"),
-            _f1(self.rows.y, predicted) if same else None,
-            predicted,
-            float(np.mean(predicted == self.keras_classes)),
-            by_row if by_row is not None else np.full(len(self.rows), np.inf),
-            run.seconds,
-            run.load_seconds,
-            tuple(self._differing(predicted)) if same else (),
-            run.versions,
+        """The measures of one implementation; one whose outputs have other shapes is infinitely far off."""
+        error, time = max(line.errors[name] for line in self.outputs({name: run})), (run.seconds, run.load_seconds)
+        if [array.shape for array in run.y] != [array.shape for array in self.exact]:
+            nothing = np.full(len(self.rows), -1), 0.0, np.full(len(self.rows), np.inf)
+            return Side(name, error, np.inf, np.inf, None, *nothing, *time, versions=run.versions)
+        gaps = [yardstick.gaps(*pair) for pair in zip(run.y, self.exact, strict=True)]
+        by_row = np.stack([gap.reshape(len(gap), -1).max(axis=1) for gap in gaps]).max(axis=0)
+        predicted, labels = classes_of(run.y[0], self.threshold), self.rows.y
+        f1 = None if labels is None else float(f1_score(labels, predicted, average="macro", zero_division=0))
+        mean, agreement = (
+            np.mean(np.concatenate([gap.ravel() for gap in gaps])),
+            np.mean(predicted == self.keras_classes),
         )
+        measures = error, float(by_row.max()), float(mean), f1, predicted, float(agreement), by_row
+        return Side(name, *measures, *time, tuple(self._differing(predicted)), run.versions)
 
     def _differing(self, predicted: Any) -> list[Differing]:
         exact = self.exact[0].reshape(len(self.rows), -1)
@@ -213,9 +208,3 @@ def classes_of(y: Any, threshold: float) -> Any:
     if y.dtype.kind in "OSU":
         return np.zeros(len(y), np.int64)
     return (y[:, 0] > threshold).astype(np.int64) if y.shape[1] == 1 else y.argmax(axis=1)
-
-
-def _f1(labels: Any, predicted: Any) -> float | None:
-    if labels is None or predicted is None:
-        return None
-    return float(f1_score(labels, predicted, average="macro", zero_division=0))

@@ -89,8 +89,8 @@ def _parity_line(label: str, found: Sequence[Row]) -> tuple[str, ...]:
     """A configuration: each seed's ratios; errors of the seed that is nearest to what it may have, or beyond it."""
     ratios, strains = [], []
     for parity in found:
-        keras, ours = parity["sides"]["Keras"], _ours(parity)
-        means = [_ratio(side, keras) for side in ours]
+        ours = _ours(parity)
+        means = [side["mean_ratio"] for side in ours]
         errors = [side["error"] for side in ours]
         ratios.append(math.nan if None in means else max(filter(None, means)))
         strains.append(math.inf if None in errors else max(errors) / parity["allowed"])
@@ -110,19 +110,13 @@ def _ours(parity: Row) -> list[Row]:
     return [side for name, side in parity["sides"].items() if name != "Keras"]
 
 
-def _ratio(side: Row, keras: Row) -> float | None:
-    """The mean error as a multiple of Keras's."""
-    known = side["mean_abs_error"] is not None and keras["mean_abs_error"]
-    return side["mean_abs_error"] / keras["mean_abs_error"] if known else None
-
-
 def _means(rows: Sequence[Row]) -> Table:
     """The mean of the ratio of mean errors, by family and backend."""
     lines = []
     for family in dict.fromkeys(row["family"] for row in rows):
         mine = [row["parity"]["sides"] for row in rows if row["family"] == family]
         for side in dict.fromkeys(name for sides in mine for name in sides if name != "Keras"):
-            ratios = [r for sides in mine if side in sides and (r := _ratio(sides[side], sides["Keras"])) is not None]
+            ratios = [r for sides in mine if side in sides and (r := sides[side]["mean_ratio"]) is not None]
             lines.append((family, side, f"{sum(ratios) / len(ratios):.2f}" if ratios else "–", str(len(ratios))))
     return Table(("family", "backend", "mean error / Keras's", "runs"), tuple(lines), frozenset({0, 1}))
 

@@ -152,7 +152,7 @@ def _options_and_sources(
     options = {
         key: meant(_plain(value), kind.get(key, Any))
         for key, value in arguments.items()
-        if key in legal and not _has_source(value)
+        if key in legal and not references(value)
     }
     first = next(iter(entry.arguments), "")
     sources = {key: v for key, v in arguments.items() if key not in options and (v is not None or key == first)}
@@ -214,10 +214,6 @@ def _arranged(entry: Entry, sources: dict[str, Any]) -> Any:
         return sources[order[0]]
     contiguous = not entry.arguments or tuple(order) == entry.arguments[: len(order)]
     return tuple(sources[key] for key in order) if contiguous else {key: sources[key] for key in order}
-
-
-def _has_source(value: Any) -> bool:
-    return bool(references(value))
 
 
 def _plain(value: Any) -> Any:

@@ -133,7 +133,8 @@ def _connected(build: _Building) -> Converted:
         if build.layers.get(name, source).class_name != "InputLayer":
             raise CorruptFile(f"{source.label}: the input {quoted(name)} is not an InputLayer")
     outputs = _unpacked(_ends(build, source.config.get("output_layers"), "output_layers"))
-    unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(_read(build, outputs))
+    read = references([outputs, *(node[1] for node in build.nodes.values() if isinstance(node, tuple))])
+    unused = set(build.specs).intersection(build.layers) - set(references(inputs)) - set(read)
     names = [name for name in _order(build, outputs) if name not in unused or isinstance(build.nodes[name], tuple)]
     nodes = {name: build.nodes[name] for name in names}
     marks = Marks(tuple(references(inputs)))
@@ -183,17 +184,9 @@ def _changes_masks(part: Converted, conversion: Conversion) -> bool:
     return deletes or masked or any(_changes_masks(inner, conversion) for inner in part.parts.values())
 
 
-def _read(build: _Building, outputs: Any) -> Iterator[str]:
-    """The nodes that are read somewhere."""
-    yield from references(outputs)
-    for node in build.nodes.values():
-        if isinstance(node, tuple):
-            yield from references(node[1])
-
-
 def _call_all(build: _Building, layers: list[KerasObject]) -> None:
     """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
-    calls = [(layer, number, call, _tensors(call)) for layer in layers for number, call in enumerate(layer.calls)]
+    calls = [(layer, number, call, list(tensors(call))) for layer in layers for number, call in enumerate(layer.calls)]
     needs: dict[int, set[tuple[str, int]]] = {}
     readers: dict[tuple[str, int], list[int]] = defaultdict(list)
     ready: list[int] = []
@@ -213,11 +206,6 @@ def _call_all(build: _Building, layers: list[KerasObject]) -> None:
     waiting = {place: missing for place, missing in needs.items() if missing}
     if waiting:
         raise CorruptFile(f"{build.source.label}: {_unreadable(build, calls, waiting)}")
-
-
-def _tensors(call: Any) -> list[Tensor]:
-    """The tensors that a call is made on."""
-    return list(tensors([call.get("args"), call.get("kwargs")] if isinstance(call, dict) else call))
 
 
 def _read_by(layer: KerasObject, number: int, read: list[Tensor]) -> Iterator[tuple[str, int]]:

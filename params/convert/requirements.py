@@ -223,17 +223,13 @@ def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
         )
 
 
-def _by_batch(step: Any) -> bool:
-    """Whether a step computes statistics over the rows of its batch, at any depth."""
-    return any(layer.all_options.get("training") for layer in infer.layers_in(step))
-
-
 def require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:
     """Refuse a wrapper whose dtype policy is not that of the layer in it where that layer then computes under another
     than its own, or one that hands time steps to statistics of a batch."""
     calls = keras2 and source.class_name == "TimeDistributed"
     for part in parts.values():
-        if source.class_name == "TimeDistributed" and _by_batch(part.step):
+        by_batch = any(layer.all_options.get("training") for layer in infer.layers_in(part.step))
+        if source.class_name == "TimeDistributed" and by_batch:
             raise UnsupportedLayer(
                 f"{source.label} holds a layer that computes the statistics of its batch (training=True): Keras takes "
                 "those of each time step or of all, as it goes; build the model without that argument"

@@ -90,7 +90,7 @@ class Writing:
 
     def layer(self, bound: Bound, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
         """A layer or an operation."""
-        entry = entry_of(bound, self.custom)
+        entry = require_entry(bound, self.custom)
         options = _sayable(bound, entry)
         if entry.rules.call is not None:
             return self._operation(bound, name, entry, options)
@@ -98,7 +98,8 @@ class Writing:
         if bound.function is fnet.input_layer:
             config = {"name": name, "batch_shape": options.pop("shape"), "dtype": "float32", "sparse": False}
         elif "dtype" not in option_names(bound.function) and bound.function is not fnet.pipeline:  # it takes none
-            config["dtype"] = _policy(bound.options.get("input_dtype") or self._policy_of(bound, path))
+            policy = bound.options.get("input_dtype") or self._policy_of(bound, path)
+            config["dtype"] = _object("keras", "DTypePolicy", {"name": policy})
         config |= dict.fromkeys(UNREAD.get(bound.function.__name__, ()), NEUTRAL.get(bound.function.__name__, 0.0))
         config |= {key: self.value(key, item, params, path) for key, item in options.items()}
         config |= _tables(bound, params)
@@ -138,7 +139,7 @@ class Writing:
         if isinstance(value, Model):
             return self.inside(value, params.get(key, {}))
         if isinstance(value, Bound):
-            return self.object(value, _default_name(value), params.get(key, {}), (*path, key))
+            return self.object(value, value.function.__name__, params.get(key, {}), (*path, key))
         if callable(value) and not isinstance(value, type):
             named = [name for name, function in ACTIVATIONS.items() if function is value]
             if not named:
@@ -170,22 +171,13 @@ class Writing:
         return _object("keras.src.models.functional", "Functional", config, "Functional")
 
 
-def _default_name(step: Any) -> str:
-    """The name of a layer inside another."""
-    return bind(step).function.__name__ if not isinstance(step, Model) else type(step).__name__.lower()
-
-
 def _object(
     module: str | None, class_name: str, config: dict[str, Any], registered: str | None = None
 ) -> dict[str, Any]:
     return {"module": module, "class_name": class_name, "config": config, "registered_name": registered}
 
 
-def _policy(name: str) -> dict[str, Any]:
-    return _object("keras", "DTypePolicy", {"name": name})
-
-
-def entry_of(bound: Bound, custom: Mapping[Callable[..., Any], str] | None = None) -> Entry:
+def require_entry(bound: Bound, custom: Mapping[Callable[..., Any], str] | None = None) -> Entry:
     """The row of a layer or operation. Raises ExportError where Keras 3 has none."""
     function = bound.function
     if is_operation_of_keras(function):
@@ -336,7 +328,7 @@ class _Calls:
 
     def arguments(self, bound: Bound, x: Any) -> tuple[list[Any], dict[str, Any]]:
         """(args, kwargs) of the Keras call of a layer that reads the sources `x`."""
-        entry = entry_of(bound, self.writing.custom)
+        entry = require_entry(bound, self.writing.custom)
         options = {key: literal(tree.thaw(item)) for key, item in bound.options.items() if key in call_options(entry)}
         options |= {name: literal(item) for name, item in bound.options.get(entry.further, {}).items()}
         places = [name for name in entry.arguments if name not in options and not name.startswith("**")]

@@ -78,7 +78,7 @@ def keras_bytes(
         converted = convert(config, custom=custom)
     except ModelFileError as error:
         raise ExportError(f"what Keras would read is refused: {error}") from error
-    _require_same(meaning(whole, params), converted, params)
+    _require_same(meaning(whole, params), meaning(converted.step, _with_given(converted, params)))
     expected = infer.infer(converted.step, infer.input_spec(converted.step) or takes)[1]
     data = _packed(config, _groups(converted, expected, params))
     _compare(data, whole, params, custom)
@@ -91,8 +91,7 @@ def _compare(data: bytes, model: Any, params: Params, custom: Mapping[str, Calla
         read, arrays = load_keras(data, custom=custom)
     except ModelFileError as error:
         raise ExportError(f"the file would not load: {error}") from error
-    if (different := difference(meaning(model, params), meaning(read, arrays))) is not None:
-        raise ExportError(f"Keras would read another model: {different}")
+    _require_same(meaning(model, params), meaning(read, arrays))
     back = dict(tree.items(arrays))
     for path, leaf in tree.items(params):
         if path not in back:
@@ -101,8 +100,8 @@ def _compare(data: bytes, model: Any, params: Params, custom: Mapping[str, Calla
             raise ExportError(f"{'/'.join(map(str, path))} would not be the same in the file")
 
 
-def _require_same(ours: Any, converted: Converted, params: Params) -> None:
-    if (different := difference(ours, meaning(converted.step, _with_given(converted, params)))) is not None:
+def _require_same(ours: Any, read: Any) -> None:
+    if (different := difference(ours, read)) is not None:
         raise ExportError(f"Keras would read another model: {different}")
 
 

@@ -13,7 +13,7 @@ from fnet.core.sources import Ref, masked_by, references
 from fnet.inference.in_predict import in_predict
 from fnet.layers.basic import constant, input_layer
 from fnet.types import Params
-from params.store.keras_config import entry_of
+from params.store.keras_config import require_entry
 
 
 def meaning(step: Any, params: Params) -> Any:
@@ -76,7 +76,7 @@ def _arranged(step: Any, sources: Any) -> Any:
     """The sources of a layer in the order of its Keras call, where they are given by the names of that."""
     if isinstance(step, Model) or not isinstance(sources, dict):
         return sources
-    entry = entry_of(bind(step))
+    entry = require_entry(bind(step))
     if not sources.keys() <= set(entry.arguments):
         return sources
     if sources.keys() == {"sequences", "mask"}:
