@@ -80,7 +80,7 @@ def _converted(array: StoredArray, number: int, gates: int) -> StoredArray:
     shape = array.shape
     if number == 2:
         shape = (2, shape[0] // 2) if gates == 3 else (shape[0] // 2,)
-    return dataclasses.replace(array, shape=shape, load=(kernel, recurrent, bias)[number])
+    return dataclasses.replace(array, shape=shape, read=(kernel, recurrent, bias)[number])
 
 
 # --- Theano ---------------------------------------------------------------------------------------
@@ -117,4 +117,4 @@ def _reversed(array: StoredArray) -> StoredArray:
     def read() -> Array:
         return np.ascontiguousarray(np.flip(array.load(), axes))
 
-    return dataclasses.replace(array, load=read)
+    return dataclasses.replace(array, read=read)

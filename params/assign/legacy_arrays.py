@@ -138,7 +138,7 @@ def _updated(array: StoredArray, a: StoredArray, b: StoredArray, scale: float) -
     def read() -> Array:
         return np.asarray(array.load() + scale * (a.load() @ b.load()), array.dtype)
 
-    return dataclasses.replace(array, load=read)
+    return dataclasses.replace(array, read=read)
 
 
 def _short(name: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from fnet.records import dataclass
 from fnet.types import Array
+from params.errors import quoted, reading
 
 Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "json"]
 
@@ -49,9 +50,15 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: str
     """"float32", "float16", "float64", "bfloat16", "int8" ... "uint64", "bool"."""
-    load: Callable[[], Array] = field(repr=False)
-    """Gives the numbers, C-contiguous and read-only; bfloat16 (which NumPy lacks) comes widened to float32. Raises
-    CorruptFile where the bytes cannot be decoded."""
+    read: Callable[[], Array] = field(repr=False)
+    """Gives the numbers, C-contiguous; bfloat16 (which NumPy lacks) comes widened to float32."""
+
+    def load(self) -> Array:
+        """The numbers, read-only. Raises CorruptFile where the bytes cannot be decoded."""
+        with reading(f"array {quoted(self.place)}"):
+            numbers = self.read()
+            numbers.flags.writeable = False
+            return numbers
 
 
 @dataclass(frozen=True, slots=True)

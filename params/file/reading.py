@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeAlias
 
-from fnet.types import Array
-from params.errors import DAMAGE, CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, in_file, quoted, reading
+from params.errors import CorruptFile, LimitExceeded, UnsafeFile, WeightsMismatch, quoted, reading
 from params.file import hdf5
 from params.file.containers import VOCABULARY, Container, Folder, Zip, content, file_content, plain_name
 from params.file.foreign_files import HEAD, strange_json, strange_parts, stranger
@@ -127,7 +126,7 @@ def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: b
     with reading(WEIGHTS):
         data = parts.get(WEIGHTS, limits.total)
         root = _open(data, limits, zipped or len(data))
-    groups = dict(_groups(root, label))
+    groups = dict(_groups(root))
     tree, assets = WeightTree(groups, version=version), _assets(parts, names, limits)
     return ModelFile(kind, label, config, version, tree, assets, stored=zipped or len(data))
 
@@ -167,7 +166,7 @@ def _open(data: memoryview, limits: Limits, stored: int) -> hdf5.Group:
 # --- arrays ---------------------------------------------------------------------------------------------------
 
 
-def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[tuple[str, Variables]]:
+def _groups(root: hdf5.Group, *, complete: bool = True) -> Iterator[tuple[str, Variables]]:
     """(object path, variables) of the groups `<path>/vars`. complete: no number may be missing."""
     for group in root.walk():
         path, _, last = group.path.rpartition("/")
@@ -179,32 +178,14 @@ def _groups(root: hdf5.Group, label: str, *, complete: bool = True) -> Iterator[
             if complete and numbers != list(range(len(numbers))):
                 raise WeightsMismatch(f"{quoted(group.path)} holds arrays {quoted(numbers)}: some are missing")
             named = {name: array for name, array in group.datasets.items() if not INTEGER.fullmatch(name)}
-            yield (
-                path,
-                Variables(
-                    group.text("name"),
-                    tuple(_array(group.datasets[str(n)], label) for n in numbers),
-                    {name: _array(array, label) for name, array in named.items()},
-                ),
-            )
+            arrays = tuple(_array(group.datasets[str(n)]) for n in numbers)
+            yield path, Variables(group.text("name"), arrays, {name: _array(item) for name, item in named.items()})
 
 
-def _array(dataset: hdf5.Dataset, label: str) -> StoredArray:
+def _array(dataset: hdf5.Dataset) -> StoredArray:
     if not dataset.type.readable or dataset.type.name in ("string", "text"):
         raise WeightsMismatch(f"array {quoted(dataset.path)} holds {dataset.type.name} values; numbers were expected")
-    return StoredArray(dataset.path, dataset.shape, dataset.type.name, _loader(dataset, label))
-
-
-def _loader(dataset: hdf5.Dataset, label: str) -> Callable[[], Array]:
-    def load() -> Array:
-        try:
-            values = dataset.load()
-        except DAMAGE as error:
-            raise in_file(f"{label}: array {quoted(dataset.path)}", error) from error
-        values.flags.writeable = False
-        return values
-
-    return load
+    return StoredArray(dataset.path, dataset.shape, dataset.type.name, dataset.load)
 
 
 # --- .h5 and shards -------------------------------------------------------------------------------------------
@@ -218,25 +199,25 @@ def _hdf5(data: memoryview, label: str, limits: Limits) -> ModelFile:
             raise CorruptFile("it has a config but no `model_weights`")
         if not any(group.path.rpartition("/")[2] == "vars" for group in root.walk()):
             raise CorruptFile("HDF5, but not of Keras: neither `model_config` nor `layer_names` nor `vars` in it")
-        return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root, label))), stored=len(data))
+        return ModelFile("weights-h5", label, None, None, WeightTree(dict(_groups(root))), stored=len(data))
     text = root.text("model_config")
     config = None if text is None else parse_object(text, "model_config", limits, nonfinite=True)
     version = _version(holder.text("keras_version") or root.text("keras_version"))
     backend = holder.text("backend") or root.text("backend")
-    tree = replace(_legacy(holder, label), version=version)
+    tree = replace(_legacy(holder), version=version)
     return ModelFile("h5", label, config, version, tree, backend=backend, stored=len(data))
 
 
-def _legacy(holder: hdf5.Group, label: str) -> WeightTree:
+def _legacy(holder: hdf5.Group) -> WeightTree:
     names = holder.texts("layer_names")
     if names is None:
         raise CorruptFile("no list of layers: the attribute `layer_names` is missing")
     if len(set(names)) != len(names):
         raise CorruptFile("two layers have one name in `layer_names`")
     used: set[str] = set()
-    layers = tuple(LegacyLayer(name, _listed(holder, name, used, label)) for name in names)
+    layers = tuple(LegacyLayer(name, _listed(holder, name, used)) for name in names)
     top = "top_level_model_weights"
-    extras = _listed(holder, top, used, label) if top in holder.groups else ()
+    extras = _listed(holder, top, used) if top in holder.groups else ()
     for group in holder.walk():
         for array in group.datasets.values():
             if array.path not in used:
@@ -244,7 +225,7 @@ def _legacy(holder: hdf5.Group, label: str) -> WeightTree:
     return WeightTree(layers=layers, top_level=extras)
 
 
-def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[tuple[str, StoredArray], ...]:
+def _listed(holder: hdf5.Group, name: str, used: set[str]) -> tuple[tuple[str, StoredArray], ...]:
     """(weight name, array) of a layer, as its `weight_names` list them."""
     if (group := holder.below(name.split("/"))) is None:
         raise WeightsMismatch(f"layer {quoted(name)} is listed, but no group holds its weights")
@@ -254,7 +235,7 @@ def _listed(holder: hdf5.Group, name: str, used: set[str], label: str) -> tuple[
         if array is None or array.path in used:
             raise WeightsMismatch(f"weight {quoted(weight)} of layer {quoted(name)} is missing or listed twice")
         used.add(array.path)
-        arrays.append((weight, _array(array, label)))
+        arrays.append((weight, _array(array)))
     return tuple(arrays)
 
 
@@ -276,7 +257,7 @@ def _sharded(index: dict[str, Any], folder: str | None, label: str, limits: Limi
         left -= sum(array.nbytes for group in root.walk() for array in group.datasets.values())
         if left < 0:
             raise LimitExceeded(f"its shards hold more than the {limits.total} bytes of `Limits.total`")
-        for key, variables in _groups(root, label, complete=False):
+        for key, variables in _groups(root, complete=False):
             merged[key] = _joined(key, merged.get(key), variables)
     _check_map(weight_map, merged)
     return ModelFile("weights-json", label, None, None, WeightTree(merged), stored=stored)
