@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from fnet.types import Array
-from params.assign.engine_layouts import from_theano
 from params.assign.group_names import stored_layers, within
 from params.assign.weight_paths import Loaded, Plan, Slot, is_custom, listing, warn_of_twins
 from params.convert.conversion import Converted
 from params.convert.generations import version_of
-from params.errors import WeightsMismatch, quoted
+from params.errors import UnsupportedLayer, WeightsMismatch, quoted
 from params.file.keras_objects import KerasObject
 from params.file.model_file import LegacyLayer, ModelFile, StoredArray
 
@@ -48,7 +48,7 @@ def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
         for slot, array in matched(layer, part, slots):
             for path in held.paths[slot.group, slot.number]:
                 loaded[path] = array
-    return from_theano(work, loaded) if file.backend == "theano" else loaded
+    return _from_theano(work, loaded) if file.backend == "theano" else loaded
 
 
 def _age(layers: Sequence[LegacyLayer]) -> str:
@@ -145,3 +145,40 @@ def _short(name: str) -> tuple[str, str]:
     """("dense_1", "kernel") from "dense_1/kernel:0"."""
     parts = name.split(":")[0].split("/")
     return (parts[-2] if len(parts) > 1 else "", parts[-1])
+
+
+# --- files of Keras on Theano -------------------------------------------------------------------------
+
+TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+"""Classes whose kernels Keras turns when it loads such a file on another backend."""
+OTHERS = ("Conv1DTranspose", "Conv3DTranspose", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
+"""Those that it forgets."""
+
+
+def _from_theano(work: Plan, arrays: Loaded) -> Loaded:
+    """`arrays` of a file of Keras 2.0 to 2.3 on Theano, whose convolutions turn their kernels round: those kernels
+    reversed along their spatial axes, as Keras does. Raises UnsupportedLayer for kernels that Keras forgets."""
+    changed = dict(arrays)
+    for slot in work.slots:
+        array = None if slot.path is None else arrays.get(slot.path)
+        if slot.path is None or not isinstance(array, StoredArray) or not slot.name.endswith("kernel"):
+            continue
+        name = slot.owner.source.class_name
+        if name in TURNED:
+            changed[slot.path] = _reversed(array)
+        elif name in OTHERS and math.prod(array.shape[:-2]) > 1:
+            raise UnsupportedLayer(
+                f"{slot.owner.source.label} was trained on Theano, and its kernel is one that Keras forgets to turn "
+                "round when it loads the file on another backend: load the model there, reverse the spatial axes of "
+                "the kernel and save it on TensorFlow"
+            )
+    return changed
+
+
+def _reversed(array: StoredArray) -> StoredArray:
+    axes = tuple(range(len(array.shape) - 2))
+
+    def read() -> Array:
+        return np.ascontiguousarray(np.flip(array.load(), axes))
+
+    return dataclasses.replace(array, read=read)

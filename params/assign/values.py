@@ -1,10 +1,15 @@
 """From stored arrays to the params tree: shape and dtype compared before any bytes are read, numbers checked after.
 
-Keras on NumPy stores the weights of a float64 policy as float32, and casts them when it loads them.
+Keras on NumPy stores the weights of a float64 policy as float32, and casts them when it loads them. `CuDNNLSTM` and
+`CuDNNGRU` of Keras 2 stored arrays as the engine below lays them out: Keras tells them by the bias, which is twice as
+long as that of its own layers, and converts them when it loads them into those, at any depth. Here the same, for every
+file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +18,6 @@ from fnet import tree
 from fnet.constants import constant
 from fnet.core.parameters import faulty
 from fnet.types import Array, Param, ParamTree
-from params.assign.engine_layouts import from_cudnn
 from params.assign.weight_paths import OF_TRAINING, Loaded
 from params.errors import WeightsMismatch, quoted
 from params.file.model_file import StoredArray
@@ -65,3 +69,60 @@ def _checked(path: tuple[Any, ...], value: Array) -> Array:
     if (wrong := faulty(path, array)) is not None:
         raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
     return constant(array)
+
+
+# --- arrays of CuDNN ---------------------------------------------------------------------------------
+
+NAMES = ("kernel", "recurrent_kernel", "bias")
+
+
+def from_cudnn(loaded: dict[tuple[Any, ...], Any], expected: ParamTree) -> dict[tuple[Any, ...], Any]:
+    """`loaded` with the arrays of CuDNN layers as the layers of today have them. Raises WeightsMismatch for a GRU that
+    multiplies before it resets, which CuDNN cannot compute."""
+    want, changed = dict(tree.items(expected)), dict(loaded)
+    for paths, units, gates in _recurrent(want):
+        bias = loaded.get(paths[2])
+        if not isinstance(bias, StoredArray):
+            continue
+        if gates == 3 and len(want[paths[2]].shape) == 1 and bias.shape in ((6 * units,), (2, 3 * units)):
+            raise WeightsMismatch(
+                f"{quoted(bias.place)} has two biases a gate, as CuDNNGRU and GRU(reset_after=True) have; the "
+                f"layer at {quoted('/'.join(map(str, paths[2][:-1])))} is a GRU with reset_after=False, which has one"
+            )
+        if bias.shape == (2 * gates * units,):
+            changed |= {path: _converted(loaded[path], n, gates) for n, path in enumerate(paths) if path in loaded}
+    return changed
+
+
+def _recurrent(want: dict[tuple[Any, ...], Param]) -> Iterator[tuple[list[tuple[Any, ...]], int, int]]:
+    """(paths of kernel, recurrent kernel and bias, units, gates) of each LSTM and GRU."""
+    for path, param in want.items():
+        paths = [(*path[:-1], name) for name in NAMES]
+        if path == paths[1] and len(param.shape) == 2 and want.keys() >= set(paths):
+            units, width = param.shape
+            if units and width in (3 * units, 4 * units):
+                yield paths, units, width // units
+
+
+def _converted(array: StoredArray, number: int, gates: int) -> StoredArray:
+    """Array `number` (kernel, recurrent_kernel, bias) of a CuDNN layer as the layer of today has it.
+
+    CuDNN keeps each gate's matrices transposed, and two biases: one for the input, one for the recurrence. The
+    LSTM adds them; the GRU (reset_after) has a row for each.
+    """
+
+    def kernel() -> Array:
+        parts = np.split(array.load(), gates, axis=1)
+        return np.concatenate([part.T.reshape(part.shape, order="F") for part in parts], axis=1)
+
+    def recurrent() -> Array:
+        return np.concatenate([part.T for part in np.split(array.load(), gates, axis=1)], axis=1)
+
+    def bias() -> Array:
+        both = array.load().reshape(2, -1)
+        return both if gates == 3 else both.sum(axis=0)
+
+    shape = array.shape
+    if number == 2:
+        shape = (2, shape[0] // 2) if gates == 3 else (shape[0] // 2,)
+    return replace(array, shape=shape, read=(kernel, recurrent, bias)[number])

@@ -16,10 +16,9 @@ from fnet.core.sources import references
 from fnet.layers.any_cell import stacked_rnn_cells
 from fnet.layers.basic import constant
 from fnet.types import Params, ParamTree
-from params.assign.engine_layouts import from_cudnn
 from params.assign.group_names import KERAS_3, Naming, join, namings, stored_layers
 from params.assign.legacy_arrays import Slots, by_order, matched
-from params.assign.values import compare_with, values
+from params.assign.values import compare_with, from_cudnn, values
 from params.assign.weight_paths import (
     Loaded,
     Plan,
