@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-import marshal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import field, replace
 from typing import Any
@@ -153,38 +152,6 @@ class Conversion:
     def inner(self, source: KerasObject, training: bool | None = None) -> Converted:
         """An object inside another as a step; training: what the model around it was called with."""
         return self.convert(source, self, training)
-
-    def of_layers(
-        self, parent: KerasObject, layers: Sequence[KerasObject], flags: Sequence[bool | None]
-    ) -> dict[str, Converted]:
-        """{name: step} of the layers of a model, in their order. flags: what each is called with first."""
-        return {
-            layer.name: self._input(parent, layer) if layer.class_name == "InputLayer" else self._layer(layer, flag)
-            for layer, flag in zip(layers, flags, strict=True)
-        }
-
-    def _layer(self, source: KerasObject, training: bool | None) -> Converted:
-        """A layer of a model as a step: the step of an earlier one that differs in its name alone, as of most layers
-        of a deep model. Not so where layers have others inside, which are told apart by the ids of their steps."""
-        if source.is_model or self.custom or self.from_arrays:
-            return self.inner(source, training)
-        config = {key: value for key, value in source.config.items() if key != "name"}
-        said = (source.class_name, source.python_name, source.module, source.registered_name, config, training)
-        key = marshal.dumps(said, 2)  # a version without references: equal values, of equal types, are equal bytes
-        part = self.by_description.get(key)
-        if part is None:
-            part = self.inner(source, training)
-            if not part.parts:
-                self.by_description[key] = part
-            return part
-        return replace(part, source=source)
-
-    def _input(self, parent: KerasObject, layer: KerasObject) -> Converted:
-        """An input of a model as a step. That of a model inside one of Keras 2 loses the mask where it is cast."""
-        part = self.inner(layer)
-        if self.keras2 and self.masked and parent is not self.root:
-            part.step = fnet.bind(part.step, masks="keras2")
-        return part
 
     def rng_leaves(self, part: Converted) -> dict[str, Any]:
         """The `rng` leaves of a layer called with training=True; none when it is not random."""

@@ -31,7 +31,6 @@ from params.convert.generations import (
     Version,
 )
 from params.convert.mask_effects import Marks, after_call, as_masked, paths_of, require_expressible
-from params.convert.training_flags import of_calls
 from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import (
     POLICIES,
@@ -40,7 +39,6 @@ from params.file.keras_objects import (
     Tensor,
     is_object,
     is_triple,
-    layers_of,
     literal,
     numbers,
     policy,
@@ -75,25 +73,22 @@ class _Building:
     """{node: the layer that it calls}."""
 
 
-def functional(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
-    """The graph of a functional model."""
-    layers = layers_of(source)
+def functional(
+    source: KerasObject, conversion: Conversion, parts: dict[str, Converted], flags: dict[tuple[str, int], bool | None]
+) -> Converted:
+    """The graph of a functional model whose layers became `parts`. flags: what each call computes as."""
     if "name" not in source.config:
         raise CorruptFile(f"{source.label} is a Functional model without a name")
     for item in source.config["layers"]:
         if not {"name", "inbound_nodes"} <= item.keys():
             raise CorruptFile(f"{source.label} has a layer without its name or calls: {quoted(item)}")
-    flags = of_calls(
-        source, layers, "inner" if conversion.keras2 else "outer" if conversion.bare else "unread", training
-    )
-    parts = conversion.of_layers(source, layers, [flags.get((layer.name, 0)) for layer in layers])
-    build = _Building(source, conversion, {layer.name: layer for layer in layers}, flags, parts)
+    build = _Building(source, conversion, {name: part.source for name, part in parts.items()}, flags, parts)
     build.names = Names(build.layers)
     cast = _cast_inputs(build) if (3, 0) <= conversion.version < INPUTS_KEEP_FLOATS else {}
-    for layer in layers:
+    for layer in build.layers.values():
         if layer.class_name == "InputLayer":
             _add_input(build, layer, cast.get(layer.name))
-    _call_all(build, [layer for layer in layers if layer.class_name != "InputLayer"])
+    _call_all(build, [layer for layer in build.layers.values() if layer.class_name != "InputLayer"])
     return _connected(build)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import marshal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ from params.convert.requirements import (
     require_plain_inside,
     takes_training,
 )
-from params.convert.training_flags import of_steps
+from params.convert.training_flags import flags_of
 from params.errors import CorruptFile, UnsupportedLayer
 from params.file.keras_objects import POLICIES, KerasObject, Names, elements, is_shape, layers_of, parse, survey
 from params.table.entry import Entry
@@ -99,8 +100,7 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
         source = dataclasses.replace(source, config={**source.config, "dtype": policy})
     if source.is_model:
         require_own(source, conversion)
-        make = _sequential if source.class_name == "Sequential" else functional
-        converted = make(source, conversion.inside(source), training)
+        converted = _model(source, conversion.inside(source), training)
     else:
         try:
             converted = _layer(source, conversion, training)
@@ -110,6 +110,35 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
             raise clear from error
     conversion.by_step[id(converted.step)] = converted
     return converted
+
+
+def _model(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
+    """A model as a step: its layers, each once, then how they are called."""
+    layers = layers_of(source)
+    flags = flags_of(source, layers, conversion, training)
+    parts = {layer.name: _part(source, layer, conversion, flags.get((layer.name, 0))) for layer in layers}
+    return (_sequential if source.class_name == "Sequential" else functional)(source, conversion, parts, flags)
+
+
+def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
+    """A layer of a model as a step: the step of an earlier one that differs in its name alone, as of most layers of a
+    deep model. Not so where layers have others inside, which are told apart by the ids of their steps."""
+    if source.class_name == "InputLayer":
+        part = convert_object(source, conversion)
+        if conversion.keras2 and conversion.masked and parent is not conversion.root:
+            part.step = bind(part.step, masks="keras2")  # inside a model of Keras 2 a cast loses the mask
+        return part
+    if source.is_model or conversion.custom or conversion.from_arrays:
+        return convert_object(source, conversion, training)
+    config = {key: value for key, value in source.config.items() if key != "name"}
+    said = (source.class_name, source.python_name, source.module, source.registered_name, config, training)
+    key = marshal.dumps(said, 2)  # a version without references: equal values, of equal types, are equal bytes
+    if (earlier := conversion.by_description.get(key)) is not None:
+        return dataclasses.replace(earlier, source=source)
+    part = convert_object(source, conversion, training)
+    if not part.parts:
+        conversion.by_description[key] = part
+    return part
 
 
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
@@ -183,18 +212,18 @@ def _again(part: Converted) -> Converted:
     return dataclasses.replace(part, source=source, parts={k: _again(p) for k, p in part.parts.items()})
 
 
-def _sequential(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
-    layers = layers_of(source)
-    if not layers and not conversion.keras2:
+def _sequential(
+    source: KerasObject, conversion: Conversion, parts: dict[str, Converted], flags: Mapping[Any, bool | None]
+) -> Converted:
+    if not parts and not conversion.keras2:
         raise CorruptFile(f"{source.label} has no layers")
-    flags = of_steps(layers, conversion.bare and not conversion.keras2, training)
-    parts = conversion.of_layers(source, layers, flags)
     steps = [(name, part.step) for name, part in parts.items()]
-    if not layers or layers[0].class_name != "InputLayer":
+    first = next(iter(parts.values()), None)
+    if first is None or first.source.class_name != "InputLayer":
         shape = source.config.get("build_input_shape") or source.build_config.get("input_shape")
         if is_shape(shape):
             name = Names(parts).fresh("input_layer")
-            dtype = parts[layers[0].name].source.policy if layers else "float32"
+            dtype = "float32" if first is None else first.source.policy
             dtype = dtype.removeprefix("mixed_") if dtype in POLICIES else "float32"
             steps.insert(0, (name, bind(fnet.input_layer, shape=tuple(shape), dtype=dtype)))
     converted = Converted(source, sequential(steps), parts=parts)
@@ -205,7 +234,7 @@ def _sequential(source: KerasObject, conversion: Conversion, training: bool | No
             require_no_cast(part, inputs[name,], conversion)
     if conversion.masked:
         converted.effects = of_sequential(list(parts.values()), converted.step)
-    for layer, flag in zip(layers, flags, strict=True):
-        if flag and (leaves := conversion.rng_leaves(parts[layer.name])):
-            converted.given[layer.name] = leaves
+    for name, part in parts.items():
+        if flags[name, 0] and (leaves := conversion.rng_leaves(part)):
+            converted.given[name] = leaves
     return converted

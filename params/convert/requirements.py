@@ -15,8 +15,8 @@ from fnet.types import OneOf, Range
 from params.convert.conversion import Converted
 from params.convert.generations import Version
 from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, own_function, quoted
-from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, is_object, shown
-from params.table.entry import Entry, above_one
+from params.file.keras_objects import NESTED, POLICIES, TRAINING_ONLY, KerasObject, above_one, is_object, shown
+from params.table.entry import Entry
 from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, REFUSED, TRAINING_MATTERS, TRAINS_BY_DEFAULT
 
 # --- whole configs --------------------------------------------------------------------------------

@@ -8,39 +8,41 @@ that ran before it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from params.convert.call_order import keras_order
 from params.convert.calls import by_keyword, end_of, tensors
+from params.convert.conversion import Conversion
 from params.errors import UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, is_triple, layers_of
 from params.table.layers import RESTS_BY_DEFAULT, TRAINS_BY_DEFAULT
 
 Flag: TypeAlias = bool | None
-Flags: TypeAlias = Literal["unread", "inner", "outer"]
-"""Which flags count: none, that of the call itself before those around it, or the outermost."""
 Call: TypeAlias = tuple[str, int]
 """(layer, number of the call)."""
 
 
-def of_calls(model: KerasObject, layers: Sequence[KerasObject], flags: Flags, around: Flag) -> dict[Call, Flag]:
-    """{call: what it computes as} of a functional model that is itself called with training=`around`."""
-    if flags == "inner":
+def flags_of(
+    model: KerasObject, layers: Sequence[KerasObject], conversion: Conversion, around: Flag
+) -> dict[Call, Flag]:
+    """{call: what it computes as} of a model that is itself called with training=`around`; a sequential one calls each
+    layer once."""
+    sequential, outer = model.class_name == "Sequential", conversion.bare and not conversion.keras2
+    if outer and around is None:
+        return _steps(layers) if sequential else _walk(model, layers)[0]
+    if sequential:
+        return {(layer.name, 0): around for layer in layers}
+    if conversion.keras2:
         return {place: around if flag is None else flag for place, flag in _own(layers).items()}
-    if flags == "outer" and around is None:
-        return _walk(model, layers)[0]
-    return dict.fromkeys(_calls(layers), around if flags == "outer" else None)
+    return dict.fromkeys(_calls(layers), around if outer else None)
 
 
-def of_steps(layers: Sequence[KerasObject], bare: bool, around: Flag) -> list[Flag]:
-    """What each layer of a sequential model computes as; bare: by the rules of a bare call in Keras 3."""
-    if around is not None or not bare:
-        return [around] * len(layers)
-    flags, flag = list[Flag](), None
+def _steps(layers: Sequence[KerasObject]) -> dict[Call, Flag]:
+    """The flags of a sequential model by the rules of a bare call in Keras 3."""
+    flags, flag = dict[Call, Flag](), None
     for layer in layers:
         default = by_default(layer)
-        flag = flag if default is None else default
-        flags.append(flag)
+        flag = flags[layer.name, 0] = flag if default is None else default
         flag = _after(layer, flag)
     return flags
 
@@ -85,7 +87,7 @@ def _after(layer: KerasObject, flag: Flag) -> Flag:
         return flag
     layers = layers_of(layer)
     if layer.class_name == "Sequential":
-        return _after(layers[-1], of_steps(layers, True, None)[-1]) if layers else None
+        return _after(layers[-1], _steps(layers)[layers[-1].name, 0]) if layers else None
     return _walk(layer, layers)[1]
 
 

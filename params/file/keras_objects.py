@@ -377,6 +377,12 @@ def is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
     return isinstance(value, list | tuple) and all(d is None or (type(d) is int and d >= 0) for d in value)
 
 
+def above_one(sizes: Any) -> bool:
+    """Whether a size, or one of several, is above 1: strides or dilations that do something."""
+    listed = sizes if isinstance(sizes, list | tuple) else [sizes]
+    return any(isinstance(size, int | float) and size > 1 for size in listed)
+
+
 def tensor(history: Any) -> Tensor:
     """The tensor that a `[layer, call, index]` names."""
     if is_triple(history):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from fnet.records import dataclass
 from fnet.types import Array
-from params.errors import quoted, reading
+from params.errors import DAMAGE, in_file, quoted
 
 Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "json"]
 
@@ -55,10 +55,12 @@ class StoredArray:
 
     def load(self) -> Array:
         """The numbers, read-only. Raises CorruptFile where the bytes cannot be decoded."""
-        with reading(f"array {quoted(self.place)}"):
+        try:
             numbers = self.read()
-            numbers.flags.writeable = False
-            return numbers
+        except DAMAGE as error:
+            raise in_file(f"array {quoted(self.place)}", error) from error
+        numbers.flags.writeable = False
+        return numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
-from fnet import tree
 from fnet.core import infer
 from fnet.core.rules import Rules, rules
 from fnet.records import dataclass
@@ -114,8 +113,3 @@ MOST_BINS = 1_000_000
 
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 """What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""
-
-
-def above_one(sizes: Any) -> bool:
-    """Whether strides or dilations, for each axis or one for all, are any."""
-    return any(isinstance(size, int | float) and size > 1 for size in tree.leaves([sizes]))

@@ -16,7 +16,8 @@ from typing import Any
 
 from fnet import operations
 from fnet.core.rules import call_of
-from params.table.entry import Entry, above_one
+from params.file.keras_objects import above_one
+from params.table.entry import Entry
 
 MODULES = {
     "activations.activations": "mish relu",

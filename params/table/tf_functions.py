@@ -15,8 +15,8 @@ from fnet.core.sources import references
 from fnet.tf_functions import FUNCTIONS
 from fnet.tf_functions.neural import depthwise_conv2d, separable_conv2d
 from params.errors import CorruptFile, UnsupportedLayer, own_function, quoted
-from params.file.keras_objects import KerasObject
-from params.table.entry import Entry, above_one
+from params.file.keras_objects import KerasObject, above_one
+from params.table.entry import Entry
 from params.table.operations import in_order
 
 RENAMED = {
