@@ -411,7 +411,7 @@ def made_row(run, loaded, rng, quality):
         | {key: float(2 / e + rng.random()) for key in ("loss", "val_loss")}
         for e in (1, 2, 3)
     ]
-    side = {"macro_f1": f1, "agreement": 1.0, "ties": 0, "error": 3e-7, "max_abs_error": 3e-7, "mean_abs_error": 1e-8}
+    side = {"macro_f1": f1, "agreement": 1.0, "ties": 0, "error": 3e-7, "max_abs_error": 3e-7, "mean_ratio": 1.0}
     side |= {"predict_seconds": 0.1, "load_seconds": 0.1, "versions": {"numpy": "2"}}
     held = {
         "held": True,
@@ -606,20 +606,20 @@ def test_a_setting_is_scored_at_the_epoch_that_is_best_over_all_repeats():
 
 def parity_row(**sides):
     """A row of `rows.jsonl` as far as the page on parity reads it."""
-    keras = {"macro_f1": 0.5, "error": 1e-6, "mean_abs_error": 2e-8, "agreement": 1.0, "ties": 0}
+    keras = {"macro_f1": 0.5, "error": 1e-6, "mean_ratio": 1.0, "agreement": 1.0, "ties": 0}
     numbers = {"Keras": keras, **{name: {**keras, **side} for name, side in sides.items()}}
     parity_of = {"rows": 200, "sides": numbers, "allowed": 4e-6, "held": True, "problems": [], "floor": 2e-6}
     return {"run": "r", "seed": 3, "parity": parity_of}
 
 
 def test_a_line_of_the_page_on_parity_shows_the_worse_backend_and_seed():
-    one, two = {"mean_abs_error": 1e-8}, {"error": 3e-6, "mean_abs_error": 6e-8, "agreement": 0.99, "ties": 2}
+    one, two = {"mean_ratio": 0.5}, {"error": 3e-6, "mean_ratio": 3.0, "agreement": 0.99, "ties": 2}
     rows = [parity_row(numpy=one, jax=two), parity_row(numpy=one | {"ties": 1}, jax=one)]
     line = evidence._parity_line("2 x 64", [row["parity"] for row in rows])
     assert line[:4] == ("2 x 64", "holds", "3.00 0.50", "0.75 0.25")
     assert [float(cell) for cell in line[4:7]] == pytest.approx([3e-6, 1e-6, 4e-6])
     assert line[7:] == ("3", "198 of 200")
-    broken = parity_row(numpy={"error": None, "mean_abs_error": None})["parity"] | {"held": False}
+    broken = parity_row(numpy={"error": None, "mean_ratio": None})["parity"] | {"held": False}
     unknown = evidence._parity_line("a", [broken, rows[1]["parity"]])
     assert unknown[1:5] == ("does not hold", "– 0.50", "– 0.25", "–")
 
