@@ -277,15 +277,23 @@ class GlobalHeaps:
             at += 16 + (length + 7) // 8 * 8
 
 
-def dense_objects(file: Buffer, heap: int, tree: int, kind: int, skip: int) -> Iterator[memoryview]:
-    """Every object that a version 2 B-tree of type `kind` names in a fractal heap.
+def dense(
+    file: Buffer, header: Header, info: int, places: tuple[int, int], kind: int, skip: int
+) -> Iterator[memoryview]:
+    """The links or attributes of an object that are in a fractal heap, as a version 2 B-tree of type `kind` lists them.
 
-    skip: bytes of a record before the heap id.
+    info: the type of message that has the addresses of both. places: where in it, without an order of creation and
+    with one. skip: bytes of a record of the tree before the heap id.
     """
-    store = _fractal_heap(file, heap)
-    for record in _records(file, tree, kind):
-        file.step()
-        yield store.get(record[skip : skip + store.id_length])
+    for data in header.get(info, ()):
+        version, flags = unpack("BB", data)
+        expect(version, 0, "version of the message about a heap:")
+        heap, tree = unpack("QQ", data, places[flags & 1])
+        if heap != UNDEFINED:
+            store = _fractal_heap(file, heap)
+            for record in _records(file, tree, kind):
+                file.step()
+                yield store.get(record[skip : skip + store.id_length])
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,12 +465,7 @@ def _links(file: Buffer, header: Header) -> Iterator[tuple[str, int]]:
         for name, target in _symbols(file, tree, _local_heap(file, heap)):
             yield utf8(name, "a name in a heap"), target
     yield from map(link, header.get(LINK, ()))
-    for data in header.get(LINK_INFO, ()):
-        version, flags = unpack("BB", data)
-        expect(version, 0, "link info version")
-        heap, tree = unpack("QQ", data, 10 if flags & 1 else 2)
-        if heap != UNDEFINED:
-            yield from map(link, dense_objects(file, heap, tree, LINKS_BY_NAME, 4))
+    yield from map(link, dense(file, header, LINK_INFO, (2, 10), LINKS_BY_NAME, 4))
 
 
 def link(data: memoryview) -> tuple[str, int]:
@@ -669,12 +672,7 @@ class Attributes:
 
     def _messages(self, header: Header) -> Iterator[memoryview]:
         yield from header.get(ATTRIBUTE, ())
-        for data in header.get(ATTRIBUTE_INFO, ()):
-            version, flags = unpack("BB", data)
-            expect(version, 0, "attribute info version")
-            heap, tree = unpack("QQ", data, 4 if flags & 1 else 2)
-            if heap != UNDEFINED:
-                yield from dense_objects(self._file, heap, tree, ATTRIBUTES_BY_NAME, 0)
+        yield from dense(self._file, header, ATTRIBUTE_INFO, (2, 4), ATTRIBUTES_BY_NAME, 0)
 
     def texts(self, attribute: Attribute) -> tuple[tuple[int, ...], list[str]]:
         """(shape, texts) of an attribute; anything without elements is an empty list."""
