@@ -248,11 +248,3 @@ def data_rows(
         )
     x = part.x.astype(np.float32) if kind == "images" else part.x
     return Rows(f"{data_set.name} {split}", x, part.y, data_set.classes)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """As `fnet compare`."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog="fnet compare")
-    add_arguments(parser)
-    return run(parser.parse_args(argv))

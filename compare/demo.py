@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,15 +79,3 @@ def _one(family: str, folder: Path) -> Comparison:
         bar.console.print(f"saved {result.model_file}; now Keras, float64, and fnet without Keras on NumPy and JAX")
     rows = data_rows(result.model_file, "embedded", "test")
     return parity.compare(result.model_file, rows, title=title)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """`python -m compare.demo`."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.demo")
-    add_arguments(parser)
-    return run(parser.parse_args(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

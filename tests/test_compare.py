@@ -69,6 +69,10 @@ def arguments(folder, *more):
     return [str(folder / "model.keras"), "--inputs", str(folder / "x.npy"), "--labels", str(folder / "y.npy"), *more]
 
 
+def compared(words):
+    return fnet_cli.main(["compare", *words])
+
+
 def test_parity_holds_on_both_backends_at_every_layer(good):
     assert good.problems == ()
     assert [side.name for side in good.sides] == ["Keras", "fnet numpy", "fnet jax"]
@@ -102,7 +106,7 @@ def test_a_report_says_where_float32_is_far_from_float64(folder, capsys, caplog)
     keras.Model(x, keras.layers.Flatten(name="flat")(y)).save(folder / "hidden.keras")
     np.save(folder / "sequences.npy", np.random.default_rng(0).standard_normal((5, 4, 6)).astype(np.float32))
     given = ["--inputs", str(folder / "sequences.npy"), "--backends", "numpy"]
-    cli.main([str(folder / "hidden.keras"), *given])
+    compared([str(folder / "hidden.keras"), *given])
     assert "attend: Keras in float32 is itself" in capsys.readouterr().out
 
 
@@ -115,11 +119,11 @@ def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     x = {"x0": rng.standard_normal((9, 6)), "x1": rng.standard_normal((9, 2))}
     np.savez(folder / "two.npz", **{name: value.astype(np.float32) for name, value in x.items()})
     inputs = ["--inputs", str(folder / "two.npz"), "--backends", "numpy"]
-    assert cli.main([str(folder / "two.keras"), *inputs]) == 0
+    assert compared([str(folder / "two.keras"), *inputs]) == 0
     np.savez(folder / "two.npz", b=x["x1"].astype(np.float32), a=x["x0"].astype(np.float32))  # as `predict` takes them
-    assert cli.main([str(folder / "two.keras"), *inputs]) == 0
+    assert compared([str(folder / "two.keras"), *inputs]) == 0
     np.savez(folder / "two.npz", b=x["x1"], c=x["x0"])
-    assert cli.main([str(folder / "two.keras"), *inputs]) == 1
+    assert compared([str(folder / "two.keras"), *inputs]) == 1
     assert "it has b, c; the model takes a, b" in caplog.text
 
 
@@ -140,21 +144,21 @@ def test_a_changed_weight_is_found_and_its_layer_named(bad):
 
 
 def test_the_command_line_says_parity_by_its_exit_status(folder, capsys, caplog):
-    assert cli.main(arguments(folder, "--backends", "numpy", "--json", "--rows", "20")) == 0
+    assert compared(arguments(folder, "--backends", "numpy", "--json", "--rows", "20")) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["held"] is True
     assert told["rows"] == 20
     assert told["sides"]["fnet numpy"]["macro_f1"] == told["sides"]["Keras"]["macro_f1"]
     page = folder / "report.html"
     wrong = ["--fnet", str(folder / "wrong.keras"), "--backends", "numpy", "--report", str(page)]
-    assert cli.main(arguments(folder, *wrong)) == 1
+    assert compared(arguments(folder, *wrong)) == 1
     assert "parity does NOT hold" in capsys.readouterr().out
     assert "Parity does not hold" in page.read_text("utf-8")
 
 
 def test_a_file_that_fnet_refuses_is_no_parity(folder, capsys, caplog):
     keras.Sequential([keras.Input((6,)), keras.layers.Lambda(lambda x: x)]).save(folder / "code.keras")
-    assert cli.main(arguments(folder, "--backends", "numpy", "--fnet", str(folder / "code.keras"))) == 1
+    assert compared(arguments(folder, "--backends", "numpy", "--fnet", str(folder / "code.keras"))) == 1
     assert "fnet numpy failed on code.keras:\n" in caplog.text
     assert "Traceback" not in caplog.text
 
@@ -168,9 +172,9 @@ def test_a_model_with_flipped_signs_is_another_one_whatever_the_size_of_its_outp
         out.set_weights([kernel * scale * sign, bias])
         model.save(folder / f"{name}.keras")
     given = ["--inputs", str(folder / "x.npy"), "--rows", "5", "--backends", "numpy"]
-    assert cli.main([str(folder / "tiny.keras"), *given]) == 0
+    assert compared([str(folder / "tiny.keras"), *given]) == 0
     assert "parity holds" in capsys.readouterr().out
-    assert cli.main([str(folder / "tiny.keras"), "--fnet", str(folder / "flipped.keras"), *given]) == 1
+    assert compared([str(folder / "tiny.keras"), "--fnet", str(folder / "flipped.keras"), *given]) == 1
     told = capsys.readouterr().out
     assert "parity does NOT hold" in told
     assert "error 2 is over the allowed" in told
@@ -236,7 +240,7 @@ def test_the_command_line_takes_custom_layers_by_file_or_module(with_custom, cap
     def run(pure, twin):
         named = ["--custom", f"Shifted={pure}", "--custom-object", f"Shifted={twin}"]
         given = [str(with_custom / "m.keras"), "--inputs", str(with_custom / "x.npy"), "--backends", "numpy"]
-        return cli.main([*given, *named])
+        return compared([*given, *named])
 
     twin = f"{with_custom / 'keras_shifted.py'}:Shifted"
     assert run(f"{with_custom / 'pure_shifted.py'}:shifted", twin) == 0
@@ -265,7 +269,7 @@ def test_a_custom_layer_that_no_other_process_finds_is_refused_at_once(folder, r
     ],
 )
 def test_arguments_that_do_not_fit(folder, more, message, caplog):
-    assert cli.main(arguments(folder, *more)) == 2
+    assert compared(arguments(folder, *more)) == 2
     assert message in caplog.text
 
 
@@ -288,7 +292,7 @@ def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_
     file = tmp_path / "parity.json"
     options = ["--backends", "numpy", "--json", "--certificate", str(file)]
     begun = time.perf_counter()
-    assert cli.main(arguments(folder, *options, *sides)) == 0
+    assert compared(arguments(folder, *options, *sides)) == 0
     took = time.perf_counter() - begun
     made = json.loads(file.read_text("utf-8"))
     assert made["verdict"] == "parity holds"
@@ -305,7 +309,7 @@ def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_
     assert set(made["comparison"]["layers"]) == {"hidden", "out"}
     assert made["comparison"]["floor"] == 2e-6
     assert made["comparison"]["sides"]["mine:other_side"]["error"] < 1e-6
-    assert cli.main(arguments(folder, *options, "--with", "mine:wrong_side")) == 1
+    assert compared(arguments(folder, *options, "--with", "mine:wrong_side")) == 1
     made = json.loads(file.read_text("utf-8"))
     assert made["verdict"] == "parity does not hold"
     assert made["comparison"]["problems"][0].startswith("mine:wrong_side: error 0.001")
@@ -322,7 +326,7 @@ def test_a_function_and_files_on_the_other_side_and_the_certificate(folder, tmp_
     ],
 )
 def test_other_sides_that_cannot_be_run(other, status, message, folder, caplog):
-    assert cli.main(arguments(folder, "--backends", "numpy", "--with", other)) == status
+    assert compared(arguments(folder, "--backends", "numpy", "--with", other)) == status
     assert message in caplog.text
 
 
@@ -334,7 +338,7 @@ def test_what_is_exported_is_compared_with_keras(kind, folder, tmp_path):
     assert fnet_cli.main(["export", str(folder / "model.keras"), str(file)]) == 0
     certificate = tmp_path / "parity.json"
     options = ["--backends", "numpy", "--with", str(file), "--certificate", str(certificate)]
-    assert cli.main(arguments(folder, *options)) == 0
+    assert compared(arguments(folder, *options)) == 0
     made = json.loads(certificate.read_text("utf-8"))
     assert [each["name"] for each in made["files"]] == ["model.keras", file.name]
     assert made["comparison"]["sides"][str(file)]["error"] <= made["comparison"]["allowed"]
@@ -350,7 +354,7 @@ def test_texts_are_digested_as_utf8():
 def test_a_store_of_fnet_is_no_file_of_keras(tmp_path, caplog):
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"")
-    assert cli.main([str(file)]) == 2
+    assert compared([str(file)]) == 2
     assert f"{file} is no file of Keras: give a .keras, .h5, .hdf5 file, and --fnet {file}" in caplog.text
 
 
@@ -374,19 +378,19 @@ def test_what_can_be_told_without_keras_is_told_before_it_is_imported(folder):
 
 
 def test_labels_need_inputs_and_as_many_rows(folder, caplog):
-    assert cli.main([str(folder / "model.keras"), "--labels", str(folder / "y.npy")]) == 2
+    assert compared([str(folder / "model.keras"), "--labels", str(folder / "y.npy")]) == 2
     assert "--labels belongs to --inputs" in caplog.text
-    assert cli.main([str(folder / "model.keras"), "--inputs", str(folder / "rows.csv")]) == 2
+    assert compared([str(folder / "model.keras"), "--inputs", str(folder / "rows.csv")]) == 2
     assert "rows.csv: inputs and labels are arrays of NumPy, .npy or .npz" in caplog.text
     np.save(folder / "short.npy", np.zeros(3, np.int64))
     inputs = ["--inputs", str(folder / "x.npy"), "--labels", str(folder / "short.npy")]
-    assert cli.main([str(folder / "model.keras"), *inputs]) == 2
+    assert compared([str(folder / "model.keras"), *inputs]) == 2
     assert "same number of rows" in caplog.text
 
 
 def test_data_that_do_not_fit_the_model(folder, caplog, monkeypatch):
     monkeypatch.setenv("FNET_DATA", "embedded")
-    assert cli.main([str(folder / "model.keras")]) == 2
+    assert compared([str(folder / "model.keras")]) == 2
     assert "model.keras takes (6,), digits has (8, 8, 1)" in caplog.text
 
 
@@ -666,7 +670,7 @@ def test_what_the_yardstick_allows():
 
 @pytest.mark.slow
 def test_the_demo_trains_compares_and_reports(tmp_path, capsys):
-    assert demo.main(["--out", str(tmp_path)]) == 0
+    assert fnet_cli.main(["demo", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert out.count("parity holds") == 3
     assert (tmp_path / "report.html").read_text("utf-8").count("<h2>") == 3

@@ -1,7 +1,0 @@
-"""`python -m compare`."""
-
-import sys
-
-from compare.cli import main
-
-sys.exit(main())
