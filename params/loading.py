@@ -188,7 +188,7 @@ def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTre
     """The form of the params tree, from the shapes that the model says it takes."""
     spec = converted.takes
     if spec is None:
-        count = sum(len(variables.arrays) for variables in file.arrays.groups.values())
+        count = sum(1 for _ in file.arrays.every)
         although = f" although it holds {count} arrays" if count else ""
         raise UnsupportedLayer(f"{converted.source.label} {NOT_BUILT}{although}; {BUILD_IT}")
     rows = infer.trace(converted.step, spec)

@@ -238,10 +238,8 @@ def mutated_store(data: bytes, rng: random.Random) -> bytes:
 
 def load_all(data: bytes) -> None:
     """Read every array of a file, explain it, then load the model."""
-    file = read(data)
-    for group in file.arrays.groups.values():
-        for array in (*group.arrays, *group.named.values()):
-            array.load()
+    for array in read(data).arrays.every:
+        array.load()
     try:
         explain(data)
     finally:

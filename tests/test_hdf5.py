@@ -148,9 +148,8 @@ BROKEN = {
 
 
 def load_all(data):
-    for group in read(data).arrays.groups.values():
-        for array in (*group.arrays, *group.named.values()):
-            array.load()
+    for array in read(data).arrays.every:
+        array.load()
 
 
 @pytest.fixture

@@ -44,13 +44,8 @@ def within(seconds):
 
 def load_all(data):
     """Load a file of any kind to the last number."""
-    file = read(data)
-    for group in file.arrays.groups.values():
-        for array in (*group.arrays, *group.named.values()):
-            array.load()
-    for owner in file.arrays.layers:
-        for _, array in owner.arrays:
-            array.load()
+    for array in read(data).arrays.every:
+        array.load()
     return load_keras(data)
 
 

@@ -521,8 +521,7 @@ def keras_model():
 
 
 def loaded(file):
-    groups = [array.load() for group in file.arrays.groups.values() for array in group.arrays]
-    return groups + [array.load() for owner in file.arrays.layers for _, array in owner.arrays]
+    return [array.load() for array in file.arrays.every]
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.weights.h5", "m.weights.json", "folder"])

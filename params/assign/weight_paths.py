@@ -192,7 +192,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
     if names:
         _check_names(work, file)
     used |= _copies(work, file)
-    places = {a.place for v in file.groups.values() for a in (*v.arrays, *v.named.values())}
+    places = {array.place for array in file.every}
     models = {"", *work.walk.models}  # the whole may be a layer of the caller's
     training = re.compile("|".join([METRICS, *(re.escape(group and f"{group}/") + TRAINER for group in models)]))
     extra = sorted(place for place in places - used if not training.match(place))

@@ -6,7 +6,7 @@ against the bytes that the file really has, the numbers are touched by `load` on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, Literal
 
@@ -95,6 +95,14 @@ class WeightTree:
     """`top_level_model_weights` of a legacy file."""
     version: str | None = None
     """Of the Keras that wrote them; a `.weights.h5` does not tell."""
+
+    @property
+    def every(self) -> Iterator[StoredArray]:
+        """All arrays, whatever the layout."""
+        for variables in self.groups.values():
+            yield from (*variables.arrays, *variables.named.values())
+        for pairs in (*(layer.arrays for layer in self.layers), self.top_level):
+            yield from (array for _, array in pairs)
 
 
 @dataclass(frozen=True, slots=True)
