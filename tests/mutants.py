@@ -51,15 +51,15 @@ SHARES = {
 PACKAGES = ("fnet/", "params/", "compare/", "train_keras/")
 
 ERRORS = "error_table layer_errors rules"
-LAYERS = f"{ERRORS} telling cases masks mask_rules drawn saved_cases"
-FILES = "refused_configs config_values hostile strangers read load"
+LAYERS = f"{ERRORS} telling cases masks drawn saved_cases"
+FILES = "refused_configs config_values hostile foreign_files read load"
 GRAPHS = f"call_structures weights tf_functions mask_generations versions {FILES}"
 WEIGHTS = f"weights versions load read {FILES}"
 STUDIES = "study statistics compare"
 PLACES = {
-    "fnet/layers/dot_attention": f"attention attention_masks {LAYERS}",
-    "fnet/layers/multi_head": f"attention attention_masks mask_generations {LAYERS}",
-    "fnet/layers/group_query": f"attention attention_masks {LAYERS}",
+    "fnet/layers/dot_attention": f"attention {LAYERS}",
+    "fnet/layers/multi_head": f"attention mask_generations {LAYERS}",
+    "fnet/layers/group_query": f"attention {LAYERS}",
     "fnet/layers/conv": f"conv_pitfalls streaming {LAYERS} hostile_options",
     "fnet/layers/pooled_convolution": f"rewrites {LAYERS}",
     "fnet/layers/windows": f"conv_pitfalls {LAYERS}",
@@ -123,7 +123,7 @@ PLACES = {
     "fnet/inference/arrays": "door inference config_values predict_keras",
     "fnet/inference/compile": "inference text",
     "fnet/inference/in_predict": "predict_keras policies image",
-    "fnet/inference/statistics": "training",
+    "fnet/inference/statistics": "fine_tuning",
     "fnet/inference/device": "inference store rewrites",
     "fnet/inference/optimized": "rewrites inference",
     "fnet/inference/processors": "schedule",
@@ -142,7 +142,7 @@ PLACES = {
     "fnet/hashes": "hashing",
     "fnet/latest": "latest",
     "fnet/lazy": "architecture telling store",
-    "fnet/masks": "masks mask_rules attention_masks mask_generations recurrent",
+    "fnet/masks": "masks attention mask_generations recurrent",
     "fnet/random": "initializers modelling regularization transforms",
     "fnet/initializers": "initializers modelling",
     "fnet/constants": "store",
@@ -160,13 +160,13 @@ PLACES = {
     "fnet/writing": "writing store",
     "params/file/hdf5": "hdf5 read hostile hostile_sizes",
     "params/file/checksum": "hdf5",
-    "params/file/foreign_files": "strangers weights",
+    "params/file/foreign_files": "foreign_files weights",
     "params/file/strict_json": f"store {FILES}",
     "params/file/": f"{FILES} weights versions hostile_sizes",
     "params/convert/generations": "generations versions config_values mask_generations",
     "params/convert/graph_ops": f"tf_functions operations {GRAPHS}",
     "params/convert/legacy": f"versions {FILES}",
-    "params/convert/mask_effects": "mask_generations mask_rules",
+    "params/convert/mask_effects": "mask_generations masks",
     "params/convert/quantization": "quantized",
     "params/convert/requirements": f"config_values {FILES} hostile_options policies hashing",
     "params/convert/training_flags": "predict_keras call_structures",
