@@ -104,7 +104,7 @@ def _cast_inputs(build: _Building) -> dict[str, str]:
         for source in casting
         if source.policy in POLICIES
         for call in source.calls
-        for tensor in _tensors(call)
+        for tensor in tensors(call)
     }
 
 
