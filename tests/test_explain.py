@@ -347,3 +347,12 @@ def test_what_is_wrong_with_the_model_as_a_whole_is_one_problem():
     (problem,) = found.problems
     assert "calls that read each other in a circle: 'r0', 'r1', 'r2'" in problem
     assert not found.supported
+
+
+def test_a_config_that_is_none_is_told_as_by_the_loader():
+    data, said = keras_zip({"class_name": "Sequential", "config": 3}), []
+    for function in (fnet.load_keras, fnet.explain):
+        with pytest.raises(CorruptFile) as raised:
+            function(data)
+        said.append(str(raised.value))
+    assert said == ["the model file: the config of Sequential is not an object but 3"] * 2

@@ -13,6 +13,7 @@ import pytest
 from fnet.inference import schedule
 from params import CorruptFile, LimitExceeded, Limits, UnsafeFile, WeightsMismatch, errors, load_keras
 from params.file import containers, hdf5
+from params.file.model_file import StoredArray
 from params.file.reading import opened, read
 from params.file.strict_json import parse
 from tests import hostile
@@ -609,3 +610,12 @@ def test_a_long_story_is_cut(kind):
 def test_what_is_no_fault_of_the_file_goes_on_as_it_is():
     with pytest.raises(AttributeError), errors.reading("'m'"):
         raise AttributeError
+
+
+def test_an_array_that_cannot_be_read_is_named_whatever_its_format():
+    def read(values):
+        return StoredArray("dense/vars/0", (2,), "float32", lambda: np.frombuffer(bytes(values), "float32").reshape(2))
+
+    with pytest.raises(CorruptFile, match=r"^array 'dense/vars/0': cannot reshape array of size 1"):
+        read(4).load()
+    assert not read(8).load().flags.writeable
