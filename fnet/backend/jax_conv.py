@@ -225,7 +225,7 @@ def winograd(x: Any, kernel: Any, bias: Any = None, *, padding: Pads, pool: int 
     ]
     columns = [_mixed(inputs, [tiles[i][j] for i in places]) for j in places]
     values = [jnp.stack(_mixed(inputs, [row[u] for row in columns])).reshape(a, -1, c) for u in places]
-    products = [values[u] @ kernel[u * a : (u + 1) * a] for u in places]  # a few at once, fewer to begin
+    products = [_products(values[u], kernel[u * a : (u + 1) * a]) for u in places]
     rows = [_mixed(output, [products[u][v] for u in places]) for v in places]
     y = [_mixed(output, [rows[v][i] for v in places]) for i in range(m)]
     kept = m // pool
@@ -242,6 +242,18 @@ def winograd(x: Any, kernel: Any, bias: Any = None, *, padding: Pads, pool: int 
     parts = [[part.reshape(n, down, across, filters) for part in row] for row in y]
     joined = jnp.stack([jnp.stack(row, 3) for row in parts], 2).reshape(n, down * kept, across * kept, filters)
     return finish(joined[:, : sizes[0] // pool, : sizes[1] // pool], bias, clamp)
+
+
+def _products(x: Any, kernel: Any) -> Any:
+    """The arrays of x (a, n, c) @ kernel (a, c, f): all at once, which is less to begin with.
+
+    From `MANY_CHANNELS` on one by one and half of the columns at a time: XLA gives a second thread some of what it can
+    do next when that is more than 8 things.
+    """
+    half = kernel.shape[-1] // 2
+    if half < MANY_CHANNELS // 2:
+        return x @ kernel
+    return [jnp.concatenate([t @ k[:, :half], t @ k[:, half:]], axis=-1) for t, k in zip(x, kernel, strict=True)]
 
 
 def _mixed(matrix: Any, arrays: list[Any]) -> list[Any]:

@@ -398,6 +398,7 @@ OPTIMISED = [
     winograd((2, 11, 9, 16), 2, filters=16, padding="same", activation="relu6"),
     winograd((1, 7, 10, 65), 2, tile=2, filters=16),
     winograd((1, 5, 5, 65), tile=2, filters=16, padding="same"),
+    winograd((1, 4, 5, 16), filters=257),
 ]
 """Layers that Keras lacks."""
 
