@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from fnet import tree
 from fnet.errors import InvalidInput
 from fnet.types import Shape, Spec
+
+MOST_ROWS = 1 << 24
+"""An index that a file holds, into an axis of unknown size, is below it."""
 
 
 def sized(shape: Shape, unknown: int) -> tuple[int, ...]:
@@ -44,6 +48,47 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
     if large:
         return large.pop()
     return None if None in sizes else 1
+
+
+def joined(*shapes: Sequence[int | None]) -> Shape:
+    """A shape that several are known to be, in part. Raises InvalidInput where they differ."""
+    if len({*map(len, shapes)}) > 1 or any(len({*sizes} - {None}) > 1 for sizes in zip(*shapes, strict=True)):
+        raise InvalidInput(f"shapes {', '.join(map(str, shapes))} differ")
+    return tuple(next((d for d in sizes if d is not None), None) for sizes in zip(*shapes, strict=True))
+
+
+def fit(axes: str, *shapes: Shape) -> dict[str, int | None]:
+    """{name: size} of shapes whose axes are named, as "... m n, ... n k": what has one name has one size; "..." are
+    any axes before. Raises InvalidInput."""
+    sizes: dict[str, int | None] = {}
+    for wanted, shape in zip(axes.split(","), shapes, strict=True):
+        names = wanted.split()
+        any_before = names[0] == "..."
+        names = names[any_before:]
+        known = shape[len(shape) - len(names) :]
+        if len(shape) < len(names) or (len(shape) > len(names) and not any_before):
+            raise InvalidInput(f"shapes {', '.join(map(str, shapes))} where {axes} are wanted")
+        for name, size in zip(names, known, strict=True):
+            (sizes[name],) = joined((sizes.get(name),), (size,))
+    return sizes
+
+
+def require_places(indices: Any, *sizes: int | None) -> None:
+    """Refuse numbers that are known among `indices` and name nothing in axes of `sizes`, each in turn.
+
+    Raises ValueError.
+    """
+    if isinstance(indices, Spec):
+        numbers: Sequence[int | None] = indices.value or ()
+    elif isinstance(indices, list | tuple) and any(isinstance(leaf, Spec) for leaf in tree.leaves(indices)):
+        return
+    else:
+        numbers = np.asarray(indices).reshape(-1).tolist()
+    for place, number in enumerate(numbers):
+        size = sizes[place % len(sizes)]
+        there = MOST_ROWS if size is None else size
+        if number is not None and not -there <= number < there:
+            raise ValueError(f"index {number} of {size or 'any number of'} entries")
 
 
 def require_ascending(numbers: Any, name: str) -> None:
@@ -105,6 +150,8 @@ def reshaped(shape: Shape, target: Sequence[int | None]) -> Shape:
     if sizes.count(None) > 1:
         raise InvalidInput(f"only one size of a shape may be -1, got {tuple(target)}")
     count, rest = total(shape), math.prod(d for d in sizes if d is not None)
+    if count is None and None not in sizes and (rest == 0 or rest % math.prod(d for d in shape if d is not None)):
+        raise InvalidInput(f"cannot reshape {tuple(shape)} to {tuple(target)}, whatever the open sizes are")
     if count is None:
         return sizes
     if rest == 0 or count % rest if None in sizes else rest != count:

@@ -266,6 +266,8 @@ row("sums_of_all_before", lambda: packed(all_readers_of_all(150)))
 row("sequential_of_2000", lambda: packed(stack(2000)))
 row("sequential_of_11000", lambda: packed(stack(11_000)))
 row("sequential_of_40000", lambda: packed(stack(40_000)), LimitExceeded)
+row("20000_cells", lambda: packed(sequential_config(
+    input_entry(5, 4), entry("RNN", "r", cell=[entry("LSTMCell", "c", units=1)] * 20_000))), LimitExceeded)  # fmt: skip
 row("sequential_of_one_name", lambda: packed(sequential_config(*[relu("r")] * 9000)), CorruptFile)
 row("dangling_layer", lambda: packed(dangling(source="ghost")), CorruptFile)
 row("dangling_call", lambda: packed(dangling(source="r0", number=7)), CorruptFile)

@@ -8,7 +8,7 @@ import pytest
 
 import fnet
 from fnet import backend, tf_functions
-from fnet.core import infer
+from fnet.core import infer, room
 from fnet.tf_functions import FUNCTIONS
 from params import UnsupportedLayer, load_keras
 from params.convert.graph_ops import as_function
@@ -17,6 +17,7 @@ from params.convert.models import convert
 from params.errors import CorruptFile
 from params.table.tf_functions import _named_arguments
 from tests.golden import archives
+from tests.test_hostile_options import NOT_THERE, ones_of, other_sizes
 
 ARCHIVES = sorted(archives.FOLDER.glob("tf-functions-*.zip"))
 NODES = archives.FOLDER / "tf-nodes-2.4.zip"
@@ -192,6 +193,111 @@ def test_the_first_axis_is_treated_as_the_last(name):
     for y, wanted, spec in zip(*map(fnet.tree.leaves, (got, expected, specs)), strict=True):
         assert spec.shape == y.shape
         np.testing.assert_allclose(y if y.ndim == 2 and wanted.ndim == 2 else np.moveaxis(y, 0, -1), wanted, rtol=1e-5)
+
+
+# --- what loads can be called -----------------------------------------------------------------------
+
+
+def steps_of(archive):
+    """{its repr and inputs: (a function as a step, its inputs)} of the files of an archive, batches of two."""
+    found = {}
+    for name in [n for a, n in FILES if a == archive and n.endswith(".h5")]:
+        model, _ = load_keras(archives.read(archive, name))
+        for row in infer.trace(model, infer.input_spec(model)):
+            if getattr(row.step, "function", None) in FUNCTIONS.values():
+                x = fnet.tree.map(closed, row.inputs)
+                found[repr((row.step, x))] = row.step, x
+    return list(found.values())
+
+
+def closed(spec):
+    """A Spec of a batch of two, other open sizes three."""
+    if not isinstance(spec, fnet.Spec):
+        return spec
+    sizes = [(3 if place else 2) if size is None else size for place, size in enumerate(spec.shape)]
+    return fnet.Spec(tuple(sizes), spec.dtype)
+
+
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 4))])
+def test_what_loads_can_be_called(part):
+    """Of one array with another size, or another number of axes, the rule tells what the call refuses."""
+    refused = called = 0
+    for step, x in steps_of(ARCHIVES[1])[part::4]:
+        for other in other_sizes(x):
+            try:
+                infer.infer(step, other)
+            except (ValueError, TypeError, LookupError, AttributeError):
+                refused += 1
+                continue
+            if step.function.__name__ not in OF_NUMBERS:
+                try:
+                    step({}, ones_of(other))
+                except fnet.InvalidInput as error:
+                    assert NOT_THERE in str(error), (step, other)  # noqa: PT017 - the other error is no failure
+                except np.linalg.LinAlgError:
+                    pass
+                called += 1
+    assert min(refused, called) > 100
+
+
+OF_NUMBERS = ("reshape", "broadcast_to")
+"""Whose sizes may be numbers of other arrays."""
+
+
+@pytest.mark.parametrize(
+    ("function", "kwargs"),
+    [
+        ("gather", {"indices": 10**9}),
+        ("gather", {"indices": [0, 10**9], "axis": 1}),
+        ("gather", {"indices": [[0]], "batch_dims": 2}),
+        ("gather", {"indices": [0.5]}),
+        ("gather", {"indices": {"start": 1}}),
+        ("gather_nd", {"indices": [[0, 4]]}),
+        ("gather_nd", {"indices": [[0, 0, 0, 0]]}),
+        ("__operators__.getitem", {"slice_spec": 10**9}),
+        ("scatter_nd", {"indices": [[9]], "updates": [1.0], "shape": [4]}),
+        ("tensor_scatter_nd_update", {"indices": [[0, 9]], "updates": [[1.0] * 6]}),
+        ("image.resize", {"size": [0, 10**9]}),
+        ("linalg.norm", {"ord": [1, 2]}),
+        ("math.pow", {"y": {"a": 1}}),
+        ("nn.local_response_normalization", {"depth_radius": -1}),
+        ("one_hot", {"depth": 2.5}),
+        ("pad", {"paddings": [[1, 1]]}),
+        ("reshape", {"shape": [5]}),
+        ("reverse", {"axis": 3}),
+        ("roll", {"shift": None, "axis": 1}),
+        ("roll", {"shift": [1, 2], "axis": 1}),
+        ("signal.frame", {"frame_length": 2, "frame_step": -1}),
+    ],
+)
+def test_numbers_of_a_call_that_no_call_takes_are_refused(function, kwargs):
+    with pytest.raises((CorruptFile, UnsupportedLayer)):
+        made(function, kwargs, dtype="int32" if function == "one_hot" else "float32")
+
+
+SERIES, WIDE = fnet.Spec((1, 10**5)), fnet.Spec((1, 8, 8, 10**4))
+COSTLY = {
+    "searchsorted": ((SERIES, SERIES), {}),
+    "dct": (fnet.Spec((1, 4)), {"n": 10**5}),
+    "frame": (fnet.Spec((1, 4)), {"frame_length": 10**9, "frame_step": 1}),
+    "stft": (fnet.Spec((1, 4)), {"frame_length": 10**9, "frame_step": 1, "fft_length": 2}),
+    "overlap_and_add": (fnet.Spec((1, 1000, 2)), {"frame_step": 10**3}),
+    "local_response_normalization": (WIDE, {"depth_radius": 10**4}),
+    "inv": (fnet.Spec((2600, 2600)), {}),
+    "solve": ((fnet.Spec((2600, 2600)),) * 2, {}),
+    "matmul": ((fnet.Spec((2600, 2600)),) * 2, {}),
+    "conv": ((fnet.Spec((1, 9, 8, 4)), fnet.Spec((3, 3, 4, 5))), {"padding": "SAME", "dilations": 10**5}),
+    "max_pool": (fnet.Spec((1, 1000, 1000, 8)), {"ksize": 999, "strides": 1, "padding": "SAME"}),
+    "resize": ((fnet.Spec((1, 4, 1000, 3)), (10**5, 1)), {}),
+}  # fmt: skip
+"""{function: (Specs of its inputs, options)}: small files may ask for these, which take gigabytes or minutes."""
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_a_function_takes_is_bounded(name):
+    x, options = COSTLY[name]
+    given = room.of(fnet.bind(getattr(tf_functions, name), **options), x)
+    assert given.held > 128 << 20 or given.work > 1 << 30, (given.held >> 20, given.work >> 20)
 
 
 # --- configs made by hand -------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from fnet.core.room import of_step
 from fnet.dtypes import factors, tensor
 from fnet.layers.windows import join_shape
 from fnet.operations.rules import Operation, borrowing, named, operation
-from fnet.shapes import total
+from fnet.shapes import fits, total
 from fnet.types import Array, Shape, Spec
 
 Layers: TypeAlias = Mapping[int, Callable[..., Any]]
@@ -72,7 +72,11 @@ def _convolution(
 
     def rule(inputs: Spec, *arrays: Spec, **given: Any) -> Spec:
         if None not in arrays[0].shape:
-            return Spec(infer(step(inputs, arrays, given), inputs)[0].shape, inputs.dtype)
+            made, params = infer(step(inputs, arrays, given), inputs)
+            for param, kernel in zip(params.values(), arrays, strict=True):
+                if not fits(kernel.shape, param.shape):
+                    raise ValueError(f"{inputs} takes a kernel of {param.shape}; got {kernel.shape}")
+            return Spec(made.shape, inputs.dtype)
         channels = _channels(inputs, given["data_format"])
         options = options_of(channels, *(kernel.shape for kernel in arrays))
         filters = options["filters"] if "filters" in options else total((channels, options["depth_multiplier"]))

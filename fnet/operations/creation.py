@@ -16,7 +16,7 @@ from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.dtypes import bounds, dtype_of, floating, is_float, is_integral, result_type, tensor, without_bool
 from fnet.operations.rules import broadcast, like, operation
-from fnet.shapes import reduced_shape
+from fnet.shapes import reduced_shape, shape_of
 from fnet.types import Array, Spec
 
 # --- classes --------------------------------------------------------------------------------------
@@ -100,6 +100,8 @@ def full(fill_value: Any, *, shape: Sequence[int], dtype: str | None = None) -> 
 
 
 def _arange_rule(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None) -> Spec:
+    if any(map(shape_of, (start, stop, step))):
+        raise ValueError(f"arange takes numbers; got {(start, stop, step)}")
     name = dtype or result_type(*(_promotion_name(v) for v in (start, stop, step) if v is not None))
     first, last, width = (0, start, 1) if stop is None else (start, stop, 1 if step is None else step)
     known = all(isinstance(v, int | float) for v in (first, last, width))

@@ -11,12 +11,15 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from fnet import tree
 from fnet.backend import ops, xp
+from fnet.core.rules import Call
 from fnet.dtypes import dtype_of, is_integral, promoted, result_type, tensor
 from fnet.operations.rules import LIMIT, broadcast, evaluated, operation, viewed
-from fnet.shapes import broadcast_shapes, positive, shape_of, total
+from fnet.shapes import broadcast_shapes, fits, joined, positive, require_places, shape_of, total
 from fnet.types import Array, Shape, Spec
+
+READS = Call(reads_values=True)
+"""Of operations whose rules look at indices that are known."""
 
 # --- slices ---------------------------------------------------------------------------------------
 
@@ -80,6 +83,8 @@ def slice(inputs: Array, start_indices: Any, *, shape: Sequence[int]) -> Array:
 
 
 def _update_rule(inputs: Spec, start_indices: Any, updates: Any) -> Spec:
+    if isinstance(start_indices, list | tuple) and any(n is None or shape_of(n) for n in start_indices):
+        raise ValueError(f"start indices are numbers; got {start_indices}")
     if isinstance(start_indices, list | tuple) and not len(start_indices) == len(shape_of(updates)) == len(
         inputs.shape
     ):
@@ -99,18 +104,24 @@ def slice_update(inputs: Array, start_indices: Any, updates: Array) -> Array:
 # --- gathering ------------------------------------------------------------------------------------
 
 
-def _take_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
+def _kind(x: Any) -> str:
+    """The dtype of a Spec, an array or a number."""
+    return x.dtype if isinstance(x, Spec) else dtype_of(x)
+
+
+def _take_rule(x: Spec, indices: Any, *, axis: int | None, clips: bool) -> Spec:
     size = total(x.shape) if axis is None else x.shape[positive(axis, len(x.shape))]
-    for index in tree.leaves(indices):
-        if isinstance(index, int) and size is not None and not -size <= index < size:
-            raise ValueError(f"index {index} of {size} entries")
+    if not clips:
+        require_places(indices, size)
+    if not is_integral(kind := _kind(indices)) and kind != "int":
+        raise ValueError(f"indices are whole numbers, not {kind}")
     if axis is None:
         return Spec(tuple(shape_of(indices)), x.dtype)
     axis = positive(axis, len(x.shape))
     return Spec((*x.shape[:axis], *shape_of(indices), *x.shape[axis + 1 :]), x.dtype)
 
 
-@operation(_take_rule)
+@operation(_take_rule, call=READS)
 def take(x: Array, indices: Array, *, axis: int | None = None, clips: bool = False) -> Array:
     """Entries of `axis` (None: of the flat tensor) at `indices`; negative ones count from the end. With `clips`, as in
     Keras before 3.3, they are the first, and those beyond the last entry the last."""
@@ -124,11 +135,13 @@ def _take_along_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
     if axis is None:
         return Spec(tuple(sizes), x.dtype)
     axis = positive(axis, len(x.shape))
+    require_places(indices, x.shape[axis])
+    joined((None,) * len(x.shape), sizes)
     spread = broadcast_shapes((*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*sizes[:axis], 1, *sizes[axis + 1 :]))
     return Spec((*spread[:axis], sizes[axis], *spread[axis + 1 :]), x.dtype)
 
 
-@operation(_take_along_rule)
+@operation(_take_along_rule, call=READS)
 def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Array:
     """Entry `indices[..., i, ...]`, whole or cut to a whole number, of each row of `x` along `axis` (None: of the flat
     tensor)."""
@@ -145,7 +158,11 @@ def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Arr
 # --- scattering -----------------------------------------------------------------------------------
 
 
-@operation(lambda indices, values, *, shape: Spec(tuple(shape), values.dtype))
+def _scatter_into_rule(indices: Any, values: Any, *, shape: Sequence[int]) -> Spec:
+    return _scatter_rule(Spec(tuple(shape), _kind(values)), indices, values)
+
+
+@operation(_scatter_into_rule, call=READS)
 def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
     """Zeros of `shape` with `values` added at `indices` (..., depth): equal indices add up."""
     values, indices = tensor(values), tensor(indices)
@@ -153,16 +170,18 @@ def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
 
 
 def _scatter_rule(inputs: Spec, indices: Any, updates: Any) -> Spec:
-    places = shape_of(indices)
-    depth = places[-1] or 0 if places else len(inputs.shape) + 1  # 0 where it is unknown: any number of axes
-    if depth > len(inputs.shape):
+    places, rank = shape_of(indices), len(inputs.shape)
+    depth = places[-1] or 0 if places else rank + 1  # 0 where it is unknown: any number of axes
+    if depth > rank:
         raise ValueError(f"indices of the shape {places} for {inputs}; each names a place by up to as many as its axes")
-    if len(shape_of(updates)) > len(places) - 1 + len(inputs.shape) - depth:
+    require_places(indices, *inputs.shape[:depth] or (None,))
+    there = (*places[:-1], *inputs.shape[depth:]) if depth else (None,) * len(shape_of(updates))
+    if len(shape_of(updates)) > len(there) or not fits(broadcast_shapes(there, shape_of(updates)), there):
         raise ValueError(f"updates of the shape {shape_of(updates)} for indices of the shape {places} into {inputs}")
-    return inputs
+    return Spec(inputs.shape, inputs.dtype)
 
 
-@operation(_scatter_rule)
+@operation(_scatter_rule, call=READS)
 def scatter_update(
     inputs: Array, indices: Array, updates: Array, *, reduction: Literal["add", "max", "min", "mul"] | None = None
 ) -> Array:

@@ -34,8 +34,10 @@ def _joined(shapes: Sequence[Shape], axis: int) -> Shape:
     """The shape of tensors joined along `axis`."""
     first = shapes[0]
     axis = positive(axis, len(first))
+    if any(len(shape) != len(first) for shape in shapes):
+        raise ValueError(f"shapes {', '.join(map(str, shapes))} have other numbers of axes")
     sizes_out: list[int | None] = []
-    for i, sizes in enumerate(itertools.zip_longest(*shapes, fillvalue=-1)):
+    for i, sizes in enumerate(zip(*shapes, strict=True)):
         known = {d for d in sizes if d is not None}
         if i == axis:
             sizes_out.append(None if None in sizes else sum(d for d in sizes if d is not None))

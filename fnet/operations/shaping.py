@@ -21,9 +21,10 @@ Ints = int | Sequence[int]
 
 
 def as_ints(value: Ints) -> tuple[int, ...]:
-    if isinstance(value, bool):
+    values = (value,) if isinstance(value, int) else tuple(value)
+    if any(isinstance(n, bool | float) for n in values):
         raise ValueError(f"{value} is no whole number")
-    return (value,) if isinstance(value, int) else tuple(value)
+    return values
 
 
 # --- one tensor -----------------------------------------------------------------------------------

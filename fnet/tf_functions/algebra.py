@@ -14,13 +14,12 @@ from fnet.core.options import asking
 from fnet.dtypes import is_complex
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.linear_algebra import factor, norm_of
-from fnet.shapes import broadcast_shapes, reduced_shape
+from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape
 from fnet.tf_functions.rules import (
     REAL,
     as_spec,
     dtype_like,
     function,
-    joined,
     room_like,
     room_of,
     rule_of,
@@ -138,6 +137,7 @@ def einsum(inputs: Sequence[Array], *, equation: str) -> Array:
 
 def _keras_dot_rule(x: Any, y: Any) -> Spec:
     left, right = as_spec(x), as_spec(y)
+    fit("... k, ... k m", left.shape, right.shape)
     return Spec((*left.shape[:-1], *right.shape[:-2], right.shape[-1]), dtype_like(x, y))
 
 
@@ -148,7 +148,9 @@ def keras_dot(x: Array, y: Array) -> Array:
 
 
 def _cross_rule(a: Any, b: Any) -> Spec:
-    return Spec(broadcast_shapes(as_spec(a).shape, as_spec(b).shape), dtype_like(a, b))
+    shape = joined(as_spec(a).shape, as_spec(b).shape)
+    joined(shape[-1:], (3,))
+    return Spec(shape, dtype_like(a, b))
 
 
 @function(_cross_rule, "linalg.cross")
@@ -160,7 +162,9 @@ def cross(a: Array, b: Array) -> Array:
 # --- norms ----------------------------------------------------------------------------------------
 
 
-def _norm_rule(tensor: Any, *, axis: Axis, keepdims: bool) -> Spec:
+def _norm_rule(tensor: Any, *, ord: Any, axis: Axis, keepdims: bool) -> Spec:  # noqa: A002
+    if ord not in ("euclidean", "fro") and not isinstance(ord, int | float):
+        raise ValueError(f"the norm {ord!r}: a number is wanted, or 'euclidean'")
     spec = as_spec(tensor)
     return Spec(reduced_shape(spec.shape, axis, keepdims), REAL.get(spec.dtype, spec.dtype))
 
@@ -196,8 +200,8 @@ def l2_normalize(x: Array, *, axis: Axis = None, epsilon: float = 1e-12) -> Arra
     return x * (1 / xp.sqrt(xp.maximum(square, as_tensor(epsilon, x.dtype.name))))
 
 
-def _normalize_rule(tensor: Any, *, axis: Axis) -> tuple[Spec, Spec]:
-    return same_rule(tensor), _norm_rule(tensor, axis=axis, keepdims=True)
+def _normalize_rule(tensor: Any, *, ord: Any, axis: Axis) -> tuple[Spec, Spec]:  # noqa: A002
+    return same_rule(tensor), _norm_rule(tensor, ord=ord, axis=axis, keepdims=True)
 
 
 @function(_normalize_rule, "linalg.normalize", room=_norm_room)
@@ -220,7 +224,19 @@ def clip_by_norm(t: Array, *, clip_norm: float, axes: Axis = None) -> Array:
 
 
 def _square(spec: Spec) -> Spec:
+    fit("... n n", spec.shape)
     return Spec(spec.shape[:-2], spec.dtype)
+
+
+def _square_rule(x: Any) -> Spec:
+    _square(as_spec(x))
+    return same_rule(x)
+
+
+def _solve_rule(matrix: Any, rhs: Any) -> Spec:
+    fit("... n n, ... n m", as_spec(matrix).shape, as_spec(rhs).shape)
+    joined(as_spec(matrix).shape[:-2], as_spec(rhs).shape[:-2])
+    return same_rule(rhs)
 
 
 @function(lambda x: _square(as_spec(x)), "linalg.det", room=room_like(operations.det))
@@ -236,27 +252,27 @@ def slogdet(x: Array) -> tuple[Array, Array]:
     return sign, size
 
 
-@function(same_rule, "linalg.inv", room=room_like(operations.inv))
+@function(_square_rule, "linalg.inv", room=room_like(operations.inv))
 def inv(x: Array, *, adjoint: bool = False) -> Array:
     """The inverse of square matrices."""
     y = xp.linalg.inv(as_tensor(x))
     return xp.swapaxes(y, -1, -2) if adjoint else y
 
 
-@function(same_rule, "linalg.cholesky", room=room_like(operations.cholesky))
+@function(_square_rule, "linalg.cholesky", room=room_like(operations.cholesky))
 def cholesky(x: Array) -> Array:
     """The lower triangle L with L @ L^T = x."""
     return xp.tril(factor(as_tensor(x)))
 
 
-@function(lambda matrix, rhs: as_spec(rhs), "linalg.solve", room=room_like(operations.solve))
+@function(_solve_rule, "linalg.solve", room=room_like(operations.solve))
 def solve(matrix: Array, rhs: Array, *, adjoint: bool = False) -> Array:
     """x with matrix @ x = rhs."""
     matrix, rhs = together(matrix, rhs)
     return xp.linalg.solve(xp.swapaxes(matrix, -1, -2) if adjoint else matrix, rhs)
 
 
-@function(lambda x: _square(as_spec(x)), "linalg.trace")
+@function(lambda x: Spec(x.shape[:-2], x.dtype), "linalg.trace")
 def trace(x: Array) -> Array:
     """The sum of the diagonal of the last two axes."""
     x = as_tensor(x)

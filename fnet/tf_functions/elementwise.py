@@ -16,7 +16,7 @@ from fnet.core.room import copies
 from fnet.dtypes import bounds, is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, broadcast, named
-from fnet.shapes import broadcast_shapes, shape_of
+from fnet.shapes import broadcast_shapes, joined, shape_of
 from fnet.tf_functions.rules import REAL, as_spec, dtype_like, function, same_rule, together
 from fnet.types import Array, Spec
 
@@ -423,7 +423,11 @@ identity = unary("identity", "x itself.", lambda x: x, "identity", "grad_pass_th
 stop_gradient = unary("stop_gradient", "x, a constant for gradients.", "stop_gradient", "stop_gradient")
 
 
-@function(lambda x, *, shape: Spec(x.shape, x.dtype), "ensure_shape", rows=True)
+def _ensure_rule(x: Any, *, shape: Sequence[int | None]) -> Spec:
+    return Spec(joined(x.shape, shape), x.dtype)
+
+
+@function(_ensure_rule, "ensure_shape", rows=True)
 def ensure_shape(x: Array, *, shape: Sequence[int | None]) -> Array:
     """`x`, whose shape must fit `shape`."""
     fits = len(shape) == x.ndim and all(a in (None, b) for a, b in zip(shape, x.shape, strict=True))

@@ -17,6 +17,7 @@ from fnet.core.room import size as bytes_of
 from fnet.dtypes import is_float, tensor
 from fnet.layers import image
 from fnet.operations.rules import Operation, named
+from fnet.shapes import joined
 from fnet.tf_functions.rules import Sizes, as_spec, function, ints, room_of, rule_of, same_rule, sizes_of
 from fnet.types import Array, Shape, Spec
 
@@ -24,6 +25,9 @@ from fnet.types import Array, Shape, Spec
 
 
 def _sized(shape: Shape, height: int | None, width: int | None) -> Shape:
+    """The shape of images of another size. Raises ValueError where there are none."""
+    if len(shape) not in (3, 4) or any(n is not None and n < 1 for n in (height, width)):
+        raise ValueError(f"images of {shape} in the size {(height, width)}: 3 axes are wanted, or 4, and pixels")
     return (*shape[:-3], height, width, shape[-1])
 
 
@@ -38,6 +42,8 @@ def _aspect(shape: Shape, size: Sequence[int | None]) -> tuple[int | None, int |
 
 def _resize_rule(images: Any, size: Any, *, method: str, preserve_aspect_ratio: bool) -> Spec:
     spec, sizes = as_spec(images), sizes_of(size)
+    if len(sizes) != 2:
+        raise ValueError(f"images of the size {sizes}: two numbers are wanted")
     high, wide = _aspect(spec.shape, sizes) if preserve_aspect_ratio else (sizes[0], sizes[1])
     kept = method == "nearest" or (spec.shape[-3:-1] == (high, wide) and high is not None and wide is not None)
     return Spec(_sized(spec.shape, high, wide), spec.dtype if kept else "float32")
@@ -153,7 +159,12 @@ def central_crop(image: Array, *, central_fraction: float) -> Array:
 
 
 def _crops_rule(image: Any, boxes: Any, box_indices: Any, crop_size: Any) -> Spec:
-    return Spec((as_spec(boxes).shape[0], *sizes_of(crop_size), as_spec(image).shape[-1]), "float32")
+    joined(as_spec(box_indices).shape, as_spec(boxes).shape[:1])
+    joined(as_spec(boxes).shape[1:], (4,))
+    if len(as_spec(image).shape) != 4 or len(sizes_of(crop_size)) != 2:
+        raise ValueError(f"boxes of {as_spec(image)} in the size {crop_size}: 4 axes and 2 numbers are wanted")
+    shape = (as_spec(boxes).shape[0], *sizes_of(crop_size), as_spec(image).shape[-1])
+    return Spec(_sized(shape, shape[1], shape[2]), "float32")
 
 
 def _crops_room(x: Sequence[Any]) -> tuple[int, int]:
@@ -272,6 +283,11 @@ def _in_floats(compute: Callable[..., Array], image: Array, *args: Any, saturate
     return _converted(compute(wide, *args), x.dtype.name, saturate)
 
 
+def _colours_rule(images: Any) -> Spec:
+    joined(as_spec(images).shape[-1:], (3,))
+    return same_rule(images)
+
+
 def _matrix(name: str, text: str, rows: Sequence[Sequence[float]]) -> Operation:
     """A linear map of the colours, of floats."""
 
@@ -279,7 +295,7 @@ def _matrix(name: str, text: str, rows: Sequence[Sequence[float]]) -> Operation:
         x = tensor(images)
         return xp.matmul(x, tensor(np.asarray(rows), x.dtype.name))
 
-    return function(same_rule, f"image.{name}")(named(name, text, apply))
+    return function(_colours_rule, f"image.{name}")(named(name, text, apply))
 
 
 _YIQ = ((0.299, 0.59590059, 0.2115), (0.587, -0.27455667, -0.52273617), (0.114, -0.32134392, 0.31119955))
@@ -297,7 +313,7 @@ def _gray(x: Array) -> Array:
     return xp.matmul(x, tensor(np.asarray([[0.2989], [0.5870], [0.1140]]), x.dtype.name))
 
 
-@function(lambda images: Spec((*images.shape[:-1], 1), images.dtype), "image.rgb_to_grayscale")
+@function(lambda images: Spec((*_colours_rule(images).shape[:-1], 1), images.dtype), "image.rgb_to_grayscale")
 def rgb_to_grayscale(images: Array) -> Array:
     """0.2989 red + 0.5870 green + 0.1140 blue, one channel."""
     return _in_floats(_gray, images, saturate=False)

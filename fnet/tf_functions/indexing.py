@@ -14,10 +14,21 @@ from typing import Any
 import numpy as np
 
 from fnet.backend import ops, xp
+from fnet.dtypes import is_integral
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import Operation, named
-from fnet.shapes import broadcast_shapes, positive, shape_of
-from fnet.tf_functions.rules import Sizes, as_spec, dtype_like, function, ints, known, number, sizes_of, together
+from fnet.shapes import broadcast_shapes, fit, joined, positive, require_places, shape_of
+from fnet.tf_functions.rules import (
+    Sizes,
+    as_spec,
+    dtype_like,
+    function,
+    ints,
+    known,
+    number,
+    sizes_of,
+    together,
+)
 from fnet.types import Array, Shape, Spec
 
 UNKNOWN = "unknown"
@@ -73,13 +84,8 @@ def _key_shape(shape: Shape, key: Any) -> Shape:
             _ = [next(sizes) for _ in shape_of(part)]
             new_shape.append(None)
         else:
-            _in_range(next(sizes), known(part))
+            require_places([known(part)], next(sizes))
     return tuple(new_shape)
-
-
-def _in_range(size: int | None, index: int | None) -> None:
-    if size is not None and index is not None and not -size <= index < size:
-        raise ValueError(f"index {index} of an axis of size {size}")
 
 
 def _getitem_rule(tensor: Any, slice_spec: Any = None, *, key: Any) -> Spec:
@@ -182,6 +188,7 @@ def slice(input_: Array, begin: Sizes, size: Sizes) -> Array:  # noqa: A001 - Te
 
 def _mask_rule(tensor: Any, mask: Any, *, axis: int | None) -> Spec:
     shape, place = as_spec(tensor).shape, axis or 0
+    joined(shape[place:][: len(as_spec(mask).shape)], as_spec(mask).shape)
     return Spec((*shape[:place], None, *shape[place + len(as_spec(mask).shape) :]), as_spec(tensor).dtype)
 
 
@@ -194,14 +201,27 @@ def boolean_mask(tensor: Array, mask: Array, *, axis: int | None = None) -> Arra
 # --- gathering ------------------------------------------------------------------------------------
 
 
+def _indices(x: Any) -> Spec:
+    """The Spec of indices. Raises TypeError where they are none."""
+    spec = as_spec(x)
+    if not is_integral(spec.dtype):
+        raise TypeError(f"indices are integers, not {spec.dtype}")
+    return spec
+
+
 def _gather_places(params: Shape, indices: Shape, axis: int | None, batch_dims: int) -> tuple[int, int]:
     batch_dims += len(indices) if batch_dims < 0 else 0
-    return (batch_dims if axis is None else positive(axis, len(params))), batch_dims
+    at = batch_dims if axis is None else positive(axis, len(params))
+    if not 0 <= batch_dims <= min(len(indices), at):
+        raise ValueError(f"batch_dims={batch_dims} of {params} at {indices}, axis {at}")
+    joined(params[:batch_dims], indices[:batch_dims])
+    return at, batch_dims
 
 
 def _gather_rule(params: Any, indices: Any, *, axis: int | None, batch_dims: int) -> Spec:
-    table, places = as_spec(params), as_spec(indices)
+    table, places = as_spec(params), _indices(indices)
     at, batch = _gather_places(table.shape, places.shape, axis, batch_dims)
+    require_places(indices, table.shape[at])
     return Spec((*table.shape[:at], *places.shape[batch:], *table.shape[at + 1 :]), table.dtype)
 
 
@@ -221,11 +241,20 @@ def gather(params: Array, indices: Array, *, axis: int | None = None, batch_dims
 
 
 def _gather_nd_rule(params: Any, indices: Any, *, batch_dims: int) -> Spec:
-    table, places = as_spec(params), as_spec(indices)
-    depth = places.shape[-1]
-    if depth is None:
-        raise ValueError(f"gather_nd with indices of shape {places.shape}: the size of the last axis must be known")
-    return Spec((*places.shape[:-1], *table.shape[batch_dims + depth :]), table.dtype)
+    table = as_spec(params)
+    joined(table.shape[:batch_dims], _indices(indices).shape[:batch_dims])
+    places, rest = _places_in(table.shape[batch_dims:], indices)
+    return Spec((*places, *rest), table.dtype)
+
+
+def _places_in(shape: Shape, indices: Any) -> tuple[Shape, Shape]:
+    """(of how many places, the shape of what is there) `indices` (..., depth) into an array of `shape`."""
+    places = _indices(indices).shape
+    depth = places[-1] if places else None
+    if depth is None or depth > len(shape):
+        raise ValueError(f"indices of shape {places} into {shape}: the last axis names a place in it, of known length")
+    require_places(indices, *shape[:depth] or (None,))
+    return places[:-1], shape[depth:]
 
 
 @function(_gather_nd_rule, "gather_nd")
@@ -241,7 +270,18 @@ def gather_nd(params: Array, indices: Array, *, batch_dims: int = 0) -> Array:
 # --- scattering -----------------------------------------------------------------------------------
 
 
-@function(lambda indices, updates, shape: Spec(sizes_of(shape), as_spec(updates).dtype), "scatter_nd", sizes=("shape",))
+def _scattered(shape: Shape, indices: Any, updates: Any) -> Shape:
+    """`shape`, into which `updates` go at `indices`. Raises ValueError where they do not fit."""
+    places, rest = _places_in(shape, indices)
+    joined((*places, *rest), as_spec(updates).shape)
+    return shape
+
+
+def _scatter_nd_rule(indices: Any, updates: Any, shape: Any) -> Spec:
+    return Spec(_scattered(sizes_of(shape), indices, updates), as_spec(updates).dtype)
+
+
+@function(_scatter_nd_rule, "scatter_nd", sizes=("shape",))
 def scatter_nd(indices: Array, updates: Array, shape: Sizes) -> Array:
     """Zeros of `shape` with `updates` added at `indices` (..., depth): equal indices add up."""
     updates = as_tensor(updates)
@@ -254,7 +294,7 @@ def _scatter(name: str, text: str, by: str) -> Operation:
         return ops.scatter(x, as_tensor(indices), -updates if name.endswith("sub") else updates, by)
 
     def rule(tensor: Any, indices: Any, updates: Any) -> Spec:
-        return Spec(as_spec(tensor).shape, as_spec(tensor).dtype)
+        return Spec(_scattered(as_spec(tensor).shape, indices, updates), as_spec(tensor).dtype)
 
     return function(rule, name)(named(name, text, apply))
 
@@ -271,6 +311,7 @@ tensor_scatter_nd_min = _scatter("tensor_scatter_nd_min", "`tensor` with the sma
 
 def _where_rule(condition: Any, x: Any = None, y: Any = None) -> Spec:
     if x is None:
+        fit("... any", as_spec(condition).shape)
         return Spec((None, len(as_spec(condition).shape)), "int64")
     return Spec(broadcast_shapes(*(as_spec(a).shape for a in (condition, x, y))), dtype_like(x, y))
 

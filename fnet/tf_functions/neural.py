@@ -16,7 +16,7 @@ from fnet.core.options import asking
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, named
-from fnet.shapes import broadcast_shapes, reduced_shape
+from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -92,7 +92,13 @@ def _first(data_format: str | None) -> bool:
     return (data_format or "").startswith("NC")
 
 
-@function(same_rule, "nn.bias_add", "keras.backend.bias_add")
+def _bias_rule(value: Any, bias: Any, *, data_format: str) -> Spec:
+    shape = as_spec(value).shape
+    fit("... c, c", shape[:2] if _first(data_format) else shape, as_spec(bias).shape)
+    return same_rule(value)
+
+
+@function(_bias_rule, "nn.bias_add", "keras.backend.bias_add")
 def bias_add(value: Array, bias: Array, *, data_format: str = "NHWC") -> Array:
     """`value` plus one number for each channel."""
     x, bias = together(value, bias)
@@ -109,10 +115,11 @@ def _neighbours_room(x: Any, *, depth_radius: int) -> tuple[int, int]:
 
 @function(same_rule, "nn.local_response_normalization", room=_neighbours_room)
 def local_response_normalization(
-    x: Array, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
+    x: Array, *, depth_radius: Annotated[int, Range(0)] = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
 ) -> Array:
     """x / (bias + alpha * sum of x^2 over the `depth_radius` channels on both sides)^beta."""
     x = tensor(x)
+    depth_radius = min(depth_radius, x.shape[-1])
     wide = xp.pad(x * x, [(0, 0)] * (x.ndim - 1) + [(depth_radius, depth_radius)])
     windows = [wide[..., i : i + x.shape[-1]] for i in range(2 * depth_radius + 1)]
     return x / xp.power(bias + alpha * sum(windows), beta)
@@ -143,7 +150,8 @@ def weighted_cross_entropy_with_logits(labels: Array, logits: Array, pos_weight:
 
 
 def _entropy_rule(labels: Any, logits: Any, *, axis: int) -> Spec:
-    return Spec(reduced_shape(as_spec(logits).shape, axis, False), dtype_like(logits))
+    shape = broadcast_shapes(as_spec(labels).shape, as_spec(logits).shape)
+    return Spec(reduced_shape(shape, axis, False), dtype_like(logits))
 
 
 @function(_entropy_rule, "nn.softmax_cross_entropy_with_logits", "compat.v1.nn.softmax_cross_entropy_with_logits_v2")
@@ -153,10 +161,11 @@ def softmax_cross_entropy_with_logits(labels: Array, logits: Array, *, axis: int
     return -xp.sum(labels * ACTIVATIONS["log_softmax"](logits, axis), axis=axis)
 
 
-@function(
-    lambda labels, logits: Spec(as_spec(labels).shape, dtype_like(logits)),
-    "nn.sparse_softmax_cross_entropy_with_logits",
-)
+def _sparse_rule(labels: Any, logits: Any) -> Spec:
+    return Spec(joined(as_spec(labels).shape, as_spec(logits).shape[:-1]), dtype_like(logits))
+
+
+@function(_sparse_rule, "nn.sparse_softmax_cross_entropy_with_logits")
 def sparse_softmax_cross_entropy_with_logits(labels: Array, logits: Array) -> Array:
     """-log_softmax(logits) at the class that `labels` names, classes in the last axis."""
     logs = ACTIVATIONS["log_softmax"](tensor(logits), -1)
@@ -181,7 +190,7 @@ def _classes_rule(target: Any, output: Any, *, axis: int) -> Spec:
     return Spec(reduced_shape(as_spec(output).shape, axis, False), as_spec(output).dtype)
 
 
-@function(_classes_rule, "keras.backend.categorical_crossentropy")
+@function(_entropy_rule, "keras.backend.categorical_crossentropy")
 def categorical_crossentropy(target: Array, output: Array, *, from_logits: bool = False, axis: int = -1) -> Array:
     """-sum(target * log(output)) over the classes in `axis`."""
     return operations.categorical_crossentropy({}, (target, output), from_logits=from_logits, axis=axis)
@@ -301,8 +310,17 @@ def separable_conv2d(
     return operations.separable_conv({}, parts, **how)
 
 
-def _transpose_rule(x: Any, filters: Any, output_shape: Any, *, data_format: str | None) -> Spec:
+def _uncut(x: Spec, filters: Any, strides: Any, data_format: str | None, dilations: Any) -> tuple[Spec, dict[str, Any]]:
+    """What is computed before it is cut, and the options with which."""
+    how = _how(len(x.shape) - 2, strides=strides, padding="valid", data_format=data_format, dilations=dilations)
+    return rule_of(operations.conv_transpose, (x, as_spec(filters)), output_padding=None, **how), how
+
+
+def _transpose_rule(
+    x: Any, filters: Any, output_shape: Any, *, strides: Any, data_format: str | None, dilations: Any
+) -> Spec:
     spec, sizes = as_spec(x), sizes_of(output_shape)
+    _uncut(spec, filters, strides, data_format, dilations)
     if len(sizes) == len(spec.shape):
         return Spec((spec.shape[0] if sizes[0] is None else sizes[0], *sizes[1:]), spec.dtype)
     depth = as_spec(filters).shape[-2]
@@ -311,11 +329,8 @@ def _transpose_rule(x: Any, filters: Any, output_shape: Any, *, data_format: str
 
 def _transpose_room(x: Sequence[Any], *, strides: Any, data_format: str | None, dilations: Any) -> tuple[int, int]:
     """That of what is computed before it is cut, which holds it as well."""
-    spec = as_spec(x[0])
-    how = _how(len(spec.shape) - 2, strides=strides, padding="valid", data_format=data_format, dilations=dilations)
-    parts = (spec, as_spec(x[1]))
-    whole = rule_of(operations.conv_transpose, parts, output_padding=None, **how)
-    return _and_held(room_of(operations.conv_transpose, parts, **how), whole)
+    whole, how = _uncut(as_spec(x[0]), x[1], strides, data_format, dilations)
+    return _and_held(room_of(operations.conv_transpose, (as_spec(x[0]), as_spec(x[1])), **how), whole)
 
 
 @function(
@@ -429,8 +444,14 @@ def _fake_quant(name: str, axis: int | None, *names: str) -> Operation:
         how = {"num_bits": num_bits, "narrow_range": narrow_range, "axis": axis}
         return operations.fake_quant_with_min_max_vars({}, (inputs, min, max), **how)
 
+    def rule(inputs: Any, min: Any = 0.0, max: Any = 0.0) -> Spec:  # noqa: A002
+        channel = as_spec(inputs).shape[-1:] if axis else ()
+        for end in (min, max):
+            joined(channel, as_spec(end).shape)
+        return same_rule(inputs)
+
     text = operations.fake_quant_with_min_max_vars.__doc__ or name
-    return function(same_rule, *(f"quantization.{n}" for n in names))(named(name, text, apply))
+    return function(rule, *(f"quantization.{n}" for n in names))(named(name, text, apply))
 
 
 fake_quant = _fake_quant("fake_quant", None, "fake_quant_with_min_max_args", "fake_quant_with_min_max_vars")

@@ -15,7 +15,7 @@ from fnet.core.room import size as bytes_of
 from fnet.dtypes import is_complex, is_float, tensor
 from fnet.operations.elementwise import Kernel, kernel_of
 from fnet.operations.rules import Operation, named
-from fnet.shapes import reduced_shape
+from fnet.shapes import joined, reduced_shape
 from fnet.tf_functions.rules import Sizes, as_spec, function, known, number, room_like, same_rule
 from fnet.types import Array, Axis, Spec
 
@@ -170,7 +170,11 @@ def top_k(x: Array, k: Sizes = 1) -> tuple[Array, Array]:
     return xp.take_along_axis(x, order, axis=-1), ops.cast(order, "int32")
 
 
-@function(lambda targets, predictions, *, k: Spec(as_spec(targets).shape, "bool"), "math.in_top_k")
+def _in_top_rule(targets: Any, predictions: Any, *, k: int) -> Spec:
+    return Spec(joined(as_spec(targets).shape, as_spec(predictions).shape[:-1]), "bool")
+
+
+@function(_in_top_rule, "math.in_top_k")
 def in_top_k(targets: Array, predictions: Array, *, k: int) -> Array:
     """Whether fewer than `k` of `predictions` (batch, classes) exceed that of the class in `targets` (batch,)."""
     return operations.in_top_k({}, (targets, predictions), k=k)
@@ -183,11 +187,13 @@ def _searchsorted_room(x: Sequence[Any]) -> tuple[int, int]:
     return compared, compared
 
 
-@function(
-    lambda sorted_sequence, values, *, out_type: Spec(as_spec(values).shape, out_type),
-    "searchsorted",
-    room=_searchsorted_room,
-)
+def _search_rule(sorted_sequence: Any, values: Any, *, out_type: str) -> Spec:
+    rows, shape = as_spec(sorted_sequence).shape, as_spec(values).shape
+    joined(rows[:-1], shape[:-1])
+    return Spec(shape, out_type)
+
+
+@function(_search_rule, "searchsorted", room=_searchsorted_room)
 def searchsorted(sorted_sequence: Array, values: Array, *, side: str = "left", out_type: str = "int32") -> Array:
     """Places where `values` (..., m) go into the ascending rows of `sorted_sequence` (..., n)."""
     rows, x = tensor(sorted_sequence)[..., None, :], tensor(values)[..., None]
@@ -209,7 +215,9 @@ def unique(x: Array, *, out_idx: str = "int32") -> tuple[Array, Array]:
 
 
 def _segment_rule(data: Any, segment_ids: Any, num_segments: Any) -> Spec:
-    return Spec((known(num_segments), *data.shape[len(as_spec(segment_ids).shape) :]), data.dtype)
+    ids = as_spec(segment_ids).shape
+    joined(ids, data.shape[: len(ids)])
+    return Spec((known(num_segments), *data.shape[len(ids) :]), data.dtype)
 
 
 def _segments(name: str, reduce: Callable[[Array, Array, int], Array]) -> Operation:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -103,9 +102,13 @@ def _handing_on(made: Operation) -> Operation:
 
 def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[..., Any]:
     """The rule `shape` of `f` that also follows the numbers in small vectors of integers."""
-    options = [p.name for p in inspect.signature(shape).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    parameters = inspect.signature(shape).parameters
+    options = [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
+    slices = "slice_spec" in parameters  # which dicts stand for
 
     def rule(*inputs: Any, **given: Any) -> Any:
+        if not slices and any(isinstance(item, dict) for item in inputs):
+            raise TypeError(f"no tensors: {inputs!r:.90}")
         made = shape(*inputs, **{name: given[name] for name in options})
         return _with_numbers(made, f, inputs, given)
 
@@ -167,7 +170,10 @@ def sizes_of(sizes: Sizes) -> Shape:
         return (None,) * count if sizes.value is None else sizes.value
     if isinstance(sizes, list | tuple):
         return tuple(n for item in sizes for n in sizes_of(item))
-    return (None,) if sizes is None else tuple(np.asarray(sizes).reshape(-1).tolist())
+    numbers = () if sizes is None else tuple(np.asarray(sizes).reshape(-1).tolist())
+    if wrong := [n for n in numbers if type(n) is not int]:
+        raise TypeError(f"sizes are integers, not {wrong[0]!r:.60}")
+    return numbers if sizes is not None else (None,)
 
 
 def ints(sizes: Sizes) -> list[int]:
@@ -226,6 +232,8 @@ def as_spec(x: Any) -> Spec:
         return Spec((len(items), *items[0].shape), dtype_like(*items))
     beyond = isinstance(x, int) and not -(1 << 31) <= x < 1 << 31
     array = tensor(x, "int64" if beyond else None)
+    if array.dtype.name == "object":
+        raise TypeError(f"{x!r:.60} is no tensor")
     few = array.dtype.name in ("int32", "int64") and array.ndim < 2 and array.size <= _FEW
     return Spec(tuple(array.shape), array.dtype.name, tuple(np.asarray(array).reshape(-1).tolist()) if few else None)
 
@@ -246,14 +254,3 @@ def same_rule(x: Any, *rest: Any) -> Spec:
     """The rule of functions that change neither shape nor dtype."""
     spec = as_spec(x)
     return Spec(spec.shape, spec.dtype)
-
-
-def joined(*shapes: Sequence[int | None]) -> Shape:
-    """A shape that several are known to be, in part."""
-    made = []
-    for sizes in itertools.zip_longest(*shapes):
-        different = {d for d in sizes if d is not None}
-        if len(different) > 1:
-            raise ValueError(f"shapes {', '.join(map(str, shapes))} differ")
-        made.append(different.pop() if different else None)
-    return tuple(made)

@@ -16,7 +16,7 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import viewed
-from fnet.shapes import broadcast_shapes, positive, reshaped, shape_of, total
+from fnet.shapes import axes_of, broadcast_shapes, fits, joined, positive, reshaped, shape_of, total
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -116,19 +116,35 @@ def batch_flatten(x: Array) -> Array:
 # --- order ----------------------------------------------------------------------------------------
 
 
-@function(same_rule, "reverse", sizes=("axis",))
+def _axes_rule(x: Any, *numbers: Any) -> Spec:
+    """Of functions that take axes last, each once, and other numbers for each before."""
+    axes = sizes_of(numbers[-1])
+    axes_of([axis for axis in axes if axis is not None], len(as_spec(x).shape))
+    if any(None in sizes_of(n) or len(sizes_of(n)) != len(axes) for n in numbers if not hasattr(n, "dtype")):
+        raise ValueError(f"{numbers!r:.90} for axes")
+    return same_rule(x)
+
+
+@function(_axes_rule, "reverse", sizes=("axis",))
 def reverse(tensor: Array, axis: Sizes) -> Array:
     """`tensor` with the order along the axes `axis` reversed."""
     return xp.flip(as_tensor(tensor), axis=tuple(ints(axis)))
 
 
-@function(same_rule, "roll", sizes=("shift", "axis"))
+@function(_axes_rule, "roll", sizes=("shift", "axis"))
 def roll(x: Array, shift: Sizes, axis: Sizes) -> Array:
     """`x` moved by `shift` along `axis`; what leaves at one end enters at the other."""
     return xp.roll(as_tensor(x), tuple(ints(shift)), axis=tuple(ints(axis)))
 
 
-@function(same_rule, "reverse_sequence")
+def _reverse_rule(x: Any, seq_lengths: Any, *, seq_axis: int, batch_axis: int) -> Spec:
+    shape = as_spec(x).shape
+    axes_of((seq_axis, batch_axis), len(shape))
+    joined(as_spec(seq_lengths).shape, (shape[batch_axis],))
+    return same_rule(x)
+
+
+@function(_reverse_rule, "reverse_sequence")
 def reverse_sequence(x: Array, seq_lengths: Array, *, seq_axis: int, batch_axis: int = 0) -> Array:
     """The first `seq_lengths[i]` entries of each row in the opposite order."""
     x, lengths = xp.moveaxis(as_tensor(x), (batch_axis, seq_axis), (0, 1)), as_tensor(seq_lengths)[:, None]
@@ -148,7 +164,7 @@ def _specs(values: Any) -> list[Spec]:
 
 
 def _concat_rule(values: Any, *, axis: int) -> Spec:
-    return as_spec(values) if hasattr(values, "dtype") else rule_of(operations.concatenate, _specs(values), axis=axis)
+    return same_rule(values) if hasattr(values, "dtype") else rule_of(operations.concatenate, _specs(values), axis=axis)
 
 
 @function(_concat_rule, "concat")
@@ -230,6 +246,8 @@ def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
     place = positive(axis or 0, len(flat.shape))
     times = sizes_of(repeats)
     size = flat.shape[place]
+    if len(times) != 1 and size not in (None, len(times)):
+        raise ValueError(f"{len(times)} repeats for {size} entries")
     if None in times or (len(times) == 1 and size is None):
         made = None
     else:
@@ -250,6 +268,8 @@ def _grown(size: int | None, before: int | None, after: int | None) -> int | Non
 
 def _pad_rule(tensor: Any, paddings: Any, *rest: Any) -> Spec:
     spec, flat = as_spec(tensor), sizes_of(paddings)
+    if len(flat) != 2 * len(spec.shape) or any(n is not None and n < 0 for n in flat):
+        raise ValueError(f"paddings {flat} for {spec}: two for each axis are wanted, of at least 0")
     return Spec(tuple(map(_grown, spec.shape, flat[::2], flat[1::2])), spec.dtype)
 
 
@@ -268,7 +288,7 @@ def pad(tensor: Array, paddings: Sizes, constant_values: Any = 0, *, mode: str =
 def _broadcast_rule(x: Any, shape: Any) -> Spec:
     spec = as_spec(x)
     sizes = sizes_of(shape)
-    if None not in sizes and None not in spec.shape and broadcast_shapes(spec.shape, sizes) != sizes:
+    if len(sizes) < len(spec.shape) or not fits(broadcast_shapes(spec.shape, sizes), sizes):
         raise ValueError(f"{spec.shape} does not broadcast to {sizes}")
     return Spec(sizes, spec.dtype)
 

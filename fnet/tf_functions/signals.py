@@ -83,6 +83,8 @@ def _count(size: int | None, length: int, step: int, pad_end: bool) -> int | Non
 
 def _frame_rule(signal: Any, *, frame_length: int, frame_step: int, pad_end: bool, axis: int) -> Spec:
     spec = as_spec(signal)
+    if min(frame_length, frame_step) < 1:
+        raise ValueError(f"frames of {frame_length} every {frame_step}: at least 1 of both is wanted")
     place = positive(axis, len(spec.shape))
     count = _count(spec.shape[place], frame_length, frame_step, pad_end)
     return Spec((*spec.shape[:place], count, frame_length, *spec.shape[place + 1 :]), spec.dtype)

@@ -388,12 +388,18 @@ SHORT = 16
 """So many integers in a list may be sizes, which rules read."""
 
 
+FEW = 4096
+"""So many integers of a constant are held to what they are indices of."""
+
+
 def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
     """An array in the arguments as a node of its own; its numbers are in the params."""
     name = build.names.fresh(f"{layer.name}_constant")
     step = bind(constant, shape=value.shape, dtype=str(value.dtype))
     build.nodes[name] = (step, ())
-    build.specs[name] = fnet.Spec(value.shape, str(value.dtype))
+    few = value.dtype.kind == "i" and value.size <= FEW
+    numbers = tuple(value.reshape(-1).tolist()) if few else None
+    build.specs[name] = fnet.Spec(value.shape, str(value.dtype), numbers)
     build.given[name] = {"value": value}
     return name
 

@@ -26,7 +26,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++', re.DOTA
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-LISTS = ("layers", "inbound_nodes")
+LISTS = ("layers", "inbound_nodes", "cell", "cells")
 """Keys of the lists whose items each cost a conversion."""
 
 
