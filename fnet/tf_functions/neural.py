@@ -119,7 +119,6 @@ def local_response_normalization(
 ) -> Array:
     """x / (bias + alpha * sum of x^2 over the `depth_radius` channels on both sides)^beta."""
     x = tensor(x)
-    depth_radius = min(depth_radius, x.shape[-1])
     wide = xp.pad(x * x, [(0, 0)] * (x.ndim - 1) + [(depth_radius, depth_radius)])
     windows = [wide[..., i : i + x.shape[-1]] for i in range(2 * depth_radius + 1)]
     return x / xp.power(bias + alpha * sum(windows), beta)
