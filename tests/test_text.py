@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import bind
+from fnet import bind, tf_functions
 from fnet.backend import using
 from tests import parity
 
@@ -194,6 +194,33 @@ def test_lookups_keep_64_bits_on_both_backends(each_backend):
     x = np.array([7, 2**40 + 7, 2**40, 2**32 + 7])
     for run in (lambda x: model(params, x), lambda x: fnet.jit(model)(params, x), fnet.compile(model, params)):
         assert np.asarray(run(x)).tolist() == [1, 2, 0, 0]
+
+
+def test_strings_are_moved_on_both_backends(each_backend, tmp_path):
+    """No device holds them: what moves them runs in NumPy, at load too, where small steps are tried."""
+    import keras
+    import tensorflow as tf
+    from keras import layers, ops
+
+    texts = np.array([["a", "bb", ""], ["bb", "c", "a"]])
+    x = keras.Input((3,), dtype="string")
+    column = ops.expand_dims(x, -1)
+    moved = [
+        *(ops.concatenate([x, x[:, :1]], axis=1), ops.stack([x[:, 0], x[:, 2]], axis=1), ops.split(x, 3, axis=1)[2]),
+        *(ops.transpose(column, (0, 2, 1)), ops.swapaxes(column, 1, 2), ops.squeeze(x[:, 1:2], 1), ops.flip(x, 1)),
+        *(ops.take(x, [2, 0], axis=1), ops.repeat(x, 2, axis=1), ops.tile(x, (1, 2)), ops.unstack(x, axis=1)[1]),
+        *(ops.reshape(x, (-1, 3, 1)), layers.Concatenate()([x, x]), layers.Permute((2, 1))(column)),
+    ]
+    keras_model = keras.Model(x, [layers.StringLookup(vocabulary=["a", "bb"])(y) for y in moved])
+    keras_model.save(tmp_path / "model.keras")
+    model, params = fnet.load_keras(tmp_path / "model.keras")
+    for ys in (model(params, texts), fnet.predict(model, params, texts, batch_size=1)):
+        for y, expected in zip(ys, keras_model(tf.constant(texts)), strict=True):
+            np.testing.assert_array_equal(y, expected)
+    for function, expected in ((tf_functions.concat, [*"ab", "", *"ab", ""]), (tf_functions.gather, [*"ba"])):
+        given = ([texts[:1]] * 2,) if function is tf_functions.concat else ((texts, [1, 0]),)
+        y = function({}, *given, axis=1)[0]
+        assert [text[:1] for text in y.tolist()] == expected
 
 
 def test_strings_out_of_a_model(each_backend):

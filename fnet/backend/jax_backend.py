@@ -6,6 +6,7 @@ import contextlib
 import functools
 import operator
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -41,8 +42,27 @@ from fnet.backend.jax_index import (
 from fnet.backend.jax_recurrence import recurrent_stack
 from fnet.backend.jax_tanh import tanh
 from fnet.masks import Masked
+from fnet.strings import is_strings
 
-xp = jnp
+
+def _of_texts_too(name: str) -> Callable[..., Any]:
+    """The function of jax.numpy; that of NumPy for strings, alone or in a list, which no device holds."""
+    of_numbers, of_texts = getattr(jnp, name), getattr(np, name)
+
+    @functools.wraps(of_numbers)
+    def call(x: Any, *args: Any, **options: Any) -> Any:
+        texts = is_strings(x) and not isinstance(x, str)
+        return (of_texts if texts else of_numbers)(x, *args, **options)
+
+    return call
+
+
+_MOVING = (
+    *("broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "repeat", "reshape", "roll", "split"),
+    *("squeeze", "stack", "swapaxes", "take", "take_along_axis", "tile", "transpose"),
+)
+"""Functions that move what arrays hold."""
+xp = SimpleNamespace(**vars(jnp) | {name: _of_texts_too(name) for name in _MOVING})
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -205,12 +225,15 @@ def exactly(f: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
 def rehearse(f: Callable[..., Any], /, *args: Any) -> None:
     """Runs `f(*args)` on shapes alone, to learn whether it raises; what asks for numbers does not."""
     leaves, form = jax.tree.flatten(args)
-    at = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype") and leaf.dtype.kind != "U"]
+    if any(map(is_strings, leaves)):  # which run in NumPy
+        f(*args)
+        return
+    at = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype")]
 
-    def run(*arrays: Any) -> Any:
+    def run(*arrays: Any) -> None:
         for i, array in zip(at, arrays, strict=True):
             leaves[i] = array
-        return f(*jax.tree.unflatten(form, leaves))
+        f(*jax.tree.unflatten(form, leaves))
 
     with contextlib.suppress(*UNTRACEABLE):
         jax.eval_shape(run, *[leaves[i] for i in at])

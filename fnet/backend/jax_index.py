@@ -7,10 +7,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from fnet.strings import is_strings
 
 
 def take_axis(x: Any, indices: Any, axis: int) -> Any:
     """Entries of `axis`; negative indices count from the end, one that is too large gives NaN."""
+    if is_strings(x):  # which no device holds
+        return np.take(x, np.asarray(indices), axis=axis)
     return jnp.take(x, indices, axis=axis, mode="fill")
 
 

@@ -16,18 +16,22 @@ from fnet.dtypes import dtype_of, result_type, tensor
 from fnet.operations.rules import operation
 from fnet.operations.shaping import Ints
 from fnet.shapes import positive, reduced_shape, shape_of, total
+from fnet.strings import is_strings
 from fnet.types import Array, Shape, Spec
 
 # --- joining --------------------------------------------------------------------------------------
 
 
 def _together(xs: Sequence[Any]) -> list[Array]:
+    if is_strings(xs):
+        return list(xs)
     dtype = result_type(*(dtype_of(x) for x in xs))
     return [tensor(x, dtype) for x in xs]
 
 
 def _dtype(xs: Sequence[Any]) -> str:
-    return result_type(*(dtype_of(x) if not isinstance(x, Spec) else x.dtype for x in xs))
+    names = [dtype_of(x) if not isinstance(x, Spec) else x.dtype for x in xs]
+    return "string" if set(names) == {"string"} else result_type(*names)
 
 
 def _joined(shapes: Sequence[Shape], axis: int) -> Shape:

@@ -27,6 +27,7 @@ from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
 from fnet.operations.rules import Operation, operation
 from fnet.shapes import total
+from fnet.strings import is_strings
 from fnet.types import Array, Params, Shape, Spec
 
 HOME = "fnet.tf_functions"
@@ -245,7 +246,9 @@ def dtype_like(*values: Any) -> str:
 
 
 def together(*values: Any) -> list[Array]:
-    """`values` as arrays of one dtype, that of the first array among them."""
+    """`values` as arrays of one dtype, that of the first array among them; strings as they are."""
+    if is_strings(values):
+        return list(values)
     arrays = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
     return [tensor(value, arrays[0].dtype.name if arrays else None) for value in values]
 
