@@ -47,6 +47,19 @@ def test_other_numbers_than_when_it_was_saved_fail(stored, monkeypatch):
     assert "output differs by 0.001 of its largest value; 0.0001 is allowed" in found.problems
 
 
+@pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-4), ("float16", 5e-3), ("bfloat16", 5e-2)])
+def test_an_output_may_differ_by_what_its_dtype_allows(dtype, allowed):
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 4)), d=bind(fnet.dense, units=3, dtype=dtype))
+    params = fnet.init(model, 0)
+    kept = selftest.record(model, params)
+    values = kept["outputs"]["output"]["values"]
+    largest = max(map(abs, values))
+    for share in (0.9, 1.1):
+        other = [values[0] + share * allowed * largest, *values[1:]]
+        told = selftest.check(model, params, {**kept, "outputs": {"output": {"shape": [2, 3], "values": other}}})
+        assert bool(told[1]) is (share > 1)
+
+
 @pytest.mark.parametrize(
     "change",
     [
