@@ -329,6 +329,22 @@ def test_products_are_those_of_numpys_einsum(equation, a, b):
     np.testing.assert_allclose(contraction.einsum(equation, a, b), np.einsum(equation, a, b), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(("dotted", "ranks", "spelt"), [
+    ("...ab,bc->...ac", (4, 2), "xyab,bc->xyac"), ("ab...,b->a...", (4, 1), "abxy,b->axy"),
+    ("...a,...a->...", (3, 2), "xya,ya->xy"), ("...,a->a...", (2, 1), "xy,a->axy"),
+])  # fmt: skip
+def test_an_ellipsis_is_planned_as_the_letters_that_it_stands_for(dotted, ranks, spelt):
+    assert contraction.plan(dotted, *ranks) == contraction.plan(spelt, *ranks) is not None
+
+
+@pytest.mark.parametrize(("equation", "ranks"), [
+    ("ab,bc", (2, 2)), ("ab->b", (2, 0)), ("aa,ab->ab", (2, 2)), ("ab,bc->aa", (2, 2)), ("ab,bc->ad", (2, 2)),
+    ("...a,ab->b", (3, 2)), ("ab,bc->ac", (3, 2)), ("ab,bc->ac", (2, 3)),
+])  # fmt: skip
+def test_what_is_no_product_of_matrices_has_no_plan(equation, ranks):
+    assert contraction.plan(equation, *ranks) is None
+
+
 @pytest.mark.parametrize(("equation", "a", "b"), [
     ("ab,bc->ac", (1, 2, 3), (3, 4)), ("ab,bc->ac", (2, 3), (1, 3, 4)), ("abc,cd->abd", (2, 3), (3, 4)),
     ("ab,bc->aac", (2, 3), (3, 4)), ("ab,bc->ad", (2, 3), (3, 4)),

@@ -75,8 +75,8 @@ def _align(arrays: Sequence[Array]) -> list[Array]:
 
 def _average_rule(x: Sequence[Spec]) -> tuple[Spec, ParamTree]:
     y, _ = _merge_rule(x)
-    wide = {"int32": "float64", "uint32": "float64", "int64": "float64", "uint64": "float64"}
-    return Spec(y.shape, wide.get(y.dtype, "float32" if y.dtype.startswith(("int", "uint")) else y.dtype)), {}
+    mean = "float64" if y.dtype.endswith(("32", "64")) else "float32"
+    return Spec(y.shape, mean if y.dtype.startswith(("int", "uint")) else y.dtype), {}
 
 
 def _merged_mask(x: Sequence[Any], masks: str) -> Array | None:
