@@ -1,5 +1,6 @@
 """Keras next to fnet: the reference in float64, the measures, the verdict, the report, the command line."""
 
+import argparse
 import dataclasses
 import hashlib
 import importlib
@@ -14,10 +15,13 @@ import numpy as np
 import pytest
 
 from compare import certificate, cli, demo, measuring, others, parity, pictures, reference, report, worker, yardstick
+from compare.studies import study
 from fnet import cli as fnet_cli
 from fnet.importing import ImportFailed
 from tests.hostile import dense_config, keras_zip
 from tests.parity import assert_parity
+from train_keras import architectures
+from train_keras import cli as train_cli
 
 F32_MAX = float(np.finfo("float32").max)
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
@@ -688,3 +692,42 @@ def test_whatever_keras_raises_for_a_file_is_told_in_one_line(change, tmp_path):
         cli.data_rows(path, "unused", "test")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 700
+
+
+def told_defaults():
+    """(command, option, what its help has in brackets at the end, its default) of options that have one."""
+    made = {}
+    for name, module in {"compare": cli, "train": train_cli, "demo": demo, "study": study}.items():
+        module.add_arguments(made.setdefault(name, argparse.ArgumentParser(name)))
+    parsers = [fnet_cli.parser(), *made.values()]
+    while parsers:
+        parser = parsers.pop()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+            elif action.default not in (None, [], "", False, argparse.SUPPRESS):
+                told = re.search(r"\((%\(default\)s|[^()]*)\)$", action.help or "")
+                yield parser.prog, action.dest, told and told[1], action.default
+
+
+def test_the_default_that_help_tells_is_the_one_that_counts():
+    found = list(told_defaults())
+    assert {("predict", "batch_size"), ("train", "learning_rate"), ("compare", "layer_rows"), ("demo", "out")} <= {
+        (name.split()[-1], option) for name, option, *_ in found
+    }
+    assert [row for row in found if row[2] not in ("%(default)s", str(row[3]))] == []
+
+
+@pytest.mark.parametrize("family", architectures.FAMILIES)
+def test_the_options_of_a_family_are_those_that_help_tells(family):
+    defaults = architectures.options(family)
+    for name, settings in train_cli.FAMILY_OPTIONS.items():
+        text = settings["help"]
+        if ":" in text and family not in text.partition(":")[0]:
+            assert not hasattr(defaults, name)
+            continue
+        told = re.search(r"\(([^()]*)\)$", text)[1]
+        own = dict(re.findall(r"(cnn|rnn|lstm) ([0-9.]+)", told)).get(family, told)
+        value = getattr(defaults, name)
+        value = ("no", "yes")[value] if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else value
+        assert own == " ".join(map(str, value if isinstance(value, tuple) else (value,))), name

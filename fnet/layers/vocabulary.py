@@ -180,7 +180,7 @@ def _table(table: Any) -> list[bytes]:
 
 
 def _integers(table: Any) -> NumpyArray:
-    return np.zeros(0, np.int64) if table is None else ops.to_numpy(table).astype(np.int64)
+    return np.zeros(0, np.int64) if table is None else ops.to_numpy(table)
 
 
 def _strings(tokens: list[bytes], specials: Specials) -> Vocabulary:
