@@ -253,6 +253,12 @@ CALLS = [
     (fnet.reshape, {"target_shape": (4,)}, np.ones((2, 3)), r"cannot reshape \(3,\), 3 numbers, to \(4,\)"),
     (fnet.reshape, {"target_shape": (-1, 2)}, np.ones((2, 3)), r"cannot reshape \(3,\), 3 numbers, to \(-1, 2\)"),
     (fnet.repeat_vector, {"n": 2}, np.ones((2, 3, 4)), r"takes \(batch, features\); got"),
+    (
+        fnet.resizing,
+        {"height": 3, "width": 3, "interpolation": "magic"},
+        np.ones((1, 2, 2, 1)),
+        "no interpolation 'magic'",
+    ),
     (fnet.cropping1d, {"cropping": 2}, np.ones((1, 4, 1)), "takes 4 off axis 1, which has size 4"),
     (fnet.zero_padding2d, {"padding": (1, 2, 3)}, np.ones((1, 2, 2, 1)), "a number or 2 entries, one for each axis"),
     (fnet.softmax, {}, Masked(np.ones((2, 3, 5)), np.ones((2, 3), bool)), r"a mask of shape \(2, 3\) for \(2, 3, 5\)"),

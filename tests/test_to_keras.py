@@ -11,6 +11,7 @@ import pytest
 import fnet
 from fnet import ExportError, bind, operations, tf_functions, tree
 from fnet.core.sources import masked_by
+from fnet.inference.rows import rows_stay
 from params import load_keras
 from params.file.hdf5 import open_file
 from params.store import hdf5_writer
@@ -192,6 +193,16 @@ def test_a_layer_of_ones_own_is_written_under_its_registered_name():
     assert read["own"] == model["own"]
     with pytest.raises(ExportError, match="give its Keras name, custom="):
         keras_bytes(model, params, (None, 4))
+
+
+def test_a_layer_of_ones_own_with_the_name_of_another_is_not_that_one():
+    @fnet.layer(shape=lambda x: (x, {}))
+    def dense(params, x):
+        return x + x.sum(axis=0)
+
+    assert not rows_stay(bind(dense))
+    with pytest.raises(ExportError, match="dense is a layer of your own: give its Keras name"):
+        keras_bytes(fnet.sequential(dense), {}, (None, 4))
 
 
 def residual_of_attention():
