@@ -1,5 +1,6 @@
 """The tables of cases: every layer and operation has a row, every row says something, every option matters in one."""
 
+import contextlib
 import importlib
 import inspect
 import pkgutil
@@ -87,6 +88,42 @@ def test_defaults_are_those_of_keras():
     others = [item for name, cls in classes.items() for item in _other_defaults(name, LAYERS[name].layer, cls)]
     others += [item for name, op in ops.items() for item in _other_defaults(name, getattr(operations, name), op)]
     assert others == []
+
+
+PROMISED = {
+    "Entrance": {"passes_on": False, "host": False},
+    "InvalidRows": {"rows": ()},
+    "Limits": {
+        "total": 4 << 30, "config": 16 << 20, "vocabulary": 64 << 20, "depth": 64, "layers": 12_000,
+        "outputs": 512 << 20, "steps": 1_000_000,
+    },
+    "Param": {"initializer": "glorot_uniform", "dtype": "float32", "trainable": True},
+    "Predict": {"output": "output", "labels": True, "batch_size": 256, "invalid": "mark"},
+    "Rounding": {"keeps": ()},
+    "Spec": {"dtype": "float32"},
+    "classes": {"invalid": "raise"},
+    "compile": {"optimize": True},
+    "layer": {"mask": "keep", "floats": False},
+    "load_weights": {"by_name": False, "skip_mismatch": False},
+    "optimize": {"table_bytes": 64 << 20},
+    "predict": {"batch_size": 32, "invalid": "raise", "optimize": True},
+    "save": {"selftest": False},
+    "to_onnx": {"opset": 21},
+    "with_statistics": {"momentum": 0.99},
+}  # fmt: skip
+"""{public name that is no layer: what its options are where nobody gives them, but for None and what is made anew}."""
+
+
+def test_defaults_of_all_else_are_those_promised():
+    found = {}
+    for name, value in NAMES.items():
+        if callable(value) and not isinstance(getattr(value, "rules", None), Rules):
+            with contextlib.suppress(ValueError):  # of a class without a signature
+                options = {key: p.default for key, p in inspect.signature(value).parameters.items()}
+                plain = {key: own for key, own in options.items() if isinstance(own, bool | int | float | str | tuple)}
+                found |= {name: plain} if plain else {}
+    assert found == PROMISED
+    assert PROMISED["with_statistics"]["momentum"] == keras.layers.BatchNormalization().momentum
 
 
 def test_every_layer_is_in_the_table_that_users_read():
