@@ -117,8 +117,9 @@ SMALL_KERNEL = 8192
 def matmul(x: Any, kernel: Any, out: Any = None) -> Any:
     """(..., in) @ (in, out). Some columns at a time where x has few rows, some rows where the kernel is small: in up to
     half the time."""
+    arrays = isinstance(x, np.ndarray) and isinstance(kernel, np.ndarray)  # or what JAX traces, which NumPy refuses
     plain = kernel.ndim != 2 or (x.ndim == 2 and len(x) < FEW_ROWS) or not x.dtype == kernel.dtype == np.float32
-    rows, width = (0, 0) if plain or not kernel.flags.c_contiguous else _piece(x.shape, kernel.shape)
+    rows, width = (0, 0) if plain or not arrays or not kernel.flags.c_contiguous else _piece(x.shape, kernel.shape)
     if not width and (not rows or not x.flags.c_contiguous):
         return np.matmul(x, kernel, out=out)
     depth, columns = kernel.shape
