@@ -268,12 +268,24 @@ def test_a_table_has_all_its_columns_whatever_rows_it_has(folder, capsys, to, ro
         ([TEXTS, "--text", "satu", "--truth", "is"], "--text has no columns"),
         ([IMAGES, "photos", "--resize", "--truth", "is"], "--truth folder"),
         (["numbers.safetensors", "t.csv", "--truth", "is", "--wrong", "--output", "x.npy"], "leave --wrong and --keep"),
+        (["numbers.safetensors", "t.csv", "--keep", "is", "--output", "x.npy"], "leave --wrong and --keep"),
+        (
+            ["both.safetensors", "t.csv", "--column", "a,b,c", "--labels", "no,yes"],
+            "are for classes of one output; this model has several",
+        ),
+        (
+            ["both.safetensors", "t.csv", "--column", "a,b,c", "--top", "1"],
+            "are for classes of one output; this model has several",
+        ),
+        (["both.safetensors", "t.csv", "--column", "a,b,c", "--output", "y.npy"], "does not fit into one .npy file"),
     ],
 )
 def test_a_truth_that_cannot_be_judged_is_told(folder, capsys, caplog, arguments, message):
     Path("t.csv").write_text("a,b,c,is\n1,2,3,yes\n")
     Path("n.csv").write_text("a,b,c,is\n1,2,3,maybe\n")
     Path("two.csv").write_text("a,b,is\n1,2,yes\n")
+    nodes = {"x": bind(fnet.input_layer, shape=(None, 3)), "y": (fnet.relu, "x"), "z": (fnet.flatten, "x")}
+    fnet.save("both.safetensors", fnet.graph(nodes, inputs="x", outputs=["y", "z"]), {})
     assert run(capsys, *arguments)[0] == 2
     assert message in caplog.text
 
