@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import layers, operations
+from fnet import layers, operations, tree
 from fnet.core.options import option_names
 from fnet.core.rules import Rules
 from params.table.catalogue import catalogue
@@ -72,7 +72,8 @@ def _other_defaults(name, function, original):
         if default is inspect.Parameter.empty or (key in NEEDED and default is None):
             continue
         if isinstance(default, tuple | list):
-            same = own in (tuple(default), default[0] if len(set(default)) == 1 else None)
+            ends = {*tree.leaves(default)}
+            same = own == tuple(default) or ends == {own}
         else:
             same = own == default or (default is None and own == UNSAID.get(key, default))
         if not same:
