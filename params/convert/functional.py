@@ -113,7 +113,7 @@ def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
     if layer.calls:
         raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
     part = build.parts[layer.name]
-    if cast is not None and is_float_spec(infer.input_spec(part.step)):
+    if is_float_spec(given := infer.input_spec(part.step)) and cast not in (None, given.dtype):
         part.step = bind(part.step, dtype=cast)
     build.nodes[layer.name] = part.step
     build.calls[layer.name, 0] = layer.name
