@@ -150,7 +150,7 @@ def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Arr
     if axis is None:
         return xp.take(x.reshape(-1), indices)
     axis = positive(axis, x.ndim)
-    shape: Any = _take_along_rule(x, indices, axis=axis).shape
+    shape: Any = _take_along_rule(x, Spec(indices.shape), axis=axis).shape
     x = xp.broadcast_to(x, (*shape[:axis], x.shape[axis], *shape[axis + 1 :]))
     return xp.take_along_axis(x, xp.broadcast_to(indices, shape), axis=axis)
 
