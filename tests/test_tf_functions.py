@@ -450,6 +450,15 @@ def test_nothing_large_is_run_to_learn_a_shape(function, kwargs, shape):
     assert infer.infer(model, infer.input_spec(model))[0].shape == shape
 
 
+def test_sizes_may_be_whole_floats():
+    """`keras.backend.repeat_elements` wrote them."""
+    x = np.arange(24, dtype="float32").reshape(1, 4, 6)
+    found = made("tile", {"multiples": [1.0, 2.0, 1.0]})({}, x)
+    np.testing.assert_array_equal(found, np.concatenate([x, x], axis=1))
+    with pytest.raises(CorruptFile, match="does not take"):
+        made("tile", {"multiples": [1.0, 1.5, 1.0]})
+
+
 def test_a_constant_of_the_file_is_a_param():
     """Arrays, which Keras 2 wrote as nested lists, are no part of the record."""
     found = convert(modern(config("math.multiply", {"y": [[0.5] * 6] * 4})), version=(2, 15), legacy=True)

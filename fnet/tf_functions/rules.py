@@ -171,10 +171,12 @@ def sizes_of(sizes: Sizes) -> Shape:
         return (None,) * count if sizes.value is None else sizes.value
     if isinstance(sizes, list | tuple):
         return tuple(n for item in sizes for n in sizes_of(item))
-    numbers = () if sizes is None else tuple(np.asarray(sizes).reshape(-1).tolist())
-    if wrong := [n for n in numbers if type(n) is not int]:
+    if sizes is None:
+        return (None,)
+    numbers = np.asarray(sizes).reshape(-1).tolist()
+    if wrong := [n for n in numbers if type(n) not in (int, float) or n != n // 1]:  # Keras 2 repeats 2.0 times
         raise TypeError(f"sizes are integers, not {wrong[0]!r:.60}")
-    return numbers if sizes is not None else (None,)
+    return tuple(map(int, numbers))
 
 
 def ints(sizes: Sizes) -> list[int]:
