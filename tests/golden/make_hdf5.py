@@ -72,6 +72,7 @@ WRITTEN = {
     "kinds": lambda: h5(_kinds),
     "filtered": lambda: h5(_filtered),
     "latest": lambda: h5(dense_vars, libver="latest"),
+    "one_chunk": lambda: h5(lambda f: dense_vars_with(f, chunks=(3, 2), compression="gzip"), libver="latest"),
     "dense": lambda: h5(_dense, libver=("v108", "v108")),
 }
 
