@@ -291,7 +291,8 @@ def test_bfloat16_is_widened(tagged):
 def test_types_that_are_not_numbers_are_named():
     for value, name in [
         (np.zeros(2, "c8"), "compound"), (np.zeros(2, "S3"), "string"), (np.zeros(2, "V4"), "opaque"),
-        (np.array(["a"], object), "text"), (np.zeros(2, [("a", "f4")]), "compound"), (np.zeros(2, "g"), "unusual float"),
+        (np.array(["a"], object), "text"), (np.zeros(2, [("a", "f4")]), "compound"),
+        (np.zeros(2, "g"), "unusual float"),
     ]:  # fmt: skip
         with pytest.raises(WeightsMismatch, match=f"holds {name}"):
             read(h5(lambda f, value=value: f.create_group("vars").create_dataset("0", data=value)))
