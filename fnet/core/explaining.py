@@ -46,10 +46,11 @@ def explained(
     """
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
-    if type(error).__name__ == "TracerArrayConversionError" and backend.name() == "numpy":  # JAX is not imported here
+    traced = type(error).__name__ == "TracerArrayConversionError"  # JAX is not imported here
+    if backend.name() == "numpy" and (traced or (isinstance(error, FAILURES) and _of_jax(params))):
+        cause = "JAX traces this call (jit, grad, vmap, ...)" if traced else "the params are arrays of JAX"
         return TypeError(
-            "JAX traces this call (jit, grad, vmap, ...), but fnet runs on NumPy in this process: set FNET_BACKEND=jax "
-            "before the first `import fnet`"
+            f"{cause}, but fnet runs on NumPy in this process: set FNET_BACKEND=jax before the first `import fnet`"
         )
     if not isinstance(params, Mapping) and isinstance(error, FAILURES):
         return InvalidInput(
@@ -69,6 +70,10 @@ def explained(
     if wrong is None and isinstance(error, IndexError):
         wrong = f"{function.__name__} picks what is not there: {error}"
     return error if wrong is None else InvalidInput(wrong)
+
+
+def _of_jax(params: Any) -> bool:
+    return any(type(leaf).__module__.startswith("jax") for leaf in tree.leaves(params))
 
 
 FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
