@@ -268,6 +268,7 @@ OF_NUMBERS = ("reshape", "broadcast_to")
         ("roll", {"shift": None, "axis": 1}),
         ("roll", {"shift": [1, 2], "axis": 1}),
         ("signal.frame", {"frame_length": 2, "frame_step": -1}),
+        ("signal.stft", {"frame_length": -5, "frame_step": 1}),
     ],
 )
 def test_numbers_of_a_call_that_no_call_takes_are_refused(function, kwargs):

@@ -16,7 +16,7 @@ from fnet.layers.audio import frame_count, frames
 from fnet.operations.rules import Operation, named
 from fnet.shapes import positive
 from fnet.tf_functions.rules import REAL, Sizes, as_spec, function, ints, room_of, same_rule, sizes_of
-from fnet.types import Array, Spec
+from fnet.types import Array, Positive, Spec
 
 _COMPLEX = {real: name for name, real in REAL.items()}
 
@@ -83,8 +83,6 @@ def _count(size: int | None, length: int, step: int, pad_end: bool) -> int | Non
 
 def _frame_rule(signal: Any, *, frame_length: int, frame_step: int, pad_end: bool, axis: int) -> Spec:
     spec = as_spec(signal)
-    if min(frame_length, frame_step) < 1:
-        raise ValueError(f"frames of {frame_length} every {frame_step}: at least 1 of both is wanted")
     place = positive(axis, len(spec.shape))
     count = _count(spec.shape[place], frame_length, frame_step, pad_end)
     return Spec((*spec.shape[:place], count, frame_length, *spec.shape[place + 1 :]), spec.dtype)
@@ -104,7 +102,13 @@ def _frame_room(signal: Any, *, frame_length: int, frame_step: int, pad_end: boo
 
 @function(_frame_rule, "signal.frame", room=_frame_room)
 def frame(
-    signal: Array, *, frame_length: int, frame_step: int, pad_end: bool = False, pad_value: float = 0, axis: int = -1
+    signal: Array,
+    *,
+    frame_length: Positive,
+    frame_step: Positive,
+    pad_end: bool = False,
+    pad_value: float = 0,
+    axis: int = -1,
 ) -> Array:
     """Windows of `frame_length` entries of `axis`, every `frame_step`; `pad_end`: also those that reach beyond it."""
     x = xp.moveaxis(tensor(signal), axis, -1)
@@ -166,7 +170,12 @@ def _stft_room(
 
 @function(_stft_rule, "signal.stft", room=_stft_room)
 def stft(
-    signals: Array, *, frame_length: int, frame_step: int, fft_length: int | None = None, pad_end: bool = False
+    signals: Array,
+    *,
+    frame_length: Positive,
+    frame_step: Positive,
+    fft_length: Positive | None = None,
+    pad_end: bool = False,
 ) -> Array:
     """(..., time) -> (..., frames, frequencies), complex: the Fourier transform of each frame under a Hann window."""
     x = tensor(signals)
