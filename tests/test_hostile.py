@@ -278,11 +278,12 @@ ALLOWED = {
     ("fnet/__init__.py", "importlib"),  # our own `params`, when a name of it is first used
     ("fnet/__init__.py", "getattr"),  # of the names listed in the same file
     ("fnet/__init__.py", "globals"),
-    ("params/convert/conversion.py", "marshal"),  # `dumps` alone, for equal bytes of equal values
+    ("params/convert/models.py", "marshal"),  # `dumps` alone, for equal bytes of equal values
     ("params/store/records.py", "getattr"),  # of names that fnet exports, listed there
     ("fnet/core/compose.py", "importlib"),  # our own `cutting`, when a model is cut
     ("fnet/backend/__init__.py", "importlib"),  # one of two fixed names
     ("fnet/backend/__init__.py", "getattr"),  # the names that a backend exports
+    ("fnet/backend/jax_backend.py", "getattr"),  # of names in the same file
     ("fnet/backend/jax_index.py", "getattr"),  # how to combine, named by the caller in fnet.operations
     ("fnet/tf_functions/reductions.py", "getattr"),  # names of the table in the same file
     ("fnet/cli/__init__.py", "importlib"),  # our own packages, each in the command that needs it
