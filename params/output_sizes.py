@@ -25,7 +25,7 @@ MOST_AXES = 64
 GROWTH = 256
 """A byte that is fed to a model, or of its file, may ask for as many bytes more than `Limits.outputs`."""
 
-WORK = 24
+WORK = 32
 """As many bytes may be written for each that may be held."""
 
 SMALL = 1 << 20

@@ -59,9 +59,9 @@ def test_infinity_in_operations():
 def test_infinity_and_nan_as_options_of_layers_are_refused():
     model = keras.Sequential([keras.Input((3,)), keras.layers.ReLU(6.0, name="capped")])
     data = parity.saved(model)
-    for text, shown in (("Infinity", "inf"), ("NaN", "nan")):
-        config = members(data)["config.json"].decode().replace('"max_value": 6.0', f'"max_value": {text}')
-        with pytest.raises(CorruptFile, match=f"'capped' has the option 'max_value' = {shown}; it must be finite"):
+    for key, value, text, shown in (("negative_slope", 0.0, "Infinity", "inf"), ("max_value", 6.0, "NaN", "nan")):
+        config = members(data)["config.json"].decode().replace(f'"{key}": {value}', f'"{key}": {text}')
+        with pytest.raises(CorruptFile, match=f"'capped' has the option '{key}' = {shown}; it must be finite"):
             load_keras(hostile.changed_zip(data, config=config))
 
 

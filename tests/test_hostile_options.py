@@ -88,7 +88,7 @@ def test_no_integer_costs_anything_in_a_shape_rule(numbers):
 
 
 OPERATIONS = {
-    "bincount": ("bincount", {"minlength": 1 << 24}, "int32", None),
+    "bincount": ("bincount", {"minlength": 1 << 23}, "int32", None),
     "diff": ("diff", {"n": 10**10}, "float32", None),
     "repeat": ("repeat", {"repeats": 10**12, "axis": 1}, "float32", LimitExceeded),
     "tile": ("tile", {"repeats": (1, 10**12)}, "float32", LimitExceeded),
@@ -384,7 +384,7 @@ def test_what_each_step_in_time_reads_counts():
     """Zeros of 60 MB deflate to 60 KB; each step in time reads them all."""
     images = bind(fnet.conv_lstm2d, filters=2, kernel_size=1000, padding="same")
     for step, shape in ((bind(fnet.lstm, units=2000), (None, 2000, 1)), (images, (None, 24, 6, 5, 2))):
-        with pytest.raises(LimitExceeded, match="writes"):
+        with pytest.raises(LimitExceeded, match="writes|holds"):
             require_room(infer.trace(step, fnet.Spec(shape)), Limits(), 1 << 16)
 
 

@@ -35,7 +35,7 @@ class Limits:
     """Nesting of JSON values."""
     layers: int = 12_000
     """Layers of a model, and calls of layers, all nested ones included."""
-    outputs: int = 512 << 20
+    outputs: int = 256 << 20
     """What a model holds at once for one row of a batch; 256 bytes more for each that its file and the row take."""
     steps: int = 1_000_000
     """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; a zip entry takes a hundred."""
