@@ -384,7 +384,7 @@ def test_what_each_step_in_time_reads_counts():
     """Zeros of 60 MB deflate to 60 KB; each step in time reads them all."""
     images = bind(fnet.conv_lstm2d, filters=2, kernel_size=1000, padding="same")
     for step, shape in ((bind(fnet.lstm, units=2000), (None, 2000, 1)), (images, (None, 24, 6, 5, 2))):
-        with pytest.raises(LimitExceeded, match="writes|holds"):
+        with pytest.raises(LimitExceeded, match=r"writes|holds"):
             require_room(infer.trace(step, fnet.Spec(shape)), Limits(), 1 << 16)
 
 
