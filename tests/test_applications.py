@@ -36,6 +36,10 @@ SIZES = {
 
 ROWS = 2
 
+SEEDS = {"EfficientNetV2S": 1}
+"""Of weights; 0 for others. That of 0 lets rounding errors of some images grow to hundredths of the largest value, in
+any order of sums: there the yardstick would measure luck."""
+
 
 def drawn(name, shape, rng):
     """Values for the variable `name`: kernels as He et al. 2015 scale them, all else near what Keras begins with."""
@@ -86,7 +90,7 @@ def pixels(size, rows=ROWS):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_architecture_meets_the_yardstick_on_both_backends(name, tmp_path):
-    path, x = build(name, SIZES[name], tmp_path), pixels(SIZES[name])
+    path, x = build(name, SIZES[name], tmp_path, SEEDS.get(name, 0)), pixels(SIZES[name])
     keras_model = reference.load(path)
     (expected,) = reference.outputs(keras_model, x, ROWS)
     with reference.float64(path) as wide:

@@ -113,6 +113,9 @@ UNPACKED = 1_000_000
 SMALL_KERNEL = 8192
 """Packing many rows takes as long as a third of their products with so few entries, or half of it."""
 
+DEEPEST = 448
+"""Where OpenBLAS packs it adds up no more terms than these in a row, which is more exact for longer sums."""
+
 
 def matmul(x: Any, kernel: Any, out: Any = None) -> Any:
     """(..., in) @ (in, out). Some columns at a time where x has few rows, some rows where the kernel is small: in up to
@@ -148,7 +151,7 @@ def _piece(shape: tuple[int, ...], kernel: tuple[int, int]) -> tuple[int, int]:
     if len(shape) == 2 and FEW_ROWS <= rows <= MANY_ROWS:
         width = min(1 << max(UNPACKED // (rows * depth), 1).bit_length() - 1, columns & -columns)
         return 0, width if 32 <= width < columns else 0
-    small = depth * columns <= SMALL_KERNEL and rows * depth * columns > UNPACKED
+    small = depth * columns <= SMALL_KERNEL and depth <= DEEPEST and rows * depth * columns > UNPACKED
     return min(512, UNPACKED // (depth * columns) // 16 * 16) if small else 0, 0
 
 
