@@ -96,7 +96,7 @@ PROMISED = {
     "InvalidRows": {"rows": ()},
     "Limits": {
         "total": 4 << 30, "config": 16 << 20, "vocabulary": 64 << 20, "depth": 64, "layers": 12_000,
-        "outputs": 512 << 20, "steps": 1_000_000,
+        "outputs": 256 << 20, "steps": 1_000_000,
     },
     "Param": {"initializer": "glorot_uniform", "dtype": "float32", "trainable": True},
     "Predict": {"output": "output", "labels": True, "batch_size": 256, "invalid": "mark"},
