@@ -126,7 +126,7 @@ def _has_rounding(a: Array) -> bool:
 
 def _same(a: Array, b: Array) -> Array:
     """Where two arrays are equal, NaN and NaN too."""
-    return (a == b) | (a != a) & (b != b)  # type: ignore[no-any-return]
+    return (a == b) | (a != a) & (b != b)  # type: ignore[no-any-return]  # arrays of any dtype compare to Any
 
 
 def _comparable(*given: Any) -> tuple[Array, ...]:
