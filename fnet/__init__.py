@@ -1,8 +1,8 @@
 """fnet: Keras models as pure functions.
 
 Every layer is a pure `apply(params, x)`; `bind`, `sequential` and `graph` compose them; NumPy or JAX runs them. Layers
-are in `fnet.layers`, operations of `keras.ops` in `fnet.operations`; `fnet.dense` is `fnet.layers.dense`. What is not
-needed to compose a model is imported when it is first used.
+are in `fnet.layers`, operations of `keras.ops` in `fnet.operations`; `fnet.dense` is `fnet.layers.dense`. Names that
+composing a model does not need are imported when they are first used.
 
 >>> import fnet
 >>> model, params = fnet.load_keras("cnn.keras")  # doctest: +SKIP
@@ -42,10 +42,10 @@ __all__ = [
     "InvalidInput", "InvalidParams",
     "activation_functions", "layers", "operations", "random",
 ]
-"""What one needs every day. The layers are `fnet.dense` as well as `fnet.layers.dense`; other names, such as
-`fnet.Bound`, are what these give, take or raise."""
+"""The everyday names. Layers are both `fnet.dense` and `fnet.layers.dense`; other public names, such as `fnet.Bound`,
+are what these return, take or raise."""
 
-_OWN = {
+_LAZY = {
     "core.compose": "Graph Sequential",
     "core.infer": "trace",
     "core.layer": "Bound",
@@ -65,9 +65,9 @@ _OWN = {
     "rewrites": "optimize",
     "strings": "pack_strings unpack_strings",
 }
-"""{module: its names here}, imported when they are first used."""
+"""{module: its public names}, imported when they are first used."""
 
-_OF_FILES = {
+_IN_PARAMS = {
     "Predict",
     "CorruptFile", "LimitExceeded", "Limits", "ModelFileError", "UnsafeFile", "UnsupportedLayer", "WeightsMismatch",
     "WeightsWarning",
@@ -75,12 +75,12 @@ _OF_FILES = {
     "verify",
     "from_equinox", "from_flax", "from_torch", "to_equinox", "to_flax", "to_torch",
 }
-"""What reads and writes files, imported when it is first used: a model written by hand needs none of it."""
+"""Names of the package `params`, which reads and writes files, imported when they are first used."""
 # fmt: on
 
 
 def _params() -> Any:
-    """The package `params`, which in a checkout any other module of that name can hide. Raises ImportError then."""
+    """The package `params`. Raises ImportError where, in a checkout, another module of that name hides it."""
     import params
 
     home = os.path.dirname(__file__)
@@ -96,14 +96,14 @@ def _params() -> Any:
     return params
 
 
-_own, _ = lazily(__name__, _OWN)
+_import_lazily, _ = lazily(__name__, _LAZY)
 
-PUBLIC = sorted({*__all__, *_OF_FILES, *(name for names in _OWN.values() for name in names.split())})
-"""All public names but those of the layers."""
+PUBLIC = sorted({*__all__, *_IN_PARAMS, *(name for names in _LAZY.values() for name in names.split())})
+"""All public names except those of the layers."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OF_FILES:
+    if name in _IN_PARAMS:
         value: Any = getattr(_params(), name)
     elif name in ("activation_functions", "layers", "operations"):
         return importlib.import_module(f"fnet.{name}")
@@ -113,7 +113,7 @@ def __getattr__(name: str) -> Any:
         said = "load_keras(path) reads a file of Keras, load(path) one that save wrote"
         raise AttributeError(f"module 'fnet' has no attribute 'load_model': {said}")
     else:
-        return _own(name)
+        return _import_lazily(name)
     globals()[name] = value
     return value
 

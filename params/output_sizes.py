@@ -11,7 +11,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer, room
-from fnet.core.explaining import FAILURES
+from fnet.core.diagnosis import FAILURES
 from fnet.core.layer import Bound
 from fnet.inference.rows import rows_stay
 from fnet.shapes import sized

@@ -110,7 +110,7 @@ PLACES = {
     "fnet/core/compose": f"{ERRORS} compose inference masks call_structures",
     "fnet/core/cutting": "cutting inference",
     "fnet/core/display": "compose modelling",
-    "fnet/core/explaining": "layer_errors compose",
+    "fnet/core/diagnosis": "layer_errors compose",
     "fnet/core/infer": f"{ERRORS} modelling compose masks transforms saved_cases cases",
     "fnet/core/layer": "compose policies integers masks layer_errors",
     "fnet/core/model": f"{ERRORS} compose inference masks call_structures",

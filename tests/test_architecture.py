@@ -188,8 +188,8 @@ def test_what_type_checkers_read_is_what_is_imported(package, homes):
 
 def test_what_type_checkers_read_of_fnet_is_what_it_has():
     stub = {name for names in stub_of(fnet).values() for name in names} - {"*"}
-    assert set(fnet.PUBLIC) <= stub | fnet._OF_FILES
-    assert set(params.__all__) == fnet._OF_FILES
+    assert set(fnet.PUBLIC) <= stub | fnet._IN_PARAMS
+    assert set(params.__all__) == fnet._IN_PARAMS
     assert [name for name in stub if not hasattr(fnet, name)] == []
 
 

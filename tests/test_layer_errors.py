@@ -11,7 +11,7 @@ import pytest
 import fnet
 from fnet import Spec, bind
 from fnet.core import infer
-from fnet.core.explaining import WORDS
+from fnet.core.diagnosis import WORDS
 from fnet.core.options import fits
 from fnet.errors import OutOfMemory
 from fnet.inference import schedule

@@ -1,6 +1,6 @@
 """Composition: steps one after the other (`sequential`) and as a graph of named nodes (`graph`).
 
-Both make frozen records with the call of a layer, equal and hashable by value, so that everything nests.
+Both make frozen records that are called like a layer, equal and hashable by value, so that everything nests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Sequential(Model):
 
     @functools.cached_property
     def nodes(self) -> tuple[tuple[str, Node], ...]:
-        """The first step processes what is fed, each other one what the one before it gives."""
+        """The first step reads the input, every other one the output of the step before it."""
         read = [None, *(name for name, _ in self.steps)]
         return tuple((name, Node(step, source)) for (name, step), source in zip(self.steps, read, strict=False))
 
@@ -44,14 +44,14 @@ class Sequential(Model):
         return self.steps[-1][0] if self.steps else ""
 
     def feed(self, x: Any) -> dict[str, Any]:
-        """The first step gets what comes in as it is."""
+        """The first step gets the input as it is."""
         return {self.inputs: x}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Sequential, (self.steps,)
 
     def as_graph(self) -> Graph:
-        """The same as a graph, with an input of its own where the first step does not say what it takes."""
+        """The same model as a graph, with a new input node unless the first step declares what it takes."""
         names = self.names
         if not names:
             raise ValueError("a model without steps has nothing to cut")
@@ -157,7 +157,7 @@ class Graph(Model):
 
 
 def with_each(step: Any, change: Callable[[Any], Any]) -> Any:
-    """A model, or a layer that holds others, with `change` made to each step directly in it."""
+    """A model, or a layer that holds others, with `change` applied to each step directly in it."""
     if isinstance(step, Sequential):
         return Sequential(tuple((name, change(inner)) for name, inner in step.steps))
     if isinstance(step, Graph):
@@ -168,14 +168,14 @@ def with_each(step: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _with_each(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A value of an option."""
+    """The value of an option, with `change` applied to the steps in it."""
     if isinstance(value, Bound | Model):
         return change(value)
     return type(value)([_with_each(item, change) for item in value]) if type(value) in (tuple, FrozenList) else value
 
 
 def input_names(step: Any) -> Any:
-    """The tree of names that tell the inputs of a step apart: those of a graph, "x" for any other."""
+    """The tree of the input names of a step: those of a graph, "x" for anything else."""
     return step.inputs if isinstance(step, Graph) else "x"
 
 
@@ -184,17 +184,17 @@ def graph(nodes: Mapping[str, Any] = EMPTY, /, *, inputs: Any, outputs: Any, **n
 
     A node is `(step, sources)` or `(step, sources, params name)`; nodes with the same params name share weights.
     Sources, `inputs` and `outputs` are trees (tuples, lists, dicts) of node names; a source may also be
-    `at(name, index)`, `masked_by(values, mask)`, or a number. A node given as a bare step under the name of
-    an input processes what is fed there (as `input_layer` does).
+    `at(name, index)`, `masked_by(values, mask)`, or a number. A bare step under the name of an input processes that
+    input (as `input_layer` does).
     Raises ValueError for a source that is neither an input nor an earlier node.
     """
     built = Graph(tuple(_checked_nodes({**nodes, **named})), freeze(inputs), freeze(outputs))
     names = set(references(built.inputs))
     for name, node in built.nodes:
         sources = references(node.sources) if node.sources is not None else [name]
-        _need(name, sources, names)
+        _require_known(name, sources, names)
         names.add(name)
-    _need("outputs", references(built.outputs), names)
+    _require_known("outputs", references(built.outputs), names)
     return built
 
 
@@ -206,10 +206,10 @@ def _checked_nodes(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
         yield name, Node(node.step, freeze(node.sources), node.params)
 
 
-def _need(name: str, sources: Iterable[str], names: set[str]) -> None:
+def _require_known(reader: str, sources: Iterable[str], names: set[str]) -> None:
     for source in sources:
         if source not in names:
             raise ValueError(
-                f"{name!r} reads {source!r}, which is neither an input nor an earlier node; "
+                f"{reader!r} reads {source!r}, which is neither an input nor an earlier node; "
                 f"known here: {', '.join(sorted(names))}"
             )

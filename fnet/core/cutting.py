@@ -17,7 +17,7 @@ from fnet.tree import freeze
 from fnet.types import Params, Spec
 
 OWN = ""
-"""What a model itself gives, as the name of a value that is asked of it."""
+"""Stands for the output of a model itself where names of steps are asked for."""
 
 
 def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:
@@ -27,13 +27,13 @@ def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:
     outputs the part returns; None: the outputs of the model. Both are a name, or a tuple, list or dict of names; a
     step of a nested model is named by its path, "block/conv", as in `fnet.activations`.
 
-    The part takes the params of the whole model; `pruned` gives those that it reads. Steps keep their names.
-    Where the model says what it takes, so does the part. A mask does not pass a cut: give `Masked(values, mask)`.
-    `model["a":"b"]` cuts at what steps read: from the input of `a` to the input of `b`, so that, as in every slice,
-    `a` is included and `b` is not.
+    The part takes the params of the whole model; `pruned` selects those that it reads. Steps keep their names.
+    If the model declares its inputs, so does the part. Masks do not cross a cut: give `Masked(values, mask)`.
+    `model["a":"b"]` cuts at the inputs of steps: from the input of `a` to the input of `b`, so that, as in every
+    slice, `a` is included and `b` is not.
 
-    Raises KeyError for a name that the model does not have; ValueError where the outputs also depend on what comes
-    before the cut, or do not depend on what is given.
+    Raises KeyError for an unknown name; ValueError where the outputs also depend on steps before the cut, or do not
+    depend on a step in `inputs`.
 
     >>> import fnet
     >>> model = fnet.sequential(a=fnet.bind(fnet.dense, units=3), b=fnet.flatten, c=fnet.bind(fnet.dense, units=2))
@@ -53,7 +53,7 @@ def cut(model: Any, *, inputs: Any = None, outputs: Any = None) -> Any:
 
 
 def part(model: Any, key: str | int | slice) -> Any:
-    """`model[key]`: the step at a path, or, for a slice, what leads from what `start` reads to what `stop` reads."""
+    """`model[key]`: the step at a path, or, for a slice, the part from the input of `start` to the input of `stop`."""
     if not isinstance(key, slice):
         return _step_at(model, key)
     if key.step is not None:
@@ -62,7 +62,7 @@ def part(model: Any, key: str | int | slice) -> Any:
 
 
 def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any:
-    """The part between two steps; None: an end of the model."""
+    """The part from the input of one step to that of another; None: from the beginning, or to the end."""
     starts: list[str] = []
     if start is not None and (read := _read_by(model, start)) is not None:
         starts = list(dict.fromkeys(name for name in references(read)))
@@ -86,9 +86,9 @@ def _between(model: Any, start: str | int | None, stop: str | int | None) -> Any
 
 
 def pruned(model: Any, params: Params) -> Params:
-    """The entries of `params` that a model reads, such as a part that was cut out of a larger one.
+    """The entries of `params` that a model reads, for a part that was cut out of a larger model.
 
-    A layer keeps all its params. Missing entries stay missing; `fnet.check` lists them.
+    Missing entries stay missing; `fnet.check` lists them.
     """
     if not isinstance(model, Model):
         return params
@@ -135,7 +135,7 @@ def _split(model: Any, path: str) -> tuple[str, str | None]:
 
 
 def _row(model: Any, inputs: Any, outputs: Any) -> Any:
-    """The steps of a sequential model after `inputs` up to `outputs`, where those are steps of its own, else None."""
+    """The steps of a sequential model after `inputs` up to `outputs`; None where those are inside nested models."""
     if not all(end is None or (isinstance(end, str) and end in model.names) for end in (inputs, outputs)):
         return None
     first = 0 if inputs is None else model.names.index(inputs) + 1
@@ -144,7 +144,7 @@ def _row(model: Any, inputs: Any, outputs: Any) -> Any:
 
 
 def _read_by(model: Any, step: str | int) -> Any:
-    """The sources of a step, its names as paths from `model`; None for an input."""
+    """The sources of a step, with names as paths from `model`; None for an input."""
     whole = model.as_graph()
     name, rest = _split(whole, whole.names[step] if isinstance(step, int) else step)
     nodes = dict(whole.nodes)
@@ -169,7 +169,7 @@ def _leaves(sources: Any) -> list[Any]:
 
 
 def _beneath(end: Any, leaf: Any) -> Any:
-    """The element that `leaf` names of what is now at `end`."""
+    """The source for the element `leaf` of a value that is now at `end`."""
     if isinstance(leaf, str):
         return end
     return at(end, *leaf.path) if isinstance(end, str) else at(end.node, *end.path, *leaf.path)
@@ -180,16 +180,16 @@ def _beneath(end: Any, leaf: Any) -> Any:
 
 @dataclass
 class _Cut:
-    """What is given and wanted of a graph, by node."""
+    """Which values of a graph are given and which are needed, by node."""
 
     graph: Any
     fed: dict[str, list[str | None]] = field(default_factory=dict)
-    """{node: what of it is given: None for its value, or paths inside it}."""
+    """{node: the given values: None for its output, or paths of steps inside it}."""
     asked: dict[str, list[str | None]] = field(default_factory=dict)
-    """{node: what of it is wanted}."""
+    """{node: the needed values, likewise}."""
 
     def ask(self, name: str, rest: str | None = None) -> None:
-        """Want a value, and with it what it is computed from."""
+        """Add a needed value, and all that it is computed from."""
         waiting = [(name, rest)]
         nodes = dict(self.graph.nodes)
         while waiting:
@@ -202,22 +202,22 @@ class _Cut:
                 waiting += [(source, None) for source in references(nodes[name].sources)]
 
     def is_changed(self, name: str) -> bool:
-        """Whether a node's step is a part of what it was, and gives a tuple of what is wanted of it."""
+        """Whether a node's step is itself cut, and returns a tuple of the needed values."""
         inside = [rest for rest in (*self.fed.get(name, ()), *self.asked[name]) if rest is not None]
         return bool(inside)
 
     def source(self, name: str, rest: str | None = None) -> str | Ref:
-        """Where a value is in the part."""
+        """The source of a value in the part."""
         return at(name, self.asked[name].index(rest)) if self.is_changed(name) else name
 
     def leaf(self, leaf: str | Ref) -> str | Ref:
-        """A source of the whole as one of the part."""
+        """A source in the whole graph as one in the part."""
         name = leaf if isinstance(leaf, str) else leaf.node
         source: str | Ref = _beneath(self.source(name), leaf)
         return source
 
     def node(self, name: str, node: Node) -> Node:
-        """A node of the whole as one of the part."""
+        """A node of the whole graph as one of the part."""
         if not self.is_changed(name):
             return replace(node, sources=freeze(mapped(self.leaf, node.sources)))
         inside = [rest for rest in self.fed.get(name, ()) if rest is not None]
@@ -229,7 +229,7 @@ class _Cut:
 
 
 def _part(graph: Any, starts: list[str], ends: list[str]) -> Any:
-    """What leads from the given steps, or without any from the inputs, to the wanted ones; a tuple of these."""
+    """The graph from the steps `starts` (without any: from the inputs) to a tuple of the steps `ends`."""
     cut = _Cut(graph)
     for path in starts:
         name, rest = _split(graph, path)
@@ -258,7 +258,7 @@ def _require_reached(cut: _Cut, starts: list[str]) -> None:
 
 
 def _also_needs(cut: _Cut, starts: list[str], reached: list[str]) -> str:
-    """The message where what comes before the cut is read past it."""
+    """The message where a step after the cut also reads something before it."""
     start = next((name for name in cut.asked if _is_read_late(cut, name, reached)), reached[0])
     more = ", ".join(map(repr, [*starts, reached[0]]))
     return (
@@ -273,7 +273,7 @@ def _is_read_late(cut: _Cut, name: str, reached: list[str]) -> bool:
 
 
 def _only(inputs: Any, reached: set[str]) -> Any:
-    """The structure of the inputs with those that are reached; a single one bare."""
+    """The structure of the inputs, reduced to the reached ones; a single one stands alone."""
     if isinstance(inputs, str):
         return inputs
     if isinstance(inputs, Mapping):
@@ -285,7 +285,7 @@ def _only(inputs: Any, reached: set[str]) -> Any:
 
 
 def _input_layers(model: Any, starts: list[str]) -> Iterable[tuple[str, Node]]:
-    """Input layers for what is given, where the model says what it takes."""
+    """Input layers for the given values, where the model declares its inputs."""
     takes = infer.input_spec(model) if starts else None
     if takes is None:
         return
@@ -297,7 +297,7 @@ def _input_layers(model: Any, starts: list[str]) -> Iterable[tuple[str, Node]]:
 
 
 def _first_of_inputs(model: Any) -> Any:
-    """The function of the first step that says what a model takes."""
+    """The function of the first step that declares an input: `input_layer`."""
     steps = list(_steps(model).values())
     own = next((s for s in steps if not isinstance(s, Model) and rules(s).entrance.takes is not None), None)
     return _first_of_inputs(steps[0]) if own is None else bind(own).function
@@ -307,7 +307,7 @@ def _first_of_inputs(model: Any) -> Any:
 
 
 def _joined(a: Any, b: Any) -> Any:
-    """Two parts of one params entry together."""
+    """Two parts of one params entry, merged."""
     if not isinstance(a, Mapping) or not isinstance(b, Mapping):
         return b
     return {**a, **{key: _joined(a[key], item) if key in a else item for key, item in b.items()}}

@@ -1,4 +1,4 @@
-"""Params for people: a tree of names, dtypes and shapes."""
+"""`show`: params as a readable tree of names, dtypes and shapes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fnet.types import Params
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """What `show` gives: its repr is the tree; in notebooks treescope draws it, where that is installed."""
+    """The result of `show`: its repr is the tree; in notebooks treescope draws it, if installed."""
 
     params: Params
 

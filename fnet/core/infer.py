@@ -1,4 +1,4 @@
-"""What can be known of a model without running it: shapes, parameters, steps, `summary`.
+"""What is known of a model without running it: shapes, parameters, steps, `summary`.
 
 Everything here derives from the shape rules that layers declare (`fnet.core.rules.Rules`).
 """
@@ -51,31 +51,31 @@ def spec(shape: Any) -> Any:
 
 
 def infer(step: Any, x: Any) -> tuple[Any, dict[str, Any]]:
-    """(output Spec tree, nested dicts of Param) of a step fed with the Spec tree `x`."""
+    """(output Spec tree, nested dicts of Param) of a step for inputs of the Spec tree `x`."""
     if not isinstance(step, Model):
-        outputs, params = _bound(step).infer(x)
+        outputs, params = bind(step).infer(x)
         return outputs, dict(params)
     steps = trace(step, x)
     return steps[-1].outputs, params_of(steps)
 
 
 def trace(model: Any, x: Any) -> list[TracedStep]:
-    """The steps of a model, nested ones after their parts, fed with the Spec tree `x`."""
+    """The steps of a model for inputs of the Spec tree `x`; a nested model comes after its steps."""
     steps: list[TracedStep] = []
     _trace(model, x, (), (), steps)
     return steps
 
 
 def _trace(step: Any, x: Any, path: Path, entry: Path, steps: list[TracedStep]) -> Any:
-    """The outputs of a step, which with those inside it is added to `steps`."""
+    """The outputs of a step; it and the steps inside it are added to `steps`."""
 
     def visit(name: str, key: str, step: Any, x: Any) -> Any:
         return _trace(step, x, (*path, name), (*entry, key), steps)
 
     try:
         nested = isinstance(step, Model)
-        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else _bound(step).infer(x)
-    except Exception as error:  # whatever it is, it goes on as it is, with a note of where it was raised
+        outputs, params = (step.walk(x, visit, resolve_specs), EMPTY) if nested else bind(step).infer(x)
+    except Exception as error:  # re-raised with a note of where it happened
         if path and not getattr(error, "__notes__", None):
             error.add_note(f"in {'/'.join(map(str, path))!r}: {brief(step, 120)} got {x}")
         raise
@@ -84,17 +84,13 @@ def _trace(step: Any, x: Any, path: Path, entry: Path, steps: list[TracedStep]) 
 
 
 def resolve_specs(sources: Any, values: Mapping[str, Any]) -> Any:
-    """What a node of a graph of Specs reads: masks do not change shapes."""
+    """The Specs that a node reads: masks do not change shapes."""
     return resolve(unmasked(sources), values)
 
 
-def _bound(step: Any) -> Bound:
-    return step if isinstance(step, Bound) else bind(step)
-
-
 def asked(rule: Callable[..., Any] | None, step: Any) -> Any:
-    """What a rule that needs options only says about `step`; None where the layer has no such rule."""
-    return None if rule is None else _bound(step).fill(rule)()
+    """What a rule that depends on options alone says about `step`; None where the layer has no such rule."""
+    return None if rule is None else bind(step).fill(rule)()
 
 
 def identity(x: Any) -> tuple[Any, ParamTree]:
@@ -103,7 +99,7 @@ def identity(x: Any) -> tuple[Any, ParamTree]:
 
 
 def params_of(steps: list[TracedStep]) -> dict[str, Any]:
-    """The params tree of what `trace` saw; shared weights once."""
+    """The params tree of a traced model, shared weights once."""
     if not isinstance(steps[-1].step, Model):
         return dict(steps[-1].params)
     root = steps[-1].entry
@@ -118,7 +114,7 @@ def activation_child(activation: Activation, y: Spec) -> ParamTree:
 
 
 def inputs_of(model: Any, shapes: tuple[Any, ...] = ()) -> Any:
-    """The Spec tree of the inputs: of the shapes given, one for each, or else what the model itself says."""
+    """The Spec tree of the inputs: one for each of `shapes`, else as the model declares it."""
     if shapes:
         return spec(shapes[0]) if len(shapes) == 1 else tuple(map(spec, shapes))
     takes = input_spec(model)
@@ -178,18 +174,18 @@ def children(step: Any) -> dict[str, Any]:
     """{params key: step} of the steps inside a step."""
     if isinstance(step, Model):
         return {key: child for _, key, child in step.entries}
-    steps: dict[str, Any] = asked(_bound(step).rules.children, step) or {}
+    steps: dict[str, Any] = asked(bind(step).rules.children, step) or {}
     return steps
 
 
 def layers_in(step: Any) -> list[Bound]:
-    """The layers in a step, those inside models and wrappers too; a wrapper comes before what it holds."""
-    own = [] if isinstance(step, Model) else [_bound(step)]
-    return own + [layer for child in children(step).values() for layer in layers_in(child)]
+    """The layers in a step, also inside models and wrappers; a wrapper comes before the layers in it."""
+    itself = [] if isinstance(step, Model) else [bind(step)]
+    return itself + [layer for child in children(step).values() for layer in layers_in(child)]
 
 
 def keeps_states(step: Any) -> bool:
-    """Whether a recurrent layer in a step begins with the states of its last call: whether one is `stateful`."""
+    """Whether a recurrent layer in a step is `stateful`: begins with the states of its last call."""
     return any(layer.all_options.get("stateful") for layer in layers_in(step))
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from fnet import dtypes, tree
 from fnet.backend import ops
-from fnet.core.explaining import FAILURES, in_words_of_python, taken
+from fnet.core.diagnosis import FAILURES, in_words_of_python, taken
 from fnet.core.options import misfit, option_names
 from fnet.core.rules import Rules, apply, rules, undecorated
 from fnet.core.sources import describe
@@ -28,7 +28,7 @@ from fnet.types import Params, ParamTree, Spec
 T = TypeVar("T")
 
 REMEMBERED = 64
-"""Shapes of which a layer remembers what its rule says; one step of a deep model may be many of its layers."""
+"""For how many input shapes a layer remembers the result of its shape rule: a deep model repeats its layers."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,7 +41,7 @@ class Bound:
 
     @functools.cached_property
     def rules(self) -> Rules:
-        """What the layer declares of itself. Raises TypeError for a function that is no layer."""
+        """What the layer declares. Raises TypeError for a function that is not a layer."""
         return rules(self.function)
 
     @functools.cached_property
@@ -56,7 +56,7 @@ class Bound:
         return {**option_names(self.function), **self.own_options}
 
     def fill(self, rule: Callable[..., T]) -> Callable[..., T]:
-        """A rule of the layer with the options that it asks for. Raises InvalidInput where one has no value."""
+        """A rule of the layer with its options filled in. Raises InvalidInput where one has no value."""
         asked = {key: self.all_options[key] for key in option_names(rule)}
         for key, value in asked.items():
             if value is inspect.Parameter.empty:
@@ -65,16 +65,16 @@ class Bound:
 
     @functools.cached_property
     def misfit(self) -> str | None:
-        """What is wrong with the first option that is not what its annotation says; None where all are."""
+        """What is wrong with the first option that does not fit its annotation; None where all do."""
         return misfit(self.function, self.all_options)
 
     @functools.cached_property
     def inferred(self) -> dict[tuple[Any, str], tuple[Any, ParamTree]]:
-        """{(shape, dtype) of an input: what `infer` made of it}, of the latest inputs."""
+        """{(shape, dtype) of an input: the result of `infer`}, for recent inputs."""
         return {}
 
     def infer(self, x: Any) -> tuple[Any, ParamTree]:
-        """(output Spec tree, params) by the shape rule, fed with the Spec tree `x`."""
+        """(output Spec tree, params) for inputs of the Spec tree `x`, by the shape rule."""
         if not isinstance(x, Spec) or self.rules.call is not None:
             return self._infer(x)
         key = tuple(x.shape), x.dtype
@@ -118,7 +118,7 @@ class Bound:
 
     @functools.cached_property
     def by_rules(self) -> Callable[[Params, Any], Any]:
-        """What a model runs of this layer: `apply`, which sees to masks and integers, under the dtype policy."""
+        """What a model calls for this layer: `apply`, which handles masks and integers, under the dtype policy."""
         own = undecorated(self.function)
         run = functools.partial(self.function, **self.own_options)
         if own is not None:
@@ -127,7 +127,7 @@ class Bound:
 
     @functools.cached_property
     def on_floats(self) -> Callable[[Params, Any], Any]:
-        """What a model runs for one array of floats of `dtypes.WIDE`, for which no rule has anything to do."""
+        """What a model calls for a single array of a dtype in `dtypes.WIDE`: no rule has anything to do there."""
         own = undecorated(self.function)
         return self.by_rules if own is None or self.dtype is not None else functools.partial(own, **self.own_options)
 
@@ -135,7 +135,7 @@ class Bound:
         return ops.exactly(self.by_rules, ops.native(params), ops.native(x))
 
     def _under_policy(self, run: Callable[[Params, Any], Any], policy: str, params: Params, x: Any) -> Any:
-        """The layer on numbers rounded as its dtype policy says."""
+        """Run the layer on numbers rounded as its dtype policy says."""
         keeps = self.rules.rounding.keeps
         floats = [leaf.dtype.name for leaf in map(strip, tree.leaves(x)) if dtypes.is_float(leaf)]
         dtype = dtypes.of_result(floats, policy, self.gives)
@@ -147,14 +147,14 @@ class Bound:
 
     @functools.cached_property
     def keys_with_policies(self) -> frozenset[str]:
-        """The keys of the params of layers inside this one that have dtype policies of their own."""
+        """The params keys of inner layers that have dtype policies of their own."""
         rule = self.rules.children
         children = {} if rule is None else self.fill(rule)()
         return frozenset(key for key, step in children.items() if has_policy(step))
 
     @functools.cached_property
     def gives(self) -> str | None:
-        """The dtype of the floats that come out under any policy, or a word for it (see `Rounding.gives`)."""
+        """The dtype of the output floats under any policy, or a word for it (see `Rounding.gives`)."""
         rule = self.rules.rounding.gives
         return None if rule is None else self.fill(rule)()
 
@@ -168,17 +168,17 @@ class Bound:
 
 
 def _specs(x: Any) -> list[Any]:
-    """The leaves of a tree of Specs, which mostly is one."""
+    """The leaves of a tree of Specs, usually a single Spec."""
     return [x] if isinstance(x, Spec) else tree.leaves(x)
 
 
 def _has_numbers(spec: Any) -> bool:
-    """Whether functions of TensorFlow know numbers in it, of which other layers make what they do not say."""
+    """Whether a Spec holds known values, which only functions of TensorFlow keep track of."""
     return isinstance(spec, Spec) and spec.value is not None
 
 
 def has_policy(step: Any) -> bool:
-    """Whether a layer, or one in a model, says a dtype policy."""
+    """Whether a layer, or a layer in a model, has a dtype policy."""
     if isinstance(step, Bound):
         return step.dtype is not None or bool(step.keys_with_policies)
     return any(has_policy(child) for _, _, child in getattr(step, "entries", ()))
@@ -210,11 +210,11 @@ def bind(function: Callable[..., Any], /, **options: Any) -> Bound:
 
 
 WIDTH = 100
-"""A repr that is longer is broken into lines."""
+"""Longer reprs are broken into lines."""
 
 
 def written(name: str, parts: Sequence[str], ends: Sequence[str] = "()") -> str:
-    """`name(part, part)`, a part in a line where that is long; Python reads both alike."""
+    """`name(part, part)`, with one part a line where that is too long."""
     line = f"{name}{ends[0]}{', '.join(parts)}{ends[1]}"
     if (len(line) <= WIDTH and "\n" not in line) or not parts:
         return line
@@ -223,13 +223,13 @@ def written(name: str, parts: Sequence[str], ends: Sequence[str] = "()") -> str:
 
 
 def brief(value: Any, most: int = 100) -> str:
-    """The beginning of the repr of `value`, in one line, for messages."""
+    """The start of the repr of `value`, in one line, for messages."""
     line = " ".join(repr(value).split())
     return re.sub(r"(?<=[(\[{]) |,? (?=[)\]}])", "", line)[:most]
 
 
 def steps_like(name: str, steps: Iterable[str]) -> str:
-    """For messages on a name that no step has: all steps there are, or of many those of nearly that name."""
+    """For messages about an unknown step: the names of all steps or, where there are many, the most similar."""
     import difflib  # only where something is missing
 
     names = list(steps)

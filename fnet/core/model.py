@@ -1,7 +1,7 @@
 """What every model is: named steps that run in an order, called as one layer. `fnet.core.compose` makes them.
 
-A model says once how its steps follow each other, in its `nodes`. `flow` runs them; tracing shapes through them and
-carrying states through them are visits on `walk`.
+A model declares how its steps follow each other, in its `nodes`. `flow` runs them; tracing shapes and carrying states
+are visits on `walk`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.explaining import explained
+from fnet.core.diagnosis import diagnosed
 from fnet.core.layer import Bound, name_of
 from fnet.core.rules import rules
 from fnet.core.sources import describe, references, resolve
@@ -30,10 +30,10 @@ Tap: TypeAlias = Callable[[str, Any], None]
 """Called with (path, value) for every step that a model runs."""
 
 Visit: TypeAlias = Callable[[str, str, Any, Any], Any]
-"""(name, key of the params, step, what it reads) -> what it gives."""
+"""(name, params key, step, its input) -> its output."""
 
 Resolve: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
-"""(sources, {name: value}) -> what is read."""
+"""(sources, {name: value}) -> the input that they describe."""
 
 
 class Step(Protocol):
@@ -56,20 +56,32 @@ class Node:
         return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
+class PlannedStep(NamedTuple):
+    """One step of a model, with all that running it needs."""
+
+    name: str
+    key: str
+    """The key of its params."""
+    step: Any
+    sources: Any
+    unread: tuple[str, ...]
+    """Names of the values that no later step reads."""
+
+
 class Model:
     """A composition of steps: `(params, x) -> y`, its params a dict with an entry for each step."""
 
     linear: ClassVar[bool]
-    """Whether each step reads what the one before it gives."""
+    """Whether each step reads the output of the one before it."""
     nodes: Any
-    """Pairs (name, `Node`) in the order in which they run; nodes of one params entry share weights."""
+    """Pairs (name, `Node`) in execution order; nodes with the same params key share weights."""
     inputs: Any
-    """The tree of the names under which `feed` gives what comes in."""
+    """The tree of input names, the keys of what `feed` returns."""
     outputs: Any
-    """The tree of sources that the model gives."""
+    """The tree of sources that make up the output."""
 
     def feed(self, x: Any) -> dict[str, Any]:
-        """{name: value} of what comes in."""
+        """The input `x` as {name: value}."""
         raise NotImplementedError
 
     def as_graph(self) -> Any:
@@ -78,12 +90,12 @@ class Model:
 
     @functools.cached_property
     def entries(self) -> tuple[tuple[str, str, Any], ...]:
-        """(name, key of the params, step) in the order in which they run."""
+        """(name, params key, step) in execution order."""
         return tuple((name, node.params or name, node.step) for name, node in self.nodes)
 
     @functools.cached_property
-    def plan(self) -> tuple[tuple[str, str, Any, Any, tuple[str, ...]], ...]:
-        """(name, key of the params, step, sources, values that nobody reads after it), as they run."""
+    def plan(self) -> tuple[PlannedStep, ...]:
+        """The steps in execution order."""
         last = {read: name for name, node in self.nodes for read in references(node.sources)}
         for read in references(self.outputs):
             last.pop(read, None)
@@ -91,12 +103,18 @@ class Model:
         for read, reader in last.items():
             unread[reader] = (*unread.get(reader, ()), read)
         return tuple(
-            (name, node.params or name, node.step, name if node.sources is None else node.sources, unread.get(name, ()))
+            PlannedStep(
+                name,
+                node.params or name,
+                node.step,
+                sources=name if node.sources is None else node.sources,
+                unread=unread.get(name, ()),
+            )
             for name, node in self.nodes
         )
 
     def walk(self, x: Any, visit: Visit, resolve: Resolve = resolve) -> Any:
-        """Visit the steps in their order, fed with `x` and with what visits gave; what the outputs are."""
+        """The outputs of the model for the input `x`, where `visit` gives the output of each step."""
         values = self.feed(x)
         for name, key, step, sources, unread in self.plan:
             x = values[sources] if type(sources) is str else resolve(sources, values)
@@ -123,9 +141,9 @@ class Model:
 
 
 def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
-    """`step(params, x)` with the masks of the result, as wrappers around layers need it.
+    """`step(params, x)`, with the masks still on the result, as wrapper layers need it.
 
-    Raises InvalidInput for params that are no dict, as when the arguments are swapped.
+    Raises InvalidInput for params that are not a dict, as when the arguments are swapped.
     """
     if not isinstance(params, Mapping):
         swapped = "; the order is model(params, x)" if isinstance(x, Mapping) else ""
@@ -144,7 +162,7 @@ def run(step: Step, params: Params, x: Any, tap: Tap | None = None) -> Any:
 
 
 def input_spec(step: Any) -> Any:
-    """The Spec tree that a step itself says it takes (the `input_layer` steps of a model), or None."""
+    """The Spec tree of the input as a step declares it (a model by its `input_layer` steps), or None."""
     if isinstance(step, Model):
         first = {name: node.step for name, node in step.nodes if node.sources is None}
         takes = {name: input_spec(first[name]) if name in first else None for name in references(step.inputs)}
@@ -180,8 +198,8 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
                 y = inner.on_floats(entry, x)
             else:
                 y = inner.by_rules(entry, x)
-        except Exception as error:  # whatever it is, it goes on, with a note of where it was raised
-            _tell(error, path + name, inner, entry, x)
+        except Exception as error:  # re-raised with a note of where it happened
+            _add_note(error, path + name, inner, entry, x)
             raise
         if tap is not None:
             tap(path + name, strip(y))
@@ -191,12 +209,12 @@ def flow(step: Step, params: Params, x: Any, tap: Tap | None = None, path: str =
     return resolve(step.outputs, values)
 
 
-def _tell(error: Exception, path: str, step: Step, params: Params, x: Any) -> None:
-    """Note on an error of a step where it was raised. Raises a clearer one where params or input are its cause."""
+def _add_note(error: Exception, path: str, step: Step, params: Params, x: Any) -> None:
+    """Add to an error where it was raised. Raises a clearer error where params or input are the cause."""
     clear = error
     if isinstance(step, Bound):
         declared = getattr(step.function, "rules", None)
-        clear = explained(step.function, declared, step.all_options if declared else EMPTY, params, x, error)
+        clear = diagnosed(step.function, declared, step.all_options if declared else EMPTY, params, x, error)
     label = name_of(step.function) if isinstance(step, Bound) else type(step).__name__
     clear.add_note(f"in {path!r}: {label}() got {describe(x)}, params {describe(params)}")
     if clear is not error:

@@ -1,4 +1,4 @@
-"""The options of a layer function, and whether they are of the types and in the ranges that it is annotated with."""
+"""The options of a layer function, and whether they have the types and ranges of its annotations."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ def option_names(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def asking(rule: Callable[..., R], *others: Callable[..., Any]) -> Callable[..., R]:
-    """`rule`, which takes any options, as one that asks for those that it names and for those of `others`."""
-    own = {p.name: p for p in inspect.signature(rule).parameters.values() if p.kind is not p.VAR_KEYWORD}
+    """`rule`, which takes `**options`, with the options of `others` in its signature, so that it is given them too."""
+    named = {p.name: p for p in inspect.signature(rule).parameters.values() if p.kind is not p.VAR_KEYWORD}
     more = {p.name: p for f in others for p in inspect.signature(f).parameters.values() if p.kind is p.KEYWORD_ONLY}
-    vars(rule)["__signature__"] = inspect.Signature(
-        [*own.values(), *(p for name, p in more.items() if name not in own)]
-    )
+    added = [p for name, p in more.items() if name not in named]
+    vars(rule)["__signature__"] = inspect.Signature([*named.values(), *added])
     return rule
 
 
 @functools.cache
 def kinds(function: Callable[..., Any]) -> dict[str, Any]:
-    """{argument: annotation} of a layer; nothing where a name in them cannot be resolved (a custom layer's)."""
+    """{argument: annotation} of a layer; empty where a name in them cannot be resolved (in custom layers)."""
     try:
         return get_type_hints(inspect.unwrap(function), include_extras=True)
     except (NameError, TypeError):
@@ -43,7 +42,7 @@ def kinds(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | None:
-    """What is wrong with the first option that its annotation does not allow, or None; defaults are allowed."""
+    """What is wrong with the first option that does not fit its annotation, or None; defaults always fit."""
     defaults = option_names(function)
     for name, fit in tests(function).items():
         if name in options and options[name] is not defaults.get(name) and not fit(options[name]):
@@ -57,7 +56,7 @@ def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | No
 
 @functools.cache
 def bounds(kind: Any) -> list[Range | OneOf]:
-    """The ranges that an annotation names, each once."""
+    """The ranges in an annotation, each once."""
     if get_origin(kind) is Literal:
         return [OneOf(get_args(kind))]
     own = [part for part in getattr(kind, "__metadata__", ()) if isinstance(part, Range | OneOf)]
@@ -65,19 +64,19 @@ def bounds(kind: Any) -> list[Range | OneOf]:
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether `value` is of the annotated type `kind`; True where the annotation does not say."""
+    """Whether `value` has the annotated type `kind`; True for types that are not checked."""
     return _test(kind)(value)
 
 
 @functools.cache
 def tests(function: Callable[..., Any]) -> dict[str, Test]:
-    """{argument: what tells whether a value is of its annotated type} of a layer."""
+    """{argument: a test whether a value fits its annotation} of a layer."""
     return {name: _test(kind) for name, kind in kinds(function).items()}
 
 
 @functools.cache
 def _test(kind: Any) -> Test:
-    """What tells whether a value is of the annotated type `kind`."""
+    """A test whether a value has the annotated type `kind`."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         plain, limits = _test(parts[0]), bounds(kind)

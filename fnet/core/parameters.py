@@ -1,4 +1,4 @@
-"""The parameters of a model: made, checked, split into what training moves and the rest, given keys of randomness."""
+"""The parameters of a model: initialized, checked, split into trainable ones and the rest, given random keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from fnet import random, tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.explaining import require_order
+from fnet.core.diagnosis import require_order
 from fnet.core.model import EMPTY, Model
 from fnet.core.rules import rules
 from fnet.errors import InvalidParams, printable
@@ -38,7 +38,7 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
     for number, (path, param) in enumerate(needed(model, *input_shapes).items()):
         if None in param.shape and param.dtype.startswith("float"):
             raise ValueError(
-                f"{_join(path)} would be {_text(param)}: give the size (units=, filters=, ...) of its layer"
+                f"{_join(path)} would be {_described(param)}: give the size (units=, filters=, ...) of its layer"
             )
         sizes = tuple(0 if d is None else d for d in param.shape)
         make = param.initializer if callable(param.initializer) else INITIALIZERS[param.initializer]
@@ -47,9 +47,9 @@ def init(model: Any, key: Array | int, *input_shapes: Any) -> dict[str, Any]:
 
 
 def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
-    """What keeps `params` from being the parameters of `model`: one line for each leaf.
+    """Why `params` are not the parameters of `model`: one line for each leaf.
 
-    Names, shapes and dtypes are compared, and the numbers are looked at: no NaN, infinity or negative variance.
+    Names, shapes and dtypes are compared, and the values are checked: no NaN, infinity or negative variance.
     """
     return misplaced(needed(model, *input_shapes), params) or [
         f"{_join(path)}: {wrong}" for path, leaf in tree.items(params) if (wrong := faulty(path, leaf)) is not None
@@ -59,7 +59,7 @@ def differences(model: Any, params: Params, *input_shapes: Any) -> list[str]:
 def misplaced(want: Mapping[Path, Param], params: Params) -> list[str]:
     """The differences in names, shapes and dtypes alone."""
     have = dict(tree.items(params))
-    lines = [f"missing {_join(path)}: {_text(param)}" for path, param in want.items() if path not in have]
+    lines = [f"missing {_join(path)}: {_described(param)}" for path, param in want.items() if path not in have]
     for path, leaf in have.items():
         if path not in want and path[-1] == "rng":
             continue
@@ -67,15 +67,15 @@ def misplaced(want: Mapping[Path, Param], params: Params) -> list[str]:
             lines.append(f"{_join(path)}: expected an array, got a {type(leaf).__name__}")
         elif path not in want:
             lines.append(f"extra {_join(path)}: {leaf.dtype}{list(leaf.shape)}")
-        elif not _is(leaf, want[path]):
-            lines.append(f"{_join(path)}: expected {_text(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
+        elif not _matches(leaf, want[path]):
+            lines.append(f"{_join(path)}: expected {_described(want[path])}, got {leaf.dtype}{list(leaf.shape)}")
     return lines
 
 
-def _is(leaf: Array, param: Param) -> bool:
+def _matches(leaf: Array, param: Param) -> bool:
     """Whether an array has the shape and the dtype of a parameter."""
-    same = leaf.shape == param.shape or fits(leaf.shape, param.shape)  # mostly there is nothing open
-    return same and _holds(leaf.dtype, param.dtype)
+    same_shape = leaf.shape == param.shape or fits(leaf.shape, param.shape)  # the first is usual, and fast
+    return same_shape and _holds(leaf.dtype, param.dtype)
 
 
 _NARROWER = {"bfloat16": "float32", "float64": "float32", "int64": "int32"}
@@ -83,14 +83,14 @@ _NARROWER = {"bfloat16": "float32", "float64": "float32", "int64": "int32"}
 
 @functools.cache
 def _holds(stored: Any, dtype: str) -> bool:
-    """Whether an array of a dtype may hold a parameter: NumPy has no bfloat16, and JAX no 64 bits unless told."""
+    """Whether an array of a dtype may hold a parameter: NumPy has no bfloat16, and JAX by default no 64 bits."""
     return stored.name in (dtype, _NARROWER.get(dtype))
 
 
 def faulty(path: Path, leaf: Array) -> str | None:
-    """What is wrong with the numbers of a parameter: NaN, infinity, a negative variance; None where nothing is.
+    """What is wrong with the values of a parameter: NaN, infinity, a negative variance; None where nothing is.
 
-    A `constant` of a graph may hold any number: -inf hides places in masks that are added.
+    A `constant` of a graph may hold any number: masks that are added have -inf.
     """
     if (leaf.dtype.kind != "f" and "float" not in leaf.dtype.name) or not leaf.size or path[-1] == "value":
         return None
@@ -114,14 +114,14 @@ def _join(path: Path) -> str:
     return printable("/".join(map(str, path)))
 
 
-def _text(param: Param) -> str:
+def _described(param: Param) -> str:
     return f"{param.dtype}{['any' if d is None else d for d in param.shape]}".replace("'", "")
 
 
 def with_rng(model: Any, params: Params, key: Array | int) -> dict[str, Any]:
-    """`params` with a random key for every step that drops values or adds noise, so that the model does.
+    """`params` with a random key for every step that drops values or adds noise.
 
-    The layers' own rates apply, as under Keras's `training=True`; without `rng` they are the identity.
+    These steps act then as under Keras's `training=True`; without `rng` they are the identity.
     """
     return _with_rng(model, params, random.as_key(key))
 
@@ -138,7 +138,7 @@ def _with_rng(step: Any, params: Params, rng: Array) -> dict[str, Any]:
 
 
 def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(trainable, rest) of `params`: floats that training changes; moving statistics, tables, integers and rng.
+    """(trainable, rest) of `params`; the rest is moving statistics, tables, integers and rng.
 
     `jax.grad` and optax take the first; `merge` joins the two again.
     """
@@ -146,8 +146,8 @@ def partition(model: Any, params: Params, *input_shapes: Any) -> tuple[dict[str,
     trainable: dict[Path, Any] = {}
     rest: dict[Path, Any] = {}
     for path, leaf in tree.items(params):
-        moves = path in want and want[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
-        (trainable if moves else rest)[path] = leaf
+        is_trained = path in want and want[path].trainable and ops.is_array(leaf) and leaf.dtype.kind == "f"
+        (trainable if is_trained else rest)[path] = leaf
     return tree.nest(trainable), tree.nest(rest)
 
 

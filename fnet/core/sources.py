@@ -1,4 +1,4 @@
-"""Sources: what the nodes of a graph read, by name, and the values there.
+"""Sources: what the nodes of a graph read, by name.
 
 A tree of sources is made of tuples, lists and dicts; its leaves are names of nodes, `at(...)`, `masked_by(...)`, or
 constants.
@@ -29,7 +29,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class masked_by:  # noqa: N801 - written like a call in sources
-    """Source of a node: `values` with an explicit mask (None: no mask) in place of the one that they carry."""
+    """Source of a node: `values` with an explicit mask (None: no mask) that replaces their own."""
 
     values: Any
     mask: Any
@@ -54,7 +54,7 @@ def references(sources: Any) -> list[str]:
 
 
 def mapped(function: Callable[[Any], Any], sources: Any) -> Any:
-    """A tree of sources with `function` on every name and element; constants stay."""
+    """A tree of sources with `function` applied to every name and `Ref`; constants stay."""
     if isinstance(sources, str | Ref):
         return function(sources)
     if isinstance(sources, masked_by):
@@ -65,7 +65,7 @@ def mapped(function: Callable[[Any], Any], sources: Any) -> Any:
 
 
 def resolve(sources: Any, values: Mapping[str, Any]) -> Any:
-    """The tree of sources with every reference replaced by what flows there."""
+    """The tree of sources with every reference replaced by its value."""
     if isinstance(sources, str):
         return values[sources]
     if isinstance(sources, Ref):
@@ -95,7 +95,7 @@ def unmasked(sources: Any) -> Any:
 
 
 def feed(inputs: Any, x: Any) -> dict[str, Any]:
-    """{input name: value}: `x` matched with the input structure as leniently as Keras does.
+    """{input name: value}: `x` matched with the input structure, as leniently as in Keras.
 
     A dict may also be keyed by input names, a single input may come in a list of one, and a dict of inputs
     may be given as a list in the order of its sorted keys.
@@ -148,7 +148,7 @@ def describe(value: Any) -> str:
 
 
 def only_item(x: Any, shape: Sequence[int | None]) -> Any:
-    """The array in a list, tuple or dict of one; lists of numbers, strings or single rows stay what they are."""
+    """The array in a list, tuple or dict of one; lists of numbers, strings or single rows stay as they are."""
     if not isinstance(x, list | tuple | dict) or not x:
         return x
     items = list(x.values()) if isinstance(x, dict) else list(x)

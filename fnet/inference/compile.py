@@ -11,7 +11,7 @@ import numpy as np
 from fnet import backend, rewrites, tree
 from fnet.backend import ops
 from fnet.core import infer
-from fnet.core.explaining import require_order
+from fnet.core.diagnosis import require_order
 from fnet.inference.device import is_value, on_device
 from fnet.inference.in_predict import in_predict
 from fnet.inference.string_split import split_host

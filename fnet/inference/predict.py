@@ -12,7 +12,7 @@ import numpy as np
 from fnet import tree
 from fnet.backend import ops
 from fnet.core import infer, parameters
-from fnet.core.explaining import require_order
+from fnet.core.diagnosis import require_order
 from fnet.errors import InvalidInput, InvalidParams, InvalidRows, unanswered
 from fnet.inference.batches import Progress, Runner, Settings
 from fnet.inference.in_predict import in_predict

@@ -10,7 +10,7 @@ import numpy as np
 
 from fnet import layers, tree
 from fnet.core import infer, room
-from fnet.core.explaining import FAILURES
+from fnet.core.diagnosis import FAILURES
 from fnet.core.layer import Bound
 from fnet.core.rules import Rules
 from fnet.errors import InvalidInput

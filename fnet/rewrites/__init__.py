@@ -10,7 +10,7 @@ from typing import Any
 
 from fnet import tree
 from fnet.backend import ops
-from fnet.core.explaining import require_order
+from fnet.core.diagnosis import require_order
 from fnet.rewrites.convolution import pool_first, winograd_form
 from fnet.rewrites.folding import fold_batch_normalization, fold_relu, fold_scale
 from fnet.rewrites.places import Rewrite

@@ -49,13 +49,13 @@ def held(rows: Rows, path: str = "") -> int:
     if not isinstance(step, Model):
         return 0 if bind(step).function.__name__ == "input_layer" else _bytes(rows[path]) or 0
     most, live = 0, dict[str, int]()
-    for name, _, _, _, unread in step.plan:
-        inner = f"{path}/{name}" if path else name
+    for planned in step.plan:
+        inner = f"{path}/{planned.name}" if path else planned.name
         during = held(rows, inner)
         most = max(most, sum(live.values()) + during)
-        live[name] = (_bytes(rows[inner]) or 0) if during else 0
-        for read in unread:
-            live.pop(read, None)
+        live[planned.name] = (_bytes(rows[inner]) or 0) if during else 0
+        for name in planned.unread:
+            live.pop(name, None)
     return most
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from fnet import tree, writing
 from fnet.backend import ops
 from fnet.core import infer, parameters
-from fnet.core.explaining import require_order
+from fnet.core.diagnosis import require_order
 from fnet.errors import ExportError
 from fnet.types import Params, ParamTree
 from params.assign.group_names import join

@@ -22,7 +22,7 @@ import numpy as np
 
 from fnet import tree, writing
 from fnet.core import infer, parameters
-from fnet.core.explaining import FAILURES, require_order
+from fnet.core.diagnosis import FAILURES, require_order
 from fnet.errors import InvalidParams
 from fnet.layers.vocabulary import vocabulary_params
 from fnet.strings import unpack_bytes

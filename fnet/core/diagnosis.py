@@ -1,4 +1,4 @@
-"""What was wrong with the params or the input of a layer, told where its equation failed with an error of its own."""
+"""What was wrong with the params or the input of a layer whose equation failed with an error of NumPy or Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fnet.types import Params, Spec
 
 
 def require_order(call: str, model: Any, params: Any) -> None:
-    """Raise InvalidInput where the first arguments of `call`, as "compile(model, params)", are none of these."""
+    """Raise InvalidInput unless the first arguments of `call`, such as "compile(model, params)", are what it says."""
     if callable(params) and isinstance(model, Mapping):
         raise InvalidInput(f"the order is {call}; got the params first, then the model")
     if not callable(model) or not isinstance(params, dict | Mapping):
@@ -31,7 +31,7 @@ def require_order(call: str, model: Any, params: Any) -> None:
         )
 
 
-def explained(
+def diagnosed(
     function: Callable[..., Any],
     rules: Any,
     options: Mapping[str, Any],
@@ -39,10 +39,10 @@ def explained(
     x: Any,
     error: Exception,
 ) -> Exception:
-    """InvalidInput or InvalidParams where what a layer was given is the cause of an error, OutOfMemory where there is
-    none, TypeError for what JAX traces on NumPy; or the error itself.
+    """A clearer error in place of one that a layer raised, or that error itself.
 
-    rules: the `Rules` of the layer, None for a function that has none.
+    InvalidInput or InvalidParams where the arguments of the layer are the cause, OutOfMemory, or TypeError for arrays
+    of JAX on the NumPy backend. rules: the `Rules` of the layer, None for a function that has none.
     """
     if isinstance(error, MemoryError):
         return OutOfMemory(f"{function.__name__} takes more memory than there is; feed fewer rows at once: {error}")
@@ -77,11 +77,11 @@ def _of_jax(params: Any) -> bool:
 
 
 FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
-"""What is raised by what cannot be computed with."""
+"""What Python and NumPy raise for arguments that cannot be computed with."""
 
 
 def in_words_of_python(error: Exception) -> bool:
-    """Whether a rule ran into an error; what does not fit it says itself, in a ValueError."""
+    """Whether an error of a rule is one that it ran into, not a ValueError with a message of its own."""
     own = isinstance(error, ValueError) and not isinstance(error, LookupError)
     if not own or any(words in str(error) for words in WORDS):
         return True
@@ -92,11 +92,11 @@ def in_words_of_python(error: Exception) -> bool:
 
 
 WORDS = ("to unpack", "empty sequence", "zip() argument", "zero-size array", "could not convert")
-"""Of the ValueErrors that code in C raises for what it is not given."""
+"""Parts of the messages of ValueErrors that the interpreter and NumPy raise."""
 
 
 def taken(rule: Callable[..., Any], declared: Any, error: Exception) -> str:
-    """What a layer takes, for a message, found out by its shape rule; else the error that the rule ran into."""
+    """For a message: what a layer takes, found by trying its shape rule; else the error that the rule ran into."""
     dtypes = ("string",) if declared.entrance.host else ("float32", "int32")
     named = () if declared.call is None else declared.call.arguments
     for count, dtype, size in itertools.product(dict.fromkeys((len(named), 1, 2, 3, 4)), dtypes, (8, None)):
@@ -114,7 +114,7 @@ def taken(rule: Callable[..., Any], declared: Any, error: Exception) -> str:
 
 
 RANKS = 7
-"""Numbers of axes that are tried."""
+"""The numbers of axes below this are tried."""
 
 
 def _goes(rule: Callable[..., Any], spec: Spec, count: int) -> bool:
@@ -126,7 +126,7 @@ def _goes(rule: Callable[..., Any], spec: Spec, count: int) -> bool:
 
 
 def _no_arrays(rules: Any, x: Any) -> str | None:
-    """What a layer takes, where `x` is no arrays, or not of numbers, or has masks that do not fit; or None."""
+    """What a layer takes, where `x` has leaves that are not arrays of numbers, or masks that do not fit; else None."""
     leaves = tree.leaves(strip(x))
     arrays = [leaf for leaf in leaves if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
     if not arrays and not rules.entrance.host:
@@ -144,18 +144,18 @@ def _no_arrays(rules: Any, x: Any) -> str | None:
 
 
 def _has_fields(dtype: Any) -> bool:
-    """Whether values are raw bytes or records, as no numbers are."""
+    """Whether values are raw bytes or records, not numbers."""
     return issubclass(getattr(dtype, "type", object), np.void)
 
 
 def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str | None:
-    """What to say where the shape rule of a layer wants other params for an input like `x`; None where it does not."""
+    """The message where the shape rule of a layer expects other params for an input like `x`, else None."""
     if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in tree.leaves(x)):
         return None
     have = {path: tuple(leaf.shape) for path, leaf in tree.items(params)}
 
     def misfit(spec: Any) -> str | None:
-        """The first param that an input like `spec` wants in another shape."""
+        """The first param that an input like `spec` needs in another shape."""
         params_needed = ((path, param.shape) for path, param in tree.items(rule(spec)[1]) if path in have)
         wrong = (
             f"a {'/'.join(map(str, path))} of {want}, and it has {have[path]}"
@@ -181,7 +181,7 @@ def _misfit(name: str, rule: Callable[..., Any], params: Params, x: Any) -> str 
 
 
 def _others(spec: Any, sizes: set[int]) -> Iterator[Any]:
-    """A single Spec, in its container, with another size along one axis, the last first; none for several inputs."""
+    """A single Spec, in its container, with each of `sizes` along each axis, last axis first; none for several."""
     shape, *more = (leaf.shape for leaf in tree.leaves(spec))
     for axis in reversed(range(1, 0 if more else len(shape))):
         for size in sorted(sizes):
