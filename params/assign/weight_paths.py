@@ -158,7 +158,7 @@ def _stores(part: Converted) -> bool:
 
 
 def entry_of(step: Any) -> Entry:
-    """The row of the layer that a step runs; an empty one for layers without a row."""
+    """The entry of the layer that a step runs; an empty one for layers that are not in the table."""
     function = step.function if isinstance(step, Bound) else step
     name = class_of(function)
     return LAYERS[name] if name else Entry(function)

@@ -254,7 +254,7 @@ def _by_key(sources: Any) -> Any:
 
 
 def _known_again(entry: Entry, parts: dict[str, Converted], params: Params) -> Entry:
-    """A row for a layer whose config is gone: its options stand for it, its vocabulary is the one in `params`."""
+    """An entry for a layer without a config: its options replace it, its vocabulary is the one in `params`."""
     class_names = {key: part.source.class_name for key, part in parts.items()}
     groups = elements(entry.container, class_names) if entry.container else entry.groups
     kept = {key: value for key, value in params.items() if key != "idf_weights"}  # these are arrays of the file

@@ -34,7 +34,7 @@ FURTHER = {
     **dict.fromkeys(("AdditiveAttention", "Attention", "GlobalAveragePooling1D", "Softmax"), ("mask",)),
     **dict.fromkeys(("BatchNormalization", "Functional", "Pipeline", "Sequential", "TimeDistributed"), _CONTEXT),
 }
-"""Names of the arguments that Keras's calls take by position after those of the row."""
+"""{class: arguments that its call takes by position after those of its entry}."""
 
 
 def by_keyword(class_name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -126,7 +126,7 @@ def _is_strict(part: Converted) -> bool:
 
 
 def _by_name(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call by their names, without `training`, and without a mask that is no argument of the row."""
+    """The arguments of a call by name, without `training`, and without a mask that its entry does not list."""
     label = part.source.label
     if len(args) > len(entry.arguments) > 0:
         raise UnsupportedLayer(
@@ -186,7 +186,7 @@ def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[
 
 
 TAKE_MASKS = frozenset({*FURTHER, "GroupNormalization", "Lambda"})
-"""Classes of Keras whose call takes `mask`, next to those that have it among the arguments of their row."""
+"""Classes of Keras whose call takes `mask`, besides those whose entry lists it."""
 
 
 def _require_taken(mask: Any, part: Converted) -> None:

@@ -28,7 +28,7 @@ from params.convert.generations import (
 from params.convert.layer_options import EXACT, config_values, layer_options, meant_options
 from params.convert.mask_effects import of_sequential
 from params.convert.quantization import quantization
-from params.convert.recognition import custom_row, require_own, row_of
+from params.convert.recognition import custom_entry, find_entry, require_own
 from params.convert.requirements import (
     no_graph,
     require_dense,
@@ -63,7 +63,7 @@ def convert(
         policies=policies_of_heads(objects) if version < HEADS_HAVE_POLICIES else {},
     )
     root = conversion.root
-    if not root.is_model and custom_row(root, conversion) is None:
+    if not root.is_model and custom_entry(root, conversion) is None:
         raise UnsupportedLayer(no_graph(root))
     require_dense(objects)
     converted = convert_object(root, conversion)
@@ -143,7 +143,7 @@ def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, trai
 
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
     """A layer or an operation as a step, with the options that its config and the age of the file give it."""
-    entry = row_of(source, conversion)
+    entry = find_entry(source, conversion)
     declared, keras2 = entry.rules, conversion.keras2
     operation = declared.call is not None
     trains = _trains(source, conversion, training)

@@ -1,4 +1,4 @@
-"""Which row of the tables an object of a file is; refused when it is none, or only claims to be Keras's."""
+"""The table entry for an object of a file. An object without one, or that only claims to be Keras's, is refused."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FUNCTION_LAYERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 KERAS_MODULES = re.compile(
     r"(tf_)?keras(\.src)?(\.(layers|models|engine|ops|applications|activations|quantizers)(\.\w+)*)?"
 )
-"""Where Keras's own classes say that they live. Only compared: nothing named in a file is ever imported."""
+"""The modules of Keras's own classes. Only compared: nothing named in a file is ever imported."""
 NOT_OF_LAYERS = re.compile(r"(tf_)?keras(\.src|\.(models|ops|activations|quantizers))?")
 NOT_OF_MODELS = re.compile(r"(tf_)?keras(\.src)?\.(layers|ops|applications|activations|quantizers)(\.\w+)*")
-"""Public modules in which Keras has no layers, and modules in which it has no models."""
+"""Modules of Keras that contain no layers, and modules that contain no models."""
 
 
 KERAS_2 = (
@@ -38,7 +38,7 @@ REGISTERED = {"CustomScaleLayer": "Custom>CustomScaleLayer"}
 
 
 def require_own(source: KerasObject, conversion: Conversion) -> None:
-    """The object must be Keras's own: a foreign module or registered name under a known class is a spoof."""
+    """Refuse a known class under a foreign module or registered name: a spoof."""
     module, registered = source.module, source.registered_name
     elsewhere = NOT_OF_MODELS if source.is_model else NOT_OF_LAYERS
     own = bool(KERAS_MODULES.fullmatch(module) and not elsewhere.fullmatch(module)) if module else conversion.legacy
@@ -49,8 +49,8 @@ def require_own(source: KerasObject, conversion: Conversion) -> None:
         )
 
 
-def custom_row(source: KerasObject, conversion: Conversion) -> Entry | None:
-    """The caller's own layer, for the layer of this name or for a registered name or class."""
+def custom_entry(source: KerasObject, conversion: Conversion) -> Entry | None:
+    """The entry of the caller's own layer, given for a layer name, a registered name or a class."""
     if not conversion.custom:
         return None
     if (step := conversion.own_for(source)) is not None:
@@ -60,8 +60,10 @@ def custom_row(source: KerasObject, conversion: Conversion) -> Entry | None:
 
 
 def _replacing(step: Any, source: KerasObject) -> Entry:
-    """The row of a function that takes the place of one layer: of the layer's config, and the `arguments` of a Lambda,
-    it gets what are options of its own."""
+    """The entry of a function that replaces one layer.
+
+    Its options come from the layer's config, and from the `arguments` of a Lambda.
+    """
     legal = {} if isinstance(step, Bound) else option_names(step)
     further = source.config.get("arguments") if source.class_name == "Lambda" else None
     further = {key: item for key, item in further.items() if key in legal} if isinstance(further, dict) else {}
@@ -69,9 +71,9 @@ def _replacing(step: Any, source: KerasObject) -> Entry:
     return Entry(step, lambda config: {**further, **config}, ignored=ignored, arguments=())
 
 
-def row_of(source: KerasObject, conversion: Conversion) -> Entry:
-    """The row of a layer or operation. Raises UnsupportedLayer for what has none, UnsafeFile for a spoof."""
-    custom = custom_row(source, conversion)
+def find_entry(source: KerasObject, conversion: Conversion) -> Entry:
+    """The entry of a layer or operation. Raises UnsupportedLayer where there is none, UnsafeFile for a spoof."""
+    custom = custom_entry(source, conversion)
     if custom is not None:
         return custom
     name = source.class_name
@@ -79,9 +81,9 @@ def row_of(source: KerasObject, conversion: Conversion) -> Entry:
         place = f"give a function in its place, {own_function(source.name)}"
         raise UnsupportedLayer(f"{source.label} is not supported: {REFUSED[name]}; or {place}")
     if name in FUNCTION_LAYERS:
-        from params.table.tf_functions import tf_row  # 230 functions, which few files need
+        from params.table.tf_functions import tf_entry  # 230 functions, which few files need
 
-        entry: Entry | None = tf_row(source)
+        entry: Entry | None = tf_entry(source)
     else:
         entry = _operation(source, conversion) or LAYERS.get(name)
     if entry is None:
@@ -93,7 +95,7 @@ def row_of(source: KerasObject, conversion: Conversion) -> Entry:
 
 
 def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
-    """The row of an operation, None for a layer. Legacy files write no module: there, what has no `trainable`."""
+    """The entry of an operation, None for a layer. In legacy files, without modules, operations have no `trainable`."""
     module, name = source.module, source.class_name
     nameless = conversion.legacy and "trainable" not in source.config and name != "InputLayer"
     if not (module.startswith("keras.src.") if module else nameless):
@@ -123,7 +125,7 @@ def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
 
 
 def _unknown(source: KerasObject, conversion: Conversion) -> str:
-    """The message for a class without a row: a layer of Keras, or a custom one."""
+    """The message for a class without an entry: a layer of Keras, or a custom one."""
     module, name = source.module or "", source.registered_name or source.class_name
     own = KERAS_MODULES.fullmatch(module) is not None and not module.startswith("keras.src.")
     if not module and conversion.legacy and ">" not in name:

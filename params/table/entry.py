@@ -1,9 +1,9 @@
-"""The form of a row of the conversion table.
+"""`Entry`: one entry of the conversion tables.
 
-By default a config key that is an option of the fnet layer is passed on under its own name (lists as tuples);
-keys that matter in training only (`IGNORED`, initializers, regularizers, constraints) are left out; any other
-key must be null or hold a value that changes nothing, else the layer is refused.
-The order of a layer's arrays is the order of the params in its shape rule; nested dicts are sub-groups.
+By default a config key that is an option of the fnet layer is passed on under its own name (lists as tuples); keys
+that matter only in training (`IGNORED`, initializers, regularizers, constraints) are left out; any other key must be
+null or hold a value that changes nothing, else the layer is refused. The arrays of a layer are in the order of the
+params in its shape rule; nested dicts are sub-groups.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fnet.records import dataclass
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens of a layer: from the caller, or the bytes of the file at `place`."""
+    """The tokens of a layer: given by the caller, or in a file, whose bytes are at `place`."""
 
     tokens: Sequence[Any] = ()
     file: bytes | None = None
@@ -28,7 +28,7 @@ class Vocabulary:
 
 
 Vocabularies: TypeAlias = Callable[[str, str], Vocabulary | None]
-"""(group of a layer, its name) -> its tokens where the caller gave them or the file has a `vocabulary.txt` for it."""
+"""(group of a layer, its name) -> its tokens from the caller or a `vocabulary.txt`, or None."""
 
 
 def in_configs(group: str, name: str) -> None:
@@ -37,16 +37,15 @@ def in_configs(group: str, name: str) -> None:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row: how a Keras class becomes an fnet layer.
+    """How a Keras class becomes an fnet layer.
 
-    layer: the fnet layer function. options: config -> changed config, for what does not map key by key
-    (after nested layers were converted to steps; None: as it is; may raise UnsupportedLayer). ignored: config
-    keys that never matter at inference, {"*"} for all. neutral: {config key without an fnet option: values that
-    change nothing}.
+    layer: the fnet layer function. options: config -> changed config, where keys do not map one to one (nested
+    layers are steps by then; may raise UnsupportedLayer). ignored: config keys that never matter at inference, {"*"}
+    for all. neutral: {config key without an fnet option: values that change nothing}.
 
     groups: {params key: sub-group of the file}, where they differ; "" is the layer's own arrays, its sub-layers
     included (an LSTM keeps all in "cell": {"": "cell"}); "a/b" names a deeper key. The groups of a wrapped
-    layer (`children` of its rules) follow its own row.
+    layer (`children` of its rules) follow its own entry.
     arrays: config -> names of the layer's own arrays in file order, where they are not those of the rule: a name
     that the rule does not have is read past (Normalization's "count").
     tables: (config, Vocabulary or None, step) -> params that come from the config or a vocabulary, not from arrays.
@@ -54,15 +53,15 @@ class Entry:
     container: attribute whose list of layers has the params keys "0", "1", ...
 
     arguments: names of the arguments of the Keras call, in order, for layers called with more than one. A literal
-    given for a name that is an option of the fnet layer becomes that option. The tensors become `x`: alone when
-    only the first is given, else a tuple in this order (when one in between is missing: a dict by name), or what
-    `inputs` makes of {name: source}. `mask` and `training` need not be listed.
+    for an argument that is an option of the fnet layer becomes that option. The tensors become `x`: alone when only
+    the first is given, else a tuple in this order (a dict by name when one in between is missing), or the result of
+    `inputs`, which takes {name: source}. `mask` and `training` need not be listed.
 
-    earlier: which of them a call has in files of earlier versions alone, and the config in those of today.
-    call: the arguments that a call gives by name -> the same under the names of the fnet layer.
-    literal: arguments whose numbers stay numbers: rules read them (sizes).
+    earlier: arguments that are in the call only in files of earlier versions, and in the config today.
+    call: {argument: value} of a call -> the same under the names of the fnet layer.
+    literal: arguments whose literal numbers stay numbers, because shape rules read them (sizes).
 
-    limits: what is refused, in words, for the table that users read.
+    limits: what is refused, in words, for docs/layers.md.
     """
 
     layer: Callable[..., Any]
@@ -83,18 +82,18 @@ class Entry:
 
     @functools.cached_property
     def rules(self) -> Rules:
-        """What the layer declares of itself; `call` of them, that it is an operation."""
+        """What the layer declares; an operation has `rules.call`."""
         return rules(self.layer)
 
     @property
     def further(self) -> str:
-        """The option that takes the arguments of all other names; "" where none does."""
+        """The option that takes all further arguments (`**name` among `arguments`); "" where there is none."""
         last = self.arguments[-1] if self.arguments else ""
         return last[2:] if last.startswith("**") else ""
 
 
 OF_MODELS = Entry(infer.identity)
-"""In place of a row for what is a model."""
+"""The entry of a model."""
 
 IGNORED = frozenset(
     {
@@ -106,10 +105,10 @@ IGNORED = frozenset(
 """Config keys that no layer needs at inference."""
 
 ADAPTED = "adapted"
-"""Mark in the config of a Discretization of Keras 2 whose boundaries arrays tell (`options_from_arrays`)."""
+"""Marks the config of a Discretization of Keras 2 whose boundaries are in its arrays (`options_from_arrays`)."""
 
 MOST_BINS = 1_000_000
-"""Of such a layer."""
+"""The largest number of bins of such a layer."""
 
 DENSE: dict[str, tuple[Any, ...]] = {"sparse": (False, True), "ragged": (False,)}
 """What Keras takes and gives as a sparse tensor is the dense array here (but see `params.table.layers.BY_ENTRY`)."""

@@ -1,7 +1,7 @@
-"""THE conversion table of layers: Keras class -> fnet layer (see `params.table.entry` for what a row says).
+"""The conversion table of layers: {Keras class: `Entry`}.
 
-The name is enough: the class `LayerNormalization` is `fnet.layer_normalization`. Where more has to be said of a class,
-`ROWS` says it; where fnet refuses it, `REFUSED`.
+For most classes the name is enough: `LayerNormalization` is `fnet.layer_normalization`. `DIFFERENCES` lists what else
+there is to know of a class, `REFUSED` the classes that do not load.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ TRAINING_MATTERS = frozenset(
 WRAPPERS = frozenset({"Bidirectional", "SpectralNormalization", "TimeDistributed"})
 """Layers that run one layer of any class under its own dtype policy."""
 
-# --- what rows say besides the name ----------------------------------------------------------------
+# --- what entries say besides the name -------------------------------------------------------------
 
 
 _NO_SALT = 0xDECAFCAFFE
@@ -199,7 +199,7 @@ _TABLE = frozenset({"vocabulary", "idf_weights", "encoding", "vocabulary_dtype"}
 _LOOKUP = partial(_DENSE, options=modern_mode, ignored=_TABLE, arrays=idf_arrays, tables=vocabulary)
 _IDENTITY = partial(Entry, ignored=frozenset({"*"}), limits="the identity at inference")
 
-ROWS: dict[str, Callable[..., Entry]] = {
+DIFFERENCES: dict[str, Callable[..., Entry]] = {
     "InputLayer": partial(_DENSE, options=_input, limits="sparse tensors come as dense arrays; no ragged inputs"),
     "ReversibleEmbedding": partial(Entry, arguments=("inputs", "reverse")),
     "GroupQueryAttention": partial(_ATTENTION, groups=_PRIVATE),
@@ -241,7 +241,7 @@ ROWS: dict[str, Callable[..., Entry]] = {
     "RandomCrop": partial(_IMAGES, limits="at inference what the version that wrote the file did: nothing since 3.8"),
     "LayerScale": partial(Entry, ignored=frozenset({"init_values"})),
 }
-"""{class: its row, but for the layer}, where there is more to say than the name."""
+"""{class: layer -> its entry}, for classes with more in their entry than the layer."""
 
 CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
 """{layer: the layer of Keras 2 that kept the same parameters in CuDNN's layout}."""
@@ -259,7 +259,7 @@ _CLASSES = {layer: name for name, layer in reversed(_NAMES.items())}
 
 
 class _Layers(Mapping[str, Entry]):
-    """The entries by class. Each is made when it is asked for: then its layer is imported."""
+    """The entries by class. Each is made when first asked for, which imports its layer."""
 
     def __init__(self) -> None:
         self._made: dict[str, Entry] = {}
@@ -268,7 +268,7 @@ class _Layers(Mapping[str, Entry]):
         entry = self._made.get(class_name)
         if entry is None:
             layer = getattr(fnet, _NAMES[class_name])
-            entry = self._made.setdefault(class_name, ROWS.get(class_name, Entry)(layer))
+            entry = self._made.setdefault(class_name, DIFFERENCES.get(class_name, Entry)(layer))
         return entry
 
     def __contains__(self, class_name: object) -> bool:
@@ -286,6 +286,6 @@ LAYERS: Mapping[str, Entry] = _Layers()
 
 
 def class_of(function: Any) -> str:
-    """The Keras class that a layer of fnet is; "" for other functions."""
+    """The Keras class of a layer of fnet; "" for other functions."""
     name = _CLASSES.get(getattr(function, "__name__", ""), "")
     return name if name and LAYERS[name].layer is function else ""

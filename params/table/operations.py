@@ -123,8 +123,8 @@ def _class_name(name: str) -> str:
 
 def _listed() -> dict[tuple[str, str], str]:
     homes = {name: module for module, names in MODULES.items() for name in names.split()}
-    rows = {(f"keras.src.{homes.get(name, 'ops.numpy')}", _class_name(name)): name for name in operations.NAMES}
-    return {**rows, ("keras.src.activations.activations", "ReLU"): "relu"}
+    names = {(f"keras.src.{homes.get(name, 'ops.numpy')}", _class_name(name)): name for name in operations.NAMES}
+    return {**names, ("keras.src.activations.activations", "ReLU"): "relu"}
 
 
 OPERATIONS = _listed()
@@ -135,7 +135,7 @@ BY_CLASS = {class_name: (module, class_name) for module, class_name in OPERATION
 
 @functools.cache
 def operation(module: str, class_name: str) -> Entry:
-    """The row of an operation. Raises KeyError for one that is not in the table."""
+    """The entry of an operation. Raises KeyError for one that is not in the table."""
     name = OPERATIONS[module, class_name]
     layer = getattr(operations, name)
     names = call_of(layer).arguments
@@ -151,7 +151,7 @@ def operation(module: str, class_name: str) -> Entry:
 
 
 def _by_appearance(config: dict[str, Any]) -> dict[str, Any]:
-    """A result that is not named has its letters in the order in which they appear, not in that of the alphabet."""
+    """Without `->`, the axes of Keras's result are in order of appearance, not in alphabetical order."""
     left = config.get("subscripts")
     if not isinstance(left, str) or "->" in left:
         return config
@@ -176,7 +176,7 @@ def _threshold(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
-    """What makes the tuple of a call's tensors and numbers: None for those left out, unless nothing follows."""
+    """{name: argument} -> the tuple of the arguments of a call, with None for those left out before others."""
 
     def arrange(given: dict[str, Any]) -> tuple[Any, ...]:
         if names[0].startswith("*"):

@@ -1,6 +1,6 @@
-"""The functions of TensorFlow that Keras 2 wrote into graphs (`TFOpLambda`, `SlicingOpLambda`): the rows of the table.
+"""The conversion table of the TensorFlow functions that Keras 2 wrote into graphs (`TFOpLambda`, `SlicingOpLambda`).
 
-A row follows from the name in the file: the function of `fnet.tf_functions` that goes by it, whose arguments have
+An entry follows from the name in the file: the function of `fnet.tf_functions` that goes by it, whose arguments have
 TensorFlow's names. `compat.v1.` before a name changes arguments only, but for the few that `DIFFERENT` lists.
 """
 
@@ -74,15 +74,15 @@ DIFFERENT = {
     "numpy_function": _FUNCTION,
     "py_function": _FUNCTION,
 }
-"""{name: why it has no row}."""
+"""{name: why it has no entry}."""
 
 
 IN_PHASES = (depthwise_conv2d, separable_conv2d)
 """Convolutions that TensorFlow runs on each phase of a dilated image."""
 
 
-def tf_row(source: KerasObject) -> Entry:
-    """The row of a layer that calls a function of TensorFlow. Raises UnsupportedLayer for one without a row."""
+def tf_entry(source: KerasObject) -> Entry:
+    """The entry of a layer that calls a function of TensorFlow. Raises UnsupportedLayer where there is none."""
     if "op" in source.config:
         raise UnsupportedLayer(
             f"{source.label} holds the operation {quoted(source.config['op'])} of TensorFlow, which is not supported. "
@@ -91,9 +91,9 @@ def tf_row(source: KerasObject) -> Entry:
     name = source.config.get("function")
     if not isinstance(name, str):
         raise CorruptFile(f"{source.label} names no function but {quoted(name)}")
-    row = _row(name)
-    if row is not None:
-        return row
+    entry = _entry(name)
+    if entry is not None:
+        return entry
     why = DIFFERENT.get(name, "it is not in the table (docs/layers.md lists what is)")
     why = _RANDOM if name.startswith(("random.", "compat.v1.random", "keras.backend.random")) else why
     raise UnsupportedLayer(
@@ -106,7 +106,7 @@ def _way_out(source: KerasObject) -> str:
 
 
 @functools.cache
-def _row(name: str) -> Entry | None:
+def _entry(name: str) -> Entry | None:
     function = FUNCTIONS.get(name) or FUNCTIONS.get(name.removeprefix("compat.v1."))
     if function is None or name in DIFFERENT:
         return None
@@ -123,12 +123,12 @@ def _row(name: str) -> Entry | None:
 
 
 def _no_options(config: dict[str, Any]) -> dict[str, Any]:
-    """All that a function takes is in its call: the dtype in the config is the policy of its layer."""
+    """The arguments of a function are in its call; the dtype in the config is the policy of the layer."""
     return {}
 
 
 def _named_arguments(function: Any, own: dict[str, str], given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call under the names that `function` knows; None means its default."""
+    """The arguments of a call under the names of `function`, without those that are None, for the default."""
     legal = {*call_of(function).arguments, *option_names(function)}
     arguments: dict[str, Any] = {}
     for key, value in given.items():
@@ -155,5 +155,5 @@ def _key(spec: Any) -> Any:
 
 
 def listed() -> list[tuple[str, Any]]:
-    """(name in files, function) of all rows, by name."""
+    """(name in files, function) of all entries, by name."""
     return sorted(FUNCTIONS.items())
