@@ -1,4 +1,4 @@
-"""From a file or a live Keras model to (model, params)."""
+"""`load_keras` and `from_keras`: from a file or a live Keras model to (model, params)."""
 
 from __future__ import annotations
 
@@ -41,19 +41,20 @@ def load_keras(
 ) -> tuple[Any, dict[str, Any]]:
     """(model, params) from a `.keras` file (zip or directory) or a `.h5` of Keras 2 or 3, without Keras.
 
-    source: path, bytes or file object; also the config alone (`model.to_json()`). weights: another file, with the
-    arrays. custom: {"package>Name": layer} for layers of your own; each is a function declared with
-    `fnet.layer`, whose options are the keys of its Keras config, and whose params are named as the attributes of the
-    Keras layer; or {"layer name": layer}, "block/lambda_1" for one inside others, for a function in the place of one
-    layer, such as a Lambda: it is given what its options name in the config, and in a Lambda's `arguments`.
-    vocabulary: the tokens of the text
-    layer where the file has lost them (or {layer name: tokens}), special tokens included. limits: how much a file
-    may ask for. rng: the key for layers that draw random numbers because they were called with training=True.
-    training: None gives what `predict` and `model(x, training=False)` of the Keras that wrote the file give, which in
-    Keras 3 override every `training=` in a call, and in Keras 2 obey it; "as written" gives what a bare `model(x)`
-    gives, which obeys it.
+    source: a path, bytes or file object; also a config alone (`model.to_json()`), with its arrays in `weights`.
+    weights: another file, with the arrays.
+    custom: layers of your own, each a function declared with `fnet.layer`. {"package>Name": layer} is a Keras class:
+    its options are the keys of the Keras config, its params have the names of the attributes of the Keras layer.
+    {"layer name": layer} replaces a single layer, such as a Lambda ("block/lambda_1" for one inside others): its
+    options are looked up in the config, and in the `arguments` of a Lambda.
+    vocabulary: the tokens of the text layer, special tokens included, where the file has lost them; or
+    {layer name: tokens}. limits: how much a file may ask for. rng: the key for layers that draw random numbers because
+    they were called with training=True.
+    training: None gives the values of `predict` and `model(x, training=False)` of the Keras that wrote the file: in
+    Keras 3 they override every `training=` in a call, in Keras 2 they obey it. "as written" gives the values of a bare
+    `model(x)`, which obeys it.
 
-    Outputs come in Keras's structure; the arrays of the params are read-only.
+    Outputs have Keras's structure; the arrays of the params are read-only.
     Raises ModelFileError: UnsafeFile, CorruptFile, UnsupportedLayer, WeightsMismatch or LimitExceeded.
     """
     from params.file.reading import opened
@@ -113,7 +114,7 @@ def _with_weights(file: ModelFile, weights: ModelFile) -> ModelFile:
 
 
 def _require_model(file: ModelFile) -> None:
-    """Refuse a file that lacks a config or arrays."""
+    """Raise a ModelFileError for a file without a config or without arrays."""
     if file.config is None:
         from params.assign.weights_outline import weights_alone  # for an error only
 
@@ -160,7 +161,7 @@ def _load(
 
 
 def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: ModelFile) -> None:
-    """Warn where nothing tells which Keras 3 wrote a config, and the first would have made another model of it."""
+    """Warn where the version of Keras 3 is unknown and matters: the first would make another model of the config."""
     with suppress(ModelFileError, *BROKEN):
         if make(version=(3, 0)).step == converted.step:
             return
@@ -172,7 +173,7 @@ def _warn_of_age(make: Callable[..., Converted], converted: Converted, file: Mod
 
 
 def _vocabularies(file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[str]] | None) -> Vocabularies:
-    """What the argument `vocabulary=` of the loader gave, else the layer's `vocabulary.txt`."""
+    """The tokens in the argument `vocabulary=` of the loader, else those in the layer's `vocabulary.txt`."""
 
     def of(group: str, name: str) -> Vocabulary | None:
         tokens = given.get(name) if isinstance(given, Mapping) else given
@@ -185,7 +186,7 @@ def _vocabularies(file: ModelFile, given: Sequence[str] | Mapping[str, Sequence[
 
 
 def _expected(converted: Converted, file: ModelFile, limits: Limits) -> ParamTree:
-    """The form of the params tree, from the shapes that the model says it takes."""
+    """The shapes and dtypes of the params, derived from those of the inputs."""
     spec = converted.takes
     if spec is None:
         count = sum(1 for _ in file.arrays.every)

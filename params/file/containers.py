@@ -1,6 +1,6 @@
-"""Where the parts of a model file are: a zip, a folder, a single HDF5 file. Nothing is ever extracted.
+"""The containers of model files: a zip or a folder. Nothing is ever extracted to disk.
 
-Each container gives parts by fixed names and the vocabulary files; sizes are checked before bytes are read.
+Each gives its parts by name; sizes are checked before bytes are read.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Folder:
 
 
 class Member(NamedTuple):
-    """An entry of the list of a zip."""
+    """An entry of the central directory of a zip."""
 
     name: str
     stored_name: bytes
@@ -152,14 +152,14 @@ class Member(NamedTuple):
     size: int
     attributes: int
     header: int
-    """Where its own header is, after which its bytes are."""
+    """The place of its local header, which its bytes follow."""
 
 
 class Zip:
-    """The members of a zip, after a look at all of them: plain names, no overlap, no trick."""
+    """The members of a zip, all of which are checked first: plain names, no overlap."""
 
     def __init__(self, data: memoryview, limits: Limits, checks: list[Callable[[], None]]) -> None:
-        """checks: gets those of large members, which threads have begun; each is to be called before all is done."""
+        """checks: `get` adds the checksums of large members, which threads compute; the caller runs each at the end."""
         self._data = data
         self._checks = checks
         self._members: dict[str, Member] = {}
@@ -208,9 +208,9 @@ class Zip:
 
 
 def _entries(data: memoryview) -> tuple[list[Member], int]:
-    """The members, by the list at the end of a zip, and where that begins; its end may be one of 64 bits.
+    """(members, where the central directory begins), by the directory at the end of a zip, also of Zip64.
 
-    Read here, as `zipfile` would take longer to import than most models to load.
+    Importing `zipfile` would take longer than loading most models.
     """
     tail = bytes(data[-LONGEST_END:])
     place = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - END.size + 4))
@@ -249,7 +249,7 @@ def _signature(data: memoryview, at: int) -> bytes:
 
 
 def _wide(extra: memoryview, numbers: list[int]) -> list[int]:
-    """The numbers of an entry, those that do not fit into 32 bits from its extra field."""
+    """The numbers of an entry; those that do not fit into 32 bits are in its extra field (Zip64)."""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         if length > len(extra) - 4:
@@ -279,7 +279,7 @@ def _check_member(member: Member) -> None:
 
 
 def _starts(data: memoryview, members: list[Member]) -> dict[str, int]:
-    """Where the bytes of each member begin. No two members may share any. data: what is before the list of entries."""
+    """Where the bytes of each member begin; members may not overlap. data: all before the central directory."""
     starts, end = {}, 0
     for member in sorted(members, key=lambda member: member.header):
         at = member.header
@@ -296,7 +296,7 @@ def _starts(data: memoryview, members: list[Member]) -> dict[str, int]:
 
 
 def _inflate(stored: memoryview, size: int) -> bytes:
-    """Deflated bytes; one more than `size` at most, so that a lie shows."""
+    """Unpack deflated bytes; at most one more than `size`, so that a wrong size shows."""
     decoder = zlib.decompressobj(-zlib.MAX_WBITS)
     return decoder.decompress(stored, size + 1)
 

@@ -1,7 +1,7 @@
-"""What a model file holds, whatever its container: config, arrays by place, vocabularies. Nothing is converted here.
+"""`ModelFile`, the contents of a model file of any format: config, arrays by place, vocabularies. Nothing is converted.
 
-`read` (in `params.file.reading`) gives a `ModelFile`. Its arrays are lazy: shape, dtype and place are known and checked
-against the bytes that the file really has, the numbers are touched by `load` only.
+`read` (in `params.file.reading`) makes it. Its arrays are lazy: shape, dtype and place are known and checked against
+the size of the file; only `load` reads the numbers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ Format = Literal["keras-zip", "keras-dir", "h5", "weights-h5", "weights-json", "
 
 
 UNSAID = "99.0"
-"""Version of a config of Keras 3 that does not tell it: taken for the newest."""
+"""The version of a Keras 3 config without one: taken for the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a file may ask for. Sizes in bytes; raise them for larger models of a known origin."""
+    """How much a file may ask for. Sizes are in bytes; raise them for larger models from a trusted source."""
 
     total: int = 4 << 30
-    """All arrays of the file together, as they will be in memory; also the largest weights member."""
+    """All arrays of the file together, in memory; also the largest weights member."""
     config: int = 16 << 20
     """config.json, metadata.json, a legacy model_config, a shard index."""
     vocabulary: int = 64 << 20
@@ -36,7 +36,7 @@ class Limits:
     layers: int = 12_000
     """Layers of a model, and calls of layers, all nested ones included."""
     outputs: int = 256 << 20
-    """What a model holds at once for one row of a batch; 256 bytes more for each that its file and the row take."""
+    """Peak memory of a model for one row of a batch; 256 bytes more for each byte of its file and of the row."""
     steps: int = 1_000_000
     """Work on structure: messages, links, tree nodes and heap entries of an HDF5 file; a zip entry takes a hundred."""
 
@@ -46,12 +46,12 @@ class StoredArray:
     """One array of the file, not yet read."""
 
     place: str
-    """Where it is in the file, for messages: "layers/dense/vars/0"."""
+    """Its path in the file, for messages: "layers/dense/vars/0"."""
     shape: tuple[int, ...]
     dtype: str
     """"float32", "float16", "float64", "bfloat16", "int8" ... "uint64", "bool"."""
     read: Callable[[], Array] = field(repr=False)
-    """Gives the numbers, C-contiguous; bfloat16 (which NumPy lacks) comes widened to float32."""
+    """Returns the numbers, C-contiguous; bfloat16 (which NumPy lacks) widened to float32."""
 
     def load(self) -> Array:
         """The numbers, read-only. Raises CorruptFile where the bytes cannot be decoded."""
@@ -68,11 +68,11 @@ class Variables:
     """The arrays of one saved object of a `.keras` or `.weights.h5`: the datasets of `<path>/vars`."""
 
     name: str | None
-    """The attribute `name`: the layer's own name (Keras 3.6 and later), a cross-check only."""
+    """The attribute `name`: the name of the layer (Keras 3.6 and later), used as a cross-check only."""
     arrays: tuple[StoredArray, ...] = ()
     """Datasets "0", "1", ... in integer order."""
     named: Mapping[str, StoredArray] = field(default_factory=dict)
-    """Datasets whose name is no integer."""
+    """Datasets whose names are not integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,13 @@ class WeightTree:
     """All arrays of a file. A file has `groups` (Keras 3 layout) or `layers` (legacy `.h5`), never both."""
 
     groups: Mapping[str, Variables] = field(default_factory=dict)
-    """{object path: its variables}, as {"layers/dense": ...}; the root object's path is "". Groups without
-    arrays are there too. The optimizer's are left out."""
+    """{object path: its variables}, such as {"layers/dense": ...}; the path of the root is "". Groups without arrays
+    are included, those of the optimizer are not."""
     layers: tuple[LegacyLayer, ...] = ()
     top_level: tuple[tuple[str, StoredArray], ...] = ()
     """`top_level_model_weights` of a legacy file."""
     version: str | None = None
-    """Of the Keras that wrote them; a `.weights.h5` does not tell."""
+    """The version of Keras that wrote them; not in a `.weights.h5`."""
 
     @property
     def every(self) -> Iterator[StoredArray]:
@@ -111,14 +111,14 @@ class ModelFile:
 
     format: Format
     label: str
-    """How messages call the file: its name, quoted."""
+    """The name of the file in messages, quoted."""
     config: dict[str, Any] | None
     """The parsed model config; None in files that hold weights only."""
     keras_version: str | None
     arrays: WeightTree
     assets: Mapping[str, bytes] = field(default_factory=dict)
-    """{path below "assets/": content} of the vocabulary files, as {"layers/string_lookup/vocabulary.txt": ...}."""
+    """{path below "assets/": content} of the vocabulary files: {"layers/string_lookup/vocabulary.txt": ...}."""
     backend: str | None = None
-    """What Keras 2 ran on: "tensorflow", "theano" or "cntk"; a legacy `.h5` tells."""
+    """The backend of Keras 2, in a legacy `.h5`: "tensorflow", "theano" or "cntk"."""
     stored: int | None = None
-    """Bytes of the file that holds the arrays, as it is, compressed or not; None where no arrays were looked at."""
+    """Size of the file with the arrays, compressed or not; None where the arrays were not read."""

@@ -1,4 +1,4 @@
-"""`read`: a path, bytes or file object becomes a `ModelFile`; what kind of file it is, its first bytes tell."""
+"""`read`: a path, bytes or file object becomes a `ModelFile`. The first bytes tell the format."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ DEFAULT = Limits()
 
 
 def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -> ModelFile:
-    """Open a model file and check all of its structure; the numbers of its arrays are read later, on `load`.
+    """Open a model file and check its structure; the numbers of its arrays are read later, by `StoredArray.load`.
 
-    source: a path to a `.keras` (zip or folder), `.h5`, `.weights.h5` or `.weights.json`, or the bytes or a
-    binary file object of one of them but the last. limits: what the file may ask for. arrays: False leaves the weights
-    of a `.keras` unread.
-    Raises a ModelFileError for anything that is wrong with the file, whatever its bytes, and OSError when there
-    is no such file.
+    source: a path to a `.keras` (zip or folder), `.h5`, `.weights.h5` or `.weights.json`, or the bytes or a binary
+    file object of one of the first three. limits: how much the file may ask for. arrays: False leaves the weights of a
+    `.keras` unread.
+    Raises a ModelFileError for anything wrong with the file, whatever its bytes, and OSError when it does not exist.
     """
     with opened(source, limits, arrays=arrays) as file:
         return file
@@ -38,9 +37,9 @@ def read(source: Source, limits: Limits | None = None, *, arrays: bool = True) -
 
 @contextmanager
 def opened(source: Source, limits: Limits | None = None, *, arrays: bool = True) -> Iterator[ModelFile]:
-    """`read` for a block, during which a thread takes the checksum of large weights.
+    """`read` for a `with` block, during which a thread computes the checksum of large weights.
 
-    At the end of the block a wrong one raises CorruptFile, in place of an error of the block; Ctrl-C waits for none.
+    A wrong one raises CorruptFile at the end of the block, in place of an error of the block.
     """
     label, checks = _label(source), list[Callable[[], None]]()
     try:
@@ -82,7 +81,7 @@ def _label(source: Source) -> str:
 def _file(
     data: memoryview, label: str, limits: Limits, folder: str | None, arrays: bool, checks: list[Callable[[], None]]
 ) -> ModelFile:
-    """folder: where the file is, if it is one."""
+    """A file or bytes. folder: that of a file, else None."""
     if len(data) > limits.total:
         raise LimitExceeded(f"{len(data)} bytes; `Limits.total` allows {limits.total}")
     head = bytes(data[:HEAD])
@@ -110,7 +109,7 @@ def _json(data: memoryview, folder: str | None, label: str, limits: Limits) -> M
 
 
 def _keras(parts: Container, kind: Format, label: str, limits: Limits, arrays: bool, zipped: int) -> ModelFile:
-    """zipped: how many bytes have checksums."""
+    """A `.keras`. zipped: how many of its bytes have checksums."""
     names = set(parts.names())
     if CONFIG not in names:
         raise strange_parts(names)
@@ -167,7 +166,7 @@ def _open(data: memoryview, limits: Limits, stored: int) -> hdf5.Group:
 
 
 def _groups(root: hdf5.Group, *, complete: bool = True) -> Iterator[tuple[str, Variables]]:
-    """(object path, variables) of the groups `<path>/vars`. complete: no number may be missing."""
+    """(object path, variables) of the groups `<path>/vars`. complete: whether no number may be missing."""
     for group in root.walk():
         path, _, last = group.path.rpartition("/")
         if last != "vars":
