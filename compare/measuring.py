@@ -1,9 +1,9 @@
-"""What is measured on one implementation against the float64 evaluation of the same Keras model."""
+"""The differences between one implementation and the float64 evaluation of the same Keras model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from compare import yardstick
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What is compared on: inputs (one array, or a tuple), labels or None, class names, where from."""
+    """The data of a comparison: inputs (one array, or a tuple), labels or None, class names."""
 
     name: str
     x: Any
@@ -27,9 +27,9 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What one implementation gave: outputs, {layer: outputs}, how long it took, what it ran on.
+    """The results of one implementation: outputs, {layer: outputs}, times, versions.
 
-    foreign: what it loaded that it should do without.
+    foreign: the packages that it loaded and should do without.
     """
 
     y: list[Any]
@@ -42,7 +42,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Differing:
-    """A row on which fnet predicts another class than Keras; a tie where float64 cannot tell them apart."""
+    """A row with another predicted class than Keras's; a tie where float64 does not decide between the two."""
 
     row: int
     keras: int
@@ -53,24 +53,24 @@ class Differing:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One implementation on all rows; errors are against the float64 evaluation.
+    """The measures of one implementation on all rows; errors are against the float64 evaluation.
 
-    error: the largest of the outputs, relative to the output (`compare.yardstick`). max_abs, mean_abs: of all entries.
+    error: the largest relative error of an output (`compare.yardstick`). max_abs, mean_abs: over all entries.
     agreement: the fraction of rows with Keras's class.
     """
 
     name: str
     error: float
-    max_abs: float
-    mean_abs: float
-    f1: float | None
     predicted: Any
-    agreement: float
     row_errors: Any
     seconds: float
     load_seconds: float
+    versions: dict[str, str]
+    max_abs: float = np.inf
+    mean_abs: float = np.inf
+    f1: float | None = None
+    agreement: float = 0.0
     differing: tuple[Differing, ...] = ()
-    versions: dict[str, str] = field(default_factory=dict)
 
     def mean_ratio(self, keras: Side) -> float | None:
         """The mean error as a multiple of Keras's; None where Keras has none, or this side cannot be measured."""
@@ -79,7 +79,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Errors:
-    """One output or layer: the error of each side, the largest one that the yardstick allows fnet, max|reference|."""
+    """One output or layer: the error of each side, the largest error that the yardstick allows, max|reference|."""
 
     name: str
     kind: str
@@ -107,21 +107,24 @@ class Measured:
         self.keras_classes = classes_of(keras[0], threshold)
 
     def side(self, name: str, run: Run) -> Side:
-        """The measures of one implementation; one whose outputs have other shapes is infinitely far off."""
-        error, time = max(line.errors[name] for line in self.outputs({name: run})), (run.seconds, run.load_seconds)
+        """The measures of one implementation; where outputs have other shapes its errors are infinite."""
+        error, nothing = max(line.errors[name] for line in self.outputs({name: run})), np.full(len(self.rows), -1)
+        side = Side(name, error, nothing, np.full(len(self.rows), np.inf), run.seconds, run.load_seconds, run.versions)
         if [array.shape for array in run.y] != [array.shape for array in self.exact]:
-            nothing = np.full(len(self.rows), -1), 0.0, np.full(len(self.rows), np.inf)
-            return Side(name, error, np.inf, np.inf, None, *nothing, *time, versions=run.versions)
+            return side
         gaps = [yardstick.gaps(*pair) for pair in zip(run.y, self.exact, strict=True)]
         by_row = np.stack([gap.reshape(len(gap), -1).max(axis=1) for gap in gaps]).max(axis=0)
         predicted, labels = classes_of(run.y[0], self.threshold), self.rows.y
-        f1 = None if labels is None else float(f1_score(labels, predicted, average="macro", zero_division=0))
-        mean, agreement = (
-            np.mean(np.concatenate([gap.ravel() for gap in gaps])),
-            np.mean(predicted == self.keras_classes),
+        return replace(
+            side,
+            max_abs=float(by_row.max()),
+            mean_abs=float(np.mean(np.concatenate([gap.ravel() for gap in gaps]))),
+            f1=None if labels is None else float(f1_score(labels, predicted, average="macro", zero_division=0)),
+            predicted=predicted,
+            agreement=float(np.mean(predicted == self.keras_classes)),
+            row_errors=by_row,
+            differing=tuple(self._differing(predicted)),
         )
-        measures = error, float(by_row.max()), float(mean), f1, predicted, float(agreement), by_row
-        return Side(name, *measures, *time, tuple(self._differing(predicted)), run.versions)
 
     def _differing(self, predicted: Any) -> list[Differing]:
         exact = self.exact[0].reshape(len(self.rows), -1)
@@ -138,7 +141,7 @@ class Measured:
         return rows
 
     def problems(self, side: Side, keras: Side) -> list[str]:
-        """Why the classes of a side keep parity from holding; nothing where they do not."""
+        """Why parity fails because of predicted classes; empty where it does not."""
         lines = []
         apart = [d for d in side.differing if not d.tie]
         if apart:

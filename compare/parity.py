@@ -27,7 +27,7 @@ LAYER_ROWS = 32
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All that was measured on one model file. `problems` is empty exactly when parity held."""
+    """The results for one model file. `problems` is empty exactly when parity held."""
 
     title: str
     file: str
@@ -46,12 +46,12 @@ class Comparison:
 
     @property
     def allowed(self) -> float:
-        """The largest error that the yardstick allows fnet, at the strictest output."""
+        """The smallest error limit of all outputs."""
         return min(line.allowed for line in self.outputs)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Where the comparison says little, because Keras's own float32 is far from its float64."""
+        """Outputs and layers for which parity says little, because Keras's float32 is far from its float64."""
         loud = [line for line in (*self.outputs, *self.layers) if line.errors["Keras"] > yardstick.LOUD]
         note = "{}: Keras in float32 is itself {:.2g} from float64, so that fnet may be {:.2g} off"
         lines = (note.format(line.name, line.errors["Keras"], line.allowed) for line in loud)
@@ -81,7 +81,7 @@ def _errors_summary(line: Errors) -> dict[str, float | None]:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no infinity: None is an error that is no number."""
+    """None in place of NaN and infinity, which JSON does not have."""
     return value if math.isfinite(value) else None
 
 
@@ -101,7 +101,7 @@ def _side_summary(side: Side, keras: Side) -> dict[str, Any]:
 
 
 def installed() -> tuple[str, ...]:
-    """The backends of fnet that can run here; what is left out is said."""
+    """The backends of fnet that can run here; a missing one is logged."""
     if importlib.util.find_spec("jax") is not None:
         return BACKENDS
     log.warning("jax is not installed, so fnet is compared on NumPy alone: pip install 'fnet-layers[jax]'")
@@ -123,14 +123,14 @@ def compare(
 ) -> Comparison:
     """Run a Keras model file in Keras, in float64 and in fnet on each backend, and measure the differences.
 
-    backends: of fnet; all that are installed, where none are named.
-    fnet_file: what fnet loads instead, such as the .safetensors made from the Keras file.
-    other_sides: what is measured next to fnet: .onnx and .stablehlo files, files that fnet loads, "module:function".
-    layer_rows: the number of first rows on which layers are compared one by one; 0 leaves that out.
-    custom: {"package>Name": layer} as `load_keras` takes it, for layers of your own. fnet runs in processes of its own,
-    which import the layers: each is at the top of a module, or of a script that says `if __name__ == "__main__":`;
-    or it is given as "module:name" or "file.py:name".
-    custom_objects: the same layers for Keras, {"package>Name": class}; classes that Keras has registered need no entry.
+    backends: those of fnet; None: all that are installed.
+    fnet_file: a file for fnet to load instead, such as the .safetensors made from the Keras file.
+    other_sides: what else to measure: .onnx and .stablehlo files, files that fnet loads, "module:function".
+    layer_rows: on how many rows layers are compared one by one; 0: none.
+    custom: {"package>Name": layer} as in `load_keras`, for layers of your own. fnet runs in separate processes, which
+    import the layers: each is at the top of a module, or of a script with `if __name__ == "__main__":`; or it is given
+    as "module:name" or "file.py:name".
+    custom_objects: the same layers for Keras, {"package>Name": class}; registered classes need no entry.
     Raises WorkerFailed when fnet refuses the file or fails on it, ImportFailed where a custom layer cannot be imported.
     """
     path = Path(model_file)
@@ -164,13 +164,22 @@ def _compared(
     foreign = [f"{name} loaded {', '.join(run.foreign)}" for name, run in runs.items() if run.foreign]
     classes = [problem for side in sides[1:] for problem in measured.problems(side, sides[0])]
     problems = [*foreign, *over_outputs(outputs), *classes, *over_layers(layers)]
-    about = (title, file, measured.rows, measured.policy)
-    return Comparison(*about, sides, tuple(outputs), tuple(layers), tuple(missing), tuple(problems))
+    return Comparison(
+        title,
+        file,
+        measured.rows,
+        measured.policy,
+        sides=sides,
+        outputs=tuple(outputs),
+        layers=tuple(layers),
+        not_compared=tuple(missing),
+        problems=tuple(problems),
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What every implementation is given to do."""
+    """What every implementation has to run."""
 
     rows: Rows
     batch_size: int
@@ -179,25 +188,25 @@ class _Job:
     custom_objects: Mapping[str, Any] | None
 
     def elsewhere(self, place: str) -> Run:
-        """What the other side gives; fnet on NumPy, of a file that it loads."""
+        """The results of another side; those of fnet on NumPy for a file that it loads."""
         if Path(place).suffix in others.MODELS:
             return self.in_fnet(Path(place), "numpy")
         return others.run(place, self.rows, self.batch_size)
 
     def in_fnet(self, file: Path, backend: str) -> Run:
-        """What fnet gives, in a process of its own."""
+        """The results of fnet, in a separate process."""
         arrays, facts = worker.run_worker(file, self.rows.x, backend, self.batch_size, self.layer_rows, self.custom)
         return Run(
             _grouped(arrays, "output")[""],
             _grouped(arrays, "layer"),
-            facts["predict_seconds"],
-            facts["load_seconds"],
-            facts["versions"],
-            tuple(facts["foreign"]),
+            seconds=facts["predict_seconds"],
+            load_seconds=facts["load_seconds"],
+            versions=facts["versions"],
+            foreign=tuple(facts["foreign"]),
         )
 
     def in_keras(self, path: Path) -> tuple[Any, Run]:
-        """(Keras model, what it gave)."""
+        """(Keras model, its results)."""
         import keras
         import tensorflow as tf
 
@@ -208,7 +217,7 @@ class _Job:
         return model, replace(self.of_keras_model(model), load_seconds=loaded, versions=versions)
 
     def of_keras_model(self, model: Any) -> Run:
-        """What a Keras model gives for all rows, and its layers for the first ones."""
+        """The results of a Keras model for all rows, those of its layers for the first rows."""
         started = time.perf_counter()
         y = reference.outputs(model, self.rows.x, self.batch_size)
         seconds = time.perf_counter() - started

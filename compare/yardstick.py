@@ -2,7 +2,7 @@
 
 With `reference` the same Keras model evaluated in float64 (every policy rewritten, same weights), fnet is right when
 its error is at most twice Keras's own plus a floor that depends on the dtype policy. Errors are relative to what is
-compared, each output and each layer by itself: a model whose outputs are near 1e-7 is judged as strictly as any.
+compared, each output and each layer by itself: a model with outputs near 1e-7 is judged as strictly as any.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ FLOORS = {"float16": 2e-3, "bfloat16": 2e-2}
 DEFAULT_FLOOR = 2e-6
 
 LOUD = 1e-3
-"""From here on an error of Keras's own in float32 is no rounding: float64 is another function there. Attention where no
-key is shown is: 1e9 is taken from every score, which float32 then forgets and float64 does not. Tests hold fnet to
-Keras's float32 there; reports name the place, since twice a large error allows much.
+"""A larger error of Keras's float32 is not rounding: float64 computes another function there. An example is attention
+with all keys masked: 1e9 is subtracted from every score, which float32 then forgets and float64 does not. Tests hold
+fnet to Keras's float32 there; reports name the place, since twice a large error allows much.
 """
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One array of fnet's and of Keras's, both measured against the reference."""
+    """The errors of one array of fnet's and of Keras's, both against the reference."""
 
     error: float
     keras: float
@@ -34,12 +34,12 @@ class Judgement:
 
     @property
     def held(self) -> bool:
-        """Whether fnet is as exact as it has to be."""
+        """Whether the error of fnet is allowed."""
         return self.error <= self.allowed and self.error < float("inf")
 
     @property
     def strain(self) -> float:
-        """The error as a fraction of what is allowed: the largest one decides among several arrays."""
+        """The error as a fraction of what is allowed."""
         return self.error / self.allowed if self.error < float("inf") else float("inf")
 
 
@@ -59,10 +59,10 @@ def allowed(keras_error: float, policy: str = "float32") -> float:
 
 
 def judge(y: Any, keras: Any, reference: Any, policy: str = "float32") -> Judgement:
-    """An array of fnet's next to Keras's under `policy` and the float64 reference.
+    """Judge an array `y` of fnet's by Keras's under `policy` and by the float64 reference.
 
     Where Keras itself gives another integer than its float64 evaluation, or where its dtype cannot hold the value (it
-    gives infinity, or its largest number), Keras's entry is as right as the reference's. What remains is measured.
+    gives infinity, or its largest number), Keras's entry is as right as the reference's. All others are measured.
     """
     largest = _largest(keras)
     y, keras, reference = _comparable(y, keras, reference)
@@ -78,7 +78,7 @@ def judge(y: Any, keras: Any, reference: Any, policy: str = "float32") -> Judgem
 
 
 def worst(judgements: list[Judgement]) -> Judgement:
-    """The one of several arrays, at least one, that is nearest to its limit or farthest over it."""
+    """The one of several judgements, at least one, with the largest `strain`."""
     return max(judgements, key=lambda judgement: judgement.strain)
 
 
@@ -120,7 +120,7 @@ def _largest(y: Any) -> float:
 
 
 def _has_rounding(a: Array) -> bool:
-    """Whether the numbers are rounded ones: what is left are integers, booleans and strings."""
+    """Whether values are subject to rounding: they are not integers, booleans or strings."""
     return a.dtype.kind in "fc"
 
 
@@ -130,7 +130,7 @@ def _same(a: Array, b: Array) -> Array:
 
 
 def _comparable(*given: Any) -> tuple[Array, ...]:
-    """Arrays in one kind: all complex, all float64 (bfloat16 too), all integers or booleans as they are, or all str."""
+    """The arrays as one kind: complex, float64 (bfloat16 too), integers and booleans as they are, or str."""
     arrays = tuple(np.asarray(a) for a in given)
     kinds = {a.dtype.kind for a in arrays}
     if kinds & set("OSU"):
