@@ -102,7 +102,7 @@ def test_more_layers_make_no_more_parts_on_numpy():
     ],
 )
 def test_batches_of_little_work_go_at_once(work, rows):
-    assert schedule.at_once(32, work) == rows
+    assert schedule.rows_at_once(32, work) == rows
 
 
 @pytest.mark.parametrize("invalid", ["raise", "mark"])

@@ -1,4 +1,4 @@
-"""The rows of one call of `predict`: how they are sorted, how batches run, and which rows have no answer."""
+"""The batches of one call of `predict`: how rows are sorted, how batches run, and which rows have no answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fnet.inference.lengths import CHUNK, batch_sizes
 from fnet.inference.optimized import Program
 from fnet.inference.prepared import Prepared
 from fnet.inference.rows import left_out, neutral, spread, unanswered
-from fnet.inference.schedule import as_it_is, at_once
+from fnet.inference.schedule import as_it_is, rows_at_once
 from fnet.strings import is_strings
 from fnet.types import Params
 
@@ -26,16 +26,16 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 class Again(NamedTuple):
-    """How a call like one before goes, one batch of its kind; what it is made of does not hold the params."""
+    """A remembered kind of call, of one batch; it holds no params."""
 
     run: Callable[[Params, Any], Any]
     sound: Callable[[Any], Any] | None
     faults: Callable[[Any, int], list[Fault]]
     begin: Callable[[Any], Any] | None
-    """What only has XLA begin, which looks at no values, and needs no params; None where there is no such thing."""
+    """Starts XLA without a look at values or params; None where that is not possible."""
 
     def outputs(self, params: Params, x: Any, begun: Any = None) -> Any:
-        """The outputs, of what `begin` has begun if it has; None where not all rows have an answer."""
+        """The outputs, those of `begin` if it was called; None where a row has no answer."""
         y = self.begin(x) if self.begin is not None and begun is None else begun
         if (self.sound is None or not self.sound(x)) and self.faults(x, 0):  # while XLA computes
             return None
@@ -43,36 +43,36 @@ class Again(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """How a call wants its rows."""
+    """How a call runs its rows."""
 
     batch_size: int
     workers: int | None
-    """The most threads; None: as many as there are processors."""
+    """The most threads; None: as many as processors."""
     marks: bool
     """Whether rows without an answer are marked in the outputs, not refused."""
     several: bool = True
-    """Whether several batches of little work may go at once."""
+    """Whether several small batches may run at once."""
 
 
 class Runner:
-    """What runs `rows` rows `x`, batch after batch; the states of a stateful model go from one to the next."""
+    """Runs the `rows` rows of `x` batch by batch; a stateful model hands its states from one to the next."""
 
     def __init__(self, prepared: Prepared, program: Program, settings: Settings, x: Any, rows: int) -> None:
         self.prepared, self.settings, self.params = prepared, settings, program.params
         self.x, self.rows = x, rows
         self.run, self.host = program.run or prepared.run, program.host
         self.draws = any(path[-1] == "rng" for path, _ in tree.items(program.params))
-        self.padded = prepared.padded and not self.draws  # how many bits are drawn shows in each of them
+        self.padded = prepared.padded and not self.draws  # random numbers depend on how many are drawn
         self.lengths = None if self.draws else prepared.lengths
         self.most = settings.batch_size
         """Rows of a batch."""
         self.plain = not self.draws and self.host is None and prepared.advance is None
         """Whether batches are numbers that go through the model and nothing else: no draws, no texts, no states."""
         if rows > self.most and settings.several and self.plain:
-            self.most = at_once(self.most, prepared.work_of(x))
+            self.most = rows_at_once(self.most, prepared.work_of(x))
         self.state: Any = EMPTY
         self.marked: list[int] = []
-        """The rows without an answer, of the batches that are done."""
+        """The rows without an answer in the batches so far."""
 
     def outputs(self, batch: Any, size: int) -> Any:
         """The outputs of a batch as NumPy arrays."""
@@ -87,7 +87,7 @@ class Runner:
         return tree.map(lambda a: ops.to_numpy(a)[:size], y) if filled != size else tree.map(ops.to_numpy, y)
 
     def numbers(self, batch: Any) -> Any:
-        """What the compiled model takes of a batch as it was given."""
+        """A batch as the compiled model takes it: texts as numbers."""
         return batch if self.host is None else tree.map(ops.to_numpy, self.host(self.params, batch))
 
     def _filled(self, size: int) -> int:
@@ -95,7 +95,7 @@ class Runner:
         return min(self.most, 1 << (size - 1).bit_length()) if self.padded else size
 
     def _in_parts(self, batch: Any, rows: int) -> Any:
-        """The outputs of a batch, which may go through the model in parts."""
+        """The outputs of a batch, which may run in parts."""
         workers = self.settings.workers
         cut = self.prepared.cut if self.lengths is not None else as_it_is
         return self.prepared.schedule_of(batch, rows, workers).run(self.run, self.params, batch, workers, cut)
@@ -118,7 +118,7 @@ class Runner:
         return Again(go, door.soundness(self.x), door.faults, begin)
 
     def batches(self, progress: Progress | None) -> Iterator[tuple[Any, int, Any]]:
-        """(rows of every batch, their number, outputs): the rows are a slice, or, sorted by length, their numbers."""
+        """(rows, their count, outputs) of every batch; the rows are a slice or, sorted by length, their indices."""
         order, sizes = self._by_length()
         for start, size in zip(itertools.accumulate(sizes, initial=0), sizes, strict=False):
             numbers: Any = range(start, start + size) if order is None else order[start : start + size]
@@ -131,9 +131,9 @@ class Runner:
             yield places, size, y
 
     def _by_length(self) -> tuple[Any, list[int]]:
-        """(the rows, the longest first; None to take them as they come; the sizes of batches).
+        """(indices of the rows, longest first, or None for the given order; the sizes of the batches).
 
-        Raises InvalidInput where rows that are sorted have no answer and are not to be marked.
+        Raises InvalidInput where rows are sorted, one has no answer, and it is not to be marked.
         """
         if self.lengths is None or self.rows == 1:
             return None, batch_sizes(self.rows, self.most)
@@ -153,7 +153,7 @@ class Runner:
         return order, batch_sizes(self.rows, self.most, shares)
 
     def _answers(self, batch: Any, numbers: Any) -> Any:
-        """The outputs of the rows with these numbers, those without an answer marked; or refused."""
+        """The outputs of the rows with these indices; a row without an answer is marked, or refused."""
         size, marks = len(numbers), self.settings.marks
         faults = self.prepared.door.faults(batch, numbers[0])
         if faults and (not marks or self.prepared.advance is not None):  # states are those of all rows
@@ -173,7 +173,7 @@ class Runner:
         return y
 
     def _checked(self, batch: Any, numbers: Any) -> Any:
-        """The outputs of the rows with these numbers, in which the door has found nothing."""
+        """The outputs of the rows with these indices, in which `Door.faults` has found nothing."""
         y = self.outputs(batch, len(numbers))
         if self.host is not None:
             _require_tokens(batch, unanswered(y, len(numbers)), numbers)
@@ -181,12 +181,12 @@ class Runner:
 
 
 def _bad(faults: list[Fault], size: int) -> Any:
-    """bool (size,): the rows in which there is a fault."""
+    """bool (size,): the rows with a fault."""
     return np.any([fault.rows for fault in faults], axis=0) if faults else np.zeros(size, bool)
 
 
 def _require_tokens(batch: Any, empty: Any, numbers: Any) -> None:
-    """Refuse texts of which a model makes nothing. numbers: of the rows."""
+    """Refuse texts without tokens, for which a model gives NaN. numbers: the indices of the rows."""
     if empty.any() and any(map(is_strings, tree.leaves(batch))):
         raise InvalidInput(
             f"row {numbers[int(empty.argmax())]} has a text without tokens, for which the model gives NaN; leave "

@@ -1,4 +1,4 @@
-"""Models prepared to be called often: `jit`, `compile`, and params that are on the device already."""
+"""Models that are called often: `jit`, `compile`, and what XLA compiled for `predict`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _jit(model: Any) -> Callable[[Params, Any], Any]:
         return traced
 
     def run_both(params: Params, x: Any) -> Any:
-        """Strings that no layer makes numbers of, which no device holds, go through the rest as it is."""
+        """Strings that no layer has turned into numbers stay in NumPy: no device holds them."""
         read = host(params, x)
         return (numeric if any(map(is_strings, tree.leaves(read))) else traced)(params, read)
 
@@ -62,10 +62,10 @@ def jit_carried(model: Any) -> Callable[[Params, Any, Any], tuple[Any, Any]]:
 
 
 def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[Any], Any]:  # noqa: A001 - the field's word
-    """`f(x)`: the model with these parameters, as they are now, prepared once to be called often.
+    """`f(x)`: the model with the current values of these parameters, prepared once to be called often.
 
-    optimize: whether to run `fnet.optimize(model, params)`; if not, the values are those of `model(params, x)`,
-    or, for integers into preprocessing layers, of `predict`.
+    optimize: whether to run `fnet.optimize(model, params)`; if not, the values are those of `model(params, x)` or, for
+    integers into preprocessing layers, of `predict`.
     A model that XLA cannot compile, because a size in it depends on values (`bincount`), runs operation by operation.
     """
     require_order("compile(model, params)", model, params)
@@ -80,18 +80,18 @@ def compile(model: Any, params: Params, *, optimize: bool = True) -> Callable[[A
 
 
 def _as_it_is_now(leaf: Any) -> Any:
-    """A leaf of NumPy's, or a copy of one that its owner may change."""
+    """A leaf, or a copy of a NumPy array that may change."""
     return leaf.copy("K") if isinstance(leaf, np.ndarray) and not is_value(leaf) else leaf
 
 
 CONSTANTS = 160 << 20
-"""The most bytes of params that become part of what XLA compiles, once for each shape of the inputs."""
+"""The most bytes of params that are compiled as constants, once for each shape of the inputs."""
 
 
 def may_be_constants(given: Params, kept: Params) -> bool:
-    """Whether params that never change should be part of what is compiled: XLA lays them out as its products want.
+    """Whether params that never change should be compiled as constants: XLA stores them in its preferred layout.
 
-    given: as they came, NumPy arrays that are on no device yet; kept: what is made of them.
+    given: the params of the caller, which must be NumPy arrays; kept: the params on the device.
     """
     if backend.name() == "numpy" or not ops.on_cpu():
         return False
@@ -99,9 +99,9 @@ def may_be_constants(given: Params, kept: Params) -> bool:
 
 
 class Compiled:
-    """`(params, x) -> y`, of native byte order: a model under jit, unless that turns out not to be possible.
+    """`(params, x) -> y`, of native byte order: a model under jit, or the model itself where that is not possible.
 
-    constants: the params of all calls, where they are to be part of what is compiled.
+    constants: the params of all calls, where they are compiled as constants.
     """
 
     def __init__(self, model: Any, constants: Params | None = None) -> None:
@@ -110,7 +110,7 @@ class Compiled:
         self.constants = constants
         most = 64 if constants is None else max(1, 4 * CONSTANTS // max(1, _bytes(constants)))
         self.compiled: Latest[Any, Callable[..., Any] | None] = Latest(most)
-        """{shapes and dtypes: what is compiled for them; None where that is not possible}."""
+        """{shapes and dtypes: the compiled function; None where that is not possible}."""
 
     def __call__(self, params: Params, x: Any) -> Any:
         try:
@@ -124,9 +124,9 @@ class Compiled:
         return self.model(params, x)
 
     def for_threads(self, params: Params, batches: list[Any]) -> Callable[[Any], Any] | None:
-        """x -> NumPy arrays for these very params and `batches`, to be called in several threads at once.
+        """x -> NumPy arrays, for these params and `batches`, to be called by several threads at once.
 
-        None where that is no gain: the model begins with strings, cannot be compiled, or runs on no CPU.
+        None where that gains nothing: the model begins with strings, cannot be compiled, or does not run on a CPU.
         """
         if backend.name() == "numpy":
             return functools.partial(self.model, params)
@@ -137,22 +137,22 @@ class Compiled:
         return None if None in runs.values() else lambda x: tree.map(ops.to_numpy, runs[_spec(x)](x))
 
     def ahead(self, x: Any) -> Callable[[Any], Any] | None:
-        """What is compiled with the constants for `x` in one piece; None where that is not there."""
+        """What was compiled with the constants for the whole of `x`, or None."""
         return self.compiled.get((True, _spec(x))) if self._is_constant_with(x) else None
 
     def _is_constant_with(self, x: Any) -> bool:
-        """Whether the constants count: `x` is not on some other device already."""
+        """Whether to use the constants: `x` is not on another device already."""
         return self.constants is not None and all(isinstance(a, np.ndarray) for a in tree.leaves(x))
 
     def _for(self, params: Params, batch: Any, alone: bool) -> Callable[[Any], Any] | None:
-        """`x -> y` compiled for such a batch, under the settings of the thread that asks; alone: or for several."""
+        """`x -> y`, compiled for such a batch. alone: whether one thread at a time calls it."""
         given = () if self._is_constant_with(batch) else (params,)
         key = (alone, _spec(batch), *map(_spec, given))
         run = self.compiled.made(key, functools.partial(self._ahead, given, batch, alone))
         return run if run is None or not given else functools.partial(run, *given)
 
     def _ahead(self, given: tuple[Params, ...], batch: Any, alone: bool) -> Callable[..., Any] | None:
-        """What is compiled for params, unless they are constants, and a batch; None where that is not possible."""
+        """Compile for params (unless they are constants) and a batch; None where that is not possible."""
         if split_host(self.model)[0] is not None:
             return None
         function = self.model if given else functools.partial(self.model, self.constants)

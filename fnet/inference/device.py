@@ -1,4 +1,4 @@
-"""Params that are prepared once: their copies on a device, and whether they can change at all."""
+"""Params on a device: copies that are made once, and whether an array can change at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _copies: dict[int, tuple[weakref.ref[Any], Any]] = {}
 
 
 def on_device(leaf: Any) -> Any:
-    """A leaf of the params as an array of the backend; the copy of one that cannot change is made once."""
+    """A leaf of the params as an array of the backend; a leaf that cannot change is copied only once."""
     if is_foreign(leaf):
         leaf = array(leaf)
     if backend.name() == "numpy" or not isinstance(leaf, np.ndarray):
@@ -41,19 +41,19 @@ def _forget(key: int, gone: weakref.ref[Any]) -> None:
 
 
 def is_value(leaf: Any) -> bool:
-    """Whether nobody can ever change an array: it is one of JAX's, or has its numbers in constant memory, or none."""
+    """Whether an array can never change: it is one of JAX's, or in constant memory, or empty."""
     if not isinstance(leaf, np.ndarray):
         return not is_foreign(leaf)
     return not leaf.size or is_constant(leaf)
 
 
 def is_foreign(leaf: Any) -> bool:
-    """Whether it is an array of a library other than NumPy and the backend's, which may change."""
+    """Whether a leaf is an array of a library other than NumPy and the backend's, so that it may change."""
     return hasattr(leaf, "__array__") and not ops.is_array(leaf)
 
 
 def twin(leaf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Another array of the numbers of one that `is_value` and not empty, which keeps those alive and not that array."""
+    """A second array on the same constant memory, which keeps that alive but not `leaf`, which is not empty."""
     memory: Any = leaf
     while isinstance(memory, np.ndarray):
         memory = memory.base

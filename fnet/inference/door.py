@@ -1,7 +1,7 @@
-"""What stands between the outside and a model: structure, shapes, kinds, finite numbers, ids within tables.
+"""The checks of inputs before a model runs: structure, shapes, dtypes, finite numbers, ids within tables.
 
-`admit` makes arrays of what came in, by the structure that the model takes; `faults` finds the rows that the model
-must not see, because its answer would be wrong without a word.
+`admit` makes arrays of the inputs, in the structure of the model; `faults` finds the rows for which the model would
+give a wrong answer without an error.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from fnet.shapes import fits
 from fnet.types import Array, Spec
 
 Rule = Callable[[Array], Any]
-"""Of a layer: (values) -> (bool of the shape of values: True where wrong, what to say of such a value)."""
-
+"""(values) -> (bool of their shape: True where wrong, value -> a description for the message)."""
 
 FEW = 8192
-"""Numbers up to which one dot product tells that all are finite; that of more would go to several threads."""
-
+"""Up to so many numbers one dot product tells whether all are finite; a longer one would use several threads."""
 
 MISSING = re.compile(r"nan.*|is_?(nan|inf|finite|posinf|neginf)")
-"""Names of operations that have an answer for NaN or infinity."""
+"""Names of operations that are defined for NaN or infinity."""
 
 
 class Fault(NamedTuple):
@@ -58,7 +56,7 @@ class Door:
         self.inputs = input_names(model)
 
     def admit(self, x: Any) -> Any:
-        """`x` as arrays in the structure of the inputs; shapes and kinds checked. Raises InvalidInput."""
+        """`x` as arrays in the structure of the inputs, with shapes and dtypes checked. Raises InvalidInput."""
         if x is None or (isinstance(x, Mapping) and not x):
             raise InvalidInput(f"{x} where rows are wanted; give an array, a table or a list")
         x = self._single(x) if isinstance(self.inputs, str) else self._several(self.inputs, x)
@@ -69,7 +67,7 @@ class Door:
         return x
 
     def _single(self, x: Any) -> Any:
-        """What the only input is given: alone, in a list of one, by its name, or as columns."""
+        """The value of the only input: given alone, in a list of one, by name, or as columns."""
         spec = self.specs.get(self.inputs)
         if isinstance(x, Mapping):
             if self.inputs in x or len(x) == 1:
@@ -86,7 +84,7 @@ class Door:
         return tree.map(array, x) if isinstance(x, Mapping) else array(x)
 
     def _several(self, inputs: Any, x: Any) -> Any:
-        """Several inputs: by name, in the order of the model, or as columns of a table."""
+        """The values of several inputs: given by name, in the order of the model, or as columns of a table."""
         if isinstance(inputs, str):
             x = x[0] if isinstance(x, list | tuple) and len(x) == 1 and np.ndim(x[0]) > 0 else x
             return array(x)
@@ -119,7 +117,7 @@ class Door:
         return counts.pop()
 
     def soundness(self, x: Any) -> Callable[[Any], Any] | None:
-        """What tells that the one input, an array like `x`, has no faults, faster than `faults`; None without such."""
+        """A test whether the only input, an array like `x`, has no faults, faster than `faults`; or None."""
         spec = self.specs.get(self.inputs) if self.inputs.__class__ is str else None
         if spec is None or spec.dtype not in ("float32", "float64") or self.rules or x.__class__ is not np.ndarray:
             return None
@@ -128,7 +126,7 @@ class Door:
         return _squares_are_finite if _is_few(x) else _all_finite
 
     def faults(self, batch: Any, start: int) -> list[Fault]:
-        """What must not come in, input by input; rows are told counted from `start`."""
+        """The faults of all inputs; messages count rows from `start`."""
         if batch.__class__ is np.ndarray and self.inputs.__class__ is str:
             values = {self.inputs: batch}
         else:
@@ -144,7 +142,7 @@ class Door:
 
 
 def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], start: int) -> list[Fault]:
-    """The fault of the rows in which a value is `wrong`, if there is one."""
+    """The fault of the rows with a `wrong` value; empty where there are none."""
     wrong = np.asarray(wrong).reshape(len(value), -1)
     if not wrong.any():
         return []
@@ -160,8 +158,7 @@ def _fault(name: str, value: Array, wrong: Array, say: Callable[[Any], str], sta
 
 
 def _number_faults(name: str, value: Array, spec: Spec | None, start: int, missing: bool) -> list[Fault]:
-    """NaN and infinity, unless `missing` says that they have an answer, numbers that the dtype of the input cannot
-    hold, and texts that are none."""
+    """Values that are NaN or infinity (unless `missing`), outside the range of the input's dtype, or not texts."""
     dtype, kind = "" if spec is None else spec.dtype, value.dtype.kind
     faults: list[Fault] = []
     if kind in "OU" and dtype == "string":
@@ -183,7 +180,7 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int, missi
 
 
 def _no_text(item: Any) -> str | None:
-    """Why an item is no text; None for one that is."""
+    """Why an item is not a text; None for a text."""
     if not isinstance(item, str | bytes):
         return "no text; for a missing one give ''"
     if isinstance(item, str) and not item.isascii() and re.search("[\ud800-\udfff]", item):
@@ -192,12 +189,12 @@ def _no_text(item: Any) -> str | None:
 
 
 def _plain(item: Any) -> Any:
-    """A scalar of NumPy as Python's, whose repr is the number."""
+    """A NumPy scalar as a Python number, whose repr is shorter."""
     return item.item() if isinstance(item, np.generic) else item
 
 
 def _squares_are_finite(value: Array) -> bool:
-    """Whether the sum of the squares of few numbers is finite, as then all of them are: faster than asking each."""
+    """Whether the sum of squares of a few numbers is finite; then all of them are. Faster than a test of each."""
     return _is_few(value) and math.isfinite(np.vdot(value, value))
 
 
@@ -224,7 +221,7 @@ def _no_others(x: Mapping[str, Any], names: list[str]) -> None:
 
 
 def _check_kind(name: str, value: Any, spec: Spec) -> None:
-    """Numbers where numbers are wanted (NumPy would cast dates, drop imaginary parts, make NaN of None), else texts."""
+    """Refuse non-numbers for a numeric input (NumPy would cast dates, drop imaginary parts), or numbers for texts."""
     kind = getattr(value.dtype, "kind", "")
     if spec.dtype == "string" and kind in "biufc":
         raise InvalidInput(f"input {name!r} holds {value.dtype} values, the model takes strings")
@@ -256,12 +253,12 @@ def _input_specs(model: Any) -> dict[str, Spec]:
 
 
 def _answers_missing(step: Any) -> bool:
-    """Whether `step` is, or contains, an operation that has an answer for NaN or infinity."""
+    """Whether `step` is, or contains, an operation that is defined for NaN or infinity."""
     return any(MISSING.fullmatch(layer.function.__name__) for layer in infer.layers_in(step))
 
 
 def _door_rules(model: Any) -> Iterator[tuple[str, Rule]]:
-    """(input name, rule) for every layer with a door rule that reads an input directly."""
+    """(input name, rule) for every layer with an `Entrance.faults` that reads an input directly."""
     if isinstance(model, Graph):
         yield from _graph_rules(model)
     elif isinstance(model, Sequential):
@@ -282,5 +279,5 @@ def _graph_rules(model: Graph) -> Iterator[tuple[str, Rule]]:
 
 
 def passes_on(step: Any) -> bool:
-    """Whether a step is a layer that gives the values that it got."""
+    """Whether a step is a layer that returns its input."""
     return not isinstance(step, Model) and rules(step).entrance.passes_on

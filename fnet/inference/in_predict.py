@@ -1,4 +1,4 @@
-"""A model as `predict` runs it, where that differs from what a call gives, as it does in Keras."""
+"""`in_predict`: a model with the values of Keras's `predict`, where they differ from those of a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fnet.latest import Latest
 from fnet.layers.wrappers import time_distributed
 
 _made: Latest[int, tuple[Any, Any]] = Latest(8)
-"""{id of a model: it, alive, so that its id stays its own; as `predict` runs it}."""
+"""{id of a model: (the model, kept alive so that its id stays unique; as `predict` runs it)}."""
 
 
 def in_predict(model: Any) -> Any:

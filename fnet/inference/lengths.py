@@ -1,4 +1,4 @@
-"""Rows by length: a model that masks padding right at its beginning computes rows of one length together."""
+"""Rows sorted by length: a model that begins by masking padding runs rows of similar length together."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CHUNK = 4096
 class Lengths(NamedTuple):
     """How long the rows of a model are.
 
-    steps: rows (n, time, ...) -> bool (n, time), the steps that the model's first mask leaves. shrinks: whether masked
-    steps may be left out of the rows, since all that reads them is a recurrent stack that gives its last output.
+    steps: rows (n, time, ...) -> bool (n, time), the steps that the model does not mask. shrinks: whether masked steps
+    may be removed, because only a recurrent stack reads them, and it returns its last output.
     """
 
     steps: Callable[[Array], Array]
@@ -37,9 +37,9 @@ class Lengths(NamedTuple):
         return np.count_nonzero(self.steps(np.asarray(x)), axis=1)
 
     def shrunk(self, x: Any) -> Any:
-        """Rows without the steps that none of them has, those in front; of few widths, so that XLA compiles few shapes.
+        """Rows with their valid steps first, cut to the longest; to few widths, so that XLA compiles few shapes.
 
-        x: a tree of one array. As it is where masked steps may not be left out.
+        x: a tree of one array; unchanged unless `shrinks`.
         """
         return tree.map(self._shrunk, x) if self.shrinks else x
 
@@ -60,10 +60,9 @@ def _width(steps: int) -> int:
 
 
 def batch_sizes(rows: int, batch_size: int, shares: Array | None = None) -> list[int]:
-    """The sizes of batches; shares: how much of its width each row fills, the largest first.
+    """The sizes of batches. shares: the fraction of its width that each row fills, largest first.
 
-    A batch has more rows where no row fills much, up to two parts for threads: its places are not more than in
-    `batch_size` full rows.
+    A batch of shorter rows has more of them, up to two parts for threads: as many steps as `batch_size` full rows.
     """
     sizes: list[int] = []
     while (start := sum(sizes)) < rows:
@@ -73,7 +72,7 @@ def batch_sizes(rows: int, batch_size: int, shares: Array | None = None) -> list
 
 
 def lengths(model: Any) -> Lengths | None:
-    """By what the rows of a model differ in length; None where it has no recurrent layers, or no mask to go by."""
+    """The lengths of the rows of a model; None where it has no recurrent layers, or does not begin with a mask."""
     if not any(step.function in RECURRENT for step in infer.layers_in(model)):
         return None
     step = first(model)
@@ -91,7 +90,7 @@ def lengths(model: Any) -> Lengths | None:
 
 
 def first(model: Any) -> Bound | None:
-    """The layer that alone reads what the model is given; None where several do."""
+    """The only layer that reads the input of the model; None where several do."""
     if isinstance(model, Sequential):
         return next((first(step) for _, step in model.steps if not passes_on(step)), None)
     if not isinstance(model, Graph):

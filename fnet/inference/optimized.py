@@ -1,4 +1,4 @@
-"""`fnet.optimize` remembered, for the very arrays that it was done for."""
+"""`optimized`: the result of `fnet.optimize`, remembered for the same arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _programs: Latest[Any, _Remembered] = Latest(8)
 """{(backend, id of the model, whether optimised, structure and ids of the params): the program}."""
 
 _CALLS = 64
-"""Of how many kinds of calls a program remembers how they go."""
+"""How many kinds of calls a program remembers."""
 
 
 class Program(NamedTuple):
@@ -30,25 +30,25 @@ class Program(NamedTuple):
     model: Any
     params: Params
     run: Compiled | None
-    """It with these params as a part of what is compiled, where that is faster."""
+    """The model compiled with these params as constants, where that is faster."""
     calls: Latest[Any, Any]
-    """What `predict` remembers of calls with these params, by the kind of call; nothing where they can change."""
+    """{kind of call: `Again`} for `predict`; always empty where params can change."""
     host: Any = None
-    """What makes, with the same params, the numbers that the model takes of the texts that are given."""
+    """The layers in front of the model that turn texts into numbers, or None."""
 
 
 class _Place(int):
-    """In place of a leaf of the optimised params that is one of the arrays given: its number among them."""
+    """Replaces a leaf of the optimised params that is one of the given arrays, by its index."""
 
 
 @dataclass(frozen=True)
 class _Remembered:
     """A program for the next call with the same arrays.
 
-    It keeps the model alive, so that its id stays its own, and none of the arrays that were given: in the params of the
-    program are twins of them or, for one that can have none, a `_Place`. When one of the arrays goes, it is forgotten.
+    It keeps the model alive, so that its id stays unique, and none of the given arrays: the params of the program hold
+    twins of them or, where there can be none, a `_Place`. When one of the arrays is collected, it is forgotten.
 
-    watched: weak references to them.
+    watched: weak references to the arrays.
     """
 
     given_model: Any
@@ -57,14 +57,14 @@ class _Remembered:
     watched: list[Any]
 
     def filled(self, leaves: list[Any]) -> Program:
-        """The program with the arrays that were given."""
+        """The program with the given arrays."""
         return self.program._replace(params=_filled(self.program.params, leaves)) if self.has_places else self.program
 
 
 def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
-    """The program to run: optimised if asked for, the params on the device.
+    """The program to run: optimised if `optimize`, the params on the device.
 
-    It is made once for arrays that cannot change; where any can, the model stays as it is.
+    It is made once for arrays that cannot change; where one can, the model stays as it is.
     """
     leaves, structure = ops.flatten(params)
     key = (backend.name(), id(model), optimize, structure, *map(id, leaves))
@@ -78,7 +78,7 @@ def optimized(model: Any, params: Params, optimize: bool = True) -> Program:
 
 
 def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> Program:
-    """The program for params of these leaves, with stand-ins for those that are in it as they were given."""
+    """The program for these params, with stand-ins for the given arrays that are still in it."""
     model = in_predict(model)
     faster, new = rewrites.optimize(model, params) if optimize else (model, params)
     host, faster = split_numbers(faster)
@@ -89,7 +89,7 @@ def _program(model: Any, params: Params, leaves: list[Any], optimize: bool) -> P
 
 
 def _stand_in(leaf: Any, number: int) -> Any:
-    """What is kept in place of an array that was given."""
+    """What replaces a given array in memory."""
     return twin(leaf) if isinstance(leaf, np.ndarray) and leaf.size else _Place(number)
 
 
@@ -101,7 +101,7 @@ def _remember(key: Any, model: Any, program: Program, leaves: list[Any]) -> _Rem
 
 
 def _filled(item: Any, leaves: list[Any]) -> Any:
-    """A tree of params with the arrays that were given at their places."""
+    """A tree of params with the given arrays in place of every `_Place`."""
     if item.__class__ is dict:
         return {key: _filled(part, leaves) for key, part in item.items()}
     if item.__class__ is np.ndarray:
@@ -110,6 +110,6 @@ def _filled(item: Any, leaves: list[Any]) -> Any:
 
 
 def _watch(leaf: Any, key: Any) -> Any:
-    """A weak reference to an array, with which its program goes; what is no array is kept."""
+    """A weak reference to an array that forgets its program with it; anything else is kept."""
     is_watched = hasattr(leaf, "__array__") and not isinstance(leaf, np.generic)
     return weakref.ref(leaf, lambda _: _programs.pop(key, None)) if is_watched else leaf

@@ -1,4 +1,4 @@
-"""`predict`: a model on many rows, batch after batch, with what comes in checked at the door."""
+"""`predict`: run a model on many rows, batch by batch, and check the inputs first."""
 
 from __future__ import annotations
 
@@ -36,18 +36,19 @@ def predict(
 ) -> Any:
     """The model on any number of rows, `batch_size` at a time: NumPy arrays in the model's output structure.
 
-    The values are those of Keras's `predict`: of integers into preprocessing layers see `fnet.in_predict`.
+    The values are those of Keras's `predict`; for integers into preprocessing layers see `fnet.in_predict`.
     x: an array, tensor, table or list, or a tuple, list or dict of them (strings too), rows first. Memory beyond the
-    result does not grow with the number of rows. Small batches run several at a time, unless `progress` reports on
-    each. Outputs that do not have one row for each row of the input, such as sums over a batch, are joined batch after
-    batch, as in Keras. Layers with `stateful` continue in each batch from the state that the batch before left; each
-    call starts from zeros. progress: called with (rows done, rows in all).
+    result does not grow with the number of rows. Several small batches run at a time, unless `progress` reports on
+    each. Outputs without a row for each row of the input, such as sums over a batch, are concatenated, as in Keras.
+    Layers with `stateful` start each batch from the state after the batch before; each call starts from zeros.
+    progress: called with (rows done, rows in all).
     invalid: what happens to rows that have no answer (NaN or infinity, ids beyond a table, no text, a text without
     tokens): "raise" names the first in an InvalidInput; "mark" leaves them out and marks them in the outputs, with
-    NaN in floats, -1 in integers (the largest in unsigned ones), False and "", and an InvalidRows warning says which.
+    NaN in floats, -1 in integers (the largest number in unsigned ones), False and "", and an InvalidRows warning lists
+    them.
     optimize: whether to run `fnet.optimize(model, params)`, made once, where all params are read-only. Params that
-    can change run in the model itself.
-    workers: the most threads that share the rows of a batch; None for one on each processor that this process may use,
+    can change always run in the model itself.
+    workers: the most threads that share the rows of a batch; None: one for each processor that this process may use,
     by its affinity, the quota of its container, and OPENBLAS_NUM_THREADS or OMP_NUM_THREADS. The values are the same
     for any number.
 
@@ -93,17 +94,17 @@ def predict(
 
 
 _begins: Latest[tuple[int, int, bool, Any], Any] = Latest(64)
-"""{ids of model and params, optimize, kind of call: a weak reference to what had XLA begin last time}."""
+"""{(ids of model and params, optimize, kind of call): a weak reference to the `begin` of the last `Again`}."""
 
 
 def _kind(x: Any, settings: Settings) -> Any:
-    """What all that `predict` decides for an array depends on, except for its numbers; None for what is no array."""
+    """All that the decisions of `predict` depend on, except for the numbers; None unless `x` is an array."""
     is_array = x.__class__ is np.ndarray or ops.is_array(x)
     return (x.__class__, x.shape, x.dtype, settings) if is_array else None
 
 
 def _whole(number: Any, name: str = "batch_size") -> int:
-    """A number of rows (or threads) as an int: whatever means a whole number of at least 1."""
+    """A number of rows (or threads) as an int: anything that means a whole number of at least 1."""
     what = {"batch_size": "the number of rows at a time", "workers": "the number of threads"}[name]
     if number.__class__ is int and number > 0:
         return number
@@ -121,7 +122,7 @@ def _whole(number: Any, name: str = "batch_size") -> int:
 
 
 def _require_whole_batches(rows: int, batch_size: int) -> None:
-    """A stateful model goes on, row by row, from the batch before, so every batch needs the same rows."""
+    """Refuse batches of different sizes: a stateful model continues, row by row, from the batch before."""
     if rows > batch_size and rows % batch_size:
         divisors = [n for n in range(1, batch_size + 1) if rows % n == 0]
         raise InvalidInput(
@@ -132,7 +133,7 @@ def _require_whole_batches(rows: int, batch_size: int) -> None:
 
 
 def _require_fitting(model: Any, params: Params, x: Any, error: Exception) -> None:
-    """Raise InvalidParams, as `fnet.check` says it, where params that are missing are the cause of an error."""
+    """Raise InvalidParams, as `fnet.check` does, where missing params are the cause of an error."""
     known = infer.input_spec(model) is not None
     lines = parameters.differences(model, params, *(() if known else (infer.spec(x),)))
     if lines:

@@ -1,4 +1,4 @@
-"""What is known of a model before `predict` runs it, remembered for the calls that follow."""
+"""What `predict` knows about a model before it runs, remembered for later calls."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from fnet.layers.wrappers import carried
 from fnet.types import Params, Spec
 
 _prepared: Latest[tuple[int, int, str], Prepared] = Latest(8)
-"""{(ids of the model that was given and of the one that runs, backend): what is known}."""
+"""{(ids of the given model and of the one that runs, backend): its `Prepared`}."""
 
 
 class Prepared(NamedTuple):
     """What `predict` knows about a model; its params come with each call."""
 
     given: Any
-    """The model that was given; alive here, so that its id stays its own."""
+    """The model of the caller, kept alive so that its id stays unique."""
     model: Any
-    """What runs."""
+    """The model that runs."""
     door: Door
     run: Compiled
     advance: Callable[[Params, Any, Any], tuple[Any, Any]] | None
-    """`carried`, for a model whose states go from batch to batch."""
+    """`carried`, for a model that hands states from batch to batch."""
     padded: bool
-    """Whether batches are filled up to a power of two, with rows of their own, so that XLA compiles few shapes."""
+    """Whether batches are padded to a power of two with copies of their rows, so that XLA compiles few shapes."""
     lengths: Lengths | None
-    """By what rows are sorted, where they do not reach each other and it pays."""
+    """How rows are sorted by length, where they are independent and it pays."""
     rows_independent: bool
-    """Whether no row can reach another."""
+    """Whether the outputs of a row depend on that row alone."""
     works: Latest[Any, Work]
-    """{shapes of the rows and dtypes of a batch: the work of one}."""
+    """{shapes and dtypes of a row: its work}."""
     schedules: Latest[Any, Schedule]
-    """{shapes and dtypes of a batch, workers: how it goes through the model}."""
+    """{(workers, shapes and dtypes of a batch): its schedule}."""
 
     @property
     def cut(self) -> Cut:
-        """What is cut off the rows of a part before they go through the model."""
+        """How the rows of a part are shortened before they run."""
         return as_it_is if self.lengths is None or backend.name() == "numpy" else self.lengths.shrunk
 
     def schedule_of(self, batch: Any, rows: int, workers: int | None) -> Schedule:
-        """How a batch goes through the model: in one piece where rows can reach each other."""
+        """The schedule of a batch: undivided where rows may depend on each other."""
         key = (workers, *((path, a.shape, a.dtype) for path, a in tree.items(batch)))
         return self.schedules.made(key, lambda: schedule(rows, self.work_of(batch), workers))
 
     def work_of(self, batch: Any) -> Work:
-        """The work of a row like those of a batch; none where rows can reach each other."""
+        """The work of one row of a batch; none where rows may depend on each other."""
         if not self.rows_independent:
             return Work()
         key = tuple((path, a.shape[1:], a.dtype) for path, a in tree.items(batch))
@@ -63,7 +63,7 @@ class Prepared(NamedTuple):
 
 
 def prepared(given: Any, model: Any) -> Prepared:
-    """The door of the model that was given and the one that runs, compiled."""
+    """The door of the given model, and the compiled model that runs."""
     key = (id(given), id(model), backend.name())
     return _prepared.made(key, functools.partial(_prepare, given, model))
 

@@ -1,4 +1,4 @@
-"""Rows of a batch: whether each goes through a model by itself, and how the outputs of batches are joined."""
+"""Rows of a batch: whether they are independent in a model, and how the outputs of batches are joined."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from fnet.errors import InvalidInput
 from fnet.types import Array
 
 ROWS = 1_000_003
-"""So many rows as nothing else of a model has."""
+"""A number of rows that is the size of nothing else in a model."""
 
 
 def rows_independent(model: Any) -> bool:
-    """Whether no row can reach another, so that a batch may be filled up with rows that are thrown away.
+    """Whether the outputs of each row depend on that row alone, so that a batch may be padded with other rows.
 
-    Of some operations (reshapes, products) and of custom layers this is not known: False.
+    False where this is unknown, as of some operations (reshapes, products) and of custom layers.
     """
     return all(map(rows_stay, infer.layers_in(model))) and _rows_lead(model)
 
 
 def _rows_lead(model: Any) -> bool:
-    """Whether the first axis of all that is made of rows is theirs, as far as a model says what it takes: an image
-    alone, or one number a row, may become something else."""
+    """Whether the first axis of every output is that of the rows, as far as a model declares its inputs: an operation
+    may take one image without a batch axis, or one number a row."""
     takes = infer.input_spec(model)
     if takes is None:
         return True
@@ -48,13 +48,13 @@ def _rows_lead(model: Any) -> bool:
 
 
 def _by_row(step: Any) -> int | None:
-    """What a layer says of its rows; None of what is no layer."""
+    """`Rules.by_row` of a layer; None for anything else."""
     declared: Rules | None = getattr(getattr(step, "function", step), "rules", None)
     return None if declared is None else declared.by_row
 
 
 def rows_stay(layer: Bound) -> bool:
-    """Whether a layer is known to leave rows to themselves."""
+    """Whether a layer is known to keep rows independent."""
     options = layer.all_options
     axes = {name: value for name, value in options.items() if name in ("axis", "axes")}
     if options.get("training") or options.get("time_major") or not all(map(_not_rows, axes.values())):
@@ -64,7 +64,7 @@ def rows_stay(layer: Bound) -> bool:
 
 
 def _not_rows(axis: Any) -> bool:
-    """Whether an option cannot mean axis 0: -2 is that of a matrix, None often means all."""
+    """Whether an option cannot mean axis 0: -2 is axis 0 of a matrix, None often means all axes."""
     axes = axis if isinstance(axis, list | tuple) else [axis]
     return all(isinstance(n, int) and (n == -1 or n > 0) for n in axes)
 
@@ -78,7 +78,7 @@ def left_out(batch: Any, bad: Array) -> Any:
 
 
 def neutral(batch: Any) -> Any:
-    """A batch of one row of zeros or empty texts, in the place of one that has none to give."""
+    """A batch of one row of zeros or empty texts, for a batch without any good row."""
     return tree.map(lambda a: np.full((1, *a.shape[1:]), "" if a.dtype.kind in "OSU" else 0, a.dtype), batch)
 
 
@@ -92,9 +92,9 @@ def unanswered(y: Any, size: int) -> np.ndarray[Any, Any]:
 
 
 def spread(y: Any, bad: Array, empty: Array) -> tuple[Any, np.ndarray[Any, Any]]:
-    """(outputs, marked): a row for each of `bad`, the good ones from `y`, where those that are `empty` are marked, too.
+    """(outputs with a row for each of `bad`, marked rows). `y` has the other rows, of which `empty` are marked too.
 
-    Outputs without a row for each stay what they are.
+    Outputs without a row for each input row stay as they are.
     """
     marked = bad.copy()
     marked[~bad] = empty[: (~bad).sum()]
@@ -110,7 +110,7 @@ def spread(y: Any, bad: Array, empty: Array) -> tuple[Any, np.ndarray[Any, Any]]
 
 
 def _mark(dtype: np.dtype[Any]) -> Any:
-    """What stands for no answer."""
+    """The value that marks a row without an answer."""
     if dtype.kind in "fc":
         return np.nan
     return {"i": -1, "u": np.iinfo(dtype).max if dtype.kind == "u" else 0, "b": False}.get(dtype.kind, "")
@@ -120,9 +120,9 @@ def _mark(dtype: np.dtype[Any]) -> Any:
 
 
 def joined(batches: Iterator[tuple[Any, int, Any]], rows: int) -> Any:
-    """(rows, their number, outputs) of every batch -> the outputs in the order of rows, as Keras's `predict` has them.
+    """(rows, their count, outputs) of every batch -> the outputs in the order of the rows, as in Keras's `predict`.
 
-    rows: a slice, or the numbers of rows.
+    rows: a slice, or indices.
 
     Raises InvalidInput for outputs whose shapes differ beyond the first axis.
     """
@@ -136,7 +136,7 @@ def joined(batches: Iterator[tuple[Any, int, Any]], rows: int) -> Any:
 
 
 class _Output:
-    """One output over all batches: written in place while it has a row for each of the input, else gathered."""
+    """One output over all batches: written in place while it has a row for each input row, else concatenated."""
 
     def __init__(self, y: Array, places: Any, size: int, rows: int) -> None:
         self.array = np.empty((rows, *y.shape[1:]), y.dtype) if y.shape[:1] == (size,) else None

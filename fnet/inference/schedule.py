@@ -1,4 +1,4 @@
-"""A batch in parts that stay in the cache, in threads, where its rows do not reach each other."""
+"""How a batch is split into parts that fit the cache, for threads to run, where its rows are independent."""
 
 from __future__ import annotations
 
@@ -35,45 +35,45 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 PART = {"numpy": 12_000_000, "jax": 320_000_000}
-"""Work of one part, as `Work.amount` counts it. On NumPy it is enough that threads, of which one at a time runs Python,
-seldom wait for each other; on JAX it pays for what XLA does with the kernels in every call. Few enough that what flows
-stays in the cache."""
+"""Work of one part, as `Work.amount` counts it: little enough to stay in the cache. On NumPy much enough that threads,
+of which one at a time runs Python, seldom wait for each other; on JAX much enough to pay for XLA's work on the kernels
+in every call."""
 
 TWO = {"numpy": 2_700_000, "jax": 225_000_000}
-"""Work from which on two parts are faster than one."""
+"""With more work, two parts are faster than one."""
 
 HELD = 8 << 20
-"""Bytes that batches hold which go at once."""
+"""The most bytes of batches that run together."""
 
 RECURRENT = (simple_rnn, lstm, gru, bidirectional, recurrent_stack)
 
 SMALL = 30_000_000
-"""Work that one thread does faster than several, which wait for each other."""
+"""Up to so much work one thread is faster than several, which wait for each other."""
 
 
 LOOP = {"numpy": 64, "jax": 16}
-"""Rows of a part where a layer goes over its steps in a loop: a step of fewer costs nearly as much."""
+"""The fewest rows of a part where a layer loops over time steps: a step of fewer rows costs nearly as much."""
 
 LOOP_PART = 12_500_000
-"""Work of a part with such a loop on JAX from which on it pays for its thread, however few its rows are."""
+"""The least work for which a part with such a loop is worth its thread on JAX, however few its rows are."""
 
 
 class Work(NamedTuple):
-    """About how many multiplications a row costs. Zero where that is not known before the model runs."""
+    """The approximate number of multiplications of a row; 0 where it is not known before the model runs."""
 
     row: float = 0.0
     parallel: float = 0.0
-    """Those of them that do not wait for others: of recurrent layers one step."""
+    """Those that do not wait for others: in recurrent layers, those of one time step."""
     loops: bool = False
-    """Whether a layer goes over its steps in a loop."""
+    """Whether a layer loops over time steps."""
     held: int = 0
-    """The bytes that a row takes, at most."""
+    """The peak memory of a row, in bytes."""
     step: float = 0.0
-    """What a layer takes, in the mean of all, as `fnet.core.room` counts work."""
+    """The mean work of a layer, as in `fnet.core.room`."""
 
     @property
     def amount(self) -> float:
-        """What decides on parts: on NumPy how much one layer has to do, on JAX all of them."""
+        """The work that decides on parts: on NumPy that of one layer, on JAX that of all."""
         return self.step if backend.name() == "numpy" else self.row
 
 
@@ -106,8 +106,8 @@ def _step_work(traced: infer.TracedStep) -> Work:
     return Work(float(places * kernels), float(places * kernels))
 
 
-def at_once(batch_size: int, work: Work) -> int:
-    """How many rows go at once, in whole batches: several where these are little work and hold no more than `HELD`."""
+def rows_at_once(batch_size: int, work: Work) -> int:
+    """How many rows run at a time, in whole batches: several where they are little work and hold at most `HELD`."""
     if not work.amount or work.loops:
         return batch_size
     rows = min(2 * PART[backend.name()] / work.amount, HELD / max(1, work.held))
@@ -115,7 +115,7 @@ def at_once(batch_size: int, work: Work) -> int:
 
 
 def parts(rows: int, work: Work) -> list[slice]:
-    """The rows of a batch in 1, 2, 4, ... even parts, by the work of one row; it depends on nothing else."""
+    """The rows of a batch in 1, 2, 4, ... even parts, which depend on the work of one row alone."""
     if work.loops:
         most = rows // LOOP[backend.name()]
         if backend.name() == "jax":
@@ -131,20 +131,19 @@ def parts(rows: int, work: Work) -> list[slice]:
 
 
 class Schedule(NamedTuple):
-    """How the batches of one kind go through a model."""
+    """How batches of one kind run."""
 
     slices: list[slice]
-    """Parts of the rows, for threads; a row of the outputs depends on that row alone where there are several."""
+    """The parts, for threads; one where rows may depend on each other."""
     small: bool
-    """Whether a batch in one piece is done best by one BLAS thread."""
+    """Whether one BLAS thread is best for an undivided batch."""
     halves: bool = False
-    """Whether parts go in two if the last is half as long as the first, after what is cut off, for threads to share."""
+    """Whether to halve the parts where, after `cut`, the last is at most half as large as the first."""
 
     def run(self, model: Compiled, params: Params, batch: Any, workers: int | None, cut: Cut) -> Any:
-        """`model(params, batch)`, in threads with one BLAS thread each where there are parts.
+        """`model(params, batch)`, in threads with one BLAS thread each where there are several parts.
 
-        workers: how many threads; None: as many as there are processors for this process. cut: what is made of each
-        part first.
+        workers: how many threads; None: one for each processor of this process. cut: applied to each part first.
         """
         if len(self.slices) > 1:
             pieces = _pieces(batch, self.slices, cut)
@@ -163,12 +162,12 @@ class Schedule(NamedTuple):
 
 
 def as_it_is(part: Any) -> Any:
-    """A part of which nothing is cut off."""
+    """The `Cut` that changes nothing."""
     return part
 
 
 def schedule(rows: int, work: Work, workers: int | None) -> Schedule:
-    """The schedule of a batch of so many rows, by the work of one."""
+    """The schedule of a batch of `rows` rows, by the work of one."""
     small = backend.name() == "numpy" and (work.parallel * rows <= SMALL or workers == 1)
     slices = parts(rows, work) if ops.on_cpu() else [slice(0, rows)]
     halves = work.loops and backend.name() == "jax" and len(slices) == 2 and rows * work.row >= 4 * LOOP_PART
@@ -190,7 +189,7 @@ def _in_two(slices: list[slice]) -> list[slice]:
 
 
 def _of_rows(done: list[Any], pieces: list[Any]) -> bool:
-    """Whether every output has a row for each of its part, and one shape in all parts."""
+    """Whether every output has a row for each row of its part, and the same shape in all parts."""
     shapes = [[a.shape for a in tree.leaves(y)] for y in done]
     sizes = [len(tree.leaves(piece)[0]) for piece in pieces]
     return all(
@@ -203,7 +202,7 @@ def _of_rows(done: list[Any], pieces: list[Any]) -> bool:
 def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list[U]:
     """`[function(item) for item in items]` by this thread and `workers` - 1 others.
 
-    This thread takes what no other has taken, so it never waits for a thread that has not begun.
+    This thread works too, so it never waits for a thread that has not begun.
     """
     results: dict[int, U] = {}
     todo = deque(enumerate(items))
@@ -228,12 +227,12 @@ def in_threads(function: Callable[[T], U], items: list[T], workers: int) -> list
     for error in errors:
         if error is not None:
             raise error
-    # What no thread could be started for is in the queue all the same, where one of before may take it.
+    # Where no thread could be started the task is still in the pool's queue, and an older thread may take it.
     return [results[i] if i in results else function(item) for i, item in enumerate(items)]
 
 
 def begun(work: Callable[[], T]) -> Callable[[], T]:
-    """What gives `work()`, with which a thread begins meanwhile; where none has begun, who asks does it."""
+    """A function that returns `work()`, which a thread starts meanwhile; where none has, the caller runs it."""
     with contextlib.suppress(RuntimeError):  # no thread can be started
         task = _pool().submit(work)
         return lambda: work() if task.cancel() else task.result()
@@ -242,7 +241,7 @@ def begun(work: Callable[[], T]) -> Callable[[], T]:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    """Threads that wait for work; a process that is forked makes its own."""
+    """The thread pool; a forked process makes its own."""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(max_workers=64, thread_name_prefix="fnet")
