@@ -237,7 +237,9 @@ def data_rows(
     from compare.measuring import Rows
     from train_keras import data
 
-    takes = reference.load(model_file, custom_objects).inputs[0]
+    takes, *others = reference.load(model_file, custom_objects).inputs
+    if others:
+        raise UsageError(f"{model_file.name} takes {1 + len(others)} arrays, a data set has one; use --inputs")
     kind = "texts" if takes.dtype == "string" else "images"
     data_set = data.load(kind, where, cache, language)
     part = data_set.splits[split]

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
+import functools
 import json
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,9 +124,61 @@ def _users(trees: Mapping[str, ast.Module]) -> Mapping[str, set[Place]]:
 
 _numbers: set[int] = set()
 _failed: set[str] = set()
+_kept: dict[Any, set[int]] = {}
+"""{a fixture that was set up: what that reached}"""
 
 
 builtins._reached = _numbers.update  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[set[int]]:
+    """What is reached inside, which stays reached after it."""
+    before, inside = _numbers.copy(), set[int]()
+    _numbers.clear()
+    try:
+        yield inside
+    finally:
+        inside.update(_numbers)
+        _numbers.update(before)
+
+
+def _told(maxsize: Any = 128, typed: bool = False) -> Any:
+    """`functools.lru_cache`, of which every call reaches what the first one did."""
+    if callable(maxsize):
+        return _told()(maxsize)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        if function.__module__.partition(".")[0] not in ("fnet", "params", "compare", "train_keras"):
+            return lru_cache(maxsize, typed)(function)
+
+        @lru_cache(maxsize, typed)
+        def known(*args: Any, **options: Any) -> tuple[Any, set[int]]:
+            with _apart() as inside:
+                return function(*args, **options), inside
+
+        @functools.wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            y, inside = known(*args, **options)
+            _numbers.update(inside)
+            return y
+
+        vars(call).update(cache_clear=known.cache_clear, cache_info=known.cache_info)
+        return call
+
+    return decorate
+
+
+if FOLDER in os.environ:
+    functools.lru_cache, functools.cache = _told, _told(maxsize=None)  # type: ignore[assignment]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: Any) -> Iterator[Any]:
+    with _apart() as inside:
+        y = yield
+    _kept[fixturedef] = inside
+    return y
 
 
 def pytest_collection_finish() -> None:
@@ -142,6 +198,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     try:
         return (yield)
     finally:
+        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
+        _numbers.update(*(_kept.get(made, ()) for each in fixtures.values() for made in each))
         if item.nodeid not in _failed:
             _write(item.nodeid, time.process_time() - begin)
 

@@ -126,6 +126,8 @@ def test_several_inputs_and_outputs_and_nested_models(folder, caplog):
     assert compared([str(folder / "two.keras"), *inputs]) == 0
     np.savez(folder / "two.npz", b=x["x1"].astype(np.float32), a=x["x0"].astype(np.float32))  # as `predict` takes them
     assert compared([str(folder / "two.keras"), *inputs]) == 0
+    with pytest.raises(cli.UsageError, match="takes 2 arrays, a data set has one"):
+        cli.data_rows(folder / "two.keras", "embedded", "test")
     np.savez(folder / "two.npz", b=x["x1"], c=x["x0"])
     assert compared([str(folder / "two.keras"), *inputs]) == 1
     assert "it has b, c; the model takes a, b" in caplog.text

@@ -54,6 +54,10 @@ def test_a_model_that_loads_is_explained_without_its_weights():
     assert value.params == sum(leaf.size for leaf in fnet.tree.leaves(params))
 
 
+def test_the_arrays_of_a_file_are_not_read():
+    assert fnet.explain(keras_zip(config("cnn"), b"no HDF5 at all")).supported
+
+
 @pytest.mark.parametrize(("version", "policy"), [("2.15.0", "mixed_float16"), ("3.15.1", "float16")])
 def test_the_dtype_policies_of_a_legacy_file_are_those_of_its_keras(version, policy):
     """The statistics of Keras 2 were float32 next to 16 bits; Keras 3 writes `.h5` files too."""
@@ -93,6 +97,14 @@ def test_all_that_is_refused_is_told_at_once():
     assert [any(word in text for text in found.problems) for word in ("Fancy", "circular", "Lambda")] == [True] * 3
     assert len(found.problems) == 3
     assert steps(found)["dense"].output == "float32[None, 3]"  # what comes after is known, as the file tells shapes
+
+
+def test_a_refused_layer_gives_what_the_file_says_of_it():
+    value = config("merges")
+    layer(value, "concatenate_2")["class_name"] = "Fancy"
+    for tensor in layer(value, "multiply")["inbound_nodes"][0]["args"][0]:
+        tensor["config"].update(shape=[None, 3, 12], keras_history=["concatenate_2", 0, 0])
+    assert steps(fnet.explain(file(value)))["multiply"].output == "float32[None, 3, 12]"
 
 
 def test_after_many_refused_calls_no_others_are_looked_for(monkeypatch):

@@ -242,6 +242,18 @@ def test_a_file_with_a_changed_byte_is_refused_or_read_as_hdf5_reads_it(name):
     assert [make_hdf5.outcome(data) for data in files] == expected
 
 
+@pytest.mark.parametrize(("name", "steps"), [
+    ("weights", 55), ("chunked", 61), ("shuffled", 61), ("kinds", 67), ("filtered", 44), ("latest", 143),
+    ("one_chunk", 144), ("dense", 526),
+])  # fmt: skip
+def test_each_structure_counts_its_steps(name, steps):
+    """Without one of them, structures that lie over each other cost more than `Limits.steps` allows."""
+    data = archives.read(make_hdf5.ARCHIVE, f"{name}.h5")
+    assert make_hdf5.ours(data, steps)
+    with pytest.raises(LimitExceeded, match=r"Limits\.steps"):
+        make_hdf5.ours(data, steps - 1)
+
+
 def test_filters_that_a_chunk_skips_are_not_undone():
     def write(file):
         made = file.create_group("vars").create_dataset("0", (3, 2), "f4", chunks=(3, 2), compression="gzip")

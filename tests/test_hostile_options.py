@@ -17,7 +17,7 @@ from fnet.core.options import option_names
 from fnet.core.rules import rules
 from fnet.shapes import sized
 from fnet.tf_functions import FUNCTIONS
-from params import Limits, ModelFileError, load, load_keras, save
+from params import Limits, ModelFileError, load, load_keras, output_sizes, save
 from params.errors import CorruptFile, LimitExceeded
 from params.output_sizes import require_fit, require_room
 from tests.cases import all_cases
@@ -203,6 +203,14 @@ IMAGES, POINTS_OF_EACH = fnet.Spec((None, 20, 20, 3)), fnet.Spec((None, 4, 2))
 ])  # fmt: skip
 def test_what_needs_certain_sizes_of_the_batch_or_numbers_loads(step, x):
     require_fit(infer.trace(step, x))
+
+
+def test_steps_are_tried_while_there_is_time(monkeypatch):
+    steps = infer.trace(bind(fnet.operations.searchsorted), (fnet.Spec((2, 3)), fnet.Spec((4,))))
+    with pytest.raises(ModelFileError, match="cannot be computed"):
+        require_fit(steps)
+    monkeypatch.setattr(output_sizes, "MOST", 0)
+    require_fit(steps)
 
 
 def test_patches_of_an_unknown_number_of_channels_have_one():

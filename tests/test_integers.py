@@ -7,6 +7,7 @@ import pytest
 
 import fnet
 from fnet import Masked, backend, bind, tree
+from fnet import operations as o
 from params import from_keras, load_keras
 from tests import parity
 from tests.cases import Case
@@ -69,6 +70,17 @@ def test_the_mean_of_large_integers_is_float64_where_there_is_such_a_thing():
         np.testing.assert_array_equal(y, np.full((1, 2), 5.5))
         assert y.dtype == "float64"
         assert fnet.infer(bind(fnet.average), (fnet.Spec((1, 2), kind),) * 2)[0].dtype == "float64"
+
+
+PRODUCTS = [o.matmul, o.dot, o.vdot, o.inner, bind(o.tensordot, axes=1), bind(o.einsum, subscripts="ab,bc->ac")]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_products_of_integers_are_those_of_their_floats(product):
+    """As on TensorFlow: 2**24 + 1 is no float32."""
+    x = np.full((1, 1), 2**24 + 1, "int32"), np.ones((1, 1), "int32")
+    y = bind(product)({}, x)
+    assert (y.dtype, int(y.ravel()[0])) == ("int32", 2**24)
 
 
 def test_products_of_bytes_are_added_up_without_wrapping(each_backend):

@@ -8,6 +8,7 @@ import pytest
 from tests import mutants
 
 CODE = """
+import functools
 LIMITS = {"side": 7, "edge": 8}
 assert LIMITS["edge"] == 8
 
@@ -30,6 +31,15 @@ def after(a):
 
 def before(a):
     return a - 1
+
+
+@functools.lru_cache
+def once(a):
+    return a * 2
+
+
+def made(a):
+    return a * 3
 """
 
 TESTS = """
@@ -43,6 +53,19 @@ def test_fails_for_itself():
 
 def test_values():
     assert records.area(2, 3) == 6 and records.inside(1) and records.positive(2) == 2 and records.before(1) == 0
+
+
+@pytest.fixture(scope="module")
+def made():
+    return records.made(records.once(3))
+
+
+def test_one_of_what_is_made_once(made):
+    assert made
+
+
+def test_other_of_what_is_made_once(made):
+    assert (made, records.once(3)) == (18, 6)
 
 
 @pytest.mark.slow
@@ -62,6 +85,8 @@ KNOWN = {
     "abs(a)  ->  (a)": SURVIVES,  # equivalent
     "a + 1  ->  ((a) - (1))": SURVIVES,  # no test calls it: those of its place run
     "8  ->  (8 + 1)": [("fast", "found", "imports and collection")],
+    "a * 2  ->  ((a) / (2))": [("fast", "found", "test_other_of_what_is_made_once")],
+    "a * 3  ->  ((a) / (3))": [("fast", "found", "test_other_of_what_is_made_once")],
     "a - 1  ->  a - 2": [("fast", "found", "test_values")],  # without a switch
 }
 """{a fault: (suite, how it ends there, by which test)}."""
@@ -88,7 +113,7 @@ def test_faults_end_as_they_should(tmp_path, monkeypatch):
     faults["a - 1  ->  a - 2"] = by_hand
     chosen = {n: faults[shown] for n, shown in enumerate(KNOWN)}
     switches = mutants.scratch_copy(copy, chosen)
-    assert switches == set(range(5))
+    assert switches == set(range(7))
     got = {shown: [] for shown in KNOWN}
     for suite, (n, word, test) in mutants.ends(copy, chosen, switches, mutants.reached(copy, 1), slow=True):
         got[[*KNOWN][n]].append((suite, word, test.rpartition("::")[2]))

@@ -115,6 +115,14 @@ def test_lines_that_pass_too_much_are_not_drawn(tmp_path):
             picture(file)
 
 
+def test_a_long_chain_is_drawn():
+    steps = range(200)  # whose ranks add up to more than the lines of a picture may pass
+    assert (
+        len(arrange(dict.fromkeys(steps, (50, 20)), list(itertools.starmap(Edge, itertools.pairwise(steps)))).places)
+        == 200
+    )
+
+
 def test_an_input_is_right_above_what_reads_it():
     drawn = arrange(dict.fromkeys("abcx", (50, 20)), [Edge("a", "b"), Edge("b", "c"), Edge("x", "c")])
     assert drawn.places["x"][1] == drawn.places["b"][1]

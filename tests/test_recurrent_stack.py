@@ -5,6 +5,7 @@ import pytest
 
 import fnet
 from fnet import (
+    Masked,
     bidirectional,
     bind,
     dense,
@@ -80,6 +81,25 @@ def test_an_embedding_and_the_layers_after_it_become_one_that_gives_the_same(fun
         with fnet.backend.using("jax"):
             parity.assert_close(fnet.jit(fast)(values, x), expected)
     parity.assert_close(fnet.predict(model, params, x, batch_size=2), expected)
+
+
+@pytest.mark.parametrize("mask_zero", [True, False])
+def test_all_outputs_of_a_stack_are_those_of_its_layer(each_backend, mask_zero):
+    lookup = bind(embedding, input_dim=TOKENS, output_dim=3, mask_zero=mask_zero)
+    for last in (bind(simple_rnn, units=2, return_sequences=True), saved(both(simple_rnn, True))):
+        model = sequential(e=lookup, y=last)
+        params, x = drawn(model), ids()
+        fast, values = fnet.optimize(model, params)
+        assert fast.names == ("y",)
+        parity.assert_close(fast(values, x), model(params, x))
+
+
+def test_a_mask_of_a_stack_may_be_of_integers(each_backend):
+    model = sequential(a=both(simple_rnn, True), y=both(simple_rnn, False))
+    params, x = drawn(model, (None, TIME, 2)), np.ones((9, TIME, 2), "float32")
+    fast, values = fnet.optimize(model, params)
+    assert fast.names == ("y",)
+    parity.assert_close(fast(values, Masked(x, (ids() > 0).astype("int32"))), model(params, Masked(x, ids() > 0)))
 
 
 def test_what_gates_let_through_that_are_nearly_closed_is_exact(each_backend):

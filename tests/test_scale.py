@@ -64,6 +64,19 @@ def test_columns_become_rows_and_outputs_become_columns(numbers):
     np.testing.assert_array_equal(bare["scores"], fnet.predict(model, params, x))
 
 
+@pytest.mark.parametrize(("activation", "middle"), [("linear", 0), ("sigmoid", 0.5)])
+def test_a_single_score_is_that_of_the_second_class(tmp_path, activation, middle):
+    unit = bind(fnet.dense, units=1, activation=activation)
+    model = sequential(x=bind(fnet.input_layer, shape=(None, 1)), y=unit)
+    params = {"x": {}, "y": {"kernel": np.ones((1, 1), "float32"), "bias": np.zeros(1, "float32")}}
+    fnet.save(tmp_path / "m.safetensors", model, params, labels=["no", "yes"])
+    y = fnet.Predict(str(tmp_path / "m.safetensors"))({"x": [[-1.0], [2.0]]})
+    assert y["label"].tolist() == ["no", "yes"]
+    (first, second), (low, high) = y["output"].ravel(), y["score"]
+    assert low - middle == pytest.approx(middle - first)
+    assert high == second
+
+
 def test_numbers_are_scaled_and_an_offset_is_added(numbers):
     x = np.arange(12.0).reshape(4, 3)
     model, params = fnet.load(numbers)  # the file says scale=0.5

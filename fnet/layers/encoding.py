@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fnet.strings import NumpyArray
 from fnet.types import Array, Params, Spec
 
 Salt = int | tuple[int, int] | None
+Size = TypeVar("Size", int, int | None)
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 """The output modes; tf_idf is for layers with a vocabulary."""
 
@@ -105,6 +106,6 @@ def lookup_spec(
     return Spec((*shape[:1], *shape[2:], depth) if len(shape) > 1 else (depth,), dtypes[1])
 
 
-def depth_of(max_tokens: int | None, pad_to_max_tokens: bool, size: int | None) -> int | None:
+def depth_of(max_tokens: int | None, pad_to_max_tokens: bool, size: Size) -> int | Size:
     """Columns of an encoding: the size of the vocabulary, or `max_tokens` when padded to it."""
-    return max_tokens if pad_to_max_tokens else size
+    return max_tokens if pad_to_max_tokens and max_tokens else size

@@ -74,9 +74,8 @@ def string_lookup(
     keys, shape = utf8(x, "string_lookup")
     ids = token_ids(vocabulary, keys, specials, "string_lookup", lambda k: hash_buckets(k, num_oov_indices, salt))
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))
-    return weigh(
-        params, lambda mode: encode(ids.reshape(shape), mode, depth or 0, _dtype(mode, encoding_dtype)), output_mode
-    )
+    ids = ids.reshape(shape)
+    return weigh(params, lambda mode: encode(ids, mode, depth, _dtype(mode, encoding_dtype)), output_mode)
 
 
 def _inverse(tokens: NumpyArray, ids: NumpyArray) -> NumpyArray:
@@ -130,4 +129,4 @@ def integer_lookup(
 
     ids = token_ids(vocabulary, values.ravel(), specials, "integer_lookup", buckets).reshape(values.shape)
     depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))
-    return weigh(params, lambda mode: encode(ids, mode, depth or 0, _dtype(mode, encoding_dtype)), output_mode)
+    return weigh(params, lambda mode: encode(ids, mode, depth, _dtype(mode, encoding_dtype)), output_mode)

@@ -86,7 +86,7 @@ def text_vectorization(
     rows, shape = _tokens(x, standardize, split, ngrams)
     flat = list(chain.from_iterable(rows))
     ids = token_ids(vocabulary, flat, specials, "text_vectorization")
-    depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens)) or 0
+    depth = depth_of(max_tokens, pad_to_max_tokens, len(vocabulary.tokens))
     lengths = np.fromiter(map(len, rows), np.intp, len(rows))  # `np.repeat` takes no int64 on 32-bit platforms
     if output_mode == "int":
         return _pad(ids, lengths, shape, output_sequence_length)

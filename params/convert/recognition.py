@@ -111,7 +111,7 @@ def _operation(source: KerasObject, conversion: Conversion) -> Entry | None:
     if (module, name) not in OPERATIONS:
         return None
     entry = operation(module, name)
-    first, differ, did = CHANGED.get(name, ((0, 0), {}, ""))
+    first, differ, did = CHANGED.get(name, (conversion.version, {}, ""))
     if conversion.version < first:
         defaults = option_names(entry.layer)  # configs leave defaults out
         values = {option: source.config.get(option, defaults[option]) for option in differ}

@@ -229,10 +229,10 @@ def _message(kind: int, flags: int, block: memoryview, at: int, length: int) -> 
 
 def only(header: Header, kind: int, what: str) -> memoryview | None:
     """The data of the single message of a kind, or None."""
-    datas = header.get(kind, (None,))
-    if len(datas) > 1:
-        raise CorruptFile(f"an object has {len(datas)} {what} messages")
-    return datas[0]
+    data, *more = header.get(kind, (None,))
+    if more:
+        raise CorruptFile(f"an object has {1 + len(more)} {what} messages")
+    return data
 
 
 # --- heaps --------------------------------------------------------------------------------------------
@@ -608,8 +608,6 @@ def _datatype(data: bytes) -> Type:
         float_type = FLOATS.get((size, *layout, bias))
         plain = offset == 0 and precision == 8 * size and bits & 0x70 == 0x20 and bits >> 8 & 255 == 8 * size - 1
         return Type(float_type, size, order) if float_type and plain else unknown
-    if kind == 3:
-        return Type("string", size)
     if kind == 5 and size == 2:
         return Type("bfloat16", 2)
     if kind == 8:

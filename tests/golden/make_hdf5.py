@@ -77,7 +77,7 @@ WRITTEN = {
 }
 
 
-def ours(data):
+def ours(data, steps=10_000):
     """{path of an array, or of a group and its attribute: values} of a file, as the reader reads it."""
     found = {}
 
@@ -94,7 +94,7 @@ def ours(data):
             walk(inner)
 
     with reading("it"):
-        walk(hdf5.open_file(memoryview(data), total=1 << 20, steps=10_000, text=1 << 16, stored=len(data)))
+        walk(hdf5.open_file(memoryview(data), total=1 << 20, steps=steps, text=1 << 16, stored=len(data)))
     return found
 
 
