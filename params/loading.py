@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -90,7 +91,8 @@ def from_keras(
     Raises TypeError for anything but a Keras model, and ModelFileError as `load_keras`.
     """
     if not callable(getattr(model, "save", None)) or not hasattr(model, "get_config"):
-        raise TypeError(f"from_keras takes a keras.Model; got {type(model).__name__}")
+        hint = "; load_keras reads a file" if isinstance(model, str | os.PathLike) else ""
+        raise TypeError(f"from_keras takes a keras.Model; got {type(model).__name__}{hint}")
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -181,6 +181,22 @@ def test_folders_in_a_folder_count_and_a_broken_image_is_a_row_without_an_answer
     assert run(capsys, IMAGES, "photos/9.png", "--resize")[0] == 1  # no image of the batch has a size
 
 
+@pytest.mark.parametrize(("channels", "seen"), [(1, [1, 100]), (3, [1, 100]), (4, [1, 255])])
+def test_images_of_16_bits_are_seen_by_their_upper_bytes(channels, seen, folder, capsys, caplog):
+    """All above 255 of them was white."""
+    from PIL import Image
+
+    fnet.save("m.safetensors", sequential(x=bind(fnet.input_layer, shape=(None, 2, 1, channels)), y=fnet.flatten), {})
+    Image.fromarray(np.array([[300], [25600]], "uint16")).save("x.png")
+    Image.fromarray(np.array([[1], [200]], "float32")).save("f.tiff")
+    rows = lines(capsys, "m.safetensors", "x.png", "f.tiff", "--scale", "1")
+    assert [rows[0]["output"][0], rows[0]["output"][-1]] == seen
+    assert rows[1]["output"] is None
+    assert "f.tiff is not an image that can be read (its pixels are 32-bit numbers" in caplog.text
+    assert run(capsys, "numbers.safetensors", "x.png") == (2, "")
+    assert "x.png is an image, but the model takes float32[None, 3]: give a table or a .npy" in caplog.text
+
+
 def test_large_images_come_in_smaller_batches_and_without_the_warnings_of_pillow(folder, capsys, caplog, monkeypatch):
     """Eight images of 7000x7000, 400 KB together, took 4 GB."""
     from PIL import Image

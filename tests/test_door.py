@@ -10,6 +10,7 @@ import pandas
 import polars
 import pyarrow
 import pytest
+import scipy.sparse
 
 import fnet
 from fnet import bind, tree
@@ -208,7 +209,14 @@ SELF.append(SELF)
         (FRAME.astype("Int64").where(FRAME != 7), "row 2 has NaN"),
         (pyarrow.table({"a": [1, None], "b": [1, 1], "c": [0, 0]}), "row 1 has NaN"),
         ({"x": X, "y": X}, "leave out 'y'"),
-        (FRAME[["a", "b"]], r"has shape \(4, 2\)"),
+        (FRAME[["a", "b"]], r"takes 3 columns, the table has 2: a, b; choose those"),
+        ({"id": [1], "a": [1], "b": [2], "c": [3]}, r"takes 3 columns, the table has 4: id, a, b, c; "),
+        (FRAME.assign(b=pandas.Timestamp("2020-01-01")), "dates in b and numbers"),
+        (FRAME.to_dict("records"), r"a dict is no array.*\{name: \[row\[name\] for row in rows\]"),
+        (scipy.sparse.csr_matrix(X), r"give a NumPy array \(x\.toarray\(\)\)$"),
+        ([["1", "2", "3"]], r"holds strings.*; they are numbers: x\.astype\('float32'\)$"),
+        (np.array([["u", "1", "2"]], object), "holds strings.*; turn words into numbers as it was done in training$"),
+        (np.zeros((3, 1)), r"has shape \(3, 1\), the model takes \(None, 3\); if .*: x\.reshape\(-1, 3\)$"),
         (FRAME.assign(b=["u"] * 4), "texts in b and numbers"),
         (pandas.DataFrame({"a": ["u"]}), "holds strings"),
         ([np.ones(3), np.ones(2)], "different lengths"),
@@ -227,6 +235,34 @@ SELF.append(SELF)
 def test_what_is_refused_is_named(x, message):
     with pytest.raises(fnet.InvalidInput, match=message):
         fnet.predict(MODEL, PARAMS, x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((2, 8, 9), r": np\.repeat\(x\[\.\.\., None\], 3, axis=-1\)$"),
+        ((2, 8, 9, 4), r": x\[\.\.\., :3\]$"),
+        ((2, 216), r": x\.reshape\(-1, 8, 9, 3\)$"),
+        ((216,), r": x\.reshape\(-1, 8, 9, 3\)$"),
+        ((8, 9, 3), r": x\[None\]$"),
+        ((2, 3, 8, 9), r": np\.moveaxis\(x, 1, -1\)"),
+        ((2, 9, 9, 3), r"takes \(None, 8, 9, 3\)$"),
+        ((0,), r"takes \(None, 8, 9, 3\)$"),
+        ((), r"takes \(None, 8, 9, 3\)$"),
+    ],
+)
+def test_images_of_another_shape_are_told_the_way_out(shape, hint):
+    images = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 8, 9, 3)))
+    with pytest.raises(fnet.InvalidInput, match=hint):
+        fnet.predict(images, {}, np.ones(shape, "float32"))
+    with pytest.raises(fnet.InvalidInput, match=r"holds strings.*; of an image file it takes the pixels"):
+        fnet.predict(images, {}, ["cat.png"])
+
+
+def test_numbers_for_a_model_that_takes_strings():
+    words = fnet.sequential(x=bind(fnet.input_layer, shape=(None, 1), dtype="string"))
+    with pytest.raises(fnet.InvalidInput, match=r"the model takes strings; .* x\.astype\(str\)$"):
+        fnet.predict(words, {}, [[1]])
 
 
 def test_an_array_that_is_not_shared_says_why():

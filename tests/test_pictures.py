@@ -268,14 +268,23 @@ def pixels(data):
 
 def test_maps_are_white_at_zero_blue_above_and_red_below():
     image = pixels(feature_maps(np.array([[[0.0], [2.0]], [[-2.0], [np.nan]]])))
-    assert image.shape == (2 * 24 + 4, 2 * 24 + 4, 3)
-    corners = [image[10, 10], image[10, 40], image[40, 10], image[40, 40]]
+    assert image.shape == (2 * 200 + 4, 2 * 200 + 4, 3)
+    corners = [image[10, 10], image[10, 300], image[300, 10], image[300, 300]]
     assert [tuple(map(int, c)) for c in corners] == [(255, 255, 255), (12, 74, 140), (178, 34, 34), (150, 150, 150)]
     half = pixels(feature_maps(np.array([1.0, 2.0])))  # two numbers in a line
     assert tuple(map(int, half[10, 10])) == (134, 164, 198)
 
 
-@pytest.mark.parametrize(("shape", "size"), [((8, 8, 5), (102, 152)), ((50, 3), (7, 54)), ((100,), (5, 104))])
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((8, 8, 5), (278, 416)),
+        ((50, 3), (28, 404)),
+        ((100,), (8, 404)),
+        ((9, 9, 100), (562, 562)),
+        ((999,), (5, 1003)),
+    ],
+)
 def test_every_channel_has_a_map(shape, size):
     assert pixels(feature_maps(np.ones(shape, "float32"))).shape[:2] == size
 

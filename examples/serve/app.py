@@ -141,6 +141,8 @@ def image_of(body: bytes, shape: Any) -> np.ndarray:
         with Image.open(io.BytesIO(body)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise HTTPException(413, f"an image of {image.width}x{image.height}; {MOST_PIXELS} pixels are the most")
+            if image.mode.startswith("I;16"):  # greys of 16 bits by their upper bytes: Pillow makes all above 255 white
+                image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
             pixels = image.convert("L" if shape[3] == 1 else "RGB")
     except Image.DecompressionBombError as error:
         raise HTTPException(413, str(error)) from None

@@ -27,7 +27,7 @@ from fnet.core.compose import input_names
 from fnet.inference.scaling import Scaling, scales
 from fnet.shapes import fits, sized
 
-IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 TEXT = "text"
 """The column that holds the text, unless --column names one."""
 FOLDER = "folder"
@@ -148,6 +148,8 @@ def source(request: Request) -> Source:
     if kinds <= IMAGES:
         if request.takes_text:
             raise UsageError(f"{names[0]} is an image, but the model takes texts: give a .txt file, or --text WORDS")
+        if len(getattr(request.spec, "shape", (0,) * 4)) < 3:
+            raise UsageError(f"{names[0]} is an image, but the model takes {request.spec}: give a table or a .npy")
         if set(request.kept) - {FOLDER}:
             raise UsageError(f"images have no columns: the right class of an image can be its folder, --truth {FOLDER}")
         return Source(_images(names, request), len(names), pixels=True)
@@ -550,6 +552,17 @@ def _shape(spec: Any, height: int, width: int) -> tuple[int, int, int]:
     return rows or height, columns or width, channels or 3
 
 
+def _of_8_bits(image: Any) -> Any:
+    """An image of 16-bit greys by their upper bytes, as TensorFlow decodes it: Pillow makes all above 255 white."""
+    from PIL import Image
+
+    if image.mode in ("I", "F"):
+        raise ValueError("its pixels are 32-bit numbers of no known range: give them as arrays, in a .npy")
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
 def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
     """(height, width, channels) uint8, in the mode that the model takes; None for a file that is no whole image."""
     from PIL import Image
@@ -563,7 +576,7 @@ def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
                     "add --resize to resize it"
                 )
             _require_size(path, 3 * image.width * image.height, LARGEST, "make the image smaller first")
-            pixels = image.convert("L" if channels == 1 else "RGB")
+            pixels = _of_8_bits(image).convert({1: "L", 4: "RGBA"}.get(channels, "RGB"))
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

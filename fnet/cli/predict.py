@@ -22,7 +22,7 @@ from fnet.errors import unanswered
 
 HELP = "predictions for texts, images, tables or arrays"
 DESCRIPTION = """Run a model (.keras, .h5, .safetensors) on inputs, a batch at a time, and print one line for each row.
-Rows without an answer (an empty text, NaN, ids beyond a table) are marked: `-` for the label, null for the outputs.
+Rows without an answer (NaN, a missing text, ids beyond a table) are marked: `-` for the label, null for the outputs.
 
 inputs: image files, or a folder of them with the folders in it; .csv and .tsv with a header, .jsonl, .parquet
 (pyarrow): a column of texts, columns of numbers, or columns by the names of several inputs; .npy; .npz with an array

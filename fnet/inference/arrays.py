@@ -19,6 +19,17 @@ from fnet.types import Array
 
 NumpyArray = np.ndarray[Any, Any]
 
+WAYS = {
+    "keys": "of rows that are dicts: {name: [row[name] for row in rows] for name in rows[0]}",
+    "collect": "x.collect()",
+    "toarray": "x.toarray()",
+    "to_tensor": "x.to_tensor()",
+    "batch": "of each batch in x",
+    "collate_fn": "of each batch in x",
+    "__iter__": "list(x)",
+}
+"""{what an object has that is no array: the way to one}, the first that holds."""
+
 WIDENED = ("bfloat16", "float8_", "float6_", "float4_", "int4", "uint4", "int2", "uint2")
 """Beginnings of the names of dtypes that NumPy itself does not have: they are taken as float32 or int8."""
 
@@ -77,12 +88,13 @@ def table(value: Any) -> NumpyArray:
     if not by_name:
         raise InvalidInput("a table without columns")
     parts = list(by_name.values())
-    strings = {name for name, part in by_name.items() if is_strings(part)}
-    if strings and len(strings) < len(parts):
-        raise InvalidInput(
-            f"a table with texts in {', '.join(sorted(strings))} and numbers in the rest; choose the columns that the "
-            "model takes"
-        )
+    for what, fits in (("texts", is_strings), ("dates", lambda part: part.dtype.kind in "mM")):
+        odd = sorted(name for name, part in by_name.items() if fits(part))
+        if odd and len(odd) < len(parts):
+            raise InvalidInput(
+                f"a table with {what} in {', '.join(odd)} and numbers in the rest; "
+                "choose the columns that the model takes"
+            )
     sizes = {len(part) for part in parts}
     if len(sizes) > 1:
         raise InvalidInput(f"columns of different lengths: { {name: len(part) for name, part in by_name.items()} }")
@@ -112,12 +124,9 @@ def _of_object(value: Any) -> NumpyArray:
         result = attempt(value)
         if result is not None:
             return _filled(result) if _is_masked(result) else result
+    hint = next((f" ({way})" for name, way in WAYS.items() if hasattr(value, name)), "")
     raise InvalidInput(
-        f"a {_type(value)} is no array and has no `__array__`, `__dlpack__` or buffer; give a NumPy array"
-        + (" (x.collect())" if hasattr(value, "collect") else "")
-        + (" (x.toarray())" if hasattr(value, "toarray") else "")
-        + (" (x.to_tensor())" if hasattr(value, "to_tensor") else "")
-        + (" (list(x))" if hasattr(value, "__iter__") else "")
+        f"a {_type(value)} is no array and has no `__array__`, `__dlpack__` or buffer; give a NumPy array{hint}"
     )
 
 

@@ -73,8 +73,10 @@ class Door:
             if self.inputs in x or len(x) == 1:
                 _no_others(x, [self.inputs] if self.inputs in x else list(x))
                 x = x[self.inputs] if self.inputs in x else next(iter(x.values()))
-            elif spec is not None and len(spec.shape) == 2 and spec.shape[1] in (None, len(x)):
-                x = table(x)
+            elif spec is not None and len(spec.shape) == 2:
+                x = _numbers_of(x, spec)
+        elif is_table(x) and spec is not None and len(spec.shape) == 2:
+            x = _numbers_of(columns(x), spec)
         elif isinstance(x, list | tuple) and x and hasattr(x[0], "shape"):
             x = type(x)(array(item) for item in x)
         if isinstance(spec, Spec):
@@ -220,19 +222,44 @@ def _no_others(x: Mapping[str, Any], names: list[str]) -> None:
         )
 
 
+def _numbers_of(by_name: Mapping[Any, Any], spec: Spec) -> Array:
+    """The columns of a table as the one input that they make."""
+    x = table(by_name)
+    if spec.dtype != "string" and x.dtype.kind in "biuf" and not fits(x.shape, spec.shape):
+        raise InvalidInput(
+            f"the model takes {spec.shape[1]} columns, the table has {x.shape[1]}: "
+            f"{', '.join(map(str, by_name)):.200}; choose those that it was trained on, in that order"
+        )
+    return x
+
+
 def _check_kind(name: str, value: Any, spec: Spec) -> None:
     """Refuse non-numbers for a numeric input (NumPy would cast dates, drop imaginary parts), or numbers for texts."""
     kind = getattr(value.dtype, "kind", "")
     if spec.dtype == "string" and kind in "biufc":
-        raise InvalidInput(f"input {name!r} holds {value.dtype} values, the model takes strings")
+        raise InvalidInput(
+            f"input {name!r} holds {value.dtype} values, the model takes strings; if its vocabulary has numbers, as "
+            "texts: x.astype(str)"
+        )
     if spec.dtype == "string" or kind not in "cmMOSTU" or (kind == "c" and spec.dtype.startswith("complex")):
         return
     strings = kind in "STU" or (kind == "O" and isinstance(next(iter(value.flat), None), str | bytes))
     what = "strings" if strings else f"{value.dtype} values"
-    hint = "; if they are numbers: x.astype('float32')" if kind == "O" else ""
-    if strings and len(spec.shape) < 4:  # no images
-        hint = "; turn words into numbers as it was done in training"
+    if kind in "OSTU" and _are_numbers(value):
+        hint = "; they are numbers: x.astype('float32')"
+    elif strings and len(spec.shape) == 4:
+        hint = "; of an image file it takes the pixels: np.asarray(PIL.Image.open(path))[None]"
+    else:
+        hint = "; turn words into numbers as it was done in training" if strings else ""
     raise InvalidInput(f"input {name!r} holds {what}, the model takes {spec.dtype}{list(spec.shape)}{hint}")
+
+
+def _are_numbers(value: Any) -> bool:
+    try:
+        value.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _check_shape(name: str, value: Any, spec: Spec) -> None:
@@ -241,9 +268,17 @@ def _check_shape(name: str, value: Any, spec: Spec) -> None:
         return
     if fits(shape, spec.shape) or fits(shape[:-1], spec.shape) or fits((*shape, 1), spec.shape):
         return
-    hint = "; add a batch axis: x[None]" if fits((None, *shape), spec.shape) else ""
-    if len(shape) > 2 and fits((shape[0], *shape[2:], shape[1]), spec.shape):
+    hint, row, count = "", spec.shape[1:], math.prod(shape)
+    if fits((None, *shape), spec.shape):
+        hint = "; add a batch axis: x[None]"
+    elif len(shape) > 2 and fits((shape[0], *shape[2:], shape[1]), spec.shape):
         hint = "; the channels come last here: np.moveaxis(x, 1, -1), if they are axis 1"
+    elif count and shape and count in (known := math.prod(d or 0 for d in row), shape[0] * known):
+        hint = f"; if its numbers have this order: x.reshape{(-1, *row)}"
+    elif len(spec.shape) == 4 and spec.shape[-1] == 3 and fits((*shape, 3), spec.shape):
+        hint = "; of images in shades of grey: np.repeat(x[..., None], 3, axis=-1)"
+    elif len(spec.shape) == 4 and len(shape) == 4 and shape[-1] == 4 and fits((*shape[:-1], 3), spec.shape):
+        hint = "; of images with transparency the colours: x[..., :3]"
     raise InvalidInput(f"input {name!r} has shape {shape}, the model takes {spec.shape}{hint}")
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from fnet.errors import InvalidInput
 
 Array = np.ndarray[Any, Any]
-LEAST, GAP = 48, 2
-"""Pixels of the longer side of a map, at least; between maps."""
+LEAST, SHEET, GAP = 48, 400, 2
+"""Pixels of the longer side of a map and of all, at least; between maps."""
 ABOVE, BELOW, PAPER = (12, 74, 140), (178, 34, 34), (255, 255, 255)
 """Colours of the largest number, of the least, and of zero."""
 
@@ -43,8 +43,9 @@ def feature_maps(values: Array) -> bytes:
     numbers = values.astype(np.float64)
     maps = numbers if numbers.ndim == 3 else (numbers.T if numbers.ndim == 2 else numbers[None])[..., None]
     height, width, count = maps.shape
-    times = max(1, math.ceil(LEAST / max(height, width)))
     across = math.ceil(math.sqrt(count * height / width)) if count > 1 else 1
+    whole = max(across * width, math.ceil(count / across) * height)
+    times = max(math.ceil(LEAST / max(height, width)), math.ceil(SHEET / whole))
     cell_height, cell_width = height * times + GAP, width * times + GAP
     sheet = np.full((math.ceil(count / across) * cell_height + GAP, across * cell_width + GAP, 3), 225, np.uint8)
     colours = _colours(maps)

@@ -284,7 +284,7 @@ def _words(step: Bound) -> Iterator[str]:
         elif value is True:
             yield key
         elif isinstance(value, int | float | str):
-            yield f"{key}={value}"
+            yield f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
 
 
 def _sizes(shape: tuple[int | None, ...]) -> str:
