@@ -1,12 +1,13 @@
 """Recurrent layers on top of each other in JAX: both directions in one loop, time turned round outside of it.
 
-A step is in two halves: `begin` makes what the gates need of the next input, `finish` the states of it. The loop
-carries what lies between, which XLA otherwise computes anew in each fusion that reads it.
+What a step computes with `exp` is a state, or several states read it. XLA fuses all else into the loop that reads it,
+and does not use vectors in a loop with several `exp`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import jax
@@ -17,10 +18,8 @@ from fnet.backend.jax_tanh import tanh
 
 Array: TypeAlias = Any
 States: TypeAlias = tuple[Array, ...]
-Begin: TypeAlias = Callable[[Array, States], Any]
-"""(z (ways, batch, gates * units), states (ways, batch, units)) -> what `finish` needs."""
-Finish: TypeAlias = Callable[[Any, States], States]
-"""(what `begin` gave, states) -> the states after the step, first of them the output."""
+Cell: TypeAlias = tuple[Callable[[Array, States], States], Callable[[States], Array]]
+"""((z (ways, batch, gates * units), states (ways, batch, units)) -> the states after the step; states -> output)."""
 
 
 def recurrent_stack(
@@ -71,23 +70,17 @@ def _side_by_side(weights: Array) -> Array:
 
 def _sweep(cell: str, weights: Mapping[str, Array], zs: Array, valid: Array | None) -> tuple[Array, Array]:
     """(last output (ways, batch, units), outputs (time, ways, batch, units)); a masked step keeps the states."""
-    begin, finish = _CELLS[cell](weights)
+    advance, output = _CELLS[cell](weights)
 
-    def selected(pre: Any, states: States, now: Array | None) -> States:
-        new = finish(pre, states)
-        return new if now is None else tuple(jnp.where(now, a, b) for a, b in zip(new, states, strict=True))
-
-    def step(carry: Any, inputs: Any) -> Any:
-        (states, pre), (z, now) = carry, inputs
-        states = selected(pre, states, now)
-        return (states, begin(z, states)), states[0]
+    def step(states: States, inputs: Any) -> tuple[States, Array]:
+        z, now = inputs
+        new = advance(z, states)
+        states = new if now is None else tuple(jnp.where(now, a, b) for a, b in zip(new, states, strict=True))
+        return states, output(states)
 
     zero = jnp.zeros((*zs.shape[1:3], weights["recurrent_kernel"].shape[-1]), zs.dtype)
-    states: States = (zero, zero) if cell == "lstm" else (zero,)
-    before, end = (None, None) if valid is None else (valid[:-1], valid[-1])
-    (states, pre), hs = jax.lax.scan(step, (states, begin(zs[0], states)), (zs[1:], before))
-    last = selected(pre, states, end)[0]
-    return last, jnp.concatenate([hs, last[None]])
+    states, hs = jax.lax.scan(step, (zero,) if cell == "simple_rnn" else (zero, zero), (zs, valid))
+    return output(states), hs
 
 
 def _times(h: Array, kernel: Array) -> Array:
@@ -95,64 +88,62 @@ def _times(h: Array, kernel: Array) -> Array:
     return jnp.einsum("wni,wio->wno", h, kernel)
 
 
-def _simple_rnn(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
+def _simple_rnn(weights: Mapping[str, Array]) -> Cell:
+    """States: (h,)."""
     kernel = _side_by_side(weights["recurrent_kernel"])
-    return lambda z, states: tanh(z + _times(states[0], kernel)), lambda pre, states: (pre,)
+    return lambda z, states: (tanh(z + _times(states[0], kernel)),), itemgetter(0)
 
 
-def _lstm(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
+def _lstm(weights: Mapping[str, Array]) -> Cell:
+    """States: (h, c)."""
     kernel = _side_by_side(weights["recurrent_kernel"])
     last = 3 * kernel.shape[1]
 
-    def finish(pre: Any, states: States) -> States:
-        gates, g = pre
-        i, f, o = jnp.split(gates, 3, axis=-1)
-        c = f * states[1] + i * g
+    def advance(z: Array, states: States) -> States:
+        y = z + _times(states[0], kernel)
+        i, f, o = jnp.split(logistic(-y[..., :last]), 3, axis=-1)
+        c = f * states[1] + i * tanh(y[..., last:])
         return o * tanh(c), c
 
-    def begin(z: Array, states: States) -> Any:
-        y = z + _times(states[0], kernel)
-        return logistic(-y[..., :last]), tanh(y[..., last:])
-
-    return begin, finish
+    return advance, itemgetter(0)
 
 
-def _gru(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
+def _gru(weights: Mapping[str, Array]) -> Cell:
+    """States: (candidate, update gate * (h - candidate)), whose sum is the output."""
     kernel, bias = _side_by_side(weights["recurrent_kernel"]), weights.get("candidate_bias")
     units = kernel.shape[1]
 
-    def begin(z: Array, states: States) -> Any:
-        y = _times(states[0], kernel)
+    def advance(z: Array, states: States) -> States:
+        h = _sum(states)
+        y = _times(h, kernel)
         inner = y[..., 2 * units :] if bias is None else y[..., 2 * units :] + bias
-        return logistic(-z[..., : 2 * units] - y[..., : 2 * units]), z[..., 2 * units :], inner
+        update, reset = jnp.split(logistic(-z[..., : 2 * units] - y[..., : 2 * units]), 2, axis=-1)
+        candidate = tanh(z[..., 2 * units :] + reset * inner)
+        return candidate, update * (h - candidate)
 
-    def finish(pre: Any, states: States) -> States:
-        gates, z, inner = pre
-        return _mixed(gates[..., :units], tanh(z + gates[..., units:] * inner), states[0])
-
-    return begin, finish
+    return advance, _sum
 
 
-def _gru_reset_before(weights: Mapping[str, Array]) -> tuple[Begin, Finish]:
+def _gru_reset_before(weights: Mapping[str, Array]) -> Cell:
+    """States: as in `_gru`."""
     kernel = _side_by_side(weights["recurrent_kernel"])
     units = kernel.shape[1]
 
-    def begin(z: Array, states: States) -> Any:
-        return logistic(-z[..., : 2 * units] - _times(states[0], kernel[..., : 2 * units])), z[..., 2 * units :]
+    def advance(z: Array, states: States) -> States:
+        h = _sum(states)
+        gates = logistic(-z[..., : 2 * units] - _times(h, kernel[..., : 2 * units]))
+        update, reset = jnp.split(gates, 2, axis=-1)
+        candidate = tanh(z[..., 2 * units :] + _times(reset * h, kernel[..., 2 * units :]))
+        return candidate, update * (h - candidate)
 
-    def finish(pre: Any, states: States) -> States:
-        gates, z = pre
-        candidate = tanh(z + _times(gates[..., units:] * states[0], kernel[..., 2 * units :]))
-        return _mixed(gates[..., :units], candidate, states[0])
-
-    return begin, finish
-
-
-def _mixed(update: Array, candidate: Array, h: Array) -> States:
-    return (candidate + update * (h - candidate),)
+    return advance, _sum
 
 
-_CELLS: dict[str, Callable[[Mapping[str, Array]], tuple[Begin, Finish]]] = {
+def _sum(states: States) -> Array:
+    return states[0] + states[1]
+
+
+_CELLS: dict[str, Callable[[Mapping[str, Array]], Cell]] = {
     "simple_rnn": _simple_rnn,
     "lstm": _lstm,
     "gru": _gru,
