@@ -174,7 +174,7 @@ def _lstm(weights: Weights) -> Begin:
     def begin(h: Array, c: Array) -> tuple[Advance, Sequence[Array]]:
         work = np.empty((5, *c.shape), c.dtype)
         gates, sigmoids, inner, outer, (output, candidate, cell) = work[:4], work[:3], work[:2], work[3:], work[2:]
-        products, one = np.empty((2, *c.shape), c.dtype), _one(c)
+        products, ones = np.empty((2, *c.shape), c.dtype), np.ones_like(sigmoids)
         first, second = products
         cell[...] = c
 
@@ -182,7 +182,7 @@ def _lstm(weights: Weights) -> Begin:
             np.matmul(h, kernel, gates)
             np.add(gates, z, gates)
             np.exp(sigmoids, sigmoids)
-            np.add(sigmoids, one, sigmoids)
+            np.add(sigmoids, ones, sigmoids)
             np.tanh(candidate, candidate)
             np.divide(outer, inner, products)  # candidate and cell
             np.add(first, second, cell)
@@ -200,13 +200,13 @@ def _gru(weights: Weights) -> Begin:
 
     def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
         work = np.empty((3, *h.shape), h.dtype)
-        gates, (update, reset, candidate), one = work[:2], work, _one(h)
+        gates, (update, reset, candidate), ones = work[:2], work, np.ones_like(work[:2])
 
         def advance(z: Array, h: Array, new: Array) -> None:
             np.matmul(h, kernel, work)
             np.add(gates, z[:2], gates)
             np.exp(gates, gates)
-            np.add(gates, one, gates)
+            np.add(gates, ones, gates)
             if bias is not None:
                 np.add(candidate, bias, candidate)
             np.divide(candidate, reset, candidate)
@@ -225,13 +225,13 @@ def _gru_reset_before(weights: Weights) -> Begin:
 
     def begin(h: Array) -> tuple[Advance, Sequence[Array]]:
         work = np.empty((3, *h.shape), h.dtype)
-        gates, (update, reset, candidate), one = work[:2], work, _one(h)
+        gates, (update, reset, candidate), ones = work[:2], work, np.ones_like(work[:2])
 
         def advance(z: Array, h: Array, new: Array) -> None:
             np.matmul(h, kernel, gates)
             np.add(gates, z[:2], gates)
             np.exp(gates, gates)
-            np.add(gates, one, gates)
+            np.add(gates, ones, gates)
             np.divide(h, reset, reset)
             np.matmul(reset, inner, candidate)
             np.add(candidate, z[2], candidate)
@@ -248,11 +248,6 @@ def _mix(update: Array, candidate: Array, h: Array, new: Array) -> None:
     np.subtract(h, candidate, new)
     np.divide(new, update, new)
     np.add(new, candidate, new)
-
-
-def _one(like: Array) -> Array:
-    """1 as an array, which ufuncs take faster than Python's numbers."""
-    return np.ones((1,) * like.ndim, like.dtype)
 
 
 _BEGINS: dict[str, Callable[[Weights], Begin]] = {
