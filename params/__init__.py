@@ -1,6 +1,6 @@
 """Parameter pytrees: loaders from Keras files and live models, and the safetensors store.
 
-Each is imported when it is first used: a store needs nothing of what reads Keras files.
+Names are imported when they are first used: the store needs none of the code that reads Keras files.
 
 >>> from params import load_keras
 >>> model, params = load_keras("cnn.keras")  # doctest: +SKIP
@@ -21,7 +21,7 @@ HOMES = {
     "store.saving": "load load_info save",
     "store.verifying": "verify",
 }
-"""{module: its names here}."""
+"""{module: its public names}."""
 
 __all__ = [name for names in HOMES.values() for name in names.split()]
 __getattr__, __dir__ = lazily(__name__, HOMES)

@@ -1,4 +1,4 @@
-"""Activation functions as operations: those of `fnet.activation_functions`, whose further arguments are the options.
+"""The activation functions of `fnet.activation_functions` as operations; their further arguments are options.
 
 Source: keras.ops.nn.
 """
@@ -19,7 +19,7 @@ from fnet.types import Array, Spec
 def _activation(
     name: str, rule: Callable[..., Any] = same, prepare: Callable[[Any], Array] = tensor, **defaults: Any
 ) -> Operation:
-    """The activation function `name` as an operation; `prepare` casts its input. defaults: where Keras has others."""
+    """The activation function `name` as an operation; `prepare` casts its input. defaults: where Keras's differ."""
     compute = ACTIVATIONS[name]
 
     def apply(x: Array, **options: Any) -> Array:

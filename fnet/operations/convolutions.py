@@ -23,7 +23,7 @@ Layers: TypeAlias = Mapping[int, Callable[..., Any]]
 """{spatial axes: layer}."""
 
 KernelOptions: TypeAlias = Callable[..., dict[str, Any]]
-"""(channels of the inputs, *shapes of the kernels) -> the options that these shapes stand for."""
+"""(channels of the inputs, *shapes of the kernels) -> the options that follow from these shapes."""
 
 
 def over_axes(family: str) -> Layers:
@@ -44,7 +44,7 @@ def of_rank(layers: Layers, shape: Sequence[Any]) -> Callable[..., Any]:
 
 
 OPTIONS = ("strides", "padding", "data_format", "dilation_rate")
-"""Of all convolutions, as their layers have them."""
+"""The options of all convolutions, as of their layers."""
 
 
 def _channels(inputs: Any, data_format: str | None) -> int | None:
@@ -55,9 +55,9 @@ def _channels(inputs: Any, data_format: str | None) -> int | None:
 def _convolution(
     name: str, text: str, family: str, options_of: KernelOptions, kernels: Sequence[str] = ("kernel",), *more: str
 ) -> Operation:
-    """What the layers of a family compute without a bias, of `kernels` by the names of their params.
+    """The layers of a family, without a bias, as an operation. kernels: the names of their params.
 
-    more: options that others do not have.
+    more: further options of this operation.
     """
     layers = over_axes(family)
 
@@ -84,7 +84,7 @@ def _convolution(
         return Spec(join_shape(inputs.shape[0], spatial, filters, given["data_format"]), inputs.dtype)
 
     def room(x: Sequence[Spec], **given: Any) -> tuple[int, int]:
-        """That of the layer; nothing is known without its kernel."""
+        """The room of the layer; nothing if the kernel is unknown."""
         inputs, *arrays = x
         return (0, 0) if None in arrays[0].shape else of_step(step(inputs, arrays, given), inputs)
 

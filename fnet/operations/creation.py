@@ -1,4 +1,4 @@
-"""Operations that make tensors: ids as vectors, constants, ranges, sizes, other dtypes, bytes read anew.
+"""Operations that make tensors: one-hot vectors, constants, ranges, sizes, casts, reinterpreted bytes.
 
 Where the length depends on the values (arange) NumPy computes it; under `jax.jit` it cannot be known.
 Source: keras.ops.
@@ -36,9 +36,9 @@ def _hot(x: Array, num_classes: int, axis: int, dtype: str | None) -> Array:
 
 @operation(_one_hot_rule)
 def one_hot(x: Array, *, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False) -> Array:
-    """1 at the place that each id names, on a new axis; ids outside of 0 ... num_classes - 1 give zeros.
+    """Each id as a vector on a new axis, 1 at the position of the id; ids outside 0 ... num_classes - 1 give zeros.
 
-    `sparse` is how Keras stores these numbers; here they are dense.
+    `sparse` is how Keras stores the result; here it is dense.
     """
     return _hot(x, num_classes, axis, dtype)
 
@@ -49,7 +49,7 @@ def _multi_hot_rule(inputs: Spec, *, num_classes: int, axis: int, dtype: str | N
 
 
 def _multi_hot_room(inputs: Spec, *, num_classes: int) -> tuple[int, int]:
-    """Each id is compared with each class."""
+    """Memory for comparing each id with each class."""
     held = 2 * room.size(Spec((*inputs.shape, num_classes)))
     return held, held
 
@@ -58,9 +58,9 @@ def _multi_hot_room(inputs: Spec, *, num_classes: int) -> tuple[int, int]:
 def multi_hot(
     inputs: Array, *, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False
 ) -> Array:
-    """1 at every place that one of the ids of a row names.
+    """Each row of ids as one vector, 1 at the positions of all its ids.
 
-    `sparse` is how Keras stores these numbers; here they are dense.
+    `sparse` is how Keras stores the result; here it is dense.
     """
     return xp.max(_hot(inputs, num_classes, axis, dtype), axis=1 if tensor(inputs).ndim > 1 else 0)
 
@@ -140,14 +140,14 @@ def linspace(
     dtype: str | None = None,
     axis: int = 0,
 ) -> Any:
-    """`num` equally spaced numbers from `start` to `stop` on a new axis, and with `retstep` their distance."""
+    """`num` equally spaced numbers from `start` to `stop` on a new axis; with `retstep` also their distance."""
     start, stop = _ends(start, stop, dtype)
     y = _spaced(start, stop, num, endpoint, axis, dtype)
     return (y, (stop - start) / max(num - 1 if endpoint else num, 1)) if retstep else y
 
 
 def _ends(start: Array, stop: Array, dtype: str | None) -> list[Array]:
-    """Both ends in `dtype`; integers, which have lost their fractions then, as float64."""
+    """Both ends cast to `dtype`; if that is an integer, then to float64, without fractions."""
     if dtype is None:
         return floating(start, stop)
     return [tensor(tensor(end, dtype), "float64" if is_integral(dtype) else dtype) for end in (start, stop)]
@@ -193,7 +193,7 @@ def logspace(
 def geomspace(
     start: Array, stop: Array, *, num: int = 50, endpoint: bool = True, dtype: str | None = None, axis: int = 0
 ) -> Array:
-    """`num` numbers of equal ratio from `start` to `stop`, which have one sign."""
+    """`num` numbers of equal ratio from `start` to `stop`, which must have the same sign."""
     start, stop = (tensor(v, dtype or "float32") for v in (start, stop))
     first, last = (xp.log(xp.abs(v)) / math.log(10) for v in (start, stop))
     return _powers(10.0, _spaced(first, last, num, endpoint, axis, None)) * xp.expand_dims(xp.sign(start), axis)
@@ -225,7 +225,7 @@ def _view_rule(x: Spec, *, dtype: str | None) -> Spec:
 def view(x: Array, *, dtype: str | None = None) -> Array:
     """The bytes of `x` read as `dtype`; the last axis grows or shrinks when the widths differ."""
     x = tensor(x)
-    return x if dtype is None else xp.array(x.reshape(-1)).reshape(x.shape).view(dtype)  # of bytes next to each other
+    return x if dtype is None else xp.array(x.reshape(-1)).reshape(x.shape).view(dtype)  # of a contiguous copy
 
 
 def _vander_rule(x: Spec, *, N: int | None) -> Spec:  # noqa: N803 - Keras's name
@@ -236,7 +236,7 @@ def _vander_rule(x: Spec, *, N: int | None) -> Spec:  # noqa: N803 - Keras's nam
 
 @operation(_vander_rule)
 def vander(x: Array, *, N: int | None = None, increasing: bool = False) -> Array:  # noqa: N803 - Keras's name
-    """(n,) -> (n, N): the powers of each number, falling unless `increasing`."""
+    """(n,) -> (n, N): the powers of each number, the highest first unless `increasing`."""
     x = tensor(x)
     count = x.shape[0] if N is None else N
     powers = xp.arange(count) if increasing else xp.arange(count - 1, -1, -1)
@@ -251,8 +251,8 @@ def vander(x: Array, *, N: int | None = None, increasing: bool = False) -> Array
 def cast(x: Array, *, dtype: str) -> Array:
     """`x` as `dtype`; floats lose their fraction when they become integers.
 
-    Beyond the range of those they have no answer that holds: TensorFlow's hangs on their place in the array (from 2.20
-    on -5.0 is 0 or 251 in uint8). `saturate_cast` has one.
+    Floats beyond the range of the integers have no defined result: in TensorFlow it depends on the position in the
+    array (from 2.20 on -5.0 is 0 or 251 in uint8). `saturate_cast` is defined for them.
     """
     return ops.cast(tensor(x), dtype)
 

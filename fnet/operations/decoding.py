@@ -16,7 +16,7 @@ from fnet.shapes import fits, shape_of, sized
 from fnet.types import Array, Positive, Spec
 
 NOTHING = -1
-"""What follows the last label of a row."""
+"""The padding after the last label of a row."""
 
 
 def _decode_rule(
@@ -32,7 +32,7 @@ def _decode_rule(
 
 
 def _decode_room(x: tuple[Spec, Any], *, strategy: str, beam_width: int) -> tuple[int, int]:
-    """A beam compares each of its labellings with each, copies them, and extends each by each class, every step."""
+    """At every step the beam compares all pairs of labellings, copies them, and extends each by each class."""
     batch, steps, classes = sized(x[0].shape, 1)
     width = 0 if strategy == "greedy" else beam_width
     held = 8 * size(Spec((batch, width, width + classes))) + 3 * size(Spec((batch, width, steps)))
@@ -91,18 +91,18 @@ def _greedy(logits: Array, lengths: Array, blank: int, merge: bool) -> tuple[Arr
 
 
 class Beam(NamedTuple):
-    """The labellings that are kept, the likeliest first; a free slot has probability 0."""
+    """The labellings that are kept, the likeliest first; an unused slot has probability 0."""
 
     labels: Array
     """(batch, beam, steps), -1 after the last label."""
     length: Array
     """(batch, beam)."""
     blank: Array
-    """(batch, beam): the log-probability of the steps so far giving these labels and ending in a blank."""
+    """(batch, beam): the log-probability that the steps so far give these labels and end in a blank."""
     label: Array
     """(batch, beam): the same, ending in the last label."""
     shared: Array
-    """(batch, beam, beam): how many labels two of them begin with that are the same."""
+    """(batch, beam, beam): the length of the common prefix of two labellings."""
 
     @property
     def total(self) -> Array:
@@ -169,14 +169,14 @@ def _last(beam: Beam) -> Array:
 
 
 def _parents(beam: Beam) -> Array:
-    """(batch, i, j): whether labelling j is labelling i and one label more."""
+    """(batch, i, j): whether labelling j is labelling i with one more label."""
     length, used = beam.length[..., None], xp.isfinite(beam.total)
-    inside = beam.shared == length  # i is what j begins with
+    inside = beam.shared == length  # i is a prefix of j
     return inside & (length + 1 == beam.length[:, None, :]) & used[:, :, None] & used[:, None, :]
 
 
 def _shared(shared: Array, labels: Array, length: Array, source: Array, added: Array) -> Array:
-    """`Beam.shared` after a step: labellings that were at `source` get the label `added`, or none where that is -1."""
+    """`Beam.shared` after a step: labellings from the slots `source` get the label `added`, or none where it is -1."""
     rows = xp.take_along_axis(shared, source[:, :, None], axis=1)
     before = xp.take_along_axis(rows, source[:, None, :], axis=2)
     inside = xp.take_along_axis(labels, xp.minimum(before, labels.shape[-1] - 1), axis=-1)
@@ -185,7 +185,7 @@ def _shared(shared: Array, labels: Array, length: Array, source: Array, added: A
 
 
 def _stayed(beam: Beam, log: Array, last: Array, parents: Array) -> Beam:
-    """The beam when the step says a blank, repeats the last label, or says it after the parent."""
+    """The same labellings after a step that is a blank, repeats the last label, or extends the parent by it."""
     parent = xp.argmax(parents, axis=1)  # (batch, width)
     twice = last == xp.take_along_axis(last, parent, axis=1)
     before = xp.where(
@@ -198,7 +198,7 @@ def _stayed(beam: Beam, log: Array, last: Array, parents: Array) -> Beam:
 
 
 def _children(beam: Beam, log: Array, last: Array, parents: Array) -> Array:
-    """(batch, width, labels): log-probabilities of labellings with one label more that are not in the beam yet."""
+    """(batch, width, labels): log-probabilities of labellings with one more label that are not yet in the beam."""
     names = xp.arange(log.shape[-1] - 1)
     repeats = names == last[..., None]
     known = xp.matmul(parents.astype(log.dtype), repeats.astype(log.dtype)) > 0
@@ -214,7 +214,7 @@ def _loss_rule(target: Any, output: Spec, target_length: Any, output_length: Any
 
 
 def _loss_room(x: tuple[Any, Spec, Any, Any]) -> tuple[int, int]:
-    """At every step each of the labels, and the blanks around them, has a probability."""
+    """At every step each label, and each blank around them, has a probability."""
     batch, steps, _ = sized(x[1].shape, 1)
     held = 4 * size(Spec((batch, steps, 2 * sized(shape_of(x[0])[-1:], 1)[0] + 1)))
     return held, held
@@ -236,7 +236,7 @@ def ctc_loss(target: Array, output: Array, target_length: Array, output_length: 
 
 def _minus_log(places: Array, logs: Array, lengths: Array, steps: Array) -> Array:
     """(batch,): -log of the probability of all ways through the places (batch, 2 labels + 1)."""
-    # a blank may be left out between two labels that differ
+    # a blank between two different labels may be left out
     jumps = xp.arange(places.shape[1]) % 2 == 1
     jumps = jumps & (places != _moved(places, 2, NOTHING))
 

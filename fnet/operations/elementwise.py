@@ -1,6 +1,6 @@
 """Elementwise operations: arithmetic and functions of one number.
 
-Each is made from one line: its name, its text and the function of arrays that computes it. Operations of two
+Each is defined in one line: its name, its docstring and the function of arrays that computes it. Operations of two
 tensors broadcast. Source of names and dtype rules: keras.ops on TensorFlow.
 """
 
@@ -29,11 +29,11 @@ from fnet.operations.rules import Operation, broadcast, like, named, operation
 from fnet.types import Array, Range
 
 Kernel = str | Callable[..., Any]
-"""The name of a function of `xp`, or of `ops` where that has none, looked up at the call; or a function."""
+"""A function, or the name of one in `xp` or else `ops`, which is looked up at the call."""
 
 
 def kernel_of(kernel: Kernel) -> Callable[..., Any]:
-    """The function that a kernel is."""
+    """The function of a kernel."""
     if not isinstance(kernel, str):
         return kernel
     function: Callable[..., Any] = getattr(xp if hasattr(xp, kernel) else ops, kernel)
@@ -63,7 +63,7 @@ def _float(x: Any) -> Array:
 
 
 def _float64_of_int64(*xs: Any) -> list[Array]:
-    """As floats; int64 gives float64, a rule of a few functions of Keras."""
+    """Tensors as floats; int64 becomes float64, as in a few functions of Keras."""
     arrays = strong(*xs)
     return [tensor(a, "float64") for a in arrays] if arrays[0].dtype.name == "int64" else floating(*arrays)
 
@@ -238,13 +238,13 @@ def round(x: Array, *, decimals: Annotated[int, Range(-308, 308)] = 0) -> Array:
 
 @operation(like)
 def clip(x: Array, *, x_min: float, x_max: float) -> Array:
-    """`x` moved into [x_min, x_max]; truth values become int32."""
+    """`x` limited to [x_min, x_max]; bools become int32."""
     return xp.clip(without_bool(tensor(x)), x_min, x_max)
 
 
 @operation(like)
 def nan_to_num(x: Array, *, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
-    """`x` with NaN and the infinities replaced, the latter by the largest floats unless told otherwise."""
+    """`x` with NaN and infinities replaced, the latter by the largest floats unless `posinf` or `neginf` is given."""
     x = tensor(x)
     if not is_float(x):
         return x

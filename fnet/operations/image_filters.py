@@ -1,4 +1,4 @@
-"""Operations that look at windows of images: blur, edges, patches, similarity.
+"""Operations on windows of images: blur, edges, patches, similarity.
 
 Images are (batch, height, width, channels), or with `data_format="channels_first"` (batch, channels, height,
 width); one image has no batch axis. Source: keras.ops.image.
@@ -37,7 +37,7 @@ def _batch_of(images: Spec, axes: int = 4) -> Spec:
 
 
 def _channels_axis(data_format: str | None) -> int:
-    """Of a batch."""
+    """The axis of the channels in a batch."""
     return 1 if is_channels_first(data_format) else -1
 
 
@@ -57,7 +57,7 @@ def gaussian_blur(
     sigma: Sequence[float] = (1.0, 1.0),
     data_format: DataFormat | None = None,
 ) -> Array:
-    """Each channel averaged with Gaussian weights; zeros lie around the image."""
+    """Each channel averaged with Gaussian weights; the image is padded with zeros."""
 
     def blur(x: Array) -> Array:
         across, down = (_gaussian(k, s, x.dtype.name) for k, s in zip(kernel_size, sigma, strict=True))
@@ -101,7 +101,7 @@ def _patch_options(
 
 
 def _patches_step(images: Spec, options: dict[str, Any]) -> tuple[Bound, Spec]:
-    """The convolution that takes patches, and what it is fed with."""
+    """The convolution that extracts patches, and the Spec of its input."""
     rank = len(options["kernel_size"])
     batch = _batch_of(images, rank + 2)
     channels = batch.shape[_channels_axis(options["data_format"])]
@@ -138,7 +138,7 @@ def extract_patches(
     padding: str = "valid",
     data_format: DataFormat | None = None,
 ) -> Array:
-    """Images -> for each window of `size` (2 or 3 axes) all its numbers as channels."""
+    """Images -> windows of `size` (2 or 3 axes), all numbers of a window as channels."""
     x = tensor(images)
     options = _patch_options(size, strides, dilation_rate, padding, data_format)
     sizes = options["kernel_size"]
@@ -152,7 +152,7 @@ def extract_patches(
 
 
 def _ssim_step(image1: Spec, filter_size: int, data_format: str | None) -> tuple[Bound, Spec]:
-    """The convolution that averages each channel, and what it is fed with."""
+    """The convolution that averages each channel, and the Spec of its input."""
     *batch, height, width, channels = image1.shape
     if is_channels_first(data_format):
         channels, height, width = height, width, channels
@@ -166,7 +166,7 @@ def _ssim_rule(image1: Spec, image2: Spec, *, filter_size: int, data_format: str
 
 
 def _ssim_room(x: tuple[Spec, Spec], *, filter_size: int, data_format: str | None) -> tuple[int, int]:
-    """Six averages of each channel; the kernel is made of numbers of 64 bits."""
+    """Six averages of each channel; the kernel is computed in 64 bits."""
     held, work = of_step(*_ssim_step(x[0], filter_size, data_format))
     kernel = 3 * size(Spec((filter_size, filter_size)))
     return 6 * held + kernel, 6 * work + kernel
@@ -195,7 +195,7 @@ def ssim(
         return conv2d({"kernel": kernel}, x, use_bias=False)
 
     mean_a, mean_b = mean(a), mean(b)
-    # next to large means squares would hide what differs
+    # squares of large means would hide the differences
     a, b = (x - xp.mean(x, axis=(1, 2), keepdims=True) for x in (a, b))
     off_a, off_b = mean(a), mean(b)
     spread = mean(a * a) - off_a * off_a + mean(b * b) - off_b * off_b

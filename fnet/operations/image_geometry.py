@@ -1,4 +1,4 @@
-"""Operations that take images apart at fractional places: affine and perspective maps, scaling, coordinates.
+"""Operations that sample images at fractional coordinates: affine and perspective transforms, scaling, maps.
 
 Images are (batch, height, width, channels), or with `data_format="channels_first"` (batch, channels, height,
 width); one image has no batch axis. Source: keras.ops.image.
@@ -37,7 +37,7 @@ def _wrapped(at: Array, size: int) -> Array:
 
 
 def _placed(at: Array, size: int, fill_mode: str) -> Array:
-    """Coordinates outside of the image brought inside, unless they are filled."""
+    """Coordinates, those outside the image moved inside unless `fill_mode` is "constant"."""
     if fill_mode == "reflect":
         return _reflected(at, size)
     if fill_mode == "wrap":
@@ -46,7 +46,7 @@ def _placed(at: Array, size: int, fill_mode: str) -> Array:
 
 
 def _pixels(images: Array, rows: Array, columns: Array, fill_value: float) -> Array:
-    """images[n, rows[n], columns[n]], `fill_value` outside."""
+    """images[n, rows[n], columns[n]], or `fill_value` outside the image."""
     height, width = images.shape[1:3]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     i = xp.clip(rows, 0, height - 1).astype("int32")
@@ -86,9 +86,9 @@ def affine_transform(
     fill_value: float = 0,
     data_format: DataFormat | None = None,
 ) -> Array:
-    """Images turned, moved, scaled, sheared by 8 numbers (one set, or one an image), from output to input.
+    """Images rotated, moved, scaled, sheared by 8 numbers (one set, or one for each image), from output to input.
 
-    fill_mode: what lies outside: "constant", "nearest", "reflect" or "wrap".
+    fill_mode: what is outside the image: "constant", "nearest", "reflect" or "wrap".
     """
     rows = xp.atleast_2d(tensor(transform))
     return on_last(lambda x: _projected(x, rows, interpolation, fill_mode, fill_value), images, data_format)
@@ -104,7 +104,7 @@ def perspective_transform(
     fill_value: float = 0,
     data_format: DataFormat | None = None,
 ) -> Array:
-    """Images moved so that the four corners `start_points` (4, 2), or (batch, 4, 2), come to `end_points`."""
+    """Images warped so that the four corners `start_points` (4, 2), or (batch, 4, 2), move to `end_points`."""
     start, end = (tensor(p, "float32").reshape((-1, 4, 2)) for p in (start_points, end_points))
     ones, zeros = xp.ones_like(end[..., :1]), xp.zeros_like(end)
     point = xp.concatenate([end, ones], axis=-1)  # (batch, 4, 3)
@@ -123,7 +123,7 @@ def _map_rule(inputs: Spec, coordinates: Any) -> Spec:
 
 
 def _inside(index: Array, size: int, fill_mode: str) -> tuple[Array, Array]:
-    """(an index within the axis, whether it was one), by Keras's rules for whole numbers."""
+    """(index moved into the axis, whether it has a value), by Keras's rules for integers."""
     if fill_mode == "constant":
         return xp.clip(index, 0, size - 1), (index >= 0) & (index < size)
     always = xp.ones(index.shape, bool)
@@ -137,7 +137,7 @@ def _inside(index: Array, size: int, fill_mode: str) -> tuple[Array, Array]:
 
 
 def _map_room(x: tuple[Any, Any]) -> tuple[int, int]:
-    """Around each place are two pixels an axis, and one after the other every corner that they make."""
+    """Around each place are two pixels for each axis; their corners are computed one after the other."""
     axes, *places = sized(x[1].shape, 1)
     held = (8 + 4 * axes) * size(Spec(tuple(places)))
     return held, 2**axes * (held + (1 << 16))
@@ -152,7 +152,7 @@ def map_coordinates(
     fill_mode: Literal["constant", "nearest", "wrap", "mirror", "reflect"] = "constant",
     fill_value: float = 0,
 ) -> Array:
-    """`inputs` at fractional `coordinates` (axes, ...): the nearest (order 0) or linearly between (order 1)."""
+    """`inputs` at fractional `coordinates` (axes, ...): the nearest (order 0) or interpolated linearly (order 1)."""
     inputs, coordinates = tensor(inputs), floating(coordinates)[0]
     ends = []
     for at, width in zip(coordinates, inputs.shape, strict=True):
@@ -194,11 +194,11 @@ KERNELS: dict[str, Callable[[Array], Array]] = {
     "lanczos3": functools.partial(_lanczos, radius=3.0),
     "lanczos5": functools.partial(_lanczos, radius=5.0),
 }
-"""{method: the weight of a pixel at a distance, which is not negative}."""
+"""{method: the weight of a pixel as a function of its distance, at least 0}."""
 
 
 def _shares(sizes: tuple[int, int], scale: Array, shift: Array, method: str, antialias: bool) -> Array:
-    """(input size, output size): how much of each input pixel goes into each output pixel of one axis."""
+    """(input size, output size): the weight of each input pixel in each output pixel of one axis."""
     inverse = 1 / scale
     at = (xp.arange(sizes[1]).astype(scale.dtype) + 0.5) * inverse - shift * inverse - 0.5
     distance = xp.abs(at[None, :] - xp.arange(sizes[0]).astype(scale.dtype)[:, None])
@@ -221,7 +221,7 @@ def _translate_rule(
 
 
 def _translate_room(x: Sequence[Any], *, spatial_dims: Sequence[int]) -> tuple[int, int]:
-    """How much of each input pixel goes into each output pixel, axis by axis; the image after each axis."""
+    """The weights of input pixels in output pixels and the image, axis by axis."""
     shape, held, work = list(x[0].shape), 0, 0
     for axis in axes_of(spatial_dims, len(shape)):
         width = shape[axis] or 1
@@ -245,7 +245,7 @@ def scale_and_translate(
 ) -> Array:
     """`images` stretched by `scale`, then moved by `translation`, one number for each of the axes `spatial_dims`.
 
-    Output pixel i lies at (i + 0.5 - translation) / scale - 0.5; outside of the image all is 0. `method`: "linear",
+    Output pixel i is at (i + 0.5 - translation) / scale - 0.5; outside the image everything is 0. `method`: "linear",
     "cubic", "lanczos3", "lanczos5". `antialias` widens the kernel when an axis shrinks. The result has the dtype of
     `images`; integers are rounded, and stay between the smallest and the largest.
     """

@@ -20,18 +20,18 @@ from fnet.types import Array, DataFormat, Positive, Shape, Spec
 
 
 def image_axes(rank: int, data_format: str | None) -> tuple[int, int, int]:
-    """The axes of height, width and channels; ValueError where there are neither 3 nor 4."""
+    """The axes of height, width and channels. Raises ValueError for images of neither 3 nor 4 axes."""
     return *height_and_width(rank, data_format), rank - 3 if is_channels_first(data_format) else rank - 1
 
 
 def same_images(images: Spec, *rest: Any) -> Spec:
-    """The shape rule of operations that change images, but neither their shape nor their dtype."""
+    """The shape rule of operations that keep the shape and dtype of images."""
     height_and_width(len(images.shape), None)
     return images
 
 
 def on_last(compute: Callable[[Array], Array], images: Array, data_format: str | None) -> Array:
-    """`compute` on a batch with the channels last, whatever `images` is; the result as `images` was."""
+    """`compute` on `images` as a batch with channels last; the result in the layout of `images`."""
     x = tensor(images)
     single = x.ndim == 3
     x = x[None] if single else x
@@ -70,13 +70,13 @@ def _margins(shape: Shape, data_format: str | None, rows: Edge, columns: Edge, s
 
 
 def _by_margins(word: str, sign: int) -> Callable[[Callable[..., Array]], Operation]:
-    """Declare a function with the options `top_cropping`, or `top_padding`, and so on to be an operation.
+    """Make an operation of a function with the options `top_cropping`, or `top_padding`, and so on.
 
     sign: see `_spans`.
     """
 
     def rule(images: Spec, *, data_format: str | None, target_height: Any, target_width: Any, **widths: Any) -> Spec:
-        """An unknown size becomes the target size: the margins follow when the image is there."""
+        """An unknown size becomes the target size; the margins then follow from the image."""
         sizes = list(images.shape)
         rows = (widths[f"top_{word}"], widths[f"bottom_{word}"], target_height)
         columns = (widths[f"left_{word}"], widths[f"right_{word}"], target_width)
@@ -101,7 +101,7 @@ def crop_images(
     target_width: int | None = None,
     data_format: DataFormat | None = None,
 ) -> Array:
-    """`images` without margins; of margin, margin and target size of each axis two are given."""
+    """`images` without margins; for each axis two of (margin before, margin after, target size) are given."""
     images = tensor(images)
     rows, columns = (top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width)
     key = [slice(None)] * images.ndim
@@ -122,7 +122,7 @@ def pad_images(
     target_width: int | None = None,
     data_format: DataFormat | None = None,
 ) -> Array:
-    """`images` with zeros around; of margin, margin and target size of each axis two are given."""
+    """`images` with zeros around; for each axis two of (margin before, margin after, target size) are given."""
     images = tensor(images)
     rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
     margins = _margins(images.shape, data_format, rows, columns, 1)
@@ -180,7 +180,7 @@ def resize(
 
 
 def _colours(images: Spec, data_format: str | None, legal: tuple[int | None, ...]) -> int:
-    """The axis of the colours, of which there must be so many."""
+    """The axis of the colours. Raises ValueError unless its size is in `legal`."""
     axis = image_axes(len(images.shape), data_format)[2]
     if images.shape[axis] not in legal:
         raise ValueError(f"red, green and blue are needed in axis {axis}; got {images}")
@@ -201,8 +201,8 @@ def _gray_rule(images: Spec, *, data_format: str | None) -> Spec:
 def rgb_to_grayscale(images: Array, *, data_format: DataFormat | None = None, scales_integers: bool = False) -> Array:
     """0.2989 red + 0.5870 green + 0.1140 blue, one channel; images of one channel as they are.
 
-    The fractions of integers are cut off; with `scales_integers`, as in Keras 3.3, they are first brought to [0, 1] and
-    then back as TensorFlow does, to a range that is half a step longer.
+    Results of integers lose their fractions; with `scales_integers`, as in Keras 3.3, integers are first scaled to
+    [0, 1] and then back as in TensorFlow, to a range that is half a step longer.
     """
     images = tensor(images)
     axis = image_axes(images.ndim, data_format)[2]

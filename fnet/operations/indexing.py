@@ -1,7 +1,7 @@
-"""Operations that pick and place: slicing, gathering, scattering, choosing.
+"""Operations that read and write by index: slicing, gathering, scattering, choosing.
 
-Where the result's size depends on the values (nonzero, a truth-valued key) NumPy computes it; under `jax.jit` it
-cannot be known, and JAX says so. Source: keras.ops.
+Where the size of the result depends on the values (nonzero, a boolean key), NumPy computes it; under `jax.jit` it
+cannot be known, and JAX raises. Source: keras.ops.
 """
 
 # ruff: noqa: A001 - the operations have Keras's names
@@ -19,13 +19,13 @@ from fnet.shapes import broadcast_shapes, fits, joined, positive, require_places
 from fnet.types import Array, Shape, Spec
 
 READS = Call(reads_values=True)
-"""Of operations whose rules look at indices that are known."""
+"""For operations whose shape rules read the values of known indices."""
 
 # --- slices ---------------------------------------------------------------------------------------
 
 
 def _key(key: Any) -> Any:
-    """The key as NumPy takes it: a list of parts (as files write tuples) is a tuple."""
+    """The key for NumPy: a list of parts, as files write tuples, as a tuple."""
     return tuple(key) if isinstance(key, list | tuple) else key
 
 
@@ -72,7 +72,7 @@ def _slice_rule(inputs: Spec, start_indices: Any, *, shape: Sequence[int]) -> Sp
 
 @operation(_slice_rule)
 def slice(inputs: Array, start_indices: Any, *, shape: Sequence[int]) -> Array:
-    """The block of `shape` that begins at `start_indices`; -1 is all that follows."""
+    """The block of `shape` that begins at `start_indices`; a size of -1 means up to the end."""
     inputs = tensor(inputs)
     starts = start_indices if isinstance(start_indices, list | tuple) else tensor(start_indices)
     if -1 in shape:
@@ -123,8 +123,8 @@ def _take_rule(x: Spec, indices: Any, *, axis: int | None, clips: bool) -> Spec:
 
 @operation(_take_rule, call=READS)
 def take(x: Array, indices: Array, *, axis: int | None = None, clips: bool = False) -> Array:
-    """Entries of `axis` (None: of the flat tensor) at `indices`; negative ones count from the end. With `clips`, as in
-    Keras before 3.3, they are the first, and those beyond the last entry the last."""
+    """Entries of `axis` (None: of the flat tensor) at `indices`; negative indices count from the end. With `clips`, as
+    in Keras before 3.3, negative indices mean the first entry, and indices beyond the end the last."""
     x, indices = tensor(x), tensor(indices)
     indices = xp.clip(indices, 0, (x.size if axis is None else x.shape[axis]) - 1) if clips else indices
     return ops.take(x.reshape(-1), indices) if axis is None else ops.take_axis(x, indices, axis)
@@ -143,8 +143,8 @@ def _take_along_rule(x: Spec, indices: Any, *, axis: int | None) -> Spec:
 
 @operation(_take_along_rule, call=READS)
 def take_along_axis(x: Array, indices: Array, *, axis: int | None = None) -> Array:
-    """Entry `indices[..., i, ...]`, whole or cut to a whole number, of each row of `x` along `axis` (None: of the flat
-    tensor)."""
+    """Entry `indices[..., i, ...]` of each row of `x` along `axis` (None: of the flat tensor); indices that are floats
+    lose their fractions."""
     x, indices = tensor(x), tensor(indices)
     indices = indices if indices.dtype.kind in "iu" else ops.cast(indices, "int32")
     if axis is None:
@@ -164,7 +164,7 @@ def _scatter_into_rule(indices: Any, values: Any, *, shape: Sequence[int]) -> Sp
 
 @operation(_scatter_into_rule, call=READS)
 def scatter(indices: Array, values: Array, *, shape: Sequence[int]) -> Array:
-    """Zeros of `shape` with `values` added at `indices` (..., depth): equal indices add up."""
+    """Zeros of `shape` with `values` added at `indices` (..., depth); values at equal indices add up."""
     values, indices = tensor(values), tensor(indices)
     return ops.scatter(xp.zeros(tuple(shape), values.dtype), indices, values, "add")
 
@@ -185,7 +185,7 @@ def _scatter_rule(inputs: Spec, indices: Any, updates: Any) -> Spec:
 def scatter_update(
     inputs: Array, indices: Array, updates: Array, *, reduction: Literal["add", "max", "min", "mul"] | None = None
 ) -> Array:
-    """`inputs` with `updates` at `indices` (n, depth): put there, or by "add", "max", "min", "mul"."""
+    """`inputs` with `updates` at `indices` (n, depth): replaced, or combined by "add", "max", "min" or "mul"."""
     inputs = tensor(inputs)
     return ops.scatter(inputs, tensor(indices), tensor(updates, inputs.dtype.name), reduction or "set")
 
@@ -201,7 +201,7 @@ def _where_rule(condition: Spec, x1: Any = None, x2: Any = None) -> Any:
 
 @operation(_where_rule)
 def where(condition: Array, x1: Array | None = None, x2: Array | None = None) -> Array:
-    """`x1` where `condition`, else `x2`, in their common dtype; without them, where `condition` is true (a list)."""
+    """`x1` where `condition`, else `x2`, in their common dtype; without them, the indices where `condition` holds."""
     condition = tensor(condition, "bool")
     if x1 is None or x2 is None:
         return [i.astype("int32") for i in xp.nonzero(condition)]
@@ -217,7 +217,7 @@ def _select_rule(condlist: Sequence[Any], choicelist: Sequence[Any], default: An
 def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any = 0) -> Array:
     """The entry of the first of `choicelist` whose condition holds, else `default`.
 
-    As in TensorFlow's NumPy a float among integers gives float64, an integer among truth values int64.
+    As in TensorFlow's NumPy a float among integers gives float64, an integer among bools int64.
     """
     kind = result_type(*map(dtype_of, choicelist))
     if isinstance(default, float) and is_integral(kind):
@@ -232,5 +232,5 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
 
 @operation(lambda x: [Spec((None,), "int32")] * len(x.shape))
 def nonzero(x: Array) -> list[Array]:
-    """Indices of what is not 0, one tensor for each axis. Their number depends on the values."""
+    """The indices of entries that are not 0, one tensor for each axis. Their number depends on the values."""
     return [i.astype("int32") for i in xp.nonzero(tensor(x))]

@@ -1,6 +1,6 @@
 """Operations that join tensors, split them, or arrange their axes by a pattern.
 
-Joined tensors come to their common dtype. Source: keras.ops.
+Joined tensors are cast to their common dtype. Source: keras.ops.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _append_rule(x1: Spec, x2: Spec, *, axis: int | None) -> Spec:
 
 @operation(_append_rule)
 def append(x1: Array, x2: Array, *, axis: int | None = None) -> Array:
-    """`x2` after `x1` along `axis` (None: both in one dimension)."""
+    """`x2` after `x1` along `axis` (None: both flat)."""
     arrays = _together([tensor(x1), tensor(x2)])
     return xp.concatenate([a.reshape(-1) for a in arrays] if axis is None else arrays, axis=axis or 0)
 
@@ -112,7 +112,7 @@ def _deep(shape: Any) -> Any:
 
 @operation(lambda xs: Spec(_joined([_deep(shape_of(x)) for x in xs], 2), _dtype(xs)))
 def dstack(xs: Sequence[Array]) -> Array:
-    """Tensors along axis 2, missing axes added."""
+    """Tensors along axis 2; missing axes are added."""
     return xp.concatenate([xp.reshape(x, _deep(x.shape)) for x in _together(xs)], axis=2)
 
 

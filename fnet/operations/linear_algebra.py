@@ -22,11 +22,11 @@ from fnet.shapes import axes_of, reduced_shape, sized
 from fnet.types import Array, Shape, Spec
 
 DIRECT, ITERATIVE = 2, 32
-"""Products for each of the n^3 of a matrix, about: where it is solved, and where its values are looked for."""
+"""About how many multiply-adds there are per n^3 of an n x n matrix: for direct solutions, and for iterative ones."""
 
 
 def _room(times: int, x: Any) -> tuple[int, int]:
-    """Copies of the matrices, in 64 bits, and work that grows with their third power."""
+    """Copies of the matrices in 64 bits, and work that grows with the third power of their size."""
     matrices = x if isinstance(x, Spec) else x[0]
     held = 4 * size(matrices)
     return held, held + work_of_products(matrices, times * max(sized(matrices.shape[-2:], 1), default=1))[1]
@@ -50,7 +50,7 @@ def _scalar_rule(x: Spec) -> Spec:
 
 
 def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
-    """What `compute` gives, of halves in float32: LAPACK has none. Raises InvalidInput for integers, as TensorFlow."""
+    """`compute(x)`, float16 via float32, as LAPACK has none. Raises InvalidInput for integers, like TensorFlow."""
     x = tensor(x)
     if is_integral(x.dtype.name):
         raise InvalidInput(f"a matrix of floats is wanted, not of {x.dtype.name}; cast it first")
@@ -58,7 +58,7 @@ def _of_half(compute: Callable[[Array], Any], x: Array) -> Any:
 
 
 def factor(x: Array) -> Array:
-    """The lower Cholesky factors of a stack of matrices; NaN for one that has none, not an error for all of them."""
+    """The lower Cholesky factors of a stack of matrices; NaN for a matrix that has none, not an error for all."""
     try:
         return _lower_factor(x)
     except np.linalg.LinAlgError:
@@ -66,12 +66,12 @@ def factor(x: Array) -> Array:
 
 
 def _lower_factor(x: Array) -> Array:
-    """That of the lower triangle alone, on JAX too, which would have both. Raises LinAlgError where there is none."""
+    """`factor` from the lower triangle alone, while JAX would read both. Raises LinAlgError where there is none."""
     return xp.linalg.cholesky(xp.tril(x) + xp.conj(_transposed(xp.tril(x, -1))))
 
 
 def _of_finite(compute: Callable[[Array], Any], x: Array) -> Any:
-    """`compute` of a stack of matrices, NaN for those with NaN or infinity, in which LAPACK may search for ever."""
+    """`compute` on a stack of matrices; NaN for those with NaN or infinity, on which LAPACK may never end."""
     bad = ~xp.isfinite(x).all(axis=(-2, -1))
     found = compute(xp.where(bad[..., None, None], xp.zeros_like(x), x))
     return tree.map(lambda y: xp.where(xp.expand_dims(bad, tuple(range(bad.ndim, y.ndim))), xp.nan, y), found)
@@ -98,7 +98,7 @@ def norm_of(x: Array, kind: Any, axes: Sequence[Any], keepdims: bool) -> Array:
 
 
 def _solved_triangle(triangle: Array, b: Array, lower: bool) -> Array:
-    """The x with triangle @ x = b, b (..., n, k); by substitution where a 0 on a diagonal makes infinities."""
+    """The x with triangle @ x = b, b (..., n, k); by substitution where a 0 on the diagonal makes infinities."""
     try:
         return xp.linalg.solve(triangle, b)
     except np.linalg.LinAlgError:
@@ -251,7 +251,7 @@ def solve(a: Array, b: Array) -> Array:
 
 @operation(_solve_rule, room=_solved)
 def solve_triangular(a: Array, b: Array, *, lower: bool = False) -> Array:
-    """x with a @ x = b, of which only one triangle of `a` counts."""
+    """x with a @ x = b, where only one triangle of `a` is read."""
     a, b = tensor(a), tensor(b)
     triangle = xp.tril(a) if lower else xp.triu(a)
     return _solved_triangle(triangle, _as_columns(b, a.ndim), lower).reshape(b.shape)
@@ -263,7 +263,7 @@ def _lstsq_rule(a: Spec, b: Spec) -> Spec:
 
 @operation(_lstsq_rule, room=_searched)
 def lstsq(a: Array, b: Array, *, rcond: float | None = None) -> Array:
-    """(m, n), (m,) or (m, k) -> the x of least |a @ x - b|; singular values below rcond * largest count as 0."""
+    """(m, n), (m,) or (m, k) -> the x with the least |a @ x - b|; singular values below rcond * largest count as 0."""
     a, b = tensor(a), tensor(b)
     cut = float(np.finfo(a.dtype).eps) * max(a.shape) if rcond is None else rcond
     u, s, vt = _singular(a)
@@ -272,7 +272,7 @@ def lstsq(a: Array, b: Array, *, rcond: float | None = None) -> Array:
 
 
 def _inverse_where(kept: Array, s: Array) -> Array:
-    """1 / s, 0 for what is not kept."""
+    """1 / s where `kept`, else 0."""
     return xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
 
 
@@ -305,7 +305,7 @@ def _norm_rule(x: Spec, *, axis: int | Sequence[int] | None, keepdims: bool) -> 
 
 
 def _norm_room(x: Spec, *, ord: Any, axis: int | Sequence[int] | None) -> tuple[int, int]:  # noqa: A002 - Keras's name
-    """Of matrices the norms 2, -2 and "nuc" are made of singular values."""
+    """The norms 2, -2 and "nuc" of matrices need singular values."""
     axes = axes_of(axis, len(x.shape))
     if len(axes) != 2 or ord not in (2, -2, "nuc"):
         return 0, 0
@@ -321,7 +321,7 @@ def norm(
     axis: int | Sequence[int] | None = None,
     keepdims: bool = False,
 ) -> Array:
-    """The norm over one axis (of vectors) or two (of matrices); `axis=None` takes all, 2-norm of all numbers."""
+    """The norm over one axis (of vectors) or two (of matrices); `axis=None`: over all axes, by default the 2-norm."""
     x = floating(x)[0]
     axes = axes_of(axis, x.ndim)
     if ord is None or (ord == "fro" and len(axes) == 2):

@@ -1,4 +1,4 @@
-"""Elementwise operations that give truth values or work on bits: comparisons, tests, logic, shifts.
+"""Elementwise operations that give bools or work on bits: comparisons, tests, logic, shifts.
 
 Comparisons bring both sides to one dtype first; tests of floats are False for integers. Source: keras.ops.
 """
@@ -84,7 +84,7 @@ def _bits(name: str, text: str, kernel: Kernel) -> Operation:
 
 
 def _shifted(kernel: str) -> Kernel:
-    """The kernel of a shift by no less than 0 bits and no more than all but one, as TensorFlow bounds it."""
+    """The kernel of a shift by 0 bits to all but one, the bounds of TensorFlow."""
     return lambda x, y: kernel_of(kernel)(x, xp.clip(tensor(y, x.dtype.name), 0, 8 * x.dtype.itemsize - 1))
 
 

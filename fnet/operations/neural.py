@@ -33,9 +33,10 @@ def _moments_rule(x: Spec, *, axes: Axis, keepdims: bool) -> tuple[Spec, Spec]:
 
 @operation(_moments_rule)
 def moments(x: Array, *, axes: Axis, keepdims: bool = False, synchronized: bool = False) -> tuple[Array, Array]:
-    """(mean, variance) over `axes`, of integers without fractions, of 16-bit floats no larger than float16 holds.
+    """(mean, variance) over `axes`; those of integers lose their fractions, those of 16-bit floats are limited to the
+    range of float16.
 
-    `synchronized` is about replicas in training and changes nothing here.
+    `synchronized` is about replicas in training and has no effect here.
     """
     x = tensor(x)
     wide = tensor(x, result_type(x.dtype.name, "float32"))
@@ -182,7 +183,7 @@ def _attention_rule(query: Spec, key: Spec, value: Spec, *rest: Any) -> Spec:
 
 
 def _hidden(logits: Array, mask: Array | None, is_causal: bool) -> Array:
-    """`logits` (..., T, S), hugely negative where `mask` is False or, `is_causal`, the key is later than the query."""
+    """`logits` (..., T, S), very negative where `mask` is False or, if `is_causal`, the key is later than the query."""
     seen = None if mask is None else tensor(mask, "bool")
     if is_causal:
         causal = xp.tril(xp.ones(logits.shape[-2:], bool))[None, None]
@@ -212,8 +213,8 @@ def dot_product_attention(
 ) -> Array:
     """(batch, T, heads, dim), twice (batch, S, heads, dim) -> (batch, T, heads, dim): attention of each head.
 
-    Fewer key heads are repeated. `mask` True marks what may be seen. `attn_logits_soft_cap`, which TensorFlow
-    ignores, and `flash_attention`, a way to compute, change nothing.
+    Fewer key heads are repeated. `mask` is True where a key may be seen. `attn_logits_soft_cap`, which TensorFlow
+    ignores, and `flash_attention`, a way to compute, have no effect.
     """
     query, key, value = strong(query, key, value)
     groups = query.shape[2] // key.shape[2]
@@ -232,7 +233,7 @@ def dot_product_attention(
 
 
 def _nudged(low: Array, high: Array, least: int, most: int) -> tuple[Array, Array, Array]:
-    """(lowest, highest, step) of the grid nearest to [low, high] on which 0 lies exactly."""
+    """(lowest, highest, step) of the grid nearest to [low, high] that contains 0."""
     step = (high - low) / (most - least)
     zero = least - low / xp.where(step == 0, xp.ones_like(step), step)
     zero = xp.clip(xp.floor(zero + 0.5), least, most)
@@ -251,8 +252,8 @@ def fake_quant_with_min_max_vars(
 ) -> Array:
     """`inputs` on the grid of 2^num_bits numbers (`narrow_range`: one less) from `min_vals` to `max_vals`.
 
-    These are one number each, or one for each position of `axis`. The grid is moved to hold 0; an empty range gives
-    zeros. Reckoned in float32, as TensorFlow does. Source: keras.quantizers.fake_quant_with_min_max_vars.
+    These are one number each, or one for each position of `axis`. The grid is moved to contain 0; an empty range gives
+    zeros. Computed in float32, as in TensorFlow. Source: keras.quantizers.fake_quant_with_min_max_vars.
     """
     x = tensor(inputs)
     sizes = () if axis is None else tuple(-1 if i == axis % x.ndim else 1 for i in range(x.ndim))

@@ -38,7 +38,7 @@ def _plain_dtype(*xs: Any) -> str:
 
 
 def _room(rule: Callable[..., Spec]) -> Callable[[tuple[Any, Any]], tuple[int, int]]:
-    """What products over the last axis of the first tensor hold and compute, by their shape rule."""
+    """Memory and work of products over the last axis of the first tensor, from their shape rule."""
     return lambda x: work_of_products(rule(*x), (shape_of(x[0]) or (1,))[-1] or 1)
 
 
@@ -60,7 +60,7 @@ def _dot_rule(x1: Any, x2: Any) -> Spec:
 
 @operation(_dot_rule, room=_room(_dot_rule))
 def dot(x1: Array, x2: Array) -> Array:
-    """The sum over the last axis of `x1` and the one before last (or only one) of `x2`."""
+    """The sum of products over the last axis of `x1` and the last but one (or only) axis of `x2`."""
     (x1, x2), dtype = factors(x1, x2)
     return tensor(xp.dot(x1, x2), dtype)
 
@@ -79,7 +79,7 @@ def _inner_rule(x1: Any, x2: Any) -> Spec:
 
 @operation(_inner_rule, room=_room(_inner_rule))
 def inner(x1: Array, x2: Array) -> Array:
-    """The sum over the last axis of both."""
+    """The sum of products over the last axis of both."""
     (x1, x2), dtype = factors(x1, x2)
     return tensor(xp.inner(x1, x2), dtype)
 
@@ -118,13 +118,13 @@ def _tensordot_room(x: tuple[Any, Any], *, axes: Any) -> tuple[int, int]:
 
 @operation(_tensordot_rule, room=_tensordot_room)
 def tensordot(x1: Array, x2: Array, *, axes: Any = 2) -> Array:
-    """The sum over pairs of axes: the last and first `axes` ones, or (axes of x1, axes of x2)."""
+    """The sum of products over pairs of axes: the last `axes` of x1 and first of x2, or (axes of x1, axes of x2)."""
     (x1, x2), dtype = factors(x1, x2)
     return tensor(xp.tensordot(x1, x2, axes=_tensordot_axes(axes, x1.ndim, x2.ndim)), dtype)
 
 
 def _expanded(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
-    """Letters of every operand and of the result, "..." spelt out in capitals that are free."""
+    """The letters of each operand and of the result, with unused capitals in place of "..."."""
     left, arrow, right = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
@@ -185,7 +185,7 @@ def _kron_rule(x1: Any, x2: Any) -> Spec:
 
 @operation(_kron_rule)
 def kron(x1: Array, x2: Array) -> Array:
-    """Every number of `x1` times the whole of `x2`, side by side."""
+    """The Kronecker product: each number of `x1` times all of `x2`, side by side."""
     return xp.kron(*strong(x1, x2))
 
 
@@ -210,7 +210,7 @@ def _three(x: Array) -> Array:
 
 @operation(_cross_rule)
 def cross(x1: Array, x2: Array, *, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
-    """The cross product of vectors of 2 or 3 numbers; of two of 2, only the third number of the result."""
+    """The cross product of vectors of 2 or 3 numbers; if both have 2, only the third number of the result."""
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
     x1, x2 = strong(x1, x2)
     flat = x1.shape[axisa] == x2.shape[axisb] == 2
@@ -258,10 +258,10 @@ def correlate(
     mode: Literal["valid", "same", "full"] = "valid",
     pads: Literal["keras3", "keras3.12"] = "keras3",
 ) -> Array:
-    """(n,), (m,) -> sums of products of `x2` laid over `x1` at every shift; `mode` "valid", "same", "full".
+    """(n,), (m,) -> the sum of products of `x1` and `x2` at every shift; `mode` "valid", "same", "full".
 
-    pads: "keras3.12" as Keras before 3.13: "same" has the length of `x1`, "full" widens both tensors and is by one
-    place off for some lengths, and a single number is no tensor of one.
+    pads: "keras3.12" as Keras before 3.13: "same" has the length of `x1`, "full" widens both tensors and is off by one
+    for some lengths, and a result of one number is a scalar.
     """
     name = promoted(x1, x2)[0].dtype.name
     wide = name if "float" in name else "float64" if name == "int64" else "float32"
@@ -281,7 +281,7 @@ def correlate(
 
 
 def _around(x: Array, zeros: int) -> Array:
-    """(n,) -> (n + zeros,): half of the zeros before, the odd one after."""
+    """(n,) -> (n + zeros,): half of the zeros before, half after; an odd one after."""
     return xp.pad(x, (zeros // 2, zeros - zeros // 2))
 
 
@@ -304,8 +304,8 @@ def trace(
 ) -> Array:
     """The sum of the diagonal of the planes (axis1, axis2).
 
-    sums: of integers of 8 and 16 bits in 32 bits; "keras3.2" gives int32 of unsigned ones too, "keras3.11" (Keras 3.3
-    to 3.11) also sums in 8 or 16 bits, which wrap around.
+    sums: integers of 8 and 16 bits add up in 32 bits; with "keras3.2" to int32, even if unsigned; likewise with
+    "keras3.11" (Keras 3.3 to 3.11), but in 8 or 16 bits, which wrap around.
     """
     given = tensor(x)
     x = counted(given)

@@ -1,7 +1,7 @@
 """Reductions over axes, the nan-ignoring ones, positions, running sums.
 
-`axis` is a number, a sequence, or None for all axes; `keepdims` leaves size 1 there. Sums of small integers
-and of truth values are 32-bit, means of integers float32, positions int32. Source: keras.ops.
+`axis` is a number, a sequence, or None for all axes; `keepdims` keeps them with size 1. Sums of small integers
+and of bools are 32-bit, means of integers float32, positions int32. Source: keras.ops.
 """
 
 # ruff: noqa: A001 - the operations and their arguments have Keras's names
@@ -96,7 +96,7 @@ def prod(x: Array, *, axis: Axis = None, keepdims: bool = False, dtype: str | No
 
 @operation(lambda x, *, axis: Spec(reduced_shape(x.shape, axis, False), "int32"))
 def count_nonzero(x: Array, *, axis: Axis = None) -> Array:
-    """How many are not 0."""
+    """How many entries are not 0."""
     return xp.sum(xp.not_equal(tensor(x), 0), axis=axis, dtype="int32")
 
 
@@ -125,7 +125,7 @@ def _instead(x: Array, value: float) -> Array:
 
 
 def _ignoring_nan(reduce: Kernel, value: float, of_none: float | None = None) -> Callable[..., Array]:
-    """`reduce` with `value` in place of NaN; where all are NaN `of_none`, unless that is None."""
+    """`reduce` with `value` in place of NaN; where all are NaN the result is `of_none`, unless that is None."""
 
     def reduced(x: Array, *, axis: Any, keepdims: bool, **more: Any) -> Array:
         y = kernel_of(reduce)(_instead(x, value), axis=axis, keepdims=keepdims, **more)
@@ -188,7 +188,7 @@ def _argmin(x: Array, *, signed_zeros: bool, **how: Any) -> Array:
 
 
 def _ordered(x: Array, signed_zeros: bool) -> Array:
-    """`x` with the next number below 0 for -0, as Keras has it from 3.9 on."""
+    """`x` with the next number below 0 in place of -0, as in Keras from 3.9 on."""
     if not (signed_zeros and is_float(x)):
         return x
     below = xp.asarray(-6e-8 if x.dtype.name == "float16" else -1.2e-38, x.dtype)

@@ -132,7 +132,7 @@ def fliplr(x: Array) -> Array:
 
 @operation(same)
 def roll(x: Array, *, shift: Ints, axis: Ints | None = None) -> Array:
-    """`x` moved by `shift` along `axis` (None: as one row); what leaves at one end enters at the other."""
+    """`x` moved by `shift` along `axis` (None: of the flat tensor); entries beyond one end come in at the other."""
     shifts = shift if isinstance(shift, int) else tuple(shift)
     return xp.roll(tensor(x), shifts, axis=axis if axis is None or isinstance(axis, int) else tuple(axis))
 
@@ -143,9 +143,9 @@ def _rot90_rule(array: Spec, *, k: int, axes: Sequence[int]) -> Spec:
 
 @operation(_rot90_rule)
 def rot90(array: Array, *, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
-    """`array` turned `k` times by 90 degrees in the plane of `axes`, from the first towards the second.
+    """`array` rotated `k` times by 90 degrees in the plane of `axes`, from the first towards the second.
 
-    As in Keras on TensorFlow the first quarter of a half turn is reshaped to the sides of `array`, which moves the
+    As in Keras on TensorFlow, the first quarter of a half turn is reshaped to the sides of `array`, which moves the
     entries where the sides differ.
     """
     if k % 4 != 2:

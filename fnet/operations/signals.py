@@ -20,7 +20,7 @@ from fnet.types import Array, Positive, Spec, Window
 Pair = tuple[Array, Array]
 
 PASSES = 32
-"""As often a Fourier transform writes its numbers, about."""
+"""About how many times a Fourier transform writes its numbers."""
 
 
 def _complex(x: Sequence[Array]) -> Array:
@@ -116,7 +116,7 @@ def _extract_rule(x: Spec, *, sequence_length: int, sequence_stride: int) -> Spe
 
 
 def _frames_room(x: Spec, length: int, stride: int) -> tuple[int, int]:
-    """(bytes of the frames, of what is gathered for them): twice themselves and the places of all their numbers."""
+    """(bytes of the frames, bytes of gathering them): two copies and the positions of all their numbers."""
     count = frame_count(x.shape[-1] or 1, length, stride) or 0
     frames = Spec((*x.shape[:-1], count, length), x.dtype)
     return bytes_of(frames), 2 * bytes_of(frames) + 8 * length * (count + 1)
@@ -189,7 +189,7 @@ def _istft_rule(
 
 
 def _istft_room(x: Sequence[Spec], *, sequence_stride: int, fft_length: int) -> tuple[int, int]:
-    """Frames are cut into parts of one stride, and each part is added to all of the sequence."""
+    """Frames are cut into parts of one stride; each part is added to the whole sequence."""
     *batch, count, _ = sized(x[0].shape, 1)
     parts = -(-fft_length // sequence_stride)
     frames = bytes_of(Spec((*batch, count, parts * sequence_stride), x[0].dtype))
@@ -208,7 +208,7 @@ def istft(
     window: Window = "hann",
     center: bool = True,
 ) -> Array:
-    """The inverse of stft: a pair (..., frames, bins) -> (..., time), frames added where they overlap."""
+    """The inverse of stft: a pair (..., frames, bins) -> (..., time); overlapping frames add up."""
     dtype = _name(x)
     frames = tensor(xp.fft.irfft(_complex(x), fft_length), dtype)
     shape = frame_window(window, sequence_length, fft_length)
@@ -221,7 +221,7 @@ def istft(
 
 
 def _inverse_window(window: Array, stride: int) -> Array:
-    """`window` over the sum of squares of the windows that overlap it; 0 where that is 0, as of TensorFlow 2.20.
+    """`window` divided by the sum of squares of all overlapping windows; 0 where that is 0, as in TensorFlow 2.20.
     Source: tf.signal.inverse_stft_window_fn."""
     size = window.shape[0]
     overlaps = -(-size // stride)
@@ -254,15 +254,15 @@ def _segment_rule(data: Spec, segment_ids: Any, *, num_segments: int | None) -> 
 
 
 def _segment_room(x: Sequence[Any], *, num_segments: int | None, sorted: bool) -> tuple[int, int]:  # noqa: A002
-    """Each id is compared with each segment where those without rows are looked for."""
+    """Memory for comparing each id with each segment, to find those without rows."""
     held = 2 * bytes_of(Spec((*shape_of(x[1]), num_segments))) * sorted
     return held, held
 
 
 def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> Operation:
-    """An operation that combines the rows of `data` with one id; `start` is what an id without rows gives.
+    """An operation that combines the rows of `data` with the same id; an id without rows gives `start(dtype)`.
 
-    With `sorted=True` TensorFlow gives 0 there, except for products.
+    With `sorted=True` such an id gives 0, as in TensorFlow, except for products.
     """
 
     def apply(
@@ -283,7 +283,7 @@ def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> O
 
 
 def _combined(empty: Array, ids: Array, data: Array, by: str) -> Array:
-    """Rows combined into the segments of `empty`: ids outside go to one more, which is cut off."""
+    """Rows combined into the segments of `empty`; other ids go to one more segment, which is cut off."""
     count = empty.shape[0]
     place = xp.where((ids >= 0) & (ids < count), ids, count)
     room = xp.concatenate([empty, xp.ones((1, *empty.shape[1:]), empty.dtype)])
@@ -291,7 +291,7 @@ def _combined(empty: Array, ids: Array, data: Array, by: str) -> Array:
 
 
 def _filled(y: Array, ids: Array, nothing: float) -> Array:
-    """`y` with `nothing` in the segments that no id names."""
+    """`y` with `nothing` in the segments without rows."""
     present = (ids[:, None] == xp.arange(y.shape[0])).any(axis=0)
     return xp.where(present.reshape((-1,) + (1,) * (y.ndim - 1)), y, xp.full_like(y, nothing))
 

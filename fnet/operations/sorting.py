@@ -1,7 +1,7 @@
-"""Operations that sort and search: positions, the largest, membership, what is different.
+"""Operations that sort and search: positions, largest values, membership, unique values.
 
-Positions are int32. Where the size of a result depends on the values (unique) NumPy computes it; under
-`jax.jit` it cannot be known, and JAX says so. Source: keras.ops.
+Positions are int32. Where the size of a result depends on the values (unique), NumPy computes it; under
+`jax.jit` it cannot be known, and JAX raises. Source: keras.ops.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def argsort(x: Array, *, axis: int | None = -1) -> Array:
 
 
 def _argpartition_room(x: Spec, *, kth: int, axis: int | None) -> tuple[int, int]:
-    """Each of the smallest is compared with each place."""
+    """Memory for comparing each of the smallest with each position."""
     there = room.numbers(x) if axis is None else sized(x.shape, 1)[axis]
     held = 4 * room.size(x) + min(max(kth, 0) + 1, there) * room.numbers(x)
     return held, held
@@ -53,7 +53,7 @@ def _argpartition_rule(x: Spec, *, kth: int, axis: int | None) -> Spec:
 
 
 def _smallest(shape: Sequence[int], kth: int) -> int:
-    """How many along the last axis are the smallest; an error where Keras reaches beyond `shape`."""
+    """How many smallest entries to find along the last axis. Raises InvalidInput where Keras writes outside `shape`."""
     count = min(max(kth, 0), shape[-1] - 1) + 1
     if any(taken > there for taken, there in zip((*shape[:-1], count, shape[-1])[1:], shape, strict=True)):
         raise InvalidInput(f"argpartition with kth={kth} reaches beyond {tuple(shape)}, as in Keras on TensorFlow")
@@ -64,8 +64,8 @@ def _smallest(shape: Sequence[int], kth: int) -> int:
 def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
     """int32 positions of the kth + 1 smallest along `axis` (None: flat), ascending, then of the others.
 
-    As in Keras on TensorFlow: numbers are truncated to int32; the others are the largest, descending, after zeros are
-    written over the smallest, which in more than one dimension hits entries of other rows, and needs kth + 1 of them.
+    As in Keras on TensorFlow, numbers are truncated to int32; the others are the largest, descending, after the
+    smallest have been overwritten by zeros. That hits other rows in more than one dimension, and needs kth + 1 of them.
     """
     x = tensor(tensor(x), "int32")
     x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
@@ -80,7 +80,7 @@ def argpartition(x: Array, *, kth: int, axis: int | None = -1) -> Array:
 
 
 def _descending(x: Array) -> Array:
-    """Positions of integers from the largest on; equal ones keep their order."""
+    """Positions of integers, largest first; equal ones keep their order."""
     return xp.argsort(~x, axis=-1, stable=True)
 
 
@@ -94,9 +94,9 @@ def _top_k_rule(x: Spec, *, k: int, sorted: bool) -> tuple[Spec, Spec]:  # noqa:
 
 @operation(_top_k_rule)
 def top_k(x: Array, *, k: int, sorted: bool = True) -> tuple[Array, Array]:  # noqa: A002 - Keras's name
-    """(the k largest of the last axis, descending, their int32 positions); of equal ones the first.
+    """(the k largest of the last axis, descending, their int32 positions); of equal entries the first.
 
-    sorted: False is refused where the order would then be another one, which no document says.
+    sorted: False is refused where the order would differ: it is not documented.
     """
     x = tensor(x)
     order = xp.flip(x.shape[-1] - 1 - xp.argsort(xp.flip(x, -1), axis=-1, stable=True), -1)[..., :k]
@@ -134,7 +134,7 @@ def digitize(x: Array, *, bins: Sequence[float]) -> Array:
 
 @operation(lambda x1, x2: Spec(x1.shape, "bool"))
 def isin(x1: Array, x2: Array, *, assume_unique: bool = False, invert: bool = False) -> Array:
-    """Whether each of `x1` is (`invert`: is not) among `x2`. `assume_unique` is a hint that changes nothing."""
+    """Whether each entry of `x1` is (`invert`: is not) in `x2`. `assume_unique` is a hint without effect."""
     x1, x2 = strong(x1, x2)
     member = xp.isin(x1, x2)
     return ~member if invert else member
@@ -164,10 +164,10 @@ def unique(
     size: int | None = None,
     fill_value: float | None = None,
 ) -> Any:
-    """The different entries (of `axis`), and on request (first positions, inverse, counts) in int32.
+    """The unique entries (of `axis`), and on request (first positions, inverse, counts) in int32.
 
-    They come ascending, or as they occur first (`sorted=False`). `size` cuts or fills (values with `fill_value`
-    or 0, positions with 1, counts with 0) to a known number. Each NaN is another.
+    They are ascending, or in order of first occurrence (`sorted=False`). `size` cuts or pads them to a known number
+    (values with `fill_value` or 0, positions with 1, counts with 0). No NaN equals another.
     """
     x = tensor(x)
     values, *rest = xp.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
@@ -199,9 +199,9 @@ def _unravel_rule(indices: Spec, *, shape: Sequence[int]) -> tuple[Spec, ...]:
 
 @operation(_unravel_rule)
 def unravel_index(indices: Array, *, shape: Sequence[int]) -> tuple[Array, ...]:
-    """Coordinates in a tensor of `shape` of flat positions `indices`, one tensor for each axis.
+    """Coordinates of the flat positions `indices` in a tensor of `shape`, one tensor for each axis.
 
-    Of `indices` of other than one axis as if `shape` were reversed, as Keras has it on TensorFlow.
+    Unless `indices` has one axis, `shape` is reversed first, as in Keras on TensorFlow.
     """
     indices, coordinates = tensor(indices), []
     for size in tuple(shape)[:: -1 if indices.ndim == 1 else 1]:

@@ -1,6 +1,6 @@
-"""Order statistics, histograms and what else is reckoned from many numbers.
+"""Order statistics, histograms, correlations, differences.
 
-`axis` is a number, a sequence, or None for all axes; `keepdims` leaves size 1 there. Source: keras.ops.
+`axis` is a number, a sequence, or None for all axes; `keepdims` keeps them with size 1. Source: keras.ops.
 """
 
 # ruff: noqa: A002 - the operations and their arguments have Keras's names
@@ -22,7 +22,7 @@ from fnet.types import Array, Axis, Range, Shape, Spec
 
 
 Method: TypeAlias = Literal["linear", "lower", "higher", "midpoint", "nearest"]
-"""Which value a quantile between two places is."""
+"""The value of a quantile between two entries."""
 
 
 def _quantile_rule(x: Spec, q: Any = 0.5, *, axis: Axis, keepdims: bool) -> Shape:
@@ -32,9 +32,9 @@ def _quantile_rule(x: Spec, q: Any = 0.5, *, axis: Axis, keepdims: bool) -> Shap
 
 
 def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, *, skips_nan: bool = False) -> Array:
-    """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where there is one.
+    """The q-quantiles of floats `x`, axes of `q` first; positions in float64 where the backend has it.
 
-    skips_nan: of what is not NaN, instead of NaN for a row that holds one.
+    skips_nan: ignore NaN; otherwise a row with NaN gives NaN.
     """
     axes, q = axes_of(axis, x.ndim), tensor(q)
     others = tuple(i for i in range(x.ndim) if i not in axes)
@@ -53,7 +53,7 @@ def _quantile(x: Array, q: Any, axis: Axis, method: Method, keepdims: bool, *, s
 
 
 def _between(ranked: Array, place: Array, last: Array, method: Method) -> Array:
-    """Values at fractional positions of the last axis up to `last`, different ones in every row."""
+    """Values at fractional positions `place`, up to `last`, of the last axis; both differ from row to row."""
 
     def at(index: Array) -> Array:
         return xp.take_along_axis(ranked, xp.maximum(xp.minimum(index, last), 0).astype("int32"), axis=-1)
@@ -88,19 +88,19 @@ def median(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 @operation(_quantile_rule, room=copies(8))
 def nanquantile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-    """The q-quantiles of what is not NaN."""
+    """The q-quantiles, ignoring NaN."""
     return _quantile(floating(x)[0], tensor(q, "float32"), axis, method, keepdims, skips_nan=True)
 
 
 @operation(_quantile_rule, room=copies(8))
 def nanpercentile(x: Array, q: Array, *, axis: Axis = None, method: Method = "linear", keepdims: bool = False) -> Array:
-    """The q / 100-quantiles of what is not NaN."""
+    """The q / 100-quantiles, ignoring NaN."""
     return _quantile(floating(x)[0], tensor(q, "float32") / 100, axis, method, keepdims, skips_nan=True)
 
 
 @operation(reduced, room=copies(8))
 def nanmedian(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The median of what is not NaN."""
+    """The median, ignoring NaN."""
     return _quantile(floating(x)[0], 0.5, axis, "linear", keepdims, skips_nan=True)
 
 
@@ -127,7 +127,7 @@ def _bincount_rule(x: Spec, *, weights: Any) -> Shape:
 
 
 def _bincount_room(x: Spec, *, minlength: int) -> tuple[int, int]:
-    """Each number is compared with each that is counted, of which the numbers may make more."""
+    """Memory for comparing each number with each value that is counted; there may be more than `minlength`."""
     held = size(Spec((*x.shape, max(minlength, 8)))) * 3 // 2
     return held, held
 
@@ -142,8 +142,7 @@ def bincount(
 ) -> Array:
     """How often each of 0, 1, ... occurs in the last axis, or the sum of `weights` there.
 
-    The length depends on the values, so not under jit. `sparse` is how Keras stores these numbers; here they are
-    dense.
+    The length depends on the values, so not under jit. `sparse` is how Keras stores the result; here it is dense.
     """
     x = tensor(x)
     dtype = "int32" if weights is None else strong(x, weights)[1].dtype.name
@@ -183,7 +182,7 @@ def _diff_room(a: Spec, *, n: int, axis: int) -> tuple[int, int]:
 
 @operation(_diff_rule, room=_diff_room)
 def diff(a: Array, *, n: int = 1, axis: int = -1) -> Array:
-    """`n` times the difference between neighbours along `axis`; of truth values, whether they differ."""
+    """Differences between neighbours along `axis`, taken `n` times; of bools, whether they differ."""
     a = tensor(a)
     for _ in builtins.range(builtins.min(n, a.shape[axis])):
         if is_bool(a):

@@ -25,7 +25,7 @@ from fnet.types import Array, DataFormat, PerAxis, Spec
 
 
 def _pooling(name: str, text: str, family: str, size: str, *options: str) -> Operation:
-    """What the layers of a family compute. size: the option that says over what, without a default here."""
+    """The layers of a family as an operation. size: the option for the size of the window, here without a default."""
     layers = over_axes(family)
 
     def apply(inputs: Array, **given: Any) -> Array:
@@ -63,14 +63,14 @@ def _pair(value: PerAxis) -> tuple[int, int]:
 
 
 def _grid(size: PerAxis, kernel: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis) -> tuple[int, int]:
-    """How many windows fit in each direction."""
+    """How many windows fit along each axis."""
     options = zip(*map(_pair, (size, kernel, dilation, padding, stride)), strict=True)
     rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in options)
     return rows, columns
 
 
 def _with_padding(x: Spec, size: PerAxis, padding: PerAxis) -> Spec:
-    """(batch, channels, height, width) of `size`, zeros around."""
+    """(batch, channels, height, width) with height and width `size`, padded."""
     sizes = (n + 2 * p for n, p in zip(_pair(size), _pair(padding), strict=True))
     return Spec((*x.shape[:2], *sizes), x.dtype)
 
@@ -95,7 +95,7 @@ def _unfold_rule(x: Spec, *, kernel_size: PerAxis, dilation: PerAxis, padding: P
 def unfold(
     x: Array, *, kernel_size: PerAxis, dilation: PerAxis = 1, padding: PerAxis = 0, stride: PerAxis = 1
 ) -> Array:
-    """(batch, channels, height, width) -> (batch, channels * kernel area, windows): every window as a column."""
+    """(batch, channels, height, width) -> (batch, channels * kernel area, windows): each window as a column."""
     x = tensor(x)
     rows, columns = _grid(x.shape[2:], kernel_size, dilation, padding, stride)
     (above, beside), (down, right) = _pair(padding), _pair(stride)
@@ -126,7 +126,7 @@ def _fold_rule(
 def _fold_room(
     x: Spec, *, output_size: PerAxis, kernel_size: PerAxis, dilation: PerAxis, padding: PerAxis, stride: PerAxis
 ) -> tuple[int, int]:
-    """Each number of a window is spread by the stride and added to all of the image."""
+    """Each number of a window is spread by the stride and added to the whole image."""
     grid = _grid(output_size, kernel_size, dilation, padding, stride)
     taps = math.prod(_pair(kernel_size))
     channels = Spec((x.shape[0], (x.shape[1] or taps) // taps), x.dtype)
@@ -146,7 +146,7 @@ def fold(
     padding: PerAxis = 0,
     stride: PerAxis = 1,
 ) -> Array:
-    """The transpose of unfold: windows added up where they overlap."""
+    """The transpose of unfold: overlapping windows add up."""
     x = tensor(x)
     (height, width), (above, beside), (down, right) = _pair(output_size), _pair(padding), _pair(stride)
     rows, columns = _grid(output_size, kernel_size, dilation, padding, stride)
@@ -162,7 +162,7 @@ def fold(
 
 
 def _spread(x: Array, down: int, right: int) -> Array:
-    """(batch, channels, rows, columns) with zeros between, steps of (down, right)."""
+    """(batch, channels, rows, columns) with zeros in between, in steps of (down, right)."""
     batch, channels, rows, columns = x.shape
     wide = xp.pad(x[:, :, :, None, :, None], ((0, 0),) * 3 + ((0, down - 1), (0, 0), (0, right - 1)))
     wide = wide.reshape(batch, channels, rows * down, columns * right)

@@ -1,15 +1,15 @@
 """A reader of HDF5 files that trusts nothing in them: `open_file` walks the whole structure before any use.
 
-It is pure Python because the HDF5 C library crashes the process on crafted files, and our own because what has
-to be refused (links, external bytes, shared or cyclic structure, amplified work) can only be seen while parsing.
+It is pure Python because crafted files crash the HDF5 C library and the process with it, and our own because links,
+external bytes, shared or cyclic structure and amplified work, all refused, can only be seen while parsing.
 It reads what h5py writes by default and under `libver` "v108" and "latest": superblocks 0 to 3, object headers 1
 and 2, symbol-table, compact and dense groups and attributes, contiguous, compact and chunked arrays, deflate,
 shuffle and fletcher32. Source: HDF5 File Format Specification 3.0.
 
-An address becomes the messages of an object header; messages say whether it is a group, with which members, or an
-array, of which type and shape, and where its bytes are; both have attributes. Large groups and attributes are in
-heaps, listed by B-trees. The file is read from the bottom up, each part with what is above it: bytes, object headers,
-heaps, groups, types and attributes, numbers, the whole file.
+At an address is an object header, which is a list of messages. They describe a group with its members, or an array
+with its type, its shape and the place of its bytes; both have attributes. Large groups and attributes are in heaps,
+listed by B-trees. This module goes from the bottom up: bytes, object headers, heaps, groups, types and attributes,
+numbers, the whole file.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from params.file.checksum import checksum
 # --- bytes --------------------------------------------------------------------------------------------
 
 UNDEFINED = 0xFFFFFFFFFFFFFFFF
-"""The address of what is not stored."""
+"""The address of anything that is not stored."""
 
 
 class Buffer:
-    """The bytes of a file: every access is checked, every structure may be entered once."""
+    """The bytes of a file: every access is checked, every structure can be entered only once."""
 
     def __init__(self, data: memoryview, steps: int) -> None:
         self.data = data
@@ -54,7 +54,7 @@ class Buffer:
             raise LimitExceeded("its structure takes more steps to read than `Limits.steps` allows")
 
     def keep(self, name: str) -> None:
-        """Count a name or path that is kept: many of them may be read from the same bytes."""
+        """Count a name or path that stays in memory: many may be read from the same bytes."""
         self.step(len(name) // 16)
 
     def enter(self, address: int, what: str) -> None:
@@ -71,7 +71,7 @@ class Buffer:
         return self.data[at : at + count]
 
     def guarded(self, at: int, count: int) -> memoryview:
-        """`count` bytes from `at`, of which the checksum that follows them must be right."""
+        """`count` bytes from `at`, checked against the checksum after them."""
         if count < 4:
             raise CorruptFile(f"the structure at byte {at} is too short for its signature")
         block = self.take(at, count + 4)
@@ -80,13 +80,13 @@ class Buffer:
         return block[:count]
 
     def signature(self, at: int, signature: bytes) -> None:
-        """Check that the structure at `at` begins as it should."""
+        """Check the signature of the structure at `at`."""
         if bytes(self.take(at, len(signature))) != signature:
             raise CorruptFile(f"no {signature.decode()} structure at byte {at}")
 
 
 def check_sum(data: bytes | memoryview, stored: int, at: int) -> None:
-    """Raise CorruptFile where the structure at `at` is not what its checksum was taken of."""
+    """Raise CorruptFile unless `stored` is the checksum of the structure at `at`."""
     if checksum(data) != stored:
         raise CorruptFile(f"the structure at byte {at} is damaged: its checksum is wrong")
 
@@ -129,10 +129,10 @@ LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 0x08, 0
 
 
 Header: TypeAlias = dict[int, list[memoryview]]
-"""The messages of an object header: {type: the bytes of each of that type}."""
+"""The messages of an object header: {type: the data of each message of that type}."""
 
 Message: TypeAlias = tuple[int, memoryview]
-"""The type of a header message and its bytes."""
+"""The type of a header message and its data."""
 
 
 def root_address(file: Buffer) -> int:
@@ -159,7 +159,7 @@ def root_address(file: Buffer) -> int:
 
 
 def messages(file: Buffer, address: int) -> Header:
-    """The messages of the object header at `address`, which nobody else may have read."""
+    """The messages of the object header at `address`, which may be read once only."""
     file.enter(address, "object")
     version = file.take(address, 1)[0]
     header: Header = {}
@@ -171,7 +171,7 @@ def messages(file: Buffer, address: int) -> Header:
 
 
 _PREFIX = struct.Struct("<HHB3x")
-"""What comes before a message: its type, length and flags."""
+"""The prefix of a message: its type, length and flags."""
 
 
 def _messages_v1(file: Buffer, address: int) -> Iterator[Message]:
@@ -238,7 +238,7 @@ def only(header: Header, kind: int, what: str) -> memoryview | None:
 # --- heaps --------------------------------------------------------------------------------------------
 
 MANAGED, HUGE = 0x00, 0x10
-"""First byte of the id of an object in a fractal heap: inside its blocks, or in a place of its own."""
+"""First byte of the id of an object in a fractal heap: inside the heap's blocks, or outside."""
 GUARDED = 0x02
 """Flag of a fractal heap whose direct blocks have checksums."""
 HUGE_BY_NUMBER = 1
@@ -280,10 +280,10 @@ class GlobalHeaps:
 def dense(
     file: Buffer, header: Header, info: int, places: tuple[int, int], kind: int, skip: int
 ) -> Iterator[memoryview]:
-    """The links or attributes of an object that are in a fractal heap, as a version 2 B-tree of type `kind` lists them.
+    """The links or attributes of an object in a fractal heap, listed by a version 2 B-tree of type `kind`.
 
-    info: the type of message that has the addresses of both. places: where in it, without an order of creation and
-    with one. skip: bytes of a record of the tree before the heap id.
+    info: the type of the message with the addresses of both. places: offsets of the addresses in it, without an order
+    of creation and with one. skip: bytes before the heap id in a record of the tree.
     """
     for data in header.get(info, ()):
         version, flags = unpack("BB", data)
@@ -298,7 +298,7 @@ def dense(
 
 @dataclass(frozen=True, slots=True)
 class _FractalHeap:
-    """The blocks of a heap's own address space in order, as (offset, size, bytes), and what is too large for them."""
+    """The blocks of a heap's own address space in order, as (offset, size, bytes), and objects too large for them."""
 
     blocks: list[tuple[int, int, memoryview]]
     huge: dict[int, memoryview]
@@ -402,7 +402,7 @@ def _records(file: Buffer, address: int, kind: int) -> Iterator[memoryview]:
 
 
 class _Levels:
-    """How long the pointers in the nodes of a version 2 B-tree are, by level."""
+    """Widths of the fields of a pointer in the nodes of a version 2 B-tree, by level."""
 
     def __init__(self, node: int, record: int, depth: int) -> None:
         self.record = record
@@ -492,7 +492,7 @@ def _refuse(name: str) -> None:
 
 
 LAST_FREE = 1
-"""What a local heap says in place of where its next free space is."""
+"""Marks the end of a local heap's list of free spaces."""
 
 
 def _local_heap(file: Buffer, address: int) -> bytes:
@@ -510,7 +510,7 @@ def _local_heap(file: Buffer, address: int) -> bytes:
 
 
 def _symbols(file: Buffer, address: int, names: bytes, above: int | None = None) -> Iterator[tuple[bytes, int]]:
-    """Links below a version 1 B-tree node of type 0; `above` is the level of the node that named it."""
+    """Links below a version 1 B-tree node of type 0; `above`: the level of its parent."""
     file.enter(address, "B-tree node")
     file.signature(address, b"TREE")
     kind, level, count = unpack("BBH", file.take(address, 8), 4)
@@ -528,7 +528,7 @@ def _symbols(file: Buffer, address: int, names: bytes, above: int | None = None)
 
 
 _SYMBOL = struct.Struct("<QQI20x")
-"""An entry of a symbol table: where its name is, its object, and what is kept of that."""
+"""An entry of a symbol table: offset of its name, address of its object, type of what is cached of it."""
 
 
 def _symbol_node(file: Buffer, address: int, names: bytes) -> Iterator[tuple[bytes, int]]:
@@ -579,7 +579,7 @@ MOST_AXES = 32
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A datatype. name: "float32", "int8", "bool", "bfloat16", "string", "text", or what it is, unreadable here."""
+    """A datatype. name: "float32", "int8", "bool", "bfloat16", "string", "text", or that of an unreadable type."""
 
     name: str
     size: int
@@ -588,7 +588,7 @@ class Type:
 
 
 def datatype(data: memoryview) -> Type:
-    """The type that a datatype message describes, of which no more is read; most of a file are the same."""
+    """The type in a datatype message; its first 64 bytes decide. Cached: most arrays of a file have the same type."""
     return _datatype(bytes(data[:64]))
 
 
@@ -618,14 +618,14 @@ def _datatype(data: bytes) -> Type:
 
 
 def _is_bool(data: bytes, size: int, count: int) -> bool:
-    """Whether an enum is the one by which h5py stores bool: {FALSE: 0, TRUE: 1} on one byte."""
+    """Whether an enum is h5py's bool: {FALSE: 0, TRUE: 1} in one byte."""
     members = data[20:]
     padded = b"FALSE\0\0\0TRUE\0\0\0\0\0\1", b"FALSE\0TRUE\0\0\1"
     return size == 1 and count == 2 and members.startswith(padded)
 
 
 def dataspace(data: memoryview) -> tuple[int, ...] | None:
-    """The shape that a dataspace message describes; None for the null space, which holds nothing."""
+    """The shape in a dataspace message; None for the null space, which holds nothing."""
     return _dataspace(bytes(data[: 8 + 8 * MOST_AXES]))
 
 
@@ -641,7 +641,7 @@ def _dataspace(data: bytes) -> tuple[int, ...] | None:
 
 
 class Attribute(NamedTuple):
-    """One attribute. shape: None where it holds nothing."""
+    """One attribute. shape: None for the null space."""
 
     name: str
     type: memoryview
@@ -651,7 +651,7 @@ class Attribute(NamedTuple):
 
 
 class Attributes:
-    """The attributes of objects, read on demand; text is counted against the file's size and a cap."""
+    """The attributes of objects, read on demand. text: the most bytes of text to decode."""
 
     def __init__(self, file: Buffer, text: int) -> None:
         self._file = file
@@ -703,7 +703,7 @@ class Attributes:
 
 
 def _attribute(data: memoryview) -> Attribute:
-    """What an attribute message says."""
+    """The attribute in an attribute message."""
     version, flags, name, kind, space = unpack("BBHHH", data)
     expect(version, (1, 2, 3), "attribute version")
     if version > 1 and flags & 3:
@@ -724,12 +724,12 @@ COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
 FILTERS_READ = (DEFLATE, SHUFFLE, FLETCHER32)
 SMALL_CHUNK = 1 << 20
-"""Chunks up to this size may be larger than the array that they hold; h5py pads small arrays so."""
+"""Chunks up to this size may be larger than their array, since h5py pads small arrays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What a layout message says. data: the bytes themselves where they are at hand (not chunked)."""
+    """Where a layout message puts an array. data: its bytes, unless it is chunked."""
 
     data: memoryview | None = None
     range: tuple[int, int] | None = None
@@ -772,7 +772,7 @@ def _same_size(stored: int, size: int) -> None:
 
 
 def _chunked_v4(layout: memoryview) -> Storage:
-    """Only the one-chunk index; the others are written for `libver="latest"` alone."""
+    """A layout message of version 4 with the one-chunk index; only `libver="latest"` writes others."""
     flags, rank, width = unpack("BBB", layout, 2)
     chunk = tuple(integer(layout, 5 + i * width, width) for i in range(rank))
     at = 5 + rank * width
@@ -786,7 +786,7 @@ def _chunked_v4(layout: memoryview) -> Storage:
 
 
 def filters(data: memoryview | None, itemsize: int) -> tuple[int, ...]:
-    """The filters of an array in the order of writing; all others are refused, as they are programs."""
+    """The filters of an array in the order of writing; unknown ones are refused: they are code."""
     if data is None:
         return ()
     version, count = unpack("BB", data)
@@ -808,7 +808,7 @@ def filters(data: memoryview | None, itemsize: int) -> tuple[int, ...]:
 
 
 def check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> None:
-    """Refuse a chunk that does not fit its array, above all one far larger than it."""
+    """Refuse a chunk that does not fit its array, or is far larger."""
     if len(chunk) != len(shape) + 1 or chunk[-1] != itemsize or 0 in chunk:
         raise CorruptFile(f"chunks of {chunk} for an array of {shape}")
     if prod(chunk) > max(4 * prod(shape) * itemsize, SMALL_CHUNK):
@@ -816,7 +816,7 @@ def check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -
 
 
 def unpacked(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
-    """The bytes of all chunks of an array, whole ones: what reading it unpacks."""
+    """The bytes of all chunks of an array, padding included, that reading it unpacks."""
     return _count(chunk, shape) * prod(chunk)
 
 
@@ -828,7 +828,7 @@ def _count(chunk: tuple[int, ...], shape: tuple[int, ...]) -> int:
 def read_chunks(
     file: Buffer, place: Storage, applied: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[np.generic]
 ) -> Array:
-    """The array put together from its chunks; every element must come from one."""
+    """The array, put together from its chunks, which must cover it."""
     whole = np.empty(shape, dtype)
     chunk, size = place.chunk[:-1], prod(place.chunk)
     if place.address == UNDEFINED and whole.size:
@@ -861,7 +861,7 @@ def _chunks(file: Buffer, place: Storage, size: int) -> Iterator[Chunk]:
 
 
 def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above: int | None = None) -> Iterator[Chunk]:
-    """Chunks below a version 1 B-tree node of type 1; `above` is the level of the node that named it."""
+    """Chunks below a version 1 B-tree node of type 1; `above`: the level of its parent."""
     file.step()
     file.signature(address, b"TREE")
     kind, level, count = unpack("BBH", file.take(address, 8), 4)
@@ -883,7 +883,7 @@ def _chunk_nodes(file: Buffer, address: int, rank: int, entered: set[int], above
 
 
 def _unfilter(data: memoryview, applied: tuple[int, ...], mask: int, size: int, itemsize: int) -> memoryview | bytes:
-    """The bytes of a chunk before the filters."""
+    """The bytes of a chunk, its filters undone."""
     for position in reversed(range(len(applied))):
         if mask >> position & 1:
             continue
@@ -912,7 +912,7 @@ def _inflate(data: memoryview, most: int) -> bytes:
 
 
 def _fletcher32(data: memoryview) -> memoryview:
-    """The data without the checksum at its end, which must be right."""
+    """The data without the checksum at its end, which is checked."""
     if len(data) < 4:
         raise CorruptFile("a chunk is too short for its checksum")
     body, (stored,) = data[:-4], unpack("I", data, len(data) - 4)
@@ -933,12 +933,12 @@ DEEPEST = 64
 """Nesting of groups."""
 SMALL = 64 << 20
 LARGEST_RATIO = 100
-"""Chunks that unpack to more than SMALL bytes may be this many times as large as what is stored of the file."""
+"""If all chunks unpack to more than SMALL bytes, then to at most this many times the size of the file."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:
-    """What groups and arrays share: attributes, read when asked for."""
+    """A group or an array: its path and its attributes, which are read on demand."""
 
     path: str
     _attributes: Mapping[str, Attribute]
@@ -965,7 +965,7 @@ class Node:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dataset(Node):
-    """One array: what it is, and its bytes on demand."""
+    """One array: shape and type, and its values on demand."""
 
     shape: tuple[int, ...]
     type: Type
@@ -981,7 +981,7 @@ class Dataset(Node):
     def load(self) -> Array:
         """The values: a copy, C-contiguous, in the machine's byte order; bfloat16 as float32.
 
-        What is stored as it is to be lies in memory that nobody can make writable.
+        Unless it is chunked or converted, its memory can never be made writable.
         """
         dtype = _dtype(self.type.name, self.type.order)
         if self._storage.data is not None:
@@ -997,13 +997,13 @@ class Dataset(Node):
 
 @functools.lru_cache(maxsize=64)
 def _dtype(name: str, order: str) -> np.dtype[np.generic]:
-    """The dtype of what is stored."""
+    """The dtype of the stored bytes."""
     return np.dtype({"bfloat16": "u2", "bool": "u1"}.get(name, name)).newbyteorder(order)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Group(Node):
-    """A group and all below it."""
+    """A group and everything below it."""
 
     groups: Mapping[str, Group]
     datasets: Mapping[str, Dataset]
@@ -1029,8 +1029,8 @@ class Group(Node):
 def open_file(buffer: memoryview, *, total: int, steps: int, text: int, stored: int) -> Group:
     """The root group of an HDF5 file whose structure has been checked throughout.
 
-    total: bytes that all arrays may take in memory; steps: work on structure; text: bytes of attributes read; stored:
-    how many bytes the file takes where it is, perhaps compressed as a whole.
+    Limits: `total` bytes of all arrays in memory, `steps` of work on structure, `text` bytes of attributes. stored: the
+    size of the file, or of a zip around it.
     """
     walk = _Walk(Buffer(buffer, steps), text)
     root = walk.node("", root_address(walk.file), 0)
@@ -1053,7 +1053,7 @@ class _Walk:
         self._ranges: list[tuple[int, int, str]] = []
 
     def node(self, path: str, address: int, depth: int) -> Group | Dataset:
-        """The object at `address`, with all below it."""
+        """The object at `address`, with everything below it."""
         if depth > DEEPEST:
             raise LimitExceeded(f"groups are nested more than {DEEPEST} deep")
         self.file.keep(path)

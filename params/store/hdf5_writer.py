@@ -1,8 +1,8 @@
-"""A writer of HDF5 files: groups of groups and arrays, with texts as attributes. The same tree gives the same bytes.
+"""A writer of HDF5 files: nested groups of arrays, with texts as attributes. The same tree gives the same bytes.
 
-It writes what every HDF5 library since 1.0 reads: superblock 0, symbol-table groups, object headers 1, contiguous
-arrays. An object is written after all that it holds, so that every address is known when it is needed. Source: HDF5
-File Format Specification 3.0.
+Every HDF5 library since 1.0 reads these files: superblock 0, symbol-table groups, object headers 1, contiguous arrays.
+An object is written after everything in it, so that every address is known when it is needed. Source: HDF5 File Format
+Specification 3.0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 
 UNDEFINED = 0xFFFFFFFFFFFFFFFF
 SYMBOLS, CHILDREN = 8, 32
-"""The most entries of a symbol node and of a node of a B-tree above them."""
+"""The most entries of a symbol node, and of a node of the B-tree above."""
 
 DATASPACE, DATATYPE, FILL, LAYOUT, ATTRIBUTE, SYMBOL_TABLE = 0x01, 0x03, 0x05, 0x08, 0x0C, 0x11
 HEADER = 96
@@ -31,18 +31,18 @@ FLOATS = {2: (15, 10, 5, 10, 15), 4: (31, 23, 8, 23, 127), 8: (63, 52, 11, 52, 1
 
 @dataclass(frozen=True)
 class Group:
-    """A group: its members by name, its attributes, all of them texts."""
+    """A group: its members by name, and its attributes, which are texts."""
 
     members: dict[str, Group | Array] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     described: dict[str, dict[str, str]] = field(default_factory=dict)
-    """{name of an array: the attributes of it}."""
+    """{name of an array: its attributes}."""
 
 
 def write(root: Group) -> bytes:
-    """The file that holds `root`. Arrays are of bool, integers, floats, or two opaque bytes ("V2").
+    """The bytes of a file with the root group `root`. Arrays hold bool, integers, floats, or two opaque bytes ("V2").
 
-    Raises TypeError for an array of another dtype, ValueError for a name that HDF5 cannot hold.
+    Raises TypeError for an array of another dtype, ValueError for a name or a text that HDF5 cannot hold.
     """
     file = _File()
     tree, heap, header = file.group(root)
@@ -54,21 +54,21 @@ def write(root: Group) -> bytes:
 
 
 class _File:
-    """The bytes after the superblock, each structure at an address that is a multiple of eight."""
+    """The bytes after the superblock; the address of each structure is a multiple of eight."""
 
     def __init__(self) -> None:
         self.parts: list[bytes | memoryview] = []
         self.size = HEADER
 
     def put(self, data: bytes | memoryview) -> int:
-        """Append a structure; its address."""
+        """Append a structure and return its address."""
         address = self.size
         self.parts += [data, bytes(-len(data) % 8)]
         self.size += len(data) + -len(data) % 8
         return address
 
     def group(self, group: Group) -> tuple[int, int, int]:
-        """The addresses of the B-tree, the heap and the header of a group."""
+        """Append a group; the addresses of its B-tree, heap and header."""
         names, places = bytearray(8), dict[str, int]()
         for name in sorted(group.members, key=_text):
             places[name] = len(names)
@@ -89,7 +89,7 @@ class _File:
         return tree, heap, self.put(_header(messages))
 
     def tree(self, entries: Sequence[tuple[int, bytes]]) -> int:
-        """The B-tree of the symbols of a group, each with the place of its name."""
+        """Append the B-tree of a group and return its address. entries: (offset of the name, symbol), by name."""
         nodes = [
             (part[-1][0], self.put(b"SNOD" + struct.pack("<BxH", 1, len(part)) + _filled(part, SYMBOLS, 40)))
             for part in _parts(entries, SYMBOLS)
@@ -112,7 +112,7 @@ class _File:
         return nodes[0][1]
 
     def array(self, array: Array, attributes: Mapping[str, str]) -> int:
-        """The header of an array."""
+        """Append an array and return the address of its header."""
         plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
         data = plain.reshape(-1).view(np.uint8).data if plain.size else b""
         address = self.put(data) if plain.size else UNDEFINED
@@ -149,7 +149,7 @@ def _padded(data: bytes) -> bytes:
 
 
 def _header(messages: Sequence[tuple[int, bytes]]) -> bytes:
-    """An object header of these messages."""
+    """An object header with these messages."""
     body = b"".join(
         struct.pack("<HHB3x", kind, len(padded), 0) + padded for kind, data in messages for padded in [_padded(data)]
     )
@@ -181,7 +181,7 @@ def _datatype(dtype: np.dtype[Any]) -> bytes:
         return struct.pack("<BBBBI", 0x11, 0x20, sign, 0, size) + numbers
     if dtype.kind in "iu" and size <= 8:
         return struct.pack("<BBBBIHH", 0x10, 0x08 if dtype.kind == "i" else 0, 0, 0, size, 0, 8 * size)
-    if dtype.kind == "b":  # as h5py has it: an enumeration of 8 bits
+    if dtype.kind == "b":  # as in h5py: an enumeration of 8 bits
         names = _padded(b"FALSE\0") + _padded(b"TRUE\0")
         return struct.pack("<BBBBI", 0x18, 2, 0, 0, 1) + _datatype(np.dtype("int8")) + names + b"\0\1"
     if dtype == np.dtype("V2"):

@@ -1,7 +1,7 @@
 """`to_keras`: a model and its params as a `.keras` file that Keras 3 loads. Neither Keras nor h5py is needed.
 
-The config is read back by the converter that reads every file, and must give the model itself; the places of the arrays
-are those where the loader looks for them. What `load_keras` makes of the bytes is compared before they are written.
+The converter of every file reads the config back, which must give the same model; arrays are put where the loader looks
+for them. Before the bytes are written, `load_keras` reads them, and the result is compared.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from params.store.meaning import difference, meaning
 from params.store.spelling import spelled
 
 VERSION = "3.15.0"
-"""The Keras whose rules the files follow."""
+"""The version of Keras whose rules the files follow."""
 
 
 def to_keras(
@@ -50,9 +50,9 @@ def to_keras(
     The same model gives the same bytes. Layers that are the identity at inference and lost their settings when
     they were loaded, such as RandomRotation, are written with a factor of 0.
 
-    Raises fnet.ExportError where a file of Keras 3 cannot say what the model computes, or says something else when it
-    is read back; fnet.InvalidParams for params that do not fit; ValueError for a name of another format; OSError when
-    the disk fails. The file appears complete or not at all.
+    Raises fnet.ExportError where a file of Keras 3 cannot express the model, or gives another one when it is read back;
+    fnet.InvalidParams for params that do not fit; ValueError for a name of another format; OSError when the disk fails.
+    The file appears complete or not at all.
     """
     require_order("to_keras(model, params, path)", model, params)
     writing.require_format(path, ".keras")
@@ -86,7 +86,7 @@ def keras_bytes(
 
 
 def _compare(data: bytes, model: Any, params: Params, custom: Mapping[str, Callable[..., Any]] | None) -> None:
-    """Raise ExportError where `load_keras` reads something else from the bytes than what was to be written."""
+    """Raise ExportError unless `load_keras` reads this model and these params from the bytes."""
     try:
         read, arrays = load_keras(data, custom=custom)
     except ModelFileError as error:
@@ -106,7 +106,7 @@ def _require_same(ours: Any, read: Any) -> None:
 
 
 def _with_given(converted: Converted, params: Params) -> dict[str, Any]:
-    """The params with the constants that a config holds, at any depth."""
+    """The params with the constants of a config, at any depth."""
     whole = {**params, **converted.given}
     for name, part in converted.parts.items():
         if part.source.is_model:
@@ -140,15 +140,15 @@ def _groups(converted: Converted, expected: ParamTree, params: Params) -> hdf5_w
 
 
 def _objects(converted: Converted, params: Params) -> Iterator[tuple[Converted, Params]]:
-    """An object and all that it is made of, with their params."""
+    """An object and all its parts, at any depth, with their params."""
     yield converted, params
     for name, part in converted.parts.items():
         yield from _objects(part, params.get(name, {}))
 
 
 def _unread(name: str, params: Params) -> Any:
-    """The array of a variable that only training reads: the kernel that SpectralNormalization holds twice, the number
-    of rows that a Normalization has seen."""
+    """The array of a variable that only training reads: the second copy of the kernel in SpectralNormalization, the
+    number of rows that a Normalization has seen."""
     if name == "kernel":
         inner = params["layer"]
         return ops.to_numpy(inner["kernel"] if "kernel" in inner else inner["embeddings"])
@@ -156,7 +156,7 @@ def _unread(name: str, params: Params) -> Any:
 
 
 def _place(group: hdf5_writer.Group, path: str) -> hdf5_writer.Group:
-    """The group at a path, made where it is not."""
+    """The group at a path, made if there is none."""
     for name in path.split("/"):
         inner = group.members.setdefault(name, hdf5_writer.Group())
         assert isinstance(inner, hdf5_writer.Group)
@@ -169,7 +169,7 @@ def _put(group: hdf5_writer.Group, name: str, value: Any, dtype: str) -> None:
     if dtype == "bfloat16":
         bits = array.astype(np.float32).view(np.uint32)
         if (bits & 0xFFFF).any():
-            raise ExportError("an array of bfloat16 holds numbers that are none of bfloat16")
+            raise ExportError("an array of bfloat16 holds numbers that bfloat16 cannot represent")
         group.members[name] = (bits >> 16).astype("<u2").view("V2")
         group.described[name] = {"dtype": "bfloat16"}
         return
@@ -180,7 +180,7 @@ def _put(group: hdf5_writer.Group, name: str, value: Any, dtype: str) -> None:
 
 
 def _packed(config: Mapping[str, Any], groups: hdf5_writer.Group) -> bytes:
-    """The zip of the three files, stored as they are."""
+    """The zip of the three files, uncompressed."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in (

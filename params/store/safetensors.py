@@ -1,6 +1,6 @@
 """The safetensors format: the length of a header, the header as JSON, the bytes of the tensors without gaps.
 
-What is read is as strict as the format's own library, and stricter about JSON; arrays lie where the bytes are.
+Reading is as strict as the format's own library, and stricter about JSON; arrays share the memory of the file's bytes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ DTYPES = {
 """{safetensors name: NumPy dtype of the stored bytes}."""
 NAMES = {**{dtype: name for name, dtype in DTYPES.items()}, "uint16": "U16", "bfloat16": "BF16"}
 MOST_AXES = 32
-"""As many as NumPy 1 and JAX's arrays from NumPy have."""
+"""The most axes of arrays of NumPy 1, and of those that JAX takes from NumPy."""
 
 
 def write(arrays: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, str]) -> bytes:
-    """The file of C-contiguous little-endian arrays: the same bytes for the same arrays, whatever their order."""
+    """The bytes of a file of C-contiguous little-endian arrays; the order of the arrays does not matter."""
     header: dict[str, Any] = {"__metadata__": metadata}
     parts, end = [], 0
     for name in sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name)):
@@ -39,12 +39,12 @@ def write(arrays: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, str
         header[name] = {"dtype": NAMES[array.dtype.name], "shape": array.shape, "data_offsets": (begin, end)}
         parts.append(array.tobytes())
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # the arrays begin where a float64 may
+    text += b" " * (-len(text) % 8)  # aligns the arrays
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 def read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, Any], memoryview]:
-    """(metadata, {name: the header's entry}, the bytes of all tensors).
+    """(metadata, {name: entry of the header}, the bytes of all tensors).
 
     Raises CorruptFile where there is no complete header, LimitExceeded where it is too large.
     """
@@ -59,8 +59,8 @@ def read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, An
 
 
 def tensors(header: Mapping[str, Any], data: memoryview) -> Iterator[tuple[str, memoryview, Array]]:
-    """(name, bytes, array) of every tensor: the arrays are read-only and share the bytes; bfloat16, which NumPy
-    lacks, comes widened to float32.
+    """(name, bytes, array) of every tensor. The arrays are read-only and share memory with the bytes; bfloat16, which
+    NumPy lacks, is widened to float32.
 
     Raises CorruptFile where the tensors do not fill the file one after the other, LimitExceeded for too many axes.
     """

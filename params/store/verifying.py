@@ -1,4 +1,4 @@
-"""`verify`: whether a model file is whole, and whether the model gives here what it gave when it was saved."""
+"""`verify`: whether a model file is whole, and whether the model still gives the outputs that were saved with it."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found; `str()` is a page of text, `as_dict()` is JSON."""
+    """The result of `verify`; `str()` is a page of text, `as_dict()` is JSON."""
 
     file: str
     bytes: int
     sha256: str
     """Of the file; of an unzipped `.keras`, of its files with their names, in order."""
     arrays: int
-    """How many arrays the params have."""
+    """How many arrays are in the params."""
     self_test: str
-    """"holds", "fails", or "none": what became of the self-test that a `.safetensors` may carry."""
+    """"holds", "fails", or "none" for a file without a self-test."""
     difference: float | None
     """The largest of the self-test, relative to the largest value of its output."""
     problems: tuple[str, ...]
-    """What is wrong with the file, or why it cannot be checked; none means that it is whole."""
+    """What is wrong with the file, or why it cannot be checked; empty if it is whole."""
     unusual: tuple[str, ...]
-    """What is worth a look in the numbers."""
+    """Remarks on the numbers that are worth a look."""
     unchecked: bool = False
-    """Whether the file holds no model that fnet runs, so that its numbers are not known."""
+    """Whether fnet does not support the model of the file, so that its numbers could not be checked."""
 
     @property
     def holds(self) -> bool:
@@ -53,7 +53,7 @@ class Verification:
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as values of JSON."""
+        """The same as JSON values."""
         return {"holds": self.holds, **asdict(self)}
 
     def __str__(self) -> str:
@@ -61,10 +61,10 @@ class Verification:
 
 
 def verify(path: str | os.PathLike[str], *, custom: Layers | None = None, limits: Limits | None = None) -> Verification:
-    """Read all of a model file: checksums, shapes, dtypes, numbers; then run its self-test, where it carries one.
+    """Check all of a model file: checksums, shapes, dtypes, numbers; then run its self-test, if it has one.
 
-    A `.safetensors` that `save(..., selftest=True)` or `fnet convert` wrote carries the outputs of
-    the model for generated rows. custom, limits: as in `load` and `load_keras`. Raises OSError where there is no file.
+    A `.safetensors` from `save(..., selftest=True)` or `fnet convert` has one: the outputs of the model for generated
+    rows. custom, limits: as in `load` and `load_keras`. Raises OSError where there is no file.
     """
     path = Path(path)
     if not path.is_dir():
@@ -103,7 +103,7 @@ def _digest(path: Path) -> tuple[int, str]:
 
 
 def _unusual(params: Params) -> Iterator[str]:
-    """What training that went wrong, or never was, leaves in numbers: each kind once, with the arrays it is true of."""
+    """Signs of failed or missing training in the numbers: each kind once, with the names of its arrays."""
     oddities: dict[str, list[str]] = {}
     for path, leaf in tree.items(params):
         array = np.asarray(leaf)
