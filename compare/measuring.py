@@ -147,8 +147,7 @@ class Measured:
         if apart:
             shown = ", ".join(f"row {d.row}: {d.fnet} for {d.keras}" for d in apart[:5])
             lines.append(f"{side.name}: another class than Keras on {len(apart)} rows ({shown})")
-        only_ties = bool(side.differing) and not apart
-        if side.f1 is not None and keras.f1 is not None and not only_ties and f"{side.f1:.4f}" != f"{keras.f1:.4f}":
+        if apart and side.f1 is not None and keras.f1 is not None and f"{side.f1:.4f}" != f"{keras.f1:.4f}":
             lines.append(f"{side.name}: macro-F1 {side.f1:.4f}, Keras has {keras.f1:.4f}")
         return lines
 

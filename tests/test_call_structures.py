@@ -177,13 +177,6 @@ def test_what_keras_refuses_is_refused(build, x, match, tmp_path):
         model(params, x)
 
 
-def test_a_number_next_to_one_of_several_tensors_has_its_64_bits(tmp_path):
-    x = keras.Input((4,), dtype="float64", name="a")
-    keras.Model(x, keras.ops.top_k(x, 2)[0] * 0.1).save(tmp_path / "m.keras")  # its places are int32
-    model, params = load_keras(tmp_path / "m.keras")
-    np.testing.assert_array_equal(model(params, np.array([[3.0, 1, 2, 7]])), [[7 * 0.1, 3 * 0.1]])
-
-
 def test_arguments_of_an_operation_go_by_their_names():
     arrange = in_order(("x", "mean", "scale"))
     assert arrange({"scale": 3, "x": 1}) == (1, None, 3)

@@ -431,6 +431,8 @@ def test_a_table_is_printed_as_it_is_written(folder, capsys):
             printed = run(capsys, "numbers.safetensors", "x.jsonl", "--batch-size", batch, "--format", form)
             assert printed == (0, Path(f"y.{form}").read_text())
     assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", "-", "--format", "tsv") == printed
+    printed = run(capsys, "numbers.safetensors", "x.jsonl", "--format", "jsonl")
+    assert printed == run(capsys, "numbers.safetensors", "x.jsonl", "--json")
     assert not Path("-").exists()
     assert run(capsys, "numbers.safetensors", "x.jsonl", "--output", "y.json", "--format", "csv")[0] == 2
     Path("x.jsonl").write_text("[null, 2, 3]")

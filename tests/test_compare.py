@@ -22,6 +22,7 @@ from tests.hostile import dense_config, keras_zip
 from tests.parity import assert_parity
 from train_keras import architectures
 from train_keras import cli as train_cli
+from train_keras.data import LANGUAGES
 
 F32_MAX = float(np.finfo("float32").max)
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and TensorFlow warn on their own account
@@ -696,8 +697,8 @@ def test_whatever_keras_raises_for_a_file_is_told_in_one_line(change, tmp_path):
     assert len(str(caught.value)) < 700
 
 
-def told_defaults():
-    """(command, option, what its help has in brackets at the end, its default) of options that have one."""
+def options_of_commands():
+    """(command, its option as argparse has it)."""
     made = {}
     for name, module in {"compare": cli, "train": train_cli, "demo": demo, "study": study}.items():
         module.add_arguments(made.setdefault(name, argparse.ArgumentParser(name)))
@@ -707,9 +708,32 @@ def told_defaults():
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
                 parsers += action.choices.values()
-            elif action.default not in (None, [], "", False, argparse.SUPPRESS):
-                told = re.search(r"\((%\(default\)s|[^()]*)\)$", action.help or "")
-                yield parser.prog, action.dest, told and told[1], action.default
+            else:
+                yield parser.prog, action
+
+
+def told_defaults():
+    """(command, option, what its help has in brackets at the end, its default) of options that have one."""
+    for command, action in options_of_commands():
+        if action.default not in (None, [], "", False, argparse.SUPPRESS):
+            told = re.search(r"\((%\(default\)s|[^()]*)\)$", action.help or "")
+            yield command, action.dest, told and told[1], action.default
+
+
+CHOICES = {
+    "completion shell": "bash zsh fish tcsh powershell", "export to": "keras onnx stablehlo",
+    "predict format": "txt csv tsv jsonl", "predict invalid": "mark raise",
+    **dict.fromkeys(("activations stdin_format", "predict stdin_format"), "txt csv tsv jsonl"),
+    "compare split": "test valid train", "train family": "cnn rnn lstm", "train recipe": "adam one-cycle",
+    "train pooling": "max average", "train head": "last pool attention",
+    **dict.fromkeys(("compare language", "report language", "run language", "train language"), " ".join(LANGUAGES)),
+}  # fmt: skip
+
+
+def test_the_choices_of_commands_are_those_that_are_promised():
+    found = {(name.split()[-1], a.dest): a.choices for name, a in options_of_commands() if a.choices}
+    assert {" ".join(key): " ".join(choices) for key, choices in found.items()} == CHOICES
+    assert len(LANGUAGES) == 12
 
 
 def test_the_default_that_help_tells_is_the_one_that_counts():

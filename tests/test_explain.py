@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import fnet
-from fnet import cli
+from fnet import bind, cli
+from fnet.core import infer
 from params import CorruptFile, UnsupportedLayer
 from params.explaining import refusals
 from params.explaining.pictured import picture
+from params.explaining.sizes import by_path, sizes
 from params.store.keras_file import keras_bytes
 from tests.golden.archives import FOLDER, config_in, files, golden, read
 from tests.hostile import keras_zip, legacy
@@ -159,6 +161,22 @@ def test_products_of_queries_keys_and_values_count():
     found = fnet.explain(keras_bytes(model, fnet.init(model, 0)))
     kernels, scores = 2 * (4 * 3 + 4 * 3 + 4 * 2 + 2 * 4), 2 * (3 + 2) * 7
     assert steps(found)["attended"].flops == 2 * 5 * (kernels + scores)
+
+
+@pytest.mark.parametrize(("step", "shape", "flops"), [
+    (bind(fnet.conv2d, filters=4, kernel_size=3), (8, 9, 3), 2 * 27 * 4 * 6 * 7),
+    (bind(fnet.conv2d, filters=4, kernel_size=3, data_format="channels_first"), (3, 8, 9), 2 * 27 * 4 * 6 * 7),
+    (bind(fnet.conv2d_transpose, filters=4, kernel_size=3), (8, 9, 3), 2 * 27 * 4 * 8 * 9),
+    (bind(fnet.lstm, units=2), (5, 3), 2 * 5 * 4 * (3 + 2) * 2),
+    (bind(fnet.conv_lstm2d, filters=2, kernel_size=3), (5, 8, 9, 3), None),
+    (bind(fnet.dense, units=2), (None, 3), None),
+    (bind(fnet.batch_normalization), (4, 3), 12),
+    (bind(fnet.reshape, target_shape=(6,)), (2, 3), 0),
+    (bind(fnet.dropout, rate=0.5), (4,), 0),
+])  # fmt: skip
+def test_operations_for_one_row(step, shape, flops):
+    rows = by_path(infer.trace(fnet.sequential(a=step), fnet.Spec((None, *shape))))
+    assert sizes(rows)["a"]["flops"] == flops
 
 
 def test_masks_are_made_kept_used_and_lost():

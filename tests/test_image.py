@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 
@@ -144,3 +145,12 @@ def test_a_format_of_boxes_changes_no_images(name, tmp_path):
     keras.Model([images, boxes, labels], given).save(tmp_path / "boxes.keras")
     with pytest.raises(UnsupportedLayer, match=f"{name} '.*': boxes next to images are not supported"):
         fnet.load_keras(tmp_path / "boxes.keras")
+
+
+@pytest.mark.parametrize(("mode", "last"), [("constant", 1.2), ("nearest", 3), ("reflect", 3), ("wrap", 0)])
+def test_what_lies_between_the_middle_of_the_last_pixel_and_the_edge(mode, last):
+    x = np.tile(np.arange(4, dtype="float32")[:, None], (1, 2, 1, 1))
+    moved = np.array([1, 0, 0.6, 0, 1, 0, 0, 0], "float32")
+    y = fnet.operations.affine_transform({}, (x, moved), fill_mode=mode)
+    np.testing.assert_allclose(y.reshape(2, 4), [[0.6, 1.6, 2.6, last]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(y, keras.ops.image.affine_transform(x, moved, fill_mode=mode), rtol=1e-6)

@@ -94,12 +94,14 @@ def test_all_outputs_of_a_stack_are_those_of_its_layer(each_backend, mask_zero):
         parity.assert_close(fast(values, x), model(params, x))
 
 
-def test_a_mask_of_a_stack_may_be_of_integers(each_backend):
+def test_a_mask_of_a_stack_may_be_of_integers_and_have_an_axis_more(each_backend):
     model = sequential(a=both(simple_rnn, True), y=both(simple_rnn, False))
     params, x = drawn(model, (None, TIME, 2)), np.ones((9, TIME, 2), "float32")
     fast, values = fnet.optimize(model, params)
     assert fast.names == ("y",)
-    parity.assert_close(fast(values, Masked(x, (ids() > 0).astype("int32"))), model(params, Masked(x, ids() > 0)))
+    there = ids() > 0
+    y = fast(values, Masked(x, there[..., None].astype("int32")))
+    parity.assert_close(y, model(params, Masked(x, there)))
 
 
 def test_what_gates_let_through_that_are_nearly_closed_is_exact(each_backend):

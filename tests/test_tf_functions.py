@@ -321,6 +321,18 @@ def test_the_default_of_an_argument_that_tensorflow_got_later_changes_nothing():
     np.testing.assert_array_equal(model({}, np.int32([[1], [2], [0]])), [[2], [0], [1]])
 
 
+def test_floats_of_a_list_have_the_bits_of_a_tensor_next_to_them():
+    """In Keras 2; the other tensor that `top_k` gives is of integers."""
+    value = config("math.top_k", {"k": 2}, shape=(None, 4), dtype="float64")
+    product = config("math.multiply", {"y": [[0.1, 0.3]]}, ("tf.f", 0, 0))["config"]["layers"][1]
+    product["name"] = product["config"]["name"] = "tf.g"
+    value["config"]["layers"].append(product)
+    value["config"]["output_layers"] = [["tf.g", 0, 0]]
+    converted = convert(modern(value), version=(2, 15), legacy=True)
+    y = converted.step(converted.given, np.array([[3.0, 1, 2, 7]]))
+    np.testing.assert_array_equal(y, [[7 * 0.1, 3 * 0.3]])
+
+
 @pytest.mark.parametrize(("function", "axis"), [("stack", 0), ("stack", 2), ("concat", 1)])
 def test_one_tensor_in_place_of_a_list(function, axis):
     """`tf.stack(x)` are the rows of x along another axis, `tf.concat(x)` is x."""
