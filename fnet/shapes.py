@@ -14,6 +14,8 @@ from fnet.types import Shape, Spec
 
 MOST_ROWS = 1 << 24
 """An index that a file holds, into an axis of unknown size, is below it."""
+MOST_MADE = 1 << 28
+"""Entries of an array whose sizes the numbers fed to a model make."""
 
 
 def sized(shape: Shape, unknown: int) -> tuple[int, ...]:
@@ -89,6 +91,12 @@ def require_places(indices: Any, *sizes: int | None) -> None:
         there = MOST_ROWS if size is None else size
         if number is not None and not -there <= number < there:
             raise ValueError(f"index {number} of {size or 'any number of'} entries")
+
+
+def require_made(*sizes: int) -> None:
+    """Raises InvalidInput for sizes that are made of numbers when a model runs, and that no array should have."""
+    if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_MADE:
+        raise InvalidInput(f"numbers ask for an array of the sizes {sizes}: at least 0 and at most {MOST_MADE} entries")
 
 
 def require_ascending(numbers: Any, name: str) -> None:

@@ -115,10 +115,8 @@ def _failure(traced: infer.TracedStep, batch: int, number: int) -> Exception | N
 
     try:
         ops.rehearse(traced.step, tree.map(full, traced.params), tree.map(full, traced.inputs))
-    except np.linalg.LinAlgError:
-        return None  # of numbers
     except FAILURES as error:
-        return error
+        return None if isinstance(error.__cause__, np.linalg.LinAlgError) else error  # singular by these numbers
     return None
 
 

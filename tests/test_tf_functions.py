@@ -233,9 +233,7 @@ def test_what_loads_can_be_called(part):
                 try:
                     step({}, ones_of(other))
                 except fnet.InvalidInput as error:
-                    assert NOT_THERE in str(error), (step, other)  # noqa: PT017 - the other error is no failure
-                except np.linalg.LinAlgError:
-                    pass
+                    assert NOT_THERE in str(error) or "ingular" in str(error), (step, other)  # noqa: PT017 - no failure
                 called += 1
     assert min(refused, called) > 100
 

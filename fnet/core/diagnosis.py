@@ -69,6 +69,8 @@ def diagnosed(
     wrong = _misfit(function.__name__, functools.partial(rules.shape, **asked), params, strip(x))
     if wrong is None and isinstance(error, IndexError):
         wrong = f"{function.__name__} picks what is not there: {error}"
+    elif wrong is None and isinstance(error, ValueError | ArithmeticError) and _home(error) in ("fnet", "numpy", "jax"):
+        wrong = f"{function.__name__} cannot compute {describe(x)}: {error}"
     return error if wrong is None else InvalidInput(wrong)
 
 
@@ -85,10 +87,15 @@ def in_words_of_python(error: Exception) -> bool:
     own = isinstance(error, ValueError) and not isinstance(error, LookupError)
     if not own or any(words in str(error) for words in WORDS):
         return True
+    return _home(error) in ("numpy", "jax")
+
+
+def _home(error: Exception) -> str:
+    """The package in which an error was raised."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    return place is not None and place.tb_frame.f_globals.get("__name__", "").partition(".")[0] in ("numpy", "jax")
+    return "" if place is None else str(place.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 WORDS = ("to unpack", "empty sequence", "zip() argument", "zero-size array", "could not convert")

@@ -16,7 +16,7 @@ from fnet.backend import ops, xp
 from fnet.core import room
 from fnet.dtypes import bounds, dtype_of, floating, is_float, is_integral, result_type, tensor, without_bool
 from fnet.operations.rules import broadcast, like, operation
-from fnet.shapes import reduced_shape, shape_of
+from fnet.shapes import reduced_shape, require_made, shape_of
 from fnet.types import Array, Spec
 
 # --- classes --------------------------------------------------------------------------------------
@@ -118,6 +118,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, *, dtype: str | None 
     dtype = dtype or result_type(*(dtype_of(v) for v in (start, stop, step) if v is not None))
     start, stop = (0, start) if stop is None else (start, stop)
     first, last, width = (ops.concrete(v) for v in (start, stop, 1 if step is None else step))
+    require_made(math.ceil(max((last - first) / width, 0)))
     return ops.cast(xp.arange(first, last, width), dtype)
 
 

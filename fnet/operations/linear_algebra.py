@@ -115,7 +115,7 @@ def _transposed(x: Array) -> Array:
 
 @operation(_matrix_rule, room=_solved)
 def inv(x: Array) -> Array:
-    """The inverse of square matrices. Errors: a singular one raises LinAlgError on NumPy and is inf or NaN on JAX."""
+    """The inverse of square matrices. Errors: a singular one raises InvalidInput on NumPy and is inf or NaN on JAX."""
     inverse: Array = _of_half(xp.linalg.inv, x)
     return inverse
 

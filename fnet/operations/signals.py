@@ -14,7 +14,7 @@ from fnet.dtypes import bounds, floating, tensor
 from fnet.errors import InvalidInput
 from fnet.layers.audio import frame_count, frame_window, frames, require_window
 from fnet.operations.rules import Operation, broadcast, named, operation
-from fnet.shapes import fits, shape_of, sized
+from fnet.shapes import fits, require_made, shape_of, sized
 from fnet.types import Array, Positive, Spec, Window
 
 Pair = tuple[Array, Array]
@@ -275,6 +275,7 @@ def _segments(name: str, text: str, by: str, start: Callable[[str], float]) -> O
         data, ids = tensor(data), tensor(segment_ids)
         _segment_rule(data, ids, num_segments=num_segments)
         count = int(xp.max(ids)) + 1 if num_segments is None else num_segments
+        require_made(count, *data.shape[1:])
         nothing = 0 if sorted and by != "mul" else start(data.dtype.name)
         y = _combined(xp.full((count, *data.shape[1:]), start(data.dtype.name), data.dtype), ids, data, by)
         return y if nothing == start(data.dtype.name) else _filled(y, ids, nothing)

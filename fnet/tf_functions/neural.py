@@ -16,7 +16,7 @@ from fnet.core.options import asking
 from fnet.core.room import size as bytes_of
 from fnet.dtypes import tensor
 from fnet.operations.rules import Operation, named
-from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape
+from fnet.shapes import broadcast_shapes, fit, joined, reduced_shape, require_made
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -356,6 +356,7 @@ def conv_transpose(
     how = _how(rank, strides=strides, padding="valid", data_format=data_format, dilations=dilations)
     x = xp.moveaxis(x, 1, -1) if _first(data_format) else x
     sizes = spatial(ints(output_shape), rank, data_format)
+    require_made(*sizes)
     full = operations.conv_transpose({}, (x, kernel), **{**how, "data_format": "channels_last"})
     for axis, (size, window, step) in enumerate(zip(sizes, kernel.shape, how["strides"], strict=False), start=1):
         steps = -(-size // step)

@@ -26,7 +26,7 @@ from fnet.core.rules import Call, layer, rules
 from fnet.dtypes import tensor
 from fnet.masks import Masked, strip
 from fnet.operations.rules import Operation, operation
-from fnet.shapes import total
+from fnet.shapes import require_made, total
 from fnet.strings import is_strings
 from fnet.types import Array, Params, Shape, Spec
 
@@ -179,16 +179,23 @@ def sizes_of(sizes: Sizes) -> Shape:
     return tuple(map(int, numbers))
 
 
-def ints(sizes: Sizes) -> list[int]:
-    """The numbers in `sizes` when the function runs. Under jit JAX says where they cannot be known."""
+def ints(sizes: Sizes, made: int | None = None) -> list[int]:
+    """The numbers in `sizes` when the function runs. Under jit JAX says where they cannot be known.
+
+    made: as many entries are made for each of their product, as far as `require_made` lets them.
+    """
     if isinstance(sizes, list | tuple):
-        return [n for item in sizes for n in ints(item)]
-    return [int(n) for n in np.asarray(sizes).reshape(-1).tolist()]
+        numbers = [n for item in sizes for n in ints(item)]
+    else:
+        numbers = [int(n) for n in np.asarray(sizes).reshape(-1).tolist()]
+    if made is not None:
+        require_made(made, *numbers)
+    return numbers
 
 
-def number(size: Any) -> int:
-    """One integer, from a number or a tensor."""
-    (value,) = ints(size)
+def number(size: Any, made: int | None = None) -> int:
+    """One integer, from a number or a tensor; made: see `ints`."""
+    (value,) = ints(size, made)
     return value
 
 

@@ -16,7 +16,7 @@ from fnet import operations
 from fnet.backend import ops, xp
 from fnet.dtypes import tensor as as_tensor
 from fnet.operations.rules import viewed
-from fnet.shapes import axes_of, broadcast_shapes, fits, joined, positive, reshaped, shape_of, total
+from fnet.shapes import axes_of, broadcast_shapes, fits, joined, positive, require_made, reshaped, shape_of, total
 from fnet.tf_functions.rules import (
     Sizes,
     as_spec,
@@ -237,7 +237,7 @@ def _tile_rule(x: Any, multiples: Any) -> Spec:
 @function(_tile_rule, "tile", "keras.backend.tile", sizes=("multiples",))
 def tile(x: Array, multiples: Sizes) -> Array:
     """`x` laid `multiples` times next to itself along each axis."""
-    return xp.tile(as_tensor(x), ints(multiples))
+    return xp.tile(as_tensor(x), ints(multiples, made=as_tensor(x).size))
 
 
 def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
@@ -259,6 +259,7 @@ def _repeat_rule(x: Any, repeats: Any, *, axis: int | None) -> Spec:
 def repeat(x: Array, repeats: Sizes, *, axis: int | None = None) -> Array:
     """Each entry of `axis` (None: of the flat tensor) `repeats` times; one number, or one for each entry."""
     times = ints(repeats)
+    require_made(as_tensor(x).size, max(times, default=0))
     return xp.repeat(as_tensor(x), times[0] if len(times) == 1 else np.asarray(times), axis=axis)
 
 
@@ -279,6 +280,7 @@ def pad(tensor: Array, paddings: Sizes, constant_values: Any = 0, *, mode: str =
     flat = ints(paddings)
     pairs = list(zip(flat[::2], flat[1::2], strict=True))
     x = as_tensor(tensor)
+    require_made(*(size + sum(pair) for size, pair in zip(x.shape, pairs, strict=True)))
     how: Any = mode.lower()
     if how != "constant":
         return xp.pad(x, pairs, mode=how)
@@ -296,7 +298,7 @@ def _broadcast_rule(x: Any, shape: Any) -> Spec:
 @function(_broadcast_rule, "broadcast_to", sizes=("shape",))
 def broadcast_to(x: Array, shape: Sizes) -> Array:
     """`x` repeated along axes of size 1 to `shape`."""
-    return xp.broadcast_to(as_tensor(x), ints(shape))
+    return xp.broadcast_to(as_tensor(x), ints(shape, made=1))
 
 
 # --- new tensors ----------------------------------------------------------------------------------
@@ -305,19 +307,19 @@ def broadcast_to(x: Array, shape: Sizes) -> Array:
 @function(lambda dims, value: Spec(sizes_of(dims), as_spec(value).dtype), "fill", sizes=("dims",))
 def fill(dims: Sizes, value: Array) -> Array:
     """`value` in the shape `dims`."""
-    return xp.broadcast_to(as_tensor(value, as_spec(value).dtype), ints(dims))
+    return xp.broadcast_to(as_tensor(value, as_spec(value).dtype), ints(dims, made=1))
 
 
 @function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "zeros", sizes=("shape",))
 def zeros(shape: Sizes, *, dtype: str = "float32") -> Array:
     """Zeros in `shape`."""
-    return ops.cast(xp.zeros(ints(shape)), dtype)
+    return ops.cast(xp.zeros(ints(shape, made=1)), dtype)
 
 
 @function(lambda shape, *, dtype: Spec(sizes_of(shape), dtype), "ones", sizes=("shape",))
 def ones(shape: Sizes, *, dtype: str = "float32") -> Array:
     """Ones in `shape`."""
-    return ops.cast(xp.ones(ints(shape)), dtype)
+    return ops.cast(xp.ones(ints(shape, made=1)), dtype)
 
 
 def _like_rule(x: Any, *, dtype: str | None) -> Spec:
@@ -363,6 +365,7 @@ def numbers(start: Any, limit: Any = None, delta: Any = 1, *, dtype: str | None 
     start, limit = (0, start) if limit is None else (start, limit)
     name = _range_dtype((start, limit, delta), dtype)
     first, last, step = (np.asarray(v).item() for v in (start, limit, delta))
+    require_made(math.ceil(max((last - first) / step, 0)))
     return np.arange(first, last, step).astype(name)
 
 
@@ -376,7 +379,7 @@ def _linspace_rule(start: Any, stop: Any, num: Any, *, axis: int) -> Spec:
 def linspace(start: Array, stop: Array, num: Sizes, *, axis: int = 0) -> Array:
     """`num` equally spaced numbers from `start` to `stop` on a new axis."""
     start, stop = together(start, stop)
-    return as_tensor(xp.linspace(start, stop, number(num), axis=axis), start.dtype.name)
+    return as_tensor(xp.linspace(start, stop, number(num, made=start.size * stop.size), axis=axis), start.dtype.name)
 
 
 def _eye_rule(num_rows: Any, num_columns: Any = None, batch_shape: Any = (), *, dtype: str) -> Spec:
@@ -388,8 +391,10 @@ def _eye_rule(num_rows: Any, num_columns: Any = None, batch_shape: Any = (), *, 
 def eye(num_rows: Sizes, num_columns: Sizes = None, batch_shape: Sizes = (), *, dtype: str = "float32") -> Array:
     """Matrices with ones on the diagonal."""
     rows = number(num_rows)
-    y = ops.cast(xp.eye(rows, rows if num_columns is None else number(num_columns)), dtype)
-    return xp.broadcast_to(y, (*ints(batch_shape), *y.shape))
+    columns = rows if num_columns is None else number(num_columns)
+    batch = ints([batch_shape, rows, columns], made=1)[:-2]
+    y = ops.cast(xp.eye(rows, columns), dtype)
+    return xp.broadcast_to(y, (*batch, *y.shape))
 
 
 def _mask_rule(lengths: Any, maxlen: Any = None, *, dtype: str) -> Spec:
@@ -400,5 +405,5 @@ def _mask_rule(lengths: Any, maxlen: Any = None, *, dtype: str) -> Spec:
 def sequence_mask(lengths: Array, maxlen: Sizes = None, *, dtype: str = "bool") -> Array:
     """True for the first `lengths` of `maxlen` places (None: the largest length), on a new last axis."""
     lengths = as_tensor(lengths)
-    steps = xp.arange(number(xp.max(lengths) if maxlen is None else maxlen))
+    steps = xp.arange(number(xp.max(lengths) if maxlen is None else maxlen, made=lengths.size))
     return ops.cast(steps < lengths[..., None], dtype)
