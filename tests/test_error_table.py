@@ -357,7 +357,7 @@ def test_whole_numbers_of_an_operation_are_int32(number, fits):
     if fits:
         assert o.add({}, ([number], np.zeros(1, "int32"))).tolist() == [number]
     else:
-        with pytest.raises(OverflowError, match="beyond int32"):
+        with pytest.raises(InvalidInput, match="beyond int32"):
             o.add({}, ([number], np.zeros(1, "int32")))
 
 
