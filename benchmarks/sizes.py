@@ -85,6 +85,7 @@ CELLS = [
     *(Cell(f"rows {n}", table, _numbers(16), n, n == 1000, min(n, 1024)) for n in (1, 100, 1000, 100_000)),
     Cell("rows 10000 by 32", table, _numbers(16), 10_000, batch=32),
     *(Cell(f"steps {n}", partial(sequence, n), _numbers(n, 16), 8, n == 100) for n in (10, 100, 1000)),
+    Cell("steps 100 by 32", partial(sequence, 100), _numbers(100, 16), 1024, batch=32),
     *(Cell(f"pixels {n}", partial(picture, n), _numbers(n, n, 3), 1, n == 128) for n in (32, 128, 512)),
     *(Cell(f"conv_lstm {n}", conv_lstm, _numbers(8, 32, 32, 1), n) for n in (1, 8)),
     *(Cell(f"u_net {n}", u_net, _numbers(64, 64, 3), n, n == 1) for n in (1, 8)),

@@ -92,12 +92,12 @@ def test_more_layers_make_no_more_parts_on_numpy():
 @pytest.mark.parametrize(
     ("work", "rows"),
     [
-        (schedule.Work(step=400.0, held=1088), 7680),
+        (schedule.Work(step=400.0, held=1088), 30_816),
         (schedule.Work(step=4000.0, held=1088), 5984),
         (schedule.Work(step=1e6, held=1088), 32),
-        (schedule.Work(step=400.0, held=200_000), 32),
+        (schedule.Work(step=400.0, held=200_000), 160),
         (schedule.Work(step=400.0, held=0), 60_000),
-        (schedule.Work(step=400.0, loops=True, held=1088), 32),
+        (schedule.Work(step=1e6, loops=True, held=1088), 30_816),
         (schedule.Work(), 32),
     ],
 )
@@ -131,7 +131,8 @@ def test_rows_that_go_through_a_loop_stay_together_up_to_some(each_backend):
     on_jax = {1: 1, 2: 2, 8: 2, 63: 2, 64: 4, 300: 16}
     for rows, number in (on_numpy if fnet.backend.name() == "numpy" else on_jax).items():
         assert len(schedule.parts(rows, schedule.Work(1e12, 1e9, loops=True))) == number
-    assert len(schedule.parts(32, schedule.Work(7e5, 1e5, loops=True))) == 1
+    for rows, work in ((32, schedule.Work(7e5, 1e5, loops=True)), (512, schedule.Work(7e3, 1e3, loops=True))):
+        assert len(schedule.parts(rows, work)) == 1  # too little for a thread: in all, or in a step
 
 
 def test_parts_of_unlike_lengths_go_in_two(each_backend, monkeypatch):

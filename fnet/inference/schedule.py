@@ -42,7 +42,7 @@ in every call."""
 TWO = {"numpy": 2_700_000, "jax": 225_000_000}
 """With more work, two parts are faster than one."""
 
-HELD = 8 << 20
+HELD = 32 << 20
 """The most bytes of batches that run together."""
 
 RECURRENT = (simple_rnn, lstm, gru, bidirectional, recurrent_stack)
@@ -56,6 +56,9 @@ LOOP = {"numpy": 64, "jax": 16}
 
 LOOP_PART = 12_500_000
 """The least work for which a part with such a loop is worth its thread on JAX, however few its rows are."""
+
+LOOP_STEP = 1_500_000
+"""The least work of a step for which a part is worth its thread on NumPy: threads wait for their turn in each step."""
 
 
 class Work(NamedTuple):
@@ -108,9 +111,10 @@ def _step_work(traced: infer.TracedStep) -> Work:
 
 def rows_at_once(batch_size: int, work: Work) -> int:
     """How many rows run at a time, in whole batches: several where they are little work and hold at most `HELD`."""
-    if not work.amount or work.loops:
+    if not work.amount:
         return batch_size
-    rows = min(2 * PART[backend.name()] / work.amount, HELD / max(1, work.held))
+    rows = HELD / max(1, work.held)
+    rows = rows if work.loops else min(rows, 2 * PART[backend.name()] / work.amount)
     return batch_size * max(1, int(rows / batch_size))
 
 
@@ -118,7 +122,9 @@ def parts(rows: int, work: Work) -> list[slice]:
     """The rows of a batch in 1, 2, 4, ... even parts, which depend on the work of one row alone."""
     if work.loops:
         most = rows // LOOP[backend.name()]
-        if backend.name() == "jax":
+        if backend.name() == "numpy":
+            most = int(min(most, rows * work.parallel / LOOP_STEP))
+        else:
             most = int(min(rows * work.row / LOOP_PART, max(2, most)))
         number = 1 << max(1, most).bit_length() - 1
     else:
