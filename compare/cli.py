@@ -164,7 +164,7 @@ def _check(args: argparse.Namespace, backends: tuple[str, ...]) -> None:
     _check_files(args, [Path(place) for place in args.others if others.is_file(place)])
     if args.model.suffix not in others.KERAS:
         other = f", and --fnet {args.model} if fnet is to load this one instead" if others.is_file(args.model) else ""
-        raise UsageError(f"{args.model} is no file of Keras: give a {', '.join(others.KERAS)} file{other}")
+        raise UsageError(f"{args.model} is not a file of Keras: give a {', '.join(others.KERAS)} file{other}")
 
 
 def _check_files(args: argparse.Namespace, of_others: list[Path]) -> None:

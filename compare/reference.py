@@ -122,7 +122,7 @@ def layer_outputs(model: Any, x: Any) -> dict[str, list[Any]]:
     by_depth = sorted(getattr(graph, "_nodes_by_depth", {}).items(), reverse=True)
     nodes = [node for _, nodes in by_depth for node in nodes if not node.is_input]
     runs = Counter(node.operation.name for node in nodes)
-    # Keras itself adds operations for masks inside a Sequential: they are no layers of anybody's.
+    # Keras itself adds operations for masks inside a Sequential: they are not layers of the model.
     layer_names = {layer.name for layer in model.layers} if graph is not model else set(runs)
     outputs = {n.operation.name: n.outputs for n in nodes if runs[n.operation.name] == 1}
     outputs = {name: outputs for name, outputs in outputs.items() if name in layer_names}

@@ -76,7 +76,7 @@ def print_comparison(comparison: Comparison, console: Console, layers: bool = Tr
 
 
 def _shown(text: str) -> Text:
-    """A line with names of files in it, which are no markup, and in which a terminal finds nothing to obey."""
+    """A line with file names in it, escaped for Markdown and terminals."""
     return Text(printable(text))
 
 

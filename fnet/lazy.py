@@ -11,8 +11,8 @@ from typing import Any
 def lazily(package: str, families: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package. families: {module of the package: the names that it has, with spaces}.
 
-    A name is looked up once; then it is an attribute like any other. What is no name of a family is an AttributeError,
-    so that submodules are imported as usual.
+    A name is looked up once; then it is an attribute like any other. Other names raise AttributeError, so that
+    submodules are imported as usual.
     """
     homes = {name: home for home, names in families.items() for name in names.split()}
 

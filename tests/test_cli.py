@@ -252,8 +252,8 @@ def test_summary_and_layers(folder, capsys):
         (["predict", "image.keras", "./oen.png"], 1, "; is one.png meant?"),
         (["predict", "text.keras", "text.csv"], 1, "; is texts.csv meant?"),
         (["predict", "image.keras", "pixels.npy", "--labels", "label"], 2, "; is labels.txt meant?; give a file"),
-        (["predict", "pixels.npy", "image.keras"], 2, "pixels.npy is no model file; the model comes first"),
-        (["predict", "labels.txt", "pixels.npy"], 2, "labels.txt is no model file; the model comes first"),
+        (["predict", "pixels.npy", "image.keras"], 2, "pixels.npy is not a model file; the model comes first"),
+        (["predict", "labels.txt", "pixels.npy"], 2, "labels.txt is not a model file; the model comes first"),
         (["convert", "image.keras", "out.h5"], 2, "ends in .safetensors"),
     ],
 )

@@ -280,7 +280,7 @@ def test_a_table_has_all_its_columns_whatever_rows_it_has(folder, capsys, to, ro
         (["numbers.safetensors", "n.csv", "--truth", "is"], "'maybe' is none of the labels no, yes"),
         (["numbers.safetensors", "t.csv", "--wrong"], "--wrong needs the right classes: --truth COLUMN"),
         (["numbers.safetensors", "t.csv", "--keep", "score"], "--keep score: the outputs have a column of that name"),
-        (["two.safetensors", "two.csv", "--truth", "is"], "'yes' is no number of a class: name the classes, --labels"),
+        (["two.safetensors", "two.csv", "--truth", "is"], "'yes' is not a class number: name the classes, --labels"),
         ([TEXTS, "--text", "satu", "--truth", "is"], "--text has no columns"),
         ([IMAGES, "photos", "--resize", "--truth", "is"], "--truth folder"),
         (["numbers.safetensors", "t.csv", "--truth", "is", "--wrong", "--output", "x.npy"], "leave --wrong and --keep"),
@@ -790,7 +790,7 @@ def test_states_go_on_over_all_rows(folder, capsys):
         ([IMAGES, "broken.jsonl"], "broken.jsonl, line 1: not JSON"),
         (
             ["photos/0.png", "cnn.keras"],
-            "photos/0.png is no model file; the model comes first: fnet predict MODEL INPUT",
+            "photos/0.png is not a model file; the model comes first: fnet predict MODEL INPUT",
         ),
         (["numbers.safetensors", "four.csv"], "has 4 columns for the model (id, a, b, c), which takes 3: name them"),
         (["numbers.safetensors", "four.csv", "--column", "a,z,c"], "no column z; it has id, a, b, c"),

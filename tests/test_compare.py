@@ -362,7 +362,7 @@ def test_a_store_of_fnet_is_no_file_of_keras(tmp_path, caplog):
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"")
     assert compared([str(file)]) == 2
-    assert f"{file} is no file of Keras: give a .keras, .h5, .hdf5 file, and --fnet {file}" in caplog.text
+    assert f"{file} is not a file of Keras: give a .keras, .h5, .hdf5 file, and --fnet {file}" in caplog.text
 
 
 def test_what_can_be_told_without_keras_is_told_before_it_is_imported(folder):

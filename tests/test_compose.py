@@ -180,7 +180,7 @@ def test_what_is_given_is_described_and_read_with_its_masks_and_gaps():
     x = Masked(np.ones((1, 2), "float32"), np.ones((1, 2), bool))
     assert describe([x, {"a": x.mask}]) == "(Masked(float32[1, 2], bool[1, 2]), {a: bool[1, 2]})"
     assert infer.spec((None, (None, 3))) == (None, fnet.Spec((None, 3)))
-    assert "'relux' is no activation" in misfit(fnet.lstm, {"recurrent_activation": "relux"})
+    assert "'relux' is not an activation" in misfit(fnet.lstm, {"recurrent_activation": "relux"})
 
 
 def test_explicit_masks_win(each_backend):

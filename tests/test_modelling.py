@@ -56,7 +56,7 @@ def test_init_without_a_shape_asks_for_one():
 
 
 def test_what_is_no_shape_is_said():
-    with pytest.raises(TypeError, match=r"'m\.svg' is no shape: give one such as"):
+    with pytest.raises(TypeError, match=r"'m\.svg' is not a shape: give one such as"):
         fnet.plot(sequential(a=bind(dense, units=1)), {}, "m.svg")
 
 

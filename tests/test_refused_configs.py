@@ -137,7 +137,7 @@ REFUSED = {
         f"built for {shape}": (
             lambda s=shape: alone({**DENSE, "build_config": {"input_shape": s}}),
             CorruptFile,
-            "which is no shape",
+            "which is not a shape",
         )
         for shape in ("x", 3, [None, "3"], [None, -1], [None, 2.0], [[None, 3], 4], {"a": 3}, True)
     },
@@ -203,17 +203,17 @@ REFUSED = {
     "ellipsis for one of several": (
         lambda: functional(node(entry("Dot", "dense", axes=1), [INPUT, ELLIPSIS])),
         CorruptFile,
-        "by position, which is no tensor",
+        "by position, which is not a tensor",
     ),
     "value by position": (
         lambda: functional(node(DENSE, INPUT, 3)),
         CorruptFile,
-        "was called with 3 by position, which is no tensor",
+        "was called with 3 by position, which is not a tensor",
     ),
     "text by position": (
         lambda: functional(node(DENSE, INPUT, "x")),
         CorruptFile,
-        "was called with .*'x'.* by position, which is no tensor",
+        "was called with .*'x'.* by position, which is not a tensor",
     ),
     "argument of none": (
         lambda: functional(node(DENSE, INPUT, foo=None)),
@@ -254,7 +254,7 @@ REFUSED = {
         )
     },
     **{
-        f"seed {value}": (lambda v=value: alone(entry("Dropout", "x", rate=0.5, seed=v)), CorruptFile, "is no integer")
+        f"seed {value}": (lambda v=value: alone(entry("Dropout", "x", rate=0.5, seed=v)), CorruptFile, "not an integer")
         for value in ([1, 2], "x", 1.0, {})
     },
     **{
@@ -334,14 +334,14 @@ REFUSED = {
         f"mask {value}": (
             lambda v=value: functional(node(entry("Softmax", "dense"), INPUT, mask=v)),
             CorruptFile,
-            "which is no tensor",
+            "which is not a tensor",
         )
         for value in (2.0, {}, [1])
     },
     "states": (
         lambda: functional(node(entry("LSTM", "dense", units=2), INPUT, initial_state=[2.0, 3])),
         CorruptFile,
-        "called with initial_state=2.0, which is no tensor",
+        "called with initial_state=2.0, which is not a tensor",
     ),
     **{
         f"argument {key}": (
@@ -396,7 +396,7 @@ REFUSED = {
     "padding": (
         lambda: operation("Pad", INPUT, config={"pad_width": [[0, 0], True]}),
         CorruptFile,
-        "True is no whole number",
+        "True is not a whole number",
     ),
     "default salt": (
         lambda: alone(entry("Hashing", "h", num_bins=7, salt=[0xDECAFCAFFE] * 2)),
@@ -423,7 +423,7 @@ REFUSED = {
     "call_of_nothing": (
         lambda: functional(node(DENSE, tensor("input"))),
         CorruptFile,
-        "'dense' reads 'input', which is no layer of the model",
+        "'dense' reads 'input', which is not a layer of the model",
     ),
     "call_too_far": (
         lambda: functional(node(DENSE, tensor("input_layer", call=1))),
@@ -504,8 +504,8 @@ REFUSED = {
         UnsafeFile,
         "uses compression 12; deflate is read",
     ),
-    "parent": (lambda: zip_with("../a"), UnsafeFile, "is no plain name of a zip's member"),
-    "root": (lambda: zip_with("/a"), UnsafeFile, "is no plain name of a zip's member"),
+    "parent": (lambda: zip_with("../a"), UnsafeFile, "is not a plain name of a zip's member"),
+    "root": (lambda: zip_with("/a"), UnsafeFile, "is not a plain name of a zip's member"),
     "folder": (lambda: zip_with("config.json/", b""), UnsafeFile, "two members of the zip are called 'config.json'"),
     "slash": (lambda: alone(DENSE, entry("ReLU", "a/b")), CorruptFile, "'a/b' has a name with a '/'"),
     **{

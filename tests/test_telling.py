@@ -112,7 +112,7 @@ PROMISED = {
     "to_onnx": {"opset": 21},
     "with_statistics": {"momentum": 0.99},
 }  # fmt: skip
-"""{public name that is no layer: what its options are where nobody gives them, but for None and what is made anew}."""
+"""{public name, except layers: defaults of its options, except None and what is made anew}."""
 
 
 def test_defaults_of_all_else_are_those_promised():

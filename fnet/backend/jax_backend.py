@@ -357,7 +357,7 @@ SHORT = 512
 def _is_one_row(x: Any, axis: int) -> bool:
     """Whether a product adds up `axis` faster: on the CPU XLA is slow to sum in one row what it has just computed.
 
-    Sizes that an export leaves open are no numbers.
+    Sizes that an export leaves open are not numbers.
     """
     rows, terms = x.shape[0], x.shape[axis]
     few = x.ndim > 2 and rows == 1 and isinstance(terms, int) and terms <= SHORT

@@ -63,7 +63,7 @@ class Request(NamedTuple):
     size: int
     """Rows in a batch."""
     kept: tuple[str, ...] = ()
-    """Columns that go with the answers and are no inputs."""
+    """Columns that are copied next to the answers and are not inputs."""
 
     @property
     def spec(self) -> Any:
@@ -540,7 +540,7 @@ class _Column:
 
 
 UNREADABLE = (TypeError, ValueError, ArithmeticError, RecursionError)
-"""What cells raise that are no numbers, or of no one shape."""
+"""What cells raise that are not numbers, or differ in shape."""
 
 
 # --- images -------------------------------------------------------------------------------------------------
@@ -564,7 +564,7 @@ def _of_8_bits(image: Any) -> Any:
 
 
 def _image(path: Path, request: Request) -> np.ndarray[Any, Any] | None:
-    """(height, width, channels) uint8, in the mode that the model takes; None for a file that is no whole image."""
+    """(height, width, channels) uint8, in the mode that the model takes; None for a file that is not a whole image."""
     from PIL import Image
 
     try:

@@ -75,7 +75,7 @@ class Scores:
         self.labels, self.middle, self.top = labels, middle, top
 
     def best(self, y: Any) -> list[list[tuple[str, float]]] | None:
-        """[(label, score), ...] of each row, the best first; None for outputs that are no scores of classes."""
+        """[(label, score), ...] of each row, the best first; None for outputs that are not class scores."""
         if not isinstance(y, np.ndarray) or y.ndim > 2 or y.dtype.kind != "f":
             return None
         if self.labels:

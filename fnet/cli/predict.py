@@ -123,7 +123,7 @@ def _checked(args: argparse.Namespace) -> str:
     if taken := set(_listed(args.keep)) & {*outputs.OWN, outputs.TRUTH}:
         raise UsageError(f"--keep {taken.pop()}: the outputs have a column of that name")
     if Path(args.model).suffix.lower() in {*inputs.IMAGES, *inputs.READERS}:
-        raise UsageError(f"{args.model} is no model file; the model comes first: fnet predict MODEL INPUT")
+        raise UsageError(f"{args.model} is not a model file; the model comes first: fnet predict MODEL INPUT")
     if str(args.output) in ("-", "/dev/stdout"):
         args.output = None
     form = outputs.form(args.output, args.format)
@@ -211,7 +211,7 @@ class _Run:
                 raise UsageError("--truth is for scores of classes, (rows, classes) of floats; this model gives others")
             truth = answer.kept[outputs.TRUTH]
             if truth not in self.labels if self.labels else not truth.isdigit():
-                known = f"none of the labels {', '.join(self.labels)}" if self.labels else "no number of a class"
+                known = f"none of the labels {', '.join(self.labels)}" if self.labels else "not a class number"
                 hint = "" if self.labels else ": name the classes, --labels (Keras numbers folders by the alphabet)"
                 raise UsageError(f"--truth {self.args.truth}: {truth!r} is {known}{hint}")
             self.right += answer.is_right is True

@@ -46,7 +46,7 @@ def spec(shape: Any) -> Any:
     if isinstance(shape, list | tuple) and all(d is None or isinstance(d, int) for d in shape):
         return Spec(tuple(shape))
     if not isinstance(shape, list | tuple):
-        raise TypeError(f"{shape!r:.60} is no shape: give one such as (None, 32, 32, 3), a Spec, or an array")
+        raise TypeError(f"{shape!r:.60} is not a shape: give one such as (None, 32, 32, 3), a Spec, or an array")
     return type(shape)(spec(item) for item in shape)
 
 

@@ -50,7 +50,7 @@ def misfit(function: Callable[..., Any], options: Mapping[str, Any]) -> str | No
             return f"the option {name!r} = {options[name]!r:.60} is of the wrong type or out of range{hint}"
     for name, value in options.items():
         if name.endswith("activation") and isinstance(value, str) and value not in ACTIVATIONS:
-            return f"the option {name!r} = {value!r:.60} is no activation; `fnet.activation_functions` has them"
+            return f"the option {name!r} = {value!r:.60} is not an activation; `fnet.activation_functions` has them"
     return None
 
 

@@ -189,5 +189,5 @@ def call_of(operation: Any) -> Call:
     """How files call an operation. Raises TypeError for a layer that is not one."""
     call = rules(operation).call
     if call is None:
-        raise TypeError(f"{operation!r} is no operation")
+        raise TypeError(f"{operation!r} is not an operation")
     return call

@@ -31,7 +31,7 @@ class Verdict:
 
     @property
     def allowed(self) -> float:
-        """The largest error that is no difference."""
+        """The largest error that is not a difference."""
         return 2 * self.own + FLOOR
 
     @property

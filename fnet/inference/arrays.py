@@ -109,7 +109,7 @@ def _by_protocol(value: Any) -> Any:
 
         return pyarrow.table(value) if hasattr(value, "__arrow_c_stream__") else from_dataframe(value)
     except ValueError as error:
-        raise InvalidInput(f"a {_type(value)} is no table that pyarrow can read: {str(error)[:200]}") from error
+        raise InvalidInput(f"a {_type(value)} is not a table that pyarrow can read: {str(error)[:200]}") from error
     except ModuleNotFoundError as error:
         raise InvalidInput(
             f"a table of the type {_type(value)} is read by pyarrow, which is not installed; give its columns as arrays"
@@ -126,7 +126,7 @@ def _of_object(value: Any) -> NumpyArray:
             return _filled(result) if _is_masked(result) else result
     hint = next((f" ({way})" for name, way in WAYS.items() if hasattr(value, name)), "")
     raise InvalidInput(
-        f"a {_type(value)} is no array and has no `__array__`, `__dlpack__` or buffer; give a NumPy array{hint}"
+        f"a {_type(value)} is not an array and has no `__array__`, `__dlpack__` or buffer; give a NumPy array{hint}"
     )
 
 

@@ -177,7 +177,7 @@ def _number_faults(name: str, value: Array, spec: Spec | None, start: int, missi
         limits = np.iinfo(dtype)
         value = ops.to_numpy(value)
         wrong = (value < limits.min) | (value > limits.max)
-        faults += _fault(name, value, wrong, lambda item: f"{item}, which is no {dtype}", start)
+        faults += _fault(name, value, wrong, lambda item: f"{item}, which does not fit in {dtype}", start)
     return faults
 
 

@@ -112,7 +112,7 @@ def elu(params: Params, x: Array, *, alpha: float = 1.0) -> Array:
 def _prelu_rule(x: Spec, *, shared_axes: Sequence[int] | int | None) -> tuple[Spec, ParamTree]:
     shared = {shared_axes} if isinstance(shared_axes, int) else set(shared_axes or ())
     if not all(-len(x.shape) + 2 <= axis < len(x.shape) for axis in shared):
-        raise ValueError(f"shared_axes {shared_axes!r} are no axes of {x}")
+        raise ValueError(f"shared_axes {shared_axes!r} are not axes of {x}")
     # Keras writes sizes by index into shape[1:], so a negative axis counts from there as well.
     taken = {axis - 1 if axis > 0 else axis - 1 + len(x.shape) - 1 for axis in shared}
     return x, {"alpha": Param(tuple(1 if i in taken else d for i, d in enumerate(x.shape[1:])), "zeros")}

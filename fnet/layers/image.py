@@ -25,7 +25,7 @@ CHANNELS_LAST = "channels_last"
 
 
 def height_and_width(rank: int, data_format: str | None) -> tuple[int, int]:
-    """The axes of height and width; ValueError where an array of `rank` axes is no image and no batch of them."""
+    """The axes of height and width. ValueError unless an array of `rank` axes is an image or a batch of images."""
     if rank not in (3, 4):
         raise ValueError(f"images have 3 axes, or 4 with that of the batch; got {rank}")
     return (rank - 2, rank - 1) if data_format == "channels_first" else (rank - 3, rank - 2)

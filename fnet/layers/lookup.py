@@ -63,7 +63,7 @@ def string_lookup(
     columns with `pad_to_max_tokens`.
 
     params: vocabulary, a packed table with special tokens (`vocabulary_params`), idf_weights (columns,) for
-    tf_idf. Mask: dropped. Runs in NumPy. Errors: InvalidInput for a missing vocabulary, what is no string, an
+    tf_idf. Mask: dropped. Runs in NumPy. Errors: InvalidInput for a missing vocabulary, what is not a string, an
     unknown token with num_oov_indices=0. Source: keras.layers.StringLookup.
     """
     specials = Specials(mask_token, oov_token, num_oov_indices, output_mode)

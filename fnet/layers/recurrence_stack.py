@@ -66,7 +66,7 @@ def is_lookup(step: Any) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def parts(layers: Any) -> tuple[dict[str, Any], tuple[Part, ...]]:
-    """(options of the embedding, empty without one; the recurrent layers). Raises ValueError for what is no stack."""
+    """(options of the embedding, empty without one; the recurrent layers). Raises ValueError for other layers."""
     ids = bind(layers[0]).all_options if is_lookup(layers[0]) else {}
     parts = tuple(p for p in map(part, layers[1 if ids else 0 :]) if p is not None)
     if not parts or len(parts) + bool(ids) < len(layers) or not all(p.return_sequences for p in parts[:-1]):

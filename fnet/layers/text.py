@@ -78,7 +78,7 @@ def text_vectorization(
 
     x: str, bytes or object array, or a list of strings. params: vocabulary, a packed table with "" and "[UNK]" in
     front (`fnet.vocabulary_params`), idf_weights (columns,) for tf_idf. Mask: dropped. Runs in NumPy.
-    Errors: InvalidInput for a missing vocabulary, what is no string, texts of the wrong rank.
+    Errors: InvalidInput for a missing vocabulary, what is not a string, texts of the wrong rank.
     Source: keras.layers.TextVectorization.
     """
     specials = Specials("", "[UNK]", 1, output_mode)

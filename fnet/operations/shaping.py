@@ -23,7 +23,7 @@ Ints = int | Sequence[int]
 def as_ints(value: Ints) -> tuple[int, ...]:
     values = (value,) if isinstance(value, int) else tuple(value)
     if any(isinstance(n, bool | float) for n in values):
-        raise ValueError(f"{value} is no whole number")
+        raise ValueError(f"{value} is not a whole number")
     return values
 
 

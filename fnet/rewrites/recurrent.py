@@ -49,7 +49,7 @@ def _join(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bou
 
 
 def look_up_projected(table_bytes: int) -> Rewrite:
-    """The rewrite of an embedding before a stack: multiplied by the stack's first kernel if that is no larger."""
+    """The rewrite of an embedding before a stack: multiplied by the stack's first kernel if that is not larger."""
 
     def rule(step: Bound, params: Params, after: Bound, stack: Params) -> tuple[Bound, Params] | None:
         if not is_lookup(step) or after.function is not recurrent_stack or "embeddings" not in params:

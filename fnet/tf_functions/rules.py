@@ -81,7 +81,7 @@ def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _handing_on(made: Operation) -> Operation:
     """A function whose result has the mask of its argument where it is the same array: the mask is an attribute of a
-    tensor in Keras 2, and a cast to the dtype that it has is no new tensor."""
+    tensor in Keras 2, and a cast to the dtype that it has is not a new tensor."""
     run = made.__wrapped__  # type: ignore[attr-defined]
 
     @functools.wraps(made)
@@ -243,7 +243,7 @@ def as_spec(x: Any) -> Spec:
     beyond = isinstance(x, int) and not -(1 << 31) <= x < 1 << 31
     array = tensor(x, "int64" if beyond else None)
     if array.dtype.name == "object":
-        raise TypeError(f"{x!r:.60} is no tensor")
+        raise TypeError(f"{x!r:.60} is not a tensor")
     few = array.dtype.name in ("int32", "int64") and array.ndim < 2 and array.size <= _FEW
     return Spec(tuple(array.shape), array.dtype.name, tuple(np.asarray(array).reshape(-1).tolist()) if few else None)
 

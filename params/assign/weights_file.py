@@ -121,7 +121,7 @@ def _renamed(converted: Converted, classes: Container[str]) -> Converted:
 
 
 def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Naming = KERAS_3) -> Plan:
-    """The plan of a model whose constants, vocabularies and rng, which are no arrays of the file, stay as they are."""
+    """The plan of a model whose constants, vocabularies and rng, which are not arrays of the file, stay as they are."""
     work = plan(converted, expected, naming=naming)
     slots = {slot.path for slot in work.slots}
     work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}

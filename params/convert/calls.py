@@ -20,7 +20,7 @@ from params.table.entry import Entry
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value among the arguments of a call that is no tensor (a plain string would be a source)."""
+    """A value among the arguments of a call that is not a tensor (a plain string would be a source)."""
 
     value: Any
 
@@ -172,10 +172,10 @@ def _options_and_sources(
 
 
 def _require_bound(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Refuse what the call of a layer of Keras 3 does not take: values that are no tensors by position, other names."""
+    """Refuse arguments that no call of a layer of Keras 3 takes: positional ones that are not tensors, other names."""
     for value in tree.leaves(args):
         if isinstance(value, Literal) or not isinstance(value, str | Ref):
-            raise CorruptFile(f"{part.source.label} was called with {quoted(value)} by position, which is no tensor")
+            raise CorruptFile(f"{part.source.label} was called with {quoted(value)} by position, which is not a tensor")
     taken = (*entry.arguments, *option_names(entry.layer), "training", "mask")
     for name in (name for name in kwargs if name not in taken):
         raise UnsupportedLayer(
@@ -190,7 +190,7 @@ TAKE_MASKS = frozenset({*FURTHER, "GroupNormalization", "Lambda"})
 
 
 def _require_taken(mask: Any, part: Converted) -> None:
-    """Refuse a mask for a layer that takes none, and one that is no tensor."""
+    """Refuse a mask for a layer that takes none, and one that is not a tensor."""
     source = part.source
     if source.class_name not in TAKE_MASKS and part.entry.arguments:
         raise CorruptFile(f"{source.label} was called with mask={quoted(mask)}, and takes no mask")
@@ -204,7 +204,7 @@ def _require_tensors(value: Any, name: str, label: str) -> None:
     for item in inner:
         _require_tensors(item, name, label)
     if value is not None and not isinstance(value, str | Ref) and not inner:
-        raise CorruptFile(f"{label} was called with {name}={quoted(value)}, which is no tensor")
+        raise CorruptFile(f"{label} was called with {name}={quoted(value)}, which is not a tensor")
 
 
 def _arranged(entry: Entry, sources: dict[str, Any]) -> Any:

@@ -217,7 +217,7 @@ def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tu
         for name, number in sorted(missing):
             reader = quoted(calls[place][0].name)
             if name not in build.layers:
-                return f"{reader} reads {quoted(name)}, which is no layer of the model"
+                return f"{reader} reads {quoted(name)}, which is not a layer of the model"
             if number >= len(build.layers[name].calls):
                 count = len(build.layers[name].calls)
                 return f"{reader} reads call {number} of {quoted(name)}, which is called {count} times"

@@ -1,6 +1,6 @@
 """`TensorFlowOpLayer` of Keras 2 (TensorFlow 2.0 to 2.3): a node of a graph in a layer's config, as a call by name.
 
-Its `node_def` names the operation and its attributes, `constants` holds the inputs that are no tensors of the model.
+Its `node_def` names the operation and its attributes, `constants` holds the inputs that are not tensors of the model.
 Each becomes the `TFOpLambda` that later versions would have written; the rest is `params.table.tf_functions`.
 """
 
@@ -198,7 +198,7 @@ def _value(attribute: Any) -> Any:
         try:
             return base64.b64decode(value, validate=True).decode("ascii")
         except (binascii.Error, UnicodeDecodeError, TypeError) as error:
-            raise CorruptFile(f"an attribute of a node is no text: {quoted(value)}") from error
+            raise CorruptFile(f"an attribute of a node is not a text: {quoted(value)}") from error
     return value
 
 

@@ -63,10 +63,10 @@ def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
     """A model config as Keras 2 wrote it, in the form of Keras 3. One of Keras 3 comes back as it is, and a layer in a
     legacy file of Keras 3 (keras2=False) keeps its dtype policy."""
     if not is_object(config):
-        raise CorruptFile(f"the model config is no model: {quoted(config)}")
+        raise CorruptFile(f"the model config is not a model: {quoted(config)}")
     changed = _object(config, keras2)
     if not isinstance(changed, dict):
-        raise CorruptFile("the model config is no model")
+        raise CorruptFile("the model config is not a model")
     return changed
 
 

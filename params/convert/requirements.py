@@ -101,7 +101,7 @@ def require_dense(objects: Sequence[dict[str, Any]]) -> None:
 
 
 def no_graph(root: KerasObject) -> str:
-    """The message for a root that is no model of layers."""
+    """The message for a root that is not a model of layers."""
     if root.class_name in LAYERS:
         return f"the file holds the single layer {root.label}, not a model: wrap it in keras.Sequential and save again"
     if root.class_name in REFUSED:
@@ -182,7 +182,7 @@ def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
             return f"has the {key} {quoted(item)}, which names nothing of Keras"
     seed, weights, mode = (config.get(key) for key in ("seed", "idf_weights", "output_mode"))
     if seed is not None and type(seed) is not int:
-        return f"has the seed {quoted(seed)}, which is no integer"
+        return f"has the seed {quoted(seed)}, which is not an integer"
     if str(config.get("data_format")).lower() not in ("none", "channels_last", "channels_first"):
         return f"has the data_format {quoted(config['data_format'])}; Keras has two"
     if weights is not None and mode not in ("tf_idf", "tf-idf"):

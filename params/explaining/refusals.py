@@ -38,7 +38,7 @@ class Refusals:
         self.limits: dict[str, str] = {}
         """{path: what is not as in Keras}."""
         self.of_file: list[str] = []
-        """Why, of what is no single layer."""
+        """Why, of what is not a single layer."""
         for path, source in self.objects.items():
             try:
                 made = convert_object(source, replace(conversion, path=tuple(path.split("/")[:-1])), None)

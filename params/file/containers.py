@@ -65,7 +65,7 @@ def content(path: str | os.PathLike[str], most: int) -> memoryview:
 
 
 def require_regular(path: str | os.PathLike[str]) -> None:
-    """Raise CorruptFile for what is no file: a named pipe would wait to be opened, a device may have no end."""
+    """Raise CorruptFile for what is not a file: a named pipe would wait to be opened, a device may have no end."""
     if not os.path.isfile(path) and os.path.exists(path):
         raise CorruptFile("a folder, not a file" if os.path.isdir(path) else "neither a regular file nor a folder")
 
@@ -265,7 +265,7 @@ def _check_member(member: Member) -> None:
     name = member.name
     parts = name.removesuffix("/").split("/")
     if "\\" in name or "\0" in name or ":" in name or not {"", ".", ".."}.isdisjoint(parts):
-        raise UnsafeFile(f"{quoted(name)} is no plain name of a zip's member")
+        raise UnsafeFile(f"{quoted(name)} is not a plain name of a zip's member")
     if member.version > NEWEST:
         raise UnsafeFile(f"member {quoted(name)} of the zip needs version {member.version / 10} of the format")
     if stat.S_ISLNK(member.attributes >> 16):

@@ -97,7 +97,7 @@ def strange_parts(names: Collection[str]) -> ModelFileError:
     ends = (".h5", ".hdf5", ".keras", "model.json")
     models = [name for name in names if name.endswith(ends) and not name.endswith(".weights.h5")]
     if models:
-        return CorruptFile(f"it is no model, but holds one: take that out and give it, {quoted(min(models))}")
+        return CorruptFile(f"it is not a model, but holds one: take that out and give it, {quoted(min(models))}")
     return CorruptFile(f"no config.json in it, so no .keras model; it holds {quoted(sorted(names)[:4])}")
 
 

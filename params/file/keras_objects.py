@@ -118,7 +118,7 @@ def parse(data: Any) -> KerasObject:
     if "name" in data and config.get("name") not in (None, data["name"]):
         raise CorruptFile(f"{label} has two names, {quoted(data['name'])} and {quoted(config['name'])}")
     if not _are_shapes(build.get("input_shape")):
-        raise CorruptFile(f"{label} was built for {quoted(build['input_shape'])}, which is no shape")
+        raise CorruptFile(f"{label} was built for {quoted(build['input_shape'])}, which is not a shape")
     written = str(data.get(WRITTEN, "")).rpartition(">")[2]
     return KerasObject(data["class_name"], module, registered, config, name, calls, shared, build, written)
 

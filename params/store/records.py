@@ -146,7 +146,7 @@ def decode(data: Any, layers: Layers) -> Any:
         raise CorruptFile(f"a value of the model has the keys {quoted(list(data))}; exactly one was expected")
     ((kind, parts),) = data.items()
     if kind not in READERS:
-        raise CorruptFile(f"{quoted(kind)} is no kind of value in a model")
+        raise CorruptFile(f"{quoted(kind)} is not a kind of value in a model")
     try:
         return READERS[kind](parts, layers)
     except ModelFileError:
@@ -188,10 +188,10 @@ def _layer(name: Any, layers: Layers) -> Callable[..., Any]:
 def _decode_bind(parts: Any, layers: Layers) -> Bound:
     name, options, policy = _list(parts, 3)
     if policy is not None and policy not in POLICIES:
-        raise CorruptFile(f"{quoted(policy)} is no dtype policy")
+        raise CorruptFile(f"{quoted(policy)} is not a dtype policy")
     given = _decode_pairs(options, layers)
     if wrong := [key for key in given if not isinstance(key, str)]:
-        raise CorruptFile(f"{quoted(wrong[0])} is no name of an option")
+        raise CorruptFile(f"{quoted(wrong[0])} is not the name of an option")
     bound = bind(_layer(name, layers), **given)
     return Bound(bound.function, bound.options, policy)
 
@@ -200,7 +200,7 @@ def _unknown(name: Any) -> str:
     if isinstance(name, str) and name.startswith("custom."):
         own = name.removeprefix("custom.")
         return f"the model has a custom layer; give its function: load(path, custom={{{quoted(own)}: my_layer}})"
-    return f"{quoted(name)} is no layer of this fnet; was the file written by a newer one?"
+    return f"{quoted(name)} is not a layer of this fnet; was the file written by a newer one?"
 
 
 def _decode_sequential(parts: Any, layers: Layers) -> Any:
@@ -220,7 +220,7 @@ def _decode_graph(parts: Any, layers: Layers) -> Any:
 def _decode_at(parts: Any, layers: Layers) -> Ref:
     node, *path = _list(parts) or [None]
     if not isinstance(node, str) or not all(isinstance(key, int | str) for key in path):
-        raise CorruptFile(f"{quoted(parts)} is no element of a node")
+        raise CorruptFile(f"{quoted(parts)} is not an element of a node")
     return Ref(node, tuple(path))
 
 

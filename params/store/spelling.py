@@ -57,7 +57,7 @@ SIZES: dict[str, Callable[[Params], Any]] = {
 def spelled(model: Any, params: Params, takes: Any) -> Any:
     """`model`, fed with the Spec tree `takes`, as one that says all: the same function of the same params."""
     if not isinstance(model, Model):
-        raise ExportError(f"a single layer is no model: give fnet.sequential({name_of(model)})")
+        raise ExportError(f"a single layer is not a model: give fnet.sequential({name_of(model)})")
     return _spelled(model if makes_masks(model) else _without_ages(model), params, takes)
 
 

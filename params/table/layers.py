@@ -86,7 +86,7 @@ REFUSED = {
     "JaxLayer": FRAMEWORK,
     "FlaxLayer": FRAMEWORK,
     "TorchModuleWrapper": FRAMEWORK + "; its config is a pickle",
-    "FeatureSpace": "it is no layer but a recipe for several; save the model that `get_encoded_features` gives",
+    "FeatureSpace": "it is not a layer but a recipe for several; save the model that `get_encoded_features` gives",
     "Distiller": "it trains another model, its `student`; save that",
 }
 """Layers that are never supported, and why."""

@@ -149,7 +149,7 @@ def _key(spec: Any) -> Any:
     """A key of `__getitem__`, whose slices are dicts in the file."""
     if isinstance(spec, dict):
         if set(spec) != {"start", "stop", "step"}:
-            raise ValueError(f"{spec!r:.60} is no slice")
+            raise ValueError(f"{spec!r:.60} is not a slice")
         return slice(spec["start"], spec["stop"], spec["step"])
     return [_key(part) for part in spec] if isinstance(spec, list) else spec
 

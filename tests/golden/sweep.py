@@ -196,7 +196,7 @@ def write(folder, stem, model, found):
         try:
             model.save(str(file), **({"save_format": "keras_v3"} if KERAS_2 and suffix == "keras" else {}))
             files.append(file.name)
-        except Exception as error:  # what this version cannot write is no file to load
+        except Exception as error:  # what this version cannot write is not a file to load
             errors.append(f"{suffix}: {str(error)[:80]}")
             if file.exists():
                 file.unlink()
