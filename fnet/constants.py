@@ -1,4 +1,4 @@
-"""Memory that is filled once: numbers that nobody can change."""
+"""Constant arrays: memory that is written once and cannot be changed afterwards."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 BLOCK = 32 << 20
-"""Bytes of a block, as far as that many are needed."""
+"""Bytes of a block, unless fewer are needed."""
 SMALL = 2 << 20
-"""Blocks of fewer bytes have no use for pages of 2 MiB."""
+"""Smaller blocks do not benefit from pages of 2 MiB."""
 _ALIGNED = 64
 
 
@@ -21,15 +21,15 @@ class _Block(mmap.mmap):
 
 
 class Constants:
-    """Copies of bytes that nobody can change.
+    """Makes copies of bytes that cannot be changed.
 
-    They share blocks in large pages, where the system has them: of ordinary ones the first touch takes three times as
-    long as the copy. In a block each begins where a line of the cache does: a product with few rows takes a fifth less
-    time so. A block goes when the last copy in it does.
+    They share blocks in large pages, where the system has them: the first access to ordinary pages takes three times as
+    long as the copy. Each copy begins at a cache line, which makes a product with few rows a fifth faster. A block is
+    freed with the last copy in it.
     """
 
     def __init__(self, size: int) -> None:
-        """size: how many bytes will be copied, at most about."""
+        """size: about how many bytes will be copied at most."""
         self._lock = threading.Lock()
         self._left = size if hasattr(mmap, "MADV_HUGEPAGE") else 0
         self._block: memoryview = memoryview(b"")
@@ -59,12 +59,12 @@ def _new(size: int) -> memoryview:
 
 
 def constant(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The same numbers where nobody can change them: the array itself, or a copy."""
+    """An array of the same numbers that cannot be changed: the array itself, or a copy."""
     return array if is_constant(array) else np.ndarray(array.shape, array.dtype, array.tobytes())
 
 
 def is_constant(array: np.ndarray[Any, Any]) -> bool:
-    """Whether nobody can ever change an array: below it lie bytes, a file that is mapped to be read, or a copy."""
+    """Whether an array can never change: its memory is `bytes`, a read-only memory map, or made by `Constants`."""
     memory: Any = array
     while isinstance(memory, np.ndarray):
         memory = memory.base

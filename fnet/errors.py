@@ -6,20 +6,20 @@ import re
 from collections.abc import Sequence
 
 OBEYED = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""What a terminal does not show but obeys: controls, ends of lines, directions of writing."""
+"""Control characters, line ends and changes of the writing direction, which terminals execute."""
 
 
 def printable(text: str) -> str:
-    """A name of a file's, for people to read: what a terminal would obey as Python's escapes."""
+    """A name from a file, for messages: control characters become Python's escapes."""
     return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class InvalidInput(ValueError):
-    """A value handed to a model is not what the model takes: structure, shape, dtype, range, NaN."""
+    """An input does not fit the model: structure, shape, dtype, range, NaN."""
 
 
 class OutOfMemory(InvalidInput, MemoryError):
-    """A step of a model takes more memory for an input than there is; smaller batches take less."""
+    """A step of a model needs more memory than there is; smaller batches need less."""
 
 
 class InvalidRows(UserWarning):
@@ -31,18 +31,18 @@ class InvalidRows(UserWarning):
 
 
 class InvalidParams(ValueError):
-    """A parameter tree does not have the shape of the model: leaves missing, extra or mis-shaped."""
+    """A parameter tree does not fit the model: leaves are missing, extra, or of the wrong shape."""
 
 
 class MissingBackend(ImportError):
-    """The backend asked for is unknown, or its package is not installed."""
+    """The selected backend is unknown, or its package is not installed."""
 
 
 class ExportError(ValueError):
-    """A model cannot be exported: the other side lacks something, or computes something else. Nothing was written."""
+    """A model cannot be exported: the target lacks something, or computes other values. Nothing was written."""
 
 
 def unanswered(names: Sequence[object], rows: int) -> str:
-    """What a warning says of rows without an answer."""
+    """The message of a warning about rows without an answer."""
     shown = ", ".join(map(str, names[:10])) + ", ..." * (len(names) > 10)
     return f"no answer for {len(names)} of {rows} rows, which are marked: {shown}"

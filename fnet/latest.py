@@ -1,4 +1,4 @@
-"""What is remembered of the things that were asked for last."""
+"""`Latest`: a cache of the most recently used values."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _NOTHING: Any = object()
 
 
 class Latest(OrderedDict[K, V]):
-    """{key: value}, at most so many: what was not asked for longest is forgotten first.
+    """{key: value}, at most `most`; the least recently used is dropped first.
 
-    Threads may share it: every step is one operation of the dictionary, and what another thread has forgotten in
+    Threads may share it: every step is one operation of the dictionary, and a value that another thread has dropped in
     between is made again.
     """
 
@@ -24,7 +24,7 @@ class Latest(OrderedDict[K, V]):
         self.most = most
 
     def find(self, key: K, default: V | None = None) -> V | None:
-        """The value of a key, from now on the last to be forgotten; `default` where there is none."""
+        """The value of a key, which becomes the most recently used; `default` where there is none."""
         try:
             self.move_to_end(key)
             return self[key]
@@ -32,7 +32,7 @@ class Latest(OrderedDict[K, V]):
             return default
 
     def keep(self, key: K, value: V) -> V:
-        """`value`, remembered from now on."""
+        """Remember `value`, and return it."""
         self[key] = value
         try:
             while len(self) > self.most:

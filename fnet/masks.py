@@ -1,4 +1,4 @@
-"""Masks travel with the value they belong to, as `Masked`; a whole model gives plain arrays back."""
+"""Masks travel with their values, as `Masked`; a whole model returns plain arrays."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def strip(x: Any) -> Any:
 
 
 def first_mask(x: Any) -> Any:
-    """The mask of the first leaf of `x`: what Keras hands on after a layer with several inputs."""
+    """The mask of the first leaf of `x`: what Keras passes on after a layer with several inputs."""
     if isinstance(x, tuple | list | dict):
         leaves = tree.leaves(x)
         return mask_of(leaves[0]) if leaves else None

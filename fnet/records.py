@@ -1,8 +1,7 @@
-"""`dataclass` as in the standard library, for classes that are made in a quarter of the time.
+"""`dataclass` as in the standard library, but creating a class takes a quarter of the time.
 
-Starting takes long enough for it to count: fnet makes some 65 such classes before the first prediction, and of each the
-standard library compiles six functions one after the other. Here `__init__` alone is compiled; what the others do
-needs no code of its own.
+This matters at start-up: fnet creates some 65 such classes before the first prediction, and the standard library
+compiles six functions for each. Here only `__init__` is compiled; the other methods need no generated code.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ else:
         slots: bool = False,
         kw_only: bool = False,
     ) -> Any:
-        """`dataclasses.dataclass` with these options; the result is one to `dataclasses.fields`, `replace`, ..."""
+        """`dataclasses.dataclass` with these options; `dataclasses.fields`, `replace`, ... work on the result."""
 
         def make(cls: type) -> type:
             cls.__doc__ = cls.__doc__ or cls.__name__  # without any, one is made of the signature, which takes long
@@ -50,7 +49,7 @@ else:
 
 
 def _init(cls: type, frozen: bool) -> Callable[..., None]:
-    """`__init__`, which takes the fields in their order, those that are `kw_only` last."""
+    """`__init__`, with the fields in order, `kw_only` ones last."""
     fields = dataclasses.fields(cls)
     names: dict[str, Any] = {"put": object.__setattr__, "missing": MISSING}
     head, body = ["self"], []
@@ -72,7 +71,7 @@ def _init(cls: type, frozen: bool) -> Callable[..., None]:
 
 
 def _default(field: Field[Any], names: dict[str, Any]) -> str:
-    """What is written after the argument of a field; the value goes to `names`."""
+    """The default of an argument, as source code; its value goes to `names`."""
     if field.default is not MISSING:
         names[f"of_{field.name}"] = field.default
         return f"=of_{field.name}"
@@ -107,7 +106,7 @@ def _delete(self: Any, name: str) -> None:
 
 
 def _restore(self: Any, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
-    """Take the state of a pickle."""
+    """`__setstate__` of frozen classes with slots."""
     for part in filter(None, state):
         for name, value in part.items():
             object.__setattr__(self, name, value)

@@ -1,4 +1,4 @@
-"""Shapes with unknown sizes: axes, broadcasting, reductions. What shape rules of layers and operations share."""
+"""Arithmetic of shapes with unknown sizes, for shape rules: axes, broadcasting, reductions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fnet.errors import InvalidInput
 from fnet.types import Shape, Spec
 
 MOST_ROWS = 1 << 24
-"""An index that a file holds, into an axis of unknown size, is below it."""
+"""Limit of indices from files into an axis of unknown size."""
 MOST_MADE = 1 << 28
-"""Entries of an array whose sizes the numbers fed to a model make."""
+"""The most entries of an array whose sizes are numbers in the input of a model."""
 
 
 def sized(shape: Shape, unknown: int) -> tuple[int, ...]:
@@ -30,14 +30,14 @@ def shape_of(x: Any) -> Shape:
 
 
 def fits(shape: Shape, wanted: Shape) -> bool:
-    """Whether an array of `shape` is one of `wanted`; None is any size."""
+    """Whether `shape` fits `wanted`; None is any size."""
     return len(shape) == len(wanted) and all(
         None in (have, want) or have == want for have, want in zip(shape, wanted, strict=True)
     )
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
-    """Shapes stretched to each other; an unknown size that meets a known one above 1 is that one."""
+    """The shape to which shapes broadcast; an unknown size next to a known one above 1 becomes that."""
     rank = max((len(s) for s in shapes), default=0)
     padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
     return tuple(_stretched(sizes, shapes) for sizes in zip(*padded, strict=True))
@@ -53,15 +53,15 @@ def _stretched(sizes: tuple[int | None, ...], shapes: tuple[Shape, ...]) -> int 
 
 
 def joined(*shapes: Sequence[int | None]) -> Shape:
-    """A shape that several are known to be, in part. Raises InvalidInput where they differ."""
+    """The shape that several partly known shapes share. Raises InvalidInput where they differ."""
     if len({*map(len, shapes)}) > 1 or any(len({*sizes} - {None}) > 1 for sizes in zip(*shapes, strict=True)):
         raise InvalidInput(f"shapes {', '.join(map(str, shapes))} differ")
     return tuple(next((d for d in sizes if d is not None), None) for sizes in zip(*shapes, strict=True))
 
 
 def fit(axes: str, *shapes: Shape) -> dict[str, int | None]:
-    """{name: size} of shapes whose axes are named, as "... m n, ... n k": what has one name has one size; "..." are
-    any axes before. Raises InvalidInput."""
+    """{name: size} of shapes with named axes, as in "... m n, ... n k": axes with one name have one size; "..." is any
+    number of leading axes. Raises InvalidInput."""
     sizes: dict[str, int | None] = {}
     for wanted, shape in zip(axes.split(","), shapes, strict=True):
         names = wanted.split()
@@ -76,10 +76,7 @@ def fit(axes: str, *shapes: Shape) -> dict[str, int | None]:
 
 
 def require_places(indices: Any, *sizes: int | None) -> None:
-    """Refuse numbers that are known among `indices` and name nothing in axes of `sizes`, each in turn.
-
-    Raises ValueError.
-    """
+    """Raise ValueError for known numbers among `indices` that are outside of axes of `sizes`, each in turn."""
     if isinstance(indices, Spec):
         numbers: Sequence[int | None] = indices.value or ()
     elif isinstance(indices, list | tuple) and any(isinstance(leaf, Spec) for leaf in tree.leaves(indices)):
@@ -100,20 +97,20 @@ def require_made(*sizes: int) -> None:
 
 
 def require_ascending(numbers: Any, name: str) -> None:
-    """Raises InvalidInput where the ends of bins do not ascend: a search among them would find any."""
+    """Raise InvalidInput where the ends of bins do not ascend: a search among them is undefined."""
     ends = np.asarray(numbers)
     if ends.ndim != 1 or not bool(np.all(ends[1:] >= ends[:-1])):
         raise InvalidInput(f"{name} must ascend; got {numbers!r:.60}")
 
 
 def require_kept(y: Any, x: Any, name: str) -> None:
-    """Raises InvalidInput where the numbers of a layer have stretched its input `x` to `y`."""
+    """Raise InvalidInput where the numbers of a layer have broadcast its input `x` to a larger `y`."""
     if y.shape != x.shape:
         raise InvalidInput(f"{name} got {x.shape}, over which its numbers broadcast to {y.shape}: they are for others")
 
 
 def require_numbers(x: Spec) -> None:
-    """Raises InvalidInput for booleans and strings, with which TensorFlow does not calculate."""
+    """Raise InvalidInput for booleans and strings, with which TensorFlow does not compute."""
     if x.dtype in ("bool", "string"):
         kind = "booleans" if x.dtype == "bool" else "strings"
         raise InvalidInput(f"numbers are wanted, not {kind}; got {x}: cast them first")
@@ -150,9 +147,9 @@ def total(shape: Shape) -> int | None:
 
 
 def reshaped(shape: Shape, target: Sequence[int | None]) -> Shape:
-    """`target` with the one size that is open in it (-1 or None), where `shape` tells.
+    """`target` with its one unknown size (-1 or None) computed from `shape`, if that is known.
 
-    Raises InvalidInput where several are open, or where the two do not have as many numbers.
+    Raises InvalidInput where several are unknown, or where the numbers of elements differ.
     """
     sizes = tuple(None if d == -1 else d for d in target)
     if sizes.count(None) > 1:

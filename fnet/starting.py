@@ -1,7 +1,6 @@
-"""While the command line `fnet` starts, Ctrl-C and a wrong backend end it as later: without a traceback; it ends at
-once. No other process is touched.
+"""While the command line `fnet` starts, Ctrl-C and a wrong backend end it at once, without a traceback, as later.
 
-To import this module is enough.
+Importing this module is enough. It changes nothing in any other process.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ def is_command() -> bool:
 
 
 def begin() -> None:
-    """Let Ctrl-C end the process while the packages are imported, unless a shell lets it run in the background, and at
-    its end let it go without a look for circles in what is left, which takes 20 ms."""
+    """Let Ctrl-C end the process during imports, unless a shell runs it in the background, and skip the last garbage
+    collection at its end, which takes 20 ms."""
     if is_command() and threading.current_thread() is threading.main_thread():
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -29,7 +28,7 @@ def begin() -> None:
 
 
 def over() -> None:
-    """From here on the command handles Ctrl-C itself."""
+    """Called after the imports: the command handles Ctrl-C itself."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -17,7 +17,7 @@ from fnet.records import dataclass
 Path = tuple[str | int, ...]
 
 PLAIN = frozenset({int, float, bool, str, type(None)})
-"""Types of leaves that are known at a glance."""
+"""Common types of leaves that need no conversion."""
 
 
 class FrozenList(tuple[Any, ...]):
@@ -109,8 +109,8 @@ def thaw(value: Any) -> Any:
 
 
 def as_options(value: Any) -> Any:
-    """Options, frozen or not, as layers take them: lists as tuples, so that what is computed of them can be
-    remembered; numbers of NumPy, which would make of float32 their own dtype, as Python's."""
+    """Options, frozen or not, as layers take them: tuples for lists, so that results can be cached by them, and Python
+    numbers for NumPy's, which would change the dtype of arrays."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, np.generic):
@@ -122,8 +122,7 @@ def as_options(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=512)
 def _kind(cls: Any) -> Any:
-    """dict, tuple or list for the types that trees are made of, None for those of leaves: remembered, since
-    `isinstance(leaf, Mapping)` takes long."""
+    """dict, tuple or list for container types, None for leaves. Cached, since `isinstance(leaf, Mapping)` is slow."""
     if issubclass(cls, Mapping):
         return dict
     if issubclass(cls, tuple) and not issubclass(cls, FrozenList):
@@ -159,7 +158,7 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """(leaves, a hashable value of all the rest) of a tree. Fast for a dict of dicts of leaves, as most params are."""
+    """(leaves, the structure as a hashable value) of a tree. Fast for dicts of dicts of leaves, as most params are."""
     try:
         leaves = [leaf for part in tree.values() for leaf in part.values()]
     except AttributeError:

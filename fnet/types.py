@@ -1,4 +1,4 @@
-"""Names for what flows: arrays of either backend, parameter trees, and descriptions of both."""
+"""Types: arrays of either backend, parameter trees, the Specs and Params that describe them, ranges of options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Params: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that an option may be, both ends included."""
+    """The range of an option, both ends included."""
 
     least: float
     most: float = float("inf")
@@ -33,7 +33,7 @@ class Range:
 
 @dataclass(frozen=True)
 class OneOf:
-    """The texts that an option may be."""
+    """The strings that an option may be."""
 
     texts: tuple[str, ...]
 
@@ -45,7 +45,7 @@ class OneOf:
 
 
 Axis: TypeAlias = int | Sequence[int] | None
-"""The axes over which something is done: one, several, or None for all."""
+"""The axes of an operation: one, several, or None for all."""
 PerAxis: TypeAlias = int | Sequence[int]
 """An option that is one int for all spatial axes, or one for each."""
 Positive: TypeAlias = Annotated[int, Range(1)]
@@ -58,14 +58,14 @@ Tokens: TypeAlias = Annotated[int, Range(2)]
 OutputMode: TypeAlias = Annotated[str, OneOf(("int", "one_hot", "multi_hot", "count", "tf_idf"))]
 Merge: TypeAlias = Annotated[str, OneOf(("concat", "sum", "ave", "mul"))]
 Masks: TypeAlias = Literal["keras2", "keras3"]
-"""By the rules of which Keras a layer treats masks; "keras3" is the newest."""
+"""The Keras by whose rules a layer treats masks; "keras3" is the newest."""
 DataFormat: TypeAlias = Annotated[str, OneOf(("channels_last", "channels_first"))]
 
 Window: TypeAlias = Literal["hann", "hamming"] | Sequence[float] | None
-"""How a frame is weighed before its Fourier transform: by name, number by number, or not at all."""
+"""The window function that weights a frame before its Fourier transform: a name, the weights, or None."""
 
 Shape: TypeAlias = tuple[int | None, ...]
-"""Sizes of the axes, batch axis first; None where any size will do."""
+"""Sizes of the axes, batch axis first; None for any size."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Spec:
     shape: Shape
     dtype: str = "float32"
     value: tuple[int | None, ...] | None = field(default=None, compare=False)
-    """The numbers in it where rules know them (sizes that functions of TensorFlow give), None for an unknown one."""
+    """Its values where rules know them (sizes that functions of TensorFlow return), None for an unknown one."""
 
     def __repr__(self) -> str:
         return f"{self.dtype}[{', '.join('None' if d is None else str(d) for d in self.shape)}]"
@@ -83,8 +83,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Param:
-    """What one parameter must be: shape (None: any size), dtype, Keras's default initializer, and
-    whether training moves it (moving statistics, tables and quantized kernels do not move)."""
+    """The description of one parameter: shape (None: any size), Keras's default initializer, dtype, and whether it is
+    trainable (moving statistics, tables and quantized kernels are not)."""
 
     shape: Shape
     initializer: str | Callable[[Array, Any], Array] = "glorot_uniform"

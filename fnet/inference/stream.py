@@ -1,4 +1,4 @@
-"""Sequences in pieces: recurrent models whose states are carried from one call to the next, as values.
+"""`streaming`: recurrent models on sequences in pieces, with states passed from call to call as values.
 
 What Keras keeps inside `stateful=True` layers is an argument and a result here: `(params, x, state) -> (y, state)`.
 """
@@ -36,16 +36,16 @@ class Streaming:
 def streaming(model: Any) -> Streaming:
     """The model as a step over pieces of sequences: `y, state = streaming(model)(params, piece, state)`.
 
-    model: any step, Sequential or Graph, nested ones too. Each recurrent layer starts where the piece before left
-    it, under masks too, so that the pieces give what the whole sequence gives. state: that of the call before;
+    model: any step, also a nested Sequential or Graph. Each recurrent layer continues from the previous piece, with
+    masks too, so that the pieces give the values of the whole sequence. state: the one that the previous call returned;
     None for the first piece, or `initial_state(...)` where its structure must not change (`jax.lax.scan`).
-    All other layers see the piece alone, as they do in Keras between two calls of a stateful model: this makes no
-    difference to layers that treat each time step by itself, such as dense; one that mixes time steps (a convolution or
-    pooling over time) gives its result for the piece. A recurrent layer whose initial state is wired in the graph
-    starts from that at each piece. Layers with go_backwards take the last piece first.
+    All other layers see only the piece, as in Keras between two calls of a stateful model. That makes no difference to
+    layers on single time steps, such as dense; one that mixes time steps (a convolution or pooling over time) gives its
+    result for the piece. A recurrent layer with an initial state in the graph starts each piece from that. Layers with
+    go_backwards take the last piece first.
 
-    Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half
-    begins at the end of the sequence, which is not there yet.
+    Raises ValueError for models that read in both directions, such as bidirectional ones: the backward half needs the
+    end of the sequence first.
 
     >>> model, x = sequential(lstm=bind(lstm, units=2)), np.ones((1, 8, 3))
     >>> params, step = init(model, 0, x.shape), streaming(model)
@@ -62,10 +62,10 @@ def streaming(model: Any) -> Streaming:
 
 
 def initial_state(model: Any, *input_shapes: Any, batch_size: int | None = None) -> dict[str, Any]:
-    """The state before the first piece, all zero: {step name: ...} with an entry for each recurrent layer.
+    """The state before the first piece, all zeros: {step name: ...} with an entry for each recurrent layer.
 
-    input_shapes: as for `fnet.init`, not needed when the model begins with `input_layer`. batch_size: the number
-    of sequences, where the shapes do not say it.
+    input_shapes: as for `fnet.init`, not needed when the model begins with `input_layer`. batch_size: the number of
+    sequences, unless it is in the shapes.
     """
     takes = tree.map(lambda s: _sized(s, batch_size), infer.inputs_of(model, input_shapes))
     state: dict[str, Any] = _zeros(model, takes)[0]
@@ -73,7 +73,7 @@ def initial_state(model: Any, *input_shapes: Any, batch_size: int | None = None)
 
 
 def is_recurrent(step: Any) -> bool:
-    """Whether a layer is one whose state can be carried: it can start from a state and give it back."""
+    """Whether a layer takes an initial state and can return its last one."""
     if isinstance(step, Model):
         return False
     function = step.function if isinstance(step, Bound) else step
@@ -81,7 +81,7 @@ def is_recurrent(step: Any) -> bool:
 
 
 def _directions(step: Any) -> list[bool]:
-    """go_backwards of every recurrent layer that would be carried."""
+    """`go_backwards` of every recurrent layer in a step."""
     if (step.function if isinstance(step, Bound) else step) is bidirectional:
         return [False, True]
     if is_recurrent(step):
@@ -114,7 +114,7 @@ def _advance_layer(step: Any, params: Params, x: Any, state: State) -> tuple[Any
     y, *states = strip(flow(bind(step, return_state=True), params, piece))
     last = y if not options["return_sequences"] else y[-1] if options.get("time_major") else y[:, -1]
     if options["return_sequences"]:
-        y = masked(y, given.handed_on)
+        y = masked(y, given.output_mask)
     output = (y, *states) if options["return_state"] else y
     return output, {"states": states, "output": last}
 
@@ -130,7 +130,7 @@ def _sized(spec: Spec, batch_size: int | None) -> Spec:
 
 
 def _zeros(step: Any, x: Any) -> tuple[Any, Any]:
-    """(state, output Specs) of a step fed with the Spec tree `x`."""
+    """(state, output Specs) of a step for inputs of the Spec tree `x`."""
     if isinstance(step, Model):
         states: dict[str, Any] = {}
 

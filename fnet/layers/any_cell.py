@@ -1,4 +1,4 @@
-"""rnn around any cell, and cells on top of each other."""
+"""`rnn` with any cell, and `stacked_rnn_cells`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Custom:
     step: Any
 
     def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
-        """Zeros of the shapes that the step's rule tells."""
+        """Zeros of the shapes that the step's shape rule gives."""
         y, states = infer.infer(self.step, Spec(tuple(xs.shape[1:]), str(xs.dtype)))[0]
         return zeros(y), as_tuples(tree.map(zeros, states))
 
@@ -59,7 +59,7 @@ class Custom:
 
 
 def _cell(step: Any) -> Any:
-    """The mathematics of a cell layer; a stack becomes one sweep for each of its cells."""
+    """The `Cell` of a cell layer; a stack becomes a `Stack`."""
     kinds: dict[Any, Any] = {simple_rnn_cell: SimpleRNN, lstm_cell: LSTM, gru_cell: GRU}
     bound = bind(step)
     if bound.dtype is None and bound.function is stacked_rnn_cells:
@@ -71,7 +71,7 @@ def _cell(step: Any) -> Any:
 
 
 def _named(cells: Cells) -> Sequential:
-    """The cells with the names of their params entries: Keras-like ones, unless a mapping gives them."""
+    """The cells by their params keys: Keras-like names, unless a mapping gives them."""
     return sequential(cells) if isinstance(cells, Mapping) else sequential(*cells)
 
 
@@ -93,7 +93,7 @@ def stacked_rnn_cells(params: Params, x: Any, *, cells: Cells) -> tuple[Array, l
     """(inputs, [states of each cell]) -> (output, states): each cell takes the output of the one below.
 
     cells: cell layers, or {name: cell}. params: {"cells": {"lstm_cell": ..., "lstm_cell_1": ...}}.
-    Mask: lost. Source: keras.layers.StackedRNNCells.
+    Mask: dropped. Source: keras.layers.StackedRNNCells.
     """
     y, states = cell_inputs(x)
     ends = []
@@ -134,7 +134,7 @@ def rnn(
     masks: Masks = "keras3",
     time_major: bool = False,
 ) -> Any:
-    """(batch, time, ...) -> (batch, ...): a cell, or a list of cells on top of each other, over a sequence.
+    """(batch, time, ...) -> (batch, ...): a cell, or a list of stacked cells, over a sequence.
 
     cell: a layer `(params, (inputs, states)) -> (output, states)`, such as `bind(lstm_cell, units=4)`, or a
     list of them. params: {"cell": ...}. The other options, states, mask rule and errors are those of `lstm`;

@@ -16,17 +16,17 @@ from fnet.types import Array, Params, ParamTree
 
 
 def _rule(x: Any, *, casts: bool | None) -> tuple[Any, ParamTree]:
-    return _handed_on(x, casts, floats_of), {}
+    return _passed_on(x, casts, floats_of), {}
 
 
-def _handed_on(x: Any, casts: bool | None, floats: Callable[[Any], Any]) -> Any:
+def _passed_on(x: Any, casts: bool | None, floats: Callable[[Any], Any]) -> Any:
     """`x`, integers in `floats` if the layer casts; next to labels and boxes in a dict the images, and boxes always."""
     if not isinstance(x, Mapping):
         return floats(x) if casts else x
-    handed = {"images": _handed_on(x["images"], casts, floats)}
+    passed = {"images": _passed_on(x["images"], casts, floats)}
     if "bounding_boxes" in x:
-        handed["bounding_boxes"] = {**x["bounding_boxes"], "boxes": floats(x["bounding_boxes"]["boxes"])}
-    return {**x, **handed}
+        passed["bounding_boxes"] = {**x["bounding_boxes"], "boxes": floats(x["bounding_boxes"]["boxes"])}
+    return {**x, **passed}
 
 
 def _in_floats(x: Array) -> Array:
@@ -37,13 +37,13 @@ def _identity(name: str, casts: bool | None) -> Callable[..., Any]:
     """The inference form of one augmentation layer; `casts`: that of Keras today."""
 
     def function(params: Params, x: Any, *, casts: bool | None = casts) -> Any:
-        return _handed_on(x, casts, _in_floats)
+        return _passed_on(x, casts, _in_floats)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
         "(...) -> (...): the images themselves; only training augments. casts: integers become float32, which "
         "differs between layers and versions of Keras; None: in `predict` alone. A dict of images, labels and "
-        f"bounding_boxes, {{boxes, labels}}, is handed on, too, its boxes as floats. Mask: dropped. "
+        f"bounding_boxes, {{boxes, labels}}, passes too, its boxes as floats. Mask: dropped. "
         f"Source: keras.layers.{name.title().replace('_', '')}."
     )
     return layer(shape=_rule, mask="drop", in_predict={"casts": True})(function)

@@ -41,7 +41,7 @@ def simple_rnn_cell(
 ) -> tuple[Array, list[Array]]:
     """(inputs (batch, in), [h (batch, units)]) -> (h', [h']): one step of `simple_rnn`, with its params.
 
-    Mask: lost. Source: keras.layers.SimpleRNNCell.
+    Mask: dropped. Source: keras.layers.SimpleRNNCell.
     """
     return one_step(SimpleRNN(activation, use_bias, dropout, recurrent_dropout), params, x)
 
@@ -62,7 +62,7 @@ def lstm_cell(
 ) -> tuple[Array, list[Array]]:
     """(inputs (batch, in), [h, c (batch, units)]) -> (h', [h', c']): one step of `lstm`, with its params.
 
-    Mask: lost. Source: keras.layers.LSTMCell.
+    Mask: dropped. Source: keras.layers.LSTMCell.
     """
     cell = LSTM(activation, use_bias, dropout, recurrent_dropout, recurrent_activation, implementation)
     return one_step(cell, params, x)
@@ -84,7 +84,7 @@ def gru_cell(
 ) -> tuple[Array, list[Array]]:
     """(inputs (batch, in), [h (batch, units)]) -> (h', [h']): one step of `gru`, with its params.
 
-    Mask: lost. Source: keras.layers.GRUCell.
+    Mask: dropped. Source: keras.layers.GRUCell.
     """
     cell = GRU(activation, use_bias, dropout, recurrent_dropout, recurrent_activation, implementation, reset_after)
     return one_step(cell, params, x)

@@ -1,7 +1,7 @@
-"""What every recurrent layer shares: what goes in, the run over time with its mask, what comes out.
+"""What all recurrent layers share: inputs, the loop over time with its mask, outputs.
 
-A cell is told to `begin` on a sequence with time first: it projects all time steps at once and gives a step
-`(z_t, states) -> (y_t, states)`. `sweep` runs that step, `run` is the whole of a recurrent layer around it.
+`begin` of a cell takes a sequence, time first: it projects all time steps at once and returns a step
+`(z_t, states) -> (y_t, states)`. `sweep` runs that step; `run_over_time` is the whole recurrent layer around it.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ StepInTime: TypeAlias = Callable[[Any, Any], tuple[Array, Any]]
 
 
 class Cell(Protocol):
-    """The mathematics of one recurrent cell; states are tuples of arrays."""
+    """The equations of one recurrent cell; states are tuples of arrays."""
 
     def begin(self, params: Params, xs: Array) -> tuple[Any, StepInTime]:
-        """(time, batch, ...) -> (what each step takes, time first; the step)."""
+        """(time, batch, ...) -> (the inputs of the steps, time first; the step)."""
 
     def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
-        """The output before the first step, and the states to start from."""
+        """The output before the first step, and the initial states."""
 
     def fused(self, params: Params) -> str | None:
-        """The name of the kernel in `ops.recurrences` that does the same, or None."""
+        """The name of the kernel in `ops.recurrences` for this cell, or None."""
 
 
 @dataclass(frozen=True)
 class RecurrentInput:
-    """What a recurrent layer was given, taken apart.
+    """The parts of the input of a recurrent layer.
 
-    mask: the steps to compute, or None. handed_on: the mask that the output carries. They differ in one case,
-    which is Keras 3's rule: with initial states, a mask that only travels with the sequence is not applied.
-    previous: the output that masked steps at the very beginning repeat (zeros when None).
+    mask: the steps to compute, or None. output_mask: the mask of the output. They differ in one case, by Keras 3's
+    rule: with initial states, a mask that the sequence carries is not applied.
+    previous: the output that masked steps before the first valid one repeat (None: zeros).
     """
 
     values: Array
     states: tuple[Any, ...] | None
     mask: Array | None
-    handed_on: Array | None
+    output_mask: Array | None
     previous: Array | None = None
 
 
 def unpack(x: Any, masks: str = "keras3") -> RecurrentInput:
-    """Take apart `sequence`, `(sequence, *states)` or a dict with the names of the Keras call.
+    """The parts of `sequence`, `(sequence, *states)` or a dict with the names of the Keras call.
 
-    masks: whose rule decides whether a mask that travels with the sequence is applied where there are initial states.
+    masks: the Keras whose rule decides whether a mask that the sequence carries is applied with initial states.
 
     The dict's keys: "sequences", "initial_state" (an array or a list), "mask" (an explicit one, which is always
     applied), and "previous_output", which Keras lacks: it lets a sequence continue where another one stopped.
@@ -77,16 +77,16 @@ def unpack(x: Any, masks: str = "keras3") -> RecurrentInput:
     else:
         values = x
     carried = mask_of(values)
-    handed_on = carried if explicit is None else explicit
+    output_mask = carried if explicit is None else explicit
     if states is not None:
         states = strip(states)
         states = as_tuples(states) if isinstance(states, tuple | list) else (states,)
-    applied = explicit if states is not None and masks != "keras2" else handed_on
-    return RecurrentInput(values_of(values), states, applied, handed_on, previous)
+    applied = explicit if states is not None and masks != "keras2" else output_mask
+    return RecurrentInput(values_of(values), states, applied, output_mask, previous)
 
 
 def sequence_spec(x: Any) -> Spec:
-    """The Spec of the sequence among what a recurrent layer is given."""
+    """The Spec of the sequence in the input of a recurrent layer."""
     spec: Any = x["sequences"] if isinstance(x, Mapping) else x[0] if isinstance(x, tuple | list) else x
     if not hasattr(spec, "shape"):
         raise InvalidInput(f"a recurrent layer takes sequences (batch, time, ...); got {spec!r:.60}")
@@ -94,7 +94,7 @@ def sequence_spec(x: Any) -> Spec:
 
 
 def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bool) -> Any:
-    """The output Specs of a recurrent layer from those of its cell: (output, states)."""
+    """The output Specs of a recurrent layer, from the (output, states) of its cell."""
     inputs = sequence_spec(x)
     if not isinstance(cell_output, tuple) or len(cell_output) != 2:
         raise InvalidInput(f"a cell gives (output, states); this one gives {cell_output!r:.60}")
@@ -106,16 +106,16 @@ def around(x: Any, cell_output: Any, *, return_sequences: bool, return_state: bo
 
 
 STEP = 1 << 16
-"""A step in time takes as long as writing this many bytes, about, whatever it computes."""
+"""The overhead of a time step, as the number of bytes that are written in the same time."""
 
 
 def room_over_time(
     shape: Callable[..., Any], more: Callable[..., tuple[int, int]] | None = None
 ) -> Callable[..., tuple[int, int]]:
-    """What a recurrent layer of this shape rule declares: what all steps read of the inputs, as for four gates, and
-    the weights that each step reads anew.
+    """The `room` rule of a recurrent layer, from its shape rule: the inputs projected for four gates, and the weights
+    that each step reads again.
 
-    more: what else it declares, of some of the options. Rules that take a rank before x give one that does.
+    more: another `room` rule to add. Where the rules take a rank before x, so does the result.
     """
     names = () if more is None else option_names(more)
 
@@ -129,7 +129,7 @@ def room_over_time(
 
 
 def _require_states(x: Any, states: Any) -> None:
-    """Raise InvalidInput where a recurrent layer is given initial states of other shapes than its own."""
+    """Raise InvalidInput for initial states of wrong shapes."""
     given = x.get("initial_state") if isinstance(x, Mapping) else x[1:] if isinstance(x, tuple | list) else None
     for have, own in zip(tree.leaves(given), tree.leaves(states), strict=False):
         if not fits(shape_of(have), own.shape):
@@ -145,23 +145,23 @@ def time_step(x: Any, time_major: bool = False) -> Spec:
 
 
 def zeros(spec: Spec) -> Array:
-    """Zeros of this shape and dtype; those of bfloat16 are float32, as everywhere inside a model."""
+    """Zeros of a Spec; bfloat16 is float32 in a model."""
     return xp.zeros(spec.shape, "float32" if spec.dtype == "bfloat16" else spec.dtype)
 
 
 def as_tuples(states: Any) -> Any:
-    """`states` with lists made tuples, so that all of a loop's states have one structure."""
+    """`states` with tuples for lists, so that the states of a loop keep one structure."""
     return tuple(map(as_tuples, states)) if isinstance(states, tuple | list) else states
 
 
 def as_lists(states: Any) -> Any:
-    """`states` as Keras returns them and hands them to a cell: lists inside."""
+    """`states` with lists for tuples, as Keras returns them and passes them to a cell."""
     return list(map(as_lists, states)) if isinstance(states, tuple | list) else states
 
 
 @dataclass(frozen=True)
 class SequenceOptions:
-    """How a recurrent layer goes over its sequence, and what of it comes out: options that all of them have."""
+    """The options that all recurrent layers share: how they loop over the sequence, and what they return."""
 
     return_sequences: bool
     return_state: bool
@@ -173,10 +173,10 @@ class SequenceOptions:
 
 
 def run_over_time(cell: Cell, params: Params, x: Any, options: SequenceOptions) -> Any:
-    """The recurrent layer around a cell: (batch, time, ...) -> output, or (output, *states).
+    """A recurrent layer with this cell: (batch, time, ...) -> output, or (output, *states).
 
-    With `options.time_major` sequences and masks are (time, batch, ...).
-    A masked step keeps the states and repeats the output before it (zeros before the first valid step).
+    With `options.time_major` sequences and masks are (time, batch, ...). A masked step keeps the states and repeats
+    the previous output (zeros before the first valid step).
     """
     inputs = unpack(x, options.masks)
     if inputs.values.ndim < 3:
@@ -193,15 +193,15 @@ def run_over_time(cell: Cell, params: Params, x: Any, options: SequenceOptions) 
     if mask is not None and options.zero_output_for_mask:
         y = select(mask[-1], y, xp.zeros_like(y))
         if ys is not None:
-            # Keras forgets to reverse the mask here when it unrolls; files were trained with that.
+            # Keras does not reverse the mask here when it unrolls, and models were trained that way.
             ys = select(mask_as_given if options.unroll else mask, ys, xp.zeros_like(ys))
     if options.return_sequences:
-        y = masked(ys if options.time_major else xp.swapaxes(ys, 0, 1), inputs.handed_on)
+        y = masked(ys if options.time_major else xp.swapaxes(ys, 0, 1), inputs.output_mask)
     return (y, *as_lists(states)) if options.return_state else y
 
 
 def _time_first(mask: Array | None, time_major: bool) -> Any:
-    """(batch, time) or (batch, time, 1) -> (time, batch), bool; a mask of places, (batch, time, ...), keeps them."""
+    """(batch, time) or (batch, time, 1) -> (time, batch), bool; further axes of a mask stay."""
     if mask is None:
         return None
     mask = ops.asarray(mask).astype(bool)
@@ -210,13 +210,13 @@ def _time_first(mask: Array | None, time_major: bool) -> Any:
 
 
 def select(mask: Array, chosen: Array, other: Array) -> Array:
-    """`chosen` where `mask` (the leading axes of the others) holds, else `other`."""
+    """`chosen` where `mask` (on the leading axes) is True, else `other`."""
     return xp.where(mask.reshape(mask.shape + (1,) * (chosen.ndim - mask.ndim)), chosen, other)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Cells on top of each other, params {"cells": {name: ...}}: over a sequence one sweep after the other."""
+    """Stacked cells, params {"cells": {name: ...}}; each sweeps over the outputs of the one before it."""
 
     cells: tuple[tuple[str, Any], ...]
 
@@ -241,7 +241,7 @@ def sweep(
 
 
 def _like(zero_states: Any, given: list[Array]) -> Any:
-    """The first of the `given` arrays as states of the form and the dtypes of `zero_states`.
+    """The first of the `given` arrays as states, with the structure and dtypes of `zero_states`.
 
     Raises InvalidInput where there are too few.
     """
@@ -254,13 +254,13 @@ def _like(zero_states: Any, given: list[Array]) -> Any:
 def _steps(
     cell: Any, keep: bool, params: Params, xs: Array, states: Any, mask: Array | None, start: Array
 ) -> tuple[Array, Any, Any]:
-    """One step of the cell after the other. A function of the module, so that JAX compiles it once for each cell."""
+    """Loop over the steps of a cell. At the top of the module, so that JAX compiles it once for each cell."""
     zs, step = cell.begin(params, xs)
 
     def body(carry: Any, inputs: Any) -> Any:
         y, old = carry
         z, valid = inputs
-        # A cell with a 16-bit policy of its own rounds what it gives; the loop carries one dtype.
+        # A cell with its own 16-bit policy rounds its output, but the loop carries one dtype.
         new_y, new = tree.map(lambda a, b: a if a.dtype == b.dtype else a.astype(b.dtype), step(z, old), (y, old))
         if valid is not None:
             new_y = select(valid, new_y, y)
@@ -274,7 +274,7 @@ def _steps(
 def _sweep_stack(
     stack: Stack, params: Params, xs: Array, states: Any, mask: Array | None, previous: Array | None, keep: bool
 ) -> tuple[Array, Any, Any]:
-    """Keras takes the states of a stack nested as it likes, so they are dealt out in order."""
+    """`sweep` of a stack. Keras accepts any nesting of the states, so they are assigned in order."""
     ends, params = [], params.get("cells", {})
     left = None if states is None else tree.leaves(states)
     y, ys = xs[-1], xs
@@ -288,7 +288,7 @@ def _sweep_stack(
 
 
 def project(x: Array, kernel: Array, dropped: Sequence[Array] | None = None) -> Array:
-    """(..., in) @ (in, out), as one matrix product; `dropped`: dropout masks, one, or one for each gate."""
+    """(..., in) @ (in, out) as one matrix product. dropped: dropout masks, one, or one for each gate."""
     if dropped is not None and len(dropped) > 1:
         gates = xp.split(kernel, len(dropped), axis=-1)
         return xp.concatenate([project(x, gate, [mask]) for gate, mask in zip(gates, dropped, strict=True)], axis=-1)
@@ -298,7 +298,7 @@ def project(x: Array, kernel: Array, dropped: Sequence[Array] | None = None) -> 
 
 
 def dropout_masks(params: Params, which: int, rate: float, like: Array, count: int) -> list[Array] | None:
-    """`count` masks (batch, ...) that hold for the whole sequence, scaled by 1 / (1 - rate); None without rng.
+    """`count` dropout masks (batch, ...) for the whole sequence, scaled by 1 / (1 - rate); None without rng.
 
     which: 0 for the input, 1 for the state. like: an array of the shape to be masked.
     """

@@ -1,4 +1,4 @@
-"""Several recurrent layers, and the embedding before them, as one layer: what `fnet.optimize` makes of them."""
+"""`recurrent_stack`: stacked recurrent layers, with the embedding before them, as one layer (see `fnet.optimize`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CELL = {simple_rnn: "simple_rnn", lstm: "lstm", gru: "gru"}
 
 
 TABLES = ("table", "embeddings")
-"""Params of which a step reads one row."""
+"""Params that are looked up, not multiplied: a step reads one row."""
 
 
 class Part(NamedTuple):
@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def part(step: Any) -> Part | None:
-    """What a layer is as a part of a stack; None for one that cannot be."""
+    """A layer as a part of a stack; None for one that cannot be in it."""
     bound = bind(step)
     options = bound.all_options
     if bound.dtype is not None:
@@ -59,7 +59,7 @@ def part(step: Any) -> Part | None:
 
 
 def is_lookup(step: Any) -> bool:
-    """Whether a layer is an embedding that a stack may begin with."""
+    """Whether a layer is an embedding with which a stack may begin."""
     bound = bind(step)
     return bound.function is embedding and bound.dtype is None and "quantization" not in bound.options
 
@@ -106,17 +106,17 @@ def _require_rank(shape: Any, ids: bool) -> None:
 
 @layer(shape=_stack_rule, mask="own", floats=True)
 def recurrent_stack(params: Params, x: Any, *, layers: Any, table: bool = True) -> Any:
-    """Recurrent layers on top of each other, computed as one: (batch, time, in) -> (batch, features).
+    """Stacked recurrent layers, computed as one: (batch, time, in) -> (batch, features).
 
-    layers: what it computes, one after the other, and their options: `bind(lstm, ...)`, `bind(gru, ...)`,
-    `bind(simple_rnn, ...)` or `bind(bidirectional, layer=...)` of one, with the activations that Keras has by default,
-    all but the last with return_sequences=True. The first may be `bind(embedding, ...)`; then x are ids (batch, time),
-    and with `table` what the first recurrent layer makes of each embedding is looked up instead of computed.
+    layers: the layers in order: `bind(lstm, ...)`, `bind(gru, ...)`, `bind(simple_rnn, ...)` or
+    `bind(bidirectional, layer=...)` of one, with Keras's default activations, all but the last with
+    return_sequences=True. The first may be `bind(embedding, ...)`; then x are ids (batch, time), and with `table` the
+    product of each embedding with the first kernel is looked up instead of computed.
     params: {"table": (gates, ways, input_dim, units)} or {"embeddings": ...}, and for each recurrent layer
     {"layer_0": {"kernel": (gates, ways, in, units), "recurrent_kernel": (gates, ways, units, units), "bias": (gates,
     ways, 1, units), "candidate_bias": (ways, 1, units)}}: ways are the directions, gates are in the order of
-    `fnet.backend.gates`, which also says what is multiplied into them. `fnet.optimize` makes them.
-    Mask: as the layers have it, one after the other. Errors: as those of the layers; ValueError for other layers.
+    `fnet.backend.gates`, which also says what is multiplied into them.
+    Mask: as in the layers, one after the other. Errors: those of the layers; ValueError for other layers.
     Source: none; the layers that it holds.
     """
     ids, recurrent = parts(tuple(layers))

@@ -1,8 +1,7 @@
-"""Recurrent layers: simple_rnn, lstm, gru, and the equations of one step in time of each.
+"""Recurrent layers: simple_rnn, lstm, gru, and the equations of one time step of each.
 
-What each of these gives to `fnet.layers.recurrence`, which sweeps it over a sequence, is a `StepInTime`, and for plain
-cells the name of a kernel that does all steps. The same steps as layers are in `fnet.layers.cells`; any other cell, and
-stacks of cells, run in `fnet.layers.any_cell`.
+`fnet.layers.recurrence` runs a `StepInTime` of these over a sequence or, for plain cells, a kernel that does all steps.
+The same steps as layers are in `fnet.layers.cells`; other cells and stacks of cells are in `fnet.layers.any_cell`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from fnet.types import Array, Masks, Param, Params, ParamTree, Positive, Rate, S
 
 @dataclass(frozen=True)
 class _Cell:
-    """The options that all cells have; states of zeros."""
+    """The options that all cells share."""
 
     activation: Activation
     use_bias: bool
@@ -43,15 +42,15 @@ class _Cell:
     states: ClassVar[int] = 1
 
     def zeros(self, params: Params, xs: Array) -> tuple[Array, Any]:
-        """The zero output and states (batch, units), of the dtype that the cell computes in."""
+        """The output and states (batch, units) before the first step, in the dtype of the computation."""
         kernel = params["recurrent_kernel"]
         h = xp.zeros((xs.shape[1], kernel.shape[0]), xp.result_type(xs.dtype, kernel.dtype))
         return h, (h,) * self.states
 
     def _plain(self, params: Params) -> bool:
-        """Whether nothing is dropped and the activations are those that the kernels know."""
-        still = "rng" not in params or (self.dropout <= 0 and self.recurrent_dropout <= 0)
-        return still and self.activation == "tanh"
+        """Whether there is no dropout, and the activations are those of the kernels."""
+        drops_nothing = "rng" not in params or (self.dropout <= 0 and self.recurrent_dropout <= 0)
+        return drops_nothing and self.activation == "tanh"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class SimpleRNN(_Cell):
 
         def step(z: Array, states: Any) -> tuple[Array, Any]:
             h = states[0] if dropped is None else states[0] * dropped[0]
-            # Two sums of half the length: without gates, every step multiplies the rounding of those before.
+            # Two sums of half the length: without gates, rounding errors grow with every step.
             y = activate(self.activation, params, z + (h[:, :half] @ first + h[:, half:] @ second))
             return y, (y,)
 
@@ -92,10 +91,7 @@ class _Gated(_Cell):
         return super()._plain(params) and self.recurrent_activation == "sigmoid"
 
     def masks(self, params: Params, which: int, like: Array, gates: int) -> list[Array] | None:
-        """Dropout masks: one for each gate in Keras's implementation 1, else one for all.
-
-        A rate of 1 drops nothing, as in Keras.
-        """
+        """Dropout masks: one for each gate in Keras's implementation 1, else one for all. A rate of 1 drops nothing."""
         rate = self.recurrent_dropout if which else self.dropout
         separate = self.implementation == 1 or self.recurrent_dropout > 0
         return dropout_masks(params, which, rate if rate < 1 else 0.0, like, gates if separate else 1)
@@ -127,7 +123,7 @@ class LSTM(_Gated):
 
 
 def lstm_step(cell: Any, params: Params, z: Array, c: Array) -> tuple[Array, Any]:
-    """(h', (h', c')) from the summed gate inputs `z`, whose gates i, f, c, o lie along the last axis."""
+    """(h', (h', c')) from the sums `z` of the gates i, f, c, o along the last axis."""
     i, f, g, o = xp.split(z, 4, axis=-1)
     c = gate(cell, params, f) * c + gate(cell, params, i) * activate(cell.activation, params, g)
     h = gate(cell, params, o) * activate(cell.activation, params, c)
@@ -168,7 +164,7 @@ class GRU(_Gated):
         return zs, step
 
     def _reset_after(self, params: Params, z: Array, h: Array, bias: Any, dropped: Any) -> tuple[Array, Array]:
-        """(update gate, what the candidate's activation takes)."""
+        """(update gate, candidate before its activation)."""
         y = project(h, params["recurrent_kernel"], dropped)
         if bias is not None:
             y = y + bias
@@ -209,7 +205,7 @@ def cell_inputs(x: Any) -> tuple[Any, Any]:
 def _cell_params(
     features: int | None, y: Spec, gates: int, bias: Param | None, activation: Activation, gate_by: Activation
 ) -> ParamTree:
-    """kernel, recurrent_kernel, bias of a cell, and what its activations own."""
+    """kernel, recurrent_kernel, bias of a cell, and the params of its activations."""
     units = y.shape[-1] or 0
     own = activation_child(activation, y)
     gate_own = {f"recurrent_{key}": value for key, value in activation_child(gate_by, y).items()}
@@ -262,12 +258,12 @@ def gru_cell_rule(
 
 
 def drops(*, dropout: float, recurrent_dropout: float) -> bool:
-    """Whether an `rng` would change anything."""
+    """Whether an `rng` would change the result."""
     return dropout > 0 or recurrent_dropout > 0
 
 
 def _over_time(cell_rule: Callable[..., Any]) -> Callable[..., Any]:
-    """The shape rule of a recurrent layer, from that of its cell: it asks for the options of both."""
+    """The shape rule of a recurrent layer, from that of its cell; it takes the options of both."""
 
     def rule(
         x: Any, *, return_sequences: bool, return_state: bool, time_major: bool, **options: Any
@@ -346,19 +342,18 @@ def lstm(
         c_t = sigmoid(f) c_(t-1) + sigmoid(i) tanh(g)
         h_t = sigmoid(o) tanh(c_t)
 
-    x: the sequence; or (sequence, h, c) to start from states; or a dict with the names of the Keras call,
-    {"sequences": ..., "initial_state": [h, c], "mask": ...}. `return_state` gives (output, h, c).
+    x: the sequence; or (sequence, h, c) with initial states; or a dict with the names of the Keras call,
+    {"sequences": ..., "initial_state": [h, c], "mask": ...}. `return_state` returns (output, h, c).
     params: kernel (in, 4 units), recurrent_kernel (units, 4 units), bias (4 units,); gates i, f, c, o.
-    `go_backwards` reads from the end and leaves the outputs in the order of reading. `stateful` changes
-    nothing here: each call starts from zero; `fnet.streaming` carries states. `unroll` matters in one corner:
-    with go_backwards and zero_output_for_mask Keras zeroes by the mask in its original order.
-    With `time_major`, of Keras 2, the sequence, its mask and the sequences that come out are (time, batch, ...).
-    `dropout` and `recurrent_dropout` act when params hold `rng`, one mask for a whole sequence
+    `go_backwards` starts at the end and returns the outputs in that order. `stateful` changes nothing here: each call
+    starts from zeros; `fnet.streaming` carries states. `unroll` matters in one case: with go_backwards and
+    zero_output_for_mask Keras uses the mask in its original order.
+    With `time_major`, of Keras 2, the sequence, its mask and output sequences are (time, batch, ...).
+    `dropout` and `recurrent_dropout` act when params hold `rng`, with one mask for a whole sequence
     (`implementation=1`, or any recurrent dropout: one for each gate).
-    Mask: a masked step keeps the states and repeats the output before it, zeros before the first valid step,
-    zeros everywhere with `zero_output_for_mask`; handed on with `return_sequences`. With initial states, only a
-    mask under the key "mask" is applied: Keras leaves one that travels with the sequence aside, but not Keras 2
-    (masks="keras2").
+    Mask: a masked step keeps the states and repeats the previous output (zeros before the first valid step, zeros
+    everywhere with `zero_output_for_mask`); passed on with `return_sequences`. With initial states only a mask under
+    the key "mask" is applied: Keras 3 ignores one that the sequence carries, Keras 2 (masks="keras2") does not.
     Errors: InvalidInput for a sequence without time steps.
     Source: keras.layers.LSTM; Hochreiter and Schmidhuber 1997.
 
@@ -401,7 +396,7 @@ def gru(
         x_z, x_r, x_h = split(x_t @ kernel + bias[0], 3);  y_z, y_r, y_h = split(h @ recurrent_kernel + bias[1], 3)
         z = sigmoid(x_z + y_z);  candidate = x_h + sigmoid(x_r + y_r) y_h
 
-    With `reset_after=False` (GRU version 1) y_h is (r h) @ recurrent_kernel's third part, and the bias is one row.
+    With `reset_after=False` (GRU version 1) y_h is (r h) @ the third part of recurrent_kernel, with a bias of one row.
     params: kernel (in, 3 units), recurrent_kernel (units, 3 units), bias (2, 3 units), or (3 units,) with
     `reset_after=False`; gates z, r, h. The other options, states, mask rule and errors are those of `lstm`,
     with one state h. Source: keras.layers.GRU; Cho et al. 2014.

@@ -1,7 +1,7 @@
-"""States that go from one call of a model to its next, as values, through models of any depth.
+"""States that are passed from one call of a model to the next, as values, at any depth.
 
-`advance` runs a step from the states of the call before. What to do with a layer is the caller's matter: pieces of
-sequences (`fnet.streaming`) carry more than the layers that Keras calls stateful (`time_distributed`).
+`advance` runs a step from the states of the previous call. The caller decides which layers have states: with pieces of
+sequences (`fnet.streaming`) more of them do than Keras's stateful layers (`time_distributed`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Ways: TypeAlias = Callable[[Any], Advance | None]
 
 
 def advance(step: Any, params: Params, x: Any, state: Any, ways: Ways) -> tuple[Any, Any]:
-    """(output with masks, state after) of any step; the state is empty where nothing is carried.
+    """(output with masks, next state) of any step; the state is empty where no layer has one.
 
-    Steps that share weights have states of their own, so the state is kept by the names of the steps.
+    The state has the names of the steps as keys, since steps that share weights do not share states.
     """
     if not isinstance(step, Model):
         way = ways(step)

@@ -30,7 +30,7 @@ MERGES: dict[str, Callable[[Array, Array], Array]] = {
 
 @functools.cache
 def halves(layer: Any, backward_layer: Any) -> tuple[Bound, Bound]:
-    """The forward and the backward layer as they run: Keras forces zero_output_for_mask = return_sequences."""
+    """The forward and the backward layer that run: Keras sets zero_output_for_mask = return_sequences in both."""
     forward = bind(layer)
     backward = bind(layer, go_backwards=True) if backward_layer is None else bind(backward_layer)
     options = [half.all_options for half in (forward, backward)]
@@ -63,7 +63,7 @@ def _bidirectional_rule(x: Any, *, layer: Any, backward_layer: Any, merge_mode: 
 
 
 def _bidirectional_children(*, layer: Any, backward_layer: Any) -> dict[str, Any]:
-    halves(layer, backward_layer)  # a pair that cannot be is refused before anybody looks inside
+    halves(layer, backward_layer)  # refuses an impossible pair first
     return {"forward_layer": layer, "backward_layer": layer if backward_layer is None else backward_layer}
 
 
@@ -85,13 +85,13 @@ def bidirectional(
     """A recurrent layer from both ends: (batch, time, in) -> (batch, 2 units), or (batch, time, 2 units).
 
     layer: a recurrent layer such as `bind(lstm, units=4)`; it reads forwards. backward_layer: the one that reads
-    backwards (None: `layer` with go_backwards). The backward half gives its final output, which saw the whole
-    sequence; with return_sequences its outputs are put back into the order of time. merge_mode: "concat", "sum",
-    "ave", "mul", or None for both outputs. With return_state: (output, *forward states, *backward states).
+    backwards (None: `layer` with go_backwards). Its last output has seen the whole sequence; with return_sequences its
+    outputs are reversed into the order of time. merge_mode: "concat", "sum", "ave", "mul", or None for both outputs.
+    With return_state: (output, *forward states, *backward states).
     x: as for `lstm`; initial states are the forward ones, then the backward ones.
     params: {"forward_layer": ..., "backward_layer": ...}.
-    Mask: both halves obey it, with zero outputs at masked steps; handed on with return_sequences. Next to initial
-    states as for `lstm`, by the option `masks` of this layer.
+    Mask: both halves obey it, with zero outputs at masked steps; passed on with return_sequences. With initial states
+    as for `lstm`, by the option `masks` of this layer.
     Errors: ValueError for layers that do not fit together or an unknown merge_mode.
     Source: keras.layers.Bidirectional; Schuster and Paliwal 1997.
     """
@@ -115,7 +115,7 @@ def bidirectional(
         y_back = xp.flip(y_back, axis=0 if options.get("time_major") else 1)
     ys = (y, y_back) if merge_mode is None else (MERGES[merge_mode](y, y_back),)
     if sequences:
-        ys = tuple(masked(item, given.handed_on) for item in ys)
+        ys = tuple(masked(item, given.output_mask) for item in ys)
     outputs = (*ys, *final, *final_back)
     return outputs if len(outputs) > 1 else outputs[0]
 
@@ -137,7 +137,7 @@ def _time_distributed_children(*, layer: Any) -> dict[str, Any]:
 
 
 def _gives(*, layer: Any) -> str | None:
-    """What the layer inside gives, where that has dtype policies of its own."""
+    """The dtype of the inner layer decides where that has a dtype policy."""
     return "inner" if has_policy(layer) else None
 
 
@@ -157,13 +157,13 @@ def _time_distributed_room(x: Spec, *, layer: Any) -> tuple[int, int]:
 def time_distributed(params: Params, x: Any, *, layer: Callable[..., Any], masks: Masks = "keras3") -> Any:
     """A layer or model on every time step: (batch, time, ...) -> (batch, time, ...).
 
-    layer: any step; it sees (batch * time, ...) at once, which is the same where steps do not mix rows. One that may,
-    and recurrent layers with `stateful` at any depth in it, go from time step to time step; the latter keep their
-    states, as in Keras. With masks="keras2" only these do: Keras 2 shows the layer all at once.
-    params: {"layer": ...}. Mask: handed on as it is; its slice at each time step reaches the layer where it has
-    more axes than (batch, time), as after an embedding of (batch, time, words). With masks="keras2" the output
-    carries what the layer hands on or makes, as (batch, time, words), and where that is nothing the mask as (batch,
-    time), True for each time with a word; so a layer over sentences sees the empty ones.
+    layer: any step; it runs once on (batch * time, ...), which gives the same values where it does not mix rows. A step
+    that may mix rows runs on one time step after the other, as do recurrent layers with `stateful` at any depth in it,
+    which keep their states, as in Keras. With masks="keras2" only the latter do: Keras 2 always runs the layer once.
+    params: {"layer": ...}. Mask: passed on unchanged; if it has more axes than (batch, time), as after an embedding of
+    (batch, time, words), the layer gets its slice of each time step. With masks="keras2" the output carries the output
+    mask of the layer, as (batch, time, words), or else the input mask as (batch, time), True for each time with a word;
+    so a layer over sentences masks the empty ones.
     Errors: InvalidInput for an input without time steps. Source: keras.layers.TimeDistributed.
     """
     values, mask = parted(x)
@@ -186,12 +186,12 @@ def time_distributed(params: Params, x: Any, *, layer: Callable[..., Any], masks
 
 
 def _by_time(mask: Array | None) -> Array | None:
-    """A mask (batch, time, ...) as (batch, time): True where anything is seen."""
+    """A mask (batch, time, ...) as (batch, time): True where any of it is True."""
     return mask if mask is None or mask.ndim == 2 else xp.any(mask, axis=tuple(range(2, mask.ndim)))
 
 
 def mixes_rows(step: Any) -> bool:
-    """Whether something in a step may let rows of a batch reach each other: a layer or operation that does."""
+    """Whether a layer or operation in a step may mix the rows of a batch."""
     declared = map(rules, infer.layers_in(step))
     return any(own.by_row == 0 or (own.by_row is None and own.call is not None) for own in declared)
 
@@ -203,7 +203,7 @@ def carried(step: Any, params: Params, x: Any, state: State) -> tuple[Any, State
 
 
 def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any, state: State) -> tuple[Any, Any]:
-    """(batch, time, steps, ...) -> ((batch, time, ...), states): each time begins with the states of the one before."""
+    """(batch, time, steps, ...) -> ((batch, time, ...), states): each time starts with the states of the one before."""
     ys = []
     for i in range(values.shape[1]):
         inner = masked(values[:, i], None if mask is None else mask[:, i])
@@ -213,7 +213,7 @@ def _in_turn(params: Params, values: Array, mask: Array | None, layer: Any, stat
 
 
 def _ways(step: Any) -> Advance | None:
-    """How a layer that keeps states goes on from them."""
+    """The `Advance` of a layer that keeps states."""
     if not infer.keeps_states(step):
         return None
     return _advance_times if "layer" in infer.children(step) else _advance_recurrent
@@ -239,11 +239,11 @@ def _advance_recurrent(step: Any, params: Params, x: Any, state: State) -> tuple
     ys, states = y[:count], list(y[count:])
     options = bind(parts["layer"]).all_options if parts else options
     if options["return_sequences"]:
-        ys = tuple(masked(item, inputs.handed_on) for item in ys)
+        ys = tuple(masked(item, inputs.output_mask) for item in ys)
     ys = (*ys, *states) if options["return_state"] else ys
     return ys if len(ys) > 1 else ys[0], {"states": states}
 
 
 def _takes_mask(step: Any) -> bool:
-    """Whether a step does something with the mask that it is given."""
+    """Whether a step uses its input mask."""
     return isinstance(step, Model) or rules(step).mask == "own"
