@@ -20,7 +20,7 @@ Activation: TypeAlias = str | Callable[..., Any] | None
 
 
 IN_LAYERS: dict[str, Callable[..., Array]] = {}
-"""{name: what layers call, since warnings are off there already}."""
+"""{name: the function that layers call, where warnings are off already}."""
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -38,7 +38,7 @@ def _silent(function: Callable[P, Array]) -> Callable[P, Array]:
 
 
 def _pointwise(function: Callable[Concatenate[Array, Q], Array]) -> Callable[Concatenate[Array, Q], Array]:
-    """`_silent` for a function of single entries with several steps, which NumPy takes in pieces."""
+    """`_silent` for an elementwise function with several steps, which NumPy runs in blocks."""
 
     @functools.wraps(function)
     def call(x: Array, /, *args: Q.args, **kwargs: Q.kwargs) -> Array:
@@ -118,7 +118,7 @@ def tanh(x: Array) -> Array:
 @_pointwise
 def softplus(x: Array) -> Array:
     """log(1 + exp(x))."""
-    # min(x, -x) is -|x| with the slope 0 at 0, so that the slope of all is 1/2 there
+    # min(x, -x) is -|x| with the slope 0 at 0, so that the slope of the sum is 1/2 there
     return xp.maximum(x, 0) + xp.log1p(xp.exp(xp.minimum(x, -x)))
 
 
@@ -238,8 +238,8 @@ def squareplus(x: Array, b: float = 4) -> Array:
 def softmax(x: Array, axis: Axis = -1) -> Array:
     """exp(x) normalised to sum 1 over `axis` (several axes, or None for all).
 
-    A NaN or +inf makes all of its row NaN, as IEEE arithmetic says. So does Keras with float64, float16 and under
-    `jit_compile`; its float32 kernel on CPUs leaves 0 in some places of the row: in which depends on the processor.
+    A NaN or +inf makes the whole row NaN, as in IEEE arithmetic and in Keras with float64, float16 or `jit_compile`;
+    Keras's float32 kernel on CPUs leaves 0 in some places of the row, depending on the processor.
     """
     return ops.softmax(x, tuple(axis) if isinstance(axis, Sequence) else axis)
 
@@ -256,9 +256,9 @@ def log_softmax(x: Array, axis: Axis = -1) -> Array:
 
 @_silent
 def sparsemax(x: Array, axis: int = -1) -> Array:
-    """max(x - tau, 0) with the tau of Keras: the sum of the *partial sums* of what is kept, less 1, over its size.
+    """max(x - tau, 0) with Keras's tau: (the sum of the *partial sums* of the k kept entries - 1) / k.
 
-    That is the projection onto the simplex only where one entry is kept; the paper's tau takes the last partial sum.
+    That is the projection onto the simplex only where one entry is kept; the paper's tau uses the last partial sum.
     Source: keras.activations.sparsemax, after Martins and Astudillo 2016.
     """
     falling = -xp.sort(-x, axis=axis)
@@ -280,17 +280,17 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
         *(softsign, sparse_plus, sparse_sigmoid, sparsemax, squareplus, tanh, tanh_shrink, hard_sigmoid_keras2),
     )
 } | {"swish": silu, "hard_swish": hard_silu, "threshold": threshold}
-"""By the names that Keras uses; `threshold` needs arguments."""
+"""{name in Keras: function}; `threshold` needs arguments."""
 
 IN_LAYERS.update({name: IN_LAYERS.get(function.__name__, function) for name, function in ACTIVATIONS.items()})
 
 
 CLAMPS: dict[Activation, tuple[float | None, float | None]] = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
-"""{activation that is a clipping, which backends do along with a bias: (least, most)}."""
+"""{activation that only clips, which backends fuse with the bias: (least, most)}."""
 
 
 def activate(activation: Activation, params: Params, y: Array) -> Array:
-    """`activation` applied to `y`: a name from ACTIVATIONS, None, or a step fed with params["activation"]."""
+    """Apply `activation` to `y`: a name in `ACTIVATIONS`, None, or a step with the params params["activation"]."""
     if activation is None or activation == "linear":
         return y
     if isinstance(activation, str):

@@ -25,7 +25,7 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 _FLOATS = ("float", "float16", "float32", "float64")
 _COMPLEX = ("complex64", "complex128")
 KNOWN = frozenset((*INTEGERS, *_FLOATS[1:], *_COMPLEX, "bool", "bfloat16", "string"))
-"""The dtypes of what flows."""
+"""The dtypes of arrays in models."""
 
 
 @functools.cache
@@ -56,7 +56,7 @@ def _integers(names: list[str]) -> str:
 
 
 name_of: Callable[[Any], str] = functools.lru_cache(maxsize=64)(operator.attrgetter("name"))
-"""dtype -> its name, which NumPy puts together anew each time, in 2 microseconds."""
+"""dtype -> its name, cached: NumPy builds it anew each time, in 2 microseconds."""
 
 
 def dtype_of(value: Any) -> str:

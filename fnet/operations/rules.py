@@ -1,10 +1,9 @@
 """How an operation becomes a layer, and how its output shape is known without running it.
 
 `@operation(...)` turns `f(x1, x2, *, options)` into the layer `(params, (x1, x2), *, options)`; with one
-argument `x` is that argument itself. A shape rule takes the arguments as Specs (literals stay what they are)
-and the options it needs. It returns Specs; or a bare shape, and then the dtype is found by running the
-operation on arrays of size 1 with small numbers for options: files are not trusted, and a size that one names
-must cost nothing.
+argument `x` is that argument itself. A shape rule takes the arguments as Specs (literals stay as they are) and the
+options it needs. It returns Specs; or a bare shape, and then the dtype is found by running the operation on arrays of
+size 1 with small numbers for options: a size in an untrusted file must cost nothing.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from fnet.types import Params, ParamTree, Shape, Spec
 Operation: TypeAlias = Callable[..., Any]
 
 HOME = "fnet.operations"
-"""Where pickles look for an operation, whichever file defines it."""
+"""The module of operations in pickles, whichever file defines them."""
 
 LIMIT = 1 << 22
 """The largest number of elements that finding a shape by evaluation may touch."""
 OPEN = (*(1 << n for n in range(10)), 1009, 2003)
-"""What an unknown size may be: what is the same for all of them is known."""
+"""Sizes to try for an unknown one: a result that is equal for all of them is known."""
 MOST = 64
-"""Larger integers among options and literals count as this when a dtype is found; no array has as many axes."""
+"""Larger integers in options and literals are cut to this to find a dtype; no array has so many axes."""
 
 
 def operation(
@@ -47,8 +46,8 @@ def operation(
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be an operation: a layer without parameters that drops masks.
 
-    home: the package that it is public in. call: what else is said of its calls. room, by_row: see `Rules`; the room is
-    given what the operation is fed with, and shape rules that every entry follows by itself keep rows apart.
+    home: its public package. call: more about its calls. room, by_row: see `Rules`; elementwise shape rules imply that
+    rows are independent.
     """
 
     def decorate(function: Callable[..., Any]) -> Operation:
@@ -82,7 +81,7 @@ def operation(
 
 
 def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` under the public name and the docstring of an operation that is made from a table."""
+    """`function` with the name and docstring of an operation."""
     function.__name__, function.__qualname__, function.__doc__ = name, name, text
     return function
 
@@ -90,8 +89,8 @@ def named(name: str, text: str, function: Callable[..., Any]) -> Callable[..., A
 def borrowing(
     apply: Callable[..., Any], arguments: Sequence[str], function: Callable[..., Any], *names: str, **defaults: Any
 ) -> Callable[..., Any]:
-    """`apply(*arguments, **options)` with the options `names` of `function`, their types and, but for `defaults`, their
-    defaults."""
+    """`apply(*arguments, **options)` with the options `names` of `function` in its signature: their types and, unless
+    given in `defaults`, their defaults."""
     parameters, types = inspect.signature(function).parameters, kinds(function)
     options = [
         parameters[name].replace(
@@ -118,7 +117,7 @@ def _outputs(function: Callable[..., Any], shape: Any, inputs: tuple[Any, ...], 
 
 
 def _require_axes(options: dict[str, Any], rank: int) -> None:
-    """Refuse an axis that neither what comes in nor what goes out has."""
+    """Refuse an axis beyond the rank of inputs and outputs."""
     for name, value in options.items():
         if name.startswith("axis") and type(value) in (int, list, tuple):
             for axis in [value] if isinstance(value, int) else value:
@@ -131,13 +130,13 @@ def is_shape(value: Any) -> bool:
 
 
 def dtype_by_evaluation(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> str:
-    """The dtype of what `function` gives, found on arrays of size 1."""
+    """The output dtype of `function`, found by running it on arrays of size 1."""
     ones = tree.map(lambda s: _array((1,) * len(s.shape), s.dtype) if isinstance(s, Spec) else _small(s), inputs)
     return str(ops.exactly(function, *ones, **{key: _small(value) for key, value in options.items()}).dtype)
 
 
 def _small(value: Any) -> Any:
-    """`value` with the integers in it cut to what costs nothing."""
+    """`value` with large integers cut to `MOST`."""
     if type(value) is int:
         return max(-MOST, min(value, MOST))
     if isinstance(value, list | tuple):
@@ -152,7 +151,7 @@ def _array(shape: Sequence[int], dtype: str) -> Any:
 
 
 def evaluated(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Specs of what `function` gives, by running it twice on ones, None dims being 2 and then 3."""
+    """The output Specs of `function`, found by running it on ones, with 2 and then 3 for unknown sizes."""
     seen = []
     for unknown in (2, 3):
         sizes = [math.prod(unknown if d is None else d for d in s.shape) for s in _specs(inputs)]
@@ -179,12 +178,12 @@ def broadcast(*inputs: Any) -> Shape:
 
 
 def same(x: Spec, *rest: Any) -> Spec:
-    """The shape rule of operations that change neither shape nor dtype of their first argument, nor mix its rows."""
+    """The shape rule of operations that keep the shape and dtype of their first argument, and do not mix its rows."""
     return x
 
 
 def like(x: Spec, *rest: Any) -> Shape:
-    """The shape rule of operations that keep the shape of their first argument, and its rows apart."""
+    """The shape rule of operations that keep the shape of their first argument, and do not mix its rows."""
     return x.shape
 
 
@@ -194,7 +193,7 @@ def reduced(x: Spec, *rest: Any, axis: int | Sequence[int] | None, keepdims: boo
 
 
 def viewed(view: Callable[..., Any], x: Spec, **options: Any) -> Spec:
-    """The Spec of a NumPy view (transpose, basic slicing, ...) of `x`; takes no memory, however large `x` is."""
+    """The Spec of a NumPy view (transpose, basic slicing, ...) of `x`; needs no memory, however large `x` is."""
     shapes = []
     for unknown in OPEN if None in x.shape else OPEN[-1:]:
         nothing = np.lib.stride_tricks.as_strided(np.zeros(1, bool), sized(x.shape, unknown), (0,) * len(x.shape))

@@ -1,9 +1,8 @@
-"""How a function of TensorFlow becomes a layer, and what its shape rule may know.
+"""How a function of TensorFlow becomes a layer, and how its shape rule follows values.
 
-`@function(rule, "math.add", ...)` makes of `f(x, y, *, options)` an operation (see `fnet.operations.rules`) under the
-names that files use. A rule gives Specs with their dtypes: nothing of the size of a model's data is ever run to learn
-them. Small vectors of integers are the exception: their Specs carry the numbers, so that
-`reshape(x, [shape(x)[0], 12])` has a shape before there is any `x`.
+`@function(rule, "math.add", ...)` turns `f(x, y, *, options)` into an operation (see `fnet.operations.rules`) under the
+names that files use. A rule returns Specs with dtypes and never computes on data. Small vectors of integers are the
+exception: their Specs carry the values, so that `reshape(x, [shape(x)[0], 12])` has a shape before there is any `x`.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ Sizes = Any
 """Small integers: a sequence of numbers (some may be tensors), or one tensor."""
 
 _FEW = 64
-"""So many numbers of a vector are followed by rules, no more."""
+"""Rules follow the values of vectors up to this size."""
 _PROBES = (1, 1009, 2003)
-"""Stand for an unknown size in turn; what comes out the same for each does not depend on it."""
+"""Sizes to try for an unknown one: a result that is equal for all does not depend on it."""
 
 
 def function(
@@ -54,9 +53,9 @@ def function(
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare `f(*arrays, *, options)` to be the function that files call by `names`.
 
-    shape: its rule; takes Specs (numbers and lists stay what they are) and the options it needs, gives Specs.
-    sizes: arguments that rules read, so that numbers in files stay numbers there. rows: no row reaches another.
-    same: may give its argument itself, with the mask that it carries. room: see `operation`.
+    shape: its rule; takes Specs (numbers and lists stay as they are) and the options it needs, returns Specs.
+    sizes: arguments that the rule reads, so that numbers in files stay numbers. rows: whether rows are independent.
+    same: whether it may return its argument itself, with its mask. room: see `Rules`.
     """
 
     def decorate(f: Callable[..., Any]) -> Operation:
@@ -70,7 +69,7 @@ def function(
 
 
 def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`f`, whose results from sizes are known also while JAX traces."""
+    """`f`, with results on sizes that are known also while JAX traces."""
 
     @functools.wraps(f)
     def call(*args: Any, **options: Any) -> Any:
@@ -80,8 +79,10 @@ def _at_once(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _handing_on(made: Operation) -> Operation:
-    """A function whose result has the mask of its argument where it is the same array: the mask is an attribute of a
-    tensor in Keras 2, and a cast to the dtype that it has is not a new tensor."""
+    """A function that passes the mask on where it returns its argument itself.
+
+    In Keras 2 a mask is an attribute of a tensor, and a cast to the same dtype returns the same tensor.
+    """
     run = made.__wrapped__  # type: ignore[attr-defined]
 
     @functools.wraps(made)
@@ -102,10 +103,10 @@ def _handing_on(made: Operation) -> Operation:
 
 
 def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[..., Any]:
-    """The rule `shape` of `f` that also follows the numbers in small vectors of integers."""
+    """The rule `shape` of `f`, which also follows the values of small vectors of integers."""
     parameters = inspect.signature(shape).parameters
     options = [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
-    slices = "slice_spec" in parameters  # which dicts stand for
+    slices = "slice_spec" in parameters  # a dict is a slice there
 
     def rule(*inputs: Any, **given: Any) -> Any:
         if not slices and any(isinstance(item, dict) for item in inputs):
@@ -117,7 +118,7 @@ def _following(shape: Callable[..., Any], f: Callable[..., Any]) -> Callable[...
 
 
 def _is_few(spec: Any) -> bool:
-    """Whether a Spec is of a small vector of integers, or of one integer."""
+    """Whether a Spec is that of a small vector of integers, or of one integer."""
     return (
         isinstance(spec, Spec)
         and spec.dtype in ("int32", "int64")
@@ -128,7 +129,7 @@ def _is_few(spec: Any) -> bool:
 
 
 def _with_numbers(specs: Any, f: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """The Specs `made` with the numbers that `f` gives for those of `inputs`, as far as they are known."""
+    """The output Specs of `f` with their values, as far as they follow from known values of `inputs`."""
     read = [leaf for leaf in tree.leaves(inputs) if isinstance(leaf, Spec)]
     gives = tree.leaves(specs)
     if not gives or not read or not all(map(_is_few, gives)) or not all(map(_is_few, read)):
@@ -138,7 +139,7 @@ def _with_numbers(specs: Any, f: Callable[..., Any], inputs: tuple[Any, ...], op
     try:
         probes = [_numbers(f, inputs, options, size) for size in _PROBES]
     except (ValueError, IndexError, ZeroDivisionError):
-        return specs  # a probe that does not fit, such as an index
+        return specs  # a size that was tried does not fit, such as an index
     values = [
         tuple(n[0] if len(set(n)) == 1 else None for n in zip(*flat, strict=True)) for flat in zip(*probes, strict=True)
     ]
@@ -147,7 +148,7 @@ def _with_numbers(specs: Any, f: Callable[..., Any], inputs: tuple[Any, ...], op
 
 
 def _numbers(f: Callable[..., Any], inputs: Any, options: dict[str, Any], unknown: int) -> list[list[int]]:
-    """The numbers in what `f` gives, `unknown` standing for those of `inputs` that are not known."""
+    """The output values of `f`, with `unknown` for the unknown values of `inputs`."""
 
     def probe(leaf: Any) -> Any:
         if not isinstance(leaf, Spec):
@@ -160,10 +161,7 @@ def _numbers(f: Callable[..., Any], inputs: Any, options: dict[str, Any], unknow
 
 
 def sizes_of(sizes: Sizes) -> Shape:
-    """The numbers that `sizes` stands for, None for those that are not known.
-
-    Raises ValueError where not even their count is known.
-    """
+    """The values of `sizes`, None for unknown ones. Raises ValueError where even their count is unknown."""
     if isinstance(sizes, Spec):
         count = total(sizes.shape) if sizes.shape else 1
         if count is None or count > _FEW:
@@ -200,25 +198,25 @@ def number(size: Any, made: int | None = None) -> int:
 
 
 def known(spec: Any) -> int | None:
-    """One integer as a rule knows it."""
+    """One integer in a shape rule, or None."""
     (value,) = sizes_of(spec)
     return value
 
 
 def rule_of(operation: Operation, x: Any, **options: Any) -> Spec:
-    """The Spec of what an operation of Keras gives."""
+    """The output Spec of an operation of Keras."""
     spec: Spec = rules(operation).shape(x, **options)[0]
     return spec
 
 
 def room_of(operation: Operation, x: Any, **options: Any) -> tuple[int, int]:
-    """What an operation of Keras declares to hold and to write."""
+    """The `room` of an operation of Keras."""
     own = rules(operation).room
     return bind(operation, **options).fill(own)(_as_specs(x)) if own else (0, 0)
 
 
 def room_like(operation: Operation) -> Callable[[Any], tuple[int, int]]:
-    """The room of a function that is fed as an operation of Keras is."""
+    """The `room` rule of a function with the same input as an operation of Keras."""
     return lambda x: room_of(operation, x)
 
 
@@ -230,7 +228,7 @@ def _as_specs(x: Any) -> Any:
 
 
 REAL = {"complex64": "float32", "complex128": "float64"}
-"""{dtype of complex numbers: that of their parts}."""
+"""{complex dtype: dtype of its real part}."""
 
 
 def as_spec(x: Any) -> Spec:
@@ -249,7 +247,7 @@ def as_spec(x: Any) -> Spec:
 
 
 def dtype_like(*values: Any) -> str:
-    """The dtype of the first tensor among `values`; numbers and lists take it."""
+    """The dtype of the first tensor among `values`; numbers and lists adopt it."""
     arrays = [leaf for leaf in tree.leaves(values) if hasattr(leaf, "dtype")]
     return str(arrays[0].dtype) if arrays else as_spec(values[0]).dtype
 
@@ -263,6 +261,6 @@ def together(*values: Any) -> list[Array]:
 
 
 def same_rule(x: Any, *rest: Any) -> Spec:
-    """The rule of functions that change neither shape nor dtype."""
+    """The rule of functions that keep shape and dtype."""
     spec = as_spec(x)
     return Spec(spec.shape, spec.dtype)

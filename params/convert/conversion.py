@@ -1,4 +1,4 @@
-"""What conversion makes of an object, the state of one conversion, and what its parts share."""
+"""`Conversion`, the state of converting one config, and `Converted`, the result for one object."""
 
 from __future__ import annotations
 
@@ -22,96 +22,95 @@ from params.table.entry import OF_MODELS, Entry
 BROKEN = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RuntimeError, StopIteration,
 )  # fmt: skip
-"""What shape rules and `bind` raise when a config asks for the impossible."""
+"""What shape rules and `bind` raise for an inconsistent config."""
 
 LONGEST = 900
-"""Characters of a message; what a file says in it is cut before, and a shape of many axes here."""
+"""The most characters of a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a model does to arrays that others hold as well (see `params.convert.mask_effects`)."""
+    """How a model changes the masks of arrays that other layers read too (see `params.convert.mask_effects`)."""
 
     lost: frozenset[str] = frozenset()
-    """The inputs whose masks it takes off; "" is the one of a sequential model."""
+    """The inputs whose masks it deletes; "" is the input of a sequential model."""
     same: Mapping[int, str] = field(default_factory=dict)
-    """{number of an output: the input that comes out as it went in}."""
+    """{number of an output: the input that it is}."""
 
 
 @dataclass(eq=False, slots=True)
 class Converted:
-    """An object and the step it became."""
+    """An object of a config and the step that it became."""
 
     source: KerasObject
     step: Any
     entry: Entry = OF_MODELS
     parts: dict[str, Converted] = field(default_factory=dict)
-    """{params key: what the layer or model is made of}."""
+    """{params key: a layer inside the layer or model}."""
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """{params key: params that the config itself holds}: constants of a graph, rng of calls with training=True."""
+    """{params key: params from the config itself}: constants of a graph, rng of calls with training=True."""
     operation: bool = False
-    """An operation on tensors: no layer, so Keras does not list it among the layers of its model."""
+    """Whether it is an operation on tensors, which Keras does not list among the layers of its model."""
     effects: Effects = field(default_factory=Effects)
 
     @property
     def takes(self) -> Any:
-        """The Spec tree that it takes: what its inputs say, else what the file says it was built for; None without
-        either."""
+        """The Spec tree of its inputs: as its input layers declare it, or as it was built; None where both lack."""
         shape = self.source.build_config.get("input_shape")
         return infer.spec(tuples(shape)) if (spec := infer.input_spec(self.step)) is None else spec
 
 
 NOT_BUILT = "was saved before it was built, so the shapes of its inputs are unknown"
 BUILD_IT = "call it once, or begin with keras.Input, and save again"
-"""What is said of a model that `takes` nothing that is known."""
+"""Parts of the message about a model with unknown inputs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """The settings of one load, and the objects that became steps so far."""
+    """The settings of one load, and the objects converted so far."""
 
     convert: Callable[[KerasObject, Conversion, bool | None], Converted]
-    """Makes a step of any object; here, because models and layers hold others."""
+    """`convert_object`, passed on here because models and layers hold other objects."""
     custom: Mapping[str, Callable[..., Any]]
     version: Version
-    """Of the Keras that wrote the file."""
+    """The version of the Keras that wrote the file."""
     legacy: bool
-    """The format writes no modules."""
+    """Whether the format has no modules of classes."""
     mixed: bool
-    """Some dtype policy is not float32, so every step says its own."""
+    """Whether some dtype policy is not float32, so that every step has one."""
     root: KerasObject
-    """The whole model; other models are inside it and may be given masks."""
+    """The whole model; models inside it may get masks from outside."""
     masked: bool
-    """Something in the file makes masks."""
+    """Whether something in the file makes masks."""
     quantized: bool
-    """Some layer was quantized by `model.quantize(...)`."""
+    """Whether some layer was quantized by `model.quantize(...)`."""
     rng: Array | None = None
     bare: bool = False
-    """Flags in calls count as in a bare `model(x)` of Keras, not as in its `predict`."""
+    """Whether `training=` in calls counts as in a bare `model(x)` of Keras, not as in its `predict`."""
     from_arrays: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    """{id of the config of a layer: options that only the arrays of the file tell}."""
+    """{id of the config of a layer: options that only the arrays of the file determine}."""
     by_description: dict[bytes, Converted] = field(default_factory=dict)
-    """{all that a file says of a layer but its name: the first layer of a model that it says this of}."""
+    """{all that a config says of a layer except its name: the first such layer of a model}."""
     policies: Mapping[int, str] = field(default_factory=dict)
-    """{id of the config of a layer: the dtype policy that it had, and the config does not say}."""
+    """{id of the config of a layer: its dtype policy, where the config does not have it}."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
-    """Of the layers that get a key of their own."""
+    """Counts the layers that get a random key."""
     by_step: dict[int, Converted] = field(default_factory=dict)
-    """{id of a step: what it comes from}."""
+    """{id of a step: the `Converted` that it comes from}."""
     dtypes: set[str] = field(default_factory=set)
-    """What operations give."""
+    """The output dtypes of operations."""
     path: tuple[str, ...] | None = None
-    """The names of the models and wrappers around what is converted, without the outermost; None for that itself."""
+    """The names of the models and wrappers around the object, without the outermost; None for the outermost itself."""
     replaced: dict[str, dict[str, str]] = field(default_factory=dict)
-    """{key of `custom` that was asked for: {path of the layer that it replaced: its signature}}."""
+    """{used key of `custom`: {path of a layer that it replaced: its signature}}."""
 
     @functools.cached_property
     def keras2(self) -> bool:
-        """The file is from Keras 2 or 1: `hard_sigmoid` means another function."""
+        """Whether the file is from Keras 2 or 1."""
         return self.version < (3, 0)
 
     def own(self, name: str | None) -> Callable[..., Any] | None:
-        """The caller's function for a class or function of that name."""
+        """The caller's function for a class or function of this name."""
         if name is None or name not in self.custom:
             return None
         self.replaced.setdefault(name, {})
@@ -150,11 +149,11 @@ class Conversion:
                 )
 
     def inner(self, source: KerasObject, training: bool | None = None) -> Converted:
-        """An object inside another as a step; training: what the model around it was called with."""
+        """Convert an object inside another. training: the flag of the call of the model around it."""
         return self.convert(source, self, training)
 
     def rng_leaves(self, part: Converted) -> dict[str, Any]:
-        """The `rng` leaves of a layer called with training=True; none when it is not random."""
+        """The `rng` leaves of a layer called with training=True; empty when it is not random."""
         if part.source.is_model:
             return {}
         key = random.key(0) if self.rng is None else random.fold_in(self.rng, next(self.numbers))

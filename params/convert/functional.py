@@ -1,4 +1,4 @@
-"""A functional model as a graph: every call of a layer is a node, with the sources that its arguments name."""
+"""A functional model as a graph: every call of a layer is a node, with its arguments as sources."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ class _Building:
     conversion: Conversion
     layers: dict[str, KerasObject]
     flags: dict[tuple[str, int], bool | None]
-    """{(layer, number of the call): what it computes as}."""
+    """{(layer, number of the call): whether it runs as in training}."""
     parts: dict[str, Converted]
     nodes: dict[str, Any] = field(default_factory=dict)
     calls: dict[tuple[str, int], str] = field(default_factory=dict)
     """{(layer, number of the call): node}."""
     specs: dict[str, Any] = field(default_factory=dict)
-    """{node: Spec tree of what it gives}."""
+    """{node: its output Spec tree}."""
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
-    """Of the nodes and layers."""
+    """The names of nodes and layers."""
     paths: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     """{node: paths of its outputs, in Keras's order}."""
     wide: dict[str, bool] = field(default_factory=dict)
-    """{node: whether it gives floats of 64 bits}."""
+    """{node: whether its output is float64}."""
     called: dict[str, Converted] = field(default_factory=dict)
     """{node: the layer that it calls}."""
 
@@ -76,7 +76,7 @@ class _Building:
 def functional(
     source: KerasObject, conversion: Conversion, parts: dict[str, Converted], flags: dict[tuple[str, int], bool | None]
 ) -> Converted:
-    """The graph of a functional model whose layers became `parts`. flags: what each call computes as."""
+    """The graph of a functional model with the layers `parts`. flags: whether each call runs as in training."""
     if "name" not in source.config:
         raise CorruptFile(f"{source.label} is a Functional model without a name")
     for item in source.config["layers"]:
@@ -93,7 +93,7 @@ def functional(
 
 
 def _cast_inputs(build: _Building) -> dict[str, str]:
-    """{layer: the dtype to which the last layer that is called on what it gives casts floats}."""
+    """{layer: the dtype to which the last layer that reads it casts floats}."""
     casting = [
         part.source
         for part in build.parts.values()
@@ -109,7 +109,7 @@ def _cast_inputs(build: _Building) -> dict[str, str]:
 
 
 def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
-    """An input as a node, which reads nothing. cast: the dtype that floats have for all that read it."""
+    """An input as a node without sources. cast: the dtype of its floats for all that read it."""
     if layer.calls:
         raise CorruptFile(f"{layer.label} is called on {quoted(layer.calls)}, but an input reads nothing")
     part = build.parts[layer.name]
@@ -121,7 +121,7 @@ def _add_input(build: _Building, layer: KerasObject, cast: str | None) -> None:
 
 
 def _connected(build: _Building) -> Converted:
-    """The graph of all nodes between the inputs and outputs that the model names; inputs that nobody reads go."""
+    """The graph of all nodes between the inputs and outputs of the model, without inputs that nothing reads."""
     source, conversion = build.source, build.conversion
     inputs = _unpacked(_ends(build, source.config.get("input_layers"), "input_layers"))
     for name in references(inputs):
@@ -143,7 +143,7 @@ def _connected(build: _Building) -> Converted:
 
 
 def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: Any) -> tuple[dict[str, Any], Any]:
-    """The nodes, in the order of the calls, and the outputs with the masks that calls before them left on arrays."""
+    """The nodes in execution order, and the outputs, with explicit masks where earlier calls changed them."""
     written = {}
     for name, node in nodes.items():
         if isinstance(node, tuple):
@@ -158,7 +158,7 @@ def _with_masks(build: _Building, marks: Marks, nodes: dict[str, Any], outputs: 
 
 
 def _order(build: _Building, outputs: Any) -> list[str]:
-    """The names of the nodes, as the layers come in the file; as Keras runs them where that shows in the result."""
+    """The names of the nodes in the order of the file; in Keras's execution order where that matters for masks."""
     if not build.conversion.masked or not any(_changes_masks(part, build.conversion) for part in build.parts.values()):
         return list(build.nodes)
     layer_of = {name: layer for (layer, _), name in build.calls.items()}
@@ -173,14 +173,14 @@ def _order(build: _Building, outputs: Any) -> list[str]:
 
 
 def _changes_masks(part: Converted, conversion: Conversion) -> bool:
-    """Whether a layer, or one inside a model, may change the masks that others read."""
+    """Whether a layer, or one inside it, may change masks that others read."""
     deletes = part.source.class_name == "MultiHeadAttention" and conversion.version >= HEADS_DELETE_MASKS
     masked = part.source.is_model and any("mask" in call.get("kwargs", {}) for call in part.source.calls)
     return deletes or masked or any(_changes_masks(inner, conversion) for inner in part.parts.values())
 
 
 def _call_all(build: _Building, layers: list[KerasObject]) -> None:
-    """Make nodes of all calls, each after those that it reads, first calls in the order of the layers."""
+    """Add a node for each call, after the calls that it reads, otherwise in the order of the layers."""
     calls = [(layer, number, call, list(tensors(call))) for layer in layers for number, call in enumerate(layer.calls)]
     needs: dict[int, set[tuple[str, int]]] = {}
     readers: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -204,7 +204,7 @@ def _call_all(build: _Building, layers: list[KerasObject]) -> None:
 
 
 def _read_by(layer: KerasObject, number: int, read: list[Tensor]) -> Iterator[tuple[str, int]]:
-    """(layer, call) of everything that a call reads, the earlier call of the same layer included."""
+    """(layer, call) of all that a call waits for: its tensors, and the previous call of the same layer."""
     if number:
         yield layer.name, number - 1
     for tensor in read:
@@ -212,7 +212,7 @@ def _read_by(layer: KerasObject, number: int, read: list[Tensor]) -> Iterator[tu
 
 
 def _unreadable(build: _Building, calls: list[Any], waiting: Mapping[int, set[tuple[str, int]]]) -> str:
-    """Why calls cannot be made: the first that reads what does not exist, or a circle."""
+    """The message for calls that are left: one reads what does not exist, or they form a circle."""
     for place, missing in waiting.items():
         for name, number in sorted(missing):
             reader = quoted(calls[place][0].name)
@@ -256,7 +256,7 @@ def _call(build: _Building, layer: KerasObject, number: int, call: Any, read: li
 
 
 def _give_keys(build: _Building, part: Converted, name: str, shares: bool, training: bool | None) -> None:
-    """The keys of randomness that a call in training needs; refused where other calls share its params."""
+    """Add the random keys of a call in training; refused where other calls share its params."""
     rng = build.conversion.rng_leaves(part) if training else {}
     if shares and (rng or part.source.name in build.given):
         label = part.source.label
@@ -266,7 +266,7 @@ def _give_keys(build: _Building, part: Converted, name: str, shares: bool, train
 
 
 def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> None:
-    """Refuse floats for a layer whose dtype policy is of integers, booleans or texts, to which Keras 3 casts them."""
+    """Refuse floats for a layer with a policy of integers, booleans or strings, to which Keras 3 would cast them."""
     source, own = part.source, part.entry.arguments and not (part.operation or part.source.is_model)
     if conversion.keras2 or not own or source.policy in POLICIES or source.class_name in GIVES_INDICES:
         return
@@ -281,7 +281,7 @@ def require_no_cast(part: Converted, inputs: Any, conversion: Conversion) -> Non
 
 
 def require_dtypes_of_today(part: Converted, inputs: Any, outputs: Any, version: Version) -> None:
-    """Refuse integers of which earlier versions of Keras 3 made results of another dtype."""
+    """Refuse integers for which earlier versions of Keras 3 returned another dtype."""
     leaves, name = tree.leaves(inputs), part.source.class_name
     dtypes = {leaf.dtype for leaf in leaves if isinstance(leaf, Spec)}
     several = (len(leaves) > 1 or name == "Prod") and not any(map(is_float_spec, tree.leaves(outputs)))
@@ -296,7 +296,7 @@ def require_dtypes_of_today(part: Converted, inputs: Any, outputs: Any, version:
 
 
 def _arguments(build: _Building, layer: KerasObject, call: Any, read: list[Tensor]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of a call by position and by name: sources for its tensors, values for the rest."""
+    """(positional, keyword) arguments of a call: sources for its tensors, values for the rest."""
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
         raise CorruptFile(f"{layer.label}: a call is not {{'args': [...], 'kwargs': {{...}}}} but {quoted(call)}")
     if not read:
@@ -327,13 +327,12 @@ def _for_call(build: _Building, layer: KerasObject, training: bool | None) -> Co
 
 
 def _draws(part: Converted) -> bool:
-    """Whether a model holds keys of randomness at any depth."""
-    own = any(path[-1] == "rng" for path, _ in tree.items(part.given))
-    return own or any(map(_draws, part.parts.values()))
+    """Whether a model holds random keys at any depth."""
+    return any(path[-1] == "rng" for path, _ in tree.items(part.given)) or any(map(_draws, part.parts.values()))
 
 
 def _float(build: _Building, read: list[Tensor]) -> str:
-    """The dtype of the floats among the numbers of a call: that of its tensors where these are of 64 bits."""
+    """The dtype of literal floats in a call: float64 where a tensor is."""
     for name in {build.calls[t.layer, t.call] for t in read}:
         if name not in build.wide:
             build.wide[name] = any(spec.dtype == "float64" for spec in tree.leaves(build.specs[name]))
@@ -351,10 +350,10 @@ class _Call:
     float: str
     """The dtype of the floats in lists."""
     function: bool
-    """It calls a function of TensorFlow, which makes tensors of short lists itself."""
+    """Whether it calls a function of TensorFlow, which makes tensors of short lists itself."""
 
     def value(self, value: Any, option: bool = False, name: str = "") -> Any:
-        """An argument; `option`: the step takes it as an option, or its rule reads it, so arrays are numbers there."""
+        """An argument. option: the step takes it as an option, or its rule reads it, so arrays become numbers."""
         if isinstance(value, list):
             return self._list(value, option, name)
         if is_object(value):
@@ -385,15 +384,14 @@ class _Call:
 
 
 SHORT = 16
-"""So many integers in a list may be sizes, which rules read."""
-
+"""A list of up to so many integers may be sizes, which rules read."""
 
 FEW = 4096
-"""So many integers of a constant are held to what they are indices of."""
+"""Up to so many integers of a constant are checked where they are indices."""
 
 
 def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
-    """An array in the arguments as a node of its own; its numbers are in the params."""
+    """Add a node for an array in the arguments; its numbers are in the params."""
     name = build.names.fresh(f"{layer.name}_constant")
     step = bind(constant, shape=value.shape, dtype=str(value.dtype))
     build.nodes[name] = (step, ())
@@ -405,7 +403,7 @@ def _constant(build: _Building, layer: KerasObject, value: Array) -> str:
 
 
 def _source(build: _Building, tensor: Tensor) -> str | Ref:
-    """The source that a symbolic tensor is: outputs count in Keras's order, dicts by sorted key."""
+    """The source for a symbolic tensor: outputs are numbered in Keras's order, dicts by sorted key."""
     name = build.calls[tensor.layer, tensor.call]
     if name not in build.paths:
         build.paths[name] = paths_of(build.specs[name])
@@ -431,5 +429,5 @@ def _ends(build: _Building, value: Any, what: str) -> Any:
 
 
 def _unpacked(ends: Any) -> Any:
-    """Keras gives a list of one output as that output; what takes an array takes it in a list of one, too."""
+    """A list of one end as that end: so Keras returns it, and inputs are accepted either way."""
     return ends[0] if isinstance(ends, list) and len(ends) == 1 else ends

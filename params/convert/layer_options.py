@@ -23,8 +23,11 @@ from params.table.entry import IGNORED, Entry
 def config_values(
     source: KerasObject, entry: Entry, conversion: Conversion, operation: bool, training: bool | None
 ) -> dict[str, Any]:
-    """The config without what only training reads, nested layers as steps. No dtype is the default policy for a layer,
-    but that of the inputs for many an operation. training: what the layer, and so those inside it, is called with."""
+    """The config without keys for training only, and with nested layers as steps.
+
+    Without a dtype a layer has the default policy, but many operations take the dtype of their inputs. training: the
+    flag of the call of the layer, which counts for inner layers too.
+    """
     legal = option_names(entry.layer)
     kept = {key: item for key, item in source.config.items() if not key.endswith(TRAINING_ONLY)}
     if "*" in entry.ignored:
@@ -43,7 +46,7 @@ REQUIRED = frozenset(
         *("output_dim", "units"),
     }
 )
-"""Options that every file gives; in code fnet takes what is not given from the arrays."""
+"""Options that every file has; in code they may be missing, and fnet takes them from the arrays."""
 
 
 EXACT = REQUIRED | {
@@ -53,16 +56,18 @@ EXACT = REQUIRED | {
     *("output_shape", "rate", "recurrent_dropout", "sequence_length", "sequence_stride", "size", "stddev"),
     *("threshold", "value_dim", "width"),
 }
-"""Options of layers of which Keras 3 makes shapes, or which it compares: no float for an integer, no list for one."""
+"""Options that Keras 3 uses in shapes or comparisons: a float for an integer, or a list for a number, is refused."""
 
 
 def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, operation: bool) -> dict[str, Any]:
-    """The options that a config gives a layer, without those that are its defaults; refuses what the layer does not
-    know. Whether they are of the types that the layer asks for, `Bound.misfit` says."""
+    """The options in a config that differ from the defaults of the layer; refuses unknown ones.
+
+    Their types are checked later, by `Bound.misfit`.
+    """
     changed = config if entry.options is None else entry.options(dict(config))
     legal = {key: default for key, default in option_names(entry.layer).items() if key not in OF_AGE}
     needed = REQUIRED
-    if not operation:  # whose options may be arguments of its call
+    if not operation:  # the options of an operation may be arguments of its call
         needed |= {key for key, default in legal.items() if default is inspect.Parameter.empty}
     missing = [key for key in legal if key in needed and changed.get(key) is None]
     if missing and entry.arguments:
@@ -86,9 +91,9 @@ def layer_options(entry: Entry, config: dict[str, Any], source: KerasObject, ope
 def meant_options(
     options: Mapping[str, Any], entry: Entry, source: KerasObject, exact: Container[str]
 ) -> dict[str, Any]:
-    """Options of which some are not of the types that the layer asks for, as they were meant.
+    """Options with values of wrong types converted to the annotated types, where Keras accepts them.
 
-    exact: options of which Keras takes no other. Raises CorruptFile for what can mean nothing there.
+    exact: options that Keras does not convert. Raises CorruptFile where no conversion is possible.
     """
     kind_of, defaults = kinds(entry.layer), option_names(entry.layer)
     right = {}
@@ -107,8 +112,8 @@ def meant_options(
 
 
 def meant(value: Any, kind: Any) -> Any:
-    """`value` as Python took it in Keras, where an option of the type `kind` is asked: 0 and 1 for False and True, True
-    for the float 1, a whole float for an integer, an array of one number for the number."""
+    """`value` as Keras's Python code takes it for an option of the type `kind`: 0 and 1 for False and True, True for
+    the float 1, a whole float for an integer, an array of one number for the number."""
     parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     if fits(value, kind):
         return value
@@ -125,16 +130,16 @@ def meant(value: Any, kind: Any) -> Any:
 
 
 def _differs(value: Any, default: Any) -> bool:
-    """Whether an option needs to be said (records hold no defaults)."""
+    """Whether an option differs from its default, also in its type (records hold no defaults)."""
     return type(value) is not type(default) or value != default
 
 
 WRITTEN_BY_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
-"""Names that Keras 2 wrote for functions which are TensorFlow's."""
+"""{name that Keras 2 wrote for a function of TensorFlow: name of the activation}."""
 
 
 class _Values(NamedTuple):
-    """How the values in the config of one layer are read."""
+    """Reads the values in the config of one layer."""
 
     source: KerasObject
     conversion: Conversion
@@ -142,10 +147,10 @@ class _Values(NamedTuple):
     training: bool | None
 
     def read(self, key: str, value: Any, inside: bool = False) -> Any:
-        """A config value: lists as tuples, nested layers as steps, activations by name. inside: one in that of `key`.
+        """A config value: lists as tuples, nested layers as steps, activations by name. inside: it is part of another.
 
-        NaN and infinity are arguments of operations; as options of a layer they would only make NaN later, but for a
-        largest value of infinity, which is none.
+        NaN and infinity are allowed for operations; as options of a layer they would only give NaN later, except an
+        infinite `max_value`, which means none.
         """
         if not inside and key == "dtype":
             return self.source.policy
@@ -174,7 +179,7 @@ class _Values(NamedTuple):
         return self.conversion.inside(self.source).inner(parse(value), self.training).step
 
     def activation(self, value: Any) -> Any:
-        """An activation: a name of Keras's, or a layer."""
+        """An activation: a name, or a layer."""
         if value is None:
             return "linear"
         if isinstance(value, dict) and is_object(value):

@@ -1,4 +1,4 @@
-"""Config -> fnet model: layers and operations through the tables, sequential models, and the way into both."""
+"""`convert`: from a config to an fnet model. Layers, operations and sequential models; graphs are in `functional`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def convert(
     require_dense(objects)
     converted = convert_object(root, conversion)
     if "float64" in conversion.dtypes and not conversion.mixed:
-        # layers cast what a quotient or an average of integers gives to their own dtype
+        # layers cast a quotient or average of integers, a float64, to their own dtype
         again = dataclasses.replace(conversion, mixed=True, numbers=itertools.count(), by_step={}, by_description={})
         converted = convert_object(root, again)
     conversion.check_used(_names(objects) if custom else [])
@@ -78,7 +78,7 @@ def convert(
 def begin(
     config: Mapping[str, Any], custom: Mapping[str, Callable[..., Any]], version: Version, legacy: bool
 ) -> tuple[list[dict[str, Any]], Conversion]:
-    """All objects of a config in Keras 3 form, and the conversion that is to turn them into steps."""
+    """All objects of a config in Keras 3 form, and the conversion for them."""
     objects, floats, masked, quantized = survey(config, custom)
     mixed = bool(floats - {"float32"})
     return objects, Conversion(convert_object, custom, version, legacy, mixed, parse(config), masked, quantized)
@@ -93,7 +93,7 @@ def _names(objects: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def convert_object(source: KerasObject, conversion: Conversion, training: bool | None = None) -> Converted:
-    """A layer or model as a step. training: what it is called with; None where nothing says so."""
+    """A layer or model as a step. training: the flag of its call; None without one."""
     if "/" in source.name and not (conversion.keras2 or conversion.legacy):
         raise CorruptFile(f"{source.label} has a name with a '/', which Keras 3 takes for no layer")
     if (policy := conversion.policies.get(id(source.config))) is not None:
@@ -113,7 +113,7 @@ def convert_object(source: KerasObject, conversion: Conversion, training: bool |
 
 
 def _model(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
-    """A model as a step: its layers, each once, then how they are called."""
+    """A model as a step: first its layers, each once, then their calls."""
     layers = layers_of(source)
     flags = flags_of(source, layers, conversion, training)
     parts = {layer.name: _part(source, layer, conversion, flags.get((layer.name, 0))) for layer in layers}
@@ -121,18 +121,20 @@ def _model(source: KerasObject, conversion: Conversion, training: bool | None) -
 
 
 def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
-    """A layer of a model as a step: the step of an earlier one that differs in its name alone, as of most layers of a
-    deep model. Not so where layers have others inside, which are told apart by the ids of their steps."""
+    """A layer of a model as a step, which layers that differ in their name alone share, as most in a deep model do.
+
+    Layers with others inside do not share steps: the inner ones are identified by the ids of their steps.
+    """
     if source.class_name == "InputLayer":
         part = convert_object(source, conversion)
         if conversion.keras2 and conversion.masked and parent is not conversion.root:
-            part.step = bind(part.step, masks="keras2")  # inside a model of Keras 2 a cast loses the mask
+            part.step = bind(part.step, masks="keras2")  # inside a model of Keras 2 a cast drops the mask
         return part
     if source.is_model or conversion.custom or conversion.from_arrays:
         return convert_object(source, conversion, training)
     config = {key: value for key, value in source.config.items() if key != "name"}
     said = (source.class_name, source.python_name, source.module, source.registered_name, config, training)
-    key = marshal.dumps(said, 2)  # a version without references: equal values, of equal types, are equal bytes
+    key = marshal.dumps(said, 2)  # version 2 has no references: equal values of equal types give equal bytes
     if (earlier := conversion.by_description.get(key)) is not None:
         return dataclasses.replace(earlier, source=source)
     part = convert_object(source, conversion, training)
@@ -142,7 +144,7 @@ def _part(parent: KerasObject, source: KerasObject, conversion: Conversion, trai
 
 
 def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -> Converted:
-    """A layer or an operation as a step, with the options that its config and the age of the file give it."""
+    """A layer or an operation as a step, with options from its config and by the version of Keras."""
     entry = find_entry(source, conversion)
     declared, keras2 = entry.rules, conversion.keras2
     operation = declared.call is not None
@@ -156,13 +158,13 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
     name = f"ops.{source.class_name}" if operation else source.class_name
     options |= options_of_age(name, source.config, conversion.version)
     if source.policy not in POLICIES and source.class_name not in GIVES_INDICES:
-        # what casts to integers in `predict` gets no others: they stay as they come
+        # other policies cast nothing in `predict`: inputs of other dtypes are refused (`require_no_cast`)
         legal = option_names(entry.layer)
         options |= {key: not value for key, value in declared.in_predict.items() if legal.get(key, value) is None}
     if trains and takes_training(source, entry):
         options["training"] = True
     if not options.get("training"):
-        options.pop("masked_moments", None)  # moving ones know no mask
+        options.pop("masked_moments", None)  # moving moments ignore masks
     if not operation:
         options |= _dtype(source, entry, conversion)
     step = bind(entry.layer, **options)
@@ -181,15 +183,15 @@ def _layer(source: KerasObject, conversion: Conversion, training: bool | None) -
 
 
 def _trains(source: KerasObject, conversion: Conversion, training: bool | None) -> bool | None:
-    """Whether a layer computes as in training. training: what it is called with; None where nothing says so."""
+    """Whether a layer computes as in training. training: the flag of its call; None without one."""
     if source.class_name == "BatchNormalization" and source.config.get("trainable", True) is False:
-        return False  # a frozen one keeps to its moving statistics
+        return False  # a frozen layer uses its moving statistics
     by_default = conversion.bare and source.class_name in TRAINS_BY_DEFAULT
     return True if training is None and by_default else training
 
 
 def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[str, Any]:
-    """The dtype policy of a layer as an option, in a model of which not all is float32."""
+    """The dtype policy of a layer as an option, in a model where not all are float32."""
     if not conversion.mixed or source.policy not in POLICIES or "dtype" in option_names(entry.layer):
         return {}
     policy = policy_of_result(source.class_name, source.config, source.policy, conversion.version)
@@ -197,7 +199,7 @@ def _dtype(source: KerasObject, entry: Entry, conversion: Conversion) -> dict[st
 
 
 def _parts(inside: Mapping[str, Any], conversion: Conversion) -> dict[str, Converted]:
-    """Where the steps inside a layer come from; what one step serves twice (Bidirectional) are two objects."""
+    """The objects of the steps inside a layer; a step that is used twice (Bidirectional) becomes two objects."""
     parts: dict[str, Converted] = {}
     for key, step in inside.items():
         part = conversion.by_step.get(id(step))
@@ -207,7 +209,7 @@ def _parts(inside: Mapping[str, Any], conversion: Conversion) -> dict[str, Conve
 
 
 def _again(part: Converted) -> Converted:
-    """A second object of the same description."""
+    """A copy that is a layer of its own."""
     source = dataclasses.replace(part.source, shared=None)
     return dataclasses.replace(part, source=source, parts={k: _again(p) for k, p in part.parts.items()})
 
