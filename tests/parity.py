@@ -1,4 +1,4 @@
-"""A row of the table next to its Keras twin: weights, calls and the assertion at the yardstick."""
+"""A case of the table next to its Keras twin: weights, calls and the assertion by the yardstick."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.cases import Case
 
 MODES = ("numpy", "numpy-readonly", "jax", "jax-jit")
 FAST_MODES = ("numpy", "numpy-readonly", "jax-jit")
-"""JAX compiles one row faster than each of its operations."""
+"""Without "jax": compiling a whole case is faster than compiling each of its operations."""
 
 
 def random_weights(layer: Any, seed: int = 1) -> list[np.ndarray]:
-    """Non-trivial weights for a built Keras layer, in its own order; variances stay positive."""
+    """Random weights for a built Keras layer, in its order; variances are positive."""
     rng = np.random.default_rng(seed)
     made = []
     for variable in layer.weights:
@@ -42,12 +42,12 @@ def random_weights(layer: Any, seed: int = 1) -> list[np.ndarray]:
 
 
 def fill(model: Any, seed: int = 5) -> None:
-    """Give a Keras model weights that tell."""
+    """Give a Keras model random weights, so that layers and units differ."""
     model.set_weights(random_weights(model, seed))
 
 
 def saved(model: Any, ending: str = "keras") -> bytes:
-    """The file that Keras writes of a model."""
+    """The file that Keras writes for a model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"m.{ending}"
         model.save(path)
@@ -87,7 +87,7 @@ def keras_call(case: Case, x: Any, dtype: str, weights: list[np.ndarray] | None)
 
 
 def fnet_params(case: Case, x: Any, variables: list[Any]) -> dict[str, Any]:
-    """The Keras weights as the params tree that the layer's shape rule describes, trained where Keras trains them."""
+    """The Keras weights as the params tree of the layer's shape rule; trainable ones must be trainable in Keras."""
     if case.params is not None:
         fnet.check(case.step, case.params, fnet.core.infer.spec(x))
         return case.params
@@ -133,7 +133,7 @@ def _optimized(run: Any, step: Any, params: Any, x: Any) -> Any:
 
 
 def _readonly(step: Any, params: Any, x: Any) -> Any:
-    """Params, inputs and what every layer gives, also inside wrappers, are read-only: a layer owns none of them."""
+    """Run with read-only params, inputs and outputs of every layer, also inside wrappers: a layer owns none of them."""
     undecorated = core.undecorated
 
     def frozen_outputs(function: Any) -> Any:
@@ -155,7 +155,7 @@ def _readonly(step: Any, params: Any, x: Any) -> Any:
 
 @contextlib.contextmanager
 def _nothing_remembered() -> Iterator[None]:
-    """Functions that run as steps look up again what runs them, inside and afterwards."""
+    """With an empty cache of bound layers, during the block and after it."""
     models._bound.cache_clear()
     yield
     models._bound.cache_clear()
@@ -178,7 +178,7 @@ def _map_masked(f: Any, x: Any) -> Any:
 
 
 def with_mask(case: Case, x: Any) -> Any:
-    """The inputs with the masks of the case on them."""
+    """The inputs, with the masks of the case."""
     for at, mask in case.masks().items():
         if at is None:
             x = Masked(x, mask)
@@ -190,7 +190,7 @@ def with_mask(case: Case, x: Any) -> Any:
 
 
 def assert_parity(y: Any, keras32: Any, reference: Any, policy: str = "float32") -> None:
-    """Every leaf of `y` within the yardstick of the float64 reference, with Keras's dtype."""
+    """Every leaf of `y` meets the yardstick, with Keras's shape and dtype."""
     ours, theirs, exact = (tree.leaves(strip(t)) for t in (y, keras32, reference))
     assert len(ours) == len(theirs), f"{len(ours)} outputs, Keras gives {len(theirs)}"
     for a, b, ref in zip(ours, theirs, exact, strict=True):
@@ -199,16 +199,16 @@ def assert_parity(y: Any, keras32: Any, reference: Any, policy: str = "float32")
         assert a.dtype == b.dtype or a.dtype == object, f"dtype {a.dtype}, Keras gives {b.dtype}"
         found = yardstick.judge(a, b, ref, policy)
         if policy == "float32" and found.keras > yardstick.LOUD:
-            # Keras's float32 is no measure there. Be exact; or, where float64 is another function, as float32 is.
+            # Keras's error says nothing there: `y` must be exact or, where float64 is another function, equal float32.
             found = min(yardstick.judge(a, ref, ref, policy), yardstick.judge(a, b, b, policy), key=lambda j: j.error)
         assert found.held, f"{found}\nfnet  {a.ravel()[:8]}\nKeras {b.ravel()[:8]}\nexact {ref.ravel()[:8]}"
 
 
 def assert_close(y: Any, expected: Any, policy: str = "float32") -> None:
-    """Every leaf of `y` no farther than the yardstick's floor from `expected`, and of its shape.
+    """Every leaf of `y` differs from `expected` by no more than the floor of the yardstick.
 
-    expected: exact values; or what Keras, or another form of the same model, gives in float32. What is that near to
-    Keras's float32 meets the yardstick without a float64 reference: err(fnet) <= err(Keras) + floor.
+    expected: exact values; or the float32 values of Keras or of another form of the same model. Values so near to
+    Keras's float32 meet the yardstick without a float64 reference: err(fnet) <= err(Keras) + floor.
     """
     ours, wanted = (dict(tree.items(strip(t))) for t in (y, expected))
     assert ours.keys() == wanted.keys()
@@ -228,8 +228,8 @@ def assert_masks(y: Any, masks: list[Any]) -> None:
             np.testing.assert_array_equal(np.asarray(mine), theirs)
 
 
-def assert_row(case: Case, seed: int = 0, modes: tuple[str, ...] = FAST_MODES) -> None:
-    """A row equals its Keras twin in these modes, on inputs drawn from `seed`."""
+def assert_case(case: Case, seed: int = 0, modes: tuple[str, ...] = FAST_MODES) -> None:
+    """A case equals its Keras twin in these modes, on inputs drawn from `seed`."""
     x = case.inputs(seed)
     layer, keras32, masks = keras_call(case, x, "float32", None)
     weights = [np.asarray(w) for w in layer.get_weights()]

@@ -1,4 +1,4 @@
-"""Every row of the table, in every mode, against Keras."""
+"""Every case of the table, in every mode, against Keras."""
 
 import pickle
 
@@ -17,23 +17,23 @@ CASES = all_cases()
 
 
 @pytest.mark.parametrize("case", telling_cases(), ids=lambda case: case.id)
-def test_row_equals_its_keras_twin_on_numpy(case):
-    parity.assert_row(case, modes=("numpy", "numpy-readonly"))
+def test_case_equals_its_keras_twin_on_numpy(case):
+    parity.assert_case(case, modes=("numpy", "numpy-readonly"))
 
 
 @pytest.mark.parametrize("case", marked_cases(), ids=lambda case: case.id)
-def test_row_equals_its_keras_twin_on_both_backends(case):
-    parity.assert_row(case)
+def test_case_equals_its_keras_twin_on_both_backends(case):
+    parity.assert_case(case)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", fast_cases(), ids=lambda case: case.id)
-def test_row_equals_its_keras_twin_where_jax_runs_one_operation_after_the_other(case):
-    parity.assert_row(case, modes=("jax",))
+def test_case_equals_its_keras_twin_where_jax_runs_one_operation_after_the_other(case):
+    parity.assert_case(case, modes=("jax",))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_row_is_a_value_and_its_shape_rule_tells_the_truth(case):
+def test_case_is_a_value_and_its_shape_rule_is_right(case):
     step = case.step
     assert pickle.loads(pickle.dumps(step)) == step
     names = {**NAMES, "operations": operations}
@@ -59,7 +59,7 @@ def given_dtypes(y):
 
 
 def of_other_dtypes(case):
-    """(dtype, inputs of the case with it for floats, the output specs for them, params), where the rule takes them."""
+    """(inputs, output specs, params) of a case with its float inputs in other dtypes, where the rule takes them."""
     for dtype in ("int32", "bool", "float16", "float64"):
 
         def other(a, dtype=dtype):
@@ -76,18 +76,18 @@ def of_other_dtypes(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_the_shape_rule_tells_the_dtype_for_other_dtypes_too(case):
+def test_the_shape_rule_gives_the_dtype_for_inputs_of_other_dtypes(case):
     for x, spec, params in of_other_dtypes(case):
         assert given_dtypes(case.step(params, parity.with_mask(case, x))) == declared_dtypes(spec)
 
 
 NARROWED = {"int64": "int32", "uint64": "uint32", "float64": "float32"}
-"""What JAX makes of 64 bits."""
+"""{dtype of 64 bits: what JAX uses instead}."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [c for c in CASES if not has_host(c.step)], ids=lambda case: case.id)
-def test_the_shape_rule_tells_the_dtype_for_other_dtypes_too_on_jax(case):
+def test_the_shape_rule_gives_the_dtype_for_inputs_of_other_dtypes_on_jax(case):
     import jax
 
     with backend.using("jax"):
@@ -105,7 +105,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("kinds", PAIRS, ids="-".join)
 @pytest.mark.parametrize("merge", MERGES, ids=lambda merge: merge.__name__)
-def test_the_shape_rule_of_a_merge_knows_in_which_dtype_its_inputs_meet(merge, kinds):
+def test_the_shape_rule_of_a_merge_promotes_the_dtypes_of_its_inputs(merge, kinds):
     x = tuple(np.ones((2, 3), kind) for kind in kinds)
     spec, _ = fnet.infer(merge, fnet.core.infer.spec(x))
     assert merge({}, x).dtype == spec.dtype
@@ -121,7 +121,7 @@ BOOLEANS = [
 
 
 @pytest.mark.parametrize(("step", "shape"), BOOLEANS, ids=lambda value: getattr(value, "__name__", repr(value)))
-def test_what_tensorflow_does_not_calculate_with_booleans_is_refused(step, shape):
+def test_booleans_are_refused_where_tensorflow_does_not_compute_with_them(step, shape):
     x = tree.map(lambda spec: fnet.Spec(spec.shape, "bool"), fnet.core.infer.spec(shape))
     with pytest.raises(fnet.InvalidInput, match="numbers are wanted, not booleans"):
         fnet.infer(step, x)
@@ -129,14 +129,14 @@ def test_what_tensorflow_does_not_calculate_with_booleans_is_refused(step, shape
 
 @fnet.layer(shape=lambda x: (x, {}))
 def greedy(params, x):
-    """Writes into what it is handed."""
+    """Writes into its input."""
     x += 1
     return x
 
 
 @fnet.layer(shape=lambda x, *, layer: fnet.infer(layer, x), children=lambda *, layer: {"layer": layer})
 def greedy_wrapper(params, x, *, layer):
-    """Writes into what the layer inside gives."""
+    """Writes into the output of the layer inside."""
     y = layer(params["layer"], x)
     y += 1
     return y
@@ -145,7 +145,7 @@ def greedy_wrapper(params, x, *, layer):
 @pytest.mark.parametrize(
     "step", [fnet.sequential(fnet.relu, greedy), fnet.bind(greedy_wrapper, layer=fnet.bind(fnet.relu))]
 )
-def test_the_mode_of_read_only_arrays_notices_who_writes_into_what_another_layer_gave(step):
+def test_the_read_only_mode_notices_a_layer_that_writes_into_the_output_of_another(step):
     x, params = np.ones((2, 3), "float32"), {"relu": {}, "greedy": {}, "layer": {}}
     with parity.mode("numpy") as run:
         assert np.array_equal(run(step, params, x), x + 1)

@@ -38,7 +38,7 @@ LAYERS = [
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.id)
 def test_integers_are_computed_with_as_keras_does(case):
     integers = np.random.default_rng(3).integers(-3, 8, case.shapes).astype("int32")
-    parity.assert_row(Case(**{**vars(case), "feed": integers}))
+    parity.assert_case(Case(**{**vars(case), "feed": integers}))
 
 
 TRUNCATED = [
@@ -53,14 +53,14 @@ TRUNCATED = [
 @pytest.mark.parametrize("case", TRUNCATED, ids=lambda case: case.id)
 def test_normalized_integers_are_truncated_as_by_keras(case, kind):
     integers = np.random.default_rng(3).integers(-3, 8, case.shapes).astype(kind)
-    parity.assert_row(Case(**{**vars(case), "feed": integers}))
+    parity.assert_case(Case(**{**vars(case), "feed": integers}))
 
 
 @pytest.mark.parametrize("kind", ["int8", "uint8", "int16"])
 @pytest.mark.parametrize("case", [Case(fnet.average, (SEQUENCE,) * 3, {}, twin="Average")])
 def test_the_mean_of_small_integers(case, kind):
     integers = tuple(np.random.default_rng(i).integers(0, 250, SEQUENCE).astype(kind) for i in range(3))
-    parity.assert_row(Case(**{**vars(case), "feed": integers}))
+    parity.assert_case(Case(**{**vars(case), "feed": integers}))
 
 
 def test_the_mean_of_large_integers_is_float64_where_there_is_such_a_thing():
@@ -114,7 +114,7 @@ def test_integers_are_integers_until_keras_makes_them_floats(case, kind):
     """Scores of bytes wrap around, those of booleans are booleans, and two of uint64 give uint32."""
     rng = np.random.default_rng(3)
     drawn = tree.map(lambda a: rng.integers(0, 2 if kind == "bool" else case.high, a.shape).astype(kind), case.inputs())
-    parity.assert_row(Case(**{**vars(case), "feed": drawn}))
+    parity.assert_case(Case(**{**vars(case), "feed": drawn}))
 
 
 def attention_layers():

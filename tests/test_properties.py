@@ -90,7 +90,7 @@ def drawn_cases(draw: Any) -> Case:
 @settings(max_examples=EXAMPLES or 30)
 @given(drawn_cases(), st.integers(0, 2**16))
 def test_drawn_layers_equal_keras_on_both_backends(case, seed):
-    parity.assert_row(case, seed)
+    parity.assert_case(case, seed)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
-"""THE table: one row (or more) a layer, by family. A layer without a row does not exist.
+"""The table of test cases: at least one for each layer, by family. `tests/test_telling.py` finds layers without one.
 
-`tests/test_cases.py` runs every row on NumPy, NumPy with read-only arrays and JAX jit, compares it with its Keras
-twin at the yardstick, pickles it and evaluates its repr.
+`tests/test_cases.py` runs every case on NumPy, NumPy with read-only arrays and JAX jit, compares it with its Keras
+twin by the yardstick, pickles it and evaluates its repr.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from fnet import bind
 
 @dataclass(frozen=True)
 class Case:
-    """One row.
+    """One case.
 
-    layer: the fnet layer function. options: its options, which are also those of the Keras twin unless
-    `twin` is given. shapes: one shape, or a tuple/dict of shapes, batch axis included. twin: the name of a
-    class in keras.layers, or a function of the keras module that returns the Keras layer. dtype: of the
-    inputs ("float32", or "int32" ids below `high`). mask: put a mask (batch, time) with leading, inner,
-    trailing and all-masked rows on the first input, or on the inputs at these positions or keys. extra: more
-    entries of a dict of inputs, as they are. call: keyword arguments of the Keras call. order: positions of
-    Keras's weights in the order of the shape rule, where they differ; others are left out.
+    layer: the fnet layer function. options: its options, and those of the Keras twin unless there are `twin_options`.
+    shapes: one shape, or a tuple or dict of shapes, batch axis included. twin: the name of a class in keras.layers, or
+    a function of the keras module that returns the Keras layer. dtype: of the inputs ("float32", or "int32" ids below
+    `high`). mask: whether the first input gets a mask (batch, time) with leading, inner, trailing and all-masked rows;
+    or the positions or keys of the inputs that get one. extra: more entries of a dict of inputs. call: keyword
+    arguments of the Keras call. order: positions of Keras's weights in the order of the shape rule, where they differ;
+    other weights are left out.
     """
 
     layer: Callable[..., Any]
@@ -43,13 +43,13 @@ class Case:
     call: dict[str, Any] = field(default_factory=dict)
     label: str = ""
     feed: Any = None
-    """The inputs themselves, in place of random ones of `shapes`: strings, say."""
+    """The inputs, instead of random ones of `shapes`: strings, for example."""
     params: Any = None
-    """The params themselves, for layers whose state is no Keras weight: vocabularies."""
+    """The params, for layers with a state that is not a Keras weight: vocabularies."""
     plain: Any = None
-    """What `fnet.optimize` makes the step of, for layers that Keras lacks: its weights are those of this step."""
+    """For layers that only `fnet.optimize` makes: the step before it, which also defines the weights."""
     idle: str = ""
-    """Why the output may be constant or the input, or options or a mask may change nothing: see `tests.telling`."""
+    """Why the output may be constant or the input, or options or a mask may change nothing (see `tests.telling`)."""
 
     @property
     def step(self):
@@ -97,10 +97,10 @@ def _first_shape(shapes: Any) -> Any:
 
 
 def _mask(shape: Any, turn: int) -> np.ndarray:
-    """(batch, time): rows ragged, with a hole, empty and full, in an order that depends on `turn`.
+    """(batch, time): ragged rows, rows with a hole, empty and full ones, in an order that depends on `turn`.
 
-    First and last step differ in the ragged row and in the one with a hole, which begins with False. Fewer rows than
-    four leave out the full and the empty one, more repeat them.
+    The first and last step differ in the ragged row and in the one with a hole, which begins with False. With fewer
+    than four rows the full and the empty one are left out.
     """
     batch, time = shape[:2]
     if time == 1:
@@ -138,40 +138,41 @@ FAMILIES = (
     "regularization",
     "reshaping",
 )
-"""The modules of rows, one a family."""
+"""The modules of cases, one a family."""
 
 
 def all_cases() -> list[Case]:
-    """Every row of every family."""
+    """Every case of every family."""
     families = [importlib.import_module(f"tests.cases.{family}") for family in FAMILIES]
     return [case for family in families for case in family.CASES]
 
 
 def fast_cases(cases: list[Case] | None = None) -> list[Case]:
-    """The first and the middle row of each layer."""
-    return [rows[i] for rows in _by_layer(all_cases() if cases is None else cases) for i in sorted({0, len(rows) // 2})]
+    """The first and the middle case of each layer."""
+    groups = _by_layer(all_cases() if cases is None else cases)
+    return [group[i] for group in groups for i in sorted({0, len(group) // 2})]
 
 
 def marked_cases(cases: list[Case] | None = None) -> list[Any]:
-    """The rows as pytest parameters, slow but for `fast_cases`: compiling all of them on JAX takes minutes."""
+    """The cases as pytest parameters, marked slow except `fast_cases`: compiling all of them on JAX takes minutes."""
     cases = all_cases() if cases is None else cases
     fast = {id(case) for case in fast_cases(cases)}
-    by_layer = [case for rows in _by_layer(cases) for case in rows]
+    by_layer = [case for group in _by_layer(cases) for case in group]
     return [case if id(case) in fast else pytest.param(case, marks=pytest.mark.slow) for case in by_layer]
 
 
 def telling_cases() -> list[Case]:
-    """The rows that show a value of an option, with a mask or without, that no row of the layer before them shows.
+    """The cases with a value of an option, with or without a mask, that no earlier case of the layer has.
 
-    They are the fast ones on NumPy, less those that `marked_cases` runs on both backends.
+    They are the fast ones on NumPy, without those that `marked_cases` runs on both backends.
     """
     chosen = []
-    for rows in _by_layer(all_cases()):
+    for group in _by_layer(all_cases()):
         shown: set[Any] = set()
-        for i, case in enumerate(rows):
+        for i, case in enumerate(group):
             shows = {(name, repr(value), bool(case.mask)) for name, value in case.options.items()}
             shows |= {("mask", case.mask), *case.extra}
-            if shows - shown and i not in (0, len(rows) // 2):
+            if shows - shown and i not in (0, len(group) // 2):
                 chosen.append(case)
             shown |= shows
     return chosen
