@@ -1,4 +1,4 @@
-"""What a model asks for, told before it runs: memory and work for one row of a batch, and tensors that fit."""
+"""Checks of a loaded model before it runs: memory and work for one row of a batch, and tensors that fit together."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from params.errors import CorruptFile, LimitExceeded, quoted
 from params.file.model_file import Limits
 
 MOST_AXES = 64
-"""Of an array of NumPy."""
+"""The most axes of a NumPy array."""
 
 GROWTH = 256
-"""A byte that is fed to a model, or of its file, may ask for as many bytes more than `Limits.outputs`."""
+"""Bytes that each byte of the input and of the file adds to `Limits.outputs`."""
 
 WORK = 32
-"""As many bytes may be written for each that may be held."""
+"""How many bytes may be written for each that may be held."""
 
 SMALL = 1 << 20
-"""Bytes that a step which is tried may hold and write. All steps together may write MOST of them."""
+"""The most bytes that a step may hold and write to be run by `require_fit`; all such steps together: MOST."""
 MOST = 32 * SMALL
 TRIED = 1 << 16
-"""A step that is tried takes as long as writing this many bytes, about, whatever it computes."""
+"""The overhead of running a step, as the number of bytes that are written in the same time."""
 
 MOST_SIZES = 16
-"""Of batches for which a step is tried."""
+"""The most batch sizes for which `require_fit` runs a step."""
 
 OPEN = (64, 256, 1024)
-"""Sizes for which a model with open ones is looked at: the first that all its layers take."""
+"""Sizes to try for unknown ones; the first that all layers accept is used."""
 
 
 def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | None = None) -> None:
-    """Refuse a model that asks for more than `Limits.outputs` allows for one row of a batch, or gives more axes than
-    arrays have. steps: what `trace` saw of it. stored: the bytes of its file, of which params may be zeros that were
-    compressed; None where params are as large as they say.
+    """Raise LimitExceeded for a model that exceeds `Limits.outputs` for one row of a batch, or the axes of arrays.
 
-    Raises LimitExceeded.
+    steps: its trace. stored: the size of its file; params count at most as much, since zeros compress well. None: params
+    count fully.
     """
     gives = [[spec.shape for spec in room.arrays(traced.outputs)] for traced in steps]
     for traced, shapes in zip(steps, gives, strict=True):
@@ -62,11 +61,10 @@ def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | No
 
 
 def require_fit(steps: list[infer.TracedStep]) -> None:
-    """Refuse an operation, or a layer of several tensors, that these do not fit, as rules of shapes do not all tell:
-    where it is small it is run. Numbers decide in some and sizes of a batch in others, so it is run again with other
-    ones before it is refused.
+    """Raise CorruptFile for an operation, or a layer on several tensors, that its inputs do not fit.
 
-    Raises CorruptFile.
+    Shape rules do not find all of these, so small steps are run. Some depend on numbers or batch sizes, so a step that
+    fails is run again with others before it is refused.
     """
     left = MOST
     for traced in steps:
@@ -84,7 +82,7 @@ def require_fit(steps: list[infer.TracedStep]) -> None:
 
 
 def _can_be_tried(step: Any, given: list[Any], made: list[Any]) -> bool:
-    """Whether tensors may misfit a step that any numbers can be given to, for a batch of any size or of a known one."""
+    """Whether a step can be run on any numbers, and its inputs may not fit together."""
     if not isinstance(step, Bound) or step.rules.entrance.host or not step.function.__module__.startswith("fnet."):
         return False
     call = step.rules.call
@@ -98,9 +96,9 @@ def _can_be_tried(step: Any, given: list[Any], made: list[Any]) -> bool:
 
 
 def _failure(traced: infer.TracedStep, batch: int, number: int) -> Exception | None:
-    """What a step raises whose tensors are full of a number, None where nothing is.
+    """The error of a step on tensors filled with a number, or None.
 
-    Floats are powers of 1/2: a square matrix of them is positive definite, as some operations need it.
+    Floats are powers of 1/2: square matrices of them are positive definite, which some operations need.
     """
 
     def full(leaf: Any) -> Any:
@@ -121,7 +119,7 @@ def _failure(traced: infer.TracedStep, batch: int, number: int) -> Exception | N
 
 
 def _require(traced: infer.TracedStep, does: str, needed: int, allowed: int) -> None:
-    """Refuse what takes more bytes than are allowed; `traced` is where the most of them are."""
+    """Raise LimitExceeded where `needed` exceeds `allowed` bytes, most of them in the step `traced`."""
     if needed > allowed:
         raise LimitExceeded(
             f"step {_path(traced)} gives {quoted(traced.outputs, 120)}: for one row the model {does} {needed >> 20:,} "
@@ -135,22 +133,21 @@ def _path(traced: infer.TracedStep) -> str:
 
 
 def _is_open(traced: infer.TracedStep, shapes: list[Shape]) -> bool:
-    """Whether sizes other than that of the batch, or what an operation makes of the batch, are not known. shapes: of
-    what the step gives."""
+    """Whether output sizes other than that of the batch are unknown. shapes: of the outputs."""
     own = traced.step.rules if isinstance(traced.step, Bound) else None
     begin = 0 if own is not None and own.call is not None and not own.by_row else 1
     return any(None in shape[begin:] for shape in shapes)
 
 
 def _sized(spec: Any, size: int) -> Any:
-    """A Spec of one row, with `size` for the other open sizes."""
+    """A Spec for one row, with `size` for other unknown sizes."""
     if not isinstance(spec, Spec):
         return spec
     return replace(spec, shape=sized(spec.shape[:1], 1) + sized(spec.shape[1:], size))
 
 
 def _closed(steps: list[infer.TracedStep]) -> list[infer.TracedStep]:
-    """What `trace` sees of the model for sizes in place of open ones."""
+    """The trace of the model with sizes in place of unknown ones."""
     for size in OPEN:
         try:
             return infer.trace(steps[-1].step, tree.map(lambda spec, size=size: _sized(spec, size), steps[-1].inputs))

@@ -28,18 +28,18 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Predict:
-    """A model file as a function of batches. It pickles to this call; each process loads the file when first used.
+    """A model file as a function of batches. It pickles as this call; each process loads the file on first use.
 
     path: a `.keras`, `.h5` or `.safetensors` file that every worker can read.
-    columns: what the model reads of a batch of columns: one that holds texts, or an array for each row; several of
-    numbers, a feature each; None for a column for each input by its name, or the only column.
-    output: the name of the column of what the model gives; outputs that have names get `output_name`.
-    labels: whether "label" and "score" of the best class come too, where a `.safetensors` has labels.
+    columns: the columns that the model reads: one with texts, or with an array for each row; or several with numbers,
+    one a feature. None: a column for each input, by its name, or the only column.
+    output: the name of the new column with the output; outputs with names get `output_name`.
+    labels: whether to add "label" and "score" of the best class, where a `.safetensors` has labels.
     batch_size, invalid: as in `fnet.predict`; rows without an answer are marked unless invalid="raise".
-    scale, offset: what numbers are multiplied by first, None for what a `.safetensors` says, and what is then added.
+    scale, offset: numbers are multiplied by `scale` (None: that in the `.safetensors`), then `offset` is added.
 
-    predict(batch) -> the batch with columns more, for a mapping {column: values} or, with `columns`, a DataFrame;
-    predict(x) -> what the model gives, for an array or a list of them, one for each input.
+    predict(batch) -> the batch with new columns, for a mapping {column: values} or, with `columns`, a DataFrame;
+    predict(x) -> the outputs, for an array or a list of arrays, one for each input.
     """
 
     path: str
@@ -66,11 +66,11 @@ class Predict:
     def _run(self, model: _Model, x: Any) -> Any:
         x = Scaling(model.scale if self.scale is None else self.scale, self.offset)(x)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", fnet.InvalidRows)  # the marks say it
+            warnings.simplefilter("ignore", fnet.InvalidRows)  # rows are marked
             return fnet.predict(model.model, model.params, x, batch_size=self.batch_size, invalid=self.invalid)
 
     def _rows(self, model: _Model, columns: dict[str, Any]) -> Any:
-        """What the model reads, of the columns of a batch."""
+        """The input of the model, from the columns of a batch."""
         names = (self.columns,) if isinstance(self.columns, str) else self.columns
         if names is None:
             names = tuple(model.inputs) if set(model.inputs) <= set(columns) else tuple(columns)
@@ -100,7 +100,7 @@ class _Model:
 
 
 def _stamp(path: str) -> tuple[int, int]:
-    """What changes when a file is written anew."""
+    """(time, size) of a file, which change when it is rewritten."""
     status = Path(path).stat()
     return status.st_mtime_ns, status.st_size
 

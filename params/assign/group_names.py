@@ -1,6 +1,6 @@
-"""Which group of a file holds the arrays of which object: Keras's walk over its objects, simulated on the config.
+"""The group of each object in a file of weights, by Keras's traversal of its objects, repeated on the config.
 
-Keras names groups by place, not by layer name: `layers/conv2d_1` is the second Conv2D of the model.
+Keras names groups by position, not by layer name: `layers/conv2d_1` is the second Conv2D of the model.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Naming:
     """How a generation of Keras names the groups of a file."""
 
     layers: str = "layers"
-    """Where a model keeps its layers."""
+    """The attribute of a model with its layers."""
     twice: bool = False
-    """Layers that have weights take two numbers, the second without a group: they are in that dict under two keys."""
+    """Whether layers with weights use two numbers, the second without a group: the dict has them under two keys."""
     duplicates_count: bool = True
-    """Whether an object met again takes a number."""
+    """Whether an object that comes again uses a number."""
     attributes: Literal["private last", "sorted", "reversed"] = "private last"
-    """The order in which the attributes of a layer are met; names sort as in ASCII, so "_a" comes before "a"."""
+    """The order of the attributes of a layer; in ASCII, "_a" comes before "a"."""
 
     def ordered(self, places: Iterable[str]) -> list[str]:
         """The attributes of a layer in this order."""
@@ -40,19 +40,19 @@ class Naming:
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"
 LISTS = ("layers", _DEPENDENCIES)
-"""Where models keep their layers."""
+"""The attributes of models with their layers."""
 KERAS_3 = Naming()
 KERAS_2_15 = Naming(duplicates_count=False, attributes="reversed")
-"""Of 2.15, and of tf_keras to this day."""
+"""2.15, and tf_keras to this day."""
 KERAS_2_14 = Naming(_DEPENDENCIES, duplicates_count=False, attributes="sorted")
 KERAS_2_12 = Naming(_DEPENDENCIES, twice=True, attributes="sorted")
-"""Of 2.12 and 2.13."""
+"""2.12 and 2.13."""
 
 
 def namings(version: str | None, groups: Iterable[str]) -> tuple[Naming, ...]:
-    """The rules by which the groups of a file can be named: one where the version of Keras is known.
+    """The possible naming rules of a file: one where the version of Keras is known.
 
-    A `.weights.h5` does not tell its version; then the first of these with which all arrays fit is the one.
+    A `.weights.h5` has no version; the first rule with which all arrays fit is right.
     """
     numbers = re.match(r"(\d+)\.(\d+)", version or "")
     if numbers is not None:
@@ -67,7 +67,7 @@ def namings(version: str | None, groups: Iterable[str]) -> tuple[Naming, ...]:
 
 @dataclass(eq=False)
 class Walk:
-    """{object: group}: each object is stored once, at the first place where Keras meets it."""
+    """Finds {object: group}. Each object is stored once, at the first place where Keras meets it."""
 
     naming: Naming = KERAS_3
     groups: dict[Any, str] = field(default_factory=dict)
@@ -76,17 +76,17 @@ class Walk:
     first: dict[Any, Converted] = field(default_factory=dict)
     """{identity: the first mention of an object}."""
     copies: set[int] = field(default_factory=set)
-    """The ids of other mentions, which are gone through once."""
+    """The ids of other mentions that were visited."""
     named: list[tuple[Converted, str]] = field(default_factory=list)
-    """The layers of models, whose names the file tells; those inside wrappers are renamed by Keras."""
+    """The layers of models, with their groups, whose names the file has; Keras renames layers inside wrappers."""
     models: list[str] = field(default_factory=list)
-    """The groups of models: Keras keeps in them what a model was trained with, too."""
+    """The groups of models, which also contain the optimizer and metrics."""
 
     def identity(self, converted: Converted) -> Any:
-        """One value for all mentions of one object.
+        """The same value for all mentions of one object.
 
-        A mention with `shared_object_id` may be of an object first met inside a nested model, whose config is a
-        copy from before the mark was set: that one has the same class, name and config.
+        A mention with `shared_object_id` may mean an object that was first met inside a nested model, in a config
+        without that mark: one of the same class, name and config.
         """
         source = converted.source
         if source.shared is None:
@@ -100,7 +100,7 @@ class Walk:
         return keys[0]
 
     def visit(self, converted: Converted, group: str, expected: ParamTree) -> None:
-        """Give `converted`, whose params have the form `expected`, and what it is made of their groups."""
+        """Set the groups of `converted`, with the params `expected`, and of its parts."""
         key = self.identity(converted)
         if key in self.groups:
             self._visit_copy(converted, self.first[key])
@@ -118,7 +118,7 @@ class Walk:
                 self.visit(converted.parts[names[place]], join(group, place), inner if isinstance(inner, dict) else {})
 
     def _visit_copy(self, converted: Converted, first: Converted) -> None:
-        """Give the parts of another mention of an object, whose config is a copy, the groups of those of the first."""
+        """Set the groups of the parts of another mention of an object to those of the first mention."""
         if converted is first or id(converted) in self.copies:
             return
         self.copies.add(id(converted))
@@ -146,7 +146,7 @@ class Walk:
 
 
 def has_weights(converted: Converted, expected: ParamTree) -> bool:
-    """Whether Keras lists weights of an object: its arrays, and the tables of a lookup that was adapted."""
+    """Whether Keras lists weights of an object: arrays, or the tables of an adapted lookup."""
     if converted.source.is_model:
         return any(has_weights(part, expected.get(name, {})) for name, part in converted.parts.items())
     entry, config = converted.entry, converted.source.config
@@ -158,7 +158,7 @@ def has_weights(converted: Converted, expected: ParamTree) -> bool:
 
 
 def stored_layers(converted: Converted) -> list[Converted]:
-    """The layers of a model as Keras lists them: no operations; the input layers of a Functional, not a Sequential."""
+    """The layers of a model as Keras lists them: without operations, and without the input layer of a Sequential."""
     parts = [part for part in converted.parts.values() if not part.operation]
     if converted.source.class_name == "Sequential" and parts and parts[0].source.class_name == "InputLayer":
         return parts[1:]
@@ -166,14 +166,14 @@ def stored_layers(converted: Converted) -> list[Converted]:
 
 
 def within(converted: Converted) -> Iterator[Converted]:
-    """An object and all that it is made of."""
+    """An object and all objects inside it."""
     yield converted
     for part in converted.parts.values():
         yield from within(part)
 
 
 def place_of(groups: Mapping[str, str], name: str) -> str:
-    """The sub-group of a params key, below the group of its layer."""
+    """The group of a params key, relative to the group of its layer."""
     return groups[name] if name in groups else join(groups.get("", ""), name)
 
 

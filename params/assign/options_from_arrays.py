@@ -1,8 +1,8 @@
-"""Options that a config does not say, and the arrays of the file tell: {id of the config: options}.
+"""Options that are not in a config but follow from the arrays of the file: {id of the config: options}.
 
-The boundaries of a Discretization of Keras 2, whose file holds a summary of the data that it was adapted to (Keras 2
-itself forgets to compute them when it loads such a file). How the layers inside an attention layer are quantized: Keras
-keeps only the policy of the whole, float32, and cannot read such a file back.
+The boundaries of a Discretization of Keras 2, whose file has a summary of the data that it was adapted to (Keras 2 does
+not compute them when it loads such a file). The quantization of the projections of an attention layer: Keras saves only
+the policy of the whole layer, float32, and cannot load such a file itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WITHOUT_INPUTS_TOO = (("int8", "int8_weight_only"), ("int4", "int4_dynamic"), ("
 
 
 def options_from_arrays(converted: Converted, expected: ParamTree, file: WeightTree, version: Version) -> Options:
-    """All such options of a model whose params have the form `expected`. version: of the Keras that wrote it."""
+    """All such options of a model with the params `expected`. version: that of the Keras that wrote it."""
     find = _boundaries if version < (3, 0) else _quantizations
     return find(converted, expected, file, version)
 
@@ -59,8 +59,8 @@ def _boundaries(converted: Converted, expected: ParamTree, file: WeightTree, _: 
 
 
 def _summary(part: Converted, top: Converted, group: str | None, file: WeightTree) -> StoredArray:
-    """The array of an adapted layer, which is `top` or inside it. One that was adapted before it was called wrote
-    no name before "summary" into a legacy file."""
+    """The summary of an adapted layer, which is `top` or inside it. In a legacy file its name lacks that of the layer
+    if the layer was adapted before it was called."""
     arrays = list(variables_of(file, group).arrays) if group is not None and file.groups else []
     stored = [(f"/{layer.name}/{n.split(':')[0]}", array) for layer in file.layers for n, array in layer.arrays]
     own = [array for name, array in stored if name.endswith(f"/{part.source.name}/{SUMMARY}")]
@@ -71,7 +71,7 @@ def _summary(part: Converted, top: Converted, group: str | None, file: WeightTre
 
 
 def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
-    """The boundaries of `bins` bins: quantiles of the (values, weights) that a summary holds."""
+    """The boundaries of `bins` bins: quantiles of the (values, weights) in a summary."""
     values, weights = array.load()
     if type(bins) is not int or bins < 1 or bins > MOST_BINS:
         raise WeightsMismatch(f"{quoted(array.place)}: {quoted(bins)} bins")
@@ -84,10 +84,10 @@ def boundaries(array: StoredArray, bins: Any) -> tuple[float, ...]:
 
 
 def _quantizations(converted: Converted, expected: ParamTree, file: WeightTree, version: Version) -> Options:
-    """The option `quantization` of the attention layers whose arrays are integers.
+    """The option `quantization` of the attention layers with integer arrays.
 
-    Whether the inputs are quantized too is not in the arrays: it is as in the other layers of the file, which one
-    call of `model.quantize` treats alike, else Keras's default.
+    Whether inputs are quantized too is not in the arrays: it is taken from the other layers, which one call of
+    `model.quantize` treats alike, else it is Keras's default.
     """
     if not any(_is_special(held.arrays) for held in file.groups.values()):
         return {}
@@ -106,7 +106,7 @@ def _quantizations(converted: Converted, expected: ParamTree, file: WeightTree, 
 
 
 def _is_special(arrays: tuple[StoredArray, ...]) -> bool:
-    """Whether these can be the arrays of a quantized layer: a kernel of integers, or the six more of "float8"."""
+    """Whether these can be the arrays of a quantized layer: with an integer kernel, or six more arrays for "float8"."""
     return bool(arrays) and (arrays[0].dtype == "int8" or _is_float8(arrays))
 
 
@@ -116,8 +116,8 @@ def _is_float8(arrays: tuple[StoredArray, ...]) -> bool:
 
 
 def _by_arrays(label: str, held: list[tuple[StoredArray, ...]], others: set[str | None], heads: Any) -> str | None:
-    """The option that the arrays of the projections ask for; `others`: those of the other layers of the file;
-    heads: over which the last of them sums."""
+    """The option by the arrays of the projections. others: the options of the other layers of the file. heads: the
+    number of heads, over which the last projection sums."""
     if held and all(map(_is_float8, held)):
         return "float8"
     whole = {arrays[0].dtype == "int8" for arrays in held}

@@ -1,9 +1,8 @@
-"""From stored arrays to the params tree: shape and dtype compared before any bytes are read, numbers checked after.
+"""From stored arrays to the params tree: shapes and dtypes are checked before any bytes are read, numbers after.
 
 Keras on NumPy stores the weights of a float64 policy as float32, and casts them when it loads them. `CuDNNLSTM` and
-`CuDNNGRU` of Keras 2 stored arrays as the engine below lays them out: Keras tells them by the bias, which is twice as
-long as that of its own layers, and converts them when it loads them into those, at any depth. Here the same, for every
-file.
+`CuDNNGRU` of Keras 2 stored arrays in CuDNN's layout. As in Keras, such arrays are recognised by the bias, which is
+twice as long, and converted, at any depth.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from params.file.model_file import StoredArray
 
 
 def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
-    """The params tree: every stored array compared with its `Param`, then read."""
+    """The params tree: every stored array is compared with its `Param`, then read."""
     want = dict(tree.items(expected))
     arrays = from_cudnn(arrays, expected)
     for path, param in want.items():
@@ -47,7 +46,7 @@ def values(arrays: Loaded, expected: ParamTree) -> dict[str, Any]:
 
 
 def compare_with(path: tuple[Any, ...], item: Any, param: Param) -> None:
-    """Raise WeightsMismatch where an array is not what the parameter at `path` must be."""
+    """Raise WeightsMismatch where an array does not fit the parameter at `path`."""
     shape, dtype = tuple(item.shape), str(item.dtype)
     if shape == tuple(param.shape) and dtype == param.dtype:
         return
@@ -64,7 +63,7 @@ def _widens(item: StoredArray, param: Param | None) -> bool:
 
 
 def _checked(path: tuple[Any, ...], value: Array) -> Array:
-    """An array that nobody can change, without NaN, infinity or negative variance."""
+    """A constant array. Raises WeightsMismatch for NaN, infinity or a negative variance."""
     array = np.asarray(value)
     if (wrong := faulty(path, array)) is not None:
         raise WeightsMismatch(f"{quoted('/'.join(map(str, path)))} {wrong}")
@@ -77,8 +76,10 @@ NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
 def from_cudnn(loaded: dict[tuple[Any, ...], Any], expected: ParamTree) -> dict[tuple[Any, ...], Any]:
-    """`loaded` with the arrays of CuDNN layers as the layers of today have them. Raises WeightsMismatch for a GRU that
-    multiplies before it resets, which CuDNN cannot compute."""
+    """`loaded` with the arrays of CuDNN layers in the layout of today's layers.
+
+    Raises WeightsMismatch for a GRU with reset_after=False, which CuDNN does not have.
+    """
     want, changed = dict(tree.items(expected)), dict(loaded)
     for paths, units, gates in _recurrent(want):
         bias = loaded.get(paths[2])
@@ -105,10 +106,10 @@ def _recurrent(want: dict[tuple[Any, ...], Param]) -> Iterator[tuple[list[tuple[
 
 
 def _converted(array: StoredArray, number: int, gates: int) -> StoredArray:
-    """Array `number` (kernel, recurrent_kernel, bias) of a CuDNN layer as the layer of today has it.
+    """Array `number` (kernel, recurrent_kernel, bias) of a CuDNN layer in the layout of today's layer.
 
-    CuDNN keeps each gate's matrices transposed, and two biases: one for the input, one for the recurrence. The
-    LSTM adds them; the GRU (reset_after) has a row for each.
+    CuDNN transposes the matrices of each gate, and has two biases, for the input and for the recurrence. The LSTM adds
+    them; the GRU (reset_after) has a row for each.
     """
 
     def kernel() -> Array:

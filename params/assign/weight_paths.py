@@ -26,11 +26,10 @@ from params.table.entry import Entry, Vocabularies, in_configs
 from params.table.layers import LAYERS, class_of
 
 TRAINER = r"_?(loss_tracker|compile_metrics|compile_loss|metrics|loss|optimizer)(/|$)"
-"""Groups in the group of a model that belong to training: the optimizer, trackers of losses and metrics."""
+"""Groups inside that of a model for training: optimizer, trackers of losses and metrics."""
 
 METRICS = r"(.*/)?_metrics/"
-"""Where any layer of 2.12 and 2.13 has its metrics: those of `add_metric`, and attributes of a layer."""
-
+"""Groups of the metrics of a layer in 2.12 and 2.13: those of `add_metric`, and attributes."""
 
 ParamPath = tuple[Any, ...]
 Loaded = dict[ParamPath, Any]
@@ -38,19 +37,19 @@ Loaded = dict[ParamPath, Any]
 
 
 NO_ARRAYS = Variables(None)
-"""Of a group that a file lacks."""
+"""The variables of a group that a file lacks."""
 
 OF_TRAINING = "vector_u"
-"""The parameter of SpectralNormalization that only training reads; one that a Sequential of Keras 2 builds when it is
-called has none in the file."""
+"""The parameter of SpectralNormalization that only training reads. A Sequential of Keras 2 that is built when it is
+called saves none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in the file and the parameter that it holds.
+    """A place in the file, and the parameter there.
 
-    No path: an array that inference does not need. number -1: the config has told the parameter already, and the
-    file may hold it again under its name.
+    path: None for an array that inference does not need. number: -1 for a parameter from the config, which the file
+    may repeat under its name.
     """
 
     group: str
@@ -68,15 +67,15 @@ class Slot:
 
 
 class _Layer(NamedTuple):
-    """A layer whose arrays are looked for, or one inside it."""
+    """A layer with arrays in the file, or a part of one."""
 
     owner: Converted
-    """The layer of the file."""
+    """The layer in the config."""
     step: Any
-    """What runs; None for a mere group of arrays."""
+    """The step that runs; None for a group of arrays that is no step."""
     entry: Entry
     home: str
-    """The group of the layer of the file."""
+    """The group of `owner`."""
     group: str
     path: ParamPath
     frozen: bool
@@ -84,7 +83,7 @@ class _Layer(NamedTuple):
 
 @dataclass(eq=False)
 class Plan:
-    """The slots of all parameters, in the order in which Keras lists its variables, and what no array holds."""
+    """The slots of all parameters, in the order of Keras's variables, and the parameters that are not in arrays."""
 
     vocabularies: Vocabularies
     walk: Walk
@@ -93,7 +92,7 @@ class Plan:
     """Parameters from the config or a vocabulary, unless an array of the file holds them."""
 
     def add(self, converted: Converted, expected: ParamTree, path: ParamPath, frozen: bool = False) -> None:
-        """The parameters of `converted`, which are at `path` and have the form `expected`."""
+        """Add the parameters of `converted`, at `path`, with the specs `expected`."""
         group = self.walk.groups[self.walk.identity(converted)]
         frozen = frozen or converted.source.config.get("trainable") is False
         if converted.source.is_model:
@@ -117,12 +116,12 @@ class Plan:
             self.given |= {(*path, name, *map(str, key)): value for key, value in tree.items(values)}
 
     def _add_arrays(self, layer: _Layer, expected: ParamTree, names: list[str] | None = None) -> None:
-        """The arrays of a layer itself. names: those that the file lists, where they are not its params; what they hold
-        counts, whatever the config says."""
+        """Add the arrays of a layer itself. names: those in the file, where they are not its params; they take
+        precedence over the config."""
         params = {name: param for name, param in expected.items() if isinstance(param, Param)}
         listed = names or ()
         own = {name: param for name, param in params.items() if name in listed or (*layer.path, name) not in self.given}
-        if is_custom(layer.owner):  # Keras stores what training moves before the rest
+        if is_custom(layer.owner):  # Keras stores trainable variables first
             own = dict(sorted(own.items(), key=lambda item: not item[1].trainable))
         group = join(layer.group, layer.entry.groups.get("", ""))
         for number, name in enumerate(own if names is None else names):
@@ -134,7 +133,7 @@ class Plan:
         self.slots += [Slot(group, -1, name, None, False, layer.owner, layer.home) for name in from_config]
 
     def _add_inside(self, layer: _Layer, expected: ParamTree) -> None:
-        """The arrays of what a layer is made of: layers of the file, sub-layers of fnet alone, groups of arrays."""
+        """Add the arrays of the parts of a layer: layers of the config, sub-layers of fnet alone, groups of arrays."""
         nested = {name: inner for name, inner in expected.items() if not isinstance(inner, Param)}
         parts = layer.owner.parts if layer.step is layer.owner.step else {}
         steps = infer.children(layer.step) if nested and layer.step is not None else {}
@@ -167,7 +166,7 @@ def entry_of(step: Any) -> Entry:
 def plan(
     converted: Converted, expected: ParamTree, vocabularies: Vocabularies = in_configs, naming: Naming = KERAS_3
 ) -> Plan:
-    """The slots of a model whose params have the form `expected`."""
+    """The slots of a model with the params `expected`."""
     walk = Walk(naming)
     walk.visit(converted, "", expected)
     work = Plan(vocabularies, walk)
@@ -176,7 +175,7 @@ def plan(
 
 
 def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
-    """{params path: stored array or value} for the Keras 3 layout; `names`: layer names must agree as well."""
+    """{params path: stored array or value} for the Keras 3 layout. names: whether layer names must agree too."""
     arrays, missing, used = dict(work.given), [], set()
     for slot in work.slots:
         variables = _variables(file, slot)
@@ -193,7 +192,7 @@ def by_groups(work: Plan, file: WeightTree, names: bool = True) -> Loaded:
         _check_names(work, file)
     used |= _copies(work, file)
     places = {array.place for array in file.every}
-    models = {"", *work.walk.models}  # the whole may be a layer of the caller's
+    models = {"", *work.walk.models}  # "": the whole may be a custom layer
     training = re.compile("|".join([METRICS, *(re.escape(group and f"{group}/") + TRAINER for group in models)]))
     extra = sorted(place for place in places - used if not training.match(place))
     if missing or extra:
@@ -212,7 +211,7 @@ def _variables(file: WeightTree, slot: Slot) -> Variables:
 
 
 def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
-    """Groups number the arrays of a layer and do not name them."""
+    """Warn where the arrays of a custom layer could be confused: groups number them and do not name them."""
     owners: dict[str, list[Slot]] = {}
     custom = set(filter(is_custom, {slot.owner for slot in work.slots}))
     for slot in work.slots:
@@ -223,8 +222,8 @@ def _warn_of_twins(work: Plan, arrays: Loaded) -> None:
 
 
 def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Loaded], file: WeightTree) -> Loaded:
-    """What `fill` finds by the first plan that fits the file; by the one whose groups are those of the file where
-    several do."""
+    """The result of `fill` for the first plan that fits the file; where several fit, for that with the most similar
+    groups."""
     fits: list[tuple[int, Loaded]] = []
     errors: list[ModelFileError] = []
     for make in plans:
@@ -240,7 +239,7 @@ def fitting(plans: Iterable[Callable[[], Plan]], fill: Callable[[Plan], Loaded],
 
 
 def _copies(work: Plan, file: WeightTree) -> set[str]:
-    """The places of arrays that Keras writes twice; the two must be equal."""
+    """The places of copies of arrays that Keras writes twice; they must be equal."""
     places = set()
     for slot in work.slots:
         for name in slot.owner.entry.copies:
@@ -258,7 +257,7 @@ def _pairs(first: Variables, again: Variables) -> list[tuple[StoredArray, Stored
 
 
 def variables_of(file: WeightTree, group: str) -> Variables:
-    """The arrays of a group. Earlier versions of Keras met private attributes first: `_query_dense`."""
+    """The arrays of a group. Earlier versions of Keras used private attributes: `_query_dense`."""
     variables = file.groups.get(group)
     if variables is None:
         parent, _, name = group.rpartition("/")
@@ -267,7 +266,7 @@ def variables_of(file: WeightTree, group: str) -> Variables:
 
 
 def _check_names(work: Plan, file: WeightTree) -> None:
-    """The layer names next to the arrays, where the file has them, are those of the config."""
+    """Refuse layer names in the weights that differ from those of the config."""
     for owner, group in work.walk.named:
         variables = file.groups.get(group)
         said = "name" in owner.source.config
@@ -289,19 +288,19 @@ def listing(missing: list[str], extra: list[str]) -> str:
     return "the arrays of the file are not those of its model; " + "; ".join(lines)
 
 
-# --- layers of the caller's own: where their arrays are, and when the file does not say which is which ---
+# --- custom layers ---------------------------------------------------------------------------------------
 
 
 def is_custom(converted: Converted) -> bool:
-    """Whether an object became a function of the caller's own."""
+    """Whether an object became a layer of the caller."""
     return not (converted.source.is_model or converted.operation or class_of(converted.entry.layer))
 
 
 def places_inside(file: WeightTree, home: str) -> dict[str, str]:
-    """{name: group} of all groups below the group `home` of a layer, by names as its params have them.
+    """{name: group} of all groups below the group `home` of a layer, by the names in its params.
 
-    The layers of a model inside the layer are in a list, "block/layers/dense_1", which the name leaves out:
-    "block/dense_1". Lists of Keras 2.12 are numbered with gaps, the names without.
+    The layers of a model inside the layer are in a list, "block/layers/dense_1"; the name is "block/dense_1". Lists of
+    Keras 2.12 are numbered with gaps, the names without.
     """
     below = [group.removeprefix(f"{home}/").split("/") for group in file.groups if group.startswith(f"{home}/")]
     numbers: dict[tuple[str, ...], set[int]] = {}
@@ -322,7 +321,7 @@ def places_inside(file: WeightTree, home: str) -> dict[str, str]:
 
 
 def _in_lists(parts: Sequence[str]) -> list[int]:
-    """Which parts of a path are layers in the list of a model."""
+    """The positions in a path of layers in the list of a model."""
     return [at for at in range(1, len(parts)) if parts[at - 1] in LISTS]
 
 
@@ -333,7 +332,7 @@ def split_name(name: str) -> tuple[str, int]:
 
 
 def warn_of_twins(label: str, pairs: Iterable[tuple[str, StoredArray]]) -> None:
-    """Warn where the arrays of a layer, as (parameter, array), could be taken for each other."""
+    """Warn where arrays of a layer, as (parameter, array), have the same shape and dtype."""
     twins: dict[tuple[tuple[int, ...], str], list[str]] = {}
     for name, array in pairs:
         twins.setdefault((array.shape, array.dtype), []).append(name)

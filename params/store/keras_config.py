@@ -1,7 +1,7 @@
-"""A model as the config that Keras 3 writes: what `params.convert` reads, the other way round.
+"""A model as a config of Keras 3: the inverse of `params.convert`.
 
-The model is one of `params.store.spelling`. Every step becomes the object of its row in the tables, a graph a
-functional model, a node a call of its layer.
+The model comes from `params.store.spelling`. Every step becomes an object of the class in its table entry, a graph
+becomes a functional model, a node a call of its layer.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from params.table.entry import Entry
 from params.table.layers import LAYERS
 
 NOT_WRITTEN = frozenset({*OF_AGE, "quantization", "training", "virtual_batch_size"})
-"""Options that no config of Keras 3 holds; a model has them from a file of another age or kind."""
+"""Options that no config of Keras 3 has; they come from files of other versions."""
 
 OF_KERAS_2 = ((fnet.separable_conv1d, "padding", str), (fnet.batch_normalization, "axis", tuple))
-"""(layer, option, kind of its values) that Keras 2 alone takes, but for the paddings "valid" and "same"."""
+"""(layer, option, type of values that only Keras 2 takes), except the paddings "valid" and "same"."""
 
 READ_WHOLE = (fnet.rescaling, fnet.text_vectorization)
-"""Layers of which Keras reads options that have a default, too."""
+"""Layers whose config needs options with default values too."""
 
 UNREAD = {
     **dict.fromkeys(("random_brightness", "random_color_degeneration", "random_contrast", "random_hue"), ("factor",)),
@@ -51,11 +51,11 @@ UNREAD = {
     "random_zoom": ("height_factor",),
     "max_num_bounding_boxes": ("max_number",),
 }
-"""{layer: arguments that Keras needs and inference does not}: they are written as 0, or as below."""
+"""{layer: arguments that Keras requires and inference does not need}: they are written as 0, or as in `NEUTRAL`."""
 NEUTRAL = {"random_posterization": 8, "max_num_bounding_boxes": 1}
 
-UNGIVEN = {"rms_norm": ("scale",)}
-"""{operation: tensors that it may lack, and that Keras wants named all the same}: they are written as None."""
+WRITTEN_AS_NONE = {"rms_norm": ("scale",)}
+"""{operation: optional tensors that Keras requires by name}: they are written as None where they are missing."""
 
 NOT_READ = (
     *("adaptive_average_pool", "adaptive_max_pool", "fake_quant_with_min_max_vars", "separable_conv"),
@@ -68,14 +68,15 @@ NOT_READ = (
 
 @dataclass(frozen=True)
 class Writing:
-    """What the parts of a config share."""
+    """The state of writing one config."""
 
     rows: Mapping[tuple[Any, ...], infer.TracedStep]
+    """{path: step of the trace}."""
     custom: Mapping[Callable[..., Any], str]
-    """{layer of the caller's own: its registered name}."""
+    """{custom layer: its registered name}."""
 
     def object(self, step: Any, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
-        """A layer, operation or model as Keras describes it."""
+        """A layer, operation or model as an object of the config."""
         if isinstance(step, Sequential):
             layers = [self.object(s, n, params.get(n, {}), (*path, n)) for n, s in step.steps]
             return _object("keras", "Sequential", {"name": name, "layers": layers})
@@ -91,7 +92,7 @@ class Writing:
     def layer(self, bound: Bound, name: str, params: Params, path: tuple[Any, ...]) -> dict[str, Any]:
         """A layer or an operation."""
         entry = require_entry(bound, self.custom)
-        options = _sayable(bound, entry)
+        options = _config_options(bound, entry)
         if entry.rules.call is not None:
             return self._operation(bound, name, entry, options)
         config: dict[str, Any] = {"name": name}
@@ -109,7 +110,7 @@ class Writing:
         return _object("keras.layers", CLASSES[bound.function], config)
 
     def _policy_of(self, bound: Bound, path: tuple[Any, ...]) -> str:
-        """The dtype policy of a layer; one that has none is of float32, where that changes nothing."""
+        """The dtype policy of a layer; float32 for a layer without one, where that changes nothing."""
         if bound.dtype is not None:
             return bound.dtype
         row = self.rows.get(path)
@@ -178,7 +179,7 @@ def _object(
 
 
 def require_entry(bound: Bound, custom: Mapping[Callable[..., Any], str] | None = None) -> Entry:
-    """The row of a layer or operation. Raises ExportError where Keras 3 has none."""
+    """The table entry of a layer or operation. Raises ExportError where Keras 3 has no class for it."""
     function = bound.function
     if is_operation_of_keras(function):
         from params.table.operations import OPERATIONS, operation
@@ -202,11 +203,11 @@ def _no_class(function: Callable[..., Any]) -> str:
     return f"{name} is a layer of your own: give its Keras name, custom={{'my_package>{function.__name__}': {name}}}"
 
 
-def _sayable(bound: Bound, entry: Entry) -> dict[str, Any]:
-    """The options that a config says. Raises ExportError for one that no file of Keras 3 can say."""
-    said = bound.all_options if bound.function in READ_WHOLE else bound.options
-    apart = {*call_options(entry), "input_dtype", "vocabulary_size"}
-    options = {key: item for key, item in said.items() if key not in apart}
+def _config_options(bound: Bound, entry: Entry) -> dict[str, Any]:
+    """The options in the config of a layer. Raises ExportError for one that no config of Keras 3 can have."""
+    all_options = bound.all_options if bound.function in READ_WHOLE else bound.options
+    elsewhere = {*call_options(entry), "input_dtype", "vocabulary_size"}
+    options = {key: item for key, item in all_options.items() if key not in elsewhere}
     of_keras_2 = {key: kinds for function, key, kinds in OF_KERAS_2 if bound.function is function}
     for key, value in list(options.items()):
         if key in NOT_WRITTEN:
@@ -249,7 +250,7 @@ def _array(value: Any) -> dict[str, Any]:
 
 
 def _tables(bound: Bound, params: Params) -> dict[str, Any]:
-    """The tokens of a lookup, which a config holds without the special ones; its idf weights likewise."""
+    """The tokens of a lookup without the special ones, and its idf weights."""
     table = params.get("vocabulary")
     if table is None:
         return {}
@@ -267,7 +268,7 @@ def _tables(bound: Bound, params: Params) -> dict[str, Any]:
 
 @dataclass
 class _Calls:
-    """The calls of a graph: which layer a node calls, and which of its calls that is."""
+    """The calls of a graph: for each node the layer that it calls, and the number of the call."""
 
     writing: Writing
     model: Graph
@@ -288,7 +289,7 @@ class _Calls:
                 self.called.setdefault(key, []).append(name)
 
     def _key(self, name: str, node: Node) -> str:
-        """The name of the layer that a node calls. A step without params is a layer of its own."""
+        """The name of the layer that a node calls. A step without params is a separate layer."""
         key = node.params or name
         first = self.called.get(key)
         if first is None or _as_layer(self.nodes[first[0]].step) == _as_layer(node.step):
@@ -347,7 +348,7 @@ class _Calls:
             given = {places[0]: self.source(x)}
         first = places[0]
         kwargs = {key: item for key, item in given.items() if key != first and item is not None}
-        kwargs = dict.fromkeys(UNGIVEN.get(bound.function.__name__, ())) | kwargs
+        kwargs = dict.fromkeys(WRITTEN_AS_NONE.get(bound.function.__name__, ())) | kwargs
         return [given[first]], {**kwargs, **options}
 
     def source(self, source: Any) -> Any:
@@ -373,8 +374,7 @@ class _Calls:
         return {"class_name": "__keras_tensor__", "config": config}
 
     def history(self, node: str, path: tuple[Any, ...], ends: bool = False) -> list[Any]:
-        """[layer, number of the call, number of the output]. In the ends of a model calls of a functional one count
-        from 1."""
+        """[layer, number of the call, number of the output]. ends: calls of functional models count from 1 there."""
         outputs = self.writing.rows[(*self.path, node)].outputs
         key = self.keys[node]
         call = self.called[key].index(node) + (ends and isinstance(self.nodes[node].step, Graph))
@@ -396,7 +396,7 @@ class _Calls:
 
 
 def _as_layer(step: Any) -> Any:
-    """A step without the options that a call gives."""
+    """A step without the options that are arguments of its call."""
     if isinstance(step, Model):
         return step
     bound = bind(step)
@@ -408,7 +408,7 @@ def _as_layer(step: Any) -> Any:
 
 
 def _without_mask(sources: Any) -> tuple[Any, Any]:
-    """(sources, the mask that the call gives): one for the first array or the only one, else one for each."""
+    """(sources, mask argument of the call): the mask of the first or only array, else a tree of masks."""
     if isinstance(sources, masked_by):
         return sources.values, sources.mask
     if isinstance(sources, Mapping):
@@ -429,7 +429,7 @@ def _without_mask(sources: Any) -> tuple[Any, Any]:
 def described(
     model: Any, params: Params, takes: Any, custom: Mapping[str, Callable[..., Any]] | None = None
 ) -> dict[str, Any]:
-    """The config of a model that `spelled` made, in the form of Keras 3."""
+    """The config, in the form of Keras 3, of a model from `spelled`."""
     rows = {row.path: row for row in infer.trace(model, takes)}
     names = {function: name for name, function in (custom or {}).items()}
     writing = Writing(rows, names)
