@@ -44,8 +44,8 @@ OPEN = (64, 256, 1024)
 def require_room(steps: list[infer.TracedStep], limits: Limits, stored: int | None = None) -> None:
     """Raise LimitExceeded for a model that exceeds `Limits.outputs` for one row of a batch, or the axes of arrays.
 
-    steps: its trace. stored: the size of its file; params count at most as much, since zeros compress well. None: params
-    count fully.
+    steps: its trace. stored: the size of its file; params count at most as much, since zeros compress well. None:
+    params count fully.
     """
     gives = [[spec.shape for spec in room.arrays(traced.outputs)] for traced in steps]
     for traced, shapes in zip(steps, gives, strict=True):

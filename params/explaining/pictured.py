@@ -13,7 +13,7 @@ from params.explaining.explanation import opened
 from params.explaining.stored import is_stored, open_stored
 from params.file.model_file import Limits
 from params.file.reading import Source
-from params.store.saving import together
+from params.store.saving import as_file_errors
 
 
 def picture(
@@ -30,7 +30,7 @@ def picture(
     """
     if is_stored(source):
         name, model, _ = open_stored(source, custom, limits)
-        with reading(quoted(name)), together(), drawing(quoted(name)):
+        with reading(quoted(name)), as_file_errors(), drawing(quoted(name)):
             return plot(model, depth=depth)
     with opened(source, custom, limits) as (file, refused):
         if refused.made is None:

@@ -19,7 +19,7 @@ from params.explaining.sizes import by_path, held, sizes
 from params.file.containers import content
 from params.file.model_file import Limits
 from params.file.reading import Source
-from params.store.saving import DEFAULT, architecture, info_of, together
+from params.store.saving import DEFAULT, architecture, as_file_errors, info_of
 from params.table.layers import class_of
 
 
@@ -57,7 +57,7 @@ def explain_stored(
 ) -> Explanation:
     """The explanation of a source that `is_stored`."""
     name, model, metadata = open_stored(source, custom, limits)
-    with reading(quoted(name)), together():
+    with reading(quoted(name)), as_file_errors():
         explanation = _explained(name, model, f"fnet store {metadata.get('format_version', '')}")
         info = info_of(metadata, limits or DEFAULT)
         return replace(explanation, labels=info["labels"] and tuple(info["labels"]), scale=info["scale"])

@@ -1,4 +1,4 @@
-"""What a model computes, as values that compare: names of nodes do not matter, those of params do."""
+"""`meaning`: what a model computes, as a value to compare. Names of nodes do not matter, those of params do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from params.store.keras_config import require_entry
 
 
 def meaning(step: Any, params: Params) -> Any:
-    """What a step computes: equal for two steps that compute the same from the same params."""
+    """A value that is equal for two steps that compute the same from the same params."""
     if not isinstance(step, Model):
-        bound = in_predict(bind(step))  # where its call differs, the file is that of both
+        bound = in_predict(bind(step))  # a file cannot tell a call from `predict`
         options = {key: _option(item) for key, item in bound.all_options.items()}
         options.pop("vocabulary_size", None)
         if bound.function is input_layer:
-            options["shape"] = (None, *options["shape"][1:])  # callers may give any number of rows, whatever it says
+            options["shape"] = (None, *options["shape"][1:])  # callers may give any number of rows
         return bound.function, options, None if bound.dtype == "float32" else bound.dtype
     whole = step.as_graph()
     called: dict[str, int] = {}
@@ -43,7 +43,7 @@ def meaning(step: Any, params: Params) -> Any:
 
 
 def _only(ends: Any) -> Any:
-    """The only input or output of a model, which Keras takes and gives alone."""
+    """A single input or output instead of a tuple of one, as in Keras."""
     return ends[0] if isinstance(ends, tuple) and len(ends) == 1 else ends
 
 
@@ -73,7 +73,7 @@ def _sources(sources: Any, names: Mapping[str, Any]) -> Any:
 
 
 def _arranged(step: Any, sources: Any) -> Any:
-    """The sources of a layer in the order of its Keras call, where they are given by the names of that."""
+    """The sources of a layer, those given by name in the order of its Keras call."""
     if isinstance(step, Model) or not isinstance(sources, dict):
         return sources
     entry = require_entry(bind(step))

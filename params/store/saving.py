@@ -56,15 +56,14 @@ def save(
 ) -> None:
     """Write a model and its parameters as one `.safetensors` file, which `load` reads without Keras.
 
-    labels: the names of the classes, in order. scale: what inputs are multiplied by first, such as 1 / 255 for pixels.
+    labels: the names of the classes, in order. scale: the factor for inputs, such as 1 / 255 for pixels.
     custom: {name: layer} for layers of your own in the model; `load` then needs the same.
-    selftest: whether the file carries the outputs for generated rows, which `fnet.verify` compares on other machines.
+    selftest: whether the file contains the outputs for generated rows, which `fnet.verify` compares on other machines.
     Its bytes then depend on the machine that writes it, in the last digits of these outputs.
 
-    The file appears complete or not at all: it is written next to `path`, flushed, read back and compared, then
-    moved over what was there. Raises TypeError or ValueError for what cannot be saved and for a name of another format,
-    fnet.InvalidParams when the params do not fit the model, OSError when the disk fails (what was at `path` is then
-    still there).
+    The file is written completely or not at all: next to `path`, flushed, read back and compared, then moved to `path`.
+    Raises TypeError or ValueError for what cannot be saved and for a name of another format, fnet.InvalidParams when
+    the params do not fit the model, OSError when the disk fails (an older file at `path` is then unchanged).
     """
     require_order("save(path, model, params)", model, params)
     writing.require_format(path, ".safetensors")
@@ -72,7 +71,7 @@ def save(
         parameters.check(model, params)
     test = self_test.record(model, params) if selftest else None
     data = _packed(model, params, _labels(labels), _scale(scale), custom, test)
-    _unpacked(memoryview(data), custom, DEFAULT)  # what cannot be loaded is never written
+    _unpacked(memoryview(data), custom, DEFAULT)  # never write a file that cannot be loaded
     writing.write(path, data)
 
 
@@ -82,9 +81,9 @@ def load(
     """(model, params) from a file that `save` wrote. The arrays are read-only NumPy arrays.
 
     A file of 32 MiB or more is mapped into memory, not copied: while the params are in use it may be replaced, as
-    `save` does, but must not be written into. bfloat16 arrays, which NumPy lacks, become float32.
-    custom: as given to `save`.
-    Raises ModelFileError for anything wrong with the file, OSError when there is none.
+    `save` does, but not modified in place. bfloat16 arrays, which NumPy lacks, become float32.
+    custom: as in `save`.
+    Raises ModelFileError for anything wrong with the file, OSError when it does not exist.
     """
     limits = limits or DEFAULT
     with reading(quoted(Path(path).name)):
@@ -94,9 +93,9 @@ def load(
 
 
 def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> dict[str, Any]:
-    """What a saved file says besides model and params: {"format_version": 1, "labels": [...], "scale": 0.0039}.
+    """The metadata of a saved file: {"format_version": 1, "labels": [...], "scale": 0.0039}.
 
-    `labels` and `scale` are None where `save` was given none.
+    `labels` and `scale` are None if they were not given to `save`.
     """
     limits = limits or DEFAULT
     with reading(quoted(Path(path).name)):
@@ -105,7 +104,7 @@ def load_info(path: str | os.PathLike[str], *, limits: Limits | None = None) -> 
 
 
 def info_of(metadata: Mapping[str, str], limits: Limits) -> dict[str, Any]:
-    """{"labels": ..., "scale": ...} of the metadata of a saved file."""
+    """{"labels": ..., "scale": ...} from the metadata of a saved file."""
     return {
         "labels": _labels(_part(metadata, "labels", limits)),
         "scale": _scale(_part(metadata, "scale", limits)),
@@ -119,7 +118,7 @@ def selftest_of(data: memoryview, limits: Limits) -> Any:
 
 
 def architecture(data: memoryview, limits: Limits, custom: Layers | None = None) -> tuple[Any, dict[str, str]]:
-    """(model, metadata) of the bytes of a saved file, whose arrays are not looked at."""
+    """(model, metadata) from the bytes of a saved file, without its arrays."""
     metadata = _read(data, limits)[0]
     return _model(metadata, limits, custom), metadata
 
@@ -177,7 +176,7 @@ def _packed(
 
 
 def _leaves(params: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """(flat name, leaf) of every leaf, and (flat name, None) of every dict without any."""
+    """(flat name, leaf) of every leaf, and (flat name, None) of every empty dict."""
     if not isinstance(params, Mapping):
         yield path, params
         return
@@ -224,7 +223,7 @@ def _unpacked(data: memoryview, custom: Layers | None, limits: Limits) -> tuple[
 
 
 def _read(data: memoryview, limits: Limits) -> tuple[dict[str, str], dict[str, Any], memoryview]:
-    """`safetensors.read` of a file that `save` wrote."""
+    """`safetensors.read`; refuses files that `save` did not write."""
     if bytes(data[:8]).startswith(KERAS):
         raise CorruptFile("it is a Keras file: load_keras reads it")
     metadata, header, stored = read(data, limits)
@@ -249,7 +248,7 @@ def _texts(texts: Any) -> list[str]:
 
 
 def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
-    """Put a leaf at its path, making the dicts above it."""
+    """Put a leaf at its path, and make the dicts above it."""
     *above, last = (key.replace("~1", "/").replace("~0", "~") for key in path.split("/"))
     here = params
     for key in above:
@@ -262,7 +261,7 @@ def _place(params: dict[str, Any], path: str, leaf: Any) -> None:
 
 
 def _check(model: Any, params: Params, limits: Limits) -> None:
-    with together():
+    with as_file_errors():
         rows: list[infer.TracedStep] = []
         if (spec := infer.input_spec(model)) is not None:
             rows = infer.trace(model, spec)
@@ -278,12 +277,12 @@ def _check(model: Any, params: Params, limits: Limits) -> None:
                 _check_vocabulary(row.step, tree.get(params, row.entry)["vocabulary"])
 
 
-def together() -> AbstractContextManager[None]:
-    """What goes wrong inside is the fault of a file whose model does not fit together, or not its params."""
-    return retold(FAILURES, _apart)
+def as_file_errors() -> AbstractContextManager[None]:
+    """Errors in a `with` block become those of a file with an inconsistent model, or params that do not fit."""
+    return retold(FAILURES, _as_file_error)
 
 
-def _apart(error: Exception) -> Exception:
+def _as_file_error(error: Exception) -> Exception:
     if isinstance(error, ModelFileError):
         return error
     if isinstance(error, InvalidParams):

@@ -1,8 +1,8 @@
-"""The self-test of a saved model: rows that a rule makes, and what the model gave for them when it was saved.
+"""The self-test of a saved model: its outputs for generated rows at the time when it was saved.
 
-The rows are not kept, only how they are made: uniform floats in [-1, 1), whole numbers below a bound (ids, also where
-the input is declared as floats), words, all from `fnet.random`, which gives the same bits everywhere. Of large outputs
-some values are kept, at even distances.
+The rows are not stored, only how to generate them: uniform floats in [-1, 1), whole numbers below a bound (ids, also
+where the input is declared as floats), words, all from `fnet.random`, which gives the same bits everywhere. Of large
+outputs some values are stored, at even distances.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from fnet.types import Params, Spec
 from params.errors import CorruptFile, quoted
 
 ROWS, MOST = 2, 256
-"""How many rows are made; how many values of an output are kept."""
+"""The number of generated rows; the most values that are stored of an output."""
 TRIES = [(size, below, ids) for ids in (False, True) for size in (16, 64, 256) for below in (100, 10, 2)]
-"""(what sizes are that the model leaves open, below what whole numbers are, whether floats are whole numbers too): the
-first that the model takes counts."""
+"""(size of unknown axes, bound of whole numbers, whether floats are whole numbers too); the first one that the model
+takes is used."""
 WORDS = ["the", "of", "good", "bad", "7", "makanan", "enak", "kamar", "kotor", "a"]
 ALLOWED = {"float16": 5e-3, "bfloat16": 5e-2}
 """{declared dtype of an output: difference relative to its largest value}; 1e-4 for others, as machines sum in other
@@ -29,7 +29,7 @@ orders."""
 
 
 def record(model: Any, params: Params) -> dict[str, Any] | None:
-    """The self-test of a model, as JSON; None where it takes none of the rows, or gives NaN or infinity for them."""
+    """The self-test of a model, as JSON; None where it takes no such rows, or returns NaN or infinity."""
     for size, below, ids in TRIES:
         try:
             y = _leaves(run(model, params, size, below, ids))
@@ -43,9 +43,9 @@ def record(model: Any, params: Params) -> dict[str, Any] | None:
 
 
 def check(model: Any, params: Params, kept: Any) -> tuple[float, list[str]]:
-    """(largest difference, relative to the largest value of its output; what is wrong) of a model against its record.
+    """(largest difference, relative to the largest value of the output; messages) of a model and its self-test `kept`.
 
-    Raises CorruptFile for what `record` cannot have made.
+    Raises CorruptFile for one that `record` cannot have made.
     """
     match kept:
         case {"size": int(size), "below": int(below), "outputs": dict(outputs), **more} if (
@@ -56,11 +56,11 @@ def check(model: Any, params: Params, kept: Any) -> tuple[float, list[str]]:
             raise CorruptFile(f"the self-test is {quoted(kept)}")
     try:
         y = _leaves(run(model, params, *way))
-    except (ValueError, LookupError) as error:  # `record` keeps only what the model takes
+    except (ValueError, LookupError) as error:  # `record` stores only what the model takes
         raise CorruptFile(f"the self-test does not run: {error}") from error
     if y.keys() != outputs.keys():
         raise CorruptFile(f"the self-test has the outputs {quoted(list(outputs))}, the model {quoted(list(y))}")
-    declared = _named(infer.infer(model, infer.inputs_of(model))[0])  # bfloat16 is handed out as float32
+    declared = _named(infer.infer(model, infer.inputs_of(model))[0])  # bfloat16 outputs are float32 arrays
     worst, wrong = 0.0, list[str]()
     for path, leaf in y.items():
         values, expected = _values(leaf), _kept_values(path, leaf, outputs[path])
@@ -76,7 +76,7 @@ def check(model: Any, params: Params, kept: Any) -> tuple[float, list[str]]:
 
 
 def _kept_values(path: str, leaf: np.ndarray[Any, Any], output: Any) -> np.ndarray[Any, Any]:
-    """The values of an output in a record. Raises CorruptFile where they are not of the output's shape and kind."""
+    """The stored values of an output. Raises CorruptFile where they do not have its shape and kind."""
     match output:
         case {"shape": list(shape), "values": list(values)} if shape == list(leaf.shape):
             expected, now = np.asarray(values), _values(leaf)
@@ -97,14 +97,14 @@ def _named(y: Any) -> dict[str, Any]:
 
 
 def run(model: Any, params: Params, size: int, below: int, ids: bool) -> Any:
-    """What the model gives for the made rows. Raises ValueError where it does not take them."""
+    """The outputs of the model for generated rows. Raises ValueError where it does not take them."""
     count, takes = iter(range(1000)), infer.inputs_of(model)
     rows = tree.map(lambda s: _made(s, next(count), size, below, ids), takes)
     return fnet.predict(model, params, rows, optimize=False)
 
 
 def _made(spec: Spec, number: int, size: int, below: int, ids: bool) -> Any:
-    """Rows for the input of this number."""
+    """The generated rows for input number `number`."""
     shape = (ROWS, *(size if d is None else d for d in spec.shape[1:]))
     key = random.fold_in(random.key(20), number)
     if spec.dtype == "string":
@@ -119,7 +119,7 @@ def _made(spec: Spec, number: int, size: int, below: int, ids: bool) -> Any:
 
 
 def _values(y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """At most `MOST` values of an output, at even distances, as JSON holds them."""
+    """At most `MOST` values of an output, at even distances, of dtypes that JSON has."""
     flat = y.reshape(-1)
     if flat.size > MOST:
         flat = flat[np.linspace(0, flat.size - 1, MOST).round().astype(int)]

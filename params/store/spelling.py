@@ -1,7 +1,7 @@
-"""A model that says all that a config of Keras says.
+"""`spelled`: a model with all that a config of Keras needs.
 
-Inputs are steps, sizes are options, sources name single arrays; what Keras does not take as a Sequential is a graph.
-Rules of another Keras are left out where they change nothing.
+Inputs are steps, sizes are options, sources are single arrays, and a model that Keras has no Sequential for is a graph.
+Options for rules of other versions are left out where they change nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLASSES = {entry.layer: name for name, entry in LAYERS.items() if name not in FO
 
 
 def call_options(entry: Entry) -> frozenset[str]:
-    """The arguments of the Keras call of a layer, some of which are options here."""
+    """The arguments of the Keras call of a layer; some are options here."""
     return frozenset({*entry.arguments, "return_attention_scores", "use_causal_mask"}).difference(entry.earlier)
 
 
@@ -40,10 +40,10 @@ RECURRENT = frozenset(
     {fnet.rnn, fnet.simple_rnn, fnet.lstm, fnet.gru, fnet.bidirectional}
     | {fnet.conv_lstm1d, fnet.conv_lstm2d, fnet.conv_lstm3d}
 )
-"""Layers whose rule for masks is one for masks next to initial states."""
+"""Layers whose option `masks` matters only with initial states."""
 
-NO_OWN = {*CLASSES, constant}
-"""Layers that make no masks, but for those that `makes_masks` names."""
+MAKE_NO_MASKS = {*CLASSES, constant}
+"""Layers that make no masks, except those in `makes_masks`."""
 
 SIZES: dict[str, Callable[[Params], Any]] = {
     "units": lambda p: p["recurrent_kernel"].shape[0] if "recurrent_kernel" in p else p["kernel"].shape[-1],
@@ -51,11 +51,11 @@ SIZES: dict[str, Callable[[Params], Any]] = {
     "input_dim": lambda p: p["embeddings"].shape[0],
     "output_dim": lambda p: p["embeddings"].shape[1],
 }
-"""{option: what the params of a layer say of it}, where the option may be left out."""
+"""{option that may be missing: its value by the params of the layer}."""
 
 
 def spelled(model: Any, params: Params, takes: Any) -> Any:
-    """`model`, fed with the Spec tree `takes`, as one that says all: the same function of the same params."""
+    """`model`, for inputs of the Spec tree `takes`, with all that a config needs; it computes the same."""
     if not isinstance(model, Model):
         raise ExportError(f"a single layer is not a model: give fnet.sequential({name_of(model)})")
     return _spelled(model if makes_masks(model) else _without_ages(model), params, takes)
@@ -77,7 +77,7 @@ def _spelled(model: Any, params: Params, takes: Any) -> Any:
 
 
 def _step(step: Any, params: Params, takes: Any) -> Any:
-    """A step of a model, which reads what `takes` describes."""
+    """A step of a model, for inputs of the Spec tree `takes`."""
     if isinstance(step, Model):
         return _spelled(step, params, takes)
     integers = any(isinstance(spec, Spec) and is_integral(spec.dtype) for spec in tree.leaves(takes))
@@ -85,7 +85,7 @@ def _step(step: Any, params: Params, takes: Any) -> Any:
 
 
 def _is_plain(model: Sequential, rows: Mapping[tuple[Any, ...], infer.TracedStep]) -> bool:
-    """Whether Keras takes the steps as a Sequential: layers of one array, called without more arguments."""
+    """Whether Keras can have the steps in a Sequential: layers on one array, called without further arguments."""
     for name, step in model.steps:
         row = rows[name,]
         if not isinstance(row.inputs, Spec) or not isinstance(row.outputs, Spec):
@@ -108,7 +108,7 @@ def _after_input(steps: list[tuple[str, Any]], takes: Spec) -> list[tuple[str, A
 
 
 def _as_graph(model: Any, takes: Any) -> Graph:
-    """The model as a graph, which may be fed with several arrays."""
+    """The model as a graph, which may have several inputs."""
     if isinstance(model, Graph) or isinstance(takes, Spec):
         whole: Graph = model.as_graph()
         return whole
@@ -120,7 +120,7 @@ def _as_graph(model: Any, takes: Any) -> Graph:
 
 
 def _with_inputs(model: Graph, takes: Any) -> Graph:
-    """The graph with an `input_layer` for everything that it is fed with."""
+    """The graph with an `input_layer` for each input."""
     fed = feed(model.inputs, takes)
     names = Names([*model.names, *fed])
     given = {name: node for name, node in model.nodes if node.sources is None}
@@ -139,7 +139,7 @@ def _with_inputs(model: Graph, takes: Any) -> Graph:
 
 
 def _input(spec: Any, given: Any = None) -> Bound:
-    """The input layer of a Spec, with what `given` says next to the number of rows."""
+    """The input layer of a Spec; sizes other than the number of rows come from the layer `given`."""
     if not isinstance(spec, Spec):
         raise ExportError(f"an input of the structure {spec!r:.80} is none that Keras has")
     if given is None:
@@ -161,25 +161,25 @@ def function_of(step: Any) -> Callable[..., Any] | None:
 
 
 def makes_masks(step: Any) -> bool:
-    """Whether a step, or one inside it, may give a mask that it does not get."""
+    """Whether a step, or one inside it, may make a mask."""
     if isinstance(step, Model):
         nodes = step.as_graph().nodes if step.names else ()
         return any(has_masks(node.sources) or makes_masks(node.step) for _, node in nodes)
     bound = bind(step)
-    foreign = bound.function not in NO_OWN and not is_operation_of_keras(bound.function)
+    foreign = bound.function not in MAKE_NO_MASKS and not is_operation_of_keras(bound.function)
     own = bound.function is fnet.masking or bool(bound.options.get("mask_zero"))
     return foreign or own or any(map(makes_masks, infer.children(bound).values()))
 
 
 def has_masks(sources: Any) -> bool:
-    """Whether a tree of sources names a mask."""
+    """Whether a tree of sources contains a mask."""
     if isinstance(sources, Mapping):
         return any(key.endswith("mask") for key in sources) or any(map(has_masks, sources.values()))
     return isinstance(sources, masked_by) or (isinstance(sources, tuple) and any(map(has_masks, sources)))
 
 
 def _without_ages(step: Any) -> Any:
-    """A step that no mask reaches without the rules for masks of the Keras that wrote it."""
+    """A step that gets no masks, without its options for masks of other versions."""
     step = with_each(step, _without_ages)
     if isinstance(step, Model):
         return step
@@ -187,8 +187,8 @@ def _without_ages(step: Any) -> Any:
 
 
 def _without_idle_ages(bound: Bound, alone: bool, integers: bool) -> Bound:
-    """A layer without the rules of another Keras that change nothing: of initial states where it gets one array
-    (`alone`), of `integers` where it gets none, of the dtype of encodings where it gives none of that dtype."""
+    """A layer without options of other versions that change nothing: for initial states where it gets one array
+    (`alone`), for `integers` where it gets none, for the dtype of encodings where it returns none."""
     options = {
         key: _without_idle_ages(value, alone, integers) if isinstance(value, Bound) else value
         for key, value in bound.options.items()
@@ -206,7 +206,7 @@ def _without_idle_ages(bound: Bound, alone: bool, integers: bool) -> Bound:
 
 
 def _complete(bound: Bound, params: Params) -> Bound:
-    """A layer with the sizes that its params tell, the steps inside it likewise."""
+    """A layer, and the steps inside it, with the sizes of its params as options."""
     options = dict(bound.options)
     for key in SIZES.keys() & option_names(bound.function).keys():
         if options.get(key) is None and params:
@@ -222,7 +222,7 @@ def _complete(bound: Bound, params: Params) -> Bound:
 
 
 def _by_element(sources: Any, specs: Mapping[str, Any]) -> Any:
-    """Sources with an element for each array, where a node gives several."""
+    """Sources with one element for each array of a node with several."""
 
     def elements(leaf: str | Ref) -> Any:
         node, path = (leaf, ()) if isinstance(leaf, str) else (leaf.node, leaf.path)
