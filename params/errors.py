@@ -1,7 +1,7 @@
-"""What can be wrong with a model file. Nothing else escapes a loader, whatever the bytes.
+"""The errors of model files. A loader raises nothing else, whatever the bytes.
 
-Messages say the rule, what was found and where, what was expected and the likely fix, in at most about 400
-characters; names that come from a file are shown with `quoted`.
+Messages give the rule, what was found and where, what was expected and the likely fix, in at most about 400 characters;
+names from a file are shown with `quoted`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class ModelFileError(ValueError):
 
 
 class UnsafeFile(ModelFileError):
-    """The file asks for something that data never does: code, a path, a link, an import."""
+    """The file contains something that is not data: code, a path, a link, an import."""
 
 
 class CorruptFile(ModelFileError):
-    """The file is broken: truncated, not the format it claims, inconsistent in itself."""
+    """The file is broken: truncated, of another format than it claims, or inconsistent."""
 
 
 class UnsupportedLayer(ModelFileError):
-    """A layer, operation or option that fnet does not reproduce exactly, and so refuses."""
+    """A layer, operation or option that fnet cannot reproduce exactly."""
 
 
 class WeightsMismatch(ModelFileError):
@@ -36,32 +36,32 @@ class WeightsMismatch(ModelFileError):
 
 
 class LimitExceeded(ModelFileError):
-    """The file declares more than the limits of the load allow."""
+    """The file exceeds the limits of the load."""
 
 
 class WeightsWarning(UserWarning):
-    """Something about the arrays of a file that the caller should know: what was left out, or cannot be told apart."""
+    """Arrays of a file were left out, or could be confused with each other."""
 
 
 def quoted(name: object, width: int = 80) -> str:
-    """`name`, as a file gave it, made harmless for a message: repr, cut to `width`."""
+    """A name from a file, made harmless for a message: its repr, cut to `width`."""
     text = repr(name)
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def own_function(name: object) -> str:
-    """How to give a function of one's own for a class or layer of this name."""
+    """For messages: how to pass a function of one's own for a class or layer of this name."""
     text = quoted(name)
     return f"load_keras(..., custom={{{text}: my_layer}}), --custom {text[:-1]}=FILE.py:my_layer{text[-1]} in a shell"
 
 
 DAMAGE = (MemoryError, RecursionError, struct.error, zlib.error, ArithmeticError, LookupError, ValueError)
-"""What reading damaged bytes can raise: errors of the family above, and of Python itself."""
+"""What reading damaged bytes can raise: ModelFileErrors, and errors of Python itself."""
 
 
 @contextmanager
 def retold(kinds: tuple[type[Exception], ...], clear: Callable[[Exception], Exception]) -> Iterator[None]:
-    """Errors of some kinds as what `clear` makes of them; those that it leaves go on as they are."""
+    """Errors of these kinds in a `with` block are replaced by the result of `clear`, which may be the error itself."""
     try:
         yield
     except kinds as error:
@@ -71,12 +71,12 @@ def retold(kinds: tuple[type[Exception], ...], clear: Callable[[Exception], Exce
 
 
 def reading(label: str) -> AbstractContextManager[None]:
-    """What goes wrong inside names the file, and is of the family above."""
+    """Errors of `DAMAGE` in a `with` block become ModelFileErrors that name the file."""
     return retold(DAMAGE, partial(in_file, label))
 
 
 def in_file(label: str, error: Exception) -> ModelFileError:
-    """An error of `DAMAGE` as one of the family that names the file."""
+    """An error of `DAMAGE` as a ModelFileError that names the file."""
     if isinstance(error, ModelFileError):
         named = str(error).startswith(label)
         return error if named else type(error)(f"{label}: {error}"[:LONGEST])

@@ -1,4 +1,4 @@
-"""Arrays of legacy files, `.h5` of Keras 2 and 3, which are matched by order."""
+"""The arrays of legacy files, `.h5` of Keras 2 and 3, matched by their order."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _UNTRACKED = "idf_weights"
 """A variable of TensorFlow's, which Keras 3 leaves out of legacy files: its numbers are in the config."""
 
 _TWICE = ("SpectralNormalization", "kernel")
-"""The wrapper's own name for the kernel of the layer inside, which legacy files hold once."""
+"""The wrapper's variable for the kernel of its inner layer, which legacy files have once."""
 
 
 def by_order(work: Plan, converted: Converted, file: ModelFile) -> Loaded:
-    """{params path: stored array or value}: layers that have arrays, in the order of `layer_names`.
+    """{params path: stored array or value}: layers with arrays, in the order of `layer_names`.
 
-    Within a layer the trainable arrays come before the others. Names are a cross-check.
+    Within a layer the trainable arrays come first. Names are a cross-check.
     """
     loaded = dict(work.given)
     untracked = () if version_of(file.keras_version) < (3, 0) else (_UNTRACKED,)
@@ -58,7 +58,7 @@ def _age(layers: Sequence[LegacyLayer]) -> str:
 
 
 class Slots:
-    """The slots of a plan by their owners, and the paths of one place in the file."""
+    """The slots of a plan by owner, and the params paths of each place in the file."""
 
     def __init__(self, work: Plan, untracked: tuple[str, ...] = ()) -> None:
         self._walk = work.walk
@@ -86,7 +86,7 @@ class Slots:
 
 
 def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[tuple[Slot, StoredArray]]:
-    """Slots with their arrays: by name where the names say it, by order otherwise."""
+    """Slots with their arrays: by name where the names are unambiguous, else by order."""
     arrays = list(_without_lora(layer, {slot.owner.source.name: slot.owner.source for slot in slots}))
     if len(arrays) != len(slots):
         slots = [slot for slot in slots if not slot.of_training]
@@ -115,7 +115,7 @@ def matched(layer: LegacyLayer, part: Converted, slots: list[Slot]) -> Iterator[
 
 
 def _without_lora(layer: LegacyLayer, owners: Mapping[str, KerasObject]) -> Iterator[tuple[str, StoredArray]]:
-    """The arrays of a layer, LoRA's updates added to them as `.keras` files have it: w + alpha / rank * a @ b."""
+    """The arrays of a layer with LoRA's updates added, as in `.keras` files: w + alpha / rank * a @ b."""
     named = {_short(name): array for name, array in layer.arrays}
     used: list[StoredArray] = []
     converted: list[tuple[str, StoredArray]] = []
@@ -150,14 +150,14 @@ def _short(name: str) -> tuple[str, str]:
 # --- files of Keras on Theano -------------------------------------------------------------------------
 
 TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
-"""Classes whose kernels Keras turns when it loads such a file on another backend."""
+"""Classes whose kernels Keras flips when it loads a Theano file on another backend."""
 OTHERS = ("Conv1DTranspose", "Conv3DTranspose", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
-"""Those that it forgets."""
+"""Classes whose kernels it should flip, but does not."""
 
 
 def _from_theano(work: Plan, arrays: Loaded) -> Loaded:
-    """`arrays` of a file of Keras 2.0 to 2.3 on Theano, whose convolutions turn their kernels round: those kernels
-    reversed along their spatial axes, as Keras does. Raises UnsupportedLayer for kernels that Keras forgets."""
+    """`arrays` of a file of Keras 2.0 to 2.3 on Theano, whose convolutions flip their kernels, with flipped kernels, as
+    in Keras. Raises UnsupportedLayer for kernels that Keras should flip, but does not."""
     changed = dict(arrays)
     for slot in work.slots:
         array = None if slot.path is None else arrays.get(slot.path)

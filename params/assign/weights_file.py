@@ -50,13 +50,13 @@ def load_weights(
 ) -> dict[str, Any]:
     """`params` with the arrays of a weights file: `.weights.h5`, sharded `.weights.json`, or a legacy `.h5`.
 
-    path: path, bytes or file object; a whole model file works too. model: the fnet model, with the layers of the
-    Keras model that the file was saved from: of the same names, as `load_keras` gives them, or in the same order.
-    input_shapes: needed when the model does not begin with `input_layer`. What no array holds (vocabularies,
-    constants) stays as in `params`.
-    by_name: load the layers of the file that the model has, matched by name. skip_mismatch: leave layers whose
-    arrays have other shapes as they are. Both end with a WeightsWarning that lists what was not loaded.
-    Raises ModelFileError; without these two options, for any file that does not fit entirely.
+    path: a path, bytes or file object; a whole model file works too. model: the fnet model, with the layers of the
+    Keras model that saved the file: with the same names, as from `load_keras`, or in the same order.
+    input_shapes: needed when the model does not begin with `input_layer`. Params that are not arrays of the file
+    (vocabularies, constants) stay as in `params`.
+    by_name: load only layers with matching names. skip_mismatch: leave layers unchanged whose arrays have other shapes.
+    Both give a WeightsWarning that lists what was not loaded.
+    Raises ModelFileError; without these two options, for any file that does not fit completely.
     """
     from params.file.reading import read
 
@@ -79,12 +79,12 @@ def load_weights(
 
 
 def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: ModelFile) -> Loaded:
-    """The arrays of a file with groups, whatever Keras wrote it.
+    """The arrays of a file with groups, by any version of Keras.
 
-    An fnet model does not say which of its layers are one object: first none is; then those of one name and one step
-    whose params are the same arrays, as the loader gives them; then all of one name and one step. Nor does it say
-    which of its layers were of another class in Keras 2 (CuDNN's): all of those for which the file has such a group, or
-    those named after it where it has groups of both. What fits the file entirely is right.
+    An fnet model does not record which of its layers are one object. These are tried in turn: none; those with the
+    same name and step whose params are the same arrays, as from the loader; all with the same name and step. Nor does
+    it record which layers had another class in Keras 2 (CuDNN's): all for which the file has such a group, or those
+    named after it where the file has both. The combination that fits the file completely is right.
     """
     ways = namings(file.arrays.version, file.arrays.groups)
     errors: list[WeightsMismatch] = []
@@ -107,7 +107,7 @@ def _by_groups(converted: Converted, params: Params, expected: ParamTree, file: 
 
 
 def _renamed(converted: Converted, classes: Container[str]) -> Converted:
-    """The model with the other names that Keras 2 had for layers; `classes`: those that groups are named after."""
+    """The model with Keras 2's other class names. classes: the class names of groups in the file."""
     parts = {name: _renamed(part, classes) for name, part in converted.parts.items()}
     converted = replace(converted, parts=parts)
     own, other = converted.source.class_name, OTHER_NAMES.get(converted.source.class_name)
@@ -121,7 +121,7 @@ def _renamed(converted: Converted, classes: Container[str]) -> Converted:
 
 
 def _plan(converted: Converted, params: Params, expected: ParamTree, naming: Naming = KERAS_3) -> Plan:
-    """The plan of a model whose constants, vocabularies and rng, which are not arrays of the file, stay as they are."""
+    """The plan of a model; constants, vocabularies and rng, which are not arrays of the file, stay as they are."""
     work = plan(converted, expected, naming=naming)
     slots = {slot.path for slot in work.slots}
     work.given |= {tuple(map(str, path)): leaf for path, leaf in tree.items(params) if path not in slots}
@@ -133,12 +133,12 @@ SHARED_BY: tuple[Callable[[Params], Any] | None, ...] = (
     lambda params: tuple(id(leaf) for leaf in tree.leaves(params)),
     lambda params: (),
 )
-"""What the params of layers of one name and step must have in common to be one object, in the order of trying; None: no
-two layers are."""
+"""By what equal params layers with the same name and step count as one object, in the order of trying; None: no two
+layers do."""
 
 
 def _shared(converted: Converted, params: Params, arrays: Callable[[Params], Any]) -> Converted | None:
-    """The model with its layers of one name, step and `arrays` as one object; None where there are no such."""
+    """The model with layers of the same name, step and `arrays` as one object; None where there are none."""
     sources: dict[Any, KerasObject] = {}
     again = []
 
@@ -156,7 +156,7 @@ def _shared(converted: Converted, params: Params, arrays: Callable[[Params], Any
 
 
 def _in_order(converted: Converted, file: ModelFile) -> ModelFile:
-    """The file with its layers as the model has them, where the names of all agree."""
+    """The file with its layers in the order of the model, where all names match."""
     names = [part.source.name for part in stored_layers(converted)]
     layers = {layer.name: layer for layer in file.arrays.layers if layer.arrays}
     if not layers.keys() <= set(names):
@@ -166,10 +166,10 @@ def _in_order(converted: Converted, file: ModelFile) -> ModelFile:
 
 
 def _regrouped(work: Plan, file: WeightTree) -> Plan:
-    """The plan with the groups that the file has for the layers of these names.
+    """The plan with the groups that the file has for layers with these names.
 
-    Groups count the layers of a class in Keras's order. A graph of fnet runs in an order of its own, so where the names
-    of all layers of a class agree, they say which is which.
+    Groups number the layers of a class in Keras's order, which may differ from that of a graph of fnet. So where the
+    names of all layers of a class match, they decide.
     """
     siblings: dict[tuple[str, str], dict[str, str]] = {}
     for owner, group in work.walk.named:
@@ -190,8 +190,8 @@ def _regrouped(work: Plan, file: WeightTree) -> Plan:
 
 
 def _of_unknown_class(file: WeightTree, home: str, others: Container[str], count: int) -> list[str]:
-    """The groups of the one class in a list that has `count` layers and is none of `others`: a layer of the caller's
-    own may have another name in Python than in Keras."""
+    """The groups of the only class in a list with `count` layers that is not in `others`: a custom layer may have
+    another name in Python than in Keras."""
     classes: dict[str, list[tuple[int, str]]] = {}
     for group in file.groups:
         parent, _, last = group.rpartition("/")
@@ -203,7 +203,7 @@ def _of_unknown_class(file: WeightTree, home: str, others: Container[str], count
 
 
 def _moved(group: str, moved: Mapping[str, str]) -> str:
-    """`group`, or what is in a group that moved, where it is now."""
+    """The new place of `group`, if it or a group around it has moved."""
     home, rest = group, ""
     while home and home not in moved:
         home, _, last = home.rpartition("/")
@@ -212,7 +212,7 @@ def _moved(group: str, moved: Mapping[str, str]) -> str:
 
 
 def _described(step: Any, name: str, params: Params) -> Converted:
-    """An fnet model as the Keras object that it would have come from."""
+    """An fnet model as the Keras object that would be converted to it."""
     if isinstance(step, Sequential):
         parts = {key: _described(item, key, params.get(key, {})) for key, item in step.steps}
         return Converted(_source("Sequential", name), step, parts=parts)
@@ -234,7 +234,7 @@ def _described(step: Any, name: str, params: Params) -> Converted:
 
 
 def _layers(model: Graph) -> list[str]:
-    """The layers of a graph in Keras's order; inputs that no node processes are none."""
+    """The layers of a graph in Keras's order, without inputs that no node processes."""
     nodes = {name: node for name, node in model.nodes if getattr(node.step, "function", None) is not constant}
     layer = {name: node.params or name for name, node in nodes.items()}
     layer = {**{name: name for name in references(model.inputs)}, **layer}
@@ -247,7 +247,7 @@ def _layers(model: Graph) -> list[str]:
 
 
 def _by_key(sources: Any) -> Any:
-    """A tree of sources, its keys in order: so Keras flattens what a model gives."""
+    """A tree of sources with sorted keys: Keras flattens outputs in this order."""
     if isinstance(sources, Mapping):
         return {key: _by_key(sources[key]) for key in sorted(sources)}
     return tuple(map(_by_key, sources)) if isinstance(sources, tuple | list) else sources
@@ -276,10 +276,10 @@ Layer = tuple[Converted | None, str, Callable[[], Loaded]]
 def _load_partly(
     work: Plan, converted: Converted, expected: ParamTree, params: Params, file: ModelFile, *, by_name: bool, skip: bool
 ) -> dict[str, Any]:
-    """`params` with the arrays of the layers of a file that the model has, and a WeightsWarning that lists all others.
+    """`params` with the arrays of the matching layers of a file, and a WeightsWarning that lists all others.
 
-    by_name: layers are told by name, else by order. skip: layers whose arrays have other shapes are left as they are.
-    Raises WeightsMismatch for these without skip, and for a file that has no names.
+    by_name: layers are matched by name, else by order. skip: layers whose arrays have other shapes stay unchanged.
+    Raises WeightsMismatch for these without skip, and for a file without names.
     """
     held = Slots(work)
     layers = list(

@@ -1,4 +1,4 @@
-"""What a weights file holds, for people: groups, names, shapes, and which layers they may be of."""
+"""Messages about the contents of a weights file: groups, names, shapes, and the likely layers."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Held:
 
 
 def held_arrays(file: ModelFile) -> list[Held]:
-    """The layers of a file that have arrays, in its order; groups without names for arrays number them."""
+    """The layers of a file with arrays, in its order; groups without names number their arrays."""
     return list(_legacy(file) if file.arrays.layers else _groups(file))
 
 
 def are_of_keras_1(layers: Iterable[LegacyLayer]) -> bool:
-    """Whether the names of the arrays of a legacy file are those of Keras 1: "dense_1_W", "lstm_1_U_i"."""
+    """Whether the arrays of a legacy file have names of Keras 1: "dense_1_W", "lstm_1_U_i"."""
     return any(_KERAS_1.search(name) for layer in layers for name, _ in layer.arrays)
 
 
 def outline(file: ModelFile, most: int = 4) -> str:
-    """One line that says what the first layers hold."""
+    """One line about the first layers."""
     held = held_arrays(file)
     more = f"; and {len(held) - most} more" if len(held) > most else ""
     age = "arrays of Keras 1, " if are_of_keras_1(file.arrays.layers) else ""
@@ -49,7 +49,7 @@ def outline(file: ModelFile, most: int = 4) -> str:
 
 
 def weights_alone(file: ModelFile) -> UnsupportedLayer:
-    """The error for a file without a config: what it holds, and the two ways from there to a model."""
+    """The error for a file without a config: its contents, and the two ways to get a model."""
     return UnsupportedLayer(
         f'{file.label} holds weights but no model: give its config, load_keras("model.json", weights=path) or '
         f"`fnet convert model.json m.safetensors --weights FILE`, or a model that you write, "
@@ -74,7 +74,7 @@ def _groups(file: ModelFile) -> Iterator[Held]:
 
 
 def guess(names: Sequence[str], arrays: Sequence[StoredArray]) -> str:
-    """The Keras class whose arrays have these names and ranks; "" where several or none may be."""
+    """The Keras class whose arrays have these names and ranks; "" where several or none fit."""
     short = [re.sub(r"^.*?_(?=(W|U|b)(_[icfozrh])?$)", "", name) for name in names]
     ranks = {name: len(array.shape) for name, array in zip(short, arrays, strict=True)}
     have = set(ranks)

@@ -1,7 +1,7 @@
-"""The orders in which Keras runs the calls of a functional model, and lists its layers.
+"""The orders in which Keras runs the calls of a functional model, and in which it lists its layers.
 
-The first shows in the result where a layer changes what others read: multi-head attention takes the masks off its
-inputs. The second shows in files: groups are numbered, and arrays stored, in it.
+The first matters where a layer has side effects: multi-head attention deletes the masks of its inputs. The second
+matters in files: it is the order of numbered groups and stored arrays.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def layer_order(
 def _depths(
     finished: Sequence[Node], parents: Mapping[Node, Sequence[Node]], layer: Mapping[Node, str]
 ) -> tuple[dict[Node, int], dict[str, int]]:
-    """How deep the nodes are and the layers, each before those that it reads."""
+    """The depths of the nodes, and of the layers, each before those that it reads."""
     depths: dict[Node, int] = {}
     of_layers: dict[str, int] = {}
     for node in reversed(finished):

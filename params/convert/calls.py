@@ -38,7 +38,7 @@ FURTHER = {
 
 
 def by_keyword(class_name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of a call with mask and training by name, also where they were given by position."""
+    """The arguments of a call, with positional mask and training turned into keywords."""
     names = FURTHER.get(class_name, ())
     further = dict(zip(names, args[1:], strict=False))
     if len(further) != len(args) - 1 or set(further) & set(kwargs):
@@ -59,14 +59,14 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def end_of(history: list[Any], layers: Mapping[str, KerasObject]) -> Tensor:
-    """The tensor that [layer, call, output] names at the end of a model, where calls of a nested Functional count from
-    1."""
+    """The tensor of [layer, call, output] in the inputs or outputs of a model, where calls of a nested Functional count
+    from 1."""
     layer, call, index = history
     return Tensor(layer, call - (layer in layers and layers[layer].class_name == "Functional"), index)
 
 
 def step_and_sources(part: Converted, args: list[Any], kwargs: dict[str, Any], keras2: bool) -> tuple[Any, Any]:
-    """The step with the options that the call gives, and its sources."""
+    """(step with the options in the call, its sources)."""
     entry = part.entry
     if not keras2 and not part.operation and entry.arguments:
         _require_bound(part, entry, args, kwargs)
@@ -91,15 +91,15 @@ COMPARING = frozenset(
         "NotEqual",
     }
 )
-"""Operations of two tensors that also take a list for one of them."""
+"""Binary operations that also accept a list."""
 
 
 OPERANDS = (("x1", "x2"), ("x", "y"))
-"""What operations of two call them; a scale may be None."""
+"""The argument names of binary operations; a scale may be None."""
 
 
 def require_operands(part: Converted, call: dict[str, Any]) -> None:
-    """Refuse keys, and what meets a tensor in an operation of two, of which Keras makes no graph."""
+    """Refuse indices, and operands of binary operations, that Keras cannot have written."""
     if not _is_strict(part):
         return
     values, layer = [*call["args"], *call["kwargs"].values()], part.entry.layer
@@ -114,14 +114,14 @@ def require_operands(part: Converted, call: dict[str, Any]) -> None:
 
 
 def _is_key(value: Any) -> bool:
-    """Whether it is an integer, or a list of integers, slices, `...` and null, no longer than arrays have axes."""
+    """Whether a value is an integer, or a list of integers, slices, `...` and null, no longer than the most axes."""
     parts = value if isinstance(value, list) else [{} if value is None or isinstance(value, dict) else value]
     kinds = [item.get("class_name") if isinstance(item, dict) else type(item) for item in parts]
     return len(parts) <= 32 and all(kind in (int, type(None), "__slice__", "__ellipsis__") for kind in kinds)
 
 
 def _is_strict(part: Converted) -> bool:
-    """Whether it is an operation of Keras, which knows its arguments and no others."""
+    """Whether a part is an operation of Keras, which refuses unknown arguments."""
     return part.operation and part.entry.call is None
 
 
@@ -147,7 +147,7 @@ def _by_name(part: Converted, entry: Entry, args: list[Any], kwargs: dict[str, A
 def _options_and_sources(
     part: Converted, entry: Entry, arguments: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Which arguments are options of the step, and which it reads. Refuses what it does not know."""
+    """(arguments that are options of the step, arguments that it reads). Refuses others."""
     label, legal, kind = part.source.label, option_names(entry.layer), kinds(entry.layer)
     options = {
         key: meant(_plain(value), kind.get(key, Any))
@@ -199,7 +199,7 @@ def _require_taken(mask: Any, part: Converted) -> None:
 
 
 def _require_tensors(value: Any, name: str, label: str) -> None:
-    """Refuse what is neither a tensor nor a tree of them in the place of one."""
+    """Refuse an argument that is neither a tensor nor a tree of tensors."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
     for item in inner:
         _require_tensors(item, name, label)
@@ -208,7 +208,7 @@ def _require_tensors(value: Any, name: str, label: str) -> None:
 
 
 def _arranged(entry: Entry, sources: dict[str, Any]) -> Any:
-    """One source alone, several as a tuple in the order of the call, with gaps as a dict."""
+    """A single source alone, several as a tuple in the order of the call, or as a dict where one is missing."""
     order = [key for key in entry.arguments or sources if key in sources]
     if len(order) == 1:
         return sources[order[0]]
@@ -226,7 +226,7 @@ def _plain(value: Any) -> Any:
 
 
 def _no_text(value: Any, label: str, index: bool) -> None:
-    """Refuse texts among what a step reads, and `...`, which only an index may have next to tensors."""
+    """Refuse strings among the sources of a step, and `...` outside of an index."""
     for leaf in tree.leaves(value):
         if isinstance(leaf, Literal) or (leaf is ... and not index):
             value = leaf.value if isinstance(leaf, Literal) else "..."
@@ -236,7 +236,7 @@ def _no_text(value: Any, label: str, index: bool) -> None:
 def _masked(x: Any, mask: Any, is_model: bool = False) -> Any:
     """Sources with the explicit mask of the call, one for each or one for all.
 
-    A None among several takes off the mask that a tensor carries; only a nested model leaves it there.
+    A None among several removes the mask that a tensor carries, except for a nested model.
     """
     if mask is None:
         return x

@@ -1,7 +1,7 @@
-"""What layers of one name computed in earlier versions of Keras, as options of their fnet layers.
+"""Differences between versions of Keras, as options of fnet layers.
 
-A file is run by the rules of the Keras that wrote it: `options_of_age` turns the version into options that no file can
-set itself, and the repr of the model shows them.
+A file is run by the rules of the Keras that wrote it: `options_of_age` turns the version into options, which no config
+can set, and which the repr of the model shows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Options = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def version_of(text: str | None) -> Version:
-    """(2, 15) from "2.15.0"; the oldest for None, since Keras 1 wrote nothing at first.
+    """(2, 15) from "2.15.0"; the oldest for None, since early files of Keras 1 have no version.
 
     The Keras inside TensorFlow called itself "2.2.4-tf" from 1.13 to 2.1 and "2.3.0-tf" in 2.2, but computed as in 2.4.
     """
@@ -40,7 +40,7 @@ def _resized(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _relu(masks: Mapping[str, Any]) -> Options:
-    """A ThresholdedReLU, whose config says less, always kept masks. A slope alone made floats of integers."""
+    """A ThresholdedReLU, recognised by its config, always kept masks. Only a slope turned integers into floats."""
 
     def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
         if not config.get("negative_slope"):
@@ -52,7 +52,7 @@ def _relu(masks: Mapping[str, Any]) -> Options:
 
 
 def _interpolated(options: Mapping[str, Any]) -> Options:
-    """Where pixels are not repeated."""
+    """For interpolations other than "nearest"."""
     return lambda config: {} if config.get("interpolation", "nearest") == "nearest" else options
 
 
@@ -63,12 +63,12 @@ def _bins(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _bins_of_keras2(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A dtype of floats, which every layer had to 2.7, was none for numbers of bins."""
+    """Up to 2.7 every layer had a float dtype, which did not apply to numbers of bins."""
     return _bins(config) if "int" in str(config.get("dtype")) else {"index_dtype": "int64"}
 
 
 def _buckets(mixed: Mapping[str, str]) -> Options:
-    """Bins of hashes have the dtype of the layer; a policy of two says which one; NumPy holds bfloat16 as float32."""
+    """Hash bins have the compute dtype of the layer; bfloat16 is float32 on NumPy."""
 
     def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
         dtype = {"bfloat16": "float32", **mixed}.get(policy(config.get("dtype")))
@@ -78,7 +78,7 @@ def _buckets(mixed: Mapping[str, str]) -> Options:
 
 
 def _encoding_of_keras2(more: Options) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-    """Encodings have the dtype of the layer; where that is one of floats, the policy says it."""
+    """Encodings have the dtype of the layer; a float dtype follows from the policy."""
 
     def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
         dtype = policy(config.get("dtype"))
@@ -93,24 +93,24 @@ def _encoding(more: Options) -> Options:
 
 
 def _taken(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """In `predict` ids and numbers lose what the compute dtype does not hold."""
+    """In `predict` ids and numbers are cast to the compute dtype."""
     dtype = compute_dtype(policy(config.get("dtype")))
     return {} if dtype == "float32" else {"input_dtype": dtype}
 
 
 _MASKS = {"masks": "keras2"}
-"""The option of layers whose rule for masks was another one; docs/generations.md says which."""
+"""The option of layers with another rule for masks; see docs/generations.md."""
 
 
 def _axes(config: Mapping[str, Any], key: str) -> list[int]:
-    """The axes that a config names, one or several; none where it says something else."""
+    """The axes in a config, one or several; empty for other values."""
     axes = config.get(key)
     axes = axes if isinstance(axes, list) else [axes]
     return axes if all(type(axis) is int for axis in axes) else []
 
 
 def _heads(masks: Mapping[str, Any]) -> Options:
-    """Negative axes counted from the end of the projected inputs, which have one axis more, that of the heads."""
+    """Negative axes counted from the end of the projected inputs, which have one more axis, that of the heads."""
 
     def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
         axes = _axes(config, "attention_axes")
@@ -121,7 +121,7 @@ def _heads(masks: Mapping[str, Any]) -> Options:
 
 
 def _layer_norm(keeps: Mapping[str, Any]) -> Options:
-    """Parameters had the sizes of the axes in the order in which they are named."""
+    """Parameters had the sizes of the axes in the order of the config."""
 
     def options(config: Mapping[str, Any]) -> Mapping[str, Any]:
         axes = _axes(config, "axis")
@@ -131,12 +131,12 @@ def _layer_norm(keeps: Mapping[str, Any]) -> Options:
 
 
 def _linspace(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The functions that TensorFlow has in the manner of NumPy gave float64 of floats."""
+    """TensorFlow's NumPy functions returned float64 for floats."""
     return {} if config.get("dtype") else {"dtype": "float64"}
 
 
 def _swapped(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The graph gave the axis for the order and the order for the axis."""
+    """The graph swapped axis and order."""
     return {"axis": config.get("order", 2), "order": config.get("axis", -1)}
 
 
@@ -158,7 +158,7 @@ def _drops_no_ones(more: Options) -> Options:
 
 
 def _top_k(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The default of the class, not of the function, which writes what it was given."""
+    """The default of the class; the function always writes its value."""
     return {} if "sorted" in config else {"sorted": False}
 
 
@@ -176,26 +176,26 @@ _HASHED = (
 )
 
 HEADS_HAVE_POLICIES: Version = (2, 14)
-"""The first Keras whose MultiHeadAttention hands its dtype policy to the layers inside it."""
+"""The first Keras whose MultiHeadAttention passes its dtype policy to its inner layers."""
 HEADS_SEE_MASKS: Version = (2, 10)
-"""The first Keras whose MultiHeadAttention sees the masks that travel with its inputs."""
+"""The first Keras whose MultiHeadAttention uses the masks that its inputs carry."""
 MERGES_SEE_MASKS: Version = (3, 4)
-"""The first Keras whose Maximum, Minimum and Multiply leave out what masks hide."""
+"""The first Keras whose Maximum, Minimum and Multiply ignore masked places."""
 CALLS_HAND_MASKS_ON: Version = (3, 11)
-"""The first Keras 3 in which a mask given in a call is that of the output too."""
+"""The first Keras 3 in which the output carries the mask that was passed to a call."""
 MEANS_WEIGH_TO: Version = (3, 15)
-"""The first Keras whose GlobalAveragePooling1D takes numbers in a mask for no weights."""
+"""The first Keras whose GlobalAveragePooling1D does not use numbers in a mask as weights."""
 INPUTS_KEEP_FLOATS: Version = (3, 5)
-"""The first Keras 3 in which a layer that casts an input of a model leaves what others get of it as it is."""
+"""The first Keras 3 in which a layer that casts an input of a model does not change it for other layers."""
 TAKE_FLOATS_AS_THEY_COME = frozenset(
     {
         *("CategoryEncoding", "Embedding", "HashedCrossing", "Hashing", "IntegerLookup", "LayerNormalization"),
         *("RandomCrop", "RandomFlip", "StringLookup", "TextVectorization"),
     }
 )
-"""Layers that cast no input before it."""
+"""Layers that do not cast inputs in earlier versions."""
 HEADS_DELETE_MASKS: Version = (3, 8)
-"""The first Keras whose MultiHeadAttention takes the masks off its inputs, for all that read them later."""
+"""The first Keras whose MultiHeadAttention deletes the masks of its inputs, for all later readers."""
 
 BEFORE: dict[str, tuple[tuple[Version, Options], ...]] = {
     **dict.fromkeys(
@@ -274,11 +274,11 @@ OPTIONS = frozenset(
         *("signed_zeros", "sorts_axes", "spectral", "sums", "weighs"),
     }
 )
-"""The options that only the age of a file sets, or `predict`."""
+"""The options that only the version of a file, or `predict`, sets."""
 
 
 def policy_of_result(class_name: str, config: Mapping[str, Any], declared: str, version: Version) -> str | None:
-    """The policy that a layer keeps, whatever it declares; None where it gives floats as they come."""
+    """The policy of the output of a layer, whatever it declares; None where floats keep their dtype."""
     interpolates = class_name == "Resizing" and config.get("interpolation") != "nearest"
     if (class_name == "Normalization" and version < (2, 5)) or (interpolates and version < (2, 8)):
         return "float32"
@@ -288,11 +288,11 @@ def policy_of_result(class_name: str, config: Mapping[str, Any], declared: str, 
 
 
 def policies_of_heads(objects: Sequence[dict[str, Any]]) -> dict[int, str]:
-    """{id of the config of a MultiHeadAttention: the dtype policy of the layers inside it, to Keras 2.13 the global
-    one}, where that is not the one that it says.
+    """{id of the config of a MultiHeadAttention: the dtype policy of its inner layers, to Keras 2.13 the global one},
+    where that differs from its own policy.
 
-    No file tells it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
-    them. Raises UnsupportedLayer where nothing says what it was.
+    No file contains it: it is that of the other layers, if they agree, or a policy that the layer shares with some of
+    them. Raises UnsupportedLayer where it cannot be determined.
     """
     policies: dict[int, str] = {}
     layers = [parse(item) for item in objects if isinstance(item["config"], dict) and "trainable" in item["config"]]
@@ -318,7 +318,7 @@ def _bits(name: str) -> int:
 
 
 def options_of_age(class_name: str, config: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
-    """The options that a layer of `class_name` has in a file of this version of Keras, besides those of its config."""
+    """The options of a layer of `class_name` in a file of this version of Keras, besides those in its config."""
     for bound, options in BEFORE.get(class_name, ()):
         if version < bound:
             return options(config) if callable(options) else options

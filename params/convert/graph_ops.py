@@ -135,14 +135,14 @@ ROWS: dict[str, tuple[str, str, str]] = {
 attributes that are options, as "attribute:option" where the names differ)}."""
 
 NEUTRAL = {"align_corners": False, "half_pixel_centers": True, "Truncate": False}
-"""{attribute: the only value of it that the functions here know}."""
+"""{attribute: its only supported value}."""
 
 _FIRST = {"Split": 1}
 """{operation: which input is the first argument of the function}, where it is not the first."""
 
 
 def as_function(layer: dict[str, Any]) -> dict[str, Any]:
-    """A TensorFlowOpLayer in a Keras 2 config as the TFOpLambda that says the same."""
+    """A TensorFlowOpLayer in a Keras 2 config as the equivalent TFOpLambda."""
     name, config = layer.get("name"), layer["config"]
     node = config.get("node_def") if isinstance(config, dict) else None
     if not isinstance(node, dict) or not isinstance(node.get("op"), str) or not isinstance(name, str):
@@ -183,7 +183,7 @@ _DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", 
 
 
 def _value(attribute: Any) -> Any:
-    """What an attribute of a node says, from {"i": "2"}, {"b": true}, {"s": base64}, {"type": "DT_FLOAT"}, ..."""
+    """The value of an attribute of a node, from {"i": "2"}, {"b": true}, {"s": base64}, {"type": "DT_FLOAT"}, ..."""
     kind: str
     value: Any
     kind, value = next(iter(attribute.items())) if isinstance(attribute, dict) and attribute else ("", None)

@@ -1,4 +1,4 @@
-"""Configs of legacy files, as Keras 2 wrote them, in the form of Keras 3."""
+"""Configs of Keras 2, rewritten in the form of Keras 3."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DROPPED: dict[str, tuple[Any, ...]] = {
     "unit_norm": (False,),
     "softmax_robust_masking": (False,),
 }
-"""Keys that Keras 2 wrote, with the values that change nothing; Keras 3 layers may know the key themselves."""
+"""{key that only Keras 2 wrote: values that change nothing}; some layers of Keras 3 have the key too."""
 
 IRRELEVANT = (
     *("input_length", "query_shape", "key_shape", "value_shape", "build_config"),
@@ -43,16 +43,16 @@ RENAMED = {
     "GroupedQueryAttention": "GroupQueryAttention",
     "Custom>CustomScaleLayer": "CustomScaleLayer",
 }
-"""Layers of Keras 2 that are others of Keras 3 under another name, at inference."""
+"""{layer of Keras 2: the layer of Keras 3 that computes the same at inference}."""
 
 ELLIPSIS = {"class_name": "__ellipsis__"}
 """How Keras 2 wrote `...` in a key."""
 KEEPS_LISTS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
-"""Layers whose first argument is written as it was given."""
+"""Layers whose first argument stays a list if it was one."""
 
 
 def in_keras_3_form(file: ModelFile) -> tuple[dict[str, Any], Version, bool]:
-    """The config of a file in the form of Keras 3, the version that wrote it, and whether it names no modules."""
+    """(config of a file in the form of Keras 3, version that wrote it, whether it has no modules of classes)."""
     assert file.config is not None
     version = version_of(file.keras_version)
     legacy = file.format == "h5" or version < (3, 0)
@@ -60,8 +60,10 @@ def in_keras_3_form(file: ModelFile) -> tuple[dict[str, Any], Version, bool]:
 
 
 def modern(config: Any, keras2: bool = True) -> dict[str, Any]:
-    """A model config as Keras 2 wrote it, in the form of Keras 3. One of Keras 3 comes back as it is, and a layer in a
-    legacy file of Keras 3 (keras2=False) keeps its dtype policy."""
+    """A model config of Keras 2 in the form of Keras 3. One of Keras 3 is returned unchanged.
+
+    keras2: False for a legacy file of Keras 3, whose layers keep their dtype policies.
+    """
     if not is_object(config):
         raise CorruptFile(f"the model config is not a model: {quoted(config)}")
     changed = _object(config, keras2)
@@ -106,7 +108,7 @@ def _object(value: Any, keras2: bool) -> Any:
 
 
 SCALED_SUM = re.compile(r"(keras|keras_applications|tensorflow(_core)?\.python\.keras)(\.\w+)*\.inception_resnet_v2")
-"""The module whose only Lambda is `x[0] + x[1] * scale`. The code in the file stays unread."""
+"""The module whose only Lambda is `x[0] + x[1] * scale`. The code in the file is not read."""
 
 
 def _of_applications(value: dict[str, Any]) -> dict[str, Any]:
@@ -150,12 +152,12 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stand_ins(bins: Any) -> list[float]:
-    """As many boundaries as an adapted layer has; an array tells which: `params.assign.options_from_arrays`."""
+    """Placeholders for the boundaries of an adapted layer; see `params.assign.options_from_arrays`."""
     return [*map(float, range(1, bins))] if type(bins) is int and bins <= MOST_BINS else []
 
 
 def _bidirectional(config: dict[str, Any]) -> None:
-    """The backward layer runs the other way than the forward one; Keras 3 knows only forward ones that run forwards."""
+    """Set the direction of the backward layer; in Keras 3 a forward layer always runs forwards."""
     layer = config.get("layer")
     inner = layer.get("config") if isinstance(layer, dict) else None
     if layer and "backward_layer" not in config and isinstance(inner, dict) and inner.get("go_backwards"):
@@ -163,7 +165,7 @@ def _bidirectional(config: dict[str, Any]) -> None:
 
 
 def _batch_normalization(config: dict[str, Any]) -> None:
-    """One axis as a number; those of virtual batches, which Keras 2 wrote one higher, in its own form."""
+    """One axis becomes a number. Axes with virtual batches, which Keras 2 wrote one higher, are corrected."""
     axis = config.get("axis")
     if isinstance(axis, list):
         if config.get("virtual_batch_size") is not None:
@@ -172,7 +174,7 @@ def _batch_normalization(config: dict[str, Any]) -> None:
 
 
 def _policy(name: str, config: dict[str, Any]) -> None:
-    """The dtype policy of layers whose arrays had another dtype in Keras 2, as the one of Keras 3 that has it."""
+    """Adapt the dtype policy of layers whose arrays have another dtype in Keras 2 than in Keras 3."""
     if name == "Normalization":  # the compute dtype
         config["dtype"] = policy(config.get("dtype")).removeprefix("mixed_")
     if name in ("BatchNormalization", "RandomFourierFeatures"):  # float32 next to 16 bits, the latter always
@@ -184,7 +186,7 @@ def _policy(name: str, config: dict[str, Any]) -> None:
 
 
 def _first_input(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """The InputLayer that the `batch_input_shape` of the first layer of a Sequential stands for."""
+    """The InputLayer for the `batch_input_shape` of the first layer of a Sequential."""
     layers = config.get("layers")
     if not isinstance(layers, list) or not layers or not is_object(layers[0]):
         return []

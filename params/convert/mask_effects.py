@@ -1,10 +1,10 @@
-"""Masks that a call changes on what others read, written into the sources of a graph.
+"""Side effects of Keras calls on masks, made explicit in the sources of a graph.
 
 In Keras a mask is an attribute of an array. MultiHeadAttention (from 3.8 on) deletes it from its inputs, and a nested
-model that is called with an explicit mask leaves that on its inputs, also through models in models. Whoever reads
-the same array afterwards finds it so: a residual connection around attention has no mask, nor has the next block, and
-models were trained like that. Here nothing changes unseen: the converter knows the order of the calls
-and which outputs are the very array that went in, and writes `masked_by(x, None)` where a later call reads it.
+model that is called with an explicit mask leaves that mask on its inputs, also through models in models. Later readers
+of the same array are affected: a residual connection around attention has no mask, nor has the next block, and models
+were trained like that. fnet has no side effects: the converter knows the order of the calls, and which outputs are the
+same array as an input, and writes `masked_by(x, None)` where a later call reads it.
 """
 
 from __future__ import annotations
@@ -30,51 +30,51 @@ PASSED_ON = {
     *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity"),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
 }
-"""Layers that give, at inference, the very array that they got."""
+"""Layers that return their input itself at inference."""
 
 OF_SEVERAL = ("AdditiveAttention", "Attention")
-"""Layers of several arrays whose output carries a mask of one of them; before Keras 3.4 none."""
+"""Layers with several inputs whose output carries the mask of one of them; before Keras 3.4 no mask."""
 
 MERGES_BY_MASK = ("Maximum", "Minimum", "Multiply")
-"""Layers that leave out what the masks of their inputs hide."""
+"""Layers that ignore masked places of their inputs."""
 
 Place = tuple[str, tuple[Any, ...]]
-"""(node, path in what it gives)."""
+"""(node, path in its output)."""
 
 
 @dataclass
 class Marks:
-    """What is known of the arrays of a graph while its calls run, in order."""
+    """The state of the masks of all arrays of a graph, as its calls are processed in order."""
 
     inputs: tuple[str, ...]
     same: dict[Place, Place] = field(default_factory=dict)
     """{output: the earlier output that is the same array}."""
     changed: dict[Place, Any] = field(default_factory=dict)
-    """{array: the source of the mask that it has now, None for none}."""
+    """{array: the source of its current mask, None for none}."""
     carrying: set[str] = field(default_factory=set)
-    """Nodes whose outputs may carry a mask that nothing in the call of their reader says."""
+    """Nodes whose outputs may carry a mask that is not in the call of their reader."""
     unsaid: set[str] = field(default_factory=set)
-    """Those of them whose mask, in Keras, is another one than here."""
+    """Those of them that have another mask in Keras than here."""
     roots: dict[str, frozenset[str]] = field(default_factory=dict)
-    """{node: the inputs that it comes from}."""
+    """{node: the inputs that it depends on}."""
 
     def roots_of(self, source: Any) -> frozenset[str]:
-        """The inputs that a tree of sources comes from."""
+        """The inputs that a tree of sources depends on."""
         return frozenset().union(*(self.roots.get(name, {name}) for name in references(source)))
 
     def place(self, source: str | Ref) -> Place:
-        """The array that a source names, by its first place."""
+        """The array of a source, by its first place."""
         place: Place = (source, ()) if isinstance(source, str) else (source.node, source.path)
         return self.same.get(place, place)
 
     def read(self, source: Any) -> Any:
-        """A source with the mask that its array has by now."""
+        """A source with the current mask of its array."""
         if isinstance(source, str | Ref) and (place := self.place(source)) in self.changed:
             return masked_by(source, self.changed[place])
         return source
 
     def effects(self, outputs: list[Any]) -> Effects:
-        """What the graph does to its inputs, for the model around it."""
+        """The effects of the graph on its inputs, for the outer model."""
         lost = frozenset(name for name in self.inputs if (name, ()) in self.changed)
         ends = {number: self.place(end) for number, end in enumerate(outputs) if isinstance(end, str | Ref)}
         return Effects(
@@ -85,8 +85,8 @@ class Marks:
 def as_masked(
     part: Converted, sources: Any, kwargs: Mapping[str, Any], specs: Mapping[str, Any], conversion: Conversion
 ) -> Any:
-    """The sources of a call without the masks that a layer of Keras 2 does not see: those of attention before 2.10, and
-    all where the call says `mask=None`. Refuses by name what those rules make of masks and fnet cannot say."""
+    """The sources of a call without the masks that a layer of Keras 2 ignores: those of attention before 2.10, and all
+    where the call has `mask=None`. Refuses masks by those rules that fnet cannot express."""
     source, label, explicit = part.source, part.source.label, kwargs.get("mask")
     if not conversion.keras2:
         return sources
@@ -107,7 +107,7 @@ def as_masked(
 def after_call(
     marks: Marks, name: str, part: Converted, sources: Any, specs: Mapping[str, Any], conversion: Conversion
 ) -> None:
-    """Record what the call of a layer, the node `name`, does to the masks of the arrays that it reads."""
+    """Record the effect of a call, the node `name`, on the masks of its inputs."""
     source = part.source
     if not conversion.keras2 and conversion.version < CALLS_HAND_MASKS_ON:
         _keep_given_mask_inside(marks, name, source, sources, specs, conversion)
@@ -156,7 +156,7 @@ def _keep_given_mask_inside(
 
 
 def _makes_own(source: KerasObject, conversion: Conversion) -> bool:
-    """Whether a layer may give a mask that it does not get."""
+    """Whether a layer may make a mask."""
     described = {"class_name": source.class_name, "registered_name": source.registered_name, "config": source.config}
     return survey(described, conversion.custom).masked
 
@@ -182,7 +182,7 @@ class _Leaf:
 
 
 def _fed(part: Converted, sources: Any, specs: Mapping[str, Any]) -> list[tuple[str, Any, bool]]:
-    """(input of a nested model, its source, whether it takes the array as it is) of a call."""
+    """(input of a nested model, its source, whether the array is used unchanged) of a call."""
     inputs = input_names(part.step)
     leaves = feed(inputs, tree.map(_Leaf, sources))
     spec = infer.input_spec(part.step)
@@ -213,7 +213,7 @@ def _attended(sources: Any) -> list[Any]:
 
 
 def _is_cast(step: Any, given: Any) -> bool:
-    """Whether a layer works on a copy of what it is given, of its own dtype."""
+    """Whether a layer casts its input, and so works on a copy."""
     policy = step.dtype if isinstance(step, Bound) else None
     floats = isinstance(given, Spec) and given.dtype.startswith(("float", "bfloat"))
     return policy is not None and floats and given.dtype != compute_dtype(policy)
@@ -225,14 +225,14 @@ def _passes_on(source: KerasObject) -> bool:
 
 
 def _spec(source: Any, specs: Mapping[str, Any]) -> Any:
-    """The Spec of what a source names; None for a constant."""
+    """The Spec of a source; None for a constant."""
     if isinstance(source, Ref):
         return tree.get(specs[source.node], source.path)
     return specs[source] if isinstance(source, str) else None
 
 
 def paths_of(spec: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The places of the arrays in an output, in Keras's order: dicts by sorted key."""
+    """The paths of the arrays in an output, in Keras's order: dicts by sorted key."""
     if isinstance(spec, Mapping):
         return [p for key in sorted(spec) for p in paths_of(spec[key], (*path, key))]
     if isinstance(spec, list | tuple):
@@ -241,7 +241,7 @@ def paths_of(spec: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def of_sequential(parts: list[Converted], step: Any) -> Effects:
-    """What a sequential model does to the mask of its input."""
+    """The effect of a sequential model on the mask of its input."""
     lost, same, spec = False, True, infer.input_spec(step)
     for part in parts:
         if part.source.is_model and same:
@@ -256,7 +256,7 @@ def of_sequential(parts: list[Converted], step: Any) -> Effects:
 
 
 def require_expressible(marks: Marks, source: KerasObject, conversion: Conversion) -> None:
-    """Refuse a mask that is made inside a nested model and stays on what the model around it reads."""
+    """Refuse a mask that is made inside a nested model and stays on an array that the outer model reads."""
     for name in marks.inputs:
         if source is not conversion.root and marks.changed.get((name, ())) is not None:
             raise UnsupportedLayer(

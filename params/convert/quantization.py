@@ -1,7 +1,7 @@
-"""How a file says that a layer was quantized by `model.quantize(...)`: as the option `quantization` of fnet's layers.
+"""The option `quantization` of fnet's layers, for layers that were quantized by `model.quantize(...)`.
 
-Layers say it by their dtype policy and `quantization_config`. Those inside an attention layer do not (Keras keeps
-only the policy of the whole, float32, and cannot read such a file back): there the arrays tell.
+It follows from their dtype policy and `quantization_config`. For layers inside an attention layer it follows from the
+arrays: Keras saves only the policy of the whole, float32, and cannot load such a file itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from params.errors import CorruptFile, UnsupportedLayer, quoted
 from params.file.keras_objects import KerasObject, quantized
 
 UNSCALED = ("TimeDistributed", "SpectralNormalization")
-"""Wrappers that reach into the layer inside, past what quantization changed."""
+"""Wrappers that use the inner layer directly, without its quantization."""
 
 
 ROWS_SHARE_BYTES = ("Dense", "EinsumDense")
@@ -23,9 +23,9 @@ ROWS_SHARE_BYTES = ("Dense", "EinsumDense")
 
 
 def quantization(source: KerasObject, version: Version) -> str | None:
-    """The option of the layer that a config describes; None for one in floats. Raises UnsupportedLayer.
+    """The option for a layer by its config; None for one in floats. Raises UnsupportedLayer.
 
-    version: of the Keras that wrote the file.
+    version: that of the Keras that wrote the file.
     """
     if source.class_name in UNSCALED and _is_quantized(source.config.get("layer")):
         raise UnsupportedLayer(

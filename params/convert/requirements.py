@@ -1,7 +1,7 @@
-"""What is refused of a config before a layer is made of it: code, and what Keras or fnet makes no layer of.
+"""Refusals before a layer is made of its config: code, and configs that Keras itself refuses.
 
-What a layer does not know, `params.convert.layer_options` refuses; classes, `params.convert.recognition`. What training
-alone reads is not looked at: nothing is ever imported, and inference never needs it.
+`params.convert.layer_options` refuses unknown options, `params.convert.recognition` unknown classes. Keys for training
+only are not checked: nothing is ever imported, and inference never needs them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from params.table.layers import AUGMENTATION, BY_ENTRY, LAYERS, REFUSED, TRAININ
 
 
 def screen(value: Any, replaced: Container[str] = ()) -> None:
-    """Raise UnsafeFile where a parsed config holds code.
+    """Raise UnsafeFile where a parsed config contains code.
 
-    replaced: names of layers, classes and functions that the caller has given functions for; what is written there
-    does not matter.
+    replaced: names of layers, classes and functions that the caller replaces; their configs may contain anything.
     """
     waiting: list[tuple[Any, str, Any]] = [(value, "", None)]
     while waiting:
@@ -47,12 +46,12 @@ def screen(value: Any, replaced: Container[str] = ()) -> None:
 
 
 BATCHES = ("batch_shape", "batch_input_shape", "build_input_shape", "build_config")
-"""Keys under which configs say shapes with the axis of the batch."""
+"""Keys of configs with shapes that include the batch axis."""
 
 
 def require_batch(config: Any) -> None:
-    """Raise UnsupportedLayer where no shape of a parsed config says how many rows a batch has, which Keras needs for
-    layers that keep their states."""
+    """Raise UnsupportedLayer where no shape in a config has the number of rows of a batch, which Keras requires for
+    stateful layers."""
     waiting: list[Any] = [config]
     while waiting:
         item = waiting.pop()
@@ -89,7 +88,7 @@ def _way_out(layer: Any) -> str:
 
 
 def require_dense(objects: Sequence[dict[str, Any]]) -> None:
-    """Refuse sparse inputs of a model in which some layer tells zeros from entries that are not there."""
+    """Refuse sparse inputs of a model with a layer for which zeros and missing entries differ."""
     objects = [item for item in objects if isinstance(item["config"], dict)]
     sparse = any(item["class_name"] == "InputLayer" and item["config"].get("sparse") for item in objects)
     layer = next((item for item in objects if item["class_name"] in BY_ENTRY), None)
@@ -129,12 +128,14 @@ STRICTER: dict[str, dict[str, Range | OneOf]] = {
     "RepeatVector": {"n": Range(1)},
     "StringLookup": {"oov_method": OneOf(("floormod", "farmhash"))},
 }
-"""{class: {option: what Keras 3 takes, or None}} where Keras 2, and so the layer, takes more."""
+"""{class: {option: the values that Keras 3 accepts, or None}} where Keras 2, and so the layer, accepts more."""
 
 
 def require_layer(source: KerasObject, entry: Entry, version: Version, trains: bool | None) -> None:
-    """Refuse a layer whose config Keras takes no layer from, whose numbers it casts, or which computes otherwise in
-    training. trains: whether it computes as in training here."""
+    """Refuse a layer whose config Keras refuses, whose inputs it casts, or that computes other values in training.
+
+    trains: whether it runs as in training.
+    """
     keras2 = version < (3, 0)
     if entry.arguments and not keras2:  # one of Keras's own
         _require_sense(source, version)
@@ -149,13 +150,13 @@ def require_layer(source: KerasObject, entry: Entry, version: Version, trains: b
 
 
 def takes_training(source: KerasObject, entry: Entry) -> bool:
-    """Whether a layer can compute as in training here."""
+    """Whether fnet can run the layer as in training."""
     renorm = source.config.get("renorm") or source.config.get("virtual_batch_size")
     return "training" in option_names(entry.layer) and not renorm
 
 
 def _require_sense(source: KerasObject, version: Version) -> None:
-    """Refuse options with which Keras 3 makes no layer, and that change nothing here or that the layer takes."""
+    """Refuse options that Keras 3 refuses, where fnet ignores or accepts them."""
     if (wrong := _senseless(source.class_name, source.config)) is not None:
         raise CorruptFile(f"{source.label} {wrong}")
     trainable = source.config.get("trainable", True)
@@ -174,7 +175,7 @@ def _require_sense(source: KerasObject, version: Version) -> None:
 
 
 def _senseless(class_name: str, config: Mapping[str, Any]) -> str | None:
-    """What is wrong with options of a layer that change nothing here; None where Keras 3 would take them."""
+    """What is wrong with options that fnet ignores; None where Keras 3 accepts them."""
     for key, item in config.items():
         if key.endswith((*TRAINING_ONLY, "quantization_config")) and not (
             item is None or isinstance(item, str) or is_object(item)
@@ -205,15 +206,15 @@ FLOATS_INSIDE = (
     *("AdditiveAttention", "Attention", "Embedding", "GroupNormalization", "LayerNormalization", "Normalization"),
     *("RMSNormalization", "ReversibleEmbedding", "SpectralNormalization"),
 )
-"""Classes with floats of their own that take integers as they come."""
+"""Classes with float parameters that do not cast integer inputs."""
 
 
 CASTING = ("CenterCrop", "Rescaling", *AUGMENTATION)
-"""Classes that cast what they get, integers too, to the dtype of their policy."""
+"""Classes that cast all inputs, integers too, to the dtype of their policy."""
 
 
 def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
-    """Refuse the dtype policy of integers, booleans or texts for a layer of Keras that computes in floats, or casts."""
+    """Refuse a dtype policy of integers, booleans or strings for a layer that computes in floats, or casts."""
     in_floats = source.class_name in FLOATS_INSIDE or (entry.arguments and entry.rules.floats)
     casts = source.class_name in CASTING or (keras2 and source.class_name == "Resizing")
     if (in_floats or casts) and source.policy not in POLICIES:
@@ -224,8 +225,8 @@ def _require_floats(source: KerasObject, entry: Entry, keras2: bool) -> None:
 
 
 def require_plain_inside(source: KerasObject, parts: Mapping[str, Converted], keras2: bool) -> None:
-    """Refuse a wrapper whose dtype policy is not that of the layer in it where that layer then computes under another
-    than its own, or one that hands time steps to statistics of a batch."""
+    """Refuse a wrapper whose dtype policy overrides that of its layer, or that applies batch statistics to time
+    steps."""
     calls = keras2 and source.class_name == "TimeDistributed"
     for part in parts.values():
         by_batch = any(layer.all_options.get("training") for layer in infer.layers_in(part.step))

@@ -1,8 +1,8 @@
-"""The `training=` of calls: which of those that a file holds counts, by the rules of the Keras that wrote it.
+"""The `training=` flag of each call, by the rules of the Keras that wrote the file.
 
-In Keras 2 that of the call itself comes before those of the models around it, in `predict` as well. In Keras 3
-`predict` overrides them all; in a bare `model(x)` the outermost counts, and a layer without one has that of the layer
-that ran before it.
+In Keras 2 the flag of the call itself has priority over those of the models around it, also in `predict`. In Keras 3
+`predict` overrides them all; in a bare `model(x)` the outermost has priority, and a call without a flag has that of the
+call before it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ Call: TypeAlias = tuple[str, int]
 def flags_of(
     model: KerasObject, layers: Sequence[KerasObject], conversion: Conversion, around: Flag
 ) -> dict[Call, Flag]:
-    """{call: what it computes as} of a model that is itself called with training=`around`; a sequential one calls each
-    layer once."""
+    """{call: whether it runs as in training} in a model that is itself called with training=`around`.
+
+    A sequential model calls each layer once.
+    """
     sequential, outer = model.class_name == "Sequential", conversion.bare and not conversion.keras2
     if outer and around is None:
         return _steps(layers) if sequential else _walk(model, layers)[0]
@@ -52,7 +54,7 @@ def _calls(layers: Sequence[KerasObject]) -> dict[Call, Any]:
 
 
 def _own(layers: Sequence[KerasObject]) -> dict[Call, Flag]:
-    """The flags that the calls themselves hold."""
+    """The flags in the calls themselves."""
     return {(layer.name, number): _flag(layer, call) for layer in layers for number, call in enumerate(layer.calls)}
 
 
@@ -66,7 +68,7 @@ def _flag(layer: KerasObject, call: Any) -> Flag:
 
 
 def _walk(model: KerasObject, layers: Sequence[KerasObject]) -> tuple[dict[Call, Flag], Flag]:
-    """({call: flag}, the last one), in the order in which Keras 3 runs a model: a call leaves its flag to the next."""
+    """({call: flag}, the last flag), in Keras 3's execution order: a call without a flag inherits the previous one."""
     by_name, own = {layer.name: layer for layer in layers}, _own(layers)
     parents = {
         place: [(t.layer, t.call) for t in tensors(call) if by_name[t.layer].calls]
@@ -82,7 +84,7 @@ def _walk(model: KerasObject, layers: Sequence[KerasObject]) -> tuple[dict[Call,
 
 
 def _after(layer: KerasObject, flag: Flag) -> Flag:
-    """The flag that a call with `flag` leaves to the next layer."""
+    """The flag that the next call inherits from a call with `flag`."""
     if flag is not None or not layer.is_model:
         return flag
     layers = layers_of(layer)
@@ -99,7 +101,7 @@ def by_default(layer: KerasObject) -> Flag:
 
 
 def _ends(value: Any, layers: dict[str, KerasObject]) -> Iterator[Call]:
-    """The calls whose outputs a model gives."""
+    """The calls whose outputs are the outputs of a model."""
     if is_triple(value):
         end = end_of(value, layers)
         yield end.layer, end.call

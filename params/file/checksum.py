@@ -1,4 +1,4 @@
-"""Bob Jenkins's lookup3 (2006, public domain), with which HDF5 guards its newer structures."""
+"""Bob Jenkins's lookup3 (2006, public domain), the checksum of HDF5's newer structures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file or folder is that Keras did not write: the mistakes that people really make, each with its way out."""
+"""Errors for files and folders that Keras did not write: the usual mistakes, each with its fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection
 from params.errors import CorruptFile, ModelFileError, UnsafeFile, UnsupportedLayer, quoted
 
 HEAD = 512
-"""How many bytes of a file are looked at."""
+"""The number of bytes that `stranger` checks."""
 GRAPH = (
     "which holds a TensorFlow graph instead of layers: load it where it was made (tf.keras of Keras 2) and save the "
     "model as .keras or .h5"

@@ -1,4 +1,4 @@
-"""Keras objects as a config describes them: class, config, calls. Names are compared, never imported."""
+"""Keras objects in a config: class, config, calls. Names are compared, never imported."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from params.errors import CorruptFile, UnsafeFile, UnsupportedLayer, quoted
 
 MODELS = ("Functional", "Sequential")
 NESTED = (dict, list, tuple)
-"""The values of a config that hold others. A tuple, not a union: this is asked of every value."""
+"""The container types of a config. A tuple, not a union, since `isinstance` is called for every value."""
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
-"""Ends of the config keys that only training reads."""
+"""Suffixes of the config keys for training only."""
 WRITTEN = "written_class_name"
-"""Key of the name that a file gives to a class which `params.convert.legacy_config` calls by its present one."""
+"""The key of the class name in the file, where `params.convert.legacy_config` has changed it to the current name."""
 LAMBDA = "its Python code is in the file, and a model file is data: replace it by layers or keras.ops operations"
 
 
@@ -45,13 +45,13 @@ class KerasObject:
     name: str
     calls: list[Any] = field(default_factory=list)
     shared: int | None = None
-    """`shared_object_id`: objects with one id are one object."""
+    """`shared_object_id`: equal for all mentions of one object."""
     build_config: Mapping[str, Any] = field(default_factory=dict)
     python_name: str = ""
-    """The name of the class in Python, after which the groups of a file are named: without the package that it is
-    registered for, and where `params.convert.legacy_config` calls it by the name of today, that of then."""
+    """The name of the class in Python, which the groups of a file are named after: without its package, and in legacy
+    files the name at that time."""
     is_model: bool = False
-    """Told by the class."""
+    """Follows from the class."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_model", self.class_name in MODELS)
@@ -65,7 +65,7 @@ class KerasObject:
 
     @functools.cached_property
     def label(self) -> str:
-        """How messages call it: `Dense 'logits'`."""
+        """Its name in messages: `Dense 'logits'`."""
         return f"{shown(self.class_name)} {quoted(self.name)}"
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class KerasObject:
 
     @property
     def signature(self) -> str:
-        """Equal for two descriptions of one object."""
+        """A value that is equal for all descriptions of one object."""
         return json.dumps([self.class_name, self.name, _unshared(self.config)], sort_keys=True, default=repr)
 
 
@@ -83,12 +83,12 @@ def shown(class_name: str, width: int = 60) -> str:
 
 
 def is_object(value: Any) -> bool:
-    """Whether a config value describes an object."""
+    """Whether a config value is a serialized object."""
     return isinstance(value, dict) and isinstance(value.get("class_name"), str) and "config" in value
 
 
 def parse(data: Any) -> KerasObject:
-    """The object that a JSON value describes."""
+    """The object of a JSON value."""
     if not is_object(data):
         raise CorruptFile(f"expected a layer, as {{'class_name': ..., 'config': {{...}}}}; got {quoted(data)}")
     config = data["config"]
@@ -124,10 +124,10 @@ def parse(data: Any) -> KerasObject:
 
 
 class Survey(NamedTuple):
-    """What a config holds.
+    """The contents of a config.
 
-    objects: all that are serialized. floats: policies of layers, and dtypes of inputs, casts and constants, which
-    Keras's layers cast to their own. masked: something makes masks. quantized: a layer was quantized.
+    objects: all serialized objects. floats: the policies of layers, and the dtypes of inputs, casts and constants,
+    which Keras's layers cast. masked: whether something makes masks. quantized: whether a layer was quantized.
     """
 
     objects: list[dict[str, Any]]
@@ -137,7 +137,7 @@ class Survey(NamedTuple):
 
 
 def survey(config: Any, custom: Mapping[str, Any]) -> Survey:
-    """What a config holds, in one walk. What only training reads, a third of most configs, is not looked at."""
+    """The contents of a config, in one pass, without keys for training only (a third of most configs)."""
     objects, values, masked, is_quantized = list[dict[str, Any]](), list[Any](), False, False
     waiting = [config]
     while waiting:
@@ -162,7 +162,7 @@ def survey(config: Any, custom: Mapping[str, Any]) -> Survey:
 
 
 def _has_quantized_policy(item: dict[str, Any]) -> bool:
-    """Whether an object has a quantized dtype policy; one that fnet does not know is refused."""
+    """Whether an object has a quantized dtype policy; an unknown one is refused."""
     config = item["config"]
     if not isinstance(config, dict) or "dtype" not in config or item["class_name"] == "InputLayer":
         return False
@@ -175,7 +175,7 @@ def _has_quantized_policy(item: dict[str, Any]) -> bool:
 
 
 def _makes_mask(class_name: Any, value: dict[str, Any], custom: Mapping[str, Any]) -> bool:
-    """Whether an object of a config makes masks itself: a layer that does, a layer of the caller's, a mask given."""
+    """Whether an object of a config may make masks: some layers, custom layers, a mask in a call."""
     if class_name == "Masking":
         return True
     if custom and any(isinstance(name, str) and name in custom for name in (class_name, value.get("registered_name"))):
@@ -189,9 +189,9 @@ def _makes_mask(class_name: Any, value: dict[str, Any], custom: Mapping[str, Any
 
 
 def layers_of(source: KerasObject) -> list[KerasObject]:
-    """The layers that the config of a model lists, each with a name of its own.
+    """The layers in the config of a model, with unique names.
 
-    A layer whose config leaves its name out, as those of custom layers may, is given one, as Keras does.
+    A layer without a name in its config, as custom layers may be, gets one, as in Keras.
     """
     layers = source.config.get("layers")
     if not isinstance(layers, list):
@@ -207,7 +207,7 @@ def layers_of(source: KerasObject) -> list[KerasObject]:
 
 
 def _unshared(value: Any) -> Any:
-    """A config without the marks of sharing, which only later mentions of an object carry."""
+    """A config without `shared_object_id`, which only later mentions of an object have."""
     if isinstance(value, dict):
         return {key: _unshared(item) for key, item in value.items() if key != "shared_object_id"}
     return [_unshared(item) for item in value] if isinstance(value, list) else value
@@ -216,7 +216,7 @@ def _unshared(value: Any) -> Any:
 # --- names ----------------------------------------------------------------------------------------
 
 PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
-"""Classes that Keras exports, and writes into configs, under another name than the class itself has."""
+"""{name that Keras exports and writes into configs: name of the Python class}, where they differ."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -228,14 +228,14 @@ def snake_case(name: str) -> str:
 
 
 class Names:
-    """Names that are given once: counting goes on where it stopped, so that many of one name take no longer."""
+    """Makes unique names; counters are remembered, so that many equal names take linear time."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
         self._next: dict[str, int] = {}
 
     def fresh(self, name: str) -> str:
-        """`name`, or the first of `name_1`, `name_2`, ... that is free; it is taken then."""
+        """`name`, or the first of `name_1`, `name_2`, ... that is not in use; it is in use then."""
         made = name
         while made in self._taken:
             number = self._next[name] = self._next.get(name, 0) + 1
@@ -256,17 +256,17 @@ FLOATS = ("float32", "float16", "bfloat16", "float64")
 POLICIES = (*FLOATS, "mixed_float16", "mixed_bfloat16")
 PLAIN_POLICIES = ("DTypePolicy", "Policy", "FloatDTypePolicy")
 QUANTIZED_POLICIES = ("QuantizedDTypePolicy", "Int4DTypePolicy", "QuantizedFloat8DTypePolicy")
-"""Policies whose integers `params.convert.quantization` knows; the floats next to them have a `source_name`."""
+"""Policies that `params.convert.quantization` supports; the policy of their floats is in `source_name`."""
 CALIBRATED_POLICIES = ("GPTQDTypePolicy", "AWQDTypePolicy")
 WITH_LAYERS_INSIDE = re.compile(r".*(Attention|LSTM.*|GRU|RNN)")
-"""Classes whose layers inside share their policy without being in the file."""
+"""Classes with inner layers that share their policy and are not in the file."""
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 OTHER_DTYPES = (*INTEGERS, "bool", "string", "complex64", "complex128")
 QUANTIZED_NAME = re.compile(r"(int8|float8)_from_(\w+)")
 
 
 def quantized(value: Any) -> tuple[Any, Any] | None:
-    """(mode, policy that it was made from) of a quantized dtype policy, which Keras 3.1 to 3.3 wrote as one name."""
+    """(mode, original policy) of a quantized dtype policy, which Keras 3.1 to 3.3 wrote as one name."""
     if isinstance(value, str):
         written = QUANTIZED_NAME.fullmatch(value)
         return None if written is None else (written[1], written[2])
@@ -276,8 +276,8 @@ def quantized(value: Any) -> tuple[Any, Any] | None:
 
 
 def policy(value: Any, owner: object = "a layer") -> str:
-    """The name of a dtype policy: from a name, a DTypePolicy (Keras 3) or a Policy (Keras 2); of a quantized one the
-    policy that it was made from. owner: what messages say has it."""
+    """The name of a dtype policy, given as a name, a DTypePolicy (Keras 3) or a Policy (Keras 2); of a quantized one,
+    that of the original policy. owner: the object that has it, for messages."""
     if value is None:
         return "float32"
     name = value
@@ -303,11 +303,11 @@ def _is_map(dtype: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def _mapped(dtype: dict[str, Any], class_name: str, name: Any) -> Any:
-    """The dtype policy of a layer by a DTypePolicyMap: that of its name, or the default.
+    """The dtype policy of a layer in a DTypePolicyMap: that of its name, or the default.
 
-    Keys are regular expressions, which Keras once searched for in a name and now matches with all of it, so those that
-    are a pattern or a part of the name are refused; so are maps of layers with layers inside, which look up names of
-    their own. Without a default Keras writes no policy's name: they are lost.
+    Keys are regular expressions. Some versions of Keras search for them in a name, others match all of it, so patterns
+    and parts of the name are refused; so are maps of layers with inner layers, which look up other names. Without a
+    default Keras writes no names of policies: they are lost.
     """
     config, label = dtype["config"], f"{shown(class_name)} {quoted(name)}"
     policies = config.get("policy_map") if isinstance(config, dict) else None
@@ -331,7 +331,7 @@ def _mapped(dtype: dict[str, Any], class_name: str, name: Any) -> Any:
 
 
 def literal(value: dict[str, Any]) -> Any:
-    """A value that JSON has no form for: `__slice__`, `__numpy__`, ..."""
+    """A value that JSON cannot express: `__slice__`, `__numpy__`, ..."""
     kind, config = value["class_name"], value.get("config")
     if kind == "__ellipsis__":
         return ...
@@ -360,31 +360,31 @@ def _slice_part(value: Any) -> int | None:
 
 
 def _require_spec(shape: Any, dtype: Any) -> None:
-    """Refuse a tensor of a graph whose shape or dtype is none; what they are in truth, the layers say."""
+    """Refuse a tensor of a graph with an invalid shape or dtype. The real ones follow from the layers."""
     if not is_shape(shape) or dtype not in (*FLOATS, *OTHER_DTYPES):
         raise CorruptFile(f"a tensor of the shape {quoted(shape)} and the dtype {quoted(dtype)}")
 
 
 def _are_shapes(value: Any) -> bool:
-    """Whether a JSON value is a shape, or a nest of shapes; null is not known."""
+    """Whether a JSON value is a shape or a tree of shapes; null is an unknown size."""
     if isinstance(value, dict):
         return all(map(_are_shapes, value.values()))
     return value is None or is_shape(value) or (isinstance(value, list) and all(map(_are_shapes, value)))
 
 
 def is_shape(value: Any) -> TypeGuard[Sequence[int | None]]:
-    """Whether a JSON value is a list of sizes, of which null is unknown."""
+    """Whether a JSON value is a list of sizes; null is an unknown size."""
     return isinstance(value, list | tuple) and all(d is None or (type(d) is int and d >= 0) for d in value)
 
 
 def above_one(sizes: Any) -> bool:
-    """Whether a size, or one of several, is above 1: strides or dilations that do something."""
+    """Whether a size, or one of several, is above 1: strides or dilations with an effect."""
     listed = sizes if isinstance(sizes, list | tuple) else [sizes]
     return any(isinstance(size, int | float) and size > 1 for size in listed)
 
 
 def tensor(history: Any) -> Tensor:
-    """The tensor that a `[layer, call, index]` names."""
+    """The tensor of `[layer, call, index]`."""
     if is_triple(history):
         return Tensor(*history)
     raise CorruptFile(f"a tensor is not [layer name, call, index]: {quoted(history)}")
@@ -401,7 +401,7 @@ def is_triple(value: Any) -> bool:
 
 
 def numbers(value: list[Any], floats: str = "float32") -> Array | None:
-    """The array that a nested list of numbers stands for, of int32, bool or `floats`; None where it holds others."""
+    """The array of a nested list of numbers, of int32, bool or `floats`; None for other values."""
     leaves = list(_leaves(value))
     kinds = set(map(type, leaves))
     if not leaves or not kinds <= {int, float, bool} or (bool in kinds and len(kinds) > 1):

@@ -1,4 +1,4 @@
-"""JSON as data: bounded, without duplicates; NaN and infinity only where Keras writes them."""
+"""A strict JSON parser: limited, without duplicate keys; NaN and infinity only where Keras writes them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LARGEST = 1 << 64
 """Integers at or above this are refused; no size, seed or salt needs them."""
 
 UNREAD = ("compile_config", "training_config")
-"""Keys whose values are dropped as soon as they are parsed: what training used, which no loader reads."""
+"""Keys for training, whose values are dropped as soon as they are parsed."""
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z|\\\Z)', re.DOTALL)
-"""A text, or the rest of an input that ends inside one: no scan ever starts twice at the same place."""
+"""A string, or the rest of an input that ends inside one, so that scanning takes linear time."""
 _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++', re.DOTALL)
@@ -27,16 +27,16 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 LISTS = ("layers", "inbound_nodes", "cell", "cells")
-"""Keys of the lists whose items each cost a conversion."""
+"""Keys of lists whose items count against `Limits.layers`."""
 
 
 def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinite: bool = False) -> Any:
-    """The value that strict JSON text in UTF-8 stands for.
+    """The value of strict JSON in UTF-8.
 
-    nonfinite: take `NaN`, `Infinity` and `-Infinity`, which Keras writes for the arguments of operations.
-    Raises CorruptFile for what is not JSON (NaN and infinity, unless asked for), duplicate keys, lone surrogates and
-    huge integers, and LimitExceeded for text that is too long, nested too deep or describes too many layers; `what`
-    names the text in messages.
+    nonfinite: accept `NaN`, `Infinity` and `-Infinity`, which Keras writes for the arguments of operations. what: the
+    name of the text in messages.
+    Raises CorruptFile for text that is not JSON, duplicate keys, lone surrogates and huge integers, and LimitExceeded
+    for text that is too long, too deeply nested or has too many layers.
     """
     if len(data) > limits.config:
         raise LimitExceeded(f"{what} has {len(data)} bytes; `Limits.config` allows {limits.config}")
@@ -66,9 +66,9 @@ def parse(data: bytes | memoryview | str, what: str, limits: Limits, *, nonfinit
 
 
 def runs(item: Any) -> int:
-    """How many layers run when what an item of a config describes is called, models inside as often as it calls them.
+    """How many layers run when an item of a config is called, with nested models as often as they are called.
 
-    A model that calls a model four times, which calls one four times, ... is short, and its runs are beyond number.
+    A short config may have a model that calls a model four times, which calls another four times, and so on.
     """
     if not isinstance(item, dict):
         return 1
@@ -89,7 +89,7 @@ def parse_object(
 
 
 def _check_size(text: str, what: str, limits: Limits) -> None:
-    """Values and nesting, counted before parsing, which takes memory for each value and recurses for each level."""
+    """Check the number of values and the nesting before parsing, which takes memory for each and recurses."""
     bare = _STRING.sub("", text) if "\\" in text else "".join(text.split('"')[::2])
     opened, closed = (bare.count(a) + bare.count(b) for a, b in ("[{", "]}"))
     values = opened + bare.count(",")
@@ -103,7 +103,7 @@ def _check_size(text: str, what: str, limits: Limits) -> None:
 
 
 class _Objects:
-    """The objects of one text: each key once, layers counted, and nothing that no loader reads."""
+    """Builds the objects of one text: refuses duplicate keys, counts layers, drops `UNREAD`."""
 
     def __init__(self, limits: Limits) -> None:
         self.most = self.left = limits.layers
@@ -126,7 +126,7 @@ class _Objects:
 
 
 class _Refused(ValueError):
-    """A number that is not taken; `token`: its text."""
+    """A number that is refused; `token`: its text."""
 
     def __init__(self, token: str, why: str) -> None:
         super().__init__(f"{quoted(token, 40) if len(token) > 9 else token} {why}")
